@@ -1,0 +1,1 @@
+"""What runs a graph: `python` (the reference interpreter) and `llvm` (native code)."""

@@ -1,0 +1,351 @@
+"""The reference interpreter: the paper in Python. Reverse mode is callbacks; there is no tape.
+
+    def mul(x, y, k):  z = x * y;  dz = k(z);  dx += dz * y;  dy += dz * x
+
+`Primal` runs a function. `Callbacks` runs its reverse pass: an operation computes, calls its continuation `k`
+(the rest of the program), reads its adjoint back and adds to the adjoints of its arguments. A jump passes values
+down and brings adjoints back; a store is undone when its continuation returns. Python's own call stack is the
+only record of the forward pass.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...ir import errors, faults
+from ...ir.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
+from ...ir.machine import Fault
+from ...ir.ops import TABLE
+from ...ir.reverse import Reverse, Reverses, adjoint_of_pullback
+from ...ir.types import NUMPY_DTYPES, Array, Scalar, carries_gradient
+
+MAX_DEPTH = 400_000
+
+
+class Ref:
+    """An array and its adjoint (made when first asked for: a symbolic zero until then)."""
+
+    __slots__ = ("adjoint_", "value")
+
+    def __init__(self, value: np.ndarray[Any, Any], adjoint: np.ndarray[Any, Any] | None = None) -> None:
+        self.value, self.adjoint_ = value, adjoint
+
+    @property
+    def adjoint(self) -> np.ndarray[Any, Any]:
+        if self.adjoint_ is None:
+            self.adjoint_ = np.zeros_like(self.value)
+        return self.adjoint_
+
+
+def literal(c: Const) -> Any:
+    """A constant as a value of the scalar machine."""
+    return c.value if c.type.name == "bool" else NUMPY_DTYPES[c.type].type(c.value)  # type: ignore[union-attr, index]
+
+
+def element(let: Let, ref: Ref, index: Sequence[Any]) -> tuple[int, ...]:
+    """A checked, non-negative index."""
+    out = []
+    for axis, (i, n) in enumerate(zip(index, ref.value.shape, strict=True)):
+        i = int(i)
+        if not -n <= i < n:
+            raise faults.make_error(faults.KINDS["index"], let.site, (i, n, axis))
+        out.append(i + n if i < 0 else i)
+    return tuple(out)
+
+
+class Primal:
+    """Runs functions forward."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.reverses = Reverses(program)
+
+    def call(self, name: str, args: Sequence[Any]) -> list[Any]:
+        f = self.program.functions[name]
+        env: dict[Var, Any] = dict(zip(f.params, args, strict=True))
+        block, values = f.entry, []
+        while True:
+            env.update(zip(block.params, values, strict=True))
+            for let in block.lets:
+                self.let(let, env)
+            t = block.terminator
+            if isinstance(t, Return):
+                return [self.read(env, a) for a in t.args]
+            block, values = self.step(f, t, env)
+
+    def step(self, f: Function, t: Any, env: dict[Var, Any]) -> tuple[Block, list[Any]]:
+        if isinstance(t, Fail):
+            raise faults.make_error(faults.KINDS[t.kind], t.site)
+        results: list[Any] = []
+        if isinstance(t, Call):
+            results = self.call(t.function, [self.read(env, a) for a in t.args])
+        edge: Edge = t.edge if isinstance(t, Jump) else t.then if isinstance(t, Call) or self.read(env, t.cond) else t.orelse
+        return f.blocks[edge.block], results + [self.read(env, a) for a in edge.args]
+
+    @staticmethod
+    def read(env: dict[Var, Any], a: Atom) -> Any:
+        return env[a] if isinstance(a, Var) else literal(a)
+
+    def let(self, let: Let, env: dict[Var, Any]) -> None:
+        xs = [self.read(env, a) for a in let.args]
+        if let.op == "store":
+            ref = xs[0]
+            ref.value[element(let, ref, xs[1:-1])] = xs[-1]
+        else:
+            env.update(zip(let.outs, self.compute(let, xs), strict=True))
+
+    def compute(self, let: Let, xs: list[Any]) -> list[Any]:
+        """The values of everything but a store."""
+        if let.op == "load":
+            return [_scalar(xs[0].value[element(let, xs[0], xs[1:])])]
+        if let.op == "dim":
+            return [np.int64(xs[0].value.shape[let.attrs["axis"]])]
+        if let.op == "copy":
+            return [Ref(xs[0].value.copy())]
+        if let.op == "alloc":
+            return [allocate(let, xs)]
+        if let.op == "pullback":
+            return self.pullback(let, xs)
+        try:
+            return [TABLE[let.op].body(TABLE[let.op].machine, *xs, **let.attrs)]
+        except Fault as fault:
+            raise faults.make_error(faults.KINDS[fault.kind], let.site) from None
+
+    def pullback(self, let: Let, xs: list[Any]) -> list[Any]:
+        """y and dx of `y, dx = pullback[f](x, c)`: one reverse pass."""
+        rev = self.reverses.of_pullback(let)
+        n = len(xs) - let.attrs["cotangents"]
+        cotangents = dict(zip(let.attrs["ct"], xs[n:], strict=True))
+        args = [Ref(x.value, np.zeros_like(x.value)) if i in let.attrs["wrt"] and isinstance(x, Ref) else x for i, x in enumerate(xs[:n])]
+        results: list[Any] = []
+
+        def k(values: list[Any]) -> list[Any]:
+            out = []
+            for i, v in enumerate(values):
+                results.append(Ref(v.value.copy()) if isinstance(v, Ref) else v)
+                c = cotangents.get(i)
+                if isinstance(v, Ref) and c is not None:
+                    v.adjoint[...] += c.value
+                out.append(0.0 if c is None or isinstance(v, Ref) else c)
+            return out
+
+        adjoints = Callbacks(self, rev).run(args, k)
+        return results + [Ref(args[i].adjoint) if isinstance(args[i], Ref) else _typed(adjoints[i], rev.function.params[i].type) for i in let.attrs["wrt"]]
+
+
+def allocate(let: Let, xs: list[Any]) -> Ref:
+    t = let.out.type
+    assert isinstance(t, Array)
+    shape = tuple(int(n) for n in xs[:-1])
+    if any(n < 0 for n in shape):
+        raise faults.make_error(faults.KINDS["size"], let.site, (min(shape), 0, 0))
+    return Ref(np.full(shape, xs[-1], NUMPY_DTYPES[t.dtype]))
+
+
+def _scalar(x: Any) -> Any:
+    return bool(x) if isinstance(x, np.bool_) else x
+
+
+def _typed(x: Any, t: Any) -> Any:
+    return NUMPY_DTYPES[t].type(x)
+
+
+Continuation = Callable[[list[Any]], list[Any]]
+
+
+class Callbacks:
+    """One call of one function in reverse mode. `env` and `adj` hold its variables; a binding made on the way
+    down is taken back on the way up, so that loops may bind a variable again and again."""
+
+    def __init__(self, primal: Primal, rev: Reverse) -> None:
+        self.primal, self.rev, self.f = primal, rev, rev.function
+        self.env: dict[Var, Any] = {}
+        self.adj: dict[Var, Any] = {}
+
+    def run(self, args: Sequence[Any], k: Continuation) -> list[Any]:
+        """The adjoints of the parameters (0.0 for arrays: theirs is in memory)."""
+        self.k = k
+        for p, a in zip(self.f.params, args, strict=True):
+            self.env[p], self.adj[p] = a, 0.0
+        self.block(self.f.entry, [])
+        return [self.adj[p] for p in self.f.params]
+
+    # ---- continuations
+    def block(self, block: Block, values: list[Any]) -> list[Any]:
+        """Pass values to a block; its parameters' adjoints come back."""
+        before = [(p, self.env.get(p), self.adj.get(p)) for p in block.params]
+        for p, v in zip(block.params, values, strict=True):
+            self.env[p], self.adj[p] = v, 0.0
+        self.rest(block, 0)
+        adjoints = [self.adj[p] for p in block.params]
+        for p, v, d in before:
+            self.env[p], self.adj[p] = v, d
+        return adjoints
+
+    def rest(self, block: Block, i: int) -> None:
+        """The continuation at operation `i` of `block`."""
+        bound = []
+        while i < len(block.lets) and not self.is_active(block.lets[i]):
+            let = block.lets[i]
+            bound.append((let, [self.env.get(o) for o in let.outs], self.undo(let)))
+            self.primal.let(let, self.env)
+            i += 1
+        if i < len(block.lets):
+            self.operation(block.lets[i], lambda: self.rest(block, i + 1))
+        else:
+            self.terminator(block.terminator)
+        for let, old, undo in reversed(bound):
+            self.env.update(zip(let.outs, old, strict=True))
+            if undo is not None:
+                undo[0].value[undo[1]] = undo[2]
+
+    def is_active(self, let: Let) -> bool:
+        return any(o in self.rev.activity for o in let.outs) or (let.op == "store" and let.args[0] in self.rev.activity)
+
+    def undo(self, let: Let) -> Any:
+        """What a store is about to overwrite."""
+        if let.op != "store":
+            return None
+        ref, *index = (self.primal.read(self.env, a) for a in let.args[:-1])
+        at = element(let, ref, index)
+        return ref, at, ref.value[at]
+
+    # ---- an operation calls its continuation
+    def operation(self, let: Let, k: Callable[[], None]) -> None:
+        """The five steps: 1 compute, 2 fresh cell, 3 call k, 4 read back, 5 accumulate."""
+        xs = [self.primal.read(self.env, a) for a in let.args]
+        before = [(o, self.env.get(o), self.adj.get(o)) for o in let.outs]
+        undo = self.undo(let)
+        if undo is not None:
+            undo[0].value[undo[1]] = xs[-1]  # 1; 2: the cell is the array's own, and zero
+            k()  # 3
+            self.add(let.args[-1], undo[0].adjoint[undo[1]])  # 4, 5
+            undo[0].adjoint[undo[1]] = 0.0
+            undo[0].value[undo[1]] = undo[2]
+            return
+        zs = self.primal.compute(let, xs)  # 1
+        for o, z in zip(let.outs, zs, strict=True):
+            self.env[o], self.adj[o] = z, 0.0  # 2
+        k()  # 3
+        ds = [z.adjoint if isinstance(z, Ref) else self.adj[o] for o, z in zip(let.outs, zs, strict=True)]  # 4
+        self.accumulate(let, ds, zs, xs)  # 5
+        for o, v, d in before:
+            self.env[o], self.adj[o] = v, d
+
+    def accumulate(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any]) -> None:
+        d = ds[0]
+        if let.op == "load":
+            xs[0].adjoint[element(let, xs[0], xs[1:])] += d
+        elif let.op == "copy":
+            if let.args[0] in self.rev.activity:
+                xs[0].adjoint[...] += d
+        elif let.op == "alloc":
+            self.add(let.args[-1], d.sum())
+        elif let.op == "pullback":
+            self.pullback(let, ds, xs)
+        else:
+            d = _typed(d, let.out.type)
+            terms = TABLE[let.op].rule(d, zs[0], *xs, **let.attrs)  # type: ignore[operator]
+            for a, term in zip(let.args, terms, strict=True):
+                if term is not None:
+                    self.add(a, term)
+
+    def add(self, a: Atom, d: Any) -> None:
+        if a in self.rev.activity:
+            self.adj[a] = self.adj[a] + d  # type: ignore[index]
+
+    def pullback(self, let: Let, ds: list[Any], xs: list[Any]) -> None:
+        """The adjoint of a pullback is a pullback of its function's jvp."""
+        is_active = [a in self.rev.activity for a in let.args]
+        adjoint, floats = adjoint_of_pullback(self.primal.program, let, is_active)
+        n = len(xs) - let.attrs["cotangents"]
+        results = len(let.outs) - len(let.attrs["wrt"])
+        values = [Ref(d) if isinstance(d, np.ndarray) else _typed(d, o.type) if carries_gradient(o.type) else d for d, o in zip(ds, let.outs, strict=True)]
+        v = dict(zip(let.attrs["wrt"], values[results:], strict=True))
+        args = [*xs[:n], *(v[i] for i in sorted(v)), *(values[i] for i in floats), *xs[n:]]
+        outs = self.primal.pullback(adjoint, args)
+        total = len(outs) - len(adjoint.attrs["wrt"])
+        for i, d in zip(adjoint.attrs["wrt"], outs[total:], strict=True):
+            self.add_value(let.args[i], xs[i], d)
+        for c, r in zip(range(n, len(xs)), let.attrs["ct"], strict=True):
+            self.add_value(let.args[c], xs[c], outs[results + floats.index(r)])
+
+    def add_value(self, a: Atom, x: Any, d: Any) -> None:
+        if a in self.rev.activity:
+            if isinstance(x, Ref):
+                x.adjoint[...] += d.value
+            else:
+                self.add(a, d)
+
+    # ---- the ends of blocks
+    def terminator(self, t: Any) -> None:
+        if isinstance(t, Fail):
+            raise faults.make_error(faults.KINDS[t.kind], t.site)
+        read = self.primal.read
+        if isinstance(t, Return):
+            for a, d in zip(t.args, self.k([read(self.env, a) for a in t.args]), strict=True):
+                self.add(a, d)
+        elif isinstance(t, Call):
+            args = [read(self.env, a) for a in t.args]
+            callee = self.primal.reverses.of_call(self.rev, t)
+
+            def after(results: list[Any]) -> list[Any]:
+                return self.pass_on(t.then, results)[: len(results)]
+
+            for a, d in zip(t.args, Callbacks(self.primal, callee).run(args, after), strict=True):
+                self.add(a, d)
+        else:
+            self.pass_on(t.edge if isinstance(t, Jump) else t.then if read(self.env, t.cond) else t.orelse, [])
+
+    def pass_on(self, edge: Edge, results: list[Any]) -> list[Any]:
+        """Jump along `edge`, and add the adjoints that come back to what was passed."""
+        values = [self.primal.read(self.env, a) for a in edge.args]
+        adjoints = self.block(self.f.blocks[edge.block], results + values)
+        for a, d in zip(edge.args, adjoints[len(results) :], strict=True):
+            self.add(a, d)
+        return adjoints
+
+
+# ---- the entry
+def run(program: Program, args: Sequence[Any]) -> list[Any]:
+    """Run the program's entry. `args`: NumPy scalars, bools and arrays, one for each parameter but the constants."""
+    values = [Ref(x) if isinstance(x, np.ndarray) else x for x in (*args, *program.constants)]
+    out: list[Any] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(MAX_DEPTH)
+        try:
+            with np.errstate(all="ignore"):
+                out.extend(Primal(program).call(program.entry, values))
+        except RecursionError as e:
+            if isinstance(e, errors.LanternError):
+                failure.append(e)
+            else:
+                failure.append(errors.StackOverflowError(
+                    f"the reference interpreter's limit of {MAX_DEPTH:,} nested Python calls is reached in `{program.entry}`: use jit, which has a native stack"
+                ))  # fmt: skip
+        except BaseException as e:
+            failure.append(e)
+        finally:
+            sys.setrecursionlimit(limit)
+
+    size = threading.stack_size(512 << 20)
+    try:
+        thread = threading.Thread(target=work, name="lantern-interpreter")
+        thread.start()
+    finally:
+        threading.stack_size(size)
+    thread.join()
+    if failure:
+        raise failure[0]
+    return [v.value if isinstance(v, Ref) else v for v in out]
+
+
+__all__ = ["Callbacks", "Primal", "Ref", "Scalar", "run"]

@@ -1,0 +1,131 @@
+"""Facts about a function's blocks: order, predecessors, dominators, loops, live variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .graph import Function, Var, defined_vars, edges, used_vars
+
+
+def reverse_postorder(f: Function) -> list[str]:
+    """Reachable blocks, each before its successors except along loops' back edges."""
+    order: list[str] = []
+    seen: set[str] = set()
+    stack: list[tuple[str, list[str]]] = [(f.entry.name, [e.block for e in edges(f.entry.terminator)])]
+    seen.add(f.entry.name)
+    while stack:
+        name, rest = stack[-1]
+        if rest:
+            target = rest.pop()
+            if target not in seen:
+                seen.add(target)
+                stack.append((target, [e.block for e in edges(f.blocks[target].terminator)]))
+        else:
+            order.append(name)
+            stack.pop()
+    return order[::-1]
+
+
+def predecessors(f: Function) -> dict[str, list[str]]:
+    """For each reachable block the blocks that jump to it, once for each edge."""
+    out: dict[str, list[str]] = {name: [] for name in f.blocks}
+    for name in reverse_postorder(f):
+        for e in edges(f.blocks[name].terminator):
+            out[e.block].append(name)
+    return out
+
+
+def immediate_dominators(f: Function) -> dict[str, str]:
+    """Cooper, Harvey and Kennedy, "A Simple, Fast Dominance Algorithm" (2001)."""
+    order = reverse_postorder(f)
+    index = {name: i for i, name in enumerate(order)}
+    pred = predecessors(f)
+    idom: dict[str, str] = {order[0]: order[0]}
+    changed = True
+    while changed:
+        changed = False
+        for name in order[1:]:
+            known = [p for p in pred[name] if p in idom]
+            new = known[0]
+            for p in known[1:]:
+                while new != p:
+                    while index[new] > index[p]:
+                        new = idom[new]
+                    while index[p] > index[new]:
+                        p = idom[p]
+            if idom.get(name) != new:
+                idom[name] = new
+                changed = True
+    return idom
+
+
+def dominators(f: Function) -> dict[str, set[str]]:
+    """For each reachable block the blocks that dominate it, itself included."""
+    idom = immediate_dominators(f)
+    out: dict[str, set[str]] = {}
+    for name in reverse_postorder(f):
+        out[name] = {name} | (out[idom[name]] if idom[name] != name else set())
+    return out
+
+
+@dataclass
+class Loop:
+    """A natural loop: its head, all its blocks, and the blocks that jump back."""
+
+    head: str
+    blocks: set[str] = field(default_factory=set)
+    latches: list[str] = field(default_factory=list)
+
+
+def find_loops(f: Function) -> dict[str, Loop]:
+    """Natural loops by head. Traced programs are reducible: every cycle has one."""
+    above = dominators(f)
+    pred = predecessors(f)
+    loops: dict[str, Loop] = {}
+    for name in reverse_postorder(f):
+        for e in edges(f.blocks[name].terminator):
+            if e.block in above[name]:
+                loop = loops.setdefault(e.block, Loop(e.block, {e.block}))
+                loop.latches.append(name)
+                work = [name]
+                while work:
+                    b = work.pop()
+                    if b not in loop.blocks:
+                        loop.blocks.add(b)
+                        work.extend(pred[b])
+    return loops
+
+
+def live_in(f: Function) -> dict[str, list[Var]]:
+    """Variables that each block and its successors need from outside, its own parameters left out."""
+    order = reverse_postorder(f)
+    uses = {name: list(dict.fromkeys(used_vars(f.blocks[name]))) for name in order}
+    defs = {name: set(defined_vars(f.blocks[name])) for name in order}
+    live: dict[str, dict[Var, None]] = {name: {} for name in order}
+    changed = True
+    while changed:
+        changed = False
+        for name in reversed(order):
+            want = dict.fromkeys(uses[name])
+            for e in edges(f.blocks[name].terminator):
+                want.update(live[e.block])
+            new = {v: None for v in want if v not in defs[name]}
+            if len(new) != len(live[name]):
+                live[name] = new
+                changed = True
+    return {name: list(vs) for name, vs in live.items()}
+
+
+def call_graph_cycles(calls: dict[str, set[str]]) -> set[str]:
+    """Functions that can reach themselves."""
+    reach: dict[str, set[str]] = {}
+    for name in calls:
+        seen: set[str] = set()
+        work = list(calls[name])
+        while work:
+            g = work.pop()
+            if g not in seen:
+                seen.add(g)
+                work.extend(calls.get(g, ()))
+        reach[name] = seen
+    return {name for name in calls if name in reach[name]}

@@ -1,0 +1,281 @@
+"""Derivatives at trace time: `pullback` and `pushforward` operations on functions of the program.
+
+    y, dx = pullback[f](x, dy)         reverse mode: dx = dy^T J
+    y, ty = pushforward[f](x, tx)      forward mode: ty = J tx
+
+Both are ordinary operations of the graph, so derivatives nest: jvp.py knows the derivative of `pullback`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import errors, pytree
+from .builder import Frame, current_builder, current_trace, user_site
+from .functions import _result
+from .graph import Atom, Const, Return as GraphReturn
+from .iterables import Staged
+from .language import call
+from .staging import counted_loop, open_block, run
+from .state import NO_SCOPE, coerce, describe_value, leaf_type
+from .types import BOOL, F64, Scalar, Type, carries_gradient, is_float
+from .values import Arrayed, Traced, allocate, constant, is_traced, lift_array, scalar_type, table
+
+
+@dataclass
+class Sub:
+    """A function traced for differentiation: `leaves` are its traced arguments, `tree` its result's structure."""
+
+    name: str
+    leaves: list[Any]
+    where: list[int]  # for each argument leaf its parameter, or -1 when it is static
+    tree: Any
+    types: tuple[Type, ...]
+    static: list[Any]  # result leaves that are no values of the graph
+
+
+def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sub:
+    """Trace f(*args) as a function of its own. Values of enclosing functions are captured."""
+    trace = current_trace()
+    assert trace is not None
+    leaves, tree = pytree.flatten((args, kwargs))
+    label = getattr(f, "__name__", "f").replace("<lambda>", "lambda")
+    with trace.building(label) as builder:
+        where, inside = [], []
+        for leaf in leaves:
+            if is_traced(leaf):
+                where.append(len(builder.params))
+                var = builder.parameter(leaf.type)
+                inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else Arrayed(var, builder))
+            else:
+                where.append(-1)
+                inside.append(leaf)
+        new_args, new_kwargs = pytree.unflatten(tree, inside)
+        frame = Frame("function", label=label)
+        builder.frames.append(frame)
+        signal = run(lambda: _as_signal(call(f, *new_args, **new_kwargs)))
+        value = _result(signal, frame, _Named(label))
+        out, out_tree = pytree.flatten(value)
+        atoms, types = [], []
+        for leaf in out:
+            t = leaf_type(leaf)
+            if t is None:
+                raise errors.ArgumentTypeError(f"`{label}` returns {describe_value(leaf)} {leaf!r} at {user_site()}: a differentiated function returns numbers, "
+                                               "arrays and containers of them")  # fmt: skip
+            atoms.append(coerce(leaf, t, open_block()))
+            types.append(t)
+        builder.terminate(GraphReturn(tuple(atoms)), open_block())
+        trace.functions[builder.name] = builder.finish(tuple(types))
+        trace.register(builder.name, builder)
+    return Sub(builder.name, [x for x in leaves if is_traced(x)], where, out_tree, tuple(types), out)
+
+
+@dataclass
+class _Named:
+    __qualname__: str
+
+
+def _as_signal(value: Any) -> Any:
+    from .staging import Return
+
+    return Return(value)
+
+
+def _emit(op: str, sub: Sub, extra: Sequence[Atom], types: Sequence[Type], attrs: dict[str, Any]) -> list[Any]:
+    builder = current_builder()
+    open_block()
+    atoms = tuple(builder.use(x.atom, x.builder) for x in sub.leaves)
+    full = {"f": sub.name, **attrs, "cotangents": len(extra), "own": len(atoms)}
+    outs = builder.emit(op, (*atoms, *extra), tuple(types), full)
+    assert builder.current is not None
+    builder.trace.record(builder, builder.current.lets[-1], sub.name)
+    return [Traced(v, builder) if isinstance(v.type, Scalar) else Arrayed(v, builder) for v in outs]
+
+
+# ---- making arguments differentiable
+def differentiable(leaf: Any, what: str) -> Any:
+    """An argument leaf as a traced float or float array; ints are promoted."""
+    if isinstance(leaf, np.ndarray):
+        leaf = lift_array(leaf.astype(np.float64) if leaf.dtype.kind in "iu" else leaf)
+    if isinstance(leaf, Arrayed):
+        if is_float(leaf.type.dtype):
+            return leaf
+        if leaf.type.dtype == BOOL:
+            raise errors.NotDifferentiableError(f"{what} is an array of bools: there is no derivative with respect to it")
+        return float_copy(leaf)
+    found = scalar_type(leaf)
+    if found is None or found[0] == BOOL:
+        raise errors.NotDifferentiableError(f"{what} is {describe_value(leaf)} {leaf!r}: derivatives are taken with respect to floats and float arrays")
+    if isinstance(leaf, Traced):
+        return leaf if is_float(leaf.type) else table.convert(leaf, to=F64)
+    return constant(leaf) if is_float(found[0]) else constant(float(leaf))
+
+
+def each(count: Any, body: Callable[[Any], None]) -> None:
+    """A staged loop for i in range(count)."""
+    counted_loop(Staged(lambda: count, lambda i: i), body, None, NO_SCOPE)
+
+
+def each_index(shape: Sequence[Any], body: Callable[[tuple[Any, ...]], None], prefix: tuple[Any, ...] = ()) -> None:
+    """A staged loop over all index tuples of `shape`."""
+    if not shape:
+        body(prefix)
+    else:
+        each(shape[0], lambda i: each_index(shape[1:], body, (*prefix, i)))
+
+
+def float_copy(a: Arrayed) -> Arrayed:
+    """An int array as float64."""
+    out = allocate(F64, a.shape, 0)
+    each_index(a.shape, lambda i: out.__setitem__(i, a[i]))
+    return out
+
+
+def _normalise(argnums: Any, n: int) -> tuple[int, ...]:
+    nums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for i in nums:
+        if not -n <= i < n:
+            raise errors.ArgumentTypeError(f"argnums={argnums} names an argument that the call does not have: it has {n} positional arguments")
+    return tuple(i % n for i in nums)
+
+
+# ---- reverse mode
+def value_and_grad(f: Callable[..., Any], argnums: Any, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """(f(*args), gradients); with has_aux the value is (y, aux)."""
+    nums = _normalise(argnums, len(args))
+    new = list(args)
+    for i in nums:
+        leaves, tree = pytree.flatten(args[i])
+        new[i] = pytree.unflatten(tree, [differentiable(x, f"argument {i} of grad") for x in leaves])
+    sub = trace_sub(f, tuple(new), kwargs)
+    name = getattr(f, "__qualname__", "f")
+    _check_scalar(sub, has_aux, name)
+    wrt = _parameters_of(sub, args, kwargs, nums)
+    types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
+    outs = _emit("pullback", sub, [Const(1.0, sub.types[0])], types, {"wrt": tuple(wrt), "ct": (0,)})
+    value = pytree.unflatten(sub.tree, outs[: len(sub.types)])
+    grads = iter(outs[len(sub.types) :])
+    trees = [pytree.flatten(args[i]) for i in nums]
+    result = [pytree.unflatten(tree, [next(grads) for _ in leaves]) for leaves, tree in trees]
+    return value, result[0] if isinstance(argnums, int) else tuple(result)
+
+
+def _check_scalar(sub: Sub, has_aux: bool, name: str) -> None:
+    example = pytree.unflatten(sub.tree, sub.types)
+    if has_aux:
+        if not isinstance(example, tuple) or len(example) != 2:
+            raise errors.NotDifferentiableError(f"grad(has_aux=True) needs `{name}` to return (value, aux)")
+        example = example[0]
+    if not isinstance(example, Scalar):
+        raise errors.NotDifferentiableError(
+            f"grad needs a function with a scalar result, but `{name}` returns {pytree_words(example)}: use vjp, jacrev or jacfwd for such a function"
+        )
+    if not is_float(example):
+        raise errors.NotDifferentiableError(f"grad needs a function with a float result, but `{name}` returns {example}: integer and boolean results carry no gradient")
+
+
+def pytree_words(example: Any) -> str:
+    from .types import Array, describe
+
+    return f"a {describe(example)}" if isinstance(example, Array) else f"a {type(example).__name__}"
+
+
+def _parameters_of(sub: Sub, args: tuple[Any, ...], kwargs: dict[str, Any], nums: tuple[int, ...]) -> list[int]:
+    """The parameters of `sub` that are leaves of the arguments `nums`, in the order of `nums`."""
+    starts, n = [], 0
+    for a in args:
+        starts.append(n)
+        n += len(pytree.flatten(a)[0])
+    return [sub.where[starts[i] + j] for i in nums for j in range(len(pytree.flatten(args[i])[0]))]
+
+
+def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[[Any], Any]]:
+    """(f(*primals), pull) with pull(cotangent) -> tuple of cotangents of primals."""
+    new = tuple(pytree.unflatten(t, [differentiable(x, f"argument {i} of vjp") for x in ls]) for i, (ls, t) in enumerate(map(pytree.flatten, primals)))
+    value = call(f, *new)
+
+    def pull(cotangent: Any) -> Any:
+        sub = trace_sub(f, new, {})
+        given, tree = pytree.flatten(cotangent)
+        if tree != sub.tree:
+            raise errors.TypeMismatchError(f"the cotangent's structure {tree} is not the result's {sub.tree}")
+        ct = [i for i, t in enumerate(sub.types) if carries_gradient(t)]
+        extra = [_like(given[i], sub.types[i], "cotangent") for i in ct]
+        wrt = [p for p in sub.where if p >= 0]
+        types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
+        outs = _emit("pullback", sub, extra, types, {"wrt": tuple(wrt), "ct": tuple(ct)})
+        return pytree.unflatten(pytree.flatten(new)[1], outs[len(sub.types) :])
+
+    return value, pull
+
+
+def _like(value: Any, t: Type, what: str) -> Atom:
+    """A tangent or cotangent as an atom of type `t`."""
+    if isinstance(value, np.ndarray):
+        value = lift_array(value.astype(np.float64) if value.dtype.kind in "iu" else value)
+    have = leaf_type(value)
+    if have is None or isinstance(have, Scalar) != isinstance(t, Scalar) or (not isinstance(t, Scalar) and (have.rank, have.dtype) != (t.rank, t.dtype)):  # type: ignore[union-attr]
+        raise errors.TypeMismatchError(f"a {what} of {describe_value(value)} at {user_site()} does not fit a value of type {t}")
+    return coerce(value, t, open_block())
+
+
+# ---- forward mode
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """(f(*primals), J tangents). Integer results have tangent 0."""
+    leaves, tree = pytree.flatten(tuple(primals))
+    given, other = pytree.flatten(tuple(tangents))
+    if tree != other:
+        raise errors.TypeMismatchError(f"the tangents' structure {other} is not the primals' {tree}")
+    new = [differentiable(x, "an argument of jvp") for x in leaves]
+    sub = trace_sub(f, pytree.unflatten(tree, new), {})
+    extra = [_like(g, x.type, "tangent") for g, x in zip(given, new, strict=True)]
+    active = [i for i, t in enumerate(sub.types) if carries_gradient(t)]
+    types = [*sub.types, *(sub.types[i] for i in active)]
+    outs = _emit("pushforward", sub, extra, types, {"wrt": tuple(p for p in sub.where if p >= 0)})
+    values, rest = outs[: len(sub.types)], iter(outs[len(sub.types) :])
+    ts = [next(rest) if i in active else _zero(v) for i, v in enumerate(values)]
+    return pytree.unflatten(sub.tree, values), pytree.unflatten(sub.tree, ts)
+
+
+def _zero(v: Any) -> Any:
+    return constant(0.0) if isinstance(v, Traced) else allocate(F64, v.shape, 0)
+
+
+# ---- Jacobians and Hessians, by loops of the above
+def jacobian(f: Callable[..., Any], x: Any, forward: bool) -> Any:
+    """J[i..., j...] = d f_i / d x_j for f from a float or float array to a float or float array."""
+    x = differentiable(x, "argument 0 of a Jacobian") if not isinstance(x, (tuple, list, dict)) else x
+    if not isinstance(x, (Traced, Arrayed)):
+        raise errors.UnsupportedOperationError("Jacobians and Hessians take one float or float array; use jvp and vjp for containers")
+    if isinstance(x, Traced):
+        return jvp(f, (x,), (1.0,))[1]
+    y, pull = vjp(f, (x,))
+    if not isinstance(y, (Traced, Arrayed)):
+        raise errors.UnsupportedOperationError("Jacobians and Hessians take a function whose result is one float or float array")
+    y_shape = y.shape if isinstance(y, Arrayed) else ()
+    if isinstance(y, Traced):
+        return value_and_grad(f, 0, False, (x,), {})[1]
+    out = allocate(x.type.dtype, (*y_shape, *x.shape), 0)
+    if forward:
+
+        def column(j: tuple[Any, ...]) -> None:
+            e = allocate(x.type.dtype, x.shape, 0)
+            e[j] = 1.0
+            t = jvp(f, (x,), (e,))[1]
+            each_index(y_shape, lambda i: out.__setitem__((*i, *j), t[i]))
+
+        each_index(x.shape, column)
+    else:
+
+        def row(i: tuple[Any, ...]) -> None:
+            e = allocate(y.type.dtype, y_shape, 0)
+            e[i] = 1.0
+            (g,) = pull(e)
+            each_index(x.shape, lambda j: out.__setitem__((*i, *j), g[j]))
+
+        each_index(y_shape, row)
+    return out

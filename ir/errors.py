@@ -1,0 +1,87 @@
+"""The errors a user can meet. Each says what was written, where, and the remedy.
+
+Every class derives from `LanternError` and, where Python has a builtin of the same meaning, from that
+builtin too, so that `except IndexError` keeps working when a function becomes native code.
+"""
+
+from __future__ import annotations
+
+
+class LanternError(Exception):
+    """Base of all errors raised by lantern_jit."""
+
+
+class UnsupportedSyntaxError(LanternError, SyntaxError):
+    """A Python construct that cannot be staged (generators, try/except, with, global ...)."""
+
+
+class UnsupportedOperationError(LanternError, NotImplementedError):
+    """An operation on traced values that lantern_jit does not have."""
+
+
+class TracedConditionError(LanternError, TypeError):
+    """A traced value was used where Python needs a concrete bool, int or float."""
+
+
+class TypeMismatchError(LanternError, TypeError):
+    """Two control-flow paths, or two iterations of a loop, disagree about a type."""
+
+
+class ArgumentTypeError(LanternError, TypeError):
+    """An argument or result of a type that native code cannot take or give."""
+
+
+class UndefinedVariableError(LanternError, UnboundLocalError):
+    """A variable that is not assigned on every path that leads here."""
+
+
+class EscapedTracerError(LanternError, RuntimeError):
+    """A traced value was kept after the trace that made it had ended."""
+
+
+class EndlessTraceError(LanternError, RecursionError):
+    """Tracing does not end: a recursion without a base case, or a Python loop without an end."""
+
+
+class NotDifferentiableError(LanternError, TypeError):
+    """A derivative was asked for where there is none (a non-scalar result, a bool argument ...)."""
+
+
+class StackOverflowError(LanternError, RecursionError):
+    """The native stack ended: a recursion or a differentiated loop is deeper than it can hold."""
+
+
+class ArrayIndexError(LanternError, IndexError):
+    """An array index out of bounds, at trace time or in native code."""
+
+
+class ArrayShapeError(LanternError, ValueError):
+    """An array size that is negative or too large."""
+
+
+class ZeroDivideError(LanternError, ZeroDivisionError):
+    """Integer division or modulo by zero."""
+
+
+class NegativePowerError(LanternError, ValueError):
+    """An integer raised to a negative integer power."""
+
+
+class ConversionError(LanternError, ValueError):
+    """A float that no integer can hold (NaN, infinity, beyond 64 bits) was converted to int."""
+
+
+class StagedAssertionError(LanternError, AssertionError):
+    """An `assert` in compiled code did not hold."""
+
+
+class CompilationError(LanternError, RuntimeError):
+    """LLVM refused the code, or this machine is not supported. Please report the former."""
+
+
+class VerifyError(LanternError, RuntimeError):
+    """A graph breaks one of the verifier's invariants: a bug in lantern_jit. Please report it."""
+
+
+class GradientCheckError(LanternError, AssertionError):
+    """`check_grads` found a derivative that disagrees with finite differences."""

@@ -1,0 +1,48 @@
+"""What can go wrong while compiled code runs: one table for the interpreter and native code.
+
+A fault is a kind (a row here), a site in the user's source, and up to three integers.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from . import errors
+from .graph import Site
+
+
+@dataclass(frozen=True)
+class Kind:
+    code: int
+    error: type[errors.LanternError]
+    message: str
+
+
+_ROWS: list[tuple[str, type[errors.LanternError], str]] = [
+    ("index", errors.ArrayIndexError, "index {0} is out of bounds for axis {2} with size {1}"),
+    ("stack", errors.StackOverflowError,
+     "the native stack of {0} MiB ended in `{detail}` after about {1} nested calls: is there a recursion without a base "
+     "case? For a long differentiated loop, jit(f, checkpoint=...) needs less"),
+    ("division", errors.ZeroDivideError, "integer division or modulo by zero"),
+    ("power", errors.NegativePowerError, "integers to negative integer powers are not integers: write float(x) ** n"),
+    ("conversion", errors.ConversionError, "cannot convert a float that is NaN, infinite or beyond 64 bits to int"),
+    ("size", errors.ArrayShapeError, "an array size is negative or too large: {0}"),
+    ("memory", errors.StackOverflowError, "the arrays of one call do not fit in the {0} MiB set aside for them"),
+    ("assertion", errors.StagedAssertionError, "{detail}"),
+    ("raise", errors.LanternError, "{detail}"),
+    ("step", errors.ArgumentTypeError, "range() step must not be zero"),
+]  # fmt: skip
+
+KINDS = {name: Kind(code + 1, error, message) for code, (name, error, message) in enumerate(_ROWS)}
+BY_CODE = {kind.code: kind for kind in KINDS.values()}
+
+
+def make_error(kind: Kind, site: Site | None, values: Sequence[int] = (0, 0, 0)) -> BaseException:
+    """The exception for a fault, in the user's language; for a staged `raise`, the user's own."""
+    if site is not None and site.exception is not None:
+        return copy.copy(site.exception)  # type: ignore[no-any-return]
+    detail = site.detail if site else ""
+    text = kind.message.format(*values, detail=detail)
+    return kind.error(f"{text}  [{site}]" if site else text)

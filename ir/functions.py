@@ -1,0 +1,252 @@
+"""Calls at trace time: inlined, or staged when they recurse.
+
+A call of a user's function runs its rewritten body in place. When a function is called again with arguments
+of the same types while it is being traced, it is recursive: the trace goes back to the first such call and
+traces the function on its own. Its result type is a fixpoint, base case first: until a type is known, a
+recursive call has no value and the path that needs it is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import errors, pytree, syntax
+from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
+from .graph import Call, Edge, Return as GraphReturn
+from .staging import DEAD, Bottom, Return, leave, open_block, run
+from .state import coerce, describe_value, join_values, leaf_type
+from .types import Scalar
+from .values import Arrayed, Traced, is_traced, scalar_type
+
+MAX_DEPTH = 150
+
+
+class Recursion(Exception):
+    """Unwinds to the first call of a function that turned out to be recursive."""
+
+    def __init__(self, activation: Activation) -> None:
+        super().__init__()
+        self.activation = activation
+
+
+class Activation:
+    """A call under way; `staged` once the function is traced on its own."""
+
+    def __init__(self, key: Any, builder: Builder, code: Any) -> None:
+        self.key, self.builder, self.code = key, builder, code
+        self.staged: StagedFunction | None = None
+
+
+class StagedFunction:
+    """A function of the program. `spec` is its results' (structure, [(type, weak, owned)]) once known."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.spec = name, None
+        self.builder: Builder | None = None
+
+
+def signature(tree: Any) -> Any:
+    """What must agree for two calls to be one staged function: types of traced leaves, values of the rest."""
+    leaves, treedef = pytree.flatten(tree)
+    return treedef, tuple(_leaf_key(leaf) for leaf in leaves)
+
+
+def _leaf_key(leaf: Any) -> Any:
+    if isinstance(leaf, Traced):
+        return "traced", leaf.type, leaf.weak
+    if isinstance(leaf, Arrayed):
+        return "array", leaf.type, leaf.owned
+    if isinstance(leaf, (bool, int, float, str, np.generic)):
+        return type(leaf), str(leaf)
+    return "object", id(leaf)
+
+
+def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a user's Python function with traced arguments."""
+    trace = current_trace()
+    raw = syntax.convert(function)
+    if raw is None:
+        return function(*args, **kwargs)
+    if trace is None or not trace.builders:
+        signal = raw(*args, **kwargs)
+        return signal.value if isinstance(signal, Return) else None
+    key = (id(getattr(function, "__func__", function)), id(getattr(function, "__self__", None)), signature((args, kwargs)))
+    staged = trace.staged.get(key)
+    if staged is not None:
+        return call_staged(trace, staged, args, kwargs)
+    running = next((a for a in trace.active if a.key == key), None)
+    if running is not None:
+        raise Recursion(running)
+    _limit_depth(trace, function)
+    return _inline(trace, key, function, raw, args, kwargs)
+
+
+def _limit_depth(trace: Trace, function: Callable[..., Any]) -> None:
+    depth = sum(a.code is function.__code__ for a in trace.active)
+    if depth >= MAX_DEPTH:
+        raise errors.EndlessTraceError(
+            f"the recursion of `{function.__qualname__}` at {user_site()} does not end while it is traced ({depth} calls deep): it has no base "
+            "case, or a plain Python argument changes in every call. Pass that argument as a traced value (an argument of the compiled function)"
+        )
+
+
+def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: Any, kwargs: Any) -> Any:
+    builder = trace.builders[-1]
+    open_block()
+    mark: Mark = builder.mark()
+    depth = len(trace.builders)
+    active = Activation(key, builder, function.__code__)
+    trace.active.append(active)
+    frame = Frame("function", label=function.__qualname__)
+    builder.frames.append(frame)
+    try:
+        signal = raw(*args, **kwargs)
+        builder.frames.remove(frame)
+        return _result(signal, frame, function)
+    except Recursion as recursion:
+        if recursion.activation is not active:
+            raise
+        del trace.builders[depth:]
+        builder.rollback(mark)
+    finally:
+        del trace.active[trace.active.index(active) :]
+        if frame in builder.frames:
+            del builder.frames[builder.frames.index(frame) :]
+    staged = stage(trace, key, function, raw, args, kwargs)
+    return call_staged(trace, staged, args, kwargs)
+
+
+def _result(signal: Any, frame: Frame, function: Callable[..., Any]) -> Any:
+    """The value of an inlined call, where its returns meet."""
+    ends = frame.ends["return"]
+    if signal is not DEAD:
+        value = signal.value if isinstance(signal, Return) else None
+        if not ends:
+            return value
+        ends.append((open_block(), value))
+    if not ends:
+        raise Bottom
+    return join_values(ends, f"the result of `{function.__qualname__}`")
+
+
+def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: Any, kwargs: Any) -> StagedFunction:
+    """Trace a recursive function on its own, again and again until its result type is a fixpoint."""
+    staged = trace.staged[key] = StagedFunction(trace.name(function.__name__))
+    known, functions = dict(trace.staged), dict(trace.functions)
+    try:
+        for _ in range(8):
+            spec = _trace_round(trace, staged, function, raw, args, kwargs)
+            if spec == staged.spec:
+                _forget_inner(trace, known, staged)
+                return staged
+            staged.spec = spec
+            trace.staged = dict(known)
+            trace.functions = dict(functions)
+    except BaseException:
+        trace.staged.pop(key, None)
+        raise
+    raise errors.TypeMismatchError(f"the result type of `{function.__qualname__}` does not settle: {staged.spec}")
+
+
+def _forget_inner(trace: Trace, known: dict[Any, Any], staged: StagedFunction) -> None:
+    """Keep inner functions for later calls only where they use nothing of this one's variables."""
+    for key, inner in list(trace.staged.items()):
+        if key not in known and inner.builder is not None and inner.builder.captures:
+            del trace.staged[key]
+
+
+def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, args: Any, kwargs: Any) -> Any:
+    leaves, tree = pytree.flatten((args, kwargs))
+    cells = [c.cell_contents for c in (function.__closure__ or ()) if _filled(c)]
+    with trace.building("scratch") as builder:
+        builder.name = staged.name
+        staged.builder = builder
+        inside = [_parameter(builder, leaf) for leaf in leaves]
+        new_args, new_kwargs = pytree.unflatten(tree, inside)
+        frame = Frame("function", label=function.__qualname__)
+        builder.frames.append(Frame("staged"))
+        builder.frames.append(frame)
+        signal = run(raw, *new_args, **new_kwargs)
+        _check_cells(function, cells)
+        builder.frames.remove(frame)
+        try:
+            value = _result(signal, frame, function)
+        except Bottom:
+            if any(s is not staged and s.spec is None and s.builder is not None and not s.builder.closed for s in trace.staged.values()):
+                raise
+            raise errors.EndlessTraceError(
+                f"the recursion of `{function.__qualname__}` has no base case: every path of it calls it again ({user_site()})"
+            ) from None
+        spec, atoms = _spec(value, function, staged.spec)
+        builder.terminate(GraphReturn(atoms), open_block())
+        trace.functions[staged.name] = builder.finish(tuple(t for t, _, _ in spec[1]))
+        trace.register(staged.name, builder)
+        return spec
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        return bool(cell.cell_contents is not None)
+    except ValueError:
+        return False
+
+
+def _check_cells(function: Any, before: list[Any]) -> None:
+    after = [c.cell_contents for c in (function.__closure__ or ()) if _filled(c)]
+    if len(after) != len(before) or any(a is not b for a, b in zip(after, before, strict=True)):
+        raise errors.UnsupportedOperationError(
+            f"`{function.__qualname__}` is recursive and assigns a variable of an enclosing function (nonlocal): pass the value as an argument and return it"
+        )
+
+
+def _parameter(builder: Builder, leaf: Any) -> Any:
+    if isinstance(leaf, Traced):
+        return Traced(builder.parameter(leaf.type), builder, leaf.weak)
+    if isinstance(leaf, Arrayed):
+        return Arrayed(builder.parameter(leaf.type), builder, leaf.owned)
+    return leaf
+
+
+def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]:
+    """(structure, types) of a result, and its atoms; a known spec widens weak numbers."""
+    leaves, tree = pytree.flatten(value)
+    kinds, atoms = [], []
+    for i, leaf in enumerate(leaves):
+        t = leaf_type(leaf)
+        if t is None:
+            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {describe_value(leaf)} {leaf!r}: only numbers, arrays and containers "
+                                           "of them can be returned")  # fmt: skip
+        found = scalar_type(leaf)
+        weak = found is not None and found[1]
+        owned = not isinstance(leaf, Arrayed) or leaf.owned
+        if before is not None and before[0] == tree and isinstance(t, Scalar):
+            t, weak = before[1][i][0] if weak and t != before[1][i][0] and before[1][i][0].name[0] == "f" else t, weak
+        kinds.append((t, weak, owned))
+        atoms.append(coerce(leaf, t, open_block()))
+    return (tree, tuple(kinds)), tuple(atoms)
+
+
+def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) -> Any:
+    """A call in the graph. Its block ends here; the results are the parameters of the next one."""
+    if staged.spec is None:
+        raise Bottom
+    builder = trace.builders[-1]
+    leaves, _ = pytree.flatten((args, kwargs))
+    block = open_block()
+    atoms = tuple(builder.use(leaf.atom, leaf.builder) for leaf in leaves if is_traced(leaf))
+    tree, kinds = staged.spec
+    after = builder.new_block("then")
+    results = [builder.fresh(t, "r") for t, _, _ in kinds]
+    after.params.extend(results)
+    call = Call(staged.name, atoms, Edge(after.name))
+    builder.terminate(call, block)
+    trace.record(builder, call, staged.name)
+    builder.enter(after)
+    values = [Traced(r, builder, w) if isinstance(t, Scalar) else Arrayed(r, builder, o) for r, (t, w, o) in zip(results, kinds, strict=True)]
+    return pytree.unflatten(tree, values)
+
+
+__all__ = ["DEAD", "invoke", "leave", "signature", "stage"]

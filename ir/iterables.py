@@ -1,0 +1,131 @@
+"""What a staged `for` can run over: ranges, arrays, enumerate, zip and reversed of them.
+
+A `Staged` iterable knows its length (maybe traced) and its i-th element. Outside `for` it is not iterable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from . import errors, table
+from .builder import current_builder, user_site
+from .graph import Const
+from .types import I64
+from .values import Arrayed, Traced, dimension, lift_array, load, scalar_type, to_type, whole_array
+
+
+@dataclass
+class Staged:
+    """`count()` is the length, `element(i)` the i-th element; `known` the length where it is a Python int."""
+
+    count: Callable[[], Any]
+    element: Callable[[Any], Any]
+    known: int | None = None
+    python: Callable[[], Any] = tuple
+    what: str = "range"
+
+    def __iter__(self) -> Iterator[Any]:
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise errors.TracedConditionError(
+            f"{self.what} of a traced length at {user_site()} can only be used in a `for` statement, not in a comprehension, list() or sum()"
+        )
+
+
+def staged_range(*args: Any) -> Any:
+    """range() of possibly traced bounds; a Python range where all are plain."""
+    if not any(isinstance(a, Traced) for a in args):
+        return range(*args)
+    for a in args:
+        if (scalar_type(a) or (None,))[0] != I64:
+            raise TypeError(f"range() at {user_site()} needs ints, not {a!r}")
+    start, stop, step = (0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]
+
+    def count() -> Any:
+        if isinstance(step, Traced):
+            s = table.nonzero_step(step)
+            up = (stop - start + s - 1) // s
+            return table.select(table.igt(s, 0), up, (start - stop - s - 1) // (0 - s))
+        if step == 0:
+            raise ValueError("range() arg 3 must not be zero")
+        if step in (1, -1):
+            return (stop - start) * step
+        return (stop - start + step - 1) // step if step > 0 else (start - stop - step - 1) // -step
+
+    return Staged(count, lambda i: _affine(start, i, step))
+
+
+def _affine(start: Any, i: Any, step: Any) -> Any:
+    scaled = i if isinstance(step, int) and step == 1 else i * step
+    return scaled if isinstance(start, int) and start == 0 else start + scaled
+
+
+def staged_enumerate(items: Any, start: Any = 0) -> Any:
+    inner = staged_iterable(items)
+    if inner is None or inner.known is not None:
+        return enumerate(items, start)
+    return Staged(inner.count, lambda i: (_affine(start, i, 1), inner.element(i)), None, tuple, "enumerate")
+
+
+def staged_zip(*items: Any, strict: bool = False) -> Any:
+    parts = [staged_iterable(x) for x in items]
+    if all(p is None or p.known is not None for p in parts) or any(p is None for p in parts):
+        if any(p is not None and p.known is None for p in parts):
+            raise errors.TracedConditionError(f"zip() at {user_site()} mixes a traced length with Python containers: make arrays of them")
+        return zip(*items, strict=strict)
+    known: list[Staged] = [p for p in parts if p is not None]
+
+    def count() -> Any:
+        n = known[0].count()
+        for p in known[1:]:
+            m = p.count()
+            n = table.select(table.ilt(m, n), m, n) if isinstance(n, Traced) or isinstance(m, Traced) else min(n, m)
+        return n
+
+    return Staged(count, lambda i: tuple(p.element(i) for p in known), None, tuple, "zip")
+
+
+def staged_reversed(items: Any) -> Any:
+    inner = staged_iterable(items)
+    if inner is None or inner.known is not None:
+        return reversed(items)
+
+    def element(i: Any) -> Any:
+        return inner.element(inner.count() - 1 - i)
+
+    return Staged(inner.count, element, None, tuple, "reversed")
+
+
+def staged_length(x: Any) -> Any:
+    return dimension(x, 0) if isinstance(x, Arrayed) else len(x)
+
+
+def _range_element(r: range, i: Any) -> Any:
+    return _affine(r.start, i, r.step)
+
+
+def staged_iterable(items: Any) -> Staged | None:
+    """`items` as a staged iterable, or None where Python should iterate."""
+    if isinstance(items, Staged):
+        return items
+    if isinstance(items, range):
+        return Staged(lambda: len(items), lambda i: _range_element(items, i), len(items), lambda: items)
+    if isinstance(items, np.ndarray) and items.ndim == 1 and items.dtype.kind in "fib" and len(items) > 64:
+        items = lift_array(items)
+    if isinstance(items, Arrayed):
+        if items.ndim != 1:
+            whole_array("looping over the rows")
+        return Staged(lambda: dimension(items, 0), lambda i: load(items, i, checked=False), None, tuple, "a traced array")
+    return None
+
+
+def counter_constant(n: int) -> Traced:
+    return Traced(Const(n, I64), None)
+
+
+__all__ = ["Staged", "current_builder", "staged_enumerate", "staged_iterable", "staged_length", "staged_range", "staged_reversed", "staged_zip", "to_type"]

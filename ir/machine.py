@@ -1,0 +1,88 @@
+"""The scalar machine of the reference interpreter: NumPy scalars.
+
+LLVM's machine (backends/llvm/machine.py) has the same methods. Values are np.float64, np.float32, np.int64
+and bool, so that rounding, NaN and overflow are those of NumPy in every type.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .errors import LanternError
+from .faults import KINDS
+from .types import NUMPY_DTYPES, Scalar
+
+_NUMPY_NAMES = {
+    "fabs": "fabs", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh",
+    "acosh": "arccosh", "atanh": "arctanh", "atan2": "arctan2", "pow": "power",
+}  # fmt: skip
+
+
+class PythonMachine:
+    """Scalar instructions on NumPy scalars."""
+
+    def arithmetic(self, name: str, *xs: Any) -> Any:
+        x = xs[0]
+        if name == "neg":
+            return -x
+        y = xs[1]
+        if name == "div":
+            return np.true_divide(x, y)
+        return {"add": np.add, "sub": np.subtract, "mul": np.multiply}[name](x, y)
+
+    def integer(self, name: str, x: Any, y: Any) -> Any:
+        fn = {
+            "add": np.add, "sub": np.subtract, "mul": np.multiply, "floordiv": np.floor_divide, "mod": np.mod,
+            "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "shl": np.left_shift,
+            "shr": np.right_shift,
+        }[name]  # fmt: skip
+        return fn(np.int64(x), np.int64(y))
+
+    def integer_power(self, x: Any, n: Any) -> Any:
+        return np.power(np.int64(x), np.int64(n))
+
+    def logical(self, name: str, x: Any, y: Any) -> Any:
+        return {"and": x and y, "or": x or y, "xor": bool(x) != bool(y)}[name]
+
+    def compare(self, name: str, x: Any, y: Any) -> Any:
+        fn = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
+        return bool(fn[name](x, y))
+
+    def select(self, c: Any, x: Any, y: Any) -> Any:
+        return x if c else y
+
+    def instruction(self, name: str, *xs: Any) -> Any:
+        """sqrt, fabs, floor, ceil, trunc, rint, copysign: one instruction on most machines."""
+        return getattr(np, name)(*xs)
+
+    def libm(self, name: str, *xs: Any) -> Any:
+        return self.special(name, *xs) if name in ("erf", "erfc") else getattr(np, _NUMPY_NAMES.get(name, name))(*xs)
+
+    def special(self, name: str, *xs: Any) -> Any:
+        import scipy.special
+
+        return type(xs[0])(getattr(scipy.special, name)(*xs))
+
+    def check(self, ok: Any, kind: str) -> None:
+        """Raise the fault `kind` unless `ok`."""
+        if not ok:
+            raise Fault(kind)
+
+    def convert(self, x: Any, to: Scalar) -> Any:
+        return bool(x) if to.name == "bool" else NUMPY_DTYPES[to].type(x)
+
+    def constant(self, value: float, like: Any) -> Any:
+        return type(like)(value)
+
+
+class Fault(LanternError):
+    """A check of the Python machine that did not hold; the interpreter adds the site."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(KINDS[kind].message)
+        self.kind = kind
+
+
+PYTHON = PythonMachine()

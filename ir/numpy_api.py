@@ -1,0 +1,274 @@
+"""NumPy's and SciPy's scalar functions on traced values: which operation each is.
+
+`np.sin(x)` reaches `call_ufunc` through `__array_ufunc__`, `np.where` and `np.zeros` reach `call_function`
+through `__array_function__` or staging. What is missing raises an error that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import errors, table, values
+from .builder import current_trace, user_site
+from .ops import Op
+from .types import BOOL, F64, FROM_NUMPY, I64, Scalar, is_float
+from .values import Arrayed, Traced, arithmetic, bitwise, compare, is_traced, logical_not, power, promote, to_type, truth, whole_array
+
+
+def _floating(op: Op) -> Callable[..., Any]:
+    """A function whose integer arguments become floats."""
+
+    def fn(*args: Any) -> Any:
+        t, weak = promote(op.name, *args)
+        if not is_float(t):
+            t = F64
+        z = op(*(to_type(a, t) for a in args))
+        return Traced(z.atom, z.builder, weak and z.type == t)
+
+    return fn
+
+
+def _rounding(op: Op) -> Callable[[Any], Any]:
+    """floor, ceil, trunc, rint: ints stay as they are."""
+
+    def fn(x: Any) -> Any:
+        return op(x) if is_float(x.type) else x
+
+    return fn
+
+
+def _either(name: str) -> Callable[[Any, Any], Any]:
+    """maximum, minimum: on ints by comparison."""
+
+    def fn(x: Any, y: Any) -> Any:
+        t, weak = promote(name, x, y)
+        x, y = to_type(x, t), to_type(y, t)
+        z = table.TABLE[name](x, y) if is_float(t) else where((compare("ge" if name == "maximum" else "le", x, y)), x, y)
+        return Traced(z.atom, z.builder, weak)
+
+    return fn
+
+
+def _ignore_nan(name: str) -> Callable[[Any, Any], Any]:
+    """fmax, fmin: a NaN loses."""
+    pick = _either(name)
+
+    def fn(x: Any, y: Any) -> Any:
+        t, _ = promote(name, x, y)
+        if not is_float(t):
+            return pick(x, y)
+        x, y = to_type(x, t), to_type(y, t)
+        return table.select(table.isnan(x), y, table.select(table.isnan(y), x, pick(x, y)))
+
+    return fn
+
+
+def sign(x: Any) -> Any:
+    if is_float(x.type):
+        return table.sign(x)
+    return where(compare("gt", x, 0), 1, where(compare("lt", x, 0), -1, 0))
+
+
+def where(cond: Any, x: Any, y: Any) -> Any:
+    """np.where(cond, x, y) on scalars."""
+    cond = truth(cond)
+    if any(isinstance(v, (Arrayed, np.ndarray)) for v in (cond, x, y)):
+        whole_array("np.where")
+    kinds = {k[0] for k in map(values.scalar_type, (x, y)) if k is not None}
+    t, weak = (BOOL, True) if kinds == {BOOL} else promote("where", x, y)
+    if not isinstance(cond, Traced):
+        return x if cond else y
+    z = table.select(cond, to_constant(x, t), to_constant(y, t))
+    return Traced(z.atom, z.builder, weak)
+
+
+def to_constant(x: Any, t: Scalar) -> Any:
+    """`x` in type `t`, as a traced value even when it is a plain number."""
+    if isinstance(x, Traced):
+        return to_type(x, t)
+    c = values.constant(x)
+    return Traced(values.Const(values.literal(x, t), t), None, c.weak)
+
+
+def clip(x: Any, low: Any = None, high: Any = None) -> Any:
+    """np.clip; a NaN stays."""
+    if low is not None:
+        x = _either("maximum")(x, low)
+    return x if high is None else _either("minimum")(x, high)
+
+
+def _isfinite(op: Op) -> Callable[[Any], Any]:
+    def fn(x: Any) -> Any:
+        return op(x) if is_float(x.type) else op(to_type(x, F64))
+
+    return fn
+
+
+def _logical(name: str) -> Callable[[Any, Any], Any]:
+    def fn(x: Any, y: Any) -> Any:
+        x, y = truth(x), truth(y)
+        return table.TABLE[name](x, y)
+
+    return fn
+
+
+def ldexp(x: Any, n: Any) -> Any:
+    return arithmetic("mul", x, table.exp2(to_type(n, F64)) if isinstance(n, Traced) else 2.0**n)
+
+
+def sinc(x: Any) -> Any:
+    zero = compare("eq", x, 0.0)
+    safe = where(zero, 1.0, arithmetic("mul", x, np.pi))
+    return where(zero, 1.0, table.sin(safe) / safe)
+
+
+_F = _floating
+UFUNCS: dict[str, Callable[..., Any]] = {
+    "add": lambda x, y: arithmetic("add", x, y), "subtract": lambda x, y: arithmetic("sub", x, y),
+    "multiply": lambda x, y: arithmetic("mul", x, y), "divide": lambda x, y: arithmetic("div", x, y),
+    "true_divide": lambda x, y: arithmetic("div", x, y), "floor_divide": lambda x, y: arithmetic("floordiv", x, y),
+    "remainder": lambda x, y: arithmetic("mod", x, y), "mod": lambda x, y: arithmetic("mod", x, y),
+    "fmod": _F(table.fmod), "power": power, "float_power": lambda x, y: _F(table.power)(x, y), "negative": lambda x: -x, "positive": lambda x: x,
+    "absolute": abs, "fabs": lambda x: abs(to_type(x, F64) if not is_float(x.type) else x), "sign": sign,
+    "square": lambda x: x * x, "reciprocal": lambda x: arithmetic("div", 1.0, x), "divmod": divmod,
+    "greater": lambda x, y: compare("gt", x, y), "greater_equal": lambda x, y: compare("ge", x, y), "less": lambda x, y: compare("lt", x, y),
+    "less_equal": lambda x, y: compare("le", x, y), "equal": lambda x, y: compare("eq", x, y), "not_equal": lambda x, y: compare("ne", x, y),
+    "logical_and": _logical("and"), "logical_or": _logical("or"), "logical_xor": _logical("xor"), "logical_not": lambda x: logical_not(truth(x)),
+    "bitwise_and": lambda x, y: bitwise("and", x, y), "bitwise_or": lambda x, y: bitwise("or", x, y), "bitwise_xor": lambda x, y: bitwise("xor", x, y),
+    "invert": lambda x: ~x, "left_shift": lambda x, y: x << y, "right_shift": lambda x, y: x >> y,
+    "maximum": _either("maximum"), "minimum": _either("minimum"), "fmax": _ignore_nan("maximum"), "fmin": _ignore_nan("minimum"),
+    "clip": clip, "sqrt": _F(table.sqrt), "cbrt": _F(table.cbrt), "hypot": _F(table.hypot), "exp": _F(table.exp), "exp2": _F(table.exp2),
+    "expm1": _F(table.expm1), "log": _F(table.log), "log2": _F(table.log2), "log10": _F(table.log10), "log1p": _F(table.log1p),
+    "logaddexp": _F(table.logaddexp), "sin": _F(table.sin), "cos": _F(table.cos), "tan": _F(table.tan), "arcsin": _F(table.asin),
+    "arccos": _F(table.acos), "arctan": _F(table.atan), "arctan2": _F(table.atan2), "sinh": _F(table.sinh), "cosh": _F(table.cosh),
+    "tanh": _F(table.tanh), "arcsinh": _F(table.asinh), "arccosh": _F(table.acosh), "arctanh": _F(table.atanh),
+    "floor": _rounding(table.floor), "ceil": _rounding(table.ceil), "trunc": _rounding(table.trunc), "rint": _rounding(table.rint),
+    "copysign": _F(table.copysign), "signbit": _isfinite(table.signbit), "isnan": _isfinite(table.isnan), "isinf": _isfinite(table.isinf),
+    "isfinite": _isfinite(table.isfinite), "deg2rad": lambda x: x * (np.pi / 180), "radians": lambda x: x * (np.pi / 180),
+    "rad2deg": lambda x: x * (180 / np.pi), "degrees": lambda x: x * (180 / np.pi), "ldexp": ldexp,
+    "erf": _F(table.erf), "erfc": _F(table.erfc), "expit": _F(table.expit), "gammaln": _F(table.gammaln), "psi": _F(table.digamma),
+    "heaviside": lambda x, h: where(compare("eq", x, 0), h, where(compare("gt", x, 0), 1.0, 0.0)),
+}  # fmt: skip
+
+FROM_MATH: dict[str, Callable[..., Any]] = {
+    **{n: UFUNCS[n] for n in ("sqrt", "cbrt", "hypot", "exp", "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh",
+                              "tanh", "copysign", "fmod", "fabs", "isnan", "isinf", "isfinite", "degrees", "radians", "erf", "erfc", "ldexp")},
+    "log": lambda x, *base: UFUNCS["log"](x) if not base else UFUNCS["log"](x) / _log(base[0]),
+    "asin": UFUNCS["arcsin"], "acos": UFUNCS["arccos"], "atan": UFUNCS["arctan"], "atan2": UFUNCS["arctan2"], "asinh": UFUNCS["arcsinh"],
+    "acosh": UFUNCS["arccosh"], "atanh": UFUNCS["arctanh"], "pow": lambda x, y: _F(table.power)(x, y), "lgamma": UFUNCS["gammaln"],
+}  # fmt: skip
+
+
+def _log(x: Any) -> Any:
+    return UFUNCS["log"](x) if is_traced(x) else float(np.log(x))
+
+
+def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A NumPy or SciPy ufunc with a traced scalar among its inputs."""
+    if any(isinstance(x, (Arrayed, np.ndarray)) and getattr(x, "ndim", 0) > 0 for x in inputs):
+        whole_array(f"np.{ufunc.__name__}")
+    inputs = tuple(x[()] if isinstance(x, np.ndarray) else x for x in inputs)
+    fn = UFUNCS.get(ufunc.__name__)
+    if method != "__call__" or kwargs or fn is None:
+        form = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+        extra = f" with {', '.join(kwargs)}=" if kwargs else ""
+        raise errors.UnsupportedOperationError(f"{form}{extra} of a traced scalar at {user_site()} is not supported; supported functions: {', '.join(sorted(UFUNCS))}")
+    return fn(*inputs)
+
+
+def call_function(func: Any, args: Any, kwargs: Any) -> Any:
+    """A NumPy function that is no ufunc, with a traced value among its arguments."""
+    fn = FUNCTIONS.get(func)
+    if fn is None:
+        if any(isinstance(a, Arrayed) for a in args):
+            whole_array(f"np.{func.__name__}")
+        raise errors.UnsupportedOperationError(f"np.{func.__name__} of traced values at {user_site()} is not supported; supported functions: "
+                                               f"{', '.join(sorted(UFUNCS))}")  # fmt: skip
+    return fn(*args, **kwargs)
+
+
+# ---- creation
+def _dtype(dtype: Any) -> Scalar:
+    found = FROM_NUMPY.get(np.dtype(dtype))
+    if found is None:
+        raise errors.ArgumentTypeError(f"arrays of dtype {np.dtype(dtype)} are not supported at {user_site()}: use float64, float32, int64 or bool")
+    return found
+
+
+def zeros(shape: Any, dtype: Any = float) -> Any:
+    return values.allocate(_dtype(dtype), shape, 0)
+
+
+def ones(shape: Any, dtype: Any = float) -> Any:
+    return values.allocate(_dtype(dtype), shape, 1)
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
+    t = _dtype(dtype) if dtype is not None else values.operand("np.full", fill_value)[0]
+    return values.allocate(t, shape, fill_value)
+
+
+def _like(fill: Any) -> Callable[..., Any]:
+    def fn(a: Any, *args: Any, dtype: Any = None) -> Any:
+        t = a.type.dtype if dtype is None else _dtype(dtype)
+        return values.allocate(t, a.shape, args[0] if args else fill)
+
+    return fn
+
+
+def _creation(staged: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Inside a trace every new array is the program's own, so that it can be written to."""
+
+    def fn(*args: Any, **kwargs: Any) -> Any:
+        trace = current_trace()
+        return staged(*args, **kwargs) if trace is not None and trace.builders else plain(*args, **kwargs)
+
+    return fn
+
+
+def _copy(a: Any) -> Any:
+    return a.copy() if isinstance(a, Arrayed) else values.lift_array(np.asarray(a)).copy()
+
+
+def _array(a: Any, dtype: Any = None) -> Any:
+    """np.array of a traced array (a copy), or of a list of scalars."""
+    if isinstance(a, Arrayed):
+        return a.copy()
+    if isinstance(a, np.ndarray):
+        return values.lift_array(a if dtype is None else a.astype(dtype)).copy()
+    items = list(a)
+    if not any(map(is_traced, items)):
+        return values.lift_array(np.array(items, dtype if dtype is not None else None)).copy()
+    if any(isinstance(x, Arrayed) for x in items):
+        whole_array("np.array of arrays")
+    t = _dtype(dtype) if dtype is not None else promote("np.array", *items)[0]
+    out = values.allocate(t, len(items), 0)
+    for i, x in enumerate(items):
+        out[i] = x
+    return out
+
+
+def _round(x: Any, decimals: int = 0) -> Any:
+    if not is_float(x.type):
+        return x
+    return table.rint(x) if decimals == 0 else table.div(table.rint(table.mul(x, 10.0**decimals)), 10.0**decimals)
+
+
+def _shape(a: Any) -> Any:
+    return a.shape
+
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.where: where, np.clip: clip, np.round: _round, np.zeros_like: _like(0), np.empty_like: _like(0), np.ones_like: _like(1),
+    np.full_like: _like(0), np.copy: _copy, np.array: _array, np.shape: _shape, np.sinc: sinc, np.real: lambda x: x, np.ndim: lambda a: a.ndim,
+    np.size: lambda a: a.size,
+}  # fmt: skip
+CREATION: dict[Any, Callable[..., Any]] = {
+    np.zeros: _creation(zeros, np.zeros), np.empty: _creation(zeros, np.empty), np.ones: _creation(ones, np.ones),
+    np.full: _creation(full, np.full), np.array: _creation(_array, np.array),
+}  # fmt: skip
+
+I64_TYPE = I64

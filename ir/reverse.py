@@ -1,0 +1,76 @@
+"""What reverse mode needs to know of each function before it runs or is emitted.
+
+A `Reverse` is one function with one choice of active parameters: its active variables, and the functions it
+needs in turn. Both the interpreter and the LLVM emitter work from these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .activity import Activity, Aliases, active
+from .graph import Call, Function, Let, Program, Return
+from .jvp import differentiated
+from .types import Array, carries_gradient
+
+Key = tuple[str, tuple[bool, ...]]
+
+
+@dataclass
+class Reverse:
+    """`mask` marks the active parameters, `results` the results that have an adjoint."""
+
+    function: Function
+    mask: tuple[bool, ...]
+    activity: Activity
+    results: tuple[bool, ...]
+    name: str = ""
+
+
+class Reverses:
+    """All reverse functions of a program, made when first asked for."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.made: dict[Key, Reverse] = {}
+
+    def get(self, name: str, mask: Sequence[bool]) -> Reverse:
+        f = self.program.functions[name]
+        full = tuple(bool(m) and carries_gradient(p.type) for m, p in zip(mask, f.params, strict=True))
+        key = (name, full)
+        if key not in self.made:
+            results = tuple(carries_gradient(t) for t in f.results)
+            marks = "".join("x" if m else "o" for m in full)
+            self.made[key] = Reverse(f, full, active(f, full, Aliases(self.program)), results, f"{name}.{marks}")
+        return self.made[key]
+
+    def of_pullback(self, let: Let) -> Reverse:
+        own = len(self.program.functions[let.attrs["f"]].params)
+        return self.get(let.attrs["f"], [i in let.attrs["wrt"] for i in range(own)])
+
+    def of_call(self, rev: Reverse, call: Call) -> Reverse:
+        return self.get(call.function, [a in rev.activity for a in call.args])
+
+
+def adjoint_of_pullback(program: Program, let: Let, active_args: Sequence[bool]) -> tuple[Let, list[int]]:
+    """The backward pass of `y, dx = pullback[g](x, c)` as one Let to run on the way back.
+
+    With cotangents dy of y and v of dx it is pullback[F](x, v; cotangents dy of y, c of ty) for F = jvp g:
+    the adjoints of x, of t (not needed: that is dx again), and ty = J v, the adjoint of c.
+    The Let's args are placeholders: indices into (x.., v of the mask.., dy.., c..) are the returned order.
+    """
+    g = program.functions[let.attrs["f"]]
+    name, mask, own = differentiated(program, let, [False] * len(let.args))
+    floats = [i for i, t in enumerate(g.results) if carries_gradient(t)]
+    wrt = tuple(i for i in range(own) if active_args[i])
+    types = [*g.results, *(g.results[i] for i in floats), *(g.params[p].type for p in wrt)]
+    from .graph import Var
+
+    outs = tuple(Var(f"adj{i}", t) for i, t in enumerate(types))
+    ct = (*floats, *(len(g.results) + floats.index(r) for r in let.attrs["ct"]))
+    attrs = {"f": name, "wrt": wrt, "ct": ct, "cotangents": len(ct)}
+    return Let(outs, "pullback", (), attrs), floats
+
+
+__all__ = ["Array", "Return", "Reverse", "Reverses", "adjoint_of_pullback"]

@@ -1,0 +1,527 @@
+"""Rewrites a Python function so that its control flow calls staging.py.
+
+    if c:                 def _ln_then(): nonlocal y; y = 1.0
+        y = 1.0           def _ln_else(): nonlocal y; y = x
+    else:          ->     def _ln_set(_ln_v): nonlocal y; (y,) = _ln_v
+        y = x             _ln_r = _ln.if_(c, _ln_then, _ln_else, _ln.Scope(('y',), lambda: (y,), _ln_set))
+                          if _ln_r is not None: return _ln_r
+
+`return v` becomes `return _ln.Return(v)`, break and continue return signals, calls go through `_ln.call`, and
+`and`, `or`, `not`, conditional expressions, chained comparisons and subscripts through their staging functions.
+Closures share the original's cells and line numbers stay, so tracebacks show the user's lines.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import linecache
+import operator
+import textwrap
+import types
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
+
+from . import errors
+
+MUTATORS = {"append", "extend", "pop", "insert", "remove", "clear", "update", "setdefault", "sort", "reverse"}
+COMPARISONS = {
+    ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne", ast.Is: "is_", ast.IsNot: "is_not",
+    ast.In: "in_", ast.NotIn: "not_in",
+}  # fmt: skip
+REMEDIES: dict[type[ast.AST], tuple[str, str]] = {
+    ast.Try: ("try/except", "test the condition with `if` before the operation that may fail"),
+    ast.With: ("with", "open the context outside of the compiled function"),
+    ast.Global: ("global", "pass the value as an argument and return its new value"),
+    ast.Yield: ("a generator (yield)", "write a loop that returns its result, or store into an array"),
+    ast.YieldFrom: ("a generator (yield from)", "write a loop that returns its result, or store into an array"),
+    ast.Await: ("await", "compiled functions are synchronous"),
+    ast.AsyncFor: ("async for", "compiled functions are synchronous"),
+    ast.AsyncWith: ("async with", "compiled functions are synchronous"),
+    ast.AsyncFunctionDef: ("async def", "compiled functions are synchronous"),
+    ast.ClassDef: ("class", "define the class outside of the compiled function"),
+}
+for _name, _construct in {"TryStar": "try/except*", "Match": "match"}.items():
+    if hasattr(ast, _name):
+        REMEDIES[getattr(ast, _name)] = (_construct, "use `if`/`elif`")
+
+
+def assigned_names(nodes: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
+    """(names assigned, names of containers written into) in statements, nested functions left out."""
+    assigned: set[str] = set()
+    mutated: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            assigned.add(node.name)
+            return
+        if isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            for child in ast.walk(node):
+                if isinstance(child, ast.NamedExpr) and not isinstance(node, ast.Lambda):
+                    assigned.add(child.target.id)
+                _container(child)
+            return
+        if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
+            assigned.add(node.id)
+        if isinstance(node, ast.alias):
+            assigned.add((node.asname or node.name).split(".")[0])
+        _container(node)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    def _container(node: ast.AST) -> None:
+        if isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
+            base: ast.AST = node
+            while isinstance(base, (ast.Subscript, ast.Attribute)):
+                base = base.value
+            if isinstance(base, ast.Name):
+                mutated.add(base.id)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:
+            base = node.func.value
+            while isinstance(base, (ast.Subscript, ast.Attribute)):
+                base = base.value
+            if isinstance(base, ast.Name):
+                mutated.add(base.id)
+
+    for n in nodes:
+        visit(n)
+    return assigned, mutated - assigned
+
+
+def _load(name: str) -> ast.Name:
+    return ast.Name(name, ast.Load())
+
+
+def _staging(attr: str) -> ast.Attribute:
+    return ast.Attribute(_load("_ln"), attr, ast.Load())
+
+
+def _call(attr: str, *args: ast.expr) -> ast.Call:
+    return ast.Call(_staging(attr), list(args), [])
+
+
+def _thunk(body: ast.expr) -> ast.Lambda:
+    return ast.Lambda(_arguments(), body)
+
+
+def _arguments(*names: str) -> ast.arguments:
+    return ast.arguments([], [ast.arg(n) for n in names], None, [], [], None, [])
+
+
+class Rewriter(ast.NodeTransformer):
+    """Rewrites one function body; nested functions get a Rewriter of their own."""
+
+    def __init__(self, node: ast.FunctionDef | ast.Lambda, filename: str, name: str) -> None:
+        self.filename, self.name = filename, name
+        self.counter = 0
+        body = node.body if isinstance(node, ast.FunctionDef) else []
+        a = node.args
+        self.params = {x.arg for x in (*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg)))}
+        self.locals = assigned_names(body)[0] | self.params
+        inner = [n for b in body for n in ast.walk(b)]
+        own = {n for b in body for n in _own_nodes(b)}
+        self.outer = {x for n in own if isinstance(n, ast.Nonlocal) for x in n.names}
+        self.shared = {x for n in inner if isinstance(n, ast.Nonlocal) and n not in own for x in n.names} & self.locals
+        self.stated: set[str] = set()
+
+    # ---- helpers
+    def _refuse(self, node: ast.AST, what: str, remedy: str) -> NoReturn:
+        line = getattr(node, "lineno", 0)
+        raise errors.UnsupportedSyntaxError(f"{what} cannot be compiled ({self.filename}:{line} in {self.name}): {remedy}")
+
+    def _names(self, nodes: Sequence[ast.AST]) -> tuple[list[str], list[str]]:
+        """(all variables that a construct may change, those of them that can be set)."""
+        assigned, mutated = assigned_names(nodes)
+        settable = (assigned | (self.shared if any(isinstance(x, ast.Call) for n in nodes for x in ast.walk(n)) else set())) & (self.locals | self.outer)
+        mutated = {m for m in mutated if m in self.locals | self.outer}
+        self.stated |= (settable | mutated) - self.outer
+        return sorted(settable | mutated), sorted(settable)
+
+    def _function(self, kind: str, settable: list[str], body: list[ast.stmt], *args: str) -> ast.FunctionDef:
+        self.counter += 1
+        prologue: list[ast.stmt] = [ast.Nonlocal(settable)] if settable else []
+        body = body or [ast.Pass()]
+        return ast.FunctionDef(name=f"_ln_{kind}_{self.counter}", args=_arguments(*args), body=prologue + body, decorator_list=[], type_params=[])
+
+    def _scope(self, names: list[str], settable: list[str]) -> tuple[list[ast.stmt], ast.expr]:
+        if not names:
+            return [], _staging("NO_SCOPE")
+        targets: list[ast.expr] = [ast.Name(n if n in settable else "_ln_ignored", ast.Store()) for n in names]
+        put = self._function("set", settable, [ast.Assign([ast.Tuple(targets, ast.Store())], _load("_ln_v"))], "_ln_v")
+        get = _thunk(ast.Tuple([_load(n) for n in names], ast.Load()))
+        labels = ast.Tuple([ast.Constant(n) for n in names], ast.Load())
+        return [put], _call("Scope", labels, get, _load(put.name))
+
+    def _finish(self, node: ast.AST, statements: list[ast.stmt], call: ast.expr) -> list[ast.stmt]:
+        out = [
+            *statements,
+            ast.Assign([ast.Name("_ln_r", ast.Store())], call),
+            ast.If(ast.Compare(_load("_ln_r"), [ast.IsNot()], [ast.Constant(None)]), [ast.Return(_load("_ln_r"))], []),
+        ]
+        return [self._locate(s, node) for s in out]
+
+    def _locate(self, new: Any, old: ast.AST) -> Any:
+        ast.copy_location(new, old)
+        new.end_lineno, new.end_col_offset = old.lineno, getattr(old, "col_offset", 0)  # type: ignore[attr-defined]
+        return ast.fix_missing_locations(new)
+
+    def body(self, statements: list[ast.stmt]) -> list[ast.stmt]:
+        out: list[ast.stmt] = []
+        for s in statements:
+            new = self.visit(s)
+            out.extend(new if isinstance(new, list) else [new])
+        return out
+
+    # ---- statements
+    def visit_If(self, node: ast.If) -> Any:
+        names, settable = self._names([*node.body, *node.orelse])
+        test = self.visit(node.test)
+        then = self._function("then", settable, self.body(node.body))
+        orelse = self._function("else", settable, self.body(node.orelse))
+        put, scope = self._scope(names, settable)
+        return self._finish(node, [then, orelse, *put], _call("if_", test, _load(then.name), _load(orelse.name), scope))
+
+    def visit_While(self, node: ast.While) -> Any:
+        names, settable = self._names([node.test, *node.body, *node.orelse])
+        forever = isinstance(node.test, ast.Constant) and bool(node.test.value)
+        test = self._function("test", settable, [ast.Return(self.visit(node.test))])
+        body = self._function("body", settable, self.body(node.body))
+        put, scope = self._scope(names, settable)
+        orelse, names_else = self._orelse(node, settable)
+        call = _call("while_", _load(test.name), _load(body.name), names_else, scope, ast.Constant(forever))
+        return self._finish(node, [test, body, *orelse, *put], call)
+
+    def visit_For(self, node: ast.For) -> Any:
+        names, settable = self._names([node.target, *node.body, *node.orelse])
+        items = self.visit(node.iter)
+        bind = ast.Assign([self.visit(node.target)], _load("_ln_item"))
+        body = self._function("body", settable, [bind, *self.body(node.body)], "_ln_item")
+        put, scope = self._scope(names, settable)
+        orelse, names_else = self._orelse(node, settable)
+        call = _call("for_", items, _load(body.name), names_else, scope)
+        return self._finish(node, [body, *orelse, *put], call)
+
+    def _orelse(self, node: ast.For | ast.While, settable: list[str]) -> tuple[list[ast.stmt], ast.expr]:
+        if not node.orelse:
+            return [], ast.Constant(None)
+        orelse = self._function("orelse", settable, self.body(node.orelse))
+        return [orelse], _load(orelse.name)
+
+    def visit_Return(self, node: ast.Return) -> Any:
+        value = self.visit(node.value) if node.value else ast.Constant(None)
+        return self._locate(ast.Return(_call("Return", value)), node)
+
+    def visit_Break(self, node: ast.Break) -> Any:
+        return self._locate(ast.Return(_staging("BREAK")), node)
+
+    def visit_Continue(self, node: ast.Continue) -> Any:
+        return self._locate(ast.Return(_staging("CONTINUE")), node)
+
+    def visit_Assert(self, node: ast.Assert) -> Any:
+        message = _thunk(self.visit(node.msg) if node.msg else ast.Constant(None))
+        return self._finish(node, [], _call("assert_", self.visit(node.test), message))
+
+    def visit_Raise(self, node: ast.Raise) -> Any:
+        if node.exc is None:
+            self._refuse(node, "a bare `raise`", "name the exception")
+        return self._finish(node, [], _call("raise_", self.visit(node.exc)))
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        value = self.visit(node.value)
+        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Subscript) and not _has_slice(node.targets[0]):
+            t = node.targets[0]
+            return self._locate(ast.Expr(_call("setitem", self.visit(t.value), self.visit(t.slice), value)), node)
+        node.value = value
+        node.targets = [self._target(t) for t in node.targets]
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        if node.value is None:
+            return self._locate(ast.Pass(), node)
+        return self.visit_Assign(self._locate(ast.Assign([node.target], node.value), node))
+
+    def _target(self, t: Any) -> Any:
+        if isinstance(t, (ast.Subscript, ast.Attribute)):
+            t.value = self.visit(t.value)
+            if isinstance(t, ast.Subscript):
+                t.slice = self.visit(t.slice)
+        elif isinstance(t, (ast.Tuple, ast.List)):
+            t.elts = [self._target(e) for e in t.elts]
+        elif isinstance(t, ast.Starred):
+            t.value = self._target(t.value)
+        return t
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
+        value = self.visit(node.value)
+        t = node.target
+        if isinstance(t, ast.Subscript) and not _has_slice(t):
+            fn = ast.Attribute(_staging("operator"), _IN_PLACE[type(node.op)], ast.Load())
+            call = _call("augment", self.visit(t.value), self.visit(t.slice), fn, value)
+            return self._locate(ast.Expr(call), node)
+        node.value = value
+        node.target = self._target(t)
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        node.decorator_list = [self.visit(d) for d in node.decorator_list]
+        a = node.args
+        a.defaults = [self.visit(d) for d in a.defaults]
+        a.kw_defaults = [self.visit(d) if d else None for d in a.kw_defaults]
+        inner = rewrite_function(node, self.filename)
+        inner.decorator_list = [*node.decorator_list, _staging("local")]
+        return self._locate(inner, node)
+
+    def generic_visit(self, node: ast.AST) -> Any:
+        if type(node) in REMEDIES:
+            self._refuse(node, f"`{REMEDIES[type(node)][0]}`", REMEDIES[type(node)][1])
+        return super().generic_visit(node)
+
+    # ---- expressions
+    def visit_Lambda(self, node: ast.Lambda) -> Any:
+        node.args.defaults = [self.visit(d) for d in node.args.defaults]
+        node.args.kw_defaults = [self.visit(d) if d else None for d in node.args.kw_defaults]
+        node.body = self.visit(node.body)
+        return self._locate(_call("local", node), node)
+
+    def visit_IfExp(self, node: ast.IfExp) -> Any:
+        self._no_walrus(node.body, node.orelse)
+        arms = _thunk(self.visit(node.body)), _thunk(self.visit(node.orelse))
+        return self._locate(_call("ifexp", self.visit(node.test), *arms), node)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
+        self._no_walrus(*node.values[1:])
+        name = "and_" if isinstance(node.op, ast.And) else "or_"
+        values = [self.visit(v) for v in node.values]
+        out = values[-1]
+        for v in reversed(values[:-1]):
+            out = _call(name, v, _thunk(out))
+        return self._locate(out, node)
+
+    def _no_walrus(self, *nodes: ast.expr) -> None:
+        for n in nodes:
+            for child in ast.walk(n):
+                if isinstance(child, ast.NamedExpr):
+                    self._refuse(child, "`:=` inside a conditional expression, `and` or `or`", "assign on a line of its own")
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
+        operand = self.visit(node.operand)
+        if isinstance(node.op, ast.Not):
+            return self._locate(_call("not_", operand), node)
+        node.operand = operand
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> Any:
+        if len(node.ops) == 1:
+            return super().generic_visit(node)
+        rest: list[ast.expr] = []
+        for op, right in zip(node.ops, node.comparators, strict=True):
+            fn = ast.Attribute(_staging("comparisons"), COMPARISONS[type(op)], ast.Load())
+            rest += [ast.Tuple([fn, _thunk(self.visit(right))], ast.Load())]
+        return self._locate(_call("chain", self.visit(node.left), *rest), node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        if not isinstance(node.ctx, ast.Load) or _has_slice(node):
+            return super().generic_visit(node)
+        return self._locate(_call("getitem", self.visit(node.value), self.visit(node.slice)), node)
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        if isinstance(node.func, ast.Name) and node.func.id in ("super", "locals", "globals", "vars"):
+            return super().generic_visit(node)
+        func = self.visit(node.func)
+        new = ast.Call(_staging("call"), [func, *map(self.visit, node.args)], [self.visit(k) for k in node.keywords])
+        return self._locate(new, node)
+
+
+_IN_PLACE = {
+    ast.Add: "iadd", ast.Sub: "isub", ast.Mult: "imul", ast.Div: "itruediv", ast.FloorDiv: "ifloordiv", ast.Mod: "imod",
+    ast.Pow: "ipow", ast.BitAnd: "iand", ast.BitOr: "ior", ast.BitXor: "ixor", ast.LShift: "ilshift", ast.RShift: "irshift",
+    ast.MatMult: "imatmul",
+}  # fmt: skip
+
+
+def _has_slice(node: ast.Subscript) -> bool:
+    return any(isinstance(n, ast.Slice) for n in ast.walk(node.slice))
+
+
+def _own_nodes(node: ast.AST) -> Iterable[ast.AST]:
+    """The nodes under `node` that belong to the same function."""
+    yield node
+    if not isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
+        for child in ast.iter_child_nodes(node):
+            yield from _own_nodes(child)
+
+
+def rewrite_function(node: ast.FunctionDef, filename: str) -> ast.FunctionDef:
+    """The rewritten function: its body returns signals."""
+    rewriter = Rewriter(node, filename, node.name)
+    body = rewriter.body(node.body)
+    fresh = sorted(rewriter.stated - rewriter.params)
+    prologue: list[ast.stmt] = [n for n in body if isinstance(n, ast.Nonlocal)]
+    body = [n for n in body if not isinstance(n, ast.Nonlocal)]
+    prologue += [ast.Assign([ast.Name(n, ast.Store())], _call("Undefined", ast.Constant(n))) for n in fresh]
+    out = ast.FunctionDef(name=node.name, args=node.args, body=prologue + body, decorator_list=[], type_params=[])
+    ast.copy_location(out, node)
+    for s in prologue:
+        ast.copy_location(s, node)
+    return ast.fix_missing_locations(out)
+
+
+# ---- from a function object to its rewritten one
+_CONVERTED: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+def convert(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The rewritten function (its result is a signal), or None where there is no source to rewrite."""
+    raw = getattr(function, "__lantern_raw__", None)
+    if raw is not None:
+        return raw  # type: ignore[no-any-return]
+    if isinstance(function, types.MethodType):
+        inner = convert(function.__func__)
+        return functools.partial(inner, function.__self__) if inner else None
+    if not isinstance(function, types.FunctionType):
+        return None
+    try:
+        code = _CONVERTED.get(function)
+        if code is None:
+            code = _CONVERTED[function] = _convert_code(function)
+    except OSError:
+        return None
+    return code  # type: ignore[no-any-return]
+
+
+def _convert_code(function: types.FunctionType) -> Any:
+    from . import language
+
+    node = find_source(function)
+    filename = function.__code__.co_filename
+    if isinstance(node, ast.Lambda):
+        rewriter = Rewriter(node, filename, "<lambda>")
+        value = _call("Return", rewriter.visit(node.body))
+        new = ast.FunctionDef(name="_ln_lambda", args=node.args, body=[ast.Return(value)], decorator_list=[], type_params=[])
+        rewritten = ast.fix_missing_locations(ast.copy_location(new, node))
+    else:
+        rewritten = rewrite_function(node, filename)
+        rewritten.decorator_list = []
+    rewritten.args.defaults = [ast.Constant(None) for _ in rewritten.args.defaults]
+    rewritten.args.kw_defaults = [ast.Constant(None) if d else None for d in rewritten.args.kw_defaults]
+    rewritten.returns = None
+    rewritten.name = "_ln_rewritten"  # not its own: that name must stay a global or a cell in the body
+    for a in ast.walk(rewritten.args):
+        if isinstance(a, ast.arg):
+            a.annotation = None
+    free = [*function.__code__.co_freevars, "_ln"]
+    factory = ast.FunctionDef(
+        name="_ln_factory", args=_arguments(*free), body=[rewritten, ast.Return(_load(rewritten.name))], decorator_list=[], type_params=[]
+    )
+    ast.fix_missing_locations(ast.copy_location(factory, node))
+    module = compile(ast.Module([factory], []), filename, "exec", dont_inherit=True, flags=_future_flags(function))
+    code = _named(_named(module, "_ln_factory"), rewritten.name).replace(co_name=function.__code__.co_name)
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    cells["_ln"] = types.CellType(language)
+    closure = tuple(cells[name] for name in code.co_freevars)
+    raw = types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__, closure)
+    raw.__kwdefaults__ = function.__kwdefaults__
+    return raw
+
+
+def _future_flags(function: types.FunctionType) -> int:
+    import __future__
+
+    return function.__code__.co_flags & __future__.annotations.compiler_flag
+
+
+def _named(code: types.CodeType, name: str) -> types.CodeType:
+    return next(c for c in code.co_consts if isinstance(c, types.CodeType) and c.co_name == name)
+
+
+@functools.lru_cache(maxsize=256)
+def _parse(filename: str, text: str) -> list[tuple[ast.AST, int]]:
+    tree = ast.parse(text)
+    out = []
+    for n in ast.walk(tree):
+        if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            decorators = getattr(n, "decorator_list", [])
+            out.append((n, min([n.lineno, *(d.lineno for d in decorators)])))
+    return out
+
+
+def find_source(function: types.FunctionType) -> ast.FunctionDef | ast.Lambda:
+    """The syntax tree of `function`; raises OSError where the source is not available."""
+    import copy
+
+    code = function.__code__
+    lines = linecache.getlines(code.co_filename, function.__globals__)
+    if not lines:
+        try:
+            text = textwrap.dedent(inspect.getsource(function))
+        except (OSError, TypeError):
+            raise OSError(f"no source for {function!r}") from None
+        shift = code.co_firstlineno - 1
+    else:
+        text, shift = "".join(lines), 0
+    try:
+        candidates = [n for n, line in _parse(code.co_filename, text) if line + shift == code.co_firstlineno and _name(n) == code.co_name]
+    except SyntaxError:
+        raise OSError("the source cannot be parsed") from None
+    candidates = [n for n in candidates if _parameters(n) == code.co_varnames[: len(_parameters(n))]]
+    if len(candidates) > 1:
+        candidates = _by_position(candidates, code) or candidates[:0]
+    if not candidates:
+        raise OSError(f"no source for {function!r}")
+    found = candidates[0]
+    if isinstance(found, ast.AsyncFunctionDef):
+        raise errors.UnsupportedSyntaxError(f"`async def` cannot be compiled ({code.co_filename}:{code.co_firstlineno} in {code.co_name}): "
+                                            "compiled functions are synchronous")  # fmt: skip
+    node = copy.deepcopy(found)
+    if shift:
+        ast.increment_lineno(node, shift)
+    return node  # type: ignore[return-value]
+
+
+def _name(node: Any) -> str:
+    return getattr(node, "name", "<lambda>")
+
+
+def _parameters(node: Any) -> tuple[str, ...]:
+    a = node.args
+    return tuple(x.arg for x in (*a.posonlyargs, *a.args, *a.kwonlyargs))
+
+
+def _by_position(candidates: list[Any], code: types.CodeType) -> list[Any]:
+    """Tell lambdas on one line apart by their columns (Python 3.11), else by their bytecode."""
+    if hasattr(code, "co_positions"):
+        spots = [(line, col) for line, _, col, _ in code.co_positions() if line is not None and col]
+        inside = [n for n in candidates if spots and all(_covers(n.body if isinstance(n, ast.Lambda) else n, s) for s in spots)]
+        if inside:
+            return inside[-1:]
+    for n in candidates:
+        expr = ast.Expression(n) if isinstance(n, ast.Lambda) else None
+        if expr is not None:
+            made = next(c for c in compile(expr, "?", "eval").co_consts if isinstance(c, types.CodeType))
+            if made.co_code == code.co_code and made.co_consts == code.co_consts and made.co_names == code.co_names:
+                return [n]
+    return []
+
+
+def _covers(node: Any, spot: tuple[int, int]) -> bool:
+    bodies = node if isinstance(node, list) else [node]
+    start = (bodies[0].lineno, bodies[0].col_offset)
+    end = (bodies[-1].end_lineno, bodies[-1].end_col_offset)
+    return start <= spot < end
+
+
+class Comparisons:
+    """The comparison functions of a chain."""
+
+    lt, le, gt, ge, eq, ne = operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne
+    is_, is_not = operator.is_, operator.is_not
+
+    @staticmethod
+    def in_(x: Any, y: Any) -> bool:
+        return x in y
+
+    @staticmethod
+    def not_in(x: Any, y: Any) -> bool:
+        return x not in y

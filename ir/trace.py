@@ -1,0 +1,108 @@
+"""From a Python function and argument types to a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import errors, pytree
+from .builder import Frame, tracing
+from .functions import _result
+from .graph import Program, Return as GraphReturn
+from .jvp import expand_all
+from .language import call
+from .protect import protect
+from .staging import Bottom, Return, open_block, run
+from .state import coerce, describe_value, leaf_type
+from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of
+from .values import Arrayed, Traced
+
+
+@dataclass(frozen=True)
+class Abstract:
+    """What is known of an argument leaf when tracing: its type, and whether it is a weak Python number."""
+
+    type: Type
+    weak: bool = False
+
+
+@dataclass
+class Traceable:
+    """A traced function: the program, and the structure of its result. `static` results are no graph values."""
+
+    program: Program
+    tree: Any
+    results: list[Any]  # for each result leaf its type, or None and then the value in `static`
+    static: list[Any]
+
+
+def abstract(x: Any, where: str) -> Abstract:
+    """The abstract value of an argument leaf; raises ArgumentTypeError for what native code cannot take."""
+    for python, t in ((bool, BOOL), (int, I64), (float, F64)):
+        if type(x) is python:
+            return Abstract(t, True)
+    if isinstance(x, np.generic):
+        t = I64 if x.dtype.kind in "iu" else FROM_NUMPY.get(x.dtype)
+        if t is not None:
+            return Abstract(t)
+    if isinstance(x, np.ndarray):
+        dtype = FROM_NUMPY.get(x.dtype.newbyteorder("="))
+        if dtype is not None:
+            return Abstract(array_of(dtype, x.ndim)) if x.ndim else Abstract(dtype)
+        raise errors.ArgumentTypeError(f"{where} is an array of dtype {x.dtype}: convert it to float64, float32, int64 or bool")
+    raise errors.ArgumentTypeError(
+        f"{where} is {describe_value(x)} {x!r:.60}: compiled functions take floats, ints, bools, NumPy arrays and containers of them; mark other arguments with static_argnums"
+    )
+
+
+def trace_program(f: Callable[..., Any], leaves: Sequence[Abstract], rebuild: Callable[[list[Any]], tuple[Any, Any]], name: str) -> Traceable:
+    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves."""
+    with tracing() as trace, trace.building(name) as builder:
+        inside: list[Any] = []
+        for a in leaves:
+            var = builder.parameter(a.type)
+            inside.append(Traced(var, builder, a.weak) if isinstance(a.type, Scalar) else Arrayed(var, builder))
+        args, kwargs = rebuild(inside)
+        frame = Frame("function", label=name)
+        builder.frames.append(frame)
+        signal = run(lambda: Return(call(f, *args, **kwargs)))
+        try:
+            value = _result(signal, frame, _Label(name))
+        except Bottom:
+            raise errors.EndlessTraceError(f"`{name}` never returns: every path fails or loops for ever") from None
+        out, tree = pytree.flatten(value)
+        types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
+        _check_results(out, types, name)
+        block = open_block()
+        atoms = tuple(coerce(x, t, block) for x, t in zip(out, types, strict=True) if t is not None and _is_value(x))
+        builder.terminate(GraphReturn(atoms), block)
+        function = builder.finish(tuple(a.type for a in atoms))
+        program = trace.program(function)
+    protect(program)
+    expand_all(program)
+    return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
+
+
+def _is_value(x: Any) -> bool:
+    return isinstance(x, (Traced, Arrayed))
+
+
+def _check_results(out: list[Any], types: list[Any], name: str) -> None:
+    from .state import Undefined
+
+    for x, t in zip(out, types, strict=True):
+        if isinstance(x, Undefined):
+            x._raise()
+        if t is None and not isinstance(x, (np.ndarray, str, type(None))):
+            raise errors.ArgumentTypeError(f"`{name}` returns {describe_value(x)} {x!r:.60}: compiled functions return numbers, arrays and containers of them")
+
+
+@dataclass
+class _Label:
+    __qualname__: str
+
+
+__all__ = ["F32", "Abstract", "Array", "Traceable", "abstract", "trace_program"]

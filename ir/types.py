@@ -1,0 +1,77 @@
+"""Types of graph values: scalars, and arrays of them with a list of dimensions.
+
+A dimension is an int or the name of a symbol. Two array types agree when dtype and rank agree; sizes are
+values of the program (`dim` reads one), so one compiled function serves every size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+import numpy as np
+
+Dim = Union[int, str]
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A scalar type: `f64`, `f32`, `i64` or `bool`."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Array:
+    """A contiguous row-major array of `dtype` with the dimensions `dims`; a reference to memory."""
+
+    dtype: Scalar
+    dims: tuple[Dim, ...]
+
+    @property
+    def rank(self) -> int:
+        return len(self.dims)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.dims))}]"
+
+
+Type = Union[Scalar, Array]
+
+F64, F32, I64, BOOL = Scalar("f64"), Scalar("f32"), Scalar("i64"), Scalar("bool")
+SCALARS = {t.name: t for t in (F64, F32, I64, BOOL)}
+NUMPY_DTYPES = {F64: np.dtype("f8"), F32: np.dtype("f4"), I64: np.dtype("i8"), BOOL: np.dtype("?")}
+FROM_NUMPY = {dtype: t for t, dtype in NUMPY_DTYPES.items()}
+
+
+def array_of(dtype: Scalar, rank: int) -> Array:
+    """The type of a rank-`rank` array whose sizes are known at run time only."""
+    return Array(dtype, ("?",) * rank)
+
+
+def is_float(t: Type) -> bool:
+    """Is `t` f64 or f32?"""
+    return t is F64 or t is F32 or t in (F64, F32)
+
+
+def carries_gradient(t: Type) -> bool:
+    """Can a value of type `t` have a tangent or an adjoint?"""
+    return is_float(t.dtype if isinstance(t, Array) else t)
+
+
+def same_type(a: Type, b: Type) -> bool:
+    """Do values of types `a` and `b` have one representation?"""
+    if isinstance(a, Array) and isinstance(b, Array):
+        return a.dtype == b.dtype and a.rank == b.rank
+    return a == b
+
+
+def describe(t: Type) -> str:
+    """`t` in a user's words, for error messages."""
+    words = {"f64": "float", "f32": "float32", "i64": "int", "bool": "bool"}
+    if isinstance(t, Array):
+        return f"{t.rank}-d array of {NUMPY_DTYPES[t.dtype].name}"
+    return words[t.name]

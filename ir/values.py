@@ -1,0 +1,486 @@
+"""Traced values: what the user's code computes with while it is traced.
+
+A `Traced` scalar overloads Python's operators, an `Arrayed` array overloads indexing, and both answer NumPy's
+dispatch protocols, so that `x * 2`, `np.sin(x)` and `math.sin(x)` (through staging.py) all add to the graph.
+
+Promotion follows NumPy 2: a bare Python number is weak and takes the other operand's type.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from . import errors, table
+from .builder import Builder, current_builder, user_site
+from .graph import Atom, Const, Var
+from .ops import Op, argument_types, literal, result_type
+from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of, describe, is_float, same_type
+
+
+class GraphAlgebra:
+    """Operations on traced values append to the function under construction."""
+
+    @staticmethod
+    def bind(op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Traced:
+        builder = current_builder()
+        given = [a.type if isinstance(a, Traced) else None for a in args]
+        types = argument_types(op, given)  # type: ignore[arg-type]
+        atoms = tuple(atom_of(a, t, builder) for a, t in zip(args, types, strict=True))
+        out_type = result_type(op, types, attrs)  # type: ignore[arg-type]
+        site = user_site() if op.may_fail else None
+        (out,) = builder.emit(op.name, atoms, (out_type,), attrs, site)
+        return Traced(out, builder, all(a.weak for a in args if isinstance(a, Traced)))
+
+
+def atom_of(value: Any, t: Type, builder: Builder) -> Atom:
+    """`value` (traced of type `t`, or a Python number) as an atom of `builder`'s function."""
+    if isinstance(value, (Traced, Arrayed)):
+        return builder.use(value.atom, value.builder)
+    return Const(literal(value, t), t)
+
+
+class Traced:
+    """A scalar that the compiled program will compute."""
+
+    __slots__ = ("atom", "builder", "weak")
+    algebra = GraphAlgebra
+    __array_priority__ = 1000.0
+
+    def __init__(self, atom: Atom, builder: Builder | None, weak: bool = False) -> None:
+        self.atom, self.builder, self.weak = atom, builder, weak
+
+    @property
+    def type(self) -> Scalar:
+        return self.atom.type  # type: ignore[return-value]
+
+    @property
+    def dtype(self) -> Any:
+        from .types import NUMPY_DTYPES
+
+        return NUMPY_DTYPES[self.type]
+
+    ndim, shape = 0, ()
+
+    def __repr__(self) -> str:
+        return f"<traced {describe(self.type)}>"
+
+    # ---- arithmetic
+    def __add__(self, y: Any) -> Any: return arithmetic("add", self, y)
+    def __radd__(self, y: Any) -> Any: return arithmetic("add", y, self)
+    def __sub__(self, y: Any) -> Any: return arithmetic("sub", self, y)
+    def __rsub__(self, y: Any) -> Any: return arithmetic("sub", y, self)
+    def __mul__(self, y: Any) -> Any: return arithmetic("mul", self, y)
+    def __rmul__(self, y: Any) -> Any: return arithmetic("mul", y, self)
+    def __truediv__(self, y: Any) -> Any: return arithmetic("div", self, y)
+    def __rtruediv__(self, y: Any) -> Any: return arithmetic("div", y, self)
+    def __floordiv__(self, y: Any) -> Any: return arithmetic("floordiv", self, y)
+    def __rfloordiv__(self, y: Any) -> Any: return arithmetic("floordiv", y, self)
+    def __mod__(self, y: Any) -> Any: return arithmetic("mod", self, y)
+    def __rmod__(self, y: Any) -> Any: return arithmetic("mod", y, self)
+    def __pow__(self, y: Any) -> Any: return power(self, y)
+    def __rpow__(self, y: Any) -> Any: return power(y, self)
+    def __divmod__(self, y: Any) -> Any: return self // y, self % y
+    def __rdivmod__(self, y: Any) -> Any: return y // self, y % self
+    def __lt__(self, y: Any) -> Any: return compare("lt", self, y)
+    def __le__(self, y: Any) -> Any: return compare("le", self, y)
+    def __gt__(self, y: Any) -> Any: return compare("gt", self, y)
+    def __ge__(self, y: Any) -> Any: return compare("ge", self, y)
+    def __eq__(self, y: Any) -> Any: return compare("eq", self, y)
+    def __ne__(self, y: Any) -> Any: return compare("ne", self, y)
+    def __and__(self, y: Any) -> Any: return bitwise("and", self, y)
+    def __rand__(self, y: Any) -> Any: return bitwise("and", y, self)
+    def __or__(self, y: Any) -> Any: return bitwise("or", self, y)
+    def __ror__(self, y: Any) -> Any: return bitwise("or", y, self)
+    def __xor__(self, y: Any) -> Any: return bitwise("xor", self, y)
+    def __rxor__(self, y: Any) -> Any: return bitwise("xor", y, self)
+    def __lshift__(self, y: Any) -> Any: return table.ishl(*integers("<<", self, y))
+    def __rlshift__(self, y: Any) -> Any: return table.ishl(*integers("<<", y, self))
+    def __rshift__(self, y: Any) -> Any: return table.ishr(*integers(">>", self, y))
+    def __rrshift__(self, y: Any) -> Any: return table.ishr(*integers(">>", y, self))
+    def __invert__(self) -> Any: return logical_not(self) if self.type == BOOL else table.ixor(self, -1)
+    def __pos__(self) -> Any: return self
+    def __neg__(self) -> Any: return table.neg(self) if is_float(self.type) else table.isub(0, to_type(self, I64))
+    def __abs__(self) -> Any: return absolute(self)
+
+    def __round__(self, ndigits: Any = None) -> Any:
+        return round_half_even(self, ndigits)
+
+    def __trunc__(self) -> Any: return to_integer(self)
+    def __floor__(self) -> Any: return to_integer(table.floor(self) if is_float(self.type) else self)
+    def __ceil__(self) -> Any: return to_integer(table.ceil(self) if is_float(self.type) else self)
+
+    # ---- what needs a concrete value
+    def __bool__(self) -> NoReturn: self._concrete("a Python `if`, `while`, `and`, `or` or `not`", "bool")
+    def __int__(self) -> NoReturn: self._concrete("int()", "int")
+    def __index__(self) -> NoReturn: self._concrete("an index or a size of a Python object", "int")
+    def __float__(self) -> NoReturn: self._concrete("a function that needs a Python float", "float")
+    def __complex__(self) -> NoReturn: self._concrete("complex()", "complex")
+    def __iter__(self) -> NoReturn: raise TypeError(f"{self!r} is not iterable")
+    def __hash__(self) -> int: return id(self)
+
+    def _concrete(self, what: str, kind: str) -> NoReturn:
+        raise errors.TracedConditionError(
+            f"{what} needs a concrete {kind} at {user_site()}, but the value depends on an argument of the compiled function. Where "
+            "the source of a function is available, `if`, `while` and `for` are staged; here it is not (or the value goes to a library). "
+            "Use lantern_jit.cond, while_loop or fori_loop, or make the argument static: jit(f, static_argnums=...)"
+        )
+
+    # ---- NumPy's protocols
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn: self._concrete("a NumPy array of concrete values", "float")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        from .numpy_api import call_ufunc
+
+        return call_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from .numpy_api import call_function
+
+        return call_function(func, args, kwargs)
+
+    @property
+    def real(self) -> Any: return self
+    def conjugate(self) -> Any: return self
+    def item(self) -> Any: return self
+
+
+class Arrayed:
+    """An array in the compiled program's memory."""
+
+    __slots__ = ("atom", "builder", "owned")
+    __array_priority__ = 1000.0
+
+    def __init__(self, atom: Var, builder: Builder, owned: bool = True) -> None:
+        self.atom, self.builder, self.owned = atom, builder, owned
+
+    @property
+    def type(self) -> Array:
+        return self.atom.type  # type: ignore[return-value]
+
+    @property
+    def dtype(self) -> Any:
+        from .types import NUMPY_DTYPES
+
+        return NUMPY_DTYPES[self.type.dtype]
+
+    @property
+    def ndim(self) -> int:
+        return self.type.rank
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        return tuple(dimension(self, axis) for axis in range(self.ndim))
+
+    @property
+    def size(self) -> Any:
+        n: Any = 1
+        for d in self.shape:
+            n = n * d
+        return n
+
+    def __repr__(self) -> str:
+        return f"<traced {describe(self.type)}>"
+
+    def __getitem__(self, index: Any) -> Any:
+        return load(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        store(self, index, value)
+
+    def copy(self) -> Arrayed:
+        return copy_array(self)
+
+    def __len__(self) -> NoReturn:
+        raise errors.TracedConditionError(f"len() of a traced array at {user_site()} is a traced int; where the function's source is not "
+                                          "available write x.shape[0]")  # fmt: skip
+
+    def __iter__(self) -> NoReturn:
+        raise errors.TracedConditionError(f"a Python loop over a traced array at {user_site()} cannot be staged here (in a comprehension, or "
+                                          "where the source is not available): write `for i in range(len(x))`")  # fmt: skip
+
+    def __bool__(self) -> NoReturn:
+        raise errors.TracedConditionError(f"the truth value of a traced array is not defined ({user_site()})")
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise errors.TracedConditionError(f"a traced array has no concrete values to make a NumPy array of ({user_site()})")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        whole_array(f"np.{ufunc.__name__}")
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from .numpy_api import call_function
+
+        return call_function(func, args, kwargs)
+
+
+def whole_array(name: str) -> NoReturn:
+    raise errors.UnsupportedOperationError(
+        f"{name} on a whole array at {user_site()} is not supported yet: write a loop over its elements (`for i in range(len(x))`); "
+        "x[i], x[i] = v, len(x), x.shape and x.copy() are supported"
+    )
+
+
+def _operator(symbol: str) -> Any:
+    def method(self: Arrayed, *args: Any) -> NoReturn:
+        whole_array(f"`{symbol}`")
+
+    return method
+
+
+for _name, _symbol in {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@", "and": "&",
+    "or": "|", "xor": "^",
+}.items():  # fmt: skip
+    setattr(Arrayed, f"__{_name}__", _operator(_symbol))
+    setattr(Arrayed, f"__r{_name}__", _operator(_symbol))
+    setattr(Arrayed, f"__i{_name}__", _operator(_symbol + "="))
+for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=", "neg": "-", "abs": "abs", "invert": "~"}.items():
+    setattr(Arrayed, f"__{_name}__", _operator(_symbol))
+Arrayed.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+# ---- types of operands
+def is_traced(value: Any) -> bool:
+    return isinstance(value, (Traced, Arrayed))
+
+
+def scalar_type(value: Any) -> tuple[Scalar, bool] | None:
+    """(type, weak) of a scalar operand, or None when `value` is not one."""
+    if isinstance(value, Traced):
+        return value.type, value.weak
+    if isinstance(value, np.generic):
+        if value.dtype.kind in "iu":
+            return I64, False
+        found = FROM_NUMPY.get(value.dtype)
+        return (found, False) if found else None
+    for python, t in ((bool, BOOL), (int, I64), (float, F64)):
+        if isinstance(value, python):
+            return t, True
+    return None
+
+
+def promote(what: str, *values: Any) -> tuple[Scalar, bool]:
+    """NumPy 2's common type of scalar operands, bools counted as ints."""
+    known = [operand(what, v) for v in values]
+    weak = all(w for _, w in known)
+    floats = [(t, w) for t, w in known if is_float(t)]
+    if not floats:
+        return I64, weak
+    strong = [t for t, w in floats if not w]
+    if any(t == F64 for t in strong) or not strong:
+        only_weak_ints = all(w or is_float(t) for t, w in known)
+        return F64, weak if not strong and only_weak_ints else False
+    return (F64 if any(t == I64 and not w for t, w in known) else F32), False
+
+
+def operand(what: str, value: Any) -> tuple[Scalar, bool]:
+    if isinstance(value, (Arrayed, np.ndarray)):
+        whole_array(what)
+    found = scalar_type(value)
+    if found is None:
+        raise TypeError(f"unsupported operand for {what} at {user_site()}: {type(value).__name__}")
+    return found
+
+
+def to_type(value: Any, t: Scalar) -> Any:
+    """`value` converted to `t`; a Python number becomes a literal of that type later."""
+    if isinstance(value, Traced):
+        return value if value.type == t else table.convert(value, to=t)
+    return literal(value, t)
+
+
+def constant(value: Any) -> Traced:
+    """A Python or NumPy number as a traced value."""
+    found = scalar_type(value)
+    assert found is not None
+    return Traced(Const(literal(value, found[0]), found[0]), None, found[1])
+
+
+def arithmetic(name: str, x: Any, y: Any) -> Any:
+    """x (op) y for add, sub, mul, div, floordiv, mod."""
+    symbol = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%"}[name]
+    if not operands(x, y, symbol):
+        return NotImplemented
+    t, weak = promote(f"`{symbol}`", x, y)
+    if t == I64 and name == "div":
+        t = F64
+    op = table.BINARY_FLOAT_TO_INT[name] if t == I64 else table.TABLE[name]
+    return _weakly(op(*_typed(t, x, y)), weak)
+
+
+def operands(x: Any, y: Any, symbol: str) -> bool:
+    """Are both operands something this library can have an opinion on?"""
+    return all(is_traced(v) or isinstance(v, (np.ndarray, np.generic, bool, int, float)) for v in (x, y))
+
+
+def _typed(t: Scalar, *values: Any) -> list[Any]:
+    """Operands of one type, at least one of them traced."""
+    return [to_type(v, t) for v in values]
+
+
+def _weakly(z: Traced, weak: bool) -> Traced:
+    return Traced(z.atom, z.builder, weak)
+
+
+def compare(name: str, x: Any, y: Any) -> Any:
+    if not operands(x, y, name):
+        return NotImplemented
+    t, _ = promote(f"`{name}`", x, y)
+    op = table.BINARY_FLOAT_TO_INT[name] if t == I64 else table.TABLE[name]
+    return op(*_typed(t, x, y))
+
+
+def bitwise(name: str, x: Any, y: Any) -> Any:
+    kinds = [operand(f"`{name}`", v)[0] for v in (x, y)]
+    if kinds == [BOOL, BOOL]:
+        return table.TABLE[name](x, y)
+    return table.TABLE[f"i{name}"](*integers(name, x, y))
+
+
+def integers(what: str, x: Any, y: Any) -> list[Any]:
+    if promote(f"`{what}`", x, y)[0] != I64:
+        raise TypeError(f"`{what}` at {user_site()} needs ints, not floats")
+    return _typed(I64, x, y)
+
+
+def logical_not(x: Traced) -> Traced:
+    return table.logical_xor(x, True)  # type: ignore[no-any-return]
+
+
+def truth(value: Any) -> Any:
+    """Python's bool(): traced scalars compare with zero, everything else is concrete."""
+    if isinstance(value, Traced):
+        if value.type == BOOL:
+            return value
+        return compare("ne", value, 0)
+    return bool(value)
+
+
+def power(x: Any, n: Any) -> Any:
+    """x ** n: a small constant integer power is repeated multiplication, as NumPy's square is."""
+    if not operands(x, n, "**"):
+        return NotImplemented
+    t, weak = promote("`**`", x, n)
+    if isinstance(n, (int, np.integer)) and not isinstance(n, bool) or (isinstance(n, float) and n == int_or_none(n)):
+        k = int(n)
+        base_type, _ = operand("`**`", x)
+        if is_float(base_type) and abs(k) <= 16:
+            base = to_type(x, t)
+            return _weakly(table.integer_power_of(base, n=k), weak) if k else constant_like(1.0, base)
+        if t == I64 and k < 0:
+            t = F64
+    return _weakly((table.ipow if t == I64 else table.power)(*_typed(t, x, n)), weak)
+
+
+def int_or_none(x: float) -> int | None:
+    return int(x) if x == x and abs(x) < 2**31 and int(x) == x else None
+
+
+def constant_like(value: float, like: Traced) -> Traced:
+    return Traced(Const(literal(value, like.type), like.type), None, like.weak)
+
+
+def absolute(x: Traced) -> Traced:
+    if is_float(x.type):
+        return table.absolute(x)  # type: ignore[no-any-return]
+    x = to_type(x, I64)
+    return table.select(table.ilt(x, 0), table.isub(0, x), x)  # type: ignore[no-any-return]
+
+
+def to_integer(x: Traced) -> Traced:
+    """Python's int(): towards zero; NaN and infinities raise."""
+    return table.to_integer(x) if is_float(x.type) else to_type(x, I64)  # type: ignore[no-any-return]
+
+
+def round_half_even(x: Traced, ndigits: Any) -> Traced:
+    if not is_float(x.type):
+        return to_type(x, I64)  # type: ignore[no-any-return]
+    if ndigits is None:
+        return to_integer(table.rint(x))
+    scale = 10.0 ** int(ndigits)
+    return table.div(table.rint(table.mul(x, scale)), scale)  # type: ignore[no-any-return]
+
+
+# ---- arrays
+def lift_array(value: np.ndarray[Any, Any]) -> Arrayed:
+    """A concrete NumPy array used in traced code: a constant of the program, never written."""
+    builder = current_builder()
+    var, root = builder.trace.constant(value)
+    return Arrayed(builder.use(var, root), builder, owned=False)  # type: ignore[arg-type]
+
+
+def _here(array: Arrayed) -> Var:
+    return current_builder().use(array.atom, array.builder)  # type: ignore[return-value]
+
+
+def dimension(array: Arrayed, axis: int) -> Traced:
+    builder = current_builder()
+    (out,) = builder.emit("dim", (_here(array),), (I64,), {"axis": axis})
+    return Traced(out, builder)
+
+
+def _indices(array: Arrayed, index: Any) -> list[Any]:
+    parts = list(index) if isinstance(index, tuple) else [index]
+    for part in parts:
+        if isinstance(part, slice) or part is None or part is Ellipsis:
+            whole_array("slicing")
+        found = scalar_type(part)
+        if found is None or found[0] != I64:
+            raise errors.ArrayIndexError(f"array indices must be ints, not {part!r} ({user_site()})")
+    if len(parts) > array.ndim:
+        raise errors.ArrayIndexError(f"too many indices for an array of rank {array.ndim}: {len(parts)} ({user_site()})")
+    if len(parts) < array.ndim:
+        whole_array(f"x[{', '.join('i' for _ in parts)}] with fewer indices than the {array.ndim} axes")
+    return parts
+
+
+def load(array: Arrayed, index: Any, checked: bool = True) -> Traced:
+    """array[index]. `checked=False` is for indices that a loop over the array itself makes."""
+    builder = current_builder()
+    atoms = tuple(atom_of(to_type(i, I64), I64, builder) for i in _indices(array, index))
+    attrs = {} if checked else {"checked": False}
+    (out,) = builder.emit("load", (_here(array), *atoms), (array.type.dtype,), attrs, user_site())
+    return Traced(out, builder)
+
+
+def store(array: Arrayed, index: Any, value: Any) -> None:
+    """array[index] = value, converted to the array's dtype as NumPy does."""
+    builder = current_builder()
+    if not array.owned:
+        raise errors.UnsupportedOperationError(
+            f"{user_site()} writes to a captured array, which compiled code never changes: pass it as an argument, or copy it first (x = x.copy())"
+        )
+    if operand("item assignment", value)[0] == array.type.dtype or not is_float(operand("item assignment", value)[0]):
+        value = to_type(value, array.type.dtype) if array.type.dtype != BOOL else truth(value)
+    elif is_float(array.type.dtype):
+        value = to_type(value, array.type.dtype)
+    else:
+        value = to_integer(value) if isinstance(value, Traced) else int(value)
+        value = truth(value) if array.type.dtype == BOOL else value
+    atoms = tuple(atom_of(to_type(i, I64), I64, builder) for i in _indices(array, index))
+    builder.emit("store", (_here(array), *atoms, atom_of(value, array.type.dtype, builder)), (), {}, user_site())
+
+
+def allocate(dtype: Scalar, shape: Any, fill: Any) -> Arrayed:
+    """A new array; `fill` is a scalar, or None for np.empty (which is filled with zeros all the same)."""
+    builder = current_builder()
+    sizes = list(shape) if isinstance(shape, (tuple, list)) else [shape]
+    for n in sizes:
+        if (scalar_type(n) or (None,))[0] != I64:
+            raise errors.ArgumentTypeError(f"array sizes must be ints, not {n!r} ({user_site()})")
+    atoms = tuple(atom_of(to_type(n, I64), I64, builder) for n in sizes)
+    value = Const(literal(0, dtype), dtype) if fill is None else atom_of(to_type(fill, dtype), dtype, builder)
+    (out,) = builder.emit("alloc", (*atoms, value), (array_of(dtype, len(sizes)),), {}, user_site())
+    return Arrayed(out, builder)
+
+
+def copy_array(array: Arrayed) -> Arrayed:
+    builder = current_builder()
+    (out,) = builder.emit("copy", (_here(array),), (array.type,), {}, user_site())
+    return Arrayed(out, builder)
+
+
+def agree(a: Type, b: Type) -> bool:
+    return same_type(a, b)

@@ -1,0 +1,21 @@
+"""Native-speed gradients of ordinary Python code: loops, branches, recursion and array updates.
+
+>>> import lantern_jit as lj
+>>> def power(x, n):
+...     y = 1.0
+...     for _ in range(n):
+...         y = y * x
+...     return y
+>>> lj.jit(lj.grad(power))(2.0, 5)
+80.0
+"""
+
+from . import errors
+from .api import cond, fori_loop, fun, grad, hessian, hvp, jacfwd, jacrev, jit, jvp, scan, switch, value_and_grad, vjp, while_loop
+from .errors import LanternError
+
+__version__ = "0.1.0"
+__all__ = [
+    "LanternError", "cond", "errors", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "scan", "switch",
+    "value_and_grad", "vjp", "while_loop",
+]  # fmt: skip

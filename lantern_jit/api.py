@@ -1,0 +1,334 @@
+"""The public functions. Each works in three places: inside traced code it adds to the graph; called with plain
+values it runs on the reference interpreter; under `jit` it is native code."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .ir import derivatives, errors, staging
+from .ir.builder import current_trace
+from .ir.language import call
+from .ir.staging import loop_value
+from .pipeline import Dispatcher, Inspection, Options, Specialisation
+
+POLICIES = (None, "recursion", "replay")
+
+
+def _in_trace() -> bool:
+    trace = current_trace()
+    return trace is not None and bool(trace.builders)
+
+
+class Transformed:
+    """A function made from a function. Outside a trace it runs on the reference interpreter."""
+
+    __lantern_transform__ = True
+
+    def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any]) -> None:
+        if not callable(f):
+            raise TypeError(f"{kind}() takes a function, not {type(f).__name__} {f!r}")
+        functools.update_wrapper(self, f, updated=())
+        self.__name__ = f"{kind}({getattr(f, '__name__', type(f).__name__)})"
+        self._staged = staged
+        self._dispatcher = Dispatcher(self, self.__name__)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if _in_trace():
+            return self._staged(*args, **kwargs)
+        specialisation, leaves = self._dispatcher.lookup(args, kwargs)
+        return specialisation.interpret(leaves)
+
+    def __repr__(self) -> str:
+        return f"<lantern_jit.{self.__name__}>"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+
+class Jitted:
+    """A function compiled to native code for each new combination of argument types."""
+
+    __lantern_transform__ = True
+
+    def __init__(self, f: Callable[..., Any], static: tuple[int, ...], options: Options) -> None:
+        functools.update_wrapper(self, f, updated=())
+        self.__wrapped__ = f
+        self._name = getattr(f, "__name__", type(f).__name__)
+        self._dispatcher = Dispatcher(f, self._name, static, options)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if _in_trace():
+            return call(self.__wrapped__, *args, **kwargs)
+        specialisation, leaves = self._dispatcher.lookup(args, kwargs)
+        return specialisation.run(leaves)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Specialisation:
+        """Trace and compile for these arguments without calling."""
+        specialisation, _ = self._dispatcher.lookup(args, kwargs)
+        _ = specialisation.native
+        return specialisation
+
+    def inspect(self, *args: Any, **kwargs: Any) -> Inspection:
+        """Every stage for these arguments as text: `.graph .cps .llvm .llvm_optimized .asm`."""
+        from .ir.text import show
+
+        s = self.lower(*args, **kwargs)
+        n = s.native
+        return Inspection(show(s.program), n.cps, n.llvm, n.llvm_optimized, n.asm, n.policies, n.timings)
+
+    def __repr__(self) -> str:
+        return f"<lantern_jit.jit of {self._name}>"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+
+def jit(f: Callable[..., Any] | None = None, *, static_argnums: int | Sequence[int] = (), checkpoint: Any = None) -> Any:
+    """Compile `f` to native code, once for each combination of argument types.
+
+    Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, bool; any size) and tuples, lists,
+    dicts, namedtuples and dataclasses of them; so are results. `f` never changes its caller's arrays.
+
+    static_argnums: positions of arguments that are Python values fixed at compile time (hashable).
+    checkpoint: how differentiated loops keep their intermediate values. None chooses by structure and length.
+        "recursion": each iteration is a native call; its frame keeps everything. "replay": the loop runs forward
+        saving its state, and backward iteration by iteration, where its structure allows. An int n: replay, and
+        beyond n iterations recompute chunks of n, so that memory is (state / n) a step.
+
+    Raises LanternError and its kinds, see `lantern_jit.errors`.
+
+    >>> import lantern_jit as lj
+    >>> f = lj.jit(lambda x: x * x if x > 0 else 0.0)
+    >>> f(3.0)
+    9.0
+    """
+    nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
+        raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
+    if f is None:
+        return functools.partial(jit, static_argnums=static_argnums, checkpoint=checkpoint)
+    if not callable(f):
+        raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
+    return Jitted(f, nums, Options(checkpoint))
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Transformed:
+    """A function that gives `(f(*args), gradient)`.
+
+    argnums: which positional arguments to differentiate; an int gives one gradient, a sequence a tuple. Each
+        gradient has its argument's structure; ints are promoted to float64.
+    has_aux: `f` returns `(value, aux)`; so does the first result.
+
+    Raises NotDifferentiableError unless f's value is one float.
+
+    >>> import lantern_jit as lj
+    >>> lj.value_and_grad(lambda x, y: x * y)(3.0, 4.0)
+    (12.0, 4.0)
+    """
+    nums = argnums if isinstance(argnums, int) else tuple(argnums)
+    return Transformed(f, "value_and_grad", lambda *args, **kwargs: derivatives.value_and_grad(f, nums, has_aux, args, kwargs))
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Transformed:
+    """The gradient of a function with one float result, by reverse mode. Arguments as in `value_and_grad`.
+
+    With has_aux the result is `(gradient, aux)`.
+
+    >>> import lantern_jit as lj
+    >>> lj.grad(lambda x: x ** 3)(2.0)
+    12.0
+    >>> lj.grad(lj.grad(lambda x: x ** 3))(2.0)
+    12.0
+    """
+    nums = argnums if isinstance(argnums, int) else tuple(argnums)
+
+    def staged(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = derivatives.value_and_grad(f, nums, has_aux, args, kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return Transformed(f, "grad", staged)
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """(f(*primals), J tangents): the directional derivative, by forward mode.
+
+    >>> import lantern_jit as lj
+    >>> lj.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
+    (12.0, 4.0)
+    """
+    return Transformed(f, "jvp", lambda p, t: derivatives.jvp(f, p, t))(tuple(primals), tuple(tangents))  # type: ignore[no-any-return]
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """(f(*primals), pull), where pull(cotangent) gives a tuple of cotangents of the primals.
+
+    >>> import lantern_jit as lj
+    >>> y, pull = lj.vjp(lambda x: (x * x, 3.0 * x), 2.0)
+    >>> pull((1.0, 10.0))
+    (34.0,)
+    """
+    if _in_trace():
+        return derivatives.vjp(f, primals)
+    value = Transformed(f, "vjp", lambda *p: call(f, *p))(*primals)
+    pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p)[1](c))
+    return value, lambda cotangent: pull(primals, cotangent)
+
+
+def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The Hessian of f (one float result) at `primals` times `tangents`: forward over reverse.
+
+    Gives a value like the primal for one primal, else a tuple.
+
+    >>> import lantern_jit as lj
+    >>> lj.hvp(lambda x: x ** 3, (2.0,), (1.0,))
+    12.0
+    """
+    nums: Any = 0 if len(primals) == 1 else tuple(range(len(primals)))
+
+    def staged(p: Any, t: Any) -> Any:
+        return derivatives.jvp(grad(f, nums), p, t)[1]
+
+    return Transformed(f, "hvp", staged)(tuple(primals), tuple(tangents))
+
+
+def jacfwd(f: Callable[..., Any]) -> Transformed:
+    """The Jacobian of f (one float or float array to the same), column by column by forward mode.
+
+    The result's shape is (*shape of f(x), *shape of x).
+
+    >>> import lantern_jit as lj, numpy as np
+    >>> lj.jacfwd(lambda x: x[0] * x[1])(np.array([3.0, 4.0]))
+    array([4., 3.])
+    """
+    return Transformed(f, "jacfwd", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, True))
+
+
+def jacrev(f: Callable[..., Any]) -> Transformed:
+    """The Jacobian of f, row by row by reverse mode. See `jacfwd`."""
+    return Transformed(f, "jacrev", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, False))
+
+
+def hessian(f: Callable[..., Any]) -> Transformed:
+    """The Hessian of f (one float result) in its first argument: shape (*shape of x, *shape of x).
+
+    >>> import lantern_jit as lj, numpy as np
+    >>> lj.hessian(lambda x: x[0] * x[0] * x[1])(np.array([3.0, 4.0]))
+    array([[8., 6.],
+           [6., 0.]])
+    """
+    return Transformed(f, "hessian", lambda x, *rest: derivatives.jacobian(grad(_bind(f, rest)), x, True))
+
+
+def _bind(f: Callable[..., Any], rest: tuple[Any, ...]) -> Callable[..., Any]:
+    return functools.partial(_last_first, f, rest) if rest else f
+
+
+def _last_first(f: Callable[..., Any], rest: tuple[Any, ...], x: Any) -> Any:
+    return call(f, x, *rest)
+
+
+# ---- combinators, for code without source
+def cond(pred: Any, then: Callable[..., Any], orelse: Callable[..., Any], *args: Any) -> Any:
+    """then(*args) if pred else orelse(*args); only one of them runs. Both give the same type.
+
+    >>> import lantern_jit as lj
+    >>> lj.jit(lambda x: lj.cond(x > 0, lambda v: v * 2, lambda v: -v, x))(-3.0)
+    3.0
+    """
+    return staging.ifexp(pred, lambda: call(then, *args), lambda: call(orelse, *args))
+
+
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *args: Any) -> Any:
+    """branches[index](*args), with index clamped to the range of branches.
+
+    >>> import lantern_jit as lj
+    >>> lj.jit(lambda i, x: lj.switch(i, [lambda v: v, lambda v: v * v], x))(1, 3.0)
+    9.0
+    """
+    if not branches:
+        raise ValueError("switch() needs at least one branch")
+    if len(branches) == 1:
+        return call(branches[0], *args)
+    return staging.ifexp(index <= 0, lambda: call(branches[0], *args), lambda: switch(index - 1, branches[1:], *args))
+
+
+def while_loop(test: Callable[[Any], Any], body: Callable[[Any], Any], init: Any) -> Any:
+    """state = init; while test(state): state = body(state). The state's structure and types stay the same.
+
+    >>> import lantern_jit as lj
+    >>> lj.jit(lambda x: lj.while_loop(lambda v: v < 100.0, lambda v: v * 2, x))(3.0)
+    192.0
+    """
+    return loop_value(lambda s: call(test, s), lambda s: call(body, s), init)
+
+
+def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], init: Any) -> Any:
+    """state = init; for i in range(lower, upper): state = body(i, state).
+
+    >>> import lantern_jit as lj
+    >>> lj.jit(lambda n: lj.fori_loop(0, n, lambda i, s: s + i, 0))(5)
+    10
+    """
+    from .ir.iterables import staged_range
+
+    return loop_value(lambda s: True, lambda i, s: call(body, i, s), init, staged_range(lower, upper))
+
+
+def scan(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
+    """carry = init; for x in xs: carry, y = body(carry, x). Gives (carry, array of the ys).
+
+    xs: a one-dimensional array; each y is a scalar.
+
+    >>> import lantern_jit as lj, numpy as np
+    >>> lj.jit(lambda xs: lj.scan(lambda c, x: (c + x, c), 0.0, xs))(np.array([1.0, 2.0, 3.0]))
+    (6.0, array([0., 1., 3.]))
+    """
+    from .ir.iterables import staged_range
+    from .ir.state import leaf_type
+    from .ir.types import Scalar
+    from .ir.values import Arrayed, allocate, lift_array
+
+    if not _in_trace():
+        return Transformed(body, "scan", lambda c, v: scan(body, c, v))(init, xs)  # type: ignore[no-any-return]
+    array = xs if isinstance(xs, Arrayed) else lift_array(xs)
+    kind: list[Any] = []
+
+    def probe(i: Any, c: Any) -> Any:
+        c, y = call(body, c, array[i])
+        kind.append(leaf_type(y))
+        return c
+
+    builder = staging.current_builder()
+    mark = builder.mark()
+    loop_value(lambda s: True, probe, init, staged_range(array.shape[0]))
+    builder.rollback(mark)
+    if not isinstance(kind[-1], Scalar):
+        raise errors.UnsupportedOperationError("scan() collects one scalar y a step; store other results into arrays of your own")
+    out = allocate(kind[-1], array.shape[0], 0)
+
+    def step(i: Any, c: Any) -> Any:
+        c, out[i] = call(body, c, array[i])
+        return c
+
+    return loop_value(lambda s: True, step, init, staged_range(array.shape[0])), out
+
+
+def fun(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is staged on its own instead of being inlined where it is called, for recursion in code
+    whose source is not available, and to keep large programs small.
+
+    >>> import lantern_jit as lj
+    >>> square = lj.fun(lambda x: x * x)
+    >>> lj.jit(lambda x: square(x) + square(x + 1))(2.0)
+    13.0
+    """
+    from .ir.functions import invoke_staged
+
+    @functools.wraps(f)
+    def staged(*args: Any, **kwargs: Any) -> Any:
+        return invoke_staged(f, args, kwargs) if _in_trace() else f(*args, **kwargs)
+
+    staged.__lantern_transform__ = True  # type: ignore[attr-defined]
+    return staged
