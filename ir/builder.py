@@ -28,7 +28,7 @@ _ROOT = __name__.rsplit(".", 2)[0]
 _LIBRARY = tuple(f"{_ROOT}.{part}" for part in ("ir.", "backends.", "api", "pipeline", "checks"))
 
 
-@dataclass
+@dataclass(eq=False)
 class Frame:
     """A place that signals go to: a loop (break, continue) or a function (return). Ends are (block, value)."""
 

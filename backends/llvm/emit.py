@@ -1,0 +1,155 @@
+"""From a program to one LLVM module: which functions are needed, in which form, and the entry that Python calls.
+
+    void @entry(ptr slots)       slots: 8 bytes for each scalar argument, 8 for an array's data and each of its sizes;
+                                 results follow in the same form
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...ir.analysis import call_graph_cycles
+from ...ir.cps import Continuation, show_closures, to_closures
+from ...ir.graph import Call, Fail, Program, Site
+from ...ir.reverse import Reverse, Reverses
+from ...ir.types import BOOL, F32, I64, Array, Scalar, carries_gradient
+from .code import LLVM_TYPES, Code, Module, convention, flat_types, struct_of
+from .primal import Primal
+from .reverse import BlockFunction, ReverseFunction
+from .runtime import helpers
+
+
+class Emission:
+    """One module under construction. Functions are emitted when first asked for, callers first."""
+
+    def __init__(self, program: Program, checkpoint: Any, mask: int) -> None:
+        self.program, self.checkpoint, self.mask = program, checkpoint, mask
+        self.module = Module()
+        self.reverses = Reverses(program)
+        self.names: dict[str, str] = {}
+        self.queue: list[Callable[[], None]] = []
+        self.cps: list[str] = []
+        self.counter = 0
+        self.recursive: set[str] = set()
+        self.known = 0
+
+    def run(self) -> str:
+        entry = self.program.functions[self.program.entry]
+        self.refresh()
+        text = self.entry(entry)
+        while self.queue:
+            self.queue.pop(0)()
+        m = self.module
+        parts = [*m.declared.values(), text, *m.operations, *m.functions, helpers(m.made, self.mask), self.keep_variants()]
+        return "\n".join(parts)
+
+    def keep_variants(self) -> str:
+        """SIMD variants are called only after vectorisation: keep their declarations until then."""
+        names = [n for n in self.module.declared if n.startswith("_ZGV")]
+        if not names:
+            return ""
+        pointers = ", ".join(f"ptr @{n}" for n in names)
+        return f'@llvm.compiler.used = appending global [{len(names)} x ptr] [{pointers}], section "llvm.metadata"'
+
+    # ---- what other emitters ask for
+    def refresh(self) -> None:
+        """Transforms add functions while code is emitted: keep the call graph up to date."""
+        if len(self.program.functions) != self.known:
+            self.known = len(self.program.functions)
+            calls = {
+                n: {b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)} for n, f in self.program.functions.items()
+            }
+            self.recursive = call_graph_cycles(calls)
+
+    def unique(self) -> int:
+        self.counter += 1
+        return self.counter
+
+    def returns_arrays(self, name: str) -> bool:
+        return any(isinstance(t, Array) for t in self.program.functions[name].results)
+
+    def function_site(self, name: str) -> int:
+        key = f"site.{name}"
+        if key not in self.module.made:
+            shown = name.split(".")[-1] if not name.split(".")[-1].isdigit() else name
+            self.module.made[key] = self.module.site(Site("", 0, shown, shown))
+        return self.module.made[key]  # type: ignore[no-any-return]
+
+    @staticmethod
+    def message_site(t: Fail) -> Site:
+        return Site("", 0, "", t.message)
+
+    def primal(self, name: str) -> str:
+        """@p.name, emitted once."""
+        symbol = f"@p.{name}"
+        if symbol not in self.names:
+            self.names[symbol] = symbol
+            self.queue.append(lambda: (self.refresh(), Primal(self, self.program.functions[name]).run())[1])
+        return symbol
+
+    def reverse(self, rev: Reverse) -> str:
+        """@r.name, emitted once."""
+        symbol = f"@r.{rev.name}"
+        if symbol not in self.names:
+            self.names[symbol] = symbol
+            self.queue.append(lambda: self.emit_reverse(rev))
+        return symbol
+
+    def emit_reverse(self, rev: Reverse) -> None:
+        self.refresh()
+        closures = to_closures(rev)
+        self.cps.append(show_closures(closures))
+        ReverseFunction(self, closures).run()
+
+    def emit_block(self, parent: ReverseFunction, block: Continuation) -> None:
+        BlockFunction(parent, block).run()
+
+    def call_reverse(self, code: Code, rev: Reverse, args: list[list[str]], k: str, env: str) -> dict[int, str]:
+        """Call a reverse function; the adjoints of its active scalar parameters by position."""
+        symbol = self.reverse(rev)
+        flat = []
+        for p, m, operands in zip(rev.function.params, rev.mask, args, strict=True):
+            types = flat_types(p.type, m and isinstance(p.type, Array))
+            flat += [f"{t} {x}" for t, x in zip(types, operands, strict=True)]
+        active = [i for i, (p, m) in enumerate(zip(rev.function.params, rev.mask, strict=True)) if m and isinstance(p.type, Scalar)]
+        rt = struct_of([LLVM_TYPES[rev.function.params[i].type] for i in active])  # type: ignore[index]
+        call = f"call {convention(len(active))} {rt} {symbol}({', '.join([*flat, f'ptr {k}', f'ptr {env}'])})"
+        if not active:
+            code.emit(call)
+            return {}
+        return dict(zip(active, code.unpack(rt, code.let(call), len(active)), strict=True))
+
+    # ---- the entry
+    def entry(self, f: Any) -> str:
+        code, slot = Code(self.module), 0
+
+        def address() -> str:
+            nonlocal slot
+            slot += 1
+            return code.let(f"getelementptr i64, ptr %slots, i64 {slot - 1}")
+
+        args = []
+        for p in f.params:
+            for t in flat_types(p.type):
+                args.append(_load_bool(code, address()) if t == "i1" else f"{t} {code.load(t, address())}")
+        types = [t for r in f.results for t in flat_types(r)]
+        rt = struct_of(types)
+        call = f"call {rt} {self.primal(f.name)}({', '.join(args)})"
+        if types:
+            for t, v in zip(types, code.unpack(rt, code.let(call), len(types)), strict=True):
+                if t == "i1":
+                    t, v = "i64", code.let(f"zext i1 {v} to i64")
+                code.store(t, v, address())
+        else:
+            code.emit(call)
+        code.emit("ret void")
+        return code.text("define void @entry(ptr %slots)")
+
+
+def _load_bool(code: Code, p: str) -> str:
+    v = code.load("i64", p)
+    return "i1 " + code.let(f"icmp ne i64 {v}, 0")
+
+
+__all__ = ["BOOL", "F32", "I64", "Emission", "carries_gradient"]

@@ -1,0 +1,195 @@
+"""The scalar machine that emits LLVM instructions: the same methods as lantern_jit.ir.machine.
+
+No fast-math: `contract` alone is set, which lets a multiply and an add be one fused instruction, as C compilers do.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from typing import Any
+
+from ...ir.ops import Op, argument_types, literal as python_literal, result_type
+from ...ir.types import BOOL, F32, F64, I64, Scalar, Type, is_float
+from .code import LLVM_TYPES, Code, literal
+
+PURE = "nounwind willreturn memory(none)"
+_FLOAT = {"add": "fadd contract", "sub": "fsub contract", "mul": "fmul contract", "div": "fdiv contract"}
+_FCMP = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
+_ICMP = {"eq": "eq", "ne": "ne", "lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge"}
+_INTEGER = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
+
+
+class Value:
+    """An LLVM operand with its graph type; operations on it emit instructions."""
+
+    __slots__ = ("algebra", "name", "type")
+
+    def __init__(self, machine: LLVMMachine, name: str, type: Scalar) -> None:
+        self.algebra, self.name, self.type = machine, name, type
+
+
+class LLVMMachine:
+    """Emits into `code`; `site` names the user's line for faults."""
+
+    def __init__(self, code: Code, site: int = 0) -> None:
+        self.code, self.site = code, site
+
+    # ---- the algebra: an operation's body runs on this machine
+    def bind(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Value:
+        types = argument_types(op, [a.type if isinstance(a, Value) else None for a in args])
+        values = [a if isinstance(a, Value) else self.literal(a, t) for a, t in zip(args, types, strict=True)]
+        return op.body(self, *values, **attrs)  # type: ignore[no-any-return]
+
+    def literal(self, value: Any, t: Type) -> Value:
+        return Value(self, literal(python_literal(value, t), t), t)  # type: ignore[arg-type]
+
+    def _let(self, text: str, t: Scalar) -> Value:
+        return Value(self, self.code.let(text), t)
+
+    def _ty(self, x: Value) -> str:
+        return LLVM_TYPES[x.type]
+
+    # ---- instructions
+    def arithmetic(self, name: str, *xs: Value) -> Value:
+        operands = ", ".join(x.name for x in xs)
+        instruction = "fneg contract" if name == "neg" else _FLOAT[name]
+        return self._let(f"{instruction} {self._ty(xs[0])} {operands}", xs[0].type)
+
+    def integer(self, name: str, x: Value, y: Value) -> Value:
+        if name in _INTEGER:
+            return self._let(f"{_INTEGER[name]} i64 {x.name}, {y.name}", I64)
+        if name in ("shl", "shr"):
+            return self._shift(name, x, y)
+        return self._divide(name, x, y)
+
+    def _shift(self, name: str, x: Value, y: Value) -> Value:
+        """NumPy's shifts: by 64 and more everything leaves."""
+        far = self.code.let(f"icmp ugt i64 {y.name}, 63")
+        by = self.code.let(f"select i1 {far}, i64 63, i64 {y.name}")
+        shifted = self.code.let(f"{'shl' if name == 'shl' else 'ashr'} i64 {x.name}, {by}")
+        if name == "shr":
+            return Value(self, shifted, I64)
+        return self._let(f"select i1 {far}, i64 0, i64 {shifted}", I64)
+
+    def _divide(self, name: str, x: Value, y: Value) -> Value:
+        """Floor division and its remainder; y is not 0. y = -1 is kept from the divider, which traps on overflow."""
+        let = self.code.let
+        minus = let(f"icmp eq i64 {y.name}, -1")
+        safe = let(f"select i1 {minus}, i64 1, i64 {y.name}")
+        q, r = let(f"sdiv i64 {x.name}, {safe}"), let(f"srem i64 {x.name}, {safe}")
+        signs = let(f"xor i64 {r}, {safe}")
+        differ = let(f"icmp slt i64 {signs}, 0")
+        inexact = let(f"icmp ne i64 {r}, 0")
+        adjust = let(f"and i1 {differ}, {inexact}")
+        if name == "mod":
+            fixed = let(f"add i64 {r}, {safe}")
+            m = let(f"select i1 {adjust}, i64 {fixed}, i64 {r}")
+            return self._let(f"select i1 {minus}, i64 0, i64 {m}", I64)
+        less = let(f"sub i64 {q}, 1")
+        f = let(f"select i1 {adjust}, i64 {less}, i64 {q}")
+        negated = let(f"sub i64 0, {x.name}")
+        return self._let(f"select i1 {minus}, i64 {negated}, i64 {f}", I64)
+
+    def integer_power(self, x: Value, n: Value) -> Value:
+        self.code.module.made["lantern.ipow"] = True
+        return self._let(f"call i64 @lantern.ipow(i64 {x.name}, i64 {n.name})", I64)
+
+    def logical(self, name: str, x: Value, y: Value) -> Value:
+        return self._let(f"{name} i1 {x.name}, {y.name}", BOOL)
+
+    def compare(self, name: str, x: Value, y: Value) -> Value:
+        if is_float(x.type):
+            return self._let(f"fcmp {_FCMP[name]} {self._ty(x)} {x.name}, {y.name}", BOOL)
+        return self._let(f"icmp {_ICMP[name]} {self._ty(x)} {x.name}, {y.name}", BOOL)
+
+    def select(self, c: Value, x: Value, y: Value) -> Value:
+        t = self._ty(x)
+        return self._let(f"select i1 {c.name}, {t} {x.name}, {t} {y.name}", x.type)
+
+    def instruction(self, name: str, *xs: Value) -> Value:
+        t = self._ty(xs[0])
+        suffix = "f64" if xs[0].type == F64 else "f32"
+        self.code.module.declare(f"llvm.{name}.{suffix}", f"declare {t} @llvm.{name}.{suffix}({', '.join(t for _ in xs)})")
+        return self._let(f"call {t} @llvm.{name}.{suffix}({', '.join(f'{t} {x.name}' for x in xs)})", xs[0].type)
+
+    def libm(self, name: str, *xs: Value) -> Value:
+        """The C library's function; in loops LLVM may use its SIMD variant from libmvec."""
+        t = self._ty(xs[0])
+        symbol = {"lgamma": "lgamma"}.get(name, name) + ("" if xs[0].type == F64 else "f")
+        variant = vector_variant(name, len(xs)) if xs[0].type == F64 else None
+        self.code.module.declare(symbol, f"declare {t} @{symbol}({', '.join(t for _ in xs)}) {PURE}")
+        attributes = PURE
+        if variant is not None:
+            lanes, vector = variant
+            v = f"<{lanes} x double>"
+            self.code.module.declare(vector, f"declare {v} @{vector}({', '.join(v for _ in xs)}) {PURE}")
+            attributes += f' "vector-function-abi-variant"="{vector}({vector})"'
+        return self._let(f"call {t} @{symbol}({', '.join(f'{t} {x.name}' for x in xs)}) {attributes}", xs[0].type)
+
+    def special(self, name: str, *xs: Value) -> Value:
+        """A function of scipy.special, by its C pointer; float32 goes through float64."""
+        from .special import symbol
+
+        wide = [self.convert(x, F64) if x.type == F32 else x for x in xs]
+        s = symbol(name)
+        self.code.module.declare(s, f"declare double @{s}({', '.join('double' for _ in xs)}, i32) nounwind willreturn memory(none)")
+        z = self._let(f"call double @{s}({', '.join(f'double {x.name}' for x in wide)}, i32 0) {PURE}", F64)
+        return self.convert(z, F32) if xs[0].type == F32 else z
+
+    def check(self, ok: Value, kind: str) -> None:
+        if ok.name != "true":
+            self.code.check(ok.name, kind, self.site)
+
+    def convert(self, x: Value, to: Scalar) -> Value:
+        if x.type == to:
+            return x
+        source, target = LLVM_TYPES[x.type], LLVM_TYPES[to]
+        if to == BOOL:
+            return self._let(f"fcmp une {source} {x.name}, 0.0" if is_float(x.type) else f"icmp ne i64 {x.name}, 0", BOOL)
+        if is_float(x.type) and is_float(to):
+            return self._let(f"{'fpext' if to == F64 else 'fptrunc'} {source} {x.name} to {target}", to)
+        if is_float(x.type):
+            return self._let(f"fptosi {source} {x.name} to i64", I64)
+        unsigned = x.type == BOOL
+        cast = ("uitofp" if unsigned else "sitofp") if is_float(to) else "zext"
+        return self._let(f"{cast} {source} {x.name} to {target}", to)
+
+    def constant(self, value: float, like: Value) -> Value:
+        return self.literal(value, like.type)
+
+
+@functools.cache
+def vector_library() -> tuple[Any, str, int] | None:
+    """(libmvec, the prefix of this CPU's variants, lanes), where there is one."""
+    import platform
+
+    import llvmlite.binding as llvm
+
+    if platform.machine() not in ("x86_64", "AMD64") or platform.system() != "Linux":
+        return None
+    try:
+        library = ctypes.CDLL("libmvec.so.1")
+    except OSError:
+        return None
+    llvm.load_library_permanently("libmvec.so.1")
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return library, "_ZGVeN8", 8
+    if features.get("avx2"):
+        return library, "_ZGVdN4", 4
+    return library, "_ZGVbN2", 2
+
+
+@functools.cache
+def vector_variant(name: str, arity: int) -> tuple[int, str] | None:
+    """(lanes, symbol) of the SIMD variant of a C library function."""
+    found = vector_library()
+    if found is None:
+        return None
+    library, prefix, lanes = found
+    symbol = f"{prefix}{'v' * arity}_{name}"
+    return (lanes, symbol) if hasattr(library, symbol) else None
+
+
+__all__ = ["LLVMMachine", "Value", "result_type"]

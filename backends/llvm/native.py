@@ -1,0 +1,124 @@
+"""A compiled program as something Python can call: arguments into slots, one native call, results out of slots."""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...ir import faults
+from ...ir.graph import Program
+from ...ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Type
+from .compile import assembly, compile_text
+from .emit import Emission
+from .runtime import CODE, SITE, VALUES, Region, runtime
+
+_FORMATS = {F64: "d", F32: "f4x", I64: "q", BOOL: "q"}
+
+
+def slots(t: Type) -> int:
+    return 1 + t.rank if isinstance(t, Array) else 1
+
+
+class Native:
+    """One program's machine code."""
+
+    def __init__(self, program: Program, checkpoint: Any) -> None:
+        self.runtime = runtime()
+        start = time.perf_counter()
+        emission = Emission(program, checkpoint, self.runtime.mask)
+        self.llvm = emission.run()
+        emitted = time.perf_counter() - start
+        self.compiled = compile_text(self.llvm)
+        self.timings = {"emit": emitted, **self.compiled.timings}
+        self.cps, self.policies = "\n".join(emission.cps), emission.module.policies
+        self.sites = emission.module.sites
+        f = program.functions[program.entry]
+        n = len(program.constants)
+        self.constants = [np.ascontiguousarray(c) for c in program.constants]
+        types = [p.type for p in f.params]
+        self.types, self.results = types[: len(types) - n], list(f.results)
+        self.pack = struct.Struct("=" + "".join("q" * slots(t) if isinstance(t, Array) else _FORMATS[t] for t in types))
+        self.offset = self.pack.size
+        self.unpack = struct.Struct("=" + "".join("q" * slots(t) if isinstance(t, Array) else _FORMATS[t] for t in self.results))
+        self.size = self.offset + self.unpack.size + 8
+
+    @property
+    def llvm_optimized(self) -> str:
+        return self.compiled.optimized
+
+    @property
+    def asm(self) -> str:
+        return assembly(self.compiled.optimized)
+
+    def call(self, args: Sequence[Any]) -> list[Any]:
+        """Run with these argument leaves. Raises the exceptions of faults.py."""
+        buffer = ctypes.create_string_buffer(self.size)
+        values, keep = self.slot_values(args)
+        self.pack.pack_into(buffer, 0, *values)
+        region = self.runtime.acquire()
+        try:
+            failed = self.runtime.enter(region.base, self.compiled.address, ctypes.addressof(buffer), region.top)
+            if failed:
+                raise self.fault(region)
+            out = self.take_results(buffer)
+        finally:
+            self.runtime.give_back(region)
+        del keep
+        return out
+
+    def slot_values(self, args: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        values: list[Any] = []
+        keep: list[Any] = []
+        for x, t in zip((*args, *self.constants), [*self.types, *[None] * len(self.constants)], strict=True):
+            if isinstance(t, Array) or t is None:
+                a = np.ascontiguousarray(x, NUMPY_DTYPES[t.dtype] if t is not None else None)
+                if not a.flags.aligned:
+                    a = a.copy()
+                keep.append(a)
+                values += [a.ctypes.data, *a.shape]
+            else:
+                values.append(float(x) if t in (F64, F32) else int(x))
+        return values, keep
+
+    def take_results(self, buffer: Any) -> list[Any]:
+        it = iter(self.unpack.unpack_from(buffer, self.offset))
+        out: list[Any] = []
+        for t in self.results:
+            if isinstance(t, Array):
+                out.append(_array(next(it), [next(it) for _ in range(t.rank)], NUMPY_DTYPES[t.dtype]))
+            else:
+                out.append(next(it))
+        return out
+
+    def fault(self, region: Region) -> BaseException:
+        """The exception that compiled code has left in its context."""
+        code = ctypes.c_int64.from_address(region.base + CODE).value
+        site = self.sites[ctypes.c_int64.from_address(region.base + SITE).value]
+        values = [ctypes.c_int64.from_address(region.base + VALUES + 8 * i).value for i in range(3)]
+        kind = faults.BY_CODE[code]
+        if kind is faults.KINDS["stack"]:
+            frame, sp = values[0], values[1] & 0xFFFFFFFFFFFFFFFF
+            values = [region.size >> 20, (region.top - sp) // max(frame, 1), 0]
+        if kind is faults.KINDS["memory"]:
+            values = [region.size >> 20, 0, 0]
+        if site is not None and not site.filename and site.exception is None:
+            site = type(site)("", 0, "", site.detail)
+            return kind.error(kind.message.format(*values, detail=site.detail))
+        return faults.make_error(kind, site, values)
+
+
+def _array(address: int, shape: list[int], dtype: Any) -> Any:
+    """A NumPy array of its own from the arena's memory."""
+    out = np.empty(shape, dtype)
+    if out.size:
+        ctypes.memmove(out.ctypes.data, address, out.nbytes)
+    return out
+
+
+def compile_program(program: Program, checkpoint: Any = None) -> Native:
+    return Native(program, checkpoint)

@@ -1,0 +1,180 @@
+"""Operations in reverse mode: functions that take a continuation pointer.
+
+    void @op.mul.f64.aa(ptr x, ptr y, ptr z, ptr k, ptr frame)
+      1 compute   z = x * y
+      2 cell      dz = -0.0
+      3 call      k(frame)
+      4 read      g = dz
+      5 add       dx += g * y;  dy += g * x
+
+This file is the only owner of these five steps. An argument without an adjoint comes by value; one with an adjoint
+is a pointer to {value, adjoint}. All are `alwaysinline`: LLVM collapses a chain of them into straight code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ir.graph import Let
+from ...ir.ops import TABLE
+from ...ir.types import Array, Scalar
+from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, literal
+from .lets import copy_data, fill_zero, loop
+from .machine import LLVMMachine, Value
+
+ATTRIBUTES = "alwaysinline nounwind"
+
+
+def pair(t: Scalar) -> str:
+    return f"{{{LLVM_TYPES[t]}, {LLVM_TYPES[t]}}}"
+
+
+def accumulate(code: Code, t: str, p: str, term: str) -> None:
+    """*p += term"""
+    code.store(t, code.let(f"fadd contract {t} {code.load(t, p)}, {term}"), p)
+
+
+def call_continuation(code: Code) -> None:
+    code.emit("call void %k(ptr %frame)")
+
+
+def elementwise_function(module: Any, let: Let, active: list[bool]) -> str:
+    """The op function for a row of the table, and which of its arguments have adjoints."""
+    pattern = "".join("a" if a else "c" for a in active)
+    kinds = ".".join(str(a.type) for a in let.args)
+    attrs = "".join(f".{k}.{v}" for k, v in let.attrs.items())
+    name = f"@op.{let.op}.{kinds}.{pattern}{attrs}".replace("-", "m")
+    if name not in module.made:
+        module.made[name] = True
+        module.operations.append(_elementwise_text(module, name, let, active))
+    return name
+
+
+def _elementwise_text(module: Any, name: str, let: Let, active: list[bool]) -> str:
+    code = Code(module)
+    machine = LLVMMachine(code)
+    params, xs = [], []
+    for i, (a, is_active) in enumerate(zip(let.args, active, strict=True)):
+        t = LLVM_TYPES[a.type]  # type: ignore[index]
+        params.append(f"ptr %x{i}" if is_active else f"{t} %x{i}")
+        v = code.load(t, f"%x{i}") if is_active else f"%x{i}"
+        xs.append(Value(machine, v, a.type))  # type: ignore[arg-type]
+    op, t = TABLE[let.op], let.out.type
+    assert isinstance(t, Scalar)
+    ty = LLVM_TYPES[t]
+    z = op.body(machine, *xs, **let.attrs)  # 1
+    code.store(ty, z.name, "%z")
+    dz = code.field(pair(t), "%z", 1)
+    code.store(ty, NEGATIVE_ZERO, dz)  # 2
+    call_continuation(code)  # 3
+    g = Value(machine, code.load(ty, dz), t)  # 4
+    terms = op.rule(g, z, *xs, **let.attrs)  # type: ignore[operator]
+    for i, (a, term) in enumerate(zip(let.args, terms, strict=True)):  # 5
+        if active[i] and term is not None:
+            accumulate(code, LLVM_TYPES[a.type], code.field(pair(a.type), f"%x{i}", 1), term.name)  # type: ignore[index, arg-type]
+    code.emit("ret void")
+    return code.text(f"define internal void {name}({', '.join([*params, 'ptr %z', 'ptr %k', 'ptr %frame'])}) {ATTRIBUTES}")
+
+
+def load_function(module: Any, t: Scalar) -> str:
+    """z = *p; k; *dp += dz"""
+    name, ty = f"@op.load.{t}", LLVM_TYPES[t]
+    if name not in module.made:
+        module.made[name] = True
+        code = Code(module)
+        code.store(ty, code.load(ty, "%p"), "%z")  # 1
+        dz = code.field(pair(t), "%z", 1)
+        code.store(ty, NEGATIVE_ZERO, dz)  # 2
+        call_continuation(code)  # 3
+        accumulate(code, ty, "%dp", code.load(ty, dz))  # 4, 5
+        code.emit("ret void")
+        module.operations.append(code.text(f"define internal void {name}(ptr %p, ptr %dp, ptr %z, ptr %k, ptr %frame) {ATTRIBUTES}"))
+    return name
+
+
+def store_function(module: Any, t: Scalar, active: bool) -> str:
+    """A reversible store: old = *p; *p = v; k; dv += *dp; *dp = 0; *p = old. Its cell is the array's own."""
+    name, ty = f"@op.store.{t}.{'a' if active else 'c'}", LLVM_TYPES[t]
+    if name not in module.made:
+        module.made[name] = True
+        code = Code(module)
+        old = code.load(ty, "%p")
+        v = code.load(ty, "%v") if active else "%v"
+        code.store(ty, v, "%p")  # 1, 2
+        call_continuation(code)  # 3
+        if active:
+            accumulate(code, ty, code.field(pair(t), "%v", 1), code.load(ty, "%dp"))  # 4, 5
+        code.store(ty, literal(0.0, t), "%dp")
+        code.store(ty, old, "%p")
+        code.emit("ret void")
+        v_type = "ptr" if active else ty
+        module.operations.append(code.text(f"define internal void {name}(ptr %p, ptr %dp, {v_type} %v, ptr %k, ptr %frame) {ATTRIBUTES}"))
+    return name
+
+
+def plain_store_function(module: Any, t: Scalar) -> str:
+    """A store without an adjoint, undone on the way back all the same."""
+    name, ty = f"@op.store.{t}.plain", MEMORY_TYPES[t]
+    if name not in module.made:
+        module.made[name] = True
+        code = Code(module)
+        old = code.load(ty, "%p")
+        code.store(ty, "%v", "%p")
+        call_continuation(code)
+        code.store(ty, old, "%p")
+        code.emit("ret void")
+        module.operations.append(code.text(f"define internal void {name}(ptr %p, {ty} %v, ptr %k, ptr %frame) {ATTRIBUTES}"))
+    return name
+
+
+def alloc_function(module: Any, t: Array, active: bool) -> str:
+    """A new array with its adjoint; both are given back when the continuation returns."""
+    name, ty = f"@op.alloc.{t.dtype}.{'a' if active else 'c'}", LLVM_TYPES[t.dtype]
+    if name not in module.made:
+        module.made[name] = True
+        code = Code(module)
+        mark = code.let("call ptr @lantern.mark()")
+        data, adjoint = _two_buffers(code, t.dtype)
+        v = code.load(ty, "%v") if active else "%v"
+        loop(code, "%n", lambda i: code.store(ty, v, code.let(f"getelementptr {ty}, ptr {data}, i64 {i}")))
+        call_continuation(code)
+        if active:
+            dv = code.field(pair(t.dtype), "%v", 1)
+            loop(code, "%n", lambda i: accumulate(code, ty, dv, code.load(ty, code.let(f"getelementptr {ty}, ptr {adjoint}, i64 {i}"))))
+        code.emit(f"call void @lantern.release(ptr {mark})")
+        code.emit("ret void")
+        v_type = "ptr" if active else ty
+        head = f"define internal void {name}(i64 %n, {v_type} %v, ptr %zdata, ptr %zadj, i64 %site, ptr %k, ptr %frame) {ATTRIBUTES}"
+        module.operations.append(code.text(head))
+    return name
+
+
+def copy_function(module: Any, t: Array, active: bool) -> str:
+    """z = copy of x; k; dx += dz"""
+    name, ty = f"@op.copy.{t.dtype}.{'a' if active else 'c'}", LLVM_TYPES[t.dtype]
+    if name not in module.made:
+        module.made[name] = True
+        code = Code(module)
+        mark = code.let("call ptr @lantern.mark()")
+        data, adjoint = _two_buffers(code, t.dtype)
+        copy_data(code, data, "%x", "%n", t.dtype)
+        call_continuation(code)
+        if active:
+            from .pullback import add_arrays
+
+            add_arrays(code, "%dx", adjoint, "%n", ty)
+        code.emit(f"call void @lantern.release(ptr {mark})")
+        code.emit("ret void")
+        head = f"define internal void {name}(i64 %n, ptr %x, ptr %dx, ptr %zdata, ptr %zadj, i64 %site, ptr %k, ptr %frame) {ATTRIBUTES}"
+        module.operations.append(code.text(head))
+    return name
+
+
+def _two_buffers(code: Code, dtype: Scalar) -> tuple[str, str]:
+    from .code import SIZES
+
+    data, adjoint = (code.let(f"call ptr @lantern.alloc(i64 %n, i64 {SIZES[dtype]}, i64 %site)") for _ in range(2))
+    fill_zero(code, adjoint, "%n", dtype)
+    code.store("ptr", data, "%zdata")
+    code.store("ptr", adjoint, "%zadj")
+    return data, adjoint

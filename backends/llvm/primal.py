@@ -1,0 +1,146 @@
+"""Primal code is direct: each continuation is a basic block, its parameters are phis, loops are loops.
+
+    loop4(%i: i64, %s: f64):          loop4:
+      ...                               %i = phi i64 [0, %entry], [%v9, %body6]
+      branch %c ? body6() : exit7()     br i1 %c, label %body6, label %exit7
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ir.analysis import find_loops, reverse_postorder
+from ...ir.graph import Atom, Block, Branch, Call, Edge, Fail, Function, Jump, Let, Return, Var
+from ...ir.types import Array
+from .code import Code, flat_types, literal, struct_of
+from .lets import Operands, emit_let
+from .pullback import emit_pullback
+
+ALLOCATES = ("alloc", "copy", "pullback")
+
+
+class Primal:
+    """Emits one function."""
+
+    def __init__(self, context: Any, f: Function) -> None:
+        self.context, self.f = context, f
+        self.code = Code(context.module)
+        self.env: dict[Var, Operands] = {}
+        self.incoming: dict[str, list[tuple[str, list[Operands]]]] = {name: [] for name in f.blocks}
+        self.phi_at: dict[str, int] = {}
+        self.loops = find_loops(f)
+        self.marks: dict[str, str] = {}
+
+    def run(self) -> None:
+        f, code = self.f, self.code
+        at = len(self.context.module.functions)
+        self.context.module.functions.append("")
+        params = []
+        for i, p in enumerate(f.params):
+            types = flat_types(p.type)
+            names = [f"%a{i}.{j}" for j in range(len(types))]
+            params += [f"{t} {n}" for t, n in zip(types, names, strict=True)]
+            self.env[p] = names
+        if f.name in self.context.recursive:
+            code.emit(f"call void @lantern.check_stack(i64 {self.context.function_site(f.name)})")
+        self.entry_mark = code.let("call ptr @lantern.mark()") if self.frees_arrays() else None
+        order = reverse_postorder(f)
+        for name in order:
+            for j, p in enumerate(f.blocks[name].params):
+                self.env[p] = [f"%{_clean(name)}.p{j}.{k}" for k in range(len(flat_types(p.type)))]
+        code.emit(f"br label %{_clean(order[0])}")
+        for name in order:
+            self.block(f.blocks[name])
+        self.insert_phis()
+        self.context.module.functions[at] = code.text(f"define internal {self.result_type()} @p.{f.name}({', '.join(params)}) nounwind")
+
+    def result_type(self) -> str:
+        return struct_of([t for r in self.f.results for t in flat_types(r)])
+
+    # ---- arrays: what a function or an iteration allocates is given back where nothing can refer to it
+    def frees_arrays(self) -> bool:
+        return self.allocates(self.f.blocks) and not any(isinstance(r, Array) for r in self.f.results)
+
+    def allocates(self, names: Any) -> bool:
+        blocks = [self.f.blocks[n] for n in names]
+        if any(let.op in ALLOCATES for b in blocks for let in b.lets):
+            return True
+        return any(isinstance(b.terminator, Call) and self.context.returns_arrays(b.terminator.function) for b in blocks)
+
+    def frees_iteration(self, head: str) -> bool:
+        return self.allocates(self.loops[head].blocks) and not any(isinstance(p.type, Array) for p in self.f.blocks[head].params)
+
+    # ---- blocks
+    def block(self, block: Block) -> None:
+        code = self.code
+        label = _clean(block.name)
+        code.place(label)
+        self.phi_at[block.name] = len(code.lines)
+        if block.name in self.loops and self.frees_iteration(block.name):
+            self.marks[block.name] = code.let("call ptr @lantern.mark()")
+        for let in block.lets:
+            self.let(let)
+        self.terminator(block)
+
+    def let(self, let: Let) -> None:
+        outs = emit_pullback(self.context, self.code, let, self.read) if let.op == "pullback" else emit_let(self.code, let, self.read)
+        self.env.update(zip(let.outs, outs, strict=True))
+
+    def read(self, a: Atom) -> Operands:
+        return self.env[a] if isinstance(a, Var) else [literal(a.value, a.type)]
+
+    def terminator(self, block: Block) -> None:
+        code, t = self.code, block.terminator
+        if isinstance(t, Jump):
+            self.jump(block, t.edge)
+        elif isinstance(t, Branch):
+            yes, no = code.new_label("yes"), code.new_label("no")
+            code.emit(f"br i1 {self.read(t.cond)[0]}, label %{yes}, label %{no}")
+            code.place(yes)
+            self.jump(block, t.then)
+            code.place(no)
+            self.jump(block, t.orelse)
+        elif isinstance(t, Return):
+            parts = [(ty, v) for a in t.args for ty, v in zip(flat_types(a.type), self.read(a), strict=True)]
+            if self.entry_mark:
+                code.emit(f"call void @lantern.release(ptr {self.entry_mark})")
+            rt = struct_of([ty for ty, _ in parts])
+            code.emit(f"ret {rt} {code.pack(rt, parts)}" if parts else "ret void")
+        elif isinstance(t, Call):
+            self.jump(block, t.then, call_function(self.context, code, t, self.read))
+        elif isinstance(t, Fail):
+            code.fail(t.kind, code.module.site(t.site or self.context.message_site(t)))
+
+    def jump(self, block: Block, edge: Edge, results: list[Operands] | None = None) -> None:
+        values = [*(results or []), *(self.read(a) for a in edge.args)]
+        if edge.block in self.marks and block.name in self.loops[edge.block].blocks:
+            self.code.emit(f"call void @lantern.release(ptr {self.marks[edge.block]})")
+        self.incoming[edge.block].append((self.code.label, values))
+        self.code.emit(f"br label %{_clean(edge.block)}")
+
+    def insert_phis(self) -> None:
+        for name in sorted(self.phi_at, key=lambda n: -self.phi_at[n]):
+            phis = []
+            for j, p in enumerate(self.f.blocks[name].params):
+                for k, t in enumerate(flat_types(p.type)):
+                    arms = ", ".join(f"[{values[j][k]}, %{label}]" for label, values in self.incoming[name])
+                    phis.append(f" {self.env[p][k]} = phi {t} {arms}")
+            self.code.lines[self.phi_at[name] : self.phi_at[name]] = phis
+
+
+def call_function(context: Any, code: Code, t: Call, read: Any) -> list[Operands]:
+    """Call a primal function; the operands of each result."""
+    callee = context.program.functions[t.function]
+    name = context.primal(t.function)
+    args = ", ".join(f"{ty} {v}" for a in t.args for ty, v in zip(flat_types(a.type), read(a)[: len(flat_types(a.type))], strict=True))
+    types = [flat_types(r) for r in callee.results]
+    rt = struct_of([ty for ts in types for ty in ts])
+    if rt == "void":
+        code.emit(f"call void {name}({args})")
+        return []
+    values = iter(code.unpack(rt, code.let(f"call {rt} {name}({args})"), sum(map(len, types))))
+    return [[next(values) for _ in ts] for ts in types]
+
+
+def _clean(name: str) -> str:
+    return f"b.{name}"

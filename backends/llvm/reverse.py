@@ -1,0 +1,535 @@
+"""Reverse mode: closures to LLVM functions that return adjoints.
+
+    S @r.f(params, ptr k, ptr kenv)          calls f's entry block; k is the caller's continuation
+    S @r.f.block(inputs, k, kenv, records)   a block: values in, adjoints of its active scalars out
+    void @r.f.block.kN(ptr frame)            the continuation after the N-th operation of a block
+
+A block keeps its variables in a frame: {value, adjoint} for an active scalar. Frames do not escape their inlined
+chain, so LLVM's SROA turns them into registers; what lives across a call that is not inlined is what LLVM spills:
+that is all the memory a step needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ir.cps import Closure, Closures, Continuation
+from ...ir.graph import Atom, Branch, Call, Edge, Fail, Jump, Let, Return, Var
+from ...ir.reverse import Reverse, adjoint_of_pullback
+from ...ir.types import F64, Array, Scalar, Type, carries_gradient
+from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, convention, flat_types, literal, struct_of
+from .lets import Operands, allocate, count, element_pointer, emit_let, fill_zero, product
+from .operations import (
+    accumulate, alloc_function, copy_function, elementwise_function, load_function, pair, plain_store_function, store_function,
+)  # fmt: skip
+from .pullback import add_arrays, adjoint_struct, continuation_params, emit_pullback
+
+
+class ReverseFunction:
+    """Emits one reverse function."""
+
+    def __init__(self, context: Any, closures: Closures) -> None:
+        self.context, self.closures, self.rev = context, closures, closures.reverse
+        self.name = f"@r.{self.rev.name}"
+        self.activity = closures.activity
+
+    def is_active_scalar(self, v: Atom) -> bool:
+        return v in self.activity and isinstance(v.type, Scalar)
+
+    def flat(self, v: Var) -> list[str]:
+        """The LLVM types of a variable passed by value."""
+        return flat_types(v.type, v in self.activity)
+
+    def returned(self, block: Continuation) -> tuple[list[Var], str]:
+        """The inputs whose adjoints a block returns, and the struct of them."""
+        vs = [v for v in block.inputs if self.is_active_scalar(v)]
+        return vs, struct_of([LLVM_TYPES[v.type] for v in vs])  # type: ignore[index]
+
+    def block_name(self, name: str) -> str:
+        return f"{self.name}.{name}"
+
+    def run(self) -> None:
+        self.context.module.functions.append(self.entry())
+        for block in self.closures.blocks.values():
+            self.context.emit_block(self, block)
+
+    def entry(self) -> str:
+        """@r.f: pass the parameters to the entry block, and return the adjoints of the active ones."""
+        code, f = Code(self.context.module), self.rev.function
+        first = self.closures.blocks[f.entry.name]
+        params, names = [], {}
+        for i, p in enumerate(f.params):
+            names[p] = [f"%a{i}.{j}" for j in range(len(self.param_types(p, self.rev.mask[i])))]
+            params += [f"{t} {n}" for t, n in zip(self.param_types(p, self.rev.mask[i]), names[p], strict=True)]
+        site = self.context.function_site(f.name)
+        if f.name in self.context.recursive:
+            code.emit(f"call void @lantern.check_stack(i64 {site})")
+        args = [f"{t} {n}" for v in first.inputs for t, n in zip(self.flat(v), self.input_operands(code, v, names), strict=True)]
+        vs, rt = self.returned(first)
+        call = f"call {convention(len(vs))} {rt} {self.block_name(first.name)}({', '.join([*args, 'ptr %k', 'ptr %kenv'])})"
+        found = dict(zip(vs, code.unpack(rt, code.let(call), len(vs)), strict=True)) if vs else {}
+        if not vs:
+            code.emit(call)
+        parts = [(LLVM_TYPES[p.type], found.get(p, NEGATIVE_ZERO)) for p, m in zip(f.params, self.rev.mask, strict=True) if m and isinstance(p.type, Scalar)]
+        out = struct_of([t for t, _ in parts])
+        code.emit(f"ret {out} {code.pack(out, parts)}" if parts else "ret void")
+        return code.text(f"define internal {convention(len(parts))} {out} {self.name}({', '.join([*params, 'ptr %k', 'ptr %kenv'])}) nounwind")
+
+    @staticmethod
+    def param_types(p: Var, active: bool) -> list[str]:
+        return flat_types(p.type, active and isinstance(p.type, Array))
+
+    def input_operands(self, code: Code, v: Var, names: dict[Var, list[str]]) -> list[str]:
+        """A parameter as its entry block takes it: an array that is written gets an adjoint even where its caller has none."""
+        have = names[v]
+        want = self.flat(v)
+        if len(want) > len(have):
+            n = product(code, have[1:])
+            d = allocate(code, n, v.type.dtype, 0)  # type: ignore[union-attr]
+            fill_zero(code, d, n, v.type.dtype)  # type: ignore[union-attr]
+            return [*have, d]
+        return have[: len(want)]
+
+
+class BlockFunction:
+    """Emits one block: its own function, and one function for each further closure of its chain."""
+
+    def __init__(self, parent: ReverseFunction, block: Continuation, variant: str = "") -> None:
+        self.parent, self.block, self.context = parent, block, parent.context
+        self.module = parent.context.module
+        self.activity = parent.activity
+        self.name = parent.block_name(block.name) + variant
+        self.variant = variant
+        self.fields: dict[Any, int] = {}
+        self.types: list[str] = []
+        for v in block.inputs:
+            self.add_field(v, self.cell_type(v))
+        for closure in block.chain:
+            for let in [*closure.straight, *([closure.operation] if closure.operation else [])]:
+                for o in let.outs:
+                    self.add_field(o, self.cell_type(o))
+        self.pointers = ["k", "kenv", *(f"e.{h}" for h in block.nest)]
+        for x in self.pointers:
+            self.add_field(x, "ptr")
+        self.frame_type = struct_of(self.types)
+        self.code = Code(self.module)
+
+    def add_field(self, key: Any, t: str) -> None:
+        self.fields[key] = len(self.types)
+        self.types.append(t)
+
+    def cell_type(self, v: Var) -> str:
+        if isinstance(v.type, Scalar):
+            return pair(v.type) if v in self.activity else LLVM_TYPES[v.type]
+        return struct_of(self.parent.flat(v))
+
+    # ---- reading and writing the frame
+    def cell(self, key: Any) -> str:
+        return self.code.field(self.frame_type, "%frame", self.fields[key])
+
+    def read(self, a: Atom) -> Operands:
+        """The operands of a variable of this block, or of one that waits in a loop's record."""
+        if not isinstance(a, Var):
+            return [literal(a.value, a.type)]
+        if a not in self.fields:
+            return self.read_record(a)
+        if isinstance(a.type, Scalar):
+            return [self.code.load(LLVM_TYPES[a.type], self.cell(a))]
+        t = self.cell_type(a)
+        return [self.code.load(part, self.code.field(t, self.cell(a), j)) for j, part in enumerate(self.parent.flat(a))]
+
+    def write(self, v: Var, operands: Operands) -> None:
+        if isinstance(v.type, Scalar):
+            self.code.store(LLVM_TYPES[v.type], operands[0], self.cell(v))
+            return
+        t = self.cell_type(v)
+        for j, (part, x) in enumerate(zip(self.parent.flat(v), operands, strict=False)):
+            self.code.store(part, x, self.code.field(t, self.cell(v), j))
+
+    def pointer(self, name: str) -> str:
+        return self.code.load("ptr", self.cell(name))
+
+    def adjoint_cell(self, v: Var) -> str:
+        """The address of an active scalar's adjoint: in the frame, or in the record where it waits."""
+        assert isinstance(v.type, Scalar)
+        if v in self.fields:
+            return self.code.field(pair(v.type), self.cell(v), 1)
+        head = self.record_of(v)
+        t, index = self.record_type(head), self.parent.closures.records[head].index(v)
+        return self.code.field(t, self.pointer(f"e.{head}"), index, 1)
+
+    def add(self, a: Atom, term: str) -> None:
+        """da += term"""
+        if self.parent.is_active_scalar(a):
+            accumulate(self.code, LLVM_TYPES[a.type], self.adjoint_cell(a), term)  # type: ignore[index, arg-type]
+
+    # ---- records of loops
+    def record_of(self, v: Var) -> str:
+        return next(h for h in self.block.nest if v in self.parent.closures.records[h])
+
+    def record_type(self, head: str) -> str:
+        return struct_of([self.cell_type(v) for v in self.parent.closures.records[head]] or ["i64"])
+
+    def read_record(self, v: Var) -> Operands:
+        head = self.record_of(v)
+        t, index = self.record_type(head), self.parent.closures.records[head].index(v)
+        p = self.code.field(t, self.pointer(f"e.{head}"), index)
+        if isinstance(v.type, Scalar):
+            return [self.code.load(LLVM_TYPES[v.type], p)]
+        return [self.code.load(part, self.code.field(self.cell_type(v), p, j)) for j, part in enumerate(self.parent.flat(v))]
+
+    def make_record(self, head: str) -> str:
+        """The record of a loop that is entered here: what only the code after it needs."""
+        code, t = self.code, self.record_type(head)
+        record = code.alloca(t)
+        for i, v in enumerate(self.parent.closures.records[head]):
+            p = code.field(t, record, i)
+            if isinstance(v.type, Scalar):
+                code.store(LLVM_TYPES[v.type], self.read(v)[0], p)
+                if v in self.activity:
+                    code.store(LLVM_TYPES[v.type], NEGATIVE_ZERO, code.field(t, record, i, 1))
+            else:
+                for j, (part, x) in enumerate(zip(self.parent.flat(v), self.read(v), strict=True)):
+                    code.store(part, x, code.field(self.cell_type(v), p, j))
+        return record
+
+    def empty_record(self, head: str, record: str) -> None:
+        """The loop has returned: take the adjoints out of its record."""
+        t = self.record_type(head)
+        for i, v in enumerate(self.parent.closures.records[head]):
+            if self.parent.is_active_scalar(v):
+                self.add(v, self.code.load(LLVM_TYPES[v.type], self.code.field(t, record, i, 1)))  # type: ignore[index]
+
+    # ---- the functions
+    def run(self) -> None:
+        closures = self.block.chain
+        texts = []
+        for i, closure in enumerate(closures):
+            self.code = Code(self.module)
+            if i == 0:
+                self.open()
+            self.closure(closure)
+            texts.append(self.close() if i == 0 else self.code_end(closure))
+        self.module.functions.extend(texts)
+
+    def signature(self) -> tuple[list[str], dict[Var, list[str]]]:
+        params, names = [], {}
+        for i, v in enumerate(self.block.inputs):
+            types = self.parent.flat(v)
+            names[v] = [f"%i{i}.{j}" for j in range(len(types))]
+            params += [f"{t} {n}" for t, n in zip(types, names[v], strict=True)]
+        return [*params, *(f"ptr %{x}" for x in self.pointers)], names
+
+    def open(self) -> None:
+        """The frame, filled with the inputs."""
+        self.code.allocas.append(f" %frame = alloca {self.frame_type}")
+        if self.block.is_head:
+            self.code.emit(f"call void @lantern.check_stack(i64 {self.context.function_site(self.parent.rev.function.name)})")
+        _, names = self.signature()
+        for v in self.block.inputs:
+            self.write(v, names[v])
+            if self.parent.is_active_scalar(v):
+                self.code.store(LLVM_TYPES[v.type], NEGATIVE_ZERO, self.adjoint_cell(v))  # type: ignore[index]
+        for x in self.pointers:
+            self.code.store("ptr", f"%{x}", self.cell(x))
+
+    def close(self) -> str:
+        """Return the adjoints of the inputs."""
+        params, _ = self.signature()
+        vs, rt = self.parent.returned(self.block)
+        parts = [(LLVM_TYPES[v.type], self.code.load(LLVM_TYPES[v.type], self.adjoint_cell(v))) for v in vs]  # type: ignore[index]
+        self.code.emit(f"ret {rt} {self.code.pack(rt, parts)}" if parts else "ret void")
+        attributes = "alwaysinline" if self.inline() else "noinline" if self.block.is_head else ""
+        return self.code.text(f"define internal {convention(len(vs))} {rt} {self.name}({', '.join(params)}) {attributes} nounwind")
+
+    def inline(self) -> bool:
+        return self.block.inline
+
+    def code_end(self, closure: Closure) -> str:
+        self.code.emit("ret void")
+        return self.code.text(f"define internal void {self.chain_name(closure)}(ptr %frame) alwaysinline nounwind")
+
+    def chain_name(self, closure: Closure) -> str:
+        return self.name + closure.name[len(self.block.name) :]
+
+    def closure(self, closure: Closure) -> None:
+        undo = []
+        for let in closure.straight:
+            if let.op == "store":
+                undo.append(self.plain_store(let))
+            elif let.op == "pullback":
+                for o, x in zip(let.outs, emit_pullback(self.context, self.code, let, self.read), strict=True):
+                    self.write(o, x)
+            else:
+                for o, x in zip(let.outs, emit_let(self.code, let, self.read), strict=True):
+                    self.write(o, x)
+        if closure.operation is not None:
+            self.operation(closure.operation, self.name + (closure.then or "")[len(self.block.name) :])
+        else:
+            self.terminator(closure.end)
+        for p, old, t in reversed(undo):
+            self.code.store(t, old, p)
+
+    def plain_store(self, let: Let) -> tuple[str, str, str]:
+        """A store without an adjoint; what it overwrites is put back when this closure's continuation has returned."""
+        p, _, t = element_pointer(self.code, let, self.read, self.module.site(let.site))
+        old = self.code.load(t, p)
+        v = self.read(let.args[-1])[0]
+        if t == "i8":
+            v = self.code.let(f"zext i1 {v} to i8")
+        self.code.store(t, v, p)
+        return p, old, t
+
+    # ---- operations
+    def operand(self, a: Atom) -> str:
+        """An argument of an op function: a pointer to {value, adjoint}, or a value."""
+        if self.parent.is_active_scalar(a):
+            return f"ptr {self.cell(a)}"
+        return f"{LLVM_TYPES[a.type]} {self.read(a)[0]}"  # type: ignore[index]
+
+    def operation(self, let: Let, k: str) -> None:
+        """Call the op function with the continuation `k`."""
+        handler = getattr(self, f"op_{let.op}", None)
+        if handler is not None:
+            handler(let, k)
+            return
+        active = [self.parent.is_active_scalar(a) for a in let.args]
+        name = elementwise_function(self.module, let, active)
+        args = [*map(self.operand, let.args), f"ptr {self.cell(let.out)}", f"ptr {k}", "ptr %frame"]
+        self.code.emit(f"call void {name}({', '.join(args)})")
+
+    def element(self, let: Let) -> tuple[str, str]:
+        """Pointers to an element and to its adjoint."""
+        p, offset, t = element_pointer(self.code, let, self.read, self.module.site(let.site))
+        adjoint = self.read(let.args[0])[-1]
+        return p, self.code.let(f"getelementptr inbounds {t}, ptr {adjoint}, i64 {offset}")
+
+    def op_load(self, let: Let, k: str) -> None:
+        p, dp = self.element(let)
+        name = load_function(self.module, let.out.type)  # type: ignore[arg-type]
+        self.code.emit(f"call void {name}(ptr {p}, ptr {dp}, ptr {self.cell(let.out)}, ptr {k}, ptr %frame)")
+
+    def op_store(self, let: Let, k: str) -> None:
+        p, dp = self.element(let)
+        v = let.args[-1]
+        name = store_function(self.module, v.type, self.parent.is_active_scalar(v))  # type: ignore[arg-type]
+        self.code.emit(f"call void {name}(ptr {p}, ptr {dp}, {self.operand(v)}, ptr {k}, ptr %frame)")
+
+    def op_alloc(self, let: Let, k: str) -> None:
+        code, t = self.code, let.out.type
+        assert isinstance(t, Array)
+        site = self.module.site(let.site)
+        dims = [self.read(a)[0] for a in let.args[:-1]]
+        n = count(code, dims, site)
+        v = let.args[-1]
+        data, adjoint = self.array_cells(let.out, dims)
+        name = alloc_function(self.module, t, self.parent.is_active_scalar(v))
+        code.emit(f"call void {name}(i64 {n}, {self.operand(v)}, ptr {data}, ptr {adjoint}, i64 {site}, ptr {k}, ptr %frame)")
+
+    def array_cells(self, v: Var, dims: list[str]) -> tuple[str, str]:
+        t = self.cell_type(v)
+        for j, d in enumerate(dims):
+            self.code.store("i64", d, self.code.field(t, self.cell(v), 1 + j))
+        return self.code.field(t, self.cell(v), 0), self.code.field(t, self.cell(v), 1 + len(dims))
+
+    def op_copy(self, let: Let, k: str) -> None:
+        code, t = self.code, let.out.type
+        assert isinstance(t, Array)
+        source = self.read(let.args[0])
+        dims = source[1 : 1 + t.rank]
+        active = let.args[0] in self.activity
+        data, adjoint = self.array_cells(let.out, dims)
+        name = copy_function(self.module, t, active)
+        dx = source[-1] if active else "null"
+        n, site = product(code, dims), self.module.site(let.site)
+        code.emit(f"call void {name}(i64 {n}, ptr {source[0]}, ptr {dx}, ptr {data}, ptr {adjoint}, i64 {site}, ptr {k}, ptr %frame)")
+
+    def op_pullback(self, let: Let, k: str) -> None:
+        """An op function of its own for each place: it runs a reverse pass forward, and one of a jvp on the way back."""
+        name = f"@op.pullback.{self.context.unique()}"
+        outer = self.code
+        outer.emit(f"call void {name}(ptr %frame, ptr {k})")
+        self.code = Code(self.module)
+        outs = emit_pullback(self.context, self.code, let, self.read)  # 1
+        for o, x in zip(let.outs, outs, strict=True):
+            if o in self.activity and isinstance(o.type, Array):
+                n = product(self.code, x[1:])
+                d = allocate(self.code, n, o.type.dtype, 0)
+                fill_zero(self.code, d, n, o.type.dtype)
+                x = [*x, d]
+            self.write(o, x)
+            if self.parent.is_active_scalar(o):
+                self.code.store(LLVM_TYPES[o.type], NEGATIVE_ZERO, self.adjoint_cell(o))  # 2  # type: ignore[index]
+        self.code.emit("call void %k(ptr %frame)")  # 3
+        self.pull_back(let)  # 4, 5
+        self.code.emit("ret void")
+        self.module.functions.append(self.code.text(f"define internal void {name}(ptr %frame, ptr %k) alwaysinline nounwind"))
+        self.code = outer
+
+    def pull_back(self, let: Let) -> None:
+        is_active = [a in self.activity for a in let.args]
+        adjoint, floats = adjoint_of_pullback(self.context.program, let, is_active)
+        own = len(let.args) - let.attrs["cotangents"]
+        results = len(let.outs) - len(let.attrs["wrt"])
+        cotangent = [self.adjoint_operands(o) for o in let.outs]
+        v = dict(zip(let.attrs["wrt"], cotangent[results:], strict=True))
+        operands = [*(self.read(a) for a in let.args[:own]), *(v[i] for i in sorted(v)), *(cotangent[i] for i in floats),
+                    *(self.read(a) for a in let.args[own:])]  # fmt: skip
+        call = Let(adjoint.outs, "pullback", tuple(Var(f"x{i}", F64) for i in range(len(operands))), adjoint.attrs)
+        table = dict(zip(call.args, operands, strict=True))
+        outs = emit_pullback(self.context, self.code, call, lambda a: table[a])
+        total = len(outs) - len(adjoint.attrs["wrt"])
+        for i, d in zip(adjoint.attrs["wrt"], outs[total:], strict=True):
+            self.add_operands(let.args[i], d)
+        for a, r in zip(let.args[own:], let.attrs["ct"], strict=True):
+            self.add_operands(a, outs[results + floats.index(r)])
+
+    def adjoint_operands(self, o: Var) -> Operands:
+        """The adjoint of an out as a value: a scalar, or an array of its size."""
+        if not carries_gradient(o.type):
+            return ["poison"]
+        if isinstance(o.type, Scalar):
+            return [self.code.load(LLVM_TYPES[o.type], self.adjoint_cell(o))] if o in self.activity else [literal(0.0, o.type)]
+        values = self.read(o)
+        return [values[-1], *values[1 : 1 + o.type.rank]]
+
+    def add_operands(self, a: Atom, d: Operands) -> None:
+        if a not in self.activity:
+            return
+        if isinstance(a.type, Array):
+            values = self.read(a)
+            add_arrays(self.code, values[-1], d[0], product(self.code, values[1 : 1 + a.type.rank]), LLVM_TYPES[a.type.dtype])
+        else:
+            self.add(a, d[0])
+
+    # ---- the ends of blocks
+    def terminator(self, t: Any) -> None:
+        code = self.code
+        if isinstance(t, Jump):
+            self.jump(t.edge)
+        elif isinstance(t, Branch):
+            yes, no, end = code.new_label("yes"), code.new_label("no"), code.new_label("end")
+            code.emit(f"br i1 {self.read(t.cond)[0]}, label %{yes}, label %{no}")
+            for label, edge in ((yes, t.then), (no, t.orelse)):
+                code.place(label)
+                self.jump(edge)
+                code.emit(f"br label %{end}")
+            code.place(end)
+        elif isinstance(t, Return):
+            self.return_(t)
+        elif isinstance(t, Call):
+            self.call(t)
+        elif isinstance(t, Fail):
+            code.fail(t.kind, self.module.site(t.site or self.context.message_site(t)))
+            code.place(code.new_label("never"))
+
+    def jump(self, edge: Edge, results: list[Operands] | None = None, block: Continuation | None = None) -> list[str]:
+        """Call the target with values, and add the adjoints that it returns to where the values came from. Gives the
+        adjoints of `results`, the values that a call has just returned."""
+        code, target = self.code, self.parent.closures.blocks[edge.block]
+        skip = len(target.params) - len(edge.args)
+        sources: list[Any] = [*(results or [])][:skip] + [*edge.args, *target.by_value]
+        args = []
+        for v, source in zip(target.inputs, sources, strict=True):
+            operands = source if isinstance(source, list) else self.adapt(source, v)
+            args += [f"{t} {x}" for t, x in zip(self.parent.flat(v), operands, strict=False)]
+        records = {h: self.make_record(h) for h in target.nest if h not in self.block.nest}
+        pointers = ["k", "kenv"]
+        args += [f"ptr {self.pointer(x)}" for x in pointers]
+        args += [f"ptr {records[h] if h in records else self.pointer(f'e.{h}')}" for h in target.nest]
+        vs, rt = self.parent.returned(target)
+        call = f"call {convention(len(vs))} {rt} {self.target_name(target)}({', '.join(args)})"
+        back: list[str] = []
+        if not vs:
+            code.emit(call)
+        else:
+            adjoints = dict(zip(vs, code.unpack(rt, code.let(call), len(vs)), strict=True))
+            for v, source in zip(target.inputs, sources, strict=True):
+                if isinstance(source, list):
+                    if isinstance(v.type, Scalar) and carries_gradient(v.type):
+                        back.append(adjoints.get(v, NEGATIVE_ZERO))
+                elif v in adjoints:
+                    self.add(source, adjoints[v])
+        if not vs and results:
+            back = [NEGATIVE_ZERO for v, s in zip(target.inputs, sources, strict=True) if isinstance(s, list) and isinstance(v.type, Scalar) and carries_gradient(v.type)]
+        for h, record in records.items():
+            self.empty_record(h, record)
+        return back
+
+    def target_name(self, target: Continuation) -> str:
+        return self.parent.block_name(target.name)
+
+    def adapt(self, source: Atom, v: Var) -> Operands:
+        """The operands of `source` for the input `v`; where v has an adjoint and source has none, a zero one."""
+        operands = self.read(source)
+        want = self.parent.flat(v)
+        if len(operands) < len(want):
+            n = product(self.code, operands[1:])
+            d = allocate(self.code, n, v.type.dtype, 0)  # type: ignore[union-attr]
+            fill_zero(self.code, d, n, v.type.dtype)  # type: ignore[union-attr]
+            operands = [*operands, d]
+        return operands[: len(want)]
+
+    def return_(self, t: Return) -> None:
+        """Call the caller's continuation with the results."""
+        code, types = self.code, list(self.parent.rev.function.results)
+        args = ["ptr " + self.pointer("kenv")]
+        for a, ty in zip(t.args, types, strict=True):
+            args += [f"{p} {x}" for p, x in zip(continuation_params([ty]), self.result_operands(a, ty), strict=True)]
+        rt, n = adjoint_struct(types)
+        k = self.pointer("k")
+        if not n:
+            code.emit(f"call {convention(n)} {rt} {k}({', '.join(args)})")
+            return
+        values = code.unpack(rt, code.let(f"call {convention(n)} {rt} {k}({', '.join(args)})"), n)
+        scalars = [a for a, ty in zip(t.args, types, strict=True) if isinstance(ty, Scalar) and carries_gradient(ty)]
+        for a, d in zip(scalars, values, strict=True):
+            self.add(a, d)
+
+    def result_operands(self, a: Atom, t: Type) -> Operands:
+        """A result as the continuation takes it: an array has an adjoint, made here if it had none."""
+        operands = self.read(a)
+        if isinstance(t, Array) and carries_gradient(t) and a not in self.activity:
+            n = product(self.code, operands[1:])
+            d = allocate(self.code, n, t.dtype, 0)
+            fill_zero(self.code, d, n, t.dtype)
+            return [*operands, d]
+        return operands
+
+    def call(self, t: Call) -> None:
+        """Call a function in reverse mode: its continuation is a function whose environment is this frame."""
+        callee = self.context.reverses.of_call(self.parent.rev, t)
+        k = self.continuation_of_call(t, callee)
+        args = []
+        for i, (a, p) in enumerate(zip(t.args, callee.function.params, strict=True)):
+            operands = self.read(a)
+            if isinstance(p.type, Array):
+                want = len(flat_types(p.type, callee.mask[i]))
+                operands = operands[:want]
+            args.append(operands)
+        returned = self.context.call_reverse(self.code, callee, args, k, "%frame")
+        for i, d in returned.items():
+            self.add(t.args[i], d)
+
+    def continuation_of_call(self, t: Call, callee: Reverse) -> str:
+        """S @kN(ptr frame, results): go on at the block after the call."""
+        name = f"@k.{self.context.unique()}{self.name[2:]}"
+        outer, self.code = self.code, Code(self.module)
+        types = list(callee.function.results)
+        rt, n = adjoint_struct(types)
+        params, results = ["ptr %frame"], []
+        for r, ty in enumerate(types):
+            parts = continuation_params([ty])
+            names = [f"%r{r}.{j}" for j in range(len(parts))]
+            params += [f"{p} {x}" for p, x in zip(parts, names, strict=True)]
+            results.append(names)
+        back = self.jump(t.then, results)
+        parts_back = [LLVM_TYPES[ty] for ty in types if isinstance(ty, Scalar) and carries_gradient(ty)]
+        pairs = list(zip(parts_back, back, strict=True))
+        self.code.emit(f"ret {rt} {self.code.pack(rt, pairs)}" if pairs else "ret void")
+        self.module.functions.append(self.code.text(f"define internal {convention(n)} {rt} {name}({', '.join(params)}) nounwind"))
+        self.code = outer
+        return name
+
+
+__all__ = ["MEMORY_TYPES", "BlockFunction", "ReverseFunction"]

@@ -1,0 +1,24 @@
+"""scipy.special's functions as C pointers, through the capsules of scipy.special.cython_special."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+
+NAMES = {"gammaln": "gammaln", "psi": "__pyx_fuse_1psi"}
+
+
+@functools.cache
+def symbol(name: str) -> str:
+    """The LLVM symbol of a scipy.special function double -> double; makes it known to the linker."""
+    import llvmlite.binding as llvm
+    import scipy.special.cython_special as special
+
+    capsule = special.__pyx_capi__[NAMES[name]]
+    get_name = ctypes.pythonapi.PyCapsule_GetName
+    get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    address = get_pointer(capsule, get_name(capsule))
+    llvm.add_symbol(f"lantern_scipy_{name}", address)
+    return f"lantern_scipy_{name}"

@@ -1,0 +1,135 @@
+"""Graph to closures: a reverse function as operations and their continuations.
+
+    body6:                                      body6(x', i) =
+      %v7 = mul(%x, %x)                           mul(x, x, k1)
+      %v8 = iadd(%i, 1)              ->         k1(v7') =
+      jump loop4(%v7, %v8)                        v8 = iadd(i, 1)
+                                                  loop4(v7, v8)
+
+Each operation through which a derivative flows is a call that takes its continuation: the rest of its block. The
+continuations of one block share its frame. A block is itself a continuation; what it needs from outside comes by
+value, and adjoints of that go back by value. A loop's head gets by value only what the loop uses; what only the code
+after the loop uses waits in a record that the loop's blocks are given by pointer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .activity import Activity
+from .analysis import Loop, find_loops, live_in, predecessors, reverse_postorder
+from .graph import Call, Let, Terminator, Var, used_vars
+from .reverse import Reverse
+from .text import show_let, show_terminator
+from .types import Array, Scalar, Type
+
+
+@dataclass
+class Closure:
+    """A run of straight Lets, then an operation and its continuation `then`, or the block's end."""
+
+    name: str
+    params: list[Var]
+    straight: list[Let] = field(default_factory=list)
+    operation: Let | None = None
+    then: str | None = None
+    end: Terminator | None = None
+
+
+@dataclass
+class Continuation:
+    """A block: its chain of closures, what it is given, and the loops around it, outermost first."""
+
+    name: str
+    params: list[Var]
+    by_value: list[Var]
+    nest: list[str]
+    chain: list[Closure]
+    inline: bool
+    is_head: bool
+
+    @property
+    def inputs(self) -> list[Var]:
+        return [*self.params, *self.by_value]
+
+
+@dataclass
+class Closures:
+    """A whole reverse function. `records[h]` is what waits while the loop at h runs."""
+
+    reverse: Reverse
+    blocks: dict[str, Continuation]
+    records: dict[str, list[Var]]
+    loops: dict[str, Loop]
+
+    @property
+    def activity(self) -> Activity:
+        return self.reverse.activity
+
+
+def has_adjoint(let: Let, activity: Activity) -> bool:
+    """Does a derivative flow through this operation?"""
+    return any(o in activity for o in let.outs) or (let.op == "store" and let.args[0] in activity)
+
+
+def to_closures(rev: Reverse) -> Closures:
+    f = rev.function
+    live, loops, pred = live_in(f), find_loops(f), predecessors(f)
+    order = reverse_postorder(f)
+    nest = {b: sorted((h for h in loops if b in loops[h].blocks), key=lambda h: -len(loops[h].blocks)) for b in order}
+    used = {h: {v for b in loop.blocks for v in used_vars(f.blocks[b])} for h, loop in loops.items()}
+    records: dict[str, list[Var]] = {}
+    for h in sorted(loops, key=lambda h: -len(loops[h].blocks)):
+        outer = {v for o in nest[h] if o != h for v in records[o]}
+        records[h] = [v for v in live[h] if v not in used[h] and v not in outer]
+    after_call = {b.terminator.then.block for b in f.blocks.values() if isinstance(b.terminator, Call)}
+    blocks = {}
+    for name in order:
+        block = f.blocks[name]
+        waiting = {v for h in nest[name] for v in records[h]}
+        by_value = [v for v in live[name] if v not in waiting]
+        inline = name not in loops and (len(pred[name]) <= 1 or name in after_call)
+        chain = _chain(name, block.params, block.lets, block.terminator, rev.activity)
+        blocks[name] = Continuation(name, list(block.params), by_value, nest[name], chain, inline, name in loops)
+    return Closures(rev, blocks, records, loops)
+
+
+def _chain(name: str, params: list[Var], lets: list[Let], end: Terminator | None, activity: Activity) -> list[Closure]:
+    chain = [Closure(name, list(params))]
+    for let in lets:
+        if has_adjoint(let, activity):
+            then = f"{name}.k{len(chain)}"
+            chain[-1].operation, chain[-1].then = let, then
+            chain.append(Closure(then, list(let.outs)))
+        else:
+            chain[-1].straight.append(let)
+    chain[-1].end = end
+    return chain
+
+
+# ---- as text
+def show_closures(c: Closures) -> str:
+    """A variable with an adjoint has a prime."""
+
+    def mark(v: Var) -> str:
+        return f"{v.name}'" if v in c.activity else v.name
+
+    rev = c.reverse
+    out = [f"reverse {rev.name}({', '.join(map(mark, rev.function.params))}, k)"]
+    for b in c.blocks.values():
+        kind = "loop head" if b.is_head else "inlined" if b.inline else "join"
+        record = f"; record: {', '.join(map(mark, c.records[b.name]))}" if b.is_head and c.records[b.name] else ""
+        out.append(f"  -- {b.name}: {kind}; by value: {', '.join(map(mark, b.by_value)) or 'nothing'}{record}")
+        for closure in b.chain:
+            out.append(f"  {closure.name}({', '.join(map(mark, closure.params))}) =")
+            out += [f"    {show_let(let)}" for let in closure.straight]
+            if closure.operation is not None:
+                let = closure.operation
+                shown = show_let(Let((), let.op, let.args, let.attrs))
+                out.append(f"    {shown[: shown.index('(') + 1]}{shown[shown.index('(') + 1 :].replace(')', f', {closure.then})', 1)}")
+            else:
+                out.append(f"    {show_terminator(closure.end)}")
+    return "\n".join(out) + "\n"
+
+
+__all__ = ["Array", "Closure", "Closures", "Continuation", "Scalar", "Type", "has_adjoint", "show_closures", "to_closures"]
