@@ -32,7 +32,10 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool]) -> str:
         program.functions[new] = Function(new, [], {})  # a recursive function asks for itself
         expand(program, name)
         with tracing() as trace:
-            program.functions[new] = _Forward(program, program.functions[name], tuple(mask), new, trace).run()
+            f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), new, trace).run()
+        from .simplify import simplify_function
+
+        simplify_function(f)
     return new
 
 

@@ -55,7 +55,7 @@ minimum = row("minimum", "FF:F", lambda m, x, y: select(le(x, y), x, select(ne(x
 larger = row("larger", "FF:F", lambda m, x, y: select(gt(x, y), 1.0, select(lt(x, y), 0.0, 0.5)), STEP, speculate=True)
 
 # ---- rounding and signs
-absolute = row("abs", "F:F", lambda m, x: m.instruction("fabs", x), lambda d, z, x: (mul(d, sign(x)),), speculate=True)
+absolute = row("abs", "F:F", lambda m, x: m.instruction("fabs", x), lambda d, z, x: (mul_strong(d, sign(x)),), speculate=True)
 sign = row("sign", "F:F", lambda m, x: select(gt(x, 0.0), 1.0, select(lt(x, 0.0), -1.0, select(eq(x, 0.0), 0.0, x))), STEP,
            speculate=True)
 floor = row("floor", "F:F", lambda m, x: m.instruction("floor", x), STEP, speculate=True)
