@@ -10,7 +10,7 @@ import importlib.util
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,10 +55,10 @@ def run(output: str) -> None:
     print(f"Lotka-Volterra fitted to {len(years)} years of pelts (thousands), by maximum likelihood\n")
     start = time.perf_counter()
     theta, covariance = model.fit(hare, lynx)
-    elapsed = time.perf_counter() - start
+    duration = time.perf_counter() - start
     print(model.table(theta, covariance))
     steepest = np.abs(lj.jit(lj.grad(model.loss))(theta, hare, lynx)).max()
-    print(f"\nCompiled, fitted and differentiated twice in {elapsed:.2f} s; steepest slope left: {steepest:.0e}\n")
+    print(f"\nCompiled, fitted and differentiated twice in {duration:.2f} s; steepest slope left: {steepest:.0e}\n")
     fitted = lj.jit(model.populations)(theta, len(years) - 1)
     print(chart(years, fitted, (hare, lynx), glyphs))
     print(costs(theta, hare, lynx, glyphs))
@@ -131,7 +131,7 @@ def costs(theta: FloatArray, hare: FloatArray, lynx: FloatArray, glyphs: Glyphs)
         ("central differences, native loss", lambda: central_differences(native, theta, hare, lynx)),
         ("central differences, plain Python", lambda: central_differences(model.loss, theta, hare, lynx)),
     ]
-    times = [seconds(call) for _, call in ways]
+    times = fastest([call for _, call in ways])
     lines = [f"Time per gradient ({len(theta)} slopes)"]
     for (name, _), duration in zip(ways, times, strict=True):
         lines.append(f"  {name:33}  {1e6 * duration:10.1f} {glyphs.micro}  {duration / times[0]:8.1f} x")
@@ -150,17 +150,25 @@ def central_differences(loss: Loss, theta: FloatArray, hare: FloatArray, lynx: F
     return slopes
 
 
-def seconds(call: Callable[[], object], batches: int = 5, budget: float = 0.3) -> float:
-    """The time of one call: the fastest of several batches, which other work on the machine disturbed least."""
-    call()  # compiles, so that what follows does not
+def fastest(calls: Sequence[Callable[[], object]], rounds: int = 7, batch: float = 0.04) -> list[float]:
+    """Seconds a call takes: the least over several batches, which other work on the machine disturbed least.
+
+    The batches, of about `batch` seconds, take turns, so that a busy moment does not fall on one of the calls alone.
+    """
+    repeats = []
+    for call in calls:
+        call()  # compiles, so that what follows does not
+        repeats.append(max(1, int(batch / max(elapsed(call, 1), 1e-7))))
+    least = [math.inf] * len(calls)
+    for _ in range(rounds):
+        for i, (call, number) in enumerate(zip(calls, repeats, strict=True)):
+            least[i] = min(least[i], elapsed(call, number) / number)
+    return least
+
+
+def elapsed(call: Callable[[], object], number: int) -> float:
+    """Seconds that `number` calls take."""
     start = time.perf_counter()
-    call()
-    once = time.perf_counter() - start
-    repeats = max(1, int(budget / batches / max(once, 1e-7)))
-    best = float("inf")
-    for _ in range(batches):
-        start = time.perf_counter()
-        for _ in range(repeats):
-            call()
-        best = min(best, (time.perf_counter() - start) / repeats)
-    return best
+    for _ in range(number):
+        call()
+    return time.perf_counter() - start

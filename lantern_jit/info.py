@@ -7,8 +7,11 @@ import platform
 import textwrap
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import lantern_jit as lj
+
+from .backends.llvm import compile as backend
 
 PACKAGES = {"NumPy": "numpy", "SciPy": "scipy", "llvmlite": "llvmlite", "optree": "optree"}
 WIDTH = 100  # columns; the list of CPU features is folded to it
@@ -16,19 +19,23 @@ WIDTH = 100  # columns; the list of CPU features is folded to it
 
 def report() -> str:
     """Name and value a line, the values aligned."""
+    llvm: Any = vars(backend)["llvm"]  # llvmlite as the backend sees it, which alone may import it
+    features = llvm.get_host_cpu_features()
     rows = {
         "lantern_jit": lj.__version__,
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         **{name: installed(package) for name, package in PACKAGES.items()},
-        "LLVM": llvm_version(),
+        "LLVM": ".".join(map(str, llvm.llvm_version_info)),
         "OS": platform.platform(),
-        "CPU": cpu(),
+        "CPU": f"{cpu_model()} (to LLVM: {llvm.get_host_cpu_name()})",
         "cores": cores(),
-        "features": features(),
+        "features": " ".join(sorted(name for name, there in features.items() if there)),
     }
     margin = max(map(len, rows)) + 2
     return "\n".join(
-        textwrap.fill(value, WIDTH, initial_indent=name.ljust(margin), subsequent_indent=" " * margin)
+        textwrap.fill(
+            value, WIDTH, initial_indent=name.ljust(margin), subsequent_indent=" " * margin, break_on_hyphens=False
+        )
         for name, value in rows.items()
     )
 
@@ -46,3 +53,12 @@ def cores() -> str:
     there = os.cpu_count() or 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else there
     return str(there) if usable == there else f"{there}, {usable} of them usable"
+
+
+def cpu_model() -> str:
+    """The maker's name of the CPU where the system tells it, else that of the architecture."""
+    if (table := Path("/proc/cpuinfo")).is_file():
+        for line in table.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

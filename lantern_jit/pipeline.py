@@ -55,6 +55,8 @@ class Specialisation:
         self._check()
         dump("graph", lambda: show(self.program))
         self.types = [a.type for a in signature]
+        single = len(traced.results) == 1 and traced.results[0] is not None and pytree.unflatten(traced.tree, [single_leaf]) is single_leaf
+        self._single = CONVERTERS.get(traced.results[0], _identity) if single else None
         self._native: Any = None
         self._lock = threading.Lock()
 
@@ -77,6 +79,8 @@ class Specialisation:
 
     def result(self, values: Sequence[Any]) -> Any:
         """The user's result from the program's result values."""
+        if self._single is not None:
+            return self._single(values[0])
         it = iter(values)
         leaves = [python_value(next(it), t) if t is not None else s for t, s in zip(self.traced.results, self.traced.static, strict=True)]
         return pytree.unflatten(self.traced.tree, leaves)
@@ -99,9 +103,15 @@ def machine_value(x: Any, t: Any) -> Any:
 
 def python_value(x: Any, t: Any) -> Any:
     """A result: Python scalars for f64, i64 and bool, np.float32 for f32, arrays as they are."""
-    if isinstance(t, Array):
-        return x
-    return {F64: float, I64: int, BOOL: bool, F32: np.float32}[t](x)
+    return x if isinstance(t, Array) else CONVERTERS[t](x)
+
+
+CONVERTERS: dict[Any, Callable[[Any], Any]] = {F64: float, I64: int, BOOL: bool, F32: np.float32}
+single_leaf = object()
+
+
+def _identity(x: Any) -> Any:
+    return x
 
 
 class Dispatcher:
@@ -114,6 +124,13 @@ class Dispatcher:
 
     def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, list[Any]]:
         """The specialisation for these arguments, and their leaves."""
+        if not kwargs and not self.static:
+            try:
+                quick = self.made.get(tuple([_QUICK[type(x)](x) for x in args]))
+            except KeyError:
+                quick = None
+            if quick is not None:
+                return quick, args  # type: ignore[return-value]
         fixed = {i % len(args): args[i] for i in self.static if -len(args) <= i < len(args)}
         dynamic = tuple(None if i in fixed else a for i, a in enumerate(args))
         leaves, tree = pytree.flatten((dynamic, kwargs))
@@ -125,6 +142,8 @@ class Dispatcher:
         values = [x for x in leaves if x is not None]
         if found is None:
             found = self.made[key] = self._specialise(leaves, tree, fixed, args, kwargs)
+            if not kwargs and not self.static and all(type(x) in _QUICK for x in args):
+                self.made[tuple([_QUICK[type(x)](x) for x in args])] = found
         return found, values
 
     def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int, Any], args: Any, kwargs: Any) -> Specialisation:
@@ -148,6 +167,11 @@ def _leaf_key(x: Any) -> Any:
     if isinstance(x, np.ndarray):
         return x.dtype, x.ndim
     return type(x)
+
+
+_QUICK: dict[type, Callable[[Any], Any]] = {
+    float: lambda x: float, int: lambda x: int, bool: lambda x: bool, np.ndarray: lambda x: (x.dtype.char, x.ndim),
+}  # arguments that are their own only leaf
 
 
 def dump(stage: str, text: Callable[[], str]) -> None:

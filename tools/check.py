@@ -19,7 +19,7 @@ CHECKS = {
     "imports": ["-m", "ruff", "check", "--select", "TID251", "lantern_jit/ir", "lantern_jit/backends"],
     "format": ["-m", "ruff", "format", "--check", "."],
     "types": ["-m", "mypy"],
-    "layers": ["-c", "from importlinter.cli import lint_imports_command as run; run(['--no-logo'])"],
+    "layers": ["-c", 'from importlinter.cli import lint_imports_command as run; run(["--no-logo"])'],
     "tests": ["-m", "pytest"],
 }
 

@@ -53,6 +53,7 @@ class Module:
     def __init__(self) -> None:
         self.operations: list[str] = []  # op functions
         self.functions: list[str] = []  # all others, callers before callees
+        self.types: list[str] = []
         self.declared: dict[str, str] = {}
         self.made: dict[str, Any] = {}  # functions made on demand, by name
         self.sites: list[Site | None] = [None]
@@ -63,6 +64,11 @@ class Module:
             return 0
         self.sites.append(site)
         return len(self.sites) - 1
+
+    def named_type(self, name: str, t: str) -> str:
+        """A name for a struct type: a frame's has a field for each variable, and is mentioned at each of them."""
+        self.types.append(f"%{name} = type {t}")
+        return f"%{name}"
 
     def declare(self, name: str, text: str) -> str:
         self.declared[name] = text

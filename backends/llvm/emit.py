@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...ir.analysis import call_graph_cycles
-from ...ir.cps import Continuation, show_closures, to_closures
+from ...ir.cps import Closures, Continuation, to_closures
 from ...ir.graph import Call, Fail, Program, Site
 from ...ir.reverse import Reverse, Reverses
 from ...ir.types import BOOL, F32, I64, Array, Scalar, carries_gradient
@@ -29,7 +29,7 @@ class Emission:
         self.reverses = Reverses(program)
         self.names: dict[str, str] = {}
         self.queue: list[Callable[[], None]] = []
-        self.cps: list[str] = []
+        self.closures: list[Closures] = []
         self.counter = 0
         self.recursive: set[str] = set()
         self.known = 0
@@ -41,7 +41,7 @@ class Emission:
         while self.queue:
             self.queue.pop(0)()
         m = self.module
-        parts = [*m.declared.values(), text, *m.operations, *m.functions, helpers(m.made, self.mask), self.keep_variants()]
+        parts = [*m.types, *m.declared.values(), text, *m.operations, *m.functions, helpers(m.made, self.mask), self.keep_variants()]
         return "\n".join(parts)
 
     def keep_variants(self) -> str:
@@ -99,7 +99,7 @@ class Emission:
     def emit_reverse(self, rev: Reverse) -> None:
         self.refresh()
         closures = to_closures(rev)
-        self.cps.append(show_closures(closures))
+        self.closures.append(closures)
         ReverseFunction(self, closures).run()
 
     def emit_block(self, parent: ReverseFunction, block: Continuation) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...ir import faults
+from ...ir.cps import show_closures
 from ...ir.graph import Program
 from ...ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Type
 from .compile import assembly, compile_text
@@ -35,7 +36,7 @@ class Native:
         emitted = time.perf_counter() - start
         self.compiled = compile_text(self.llvm)
         self.timings = {"emit": emitted, **self.compiled.timings}
-        self.cps, self.policies = "\n".join(emission.cps), emission.module.policies
+        self.closures, self.policies = emission.closures, emission.module.policies
         self.sites = emission.module.sites
         f = program.functions[program.entry]
         n = len(program.constants)
@@ -46,6 +47,10 @@ class Native:
         self.offset = self.pack.size
         self.unpack = struct.Struct("=" + "".join("q" * slots(t) if isinstance(t, Array) else _FORMATS[t] for t in self.results))
         self.size = self.offset + self.unpack.size + 8
+
+    @property
+    def cps(self) -> str:
+        return "\n".join(map(show_closures, self.closures))
 
     @property
     def llvm_optimized(self) -> str:
@@ -61,13 +66,14 @@ class Native:
         values, keep = self.slot_values(args)
         self.pack.pack_into(buffer, 0, *values)
         region = self.runtime.acquire()
+        start = time.perf_counter_ns()
         try:
             failed = self.runtime.enter(region.base, self.compiled.address, ctypes.addressof(buffer), region.top)
             if failed:
                 raise self.fault(region)
             out = self.take_results(buffer)
         finally:
-            self.runtime.give_back(region)
+            self.runtime.give_back(region, time.perf_counter_ns() - start)
         del keep
         return out
 

@@ -111,7 +111,7 @@ class BlockFunction:
         self.pointers = ["k", "kenv", *(f"e.{h}" for h in block.nest)]
         for x in self.pointers:
             self.add_field(x, "ptr")
-        self.frame_type = struct_of(self.types)
+        self.frame_type = self.module.named_type(f"frame{self.context.unique()}", struct_of(self.types))
         self.code = Code(self.module)
 
     def add_field(self, key: Any, t: str) -> None:

@@ -346,8 +346,10 @@ class Runtime:
                 return self.idle.pop()
         return Region(self.bits)
 
-    def give_back(self, region: Region) -> None:
-        region.trim()
+    def give_back(self, region: Region, nanoseconds: int) -> None:
+        """Done with `region` after a call of that length: only a long one can have touched much memory."""
+        if nanoseconds > 1_000_000:
+            region.trim()
         region.reset()
         with self.lock:
             self.idle.append(region)

@@ -1,0 +1,182 @@
+"""What the tests share: one program in every mode, and finite differences of plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import lantern_jit as lj
+from lantern_jit.ir import pytree
+
+Function = Callable[..., Any]
+
+
+# ---- one program in every mode
+def interpret(f: Function, *args: Any, **kwargs: Any) -> Any:
+    """f(*args) on the reference interpreter."""
+    specialisation, leaves = lj.jit(f)._dispatcher.lookup(args, kwargs)
+    return specialisation.interpret(leaves)
+
+
+def both(f: Function, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """f(*args) on the interpreter and in native code."""
+    return {"interpreter": interpret(f, *args, **kwargs), "native": lj.jit(f)(*args, **kwargs)}
+
+
+@dataclass
+class Runner:
+    """A function traced and compiled once, to be run both ways at many arguments of the same types."""
+
+    f: Function
+
+    def __post_init__(self) -> None:
+        self.jitted = lj.jit(self.f)
+
+    def __call__(self, *args: Any) -> dict[str, Any]:
+        specialisation, leaves = self.jitted._dispatcher.lookup(args, {})
+        return {"interpreter": specialisation.interpret(leaves), "native": self.jitted(*args)}
+
+
+# ---- comparison
+def close(actual: Any, expected: Any, rtol: float = 1e-12, atol: float = 1e-12, what: str = "") -> None:
+    """Two trees of numbers agree: same structure, same NaNs and infinities, close values."""
+    flat, tree = pytree.flatten(actual)
+    wanted, other = pytree.flatten(expected)
+    assert tree == other, f"{what}: structure {tree} is not {other}"
+    for i, (x, y) in enumerate(zip(flat, wanted, strict=True)):
+        assert np.shape(x) == np.shape(y), f"{what}: shape {np.shape(x)} is not {np.shape(y)} at leaf {i}"
+        if isinstance(y, (str, type(None))):
+            assert x == y
+        else:
+            message = f"{what}, leaf {i} of {expected!r:.200}"
+            np.testing.assert_allclose(
+                np.asarray(x, np.float64), np.asarray(y, np.float64), rtol, atol, err_msg=message
+            )
+
+
+def same(actual: Any, expected: Any, what: str = "") -> None:
+    """Two trees are the same to the last bit, sign of zero included, and so are their Python types."""
+    flat, tree = pytree.flatten(actual)
+    wanted, other = pytree.flatten(expected)
+    assert tree == other, f"{what}: structure {tree} is not {other}"
+    for x, y in zip(flat, wanted, strict=True):
+        assert type(x) is type(y), f"{what}: {x!r} is of type {type(x)}, not {type(y)}"
+        np.testing.assert_array_equal(x, y, err_msg=what)
+        if isinstance(y, (float, np.floating)):
+            assert np.signbit(x) == np.signbit(y) or y != y, f"{what}: {x!r} and {y!r} differ in sign"
+
+
+def copied(tree: Any) -> Any:
+    """A copy of `tree` with arrays of its own."""
+    leaves, structure = pytree.flatten(tree)
+    return pytree.unflatten(structure, [x.copy() if isinstance(x, np.ndarray) else x for x in leaves])
+
+
+# ---- finite differences of plain Python
+def _moved(leaf: Any, at: tuple[int, ...], h: float) -> Any:
+    if not isinstance(leaf, np.ndarray):
+        return leaf + h
+    leaf = leaf.astype(np.float64)
+    leaf[at] += h
+    return leaf
+
+
+def _slope(f: Callable[[float], float], h: float) -> float:
+    return float(8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h)
+
+
+def numeric_gradient(f: Function, args: Sequence[Any], argnums: Sequence[int], h: float = 1e-3) -> tuple[Any, ...]:
+    """d f / d args[i] for i in argnums by central differences of order 4; f is called on copies."""
+    out = []
+    for i in argnums:
+        leaves, tree = pytree.flatten(args[i])
+        slopes = []
+        for j, leaf in enumerate(leaves):
+
+            def along(
+                h: float, at: tuple[int, ...], i: int = i, j: int = j, leaves: Any = leaves, tree: Any = tree
+            ) -> float:
+                new = [_moved(x, at, h) if k == j else x for k, x in enumerate(leaves)]
+                moved = [pytree.unflatten(tree, new) if k == i else a for k, a in enumerate(args)]
+                return float(f(*copied(moved)))
+
+            g = np.zeros(np.shape(leaf))
+            for at in np.ndindex(np.shape(leaf)):
+                g[at] = _slope(lambda h, at=at, along=along: along(h, at), h)  # type: ignore[misc]
+            slopes.append(g if g.shape or isinstance(leaf, np.ndarray) else float(g))
+        out.append(pytree.unflatten(tree, slopes))
+    return tuple(out)
+
+
+def _direction(tree: Any) -> Any:
+    leaves, structure = pytree.flatten(tree)
+    rng = np.random.default_rng(7)
+    return pytree.unflatten(
+        structure, [rng.uniform(0.5, 1.5, np.shape(x)) if np.ndim(x) else float(rng.uniform(0.5, 1.5)) for x in leaves]
+    )
+
+
+def _shift(tree: Any, direction: Any, h: float) -> Any:
+    leaves, structure = pytree.flatten(tree)
+    return pytree.unflatten(structure, [x + h * d for x, d in zip(leaves, pytree.flatten(direction)[0], strict=True)])
+
+
+# ---- the whole check
+def check(
+    f: Function, *args: Any, argnums: Sequence[int] = (0,), order: int = 2, rtol: float = 1e-7, h: float = 1e-3
+) -> None:
+    """Plain Python, the interpreter and native code agree on f, its gradient and (order 2) a Hessian-vector product.
+
+    One compilation: value, gradient and product are results of one program.
+    """
+    nums = tuple(argnums)
+
+    def program(args: Any, tangents: Any) -> Any:
+        def of(*chosen: Any) -> Any:
+            full = list(args)
+            for k, x in zip(nums, chosen, strict=True):
+                full[k] = x
+            return f(*full)
+
+        chosen = tuple([args[k] for k in nums])
+        if order == 0:
+            return f(*args)
+        if order == 1:
+            return f(*args), lj.grad(f, nums)(*args)
+        return f(*args), lj.grad(f, nums)(*args), lj.jvp(lj.grad(of, tuple(range(len(nums)))), chosen, tangents)[1]
+
+    plain = f(*copied(args))
+    before = copied(args)
+    direction = _direction(tuple(args[k] for k in nums))
+    run = Runner(program)
+    found = run(args, direction)
+    close(args, before, 0, 0, "the caller's arguments")
+    numeric = numeric_gradient(f, args, nums, h) if order else None
+    for mode, out in found.items():
+        if order == 0:
+            close(out, plain, what=mode)
+            continue
+        close(out[0], plain, what=f"{mode} value")
+        close(out[1], numeric, rtol, rtol, f"{mode} gradient")
+        close(out[:2], found["interpreter"][:2], 1e-10, 1e-10, f"{mode} beside the interpreter")
+    if order > 1:
+        _check_second(run, args, nums, direction, found, rtol, h)
+
+
+def _check_second(run: Runner, args: Any, nums: Any, direction: Any, found: Any, rtol: float, h: float) -> None:
+    def gradient(step: float) -> Any:
+        full = list(args)
+        for k, x in zip(nums, _shift(tuple(args[k] for k in nums), direction, step), strict=True):
+            full[k] = x
+        return run.jitted(tuple(full), direction)[1]
+
+    gs = [pytree.flatten(gradient(s * h))[0] for s in (1, -1, 2, -2)]
+    numeric = [(8 * (a - b) - (c - d)) / (12 * h) for a, b, c, d in zip(*gs, strict=True)]
+    for mode, out in found.items():
+        close(pytree.flatten(out[2])[0], numeric, rtol * 10, rtol * 10, f"{mode} second derivative")
+
+
+__all__ = ["Function", "Runner", "both", "check", "close", "copied", "interpret", "numeric_gradient", "same"]

@@ -1,0 +1,168 @@
+"""Values and derivatives at the edges of each operation's domain: a table, run over every mode.
+
+A derivative where none exists is a choice. The choices: 0 for abs at 0; one half each for maximum and minimum of
+equals; the first argument for Python's max and min; a zero cotangent wins over an infinite derivative.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special
+
+import lantern_jit as lj
+
+from .support import Runner
+
+INF, NAN = math.inf, math.nan
+Point = tuple[tuple[float, ...], float, tuple[float, ...] | None]  # arguments, value, derivatives (None: not stated)
+Row = tuple[Callable[..., Any], list[Point]]
+
+TABLE: dict[str, Row] = {
+    "abs": (abs, [((0.0,), 0.0, (0.0,)), ((-0.0,), 0.0, (0.0,)), ((-INF,), INF, (-1.0,)), ((NAN,), NAN, (NAN,))]),
+    "sqrt": (np.sqrt, [((0.0,), 0.0, (INF,)), ((-0.0,), -0.0, None), ((-1.0,), NAN, (NAN,)), ((INF,), INF, (0.0,))]),
+    "cbrt": (np.cbrt, [((0.0,), 0.0, (INF,)), ((-8.0,), -2.0, (1 / 12,)), ((-INF,), -INF, (0.0,))]),
+    "x**0.5": (lambda x: x**0.5, [((0.0,), 0.0, (INF,)), ((-1.0,), NAN, (NAN,))]),
+    "x**0": (lambda x: x**0, [((0.0,), 1.0, (0.0,)), ((NAN,), 1.0, (0.0,)), ((INF,), 1.0, (0.0,)), ((2.0,), 1.0, (0.0,))]),
+    "x**1": (lambda x: x**1, [((0.0,), 0.0, (1.0,)), ((-INF,), -INF, (1.0,))]),
+    "x**2": (lambda x: x**2, [((0.0,), 0.0, (0.0,)), ((-0.0,), 0.0, (0.0,)), ((-INF,), INF, (-INF,))]),
+    "x**-1": (lambda x: x**-1, [((0.0,), INF, (-INF,)), ((-0.0,), -INF, (-INF,)), ((INF,), 0.0, (0.0,))]),
+    "x**y": (lambda x, y: x**y, [
+        ((0.0, 0.0), 1.0, (0.0, 0.0)), ((0.0, 1.0), 0.0, (1.0, 0.0)), ((0.0, 2.0), 0.0, (0.0, 0.0)), ((0.0, 0.5), 0.0, (INF, 0.0)),
+        ((2.0, 0.0), 1.0, (0.0, math.log(2))), ((-2.0, 2.0), 4.0, (-4.0, NAN)), ((-2.0, 3.0), -8.0, (12.0, NAN)),
+        ((-2.0, 0.5), NAN, (NAN, NAN)), ((0.0, -1.0), INF, (-INF, 0.0)), ((1.0, NAN), 1.0, None), ((NAN, 0.0), 1.0, None),
+    ]),
+    "2**y": (lambda y: 2.0**y, [((2000.0,), INF, (INF,)), ((-2000.0,), 0.0, (0.0,)), ((0.0,), 1.0, (math.log(2),))]),
+    "0**y": (lambda y: 0.0**y, [((0.0,), 1.0, (0.0,)), ((2.0,), 0.0, (0.0,)), ((-2.0,), INF, (0.0,))]),
+    "maximum": (np.maximum, [
+        ((2.0, 2.0), 2.0, (0.5, 0.5)), ((NAN, 1.0), NAN, None), ((1.0, NAN), NAN, None), ((INF, 1.0), INF, (1.0, 0.0)),
+    ]),
+    "minimum": (np.minimum, [
+        ((2.0, 2.0), 2.0, (0.5, 0.5)), ((NAN, 1.0), NAN, None), ((1.0, NAN), NAN, None), ((-INF, 1.0), -INF, (1.0, 0.0)),
+    ]),
+    "fmax": (np.fmax, [((NAN, 1.0), 1.0, (0.0, 1.0)), ((1.0, NAN), 1.0, (1.0, 0.0)), ((2.0, 2.0), 2.0, (0.5, 0.5))]),
+    "fmin": (np.fmin, [((NAN, 1.0), 1.0, (0.0, 1.0)), ((1.0, NAN), 1.0, (1.0, 0.0)), ((NAN, NAN), NAN, None)]),
+    "max": (max, [((2.0, 2.0), 2.0, (1.0, 0.0)), ((NAN, 1.0), NAN, (1.0, 0.0)), ((1.0, NAN), 1.0, (1.0, 0.0))]),
+    "min": (min, [((2.0, 2.0), 2.0, (1.0, 0.0)), ((0.0, -0.0), 0.0, (1.0, 0.0)), ((1.0, NAN), 1.0, (1.0, 0.0))]),
+    "clip": (lambda x: np.clip(x, 0.0, 1.0), [((0.0,), 0.0, (0.5,)), ((2.0,), 1.0, (0.0,)), ((NAN,), NAN, None), ((0.5,), 0.5, (1.0,))]),
+    "log": (np.log, [((0.0,), -INF, (INF,)), ((-1.0,), NAN, None), ((INF,), INF, (0.0,)), ((5e-324,), math.log(5e-324), None)]),
+    "log1p": (np.log1p, [((-1.0,), -INF, (INF,)), ((1e-17,), 1e-17, (1.0,)), ((-0.0,), -0.0, (1.0,)), ((INF,), INF, (0.0,))]),
+    "expm1": (np.expm1, [((1e-17,), 1e-17, (1.0,)), ((-INF,), -1.0, (0.0,)), ((-0.0,), -0.0, (1.0,)), ((800.0,), INF, (INF,))]),
+    "exp": (np.exp, [((710.0,), INF, (INF,)), ((-INF,), 0.0, (0.0,)), ((-750.0,), 0.0, (0.0,)), ((NAN,), NAN, (NAN,))]),
+    "1/x": (lambda x: 1 / x, [((0.0,), INF, (-INF,)), ((-0.0,), -INF, (-INF,)), ((INF,), 0.0, (0.0,)), ((NAN,), NAN, (NAN,))]),
+    "x/y": (lambda x, y: x / y, [((0.0, 0.0), NAN, None), ((1.0, 0.0), INF, (INF, -INF)), ((0.0, -2.0), -0.0, (-0.5, 0.0))]),
+    "logaddexp": (np.logaddexp, [
+        ((-INF, 0.0), 0.0, (0.0, 1.0)), ((0.0, -INF), 0.0, (1.0, 0.0)), ((INF, 0.0), INF, (1.0, 0.0)), ((1000.0, 1000.0), 1000.0 + math.log(2), (0.5, 0.5)),
+        ((INF, -INF), INF, (1.0, 0.0)), ((NAN, 0.0), NAN, None), ((-INF, -INF), -INF, None), ((INF, INF), INF, None),
+    ]),
+    "expit": (scipy.special.expit, [((-800.0,), 0.0, (0.0,)), ((800.0,), 1.0, (0.0,)), ((0.0,), 0.5, (0.25,)), ((-INF,), 0.0, (0.0,))]),
+    "tanh": (np.tanh, [((INF,), 1.0, (0.0,)), ((-1000.0,), -1.0, (0.0,)), ((-0.0,), -0.0, (1.0,))]),
+    "sinh": (np.sinh, [((800.0,), INF, (INF,)), ((-0.0,), -0.0, (1.0,))]),
+    "cosh": (np.cosh, [((-800.0,), INF, (-INF,)), ((0.0,), 1.0, (0.0,))]),
+    "asin": (np.arcsin, [((1.0,), math.pi / 2, (INF,)), ((-1.0,), -math.pi / 2, (INF,)), ((2.0,), NAN, (NAN,))]),
+    "acos": (np.arccos, [((1.0,), 0.0, (-INF,)), ((2.0,), NAN, (NAN,))]),
+    "atan": (np.arctan, [((INF,), math.pi / 2, (0.0,)), ((-INF,), -math.pi / 2, (0.0,)), ((1e200,), math.pi / 2, (0.0,))]),
+    "atan2": (np.arctan2, [((0.0, 0.0), 0.0, (0.0, 0.0)), ((0.0, -1.0), math.pi, (-1.0, 0.0)), ((-0.0, -1.0), -math.pi, (-1.0, 0.0))]),
+    "asinh": (np.arcsinh, [((1e300,), math.asinh(1e300), (1e-300,)), ((-INF,), -INF, (0.0,)), ((-0.0,), -0.0, (1.0,))]),
+    "acosh": (np.arccosh, [((1.0,), 0.0, (INF,)), ((0.5,), NAN, None), ((INF,), INF, (0.0,))]),
+    "atanh": (np.arctanh, [((1.0,), INF, (INF,)), ((-1.0,), -INF, (INF,)), ((2.0,), NAN, None)]),
+    "hypot": (np.hypot, [((0.0, 0.0), 0.0, (0.0, 0.0)), ((3e200, 4e200), 5e200, (0.6, 0.8)), ((-INF, NAN), INF, None)]),
+    "erf": (scipy.special.erf, [((INF,), 1.0, (0.0,)), ((0.0,), 0.0, (2 / math.sqrt(math.pi),)), ((-40.0,), -1.0, (0.0,))]),
+    "erfc": (scipy.special.erfc, [((INF,), 0.0, (0.0,)), ((-40.0,), 2.0, (0.0,))]),
+    "gammaln": (scipy.special.gammaln, [
+        ((0.0,), INF, (-INF,)), ((1.0,), 0.0, (-np.euler_gamma,)), ((INF,), INF, (INF,)),
+        ((-0.5,), float(scipy.special.gammaln(-0.5)), (float(scipy.special.psi(-0.5)),)),
+    ]),
+    "digamma": (scipy.special.psi, [((-0.5,), float(scipy.special.psi(-0.5)), (8.934802200544679,)), ((1e8,), math.log(1e8), (1e-8,))]),
+    "sign": (np.sign, [((0.0,), 0.0, (0.0,)), ((-0.0,), 0.0, (0.0,)), ((NAN,), NAN, (0.0,)), ((-INF,), -1.0, (0.0,))]),
+    "floor": (np.floor, [((2.0,), 2.0, (0.0,)), ((-0.0,), -0.0, (0.0,)), ((-0.5,), -1.0, (0.0,)), ((INF,), INF, (0.0,))]),
+    "ceil": (np.ceil, [((2.0,), 2.0, (0.0,)), ((-0.5,), -0.0, (0.0,)), ((NAN,), NAN, (0.0,))]),
+    "rint": (np.rint, [((0.5,), 0.0, (0.0,)), ((1.5,), 2.0, (0.0,)), ((-0.5,), -0.0, (0.0,)), ((2.5,), 2.0, (0.0,))]),
+    "x%y": (lambda x, y: x % y, [
+        ((6.0, 3.0), 0.0, (1.0, -2.0)), ((-6.0, 3.0), 0.0, (1.0, 2.0)), ((6.0, -3.0), -0.0, (1.0, 2.0)), ((-1.0, 3.0), 2.0, (1.0, 1.0)),
+        ((5.0, INF), 5.0, (1.0, 0.0)), ((-5.0, INF), INF, None), ((5.0, 0.0), NAN, None), ((INF, 3.0), NAN, None),
+    ]),
+    "x//y": (lambda x, y: x // y, [
+        ((6.0, 3.0), 2.0, (0.0, 0.0)), ((-6.0, 4.0), -2.0, (0.0, 0.0)), ((7.0, 0.0), INF, (0.0, 0.0)), ((-7.0, 0.0), -INF, (0.0, 0.0)),
+        ((0.0, 0.0), NAN, (0.0, 0.0)), ((5.0, INF), 0.0, (0.0, 0.0)), ((-5.0, INF), -1.0, (0.0, 0.0)), ((INF, 2.0), NAN, (0.0, 0.0)),
+    ]),
+    "fmod": (np.fmod, [((-6.0, 3.0), -0.0, (1.0, 2.0)), ((5.0, INF), 5.0, (1.0, 0.0)), ((5.0, 0.0), NAN, None), ((-7.0, 3.0), -1.0, (1.0, 2.0))]),
+    "copysign": (np.copysign, [((2.0, -0.0), -2.0, (-1.0, 0.0)), ((0.0, -1.0), -0.0, (0.0, 0.0))]),
+    "heaviside": (lambda x: np.heaviside(x, 0.5), [((0.0,), 0.5, (0.0,)), ((-1.0,), 0.0, (0.0,))]),
+    "sinc": (np.sinc, [((0.0,), 1.0, (0.0,)), ((1.0,), 0.0, (-1.0,))]),
+    "-x": (lambda x: -x, [((0.0,), -0.0, (-1.0,)), ((NAN,), NAN, (-1.0,))]),
+    "x-x": (lambda x: x - x, [((INF,), NAN, (0.0,)), ((1.0,), 0.0, (0.0,))]),
+    "0*x": (lambda x: 0.0 * x, [((-1.0,), -0.0, (0.0,)), ((INF,), NAN, (0.0,)), ((NAN,), NAN, (0.0,))]),
+    "x+0": (lambda x: x + 0.0, [((-0.0,), 0.0, (1.0,))]),
+    "x==x": (lambda x: 1.0 if x == x else 2.0 * x, [((NAN,), NAN, (2.0,)), ((1.0,), 1.0, (0.0,))]),
+    "not x<1": (lambda x: x if not x < 1 else -x, [((NAN,), NAN, (1.0,)), ((0.0,), -0.0, (-1.0,))]),
+    "if x": (lambda x: 2 * x if x else x, [((NAN,), NAN, (2.0,)), ((-0.0,), -0.0, (1.0,)), ((3.0,), 6.0, (2.0,))]),
+    "constant": (lambda x: 3.0, [((1.0,), 3.0, (0.0,))]),
+    "unused": (lambda x, y: x, [((1.0, 2.0), 1.0, (1.0, 0.0))]),
+}  # fmt: skip
+
+# A branch that is not taken leaves no trace in the gradient, whatever its derivative is.
+GUARDED: dict[str, Row] = {
+    "sqrt": (lambda x: np.where(x > 0, np.sqrt(x), 0.0), [((0.0,), 0.0, (0.0,)), ((-1.0,), 0.0, (0.0,)), ((4.0,), 2.0, (0.25,))]),
+    "log": (lambda x: np.where(x > 0, np.log(x), -1.0), [((0.0,), -1.0, (0.0,)), ((-1.0,), -1.0, (0.0,))]),
+    "1/x": (lambda x: np.where(x != 0, 1 / x, 7.0), [((0.0,), 7.0, (0.0,)), ((2.0,), 0.5, (-0.25,))]),
+    "power": (lambda x: np.where(x > 0, x**0.3, x), [((0.0,), 0.0, (1.0,)), ((-2.0,), -2.0, (1.0,))]),
+    "asin": (lambda x: np.where(abs(x) < 1, np.arcsin(x), x), [((1.0,), 1.0, (1.0,)), ((2.0,), 2.0, (1.0,))]),
+    "exp": (lambda x: np.where(x < 700, np.exp(x), x), [((800.0,), 800.0, (1.0,)), ((INF,), INF, (1.0,))]),
+    "chain": (lambda x: np.where(x > 0, np.sqrt(np.log(x + 0.0)), 2 * x), [((0.0,), 0.0, (2.0,)), ((-1.0,), -2.0, (2.0,))]),
+    "if": (lambda x: np.sqrt(x) if x > 0 else 0.0, [((0.0,), 0.0, (0.0,)), ((-1.0,), 0.0, (0.0,))]),
+    "sinc": (lambda x: np.where(x == 0, 1.0, np.sin(x) / x), [((0.0,), 1.0, (0.0,))]),
+    "entropy": (lambda x: np.where(x > 0, x * np.log(x), 0.0), [((0.0,), 0.0, (0.0,)), ((-1.0,), 0.0, (0.0,))]),
+    "product": (lambda x: np.where(x < 1, x, x * np.exp(x)), [((0.5,), 0.5, (1.0,)), ((-INF,), -INF, (1.0,))]),
+    "sin": (lambda x: np.where(np.isfinite(x), np.sin(x), 3.0), [((INF,), 3.0, (0.0,)), ((NAN,), 3.0, (0.0,))]),
+    "hypot": (lambda x: np.where(np.isfinite(x), np.hypot(x, 1.0), 3.0), [((INF,), 3.0, (0.0,))]),
+    "mod": (lambda x: np.where(x != 0, 5.0 % x, 3.0), [((0.0,), 3.0, (0.0,))]),
+}  # fmt: skip
+BUGS: dict[str, str] = {}
+
+
+def rows(table: dict[str, Row], prefix: str) -> list[Any]:
+    return [pytest.param(name, marks=pytest.mark.xfail(reason=BUGS[prefix + name]) if prefix + name in BUGS else ()) for name in table]
+
+
+def every_mode(f: Callable[..., Any], arity: int) -> Runner:
+    """Value, gradient, and one jvp along each axis; run by the interpreter and natively these are six modes."""
+    nums = tuple(range(arity))
+
+    def program(*xs: Any) -> Any:
+        axes = [tuple([1.0 if i == j else 0.0 for i in nums]) for j in nums]
+        return f(*xs), lj.grad(lambda *ys: f(*ys) * 1.0, nums)(*xs), tuple([lj.jvp(f, xs, axis)[1] for axis in axes])
+
+    return Runner(program)
+
+
+def agrees(x: float, y: float, signed: bool = False) -> bool:
+    if math.isnan(y):
+        return math.isnan(x)
+    return math.isclose(x, y, rel_tol=1e-14, abs_tol=1e-200) and (not signed or math.copysign(1, x) == math.copysign(1, y))
+
+
+def examine(row: Row) -> None:
+    f, points = row
+    run = every_mode(f, len(points[0][0]))
+    for args, value, derivatives in points:
+        for mode, (found, gradient, tangents) in run(*args).items():
+            assert agrees(found, value, signed=True), f"{mode}: the value at {args} is {found}, not {value}"
+            for kind, given in (("gradient", gradient), ("jvp", tangents)):
+                if derivatives is not None:
+                    text = f"{mode}: the {kind} at {args} is {given}, not {derivatives}"
+                    assert all(map(agrees, given, derivatives)), text
+
+
+@pytest.mark.parametrize("name", rows(TABLE, ""))
+def test_edge(name: str) -> None:
+    examine(TABLE[name])
+
+
+@pytest.mark.parametrize("name", rows(GUARDED, "guarded "))
+def test_branch_not_taken(name: str) -> None:
+    examine(GUARDED[name])
