@@ -10,12 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from ...ir.analysis import call_graph_cycles
-from ...ir.cps import Closures, Continuation, to_closures
+from ...ir.cps import Closures, to_closures
 from ...ir.graph import Call, Fail, Program, Site
+from ...ir.policies import choose, plan_loops
 from ...ir.reverse import Reverse, Reverses
 from ...ir.types import BOOL, F32, I64, Array, Scalar, carries_gradient
 from .code import LLVM_TYPES, Code, Module, convention, flat_types, struct_of
 from .primal import Primal
+from .replay import Replay
 from .reverse import BlockFunction, ReverseFunction
 from .runtime import helpers
 
@@ -100,10 +102,18 @@ class Emission:
         self.refresh()
         closures = to_closures(rev)
         self.closures.append(closures)
-        ReverseFunction(self, closures).run()
-
-    def emit_block(self, parent: ReverseFunction, block: Continuation) -> None:
-        BlockFunction(parent, block).run()
+        plans = plan_loops(rev.function, rev.activity)
+        policies = {head: choose(plans.get(head), self.checkpoint) for head in closures.loops}
+        replayed = {b for head, policy in policies.items() if policy != "recursion" for b in plans[head].loop.blocks}
+        parent = ReverseFunction(self, closures)
+        self.module.functions.append(parent.entry())
+        for name, block in closures.blocks.items():
+            if name in policies:
+                self.module.policies[f"{rev.name}.{name}"] = policies[name]
+            if policies.get(name, "recursion") != "recursion":
+                Replay(parent, block, plans[name], policies[name] == "chunks", self.checkpoint).run()
+            elif name not in replayed:
+                BlockFunction(parent, block).run()
 
     def call_reverse(self, code: Code, rev: Reverse, args: list[list[str]], k: str, env: str) -> dict[int, str]:
         """Call a reverse function; the adjoints of its active scalar parameters by position."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ...ir.graph import Atom, Let
+from ...ir.graph import Atom, Const, Let
 from ...ir.ops import TABLE
 from ...ir.types import BOOL, Array, Scalar
 from .code import LLVM_TYPES, MEMORY_TYPES, SIZES, Code, literal
@@ -24,24 +24,29 @@ def emit_scalar(code: Code, let: Let, args: Sequence[str], site: int) -> str:
     return z.name  # type: ignore[no-any-return]
 
 
-def element_offset(code: Code, array: Array, dims: Sequence[str], index: Sequence[str], atoms: Sequence[Atom], checked: bool, site: int) -> str:
+def element_offset(code: Code, array: Array, dims: Sequence[str], index: Sequence[str], atoms: Sequence[Atom], checked: bool, site: int, wrap: bool = False) -> str:
     """The row-major offset of an element. Negative indices count from the end; out of bounds is a fault."""
     offset = "0"
     for axis, (i, n, atom) in enumerate(zip(index, dims, atoms, strict=True)):
         if checked:
             i = _bounded(code, i, n, axis, atom, site)
+        elif wrap:
+            i = _wrapped(code, i, n, atom)
         offset = i if axis == 0 else code.let(f"add nsw i64 {code.let(f'mul nsw i64 {offset}, {n}')}, {i}")
     return offset
 
 
+def _wrapped(code: Code, i: str, n: str, atom: Atom) -> str:
+    """A negative index counts from the end."""
+    if isinstance(atom, Const):
+        return code.let(f"add i64 {n}, {i}") if atom.value < 0 else i
+    negative = code.let(f"icmp slt i64 {i}, 0")
+    from_end = code.let(f"add i64 {i}, {n}")
+    return code.let(f"select i1 {negative}, i64 {from_end}, i64 {i}")
+
+
 def _bounded(code: Code, i: str, n: str, axis: int, atom: Atom, site: int) -> str:
-    wrapped = i
-    if not hasattr(atom, "value"):
-        negative = code.let(f"icmp slt i64 {i}, 0")
-        from_end = code.let(f"add i64 {i}, {n}")
-        wrapped = code.let(f"select i1 {negative}, i64 {from_end}, i64 {i}")
-    elif atom.value < 0:
-        wrapped = code.let(f"add i64 {n}, {i}")
+    wrapped = _wrapped(code, i, n, atom)
     ok = code.let(f"icmp ult i64 {wrapped}, {n}")
     code.check(ok, "index", site, i, n, str(axis))
     return wrapped
@@ -54,7 +59,7 @@ def element_pointer(code: Code, let: Let, read: Read, site: int) -> tuple[str, s
     index_atoms = let.args[1 : 1 + array.rank]
     data, *rest = read(let.args[0])
     index = [read(a)[0] for a in index_atoms]
-    offset = element_offset(code, array, rest[: array.rank], index, index_atoms, let.attrs.get("checked", True), site)
+    offset = element_offset(code, array, rest[: array.rank], index, index_atoms, let.attrs.get("checked", True), site, let.attrs.get("wrap", False))
     t = MEMORY_TYPES[array.dtype]
     return code.let(f"getelementptr inbounds {t}, ptr {data}, i64 {offset}"), offset, t
 

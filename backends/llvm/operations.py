@@ -76,6 +76,40 @@ def _elementwise_text(module: Any, name: str, let: Let, active: list[bool]) -> s
     return code.text(f"define internal void {name}({', '.join([*params, 'ptr %z', 'ptr %k', 'ptr %frame'])}) {ATTRIBUTES}")
 
 
+def kept_function(module: Any, let: Let, active: list[bool], partials: tuple[int, ...]) -> str:
+    """An operation that has run before: its result and derivatives come from a tape. dx += dz * partial, and a zero dz
+    wins over an infinite derivative; where no derivative was kept, the rule needs the result alone."""
+    pattern = "".join("p" if i in partials else "a" if a else "c" for i, a in enumerate(active))
+    attrs = "".join(f".{k}.{v}" for k, v in let.attrs.items())
+    name = f"@op.{let.op}.{let.out.type}.{pattern}{attrs}.kept".replace("-", "m")
+    if name in module.made:
+        return name
+    module.made[name] = True
+    code = Code(module)
+    machine = LLVMMachine(code)
+    t = let.out.type
+    assert isinstance(t, Scalar)
+    ty = LLVM_TYPES[t]
+    code.store(ty, "%kept", "%z")  # 1
+    dz = code.field(pair(t), "%z", 1)
+    code.store(ty, NEGATIVE_ZERO, dz)  # 2
+    call_continuation(code)  # 3
+    g = Value(machine, code.load(ty, dz), t)  # 4
+    nothing = [machine.literal(0, a.type) for a in let.args]
+    terms = TABLE[let.op].rule(g, Value(machine, "%kept", t), *nothing, **let.attrs)  # type: ignore[operator]
+    for i, a in enumerate(let.args):  # 5
+        if active[i]:
+            at = LLVM_TYPES[a.type]  # type: ignore[index]
+            term = TABLE["mul_strong"](g, Value(machine, f"%p{i}", a.type)) if i in partials else terms[i]  # type: ignore[arg-type]
+            if term is not None:
+                accumulate(code, at, code.field(pair(a.type), f"%x{i}", 1), term.name)  # type: ignore[arg-type]
+    code.emit("ret void")
+    params = [f"ptr %x{i}" for i, a in enumerate(active) if a] + [f"{ty} %kept"]
+    params += [f"{LLVM_TYPES[let.args[i].type]} %p{i}" for i in partials]  # type: ignore[index]
+    module.operations.append(code.text(f"define internal void {name}({', '.join([*params, 'ptr %z', 'ptr %k', 'ptr %frame'])}) {ATTRIBUTES}"))
+    return name
+
+
 def load_function(module: Any, t: Scalar) -> str:
     """z = *p; k; *dp += dz"""
     name, ty = f"@op.load.{t}", LLVM_TYPES[t]

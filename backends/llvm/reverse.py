@@ -48,11 +48,6 @@ class ReverseFunction:
     def block_name(self, name: str) -> str:
         return f"{self.name}.{name}"
 
-    def run(self) -> None:
-        self.context.module.functions.append(self.entry())
-        for block in self.closures.blocks.values():
-            self.context.emit_block(self, block)
-
     def entry(self) -> str:
         """@r.f: pass the parameters to the entry block, and return the adjoints of the active ones."""
         code, f = Code(self.context.module), self.rev.function
@@ -108,11 +103,35 @@ class BlockFunction:
             for let in [*closure.straight, *([closure.operation] if closure.operation else [])]:
                 for o in let.outs:
                     self.add_field(o, self.cell_type(o))
-        self.pointers = ["k", "kenv", *(f"e.{h}" for h in block.nest)]
+        self.pointers = ["k", "kenv", *(f"e.{h}" for h in block.nest), *self.extra_pointers()]
         for x in self.pointers:
             self.add_field(x, "ptr")
         self.frame_type = self.module.named_type(f"frame{self.context.unique()}", struct_of(self.types))
         self.code = Code(self.module)
+
+    # ---- what replay.py changes for one iteration
+    def extra_pointers(self) -> list[str]:
+        """Pointers that this block and its successors are given besides the usual ones."""
+        return []
+
+    def checked(self) -> bool:
+        """Are indices to be checked here?"""
+        return True
+
+    def checks_stack(self) -> bool:
+        return self.block.is_head
+
+    def straight_let(self, let: Let) -> list[Operands]:
+        """Emit an operation without an adjoint."""
+        if let.op == "pullback":
+            return emit_pullback(self.context, self.code, let, self.read)
+        return emit_let(self.code, self.quiet(let), self.read)
+
+    def quiet(self, let: Let) -> Let:
+        """`let` without the checks that have been made before."""
+        if self.checked() or let.op not in ("load", "store") or not let.attrs.get("checked", True):
+            return let
+        return Let(let.outs, let.op, let.args, {**let.attrs, "checked": False, "wrap": True}, let.site)
 
     def add_field(self, key: Any, t: str) -> None:
         self.fields[key] = len(self.types)
@@ -223,7 +242,7 @@ class BlockFunction:
     def open(self) -> None:
         """The frame, filled with the inputs."""
         self.code.allocas.append(f" %frame = alloca {self.frame_type}")
-        if self.block.is_head:
+        if self.checks_stack():
             self.code.emit(f"call void @lantern.check_stack(i64 {self.context.function_site(self.parent.rev.function.name)})")
         _, names = self.signature()
         for v in self.block.inputs:
@@ -257,11 +276,8 @@ class BlockFunction:
         for let in closure.straight:
             if let.op == "store":
                 undo.append(self.plain_store(let))
-            elif let.op == "pullback":
-                for o, x in zip(let.outs, emit_pullback(self.context, self.code, let, self.read), strict=True):
-                    self.write(o, x)
             else:
-                for o, x in zip(let.outs, emit_let(self.code, let, self.read), strict=True):
+                for o, x in zip(let.outs, self.straight_let(let), strict=True):
                     self.write(o, x)
         if closure.operation is not None:
             self.operation(closure.operation, self.name + (closure.then or "")[len(self.block.name) :])
@@ -272,7 +288,7 @@ class BlockFunction:
 
     def plain_store(self, let: Let) -> tuple[str, str, str]:
         """A store without an adjoint; what it overwrites is put back when this closure's continuation has returned."""
-        p, _, t = element_pointer(self.code, let, self.read, self.module.site(let.site))
+        p, _, t = element_pointer(self.code, self.quiet(let), self.read, self.module.site(let.site))
         old = self.code.load(t, p)
         v = self.read(let.args[-1])[0]
         if t == "i8":
@@ -300,7 +316,7 @@ class BlockFunction:
 
     def element(self, let: Let) -> tuple[str, str]:
         """Pointers to an element and to its adjoint."""
-        p, offset, t = element_pointer(self.code, let, self.read, self.module.site(let.site))
+        p, offset, t = element_pointer(self.code, self.quiet(let), self.read, self.module.site(let.site))
         adjoint = self.read(let.args[0])[-1]
         return p, self.code.let(f"getelementptr inbounds {t}, ptr {adjoint}, i64 {offset}")
 
@@ -437,6 +453,7 @@ class BlockFunction:
         pointers = ["k", "kenv"]
         args += [f"ptr {self.pointer(x)}" for x in pointers]
         args += [f"ptr {records[h] if h in records else self.pointer(f'e.{h}')}" for h in target.nest]
+        args += [f"ptr {self.pointer(x)}" for x in self.extra_pointers()]
         vs, rt = self.parent.returned(target)
         call = f"call {convention(len(vs))} {rt} {self.target_name(target)}({', '.join(args)})"
         back: list[str] = []
