@@ -57,7 +57,7 @@ class Iteration(BlockFunction):
         super().__init__(parent, block, ".iter")
 
     def extra_pointers(self) -> list[str]:
-        return ["at_hand", "entry"]
+        return ["at_hand", "step"]
 
     def checked(self) -> bool:
         return False  # the loop forward has checked
@@ -86,7 +86,7 @@ class Iteration(BlockFunction):
     def straight_let(self, let: Let) -> list[Operands]:
         kept = self.plan.kept.get(let)
         if kept is not None:
-            return [[self.tape.load(self.code, self.pointer("entry"), (let, "result"), let.out.type)]]  # type: ignore[arg-type]
+            return [[self.tape.load(self.code, self.pointer("step"), (let, "result"), let.out.type)]]  # type: ignore[arg-type]
         if TABLE[let.op].expensive:  # nothing on the way back reads it
             return [[literal(0.0, let.out.type)]]
         return super().straight_let(let)
@@ -97,7 +97,7 @@ class Iteration(BlockFunction):
             super().operation(let, k)
             return
         active = [self.parent.is_active_scalar(a) for a in let.args]
-        entry = self.pointer("entry")
+        entry = self.pointer("step")
         t = let.out.type
         assert isinstance(t, Scalar)
         z = self.tape.load(self.code, entry, (let, "result"), t) if kept.result else literal(0.0, t)
