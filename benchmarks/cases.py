@@ -18,18 +18,18 @@ Program = Callable[..., float]
 
 ASKED_PRIMAL = 1.1
 ASKED_GRADIENT: dict[str, float | None] = {
-    "lorenz-1e5": None,
-    "lorenz-1e7": None,
-    "kepler": None,
-    "chain-4": None,
-    "chain-8": None,
-    "chain-16": None,
-    "tree": None,
-    "squares": None,
-    "dot": None,
-    "logsumexp": None,
-    "softdtw": None,
-    "logdet": None,
+    "lorenz-1e5": 1.0,
+    "lorenz-1e7": 1.5,
+    "kepler": 0.9,
+    "chain-4": 0.9,
+    "chain-8": 0.9,
+    "chain-16": 0.9,
+    "tree": 1.3,
+    "squares": 1.3,
+    "dot": 1.3,
+    "logsumexp": 0.7,
+    "softdtw": 1.5,
+    "logdet": 1.5,
 }
 
 

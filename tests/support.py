@@ -126,11 +126,11 @@ def _shift(tree: Any, direction: Any, h: float) -> Any:
 
 # ---- the whole check
 def check(
-    f: Function, *args: Any, argnums: Sequence[int] = (0,), order: int = 2, rtol: float = 1e-7, h: float = 1e-3
+    f: Function, *points: Sequence[Any], argnums: Sequence[int] = (0,), order: int = 2, rtol: float = 1e-7
 ) -> None:
     """Plain Python, the interpreter and native code agree on f, its gradient and (order 2) a Hessian-vector product.
 
-    One compilation: value, gradient and product are results of one program.
+    points: argument tuples of the same types. One compilation: value, gradient and product are one program's results.
     """
     nums = tuple(argnums)
 
@@ -141,32 +141,37 @@ def check(
                 full[k] = x
             return f(*full)
 
-        chosen = tuple([args[k] for k in nums])
         if order == 0:
             return f(*args)
         if order == 1:
             return f(*args), lj.grad(f, nums)(*args)
+        chosen = tuple([args[k] for k in nums])
         return f(*args), lj.grad(f, nums)(*args), lj.jvp(lj.grad(of, tuple(range(len(nums)))), chosen, tangents)[1]
 
-    plain = f(*copied(args))
-    before = copied(args)
-    direction = _direction(tuple(args[k] for k in nums))
     run = Runner(program)
-    found = run(args, direction)
-    close(args, before, 0, 0, "the caller's arguments")
-    numeric = numeric_gradient(f, args, nums, h) if order else None
+    for args in points:
+        before = copied(args)
+        direction = _direction(tuple(args[k] for k in nums))
+        found = run(tuple(args), direction)
+        close(args, before, 0, 0, "the caller's arguments")
+        _check_first(f, args, nums, found, order, rtol)
+        if order > 1:
+            _check_second(run, args, nums, direction, found, rtol)
+
+
+def _check_first(f: Function, args: Any, nums: tuple[int, ...], found: dict[str, Any], order: int, rtol: float) -> None:
+    plain = f(*copied(args))
+    numeric = numeric_gradient(f, args, nums) if order else None
     for mode, out in found.items():
         if order == 0:
-            close(out, plain, what=mode)
-            continue
-        close(out[0], plain, what=f"{mode} value")
-        close(out[1], numeric, rtol, rtol, f"{mode} gradient")
-        close(out[:2], found["interpreter"][:2], 1e-10, 1e-10, f"{mode} beside the interpreter")
-    if order > 1:
-        _check_second(run, args, nums, direction, found, rtol, h)
+            close(out, plain, what=f"{mode} {args}")
+        else:
+            close(out[0], plain, what=f"{mode} value at {args}")
+            close(out[1], numeric, rtol, rtol, f"{mode} gradient at {args}")
+            close(out[:2], found["interpreter"][:2], 1e-10, 1e-10, f"{mode} beside the interpreter at {args}")
 
 
-def _check_second(run: Runner, args: Any, nums: Any, direction: Any, found: Any, rtol: float, h: float) -> None:
+def _check_second(run: Runner, args: Any, nums: Any, direction: Any, found: Any, rtol: float, h: float = 1e-3) -> None:
     def gradient(step: float) -> Any:
         full = list(args)
         for k, x in zip(nums, _shift(tuple(args[k] for k in nums), direction, step), strict=True):
@@ -176,7 +181,7 @@ def _check_second(run: Runner, args: Any, nums: Any, direction: Any, found: Any,
     gs = [pytree.flatten(gradient(s * h))[0] for s in (1, -1, 2, -2)]
     numeric = [(8 * (a - b) - (c - d)) / (12 * h) for a, b, c, d in zip(*gs, strict=True)]
     for mode, out in found.items():
-        close(pytree.flatten(out[2])[0], numeric, rtol * 10, rtol * 10, f"{mode} second derivative")
+        close(pytree.flatten(out[2])[0], numeric, rtol * 10, rtol * 10, f"{mode} second derivative at {args}")
 
 
 __all__ = ["Function", "Runner", "both", "check", "close", "copied", "interpret", "numeric_gradient", "same"]

@@ -139,6 +139,7 @@ class Emission:
             slot += 1
             return code.let(f"getelementptr i64, ptr %slots, i64 {slot - 1}")
 
+        code.emit("call void @lantern.begin()")
         args = []
         for p in f.params:
             for t in flat_types(p.type):

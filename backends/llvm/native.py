@@ -41,9 +41,11 @@ class Native:
         f = program.functions[program.entry]
         n = len(program.constants)
         self.constants = [np.ascontiguousarray(c) for c in program.constants]
+        self.constant_slots = [v for c in self.constants for v in (c.ctypes.data, *c.shape)]
         types = [p.type for p in f.params]
         self.types, self.results = types[: len(types) - n], list(f.results)
         self.pack = struct.Struct("=" + "".join("q" * slots(t) if isinstance(t, Array) else _FORMATS[t] for t in types))
+        self.dtypes = [NUMPY_DTYPES[t.dtype] if isinstance(t, Array) else None for t in self.types]
         self.offset = self.pack.size
         self.unpack = struct.Struct("=" + "".join("q" * slots(t) if isinstance(t, Array) else _FORMATS[t] for t in self.results))
         self.size = self.offset + self.unpack.size + 8
@@ -63,33 +65,26 @@ class Native:
     def call(self, args: Sequence[Any]) -> list[Any]:
         """Run with these argument leaves. Raises the exceptions of faults.py."""
         buffer = ctypes.create_string_buffer(self.size)
-        values, keep = self.slot_values(args)
-        self.pack.pack_into(buffer, 0, *values)
-        region = self.runtime.acquire()
+        keep: list[Any] = []
+        values: list[Any] = []
+        for x, dtype in zip(args, self.dtypes, strict=True):
+            if dtype is None:
+                values.append(x)
+            else:
+                a = x if x.dtype is dtype and x.flags.num & _READY == _READY else _ready(x, dtype)
+                keep.append(a)
+                values.append(_address(a))
+                values += a.shape
+        self.pack.pack_into(buffer, 0, *values, *self.constant_slots)
+        runtime = self.runtime
+        region = runtime.acquire()
         start = time.perf_counter_ns()
         try:
-            failed = self.runtime.enter(region.base, self.compiled.address, ctypes.addressof(buffer), region.top)
-            if failed:
+            if runtime.enter(region.base, self.compiled.address, buffer, region.top):
                 raise self.fault(region)
-            out = self.take_results(buffer)
+            return self.take_results(buffer)
         finally:
-            self.runtime.give_back(region, time.perf_counter_ns() - start)
-        del keep
-        return out
-
-    def slot_values(self, args: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        values: list[Any] = []
-        keep: list[Any] = []
-        for x, t in zip((*args, *self.constants), [*self.types, *[None] * len(self.constants)], strict=True):
-            if isinstance(t, Array) or t is None:
-                a = np.ascontiguousarray(x, NUMPY_DTYPES[t.dtype] if t is not None else None)
-                if not a.flags.aligned:
-                    a = a.copy()
-                keep.append(a)
-                values += [a.ctypes.data, *a.shape]
-            else:
-                values.append(float(x) if t in (F64, F32) else int(x))
-        return values, keep
+            runtime.give_back(region, time.perf_counter_ns() - start)
 
     def take_results(self, buffer: Any) -> list[Any]:
         it = iter(self.unpack.unpack_from(buffer, self.offset))
@@ -116,6 +111,19 @@ class Native:
             site = type(site)("", 0, "", site.detail)
             return kind.error(kind.message.format(*values, detail=site.detail))
         return faults.make_error(kind, site, values)
+
+
+_READY = 0x101  # NumPy's flags for contiguous and aligned
+
+
+def _ready(x: Any, dtype: Any) -> Any:
+    """`x` contiguous, aligned and in native byte order."""
+    a = np.ascontiguousarray(x, dtype)
+    return a if a.flags.aligned else a.copy()
+
+
+def _address(a: Any) -> int:
+    return a.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
 def _array(address: int, shape: list[int], dtype: Any) -> Any:

@@ -284,8 +284,6 @@ class Replay:
         self.inputs = {v: names[v] for v in self.block.inputs}
         self.hand = code.alloca(self.inside)
         self.sums = {v: code.alloca(LLVM_TYPES[v.type]) for v in self.invariant}  # type: ignore[index]
-        if not self.block.nest[:-1] and self.f.name not in self.context.recursive:
-            pass
         code.emit(f"call void @lantern.check_stack(i64 {self.context.function_site(self.f.name)})")
         mark = code.let("call ptr @lantern.mark()") if self.plan.fields else None
         self.emit_loops()
@@ -298,7 +296,7 @@ class Replay:
             p = code.field(self.inside, self.hand, self.active.index(v)) if v in self.active else self.sums[v]
             parts.append((t, code.load(t, p)))
         code.emit(f"ret {rt} {code.pack(rt, parts)}" if parts else "ret void")
-        functions[at] = code.text(f"define internal {convention(len(vs))} {rt} {shape.parent.block_name(self.block.name)}({', '.join(params)}) noinline nounwind")
+        functions[at] = code.text(f"define internal {convention(len(vs))} {rt} {shape.parent.block_name(self.block.name)}({', '.join(params)}) nounwind")
         shape.run()
         for name in self.parent.closures.blocks:
             if name in self.plan.loop.blocks:

@@ -115,6 +115,12 @@ bad:
 ok:
  ret void
 }}""",
+    f"""define internal void @lantern.begin() alwaysinline nounwind {{
+ %c = call ptr @lantern.context()
+ %top = getelementptr i8, ptr %c, i64 {2 * CONTEXT_BYTES}
+ call void @lantern.release(ptr %top)
+ ret void
+}}""",
     f"""define internal ptr @lantern.mark() alwaysinline nounwind {{
  %c = call ptr @lantern.context()
 {_at("pt", ARENA)}
@@ -250,17 +256,8 @@ class Region:
             libc.munmap(self.base + size, end - self.base - size)
         self.size = size
         libc.mprotect(self.base + CONTEXT_BYTES, 4096, 0)  # below the arena: nothing may run into the context
-        self.arena = self.base + 2 * 4096
         self.top = self.base + size - 4096
         libc.madvise(self.base + size // 2, size // 2, 14)  # MADV_HUGEPAGE: first touch 37 -> 12 ns a step
-        self.reset()
-
-    def reset(self) -> None:
-        word = ctypes.c_uint64.from_address
-        word(self.base + ARENA).value = self.arena
-        word(self.base + LIMIT).value = self.arena + MARGIN
-        word(self.base + CODE).value = 0
-        self.free_heap()
 
     def free_heap(self) -> None:
         word = ctypes.c_uint64.from_address
@@ -350,7 +347,7 @@ class Runtime:
         """Done with `region` after a call of that length: only a long one can have touched much memory."""
         if nanoseconds > 1_000_000:
             region.trim()
-        region.reset()
+            region.free_heap()
         with self.lock:
             self.idle.append(region)
 

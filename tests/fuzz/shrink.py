@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Callable, Iterator
 
 from .check import Outcome
@@ -18,8 +19,8 @@ def cause(outcome: Outcome) -> tuple[str, ...]:
         return "wrong", outcome.where, outcome.detail.split(":")[0]
     if outcome.kind in ("error", "refused"):
         last = re.search(r"\(\S+:\S+\)$", outcome.detail)
-        text = re.sub(r"\S*(fuzz_program|[0-9%`'_])\S*", "_", outcome.detail.split("\n")[0])
-        return outcome.kind, outcome.where, text[:70], last[0] if last else ""
+        text = re.sub(r"`\w+`|\S*(fuzz_program|%)\S*|\b\d+\b|in \w+", "_", outcome.detail.split("\n")[0])
+        return outcome.kind, outcome.where, text[:110], last[0] if last else ""
     return outcome.kind, outcome.where
 
 
@@ -100,6 +101,7 @@ def shrink(source: str, check: Callable[[str], Outcome], tries: int = 600) -> st
     """The smallest program found that fails in the same way."""
     wanted = cause(check(source))
     best, skip, seen = ast.unparse(ast.parse(source)), 0, {source}
+    warnings.simplefilter("ignore", SyntaxWarning)
     while tries > 0:
         for k, candidate in candidates(best):
             if k < skip or candidate in seen or weight(candidate) >= weight(best):
