@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from .bounds import codes, quiet
 from .activity import Activity, Aliases, varied
 from .builder import Builder, Trace, tracing
 from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var, edges
@@ -133,7 +134,7 @@ class _Forward:
         if let.op == "store":
             if let.args[0] in self.activity:
                 args = (self.tangent(let.args[0]), *map(self.atom, let.args[1:-1]), self.tangent(let.args[-1]))
-                self.builder.emit("store", args, (), {"checked": False}, let.site)
+                self.builder.emit("store", args, (), {"index": quiet(codes(let))}, let.site)
         elif any(o in self.activity for o in let.outs):
             handler = getattr(self, f"_{let.op}", None)
             if handler is not None:
@@ -155,7 +156,7 @@ class _Forward:
 
     def _load(self, let: Let) -> None:
         args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
-        (self.tangents[let.out],) = self.builder.emit("load", args, (let.out.type,), {"checked": False}, let.site)
+        (self.tangents[let.out],) = self.builder.emit("load", args, (let.out.type,), {"index": quiet(codes(let))}, let.site)
 
     def _alloc(self, let: Let) -> None:
         args = (*map(self.atom, let.args[:-1]), self.tangent(let.args[-1]))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .bounds import can_fail, simplify_checks
 from .analysis import predecessors, reverse_postorder
 from .graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Program, Var, edges, map_terminator, substitute, terminator_atoms, used_vars
 from .ops import TABLE, Zero
@@ -28,7 +29,7 @@ def simplify(program: Program) -> None:
 def simplify_function(f: Function) -> None:
     for _ in range(20):
         changed = False
-        for one in (fold, thread_jumps, merge_blocks, drop_params, branches_to_selects, drop_dead):
+        for one in (fold, thread_jumps, merge_blocks, drop_params, branches_to_selects, drop_dead, simplify_checks):
             changed |= one(f)
         if not changed:
             return
@@ -221,7 +222,7 @@ def _needed_params(f: Function) -> set[Var]:
     gives: dict[Var, list[Atom]] = {}
     for b in f.blocks.values():
         for let in b.lets:
-            if let.op == "store" or TABLE[let.op].may_fail:
+            if let.op == "store" or can_fail(let):
                 want(let.args)
         t = b.terminator
         if isinstance(t, Branch):
@@ -245,7 +246,7 @@ def drop_dead(f: Function) -> bool:
     needed = _needed_params(f)
     changed = False
     for b in f.blocks.values():
-        kept = [let for let in b.lets if let.op == "store" or TABLE[let.op].may_fail or any(o in needed for o in let.outs)]
+        kept = [let for let in b.lets if let.op == "store" or can_fail(let) or any(o in needed for o in let.outs)]
         changed |= len(kept) != len(b.lets)
         b.lets = kept
     return changed

@@ -247,6 +247,7 @@ def special(name: str, owner: str, may_fail: bool = False) -> Op:
 
 DIM = special("dim", "a size is an integer")
 LOAD = special("load", "jvp.py and the emitters: an adjoint is added to an element", may_fail=True)
+CHECK_RANGE = special("check_range", "it has no result", may_fail=True)
 STORE = special("store", "jvp.py and the emitters: a reversible store", may_fail=True)
 ALLOC = special("alloc", "jvp.py and the emitters", may_fail=True)
 COPY = special("copy", "jvp.py and the emitters", may_fail=True)

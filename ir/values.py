@@ -440,7 +440,7 @@ def load(array: Arrayed, index: Any, checked: bool = True) -> Traced:
     """array[index]. `checked=False` is for indices that a loop over the array itself makes."""
     builder = current_builder()
     atoms = tuple(atom_of(to_type(i, I64), I64, builder) for i in _indices(array, index))
-    attrs = {} if checked else {"checked": False}
+    attrs = {} if checked else {"index": "u" * array.ndim}
     (out,) = builder.emit("load", (_here(array), *atoms), (array.type.dtype,), attrs, user_site())
     return Traced(out, builder)
 

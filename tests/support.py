@@ -40,6 +40,11 @@ class Runner:
         return {"interpreter": specialisation.interpret(leaves), "native": self.jitted(*args)}
 
 
+def specialisations(jitted: Any) -> int:
+    """How many times a jitted function has been traced."""
+    return len({id(s) for s in jitted._dispatcher.made.values()})
+
+
 # ---- comparison
 def close(actual: Any, expected: Any, rtol: float = 1e-12, atol: float = 1e-12, what: str = "") -> None:
     """Two trees of numbers agree: same structure, same NaNs and infinities, close values."""
@@ -184,4 +189,15 @@ def _check_second(run: Runner, args: Any, nums: Any, direction: Any, found: Any,
         close(pytree.flatten(out[2])[0], numeric, rtol * 10, rtol * 10, f"{mode} second derivative at {args}")
 
 
-__all__ = ["Function", "Runner", "both", "check", "close", "copied", "interpret", "numeric_gradient", "same"]
+__all__ = [
+    "Function",
+    "Runner",
+    "both",
+    "check",
+    "close",
+    "copied",
+    "interpret",
+    "numeric_gradient",
+    "same",
+    "specialisations",
+]

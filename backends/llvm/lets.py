@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...ir.bounds import codes
 from ...ir.graph import Atom, Const, Let
 from ...ir.ops import TABLE
 from ...ir.types import BOOL, Array, Scalar
@@ -24,14 +25,15 @@ def emit_scalar(code: Code, let: Let, args: Sequence[str], site: int) -> str:
     return z.name  # type: ignore[no-any-return]
 
 
-def element_offset(code: Code, array: Array, dims: Sequence[str], index: Sequence[str], atoms: Sequence[Atom], checked: bool, site: int, wrap: bool = False) -> str:
-    """The row-major offset of an element. Negative indices count from the end; out of bounds is a fault."""
+def element_offset(code: Code, array: Array, dims: Sequence[str], index: Sequence[str], atoms: Sequence[Atom], letters: str, site: int) -> str:
+    """The row-major offset of an element. `letters` says what is to be done about each index (lantern_jit.ir.bounds)."""
     offset = "0"
     for axis, (i, n, atom) in enumerate(zip(index, dims, atoms, strict=True)):
-        if checked:
-            i = _bounded(code, i, n, axis, atom, site)
-        elif wrap:
+        if letters[axis] in "cw":
             i = _wrapped(code, i, n, atom)
+        if letters[axis] in "cp":
+            ok = code.let(f"icmp ult i64 {i}, {n}")
+            code.check(ok, "index", site, index[axis], n, str(axis))
         offset = i if axis == 0 else code.let(f"add nsw i64 {code.let(f'mul nsw i64 {offset}, {n}')}, {i}")
     return offset
 
@@ -45,11 +47,19 @@ def _wrapped(code: Code, i: str, n: str, atom: Atom) -> str:
     return code.let(f"select i1 {negative}, i64 {from_end}, i64 {i}")
 
 
-def _bounded(code: Code, i: str, n: str, axis: int, atom: Atom, site: int) -> str:
-    wrapped = _wrapped(code, i, n, atom)
-    ok = code.let(f"icmp ult i64 {wrapped}, {n}")
-    code.check(ok, "index", site, i, n, str(axis))
-    return wrapped
+def check_range(code: Code, let: Let, read: Read, site: int) -> None:
+    """Fault, if the loop from start to limit runs at all, with the first index that is out of bounds."""
+    first, end, start, limit = (read(a)[0] for a in let.args[1:])
+    n = read(let.args[0])[1 + let.attrs["axis"]]
+    empty = code.let(f"icmp sle i64 {limit}, {start}")
+    if let.attrs["moves"]:
+        fits = code.let(f"icmp sle i64 {end}, {n}")
+        late = code.let(f"icmp sgt i64 {n}, {first}")
+        culprit = code.let(f"select i1 {late}, i64 {n}, i64 {first}")
+    else:
+        fits = code.let(f"icmp ult i64 {_wrapped(code, first, n, let.args[1])}, {n}")
+        culprit = first
+    code.check(code.let(f"or i1 {empty}, {fits}"), "index", site, culprit, n, str(let.attrs["axis"]))
 
 
 def element_pointer(code: Code, let: Let, read: Read, site: int) -> tuple[str, str, str]:
@@ -59,7 +69,7 @@ def element_pointer(code: Code, let: Let, read: Read, site: int) -> tuple[str, s
     index_atoms = let.args[1 : 1 + array.rank]
     data, *rest = read(let.args[0])
     index = [read(a)[0] for a in index_atoms]
-    offset = element_offset(code, array, rest[: array.rank], index, index_atoms, let.attrs.get("checked", True), site, let.attrs.get("wrap", False))
+    offset = element_offset(code, array, rest[: array.rank], index, index_atoms, codes(let), site)
     t = MEMORY_TYPES[array.dtype]
     return code.let(f"getelementptr inbounds {t}, ptr {data}, i64 {offset}"), offset, t
 
@@ -143,6 +153,9 @@ def emit_let(code: Code, let: Let, read: Read) -> list[Operands]:
     if let.op == "store":
         p, _, _ = element_pointer(code, let, read, site)
         write_element(code, p, read(let.args[-1])[0], let.args[0].type.dtype)  # type: ignore[union-attr]
+        return []
+    if let.op == "check_range":
+        check_range(code, let, read, site)
         return []
     if let.op == "dim":
         return [[read(let.args[0])[1 + let.attrs["axis"]]]]

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...ir.analysis import reverse_postorder
+from ...ir.bounds import codes, quiet as quiet_codes
 from ...ir.cps import Closure, Continuation
 from ...ir.graph import Atom, Block, Branch, Edge, Fail, Jump, Let, Var
 from ...ir.ops import TABLE
@@ -61,6 +62,9 @@ class Iteration(BlockFunction):
 
     def checked(self) -> bool:
         return False  # the loop forward has checked
+
+    def checks_stack(self) -> bool:
+        return False
 
     def inline(self) -> bool:
         return self.block.inline or self.block.is_head
@@ -428,7 +432,7 @@ class Replay:
                 if is_address(let) and all(not isinstance(a, Var) or a in env for a in let.args):
                     env.update(zip(let.outs, emit_let(code, let, read), strict=True))
                 elif let in self.plan.stores:
-                    quiet = Let(let.outs, let.op, let.args, {**let.attrs, "checked": False, "wrap": True})
+                    quiet = Let(let.outs, let.op, let.args, {**let.attrs, "index": quiet_codes(codes(let))})
                     places.append((let, element_pointer(code, quiet, read, 0)[0]))
         for let, p in reversed(places):
             dtype = let.args[-1].type

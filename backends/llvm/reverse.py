@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...ir.bounds import codes, quiet
 from ...ir.cps import Closure, Closures, Continuation
 from ...ir.graph import Atom, Branch, Call, Edge, Fail, Jump, Let, Return, Var
 from ...ir.reverse import Reverse, adjoint_of_pullback
@@ -129,9 +130,9 @@ class BlockFunction:
 
     def quiet(self, let: Let) -> Let:
         """`let` without the checks that have been made before."""
-        if self.checked() or let.op not in ("load", "store") or not let.attrs.get("checked", True):
+        if self.checked() or let.op not in ("load", "store"):
             return let
-        return Let(let.outs, let.op, let.args, {**let.attrs, "checked": False, "wrap": True}, let.site)
+        return Let(let.outs, let.op, let.args, {**let.attrs, "index": quiet(codes(let))}, let.site)
 
     def add_field(self, key: Any, t: str) -> None:
         self.fields[key] = len(self.types)

@@ -103,6 +103,9 @@ class Primal:
         """The values of everything but a store."""
         if let.op == "load":
             return [_scalar(xs[0].value[element(let, xs[0], xs[1:])])]
+        if let.op == "check_range":
+            check_range(let, *xs)
+            return []
         if let.op == "dim":
             return [np.int64(xs[0].value.shape[let.attrs["axis"]])]
         if let.op == "copy":
@@ -136,6 +139,15 @@ class Primal:
 
         adjoints = Callbacks(self, rev).run(args, k)
         return results + [Ref(args[i].adjoint) if isinstance(args[i], Ref) else _typed(adjoints[i], rev.function.params[i].type) for i in let.attrs["wrt"]]
+
+
+def check_range(let: Let, ref: Ref, first: Any, end: Any, start: Any, limit: Any) -> None:
+    """Raise, if the loop from start to limit runs at all, with the first index that is out of bounds."""
+    n = ref.value.shape[let.attrs["axis"]]
+    inside = end <= n if let.attrs["moves"] else -n <= first < n
+    if limit > start and not inside:
+        culprit = max(int(first), n) if let.attrs["moves"] else int(first)
+        raise faults.make_error(faults.KINDS["index"], let.site, (culprit, n, let.attrs["axis"]))
 
 
 def allocate(let: Let, xs: list[Any]) -> Ref:
