@@ -84,7 +84,7 @@ class Code:
         self.lines: list[str] = []
         self.counter = 0
         self.label = "entry"
-        self.ended = False
+        self.allocator = "lantern.alloc"  # or "lantern.alloc_result" for an array that leaves the program
 
     def fresh(self) -> str:
         self.counter += 1

@@ -102,7 +102,7 @@ def product(code: Code, dims: Sequence[str]) -> str:
 
 
 def allocate(code: Code, n: str, dtype: Scalar, site: int) -> str:
-    return code.let(f"call ptr @lantern.alloc(i64 {n}, i64 {SIZES[dtype]}, i64 {site})")
+    return code.let(f"call ptr @{code.allocator}(i64 {n}, i64 {SIZES[dtype]}, i64 {site})")
 
 
 def fill_zero(code: Code, p: str, n: str, dtype: Scalar) -> None:

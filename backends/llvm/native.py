@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import struct
 import time
 from collections.abc import Sequence
@@ -16,8 +17,9 @@ from ...ir.graph import Program
 from ...ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Type
 from .compile import assembly, compile_text
 from .emit import Emission
-from .runtime import CODE, SITE, VALUES, Region, runtime
+from .runtime import CODE, RESULT_HEADER, SITE, VALUES, Owner, Region, runtime
 
+COPY_BELOW = 1 << 15  # bytes: a smaller result is cheaper to copy than to wrap
 _FORMATS = {F64: "d", F32: "f4x", I64: "q", BOOL: "q"}
 
 
@@ -48,6 +50,7 @@ class Native:
         self.dtypes = [NUMPY_DTYPES[t.dtype] if isinstance(t, Array) else None for t in self.types]
         self.offset = self.pack.size
         self.unpack = struct.Struct("=" + "".join("q" * slots(t) if isinstance(t, Array) else _FORMATS[t] for t in self.results))
+        self.array_results = any(isinstance(t, Array) for t in self.results)
         self.size = self.offset + self.unpack.size + 8
 
     @property
@@ -81,19 +84,33 @@ class Native:
         start = time.perf_counter_ns()
         try:
             if runtime.enter(region.base, self.compiled.address, buffer, region.top):
-                raise self.fault(region)
-            return self.take_results(buffer)
+                error = self.fault(region)
+                region.free_heap()
+                raise error
+            return self.take_results(buffer, region)
         finally:
             runtime.give_back(region, time.perf_counter_ns() - start)
 
-    def take_results(self, buffer: Any) -> list[Any]:
+    def take_results(self, buffer: Any, region: Region) -> list[Any]:
+        """Result values. An array made outside of the region is taken over as it is, others are copied."""
+        if not self.array_results:
+            return list(self.unpack.unpack_from(buffer, self.offset))
         it = iter(self.unpack.unpack_from(buffer, self.offset))
         out: list[Any] = []
+        taken = set()
         for t in self.results:
-            if isinstance(t, Array):
-                out.append(_array(next(it), [next(it) for _ in range(t.rank)], NUMPY_DTYPES[t.dtype]))
-            else:
+            if not isinstance(t, Array):
                 out.append(next(it))
+                continue
+            address, shape, dtype = next(it), tuple(next(it) for _ in range(t.rank)), NUMPY_DTYPES[t.dtype]
+            block = address - RESULT_HEADER
+            size = math.prod(shape) * dtype.itemsize
+            if size < COPY_BELOW or region.holds(address) or block in taken:
+                out.append(_array(address, shape, dtype))
+            else:
+                taken.add(block)
+                out.append(np.asarray(Owner(block, shape, dtype)))
+        region.free_heap(frozenset(taken))
         return out
 
     def fault(self, region: Region) -> BaseException:
@@ -126,7 +143,7 @@ def _address(a: Any) -> int:
     return a.__array_interface__["data"][0]  # type: ignore[no-any-return]
 
 
-def _array(address: int, shape: list[int], dtype: Any) -> Any:
+def _array(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
     """A NumPy array of its own from the arena's memory."""
     out = np.empty(shape, dtype)
     if out.size:

@@ -30,6 +30,7 @@ class Primal:
         self.phi_at: dict[str, int] = {}
         self.loops = find_loops(f)
         self.marks: dict[str, str] = {}
+        self.returned = self.escaping()
 
     def run(self) -> None:
         f, code = self.f, self.code
@@ -82,7 +83,16 @@ class Primal:
             self.let(let)
         self.terminator(block)
 
+    def escaping(self) -> set[Var]:
+        """Arrays that the program's entry returns: they are made where Python can take them over without a copy."""
+        if self.f.name != self.context.program.entry:
+            return set()
+        inside = {n for loop in self.loops.values() for n in loop.blocks}
+        once = {o for n, b in self.f.blocks.items() if n not in inside for let in b.lets if let.op in ALLOCATES for o in let.outs}
+        return {a for b in self.f.blocks.values() if isinstance(b.terminator, Return) for a in b.terminator.args if isinstance(a.type, Array) and a in once}  # type: ignore[misc]
+
     def let(self, let: Let) -> None:
+        self.code.allocator = "lantern.alloc_result" if any(o in self.returned for o in let.outs) else "lantern.alloc"
         outs = emit_pullback(self.context, self.code, let, self.read) if let.op == "pullback" else emit_let(self.code, let, self.read)
         self.env.update(zip(let.outs, outs, strict=True))
 

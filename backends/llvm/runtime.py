@@ -21,6 +21,7 @@ from ...ir import errors
 
 SAVED_SP, LIMIT, ARENA, CODE, VALUES, SITE, HEAP = 0, 8, 16, 24, 32, 56, 64
 CONTEXT_BYTES = 4096
+RESULT_HEADER = 64  # bytes before the data of a result array: the link of the list at HEAP
 MARGIN = 16 << 20  # between arena and stack: frames that do not check, and libm's
 KEEP = 64 << 20  # what an idle region may keep of its stack and of its arena
 MAX_BITS, MIN_BITS = 36, 28
@@ -166,6 +167,30 @@ ok:
  store i64 %l, ptr %pl
  ret ptr %top
 }}""",
+    f"""define internal ptr @lantern.alloc_result(i64 %n, i64 %size, i64 %site) nounwind {{
+ %m = call {{i64, i1}} @llvm.umul.with.overflow.i64(i64 %n, i64 %size)
+ %bytes = extractvalue {{i64, i1}} %m, 0
+ %o = extractvalue {{i64, i1}} %m, 1
+ %huge = icmp ugt i64 %bytes, 4611686018427387904
+ %no = or i1 %o, %huge
+ br i1 %no, label %bad, label %fits
+fits:
+ %full = add i64 %bytes, {RESULT_HEADER}
+ %p = call ptr @malloc(i64 %full)
+ %null = icmp eq ptr %p, null
+ br i1 %null, label %bad, label %ok
+bad:
+ call void @lantern.fail(i64 7, i64 %site, i64 0, i64 0, i64 0)
+ unreachable
+ok:
+ %c = call ptr @lantern.context()
+{_at("ph", HEAP)}
+ %head = load ptr, ptr %ph
+ store ptr %head, ptr %p
+ store ptr %p, ptr %ph
+ %body = getelementptr i8, ptr %p, i64 {RESULT_HEADER}
+ ret ptr %body
+}}""",
     """define internal i64 @lantern.count(i64 %x, i64 %y, i64 %site) alwaysinline nounwind {
  %neg = icmp slt i64 %y, 0
  %m = call {i64, i1} @llvm.umul.with.overflow.i64(i64 %x, i64 %y)
@@ -259,14 +284,19 @@ class Region:
         self.top = self.base + size - 4096
         libc.madvise(self.base + size // 2, size // 2, 14)  # MADV_HUGEPAGE: first touch 37 -> 12 ns a step
 
-    def free_heap(self) -> None:
+    def free_heap(self, keep: frozenset[int] = frozenset()) -> None:
+        """Free the blocks that a call has made outside of the region, but for those in `keep`."""
         word = ctypes.c_uint64.from_address
         block = word(self.base + HEAP).value
         while block:
             following = word(block).value
-            _libc().free(block)
+            if block not in keep:
+                _libc().free(block)
             block = following
         word(self.base + HEAP).value = 0
+
+    def holds(self, address: int) -> bool:
+        return self.base <= address < self.base + self.size
 
     def trim(self) -> None:
         """Give back what a deep call has touched beyond KEEP."""
@@ -292,6 +322,19 @@ def _libc() -> Any:
         libc.mincore.argtypes, libc.free.argtypes = [p, n, p], [p]
         _LIBC.append(libc)
     return _LIBC[0]
+
+
+class Owner:
+    """A block of malloc's that a NumPy array keeps alive."""
+
+    __slots__ = ("__array_interface__", "block")
+
+    def __init__(self, block: int, shape: tuple[int, ...], dtype: Any) -> None:
+        self.block = block
+        self.__array_interface__ = {"data": (block + RESULT_HEADER, False), "shape": shape, "typestr": dtype.str, "version": 3}
+
+    def __del__(self) -> None:
+        _libc().free(self.block)
 
 
 class Runtime:
@@ -347,7 +390,6 @@ class Runtime:
         """Done with `region` after a call of that length: only a long one can have touched much memory."""
         if nanoseconds > 1_000_000:
             region.trim()
-            region.free_heap()
         with self.lock:
             self.idle.append(region)
 
