@@ -10,6 +10,7 @@ inlined calls when they turn out to be recursive.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,8 +25,8 @@ from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program,
 from .types import FROM_NUMPY, Type, array_of
 
 MAX_OPERATIONS = 3_000_000
-_ROOT = __name__.rsplit(".", 2)[0]
-_LIBRARY = tuple(f"{_ROOT}.{part}" for part in ("ir.", "backends.", "api", "pipeline", "checks"))
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_LIBRARY = tuple(os.path.join(_ROOT, part) for part in ("ir" + os.sep, "backends" + os.sep, "api.py", "pipeline.py", "checks.py"))
 
 
 @dataclass(eq=False)
@@ -279,7 +280,7 @@ def tracing() -> Iterator[Trace]:
 def user_site(detail: str = "") -> Site:
     """The innermost line of the user's code on the Python stack."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_LIBRARY):
+    while frame is not None and is_library(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
     if frame is None:
         return Site("?", 0, "?", detail)
@@ -287,14 +288,14 @@ def user_site(detail: str = "") -> Site:
     depth = frame
     while name.startswith("_ln_") and depth.f_back is not None:  # a body that syntax.py made of a statement
         depth = depth.f_back
-        if not depth.f_globals.get("__name__", "").startswith(_LIBRARY):
+        if not is_library(depth.f_code.co_filename):
             name = depth.f_code.co_name
     return Site(frame.f_code.co_filename, frame.f_lineno, name, detail)
 
 
-def is_library(module: str) -> bool:
-    """Is `module` part of lantern_jit's own machinery (and not a user's program, or the demo)?"""
-    return module.startswith(_LIBRARY)
+def is_library(filename: str) -> bool:
+    """Is this file part of lantern_jit's own machinery (and not a user's program, or the demo)?"""
+    return filename.startswith(_LIBRARY)
 
 
 def drop_unreachable(function: Function) -> None:

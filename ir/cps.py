@@ -132,4 +132,14 @@ def show_closures(c: Closures) -> str:
     return "\n".join(out) + "\n"
 
 
-__all__ = ["Array", "Closure", "Closures", "Continuation", "Scalar", "Type", "has_adjoint", "show_closures", "to_closures"]
+__all__ = [
+    "Array",
+    "Closure",
+    "Closures",
+    "Continuation",
+    "Scalar",
+    "Type",
+    "has_adjoint",
+    "show_closures",
+    "to_closures",
+]

@@ -17,7 +17,8 @@ import numpy as np
 from . import errors, pytree
 from .builder import Frame, current_builder, current_trace, user_site
 from .functions import _result
-from .graph import Atom, Const, Return as GraphReturn
+from .graph import Atom, Const
+from .graph import Return as GraphReturn
 from .iterables import Staged
 from .language import call
 from .staging import counted_loop, open_block, run
@@ -109,7 +110,9 @@ def differentiable(leaf: Any, what: str) -> Any:
         return float_copy(leaf)
     found = scalar_type(leaf)
     if found is None or found[0] == BOOL:
-        raise errors.NotDifferentiableError(f"{what} is {describe_value(leaf)} {leaf!r}: derivatives are taken with respect to floats and float arrays")
+        raise errors.NotDifferentiableError(
+            f"{what} is {describe_value(leaf)} {leaf!r}: derivatives are taken with respect to floats and float arrays"
+        )
     if isinstance(leaf, Traced):
         return leaf if is_float(leaf.type) else table.convert(leaf, to=F64)
     return constant(leaf) if is_float(found[0]) else constant(float(leaf))
@@ -139,7 +142,9 @@ def _normalise(argnums: Any, n: int) -> tuple[int, ...]:
     nums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for i in nums:
         if not -n <= i < n:
-            raise errors.ArgumentTypeError(f"argnums={argnums} names an argument that the call does not have: it has {n} positional arguments")
+            raise errors.ArgumentTypeError(
+                f"argnums={argnums} names an argument that the call does not have: it has {n} positional arguments"
+            )
     return tuple(i % n for i in nums)
 
 
@@ -175,7 +180,9 @@ def _check_scalar(sub: Sub, has_aux: bool, name: str) -> None:
             f"grad needs a function with a scalar result, but `{name}` returns {pytree_words(example)}: use vjp, jacrev or jacfwd for such a function"
         )
     if not is_float(example):
-        raise errors.NotDifferentiableError(f"grad needs a function with a float result, but `{name}` returns {example}: integer and boolean results carry no gradient")
+        raise errors.NotDifferentiableError(
+            f"grad needs a function with a float result, but `{name}` returns {example}: integer and boolean results carry no gradient"
+        )
 
 
 def pytree_words(example: Any) -> str:
@@ -195,7 +202,10 @@ def _parameters_of(sub: Sub, args: tuple[Any, ...], kwargs: dict[str, Any], nums
 
 def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[[Any], Any]]:
     """(f(*primals), pull) with pull(cotangent) -> tuple of cotangents of primals."""
-    new = tuple(pytree.unflatten(t, [differentiable(x, f"argument {i} of vjp") for x in ls]) for i, (ls, t) in enumerate(map(pytree.flatten, primals)))
+    new = tuple(
+        pytree.unflatten(t, [differentiable(x, f"argument {i} of vjp") for x in ls])
+        for i, (ls, t) in enumerate(map(pytree.flatten, primals))
+    )
     value = call(f, *new)
 
     def pull(cotangent: Any) -> Any:
@@ -218,7 +228,11 @@ def _like(value: Any, t: Type, what: str) -> Atom:
     if isinstance(value, np.ndarray):
         value = lift_array(value.astype(np.float64) if value.dtype.kind in "iu" else value)
     have = leaf_type(value)
-    if have is None or isinstance(have, Scalar) != isinstance(t, Scalar) or (not isinstance(t, Scalar) and (have.rank, have.dtype) != (t.rank, t.dtype)):  # type: ignore[union-attr]
+    if (
+        have is None
+        or isinstance(have, Scalar) != isinstance(t, Scalar)
+        or (not isinstance(t, Scalar) and (have.rank, have.dtype) != (t.rank, t.dtype))
+    ):  # type: ignore[union-attr]
         raise errors.TypeMismatchError(f"a {what} of {describe_value(value)} at {user_site()} does not fit a value of type {t}")
     return coerce(value, t, open_block())
 

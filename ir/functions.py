@@ -15,7 +15,8 @@ import numpy as np
 
 from . import errors, pytree, syntax
 from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
-from .graph import Call, Edge, Return as GraphReturn
+from .graph import Call, Edge
+from .graph import Return as GraphReturn
 from .staging import DEAD, Bottom, Return, leave, open_block, run
 from .state import coerce, describe_value, join_values, leaf_type
 from .types import Scalar
@@ -73,7 +74,11 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     if trace is None or not trace.builders:
         signal = raw(*args, **kwargs)
         return signal.value if isinstance(signal, Return) else None
-    key = (id(getattr(function, "__func__", function)), id(getattr(function, "__self__", None)), signature((args, kwargs)))
+    key = (
+        id(getattr(function, "__func__", function)),
+        id(getattr(function, "__self__", None)),
+        signature((args, kwargs)),
+    )
     staged = trace.staged.get(key)
     if staged is not None:
         return call_staged(trace, staged, args, kwargs)
@@ -82,6 +87,18 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
         raise Recursion(running)
     _limit_depth(trace, function)
     return _inline(trace, key, function, raw, args, kwargs)
+
+
+def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call `function` as a function of its own in the graph, also where it does not recurse or has no source."""
+    trace = current_trace()
+    assert trace is not None
+    raw = syntax.convert(function) or (lambda *a, **k: Return(function(*a, **k)))
+    key = (id(function), None, signature((args, kwargs)))
+    staged = trace.staged.get(key)
+    if staged is None:
+        staged = stage(trace, key, function, raw, args, kwargs)
+    return call_staged(trace, staged, args, kwargs)
 
 
 def _limit_depth(trace: Trace, function: Callable[..., Any]) -> None:
@@ -245,8 +262,10 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) ->
     builder.terminate(call, block)
     trace.record(builder, call, staged.name)
     builder.enter(after)
-    values = [Traced(r, builder, w) if isinstance(t, Scalar) else Arrayed(r, builder, o) for r, (t, w, o) in zip(results, kinds, strict=True)]
+    values = [
+        Traced(r, builder, w) if isinstance(t, Scalar) else Arrayed(r, builder, o) for r, (t, w, o) in zip(results, kinds, strict=True)
+    ]
     return pytree.unflatten(tree, values)
 
 
-__all__ = ["DEAD", "invoke", "leave", "signature", "stage"]
+__all__ = ["DEAD", "invoke", "invoke_staged", "leave", "signature", "stage"]

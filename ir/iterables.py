@@ -128,4 +128,14 @@ def counter_constant(n: int) -> Traced:
     return Traced(Const(n, I64), None)
 
 
-__all__ = ["Staged", "current_builder", "staged_enumerate", "staged_iterable", "staged_length", "staged_range", "staged_reversed", "staged_zip", "to_type"]
+__all__ = [
+    "Staged",
+    "current_builder",
+    "staged_enumerate",
+    "staged_iterable",
+    "staged_length",
+    "staged_range",
+    "staged_reversed",
+    "staged_zip",
+    "to_type",
+]

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .bounds import codes, quiet
 from .activity import Activity, Aliases, varied
+from .bounds import codes, quiet
 from .builder import Builder, Trace, tracing
 from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var, edges
 from .ops import TABLE
@@ -230,7 +230,12 @@ def pullback_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
         cotangents.append(forward.atom(c))
     slot = {p: own + sum(mask[:p]) for p in wrt}
     new_wrt = (*wrt, *(slot[p] for p in wrt))
-    types = [*g.results, *(g.results[i] for i in floats), *(g.params[p].type for p in wrt), *(g.params[p].type for p in wrt)]
+    types = [
+        *g.results,
+        *(g.results[i] for i in floats),
+        *(g.params[p].type for p in wrt),
+        *(g.params[p].type for p in wrt),
+    ]
     attrs = {"f": name, "wrt": new_wrt, "ct": tuple(new_ct), "cotangents": len(cotangents)}
     outs = forward.builder.emit("pullback", (*args, *cotangents), tuple(types), attrs)
     tangents = dict(zip((let.outs[i] for i in floats), outs[len(g.results) :], strict=False))

@@ -11,12 +11,28 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from . import iterables, numpy_api, values
 from .builder import current_trace, is_library
 from .functions import invoke
-from .staging import BREAK, CONTINUE, DEAD, NO_SCOPE, Return, and_, assert_, chain, for_, getitem, if_, ifexp, not_, or_, raise_, setitem, while_
+from .staging import (
+    BREAK,
+    CONTINUE,
+    DEAD,
+    NO_SCOPE,
+    Return,
+    and_,
+    assert_,
+    chain,
+    for_,
+    getitem,
+    if_,
+    ifexp,
+    not_,
+    or_,
+    raise_,
+    setitem,
+    while_,
+)
 from .state import Scope, Undefined
 from .syntax import Comparisons
 from .types import BOOL, I64, is_float
@@ -84,7 +100,7 @@ def _is_user_code(function: types.FunctionType) -> bool:
     if hasattr(function, "__lantern_raw__"):
         return True
     module = (function.__module__ or "").split(".")[0]
-    return module not in _NOT_USER_CODE and not is_library(function.__module__ or "")
+    return module not in _NOT_USER_CODE and not is_library(function.__code__.co_filename)
 
 
 # ---- builtins and math on traced values

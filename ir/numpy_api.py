@@ -15,7 +15,20 @@ from . import errors, table, values
 from .builder import current_trace, user_site
 from .ops import Op
 from .types import BOOL, F64, FROM_NUMPY, I64, Scalar, is_float
-from .values import Arrayed, Traced, arithmetic, bitwise, compare, is_traced, logical_not, power, promote, to_type, truth, whole_array
+from .values import (
+    Arrayed,
+    Traced,
+    arithmetic,
+    bitwise,
+    compare,
+    is_traced,
+    logical_not,
+    power,
+    promote,
+    to_type,
+    truth,
+    whole_array,
+)
 
 
 def _floating(op: Op) -> Callable[..., Any]:
@@ -175,7 +188,9 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
     if method != "__call__" or kwargs or fn is None:
         form = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         extra = f" with {', '.join(kwargs)}=" if kwargs else ""
-        raise errors.UnsupportedOperationError(f"{form}{extra} of a traced scalar at {user_site()} is not supported; supported functions: {', '.join(sorted(UFUNCS))}")
+        raise errors.UnsupportedOperationError(
+            f"{form}{extra} of a traced scalar at {user_site()} is not supported; supported functions: {', '.join(sorted(UFUNCS))}"
+        )
     return fn(*inputs)
 
 
@@ -194,7 +209,9 @@ def call_function(func: Any, args: Any, kwargs: Any) -> Any:
 def _dtype(dtype: Any) -> Scalar:
     found = FROM_NUMPY.get(np.dtype(dtype))
     if found is None:
-        raise errors.ArgumentTypeError(f"arrays of dtype {np.dtype(dtype)} are not supported at {user_site()}: use float64, float32, int64 or bool")
+        raise errors.ArgumentTypeError(
+            f"arrays of dtype {np.dtype(dtype)} are not supported at {user_site()}: use float64, float32, int64 or bool"
+        )
     return found
 
 

@@ -122,4 +122,17 @@ def literal(value: Any, t: Type) -> Any:
     return bool(value) if t == BOOL else int(value)
 
 
-__all__ = ["F32", "F64", "TABLE", "Elsewhere", "Op", "Rule", "Zero", "argument_types", "elementwise", "literal", "register", "result_type"]
+__all__ = [
+    "F32",
+    "F64",
+    "TABLE",
+    "Elsewhere",
+    "Op",
+    "Rule",
+    "Zero",
+    "argument_types",
+    "elementwise",
+    "literal",
+    "register",
+    "result_type",
+]

@@ -24,9 +24,7 @@ def _register_dataclass(cls: type) -> None:
             object.__setattr__(obj, name, child)
         return obj
 
-    optree.register_pytree_node(
-        cls, lambda obj: (tuple(getattr(obj, n) for n in names), None, names), unflatten, namespace=_NAMESPACE
-    )
+    optree.register_pytree_node(cls, lambda obj: (tuple(getattr(obj, n) for n in names), None, names), unflatten, namespace=_NAMESPACE)
 
 
 def _visit(node: Any) -> bool:

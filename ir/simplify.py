@@ -11,9 +11,26 @@ from typing import Any
 
 import numpy as np
 
-from .bounds import can_fail, simplify_checks
 from .analysis import predecessors, reverse_postorder
-from .graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Program, Var, edges, map_terminator, substitute, terminator_atoms, used_vars
+from .bounds import can_fail, simplify_checks
+from .graph import (
+    Atom,
+    Block,
+    Branch,
+    Call,
+    Const,
+    Edge,
+    Function,
+    Jump,
+    Let,
+    Program,
+    Var,
+    edges,
+    map_terminator,
+    substitute,
+    terminator_atoms,
+    used_vars,
+)
 from .ops import TABLE, Zero
 from .types import BOOL, Array, is_float
 

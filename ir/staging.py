@@ -19,7 +19,21 @@ from . import errors, pytree, table
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
 from .iterables import Staged, staged_iterable
-from .state import NO_SCOPE, Saved, Scope, Undefined, coerce, common_type, describe_value, join, join_values, leaf_type, merge_types, parameter, same_leaf
+from .state import (
+    NO_SCOPE,
+    Saved,
+    Scope,
+    Undefined,
+    coerce,
+    common_type,
+    describe_value,
+    join,
+    join_values,
+    leaf_type,
+    merge_types,
+    parameter,
+    same_leaf,
+)
 from .types import BOOL, I64, Type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth
 
@@ -223,7 +237,13 @@ def raise_(exception: Any) -> Any:
 
 
 # ---- while
-def while_(test: Callable[[], Any], body: Callable[[], Any], orelse: Callable[[], Any] | None, scope: Scope, forever: bool = False) -> Any:
+def while_(
+    test: Callable[[], Any],
+    body: Callable[[], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    forever: bool = False,
+) -> Any:
     if current_trace() is None:
         return python_loop(_tests(test), lambda _: body(), orelse, scope)
     builder = current_builder()
@@ -383,7 +403,14 @@ def _trace_loop(test: Any, body: Any, orelse: Any, scope: Scope, before: Saved, 
     return _after_loop(exits, frame.ends["break"], latches, orelse, scope, before)
 
 
-def _close_loop(head: Block, heads: dict[tuple[int, int], Any], latches: Any, scope: Scope, before: Saved, wider: dict[tuple[int, int], Type]) -> None:
+def _close_loop(
+    head: Block,
+    heads: dict[tuple[int, int], Any],
+    latches: Any,
+    scope: Scope,
+    before: Saved,
+    wider: dict[tuple[int, int], Type],
+) -> None:
     """Jump back from every latch; a changed type widens the loop or is an error that names the variable."""
     for block, state in latches:
         args = []

@@ -22,7 +22,12 @@ from .values import Arrayed, Traced, atom_of, lift_array, scalar_type, to_type
 class Undefined:
     """The value of a variable that is not assigned on every path that leads here."""
 
-    def __init__(self, name: str, why: str = "it is used before it is assigned", error: type[errors.LanternError] = errors.UndefinedVariableError) -> None:
+    def __init__(
+        self,
+        name: str,
+        why: str = "it is used before it is assigned",
+        error: type[errors.LanternError] = errors.UndefinedVariableError,
+    ) -> None:
         object.__setattr__(self, "_why", (name, why, error))
 
     def _raise(self, *args: Any, **kwargs: Any) -> NoReturn:
@@ -145,7 +150,11 @@ def join_leaves(name: str, values: list[Any], blocks: list[Block], target: Block
         return Undefined(name, "it is not assigned on every path that leads here; assign it before the branch or loop")
     merged = merge_types(values)
     if merged is None:
-        return Undefined(name, f"it is {' on one path and '.join(dict.fromkeys(describe_value(v) for v in values))} on another", errors.TypeMismatchError)
+        return Undefined(
+            name,
+            f"it is {' on one path and '.join(dict.fromkeys(describe_value(v) for v in values))} on another",
+            errors.TypeMismatchError,
+        )
     t, weak = merged
     for arg, value, block in zip(args, values, blocks, strict=True):
         arg.append(coerce(value, t, block))
@@ -216,7 +225,9 @@ def join_values(ends: list[tuple[Block, Any]], what: str) -> Any:
         leaf = join_leaves("result", list(column), blocks, target, args)
         if isinstance(leaf, Undefined):
             kinds = list(dict.fromkeys(describe_value(v) for v in column))
-            raise errors.TypeMismatchError(f"{what} at {user_site()} is {kinds[0]} on one path and {kinds[-1]} on another: both must have one type")
+            raise errors.TypeMismatchError(
+                f"{what} at {user_site()} is {kinds[0]} on one path and {kinds[-1]} on another: both must have one type"
+            )
         leaves.append(leaf)
     for block, arg in zip(blocks, args, strict=True):
         builder.jump(target, tuple(arg), block)

@@ -135,7 +135,9 @@ class Rewriter(ast.NodeTransformer):
     def _names(self, nodes: Sequence[ast.AST]) -> tuple[list[str], list[str]]:
         """(all variables that a construct may change, those of them that can be set)."""
         assigned, mutated = assigned_names(nodes)
-        settable = (assigned | (self.shared if any(isinstance(x, ast.Call) for n in nodes for x in ast.walk(n)) else set())) & (self.locals | self.outer)
+        settable = (assigned | (self.shared if any(isinstance(x, ast.Call) for n in nodes for x in ast.walk(n)) else set())) & (
+            self.locals | self.outer
+        )
         mutated = {m for m in mutated if m in self.locals | self.outer}
         self.stated |= (settable | mutated) - self.outer
         return sorted(settable | mutated), sorted(settable)
@@ -144,7 +146,13 @@ class Rewriter(ast.NodeTransformer):
         self.counter += 1
         prologue: list[ast.stmt] = [ast.Nonlocal(settable)] if settable else []
         body = body or [ast.Pass()]
-        return ast.FunctionDef(name=f"_ln_{kind}_{self.counter}", args=_arguments(*args), body=prologue + body, decorator_list=[], type_params=[])
+        return ast.FunctionDef(
+            name=f"_ln_{kind}_{self.counter}",
+            args=_arguments(*args),
+            body=prologue + body,
+            decorator_list=[],
+            type_params=[],
+        )
 
     def _scope(self, names: list[str], settable: list[str]) -> tuple[list[ast.stmt], ast.expr]:
         if not names:
@@ -410,7 +418,11 @@ def _convert_code(function: types.FunctionType) -> Any:
             a.annotation = None
     free = [*function.__code__.co_freevars, "_ln"]
     factory = ast.FunctionDef(
-        name="_ln_factory", args=_arguments(*free), body=[rewritten, ast.Return(_load(rewritten.name))], decorator_list=[], type_params=[]
+        name="_ln_factory",
+        args=_arguments(*free),
+        body=[rewritten, ast.Return(_load(rewritten.name))],
+        decorator_list=[],
+        type_params=[],
     )
     ast.fix_missing_locations(ast.copy_location(factory, node))
     module = compile(ast.Module([factory], []), filename, "exec", dont_inherit=True, flags=_future_flags(function))

@@ -230,9 +230,9 @@ def checked_truncation(m: Any, x: Any) -> Any:
 
 def convert_like(d: Any, x: Any) -> Any:
     """`d` in the type of `x`: the transpose of a conversion between floats."""
-    from .types import FROM_NUMPY, is_float
-
     import numpy as np
+
+    from .types import FROM_NUMPY, is_float
 
     t = getattr(x, "type", None) or FROM_NUMPY.get(np.asarray(x).dtype)
     if t is None or not is_float(t):

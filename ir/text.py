@@ -1,12 +1,12 @@
 """The graph as text, and back: parse(show(program)) is the same program.
 
-    fn f(%a1: f64, %a2: f64[?]) -> (f64) {
-    entry:
-      %v3 = load(%a2, 0:i64) @ "model.py":7 "f"
-      %v4 = mul(%a1, %v3)
-      %v5 = gt(%v4, 1.0:f64)
-      branch %v5 ? then6() : join7(%v4)
-    ...
+fn f(%a1: f64, %a2: f64[?]) -> (f64) {
+entry:
+  %v3 = load(%a2, 0:i64) @ "model.py":7 "f"
+  %v4 = mul(%a1, %v3)
+  %v5 = gt(%v4, 1.0:f64)
+  branch %v5 ? then6() : join7(%v4)
+...
 """
 
 from __future__ import annotations
@@ -16,7 +16,23 @@ import json
 import re
 from typing import Any
 
-from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Site, Terminator, Var
+from .graph import (
+    Atom,
+    Block,
+    Branch,
+    Call,
+    Const,
+    Edge,
+    Fail,
+    Function,
+    Jump,
+    Let,
+    Program,
+    Return,
+    Site,
+    Terminator,
+    Var,
+)
 from .types import BOOL, SCALARS, Array, Scalar, Type, is_float
 
 _TYPE = re.compile(r"(f64|f32|i64|bool)(?:\[([^\]]*)\])?")
@@ -50,7 +66,9 @@ def _atoms(atoms: tuple[Atom, ...]) -> str:
 
 def show_let(let: Let) -> str:
     outs = ", ".join(f"{o}: {o.type}" for o in let.outs)
-    attrs = " {" + ", ".join(f"{k}={v if isinstance(v, (Scalar, Array)) else repr(v)}" for k, v in let.attrs.items()) + "}" if let.attrs else ""
+    attrs = (
+        " {" + ", ".join(f"{k}={v if isinstance(v, (Scalar, Array)) else repr(v)}" for k, v in let.attrs.items()) + "}" if let.attrs else ""
+    )
     return f"{outs + ' = ' if outs else ''}{let.op}({_atoms(let.args)}){attrs}{_site(let.site)}"
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from . import errors, pytree
 from .builder import Frame, tracing
 from .functions import _result
-from .graph import Program, Return as GraphReturn
+from .graph import Program
+from .graph import Return as GraphReturn
 from .jvp import expand_all
 from .language import call
 from .protect import protect
@@ -58,7 +59,9 @@ def abstract(x: Any, where: str) -> Abstract:
     )
 
 
-def trace_program(f: Callable[..., Any], leaves: Sequence[Abstract], rebuild: Callable[[list[Any]], tuple[Any, Any]], name: str) -> Traceable:
+def trace_program(
+    f: Callable[..., Any], leaves: Sequence[Abstract], rebuild: Callable[[list[Any]], tuple[Any, Any]], name: str
+) -> Traceable:
     """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves."""
     with tracing() as trace, trace.building(name) as builder:
         inside: list[Any] = []
@@ -97,7 +100,9 @@ def _check_results(out: list[Any], types: list[Any], name: str) -> None:
         if isinstance(x, Undefined):
             x._raise()
         if t is None and not isinstance(x, (np.ndarray, str, type(None))):
-            raise errors.ArgumentTypeError(f"`{name}` returns {describe_value(x)} {x!r:.60}: compiled functions return numbers, arrays and containers of them")
+            raise errors.ArgumentTypeError(
+                f"`{name}` returns {describe_value(x)} {x!r:.60}: compiled functions return numbers, arrays and containers of them"
+            )
 
 
 @dataclass

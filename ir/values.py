@@ -67,58 +67,147 @@ class Traced:
         return f"<traced {describe(self.type)}>"
 
     # ---- arithmetic
-    def __add__(self, y: Any) -> Any: return arithmetic("add", self, y)
-    def __radd__(self, y: Any) -> Any: return arithmetic("add", y, self)
-    def __sub__(self, y: Any) -> Any: return arithmetic("sub", self, y)
-    def __rsub__(self, y: Any) -> Any: return arithmetic("sub", y, self)
-    def __mul__(self, y: Any) -> Any: return arithmetic("mul", self, y)
-    def __rmul__(self, y: Any) -> Any: return arithmetic("mul", y, self)
-    def __truediv__(self, y: Any) -> Any: return arithmetic("div", self, y)
-    def __rtruediv__(self, y: Any) -> Any: return arithmetic("div", y, self)
-    def __floordiv__(self, y: Any) -> Any: return arithmetic("floordiv", self, y)
-    def __rfloordiv__(self, y: Any) -> Any: return arithmetic("floordiv", y, self)
-    def __mod__(self, y: Any) -> Any: return arithmetic("mod", self, y)
-    def __rmod__(self, y: Any) -> Any: return arithmetic("mod", y, self)
-    def __pow__(self, y: Any) -> Any: return power(self, y)
-    def __rpow__(self, y: Any) -> Any: return power(y, self)
-    def __divmod__(self, y: Any) -> Any: return self // y, self % y
-    def __rdivmod__(self, y: Any) -> Any: return y // self, y % self
-    def __lt__(self, y: Any) -> Any: return compare("lt", self, y)
-    def __le__(self, y: Any) -> Any: return compare("le", self, y)
-    def __gt__(self, y: Any) -> Any: return compare("gt", self, y)
-    def __ge__(self, y: Any) -> Any: return compare("ge", self, y)
-    def __eq__(self, y: Any) -> Any: return compare("eq", self, y)
-    def __ne__(self, y: Any) -> Any: return compare("ne", self, y)
-    def __and__(self, y: Any) -> Any: return bitwise("and", self, y)
-    def __rand__(self, y: Any) -> Any: return bitwise("and", y, self)
-    def __or__(self, y: Any) -> Any: return bitwise("or", self, y)
-    def __ror__(self, y: Any) -> Any: return bitwise("or", y, self)
-    def __xor__(self, y: Any) -> Any: return bitwise("xor", self, y)
-    def __rxor__(self, y: Any) -> Any: return bitwise("xor", y, self)
-    def __lshift__(self, y: Any) -> Any: return table.ishl(*integers("<<", self, y))
-    def __rlshift__(self, y: Any) -> Any: return table.ishl(*integers("<<", y, self))
-    def __rshift__(self, y: Any) -> Any: return table.ishr(*integers(">>", self, y))
-    def __rrshift__(self, y: Any) -> Any: return table.ishr(*integers(">>", y, self))
-    def __invert__(self) -> Any: return logical_not(self) if self.type == BOOL else table.ixor(self, -1)
-    def __pos__(self) -> Any: return self
-    def __neg__(self) -> Any: return table.neg(self) if is_float(self.type) else table.isub(0, to_type(self, I64))
-    def __abs__(self) -> Any: return absolute(self)
+    def __add__(self, y: Any) -> Any:
+        return arithmetic("add", self, y)
+
+    def __radd__(self, y: Any) -> Any:
+        return arithmetic("add", y, self)
+
+    def __sub__(self, y: Any) -> Any:
+        return arithmetic("sub", self, y)
+
+    def __rsub__(self, y: Any) -> Any:
+        return arithmetic("sub", y, self)
+
+    def __mul__(self, y: Any) -> Any:
+        return arithmetic("mul", self, y)
+
+    def __rmul__(self, y: Any) -> Any:
+        return arithmetic("mul", y, self)
+
+    def __truediv__(self, y: Any) -> Any:
+        return arithmetic("div", self, y)
+
+    def __rtruediv__(self, y: Any) -> Any:
+        return arithmetic("div", y, self)
+
+    def __floordiv__(self, y: Any) -> Any:
+        return arithmetic("floordiv", self, y)
+
+    def __rfloordiv__(self, y: Any) -> Any:
+        return arithmetic("floordiv", y, self)
+
+    def __mod__(self, y: Any) -> Any:
+        return arithmetic("mod", self, y)
+
+    def __rmod__(self, y: Any) -> Any:
+        return arithmetic("mod", y, self)
+
+    def __pow__(self, y: Any) -> Any:
+        return power(self, y)
+
+    def __rpow__(self, y: Any) -> Any:
+        return power(y, self)
+
+    def __divmod__(self, y: Any) -> Any:
+        return self // y, self % y
+
+    def __rdivmod__(self, y: Any) -> Any:
+        return y // self, y % self
+
+    def __lt__(self, y: Any) -> Any:
+        return compare("lt", self, y)
+
+    def __le__(self, y: Any) -> Any:
+        return compare("le", self, y)
+
+    def __gt__(self, y: Any) -> Any:
+        return compare("gt", self, y)
+
+    def __ge__(self, y: Any) -> Any:
+        return compare("ge", self, y)
+
+    def __eq__(self, y: Any) -> Any:
+        return compare("eq", self, y)
+
+    def __ne__(self, y: Any) -> Any:
+        return compare("ne", self, y)
+
+    def __and__(self, y: Any) -> Any:
+        return bitwise("and", self, y)
+
+    def __rand__(self, y: Any) -> Any:
+        return bitwise("and", y, self)
+
+    def __or__(self, y: Any) -> Any:
+        return bitwise("or", self, y)
+
+    def __ror__(self, y: Any) -> Any:
+        return bitwise("or", y, self)
+
+    def __xor__(self, y: Any) -> Any:
+        return bitwise("xor", self, y)
+
+    def __rxor__(self, y: Any) -> Any:
+        return bitwise("xor", y, self)
+
+    def __lshift__(self, y: Any) -> Any:
+        return table.ishl(*integers("<<", self, y))
+
+    def __rlshift__(self, y: Any) -> Any:
+        return table.ishl(*integers("<<", y, self))
+
+    def __rshift__(self, y: Any) -> Any:
+        return table.ishr(*integers(">>", self, y))
+
+    def __rrshift__(self, y: Any) -> Any:
+        return table.ishr(*integers(">>", y, self))
+
+    def __invert__(self) -> Any:
+        return logical_not(self) if self.type == BOOL else table.ixor(self, -1)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __neg__(self) -> Any:
+        return table.neg(self) if is_float(self.type) else table.isub(0, to_type(self, I64))
+
+    def __abs__(self) -> Any:
+        return absolute(self)
 
     def __round__(self, ndigits: Any = None) -> Any:
         return round_half_even(self, ndigits)
 
-    def __trunc__(self) -> Any: return to_integer(self)
-    def __floor__(self) -> Any: return to_integer(table.floor(self) if is_float(self.type) else self)
-    def __ceil__(self) -> Any: return to_integer(table.ceil(self) if is_float(self.type) else self)
+    def __trunc__(self) -> Any:
+        return to_integer(self)
+
+    def __floor__(self) -> Any:
+        return to_integer(table.floor(self) if is_float(self.type) else self)
+
+    def __ceil__(self) -> Any:
+        return to_integer(table.ceil(self) if is_float(self.type) else self)
 
     # ---- what needs a concrete value
-    def __bool__(self) -> NoReturn: self._concrete("a Python `if`, `while`, `and`, `or` or `not`", "bool")
-    def __int__(self) -> NoReturn: self._concrete("int()", "int")
-    def __index__(self) -> NoReturn: self._concrete("an index or a size of a Python object", "int")
-    def __float__(self) -> NoReturn: self._concrete("a function that needs a Python float", "float")
-    def __complex__(self) -> NoReturn: self._concrete("complex()", "complex")
-    def __iter__(self) -> NoReturn: raise TypeError(f"{self!r} is not iterable")
-    def __hash__(self) -> int: return id(self)
+    def __bool__(self) -> NoReturn:
+        self._concrete("a Python `if`, `while`, `and`, `or` or `not`", "bool")
+
+    def __int__(self) -> NoReturn:
+        self._concrete("int()", "int")
+
+    def __index__(self) -> NoReturn:
+        self._concrete("an index or a size of a Python object", "int")
+
+    def __float__(self) -> NoReturn:
+        self._concrete("a function that needs a Python float", "float")
+
+    def __complex__(self) -> NoReturn:
+        self._concrete("complex()", "complex")
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(f"{self!r} is not iterable")
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def _concrete(self, what: str, kind: str) -> NoReturn:
         raise errors.TracedConditionError(
@@ -128,7 +217,8 @@ class Traced:
         )
 
     # ---- NumPy's protocols
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn: self._concrete("a NumPy array of concrete values", "float")
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self._concrete("a NumPy array of concrete values", "float")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         from .numpy_api import call_ufunc
@@ -141,9 +231,14 @@ class Traced:
         return call_function(func, args, kwargs)
 
     @property
-    def real(self) -> Any: return self
-    def conjugate(self) -> Any: return self
-    def item(self) -> Any: return self
+    def real(self) -> Any:
+        return self
+
+    def conjugate(self) -> Any:
+        return self
+
+    def item(self) -> Any:
+        return self
 
 
 class Arrayed:
@@ -236,7 +331,17 @@ for _name, _symbol in {
     setattr(Arrayed, f"__{_name}__", _operator(_symbol))
     setattr(Arrayed, f"__r{_name}__", _operator(_symbol))
     setattr(Arrayed, f"__i{_name}__", _operator(_symbol + "="))
-for _name, _symbol in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!=", "neg": "-", "abs": "abs", "invert": "~"}.items():
+for _name, _symbol in {
+    "lt": "<",
+    "le": "<=",
+    "gt": ">",
+    "ge": ">=",
+    "eq": "==",
+    "ne": "!=",
+    "neg": "-",
+    "abs": "abs",
+    "invert": "~",
+}.items():
     setattr(Arrayed, f"__{_name}__", _operator(_symbol))
 Arrayed.__hash__ = object.__hash__  # type: ignore[method-assign]
 
@@ -363,7 +468,7 @@ def power(x: Any, n: Any) -> Any:
     if not operands(x, n, "**"):
         return NotImplemented
     t, weak = promote("`**`", x, n)
-    if isinstance(n, (int, np.integer)) and not isinstance(n, bool) or (isinstance(n, float) and n == int_or_none(n)):
+    if (isinstance(n, (int, np.integer)) and not isinstance(n, bool)) or (isinstance(n, float) and n == int_or_none(n)):
         k = int(n)
         base_type, _ = operand("`**`", x)
         if is_float(base_type) and abs(k) <= 16:

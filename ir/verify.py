@@ -94,7 +94,12 @@ class _Verifier:
             self.fail(6, f"{let.op} of unknown {let.attrs['f']}")
             return
         extra = let.attrs["cotangents"]
-        self.passes(6, [a.type for a in let.args[: len(let.args) - extra]], [p.type for p in callee.params], f"{let.op} of {callee.name}")
+        self.passes(
+            6,
+            [a.type for a in let.args[: len(let.args) - extra]],
+            [p.type for p in callee.params],
+            f"{let.op} of {callee.name}",
+        )
 
     def passes(self, number: int, given: list[Type], wanted: list[Type], where: str) -> None:
         if len(given) != len(wanted) or not all(same_type(a, b) for a, b in zip(given, wanted, strict=True)):

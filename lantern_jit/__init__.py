@@ -11,11 +11,28 @@
 """
 
 from . import errors
-from .api import cond, fori_loop, fun, grad, hessian, hvp, jacfwd, jacrev, jit, jvp, scan, switch, value_and_grad, vjp, while_loop
+from .api import (
+    cond,
+    fori_loop,
+    fun,
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacrev,
+    jit,
+    jvp,
+    scan,
+    switch,
+    value_and_grad,
+    vjp,
+    while_loop,
+)
+from .checks import check_grads
 from .errors import LanternError
 
 __version__ = "0.1.0"
 __all__ = [
-    "LanternError", "cond", "errors", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "scan", "switch",
+    "LanternError", "check_grads", "cond", "errors", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "scan", "switch",
     "value_and_grad", "vjp", "while_loop",
 ]  # fmt: skip

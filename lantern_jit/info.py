@@ -33,9 +33,7 @@ def report() -> str:
     }
     margin = max(map(len, rows)) + 2
     return "\n".join(
-        textwrap.fill(
-            value, WIDTH, initial_indent=name.ljust(margin), subsequent_indent=" " * margin, break_on_hyphens=False
-        )
+        textwrap.fill(value, WIDTH, initial_indent=name.ljust(margin), subsequent_indent=" " * margin, break_on_hyphens=False)
         for name, value in rows.items()
     )
 

@@ -170,7 +170,10 @@ def _leaf_key(x: Any) -> Any:
 
 
 _QUICK: dict[type, Callable[[Any], Any]] = {
-    float: lambda x: float, int: lambda x: int, bool: lambda x: bool, np.ndarray: lambda x: (x.dtype.char, x.ndim),
+    float: lambda x: float,
+    int: lambda x: int,
+    bool: lambda x: bool,
+    np.ndarray: lambda x: (x.dtype.char, x.ndim),
 }  # arguments that are their own only leaf
 
 

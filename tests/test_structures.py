@@ -175,7 +175,7 @@ def test_rebinding_in_a_loop_leaves_the_object_alone(f: Function, first: Any) ->
 
 
 def marked_programs() -> list[Any]:
-    bugs = {dataclass_state, dataclass_written, nested}
+    bugs = {dataclass_state, nested}
     return [pytest.param(*row, id=row[0].__name__, marks=REBOUND if row[0] in bugs else ()) for row in PROGRAMS]
 
 

@@ -1,7 +1,7 @@
 """From a program to one LLVM module: which functions are needed, in which form, and the entry that Python calls.
 
-    void @entry(ptr slots)       slots: 8 bytes for each scalar argument, 8 for an array's data and each of its sizes;
-                                 results follow in the same form
+void @entry(ptr slots)       slots: 8 bytes for each scalar argument, 8 for an array's data and each of its sizes;
+                             results follow in the same form
 """
 
 from __future__ import annotations
@@ -43,7 +43,15 @@ class Emission:
         while self.queue:
             self.queue.pop(0)()
         m = self.module
-        parts = [*m.types, *m.declared.values(), text, *m.operations, *m.functions, helpers(m.made, self.mask), self.keep_variants()]
+        parts = [
+            *m.types,
+            *m.declared.values(),
+            text,
+            *m.operations,
+            *m.functions,
+            helpers(m.made, self.mask),
+            self.keep_variants(),
+        ]
         return "\n".join(parts)
 
     def keep_variants(self) -> str:
@@ -60,7 +68,8 @@ class Emission:
         if len(self.program.functions) != self.known:
             self.known = len(self.program.functions)
             calls = {
-                n: {b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)} for n, f in self.program.functions.items()
+                n: {b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)}
+                for n, f in self.program.functions.items()
             }
             self.recursive = call_graph_cycles(calls)
 

@@ -25,7 +25,9 @@ def emit_scalar(code: Code, let: Let, args: Sequence[str], site: int) -> str:
     return z.name  # type: ignore[no-any-return]
 
 
-def element_offset(code: Code, array: Array, dims: Sequence[str], index: Sequence[str], atoms: Sequence[Atom], letters: str, site: int) -> str:
+def element_offset(
+    code: Code, array: Array, dims: Sequence[str], index: Sequence[str], atoms: Sequence[Atom], letters: str, site: int
+) -> str:
     """The row-major offset of an element. `letters` says what is to be done about each index (lantern_jit.ir.bounds)."""
     offset = "0"
     for axis, (i, n, atom) in enumerate(zip(index, dims, atoms, strict=True)):
@@ -122,7 +124,11 @@ def fill(code: Code, p: str, n: str, value: str, atom: Atom, dtype: Scalar) -> N
         return
     if dtype == BOOL:
         value = code.let(f"zext i1 {value} to i8")
-    loop(code, n, lambda i: code.store(MEMORY_TYPES[dtype], value, code.let(f"getelementptr {MEMORY_TYPES[dtype]}, ptr {p}, i64 {i}")))
+    loop(
+        code,
+        n,
+        lambda i: code.store(MEMORY_TYPES[dtype], value, code.let(f"getelementptr {MEMORY_TYPES[dtype]}, ptr {p}, i64 {i}")),
+    )
 
 
 def loop(code: Code, n: str, body: Callable[[str], Any]) -> None:
@@ -186,4 +192,15 @@ def emit_copy(code: Code, let: Let, read: Read, site: int) -> Operands:
     return [p, *dims]
 
 
-__all__ = ["LLVM_TYPES", "Operands", "Read", "allocate", "copy_data", "element_pointer", "emit_let", "fill_zero", "loop", "product"]
+__all__ = [
+    "LLVM_TYPES",
+    "Operands",
+    "Read",
+    "allocate",
+    "copy_data",
+    "element_pointer",
+    "emit_let",
+    "fill_zero",
+    "loop",
+    "product",
+]

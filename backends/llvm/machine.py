@@ -9,7 +9,8 @@ import ctypes
 import functools
 from typing import Any
 
-from ...ir.ops import Op, argument_types, literal as python_literal, result_type
+from ...ir.ops import Op, argument_types, result_type
+from ...ir.ops import literal as python_literal
 from ...ir.types import BOOL, F32, F64, I64, Scalar, Type, is_float
 from .code import LLVM_TYPES, Code, literal
 

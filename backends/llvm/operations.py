@@ -106,7 +106,9 @@ def kept_function(module: Any, let: Let, active: list[bool], partials: tuple[int
     code.emit("ret void")
     params = [f"ptr %x{i}" for i, a in enumerate(active) if a] + [f"{ty} %kept"]
     params += [f"{LLVM_TYPES[let.args[i].type]} %p{i}" for i in partials]  # type: ignore[index]
-    module.operations.append(code.text(f"define internal void {name}({', '.join([*params, 'ptr %z', 'ptr %k', 'ptr %frame'])}) {ATTRIBUTES}"))
+    module.operations.append(
+        code.text(f"define internal void {name}({', '.join([*params, 'ptr %z', 'ptr %k', 'ptr %frame'])}) {ATTRIBUTES}")
+    )
     return name
 
 
@@ -174,7 +176,11 @@ def alloc_function(module: Any, t: Array, active: bool) -> str:
         call_continuation(code)
         if active:
             dv = code.field(pair(t.dtype), "%v", 1)
-            loop(code, "%n", lambda i: accumulate(code, ty, dv, code.load(ty, code.let(f"getelementptr {ty}, ptr {adjoint}, i64 {i}"))))
+            loop(
+                code,
+                "%n",
+                lambda i: accumulate(code, ty, dv, code.load(ty, code.let(f"getelementptr {ty}, ptr {adjoint}, i64 {i}"))),
+            )
         code.emit(f"call void @lantern.release(ptr {mark})")
         code.emit("ret void")
         v_type = "ptr" if active else ty

@@ -1,8 +1,8 @@
 """Primal code is direct: each continuation is a basic block, its parameters are phis, loops are loops.
 
-    loop4(%i: i64, %s: f64):          loop4:
-      ...                               %i = phi i64 [0, %entry], [%v9, %body6]
-      branch %c ? body6() : exit7()     br i1 %c, label %body6, label %exit7
+loop4(%i: i64, %s: f64):          loop4:
+  ...                               %i = phi i64 [0, %entry], [%v9, %body6]
+  branch %c ? body6() : exit7()     br i1 %c, label %body6, label %exit7
 """
 
 from __future__ import annotations
@@ -89,7 +89,13 @@ class Primal:
             return set()
         inside = {n for loop in self.loops.values() for n in loop.blocks}
         once = {o for n, b in self.f.blocks.items() if n not in inside for let in b.lets if let.op in ALLOCATES for o in let.outs}
-        return {a for b in self.f.blocks.values() if isinstance(b.terminator, Return) for a in b.terminator.args if isinstance(a.type, Array) and a in once}  # type: ignore[misc]
+        return {
+            a
+            for b in self.f.blocks.values()
+            if isinstance(b.terminator, Return)
+            for a in b.terminator.args
+            if isinstance(a.type, Array) and a in once
+        }  # type: ignore[misc]
 
     def let(self, let: Let) -> None:
         self.code.allocator = "lantern.alloc_result" if any(o in self.returned for o in let.outs) else "lantern.alloc"

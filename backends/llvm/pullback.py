@@ -104,7 +104,15 @@ def _last_continuation(context: Any, outer: Code, f: Any, env_type: str, slots: 
     return name
 
 
-def _keep_array(code: Code, t: Array, r: int, names: list[str], env_type: str, slots: dict[tuple[str, int, int], int], has_cotangent: bool) -> None:
+def _keep_array(
+    code: Code,
+    t: Array,
+    r: int,
+    names: list[str],
+    env_type: str,
+    slots: dict[tuple[str, int, int], int],
+    has_cotangent: bool,
+) -> None:
     """Copy a result array out of the arena, and add its cotangent to its adjoint."""
     n = product(code, names[1 : 1 + t.rank])
     kept = code.let(f"call ptr @lantern.keep(ptr {names[0]}, i64 {code.let(f'mul i64 {n}, {SIZES[t.dtype]}')})")

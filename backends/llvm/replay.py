@@ -15,7 +15,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...ir.analysis import reverse_postorder
-from ...ir.bounds import codes, quiet as quiet_codes
+from ...ir.bounds import codes
+from ...ir.bounds import quiet as quiet_codes
 from ...ir.cps import Closure, Continuation
 from ...ir.graph import Atom, Block, Branch, Edge, Fail, Jump, Let, Var
 from ...ir.ops import TABLE
@@ -300,7 +301,9 @@ class Replay:
             p = code.field(self.inside, self.hand, self.active.index(v)) if v in self.active else self.sums[v]
             parts.append((t, code.load(t, p)))
         code.emit(f"ret {rt} {code.pack(rt, parts)}" if parts else "ret void")
-        functions[at] = code.text(f"define internal {convention(len(vs))} {rt} {shape.parent.block_name(self.block.name)}({', '.join(params)}) nounwind")
+        functions[at] = code.text(
+            f"define internal {convention(len(vs))} {rt} {shape.parent.block_name(self.block.name)}({', '.join(params)}) nounwind"
+        )
         shape.run()
         for name in self.parent.closures.blocks:
             if name in self.plan.loop.blocks:
@@ -459,7 +462,15 @@ class Replay:
         count = code.let(f"select i1 {code.let(f'icmp slt i64 {n}, {length}')}, i64 {n}, i64 {length}")
         base = code.let(f"call ptr @lantern.alloc(i64 {count}, i64 {self.tape.size}, i64 0)")
         state = self.first_pass(kept, states, pieces, length)
-        self.segments(state, kept, states, pieces, length, code.let(f"sub i64 {n}, {code.let(f'mul i64 {pieces}, {length}')}"), base)
+        self.segments(
+            state,
+            kept,
+            states,
+            pieces,
+            length,
+            code.let(f"sub i64 {n}, {code.let(f'mul i64 {pieces}, {length}')}"),
+            base,
+        )
 
     def first_pass(self, kept: str, states: str, pieces: str, length: str) -> list[Operands]:
         """Run `pieces` pieces forward, keeping the state at the start of each; the state after them."""
@@ -519,7 +530,10 @@ class Replay:
         c_next = code.let(f"add nsw i64 {c}, -1")
         p = code.let(f"getelementptr inbounds {states}, ptr {kept}, i64 {c_next}")
         loaded = [read_element(code, code.field(states, p, i), v.type) for i, v in enumerate(self.block.params)]  # type: ignore[arg-type]
-        phis = [f" {c} = phi i64 [{pieces}, %{before}], [{c_next}, %{code.label}]", f" {count} = phi i64 [{rest}, %{before}], [{length}, %{code.label}]"]
+        phis = [
+            f" {c} = phi i64 [{pieces}, %{before}], [{c_next}, %{code.label}]",
+            f" {count} = phi i64 [{rest}, %{before}], [{length}, %{code.label}]",
+        ]
         for v, x, first, y in zip(self.block.params, begin, state, loaded, strict=True):
             phis.append(f" {x[0]} = phi {LLVM_TYPES[v.type]} [{first[0]}, %{before}], [{y}, %{code.label}]")  # type: ignore[index]
         code.emit(f"br label %{head}")

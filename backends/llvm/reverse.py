@@ -21,7 +21,13 @@ from ...ir.types import F64, Array, Scalar, Type, carries_gradient
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, convention, flat_types, literal, struct_of
 from .lets import Operands, allocate, count, element_pointer, emit_let, fill_zero, product
 from .operations import (
-    accumulate, alloc_function, copy_function, elementwise_function, load_function, pair, plain_store_function, store_function,
+    accumulate,
+    alloc_function,
+    copy_function,
+    elementwise_function,
+    load_function,
+    pair,
+    store_function,
 )  # fmt: skip
 from .pullback import add_arrays, adjoint_struct, continuation_params, emit_pullback
 
@@ -66,10 +72,16 @@ class ReverseFunction:
         found = dict(zip(vs, code.unpack(rt, code.let(call), len(vs)), strict=True)) if vs else {}
         if not vs:
             code.emit(call)
-        parts = [(LLVM_TYPES[p.type], found.get(p, NEGATIVE_ZERO)) for p, m in zip(f.params, self.rev.mask, strict=True) if m and isinstance(p.type, Scalar)]
+        parts = [
+            (LLVM_TYPES[p.type], found.get(p, NEGATIVE_ZERO))
+            for p, m in zip(f.params, self.rev.mask, strict=True)
+            if m and isinstance(p.type, Scalar)
+        ]
         out = struct_of([t for t, _ in parts])
         code.emit(f"ret {out} {code.pack(out, parts)}" if parts else "ret void")
-        return code.text(f"define internal {convention(len(parts))} {out} {self.name}({', '.join([*params, 'ptr %k', 'ptr %kenv'])}) nounwind")
+        return code.text(
+            f"define internal {convention(len(parts))} {out} {self.name}({', '.join([*params, 'ptr %k', 'ptr %kenv'])}) nounwind"
+        )
 
     @staticmethod
     def param_types(p: Var, active: bool) -> list[str]:
@@ -469,7 +481,11 @@ class BlockFunction:
                 elif v in adjoints:
                     self.add(source, adjoints[v])
         if not vs and results:
-            back = [NEGATIVE_ZERO for v, s in zip(target.inputs, sources, strict=True) if isinstance(s, list) and isinstance(v.type, Scalar) and carries_gradient(v.type)]
+            back = [
+                NEGATIVE_ZERO
+                for v, s in zip(target.inputs, sources, strict=True)
+                if isinstance(s, list) and isinstance(v.type, Scalar) and carries_gradient(v.type)
+            ]
         for h, record in records.items():
             self.empty_record(h, record)
         return back

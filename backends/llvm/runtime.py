@@ -68,7 +68,15 @@ def helpers(made: dict[str, Any], mask: int) -> str:
  %p = inttoptr i64 %b to ptr
  ret ptr %p
 }}"""
-    return "\n".join([context, *_HELPERS, "!0 = !{!\"rsp\"}", '!1 = !{!"branch_weights", i32 1000000, i32 1}', '!2 = !{!"branch_weights", i32 1, i32 1000000}'])
+    return "\n".join(
+        [
+            context,
+            *_HELPERS,
+            '!0 = !{!"rsp"}',
+            '!1 = !{!"branch_weights", i32 1000000, i32 1}',
+            '!2 = !{!"branch_weights", i32 1, i32 1000000}',
+        ]
+    )
 
 
 def _at(name: str, offset: int) -> str:
@@ -331,7 +339,12 @@ class Owner:
 
     def __init__(self, block: int, shape: tuple[int, ...], dtype: Any) -> None:
         self.block = block
-        self.__array_interface__ = {"data": (block + RESULT_HEADER, False), "shape": shape, "typestr": dtype.str, "version": 3}
+        self.__array_interface__ = {
+            "data": (block + RESULT_HEADER, False),
+            "shape": shape,
+            "typestr": dtype.str,
+            "version": 3,
+        }
 
     def __del__(self) -> None:
         _libc().free(self.block)

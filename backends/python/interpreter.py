@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...ir import errors, faults
-from ...ir.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
+from ...ir.graph import Atom, Block, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ...ir.machine import Fault
 from ...ir.ops import TABLE
 from ...ir.reverse import Reverse, Reverses, adjoint_of_pullback
@@ -138,7 +138,9 @@ class Primal:
             return out
 
         adjoints = Callbacks(self, rev).run(args, k)
-        return results + [Ref(args[i].adjoint) if isinstance(args[i], Ref) else _typed(adjoints[i], rev.function.params[i].type) for i in let.attrs["wrt"]]
+        return results + [
+            Ref(args[i].adjoint) if isinstance(args[i], Ref) else _typed(adjoints[i], rev.function.params[i].type) for i in let.attrs["wrt"]
+        ]
 
 
 def check_range(let: Let, ref: Ref, first: Any, end: Any, start: Any, limit: Any) -> None:
@@ -277,7 +279,10 @@ class Callbacks:
         adjoint, floats = adjoint_of_pullback(self.primal.program, let, is_active)
         n = len(xs) - let.attrs["cotangents"]
         results = len(let.outs) - len(let.attrs["wrt"])
-        values = [Ref(d) if isinstance(d, np.ndarray) else _typed(d, o.type) if carries_gradient(o.type) else d for d, o in zip(ds, let.outs, strict=True)]
+        values = [
+            Ref(d) if isinstance(d, np.ndarray) else _typed(d, o.type) if carries_gradient(o.type) else d
+            for d, o in zip(ds, let.outs, strict=True)
+        ]
         v = dict(zip(let.attrs["wrt"], values[results:], strict=True))
         args = [*xs[:n], *(v[i] for i in sorted(v)), *(values[i] for i in floats), *xs[n:]]
         outs = self.primal.pullback(adjoint, args)

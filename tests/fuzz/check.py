@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import signal
+import time
 import traceback
 import types
 import warnings
@@ -19,6 +20,7 @@ from lantern_jit.ir.text import parse, show
 
 STEP = 2e-5
 LARGE = 1e4  # gradients above it are left out: the program amplifies rounding errors
+SLOW = 0.2  # seconds a program may take in plain Python
 CHECKPOINTS = ("recursion", "replay", 3)
 REFUSALS = (
     lj.errors.UnsupportedSyntaxError, lj.errors.UnsupportedOperationError, lj.errors.TracedConditionError, lj.errors.TypeMismatchError,
@@ -121,7 +123,9 @@ class Checker:
         if not np.all(close | (got == wanted)):
             raise Wrong(f"{what}: {got.tolist()} against {wanted.tolist()}")
 
-    def differences(self, f: Callable[..., Any], direction: Any, steps: Sequence[float] = (STEP, STEP / 2)) -> tuple[Any, Any]:
+    def differences(
+        self, f: Callable[..., Any], direction: Any, steps: Sequence[float] = (STEP, STEP / 2)
+    ) -> tuple[Any, Any]:
         """(the derivative of f along `direction`, its error): central differences, of two steps, that must agree."""
         coarse, fine = (
             (flat(f(self.point(direction, h))) - flat(f(self.point(direction, -h)))) / (2 * h) for h in steps
@@ -136,9 +140,12 @@ class Checker:
     def value(self) -> None:
         """jit(f)(*args) == f(*args)"""
         try:
+            began = time.perf_counter()
             wanted = self.f(*self.point())
+            if time.perf_counter() - began > SLOW:
+                raise Discard("slow")
             start, *moved = [self.f(*self.point(self.directions(), h)) for h in (0.0, 1e-12, -1e-12)]
-        except lj.LanternError:
+        except (lj.LanternError, Discard):
             raise
         except Exception as e:
             raise Discard(f"plain Python: {e!r}") from e
@@ -147,7 +154,9 @@ class Checker:
         if any(abs(m - start) > 1e-12 * LARGE for m in moved):
             raise Discard("sensitive")
         self.scale = max(1.0, max(abs(m - start) for m in moved) / 1e-12)
-        self.same([self.call(self.jitted, self.args)], [wanted], "jit against Python", rtol=0.0 if self.single else 1e-9)
+        self.same(
+            [self.call(self.jitted, self.args)], [wanted], "jit against Python", rtol=0.0 if self.single else 1e-9
+        )
 
     def grad(self) -> None:
         """jit(grad(f)) == grad(f) on the interpreter"""

@@ -27,7 +27,15 @@ class Worker:
         root = Path(__file__).parents[2]
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
         command = [sys.executable, "-X", "faulthandler", "-m", "tests.fuzz.worker", str(self.seconds)]
-        return subprocess.Popen(command, cwd=root, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command,
+            cwd=root,
+            env=env,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
 
     def check(self, source: str) -> Outcome:
         if self.process is None or self.process.poll() is not None:
@@ -42,7 +50,9 @@ class Worker:
         if line:
             return Outcome(*json.loads(line))
         self.close()
-        return Outcome("crash", "process", f"exit code {process.returncode}") if ready else Outcome("timeout", "process")
+        return (
+            Outcome("crash", "process", f"exit code {process.returncode}") if ready else Outcome("timeout", "process")
+        )
 
     def close(self) -> None:
         if self.process is not None:
