@@ -57,9 +57,7 @@ def close(actual: Any, expected: Any, rtol: float = 1e-12, atol: float = 1e-12, 
             assert x == y
         else:
             message = f"{what}, leaf {i} of {expected!r:.200}"
-            np.testing.assert_allclose(
-                np.asarray(x, np.float64), np.asarray(y, np.float64), rtol, atol, err_msg=message
-            )
+            np.testing.assert_allclose(np.asarray(x, np.float64), np.asarray(y, np.float64), rtol, atol, err_msg=message)
 
 
 def same(actual: Any, expected: Any, what: str = "") -> None:
@@ -101,9 +99,7 @@ def numeric_gradient(f: Function, args: Sequence[Any], argnums: Sequence[int], h
         slopes = []
         for j, leaf in enumerate(leaves):
 
-            def along(
-                h: float, at: tuple[int, ...], i: int = i, j: int = j, leaves: Any = leaves, tree: Any = tree
-            ) -> float:
+            def along(h: float, at: tuple[int, ...], i: int = i, j: int = j, leaves: Any = leaves, tree: Any = tree) -> float:
                 new = [_moved(x, at, h) if k == j else x for k, x in enumerate(leaves)]
                 moved = [pytree.unflatten(tree, new) if k == i else a for k, a in enumerate(args)]
                 return float(f(*copied(moved)))
@@ -119,9 +115,7 @@ def numeric_gradient(f: Function, args: Sequence[Any], argnums: Sequence[int], h
 def _direction(tree: Any) -> Any:
     leaves, structure = pytree.flatten(tree)
     rng = np.random.default_rng(7)
-    return pytree.unflatten(
-        structure, [rng.uniform(0.5, 1.5, np.shape(x)) if np.ndim(x) else float(rng.uniform(0.5, 1.5)) for x in leaves]
-    )
+    return pytree.unflatten(structure, [rng.uniform(0.5, 1.5, np.shape(x)) if np.ndim(x) else float(rng.uniform(0.5, 1.5)) for x in leaves])
 
 
 def _shift(tree: Any, direction: Any, h: float) -> Any:
@@ -130,9 +124,7 @@ def _shift(tree: Any, direction: Any, h: float) -> Any:
 
 
 # ---- the whole check
-def check(
-    f: Function, *points: Sequence[Any], argnums: Sequence[int] = (0,), order: int = 2, rtol: float = 1e-7
-) -> None:
+def check(f: Function, *points: Sequence[Any], argnums: Sequence[int] = (0,), order: int = 2, rtol: float = 1e-7) -> None:
     """Plain Python, the interpreter and native code agree on f, its gradient and (order 2) a Hessian-vector product.
 
     points: argument tuples of the same types. One compilation: value, gradient and product are one program's results.

@@ -174,9 +174,7 @@ BUGS: dict[str, str] = {
 }
 
 
-SINGLE = dict.fromkeys(
-    ("maximum", "minimum", "fmax", "fmin", "clip"), "the rule's select() of literals is f64 in native code"
-)
+SINGLE = dict.fromkeys(("maximum", "minimum", "fmax", "fmin", "clip"), "the rule's select() of literals is f64 in native code")
 
 
 def rows(table: dict[str, Row], prefix: str, more: dict[str, str] | None = None) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Functions: recursion of every kind, closures, local functions, lambdas, methods, arguments; gradients to order 2."""
+"""Functions: closures, local functions, lambdas, methods, arguments; gradients to order 2."""
 
 from __future__ import annotations
 
@@ -13,108 +13,9 @@ import pytest
 import lantern_jit as lj
 
 from .support import Function, Runner, both, check, close, same, specialisations
+from .test_recursion import accumulator
 
 
-# ---- recursion
-def factorial_like(x: float, n: int) -> float:
-    if n <= 0:
-        return 1.0
-    return (x + n) * factorial_like(x, n - 1)
-
-
-def power_by_squares(x: float, n: int) -> float:
-    if n == 0:
-        return 1.0
-    half = power_by_squares(x, n // 2)
-    return half * half * x if n % 2 else half * half
-
-
-def fibonacci(x: float, n: int) -> float:
-    return x if n < 2 else fibonacci(x, n - 1) * 0.7 + fibonacci(x, n - 2)
-
-
-def is_even(x: float, n: int) -> float:
-    return x * x if n == 0 else is_odd(x * 1.1, n - 1)
-
-
-def is_odd(x: float, n: int) -> float:
-    return x if n == 0 else is_even(x + 0.5, n - 1)
-
-
-def ackermann(x: float, m: int, n: int) -> float:
-    if m == 0:
-        return x + n
-    if n == 0:
-        return ackermann(x * 1.01, m - 1, 1)
-    return ackermann(x, m - 1, int(ackermann(0.0, m, n - 1))) + x
-
-
-def recursion_on_float(x: float) -> float:
-    if x < 1:
-        return x * x
-    return math.sin(x) + recursion_on_float(x / 2)
-
-
-def recursion_in_loop(x: float, n: int) -> float:
-    s = x
-    for i in range(n):
-        s = s + recursion_in_loop(x * 0.5, i) * x
-    return s
-
-
-def loop_in_recursion(x: float, n: int) -> float:
-    if n == 0:
-        return x
-    s = 0.0
-    for i in range(n):
-        s = s + math.sin(x * i)
-        if s > 2:
-            return s
-    return s * loop_in_recursion(x + 0.1, n - 1)
-
-
-def returns_pair(x: float, n: int) -> tuple[float, float]:
-    if n == 0:
-        return x, 1.0
-    a, b = returns_pair(x, n - 1)
-    return a * x + b, b * 0.5 + x
-
-
-def pair_result(x: float, n: int) -> float:
-    a, b = returns_pair(x, n)
-    return a * b
-
-
-def accumulator(x: float, n: int, total: float = 0.0) -> float:
-    return total if n == 0 else accumulator(x, n - 1, total * x + n)
-
-
-def keyword_recursion(x: float, *, n: int, scale: float = 2.0) -> float:
-    return x if n == 0 else keyword_recursion(x * scale, n=n - 1)
-
-
-def calls_keyword_recursion(x: float, n: int) -> float:
-    return keyword_recursion(x, n=n) + keyword_recursion(x, n=n, scale=1.5)
-
-
-def nested_local_recursion(x: float, n: int) -> float:
-    y = x * x
-
-    def go(k: int) -> float:
-        if k == 0:
-            return y
-        return go(k - 1) * x + y
-
-    return go(n) + go(2)
-
-
-def mccarthy(x: float, n: int) -> float:
-    if n > 20:
-        return x * (n - 10)
-    return mccarthy(mccarthy(x, n + 11) * 0.01, n + 5)
-
-
-# ---- closures and functions as values
 def closure(x: float, n: int) -> float:
     scale = x * n
 
@@ -235,28 +136,22 @@ def methods(x: float, n: int) -> float:
 
 
 POINTS: list[tuple[Function, list[tuple[Any, ...]]]] = [
-    (factorial_like, [(0.5, 5), (0.5, 0)]), (power_by_squares, [(0.9, 13), (0.9, 0)]), (fibonacci, [(0.5, 7)]),
-    (is_even, [(0.5, 5), (0.5, 4)]), (recursion_on_float, [(0.3,), (9.0,)]), (recursion_in_loop, [(0.5, 4)]),
-    (loop_in_recursion, [(0.5, 4), (3.0, 3)]), (pair_result, [(0.5, 5)]), (accumulator, [(0.5, 4, 1.0)]),
-    (nested_local_recursion, [(0.5, 4)]), (mccarthy, [(0.5, 12)]), (closure, [(0.5, 3)]), (lambdas, [(0.7,)]),
-    (functions_passed, [(0.5, 4)]), (composed, [(0.7,)]), (functools_partial, [(0.5, 4)]), (methods, [(0.8, 3)]),
-    (branch_chooses_function, [(0.5,)]), (bump, [(0.5,), (-0.5,)]), (defaults_and_varargs, [(0.6,)]),
+    (closure, [(0.5, 3)]),
+    (lambdas, [(0.7,)]),
+    (functions_passed, [(0.5, 4)]),
+    (composed, [(0.7,)]),
+    (functools_partial, [(0.5, 4)]),
+    (methods, [(0.8, 3)]),
+    (branch_chooses_function, [(0.5,)]),
+    (bump, [(0.5,), (-0.5,)]),
+    (defaults_and_varargs, [(0.6,)]),
     (nonlocal_counter, [(0.4, 6)]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("f", "points"), POINTS, ids=[f.__name__ for f, _ in POINTS])
 def test_program(f: Function, points: list[tuple[Any, ...]]) -> None:
     check(f, *points, argnums=[i for i, a in enumerate(points[0]) if isinstance(a, float)])
-
-
-@pytest.mark.xfail(reason="functions._trace_round() calls run() with the keywords, which takes none")
-def test_recursion_with_keyword_arguments() -> None:
-    check(calls_keyword_recursion, (0.5, 3))
-
-
-def test_ackermann() -> None:
-    check(ackermann, (0.5, 2, 2), order=1)
 
 
 # ---- how functions are given to jit and grad

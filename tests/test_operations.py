@@ -22,9 +22,7 @@ from .samples import DIFFERENTIABLE, FLAT, INTEGERS, INTEGRAL, LD, LOGICAL, SAMP
 from .support import Runner, both, close, same
 
 Function = Callable[..., Any]
-SINGLE = dict.fromkeys(
-    ("maximum", "minimum", "larger"), "select() of literals only is f64 in native code, also where float32 is needed"
-)
+SINGLE = dict.fromkeys(("maximum", "minimum", "larger"), "select() of literals only is f64 in native code, also where float32 is needed")
 EXTENDED = float(np.finfo(LD).eps)
 
 

@@ -1,0 +1,96 @@
+"""`python -m tests.fuzz --programs 5000 --seed 1`: a long run, with a reproduction script for every failure."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from collections import Counter
+from queue import Empty, SimpleQueue
+
+from .check import Outcome
+from .expressions import seeded
+from .generate import program
+from .shrink import cause, shrink
+from .worker import Worker
+
+TAIL = """
+
+if __name__ == "__main__":
+    from tests.fuzz.check import check
+
+    print(check(open(__file__).read()))
+"""
+
+
+class Run:
+    """Programs from a queue of seeds, checked by several workers; one report for each cause."""
+
+    def __init__(self, seeds: range, options: argparse.Namespace) -> None:
+        self.queue: SimpleQueue[int] = SimpleQueue()
+        for seed in seeds:
+            self.queue.put(seed)
+        self.options = options
+        self.counts: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.known: set[tuple[str, ...]] = set()
+        self.lock = threading.Lock()
+
+    def work(self) -> None:
+        worker = Worker(self.options.seconds)
+        while True:
+            try:
+                seed = self.queue.get_nowait()
+            except Empty:
+                worker.close()
+                return
+            source = program(seeded(seed), single(seed))
+            self.record(seed, source, worker.check(source), worker)
+
+    def record(self, seed: int, source: str, outcome: Outcome, worker: Worker) -> None:
+        key = cause(outcome)
+        with self.lock:
+            self.counts[outcome.kind] += 1
+            if outcome.kind == "refused":
+                self.refusals[" ".join(key)] += 1
+            new = outcome.failed and key not in self.known
+            self.known.add(key)
+            if outcome.failed and not new:
+                print(f"# program {seed}: {outcome.kind} in {outcome.where}, as before", flush=True)
+        if new:
+            small = shrink(source, worker.check, self.options.tries) if self.options.tries else source
+            last = worker.check(small)
+            with self.lock:
+                print(f"\n# ---- program {seed}: {last.kind} in {last.where}: {last.detail}\n{small}{TAIL}", flush=True)
+
+
+def single(seed: int) -> bool:
+    """Every tenth program is in float32."""
+    return seed % 10 == 9
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--programs", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1, help="the run with seed s starts at program s * 1,000,000")
+    parser.add_argument("--first", type=int, help="the first program's number, instead of --seed")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=20.0, help="time limit of a program")
+    parser.add_argument("--tries", type=int, default=400, help="programs tried to shrink a failure; 0 prints it as it is")
+    parser.add_argument("--refusals", action="store_true", help="print what was refused with an error of lantern_jit")
+    options = parser.parse_args()
+    first = options.first if options.first is not None else options.seed * 1_000_000
+    run = Run(range(first, first + options.programs), options)
+    threads = [threading.Thread(target=run.work) for _ in range(options.workers)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    print("#", ", ".join(f"{n} {kind}" for kind, n in run.counts.most_common()))
+    if options.refusals:
+        for text, n in run.refusals.most_common():
+            print(f"#{n:5} {text}")
+    return int(any(key[0] in ("wrong", "error", "timeout", "crash") for key in run.known if key))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

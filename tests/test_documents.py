@@ -1,0 +1,50 @@
+"""Every Python block of README.md and CONTRIBUTING.md runs, and so do the examples in docstrings."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import linecache
+import re
+from pathlib import Path
+
+import pytest
+
+import lantern_jit
+import lantern_jit.checks
+from lantern_jit.ir.ops import TABLE
+
+ROOT = Path(__file__).parent.parent
+BLOCKS = [
+    pytest.param(block, id=f"{name}-{i}")
+    for name in ("README.md", "CONTRIBUTING.md")
+    for i, block in enumerate(re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.S))
+]
+
+
+def test_blocks_are_found() -> None:
+    assert len(BLOCKS) >= 3
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_block_runs(block: str) -> None:
+    before = set(TABLE)
+    filename = f"<document {hash(block)}>"
+    linecache.cache[filename] = (len(block), None, block.splitlines(keepends=True), filename)
+    try:
+        exec(compile(block, filename, "exec"), {"__name__": "document"})
+    finally:
+        for name in set(TABLE) - before:
+            del TABLE[name]
+
+
+@pytest.mark.parametrize("name", ["lantern_jit", "lantern_jit.api", "lantern_jit.checks"])
+def test_docstrings(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_public_names_have_docstrings() -> None:
+    for name in lantern_jit.__all__:
+        assert getattr(lantern_jit, name).__doc__, name
