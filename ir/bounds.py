@@ -58,7 +58,8 @@ class _Facts:
         """(values on entry, values from latches) of a head's parameter."""
         head = self.owner[p]
         i = self.f.blocks[head].params.index(p)
-        entry, latch = [], []
+        entry: list[Atom] = []
+        latch: list[Atom] = []
         for name in dict.fromkeys(self.pred[head]):
             for e in edges(self.f.blocks[name].terminator):
                 if e.block == head:
@@ -152,9 +153,9 @@ def counted(f: Function, loop: Loop, facts: _Facts) -> tuple[Var, Atom] | None:
     if let is None or let.op != "ilt" or let.args[1] in inside:
         return None
     counter = let.args[0]
-    if counter not in head.params or facts.step(counter) != 1:  # type: ignore[arg-type]
+    if counter not in head.params or facts.step(counter) != 1:
         return None
-    return counter, let.args[1]  # type: ignore[return-value]
+    return counter, let.args[1]
 
 
 def _hoist(f: Function, loop: Loop, facts: _Facts) -> bool:

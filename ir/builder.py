@@ -85,7 +85,8 @@ class Builder:
     def terminate(self, terminator: Terminator, block: Block | None = None) -> None:
         """End `block` (default: the current one) with `terminator`."""
         target = block or self.current
-        assert target is not None and target.terminator is None
+        assert target is not None
+        assert target.terminator is None
         target.terminator = terminator
         if target is self.current:
             self.current = None

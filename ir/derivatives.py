@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, pytree
+from . import errors, pytree, table
 from .builder import Frame, current_builder, current_trace, user_site
 from .functions import _result
 from .graph import Atom, Const
@@ -23,8 +23,8 @@ from .iterables import Staged
 from .language import call
 from .staging import counted_loop, open_block, run
 from .state import NO_SCOPE, coerce, describe_value, leaf_type
-from .types import BOOL, F64, Scalar, Type, carries_gradient, is_float
-from .values import Arrayed, Traced, allocate, constant, is_traced, lift_array, scalar_type, table
+from .types import BOOL, F64, Scalar, Type, carries_gradient, is_float, same_type
+from .values import Arrayed, Traced, allocate, constant, is_traced, lift_array, scalar_type
 
 
 @dataclass
@@ -59,7 +59,7 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         frame = Frame("function", label=label)
         builder.frames.append(frame)
         signal = run(lambda: _as_signal(call(f, *new_args, **new_kwargs)))
-        value = _result(signal, frame, _Named(label))
+        value = _result(signal, frame, label)
         out, out_tree = pytree.flatten(value)
         atoms, types = [], []
         for leaf in out:
@@ -73,11 +73,6 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         trace.functions[builder.name] = builder.finish(tuple(types))
         trace.register(builder.name, builder)
     return Sub(builder.name, [x for x in leaves if is_traced(x)], where, out_tree, tuple(types), out)
-
-
-@dataclass
-class _Named:
-    __qualname__: str
 
 
 def _as_signal(value: Any) -> Any:
@@ -228,11 +223,8 @@ def _like(value: Any, t: Type, what: str) -> Atom:
     if isinstance(value, np.ndarray):
         value = lift_array(value.astype(np.float64) if value.dtype.kind in "iu" else value)
     have = leaf_type(value)
-    if (
-        have is None
-        or isinstance(have, Scalar) != isinstance(t, Scalar)
-        or (not isinstance(t, Scalar) and (have.rank, have.dtype) != (t.rank, t.dtype))
-    ):  # type: ignore[union-attr]
+    fits = isinstance(have, Scalar) if isinstance(t, Scalar) else have is not None and same_type(have, t)
+    if not fits:
         raise errors.TypeMismatchError(f"a {what} of {describe_value(value)} at {user_site()} does not fit a value of type {t}")
     return coerce(value, t, open_block())
 

@@ -45,7 +45,8 @@ class StagedFunction:
     """A function of the program. `spec` is its results' (structure, [(type, weak, owned)]) once known."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.spec = name, None
+        self.name = name
+        self.spec: Any = None
         self.builder: Builder | None = None
 
 
@@ -122,7 +123,7 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
     try:
         signal = raw(*args, **kwargs)
         builder.frames.remove(frame)
-        return _result(signal, frame, function)
+        return _result(signal, frame, function.__qualname__)
     except Recursion as recursion:
         if recursion.activation is not active:
             raise
@@ -136,7 +137,7 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
     return call_staged(trace, staged, args, kwargs)
 
 
-def _result(signal: Any, frame: Frame, function: Callable[..., Any]) -> Any:
+def _result(signal: Any, frame: Frame, label: str) -> Any:
     """The value of an inlined call, where its returns meet."""
     ends = frame.ends["return"]
     if signal is not DEAD:
@@ -146,7 +147,7 @@ def _result(signal: Any, frame: Frame, function: Callable[..., Any]) -> Any:
         ends.append((open_block(), value))
     if not ends:
         raise Bottom
-    return join_values(ends, f"the result of `{function.__qualname__}`")
+    return join_values(ends, f"the result of `{label}`")
 
 
 def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: Any, kwargs: Any) -> StagedFunction:
@@ -190,7 +191,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         _check_cells(function, cells)
         builder.frames.remove(frame)
         try:
-            value = _result(signal, frame, function)
+            value = _result(signal, frame, function.__qualname__)
         except Bottom:
             if any(s is not staged and s.spec is None and s.builder is not None and not s.builder.closed for s in trace.staged.values()):
                 raise

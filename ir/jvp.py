@@ -152,7 +152,7 @@ class _Forward:
                 term = rule(Traced(self.tangents[a], self.builder), z, *xs, **let.attrs)[i]  # type: ignore[index]
                 if term is not None:
                     total = term if total is None else TABLE["add"](total, term)
-        return total.atom if total is not None else Const(0.0, let.out.type)  # type: ignore[no-any-return]
+        return total.atom if total is not None else Const(0.0, let.out.type)
 
     def _load(self, let: Let) -> None:
         args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
@@ -240,7 +240,7 @@ def pullback_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
     outs = forward.builder.emit("pullback", (*args, *cotangents), tuple(types), attrs)
     tangents = dict(zip((let.outs[i] for i in floats), outs[len(g.results) :], strict=False))
     tangents.update(zip(let.outs[len(g.results) :], outs[len(g.results) + len(floats) :], strict=False))
-    return tangents  # type: ignore[return-value]
+    return tangents
 
 
 def expand(program: Program, name: str) -> None:

@@ -18,7 +18,6 @@ from .staging import (
     BREAK,
     CONTINUE,
     DEAD,
-    NO_SCOPE,
     Return,
     and_,
     assert_,
@@ -33,7 +32,7 @@ from .staging import (
     setitem,
     while_,
 )
-from .state import Scope, Undefined
+from .state import NO_SCOPE, Scope, Undefined
 from .syntax import Comparisons
 from .types import BOOL, I64, is_float
 from .values import Arrayed, Traced, is_traced
@@ -90,7 +89,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return invoke(function, args, kwargs)
     if isinstance(function, functools.partial):
         return call(function.func, *function.args, *args, **{**function.keywords, **kwargs})
-    method = getattr(type(function), "__call__", None)
+    method = getattr(type(function), "__call__", None)  # noqa: B004  # the method itself is needed
     if not isinstance(function, type) and isinstance(method, types.FunctionType) and _is_user_code(method):
         return invoke(types.MethodType(method, function), args, kwargs)
     return function(*args, **kwargs)

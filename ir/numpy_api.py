@@ -13,7 +13,8 @@ import numpy as np
 
 from . import errors, table, values
 from .builder import current_trace, user_site
-from .ops import Op
+from .graph import Const
+from .ops import TABLE, Op, literal
 from .types import BOOL, F64, FROM_NUMPY, I64, Scalar, is_float
 from .values import (
     Arrayed,
@@ -59,7 +60,7 @@ def _either(name: str) -> Callable[[Any, Any], Any]:
     def fn(x: Any, y: Any) -> Any:
         t, weak = promote(name, x, y)
         x, y = to_type(x, t), to_type(y, t)
-        z = table.TABLE[name](x, y) if is_float(t) else where((compare("ge" if name == "maximum" else "le", x, y)), x, y)
+        z = TABLE[name](x, y) if is_float(t) else where((compare("ge" if name == "maximum" else "le", x, y)), x, y)
         return Traced(z.atom, z.builder, weak)
 
     return fn
@@ -103,7 +104,7 @@ def to_constant(x: Any, t: Scalar) -> Any:
     if isinstance(x, Traced):
         return to_type(x, t)
     c = values.constant(x)
-    return Traced(values.Const(values.literal(x, t), t), None, c.weak)
+    return Traced(Const(literal(x, t), t), None, c.weak)
 
 
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:
@@ -123,7 +124,7 @@ def _isfinite(op: Op) -> Callable[[Any], Any]:
 def _logical(name: str) -> Callable[[Any, Any], Any]:
     def fn(x: Any, y: Any) -> Any:
         x, y = truth(x), truth(y)
-        return table.TABLE[name](x, y)
+        return TABLE[name](x, y)
 
     return fn
 

@@ -84,7 +84,7 @@ def _reads(builder: Builder, atom: Atom, index: dict[Atom, int]) -> set[int]:
         if a in index:
             found.add(index[a])
         elif a in made:
-            work.extend(made[a].args)  # type: ignore[index]
+            work.extend(made[a].args)
     return found
 
 
@@ -148,9 +148,9 @@ def _counter(f: Function, loop: Loop, inductions: dict[Var, int]) -> tuple[Var, 
     assert isinstance(t, Branch)
     inner = {v for name in loop.blocks for v in defined_vars(f.blocks[name])}
     for let in head.lets:
-        if let.op == "ilt" and let.out is t.cond and let.args[0] in inductions and let.args[1] not in inner:
-            if inductions[let.args[0]] == 1 and t.then.block in loop.blocks:  # type: ignore[index]
-                return let.args[0], let.args[1]  # type: ignore[return-value]
+        tests = let.op == "ilt" and let.out is t.cond and t.then.block in loop.blocks
+        if tests and let.args[0] in inductions and let.args[1] not in inner and inductions[let.args[0]] == 1:
+            return let.args[0], let.args[1]
     return None
 
 

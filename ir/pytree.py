@@ -19,7 +19,7 @@ def _register_dataclass(cls: type) -> None:
     names = tuple(f.name for f in dataclasses.fields(cls))
 
     def unflatten(_: Any, children: Iterable[Any]) -> Any:
-        obj = object.__new__(cls)
+        obj: Any = object.__new__(cls)
         for name, child in zip(names, children, strict=True):
             object.__setattr__(obj, name, child)
         return obj

@@ -61,7 +61,7 @@ def adjoint_of_pullback(program: Program, let: Let, active_args: Sequence[bool])
     The Let's args are placeholders: indices into (x.., v of the mask.., dy.., c..) are the returned order.
     """
     g = program.functions[let.attrs["f"]]
-    name, mask, own = differentiated(program, let, [False] * len(let.args))
+    name, _, own = differentiated(program, let, [False] * len(let.args))
     floats = [i for i, t in enumerate(g.results) if carries_gradient(t)]
     wrt = tuple(i for i in range(own) if active_args[i])
     types = [*g.results, *(g.results[i] for i in floats), *(g.params[p].type for p in wrt)]

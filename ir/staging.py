@@ -551,7 +551,7 @@ def cond_value(pred: Any, then: Callable[[], Any], orelse: Callable[[], Any]) ->
     return ifexp(pred, then, orelse)
 
 
-def loop_value(test: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, counted: Any = None) -> Any:
+def loop_value(test: Callable[[Any], Any], body: Callable[..., Any], init: Any, counted: Any = None) -> Any:
     """while test(state): state = body(state), for a state of any structure."""
     cell = [init]
     scope = Scope(("state",), lambda: (cell[0],), lambda v: cell.__setitem__(0, v[0]))

@@ -19,14 +19,16 @@ import functools
 import inspect
 import linecache
 import operator
+import sys
 import textwrap
 import types
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Union
 
 from . import errors
 
+Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda]
 MUTATORS = {"append", "extend", "pop", "insert", "remove", "clear", "update", "setdefault", "sort", "reverse"}
 COMPARISONS = {
     ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne", ast.Is: "is_", ast.IsNot: "is_not",
@@ -44,9 +46,9 @@ REMEDIES: dict[type[ast.AST], tuple[str, str]] = {
     ast.AsyncFunctionDef: ("async def", "compiled functions are synchronous"),
     ast.ClassDef: ("class", "define the class outside of the compiled function"),
 }
-for _name, _construct in {"TryStar": "try/except*", "Match": "match"}.items():
-    if hasattr(ast, _name):
-        REMEDIES[getattr(ast, _name)] = (_construct, "use `if`/`elif`")
+for _kind, _construct in {"TryStar": "try/except*", "Match": "match"}.items():
+    if hasattr(ast, _kind):
+        REMEDIES[getattr(ast, _kind)] = (_construct, "use `if`/`elif`")
 
 
 def assigned_names(nodes: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
@@ -111,6 +113,12 @@ def _arguments(*names: str) -> ast.arguments:
     return ast.arguments([], [ast.arg(n) for n in names], None, [], [], None, [])
 
 
+def _define(name: str, args: ast.arguments, body: list[ast.stmt]) -> ast.FunctionDef:
+    """A function definition; `type_params` is a field of it from Python 3.12 on."""
+    fields: dict[str, Any] = {"type_params": []} if sys.version_info >= (3, 12) else {}
+    return ast.FunctionDef(name=name, args=args, body=body, decorator_list=[], **fields)
+
+
 class Rewriter(ast.NodeTransformer):
     """Rewrites one function body; nested functions get a Rewriter of their own."""
 
@@ -146,13 +154,7 @@ class Rewriter(ast.NodeTransformer):
         self.counter += 1
         prologue: list[ast.stmt] = [ast.Nonlocal(settable)] if settable else []
         body = body or [ast.Pass()]
-        return ast.FunctionDef(
-            name=f"_ln_{kind}_{self.counter}",
-            args=_arguments(*args),
-            body=prologue + body,
-            decorator_list=[],
-            type_params=[],
-        )
+        return _define(f"_ln_{kind}_{self.counter}", _arguments(*args), prologue + body)
 
     def _scope(self, names: list[str], settable: list[str]) -> tuple[list[ast.stmt], ast.expr]:
         if not names:
@@ -369,8 +371,7 @@ def rewrite_function(node: ast.FunctionDef, filename: str) -> ast.FunctionDef:
     prologue: list[ast.stmt] = [n for n in body if isinstance(n, ast.Nonlocal)]
     body = [n for n in body if not isinstance(n, ast.Nonlocal)]
     prologue += [ast.Assign([ast.Name(n, ast.Store())], _call("Undefined", ast.Constant(n))) for n in fresh]
-    out = ast.FunctionDef(name=node.name, args=node.args, body=prologue + body, decorator_list=[], type_params=[])
-    return ast.copy_location(out, node)
+    return ast.copy_location(_define(node.name, node.args, prologue + body), node)
 
 
 # ---- from a function object to its rewritten one
@@ -404,8 +405,7 @@ def _convert_code(function: types.FunctionType) -> Any:
     if isinstance(node, ast.Lambda):
         rewriter = Rewriter(node, filename, "<lambda>")
         value = _call("Return", rewriter.visit(node.body))
-        new = ast.FunctionDef(name="_ln_lambda", args=node.args, body=[ast.Return(value)], decorator_list=[], type_params=[])
-        rewritten = ast.copy_location(new, node)
+        rewritten = ast.copy_location(_define("_ln_lambda", node.args, [ast.Return(value)]), node)
     else:
         rewritten = rewrite_function(node, filename)
         rewritten.decorator_list = []
@@ -417,13 +417,7 @@ def _convert_code(function: types.FunctionType) -> Any:
         if isinstance(a, ast.arg):
             a.annotation = None
     free = [*function.__code__.co_freevars, "_ln"]
-    factory = ast.FunctionDef(
-        name="_ln_factory",
-        args=_arguments(*free),
-        body=[rewritten, ast.Return(_load(rewritten.name))],
-        decorator_list=[],
-        type_params=[],
-    )
+    factory = _define("_ln_factory", _arguments(*free), [rewritten, ast.Return(_load(rewritten.name))])
     ast.fix_missing_locations(ast.copy_location(factory, node))
     module = compile(ast.Module([factory], []), filename, "exec", dont_inherit=True, flags=_future_flags(function))
     code = _named(_named(module, "_ln_factory"), rewritten.name).replace(co_name=function.__code__.co_name)
@@ -446,9 +440,9 @@ def _named(code: types.CodeType, name: str) -> types.CodeType:
 
 
 @functools.lru_cache(maxsize=256)
-def _parse(filename: str, text: str) -> list[tuple[ast.AST, int]]:
+def _parse(filename: str, text: str) -> list[tuple[Definition, int]]:
     tree = ast.parse(text)
-    out = []
+    out: list[tuple[Definition, int]] = []
     for n in ast.walk(tree):
         if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             decorators = getattr(n, "decorator_list", [])

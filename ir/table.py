@@ -30,39 +30,39 @@ def libm(name: str, rule: Any, arity: int = 1) -> Op:
 # ---- arithmetic
 add = row("add", "FF:F", lambda m, x, y: m.arithmetic("add", x, y), lambda d, z, x, y: (d, d), speculate=True)
 sub = row("sub", "FF:F", lambda m, x, y: m.arithmetic("sub", x, y), lambda d, z, x, y: (d, neg(d)), speculate=True)
-mul = row("mul", "FF:F", lambda m, x, y: m.arithmetic("mul", x, y), lambda d, z, x, y: (mul(d, y), mul(d, x)))
-neg = row("neg", "F:F", lambda m, x: m.arithmetic("neg", x), lambda d, z, x: (neg(d),), speculate=True)
+mul: Op = row("mul", "FF:F", lambda m, x, y: m.arithmetic("mul", x, y), lambda d, z, x, y: (mul(d, y), mul(d, x)))
+neg: Op = row("neg", "F:F", lambda m, x: m.arithmetic("neg", x), lambda d, z, x: (neg(d),), speculate=True)
 div = row("div", "FF:F", lambda m, x, y: m.arithmetic("div", x, y),
           lambda d, z, x, y: (div_strong(d, y), neg(mul_strong(div_strong(d, y), z))))
-mul_strong = row("mul_strong", "FF:F", lambda m, x, y: select(eq(x, 0.0), 0.0, mul(x, y)),
+mul_strong: Op = row("mul_strong", "FF:F", lambda m, x, y: select(eq(x, 0.0), 0.0, mul(x, y)),
                  lambda d, z, x, y: (mul_strong(d, y), mul_strong(x, d)))
-div_strong = row("div_strong", "FF:F", lambda m, x, y: select(eq(x, 0.0), 0.0, div(x, y)),
+div_strong: Op = row("div_strong", "FF:F", lambda m, x, y: select(eq(x, 0.0), 0.0, div(x, y)),
                  lambda d, z, x, y: (div_strong(d, y), neg(mul_strong(div_strong(d, y), z))))
 
 # ---- comparison and choice
-eq = row("eq", "FF:B", lambda m, x, y: m.compare("eq", x, y), speculate=True)
+eq: Op = row("eq", "FF:B", lambda m, x, y: m.compare("eq", x, y), speculate=True)
 ne = row("ne", "FF:B", lambda m, x, y: m.compare("ne", x, y), speculate=True)
 lt = row("lt", "FF:B", lambda m, x, y: m.compare("lt", x, y), speculate=True)
 le = row("le", "FF:B", lambda m, x, y: m.compare("le", x, y), speculate=True)
 gt = row("gt", "FF:B", lambda m, x, y: m.compare("gt", x, y), speculate=True)
 ge = row("ge", "FF:B", lambda m, x, y: m.compare("ge", x, y), speculate=True)
-select = row("select", "BTT:T", lambda m, c, x, y: m.select(c, x, y),
+select: Op = row("select", "BTT:T", lambda m, c, x, y: m.select(c, x, y),
              lambda d, z, c, x, y: (None, select(c, d, 0.0), select(c, 0.0, d)), speculate=True)
 maximum = row("maximum", "FF:F", lambda m, x, y: select(ge(x, y), x, select(ne(x, x), x, y)),
               lambda d, z, x, y: (mul(d, larger(x, y)), mul(d, larger(y, x))), speculate=True)
 minimum = row("minimum", "FF:F", lambda m, x, y: select(le(x, y), x, select(ne(x, x), x, y)),
               lambda d, z, x, y: (mul(d, larger(y, x)), mul(d, larger(x, y))), speculate=True)
-larger = row("larger", "FF:F", lambda m, x, y: select(gt(x, y), 1.0, select(lt(x, y), 0.0, 0.5)), STEP, speculate=True)
+larger: Op = row("larger", "FF:F", lambda m, x, y: select(gt(x, y), 1.0, select(lt(x, y), 0.0, 0.5)), STEP, speculate=True)
 
 # ---- rounding and signs
 absolute = row("abs", "F:F", lambda m, x: m.instruction("fabs", x), lambda d, z, x: (mul_strong(d, sign(x)),), speculate=True)
-sign = row("sign", "F:F", lambda m, x: select(gt(x, 0.0), 1.0, select(lt(x, 0.0), -1.0, select(eq(x, 0.0), 0.0, x))), STEP,
+sign: Op = row("sign", "F:F", lambda m, x: select(gt(x, 0.0), 1.0, select(lt(x, 0.0), -1.0, select(eq(x, 0.0), 0.0, x))), STEP,
            speculate=True)
 floor = row("floor", "F:F", lambda m, x: m.instruction("floor", x), STEP, speculate=True)
 ceil = row("ceil", "F:F", lambda m, x: m.instruction("ceil", x), STEP, speculate=True)
 trunc = row("trunc", "F:F", lambda m, x: m.instruction("trunc", x), STEP, speculate=True)
 rint = row("rint", "F:F", lambda m, x: m.instruction("rint", x), STEP, speculate=True)
-copysign = row("copysign", "FF:F", lambda m, x, y: m.instruction("copysign", x, y),
+copysign: Op = row("copysign", "FF:F", lambda m, x, y: m.instruction("copysign", x, y),
                lambda d, z, x, y: (mul(d, mul(sign(x), copysign(1.0, y))), None))
 fmod = libm("fmod", lambda d, z, x, y: (d, neg(mul(d, trunc(div(x, y))))), 2)
 mod = row("mod", "FF:F", lambda m, x, y: floor_mod(fmod(x, y), y), lambda d, z, x, y: (d, neg(mul(d, floor(div(x, y))))),
@@ -77,15 +77,15 @@ signbit = row("signbit", "F:B", lambda m, x: lt(m.instruction("copysign", m.cons
 sqrt = row("sqrt", "F:F", lambda m, x: m.instruction("sqrt", x), lambda d, z, x: (div_strong(mul(d, 0.5), z),))
 cbrt = libm("cbrt", lambda d, z, x: (div_strong(d, mul(3.0, mul(z, z))),))
 hypot = libm("hypot", lambda d, z, x, y: (mul(d, div_strong(x, z)), mul(d, div_strong(y, z))), 2)
-power = libm("pow", lambda d, z, x, y: (
+power: Op = libm("pow", lambda d, z, x, y: (
     mul_strong(d, mul_strong(y, power(x, sub(y, 1.0)))),
     mul_strong(d, select(eq(x, 0.0), 0.0, mul_strong(z, log(x))))), 2)
-integer_power_of = row("powi", "F:F", lambda m, x, n: power_by_squaring(x, n),
+integer_power_of: Op = row("powi", "F:F", lambda m, x, n: power_by_squaring(x, n),
                        lambda d, z, x, n: (d if n == 1 else mul_strong(d, mul(float(n), integer_power_of(x, n=n - 1))),))
 exp = libm("exp", lambda d, z, x: (mul_strong(d, z),))
 exp2 = libm("exp2", lambda d, z, x: (mul_strong(d, mul(LN2, z)),))
 expm1 = libm("expm1", lambda d, z, x: (mul_strong(d, add(z, 1.0)),))
-log = libm("log", lambda d, z, x: (div_strong(d, x),))
+log: Op = libm("log", lambda d, z, x: (div_strong(d, x),))
 log2 = libm("log2", lambda d, z, x: (div_strong(d, mul(LN2, x)),))
 log10 = libm("log10", lambda d, z, x: (div_strong(d, mul(LN10, x)),))
 log1p = libm("log1p", lambda d, z, x: (div_strong(d, add(1.0, x)),))
@@ -94,7 +94,7 @@ logaddexp = row("logaddexp", "FF:F", lambda m, x, y: log_add_exp(x, y),
 
 # ---- trigonometric, hyperbolic, and their inverses
 sin = libm("sin", lambda d, z, x: (mul(d, cos(x)),))
-cos = libm("cos", lambda d, z, x: (neg(mul(d, sin(x))),))
+cos: Op = libm("cos", lambda d, z, x: (neg(mul(d, sin(x))),))
 tan = libm("tan", lambda d, z, x: (mul_strong(d, add(1.0, mul(z, z))),))
 asin = libm("asin", lambda d, z, x: (div_strong(d, sqrt(mul(sub(1.0, x), add(1.0, x)))),))
 acos = libm("acos", lambda d, z, x: (neg(div_strong(d, sqrt(mul(sub(1.0, x), add(1.0, x))))),))
@@ -102,7 +102,7 @@ atan = libm("atan", lambda d, z, x: (div(d, add(1.0, mul(x, x))),))
 atan2 = libm("atan2", lambda d, z, x, y: (div_strong(mul(d, y), add(mul(x, x), mul(y, y))),
                                            neg(div_strong(mul(d, x), add(mul(x, x), mul(y, y))))), 2)
 sinh = libm("sinh", lambda d, z, x: (mul_strong(d, cosh(x)),))
-cosh = libm("cosh", lambda d, z, x: (mul_strong(d, sinh(x)),))
+cosh: Op = libm("cosh", lambda d, z, x: (mul_strong(d, sinh(x)),))
 tanh = libm("tanh", lambda d, z, x: (mul(d, mul(sub(1.0, z), add(1.0, z))),))
 asinh = libm("asinh", lambda d, z, x: (div(d, hypot(1.0, x)),))
 acosh = libm("acosh", lambda d, z, x: (div_strong(d, sqrt(mul(sub(x, 1.0), add(x, 1.0)))),))
@@ -111,11 +111,11 @@ atanh = libm("atanh", lambda d, z, x: (div_strong(d, mul(sub(1.0, x), add(1.0, x
 # ---- special functions (Abramowitz and Stegun 7.1, 6.3, 6.4)
 erf = libm("erf", lambda d, z, x: (mul(d, mul(TWO_OVER_SQRT_PI, exp(neg(mul(x, x))))),))
 erfc = libm("erfc", lambda d, z, x: (mul(d, mul(-TWO_OVER_SQRT_PI, exp(neg(mul(x, x))))),))
-expit = row("expit", "F:F", lambda m, x: div(1.0, add(1.0, exp(neg(x)))), lambda d, z, x: (mul(d, mul(z, sub(1.0, z))),),
+expit: Op = row("expit", "F:F", lambda m, x: div(1.0, add(1.0, exp(neg(x)))), lambda d, z, x: (mul(d, mul(z, sub(1.0, z))),),
             expensive=True)
 gammaln = row("gammaln", "F:F", lambda m, x: m.special("gammaln", x), lambda d, z, x: (mul_strong(d, digamma(x)),), expensive=True)
-digamma = row("digamma", "F:F", lambda m, x: m.special("psi", x), lambda d, z, x: (mul_strong(d, polygamma(x, n=1)),), expensive=True)
-polygamma = row("polygamma", "F:F", lambda m, x, n: polygamma_series(m, x, n),
+digamma: Op = row("digamma", "F:F", lambda m, x: m.special("psi", x), lambda d, z, x: (mul_strong(d, polygamma(x, n=1)),), expensive=True)
+polygamma: Op = row("polygamma", "F:F", lambda m, x, n: polygamma_series(m, x, n),
                 lambda d, z, x, n: (mul_strong(d, polygamma(x, n=n + 1)),), expensive=True)
 
 # ---- integers (wrap at 64 bits as NumPy's; division and modulo follow Python's signs)

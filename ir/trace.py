@@ -46,9 +46,9 @@ def abstract(x: Any, where: str) -> Abstract:
         if type(x) is python:
             return Abstract(t, True)
     if isinstance(x, np.generic):
-        t = I64 if x.dtype.kind in "iu" else FROM_NUMPY.get(x.dtype)
-        if t is not None:
-            return Abstract(t)
+        scalar = I64 if x.dtype.kind in "iu" else FROM_NUMPY.get(x.dtype)
+        if scalar is not None:
+            return Abstract(scalar)
     if isinstance(x, np.ndarray):
         dtype = FROM_NUMPY.get(x.dtype.newbyteorder("="))
         if dtype is not None:
@@ -73,7 +73,7 @@ def trace_program(
         builder.frames.append(frame)
         signal = run(lambda: Return(call(f, *args, **kwargs)))
         try:
-            value = _result(signal, frame, _Label(name))
+            value = _result(signal, frame, name)
         except Bottom:
             raise errors.EndlessTraceError(f"`{name}` never returns: every path fails or loops for ever") from None
         out, tree = pytree.flatten(value)
@@ -103,11 +103,6 @@ def _check_results(out: list[Any], types: list[Any], name: str) -> None:
             raise errors.ArgumentTypeError(
                 f"`{name}` returns {describe_value(x)} {x!r:.60}: compiled functions return numbers, arrays and containers of them"
             )
-
-
-@dataclass
-class _Label:
-    __qualname__: str
 
 
 __all__ = ["F32", "Abstract", "Array", "Traceable", "abstract", "trace_program"]

@@ -7,7 +7,7 @@ values of the program (`dim` reads one), so one compiled function serves every s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
+from typing import Any, Union
 
 import numpy as np
 
@@ -43,7 +43,7 @@ Type = Union[Scalar, Array]
 
 F64, F32, I64, BOOL = Scalar("f64"), Scalar("f32"), Scalar("i64"), Scalar("bool")
 SCALARS = {t.name: t for t in (F64, F32, I64, BOOL)}
-NUMPY_DTYPES = {F64: np.dtype("f8"), F32: np.dtype("f4"), I64: np.dtype("i8"), BOOL: np.dtype("?")}
+NUMPY_DTYPES: dict[Scalar, np.dtype[Any]] = {F64: np.dtype("f8"), F32: np.dtype("f4"), I64: np.dtype("i8"), BOOL: np.dtype("?")}
 FROM_NUMPY = {dtype: t for t, dtype in NUMPY_DTYPES.items()}
 
 

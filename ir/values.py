@@ -15,7 +15,7 @@ import numpy as np
 from . import errors, table
 from .builder import Builder, current_builder, user_site
 from .graph import Atom, Const, Var
-from .ops import Op, argument_types, literal, result_type
+from .ops import TABLE, Op, argument_types, literal, result_type
 from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of, describe, is_float, same_type
 
 
@@ -411,7 +411,7 @@ def arithmetic(name: str, x: Any, y: Any) -> Any:
     t, weak = promote(f"`{symbol}`", x, y)
     if t == I64 and name == "div":
         t = F64
-    op = table.BINARY_FLOAT_TO_INT[name] if t == I64 else table.TABLE[name]
+    op = table.BINARY_FLOAT_TO_INT[name] if t == I64 else TABLE[name]
     return _weakly(op(*_typed(t, x, y)), weak)
 
 
@@ -433,15 +433,15 @@ def compare(name: str, x: Any, y: Any) -> Any:
     if not operands(x, y, name):
         return NotImplemented
     t, _ = promote(f"`{name}`", x, y)
-    op = table.BINARY_FLOAT_TO_INT[name] if t == I64 else table.TABLE[name]
+    op = table.BINARY_FLOAT_TO_INT[name] if t == I64 else TABLE[name]
     return op(*_typed(t, x, y))
 
 
 def bitwise(name: str, x: Any, y: Any) -> Any:
     kinds = [operand(f"`{name}`", v)[0] for v in (x, y)]
     if kinds == [BOOL, BOOL]:
-        return table.TABLE[name](x, y)
-    return table.TABLE[f"i{name}"](*integers(name, x, y))
+        return TABLE[name](x, y)
+    return TABLE[f"i{name}"](*integers(name, x, y))
 
 
 def integers(what: str, x: Any, y: Any) -> list[Any]:

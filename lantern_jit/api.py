@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .ir import derivatives, errors, staging
-from .ir.builder import current_trace
+from .ir.builder import current_builder, current_trace
 from .ir.language import call
 from .ir.staging import loop_value
 from .pipeline import Dispatcher, Inspection, Options, Specialisation
@@ -300,7 +300,7 @@ def scan(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tup
         kind.append(leaf_type(y))
         return c
 
-    builder = staging.current_builder()
+    builder = current_builder()
     mark = builder.mark()
     loop_value(lambda s: True, probe, init, staged_range(array.shape[0]))
     builder.rollback(mark)

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 import lantern_jit as lj
 
 from .support import both, close
-
-Array = np.ndarray[Any, Any]
-
-
-def sample(*shape: int) -> Array:
-    return np.random.default_rng(sum(shape)).uniform(0.3, 1.7, shape)
-
-
-from .test_array_gradients import by_elements, dot, prefix_products
+from .test_array_gradients import Array, by_elements, dot, prefix_products, sample
 
 
 # ---- single precision, integers, and gradients of what is not touched

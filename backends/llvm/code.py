@@ -9,9 +9,9 @@ from typing import Any
 from ...ir.graph import Site
 from ...ir.types import BOOL, F32, F64, I64, Array, Scalar, Type
 
-LLVM_TYPES = {F64: "double", F32: "float", I64: "i64", BOOL: "i1"}
-SIZES = {F64: 8, F32: 4, I64: 8, BOOL: 1}
-MEMORY_TYPES = {F64: "double", F32: "float", I64: "i64", BOOL: "i8"}  # of array elements
+LLVM_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i1"}
+SIZES: dict[Type, int] = {F64: 8, F32: 4, I64: 8, BOOL: 1}
+MEMORY_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i8"}  # of array elements
 
 
 def scalar_type(t: Type) -> str:

@@ -96,8 +96,12 @@ class Emission:
         symbol = f"@p.{name}"
         if symbol not in self.names:
             self.names[symbol] = symbol
-            self.queue.append(lambda: (self.refresh(), Primal(self, self.program.functions[name]).run())[1])
+            self.queue.append(lambda: self.emit_primal(name))
         return symbol
+
+    def emit_primal(self, name: str) -> None:
+        self.refresh()
+        Primal(self, self.program.functions[name]).run()
 
     def reverse(self, rev: Reverse) -> str:
         """@r.name, emitted once."""
@@ -132,7 +136,7 @@ class Emission:
             types = flat_types(p.type, m and isinstance(p.type, Array))
             flat += [f"{t} {x}" for t, x in zip(types, operands, strict=True)]
         active = [i for i, (p, m) in enumerate(zip(rev.function.params, rev.mask, strict=True)) if m and isinstance(p.type, Scalar)]
-        rt = struct_of([LLVM_TYPES[rev.function.params[i].type] for i in active])  # type: ignore[index]
+        rt = struct_of([LLVM_TYPES[rev.function.params[i].type] for i in active])
         call = f"call {convention(len(active))} {rt} {symbol}({', '.join([*flat, f'ptr {k}', f'ptr {env}'])})"
         if not active:
             code.emit(call)

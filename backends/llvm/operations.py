@@ -55,23 +55,23 @@ def _elementwise_text(module: Any, name: str, let: Let, active: list[bool]) -> s
     machine = LLVMMachine(code)
     params, xs = [], []
     for i, (a, is_active) in enumerate(zip(let.args, active, strict=True)):
-        t = LLVM_TYPES[a.type]  # type: ignore[index]
+        t = LLVM_TYPES[a.type]
         params.append(f"ptr %x{i}" if is_active else f"{t} %x{i}")
         v = code.load(t, f"%x{i}") if is_active else f"%x{i}"
         xs.append(Value(machine, v, a.type))  # type: ignore[arg-type]
-    op, t = TABLE[let.op], let.out.type
-    assert isinstance(t, Scalar)
-    ty = LLVM_TYPES[t]
+    op, scalar = TABLE[let.op], let.out.type
+    assert isinstance(scalar, Scalar)
+    ty = LLVM_TYPES[scalar]
     z = op.body(machine, *xs, **let.attrs)  # 1
     code.store(ty, z.name, "%z")
-    dz = code.field(pair(t), "%z", 1)
+    dz = code.field(pair(scalar), "%z", 1)
     code.store(ty, NEGATIVE_ZERO, dz)  # 2
     call_continuation(code)  # 3
-    g = Value(machine, code.load(ty, dz), t)  # 4
+    g = Value(machine, code.load(ty, dz), scalar)  # 4
     terms = op.rule(g, z, *xs, **let.attrs)  # type: ignore[operator]
     for i, (a, term) in enumerate(zip(let.args, terms, strict=True)):  # 5
         if active[i] and term is not None:
-            accumulate(code, LLVM_TYPES[a.type], code.field(pair(a.type), f"%x{i}", 1), term.name)  # type: ignore[index, arg-type]
+            accumulate(code, LLVM_TYPES[a.type], code.field(pair(a.type), f"%x{i}", 1), term.name)  # type: ignore[arg-type]
     code.emit("ret void")
     return code.text(f"define internal void {name}({', '.join([*params, 'ptr %z', 'ptr %k', 'ptr %frame'])}) {ATTRIBUTES}")
 
@@ -99,13 +99,13 @@ def kept_function(module: Any, let: Let, active: list[bool], partials: tuple[int
     terms = TABLE[let.op].rule(g, Value(machine, "%kept", t), *nothing, **let.attrs)  # type: ignore[operator]
     for i, a in enumerate(let.args):  # 5
         if active[i]:
-            at = LLVM_TYPES[a.type]  # type: ignore[index]
+            at = LLVM_TYPES[a.type]
             term = TABLE["mul_strong"](g, Value(machine, f"%p{i}", a.type)) if i in partials else terms[i]  # type: ignore[arg-type]
             if term is not None:
                 accumulate(code, at, code.field(pair(a.type), f"%x{i}", 1), term.name)  # type: ignore[arg-type]
     code.emit("ret void")
     params = [f"ptr %x{i}" for i, a in enumerate(active) if a] + [f"{ty} %kept"]
-    params += [f"{LLVM_TYPES[let.args[i].type]} %p{i}" for i in partials]  # type: ignore[index]
+    params += [f"{LLVM_TYPES[let.args[i].type]} %p{i}" for i in partials]
     module.operations.append(
         code.text(f"define internal void {name}({', '.join([*params, 'ptr %z', 'ptr %k', 'ptr %frame'])}) {ATTRIBUTES}")
     )

@@ -95,7 +95,7 @@ class Primal:
             if isinstance(b.terminator, Return)
             for a in b.terminator.args
             if isinstance(a.type, Array) and a in once
-        }  # type: ignore[misc]
+        }
 
     def let(self, let: Let) -> None:
         self.code.allocator = "lantern.alloc_result" if any(o in self.returned for o in let.outs) else "lantern.alloc"

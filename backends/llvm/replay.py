@@ -34,10 +34,10 @@ class Tape:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.type = struct_of([MEMORY_TYPES[t] for _, t in plan.fields])  # type: ignore[index]
-        size = sum(SIZES[t] for _, t in plan.fields)  # type: ignore[index]
+        self.type = struct_of([MEMORY_TYPES[t] for _, t in plan.fields])
+        size = sum(SIZES[t] for _, t in plan.fields)
         self.index = {_key(k): i for i, (k, _) in enumerate(plan.fields)}
-        widest = max([SIZES[t] for _, t in plan.fields], default=1)  # type: ignore[index]
+        widest = max([SIZES[t] for _, t in plan.fields], default=1)
         self.size = (size + widest - 1) // widest * widest
 
     def save(self, code: Code, entry: str, key: Any, v: str, t: Scalar) -> None:
@@ -81,7 +81,7 @@ class Iteration(BlockFunction):
         for p, a in zip(head.params, edge.args, strict=True):
             if p in active and self.parent.is_active_scalar(a):
                 i = active.index(p)
-                t = LLVM_TYPES[p.type]  # type: ignore[index]
+                t = LLVM_TYPES[p.type]
                 self.add(a, self.code.load(t, self.code.field(at_hand_type(self.parent, head), self.pointer("at_hand"), i)))
         return []
 
@@ -106,7 +106,7 @@ class Iteration(BlockFunction):
         t = let.out.type
         assert isinstance(t, Scalar)
         z = self.tape.load(self.code, entry, (let, "result"), t) if kept.result else literal(0.0, t)
-        partials = [f"{LLVM_TYPES[let.args[i].type]} {self.tape.load(self.code, entry, (let, i), let.args[i].type)}" for i in kept.partials]  # type: ignore[arg-type, index]
+        partials = [f"{LLVM_TYPES[let.args[i].type]} {self.tape.load(self.code, entry, (let, i), let.args[i].type)}" for i in kept.partials]  # type: ignore[arg-type]
         name = kept_function(self.module, let, active, kept.partials)
         args = [f"ptr {self.cell(a)}" for a, is_active in zip(let.args, active, strict=True) if is_active]
         args += [f"{LLVM_TYPES[t]} {z}", *partials, f"ptr {self.cell(let.out)}", f"ptr {k}", "ptr %frame"]
@@ -131,7 +131,7 @@ class Last(BlockFunction):
 
 
 def at_hand_type(parent: ReverseFunction, head: Continuation) -> str:
-    return struct_of([LLVM_TYPES[p.type] for p in head.params if parent.is_active_scalar(p)] or ["i64"])  # type: ignore[index]
+    return struct_of([LLVM_TYPES[p.type] for p in head.params if parent.is_active_scalar(p)] or ["i64"])
 
 
 class Forward:
@@ -254,7 +254,7 @@ class Forward:
 
     def insert_phis(self, order: list[str], n: str) -> None:
         for name in reversed(order):
-            params = [(self.env[p][0], LLVM_TYPES[p.type]) for p in self.f.blocks[name].params]  # type: ignore[index]
+            params = [(self.env[p][0], LLVM_TYPES[p.type]) for p in self.f.blocks[name].params]
             if name == self.plan.head:
                 params.append((n, "i64"))
             phis = []
@@ -288,7 +288,7 @@ class Replay:
         self.pointers = shape.pointers
         self.inputs = {v: names[v] for v in self.block.inputs}
         self.hand = code.alloca(self.inside)
-        self.sums = {v: code.alloca(LLVM_TYPES[v.type]) for v in self.invariant}  # type: ignore[index]
+        self.sums = {v: code.alloca(LLVM_TYPES[v.type]) for v in self.invariant}
         code.emit(f"call void @lantern.check_stack(i64 {self.context.function_site(self.f.name)})")
         mark = code.let("call ptr @lantern.mark()") if self.plan.fields else None
         self.emit_loops()
@@ -297,7 +297,7 @@ class Replay:
         vs, rt = self.parent.returned(self.block)
         parts = []
         for v in vs:
-            t = LLVM_TYPES[v.type]  # type: ignore[index]
+            t = LLVM_TYPES[v.type]
             p = code.field(self.inside, self.hand, self.active.index(v)) if v in self.active else self.sums[v]
             parts.append((t, code.load(t, p)))
         code.emit(f"ret {rt} {code.pack(rt, parts)}" if parts else "ret void")
@@ -360,9 +360,9 @@ class Replay:
         code = self.code
         returned = self.call(".last", state, [])
         for i, p in enumerate(self.active):
-            code.store(LLVM_TYPES[p.type], returned[p], code.field(self.inside, self.hand, i))  # type: ignore[index]
+            code.store(LLVM_TYPES[p.type], returned[p], code.field(self.inside, self.hand, i))
         for v in self.invariant:
-            code.store(LLVM_TYPES[v.type], returned[v], self.sums[v])  # type: ignore[index]
+            code.store(LLVM_TYPES[v.type], returned[v], self.sums[v])
 
     def call(self, variant: str, state: list[Operands], extra: list[str]) -> dict[Var, str]:
         code = self.code
@@ -397,9 +397,9 @@ class Replay:
         self.undo(state, entry)
         returned = self.call(".iter", state, [self.hand, entry])
         for i, p in enumerate(self.active):
-            code.store(LLVM_TYPES[p.type], returned[p], code.field(self.inside, self.hand, i))  # type: ignore[index]
+            code.store(LLVM_TYPES[p.type], returned[p], code.field(self.inside, self.hand, i))
         for v in self.invariant:
-            t = LLVM_TYPES[v.type]  # type: ignore[index]
+            t = LLVM_TYPES[v.type]
             code.store(t, code.let(f"fadd contract {t} {code.load(t, self.sums[v])}, {returned[v]}"), self.sums[v])
         code.lines.insert(at, f" {m} = phi i64 [{n}, %{before}], [{following}, %{code.label}]")
         code.emit(f"br label %{head}")
@@ -456,7 +456,7 @@ class Replay:
         some = code.let(f"icmp sgt i64 {whole}, 0")
         less = code.let(f"and i1 {exact}, {some}")
         pieces = code.let(f"sub i64 {whole}, {code.let(f'zext i1 {less} to i64')}")  # before the last one
-        states = struct_of([MEMORY_TYPES[p.type] for p in self.block.params])  # type: ignore[index]
+        states = struct_of([MEMORY_TYPES[p.type] for p in self.block.params])
         bytes_each = 8 * len(self.block.params)
         kept = code.let(f"call ptr @lantern.alloc(i64 {pieces}, i64 {bytes_each}, i64 0)")
         count = code.let(f"select i1 {code.let(f'icmp slt i64 {n}, {length}')}, i64 {n}, i64 {length}")
@@ -490,7 +490,7 @@ class Replay:
         code.emit(f"{c_next} = add nsw i64 {c}, 1")
         phis = [f" {c} = phi i64 [0, %{before}], [{c_next}, %{code.label}]"]
         for p, x, first, y in zip(self.block.params, state, self.start(), end, strict=True):
-            phis.append(f" {x[0]} = phi {LLVM_TYPES[p.type]} [{first[0]}, %{before}], [{y[0]}, %{code.label}]")  # type: ignore[index]
+            phis.append(f" {x[0]} = phi {LLVM_TYPES[p.type]} [{first[0]}, %{before}], [{y[0]}, %{code.label}]")
         code.lines[at:at] = phis
         code.emit(f"br label %{head}")
         code.place(after)
@@ -535,7 +535,7 @@ class Replay:
             f" {count} = phi i64 [{rest}, %{before}], [{length}, %{code.label}]",
         ]
         for v, x, first, y in zip(self.block.params, begin, state, loaded, strict=True):
-            phis.append(f" {x[0]} = phi {LLVM_TYPES[v.type]} [{first[0]}, %{before}], [{y}, %{code.label}]")  # type: ignore[index]
+            phis.append(f" {x[0]} = phi {LLVM_TYPES[v.type]} [{first[0]}, %{before}], [{y}, %{code.label}]")
         code.emit(f"br label %{head}")
         code.lines[at:at] = phis
         code.place(finish)

@@ -50,7 +50,7 @@ class ReverseFunction:
     def returned(self, block: Continuation) -> tuple[list[Var], str]:
         """The inputs whose adjoints a block returns, and the struct of them."""
         vs = [v for v in block.inputs if self.is_active_scalar(v)]
-        return vs, struct_of([LLVM_TYPES[v.type] for v in vs])  # type: ignore[index]
+        return vs, struct_of([LLVM_TYPES[v.type] for v in vs])
 
     def block_name(self, name: str) -> str:
         return f"{self.name}.{name}"
@@ -193,7 +193,7 @@ class BlockFunction:
     def add(self, a: Atom, term: str) -> None:
         """da += term"""
         if self.parent.is_active_scalar(a):
-            accumulate(self.code, LLVM_TYPES[a.type], self.adjoint_cell(a), term)  # type: ignore[index, arg-type]
+            accumulate(self.code, LLVM_TYPES[a.type], self.adjoint_cell(a), term)  # type: ignore[arg-type]
 
     # ---- records of loops
     def record_of(self, v: Var) -> str:
@@ -230,7 +230,7 @@ class BlockFunction:
         t = self.record_type(head)
         for i, v in enumerate(self.parent.closures.records[head]):
             if self.parent.is_active_scalar(v):
-                self.add(v, self.code.load(LLVM_TYPES[v.type], self.code.field(t, record, i, 1)))  # type: ignore[index]
+                self.add(v, self.code.load(LLVM_TYPES[v.type], self.code.field(t, record, i, 1)))
 
     # ---- the functions
     def run(self) -> None:
@@ -261,7 +261,7 @@ class BlockFunction:
         for v in self.block.inputs:
             self.write(v, names[v])
             if self.parent.is_active_scalar(v):
-                self.code.store(LLVM_TYPES[v.type], NEGATIVE_ZERO, self.adjoint_cell(v))  # type: ignore[index]
+                self.code.store(LLVM_TYPES[v.type], NEGATIVE_ZERO, self.adjoint_cell(v))
         for x in self.pointers:
             self.code.store("ptr", f"%{x}", self.cell(x))
 
@@ -269,7 +269,7 @@ class BlockFunction:
         """Return the adjoints of the inputs."""
         params, _ = self.signature()
         vs, rt = self.parent.returned(self.block)
-        parts = [(LLVM_TYPES[v.type], self.code.load(LLVM_TYPES[v.type], self.adjoint_cell(v))) for v in vs]  # type: ignore[index]
+        parts = [(LLVM_TYPES[v.type], self.code.load(LLVM_TYPES[v.type], self.adjoint_cell(v))) for v in vs]
         self.code.emit(f"ret {rt} {self.code.pack(rt, parts)}" if parts else "ret void")
         attributes = "alwaysinline" if self.inline() else "noinline" if self.block.is_head else ""
         return self.code.text(f"define internal {convention(len(vs))} {rt} {self.name}({', '.join(params)}) {attributes} nounwind")
@@ -314,7 +314,7 @@ class BlockFunction:
         """An argument of an op function: a pointer to {value, adjoint}, or a value."""
         if self.parent.is_active_scalar(a):
             return f"ptr {self.cell(a)}"
-        return f"{LLVM_TYPES[a.type]} {self.read(a)[0]}"  # type: ignore[index]
+        return f"{LLVM_TYPES[a.type]} {self.read(a)[0]}"
 
     def operation(self, let: Let, k: str) -> None:
         """Call the op function with the continuation `k`."""
@@ -388,7 +388,7 @@ class BlockFunction:
                 x = [*x, d]
             self.write(o, x)
             if self.parent.is_active_scalar(o):
-                self.code.store(LLVM_TYPES[o.type], NEGATIVE_ZERO, self.adjoint_cell(o))  # 2  # type: ignore[index]
+                self.code.store(LLVM_TYPES[o.type], NEGATIVE_ZERO, self.adjoint_cell(o))  # 2
         self.code.emit("call void %k(ptr %frame)")  # 3
         self.pull_back(let)  # 4, 5
         self.code.emit("ret void")
@@ -457,7 +457,7 @@ class BlockFunction:
         adjoints of `results`, the values that a call has just returned."""
         code, target = self.code, self.parent.closures.blocks[edge.block]
         skip = len(target.params) - len(edge.args)
-        sources: list[Any] = [*(results or [])][:skip] + [*edge.args, *target.by_value]
+        sources: list[Any] = [*(results or [])[:skip], *edge.args, *target.by_value]
         args = []
         for v, source in zip(target.inputs, sources, strict=True):
             operands = source if isinstance(source, list) else self.adapt(source, v)

@@ -12,7 +12,9 @@ compiled code own nothing, so leaving them all at once is safe, and no call has 
 from __future__ import annotations
 
 import ctypes
+import math
 import mmap
+import os
 import platform
 import threading
 from typing import Any
@@ -23,8 +25,8 @@ SAVED_SP, LIMIT, ARENA, CODE, VALUES, SITE, HEAP = 0, 8, 16, 24, 32, 56, 64
 CONTEXT_BYTES = 4096
 RESULT_HEADER = 64  # bytes before the data of a result array: the link of the list at HEAP
 MARGIN = 16 << 20  # between arena and stack: frames that do not check, and libm's
-KEEP = 64 << 20  # what an idle region may keep of its stack and of its arena
-MAX_BITS, MIN_BITS = 36, 28
+KEEP = 16 << 20  # what an idle region may keep of its stack and of its arena
+MAX_BITS, MIN_BITS = 40, 26
 
 _ASSEMBLY = r"""
 .text
@@ -281,7 +283,7 @@ class Region:
         raw = libc.mmap(None, 2 * size, mmap.PROT_READ | mmap.PROT_WRITE, flags, -1, 0)
         if raw in (None, ctypes.c_void_p(-1).value):
             raise MemoryError
-        self.base = (raw + size - 1) & ~(size - 1)
+        self.base: int = (raw + size - 1) & ~(size - 1)
         if self.base > raw:
             libc.munmap(raw, self.base - raw)
         end = raw + 2 * size
@@ -330,6 +332,26 @@ def _libc() -> Any:
         libc.mincore.argtypes, libc.free.argtypes = [p, n, p], [p]
         _LIBC.append(libc)
     return _LIBC[0]
+
+
+def region_bits() -> int:
+    """log2 of a region's size: the largest power of two within a third of this process's memory, so that a recursion
+    without an end meets the region's limit before the machine's. LANTERN_STACK_GIB overrides."""
+    chosen = os.environ.get("LANTERN_STACK_GIB")
+    if chosen is not None:
+        try:
+            size = float(chosen) * 2**30
+        except ValueError:
+            raise errors.CompilationError(f"LANTERN_STACK_GIB={chosen!r}: give a number of GiB") from None
+        return min(max(int(math.log2(max(size, 1.0))), MIN_BITS), MAX_BITS)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path) as f:
+                memory = min(memory, int(f.read()))
+        except (OSError, ValueError):
+            continue
+    return min(max(int(math.log2(memory / 3)), MIN_BITS), MAX_BITS)
 
 
 class Owner:
@@ -384,7 +406,7 @@ class Runtime:
 
     def _first_region(self) -> Region:
         """The largest region that this process may reserve."""
-        for bits in range(MAX_BITS, MIN_BITS - 1, -1):
+        for bits in range(region_bits(), MIN_BITS - 1, -1):
             try:
                 region = Region(bits)
                 self.bits = bits

@@ -68,7 +68,8 @@ class Primal:
     def call(self, name: str, args: Sequence[Any]) -> list[Any]:
         f = self.program.functions[name]
         env: dict[Var, Any] = dict(zip(f.params, args, strict=True))
-        block, values = f.entry, []
+        block = f.entry
+        values: list[Any] = []
         while True:
             env.update(zip(block.params, values, strict=True))
             for let in block.lets:
