@@ -84,6 +84,7 @@ class Code:
         self.lines: list[str] = []
         self.counter = 0
         self.label = "entry"
+        self.addresses: dict[tuple[int, ...], str] = {}
         self.allocator = "lantern.alloc"  # or "lantern.alloc_result" for an array that leaves the program
 
     def fresh(self) -> str:
@@ -119,7 +120,15 @@ class Code:
         self.emit(f"store {t} {v}, ptr {p}")
 
     def field(self, struct_type: str, p: str, *path: int) -> str:
-        return self.let(f"getelementptr inbounds {struct_type}, ptr {p}, i32 0, " + ", ".join(f"i32 {i}" for i in path))
+        """The address of a struct's field. Those of the frame are computed once, at the top."""
+        text = f"getelementptr inbounds {struct_type}, ptr {p}, i32 0, " + ", ".join(f"i32 {i}" for i in path)
+        if p != "%frame":
+            return self.let(text)
+        known = self.addresses.get(path)
+        if known is None:
+            known = self.addresses[path] = self.fresh()
+            self.allocas.append(f" {known} = {text}")
+        return known
 
     # ---- structs of returned values
     def pack(self, t: str, parts: list[tuple[str, str]]) -> str:

@@ -83,7 +83,7 @@ class Emission:
     def function_site(self, name: str) -> int:
         key = f"site.{name}"
         if key not in self.module.made:
-            shown = name.split(".")[-1] if not name.split(".")[-1].isdigit() else name
+            shown = [part for part in name.split(".") if not part.isdigit()][-1]
             self.module.made[key] = self.module.site(Site("", 0, shown, shown))
         return self.module.made[key]  # type: ignore[no-any-return]
 

@@ -185,7 +185,7 @@ class BlockFunction:
         """The address of an active scalar's adjoint: in the frame, or in the record where it waits."""
         assert isinstance(v.type, Scalar)
         if v in self.fields:
-            return self.code.field(pair(v.type), self.cell(v), 1)
+            return self.code.field(self.frame_type, "%frame", self.fields[v], 1)
         head = self.record_of(v)
         t, index = self.record_type(head), self.parent.closures.records[head].index(v)
         return self.code.field(t, self.pointer(f"e.{head}"), index, 1)
