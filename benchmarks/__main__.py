@@ -31,12 +31,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     names = [case.name for case in CASES]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Time gradients against C and peers.")
-    parser.add_argument(
-        "--quick", action="store_true", help="small sizes and short batches: a check, not a measurement"
-    )
-    parser.add_argument(
-        "--only", action="append", metavar="NAME", help=f"names that start so, of: {', '.join([*names, COMPILE])}"
-    )
+    parser.add_argument("--quick", action="store_true", help="small sizes and short batches: a check, not a measurement")
+    parser.add_argument("--only", action="append", metavar="NAME", help=f"names that start so, of: {', '.join([*names, COMPILE])}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     parser.add_argument("--no-peers", action="store_true", help="only C and lantern_jit")
     options = parser.parse_args(arguments)

@@ -75,9 +75,7 @@ class Floor:
 
     def primal_seconds(self, symbol: str, inputs: Inputs, calls: int) -> float:
         """Seconds taken by so many calls of the program."""
-        seconds: float = self.library.seconds_of_primal(
-            self.library[symbol], ctypes.byref(inputs), ctypes.c_int64(calls)
-        )
+        seconds: float = self.library.seconds_of_primal(self.library[symbol], ctypes.byref(inputs), ctypes.c_int64(calls))
         return seconds
 
     def gradient_seconds(self, symbol: str, inputs: Inputs, size: int, calls: int) -> float:

@@ -61,6 +61,4 @@ def test_compile_time(case: CompileCase, benchmark: Any) -> None:
     benchmark.group = f"compile {case.name}"
     with loader() as files:
         lantern_seconds(lj, replace(case, repeats=1), files)
-        benchmark.pedantic(
-            compile_gradient, setup=lambda: ((lj, files.load(case), case), {}), rounds=case.repeats, iterations=1
-        )
+        benchmark.pedantic(compile_gradient, setup=lambda: ((lj, files.load(case), case), {}), rounds=case.repeats, iterations=1)

@@ -107,3 +107,65 @@ def test_promotion() -> None:
         for i, (v, e) in enumerate(zip(out, expected, strict=True)):
             assert type(v) is type(e), (mode, i, v, e)
             assert v == e, (mode, i, v, e)
+
+
+@pytest.mark.xfail(reason="literals beyond 64 bits wrap without a word")
+@pytest.mark.parametrize("f", [lambda n: n + 2**70, lambda n: n < 2**64, lambda n: n * -(2**63) - 1 - 2**63])
+def test_an_int_literal_beyond_64_bits_is_an_error(f: Any) -> None:
+    with pytest.raises(lj.LanternError):
+        lj.jit(f)(2)
+
+
+@pytest.mark.xfail(reason="struct.error from packing the argument")
+@pytest.mark.parametrize("n", [2**63, -(2**70), np.uint64(2**63)])
+def test_an_int_argument_beyond_64_bits_is_an_error(n: Any) -> None:
+    with pytest.raises((lj.LanternError, OverflowError)):
+        lj.jit(lambda n: n)(n)
+
+
+@pytest.mark.xfail(reason="language._extreme() takes the array for the only item")
+@pytest.mark.parametrize("f", [min, max])
+def test_min_and_max_of_an_array(f: Any) -> None:
+    a = np.array([2.0, 1.0, 3.0])
+    try:
+        found = lj.jit(lambda a: f(a))(a)
+    except lj.LanternError:
+        return
+    assert found == f(a)
+
+
+@pytest.mark.xfail(reason="numpy_api.clip() knows neither a_min, a_max nor min, max; a plain x with traced bounds has no atom")
+@pytest.mark.parametrize(
+    "f", [lambda x: np.clip(x, a_min=0.0, a_max=1.0), lambda x: np.clip(x, min=0.0, max=1.0), lambda x: np.clip(2.0, 0.0, x)]
+)
+def test_spellings_of_clip(f: Any) -> None:
+    for out in both(f, 0.7).values():
+        assert out == f(0.7)
+
+
+@pytest.mark.xfail(reason="the rule of convert gives a tangent in the type of x, not of the result")
+@pytest.mark.parametrize("x", [1.5, np.float32(1.5)])
+def test_forward_mode_through_mixed_precision(x: Any) -> None:
+    def f(v: Any) -> Any:
+        return v * v * np.float32(2.0) * np.float64(0.5) if isinstance(x, np.float32) else v * v * np.float32(2.0)
+
+    for out in both(lambda v: (lj.jvp(f, (v,), (v * 0 + 1,))[1], lj.grad(lj.grad(f))(v)), x).values():
+        close(tuple(map(float, out)), (2 * float(f(x)) / float(x), 2 * float(f(x)) / float(x) ** 2), 1e-6)
+
+
+@pytest.mark.xfail(reason="the message of an assert is formatted while tracing, and a traced value has no format()")
+def test_formatted_message_of_an_assert() -> None:
+    def f(x: float) -> float:
+        assert x > 0, f"x is {x:.3f}"
+        return x
+
+    assert lj.jit(f)(2.0) == 2.0
+
+
+@pytest.mark.xfail(reason="any() and all() of traced values are Python's")
+def test_any_and_all() -> None:
+    def f(v: list[float]) -> Any:
+        return any(x > 1 for x in v), all([x > 1 for x in v]), any([]), all([])
+
+    for out in both(f, [0.5, 1.5]).values():
+        assert out == (True, False, False, True)

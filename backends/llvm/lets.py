@@ -9,7 +9,7 @@ from typing import Any
 from ...ir.bounds import codes
 from ...ir.graph import Atom, Const, Let
 from ...ir.ops import TABLE
-from ...ir.types import BOOL, Array, Scalar
+from ...ir.types import BOOL, Array, Scalar, Type
 from .code import LLVM_TYPES, MEMORY_TYPES, SIZES, Code, literal
 from .machine import LLVMMachine, Value
 
@@ -20,7 +20,7 @@ Read = Callable[[Atom], Operands]
 def emit_scalar(code: Code, let: Let, args: Sequence[str], site: int) -> str:
     """An elementwise operation: its body, run on the LLVM machine."""
     machine = LLVMMachine(code, site)
-    values = [Value(machine, x, a.type) for x, a in zip(args, let.args, strict=True)]  # type: ignore[arg-type]
+    values = [Value(machine, x, a.type) for x, a in zip(args, let.args, strict=True)]
     z = TABLE[let.op].body(machine, *values, **let.attrs)
     return z.name  # type: ignore[no-any-return]
 
@@ -76,12 +76,12 @@ def element_pointer(code: Code, let: Let, read: Read, site: int) -> tuple[str, s
     return code.let(f"getelementptr inbounds {t}, ptr {data}, i64 {offset}"), offset, t
 
 
-def read_element(code: Code, p: str, dtype: Scalar) -> str:
+def read_element(code: Code, p: str, dtype: Type) -> str:
     v = code.load(MEMORY_TYPES[dtype], p)
     return code.let(f"icmp ne i8 {v}, 0") if dtype == BOOL else v
 
 
-def write_element(code: Code, p: str, v: str, dtype: Scalar) -> None:
+def write_element(code: Code, p: str, v: str, dtype: Type) -> None:
     if dtype == BOOL:
         v = code.let(f"zext i1 {v} to i8")
     code.store(MEMORY_TYPES[dtype], v, p)

@@ -26,7 +26,7 @@ class Value:
 
     __slots__ = ("algebra", "name", "type")
 
-    def __init__(self, machine: LLVMMachine, name: str, type: Scalar) -> None:
+    def __init__(self, machine: LLVMMachine, name: str, type: Type) -> None:
         self.algebra, self.name, self.type = machine, name, type
 
 
@@ -43,9 +43,9 @@ class LLVMMachine:
         return op.body(self, *values, **attrs)  # type: ignore[no-any-return]
 
     def literal(self, value: Any, t: Type) -> Value:
-        return Value(self, literal(python_literal(value, t), t), t)  # type: ignore[arg-type]
+        return Value(self, literal(python_literal(value, t), t), t)
 
-    def _let(self, text: str, t: Scalar) -> Value:
+    def _let(self, text: str, t: Type) -> Value:
         return Value(self, self.code.let(text), t)
 
     def _ty(self, x: Value) -> str:

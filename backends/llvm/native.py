@@ -97,7 +97,7 @@ class Native:
             return list(self.unpack.unpack_from(buffer, self.offset))
         it = iter(self.unpack.unpack_from(buffer, self.offset))
         out: list[Any] = []
-        taken = set()
+        blocks, taken = region.heap(), set()
         for t in self.results:
             if not isinstance(t, Array):
                 out.append(next(it))
@@ -105,7 +105,7 @@ class Native:
             address, shape, dtype = next(it), tuple(next(it) for _ in range(t.rank)), NUMPY_DTYPES[t.dtype]
             block = address - RESULT_HEADER
             size = math.prod(shape) * dtype.itemsize
-            if size < COPY_BELOW or region.holds(address) or block in taken:
+            if size < COPY_BELOW or block not in blocks or block in taken:
                 out.append(_array(address, shape, dtype))
             else:
                 taken.add(block)

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...ir.graph import Let
 from ...ir.ops import TABLE
-from ...ir.types import Array, Scalar
+from ...ir.types import Array, Scalar, Type
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, literal
 from .lets import copy_data, fill_zero, loop
 from .machine import LLVMMachine, Value
@@ -25,7 +25,7 @@ from .machine import LLVMMachine, Value
 ATTRIBUTES = "alwaysinline nounwind"
 
 
-def pair(t: Scalar) -> str:
+def pair(t: Type) -> str:
     return f"{{{LLVM_TYPES[t]}, {LLVM_TYPES[t]}}}"
 
 
@@ -58,7 +58,7 @@ def _elementwise_text(module: Any, name: str, let: Let, active: list[bool]) -> s
         t = LLVM_TYPES[a.type]
         params.append(f"ptr %x{i}" if is_active else f"{t} %x{i}")
         v = code.load(t, f"%x{i}") if is_active else f"%x{i}"
-        xs.append(Value(machine, v, a.type))  # type: ignore[arg-type]
+        xs.append(Value(machine, v, a.type))
     op, scalar = TABLE[let.op], let.out.type
     assert isinstance(scalar, Scalar)
     ty = LLVM_TYPES[scalar]
@@ -71,7 +71,7 @@ def _elementwise_text(module: Any, name: str, let: Let, active: list[bool]) -> s
     terms = op.rule(g, z, *xs, **let.attrs)  # type: ignore[operator]
     for i, (a, term) in enumerate(zip(let.args, terms, strict=True)):  # 5
         if active[i] and term is not None:
-            accumulate(code, LLVM_TYPES[a.type], code.field(pair(a.type), f"%x{i}", 1), term.name)  # type: ignore[arg-type]
+            accumulate(code, LLVM_TYPES[a.type], code.field(pair(a.type), f"%x{i}", 1), term.name)
     code.emit("ret void")
     return code.text(f"define internal void {name}({', '.join([*params, 'ptr %z', 'ptr %k', 'ptr %frame'])}) {ATTRIBUTES}")
 
@@ -100,9 +100,9 @@ def kept_function(module: Any, let: Let, active: list[bool], partials: tuple[int
     for i, a in enumerate(let.args):  # 5
         if active[i]:
             at = LLVM_TYPES[a.type]
-            term = TABLE["mul_strong"](g, Value(machine, f"%p{i}", a.type)) if i in partials else terms[i]  # type: ignore[arg-type]
+            term = TABLE["mul_strong"](g, Value(machine, f"%p{i}", a.type)) if i in partials else terms[i]
             if term is not None:
-                accumulate(code, at, code.field(pair(a.type), f"%x{i}", 1), term.name)  # type: ignore[arg-type]
+                accumulate(code, at, code.field(pair(a.type), f"%x{i}", 1), term.name)
     code.emit("ret void")
     params = [f"ptr %x{i}" for i, a in enumerate(active) if a] + [f"{ty} %kept"]
     params += [f"{LLVM_TYPES[let.args[i].type]} %p{i}" for i in partials]
@@ -112,7 +112,7 @@ def kept_function(module: Any, let: Let, active: list[bool], partials: tuple[int
     return name
 
 
-def load_function(module: Any, t: Scalar) -> str:
+def load_function(module: Any, t: Type) -> str:
     """z = *p; k; *dp += dz"""
     name, ty = f"@op.load.{t}", LLVM_TYPES[t]
     if name not in module.made:
@@ -128,7 +128,7 @@ def load_function(module: Any, t: Scalar) -> str:
     return name
 
 
-def store_function(module: Any, t: Scalar, active: bool) -> str:
+def store_function(module: Any, t: Type, active: bool) -> str:
     """A reversible store: old = *p; *p = v; k; dv += *dp; *dp = 0; *p = old. Its cell is the array's own."""
     name, ty = f"@op.store.{t}.{'a' if active else 'c'}", LLVM_TYPES[t]
     if name not in module.made:

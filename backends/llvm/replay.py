@@ -21,7 +21,7 @@ from ...ir.cps import Closure, Continuation
 from ...ir.graph import Atom, Block, Branch, Edge, Fail, Jump, Let, Var
 from ...ir.ops import TABLE
 from ...ir.policies import CHUNK, TAPE_LIMIT, Plan, is_address
-from ...ir.types import BOOL, Scalar
+from ...ir.types import BOOL, Scalar, Type
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, convention, flat_types, literal, struct_of
 from .lets import Operands, element_pointer, emit_let, read_element, write_element
 from .machine import LLVMMachine, Value
@@ -40,10 +40,10 @@ class Tape:
         widest = max([SIZES[t] for _, t in plan.fields], default=1)
         self.size = (size + widest - 1) // widest * widest
 
-    def save(self, code: Code, entry: str, key: Any, v: str, t: Scalar) -> None:
+    def save(self, code: Code, entry: str, key: Any, v: str, t: Type) -> None:
         write_element(code, code.field(self.type, entry, self.index[_key(key)]), v, t)
 
-    def load(self, code: Code, entry: str, key: Any, t: Scalar) -> str:
+    def load(self, code: Code, entry: str, key: Any, t: Type) -> str:
         return read_element(code, code.field(self.type, entry, self.index[_key(key)]), t)
 
 
@@ -91,7 +91,7 @@ class Iteration(BlockFunction):
     def straight_let(self, let: Let) -> list[Operands]:
         kept = self.plan.kept.get(let)
         if kept is not None:
-            return [[self.tape.load(self.code, self.pointer("step"), (let, "result"), let.out.type)]]  # type: ignore[arg-type]
+            return [[self.tape.load(self.code, self.pointer("step"), (let, "result"), let.out.type)]]
         if TABLE[let.op].expensive:  # nothing on the way back reads it
             return [[literal(0.0, let.out.type)]]
         return super().straight_let(let)
@@ -106,7 +106,7 @@ class Iteration(BlockFunction):
         t = let.out.type
         assert isinstance(t, Scalar)
         z = self.tape.load(self.code, entry, (let, "result"), t) if kept.result else literal(0.0, t)
-        partials = [f"{LLVM_TYPES[let.args[i].type]} {self.tape.load(self.code, entry, (let, i), let.args[i].type)}" for i in kept.partials]  # type: ignore[arg-type]
+        partials = [f"{LLVM_TYPES[let.args[i].type]} {self.tape.load(self.code, entry, (let, i), let.args[i].type)}" for i in kept.partials]
         name = kept_function(self.module, let, active, kept.partials)
         args = [f"ptr {self.cell(a)}" for a, is_active in zip(let.args, active, strict=True) if is_active]
         args += [f"{LLVM_TYPES[t]} {z}", *partials, f"ptr {self.cell(let.out)}", f"ptr {k}", "ptr %frame"]
@@ -192,7 +192,7 @@ class Forward:
             self.entry = entry_pointer(n)
             for p in head.params:
                 if _key(p) in self.tape.index:
-                    self.tape.save(code, self.entry, p, self.env[p][0], p.type)  # type: ignore[arg-type]
+                    self.tape.save(code, self.entry, p, self.env[p][0], p.type)
             self.save_results(head.lets)
         self.jump(self.plan.body)
 
@@ -206,8 +206,8 @@ class Forward:
         if let.op == "store" and self.tape is not None:
             p, _, _ = element_pointer(code, let, self.read, code.module.site(let.site))
             dtype = let.args[-1].type
-            self.tape.save(code, self.entry, let, read_element(code, p, dtype), dtype)  # type: ignore[arg-type]
-            write_element(code, p, self.read(let.args[-1])[0], dtype)  # type: ignore[arg-type]
+            self.tape.save(code, self.entry, let, read_element(code, p, dtype), dtype)
+            write_element(code, p, self.read(let.args[-1])[0], dtype)
             return
         self.env.update(zip(let.outs, emit_let(code, let, self.read), strict=True))
         in_head = let in self.f.blocks[self.plan.head].lets
@@ -220,14 +220,14 @@ class Forward:
         kept, code = self.plan.kept[let], self.code
         z = self.env[let.out][0]
         if kept.result:
-            self.tape.save(code, self.entry, (let, "result"), z, let.out.type)  # type: ignore[arg-type]
+            self.tape.save(code, self.entry, (let, "result"), z, let.out.type)
         if kept.partials:
             machine = LLVMMachine(code)
-            xs = [Value(machine, self.read(a)[0], a.type) for a in let.args]  # type: ignore[arg-type]
+            xs = [Value(machine, self.read(a)[0], a.type) for a in let.args]
             one = machine.literal(1.0, let.out.type)
-            terms = TABLE[let.op].rule(one, Value(machine, z, let.out.type), *xs, **let.attrs)  # type: ignore[operator, arg-type]
+            terms = TABLE[let.op].rule(one, Value(machine, z, let.out.type), *xs, **let.attrs)  # type: ignore[operator]
             for i in kept.partials:
-                self.tape.save(code, self.entry, (let, i), terms[i].name, let.args[i].type)  # type: ignore[arg-type]
+                self.tape.save(code, self.entry, (let, i), terms[i].name, let.args[i].type)
 
     def read(self, a: Atom) -> Operands:
         return self.env[a] if isinstance(a, Var) else [literal(a.value, a.type)]
@@ -413,7 +413,7 @@ class Replay:
             by = m if step == 1 else code.let(f"mul i64 {m}, {step}")
             return by if start[0] == "0" else code.let(f"add nsw i64 {start[0]}, {by}")
         if _key(p) in self.tape.index:
-            return self.tape.load(code, entry, p, p.type)  # type: ignore[arg-type]
+            return self.tape.load(code, entry, p, p.type)
         assert isinstance(p.type, Scalar)
         return literal(0, p.type)
 
@@ -439,7 +439,7 @@ class Replay:
                     places.append((let, element_pointer(code, quiet, read, 0)[0]))
         for let, p in reversed(places):
             dtype = let.args[-1].type
-            write_element(code, p, self.tape.load(code, entry, let, dtype), dtype)  # type: ignore[arg-type]
+            write_element(code, p, self.tape.load(code, entry, let, dtype), dtype)
 
     # ---- chunks
     def emit_chunks(self) -> None:
@@ -499,7 +499,7 @@ class Replay:
     def keep_state(self, kept: str, states: str, c: str, state: list[Operands]) -> None:
         p = self.code.let(f"getelementptr inbounds {states}, ptr {kept}, i64 {c}")
         for i, (v, x) in enumerate(zip(self.block.params, state, strict=True)):
-            write_element(self.code, self.code.field(states, p, i), x[0], v.type)  # type: ignore[arg-type]
+            write_element(self.code, self.code.field(states, p, i), x[0], v.type)
 
     def segments(self, state: list[Operands], kept: str, states: str, pieces: str, length: str, rest: str, base: str) -> None:
         """Forward with the tape and back, for the last piece, and then for the others from their kept states."""
@@ -529,7 +529,7 @@ class Replay:
         code.place(on)
         c_next = code.let(f"add nsw i64 {c}, -1")
         p = code.let(f"getelementptr inbounds {states}, ptr {kept}, i64 {c_next}")
-        loaded = [read_element(code, code.field(states, p, i), v.type) for i, v in enumerate(self.block.params)]  # type: ignore[arg-type]
+        loaded = [read_element(code, code.field(states, p, i), v.type) for i, v in enumerate(self.block.params)]
         phis = [
             f" {c} = phi i64 [{pieces}, %{before}], [{c_next}, %{code.label}]",
             f" {count} = phi i64 [{rest}, %{before}], [{length}, %{code.label}]",

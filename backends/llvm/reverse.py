@@ -335,13 +335,13 @@ class BlockFunction:
 
     def op_load(self, let: Let, k: str) -> None:
         p, dp = self.element(let)
-        name = load_function(self.module, let.out.type)  # type: ignore[arg-type]
+        name = load_function(self.module, let.out.type)
         self.code.emit(f"call void {name}(ptr {p}, ptr {dp}, ptr {self.cell(let.out)}, ptr {k}, ptr %frame)")
 
     def op_store(self, let: Let, k: str) -> None:
         p, dp = self.element(let)
         v = let.args[-1]
-        name = store_function(self.module, v.type, self.parent.is_active_scalar(v))  # type: ignore[arg-type]
+        name = store_function(self.module, v.type, self.parent.is_active_scalar(v))
         self.code.emit(f"call void {name}(ptr {p}, ptr {dp}, {self.operand(v)}, ptr {k}, ptr %frame)")
 
     def op_alloc(self, let: Let, k: str) -> None:

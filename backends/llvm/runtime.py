@@ -294,19 +294,20 @@ class Region:
         self.top = self.base + size - 4096
         libc.madvise(self.base + size // 2, size // 2, 14)  # MADV_HUGEPAGE: first touch 37 -> 12 ns a step
 
-    def free_heap(self, keep: frozenset[int] = frozenset()) -> None:
-        """Free the blocks that a call has made outside of the region, but for those in `keep`."""
+    def heap(self) -> set[int]:
+        """The blocks that a call has made outside of the region."""
         word = ctypes.c_uint64.from_address
-        block = word(self.base + HEAP).value
+        found, block = set(), word(self.base + HEAP).value
         while block:
-            following = word(block).value
-            if block not in keep:
-                _libc().free(block)
-            block = following
-        word(self.base + HEAP).value = 0
+            found.add(block)
+            block = word(block).value
+        return found
 
-    def holds(self, address: int) -> bool:
-        return self.base <= address < self.base + self.size
+    def free_heap(self, keep: frozenset[int] = frozenset()) -> None:
+        """Free those blocks, but for the ones in `keep`."""
+        for block in self.heap() - keep:
+            _libc().free(block)
+        ctypes.c_uint64.from_address(self.base + HEAP).value = 0
 
     def trim(self) -> None:
         """Give back what a deep call has touched beyond KEEP."""

@@ -88,9 +88,7 @@ class Jax:
         """Its gradient under jit."""
         return self._ready(case, arguments, lambda function: jax.grad(function, argnums=case.argnums))
 
-    def _ready(
-        self, case: Case, arguments: Arguments, transform: Callable[[Callable[..., Any]], Callable[..., Any]]
-    ) -> Thunk | None:
+    def _ready(self, case: Case, arguments: Arguments, transform: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Thunk | None:
         if case.symbol not in PROGRAMS:
             return None
         steps = tuple(i for i, argument in enumerate(arguments) if isinstance(argument, int))

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from queue import Empty, SimpleQueue
 
-from .check import Outcome
+from .check import FAILURES, Outcome
 from .expressions import seeded
 from .generate import program
 from .shrink import cause, shrink
@@ -89,7 +89,7 @@ def main() -> int:
     if options.refusals:
         for text, n in run.refusals.most_common():
             print(f"#{n:5} {text}")
-    return int(any(key[0] in ("wrong", "error", "timeout", "crash") for key in run.known if key))
+    return int(any(run.counts[kind] for kind in FAILURES))
 
 
 if __name__ == "__main__":

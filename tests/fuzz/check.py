@@ -21,6 +21,7 @@ from lantern_jit.ir.text import parse, show
 STEP = 2e-5
 LARGE = 1e4  # gradients above it are left out: the program amplifies rounding errors
 SLOW = 0.2  # seconds a program may take in plain Python
+FAILURES = ("wrong", "error", "crash", "hang")
 CHECKPOINTS = ("recursion", "replay", 3)
 REFUSALS = (
     lj.errors.UnsupportedSyntaxError, lj.errors.UnsupportedOperationError, lj.errors.TracedConditionError, lj.errors.TypeMismatchError,
@@ -43,7 +44,7 @@ class Timeout(BaseException):
 
 @dataclass(frozen=True)
 class Outcome:
-    """`kind` is ok, discard, refused (a documented error), wrong, error or timeout; `where` is the property."""
+    """`kind` is ok, discard, slow, refused (by an error of the library) or one of FAILURES; `where` is the property."""
 
     kind: str
     where: str = ""
@@ -51,7 +52,7 @@ class Outcome:
 
     @property
     def failed(self) -> bool:
-        return self.kind in ("wrong", "error", "timeout", "crash")
+        return self.kind in FAILURES
 
 
 def load(source: str) -> types.ModuleType:
@@ -123,13 +124,9 @@ class Checker:
         if not np.all(close | (got == wanted)):
             raise Wrong(f"{what}: {got.tolist()} against {wanted.tolist()}")
 
-    def differences(
-        self, f: Callable[..., Any], direction: Any, steps: Sequence[float] = (STEP, STEP / 2)
-    ) -> tuple[Any, Any]:
+    def differences(self, f: Callable[..., Any], direction: Any, steps: Sequence[float] = (STEP, STEP / 2)) -> tuple[Any, Any]:
         """(the derivative of f along `direction`, its error): central differences, of two steps, that must agree."""
-        coarse, fine = (
-            (flat(f(self.point(direction, h))) - flat(f(self.point(direction, -h)))) / (2 * h) for h in steps
-        )
+        coarse, fine = ((flat(f(self.point(direction, h))) - flat(f(self.point(direction, -h)))) / (2 * h) for h in steps)
         error = np.abs(coarse - fine)
         value = fine + (fine - coarse) / 3
         if not np.all(error < 1e-4 * np.maximum(1.0, np.abs(fine))):
@@ -154,9 +151,7 @@ class Checker:
         if any(abs(m - start) > 1e-12 * LARGE for m in moved):
             raise Discard("sensitive")
         self.scale = max(1.0, max(abs(m - start) for m in moved) / 1e-12)
-        self.same(
-            [self.call(self.jitted, self.args)], [wanted], "jit against Python", rtol=0.0 if self.single else 1e-9
-        )
+        self.same([self.call(self.jitted, self.args)], [wanted], "jit against Python", rtol=0.0 if self.single else 1e-9)
 
     def grad(self) -> None:
         """jit(grad(f)) == grad(f) on the interpreter"""
@@ -281,7 +276,7 @@ def check(source: str, seconds: float = 20.0) -> Outcome:
             for where in PROPERTIES:
                 getattr(checker, where)()
     except Timeout:
-        return Outcome("timeout", where)
+        return Outcome("slow", where)
     except Discard as e:
         return Outcome("discard", where, str(e))
     except Wrong as e:
@@ -294,4 +289,4 @@ def check(source: str, seconds: float = 20.0) -> Outcome:
     return Outcome("ok")
 
 
-__all__ = ["PROPERTIES", "Outcome", "check", "load"]
+__all__ = ["FAILURES", "PROPERTIES", "Outcome", "check", "load"]

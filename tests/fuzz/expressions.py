@@ -52,9 +52,7 @@ class Names:
 
     def inner(self, **changes: object) -> Names:
         """A copy for a block inside: what it adds is not seen after it."""
-        lists = {
-            k: list(getattr(self, k)) for k in ("floats", "ints", "bools", "arrays", "pairs", "dicts", "functions")
-        }
+        lists = {k: list(getattr(self, k)) for k in ("floats", "ints", "bools", "arrays", "pairs", "dicts", "functions")}
         both = {"assignable": set(self.assignable), "writable": set(self.writable), "depth": self.depth + 1}
         return replace(self, **{**lists, **both, **changes})  # type: ignore[arg-type]
 

@@ -15,7 +15,7 @@ class Statements(Expressions):
     def __init__(self, source: Source, single: bool = False) -> None:
         super().__init__(source, single)
         self.counter = 0
-        self.budget = 14
+        self.budget = 5
         self.dtype = ", np.float32" if single else ""
 
     def fresh(self, stem: str) -> str:
@@ -89,9 +89,7 @@ class Statements(Expressions):
 
     def step(self, names: Names) -> str:
         e = self.real(names, 2)
-        return self.pick(
-            (f"+= 0.1 * math.sin({e})", f"-= 0.2 * math.tanh({e})", f"*= math.cos({e})", f"/= 1.2 + ({e}) ** 2")
-        )
+        return self.pick((f"+= 0.1 * math.sin({e})", f"-= 0.2 * math.tanh({e})", f"*= math.cos({e})", f"/= 1.2 + ({e}) ** 2"))
 
     def write(self, names: Names) -> list[str]:
         arrays = [a for a in names.arrays if a.name in names.writable]
@@ -263,11 +261,7 @@ class Statements(Expressions):
         kind = self.source(6)
         if kind < 4:
             names.arrays.append(ArrayName(name, (f"len({name})",) if kind == 3 else (size,)))
-            return [
-                f"{name} = np.zeros({size}{self.dtype})"
-                if kind
-                else f"{name} = np.full({size}, {self.constant()}{self.dtype})"
-            ]
+            return [f"{name} = np.zeros({size}{self.dtype})" if kind else f"{name} = np.full({size}, {self.constant()}{self.dtype})"]
         if kind == 4 and not self.single:
             items = [self.squash(names, 1), self.leaf(names), "0.5"]
             names.arrays.append(ArrayName(name, ("3",)))
@@ -290,9 +284,7 @@ class Statements(Expressions):
         names.arrays.append(ArrayName(name, a.sizes))
         names.writable.add(name)
         names.assignable |= {name, a.name} if names.loops == 0 else set()
-        return [
-            f"{name} = {self.pick((f'{a.name}.copy()', a.name, f'{a.name} if {self.condition(names)} else {other}'))}"
-        ]
+        return [f"{name} = {self.pick((f'{a.name}.copy()', a.name, f'{a.name} if {self.condition(names)} else {other}'))}"]
 
     # ---- functions
     def function(self, names: Names) -> list[str]:
@@ -383,7 +375,7 @@ def program(source: Source, single: bool = False) -> str:
         else:
             number = f"np.float32({numbers[0]})" if single else numbers[0]
             args.append(number if kind == "float" else str(g.source(9) - 1))
-    g.budget = 14
+    g.budget = g.pick((3, 5, 7, 10, 14))
     body = g.block(names, 7)
     if not body[-1].startswith("return"):
         body.append(f"return {' + '.join([g.squash(names), *(x for x in names.floats if x in names.assignable)][:4])}")

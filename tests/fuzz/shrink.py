@@ -66,9 +66,7 @@ def parameter_edits(node: ast.AST) -> Iterator[Undo]:
     if not isinstance(node, ast.Module):
         return
     f = next((s for s in node.body if isinstance(s, ast.FunctionDef) and s.name == "f"), None)
-    values = next(
-        (s.value for s in node.body if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]) == "ARGS"), None
-    )
+    values = next((s.value for s in node.body if isinstance(s, ast.Assign) and ast.unparse(s.targets[0]) == "ARGS"), None)
     if f is None or not isinstance(values, ast.Tuple):
         return
     params, args = list(f.args.args), list(values.elts)
@@ -84,22 +82,14 @@ def parameter_edits(node: ast.AST) -> Iterator[Undo]:
 def smaller(e: ast.expr) -> Iterator[ast.expr]:
     """Simpler expressions to try in the place of `e`."""
     if isinstance(e, (ast.Call, ast.BinOp, ast.UnaryOp, ast.IfExp, ast.BoolOp, ast.Subscript, ast.Compare)):
-        yield from (
-            child
-            for child in ast.walk(e)
-            if isinstance(child, ast.expr) and child is not e and not isinstance(child, ast.Lambda)
-        )
+        yield from (child for child in ast.walk(e) if isinstance(child, ast.expr) and child is not e and not isinstance(child, ast.Lambda))
         yield from (ast.Constant(v) for v in (1.0, 1, True))
     if isinstance(e, ast.BoolOp) and len(e.values) > 2:
         yield ast.BoolOp(e.op, e.values[:2])
     if isinstance(e, (ast.Tuple, ast.List)) and len(e.elts) > 1 and isinstance(e.ctx, ast.Load):
         yield from (type(e)([*e.elts[:i], *e.elts[i + 1 :]], ast.Load()) for i in range(len(e.elts)))
     if isinstance(e, ast.Constant) and isinstance(e.value, (int, float)) and not isinstance(e.value, bool):
-        yield from (
-            ast.Constant(type(e.value)(v))
-            for v in (0, 1, 0.5, 2)
-            if abs(v) <= abs(e.value) and len(repr(v)) <= len(repr(e.value))
-        )
+        yield from (ast.Constant(type(e.value)(v)) for v in (0, 1, 0.5, 2) if abs(v) <= abs(e.value) and len(repr(v)) <= len(repr(e.value)))
 
 
 def weight(source: str) -> tuple[int, int, int]:

@@ -50,9 +50,7 @@ class Worker:
         if line:
             return Outcome(*json.loads(line))
         self.close()
-        return (
-            Outcome("crash", "process", f"exit code {process.returncode}") if ready else Outcome("timeout", "process")
-        )
+        return Outcome("crash", "process", f"exit code {process.returncode}") if ready else Outcome("hang", "process")
 
     def close(self) -> None:
         if self.process is not None:
