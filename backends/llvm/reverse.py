@@ -531,24 +531,49 @@ class BlockFunction:
         return operands
 
     def call(self, t: Call) -> None:
-        """Call a function in reverse mode: its continuation is a function whose environment is this frame."""
+        """Call a function in reverse mode. Its continuation's environment is a record of what the code after the call
+        needs; the frame itself stays at home, where LLVM can turn it into registers."""
+        code = self.code
         callee = self.context.reverses.of_call(self.parent.rev, t)
-        k = self.continuation_of_call(t, callee)
+        target = self.parent.closures.blocks[t.then.block]
+        kept = [v for v in dict.fromkeys([*target.by_value, *t.then.args]) if v in self.fields]
+        fields = {key: i for i, key in enumerate([*kept, *self.pointers])}
+        record_type = self.module.named_type(
+            f"record{self.context.unique()}", struct_of([*(self.cell_type(v) for v in kept), *("ptr" for _ in self.pointers)])  # type: ignore[arg-type]
+        )
+        record = code.alloca(record_type)
+        self.fill_record(record, record_type, fields)
+        k = self.continuation_of_call(t, callee, record_type, fields)
         args = []
         for i, (a, p) in enumerate(zip(t.args, callee.function.params, strict=True)):
             operands = self.read(a)
-            if isinstance(p.type, Array):
-                want = len(flat_types(p.type, callee.mask[i]))
-                operands = operands[:want]
-            args.append(operands)
-        returned = self.context.call_reverse(self.code, callee, args, k, "%frame")
+            args.append(operands[: len(flat_types(p.type, callee.mask[i]))] if isinstance(p.type, Array) else operands)
+        returned = self.context.call_reverse(code, callee, args, k, record)
         for i, d in returned.items():
             self.add(t.args[i], d)
+        for v in kept:
+            if self.parent.is_active_scalar(v):
+                self.add(v, code.load(LLVM_TYPES[v.type], code.field(record_type, record, fields[v], 1)))  # type: ignore[index, union-attr]
 
-    def continuation_of_call(self, t: Call, callee: Reverse) -> str:
-        """S @kN(ptr frame, results): go on at the block after the call."""
+    def fill_record(self, record: str, record_type: str, fields: dict[Any, int]) -> None:
+        code = self.code
+        for v, i in fields.items():
+            p = code.field(record_type, record, i)
+            if isinstance(v, str):
+                code.store("ptr", self.pointer(v), p)
+            elif isinstance(v.type, Scalar):
+                code.store(LLVM_TYPES[v.type], self.read(v)[0], p)
+                if v in self.activity:
+                    code.store(LLVM_TYPES[v.type], NEGATIVE_ZERO, code.field(record_type, record, i, 1))
+            else:
+                for j, (part, x) in enumerate(zip(self.parent.flat(v), self.read(v), strict=True)):
+                    code.store(part, x, code.field(record_type, record, i, j))
+
+    def continuation_of_call(self, t: Call, callee: Reverse, record_type: str, fields: dict[Any, int]) -> str:
+        """S @kN(ptr frame, results): go on at the block after the call. Its frame is the record."""
         name = f"@k.{self.context.unique()}{self.name[2:]}"
-        outer, self.code = self.code, Code(self.module)
+        outer = self.code, self.frame_type, self.fields
+        self.code, self.frame_type, self.fields = Code(self.module), record_type, fields
         types = list(callee.function.results)
         rt, n = adjoint_struct(types)
         params, results = ["ptr %frame"], []
@@ -562,7 +587,7 @@ class BlockFunction:
         pairs = list(zip(parts_back, back, strict=True))
         self.code.emit(f"ret {rt} {self.code.pack(rt, pairs)}" if pairs else "ret void")
         self.module.functions.append(self.code.text(f"define internal {convention(n)} {rt} {name}({', '.join(params)}) nounwind"))
-        self.code = outer
+        self.code, self.frame_type, self.fields = outer
         return name
 
 
