@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .support import Function, Runner, both, check, close
+from .support import Function, Runner, check, close
 
 
 # ---- while
@@ -277,61 +277,3 @@ def test_ranges_of_every_sign() -> None:
             for c in (-7, -2, -1, 1, 2, 3, 9):
                 for mode, out in run(b, a, b, c).items():
                     close(out, both_kinds_of_range(b, a, b, c), what=f"{mode} {a, b, c}")
-
-
-def walrus_in_test(n: int) -> Any:
-    i, s = 0, 0
-    while (i := i + 1) < n:
-        s += i
-    return s, i
-
-
-def walrus_of_new_name(x: float) -> float:
-    while (y := x * x + 1) < 5:
-        x = x + y * 0.3
-    return x * y
-
-
-def calls_a_step(x: float, n: int) -> float:
-    calls = 0
-
-    def step() -> bool:
-        nonlocal x, calls
-        x = x * 1.1 + calls
-        calls += 1
-        return calls < n
-
-    while step():
-        pass
-    return x
-
-
-ONCE_MORE = pytest.mark.xfail(reason="staging.while_() evaluates the test once to look at it, and does not undo what it assigned")
-
-
-@ONCE_MORE
-def test_a_loop_test_that_assigns() -> None:
-    for out in both(walrus_in_test, 5).values():
-        assert out == walrus_in_test(5)
-
-
-@ONCE_MORE
-def test_a_loop_test_that_assigns_a_new_name() -> None:
-    check(walrus_of_new_name, (0.5,))
-
-
-@ONCE_MORE
-def test_a_loop_test_that_calls_a_function_with_state() -> None:
-    check(calls_a_step, (0.5, 4))
-
-
-def target_after_loop(x: float) -> float:
-    for i in range(5):
-        if i > x:
-            break
-    return i * x
-
-
-@pytest.mark.xfail(reason="a loop over a range known not to be empty is treated as one that may run zero times")
-def test_the_target_after_a_loop_that_surely_runs() -> None:
-    check(target_after_loop, (2.5,), (9.0,))

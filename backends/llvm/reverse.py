@@ -536,10 +536,10 @@ class BlockFunction:
         code = self.code
         callee = self.context.reverses.of_call(self.parent.rev, t)
         target = self.parent.closures.blocks[t.then.block]
-        kept = [v for v in dict.fromkeys([*target.by_value, *t.then.args]) if v in self.fields]
+        kept = [v for v in dict.fromkeys([*target.by_value, *t.then.args]) if isinstance(v, Var) and v in self.fields]
         fields = {key: i for i, key in enumerate([*kept, *self.pointers])}
         record_type = self.module.named_type(
-            f"record{self.context.unique()}", struct_of([*(self.cell_type(v) for v in kept), *("ptr" for _ in self.pointers)])  # type: ignore[arg-type]
+            f"record{self.context.unique()}", struct_of([*(self.cell_type(v) for v in kept), *("ptr" for _ in self.pointers)])
         )
         record = code.alloca(record_type)
         self.fill_record(record, record_type, fields)
@@ -553,7 +553,7 @@ class BlockFunction:
             self.add(t.args[i], d)
         for v in kept:
             if self.parent.is_active_scalar(v):
-                self.add(v, code.load(LLVM_TYPES[v.type], code.field(record_type, record, fields[v], 1)))  # type: ignore[index, union-attr]
+                self.add(v, code.load(LLVM_TYPES[v.type], code.field(record_type, record, fields[v], 1)))
 
     def fill_record(self, record: str, record_type: str, fields: dict[Any, int]) -> None:
         code = self.code
