@@ -67,6 +67,10 @@ class NegativePowerError(LanternError, ValueError):
     """An integer raised to a negative integer power."""
 
 
+class IntegerOverflowError(LanternError, OverflowError):
+    """A Python int that does not fit in 64 bits."""
+
+
 class ConversionError(LanternError, ValueError):
     """A float that no integer can hold (NaN, infinity, beyond 64 bits) was converted to int."""
 

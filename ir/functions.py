@@ -19,7 +19,7 @@ from .graph import Call, Edge
 from .graph import Return as GraphReturn
 from .staging import DEAD, Bottom, Return, leave, open_block, run
 from .state import coerce, describe_value, join_values, leaf_type
-from .types import Scalar
+from .types import Scalar, is_float
 from .values import Arrayed, Traced, is_traced, scalar_type
 
 MAX_DEPTH = 150
@@ -187,7 +187,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         frame = Frame("function", label=function.__qualname__)
         builder.frames.append(Frame("staged"))
         builder.frames.append(frame)
-        signal = run(raw, *new_args, **new_kwargs)
+        signal = run(lambda: raw(*new_args, **new_kwargs))
         _check_cells(function, cells)
         builder.frames.remove(frame)
         try:
@@ -200,7 +200,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
             ) from None
         spec, atoms = _spec(value, function, staged.spec)
         builder.terminate(GraphReturn(atoms), open_block())
-        trace.functions[staged.name] = builder.finish(tuple(t for t, _, _ in spec[1]))
+        trace.functions[staged.name] = builder.finish(tuple(t for t, _, _ in spec[1] if t is not None))
         trace.register(staged.name, builder)
         return spec
 
@@ -234,14 +234,17 @@ def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]
     kinds, atoms = [], []
     for i, leaf in enumerate(leaves):
         t = leaf_type(leaf)
+        if leaf is None:
+            kinds.append((None, False, True))
+            continue
         if t is None:
             raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {describe_value(leaf)} {leaf!r}: only numbers, arrays and containers "
                                            "of them can be returned")  # fmt: skip
         found = scalar_type(leaf)
         weak = found is not None and found[1]
         owned = not isinstance(leaf, Arrayed) or leaf.owned
-        if before is not None and before[0] == tree and isinstance(t, Scalar):
-            t, weak = before[1][i][0] if weak and t != before[1][i][0] and before[1][i][0].name[0] == "f" else t, weak
+        if before is not None and before[0] == tree and isinstance(t, Scalar) and isinstance(before[1][i][0], Scalar):
+            t, weak = before[1][i][0] if weak and t != before[1][i][0] and is_float(before[1][i][0]) else t, weak
         kinds.append((t, weak, owned))
         atoms.append(coerce(leaf, t, open_block()))
     return (tree, tuple(kinds)), tuple(atoms)
@@ -257,14 +260,15 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) ->
     atoms = tuple(builder.use(leaf.atom, leaf.builder) for leaf in leaves if is_traced(leaf))
     tree, kinds = staged.spec
     after = builder.new_block("then")
-    results = [builder.fresh(t, "r") for t, _, _ in kinds]
-    after.params.extend(results)
+    results = [None if t is None else builder.fresh(t, "r") for t, _, _ in kinds]
+    after.params.extend(r for r in results if r is not None)
     call = Call(staged.name, atoms, Edge(after.name))
     builder.terminate(call, block)
     trace.record(builder, call, staged.name)
     builder.enter(after)
     values = [
-        Traced(r, builder, w) if isinstance(t, Scalar) else Arrayed(r, builder, o) for r, (t, w, o) in zip(results, kinds, strict=True)
+        None if r is None else Traced(r, builder, w) if isinstance(t, Scalar) else Arrayed(r, builder, o)
+        for r, (t, w, o) in zip(results, kinds, strict=True)
     ]
     return pytree.unflatten(tree, values)
 

@@ -151,6 +151,8 @@ class _Forward:
             if a in self.activity:
                 term = rule(Traced(self.tangents[a], self.builder), z, *xs, **let.attrs)[i]  # type: ignore[index]
                 if term is not None:
+                    if term.type != let.out.type:  # a conversion between float types
+                        term = TABLE["convert"](term, to=let.out.type)
                     total = term if total is None else TABLE["add"](total, term)
         return total.atom if total is not None else Const(0.0, let.out.type)
 

@@ -11,6 +11,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from . import iterables, numpy_api, values
 from .builder import current_trace, is_library
 from .functions import invoke
@@ -64,9 +66,14 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def augment(obj: Any, index: Any, fn: Callable[[Any, Any], Any], value: Any) -> None:
-    """obj[index] (op)= value, with obj and index evaluated once."""
-    setitem(obj, index, fn(getitem(obj, index), value))
+def contains(x: Any, items: Any) -> Any:
+    """x in items: element by element where something is traced."""
+    if isinstance(items, (tuple, list)) and (is_traced(x) or any(map(is_traced, items))):
+        found: Any = False
+        for item in items:
+            found = or_(found, lambda item=item: x == item)  # type: ignore[misc]
+        return found
+    return x in items
 
 
 _NOT_USER_CODE = ("numpy", "scipy", "math", "operator", "functools", "itertools", "builtins", "typing", "collections", "optree", "dataclasses",
@@ -87,12 +94,19 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return invoke(function, args, kwargs) if _is_user_code(function) else function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
+    if isinstance(function, types.BuiltinMethodType) and isinstance(function.__self__, np.ndarray) and function.__name__ == "copy" and _building():
+        return values.lift_array(function.__self__).copy()
     if isinstance(function, functools.partial):
         return call(function.func, *function.args, *args, **{**function.keywords, **kwargs})
     method = getattr(type(function), "__call__", None)  # noqa: B004  # the method itself is needed
     if not isinstance(function, type) and isinstance(method, types.FunctionType) and _is_user_code(method):
         return invoke(types.MethodType(method, function), args, kwargs)
     return function(*args, **kwargs)
+
+
+def _building() -> bool:
+    trace = current_trace()
+    return trace is not None and bool(trace.builders)
 
 
 def _is_user_code(function: types.FunctionType) -> bool:
@@ -121,7 +135,11 @@ def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Ca
     """Python's min and max: the first of equals wins."""
 
     def fn(*args: Any, **kwargs: Any) -> Any:
-        items = list(args[0]) if len(args) == 1 and not is_traced(args[0]) else list(args)
+        if len(args) == 1 and isinstance(args[0], (Arrayed, iterables.Staged)):
+            values.whole_array(f"{plain.__name__}()")
+        if len(args) == 1 and isinstance(args[0], Traced):
+            raise TypeError(f"{args[0]!r} is not iterable")
+        items = list(args[0]) if len(args) == 1 else list(args)
         if not any(map(is_traced, items)) or kwargs:
             return plain(*args, **kwargs)
         best = items[0]
@@ -150,6 +168,20 @@ def _isinstance(x: Any, kinds: Any) -> bool:
     return any(k in (python, object, Traced, *abstract) for k in wanted)
 
 
+def _any(items: Any) -> Any:
+    found: Any = False
+    for x in items:
+        found = or_(_bool(found), lambda x=x: _bool(x))  # type: ignore[misc]
+    return found
+
+
+def _all(items: Any) -> Any:
+    good: Any = True
+    for x in items:
+        good = and_(_bool(good), lambda x=x: _bool(x))  # type: ignore[misc]
+    return good
+
+
 def _pow(x: Any, y: Any, *mod: Any) -> Any:
     return pow(x, y, *mod) if mod else x**y
 
@@ -170,6 +202,8 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     range: iterables.staged_range, enumerate: iterables.staged_enumerate, zip: iterables.staged_zip, len: iterables.staged_length,
     reversed: iterables.staged_reversed, float: _float, int: _int, bool: _bool, builtins.sum: _sum, isinstance: _isinstance, pow: _pow,
     builtins.max: _extreme(operator.gt, max), builtins.min: _extreme(operator.lt, min), math.fsum: _fsum,
+    builtins.any: _any,
+    builtins.all: _all,
     math.floor: lambda x: x.__floor__() if is_traced(x) else math.floor(x),
     math.ceil: lambda x: x.__ceil__() if is_traced(x) else math.ceil(x),
     math.trunc: lambda x: x.__trunc__() if is_traced(x) else math.trunc(x),
@@ -181,5 +215,5 @@ for _name, _function in vars(math).items():
         REPLACED[_function] = _math(_function, _target)
 
 
-__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "augment", "call", "chain", "comparisons",
+__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "call", "chain", "comparisons",
            "current_trace", "for_", "getitem", "if_", "ifexp", "local", "not_", "or_", "raise_", "setitem", "while_"]  # fmt: skip

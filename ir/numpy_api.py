@@ -95,7 +95,7 @@ def where(cond: Any, x: Any, y: Any) -> Any:
     t, weak = (BOOL, True) if kinds == {BOOL} else promote("where", x, y)
     if not isinstance(cond, Traced):
         return x if cond else y
-    z = table.select(cond, to_constant(x, t), to_constant(y, t))
+    z = table.select(cond, to_constant(x, t), to_constant(y, t), where=True)
     return Traced(z.atom, z.builder, weak)
 
 
@@ -107,8 +107,11 @@ def to_constant(x: Any, t: Scalar) -> Any:
     return Traced(Const(literal(x, t), t), None, c.weak)
 
 
-def clip(x: Any, low: Any = None, high: Any = None) -> Any:
+def clip(x: Any, a_min: Any = None, a_max: Any = None, **kwargs: Any) -> Any:
     """np.clip; a NaN stays."""
+    low, high = kwargs.get("min", a_min), kwargs.get("max", a_max)
+    if not is_traced(x):
+        x = values.constant(x)
     if low is not None:
         x = _either("maximum")(x, low)
     return x if high is None else _either("minimum")(x, high)
@@ -134,9 +137,16 @@ def ldexp(x: Any, n: Any) -> Any:
 
 
 def sinc(x: Any) -> Any:
-    zero = compare("eq", x, 0.0)
-    safe = where(zero, 1.0, arithmetic("mul", x, np.pi))
-    return where(zero, 1.0, table.sin(safe) / safe)
+    """sin(pi x) / (pi x); near 0 its Taylor series, so that derivatives of every order are right there."""
+    x = to_type(x, F64) if not is_float(x.type) else x
+    t = x * np.pi
+    near = compare("lt", abs(t), 0.3)
+    u = t * t
+    series: Any = 0.0
+    for k in range(8, 0, -1):
+        series = u * (-1.0 / (2 * k * (2 * k + 1))) * (1.0 + series)
+    safe = where(near, 1.0, t)
+    return where(near, 1.0 + series, table.sin(safe) / safe)
 
 
 _F = _floating
@@ -230,9 +240,20 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
 
 
 def _like(fill: Any) -> Callable[..., Any]:
-    def fn(a: Any, *args: Any, dtype: Any = None) -> Any:
-        t = a.type.dtype if dtype is None else _dtype(dtype)
-        return values.allocate(t, a.shape, args[0] if args else fill)
+    """zeros_like and friends, with NumPy's arguments; `fill` is None for full_like, which is given it."""
+
+    def fn(a: Any, *args: Any, fill_value: Any = fill, dtype: Any = None, shape: Any = None) -> Any:
+        rest = list(args)
+        if fill is None and rest:
+            fill_value = rest.pop(0)
+        if rest:
+            dtype = rest.pop(0)
+        if isinstance(a, Traced):
+            a, found = None, a.type
+        else:
+            found = a.type.dtype if isinstance(a, Arrayed) else _dtype(np.asarray(a).dtype)
+        size = shape if shape is not None else () if a is None else a.shape
+        return values.allocate(found if dtype is None else _dtype(dtype), size, fill_value)
 
     return fn
 
@@ -257,6 +278,8 @@ def _array(a: Any, dtype: Any = None) -> Any:
         return a.copy()
     if isinstance(a, np.ndarray):
         return values.lift_array(a if dtype is None else a.astype(dtype)).copy()
+    if not hasattr(a, "__len__"):  # a scalar: its own 0-d array
+        return a if dtype is None else to_type(a if isinstance(a, Traced) else values.constant(a), _dtype(dtype))
     items = list(a)
     if not any(map(is_traced, items)):
         return values.lift_array(np.array(items, dtype if dtype is not None else None)).copy()
@@ -267,6 +290,12 @@ def _array(a: Any, dtype: Any = None) -> Any:
     for i, x in enumerate(items):
         out[i] = x
     return out
+
+
+def _asarray(a: Any, dtype: Any = None) -> Any:
+    """np.asarray: a traced array is itself."""
+    same = isinstance(a, Arrayed) and (dtype is None or _dtype(dtype) == a.type.dtype)
+    return a if same else _array(a, dtype)
 
 
 def _round(x: Any, decimals: int = 0) -> Any:
@@ -281,10 +310,16 @@ def _shape(a: Any) -> Any:
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: where, np.clip: clip, np.round: _round, np.zeros_like: _like(0), np.empty_like: _like(0), np.ones_like: _like(1),
-    np.full_like: _like(0), np.copy: _copy, np.array: _array, np.shape: _shape, np.sinc: sinc, np.real: lambda x: x, np.ndim: lambda a: a.ndim,
+    np.full_like: _like(None), np.copy: _copy, np.array: _array, np.shape: _shape, np.sinc: sinc, np.real: lambda x: x, np.ndim: lambda a: a.ndim,
     np.size: lambda a: a.size,
 }  # fmt: skip
 CREATION: dict[Any, Callable[..., Any]] = {
+    np.asarray: _creation(_asarray, np.asarray),
+    np.copy: _creation(_copy, np.copy),
+    np.zeros_like: _creation(_like(0), np.zeros_like),
+    np.empty_like: _creation(_like(0), np.empty_like),
+    np.ones_like: _creation(_like(1), np.ones_like),
+    np.full_like: _creation(_like(None), np.full_like),
     np.zeros: _creation(zeros, np.zeros), np.empty: _creation(zeros, np.empty), np.ones: _creation(ones, np.ones),
     np.full: _creation(full, np.full), np.array: _creation(_array, np.array),
 }  # fmt: skip

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import IntegerOverflowError
 from .types import BOOL, F32, F64, I64, Scalar, Type, is_float
 
 Rule = Callable[..., tuple[Any, ...]]
@@ -119,7 +120,11 @@ def literal(value: Any, t: Type) -> Any:
     """A Python literal of type `t`."""
     if is_float(t):
         return float(value)
-    return bool(value) if t == BOOL else int(value)
+    if t == BOOL:
+        return bool(value)
+    if not -(2**63) <= int(value) < 2**63:
+        raise IntegerOverflowError(f"{value} does not fit in 64 bits, which an int has in compiled code; write it as a float")
+    return int(value)
 
 
 __all__ = [

@@ -198,8 +198,8 @@ def _mentions_traced(index: Any) -> bool:
     return any(map(is_traced, index)) if isinstance(index, tuple) else is_traced(index)
 
 
-def setitem(obj: Any, index: Any, value: Any) -> None:
-    """obj[index] = value; compiled code never writes into an array it captured."""
+def setitem(value: Any, obj: Any, index: Any) -> None:
+    """obj[index] = value, evaluated in Python's order; compiled code never writes into an array it captured."""
     if isinstance(obj, np.ndarray) and current_trace() is not None and (_mentions_traced(index) or is_traced(value)):
         store(lift_array(obj), index, value)
     obj[index] = value
@@ -250,9 +250,9 @@ def while_(
     mark, before = builder.mark(), scope.save()
     first = truth(test())
     builder.rollback(mark)
+    scope.restore(before)
     if isinstance(first, Traced):
         return staged_loop(test, body, orelse, scope)
-    scope.restore(before)
     if forever:
         return staged_loop(test, body, orelse, scope)
     try:
@@ -542,7 +542,7 @@ def counted_loop(staged: Staged, body: Callable[[Any], Any], orelse: Callable[[]
             return None
         return signal
 
-    inner = Scope(("i", *scope.names), get, put)
+    inner = Scope(("i", *scope.names), get, put, ("i", *scope.assigned))
     return staged_loop(lambda: table.ilt(counter[0], limit), one, orelse, inner)
 
 

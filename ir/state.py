@@ -56,8 +56,11 @@ class Saved:
 class Scope:
     """Access to the variables `names` of the function that is being traced."""
 
-    def __init__(self, names: Sequence[str], get: Callable[[], tuple[Any, ...]], put: Callable[[Any], None]) -> None:
+    def __init__(
+        self, names: Sequence[str], get: Callable[[], tuple[Any, ...]], put: Callable[[Any], None], assigned: Sequence[str] | None = None
+    ) -> None:
         self.names, self.get, self.put = tuple(names), get, put
+        self.assigned = self.names if assigned is None else tuple(assigned)
 
     def save(self) -> Saved:
         values = self.get()
@@ -66,7 +69,9 @@ class Scope:
 
     def restore(self, saved: Saved) -> None:
         fresh = [pytree.unflatten(t, ls) for t, ls in zip(saved.trees, saved.leaves, strict=True)]
-        self.put(tuple(pytree.refill(old, new) for old, new in zip(saved.values, fresh, strict=True)))
+        # a variable that is assigned gets an object of its own; one whose object is changed in place keeps it
+        pairs = zip(self.names, saved.values, fresh, strict=True)
+        self.put(tuple(new if name in self.assigned else pytree.refill(old, new) for name, old, new in pairs))
 
 
 NO_SCOPE = Scope((), lambda: (), lambda _: None)

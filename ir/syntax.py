@@ -163,7 +163,8 @@ class Rewriter(ast.NodeTransformer):
         put = self._function("set", settable, [ast.Assign([ast.Tuple(targets, ast.Store())], _load("_ln_v"))], "_ln_v")
         get = _thunk(ast.Tuple([_load(n) for n in names], ast.Load()))
         labels = ast.Tuple([ast.Constant(n) for n in names], ast.Load())
-        return [put], _call("Scope", labels, get, _load(put.name))
+        fresh = ast.Tuple([ast.Constant(n) for n in settable], ast.Load())
+        return [put], _call("Scope", labels, get, _load(put.name), fresh)
 
     def _finish(self, node: ast.AST, statements: list[ast.stmt], call: ast.expr) -> list[ast.stmt]:
         out = [
@@ -242,7 +243,7 @@ class Rewriter(ast.NodeTransformer):
         value = self.visit(node.value)
         if len(node.targets) == 1 and isinstance(node.targets[0], ast.Subscript) and not _has_slice(node.targets[0]):
             t = node.targets[0]
-            return self._locate(ast.Expr(_call("setitem", self.visit(t.value), self.visit(t.slice), value)), node)
+            return self._locate(ast.Expr(_call("setitem", value, self.visit(t.value), self.visit(t.slice))), node)
         node.value = value
         node.targets = [self._target(t) for t in node.targets]
         return node
@@ -266,10 +267,16 @@ class Rewriter(ast.NodeTransformer):
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         value = self.visit(node.value)
         t = node.target
-        if isinstance(t, ast.Subscript) and not _has_slice(t):
+        if isinstance(t, ast.Subscript) and not _has_slice(t):  # in Python's order: object, index, old element, value
             fn = ast.Attribute(_staging("operator"), _IN_PLACE[type(node.op)], ast.Load())
-            call = _call("augment", self.visit(t.value), self.visit(t.slice), fn, value)
-            return self._locate(ast.Expr(call), node)
+            old = _call("getitem", _load("_ln_object"), _load("_ln_index"))
+            store = _call("setitem", ast.Call(fn, [old, value], []), _load("_ln_object"), _load("_ln_index"))
+            statements = [
+                ast.Assign([ast.Name("_ln_object", ast.Store())], self.visit(t.value)),
+                ast.Assign([ast.Name("_ln_index", ast.Store())], self.visit(t.slice)),
+                ast.Expr(store),
+            ]
+            return [self._locate(s, node) for s in statements]
         node.value = value
         node.target = self._target(t)
         return node
@@ -323,6 +330,9 @@ class Rewriter(ast.NodeTransformer):
         return node
 
     def visit_Compare(self, node: ast.Compare) -> Any:
+        if len(node.ops) == 1 and isinstance(node.ops[0], (ast.In, ast.NotIn)):
+            found = _call("contains", self.visit(node.left), self.visit(node.comparators[0]))
+            return self._locate(found if isinstance(node.ops[0], ast.In) else _call("not_", found), node)
         if len(node.ops) == 1:
             return super().generic_visit(node)
         rest: list[ast.expr] = []

@@ -46,13 +46,13 @@ lt = row("lt", "FF:B", lambda m, x, y: m.compare("lt", x, y), speculate=True)
 le = row("le", "FF:B", lambda m, x, y: m.compare("le", x, y), speculate=True)
 gt = row("gt", "FF:B", lambda m, x, y: m.compare("gt", x, y), speculate=True)
 ge = row("ge", "FF:B", lambda m, x, y: m.compare("ge", x, y), speculate=True)
-select: Op = row("select", "BTT:T", lambda m, c, x, y: m.select(c, x, y),
-             lambda d, z, c, x, y: (None, select(c, d, 0.0), select(c, 0.0, d)), speculate=True)
+select: Op = row("select", "BTT:T", lambda m, c, x, y, where=False: m.select(c, x, y),
+             lambda d, z, c, x, y, where=False: (None, select(c, d, 0.0), select(c, 0.0, d)), speculate=True)
 maximum = row("maximum", "FF:F", lambda m, x, y: select(ge(x, y), x, select(ne(x, x), x, y)),
               lambda d, z, x, y: (mul(d, larger(x, y)), mul(d, larger(y, x))), speculate=True)
 minimum = row("minimum", "FF:F", lambda m, x, y: select(le(x, y), x, select(ne(x, x), x, y)),
               lambda d, z, x, y: (mul(d, larger(y, x)), mul(d, larger(x, y))), speculate=True)
-larger: Op = row("larger", "FF:F", lambda m, x, y: select(gt(x, y), 1.0, select(lt(x, y), 0.0, 0.5)), STEP, speculate=True)
+larger: Op = row("larger", "FF:F", lambda m, x, y: select(gt(x, y), m.constant(1.0, x), select(lt(x, y), 0.0, m.constant(0.5, x))), STEP, speculate=True)
 
 # ---- rounding and signs
 absolute = row("abs", "F:F", lambda m, x: m.instruction("fabs", x), lambda d, z, x: (mul_strong(d, sign(x)),), speculate=True)
@@ -90,7 +90,7 @@ log2 = libm("log2", lambda d, z, x: (div_strong(d, mul(LN2, x)),))
 log10 = libm("log10", lambda d, z, x: (div_strong(d, mul(LN10, x)),))
 log1p = libm("log1p", lambda d, z, x: (div_strong(d, add(1.0, x)),))
 logaddexp = row("logaddexp", "FF:F", lambda m, x, y: log_add_exp(x, y),
-                lambda d, z, x, y: (mul(d, expit(sub(x, y))), mul(d, expit(sub(y, x)))), expensive=True)
+                lambda d, z, x, y: (mul(d, share(x, y)), mul(d, share(y, x))), expensive=True)
 
 # ---- trigonometric, hyperbolic, and their inverses
 sin = libm("sin", lambda d, z, x: (mul(d, cos(x)),))
@@ -155,8 +155,10 @@ def floor_mod(r: Any, y: Any) -> Any:
 
 
 def floor_div(x: Any, y: Any, r: Any) -> Any:
-    """NumPy's `//` for floats: (x - x % y) / y, rounded to the nearest integer."""
-    q = div(sub(x, floor_mod(r, y)), y)
+    """NumPy's `//` for floats: (x - C remainder) / y, one less where the remainder has the wrong sign, rounded."""
+    wrong_sign = logical_and(ne(r, 0.0), logical_xor(lt(r, 0.0), lt(y, 0.0)))
+    q = div(sub(x, r), y)
+    q = select(wrong_sign, sub(q, 1.0), q)
     f = floor(q)
     f = select(gt(sub(q, f), 0.5), add(f, 1.0), f)
     return select(eq(y, 0.0), div(x, y), select(eq(q, 0.0), copysign(0.0, div(x, y)), f))
@@ -178,6 +180,11 @@ def log_add_exp(x: Any, y: Any) -> Any:
     big = select(gt(d, 0.0), x, y)
     z = add(big, log1p(exp(neg(absolute(d)))))
     return select(eq(x, y), add(x, LN2), select(ne(d, d), add(x, y), z))
+
+
+def share(x: Any, y: Any) -> Any:
+    """exp(x) / (exp(x) + exp(y)); one half where both are the same infinity."""
+    return select(eq(x, y), 0.5, expit(sub(select(eq(x, y), 0.0, x), select(eq(x, y), 0.0, y))))
 
 
 def polygamma_series(m: Any, x: Any, n: int) -> Any:

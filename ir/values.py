@@ -66,6 +66,9 @@ class Traced:
     def __repr__(self) -> str:
         return f"<traced {describe(self.type)}>"
 
+    def __format__(self, spec: str) -> str:
+        return repr(self)  # a message that is made while tracing
+
     # ---- arithmetic
     def __add__(self, y: Any) -> Any:
         return arithmetic("add", self, y)
@@ -501,11 +504,24 @@ def to_integer(x: Traced) -> Traced:
 
 def round_half_even(x: Traced, ndigits: Any) -> Traced:
     if not is_float(x.type):
-        return to_type(x, I64)  # type: ignore[no-any-return]
+        return round_integer(to_type(x, I64), -int(ndigits) if ndigits is not None else 0)
     if ndigits is None:
         return to_integer(table.rint(x))
     scale = 10.0 ** int(ndigits)
     return table.div(table.rint(table.mul(x, scale)), scale)  # type: ignore[no-any-return]
+
+
+def round_integer(x: Traced, digits: int) -> Traced:
+    """x to a multiple of 10**digits, halves to the even one."""
+    if digits <= 0:
+        return x
+    unit = 10**digits
+    rest = table.imod(x, unit)
+    down = table.isub(x, rest)
+    odd = table.ieq(table.imod(table.ifloordiv(x, unit), 2), 1)
+    twice = table.imul(rest, 2)
+    up = table.logical_or(table.igt(twice, unit), table.logical_and(table.ieq(twice, unit), odd))
+    return table.select(up, table.iadd(down, unit), down)  # type: ignore[no-any-return]
 
 
 # ---- arrays

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ir import faults
+from ...ir import errors, faults
 from ...ir.cps import show_closures
 from ...ir.graph import Program
 from ...ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Type
@@ -78,7 +78,10 @@ class Native:
                 keep.append(a)
                 values.append(_address(a))
                 values += a.shape
-        self.pack.pack_into(buffer, 0, *values, *self.constant_slots)
+        try:
+            self.pack.pack_into(buffer, 0, *values, *self.constant_slots)
+        except (struct.error, OverflowError):
+            raise errors.IntegerOverflowError(f"an int argument does not fit in 64 bits: {[x for x in values if abs(x) >= 2**63]}") from None
         runtime = self.runtime
         region = runtime.acquire()
         start = time.perf_counter_ns()

@@ -38,19 +38,19 @@ def call_continuation(code: Code) -> None:
     code.emit("call void %k(ptr %frame)")
 
 
-def elementwise_function(module: Any, let: Let, active: list[bool]) -> str:
+def elementwise_function(module: Any, let: Let, active: list[bool], guarded: bool) -> str:
     """The op function for a row of the table, and which of its arguments have adjoints."""
     pattern = "".join("a" if a else "c" for a in active)
     kinds = ".".join(str(a.type) for a in let.args)
     attrs = "".join(f".{k}.{v}" for k, v in let.attrs.items())
-    name = f"@op.{let.op}.{kinds}.{pattern}{attrs}".replace("-", "m")
+    name = f"@op.{let.op}.{kinds}.{pattern}{attrs}{'.guarded' if guarded else ''}".replace("-", "m")
     if name not in module.made:
         module.made[name] = True
-        module.operations.append(_elementwise_text(module, name, let, active))
+        module.operations.append(_elementwise_text(module, name, let, active, guarded))
     return name
 
 
-def _elementwise_text(module: Any, name: str, let: Let, active: list[bool]) -> str:
+def _elementwise_text(module: Any, name: str, let: Let, active: list[bool], guarded: bool) -> str:
     code = Code(module)
     machine = LLVMMachine(code)
     params, xs = [], []
@@ -71,6 +71,7 @@ def _elementwise_text(module: Any, name: str, let: Let, active: list[bool]) -> s
     terms = op.rule(g, z, *xs, **let.attrs)  # type: ignore[operator]
     for i, (a, term) in enumerate(zip(let.args, terms, strict=True)):  # 5
         if active[i] and term is not None:
+            term = TABLE["select"](TABLE["eq"](g, 0.0), 0.0, term) if guarded else term
             accumulate(code, LLVM_TYPES[a.type], code.field(pair(a.type), f"%x{i}", 1), term.name)
     code.emit("ret void")
     return code.text(f"define internal void {name}({', '.join([*params, 'ptr %z', 'ptr %k', 'ptr %frame'])}) {ATTRIBUTES}")

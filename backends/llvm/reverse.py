@@ -323,7 +323,7 @@ class BlockFunction:
             handler(let, k)
             return
         active = [self.parent.is_active_scalar(a) for a in let.args]
-        name = elementwise_function(self.module, let, active)
+        name = elementwise_function(self.module, let, active, let in self.parent.rev.guarded)
         args = [*map(self.operand, let.args), f"ptr {self.cell(let.out)}", f"ptr {k}", "ptr %frame"]
         self.code.emit(f"call void {name}({', '.join(args)})")
 

@@ -265,6 +265,8 @@ class Callbacks:
             self.pullback(let, ds, xs)
         else:
             d = _typed(d, let.out.type)
+            if d == 0 and let in self.rev.guarded:
+                return
             terms = TABLE[let.op].rule(d, zs[0], *xs, **let.attrs)  # type: ignore[operator]
             for a, term in zip(let.args, terms, strict=True):
                 if term is not None:
