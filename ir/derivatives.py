@@ -17,11 +17,11 @@ import numpy as np
 from . import errors, pytree, table
 from .builder import Frame, current_builder, current_trace, user_site
 from .functions import _result
-from .graph import Atom, Const
+from .graph import Atom, Const, Fail
 from .graph import Return as GraphReturn
 from .iterables import Staged
 from .language import call
-from .staging import counted_loop, open_block, run
+from .staging import branch, counted_loop, open_block, run
 from .state import NO_SCOPE, coerce, describe_value, leaf_type
 from .types import BOOL, F64, Scalar, Type, carries_gradient, is_float, same_type
 from .values import Arrayed, Traced, allocate, constant, is_traced, lift_array, scalar_type
@@ -201,7 +201,8 @@ def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[
         pytree.unflatten(t, [differentiable(x, f"argument {i} of vjp") for x in ls])
         for i, (ls, t) in enumerate(map(pytree.flatten, primals))
     )
-    value = call(f, *new)
+    own = [pytree.unflatten(t, [x.copy() if isinstance(x, Arrayed) else x for x in ls]) for ls, t in map(pytree.flatten, new)]
+    value = call(f, *own)  # f may write into its arguments
 
     def pull(cotangent: Any) -> Any:
         sub = trace_sub(f, new, {})
@@ -209,7 +210,8 @@ def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[
         if tree != sub.tree:
             raise errors.TypeMismatchError(f"the cotangent's structure {tree} is not the result's {sub.tree}")
         ct = [i for i, t in enumerate(sub.types) if carries_gradient(t)]
-        extra = [_like(given[i], sub.types[i], "cotangent") for i in ct]
+        results, _ = pytree.flatten(value)
+        extra = [_like(given[i], sub.types[i], "cotangent", results[i]) for i in ct]
         wrt = [p for p in sub.where if p >= 0]
         types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
         outs = _emit("pullback", sub, extra, types, {"wrt": tuple(wrt), "ct": tuple(ct)})
@@ -218,15 +220,31 @@ def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[
     return value, pull
 
 
-def _like(value: Any, t: Type, what: str) -> Atom:
-    """A tangent or cotangent as an atom of type `t`."""
+def _like(value: Any, t: Type, what: str, primal: Any = None) -> Atom:
+    """A tangent or cotangent as an atom of type `t`; an array must have the sizes of `primal`."""
     if isinstance(value, np.ndarray):
         value = lift_array(value.astype(np.float64) if value.dtype.kind in "iu" else value)
     have = leaf_type(value)
     fits = isinstance(have, Scalar) if isinstance(t, Scalar) else have is not None and same_type(have, t)
     if not fits:
         raise errors.TypeMismatchError(f"a {what} of {describe_value(value)} at {user_site()} does not fit a value of type {t}")
+    if isinstance(value, Arrayed) and isinstance(primal, Arrayed):
+        same_shape(value, primal, f"the {what}'s shape differs from its value's")
     return coerce(value, t, open_block())
+
+
+def same_shape(a: Arrayed, b: Arrayed, message: str) -> None:
+    """Fault where the sizes of two arrays differ."""
+    if a.atom is b.atom:
+        return
+    same: Any = True
+    for m, n in zip(a.shape, b.shape, strict=True):
+        same = table.ieq(m, n) if same is True else table.logical_and(same, table.ieq(m, n))
+    if same is True:
+        return
+    good, bad = branch(same, "fits", "differs")
+    current_builder().terminate(Fail("shape", message, user_site(message)), bad)
+    current_builder().enter(good)
 
 
 # ---- forward mode
@@ -238,7 +256,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
         raise errors.TypeMismatchError(f"the tangents' structure {other} is not the primals' {tree}")
     new = [differentiable(x, "an argument of jvp") for x in leaves]
     sub = trace_sub(f, pytree.unflatten(tree, new), {})
-    extra = [_like(g, x.type, "tangent") for g, x in zip(given, new, strict=True)]
+    extra = [_like(g, x.type, "tangent", x) for g, x in zip(given, new, strict=True)]
     active = [i for i, t in enumerate(sub.types) if carries_gradient(t)]
     types = [*sub.types, *(sub.types[i] for i in active)]
     outs = _emit("pushforward", sub, extra, types, {"wrt": tuple(p for p in sub.where if p >= 0)})

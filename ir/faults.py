@@ -30,6 +30,7 @@ _ROWS: list[tuple[str, type[errors.LanternError], str]] = [
     ("conversion", errors.ConversionError, "cannot convert a float that is NaN, infinite or beyond 64 bits to int"),
     ("size", errors.ArrayShapeError, "an array size is negative or too large: {0}"),
     ("memory", errors.StackOverflowError, "the arrays of one call do not fit in the {0} MiB set aside for them"),
+    ("shape", errors.ArrayShapeError, "{detail}"),
     ("assertion", errors.StagedAssertionError, "{detail}"),
     ("raise", errors.LanternError, "{detail}"),
     ("step", errors.ArgumentTypeError, "range() step must not be zero"),

@@ -94,7 +94,12 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return invoke(function, args, kwargs) if _is_user_code(function) else function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
-    if isinstance(function, types.BuiltinMethodType) and isinstance(function.__self__, np.ndarray) and function.__name__ == "copy" and _building():
+    if (
+        isinstance(function, types.BuiltinMethodType)
+        and isinstance(function.__self__, np.ndarray)
+        and function.__name__ == "copy"
+        and _building()
+    ):
         return values.lift_array(function.__self__).copy()
     if isinstance(function, functools.partial):
         return call(function.func, *function.args, *args, **{**function.keywords, **kwargs})

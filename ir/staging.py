@@ -8,7 +8,7 @@ open block waits in its loop's or function's `Frame` until the target is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -338,7 +338,9 @@ class Widen(Exception):
     """A loop variable turned out to have a wider type than it entered with."""
 
 
-def staged_loop(test: Callable[[], Any], body: Callable[[], Any], orelse: Callable[[], Any] | None, scope: Scope) -> Any:
+def staged_loop(
+    test: Callable[[], Any], body: Callable[[], Any], orelse: Callable[[], Any] | None, scope: Scope, surely: Sequence[str] = ()
+) -> Any:
     """A loop in the graph. Traced again with wider types until they are a fixpoint."""
     builder = current_builder()
     open_block()
@@ -346,7 +348,7 @@ def staged_loop(test: Callable[[], Any], body: Callable[[], Any], orelse: Callab
     wider: dict[tuple[int, int], Type] = {}
     while True:
         try:
-            return _trace_loop(test, body, orelse, scope, before, wider)
+            return _trace_loop(test, body, orelse, scope, before, wider, surely)
         except Widen:
             builder.rollback(mark)
             scope.restore(before)
@@ -366,6 +368,8 @@ def _enter_loop(scope: Scope, before: Saved, wider: dict[tuple[int, int], Type])
             t = wider.get((i, j)) or leaf_type(leaf)
             if t is None:
                 continue
+            if isinstance(leaf, Undefined):
+                leaf = 0  # never read: see _seed
             found = scalar_type(leaf)
             args.append(coerce(leaf, t, entry))
             weak = found is not None and found[1] and (i, j) not in wider
@@ -377,7 +381,9 @@ def _enter_loop(scope: Scope, before: Saved, wider: dict[tuple[int, int], Type])
     return head, heads
 
 
-def _trace_loop(test: Any, body: Any, orelse: Any, scope: Scope, before: Saved, wider: dict[tuple[int, int], Type]) -> Any:
+def _trace_loop(
+    test: Any, body: Any, orelse: Any, scope: Scope, before: Saved, wider: dict[tuple[int, int], Type], surely: Sequence[str]
+) -> Any:
     builder = current_builder()
     head, heads = _enter_loop(scope, before, wider)
     frame = Frame("loop", scope)
@@ -399,8 +405,20 @@ def _trace_loop(test: Any, body: Any, orelse: Any, scope: Scope, before: Saved, 
         frame.ends["break"].append((open_block(), scope.save()))
     else:
         leave(signal)
+    _seed(latches, scope, before, wider, surely)
     _close_loop(head, heads, latches, scope, before, wider)
     return _after_loop(exits, frame.ends["break"], latches, orelse, scope, before)
+
+
+def _seed(latches: Any, scope: Scope, before: Saved, wider: dict[tuple[int, int], Type], surely: Sequence[str]) -> None:
+    """A number that the body assigns before it reads it (else the trace had failed), in a loop that is sure to run, is
+    known after the loop: trace again with a parameter for it, whose first value nobody sees."""
+    for i, name in enumerate(scope.names):
+        if name in surely and isinstance(before.values[i], Undefined) and (i, 0) not in wider:
+            found = [scalar_type(state.values[i]) for _, state in latches]
+            if found and found[0] is not None and all(f == found[0] for f in found):
+                wider[i, 0] = found[0][0]
+                raise Widen
 
 
 def _close_loop(
@@ -474,7 +492,7 @@ def _poison(state: Saved, latches: list[Saved], scope: Scope, before: Saved) -> 
     leaves, trees = list(state.leaves), list(state.trees)
     for i, name in enumerate(scope.names):
         assigned = any(not isinstance(s.values[i], Undefined) for s in latches)
-        if isinstance(before.values[i], Undefined) and assigned:
+        if isinstance(state.values[i], Undefined) and assigned:
             why = "it is assigned only inside a loop that may run zero times; assign it before the loop"
             values[i] = Undefined(name, why)
             leaves[i], trees[i] = pytree.flatten(values[i])
@@ -482,7 +500,8 @@ def _poison(state: Saved, latches: list[Saved], scope: Scope, before: Saved) -> 
 
 
 # ---- for
-def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope) -> Any:
+def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope, later: Sequence[str] = ()) -> Any:
+    """for target in items. `later`: variables that the code after the loop reads."""
     trace = current_trace()
     if trace is None:
         return python_loop(items, body, orelse, scope)
@@ -491,13 +510,14 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
         return python_loop(_limited(items), body, orelse, scope)
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:
         return python_loop(staged.python(), body, orelse, scope)
+    surely = later if staged.known else ()
     if staged.known is None or staged.known > UNROLL_ON_FAILURE:
-        return counted_loop(staged, body, orelse, scope)
+        return counted_loop(staged, body, orelse, scope, surely)
     builder = current_builder()
     open_block()
     mark, before = builder.mark(), scope.save()
     try:
-        return counted_loop(staged, body, orelse, scope)
+        return counted_loop(staged, body, orelse, scope, surely)
     except (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError):
         builder.rollback(mark)
         scope.restore(before)
@@ -510,8 +530,10 @@ def _limited(items: Any) -> Any:
     return items
 
 
-def counted_loop(staged: Staged, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope) -> Any:
-    """for target in staged: a while loop over a hidden counter."""
+def counted_loop(
+    staged: Staged, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope, surely: Sequence[str] = ()
+) -> Any:
+    """for target in staged: a while loop over a hidden counter. `surely`: variables that are assigned when it ends."""
     counter: list[Any] = [0]
     count = staged.count()
     n = atom_of(count, I64, current_builder()) if isinstance(count, Traced) else Const(int(count), I64)
@@ -543,7 +565,7 @@ def counted_loop(staged: Staged, body: Callable[[Any], Any], orelse: Callable[[]
         return signal
 
     inner = Scope(("i", *scope.names), get, put, ("i", *scope.assigned))
-    return staged_loop(lambda: table.ilt(counter[0], limit), one, orelse, inner)
+    return staged_loop(lambda: table.ilt(counter[0], limit), one, orelse, inner, surely)
 
 
 # ---- combinators share the machinery

@@ -134,6 +134,7 @@ class Rewriter(ast.NodeTransformer):
         self.outer = {x for n in own if isinstance(n, ast.Nonlocal) for x in n.names}
         self.shared = {x for n in inner if isinstance(n, ast.Nonlocal) and n not in own for x in n.names} & self.locals
         self.stated: set[str] = set()
+        self.loads = [(n.id, n.lineno) for n in inner if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
 
     # ---- helpers
     def _refuse(self, node: ast.AST, what: str, remedy: str) -> NoReturn:
@@ -211,7 +212,9 @@ class Rewriter(ast.NodeTransformer):
         body = self._function("body", settable, [bind, *self.body(node.body)], "_ln_item")
         put, scope = self._scope(names, settable)
         orelse, names_else = self._orelse(node, settable)
-        call = _call("for_", items, _load(body.name), names_else, scope)
+        end = node.end_lineno or node.lineno
+        later = sorted({name for name, line in self.loads if line > end and name in settable})
+        call = _call("for_", items, _load(body.name), names_else, scope, ast.Tuple([ast.Constant(n) for n in later], ast.Load()))
         return self._finish(node, [body, *orelse, *put], call)
 
     def _orelse(self, node: ast.For | ast.While, settable: list[str]) -> tuple[list[ast.stmt], ast.expr]:

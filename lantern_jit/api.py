@@ -171,7 +171,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]
     """
     if _in_trace():
         return derivatives.vjp(f, primals)
-    value = Transformed(f, "vjp", lambda *p: call(f, *p))(*primals)
+    value = Transformed(f, "vjp", lambda *p: derivatives.vjp(f, p)[0])(*primals)
     pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p)[1](c))
     return value, lambda cotangent: pull(primals, cotangent)
 

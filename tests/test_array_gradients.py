@@ -269,6 +269,5 @@ def test_program(f: Function, points: list[tuple[Any, ...]], nums: tuple[int, ..
     check(f, *points, argnums=nums, rtol=1e-6)
 
 
-@pytest.mark.xfail(reason="functions._spec() refuses None as the result of a recursive function")
 def test_recursion_without_a_result() -> None:
     check(sorted_weights, (sample(7),))

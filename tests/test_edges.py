@@ -166,22 +166,6 @@ GUARDED: dict[str, Row] = {
     "mod": (lambda x: np.where(x != 0, 5.0 % x, 3.0), [((0.0,), 3.0, (0.0,))]),
 }  # fmt: skip
 
-_TIMES = "a rule that multiplies by an infinite or NaN partial makes 0 * inf = NaN of a zero cotangent"
-BUGS: dict[str, str] = {
-    "x//inf": "floor_div() subtracts an infinite remainder",
-    "logaddexp of equal infinities": "its rule takes expit of inf - inf",
-    **{f"guarded {name}": _TIMES for name in ("entropy", "product", "sin", "hypot", "mod")},
-}
-
-
-SINGLE = dict.fromkeys(("maximum", "minimum", "fmax", "fmin", "clip"), "the rule's select() of literals is f64 in native code")
-
-
-def rows(table: dict[str, Row], prefix: str, more: dict[str, str] | None = None) -> list[Any]:
-    """Test parameters; a row that shows a bug is expected to fail."""
-    reasons = {name: {**BUGS, **(more or {})}.get(prefix + name) for name in table}
-    return [pytest.param(name, marks=pytest.mark.xfail(reason=why) if why else ()) for name, why in reasons.items()]
-
 
 def every_mode(f: Callable[..., Any], arity: int) -> Runner:
     """Value, gradient, and one jvp along each axis; run by the interpreter and natively these are six modes."""
@@ -217,23 +201,22 @@ def in_single_range(x: float) -> bool:
     return x == 0 or not math.isfinite(x) or 1e-18 < abs(x) < 1e18
 
 
-@pytest.mark.parametrize("name", rows(TABLE, ""))
+@pytest.mark.parametrize("name", TABLE)
 def test_edge(name: str) -> None:
     examine(TABLE[name])
 
 
-@pytest.mark.parametrize("name", rows(TABLE, "", SINGLE))
+@pytest.mark.parametrize("name", TABLE)
 def test_edge_in_float32(name: str) -> None:
     f, points = TABLE[name]
     examine((f, [p for p in points if all(map(in_single_range, (*p[0], p[1])))]), np.float32, 1e-5)
 
 
-@pytest.mark.parametrize("name", rows(GUARDED, "guarded "))
+@pytest.mark.parametrize("name", GUARDED)
 def test_branch_not_taken(name: str) -> None:
     examine(GUARDED[name])
 
 
-@pytest.mark.xfail(reason="np.sinc is a where() around sin(x) / x, which is flat to second order at 0")
 def test_second_derivative_of_sinc_at_zero() -> None:
     for out in both(lj.grad(lj.grad(np.sinc)), 0.0).values():
         assert agrees(out, -(math.pi**2) / 3)

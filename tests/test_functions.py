@@ -218,7 +218,6 @@ def test_static_arguments() -> None:
         jitted(["sin"], 0.5, 3)
 
 
-@pytest.mark.xfail(reason="Dispatcher.lookup() compares static arguments by ==, and 1 == 1.0 == True")
 def test_static_arguments_of_equal_value_and_other_type() -> None:
     jitted = lj.jit(lambda x, k: x * k if isinstance(k, float) else x + k, static_argnums=1)
     assert [jitted(3.0, 1), jitted(3.0, 1.0), jitted(3.0, True)] == [4.0, 3.0, 4.0]

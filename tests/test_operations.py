@@ -22,13 +22,7 @@ from .samples import DIFFERENTIABLE, FLAT, INTEGERS, INTEGRAL, LD, LOGICAL, SAMP
 from .support import Runner, both, close, same
 
 Function = Callable[..., Any]
-SINGLE = dict.fromkeys(("maximum", "minimum", "larger"), "select() of literals only is f64 in native code, also where float32 is needed")
 EXTENDED = float(np.finfo(LD).eps)
-
-
-def marked(names: Iterable[str], bugs: dict[str, str]) -> list[Any]:
-    """Test parameters; those in `bugs` are expected to fail, and why."""
-    return [pytest.param(n, marks=pytest.mark.xfail(reason=bugs[n]) if n in bugs else ()) for n in names]
 
 
 def row(name: str, sample: Sample) -> Function:
@@ -84,7 +78,7 @@ def test_value_gradient_and_hessian(name: str) -> None:
             close(out[2], hessian, 1e-11 + e2, 1e-11 + e2, f"{mode} Hessian of {name}{point}")
 
 
-@pytest.mark.parametrize("name", marked(DIFFERENTIABLE, SINGLE))
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
 def test_float32(name: str) -> None:
     sample = DIFFERENTIABLE[name]
     run = Runner(second_order(row(name, sample), TABLE[name].arity))
@@ -116,7 +110,7 @@ def test_spellings(name: str) -> None:
         close(float(spelling(*point)), value, 1e-13, 1e-15, f"plain Python {spelling}")
 
 
-@pytest.mark.parametrize("name", marked(FLAT, SINGLE))
+@pytest.mark.parametrize("name", FLAT)
 def test_rows_without_a_gradient(name: str) -> None:
     sample = FLAT[name]
     assert isinstance(TABLE[name].rule, Zero)

@@ -128,7 +128,6 @@ def test_program(f: Function, points: list[tuple[Any, ...]]) -> None:
     check(f, *points, argnums=[i for i, a in enumerate(points[0]) if isinstance(a, float)])
 
 
-@pytest.mark.xfail(reason="functions._trace_round() calls run() with the keywords, which takes none")
 def test_recursion_with_keyword_arguments() -> None:
     check(calls_keyword_recursion, (0.5, 3))
 

@@ -144,9 +144,6 @@ PROGRAMS: list[tuple[Function, list[tuple[Any, ...]], tuple[int, ...]]] = [
 ]
 
 
-REBOUND = pytest.mark.xfail(reason="Scope.restore() refills the container that a loop variable is bound to, though the loop rebinds it")
-
-
 def rebound(t: dict[str, float], n: int) -> Any:
     u = t
     for _ in range(n):
@@ -163,7 +160,6 @@ def rebound_and_written(x: float, n: int) -> Any:
     return u, w
 
 
-@REBOUND
 @pytest.mark.parametrize(("f", "first"), [(rebound, {"a": 1.0}), (rebound_and_written, 1.0)])
 def test_rebinding_in_a_loop_leaves_the_object_alone(f: Function, first: Any) -> None:
     for out in both(f, first, 3).values():
