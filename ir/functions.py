@@ -231,7 +231,8 @@ def _parameter(builder: Builder, leaf: Any) -> Any:
 def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]:
     """(structure, types) of a result, and its atoms; a known spec widens weak numbers."""
     leaves, tree = pytree.flatten(value)
-    kinds, atoms = [], []
+    kinds: list[Any] = []
+    atoms = []
     for i, leaf in enumerate(leaves):
         t = leaf_type(leaf)
         if leaf is None:

@@ -135,7 +135,11 @@ class Dispatcher:
         dynamic = tuple(None if i in fixed else a for i, a in enumerate(args))
         leaves, tree = pytree.flatten((dynamic, kwargs))
         try:
-            key = (tree, tuple(_leaf_key(x) for x in leaves), tuple((i, type(v), repr(v) if isinstance(v, float) else v) for i, v in fixed.items()))
+            key = (
+                tree,
+                tuple(_leaf_key(x) for x in leaves),
+                tuple((i, type(v), repr(v) if isinstance(v, float) else v) for i, v in fixed.items()),
+            )
             found = self.made.get(key)
         except TypeError:
             raise TypeError(f"a static argument of `{self.name}` cannot be hashed: {list(fixed.values())!r}") from None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from fuzz.check import check
-from fuzz.expressions import seeded
-from fuzz.generate import program
-from fuzz.shrink import shrink
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from .fuzz.check import check
+from .fuzz.expressions import seeded
+from .fuzz.generate import program
+from .fuzz.shrink import shrink
 
 GROUPS, EACH = 20, 8
 

@@ -81,7 +81,9 @@ class Native:
         try:
             self.pack.pack_into(buffer, 0, *values, *self.constant_slots)
         except (struct.error, OverflowError):
-            raise errors.IntegerOverflowError(f"an int argument does not fit in 64 bits: {[x for x in values if abs(x) >= 2**63]}") from None
+            raise errors.IntegerOverflowError(
+                f"an int argument does not fit in 64 bits: {[x for x in values if abs(x) >= 2**63]}"
+            ) from None
         runtime = self.runtime
         region = runtime.acquire()
         start = time.perf_counter_ns()

@@ -41,6 +41,7 @@ class Names:
     ints: list[str] = field(default_factory=list)
     bools: list[str] = field(default_factory=list)
     arrays: list[ArrayName] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
     pairs: list[str] = field(default_factory=list)
     dicts: list[str] = field(default_factory=list)
     functions: list[FunctionName] = field(default_factory=list)
@@ -52,7 +53,7 @@ class Names:
 
     def inner(self, **changes: object) -> Names:
         """A copy for a block inside: what it adds is not seen after it."""
-        lists = {k: list(getattr(self, k)) for k in ("floats", "ints", "bools", "arrays", "pairs", "dicts", "functions")}
+        lists = {k: list(getattr(self, k)) for k in ("floats", "ints", "bools", "arrays", "tables", "pairs", "dicts", "functions")}
         both = {"assignable": set(self.assignable), "writable": set(self.writable), "depth": self.depth + 1}
         return replace(self, **{**lists, **both, **changes})  # type: ignore[arg-type]
 
@@ -146,12 +147,18 @@ class Expressions:
         if not functions:
             return None
         f = self.pick(functions)
-        args = [self.argument(kind, names, depth - 1) for kind in f.parameters]
         if f.parameters[:1] == ("float",) and f.differentiable and self.grads and self.chance(15):
             self.grads -= 1
-            form = self.pick(("math.sin(lj.grad({})({}))", "math.tanh(lj.value_and_grad({})({})[1])"))
-            return form.format(f.name, ", ".join(args))
-        return f"{f.name}({', '.join(args)})"
+            text = self.application(f, names, depth - 1)
+            form = self.pick(("math.sin(lj.grad({})({}", "math.tanh(lj.value_and_grad({})({}"))
+            close = ")" if "sin" in form else "[1])"
+            return form.format(f.name, text[len(f.name) + 1 :]) + close
+        return self.application(f, names, depth - 1)
+
+    def application(self, f: FunctionName, names: Names, depth: int) -> str:
+        """f(...); an argument that has a default value may be left out."""
+        args = [self.argument(kind, names, depth) for kind in f.parameters]
+        return f"{f.name}({', '.join(a for a in args if a)})"
 
     def callable(self, names: Names, result: str) -> list[FunctionName]:
         """The functions in scope that there are arguments for."""
@@ -163,6 +170,11 @@ class Expressions:
             return self.real(names, depth)
         if kind == "int":
             return self.integer(names, depth)
+        if kind.endswith("="):
+            return self.pick(("", f"{kind}{self.real(names, depth)}"))
+        if kind == "function":
+            known = [f.name for f in names.functions if f.parameters == ("float",) and f.result == "float"]
+            return self.pick([*known * 3, "math.sin", "np.tanh", f"lambda z: {self.leaf(names)} * math.cos(z)"])
         if kind == "depth":
             return f"({self.integer(names, 1)}) % {self.pick('345')}"
         return self.pick(self.vectors(names, kind == "buffer"))
@@ -173,7 +185,8 @@ class Expressions:
     # ---- ints and bools
     def integer(self, names: Names, depth: int = 1) -> str:
         if depth <= 0 or self.chance(30):
-            return self.pick((names.ints or ["1"]) * 2 + [str(self.source(6) - 2)])
+            tables = [f"{t}[{self.integer(names, 0)} % 4]" for t in names.tables[-1:]] if depth > 0 else []
+            return self.pick((names.ints or ["1"]) * 2 + [str(self.source(6) - 2), *tables])
         i, j = self.integer(names, depth - 1), self.integer(names, depth - 1)
         kind = self.source(12)
         if kind < 4:

@@ -1,0 +1,268 @@
+"""What must not break the process: depth, length, threads and many calls. Each program runs in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+PRELUDE = """
+import math, os, sys, threading
+import numpy as np
+import lantern_jit as lj
+
+def resident():
+    with open("/proc/self/statm") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+def geometric(x, n):
+    if n == 0:
+        return 1.0
+    return 1.0 + x * geometric(x, n - 1)
+
+def endless(x, n):
+    return 0.5 * endless(x + 1.0, n + 1) if n >= 0 else x
+
+def lorenz(s, n):
+    x, y, z = 1.0, 1.0, 1.0
+    for _ in range(n):
+        dx, dy, dz = s * (y - x), x * (28.0 - z) - y, x * y - 2.6 * z
+        x += 1e-7 * dx
+        y += 1e-7 * dy
+        z += 1e-7 * dz
+    return x
+"""
+
+
+def survives(tmp_path: Path, program: str, timeout: float = 60, **environment: str) -> str:
+    """What `program` prints, after PRELUDE, in a process of its own."""
+    path = tmp_path / "program.py"
+    path.write_text(PRELUDE + textwrap.dedent(program))
+    env = {k: v for k, v in os.environ.items() if not k.startswith("LANTERN_")}
+    env = {**env, "PYTHONPATH": str(ROOT), **environment}
+    done = subprocess.run([sys.executable, str(path)], env=env, capture_output=True, text=True, timeout=timeout, check=False)
+    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def test_a_recursion_a_million_deep(tmp_path: Path) -> None:
+    survives(
+        tmp_path,
+        """
+        x, n = 0.5, 1_000_000
+        assert lj.jit(geometric)(x, n) == 2.0
+        assert abs(lj.jit(lj.grad(geometric))(x, n) - 4.0) < 1e-9
+        """,
+    )
+
+
+def test_an_endless_recursion(tmp_path: Path) -> None:
+    survives(
+        tmp_path,
+        """
+        import re
+        for run in (lj.jit(endless), lj.jit(lj.grad(endless))):
+            for _ in range(2):
+                try:
+                    run(1.0, 0)
+                except lj.errors.StackOverflowError as e:
+                    assert isinstance(e, RecursionError)
+                    assert "the native stack of 1024 MiB ended in `endless`" in str(e), e
+                    depth = int(re.search(r"after about (\\d+) nested calls", str(e))[1])
+                    assert 100_000 < depth < 2**27, depth
+                    assert "is there a recursion without a base case?" in str(e), e
+                else:
+                    raise SystemExit("no error")
+            assert lj.jit(lj.grad(geometric))(0.5, 100) == lj.grad(geometric)(0.5, 100)
+        """,
+        LANTERN_STACK_GIB="1",
+    )
+
+
+def test_an_endless_differentiated_loop(tmp_path: Path) -> None:
+    survives(
+        tmp_path,
+        """
+        def f(x, n):
+            i = 0
+            while i >= 0:
+                x = x * 1.0000001
+                i = i + 1
+                if i < n:
+                    continue
+                if x < 0:
+                    break
+            return x
+        try:
+            lj.jit(lj.grad(f), checkpoint="recursion")(1.0, 2**62)
+        except lj.errors.StackOverflowError as e:
+            assert "`f`" in str(e), e
+        assert abs(lj.jit(lj.grad(geometric))(0.5, 1000) - 4.0) < 1e-9
+        """,
+        LANTERN_STACK_GIB="0.25",
+    )
+
+
+def test_ten_million_iterations(tmp_path: Path) -> None:
+    survives(
+        tmp_path,
+        """
+        def leaves_early(x, n):
+            s, i = x, 0
+            while True:
+                s = s * 0.9999999
+                if s < 0.0:
+                    break
+                s = s + 1e-7 * x
+                i += 1
+                if i >= n:
+                    break
+            return s
+
+        n = 10_000_000
+        counted, early = lj.jit(lj.grad(lorenz)), lj.jit(lj.grad(leaves_early))
+        assert list(counted.inspect(10.0, 1).policies.values()) == ["chunks"]
+        assert list(early.inspect(10.0, 1).policies.values()) == ["recursion"]
+        forward = lj.jit(lambda s, n: lj.jvp(lambda v: lorenz(v, n), (s,), (1.0,))[1])
+        assert math.isclose(counted(10.0, n), forward(10.0, n), rel_tol=1e-7)
+        q = 0.9999999
+        exact = q**n + 1e-7 * (1 - q**n) / (1 - q)
+        assert math.isclose(early(10.0, n), exact, rel_tol=1e-6), (early(10.0, n), exact)
+        """,
+        timeout=100,
+    )
+
+
+def test_a_long_counted_gradient_needs_few_bytes_a_step(tmp_path: Path) -> None:
+    out = survives(
+        tmp_path,
+        """
+        import ctypes
+        from lantern_jit.backends.llvm.runtime import Region, runtime
+        Region.trim = lambda self: None
+
+        def touched():
+            total = 0
+            for r in runtime().idle:
+                pages = (ctypes.c_ubyte * (r.size // 4096))()
+                for start in range(0, r.size, 1 << 22):  # one call fails where a page may not be read
+                    view = (ctypes.c_ubyte * 1024).from_buffer(pages, start // 4096)
+                    ctypes.CDLL(None).mincore(ctypes.c_void_p(r.base + start), ctypes.c_size_t(1 << 22), view)
+                total += 4096 * sum(b & 1 for b in bytes(pages))
+            return total
+
+        n = 1_000_000
+        lj.jit(lj.grad(lorenz))(10.0, n)
+        print(touched() / n)
+        lj.jit(lj.grad(lorenz), checkpoint="recursion")(10.0, n)
+        print(touched() / n)
+        """,
+        LANTERN_STACK_GIB="1",
+    )
+    chunks, recursion = map(float, out.split())
+    assert chunks < 16
+    assert recursion > 48  # three carried numbers, their adjoints and a return address: the measure measures
+
+
+def test_threads(tmp_path: Path) -> None:
+    survives(
+        tmp_path,
+        """
+        def series(x, n):
+            s, t = 0.0, 1.0
+            for i in range(n):
+                t = t * x / (i + 1.0)
+                s = s + t
+            return s
+
+        def kinds():
+            return [lj.jit(geometric), lj.jit(lj.grad(geometric)), lj.jit(lj.grad(series)), lj.jit(lambda x, n: np.full(n, x)),
+                    lj.grad(lambda x, n: x ** 3)]
+        shared, problems, gate = kinds(), [], threading.Barrier(8)
+
+        def work(k):
+            try:
+                gate.wait()
+                own = kinds()
+                for r in range(30):
+                    x, n = 0.1 + 0.05 * k, 20 + r
+                    for fs in (shared, own):
+                        assert abs(fs[0](x, 200) - 1 / (1 - x)) < 1e-9
+                        assert abs(fs[1](x, 200) - 1 / (1 - x) ** 2) < 1e-9
+                        assert abs(fs[2](x, n) - math.exp(x)) < 1e-9
+                        a = fs[3](x, 10_000 + n)
+                        assert a.shape == (10_000 + n,) and (a == x).all()
+                        assert abs(fs[4](x, n) - 3 * x * x) < 1e-12
+                        try:
+                            fs[3](x, -1 - k)
+                        except lj.errors.ArrayShapeError as e:
+                            assert str(-1 - k) in str(e), e
+                        else:
+                            raise AssertionError("no error")
+            except BaseException as e:
+                problems.append(repr(e))
+
+        threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        assert not problems, problems
+        """,
+        timeout=120,
+        LANTERN_STACK_GIB="1",
+    )
+
+
+def test_memory_does_not_grow(tmp_path: Path) -> None:
+    survives(
+        tmp_path,
+        """
+        def squares(x, n):
+            out = np.zeros(n)
+            for i in range(n):
+                out[i] = x * i
+            return out, out.copy()
+
+        def fails(x, n):
+            out, _ = squares(x, n)
+            return out[n]
+
+        gradient = lambda a: lj.grad(lambda v: v[0] * v[len(v) - 1])(a)
+        arrays, failing, differentiated = lj.jit(squares), lj.jit(fails), lj.jit(gradient)
+        big = np.ones(50_000)
+
+        def round(k):
+            for n in (50, 50_000):
+                for _ in range(k):
+                    a, b = arrays(2.0, n)
+                    assert a[n - 1] == b[n - 1] == 2.0 * (n - 1)
+                    differentiated(big[:n])
+                    try:
+                        failing(2.0, n)
+                    except IndexError:
+                        continue
+                    raise SystemExit("no error")
+
+        round(100)
+        before = resident()
+        round(1000)  # 2,000 calls of each; without freeing, 400 MB a kind
+        assert resident() - before < 24e6, (resident() - before) / 1e6
+        """,
+        LANTERN_STACK_GIB="1",
+    )
+
+
+def test_memory_comes_back_after_a_deep_call(tmp_path: Path) -> None:
+    survives(
+        tmp_path,
+        """
+        f = lj.jit(lj.grad(geometric))
+        f(0.5, 10)
+        before = resident()
+        f(0.5, 3_000_000)
+        assert resident() - before < 64e6, (resident() - before) / 1e6
+        """,
+    )

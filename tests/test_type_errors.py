@@ -1,0 +1,237 @@
+"""Errors about types: paths that disagree, loops that change a type, whole arrays, values that must be concrete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lantern_jit as lj
+from lantern_jit import errors
+
+HERE = Path(__file__).name
+Function = Callable[..., Any]
+
+
+def refused(error: type[BaseException], f: Function, *args: Any) -> str:
+    """The message with which jit(f)(*args) fails, twice; another function still compiles."""
+    for _ in range(2):
+        with pytest.raises(error) as found:
+            lj.jit(f)(*args)
+    assert lj.jit(lj.grad(lambda x: x * x if x > 0 else x))(3.0) == 6.0
+    return str(found.value)
+
+
+# ---- branches
+def variable_differs(x: float) -> Any:
+    if x > 0:
+        y: Any = 1.0
+    else:
+        y = np.zeros(3)
+    return y
+
+
+def bool_or_float(x: float) -> Any:
+    if x > 0:
+        y: Any = True
+    else:
+        y = 1.0
+    return y
+
+
+def result_differs(x: float) -> Any:
+    if x > 0:
+        return 1.0
+    return np.zeros(3)
+
+
+def structure_differs(x: float) -> Any:
+    if x > 0:
+        return x, x
+    return x
+
+
+BRANCHES: list[tuple[Function, list[str]]] = [
+    (variable_differs, ["variable `y`", "it is float on one path and 1-d array of float64 on another"]),
+    (bool_or_float, ["variable `y`", "it is bool on one path and float on another"]),
+    (result_differs, ["the result of `result_differs`", "is float on one path and 1-d array of float64 on another"]),
+    (structure_differs, ["the result of `structure_differs`", "is tuple", "on one path and float", "on another"]),
+    (lambda x: x if x > 0 else x > 1, ["a conditional expression", "is float on one path and bool on another"]),
+    (lambda x: x if x > 0 else (x,), ["a conditional expression", "is float", "and tuple", HERE]),
+    (lambda x: lj.cond(x > 0, lambda v: v, lambda v: (v, v), x), ["is float", "and tuple"]),
+]
+
+
+@pytest.mark.parametrize(("f", "words"), BRANCHES)
+def test_paths_that_disagree(f: Function, words: list[str]) -> None:
+    message = refused(errors.TypeMismatchError, f, 1.0)
+    for w in words:
+        assert w in message
+    assert HERE in message
+
+
+# ---- loops
+def grows(x: float, n: int) -> Any:
+    s: Any = 0
+    for _ in range(n):
+        s = (s, x)
+    return s
+
+
+def bool_becomes_float(x: float, n: int) -> Any:
+    s: Any = True
+    for _ in range(n):
+        s = x
+    return s
+
+
+def strong_int_becomes_float(x: float, n: int) -> Any:
+    s: Any = n
+    for _ in range(n):
+        s = s / 2
+    return s
+
+
+def text_grows(x: float, n: int) -> Any:
+    s = "a"
+    while x < n:
+        s = s + "b"
+        x = x + 1
+    return s
+
+
+LOOPS: list[tuple[Function, Any, list[str]]] = [
+    (grows, 9, ["changes from 0 to (<traced int>, <traced float>)", "its structure must stay the same"]),
+    (bool_becomes_float, 9, ["changes its type from bool to float", "give it its final type before the loop"]),
+    (strong_int_becomes_float, np.int64(9), ["changes its type from int to float", "give it its final type before the loop"]),
+    (text_grows, 9, ["from str 'a' to str 'ab'", "only numbers and arrays can change in a staged loop"]),
+]
+
+
+@pytest.mark.parametrize(("f", "n", "words"), LOOPS)
+def test_loop_variables_that_change(f: Function, n: Any, words: list[str]) -> None:
+    message = refused(errors.TypeMismatchError, f, 1.0, n)
+    for w in ["loop variable `s`", f"{HERE}:", f.__name__, *words]:
+        assert w in message
+
+
+def test_a_weak_int_may_become_a_float() -> None:
+    assert lj.jit(strong_int_becomes_float)(1.0, 2) == 0.5
+
+
+# ---- variables
+def maybe(x: float) -> float:
+    if x > 0:
+        y = x
+    return y * 2
+
+
+def only_in_loop(x: float, n: int = 9) -> float:
+    for _ in range(int(x)):
+        y = x
+    return y
+
+
+def before(x: float) -> float:
+    y = late + 1  # type: ignore[has-type]
+    if x > 0:
+        late = 1.0  # noqa: F841
+    return y
+
+
+VARIABLES: list[tuple[Function, str]] = [
+    (maybe, "variable `y` .*: it is not assigned on every path that leads here; assign it before the branch or loop"),
+    (only_in_loop, "variable `y` .*: it is assigned only inside a loop that may run zero times; assign it before the loop"),
+    (before, "variable `late` .*: it is used before it is assigned"),
+]
+
+
+@pytest.mark.parametrize(("f", "text"), VARIABLES)
+def test_unassigned_variables(f: Function, text: str) -> None:
+    with pytest.raises(errors.UndefinedVariableError, match=text):
+        lj.jit(f)(1.0)
+    with pytest.raises(UnboundLocalError, match=HERE):
+        lj.jit(lj.grad(f))(1.0)
+
+
+# ---- whole arrays
+def adds_in_place(x: Any) -> Any:
+    x += 1
+    return x
+
+
+def stores_slice(x: Any) -> Any:
+    x[0:2] = 1.0
+    return x
+
+
+def loops_over_rows(x: Any) -> float:
+    s = 0.0
+    for row in x:
+        s = s + row[0]
+    return s
+
+
+A, M = np.ones(3), np.ones((3, 3))
+WHOLE: list[tuple[Function, Any, str]] = [
+    (lambda x: x + x, A, "`+`"),
+    (lambda x: 2 * x, A, "`*`"),
+    (lambda x: A + x, A, "np.add"),
+    (lambda x: -x, A, "`-`"),
+    (lambda x: x @ x, A, "`@`"),
+    (lambda x: x < 1, A, "`<`"),
+    (lambda x: x**2, A, "`**`"),
+    (lambda x: np.sin(x), A, "np.sin"),
+    (lambda x: np.sum(x), A, "np.sum"),
+    (lambda x: sum(x), A, "sum()"),
+    (lambda x: max(x), A, "max()"),
+    (lambda x: np.dot(x, x), A, "np.dot"),
+    (lambda x: x[1:], A, "slicing"),
+    (lambda x: x[...], A, "slicing"),
+    (lambda x: x[None], A, "slicing"),
+    (adds_in_place, A, "`+=`"),
+    (stores_slice, A, "slicing"),
+    (lambda x: x[0], M, "x[i] with fewer indices than the 2 axes"),
+    (loops_over_rows, M, "looping over the rows"),
+]
+
+
+@pytest.mark.parametrize(("f", "x", "name"), WHOLE, ids=[f"{i}-{w[2]}" for i, w in enumerate(WHOLE)])
+def test_whole_arrays(f: Function, x: Any, name: str) -> None:
+    message = refused(errors.UnsupportedOperationError, f, x)
+    assert message.startswith(f"{name} on a whole array at ")
+    assert HERE in message
+    assert "write a loop over its elements (`for i in range(len(x))`)" in message
+
+
+def test_captured_arrays_are_never_written() -> None:
+    def f(x: float) -> float:
+        A[0] = x
+        return A[0]
+
+    assert "writes to a captured array, which compiled code never changes" in refused(errors.UnsupportedOperationError, f, 1.0)
+    assert A[0] == 1.0
+
+
+# ---- values that must be concrete
+CONCRETE: list[tuple[Function, str]] = [
+    (lambda x: "%f" % x, "needs a concrete float"),  # noqa: UP031
+    (lambda x: [1] * int(x), "needs a concrete int"),
+    (lambda x: complex(x), "needs a concrete complex"),
+    (lambda x: [i for i in range(int(x))], "range of a traced length .* can only be used in a `for` statement"),
+    (lambda x: np.array([1.0])[x > 0], "needs a concrete|must be ints"),
+]
+
+
+@pytest.mark.parametrize(("f", "text"), CONCRETE)
+def test_values_that_must_be_concrete(f: Function, text: str) -> None:
+    with pytest.raises((errors.TracedConditionError, errors.ArrayIndexError), match=text):
+        lj.jit(f)(2.5)
+
+
+@pytest.mark.parametrize("f", [lambda x: x + "s", lambda x: x + 1j, lambda x: x + None, lambda x: [x] + x])
+def test_operands_of_another_kind(f: Function) -> None:
+    refused(TypeError, f, 1.0)
