@@ -17,7 +17,7 @@ from ...ir.graph import Program
 from ...ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Type
 from .compile import assembly, compile_text
 from .emit import Emission
-from .runtime import CODE, RESULT_HEADER, SITE, VALUES, Owner, Region, runtime
+from .runtime import CODE, RESULT_HEADER, SITE, SPARES, VALUES, Owner, Region, runtime
 
 COPY_BELOW = 1 << 15  # bytes: a smaller result is cheaper to copy than to wrap
 _FORMATS = {F64: "d", F32: "f4x", I64: "q", BOOL: "q"}
@@ -87,6 +87,8 @@ class Native:
         runtime = self.runtime
         region = runtime.acquire()
         start = time.perf_counter_ns()
+        if self.array_results and SPARES.blocks:
+            SPARES.lend(region)
         try:
             if runtime.enter(region.base, self.compiled.address, buffer, region.top):
                 error = self.fault(region)
@@ -94,6 +96,8 @@ class Native:
                 raise error
             return self.take_results(buffer, region)
         finally:
+            if self.array_results:
+                SPARES.take_back(region)
             runtime.give_back(region, time.perf_counter_ns() - start)
 
     def take_results(self, buffer: Any, region: Region) -> list[Any]:
