@@ -22,7 +22,7 @@ from .graph import Return as GraphReturn
 from .iterables import Staged
 from .language import call
 from .staging import branch, counted_loop, open_block, run
-from .state import NO_SCOPE, coerce, describe_value, leaf_type
+from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type
 from .types import BOOL, F64, Scalar, Type, carries_gradient, is_float, same_type
 from .values import Arrayed, Traced, allocate, constant, is_traced, lift_array, scalar_type
 
@@ -63,6 +63,8 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         out, out_tree = pytree.flatten(value)
         atoms, types = [], []
         for leaf in out:
+            if isinstance(leaf, Undefined):
+                leaf._raise()
             t = leaf_type(leaf)
             if t is None:
                 raise errors.ArgumentTypeError(f"`{label}` returns {describe_value(leaf)} {leaf!r} at {user_site()}: a differentiated function returns numbers, "

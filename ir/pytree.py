@@ -45,13 +45,10 @@ def unflatten(treedef: Any, leaves: Iterable[Any]) -> Any:
     return optree.tree_unflatten(treedef, leaves)
 
 
-def paths(tree: Any) -> list[str]:
-    """A name for each leaf, such as `['rate'][0]`."""
-    return [_path(p) for p in optree.tree_paths(tree, is_leaf=_visit, none_is_leaf=True, namespace=_NAMESPACE)]
-
-
-def _path(path: tuple[Any, ...]) -> str:
-    return "".join(f".{p}" if isinstance(p, str) and p.isidentifier() else f"[{p!r}]" for p in path)
+def argument_names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
+    """A name for each leaf of a call's arguments, such as `1`, `x` or `0['rate'][2]`."""
+    paths = optree.tree_paths((args, kwargs), is_leaf=_visit, none_is_leaf=True, namespace=_NAMESPACE)
+    return [f"{p[1]}{''.join(f'.{k}' if isinstance(k, str) and k.isidentifier() else f'[{k!r}]' for k in p[2:])}" for p in paths]
 
 
 def refill(old: Any, new: Any) -> Any:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 
 from .analysis import dominators
 from .errors import VerifyError
-from .graph import Branch, Call, Function, Let, Program, Return, Var, defined_vars, edges, used_vars
+from .graph import Block, Branch, Call, Function, Let, Program, Return, Var, defined_vars, edges, used_vars
 from .ops import TABLE, argument_types, result_type
 from .types import BOOL, Array, Type, same_type
 
@@ -38,6 +38,8 @@ class _Verifier:
 
     def run(self) -> None:
         self.bindings()
+        for block in self.f.blocks.values():
+            self.targets(block)
         self.dominance()
         for block in self.f.blocks.values():
             for let in block.lets:
@@ -45,6 +47,13 @@ class _Verifier:
             self.terminator(block)
         if self.f.entry.params:
             self.fail(4, "the entry block has parameters")
+
+    def targets(self, block: Block) -> None:
+        if block.terminator is None:
+            self.fail(7, f"{block.name} has no end")
+        for e in edges(block.terminator):
+            if e.block not in self.f.blocks:
+                self.fail(3, f"edge to {e.block}")
 
     def bindings(self) -> None:
         seen: set[Var] = set()

@@ -151,8 +151,8 @@ class Dispatcher:
         return found, values
 
     def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int, Any], args: Any, kwargs: Any) -> Specialisation:
-        names = pytree.paths((args, kwargs)) if not fixed else [str(i) for i in range(len(leaves))]
-        where = [_argument_name(names[i] if i < len(names) else "") for i in range(len(leaves))]
+        fixed_out = tuple(None if i in fixed else a for i, a in enumerate(args))
+        where = pytree.argument_names(fixed_out, kwargs)
         signature = [abstract(x, f"argument {w} of `{self.name}`") for x, w in zip(leaves, where, strict=True) if x is not None]
 
         def rebuild(inside: list[Any]) -> tuple[Any, Any]:
@@ -161,10 +161,6 @@ class Dispatcher:
             return tuple(fixed.get(i, a) for i, a in enumerate(new_args)), new_kwargs
 
         return Specialisation(self.f, signature, rebuild, self.name, self.options)
-
-
-def _argument_name(path: str) -> str:
-    return path.replace("[0]", "", 1).replace("[1]", "", 1) if path.startswith("[") else path
 
 
 def _leaf_key(x: Any) -> Any:

@@ -8,6 +8,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 PRELUDE = """
@@ -255,14 +257,19 @@ def test_memory_does_not_grow(tmp_path: Path) -> None:
     )
 
 
+DEEP = """
+f = lj.jit(lj.grad(geometric))
+f(0.5, 10)
+before = resident()
+f(0.5, DEPTH)
+assert resident() - before < 100e6, (resident() - before) / 1e6
+"""
+
+
 def test_memory_comes_back_after_a_deep_call(tmp_path: Path) -> None:
-    survives(
-        tmp_path,
-        """
-        f = lj.jit(lj.grad(geometric))
-        f(0.5, 10)
-        before = resident()
-        f(0.5, 3_000_000)
-        assert resident() - before < 64e6, (resident() - before) / 1e6
-        """,
-    )
+    survives(tmp_path, DEEP.replace("DEPTH", "5_000_000"), LANTERN_STACK_GIB="1")
+
+
+@pytest.mark.xfail(strict=True, reason="Region.trim gives back the upper half of the region only")
+def test_memory_comes_back_after_a_call_deeper_than_half_of_the_region(tmp_path: Path) -> None:
+    survives(tmp_path, DEEP.replace("DEPTH", "10_000_000"), LANTERN_STACK_GIB="1")

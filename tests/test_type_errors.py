@@ -136,7 +136,7 @@ def only_in_loop(x: float, n: int = 9) -> float:
 
 
 def before(x: float) -> float:
-    y = late + 1  # type: ignore[has-type]
+    y = late + 1  # type: ignore[has-type]  # noqa: F821
     if x > 0:
         late = 1.0  # noqa: F841
     return y
@@ -232,6 +232,6 @@ def test_values_that_must_be_concrete(f: Function, text: str) -> None:
         lj.jit(f)(2.5)
 
 
-@pytest.mark.parametrize("f", [lambda x: x + "s", lambda x: x + 1j, lambda x: x + None, lambda x: [x] + x])
+@pytest.mark.parametrize("f", [lambda x: x + "s", lambda x: x + 1j, lambda x: x + None, lambda x: [x] @ x])
 def test_operands_of_another_kind(f: Function) -> None:
     refused(TypeError, f, 1.0)

@@ -10,6 +10,7 @@ only record of the forward pass.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -159,7 +160,12 @@ def allocate(let: Let, xs: list[Any]) -> Ref:
     shape = tuple(int(n) for n in xs[:-1])
     if any(n < 0 for n in shape):
         raise faults.make_error(faults.KINDS["size"], let.site, (min(shape), 0, 0))
-    return Ref(np.full(shape, xs[-1], NUMPY_DTYPES[t.dtype]))
+    try:
+        return Ref(np.full(shape, xs[-1], NUMPY_DTYPES[t.dtype]))
+    except (MemoryError, ValueError):
+        raise faults.make_error(
+            faults.KINDS["memory"], let.site, (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20, 0, 0)
+        ) from None
 
 
 def _scalar(x: Any) -> Any:
