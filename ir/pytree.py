@@ -47,7 +47,8 @@ def unflatten(treedef: Any, leaves: Iterable[Any]) -> Any:
 
 def argument_names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
     """A name for each leaf of a call's arguments, such as `1`, `x` or `0['rate'][2]`."""
-    paths = optree.tree_paths((args, kwargs), is_leaf=_visit, none_is_leaf=True, namespace=_NAMESPACE)
+    both: Any = (args, kwargs)
+    paths = optree.tree_paths(both, is_leaf=_visit, none_is_leaf=True, namespace=_NAMESPACE)
     return [f"{p[1]}{''.join(f'.{k}' if isinstance(k, str) and k.isidentifier() else f'[{k!r}]' for k in p[2:])}" for p in paths]
 
 

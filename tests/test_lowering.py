@@ -110,10 +110,6 @@ def test_primal_code_has_no_continuations(f: Function) -> None:
         assert "call void %k" not in body
 
 
-def test_forward_mode_has_no_continuations() -> None:
-    assert "@op." not in lj.jit(lambda x: lj.jvp(newton, (x,), (1.0,))).inspect(2.0).llvm
-
-
 def test_optimisation_collapses_the_chain() -> None:
     optimised = lj.jit(lj.grad(straight)).inspect(1.0, 2.0).llvm_optimized
     assert "@op." not in optimised

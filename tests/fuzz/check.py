@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
 import signal
 import time
 import traceback
@@ -18,6 +17,8 @@ import numpy as np
 import lantern_jit as lj
 from lantern_jit.ir.text import parse, show
 
+from .plain import load, rounding
+
 STEP = 2e-5
 LARGE = 1e4  # gradients above it are left out: the program amplifies rounding errors
 SLOW = 0.2  # seconds a program may take in plain Python
@@ -27,7 +28,6 @@ REFUSALS = (
     lj.errors.UnsupportedSyntaxError, lj.errors.UnsupportedOperationError, lj.errors.TracedConditionError, lj.errors.TypeMismatchError,
     lj.errors.UndefinedVariableError, lj.errors.EndlessTraceError, lj.errors.NotDifferentiableError, lj.errors.ArgumentTypeError,
 )  # fmt: skip
-_made = 0
 
 
 class Discard(Exception):
@@ -55,18 +55,6 @@ class Outcome:
         return self.kind in FAILURES
 
 
-def load(source: str) -> types.ModuleType:
-    """The program as a module whose source inspect and linecache find."""
-    global _made
-    _made += 1
-    filename = f"fuzz_program_{_made}.py"
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    module = types.ModuleType(f"fuzz_program_{_made}")
-    module.__file__ = filename
-    exec(compile(source, filename, "exec"), module.__dict__)
-    return module
-
-
 def copies(args: Sequence[Any]) -> list[Any]:
     return [a.copy() if isinstance(a, np.ndarray) else a for a in args]
 
@@ -82,8 +70,9 @@ def flat(values: Any) -> Any:
 class Checker:
     """The properties of one program, in the order of `PROPERTIES`."""
 
-    def __init__(self, f: Callable[..., Any], args: Sequence[Any]) -> None:
-        self.f, self.args = f, args
+    def __init__(self, module: types.ModuleType) -> None:
+        self.module, self.f, self.args = module, module.f, module.ARGS
+        f, args = self.f, self.args
         self.nums = tuple(i for i, a in enumerate(args) if is_float(a))
         self.single = any(np.asarray(args[i]).dtype == np.float32 for i in self.nums)
         self.rtol = 2e-3 if self.single else 1e-8
@@ -142,6 +131,9 @@ class Checker:
             if time.perf_counter() - began > SLOW:
                 raise Discard("slow")
             start, *moved = [self.f(*self.point(self.directions(), h)) for h in (0.0, 1e-12, -1e-12)]
+            for seed in (1, 2):
+                with rounding(self.module, seed):
+                    moved.append(start + 1e3 * (self.f(*self.point(self.directions(), 0.0)) - start))
         except (lj.LanternError, Discard):
             raise
         except Exception as e:
@@ -272,7 +264,7 @@ def check(source: str, seconds: float = 20.0) -> Outcome:
         with warnings.catch_warnings(), alarm(seconds), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             module = load(source)
-            checker = Checker(module.f, module.ARGS)
+            checker = Checker(module)
             for where in PROPERTIES:
                 getattr(checker, where)()
     except Timeout:

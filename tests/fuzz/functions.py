@@ -25,8 +25,9 @@ class Functions(SimpleStatements):
             new = FunctionName(new.name, kinds)
             out = [f"{new.name} = lambda {header}: {self.real(inner, 2)}"]
         else:
+            first = self.nonlocal_(names, inner, 15)
             body = self.block(inner, 3) if self.budget > 0 else []
-            lines = [*self.nonlocal_(names, inner, 15), *body, f"return {self.outcome(inner)}"]
+            lines = [*first, *body, f"return {self.outcome(inner)}"]
             out = [f"def {new.name}({header}):", *indent(lines)]
         names.functions.append(new)
         return out + self.call_statement(names)
@@ -79,7 +80,7 @@ class Functions(SimpleStatements):
         for k, new in enumerate(made):
             inner = self.inside(names)
             params = [self.declare(inner, kind) for kind in kinds]
-            base = [f"if {params[1]} <= 0:", f"    return {self.squash(inner)}"]
+            base = [*self.nonlocal_(names, inner, 5), f"if {params[1]} <= 0:", f"    return {self.squash(inner)}"]
             body = self.block(inner, 2) if self.budget > 0 else []
             called = made[(k + 1) % count].name
             again = f"{called}({', '.join([self.squash(inner, 1), f'{params[1]} - 1', *params[2:]])})"
@@ -88,7 +89,7 @@ class Functions(SimpleStatements):
                 f"return math.sin({again}) + {self.leaf(inner)}",
                 f"return {self.leaf(inner)} * {again} + 0.5 * {again}",
             )
-            lines = [*self.nonlocal_(names, inner, 5), *base, *body, self.pick(forms)]
+            lines = [*base, *body, self.pick(forms)]
             out += [f"def {new.name}({', '.join(params)}):", *indent(lines)]
         names.functions += made
         return out + self.call_statement(names)
