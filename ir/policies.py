@@ -53,6 +53,7 @@ class Plan:
     stores: list[Let]
     fields: list[tuple[Any, Type]] = field(default_factory=list)
     expensive: bool = False
+    silent: set[Let] = field(default_factory=set)  # stores that nothing in the same iteration reads: no need to write again
 
     @property
     def chunkable(self) -> bool:
@@ -123,6 +124,10 @@ def _plan(f: Function, loop: Loop, activity: Activity) -> Plan | None:
         return None
     plan = Plan(loop.head, loop, inside[0], outside[0], inductions, _counter(f, loop, inductions), {}, stores)
     _Needs(f, plan, activity).run()
+    order = [let for name in _straight(f, loop) for let in f.blocks[name].lets]
+    if len(order) == sum(len(f.blocks[name].lets) for name in loop.blocks):
+        last_load = max([i for i, let in enumerate(order) if let.op == "load"], default=-1)
+        plan.silent = {let for let in stores if order.index(let) > last_load and len(stores) == 1}
     return plan
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lantern_jit as lj
@@ -217,3 +219,35 @@ def deletes(x: float) -> float:
 @pytest.mark.xfail(strict=True, reason="a deleted variable is a NameError while tracing")
 def test_del_under_a_condition() -> None:
     assert both(deletes, 2.0) == {"interpreter": 2.0, "native": 2.0}
+
+
+# ---- arguments
+def flips(x: float, flag: bool) -> float:
+    return -x if flag else x
+
+
+@pytest.mark.xfail(strict=True, reason="struct cannot pack a np.bool_")
+def test_numpys_bools_as_arguments() -> None:
+    for run in (lj.grad(flips), lj.jit(lj.grad(flips))):
+        assert (run(2.0, np.bool_(True)), run(2.0, np.bool_(False))) == (-1.0, 1.0)
+    assert lj.jit(flips)(2.0, np.array(True)) == -2.0
+
+
+# ---- a cell of the outside world is not written with a traced value
+WORLD = [0.0]
+
+
+def writes_outside(x: float) -> float:
+    if x > 0:
+        WORLD[0] = x
+    return x
+
+
+@pytest.mark.xfail(strict=True, reason="a traced value is stored into an object of the outside")
+def test_a_global_list_keeps_no_traced_value() -> None:
+    try:
+        with contextlib.suppress(lj.LanternError):
+            lj.jit(writes_outside)(1.0)
+        assert isinstance(WORLD[0], float)
+    finally:
+        WORLD[0] = 0.0

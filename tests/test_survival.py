@@ -170,52 +170,50 @@ def test_a_long_counted_gradient_needs_few_bytes_a_step(tmp_path: Path) -> None:
     assert recursion > 48  # three carried numbers, their adjoints and a return address: the measure measures
 
 
+THREADS = """
+def series(x, n):
+    s, t = 0.0, 1.0
+    for i in range(n):
+        t = t * x / (i + 1.0)
+        s = s + t
+    return s
+
+def kinds():
+    return [lj.jit(geometric), lj.jit(lj.grad(geometric)), lj.jit(lj.grad(series)), lj.jit(lambda x, n: np.full(n, x)),
+            lj.grad(lambda x, n: x ** 3)]
+shared, problems, gate = kinds(), [], threading.Barrier(8)
+
+def work(k):
+    try:
+        gate.wait()
+        own = kinds()
+        for r in range(30):
+            x, n = 0.1 + 0.05 * k, 20 + r
+            for fs in (shared, own):
+                assert abs(fs[0](x, 200) - 1 / (1 - x)) < 1e-9
+                assert abs(fs[1](x, 200) - 1 / (1 - x) ** 2) < 1e-9
+                assert abs(fs[2](x, n) - math.exp(x)) < 1e-9
+                a = fs[3](x, 10_000 + n)
+                assert a.shape == (10_000 + n,) and (a == x).all()
+                assert abs(fs[4](x, n) - 3 * x * x) < 1e-12
+                try:
+                    fs[3](x, -1 - k)
+                except lj.errors.ArrayShapeError as e:
+                    assert str(-1 - k) in str(e), e
+                else:
+                    raise AssertionError("no error")
+    except BaseException as e:
+        problems.append(repr(e))
+
+threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+assert not problems, problems
+"""
+
+
 def test_threads(tmp_path: Path) -> None:
-    survives(
-        tmp_path,
-        """
-        def series(x, n):
-            s, t = 0.0, 1.0
-            for i in range(n):
-                t = t * x / (i + 1.0)
-                s = s + t
-            return s
-
-        def kinds():
-            return [lj.jit(geometric), lj.jit(lj.grad(geometric)), lj.jit(lj.grad(series)), lj.jit(lambda x, n: np.full(n, x)),
-                    lj.grad(lambda x, n: x ** 3)]
-        shared, problems, gate = kinds(), [], threading.Barrier(8)
-
-        def work(k):
-            try:
-                gate.wait()
-                own = kinds()
-                for r in range(30):
-                    x, n = 0.1 + 0.05 * k, 20 + r
-                    for fs in (shared, own):
-                        assert abs(fs[0](x, 200) - 1 / (1 - x)) < 1e-9
-                        assert abs(fs[1](x, 200) - 1 / (1 - x) ** 2) < 1e-9
-                        assert abs(fs[2](x, n) - math.exp(x)) < 1e-9
-                        a = fs[3](x, 10_000 + n)
-                        assert a.shape == (10_000 + n,) and (a == x).all()
-                        assert abs(fs[4](x, n) - 3 * x * x) < 1e-12
-                        try:
-                            fs[3](x, -1 - k)
-                        except lj.errors.ArrayShapeError as e:
-                            assert str(-1 - k) in str(e), e
-                        else:
-                            raise AssertionError("no error")
-            except BaseException as e:
-                problems.append(repr(e))
-
-        threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
-        [t.start() for t in threads]
-        [t.join() for t in threads]
-        assert not problems, problems
-        """,
-        timeout=120,
-        LANTERN_STACK_GIB="1",
-    )
+    survives(tmp_path, THREADS, timeout=120, LANTERN_STACK_GIB="1")
 
 
 def test_memory_does_not_grow(tmp_path: Path) -> None:

@@ -157,7 +157,6 @@ def test_unassigned_variables(f: Function, text: str) -> None:
         lj.jit(lambda x: f(x) + 1)(1.0)
 
 
-@pytest.mark.xfail(strict=True, reason="a differentiated function that returns an unassigned variable fails with another error")
 def test_an_unassigned_result_of_a_differentiated_function() -> None:
     with pytest.raises(errors.UndefinedVariableError, match="assign it before the loop"):
         lj.jit(lj.grad(only_in_loop))(1.0)

@@ -17,6 +17,8 @@ from ...ir import errors
 
 # Sums keep their order, so a loop with a sum may still be vectorised around it.
 llvm.set_option("lantern_jit", "-force-ordered-reductions=true")
+# A loop backwards touches values, adjoints and a tape: more pairs of pointers to tell apart than LLVM checks by default.
+llvm.set_option("lantern_jit", "-runtime-memory-check-threshold=32")
 _LOCK = threading.Lock()  # LLVM's global state, and the target machine, serve one thread at a time
 
 

@@ -149,6 +149,22 @@ def store_function(module: Any, t: Type, active: bool) -> str:
     return name
 
 
+def silent_store_function(module: Any, t: Type, active: bool) -> str:
+    """The way back of a store that has been undone already: k; dv += *dp; *dp = 0."""
+    name, ty = f"@op.store.{t}.{'a' if active else 'c'}.silent", LLVM_TYPES[t]
+    if name not in module.made:
+        module.made[name] = True
+        code = Code(module)
+        call_continuation(code)
+        if active:
+            accumulate(code, ty, code.field(pair(t), "%v", 1), code.load(ty, "%dp"))
+        code.store(ty, literal(0.0, t), "%dp")
+        code.emit("ret void")
+        v_type = "ptr" if active else ty
+        module.operations.append(code.text(f"define internal void {name}(ptr %dp, {v_type} %v, ptr %k, ptr %frame) {ATTRIBUTES}"))
+    return name
+
+
 def plain_store_function(module: Any, t: Scalar) -> str:
     """A store without an adjoint, undone on the way back all the same."""
     name, ty = f"@op.store.{t}.plain", MEMORY_TYPES[t]

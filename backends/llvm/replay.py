@@ -25,7 +25,7 @@ from ...ir.types import BOOL, Scalar, Type
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, convention, flat_types, literal, struct_of
 from .lets import Operands, element_pointer, emit_let, read_element, write_element
 from .machine import LLVMMachine, Value
-from .operations import kept_function
+from .operations import kept_function, silent_store_function
 from .reverse import BlockFunction, ReverseFunction
 
 
@@ -95,6 +95,18 @@ class Iteration(BlockFunction):
         if TABLE[let.op].expensive:  # nothing on the way back reads it
             return [[literal(0.0, let.out.type)]]
         return super().straight_let(let)
+
+    def plain_store(self, let: Let) -> tuple[str, str, str] | None:
+        return None if let in self.plan.silent else super().plain_store(let)
+
+    def op_store(self, let: Let, k: str) -> None:
+        if let not in self.plan.silent:
+            super().op_store(let, k)
+            return
+        _, dp = self.element(let)
+        v = let.args[-1]
+        name = silent_store_function(self.module, v.type, self.parent.is_active_scalar(v))
+        self.code.emit(f"call void {name}(ptr {dp}, {self.operand(v)}, ptr {k}, ptr %frame)")
 
     def operation(self, let: Let, k: str) -> None:
         kept = self.plan.kept.get(let)

@@ -288,7 +288,9 @@ class BlockFunction:
         undo = []
         for let in closure.straight:
             if let.op == "store":
-                undo.append(self.plain_store(let))
+                undone = self.plain_store(let)
+                if undone is not None:
+                    undo.append(undone)
             else:
                 for o, x in zip(let.outs, self.straight_let(let), strict=True):
                     self.write(o, x)
@@ -299,7 +301,7 @@ class BlockFunction:
         for p, old, t in reversed(undo):
             self.code.store(t, old, p)
 
-    def plain_store(self, let: Let) -> tuple[str, str, str]:
+    def plain_store(self, let: Let) -> tuple[str, str, str] | None:
         """A store without an adjoint; what it overwrites is put back when this closure's continuation has returned."""
         p, _, t = element_pointer(self.code, self.quiet(let), self.read, self.module.site(let.site))
         old = self.code.load(t, p)
