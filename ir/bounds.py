@@ -170,6 +170,8 @@ def _hoist(f: Function, loop: Loop, facts: _Facts) -> bool:
     latch = loop.latches[0]
     always = dominators(f)[latch] & loop.blocks if len(loop.latches) == 1 else {loop.head}
     changed = False
+    if any(can_fail(let) and let.op not in ("load", "store", "check_range") for name in loop.blocks for let in f.blocks[name].lets):
+        return False  # another fault may come first
     for name in loop.blocks:
         if name not in always or name == loop.head:
             continue

@@ -24,7 +24,7 @@ from . import errors
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
 from .types import FROM_NUMPY, Type, array_of
 
-MAX_OPERATIONS = 3_000_000
+MAX_OPERATIONS = 500_000
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LIBRARY = tuple(os.path.join(_ROOT, part) for part in ("ir" + os.sep, "backends" + os.sep, "api.py", "pipeline.py", "checks.py"))
 

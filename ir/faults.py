@@ -5,7 +5,6 @@ A fault is a kind (a row here), a site in the user's source, and up to three int
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,7 +42,16 @@ BY_CODE = {kind.code: kind for kind in KINDS.values()}
 def make_error(kind: Kind, site: Site | None, values: Sequence[int] = (0, 0, 0)) -> BaseException:
     """The exception for a fault, in the user's language; for a staged `raise`, the user's own."""
     if site is not None and site.exception is not None:
-        return copy.copy(site.exception)  # type: ignore[no-any-return]
+        return _again(site.exception)
     detail = site.detail if site else ""
     text = kind.message.format(*values, detail=detail)
     return kind.error(f"{text}  [{site}]" if site else text)
+
+
+def _again(e: BaseException) -> BaseException:
+    """A new exception like `e`, without its traceback."""
+    new = type(e).__new__(type(e), *e.args)
+    new.args = e.args
+    new.__dict__.update(e.__dict__)
+    new.__cause__, new.__suppress_context__ = e.__cause__, e.__suppress_context__
+    return new

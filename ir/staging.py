@@ -209,9 +209,7 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
 def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     cond = truth(cond)
     if not isinstance(cond, Traced):
-        if not cond:
-            raise AssertionError(message())
-        return None
+        return None if cond else raise_(AssertionError(message()))
     ok, bad = branch(cond, "holds", "fails")
     text = message()
     detail = "assertion failed" if text is None else str(text)
@@ -220,20 +218,28 @@ def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     return None
 
 
-def raise_(exception: Any) -> Any:
+def raise_(exception: Any, cause: Any = None) -> Any:
     """`raise`: at once where every path leads here, else when the compiled code gets here."""
     if isinstance(exception, type):
         exception = exception()
+    if cause is not None:
+        exception.__cause__ = cause
     trace = current_trace()
-    builder = trace.builders[-1] if trace and trace.builders else None
-    staged = builder is not None and any(f.kind in ("condition", "staged") for b in trace.builders for f in b.frames)  # type: ignore[union-attr]
-    if builder is None or not staged:
+    if trace is None or not trace.builders or not _is_staged(trace.builders):
         raise exception
     site = user_site(str(exception))
     site = type(site)(site.filename, site.line, site.function, site.detail, exception)
     open_block()
-    builder.terminate(Fail("raise", str(exception), site))
+    current_builder().terminate(Fail("raise", str(exception), site))
     return DEAD
+
+
+def _is_staged(builders: Sequence[Builder]) -> bool:
+    """May the compiled program go another way than here?"""
+    for b in builders:
+        if b.current is not b.blocks[0] or any(f.kind in ("condition", "staged") or any(f.ends.values()) for f in b.frames):
+            return True
+    return False
 
 
 # ---- while

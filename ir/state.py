@@ -6,6 +6,8 @@ some path leaves unassigned, or in another type, is poisoned: using it raises an
 
 from __future__ import annotations
 
+import dataclasses
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -53,6 +55,28 @@ class Saved:
     trees: list[Any]
 
 
+def contents(value: Any) -> Any:
+    """What may change inside of an object that a variable refers to: a container's items, an object's attributes."""
+    if isinstance(value, (list, dict)) or dataclasses.is_dataclass(value):
+        return value
+    if _has_attributes(value):
+        return dict(vars(value))
+    return None
+
+
+def put_back(value: Any, inside: Any) -> Any:
+    if _has_attributes(value) and not dataclasses.is_dataclass(value):
+        vars(value).clear()
+        vars(value).update(inside)
+        return value
+    return pytree.refill(value, inside) if isinstance(value, (list, dict)) or dataclasses.is_dataclass(value) else value
+
+
+def _has_attributes(value: Any) -> bool:
+    plain = (type, types.FunctionType, types.ModuleType, types.MethodType, Undefined, BaseException)
+    return hasattr(value, "__dict__") and not isinstance(value, plain) and not hasattr(type(value), "__lantern_transform__")
+
+
 class Scope:
     """Access to the variables `names` of the function that is being traced."""
 
@@ -64,14 +88,14 @@ class Scope:
 
     def save(self) -> Saved:
         values = self.get()
-        flat = [pytree.flatten(v) for v in values]
+        flat = [pytree.flatten(v if name in self.assigned else contents(v)) for name, v in zip(self.names, values, strict=True)]
         return Saved(values, [leaves for leaves, _ in flat], [tree for _, tree in flat])
 
     def restore(self, saved: Saved) -> None:
         fresh = [pytree.unflatten(t, ls) for t, ls in zip(saved.trees, saved.leaves, strict=True)]
         # a variable that is assigned gets an object of its own; one whose object is changed in place keeps it
         pairs = zip(self.names, saved.values, fresh, strict=True)
-        self.put(tuple(new if name in self.assigned else pytree.refill(old, new) for name, old, new in pairs))
+        self.put(tuple(new if name in self.assigned else put_back(old, new) for name, old, new in pairs))
 
 
 NO_SCOPE = Scope((), lambda: (), lambda _: None)
@@ -194,6 +218,11 @@ def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join") -> N
             leaves.append([join_leaves(variable, list(column), blocks, target, args) for column in columns])
         else:
             unset = any(isinstance(o, Undefined) for o in objects)
+            if variable not in scope.assigned:
+                raise errors.TypeMismatchError(
+                    f"`{variable}` at {user_site()} is changed to {' on one path and '.join(repr(list(s.leaves[i])) for s in states)} on another: a container "
+                    "must keep its structure under a traced condition"
+                )
             why = (
                 "it is not assigned on every path that leads here; assign it before the branch or loop"
                 if unset

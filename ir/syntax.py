@@ -76,17 +76,17 @@ def assigned_names(nodes: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
 
     def _container(node: ast.AST) -> None:
         if isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
-            base: ast.AST = node
+            base: Any = node
             while isinstance(base, (ast.Subscript, ast.Attribute)):
                 base = base.value
             if isinstance(base, ast.Name):
                 mutated.add(base.id)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:
-            base = node.func.value
-            while isinstance(base, (ast.Subscript, ast.Attribute)):
-                base = base.value
-            if isinstance(base, ast.Name):
-                mutated.add(base.id)
+        if isinstance(node, ast.Call):  # a method may change its object, and a function its arguments
+            for base in (node.func.value if isinstance(node.func, ast.Attribute) else None, *node.args, *(k.value for k in node.keywords)):
+                while isinstance(base, (ast.Subscript, ast.Attribute, ast.Starred)):
+                    base = base.value
+                if isinstance(base, ast.Name):
+                    mutated.add(base.id)
 
     for n in nodes:
         visit(n)
@@ -133,6 +133,8 @@ class Rewriter(ast.NodeTransformer):
         own = {n for b in body for n in _own_nodes(b)}
         self.outer = {x for n in own if isinstance(n, ast.Nonlocal) for x in n.names}
         self.shared = {x for n in inner if isinstance(n, ast.Nonlocal) and n not in own for x in n.names} & self.locals
+        nested = [n for n in inner if isinstance(n, (ast.FunctionDef, ast.Lambda))]
+        self.touched = {x for n in nested for x in assigned_names(n.body if isinstance(n, ast.FunctionDef) else [n.body])[1]} & self.locals
         self.stated: set[str] = set()
         self.loads = [(n.id, n.lineno) for n in inner if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
 
@@ -147,7 +149,9 @@ class Rewriter(ast.NodeTransformer):
         settable = (assigned | (self.shared if any(isinstance(x, ast.Call) for n in nodes for x in ast.walk(n)) else set())) & (
             self.locals | self.outer
         )
-        mutated = {m for m in mutated if m in self.locals | self.outer}
+        if any(isinstance(x, ast.Call) for n in nodes for x in ast.walk(n)):
+            mutated |= self.touched
+        mutated = {m for m in mutated if m in self.locals | self.outer} - settable
         self.stated |= (settable | mutated) - self.outer
         return sorted(settable | mutated), sorted(settable)
 
@@ -173,7 +177,10 @@ class Rewriter(ast.NodeTransformer):
             ast.Assign([ast.Name("_ln_r", ast.Store())], call),
             ast.If(ast.Compare(_load("_ln_r"), [ast.IsNot()], [ast.Constant(None)]), [ast.Return(_load("_ln_r"))], []),
         ]
-        return [self._locate(s, node) for s in out]
+        for new in out:
+            self._locate(new, node)
+            new.end_lineno, new.end_col_offset = new.lineno, new.col_offset  # an error in the header is not one in the last line
+        return out
 
     def _locate(self, new: Any, old: ast.AST) -> Any:
         """Give a new node the old one's place; its new children inherit it when the whole function is done."""
@@ -240,7 +247,18 @@ class Rewriter(ast.NodeTransformer):
     def visit_Raise(self, node: ast.Raise) -> Any:
         if node.exc is None:
             self._refuse(node, "a bare `raise`", "name the exception")
-        return self._finish(node, [], _call("raise_", self.visit(node.exc)))
+        cause = [self.visit(node.cause)] if node.cause is not None else []
+        return self._finish(node, [], _call("raise_", self.visit(node.exc), *cause))
+
+    def visit_Delete(self, node: ast.Delete) -> Any:
+        """A deleted variable is one that is not assigned: its cell must stay readable."""
+        out: list[ast.stmt] = []
+        for t in node.targets:
+            if isinstance(t, ast.Name):
+                out.append(ast.Assign([ast.Name(t.id, ast.Store())], _call("Undefined", ast.Constant(t.id))))
+            else:
+                out.append(ast.Delete([self._target(t)]))
+        return [self._locate(s, node) for s in out]
 
     def visit_Assign(self, node: ast.Assign) -> Any:
         value = self.visit(node.value)
@@ -324,6 +342,8 @@ class Rewriter(ast.NodeTransformer):
             for child in ast.walk(n):
                 if isinstance(child, ast.NamedExpr):
                     self._refuse(child, "`:=` inside a conditional expression, `and` or `or`", "assign on a line of its own")
+                if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute) and child.func.attr in MUTATORS:
+                    self._refuse(child, f"`.{child.func.attr}()` inside a conditional expression, `and` or `or`", "use an `if` statement")
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         operand = self.visit(node.operand)

@@ -11,7 +11,7 @@ import numpy as np
 from . import errors, pytree
 from .builder import Frame, tracing
 from .functions import _result
-from .graph import Program
+from .graph import Fail, Program
 from .graph import Return as GraphReturn
 from .jvp import expand_all
 from .language import call
@@ -75,7 +75,9 @@ def trace_program(
         try:
             value = _result(signal, frame, name)
         except Bottom:
-            raise errors.EndlessTraceError(f"`{name}` never returns: every path fails or loops for ever") from None
+            if not any(isinstance(b.terminator, Fail) for b in builder.blocks):
+                raise errors.EndlessTraceError(f"`{name}` never returns: every path loops for ever") from None
+            value = None  # every path raises
         out, tree = pytree.flatten(value)
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)

@@ -190,7 +190,6 @@ def test_sizes_beyond_memory_on_the_interpreter(f: Function, n: int) -> None:
         interpret(f, n)
 
 
-@pytest.mark.xfail(strict=True, reason="the line of a statement's header is said to be the statement's last")
 def test_the_line_of_a_bad_step() -> None:
     fails(errors.ArgumentTypeError, r"range\(\) step must not be zero", steps, 5, 0, offset=2)
 

@@ -8,8 +8,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 
 PRELUDE = """
@@ -268,6 +266,5 @@ def test_memory_comes_back_after_a_deep_call(tmp_path: Path) -> None:
     survives(tmp_path, DEEP.replace("DEPTH", "5_000_000"), LANTERN_STACK_GIB="1")
 
 
-@pytest.mark.xfail(strict=True, reason="Region.trim gives back the upper half of the region only")
 def test_memory_comes_back_after_a_call_deeper_than_half_of_the_region(tmp_path: Path) -> None:
     survives(tmp_path, DEEP.replace("DEPTH", "10_000_000"), LANTERN_STACK_GIB="1")

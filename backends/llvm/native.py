@@ -20,7 +20,7 @@ from .emit import Emission
 from .runtime import CODE, RESULT_HEADER, SITE, SPARES, VALUES, Owner, Region, runtime
 
 COPY_BELOW = 1 << 15  # bytes: a smaller result is cheaper to copy than to wrap
-_FORMATS = {F64: "d", F32: "f4x", I64: "q", BOOL: "q"}
+_FORMATS = {F64: "d", F32: "f4x", I64: "q", BOOL: "?7x"}
 
 
 def slots(t: Type) -> int:
@@ -82,7 +82,7 @@ class Native:
             self.pack.pack_into(buffer, 0, *values, *self.constant_slots)
         except (struct.error, OverflowError):
             raise errors.IntegerOverflowError(
-                f"an int argument does not fit in 64 bits: {[x for x in values if abs(x) >= 2**63]}"
+                f"an int argument does not fit in 64 bits: {[x for x in values if isinstance(x, int) and abs(x) >= 2**63]}"
             ) from None
         runtime = self.runtime
         region = runtime.acquire()

@@ -335,12 +335,9 @@ class Region:
         """Give back what a deep call has touched beyond KEEP."""
         vector = (ctypes.c_ubyte * 1)()
         libc = _libc()
-        for probe, start, length in (
-            (self.base + self.size - KEEP - 4096, self.base + self.size // 2, self.size // 2 - KEEP),
-            (self.base + KEEP, self.base + KEEP, self.size // 2 - KEEP),
-        ):
+        for probe in (self.base + self.size - KEEP - 4096, self.base + KEEP):
             if libc.mincore(probe, 4096, vector) == 0 and vector[0] & 1:
-                libc.madvise(start, length, 4)  # MADV_DONTNEED
+                libc.madvise(self.base + KEEP, self.size - 2 * KEEP, 4)  # MADV_DONTNEED
 
 
 _LIBC: list[Any] = []
