@@ -48,6 +48,7 @@ class StagedFunction:
         self.name = name
         self.spec: Any = None
         self.builder: Builder | None = None
+        self.captured: Any = None
 
 
 def signature(tree: Any) -> Any:
@@ -63,7 +64,46 @@ def _leaf_key(leaf: Any) -> Any:
         return "array", leaf.type, leaf.owned
     if isinstance(leaf, (bool, int, float, str, np.generic)):
         return type(leaf), str(leaf)
-    return "object", id(leaf)
+    return "object", Same(leaf)
+
+
+class Same:
+    """An object as a key, by identity; keeps it alive, so that no later object has its id."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def _closure(function: Any) -> tuple[Any, ...]:
+    """The cells of a function, or of the method that a partial binds."""
+    return getattr(getattr(function, "func", function), "__closure__", None) or ()
+
+
+def captured(function: Any, seen: set[int]) -> Any:
+    """What the variables that a function captures are now."""
+    if id(function) in seen:
+        return None
+    seen.add(id(function))
+    out: list[Any] = []
+    for cell in _closure(function):
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            out.append(None)
+            continue
+        raw = getattr(value, "__lantern_raw__", None)
+        if raw is not None:
+            out.append((Same(value), captured(raw, seen)))
+            continue
+        leaves, tree = pytree.flatten(value)
+        out.append((tree, tuple((Same(x.atom) if hasattr(x.atom, "name") else x.atom) if is_traced(x) else _leaf_key(x) for x in leaves)))
+    return tuple(out)
 
 
 def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -76,11 +116,14 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
         signal = raw(*args, **kwargs)
         return signal.value if isinstance(signal, Return) else None
     key = (
-        id(getattr(function, "__func__", function)),
-        id(getattr(function, "__self__", None)),
+        Same(getattr(function, "__func__", function)),
+        Same(getattr(function, "__self__", None)),
         signature((args, kwargs)),
     )
     staged = trace.staged.get(key)
+    if staged is not None and staged.captured is not None and staged.captured != captured(raw, set()):
+        del trace.staged[key]  # a variable that it uses has changed since
+        staged = None
     if staged is not None:
         return call_staged(trace, staged, args, kwargs)
     running = next((a for a in trace.active if a.key == key), None)
@@ -95,8 +138,10 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     trace = current_trace()
     assert trace is not None
     raw = syntax.convert(function) or (lambda *a, **k: Return(function(*a, **k)))
-    key = (id(function), None, signature((args, kwargs)))
+    key = (Same(function), None, signature((args, kwargs)))
     staged = trace.staged.get(key)
+    if staged is not None and staged.captured is not None and staged.captured != captured(raw, set()):
+        staged = None
     if staged is None:
         staged = stage(trace, key, function, raw, args, kwargs)
     return call_staged(trace, staged, args, kwargs)
@@ -159,6 +204,7 @@ def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: 
             spec = _trace_round(trace, staged, function, raw, args, kwargs)
             if spec == staged.spec:
                 _forget_inner(trace, known, staged)
+                staged.captured = captured(raw, set())
                 return staged
             staged.spec = spec
             trace.staged = dict(known)
@@ -178,7 +224,7 @@ def _forget_inner(trace: Trace, known: dict[Any, Any], staged: StagedFunction) -
 
 def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, args: Any, kwargs: Any) -> Any:
     leaves, tree = pytree.flatten((args, kwargs))
-    cells = [c.cell_contents for c in (function.__closure__ or ()) if _filled(c)]
+    cells = [c.cell_contents for c in _closure(raw) if _filled(c)]
     with trace.building("scratch") as builder:
         builder.name = staged.name
         staged.builder = builder
@@ -188,7 +234,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         builder.frames.append(Frame("staged"))
         builder.frames.append(frame)
         signal = run(lambda: raw(*new_args, **new_kwargs))
-        _check_cells(function, cells)
+        _check_cells(function, raw, cells)
         builder.frames.remove(frame)
         try:
             value = _result(signal, frame, function.__qualname__)
@@ -212,8 +258,8 @@ def _filled(cell: Any) -> bool:
         return False
 
 
-def _check_cells(function: Any, before: list[Any]) -> None:
-    after = [c.cell_contents for c in (function.__closure__ or ()) if _filled(c)]
+def _check_cells(function: Any, raw: Any, before: list[Any]) -> None:
+    after = [c.cell_contents for c in _closure(raw) if _filled(c)]
     if len(after) != len(before) or any(a is not b for a, b in zip(after, before, strict=True)):
         raise errors.UnsupportedOperationError(
             f"`{function.__qualname__}` is recursive and assigns a variable of an enclosing function (nonlocal): pass the value as an argument and return it"

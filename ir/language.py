@@ -214,6 +214,7 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     math.trunc: lambda x: x.__trunc__() if is_traced(x) else math.trunc(x),
 }  # fmt: skip
 REPLACED.update(numpy_api.CREATION)
+REPLACED[np.where] = lambda *a: numpy_api.where(*a) if any(map(is_traced, a)) else np.where(*a)[()]
 for _name, _function in vars(math).items():
     _target = numpy_api.FROM_MATH.get(_name)
     if callable(_function) and _target is not None and _function not in REPLACED:

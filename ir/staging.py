@@ -315,10 +315,10 @@ def python_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any
         if signal is not None and signal is not CONTINUE:
             break
         signal = None
-    if signal is None and orelse is not None:
-        signal = run(orelse)
     if signal is BREAK:
         signal = None
+    elif signal is None and orelse is not None:
+        signal = run(orelse)
     if not breaks:
         return signal
     if signal is None:
