@@ -473,83 +473,57 @@ class Replay:
         kept = code.let(f"call ptr @lantern.alloc(i64 {pieces}, i64 {bytes_each}, i64 0)")
         count = code.let(f"select i1 {code.let(f'icmp slt i64 {n}, {length}')}, i64 {n}, i64 {length}")
         base = code.let(f"call ptr @lantern.alloc(i64 {count}, i64 {self.tape.size}, i64 0)")
-        state = self.first_pass(kept, states, pieces, length)
-        self.segments(
-            state,
-            kept,
-            states,
-            pieces,
-            length,
-            code.let(f"sub i64 {n}, {code.let(f'mul i64 {pieces}, {length}')}"),
-            base,
-        )
-
-    def first_pass(self, kept: str, states: str, pieces: str, length: str) -> list[Operands]:
-        """Run `pieces` pieces forward, keeping the state at the start of each; the state after them."""
-        code = self.code
-        head, go, after = code.new_label("pieces"), code.new_label("piece"), code.new_label("kept")
-        before = code.label
-        code.emit(f"br label %{head}")
-        code.place(head)
-        at = len(code.lines)
-        c, c_next = code.fresh(), code.fresh()
-        state = [[code.fresh()] for _ in self.block.params]
-        more = code.let(f"icmp slt i64 {c}, {pieces}")
-        code.emit(f"br i1 {more}, label %{go}, label %{after}")
-        code.place(go)
-        self.keep_state(kept, states, c, state)
-        end, _ = Forward(self, code, None, "ahead").run(state, None, length, "ahead.end")
-        code.emit(f"{c_next} = add nsw i64 {c}, 1")
-        phis = [f" {c} = phi i64 [0, %{before}], [{c_next}, %{code.label}]"]
-        for p, x, first, y in zip(self.block.params, state, self.start(), end, strict=True):
-            phis.append(f" {x[0]} = phi {LLVM_TYPES[p.type]} [{first[0]}, %{before}], [{y[0]}, %{code.label}]")
-        code.lines[at:at] = phis
-        code.emit(f"br label %{head}")
-        code.place(after)
-        return state
+        self.segments(kept, states, pieces, length, code.let(f"sub i64 {n}, {code.let(f'mul i64 {pieces}, {length}')}"), base)
 
     def keep_state(self, kept: str, states: str, c: str, state: list[Operands]) -> None:
         p = self.code.let(f"getelementptr inbounds {states}, ptr {kept}, i64 {c}")
         for i, (v, x) in enumerate(zip(self.block.params, state, strict=True)):
             write_element(self.code, self.code.field(states, p, i), x[0], v.type)
 
-    def segments(self, state: list[Operands], kept: str, states: str, pieces: str, length: str, rest: str, base: str) -> None:
-        """Forward with the tape and back, for the last piece, and then for the others from their kept states."""
+    def segments(self, kept: str, states: str, pieces: str, length: str, rest: str, base: str) -> None:
+        """One loop over pieces. On the way there each piece's state is kept, and its tape is not used; the last piece goes
+        on to the rest of the program; then the pieces run again, last first, and back."""
         code = self.code
 
         def entry(m: str) -> str:
             return code.let(f"getelementptr inbounds {self.tape.type}, ptr {base}, i64 {m}")
 
-        head = code.new_label("segment")
+        ahead0 = code.let(f"icmp sgt i64 {pieces}, 0")
+        count0 = code.let(f"select i1 {ahead0}, i64 {length}, i64 {rest}")
+        head, there, here, leave, back, on, finish = (
+            code.new_label(x) for x in ("segment", "ahead", "arrived", "leave", "way_back", "on", "finish")
+        )
         before = code.label
         code.emit(f"br label %{head}")
         code.place(head)
         at = len(code.lines)
-        c, count = code.fresh(), code.fresh()
+        c, count, ahead = code.fresh(), code.fresh(), code.fresh()
         begin = [[code.fresh()] for _ in self.block.params]
         end, _ = Forward(self, code, self.tape, "forward").run(begin, entry, count, "turn")
-        is_last = code.let(f"icmp eq i64 {c}, {pieces}")
-        leave, back, on, finish = (code.new_label(x) for x in ("leave", "way_back", "on", "finish"))
-        code.emit(f"br i1 {is_last}, label %{leave}, label %{back}")
+        code.emit(f"br i1 {ahead}, label %{there}, label %{here}")
+        code.place(there)
+        self.keep_state(kept, states, c, begin)
+        c_up = code.let(f"add nsw i64 {c}, 1")
+        more = code.let(f"icmp slt i64 {c_up}, {pieces}")
+        count_up = code.let(f"select i1 {more}, i64 {length}, i64 {rest}")
+        code.emit(f"br label %{head}")
+        code.place(here)
+        code.emit(f"br i1 {code.let(f'icmp eq i64 {c}, {pieces}')}, label %{leave}, label %{back}")
         code.place(leave)
         self.last(end)
         code.emit(f"br label %{back}")
         code.place(back)
         self.backward(count, entry, begin)
-        done = code.let(f"icmp eq i64 {c}, 0")
-        code.emit(f"br i1 {done}, label %{finish}, label %{on}")
+        code.emit(f"br i1 {code.let(f'icmp eq i64 {c}, 0')}, label %{finish}, label %{on}")
         code.place(on)
-        c_next = code.let(f"add nsw i64 {c}, -1")
-        p = code.let(f"getelementptr inbounds {states}, ptr {kept}, i64 {c_next}")
+        c_down = code.let(f"add nsw i64 {c}, -1")
+        p = code.let(f"getelementptr inbounds {states}, ptr {kept}, i64 {c_down}")
         loaded = [read_element(code, code.field(states, p, i), v.type) for i, v in enumerate(self.block.params)]
-        phis = [
-            f" {c} = phi i64 [{pieces}, %{before}], [{c_next}, %{code.label}]",
-            f" {count} = phi i64 [{rest}, %{before}], [{length}, %{code.label}]",
-        ]
-        for v, x, first, y in zip(self.block.params, begin, state, loaded, strict=True):
-            phis.append(f" {x[0]} = phi {LLVM_TYPES[v.type]} [{first[0]}, %{before}], [{y}, %{code.label}]")
         code.emit(f"br label %{head}")
-        code.lines[at:at] = phis
+        phis = [("i64", c, "0", c_up, c_down), ("i64", count, count0, count_up, length), ("i1", ahead, ahead0, more, "false")]
+        for v, x, first, y, z in zip(self.block.params, begin, self.start(), end, loaded, strict=True):
+            phis.append((LLVM_TYPES[v.type], x[0], first[0], y[0], z))
+        code.lines[at:at] = [f" {x} = phi {t} [{a}, %{before}], [{b}, %{there}], [{d}, %{on}]" for t, x, a, b, d in phis]
         code.place(finish)
 
 
