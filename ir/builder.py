@@ -37,6 +37,7 @@ class Frame:
     scope: Any = None
     ends: dict[str, list[tuple[Block, Any]]] = field(default_factory=lambda: {"break": [], "continue": [], "return": []})
     label: str = ""
+    staged: bool = False  # a loop in the graph
 
 
 @dataclass

@@ -80,6 +80,39 @@ class Same:
         return id(self.value)
 
 
+def _contents(raw: Any) -> list[tuple[Any, Any]]:
+    """The cells that a function captures, and what is in them."""
+    return [(c, c.cell_contents if _filled(c) else None) for c in _closure(raw)]
+
+
+def _check_effects(function: Any, raw: Any, before: list[tuple[Any, Any]], builder: Builder) -> None:
+    """A function that assigns a variable of an enclosing function may do so under a traced condition only where that
+    condition's construct knows the variable: else the other path would see the assignment too."""
+    changed = [
+        (c, name) for (c, old), name in zip(before, _names(raw), strict=False) if (c.cell_contents if _filled(c) else None) is not old
+    ]
+    if not changed:
+        return
+    owner, depth = getattr(function, "__lantern_depth__", (builder, 0))
+    for frame in builder.frames[depth if owner is builder else 0 :]:
+        if frame.kind not in ("condition", "loop"):
+            continue
+        for c, name in changed:
+            if frame.kind == "condition" and (frame.scope is None or id(c) not in frame.scope.cells):
+                raise errors.UnsupportedOperationError(
+                    f"`{function.__qualname__}` at {user_site()} assigns `{name}` of an enclosing function under a traced condition or in an "
+                    "expression: return the value instead, and assign it in an `if` statement"
+                )
+            if frame.kind == "loop" and frame.staged and (frame.scope is None or id(c) not in frame.scope.cells):
+                raise errors.UnsupportedOperationError(
+                    f"`{function.__qualname__}` at {user_site()} assigns `{name}` of an enclosing function in a staged loop: return the value instead"
+                )
+
+
+def _names(raw: Any) -> tuple[str, ...]:
+    return getattr(raw, "func", raw).__code__.co_freevars  # type: ignore[no-any-return]
+
+
 def _closure(function: Any) -> tuple[Any, ...]:
     """The cells of a function, or of the method that a partial binds."""
     return getattr(getattr(function, "func", function), "__closure__", None) or ()
@@ -165,8 +198,10 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
     trace.active.append(active)
     frame = Frame("function", label=function.__qualname__)
     builder.frames.append(frame)
+    before = _contents(raw)
     try:
         signal = raw(*args, **kwargs)
+        _check_effects(function, raw, before, builder)
         builder.frames.remove(frame)
         return _result(signal, frame, function.__qualname__)
     except Recursion as recursion:
@@ -224,7 +259,7 @@ def _forget_inner(trace: Trace, known: dict[Any, Any], staged: StagedFunction) -
 
 def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, args: Any, kwargs: Any) -> Any:
     leaves, tree = pytree.flatten((args, kwargs))
-    cells = [c.cell_contents for c in _closure(raw) if _filled(c)]
+    cells = [(c.cell_contents, pytree.flatten(c.cell_contents)[0]) for c in _closure(raw) if _filled(c)]
     with trace.building("scratch") as builder:
         builder.name = staged.name
         staged.builder = builder
@@ -234,6 +269,11 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         builder.frames.append(Frame("staged"))
         builder.frames.append(frame)
         signal = run(lambda: raw(*new_args, **new_kwargs))
+        after, after_tree = pytree.flatten((new_args, new_kwargs))
+        if after_tree != tree or any(a is not b for a, b in zip(after, inside, strict=True)):
+            raise errors.UnsupportedOperationError(
+                f"`{function.__qualname__}` is recursive and changes a list or dict that it was given: return the new values instead"
+            )
         _check_cells(function, raw, cells)
         builder.frames.remove(frame)
         try:
@@ -258,11 +298,16 @@ def _filled(cell: Any) -> bool:
         return False
 
 
-def _check_cells(function: Any, raw: Any, before: list[Any]) -> None:
+def _check_cells(function: Any, raw: Any, before: list[tuple[Any, list[Any]]]) -> None:
     after = [c.cell_contents for c in _closure(raw) if _filled(c)]
-    if len(after) != len(before) or any(a is not b for a, b in zip(after, before, strict=True)):
+    same = len(after) == len(before) and all(
+        a is b and len(pytree.flatten(a)[0]) == len(leaves) and all(x is y for x, y in zip(pytree.flatten(a)[0], leaves, strict=True))
+        for a, (b, leaves) in zip(after, before, strict=True)
+    )
+    if not same:
         raise errors.UnsupportedOperationError(
-            f"`{function.__qualname__}` is recursive and assigns a variable of an enclosing function (nonlocal): pass the value as an argument and return it"
+            f"`{function.__qualname__}` is recursive and changes a variable of an enclosing function (nonlocal, or a list or dict): pass the value as "
+            "an argument and return it"
         )
 
 

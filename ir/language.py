@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import iterables, numpy_api, values
-from .builder import current_trace, is_library
+from .builder import current_builder, current_trace, is_library
 from .functions import invoke
 from .staging import (
     BREAK,
@@ -63,6 +63,9 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
             return invoke(function, args, kwargs)
 
     function.__lantern_raw__ = raw  # type: ignore[attr-defined]
+    if _building():
+        builder = current_builder()
+        function.__lantern_depth__ = builder, len(builder.frames)  # type: ignore[attr-defined]
     return function
 
 

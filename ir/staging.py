@@ -100,7 +100,7 @@ def if_(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any], scope: Sc
         builder = current_builder()
         builder.enter(block)
         scope.restore(before)
-        signal = run_staged(arm)
+        signal = run_staged(arm, scope)
         if signal is None:
             ends.append((open_block(), scope.save()))
         else:
@@ -121,13 +121,13 @@ def branch(cond: Traced, *names: str) -> tuple[Block, Block]:
     return yes, no
 
 
-def run_staged(body: Callable[..., Any], *args: Any) -> Any:
+def run_staged(body: Callable[..., Any], scope: Scope) -> Any:
     """`run` under a traced condition: there a `raise` is staged."""
     builder = current_builder()
-    builder.frames.append(Frame("condition"))
+    builder.frames.append(Frame("condition", scope))
     depth = len(builder.frames)
     try:
-        return run(body, *args)
+        return run(body)
     finally:
         del builder.frames[depth - 1 :]
 
@@ -392,7 +392,7 @@ def _trace_loop(
 ) -> Any:
     builder = current_builder()
     head, heads = _enter_loop(scope, before, wider)
-    frame = Frame("loop", scope)
+    frame = Frame("loop", scope, staged=True)
     builder.frames.append(Frame("staged"))
     builder.frames.append(frame)
     cond = truth(test())
@@ -479,7 +479,7 @@ def _after_loop(exits: Any, breaks: Any, latches: Any, orelse: Any, scope: Scope
     if exits and orelse is not None:
         builder.enter(exits[0][0])
         scope.restore(exits[0][1])
-        signal = run_staged(orelse)
+        signal = run_staged(orelse, scope)
         if signal is None:
             exits = [(open_block(), scope.save())]
         else:
@@ -571,6 +571,7 @@ def counted_loop(
         return signal
 
     inner = Scope(("i", *scope.names), get, put, ("i", *scope.assigned))
+    inner.cells = scope.cells
     return staged_loop(lambda: table.ilt(counter[0], limit), one, orelse, inner, surely)
 
 

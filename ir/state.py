@@ -85,6 +85,7 @@ class Scope:
     ) -> None:
         self.names, self.get, self.put = tuple(names), get, put
         self.assigned = self.names if assigned is None else tuple(assigned)
+        self.cells = frozenset(id(c) for c in getattr(put, "__closure__", None) or ())
 
     def save(self) -> Saved:
         values = self.get()

@@ -20,6 +20,7 @@ from .staging import Bottom, Return, open_block, run
 from .state import coerce, describe_value, leaf_type
 from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of
 from .values import Arrayed, Traced
+from .verify import verify_scopes
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def trace_program(
         builder.terminate(GraphReturn(atoms), block)
         function = builder.finish(tuple(a.type for a in atoms))
         program = trace.program(function)
+    verify_scopes(program)
     protect(program)
     expand_all(program)
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .analysis import dominators
-from .errors import VerifyError
+from .errors import UnsupportedOperationError, VerifyError
 from .graph import Block, Branch, Call, Function, Let, Program, Return, Var, defined_vars, edges, used_vars
 from .ops import TABLE, argument_types, result_type
 from .types import BOOL, Array, Type, same_type
@@ -27,6 +27,20 @@ def verify(program: Program) -> Program:
     for f in program.functions.values():
         _Verifier(program, f).run()
     return program
+
+
+def verify_scopes(program: Program) -> None:
+    """Invariant 2 alone. Where tracing breaks it, a Python object was changed under a traced condition in a way that the
+    trace did not see; raises UnsupportedOperationError."""
+    for f in program.functions.values():
+        if len(f.blocks) > 1:
+            try:
+                _Verifier(program, f).dominance()
+            except VerifyError:
+                raise UnsupportedOperationError(
+                    f"`{f.name}` uses a value outside of the branch, loop or call that computed it, through a Python object (a list, a dict, an "
+                    "attribute or a variable of an enclosing function) that was changed there: return the value instead of storing it"
+                ) from None
 
 
 class _Verifier:

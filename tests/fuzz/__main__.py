@@ -43,7 +43,7 @@ class Run:
             except Empty:
                 worker.close()
                 return
-            source = program(seeded(seed), single(seed))
+            source = program(seeded(seed), single(seed), not self.options.no_effects)
             self.record(seed, source, worker.check(source), worker)
 
     def record(self, seed: int, source: str, outcome: Outcome, worker: Worker) -> None:
@@ -77,6 +77,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="time limit of a program")
     parser.add_argument("--tries", type=int, default=400, help="programs tried to shrink a failure; 0 prints it as it is")
     parser.add_argument("--refusals", action="store_true", help="print what was refused with an error of lantern_jit")
+    parser.add_argument("--no-effects", action="store_true", help="no functions that change variables and containers around them")
     options = parser.parse_args()
     first = options.first if options.first is not None else options.seed * 1_000_000
     run = Run(range(first, first + options.programs), options)

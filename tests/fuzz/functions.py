@@ -25,7 +25,7 @@ class Functions(SimpleStatements):
             new = FunctionName(new.name, kinds)
             out = [f"{new.name} = lambda {header}: {self.real(inner, 2)}"]
         else:
-            first = self.nonlocal_(names, inner, 15)
+            first = self.nonlocal_(names, inner, 40)
             body = self.block(inner, 3) if self.budget > 0 else []
             lines = [*first, *body, f"return {self.outcome(inner)}"]
             out = [f"def {new.name}({header}):", *indent(lines)]
@@ -33,18 +33,20 @@ class Functions(SimpleStatements):
         return out + self.call_statement(names)
 
     def inside(self, names: Names) -> Names:
-        """The names in a function's body: it may write into some arrays outside, but assigns no variable."""
+        """The names in a function's body: it may write into what is outside, but assigns no variable."""
         inner = names.inner(assignable=set(), loops=0, result="float")
-        inner.writable = {b for b in sorted(inner.writable) if self.chance(50)}
+        containers = {*names.pairs, *names.dicts} if not self.effects else set()
+        inner.writable = {b for b in sorted(inner.writable) if self.chance(50) and b not in containers}
         return inner
 
     def nonlocal_(self, names: Names, inner: Names, percent: int) -> list[str]:
-        cells = [x for x in names.floats if x in names.assignable and x not in inner.assignable]
-        if not cells or not self.chance(percent):
+        """Variables of the function around that this one assigns."""
+        cells = [x for x in (*names.floats, *names.ints, *names.bools) if x in names.assignable and x not in inner.assignable]
+        if not cells or not self.effects or not self.chance(percent):
             return []
         cell = self.pick(cells)
-        self.grads = 0  # a derivative of a function that assigns its surroundings says nothing
-        return [f"nonlocal {cell}", f"{cell} = {self.squash(inner)}"]
+        inner.assignable.add(cell)
+        return [f"nonlocal {cell}"]
 
     def parameters(self, names: Names, kinds: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
         """(their text, their kinds): the last float may have a default value."""
@@ -80,7 +82,7 @@ class Functions(SimpleStatements):
         for k, new in enumerate(made):
             inner = self.inside(names)
             params = [self.declare(inner, kind) for kind in kinds]
-            base = [*self.nonlocal_(names, inner, 5), f"if {params[1]} <= 0:", f"    return {self.squash(inner)}"]
+            base = [*self.nonlocal_(names, inner, 10), f"if {params[1]} <= 0:", f"    return {self.squash(inner)}"]
             body = self.block(inner, 2) if self.budget > 0 else []
             called = made[(k + 1) % count].name
             again = f"{called}({', '.join([self.squash(inner, 1), f'{params[1]} - 1', *params[2:]])})"

@@ -156,9 +156,11 @@ class Statements(Functions):
         ]
 
 
-def program(source: Source, single: bool = False) -> str:
+def program(source: Source, single: bool = False, effects: bool = True) -> str:
     """The text of a whole program."""
     g = Statements(source, single)
+    g.effects = g.chance(25) and effects
+    g.grads *= not g.effects  # a derivative of a function that changes its surroundings says nothing
     names = Names()
     helpers: list[str] = []
     for _ in range(g.source(3)):

@@ -9,6 +9,7 @@ class SimpleStatements(Expressions):
     def __init__(self, source: Source, single: bool = False) -> None:
         super().__init__(source, single)
         self.counter = 0
+        self.effects = False  # may functions change variables and containers around them?
         self.budget = 5
         self.dtype = ", np.float32" if single else ""
 
