@@ -38,6 +38,8 @@ class Frame:
     ends: dict[str, list[tuple[Block, Any]]] = field(default_factory=lambda: {"break": [], "continue": [], "return": []})
     label: str = ""
     staged: bool = False  # a loop in the graph
+    watch: Any = None  # of a function: gives what it may have changed so far
+    effects: list[Any] = field(default_factory=list)  # that, at each of its returns
 
 
 @dataclass

@@ -15,6 +15,7 @@ import numpy as np
 
 from . import errors, pytree, syntax
 from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
+from .effects import global_state, same, snapshot
 from .graph import Call, Edge
 from .graph import Return as GraphReturn
 from .staging import DEAD, Bottom, Return, leave, open_block, run
@@ -109,6 +110,16 @@ def _check_effects(function: Any, raw: Any, before: list[tuple[Any, Any]], build
                 )
 
 
+def _check_returns(function: Any, frame: Frame, signal: Any) -> None:
+    """Every return of an inlined function must leave Python objects in the same state: later code sees one state."""
+    states = frame.effects + ([frame.watch()] if frame.effects and signal is not DEAD else [])
+    if any(not same(state, states[0]) for state in states[1:]):
+        raise errors.UnsupportedOperationError(
+            f"`{function.__qualname__}` at {user_site()} changes a list, a dict, an attribute or a variable of an enclosing function on one path and "
+            "returns early on another, under a traced condition: return the new value instead"
+        )
+
+
 def _names(raw: Any) -> tuple[str, ...]:
     return getattr(raw, "func", raw).__code__.co_freevars  # type: ignore[no-any-return]
 
@@ -198,10 +209,16 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
     trace.active.append(active)
     frame = Frame("function", label=function.__qualname__)
     builder.frames.append(frame)
-    before = _contents(raw)
+    before, outside = _contents(raw), global_state(raw)
+    frame.watch = lambda: snapshot(raw, (*args, *kwargs.values()))
     try:
         signal = raw(*args, **kwargs)
         _check_effects(function, raw, before, builder)
+        _check_returns(function, frame, signal)
+        if not same(outside, global_state(raw)):
+            raise errors.UnsupportedOperationError(
+                f"`{function.__qualname__}` at {user_site()} changes a global list or dict while it is traced: pass it as an argument and return it"
+            )
         builder.frames.remove(frame)
         return _result(signal, frame, function.__qualname__)
     except Recursion as recursion:
@@ -268,7 +285,13 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         frame = Frame("function", label=function.__qualname__)
         builder.frames.append(Frame("staged"))
         builder.frames.append(frame)
+        earlier = snapshot(raw)
         signal = run(lambda: raw(*new_args, **new_kwargs))
+        if not same(earlier, snapshot(raw)):
+            raise errors.UnsupportedOperationError(
+                f"`{function.__qualname__}` is recursive and changes a list, a dict, an attribute or a variable of an enclosing function: pass the value "
+                "as an argument and return it"
+            )
         after, after_tree = pytree.flatten((new_args, new_kwargs))
         if after_tree != tree or any(a is not b for a, b in zip(after, inside, strict=True)):
             raise errors.UnsupportedOperationError(

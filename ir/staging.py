@@ -80,6 +80,8 @@ def leave(signal: Any) -> None:
     wanted = "function" if kind == "return" else "loop"
     frame = next(f for f in reversed(builder.frames) if f.kind == wanted)
     frame.ends[kind].append((block, signal.value if kind == "return" else frame.scope.save()))
+    if kind == "return" and frame.watch is not None:
+        frame.effects.append(frame.watch())
 
 
 def open_block() -> Block:

@@ -9,6 +9,7 @@ from typing import Any
 
 from .ir import derivatives, errors, staging
 from .ir.builder import current_builder, current_trace
+from .ir.effects import without_effects
 from .ir.language import call
 from .ir.staging import loop_value
 from .pipeline import Dispatcher, Inspection, Options, Specialisation
@@ -237,7 +238,7 @@ def cond(pred: Any, then: Callable[..., Any], orelse: Callable[..., Any], *args:
     >>> lj.jit(lambda x: lj.cond(x > 0, lambda v: v * 2, lambda v: -v, x))(-3.0)
     3.0
     """
-    return staging.ifexp(pred, lambda: call(then, *args), lambda: call(orelse, *args))
+    return without_effects((then, orelse), lambda: staging.ifexp(pred, lambda: call(then, *args), lambda: call(orelse, *args)))
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *args: Any) -> Any:
@@ -261,7 +262,7 @@ def while_loop(test: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
     >>> lj.jit(lambda x: lj.while_loop(lambda v: v < 100.0, lambda v: v * 2, x))(3.0)
     192.0
     """
-    return loop_value(lambda s: call(test, s), lambda s: call(body, s), init)
+    return without_effects((test, body), lambda: loop_value(lambda s: call(test, s), lambda s: call(body, s), init))
 
 
 def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], init: Any) -> Any:
@@ -273,7 +274,8 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], init: Any
     """
     from .ir.iterables import staged_range
 
-    return loop_value(lambda s: True, lambda i, s: call(body, i, s), init, staged_range(lower, upper))
+    steps = staged_range(lower, upper)
+    return without_effects((body,), lambda: loop_value(lambda s: True, lambda i, s: call(body, i, s), init, steps))
 
 
 def scan(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:

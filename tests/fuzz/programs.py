@@ -1,4 +1,4 @@
-"""Programs written by hand: control flow, arrays and structures together."""
+"""Programs written by hand: control flow and structures together."""
 
 from __future__ import annotations
 
@@ -14,52 +14,6 @@ def split(text: str) -> dict[str, str]:
 
 
 PROGRAMS = split("""
-# ---- swap_of_two_arrays_in_a_loop
-def f(x, n):
-    b = np.zeros(3)
-    c = np.ones(3)
-    for i in range(n):
-        b[0] = math.sin(x) + c[1] * 0.5
-        c[1] += 0.3 * b[0]
-        b, c = c, b
-    return b[0] + 2 * b[1] + 3 * c[0] + 4 * c[1]
-ARGS = (0.3, 3)
-
-# ---- array_chosen_by_a_condition
-def f(x, n):
-    b = np.zeros(3)
-    c = np.ones(3)
-    d = b if n > 2 else c
-    d[0] = x * x
-    d[1] += d[0] * x
-    return b[0] + 2 * b[1] + 3 * c[0] + 4 * c[1]
-ARGS = (0.3, 3)
-
-# ---- array_variable_that_changes_in_a_loop
-def f(x, n):
-    b = np.zeros(3)
-    c = np.ones(3)
-    d = b
-    for i in range(n):
-        d[i % 3] += x
-        d = c if i % 2 == 0 else b
-    return b[0] + 2 * b[1] + 3 * c[0] + 4 * c[1]
-ARGS = (0.3, 4)
-
-# ---- one_array_given_twice_to_a_recursion
-def f(x, n):
-    b = np.zeros(3)
-
-    def r(p, q, k):
-        if k <= 0:
-            return p[0] * q[1]
-        p[0] += x * q[1]
-        q[1] = math.sin(p[0])
-        return r(q, p, k - 1) + p[2]
-
-    return r(b, b, n) + b[0]
-ARGS = (0.3, 4)
-
 # ---- loop_variable_and_bound_assigned_in_the_loop
 def f(x, n):
     i = 5
@@ -70,33 +24,11 @@ def f(x, n):
         n -= 1
     return s * i + n
 ARGS = (0.3, 4)
-
-# ---- loop_over_an_array_that_it_writes
-def f(x, n):
-    b = np.zeros(6)
-    b[0] = x
-    j = 0
-    s = 0.0
-    for v in b:
-        if j < 5:
-            b[j + 1] = math.sin(v) + 0.5
-        j += 1
-        s += v * j
-    return s
-ARGS = (0.3, 4)
-
-# ---- index_guarded_by_a_condition
-def f(x, a, i):
-    return a[i] if 0 <= i < len(a) else x * x
-ARGS = (0.3, np.array([1.0, 2.0]), 7)
-
 # ---- default_values_and_late_binding
 def f(x, n):
     s = x
-
     def h(p, s=s):
         return p * s
-
     s = s * 2
     hs = [lambda p, i=i: p * i for i in range(3)]
     gs = [lambda p: p * i for i in range(3)]
@@ -105,7 +37,6 @@ def f(x, n):
         t += h(x) + hs[1](x) + gs[0](x) * s
     return t
 ARGS = (0.3, 4)
-
 # ---- while_else_and_bools_in_arithmetic
 def f(x, n):
     s = 0
@@ -117,7 +48,6 @@ def f(x, n):
         s = s * x
     return s + (n > 3) + (x > 0) * x + True
 ARGS = (0.3, 9)
-
 # ---- floor_division_and_powers
 def f(x, n):
     m = n - 6
@@ -134,7 +64,6 @@ def f(x, n):
         + (m % -4) * x
     )
 ARGS = (0.3, 3)
-
 # ---- exits_from_three_loops
 def f(x, n):
     for i in range(n):
@@ -155,7 +84,6 @@ def f(x, n):
             x = math.cos(x)
     return x
 ARGS = (0.3, 4)
-
 # ---- dict_and_list_in_a_loop
 def f(x, n):
     d = {"a": x, "b": [x, 2.0]}
@@ -166,7 +94,6 @@ def f(x, n):
             d["b"] = [d["a"], d["b"][0]]
     return d["a"] + d["b"][0] * d["b"][1]
 ARGS = (0.3, 5)
-
 # ---- list_that_grows_in_a_branch
 def f(x, n):
     l = []
@@ -179,15 +106,6 @@ def f(x, n):
         t += v * i
     return t + sum(l) + max(l) + sum(v * v for v in l)
 ARGS = (0.3, 2)
-
-# ---- argument_written
-def f(a, x, n):
-    a[0] = x
-    for i in range(1, len(a)):
-        a[i] += a[i - 1] * x
-    return a[-1] + a[n]
-ARGS = (np.array([1.0, 2.0, 3.0]), 0.3, 1)
-
 # ---- endless_loop_with_two_exits
 def f(x, n):
     s = x
@@ -200,46 +118,12 @@ def f(x, n):
             return s * 2
     return s
 ARGS = (0.3, 2)
-
-# ---- derivative_in_a_loop
-def f(x, n):
-    b = np.zeros(3)
-
-    def h(y):
-        b[0] = y * y
-        b[1] += y
-        return b[0] * b[1]
-
-    t = 0.0
-    for i in range(n):
-        t += lj.grad(lambda y: y * y * math.sin(t + y))(x)
-    h(x)
-    h(t)
-    return t + b[0] + b[1]
-ARGS = (0.3, 2)
-
-# ---- derivative_of_a_derivative_with_arrays
-def f(x, n):
-    def g(y):
-        b = np.zeros(4)
-        for i in range(n):
-            b[i % 4] += y * (b[(i + 3) % 4] + 1.0)
-        return b[0] + b[1] * b[3]
-
-    def h(z):
-        return lj.grad(g)(z) * z + lj.grad(lambda w: g(w) * x)(z)
-
-    return lj.grad(h)(x) + h(x)
-ARGS = (0.3, 6)
-
 # ---- tree_recursion
 def f(x, n):
     def fib(k):
         return x * k if k < 2 else math.sin(fib(k - 1)) + fib(k - 2)
-
     return fib(n)
 ARGS = (0.3, 6)
-
 # ---- nested_structures
 def f(x, n):
     t = (x, (n, [x, 1.0]), {"k": x})
@@ -248,7 +132,6 @@ def f(x, n):
         t = (c, (b - 1, [d, a]), {"k": e["k"] * a})
     return t[0] + t[1][0] + t[1][1][1] * t[2]["k"]
 ARGS = (0.3, 6)
-
 # ---- variable_of_both_branches
 def f(x, n):
     y = x
@@ -261,48 +144,78 @@ def f(x, n):
     del z
     return y
 ARGS = (0.3, 3)
-
-# ---- alias_of_a_list_in_a_branch
+# ---- recursion_that_writes_into_an_array
+def r(x, k, b):
+    if k <= 0:
+        return x
+    old = b[k % 3]
+    b[k % 3] = math.sin(x) * old
+    y = r(b[k % 3] + 0.1, k - 1, b)
+    b[(k + 1) % 3] += y
+    return y * old + b[0]
 def f(x, n):
-    c = [x, 1.0]
-    d = c
-    if n > 2:
-        d[0] = x * x
-    return c[0]
-ARGS = (0.3, 4)
-
-# ---- alias_of_a_list_in_a_loop
-def f(x, n):
-    c = [x, 1.0]
-    d = c
+    b = np.ones(3)
+    s = 0.0
     for i in range(n):
-        d[0] = x * d[0]
-    return c[0]
-ARGS = (0.3, 4)
-
-# ---- list_in_a_tuple_written_in_a_branch
-def f(x, n):
-    c = [x, 1.0]
-    for v in (c, [x * 2, x]):
-        if n > 2:
-            v[0] = x * x
-    return c[0]
-ARGS = (0.3, 4)
-
-# ---- nonlocal_through_two_calls_in_a_branch
+        s += r(x, i % 4, b)
+    return s + b[0] * b[1] * b[2]
+ARGS = (0.3, 6)
+# ---- loop_that_returns_in_a_local_function
 def f(x, n):
     s = x
-
-    def g():
-        nonlocal s
-        s = s * 2
-        return s
-
-    def h():
-        return g() + 1.0
-
-    if n > 2:
-        h()
+    for i in range(n):
+        def step(p):
+            q = p
+            while q > 0.2:
+                q = q * 0.7
+                if q < 0.05 + 0.01 * i:
+                    return p * q
+            return q
+        s = step(s + 0.5) + x
     return s
-ARGS = (0.3, 4)
+ARGS = (0.3, 20)
+# ---- raise_and_assert_in_a_loop
+def f(x, n):
+    s = x
+    for i in range(n):
+        if i > 2:
+            if s > 10.0:
+                raise ValueError("no")
+            assert s < 20.0, "s"
+        s = math.sin(s) + 1.0
+    return s
+ARGS = (0.7, 14)
+# ---- newton_with_break
+def f(x, n):
+    def newton(a, y):
+        for _ in range(50):
+            d = (y * y - a) / (2 * y)
+            y = y - d
+            if abs(d) < 1e-14:
+                break
+        return y
+    s = 0.0
+    for i in range(n):
+        s = newton(x + i + 1, 1.0 + s)
+    return s
+ARGS = (0.3, 6)
+# ---- stale_capture
+def f(x, n):
+    s = x
+    def r(p, k):
+        return p * s if k <= 0 else r(math.sin(p), k - 1)
+    u = r(x, n)
+    s = math.cos(s)
+    return u + 10 * r(x, n)
+ARGS = (0.3, 3)
+# ---- break_in_the_else_of_an_inner_loop
+def f(x, n):
+    for _ in range(n):
+        for _ in range(3):
+            pass
+        else:
+            break
+        x = x * 2
+    return x
+ARGS = (1.0, 3)
 """)

@@ -1,6 +1,6 @@
 """Checks programs in a process of its own, so that a crash or a hang in native code ends only that process.
 
-Run as a module it reads one JSON string (a program's source) a line and answers one JSON outcome a line.
+Run as a module it reads a line of JSON (a program's source and how to check it) and answers one JSON outcome a line.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Worker:
             stderr=subprocess.DEVNULL,
         )
 
-    def check(self, source: str) -> Outcome:
+    def check(self, source: str, quick: bool = False) -> Outcome:
         if self.process is None or self.process.poll() is not None:
             self.process = self._start()
         process = self.process
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(source) + "\n")
+        process.stdin.write(json.dumps([source, quick]) + "\n")
         process.stdin.flush()
         ready, _, _ = select.select([process.stdout], [], [], self.seconds * 2 + 20)
         line = process.stdout.readline() if ready else ""
@@ -71,7 +71,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a program prints must not mix with the answers
     for line in sys.stdin:
-        print(json.dumps(astuple(check(json.loads(line), seconds))), file=answers, flush=True)
+        source, quick = json.loads(line)
+        print(json.dumps(astuple(check(source, seconds, quick))), file=answers, flush=True)
 
 
 if __name__ == "__main__":
