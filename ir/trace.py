@@ -72,7 +72,15 @@ def trace_program(
         args, kwargs = rebuild(inside)
         frame = Frame("function", label=name)
         builder.frames.append(frame)
-        signal = run(lambda: Return(call(f, *args, **kwargs)))
+        try:
+            signal = run(lambda: Return(call(f, *args, **kwargs)))
+        except RecursionError as e:
+            if isinstance(e, errors.LanternError):
+                raise
+            raise errors.EndlessTraceError(
+                f"`{name}` recurses deeper than Python can while it is traced: a plain Python argument changes in every call. Pass that argument as a "
+                "traced value (an argument of the compiled function)"
+            ) from None
         try:
             value = _result(signal, frame, name)
         except Bottom:
