@@ -19,7 +19,7 @@ from benchmarks.peers import Peer, available
 COMPILE = "compile"
 CHECKED = """
 Before timing, at the small size: C's result is plain Python's (1e-11) and C's gradient its central difference (1e-6);
-at the small and the timed size: lantern's result and gradient are C's (1e-9 of the largest entry). A time is of one
+at the small and the timed size: lantern's result and gradient are C's (1e-9 of the largest entry; 1e-8 for logsumexp). A time is of one
 call, the least of many batches run in turns; C is timed inside C, lantern and peers from Python. Peers are given as
 ratios to C, after a check of their numbers (1e-8)."""
 CHECKED_WITHOUT_C = """

@@ -276,7 +276,6 @@ def _forget_inner(trace: Trace, known: dict[Any, Any], staged: StagedFunction) -
 
 def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, args: Any, kwargs: Any) -> Any:
     leaves, tree = pytree.flatten((args, kwargs))
-    cells = [(c.cell_contents, pytree.flatten(c.cell_contents)[0]) for c in _closure(raw) if _filled(c)]
     with trace.building("scratch") as builder:
         builder.name = staged.name
         staged.builder = builder
@@ -297,7 +296,6 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
             raise errors.UnsupportedOperationError(
                 f"`{function.__qualname__}` is recursive and changes a list or dict that it was given: return the new values instead"
             )
-        _check_cells(function, raw, cells)
         builder.frames.remove(frame)
         try:
             value = _result(signal, frame, function.__qualname__)
@@ -319,19 +317,6 @@ def _filled(cell: Any) -> bool:
         return bool(cell.cell_contents is not None)
     except ValueError:
         return False
-
-
-def _check_cells(function: Any, raw: Any, before: list[tuple[Any, list[Any]]]) -> None:
-    after = [c.cell_contents for c in _closure(raw) if _filled(c)]
-    same = len(after) == len(before) and all(
-        a is b and len(pytree.flatten(a)[0]) == len(leaves) and all(x is y for x, y in zip(pytree.flatten(a)[0], leaves, strict=True))
-        for a, (b, leaves) in zip(after, before, strict=True)
-    )
-    if not same:
-        raise errors.UnsupportedOperationError(
-            f"`{function.__qualname__}` is recursive and changes a variable of an enclosing function (nonlocal, or a list or dict): pass the value as "
-            "an argument and return it"
-        )
 
 
 def _parameter(builder: Builder, leaf: Any) -> Any:

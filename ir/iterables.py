@@ -13,7 +13,6 @@ import numpy as np
 
 from . import errors, table
 from .builder import current_builder, user_site
-from .graph import Const
 from .types import I64
 from .values import Arrayed, Traced, dimension, lift_array, load, scalar_type, to_type, whole_array
 
@@ -122,10 +121,6 @@ def staged_iterable(items: Any) -> Staged | None:
             whole_array("looping over the rows")
         return Staged(lambda: dimension(items, 0), lambda i: load(items, i, checked=False), None, tuple, "a traced array")
     return None
-
-
-def counter_constant(n: int) -> Traced:
-    return Traced(Const(n, I64), None)
 
 
 __all__ = [

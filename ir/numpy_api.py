@@ -15,7 +15,7 @@ from . import errors, table, values
 from .builder import current_trace, user_site
 from .graph import Const
 from .ops import TABLE, Op, literal
-from .types import BOOL, F64, FROM_NUMPY, I64, Scalar, is_float
+from .types import BOOL, F64, FROM_NUMPY, Scalar, is_float
 from .values import (
     Arrayed,
     Traced,
@@ -323,5 +323,3 @@ CREATION: dict[Any, Callable[..., Any]] = {
     np.zeros: _creation(zeros, np.zeros), np.empty: _creation(zeros, np.empty), np.ones: _creation(ones, np.ones),
     np.full: _creation(full, np.full), np.array: _creation(_array, np.array),
 }  # fmt: skip
-
-I64_TYPE = I64

@@ -16,7 +16,7 @@ from . import errors, table
 from .builder import Builder, current_builder, user_site
 from .graph import Atom, Const, Var
 from .ops import TABLE, Op, argument_types, literal, result_type
-from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of, describe, is_float, same_type
+from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of, describe, is_float
 
 
 class GraphAlgebra:
@@ -601,7 +601,3 @@ def copy_array(array: Arrayed) -> Arrayed:
     builder = current_builder()
     (out,) = builder.emit("copy", (_here(array),), (array.type,), {}, user_site())
     return Arrayed(out, builder)
-
-
-def agree(a: Type, b: Type) -> bool:
-    return same_type(a, b)
