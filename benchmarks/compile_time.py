@@ -6,6 +6,7 @@ so that no cache, in memory or on disk, can answer for the compiler.
 
 import importlib.util
 import itertools
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -139,8 +140,22 @@ class Loader:
 @contextmanager
 def loader() -> Iterator[Loader]:
     """A loader whose files vanish at the end."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, uncached():
         yield Loader(Path(folder))
+
+
+@contextmanager
+def uncached() -> Iterator[None]:
+    """Nothing compiled is taken from disk."""
+    before = os.environ.get("LANTERN_CACHE_DIR")
+    os.environ["LANTERN_CACHE_DIR"] = ""
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LANTERN_CACHE_DIR"]
+        else:
+            os.environ["LANTERN_CACHE_DIR"] = before
 
 
 def lantern_seconds(lj: Any, case: CompileCase, loader: Loader) -> float:

@@ -11,6 +11,10 @@ class LanternError(Exception):
     """Base of all errors raised by lantern_jit."""
 
 
+class CacheWarning(UserWarning):
+    """Compiled code cannot be kept on disk; it works, but is compiled again in every process."""
+
+
 class UnsupportedSyntaxError(LanternError, SyntaxError):
     """A Python construct that cannot be staged (generators, try/except, with, global ...)."""
 

@@ -33,6 +33,7 @@ _ROWS: list[tuple[str, type[errors.LanternError], str]] = [
     ("assertion", errors.StagedAssertionError, "{detail}"),
     ("raise", errors.LanternError, "{detail}"),
     ("step", errors.ArgumentTypeError, "range() step must not be zero"),
+    ("interrupt", errors.LanternError, "interrupted"),  # by Ctrl-C; native code only, where it ends in KeyboardInterrupt
 ]  # fmt: skip
 
 KINDS = {name: Kind(code + 1, error, message) for code, (name, error, message) in enumerate(_ROWS)}

@@ -7,7 +7,8 @@ needs in turn. Both the interpreter and the LLVM emitter work from these.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from .activity import Activity, Aliases, active
 from .graph import Call, Function, Let, Program, Return, edges
@@ -49,7 +50,8 @@ def guarded_lets(f: Function, activity: Activity) -> set[Let]:
 
 @dataclass
 class Reverse:
-    """`mask` marks the active parameters, `results` the results that have an adjoint."""
+    """`mask` marks the active parameters, `results` the results that have an adjoint. `covers` are the loads that write
+    an adjoint first (coverage.py): their arrays' adjoints come here without zeros."""
 
     function: Function
     mask: tuple[bool, ...]
@@ -57,6 +59,7 @@ class Reverse:
     results: tuple[bool, ...]
     name: str
     guarded: set[Let]
+    covers: dict[Let, Any] = field(default_factory=dict)
 
 
 class Reverses:

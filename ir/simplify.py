@@ -46,7 +46,7 @@ def simplify(program: Program) -> None:
 def simplify_function(f: Function) -> None:
     for _ in range(20):
         changed = False
-        for one in (fold, thread_jumps, merge_blocks, drop_params, branches_to_selects, drop_dead, simplify_checks):
+        for one in (fold, share, thread_jumps, merge_blocks, drop_params, branches_to_selects, drop_dead, simplify_checks):
             changed |= one(f)
         if not changed:
             return
@@ -123,6 +123,32 @@ def _compute(let: Let) -> Atom:
 
 def _same(a: Atom, b: Atom) -> bool:
     return a is b or (isinstance(a, Const) and isinstance(b, Const) and a.type == b.type and repr(a.value) == repr(b.value))
+
+
+def share(f: Function) -> bool:
+    """One operation for equal ones in a block: x[i] * x[i] loads once. Stores end what loads know."""
+    mapping: dict[Var, Atom] = {}
+    changed = False
+    for block in f.blocks.values():
+        known: dict[Any, Let] = {}
+        kept = []
+        for let in block.lets:
+            if mapping and any(a in mapping for a in let.args if isinstance(a, Var)):
+                let.args = tuple(_look(mapping, a) for a in let.args)
+            if let.op == "store":
+                known = {k: v for k, v in known.items() if k[0] != "load"}
+            elif let.op in ("load", "dim", "check_range") or (TABLE[let.op].signature != "*:*" and len(let.outs) == 1):
+                key = (let.op, tuple(a if isinstance(a, Var) else (a.type, repr(a.value)) for a in let.args), repr(let.attrs))
+                first = known.setdefault(key, let)
+                if first is not let:
+                    mapping.update(zip(let.outs, first.outs, strict=True))
+                    changed = True
+                    continue
+            kept.append(let)
+        block.lets = kept
+    if mapping:
+        substitute(f.blocks.values(), mapping)
+    return changed
 
 
 # ---- blocks

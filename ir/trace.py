@@ -50,6 +50,10 @@ def abstract(x: Any, where: str) -> Abstract:
         scalar = I64 if x.dtype.kind in "iu" else FROM_NUMPY.get(x.dtype)
         if scalar is not None:
             return Abstract(scalar)
+    if isinstance(x, np.ndarray) and not _behaves_as_array(type(x)):
+        raise errors.ArgumentTypeError(
+            f"{where} is a {type(x).__module__}.{type(x).__qualname__}, whose operations are not those of a NumPy array: give np.asarray of it if you mean its elements"
+        )
     if isinstance(x, np.ndarray):
         dtype = FROM_NUMPY.get(x.dtype.newbyteorder("="))
         if dtype is not None:
@@ -58,6 +62,11 @@ def abstract(x: Any, where: str) -> Abstract:
     raise errors.ArgumentTypeError(
         f"{where} is {describe_value(x)} {x!r:.60}: compiled functions take floats, ints, bools, NumPy arrays and containers of them; mark other arguments with static_argnums"
     )
+
+
+def _behaves_as_array(cls: type) -> bool:
+    """Does a subclass of ndarray compute as ndarray does? np.matrix, masked arrays and arrays with units do not."""
+    return cls.__mul__ is np.ndarray.__mul__ and cls.__array_ufunc__ is np.ndarray.__array_ufunc__
 
 
 def trace_program(

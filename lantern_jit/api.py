@@ -4,9 +4,11 @@ values it runs on the reference interpreter; under `jit` it is native code."""
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .backends.llvm.callable import NativeCallable
 from .ir import derivatives, errors, staging
 from .ir.builder import current_builder, current_trace
 from .ir.effects import without_effects
@@ -48,22 +50,37 @@ class Transformed:
         return self if instance is None else functools.partial(self, instance)
 
 
-class Jitted:
+class Jitted(NativeCallable):
     """A function compiled to native code for each new combination of argument types."""
 
     __lantern_transform__ = True
+    MOST_ENTRIES = 8  # specialisations that are tried in native code; others are found in a dict
 
     def __init__(self, f: Callable[..., Any], static: tuple[int, ...], options: Options) -> None:
+        super().__init__(dispatcher())
         functools.update_wrapper(self, f, updated=())
         self.__wrapped__ = f
         self._name = getattr(f, "__name__", type(f).__name__)
         self._dispatcher = Dispatcher(f, self._name, static, options)
+        self._direct: list[int] = []
+        self._lock = threading.Lock()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that no compiled entry takes: inside a trace, with containers, static or keyword arguments, or new types."""
         if _in_trace():
             return call(self.__wrapped__, *args, **kwargs)
         specialisation, leaves = self._dispatcher.lookup(args, kwargs)
-        return specialisation.run(leaves)
+        native = specialisation.native
+        if not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
+            self._dispatch_to(native.address)
+        return native.entry(*leaves)
+
+    def _dispatch_to(self, address: int) -> None:
+        """From now on native code tries this entry first."""
+        with self._lock:
+            if address not in self._direct and not self._dispatcher.static:
+                self._direct = [address, *self._direct][: self.MOST_ENTRIES]
+                self.set_entries(self._direct)
 
     def lower(self, *args: Any, **kwargs: Any) -> Specialisation:
         """Trace and compile for these arguments without calling."""
@@ -77,7 +94,9 @@ class Jitted:
 
         s = self.lower(*args, **kwargs)
         n = s.native
-        return Inspection(show(s.program), n.cps, n.llvm, n.llvm_optimized, n.asm, n.policies, n.timings)
+        optimized, asm = n.texts()
+        llvm = n.llvm
+        return Inspection(show(s.program), n.cps, llvm, optimized, asm, n.policies, n.timings)
 
     def __repr__(self) -> str:
         return f"<lantern_jit.jit of {self._name}>"
@@ -86,7 +105,15 @@ class Jitted:
         return self if instance is None else functools.partial(self, instance)
 
 
-def jit(f: Callable[..., Any] | None = None, *, static_argnums: int | Sequence[int] = (), checkpoint: Any = None) -> Any:
+def dispatcher() -> int:
+    from .backends.llvm.runtime import runtime
+
+    return runtime().dispatcher
+
+
+def jit(
+    f: Callable[..., Any] | None = None, *, static_argnums: int | Sequence[int] = (), checkpoint: Any = None, nogil: bool | None = None
+) -> Any:
     """Compile `f` to native code, once for each combination of argument types.
 
     Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, bool; any size) and tuples, lists,
@@ -97,6 +124,8 @@ def jit(f: Callable[..., Any] | None = None, *, static_argnums: int | Sequence[i
         "recursion": each iteration is a native call; its frame keeps everything. "replay": the loop runs forward
         saving its state, and backward iteration by iteration, where its structure allows. An int n: replay, and
         beyond n iterations recompute chunks of n, so that memory is (state / n) a step.
+    nogil: whether calls let other Python threads run. None: a function with loops does if its last call was long
+        (about 20 us, where letting go of the lock costs under 1%). True and False fix it.
 
     Raises LanternError and its kinds, see `lantern_jit.errors`.
 
@@ -109,10 +138,10 @@ def jit(f: Callable[..., Any] | None = None, *, static_argnums: int | Sequence[i
     if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
         raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
     if f is None:
-        return functools.partial(jit, static_argnums=static_argnums, checkpoint=checkpoint)
+        return functools.partial(jit, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
-    return Jitted(f, nums, Options(checkpoint))
+    return Jitted(f, nums, Options(checkpoint, nogil))
 
 
 def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Transformed:

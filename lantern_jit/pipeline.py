@@ -6,6 +6,7 @@ A `Specialisation` is one function for one signature of argument types. Each sta
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
@@ -25,9 +26,10 @@ from .ir.verify import verify
 
 @dataclass(frozen=True)
 class Options:
-    """How to compile: `checkpoint` overrides the loop policy, see `jit`."""
+    """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's."""
 
     checkpoint: Any = None
+    nogil: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,7 @@ class Specialisation:
         simplify(self.program)
         self._check()
         dump("graph", lambda: show(self.program))
-        self.types = [a.type for a in signature]
-        single = len(traced.results) == 1 and traced.results[0] is not None and pytree.unflatten(traced.tree, [single_leaf]) is single_leaf
-        self._single = CONVERTERS.get(traced.results[0], _identity) if single else None
+        self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
         self._native: Any = None
         self._lock = threading.Lock()
 
@@ -70,20 +70,50 @@ class Specialisation:
         if self._native is None:
             with self._lock:
                 if self._native is None:
-                    from .backends.llvm.native import compile_program
+                    from .backends.llvm.native import Native
 
-                    self._native = compile_program(self.program, self.options.checkpoint)
+                    self._native = Native(self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil)
                     dump("cps", lambda: self._native.cps)
                     dump("llvm", lambda: self._native.llvm)
         return self._native
 
     def result(self, values: Sequence[Any]) -> Any:
         """The user's result from the program's result values."""
-        if self._single is not None:
-            return self._single(values[0])
         it = iter(values)
         leaves = [python_value(next(it), t) if t is not None else s for t, s in zip(self.traced.results, self.traced.static, strict=True)]
+        return self.finish(tuple(leaves))
+
+    def finish(self, leaves: tuple[Any, ...]) -> Any:
+        """The user's result from all of its leaves."""
         return pytree.unflatten(self.traced.tree, leaves)
+
+    def shape(self) -> Any:
+        """How compiled code is to put the result together."""
+        from .backends.llvm.python_call import Shape
+
+        numbers = itertools.count()
+        fixed: list[Any] = []
+
+        def keep(x: Any) -> int:
+            fixed.append(x)
+            return len(fixed) - 1
+
+        places = [
+            next(numbers) if t is not None else ("static", keep(s)) for t, s in zip(self.traced.results, self.traced.static, strict=True)
+        ]
+
+        def node(x: Any) -> Any:
+            if isinstance(x, _Place):
+                return places[x.index]
+            kind = _BUILT_NATIVELY[type(x)]
+            children = tuple(map(node, x.values() if kind == "Dict" else x))
+            return (kind, children, tuple(map(keep, x))) if kind == "Dict" else (kind, children)
+
+        try:
+            whole = node(self.finish(tuple(map(_Place, range(len(places))))))
+        except KeyError:
+            whole = "leaves"
+        return Shape(whole, tuple(places), tuple(fixed))
 
     def interpret(self, leaves: Sequence[Any]) -> Any:
         from .backends.python.interpreter import run
@@ -91,7 +121,17 @@ class Specialisation:
         return self.result(run(self.program, [machine_value(x, t) for x, t in zip(leaves, self.types, strict=True)]))
 
     def run(self, leaves: Sequence[Any]) -> Any:
-        return self.result(self.native.call(leaves))
+        return self.native.entry(*leaves)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Stands for a leaf while the structure around it is looked at."""
+
+    index: int
+
+
+_BUILT_NATIVELY = {tuple: "Tuple", list: "List", dict: "Dict"}
 
 
 def machine_value(x: Any, t: Any) -> Any:
@@ -107,11 +147,6 @@ def python_value(x: Any, t: Any) -> Any:
 
 
 CONVERTERS: dict[Any, Callable[[Any], Any]] = {F64: float, I64: int, BOOL: bool, F32: np.float32}
-single_leaf = object()
-
-
-def _identity(x: Any) -> Any:
-    return x
 
 
 class Dispatcher:
@@ -124,13 +159,6 @@ class Dispatcher:
 
     def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, list[Any]]:
         """The specialisation for these arguments, and their leaves."""
-        if not kwargs and not self.static:
-            try:
-                quick = self.made.get(tuple([_QUICK[type(x)](x) for x in args]))
-            except KeyError:
-                quick = None
-            if quick is not None:
-                return quick, args  # type: ignore[return-value]
         fixed = {i % len(args): args[i] for i in self.static if -len(args) <= i < len(args)}
         dynamic = tuple(None if i in fixed else a for i, a in enumerate(args))
         leaves, tree = pytree.flatten((dynamic, kwargs))
@@ -146,8 +174,6 @@ class Dispatcher:
         values = [x for x in leaves if x is not None]
         if found is None:
             found = self.made[key] = self._specialise(leaves, tree, fixed, args, kwargs)
-            if not kwargs and not self.static and all(type(x) in _QUICK for x in args):
-                self.made[tuple([_QUICK[type(x)](x) for x in args])] = found
         return found, values
 
     def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int, Any], args: Any, kwargs: Any) -> Specialisation:
@@ -165,16 +191,8 @@ class Dispatcher:
 
 def _leaf_key(x: Any) -> Any:
     if isinstance(x, np.ndarray):
-        return x.dtype, x.ndim
+        return x.dtype, x.ndim, type(x)
     return type(x)
-
-
-_QUICK: dict[type, Callable[[Any], Any]] = {
-    float: lambda x: float,
-    int: lambda x: int,
-    bool: lambda x: bool,
-    np.ndarray: lambda x: (x.dtype.char, x.ndim),
-}  # arguments that are their own only leaf
 
 
 def dump(stage: str, text: Callable[[], str]) -> None:

@@ -277,7 +277,7 @@ def test_inspect_gives_every_stage() -> None:
         "asm": "retq",
     }.items():
         assert sign in getattr(found, stage), stage
-    assert set(found.timings) >= {"emit"}
+    assert found.timings["all"] > 0
     assert all(t >= 0 for t in found.timings.values())
     assert lj.jit(newton).inspect(2.0).graph.startswith("fn newton(")
 

@@ -7,19 +7,22 @@ void @entry(ptr slots)       slots: 8 bytes for each scalar argument, 8 for an a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from ...ir.activity import Aliases
 from ...ir.analysis import call_graph_cycles
+from ...ir.coverage import covers
 from ...ir.cps import Closures, to_closures
-from ...ir.graph import Call, Fail, Program, Site
-from ...ir.policies import choose, plan_loops
+from ...ir.graph import Call, Fail, Let, Program, Site
+from ...ir.policies import Plan, choose, plan_loops
 from ...ir.reverse import Reverse, Reverses
 from ...ir.types import BOOL, F32, I64, Array, Scalar, carries_gradient
 from .code import LLVM_TYPES, Code, Module, convention, flat_types, struct_of
 from .primal import Primal
 from .replay import Replay
 from .reverse import BlockFunction, ReverseFunction
-from .runtime import helpers
+from .support import helpers
 
 
 class Emission:
@@ -35,6 +38,8 @@ class Emission:
         self.counter = 0
         self.recursive: set[str] = set()
         self.known = 0
+        self.planned: dict[Any, dict[str, Plan]] = {}
+        self.fresh: dict[str, Reverse] = {}
 
     def run(self) -> str:
         entry = self.program.functions[self.program.entry]
@@ -115,7 +120,7 @@ class Emission:
         self.refresh()
         closures = to_closures(rev)
         self.closures.append(closures)
-        plans = plan_loops(rev.function, rev.activity)
+        plans = self.plans(rev)
         policies = {head: choose(plans.get(head), self.checkpoint) for head in closures.loops}
         replayed = {b for head, policy in policies.items() if policy != "recursion" for b in plans[head].loop.blocks}
         parent = ReverseFunction(self, closures)
@@ -127,6 +132,23 @@ class Emission:
                 Replay(parent, block, plans[name], policies[name] == "chunks", self.checkpoint).run()
             elif name not in replayed:
                 BlockFunction(parent, block).run()
+
+    def plans(self, rev: Reverse) -> dict[str, Plan]:
+        """How the loops of a function could be replayed."""
+        key = rev.function.name, rev.mask
+        if key not in self.planned:
+            self.planned[key] = plan_loops(rev.function, rev.activity)
+        return self.planned[key]
+
+    def of_pullback(self, let: Let) -> Reverse:
+        """The reverse function that starts a reverse pass: one of its own where it writes an adjoint array first."""
+        rev = self.reverses.of_pullback(let)
+        replayed = {head: plan for head, plan in self.plans(rev).items() if choose(plan, self.checkpoint) != "recursion"}
+        found = covers(rev, Aliases(self.program), replayed) if replayed else {}
+        if not found:
+            return rev
+        name = f"{rev.name}.fresh"
+        return self.fresh.setdefault(name, replace(rev, name=name, covers=found))
 
     def call_reverse(self, code: Code, rev: Reverse, args: list[list[str]], k: str, env: str) -> dict[int, str]:
         """Call a reverse function; the adjoints of its active scalar parameters by position."""

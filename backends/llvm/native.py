@@ -1,10 +1,13 @@
-"""A compiled program as something Python can call: arguments into slots, one native call, results out of slots."""
+"""A compiled program as something Python can call.
+
+`Native.entry` takes the program's argument leaves. Its machine code (python_call.py) takes those that are exactly of
+the types compiled for; for others it comes back here, where they are made so or refused.
+"""
 
 from __future__ import annotations
 
 import ctypes
-import math
-import struct
+import functools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,153 +15,189 @@ from typing import Any
 import numpy as np
 
 from ...ir import errors, faults
+from ...ir.analysis import find_loops
 from ...ir.cps import show_closures
-from ...ir.graph import Program
-from ...ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Type
-from .compile import assembly, compile_text
+from ...ir.graph import Call, Program, Site
+from ...ir.text import show
+from ...ir.types import BOOL, F64, I64, NUMPY_DTYPES, Array, Type
+from . import cache, python_call, special
+from .callable import NativeCallable
+from .code import Module
+from .compile import load, object_file, optimised_texts
 from .emit import Emission
-from .runtime import CODE, RESULT_HEADER, SITE, SPARES, VALUES, Owner, Region, runtime
+from .python_call import PythonCall, Shape
+from .runtime import Runtime, runtime
+from .support import CODE, INTERRUPT, LIMIT, SITE, VALUES
 
-COPY_BELOW = 1 << 15  # bytes: a smaller result is cheaper to copy than to wrap
-_FORMATS = {F64: "d", F32: "f4x", I64: "q", BOOL: "?7x"}
+LONG_CYCLES = 50_000  # a call that took longer last time runs without the GIL (about 20 us; letting it go and taking it again 0.1)
+NEVER = 2**63 - 1
 
 
-def slots(t: Type) -> int:
-    return 1 + t.rank if isinstance(t, Array) else 1
+class Exact(NativeCallable):
+    """The native call of one program for leaves that are known to be exact."""
+
+    def __init__(self, native: Native) -> None:
+        super().__init__(native.runtime.dispatcher)
+        self.native = native
+        self.set_entries([native.address])
+
+    def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        raise errors.CompilationError(f"compiled code does not know its own argument types: {[type(x) for x in args]}")
+
+
+class Entry(Exact):
+    """The native call of one program, for leaves of the same types in any form."""
+
+    def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        native = self.native
+        if kwargs or len(args) != len(native.types):
+            raise TypeError(f"a compiled program takes {len(native.types)} argument leaves, not {len(args)}")
+        return native.exact(*map(exact_leaf, args, native.types, native.weak))
+
+
+def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
+    """`x` as exactly the object that compiled code reads: a Python number if `weak`, NumPy's scalar, or a contiguous
+    aligned array in native byte order."""
+    if isinstance(t, Array):
+        dtype = NUMPY_DTYPES[t.dtype]
+        a = np.ascontiguousarray(x, dtype)
+        a = a if type(a) is np.ndarray and a.dtype is dtype else np.array(a, dtype, subok=False, copy=None)
+        if a.dtype is not dtype:  # the same dtype, but another object
+            a = a.view(dtype)
+        return a if a.flags.aligned else a.copy()
+    if t == I64:
+        n = int(x)
+        if not -(2**63) <= n < 2**63:
+            raise errors.IntegerOverflowError(f"an int argument does not fit in 64 bits: {[n]}")
+        return n if weak else np.int64(n)
+    if weak:
+        return bool(x) if t == BOOL else float(x)
+    return NUMPY_DTYPES[t].type(x)
 
 
 class Native:
-    """One program's machine code."""
+    """One program's machine code. `weak` says of each argument leaf whether it is a Python number; `shape` how results
+    are put together, with `finish` for those that Python puts together; `nogil` whether calls run without the GIL, None
+    for those whose last call was long."""
 
-    def __init__(self, program: Program, checkpoint: Any) -> None:
-        self.runtime = runtime()
-        start = time.perf_counter()
-        emission = Emission(program, checkpoint, self.runtime.mask)
-        self.llvm = emission.run()
-        emitted = time.perf_counter() - start
-        self.compiled = compile_text(self.llvm)
-        self.timings = {"emit": emitted, **self.compiled.timings}
-        self.closures, self.policies = emission.closures, emission.module.policies
-        self.sites = emission.module.sites
+    def __init__(self, program: Program, checkpoint: Any, weak: Sequence[bool], shape: Shape, finish: Any, nogil: bool | None) -> None:
+        self.runtime: Runtime = runtime()
+        self.program, self.checkpoint, self.weak, self.shape = program, checkpoint, list(weak), shape
+        self.loops = has_loops(program)
         f = program.functions[program.entry]
-        n = len(program.constants)
-        self.constants = [np.ascontiguousarray(c) for c in program.constants]
-        self.constant_slots = [v for c in self.constants for v in (c.ctypes.data, *c.shape)]
-        types = [p.type for p in f.params]
-        self.types, self.results = types[: len(types) - n], list(f.results)
-        self.pack = struct.Struct("=" + "".join("q" * slots(t) if isinstance(t, Array) else _FORMATS[t] for t in types))
-        self.dtypes = [NUMPY_DTYPES[t.dtype] if isinstance(t, Array) else None for t in self.types]
-        self.offset = self.pack.size
-        self.unpack = struct.Struct("=" + "".join("q" * slots(t) if isinstance(t, Array) else _FORMATS[t] for t in self.results))
-        self.array_results = any(isinstance(t, Array) for t in self.results)
-        self.size = self.offset + self.unpack.size + 8
+        self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
+        self.results = list(f.results)
+        start = time.perf_counter()
+        code, notes = self._machine_code()
+        self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
+        for name in notes["scipy"]:
+            special.symbol(name)
+        self.loaded = load(code)
+        self.address = self.loaded.address("call")
+        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.loops), finish, nogil)
+        self.entry, self.exact = Entry(self), Exact(self)
+
+    # ---- the code
+    def _machine_code(self) -> tuple[bytes, dict[str, Any]]:
+        """The object file and notes on it, found on disk or made. `sites` is filled on the way."""
+        graph = show(self.program)
+        mine = graph_sites(self.program)
+        name = cache.key(
+            graph, len(self.program.constants), self.checkpoint, self.weak, self.shape.node, self.shape.leaves, self.runtime.mask
+        )
+        found = cache.read(name)
+        if found is not None:
+            notes, code = found
+            self.sites = [None if x is None else mine[x] if isinstance(x, int) else Site(*x) for x in notes["sites"]]
+            return code, {**notes, "timings": {}}
+        start = time.perf_counter()
+        emission, text = self.emission
+        emitted = time.perf_counter() - start
+        code, timings = object_file(text)
+        module = emission.module
+        self.sites = module.sites
+        places = {id(s): i for i, s in enumerate(mine)}
+        notes = {
+            "policies": module.policies,
+            "scipy": sorted(n.removeprefix(special.PREFIX) for n in module.declared if n.startswith(special.PREFIX)),
+            "sites": [None if s is None else places.get(id(s), (s.filename, s.line, s.function, s.detail)) for s in module.sites],
+            "timings": {"emit": emitted, **timings},
+        }
+        if all(s is None or s.exception is None or id(s) in places for s in module.sites):
+            cache.write(name, notes, code)
+        return code, notes
+
+    @functools.cached_property
+    def emission(self) -> tuple[Emission, str]:
+        """The emitted module as text, and what was found out on the way."""
+        emission = Emission(self.program, self.checkpoint, self.runtime.mask)
+        call = PythonCall(emission.module, self.program, self.weak, self.shape, self.loops)
+        return emission, emission.run() + "\n" + call.text()
+
+    @property
+    def llvm(self) -> str:
+        return self.emission[1]
 
     @property
     def cps(self) -> str:
-        return "\n".join(map(show_closures, self.closures))
+        return "\n".join(map(show_closures, self.emission[0].closures))
 
-    @property
-    def llvm_optimized(self) -> str:
-        return self.compiled.optimized
+    def texts(self) -> tuple[str, str]:
+        """Optimised LLVM and assembly."""
+        return optimised_texts(self.llvm)
 
-    @property
-    def asm(self) -> str:
-        return assembly(self.compiled.optimized)
+    def _fill_record(self, call: PythonCall, finish: Any, nogil: bool | None) -> None:
+        constants = [np.ascontiguousarray(c) for c in self.program.constants]
+        fault = self.fault
+        self._kept = (constants, fault, finish)  # what the record refers to
+        record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.record"))
+        record[0] = self.runtime.services
+        record[python_call.FAULT], record[python_call.FINISH] = id(fault), id(finish)
+        record[python_call.USUAL] = NEVER  # nothing is known of the first call
+        record[python_call.LONG] = LONG_CYCLES if nogil is None else 0 if nogil else NEVER
+        for i, x in enumerate(self.shape.fixed):
+            record[python_call.FIXED + i] = id(x)
+        at = call.constants_at
+        for c in constants:
+            for v in (c.ctypes.data, *c.shape):
+                record[at] = v
+                at += 1
 
-    def call(self, args: Sequence[Any]) -> list[Any]:
-        """Run with these argument leaves. Raises the exceptions of faults.py."""
-        buffer = ctypes.create_string_buffer(self.size)
-        keep: list[Any] = []
-        values: list[Any] = []
-        for x, dtype in zip(args, self.dtypes, strict=True):
-            if dtype is None:
-                values.append(x)
-            else:
-                a = x if x.dtype is dtype and x.flags.num & _READY == _READY else _ready(x, dtype)
-                keep.append(a)
-                values.append(_address(a))
-                values += a.shape
-        try:
-            self.pack.pack_into(buffer, 0, *values, *self.constant_slots)
-        except (struct.error, OverflowError):
-            raise errors.IntegerOverflowError(
-                f"an int argument does not fit in 64 bits: {[x for x in values if isinstance(x, int) and abs(x) >= 2**63]}"
-            ) from None
+    def fault(self, base: int) -> None:
+        """Raise what compiled code has left in its context. Returns after a Ctrl-C that Python's handler takes for
+        something else than KeyboardInterrupt: the call starts again, its arguments are as they were."""
         runtime = self.runtime
-        region = runtime.acquire()
-        start = time.perf_counter_ns()
-        if self.array_results and SPARES.blocks:
-            SPARES.lend(region)
-        try:
-            if runtime.enter(region.base, self.compiled.address, buffer, region.top):
-                error = self.fault(region)
-                region.free_heap()
-                raise error
-            return self.take_results(buffer, region)
-        finally:
-            if self.array_results:
-                SPARES.take_back(region)
-            runtime.give_back(region, time.perf_counter_ns() - start)
-
-    def take_results(self, buffer: Any, region: Region) -> list[Any]:
-        """Result values. An array made outside of the region is taken over as it is, others are copied."""
-        if not self.array_results:
-            return list(self.unpack.unpack_from(buffer, self.offset))
-        it = iter(self.unpack.unpack_from(buffer, self.offset))
-        out: list[Any] = []
-        blocks, taken = region.heap(), set()
-        for t in self.results:
-            if not isinstance(t, Array):
-                out.append(next(it))
-                continue
-            address, shape, dtype = next(it), tuple(next(it) for _ in range(t.rank)), NUMPY_DTYPES[t.dtype]
-            block = address - RESULT_HEADER
-            size = math.prod(shape) * dtype.itemsize
-            if size < COPY_BELOW or block not in blocks or block in taken:
-                out.append(_array(address, shape, dtype))
-            else:
-                taken.add(block)
-                out.append(np.asarray(Owner(block, shape, dtype)))
-        region.free_heap(frozenset(taken))
-        return out
-
-    def fault(self, region: Region) -> BaseException:
-        """The exception that compiled code has left in its context."""
-        code = ctypes.c_int64.from_address(region.base + CODE).value
-        site = self.sites[ctypes.c_int64.from_address(region.base + SITE).value]
-        values = [ctypes.c_int64.from_address(region.base + VALUES + 8 * i).value for i in range(3)]
+        if not base:
+            raise errors.StackOverflowError(f"no address space for another native stack of {runtime.size >> 20} MiB")
+        code = ctypes.c_int64.from_address(base + CODE).value
+        if code == INTERRUPT:
+            ctypes.pythonapi.PyErr_CheckSignals()
+            return
+        site = self.sites[ctypes.c_int64.from_address(base + SITE).value]
+        values = [ctypes.c_int64.from_address(base + VALUES + 8 * i).value for i in range(3)]
         kind = faults.BY_CODE[code]
         if kind is faults.KINDS["stack"]:
             frame, sp = values[0], values[1] & 0xFFFFFFFFFFFFFFFF
-            values = [region.size >> 20, (region.top - sp) // max(frame, 1), 0]
+            values = [runtime.size >> 20, (base + runtime.size - sp) // max(frame, 1), 0]
         if kind is faults.KINDS["memory"]:
-            values = [region.size >> 20, 0, 0]
+            values = [runtime.size >> 20, 0, 0]
         if site is not None and not site.filename and site.exception is None:
             site = type(site)("", 0, "", site.detail)
-            return kind.error(kind.message.format(*values, detail=site.detail))
-        return faults.make_error(kind, site, values)
+            raise kind.error(kind.message.format(*values, detail=site.detail))
+        raise faults.make_error(kind, site, values)
 
 
-_READY = 0x101  # NumPy's flags for contiguous and aligned
+def graph_sites(program: Program) -> list[Site]:
+    """All sites of a program, in the order in which it is written."""
+    blocks = [b for f in program.functions.values() for b in f.blocks.values()]
+    nodes = [n for b in blocks for n in (*b.lets, b.terminator)]
+    return [n.site for n in nodes if getattr(n, "site", None) is not None]  # type: ignore[union-attr]
 
 
-def _ready(x: Any, dtype: Any) -> Any:
-    """`x` contiguous, aligned and in native byte order."""
-    a = np.ascontiguousarray(x, dtype)
-    return a if a.flags.aligned else a.copy()
+def has_loops(program: Program) -> bool:
+    """May a call take long? Not without loops and recursion."""
+    functions = program.functions.values()
+    return any(find_loops(f) for f in functions) or any(isinstance(b.terminator, Call) for f in functions for b in f.blocks.values())
 
 
-def _address(a: Any) -> int:
-    return a.__array_interface__["data"][0]  # type: ignore[no-any-return]
-
-
-def _array(address: int, shape: tuple[int, ...], dtype: Any) -> Any:
-    """A NumPy array of its own from the arena's memory."""
-    out = np.empty(shape, dtype)
-    if out.size:
-        ctypes.memmove(out.ctypes.data, address, out.nbytes)
-    return out
-
-
-def compile_program(program: Program, checkpoint: Any = None) -> Native:
-    return Native(program, checkpoint)
+__all__ = ["BOOL", "F64", "LIMIT", "Native", "Shape"]

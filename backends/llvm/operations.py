@@ -113,9 +113,9 @@ def kept_function(module: Any, let: Let, active: list[bool], partials: tuple[int
     return name
 
 
-def load_function(module: Any, t: Type) -> str:
-    """z = *p; k; *dp += dz"""
-    name, ty = f"@op.load.{t}", LLVM_TYPES[t]
+def load_function(module: Any, t: Type, first: bool = False) -> str:
+    """z = *p; k; *dp += dz. The first to touch a fresh adjoint stores it, plus 0.0 as if it had been added."""
+    name, ty = f"@op.load.{t}{'.first' if first else ''}", LLVM_TYPES[t]
     if name not in module.made:
         module.made[name] = True
         code = Code(module)
@@ -123,7 +123,10 @@ def load_function(module: Any, t: Type) -> str:
         dz = code.field(pair(t), "%z", 1)
         code.store(ty, NEGATIVE_ZERO, dz)  # 2
         call_continuation(code)  # 3
-        accumulate(code, ty, "%dp", code.load(ty, dz))  # 4, 5
+        if first:
+            code.store(ty, code.let(f"fadd {ty} {code.load(ty, dz)}, 0.0"), "%dp")  # 4, 5
+        else:
+            accumulate(code, ty, "%dp", code.load(ty, dz))  # 4, 5
         code.emit("ret void")
         module.operations.append(code.text(f"define internal void {name}(ptr %p, ptr %dp, ptr %z, ptr %k, ptr %frame) {ATTRIBUTES}"))
     return name

@@ -26,7 +26,7 @@ def continuation_params(types: list[Any]) -> list[str]:
 
 
 def emit_pullback(context: Any, code: Code, let: Let, read: Read) -> list[Operands]:
-    rev = context.reverses.of_pullback(let)
+    rev = context.of_pullback(let)
     f = rev.function
     own = len(f.params)
     cotangents = {r: read(a) for r, a in zip(let.attrs["ct"], let.args[own:], strict=True)}
@@ -74,7 +74,8 @@ def _arguments(context: Any, code: Code, rev: Any, let: Let, read: Read) -> tupl
         if isinstance(p.type, Array) and rev.mask[i]:
             n = product(code, values[1:])
             d = allocate(code, n, p.type.dtype, 0)
-            fill_zero(code, d, n, p.type.dtype)
+            if all(cover.array is not p for cover in rev.covers.values()):
+                fill_zero(code, d, n, p.type.dtype)
             adjoints[i] = [d, *values[1:]]
             values = [*values, d]
         args.append(values)

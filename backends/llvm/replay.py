@@ -17,15 +17,16 @@ from typing import Any
 from ...ir.analysis import reverse_postorder
 from ...ir.bounds import codes
 from ...ir.bounds import quiet as quiet_codes
+from ...ir.coverage import Cover
 from ...ir.cps import Closure, Continuation
 from ...ir.graph import Atom, Block, Branch, Edge, Fail, Jump, Let, Var
 from ...ir.ops import TABLE
 from ...ir.policies import CHUNK, TAPE_LIMIT, Plan, is_address
 from ...ir.types import BOOL, Scalar, Type
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, convention, flat_types, literal, struct_of
-from .lets import Operands, element_pointer, emit_let, read_element, write_element
+from .lets import Operands, element_pointer, emit_let, fill_zero, read_element, write_element
 from .machine import LLVMMachine, Value
-from .operations import kept_function, silent_store_function
+from .operations import kept_function, load_function, silent_store_function
 from .reverse import BlockFunction, ReverseFunction
 
 
@@ -107,6 +108,14 @@ class Iteration(BlockFunction):
         v = let.args[-1]
         name = silent_store_function(self.module, v.type, self.parent.is_active_scalar(v))
         self.code.emit(f"call void {name}(ptr {dp}, {self.operand(v)}, ptr {k}, ptr %frame)")
+
+    def op_load(self, let: Let, k: str) -> None:
+        if let not in self.parent.rev.covers:
+            super().op_load(let, k)
+            return
+        p, dp = self.element(let)
+        name = load_function(self.module, let.out.type, first=True)
+        self.code.emit(f"call void {name}(ptr {p}, ptr {dp}, ptr {self.cell(let.out)}, ptr {k}, ptr %frame)")
 
     def operation(self, let: Let, k: str) -> None:
         kept = self.plan.kept.get(let)
@@ -303,6 +312,9 @@ class Replay:
         self.sums = {v: code.alloca(LLVM_TYPES[v.type]) for v in self.invariant}
         code.emit(f"call void @lantern.check_stack(i64 {self.context.function_site(self.f.name)})")
         mark = code.let("call ptr @lantern.mark()") if self.plan.fields else None
+        for cover in self.parent.rev.covers.values():
+            if cover.head == self.plan.head:
+                self.zero_outside(cover)
         self.emit_loops()
         if mark:
             code.emit(f"call void @lantern.release(ptr {mark})")
@@ -320,6 +332,21 @@ class Replay:
         for name in self.parent.closures.blocks:
             if name in self.plan.loop.blocks:
                 Iteration(self.parent, self.parent.closures.blocks[name], self.plan, self.tape).run()
+
+    def zero_outside(self, cover: Cover) -> None:
+        """Zeros for the adjoint elements that the loop does not write."""
+        code = self.code
+        dtype = cover.array.type.dtype  # type: ignore[union-attr]
+        t = MEMORY_TYPES[dtype]
+        values = self.inputs[cover.array]
+        n, adjoint = values[1], values[-1]
+        start, limit = (self.inputs[a][0] if isinstance(a, Var) else literal(a.value, a.type) for a in (cover.start, cover.limit))
+        below = code.let(f"call i64 @llvm.smin.i64(i64 {start}, i64 {n})")
+        fill_zero(code, adjoint, below, dtype)
+        end = code.let(f"call i64 @llvm.smin.i64(i64 {limit}, i64 {n})")
+        end = code.let(f"call i64 @llvm.smax.i64(i64 {end}, i64 {below})")
+        rest = code.let(f"getelementptr {t}, ptr {adjoint}, i64 {end}")
+        fill_zero(code, rest, code.let(f"sub i64 {n}, {end}"), dtype)
 
     # ---- the loops
     def start(self) -> list[Operands]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 
+PREFIX = "lantern_scipy_"
 NAMES = {"gammaln": "gammaln", "psi": "__pyx_fuse_1psi"}
 
 
@@ -20,5 +21,5 @@ def symbol(name: str) -> str:
     get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
     get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     address = get_pointer(capsule, get_name(capsule))
-    llvm.add_symbol(f"lantern_scipy_{name}", address)
-    return f"lantern_scipy_{name}"
+    llvm.add_symbol(PREFIX + name, address)
+    return PREFIX + name

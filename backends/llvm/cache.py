@@ -1,0 +1,192 @@
+"""Machine code kept on disk, so that a program is compiled once for a machine and not once for a process.
+
+A file is `magic, SHA-256 of the rest, length of the notes, notes as JSON, object file`. Its name is the SHA-256 of all
+that the code depends on. A file appears whole or not at all (written elsewhere, then renamed), what is damaged is
+removed and made again, and the oldest files go when the folder passes its limit. What cannot be written is said once, as
+a `CacheWarning`, and costs only the time to compile.
+
+LANTERN_CACHE_DIR names the folder (empty: no cache), LANTERN_CACHE_MIB its limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ...ir.errors import CacheWarning
+
+MAGIC = b"lantern_jit 1\n"
+DEFAULT_LIMIT = 256  # MiB
+STALE = 3600.0  # seconds after which an unfinished file belongs to nobody
+_WARNED: list[str] = []
+
+
+def folder() -> Path | None:
+    """Where files are kept; None if there is to be no cache."""
+    chosen = os.environ.get("LANTERN_CACHE_DIR")
+    if chosen is not None:
+        return Path(chosen) if chosen else None
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("lantern_jit", appauthor=False))
+
+
+def limit() -> int:
+    """The most bytes that the folder may hold."""
+    chosen = os.environ.get("LANTERN_CACHE_MIB", "")
+    try:
+        return int(float(chosen or DEFAULT_LIMIT) * 2**20)
+    except ValueError:
+        _warn(f"LANTERN_CACHE_MIB={chosen!r} is not a number of MiB; {DEFAULT_LIMIT} is used")
+        return DEFAULT_LIMIT << 20
+
+
+@functools.cache
+def environment() -> str:
+    """What all machine code of this process depends on: versions, the CPU, and the compiler's own source."""
+    from .compile import host
+
+    root = Path(__file__).resolve().parent.parent.parent
+    source = [
+        (str(p.relative_to(root)), s.st_size, s.st_mtime_ns)
+        for part in ("ir", "backends")
+        for p in sorted((root / part).rglob("*.py"))
+        for s in [p.stat()]
+    ]
+    facts = (sys.implementation.cache_tag, object.__basicsize__, version("llvmlite"), version("numpy"), host(), source)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def key(*parts: Any) -> str:
+    """The name of code that depends on `parts` (whose repr says all of them) and on the environment."""
+    return hashlib.sha256(repr((environment(), parts)).encode()).hexdigest()
+
+
+def read(name: str) -> tuple[dict[str, Any], bytes] | None:
+    """(notes, object file) if there is an undamaged file of that name."""
+    path = _path(name)
+    if path is None:
+        return None
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    found = _unpack(data)
+    if found is None:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # used now: the last to go
+    return found
+
+
+def write(name: str, notes: dict[str, Any], code: bytes) -> None:
+    """Keep an object file under a name."""
+    path = _path(name)
+    if path is None:
+        return
+    body = json.dumps(notes).encode()
+    payload = len(body).to_bytes(8, "little") + body + code
+    try:
+        fd, temporary = tempfile.mkstemp(".part", "", path.parent)
+        try:
+            with os.fdopen(fd, "wb") as f:
+                f.write(MAGIC + hashlib.sha256(payload).digest() + payload)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as e:
+        _warn(
+            f"cannot keep compiled code in {path.parent}: {e.strerror or e}. It is compiled again in each process; LANTERN_CACHE_DIR names another folder"
+        )
+        return
+    prune()
+
+
+def files() -> Iterator[tuple[Path, os.stat_result]]:
+    """The cache's files; those that vanish meanwhile are left out."""
+    where = folder()
+    if where is None or not where.is_dir():
+        return
+    for path in where.iterdir():
+        if path.suffix in (".obj", ".part"):
+            with contextlib.suppress(OSError):
+                yield path, path.stat()
+
+
+def prune() -> None:
+    """Remove the files used longest ago until the rest is within the limit, and what crashed writers have left."""
+    now, kept = time.time(), []
+    for path, stat in files():
+        if path.suffix == ".part":
+            if now - stat.st_mtime > STALE:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        else:
+            kept.append((stat.st_mtime, stat.st_size, path))
+    total, most = sum(size for _, size, _ in kept), limit()
+    for _, size, path in sorted(kept, key=lambda x: x[0]):
+        if total <= most:
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+        total -= size
+
+
+def clear() -> int:
+    """Remove all files; how many there were."""
+    n = 0
+    for path, _ in files():
+        with contextlib.suppress(OSError):
+            path.unlink()
+            n += 1
+    return n
+
+
+def _path(name: str) -> Path | None:
+    """The file of a name in the folder, which is made if need be. A folder of somebody else's is not trusted."""
+    where = folder()
+    if where is None:
+        return None
+    try:
+        where.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = where.stat().st_uid
+    except OSError as e:
+        _warn(f"cannot use the cache folder {where}: {e.strerror or e}. Compiled code is not kept; LANTERN_CACHE_DIR names another folder")
+        return None
+    if owner != os.geteuid():
+        _warn(
+            f"the cache folder {where} belongs to another user: machine code in it is not trusted. LANTERN_CACHE_DIR names another folder"
+        )
+        return None
+    return where / f"{name}.obj"
+
+
+def _unpack(data: bytes) -> tuple[dict[str, Any], bytes] | None:
+    start = len(MAGIC) + 32
+    payload = data[start:]
+    if data[: len(MAGIC)] != MAGIC or hashlib.sha256(payload).digest() != data[len(MAGIC) : start]:
+        return None
+    n = int.from_bytes(payload[:8], "little")
+    return json.loads(payload[8 : 8 + n]), payload[8 + n :]
+
+
+def _warn(text: str) -> None:
+    """Once in a process."""
+    if text not in _WARNED:
+        _WARNED.append(text)
+        warnings.warn(text, CacheWarning, stacklevel=2)

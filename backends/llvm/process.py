@@ -1,0 +1,584 @@
+"""What one process needs once, as LLVM text: regions, the switch of stacks, Ctrl-C, and results as Python objects.
+
+Compiled modules find it through symbols (blocks of memory, the way out for faults) and through `lantern_services`, a
+table of addresses that also holds what they need of CPython and NumPy, so that their machine code depends on neither.
+
+A slot of the pool belongs to one region for ever. A thread takes a region by exchanging its slot with null and gives
+it back by storing it there again: no lock, no ABA. Spare blocks of old results are kept in the same way.
+
+Ctrl-C: `lantern_on_interrupt` runs before Python's own handler. If it finds the main thread on a region, it lets the
+interrupted code go on at `lantern_abort`; compiled loops do not poll. `lantern_watch` puts it in front again after
+somebody has called signal.signal.
+"""
+
+from __future__ import annotations
+
+from .support import (
+    BUSY,
+    CODE,
+    CONTEXT_BYTES,
+    HEAP,
+    INDEX,
+    INTERRUPT,
+    MXCSR,
+    PENDING,
+    RESULT_HEADER,
+    SAVED_SP,
+    SPARE_SLOTS,
+    TOP,
+)
+
+KEEP = 64 << 20  # bytes that an idle region may keep of its stack and of its arena
+
+SLOTS = 4096  # regions of one process at the same time
+SPARE_LIMIT = 64 << 20  # bytes of old results that are kept for the next ones
+COPY_BELOW = 1 << 15  # bytes: a smaller result is cheaper to copy than to wrap
+
+SERVICES = (
+    "take", "give", "enter", "watch", "watched", "trim", "to_numpy", "free_blocks", "discard",
+    "float64_type", "float32_type", "int64_type", "bool_type", "python_float", "python_int", "array_type",
+    "float64_descr", "float32_descr", "int64_descr", "bool_descr", "true", "false",
+    "PyFloat_FromDouble", "PyLong_FromLongLong", "PyLong_AsLongLongAndOverflow", "PyBool_FromLong", "PyTuple_New", "PyTuple_SetItem",
+    "PyList_New", "PyList_SetItem", "PyDict_New", "PyDict_SetItem", "Py_IncRef", "Py_DecRef", "PyObject_Vectorcall",
+    "PyEval_SaveThread", "PyEval_RestoreThread", "PyCapsule_New", "PyCapsule_GetPointer", "PyArray_New", "PyArray_SetBaseObject",
+    "PyArray_Scalar", "slow",
+)  # fmt: skip
+SERVICE = {name: i for i, name in enumerate(SERVICES)}
+
+# ucontext_t of Linux on x86-64: 8-byte registers from offset 40
+_RDI, _RSP, _RIP = 40 + 8 * 8, 40 + 8 * 15, 40 + 8 * 16
+# struct sigaction of glibc and musl: handler, 128 bytes of mask, flags
+_FLAGS, _SIGACTION = 136, 152
+_SIGINT, _SA_SIGINFO = 2, 4
+
+ASSEMBLY = f"""
+.text
+.globl lantern_enter
+.globl lantern_abort
+lantern_enter:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  stmxcsr {MXCSR}(%rdi)
+  movq %rsp, {SAVED_SP}(%rdi)
+  movq %rdi, %rbx
+  movq {TOP}(%rdi), %rsp
+  movq %rdx, %rdi
+  xorl %ebp, %ebp
+  callq *%rsi
+  movq {SAVED_SP}(%rbx), %rsp
+  xorl %eax, %eax
+  jmp .Llantern_leave
+lantern_abort:
+  ldmxcsr {MXCSR}(%rdi)
+  cld
+  movq {SAVED_SP}(%rdi), %rsp
+  movl $1, %eax
+.Llantern_leave:
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  retq
+"""
+
+
+def call_service(name: str, signature: str, args: str, out: str = "") -> str:
+    """LLVM lines that call a service; `out` names the result."""
+    i = SERVICE[name]
+    p = f"%svc{_fresh()}"
+    return (
+        f" {p}.p = getelementptr ptr, ptr @lantern_services, i64 {i}\n {p} = load ptr, ptr {p}.p\n"
+        f" {out + ' = ' if out else ''}call {signature} {p}({args})"
+    )
+
+
+_COUNT = [0]
+
+
+def _fresh() -> int:
+    _COUNT[0] += 1
+    return _COUNT[0]
+
+
+def _field(p: str, base: str, offset: int) -> str:
+    return f" %{p} = getelementptr i8, ptr %{base}, i64 {offset}"
+
+
+def regions() -> str:
+    """Regions, blocks and the switch of stacks: all that a program without Python needs."""
+    assembly = "\n".join(f'module asm "{line}"' for line in ASSEMBLY.strip().splitlines())
+    return f"""{assembly}
+declare ptr @mmap(ptr, i64, i32, i32, i32, i64)
+declare i32 @munmap(ptr, i64)
+declare i32 @mprotect(ptr, i64, i32)
+declare i32 @madvise(ptr, i64, i32)
+declare i32 @mincore(ptr, i64, ptr)
+declare ptr @malloc(i64)
+declare void @free(ptr)
+declare i64 @llvm.umin.i64(i64, i64)
+declare i32 @lantern_enter(ptr, ptr, ptr)
+declare void @lantern_abort(ptr)
+
+@lantern_bits = global i64 0
+@lantern_count = global i64 0
+@lantern_keep = global i64 {KEEP}
+@lantern_idle = global [{SLOTS} x ptr] zeroinitializer
+@lantern_all = global [{SLOTS} x ptr] zeroinitializer
+@lantern_spare_bytes = global i64 0
+@lantern_spares = global [{SPARE_SLOTS} x ptr] zeroinitializer
+@lantern_spare_sizes = global [{SPARE_SLOTS} x i64] zeroinitializer
+
+define ptr @lantern_map(i64 %bits) nounwind {{
+ %size = shl i64 1, %bits
+ %twice = shl i64 %size, 1
+ %raw = call ptr @mmap(ptr null, i64 %twice, i32 3, i32 {0x2 | 0x20 | 0x4000}, i32 -1, i64 0)
+ %r = ptrtoint ptr %raw to i64
+ %failed = icmp eq i64 %r, -1
+ br i1 %failed, label %no, label %yes
+no:
+ ret ptr null
+yes:
+ %up = sub i64 %size, 1
+ %r1 = add i64 %r, %up
+ %mask = sub i64 0, %size
+ %b = and i64 %r1, %mask
+ %base = inttoptr i64 %b to ptr
+ %head = sub i64 %b, %r
+ %has_head = icmp ne i64 %head, 0
+ br i1 %has_head, label %cut_head, label %look_tail
+cut_head:
+ call i32 @munmap(ptr %raw, i64 %head)
+ br label %look_tail
+look_tail:
+ %tail = sub i64 %size, %head
+ %end = getelementptr i8, ptr %base, i64 %size
+ %has_tail = icmp ne i64 %tail, 0
+ br i1 %has_tail, label %cut_tail, label %made
+cut_tail:
+ call i32 @munmap(ptr %end, i64 %tail)
+ br label %made
+made:
+ %guard = getelementptr i8, ptr %base, i64 {CONTEXT_BYTES}
+ call i32 @mprotect(ptr %guard, i64 4096, i32 0)
+ call i32 @madvise(ptr %base, i64 %size, i32 14)
+ %top = getelementptr i8, ptr %end, i64 -4096
+{_field("ptop", "base", TOP)}
+ store ptr %top, ptr %ptop
+ ret ptr %base
+}}
+
+define ptr @lantern_take() nounwind {{
+entry:
+ %count = load atomic i64, ptr @lantern_count acquire, align 8
+ %n = call i64 @llvm.umin.i64(i64 %count, i64 {SLOTS})
+ br label %next
+next:
+ %i = phi i64 [0, %entry], [%i1, %other]
+ %more = icmp ult i64 %i, %n
+ br i1 %more, label %look, label %fresh
+look:
+ %p = getelementptr ptr, ptr @lantern_idle, i64 %i
+ %seen = load atomic ptr, ptr %p monotonic, align 8
+ %empty = icmp eq ptr %seen, null
+ br i1 %empty, label %other, label %try
+try:
+ %got = atomicrmw xchg ptr %p, ptr null acquire
+ %lost = icmp eq ptr %got, null
+ br i1 %lost, label %other, label %done
+other:
+ %i1 = add i64 %i, 1
+ br label %next
+fresh:
+ %bits = load i64, ptr @lantern_bits
+ %new = call ptr @lantern_map(i64 %bits)
+ %bad = icmp eq ptr %new, null
+ br i1 %bad, label %none, label %number
+number:
+ %at = atomicrmw add ptr @lantern_count, i64 1 acq_rel
+ %fits = icmp ult i64 %at, {SLOTS}
+ br i1 %fits, label %enlist, label %crowd
+crowd:
+ %size = shl i64 1, %bits
+ call i32 @munmap(ptr %new, i64 %size)
+ br label %none
+none:
+ ret ptr null
+enlist:
+{_field("pindex", "new", INDEX)}
+ store i64 %at, ptr %pindex
+ %all = getelementptr ptr, ptr @lantern_all, i64 %at
+ store atomic ptr %new, ptr %all release, align 8
+ ret ptr %new
+done:
+ ret ptr %got
+}}
+
+define void @lantern_give(ptr %region) nounwind {{
+{_field("pindex", "region", INDEX)}
+ %i = load i64, ptr %pindex
+ %p = getelementptr ptr, ptr @lantern_idle, i64 %i
+ store atomic ptr %region, ptr %p release, align 8
+ ret void
+}}
+
+; give back what a deep call has touched beyond lantern_keep bytes at either end
+define void @lantern_trim(ptr %region) nounwind {{
+ %seen = alloca i8
+ %bits = load i64, ptr @lantern_bits
+ %size = shl i64 1, %bits
+ %keep = load i64, ptr @lantern_keep
+ %low = getelementptr i8, ptr %region, i64 %keep
+ %twice = shl i64 %keep, 1
+ %length = sub i64 %size, %twice
+ %some = icmp sgt i64 %length, 8192
+ br i1 %some, label %look, label %done
+look:
+ %end = getelementptr i8, ptr %low, i64 %length
+ %high = getelementptr i8, ptr %end, i64 -4096
+ store i8 0, ptr %seen
+ call i32 @mincore(ptr %low, i64 4096, ptr %seen)
+ %a = load i8, ptr %seen
+ call i32 @mincore(ptr %high, i64 4096, ptr %seen)
+ %b = load i8, ptr %seen
+ %ab = or i8 %a, %b
+ %bit = and i8 %ab, 1
+ %touched = icmp ne i8 %bit, 0
+ br i1 %touched, label %free, label %done
+free:
+ call i32 @madvise(ptr %low, i64 %length, i32 4)
+ br label %done
+done:
+ ret void
+}}
+
+define ptr @lantern_new_block(i64 %full) nounwind {{
+entry:
+ br label %next
+next:
+ %i = phi i64 [0, %entry], [%i1, %other]
+ %more = icmp ult i64 %i, {SPARE_SLOTS}
+ br i1 %more, label %look, label %fresh
+look:
+ %ps = getelementptr i64, ptr @lantern_spare_sizes, i64 %i
+ %size = load atomic i64, ptr %ps monotonic, align 8
+ %fitting = icmp eq i64 %size, %full
+ br i1 %fitting, label %try, label %other
+try:
+ %p = getelementptr ptr, ptr @lantern_spares, i64 %i
+ %got = atomicrmw xchg ptr %p, ptr null acquire
+ %lost = icmp eq ptr %got, null
+ br i1 %lost, label %other, label %check
+check:
+{_field("pg", "got", 8)}
+ %have = load i64, ptr %pg
+ %less = atomicrmw sub ptr @lantern_spare_bytes, i64 %have monotonic
+ %right = icmp eq i64 %have, %full
+ br i1 %right, label %done, label %wrong
+wrong:
+ call void @free(ptr %got)
+ br label %other
+other:
+ %i1 = add i64 %i, 1
+ br label %next
+fresh:
+ %new = call ptr @malloc(i64 %full)
+ %null = icmp eq ptr %new, null
+ br i1 %null, label %none, label %fill
+fill:
+{_field("pn", "new", 8)}
+ store i64 %full, ptr %pn
+ ret ptr %new
+none:
+ ret ptr null
+done:
+ ret ptr %got
+}}
+
+define void @lantern_drop_block(ptr %block) nounwind {{
+entry:
+{_field("pb", "block", 8)}
+ %size = load i64, ptr %pb
+ %before = atomicrmw add ptr @lantern_spare_bytes, i64 %size monotonic
+ %after = add i64 %before, %size
+ %small = icmp ule i64 %after, {SPARE_LIMIT}
+ br i1 %small, label %next, label %away
+next:
+ %i = phi i64 [0, %entry], [%i1, %other]
+ %more = icmp ult i64 %i, {SPARE_SLOTS}
+ br i1 %more, label %look, label %away
+look:
+ %p = getelementptr ptr, ptr @lantern_spares, i64 %i
+ %r = cmpxchg ptr %p, ptr null, ptr %block release monotonic
+ %ok = extractvalue {{ptr, i1}} %r, 1
+ br i1 %ok, label %kept, label %other
+other:
+ %i1 = add i64 %i, 1
+ br label %next
+kept:
+ %ps = getelementptr i64, ptr @lantern_spare_sizes, i64 %i
+ store atomic i64 %size, ptr %ps monotonic, align 8
+ ret void
+away:
+ %less = atomicrmw sub ptr @lantern_spare_bytes, i64 %size monotonic
+ call void @free(ptr %block)
+ ret void
+}}
+
+define i1 @lantern_unlink(ptr %region, ptr %block) nounwind {{
+entry:
+{_field("ph", "region", HEAP)}
+ br label %next
+next:
+ %link = phi ptr [%ph, %entry], [%at, %step]
+ %at = load ptr, ptr %link
+ %end = icmp eq ptr %at, null
+ br i1 %end, label %no, label %compare
+compare:
+ %same = icmp eq ptr %at, %block
+ br i1 %same, label %yes, label %step
+step:
+ br label %next
+yes:
+ %following = load ptr, ptr %block
+ store ptr %following, ptr %link
+ ret i1 true
+no:
+ ret i1 false
+}}
+
+define void @lantern_free_blocks(ptr %region) nounwind {{
+entry:
+{_field("ph", "region", HEAP)}
+ br label %next
+next:
+ %at = load ptr, ptr %ph
+ %end = icmp eq ptr %at, null
+ br i1 %end, label %done, label %drop
+drop:
+ %following = load ptr, ptr %at
+ store ptr %following, ptr %ph
+ call void @lantern_drop_block(ptr %at)
+ br label %next
+done:
+ ret void
+}}
+"""
+
+
+def python() -> str:
+    """What a program called from Python needs besides: the interrupt, the dispatcher, results as objects."""
+    return f"""
+declare i32 @sigaction(i32, ptr, ptr)
+declare i64 @pthread_self()
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
+
+@lantern_services = global [{len(SERVICES)} x ptr] zeroinitializer
+@lantern_capsule = constant [20 x i8] c"lantern_jit.result\\00\\00"
+@lantern_main_thread = global i64 0
+@lantern_old_handler = global ptr null
+@lantern_old_flags = global i32 0
+@lantern_watched = global i64 0
+
+define void @lantern_on_interrupt(i32 %sig, ptr %info, ptr %uc) nounwind {{
+ %me = call i64 @pthread_self()
+ %main = load i64, ptr @lantern_main_thread
+ %is_main = icmp eq i64 %me, %main
+ br i1 %is_main, label %where, label %chain
+where:
+{_field("prsp", "uc", _RSP)}
+ %sp = load i64, ptr %prsp
+ %bits = load i64, ptr @lantern_bits
+ %size = shl i64 1, %bits
+ %mask = sub i64 0, %size
+ %b = and i64 %sp, %mask
+ %base = inttoptr i64 %b to ptr
+ %count = load i64, ptr @lantern_count
+ %n = call i64 @llvm.umin.i64(i64 %count, i64 {SLOTS})
+ br label %next
+next:
+ %i = phi i64 [0, %where], [%i1, %other]
+ %more = icmp ult i64 %i, %n
+ br i1 %more, label %look, label %chain
+look:
+ %p = getelementptr ptr, ptr @lantern_all, i64 %i
+ %region = load ptr, ptr %p
+ %here = icmp eq ptr %region, %base
+ br i1 %here, label %found, label %other
+other:
+ %i1 = add i64 %i, 1
+ br label %next
+found:
+{_field("pbusy", "base", BUSY)}
+ %busy = load volatile i64, ptr %pbusy
+ %wait = icmp ne i64 %busy, 0
+ br i1 %wait, label %later, label %now
+later:
+{_field("ppending", "base", PENDING)}
+ store volatile i64 1, ptr %ppending
+ br label %chain
+now:
+{_field("pcode", "base", CODE)}
+ store i64 {INTERRUPT}, ptr %pcode
+{_field("prip", "uc", _RIP)}
+ store i64 ptrtoint (ptr @lantern_abort to i64), ptr %prip
+{_field("prdi", "uc", _RDI)}
+ store i64 %b, ptr %prdi
+ br label %chain
+chain:
+ %old = load ptr, ptr @lantern_old_handler
+ %flags = load i32, ptr @lantern_old_flags
+ %long = and i32 %flags, {_SA_SIGINFO}
+ %is_long = icmp ne i32 %long, 0
+ br i1 %is_long, label %with_info, label %plain
+with_info:
+ call void %old(i32 %sig, ptr %info, ptr %uc)
+ ret void
+plain:
+ call void %old(i32 %sig)
+ ret void
+}}
+
+define void @lantern_watch() nounwind {{
+ %now = alloca [{_SIGACTION} x i8], align 8
+ call i32 @sigaction(i32 {_SIGINT}, ptr null, ptr %now)
+ %handler = load ptr, ptr %now
+ %h = ptrtoint ptr %handler to i64
+ %none = icmp ule i64 %h, 1
+ %ours = icmp eq ptr %handler, @lantern_on_interrupt
+ %leave = or i1 %none, %ours
+ br i1 %leave, label %done, label %install
+install:
+{_field("pflags", "now", _FLAGS)}
+ %flags = load i32, ptr %pflags
+ store ptr %handler, ptr @lantern_old_handler
+ store i32 %flags, ptr @lantern_old_flags
+ %with = or i32 %flags, {_SA_SIGINFO}
+ store i32 %with, ptr %pflags
+ store ptr @lantern_on_interrupt, ptr %now
+ call i32 @sigaction(i32 {_SIGINT}, ptr %now, ptr null)
+ br label %done
+done:
+ ret void
+}}
+
+define ptr @lantern_vectorcall(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames) nounwind {{
+entry:
+ %offset = load i64, ptr @lantern_table_offset
+ %pt = getelementptr i8, ptr %self, i64 %offset
+ %table = load ptr, ptr %pt
+ br label %next
+next:
+ %p = phi ptr [%table, %entry], [%p1, %other]
+ %f = load ptr, ptr %p
+ %last = icmp eq ptr %f, null
+ br i1 %last, label %slow, label %try
+try:
+ %r = call ptr %f(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames)
+ %no = icmp eq ptr %r, inttoptr (i64 1 to ptr)
+ br i1 %no, label %other, label %done
+other:
+ %p1 = getelementptr ptr, ptr %p, i64 1
+ br label %next
+done:
+ ret ptr %r
+slow:
+ %n = and i64 %nargsf, 9223372036854775807
+ %no_names = icmp eq ptr %kwnames, null
+ br i1 %no_names, label %plain, label %names
+names:
+ %psize = getelementptr i8, ptr %kwnames, i64 {object.__basicsize__}
+ %named = load i64, ptr %psize
+ br label %plain
+plain:
+ %k = phi i64 [0, %slow], [%named, %names]
+ %all = add i64 %n, %k
+ %room = add i64 %all, 1
+ %new = alloca ptr, i64 %room
+ store ptr %self, ptr %new
+ %rest = getelementptr ptr, ptr %new, i64 1
+ %bytes = mul i64 %all, 8
+ call void @llvm.memcpy.p0.p0.i64(ptr %rest, ptr %args, i64 %bytes, i1 false)
+ %n1 = add i64 %n, 1
+ %ps = getelementptr ptr, ptr @lantern_services, i64 {SERVICE["slow"]}
+ %function = load ptr, ptr %ps
+{call_service("PyObject_Vectorcall", "ptr", "ptr %function, ptr %new, i64 %n1, ptr %kwnames", "%out")}
+ ret ptr %out
+}}
+
+@lantern_table_offset = global i64 0
+
+define void @lantern_drop_capsule(ptr %capsule) nounwind {{
+{call_service("PyCapsule_GetPointer", "ptr", "ptr %capsule, ptr @lantern_capsule", "%block")}
+ call void @lantern_drop_block(ptr %block)
+ ret void
+}}
+
+define void @lantern_discard(ptr %objects, i64 %n) nounwind {{
+entry:
+ br label %next
+next:
+ %i = phi i64 [0, %entry], [%i1, %other]
+ %more = icmp ult i64 %i, %n
+ br i1 %more, label %look, label %done
+look:
+ %p = getelementptr ptr, ptr %objects, i64 %i
+ %x = load ptr, ptr %p
+ %null = icmp eq ptr %x, null
+ br i1 %null, label %other, label %drop
+drop:
+{call_service("Py_DecRef", "void", "ptr %x")}
+ br label %other
+other:
+ %i1 = add i64 %i, 1
+ br label %next
+done:
+ ret void
+}}
+
+; a NumPy array of its own: a large result that was made for leaving is taken over, others are copied
+define ptr @lantern_to_numpy(ptr %region, ptr %data, i32 %rank, ptr %dims, i64 %n, i32 %kind, i64 %size) nounwind {{
+ %ptype = getelementptr ptr, ptr @lantern_services, i64 {SERVICE["array_type"]}
+ %type = load ptr, ptr %ptype
+ %bytes = mul i64 %n, %size
+ %big = icmp uge i64 %bytes, {COPY_BELOW}
+ br i1 %big, label %look, label %copy
+look:
+ %block = getelementptr i8, ptr %data, i64 -{RESULT_HEADER}
+ %mine = call i1 @lantern_unlink(ptr %region, ptr %block)
+ br i1 %mine, label %wrap, label %copy
+wrap:
+{call_service("PyCapsule_New", "ptr", "ptr %block, ptr @lantern_capsule, ptr @lantern_drop_capsule", "%owner")}
+ %no_owner = icmp eq ptr %owner, null
+ br i1 %no_owner, label %lost, label %around
+lost:
+ call void @lantern_drop_block(ptr %block)
+ ret ptr null
+around:
+{call_service("PyArray_New", "ptr", f"ptr %type, i32 %rank, ptr %dims, i32 %kind, ptr null, ptr %data, i32 0, i32 {0x501}, ptr null", "%view")}
+ %no_view = icmp eq ptr %view, null
+ br i1 %no_view, label %drop_owner, label %tie
+drop_owner:
+{call_service("Py_DecRef", "void", "ptr %owner")}
+ ret ptr null
+tie:
+{call_service("PyArray_SetBaseObject", "i32", "ptr %view, ptr %owner", "%tied")}
+ ret ptr %view
+copy:
+{call_service("PyArray_New", "ptr", "ptr %type, i32 %rank, ptr %dims, i32 %kind, ptr null, ptr null, i32 0, i32 0, ptr null", "%new")}
+ %no_new = icmp eq ptr %new, null
+ br i1 %no_new, label %none, label %fill
+none:
+ ret ptr null
+fill:
+ %pdata = getelementptr i8, ptr %new, i64 {object.__basicsize__}
+ %to = load ptr, ptr %pdata
+ call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %data, i64 %bytes, i1 false)
+ ret ptr %new
+}}
+"""

@@ -1,0 +1,314 @@
+"""The entry that Python calls: a vectorcall function for one signature, in the program's own module.
+
+    ptr @call(ptr self, ptr args, i64 nargsf, ptr kwnames)
+
+checks that each argument has exactly the type it was compiled for, reads floats and array pointers in place, runs the
+program on a region's stack, and builds the result from CPython's and NumPy's own functions. It returns 1, which no
+object is, where the arguments are others: the dispatcher (process.py) then asks the next specialisation, at last Python.
+What it needs to know of the process is in the module's `lantern.record`, filled when the code is loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...ir.graph import Program
+from ...ir.types import BOOL, F32, F64, I64, Array, Scalar, Type
+from .code import LLVM_TYPES, SIZES, Code
+from .process import SERVICE
+from .support import TOP
+
+MISMATCH = "inttoptr (i64 1 to ptr)"
+HEADER = object.__basicsize__  # bytes: where an object's own fields begin
+WATCH_CYCLES = 1 << 25  # how often a program with loops looks whether Ctrl-C still comes here first
+TRIM_CYCLES = 1 << 22  # only a call as long as this can have touched much memory
+FAULT, FINISH, USUAL, LONG, FIXED = 1, 2, 3, 4, 5  # places in the record after the services
+
+_TYPES = {F64: "float64_type", F32: "float32_type", I64: "int64_type", BOOL: "bool_type"}
+_DESCRS = {F64: "float64_descr", F32: "float32_descr", I64: "int64_descr", BOOL: "bool_descr"}
+TYPE_NUMBERS = {F64: 12, F32: 11, I64: 7, BOOL: 0}  # NumPy's
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a result is put together: `node` is an index into the program's results, ("static", i), ("Tuple", children),
+    ("List", children) or ("Dict", children, keys); or "leaves" if Python makes it from a tuple of its leaves. Statics and
+    keys are indices into `fixed`."""
+
+    node: Any
+    leaves: tuple[Any, ...]  # for each leaf of the result its result number, or ("static", i)
+    fixed: tuple[Any, ...]
+
+
+class PythonCall:
+    """Emits @call for a program. `weak[i]` says that argument i is a Python number and not NumPy's."""
+
+    def __init__(self, module: Any, program: Program, weak: list[bool], shape: Shape, loops: bool) -> None:
+        f = program.functions[program.entry]
+        n = len(program.constants)
+        self.params = [p.type for p in f.params][: len(f.params) - n]
+        self.constants = [p.type for p in f.params][len(f.params) - n :]
+        self.results, self.weak, self.shape, self.loops = list(f.results), weak, shape, loops
+        self.code = Code(module)
+        self.constants_at = FIXED + len(shape.fixed)
+        self.record_size = self.constants_at + sum(_slots(t) for t in self.constants)
+
+    # ---- small things
+    def service(self, name: str) -> str:
+        p = self.code.let(f"getelementptr ptr, ptr %services, i64 {SERVICE[name]}")
+        return self.code.load("ptr", p)
+
+    def call(self, name: str, returned: str, args: str) -> str:
+        if returned == "void":
+            self.code.emit(f"call void {self.service(name)}({args})")
+            return ""
+        return self.code.let(f"call {returned} {self.service(name)}({args})")
+
+    def record(self, t: str, i: int) -> str:
+        return self.code.load(t, self.code.let(f"getelementptr i64, ptr @lantern.record, i64 {i}"))
+
+    def at(self, p: str, offset: int) -> str:
+        return self.code.let(f"getelementptr i8, ptr {p}, i64 {offset}")
+
+    def require(self, ok: str) -> None:
+        good = self.code.new_label("good")
+        self.code.emit(f"br i1 {ok}, label %{good}, label %mismatch, !prof !1")
+        self.code.place(good)
+
+    # ---- the function
+    def text(self) -> str:
+        code = self.code
+        total = sum(map(_slots, [*self.params, *self.constants, *self.results]))
+        slots = code.alloca(f"[{max(total, 1)} x i64]")
+        leaves = code.alloca(f"[{max(len(self.results), 1)} x ptr]")
+        code.emit("%services = load ptr, ptr @lantern.record")
+        self.require(code.let("icmp eq ptr %names, null"))
+        n = code.let("and i64 %nargsf, 9223372036854775807")
+        self.require(code.let(f"icmp eq i64 {n}, {len(self.params)}"))
+        at = 0
+        for i, t in enumerate(self.params):
+            x = code.load("ptr", code.let(f"getelementptr ptr, ptr %args, i64 {i}"))
+            self.argument(x, t, self.weak[i], slots, at)
+            at += _slots(t)
+        for j in range(sum(map(_slots, self.constants))):
+            self.slot_store(slots, at + j, "i64", self.record("i64", self.constants_at + j))
+        code.emit("br label %retry")
+        code.place("retry")
+        region = self.call("take", "ptr", "")
+        self.fail_without_region(region)
+        failed = self.run(region, slots)
+        bad, good = code.new_label("fault"), code.new_label("done")
+        code.emit(f"br i1 {failed}, label %{bad}, label %{good}, !prof !2")
+        code.place(bad)
+        self.fault(region)
+        code.place(good)
+        outs = self.objects(region, slots, at + sum(map(_slots, self.constants)), leaves)
+        if any(isinstance(t, Array) for t in self.results):
+            self.call("free_blocks", "void", f"ptr {region}")
+        self.call("give", "void", f"ptr {region}")
+        code.emit(f"ret ptr {self.assemble(outs, leaves)}")
+        code.place("broken")
+        self.call("discard", "void", f"ptr {leaves}, i64 {len(self.results)}")
+        self.call("free_blocks", "void", f"ptr {region}")
+        self.call("give", "void", f"ptr {region}")
+        code.emit("ret ptr null")
+        code.place("unfinished")
+        code.emit("ret ptr null")
+        code.place("mismatch")
+        code.emit(f"ret ptr {MISMATCH}")
+        head = "define ptr @call(ptr %self, ptr %args, i64 %nargsf, ptr %names) nounwind"
+        return (
+            f"@lantern.record = global [{self.record_size} x i64] zeroinitializer\ndeclare i64 @llvm.readcyclecounter()\n{code.text(head)}"
+        )
+
+    def slot_store(self, slots: str, i: int, t: str, v: str) -> None:
+        self.code.store(t, v, self.code.let(f"getelementptr i64, ptr {slots}, i64 {i}"))
+
+    # ---- arguments
+    def argument(self, x: str, t: Type, weak: bool, slots: str, at: int) -> None:
+        code = self.code
+        if isinstance(t, Array):
+            self.array(x, t, slots, at)
+        elif weak and t == BOOL:
+            yes = code.let(f"icmp eq ptr {x}, {self.service('true')}")
+            no = code.let(f"icmp eq ptr {x}, {self.service('false')}")
+            self.require(code.let(f"or i1 {yes}, {no}"))
+            self.slot_store(slots, at, "i64", code.let(f"zext i1 {yes} to i64"))
+        elif weak and t == I64:
+            self.has_type(x, "python_int")
+            overflow = code.alloca("i32")
+            v = self.call("PyLong_AsLongLongAndOverflow", "i64", f"ptr {x}, ptr {overflow}")
+            self.require(code.let(f"icmp eq i32 {code.load('i32', overflow)}, 0"))
+            self.slot_store(slots, at, "i64", v)
+        else:
+            self.has_type(x, "python_float" if weak else _TYPES[t])
+            p = self.at(x, HEADER)
+            if t == BOOL:
+                self.slot_store(slots, at, "i64", code.let(f"zext i8 {code.load('i8', p)} to i64"))
+            else:
+                self.slot_store(slots, at, LLVM_TYPES[t], code.load(LLVM_TYPES[t], p))
+
+    def has_type(self, x: str, name: str) -> None:
+        t = self.code.load("ptr", self.at(x, HEADER - 8))
+        self.require(self.code.let(f"icmp eq ptr {t}, {self.service(name)}"))
+
+    def array(self, x: str, t: Array, slots: str, at: int) -> None:
+        """An exact ndarray of the right dtype and rank, contiguous and aligned."""
+        code = self.code
+        assert isinstance(t.dtype, Scalar)
+        self.has_type(x, "array_type")
+        self.require(code.let(f"icmp eq i32 {code.load('i32', self.at(x, HEADER + 8))}, {t.rank}"))
+        self.require(code.let(f"icmp eq ptr {code.load('ptr', self.at(x, HEADER + 40))}, {self.service(_DESCRS[t.dtype])}"))
+        flags = code.let(f"and i32 {code.load('i32', self.at(x, HEADER + 48))}, {0x101}")
+        self.require(code.let(f"icmp eq i32 {flags}, {0x101}"))
+        self.slot_store(slots, at, "ptr", code.load("ptr", self.at(x, HEADER)))
+        dims = code.load("ptr", self.at(x, HEADER + 16))
+        for d in range(t.rank):
+            self.slot_store(slots, at + 1 + d, "i64", code.load("i64", code.let(f"getelementptr i64, ptr {dims}, i64 {d}")))
+
+    # ---- the run
+    def run(self, region: str, slots: str) -> str:
+        """Call @entry on the region's stack; without the GIL where calls are long."""
+        code = self.code
+        if not self.loops:
+            status = self.call("enter", "i32", f"ptr {region}, ptr @entry, ptr {slots}")
+            return code.let(f"icmp ne i32 {status}, 0")
+        start = code.let("call i64 @llvm.readcyclecounter()")
+        watched = self.service("watched")
+        since = code.let(f"sub i64 {start}, {code.load('i64', watched)}")
+        old = code.let(f"icmp ugt i64 {since}, {WATCH_CYCLES}")
+        self.when(old, lambda: (code.store("i64", start, watched), self.call("watch", "void", "")))
+        long = code.let(f"icmp ugt i64 {self.record('i64', USUAL)}, {self.record('i64', LONG)}")
+        saved = code.alloca("ptr")
+        self.when(long, lambda: code.store("ptr", self.call("PyEval_SaveThread", "ptr", ""), saved))
+        status = self.call("enter", "i32", f"ptr {region}, ptr @entry, ptr {slots}")
+        self.when(long, lambda: self.call("PyEval_RestoreThread", "void", f"ptr {code.load('ptr', saved)}"))
+        taken = code.let(f"sub i64 {code.let('call i64 @llvm.readcyclecounter()')}, {start}")
+        code.store("i64", taken, code.let(f"getelementptr i64, ptr @lantern.record, i64 {USUAL}"))
+        deep = code.let(f"icmp ugt i64 {taken}, {TRIM_CYCLES}")
+        self.when(deep, lambda: self.call("trim", "void", f"ptr {region}"))
+        return code.let(f"icmp ne i32 {status}, 0")
+
+    def when(self, condition: str, body: Any) -> None:
+        yes, after = self.code.new_label("yes"), self.code.new_label("after")
+        self.code.emit(f"br i1 {condition}, label %{yes}, label %{after}")
+        self.code.place(yes)
+        body()
+        self.code.emit(f"br label %{after}")
+        self.code.place(after)
+
+    def python(self, place: int, argument: str) -> str:
+        """Call a function of the record with one argument."""
+        args = self.code.alloca("ptr")
+        self.code.store("ptr", argument, args)
+        return self.call("PyObject_Vectorcall", "ptr", f"ptr {self.record('ptr', place)}, ptr {args}, i64 1, ptr null")
+
+    def fault(self, region: str) -> None:
+        """Python makes the exception; if it makes none, a Ctrl-C was not meant to end the call: run it again."""
+        base = self.call("PyLong_FromLongLong", "ptr", f"i64 {self.code.let(f'ptrtoint ptr {region} to i64')}")
+        r = self.python(FAULT, base)
+        self.call("Py_DecRef", "void", f"ptr {base}")
+        self.call("free_blocks", "void", f"ptr {region}")
+        self.call("give", "void", f"ptr {region}")
+        raised = self.code.let(f"icmp eq ptr {r}, null")
+        again = self.code.new_label("again")
+        self.code.emit(f"br i1 {raised}, label %unfinished, label %{again}")
+        self.code.place(again)
+        self.call("Py_DecRef", "void", f"ptr {r}")
+        self.code.emit("br label %retry")
+
+    def fail_without_region(self, region: str) -> None:
+        none, some = self.code.new_label("none"), self.code.new_label("some")
+        self.code.emit(f"br i1 {self.code.let(f'icmp eq ptr {region}, null')}, label %{none}, label %{some}, !prof !2")
+        self.code.place(none)
+        zero = self.call("PyLong_FromLongLong", "ptr", "i64 0")
+        self.python(FAULT, zero)
+        self.call("Py_DecRef", "void", f"ptr {zero}")
+        self.code.emit("ret ptr null")
+        self.code.place(some)
+
+    # ---- results
+    def objects(self, region: str, slots: str, at: int, leaves: str) -> list[str]:
+        """A Python object for each result, kept in `leaves` in case that a later one fails."""
+        code, outs = self.code, []
+        code.emit(f"call void @llvm.memset.p0.i64(ptr {leaves}, i8 0, i64 {8 * max(len(self.results), 1)}, i1 false)")
+        for i, t in enumerate(self.results):
+            p = code.let(f"getelementptr i64, ptr {slots}, i64 {at}")
+            at += _slots(t)
+            x = self.object(p, t, region)
+            code.store("ptr", x, code.let(f"getelementptr ptr, ptr {leaves}, i64 {i}"))
+            good = code.new_label("made")
+            code.emit(f"br i1 {code.let(f'icmp eq ptr {x}, null')}, label %broken, label %{good}, !prof !2")
+            code.place(good)
+            outs.append(x)
+        return outs
+
+    def object(self, p: str, t: Type, region: str) -> str:
+        code = self.code
+        if isinstance(t, Array):
+            assert isinstance(t.dtype, Scalar)
+            data, dims = code.load("ptr", p), self.at(p, 8)
+            n = "1"
+            for d in range(t.rank):
+                n = code.let(f"mul i64 {n}, {code.load('i64', code.let(f'getelementptr i64, ptr {dims}, i64 {d}'))}")
+            args = f"ptr {region}, ptr {data}, i32 {t.rank}, ptr {dims}, i64 {n}, i32 {TYPE_NUMBERS[t.dtype]}, i64 {SIZES[t.dtype]}"
+            return self.call("to_numpy", "ptr", args)
+        if t == F64:
+            return self.call("PyFloat_FromDouble", "ptr", f"double {code.load('double', p)}")
+        if t == I64:
+            return self.call("PyLong_FromLongLong", "ptr", f"i64 {code.load('i64', p)}")
+        if t == F32:
+            return self.call("PyArray_Scalar", "ptr", f"ptr {p}, ptr {self.service('float32_descr')}, ptr null")
+        return self.call("PyBool_FromLong", "ptr", f"i64 {code.load('i64', p)}")
+
+    def assemble(self, outs: list[str], leaves: str) -> str:
+        code = self.code
+        if self.shape.node != "leaves":
+            return self.node(self.shape.node, outs)
+        parts = [self.leaf(node, outs) for node in self.shape.leaves]
+        whole = self.tuple(parts)
+        r = self.python(FINISH, whole)
+        self.call("Py_DecRef", "void", f"ptr {whole}")
+        return r
+
+    def leaf(self, node: Any, outs: list[str]) -> str:
+        if not isinstance(node, tuple):
+            return outs[node]
+        x = self.record("ptr", FIXED + node[1])
+        self.call("Py_IncRef", "void", f"ptr {x}")
+        return x
+
+    def tuple(self, parts: list[str], kind: str = "Tuple") -> str:
+        x = self.made(self.call(f"Py{kind}_New", "ptr", f"i64 {len(parts)}"))
+        for i, part in enumerate(parts):
+            self.call(f"Py{kind}_SetItem", "i32", f"ptr {x}, i64 {i}, ptr {part}")
+        return x
+
+    def made(self, x: str) -> str:
+        """Out of memory for a container: its leaves are lost with it, which is the least of the process's troubles."""
+        good = self.code.new_label("made")
+        self.code.emit(f"br i1 {self.code.let(f'icmp eq ptr {x}, null')}, label %unfinished, label %{good}, !prof !2")
+        self.code.place(good)
+        return x
+
+    def node(self, node: Any, outs: list[str]) -> str:
+        if not isinstance(node, tuple) or node[0] == "static":
+            return self.leaf(node, outs)
+        kind, children, *keys = node
+        parts = [self.node(c, outs) for c in children]
+        if kind in ("Tuple", "List"):
+            return self.tuple(parts, kind)
+        x = self.made(self.call("PyDict_New", "ptr", ""))
+        for key, part in zip(keys[0], parts, strict=True):
+            k = self.record("ptr", FIXED + key)
+            self.call("PyDict_SetItem", "i32", f"ptr {x}, ptr {k}, ptr {part}")
+            self.call("Py_DecRef", "void", f"ptr {part}")
+        return x
+
+
+def _slots(t: Type) -> int:
+    return 1 + t.rank if isinstance(t, Array) else 1
+
+
+__all__ = ["TOP", "PythonCall", "Shape"]

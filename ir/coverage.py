@@ -1,0 +1,105 @@
+"""Adjoint arrays that need no zeros: a loop that reads every element once writes each adjoint element first.
+
+Where the reverse pass of `for i in range(a, n): ... x[i] ...` is the first thing that touches the adjoint of x, it may
+store instead of add, and only the elements outside of a..n have to be zero before. (Sum of squares over 1e6 elements:
+1.9 -> 1.0 of C, which writes its gradient once.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .activity import Aliases
+from .analysis import dominators, reverse_postorder
+from .graph import Atom, Const, Function, Let, Return, Var, edges, terminator_atoms
+from .policies import Plan
+from .reverse import Reverse
+from .types import Array
+
+
+@dataclass(frozen=True)
+class Cover:
+    """`load` is the first to add to the adjoint of the parameter `array`, in each iteration with start <= counter < limit."""
+
+    array: Var
+    load: Let
+    head: str
+    start: Atom
+    limit: Atom
+
+
+def covers(rev: Reverse, aliases: Aliases, plans: dict[str, Plan]) -> dict[Let, Cover]:
+    """The covering loads of a reverse function, for the loops in `plans`, which are replayed. Each array has one at most."""
+    f = rev.function
+    found: dict[Let, Cover] = {}
+    above = dominators(f)
+    ends = [n for n, b in f.blocks.items() if isinstance(b.terminator, Return)]
+    for p, active in zip(f.params, rev.mask, strict=True):
+        if active and isinstance(p.type, Array) and p.type.rank == 1 and _is_alone(f, p, aliases):
+            for plan in plans.values():
+                cover = _cover(f, p, plan, above, ends)
+                if cover is not None:
+                    found[cover.load] = cover
+                    break
+    return found
+
+
+def _is_alone(f: Function, p: Var, aliases: Aliases) -> bool:
+    """Is the array known by this name only, and is it only read?"""
+    root = aliases.root(p)
+    for b in f.blocks.values():
+        if any(a is p for a in terminator_atoms(b.terminator)):
+            return False
+        for let in b.lets:
+            if any(isinstance(a, Var) and isinstance(a.type, Array) and aliases.root(a) is root for a in (*let.args, *let.outs)):
+                if let.op not in ("load", "dim", "check_range") or let.args[0] is not p:
+                    return False
+    return True
+
+
+def _cover(f: Function, p: Var, plan: Plan, above: dict[str, set[str]], ends: list[str]) -> Cover | None:
+    if plan.counter is None or not all(plan.head in above[e] for e in ends):
+        return None
+    counter, limit = plan.counter
+    start = _start(f, plan, counter)
+    if start is None:
+        return None
+    inside: list[tuple[str, Let]] = []
+    after = _after(f, plan)
+    for name in reverse_postorder(f):
+        reads = [let for let in f.blocks[name].lets if let.op == "load" and let.args[0] is p]
+        if name in after and reads:
+            return None
+        if name in plan.loop.blocks:
+            inside += [(name, let) for let in reads]
+    if not inside or any(let.args[1] is not counter for _, let in inside):
+        return None
+    last_block, last = inside[-1]
+    every_time = last_block != plan.head and all(last_block in above[latch] for latch in plan.loop.latches)
+    if not every_time or not all(name in above[last_block] for name, _ in inside):
+        return None
+    return Cover(p, last, plan.head, start, limit)
+
+
+def _start(f: Function, plan: Plan, counter: Var) -> Const | None:
+    """What the counter starts from, if that is a constant that counts from the front."""
+    i = f.blocks[plan.head].params.index(counter)
+    entering = [e for n, b in f.blocks.items() if n not in plan.loop.blocks for e in edges(b.terminator) if e.block == plan.head]
+    values = {e.args[i] for e in entering}
+    if len(values) == 1:
+        (value,) = values
+        if isinstance(value, Const) and value.value >= 0:
+            return value
+    return None
+
+
+def _after(f: Function, plan: Plan) -> set[str]:
+    """The blocks that run after the loop; all of its own if it is inside another one."""
+    seen: set[str] = set()
+    work = [plan.exit.block]
+    while work:
+        name = work.pop()
+        if name not in seen:
+            seen.add(name)
+            work += [e.block for e in edges(f.blocks[name].terminator)]
+    return seen
