@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .graph import Function, Var, defined_vars, edges, used_vars
+from .graph import Call, Function, Var, defined_vars, edges, used_vars
 
 
 def reverse_postorder(f: Function) -> list[str]:
@@ -114,6 +114,12 @@ def live_in(f: Function) -> dict[str, list[Var]]:
                 live[name] = new
                 changed = True
     return {name: list(vs) for name, vs in live.items()}
+
+
+def unchanging_params(f: Function) -> list[Var]:
+    """Parameters that every call of f to itself passes on as they are; none if f does not call itself."""
+    calls = [b.terminator for b in f.blocks.values() if isinstance(b.terminator, Call) and b.terminator.function == f.name]
+    return [p for i, p in enumerate(f.params) if all(c.args[i] is p for c in calls)] if calls else []
 
 
 def call_graph_cycles(calls: dict[str, set[str]]) -> set[str]:

@@ -51,9 +51,10 @@ def _is_alone(f: Function, p: Var, aliases: Aliases) -> bool:
         if any(a is p for a in terminator_atoms(b.terminator)):
             return False
         for let in b.lets:
-            if any(isinstance(a, Var) and isinstance(a.type, Array) and aliases.root(a) is root for a in (*let.args, *let.outs)):
-                if let.op not in ("load", "dim", "check_range") or let.args[0] is not p:
-                    return False
+            arrays = (a for a in (*let.args, *let.outs) if isinstance(a, Var) and isinstance(a.type, Array))
+            reads = let.op in ("load", "dim", "check_range") and let.args[0] is p
+            if not reads and any(aliases.root(a) is root for a in arrays):
+                return False
     return True
 
 

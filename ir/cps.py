@@ -9,7 +9,8 @@
 Each operation through which a derivative flows is a call that takes its continuation: the rest of its block. The
 continuations of one block share its frame. A block is itself a continuation; what it needs from outside comes by
 value, and adjoints of that go back by value. A loop's head gets by value only what the loop uses; what only the code
-after the loop uses waits in a record that the loop's blocks are given by pointer.
+after the loop uses waits in a record that the loop's blocks are given by pointer. So does what a recursion passes on
+unchanged to every call of itself: one record for the whole recursion, with one cell for each adjoint.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from .activity import Activity
-from .analysis import Loop, find_loops, live_in, predecessors, reverse_postorder
+from .analysis import Loop, find_loops, live_in, predecessors, reverse_postorder, unchanging_params
 from .graph import Call, Let, Terminator, Var, used_vars
 from .reverse import Reverse
 from .text import show_let, show_terminator
 from .types import Array, Scalar, Type
+
+WHOLE = "whole"  # the record of a recursion, around all loops
 
 
 @dataclass
@@ -55,7 +58,8 @@ class Continuation:
 
 @dataclass
 class Closures:
-    """A whole reverse function. `records[h]` is what waits while the loop at h runs."""
+    """A whole reverse function. `records[h]` is what waits while the loop at h runs, `records[WHOLE]` what a recursion
+    never changes."""
 
     reverse: Reverse
     blocks: dict[str, Continuation]
@@ -79,6 +83,10 @@ def to_closures(rev: Reverse) -> Closures:
     nest = {b: sorted((h for h in loops if b in loops[h].blocks), key=lambda h: -len(loops[h].blocks)) for b in order}
     used = {h: {v for b in loop.blocks for v in used_vars(f.blocks[b])} for h, loop in loops.items()}
     records: dict[str, list[Var]] = {}
+    unchanging = [v for v in unchanging_params(f) if v in {x for vs in live.values() for x in vs}]
+    if unchanging:
+        records[WHOLE] = unchanging
+        nest = {b: [WHOLE, *heads] for b, heads in nest.items()}
     for h in sorted(loops, key=lambda h: -len(loops[h].blocks)):
         outer = {v for o in nest[h] if o != h for v in records[o]}
         records[h] = [v for v in live[h] if v not in used[h] and v not in outer]
@@ -116,6 +124,8 @@ def show_closures(c: Closures) -> str:
 
     rev = c.reverse
     out = [f"reverse {rev.name}({', '.join(map(mark, rev.function.params))}, k)"]
+    if WHOLE in c.records:
+        out.append(f"  -- unchanged by recursion: {', '.join(map(mark, c.records[WHOLE]))}")
     for b in c.blocks.values():
         kind = "loop head" if b.is_head else "inlined" if b.inline else "join"
         record = f"; record: {', '.join(map(mark, c.records[b.name]))}" if b.is_head and c.records[b.name] else ""
@@ -133,6 +143,7 @@ def show_closures(c: Closures) -> str:
 
 
 __all__ = [
+    "WHOLE",
     "Array",
     "Closure",
     "Closures",

@@ -48,13 +48,12 @@ def _slp_pays(text: str) -> bool:
     return text.count('"vector-function-abi-variant"') >= 4
 
 
-def target_machine(relocation: str = "default") -> Any:
+def target_machine() -> Any:
+    """Position-independent code with near calls: a call of another function of the module is direct."""
     _initialise()
     features = llvm.get_host_cpu_features().flatten()
     target = llvm.Target.from_default_triple()
-    return target.create_target_machine(
-        opt=2, cpu=llvm.get_host_cpu_name(), features=features, reloc=relocation, jit=relocation == "default"
-    )
+    return target.create_target_machine(opt=2, cpu=llvm.get_host_cpu_name(), features=features, reloc="pic", codemodel="small")
 
 
 def host() -> tuple[str, str, str]:
@@ -90,10 +89,10 @@ def optimise(text: str, machine: Any, clock: list[float]) -> Any:
     return module
 
 
-def object_file(text: str, relocation: str = "default") -> tuple[bytes, dict[str, float]]:
+def object_file(text: str) -> tuple[bytes, dict[str, float]]:
     """The object file of a module as text, and the seconds that each step took."""
     with _LOCK:
-        machine = target_machine(relocation)
+        machine = target_machine()
         clock = [time.perf_counter()]
         module = optimise(text, machine, clock)
         code = machine.emit_object(module)

@@ -124,7 +124,7 @@ class Emission:
         policies = {head: choose(plans.get(head), self.checkpoint) for head in closures.loops}
         replayed = {b for head, policy in policies.items() if policy != "recursion" for b in plans[head].loop.blocks}
         parent = ReverseFunction(self, closures)
-        self.module.functions.append(parent.entry())
+        self.module.functions += parent.entry()
         for name, block in closures.blocks.items():
             if name in policies:
                 self.module.policies[f"{rev.name}.{name}"] = policies[name]

@@ -20,7 +20,7 @@ from ...ir.cps import show_closures
 from ...ir.graph import Call, Program, Site
 from ...ir.text import show
 from ...ir.types import BOOL, F64, I64, NUMPY_DTYPES, Array, Type
-from . import cache, python_call, special
+from . import cache, process, special
 from .callable import NativeCallable
 from .code import Module
 from .compile import load, object_file, optimised_texts
@@ -83,7 +83,6 @@ class Native:
     def __init__(self, program: Program, checkpoint: Any, weak: Sequence[bool], shape: Shape, finish: Any, nogil: bool | None) -> None:
         self.runtime: Runtime = runtime()
         self.program, self.checkpoint, self.weak, self.shape = program, checkpoint, list(weak), shape
-        self.loops = has_loops(program)
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
@@ -94,7 +93,7 @@ class Native:
             special.symbol(name)
         self.loaded = load(code)
         self.address = self.loaded.address("call")
-        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.loops), finish, nogil)
+        self._fill_record(PythonCall(Module(), program, self.weak, shape), finish, nogil)
         self.entry, self.exact = Entry(self), Exact(self)
 
     # ---- the code
@@ -131,7 +130,7 @@ class Native:
     def emission(self) -> tuple[Emission, str]:
         """The emitted module as text, and what was found out on the way."""
         emission = Emission(self.program, self.checkpoint, self.runtime.mask)
-        call = PythonCall(emission.module, self.program, self.weak, self.shape, self.loops)
+        call = PythonCall(emission.module, self.program, self.weak, self.shape)
         return emission, emission.run() + "\n" + call.text()
 
     @property
@@ -152,11 +151,11 @@ class Native:
         self._kept = (constants, fault, finish)  # what the record refers to
         record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.record"))
         record[0] = self.runtime.services
-        record[python_call.FAULT], record[python_call.FINISH] = id(fault), id(finish)
-        record[python_call.USUAL] = NEVER  # nothing is known of the first call
-        record[python_call.LONG] = LONG_CYCLES if nogil is None else 0 if nogil else NEVER
+        record[process.FAULT], record[process.FINISH] = id(fault), id(finish)
+        record[process.USUAL] = NEVER if has_loops(self.program) else process.PLAIN  # nothing is known of the first call
+        record[process.LONG] = LONG_CYCLES if nogil is None else 0 if nogil else NEVER
         for i, x in enumerate(self.shape.fixed):
-            record[python_call.FIXED + i] = id(x)
+            record[process.FIXED + i] = id(x)
         at = call.constants_at
         for c in constants:
             for v in (c.ctypes.data, *c.shape):

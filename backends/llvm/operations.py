@@ -18,7 +18,7 @@ from typing import Any
 from ...ir.graph import Let
 from ...ir.ops import TABLE
 from ...ir.types import Array, Scalar, Type
-from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, literal
+from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code
 from .lets import copy_data, fill_zero, loop
 from .machine import LLVMMachine, Value
 
@@ -144,7 +144,7 @@ def store_function(module: Any, t: Type, active: bool) -> str:
         call_continuation(code)  # 3
         if active:
             accumulate(code, ty, code.field(pair(t), "%v", 1), code.load(ty, "%dp"))  # 4, 5
-        code.store(ty, literal(0.0, t), "%dp")
+        code.store(ty, NEGATIVE_ZERO, "%dp")
         code.store(ty, old, "%p")
         code.emit("ret void")
         v_type = "ptr" if active else ty
@@ -161,7 +161,7 @@ def silent_store_function(module: Any, t: Type, active: bool) -> str:
         call_continuation(code)
         if active:
             accumulate(code, ty, code.field(pair(t), "%v", 1), code.load(ty, "%dp"))
-        code.store(ty, literal(0.0, t), "%dp")
+        code.store(ty, NEGATIVE_ZERO, "%dp")
         code.emit("ret void")
         v_type = "ptr" if active else ty
         module.operations.append(code.text(f"define internal void {name}(ptr %dp, {v_type} %v, ptr %k, ptr %frame) {ATTRIBUTES}"))

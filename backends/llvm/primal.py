@@ -7,15 +7,17 @@ loop4(%i: i64, %s: f64):          loop4:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from ...ir.analysis import find_loops, reverse_postorder
+from ...ir.analysis import find_loops, reverse_postorder, unchanging_params
 from ...ir.graph import Atom, Block, Branch, Call, Edge, Fail, Function, Jump, Let, Return, Var
 from ...ir.types import Array
 from .code import Code, flat_types, literal, struct_of
 from .lets import Operands, emit_let
 from .pullback import emit_pullback
 
+RECURSION = ".recursion"  # the function that calls itself, without what never changes
 ALLOCATES = ("alloc", "copy", "pullback")
 
 
@@ -31,6 +33,7 @@ class Primal:
         self.loops = find_loops(f)
         self.marks: dict[str, str] = {}
         self.returned = self.escaping()
+        self.unchanging = unchanging_params(f)
 
     def run(self) -> None:
         f, code = self.f, self.code
@@ -40,8 +43,11 @@ class Primal:
         for i, p in enumerate(f.params):
             types = flat_types(p.type)
             names = [f"%a{i}.{j}" for j in range(len(types))]
-            params += [f"{t} {n}" for t, n in zip(types, names, strict=True)]
+            if p not in self.unchanging:
+                params += [f"{t} {n}" for t, n in zip(types, names, strict=True)]
             self.env[p] = names
+        if self.unchanging:
+            params.append("ptr %record")
         if f.name in self.context.recursive:
             code.emit(f"call void @lantern.check_stack(i64 {self.context.function_site(f.name)})")
         self.entry_mark = code.let("call ptr @lantern.mark()") if self.frees_arrays() else None
@@ -53,7 +59,31 @@ class Primal:
         for name in order:
             self.block(f.blocks[name])
         self.insert_phis()
-        self.context.module.functions[at] = code.text(f"define internal {self.result_type()} @p.{f.name}({', '.join(params)}) nounwind")
+        name = f"@p.{f.name}" if not self.unchanging else f"@p.{f.name}{RECURSION}"
+        self.context.module.functions[at] = code.text(f"define internal {self.result_type()} {name}({', '.join(params)}) nounwind")
+        if self.unchanging:
+            self.context.module.functions.insert(at, self.outermost())
+
+    def outermost(self) -> str:
+        """@p.f of a recursion: what it never changes goes into a record, whose address is all that each call is given."""
+        code, record_type = Code(self.context.module), struct_of([struct_of(flat_types(p.type)) for p in self.unchanging])
+        record = code.alloca(record_type)
+        params, rest = [], []
+        for p in self.f.params:
+            for j, (t, x) in enumerate(zip(flat_types(p.type), self.env[p], strict=True)):
+                params.append(f"{t} {x}")
+                if p in self.unchanging:
+                    code.store(t, x, code.field(record_type, record, self.unchanging.index(p), j))
+                else:
+                    rest.append(params[-1])
+        rt = self.result_type()
+        call = f"call {rt} @p.{self.f.name}{RECURSION}({', '.join([*rest, f'ptr {record}'])})"
+        if rt == "void":
+            code.emit(call)
+            code.emit("ret void")
+        else:
+            code.emit(f"ret {rt} {code.let(call)}")
+        return code.text(f"define internal {rt} @p.{self.f.name}({', '.join(params)}) nounwind")
 
     def result_type(self) -> str:
         return struct_of([t for r in self.f.results for t in flat_types(r)])
@@ -103,6 +133,10 @@ class Primal:
         self.env.update(zip(let.outs, outs, strict=True))
 
     def read(self, a: Atom) -> Operands:
+        if a in self.unchanging:
+            t = struct_of([struct_of(flat_types(p.type)) for p in self.unchanging])
+            i = self.unchanging.index(a)  # type: ignore[arg-type]
+            return [self.code.load(part, self.code.field(t, "%record", i, j)) for j, part in enumerate(flat_types(a.type))]
         return self.env[a] if isinstance(a, Var) else [literal(a.value, a.type)]
 
     def terminator(self, block: Block) -> None:
@@ -123,7 +157,8 @@ class Primal:
             rt = struct_of([ty for ty, _ in parts])
             code.emit(f"ret {rt} {code.pack(rt, parts)}" if parts else "ret void")
         elif isinstance(t, Call):
-            self.jump(block, t.then, call_function(self.context, code, t, self.read))
+            within = self.unchanging if t.function == self.f.name else []
+            self.jump(block, t.then, call_function(self.context, code, t, self.read, within))
         elif isinstance(t, Fail):
             code.fail(t.kind, code.module.site(t.site or self.context.message_site(t)))
 
@@ -144,11 +179,14 @@ class Primal:
             self.code.lines[self.phi_at[name] : self.phi_at[name]] = phis
 
 
-def call_function(context: Any, code: Code, t: Call, read: Any) -> list[Operands]:
-    """Call a primal function; the operands of each result."""
+def call_function(context: Any, code: Code, t: Call, read: Any, within: Sequence[Var] = ()) -> list[Operands]:
+    """Call a primal function; the operands of each result. `within` are the parameters that a recursion, called by
+    itself, has in its record."""
     callee = context.program.functions[t.function]
-    name = context.primal(t.function)
-    args = ", ".join(f"{ty} {v}" for a in t.args for ty, v in zip(flat_types(a.type), read(a)[: len(flat_types(a.type))], strict=True))
+    name = context.primal(t.function) + (RECURSION if within else "")
+    given = [a for a, p in zip(t.args, callee.params, strict=True) if p not in within]
+    flat = [f"{ty} {v}" for a in given for ty, v in zip(flat_types(a.type), read(a)[: len(flat_types(a.type))], strict=True)]
+    args = ", ".join([*flat, "ptr %record"] if within else flat)
     types = [flat_types(r) for r in callee.results]
     rt = struct_of([ty for ts in types for ty in ts])
     if rt == "void":

@@ -35,7 +35,7 @@ SPARE_LIMIT = 64 << 20  # bytes of old results that are kept for the next ones
 COPY_BELOW = 1 << 15  # bytes: a smaller result is cheaper to copy than to wrap
 
 SERVICES = (
-    "take", "give", "enter", "watch", "watched", "trim", "to_numpy", "free_blocks", "discard",
+    "run", "give", "to_numpy", "free_blocks", "discard",
     "float64_type", "float32_type", "int64_type", "bool_type", "python_float", "python_int", "array_type",
     "float64_descr", "float32_descr", "int64_descr", "bool_descr", "true", "false",
     "PyFloat_FromDouble", "PyLong_FromLongLong", "PyLong_AsLongLongAndOverflow", "PyBool_FromLong", "PyTuple_New", "PyTuple_SetItem",
@@ -43,6 +43,11 @@ SERVICES = (
     "PyEval_SaveThread", "PyEval_RestoreThread", "PyCapsule_New", "PyCapsule_GetPointer", "PyArray_New", "PyArray_SetBaseObject",
     "PyArray_Scalar", "slow",
 )  # fmt: skip
+# A module's record: 8-byte places after the address of the services, which is the first.
+FAULT, FINISH, USUAL, LONG, FIXED = 1, 2, 3, 4, 5
+PLAIN = -1  # in USUAL: a program without loops, whose calls are not timed
+WATCH_CYCLES = 1 << 25  # how often a program with loops looks whether Ctrl-C still comes here first
+TRIM_CYCLES = 1 << 22  # only a call as long as this can have touched much memory
 SERVICE = {name: i for i, name in enumerate(SERVICES)}
 
 # ucontext_t of Linux on x86-64: 8-byte registers from offset 40
@@ -376,6 +381,7 @@ def python() -> str:
     return f"""
 declare i32 @sigaction(i32, ptr, ptr)
 declare i64 @pthread_self()
+declare i64 @llvm.readcyclecounter()
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 @lantern_services = global [{len(SERVICES)} x ptr] zeroinitializer
@@ -539,6 +545,87 @@ other:
  br label %next
 done:
  ret void
+}}
+
+; Run @entry on a region's stack, without the GIL where calls are long. The region, whose results are to be taken, or
+; null with an exception. If Python makes no exception of a fault, a Ctrl-C was not meant to end the call: run it again.
+define ptr @lantern_run(ptr %record, ptr %entry, ptr %slots) nounwind {{
+start:
+ %argument = alloca ptr
+{_field("pusual", "record", 8 * USUAL)}
+{_field("plong", "record", 8 * LONG)}
+{_field("pfault", "record", 8 * FAULT)}
+ br label %again
+again:
+ %region = call ptr @lantern_take()
+ %none = icmp eq ptr %region, null
+ br i1 %none, label %raise, label %prepare
+prepare:
+ %usual = load i64, ptr %pusual
+ %plain = icmp eq i64 %usual, {PLAIN}
+ br i1 %plain, label %quick, label %timed
+quick:
+ %status1 = call i32 @lantern_enter(ptr %region, ptr %entry, ptr %slots)
+ br label %finished
+timed:
+ %t0 = call i64 @llvm.readcyclecounter()
+ %watched = load i64, ptr @lantern_watched
+ %since = sub i64 %t0, %watched
+ %due = icmp ugt i64 %since, {WATCH_CYCLES}
+ br i1 %due, label %watch, label %lock
+watch:
+ store i64 %t0, ptr @lantern_watched
+ call void @lantern_watch()
+ br label %lock
+lock:
+ %limit = load i64, ptr %plong
+ %long = icmp ugt i64 %usual, %limit
+ br i1 %long, label %alone, label %held
+held:
+ %status2 = call i32 @lantern_enter(ptr %region, ptr %entry, ptr %slots)
+ br label %time
+alone:
+{call_service("PyEval_SaveThread", "ptr", "", "%saved")}
+ %status3 = call i32 @lantern_enter(ptr %region, ptr %entry, ptr %slots)
+{call_service("PyEval_RestoreThread", "void", "ptr %saved")}
+ br label %time
+time:
+ %status4 = phi i32 [%status2, %held], [%status3, %alone]
+ %t1 = call i64 @llvm.readcyclecounter()
+ %taken = sub i64 %t1, %t0
+ store i64 %taken, ptr %pusual
+ %deep = icmp ugt i64 %taken, {TRIM_CYCLES}
+ br i1 %deep, label %trim, label %finished
+trim:
+ call void @lantern_trim(ptr %region)
+ br label %finished
+finished:
+ %status = phi i32 [%status1, %quick], [%status4, %time], [%status4, %trim]
+ %good = icmp eq i32 %status, 0
+ br i1 %good, label %done, label %raise
+done:
+ ret ptr %region
+raise:
+ %address = ptrtoint ptr %region to i64
+{call_service("PyLong_FromLongLong", "ptr", "i64 %address", "%base")}
+ store ptr %base, ptr %argument
+ %fault = load ptr, ptr %pfault
+{call_service("PyObject_Vectorcall", "ptr", "ptr %fault, ptr %argument, i64 1, ptr null", "%r")}
+{call_service("Py_DecRef", "void", "ptr %base")}
+ %taken_one = icmp ne ptr %region, null
+ br i1 %taken_one, label %give, label %judge
+give:
+ call void @lantern_free_blocks(ptr %region)
+ call void @lantern_give(ptr %region)
+ br label %judge
+judge:
+ %raised = icmp eq ptr %r, null
+ br i1 %raised, label %failed, label %retry
+retry:
+{call_service("Py_DecRef", "void", "ptr %r")}
+ br label %again
+failed:
+ ret ptr null
 }}
 
 ; a NumPy array of its own: a large result that was made for leaving is taken over, others are copied

@@ -16,14 +16,10 @@ from typing import Any
 from ...ir.graph import Program
 from ...ir.types import BOOL, F32, F64, I64, Array, Scalar, Type
 from .code import LLVM_TYPES, SIZES, Code
-from .process import SERVICE
-from .support import TOP
+from .process import FINISH, FIXED, SERVICE
 
 MISMATCH = "inttoptr (i64 1 to ptr)"
 HEADER = object.__basicsize__  # bytes: where an object's own fields begin
-WATCH_CYCLES = 1 << 25  # how often a program with loops looks whether Ctrl-C still comes here first
-TRIM_CYCLES = 1 << 22  # only a call as long as this can have touched much memory
-FAULT, FINISH, USUAL, LONG, FIXED = 1, 2, 3, 4, 5  # places in the record after the services
 
 _TYPES = {F64: "float64_type", F32: "float32_type", I64: "int64_type", BOOL: "bool_type"}
 _DESCRS = {F64: "float64_descr", F32: "float32_descr", I64: "int64_descr", BOOL: "bool_descr"}
@@ -44,12 +40,12 @@ class Shape:
 class PythonCall:
     """Emits @call for a program. `weak[i]` says that argument i is a Python number and not NumPy's."""
 
-    def __init__(self, module: Any, program: Program, weak: list[bool], shape: Shape, loops: bool) -> None:
+    def __init__(self, module: Any, program: Program, weak: list[bool], shape: Shape) -> None:
         f = program.functions[program.entry]
         n = len(program.constants)
         self.params = [p.type for p in f.params][: len(f.params) - n]
         self.constants = [p.type for p in f.params][len(f.params) - n :]
-        self.results, self.weak, self.shape, self.loops = list(f.results), weak, shape, loops
+        self.results, self.weak, self.shape = list(f.results), weak, shape
         self.code = Code(module)
         self.constants_at = FIXED + len(shape.fixed)
         self.record_size = self.constants_at + sum(_slots(t) for t in self.constants)
@@ -93,15 +89,9 @@ class PythonCall:
             at += _slots(t)
         for j in range(sum(map(_slots, self.constants))):
             self.slot_store(slots, at + j, "i64", self.record("i64", self.constants_at + j))
-        code.emit("br label %retry")
-        code.place("retry")
-        region = self.call("take", "ptr", "")
-        self.fail_without_region(region)
-        failed = self.run(region, slots)
-        bad, good = code.new_label("fault"), code.new_label("done")
-        code.emit(f"br i1 {failed}, label %{bad}, label %{good}, !prof !2")
-        code.place(bad)
-        self.fault(region)
+        region = self.call("run", "ptr", f"ptr @lantern.record, ptr @entry, ptr {slots}")
+        good = code.new_label("done")
+        code.emit(f"br i1 {code.let(f'icmp eq ptr {region}, null')}, label %unfinished, label %{good}, !prof !2")
         code.place(good)
         outs = self.objects(region, slots, at + sum(map(_slots, self.constants)), leaves)
         if any(isinstance(t, Array) for t in self.results):
@@ -118,9 +108,7 @@ class PythonCall:
         code.place("mismatch")
         code.emit(f"ret ptr {MISMATCH}")
         head = "define ptr @call(ptr %self, ptr %args, i64 %nargsf, ptr %names) nounwind"
-        return (
-            f"@lantern.record = global [{self.record_size} x i64] zeroinitializer\ndeclare i64 @llvm.readcyclecounter()\n{code.text(head)}"
-        )
+        return f"@lantern.record = global [{self.record_size} x i64] zeroinitializer\n{code.text(head)}"
 
     def slot_store(self, slots: str, i: int, t: str, v: str) -> None:
         self.code.store(t, v, self.code.let(f"getelementptr i64, ptr {slots}, i64 {i}"))
@@ -167,66 +155,11 @@ class PythonCall:
         for d in range(t.rank):
             self.slot_store(slots, at + 1 + d, "i64", code.load("i64", code.let(f"getelementptr i64, ptr {dims}, i64 {d}")))
 
-    # ---- the run
-    def run(self, region: str, slots: str) -> str:
-        """Call @entry on the region's stack; without the GIL where calls are long."""
-        code = self.code
-        if not self.loops:
-            status = self.call("enter", "i32", f"ptr {region}, ptr @entry, ptr {slots}")
-            return code.let(f"icmp ne i32 {status}, 0")
-        start = code.let("call i64 @llvm.readcyclecounter()")
-        watched = self.service("watched")
-        since = code.let(f"sub i64 {start}, {code.load('i64', watched)}")
-        old = code.let(f"icmp ugt i64 {since}, {WATCH_CYCLES}")
-        self.when(old, lambda: (code.store("i64", start, watched), self.call("watch", "void", "")))
-        long = code.let(f"icmp ugt i64 {self.record('i64', USUAL)}, {self.record('i64', LONG)}")
-        saved = code.alloca("ptr")
-        self.when(long, lambda: code.store("ptr", self.call("PyEval_SaveThread", "ptr", ""), saved))
-        status = self.call("enter", "i32", f"ptr {region}, ptr @entry, ptr {slots}")
-        self.when(long, lambda: self.call("PyEval_RestoreThread", "void", f"ptr {code.load('ptr', saved)}"))
-        taken = code.let(f"sub i64 {code.let('call i64 @llvm.readcyclecounter()')}, {start}")
-        code.store("i64", taken, code.let(f"getelementptr i64, ptr @lantern.record, i64 {USUAL}"))
-        deep = code.let(f"icmp ugt i64 {taken}, {TRIM_CYCLES}")
-        self.when(deep, lambda: self.call("trim", "void", f"ptr {region}"))
-        return code.let(f"icmp ne i32 {status}, 0")
-
-    def when(self, condition: str, body: Any) -> None:
-        yes, after = self.code.new_label("yes"), self.code.new_label("after")
-        self.code.emit(f"br i1 {condition}, label %{yes}, label %{after}")
-        self.code.place(yes)
-        body()
-        self.code.emit(f"br label %{after}")
-        self.code.place(after)
-
     def python(self, place: int, argument: str) -> str:
         """Call a function of the record with one argument."""
         args = self.code.alloca("ptr")
         self.code.store("ptr", argument, args)
         return self.call("PyObject_Vectorcall", "ptr", f"ptr {self.record('ptr', place)}, ptr {args}, i64 1, ptr null")
-
-    def fault(self, region: str) -> None:
-        """Python makes the exception; if it makes none, a Ctrl-C was not meant to end the call: run it again."""
-        base = self.call("PyLong_FromLongLong", "ptr", f"i64 {self.code.let(f'ptrtoint ptr {region} to i64')}")
-        r = self.python(FAULT, base)
-        self.call("Py_DecRef", "void", f"ptr {base}")
-        self.call("free_blocks", "void", f"ptr {region}")
-        self.call("give", "void", f"ptr {region}")
-        raised = self.code.let(f"icmp eq ptr {r}, null")
-        again = self.code.new_label("again")
-        self.code.emit(f"br i1 {raised}, label %unfinished, label %{again}")
-        self.code.place(again)
-        self.call("Py_DecRef", "void", f"ptr {r}")
-        self.code.emit("br label %retry")
-
-    def fail_without_region(self, region: str) -> None:
-        none, some = self.code.new_label("none"), self.code.new_label("some")
-        self.code.emit(f"br i1 {self.code.let(f'icmp eq ptr {region}, null')}, label %{none}, label %{some}, !prof !2")
-        self.code.place(none)
-        zero = self.call("PyLong_FromLongLong", "ptr", "i64 0")
-        self.python(FAULT, zero)
-        self.call("Py_DecRef", "void", f"ptr {zero}")
-        self.code.emit("ret ptr null")
-        self.code.place(some)
 
     # ---- results
     def objects(self, region: str, slots: str, at: int, leaves: str) -> list[str]:
@@ -263,7 +196,6 @@ class PythonCall:
         return self.call("PyBool_FromLong", "ptr", f"i64 {code.load('i64', p)}")
 
     def assemble(self, outs: list[str], leaves: str) -> str:
-        code = self.code
         if self.shape.node != "leaves":
             return self.node(self.shape.node, outs)
         parts = [self.leaf(node, outs) for node in self.shape.leaves]
@@ -311,4 +243,4 @@ def _slots(t: Type) -> int:
     return 1 + t.rank if isinstance(t, Array) else 1
 
 
-__all__ = ["TOP", "PythonCall", "Shape"]
+__all__ = ["PythonCall", "Shape"]

@@ -7,7 +7,9 @@
 
 The body's reverse code is the same as under recursion, but where it would go on to the next iteration it reads the
 adjoint at hand from `at_hand`. For chunks (policies.py) the pieces before the last one run forward without a tape, and
-again with it when their turn comes. Everything below is inlined into one function; LLVM may vectorise both loops.
+again with it when their turn comes. Everything below is inlined into one function; LLVM may vectorise both loops. What
+the program itself computes keeps its order; the adjoint of a value from outside the loop is a sum over iterations whose
+order nobody has written down, so LLVM may choose it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from ...ir.analysis import reverse_postorder
 from ...ir.bounds import codes
 from ...ir.bounds import quiet as quiet_codes
 from ...ir.coverage import Cover
-from ...ir.cps import Closure, Continuation
+from ...ir.cps import WHOLE, Closure, Continuation
 from ...ir.graph import Atom, Block, Branch, Edge, Fail, Jump, Let, Var
 from ...ir.ops import TABLE
 from ...ir.policies import CHUNK, TAPE_LIMIT, Plan, is_address
@@ -129,7 +131,7 @@ class Iteration(BlockFunction):
         z = self.tape.load(self.code, entry, (let, "result"), t) if kept.result else literal(0.0, t)
         partials = [f"{LLVM_TYPES[let.args[i].type]} {self.tape.load(self.code, entry, (let, i), let.args[i].type)}" for i in kept.partials]
         name = kept_function(self.module, let, active, kept.partials)
-        args = [f"ptr {self.cell(a)}" for a, is_active in zip(let.args, active, strict=True) if is_active]
+        args = [f"ptr {self.place(a)}" for a, is_active in zip(let.args, active, strict=True) if is_active]
         args += [f"{LLVM_TYPES[t]} {z}", *partials, f"ptr {self.cell(let.out)}", f"ptr {k}", "ptr %frame"]
         self.code.emit(f"call void {name}({', '.join(args)})")
 
@@ -308,6 +310,8 @@ class Replay:
         params, names = shape.signature()
         self.pointers = shape.pointers
         self.inputs = {v: names[v] for v in self.block.inputs}
+        if WHOLE in self.block.nest:
+            self.inputs.update(self.unchanging())
         self.hand = code.alloca(self.inside)
         self.sums = {v: code.alloca(LLVM_TYPES[v.type]) for v in self.invariant}
         code.emit(f"call void @lantern.check_stack(i64 {self.context.function_site(self.f.name)})")
@@ -332,6 +336,14 @@ class Replay:
         for name in self.parent.closures.blocks:
             if name in self.plan.loop.blocks:
                 Iteration(self.parent, self.parent.closures.blocks[name], self.plan, self.tape).run()
+
+    def unchanging(self) -> dict[Var, Operands]:
+        """What the loop may need of a recursion's record."""
+        t, found = self.parent.whole_type(), {}
+        for i, v in enumerate(self.parent.closures.records[WHOLE]):
+            parts, one = self.parent.flat(v), isinstance(v.type, Scalar) and v not in self.parent.activity
+            found[v] = [self.code.load(part, self.code.field(t, f"%e.{WHOLE}", *([i] if one else [i, j]))) for j, part in enumerate(parts)]
+        return found
 
     def zero_outside(self, cover: Cover) -> None:
         """Zeros for the adjoint elements that the loop does not write."""
@@ -439,7 +451,7 @@ class Replay:
             code.store(LLVM_TYPES[p.type], returned[p], code.field(self.inside, self.hand, i))
         for v in self.invariant:
             t = LLVM_TYPES[v.type]
-            code.store(t, code.let(f"fadd contract {t} {code.load(t, self.sums[v])}, {returned[v]}"), self.sums[v])
+            code.store(t, code.let(f"fadd contract reassoc {t} {code.load(t, self.sums[v])}, {returned[v]}"), self.sums[v])
         code.lines.insert(at, f" {m} = phi i64 [{n}, %{before}], [{following}, %{code.label}]")
         code.emit(f"br label %{head}")
         code.place(after)

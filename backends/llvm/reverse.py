@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...ir.bounds import codes, quiet
-from ...ir.cps import Closure, Closures, Continuation
+from ...ir.cps import WHOLE, Closure, Closures, Continuation
 from ...ir.graph import Atom, Branch, Call, Edge, Fail, Jump, Let, Return, Var
 from ...ir.reverse import Reverse, adjoint_of_pullback
 from ...ir.types import F64, Array, Scalar, Type, carries_gradient
@@ -29,6 +29,7 @@ from .operations import (
     pair,
     store_function,
 )  # fmt: skip
+from .primal import RECURSION
 from .pullback import add_arrays, adjoint_struct, continuation_params, emit_pullback
 
 
@@ -55,33 +56,93 @@ class ReverseFunction:
     def block_name(self, name: str) -> str:
         return f"{self.name}.{name}"
 
-    def entry(self) -> str:
-        """@r.f: pass the parameters to the entry block, and return the adjoints of the active ones."""
+    def entry(self) -> list[str]:
+        """@r.f: pass the parameters to the entry block, and return the adjoints of the active ones. A recursion is two
+        functions: @r.f makes the record of what never changes, @r.f.recursion does the rest."""
         code, f = Code(self.context.module), self.rev.function
         first = self.closures.blocks[f.entry.name]
-        params, names = [], {}
-        for i, p in enumerate(f.params):
-            names[p] = [f"%a{i}.{j}" for j in range(len(self.param_types(p, self.rev.mask[i])))]
-            params += [f"{t} {n}" for t, n in zip(self.param_types(p, self.rev.mask[i]), names[p], strict=True)]
+        whole = self.closures.records.get(WHOLE, [])
+        names = {p: [f"%a{i}.{j}" for j in range(len(self.param_types(p, self.rev.mask[i])))] for i, p in enumerate(f.params)}
         site = self.context.function_site(f.name)
         if f.name in self.context.recursive:
             code.emit(f"call void @lantern.check_stack(i64 {site})")
         args = [f"{t} {n}" for v in first.inputs for t, n in zip(self.flat(v), self.input_operands(code, v, names), strict=True)]
         vs, rt = self.returned(first)
-        call = f"call {convention(len(vs))} {rt} {self.block_name(first.name)}({', '.join([*args, 'ptr %k', 'ptr %kenv'])})"
+        pointers = ["ptr %k", "ptr %kenv", *(["ptr %e.whole"] if whole else [])]
+        call = f"call {convention(len(vs))} {rt} {self.block_name(first.name)}({', '.join([*args, *pointers])})"
         found = dict(zip(vs, code.unpack(rt, code.let(call), len(vs)), strict=True)) if vs else {}
         if not vs:
             code.emit(call)
-        parts = [
-            (LLVM_TYPES[p.type], found.get(p, NEGATIVE_ZERO))
-            for p, m in zip(f.params, self.rev.mask, strict=True)
-            if m and isinstance(p.type, Scalar)
-        ]
+        given = [p for p in f.params if p not in whole]
+        returned = [p for p in self.active_params() if p not in whole]
+        parts = [(LLVM_TYPES[p.type], found.get(p, NEGATIVE_ZERO)) for p in returned]
+        name = self.name + (RECURSION if whole else "")
+        text = self.function_text(code, name, given, names, parts, pointers)
+        return [self.outermost(names, given, returned), text] if whole else [text]
+
+    def active_params(self) -> list[Var]:
+        return [p for p, m in zip(self.rev.function.params, self.rev.mask, strict=True) if m and isinstance(p.type, Scalar)]
+
+    def function_text(
+        self, code: Code, name: str, given: list[Var], names: dict[Var, list[str]], parts: list[tuple[str, str]], pointers: list[str]
+    ) -> str:
         out = struct_of([t for t, _ in parts])
         code.emit(f"ret {out} {code.pack(out, parts)}" if parts else "ret void")
-        return code.text(
-            f"define internal {convention(len(parts))} {out} {self.name}({', '.join([*params, 'ptr %k', 'ptr %kenv'])}) nounwind"
-        )
+        mask = dict(zip(self.rev.function.params, self.rev.mask, strict=True))
+        params = [f"{t} {n}" for p in given for t, n in zip(self.param_types(p, mask[p]), names[p], strict=True)]
+        return code.text(f"define internal {convention(len(parts))} {out} {name}({', '.join([*params, *pointers])}) nounwind")
+
+    def outermost(self, names: dict[Var, list[str]], given: list[Var], returned: list[Var]) -> str:
+        """@r.f of a recursion."""
+        code, whole = Code(self.context.module), self.closures.records[WHOLE]
+        t = self.whole_type()
+        record = code.alloca(t)
+        for i, v in enumerate(whole):
+            if isinstance(v.type, Scalar):
+                path = [i, 0] if v in self.activity else [i]
+                code.store(LLVM_TYPES[v.type], names[v][0], code.field(t, record, *path))
+                if v in self.activity:
+                    code.store(LLVM_TYPES[v.type], NEGATIVE_ZERO, code.field(t, record, i, 1))
+            else:
+                for j, (part, x) in enumerate(zip(self.flat(v), self.input_operands(code, v, names), strict=True)):
+                    code.store(part, x, code.field(t, record, i, j))
+        mask = dict(zip(self.rev.function.params, self.rev.mask, strict=True))
+        args = [f"{ty} {n}" for p in given for ty, n in zip(self.param_types(p, mask[p]), names[p], strict=True)]
+        rt = struct_of([LLVM_TYPES[p.type] for p in returned])
+        call = f"call {convention(len(returned))} {rt} {self.name}{RECURSION}({', '.join([*args, 'ptr %k', 'ptr %kenv', f'ptr {record}'])})"
+        back = dict(zip(returned, code.unpack(rt, code.let(call), len(returned)), strict=True)) if returned else {}
+        if not returned:
+            code.emit(call)
+        parts = []
+        for p in self.active_params():
+            if p in whole and p in self.activity:
+                back[p] = code.load(LLVM_TYPES[p.type], code.field(t, record, whole.index(p), 1))
+            parts.append((LLVM_TYPES[p.type], back.get(p, NEGATIVE_ZERO)))
+        return self.function_text(code, self.name, list(self.rev.function.params), names, parts, ["ptr %k", "ptr %kenv"])
+
+    def whole_type(self) -> str:
+        return struct_of([self.cell_type(v) for v in self.closures.records[WHOLE]])
+
+    def cell_type(self, v: Var) -> str:
+        if isinstance(v.type, Scalar):
+            return pair(v.type) if v in self.activity else LLVM_TYPES[v.type]
+        return struct_of(self.flat(v))
+
+    def call_itself(self, code: Code, args: list[Operands], k: str, env: str, record: str) -> dict[int, str]:
+        """A call of the recursion to itself; the adjoints of its active scalar parameters by position."""
+        whole, f = self.closures.records[WHOLE], self.rev.function
+        flat = []
+        for p, m, operands in zip(f.params, self.rev.mask, args, strict=True):
+            if p not in whole:
+                flat += [f"{t} {x}" for t, x in zip(self.param_types(p, m), operands, strict=True)]
+        active = [i for i, p in enumerate(f.params) if p in self.active_params() and p not in whole]
+        rt = struct_of([LLVM_TYPES[f.params[i].type] for i in active])
+        pointers = [f"ptr {k}", f"ptr {env}", f"ptr {record}"]
+        call = f"call {convention(len(active))} {rt} {self.name}{RECURSION}({', '.join([*flat, *pointers])})"
+        if not active:
+            code.emit(call)
+            return {}
+        return dict(zip(active, code.unpack(rt, code.let(call), len(active)), strict=True))
 
     @staticmethod
     def param_types(p: Var, active: bool) -> list[str]:
@@ -151,9 +212,7 @@ class BlockFunction:
         self.types.append(t)
 
     def cell_type(self, v: Var) -> str:
-        if isinstance(v.type, Scalar):
-            return pair(v.type) if v in self.activity else LLVM_TYPES[v.type]
-        return struct_of(self.parent.flat(v))
+        return self.parent.cell_type(v)
 
     # ---- reading and writing the frame
     def cell(self, key: Any) -> str:
@@ -181,14 +240,17 @@ class BlockFunction:
     def pointer(self, name: str) -> str:
         return self.code.load("ptr", self.cell(name))
 
-    def adjoint_cell(self, v: Var) -> str:
-        """The address of an active scalar's adjoint: in the frame, or in the record where it waits."""
-        assert isinstance(v.type, Scalar)
+    def place(self, v: Any, *field: int) -> str:
+        """The address of a variable's cell: in the frame, or in the record where it waits."""
         if v in self.fields:
-            return self.code.field(self.frame_type, "%frame", self.fields[v], 1)
+            return self.code.field(self.frame_type, "%frame", self.fields[v], *field)
         head = self.record_of(v)
         t, index = self.record_type(head), self.parent.closures.records[head].index(v)
-        return self.code.field(t, self.pointer(f"e.{head}"), index, 1)
+        return self.code.field(t, self.pointer(f"e.{head}"), index, *field)
+
+    def adjoint_cell(self, v: Var) -> str:
+        """The address of an active scalar's adjoint."""
+        return self.place(v, 1)
 
     def add(self, a: Atom, term: str) -> None:
         """da += term"""
@@ -315,7 +377,7 @@ class BlockFunction:
     def operand(self, a: Atom) -> str:
         """An argument of an op function: a pointer to {value, adjoint}, or a value."""
         if self.parent.is_active_scalar(a):
-            return f"ptr {self.cell(a)}"
+            return f"ptr {self.place(a)}"
         return f"{LLVM_TYPES[a.type]} {self.read(a)[0]}"
 
     def operation(self, let: Let, k: str) -> None:
@@ -550,7 +612,10 @@ class BlockFunction:
         for i, (a, p) in enumerate(zip(t.args, callee.function.params, strict=True)):
             operands = self.read(a)
             args.append(operands[: len(flat_types(p.type, callee.mask[i]))] if isinstance(p.type, Array) else operands)
-        returned = self.context.call_reverse(code, callee, args, k, record)
+        if callee.name == self.parent.rev.name and WHOLE in self.parent.closures.records:
+            returned = self.parent.call_itself(code, args, k, record, self.pointer(f"e.{WHOLE}"))
+        else:
+            returned = self.context.call_reverse(code, callee, args, k, record)
         for i, d in returned.items():
             self.add(t.args[i], d)
         for v in kept:

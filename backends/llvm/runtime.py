@@ -19,9 +19,8 @@ from .compile import Loaded, load, make_symbol, object_file
 MAX_BITS, MIN_BITS = 40, 26
 _NUMPY_API = {"PyArray_New": 93, "PyArray_SetBaseObject": 282, "PyArray_Scalar": 60}  # places in NumPy's table of functions
 _SYMBOLS = ("lantern_abort", "lantern_new_block", "lantern_drop_block")
-_ENTRIES = {"take": "lantern_take", "give": "lantern_give", "watch": "lantern_watch", "watched": "lantern_watched",
-            "trim": "lantern_trim", "to_numpy": "lantern_to_numpy", "free_blocks": "lantern_free_blocks",
-            "discard": "lantern_discard", "enter": "lantern_enter"}  # fmt: skip
+_ENTRIES = {"run": "lantern_run", "give": "lantern_give", "to_numpy": "lantern_to_numpy", "free_blocks": "lantern_free_blocks",
+            "discard": "lantern_discard"}  # fmt: skip
 
 
 def region_bits() -> int:
