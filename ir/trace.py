@@ -64,9 +64,9 @@ def abstract(x: Any, where: str) -> Abstract:
     )
 
 
-def _behaves_as_array(cls: type) -> bool:
+def _behaves_as_array(cls: Any) -> bool:
     """Does a subclass of ndarray compute as ndarray does? np.matrix, masked arrays and arrays with units do not."""
-    return cls.__mul__ is np.ndarray.__mul__ and cls.__array_ufunc__ is np.ndarray.__array_ufunc__
+    return bool(cls.__mul__ is np.ndarray.__mul__ and cls.__array_ufunc__ is np.ndarray.__array_ufunc__)
 
 
 def trace_program(

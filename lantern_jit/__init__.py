@@ -30,9 +30,10 @@ from .api import (
 )
 from .checks import check_grads
 from .errors import LanternError
+from .export import export
 
 __version__ = "0.1.0"
 __all__ = [
-    "LanternError", "check_grads", "cond", "errors", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "scan", "switch",
+    "LanternError", "check_grads", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "scan", "switch",
     "value_and_grad", "vjp", "while_loop",
 ]  # fmt: skip

@@ -4,6 +4,8 @@ values it runs on the reference interpreter; under `jit` it is native code."""
 from __future__ import annotations
 
 import functools
+import pickle
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,12 +31,13 @@ class Transformed:
 
     __lantern_transform__ = True
 
-    def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any]) -> None:
+    def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any], recipe: Any = None) -> None:
+        """`recipe` is (function, arguments) that make the same again, for pickle."""
         if not callable(f):
             raise TypeError(f"{kind}() takes a function, not {type(f).__name__} {f!r}")
         functools.update_wrapper(self, f, updated=())
         self.__name__ = f"{kind}({getattr(f, '__name__', type(f).__name__)})"
-        self._staged = staged
+        self._staged, self._recipe = staged, recipe
         self._dispatcher = Dispatcher(self, self.__name__)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -42,6 +45,11 @@ class Transformed:
             return self._staged(*args, **kwargs)
         specialisation, leaves = self._dispatcher.lookup(args, kwargs)
         return specialisation.interpret(leaves)
+
+    def __reduce__(self) -> Any:
+        if self._recipe is None:
+            raise pickle.PicklingError(f"{self!r} cannot be pickled")
+        return self._recipe
 
     def __repr__(self) -> str:
         return f"<lantern_jit.{self.__name__}>"
@@ -98,11 +106,75 @@ class Jitted(NativeCallable):
         llvm = n.llvm
         return Inspection(show(s.program), n.cps, llvm, optimized, asm, n.policies, n.timings)
 
+    def __reduce__(self) -> Any:
+        """By name where a module has this very object, else the function with its options: as pickle can, and where it
+        cannot (lambdas, local functions, decorated functions of __main__) through cloudpickle if that is installed."""
+        module, name = getattr(self, "__module__", None), getattr(self, "__qualname__", None)
+        if module != "__main__" and _find(module, name) is self:
+            return name
+        f, options = self.__wrapped__, (self._dispatcher.static, self._dispatcher.options)
+        if f in _PICKLING or _pickles(f):
+            return _jitted, (f, *options)
+        try:
+            import cloudpickle
+        except ImportError:
+            return _jitted, (f, *options)  # and pickle says what is wrong with f
+        _PICKLING.append(f)
+        try:
+            return _jitted_from, (cloudpickle.dumps(f), *options)
+        finally:
+            _PICKLING.remove(f)
+
+    @property
+    def ctypes(self) -> Any:
+        """This function for C, as a ctypes function: `Specialisation.ctypes` of the one signature it has been called or
+        lowered for, or of floats if there is none. For scipy.LowLevelCallable, Numba and foreign code.
+
+        >>> import lantern_jit as lj
+        >>> lj.jit(lambda x: x * x).ctypes(3.0)
+        9.0
+        """
+        return self._dispatcher.only().ctypes
+
+    @property
+    def address(self) -> int:
+        """The address of `ctypes` as an int; valid as long as this function lives."""
+        return self._dispatcher.only().address
+
     def __repr__(self) -> str:
         return f"<lantern_jit.jit of {self._name}>"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
+
+
+_PICKLING: list[Any] = []  # functions on their way through cloudpickle, which may lead back to what wraps them
+
+
+def _find(module: Any, name: Any) -> Any:
+    """The object of that qualified name in a module, or None."""
+    found = sys.modules.get(module) if isinstance(module, str) else None
+    for part in name.split(".") if isinstance(name, str) else []:
+        found = getattr(found, part, None)
+    return found
+
+
+def _pickles(f: Any) -> bool:
+    try:
+        pickle.dumps(f)
+    except Exception:
+        return False
+    return True
+
+
+def _jitted(f: Callable[..., Any], static: tuple[int, ...], options: Options) -> Jitted:
+    return Jitted(f, static, options)
+
+
+def _jitted_from(f: bytes, static: tuple[int, ...], options: Options) -> Jitted:
+    import cloudpickle
+
+    return Jitted(cloudpickle.loads(f), static, options)
 
 
 def dispatcher() -> int:
@@ -158,7 +230,12 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
     (12.0, 4.0)
     """
     nums = argnums if isinstance(argnums, int) else tuple(argnums)
-    return Transformed(f, "value_and_grad", lambda *args, **kwargs: derivatives.value_and_grad(f, nums, has_aux, args, kwargs))
+    return Transformed(
+        f,
+        "value_and_grad",
+        lambda *args, **kwargs: derivatives.value_and_grad(f, nums, has_aux, args, kwargs),
+        (value_and_grad, (f, nums, has_aux)),
+    )
 
 
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Transformed:
@@ -178,7 +255,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
         value, gradient = derivatives.value_and_grad(f, nums, has_aux, args, kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
-    return Transformed(f, "grad", staged)
+    return Transformed(f, "grad", staged, (grad, (f, nums, has_aux)))
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -232,12 +309,12 @@ def jacfwd(f: Callable[..., Any]) -> Transformed:
     >>> lj.jacfwd(lambda x: x[0] * x[1])(np.array([3.0, 4.0]))
     array([4., 3.])
     """
-    return Transformed(f, "jacfwd", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, True))
+    return Transformed(f, "jacfwd", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, True), (jacfwd, (f,)))
 
 
 def jacrev(f: Callable[..., Any]) -> Transformed:
     """The Jacobian of f, row by row by reverse mode. See `jacfwd`."""
-    return Transformed(f, "jacrev", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, False))
+    return Transformed(f, "jacrev", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, False), (jacrev, (f,)))
 
 
 def hessian(f: Callable[..., Any]) -> Transformed:
@@ -248,7 +325,7 @@ def hessian(f: Callable[..., Any]) -> Transformed:
     array([[8., 6.],
            [6., 0.]])
     """
-    return Transformed(f, "hessian", lambda x, *rest: derivatives.jacobian(grad(_bind(f, rest)), x, True))
+    return Transformed(f, "hessian", lambda x, *rest: derivatives.jacobian(grad(_bind(f, rest)), x, True), (hessian, (f,)))
 
 
 def _bind(f: Callable[..., Any], rest: tuple[Any, ...]) -> Callable[..., Any]:

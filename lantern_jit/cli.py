@@ -77,6 +77,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     look.add_argument("--stage", metavar="NAME,...", default=",".join(STAGES), help="default: %(default)s")
     look.set_defaults(command=run_inspect)
 
+    cache = commands.add_parser("cache", help="show the folder of compiled code, or clear it")
+    cache.add_argument("action", choices=("show", "clear"), nargs="?", default="show", help="default: %(default)s")
+    cache.set_defaults(command=run_cache)
+
     info = commands.add_parser("info", help="print versions and the machine")
     info.set_defaults(command=run_info, arguments=None)
 
@@ -108,6 +112,20 @@ def run_info(options: argparse.Namespace) -> None:
     from . import info
 
     print(info.report())
+
+
+def run_cache(options: argparse.Namespace) -> None:
+    """Where compiled code is kept, how much of it there is, and how much there may be."""
+    from .backends.llvm import cache
+
+    where = cache.folder()
+    if where is None:
+        print("compiled code is not kept: LANTERN_CACHE_DIR is empty")
+    elif options.action == "clear":
+        print(f"removed {cache.clear()} files from {where}")
+    else:
+        sizes = [stat.st_size for _, stat in cache.files()]
+        print(f"folder  {where}\nfiles   {len(sizes)}\nsize    {sum(sizes) / 2**20:.1f} MiB of at most {cache.limit() / 2**20:.0f}")
 
 
 def run_inspect(options: argparse.Namespace) -> None:

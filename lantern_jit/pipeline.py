@@ -6,6 +6,7 @@ A `Specialisation` is one function for one signature of argument types. Each sta
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 import sys
@@ -123,6 +124,24 @@ class Specialisation:
     def run(self, leaves: Sequence[Any]) -> Any:
         return self.native.entry(*leaves)
 
+    # ---- for callers in C
+    @property
+    def ctypes(self) -> Any:
+        """A ctypes function, also for scipy.LowLevelCallable and Numba: scalars by value, an array as a pointer and its
+        sizes. One scalar result is returned, NaN (0 for integers) after an error; other results go to buffers, which come
+        after the arguments, and a status is returned. Called from Python it raises the error. `prototype` says it in C."""
+        return self.native.c_function.ctypes
+
+    @property
+    def address(self) -> int:
+        """The address of that C function. It is valid as long as this object lives."""
+        return int(self.native.c_function.address)
+
+    @property
+    def prototype(self) -> str:
+        """The C declaration of that function, as `f`."""
+        return str(self.native.c_function.prototype)
+
 
 @dataclass(frozen=True)
 class _Place:
@@ -131,7 +150,7 @@ class _Place:
     index: int
 
 
-_BUILT_NATIVELY = {tuple: "Tuple", list: "List", dict: "Dict"}
+_BUILT_NATIVELY: dict[type, str] = {tuple: "Tuple", list: "List", dict: "Dict"}
 
 
 def machine_value(x: Any, t: Any) -> Any:
@@ -156,6 +175,20 @@ class Dispatcher:
         self.f, self.name, self.static = f, name, static
         self.options = options or Options()
         self.made: dict[Any, Specialisation] = {}
+
+    def only(self) -> Specialisation:
+        """The one specialisation that there is. If there is none yet, all parameters are taken for floats."""
+        found = list({id(s): s for s in self.made.values()}.values())
+        if len(found) > 1:
+            raise TypeError(f"`{self.name}` is compiled for {len(found)} signatures: choose one with .lower(*args)")
+        if found:
+            return found[0]
+        try:
+            parameters = inspect.signature(self.f).parameters.values()
+        except (TypeError, ValueError):
+            raise TypeError(f"the parameters of `{self.name}` are not known: choose types with .lower(*args)") from None
+        needed = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        return self.lookup(tuple(0.5 for _ in needed), {})[0]
 
     def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, list[Any]]:
         """The specialisation for these arguments, and their leaves."""

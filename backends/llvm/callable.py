@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 _BASIC = object.__basicsize__
 TABLE_OFFSET = _BASIC + 8
@@ -72,6 +72,10 @@ class NativeCallable(_Base):  # type: ignore[misc]
     """A callable with a table of machine code entries."""
 
     __slots__ = ("__dict__", "__weakref__", "_tables")
+
+    if TYPE_CHECKING:  # at run time a method of this name would take the place of the vectorcall function
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     def __init_subclass__(cls) -> None:
         _mark_vectorcall(cls)

@@ -67,17 +67,22 @@ def _initialise() -> None:
     llvm.initialize_native_asmparser()
 
 
-def optimise(text: str, machine: Any, clock: list[float]) -> Any:
-    """Parse, check and optimise a module. Raises CompilationError with LLVM's words if it is not valid."""
+def parse(text: str) -> Any:
+    """A module from text. Raises CompilationError with LLVM's words if it is not valid."""
     try:
         module = llvm.parse_assembly(text)
         module.verify()
     except RuntimeError as e:
         raise errors.CompilationError(f"LLVM refuses the module: {e}") from None
+    return module
+
+
+def optimise(module: Any, machine: Any, clock: list[float], slp: bool) -> None:
+    """Run the passes; append the time after each step to `clock`."""
     module.triple, module.data_layout = llvm.get_default_triple(), str(machine.target_data)
     clock.append(time.perf_counter())
     options = llvm.create_pipeline_tuning_options(speed_level=2)
-    options.loop_vectorization, options.slp_vectorization = True, _slp_pays(text)
+    options.loop_vectorization, options.slp_vectorization = True, slp
     builder = llvm.create_pass_builder(machine, options)
     first = llvm.create_new_module_pass_manager()
     first.add_always_inliner_pass()
@@ -86,7 +91,6 @@ def optimise(text: str, machine: Any, clock: list[float]) -> Any:
     clock.append(time.perf_counter())
     builder.getModulePassManager().run(module, builder)
     clock.append(time.perf_counter())
-    return module
 
 
 def object_file(text: str) -> tuple[bytes, dict[str, float]]:
@@ -94,7 +98,8 @@ def object_file(text: str) -> tuple[bytes, dict[str, float]]:
     with _LOCK:
         machine = target_machine()
         clock = [time.perf_counter()]
-        module = optimise(text, machine, clock)
+        module = parse(text)
+        optimise(module, machine, clock, _slp_pays(text))
         code = machine.emit_object(module)
         clock.append(time.perf_counter())
     names = ("parse", "inline", "optimise", "code")
@@ -105,8 +110,20 @@ def optimised_texts(text: str) -> tuple[str, str]:
     """A module after optimisation, as LLVM and as assembly."""
     with _LOCK:
         machine = target_machine()
-        module = optimise(text, machine, [])
+        module = parse(text)
+        optimise(module, machine, [], _slp_pays(text))
         return str(module), str(machine.emit_assembly(module))
+
+
+def linked_object(texts: list[str]) -> bytes:
+    """One object file of several modules."""
+    with _LOCK:
+        machine = target_machine()
+        module, *others = map(parse, texts)
+        for other in others:
+            module.link_in(other)
+        optimise(module, machine, [], any(map(_slp_pays, texts)))
+        return bytes(machine.emit_object(module))
 
 
 def load(code: bytes) -> Loaded:

@@ -21,6 +21,7 @@ from ...ir.graph import Call, Program, Site
 from ...ir.text import show
 from ...ir.types import BOOL, F64, I64, NUMPY_DTYPES, Array, Type
 from . import cache, process, special
+from .c_function import CFunction
 from .callable import NativeCallable
 from .code import Module
 from .compile import load, object_file, optimised_texts
@@ -148,7 +149,8 @@ class Native:
     def _fill_record(self, call: PythonCall, finish: Any, nogil: bool | None) -> None:
         constants = [np.ascontiguousarray(c) for c in self.program.constants]
         fault = self.fault
-        self._kept = (constants, fault, finish)  # what the record refers to
+        self.constants = constants
+        self._kept = (fault, finish)  # what the record refers to
         record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.record"))
         record[0] = self.runtime.services
         record[process.FAULT], record[process.FINISH] = id(fault), id(finish)
@@ -172,25 +174,33 @@ class Native:
         if code == INTERRUPT:
             ctypes.pythonapi.PyErr_CheckSignals()
             return
-        site = self.sites[ctypes.c_int64.from_address(base + SITE).value]
         values = [ctypes.c_int64.from_address(base + VALUES + 8 * i).value for i in range(3)]
-        kind = faults.BY_CODE[code]
+        raise self.exception(code, ctypes.c_int64.from_address(base + SITE).value, values)
+
+    def exception(self, code: int, site_number: int, values: list[int]) -> BaseException:
+        """The exception of a fault."""
+        size, site, kind = self.runtime.size, self.sites[site_number], faults.BY_CODE[code]
         if kind is faults.KINDS["stack"]:
-            frame, sp = values[0], values[1] & 0xFFFFFFFFFFFFFFFF
-            values = [runtime.size >> 20, (base + runtime.size - sp) // max(frame, 1), 0]
+            frame, used = values[0], size - (values[1] & (size - 1))
+            values = [size >> 20, used // max(frame, 1), 0]
         if kind is faults.KINDS["memory"]:
-            values = [runtime.size >> 20, 0, 0]
+            values = [size >> 20, 0, 0]
         if site is not None and not site.filename and site.exception is None:
-            site = type(site)("", 0, "", site.detail)
-            raise kind.error(kind.message.format(*values, detail=site.detail))
-        raise faults.make_error(kind, site, values)
+            return kind.error(kind.message.format(*values, detail=site.detail))
+        return faults.make_error(kind, site, values)
+
+    @functools.cached_property
+    def c_function(self) -> CFunction:
+        """This program for callers in C."""
+        return CFunction(self)
 
 
 def graph_sites(program: Program) -> list[Site]:
     """All sites of a program, in the order in which it is written."""
     blocks = [b for f in program.functions.values() for b in f.blocks.values()]
     nodes = [n for b in blocks for n in (*b.lets, b.terminator)]
-    return [n.site for n in nodes if getattr(n, "site", None) is not None]  # type: ignore[union-attr]
+    sites = [getattr(n, "site", None) for n in nodes]
+    return [s for s in sites if s is not None]
 
 
 def has_loops(program: Program) -> bool:

@@ -135,7 +135,7 @@ class Primal:
     def read(self, a: Atom) -> Operands:
         if a in self.unchanging:
             t = struct_of([struct_of(flat_types(p.type)) for p in self.unchanging])
-            i = self.unchanging.index(a)  # type: ignore[arg-type]
+            i = self.unchanging.index(a)
             return [self.code.load(part, self.code.field(t, "%record", i, j)) for j, part in enumerate(flat_types(a.type))]
         return self.env[a] if isinstance(a, Var) else [literal(a.value, a.type)]
 

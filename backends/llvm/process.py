@@ -7,14 +7,18 @@ A slot of the pool belongs to one region for ever. A thread takes a region by ex
 it back by storing it there again: no lock, no ABA. Spare blocks of old results are kept in the same way.
 
 Ctrl-C: `lantern_on_interrupt` runs before Python's own handler. If it finds the main thread on a region, it lets the
-interrupted code go on at `lantern_abort`; compiled loops do not poll. `lantern_watch` puts it in front again after
+interrupted code go on at `lantern_abort`; compiled loops do not poll. A call from C is left alone: nobody there would
+repeat it. `lantern_watch` puts it in front again after
 somebody has called signal.signal.
 """
 
 from __future__ import annotations
 
+import re
+
 from .support import (
     BUSY,
+    BY_PYTHON,
     CODE,
     CONTEXT_BYTES,
     HEAP,
@@ -115,10 +119,12 @@ def _field(p: str, base: str, offset: int) -> str:
     return f" %{p} = getelementptr i8, ptr %{base}, i64 {offset}"
 
 
-def regions() -> str:
-    """Regions, blocks and the switch of stacks: all that a program without Python needs."""
-    assembly = "\n".join(f'module asm "{line}"' for line in ASSEMBLY.strip().splitlines())
-    return f"""{assembly}
+def regions(bits: int = 0, hidden: bool = False) -> str:
+    """Regions, blocks and the switch of stacks: all that a program without Python needs. `bits` is log2 of a region's
+    size; in an exported library nothing of this is to be seen."""
+    lines = ASSEMBLY.strip().splitlines() + [".hidden lantern_enter", ".hidden lantern_abort"] * hidden
+    assembly = "\n".join(f'module asm "{line}"' for line in lines)
+    text = f"""{assembly}
 declare ptr @mmap(ptr, i64, i32, i32, i32, i64)
 declare i32 @munmap(ptr, i64)
 declare i32 @mprotect(ptr, i64, i32)
@@ -130,7 +136,7 @@ declare i64 @llvm.umin.i64(i64, i64)
 declare i32 @lantern_enter(ptr, ptr, ptr)
 declare void @lantern_abort(ptr)
 
-@lantern_bits = global i64 0
+@lantern_bits = global i64 {bits}
 @lantern_count = global i64 0
 @lantern_keep = global i64 {KEEP}
 @lantern_idle = global [{SLOTS} x ptr] zeroinitializer
@@ -374,6 +380,10 @@ done:
  ret void
 }}
 """
+    if hidden:
+        text = re.sub(r"^define ", "define hidden ", text, flags=re.MULTILINE)
+        text = re.sub(r"^(@\w+) = global", r"\1 = hidden global", text, flags=re.MULTILINE)
+    return text
 
 
 def python() -> str:
@@ -420,6 +430,11 @@ other:
  %i1 = add i64 %i, 1
  br label %next
 found:
+{_field("ppython", "base", BY_PYTHON)}
+ %python = load i64, ptr %ppython
+ %foreign = icmp eq i64 %python, 0
+ br i1 %foreign, label %chain, label %mine
+mine:
 {_field("pbusy", "base", BUSY)}
  %busy = load volatile i64, ptr %pbusy
  %wait = icmp ne i64 %busy, 0
@@ -561,6 +576,8 @@ again:
  %none = icmp eq ptr %region, null
  br i1 %none, label %raise, label %prepare
 prepare:
+{_field("ppython", "region", BY_PYTHON)}
+ store volatile i64 1, ptr %ppython
  %usual = load i64, ptr %pusual
  %plain = icmp eq i64 %usual, {PLAIN}
  br i1 %plain, label %quick, label %timed
@@ -601,6 +618,7 @@ trim:
  br label %finished
 finished:
  %status = phi i32 [%status1, %quick], [%status4, %time], [%status4, %trim]
+ store volatile i64 0, ptr %ppython
  %good = icmp eq i32 %status, 0
  br i1 %good, label %done, label %raise
 done:

@@ -205,7 +205,7 @@ class PythonCall:
         return r
 
     def leaf(self, node: Any, outs: list[str]) -> str:
-        if not isinstance(node, tuple):
+        if isinstance(node, int):
             return outs[node]
         x = self.record("ptr", FIXED + node[1])
         self.call("Py_IncRef", "void", f"ptr {x}")

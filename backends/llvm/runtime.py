@@ -18,7 +18,10 @@ from .compile import Loaded, load, make_symbol, object_file
 
 MAX_BITS, MIN_BITS = 40, 26
 _NUMPY_API = {"PyArray_New": 93, "PyArray_SetBaseObject": 282, "PyArray_Scalar": 60}  # places in NumPy's table of functions
-_SYMBOLS = ("lantern_abort", "lantern_new_block", "lantern_drop_block")
+_SYMBOLS = (
+    "lantern_abort", "lantern_new_block", "lantern_drop_block", "lantern_take", "lantern_give", "lantern_enter", "lantern_free_blocks",
+    "lantern_trim",
+)  # fmt: skip
 _ENTRIES = {"run": "lantern_run", "give": "lantern_give", "to_numpy": "lantern_to_numpy", "free_blocks": "lantern_free_blocks",
             "discard": "lantern_discard"}  # fmt: skip
 

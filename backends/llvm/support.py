@@ -15,21 +15,9 @@ from typing import Any
 
 from ...ir.faults import KINDS
 
-SAVED_SP, LIMIT, ARENA, CODE, VALUES, SITE, HEAP, SPARE, BUSY, PENDING, INDEX, MXCSR, TOP = (
-    0,
-    8,
-    16,
-    24,
-    32,
-    56,
-    64,
-    72,
-    80,
-    88,
-    96,
-    104,
-    112,
-)
+# The context's 8-byte words, VALUES are three.
+SAVED_SP, LIMIT, ARENA, CODE, VALUES, SITE, HEAP, BUSY = 0, 8, 16, 24, 32, 56, 64, 72
+PENDING, INDEX, MXCSR, TOP, BY_PYTHON = 80, 88, 96, 104, 112
 CONTEXT_BYTES = 4096
 RESULT_HEADER = 64  # bytes before the data of a result array: the link of the list at HEAP, and the block's size
 MARGIN = 16 << 20  # between arena and stack: frames that do not check, and libm's

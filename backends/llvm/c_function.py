@@ -1,0 +1,70 @@
+"""Compiled programs as C functions of this process: an address, and a ctypes function."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...ir import errors
+from ...ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type
+from . import c_call
+from .c_call import CCall, returns_value
+from .compile import load, object_file
+
+C_TYPES: dict[Type, Any] = {F64: ctypes.c_double, F32: ctypes.c_float, I64: ctypes.c_int64, BOOL: ctypes.c_bool}
+
+
+class CFunction:
+    """The C function of a `Native`. `ctypes` raises the exceptions that a call from Python would; other callers see NaN
+    or a status (c_call.py)."""
+
+    def __init__(self, native: Any) -> None:
+        self.native = native
+        call = CCall(native.program, "c_entry")
+        self.prototype = CCall(native.program, "f").prototype()
+        self.loaded = load(object_file(call.text())[0])
+        self.address = self.loaded.address("c_entry")
+        self.record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.c_record"))
+        self.record[c_call.ENTRY] = native.loaded.address("entry")
+        at = c_call.CONSTANTS
+        for c in native.constants:
+            for v in (c.ctypes.data, *c.shape):
+                self.record[at] = v
+                at += 1
+        self.ctypes = self._ctypes_function(call.params, call.results)
+
+    def _ctypes_function(self, params: Sequence[Type], results: Sequence[Type]) -> Any:
+        arguments: list[Any] = []
+        for t in params:
+            arguments += _pointer(t) if isinstance(t, Array) else [C_TYPES[t]]
+        value = returns_value(results)
+        if not value:
+            for t in results:
+                arguments += _pointer(t) if isinstance(t, Array) else [ctypes.POINTER(C_TYPES[t])]
+        function: Any = ctypes.CFUNCTYPE(C_TYPES[results[0]] if value else ctypes.c_int32, *arguments)(self.address)
+        function.errcheck = self._raise_fault
+        function.owner = self  # the code lives as long as the function
+        return function
+
+    def _raise_fault(self, result: Any, function: Any, arguments: Any) -> Any:
+        """After a call from Python: the exception of a fault. (A fault of another thread at the same moment may be taken
+        for this one's.)"""
+        code = self.record[c_call.FAULT_CODE]
+        failed = code != 0 and (result != result or result in (0, code) or isinstance(result, bool))
+        if not failed:
+            return result
+        self.record[c_call.FAULT_CODE] = 0
+        values = [self.record[c_call.FAULT_VALUES + i] for i in range(3)]
+        if code == c_call.NO_REGION:
+            raise errors.StackOverflowError("no address space for another native stack")
+        if code == c_call.WRONG_SIZE:
+            raise errors.ArrayShapeError(f"a result has size {values[0]}, and its buffer {values[1]}")
+        raise self.native.exception(code, self.record[c_call.FAULT_SITE], values)
+
+
+def _pointer(t: Array) -> list[Any]:
+    assert isinstance(t.dtype, Scalar)
+    return [np.ctypeslib.ndpointer(NUMPY_DTYPES[t.dtype], t.rank, flags="C_CONTIGUOUS"), *[ctypes.c_int64] * t.rank]

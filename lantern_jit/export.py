@@ -1,0 +1,207 @@
+"""`export`: a compiled function as a shared library with a C header and an example, for use without Python."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .ir import pytree
+from .ir.faults import KINDS
+from .ir.trace import Abstract, abstract
+from .ir.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, array_of
+from .pipeline import Options, Specialisation
+
+_ALIASES = {"float64": F64, "float32": F32, "int64": I64, **SCALARS}
+_PRINT = {F64: "%.17g", F32: "%.9g", I64: "%lld", BOOL: "%d"}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files that `export` has written, and the C function's declaration."""
+
+    library: Path
+    header: Path
+    example: Path
+    prototype: str
+
+
+def export(
+    f: Callable[..., Any], types: Sequence[Any], name: str, folder: str | Path = ".", *, checkpoint: Any = None, stack_mib: int = 1024
+) -> Exported:
+    """Write lib<name>.so, <name>.h and <name>_example.c to `folder`.
+
+    f: any function that `jit` takes, such as `grad(f)`; a jitted function is exported as what it wraps.
+    types: one entry for each argument: `float`, `int`, `bool`, a name such as "f64", "f32", "i64", "bool", "f64[:]" or
+        "f32[:, :]" for arrays, or an example value; or a container of them, whose leaves are arguments of their own in C.
+    checkpoint: as in `jit`.
+    stack_mib: MiB of address space for the native stack and local arrays of one call; rounded up to a power of two.
+
+    The C function takes scalars by value, and an array as a pointer and its sizes (row by row). Results go to buffers
+    that the caller gives with their sizes. It returns 0, or a status with a message. It may be called from many threads.
+    The machine code is for this machine's kind of CPU, on Linux.
+
+    Raises CompilationError where no C compiler is there to link the library.
+
+    >>> import lantern_jit as lj, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lj.export(lj.grad(lambda x: x * x), [float], "slope", folder).prototype
+    'int32_t slope(double x0, double *result0, char *message, int64_t message_size)'
+    """
+    from .backends.llvm.library import is_c_name, library_code, link
+
+    if not is_c_name(name):
+        raise ValueError(f"{name!r} is not a name in C: use letters, digits and underscores")
+    if not isinstance(stack_mib, int) or not 64 <= stack_mib <= 1 << 20:
+        raise ValueError(f"stack_mib={stack_mib!r}: give a whole number of MiB from 64 to {1 << 20}")
+    leaves, tree = pytree.flatten(tuple(types))
+    signature = [_signature(x, f"type {i} of `{name}`") for i, x in enumerate(leaves)]
+    specialisation = Specialisation(
+        getattr(f, "__wrapped__", f) if type(f).__name__ == "Jitted" else f,
+        signature,
+        lambda inside: (pytree.unflatten(tree, inside), {}),
+        name,
+        Options(checkpoint),
+    )
+    values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
+    expected = _expected(specialisation, values)
+    bits = 20 + math.ceil(math.log2(stack_mib))
+    code, call, vector_maths = library_code(specialisation.program, checkpoint, name, bits)
+    where = Path(folder)
+    where.mkdir(parents=True, exist_ok=True)
+    out = Exported(where / f"lib{name}.so", where / f"{name}.h", where / f"{name}_example.c", call.prototype())
+    link(code, out.library, vector_maths)
+    out.header.write_text(_header(name, call.prototype()))
+    out.example.write_text(_example_program(name, specialisation, values, expected))
+    return out
+
+
+def _signature(x: Any, where: str) -> Abstract:
+    """The type that an entry of `types` names."""
+    for python, t in ((bool, BOOL), (int, I64), (float, F64)):
+        if x is python:
+            return Abstract(t, True)
+    if isinstance(x, str):
+        found = re.fullmatch(r"\s*(\w+)\s*(?:\[\s*(:(?:\s*,\s*:)*)\s*\])?\s*", x)
+        dtype = _ALIASES.get(found[1]) if found else None
+        if found is None or dtype is None:
+            raise TypeError(f'{where} is {x!r}: write f64, f32, i64 or bool, for arrays as in "f64[:]" and "f64[:, :]"')
+        return Abstract(array_of(dtype, found[2].count(":"))) if found[2] else Abstract(dtype, dtype != F32)
+    if isinstance(x, type) and issubclass(x, np.generic) and np.dtype(x) in FROM_NUMPY:
+        return Abstract(FROM_NUMPY[np.dtype(x)])
+    return abstract(x, where)
+
+
+def _example(x: Any, a: Abstract) -> Any:
+    """A value of the type: the one given, or a made one."""
+    if not isinstance(x, (type, str)):
+        return x
+    if isinstance(a.type, Array):
+        shape = (3,) * a.type.rank
+        numbers = np.arange(1, 1 + math.prod(shape)).reshape(shape)
+        return (numbers / 4 if a.type.dtype in (F64, F32) else numbers % 2).astype(NUMPY_DTYPES[a.type.dtype])
+    return {F64: 0.5, F32: np.float32(0.5), I64: 2, BOOL: True}[a.type]
+
+
+def _expected(specialisation: Specialisation, values: list[Any]) -> list[Any] | None:
+    """The results at the example's values; None where they are an error."""
+    try:
+        result = specialisation.run(values)
+    except Exception:
+        if any(isinstance(t, Array) for t in specialisation.traced.results):
+            raise TypeError(
+                f"the sizes of the results of `{specialisation.name}` are not known, as it fails for {values!r}: give example values instead of types"
+            ) from None
+        return None
+    flat, _ = pytree.flatten(result)
+    return [x for x, t in zip(flat, specialisation.traced.results, strict=True) if t is not None]
+
+
+def _header(name: str, prototype: str) -> str:
+    statuses = "\n".join(
+        f"   {kind.code:3d}  {kind.message.format('N', 'N', 'N', detail='the error of the source')}" for kind in KINDS.values()
+    )
+    guard = f"{name.upper()}_H"
+    return f"""/* Written by lantern_jit. Link with -l{name}.
+
+   Scalars come by value, an array as a pointer and its sizes, row by row. Results go to the buffers result0, ...: one
+   element for a scalar, an array of the sizes given. Returns 0, or a status and a message of at most message_size bytes
+   in `message`, which may be NULL:
+{statuses}
+   101  a result's sizes are not those of its buffer
+   102  no address space for the native stack
+   The function may be called from many threads at once. */
+#ifndef {guard}
+#define {guard}
+#include <stdbool.h>
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {{
+#endif
+{prototype};
+#ifdef __cplusplus
+}}
+#endif
+#endif
+"""
+
+
+def _example_program(name: str, s: Specialisation, values: list[Any], expected: list[Any] | None) -> str:
+    """A C program that calls the function and prints its results, one number a line."""
+    lines, args, printing = [], [], []
+    for i, (x, t) in enumerate(zip(values, s.types, strict=True)):
+        if isinstance(t, Array):
+            lines.append(_array_line(f"x{i}", t, np.shape(x), x))
+            args += [f"x{i}", *map(str, np.shape(x))]
+        else:
+            args.append(_number(x, t))
+    types = [t for t in s.traced.results if t is not None]
+    for r, t in enumerate(types):
+        if isinstance(t, Array):
+            assert expected is not None
+            lines.append(_array_line(f"result{r}", t, expected[r].shape, None))
+            args += [f"result{r}", *map(str, expected[r].shape)]
+            printing.append(
+                f'    for (int i = 0; i < {expected[r].size}; i++) printf("{_format(t.dtype)}\\n", {_printed(t.dtype, f"result{r}[i]")});'
+            )
+        else:
+            lines.append(f"    {_c(t)} result{r};")
+            args.append(f"&result{r}")
+            printing.append(f'    printf("{_format(t)}\\n", {_printed(t, f"result{r}")});')
+    body = "\n".join([*lines, "    char message[512];", f"    int status = {name}({', '.join([*args, 'message', 'sizeof message'])});"])
+    check = f'    if (status != 0) {{\n        fprintf(stderr, "{name}: %s (status %d)\\n", message, status);\n        return 1;\n    }}'
+    build = f"cc {name}_example.c -o {name}_example -L. -l{name} -Wl,-rpath,'$ORIGIN'"
+    shown = "\n".join([body, check, *printing])
+    return f'/* {build} && ./{name}_example */\n#include <stdio.h>\n#include "{name}.h"\n\nint main(void) {{\n{shown}\n    return 0;\n}}\n'
+
+
+def _array_line(name: str, t: Array, shape: tuple[int, ...], values: Any) -> str:
+    n = max(math.prod(shape), 1)
+    numbers = "" if values is None else f" = {{{', '.join(_number(v, t.dtype) for v in np.ravel(values)) or '0'}}}"
+    return f"    {'const ' if values is not None else ''}{_c(t.dtype)} {name}[{n}]{numbers};"
+
+
+def _c(t: Type) -> str:
+    from .backends.llvm.c_call import C_TYPES
+
+    return C_TYPES[t]
+
+
+def _number(x: Any, t: Type) -> str:
+    if t in (F64, F32):
+        v = float(x)
+        return repr(v) if math.isfinite(v) else "NAN" if v != v else "INFINITY" if v > 0 else "-INFINITY"
+    return str(int(x))
+
+
+def _format(t: Scalar | Type) -> str:
+    return _PRINT[t]  # type: ignore[index]
+
+
+def _printed(t: Type, x: str) -> str:
+    return f"(long long){x}" if t == I64 else x
