@@ -92,14 +92,13 @@ class NativeCallable(_Base):  # type: ignore[misc]
         self._tables.append(table)
         ctypes.c_void_p.from_address(id(self) + TABLE_OFFSET).value = ctypes.addressof(table)
 
+    def _slow(self, *args: Any, **kwargs: Any) -> Any:
+        """What the dispatcher calls last, by this name."""
+        return self.slow_call(args, kwargs)
+
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The call when no entry takes these arguments."""
         raise NotImplementedError
 
 
 _mark_vectorcall(NativeCallable)
-
-
-def slow(self: NativeCallable, *args: Any, **kwargs: Any) -> Any:
-    """What the dispatcher calls last."""
-    return self.slow_call(args, kwargs)

@@ -43,7 +43,7 @@ SERVICES = (
     "float64_type", "float32_type", "int64_type", "bool_type", "python_float", "python_int", "array_type",
     "float64_descr", "float32_descr", "int64_descr", "bool_descr", "true", "false",
     "PyFloat_FromDouble", "PyLong_FromLongLong", "PyLong_AsLongLongAndOverflow", "PyBool_FromLong", "PyTuple_New", "PyTuple_SetItem",
-    "PyList_New", "PyList_SetItem", "PyDict_New", "PyDict_SetItem", "Py_IncRef", "Py_DecRef", "PyObject_Vectorcall",
+    "PyList_New", "PyList_SetItem", "PyDict_New", "PyDict_SetItem", "Py_IncRef", "Py_DecRef", "PyObject_VectorcallMethod", "PyObject_CallFunctionObjArgs",
     "PyEval_SaveThread", "PyEval_RestoreThread", "PyCapsule_New", "PyCapsule_GetPointer", "PyArray_New", "PyArray_SetBaseObject",
     "PyArray_Scalar", "slow",
 )  # fmt: skip
@@ -526,9 +526,9 @@ plain:
  %bytes = mul i64 %all, 8
  call void @llvm.memcpy.p0.p0.i64(ptr %rest, ptr %args, i64 %bytes, i1 false)
  %n1 = add i64 %n, 1
- %ps = getelementptr ptr, ptr @lantern_services, i64 {SERVICE["slow"]}
- %function = load ptr, ptr %ps
-{call_service("PyObject_Vectorcall", "ptr", "ptr %function, ptr %new, i64 %n1, ptr %kwnames", "%out")}
+ %pname = getelementptr ptr, ptr @lantern_services, i64 {SERVICE["slow"]}
+ %name = load ptr, ptr %pname
+{call_service("PyObject_VectorcallMethod", "ptr", "ptr %name, ptr %new, i64 %n1, ptr %kwnames", "%out")}
  ret ptr %out
 }}
 
@@ -566,7 +566,6 @@ done:
 ; null with an exception. If Python makes no exception of a fault, a Ctrl-C was not meant to end the call: run it again.
 define ptr @lantern_run(ptr %record, ptr %entry, ptr %slots) nounwind {{
 start:
- %argument = alloca ptr
 {_field("pusual", "record", 8 * USUAL)}
 {_field("plong", "record", 8 * LONG)}
 {_field("pfault", "record", 8 * FAULT)}
@@ -626,9 +625,8 @@ done:
 raise:
  %address = ptrtoint ptr %region to i64
 {call_service("PyLong_FromLongLong", "ptr", "i64 %address", "%base")}
- store ptr %base, ptr %argument
  %fault = load ptr, ptr %pfault
-{call_service("PyObject_Vectorcall", "ptr", "ptr %fault, ptr %argument, i64 1, ptr null", "%r")}
+{call_service("PyObject_CallFunctionObjArgs", "ptr (ptr, ...)", "ptr %fault, ptr %base, ptr null", "%r")}
 {call_service("Py_DecRef", "void", "ptr %base")}
  %taken_one = icmp ne ptr %region, null
  br i1 %taken_one, label %give, label %judge

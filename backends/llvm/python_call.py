@@ -157,9 +157,8 @@ class PythonCall:
 
     def python(self, place: int, argument: str) -> str:
         """Call a function of the record with one argument."""
-        args = self.code.alloca("ptr")
-        self.code.store("ptr", argument, args)
-        return self.call("PyObject_Vectorcall", "ptr", f"ptr {self.record('ptr', place)}, ptr {args}, i64 1, ptr null")
+        function = self.record("ptr", place)
+        return self.call("PyObject_CallFunctionObjArgs", "ptr (ptr, ...)", f"ptr {function}, ptr {argument}, ptr null")
 
     # ---- results
     def objects(self, region: str, slots: str, at: int, leaves: str) -> list[str]:

@@ -6,6 +6,7 @@ import ctypes
 import math
 import os
 import platform
+import sys
 import threading
 from typing import Any
 
@@ -97,7 +98,7 @@ class Runtime:
             "float64_type": np.float64, "float32_type": np.float32, "int64_type": np.int64, "bool_type": np.bool_,
             "python_float": float, "python_int": int, "array_type": np.ndarray, "true": True, "false": False,
             "float64_descr": np.dtype(np.float64), "float32_descr": np.dtype(np.float32), "int64_descr": np.dtype(np.int64),
-            "bool_descr": np.dtype(np.bool_), "slow": native_callable.slow,
+            "bool_descr": np.dtype(np.bool_), "slow": sys.intern("_slow"),
         }  # fmt: skip
         self._kept = objects
         for i, name in enumerate(process.SERVICES):
