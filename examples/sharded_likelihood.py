@@ -8,6 +8,7 @@ Run `python -m lantern_jit.examples.sharded_likelihood` with `dask[distributed]`
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -67,11 +68,13 @@ def on_shard(w: Floats, shard: Shard) -> tuple[float, Floats]:
 
 def main() -> None:
     """Fit on two local worker processes, and print what was found."""
-    from dask.distributed import Client, LocalCluster
-
+    distributed: Any = importlib.import_module("dask.distributed")
     true = np.array([1.0, -2.0, 0.5])
     shards = make_shards(8, 2_000, true)
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
         print("true   ", true)
         print("fitted ", fit(client, shards, len(true)).round(3))
 

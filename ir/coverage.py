@@ -11,21 +11,23 @@ from dataclasses import dataclass
 
 from .activity import Aliases
 from .analysis import dominators, reverse_postorder
-from .graph import Atom, Const, Function, Let, Return, Var, edges, terminator_atoms
+from .bounds import codes
+from .graph import Atom, Const, Function, Let, Return, Var, defined_vars, edges, terminator_atoms
 from .policies import Plan
 from .reverse import Reverse
-from .types import Array
+from .types import I64, Array
 
 
 @dataclass(frozen=True)
 class Cover:
-    """`load` is the first to add to the adjoint of the parameter `array`, in each iteration with start <= counter < limit."""
+    """`load` is the first to add to the adjoint of the parameter `array`, of the elements offset + i for start <= i < limit."""
 
     array: Var
     load: Let
     head: str
     start: Atom
     limit: Atom
+    offset: Atom
 
 
 def covers(rev: Reverse, aliases: Aliases, plans: dict[str, Plan]) -> dict[Let, Cover]:
@@ -65,6 +67,8 @@ def _cover(f: Function, p: Var, plan: Plan, above: dict[str, set[str]], ends: li
     start = _start(f, plan, counter)
     if start is None:
         return None
+    inner = {v for name in plan.loop.blocks for v in defined_vars(f.blocks[name])}
+    made = {o: let for b in f.blocks.values() for let in b.lets for o in let.outs}
     inside: list[tuple[str, Let]] = []
     after = _after(f, plan)
     for name in reverse_postorder(f):
@@ -73,13 +77,29 @@ def _cover(f: Function, p: Var, plan: Plan, above: dict[str, set[str]], ends: li
             return None
         if name in plan.loop.blocks:
             inside += [(name, let) for let in reads]
-    if not inside or any(let.args[1] is not counter for _, let in inside):
+    offsets = {_offset(let, counter, made, inner) for _, let in inside}
+    if len(offsets) != 1 or None in offsets:
         return None
+    (offset,) = offsets
+    assert offset is not None
     last_block, last = inside[-1]
     every_time = last_block != plan.head and all(last_block in above[latch] for latch in plan.loop.latches)
     if not every_time or not all(name in above[last_block] for name, _ in inside):
         return None
-    return Cover(p, last, plan.head, start, limit)
+    return Cover(p, last, plan.head, start, limit, offset)
+
+
+def _offset(load: Let, counter: Var, made: dict[Var, Let], inner: set[Var]) -> Atom | None:
+    """What is added to the counter for the index of a load: a value from outside the loop, and the sum is in bounds as it
+    stands; None if it is not of that form."""
+    index = load.args[1]
+    if index is counter:
+        return Const(0, I64)
+    let = made.get(index) if isinstance(index, Var) else None
+    if let is None or let.op != "iadd" or counter not in let.args or codes(load) != "u":
+        return None
+    other = let.args[1] if let.args[0] is counter else let.args[0]
+    return None if other in inner else other
 
 
 def _start(f: Function, plan: Plan, counter: Var) -> Const | None:

@@ -21,9 +21,10 @@ from .graph import Return as GraphReturn
 from .staging import DEAD, Bottom, Return, leave, open_block, run
 from .state import coerce, describe_value, join_values, leaf_type
 from .types import Scalar, is_float
-from .values import Arrayed, Traced, is_traced, scalar_type
+from .values import Arrayed, Traced, constant, is_traced, scalar_type
 
 MAX_DEPTH = 150
+WIDEN_DEPTH = 30  # of a recursion under traced conditions: plain numbers that change from call to call become traced
 
 
 class Recursion(Exception):
@@ -32,6 +33,14 @@ class Recursion(Exception):
     def __init__(self, activation: Activation) -> None:
         super().__init__()
         self.activation = activation
+
+
+class Widening(Exception):
+    """Unwinds to the first call of a recursion in which plain numbers change from call to call: there they become traced."""
+
+    def __init__(self, activation: Activation, positions: set[int]) -> None:
+        super().__init__()
+        self.activation, self.positions = activation, positions
 
 
 class Activation:
@@ -173,7 +182,7 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     running = next((a for a in trace.active if a.key == key), None)
     if running is not None:
         raise Recursion(running)
-    _limit_depth(trace, function)
+    _limit_depth(trace, function, key)
     return _inline(trace, key, function, raw, args, kwargs)
 
 
@@ -191,13 +200,36 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     return call_staged(trace, staged, args, kwargs)
 
 
-def _limit_depth(trace: Trace, function: Callable[..., Any]) -> None:
+def _limit_depth(trace: Trace, function: Callable[..., Any], key: Any) -> None:
     depth = sum(a.code is function.__code__ for a in trace.active)
+    if depth >= MAX_DEPTH or (depth >= WIDEN_DEPTH and any(f.kind == "condition" for f in trace.builders[-1].frames)):
+        _widen(trace, key)
     if depth >= MAX_DEPTH:
         raise errors.EndlessTraceError(
             f"the recursion of `{function.__qualname__}` at {user_site()} does not end while it is traced ({depth} calls deep): it has no base "
             "case, or a plain Python argument changes in every call. Pass that argument as a traced value (an argument of the compiled function)"
         )
+
+
+def _widen(trace: Trace, key: Any) -> None:
+    """`count(n - 1, k + 1)` with k = 0 at first: if only plain numbers differ between the calls under way, trace them."""
+    chain = []
+    positions: set[int] = set()
+    for a in reversed(trace.active):
+        if a.key[:2] == key[:2] and a.key[2][0] == key[2][0]:
+            differ = {i for i, (x, y) in enumerate(zip(a.key[2][1], key[2][1], strict=True)) if x != y}
+            if not all(key[2][1][i][0] in (int, float) and a.key[2][1][i][0] in (int, float) for i in differ):
+                break
+            positions |= differ
+            chain.append(a)
+    if positions:
+        raise Widening(chain[-1], positions)
+
+
+def _traced_at(positions: set[int], tree: Any) -> Any:
+    """The same arguments, with traced values for the plain numbers at these leaves."""
+    leaves, treedef = pytree.flatten(tree)
+    return pytree.unflatten(treedef, [constant(x) if i in positions else x for i, x in enumerate(leaves)])
 
 
 def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: Any, kwargs: Any) -> Any:
@@ -211,6 +243,7 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
     builder.frames.append(frame)
     before, outside = _contents(raw), global_state(raw)
     frame.watch = lambda: snapshot(raw, (*args, *kwargs.values()))
+    wider: set[int] = set()
     try:
         signal = raw(*args, **kwargs)
         _check_effects(function, raw, before, builder)
@@ -226,10 +259,19 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
             raise
         del trace.builders[depth:]
         builder.rollback(mark)
+    except Widening as widening:
+        if widening.activation is not active:
+            raise
+        del trace.builders[depth:]
+        builder.rollback(mark)
+        wider = widening.positions
     finally:
         del trace.active[trace.active.index(active) :]
         if frame in builder.frames:
             del builder.frames[builder.frames.index(frame) :]
+    if wider:
+        args, kwargs = _traced_at(wider, (args, kwargs))
+        return invoke(function, args, kwargs)
     staged = stage(trace, key, function, raw, args, kwargs)
     return call_staged(trace, staged, args, kwargs)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
-from .support import Function, check
+import lantern_jit as lj
+
+from .support import Function, both, check, close
 
 
 def factorial_like(x: float, n: int) -> float:
@@ -134,3 +137,76 @@ def test_recursion_with_keyword_arguments() -> None:
 
 def test_ackermann() -> None:
     check(ackermann, (0.5, 2, 2), order=1)
+
+
+# ---- plain numbers that change from call to call
+def digit_sum(n: int, base: int, count: int = 0, total: float = 0.0) -> float:
+    if n == 0:
+        return total + 0.5 * count
+    return digit_sum(n // base, base, count + 1, total + n % base)
+
+
+def branching(n: int, x: float, depth: int = 0) -> float:
+    if n <= 0:
+        return x * depth
+    return branching(n - 1, x * 0.5, depth + 1) + branching(n - 2, x, depth + 1)
+
+
+def even(n: int, x: float, k: int = 0) -> float:
+    return x if n <= 0 else odd(n - 1, x, k + 1)
+
+
+def odd(n: int, x: float, k: int = 0) -> float:
+    return x * k if n <= 0 else even(n - 1, x, k + 1)
+
+
+def power_by_hand(n: int, x: float) -> float:
+    """Recursion that only Python decides: it is unrolled, and may index Python's lists."""
+    factors = [x, 2.0, 3.0]
+    return factors[n] if n == 0 else factors[n] * power_by_hand(n - 1, x)
+
+
+def test_an_accumulator_that_starts_plain() -> None:
+    close(both(digit_sum, 12345, 10)["native"], digit_sum(12345, 10))
+    close(both(branching, 7, 1.5)["native"], branching(7, 1.5))
+    for f, args in ((branching, (7, 1.5)), (even, (5, 2.0)), (odd, (6, 2.0))):
+        found = both(lj.grad(f, 1), *args)
+        close(found["native"], found["interpreter"])
+        h = 1e-6
+        close(found["native"], (f(args[0], args[1] + h) - f(args[0], args[1] - h)) / (2 * h), rtol=1e-7)
+
+
+def test_a_recursion_that_python_decides_stays_unrolled() -> None:
+    close(lj.jit(power_by_hand, static_argnums=0)(2, 5.0), 30.0)
+
+
+# ---- what a recursion never changes
+def weighted_tree(i: int, left: Any, right: Any, v: Any, w: Any, a: float, b: float) -> float:
+    """Arrays and scalars that are passed on unchanged, some used with a loop inside."""
+    s = 0.0
+    for j in range(len(w)):
+        s = s + w[j] * v[i] * a
+    if left[i] < 0:
+        return s
+    return np.tanh(a * weighted_tree(left[i], left, right, v, w, a, b) + b * weighted_tree(right[i], left, right, v, w, a, b)) + s
+
+
+@pytest.mark.parametrize("checkpoint", [None, "recursion", "replay"])
+def test_unchanging_arguments_of_a_recursion(checkpoint: Any) -> None:
+    left, right = np.array([1, 3, -1, -1, -1]), np.array([2, 4, -1, -1, -1])
+    v, w = np.array([0.1, -0.2, 0.3, 0.4, -0.5]), np.array([0.7, -0.3])
+    args = (0, left, right, v, w, 0.6, -0.8)
+    gradient = lj.grad(weighted_tree, (3, 4, 5, 6))
+    native, reference = lj.jit(gradient, checkpoint=checkpoint)(*args), gradient(*args)
+    close(native, reference)
+    lj.check_grads(lambda v, w, a, b: weighted_tree(0, left, right, v, w, a, b), args[3:], order=2)
+    text = lj.jit(gradient).inspect(*args)
+    assert "unchanged by recursion: " in text.cps
+    assert ".recursion(" in text.llvm
+
+
+def test_second_order_through_an_unchanging_argument() -> None:
+    def f(x: float) -> float:
+        return lj.grad(lambda n, y: even(n, y * y) * y, 1)(3, x)
+
+    close(both(lj.grad(f), 1.5)["native"], lj.grad(f)(1.5))

@@ -352,11 +352,17 @@ class Replay:
         t = MEMORY_TYPES[dtype]
         values = self.inputs[cover.array]
         n, adjoint = values[1], values[-1]
-        start, limit = (self.inputs[a][0] if isinstance(a, Var) else literal(a.value, a.type) for a in (cover.start, cover.limit))
-        below = code.let(f"call i64 @llvm.smin.i64(i64 {start}, i64 {n})")
+        start, limit, offset = (
+            self.inputs[a][0] if isinstance(a, Var) else literal(a.value, a.type) for a in (cover.start, cover.limit, cover.offset)
+        )
+
+        def clamped(i: str, low: str) -> str:
+            at = code.let(f"call i64 @llvm.smin.i64(i64 {code.let(f'add i64 {i}, {offset}')}, i64 {n})")
+            return code.let(f"call i64 @llvm.smax.i64(i64 {at}, i64 {low})")
+
+        below = clamped(start, "0")
         fill_zero(code, adjoint, below, dtype)
-        end = code.let(f"call i64 @llvm.smin.i64(i64 {limit}, i64 {n})")
-        end = code.let(f"call i64 @llvm.smax.i64(i64 {end}, i64 {below})")
+        end = clamped(limit, below)
         rest = code.let(f"getelementptr {t}, ptr {adjoint}, i64 {end}")
         fill_zero(code, rest, code.let(f"sub i64 {n}, {end}"), dtype)
 
