@@ -6,13 +6,16 @@ Dataclasses are registered with optree when one is first met; their fields are t
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterable
 from typing import Any
 
 import optree
 
 _NAMESPACE = "lantern_jit"
+_IN_ORDER = "lantern_jit.in_order"  # where a dict's keys stand in the order in which they were inserted
 _REGISTERED: set[type] = set()
+_LOCK = threading.Lock()
 
 
 def _register_dataclass(cls: type) -> None:
@@ -24,14 +27,17 @@ def _register_dataclass(cls: type) -> None:
             object.__setattr__(obj, name, child)
         return obj
 
-    optree.register_pytree_node(cls, lambda obj: (tuple(getattr(obj, n) for n in names), None, names), unflatten, namespace=_NAMESPACE)
+    for namespace in (_NAMESPACE, _IN_ORDER):
+        optree.register_pytree_node(cls, lambda obj: (tuple(getattr(obj, n) for n in names), None, names), unflatten, namespace=namespace)
 
 
 def _visit(node: Any) -> bool:
     cls = type(node)
     if dataclasses.is_dataclass(node) and not isinstance(node, type) and cls not in _REGISTERED:
-        _REGISTERED.add(cls)
-        _register_dataclass(cls)
+        with _LOCK:
+            if cls not in _REGISTERED:
+                _register_dataclass(cls)
+                _REGISTERED.add(cls)
     return False
 
 
@@ -41,14 +47,24 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     return leaves, treedef
 
 
+def flatten_in_order(tree: Any) -> tuple[list[Any], Any]:
+    """As `flatten`, for arguments: the structure knows the order of a dict's keys, which a program can see."""
+    leaves, treedef = optree.tree_flatten(tree, is_leaf=_visit, none_is_leaf=True, namespace=_IN_ORDER)
+    return leaves, treedef
+
+
 def unflatten(treedef: Any, leaves: Iterable[Any]) -> Any:
     return optree.tree_unflatten(treedef, leaves)
+
+
+_FOREVER = optree.dict_insertion_ordered(True, namespace=_IN_ORDER)
+_FOREVER.__enter__()
 
 
 def argument_names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
     """A name for each leaf of a call's arguments, such as `1`, `x` or `0['rate'][2]`."""
     both: Any = (args, kwargs)
-    paths = optree.tree_paths(both, is_leaf=_visit, none_is_leaf=True, namespace=_NAMESPACE)
+    paths = optree.tree_paths(both, is_leaf=_visit, none_is_leaf=True, namespace=_IN_ORDER)
     return [f"{p[1]}{''.join(f'.{k}' if isinstance(k, str) and k.isidentifier() else f'[{k!r}]' for k in p[2:])}" for p in paths]
 
 

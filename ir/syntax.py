@@ -458,7 +458,7 @@ def _convert_code(function: types.FunctionType) -> Any:
     cells["_ln"] = types.CellType(language)
     closure = tuple(cells[name] for name in code.co_freevars)
     raw = types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__, closure)
-    raw.__kwdefaults__ = function.__kwdefaults__
+    raw.__kwdefaults__, raw.__qualname__ = function.__kwdefaults__, function.__qualname__
     return raw
 
 

@@ -194,12 +194,12 @@ class Dispatcher:
         """The specialisation for these arguments, and their leaves."""
         fixed = {i % len(args): args[i] for i in self.static if -len(args) <= i < len(args)}
         dynamic = tuple(None if i in fixed else a for i, a in enumerate(args))
-        leaves, tree = pytree.flatten((dynamic, kwargs))
+        leaves, tree = pytree.flatten_in_order((dynamic, kwargs))
         try:
             key = (
                 tree,
                 tuple(_leaf_key(x) for x in leaves),
-                tuple((i, type(v), repr(v) if isinstance(v, float) else v) for i, v in fixed.items()),
+                tuple((i, _static_key(v)) for i, v in fixed.items()),
             )
             found = self.made.get(key)
         except TypeError:
@@ -220,6 +220,17 @@ class Dispatcher:
             return tuple(fixed.get(i, a) for i, a in enumerate(new_args)), new_kwargs
 
         return Specialisation(self.f, signature, rebuild, self.name, self.options)
+
+
+def _static_key(v: Any) -> Any:
+    """A static argument as a key: 1, 1.0 and True are equal but not the same, also inside of tuples."""
+    if isinstance(v, (float, complex)):
+        return type(v), repr(v)
+    if isinstance(v, tuple):
+        return type(v), tuple(map(_static_key, v))
+    if isinstance(v, frozenset):
+        return type(v), frozenset(map(_static_key, v))
+    return type(v), v
 
 
 def _leaf_key(x: Any) -> Any:

@@ -46,7 +46,10 @@ def limit() -> int:
     """The most bytes that the folder may hold."""
     chosen = os.environ.get("LANTERN_CACHE_MIB", "")
     try:
-        return int(float(chosen or DEFAULT_LIMIT) * 2**20)
+        mib = float(chosen or DEFAULT_LIMIT)
+        if mib != mib:
+            raise ValueError
+        return int(min(max(mib, 0.0), 2.0**40) * 2**20)
     except ValueError:
         _warn(f"LANTERN_CACHE_MIB={chosen!r} is not a number of MiB; {DEFAULT_LIMIT} is used")
         return DEFAULT_LIMIT << 20

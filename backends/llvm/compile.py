@@ -138,3 +138,8 @@ def load(code: bytes) -> Loaded:
 def make_symbol(name: str, address: int) -> None:
     """Let object files loaded from now on refer to `address` by name."""
     llvm.add_symbol(name, address)
+
+
+def is_symbol(name: str) -> bool:
+    """Can object files refer to this name?"""
+    return llvm.address_of_symbol(name) is not None

@@ -24,8 +24,9 @@ from . import cache, process, special
 from .c_function import CFunction
 from .callable import NativeCallable
 from .code import Module
-from .compile import load, object_file, optimised_texts
+from .compile import is_symbol, load, object_file, optimised_texts
 from .emit import Emission
+from .machine import vector_library
 from .python_call import PythonCall, Shape
 from .runtime import Runtime, runtime
 from .support import CODE, INTERRUPT, LIMIT, SITE, VALUES
@@ -90,8 +91,6 @@ class Native:
         start = time.perf_counter()
         code, notes = self._machine_code()
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
-        for name in notes["scipy"]:
-            special.symbol(name)
         self.loaded = load(code)
         self.address = self.loaded.address("call")
         self._fill_record(PythonCall(Module(), program, self.weak, shape), finish, nogil)
@@ -106,7 +105,7 @@ class Native:
             graph, len(self.program.constants), self.checkpoint, self.weak, self.shape.node, self.shape.leaves, self.runtime.mask
         )
         found = cache.read(name)
-        if found is not None:
+        if found is not None and known_symbols(found[0]["needs"]):
             notes, code = found
             self.sites = [None if x is None else mine[x] if isinstance(x, int) else Site(*x) for x in notes["sites"]]
             return code, {**notes, "timings": {}}
@@ -119,7 +118,7 @@ class Native:
         places = {id(s): i for i, s in enumerate(mine)}
         notes = {
             "policies": module.policies,
-            "scipy": sorted(n.removeprefix(special.PREFIX) for n in module.declared if n.startswith(special.PREFIX)),
+            "needs": sorted(module.declared),
             "sites": [None if s is None else places.get(id(s), (s.filename, s.line, s.function, s.detail)) for s in module.sites],
             "timings": {"emit": emitted, **timings},
         }
@@ -193,6 +192,16 @@ class Native:
     def c_function(self) -> CFunction:
         """This program for callers in C."""
         return CFunction(self)
+
+
+def known_symbols(names: Sequence[str]) -> bool:
+    """Can this process give code the functions that it calls? Emission has found the libraries, a warm start has not."""
+    for name in names:
+        if name.startswith(special.PREFIX):
+            special.symbol(name.removeprefix(special.PREFIX))
+        elif name.startswith("_ZGV"):
+            vector_library()
+    return all(is_symbol(name) for name in names if not name.startswith("llvm."))
 
 
 def graph_sites(program: Program) -> list[Site]:
