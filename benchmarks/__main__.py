@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--quick] [--only NAME] [--json FILE] [--no-peers]`: measure and print one table.
+"""`python -m benchmarks [--quick] [--only NAME] [--json FILE] [--no-peers]`: measure and print tables.
 
 Exits with 1 if numbers disagree or a program does not compile, never because of a time.
 """
@@ -7,16 +7,20 @@ import argparse
 import importlib
 import json
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import compile_time, floor, machine, report, timing
+from benchmarks import calls, compile_time, floor, machine, report, starts, timing
+from benchmarks.calls import CallRow
 from benchmarks.cases import CASES
 from benchmarks.compile_time import CompileRow
+from benchmarks.floor import Floor
 from benchmarks.harness import Row, measure
 from benchmarks.peers import Peer, available
+from benchmarks.starts import StartRow
 
-COMPILE = "compile"
+COMPILE, CALLS = "compile", "calls"
 CHECKED = """
 Before timing, at the small size: C's result is plain Python's (1e-11) and C's gradient its central difference (1e-6);
 at the small and the timed size: lantern's result and gradient are C's (1e-9 of the largest entry; 1e-8 for logsumexp). A time is of one
@@ -25,6 +29,31 @@ ratios to C, after a check of their numbers (1e-8)."""
 CHECKED_WITHOUT_C = """
 Before timing, at the small size: lantern's result is plain Python's (1e-9), its gradient its central difference
 (1e-6)."""
+CALLS_CHECKED = """
+A time is of one call `f(x)`, the least of many batches run in turns; the loop around it, about 10 ns, is counted. Before
+timing, all numbers are lantern's (1e-10), and lantern's are plain Python's (1e-10) and its central differences (1e-6). C
+is called through ctypes, with pointers made once, and writes to the same memory each time; lantern and Numba return
+new arrays, JAX its own, and is waited for. C's and Numba's derivatives are written by hand."""
+
+STARTS_CHECKED = """
+A time is the least of several processes, with bytecode of all modules on disk. The import includes NumPy's, and does not
+load scipy. A first call is from `lj.jit` to the result; the warm one compiles nothing anew."""
+
+
+@dataclass
+class Results:
+    """All rows of a run."""
+
+    run: list[Row] = field(default_factory=list)
+    compile: list[CompileRow] = field(default_factory=list)
+    calls: list[CallRow] = field(default_factory=list)
+    starts: list[StartRow] = field(default_factory=list)
+
+    @property
+    def right(self) -> bool:
+        """Whether all numbers agree and everything runs; times do not count."""
+        agree = all(row.agrees for row in self.run) and all(row.agrees for row in self.calls)
+        return agree and not any(row.note for row in self.compile) and not any(row.note for row in self.starts)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -32,45 +61,74 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     names = [case.name for case in CASES]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Time gradients against C and peers.")
     parser.add_argument("--quick", action="store_true", help="small sizes and short batches: a check, not a measurement")
-    parser.add_argument("--only", action="append", metavar="NAME", help=f"names that start so, of: {', '.join([*names, COMPILE])}")
+    parser.add_argument("--only", action="append", metavar="NAME", help=f"names that start so, of: {', '.join([*names, COMPILE, CALLS])}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     parser.add_argument("--no-peers", action="store_true", help="only C and lantern_jit")
     options = parser.parse_args(arguments)
     wanted = tuple(options.only or [""])
     options.cases = [case for case in CASES if case.name.startswith(wanted)]
     options.compile = COMPILE.startswith(wanted)
-    if not options.cases and not options.compile:
-        parser.error(f"no case starts with {' or '.join(wanted)}; there are {', '.join([*names, COMPILE])}")
+    options.calls = CALLS.startswith(wanted)
+    if not options.cases and not options.compile and not options.calls:
+        parser.error(f"no case starts with {' or '.join(wanted)}; there are {', '.join([*names, COMPILE, CALLS])}")
     return options
 
 
-def run_cases(options: argparse.Namespace, lj: Any, peers: list[Peer]) -> list[Row]:
-    """Every chosen case, with a line of progress each; without C, and saying so, if the floor cannot be built."""
-    c = None
+def load_floor() -> Floor | None:
+    """C; none, and a line that says so, if it cannot be built."""
     try:
-        c = floor.load()
+        return floor.load()
     except floor.FloorMissingError as error:
-        print(f"C is skipped, and so are ratios and peers: {error}")
-    rows = []
+        print(f"C is skipped, and so are ratios to it and the peers that are shown as such: {error}")
+        return None
+
+
+def measure_all(options: argparse.Namespace, lj: Any, c: Floor | None, peers: list[Peer]) -> Results:
+    """Everything chosen, with a line of progress each."""
+    results = Results()
+    effort = timing.QUICK if options.quick else timing.FULL
     for case in options.cases:
-        print(f"measuring {case.name} ...", file=sys.stderr, flush=True)
-        effort = timing.QUICK if options.quick else timing.FULL
-        rows.append(measure(case, lj, c, peers, options.quick, effort))
-    return rows
+        progress(case.name)
+        results.run.append(measure(case, lj, c, peers, options.quick, effort))
+    if options.compile:
+        progress("compile times")
+        with_jax = any(peer.name == "JAX" for peer in peers)
+        results.compile = compile_time.measure_compile_times(lj, options.quick, with_jax)
+    if options.calls:
+        progress("calls")
+        results.calls = calls.measure_calls(lj, c, peers, options.quick, effort)
+        progress("fresh processes")
+        results.starts = starts.measure_starts(options.quick)
+    return results
 
 
-def print_results(rows: list[Row], compile_rows: list[CompileRow], peers: list[Peer]) -> None:
+def progress(what: str) -> None:
+    """A line for whoever waits."""
+    print(f"measuring {what} ...", file=sys.stderr, flush=True)
+
+
+def print_results(results: Results, peers: list[Peer]) -> None:
     """The tables and their notes."""
-    if rows:
-        with_c = any(row.gradient and row.gradient.c for row in rows)
+    names = [peer.name for peer in peers]
+    if results.run:
+        with_c = any(row.gradient and row.gradient.c for row in results.run)
         print()
-        print(report.run_table(rows, [peer.name for peer in peers]))
-        if any(row.agrees for row in rows):
+        print(report.run_table(results.run, names))
+        if any(row.agrees for row in results.run):
             print(CHECKED if with_c else CHECKED_WITHOUT_C)
-    if compile_rows:
+    if results.compile:
         print()
-        print(report.compile_table(compile_rows))
-    for line in report.notes(rows, compile_rows):
+        print(report.compile_table(results.compile))
+    if results.calls:
+        print()
+        print(report.call_table(results.calls, names))
+        print(CALLS_CHECKED)
+    if results.starts:
+        print()
+        print(report.start_table(results.starts))
+        if not any(row.note for row in results.starts):
+            print(STARTS_CHECKED)
+    for line in report.notes(results.run, results.compile, results.calls, results.starts):
         print(line)
 
 
@@ -84,22 +142,19 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{name}: {fact}")
     for line in missing:
         print(line)
-    rows = run_cases(options, lj, peers)
-    compile_rows = []
-    if options.compile:
-        print("measuring compile times ...", file=sys.stderr, flush=True)
-        with_jax = any(peer.name == "JAX" for peer in peers)
-        compile_rows = compile_time.measure_compile_times(lj, options.quick, with_jax)
-    print_results(rows, compile_rows, peers)
+    results = measure_all(options, lj, load_floor(), peers)
+    print_results(results, peers)
     if options.json:
-        results = {
+        data = {
             "machine": facts,
             "quick": options.quick,
-            "run": [row.as_json() for row in rows],
-            "compile": [vars(row) | {"passed": row.passed} for row in compile_rows],
+            "run": [row.as_json() for row in results.run],
+            "compile": [vars(row) | {"passed": row.passed} for row in results.compile],
+            "calls": [row.as_json() for row in results.calls],
+            "starts": [row.as_json() for row in results.starts],
         }
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
-    return 0 if all(row.agrees for row in rows) and not any(row.note for row in compile_rows) else 1
+        options.json.write_text(json.dumps(data, indent=2) + "\n")
+    return 0 if results.right else 1
 
 
 if __name__ == "__main__":

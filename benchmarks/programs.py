@@ -2,7 +2,7 @@
 
 Each one runs as ordinary Python on floats and NumPy arrays, and is what `lantern_jit.jit` and `lantern_jit.grad`
 are given, unchanged. Peers run a second copy of this file in which `math` is their own (see peers/base.py).
-floor.c and floor_arrays.c are the same programs in C, under the same names.
+floor.c, floor_arrays.c and floor_calls.c are the same programs in C, under the same names.
 """
 
 import math
@@ -95,6 +95,21 @@ def logsumexp(x: Floats) -> float:
     for i in range(len(x)):
         total = total + math.exp(x[i] - largest)
     return largest + math.log(total)
+
+
+def wave(x: float) -> float:
+    """A function of two operations: what its call costs is the call."""
+    return math.sin(x) * x
+
+
+def rosenbrock(x: Floats) -> float:
+    """Rosenbrock's function."""
+    total = 0.0
+    for i in range(len(x) - 1):
+        u = x[i + 1] - x[i] * x[i]
+        v = 1.0 - x[i]
+        total = total + 100.0 * u * u + v * v
+    return total
 
 
 def softmin(x: float, y: float, z: float, gamma: float) -> float:

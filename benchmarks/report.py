@@ -1,9 +1,11 @@
-"""The results as text: one table of run times, one of compile times, notes below."""
+"""The results as text: tables of run times, of compile times, of calls and of fresh processes, notes below."""
 
 from collections.abc import Sequence
 
+from benchmarks.calls import LANTERN, C, CallRow
 from benchmarks.compile_time import CompileRow
 from benchmarks.harness import Pair, Row
+from benchmarks.starts import StartRow
 
 MARK = {True: "pass", False: "FAIL", None: "-"}
 
@@ -19,9 +21,11 @@ def duration(seconds: float | None) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """A ratio to C with two decimals where they mean something."""
+    """A ratio with as many decimals as mean something: two, or three below a tenth, or none."""
     if value is None:
         return "-"
+    if value < 0.1:
+        return f"{value:.3f}x"
     return f"{value:.2f}x" if value < 100.0 else f"{value:,.0f}x"
 
 
@@ -71,6 +75,39 @@ def compile_table(rows: Sequence[CompileRow]) -> str:
     return table(head, body)
 
 
+def call_table(rows: Sequence[CallRow], peer_names: Sequence[str]) -> str:
+    """Nanoseconds of one call from Python, and lantern's time over each other's."""
+    others = [name for name in (C, *peer_names) if any(name in row.seconds for row in rows)]
+    head = ["one call of", *others, LANTERN, "asked", "mark", *(f"{LANTERN}/{name}" for name in others)]
+    body = [
+        [
+            row.name,
+            *(nanoseconds(row.seconds.get(name)) for name in (*others, LANTERN)),
+            asked_cell(row),
+            MARK[row.passed] if row.seconds else "FAIL",
+            *(ratio(row.ratios.get(name)) for name in others),
+        ]
+        for row in rows
+    ]
+    return table(head, body)
+
+
+def nanoseconds(seconds: float | None) -> str:
+    """A time in whole nanoseconds."""
+    return "-" if seconds is None else f"{seconds * 1e9:,.0f} ns"
+
+
+def asked_cell(row: CallRow) -> str:
+    """The asked time and the peers that are not to be faster."""
+    return "-" if row.asked is None else ", ".join([nanoseconds(row.asked), *(f"<= {name}" for name in row.beside)])
+
+
+def start_table(rows: Sequence[StartRow]) -> str:
+    """The times in fresh processes."""
+    body = [[row.name, duration(row.lantern), duration(row.asked), MARK[row.passed]] for row in rows]
+    return table(["in a fresh process", LANTERN, "asked", "mark"], body)
+
+
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Aligned columns, the first to the left and the others to the right."""
     rows = [list(head), *map(list, body)]
@@ -83,10 +120,14 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(rows[0]), line(["-" * w for w in widths]), *(line(row) for row in rows[1:])])
 
 
-def notes(rows: Sequence[Row], compile_rows: Sequence[CompileRow]) -> list[str]:
+def notes(
+    rows: Sequence[Row], compile_rows: Sequence[CompileRow], call_rows: Sequence[CallRow], start_rows: Sequence[StartRow]
+) -> list[str]:
     """What the tables cannot show."""
     lines = [f"{row.name}: {note}" for row in rows for note in row.notes]
     lines += [f"{row.name}: {row.note}" for row in compile_rows if row.note]
+    lines += [f"{row.name}: {note}" for row in call_rows for note in row.notes]
+    lines += [f"{row.name}: {row.note}" for row in start_rows if row.note]
     if any(row.small_peers for row in rows):
         lines.append("* at the small size, where this peer is slow; its ratio is to C at that size")
     return lines

@@ -127,11 +127,16 @@ def _same(a: Atom, b: Atom) -> bool:
 
 
 def share(f: Function) -> bool:
-    """One operation for equal ones in a block: x[i] * x[i] loads once. Stores end what loads know."""
+    """One operation for equal ones in a block and in those that only it leads to: x[i] * x[i] loads once. Stores and calls
+    end what loads know."""
     mapping: dict[Var, Atom] = {}
     changed = False
-    for block in f.blocks.values():
-        known: dict[Any, Let] = {}
+    pred = predecessors(f)
+    at_end: dict[str, dict[Any, Let]] = {}
+    for name in reverse_postorder(f):
+        block = f.blocks[name]
+        before = pred[name]
+        known = dict(at_end[before[0]]) if len(before) == 1 else {}
         kept = []
         for let in block.lets:
             if mapping and any(a in mapping for a in let.args if isinstance(a, Var)):
@@ -147,6 +152,9 @@ def share(f: Function) -> bool:
                     continue
             kept.append(let)
         block.lets = kept
+        if isinstance(block.terminator, Call):
+            known = {k: v for k, v in known.items() if k[0] != "load"}
+        at_end[name] = known
     if mapping:
         substitute(f.blocks.values(), mapping)
     return changed

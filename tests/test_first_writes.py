@@ -218,3 +218,27 @@ def test_a_store_between_two_loads() -> None:
 
     close(both(f, 3.0)["native"], 3.0 + 27.0)
     close(both(lj.grad(f), 3.0)["native"], 1.0 + 27.0)
+
+
+def test_a_branch_uses_what_was_read_before_it() -> None:
+    """The arm of the search for a maximum is then empty, and the loop has no branch."""
+    graph = lj.jit(two_passes).inspect(X).graph
+    assert "select(" in graph
+    assert graph.count(" load(") == 3
+
+
+def test_a_call_ends_what_loads_know() -> None:
+    def fill(n: int, a: Any, v: Any) -> Any:
+        if n <= 0:
+            return 0.0
+        a[n - 1] = v
+        return fill(n - 1, a, v)
+
+    def f(v: Any) -> Any:
+        a = np.zeros(3)
+        first = a[0]
+        fill(3, a, v)
+        return first + a[0] * a[0]
+
+    close(both(f, 3.0)["native"], 9.0)
+    close(both(lj.grad(f), 3.0)["native"], 6.0)

@@ -20,9 +20,10 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ...ir.errors import CacheWarning
 
@@ -67,7 +68,7 @@ def environment() -> str:
         for p in sorted((root / part).rglob("*.py"))
         for s in [p.stat()]
     ]
-    facts = (sys.implementation.cache_tag, object.__basicsize__, version("llvmlite"), version("numpy"), host(), source)
+    facts = (sys.implementation.cache_tag, object.__basicsize__, np.__version__, host(), source)
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 
 from ...ir import errors
@@ -57,8 +58,8 @@ def target_machine() -> Any:
 
 
 def host() -> tuple[str, str, str]:
-    """LLVM's version, and the CPU that code is made for."""
-    return ".".join(map(str, llvm.llvm_version_info)), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    """The versions of llvmlite and LLVM, and the CPU that code is made for."""
+    return f"{llvmlite.__version__} {llvm.llvm_version_info}", llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
 def _initialise() -> None:

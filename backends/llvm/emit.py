@@ -48,16 +48,8 @@ class Emission:
         while self.queue:
             self.queue.pop(0)()
         m = self.module
-        parts = [
-            *m.types,
-            *m.declared.values(),
-            text,
-            *m.operations,
-            *m.functions,
-            helpers(m.made, self.mask),
-            self.keep_variants(),
-        ]
-        return "\n".join(parts)
+        own = "\n".join([*m.types, *m.declared.values(), text, *m.operations, *m.functions])
+        return "\n".join([own, helpers(own, self.mask), self.keep_variants()])
 
     def keep_variants(self) -> str:
         """SIMD variants are called only after vectorisation: keep their declarations until then."""

@@ -11,7 +11,7 @@ a Ctrl-C waits, because what runs there must not be left half done.
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 from ...ir.faults import KINDS
 
@@ -25,23 +25,40 @@ SPARE_SLOTS = 16
 INTERRUPT = KINDS["interrupt"].code
 
 
-def helpers(made: dict[str, Any], mask: int) -> str:
-    """The helper functions that a module uses, as LLVM text."""
+def helpers(text: str, mask: int) -> str:
+    """The helper functions that a module's text uses, and those that they use."""
     context = f"""define internal ptr @lantern.context() alwaysinline nounwind {{
  %sp = call i64 @llvm.read_register.i64(metadata !0)
  %b = and i64 %sp, {mask}
  %p = inttoptr i64 %b to ptr
  ret ptr %p
 }}"""
+    there = {_name(h): h for h in [context, *_HELPERS] if h.startswith("define")}
+    used: dict[str, str] = {}
+    work = [text]
+    while work:
+        for name in set(_NAMES.findall(work.pop())):
+            if name in there and name not in used:
+                used[name] = there[name]
+                work.append(there[name])
     return "\n".join(
         [
-            context,
-            *_HELPERS,
+            *(h for h in _HELPERS if h.startswith("declare")),
+            *used.values(),
             '!0 = !{!"rsp"}',
             '!1 = !{!"branch_weights", i32 1000000, i32 1}',
             '!2 = !{!"branch_weights", i32 1, i32 1000000}',
         ]
     )
+
+
+_NAMES = re.compile(r"@(lantern\.\w+)\(")
+
+
+def _name(helper: str) -> str:
+    found = _NAMES.search(helper)
+    assert found is not None
+    return found[1]
 
 
 def _at(name: str, offset: int) -> str:

@@ -12,6 +12,9 @@ from benchmarks.cases import Arguments, Case
 # Takes no arguments, runs the program once to completion and returns its numbers.
 Thunk = Callable[[], Any]
 
+# Takes the program's argument as a Python user has it, and returns the finished derivative as the peer has it.
+Call = Callable[[Any], Any]
+
 
 class Peer(Protocol):
     """One peer. A method returns None for a program that the peer cannot do reasonably."""
@@ -25,6 +28,9 @@ class Peer(Protocol):
 
     def gradient(self, case: Case, arguments: Arguments) -> Thunk | None:
         """Its gradient, compiled and ready."""
+
+    def call(self, symbol: str) -> Call | None:
+        """For the table of calls (calls.py): that derivative of the program of this name, of one float or array."""
 
 
 # Package to import, module with a `connect() -> Peer`.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.cases import Arguments, Case
-from benchmarks.peers.base import Peer, Thunk
+from benchmarks.peers.base import Call, Peer, Thunk
 
 jax: Any = importlib.import_module("jax")  # optional, and untyped
 jnp: Any = importlib.import_module("jax.numpy")
@@ -60,6 +60,29 @@ def softdtw(a: Any, b: Any, gamma: Any) -> Any:
     return jax.lax.scan(next_row, first, a)[0][-1]
 
 
+def wave_gradient() -> Call:
+    """The gradient of wave, finished when it returns."""
+    compiled = jax.jit(jax.grad(lambda x: jnp.sin(x) * x))
+    return lambda x: compiled(x).block_until_ready()
+
+
+def rosenbrock_value_and_gradient() -> Call:
+    """Rosenbrock's function on the whole array, and its gradient, finished when they return."""
+
+    def rosenbrock(x: Any) -> Any:
+        u, v = x[1:] - x[:-1] * x[:-1], 1.0 - x[:-1]
+        return jnp.sum(100.0 * u * u + v * v)
+
+    compiled = jax.jit(jax.value_and_grad(rosenbrock))
+
+    def call(x: Any) -> Any:
+        value, gradient = compiled(x)
+        return value.block_until_ready(), gradient.block_until_ready()
+
+    return call
+
+
+CALLS: dict[str, Callable[[], Call]] = {"wave": wave_gradient, "rosenbrock": rosenbrock_value_and_gradient}
 PROGRAMS: dict[str, Callable[..., Any]] = {
     "lorenz": lorenz,
     "chain4": chain(4),
@@ -87,6 +110,10 @@ class Jax:
     def gradient(self, case: Case, arguments: Arguments) -> Thunk | None:
         """Its gradient under jit."""
         return self._ready(case, arguments, lambda function: jax.grad(function, argnums=case.argnums))
+
+    def call(self, symbol: str) -> Call | None:
+        """The derivative under jit, of a Python float or a NumPy array, as JAX arrays."""
+        return CALLS[symbol]()
 
     def _ready(self, case: Case, arguments: Arguments, transform: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Thunk | None:
         if case.symbol not in PROGRAMS:

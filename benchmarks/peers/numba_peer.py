@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import Arguments, Case
-from benchmarks.peers.base import Peer, Thunk, copy_of_programs
+from benchmarks.peers.base import Call, Peer, Thunk, copy_of_programs
 
 numba: Any = importlib.import_module("numba")  # optional, and untyped
 
@@ -90,6 +90,25 @@ def logsumexp_gradient(x: Any) -> Any:
     return dx
 
 
+def wave_gradient(x: Any) -> Any:
+    """The gradient of wave."""
+    return math.sin(x) + x * math.cos(x)
+
+
+def rosenbrock_value_and_gradient(x: Any) -> Any:
+    """The result of rosenbrock and its gradient, as in floor_calls.c, in a new array."""
+    dx = np.empty_like(x)
+    total, from_left = 0.0, 0.0
+    for i in range(len(x) - 1):
+        u = x[i + 1] - x[i] * x[i]
+        v = 1.0 - x[i]
+        total += 100.0 * u * u + v * v
+        dx[i] = from_left - 400.0 * u * x[i] - 2.0 * v
+        from_left = 200.0 * u
+    dx[len(x) - 1] = from_left
+    return total, dx
+
+
 GRADIENTS = {
     "lorenz": lorenz_gradient,
     "kepler": kepler_gradient,
@@ -97,6 +116,7 @@ GRADIENTS = {
     "dot": dot_gradient,
     "logsumexp": logsumexp_gradient,
 }
+CALLS = {"wave": wave_gradient, "rosenbrock": rosenbrock_value_and_gradient}
 NO_PRIMAL = frozenset({"chain4", "chain8", "chain16"})  # tuples built by generator expressions do not compile
 
 
@@ -126,6 +146,11 @@ class Numba:
             return None
         function: Any = numba.njit(GRADIENTS[case.symbol])
         return lambda: function(*arguments)
+
+    def call(self, symbol: str) -> Call | None:
+        """The derivative written by hand above, under njit, as it is called from Python."""
+        function: Call = numba.njit(CALLS[symbol])
+        return function
 
 
 def connect() -> Peer:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.cases import Arguments, Case
-from benchmarks.peers.base import Peer, Thunk, copy_of_programs
+from benchmarks.peers.base import Call, Peer, Thunk, copy_of_programs
 
 torch: Any = importlib.import_module("torch")  # optional, and untyped
 
@@ -52,6 +52,10 @@ class Torch:
         moved = [tensor(argument) for argument in arguments]
         leaves = [moved[i].requires_grad_() for i in case.argnums]
         return lambda: torch.autograd.grad(function(*moved), leaves)
+
+    def call(self, symbol: str) -> Call | None:
+        """Left out: run eagerly, it has no compiled call to compare."""
+        return None
 
     def _function(self, case: Case) -> Callable[..., Any] | None:
         if case.symbol in PLAIN:
