@@ -79,7 +79,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
     cache = commands.add_parser("cache", help="show the folder of compiled code, or clear it")
     cache.add_argument("action", choices=("show", "clear"), nargs="?", default="show", help="default: %(default)s")
-    cache.set_defaults(command=run_cache)
+    cache.set_defaults(command=run_cache, arguments=None)
 
     info = commands.add_parser("info", help="print versions and the machine")
     info.set_defaults(command=run_info, arguments=None)
