@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .activity import Aliases
+from .activity import Activity, Aliases
 from .analysis import dominators, reverse_postorder
 from .bounds import codes
 from .graph import Atom, Const, Function, Let, Return, Var, defined_vars, edges, terminator_atoms
@@ -39,7 +39,7 @@ def covers(rev: Reverse, aliases: Aliases, plans: dict[str, Plan]) -> dict[Let, 
     for p, active in zip(f.params, rev.mask, strict=True):
         if active and isinstance(p.type, Array) and p.type.rank == 1 and _is_alone(f, p, aliases):
             for plan in plans.values():
-                cover = _cover(f, p, plan, above, ends)
+                cover = _cover(f, p, rev.activity, plan, above, ends)
                 if cover is not None:
                     found[cover.load] = cover
                     break
@@ -60,7 +60,7 @@ def _is_alone(f: Function, p: Var, aliases: Aliases) -> bool:
     return True
 
 
-def _cover(f: Function, p: Var, plan: Plan, above: dict[str, set[str]], ends: list[str]) -> Cover | None:
+def _cover(f: Function, p: Var, activity: Activity, plan: Plan, above: dict[str, set[str]], ends: list[str]) -> Cover | None:
     if plan.counter is None or not all(plan.head in above[e] for e in ends):
         return None
     counter, limit = plan.counter
@@ -72,7 +72,7 @@ def _cover(f: Function, p: Var, plan: Plan, above: dict[str, set[str]], ends: li
     inside: list[tuple[str, Let]] = []
     after = _after(f, plan)
     for name in reverse_postorder(f):
-        reads = [let for let in f.blocks[name].lets if let.op == "load" and let.args[0] is p]
+        reads = [let for let in f.blocks[name].lets if let.op == "load" and let.args[0] is p and let.out in activity]
         if name in after and reads:
             return None
         if name in plan.loop.blocks:

@@ -70,7 +70,7 @@ class Jitted(NativeCallable):
         self.__wrapped__ = f
         self._name = getattr(f, "__name__", type(f).__name__)
         self._dispatcher = Dispatcher(f, self._name, static, options)
-        self._direct: list[int] = []
+        self._direct: list[Any] = []
         self._lock = threading.Lock()
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -80,15 +80,15 @@ class Jitted(NativeCallable):
         specialisation, leaves = self._dispatcher.lookup(args, kwargs)
         native = specialisation.native
         if not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
-            self._dispatch_to(native.address)
+            self._dispatch_to(native)
         return native.entry(*leaves)
 
-    def _dispatch_to(self, address: int) -> None:
-        """From now on native code tries this entry first."""
+    def _dispatch_to(self, native: Any) -> None:
+        """From now on the dispatcher tries this program first. (Its code lives as long as this object refers to it.)"""
         with self._lock:
-            if address not in self._direct and not self._dispatcher.static:
-                self._direct = [address, *self._direct][: self.MOST_ENTRIES]
-                self.set_entries(self._direct)
+            if native not in self._direct and len(self._direct) < self.MOST_ENTRIES and not self._dispatcher.static:
+                self._direct = [native, *self._direct]
+                self.set_entries([n.address for n in self._direct])
 
     def lower(self, *args: Any, **kwargs: Any) -> Specialisation:
         """Trace and compile for these arguments without calling."""

@@ -25,6 +25,12 @@ from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array
 from .ir.verify import verify
 
 
+# One thread at a time traces and compiles. A fork waits for it, so that the child finds the compiler in order.
+COMPILING = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=COMPILING.acquire, after_in_parent=COMPILING.release, after_in_child=COMPILING.release)
+
+
 @dataclass(frozen=True)
 class Options:
     """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's."""
@@ -59,7 +65,6 @@ class Specialisation:
         dump("graph", lambda: show(self.program))
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
         self._native: Any = None
-        self._lock = threading.Lock()
 
     def _check(self) -> None:
         if os.environ.get("LANTERN_VERIFY"):
@@ -69,7 +74,7 @@ class Specialisation:
     def native(self) -> Any:
         """The compiled program."""
         if self._native is None:
-            with self._lock:
+            with COMPILING:
                 if self._native is None:
                     from .backends.llvm.native import Native
 
@@ -206,7 +211,10 @@ class Dispatcher:
             raise TypeError(f"a static argument of `{self.name}` cannot be hashed: {list(fixed.values())!r}") from None
         values = [x for x in leaves if x is not None]
         if found is None:
-            found = self.made[key] = self._specialise(leaves, tree, fixed, args, kwargs)
+            with COMPILING:
+                found = self.made.get(key)
+                if found is None:
+                    found = self.made[key] = self._specialise(leaves, tree, fixed, args, kwargs)
         return found, values
 
     def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int, Any], args: Any, kwargs: Any) -> Specialisation:

@@ -576,7 +576,7 @@ def test_callables_of_other_kinds() -> None:
 
 
 # ---- several specialisations
-VALUES: list[Any] = [2.0, 3, True, np.float32(2), np.float64(2.5), np.int64(3), np.bool_(True), np.arange(3.0), np.arange(3), [1.0, 2.0]]
+VALUES: list[Any] = [2.0, 3, True, np.float32(2), np.int64(3), np.arange(3.0), [1.0, 2.0]]
 
 
 def scaled_head(x: Any, y: Any) -> Any:
@@ -961,7 +961,10 @@ def test_results_can_be_resized_pickled_and_sorted() -> None:
         assert np.concatenate([out, out]).shape == (2 * n,)
 
 
+CHECK = lj.jit(lj.grad(lambda x: x * x if x > 0 else x))
+
+
 @pytest.fixture(autouse=True)
 def _library_works_after() -> Iterator[None]:
     yield
-    assert lj.jit(lj.grad(lambda x: x * x if x > 0 else x))(3.0) == 6.0
+    assert CHECK(3.0) == 6.0

@@ -9,7 +9,8 @@ it back by storing it there again: no lock, no ABA. Spare blocks of old results 
 Ctrl-C: `lantern_on_interrupt` runs before Python's own handler. If it finds the main thread on a region, it lets the
 interrupted code go on at `lantern_abort`; compiled loops do not poll. A call from C is left alone: nobody there would
 repeat it. `lantern_watch` puts it in front again after
-somebody has called signal.signal.
+somebody has called signal.signal: before each call that is long or may be, and every millisecond or two before others
+(the system call that looks takes longer than many programs).
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ SERVICES = (
 # A module's record: 8-byte places after the address of the services, which is the first.
 FAULT, FINISH, USUAL, LONG, FIXED = 1, 2, 3, 4, 5
 PLAIN = -1  # in USUAL: a program without loops, whose calls are not timed
-WATCH_CYCLES = 1 << 25  # how often a program with loops looks whether Ctrl-C still comes here first
+WATCH_CYCLES = 1 << 22  # 1 to 2 ms: how often short calls look whether Ctrl-C still comes here first, long ones always do
 TRIM_CYCLES = 1 << 22  # only a call as long as this can have touched much memory
 SERVICE = {name: i for i, name in enumerate(SERVICES)}
 
@@ -587,15 +588,16 @@ timed:
  %t0 = call i64 @llvm.readcyclecounter()
  %watched = load i64, ptr @lantern_watched
  %since = sub i64 %t0, %watched
- %due = icmp ugt i64 %since, {WATCH_CYCLES}
+ %late = icmp ugt i64 %since, {WATCH_CYCLES}
+ %limit = load i64, ptr %plong
+ %long = icmp ugt i64 %usual, %limit
+ %due = or i1 %late, %long
  br i1 %due, label %watch, label %lock
 watch:
  store i64 %t0, ptr @lantern_watched
  call void @lantern_watch()
  br label %lock
 lock:
- %limit = load i64, ptr %plong
- %long = icmp ugt i64 %usual, %limit
  br i1 %long, label %alone, label %held
 held:
  %status2 = call i32 @lantern_enter(ptr %region, ptr %entry, ptr %slots)
