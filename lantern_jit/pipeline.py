@@ -24,7 +24,6 @@ from .ir.trace import Abstract, Traceable, abstract, trace_program
 from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array
 from .ir.verify import verify
 
-
 # One thread at a time traces and compiles. A fork waits for it, so that the child finds the compiler in order.
 COMPILING = threading.RLock()
 if hasattr(os, "register_at_fork"):

@@ -37,7 +37,7 @@ def helpers(text: str, mask: int) -> str:
     used: dict[str, str] = {}
     work = [text]
     while work:
-        for name in set(_NAMES.findall(work.pop())):
+        for name in dict.fromkeys(_NAMES.findall(work.pop())):
             if name in there and name not in used:
                 used[name] = there[name]
                 work.append(there[name])
