@@ -10,24 +10,19 @@ import inspect
 import itertools
 import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from .backends.llvm.lock import COMPILING
 from .ir import pytree
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
 from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array
 from .ir.verify import verify
-
-# One thread at a time traces and compiles. A fork waits for it, so that the child finds the compiler in order.
-COMPILING = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=COMPILING.acquire, after_in_parent=COMPILING.release, after_in_child=COMPILING.release)
 
 
 @dataclass(frozen=True)

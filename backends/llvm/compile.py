@@ -10,7 +10,6 @@ Machine code is an object file in memory: the same whether it was made now or fo
 from __future__ import annotations
 
 import ctypes
-import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +18,12 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from ...ir import errors
+from .lock import COMPILING
 
 # Sums keep their order, so a loop with a sum may still be vectorised around it.
 llvm.set_option("lantern_jit", "-force-ordered-reductions=true")
 # A loop backwards touches values, adjoints and a tape: more pairs of pointers to tell apart than LLVM checks by default.
 llvm.set_option("lantern_jit", "-runtime-memory-check-threshold=32")
-_LOCK = threading.Lock()  # LLVM's global state serves one thread at a time
 
 
 @dataclass
@@ -97,7 +96,7 @@ def optimise(module: Any, machine: Any, clock: list[float], slp: bool) -> None:
 
 def object_file(text: str) -> tuple[bytes, dict[str, float]]:
     """The object file of a module as text, and the seconds that each step took."""
-    with _LOCK:
+    with COMPILING:
         machine = target_machine()
         clock = [time.perf_counter()]
         module = parse(text)
@@ -110,7 +109,7 @@ def object_file(text: str) -> tuple[bytes, dict[str, float]]:
 
 def optimised_texts(text: str) -> tuple[str, str]:
     """A module after optimisation, as LLVM and as assembly."""
-    with _LOCK:
+    with COMPILING:
         machine = target_machine()
         module = parse(text)
         optimise(module, machine, [], _slp_pays(text))
@@ -119,7 +118,7 @@ def optimised_texts(text: str) -> tuple[str, str]:
 
 def linked_object(texts: list[str]) -> bytes:
     """One object file of several modules."""
-    with _LOCK:
+    with COMPILING:
         machine = target_machine()
         module, *others = map(parse, texts)
         for other in others:
@@ -130,7 +129,7 @@ def linked_object(texts: list[str]) -> bytes:
 
 def load(code: bytes) -> Loaded:
     """Link an object file into this process."""
-    with _LOCK:
+    with COMPILING:
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()

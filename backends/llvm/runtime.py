@@ -16,6 +16,7 @@ from ...ir import errors
 from . import cache, process
 from . import callable as native_callable
 from .compile import Loaded, load, make_symbol, object_file
+from .lock import COMPILING
 
 MAX_BITS, MIN_BITS = 40, 26
 _NUMPY_API = {"PyArray_New": 93, "PyArray_SetBaseObject": 282, "PyArray_Scalar": 60}  # places in NumPy's table of functions
@@ -72,11 +73,12 @@ class Runtime:
         self.loaded.word("lantern_table_offset").value = native_callable.TABLE_OFFSET
         self.services = self.loaded.address("lantern_services")
         self._fill_services()
+        self.main_thread = self.loaded.word("lantern_main_thread")
         self._notice_main_thread()
         os.register_at_fork(after_in_child=self._notice_main_thread)
 
     def _notice_main_thread(self) -> None:
-        self.loaded.word("lantern_main_thread").value = threading.main_thread().ident
+        self.main_thread.value = threading.main_thread().ident
 
     def _first_region(self) -> int:
         """log2 of the size of the largest region that this process may reserve."""
@@ -120,11 +122,10 @@ class Runtime:
 
 
 _RUNTIME: list[Runtime] = []
-_LOCK = threading.Lock()
 
 
 def runtime() -> Runtime:
-    with _LOCK:
+    with COMPILING:
         if not _RUNTIME:
             _RUNTIME.append(Runtime())
         return _RUNTIME[0]
