@@ -18,7 +18,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from ...ir import errors
-from .lock import COMPILING
+from .lock import compiling
 
 # Sums keep their order, so a loop with a sum may still be vectorised around it.
 llvm.set_option("lantern_jit", "-force-ordered-reductions=true")
@@ -94,46 +94,46 @@ def optimise(module: Any, machine: Any, clock: list[float], slp: bool) -> None:
     clock.append(time.perf_counter())
 
 
+@compiling
 def object_file(text: str) -> tuple[bytes, dict[str, float]]:
     """The object file of a module as text, and the seconds that each step took."""
-    with COMPILING:
-        machine = target_machine()
-        clock = [time.perf_counter()]
-        module = parse(text)
-        optimise(module, machine, clock, _slp_pays(text))
-        code = machine.emit_object(module)
-        clock.append(time.perf_counter())
+    machine = target_machine()
+    clock = [time.perf_counter()]
+    module = parse(text)
+    optimise(module, machine, clock, _slp_pays(text))
+    code = machine.emit_object(module)
+    clock.append(time.perf_counter())
     names = ("parse", "inline", "optimise", "code")
     return code, {n: b - a for n, a, b in zip(names, clock, clock[1:], strict=False)}
 
 
+@compiling
 def optimised_texts(text: str) -> tuple[str, str]:
     """A module after optimisation, as LLVM and as assembly."""
-    with COMPILING:
-        machine = target_machine()
-        module = parse(text)
-        optimise(module, machine, [], _slp_pays(text))
-        return str(module), str(machine.emit_assembly(module))
+    machine = target_machine()
+    module = parse(text)
+    optimise(module, machine, [], _slp_pays(text))
+    return str(module), str(machine.emit_assembly(module))
 
 
+@compiling
 def linked_object(texts: list[str]) -> bytes:
     """One object file of several modules."""
-    with COMPILING:
-        machine = target_machine()
-        module, *others = map(parse, texts)
-        for other in others:
-            module.link_in(other)
-        optimise(module, machine, [], any(map(_slp_pays, texts)))
-        return bytes(machine.emit_object(module))
+    machine = target_machine()
+    module, *others = map(parse, texts)
+    for other in others:
+        module.link_in(other)
+    optimise(module, machine, [], any(map(_slp_pays, texts)))
+    return bytes(machine.emit_object(module))
 
 
+@compiling
 def load(code: bytes) -> Loaded:
     """Link an object file into this process."""
-    with COMPILING:
-        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        engine.finalize_object()
-        return Loaded(engine)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return Loaded(engine)
 
 
 def make_symbol(name: str, address: int) -> None:
