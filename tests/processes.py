@@ -13,6 +13,7 @@ import atexit
 import functools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -124,6 +125,7 @@ def become(path: str, env: dict[str, str]) -> None:
         opened = os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC * (fd > 0), 0o600)
         os.dup2(opened, fd)
         os.close(opened)
+    resource.setrlimit(resource.RLIMIT_CPU, (300, 300))  # seconds: should nobody be left who would end it
     os.environ.clear()
     os.environ.update(env)
     main = types.ModuleType("__main__")
