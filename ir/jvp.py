@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from . import errors
 from .activity import Activity, Aliases, varied
 from .bounds import codes, quiet
 from .builder import Builder, Trace, tracing
@@ -24,12 +25,23 @@ from .ops import TABLE
 from .types import I64, Array, Scalar, Type, carries_gradient
 from .values import Traced
 
+MAX_ORDER = 9  # of derivatives: each doubles the program
+MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
+
 
 def jvp_name(program: Program, name: str, mask: Sequence[bool]) -> str:
     """The name of `name`'s jvp with tangents for the parameters in `mask`; made when first asked for."""
     marks = "".join("x" if m else "o" for m in mask)
     new = f"jvp.{marks}.{name}"
     if new not in program.functions:
+        if new.count("jvp.") > MAX_ORDER or (
+            new.count("jvp.") > 3 and sum(len(x.lets) for x in program.functions[name].blocks.values()) > MAX_OPERATIONS
+        ):
+            shown = [part for part in name.split(".") if not part.isdigit()][-1].strip("_")
+            raise errors.EndlessTraceError(
+                f"`{shown}` needs derivatives of order {new.count('jvp.')} and more: does a recursion differentiate itself? The number of derivatives must "
+                "be known when it is traced (make the count of its steps static)"
+            )
         program.functions[new] = Function(new, [], {})  # a recursive function asks for itself
         expand(program, name)
         with tracing() as trace:

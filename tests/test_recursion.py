@@ -210,3 +210,26 @@ def test_second_order_through_an_unchanging_argument() -> None:
         return lj.grad(lambda n, y: even(n, y * y) * y, 1)(3, x)
 
     close(both(lj.grad(f), 1.5)["native"], lj.grad(f)(1.5))
+
+
+def differentiates_itself(x: float, n: int, a: float) -> float:
+    if n <= 0:
+        return x * a * a
+    return lj.grad(lambda z: differentiates_itself(z * z, n - 1, a))(x) + a
+
+
+def test_a_recursion_that_differentiates_itself() -> None:
+    with pytest.raises(lj.errors.EndlessTraceError, match="does a recursion differentiate itself"):
+        lj.jit(lj.grad(differentiates_itself))(0.7, 2, 0.8)
+    static = lj.jit(differentiates_itself, static_argnums=1)
+    assert math.isclose(static(0.7, 2, 0.8), differentiates_itself(0.7, 2, 0.8))
+
+
+def test_a_high_order() -> None:
+    def f(x: float) -> float:
+        return x**9
+
+    g: Any = f
+    for _ in range(7):
+        g = lj.grad(g)
+    close(lj.jit(g)(1.5), 181440 * 1.5**2)
