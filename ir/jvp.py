@@ -25,7 +25,7 @@ from .ops import TABLE
 from .types import I64, Array, Scalar, Type, carries_gradient
 from .values import Traced
 
-MAX_ORDER = 9  # of derivatives: each doubles the program
+MAX_ORDER = 8  # of derivatives: each doubles the program
 MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
 
 
