@@ -174,6 +174,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "isfinite": _isfinite(table.isfinite), "deg2rad": lambda x: x * (np.pi / 180), "radians": lambda x: x * (np.pi / 180),
     "rad2deg": lambda x: x * (180 / np.pi), "degrees": lambda x: x * (180 / np.pi), "ldexp": ldexp,
     "erf": _F(table.erf), "erfc": _F(table.erfc), "expit": _F(table.expit), "gammaln": _F(table.gammaln), "psi": _F(table.digamma),
+    "gamma": _F(table.gamma),
     "heaviside": lambda x, h: where(compare("eq", x, 0), h, where(compare("gt", x, 0), 1.0, 0.0)),
 }  # fmt: skip
 
@@ -182,7 +183,7 @@ FROM_MATH: dict[str, Callable[..., Any]] = {
                               "tanh", "copysign", "fmod", "fabs", "isnan", "isinf", "isfinite", "degrees", "radians", "erf", "erfc", "ldexp")},
     "log": lambda x, *base: UFUNCS["log"](x) if not base else UFUNCS["log"](x) / _log(base[0]),
     "asin": UFUNCS["arcsin"], "acos": UFUNCS["arccos"], "atan": UFUNCS["arctan"], "atan2": UFUNCS["arctan2"], "asinh": UFUNCS["arcsinh"],
-    "acosh": UFUNCS["arccosh"], "atanh": UFUNCS["arctanh"], "pow": lambda x, y: _F(table.power)(x, y), "lgamma": UFUNCS["gammaln"],
+    "acosh": UFUNCS["arccosh"], "atanh": UFUNCS["arctanh"], "pow": lambda x, y: _F(table.power)(x, y), "lgamma": UFUNCS["gammaln"], "gamma": UFUNCS["gamma"],
 }  # fmt: skip
 
 

@@ -115,6 +115,7 @@ expit: Op = row("expit", "F:F", lambda m, x: div(1.0, add(1.0, exp(neg(x)))), la
             expensive=True)
 gammaln = row("gammaln", "F:F", lambda m, x: m.special("gammaln", x), lambda d, z, x: (mul_strong(d, digamma(x)),), expensive=True)
 digamma: Op = row("digamma", "F:F", lambda m, x: m.special("psi", x), lambda d, z, x: (mul_strong(d, polygamma(x, n=1)),), expensive=True)
+gamma = row("gamma", "F:F", lambda m, x: m.special("gamma", x), lambda d, z, x: (mul_strong(d, mul(z, digamma(x))),), expensive=True)
 polygamma: Op = row("polygamma", "F:F", lambda m, x, n: polygamma_series(m, x, n),
                 lambda d, z, x, n: (mul_strong(d, polygamma(x, n=n + 1)),), expensive=True)
 

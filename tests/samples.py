@@ -124,6 +124,7 @@ DIFFERENTIABLE: dict[str, Sample] = {
     "erfc": Sample(_special("erfc"), (ANY,), (math.erfc, scipy.special.erfc), double=True),
     "expit": Sample(_expit, (ANY,), (scipy.special.expit,)),
     "gammaln": Sample(_special("gammaln"), ((1.0, 5.0),), (math.lgamma, scipy.special.gammaln), double=True),
+    "gamma": Sample(_special("gamma"), ((0.5, 5.0),), (math.gamma, scipy.special.gamma), double=True),
     "digamma": Sample(_special("psi"), ((1.0, 5.0),), (scipy.special.psi, scipy.special.digamma), double=True),
     "polygamma": Sample(_polygamma, ((1.0, 5.0),), attrs={"n": 1}, double=True),
 }  # fmt: skip

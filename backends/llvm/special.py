@@ -6,7 +6,7 @@ import ctypes
 import functools
 
 PREFIX = "lantern_scipy_"
-NAMES = {"gammaln": "gammaln", "psi": "__pyx_fuse_1psi"}
+NAMES = {"gamma": "__pyx_fuse_1gamma", "gammaln": "gammaln", "psi": "__pyx_fuse_1psi"}
 
 
 @functools.cache
