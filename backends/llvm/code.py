@@ -144,7 +144,6 @@ class Code:
     def fail(self, kind: str, site: int, *values: str) -> None:
         from ...ir.faults import KINDS
 
-        self.module.made["lantern.fail"] = True
         full = [*values, "0", "0", "0"][:3]
         self.emit(f"call void @lantern.fail(i64 {KINDS[kind].code}, i64 {site}, {', '.join(f'i64 {v}' for v in full)})")
         self.emit("unreachable")

@@ -17,7 +17,7 @@ from ...ir.cps import Closures, to_closures
 from ...ir.graph import Call, Fail, Let, Program, Site
 from ...ir.policies import Plan, choose, plan_loops
 from ...ir.reverse import Reverse, Reverses
-from ...ir.types import BOOL, F32, I64, Array, Scalar, carries_gradient
+from ...ir.types import Array, Scalar
 from .code import LLVM_TYPES, Code, Module, convention, flat_types, struct_of
 from .primal import Primal
 from .replay import Replay
@@ -190,4 +190,4 @@ def _load_bool(code: Code, p: str) -> str:
     return "i1 " + code.let(f"icmp ne i64 {v}, 0")
 
 
-__all__ = ["BOOL", "F32", "I64", "Emission", "carries_gradient"]
+__all__ = ["Emission"]

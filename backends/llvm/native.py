@@ -19,7 +19,7 @@ from ...ir.analysis import find_loops
 from ...ir.cps import show_closures
 from ...ir.graph import Call, Program, Site
 from ...ir.text import show
-from ...ir.types import BOOL, F64, I64, NUMPY_DTYPES, Array, Type
+from ...ir.types import BOOL, I64, NUMPY_DTYPES, Array, Type
 from . import cache, process, special
 from .c_function import CFunction
 from .callable import NativeCallable
@@ -29,7 +29,7 @@ from .emit import Emission
 from .machine import vector_library
 from .python_call import PythonCall, Shape
 from .runtime import Runtime, runtime
-from .support import CODE, INTERRUPT, LIMIT, SITE, VALUES
+from .support import CODE, INTERRUPT, SITE, VALUES
 
 LONG_CYCLES = 50_000  # a call that took longer last time runs without the GIL (about 20 us; letting it go and taking it again 0.1)
 NEVER = 2**63 - 1
@@ -218,4 +218,4 @@ def has_loops(program: Program) -> bool:
     return any(find_loops(f) for f in functions) or any(isinstance(b.terminator, Call) for f in functions for b in f.blocks.values())
 
 
-__all__ = ["BOOL", "F64", "LIMIT", "Native", "Shape"]
+__all__ = ["Native", "Shape"]
