@@ -95,6 +95,9 @@ def test_faults_raise_from_ctypes_and_are_nan_elsewhere() -> None:
     plain = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(c.address)
     assert math.isnan(plain(a.ctypes.data, 3, 7))
     assert plain(a.ctypes.data, 3, 1) == 1.0
+    assert math.isnan(plain(a.ctypes.data, 3, 7))
+    assert c.ctypes(a, 3, 0) == 0.0  # the fault before was another caller's
+    assert math.isnan(c.ctypes(np.array([math.nan]), 1, 0))
 
 
 def test_which_signature() -> None:

@@ -66,6 +66,8 @@ class CCall:
                 t, v = "i64", code.let(f"zext i1 {v} to i64")
             code.store(t, v, self.slot(base, at))
             at += 1
+        if self.sites is None:
+            code.store("i64", "0", code.let(f"getelementptr i64, ptr @lantern.c_record, i64 {FAULT_CODE}"))
         region = code.let("call ptr @lantern_take()")
         none = code.let(f"icmp eq ptr {region}, null")
         self.leave_if(none, lambda: self.failure(NO_REGION, None))

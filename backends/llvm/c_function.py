@@ -53,10 +53,8 @@ class CFunction:
         """After a call from Python: the exception of a fault. (A fault of another thread at the same moment may be taken
         for this one's.)"""
         code = self.record[c_call.FAULT_CODE]
-        failed = code != 0 and (result != result or result in (0, code) or isinstance(result, bool))
-        if not failed:
+        if code == 0:
             return result
-        self.record[c_call.FAULT_CODE] = 0
         values = [self.record[c_call.FAULT_VALUES + i] for i in range(3)]
         if code == c_call.NO_REGION:
             raise errors.StackOverflowError("no address space for another native stack")

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...ir import errors
 from ...ir.graph import Program
-from . import process, special
+from . import regions, special
 from .c_call import CCall
 from .compile import linked_object
 from .emit import Emission
@@ -33,7 +33,7 @@ def library_code(program: Program, checkpoint: Any, name: str, bits: int) -> tup
         )
     constants = [np.ascontiguousarray(c) for c in program.constants]
     call = CCall(program, name, emission.module.sites, constants)
-    code = linked_object([text, call.text(), process.regions(bits, hidden=True)])
+    code = linked_object([text, call.text(), regions.regions(bits, hidden=True)])
     return code, call, any(n.startswith("_ZGV") for n in declared)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...ir import errors
-from . import cache, process
+from . import cache, process, regions
 from . import callable as native_callable
 from .compile import Loaded, load, make_symbol, object_file
 from .lock import COMPILING
@@ -56,7 +56,7 @@ class Runtime:
             raise errors.CompilationError(
                 f"native code needs Linux on x86-64; this is {platform.system()} on {platform.machine()}. grad(f)(x) without jit runs on the interpreter"
             )
-        text = process.regions() + process.python()
+        text = regions.regions() + process.python()
         name = cache.key("process", text)
         found = cache.read(name)
         code = found[1] if found else object_file(text)[0]
@@ -118,7 +118,7 @@ class Runtime:
         """The addresses of all regions."""
         n = self.loaded.word("lantern_count").value
         word = ctypes.c_void_p.from_address
-        return [a for i in range(min(n, process.SLOTS)) if (a := word(self.loaded.address("lantern_all") + 8 * i).value)]
+        return [a for i in range(min(n, regions.SLOTS)) if (a := word(self.loaded.address("lantern_all") + 8 * i).value)]
 
 
 _RUNTIME: list[Runtime] = []

@@ -6,7 +6,6 @@ import ctypes
 import functools
 
 PREFIX = "lantern_scipy_"
-NAMES = {"gamma": "__pyx_fuse_1gamma", "gammaln": "gammaln", "psi": "__pyx_fuse_1psi"}
 
 
 @functools.cache
@@ -15,7 +14,8 @@ def symbol(name: str) -> str:
     import llvmlite.binding as llvm
     import scipy.special.cython_special as special
 
-    capsule = special.__pyx_capi__[NAMES[name]]
+    table = special.__pyx_capi__
+    capsule = table.get(name) or table[f"__pyx_fuse_1{name}"]  # the second of a function for complex and double numbers
     get_name = ctypes.pythonapi.PyCapsule_GetName
     get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
     get_pointer = ctypes.pythonapi.PyCapsule_GetPointer

@@ -5,7 +5,7 @@ masking the stack pointer:
 
     base: context | arena (arrays) grows up ->            <- stack grows down | top
 
-The context's layout is here; process.py makes regions and switches stacks. Between `lantern.busy` and `lantern.ready`
+The context's layout is here; regions.py makes regions and switches stacks. Between `lantern.busy` and `lantern.ready`
 a Ctrl-C waits, because what runs there must not be left half done.
 """
 
