@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .graph import Atom, Call, Function, Let, Program, Return, Var, edges
+from .kernel import flows, kernel_of, varies, written
 from .ops import TABLE
 from .types import Array, carries_gradient
 
@@ -18,6 +19,7 @@ class Aliases:
     """Array variables of a whole program that may share memory (union-find), and which classes are written."""
 
     def __init__(self, program: Program) -> None:
+        self.program = program
         self.parent: dict[Var, Var] = {}
         self.written: set[Var] = set()
         for f in program.functions.values():
@@ -35,8 +37,12 @@ class Aliases:
         for f in program.functions.values():
             for block in f.blocks.values():
                 for let in block.lets:
-                    if let.op == "store":
-                        self.written.add(self.root(let.args[0]))
+                    if let.op == "reshape":
+                        self._join_all(let.outs, let.args)
+        for f in program.functions.values():
+            for block in f.blocks.values():
+                for let in block.lets:
+                    self.written.update(self.root(a) for a in written(let))
 
     def root(self, v: Atom) -> Var:
         assert isinstance(v, Var)
@@ -70,6 +76,7 @@ class _Varied:
 
     def __init__(self, f: Function, mask: Sequence[bool], aliases: Aliases) -> None:
         self.f, self.aliases = f, aliases
+        self.kernels: dict[Let, tuple[bool, ...]] = {}
         self.scalars: set[Var] = set()
         self.classes: set[Var] = set()
         self.changed = True
@@ -97,8 +104,14 @@ class _Varied:
                 self.scalars.add(v)
 
     def let(self, let: Let) -> None:
-        if let.op == "store":
-            if self.has(let.args[-1]):
+        if let.op == "kernel":
+            mask = tuple(varies(x, self.has) for x in kernel_of(let).inputs)
+            if self.kernels.get(let) != mask and any(mask):
+                self.kernels[let] = mask
+                for v in (v for vs in flows(let, self.has, self.aliases.program.functions) for v in vs):
+                    self.mark(v)
+        elif written(let):
+            if any(self.has(a) for a in let.args[1:]):
                 self.mark(let.args[0])  # type: ignore[arg-type]
         elif any(self.has(a) for a in let.args) and TABLE[let.op].differentiable and let.op != "dim":
             for out in let.outs:
@@ -152,7 +165,7 @@ def _useful(f: Function, v: Activity) -> set[Var]:
                 pairs = zip(params[len(params) - len(e.args) :], e.args, strict=True)
                 changed |= want(a for p, a in pairs if p in useful)
             for let in reversed(block.lets):
-                if let.op in ("store", "alloc", "pullback") or any(o in useful or isinstance(o.type, Array) for o in let.outs):
+                if written(let) or let.op in ("alloc", "pullback") or any(o in useful or isinstance(o.type, Array) for o in let.outs):
                     changed |= want(let.args)
     return useful
 

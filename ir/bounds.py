@@ -40,6 +40,8 @@ def can_fail(let: Let) -> bool:
 
     if let.op in ("load", "store"):
         return any(x in "cp" for x in codes(let))
+    if "fails" in let.attrs:  # of array operations, whose memory is no reason to keep what nobody reads
+        return bool(let.attrs["fails"])
     return TABLE[let.op].may_fail
 
 

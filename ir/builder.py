@@ -158,10 +158,13 @@ class Builder:
 
 
 class Trace:
-    """One run of the tracer."""
+    """One run of the tracer; with a `program` one that adds functions to it. `optimistic`: sizes that a program combines
+    are taken for equal where nothing says that one is 1 (arrays.py)."""
 
-    def __init__(self) -> None:
-        self.functions: dict[str, Function] = {}
+    def __init__(self, program: Program | None = None, optimistic: bool = True) -> None:
+        self.functions: dict[str, Function] = program.functions if program is not None else {}
+        self.optimistic = optimistic
+        self.keys: dict[Var, Any] = {}  # what is known of sizes: equal keys are equal sizes
         self.staged: dict[Any, Any] = {}
         self.active: list[Any] = []
         self.builders: list[Builder] = []
@@ -176,8 +179,11 @@ class Trace:
     def name(self, base: str) -> str:
         """A function name not used before in this program."""
         base = "".join(c if c.isalnum() or c == "_" else "_" for c in base) or "f"
-        n = self.names[base] = self.names.get(base, 0) + 1
-        return base if n == 1 else f"{base}.{n}"
+        while True:
+            n = self.names[base] = self.names.get(base, 0) + 1
+            new = base if n == 1 else f"{base}.{n}"
+            if new not in self.functions:
+                return new
 
     def count(self) -> None:
         self.operations += 1
@@ -270,9 +276,9 @@ def current_builder() -> Builder:
 
 
 @contextmanager
-def tracing() -> Iterator[Trace]:
+def tracing(program: Program | None = None, optimistic: bool = True) -> Iterator[Trace]:
     """Start a trace in this thread; nested traces are independent."""
-    before, _STATE.trace = _STATE.trace, Trace()
+    before, _STATE.trace = _STATE.trace, Trace(program, optimistic)
     try:
         yield _STATE.trace
     finally:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from .activity import Activity
 from .analysis import Loop, find_loops, live_in, predecessors, reverse_postorder, unchanging_params
 from .graph import Call, Let, Terminator, Var, used_vars
+from .kernel import written
 from .reverse import Reverse
 from .text import show_let, show_terminator
 from .types import Array, Scalar, Type
@@ -73,7 +74,7 @@ class Closures:
 
 def has_adjoint(let: Let, activity: Activity) -> bool:
     """Does a derivative flow through this operation?"""
-    return any(o in activity for o in let.outs) or (let.op == "store" and let.args[0] in activity)
+    return any(o in activity for o in let.outs) or any(a in activity for a in written(let))
 
 
 def to_closures(rev: Reverse) -> Closures:

@@ -6,6 +6,8 @@ builtin too, so that `except IndexError` keeps working when a function becomes n
 
 from __future__ import annotations
 
+import numpy as np
+
 
 class LanternError(Exception):
     """Base of all errors raised by lantern_jit."""
@@ -59,8 +61,23 @@ class ArrayIndexError(LanternError, IndexError):
     """An array index out of bounds, at trace time or in native code."""
 
 
+class AxisError(LanternError, ValueError, IndexError):
+    """An axis that an array does not have."""
+
+
 class ArrayShapeError(LanternError, ValueError):
-    """An array size that is negative or too large."""
+    """An array size that is negative or too large, or sizes that do not fit together."""
+
+
+class BroadcastError(ArrayShapeError):
+    """Two sizes that do not agree where a program expects that they do. Where one of them is 1, the program is compiled
+    again in a form that broadcasts there."""
+
+    sizes: tuple[int, ...] = ()
+
+
+class LinAlgError(LanternError, np.linalg.LinAlgError):
+    """A matrix that is singular, not positive definite, or for which LAPACK finds no solution."""
 
 
 class ZeroDivideError(LanternError, ZeroDivisionError):

@@ -30,9 +30,13 @@ _ROWS: list[tuple[str, type[errors.LanternError], str]] = [
     ("size", errors.ArrayShapeError, "an array size is negative or too large: {0}"),
     ("memory", errors.StackOverflowError, "the arrays of one call do not fit in the {0} MiB set aside for them"),
     ("shape", errors.ArrayShapeError, "{detail}"),
+    ("mismatch", errors.ArrayShapeError, "{detail}: sizes {0} and {1}"),
     ("assertion", errors.StagedAssertionError, "{detail}"),
     ("raise", errors.LanternError, "{detail}"),
     ("step", errors.ArgumentTypeError, "range() step must not be zero"),
+    ("broadcast", errors.BroadcastError, "operands could not be broadcast together: sizes {0} and {1}"),
+    ("sizes", errors.ArrayShapeError, "operands could not be broadcast together: sizes {0} and {1}"),
+    ("linalg", errors.LinAlgError, "{detail}"),
     ("interrupt", errors.LanternError, "interrupted"),  # by Ctrl-C; native code only, where it ends in KeyboardInterrupt
 ]  # fmt: skip
 
@@ -46,7 +50,15 @@ def make_error(kind: Kind, site: Site | None, values: Sequence[int] = (0, 0, 0))
         return _again(site.exception)
     detail = site.detail if site else ""
     text = kind.message.format(*values, detail=detail)
-    return kind.error(f"{text}  [{site}]" if site else text)
+    e = kind.error(f"{text}  [{site}]" if site else text)
+    if isinstance(e, errors.BroadcastError):
+        e.sizes = tuple(values[:2])
+    return e
+
+
+def at_site(e: errors.LanternError, site: Site | None) -> errors.LanternError:
+    """A fault of a kernel's scalar function, at the kernel's place in the user's code."""
+    return e if site is None or "  [" in str(e) else type(e)(f"{e}  [{site}]")
 
 
 def _again(e: BaseException) -> BaseException:

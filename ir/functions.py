@@ -365,7 +365,9 @@ def _parameter(builder: Builder, leaf: Any) -> Any:
     if isinstance(leaf, Traced):
         return Traced(builder.parameter(leaf.type), builder, leaf.weak)
     if isinstance(leaf, Arrayed):
-        return Arrayed(builder.parameter(leaf.type), builder, leaf.owned)
+        made = Arrayed(builder.parameter(leaf.type), builder, leaf.owned)
+        made.joined = True
+        return made
     return leaf
 
 
@@ -409,10 +411,15 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) ->
     trace.record(builder, call, staged.name)
     builder.enter(after)
     values = [
-        None if r is None else Traced(r, builder, w) if isinstance(t, Scalar) else Arrayed(r, builder, o)
+        None if r is None else Traced(r, builder, w) if isinstance(t, Scalar) else _joined(Arrayed(r, builder, o))
         for r, (t, w, o) in zip(results, kinds, strict=True)
     ]
     return pytree.unflatten(tree, values)
+
+
+def _joined(a: Arrayed) -> Arrayed:
+    a.joined = True
+    return a
 
 
 __all__ = ["DEAD", "invoke", "invoke_staged", "leave", "signature", "stage"]

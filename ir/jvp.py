@@ -20,7 +20,9 @@ from . import errors
 from .activity import Activity, Aliases, varied
 from .bounds import codes, quiet
 from .builder import Builder, Trace, tracing
+from .arrayops import ARRAY_OPS, array_tangents
 from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var, edges
+from .kernel import SMOOTH, Access, Kernel, Result, Same, kernel_of, varies, written
 from .ops import TABLE
 from .types import I64, Array, Scalar, Type, carries_gradient
 from .values import Traced
@@ -44,7 +46,7 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool]) -> str:
             )
         program.functions[new] = Function(new, [], {})  # a recursive function asks for itself
         expand(program, name)
-        with tracing() as trace:
+        with tracing(program) as trace:
             f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), new, trace).run()
         from .simplify import simplify_function
 
@@ -141,16 +143,21 @@ class _Forward:
 
     # ---- operations
     def let(self, let: Let) -> None:
+        if let.op == "kernel" and any(v in self.activity for v in (*let.outs, *written(let))):
+            self._kernel(let)
+            return
         outs = self.builder.emit(let.op, tuple(map(self.atom, let.args)), tuple(o.type for o in let.outs), dict(let.attrs), let.site)
         self.values.update(zip(let.outs, outs, strict=True))
         if let.op == "store":
             if let.args[0] in self.activity:
                 args = (self.tangent(let.args[0]), *map(self.atom, let.args[1:-1]), self.tangent(let.args[-1]))
                 self.builder.emit("store", args, (), {"index": quiet(codes(let))}, let.site)
-        elif any(o in self.activity for o in let.outs):
+        elif any(v in self.activity for v in (*let.outs, *written(let))):
             handler = getattr(self, f"_{let.op}", None)
             if handler is not None:
                 handler(let)
+            elif let.op in ARRAY_OPS:
+                array_tangents(self, let)
             else:
                 self.tangents[let.out] = self.elementwise(let)
 
@@ -178,6 +185,49 @@ class _Forward:
 
     def _copy(self, let: Let) -> None:
         (self.tangents[let.out],) = self.builder.emit("copy", (self.tangent(let.args[0]),), (let.out.type,), {}, let.site)
+
+    def _reshape(self, let: Let) -> None:
+        args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
+        (self.tangents[let.out],) = self.builder.emit("reshape", args, (let.out.type,), dict(let.attrs), let.site)
+
+    def _kernel(self, let: Let) -> None:
+        """One kernel for values and tangents."""
+        k, active = kernel_of(let), self.activity.__contains__
+        body = self.program.functions[k.f]
+        mask = [varies(x, active) and carries_gradient(p.type) for x, p in zip(k.inputs, body.params, strict=True)]
+        new: list[Any] = [self._input(x) for x in k.inputs]
+        new += [self._input(x, True) for x, m in zip(k.inputs, mask, strict=True) if m]
+        results = [Result(r.kind, r.axes, self._access(r.into) if r.into else None, self._out(r.out)) for r in k.results]
+        floats = [r for r, t in zip(k.results, body.results, strict=True) if carries_gradient(t)]
+        for r in floats:
+            there = r.into.base if r.into else r.out
+            if r.kind not in SMOOTH or there not in self.activity:
+                results.append(Result("drop"))
+            elif r.into is not None:
+                results.append(Result(r.kind, r.axes, self._access(r.into, True)))
+            else:
+                assert r.out is not None
+                out = self.builder.fresh(r.out.type)
+                self.tangents[r.out] = out
+                results.append(Result(r.kind, r.axes, None, out))
+        made = Kernel(jvp_name(self.program, k.f, mask), [self.atom(n) for n in k.sizes], new, results, let.site, k.extra)
+        assert self.builder.current is not None
+        self.builder.current.lets.append(made.let())
+
+    def _out(self, out: Var | None) -> Var | None:
+        if out is not None:
+            self.values[out] = self.builder.fresh(out.type)
+            return self.values[out]
+        return None
+
+    def _input(self, x: Any, tangent: bool = False) -> Any:
+        if isinstance(x, Access):
+            return self._access(x, tangent)
+        return Same(self.tangent(x.atom) if tangent else self.atom(x.atom)) if isinstance(x, Same) else x
+
+    def _access(self, x: Access, tangent: bool = False) -> Access:
+        base = self.tangent(x.base) if tangent else self.atom(x.base)
+        return Access(base, tuple(map(self.atom, x.starts)), tuple(map(self.atom, x.steps)), x.axes)  # type: ignore[arg-type]
 
     def _pullback(self, let: Let) -> None:
         self.tangents.update(pullback_tangents(self, let))
@@ -300,9 +350,9 @@ def expand_all(program: Program) -> None:
 
 
 def references(f: Function) -> list[str]:
-    """The functions that `f` calls or differentiates."""
+    """The functions that `f` calls, differentiates or runs in kernels."""
     out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
-    return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if let.op in ("pullback", "pushforward")]
+    return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if let.op in ("pullback", "pushforward", "kernel")]
 
 
 __all__ = ["differentiated", "edges", "expand", "expand_all", "jvp_name", "jvp_results", "references"]

@@ -72,10 +72,10 @@ class PythonMachine:
 
         return type(xs[0])(getattr(scipy.special, name)(*xs))
 
-    def check(self, ok: Any, kind: str) -> None:
+    def check(self, ok: Any, kind: str, *values: Any) -> None:
         """Raise the fault `kind` unless `ok`."""
         if not ok:
-            raise Fault(kind)
+            raise Fault(kind, *map(int, values))
 
     def convert(self, x: Any, to: Scalar) -> Any:
         return bool(x) if to.name == "bool" else NUMPY_DTYPES[to].type(x)
@@ -87,9 +87,9 @@ class PythonMachine:
 class Fault(LanternError):
     """A check of the Python machine that did not hold; the interpreter adds the site."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, *values: int) -> None:
         super().__init__(KINDS[kind].message)
-        self.kind = kind
+        self.kind, self.values = kind, (*values, 0, 0, 0)[:3]
 
 
 PYTHON = PythonMachine()

@@ -6,6 +6,7 @@ through `__array_function__` or staging. What is missing raises an error that na
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from .values import (
     arithmetic,
     bitwise,
     compare,
+    has_array,
     is_traced,
     logical_not,
     power,
@@ -88,9 +90,9 @@ def sign(x: Any) -> Any:
 
 def where(cond: Any, x: Any, y: Any) -> Any:
     """np.where(cond, x, y) on scalars."""
+    if has_array(cond, x, y):
+        return values.each(where, cond, x, y, name="where")
     cond = truth(cond)
-    if any(isinstance(v, (Arrayed, np.ndarray)) for v in (cond, x, y)):
-        whole_array("np.where")
     kinds = {k[0] for k in map(values.scalar_type, (x, y)) if k is not None}
     t, weak = (BOOL, True) if kinds == {BOOL} else promote("where", x, y)
     if not isinstance(cond, Traced):
@@ -110,11 +112,19 @@ def to_constant(x: Any, t: Scalar) -> Any:
 def clip(x: Any, a_min: Any = None, a_max: Any = None, **kwargs: Any) -> Any:
     """np.clip; a NaN stays."""
     low, high = kwargs.get("min", a_min), kwargs.get("max", a_max)
+    if has_array(x, low, high):
+        given = [v for v in (low, high) if v is not None]
+        return values.each(lambda v, *ends: clip(v, *_ends(ends, low, high)), x, *given, name="clip")
     if not is_traced(x):
         x = values.constant(x)
     if low is not None:
         x = _either("maximum")(x, low)
     return x if high is None else _either("minimum")(x, high)
+
+
+def _ends(ends: Any, low: Any, high: Any) -> tuple[Any, Any]:
+    rest = iter(ends)
+    return (None if low is None else next(rest)), (None if high is None else next(rest))
 
 
 def _isfinite(op: Op) -> Callable[[Any], Any]:
@@ -192,29 +202,96 @@ def _log(x: Any) -> Any:
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A NumPy or SciPy ufunc with a traced scalar among its inputs."""
-    if any(isinstance(x, (Arrayed, np.ndarray)) and getattr(x, "ndim", 0) > 0 for x in inputs):
-        whole_array(f"np.{ufunc.__name__}")
-    inputs = tuple(x[()] if isinstance(x, np.ndarray) else x for x in inputs)
+    """A NumPy or SciPy ufunc with a traced value among its inputs."""
     fn = UFUNCS.get(ufunc.__name__)
+    if has_array(*inputs) or method != "__call__" or ufunc in (np.matmul, np.vecdot):
+        from .array_api import ufunc_of_arrays
+
+        found = ufunc_of_arrays(ufunc, method, fn, inputs, kwargs)
+        if found is not NotImplemented:
+            return found
+    inputs = tuple(x[()] if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in inputs)
     if method != "__call__" or kwargs or fn is None:
         form = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
         extra = f" with {', '.join(kwargs)}=" if kwargs else ""
         raise errors.UnsupportedOperationError(
-            f"{form}{extra} of a traced scalar at {user_site()} is not supported; supported functions: {', '.join(sorted(UFUNCS))}"
+            f"{form}{extra} of traced values at {user_site()} is not supported; supported functions: {', '.join(sorted(UFUNCS))}"
         )
     return fn(*inputs)
 
 
 def call_function(func: Any, args: Any, kwargs: Any) -> Any:
     """A NumPy function that is no ufunc, with a traced value among its arguments."""
-    fn = FUNCTIONS.get(func)
+    from .array_api import FUNCTIONS as OF_ARRAYS
+
+    fn = OF_ARRAYS.get(func) or FUNCTIONS.get(func)
     if fn is None:
-        if any(isinstance(a, Arrayed) for a in args):
-            whole_array(f"np.{func.__name__}")
         raise errors.UnsupportedOperationError(f"np.{func.__name__} of traced values at {user_site()} is not supported; supported functions: "
                                                f"{', '.join(sorted(UFUNCS))}")  # fmt: skip
     return fn(*args, **kwargs)
+
+
+def array_attribute(a: Arrayed, name: str) -> Any:
+    """A method or property of a traced array."""
+    from .array_api import METHODS, PROPERTIES
+
+    if name in PROPERTIES:
+        return PROPERTIES[name](a)
+    if name in METHODS:
+        return functools.partial(METHODS[name], a)
+    if name.startswith("__") or not hasattr(np.ndarray, name):
+        raise AttributeError(f"a traced array has no attribute {name!r}")
+    raise errors.UnsupportedOperationError(f"ndarray.{name} at {user_site()} is not supported; supported methods: {', '.join(sorted(METHODS))}")
+
+
+def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, y: fn(y, x)
+
+
+def _in_place(fn: Callable[..., Any], symbol: str) -> Callable[..., Any]:
+    def update(x: Arrayed, y: Any) -> Any:
+        from .arrays import update
+
+        return update(x, fn, y, symbol)
+
+    return update
+
+
+def _matmul(x: Any, y: Any) -> Any:
+    from .array_api import matmul
+
+    return matmul(x, y)
+
+
+def _operators() -> dict[str, Callable[..., Any]]:
+    binary: dict[str, tuple[str, Callable[..., Any]]] = {
+        "add": ("+", lambda x, y: arithmetic("add", x, y)), "sub": ("-", lambda x, y: arithmetic("sub", x, y)),
+        "mul": ("*", lambda x, y: arithmetic("mul", x, y)), "truediv": ("/", lambda x, y: arithmetic("div", x, y)),
+        "floordiv": ("//", lambda x, y: arithmetic("floordiv", x, y)), "mod": ("%", lambda x, y: arithmetic("mod", x, y)),
+        "pow": ("**", power), "and": ("&", lambda x, y: bitwise("and", x, y)), "or": ("|", lambda x, y: bitwise("or", x, y)),
+        "xor": ("^", lambda x, y: bitwise("xor", x, y)), "lshift": ("<<", lambda x, y: each_of(lambda a, b: a << b, x, y)),
+        "rshift": (">>", lambda x, y: each_of(lambda a, b: a >> b, x, y)), "matmul": ("@", _matmul),
+    }  # fmt: skip
+    table_: dict[str, Callable[..., Any]] = {}
+    for name, (symbol, fn) in binary.items():
+        table_[name], table_["r" + name], table_["i" + name] = fn, _reflected(fn), _in_place(fn, symbol + "=")
+    table_["imatmul"] = lambda x, y: x.__setitem__(Ellipsis, _matmul(x, y)) or x
+    table_["divmod"] = lambda x, y: (arithmetic("floordiv", x, y), arithmetic("mod", x, y))
+    table_["rdivmod"] = _reflected(table_["divmod"])
+    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
+        table_[name] = lambda x, y, name=name: compare(name, x, y)  # type: ignore[misc]
+    table_["neg"] = lambda x: each_of(lambda v: -v, x)
+    table_["pos"] = lambda x: x.copy()
+    table_["abs"] = lambda x: each_of(abs, x)
+    table_["invert"] = lambda x: each_of(lambda v: ~v, x)
+    return table_
+
+
+def each_of(fn: Callable[..., Any], *operands: Any) -> Any:
+    return values.each(fn, *operands, name="map")
+
+
+OPERATORS = _operators()
 
 
 # ---- creation

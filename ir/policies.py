@@ -112,7 +112,7 @@ def _plan(f: Function, loop: Loop, activity: Activity) -> Plan | None:
         return None
     for name in loop.blocks:
         block = f.blocks[name]
-        if isinstance(block.terminator, (Call, Return)) or any(let.op in ("alloc", "copy", "pullback") for let in block.lets):
+        if isinstance(block.terminator, (Call, Return)) or any(is_special(let) for let in block.lets):
             return None
         if name != loop.head and any(e.block not in loop.blocks for e in edges(block.terminator)):
             return None
@@ -129,6 +129,11 @@ def _plan(f: Function, loop: Loop, activity: Activity) -> Plan | None:
         last_load = max([i for i, let in enumerate(order) if let.op == "load"], default=-1)
         plan.silent = {let for let in stores if order.index(let) > last_load and len(stores) == 1}
     return plan
+
+
+def is_special(let: Let) -> bool:
+    """An operation on whole arrays, or a derivative."""
+    return TABLE[let.op].signature == "*:*" and let.op not in ("load", "store", "dim", "check_range")
 
 
 def latch_edge(f: Function, loop: Loop) -> Edge:

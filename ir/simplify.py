@@ -31,6 +31,7 @@ from .graph import (
     terminator_atoms,
     used_vars,
 )
+from .kernel import written
 from .ops import TABLE, Zero
 from .types import BOOL, Array, is_float
 
@@ -141,7 +142,7 @@ def share(f: Function) -> bool:
         for let in block.lets:
             if mapping and any(a in mapping for a in let.args if isinstance(a, Var)):
                 let.args = tuple(_look(mapping, a) for a in let.args)
-            if let.op == "store":
+            if written(let):
                 known = {k: v for k, v in known.items() if k[0] != "load"}
             elif let.op in ("load", "dim", "check_range") or (TABLE[let.op].signature != "*:*" and len(let.outs) == 1):
                 key = (let.op, tuple(a if isinstance(a, Var) else (a.type, repr(a.value)) for a in let.args), repr(let.attrs))
@@ -171,7 +172,7 @@ def sink_updated(f: Function) -> None:
         for let in [x for x in lets if x.op == "load" and (x.args[0], *map(_name, x.args[1:])) in updates and not can_fail(x)]:
             at = lets.index(let)
             end = at + 1
-            while end < len(lets) and let.out not in lets[end].args and lets[end].op != "store" and not can_fail(lets[end]):
+            while end < len(lets) and let.out not in lets[end].args and not written(lets[end]) and not can_fail(lets[end]):
                 end += 1
             lets[at : end - 1], lets[end - 1] = lets[at + 1 : end], let
         block.lets = lets
@@ -295,7 +296,7 @@ def _needed_params(f: Function) -> set[Var]:
     gives: dict[Var, list[Atom]] = {}
     for b in f.blocks.values():
         for let in b.lets:
-            if let.op == "store" or can_fail(let):
+            if written(let) or can_fail(let):
                 want(let.args)
         t = b.terminator
         if isinstance(t, Branch):
@@ -319,7 +320,7 @@ def drop_dead(f: Function) -> bool:
     needed = _needed_params(f)
     changed = False
     for b in f.blocks.values():
-        kept = [let for let in b.lets if let.op == "store" or can_fail(let) or any(o in needed for o in let.outs)]
+        kept = [let for let in b.lets if written(let) or can_fail(let) or any(o in needed for o in let.outs)]
         changed |= len(kept) != len(b.lets)
         b.lets = kept
     return changed

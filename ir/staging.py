@@ -19,6 +19,7 @@ from . import errors, pytree, table
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
 from .iterables import Staged, staged_iterable
+from .sizes import same as same_size
 from .state import (
     NO_SCOPE,
     Saved,
@@ -382,6 +383,8 @@ def _enter_loop(scope: Scope, before: Saved, wider: dict[tuple[int, int], Type])
             args.append(coerce(leaf, t, entry))
             weak = found is not None and found[1] and (i, j) not in wider
             fresh[j] = heads[i, j] = parameter(head, t, weak, [leaf], builder, scope.names[i])
+            if isinstance(leaf, Arrayed) and (i, j) not in wider:
+                fresh[j].sizes = list(leaf.shape)  # as long as no iteration changes them
         inside.append(fresh)
     builder.jump(head, tuple(args), entry)
     builder.enter(head)
@@ -467,6 +470,9 @@ def _latch_atom(name: str, head: Any, new: Any, block: Block, key: tuple[int, in
             f"loop variable `{name}` at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
         )
     found = scalar_type(new)
+    if isinstance(head, Arrayed) and head.sizes is not None and not all(map(same_size, head.sizes, new.shape)):
+        wider[key] = merged[0]
+        raise Widen
     if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and found is not None and not found[1])):
         wider[key] = merged[0]
         raise Widen

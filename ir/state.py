@@ -169,7 +169,9 @@ def parameter(block: Block, t: Type, weak: bool, sources: Sequence[Any], builder
     block.params.append(var)
     if isinstance(t, Scalar):
         return Traced(var, builder, weak)
-    return Arrayed(var, builder, all(isinstance(s, Arrayed) and s.owned for s in sources))
+    made = Arrayed(var, builder, all(isinstance(s, Arrayed) and s.owned for s in sources))
+    made.joined = True
+    return made
 
 
 def join_leaves(name: str, values: list[Any], blocks: list[Block], target: Block, args: list[list[Atom]]) -> Any:
@@ -188,7 +190,22 @@ def join_leaves(name: str, values: list[Any], blocks: list[Block], target: Block
     t, weak = merged
     for arg, value, block in zip(args, values, blocks, strict=True):
         arg.append(coerce(value, t, block))
-    return parameter(target, t, weak, values, current_builder(), name)
+    made = parameter(target, t, weak, values, current_builder(), name)
+    if isinstance(made, Arrayed):
+        made.sizes = common_sizes(values)
+    return made
+
+
+def common_sizes(values: Sequence[Any]) -> list[Any] | None:
+    """The sizes of arrays that meet, where they are the same values."""
+    shapes = [v.sizes if isinstance(v, Arrayed) else list(v.shape) for v in values]
+    if any(s is None for s in shapes):
+        return None
+    return shapes[0] if all(_same_size(n, s[i]) for s in shapes for i, n in enumerate(shapes[0])) else None  # type: ignore[arg-type, index]
+
+
+def _same_size(n: Any, m: Any) -> bool:
+    return (n.atom is m.atom) if isinstance(n, Traced) and isinstance(m, Traced) else type(n) is type(m) and bool(n == m)
 
 
 def describe_value(value: Any) -> str:

@@ -142,6 +142,13 @@ logical_and = row("and", "BB:B", lambda m, x, y: m.logical("and", x, y), specula
 logical_or = row("or", "BB:B", lambda m, x, y: m.logical("or", x, y), speculate=True)
 logical_xor = row("xor", "BB:B", lambda m, x, y: m.logical("xor", x, y), speculate=True)
 
+# ---- sizes and indices of arrays
+same_size = row("same_size", "II:I", lambda m, x, y: checked_size(m, x, y, ieq(x, y), "broadcast"), may_fail=True)
+equal_size = row("equal_size", "II:I", lambda m, x, y: checked_size(m, x, y, ieq(x, y), "mismatch"), may_fail=True)
+broadcast_size = row("broadcast_size", "II:I", lambda m, x, y: select(ieq(x, 1), y, checked_size(
+    m, x, y, logical_or(logical_or(ieq(x, y), ieq(x, 1)), ieq(y, 1)), "sizes")), may_fail=True)
+check_index = row("check_index", "II:I", lambda m, i, n, axis: checked_index(m, i, n, axis), may_fail=True)
+
 # ---- conversions: `to` is the result's type
 convert = row("convert", "T:>", lambda m, x, to: m.convert(x, to), lambda d, z, x, to: (convert_like(d, x),), speculate=True)
 to_integer = row("to_integer", "F:I", lambda m, x: checked_truncation(m, x), may_fail=True)
@@ -219,6 +226,18 @@ def checked_integer(m: Any, name: str, x: Any, y: Any) -> Any:
     return m.integer(name, x, y)
 
 
+def checked_size(m: Any, x: Any, y: Any, ok: Any, kind: str) -> Any:
+    m.check(ok, kind, x, y)
+    return x
+
+
+def checked_index(m: Any, i: Any, n: Any, axis: int) -> Any:
+    """An index that may count from the end, as one that does not."""
+    j = select(ilt(i, 0), iadd(i, n), i)
+    m.check(logical_and(ige(j, 0), ilt(j, n)), "index", i, n, axis)
+    return j
+
+
 def checked_step(m: Any, x: Any) -> Any:
     m.check(ine(x, 0), "step")
     return x
@@ -259,6 +278,8 @@ CHECK_RANGE = special("check_range", "it has no result", may_fail=True)
 STORE = special("store", "jvp.py and the emitters: a reversible store", may_fail=True)
 ALLOC = special("alloc", "jvp.py and the emitters", may_fail=True)
 COPY = special("copy", "jvp.py and the emitters", may_fail=True)
+RESHAPE = special("reshape", "the same memory: jvp.py and the emitters", may_fail=True)
+KERNEL = special("kernel", "kernel.py: a kernel around the derivative of its function", may_fail=True)
 PULLBACK = special("pullback", "jvp.py: forward over reverse", may_fail=True)
 PUSHFORWARD = special("pushforward", "expand.py: replaced by a call of the jvp", may_fail=True)
 

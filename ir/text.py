@@ -35,7 +35,7 @@ from .graph import (
 )
 from .types import BOOL, SCALARS, Array, Scalar, Type, is_float
 
-_TYPE = re.compile(r"(f64|f32|i64|bool)(?:\[([^\]]*)\])?")
+_TYPE = re.compile(r"(f64|f32|i64|bool|i32)(?:\[([^\]]*)\])?")
 
 
 # ---- printing
@@ -201,9 +201,23 @@ def _type(m: re.Match[str] | None) -> Type:
 
 def _attrs(text: str) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for m in re.finditer(r"(\w+)=(\([^)]*\)|'[^']*'|[^,]+)", text):
-        out[m[1]] = SCALARS[m[2]] if m[2] in SCALARS else ast.literal_eval(m[2])
+    for part in _top_level(text):
+        name, _, value = part.partition("=")
+        out[name] = SCALARS[value] if value in SCALARS else ast.literal_eval(value)
     return out
+
+
+def _top_level(text: str) -> list[str]:
+    """The parts between commas that stand in no brackets or quotes."""
+    parts, depth, quoted = [""], 0, False
+    for c in text:
+        quoted ^= c == "'"
+        depth += (c in "([") - (c in ")]") if not quoted else 0
+        if c == "," and not depth and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += c
+    return [p.strip() for p in parts if p.strip()]
 
 
 def _parse_site(line: str) -> tuple[Site | None, str]:

@@ -16,7 +16,7 @@ Dim = Union[int, str]
 
 @dataclass(frozen=True)
 class Scalar:
-    """A scalar type: `f64`, `f32`, `i64` or `bool`."""
+    """A scalar type: `f64`, `f32`, `i64` or `bool`. Arrays may hold `i32` too: its elements are i64 once they are read."""
 
     name: str
 
@@ -42,14 +42,21 @@ class Array:
 Type = Union[Scalar, Array]
 
 F64, F32, I64, BOOL = Scalar("f64"), Scalar("f32"), Scalar("i64"), Scalar("bool")
-SCALARS = {t.name: t for t in (F64, F32, I64, BOOL)}
-NUMPY_DTYPES: dict[Scalar, np.dtype[Any]] = {F64: np.dtype("f8"), F32: np.dtype("f4"), I64: np.dtype("i8"), BOOL: np.dtype("?")}
+I32 = Scalar("i32")  # of array elements only
+SCALARS = {t.name: t for t in (F64, F32, I64, BOOL, I32)}
+NUMPY_DTYPES: dict[Scalar, np.dtype[Any]] = {F64: np.dtype("f8"), F32: np.dtype("f4"), I64: np.dtype("i8"), BOOL: np.dtype("?"),
+                                              I32: np.dtype("i4")}  # fmt: skip
 FROM_NUMPY = {dtype: t for t, dtype in NUMPY_DTYPES.items()}
 
 
 def array_of(dtype: Scalar, rank: int) -> Array:
     """The type of a rank-`rank` array whose sizes are known at run time only."""
     return Array(dtype, ("?",) * rank)
+
+
+def element(dtype: Scalar) -> Scalar:
+    """The type of an element of an array of `dtype` once it is read."""
+    return I64 if dtype == I32 else dtype
 
 
 def is_float(t: Type) -> bool:

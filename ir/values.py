@@ -8,6 +8,7 @@ Promotion follows NumPy 2: a bare Python number is weak and takes the other oper
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,7 +17,7 @@ from . import errors, table
 from .builder import Builder, current_builder, user_site
 from .graph import Atom, Const, Var
 from .ops import TABLE, Op, argument_types, literal, result_type
-from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of, describe, is_float
+from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of, describe, element, is_float
 
 
 class GraphAlgebra:
@@ -245,13 +246,16 @@ class Traced:
 
 
 class Arrayed:
-    """An array in the compiled program's memory."""
+    """An array in the compiled program's memory. `sizes` are its sizes where they are known by name. `memory` is the
+    variable that its memory was made with; `fresh` arrays were made in this trace, `joined` ones may be another one."""
 
-    __slots__ = ("atom", "builder", "owned")
+    __slots__ = ("atom", "builder", "fresh", "joined", "memory", "owned", "serial", "sizes")
     __array_priority__ = 1000.0
 
     def __init__(self, atom: Var, builder: Builder, owned: bool = True) -> None:
         self.atom, self.builder, self.owned = atom, builder, owned
+        self.sizes: list[Any] | None = None
+        self.fresh, self.joined, self.memory, self.serial = False, False, atom, next(_SERIAL)
 
     @property
     def type(self) -> Array:
@@ -269,14 +273,15 @@ class Arrayed:
 
     @property
     def shape(self) -> tuple[Any, ...]:
+        if self.sizes is not None:
+            return tuple(self.sizes)
         return tuple(dimension(self, axis) for axis in range(self.ndim))
 
     @property
     def size(self) -> Any:
-        n: Any = 1
-        for d in self.shape:
-            n = n * d
-        return n
+        from .sizes import product
+
+        return product(self.shape)
 
     def __repr__(self) -> str:
         return f"<traced {describe(self.type)}>"
@@ -287,65 +292,64 @@ class Arrayed:
     def __setitem__(self, index: Any, value: Any) -> None:
         store(self, index, value)
 
-    def copy(self) -> Arrayed:
-        return copy_array(self)
-
     def __len__(self) -> NoReturn:
         raise errors.TracedConditionError(f"len() of a traced array at {user_site()} is a traced int; where the function's source is not "
                                           "available write x.shape[0]")  # fmt: skip
 
-    def __iter__(self) -> NoReturn:
+    def __iter__(self) -> Any:
+        n = self.shape[0]
+        if not isinstance(n, Traced):
+            return iter([self[i] for i in range(int(n))])
         raise errors.TracedConditionError(f"a Python loop over a traced array at {user_site()} cannot be staged here (in a comprehension, or "
                                           "where the source is not available): write `for i in range(len(x))`")  # fmt: skip
 
     def __bool__(self) -> NoReturn:
-        raise errors.TracedConditionError(f"the truth value of a traced array is not defined ({user_site()})")
+        raise errors.TracedConditionError(
+            f"the truth value of a traced array is not defined; use a.any() or a.all() ({user_site()})"
+        )
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise errors.TracedConditionError(f"a traced array has no concrete values to make a NumPy array of ({user_site()})")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        whole_array(f"np.{ufunc.__name__}")
+        from .numpy_api import call_ufunc
+
+        return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         from .numpy_api import call_function
 
         return call_function(func, args, kwargs)
 
+    def __getattr__(self, name: str) -> Any:
+        from .numpy_api import array_attribute
+
+        return array_attribute(self, name)
+
+
+_SERIAL = itertools.count()
+
 
 def whole_array(name: str) -> NoReturn:
-    raise errors.UnsupportedOperationError(
-        f"{name} on a whole array at {user_site()} is not supported yet: write a loop over its elements (`for i in range(len(x))`); "
-        "x[i], x[i] = v, len(x), x.shape and x.copy() are supported"
-    )
+    raise errors.UnsupportedOperationError(f"{name} on a whole array at {user_site()} is not supported")
 
 
-def _operator(symbol: str) -> Any:
-    def method(self: Arrayed, *args: Any) -> NoReturn:
-        whole_array(f"`{symbol}`")
+def _operator(name: str) -> Any:
+    def method(self: Arrayed, *args: Any) -> Any:
+        from .numpy_api import OPERATORS
+
+        return OPERATORS[name](self, *args)
 
     return method
 
 
-for _name, _symbol in {
-    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@", "and": "&",
-    "or": "|", "xor": "^",
-}.items():  # fmt: skip
-    setattr(Arrayed, f"__{_name}__", _operator(_symbol))
-    setattr(Arrayed, f"__r{_name}__", _operator(_symbol))
-    setattr(Arrayed, f"__i{_name}__", _operator(_symbol + "="))
-for _name, _symbol in {
-    "lt": "<",
-    "le": "<=",
-    "gt": ">",
-    "ge": ">=",
-    "eq": "==",
-    "ne": "!=",
-    "neg": "-",
-    "abs": "abs",
-    "invert": "~",
-}.items():
-    setattr(Arrayed, f"__{_name}__", _operator(_symbol))
+_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift", "divmod")
+for _name in (*_BINARY, "lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs", "invert"):
+    setattr(Arrayed, f"__{_name}__", _operator(_name))
+for _name in _BINARY:
+    setattr(Arrayed, f"__r{_name}__", _operator("r" + _name))
+    if _name != "divmod":
+        setattr(Arrayed, f"__i{_name}__", _operator("i" + _name))
 Arrayed.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
@@ -384,8 +388,6 @@ def promote(what: str, *values: Any) -> tuple[Scalar, bool]:
 
 
 def operand(what: str, value: Any) -> tuple[Scalar, bool]:
-    if isinstance(value, (Arrayed, np.ndarray)):
-        whole_array(what)
     found = scalar_type(value)
     if found is None:
         raise TypeError(f"unsupported operand for {what} at {user_site()}: {type(value).__name__}")
@@ -411,6 +413,8 @@ def arithmetic(name: str, x: Any, y: Any) -> Any:
     symbol = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%"}[name]
     if not operands(x, y, symbol):
         return NotImplemented
+    if has_array(x, y):
+        return each(lambda a, b: arithmetic(name, a, b) if not _bools(a, b) else _of_bools(name, a, b), x, y, name=name)
     t, weak = promote(f"`{symbol}`", x, y)
     if t == I64 and name == "div":
         t = F64
@@ -418,9 +422,34 @@ def arithmetic(name: str, x: Any, y: Any) -> Any:
     return _weakly(op(*_typed(t, x, y)), weak)
 
 
+def has_array(*xs: Any) -> bool:
+    """Is one of the operands an array? (A 0-d array of NumPy is a scalar.)"""
+    return any(isinstance(x, Arrayed) or (isinstance(x, np.ndarray) and x.ndim > 0) or isinstance(x, (list, tuple)) for x in xs)
+
+
+def each(fn: Any, *operands: Any, name: str) -> Any:
+    """fn for each element, with NumPy's broadcasting."""
+    from .arrays import elementwise
+
+    return elementwise(fn, *operands, name=name)
+
+
+def _bools(x: Any, y: Any) -> bool:
+    return all(isinstance(v, (bool, np.bool_)) or (isinstance(v, Traced) and v.type == BOOL) for v in (x, y))
+
+
+def _of_bools(name: str, x: Any, y: Any) -> Any:
+    """NumPy's arithmetic of bool arrays."""
+    if name == "sub":
+        raise TypeError(f"numpy boolean subtract, the `-` operator, is not supported at {user_site()}: use ^ or logical_xor")
+    if name in ("add", "mul"):
+        return TABLE["or" if name == "add" else "and"](x, y)
+    return arithmetic(name, to_type(x, I64) if isinstance(x, Traced) else int(x), y)
+
+
 def operands(x: Any, y: Any, symbol: str) -> bool:
     """Are both operands something this library can have an opinion on?"""
-    return all(is_traced(v) or isinstance(v, (np.ndarray, np.generic, bool, int, float)) for v in (x, y))
+    return all(is_traced(v) or isinstance(v, (np.ndarray, np.generic, bool, int, float, list)) for v in (x, y))
 
 
 def _typed(t: Scalar, *values: Any) -> list[Any]:
@@ -435,12 +464,16 @@ def _weakly(z: Traced, weak: bool) -> Traced:
 def compare(name: str, x: Any, y: Any) -> Any:
     if not operands(x, y, name):
         return NotImplemented
+    if has_array(x, y):
+        return each(lambda a, b: compare(name, a, b), x, y, name=name)
     t, _ = promote(f"`{name}`", x, y)
     op = table.BINARY_FLOAT_TO_INT[name] if t == I64 else TABLE[name]
     return op(*_typed(t, x, y))
 
 
 def bitwise(name: str, x: Any, y: Any) -> Any:
+    if has_array(x, y):
+        return each(lambda a, b: bitwise(name, a, b), x, y, name=name)
     kinds = [operand(f"`{name}`", v)[0] for v in (x, y)]
     if kinds == [BOOL, BOOL]:
         return TABLE[name](x, y)
@@ -470,6 +503,8 @@ def power(x: Any, n: Any) -> Any:
     """x ** n: a small constant integer power is repeated multiplication, as NumPy's square is."""
     if not operands(x, n, "**"):
         return NotImplemented
+    if has_array(x, n):
+        return each(power, x, n, name="power")
     t, weak = promote("`**`", x, n)
     if (isinstance(n, (int, np.integer)) and not isinstance(n, bool)) or (isinstance(n, float) and n == int_or_none(n)):
         k = int(n)
@@ -529,59 +564,37 @@ def lift_array(value: np.ndarray[Any, Any]) -> Arrayed:
     """A concrete NumPy array used in traced code: a constant of the program, never written."""
     builder = current_builder()
     var, root = builder.trace.constant(value)
-    return Arrayed(builder.use(var, root), builder, owned=False)  # type: ignore[arg-type]
+    made = Arrayed(builder.use(var, root), builder, owned=False)  # type: ignore[arg-type]
+    made.memory, made.sizes = var, list(value.shape)
+    return made
 
 
 def _here(array: Arrayed) -> Var:
     return current_builder().use(array.atom, array.builder)  # type: ignore[return-value]
 
 
-def dimension(array: Arrayed, axis: int) -> Traced:
+def dimension(array: Arrayed, axis: int) -> Any:
+    """A size: an int where it is known."""
+    if array.sizes is not None:
+        return array.sizes[axis]
     builder = current_builder()
     (out,) = builder.emit("dim", (_here(array),), (I64,), {"axis": axis})
+    builder.trace.keys[out] = ("dim", array.atom, axis)
     return Traced(out, builder)
 
 
-def _indices(array: Arrayed, index: Any) -> list[Any]:
-    parts = list(index) if isinstance(index, tuple) else [index]
-    for part in parts:
-        if isinstance(part, slice) or part is None or part is Ellipsis:
-            whole_array("slicing")
-        found = scalar_type(part)
-        if found is None or found[0] != I64:
-            raise errors.ArrayIndexError(f"array indices must be ints, not {part!r} ({user_site()})")
-    if len(parts) > array.ndim:
-        raise errors.ArrayIndexError(f"too many indices for an array of rank {array.ndim}: {len(parts)} ({user_site()})")
-    if len(parts) < array.ndim:
-        whole_array(f"x[{', '.join('i' for _ in parts)}] with fewer indices than the {array.ndim} axes")
-    return parts
-
-
-def load(array: Arrayed, index: Any, checked: bool = True) -> Traced:
+def load(array: Arrayed, index: Any, checked: bool = True) -> Any:
     """array[index]. `checked=False` is for indices that a loop over the array itself makes."""
-    builder = current_builder()
-    atoms = tuple(atom_of(to_type(i, I64), I64, builder) for i in _indices(array, index))
-    attrs = {} if checked else {"index": "u" * array.ndim}
-    (out,) = builder.emit("load", (_here(array), *atoms), (array.type.dtype,), attrs, user_site())
-    return Traced(out, builder)
+    from .arrays import getitem
+
+    return getitem(array, index, checked)
 
 
 def store(array: Arrayed, index: Any, value: Any) -> None:
     """array[index] = value, converted to the array's dtype as NumPy does."""
-    builder = current_builder()
-    if not array.owned:
-        raise errors.UnsupportedOperationError(
-            f"{user_site()} writes to a captured array, which compiled code never changes: pass it as an argument, or copy it first (x = x.copy())"
-        )
-    if operand("item assignment", value)[0] == array.type.dtype or not is_float(operand("item assignment", value)[0]):
-        value = to_type(value, array.type.dtype) if array.type.dtype != BOOL else truth(value)
-    elif is_float(array.type.dtype):
-        value = to_type(value, array.type.dtype)
-    else:
-        value = to_integer(value) if isinstance(value, Traced) else int(value)
-        value = truth(value) if array.type.dtype == BOOL else value
-    atoms = tuple(atom_of(to_type(i, I64), I64, builder) for i in _indices(array, index))
-    builder.emit("store", (_here(array), *atoms, atom_of(value, array.type.dtype, builder)), (), {}, user_site())
+    from .arrays import setitem
+
+    setitem(array, index, value)
 
 
 def allocate(dtype: Scalar, shape: Any, fill: Any) -> Arrayed:
@@ -592,12 +605,15 @@ def allocate(dtype: Scalar, shape: Any, fill: Any) -> Arrayed:
         if (scalar_type(n) or (None,))[0] != I64:
             raise errors.ArgumentTypeError(f"array sizes must be ints, not {n!r} ({user_site()})")
     atoms = tuple(atom_of(to_type(n, I64), I64, builder) for n in sizes)
-    value = Const(literal(0, dtype), dtype) if fill is None else atom_of(to_type(fill, dtype), dtype, builder)
+    t = element(dtype)
+    value = Const(literal(0, t), t) if fill is None else atom_of(to_type(fill, t), t, builder)
     (out,) = builder.emit("alloc", (*atoms, value), (array_of(dtype, len(sizes)),), {}, user_site())
-    return Arrayed(out, builder)
+    made = Arrayed(out, builder)
+    made.sizes, made.fresh = [n if isinstance(n, Traced) else int(n) for n in sizes], True
+    return made
 
 
 def copy_array(array: Arrayed) -> Arrayed:
-    builder = current_builder()
-    (out,) = builder.emit("copy", (_here(array),), (array.type,), {}, user_site())
-    return Arrayed(out, builder)
+    from .arrays import copied
+
+    return copied(array)

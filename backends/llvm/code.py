@@ -7,11 +7,11 @@ import struct
 from typing import Any
 
 from ...ir.graph import Site
-from ...ir.types import BOOL, F32, F64, I64, Array, Scalar, Type
+from ...ir.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
 
 LLVM_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i1"}
-SIZES: dict[Type, int] = {F64: 8, F32: 4, I64: 8, BOOL: 1}
-MEMORY_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i8"}  # of array elements
+SIZES: dict[Type, int] = {F64: 8, F32: 4, I64: 8, BOOL: 1, I32: 4}
+MEMORY_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i8", I32: "i32"}  # of array elements
 
 
 def scalar_type(t: Type) -> str:
@@ -58,6 +58,7 @@ class Module:
         self.made: dict[str, Any] = {}  # functions made on demand, by name
         self.sites: list[Site | None] = [None]
         self.policies: dict[str, str] = {}
+        self.context: Any = None  # the emission that the module belongs to
 
     def site(self, site: Site | None) -> int:
         if site is None:
@@ -85,6 +86,7 @@ class Code:
         self.counter = 0
         self.label = "entry"
         self.addresses: dict[tuple[int, ...], str] = {}
+        self.escaping: set[Any] = set()  # arrays that leave the program
         self.allocator = "lantern.alloc"  # or "lantern.alloc_result" for an array that leaves the program
 
     def fresh(self) -> str:

@@ -31,11 +31,13 @@ class Emission:
     def __init__(self, program: Program, checkpoint: Any, mask: int) -> None:
         self.program, self.checkpoint, self.mask = program, checkpoint, mask
         self.module = Module()
+        self.module.context = self
         self.reverses = Reverses(program)
         self.names: dict[str, str] = {}
         self.queue: list[Callable[[], None]] = []
         self.closures: list[Closures] = []
         self.counter = 0
+        self.aliases_of: tuple[int, Any] = (-1, None)
         self.recursive: set[str] = set()
         self.known = 0
         self.planned: dict[Any, dict[str, Plan]] = {}
@@ -69,6 +71,13 @@ class Emission:
                 for n, f in self.program.functions.items()
             }
             self.recursive = call_graph_cycles(calls)
+
+    @property
+    def aliases(self) -> Aliases:
+        """Of the program as it is now."""
+        if self.aliases_of[0] != len(self.program.functions):
+            self.aliases_of = len(self.program.functions), Aliases(self.program)
+        return self.aliases_of[1]
 
     def unique(self) -> int:
         self.counter += 1

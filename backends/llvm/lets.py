@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...ir.arrayops import ARRAY_OPS
 from ...ir.bounds import codes
 from ...ir.graph import Atom, Const, Let
 from ...ir.ops import TABLE
-from ...ir.types import BOOL, Array, Scalar, Type
+from ...ir.types import BOOL, I32, Array, Scalar, Type
 from .code import LLVM_TYPES, MEMORY_TYPES, SIZES, Code, literal
 from .machine import LLVMMachine, Value
 
@@ -78,13 +79,20 @@ def element_pointer(code: Code, let: Let, read: Read, site: int) -> tuple[str, s
 
 def read_element(code: Code, p: str, dtype: Type) -> str:
     v = code.load(MEMORY_TYPES[dtype], p)
+    if dtype == I32:
+        return code.let(f"sext i32 {v} to i64")
     return code.let(f"icmp ne i8 {v}, 0") if dtype == BOOL else v
 
 
 def write_element(code: Code, p: str, v: str, dtype: Type) -> None:
-    if dtype == BOOL:
-        v = code.let(f"zext i1 {v} to i8")
-    code.store(MEMORY_TYPES[dtype], v, p)
+    code.store(MEMORY_TYPES[dtype], in_memory(code, v, dtype), p)
+
+
+def in_memory(code: Code, v: str, dtype: Type) -> str:
+    """A scalar as an array element."""
+    if dtype == I32:
+        return code.let(f"trunc i64 {v} to i32")
+    return code.let(f"zext i1 {v} to i8") if dtype == BOOL else v
 
 
 def count(code: Code, dims: Sequence[str], site: int) -> str:
@@ -122,8 +130,7 @@ def fill(code: Code, p: str, n: str, value: str, atom: Atom, dtype: Scalar) -> N
     if hasattr(atom, "value") and literal(atom.value, dtype) in (literal(0, dtype),):
         fill_zero(code, p, n, dtype)
         return
-    if dtype == BOOL:
-        value = code.let(f"zext i1 {value} to i8")
+    value = in_memory(code, value, dtype)
     loop(
         code,
         n,
@@ -169,6 +176,16 @@ def emit_let(code: Code, let: Let, read: Read) -> list[Operands]:
         return [emit_alloc(code, let, read, site)]
     if let.op == "copy":
         return [emit_copy(code, let, read, site)]
+    if let.op == "reshape":
+        return [[read(let.args[0])[0], *(read(a)[0] for a in let.args[1:])]]
+    if let.op == "kernel":
+        from .kernels import emit_kernel
+
+        return emit_kernel(code.module.context, code, let, read)
+    if let.op in ARRAY_OPS:
+        from .arrayops import emit_array_op
+
+        return emit_array_op(code.module.context, code, let, read)
     return [[emit_scalar(code, let, [read(a)[0] for a in let.args], site)]]
 
 

@@ -138,9 +138,9 @@ class LLVMMachine:
         z = self._let(f"call double @{s}({', '.join(f'double {x.name}' for x in wide)}, i32 0) {PURE}", F64)
         return self.convert(z, F32) if xs[0].type == F32 else z
 
-    def check(self, ok: Value, kind: str) -> None:
+    def check(self, ok: Value, kind: str, *values: Any) -> None:
         if ok.name != "true":
-            self.code.check(ok.name, kind, self.site)
+            self.code.check(ok.name, kind, self.site, *(v.name if isinstance(v, Value) else str(v) for v in values))
 
     def convert(self, x: Value, to: Scalar) -> Value:
         if x.type == to:

@@ -12,13 +12,19 @@ from typing import Any
 
 from ...ir.analysis import find_loops, reverse_postorder, unchanging_params
 from ...ir.graph import Atom, Block, Branch, Call, Edge, Fail, Function, Jump, Let, Return, Var
+from ...ir.policies import is_special
 from ...ir.types import Array
 from .code import Code, flat_types, literal, struct_of
 from .lets import Operands, emit_let
 from .pullback import emit_pullback
 
 RECURSION = ".recursion"  # the function that calls itself, without what never changes
-ALLOCATES = ("alloc", "copy", "pullback")
+
+
+def allocates(let: Any) -> bool:
+    """Does this operation make an array?"""
+    return is_special(let) and let.op != "reshape" and any(isinstance(o.type, Array) for o in let.outs)
+
 
 
 class Primal:
@@ -94,7 +100,7 @@ class Primal:
 
     def allocates(self, names: Any) -> bool:
         blocks = [self.f.blocks[n] for n in names]
-        if any(let.op in ALLOCATES for b in blocks for let in b.lets):
+        if any(allocates(let) for b in blocks for let in b.lets):
             return True
         return any(isinstance(b.terminator, Call) and self.context.returns_arrays(b.terminator.function) for b in blocks)
 
@@ -118,7 +124,7 @@ class Primal:
         if self.f.name != self.context.program.entry:
             return set()
         inside = {n for loop in self.loops.values() for n in loop.blocks}
-        once = {o for n, b in self.f.blocks.items() if n not in inside for let in b.lets if let.op in ALLOCATES for o in let.outs}
+        once = {o for n, b in self.f.blocks.items() if n not in inside for let in b.lets if allocates(let) for o in let.outs}
         return {
             a
             for b in self.f.blocks.values()
@@ -128,6 +134,7 @@ class Primal:
         }
 
     def let(self, let: Let) -> None:
+        self.code.escaping = self.returned
         self.code.allocator = "lantern.alloc_result" if any(o in self.returned for o in let.outs) else "lantern.alloc"
         outs = emit_pullback(self.context, self.code, let, self.read) if let.op == "pullback" else emit_let(self.code, let, self.read)
         self.env.update(zip(let.outs, outs, strict=True))

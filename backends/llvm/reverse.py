@@ -16,10 +16,12 @@ from typing import Any
 from ...ir.bounds import codes, quiet
 from ...ir.cps import WHOLE, Closure, Closures, Continuation
 from ...ir.graph import Atom, Branch, Call, Edge, Fail, Jump, Let, Return, Var
+from ...ir.kernel import written
 from ...ir.reverse import Reverse, adjoint_of_pullback
 from ...ir.types import F64, Array, Scalar, Type, carries_gradient
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, convention, flat_types, literal, struct_of
-from .lets import Operands, allocate, count, element_pointer, emit_let, fill_zero, product
+from .kernels import Backward, emit_kernel, save_elements, save_written
+from .lets import Operands, allocate, count, element_pointer, emit_let, fill_zero, in_memory, product
 from .operations import (
     accumulate,
     alloc_function,
@@ -347,12 +349,14 @@ class BlockFunction:
         return self.name + closure.name[len(self.block.name) :]
 
     def closure(self, closure: Closure) -> None:
-        undo = []
+        undo: list[Any] = []
         for let in closure.straight:
             if let.op == "store":
                 undone = self.plain_store(let)
                 if undone is not None:
                     undo.append(undone)
+            elif written(let):
+                undo.append(self.plain_write(let))
             else:
                 for o, x in zip(let.outs, self.straight_let(let), strict=True):
                     self.write(o, x)
@@ -360,18 +364,27 @@ class BlockFunction:
             self.operation(closure.operation, self.name + (closure.then or "")[len(self.block.name) :])
         else:
             self.terminator(closure.end)
-        for p, old, t in reversed(undo):
-            self.code.store(t, old, p)
+        for undone in reversed(undo):
+            if callable(undone):
+                undone()
+            else:
+                p, old, t = undone
+                self.code.store(t, old, p)
 
     def plain_store(self, let: Let) -> tuple[str, str, str] | None:
         """A store without an adjoint; what it overwrites is put back when this closure's continuation has returned."""
         p, _, t = element_pointer(self.code, self.quiet(let), self.read, self.module.site(let.site))
         old = self.code.load(t, p)
-        v = self.read(let.args[-1])[0]
-        if t == "i8":
-            v = self.code.let(f"zext i1 {v} to i8")
+        v = in_memory(self.code, self.read(let.args[-1])[0], let.args[0].type.dtype)  # type: ignore[union-attr]
         self.code.store(t, v, p)
         return p, old, t
+
+    def plain_write(self, let: Let) -> Any:
+        """The same for an operation that writes whole arrays; gives what puts the old elements back."""
+        restore = save_written(self.context, self.code, let, self.read)
+        for o, x in zip(let.outs, self.straight_let(let), strict=True):
+            self.write(o, x)
+        return lambda: restore(self.code)
 
     # ---- operations
     def operand(self, a: Atom) -> str:
@@ -418,6 +431,54 @@ class BlockFunction:
         data, adjoint = self.array_cells(let.out, dims)
         name = alloc_function(self.module, t, self.parent.is_active_scalar(v))
         code.emit(f"call void {name}(i64 {n}, {self.operand(v)}, ptr {data}, ptr {adjoint}, i64 {site}, ptr {k}, ptr %frame)")
+
+    def op_reshape(self, let: Let, k: str) -> None:
+        source = self.read(let.args[0])
+        self.write(let.out, [source[0], *(self.read(a)[0] for a in let.args[1:]), source[-1]])
+        self.code.emit(f"call void {k}(ptr %frame)")
+
+    def on_the_way(self, name: str, forward: Any, backward: Any, k: str) -> None:
+        """An op function of its own for each place: forward(), the continuation, backward(); then its arrays are given back."""
+        outer = self.code
+        outer.emit(f"call void {name}(ptr %frame, ptr {k})")
+        self.code = Code(self.module)
+        mark = self.code.let("call ptr @lantern.mark()")
+        forward()  # 1, 2
+        self.code.emit("call void %k(ptr %frame)")  # 3
+        backward()  # 4, 5
+        self.code.emit(f"call void @lantern.release(ptr {mark})")
+        self.code.emit("ret void")
+        self.module.functions.append(self.code.text(f"define internal void {name}(ptr %frame, ptr %k) alwaysinline nounwind"))
+        self.code = outer
+
+    def out_with_adjoint(self, o: Var, operands: Operands) -> None:
+        """Bind an out, with a zero adjoint."""
+        if o in self.activity and isinstance(o.type, Array):
+            n = product(self.code, operands[1:])
+            d = allocate(self.code, n, o.type.dtype, 0)
+            fill_zero(self.code, d, n, o.type.dtype)
+            operands = [*operands, d]
+        self.write(o, operands)
+        if self.parent.is_active_scalar(o):
+            self.code.store(LLVM_TYPES[o.type], NEGATIVE_ZERO, self.adjoint_cell(o))
+
+    def op_kernel(self, let: Let, k: str) -> None:
+        restore: dict[int, str] = {}
+
+        def forward() -> None:
+            restore.update(save_elements(self.context, self.code, let, self.read))
+            for o, x in zip(let.outs, emit_kernel(self.context, self.code, let, self.read), strict=True):
+                self.out_with_adjoint(o, x)
+
+        def backward() -> None:
+            site = self.module.site(let.site)
+            run = Backward(self.context, let, self.read, self.code, site, self.activity)
+            outs = {o: self.read(o) for o in let.outs if isinstance(o.type, Array)}
+            given = {o: self.code.load(LLVM_TYPES[o.type], self.adjoint_cell(o)) for o in let.outs if self.parent.is_active_scalar(o)}
+            for a, d in run.run(outs, given, restore).items():
+                self.add(a, d)
+
+        self.on_the_way(f"@op.kernel.{self.context.unique()}", forward, backward, k)
 
     def array_cells(self, v: Var, dims: list[str]) -> tuple[str, str]:
         t = self.cell_type(v)

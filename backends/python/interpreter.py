@@ -20,10 +20,14 @@ import numpy as np
 
 from ...ir import errors, faults
 from ...ir.graph import Atom, Block, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
+from ...ir.arrayops import ARRAY_OPS, pull_function
+from ...ir.cps import has_adjoint
+from ...ir.kernel import varies, written
 from ...ir.machine import Fault
 from ...ir.ops import TABLE
 from ...ir.reverse import Reverse, Reverses, adjoint_of_pullback
 from ...ir.types import NUMPY_DTYPES, Array, Scalar, carries_gradient
+from .kernels import Run, scalar
 
 MAX_DEPTH = 400_000
 
@@ -98,13 +102,21 @@ class Primal:
         if let.op == "store":
             ref = xs[0]
             ref.value[element(let, ref, xs[1:-1])] = xs[-1]
+        elif let.op == "kernel":
+            env.update(zip(let.outs, self.kernel(let, Run(let, lambda a: self.read(env, a))), strict=True))
         else:
             env.update(zip(let.outs, self.compute(let, xs), strict=True))
+
+    def kernel(self, let: Let, run: Run) -> list[Any]:
+        try:
+            return run.forward(lambda args: self.call(run.k.f, args), Ref)
+        except errors.LanternError as e:
+            raise faults.at_site(e, let.site) from None
 
     def compute(self, let: Let, xs: list[Any]) -> list[Any]:
         """The values of everything but a store."""
         if let.op == "load":
-            return [_scalar(xs[0].value[element(let, xs[0], xs[1:])])]
+            return [scalar(xs[0].value[element(let, xs[0], xs[1:])])]
         if let.op == "check_range":
             check_range(let, *xs)
             return []
@@ -114,12 +126,16 @@ class Primal:
             return [Ref(xs[0].value.copy())]
         if let.op == "alloc":
             return [allocate(let, xs)]
+        if let.op == "reshape":
+            return [reshaped(let, xs)]
+        if let.op in ARRAY_OPS:
+            return array_op(let, xs)
         if let.op == "pullback":
             return self.pullback(let, xs)
         try:
             return [TABLE[let.op].body(TABLE[let.op].machine, *xs, **let.attrs)]
         except Fault as fault:
-            raise faults.make_error(faults.KINDS[fault.kind], let.site) from None
+            raise faults.make_error(faults.KINDS[fault.kind], let.site, fault.values) from None
 
     def pullback(self, let: Let, xs: list[Any]) -> list[Any]:
         """y and dx of `y, dx = pullback[f](x, c)`: one reverse pass."""
@@ -168,8 +184,24 @@ def allocate(let: Let, xs: list[Any]) -> Ref:
         ) from None
 
 
-def _scalar(x: Any) -> Any:
-    return bool(x) if isinstance(x, np.bool_) else x
+def reshaped(let: Let, xs: list[Any]) -> Ref:
+    """The same memory in another shape, and so its adjoint."""
+    shape = tuple(int(n) for n in xs[1:])
+    return Ref(xs[0].value.reshape(shape), None if xs[0].adjoint_ is None else xs[0].adjoint.reshape(shape))
+
+
+def array_op(let: Let, xs: list[Any]) -> list[Any]:
+    """An operation of arrayops.py, by NumPy and SciPy."""
+    given = [x.value if isinstance(x, Ref) else x for x in xs]
+    try:
+        outs = ARRAY_OPS[let.op].python(*given, **let.attrs)
+    except (np.linalg.LinAlgError, Fault) as e:
+        kind, values = (e.kind, e.values) if isinstance(e, Fault) else ("linalg", (0, 0, 0))
+        raise faults.make_error(faults.KINDS[kind], let.site, values) from None
+    out = []
+    for z, o in zip(outs, let.outs, strict=True):
+        out.append(Ref(np.ascontiguousarray(z, NUMPY_DTYPES[o.type.dtype])) if isinstance(o.type, Array) else NUMPY_DTYPES[o.type].type(z))
+    return out
 
 
 def _typed(x: Any, t: Any) -> Any:
@@ -210,23 +242,28 @@ class Callbacks:
 
     def rest(self, block: Block, i: int) -> None:
         """The continuation at operation `i` of `block`."""
-        bound = []
+        bound: list[Any] = []
+        copies: list[Any] = []
         while i < len(block.lets) and not self.is_active(block.lets[i]):
             let = block.lets[i]
             bound.append((let, [self.env.get(o) for o in let.outs], self.undo(let)))
+            old = [(ref, ref.value.copy()) for ref in map(self.env.__getitem__, written(let))] if let.op != "store" else []
+            copies.append(old)
             self.primal.let(let, self.env)
             i += 1
         if i < len(block.lets):
             self.operation(block.lets[i], lambda: self.rest(block, i + 1))
         else:
             self.terminator(block.terminator)
-        for let, old, undo in reversed(bound):
+        for (let, old, undo), before in zip(reversed(bound), reversed(copies), strict=True):
+            for ref, value in before:
+                ref.value[...] = value
             self.env.update(zip(let.outs, old, strict=True))
             if undo is not None:
                 undo[0].value[undo[1]] = undo[2]
 
     def is_active(self, let: Let) -> bool:
-        return any(o in self.rev.activity for o in let.outs) or (let.op == "store" and let.args[0] in self.rev.activity)
+        return has_adjoint(let, self.rev.activity)
 
     def undo(self, let: Let) -> Any:
         """What a store is about to overwrite."""
@@ -249,6 +286,11 @@ class Callbacks:
             undo[0].adjoint[undo[1]] = 0.0
             undo[0].value[undo[1]] = undo[2]
             return
+        if let.op == "kernel":
+            self.kernel(let, k)
+            return
+        if let.op == "reshape" and isinstance(xs[0], Ref):
+            _ = xs[0].adjoint  # shared
         zs = self.primal.compute(let, xs)  # 1
         for o, z in zip(let.outs, zs, strict=True):
             self.env[o], self.adj[o] = z, 0.0  # 2
@@ -257,6 +299,35 @@ class Callbacks:
         self.accumulate(let, ds, zs, xs)  # 5
         for o, v, d in before:
             self.env[o], self.adj[o] = v, d
+
+    def kernel(self, let: Let, k: Callable[[], None]) -> None:
+        run = Run(let, lambda a: self.primal.read(self.env, a))
+        before = [(o, self.env.get(o), self.adj.get(o)) for o in let.outs]
+        old = run.saved()
+        for o, z in zip(let.outs, self.primal.kernel(let, run), strict=True):
+            self.env[o], self.adj[o] = z, 0.0
+        k()
+        adjoints = {o: self.env[o].adjoint if isinstance(self.env[o], Ref) else self.adj[o] for o in let.outs if o in self.rev.activity}
+        body = self.primal.program.functions[run.k.f]
+        active = self.rev.activity.__contains__
+        inner = self.primal.reverses.get(body.name, [varies(x, active) for x in run.k.inputs])
+
+        def pull(args: list[Any], cotangents: list[Any]) -> list[Any]:
+            return Callbacks(self.primal, inner).run(args, lambda _: [_typed(c, t) for c, t in zip(cotangents, body.results, strict=True)])
+
+        run.backward(pull, active, adjoints, self.add, old)
+        for o, v, d in before:
+            self.env[o], self.adj[o] = v, d
+
+    def array_op(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any]) -> None:
+        """Its rule is a function of the program."""
+        wanted = [a in self.rev.activity for a in let.args]
+        name = pull_function(self.primal.program, let, wanted)
+        values = [Ref(d) if isinstance(d, np.ndarray) else _typed(d, o.type) for d, o in zip(ds, let.outs, strict=True) if carries_gradient(o.type)]
+        back = iter(self.primal.call(name, [*xs, *zs, *values]))
+        for a, x, w in zip(let.args, xs, wanted, strict=True):
+            if w:
+                self.add_value(a, x, next(back))
 
     def accumulate(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any]) -> None:
         d = ds[0]
@@ -269,6 +340,10 @@ class Callbacks:
             self.add(let.args[-1], d.sum())
         elif let.op == "pullback":
             self.pullback(let, ds, xs)
+        elif let.op == "reshape":
+            pass  # the adjoint is shared
+        elif let.op in ARRAY_OPS:
+            self.array_op(let, ds, zs, xs)
         else:
             d = _typed(d, let.out.type)
             if d == 0 and let in self.rev.guarded:

@@ -1,0 +1,136 @@
+"""Kernels on the reference interpreter: one call of the scalar function for each point of the space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...ir.graph import Const, Let
+from ...ir.kernel import SMOOTH, Access, Kernel, Result, Same, kernel_of
+from ...ir.types import NUMPY_DTYPES, Array
+
+_FIRST = {"sum": lambda a, x: a + x, "max": lambda a, x: x if x > a or x != x else a, "min": lambda a, x: x if x < a or x != x else a}
+
+
+class Run:
+    """One kernel at work. `read` gives an atom's value; arrays are Refs."""
+
+    def __init__(self, let: Let, read: Any) -> None:
+        self.k: Kernel = kernel_of(let)
+        self.read = read
+        self.sizes = tuple(int(read(n)) for n in self.k.sizes)
+
+    def points(self) -> Any:
+        return np.ndindex(*self.sizes)
+
+    def at(self, x: Access, point: Sequence[int]) -> tuple[int, ...]:
+        """The index of an array's element."""
+        pairs = zip(x.starts, x.steps, x.axes, strict=True)
+        return tuple(int(self.read(s)) + (int(self.read(t)) * point[q] if q >= 0 else 0) for s, t, q in pairs)
+
+    def inputs(self, point: Sequence[int]) -> list[Any]:
+        out = []
+        for x in self.k.inputs:
+            if isinstance(x, Access):
+                out.append(scalar(self.read(x.base).value[self.at(x, point)]))
+            elif isinstance(x, Same):
+                out.append(self.read(x.atom))
+            else:
+                out.append(np.int64(point[x.axis]))
+        return out
+
+    def forward(self, call: Any, new: Any) -> list[Any]:
+        """Run it. `call(args)` calls the scalar function, `new(array)` wraps a new array. The values of the outs."""
+        kept = [self.shape(r) for r in self.k.results]
+        outs: list[Any] = [None] * len(kept)
+        best: list[Any] = [None] * len(kept)
+        for i, (r, shape) in enumerate(zip(self.k.results, kept, strict=True)):
+            if r.out is not None:
+                t = r.out.type
+                dtype = NUMPY_DTYPES[t.dtype if isinstance(t, Array) else t]
+                outs[i] = np.zeros(shape, dtype)
+                if r.kind != "map" and r.kind != "sum":
+                    best[i] = np.empty(shape, object)
+        writes = []
+        for n, point in enumerate(self.points()):
+            for i, (r, v) in enumerate(zip(self.k.results, call(self.inputs(point)), strict=True)):
+                if r.into is not None:
+                    writes.append((r.into, point, v))
+                elif r.out is not None:
+                    self.collect(r, outs[i], best[i], point, v, n)
+        for x, point, v in writes:
+            self.read(x.base).value[self.at(x, point)] = v
+        for i, (r, b) in enumerate(zip(self.k.results, best, strict=True)):
+            if b is not None and r.kind in ("max", "min"):
+                for at in np.ndindex(*b.shape):
+                    outs[i][at] = b[at] if b[at] is not None else _EMPTY[r.kind]
+        done = [(r, o) for r, o in zip(self.k.results, outs, strict=True) if r.out is not None]
+        return [new(o) if isinstance(r.out.type, Array) else scalar(o[()]) for r, o in done]  # type: ignore[union-attr]
+
+    def shape(self, r: Result) -> tuple[int, ...]:
+        return self.sizes if r.kind == "map" else tuple(self.sizes[q] for q in r.axes)
+
+    def collect(self, r: Result, out: Any, best: Any, point: Any, v: Any, n: int) -> None:
+        at = point if r.kind == "map" else tuple(point[q] for q in r.axes)
+        if r.kind == "map":
+            out[at] = v
+        elif r.kind == "sum":
+            out[at] += v
+        elif r.kind in ("max", "min"):
+            best[at] = v if best[at] is None else _FIRST[r.kind](best[at], v)
+        else:
+            place = 0
+            for q in range(len(point)):
+                if q not in r.axes:
+                    place = place * self.sizes[q] + point[q]
+            old = best[at]
+            wins = old is None or (old == old and (v != v or (v > old if r.kind == "argmax" else v < old)))
+            if wins:
+                best[at], out[at] = v, place
+
+    # ---- the way back
+    def saved(self) -> list[Any]:
+        """Copies of the arrays that are about to be written."""
+        return [(self.read(r.into.base), self.read(r.into.base).value.copy()) for r in self.k.results if r.into is not None]
+
+    def backward(self, pull: Any, active: Any, adjoints: dict[Any, Any], add: Any, old: Any) -> None:
+        """pull(args, cotangents) gives the adjoints of the scalar function's parameters. `adjoints` are the outs', `old` the
+        arrays before they were written; add(input, index, d) collects."""
+        cotangents = []
+        for point in self.points():
+            cs = []
+            for r in self.k.results:
+                if r.kind not in SMOOTH:
+                    cs.append(0.0)
+                elif r.into is not None:
+                    ref, at = self.read(r.into.base), self.at(r.into, point)
+                    cs.append(ref.adjoint[at] if active(r.into.base) else 0.0)
+                else:
+                    d = adjoints.get(r.out, 0.0)
+                    at = point if r.kind == "map" else tuple(point[q] for q in r.axes)
+                    cs.append(d[at] if isinstance(d, np.ndarray) else d)
+            cotangents.append((point, cs))
+        for r in self.k.results:
+            if r.into is not None and active(r.into.base):
+                for point in self.points():
+                    self.read(r.into.base).adjoint[self.at(r.into, point)] = 0.0
+        for ref, before in old:
+            ref.value[...] = before
+        for point, cs in cotangents:
+            for x, d in zip(self.k.inputs, pull(self.inputs(point), cs), strict=True):
+                if isinstance(x, Access) and active(x.base):
+                    self.read(x.base).adjoint[self.at(x, point)] += d
+                elif isinstance(x, Same) and not isinstance(x.atom, Const) and active(x.atom):
+                    add(x.atom, d)
+
+
+_EMPTY = {"max": -np.inf, "min": np.inf}
+
+
+def scalar(x: Any) -> Any:
+    """An element as the scalar machine takes it."""
+    if isinstance(x, np.bool_):
+        return bool(x)
+    return np.int64(x) if isinstance(x, np.integer) else x
