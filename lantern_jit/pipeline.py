@@ -18,6 +18,7 @@ import numpy as np
 
 from .backends.llvm.lock import COMPILING
 from .ir import pytree
+from .ir.fuse import fuse
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
@@ -54,6 +55,9 @@ class Specialisation:
         traced: Traceable = trace_program(f, signature, rebuild, name)
         self.traced, self.program = traced, traced.program
         self._check()
+        simplify(self.program)
+        self._check()
+        fuse(self.program)
         simplify(self.program)
         self._check()
         dump("graph", lambda: show(self.program))
