@@ -19,7 +19,7 @@ from . import errors, kernel, sizes, table
 from .builder import current_builder, user_site
 from .graph import Const, Let, Var
 from .graph import Return as GraphReturn
-from .kernel import Access, Index, Kernel, Result, Same
+from .kernel import Access, Gather, Index, Kernel, Result, Same
 from .ops import literal
 from .sizes import Size
 from .types import BOOL, F64, I32, I64, Array, Scalar, array_of, element, is_float
@@ -132,7 +132,7 @@ def emit(
     with trace.building(f"each.{name}") as inner:
         elements = []
         for x in inputs:
-            if isinstance(x, Access):
+            if isinstance(x, (Access, Gather)):
                 base = x.base.type
                 assert isinstance(base, Array)
                 elements.append(Traced(inner.parameter(element(base.dtype)), inner))
@@ -207,6 +207,14 @@ def elementwise(fn: Callable[..., Any], *args: Any, name: str = "map", dtype: Sc
 
     outs = emit(name, shape, inputs, body, count, dtypes)
     return outs[0] if len(outs) == 1 else tuple(outs)
+
+
+def elementwise_with_index(fn: Callable[..., Any], a: Any) -> Any:
+    """fn(element, *index) for each element."""
+    shape = shape_of(a)
+    inputs = [access(a, list(range(len(shape))), shape), *(Index(q) for q in range(len(shape)))]
+    (out,) = emit("indexed", shape, inputs, fn, [Result("map")], [a.type.dtype])
+    return out
 
 
 def narrow(operands: Sequence[Any], value: Any) -> Scalar | None:

@@ -115,9 +115,9 @@ def differentiable(leaf: Any, what: str) -> Any:
     return constant(leaf) if is_float(found[0]) else constant(float(leaf))
 
 
-def each(count: Any, body: Callable[[Any], None]) -> None:
+def each(count: Any, body: Callable[[Any], None], scope: Any = NO_SCOPE) -> None:
     """A staged loop for i in range(count)."""
-    counted_loop(Staged(lambda: count, lambda i: i), body, None, NO_SCOPE)
+    counted_loop(Staged(lambda: count, lambda i: i), body, None, scope)
 
 
 def each_index(shape: Sequence[Any], body: Callable[[tuple[Any, ...]], None], prefix: tuple[Any, ...] = ()) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .activity import Aliases
 from .graph import Atom, Block, Const, Function, Let, Program, Return, Var, substitute, terminator_atoms
-from .kernel import ONE, ZERO, Access, Index, Kernel, Result, Same, expensive, kernel_of, written
+from .kernel import ONE, ZERO, Access, Gather, Index, Kernel, Result, Same, expensive, kernel_of, written
 from .types import I64
 
 CHEAP = 4  # operations that may be computed again for each reader
@@ -116,7 +116,7 @@ class _Fusion:
         cost = len(body.entry.lets)
         dear = expensive(body)
         lets = [block.lets[i] for i in here]
-        only_kernels = all(let.op == "kernel" and maker.out not in written(let) for let in lets)
+        only_kernels = all(let.op == "kernel" and maker.out not in written(let) and not _gathers(let, maker.out) for let in lets)
         if all_here and only_kernels and (len(here) == 1 or (not dear and cost <= CHEAP)):
             if all(self.allowed(block, at, i, dear, cost) for i in here):
                 for i in reversed(here):
@@ -125,7 +125,7 @@ class _Fusion:
                 return True
             return False
         first = block.lets[here[0]]
-        if first.op == "kernel" and self.same_space(maker, first) and self.allowed(block, at, here[0], dear, cost):
+        if first.op == "kernel" and not _gathers(first, maker.out) and self.same_space(maker, first) and self.allowed(block, at, here[0], dear, cost):
             block.lets[here[0] : here[0] + 1] = self.joined(maker, first, True)
             del block.lets[at]
             return True
@@ -148,7 +148,7 @@ class _Fusion:
         m, k = kernel_of(maker), kernel_of(reader)
         if cost + len(self.program.functions[k.f].entry.lets) > LARGEST:
             return False
-        roots = {self.aliases.root(x.base) for x in m.inputs if isinstance(x, Access)}
+        roots = {self.aliases.root(x.base) for x in m.inputs if isinstance(x, (Access, Gather))}
         for let in block.lets[at + 1 : i]:
             if any(self.aliases.root(v) in roots for v in written(let)):
                 return False
@@ -159,6 +159,8 @@ class _Fusion:
             if repeated and not all(_is_one(k.sizes[q]) for q in repeated) and (dear or cost > REPEATED):
                 return False
             if into and any(self.aliases.root(d.base) in roots for d in into):
+                if any(isinstance(y, Gather) for y in m.inputs):
+                    return False
                 composed = [self.compose(y, x, []) for y in m.inputs if isinstance(y, Access)]
                 for y in composed:
                     for d in into:
@@ -182,7 +184,7 @@ class _Fusion:
                     produced[key] = self.inline(m, inner, x, build, lets)
                 subst[p] = produced[key]
             else:
-                subst[p] = build.input(x, p)
+                subst[p] = build.input(build.moved(x, outer, subst), p)
         values = build.copy(outer, subst)
         results = list(k.results)
         if keep:
@@ -204,7 +206,7 @@ class _Fusion:
                 value = build.integer("imul", value, build.constant(step, p))
                 subst[p] = build.integer("iadd", value, build.constant(start, p))
             else:
-                subst[p] = build.input(y, p)
+                subst[p] = build.input(build.moved(y, inner, subst), p)
         return build.copy(inner, subst)[0]
 
     def compose(self, y: Access, x: Access, lets: list[Let]) -> Access:
@@ -270,6 +272,10 @@ class _Body:
             self.inputs.append(x)
         return self.known[key]
 
+    def moved(self, x: Any, f: Function, subst: dict[Var, Atom]) -> Any:
+        """An input as one of this function: a position is one of its parameters."""
+        return Gather(x.base, self.f.params.index(subst[f.params[x.place]])) if isinstance(x, Gather) else x  # type: ignore[arg-type]
+
     def constant(self, a: Atom, like: Var) -> Atom:
         return a if isinstance(a, Const) else self.input(Same(a), like)
 
@@ -305,7 +311,16 @@ class _Body:
 def _input_key(x: Any) -> Any:
     if isinstance(x, Access):
         return x.base, tuple(map(_name, x.starts)), tuple(map(_name, x.steps)), x.axes
+    if isinstance(x, Gather):
+        return "g", x.base, x.place
     return ("s", _name(x.atom)) if isinstance(x, Same) else ("i", x.axis)
+
+
+def _gathers(let: Let, v: Var) -> bool:
+    """Does a kernel gather from `v`, or by positions that stand in it?"""
+    inputs = kernel_of(let).inputs
+    places = {x.place for x in inputs if isinstance(x, Gather)}
+    return any((isinstance(x, Gather) and x.base is v) or (i in places and getattr(x, "base", None) is v) for i, x in enumerate(inputs))
 
 
 def _same_access(a: Access, b: Access) -> bool:

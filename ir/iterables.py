@@ -117,9 +117,9 @@ def staged_iterable(items: Any) -> Staged | None:
     if isinstance(items, np.ndarray) and items.ndim == 1 and items.dtype.kind in "fib" and len(items) > 64:
         items = lift_array(items)
     if isinstance(items, Arrayed):
-        if items.ndim != 1:
-            whole_array("looping over the rows")
-        return Staged(lambda: dimension(items, 0), lambda i: load(items, i, checked=False), None, tuple, "a traced array")
+        n = dimension(items, 0)
+        known = n if isinstance(n, int) else None
+        return Staged(lambda: n, lambda i: load(items, i, checked=False), known, lambda: [items[i] for i in range(known or 0)], "a traced array")
     return None
 
 

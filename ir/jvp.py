@@ -22,7 +22,7 @@ from .bounds import codes, quiet
 from .builder import Builder, Trace, tracing
 from .arrayops import ARRAY_OPS, array_tangents
 from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var, edges
-from .kernel import SMOOTH, Access, Kernel, Result, Same, kernel_of, varies, written
+from .kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies, written
 from .ops import TABLE
 from .types import I64, Array, Scalar, Type, carries_gradient
 from .values import Traced
@@ -223,6 +223,8 @@ class _Forward:
     def _input(self, x: Any, tangent: bool = False) -> Any:
         if isinstance(x, Access):
             return self._access(x, tangent)
+        if isinstance(x, Gather):
+            return Gather(self.tangent(x.base) if tangent else self.atom(x.base), x.place)  # type: ignore[arg-type]
         return Same(self.tangent(x.atom) if tangent else self.atom(x.atom)) if isinstance(x, Same) else x
 
     def _access(self, x: Access, tangent: bool = False) -> Access:

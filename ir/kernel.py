@@ -8,6 +8,7 @@
   ('a', q0, q1, ..)  an array's element; axis j is read at start_j + step_j * i_(qj), or at start_j where qj is -1
   ('s',)             a scalar that is the same everywhere
   ('i', q)           the index of axis q itself
+  ('g', j)           a one-dimensional array's element at the position that parameter j gives, which is in bounds
 Each of its results goes somewhere:
   ('map',)           a new array over the whole space, contiguous
   ('sum', q0, ..)    a new array over the axes q, or a scalar where there are none; so do 'max', 'min', 'argmax', 'argmin'
@@ -65,6 +66,14 @@ class Index:
 
 
 @dataclass
+class Gather:
+    """An element of a one-dimensional array, at the value of an earlier parameter."""
+
+    base: Var
+    place: int
+
+
+@dataclass
 class Result:
     kind: str
     axes: tuple[int, ...] = ()
@@ -78,7 +87,7 @@ class Kernel:
 
     f: str
     sizes: list[Atom]
-    inputs: list[Access | Same | Index]
+    inputs: list[Access | Same | Index | Gather]
     results: list[Result]
     site: Any = None
     extra: dict[str, Any] = field(default_factory=dict)
@@ -89,15 +98,21 @@ class Kernel:
     def args(self) -> tuple[Atom, ...]:
         args: list[Atom] = list(self.sizes)
         for x in self.inputs:
-            args += x.atoms() if isinstance(x, Access) else [x.atom] if isinstance(x, Same) else []
+            args += x.atoms() if isinstance(x, Access) else [x.atom] if isinstance(x, Same) else [x.base] if isinstance(x, Gather) else []
         for r in self.results:
             args += r.into.atoms() if r.into is not None else []
         return tuple(args)
 
     def attrs(self) -> dict[str, Any]:
-        inputs = tuple(("a", *x.axes) if isinstance(x, Access) else ("s",) if isinstance(x, Same) else ("i", x.axis) for x in self.inputs)
+        inputs = tuple(map(_described, self.inputs))
         results = tuple((r.kind, *(r.into.axes if r.into is not None else r.axes)) for r in self.results)
         return {"f": self.f, "rank": len(self.sizes), "inputs": inputs, "results": results, **self.extra}
+
+
+def _described(x: Access | Same | Index | Gather) -> tuple[Any, ...]:
+    if isinstance(x, Access):
+        return ("a", *x.axes)
+    return ("s",) if isinstance(x, Same) else ("g", x.place) if isinstance(x, Gather) else ("i", x.axis)
 
 
 def kernel_of(let: Let) -> Kernel:
@@ -113,12 +128,16 @@ def kernel_of(let: Let) -> Kernel:
         assert isinstance(mine[0], Var)
         return Access(mine[0], tuple(mine[1::2]), tuple(mine[2::2]), axes)
 
-    inputs: list[Access | Same | Index] = []
+    inputs: list[Access | Same | Index | Gather] = []
     for kind, *axes in attrs["inputs"]:
         if kind == "a":
             inputs.append(access(tuple(axes)))
         elif kind == "s":
             inputs.append(Same(rest.pop(0)))
+        elif kind == "g":
+            base = rest.pop(0)
+            assert isinstance(base, Var)
+            inputs.append(Gather(base, axes[0]))
         else:
             inputs.append(Index(axes[0]))
     outs = iter(let.outs)
@@ -159,8 +178,8 @@ def flows(let: Let, has: Any, functions: dict[str, Function]) -> tuple[list[Var]
     return outs, writes
 
 
-def varies(x: Access | Same | Index, has: Any) -> bool:
-    return bool(has(x.base)) if isinstance(x, Access) else bool(has(x.atom)) if isinstance(x, Same) else False
+def varies(x: Access | Same | Index | Gather, has: Any) -> bool:
+    return bool(has(x.base)) if isinstance(x, (Access, Gather)) else bool(has(x.atom)) if isinstance(x, Same) else False
 
 
 def varied_results(f: Function, mask: Sequence[bool]) -> list[bool]:

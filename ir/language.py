@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from . import iterables, numpy_api, values
-from .builder import current_builder, current_trace, is_library
+from . import creation, iterables, numpy_api, values
+from . import errors, pytree
+from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .staging import (
     BREAK,
@@ -93,6 +94,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return replacement(*args, **kwargs)
     if hasattr(function, "__lantern_transform__"):
         return function(*args, **kwargs)
+    if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
+        return _of_scipy(function, args, kwargs)
     if isinstance(function, types.FunctionType):
         return invoke(function, args, kwargs) if _is_user_code(function) else function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
@@ -110,6 +113,25 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     if not isinstance(function, type) and isinstance(method, types.FunctionType) and _is_user_code(method):
         return invoke(types.MethodType(method, function), args, kwargs)
     return function(*args, **kwargs)
+
+
+def _any_traced(tree: Any) -> bool:
+    return any(map(is_traced, pytree.flatten(tree)[0]))
+
+
+def _of_scipy(function: Any, args: Any, kwargs: Any) -> Any:
+    """A function of SciPy that is no ufunc and does not ask its arguments what to do."""
+    from .array_api import SCIPY
+
+    part, name = function.__module__.split(".")[1], getattr(function, "__name__", "")
+    found = SCIPY.get((part, name))
+    if found is not None:
+        return found(*args, **kwargs)
+    if isinstance(function, np.ufunc):
+        return function(*args, **kwargs)
+    raise errors.UnsupportedOperationError(
+        f"scipy.{part}.{name} of traced values at {user_site()} is not supported; of SciPy there are {', '.join(sorted(f'{p}.{n}' for p, n in SCIPY))}"
+    )
 
 
 def _building() -> bool:
@@ -143,8 +165,12 @@ def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Ca
     """Python's min and max: the first of equals wins."""
 
     def fn(*args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and isinstance(args[0], (Arrayed, iterables.Staged)):
+        if len(args) == 1 and isinstance(args[0], iterables.Staged):
             values.whole_array(f"{plain.__name__}()")
+        if len(args) == 1 and isinstance(args[0], Arrayed) and args[0].ndim == 1:
+            from .array_api import max_, min_
+
+            return (max_ if plain is max else min_)(args[0])
         if len(args) == 1 and isinstance(args[0], Traced):
             raise TypeError(f"{args[0]!r} is not iterable")
         items = list(args[0]) if len(args) == 1 else list(args)
@@ -159,8 +185,12 @@ def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Ca
 
 
 def _sum(items: Any, start: Any = 0) -> Any:
-    if isinstance(items, (Arrayed, iterables.Staged)):
+    if isinstance(items, iterables.Staged):
         values.whole_array("sum()")
+    if isinstance(items, Arrayed):
+        from .array_api import sum_
+
+        return sum_(items, 0) + start
     total = start
     for x in items:
         total = total + x
@@ -194,6 +224,12 @@ def _pow(x: Any, y: Any, *mod: Any) -> Any:
     return pow(x, y, *mod) if mod else x**y
 
 
+def _where(*args: Any) -> Any:
+    from .array_api import where
+
+    return where(*args)
+
+
 def _fsum(items: Any) -> Any:
     items = list(items)
     return _sum(items) if any(map(is_traced, items)) else math.fsum(items)
@@ -216,8 +252,8 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     math.ceil: lambda x: x.__ceil__() if is_traced(x) else math.ceil(x),
     math.trunc: lambda x: x.__trunc__() if is_traced(x) else math.trunc(x),
 }  # fmt: skip
-REPLACED.update(numpy_api.CREATION)
-REPLACED[np.where] = lambda *a: numpy_api.where(*a) if any(map(is_traced, a)) else np.where(*a)[()]
+REPLACED.update(creation.CREATION)
+REPLACED[np.where] = lambda *a: _where(*a) if any(map(is_traced, a)) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 for _name, _function in vars(math).items():
     _target = numpy_api.FROM_MATH.get(_name)
     if callable(_function) and _target is not None and _function not in REPLACED:

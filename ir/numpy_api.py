@@ -294,88 +294,6 @@ def each_of(fn: Callable[..., Any], *operands: Any) -> Any:
 OPERATORS = _operators()
 
 
-# ---- creation
-def _dtype(dtype: Any) -> Scalar:
-    found = FROM_NUMPY.get(np.dtype(dtype))
-    if found is None:
-        raise errors.ArgumentTypeError(
-            f"arrays of dtype {np.dtype(dtype)} are not supported at {user_site()}: use float64, float32, int64 or bool"
-        )
-    return found
-
-
-def zeros(shape: Any, dtype: Any = float) -> Any:
-    return values.allocate(_dtype(dtype), shape, 0)
-
-
-def ones(shape: Any, dtype: Any = float) -> Any:
-    return values.allocate(_dtype(dtype), shape, 1)
-
-
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
-    t = _dtype(dtype) if dtype is not None else values.operand("np.full", fill_value)[0]
-    return values.allocate(t, shape, fill_value)
-
-
-def _like(fill: Any) -> Callable[..., Any]:
-    """zeros_like and friends, with NumPy's arguments; `fill` is None for full_like, which is given it."""
-
-    def fn(a: Any, *args: Any, fill_value: Any = fill, dtype: Any = None, shape: Any = None) -> Any:
-        rest = list(args)
-        if fill is None and rest:
-            fill_value = rest.pop(0)
-        if rest:
-            dtype = rest.pop(0)
-        if isinstance(a, Traced):
-            a, found = None, a.type
-        else:
-            found = a.type.dtype if isinstance(a, Arrayed) else _dtype(np.asarray(a).dtype)
-        size = shape if shape is not None else () if a is None else a.shape
-        return values.allocate(found if dtype is None else _dtype(dtype), size, fill_value)
-
-    return fn
-
-
-def _creation(staged: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
-    """Inside a trace every new array is the program's own, so that it can be written to."""
-
-    def fn(*args: Any, **kwargs: Any) -> Any:
-        trace = current_trace()
-        return staged(*args, **kwargs) if trace is not None and trace.builders else plain(*args, **kwargs)
-
-    return fn
-
-
-def _copy(a: Any) -> Any:
-    return a.copy() if isinstance(a, Arrayed) else values.lift_array(np.asarray(a)).copy()
-
-
-def _array(a: Any, dtype: Any = None) -> Any:
-    """np.array of a traced array (a copy), or of a list of scalars."""
-    if isinstance(a, Arrayed):
-        return a.copy()
-    if isinstance(a, np.ndarray):
-        return values.lift_array(a if dtype is None else a.astype(dtype)).copy()
-    if not hasattr(a, "__len__"):  # a scalar: its own 0-d array
-        return a if dtype is None else to_type(a if isinstance(a, Traced) else values.constant(a), _dtype(dtype))
-    items = list(a)
-    if not any(map(is_traced, items)):
-        return values.lift_array(np.array(items, dtype if dtype is not None else None)).copy()
-    if any(isinstance(x, Arrayed) for x in items):
-        whole_array("np.array of arrays")
-    t = _dtype(dtype) if dtype is not None else promote("np.array", *items)[0]
-    out = values.allocate(t, len(items), 0)
-    for i, x in enumerate(items):
-        out[i] = x
-    return out
-
-
-def _asarray(a: Any, dtype: Any = None) -> Any:
-    """np.asarray: a traced array is itself."""
-    same = isinstance(a, Arrayed) and (dtype is None or _dtype(dtype) == a.type.dtype)
-    return a if same else _array(a, dtype)
-
-
 def _round(x: Any, decimals: int = 0) -> Any:
     if not is_float(x.type):
         return x
@@ -387,17 +305,6 @@ def _shape(a: Any) -> Any:
 
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.where: where, np.clip: clip, np.round: _round, np.zeros_like: _like(0), np.empty_like: _like(0), np.ones_like: _like(1),
-    np.full_like: _like(None), np.copy: _copy, np.array: _array, np.shape: _shape, np.sinc: sinc, np.real: lambda x: x, np.ndim: lambda a: a.ndim,
+    np.where: where, np.clip: clip, np.round: _round, np.shape: _shape, np.sinc: sinc, np.real: lambda x: x, np.ndim: lambda a: a.ndim,
     np.size: lambda a: a.size,
-}  # fmt: skip
-CREATION: dict[Any, Callable[..., Any]] = {
-    np.asarray: _creation(_asarray, np.asarray),
-    np.copy: _creation(_copy, np.copy),
-    np.zeros_like: _creation(_like(0), np.zeros_like),
-    np.empty_like: _creation(_like(0), np.empty_like),
-    np.ones_like: _creation(_like(1), np.ones_like),
-    np.full_like: _creation(_like(None), np.full_like),
-    np.zeros: _creation(zeros, np.zeros), np.empty: _creation(zeros, np.empty), np.ones: _creation(ones, np.ones),
-    np.full: _creation(full, np.full), np.array: _creation(_array, np.array),
 }  # fmt: skip

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...ir.graph import Atom, Const, Let, Var
-from ...ir.kernel import SMOOTH, Access, Kernel, Result, Same, kernel_of, varied_results
+from ...ir.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varied_results
 from ...ir.ops import TABLE
 from ...ir.reverse import guarded_lets
 from ...ir.types import BOOL, F32, F64, I64, Array, Scalar, Type, carries_gradient, element, is_float
@@ -143,7 +143,7 @@ class Nest:
     def element(self, pointer: str, offset: str, dtype: Type) -> str:
         return self.code.let(f"getelementptr inbounds {MEMORY_TYPES[dtype]}, ptr {pointer}, i64 {offset}")
 
-    def data(self, x: Access) -> str:
+    def data(self, x: Access | Gather) -> str:
         return self.pointer(self.read(x.base)[0], ("data", self.root(x.base)))
 
     # ---- the scalar function
@@ -158,6 +158,9 @@ class Nest:
                 env[p] = seen[key]
             elif isinstance(x, Same):
                 env[p] = self.scalar(x.atom)
+            elif isinstance(x, Gather):
+                t = x.base.type.dtype  # type: ignore[union-attr]
+                env[p] = read_element(self.code, self.element(self.data(x), env[self.body.params[x.place]], t), t)
             else:
                 env[p] = self.index[x.axis]
         return env
@@ -379,7 +382,7 @@ class Backward(Nest):
         return dict(zip(self.sums, back, strict=True))
 
     def is_active(self, x: Any) -> bool:
-        a = x.base if isinstance(x, Access) else x.atom if isinstance(x, Same) else None
+        a = x.base if isinstance(x, (Access, Gather)) else x.atom if isinstance(x, Same) else None
         return a is not None and a in self.activity
 
     def find_varied(self) -> set[Var]:
@@ -406,9 +409,10 @@ class Backward(Nest):
             return []
         inner = [(key, self.root(x.base)) for key, x in self.groups.items() if self.moves(x, self.order[-1])]
         roots = [root for _, root in inner]
+        roots += [self.root(x.base) for x, m in zip(self.k.inputs, self.mask, strict=True) if m and isinstance(x, Gather)]
         return [key for key, root in inner if roots.count(root) > 1]
 
-    def adjoint(self, x: Access) -> str:
+    def adjoint(self, x: Access | Gather) -> str:
         return self.pointer(self.read(x.base)[-1], ("adjoint", self.root(x.base)))
 
     # ---- around the loops
@@ -493,7 +497,7 @@ class Backward(Nest):
                 saved = self.pointer(self.old[i], ("old", i))
                 v = code.load(MEMORY_TYPES[t], self.element(saved, self.linear(range(self.rank)), t))
                 code.store(MEMORY_TYPES[t], v, self.element(self.data(r.into), self.offset(r.into), t))
-        env = self.inputs()
+        env = self.env = self.inputs()
         skip = self.read_back(env)
         self.run_body(env, skip)
         terms: dict[Var, Any] = {}
@@ -558,6 +562,10 @@ class Backward(Nest):
         totals: dict[Any, Any] = {}
         for x, p, m in zip(self.k.inputs, self.body.params, self.mask, strict=True):
             if m and p in terms:
+                if isinstance(x, Gather):
+                    t = x.base.type.dtype  # type: ignore[union-attr]
+                    self.add(self.element(self.adjoint(x), self.env[self.body.params[x.place]], t), t, terms[p].name)
+                    continue
                 key = self.key(x) if isinstance(x, Access) else x.atom  # type: ignore[union-attr]
                 totals[key] = terms[p] if key not in totals else TABLE["add"](totals[key], terms[p])
         for key, term in totals.items():

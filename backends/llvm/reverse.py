@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...ir.arrayops import ARRAY_OPS
 from ...ir.bounds import codes, quiet
 from ...ir.cps import WHOLE, Closure, Closures, Continuation
 from ...ir.graph import Atom, Branch, Call, Edge, Fail, Jump, Let, Return, Var
 from ...ir.kernel import written
 from ...ir.reverse import Reverse, adjoint_of_pullback
 from ...ir.types import F64, Array, Scalar, Type, carries_gradient
+from .arrayops import backward as array_backward
+from .arrayops import emit_array_op, scatter_back, scatter_save
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, convention, flat_types, literal, struct_of
 from .kernels import Backward, emit_kernel, save_elements, save_written
 from .lets import Operands, allocate, count, element_pointer, emit_let, fill_zero, in_memory, product
@@ -395,7 +398,7 @@ class BlockFunction:
 
     def operation(self, let: Let, k: str) -> None:
         """Call the op function with the continuation `k`."""
-        handler = getattr(self, f"op_{let.op}", None)
+        handler = getattr(self, f"op_{let.op}", self.op_array if let.op in ARRAY_OPS else None)
         if handler is not None:
             handler(let, k)
             return
@@ -479,6 +482,33 @@ class BlockFunction:
                 self.add(a, d)
 
         self.on_the_way(f"@op.kernel.{self.context.unique()}", forward, backward, k)
+
+    def op_scatter(self, let: Let, k: str) -> None:
+        saved: list[Any] = []
+
+        def forward() -> None:
+            saved.append(scatter_save(self.code, let, self.read))
+            emit_array_op(self.context, self.code, let, self.read)
+
+        self.on_the_way(
+            f"@op.scatter.{self.context.unique()}", forward, lambda: scatter_back(self.code, let, self.read, saved[0], self.activity), k
+        )
+
+    def op_array(self, let: Let, k: str) -> None:
+        """An operation of ir/arrayops.py."""
+
+        def forward() -> None:
+            for o, x in zip(let.outs, emit_array_op(self.context, self.code, let, self.read), strict=True):
+                self.out_with_adjoint(o, x)
+
+        def back() -> None:
+            outs = {o: self.read(o) for o in let.outs}
+            adjoints = {o: self.adjoint_operands(o) for o in let.outs}
+            for a, d in zip(let.args, array_backward(self.context, self.code, let, self.read, self.activity, outs, adjoints), strict=True):
+                if d is not None:
+                    self.add_operands(a, d)
+
+        self.on_the_way(f"@op.{let.op}.{self.context.unique()}", forward, back, k)
 
     def array_cells(self, v: Var, dims: list[str]) -> tuple[str, str]:
         t = self.cell_type(v)

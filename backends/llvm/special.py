@@ -1,4 +1,4 @@
-"""scipy.special's functions as C pointers, through the capsules of scipy.special.cython_special."""
+"""SciPy's C functions: scipy.special's, BLAS and LAPACK, through the capsules that scipy exports for Cython."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ import ctypes
 import functools
 
 PREFIX = "lantern_scipy_"
+MODULES = ("scipy.special.cython_special", "scipy.linalg.cython_blas", "scipy.linalg.cython_lapack")
 
 
 @functools.cache
 def symbol(name: str) -> str:
-    """The LLVM symbol of a scipy.special function double -> double; makes it known to the linker."""
-    import llvmlite.binding as llvm
-    import scipy.special.cython_special as special
+    """The LLVM symbol of a scipy.special function double -> double, or of a BLAS or LAPACK routine; makes it known to the
+    linker."""
+    import importlib
 
-    table = special.__pyx_capi__
-    capsule = table.get(name) or table[f"__pyx_fuse_1{name}"]  # the second of a function for complex and double numbers
+    import llvmlite.binding as llvm
+
+    capsule = None
+    for module in MODULES:
+        table = importlib.import_module(module).__pyx_capi__
+        capsule = table.get(name) or table.get(f"__pyx_fuse_1{name}")  # the second of a function for complex and double numbers
+        if capsule is not None:
+            break
+    if capsule is None:
+        raise ImportError(f"this SciPy does not export {name}")
     get_name = ctypes.pythonapi.PyCapsule_GetName
     get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
     get_pointer = ctypes.pythonapi.PyCapsule_GetPointer

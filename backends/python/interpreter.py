@@ -102,6 +102,8 @@ class Primal:
         if let.op == "store":
             ref = xs[0]
             ref.value[element(let, ref, xs[1:-1])] = xs[-1]
+        elif let.op in ARRAY_OPS and written(let):
+            array_op(let, xs)
         elif let.op == "kernel":
             env.update(zip(let.outs, self.kernel(let, Run(let, lambda a: self.read(env, a))), strict=True))
         else:
@@ -198,7 +200,7 @@ def array_op(let: Let, xs: list[Any]) -> list[Any]:
     except (np.linalg.LinAlgError, Fault) as e:
         kind, values = (e.kind, e.values) if isinstance(e, Fault) else ("linalg", (0, 0, 0))
         raise faults.make_error(faults.KINDS[kind], let.site, values) from None
-    out = []
+    out: list[Any] = []
     for z, o in zip(outs, let.outs, strict=True):
         out.append(Ref(np.ascontiguousarray(z, NUMPY_DTYPES[o.type.dtype])) if isinstance(o.type, Array) else NUMPY_DTYPES[o.type].type(z))
     return out
@@ -289,6 +291,9 @@ class Callbacks:
         if let.op == "kernel":
             self.kernel(let, k)
             return
+        if let.op == "scatter":
+            self.scatter(let, xs, k)
+            return
         if let.op == "reshape" and isinstance(xs[0], Ref):
             _ = xs[0].adjoint  # shared
         zs = self.primal.compute(let, xs)  # 1
@@ -318,6 +323,18 @@ class Callbacks:
         run.backward(pull, active, adjoints, self.add, old)
         for o, v, d in before:
             self.env[o], self.adj[o] = v, d
+
+    def scatter(self, let: Let, xs: list[Any], k: Callable[[], None]) -> None:
+        x, index, v = xs
+        before = x.value.copy()
+        array_op(let, xs)
+        k()
+        x.value[...] = before
+        for at, i in reversed(list(zip(index.value.ravel(), np.ndindex(*index.value.shape), strict=True))):
+            if let.args[2] in self.rev.activity:
+                v.adjoint[i] += x.adjoint[at]
+            if not let.attrs["add"]:
+                x.adjoint[at] = 0.0
 
     def array_op(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any]) -> None:
         """Its rule is a function of the program."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...ir.graph import Const, Let
-from ...ir.kernel import SMOOTH, Access, Kernel, Result, Same, kernel_of
+from ...ir.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of
 from ...ir.types import NUMPY_DTYPES, Array
 
 _FIRST = {"sum": lambda a, x: a + x, "max": lambda a, x: x if x > a or x != x else a, "min": lambda a, x: x if x < a or x != x else a}
@@ -37,6 +37,8 @@ class Run:
                 out.append(scalar(self.read(x.base).value[self.at(x, point)]))
             elif isinstance(x, Same):
                 out.append(self.read(x.atom))
+            elif isinstance(x, Gather):
+                out.append(scalar(self.read(x.base).value[int(out[x.place])]))
             else:
                 out.append(np.int64(point[x.axis]))
         return out
@@ -119,9 +121,12 @@ class Run:
         for ref, before in old:
             ref.value[...] = before
         for point, cs in cotangents:
-            for x, d in zip(self.k.inputs, pull(self.inputs(point), cs), strict=True):
+            values = self.inputs(point)
+            for x, d in zip(self.k.inputs, pull(values, cs), strict=True):
                 if isinstance(x, Access) and active(x.base):
                     self.read(x.base).adjoint[self.at(x, point)] += d
+                elif isinstance(x, Gather) and active(x.base):
+                    self.read(x.base).adjoint[int(values[x.place])] += d
                 elif isinstance(x, Same) and not isinstance(x.atom, Const) and active(x.atom):
                     add(x.atom, d)
 
