@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, kernel, sizes, table
+from . import errors, kernel, pytree, sizes, table
 from .builder import current_builder, user_site
 from .graph import Const, Let, Var
 from .graph import Return as GraphReturn
@@ -56,6 +56,37 @@ class View(Arrayed):
     @property
     def type(self) -> Array:
         return array_of(self.base.type.dtype, len(self.sizes))
+
+
+def _flatten_view(v: View) -> Any:
+    """A view is carried by what it is made of, so that it stays a view of the array that it is a part of."""
+    numbers = [x for _, start, _ in v.spec for x in (start,)] + [t for _, _, t in v.spec if isinstance(t, Traced)] + list(v.sizes)
+    steps = tuple((axis, None if isinstance(t, Traced) else t) for axis, _, t in v.spec)
+    return (v.base, *numbers), (steps, len(v.sizes), v.owned)
+
+
+def _unflatten_view(known: Any, children: Any) -> View:
+    steps, rank, owned = known
+    base, *numbers = children
+    starts, rest = numbers[: len(steps)], numbers[len(steps) :]
+    moving = iter(rest[: len(rest) - rank])
+    spec = [(axis, start, next(moving) if t is None else t) for (axis, t), start in zip(steps, starts, strict=True)]
+    if not isinstance(base, Arrayed):  # looked at without its values
+        base = _Nobody()
+    return View(base, spec, rest[len(rest) - rank :], owned)
+
+
+class _Nobody(Arrayed):
+    def __init__(self) -> None:
+        self.builder, self.owned, self.serial = None, False, 0  # type: ignore[assignment]
+
+
+pytree.register(View, _flatten_view, _unflatten_view)
+
+
+def settled(tree: Any) -> Any:
+    """A structure of values with every view in it as an array of its own."""
+    return pytree.map_nodes(View, copied, tree)
 
 
 # ---- what an array is made of

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import errors, pytree, table
+from .arrays import settled
 from .builder import Frame, current_builder, current_trace, user_site
 from .functions import _result
 from .graph import Atom, Const, Fail
@@ -43,7 +44,7 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
     """Trace f(*args) as a function of its own. Values of enclosing functions are captured."""
     trace = current_trace()
     assert trace is not None
-    leaves, tree = pytree.flatten((args, kwargs))
+    leaves, tree = pytree.flatten(settled((args, kwargs)))
     label = getattr(f, "__name__", "f").replace("<lambda>", "lambda")
     with trace.building(label) as builder:
         where, inside = [], []
@@ -60,7 +61,8 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         builder.frames.append(frame)
         signal = run(lambda: _as_signal(call(f, *new_args, **new_kwargs)))
         value = _result(signal, frame, label)
-        out, out_tree = pytree.flatten(value)
+        open_block()
+        out, out_tree = pytree.flatten(settled(value))
         atoms, types = [], []
         for leaf in out:
             if isinstance(leaf, Undefined):
@@ -130,9 +132,9 @@ def each_index(shape: Sequence[Any], body: Callable[[tuple[Any, ...]], None], pr
 
 def float_copy(a: Arrayed) -> Arrayed:
     """An int array as float64."""
-    out = allocate(F64, a.shape, 0)
-    each_index(a.shape, lambda i: out.__setitem__(i, a[i]))
-    return out
+    from .creation import astype
+
+    return astype(a, F64)
 
 
 def _normalise(argnums: Any, n: int) -> tuple[int, ...]:
@@ -149,6 +151,7 @@ def _normalise(argnums: Any, n: int) -> tuple[int, ...]:
 def value_and_grad(f: Callable[..., Any], argnums: Any, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
     """(f(*args), gradients); with has_aux the value is (y, aux)."""
     nums = _normalise(argnums, len(args))
+    args = settled(args)
     new = list(args)
     for i in nums:
         leaves, tree = pytree.flatten(args[i])
@@ -199,6 +202,7 @@ def _parameters_of(sub: Sub, args: tuple[Any, ...], kwargs: dict[str, Any], nums
 
 def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[[Any], Any]]:
     """(f(*primals), pull) with pull(cotangent) -> tuple of cotangents of primals."""
+    primals = settled(primals)
     new = tuple(
         pytree.unflatten(t, [differentiable(x, f"argument {i} of vjp") for x in ls])
         for i, (ls, t) in enumerate(map(pytree.flatten, primals))
@@ -208,11 +212,11 @@ def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[
 
     def pull(cotangent: Any) -> Any:
         sub = trace_sub(f, new, {})
-        given, tree = pytree.flatten(cotangent)
+        given, tree = pytree.flatten(settled(cotangent))
         if tree != sub.tree:
             raise errors.TypeMismatchError(f"the cotangent's structure {tree} is not the result's {sub.tree}")
         ct = [i for i, t in enumerate(sub.types) if carries_gradient(t)]
-        results, _ = pytree.flatten(value)
+        results, _ = pytree.flatten(settled(value))
         extra = [_like(given[i], sub.types[i], "cotangent", results[i]) for i in ct]
         wrt = [p for p in sub.where if p >= 0]
         types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
@@ -252,8 +256,8 @@ def same_shape(a: Arrayed, b: Arrayed, message: str) -> None:
 # ---- forward mode
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """(f(*primals), J tangents). Integer results have tangent 0."""
-    leaves, tree = pytree.flatten(tuple(primals))
-    given, other = pytree.flatten(tuple(tangents))
+    leaves, tree = pytree.flatten(settled(tuple(primals)))
+    given, other = pytree.flatten(settled(tuple(tangents)))
     if tree != other:
         raise errors.TypeMismatchError(f"the tangents' structure {other} is not the primals' {tree}")
     new = [differentiable(x, "an argument of jvp") for x in leaves]
@@ -274,6 +278,7 @@ def _zero(v: Any) -> Any:
 # ---- Jacobians and Hessians, by loops of the above
 def jacobian(f: Callable[..., Any], x: Any, forward: bool) -> Any:
     """J[i..., j...] = d f_i / d x_j for f from a float or float array to a float or float array."""
+    x = settled(x)
     x = differentiable(x, "argument 0 of a Jacobian") if not isinstance(x, (tuple, list, dict)) else x
     if not isinstance(x, (Traced, Arrayed)):
         raise errors.UnsupportedOperationError("Jacobians and Hessians take one float or float array; use jvp and vjp for containers")

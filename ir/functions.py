@@ -15,6 +15,7 @@ import numpy as np
 
 from . import errors, pytree, syntax
 from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
+from .arrays import settled
 from .effects import global_state, same, snapshot
 from .graph import Call, Edge
 from .graph import Return as GraphReturn
@@ -373,7 +374,7 @@ def _parameter(builder: Builder, leaf: Any) -> Any:
 
 def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]:
     """(structure, types) of a result, and its atoms; a known spec widens weak numbers."""
-    leaves, tree = pytree.flatten(value)
+    leaves, tree = pytree.flatten(settled(value))
     kinds: list[Any] = []
     atoms = []
     for i, leaf in enumerate(leaves):

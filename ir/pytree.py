@@ -61,6 +61,21 @@ _FOREVER = optree.dict_insertion_ordered(True, namespace=_IN_ORDER)
 _FOREVER.__enter__()
 
 
+def register(cls: type, flatten_one: Any, unflatten_one: Any) -> None:
+    """A class of the library's own as a container."""
+    for namespace in (_NAMESPACE, _IN_ORDER):
+        optree.register_pytree_node(cls, flatten_one, unflatten_one, namespace=namespace)
+
+
+def map_nodes(cls: type, fn: Any, tree: Any) -> Any:
+    """`tree` with fn(x) for every x of a class in it."""
+
+    def is_leaf(x: Any) -> bool:
+        return _visit(x) or isinstance(x, cls)
+
+    return optree.tree_map(lambda x: fn(x) if isinstance(x, cls) else x, tree, is_leaf=is_leaf, none_is_leaf=True, namespace=_NAMESPACE)
+
+
 def argument_names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
     """A name for each leaf of a call's arguments, such as `1`, `x` or `0['rate'][2]`."""
     both: Any = (args, kwargs)

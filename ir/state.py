@@ -258,6 +258,19 @@ def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join") -> N
     scope.restore(Saved(tuple(values), leaves, trees))
 
 
+def _settled_in_blocks(ends: list[tuple[Block, Any]]) -> list[tuple[list[Any], Any]]:
+    """Values with their views as arrays of their own, each made where it comes from."""
+    from .arrays import settled
+
+    builder = current_builder()
+    before, out = builder.current, []
+    for block, value in ends:
+        builder.current = block
+        out.append(pytree.flatten(settled(value)))
+    builder.current = before
+    return out
+
+
 def join_values(ends: list[tuple[Block, Any]], what: str) -> Any:
     """Values (of any structure) where several open blocks meet; disagreement is an error that prints both."""
     builder = current_builder()
@@ -265,6 +278,8 @@ def join_values(ends: list[tuple[Block, Any]], what: str) -> Any:
         builder.enter(ends[0][0])
         return ends[0][1]
     flat = [pytree.flatten(value) for _, value in ends]
+    if any(tree != flat[0][1] for _, tree in flat):
+        flat = _settled_in_blocks(ends)
     if any(tree != flat[0][1] for _, tree in flat):
         other = next(value for (_, value), (_, tree) in zip(ends, flat, strict=True) if tree != flat[0][1])
         raise errors.TypeMismatchError(f"{what} at {user_site()} is {describe_value(ends[0][1])} {ends[0][1]!r} on one path and "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import errors, pytree
+from .arrays import settled
 from .builder import Frame, tracing
 from .functions import _result
 from .graph import Fail, Program
@@ -18,7 +19,7 @@ from .language import call
 from .protect import protect
 from .staging import Bottom, Return, open_block, run
 from .state import coerce, describe_value, leaf_type
-from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of
+from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of, element
 from .values import Arrayed, Traced
 from .verify import verify_scopes
 
@@ -57,8 +58,8 @@ def abstract(x: Any, where: str) -> Abstract:
     if isinstance(x, np.ndarray):
         dtype = FROM_NUMPY.get(x.dtype.newbyteorder("="))
         if dtype is not None:
-            return Abstract(array_of(dtype, x.ndim)) if x.ndim else Abstract(dtype)
-        raise errors.ArgumentTypeError(f"{where} is an array of dtype {x.dtype}: convert it to float64, float32, int64 or bool")
+            return Abstract(array_of(dtype, x.ndim)) if x.ndim else Abstract(element(dtype))
+        raise errors.ArgumentTypeError(f"{where} is an array of dtype {x.dtype}: convert it to float64, float32, int64, int32 or bool")
     raise errors.ArgumentTypeError(
         f"{where} is {describe_value(x)} {x!r:.60}: compiled functions take floats, ints, bools, NumPy arrays and containers of them; mark other arguments with static_argnums"
     )
@@ -70,10 +71,10 @@ def _behaves_as_array(cls: Any) -> bool:
 
 
 def trace_program(
-    f: Callable[..., Any], leaves: Sequence[Abstract], rebuild: Callable[[list[Any]], tuple[Any, Any]], name: str
+    f: Callable[..., Any], leaves: Sequence[Abstract], rebuild: Callable[[list[Any]], tuple[Any, Any]], name: str, optimistic: bool = True
 ) -> Traceable:
-    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves."""
-    with tracing() as trace, trace.building(name) as builder:
+    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace."""
+    with tracing(None, optimistic) as trace, trace.building(name) as builder:
         inside: list[Any] = []
         for a in leaves:
             var = builder.parameter(a.type)
@@ -96,7 +97,8 @@ def trace_program(
             if not any(isinstance(b.terminator, Fail) for b in builder.blocks):
                 raise errors.EndlessTraceError(f"`{name}` never returns: every path loops for ever") from None
             value = None  # every path raises
-        out, tree = pytree.flatten(value)
+        open_block()
+        out, tree = pytree.flatten(settled(value))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)
         block = open_block()

@@ -68,6 +68,7 @@ def export(
         name,
         Options(checkpoint),
     )
+    specialisation.for_c()
     values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
     expected = _expected(specialisation, values)
     bits = 20 + math.ceil(math.log2(stack_mib))

@@ -18,6 +18,7 @@ import numpy as np
 
 from .backends.llvm.lock import COMPILING
 from .ir import pytree
+from .ir.errors import BroadcastError
 from .ir.fuse import fuse
 from .ir.simplify import simplify
 from .ir.text import show
@@ -52,7 +53,13 @@ class Specialisation:
 
     def __init__(self, f: Callable[..., Any], signature: Sequence[Abstract], rebuild: Any, name: str, options: Options) -> None:
         self.options, self.name = options, name
-        traced: Traceable = trace_program(f, signature, rebuild, name)
+        self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
+        self._trace = lambda optimistic: trace_program(f, signature, rebuild, name, optimistic)
+        self.optimistic = True
+        self._make()
+
+    def _make(self) -> None:
+        traced: Traceable = self._trace(self.optimistic)
         self.traced, self.program = traced, traced.program
         self._check()
         simplify(self.program)
@@ -61,8 +68,14 @@ class Specialisation:
         simplify(self.program)
         self._check()
         dump("graph", lambda: show(self.program))
-        self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
         self._native: Any = None
+
+    def generalise(self) -> None:
+        """Trace again without taking unknown sizes for equal: one that turns out to be 1 broadcasts."""
+        with COMPILING:
+            if self.optimistic:
+                self.optimistic = False
+                self._make()
 
     def _check(self) -> None:
         if os.environ.get("LANTERN_VERIFY"):
@@ -71,12 +84,15 @@ class Specialisation:
     @property
     def native(self) -> Any:
         """The compiled program."""
+        if self._native is not None and self._native.stale:
+            self.generalise()
         if self._native is None:
             with COMPILING:
                 if self._native is None:
                     from .backends.llvm.native import Native
 
                     self._native = Native(self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil)
+                    self._native.replacement = lambda: self.native
                     dump("cps", lambda: self._native.cps)
                     dump("llvm", lambda: self._native.llvm)
         return self._native
@@ -122,7 +138,13 @@ class Specialisation:
     def interpret(self, leaves: Sequence[Any]) -> Any:
         from .backends.python.interpreter import run
 
-        return self.result(run(self.program, [machine_value(x, t) for x, t in zip(leaves, self.types, strict=True)]))
+        try:
+            return self.result(run(self.program, [machine_value(x, t) for x, t in zip(leaves, self.types, strict=True)]))
+        except BroadcastError as e:
+            if not self.optimistic or 1 not in e.sizes:
+                raise
+        self.generalise()
+        return self.interpret(leaves)
 
     def run(self, leaves: Sequence[Any]) -> Any:
         return self.native.entry(*leaves)
@@ -133,17 +155,23 @@ class Specialisation:
         """A ctypes function, also for scipy.LowLevelCallable and Numba: scalars by value, an array as a pointer and its
         sizes. One scalar result is returned, NaN (0 for integers) after an error; other results go to buffers, which come
         after the arguments, and a status is returned. Called from Python it raises the error. `prototype` says it in C."""
-        return self.native.c_function.ctypes
+        return self.for_c().c_function.ctypes
 
     @property
     def address(self) -> int:
         """The address of that C function. It is valid as long as this object lives."""
-        return int(self.native.c_function.address)
+        return int(self.for_c().c_function.address)
 
     @property
     def prototype(self) -> str:
         """The C declaration of that function, as `f`."""
-        return str(self.native.c_function.prototype)
+        return str(self.for_c().c_function.prototype)
+
+    def for_c(self) -> Any:
+        """The native program for callers that cannot ask for another one."""
+        if any(let.op == "same_size" for f in self.program.functions.values() for b in f.blocks.values() for let in b.lets):
+            self.generalise()
+        return self.native
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from typing import Any
 
 from ...ir.faults import BY_CODE, KINDS
 from ...ir.graph import Program, Site
-from ...ir.types import BOOL, F32, F64, I64, Array, Scalar, Type
+from ...ir.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
 from .code import LLVM_TYPES, SIZES, Code, Module
 from .lets import product
 from .support import CODE, SITE, VALUES
 
-C_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "int64_t", BOOL: "bool"}
+C_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "int64_t", BOOL: "bool", I32: "int32_t"}
 ENTRY, FAULT_CODE, FAULT_SITE, FAULT_VALUES, CONSTANTS = 0, 1, 2, 3, 6  # places in the record
 WRONG_SIZE, NO_REGION = 101, 102  # statuses besides those of faults.py
 _SERVICES = """declare ptr @lantern_take()

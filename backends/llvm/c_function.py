@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ...ir import errors
-from ...ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type
+from ...ir.types import BOOL, F32, F64, I32, I64, NUMPY_DTYPES, Array, Scalar, Type
 from . import c_call
 from .c_call import CCall, returns_value
 from .compile import load, object_file
 
-C_TYPES: dict[Type, Any] = {F64: ctypes.c_double, F32: ctypes.c_float, I64: ctypes.c_int64, BOOL: ctypes.c_bool}
+C_TYPES: dict[Type, Any] = {F64: ctypes.c_double, F32: ctypes.c_float, I64: ctypes.c_int64, BOOL: ctypes.c_bool, I32: ctypes.c_int32}
 
 
 class CFunction:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...ir import errors, faults
+from ...ir.arrayops import ARRAY_OPS
 from ...ir.analysis import find_loops
 from ...ir.cps import show_closures
 from ...ir.graph import Call, Program, Site
@@ -44,6 +45,8 @@ class Exact(NativeCallable):
         self.set_entries([native.address])
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.native.stale:
+            return self.native.replacement().entry(*args)
         raise errors.CompilationError(f"compiled code does not know its own argument types: {[type(x) for x in args]}")
 
 
@@ -52,6 +55,8 @@ class Entry(Exact):
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         native = self.native
+        if native.stale:
+            return native.replacement().entry(*args, **kwargs)
         if kwargs or len(args) != len(native.types):
             raise TypeError(f"a compiled program takes {len(native.types)} argument leaves, not {len(args)}")
         return native.exact(*map(exact_leaf, args, native.types, native.weak))
@@ -84,6 +89,8 @@ class Native:
 
     def __init__(self, program: Program, checkpoint: Any, weak: Sequence[bool], shape: Shape, finish: Any, nogil: bool | None) -> None:
         self.runtime: Runtime = runtime()
+        self.stale = False  # sizes have come up that it does not broadcast
+        self.replacement: Any = None  # gives the program to use then
         self.program, self.checkpoint, self.weak, self.shape = program, checkpoint, list(weak), shape
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
@@ -163,7 +170,7 @@ class Native:
                 record[at] = v
                 at += 1
 
-    def fault(self, base: int) -> None:
+    def fault(self, base: int) -> Any:
         """Raise what compiled code has left in its context. Returns after a Ctrl-C that Python's handler takes for
         something else than KeyboardInterrupt: the call starts again, its arguments are as they were."""
         runtime = self.runtime
@@ -174,7 +181,11 @@ class Native:
             ctypes.pythonapi.PyErr_CheckSignals()
             return
         values = [ctypes.c_int64.from_address(base + VALUES + 8 * i).value for i in range(3)]
-        raise self.exception(code, ctypes.c_int64.from_address(base + SITE).value, values)
+        error = self.exception(code, ctypes.c_int64.from_address(base + SITE).value, values)
+        if isinstance(error, errors.BroadcastError) and 1 in error.sizes:
+            self.stale = True
+            return False  # another program is needed, which broadcasts: the dispatcher asks Python for it
+        raise error
 
     def exception(self, code: int, site_number: int, values: list[int]) -> BaseException:
         """The exception of a fault."""
@@ -215,6 +226,8 @@ def graph_sites(program: Program) -> list[Site]:
 def has_loops(program: Program) -> bool:
     """May a call take long? Not without loops and recursion."""
     functions = program.functions.values()
+    if any(let.op == "kernel" or let.op in ARRAY_OPS for f in functions for b in f.blocks.values() for let in b.lets):
+        return True
     return any(find_loops(f) for f in functions) or any(isinstance(b.terminator, Call) for f in functions for b in f.blocks.values())
 
 

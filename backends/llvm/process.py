@@ -19,7 +19,7 @@ COPY_BELOW = 1 << 15  # bytes: a smaller result is cheaper to copy than to wrap
 SERVICES = (
     "run", "give", "to_numpy", "free_blocks", "discard",
     "float64_type", "float32_type", "int64_type", "bool_type", "python_float", "python_int", "array_type",
-    "float64_descr", "float32_descr", "int64_descr", "bool_descr", "true", "false",
+    "float64_descr", "float32_descr", "int64_descr", "int32_descr", "bool_descr", "true", "false",
     "PyFloat_FromDouble", "PyLong_FromLongLong", "PyLong_AsLongLongAndOverflow", "PyBool_FromLong", "PyTuple_New", "PyTuple_SetItem",
     "PyList_New", "PyList_SetItem", "PyDict_New", "PyDict_SetItem", "Py_IncRef", "Py_DecRef", "PyObject_VectorcallMethod", "PyObject_CallFunctionObjArgs",
     "PyEval_SaveThread", "PyEval_RestoreThread", "PyCapsule_New", "PyCapsule_GetPointer", "PyArray_New", "PyArray_SetBaseObject",
@@ -234,7 +234,7 @@ done:
 }}
 
 ; Run @entry on a region's stack, without the GIL where calls are long. The region, whose results are to be taken, or
-; null with an exception. If Python makes no exception of a fault, a Ctrl-C was not meant to end the call: run it again.
+; null with an exception, or 1 if the program is not the right one for these arguments. If Python makes no exception of a fault, a Ctrl-C was not meant to end the call: run it again.
 define ptr @lantern_run(ptr %record, ptr %entry, ptr %slots) nounwind {{
 start:
 {field("pusual", "record", 8 * USUAL)}
@@ -310,8 +310,13 @@ judge:
  %raised = icmp eq ptr %r, null
  br i1 %raised, label %failed, label %retry
 retry:
+ %pfalse = getelementptr ptr, ptr @lantern_services, i64 {SERVICE["false"]}
+ %false = load ptr, ptr %pfalse
+ %stale = icmp eq ptr %r, %false
 {call_service("Py_DecRef", "void", "ptr %r")}
- br label %again
+ br i1 %stale, label %elsewhere, label %again
+elsewhere:
+ ret ptr inttoptr (i64 1 to ptr)
 failed:
  ret ptr null
 }}

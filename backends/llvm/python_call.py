@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...ir.graph import Program
-from ...ir.types import BOOL, F32, F64, I64, Array, Scalar, Type
+from ...ir.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
 from .code import LLVM_TYPES, SIZES, Code
 from .process import FINISH, FIXED, SERVICE
 
@@ -22,8 +22,8 @@ MISMATCH = "inttoptr (i64 1 to ptr)"
 HEADER = object.__basicsize__  # bytes: where an object's own fields begin
 
 _TYPES = {F64: "float64_type", F32: "float32_type", I64: "int64_type", BOOL: "bool_type"}
-_DESCRS = {F64: "float64_descr", F32: "float32_descr", I64: "int64_descr", BOOL: "bool_descr"}
-TYPE_NUMBERS = {F64: 12, F32: 11, I64: 7, BOOL: 0}  # NumPy's
+_DESCRS = {F64: "float64_descr", F32: "float32_descr", I64: "int64_descr", BOOL: "bool_descr", I32: "int32_descr"}
+TYPE_NUMBERS = {F64: 12, F32: 11, I64: 7, BOOL: 0, I32: 5}  # NumPy's
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class PythonCall:
             self.slot_store(slots, at + j, "i64", self.record("i64", self.constants_at + j))
         region = self.call("run", "ptr", f"ptr @lantern.record, ptr @entry, ptr {slots}")
         good = code.new_label("done")
-        code.emit(f"br i1 {code.let(f'icmp eq ptr {region}, null')}, label %unfinished, label %{good}, !prof !2")
+        code.emit(f"br i1 {code.let(f'icmp ule ptr {region}, {MISMATCH}')}, label %unfinished, label %{good}, !prof !2")
         code.place(good)
         outs = self.objects(region, slots, at + sum(map(_slots, self.constants)), leaves)
         if any(isinstance(t, Array) for t in self.results):
@@ -104,7 +104,7 @@ class PythonCall:
         self.call("give", "void", f"ptr {region}")
         code.emit("ret ptr null")
         code.place("unfinished")
-        code.emit("ret ptr null")
+        code.emit(f"ret ptr {region}")
         code.place("mismatch")
         code.emit(f"ret ptr {MISMATCH}")
         head = "define ptr @call(ptr %self, ptr %args, i64 %nargsf, ptr %names) nounwind"

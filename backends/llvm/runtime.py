@@ -99,7 +99,7 @@ class Runtime:
         objects: dict[str, Any] = {
             "float64_type": np.float64, "float32_type": np.float32, "int64_type": np.int64, "bool_type": np.bool_,
             "python_float": float, "python_int": int, "array_type": np.ndarray, "true": True, "false": False,
-            "float64_descr": np.dtype(np.float64), "float32_descr": np.dtype(np.float32), "int64_descr": np.dtype(np.int64),
+            "float64_descr": np.dtype(np.float64), "float32_descr": np.dtype(np.float32), "int64_descr": np.dtype(np.int64), "int32_descr": np.dtype(np.int32),
             "bool_descr": np.dtype(np.bool_), "slow": sys.intern("_slow"),
         }  # fmt: skip
         self._kept = objects
