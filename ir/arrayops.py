@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from .builder import current_builder, tracing, user_site
-from .graph import Let, Program, Var
+from .graph import Const, Let, Program, Var
 from .graph import Return as GraphReturn
 from .kernel import WRITING
 from .machine import Fault
@@ -104,7 +104,7 @@ def array_tangents(forward: Any, let: Let) -> None:
     for o, t in zip(let.outs, op.jvp(dict(let.attrs), args, outs, tangents), strict=True):
         if o in forward.activity:
             if t is None:
-                forward.tangents.pop(o, None)
+                forward.tangents[o] = forward.zeros(forward.values[o]) if isinstance(o.type, Array) else Const(0.0, o.type)
             else:
                 forward.tangents[o] = builder.use(t.atom, t.builder)
 
@@ -438,7 +438,7 @@ def _cholesky_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wa
     (l,), (d,) = outs, cotangents  # noqa: E741
     p = _half(mm(_t(l), _low(d)))
     # S = L^-T P L^-1; numpy.linalg.cholesky reads the lower triangle alone
-    s = trsm(l, trsm(l, _t(p), 1), 1)  # rows: L^-T (L^-T P^T)^T ... = S^T
+    s = trsm(l, _t(trsm(l, _t(p), 1)), 1)
     return (_lower_only(s),)
 
 

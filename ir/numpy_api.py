@@ -147,7 +147,9 @@ def ldexp(x: Any, n: Any) -> Any:
 
 
 def sinc(x: Any) -> Any:
-    """sin(pi x) / (pi x); near 0 its Taylor series, so that derivatives of every order are right there."""
+    """np.sinc: sin(pi x) / (pi x); near 0 its Taylor series, so that derivatives of every order are right there."""
+    if has_array(x):
+        return values.each(sinc, x, name="sinc")
     x = to_type(x, F64) if not is_float(x.type) else x
     t = x * np.pi
     near = compare("lt", abs(t), 0.3)

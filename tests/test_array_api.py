@@ -1,0 +1,131 @@
+"""Every row of the array API against NumPy: values, dtypes and shapes, in both back ends; derivatives of order 1 and 2 against
+finite differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lantern_jit as lj
+from lantern_jit.ir.array_api import FUNCTIONS, METHODS, SCIPY
+from lantern_jit.ir.creation import CREATORS
+from lantern_jit.ir.numpy_api import UFUNCS
+
+from .array_rows import ROWS, Row
+from .support import interpret
+
+IDS = [r.name for r in ROWS]
+
+
+def flat(value: Any) -> list[Any]:
+    """The leaves of nested tuples and lists."""
+    if isinstance(value, (tuple, list)):
+        return [y for x in value for y in flat(x)]
+    return [value]
+
+
+def arguments(row: Row, seed: int = 0) -> tuple[Any, ...]:
+    return row.args(np.random.default_rng(seed))
+
+
+def agree(actual: Any, expected: Any, rtol: float) -> None:
+    got, wanted = flat(tuple(actual) if isinstance(actual, tuple) else actual), flat(expected)
+    assert len(got) == len(wanted)
+    for x, y in zip(got, wanted, strict=True):
+        assert np.shape(x) == np.shape(y)
+        if np.ndim(y):
+            assert np.asarray(x).dtype == np.asarray(y).dtype
+        np.testing.assert_allclose(np.asarray(x, float), np.asarray(y, float), rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=IDS)
+def test_values(row: Row) -> None:
+    args = arguments(row)
+    expected = row.f(*args)
+    agree(lj.jit(row.f)(*args), expected, row.rtol)
+    agree(interpret(row.f, *args), expected, row.rtol)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r.singles], ids=[r.name for r in ROWS if r.singles])
+def test_values_in_single_precision(row: Row) -> None:
+    args = tuple(a.astype(np.float32) if isinstance(a, np.ndarray) and a.dtype == float else a for a in arguments(row))
+    expected = row.f(*args)
+    agree(lj.jit(row.f)(*args), expected, 2e-4)
+
+
+def weighted(row: Row, args: tuple[Any, ...]) -> Any:
+    """The row's float results as one number: a sum with fixed weights."""
+    results = [np.asarray(x) for x in flat(row.f(*args))]
+    g = np.random.default_rng(5)
+    weights = [g.normal(size=x.shape) if x.dtype.kind == "f" else None for x in results]
+
+    def f(*xs: Any) -> Any:
+        total = 0.0
+        for w, y in zip(weights, flat(row.f(*xs)), strict=True):
+            if w is not None:
+                total = total + np.sum(w * y)
+        return total
+
+    return f
+
+
+def directions(args: tuple[Any, ...], seed: int) -> tuple[Any, ...]:
+    g = np.random.default_rng(seed)
+    return tuple(g.normal(size=a.shape) if isinstance(a, np.ndarray) and a.dtype == float else None for a in args)
+
+
+def moved(args: tuple[Any, ...], d: tuple[Any, ...], h: float) -> tuple[Any, ...]:
+    return tuple(a if t is None else a + h * t for a, t in zip(args, d, strict=True))
+
+
+SMOOTH = [r for r in ROWS if r.smooth]
+
+
+@pytest.mark.parametrize("row", SMOOTH, ids=[r.name for r in SMOOTH])
+def test_gradients(row: Row) -> None:
+    args = arguments(row)
+    f = weighted(row, args)
+    nums = tuple(i for i, a in enumerate(args) if isinstance(a, np.ndarray) and a.dtype == float)
+    g = lj.grad(f, nums)
+    native, slow = lj.jit(g)(*args), g(*args)
+    for x, y, i in zip(native, slow, nums, strict=True):
+        assert x.shape == args[i].shape
+        np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-9)
+    for seed in (1, 2):
+        d = directions(args, seed)
+        h = 1e-6
+        expected = (f(*moved(args, d, h)) - f(*moved(args, d, -h))) / (2 * h)
+        actual = sum(np.sum(x * d[i]) for x, i in zip(native, nums, strict=True))
+        np.testing.assert_allclose(actual, expected, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("row", SMOOTH, ids=[r.name for r in SMOOTH])
+def test_second_derivatives(row: Row) -> None:
+    args = arguments(row)
+    f = weighted(row, args)
+    nums = tuple(i for i, a in enumerate(args) if isinstance(a, np.ndarray) and a.dtype == float)
+    g = lj.jit(lj.grad(f, nums))
+    d = directions(args, 3)
+
+    def slope(*xs: Any) -> Any:
+        return sum(np.sum(x * d[i]) for x, i in zip(lj.grad(f, nums)(*xs), nums, strict=True))
+
+    second = lj.jit(lj.grad(slope, nums))(*args)
+    h = 1e-6
+    up, down = g(*moved(args, d, h)), g(*moved(args, d, -h))
+    for x, a, b in zip(second, up, down, strict=True):
+        expected = (np.asarray(a) - np.asarray(b)) / (2 * h)
+        np.testing.assert_allclose(x, expected, rtol=1e-5, atol=2e-5)
+
+
+def test_every_function_has_a_row() -> None:
+    covered = {word for r in ROWS for word in r.covers.split()}
+    names = {f"{'linalg.' if 'linalg' in (f.__module__ or '') else ''}{f.__name__}" for f in FUNCTIONS}
+    names |= {f"{part}.{name}" for part, name in SCIPY} | {f"create:{f.__name__}" for f in CREATORS} | {f"ufunc:{n}" for n in UFUNCS}
+    unsupported = {"bincount"}
+    methods = {f".{m}" for m in METHODS}
+    missing = names - covered - unsupported
+    assert not missing
+    assert not {m for m in methods if m not in covered and m[1:] not in covered}
