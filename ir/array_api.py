@@ -441,7 +441,7 @@ def dot(x: Any, y: Any, out: Any = None) -> Any:
     plain_arguments("dot", out=out)
     x, y = as_operand(x), as_operand(y)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
-        return arithmetic("mul", x, y)
+        return arithmetic("mul", *(np.float64(v) if isinstance(v, float) else v for v in (x, y)))
     if x.ndim <= 2 and y.ndim <= 2:
         return matmul(x, y)
     a, b = "abcdefgh"[: x.ndim - 1], "ijklmnop"[: y.ndim - 1]
@@ -1154,7 +1154,7 @@ def _bisect(a: Arrayed, x: Any, n: Any, right: bool) -> Any:
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Piecewise linear interpolation; beyond the ends the end values."""
     plain_arguments("interp", period=period)
-    x, xp, fp = float_array(x), float_array(xp), float_array(fp)
+    x, xp, fp = (astype(v, F64) if isinstance(v, Arrayed) and v.type.dtype != F64 else v for v in map(float_array, (x, xp, fp)))
     n = shape_of(xp)[0]
     (top,) = arrays._lifted(n)
     i = searchsorted(xp, x, "right")
@@ -1508,7 +1508,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
 
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False) -> Any:
-    return lstsq(a, identity(shape_of(as_array(a))[0]), 1e-15 if rcond is None else rcond)[0]
+    a = float_array(a)
+    return lstsq(a, identity(shape_of(a)[0], a.type.dtype), 1e-15 if rcond is None else rcond)[0]
 
 
 def matrix_power(a: Any, n: int) -> Any:

@@ -19,7 +19,7 @@ from .arrays import (
     stored,
 )
 from .builder import current_trace, user_site
-from .types import BOOL, F64, FROM_NUMPY, I64, Scalar, element, is_float
+from .types import BOOL, F32, F64, FROM_NUMPY, I64, Scalar, element, is_float
 from .values import Arrayed, Traced, is_traced, promote, scalar_type, to_type
 
 
@@ -112,8 +112,8 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
         out = stack(parts)
         return out if t is None or t == out.type.dtype else astype(out, t)  # type: ignore[no-any-return]
     if t is None:
-        kinds = {k[0] for k in map(scalar_type, parts) if k is not None}
-        t = BOOL if kinds == {BOOL} else promote("np.array", *parts)[0]
+        kinds = {values.operand("np.array", x)[0] for x in parts}  # here a Python float is a float64
+        t = BOOL if kinds == {BOOL} else F64 if F64 in kinds or {F32, I64} <= kinds else F32 if F32 in kinds else I64
     out = values.allocate(t, len(parts), 0)
     for i, x in enumerate(parts):
         out[i] = stored(x, t)

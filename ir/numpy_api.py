@@ -143,7 +143,17 @@ def _logical(name: str) -> Callable[[Any, Any], Any]:
 
 
 def ldexp(x: Any, n: Any) -> Any:
-    return arithmetic("mul", x, table.exp2(to_type(n, F64)) if isinstance(n, Traced) else 2.0**n)
+    t = x.type if isinstance(x, Traced) and is_float(x.type) else F64
+    return arithmetic("mul", x, table.exp2(to_type(n, t)) if isinstance(n, Traced) else 2.0**n)
+
+
+def heaviside(x: Any, h: Any) -> Any:
+    t, weak = promote("heaviside", x, h)
+    t = t if is_float(t) else F64
+    x = to_constant(x, t)
+    z = table.select(table.eq(x, 0.0), to_constant(h, t), table.select(table.gt(x, 0.0), to_constant(1.0, t), to_constant(0.0, t)))
+    z = table.select(table.isnan(x), x, z)
+    return Traced(z.atom, z.builder, weak)
 
 
 def sinc(x: Any) -> Any:
@@ -167,7 +177,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "multiply": lambda x, y: arithmetic("mul", x, y), "divide": lambda x, y: arithmetic("div", x, y),
     "true_divide": lambda x, y: arithmetic("div", x, y), "floor_divide": lambda x, y: arithmetic("floordiv", x, y),
     "remainder": lambda x, y: arithmetic("mod", x, y), "mod": lambda x, y: arithmetic("mod", x, y),
-    "fmod": _F(table.fmod), "power": power, "float_power": lambda x, y: _F(table.power)(x, y), "negative": lambda x: -x, "positive": lambda x: x,
+    "fmod": _F(table.fmod), "power": power, "float_power": lambda x, y: table.power(to_constant(x, F64), to_constant(y, F64)), "negative": lambda x: -x, "positive": lambda x: x,
     "absolute": abs, "fabs": lambda x: abs(to_type(x, F64) if not is_float(x.type) else x), "sign": sign,
     "square": lambda x: x * x, "reciprocal": lambda x: arithmetic("div", 1.0, x), "divmod": divmod,
     "greater": lambda x, y: compare("gt", x, y), "greater_equal": lambda x, y: compare("ge", x, y), "less": lambda x, y: compare("lt", x, y),
@@ -187,7 +197,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "rad2deg": lambda x: x * (180 / np.pi), "degrees": lambda x: x * (180 / np.pi), "ldexp": ldexp,
     "erf": _F(table.erf), "erfc": _F(table.erfc), "expit": _F(table.expit), "gammaln": _F(table.gammaln), "psi": _F(table.digamma),
     "gamma": _F(table.gamma),
-    "heaviside": lambda x, h: where(compare("eq", x, 0), h, where(compare("gt", x, 0), 1.0, 0.0)),
+    "heaviside": lambda x, h: heaviside(x, h),
 }  # fmt: skip
 
 FROM_MATH: dict[str, Callable[..., Any]] = {

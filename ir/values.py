@@ -580,7 +580,7 @@ def dimension(array: Arrayed, axis: int) -> Any:
     builder = current_builder()
     (out,) = builder.emit("dim", (_here(array),), (I64,), {"axis": axis})
     builder.trace.keys[out] = ("dim", array.atom, axis)
-    return Traced(out, builder)
+    return Traced(out, builder, True)
 
 
 def load(array: Arrayed, index: Any, checked: bool = True) -> Any:
