@@ -449,7 +449,10 @@ def _of_bools(name: str, x: Any, y: Any) -> Any:
 
 def operands(x: Any, y: Any, symbol: str) -> bool:
     """Are both operands something this library can have an opinion on?"""
-    return all(is_traced(v) or isinstance(v, (np.ndarray, np.generic, bool, int, float, list)) for v in (x, y))
+    known: tuple[Any, ...] = (np.ndarray, np.generic, bool, int, float)
+    if isinstance(x, Arrayed) or isinstance(y, Arrayed):
+        known += (list, tuple)  # which NumPy takes for arrays
+    return all(is_traced(v) or isinstance(v, known) for v in (x, y))
 
 
 def _typed(t: Scalar, *values: Any) -> list[Any]:

@@ -180,8 +180,8 @@ INTEGRAL: dict[str, tuple[Function, tuple[Function, ...], Callable[..., bool]]] 
 }
 LOGICAL: dict[str, Function] = {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}
 
-# Rows with a test of their own in test_operations.py.
-OTHERS = {"select", "convert", "nonzero_step"}
+# Rows with a test of their own in test_operations.py; those of sizes and indices in test_array_shapes.py.
+OTHERS = {"select", "convert", "nonzero_step", "same_size", "equal_size", "broadcast_size", "check_index"}
 SAMPLED = {*DIFFERENTIABLE, *FLAT, *INTEGRAL, *LOGICAL, *OTHERS}
 
 __all__ = ["DIFFERENTIABLE", "FLAT", "INTEGERS", "INTEGRAL", "LD", "LOGICAL", "SAMPLED", "Sample"]

@@ -242,7 +242,7 @@ WRONG: list[tuple[Any, str]] = [
     (np.float16(2), "is float16"),
     ({1}, "is set {1}"),
     (object, "is type"),
-    (np.array([1, "a"], object), "is an array of dtype object: convert it to float64, float32, int64 or bool"),
+    (np.array([1, "a"], object), "is an array of dtype object: convert it to float64, float32, int64, int32 or bool"),
     (np.ones(2, complex), "is an array of dtype complex128"),
     (np.array(["a"]), "is an array of dtype <U1"),
     ((1.0, {"a": [b"x"]}), "is bytes b'x'"),

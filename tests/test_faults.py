@@ -95,7 +95,7 @@ def test_an_index_error_is_an_index_error() -> None:
 BAD_INDICES: list[tuple[Function, str]] = [
     (lambda a: a[1.0], "array indices must be ints, not 1.0"),
     (lambda a: a[a[0]], "array indices must be ints, not <traced float>"),
-    (lambda a: a[0, 0], "too many indices for an array of rank 1: 2"),
+    (lambda a: a[0, 0], "too many indices for array: array is 1-dimensional, but 2 were indexed"),
     (lambda a: a["x"], "array indices must be ints, not 'x'"),
 ]
 
