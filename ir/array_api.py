@@ -780,12 +780,12 @@ def concatenate(parts: Any, axis: Any = 0, out: Any = None, dtype: Any = None, c
         starts.append(total)
         total = sizes.add(total, own[at])
     shape[at] = total
-    result = allocate(dtype_of(dtype) if dtype is not None else common_dtype(pieces), tuple(shape), None)
+    result = arrays.blank(dtype_of(dtype) if dtype is not None else common_dtype(pieces), shape)
     for p, start in zip(pieces, starts, strict=True):
         own = shape_of(p)
         spec = [(q, start if q == at else 0, 1) for q in range(rank)]
         place = View(result, spec, [own[q] if q == at else shape[q] for q in range(rank)])
-        write(place, lambda x: x, p, reads=False, fresh=True)
+        write(place, lambda x: x, p, reads=False)
     return result
 
 

@@ -89,6 +89,69 @@ def settled(tree: Any) -> Any:
     return pytree.map_nodes(View, copied, tree)
 
 
+class Blank:
+    """A new array that nobody has read yet: a write to it overwrites nothing that matters, and if all of it has been written
+    before the first read it need not be filled. Writes are followed along the first axis, in the array's own block."""
+
+    def __init__(self, let: Let, block: Any, n: Size) -> None:
+        self.let, self.block, self.n = let, block, n
+        self.written: list[tuple[Size, Size, Let]] = []  # (start, size, by)
+        self.used: list[Let] = []
+        current_builder().trace.blanks.append(self)
+
+    @property
+    def is_here(self) -> bool:
+        return current_builder().current is self.block
+
+    def wrote(self, target: Arrayed, base: Arrayed) -> None:
+        """The last operation has written `target`, a view of `base` or all of it."""
+        spec, shape = spec_of(target), shape_of(base)
+        rest = all(_is(start, 0) and v >= 0 and sizes.same(shape_of(target)[v], n) for (v, start, _), n in zip(spec[1:], shape[1:], strict=True))
+        v, start, step = spec[0]
+        if rest and (v < 0 or _is(step, 1)):
+            self.written.append((start, 1 if v < 0 else shape_of(target)[v], self.block.lets[-1]))
+
+    def close(self, base: Arrayed) -> None:
+        base.blank = None
+        if self.is_full():
+            self.let.attrs = {**self.let.attrs, "fill": False}
+
+    def is_full(self) -> bool:
+        """Do the writes follow one another from the start to the end?"""
+        end: Size = 0
+        left = [w for w in self.written if w[2] in self.block.lets]
+        least = max([int(sizes.plain(start)) + 1 for start, size, let in left if let.op == "store" and sizes.is_known(start)], default=0)
+        while not sizes.same(end, self.n):
+            following = next((w for w in left if sizes.same(w[0], end)), None)
+            if following is None:
+                return False
+            left.remove(following)
+            self.used.append(following[2])
+            start, size, _ = following
+            end = sizes.add(start, size)
+            known = sizes.is_known(start) and int(sizes.plain(start)) <= least
+            if known and sizes.same(size, sizes.nonnegative(sizes.sub(self.n, start))):
+                end = self.n
+        return True
+
+    def check(self) -> None:
+        """At the end of the trace: what has been taken back was not written."""
+        if not self.let.attrs.get("fill", True) and any(let not in self.block.lets for let in self.used):
+            self.let.attrs = {k: v for k, v in self.let.attrs.items() if k != "fill"}
+
+
+def blank(dtype: Scalar, shape: Sequence[Size]) -> Arrayed:
+    """np.empty: an array whose elements are zeros, if they are read before they are written."""
+    from .values import allocate
+
+    out = allocate(dtype, tuple(shape), None)
+    block = current_builder().current
+    assert block is not None
+    if out.ndim:
+        out.blank = Blank(block.lets[-1], block, shape_of(out)[0])
+    return out
+
+
 # ---- what an array is made of
 def base_of(a: Arrayed) -> Arrayed:
     return a.base if isinstance(a, View) else a
@@ -585,15 +648,23 @@ def store(a: Arrayed, parts: Sequence[Any], value: Any) -> None:
     """One element."""
     builder = current_builder()
     base = base_of(a)
+    attrs: dict[str, Any] = {}
     if not isinstance(a, View):
-        index, attrs = [_int(p) for p in parts], {}
+        index = [_int(p) for p in parts]
     else:
         index, attrs = [start for _, start, _ in basic(a, parts).spec], {"index": "u" * len(a.spec)}
+    unread = base.blank
+    if unread is not None and unread.is_here:
+        base.blank = None  # a write is no use
     var = builder.use(base.atom, base.builder)
     v = stored(value, base.type.dtype)
     t = element(base.type.dtype)
     atoms = [atom_of(to_type(i, I64), I64, builder) for i in index]
     builder.emit("store", (var, *atoms, atom_of(v, t, builder)), (), attrs, user_site())
+    if unread is not None and unread.is_here:
+        base.blank = unread
+        if len(index) == 1 and (isinstance(index[0], Traced) or int(index[0]) >= 0):
+            unread.written.append((index[0], 1, unread.block.lets[-1]))
 
 
 def stored(value: Any, dtype: Scalar) -> Any:
@@ -645,9 +716,16 @@ def write(target: Arrayed, fn: Callable[..., Any], *operands: Any, reads: bool =
         if isinstance(x, Arrayed) and x is not target and may_alias(x, target) and not same_elements(x, target):
             x = copied(x)
         given.append(access(x, places(x, len(shape)), shape) if isinstance(x, Arrayed) else x)
+    base = base_of(target)
+    unread = base.blank if base.blank is not None and not reads and base.blank.is_here else None
+    if unread is not None:
+        base.blank, fresh = None, True
     into = access(target, own, shape)
     inputs = [access(target, own, shape), *given] if reads else given
     emit("write", shape, inputs, fn, [Result("fresh" if fresh else "into", (), into)], [target.type.dtype])
+    if unread is not None:
+        base.blank = unread
+        unread.wrote(target, base)
 
 
 def same_elements(a: Arrayed, b: Arrayed) -> bool:

@@ -164,6 +164,7 @@ class Trace:
     def __init__(self, program: Program | None = None, optimistic: bool = True) -> None:
         self.functions: dict[str, Function] = program.functions if program is not None else {}
         self.optimistic = optimistic
+        self.blanks: list[Any] = []  # new arrays that are written before they are read (arrays.Blank)
         self.keys: dict[Var, Any] = {}  # what is known of sizes: equal keys are equal sizes
         self.staged: dict[Any, Any] = {}
         self.active: list[Any] = []
@@ -237,6 +238,8 @@ class Trace:
 
     def program(self, entry: Function) -> Program:
         self.entries.append(entry)
+        for blank in self.blanks:
+            blank.check()
         self.pass_captures()
         entry.params.extend(var for _, var in self.constants.values())
         return Program({entry.name: entry, **self.functions}, entry.name, [value for value, _ in self.constants.values()])

@@ -7,12 +7,15 @@ store instead of add, and only the elements outside of a..n have to be zero befo
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .activity import Activity, Aliases
+from .activity import Activity, Aliases, all_vars
+from .arrayops import ARRAY_OPS
 from .analysis import dominators, reverse_postorder
 from .bounds import codes
 from .graph import Atom, Const, Function, Let, Return, Var, defined_vars, edges, terminator_atoms
+from .kernel import Access, Gather, kernel_of
 from .policies import Plan
 from .reverse import Reverse
 from .types import I64, Array
@@ -44,6 +47,120 @@ def covers(rev: Reverse, aliases: Aliases, plans: dict[str, Plan]) -> dict[Let, 
                     found[cover.load] = cover
                     break
     return found
+
+
+def covering_kernels(f: Function, variables: Iterable[Var], activity: Activity, aliases: Aliases) -> set[tuple[Let, Var]]:
+    """Kernels that are the last to use an array, each element of it exactly once: backwards they are the first to touch its
+    adjoint, and write it. Only arrays that one block alone uses, under this one name, are looked at."""
+    found: set[tuple[Let, Var]] = set()
+    named: dict[Var, set[Var]] = {}
+    users: dict[Var, list[tuple[str, int, Let | None]]] = {}
+    for name, b in f.blocks.items():
+        for v in [*b.params, *(o for let in b.lets for o in let.outs)]:
+            if isinstance(v.type, Array):
+                named.setdefault(aliases.root(v), set()).add(v)
+        for i, let in enumerate(b.lets):
+            for a in dict.fromkeys(let.args):
+                if isinstance(a, Var) and isinstance(a.type, Array) and let.op != "dim":
+                    users.setdefault(a, []).append((name, i, let))
+        for a in terminator_atoms(b.terminator):
+            if isinstance(a, Var) and isinstance(a.type, Array):
+                users.setdefault(a, []).append((name, -1, None))
+    for p in f.params:
+        if isinstance(p.type, Array):
+            named.setdefault(aliases.root(p), set()).add(p)
+    for v in variables:
+        uses = users.get(v, [])
+        if not uses or v not in activity or named.get(aliases.root(v)) != {v} or aliases.is_written(v):
+            continue
+        name, _, last = uses[-1]
+        if last is not None and last.op == "kernel" and all(u[0] == name for u in uses) and reads_once(last, v, _Shapes(f, name)):
+            found.add((last, v))
+    return found
+
+
+def local_arrays(f: Function, own: Iterable[Var], activity: Activity, aliases: Aliases) -> list[Var]:
+    """New arrays that only their own block uses, and only by operations that touch adjoints on the way back alone."""
+    count: dict[Var, int] = {}
+    for v in all_vars(f):
+        if isinstance(v.type, Array):
+            root = aliases.root(v)
+            count[root] = count.get(root, 0) + 1
+    home = {o: name for name, b in f.blocks.items() for let in b.lets for o in let.outs}
+    far: set[Var] = set()
+    for name, b in f.blocks.items():
+        for let in b.lets:
+            late = let.op in ("kernel", "store", "dim", "copy") or (let.op in ARRAY_OPS)
+            far.update(a for a in let.args if isinstance(a, Var) and (not late or home.get(a) != name))
+        far.update(a for a in terminator_atoms(b.terminator) if isinstance(a, Var))
+    made = {o for b in f.blocks.values() for let in b.lets if let.op in ("kernel", "alloc", "copy") or let.op in ARRAY_OPS for o in let.outs}
+    return [v for v in own if v in activity and v in made and v not in far and count[aliases.root(v)] == 1]
+
+
+def reads_once(let: Let, v: Var, shapes: _Shapes) -> bool:
+    """Does a kernel read each element of an array once, or in loops one inside of the others?"""
+    k = kernel_of(let)
+    reads = [x for x in k.inputs if isinstance(x, (Access, Gather)) and x.base is v]
+    x = reads[0] if reads else None
+    if not isinstance(x, Access) or any(not isinstance(y, Access) or not _same_place(x, y) for y in reads):
+        return False
+    if any(r.kind.startswith("arg") or (r.into is not None and r.into.base is v) for r in k.results):
+        return False
+    whole = all(isinstance(s, Const) and s.value == 0 for s in x.starts) and all(isinstance(t, Const) and t.value == 1 for t in x.steps)
+    sizes = all(shapes.same(k.sizes[q], v, j) for j, q in enumerate(x.axes) if q >= 0)
+    return whole and sizes and sorted(x.axes) == list(range(len(x.axes)))
+
+
+def _same_place(x: Access, y: Access) -> bool:
+    return x.axes == y.axes and _atoms(x.starts) == _atoms(y.starts) and _atoms(x.steps) == _atoms(y.steps)
+
+
+def _atoms(atoms: Iterable[Atom]) -> list[object]:
+    return [a.value if isinstance(a, Const) else a for a in atoms]
+
+
+class _Shapes:
+    """Which atoms are known to be the sizes of arrays: made with them, read from them, or checked to be equal."""
+
+    def __init__(self, f: Function, block: str) -> None:
+        self.parent: dict[object, object] = {}
+        for name in {f.entry.name, block}:
+            for let in f.blocks[name].lets:
+                if let.op == "dim":
+                    self.join(let.out, (let.args[0], let.attrs["axis"]))
+                elif let.op in ("same_size", "equal_size"):
+                    self.join(_key(let.args[0]), _key(let.args[1]))
+                    self.join(let.out, _key(let.args[0]))
+                elif let.op in ("alloc", "reshape", "kernel"):
+                    self.made(let)
+
+    def made(self, let: Let) -> None:
+        shapes: list[tuple[Var, Sequence[Atom]]]
+        if let.op == "kernel":
+            k = kernel_of(let)
+            shapes = [(r.out, k.sizes if r.kind == "map" else [k.sizes[q] for q in r.axes]) for r in k.results if r.out is not None]
+        else:
+            shapes = [(let.out, let.args[:-1] if let.op == "alloc" else let.args[1:])]
+        for v, dims in shapes:
+            for j, n in enumerate(dims):
+                self.join((v, j), _key(n))
+
+    def root(self, x: object) -> object:
+        while self.parent.get(x, x) != x:
+            x = self.parent[x]
+        return x
+
+    def join(self, x: object, y: object) -> None:
+        a, b = self.root(x), self.root(y)
+        if a != b:
+            self.parent[a] = b
+
+    def same(self, n: Atom, v: Var, axis: int) -> bool:
+        return bool(self.root(_key(n)) == self.root((v, axis)))
+
+
+def _key(a: Atom) -> object:
+    return a if isinstance(a, Var) else ("const", a.value)
 
 
 def _is_alone(f: Function, p: Var, aliases: Aliases) -> bool:

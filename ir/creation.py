@@ -38,6 +38,13 @@ def zeros(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
     return values.allocate(dtype_of(dtype), shape, 0)
 
 
+def empty(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
+    """np.empty: its elements are zeros here."""
+    from .arrays import blank
+
+    return blank(dtype_of(dtype), list(shape) if isinstance(shape, (tuple, list)) else [shape])
+
+
 def ones(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
     return values.allocate(dtype_of(float if dtype is None else dtype), shape, 1)
 
@@ -66,7 +73,10 @@ def like(fill: Any) -> Callable[..., Any]:
             found, size = a.type.dtype, shape_of(a)
         else:
             found, size = (scalar_type(a) or (F64,))[0], []
-        return full(tuple(size) if shape is None else shape, fill_value, found if dtype is None else dtype_of(dtype))
+        wanted = tuple(size) if shape is None else shape
+        if fill == "nothing":
+            return empty(wanted, found if dtype is None else dtype_of(dtype))
+        return full(wanted, fill_value, found if dtype is None else dtype_of(dtype))
 
     return fn
 
@@ -236,7 +246,7 @@ def in_trace(staged: Callable[..., Any], plain: Callable[..., Any]) -> Callable[
 
 
 CREATORS: dict[Any, Callable[..., Any]] = {
-    np.zeros: zeros, np.ones: ones, np.empty: zeros, np.full: full, np.zeros_like: like(0), np.ones_like: like(1), np.empty_like: like(0),
+    np.zeros: zeros, np.ones: ones, np.empty: empty, np.full: full, np.zeros_like: like(0), np.ones_like: like(1), np.empty_like: like("nothing"),
     np.full_like: like(None), np.array: array, np.asarray: asarray, np.asanyarray: asarray, np.ascontiguousarray: asarray, np.copy: copy, np.eye: eye,
     np.identity: identity, np.arange: arange, np.linspace: linspace, np.tri: tri,
 }  # fmt: skip

@@ -60,6 +60,7 @@ class Reverse:
     name: str
     guarded: set[Let]
     covers: dict[Let, Any] = field(default_factory=dict)
+    firsts: set[tuple[Let, Any]] = field(default_factory=set)  # kernels that do the same, each with its parameter
 
 
 class Reverses:

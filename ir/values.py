@@ -249,17 +249,25 @@ class Arrayed:
     """An array in the compiled program's memory. `sizes` are its sizes where they are known by name. `memory` is the
     variable that its memory was made with; `fresh` arrays were made in this trace, `joined` ones may be another one."""
 
-    __slots__ = ("atom", "builder", "fresh", "joined", "memory", "owned", "serial", "sizes")
+    __slots__ = ("blank", "builder", "fresh", "joined", "memory", "owned", "serial", "sizes", "var")
     __array_priority__ = 1000.0
 
     def __init__(self, atom: Var, builder: Builder, owned: bool = True) -> None:
-        self.atom, self.builder, self.owned = atom, builder, owned
+        self.var, self.builder, self.owned = atom, builder, owned
+        self.blank: Any = None  # what has been written of a new array that nobody has read (arrays.Blank)
         self.sizes: list[Any] | None = None
         self.fresh, self.joined, self.memory, self.serial = False, False, atom, next(_SERIAL)
 
     @property
+    def atom(self) -> Var:
+        """The variable, for a use of its elements."""
+        if self.blank is not None:
+            self.blank.close(self)
+        return self.var
+
+    @property
     def type(self) -> Array:
-        return self.atom.type  # type: ignore[return-value]
+        return self.var.type  # type: ignore[return-value]
 
     @property
     def dtype(self) -> Any:
@@ -573,7 +581,7 @@ def lift_array(value: np.ndarray[Any, Any]) -> Arrayed:
 
 
 def _here(array: Arrayed) -> Var:
-    return current_builder().use(array.atom, array.builder)  # type: ignore[return-value]
+    return current_builder().use(array.var, array.builder)  # type: ignore[return-value]
 
 
 def dimension(array: Arrayed, axis: int) -> Any:
@@ -582,7 +590,7 @@ def dimension(array: Arrayed, axis: int) -> Any:
         return array.sizes[axis]
     builder = current_builder()
     (out,) = builder.emit("dim", (_here(array),), (I64,), {"axis": axis})
-    builder.trace.keys[out] = ("dim", array.atom, axis)
+    builder.trace.keys[out] = ("dim", array.var, axis)
     return Traced(out, builder, True)
 
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from ...ir.activity import Aliases
-from ...ir.analysis import call_graph_cycles
-from ...ir.coverage import covers
+from ...ir.analysis import call_graph_cycles, find_loops
+from ...ir.coverage import covering_kernels, covers
 from ...ir.cps import Closures, to_closures
-from ...ir.graph import Call, Fail, Let, Program, Site
+from ...ir.graph import Call, Fail, Let, Program, Return, Site
 from ...ir.policies import Plan, choose, plan_loops
 from ...ir.reverse import Reverse, Reverses
 from ...ir.types import Array, Scalar
@@ -146,10 +146,23 @@ class Emission:
         rev = self.reverses.of_pullback(let)
         replayed = {head: plan for head, plan in self.plans(rev).items() if choose(plan, self.checkpoint) != "recursion"}
         found = covers(rev, Aliases(self.program), replayed) if replayed else {}
-        if not found:
+        firsts = self.first_kernels(rev)
+        if not found and not firsts:
             return rev
         name = f"{rev.name}.fresh"
-        return self.fresh.setdefault(name, replace(rev, name=name, covers=found))
+        return self.fresh.setdefault(name, replace(rev, name=name, covers=found, firsts=firsts))
+
+    def first_kernels(self, rev: Reverse) -> set[Any]:
+        """The kernels of a function that write the adjoint of a parameter first, if they run whenever it returns."""
+        f = rev.function
+        ends = [n for n, b in f.blocks.items() if isinstance(b.terminator, Return)]
+        inside = {b for loop in find_loops(f).values() for b in loop.blocks}
+        if len(ends) != 1 or ends[0] in inside or self.recursive & {f.name}:
+            return set()
+        params = [p for p, m in zip(f.params, rev.mask, strict=True) if m and isinstance(p.type, Array)]
+        found = covering_kernels(f, params, rev.activity, self.aliases)
+        here = set(map(id, f.blocks[ends[0]].lets))
+        return {(let, p) for let, p in found if id(let) in here}
 
     def call_reverse(self, code: Code, rev: Reverse, args: list[list[str]], k: str, env: str) -> dict[int, str]:
         """Call a reverse function; the adjoints of its active scalar parameters by position."""

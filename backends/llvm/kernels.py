@@ -348,9 +348,10 @@ class Forward(Nest):
 class Backward(Nest):
     """The way back of a kernel."""
 
-    def __init__(self, context: Any, let: Let, read: Any, outer: Code, site: int, activity: Any) -> None:
+    def __init__(self, context: Any, let: Let, read: Any, outer: Code, site: int, activity: Any, firsts: Any = ()) -> None:
         super().__init__(context, let, read, outer, site)
         self.activity = activity
+        self.firsts = firsts  # arrays whose adjoints are written here first, and not added to
 
     def run(self, outs: dict[Var, Operands], given: dict[Var, str], old: dict[int, str]) -> dict[Var, str]:
         """`outs` are the operands of the outs, adjoint last for arrays; `given` the adjoints of scalar outs; `old` the saved
@@ -440,7 +441,14 @@ class Backward(Nest):
             x = self.groups[key]
             if depth == self.level(x):
                 t = x.base.type.dtype  # type: ignore[union-attr]
-                self.add(self.element(self.adjoint(x), self.offset(x, self.order[:depth]), t), t, self.code.load(LLVM_TYPES[t], cell))
+                self.add_to_array(x, self.element(self.adjoint(x), self.offset(x, self.order[:depth]), t), self.code.load(LLVM_TYPES[t], cell))
+
+    def add_to_array(self, x: Access, p: str, term: str) -> None:
+        t = x.base.type.dtype  # type: ignore[union-attr]
+        if x.base in self.firsts:  # plus 0.0, as if it had been added
+            self.code.store(LLVM_TYPES[t], self.code.let(f"fadd {LLVM_TYPES[t]} {term}, 0.0"), p)
+        else:
+            self.add(p, t, term)
 
     def add(self, p: str, t: Type, term: str, flags: str = "contract") -> None:
         ty = LLVM_TYPES[t]
@@ -579,7 +587,11 @@ class Backward(Nest):
             elif key in self.accumulators:
                 self.add(self.accumulators[key], t, term.name, "reassoc contract")
             else:
-                self.add(self.element(self.adjoint(x), self.offset(x), t), t, term.name)
+                self.add_to_array(x, self.element(self.adjoint(x), self.offset(x), t), term.name)
+        for key, x in self.groups.items():
+            if x.base in self.firsts and key not in totals and key not in self.accumulators:
+                t = x.base.type.dtype  # type: ignore[union-attr]
+                self.add_to_array(x, self.element(self.adjoint(x), self.offset(x), t), literal(0.0, t))
         for key in self.buffers:
             if key not in totals:
                 t = self.groups[key].base.type.dtype  # type: ignore[union-attr]

@@ -195,7 +195,8 @@ def emit_alloc(code: Code, let: Let, read: Read, site: int) -> Operands:
     dims = [read(a)[0] for a in let.args[:-1]]
     n = count(code, dims, site)
     p = allocate(code, n, t.dtype, site)
-    fill(code, p, n, read(let.args[-1])[0], let.args[-1], t.dtype)
+    if let.attrs.get("fill", True):
+        fill(code, p, n, read(let.args[-1])[0], let.args[-1], t.dtype)
     return [p, *dims]
 
 

@@ -14,10 +14,11 @@ from ...ir.analysis import find_loops, reverse_postorder, unchanging_params
 from ...ir.graph import Atom, Block, Branch, Call, Edge, Fail, Function, Jump, Let, Return, Var
 from ...ir.policies import is_special
 from ...ir.types import Array
-from .code import Code, flat_types, literal, struct_of
-from .lets import Operands, emit_let
+from .code import SIZES, Code, flat_types, literal, struct_of
+from .lets import Operands, emit_let, product
 from .pullback import emit_pullback
 
+GARBAGE = 1 << 18  # bytes that iterations may leave behind before what is alive moves down: half of a second cache
 RECURSION = ".recursion"  # the function that calls itself, without what never changes
 
 
@@ -38,6 +39,7 @@ class Primal:
         self.phi_at: dict[str, int] = {}
         self.loops = find_loops(f)
         self.marks: dict[str, str] = {}
+        self.carrying = {h: self.code.alloca("ptr") for h in self.loops if self.allocates(self.loops[h].blocks) and not self.frees_iteration(h)}
         self.returned = self.escaping()
         self.unchanging = unchanging_params(f)
 
@@ -173,8 +175,55 @@ class Primal:
         values = [*(results or []), *(self.read(a) for a in edge.args)]
         if edge.block in self.marks and block.name in self.loops[edge.block].blocks:
             self.code.emit(f"call void @lantern.release(ptr {self.marks[edge.block]})")
+        if edge.block in self.carrying:
+            if block.name in self.loops[edge.block].blocks:
+                values = self.compacted(edge.block, values)
+            else:
+                self.code.store("ptr", self.code.let("call ptr @lantern.mark()"), self.carrying[edge.block])
         self.incoming[edge.block].append((self.code.label, values))
         self.code.emit(f"br label %{_clean(edge.block)}")
+
+    def compacted(self, head: str, values: list[Operands]) -> list[Operands]:
+        """The arrays that an iteration passes on, moved to where the loop began to allocate if what the iterations have
+        left behind fills more than the cache: so the loop stays in the same memory."""
+        code, params = self.code, self.f.blocks[head].params
+        start = code.load("ptr", self.carrying[head])
+        arrays = [(j, values[j], p.type) for j, p in enumerate(params) if isinstance(p.type, Array)]
+        live = "0"
+        sizes = {}
+        for j, (_, *dims), t in arrays:
+            n = code.let(f"mul i64 {product(code, dims)}, {SIZES[t.dtype]}")
+            sizes[j] = code.let(f"and i64 {code.let(f'add i64 {n}, 63')}, -64")
+            live = code.let(f"add i64 {live}, {sizes[j]}")
+        top = code.let("call ptr @lantern.mark()")
+        used = code.let(f"sub i64 {code.let(f'ptrtoint ptr {top} to i64')}, {code.let(f'ptrtoint ptr {start} to i64')}")
+        limit = code.let(f"add i64 {code.let(f'mul i64 {live}, 2')}, {GARBAGE}")
+        before, move, done = code.label, code.new_label("compact"), code.new_label("compacted")
+        code.emit(f"br i1 {code.let(f'icmp ugt i64 {used}, {limit}')}, label %{move}, label %{done}")
+        code.place(move)
+        scratch = code.let(f"call ptr @lantern.alloc(i64 {live}, i64 1, i64 0)")
+        end, moved, places = "0", {}, []
+        for j, (p, *_), _ in arrays:
+            inside = code.let(f"and i1 {code.let(f'icmp uge ptr {p}, {start}')}, {code.let(f'icmp ult ptr {p}, {top}')}")
+            new, known = code.let(f"getelementptr i8, ptr {start}, i64 {end}"), "false"
+            for _, old, target in places:
+                same = code.let(f"icmp eq ptr {p}, {old}")
+                new, known = code.let(f"select i1 {same}, ptr {target}, ptr {new}"), code.let(f"or i1 {known}, {same}")
+            takes = code.let(f"and i1 {inside}, {code.let(f'xor i1 {known}, true')}")
+            size = code.let(f"select i1 {takes}, i64 {sizes[j]}, i64 0")
+            code.emit(f"call void @llvm.memcpy.p0.p0.i64(ptr {code.let(f'getelementptr i8, ptr {scratch}, i64 {end}')}, ptr {p}, i64 {size}, i1 false)")
+            places.append((j, p, new))
+            moved[j] = code.let(f"select i1 {inside}, ptr {new}, ptr {p}")
+            end = code.let(f"add i64 {end}, {size}")
+        code.emit(f"call void @llvm.memcpy.p0.p0.i64(ptr {start}, ptr {scratch}, i64 {end}, i1 false)")
+        code.emit(f"call void @lantern.release(ptr {code.let(f'getelementptr i8, ptr {start}, i64 {end}')})")
+        after = code.label
+        code.emit(f"br label %{done}")
+        code.place(done)
+        out = list(values)
+        for j, (p, *dims), _ in arrays:
+            out[j] = [code.let(f"phi ptr [{p}, %{before}], [{moved[j]}, %{after}]"), *dims]
+        return out
 
     def insert_phis(self) -> None:
         for name in sorted(self.phi_at, key=lambda n: -self.phi_at[n]):

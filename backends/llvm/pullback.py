@@ -74,7 +74,7 @@ def _arguments(context: Any, code: Code, rev: Any, let: Let, read: Read) -> tupl
         if isinstance(p.type, Array) and rev.mask[i]:
             n = product(code, values[1:])
             d = allocate(code, n, p.type.dtype, 0)
-            if all(cover.array is not p for cover in rev.covers.values()):
+            if all(cover.array is not p for cover in rev.covers.values()) and all(array is not p for _, array in rev.firsts):
                 fill_zero(code, d, n, p.type.dtype)
             adjoints[i] = [d, *values[1:]]
             values = [*values, d]

@@ -15,20 +15,20 @@ from typing import Any
 
 from ...ir.arrayops import ARRAY_OPS
 from ...ir.bounds import codes, quiet
+from ...ir.coverage import covering_kernels, local_arrays
 from ...ir.cps import WHOLE, Closure, Closures, Continuation
 from ...ir.graph import Atom, Branch, Call, Edge, Fail, Jump, Let, Return, Var
 from ...ir.kernel import written
+from ...ir.policies import is_special
 from ...ir.reverse import Reverse, adjoint_of_pullback
 from ...ir.types import F64, Array, Scalar, Type, carries_gradient
 from .arrayops import backward as array_backward
 from .arrayops import emit_array_op, scatter_back, scatter_save
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, convention, flat_types, literal, struct_of
 from .kernels import Backward, emit_kernel, save_elements, save_written
-from .lets import Operands, allocate, count, element_pointer, emit_let, fill_zero, in_memory, product
+from .lets import Operands, allocate, element_pointer, emit_let, fill_zero, in_memory, loop, product
 from .operations import (
     accumulate,
-    alloc_function,
-    copy_function,
     elementwise_function,
     load_function,
     pair,
@@ -45,6 +45,12 @@ class ReverseFunction:
         self.context, self.closures, self.rev = context, closures, closures.reverse
         self.name = f"@r.{self.rev.name}"
         self.activity = closures.activity
+        f = self.rev.function
+        own = [o for b in f.blocks.values() for let in b.lets if let.op != "reshape" for o in let.outs if isinstance(o.type, Array)]
+        kernels = any(let.op == "kernel" for b in f.blocks.values() for let in b.lets)
+        self.firsts = covering_kernels(f, own, self.activity, context.aliases) | self.rev.firsts if kernels else set()
+        self.locals = local_arrays(f, own, self.activity, context.aliases) if kernels else []
+        self.covered = {v for _, v in self.firsts}  # arrays whose adjoints need no zeros
 
     def is_active_scalar(self, v: Atom) -> bool:
         return v in self.activity and isinstance(v.type, Scalar)
@@ -182,6 +188,11 @@ class BlockFunction:
             for let in [*closure.straight, *([closure.operation] if closure.operation else [])]:
                 for o in let.outs:
                     self.add_field(o, self.cell_type(o))
+        lets = parent.rev.function.blocks[block.name].lets
+        own = {o for let in lets for o in let.outs}
+        self.locals = [o for o in parent.locals if o in own]  # arrays whose adjoints are made when the way back begins
+        self.gives_back = any(is_special(let) for let in lets)
+        self.mark = ""
         self.pointers = ["k", "kenv", *(f"e.{h}" for h in block.nest), *self.extra_pointers()]
         for x in self.pointers:
             self.add_field(x, "ptr")
@@ -331,12 +342,16 @@ class BlockFunction:
                 self.code.store(LLVM_TYPES[v.type], NEGATIVE_ZERO, self.adjoint_cell(v))
         for x in self.pointers:
             self.code.store("ptr", f"%{x}", self.cell(x))
+        if self.gives_back:
+            self.mark = self.code.let("call ptr @lantern.mark()")
 
     def close(self) -> str:
         """Return the adjoints of the inputs."""
         params, _ = self.signature()
         vs, rt = self.parent.returned(self.block)
         parts = [(LLVM_TYPES[v.type], self.code.load(LLVM_TYPES[v.type], self.adjoint_cell(v))) for v in vs]
+        if self.mark:
+            self.code.emit(f"call void @lantern.release(ptr {self.mark})")
         self.code.emit(f"ret {rt} {self.code.pack(rt, parts)}" if parts else "ret void")
         attributes = "alwaysinline" if self.inline() else "noinline" if self.block.is_head else ""
         return self.code.text(f"define internal {convention(len(vs))} {rt} {self.name}({', '.join(params)}) {attributes} nounwind")
@@ -367,6 +382,7 @@ class BlockFunction:
             self.operation(closure.operation, self.name + (closure.then or "")[len(self.block.name) :])
         else:
             self.terminator(closure.end)
+            self.begin_way_back()
         for undone in reversed(undo):
             if callable(undone):
                 undone()
@@ -419,21 +435,58 @@ class BlockFunction:
         self.code.emit(f"call void {name}(ptr {p}, ptr {dp}, ptr {self.cell(let.out)}, ptr {k}, ptr %frame)")
 
     def op_store(self, let: Let, k: str) -> None:
+        if let.args[0] in self.locals:
+            self.late_store(let, k)
+            return
         p, dp = self.element(let)
         v = let.args[-1]
         name = store_function(self.module, v.type, self.parent.is_active_scalar(v))
         self.code.emit(f"call void {name}(ptr {p}, ptr {dp}, {self.operand(v)}, ptr {k}, ptr %frame)")
 
+    def late_store(self, let: Let, k: str) -> None:
+        """A store to an array whose adjoint is made when the way back begins."""
+        t = let.args[-1].type
+        ty, found = LLVM_TYPES[t], {}
+
+        def forward() -> None:
+            p, offset, _ = element_pointer(self.code, self.quiet(let), self.read, self.module.site(let.site))
+            found.update(p=p, offset=offset, old=self.code.load(ty, p))
+            self.code.store(ty, self.read(let.args[-1])[0], p)
+
+        def backward() -> None:
+            dp = self.code.let(f"getelementptr inbounds {ty}, ptr {self.read(let.args[0])[-1]}, i64 {found['offset']}")
+            self.add(let.args[-1], self.code.load(ty, dp))
+            self.code.store(ty, NEGATIVE_ZERO, dp)
+            self.code.store(ty, found["old"], found["p"])
+
+        self.on_the_way(f"@op.store.{self.context.unique()}", forward, backward, k)
+
     def op_alloc(self, let: Let, k: str) -> None:
-        code, t = self.code, let.out.type
-        assert isinstance(t, Array)
-        site = self.module.site(let.site)
-        dims = [self.read(a)[0] for a in let.args[:-1]]
-        n = count(code, dims, site)
         v = let.args[-1]
-        data, adjoint = self.array_cells(let.out, dims)
-        name = alloc_function(self.module, t, self.parent.is_active_scalar(v))
-        code.emit(f"call void {name}(i64 {n}, {self.operand(v)}, ptr {data}, ptr {adjoint}, i64 {site}, ptr {k}, ptr %frame)")
+
+        def backward() -> None:
+            if self.parent.is_active_scalar(v):
+                ty, (_, *dims, adjoint) = LLVM_TYPES[v.type], self.read(let.out)
+                cell = self.adjoint_cell(v)  # type: ignore[arg-type]
+
+                def one(i: str) -> None:
+                    accumulate(self.code, ty, cell, self.code.load(ty, self.code.let(f"getelementptr {ty}, ptr {adjoint}, i64 {i}")))
+
+                loop(self.code, product(self.code, dims), one)
+
+        self.on_the_way(f"@op.alloc.{self.context.unique()}", lambda: self.bind_outs(let), backward, k)
+
+    def op_copy(self, let: Let, k: str) -> None:
+        def backward() -> None:
+            if let.args[0] in self.activity:
+                out = self.read(let.out)
+                self.add_operands(let.args[0], [out[-1], *out[1:-1]])
+
+        self.on_the_way(f"@op.copy.{self.context.unique()}", lambda: self.bind_outs(let), backward, k)
+
+    def bind_outs(self, let: Let) -> None:
+        for o, x in zip(let.outs, emit_let(self.code, let, self.read), strict=True):
+            self.out_with_adjoint(o, x)
 
     def op_reshape(self, let: Let, k: str) -> None:
         source = self.read(let.args[0])
@@ -441,13 +494,13 @@ class BlockFunction:
         self.code.emit(f"call void {k}(ptr %frame)")
 
     def on_the_way(self, name: str, forward: Any, backward: Any, k: str) -> None:
-        """An op function of its own for each place: forward(), the continuation, backward(); then its arrays are given back."""
+        """An op function of its own for each place: forward(), the continuation, backward(). The block gives arrays back."""
         outer = self.code
         outer.emit(f"call void {name}(ptr %frame, ptr {k})")
         self.code = Code(self.module)
-        mark = self.code.let("call ptr @lantern.mark()")
         forward()  # 1, 2
         self.code.emit("call void %k(ptr %frame)")  # 3
+        mark = self.code.let("call ptr @lantern.mark()")
         backward()  # 4, 5
         self.code.emit(f"call void @lantern.release(ptr {mark})")
         self.code.emit("ret void")
@@ -457,13 +510,24 @@ class BlockFunction:
     def out_with_adjoint(self, o: Var, operands: Operands) -> None:
         """Bind an out, with a zero adjoint."""
         if o in self.activity and isinstance(o.type, Array):
-            n = product(self.code, operands[1:])
-            d = allocate(self.code, n, o.type.dtype, 0)
-            fill_zero(self.code, d, n, o.type.dtype)
-            operands = [*operands, d]
+            operands = [*operands, "null" if o in self.locals else self.adjoint_array(o, operands[1:])]
         self.write(o, operands)
         if self.parent.is_active_scalar(o):
             self.code.store(LLVM_TYPES[o.type], NEGATIVE_ZERO, self.adjoint_cell(o))
+
+    def adjoint_array(self, o: Var, dims: Operands) -> str:
+        t = o.type.dtype  # type: ignore[union-attr]
+        n = product(self.code, dims)
+        d = allocate(self.code, n, t, 0)
+        if o not in self.parent.covered:
+            fill_zero(self.code, d, n, t)
+        return d
+
+    def begin_way_back(self) -> None:
+        """The rest of the program has returned: now the adjoints of this block's own arrays are needed."""
+        for o in self.locals:
+            operands = self.read(o)
+            self.write(o, [*operands[:-1], self.adjoint_array(o, operands[1:-1])])
 
     def op_kernel(self, let: Let, k: str) -> None:
         restore: dict[int, str] = {}
@@ -475,7 +539,7 @@ class BlockFunction:
 
         def backward() -> None:
             site = self.module.site(let.site)
-            run = Backward(self.context, let, self.read, self.code, site, self.activity)
+            run = Backward(self.context, let, self.read, self.code, site, self.activity, {v for x, v in self.parent.firsts if x is let})
             outs = {o: self.read(o) for o in let.outs if isinstance(o.type, Array)}
             given = {o: self.code.load(LLVM_TYPES[o.type], self.adjoint_cell(o)) for o in let.outs if self.parent.is_active_scalar(o)}
             for a, d in run.run(outs, given, restore).items():
@@ -509,24 +573,6 @@ class BlockFunction:
                     self.add_operands(a, d)
 
         self.on_the_way(f"@op.{let.op}.{self.context.unique()}", forward, back, k)
-
-    def array_cells(self, v: Var, dims: list[str]) -> tuple[str, str]:
-        t = self.cell_type(v)
-        for j, d in enumerate(dims):
-            self.code.store("i64", d, self.code.field(t, self.cell(v), 1 + j))
-        return self.code.field(t, self.cell(v), 0), self.code.field(t, self.cell(v), 1 + len(dims))
-
-    def op_copy(self, let: Let, k: str) -> None:
-        code, t = self.code, let.out.type
-        assert isinstance(t, Array)
-        source = self.read(let.args[0])
-        dims = source[1 : 1 + t.rank]
-        active = let.args[0] in self.activity
-        data, adjoint = self.array_cells(let.out, dims)
-        name = copy_function(self.module, t, active)
-        dx = source[-1] if active else "null"
-        n, site = product(code, dims), self.module.site(let.site)
-        code.emit(f"call void {name}(i64 {n}, ptr {source[0]}, ptr {dx}, ptr {data}, ptr {adjoint}, i64 {site}, ptr {k}, ptr %frame)")
 
     def op_pullback(self, let: Let, k: str) -> None:
         """An op function of its own for each place: it runs a reverse pass forward, and one of a jvp on the way back."""
