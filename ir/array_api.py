@@ -328,6 +328,12 @@ def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, 
     a = float_array(a)
     if not isinstance(a, Arrayed):
         return a
+    gone = axes_of(axis, a.ndim)
+    if len(gone) == a.ndim and not keepdims and b is None:
+        top = largest(a, None)
+        top = table.select(table.isfinite(top), top, to_constant(0.0, top.type))
+        total = reduce("sum", a, None, False, lambda x, m: table.exp(x - m), None, top)
+        return table.log(total) + top
     top = largest(a, axis, True)
     top = elementwise(lambda m: table.select(table.isfinite(m), m, to_constant(0.0, m.type)), top, name="finite")
     more = () if b is None else (float_array(b),)
@@ -335,7 +341,6 @@ def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, 
     out = elementwise(lambda s, m: table.log(s) + m, total, top, name="logsumexp")
     if keepdims:
         return out
-    gone = axes_of(axis, a.ndim)
     return drop(out, gone)
 
 

@@ -236,7 +236,9 @@ def call_function(func: Any, args: Any, kwargs: Any) -> Any:
     """A NumPy function that is no ufunc, with a traced value among its arguments."""
     from .array_api import FUNCTIONS as OF_ARRAYS
 
-    fn = OF_ARRAYS.get(func) or FUNCTIONS.get(func)
+    from .creation import CREATORS
+
+    fn = OF_ARRAYS.get(func) or FUNCTIONS.get(func) or CREATORS.get(func)
     if fn is None:
         raise errors.UnsupportedOperationError(f"np.{func.__name__} of traced values at {user_site()} is not supported; supported functions: "
                                                f"{', '.join(sorted(UFUNCS))}")  # fmt: skip

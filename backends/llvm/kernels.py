@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...ir.graph import Atom, Const, Let, Var
-from ...ir.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varied_results
+from ...ir.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, expensive, kernel_of, varied_results, varies
 from ...ir.ops import TABLE
 from ...ir.reverse import guarded_lets
 from ...ir.types import BOOL, F32, F64, I64, Array, Scalar, Type, carries_gradient, element, is_float
@@ -294,9 +294,13 @@ class Forward(Nest):
                 t = LLVM_TYPES[element(dtype)]
                 write_element(self.code, self.element(self.target(i), self.linear(r.axes), dtype), self.code.load(t, self.cells[i][-1]), dtype)
 
+    def finish_point(self, env: dict[Var, str]) -> None:
+        """What else is to be done at a point."""
+
     def point(self) -> None:
         code = self.code
-        values = self.run_body(self.inputs())
+        env = self.inputs()
+        values = self.run_body(env)
         for i, (r, v) in enumerate(zip(self.k.results, values, strict=True)):
             if r.into is not None:
                 dtype = r.into.base.type.dtype  # type: ignore[union-attr]
@@ -314,6 +318,7 @@ class Forward(Nest):
                 else:
                     p = self.element(self.target(i), self.linear(r.axes), t)
                     write_element(code, p, self.combine(r.kind, t, read_element(code, p, t), v), t)
+        self.finish_point(env)
 
     def combine(self, kind: str, t: Scalar, a: str, x: str) -> str:
         code, ty = self.code, LLVM_TYPES[t]
@@ -345,7 +350,65 @@ class Forward(Nest):
         code.store("i64", code.let(f"add i64 {n}, 1"), count_cell)
 
 
-class Backward(Nest):
+class Differentiated(Nest):
+    """What both directions know of a kernel's derivative."""
+
+    activity: Any
+
+    def find_active(self) -> None:
+        self.mask = [self.is_active(x) and carries_gradient(p.type) for x, p in zip(self.k.inputs, self.body.params, strict=True)]
+        self.live = varied_results(self.body, self.mask)
+        self.varied = self.find_varied()
+        self.groups = self.group()
+
+    def is_active(self, x: Any) -> bool:
+        a = x.base if isinstance(x, (Access, Gather)) else x.atom if isinstance(x, Same) else None
+        return a is not None and a in self.activity
+
+    def find_varied(self) -> set[Var]:
+        found = {p for p, m in zip(self.body.params, self.mask, strict=True) if m}
+        for let in self.body.entry.lets:
+            if TABLE[let.op].differentiable and carries_gradient(let.out.type) and any(a in found for a in let.args):
+                found.add(let.out)
+        return found
+
+    def key(self, x: Access) -> Any:
+        return x.base, x.starts, x.steps, x.axes
+
+    def group(self) -> dict[Any, Access]:
+        """The active array inputs; equal ones are one."""
+        return {self.key(x): x for x, m in zip(self.k.inputs, self.mask, strict=True) if m and isinstance(x, Access)}
+
+    def adjoint(self, x: Access | Gather) -> str:
+        return self.pointer(self.read(x.base)[-1], ("adjoint", self.root(x.base)))
+
+    def adjoints_of_inputs(self, env: dict[Var, str], cotangents: list[str | None]) -> dict[Var, Any]:
+        """The terms of the scalar function's parameters, by its operations' rules in reverse."""
+        machine = LLVMMachine(self.code, self.site)
+        terms: dict[Var, Any] = {}
+        results = self.body.entry.terminator.args  # type: ignore[union-attr]
+        for a, c in zip(results, cotangents, strict=True):
+            if c is not None and a in self.varied:
+                self.collect(terms, a, Value(machine, c, a.type))
+        guarded = guarded_lets(self.body, self.varied)  # type: ignore[arg-type]
+        for let in reversed(self.body.entry.lets):
+            if let.out in terms and let.out in self.varied:
+                g = terms[let.out]
+                xs = [Value(machine, self.value(env, a), a.type) for a in let.args]
+                out = TABLE[let.op].rule(g, Value(machine, env[let.out], let.out.type), *xs, **let.attrs)  # type: ignore[operator]
+                for a, term in zip(let.args, out, strict=True):
+                    if term is not None and a in self.varied:
+                        if let in guarded:
+                            term = TABLE["select"](TABLE["eq"](g, 0.0), 0.0, term)
+                        self.collect(terms, a, term)
+        return terms
+
+    @staticmethod
+    def collect(terms: dict[Var, Any], a: Any, term: Any) -> None:
+        terms[a] = term if a not in terms else TABLE["add"](terms[a], term)
+
+
+class Backward(Differentiated):
     """The way back of a kernel."""
 
     def __init__(self, context: Any, let: Let, read: Any, outer: Code, site: int, activity: Any, firsts: Any = ()) -> None:
@@ -358,10 +421,7 @@ class Backward(Nest):
         elements of written arrays by result. The adjoints of scalar inputs."""
         self.outs, self.given, self.old = outs, given, old
         self.prepare()
-        self.mask = [self.is_active(x) and carries_gradient(p.type) for x, p in zip(self.k.inputs, self.body.params, strict=True)]
-        self.live = varied_results(self.body, self.mask)
-        self.varied = self.find_varied()
-        self.groups = self.group()
+        self.find_active()
         code = self.code
         self.sums: dict[Any, str] = {}
         for x, m in zip(self.k.inputs, self.mask, strict=True):
@@ -382,24 +442,6 @@ class Backward(Nest):
         back = self.function(f"@kernel.{self.context.unique()}.back", returned)
         return dict(zip(self.sums, back, strict=True))
 
-    def is_active(self, x: Any) -> bool:
-        a = x.base if isinstance(x, (Access, Gather)) else x.atom if isinstance(x, Same) else None
-        return a is not None and a in self.activity
-
-    def find_varied(self) -> set[Var]:
-        found = {p for p, m in zip(self.body.params, self.mask, strict=True) if m}
-        for let in self.body.entry.lets:
-            if TABLE[let.op].differentiable and carries_gradient(let.out.type) and any(a in found for a in let.args):
-                found.add(let.out)
-        return found
-
-    def key(self, x: Access) -> Any:
-        return x.base, x.starts, x.steps, x.axes
-
-    def group(self) -> dict[Any, Access]:
-        """The active array inputs; equal ones are one."""
-        return {self.key(x): x for x, m in zip(self.k.inputs, self.mask, strict=True) if m and isinstance(x, Access)}
-
     def level(self, x: Access) -> int:
         """How many of the loops an access moves along, from the outermost to the last that matters."""
         return max([d + 1 for d, q in enumerate(self.order) if self.moves(x, q)], default=0)
@@ -412,9 +454,6 @@ class Backward(Nest):
         roots = [root for _, root in inner]
         roots += [self.root(x.base) for x, m in zip(self.k.inputs, self.mask, strict=True) if m and isinstance(x, Gather)]
         return [key for key, root in inner if roots.count(root) > 1]
-
-    def adjoint(self, x: Access | Gather) -> str:
-        return self.pointer(self.read(x.base)[-1], ("adjoint", self.root(x.base)))
 
     # ---- around the loops
     def open(self, depth: int) -> None:
@@ -497,7 +536,6 @@ class Backward(Nest):
     # ---- one point
     def point(self) -> None:
         code = self.code
-        machine = LLVMMachine(code, self.site)
         cotangents = [self.cotangent(i, r) for i, r in enumerate(self.k.results)]
         for i, r in enumerate(self.k.results):
             if i in self.old and r.into is not None:
@@ -508,27 +546,7 @@ class Backward(Nest):
         env = self.env = self.inputs()
         skip = self.read_back(env)
         self.run_body(env, skip)
-        terms: dict[Var, Any] = {}
-        results = self.body.entry.terminator.args  # type: ignore[union-attr]
-        for a, c in zip(results, cotangents, strict=True):
-            if c is not None and a in self.varied:
-                self.collect(terms, a, Value(machine, c, a.type))
-        guarded = guarded_lets(self.body, self.varied)  # type: ignore[arg-type]
-        for let in reversed(self.body.entry.lets):
-            if let.out in terms and let.out in self.varied:
-                g = terms[let.out]
-                xs = [Value(machine, self.value(env, a), a.type) for a in let.args]
-                out = TABLE[let.op].rule(g, Value(machine, env[let.out], let.out.type), *xs, **let.attrs)  # type: ignore[operator]
-                for a, term in zip(let.args, out, strict=True):
-                    if term is not None and a in self.varied:
-                        if let in guarded:
-                            term = TABLE["select"](TABLE["eq"](g, 0.0), 0.0, term)
-                        self.collect(terms, a, term)
-        self.scatter(terms)
-
-    @staticmethod
-    def collect(terms: dict[Var, Any], a: Any, term: Any) -> None:
-        terms[a] = term if a not in terms else TABLE["add"](terms[a], term)
+        self.scatter(self.adjoints_of_inputs(env, cotangents))
 
     def cotangent(self, i: int, r: Result) -> str | None:
         if r.kind not in SMOOTH:
@@ -540,7 +558,8 @@ class Backward(Nest):
             t = r.into.base.type.dtype  # type: ignore[union-attr]
             p = self.element(self.adjoint(r.into), self.offset(r.into), t)
             d = code.load(LLVM_TYPES[t], p)
-            code.store(LLVM_TYPES[t], NEGATIVE_ZERO, p)
+            if r.kind == "into":  # of a fresh element nobody reads the adjoint any more
+                code.store(LLVM_TYPES[t], NEGATIVE_ZERO, p)
             return d if self.live[i] else None
         if not self.live[i]:
             return None
@@ -598,15 +617,83 @@ class Backward(Nest):
                 self.code.store(LLVM_TYPES[t], NEGATIVE_ZERO, self.element(self.buffers[key], self.within, t))
 
 
+class ForwardWithPartials(Forward, Differentiated):
+    """Sums of an expensive function of arrays whose adjoints it is the first to touch on the way back: their derivatives are
+    written where the adjoints will be, to be multiplied by the sum's adjoint later. (log-sum-exp: one exp instead of two.)"""
+
+    def __init__(self, context: Any, let: Let, read: Any, outer: Code, site: int, activity: Any) -> None:
+        super().__init__(context, let, read, outer, site)
+        self.activity = activity
+        self.find_active()
+
+    def finish_point(self, env: dict[Var, str]) -> None:
+        one = [literal(1.0, t) if live else None for t, live in zip(self.body.results, self.live, strict=True)]
+        terms = self.adjoints_of_inputs(env, one)
+        for key, x in self.groups.items():
+            t = x.base.type.dtype  # type: ignore[union-attr]
+            found = [terms[p] for y, p in zip(self.k.inputs, self.body.params, strict=True) if isinstance(y, Access) and self.key(y) == key and p in terms]
+            total = found[0].name if found else literal(0.0, t)
+            for other in found[1:]:
+                total = self.code.let(f"fadd contract {LLVM_TYPES[t]} {total}, {other.name}")
+            self.code.store(LLVM_TYPES[t], total, self.element(self.adjoint(x), self.offset(x), t))
+
+
+class Scaling(Differentiated):
+    """The way back of such a kernel: adjoint *= adjoint of the sum, where a zero wins over an infinite derivative."""
+
+    def __init__(self, context: Any, let: Let, read: Any, outer: Code, site: int, activity: Any) -> None:
+        super().__init__(context, let, read, outer, site)
+        self.activity = activity
+        self.find_active()
+
+    def run(self, outs: dict[Var, Operands], given: dict[Var, str]) -> None:
+        (r,) = self.k.results
+        assert r.out is not None
+
+        def point() -> None:
+            assert r.out is not None
+            if isinstance(r.out.type, Array):
+                s = r.out.type.dtype
+                d = self.code.load(LLVM_TYPES[s], self.element(self.pointer(outs[r.out][-1], ("dout", 0)), self.linear(r.axes), s))
+            else:
+                d = self.outside.use(LLVM_TYPES[r.out.type], given.get(r.out, literal(0.0, r.out.type)))
+            machine = LLVMMachine(self.code, self.site)
+            g = Value(machine, d, element(r.out.type.dtype) if isinstance(r.out.type, Array) else r.out.type)
+            for x in self.groups.values():
+                t = x.base.type.dtype  # type: ignore[union-attr]
+                p = self.element(self.adjoint(x), self.offset(x), t)
+                partial = Value(machine, self.code.load(LLVM_TYPES[t], p), t)
+                z = TABLE["mul_strong"](g if g.type == t else TABLE["convert"](g, to=t), partial)
+                self.code.store(LLVM_TYPES[t], self.code.let(f"fadd {LLVM_TYPES[t]} {z.name}, 0.0"), p)
+
+        self.loops(0, lambda d: None, point, lambda d: None)
+        self.function(f"@kernel.{self.context.unique()}.scale", [])
+
+
+def keeps_partials(context: Any, let: Let, activity: Any, firsts: set[Var]) -> bool:
+    """Is this kernel one sum of an expensive function, all of whose active inputs are arrays whose adjoints it writes first?"""
+    k = kernel_of(let)
+    body = context.program.functions[k.f]
+    if len(k.results) != 1 or k.results[0].kind != "sum" or not expensive(body):
+        return False
+    for x, p in zip(k.inputs, body.params, strict=True):
+        if carries_gradient(p.type) and varies(x, activity.__contains__):
+            if not isinstance(x, Access) or x.base not in firsts or sorted(x.axes) != list(range(len(k.sizes))):
+                return False
+    return True
+
+
 # ---- what the emitters call
-def emit_kernel(context: Any, code: Code, let: Let, read: Any) -> list[Operands]:
-    """A kernel without a way back."""
+def emit_kernel(context: Any, code: Code, let: Let, read: Any, partials: Any = None) -> list[Operands]:
+    """A kernel; `partials` is the activity if it is to write derivatives where adjoints will be."""
     site = code.module.site(let.site)
 
     def new(v: Var, n: str) -> str:
         code.allocator = "lantern.alloc_result" if v in code.escaping else "lantern.alloc"
         return allocate(code, n, v.type.dtype, site)  # type: ignore[union-attr]
 
+    if partials is not None:
+        return ForwardWithPartials(context, let, read, code, site, partials).run(new)
     return Forward(context, let, read, code, site).run(new)
 
 

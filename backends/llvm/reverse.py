@@ -25,7 +25,7 @@ from ...ir.types import F64, Array, Scalar, Type, carries_gradient
 from .arrayops import backward as array_backward
 from .arrayops import emit_array_op, scatter_back, scatter_save
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, convention, flat_types, literal, struct_of
-from .kernels import Backward, emit_kernel, save_elements, save_written
+from .kernels import Backward, Scaling, emit_kernel, keeps_partials, save_elements, save_written
 from .lets import Operands, allocate, element_pointer, emit_let, fill_zero, in_memory, loop, product
 from .operations import (
     accumulate,
@@ -531,17 +531,23 @@ class BlockFunction:
 
     def op_kernel(self, let: Let, k: str) -> None:
         restore: dict[int, str] = {}
+        firsts = {v for x, v in self.parent.firsts if x is let}
+        keeps = keeps_partials(self.context, let, self.activity, firsts - set(self.locals))
 
         def forward() -> None:
             restore.update(save_elements(self.context, self.code, let, self.read))
-            for o, x in zip(let.outs, emit_kernel(self.context, self.code, let, self.read), strict=True):
+            partials = self.activity if keeps else None
+            for o, x in zip(let.outs, emit_kernel(self.context, self.code, let, self.read, partials), strict=True):
                 self.out_with_adjoint(o, x)
 
         def backward() -> None:
             site = self.module.site(let.site)
-            run = Backward(self.context, let, self.read, self.code, site, self.activity, {v for x, v in self.parent.firsts if x is let})
             outs = {o: self.read(o) for o in let.outs if isinstance(o.type, Array)}
             given = {o: self.code.load(LLVM_TYPES[o.type], self.adjoint_cell(o)) for o in let.outs if self.parent.is_active_scalar(o)}
+            if keeps:
+                Scaling(self.context, let, self.read, self.code, site, self.activity).run(outs, given)
+                return
+            run = Backward(self.context, let, self.read, self.code, site, self.activity, firsts)
             for a, d in run.run(outs, given, restore).items():
                 self.add(a, d)
 
