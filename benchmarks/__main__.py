@@ -3,6 +3,12 @@
 Exits with 1 if numbers disagree or a program does not compile, never because of a time.
 """
 
+import os
+
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")  # before NumPy and the peers are loaded: all run on one thread
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+
 import argparse
 import importlib
 import json
@@ -11,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import calls, compile_time, floor, machine, report, starts, timing
+from benchmarks import arrays, calls, compile_time, floor, machine, report, starts, timing
+from benchmarks.arrays import ArrayRow
 from benchmarks.calls import CallRow
 from benchmarks.cases import CASES
 from benchmarks.compile_time import CompileRow
@@ -35,6 +42,9 @@ timing, all numbers are lantern's (1e-10), and lantern's are plain Python's (1e-
 is called through ctypes, with pointers made once, and writes to the same memory each time; lantern and Numba return
 new arrays, JAX its own, and is waited for. C's and Numba's derivatives are written by hand."""
 
+ARRAYS_CHECKED = """
+A time is of one call from Python, the least of many batches run in turns, on one thread. Before timing: lantern's value is
+NumPy's (1e-9), its gradient that of central differences along one direction (1e-4), C's (1e-8), JAX's and PyTorch's (1e-7)."""
 STARTS_CHECKED = """
 A time is the least of several processes, with bytecode of all modules on disk. The import includes NumPy's, and does not
 load scipy. A first call is from `lj.jit` to the result; the warm one compiles nothing anew."""
@@ -48,17 +58,18 @@ class Results:
     compile: list[CompileRow] = field(default_factory=list)
     calls: list[CallRow] = field(default_factory=list)
     starts: list[StartRow] = field(default_factory=list)
+    arrays: list[ArrayRow] = field(default_factory=list)
 
     @property
     def right(self) -> bool:
         """Whether all numbers agree and everything runs; times do not count."""
-        agree = all(row.agrees for row in self.run) and all(row.agrees for row in self.calls)
+        agree = all(row.agrees for rows in (self.run, self.calls, self.arrays) for row in rows)
         return agree and not any(row.note for row in self.compile) and not any(row.note for row in self.starts)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    names = [case.name for case in CASES]
+    names = [case.name for case in (*CASES, *arrays.CASES)]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Time gradients against C and peers.")
     parser.add_argument("--quick", action="store_true", help="small sizes and short batches: a check, not a measurement")
     parser.add_argument("--only", action="append", metavar="NAME", help=f"names that start so, of: {', '.join([*names, COMPILE, CALLS])}")
@@ -69,7 +80,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options.cases = [case for case in CASES if case.name.startswith(wanted)]
     options.compile = COMPILE.startswith(wanted)
     options.calls = CALLS.startswith(wanted)
-    if not options.cases and not options.compile and not options.calls:
+    options.arrays = [case for case in arrays.CASES if case.name.startswith(wanted)]
+    if not options.cases and not options.arrays and not options.compile and not options.calls:
         parser.error(f"no case starts with {' or '.join(wanted)}; there are {', '.join([*names, COMPILE, CALLS])}")
     return options
 
@@ -90,6 +102,9 @@ def measure_all(options: argparse.Namespace, lj: Any, c: Floor | None, peers: li
     for case in options.cases:
         progress(case.name)
         results.run.append(measure(case, lj, c, peers, options.quick, effort))
+    if options.arrays:
+        progress("whole arrays")
+        results.arrays = arrays.measure_arrays(lj, c, options.arrays, bool(peers) or not options.no_peers, options.quick, effort)
     if options.compile:
         progress("compile times")
         with_jax = any(peer.name == "JAX" for peer in peers)
@@ -116,6 +131,10 @@ def print_results(results: Results, peers: list[Peer]) -> None:
         print(report.run_table(results.run, names))
         if any(row.agrees for row in results.run):
             print(CHECKED if with_c else CHECKED_WITHOUT_C)
+    if results.arrays:
+        print()
+        print(report.array_table(results.arrays))
+        print(ARRAYS_CHECKED)
     if results.compile:
         print()
         print(report.compile_table(results.compile))
@@ -128,7 +147,7 @@ def print_results(results: Results, peers: list[Peer]) -> None:
         print(report.start_table(results.starts))
         if not any(row.note for row in results.starts):
             print(STARTS_CHECKED)
-    for line in report.notes(results.run, results.compile, results.calls, results.starts):
+    for line in report.notes(results.run, results.compile, results.calls, results.starts, results.arrays):
         print(line)
 
 

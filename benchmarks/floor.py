@@ -1,4 +1,4 @@
-"""The C floor: builds floor.c, floor_arrays.c and floor_calls.c with gcc in a temporary folder and calls what comes out."""
+"""The C floor: builds floor.c and its companions with gcc in a temporary folder and calls what comes out."""
 
 import ctypes
 import shutil
@@ -13,7 +13,7 @@ from benchmarks.cases import Arguments
 from benchmarks.programs import Floats
 
 FLAGS = ("-O3", "-march=native", "-shared", "-fPIC")
-SOURCES = ("floor.c", "floor_arrays.c", "floor_calls.c")
+SOURCES = ("floor.c", "floor_arrays.c", "floor_calls.c", "floor_whole.c")
 
 
 class FloorMissingError(Exception):

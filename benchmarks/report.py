@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from benchmarks.arrays import ArrayRow
 from benchmarks.calls import LANTERN, C, CallRow
 from benchmarks.compile_time import CompileRow
 from benchmarks.harness import Pair, Row
@@ -108,6 +109,23 @@ def start_table(rows: Sequence[StartRow]) -> str:
     return table(["in a fresh process", LANTERN, "asked", "mark"], body)
 
 
+def array_table(rows: Sequence[ArrayRow]) -> str:
+    """Times of the gradient, the program, C and peers; then each ratio that was asked."""
+    columns = [*_ARRAY_COLUMNS]
+    head = ["program", *columns, "asked"]
+    body = []
+    for row in rows:
+        asked = "; ".join(
+            f"{what}/{beside} {ratio(found)} (asked {asked:g}) {MARK[None if found is None else found <= asked]}"
+            for what, beside, asked, found in row.asked
+        )
+        body.append([row.name, *(duration(row.seconds.get(c)) for c in columns), asked if row.agrees else "FAIL"])
+    return table(head, body)
+
+
+_ARRAY_COLUMNS = ("lantern", "own primal", "C primal", "C gradient", "JAX", "PyTorch")
+
+
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Aligned columns, the first to the left and the others to the right."""
     rows = [list(head), *map(list, body)]
@@ -121,10 +139,15 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def notes(
-    rows: Sequence[Row], compile_rows: Sequence[CompileRow], call_rows: Sequence[CallRow], start_rows: Sequence[StartRow]
+    rows: Sequence[Row],
+    compile_rows: Sequence[CompileRow],
+    call_rows: Sequence[CallRow],
+    start_rows: Sequence[StartRow],
+    array_rows: Sequence[ArrayRow] = (),
 ) -> list[str]:
     """What the tables cannot show."""
     lines = [f"{row.name}: {note}" for row in rows for note in row.notes]
+    lines += [f"{row.name}: {note}" for row in array_rows for note in row.notes]
     lines += [f"{row.name}: {row.note}" for row in compile_rows if row.note]
     lines += [f"{row.name}: {note}" for row in call_rows for note in row.notes]
     lines += [f"{row.name}: {row.note}" for row in start_rows if row.note]

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from . import arrays, errors, sizes, table, values
+from .arrayops import bind, gemm
+from .arrayops import cumsum as cumsum_rows
 from .arrays import (
     View,
     access,
@@ -35,8 +37,6 @@ from .arrays import (
     with_axes,
     write,
 )
-from .arrayops import bind, gemm
-from .arrayops import cumsum as cumsum_rows
 from .builder import user_site
 from .creation import astype, copy, dtype_of, eye, filled, identity
 from .derivatives import each
@@ -153,7 +153,12 @@ def nonempty(a: Arrayed, axis: Axis, name: str) -> None:
         if int(sizes.plain(n)) == 0:
             raise errors.ArrayShapeError(f"zero-size array to reduction operation {name} which has no identity ({user_site()})")
         return
-    sizes._check("equal_size", table.select(table.ieq(n, 0), n, arrays._lifted(1)[0]), 1, f"zero-size array to reduction operation {name} which has no identity")
+    sizes._check(
+        "equal_size",
+        table.select(table.ieq(n, 0), n, arrays._lifted(1)[0]),
+        1,
+        f"zero-size array to reduction operation {name} which has no identity",
+    )
 
 
 argmax, argmin = _positions("argmax"), _positions("argmin")
@@ -404,7 +409,9 @@ def matmul(x: Any, y: Any) -> Any:
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
         raise ValueError(f"matmul: Input operand does not have enough dimensions ({user_site()})")
     names = "the inner sizes of `@` differ"
-    sizes.require_equal(shape_of(x)[-1], shape_of(y)[-2 if y.ndim > 1 else 0], f"matmul: {names}, {sizes.show(shape_of(x))} and {sizes.show(shape_of(y))}")
+    sizes.require_equal(
+        shape_of(x)[-1], shape_of(y)[-2 if y.ndim > 1 else 0], f"matmul: {names}, {sizes.show(shape_of(x))} and {sizes.show(shape_of(y))}"
+    )
     if x.ndim == 1 and y.ndim == 1:
         return contract("", (x, "k"), (y, "k"))
     if x.ndim == 1 or y.ndim == 1:
@@ -627,7 +634,11 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         base, spec = a, spec_of(a)
     down, along_ = max(-k, 0), max(k, 0)
     new = [
-        (rank - 2, sizes.add(s, sizes.mul(t, down)), t) if v == rank - 2 else (rank - 2, sizes.add(s, sizes.mul(t, along_)), t) if v == rank - 1 else (v, s, t)
+        (rank - 2, sizes.add(s, sizes.mul(t, down)), t)
+        if v == rank - 2
+        else (rank - 2, sizes.add(s, sizes.mul(t, along_)), t)
+        if v == rank - 1
+        else (v, s, t)
         for v, s, t in spec
     ]
     return View(base, new, [*shape[:-2], length], a.owned)
@@ -781,7 +792,9 @@ def concatenate(parts: Any, axis: Any = 0, out: Any = None, dtype: Any = None, c
         own = shape_of(p)
         for q in range(rank):
             if q != at:
-                shape[q] = sizes.require_equal(shape[q], own[q], "all the input array dimensions except for the concatenation axis must match exactly")
+                shape[q] = sizes.require_equal(
+                    shape[q], own[q], "all the input array dimensions except for the concatenation axis must match exactly"
+                )
         starts.append(total)
         total = sizes.add(total, own[at])
     shape[at] = total
@@ -1163,7 +1176,11 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     n = shape_of(xp)[0]
     (top,) = arrays._lifted(n)
     i = searchsorted(xp, x, "right")
-    low = elementwise(lambda k, n: table.select(table.ilt(k, 1), table.isub(k, k), table.select(table.ige(k, n), table.isub(n, 2), table.isub(k, 1))), i, top)
+    low = elementwise(
+        lambda k, n: table.select(table.ilt(k, 1), table.isub(k, k), table.select(table.ige(k, n), table.isub(n, 2), table.isub(k, 1))),
+        i,
+        top,
+    )
     low = elementwise(lambda k: table.select(table.ilt(k, 0), table.isub(k, k), k), low)
     high = elementwise(lambda k, n: table.select(table.ilt(table.iadd(k, 1), n), table.iadd(k, 1), k), low, top)
     x0, x1, f0, f1 = xp[low], xp[high], fp[low], fp[high]
@@ -1191,7 +1208,11 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 def round_(a: Any, decimals: int = 0, out: Any = None) -> Any:
     plain_arguments("round", out=out)
     a = as_array(a)
-    return elementwise(lambda x: OF_SCALARS[np.round](x, decimals), a, name="round") if isinstance(a, Arrayed) else OF_SCALARS[np.round](a, decimals)
+    return (
+        elementwise(lambda x: OF_SCALARS[np.round](x, decimals), a, name="round")
+        if isinstance(a, Arrayed)
+        else OF_SCALARS[np.round](a, decimals)
+    )
 
 
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
@@ -1311,7 +1332,11 @@ class _Ufuncs:
     def __getitem__(self, name: str) -> Callable[..., Any]:
         def call(*xs: Any) -> Any:
             given = [as_array(x) for x in xs]
-            return _call(name, UFUNCS[name], tuple(given)) if any(isinstance(x, Arrayed) for x in given) else _for_elements(UFUNCS[name])(*given)
+            return (
+                _call(name, UFUNCS[name], tuple(given))
+                if any(isinstance(x, Arrayed) for x in given)
+                else _for_elements(UFUNCS[name])(*given)
+            )
 
         return call
 
@@ -1347,7 +1372,9 @@ def batched(fn: Callable[..., Any], ranks: Sequence[int], name: str) -> Callable
         given = [a if a.type.dtype == t else astype(a, t) for a in given]
         for a, r in zip(given, ranks, strict=True):
             if not isinstance(a, Arrayed) or a.ndim < r:
-                raise errors.LinAlgError(f"{name}: {a.ndim if isinstance(a, Arrayed) else 0}-dimensional array given. Array must be at least {r}-dimensional ({user_site()})")
+                raise errors.LinAlgError(
+                    f"{name}: {a.ndim if isinstance(a, Arrayed) else 0}-dimensional array given. Array must be at least {r}-dimensional ({user_site()})"
+                )
         stack_ = sizes.broadcast([shape_of(a)[: a.ndim - r] for a, r in zip(given, ranks, strict=True)])
         if not stack_:
             return fn(*given)
@@ -1541,7 +1568,15 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
             return pick(total, (i, j), keepdims=keepdims)
         moved = moveaxis(x, (i, j), (-2, -1))
         s = svdvals(moved)
-        found = max_(s, -1) if ord == 2 else min_(s, -1) if ord == -2 else sum_(s, -1) if ord == "nuc" else unsupported(f"norm with ord={ord!r}", "use 1, 2, inf or 'fro'")
+        found = (
+            max_(s, -1)
+            if ord == 2
+            else min_(s, -1)
+            if ord == -2
+            else sum_(s, -1)
+            if ord == "nuc"
+            else unsupported(f"norm with ord={ord!r}", "use 1, 2, inf or 'fro'")
+        )
         return arrays.keep(found, axes, x.ndim) if keepdims else found
     if ord in (None, 2, "fro"):
         return UFUNCS_OF["sqrt"](reduce("sum", x, axis, keepdims, lambda v: v * v))

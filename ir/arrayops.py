@@ -27,7 +27,7 @@ from .graph import Const, Let, Program, Var
 from .graph import Return as GraphReturn
 from .kernel import WRITING
 from .machine import Fault
-from .ops import TABLE, Elsewhere, Op, Zero, register
+from .ops import Elsewhere, Op, Zero, register
 from .types import Array, Scalar, Type, array_of, carries_gradient
 from .values import Arrayed, Traced, atom_of
 
@@ -248,10 +248,10 @@ POSITIONS = "the result is an integer"
 
 
 def _nonzero_program(mask: Any) -> Any:
-    from .arrays import reduce
-    from .values import allocate
     from . import table
+    from .arrays import reduce
     from .types import I64
+    from .values import allocate
 
     n = reduce("sum", mask, fn=lambda x: table.convert(x, to=I64))
     out = allocate(I64, (n,), 0)
@@ -260,10 +260,10 @@ def _nonzero_program(mask: Any) -> Any:
 
 
 def _fill_positions(mask: Any, out: Any) -> None:
-    from .staging import if_
-    from .derivatives import each
-    from .state import Scope
     from . import table
+    from .derivatives import each
+    from .staging import if_
+    from .state import Scope
 
     cell = [constant_int(0)]
     scope = Scope(("count",), lambda: (cell[0],), lambda v: cell.__setitem__(0, v[0]))
@@ -321,9 +321,7 @@ def _half(a: Any) -> Any:
     from .arrays import Index, elementwise_with_index
 
     _ = Index
-    return elementwise_with_index(
-        lambda v, i, j: table.select(table.igt(i, j), v, table.select(table.ieq(i, j), v * 0.5, v * 0.0)), a
-    )
+    return elementwise_with_index(lambda v, i, j: table.select(table.igt(i, j), v, table.select(table.ieq(i, j), v * 0.5, v * 0.0)), a)
 
 
 def trsm(a: Any, bt: Any, trans: int = 0, unit: int = 0, lower: int = 1) -> Any:
@@ -372,6 +370,13 @@ def _trsm_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted
 
 
 row("trsm", _trsm, _trsm_jvp, _trsm_vjp)
+
+
+def _trmm(a: Any, b: Any, fails: bool = False) -> tuple[Any]:
+    return (np.tril(a).T @ b,)
+
+
+row("trmm", _trmm, zero="it is used in rules alone, which are not differentiated")  # L^T B for a lower triangular L
 
 
 def lu_solve(a: Any, bt: Any, trans: int = 0) -> Any:
@@ -436,7 +441,7 @@ def _cholesky_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> t
 
 def _cholesky_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
     (l,), (d,) = outs, cotangents  # noqa: E741
-    p = _half(mm(_t(l), _low(d)))
+    p = _half(bind("trmm", (l, _low(d)), [(l.type.dtype, tuple(l.shape))], fails=False)[0])
     # S = L^-T P L^-1; numpy.linalg.cholesky reads the lower triangle alone
     s = trsm(l, _t(trsm(l, _t(p), 1)), 1)
     return (_lower_only(s),)
@@ -509,7 +514,9 @@ def _recip(s: Any) -> Any:
     from . import table
     from .arrays import elementwise
 
-    return elementwise(lambda x: table.select(table.eq(x, 0.0), x * 0.0, 1.0 / table.select(table.eq(x, 0.0), x + 1.0, x)), s, name="reciprocal")
+    return elementwise(
+        lambda x: table.select(table.eq(x, 0.0), x * 0.0, 1.0 / table.select(table.eq(x, 0.0), x + 1.0, x)), s, name="reciprocal"
+    )
 
 
 def _svd_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:

@@ -106,7 +106,9 @@ class Blank:
     def wrote(self, target: Arrayed, base: Arrayed) -> None:
         """The last operation has written `target`, a view of `base` or all of it."""
         spec, shape = spec_of(target), shape_of(base)
-        rest = all(_is(start, 0) and v >= 0 and sizes.same(shape_of(target)[v], n) for (v, start, _), n in zip(spec[1:], shape[1:], strict=True))
+        rest = all(
+            _is(start, 0) and v >= 0 and sizes.same(shape_of(target)[v], n) for (v, start, _), n in zip(spec[1:], shape[1:], strict=True)
+        )
         v, start, step = spec[0]
         if rest and (v < 0 or _is(step, 1)):
             self.written.append((start, 1 if v < 0 else shape_of(target)[v], self.block.lets[-1]))
@@ -372,7 +374,9 @@ def filled(value: Any, shape: Sequence[Size], dtype: Scalar | None = None) -> Ar
     return allocate(t, tuple(shape), convert(value, element(t)) if isinstance(value, Traced) else value)
 
 
-def from_index(fn: Callable[..., Any], shape: Sequence[Size], name: str = "index", dtype: Scalar | None = None, extra: Sequence[Any] = ()) -> Arrayed:
+def from_index(
+    fn: Callable[..., Any], shape: Sequence[Size], name: str = "index", dtype: Scalar | None = None, extra: Sequence[Any] = ()
+) -> Arrayed:
     """A new array of fn(*index, *extra)."""
     inputs = [*(Index(q) for q in range(len(shape))), *extra]
     (out,) = emit(name, list(shape), inputs, fn, [Result("map")], [dtype])
@@ -464,12 +468,12 @@ def read(base: Arrayed, index: Sequence[Size], letters: str = "") -> Traced:
 def split_index(a: Arrayed, index: Any) -> list[Any]:
     """One part for each axis, and None for new ones; an Ellipsis is written out."""
     parts = list(index) if isinstance(index, tuple) else [index]
-    parts = [np.asarray(p) if isinstance(p, list) and not any(map(is_traced, p)) else as_array(p) if isinstance(p, list) else p for p in parts]
+    parts = [
+        np.asarray(p) if isinstance(p, list) and not any(map(is_traced, p)) else as_array(p) if isinstance(p, list) else p for p in parts
+    ]
     used = sum(_consumes(p) for p in parts)
     if used > a.ndim:
-        raise errors.ArrayIndexError(
-            f"too many indices for array: array is {a.ndim}-dimensional, but {used} were indexed ({user_site()})"
-        )
+        raise errors.ArrayIndexError(f"too many indices for array: array is {a.ndim}-dimensional, but {used} were indexed ({user_site()})")
     ellipses = [i for i, p in enumerate(parts) if p is Ellipsis]
     if len(ellipses) > 1:
         raise errors.ArrayIndexError(f"an index can only have a single ellipsis ('...') ({user_site()})")

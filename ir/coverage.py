@@ -11,14 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .activity import Activity, Aliases, all_vars
-from .arrayops import ARRAY_OPS
 from .analysis import dominators, reverse_postorder
+from .arrayops import ARRAY_OPS
 from .bounds import codes
-from .graph import Atom, Const, Function, Let, Return, Var, defined_vars, edges, terminator_atoms
-from .kernel import Access, Gather, kernel_of
-from .policies import Plan
+from .graph import Atom, Call, Const, Function, Let, Program, Return, Var, defined_vars, edges, terminator_atoms
+from .kernel import Access, Gather, expensive, kernel_of, varies
+from .ops import TABLE
+from .policies import Plan, rule_uses
 from .reverse import Reverse
-from .types import I64, Array
+from .types import I64, Array, carries_gradient
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,58 @@ def local_arrays(f: Function, own: Iterable[Var], activity: Activity, aliases: A
             late = let.op in ("kernel", "store", "dim", "copy") or (let.op in ARRAY_OPS)
             far.update(a for a in let.args if isinstance(a, Var) and (not late or home.get(a) != name))
         far.update(a for a in terminator_atoms(b.terminator) if isinstance(a, Var))
-    made = {o for b in f.blocks.values() for let in b.lets if let.op in ("kernel", "alloc", "copy") or let.op in ARRAY_OPS for o in let.outs}
+    made = {
+        o for b in f.blocks.values() for let in b.lets if let.op in ("kernel", "alloc", "copy") or let.op in ARRAY_OPS for o in let.outs
+    }
     return [v for v in own if v in activity and v in made and v not in far and count[aliases.root(v)] == 1]
+
+
+def read_back(f: Function, activity: Activity, aliases: Aliases, program: Program) -> set[Var]:
+    """The alias classes whose values the way back may read. A write to any other array need not be undone."""
+    needed: set[Var] = set()
+    for b in f.blocks.values():
+        for let in b.lets:
+            if let.op == "kernel":
+                needed |= {aliases.root(v) for v in _kernel_needs(let, activity, program)}
+            elif let.op not in ("dim", "reshape", "alloc", "copy"):
+                needed |= {aliases.root(a) for a in (*let.args, *let.outs) if isinstance(a, Var) and isinstance(a.type, Array)}
+        if isinstance(b.terminator, (Return, Call)):
+            needed |= {aliases.root(a) for a in b.terminator.args if isinstance(a, Var) and isinstance(a.type, Array)}
+    return needed
+
+
+def _kernel_needs(let: Let, activity: Activity, program: Program) -> list[Var]:
+    """The arrays that the way back of a kernel reads."""
+    k = kernel_of(let)
+    body = program.functions[k.f]
+    has = activity.__contains__
+    mask = [varies(x, has) for x in k.inputs]
+    if not any(mask):
+        return []
+    active = {p for p, m in zip(body.params, mask, strict=True) if m}
+    made = {o: x for x in body.entry.lets for o in x.outs}
+    wanted: set[Var] = set()
+    for x in body.entry.lets:
+        if TABLE[x.op].differentiable and any(a in active for a in x.args):
+            active.update(o for o in x.outs if carries_gradient(o.type))
+            for i, uses in enumerate(rule_uses(x.op, tuple(x.attrs.items()))):
+                if x.args[i] in active:
+                    wanted |= {v for v in (x.out if u < 0 else x.args[u] for u in uses) if isinstance(v, Var)}
+            if x.attrs.get("where"):
+                wanted |= {a for a in x.args if isinstance(a, Var)}
+    work = list(wanted)
+    while work:
+        v = work.pop()
+        for a in made[v].args if v in made else ():
+            if isinstance(a, Var) and a not in wanted:
+                wanted.add(a)
+                work.append(a)
+    found = []
+    for i, (y, p) in enumerate(zip(k.inputs, body.params, strict=True)):
+        places = any(isinstance(z, Gather) and z.place == i for z in k.inputs)
+        if isinstance(y, (Access, Gather)) and (p in wanted or places):
+            found.append(y.base)
+    return found + [r.out for r in k.results if r.kind == "map" and r.out is not None and expensive(body)]
 
 
 def reads_once(let: Let, v: Var, shapes: _Shapes) -> bool:

@@ -114,9 +114,7 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
     if any(isinstance(x, Arrayed) for x in parts):
         shapes = [shape_of(x) for x in parts]
         if any(len(s) != len(shapes[0]) for s in shapes):
-            raise ValueError(
-                f"setting an array element with a sequence. The requested array has an inhomogeneous shape ({user_site()})"
-            )
+            raise ValueError(f"setting an array element with a sequence. The requested array has an inhomogeneous shape ({user_site()})")
         from .array_api import stack
 
         out = stack(parts)
@@ -222,7 +220,9 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
             value = table.select(table.logical_and(table.ieq(i, top), table.igt(top, 0)), _float(b), value)
         return value
 
-    return from_index(one, [num if isinstance(num, Traced) else int(num)], "linspace", t if is_float(t) else F64, [_float(start), _float(stop), last])
+    return from_index(
+        one, [num if isinstance(num, Traced) else int(num)], "linspace", t if is_float(t) else F64, [_float(start), _float(stop), last]
+    )
 
 
 def _float(x: Any) -> Traced:

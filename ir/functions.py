@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from . import errors, pytree, syntax
-from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
 from .arrays import settled
+from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
 from .effects import global_state, same, snapshot
 from .graph import Call, Edge
 from .graph import Return as GraphReturn

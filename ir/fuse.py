@@ -125,7 +125,12 @@ class _Fusion:
                 return True
             return False
         first = block.lets[here[0]]
-        if first.op == "kernel" and not _gathers(first, maker.out) and self.same_space(maker, first) and self.allowed(block, at, here[0], dear, cost):
+        if (
+            first.op == "kernel"
+            and not _gathers(first, maker.out)
+            and self.same_space(maker, first)
+            and self.allowed(block, at, here[0], dear, cost)
+        ):
             block.lets[here[0] : here[0] + 1] = self.joined(maker, first, True)
             del block.lets[at]
             return True
@@ -140,7 +145,9 @@ class _Fusion:
         if [_name(n) for n in k.sizes] != [_name(n) for n in m.sizes] or maker.out in written(reader):
             return False
         whole = tuple(range(len(m.sizes)))
-        return all(x.axes == whole and all(map(_is_zero, x.starts)) and all(map(_is_one, x.steps)) for x in self.accesses(reader, maker.out))
+        return all(
+            x.axes == whole and all(map(_is_zero, x.starts)) and all(map(_is_one, x.steps)) for x in self.accesses(reader, maker.out)
+        )
 
     def allowed(self, block: Block, at: int, i: int, dear: bool, cost: int) -> bool:
         """May the maker's work move into the reader at i?"""

@@ -21,6 +21,7 @@ from .arrays import (
     basic,
     contiguous,
     convert,
+    copied,
     elementwise,
     emit,
     fit,
@@ -28,7 +29,6 @@ from .arrays import (
     is_array,
     is_mask,
     may_alias,
-    copied,
     places,
     reshape,
     shape_of,
@@ -212,7 +212,9 @@ def _put_mask(a: Arrayed, mask: Arrayed, value: Any) -> None:
 
 
 def _like(v: Any, old: Traced) -> Any:
-    return v if isinstance(v, Traced) else Traced(constant(v).atom, None) if constant(v).type == old.type else to_type(constant(v), old.type)
+    return (
+        v if isinstance(v, Traced) else Traced(constant(v).atom, None) if constant(v).type == old.type else to_type(constant(v), old.type)
+    )
 
 
 def scatter(a: Arrayed, where: Arrayed, shape: Sequence[Size], value: Any, add: int) -> None:

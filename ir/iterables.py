@@ -14,7 +14,7 @@ import numpy as np
 from . import errors, table
 from .builder import current_builder, user_site
 from .types import I64
-from .values import Arrayed, Traced, dimension, lift_array, load, scalar_type, to_type, whole_array
+from .values import Arrayed, Traced, dimension, lift_array, load, scalar_type, to_type
 
 
 @dataclass
@@ -119,7 +119,9 @@ def staged_iterable(items: Any) -> Staged | None:
     if isinstance(items, Arrayed):
         n = dimension(items, 0)
         known = n if isinstance(n, int) else None
-        return Staged(lambda: n, lambda i: load(items, i, checked=False), known, lambda: [items[i] for i in range(known or 0)], "a traced array")
+        return Staged(
+            lambda: n, lambda i: load(items, i, checked=False), known, lambda: [items[i] for i in range(known or 0)], "a traced array"
+        )
     return None
 
 

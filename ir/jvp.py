@@ -18,9 +18,9 @@ from typing import Any
 
 from . import errors
 from .activity import Activity, Aliases, varied
+from .arrayops import ARRAY_OPS, array_tangents
 from .bounds import codes, quiet
 from .builder import Builder, Trace, tracing
-from .arrayops import ARRAY_OPS, array_tangents
 from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var, edges
 from .kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies, written
 from .ops import TABLE

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, iterables, numpy_api, values
-from . import errors, pytree
+from . import creation, errors, iterables, numpy_api, pytree, values
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .staging import (

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from . import errors, table, values
-from .builder import current_trace, user_site
+from .builder import user_site
 from .graph import Const
 from .ops import TABLE, Op, literal
-from .types import BOOL, F64, FROM_NUMPY, Scalar, is_float
+from .types import BOOL, F64, Scalar, is_float
 from .values import (
     Arrayed,
     Traced,
@@ -30,7 +30,6 @@ from .values import (
     promote,
     to_type,
     truth,
-    whole_array,
 )
 
 
@@ -235,7 +234,6 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
 def call_function(func: Any, args: Any, kwargs: Any) -> Any:
     """A NumPy function that is no ufunc, with a traced value among its arguments."""
     from .array_api import FUNCTIONS as OF_ARRAYS
-
     from .creation import CREATORS
 
     fn = OF_ARRAYS.get(func) or FUNCTIONS.get(func) or CREATORS.get(func)
@@ -255,7 +253,9 @@ def array_attribute(a: Arrayed, name: str) -> Any:
         return functools.partial(METHODS[name], a)
     if name.startswith("__") or not hasattr(np.ndarray, name):
         raise AttributeError(f"a traced array has no attribute {name!r}")
-    raise errors.UnsupportedOperationError(f"ndarray.{name} at {user_site()} is not supported; supported methods: {', '.join(sorted(METHODS))}")
+    raise errors.UnsupportedOperationError(
+        f"ndarray.{name} at {user_site()} is not supported; supported methods: {', '.join(sorted(METHODS))}"
+    )
 
 
 def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -166,9 +166,7 @@ def _common(n: Size, m: Size, shapes: Sequence[Sequence[Size]]) -> Size:
     if is_known(n) and plain(n) == 1:
         return m
     if is_known(n) and is_known(m):
-        raise errors.ArrayShapeError(
-            f"operands could not be broadcast together with shapes {' '.join(map(show, shapes))} ({user_site()})"
-        )
+        raise errors.ArrayShapeError(f"operands could not be broadcast together with shapes {' '.join(map(show, shapes))} ({user_site()})")
     if current_builder().trace.optimistic:
         _check("same_size", n, m, "")
         return n if is_known(n) else m if is_known(m) else n

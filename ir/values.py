@@ -312,9 +312,7 @@ class Arrayed:
                                           "where the source is not available): write `for i in range(len(x))`")  # fmt: skip
 
     def __bool__(self) -> NoReturn:
-        raise errors.TracedConditionError(
-            f"the truth value of a traced array is not defined; use a.any() or a.all() ({user_site()})"
-        )
+        raise errors.TracedConditionError(f"the truth value of a traced array is not defined; use a.any() or a.all() ({user_site()})")
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise errors.TracedConditionError(f"a traced array has no concrete values to make a NumPy array of ({user_site()})")

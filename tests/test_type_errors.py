@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 import pytest
+import scipy.linalg
 
 import lantern_jit as lj
 from lantern_jit import errors

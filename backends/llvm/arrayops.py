@@ -41,7 +41,9 @@ def call_primal(context: Any, code: Code, name: str, args: Sequence[Operands]) -
     return [[next(values) for _ in ts] for ts in types]
 
 
-def backward(context: Any, code: Code, let: Let, read: Any, active: Any, outs: dict[Var, Operands], adjoints: dict[Var, Operands]) -> list[Any]:
+def backward(
+    context: Any, code: Code, let: Let, read: Any, active: Any, outs: dict[Var, Operands], adjoints: dict[Var, Operands]
+) -> list[Any]:
     """The way back: for each active argument None, where the adjoint array has been added to, or what is to be added."""
     wanted = [a in active for a in let.args]
     if let.op == "gemm":
@@ -210,6 +212,14 @@ class _Emit:
             "trsm", ("c", "L"), ("c", uplo), ("c", trans), ("c", "U" if attrs["unit"] else "N"), ("i", n), ("i", k), ("f", 1.0), a, ("i", n),
             out, ("i", n)))  # fmt: skip
         return [[out, k, n]]
+
+    def op_trmm(self) -> list[Operands]:
+        """B_c := B_c L for the transpose of L^T B."""
+        a, n, _ = self.matrix(0)
+        out = self.copy_of(1, self.let.out)
+        self.nonempty(n, lambda: self.library(
+            "trmm", ("c", "R"), ("c", "U"), ("c", "T"), ("c", "N"), ("i", n), ("i", n), ("f", 1.0), a, ("i", n), out, ("i", n)))  # fmt: skip
+        return [[out, n, n]]
 
     def op_lu_solve(self) -> list[Operands]:
         code, (_, n, n2) = self.code, self.matrix(0)
@@ -477,7 +487,9 @@ def _multiply_text(module: Any, name: str, t: Scalar, ta: int, tb: int) -> str:
     transb, transa, n, m, k, alpha, ldb, lda, beta, ldc = cells
     call_library(code, f"{'d' if t == F64 else 's'}gemm", [transb, transa, n, m, k, alpha, "%b", ldb, "%a", lda, beta, "%c", ldc])
     code.emit("ret void")
-    return code.text(f"define internal void {name}(ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %m, i64 %n, i64 %k) noinline nounwind")
+    return code.text(
+        f"define internal void {name}(ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %m, i64 %n, i64 %k) noinline nounwind"
+    )
 
 
 # ---- scattering, and its way back

@@ -22,10 +22,11 @@ from ...ir.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, expensive
 from ...ir.ops import TABLE
 from ...ir.reverse import guarded_lets
 from ...ir.types import BOOL, F32, F64, I64, Array, Scalar, Type, carries_gradient, element, is_float
-from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, literal, struct_of
+from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, literal, struct_of
 from .lets import Operands, allocate, copy_data, emit_scalar, fill_zero, loop, product, read_element, write_element
 from .machine import LLVMMachine, Value
 
+HEAVY = {"pow", "gammaln", "digamma", "gamma", "polygamma", "mod", "fmod", "floordiv"}  # dearer to compute again than to keep and read
 STRIP = 256  # elements of a buffer of adjoint terms: 2 KiB, in the first cache
 
 
@@ -86,6 +87,7 @@ class Nest:
         self.offsets: dict[int, tuple[str, list[str]]] = {}  # of an access: where it starts, and its stride along each axis
         self.index: list[str] = []
         self.order = self.loop_order()
+        self.kept: dict[Var, str] = {}  # values of the scalar function that are kept in memory: their buffers
 
     def loop_order(self) -> list[int]:
         """The axes from the outermost loop to the innermost. A position needs all candidates of one output in a row."""
@@ -177,6 +179,9 @@ class Nest:
                 env[let.out] = emit_scalar(self.code, let, [self.value(env, a) for a in let.args], self.site)
         return [self.value(env, a) for a in self.body.entry.terminator.args]  # type: ignore[union-attr]
 
+    def kept_element(self, v: Var) -> str:
+        return self.element(self.pointer(self.kept[v], ("kept", v)), self.linear(range(self.rank)), v.type)
+
     # ---- loops
     def prepare(self) -> None:
         """What the loops use is computed before them."""
@@ -267,7 +272,10 @@ class Forward(Nest):
                 continue
             if is_prefix(self.order, r.axes):
                 t = LLVM_TYPES[self.result_type(i)]
-                self.cells[i] = [self.code.alloca(t), *([self.code.alloca("i64"), self.code.alloca("i64")] if r.kind.startswith("arg") else [])]
+                self.cells[i] = [
+                    self.code.alloca(t),
+                    *([self.code.alloca("i64"), self.code.alloca("i64")] if r.kind.startswith("arg") else []),
+                ]
             else:
                 n = "1"
                 for q in r.axes:
@@ -292,7 +300,9 @@ class Forward(Nest):
             if i in self.cells and i in self.made and depth == len(r.axes):
                 dtype = r.out.type.dtype  # type: ignore[union-attr]
                 t = LLVM_TYPES[element(dtype)]
-                write_element(self.code, self.element(self.target(i), self.linear(r.axes), dtype), self.code.load(t, self.cells[i][-1]), dtype)
+                write_element(
+                    self.code, self.element(self.target(i), self.linear(r.axes), dtype), self.code.load(t, self.cells[i][-1]), dtype
+                )
 
     def finish_point(self, env: dict[Var, str]) -> None:
         """What else is to be done at a point."""
@@ -301,6 +311,8 @@ class Forward(Nest):
         code = self.code
         env = self.inputs()
         values = self.run_body(env)
+        for v in self.kept:
+            code.store(LLVM_TYPES[v.type], env[v], self.kept_element(v))
         for i, (r, v) in enumerate(zip(self.k.results, values, strict=True)):
             if r.into is not None:
                 dtype = r.into.base.type.dtype  # type: ignore[union-attr]
@@ -323,7 +335,11 @@ class Forward(Nest):
     def combine(self, kind: str, t: Scalar, a: str, x: str) -> str:
         code, ty = self.code, LLVM_TYPES[t]
         if kind == "sum":
-            return code.let(f"fadd reassoc contract {ty} {a}, {x}") if is_float(t) else code.let(f"{'or' if t == BOOL else 'add'} {ty} {a}, {x}")
+            return (
+                code.let(f"fadd reassoc contract {ty} {a}, {x}")
+                if is_float(t)
+                else code.let(f"{'or' if t == BOOL else 'add'} {ty} {a}, {x}")
+            )
         if is_float(t):
             name = f"llvm.{'maximum' if kind == 'max' else 'minimum'}.{'f64' if t == F64 else 'f32'}"
             code.module.declare(name, f"declare {ty} @{name}({ty}, {ty})")
@@ -480,7 +496,9 @@ class Backward(Differentiated):
             x = self.groups[key]
             if depth == self.level(x):
                 t = x.base.type.dtype  # type: ignore[union-attr]
-                self.add_to_array(x, self.element(self.adjoint(x), self.offset(x, self.order[:depth]), t), self.code.load(LLVM_TYPES[t], cell))
+                self.add_to_array(
+                    x, self.element(self.adjoint(x), self.offset(x, self.order[:depth]), t), self.code.load(LLVM_TYPES[t], cell)
+                )
 
     def add_to_array(self, x: Access, p: str, term: str) -> None:
         t = x.base.type.dtype  # type: ignore[union-attr]
@@ -575,13 +593,16 @@ class Backward(Differentiated):
 
     def read_back(self, env: dict[Var, str]) -> set[Var]:
         """Results of expensive operations that are in memory need not be computed again."""
-        skip: set[Var] = set()
+        skip: set[Var] = set(self.kept)
+        env.update({v: self.code.load(LLVM_TYPES[v.type], self.kept_element(v)) for v in self.kept})
         made = {let.out: let for let in self.body.entry.lets}
         for i, (r, a) in enumerate(zip(self.k.results, self.body.entry.terminator.args, strict=True)):  # type: ignore[union-attr]
             if r.kind == "map" and isinstance(a, Var) and a in made and a not in skip and TABLE[made[a].op].expensive:
                 assert r.out is not None and isinstance(r.out.type, Array)
                 t = r.out.type.dtype
-                env[a] = read_element(self.code, self.element(self.pointer(self.outs[r.out][0], ("out", i)), self.linear(range(self.rank)), t), t)
+                env[a] = read_element(
+                    self.code, self.element(self.pointer(self.outs[r.out][0], ("out", i)), self.linear(range(self.rank)), t), t
+                )
                 skip.add(a)
         return skip
 
@@ -631,7 +652,11 @@ class ForwardWithPartials(Forward, Differentiated):
         terms = self.adjoints_of_inputs(env, one)
         for key, x in self.groups.items():
             t = x.base.type.dtype  # type: ignore[union-attr]
-            found = [terms[p] for y, p in zip(self.k.inputs, self.body.params, strict=True) if isinstance(y, Access) and self.key(y) == key and p in terms]
+            found = [
+                terms[p]
+                for y, p in zip(self.k.inputs, self.body.params, strict=True)
+                if isinstance(y, Access) and self.key(y) == key and p in terms
+            ]
             total = found[0].name if found else literal(0.0, t)
             for other in found[1:]:
                 total = self.code.let(f"fadd contract {LLVM_TYPES[t]} {total}, {other.name}")
@@ -684,7 +709,21 @@ def keeps_partials(context: Any, let: Let, activity: Any, firsts: set[Var]) -> b
 
 
 # ---- what the emitters call
-def emit_kernel(context: Any, code: Code, let: Let, read: Any, partials: Any = None) -> list[Operands]:
+def heavy_values(context: Any, code: Code, let: Let, read: Any, activity: Any) -> dict[Var, str]:
+    """Buffers for the values of a kernel's scalar function that are kept for the way back."""
+    k = kernel_of(let)
+    body = context.program.functions[k.f]
+    varied = {p for x, p in zip(k.inputs, body.params, strict=True) if varies(x, activity.__contains__)}
+    for x in body.entry.lets:
+        if any(a in varied for a in x.args):
+            varied.add(x.out)
+    beside = {a for x in body.entry.lets if x.out in varied for a in (*x.args, x.out)}
+    found = [x.out for x in body.entry.lets if x.op in HEAVY and x.out in beside]
+    n = product(code, [read(s)[0] for s in k.sizes]) if found else ""
+    return {v: allocate(code, n, v.type, 0) for v in found}  # type: ignore[arg-type]
+
+
+def emit_kernel(context: Any, code: Code, let: Let, read: Any, partials: Any = None, kept: Any = None) -> list[Operands]:
     """A kernel; `partials` is the activity if it is to write derivatives where adjoints will be."""
     site = code.module.site(let.site)
 
@@ -694,15 +733,17 @@ def emit_kernel(context: Any, code: Code, let: Let, read: Any, partials: Any = N
 
     if partials is not None:
         return ForwardWithPartials(context, let, read, code, site, partials).run(new)
-    return Forward(context, let, read, code, site).run(new)
+    run = Forward(context, let, read, code, site)
+    run.kept = kept or {}
+    return run.run(new)
 
 
-def save_elements(context: Any, code: Code, let: Let, read: Any) -> dict[int, str]:
-    """Copies of the elements that a kernel is about to write, by result."""
+def save_elements(context: Any, code: Code, let: Let, read: Any, needed: Any) -> dict[int, str]:
+    """Copies of the elements that a kernel is about to write, by result, of arrays whose values the way back needs."""
     k = kernel_of(let)
     saved = {}
     for i, r in enumerate(k.results):
-        if r.kind == "into" and r.into is not None:
+        if r.kind == "into" and r.into is not None and (needed is None or context.aliases.root(r.into.base) in needed):
             n = product(code, [read(s)[0] for s in k.sizes])
             saved[i] = allocate(code, n, r.into.base.type.dtype, 0)  # type: ignore[union-attr]
     if saved:
@@ -710,10 +751,10 @@ def save_elements(context: Any, code: Code, let: Let, read: Any) -> dict[int, st
     return saved
 
 
-def save_written(context: Any, code: Code, let: Let, read: Any) -> Callable[[Code], None]:
+def save_written(context: Any, code: Code, let: Let, read: Any, needed: Any) -> Callable[[Code], None]:
     """Save what an operation is about to write; gives what puts it back."""
     if let.op == "kernel":
-        saved = save_elements(context, code, let, read)
+        saved = save_elements(context, code, let, read, needed)
         return lambda code: Saver(context, let, read, code, 0).run(saved, True) if saved else None
     data, *dims = read(let.args[0])[: 1 + let.args[0].type.rank]  # type: ignore[union-attr]
     t = let.args[0].type.dtype  # type: ignore[union-attr]

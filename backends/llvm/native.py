@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ...ir import errors, faults
-from ...ir.arrayops import ARRAY_OPS
 from ...ir.analysis import find_loops
+from ...ir.arrayops import ARRAY_OPS
 from ...ir.cps import show_closures
 from ...ir.graph import Call, Program, Site
 from ...ir.text import show

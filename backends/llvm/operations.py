@@ -17,9 +17,8 @@ from typing import Any
 
 from ...ir.graph import Let
 from ...ir.ops import TABLE
-from ...ir.types import Array, Scalar, Type
+from ...ir.types import Scalar, Type
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code
-from .lets import copy_data, fill_zero, loop
 from .machine import LLVMMachine, Value
 
 ATTRIBUTES = "alwaysinline nounwind"

@@ -27,7 +27,6 @@ def allocates(let: Any) -> bool:
     return is_special(let) and let.op != "reshape" and any(isinstance(o.type, Array) for o in let.outs)
 
 
-
 class Primal:
     """Emits one function."""
 
@@ -39,7 +38,9 @@ class Primal:
         self.phi_at: dict[str, int] = {}
         self.loops = find_loops(f)
         self.marks: dict[str, str] = {}
-        self.carrying = {h: self.code.alloca("ptr") for h in self.loops if self.allocates(self.loops[h].blocks) and not self.frees_iteration(h)}
+        self.carrying = {
+            h: self.code.alloca("ptr") for h in self.loops if self.allocates(self.loops[h].blocks) and not self.frees_iteration(h)
+        }
         self.returned = self.escaping()
         self.unchanging = unchanging_params(f)
 
@@ -211,7 +212,9 @@ class Primal:
                 new, known = code.let(f"select i1 {same}, ptr {target}, ptr {new}"), code.let(f"or i1 {known}, {same}")
             takes = code.let(f"and i1 {inside}, {code.let(f'xor i1 {known}, true')}")
             size = code.let(f"select i1 {takes}, i64 {sizes[j]}, i64 0")
-            code.emit(f"call void @llvm.memcpy.p0.p0.i64(ptr {code.let(f'getelementptr i8, ptr {scratch}, i64 {end}')}, ptr {p}, i64 {size}, i1 false)")
+            code.emit(
+                f"call void @llvm.memcpy.p0.p0.i64(ptr {code.let(f'getelementptr i8, ptr {scratch}, i64 {end}')}, ptr {p}, i64 {size}, i1 false)"
+            )
             places.append((j, p, new))
             moved[j] = code.let(f"select i1 {inside}, ptr {new}, ptr {p}")
             end = code.let(f"add i64 {end}, {size}")

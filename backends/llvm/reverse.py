@@ -15,7 +15,7 @@ from typing import Any
 
 from ...ir.arrayops import ARRAY_OPS
 from ...ir.bounds import codes, quiet
-from ...ir.coverage import covering_kernels, local_arrays
+from ...ir.coverage import covering_kernels, local_arrays, read_back
 from ...ir.cps import WHOLE, Closure, Closures, Continuation
 from ...ir.graph import Atom, Branch, Call, Edge, Fail, Jump, Let, Return, Var
 from ...ir.kernel import written
@@ -25,7 +25,7 @@ from ...ir.types import F64, Array, Scalar, Type, carries_gradient
 from .arrayops import backward as array_backward
 from .arrayops import emit_array_op, scatter_back, scatter_save
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, convention, flat_types, literal, struct_of
-from .kernels import Backward, Scaling, emit_kernel, keeps_partials, save_elements, save_written
+from .kernels import Backward, Scaling, emit_kernel, heavy_values, keeps_partials, save_elements, save_written
 from .lets import Operands, allocate, element_pointer, emit_let, fill_zero, in_memory, loop, product
 from .operations import (
     accumulate,
@@ -49,6 +49,7 @@ class ReverseFunction:
         own = [o for b in f.blocks.values() for let in b.lets if let.op != "reshape" for o in let.outs if isinstance(o.type, Array)]
         kernels = any(let.op == "kernel" for b in f.blocks.values() for let in b.lets)
         self.firsts = covering_kernels(f, own, self.activity, context.aliases) | self.rev.firsts if kernels else set()
+        self.read_back = read_back(f, self.activity, context.aliases, context.program) if kernels else None
         self.locals = local_arrays(f, own, self.activity, context.aliases) if kernels else []
         self.covered = {v for _, v in self.firsts}  # arrays whose adjoints need no zeros
 
@@ -400,7 +401,7 @@ class BlockFunction:
 
     def plain_write(self, let: Let) -> Any:
         """The same for an operation that writes whole arrays; gives what puts the old elements back."""
-        restore = save_written(self.context, self.code, let, self.read)
+        restore = save_written(self.context, self.code, let, self.read, self.parent.read_back)
         for o, x in zip(let.outs, self.straight_let(let), strict=True):
             self.write(o, x)
         return lambda: restore(self.code)
@@ -531,13 +532,15 @@ class BlockFunction:
 
     def op_kernel(self, let: Let, k: str) -> None:
         restore: dict[int, str] = {}
+        kept: dict[Var, str] = {}
         firsts = {v for x, v in self.parent.firsts if x is let}
         keeps = keeps_partials(self.context, let, self.activity, firsts - set(self.locals))
 
         def forward() -> None:
-            restore.update(save_elements(self.context, self.code, let, self.read))
+            restore.update(save_elements(self.context, self.code, let, self.read, self.parent.read_back))
             partials = self.activity if keeps else None
-            for o, x in zip(let.outs, emit_kernel(self.context, self.code, let, self.read, partials), strict=True):
+            kept.update(heavy_values(self.context, self.code, let, self.read, self.activity) if not keeps else {})
+            for o, x in zip(let.outs, emit_kernel(self.context, self.code, let, self.read, partials, kept), strict=True):
                 self.out_with_adjoint(o, x)
 
         def backward() -> None:
@@ -548,6 +551,7 @@ class BlockFunction:
                 Scaling(self.context, let, self.read, self.code, site, self.activity).run(outs, given)
                 return
             run = Backward(self.context, let, self.read, self.code, site, self.activity, firsts)
+            run.kept = kept
             for a, d in run.run(outs, given, restore).items():
                 self.add(a, d)
 

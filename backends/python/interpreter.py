@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from ...ir import errors, faults
-from ...ir.graph import Atom, Block, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ...ir.arrayops import ARRAY_OPS, pull_function
 from ...ir.cps import has_adjoint
+from ...ir.graph import Atom, Block, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ...ir.kernel import varies, written
 from ...ir.machine import Fault
 from ...ir.ops import TABLE
@@ -340,7 +340,11 @@ class Callbacks:
         """Its rule is a function of the program."""
         wanted = [a in self.rev.activity for a in let.args]
         name = pull_function(self.primal.program, let, wanted)
-        values = [Ref(d) if isinstance(d, np.ndarray) else _typed(d, o.type) for d, o in zip(ds, let.outs, strict=True) if carries_gradient(o.type)]
+        values = [
+            Ref(d) if isinstance(d, np.ndarray) else _typed(d, o.type)
+            for d, o in zip(ds, let.outs, strict=True)
+            if carries_gradient(o.type)
+        ]
         back = iter(self.primal.call(name, [*xs, *zs, *values]))
         for a, x, w in zip(let.args, xs, wanted, strict=True):
             if w:
