@@ -59,6 +59,8 @@ def _either(name: str) -> Callable[[Any, Any], Any]:
     """maximum, minimum: on ints by comparison."""
 
     def fn(x: Any, y: Any) -> Any:
+        if values._bools(x, y):
+            return TABLE["or" if name == "maximum" else "and"](x, y)
         t, weak = promote(name, x, y)
         x, y = to_type(x, t), to_type(y, t)
         z = TABLE[name](x, y) if is_float(t) else where((compare("ge" if name == "maximum" else "le", x, y)), x, y)

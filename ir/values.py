@@ -249,11 +249,11 @@ class Arrayed:
     """An array in the compiled program's memory. `sizes` are its sizes where they are known by name. `memory` is the
     variable that its memory was made with; `fresh` arrays were made in this trace, `joined` ones may be another one."""
 
-    __slots__ = ("blank", "builder", "fresh", "joined", "memory", "owned", "serial", "sizes", "var")
+    __slots__ = ("blank", "builder", "fresh", "joined", "memory", "owned", "serial", "sizes", "variable")
     __array_priority__ = 1000.0
 
     def __init__(self, atom: Var, builder: Builder, owned: bool = True) -> None:
-        self.var, self.builder, self.owned = atom, builder, owned
+        self.variable, self.builder, self.owned = atom, builder, owned
         self.blank: Any = None  # what has been written of a new array that nobody has read (arrays.Blank)
         self.sizes: list[Any] | None = None
         self.fresh, self.joined, self.memory, self.serial = False, False, atom, next(_SERIAL)
@@ -263,11 +263,11 @@ class Arrayed:
         """The variable, for a use of its elements."""
         if self.blank is not None:
             self.blank.close(self)
-        return self.var
+        return self.variable
 
     @property
     def type(self) -> Array:
-        return self.var.type  # type: ignore[return-value]
+        return self.variable.type  # type: ignore[return-value]
 
     @property
     def dtype(self) -> Any:
@@ -579,7 +579,7 @@ def lift_array(value: np.ndarray[Any, Any]) -> Arrayed:
 
 
 def _here(array: Arrayed) -> Var:
-    return current_builder().use(array.var, array.builder)  # type: ignore[return-value]
+    return current_builder().use(array.variable, array.builder)  # type: ignore[return-value]
 
 
 def dimension(array: Arrayed, axis: int) -> Any:
@@ -588,7 +588,7 @@ def dimension(array: Arrayed, axis: int) -> Any:
         return array.sizes[axis]
     builder = current_builder()
     (out,) = builder.emit("dim", (_here(array),), (I64,), {"axis": axis})
-    builder.trace.keys[out] = ("dim", array.var, axis)
+    builder.trace.keys[out] = ("dim", array.variable, axis)
     return Traced(out, builder, True)
 
 

@@ -16,7 +16,7 @@ from .ir.builder import current_builder, current_trace
 from .ir.effects import without_effects
 from .ir.language import call
 from .ir.staging import loop_value
-from .pipeline import Dispatcher, Inspection, Options, Specialisation
+from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
 
 POLICIES = (None, "recursion", "replay")
 
@@ -104,7 +104,12 @@ class Jitted(NativeCallable):
         n = s.native
         optimized, asm = n.texts()
         llvm = n.llvm
-        return Inspection(show(s.program), n.cps, llvm, optimized, asm, n.policies, n.timings)
+        leaves = self._dispatcher.lookup(args, kwargs)[1]
+
+        def measure() -> Memory:
+            return Memory(*n.runtime.peak(lambda: s.native.entry(*leaves)))
+
+        return Inspection(show(s.program), n.cps, llvm, optimized, asm, n.policies, n.timings, measure)
 
     def __reduce__(self) -> Any:
         """By name where a module has this very object, else the function with its options: as pickle can, and where it

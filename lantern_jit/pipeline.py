@@ -6,6 +6,7 @@ A `Specialisation` is one function for one signature of argument types. Each sta
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import os
@@ -36,8 +37,16 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """Bytes that one call has touched, in whole pages: of its native stack, and of arrays in it. Results are not counted."""
+
+    stack: int
+    arrays: int
+
+
+@dataclass
 class Inspection:
-    """Each stage of one specialisation as text."""
+    """Each stage of one specialisation as text. `memory` runs it once more, and measures."""
 
     graph: str
     cps: str
@@ -46,6 +55,12 @@ class Inspection:
     asm: str
     policies: dict[str, str]
     timings: dict[str, float]
+    measure: Callable[[], Memory]
+
+    @functools.cached_property
+    def memory(self) -> Memory:
+        """The peak memory of one call. Other threads should rest meanwhile."""
+        return self.measure()
 
 
 class Specialisation:

@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from . import cache, process, regions
 from . import callable as native_callable
 from .compile import Loaded, load, make_symbol, object_file
 from .lock import COMPILING
+from .support import CONTEXT_BYTES
 
 MAX_BITS, MIN_BITS = 40, 26
+_PAGE, _DONTNEED, _HUGEPAGE, _NOHUGEPAGE = 4096, 4, 14, 15  # of Linux on x86-64
 _NUMPY_API = {"PyArray_New": 93, "PyArray_SetBaseObject": 282, "PyArray_Scalar": 60}  # places in NumPy's table of functions
 _SYMBOLS = (
     "lantern_abort", "lantern_new_block", "lantern_drop_block", "lantern_take", "lantern_give", "lantern_enter", "lantern_free_blocks",
@@ -113,6 +116,34 @@ class Runtime:
             else:
                 value = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
             ctypes.c_void_p.from_address(self.services + 8 * i).value = value
+
+    def peak(self, call: Callable[[], Any]) -> tuple[int, int]:
+        """Run `call`; (bytes of native stack, bytes of arrays) that it has touched, in whole pages."""
+        p, n = ctypes.c_void_p, ctypes.c_size_t
+        libc = ctypes.CDLL(None)
+        keep = self.loaded.word("lantern_keep")
+        with COMPILING:
+            region = ctypes.CFUNCTYPE(p)(self.loaded.address("lantern_take"))()
+            ctypes.CFUNCTYPE(None, p)(self.loaded.address("lantern_give"))(region)
+            before, keep.value = keep.value, self.size
+            try:
+                for advice in (_DONTNEED, _NOHUGEPAGE):  # but for the context at the start
+                    libc.madvise(p(region + 2 * CONTEXT_BYTES), n(self.size - 2 * CONTEXT_BYTES), advice)
+                call()
+                pages = (ctypes.c_ubyte * (self.size // _PAGE))()
+                for start in range(0, self.size, 1 << 22):  # one call fails where a page may not be read
+                    view = (ctypes.c_ubyte * ((1 << 22) // _PAGE)).from_buffer(pages, start // _PAGE)
+                    libc.mincore(p(region + start), n(1 << 22), view)
+            finally:
+                keep.value = before
+                libc.madvise(p(region), n(self.size), _HUGEPAGE)
+                self._trim(region)
+        touched = np.frombuffer(pages, np.uint8)[2 * CONTEXT_BYTES // _PAGE :] & 1
+        half = len(touched) // 2
+        return int(touched[half:].sum()) * _PAGE, int(touched[:half].sum()) * _PAGE
+
+    def _trim(self, region: int) -> None:
+        ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.loaded.address("lantern_trim"))(region)
 
     def regions(self) -> list[int]:
         """The addresses of all regions."""

@@ -67,7 +67,7 @@ class Run:
         for i, (r, b) in enumerate(zip(self.k.results, best, strict=True)):
             if b is not None and r.kind in ("max", "min"):
                 for at in np.ndindex(*b.shape):
-                    outs[i][at] = b[at] if b[at] is not None else _EMPTY[r.kind]
+                    outs[i][at] = b[at] if b[at] is not None else _empty(r.kind, outs[i].dtype)
         done = [(r, o) for r, o in zip(self.k.results, outs, strict=True) if r.out is not None]
         return [new(o) if isinstance(r.out.type, Array) else scalar(o[()]) for r, o in done]  # type: ignore[union-attr]
 
@@ -131,7 +131,14 @@ class Run:
                     add(x.atom, d)
 
 
-_EMPTY = {"max": -np.inf, "min": np.inf}
+def _empty(kind: str, dtype: Any) -> Any:
+    """The maximum or minimum of nothing."""
+    if dtype == bool:
+        return kind == "min"
+    if dtype.kind == "i":
+        info = np.iinfo(dtype)
+        return info.min if kind == "max" else info.max
+    return -np.inf if kind == "max" else np.inf
 
 
 def scalar(x: Any) -> Any:
