@@ -5,6 +5,7 @@ Each is written by kernels, views and the operations of arrayops.py, so none has
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -489,7 +490,7 @@ def kron(x: Any, y: Any) -> Any:
         return arithmetic("mul", x, y)
     rank = max(x.ndim, y.ndim)
     x, y = expand(x, range(rank - x.ndim)), expand(y, range(rank - y.ndim))
-    z = expand(x, range(1, 2 * rank, 2)) * expand(y, range(0, 2 * rank, 2))
+    z = arithmetic("mul", expand(x, range(1, 2 * rank, 2)), expand(y, range(0, 2 * rank, 2)))
     return arrays.reshape(z, [sizes.mul(m, n) for m, n in zip(shape_of(x), shape_of(y), strict=True)])
 
 
@@ -498,7 +499,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if isinstance(axes, (int, np.integer)):
         left, right = list(range(a.ndim - int(axes), a.ndim)), list(range(int(axes)))
     else:
-        left, right = ([x] if isinstance(x, (int, np.integer)) else list(x) for x in axes)
+        left, right = ([int(x)] if isinstance(x, (int, np.integer)) else list(x) for x in axes)
     left, right = [x % a.ndim for x in left], [x % b.ndim for x in right]
     if len(left) != len(right):
         raise errors.ArrayShapeError(f"shape-mismatch for sum ({user_site()})")
@@ -897,7 +898,7 @@ def _split(a: Any, parts: Any, axis: int, even: bool) -> Any:
         ends = [total // k * (i + 1) + min(i + 1, total % k) for i in range(k)]
         return [piece(s, e) for s, e in zip([0, *ends[:-1]], ends, strict=True)]
     cuts = [None, *list(parts), None]
-    return [piece(s, e) for s, e in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [piece(s, e) for s, e in itertools.pairwise(cuts)]
 
 
 def flip(m: Any, axis: Any = None) -> Any:
@@ -1458,7 +1459,7 @@ def _one_slogdet(a: Any) -> Any:
 
 def slogdet(a: Any) -> Any:
     sign, log = batched(_one_slogdet, [2], "slogdet")(a)
-    return np.linalg._linalg.SlogdetResult(sign, log)  # type: ignore[attr-defined]
+    return np.linalg._linalg.SlogdetResult(sign, log)
 
 
 def det(a: Any) -> Any:
@@ -1475,7 +1476,7 @@ def _one_eigh(a: Any) -> Any:
 
 def eigh(a: Any, UPLO: str = "L") -> Any:
     w, v = batched(_one_eigh, [2], "eigh")(a if UPLO == "L" else swapaxes(a, -1, -2))
-    return np.linalg._linalg.EighResult(w, v)  # type: ignore[attr-defined]
+    return np.linalg._linalg.EighResult(w, v)
 
 
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
@@ -1495,7 +1496,7 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     if compute_uv and full_matrices and not sizes.same(shape[-1], shape[-2]):
         unsupported("np.linalg.svd with full_matrices=True of a matrix that is not square", "write full_matrices=False")
     u, s, vt = batched(_one_svd, [2], "svd")(a)
-    return np.linalg._linalg.SVDResult(u, s, vt) if compute_uv else s  # type: ignore[attr-defined]
+    return np.linalg._linalg.SVDResult(u, s, vt) if compute_uv else s
 
 
 def svdvals(a: Any) -> Any:
@@ -1515,7 +1516,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     if mode not in ("reduced", "r"):
         unsupported(f"np.linalg.qr with mode={mode!r}", "use mode='reduced'")
     q, r = batched(_one_qr, [2], "qr")(a)
-    return np.linalg._linalg.QRResult(q, r) if mode == "reduced" else r  # type: ignore[attr-defined]
+    return np.linalg._linalg.QRResult(q, r) if mode == "reduced" else r
 
 
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:

@@ -210,7 +210,7 @@ def _scatter(x: Any, index: Any, v: Any, add: int, fails: bool = False) -> tuple
 
 
 def _scatter_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
-    x, index, v = args
+    _x, index, v = args
     tx, _, tv = tangents
     if tx is not None:
         bind("scatter", (tx, index, tv if tv is not None else _zeros_like(v)), [], fails=False, add=attrs["add"])
@@ -318,9 +318,8 @@ def _low(a: Any, k: int = 0) -> Any:
 def _half(a: Any) -> Any:
     """The lower triangle with half of the diagonal."""
     from . import table
-    from .arrays import Index, elementwise_with_index
+    from .arrays import elementwise_with_index
 
-    _ = Index
     return elementwise_with_index(lambda v, i, j: table.select(table.igt(i, j), v, table.select(table.ieq(i, j), v * 0.5, v * 0.0)), a)
 
 
@@ -409,7 +408,7 @@ row("lu_solve", _lu_solve, _lu_solve_jvp, _lu_solve_vjp)
 
 
 def _inverse_transposed(a: Any) -> Any:
-    from .array_api import identity
+    from .creation import identity
 
     return lu_solve(a, identity(a.shape[0], a.type.dtype))
 

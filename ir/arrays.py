@@ -43,13 +43,14 @@ class View(Arrayed):
     __slots__ = ("base", "spec")
 
     def __init__(self, base: Arrayed, spec: Sequence[tuple[int, Size, Size]], shape: Sequence[Size], owned: bool | None = None) -> None:
-        self.base, self.spec, self.sizes = base, tuple(spec), list(shape)
+        self.base, self.spec = base, tuple(spec)
+        self.sizes: list[Any] = list(shape)
         self.builder = base.builder
         self.owned = base.owned if owned is None else owned
         self.serial = base.serial
 
     @property
-    def atom(self) -> Var:  # type: ignore[override]
+    def atom(self) -> Var:
         """As an array of its own: a copy."""
         return contiguous(self).atom
 

@@ -118,7 +118,7 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
         from .array_api import stack
 
         out = stack(parts)
-        return out if t is None or t == out.type.dtype else astype(out, t)  # type: ignore[no-any-return]
+        return out if t is None or t == out.type.dtype else astype(out, t)
     if t is None:
         kinds = {values.operand("np.array", x)[0] for x in parts}  # here a Python float is a float64
         t = BOOL if kinds == {BOOL} else F64 if F64 in kinds or {F32, I64} <= kinds else F32 if F32 in kinds else I64
@@ -167,7 +167,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, **ign
     if stop is None:
         start, stop = 0, start
     if not any(map(is_traced, (start, stop, step))):
-        return array(np.arange(start, stop, step, dtype))
+        return array(np.arange(*(start, stop, step), dtype=dtype))
     kind = promote("np.arange", start, stop, step)[0]
     t = dtype_of(dtype) if dtype is not None else kind
     if kind == I64:

@@ -68,7 +68,7 @@ def known_sizes(f: Function) -> bool:
         kept = []
         for let in b.lets:
             if let.op == "dim" and let.args[0] in shapes:
-                mapping[let.out] = shapes[let.args[0]][let.attrs["axis"]]  # type: ignore[index]
+                mapping[let.out] = shapes[let.args[0]][let.attrs["axis"]]
             else:
                 kept.append(let)
         b.lets = kept
@@ -99,7 +99,7 @@ class _Fusion:
         for i, let in enumerate(block.lets):
             for a in dict.fromkeys(let.args):
                 if a in made:
-                    readers.setdefault(a, []).append(i)  # type: ignore[arg-type]
+                    readers.setdefault(a, []).append(i)
         for v, at in made.items():
             here = readers.get(v, [])
             if here and self.fuse(block, at, here, uses[v] == len(here)):

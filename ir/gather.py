@@ -63,7 +63,7 @@ def gathered(a: Arrayed, where: Arrayed, shape: Sequence[Size]) -> Arrayed:
 def flat_of(a: Arrayed) -> Arrayed:
     """The memory of a's whole array as one row."""
     base = base_of(a)
-    return reshape(base, [sizes.product(shape_of(base))]) if base.ndim != 1 else base  # type: ignore[no-any-return]
+    return reshape(base, [sizes.product(shape_of(base))]) if base.ndim != 1 else base
 
 
 def positions(a: Arrayed, parts: Sequence[Any]) -> tuple[Arrayed, list[Size]]:
@@ -179,7 +179,7 @@ def unravel(where: Arrayed, shape: Sequence[Size]) -> list[Arrayed]:
         divisor, modulus = _scalar(stride), _scalar(n)
         if v == 0 and len(shape) == 1:
             return [where]
-        out.insert(0, elementwise(lambda i, s, m, v=v: _digit(i, s, m, v == 0), where, divisor, modulus, name="unravel"))  # type: ignore[misc]
+        out.insert(0, elementwise(lambda i, s, m, v=v: _digit(i, s, m, v == 0), where, divisor, modulus, name="unravel"))
         stride = sizes.mul(stride, n)
     return out
 
@@ -229,7 +229,7 @@ def scatter(a: Arrayed, where: Arrayed, shape: Sequence[Size], value: Any, add: 
             )
         for n, m in zip(own[::-1], list(shape)[::-1], strict=False):
             fit(n, m, own, shape)
-        inputs = [access(value, places(value, len(shape)), shape)]
+        inputs: list[Any] = [access(value, places(value, len(shape)), shape)]
     else:
         inputs = [value if isinstance(value, Traced) else constant(value)]
 

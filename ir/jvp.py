@@ -201,7 +201,7 @@ class _Forward:
         floats = [r for r, t in zip(k.results, body.results, strict=True) if carries_gradient(t)]
         for r in floats:
             there = r.into.base if r.into else r.out
-            if r.kind not in SMOOTH or there not in self.activity:
+            if r.kind not in SMOOTH or there is None or there not in self.activity:
                 results.append(Result("drop"))
             elif r.into is not None:
                 results.append(Result(r.kind, r.axes, self._access(r.into, True)))

@@ -295,7 +295,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
     table_["divmod"] = lambda x, y: (arithmetic("floordiv", x, y), arithmetic("mod", x, y))
     table_["rdivmod"] = _reflected(table_["divmod"])
     for name in ("lt", "le", "gt", "ge", "eq", "ne"):
-        table_[name] = lambda x, y, name=name: compare(name, x, y)  # type: ignore[misc]
+        table_[name] = lambda x, y, name=name: compare(name, x, y)
     table_["neg"] = lambda x: each_of(lambda v: -v, x)
     table_["pos"] = lambda x: x.copy()
     table_["abs"] = lambda x: each_of(abs, x)

@@ -69,7 +69,7 @@ class Specialisation:
     def __init__(self, f: Callable[..., Any], signature: Sequence[Abstract], rebuild: Any, name: str, options: Options) -> None:
         self.options, self.name = options, name
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
-        self._trace = lambda optimistic: trace_program(f, signature, rebuild, name, optimistic)
+        self._trace: Callable[[bool], Traceable] = lambda optimistic: trace_program(f, signature, rebuild, name, optimistic)
         self.optimistic = True
         self._make()
 

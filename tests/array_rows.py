@@ -65,24 +65,24 @@ for _name, _fn in BINARY.items():
 UNARY = ["negative", "positive", "absolute", "fabs", "square", "exp", "exp2", "expm1", "sin", "cos", "tan", "arctan", "sinh", "cosh", "tanh", "arcsinh",
          "cbrt", "reciprocal", "deg2rad", "radians", "rad2deg", "degrees"]  # fmt: skip
 for _name in UNARY:
-    row(f"ufunc:{_name}", lambda x, fn=getattr(np, _name): fn(x), (2, 3))
+    row(f"ufunc:{_name}", lambda x, name=_name: getattr(np, name)(x), (2, 3))
 for _name in ("sqrt", "log", "log2", "log10", "log1p", "arccosh"):
-    row(f"ufunc:{_name}", lambda x, fn=getattr(np, _name): fn(x), make=lambda g: (g.uniform(1.2, 3, (2, 3)),))
+    row(f"ufunc:{_name}", lambda x, name=_name: getattr(np, name)(x), make=lambda g: (g.uniform(1.2, 3, (2, 3)),))
 for _name in ("arcsin", "arccos", "arctanh"):
-    row(f"ufunc:{_name}", lambda x, fn=getattr(np, _name): fn(x), make=lambda g: (g.uniform(-0.7, 0.7, (5,)),))
+    row(f"ufunc:{_name}", lambda x, name=_name: getattr(np, name)(x), make=lambda g: (g.uniform(-0.7, 0.7, (5,)),))
 for _name in ("erf", "erfc", "expit"):
-    row(f"ufunc:{_name}", lambda x, fn=getattr(scipy.special, _name): fn(x), (4,), rtol=1e-9)
+    row(f"ufunc:{_name}", lambda x, name=_name: getattr(scipy.special, name)(x), (4,), rtol=1e-9)
 for _name in ("gammaln", "psi", "gamma"):
-    row(f"ufunc:{_name}", lambda x, fn=getattr(scipy.special, _name): fn(x), make=lambda g: (g.uniform(1.2, 3, (4,)),), rtol=1e-9)
+    row(f"ufunc:{_name}", lambda x, name=_name: getattr(scipy.special, name)(x), make=lambda g: (g.uniform(1.2, 3, (4,)),), rtol=1e-9)
 for _name in ("floor", "ceil", "trunc", "rint", "sign", "isnan", "isinf", "isfinite", "signbit"):
-    row(f"ufunc:{_name}", lambda x, fn=getattr(np, _name): fn(x), (2, 5), smooth=False)
+    row(f"ufunc:{_name}", lambda x, name=_name: getattr(np, name)(x), (2, 5), smooth=False)
 for _name in ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "floor_divide"):
-    row(f"ufunc:{_name}", lambda x, y, fn=getattr(np, _name): fn(x, y), (2, 5), (5,), smooth=False)
+    row(f"ufunc:{_name}", lambda x, y, name=_name: getattr(np, name)(x, y), (2, 5), (5,), smooth=False)
 for _name in ("logical_and", "logical_or", "logical_xor"):
-    row(f"ufunc:{_name}", lambda x, y, fn=getattr(np, _name): fn(x > 0, y > 0), (2, 5), (5,), smooth=False)
+    row(f"ufunc:{_name}", lambda x, y, name=_name: getattr(np, name)(x > 0, y > 0), (2, 5), (5,), smooth=False)
 row("ufunc:logical_not", lambda x: np.logical_not(x > 0), (3,), smooth=False)
 for _name in ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift"):
-    row(f"ufunc:{_name}", lambda x, y, fn=getattr(np, _name): fn(x, y), make=lambda g: (ints(g, 9, 2, 3), ints(g, 5, 3)), smooth=False)
+    row(f"ufunc:{_name}", lambda x, y, name=_name: getattr(np, name)(x, y), make=lambda g: (ints(g, 9, 2, 3), ints(g, 5, 3)), smooth=False)
 row("ufunc:invert", lambda x: (~x, ~(x > 2)), make=lambda g: (ints(g, 9, 4),), smooth=False)
 row("ufunc:divmod", lambda x, y: divmod(x, y), make=lambda g: (ints(g, 9, 4), 1 + ints(g, 5, 4)), smooth=False)
 row("ufunc:heaviside", lambda x: np.heaviside(x, 0.5), (4,), smooth=False)

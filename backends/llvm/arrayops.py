@@ -63,7 +63,7 @@ class _Emit:
         t = let.args[0].type
         assert isinstance(t, Array)
         self.t: Scalar = t.dtype
-        self.ty = LLVM_TYPES[t.dtype] if t.dtype in LLVM_TYPES else "i64"
+        self.ty = LLVM_TYPES.get(t.dtype, "i64")
         self.letter = "d" if t.dtype == F64 else "s"
 
     def run(self) -> list[Operands]:

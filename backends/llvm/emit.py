@@ -77,7 +77,7 @@ class Emission:
         """Of the program as it is now."""
         if self.aliases_of[0] != len(self.program.functions):
             self.aliases_of = len(self.program.functions), Aliases(self.program)
-        return self.aliases_of[1]
+        return self.aliases_of[1]  # type: ignore[no-any-return]
 
     def unique(self) -> int:
         self.counter += 1

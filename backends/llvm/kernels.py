@@ -177,7 +177,7 @@ class Nest:
         for let in self.body.entry.lets:
             if let.out not in skip:
                 env[let.out] = emit_scalar(self.code, let, [self.value(env, a) for a in let.args], self.site)
-        return [self.value(env, a) for a in self.body.entry.terminator.args]  # type: ignore[union-attr]
+        return [self.value(env, a) for a in self.body.entry.terminator.args]
 
     def kept_element(self, v: Var) -> str:
         return self.element(self.pointer(self.kept[v], ("kept", v)), self.linear(range(self.rank)), v.type)
@@ -263,7 +263,9 @@ class Forward(Nest):
         return [self.made[i] if i in self.made else [found[i]] for i, r in enumerate(self.k.results) if r.out is not None]
 
     def result_type(self, i: int) -> Scalar:
-        return self.body.results[i]  # type: ignore[return-value]
+        t = self.body.results[i]
+        assert isinstance(t, Scalar)
+        return t
 
     def start(self) -> None:
         """Memory that loops accumulate in, filled before them."""
@@ -311,8 +313,8 @@ class Forward(Nest):
         code = self.code
         env = self.inputs()
         values = self.run_body(env)
-        for v in self.kept:
-            code.store(LLVM_TYPES[v.type], env[v], self.kept_element(v))
+        for kept in self.kept:
+            code.store(LLVM_TYPES[kept.type], env[kept], self.kept_element(kept))
         for i, (r, v) in enumerate(zip(self.k.results, values, strict=True)):
             if r.into is not None:
                 dtype = r.into.base.type.dtype  # type: ignore[union-attr]
@@ -402,7 +404,7 @@ class Differentiated(Nest):
         """The terms of the scalar function's parameters, by its operations' rules in reverse."""
         machine = LLVMMachine(self.code, self.site)
         terms: dict[Var, Any] = {}
-        results = self.body.entry.terminator.args  # type: ignore[union-attr]
+        results = self.body.entry.terminator.args
         for a, c in zip(results, cotangents, strict=True):
             if c is not None and a in self.varied:
                 self.collect(terms, a, Value(machine, c, a.type))
@@ -596,9 +598,10 @@ class Backward(Differentiated):
         skip: set[Var] = set(self.kept)
         env.update({v: self.code.load(LLVM_TYPES[v.type], self.kept_element(v)) for v in self.kept})
         made = {let.out: let for let in self.body.entry.lets}
-        for i, (r, a) in enumerate(zip(self.k.results, self.body.entry.terminator.args, strict=True)):  # type: ignore[union-attr]
+        for i, (r, a) in enumerate(zip(self.k.results, self.body.entry.terminator.args, strict=True)):
             if r.kind == "map" and isinstance(a, Var) and a in made and a not in skip and TABLE[made[a].op].expensive:
-                assert r.out is not None and isinstance(r.out.type, Array)
+                assert r.out is not None
+                assert isinstance(r.out.type, Array)
                 t = r.out.type.dtype
                 env[a] = read_element(
                     self.code, self.element(self.pointer(self.outs[r.out][0], ("out", i)), self.linear(range(self.rank)), t), t
@@ -720,7 +723,7 @@ def heavy_values(context: Any, code: Code, let: Let, read: Any, activity: Any) -
     beside = {a for x in body.entry.lets if x.out in varied for a in (*x.args, x.out)}
     found = [x.out for x in body.entry.lets if x.op in HEAVY and x.out in beside]
     n = product(code, [read(s)[0] for s in k.sizes]) if found else ""
-    return {v: allocate(code, n, v.type, 0) for v in found}  # type: ignore[arg-type]
+    return {v: allocate(code, n, v.type, 0) for v in found}
 
 
 def emit_kernel(context: Any, code: Code, let: Let, read: Any, partials: Any = None, kept: Any = None) -> list[Operands]:

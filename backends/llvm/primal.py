@@ -203,7 +203,8 @@ class Primal:
         code.emit(f"br i1 {code.let(f'icmp ugt i64 {used}, {limit}')}, label %{move}, label %{done}")
         code.place(move)
         scratch = code.let(f"call ptr @lantern.alloc(i64 {live}, i64 1, i64 0)")
-        end, moved, places = "0", {}, []
+        end, moved = "0", {}
+        places: list[tuple[int, str, str]] = []
         for j, (p, *_), _ in arrays:
             inside = code.let(f"and i1 {code.let(f'icmp uge ptr {p}, {start}')}, {code.let(f'icmp ult ptr {p}, {top}')}")
             new, known = code.let(f"getelementptr i8, ptr {start}, i64 {end}"), "false"

@@ -447,7 +447,8 @@ class BlockFunction:
     def late_store(self, let: Let, k: str) -> None:
         """A store to an array whose adjoint is made when the way back begins."""
         t = let.args[-1].type
-        ty, found = LLVM_TYPES[t], {}
+        ty = LLVM_TYPES[t]
+        found: dict[str, str] = {}
 
         def forward() -> None:
             p, offset, _ = element_pointer(self.code, self.quiet(let), self.read, self.module.site(let.site))

@@ -138,7 +138,7 @@ class Runtime:
                 keep.value = before
                 libc.madvise(p(region), n(self.size), _HUGEPAGE)
                 self._trim(region)
-        touched = np.frombuffer(pages, np.uint8)[2 * CONTEXT_BYTES // _PAGE :] & 1
+        touched = np.frombuffer(bytes(pages), np.uint8)[2 * CONTEXT_BYTES // _PAGE :] & 1
         half = len(touched) // 2
         return int(touched[half:].sum()) * _PAGE, int(touched[:half].sum()) * _PAGE
 

@@ -133,7 +133,7 @@ class Run:
 
 def _empty(kind: str, dtype: Any) -> Any:
     """The maximum or minimum of nothing."""
-    if dtype == bool:
+    if dtype.kind == "b":
         return kind == "min"
     if dtype.kind == "i":
         info = np.iinfo(dtype)
