@@ -25,6 +25,7 @@ def report() -> str:
         "lantern_jit": lj.__version__,
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         **{name: installed(package) for name, package in PACKAGES.items()},
+        "BLAS": blas(),
         "LLVM": ".".join(map(str, llvm.llvm_version_info)),
         "OS": platform.platform(),
         "CPU": f"{cpu_model()} (to LLVM: {llvm.get_host_cpu_name()})",
@@ -44,6 +45,16 @@ def installed(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def blas() -> str:
+    """The BLAS and LAPACK that SciPy brings, which matrix products and factorisations run on."""
+    import scipy
+
+    built = scipy.show_config(mode="dicts").get("Build Dependencies", {})
+    return ", ".join(
+        f"{built.get(part, {}).get('name', 'unknown')} {built.get(part, {}).get('version', '')}".strip() for part in ("blas", "lapack")
+    )
 
 
 def cores() -> str:

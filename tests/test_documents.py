@@ -12,6 +12,8 @@ import pytest
 
 import lantern_jit
 import lantern_jit.checks
+from lantern_jit.ir.array_api import FUNCTIONS, METHODS, SCIPY
+from lantern_jit.ir.creation import CREATORS
 from lantern_jit.ir.ops import TABLE
 
 ROOT = Path(__file__).parent.parent
@@ -36,6 +38,23 @@ def test_block_runs(block: str) -> None:
     finally:
         for name in set(TABLE) - before:
             del TABLE[name]
+
+
+def test_the_table_of_array_functions() -> None:
+    """README names exactly the functions that there are."""
+    text = (ROOT / "README.md").read_text()
+    rows = dict(re.findall(r"^\| ([`.\w]+) \| ((?:`\w+`(?:, )?)+) \|$", text, re.M))
+    said = {kind.strip("`"): set(re.findall(r"`(\w+)`", names)) for kind, names in rows.items()}
+    linalg = {f.__name__ for f in FUNCTIONS if "linalg" in (f.__module__ or "")}
+    plain = {f.__name__ for f in (*FUNCTIONS, *CREATORS)} - linalg - {"bincount"}  # which is there to say what to use instead
+    assert said["np.linalg"] == linalg
+    assert said["scipy.linalg"] == {name for part, name in SCIPY if part == "linalg"}
+    assert said["scipy.special"] == {name for part, name in SCIPY if part == "special"}
+    assert said["methods"] == set(METHODS)
+    assert (
+        set().union(*(said[kind] for kind in ("creation", "reductions", "products", "shapes", "choosing"))) - {"matmul", "vecdot", "clip"}
+        == plain
+    )
 
 
 @pytest.mark.parametrize("name", ["lantern_jit", "lantern_jit.api", "lantern_jit.checks"])

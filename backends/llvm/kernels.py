@@ -705,9 +705,9 @@ def keeps_partials(context: Any, let: Let, activity: Any, firsts: set[Var]) -> b
     if len(k.results) != 1 or k.results[0].kind != "sum" or not expensive(body):
         return False
     for x, p in zip(k.inputs, body.params, strict=True):
-        if carries_gradient(p.type) and varies(x, activity.__contains__):
-            if not isinstance(x, Access) or x.base not in firsts or sorted(x.axes) != list(range(len(k.sizes))):
-                return False
+        active = carries_gradient(p.type) and varies(x, activity.__contains__)
+        if active and (not isinstance(x, Access) or x.base not in firsts or sorted(x.axes) != list(range(len(k.sizes)))):
+            return False
     return True
 
 
