@@ -44,7 +44,7 @@ from .derivatives import each
 from .kernel import Result
 from .numpy_api import FUNCTIONS as OF_SCALARS
 from .numpy_api import UFUNCS, to_constant
-from .types import BOOL, F32, F64, I64, Scalar, is_float
+from .types import BOOL, F32, F64, I32, I64, Scalar, is_float
 from .values import Arrayed, Traced, allocate, arithmetic, scalar_type, to_type, truth
 
 Axis = Any
@@ -113,6 +113,8 @@ def divided(total: Any, n: Any) -> Any:
     """total / n in total's dtype."""
     t = scalar_kind(total)
     n = to_type(n, t) if isinstance(n, Traced) else float(n)
+    if not isinstance(total, (Traced, Arrayed)):
+        return float(np.float64(total) / n)
     return arithmetic("div", total, n)
 
 
@@ -129,7 +131,11 @@ def var(a: Any, axis: Axis = None, dtype: Any = None, ddof: Any = 0, *, keepdims
     total = reduce("sum", a, axis, keepdims, lambda x, m: (x - m) * (x - m), None, middle)
     n = count(a, axis)
     less = ddof if correction is None else correction
-    return divided(total, n - less if isinstance(n, Traced) else max(int(n) - less, 0) or float("nan"))
+    if isinstance(n, Traced) or isinstance(less, Traced):
+        rest = to_type(n if isinstance(n, Traced) else values.constant(int(n)), F64) - less
+        rest = table.select(table.lt(rest, 0.0), rest * 0.0, rest)
+        return divided(total, rest if scalar_kind(total) == F64 else to_type(rest, scalar_kind(total)))
+    return divided(total, max(float(n) - less, 0.0))
 
 
 def std(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, **kwargs: Any) -> Any:
@@ -323,7 +329,10 @@ def median(a: Any, axis: Axis = None, out: Any = None, overwrite_input: bool = F
     n = n if isinstance(n, Traced) else values.constant(int(n))
     low = table.ifloordiv(table.isub(n, 1), 2)
     high = table.ifloordiv(n, 2)
+    nonempty(ordered, axis, "median")
     result = (take(ordered, low, axis) + take(ordered, high, axis)) * 0.5
+    last = take(ordered, table.isub(n, 1), axis)  # NaNs are sorted to the end
+    result = elementwise(lambda m, top: table.select(table.isnan(top), top, m), result, last, name="median")
     return arrays.keep(result, axes_of(axis, a.ndim), a.ndim) if keepdims is True else result
 
 
@@ -387,7 +396,8 @@ def contract(out: str, *operands: tuple[Any, str]) -> Any:
             total = values._of_bools("mul", total, x) if values._bools(total, x) else arithmetic("mul", total, x)
         return total
 
-    (result,) = emit("product", shape, inputs, one, [Result("sum", tuple(sorted(order.index(c) for c in out)))])
+    dtype = I32 if all(isinstance(a, Arrayed) and a.type.dtype == I32 for a, _ in operands) else None
+    (result,) = emit("product", shape, inputs, one, [Result("sum", tuple(sorted(order.index(c) for c in out)))], [dtype] if out else [])
     now = [c for c in order if c in out]
     if isinstance(result, Arrayed) and now != list(out):
         result = with_axes(result, [now.index(c) for c in out])
@@ -500,7 +510,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         left, right = list(range(a.ndim - int(axes), a.ndim)), list(range(int(axes)))
     else:
         left, right = ([int(x)] if isinstance(x, (int, np.integer)) else list(x) for x in axes)
-    left, right = [x % a.ndim for x in left], [x % b.ndim for x in right]
+    left, right = [axes_of(x, a.ndim)[0] for x in left], [axes_of(x, b.ndim)[0] for x in right]
     if len(left) != len(right):
         raise errors.ArrayShapeError(f"shape-mismatch for sum ({user_site()})")
     letters = iter("abcdefghijklmnopqrstuvwxyz")
@@ -555,6 +565,8 @@ def _subscripts(text: str, operands: list[Any]) -> tuple[list[str], str]:
     else:
         result = result.replace("...", dots)
         for c in result:
+            if result.count(c) > 1:
+                raise ValueError(f"einsum: output subscript {c!r} is there several times ({user_site()})")
             if not any(c in t for t in out):
                 raise ValueError(f"einsum: output subscript {c!r} is in no operand ({user_site()})")
     return out, result
@@ -566,6 +578,7 @@ def _no_repeats(a: Any, s: str) -> tuple[Any, str]:
         while s.count(c) > 1:
             i = s.index(c)
             j = s.index(c, i + 1)
+            sizes.require_equal(shape_of(a)[i], shape_of(a)[j], f"dimensions in operand for collapsing index {c!r} don't match")
             a = diagonal(a, 0, i, j)
             s = s[:i] + s[i + 1 : j] + s[j + 1 :] + c
     return a, s
@@ -612,6 +625,8 @@ def cross(a: Any, b: Any, axis: int = -1, **kwargs: Any) -> Any:
     if kwargs:
         unsupported("np.cross with axisa=, axisb= or axisc=", "move the axes first")
     x, y = moveaxis(a, axis, 0), moveaxis(b, axis, 0)
+    for v in (x, y):
+        sizes.require_equal(shape_of(v)[0], 3, "np.cross: both arrays must be (arrays of) 3-dimensional vectors")
     parts = [x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]]
     return moveaxis(stack(parts), 0, axis)
 
@@ -622,13 +637,15 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     a = as_array(a)
     if a.ndim < 2:
         raise errors.ArrayShapeError(f"diag requires an array of at least two dimensions ({user_site()})")
-    i, j = axis1 % a.ndim, axis2 % a.ndim
+    i, j = axes_of(axis1, a.ndim)[0], axes_of(axis2, a.ndim)[0]
+    if i == j:
+        raise ValueError(f"axis1 and axis2 cannot be the same ({user_site()})")
     order = [q for q in range(a.ndim) if q not in (i, j)] + [i, j]
     a = with_axes(a, order)
     shape = shape_of(a)
     m, n, k = shape[-2], shape[-1], int(offset)
     first, second = (sizes.add(m, min(k, 0)), sizes.add(n, -max(k, 0)))
-    length = sizes.nonnegative(sizes.smaller(first, second))
+    length = sizes.nonnegative(sizes.smaller(sizes.nonnegative(first), sizes.nonnegative(second)))
     base, spec, rank = base_of(a), spec_of(a), a.ndim
     if len({v for v, _, _ in spec if v >= rank - 2}) < 2:
         a = copied(a)
@@ -701,7 +718,7 @@ def transpose(a: Any, *axes: Any) -> Any:
     if not isinstance(a, Arrayed):
         return a
     order = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
-    order = list(range(a.ndim))[::-1] if not order else [int(q) % a.ndim for q in order]
+    order = list(range(a.ndim))[::-1] if not order else [axes_of(q, a.ndim)[0] for q in order]
     if sorted(order) != list(range(a.ndim)):
         raise errors.ArrayShapeError(f"axes don't match array ({user_site()})")
     return arrays.settle(with_axes(a, order))  # type: ignore[arg-type]
@@ -885,6 +902,8 @@ def _split(a: Any, parts: Any, axis: int, even: bool) -> Any:
 
     if isinstance(parts, (int, np.integer)):
         k = int(parts)
+        if k <= 0:
+            raise ValueError(f"number sections must be larger than 0. ({user_site()})")
         if not sizes.is_known(n):
             if not even:
                 unsupported("np.array_split of an axis of unknown size", "use np.split where the sizes are even")
@@ -903,6 +922,8 @@ def _split(a: Any, parts: Any, axis: int, even: bool) -> Any:
 
 def flip(m: Any, axis: Any = None) -> Any:
     m = as_array(m)
+    if not isinstance(m, Arrayed):
+        return m
     gone = axes_of(axis, m.ndim)
     return m[tuple(slice(None, None, -1) if q in gone else slice(None) for q in range(m.ndim))]
 
@@ -968,7 +989,11 @@ def pad(a: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
     a = as_array(a)
     if mode not in ("constant", "edge", "reflect", "wrap"):
         unsupported(f"np.pad with mode={mode!r}", "use mode='constant', 'edge', 'reflect' or 'wrap'")
+    if not isinstance(a, Arrayed):
+        return a
     widths = np.broadcast_to(np.asarray(pad_width), (a.ndim, 2)).tolist()
+    if any(w < 0 for pair in widths for w in pair):
+        raise ValueError(f"index can't contain negative values ({user_site()})")
     if mode == "constant":
         value = kwargs.get("constant_values", 0)
         if not isinstance(value, (int, float, np.generic, Traced)):
@@ -1018,6 +1043,8 @@ def gradient(f: Any, *varargs: Any, **kwargs: Any) -> Any:
     if f.ndim != 1 or kwargs or len(varargs) > 1 or (varargs and is_array(varargs[0])):
         unsupported("np.gradient but of one axis with even steps", "write the differences")
     h = varargs[0] if varargs else 1.0
+    if sizes.is_known(shape_of(f)[0]) and sizes.plain(shape_of(f)[0]) < 2:
+        raise ValueError(f"Shape of array too small to calculate a numerical gradient, at least 2 elements are required. ({user_site()})")
     inside = (f[2:] - f[:-2]) / (2.0 * h)
     return concatenate([(f[1:2] - f[:1]) / h, inside, (f[-1:] - f[-2:-1]) / h])
 
@@ -1029,7 +1056,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    a, v = as_array(a), as_array(v)
+    a, v = atleast_1d(a), atleast_1d(v)
     n, m = shape_of(a)[0], shape_of(v)[0]
     full = sizes.add(sizes.add(n, m), -1)
     padded = concatenate([_zeros(sizes.add(m, -1), a), a, _zeros(sizes.add(m, -1), a)])
@@ -1039,7 +1066,8 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     if mode == "full":
         return out
     if mode == "valid":
-        return out[sizes.add(m, -1) : n]
+        short = sizes.smaller(n, m)
+        return out[sizes.add(short, -1) : sizes.sub(sizes.add(n, m), short)]
     return unsupported(f"np.convolve with mode={mode!r}", "use mode='full' or 'valid'")
 
 
@@ -1090,7 +1118,7 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
 def put_along_axis(arr: Any, indices: Any, v: Any, axis: int) -> None:
     a, at = as_array(arr), axes_of(axis, arr.ndim)[0]
     indices = as_array(indices)
-    parts = [indices if q == at else expand(from_index(lambda i: i, [shape_of(indices)[q]], "index"), [j for j in range(a.ndim) if j != q])
+    parts = [indices if q == at else expand(from_index(lambda i: i, [shape_of(a)[q]], "index"), [j for j in range(a.ndim) if j != q])
              for q in range(a.ndim)]  # fmt: skip
     from .gather import put_index
 
@@ -1105,7 +1133,7 @@ def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
 def nonzero(a: Any) -> Any:
     from .gather import _from_mask
 
-    a = as_array(a)
+    a = atleast_1d(a)
     mask = a if a.type.dtype == BOOL else elementwise(truth, a, name="truth")
     return tuple(_from_mask(mask, mask, 0))
 
@@ -1136,7 +1164,10 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: 
 
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     """Positions by binary search in a kernel: as many steps as the array's size has bits."""
-    a, v = contiguous(as_array(a)), as_array(v)
+    a, v = as_array(a), as_array(v)
+    if not isinstance(a, Arrayed):
+        raise ValueError(f"object of too small depth for desired array ({user_site()})")
+    a = contiguous(a)
     if sorter is not None:
         a = a[sorter]
     right = side == "right"
@@ -1245,7 +1276,15 @@ def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
 
 def array_equal(a: Any, b: Any, equal_nan: bool = False) -> Any:
     a, b = as_array(a), as_array(b)
-    return all_(UFUNCS_OF["equal"](a, b))
+    s, t = shape_of(a), shape_of(b)
+    if len(s) != len(t) or any(
+        sizes.is_known(m) and sizes.is_known(n) and sizes.plain(m) != sizes.plain(n) for m, n in zip(s, t, strict=True)
+    ):
+        return False
+    for m, n in zip(s, t, strict=True):
+        sizes.require_equal(m, n, "np.array_equal of traced arrays needs equal shapes")
+    same = UFUNCS_OF["equal"](a, b)
+    return all_(same) if isinstance(same, Arrayed) else same
 
 
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
@@ -1369,13 +1408,12 @@ def batched(fn: Callable[..., Any], ranks: Sequence[int], name: str) -> Callable
 
     def apply(*args: Any) -> Any:
         given = [float_array(a) for a in args]
-        t = common_dtype(given)
-        given = [a if a.type.dtype == t else astype(a, t) for a in given]
         for a, r in zip(given, ranks, strict=True):
             if not isinstance(a, Arrayed) or a.ndim < r:
-                raise errors.LinAlgError(
-                    f"{name}: {a.ndim if isinstance(a, Arrayed) else 0}-dimensional array given. Array must be at least {r}-dimensional ({user_site()})"
-                )
+                rank = a.ndim if isinstance(a, Arrayed) else 0
+                raise errors.LinAlgError(f"{name}: {rank}-dimensional array given. Array must be at least {r}-dimensional ({user_site()})")
+        t = common_dtype(given)
+        given = [a if a.type.dtype == t else astype(a, t) for a in given]
         stack_ = sizes.broadcast([shape_of(a)[: a.ndim - r] for a, r in zip(given, ranks, strict=True)])
         if not stack_:
             return fn(*given)
@@ -1400,7 +1438,7 @@ def batched(fn: Callable[..., Any], ranks: Sequence[int], name: str) -> Callable
 
 
 def _square(*shape: Any) -> None:
-    sizes.require_equal(shape[-2], shape[-1], "Last 2 dimensions of the array must be square")
+    sizes.require_equal(shape[-2], shape[-1], "Last 2 dimensions of the array must be square", "square")
 
 
 OUT_SHAPES: dict[str, Callable[..., list[tuple[Any, Any]]]] = {
@@ -1522,6 +1560,8 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """(x, residuals, rank, singular values) by the singular value decomposition, of a matrix of full rank or not."""
     a, b = float_array(a), float_array(b)
+    if not isinstance(a, Arrayed) or a.ndim != 2 or not isinstance(b, Arrayed) or b.ndim > 2:
+        raise errors.LinAlgError(f"lstsq: a matrix is needed, and a vector or a matrix ({user_site()})")
     u, s, vt = svd(a, full_matrices=False)
     m, n = shape_of(a)
     eps = float(np.finfo(values_dtype(a.type.dtype)).eps)
@@ -1542,6 +1582,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False) -> Any:
     a = float_array(a)
+    if not isinstance(a, Arrayed) or a.ndim != 2:
+        unsupported("np.linalg.pinv but of one matrix", "write a loop over the stack")
     return lstsq(a, identity(shape_of(a)[0], a.type.dtype), 1e-15 if rcond is None else rcond)[0]
 
 
@@ -1549,15 +1591,20 @@ def matrix_power(a: Any, n: int) -> Any:
     if n < 0:
         return matrix_power(inv(a), -n)
     if n == 0:
-        return spread(eye(shape_of(as_array(a))[-1]), shape_of(as_array(a)))
+        a = as_array(a)
+        return spread(eye(shape_of(a)[-1], dtype=a.type.dtype), shape_of(a))
     half = matrix_power(a, n // 2) if n > 1 else None
     return a if n == 1 else matmul(half, half) if n % 2 == 0 else matmul(matmul(half, half), a)
 
 
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     x = float_array(x)
-    if axis is None and (ord is None or (ord == 2 and x.ndim == 1) or (ord == "fro" and x.ndim == 2)):
+    if axis is None and isinstance(x, Arrayed) and (ord is None or (ord == 2 and x.ndim == 1) or (ord == "fro" and x.ndim == 2)):
         return UFUNCS_OF["sqrt"](reduce("sum", x, None, keepdims, lambda v: v * v))
+    if not isinstance(x, Arrayed):
+        return UFUNCS["absolute"](x) if isinstance(x, Traced) else abs(x)
+    if axis is None and x.ndim > 2:
+        raise ValueError(f"Improper number of dimensions to norm. ({user_site()})")
     axis = tuple(range(x.ndim)) if axis is None else axis
     axes = axes_of(axis, x.ndim)
     if len(axes) == 2 and ord not in (None, "fro"):

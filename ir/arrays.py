@@ -111,6 +111,7 @@ class Blank:
             _is(start, 0) and v >= 0 and sizes.same(shape_of(target)[v], n) for (v, start, _), n in zip(spec[1:], shape[1:], strict=True)
         )
         v, start, step = spec[0]
+        rest = rest and len({axis for axis, _, _ in spec}) == len(spec)  # a diagonal is less than it looks
         if rest and (v < 0 or _is(step, 1)):
             self.written.append((start, 1 if v < 0 else shape_of(target)[v], self.block.lets[-1]))
 
@@ -128,7 +129,7 @@ class Blank:
             following = next((w for w in left if sizes.same(w[0], end)), None)
             if following is None:
                 return False
-            left.remove(following)
+            left = [w for w in left if w is not following]
             self.used.append(following[2])
             start, size, _ = following
             end = sizes.add(start, size)
@@ -352,13 +353,13 @@ def reduce(
     kept = [q for q in range(len(shape)) if q not in gone]
     inputs = [access(x, places(x, len(shape)), shape) if isinstance(x, Arrayed) else x for x in operands]
     (out,) = emit(kind, shape, inputs, fn, [Result(kind, tuple(kept))], [dtype])
-    return keep(out, gone, len(shape)) if keepdims else out
+    return keep(out, gone, len(shape), dtype) if keepdims else out
 
 
-def keep(out: Any, gone: Sequence[int], rank: int) -> Any:
+def keep(out: Any, gone: Sequence[int], rank: int, dtype: Scalar | None = None) -> Any:
     """A reduced array with its reduced axes as axes of size 1."""
     if not isinstance(out, Arrayed):
-        return filled(out, (1,) * rank)
+        return filled(out, (1,) * rank, dtype)
     kept = [q for q in range(rank) if q not in gone]
     spec = [(kept[v] if v >= 0 else -1, s, t) for v, s, t in spec_of(out)]
     shape: list[Size] = [1] * rank
@@ -627,7 +628,8 @@ def _clamped(i: Any, n: Size, low: int) -> Size:
 def check_owned(a: Arrayed) -> None:
     if not a.owned:
         raise errors.UnsupportedOperationError(
-            f"{user_site()} writes to a captured array, which compiled code never changes: pass it as an argument, or copy it first (x = x.copy())"
+            f"{user_site()} writes to a captured array, which compiled code never changes (or to a reshaped or repeated view): pass it as an argument, "
+            "or copy it first (x = x.copy())"
         )
 
 
@@ -789,9 +791,17 @@ def reshape(a: Arrayed, shape: Sequence[Size]) -> Any:
     var = builder.use(base.atom, base.builder)
     (out,) = builder.emit("reshape", (var, *map(sizes.atom, new)), (array_of(a.type.dtype, len(new)),), {"fails": False}, user_site())
     made = whole(out, new)
-    made.owned, made.fresh, made.serial, made.joined = base.owned and not isinstance(a, View), base.fresh, base.serial, base.joined
+    made.owned, made.fresh, made.serial, made.joined = base.owned and is_copy(a), base.fresh, base.serial, base.joined
     made.memory = base.memory
     return made
+
+
+def is_copy(a: Arrayed) -> bool:
+    """Does NumPy copy this array for another shape too, or is it whole? Else NumPy's result may be a view, and ours is not."""
+    if not isinstance(a, View):
+        return True
+    order = [v for v, _, _ in a.spec if v >= 0]
+    return order != sorted(order) or any(sizes.is_known(t) and sizes.plain(t) != 1 for v, _, t in a.spec if v >= 0)
 
 
 def _quotient(total: Size, rest: Size, own: Sequence[Size], new: Sequence[Size]) -> Size:

@@ -10,6 +10,7 @@ inlined calls when they turn out to be recursive.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import optree
 
 from . import errors
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
@@ -26,7 +28,11 @@ from .types import FROM_NUMPY, Type, array_of
 
 MAX_OPERATIONS = 500_000
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_LIBRARY = tuple(os.path.join(_ROOT, part) for part in ("ir" + os.sep, "backends" + os.sep, "api.py", "pipeline.py", "checks.py"))
+_LIBRARY = (
+    *(os.path.join(_ROOT, part) for part in ("ir" + os.sep, "backends" + os.sep, "api.py", "pipeline.py", "checks.py")),
+    *(os.path.dirname(module.__file__ or "") + os.sep for module in (np, optree)),
+    functools.__file__,
+)
 
 
 @dataclass(eq=False)

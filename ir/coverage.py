@@ -14,6 +14,7 @@ from .activity import Activity, Aliases, all_vars
 from .analysis import dominators, reverse_postorder
 from .arrayops import ARRAY_OPS
 from .bounds import codes
+from .cps import has_adjoint
 from .graph import Atom, Call, Const, Function, Let, Program, Return, Var, defined_vars, edges, terminator_atoms
 from .kernel import Access, Gather, expensive, kernel_of, varies
 from .ops import TABLE
@@ -67,6 +68,7 @@ def covering_kernels(f: Function, variables: Iterable[Var], activity: Activity, 
         for a in terminator_atoms(b.terminator):
             if isinstance(a, Var) and isinstance(a.type, Array):
                 users.setdefault(a, []).append((name, -1, None))
+    home = {o: name for name, b in f.blocks.items() for let in b.lets for o in let.outs}
     for p in f.params:
         if isinstance(p.type, Array):
             named.setdefault(aliases.root(p), set()).add(p)
@@ -75,7 +77,9 @@ def covering_kernels(f: Function, variables: Iterable[Var], activity: Activity, 
         if not uses or v not in activity or named.get(aliases.root(v)) != {v} or aliases.is_written(v):
             continue
         name, _, last = uses[-1]
-        if last is not None and last.op == "kernel" and all(u[0] == name for u in uses) and reads_once(last, v, _Shapes(f, name)):
+        if home.get(v, name) != name or last is None or not has_adjoint(last, activity):
+            continue  # it may run many times, or not at all, or not on the way back
+        if last.op == "kernel" and all(u[0] == name for u in uses) and reads_once(last, v, _Shapes(f, name)):
             found.add((last, v))
     return found
 

@@ -57,6 +57,10 @@ class StackOverflowError(LanternError, RecursionError):
     """The native stack ended: a recursion or a differentiated loop is deeper than it can hold."""
 
 
+class ArrayMemoryError(StackOverflowError, MemoryError):
+    """The arrays of one call are larger than the memory set aside for them."""
+
+
 class ArrayIndexError(LanternError, IndexError):
     """An array index out of bounds, at trace time or in native code."""
 

@@ -164,7 +164,7 @@ def _from_mask(p: Any, a: Arrayed, axis: int) -> list[Any]:
     shape = shape_of(mask)
     own = shape_of(a)[axis : axis + len(shape)]
     for v, (n, m) in enumerate(zip(shape, own, strict=True)):
-        sizes.require_equal(m, n, f"boolean index did not match indexed array along axis {axis + v}")
+        sizes.require_equal(m, n, f"boolean index did not match indexed array along axis {axis + v}", "mask")
     flat = reshape(contiguous(mask), [sizes.product(shape)]) if mask.ndim != 1 else contiguous(mask)
     (where,) = bind("nonzero", (flat,), [(I64, (None,))], fails=False)
     return unravel(where, own)
@@ -205,7 +205,7 @@ def _put_mask(a: Arrayed, mask: Arrayed, value: Any) -> None:
     from .arrays import write
 
     for v, (n, m) in enumerate(zip(shape_of(mask), shape_of(a), strict=True)):
-        sizes.require_equal(m, n, f"boolean index did not match indexed array along axis {v}")
+        sizes.require_equal(m, n, f"boolean index did not match indexed array along axis {v}", "mask")
     dtype = a.type.dtype
     value = stored(value, dtype)
     write(a, lambda old, m, v: table.select(truth(m), _like(v, old), old), mask, value)

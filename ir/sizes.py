@@ -11,6 +11,7 @@ from typing import Any
 
 from . import errors, table
 from .builder import current_builder, user_site
+from .faults import KINDS
 from .graph import Atom, Const, Var
 from .types import I64
 from .values import Traced, atom_of, to_type
@@ -129,19 +130,19 @@ def show(sizes: Sequence[Size]) -> str:
     return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
-def require_equal(a: Size, b: Size, what: str) -> Size:
+def require_equal(a: Size, b: Size, what: str, kind: str = "mismatch") -> Size:
     """`a`, where `b` is the same; else an error now if both are known, or when the program runs."""
     if same(a, b):
         return a
     if is_known(a) and is_known(b):
-        raise errors.ArrayShapeError(f"{what}: sizes {plain(a)} and {plain(b)} ({user_site()})")
-    _check("equal_size", a, b, what)
+        raise KINDS[kind].error(f"{what}: sizes {plain(a)} and {plain(b)} ({user_site()})")
+    _check("equal_size", a, b, what, {"kind": kind})
     return a if is_known(a) else b if is_known(b) else a
 
 
-def _check(op: str, a: Size, b: Size, what: str) -> Traced:
+def _check(op: str, a: Size, b: Size, what: str, attrs: Any = None) -> Traced:
     builder = current_builder()
-    (out,) = builder.emit(op, (atom(a), atom(b)), (I64,), {}, user_site(what))
+    (out,) = builder.emit(op, (atom(a), atom(b)), (I64,), attrs or {}, user_site(what))
     return Traced(out, builder)
 
 

@@ -449,6 +449,11 @@ def _close_loop(
                     continue
                 raise errors.TypeMismatchError(
                     f"loop variable `{name}` at {user_site()} changes from {before.values[i]!r} to {state.values[i]!r}: its structure must stay the same"
+                    + (
+                        " (where a view and an array meet, make the view an array with .copy())"
+                        if "view" in repr((before.values[i], state.values[i]))
+                        else ""
+                    )
                 )
             for j, (old, new) in enumerate(zip(before.leaves[i], state.leaves[i], strict=True)):
                 if (i, j) in heads:

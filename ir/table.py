@@ -144,7 +144,7 @@ logical_xor = row("xor", "BB:B", lambda m, x, y: m.logical("xor", x, y), specula
 
 # ---- sizes and indices of arrays
 same_size = row("same_size", "II:I", lambda m, x, y: checked_size(m, x, y, ieq(x, y), "broadcast"), may_fail=True)
-equal_size = row("equal_size", "II:I", lambda m, x, y: checked_size(m, x, y, ieq(x, y), "mismatch"), may_fail=True)
+equal_size = row("equal_size", "II:I", lambda m, x, y, kind="mismatch": checked_size(m, x, y, ieq(x, y), kind), may_fail=True)
 broadcast_size = row("broadcast_size", "II:I", lambda m, x, y: select(ieq(x, 1), y, checked_size(
     m, x, y, logical_or(logical_or(ieq(x, y), ieq(x, 1)), ieq(y, 1)), "sizes")), may_fail=True)
 check_index = row("check_index", "II:I", lambda m, i, n, axis: checked_index(m, i, n, axis), may_fail=True)

@@ -244,6 +244,16 @@ class Traced:
     def item(self) -> Any:
         return self
 
+    def __getitem__(self, index: Any) -> Any:
+        if index == () or index is Ellipsis:
+            return self
+        raise TypeError(f"{self!r} is not subscriptable: it has no axes ({user_site()})")
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("sum", "mean", "max", "min", "prod", "copy", "ravel", "squeeze", "T"):  # as a NumPy scalar has
+            return self if name == "T" else lambda *args, **kwargs: self
+        raise AttributeError(f"{self!r} has no attribute {name!r}")
+
 
 class Arrayed:
     """An array in the compiled program's memory. `sizes` are its sizes where they are known by name. `memory` is the
@@ -368,6 +378,8 @@ def scalar_type(value: Any) -> tuple[Scalar, bool] | None:
     """(type, weak) of a scalar operand, or None when `value` is not one."""
     if isinstance(value, Traced):
         return value.type, value.weak
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
     if isinstance(value, np.generic):
         if value.dtype.kind in "iu":
             return I64, False
@@ -518,12 +530,19 @@ def power(x: Any, n: Any) -> Any:
     if (isinstance(n, (int, np.integer)) and not isinstance(n, bool)) or (isinstance(n, float) and n == int_or_none(n)):
         k = int(n)
         base_type, _ = operand("`**`", x)
+        if k < 0 and isinstance(n, (int, np.integer)) and not is_float(base_type) and _in_kernel():
+            raise errors.NegativePowerError(f"Integers to negative integer powers are not allowed: write x ** {float(k)} ({user_site()})")
         if is_float(base_type) and abs(k) <= 16:
             base = to_type(x, t)
             return _weakly(table.integer_power_of(base, n=k), weak) if k else constant_like(1.0, base)
         if t == I64 and k < 0:
             t = F64
     return _weakly((table.ipow if t == I64 else table.power)(*_typed(t, x, n)), weak)
+
+
+def _in_kernel() -> bool:
+    """Is this an element of an array? Scalars are Python's ints, whose negative powers are floats."""
+    return current_builder().name.startswith("each")
 
 
 def int_or_none(x: float) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -118,13 +119,13 @@ ERRORS: list[tuple[Callable[..., Any], tuple[Any, ...], type[Exception], str]] =
     (lambda a: a[:, -5], (M,), IndexError, "index -5 is out of bounds for axis 1 with size 4"),
     (lambda a, i: a[i], (V, np.array([0, 3])), IndexError, "index 3 is out of bounds for axis 0 with size 3"),
     (lambda a: a[0, 0, 0], (M,), IndexError, "too many indices for array: array is 2-dimensional, but 3 were indexed"),
-    (lambda a, m: a[m], (V, np.array([True, False])), ValueError, "boolean index did not match indexed array along axis 0: sizes 3 and 2"),
+    (lambda a, m: a[m], (V, np.array([True, False])), IndexError, "boolean index did not match indexed array along axis 0: sizes 3 and 2"),
     (lambda a: a[1.5], (V,), IndexError, "array indices must be ints"),
     (lambda a: a[np.array([0.5])], (V,), IndexError, "arrays used as indices must be of integer"),
     (writes_too_much, (V, np.ones(2)), ValueError, "could not be broadcast"),
     (lambda a: np.squeeze(a, 0), (M,), ValueError, "cannot select an axis to squeeze out which has size not equal to one"),
     (lambda a: np.split(a, 2), (M,), ValueError, "array split does not result in an equal division"),
-    (lambda a: np.linalg.solve(a, a), (M,), ValueError, "Last 2 dimensions of the array must be square"),
+    (lambda a: np.linalg.solve(a, a), (M,), np.linalg.LinAlgError, "Last 2 dimensions of the array must be square"),
     (lambda a: np.linalg.inv(a), (V,), np.linalg.LinAlgError, "1-dimensional array given. Array must be at least 2-dimensional"),
     (lambda a: np.linalg.inv(a), (np.ones((2, 2)),), np.linalg.LinAlgError, "Singular matrix"),
     (lambda a: np.linalg.cholesky(a), (-np.eye(2),), np.linalg.LinAlgError, "Matrix is not positive definite"),
@@ -388,3 +389,52 @@ def test_writes_by_any_index(data: Any) -> None:
         d, e = g(4).normal(size=shape), g(5).normal(size=v.shape)
         expected = np.sum(f(a + d, v + e) * w) - np.sum(f(a, v) * w)  # it is linear
         np.testing.assert_allclose(np.sum(da * d) + np.sum(dv * e), expected, atol=1e-9)
+
+
+# ---- sizes beyond all memory, and functions' own refusals
+def test_absurd_sizes_are_refused() -> None:
+    for f, n in (
+        (lambda n: np.eye(n), 2**32),
+        (lambda n: np.tile(np.ones((3, 4)), n), 2**62),
+        (lambda n: np.broadcast_to(np.ones(4), (n, 4)), 2**62),
+        (lambda n: np.repeat(np.ones(4), n), -1),
+        (lambda n: np.linspace(0.0, 1.0, n), -3),
+    ):
+        with pytest.raises(errors.ArrayShapeError, match="an array size is negative or too large"):
+            lj.jit(f)(n)
+    with pytest.raises(MemoryError, match="do not fit in the"):
+        lj.jit(lambda n: np.zeros(n))(10**15)
+    assert lj.jit(lambda n: np.eye(n))(2).tolist() == [[1, 0], [0, 1]]
+
+
+REFUSED: list[tuple[Callable[..., Any], type[Exception], str]] = [
+    (lambda a: np.transpose(a, (2, 3)), ValueError, "axis 2 is out of bounds"),
+    (lambda a: np.diagonal(a, 0, 1, 1), ValueError, "axis1 and axis2 cannot be the same"),
+    (lambda a: np.cross(a, a), ValueError, "3-dimensional vectors"),
+    (lambda a: np.pad(a, -1), ValueError, "can't contain negative values"),
+    (lambda a: np.split(a, -1), ValueError, "number sections must be larger than 0"),
+    (lambda a: np.einsum("i->ii", a[0]), ValueError, "output subscript 'i' is there several times"),
+    (lambda a: np.einsum("ii->i", a), ValueError, "don't match"),
+    (lambda a: np.linalg.inv(a[0, 0]), np.linalg.LinAlgError, "0-dimensional array given"),
+    (lambda a: a.astype(int) ** -1, ValueError, "Integers to negative integer powers"),
+]
+
+
+@pytest.mark.parametrize(("f", "kind", "text"), REFUSED, ids=[r[2][:30] for r in REFUSED])
+def test_functions_refuse_what_numpy_refuses(f: Callable[..., Any], kind: type[Exception], text: str) -> None:
+    for run in (lj.jit(f), lambda a: interpret(f, a)):
+        with pytest.raises(kind, match=text) as caught:
+            run(M)
+        assert HERE in str(caught.value)
+
+
+def test_results_at_the_edges_are_numpys() -> None:
+    for f, x in (
+        (np.median, np.array([1.0, np.nan, 3.0])), (lambda x: np.std(x, ddof=4), np.arange(3.0)), (lambda x: np.array_equal(x, x[:2]), np.zeros(2)),
+        (lambda x: np.diag(x, 9), np.ones((2, 3))), (lambda x: np.convolve(x[:2], x, "valid"), np.arange(5.0)),
+    ):  # fmt: skip
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            expected = f(x)
+        for out in both(f, x).values():
+            np.testing.assert_array_equal(out, expected)

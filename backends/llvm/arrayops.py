@@ -13,7 +13,7 @@ from ...ir.arrayops import ARRAY_OPS, library_function, pull_function
 from ...ir.graph import Let, Var
 from ...ir.types import F64, I64, Array, Scalar, carries_gradient
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, flat_types, literal, struct_of
-from .lets import Operands, allocate, copy_data, fill_zero, loop, product, read_element, write_element
+from .lets import Operands, allocate, copy_data, count, fill_zero, loop, product, read_element, write_element
 from .special import symbol
 
 SMALL = 4096  # multiplications: below, loops are faster than a call of BLAS (measured: 16 x 16 x 16)
@@ -379,12 +379,10 @@ def gemm(context: Any, code: Code, let: Let, read: Any, new: Callable[[str], str
     stack = x[1 : rank - 1]
     m, k = (x[rank], x[rank - 1]) if ta else (x[rank - 1], x[rank])
     n = y[rank - 1] if tb else y[rank]
-    size = product(code, [m, n])
-    total = product(code, [*stack, m, n])
+    total = count(code, [*stack, m, n], code.module.site(let.site))
     out = new(total)
     fill_zero(code, out, total, let.out.type.dtype)  # type: ignore[union-attr]
     multiply(context, code, let.out.type.dtype, (x[0], y[0], out), (m, n, k), ta, tb, product(code, stack))  # type: ignore[union-attr]
-    _ = size
     return [out, *stack, m, n]
 
 

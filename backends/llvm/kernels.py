@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...ir.graph import Atom, Const, Let, Var
+from ...ir.graph import Atom, Let, Var
 from ...ir.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, expensive, kernel_of, varied_results, varies
 from ...ir.ops import TABLE
 from ...ir.reverse import guarded_lets
-from ...ir.types import BOOL, F32, F64, I64, Array, Scalar, Type, carries_gradient, element, is_float
+from ...ir.types import BOOL, F64, I32, Array, Scalar, Type, carries_gradient, element, is_float
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, literal, struct_of
-from .lets import Operands, allocate, copy_data, emit_scalar, fill_zero, loop, product, read_element, write_element
+from .lets import Operands, allocate, copy_data, count, emit_scalar, loop, product, read_element, write_element
 from .machine import LLVMMachine, Value
 
 HEAVY = {"pow", "gammaln", "digamma", "gamma", "polygamma", "mod", "fmod", "floordiv"}  # dearer to compute again than to keep and read
@@ -233,7 +233,8 @@ def identity(kind: str, t: Scalar) -> str:
         return literal(IDENTITY[kind], t)
     if t == BOOL:
         return {"sum": "false", "max": "false", "min": "true", "argmax": "false", "argmin": "true"}[kind]
-    return {"sum": "0"}.get(kind) or str(-(2**63) if kind.endswith("max") else 2**63 - 1)
+    bits = 31 if t == I32 else 63
+    return {"sum": "0"}.get(kind) or str(-(2**bits) if kind.endswith("max") else 2**bits - 1)
 
 
 class Forward(Nest):
@@ -246,7 +247,7 @@ class Forward(Nest):
             if r.out is not None and isinstance(r.out.type, Array):
                 axes = list(range(self.rank)) if r.kind == "map" else list(r.axes)
                 dims = [self.read(self.k.sizes[q])[0] for q in axes]
-                n = product(self.outer, dims)
+                n = count(self.outer, dims, self.site)
                 self.made[i] = [new(r.out, n), *dims]
         self.cells: dict[int, list[str]] = {}
         self.filled: set[int] = set()
@@ -283,7 +284,7 @@ class Forward(Nest):
                 for q in r.axes:
                     n = times(self.code, n, self.sizes[q])
                 p, dtype = self.target(i), r.out.type.dtype  # type: ignore[union-attr]
-                first = identity(r.kind, element(dtype))
+                first = identity(r.kind, dtype)
                 loop(self.code, n, lambda j, p=p, d=dtype, v=first: write_element(self.code, self.element(p, j, d), v, d))  # type: ignore[misc]
 
     def target(self, i: int) -> str:
@@ -330,8 +331,9 @@ class Forward(Nest):
                     p = self.cells[i][0]
                     code.store(LLVM_TYPES[t], self.combine(r.kind, t, code.load(LLVM_TYPES[t], p), v), p)
                 else:
-                    p = self.element(self.target(i), self.linear(r.axes), t)
-                    write_element(code, p, self.combine(r.kind, t, read_element(code, p, t), v), t)
+                    dtype = r.out.type.dtype  # type: ignore[union-attr]
+                    p = self.element(self.target(i), self.linear(r.axes), dtype)
+                    write_element(code, p, self.combine(r.kind, t, read_element(code, p, dtype), v), dtype)
         self.finish_point(env)
 
     def combine(self, kind: str, t: Scalar, a: str, x: str) -> str:
@@ -578,8 +580,7 @@ class Backward(Differentiated):
             t = r.into.base.type.dtype  # type: ignore[union-attr]
             p = self.element(self.adjoint(r.into), self.offset(r.into), t)
             d = code.load(LLVM_TYPES[t], p)
-            if r.kind == "into":  # of a fresh element nobody reads the adjoint any more
-                code.store(LLVM_TYPES[t], NEGATIVE_ZERO, p)
+            code.store(LLVM_TYPES[t], NEGATIVE_ZERO, p)
             return d if self.live[i] else None
         if not self.live[i]:
             return None
@@ -785,4 +786,4 @@ class Saver(Nest):
         self.function(f"@kernel.{self.context.unique()}.{'restore' if back else 'save'}", [])
 
 
-__all__ = ["F32", "I64", "Backward", "Const", "Forward", "copy_data", "emit_kernel", "fill_zero"]
+__all__ = ["Backward", "Forward", "Scaling", "emit_kernel", "heavy_values", "keeps_partials", "save_elements", "save_written"]

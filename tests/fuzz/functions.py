@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from .expressions import ArrayName, FunctionName, Names
-from .simple import SimpleStatements
+from .whole import WholeArrays
 
 
 def indent(lines: list[str]) -> list[str]:
     return ["    " + line for line in lines]
 
 
-class Functions(SimpleStatements):
+class Functions(WholeArrays):
     def block(self, names: Names, most: int = 4) -> list[str]:
         raise NotImplementedError
 

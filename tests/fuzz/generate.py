@@ -30,6 +30,8 @@ class Statements(Functions):
             self.integers,
             self.swap,
             self.flag,
+            self.whole,
+            self.whole,
             self.container,
             self.leave,
         )

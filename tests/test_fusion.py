@@ -1,0 +1,150 @@
+"""What the compiler makes of whole-array code: kernels, arrays, copies and calls are counted, nothing is timed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+import lantern_jit as lj
+
+X = np.linspace(0.1, 0.9, 50)
+
+
+def kernels(f: Callable[..., Any], *args: Any) -> list[str]:
+    """The kernels of the graph, as text."""
+    return [line for line in lj.jit(f).inspect(*args).graph.splitlines() if " kernel(" in line or line.strip().startswith("kernel(")]
+
+
+def count(text: str, what: str) -> int:
+    return len(re.findall(what, text))
+
+
+def test_a_chain_that_ends_in_a_sum_is_one_kernel_without_an_array() -> None:
+    f = lambda x: np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)  # noqa: E731
+    assert len(kernels(f, X)) == 1
+    assert count(lj.jit(f).inspect(X).llvm, r"call ptr @lantern\.alloc\(") == 0
+    assert lj.jit(f).inspect(X).memory.arrays == 0
+
+
+def test_broadcasting_and_two_axes() -> None:
+    f = lambda x, y: np.sum(np.exp(-((x[:, None] - y[None, :]) ** 2)), axis=1)  # noqa: E731
+    assert len(kernels(f, X, X)) == 1
+
+
+def test_an_array_that_two_kernels_read_is_made_once_on_the_way() -> None:
+    f = lambda x: np.sum(np.exp(x) / np.sum(np.exp(x)))  # noqa: E731
+
+    def once(x: Any) -> Any:
+        e = np.exp(x)
+        return np.sum((e / np.sum(e)) ** 2)
+
+    found = kernels(once, X)
+    assert len(found) == 2
+    assert "results=(('sum',), ('map',))" in found[0]
+    assert len(kernels(f, X)) == 2
+
+
+def test_cheap_arrays_are_computed_again_and_dear_ones_are_not_where_they_repeat() -> None:
+    assert len(kernels(lambda x: np.sum((2.0 * x)[:, None] * x[None, :]), X)) == 1
+    assert len(kernels(lambda x: np.sum(np.exp(x)[:, None] * x[None, :]), X)) == 2
+
+
+def test_a_write_between_keeps_them_apart() -> None:
+    def f(x: Any) -> Any:
+        a = x * 1.0
+        y = np.sin(a)
+        a[0] = 2.0
+        return np.sum(y * a)
+
+    first, second = kernels(f, X)
+    assert "('sum',)" not in first
+    assert "sin" not in second
+
+
+def test_the_gradient_of_a_sum_writes_its_array_once() -> None:
+    """No zeros first, and the scalar function runs once more at most."""
+    llvm = lj.jit(lj.grad(lambda x: np.sum(np.sin(x) * x))).inspect(X).llvm.split("define ptr @call")[0]
+    assert count(llvm, r"call void @llvm\.memset") == 0
+    assert count(llvm, r"call double @sin\(") == 1
+    lse = lj.jit(lj.grad(lambda x: scipy.special.logsumexp(x))).inspect(X).llvm
+    assert count(lse, r"call double @exp\(") == 1  # the derivative is kept where the adjoint will be
+
+
+def test_powers_are_kept() -> None:
+    llvm = lj.jit(lj.grad(lambda a, x: np.sum((x[:, None] ** np.arange(4)) @ a))).inspect(np.ones(4), X).llvm
+    assert count(llvm, r"call double @pow\(") == 1
+
+
+def test_reading_at_two_places_goes_through_buffers() -> None:
+    llvm = lj.jit(lj.grad(lambda x: np.sum(x[1:] * x[:-1]))).inspect(X).llvm
+    assert count(llvm, r"alloca \[256 x double\]") == 2
+
+
+def test_kernels_are_functions_whose_pointers_are_apart() -> None:
+    llvm = lj.jit(lj.grad(lambda x, y: np.sum(np.cumsum(np.tanh(x) * y)), (0, 1))).inspect(X, X).llvm
+    heads = re.findall(r"define internal .* @kernel\.\d+\.back\((.*)\)", llvm)
+    assert heads
+    assert all(part.count("noalias") == part.count("ptr") for part in heads[0].split(", ") if "ptr" in part)
+
+
+def test_small_products_are_loops_and_large_ones_call_blas() -> None:
+    llvm = lj.jit(lambda a, b: a @ b).inspect(np.ones((3, 3)), np.ones((3, 3))).llvm
+    assert "icmp sle i64" in llvm
+    assert "@lantern_scipy_dgemm" in llvm
+    assert "dgemm" not in lj.jit(lambda a, b: a @ b).inspect(np.ones((3, 3)), np.ones(3)).llvm
+
+
+def test_transposed_factors_are_not_copied() -> None:
+    assert not kernels(lambda a, b: a.T @ b, np.ones((3, 4)), np.ones((3, 5)))
+    assert len(kernels(lambda a, b: a[:, ::2] @ b, np.ones((3, 4)), np.ones((2, 5)))) == 1
+
+
+def test_an_array_written_from_end_to_end_is_not_filled() -> None:
+    def f(x: Any) -> Any:
+        d = np.empty_like(x)
+        d[0] = x[0]
+        d[1:] = x[:-1]
+        return d
+
+    assert "fill=False" in lj.jit(f).inspect(X).graph
+    assert "fill=False" in lj.jit(lambda x: np.concatenate([x, x[1:]])).inspect(X).graph
+
+
+def test_writes_are_undone_only_where_somebody_reads_the_old_values() -> None:
+    def linear(x: Any, n: int) -> Any:
+        y = np.zeros_like(x)
+        for _ in range(n):
+            y += x
+        return np.sum(y)
+
+    def product(x: Any, n: int) -> Any:
+        y = np.ones_like(x)
+        for _ in range(n):
+            y *= x
+        return np.sum(y)
+
+    assert count(lj.jit(lj.grad(linear)).inspect(X, 3).llvm, r"define internal void @kernel\.\d+\.save") == 0
+    assert count(lj.jit(lj.grad(product)).inspect(X, 3).llvm, r"define internal void @kernel\.\d+\.save") == 1
+
+
+def test_a_loop_that_carries_an_array_stays_in_the_same_memory() -> None:
+    def f(x: Any, n: int) -> Any:
+        y = x
+        for _ in range(n):
+            y = np.sin(y) + x
+        return np.sum(y)
+
+    x = np.ones(10_000)
+    few, many = (lj.jit(f).inspect(x, n).memory.arrays for n in (20, 2000))
+    assert many <= few + 65536
+    assert many < 20 * x.nbytes
+
+
+def test_memory_of_a_gradient() -> None:
+    f = lj.jit(lj.grad(lambda x: np.sum(np.exp(x) * x)))
+    x = np.ones(100_000)
+    assert f.inspect(x).memory.arrays <= x.nbytes + 8192
