@@ -304,13 +304,13 @@ def _t(a: Any) -> Any:
 
 
 def mm(a: Any, b: Any) -> Any:
-    from .array_api import matmul
+    from .products import matmul
 
     return matmul(a, b)
 
 
 def _low(a: Any, k: int = 0) -> Any:
-    from .array_api import tril
+    from .shaping import tril
 
     return tril(a, k)
 
@@ -339,7 +339,7 @@ def _trsm(a: Any, bt: Any, trans: int, unit: int, lower: int, fails: bool = Fals
 
 
 def _triangle(a: Any, attrs: Any) -> Any:
-    from .array_api import tril, triu
+    from .shaping import tril, triu
 
     if attrs["unit"]:
         return tril(a, -1) if attrs["lower"] else triu(a, 1)
@@ -476,7 +476,7 @@ def _gaps(w: Any, sign: float = 1.0) -> Any:
 
 
 def _eigh_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
-    from .array_api import diagonal
+    from .shaping import diagonal
 
     (w, v), (ta,) = outs, tangents
     m = mm(mm(_t(v), _low(ta) + _t(_low(ta, -1))), v)
@@ -484,7 +484,7 @@ def _eigh_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple
 
 
 def _eigh_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
-    from .array_api import diag
+    from .shaping import diag
 
     (w, v), (dw, dv) = outs, cotangents
     inner = diag(dw) + _gaps(w) * mm(_t(v), dv)
@@ -519,7 +519,7 @@ def _recip(s: Any) -> Any:
 
 
 def _svd_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
-    from .array_api import diagonal
+    from .shaping import diagonal
     from .arrays import expand
 
     (u, s, vt), (ta,) = outs, tangents
@@ -536,7 +536,7 @@ def _svd_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[
 
 
 def _svd_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
-    from .array_api import diag
+    from .shaping import diag
     from .arrays import expand
 
     (u, s, vt), (du, ds, dvt) = outs, cotangents

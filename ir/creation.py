@@ -115,7 +115,7 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
         shapes = [shape_of(x) for x in parts]
         if any(len(s) != len(shapes[0]) for s in shapes):
             raise ValueError(f"setting an array element with a sequence. The requested array has an inhomogeneous shape ({user_site()})")
-        from .array_api import stack
+        from .shaping import stack
 
         out = stack(parts)
         return out if t is None or t == out.type.dtype else astype(out, t)

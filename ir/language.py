@@ -167,7 +167,7 @@ def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Ca
         if len(args) == 1 and isinstance(args[0], iterables.Staged):
             values.whole_array(f"{plain.__name__}()")
         if len(args) == 1 and isinstance(args[0], Arrayed) and args[0].ndim == 1:
-            from .array_api import max_, min_
+            from .reductions import max_, min_
 
             return (max_ if plain is max else min_)(args[0])
         if len(args) == 1 and isinstance(args[0], Traced):
@@ -187,7 +187,7 @@ def _sum(items: Any, start: Any = 0) -> Any:
     if isinstance(items, iterables.Staged):
         values.whole_array("sum()")
     if isinstance(items, Arrayed):
-        from .array_api import sum_
+        from .reductions import sum_
 
         return sum_(items, 0) + start
     total = start
@@ -224,7 +224,7 @@ def _pow(x: Any, y: Any, *mod: Any) -> Any:
 
 
 def _where(*args: Any) -> Any:
-    from .array_api import where
+    from .choosing import where
 
     return where(*args)
 

@@ -274,7 +274,7 @@ def _in_place(fn: Callable[..., Any], symbol: str) -> Callable[..., Any]:
 
 
 def _matmul(x: Any, y: Any) -> Any:
-    from .array_api import matmul
+    from .products import matmul
 
     return matmul(x, y)
 
