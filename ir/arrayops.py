@@ -519,8 +519,8 @@ def _recip(s: Any) -> Any:
 
 
 def _svd_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
-    from .shaping import diagonal
     from .arrays import expand
+    from .shaping import diagonal
 
     (u, s, vt), (ta,) = outs, tangents
     v, ut = _t(vt), _t(u)
@@ -536,8 +536,8 @@ def _svd_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[
 
 
 def _svd_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
-    from .shaping import diag
     from .arrays import expand
+    from .shaping import diag
 
     (u, s, vt), (du, ds, dvt) = outs, cotangents
     v, ut, dv = _t(vt), _t(u), _t(dvt)

@@ -95,7 +95,7 @@ def var(a: Any, axis: Axis = None, dtype: Any = None, ddof: Any = 0, *, keepdims
     less = ddof if correction is None else correction
     if isinstance(n, Traced) or isinstance(less, Traced):
         rest = to_type(n if isinstance(n, Traced) else values.constant(int(n)), F64) - less
-        rest = table.select(table.lt(rest, 0.0), rest * 0.0, rest)
+        rest = table.select(table.lt(rest, 0.0), to_constant(0.0, F64), rest)
         return divided(total, rest if scalar_kind(total) == F64 else to_type(rest, scalar_kind(total)))
     return divided(total, max(float(n) - less, 0.0))
 
