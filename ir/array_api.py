@@ -32,6 +32,7 @@ from .choosing import (
     where,
 )
 from .creation import astype, copy
+from .fourier import FUNCTIONS as FOURIER
 from .linear_algebra import (
     cho_factor,
     cho_solve,
@@ -177,6 +178,7 @@ def add_at(inputs: tuple[Any, ...], sign: int) -> None:
 
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    **FOURIER,
     np.sum: sum_, np.prod: prod, np.mean: mean, np.var: var, np.std: std, np.max: max_, np.min: min_, np.amax: max_, np.amin: min_, np.argmax: argmax,
     np.argmin: argmin, np.any: any_, np.all: all_, np.count_nonzero: count_nonzero, np.ptp: ptp, np.cumsum: cumsum, np.cumprod: cumprod,
     np.average: average, np.median: median,

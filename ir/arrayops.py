@@ -112,7 +112,7 @@ def array_tangents(forward: Any, let: Let) -> None:
 def pull_function(program: Program, let: Let, wanted: Sequence[bool]) -> str:
     """The name of a function (args, outs, cotangents of the float outs) -> cotangents of the wanted args."""
     op = ARRAY_OPS[let.op]
-    attrs = ".".join(f"{k}_{v}" for k, v in let.attrs.items() if k != "fails")
+    attrs = ".".join(f"{k}_{v}".replace("-", "m") for k, v in let.attrs.items() if k != "fails")
     kinds = "_".join(str(a.type).replace("[", "").replace("]", "").replace(", ", "").replace("?", "x") for a in let.args)
     marks = "".join("x" if w else "o" for w in wanted)
     name = f"pull.{let.op}.{attrs}.{kinds}.{marks}".replace("..", ".")
@@ -137,16 +137,18 @@ def library_function(program: Program, let: Let) -> str:
     """The name of the traced program of an operation that no library has."""
     op = ARRAY_OPS[let.op]
     kinds = "_".join(str(a.type).replace("[", "").replace("]", "").replace(", ", "").replace("?", "x") for a in let.args)
-    name = f"library.{let.op}.{kinds}"
+    attrs = "".join(f".{k}_{v}".replace("-", "m") for k, v in let.attrs.items() if k != "fails")
+    name = f"library.{let.op}.{kinds}{attrs}"
     if name not in program.functions:
         with tracing(program) as trace, trace.building("library") as builder:
             builder.name = name
             args = [lifted(builder, builder.parameter(a.type)) for a in let.args]
             assert op.program is not None
-            result = op.program(*args)
-            atom = builder.use(result.atom, result.builder)
-            builder.terminate(GraphReturn((atom,)))
-            program.functions[name] = builder.finish((atom.type,))
+            result = op.program(*args, **{k: v for k, v in let.attrs.items() if k != "fails"})
+            results = result if isinstance(result, tuple) else (result,)
+            atoms = tuple(builder.use(r.atom, r.builder) for r in results)
+            builder.terminate(GraphReturn(atoms))
+            program.functions[name] = builder.finish(tuple(a.type for a in atoms))
         _clean(program, name)
     return name
 

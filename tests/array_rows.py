@@ -468,6 +468,43 @@ def _svd_parts(a: Any) -> Any:
     )
 
 
+# ---- Fourier transforms
+row(
+    "fft.fft fft.ifft fft.rfft fft.irfft",
+    lambda x, y: _spectra(x, y),
+    (8,),
+    (3, 6),
+    singles=False,
+    rtol=1e-10,
+)
+row(
+    "fft lengths",
+    lambda x: [(np.fft.fft(x[:n]).real, np.fft.rfft(x[:n]).imag) for n in (1, 2, 3, 5, 7, 12)],
+    (12,),
+    singles=False,
+    rtol=1e-10,
+)
+
+
+def _spectra(x: Any, y: Any) -> Any:
+    f, g = np.fft.fft(x), np.fft.rfft(y, axis=1)
+    power = np.abs(f + 0.5) ** 2
+    return (
+        f.real,
+        f.imag,
+        power,
+        g.real,
+        np.imag(g),
+        np.fft.irfft(np.fft.rfft(x) * np.fft.rfft(x[::-1])),
+        np.fft.ifft(f * f).real,
+        np.fft.fft(y, axis=0, norm="ortho").imag,
+        np.fft.rfft(x, 6).real,
+        np.fft.irfft(g, 6, axis=1),
+        np.angle(f[1:3] / (2.0 + f.conj()[1:3])),
+        np.sum(f * 1j).real,
+    )
+
+
 # ---- creation
 row(
     "create:zeros create:ones create:full create:empty",
