@@ -8,7 +8,9 @@ Invariants:
  4. the entry block has no parameters and no edge leads to it;
  5. operations are in the table, with arguments and result of the types that their signature says;
  6. calls and derivatives name functions of the program and pass what they take;
- 7. returns agree with the function's result types; every block ends in a terminator.
+ 7. a kernel names a function of one block of scalar operations, with a parameter for each input and a result for each of its
+    results, of the types of the elements; what it reads at positions comes after the positions;
+ 8. returns agree with the function's result types; every block ends in a terminator.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from collections.abc import Iterable
 from .analysis import dominators
 from .errors import UnsupportedOperationError, VerifyError
 from .graph import Block, Branch, Call, Function, Let, Program, Return, Var, defined_vars, edges, used_vars
+from .kernel import Gather, Index, Same, kernel_of
 from .ops import TABLE, argument_types, result_type
-from .types import BOOL, Array, Type, same_type
+from .types import BOOL, I64, Array, Type, element, same_type
 
 
 def verify(program: Program) -> Program:
@@ -64,7 +67,7 @@ class _Verifier:
 
     def targets(self, block: Block) -> None:
         if block.terminator is None:
-            self.fail(7, f"{block.name} has no end")
+            self.fail(8, f"{block.name} has no end")
         for e in edges(block.terminator):
             if e.block not in self.f.blocks:
                 self.fail(3, f"edge to {e.block}")
@@ -101,6 +104,8 @@ class _Verifier:
             self.fail(5, f"no operation {let.op!r}")
         elif let.op in ("pullback", "pushforward"):
             self.derivative(let)
+        elif let.op == "kernel":
+            self.kernel(let)
         elif op.signature != "*:*":
             types = [a.type for a in let.args]
             try:
@@ -110,6 +115,36 @@ class _Verifier:
                 self.fail(5, str(e))
         elif let.op in ("load", "store", "dim", "copy") and not isinstance(let.args[0].type, Array):
             self.fail(5, f"{let.op} of {let.args[0].type}")
+
+    def kernel(self, let: Let) -> None:
+        body = self.program.functions.get(let.attrs["f"])
+        if body is None or len(body.blocks) != 1 or not isinstance(body.entry.terminator, Return):
+            self.fail(7, f"a kernel of {let.attrs['f']}")
+            return
+        if any(TABLE[x.op].signature == "*:*" for x in body.entry.lets):
+            self.fail(7, f"`{body.name}` is no scalar function")
+        try:
+            k = kernel_of(let)
+        except (AssertionError, IndexError, StopIteration):
+            self.fail(7, f"the arguments of a kernel of `{body.name}` are not those that it describes")
+            return
+        if k.args() != let.args or len(k.inputs) != len(body.params) or len(k.results) != len(body.results):
+            self.fail(7, f"a kernel's arguments do not fit `{body.name}`")
+        for i, (x, p) in enumerate(zip(k.inputs, body.params, strict=True)):
+            if isinstance(x, Same):
+                given: Type = x.atom.type
+            elif isinstance(x, Index):
+                given = I64
+            else:
+                given = element(x.base.type.dtype) if isinstance(x.base.type, Array) else x.base.type
+                if isinstance(x, Gather) and (x.place >= i or body.params[x.place].type != I64):
+                    self.fail(7, f"input {i} of a kernel reads at {x.place}")
+            if given != p.type:
+                self.fail(7, f"input {i} of a kernel is {given}, and `{body.name}` takes {p.type}")
+        for r, t in zip(k.results, body.results, strict=True):
+            to = r.into.base if r.into is not None else r.out
+            if to is not None and isinstance(to.type, Array) and not r.kind.startswith("arg") and element(to.type.dtype) != t:
+                self.fail(7, f"a kernel writes {t} to {to.type}")
 
     def derivative(self, let: Let) -> None:
         callee = self.program.functions.get(let.attrs["f"])
@@ -131,7 +166,7 @@ class _Verifier:
     def terminator(self, block: object) -> None:
         t = block.terminator  # type: ignore[attr-defined]
         if t is None:
-            self.fail(7, f"{block.name} has no end")  # type: ignore[attr-defined]
+            self.fail(8, f"{block.name} has no end")  # type: ignore[attr-defined]
         if isinstance(t, Branch) and t.cond.type != BOOL:
             self.fail(5, f"branch on {t.cond.type}")
         results: list[Type] = []
@@ -143,7 +178,7 @@ class _Verifier:
             self.passes(6, [a.type for a in t.args], [p.type for p in callee.params], f"call of {t.function}")
             results = list(callee.results)
         if isinstance(t, Return):
-            self.passes(7, [a.type for a in t.args], list(self.f.results), "return")
+            self.passes(8, [a.type for a in t.args], list(self.f.results), "return")
         for e in edges(t):
             target = self.f.blocks.get(e.block)
             if target is None or target is self.f.entry:

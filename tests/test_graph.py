@@ -156,8 +156,8 @@ BROKEN = [
     (6, "call g(%a)", "call g()"),
     (6, "f='h'", "f='missing'"),
     (6, "pullback(%a, 1.0:f64)", "pullback(1:i64, 1.0:f64)"),
-    (7, "return %p", "return %n"),
-    (7, "return %p", "return"),
+    (8, "return %p", "return %n"),
+    (8, "return %p", "return"),
 ]
 
 
@@ -172,6 +172,43 @@ def test_broken_invariants(invariant: int, old: str, new: str) -> None:
         verify(parse(GOOD.replace(old, new, 1)))
 
 
+KERNEL = """fn f(%x: f64[?], %i: i64[?], %n: i64, %a: f64) -> (f64) {
+entry:
+  %z: f64[?], %s: f64 = kernel(%n, %x, 0:i64, 1:i64, %a, %i, 0:i64, 1:i64, %x) {f='one', rank=1, inputs=(('a', 0), ('s',), ('a', 0), ('g', 2)), results=(('map',), ('sum',)), fails=False}
+  return %s
+}
+
+fn one(%v1: f64, %v2: f64, %v3: i64, %v4: f64) -> (f64, f64) {
+entry:
+  %v5: f64 = mul(%v1, %v2)
+  %v6: f64 = add(%v5, %v4)
+  return %v6, %v5
+}
+"""
+BROKEN_KERNELS = [
+    ("f='one'", "f='two'"),
+    ("%v5: f64 = mul(%v1, %v2)", "%v5: f64 = load(%v1, %v3)"),
+    ("('s',), ", ""),
+    ("results=(('map',), ('sum',))", "results=(('map',), ('sum',), ('drop',))"),
+    ("('g', 2)", "('g', 1)"),
+    ("('g', 2)", "('g', 3)"),
+    ("%z: f64[?]", "%z: i64[?]"),
+    ("%x, 0:i64, 1:i64, %a", "%i, 0:i64, 1:i64, %a"),
+]
+
+
+def test_a_kernel_as_text() -> None:
+    program = verify(parse(KERNEL))
+    assert show(program) == KERNEL
+
+
+@pytest.mark.parametrize(("old", "new"), BROKEN_KERNELS)
+def test_broken_kernels(old: str, new: str) -> None:
+    assert old in KERNEL
+    with pytest.raises(errors.VerifyError, match=r"^invariant [57] in `f"):
+        verify(parse(KERNEL.replace(old, new, 1)))
+
+
 def test_an_edge_to_nowhere() -> None:
     with pytest.raises(errors.VerifyError, match="invariant 3 in `f`: edge to nowhere"):
         verify(parse(GOOD.replace("two(%b)", "nowhere(%b)", 1)))
@@ -182,7 +219,7 @@ def test_an_edge_to_the_entry_and_a_block_without_an_end() -> None:
         verify(parse("fn f() -> () {\nentry:\n  jump next()\nnext:\n  jump entry()\n}\n"))
     program = parse(GOOD)
     program.functions["f"].blocks["two"].terminator = None
-    with pytest.raises(errors.VerifyError, match="invariant 7"):
+    with pytest.raises(errors.VerifyError, match="invariant 8"):
         verify(program)
 
 
