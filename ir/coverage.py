@@ -106,13 +106,15 @@ def local_arrays(f: Function, own: Iterable[Var], activity: Activity, aliases: A
 
 def read_back(f: Function, activity: Activity, aliases: Aliases, program: Program) -> set[Var]:
     """The alias classes whose values the way back may read. A write to any other array need not be undone."""
-    needed: set[Var] = set()
+    needed = {aliases.root(p) for p in f.params if isinstance(p.type, Array)}  # by the caller
     for b in f.blocks.values():
         for let in b.lets:
             if let.op == "kernel":
                 needed |= {aliases.root(v) for v in _kernel_needs(let, activity, program)}
             elif let.op not in ("dim", "reshape", "alloc", "copy"):
                 needed |= {aliases.root(a) for a in (*let.args, *let.outs) if isinstance(a, Var) and isinstance(a.type, Array)}
+        if isinstance(b.terminator, Call):  # what a call gives, its own way back may read
+            needed |= {aliases.root(p) for p in f.blocks[b.terminator.then.block].params if isinstance(p.type, Array)}
         if isinstance(b.terminator, (Return, Call)):
             needed |= {aliases.root(a) for a in b.terminator.args if isinstance(a, Var) and isinstance(a.type, Array)}
     return needed

@@ -128,10 +128,34 @@ def recursion(x: Any, k: int) -> Any:
     return np.sum(down(x, k))
 
 
+def written_by_a_callee(x: Any, k: int) -> Any:
+    def down(y: Any, n: int) -> Any:
+        if n == 0:
+            return y[0]
+        y += 1.0
+        return down(y, n - 1) + y[1]
+
+    z = x * 1.0
+    s = np.sum(z * z * z)
+    return s + down(z, k) + np.sum(z)
+
+
+def given_by_a_callee_and_written(x: Any, k: int) -> Any:
+    def up(y: Any, n: int) -> Any:
+        if n == 0:
+            return y * 2.0, 0.0
+        z, s = up(y, n - 1)
+        return z, s + np.sum(z * z)
+
+    z, s = up(x, k)
+    z += 1.0
+    return s + np.sum(z)
+
+
 PROGRAMS: list[Callable[..., Any]] = [
     read_in_a_loop, read_in_a_branch, added_in_a_loop, last_used_without_a_derivative, overlapping_first_writes, edges_that_share_corners,
     rows_by_traced_indices, written_between_maker_and_reader, read_after_being_summed, in_place_where_old_values_matter, carried_and_swapped, grows,
-    leaves_early, recursion,
+    leaves_early, recursion, written_by_a_callee, given_by_a_callee_and_written,
 ]  # fmt: skip
 
 
