@@ -3,12 +3,6 @@
 Exits with 1 if numbers disagree or a program does not compile, never because of a time.
 """
 
-import os
-
-for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")  # before NumPy and the peers are loaded: all run on one thread
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
-
 import argparse
 import importlib
 import json
@@ -43,7 +37,7 @@ is called through ctypes, with pointers made once, and writes to the same memory
 new arrays, JAX its own, and is waited for. C's and Numba's derivatives are written by hand."""
 
 ARRAYS_CHECKED = """
-A time is of one call from Python, the least of many batches run in turns, on one thread. Before timing: lantern's value is
+A time is of one call from Python, the least of many batches run in turns, on one core. Before timing: lantern's value is
 NumPy's (1e-9), its gradient that of central differences along one direction (1e-4), C's (1e-8), JAX's and PyTorch's (1e-7)."""
 STARTS_CHECKED = """
 A time is the least of several processes, with bytecode of all modules on disk. The import includes NumPy's, and does not
@@ -104,7 +98,7 @@ def measure_all(options: argparse.Namespace, lj: Any, c: Floor | None, peers: li
         results.run.append(measure(case, lj, c, peers, options.quick, effort))
     if options.arrays:
         progress("whole arrays")
-        results.arrays = arrays.measure_arrays(lj, c, options.arrays, bool(peers) or not options.no_peers, options.quick, effort)
+        results.arrays = arrays.measure_arrays([case.name for case in options.arrays], not options.no_peers, options.quick, effort)
     if options.compile:
         progress("compile times")
         with_jax = any(peer.name == "JAX" for peer in peers)

@@ -1,12 +1,15 @@
 """Whole-array NumPy programs, their gradients timed beside C where there is a floor, and beside JAX and PyTorch.
 
 The programs are what users write. JAX and PyTorch run their own idiom of each (`lax.scan` for loops, eager tensors).
-All run on one thread: start with OPENBLAS_NUM_THREADS=1, OMP_NUM_THREADS=1 and
-XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1", which `python -m benchmarks` sets.
+All run on one core: the measuring process is a new one, tied to a core before NumPy, JAX and PyTorch are loaded in it, so that
+none of them starts threads elsewhere.
 """
 
 import ctypes
+import multiprocessing
+import os
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -286,10 +289,30 @@ def flat(result: Any) -> Any:
     return np.concatenate([np.ravel(np.asarray(part, np.float64)) for part in parts])
 
 
-def measure_arrays(lj: Any, floor: Any, cases: list[ArrayCase], with_peers: bool, quick: bool, effort: Effort) -> list[ArrayRow]:
-    """One row for each case: numbers are checked first, then all run in turns."""
+def measure_arrays(names: list[str], with_peers: bool, quick: bool, effort: Effort) -> list[ArrayRow]:
+    """One row for each case, measured in a process of its own on one core."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, _one_core) as pool:
+        return pool.submit(measure_here, names, with_peers, quick, effort).result()
+
+
+def _one_core() -> None:
+    os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def measure_here(names: list[str], with_peers: bool, quick: bool, effort: Effort) -> list[ArrayRow]:
+    """Numbers are checked first, then all run in turns."""
+    import lantern_jit as lj
+    from benchmarks import floor
+
+    try:
+        c: Any = floor.load()
+    except floor.FloorMissingError:
+        c = None
     peers = _peers() if with_peers else {}
-    return [_measure(lj, floor, case, peers, quick, effort) for case in cases]
+    return [_measure(lj, c, case, peers, quick, effort) for case in CASES if case.name in names]
 
 
 def _peers() -> dict[str, Any]:
