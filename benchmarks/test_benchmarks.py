@@ -170,3 +170,12 @@ def test_the_calls_section(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
         assert sum(line.startswith(row["name"]) for line in printed) == 1
     assert not results["run"]
     assert not results["compile"]
+
+
+def test_whole_array_programs_agree() -> None:
+    """At small sizes, with NumPy, central differences, C where there is one, and the peers that are installed."""
+    from benchmarks import arrays
+
+    rows = arrays.measure_here([case.name for case in arrays.CASES], True, True, QUICK)
+    assert [row.name for row in rows] == [case.name for case in arrays.CASES]
+    assert [row.notes for row in rows if not row.agrees] == []
