@@ -7,6 +7,7 @@ store instead of add, and only the elements outside of a..n have to be zero befo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -152,6 +153,40 @@ def _kernel_needs(let: Let, activity: Activity, program: Program) -> list[Var]:
         if isinstance(y, (Access, Gather)) and (p in wanted or places):
             found.append(y.base)
     return found + [r.out for r in k.results if r.kind == "map" and r.out is not None and expensive(body)]
+
+
+TINY = 16  # elements of an array that is kept in registers
+
+
+def tiny_arrays(f: Function, aliases: Aliases) -> dict[Var, int]:
+    """Arrays of known size, at most TINY elements, that only kernels, loads and stores of their own block use."""
+    homes = {o: (name, let) for name, b in f.blocks.items() for let in b.lets for o in let.outs if isinstance(o.type, Array)}
+    count: dict[Var, int] = {}
+    for v in all_vars(f):
+        if isinstance(v.type, Array):
+            count[aliases.root(v)] = count.get(aliases.root(v), 0) + 1
+    far = {a for b in f.blocks.values() for a in terminator_atoms(b.terminator) if isinstance(a, Var)}
+    for name, b in f.blocks.items():
+        for let in b.lets:
+            near = let.op in ("kernel", "load", "store", "dim")
+            far.update(a for a in let.args if isinstance(a, Var) and (not near or (a in homes and homes[a][0] != name)))
+            if let.op == "kernel":
+                far.update(x.base for x in kernel_of(let).inputs if isinstance(x, Gather))
+    found = {}
+    for v, (_, let) in homes.items():
+        if let.op == "alloc":
+            dims: Sequence[Atom] = let.args[:-1]
+        elif let.op == "kernel":
+            k = kernel_of(let)
+            r = next(r for r in k.results if r.out is v)
+            dims = k.sizes if r.kind == "map" else [k.sizes[q] for q in r.axes]
+        else:
+            continue
+        if v not in far and count[aliases.root(v)] == 1 and all(isinstance(n, Const) and 0 <= n.value <= TINY for n in dims):
+            n = math.prod(d.value for d in dims)  # type: ignore[union-attr]
+            if 0 < n <= TINY:
+                found[v] = n
+    return found
 
 
 def reads_once(let: Let, v: Var, shapes: _Shapes) -> bool:

@@ -19,6 +19,8 @@ from .shaping import diagonal, moveaxis, stack
 from .types import F32, F64, I32, is_float
 from .values import Arrayed, arithmetic
 
+SMALL = 32  # multiplications of matrices of known sizes, written out as scalar code
+
 
 def as_operand(x: Any) -> Any:
     return as_array(x)
@@ -90,6 +92,10 @@ def stacked_product(x: Arrayed, y: Arrayed) -> Any:
         return contract(letters + "ij", (x, letters[rank - x.ndim + 2 :] + "ik"), (y, letters[rank - y.ndim + 2 :] + "kj"))
     t = F64 if F64 in (x.type.dtype, y.type.dtype) else F32
     x, y = (a if a.type.dtype == t else astype(a, t) for a in (x, y))
+    if x.ndim == y.ndim == 2 and all(map(sizes.is_known, (*shape_of(x), *shape_of(y)))):
+        m, k, n = (int(sizes.plain(s)) for s in (*shape_of(x), shape_of(y)[1]))
+        if m * k * n <= SMALL:
+            return contract("ij", (x, "ik"), (y, "kj"))
     stack = sizes.broadcast([shape_of(x)[:-2], shape_of(y)[:-2]])
     (x, tx), (y, ty) = (_matrices(a, stack) for a in (x, y))
     return gemm(x, y, tx, ty)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -148,3 +149,41 @@ def test_memory_of_a_gradient() -> None:
     f = lj.jit(lj.grad(lambda x: np.sum(np.exp(x) * x)))
     x = np.ones(100_000)
     assert f.inspect(x).memory.arrays <= x.nbytes + 8192
+
+
+def test_small_arrays_of_known_size_are_registers() -> None:
+    """3-vectors and 3 x 3 matrices: no memory, no loops, no calls."""
+
+    def turned(a: float, b: float) -> Any:
+        m = np.array([[math.cos(a), -math.sin(a), 0.0], [math.sin(a), math.cos(a), 0.0], [0.0, 0.0, 1.0]])
+        v = np.array([b, a * b, 1.0])
+        w = np.cross(m @ v, v) / np.sqrt(np.sum(v * v))
+        return w @ (m @ m @ v) + np.trace(m)
+
+    value, gradient = lj.jit(turned), lj.jit(lj.grad(turned, (0, 1)))
+    assert math.isclose(value(0.3, 0.7), turned(0.3, 0.7), rel_tol=1e-13)
+    h = 1e-6
+    expected = [(turned(0.3 + h, 0.7) - turned(0.3 - h, 0.7)) / (2 * h), (turned(0.3, 0.7 + h) - turned(0.3, 0.7 - h)) / (2 * h)]
+    np.testing.assert_allclose(gradient(0.3, 0.7), expected, rtol=1e-8)
+    np.testing.assert_allclose(gradient(0.3, 0.7), lj.grad(turned, (0, 1))(0.3, 0.7), rtol=1e-13)
+    for f in (value, gradient):
+        found = f.inspect(0.3, 0.7)
+        assert count(found.llvm, r"call ptr @lantern\.alloc\(") == 0
+        assert count(found.llvm, r"@kernel\.") == 0
+        assert found.memory.arrays == 0
+
+
+def test_small_arrays_that_others_see_are_in_memory() -> None:
+    def f(x: float, n: int) -> Any:
+        v = np.array([x, 2.0, x * x])
+        kept = v
+        for _ in range(n):
+            v = np.sin(v) * kept[::-1]
+        return v, np.sum(v * kept)
+
+    expected = f(0.4, 3)
+    v, s = lj.jit(f)(0.4, 3)
+    np.testing.assert_allclose(v, expected[0], rtol=1e-13)
+    g = lj.jit(lj.grad(lambda x, n: f(x, n)[1]))(0.4, 3)
+    assert math.isclose(g, (f(0.4 + 1e-6, 3)[1] - f(0.4 - 1e-6, 3)[1]) / 2e-6, rel_tol=1e-7)
+    assert math.isclose(s, expected[1], rel_tol=1e-13)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...ir.activity import Aliases
 from ...ir.analysis import call_graph_cycles, find_loops
-from ...ir.coverage import covering_kernels, covers
+from ...ir.coverage import covering_kernels, covers, tiny_arrays
 from ...ir.cps import Closures, to_closures
 from ...ir.graph import Call, Fail, Let, Program, Return, Site
 from ...ir.policies import Plan, choose, plan_loops
@@ -38,6 +38,7 @@ class Emission:
         self.closures: list[Closures] = []
         self.counter = 0
         self.aliases_of: tuple[int, Any] = (-1, None)
+        self.tiny: dict[Any, int] = {}  # small arrays that one block alone sees: their elements
         self.recursive: set[str] = set()
         self.known = 0
         self.planned: dict[Any, dict[str, Plan]] = {}
@@ -107,6 +108,7 @@ class Emission:
 
     def emit_primal(self, name: str) -> None:
         self.refresh()
+        self.tiny.update(tiny_arrays(self.program.functions[name], self.aliases))
         Primal(self, self.program.functions[name]).run()
 
     def reverse(self, rev: Reverse) -> str:
@@ -119,6 +121,7 @@ class Emission:
 
     def emit_reverse(self, rev: Reverse) -> None:
         self.refresh()
+        self.tiny.update(tiny_arrays(rev.function, self.aliases))
         closures = to_closures(rev)
         self.closures.append(closures)
         plans = self.plans(rev)

@@ -14,16 +14,17 @@ A sum may be taken in any order, as NumPy's is; LLVM uses vectors for it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from ...ir.graph import Atom, Let, Var
+from ...ir.graph import Atom, Const, Let, Var
 from ...ir.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, expensive, kernel_of, varied_results, varies
 from ...ir.ops import TABLE
 from ...ir.reverse import guarded_lets
 from ...ir.types import BOOL, F64, I32, Array, Scalar, Type, carries_gradient, element, is_float
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, literal, struct_of
-from .lets import Operands, allocate, copy_data, count, emit_scalar, loop, product, read_element, write_element
+from .lets import Operands, allocate, copy_data, count, emit_scalar, loop, product, read_element, tiny_array, write_element
 from .machine import LLVMMachine, Value
 
 HEAVY = {"pow", "gammaln", "digamma", "gamma", "polygamma", "mod", "fmod", "floordiv"}  # dearer to compute again than to keep and read
@@ -33,13 +34,13 @@ STRIP = 256  # elements of a buffer of adjoint terms: 2 KiB, in the first cache
 class Outside:
     """The parameters of a function that is being made: each operand of the caller that it uses, once."""
 
-    def __init__(self, code: Code) -> None:
-        self.code = code
+    def __init__(self, code: Code, inline: bool) -> None:
+        self.code, self.inline = code, inline
         self.names: dict[tuple[str, str], str] = {}
         self.roots: dict[str, Any] = {}  # of pointers: what they may alias
 
     def use(self, t: str, operand: str, root: Any = None) -> str:
-        if not operand.startswith("%"):
+        if self.inline or not operand.startswith("%"):
             return operand
         key = (t, operand)
         if key not in self.names:
@@ -59,9 +60,23 @@ class Outside:
         return ", ".join(f"{t} {operand}" for t, operand in self.names)
 
 
+TINY = 32  # points of a space of known size that is not worth a loop: its code is written out, with everything in registers
+TINY_OPERATIONS = 128
+
+
+def is_tiny(k: Kernel, body: Any) -> bool:
+    """Is a kernel's space of known size and small?"""
+    if not all(isinstance(n, Const) for n in k.sizes):
+        return False
+    n = math.prod(s.value for s in k.sizes)  # type: ignore[union-attr]
+    return n <= TINY and n * len(body.entry.lets) <= TINY_OPERATIONS
+
+
 def times(code: Code, x: str, y: str) -> str:
     if x == "0" or y == "0":
         return "0"
+    if x.isdigit() and y.isdigit():
+        return str(int(x) * int(y))
     if x == "1" or y == "1":
         return y if x == "1" else x
     return code.let(f"mul nsw i64 {x}, {y}")
@@ -70,6 +85,8 @@ def times(code: Code, x: str, y: str) -> str:
 def plus(code: Code, x: str, y: str) -> str:
     if x == "0" or y == "0":
         return y if x == "0" else x
+    if x.isdigit() and y.isdigit():
+        return str(int(x) + int(y))
     return code.let(f"add nsw i64 {x}, {y}")
 
 
@@ -80,8 +97,9 @@ class Nest:
         self.context, self.let, self.read, self.outer, self.site = context, let, read, outer, site
         self.k: Kernel = kernel_of(let)
         self.body = context.program.functions[self.k.f]
-        self.code = Code(context.module)
-        self.outside = Outside(outer)
+        self.unrolled = is_tiny(self.k, self.body)
+        self.code = outer if self.unrolled else Code(context.module)
+        self.outside = Outside(outer, self.unrolled)
         self.rank = len(self.k.sizes)
         self.sizes = [self.integer(n) for n in self.k.sizes]
         self.offsets: dict[int, tuple[str, list[str]]] = {}  # of an access: where it starts, and its stride along each axis
@@ -204,12 +222,22 @@ class Nest:
                 self.index[q] = i
                 self.loops(depth + 1, before, inside, after)
 
-            loop(self.code, self.sizes[q], body)
+            self.repeat(self.sizes[q], body)
             self.index[q] = "0"
         after(depth)
 
+    def repeat(self, n: str, body: Callable[[str], None]) -> None:
+        """for i in range(n): body(i)"""
+        if self.unrolled:
+            for i in range(int(n)):
+                body(str(i))
+        else:
+            loop(self.code, n, body)
+
     def function(self, name: str, returned: list[tuple[str, str]]) -> list[str]:
         """End the function, call it, and give what it returns."""
+        if self.unrolled:
+            return [v for _, v in returned]
         t = struct_of([x for x, _ in returned])
         self.code.emit(f"ret {t} {self.code.pack(t, returned)}" if returned else "ret void")
         self.context.module.functions.append(self.code.text(f"define internal {t} {name}({self.outside.params()}) nounwind"))
@@ -247,7 +275,7 @@ class Forward(Nest):
             if r.out is not None and isinstance(r.out.type, Array):
                 axes = list(range(self.rank)) if r.kind == "map" else list(r.axes)
                 dims = [self.read(self.k.sizes[q])[0] for q in axes]
-                n = count(self.outer, dims, self.site)
+                n = count(self.outer, dims, self.site) if r.out not in self.context.tiny else ""
                 self.made[i] = [new(r.out, n), *dims]
         self.cells: dict[int, list[str]] = {}
         self.filled: set[int] = set()
@@ -285,7 +313,7 @@ class Forward(Nest):
                     n = times(self.code, n, self.sizes[q])
                 p, dtype = self.target(i), r.out.type.dtype  # type: ignore[union-attr]
                 first = identity(r.kind, dtype)
-                loop(self.code, n, lambda j, p=p, d=dtype, v=first: write_element(self.code, self.element(p, j, d), v, d))  # type: ignore[misc]
+                self.repeat(n, lambda j, p=p, d=dtype, v=first: write_element(self.code, self.element(p, j, d), v, d))  # type: ignore[misc]
 
     def target(self, i: int) -> str:
         return self.pointer(self.made[i][0], ("new", i))
@@ -468,7 +496,7 @@ class Backward(Differentiated):
 
     def conflicts(self) -> list[Any]:
         """Inputs that add to an array that another one adds to as well, at other places, in the innermost loop."""
-        if not self.rank:
+        if not self.rank or self.unrolled:
             return []
         inner = [(key, self.root(x.base)) for key, x in self.groups.items() if self.moves(x, self.order[-1])]
         roots = [root for _, root in inner]
@@ -732,6 +760,8 @@ def emit_kernel(context: Any, code: Code, let: Let, read: Any, partials: Any = N
     site = code.module.site(let.site)
 
     def new(v: Var, n: str) -> str:
+        if v in context.tiny:
+            return tiny_array(context, code, v)
         code.allocator = "lantern.alloc_result" if v in code.escaping else "lantern.alloc"
         return allocate(code, n, v.type.dtype, site)  # type: ignore[union-attr]
 

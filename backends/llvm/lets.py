@@ -3,6 +3,7 @@ derivative flows. One place for arithmetic, element access and arrays."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -193,11 +194,21 @@ def emit_alloc(code: Code, let: Let, read: Read, site: int) -> Operands:
     t = let.out.type
     assert isinstance(t, Array)
     dims = [read(a)[0] for a in let.args[:-1]]
+    if let.out in code.module.context.tiny:
+        p, value = tiny_array(code.module.context, code, let.out), in_memory(code, read(let.args[-1])[0], t.dtype)
+        for i in range(math.prod(a.value for a in let.args[:-1])):  # type: ignore[union-attr]
+            code.store(MEMORY_TYPES[t.dtype], value, code.let(f"getelementptr {MEMORY_TYPES[t.dtype]}, ptr {p}, i64 {i}"))
+        return [p, *dims]
     n = count(code, dims, site)
     p = allocate(code, n, t.dtype, site)
     if let.attrs.get("fill", True):
         fill(code, p, n, read(let.args[-1])[0], let.args[-1], t.dtype)
     return [p, *dims]
+
+
+def tiny_array(context: Any, code: Code, v: Any) -> str:
+    """Room for a small array of known size that no other block sees: LLVM keeps it in registers."""
+    return code.alloca(f"[{context.tiny[v]} x {MEMORY_TYPES[v.type.dtype]}]")
 
 
 def emit_copy(code: Code, let: Let, read: Read, site: int) -> Operands:

@@ -26,7 +26,7 @@ from .arrayops import backward as array_backward
 from .arrayops import emit_array_op, scatter_back, scatter_save
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, convention, flat_types, literal, struct_of
 from .kernels import Backward, Scaling, emit_kernel, heavy_values, keeps_partials, save_elements, save_written
-from .lets import Operands, allocate, element_pointer, emit_let, fill_zero, in_memory, loop, product
+from .lets import Operands, allocate, element_pointer, emit_let, fill_zero, in_memory, loop, product, tiny_array
 from .operations import (
     accumulate,
     elementwise_function,
@@ -50,7 +50,7 @@ class ReverseFunction:
         kernels = any(let.op == "kernel" for b in f.blocks.values() for let in b.lets)
         self.firsts = covering_kernels(f, own, self.activity, context.aliases) | self.rev.firsts if kernels else set()
         self.read_back = read_back(f, self.activity, context.aliases, context.program) if kernels else None
-        self.locals = local_arrays(f, own, self.activity, context.aliases) if kernels else []
+        self.locals = [v for v in local_arrays(f, own, self.activity, context.aliases) if v not in context.tiny] if kernels else []
         self.covered = {v for _, v in self.firsts}  # arrays whose adjoints need no zeros
 
     def is_active_scalar(self, v: Atom) -> bool:
@@ -519,6 +519,11 @@ class BlockFunction:
 
     def adjoint_array(self, o: Var, dims: Operands) -> str:
         t = o.type.dtype  # type: ignore[union-attr]
+        if o in self.context.tiny:
+            d = tiny_array(self.context, self.code, o)
+            for i in range(self.context.tiny[o]):
+                self.code.store(LLVM_TYPES[t], NEGATIVE_ZERO, self.code.let(f"getelementptr {LLVM_TYPES[t]}, ptr {d}, i64 {i}"))
+            return d
         n = product(self.code, dims)
         d = allocate(self.code, n, t, 0)
         if o not in self.parent.covered:
