@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .activity import Activity, Aliases, all_vars
-from .analysis import dominators, reverse_postorder
+from .analysis import dominators, find_loops, predecessors, reverse_postorder
 from .arrayops import ARRAY_OPS
 from .bounds import codes
 from .cps import has_adjoint
-from .graph import Atom, Call, Const, Function, Let, Program, Return, Var, defined_vars, edges, terminator_atoms
+from .graph import Atom, Call, Const, Function, Jump, Let, Program, Return, Var, defined_vars, edges, terminator_atoms
 from .kernel import Access, Gather, expensive, kernel_of, varies
 from .ops import TABLE
 from .policies import Plan, rule_uses
@@ -155,6 +155,83 @@ def _kernel_needs(let: Let, activity: Activity, program: Program) -> list[Var]:
     return found + [r.out for r in k.results if r.kind == "map" and r.out is not None and expensive(body)]
 
 
+def carried_covers(f: Function, activity: Activity, aliases: Aliases) -> tuple[set[tuple[Let, Var]], set[Var]]:
+    """The same for arrays that a loop carries: (kernels, each with the loop's parameter whose adjoint it writes first; the
+    arrays that are passed for such parameters, whose adjoints need no zeros).
+
+    Whichever way the loop's head goes on, the block that follows must read every element of the parameter last in a kernel,
+    and nobody else may know the arrays that are passed for it."""
+    uses: dict[Var, list[tuple[str, Let | None]]] = {}
+    for name, b in f.blocks.items():
+        for let in b.lets:
+            for a in dict.fromkeys(let.args):
+                if isinstance(a, Var) and isinstance(a.type, Array) and let.op != "dim":
+                    uses.setdefault(a, []).append((name, let))
+        for a in terminator_atoms(b.terminator):
+            if isinstance(a, Var) and isinstance(a.type, Array):
+                uses.setdefault(a, []).append((name, None))
+    home = {o: name for name, b in f.blocks.items() for let in b.lets if let.op in ("kernel", "alloc") for o in let.outs}
+    pairs: set[tuple[Let, Var]] = set()
+    passed: set[Var] = set()
+    before = predecessors(f)
+    for head in find_loops(f):
+        params = [p for p in f.blocks[head].params if isinstance(p.type, Array)]
+        roots = [aliases.root(p) for p in params]
+        following = {e.block for e in edges(f.blocks[head].terminator)}
+        if any(before[name] != [head] for name in following):
+            continue  # such a block may run more often than the head, or after another user
+        for p, root in zip(params, roots, strict=True):
+            if p not in activity or roots.count(root) > 1 or aliases.is_written(p) or isinstance(f.blocks[head].terminator, Call):
+                continue
+            arguments = _passed(f, head, p)
+            mine = [v for v in arguments if v in home or v in f.params]
+            alone = len(mine) == len(arguments) and all(
+                [u for u in uses[v] if u[1] is None] == [(home.get(v, f.entry.name), None)]
+                and all(u[0] == home.get(v, f.entry.name) for u in uses[v])
+                for v in arguments
+            )
+            last: dict[str, Let | None] = dict(uses.get(p, []))
+            if not alone or set(last) != following:
+                continue
+            sizes = [_made_sizes(f, v) for v in arguments]
+            if not sizes or any(n is None or n != sizes[0] for n in sizes):
+                continue
+            if not all(let is not None and _writes_first(f, name, let, p, sizes[0], activity) for name, let in last.items()):
+                continue
+            pairs |= {(let, p) for let in last.values() if let is not None}
+            passed |= {v for v in arguments if v in home}
+    return pairs, passed
+
+
+def _writes_first(f: Function, block: str, let: Let, p: Var, sizes: object, activity: Activity) -> bool:
+    return let.op == "kernel" and has_adjoint(let, activity) and reads_once(let, p, _Shapes(f, block).of(p, sizes))
+
+
+def _made_sizes(f: Function, v: Var) -> list[object] | None:
+    """The sizes that a new array is made with."""
+    for b in f.blocks.values():
+        for let in b.lets:
+            if v in let.outs:
+                if let.op == "alloc":
+                    return [_key(a) for a in let.args[:-1]]
+                k = kernel_of(let)
+                r = next(r for r in k.results if r.out is v)
+                return [_key(a) for a in (k.sizes if r.kind == "map" else [k.sizes[q] for q in r.axes])]
+    return None
+
+
+def _passed(f: Function, head: str, p: Var) -> list[Var]:
+    """What is passed for a parameter, by jumps alone; something that is no variable of its own where it is not."""
+    i = f.blocks[head].params.index(p)
+    out: list[Var] = []
+    for b in f.blocks.values():
+        for e in edges(b.terminator):
+            if e.block == head:
+                a = e.args[i]
+                out.append(a if isinstance(a, Var) and isinstance(b.terminator, Jump) else p)
+    return out
+
+
 TINY = 16  # elements of an array that is kept in registers
 
 
@@ -246,6 +323,13 @@ class _Shapes:
         a, b = self.root(x), self.root(y)
         if a != b:
             self.parent[a] = b
+
+    def of(self, v: Var, sizes: object) -> _Shapes:
+        """With the sizes of one more array."""
+        assert isinstance(sizes, list)
+        for j, n in enumerate(sizes):
+            self.join((v, j), n)
+        return self
 
     def same(self, n: Atom, v: Var, axis: int) -> bool:
         return bool(self.root(_key(n)) == self.root((v, axis)))

@@ -128,6 +128,51 @@ def recursion(x: Any, k: int) -> Any:
     return np.sum(down(x, k))
 
 
+def carried_into_an_inner_loop(x: Any, k: int) -> Any:
+    y = np.cos(x)
+    s = 0.0
+    for _ in range(k):
+        for _ in range(2):
+            s += np.sum(y * y)
+        y = np.sin(y) * x
+    return s + np.sum(y)
+
+
+def carried_and_left_by_break(x: Any, k: int) -> Any:
+    y = x * 0.5
+    for i in range(10):
+        z = np.sin(y) + x
+        if i == k:
+            break
+        y = z * 0.9
+    return np.sum(y * z)
+
+
+def carried_and_its_start_used_again(x: Any, k: int) -> Any:
+    y = start = np.exp(x)
+    for _ in range(k):
+        y = y * x + 1.0
+    return np.sum(y * start)
+
+
+def two_carried(x: Any, k: int) -> Any:
+    y, p = np.zeros_like(x), np.ones_like(x)
+    for i in range(k):
+        y = y + p * (i + 1.0)
+        p = p * x
+    return np.sum(y * y) + np.sum(np.exp(p))
+
+
+def carried_and_maybe_read(x: Any, k: int) -> Any:
+    y = np.tanh(x)
+    s = 0.0
+    for i in range(k):
+        if i % 2 == 0:
+            s += np.sum(y * y)
+        y = y + x
+    return s * y[0]
+
+
 def written_by_a_callee(x: Any, k: int) -> Any:
     def down(y: Any, n: int) -> Any:
         if n == 0:
@@ -155,7 +200,7 @@ def given_by_a_callee_and_written(x: Any, k: int) -> Any:
 PROGRAMS: list[Callable[..., Any]] = [
     read_in_a_loop, read_in_a_branch, added_in_a_loop, last_used_without_a_derivative, overlapping_first_writes, edges_that_share_corners,
     rows_by_traced_indices, written_between_maker_and_reader, read_after_being_summed, in_place_where_old_values_matter, carried_and_swapped, grows,
-    leaves_early, recursion, written_by_a_callee, given_by_a_callee_and_written,
+    leaves_early, recursion, carried_into_an_inner_loop, carried_and_left_by_break, carried_and_its_start_used_again, two_carried, carried_and_maybe_read, written_by_a_callee, given_by_a_callee_and_written,
 ]  # fmt: skip
 
 

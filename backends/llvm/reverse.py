@@ -15,7 +15,7 @@ from typing import Any
 
 from ...ir.arrayops import ARRAY_OPS
 from ...ir.bounds import codes, quiet
-from ...ir.coverage import covering_kernels, local_arrays, read_back
+from ...ir.coverage import carried_covers, covering_kernels, local_arrays, read_back
 from ...ir.cps import WHOLE, Closure, Closures, Continuation
 from ...ir.graph import Atom, Branch, Call, Edge, Fail, Jump, Let, Return, Var
 from ...ir.kernel import written
@@ -52,6 +52,9 @@ class ReverseFunction:
         self.read_back = read_back(f, self.activity, context.aliases, context.program) if kernels else None
         self.locals = [v for v in local_arrays(f, own, self.activity, context.aliases) if v not in context.tiny] if kernels else []
         self.covered = {v for _, v in self.firsts}  # arrays whose adjoints need no zeros
+        pairs, passed = carried_covers(f, self.activity, context.aliases) if kernels else (set(), set())
+        self.carried_firsts = pairs
+        self.covered |= passed
 
     def is_active_scalar(self, v: Atom) -> bool:
         return v in self.activity and isinstance(v.type, Scalar)
@@ -540,6 +543,7 @@ class BlockFunction:
         restore: dict[int, str] = {}
         kept: dict[Var, str] = {}
         firsts = {v for x, v in self.parent.firsts if x is let}
+        carried = {v for x, v in self.parent.carried_firsts if x is let}
         keeps = keeps_partials(self.context, let, self.activity, firsts - set(self.locals))
 
         def forward() -> None:
@@ -556,7 +560,7 @@ class BlockFunction:
             if keeps:
                 Scaling(self.context, let, self.read, self.code, site, self.activity).run(outs, given)
                 return
-            run = Backward(self.context, let, self.read, self.code, site, self.activity, firsts)
+            run = Backward(self.context, let, self.read, self.code, site, self.activity, firsts | carried)
             run.kept = kept
             for a, d in run.run(outs, given, restore).items():
                 self.add(a, d)
