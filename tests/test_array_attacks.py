@@ -139,7 +139,7 @@ def carried_into_an_inner_loop(x: Any, k: int) -> Any:
 
 
 def carried_and_left_by_break(x: Any, k: int) -> Any:
-    y = x * 0.5
+    y = z = x * 0.5
     for i in range(10):
         z = np.sin(y) + x
         if i == k:
