@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from . import arrays, errors, sizes, table, values
-from .arrays import as_array, axes_of, elementwise, expand, shape_of, with_axes
+from .arrays import as_array, axes_of, elementwise, expand, filled, shape_of, with_axes
 from .builder import user_site
-from .creation import astype, dtype_of, filled
+from .creation import astype, dtype_of
 from .numpy_api import UFUNCS
 from .types import F64, Scalar, is_float
 from .values import Arrayed, Traced, arithmetic, scalar_type, to_type

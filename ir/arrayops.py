@@ -26,7 +26,6 @@ from .builder import current_builder, tracing, user_site
 from .graph import Const, Let, Program, Var
 from .graph import Return as GraphReturn
 from .kernel import WRITING
-from .machine import Fault
 from .ops import Elsewhere, Op, Zero, register
 from .types import Array, Scalar, Type, array_of, carries_gradient
 from .values import Arrayed, Traced, atom_of
@@ -583,4 +582,3 @@ row("qr", lambda a, fails=False: tuple(np.linalg.qr(a)), _qr_jvp, _qr_vjp)
 LINALG = {"cholesky": "Matrix is not positive definite", "lu_solve": "Singular matrix", "trsm": "singular matrix", "eigh": "Eigenvalues did not converge",
           "svd": "SVD did not converge", "qr": "Incorrect argument found in performing QR factorization"}  # fmt: skip
 TABLE_TYPES: dict[type, Any] = {}
-__all__ = ["ARRAY_OPS", "Fault", "array_tangents", "bind", "library_function", "pull_function"]

@@ -21,9 +21,9 @@ from .array_common import (
     values_dtype,
 )
 from .arrayops import bind
-from .arrays import as_array, axes_of, contiguous, elementwise, expand, from_index, shape_of
+from .arrays import as_array, axes_of, contiguous, elementwise, expand, filled, from_index, shape_of
 from .builder import user_site
-from .creation import astype, filled
+from .creation import astype
 from .derivatives import each
 from .numpy_api import FUNCTIONS as OF_SCALARS
 from .numpy_api import to_constant

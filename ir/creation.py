@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from .arrays import (
     copied,
     elementwise,
     expand,
-    filled,
     from_index,
     shape_of,
     stored,
@@ -251,4 +250,3 @@ CREATORS: dict[Any, Callable[..., Any]] = {
     np.identity: identity, np.arange: arange, np.linspace: linspace, np.tri: tri,
 }  # fmt: skip
 CREATION = {plain: in_trace(staged, plain) for plain, staged in CREATORS.items()}
-__all__ = ["CREATION", "CREATORS", "Sequence", "array", "astype", "dtype_of", "eye", "filled", "full", "identity", "zeros"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from .activity import Aliases
 from .graph import Atom, Block, Const, Function, Let, Program, Return, Var, substitute, terminator_atoms
-from .kernel import ONE, ZERO, Access, Gather, Index, Kernel, Result, Same, expensive, kernel_of, written
+from .kernel import ZERO, Access, Gather, Index, Kernel, Result, Same, expensive, kernel_of, written
 from .types import I64
 
 CHEAP = 4  # operations that may be computed again for each reader
@@ -344,6 +344,3 @@ def _is_zero(a: Atom) -> bool:
 
 def _is_one(a: Atom) -> bool:
     return isinstance(a, Const) and a.value == 1
-
-
-__all__ = ["ONE", "fuse", "known_sizes"]

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from . import errors, sizes, table
 from .arrayops import bind
 from .arrays import (
@@ -21,21 +19,15 @@ from .arrays import (
     basic,
     contiguous,
     convert,
-    copied,
     elementwise,
     emit,
     fit,
-    from_index,
     is_array,
     is_mask,
-    may_alias,
     places,
     reshape,
     shape_of,
-    spec_of,
-    spread,
     stored,
-    with_axes,
 )
 from .builder import current_builder, user_site
 from .kernel import Gather, Index, Result
@@ -100,7 +92,6 @@ def positions(a: Arrayed, parts: Sequence[Any]) -> tuple[Arrayed, list[Size]]:
 def _flat_positions(view: View, own: Any, full: Any, at: Any, indices: Any, before: Any, after: Any, common: Any, shape: Any) -> Arrayed:
     axis_of = {v: q for q, v in enumerate(before)} | {v: len(before) + len(common) + q for q, v in enumerate(after)}
     inputs: list[Any] = []
-    numbers: list[Any] = []
 
     def use(x: Any) -> int:
         """The place of an input among the elements."""
@@ -132,7 +123,6 @@ def _flat_positions(view: View, own: Any, full: Any, at: Any, indices: Any, befo
             plan.append(("index", stride_in, start_in, step_in, size_in, index_in, v))
         else:
             plan.append(("axis", stride_in, start_in, step_in, None, use(Index(axis_of[v])), v))
-    _ = numbers
 
     def one(*xs: Any) -> Any:
         total: Any = 0
@@ -240,6 +230,3 @@ def scatter(a: Arrayed, where: Arrayed, shape: Sequence[Size], value: Any, add: 
 
     (values,) = emit("given", shape, inputs, one, [Result("map")], [dtype if dtype != BOOL else BOOL])
     bind("scatter", (flat_of(a), where, values), [], fails=False, add=add)
-
-
-__all__ = ["copied", "from_index", "may_alias", "np", "put_index", "scatter", "spec_of", "spread", "take_index", "unravel", "with_axes"]

@@ -33,6 +33,7 @@ from .arrays import (
     drop,
     elementwise,
     expand,
+    filled,
     from_index,
     is_array,
     reduce,
@@ -42,7 +43,7 @@ from .arrays import (
 )
 from .builder import user_site
 from .choosing import gather_flat, isclose, sort, take, take_along
-from .creation import astype, dtype_of, filled
+from .creation import astype, dtype_of
 from .derivatives import each
 from .numpy_api import to_constant
 from .shaping import _known_length, _zeros, concatenate, flip, moveaxis

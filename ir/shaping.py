@@ -19,6 +19,7 @@ from .arrays import (
     drop,
     elementwise_with_index,
     expand,
+    filled,
     from_index,
     is_array,
     shape_of,
@@ -29,7 +30,7 @@ from .arrays import (
 )
 from .builder import user_site
 from .choosing import nonzero, take
-from .creation import dtype_of, filled
+from .creation import dtype_of
 from .numpy_api import to_constant
 from .types import I64
 from .values import Arrayed, Traced, allocate

@@ -402,8 +402,7 @@ def _setitems(x: Any, y: Any) -> Any:
     x[1:, 0] = x[:-1, 0]
     v = x[3]
     v[1:4] += 1.0
-    x[y > 0.0 if False else slice(None), 4] = x[:, 4] * x[:, 0]
-    x.fill(0.25) if False else None
+    x[:, 4] = x[:, 4] * x[:, 0]
     return x
 
 

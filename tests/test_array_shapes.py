@@ -164,7 +164,7 @@ EMPTY: list[Callable[[Any], Any]] = [
     lambda x: x + 1.0, np.sum, lambda x: np.sum(x, axis=0), lambda x: np.prod(x), lambda x: np.cumsum(x, axis=0), lambda x: x.T @ x, lambda x: x @ x.T,
     lambda x: np.sort(x, axis=0), lambda x: x[x > 0], lambda x: np.concatenate([x, x]), lambda x: np.any(x > 0), lambda x: np.all(x > 0),
     lambda x: np.linalg.norm(x), lambda x: x.reshape(-1), lambda x: np.diff(x, axis=1), lambda x: np.linalg.inv(x[:, :0].T @ x[:, :0]),
-    lambda x: np.linalg.cholesky(x @ x.T) if False else np.linalg.cholesky(x[:, :0].T @ x[:, :0]), lambda x: np.linalg.det(x[:, :0].T @ x[:, :0]),
+    lambda x: np.linalg.cholesky(x[:, :0].T @ x[:, :0]), lambda x: np.linalg.det(x[:, :0].T @ x[:, :0]),
     lambda x: scipy.special.logsumexp(np.concatenate([x, np.ones((1, 3))])), lambda x: np.argsort(x, axis=0),
 ]  # fmt: skip
 

@@ -12,7 +12,7 @@ from typing import Any
 from ...ir.arrayops import ARRAY_OPS, library_function, pull_function
 from ...ir.graph import Let, Var
 from ...ir.types import F64, I64, Array, Scalar, carries_gradient
-from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, flat_types, literal, struct_of
+from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, flat_types, literal, struct_of
 from .lets import Operands, allocate, copy_data, count, fill_zero, loop, product, read_element, write_element
 from .special import symbol
 
@@ -47,7 +47,7 @@ def backward(
     """The way back: for each active argument None, where the adjoint array has been added to, or what is to be added."""
     wanted = [a in active for a in let.args]
     if let.op == "gemm":
-        _gemm_back(context, code, let, read, wanted, adjoints[let.out])
+        _gemm_back(code, let, read, wanted, adjoints[let.out])
         return [None] * len(let.args)
     name = pull_function(context.program, let, wanted)
     values = [*(read(a)[: len(flat_types(a.type))] for a in let.args), *(outs[o][: len(flat_types(o.type))] for o in let.outs)]
@@ -138,13 +138,13 @@ class _Emit:
 
     # ---- operations
     def op_gemm(self) -> list[Operands]:
-        return [gemm(self.context, self.code, self.let, self.read, lambda n: self.new(self.let.out, n))]
+        return [gemm(self.code, self.let, self.read, lambda n: self.new(self.let.out, n))]
 
     def op_scatter(self) -> list[Operands]:
         code = self.code
         data, dims = self.read(self.let.args[0])[0], self.read(self.let.args[1])[1:]
         index, v = self.read(self.let.args[1])[0], self.read(self.let.args[2])[0]
-        _scatter(self.context, code, self.let, [data, index, v, product(code, dims[: self.let.args[1].type.rank])])  # type: ignore[union-attr]
+        _scatter(code, self.let, [data, index, v, product(code, dims[: self.let.args[1].type.rank])])  # type: ignore[union-attr]
         return []
 
     def op_cumsum(self) -> list[Operands]:
@@ -279,12 +279,9 @@ class _Emit:
         w = self.new(self.let.outs[0], n)
 
         def run() -> None:
-            ints = code.alloca("i32")
-
             def routine(room: str, length: Any) -> None:
                 self.library("syev", ("c", "V"), ("c", "U"), ("i", n), v, ("i", n), w, room, length, info)
 
-            _ = ints
             self.work(routine)
             self.check(info)
 
@@ -372,7 +369,7 @@ def _transpose(code: Code, source: str, target: str, rows: str, columns: str, t:
 
 
 # ---- matrix products
-def gemm(context: Any, code: Code, let: Let, read: Any, new: Callable[[str], str]) -> Operands:
+def gemm(code: Code, let: Let, read: Any, new: Callable[[str], str]) -> Operands:
     (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
     x, y = read(a), read(b)
     rank = a.type.rank  # type: ignore[union-attr]
@@ -382,11 +379,11 @@ def gemm(context: Any, code: Code, let: Let, read: Any, new: Callable[[str], str
     total = count(code, [*stack, m, n], code.module.site(let.site))
     out = new(total)
     fill_zero(code, out, total, let.out.type.dtype)  # type: ignore[union-attr]
-    multiply(context, code, let.out.type.dtype, (x[0], y[0], out), (m, n, k), ta, tb, product(code, stack))  # type: ignore[union-attr]
+    multiply(code, let.out.type.dtype, (x[0], y[0], out), (m, n, k), ta, tb, product(code, stack))  # type: ignore[union-attr]
     return [out, *stack, m, n]
 
 
-def _gemm_back(context: Any, code: Code, let: Let, read: Any, wanted: list[bool], d: Operands) -> None:
+def _gemm_back(code: Code, let: Let, read: Any, wanted: list[bool], d: Operands) -> None:
     """Adds to the adjoints of A and B in place."""
     (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
     x, y = read(a), read(b)
@@ -397,17 +394,17 @@ def _gemm_back(context: Any, code: Code, let: Let, read: Any, wanted: list[bool]
     t = let.out.type.dtype  # type: ignore[union-attr]
     if wanted[0]:
         if ta:
-            multiply(context, code, t, (y[0], d[0], x[-1]), (k, m, n), tb, 1, stack)
+            multiply(code, t, (y[0], d[0], x[-1]), (k, m, n), tb, 1, stack)
         else:
-            multiply(context, code, t, (d[0], y[0], x[-1]), (m, k, n), 0, 1 - tb, stack)
+            multiply(code, t, (d[0], y[0], x[-1]), (m, k, n), 0, 1 - tb, stack)
     if wanted[1]:
         if tb:
-            multiply(context, code, t, (d[0], x[0], y[-1]), (n, k, m), 1, ta, stack)
+            multiply(code, t, (d[0], x[0], y[-1]), (n, k, m), 1, ta, stack)
         else:
-            multiply(context, code, t, (x[0], d[0], y[-1]), (k, n, m), 1 - ta, 0, stack)
+            multiply(code, t, (x[0], d[0], y[-1]), (k, n, m), 1 - ta, 0, stack)
 
 
-def multiply(context: Any, code: Code, t: Scalar, pointers: Any, sizes: Any, ta: int, tb: int, stack: str) -> None:
+def multiply(code: Code, t: Scalar, pointers: Any, sizes: Any, ta: int, tb: int, stack: str) -> None:
     """C += op(A) op(B) for each matrix of a stack, by a function of the module."""
     name = f"@lantern_gemm.{t}.{'t' if ta else 'n'}{'t' if tb else 'n'}"
     module = code.module
@@ -427,7 +424,6 @@ def multiply(context: Any, code: Code, t: Scalar, pointers: Any, sizes: Any, ta:
         code.emit(f"call void {name}(ptr {a}, ptr {b}, ptr {c}, i64 {m}, i64 {n}, i64 {k})")
     else:
         loop(code, stack, one)
-    _ = context
 
 
 def _multiply_text(module: Any, name: str, t: Scalar, ta: int, tb: int) -> str:
@@ -491,8 +487,7 @@ def _multiply_text(module: Any, name: str, t: Scalar, ta: int, tb: int) -> str:
 
 
 # ---- scattering, and its way back
-def _scatter(context: Any, code: Code, let: Let, operands: list[str], back: bool = False) -> None:
-    _ = context, back
+def _scatter(code: Code, let: Let, operands: list[str]) -> None:
     data, index, v, n = operands
     t, source = let.args[0].type.dtype, let.args[2].type.dtype  # type: ignore[union-attr]
 
@@ -548,6 +543,3 @@ def scatter_back(code: Code, let: Let, read: Any, saved: tuple[str, str], active
             code.store(ty, NEGATIVE_ZERO, cell)
 
     loop(code, n, one)
-
-
-__all__ = ["SIZES", "backward", "emit_array_op", "scatter_back", "scatter_save"]
