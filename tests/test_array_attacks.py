@@ -138,6 +138,18 @@ def carried_into_an_inner_loop(x: Any, k: int) -> Any:
     return s + np.sum(y)
 
 
+def carried_and_read_in_an_inner_test(x: Any, k: int) -> Any:
+    y = np.exp(x)
+    s, t = 0.0, 1.0
+    for _ in range(k):
+        while (r := np.sum(y * y) * t) > 1.0:
+            s += r
+            t *= 0.5
+        y = x * t + 1.0
+        t += 1.0
+    return s + np.sum(y)
+
+
 def carried_and_left_by_break(x: Any, k: int) -> Any:
     y = z = x * 0.5
     for i in range(10):
@@ -200,7 +212,7 @@ def given_by_a_callee_and_written(x: Any, k: int) -> Any:
 PROGRAMS: list[Callable[..., Any]] = [
     read_in_a_loop, read_in_a_branch, added_in_a_loop, last_used_without_a_derivative, overlapping_first_writes, edges_that_share_corners,
     rows_by_traced_indices, written_between_maker_and_reader, read_after_being_summed, in_place_where_old_values_matter, carried_and_swapped, grows,
-    leaves_early, recursion, carried_into_an_inner_loop, carried_and_left_by_break, carried_and_its_start_used_again, two_carried, carried_and_maybe_read, written_by_a_callee, given_by_a_callee_and_written,
+    leaves_early, recursion, carried_into_an_inner_loop, carried_and_left_by_break, carried_and_read_in_an_inner_test, carried_and_its_start_used_again, two_carried, carried_and_maybe_read, written_by_a_callee, given_by_a_callee_and_written,
 ]  # fmt: skip
 
 
