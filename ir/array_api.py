@@ -6,13 +6,14 @@ kernels, views and the operations of arrayops.py, so none has a derivative of it
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from . import arrays
-from .array_common import UFUNCS_OF, _call, atleast_1d, atleast_2d, atleast_3d, ravel
+from .array_common import UFUNCS_OF, _call, atleast_1d, atleast_2d, atleast_3d, ravel, unsupported
 from .arrays import as_array, assign, copied, expand, is_array
 from .choosing import (
     argsort,
@@ -200,19 +201,40 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-SCIPY: dict[tuple[str, str], Callable[..., Any]] = {
-    ("special", "logsumexp"): logsumexp, ("special", "softmax"): softmax, ("special", "log_softmax"): log_softmax,
-    ("linalg", "solve_triangular"): solve_triangular, ("linalg", "cho_factor"): cho_factor, ("linalg", "cho_solve"): cho_solve,
-    ("linalg", "cholesky"): scipy_cholesky, ("linalg", "solve"): lambda a, b, **k: solve(a, b), ("linalg", "inv"): lambda a, **k: inv(a),
-    ("linalg", "det"): lambda a, **k: det(a), ("linalg", "eigh"): lambda a, **k: tuple(eigh(a)), ("linalg", "norm"): norm,
-    ("linalg", "svd"): lambda a, full_matrices=True, compute_uv=True, **k: svd(a, full_matrices, compute_uv), ("linalg", "svdvals"): lambda a, **k: svdvals(a),
+def _of_scipy(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`fn`, without SciPy's arguments that change no value (check_finite=, overwrite_a=); others that it has not are refused."""
+    known = inspect.signature(fn).parameters
+
+    def call(*args: Any, **given: Any) -> Any:
+        given = {k: v for k, v in given.items() if k != "check_finite" and not k.startswith("overwrite_")}
+        for argument in given:
+            if argument not in known:
+                unsupported(f"scipy.linalg.{name} with {argument}=", "leave it out")
+        return fn(*args, **given)
+
+    return call
+
+
+LINALG: dict[str, Callable[..., Any]] = {
+    "solve_triangular": solve_triangular, "cho_factor": cho_factor, "cho_solve": cho_solve, "cholesky": scipy_cholesky,
+    "solve": lambda a, b: solve(a, b), "inv": lambda a: inv(a), "det": lambda a: det(a),
+    "eigh": lambda a, *, lower=True: tuple(eigh(a, "L" if lower else "U")), "norm": norm,
+    "svd": lambda a, full_matrices=True, compute_uv=True: svd(a, full_matrices, compute_uv), "svdvals": lambda a: svdvals(a),
 }  # fmt: skip
+
+
+SCIPY: dict[tuple[str, str], Callable[..., Any]] = {
+    ("special", "logsumexp"): logsumexp,
+    ("special", "softmax"): softmax,
+    ("special", "log_softmax"): log_softmax,
+    **{("linalg", name): _of_scipy(name, fn) for name, fn in LINALG.items()},
+}
 
 
 METHODS: dict[str, Callable[..., Any]] = {
     "sum": sum_, "prod": prod, "mean": mean, "var": var, "std": std, "max": max_, "min": min_, "argmax": argmax, "argmin": argmin, "any": any_,
     "all": all_, "cumsum": cumsum, "cumprod": cumprod, "dot": dot, "trace": trace, "diagonal": diagonal, "reshape": reshape, "ravel": ravel,
-    "flatten": lambda a, order="C": copied(ravel(a)), "transpose": transpose, "swapaxes": swapaxes, "squeeze": squeeze, "repeat": repeat, "take": take,
+    "flatten": lambda a, order="C": copied(ravel(a, order)), "transpose": transpose, "swapaxes": swapaxes, "squeeze": squeeze, "repeat": repeat, "take": take,
     "argsort": argsort, "searchsorted": searchsorted, "clip": lambda a, *args, **kwargs: OF_SCALARS[np.clip](a, *args, **kwargs), "round": round_,
     "copy": lambda a, order="C": copied(a), "astype": astype, "fill": lambda a, v: assign(a, v), "nonzero": nonzero, "compress": lambda a, c, axis=None: compress(c, a, axis),
     "conj": lambda a: a, "conjugate": lambda a: a, "item": lambda a, *i: a[i] if i else ravel(a)[0], "ptp": ptp,

@@ -140,6 +140,8 @@ UFUNCS_OF = _Ufuncs()
 
 
 def ravel(a: Any, order: str = "C") -> Any:
+    if order != "C":
+        unsupported(f"an array in one dimension with order={order!r}", "arrays are in C order; turn the axes with a.T first")
     a = as_array(a)
     if not isinstance(a, Arrayed):
         return filled(a, (1,))

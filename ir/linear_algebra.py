@@ -133,7 +133,7 @@ def _one_eigh(a: Any) -> Any:
 
 
 def eigh(a: Any, UPLO: str = "L") -> Any:
-    w, v = batched(_one_eigh, [2], "eigh")(a if UPLO == "L" else swapaxes(a, -1, -2))
+    w, v = batched(_one_eigh, [2], "eigh")(a if UPLO.upper() == "L" else swapaxes(a, -1, -2))
     return np.linalg._linalg.EighResult(w, v)
 
 
@@ -265,7 +265,7 @@ def multi_dot(parts: Any, **kwargs: Any) -> Any:
     return out
 
 
-def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False, **kwargs: Any) -> Any:
+def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False) -> Any:
     from .arrayops import trsm
 
     code = {"N": 0, "T": 1, "C": 1}.get(trans, trans)
@@ -283,16 +283,16 @@ def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_d
     return batched(one, [2, b.ndim if b.ndim < 2 else 2], "trsm")(a, b)
 
 
-def cho_factor(a: Any, lower: bool = False, **kwargs: Any) -> Any:
+def cho_factor(a: Any, lower: bool = False) -> Any:
     c = cholesky(a) if lower else swapaxes(cholesky(swapaxes(a, -1, -2)), -1, -2)
     return c, lower
 
 
-def cho_solve(c_and_lower: Any, b: Any, **kwargs: Any) -> Any:
+def cho_solve(c_and_lower: Any, b: Any) -> Any:
     c, lower = c_and_lower
     first = solve_triangular(c, b, trans=0 if lower else 1, lower=lower)
     return solve_triangular(c, first, trans=1 if lower else 0, lower=lower)
 
 
-def scipy_cholesky(a: Any, lower: bool = False, **kwargs: Any) -> Any:
+def scipy_cholesky(a: Any, lower: bool = False) -> Any:
     return cholesky(a) if lower else cho_factor(a, False)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -54,8 +55,10 @@ from .values import Arrayed, Traced, allocate, to_type, truth
 def _reduction(fn: Callable[..., Any]) -> Callable[..., Any]:
     """With NumPy's arguments out= (refused), keepdims= and a scalar as the array of one element."""
 
+    known = inspect.signature(fn).parameters
+
     def reduction(a: Any, axis: Axis = None, *args: Any, keepdims: Any = False, out: Any = None, **kwargs: Any) -> Any:
-        plain_arguments(fn.__name__.rstrip("_"), out=out)
+        plain_arguments(fn.__name__.rstrip("_"), out=out, **{k: v for k, v in kwargs.items() if k not in known})
         a = as_array(a)
         if not isinstance(a, Arrayed):
             axes_of(axis, 0)
@@ -237,6 +240,8 @@ def prod(a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool, initia
 
 
 def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
+    if returned:
+        unsupported("np.average with returned=True", "sum the weights apart")
     if weights is None:
         return mean(a, axis, keepdims=keepdims)
     a, w = as_array(a), as_array(weights)
@@ -355,6 +360,8 @@ def array_equal(a: Any, b: Any, equal_nan: bool = False) -> Any:
     for m, n in zip(s, t, strict=True):
         sizes.require_equal(m, n, "np.array_equal of traced arrays needs equal shapes")
     same = UFUNCS_OF["equal"](a, b)
+    if equal_nan:
+        same = UFUNCS_OF["logical_or"](same, UFUNCS_OF["logical_and"](UFUNCS_OF["isnan"](a), UFUNCS_OF["isnan"](b)))
     return all_(same) if isinstance(same, Arrayed) else same
 
 

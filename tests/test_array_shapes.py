@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -438,3 +439,36 @@ def test_results_at_the_edges_are_numpys() -> None:
             expected = f(x)
         for out in both(f, x).values():
             np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize(
+    ("named", "f"),
+    [
+        ("order='F'", lambda a: np.ravel(a, "F")),
+        ("order='F'", lambda a: a.flatten("F")),
+        ("np.mean with where=", lambda a: np.mean(a, where=a > 1.0)),
+        ("np.var with mean=", lambda a: np.std(a, axis=0, mean=np.zeros((1, 2)))),
+        ("returned=True", lambda a: np.average(a, returned=True)),
+        ("scipy.linalg.solve with transposed=", lambda a: scipy.linalg.solve(a, a[0], transposed=True)),
+        ("scipy.linalg.solve with assume_a=", lambda a: scipy.linalg.solve(a, a[0], assume_a="sym")),
+        ("scipy.linalg.eigh with eigvals_only=", lambda a: scipy.linalg.eigh(a, eigvals_only=True)),
+    ],
+)
+def test_arguments_that_would_change_the_result_are_refused_and_never_left_out(named: str, f: Callable[..., Any]) -> None:
+    with pytest.raises(errors.UnsupportedOperationError, match=re.escape(named)):
+        lj.jit(f)(np.array([[3.0, 1.0], [2.0, 4.0]]))
+
+
+def test_arguments_that_choose_a_triangle_or_how_nan_compares_are_followed() -> None:
+    a = np.array([[3.0, 1.0], [2.0, 4.0]])  # not symmetric: the triangles differ
+    for lower in (True, False):
+        np.testing.assert_allclose(
+            lj.jit(lambda a, lower=lower: scipy.linalg.eigh(a, lower=lower)[0])(a), scipy.linalg.eigh(a, lower=lower)[0]
+        )
+    for uplo in "lLuU":
+        np.testing.assert_allclose(lj.jit(lambda a, uplo=uplo: np.linalg.eigvalsh(a, uplo))(a), np.linalg.eigvalsh(a, uplo))
+    np.testing.assert_allclose(lj.jit(lambda a: scipy.linalg.solve(a, a[0], check_finite=False))(a), scipy.linalg.solve(a, a[0]))
+    nan = np.array([1.0, np.nan])
+    assert lj.jit(lambda a, b: np.array_equal(a, b, equal_nan=True))(nan, nan)
+    assert not lj.jit(lambda a, b: np.array_equal(a, b))(nan, nan)
+    assert not lj.jit(lambda a, b: np.array_equal(a, b, equal_nan=True))(nan, np.array([2.0, np.nan]))
