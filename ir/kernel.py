@@ -30,11 +30,10 @@ from typing import Any
 
 from .graph import Atom, Const, Function, Let, Var
 from .ops import TABLE
-from .types import I64, Type
+from .types import I64
 
 ONE, ZERO = Const(1, I64), Const(0, I64)
 SMOOTH = ("map", "sum", "into", "fresh")  # what a derivative flows through
-REDUCTIONS = ("sum", "max", "min", "argmax", "argmin")
 WRITES = ("into", "fresh")
 
 
@@ -200,7 +199,3 @@ def may_fail(f: Function) -> bool:
 
 def expensive(f: Function) -> bool:
     return any(TABLE[let.op].expensive for let in f.entry.lets)
-
-
-def atom_type(a: Atom) -> Type:
-    return a.type

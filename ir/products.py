@@ -22,10 +22,6 @@ from .values import Arrayed, arithmetic
 SMALL = 32  # multiplications of matrices of known sizes, written out as scalar code
 
 
-def as_operand(x: Any) -> Any:
-    return as_array(x)
-
-
 def contract(out: str, *operands: tuple[Any, str]) -> Any:
     """One kernel: the sum of products over the letters that are not in `out`."""
     space: dict[str, Any] = {}
@@ -67,7 +63,7 @@ def loop_order(out: str, order: list[str], operands: Any) -> list[str]:
 
 def matmul(x: Any, y: Any) -> Any:
     """`@`: of vectors, matrices, and stacks of them."""
-    x, y = as_operand(x), as_operand(y)
+    x, y = as_array(x), as_array(y)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
         raise ValueError(f"matmul: Input operand does not have enough dimensions ({user_site()})")
     names = "the inner sizes of `@` differ"
@@ -117,7 +113,7 @@ def _matrices(a: Arrayed, stack: Sequence[Any]) -> tuple[Arrayed, int]:
 
 def dot(x: Any, y: Any, out: Any = None) -> Any:
     plain_arguments("dot", out=out)
-    x, y = as_operand(x), as_operand(y)
+    x, y = as_array(x), as_array(y)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
         return arithmetic("mul", *(np.float64(v) if isinstance(v, float) else v for v in (x, y)))
     if x.ndim <= 2 and y.ndim <= 2:
@@ -128,7 +124,7 @@ def dot(x: Any, y: Any, out: Any = None) -> Any:
 
 
 def inner(x: Any, y: Any) -> Any:
-    x, y = as_operand(x), as_operand(y)
+    x, y = as_array(x), as_array(y)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
         return arithmetic("mul", x, y)
     a, b = "abcdefgh"[: x.ndim - 1], "ijklmnop"[: y.ndim - 1]

@@ -639,9 +639,3 @@ def allocate(dtype: Scalar, shape: Any, fill: Any) -> Arrayed:
     made = Arrayed(out, builder)
     made.sizes, made.fresh = [n if isinstance(n, Traced) else int(n) for n in sizes], True
     return made
-
-
-def copy_array(array: Arrayed) -> Arrayed:
-    from .arrays import copied
-
-    return copied(array)
