@@ -162,9 +162,12 @@ class _Forward:
                 self.tangents[let.out] = self.elementwise(let)
 
     def elementwise(self, let: Let) -> Atom:
-        rule = TABLE[let.op].rule
+        rule, tangent = TABLE[let.op].rule, TABLE[let.op].tangent
         assert callable(rule)
         z, xs = self.value(let.out), [self.value(a) for a in let.args]
+        if tangent is not None:
+            ts = [Traced(self.tangent(a), self.builder) for a in let.args if carries_gradient(a.type)]
+            return tangent(*ts, *xs, **let.attrs).atom  # type: ignore[no-any-return]
         total: Any = None
         for i, a in enumerate(let.args):
             if a in self.activity:

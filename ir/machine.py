@@ -12,7 +12,9 @@ import numpy as np
 
 from .errors import LanternError
 from .faults import KINDS
-from .types import NUMPY_DTYPES, Scalar
+from .types import F32, F64, NUMPY_DTYPES, Scalar
+
+SPLITTERS = {F64: 2.0**27 + 1, F32: 2.0**12 + 1}
 
 _NUMPY_NAMES = {
     "fabs": "fabs", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh",
@@ -82,6 +84,10 @@ class PythonMachine:
 
     def constant(self, value: float, like: Any) -> Any:
         return type(like)(value)
+
+    def splitter(self, like: Any) -> Any:
+        """Multiplied by it, a number of this type splits into two halves of its digits (Dekker, 1971)."""
+        return type(like)(SPLITTERS[F32 if isinstance(like, np.float32) else F64])
 
 
 class Fault(LanternError):

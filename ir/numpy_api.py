@@ -56,14 +56,18 @@ def _rounding(op: Op) -> Callable[[Any], Any]:
 
 
 def _either(name: str) -> Callable[[Any, Any], Any]:
-    """maximum, minimum: on ints by comparison."""
+    """maximum, minimum: a choice; of equals the first."""
 
     def fn(x: Any, y: Any) -> Any:
         if values._bools(x, y):
             return TABLE["or" if name == "maximum" else "and"](x, y)
         t, weak = promote(name, x, y)
         x, y = to_type(x, t), to_type(y, t)
-        z = TABLE[name](x, y) if is_float(t) else where((compare("ge" if name == "maximum" else "le", x, y)), x, y)
+        if is_float(t):  # a NaN stays
+            first = table.logical_or((table.ge if name == "maximum" else table.le)(x, y), table.isnan(x))
+        else:
+            first = compare("ge" if name == "maximum" else "le", x, y)
+        z = where(first, x, y)
         return Traced(z.atom, z.builder, weak)
 
     return fn
@@ -78,7 +82,7 @@ def _ignore_nan(name: str) -> Callable[[Any, Any], Any]:
         if not is_float(t):
             return pick(x, y)
         x, y = to_type(x, t), to_type(y, t)
-        return table.select(table.isnan(x), y, table.select(table.isnan(y), x, pick(x, y)))
+        return where(table.isnan(x), y, where(table.isnan(y), x, pick(x, y)))
 
     return fn
 

@@ -46,8 +46,10 @@ class Op:
     signature: str
     body: Callable[..., Any]
     rule: Rule | Zero | Elsewhere
+    tangent: Callable[..., Any] | None = None  # the result's tangent from the arguments' (None: zero), where a sum of terms will not do
     machine: Any = None
-    speculate: bool = False  # may run on a path not taken: cheap, cannot fail, and 0 * derivative is 0
+    speculate: bool = False  # may run on a path not taken: cheap and cannot fail
+    steady: bool = False  # its derivative is finite whatever its arguments are: 0 * derivative is 0
     may_fail: bool = False  # can raise at run time, so that it may not be dropped or moved
     expensive: bool = False  # a call into libm or more: better kept than computed again
 
@@ -81,13 +83,13 @@ def register(op: Op) -> Op:
     return op
 
 
-def elementwise(name: str, signature: str, body: Callable[..., Any], rule: Any = None, **flags: bool) -> Op:
+def elementwise(name: str, signature: str, body: Callable[..., Any], rule: Any = None, tangent: Any = None, **flags: bool) -> Op:
     """A row for a scalar operation. Only an operation whose result is no float may leave out the rule."""
     from .machine import PYTHON
 
     if rule is None and signature[-1] in "IB":
         rule = Zero("the result is not a float")
-    return register(Op(name, signature, body, rule, PYTHON, **flags))
+    return register(Op(name, signature, body, rule, tangent, PYTHON, **flags))
 
 
 def result_type(op: Op, types: list[Type | None], attrs: dict[str, Any]) -> Type:

@@ -18,36 +18,6 @@ from .types import Array, carries_gradient
 Key = tuple[str, tuple[bool, ...]]
 
 
-def guarded_lets(f: Function, activity: Activity) -> set[Let]:
-    """Operations whose result may be an arm of `where`: both arms are computed, and in the one that is not taken a zero
-    adjoint must win over an infinite or undefined derivative."""
-    lets = [let for b in f.blocks.values() for let in b.lets]
-    if not any(let.attrs.get("where") for let in lets):
-        return set()
-    made = {o: let for let in lets for o in let.outs}
-    gives: dict[object, list[object]] = {}
-    for b in f.blocks.values():
-        for e in edges(b.terminator):
-            params = f.blocks[e.block].params
-            for p, a in zip(params[len(params) - len(e.args) :], e.args, strict=True):
-                gives.setdefault(p, []).append(a)
-    found: set[Let] = set()
-    seen: set[object] = set()
-    work: list[object] = [a for let in lets if let.attrs.get("where") and let.out in activity for a in let.args[1:]]
-    while work:
-        v = work.pop()
-        if v in seen or v not in activity:  # type: ignore[operator]
-            continue
-        seen.add(v)
-        let = made.get(v)  # type: ignore[call-overload]
-        if let is None:
-            work.extend(gives.get(v, ()))
-        else:
-            found.add(let)
-            work.extend(let.args)
-    return found
-
-
 @dataclass
 class Reverse:
     """`mask` marks the active parameters, `results` the results that have an adjoint. `covers` are the loads that write
@@ -58,7 +28,6 @@ class Reverse:
     activity: Activity
     results: tuple[bool, ...]
     name: str
-    guarded: set[Let]
     covers: dict[Let, Any] = field(default_factory=dict)
     firsts: set[tuple[Let, Any]] = field(default_factory=set)  # kernels that do the same, each with its parameter
 
@@ -78,7 +47,7 @@ class Reverses:
             results = tuple(carries_gradient(t) for t in f.results)
             marks = "".join("x" if m else "o" for m in full)
             activity = active(f, full, Aliases(self.program))
-            self.made[key] = Reverse(f, full, activity, results, f"{name}.{marks}", guarded_lets(f, activity))
+            self.made[key] = Reverse(f, full, activity, results, f"{name}.{marks}")
         return self.made[key]
 
     def of_pullback(self, let: Let) -> Reverse:

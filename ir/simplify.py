@@ -330,8 +330,7 @@ def drop_dead(f: Function) -> bool:
 def branches_to_selects(f: Function) -> bool:
     """branch c ? t() : e(), both arms short, pure and ending at j  ->  %x = select(c, ..); jump j(%x)
 
-    Only operations marked `speculate` may run on the path not taken: they cannot fail and their derivative times a
-    zero adjoint is zero. (Lorenz-like loops with four joins: 1.63 -> 1.14 of C.)
+    Only operations marked `speculate` may run on the path not taken: they are cheap and cannot fail. (Lorenz-like loops with four joins: 1.63 -> 1.14 of C.)
     """
     pred = predecessors(f)
     changed = False
@@ -352,7 +351,7 @@ def branches_to_selects(f: Function) -> bool:
         for p, a, b in zip(join.params, then[1].args, orelse[1].args, strict=True):
             if not _same(a, b):
                 out = Var(f"{p.name}.s.{name}", p.type)
-                block.lets.append(Let((out,), "select", (t.cond, a, b)))
+                block.lets.append(Let((out,), "select", (t.cond, a, b), {"where": True}))
                 a = out
             args.append(a)
         block.terminator = Jump(Edge(join.name, tuple(args)))

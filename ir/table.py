@@ -1,8 +1,9 @@
 """The table of scalar operations: one row each. CONTRIBUTING.md shows how to add one.
 
 x, y are inputs, z the output, d a tangent or an adjoint. Derivatives at the edges are choices, listed in
-tests/test_edges.py. `mul_strong` and `div_strong` make a zero adjoint win over an infinite derivative, so that
-`where(x > 0, sqrt(x), 0)` has gradient 0, not NaN, at x = 0.
+tests/test_edges.py. At a tie there is one choice: of two equal numbers the first is the larger and the smaller, and
+abs(x) is x at 0; so smooth functions made of pieces have all their derivatives there. 0 * inf is NaN; what keeps the
+branch not taken out of a derivative is not in the rules, but in guards.py.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Any
 from .ops import TABLE, Elsewhere, Op, Zero, elementwise, register
 
 STEP = Zero("piecewise constant: zero wherever it exists")
+STEADY = {"speculate": True, "steady": True}
 TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
 
-def row(name: str, signature: str, body: Any, rule: Any = None, **flags: bool) -> Op:
-    return elementwise(name, signature, body, rule, **flags)
+def row(name: str, signature: str, body: Any, rule: Any = None, tangent: Any = None, **flags: bool) -> Op:
+    return elementwise(name, signature, body, rule, tangent, **flags)
 
 
 def libm(name: str, rule: Any, arity: int = 1) -> Op:
@@ -28,16 +30,12 @@ def libm(name: str, rule: Any, arity: int = 1) -> Op:
 
 # fmt: off
 # ---- arithmetic
-add = row("add", "FF:F", lambda m, x, y: m.arithmetic("add", x, y), lambda d, z, x, y: (d, d), speculate=True)
-sub = row("sub", "FF:F", lambda m, x, y: m.arithmetic("sub", x, y), lambda d, z, x, y: (d, neg(d)), speculate=True)
+add = row("add", "FF:F", lambda m, x, y: m.arithmetic("add", x, y), lambda d, z, x, y: (d, d), **STEADY)
+sub = row("sub", "FF:F", lambda m, x, y: m.arithmetic("sub", x, y), lambda d, z, x, y: (d, neg(d)), **STEADY)
 mul: Op = row("mul", "FF:F", lambda m, x, y: m.arithmetic("mul", x, y), lambda d, z, x, y: (mul(d, y), mul(d, x)))
-neg: Op = row("neg", "F:F", lambda m, x: m.arithmetic("neg", x), lambda d, z, x: (neg(d),), speculate=True)
-div = row("div", "FF:F", lambda m, x, y: m.arithmetic("div", x, y),
-          lambda d, z, x, y: (div_strong(d, y), neg(mul_strong(div_strong(d, y), z))))
-mul_strong: Op = row("mul_strong", "FF:F", lambda m, x, y: select(eq(x, 0.0), 0.0, mul(x, y)),
-                 lambda d, z, x, y: (mul_strong(d, y), mul_strong(x, d)))
-div_strong: Op = row("div_strong", "FF:F", lambda m, x, y: select(eq(x, 0.0), 0.0, div(x, y)),
-                 lambda d, z, x, y: (div_strong(d, y), neg(mul_strong(div_strong(d, y), z))))
+neg: Op = row("neg", "F:F", lambda m, x: m.arithmetic("neg", x), lambda d, z, x: (neg(d),), **STEADY)
+div: Op = row("div", "FF:F", lambda m, x, y: m.arithmetic("div", x, y), lambda d, z, x, y: (div(d, y), neg(mul(div(d, y), z))))
+mul_zero: Op = row("mul_zero", "FF:F", lambda m, x, y: select(eq(x, 0.0), 0.0, mul(x, y)), lambda d, z, x, y: (mul(d, y), mul(d, x)))
 
 # ---- comparison and choice
 eq: Op = row("eq", "FF:B", lambda m, x, y: m.compare("eq", x, y), speculate=True)
@@ -47,15 +45,14 @@ le = row("le", "FF:B", lambda m, x, y: m.compare("le", x, y), speculate=True)
 gt = row("gt", "FF:B", lambda m, x, y: m.compare("gt", x, y), speculate=True)
 ge = row("ge", "FF:B", lambda m, x, y: m.compare("ge", x, y), speculate=True)
 select: Op = row("select", "BTT:T", lambda m, c, x, y, where=False: m.select(c, x, y),
-             lambda d, z, c, x, y, where=False: (None, select(c, d, 0.0), select(c, 0.0, d)), speculate=True)
-maximum = row("maximum", "FF:F", lambda m, x, y: select(ge(x, y), x, select(ne(x, x), x, y)),
-              lambda d, z, x, y: (mul(d, larger(x, y)), mul(d, larger(y, x))), speculate=True)
-minimum = row("minimum", "FF:F", lambda m, x, y: select(le(x, y), x, select(ne(x, x), x, y)),
-              lambda d, z, x, y: (mul(d, larger(y, x)), mul(d, larger(x, y))), speculate=True)
-larger: Op = row("larger", "FF:F", lambda m, x, y: select(gt(x, y), m.constant(1.0, x), select(lt(x, y), 0.0, m.constant(0.5, x))), STEP, speculate=True)
+             lambda d, z, c, x, y, where=False: (None, select(c, d, 0.0), select(c, 0.0, d)),
+             lambda tx, ty, c, x, y, where=False: select(c, tx, ty, where=where), **STEADY)
+gate: Op = row("gate", "BF:F", lambda m, c, x, when: x,  # x; backwards nothing goes through it but where c == when (guards.py)
+               lambda d, z, c, x, when: (None, select(c, d, 0.0) if when else select(c, 0.0, d)), **STEADY)
 
 # ---- rounding and signs
-absolute = row("abs", "F:F", lambda m, x: m.instruction("fabs", x), lambda d, z, x: (mul_strong(d, sign(x)),), speculate=True)
+absolute = row("abs", "F:F", lambda m, x: m.instruction("fabs", x), lambda d, z, x: (mul(d, direction(x)),), speculate=True)
+direction: Op = row("direction", "F:F", lambda m, x: select(ge(x, 0.0), m.constant(1.0, x), select(lt(x, 0.0), -1.0, x)), STEP, speculate=True)
 sign: Op = row("sign", "F:F", lambda m, x: select(gt(x, 0.0), 1.0, select(lt(x, 0.0), -1.0, select(eq(x, 0.0), 0.0, x))), STEP,
            speculate=True)
 floor = row("floor", "F:F", lambda m, x: m.instruction("floor", x), STEP, speculate=True)
@@ -63,7 +60,7 @@ ceil = row("ceil", "F:F", lambda m, x: m.instruction("ceil", x), STEP, speculate
 trunc = row("trunc", "F:F", lambda m, x: m.instruction("trunc", x), STEP, speculate=True)
 rint = row("rint", "F:F", lambda m, x: m.instruction("rint", x), STEP, speculate=True)
 copysign: Op = row("copysign", "FF:F", lambda m, x, y: m.instruction("copysign", x, y),
-               lambda d, z, x, y: (mul(d, mul(sign(x), copysign(1.0, y))), None))
+               lambda d, z, x, y: (mul(d, mul(direction(x), copysign(1.0, y))), None))
 fmod = libm("fmod", lambda d, z, x, y: (d, neg(mul(d, trunc(div(x, y))))), 2)
 mod = row("mod", "FF:F", lambda m, x, y: floor_mod(fmod(x, y), y), lambda d, z, x, y: (d, neg(mul(d, floor(div(x, y))))),
           expensive=True)
@@ -74,50 +71,50 @@ isfinite = row("isfinite", "F:B", lambda m, x: lt(absolute(x), math.inf), specul
 signbit = row("signbit", "F:B", lambda m, x: lt(m.instruction("copysign", m.constant(1.0, x), x), 0.0), speculate=True)
 
 # ---- powers, roots, exponentials, logarithms
-sqrt = row("sqrt", "F:F", lambda m, x: m.instruction("sqrt", x), lambda d, z, x: (div_strong(mul(d, 0.5), z),))
-cbrt = libm("cbrt", lambda d, z, x: (div_strong(d, mul(3.0, mul(z, z))),))
-hypot = libm("hypot", lambda d, z, x, y: (mul(d, div_strong(x, z)), mul(d, div_strong(y, z))), 2)
+sqrt = row("sqrt", "F:F", lambda m, x: m.instruction("sqrt", x), lambda d, z, x: (div(mul(d, 0.5), z),))
+cbrt = libm("cbrt", lambda d, z, x: (div(d, mul(3.0, mul(z, z))),))
+hypot = libm("hypot", lambda d, z, x, y: (mul(d, div(x, z)), mul(d, div(y, z))), 2)
 power: Op = libm("pow", lambda d, z, x, y: (
-    mul_strong(d, mul_strong(y, power(x, sub(y, 1.0)))),
-    mul_strong(d, select(eq(x, 0.0), 0.0, mul_strong(z, log(x))))), 2)
+    mul(d, mul_zero(y, power(x, sub(y, 1.0)))),
+    mul(d, select(logical_and(eq(x, 0.0), gt(y, 0.0)), 0.0, mul(z, log(x))))), 2)
 integer_power_of: Op = row("powi", "F:F", lambda m, x, n: power_by_squaring(x, n),
-                       lambda d, z, x, n: (d if n == 1 else mul_strong(d, mul(float(n), integer_power_of(x, n=n - 1))),))
-exp = libm("exp", lambda d, z, x: (mul_strong(d, z),))
-exp2 = libm("exp2", lambda d, z, x: (mul_strong(d, mul(LN2, z)),))
-expm1 = libm("expm1", lambda d, z, x: (mul_strong(d, add(z, 1.0)),))
-log: Op = libm("log", lambda d, z, x: (div_strong(d, x),))
-log2 = libm("log2", lambda d, z, x: (div_strong(d, mul(LN2, x)),))
-log10 = libm("log10", lambda d, z, x: (div_strong(d, mul(LN10, x)),))
-log1p = libm("log1p", lambda d, z, x: (div_strong(d, add(1.0, x)),))
+                       lambda d, z, x, n: (d if n == 1 else mul(d, mul(float(n), integer_power_of(x, n=n - 1))),))
+exp: Op = libm("exp", lambda d, z, x: (mul(d, z),))
+exp2 = libm("exp2", lambda d, z, x: (mul(d, mul(LN2, z)),))
+expm1 = libm("expm1", lambda d, z, x: (mul(d, exp(x)),))
+log: Op = libm("log", lambda d, z, x: (div(d, x),))
+log2 = libm("log2", lambda d, z, x: (div(mul(d, 1.0 / LN2), x),))
+log10 = libm("log10", lambda d, z, x: (div(mul(d, 1.0 / LN10), x),))
+log1p = libm("log1p", lambda d, z, x: (div(d, add(1.0, x)),))
 logaddexp = row("logaddexp", "FF:F", lambda m, x, y: log_add_exp(x, y),
-                lambda d, z, x, y: (mul(d, share(x, y)), mul(d, share(y, x))), expensive=True)
+                lambda d, z, x, y: (mul(d, share_of_first(x, y)), mul(d, share_of_first(y, x))), expensive=True)
 
 # ---- trigonometric, hyperbolic, and their inverses
 sin = libm("sin", lambda d, z, x: (mul(d, cos(x)),))
 cos: Op = libm("cos", lambda d, z, x: (neg(mul(d, sin(x))),))
-tan = libm("tan", lambda d, z, x: (mul_strong(d, add(1.0, mul(z, z))),))
-asin = libm("asin", lambda d, z, x: (div_strong(d, sqrt(mul(sub(1.0, x), add(1.0, x)))),))
-acos = libm("acos", lambda d, z, x: (neg(div_strong(d, sqrt(mul(sub(1.0, x), add(1.0, x))))),))
+tan = libm("tan", lambda d, z, x: (mul(d, add(1.0, mul(z, z))),))
+asin = libm("asin", lambda d, z, x: (div(d, sqrt(mul(sub(1.0, x), add(1.0, x)))),))
+acos = libm("acos", lambda d, z, x: (neg(div(d, sqrt(mul(sub(1.0, x), add(1.0, x))))),))
 atan = libm("atan", lambda d, z, x: (div(d, add(1.0, mul(x, x))),))
-atan2 = libm("atan2", lambda d, z, x, y: (div_strong(mul(d, y), add(mul(x, x), mul(y, y))),
-                                           neg(div_strong(mul(d, x), add(mul(x, x), mul(y, y))))), 2)
-sinh = libm("sinh", lambda d, z, x: (mul_strong(d, cosh(x)),))
-cosh: Op = libm("cosh", lambda d, z, x: (mul_strong(d, sinh(x)),))
-tanh = libm("tanh", lambda d, z, x: (mul(d, mul(sub(1.0, z), add(1.0, z))),))
+atan2 = libm("atan2", lambda d, z, x, y: (mul(d, div(div(y, hypot(x, y)), hypot(x, y))), neg(mul(d, div(div(x, hypot(x, y)), hypot(x, y))))), 2)
+sinh = libm("sinh", lambda d, z, x: (mul(d, cosh(x)),))
+cosh: Op = libm("cosh", lambda d, z, x: (mul(d, sinh(x)),))
+tanh: Op = libm("tanh", lambda d, z, x: (mul(d, mul(4.0, bell(mul(2.0, x)))),))
 asinh = libm("asinh", lambda d, z, x: (div(d, hypot(1.0, x)),))
-acosh = libm("acosh", lambda d, z, x: (div_strong(d, sqrt(mul(sub(x, 1.0), add(x, 1.0)))),))
-atanh = libm("atanh", lambda d, z, x: (div_strong(d, mul(sub(1.0, x), add(1.0, x))),))
+acosh = libm("acosh", lambda d, z, x: (div(div(d, sqrt(sub(x, 1.0))), sqrt(add(x, 1.0))),))
+atanh = libm("atanh", lambda d, z, x: (div(d, mul(sub(1.0, x), add(1.0, x))),))
 
 # ---- special functions (Abramowitz and Stegun 7.1, 6.3, 6.4)
-erf = libm("erf", lambda d, z, x: (mul(d, mul(TWO_OVER_SQRT_PI, exp(neg(mul(x, x))))),))
-erfc = libm("erfc", lambda d, z, x: (mul(d, mul(-TWO_OVER_SQRT_PI, exp(neg(mul(x, x))))),))
-expit: Op = row("expit", "F:F", lambda m, x: div(1.0, add(1.0, exp(neg(x)))), lambda d, z, x: (mul(d, mul(z, sub(1.0, z))),),
-            expensive=True)
-gammaln = row("gammaln", "F:F", lambda m, x: m.special("gammaln", x), lambda d, z, x: (mul_strong(d, digamma(x)),), expensive=True)
-digamma: Op = row("digamma", "F:F", lambda m, x: m.special("psi", x), lambda d, z, x: (mul_strong(d, polygamma(x, n=1)),), expensive=True)
-gamma = row("gamma", "F:F", lambda m, x: m.special("gamma", x), lambda d, z, x: (mul_strong(d, mul(z, digamma(x))),), expensive=True)
+erf = libm("erf", lambda d, z, x: (mul(d, mul(TWO_OVER_SQRT_PI, gaussian(x))),))
+erfc = libm("erfc", lambda d, z, x: (mul(d, mul(-TWO_OVER_SQRT_PI, gaussian(x))),))
+gaussian: Op = row("gaussian", "F:F", lambda m, x: exp_of_minus_square(m, x), lambda d, z, x: (mul(d, mul(mul(-2.0, x), z)),), expensive=True)
+expit: Op = row("expit", "F:F", lambda m, x: div(1.0, add(1.0, exp(neg(x)))), lambda d, z, x: (mul(d, bell(x)),), expensive=True)
+bell: Op = row("bell", "F:F", lambda m, x: logistic_density(x), lambda d, z, x: (neg(mul(d, mul(z, tanh(mul(0.5, x))))),), expensive=True)
+gammaln = row("gammaln", "F:F", lambda m, x: m.special("gammaln", x), lambda d, z, x: (mul(d, digamma(x)),), expensive=True)
+digamma: Op = row("digamma", "F:F", lambda m, x: m.special("psi", x), lambda d, z, x: (mul(d, polygamma(x, n=1)),), expensive=True)
+gamma = row("gamma", "F:F", lambda m, x: m.special("gamma", x), lambda d, z, x: (mul(d, mul(z, digamma(x))),), expensive=True)
 polygamma: Op = row("polygamma", "F:F", lambda m, x, n: polygamma_series(m, x, n),
-                lambda d, z, x, n: (mul_strong(d, polygamma(x, n=n + 1)),), expensive=True)
+                lambda d, z, x, n: (mul(d, polygamma(x, n=n + 1)),), expensive=True)
 
 # ---- integers (wrap at 64 bits as NumPy's; division and modulo follow Python's signs)
 iadd = row("iadd", "II:I", lambda m, x, y: m.integer("add", x, y), speculate=True)
@@ -150,7 +147,7 @@ broadcast_size = row("broadcast_size", "II:I", lambda m, x, y: select(ieq(x, 1),
 check_index = row("check_index", "II:I", lambda m, i, n, axis: checked_index(m, i, n, axis), may_fail=True)
 
 # ---- conversions: `to` is the result's type
-convert = row("convert", "T:>", lambda m, x, to: m.convert(x, to), lambda d, z, x, to: (convert_like(d, x),), speculate=True)
+convert = row("convert", "T:>", lambda m, x, to: m.convert(x, to), lambda d, z, x, to: (convert_like(d, x),), **STEADY)
 to_integer = row("to_integer", "F:I", lambda m, x: checked_truncation(m, x), may_fail=True)
 # fmt: on
 
@@ -190,16 +187,35 @@ def log_add_exp(x: Any, y: Any) -> Any:
     return select(eq(x, y), add(x, LN2), select(ne(d, d), add(x, y), z))
 
 
-def share(x: Any, y: Any) -> Any:
+def share_of_first(x: Any, y: Any) -> Any:
     """exp(x) / (exp(x) + exp(y)); one half where both are the same infinity."""
-    return select(eq(x, y), 0.5, expit(sub(select(eq(x, y), 0.0, x), select(eq(x, y), 0.0, y))))
+    d = sub(x, y)
+    return expit(select(logical_and(eq(x, y), ne(d, d)), 0.0, d))
+
+
+def logistic_density(x: Any) -> Any:
+    """exp(-x) / (1 + exp(-x))**2, the derivative of expit and, with 4 and 2 x, of tanh: accurate also where they saturate."""
+    e = exp(neg(absolute(x)))
+    return div(e, mul(add(1.0, e), add(1.0, e)))
+
+
+def exp_of_minus_square(m: Any, x: Any) -> Any:
+    """exp(-x**2). A rounding of the square would be an absolute error of the exponent: its last bits are taken apart.
+
+    x = high + low with few bits in high: exp(-high**2) exp(-low (x + high)), the second of an argument under 2**-9.
+    """
+    far = gt(absolute(x), 40.0)  # underflows, and the splitting may not overflow
+    y = select(far, 0.0, x)
+    scaled = mul(y, m.splitter(x))
+    high = sub(scaled, sub(scaled, y))
+    rest = mul(sub(y, high), add(y, high))
+    return select(far, select(ne(x, x), x, 0.0), mul(exp(neg(mul(high, high))), exp(neg(rest))))
 
 
 def polygamma_series(m: Any, x: Any, n: int) -> Any:
     """The n-th derivative of digamma, n >= 1: 12 recurrence steps, then the asymptotic series.
 
-    Abramowitz and Stegun 6.4.6 (recurrence), 6.4.11 (series), and for n = 1 and x < 0 the reflection 6.4.7.
-    For n > 1 a negative x gives NaN.
+    Abramowitz and Stegun 6.4.6 (recurrence), 6.4.11 (series), and for x < 0 the reflection 6.4.7.
     """
     bernoulli = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)
     negative = lt(x, 0.0)
@@ -215,10 +231,20 @@ def polygamma_series(m: Any, x: Any, n: int) -> Any:
         weight = b * math.factorial(2 * j + n - 1) / math.factorial(2 * j)
         total = add(total, mul(weight, power_by_squaring(s, -(2 * j + n))))
     z = total if n % 2 else neg(total)
-    if n > 1:
-        return select(negative, math.nan, z)
-    t = div(math.pi, sin(mul(math.pi, x)))
-    return select(negative, sub(mul(t, t), z), z)
+    return select(negative, sub(z if n % 2 == 0 else neg(z), cotangent_derivative(m, x, n)), z)
+
+
+def cotangent_derivative(m: Any, x: Any, n: int) -> Any:
+    """The n-th derivative of pi cot(pi x): pi**(n + 1) p(cot(pi x)), where c' = -pi (1 + c**2) makes the polynomials p."""
+    p = [0, 1]
+    for _ in range(n):
+        slope = [k * a for k, a in enumerate(p)][1:]
+        p = [-(a + b) for a, b in zip([*slope, 0, 0], [0, 0, *slope], strict=True)]
+    c = div(1.0, tan(mul(math.pi, sub(x, m.instruction("rint", x)))))
+    total = mul(0.0, x)
+    for a in reversed(p):
+        total = add(mul(total, c), float(a))
+    return mul(math.pi ** (n + 1), total)
 
 
 def checked_integer(m: Any, name: str, x: Any, y: Any) -> Any:

@@ -21,6 +21,7 @@ from .backends.llvm.lock import COMPILING
 from .ir import pytree
 from .ir.errors import BroadcastError
 from .ir.fuse import fuse
+from .ir.guards import guard
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
@@ -81,6 +82,7 @@ class Specialisation:
         self._check()
         fuse(self.program)
         simplify(self.program)
+        guard(self.program)
         self._check()
         dump("graph", lambda: show(self.program))
         self._native: Any = None

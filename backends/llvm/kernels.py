@@ -21,7 +21,6 @@ from typing import Any
 from ...ir.graph import Atom, Const, Let, Var
 from ...ir.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, expensive, kernel_of, varied_results, varies
 from ...ir.ops import TABLE
-from ...ir.reverse import guarded_lets
 from ...ir.types import BOOL, F64, I32, Array, Scalar, Type, carries_gradient, element, is_float
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, literal, struct_of
 from .lets import Operands, allocate, copy_data, count, emit_scalar, loop, product, read_element, tiny_array, write_element
@@ -432,13 +431,12 @@ class Differentiated(Nest):
 
     def adjoints_of_inputs(self, env: dict[Var, str], cotangents: list[str | None]) -> dict[Var, Any]:
         """The terms of the scalar function's parameters, by its operations' rules in reverse."""
-        machine = LLVMMachine(self.code, self.site)
+        machine = LLVMMachine(self.code, self.site, contract=True)
         terms: dict[Var, Any] = {}
         results = self.body.entry.terminator.args
         for a, c in zip(results, cotangents, strict=True):
             if c is not None and a in self.varied:
                 self.collect(terms, a, Value(machine, c, a.type))
-        guarded = guarded_lets(self.body, self.varied)  # type: ignore[arg-type]
         for let in reversed(self.body.entry.lets):
             if let.out in terms and let.out in self.varied:
                 g = terms[let.out]
@@ -446,8 +444,6 @@ class Differentiated(Nest):
                 out = TABLE[let.op].rule(g, Value(machine, env[let.out], let.out.type), *xs, **let.attrs)  # type: ignore[operator]
                 for a, term in zip(let.args, out, strict=True):
                     if term is not None and a in self.varied:
-                        if let in guarded:
-                            term = TABLE["select"](TABLE["eq"](g, 0.0), 0.0, term)
                         self.collect(terms, a, term)
         return terms
 
@@ -696,7 +692,7 @@ class ForwardWithPartials(Forward, Differentiated):
 
 
 class Scaling(Differentiated):
-    """The way back of such a kernel: adjoint *= adjoint of the sum, where a zero wins over an infinite derivative."""
+    """The way back of such a kernel: adjoint *= adjoint of the sum."""
 
     def __init__(self, context: Any, let: Let, read: Any, outer: Code, site: int, activity: Any) -> None:
         super().__init__(context, let, read, outer, site)
@@ -714,13 +710,13 @@ class Scaling(Differentiated):
                 d = self.code.load(LLVM_TYPES[s], self.element(self.pointer(outs[r.out][-1], ("dout", 0)), self.linear(r.axes), s))
             else:
                 d = self.outside.use(LLVM_TYPES[r.out.type], given.get(r.out, literal(0.0, r.out.type)))
-            machine = LLVMMachine(self.code, self.site)
+            machine = LLVMMachine(self.code, self.site, contract=True)
             g = Value(machine, d, element(r.out.type.dtype) if isinstance(r.out.type, Array) else r.out.type)
             for x in self.groups.values():
                 t = x.base.type.dtype  # type: ignore[union-attr]
                 p = self.element(self.adjoint(x), self.offset(x), t)
                 partial = Value(machine, self.code.load(LLVM_TYPES[t], p), t)
-                z = TABLE["mul_strong"](g if g.type == t else TABLE["convert"](g, to=t), partial)
+                z = TABLE["mul"](g if g.type == t else TABLE["convert"](g, to=t), partial)
                 self.code.store(LLVM_TYPES[t], self.code.let(f"fadd {LLVM_TYPES[t]} {z.name}, 0.0"), p)
 
         self.loops(0, lambda d: None, point, lambda d: None)

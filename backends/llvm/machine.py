@@ -1,6 +1,7 @@
 """The scalar machine that emits LLVM instructions: the same methods as lantern_jit.ir.machine.
 
-No fast-math: `contract` alone is set, which lets a multiply and an add be one fused instruction, as C compilers do.
+No fast-math: the program's own operations are IEEE operations, so that values are NumPy's to the last bit where NumPy's are
+made of + - * / and sqrt. The terms of adjoint sums may be contracted: a multiply and an add are one fused instruction.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ import ctypes
 import functools
 from typing import Any
 
+from ...ir.machine import SPLITTERS
 from ...ir.ops import Op, argument_types, result_type
 from ...ir.ops import literal as python_literal
 from ...ir.types import BOOL, F32, F64, I64, Scalar, Type, is_float
 from .code import LLVM_TYPES, Code, literal
 
 PURE = "nounwind willreturn memory(none)"
-_FLOAT = {"add": "fadd contract", "sub": "fsub contract", "mul": "fmul contract", "div": "fdiv contract"}
+_FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "neg": "fneg"}
 _FCMP = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
 _ICMP = {"eq": "eq", "ne": "ne", "lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge"}
 _INTEGER = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
@@ -31,15 +33,23 @@ class Value:
 
 
 class LLVMMachine:
-    """Emits into `code`; `site` names the user's line for faults."""
+    """Emits into `code`; `site` names the user's line for faults; `contract` is for derivative rules, whose terms are summed up."""
 
-    def __init__(self, code: Code, site: int = 0) -> None:
+    def __init__(self, code: Code, site: int = 0, contract: bool = False) -> None:
         self.code, self.site = code, site
+        self.flags = " contract" if contract or code.module.contract else ""
+        self.exact = LLVMMachine(code, site) if contract else self
+
+    def given(self, x: Value) -> Value:
+        """A value of another machine as this one's."""
+        return Value(self, x.name, x.type)
 
     # ---- the algebra: an operation's body runs on this machine
     def bind(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Value:
         types = argument_types(op, [a.type if isinstance(a, Value) else None for a in args])
         values = [a if isinstance(a, Value) else self.literal(a, t) for a, t in zip(args, types, strict=True)]
+        if op.expensive and self.exact is not self:  # a function has the same value wherever it is called
+            return self.given(op.body(self.exact, *map(self.exact.given, values), **attrs))
         return op.body(self, *values, **attrs)  # type: ignore[no-any-return]
 
     def literal(self, value: Any, t: Type) -> Value:
@@ -54,8 +64,7 @@ class LLVMMachine:
     # ---- instructions
     def arithmetic(self, name: str, *xs: Value) -> Value:
         operands = ", ".join(x.name for x in xs)
-        instruction = "fneg contract" if name == "neg" else _FLOAT[name]
-        return self._let(f"{instruction} {self._ty(xs[0])} {operands}", xs[0].type)
+        return self._let(f"{_FLOAT[name]}{self.flags} {self._ty(xs[0])} {operands}", xs[0].type)
 
     def integer(self, name: str, x: Value, y: Value) -> Value:
         if name in _INTEGER:
@@ -158,6 +167,9 @@ class LLVMMachine:
 
     def constant(self, value: float, like: Value) -> Value:
         return self.literal(value, like.type)
+
+    def splitter(self, like: Value) -> Value:
+        return self.literal(SPLITTERS[like.type], like.type)  # type: ignore[index]
 
 
 @functools.cache

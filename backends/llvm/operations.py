@@ -37,19 +37,19 @@ def call_continuation(code: Code) -> None:
     code.emit("call void %k(ptr %frame)")
 
 
-def elementwise_function(module: Any, let: Let, active: list[bool], guarded: bool) -> str:
+def elementwise_function(module: Any, let: Let, active: list[bool]) -> str:
     """The op function for a row of the table, and which of its arguments have adjoints."""
     pattern = "".join("a" if a else "c" for a in active)
     kinds = ".".join(str(a.type) for a in let.args)
     attrs = "".join(f".{k}.{v}" for k, v in let.attrs.items())
-    name = f"@op.{let.op}.{kinds}.{pattern}{attrs}{'.guarded' if guarded else ''}".replace("-", "m")
+    name = f"@op.{let.op}.{kinds}.{pattern}{attrs}".replace("-", "m")
     if name not in module.made:
         module.made[name] = True
-        module.operations.append(_elementwise_text(module, name, let, active, guarded))
+        module.operations.append(_elementwise_text(module, name, let, active))
     return name
 
 
-def _elementwise_text(module: Any, name: str, let: Let, active: list[bool], guarded: bool) -> str:
+def _elementwise_text(module: Any, name: str, let: Let, active: list[bool]) -> str:
     code = Code(module)
     machine = LLVMMachine(code)
     params, xs = [], []
@@ -66,19 +66,19 @@ def _elementwise_text(module: Any, name: str, let: Let, active: list[bool], guar
     dz = code.field(pair(scalar), "%z", 1)
     code.store(ty, NEGATIVE_ZERO, dz)  # 2
     call_continuation(code)  # 3
-    g = Value(machine, code.load(ty, dz), scalar)  # 4
-    terms = op.rule(g, z, *xs, **let.attrs)  # type: ignore[operator]
+    sums = LLVMMachine(code, contract=True)
+    g = Value(sums, code.load(ty, dz), scalar)  # 4
+    terms = op.rule(g, sums.given(z), *map(sums.given, xs), **let.attrs)  # type: ignore[operator]
     for i, (a, term) in enumerate(zip(let.args, terms, strict=True)):  # 5
         if active[i] and term is not None:
-            term = TABLE["select"](TABLE["eq"](g, 0.0), 0.0, term) if guarded else term
             accumulate(code, LLVM_TYPES[a.type], code.field(pair(a.type), f"%x{i}", 1), term.name)
     code.emit("ret void")
     return code.text(f"define internal void {name}({', '.join([*params, 'ptr %z', 'ptr %k', 'ptr %frame'])}) {ATTRIBUTES}")
 
 
 def kept_function(module: Any, let: Let, active: list[bool], partials: tuple[int, ...]) -> str:
-    """An operation that has run before: its result and derivatives come from a tape. dx += dz * partial, and a zero dz
-    wins over an infinite derivative; where no derivative was kept, the rule needs the result alone."""
+    """An operation that has run before: its result and derivatives come from a tape. dx += dz * partial;
+    where no derivative was kept, the rule needs the result alone."""
     pattern = "".join("p" if i in partials else "a" if a else "c" for i, a in enumerate(active))
     attrs = "".join(f".{k}.{v}" for k, v in let.attrs.items())
     name = f"@op.{let.op}.{let.out.type}.{pattern}{attrs}.kept".replace("-", "m")
@@ -86,7 +86,7 @@ def kept_function(module: Any, let: Let, active: list[bool], partials: tuple[int
         return name
     module.made[name] = True
     code = Code(module)
-    machine = LLVMMachine(code)
+    machine = LLVMMachine(code, contract=True)
     t = let.out.type
     assert isinstance(t, Scalar)
     ty = LLVM_TYPES[t]
@@ -100,7 +100,7 @@ def kept_function(module: Any, let: Let, active: list[bool], partials: tuple[int
     for i, a in enumerate(let.args):  # 5
         if active[i]:
             at = LLVM_TYPES[a.type]
-            term = TABLE["mul_strong"](g, Value(machine, f"%p{i}", a.type)) if i in partials else terms[i]
+            term = TABLE["mul"](g, Value(machine, f"%p{i}", a.type)) if i in partials else terms[i]
             if term is not None:
                 accumulate(code, at, code.field(pair(a.type), f"%x{i}", 1), term.name)
     code.emit("ret void")

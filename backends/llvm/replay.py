@@ -245,7 +245,7 @@ class Forward:
         if kept.result:
             self.tape.save(code, self.entry, (let, "result"), z, let.out.type)
         if kept.partials:
-            machine = LLVMMachine(code)
+            machine = LLVMMachine(code, contract=True)
             xs = [Value(machine, self.read(a)[0], a.type) for a in let.args]
             one = machine.literal(1.0, let.out.type)
             terms = TABLE[let.op].rule(one, Value(machine, z, let.out.type), *xs, **let.attrs)  # type: ignore[operator]

@@ -423,7 +423,7 @@ class BlockFunction:
             handler(let, k)
             return
         active = [self.parent.is_active_scalar(a) for a in let.args]
-        name = elementwise_function(self.module, let, active, let in self.parent.rev.guarded)
+        name = elementwise_function(self.module, let, active)
         args = [*map(self.operand, let.args), f"ptr {self.cell(let.out)}", f"ptr {k}", "ptr %frame"]
         self.code.emit(f"call void {name}({', '.join(args)})")
 

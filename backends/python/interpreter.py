@@ -367,8 +367,6 @@ class Callbacks:
             self.array_op(let, ds, zs, xs)
         else:
             d = _typed(d, let.out.type)
-            if d == 0 and let in self.rev.guarded:
-                return
             terms = TABLE[let.op].rule(d, zs[0], *xs, **let.attrs)  # type: ignore[operator]
             for a, term in zip(let.args, terms, strict=True):
                 if term is not None:
