@@ -138,14 +138,14 @@ def varied(f: Function, mask: Sequence[bool], aliases: Aliases) -> Activity:
     return Activity({v for v in all_vars(f) if found.has(v)})
 
 
-def active(f: Function, mask: Sequence[bool], aliases: Aliases) -> Activity:
-    """What is varied and also useful: some derivative flows through it to a result or into memory."""
+def active(f: Function, mask: Sequence[bool], aliases: Aliases, wanted: Sequence[bool]) -> Activity:
+    """What is varied and also useful: some derivative flows through it to a `wanted` result or into memory."""
     v = varied(f, mask, aliases)
-    useful = _useful(f, v)
+    useful = _useful(f, v, wanted)
     return Activity({x for x in v.active if isinstance(x.type, Array) or x in useful})
 
 
-def _useful(f: Function, v: Activity) -> set[Var]:
+def _useful(f: Function, v: Activity, wanted: Sequence[bool]) -> set[Var]:
     useful: set[Var] = set()
 
     def want(atoms: Iterable[Atom]) -> bool:
@@ -158,8 +158,10 @@ def _useful(f: Function, v: Activity) -> set[Var]:
         changed = False
         for block in reversed(list(f.blocks.values())):
             t = block.terminator
-            if isinstance(t, (Return, Call)):
+            if isinstance(t, Call):
                 changed |= want(t.args)
+            elif isinstance(t, Return):
+                changed |= want(a for a, w in zip(t.args, wanted, strict=True) if w)
             for e in edges(t):
                 params = f.blocks[e.block].params
                 pairs = zip(params[len(params) - len(e.args) :], e.args, strict=True)

@@ -11,21 +11,21 @@ ends at the gate; and where the arm was chosen nothing is changed: 0 * inf is Na
 `select`, so that the derivatives of a guarded function are guarded too, at every order and in every mode.
 
 What an arm alone needs is a *region*: operations of one block whose every use that a derivative flows through lies in the
-region or is an arm of a choice by the same condition. Operations that stand before their condition are moved behind it;
+region or is an arm of a choice by the same condition (of several, where arms of several choices use it). Operations that stand before their condition are moved behind it;
 an original that the condition itself reads stays, without a derivative. A pure operation that only one side of a
 branch uses is moved there first, which is the same for control flow.
 """
 
 from __future__ import annotations
 
-import heapq
+import functools
 from collections.abc import Iterable
 from typing import Any
 
 from .analysis import find_loops, predecessors
-from .graph import Atom, Block, Branch, Function, Let, Program, Var, edges, terminator_atoms
+from .graph import Atom, Block, Branch, Const, Function, Let, Program, Var, edges, terminator_atoms
 from .ops import TABLE
-from .types import carries_gradient
+from .types import BOOL, carries_gradient
 
 Side = tuple[Atom, bool]  # a condition and what it must be
 
@@ -41,7 +41,20 @@ def guard_function(f: Function) -> None:
     outside = _used_elsewhere(f)
     for block in f.blocks.values():
         if any(let.attrs.get("where") for let in block.lets):
+            hoist(block)
             _Guarding(block, outside.get(block.name, set())).run()
+
+
+def hoist(block: Block) -> None:
+    """Conditions are computed as soon as what they need is there."""
+    made = {o: i for i, let in enumerate(block.lets) for o in let.outs}
+    order: list[tuple[int, int]] = []
+    for i, let in enumerate(block.lets):
+        op = TABLE[let.op]
+        early = op.speculate and op.signature != "*:*" and let.out.type == BOOL
+        place = max((order[made[a]][0] for a in let.args if isinstance(a, Var) and a in made), default=-1) if early else i
+        order.append((place, i))
+    block.lets = [block.lets[i] for _, i in sorted(order)]
 
 
 def smooth(let: Let) -> bool:
@@ -69,113 +82,183 @@ def _used_elsewhere(f: Function) -> dict[str, set[Var]]:
 
 # ---- choices
 class _Guarding:
-    """The choices of one block."""
+    """The choices of one block. Its operations are ordered by keys, so that one can be put between any two of them."""
 
     def __init__(self, block: Block, outside: set[Var]) -> None:
         self.block, self.outside = block, outside
         self.counter = 0
+        self.guarded: set[Let] = set()
+        self.keys: dict[Let, tuple[float, ...]] = {}
+        self.maker: dict[Var, Let] = {}
+        self.uses: dict[Var, dict[Let, None]] = {}
+        self.arms: dict[Side, dict[Var, Let]] = {}
+        for i, let in enumerate(block.lets):
+            self.enter(let, (float(i),))
+
+    def enter(self, let: Let, key: tuple[float, ...]) -> None:
+        self.keys[let] = key
+        self.maker.update(dict.fromkeys(let.outs, let))
+        self.use(let)
+
+    def use(self, let: Let) -> None:
+        for a in let.args:
+            if isinstance(a, Var):
+                self.uses.setdefault(a, {})[let] = None
+                side = arm(let, a)
+                if side is not None:
+                    self.arms.setdefault(side, {})[a] = let
+
+    def change(self, let: Let, args: tuple[Atom, ...]) -> None:
+        """Give an operation other arguments."""
+        for a in let.args:
+            if isinstance(a, Var):
+                side = arm(let, a)
+                self.uses[a].pop(let, None)
+                if side is not None and self.arms[side].get(a) is let:
+                    del self.arms[side][a]
+        let.args = args
+        self.use(let)
+
+    def flowing(self, v: Var) -> list[Let]:
+        return [let for let in self.uses.get(v, ()) if _flows(let, v)]
 
     def run(self) -> None:
-        sides = dict.fromkeys(
-            (let.args[0], when)
-            for let in self.block.lets
-            if let.attrs.get("where") and isinstance(let.args[0], Var) and carries_gradient(let.out.type)
-            for when in (True, False)
-        )
-        for side in sides:
-            self.look()
-            region = self.region(side)
-            if any(not TABLE[let.op].steady for let in region):
-                self.separate(side, region)
+        for side in list(self.arms):
+            self.isolate((side,))
+        for let, sides in self.several():  # what several arms need is needed where one of them is chosen
+            if let not in self.guarded:
+                self.isolate(sides)
+        self.block.lets = sorted(self.keys, key=self.keys.__getitem__)
 
-    def look(self) -> None:
-        """Where each variable of the block is made and used."""
-        self.at = {o: i for i, let in enumerate(self.block.lets) for o in let.outs}
-        self.uses: dict[Var, list[Let]] = {}
-        for let in self.block.lets:
-            for a in let.args:
-                if isinstance(a, Var):
-                    self.uses.setdefault(a, []).append(let)
+    def several(self) -> list[tuple[Let, tuple[Side, ...]]]:
+        """The unsteady operations that arms of several choices need and nothing else, last first, and those arms."""
+        known: dict[Var, dict[Side, None] | None] = {}
+        found = []
+        for let in sorted(self.keys, key=self.keys.__getitem__, reverse=True):
+            if smooth(let):
+                sides = known[let.out] = self.sides(let.out, known)
+                if sides is not None and len(sides) > 1 and not TABLE[let.op].steady:
+                    found.append((let, tuple(sides)))
+        return found
 
-    def region(self, side: Side) -> list[Let]:
-        """What only the arms of `side` need, in order."""
-        c, when = side
-        lets, arm = self.block.lets, 1 if when else 2
-        found: set[Let] = set()
-        work: list[int] = []
-
-        def want(atoms: Iterable[Atom]) -> None:
-            for a in atoms:
-                if isinstance(a, Var) and a in self.at:
-                    heapq.heappush(work, -self.at[a])
-
-        def inside(let: Let, v: Var) -> bool:
-            """Does all that flows back through this use come from the region?"""
-            if let in found or not _flows(let, v):
-                return True
-            chooses = let.attrs.get("where") and let.args[0] == c
-            return bool(chooses) and let.args[arm] is v and let.args[3 - arm] is not v
-
-        want(let.args[arm] for let in lets if let.attrs.get("where") and let.args[0] == c)
-        last = None
-        while work:
-            i = -heapq.heappop(work)
-            let = lets[i]
-            if i == last or let in found:
+    def sides(self, v: Var, known: dict[Var, dict[Side, None] | None]) -> dict[Side, None] | None:
+        """The arms that a derivative comes to `v` from; None if it comes from elsewhere. Both arms of a choice are what
+        the choice itself is."""
+        found: dict[Side, None] = {}
+        work: list[Any] = [None] if v in self.outside else [*self.flowing(v)]
+        chosen: dict[Side, Let] = {}
+        for let in work:
+            side = arm(let, v) if let is not None else None
+            if side is not None and (side[0], not side[1]) in chosen:
+                found.pop((side[0], not side[1]), None)
+                side = None
+            if side is not None:
+                chosen[side], found[side] = let, None
                 continue
-            last = i
-            shut = let.op == GATE and let.args[0] == c and let.attrs["when"] == when
-            if not shut and smooth(let) and let.out not in self.outside and all(inside(u, let.out) for u in self.uses.get(let.out, ())):
-                found.add(let)
-                want(let.args)
-        return sorted(found, key=lambda let: self.at[let.out])
+            more = known.get(let.outs[0]) if let is not None and let.outs else None
+            if more is None or len(found) + len(more) > MOST_SIDES:
+                return None
+            found |= more
+        return found
 
-    def separate(self, side: Side, region: list[Let]) -> None:
-        """Put gates between the region and the rest, and the region behind its condition."""
-        c, when = side
-        assert isinstance(c, Var)
-        made = self.at.get(c, -1)
+    def isolate(self, sides: tuple[Side, ...]) -> None:
+        region = self.region(sides)
+        if not any(not TABLE[let.op].steady for let in region):
+            return
+        last = max((self.keys[self.maker[c]] for c, _ in sides if c in self.maker), default=(-1.0,))
+        used = (use for let in region for use in self.flowing(let.out) if arm(use, let.out) in sides)
+        if all(self.keys[use] > last for use in used):
+            self.separate(sides, region, last)
+
+    def region(self, sides: tuple[Side, ...]) -> list[Let]:
+        """What only the arms of these sides need, in order."""
+        found: list[Let] = []
+        others: dict[Var, int] = {}  # uses that have not been found to lie inside
+        work = [v for side in sides for v in self.arms.get(side, ())]
+        while work:
+            v = work.pop()
+            let = self.maker.get(v)
+            if let is None or not smooth(let) or v in self.outside or (side_of(let, 1) in sides and let.op == GATE):
+                continue
+            others[v] = others.get(v, len(self.flowing(v))) - 1
+            if not others[v]:
+                found.append(let)
+                work += [a for a in dict.fromkeys(let.args) if isinstance(a, Var)]
+        return sorted(found, key=self.keys.__getitem__)
+
+    def condition(self, sides: tuple[Side, ...]) -> tuple[list[Let], Side]:
+        """The condition that one of the sides is chosen, and what computes it."""
+        if len(sides) == 1:
+            return [], sides[0]
+        made: list[Let] = []
+
+        def compute(op: str, *args: Atom) -> Atom:
+            made.append(Let((self.variable("any", BOOL),), op, args))
+            return made[-1].out
+
+        each = [c if when else compute("xor", c, Const(True, BOOL)) for c, when in sides]
+        return made, (functools.reduce(lambda x, y: compute("or", x, y), each), True)
+
+    def separate(self, sides: tuple[Side, ...], region: list[Let], last: tuple[float, ...]) -> None:
+        """Put gates between the region and the rest, and the region behind its conditions, the last of which is at `last`."""
         mine = {let.out for let in region}
         gates: dict[Var, Var] = {}
         moved: dict[Var, Var] = {}
-        behind: list[Let] = []
-        before: dict[Let, list[Let]] = {}
+
+        def put(let: Let, key: tuple[float, ...]) -> None:
+            self.counter += 1
+            self.enter(let, (*key, float(self.counter)))
+
+        lets, (c, when) = self.condition(sides)
+        for let in lets:
+            put(let, last)
         for let in region:
-            late = self.at[let.out] < made
-            new: list[Let] = []
+            late = self.keys[let] < last
+            key = last if late else (*self.keys[let][:-1], self.keys[let][-1] - 0.5)
             args = []
             for a in let.args:
                 if isinstance(a, Var) and a not in mine and carries_gradient(a.type):
                     if a not in gates:
-                        gates[a] = self.variable(a)
-                        new.append(Let((gates[a],), GATE, (c, a), {"when": when}))
+                        gates[a] = self.variable(a.name, a.type)
+                        put(Let((gates[a],), GATE, (c, a), {"when": when}), key)
                     a = gates[a]
                 args.append(moved.get(a, a) if isinstance(a, Var) else a)
             if late:
-                moved[let.out] = self.variable(let.out)
-                behind += [*new, Let((moved[let.out],), let.op, tuple(args), dict(let.attrs), let.site)]
+                new = Let((self.variable(let.out.name, let.out.type),), let.op, tuple(args), dict(let.attrs), let.site)
+                moved[let.out] = new.out
+                put(new, last)
+                self.guarded.add(new)
             else:
-                before[let] = new
-                let.args = tuple(args)
-        self.rewrite(c, made, behind, before, moved)
+                self.change(let, tuple(args))
+            self.guarded.add(let)
+        fresh = set(moved.values())
+        for v, here in moved.items():
+            for use in self.flowing(v):
+                if self.keys[use] > last and use.outs and use.out not in mine and use.out not in fresh:
+                    self.change(use, tuple(here if a is v else a for a in use.args))
 
-    def rewrite(self, c: Var, made: int, behind: list[Let], before: dict[Let, list[Let]], moved: dict[Var, Var]) -> None:
-        """Uses of what was moved that a derivative flows through become uses of the new place."""
-        out = behind if made < 0 else []
-        for i, let in enumerate(self.block.lets):
-            if moved and i > made:
-                let.args = tuple(moved[a] if isinstance(a, Var) and a in moved and _flows(let, a) else a for a in let.args)
-            out += [*before.get(let, ()), let]
-            if i == made:
-                out += behind
-        self.block.lets = out
-
-    def variable(self, v: Var) -> Var:
+    def variable(self, name: str, type: Any) -> Var:
         self.counter += 1
-        return Var(f"{v.name}.g{self.counter}.{self.block.name}", v.type)
+        return Var(f"{name}.g{self.counter}.{self.block.name}", type)
 
 
 GATE = "gate"
+MOST_SIDES = 8  # arms of different choices that one operation may be guarded for
+
+
+def side_of(let: Let, place: int) -> Side | None:
+    """The condition under which a choice or a gate lets a derivative through to an argument."""
+    if let.op == GATE:
+        return (let.args[0], let.attrs["when"]) if place == 1 else None
+    if let.attrs.get("where") and place and isinstance(let.args[0], Var) and carries_gradient(let.out.type):
+        return let.args[0], place == 1
+    return None
+
+
+def arm(let: Let, a: Atom) -> Side | None:
+    """The same for an argument that stands in one place only."""
+    places = [i for i, x in enumerate(let.args) if x is a]
+    return side_of(let, places[0]) if len(places) == 1 and isinstance(a, Var) else None
 
 
 def _flows(let: Let, v: Var) -> bool:

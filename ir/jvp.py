@@ -341,6 +341,10 @@ def expand(program: Program, name: str) -> None:
             break
 
 
+def has_pushforwards(program: Program) -> bool:
+    return any(let.op == "pushforward" for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
+
+
 def expand_all(program: Program) -> None:
     """Expand every function reachable from the entry."""
     seen: set[str] = set()
@@ -360,4 +364,4 @@ def references(f: Function) -> list[str]:
     return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if let.op in ("pullback", "pushforward", "kernel")]
 
 
-__all__ = ["differentiated", "edges", "expand", "expand_all", "jvp_name", "jvp_results", "references"]
+__all__ = ["differentiated", "edges", "expand", "expand_all", "has_pushforwards", "jvp_name", "jvp_results", "references"]

@@ -47,6 +47,7 @@ class Op:
     body: Callable[..., Any]
     rule: Rule | Zero | Elsewhere
     tangent: Callable[..., Any] | None = None  # the result's tangent from the arguments' (None: zero), where a sum of terms will not do
+    squared: Any = None  # the operation that is its square and is smooth where it is not itself
     machine: Any = None
     speculate: bool = False  # may run on a path not taken: cheap and cannot fail
     steady: bool = False  # its derivative is finite whatever its arguments are: 0 * derivative is 0
@@ -83,13 +84,15 @@ def register(op: Op) -> Op:
     return op
 
 
-def elementwise(name: str, signature: str, body: Callable[..., Any], rule: Any = None, tangent: Any = None, **flags: bool) -> Op:
+def elementwise(
+    name: str, signature: str, body: Callable[..., Any], rule: Any = None, tangent: Any = None, squared: Any = None, **flags: bool
+) -> Op:
     """A row for a scalar operation. Only an operation whose result is no float may leave out the rule."""
     from .machine import PYTHON
 
     if rule is None and signature[-1] in "IB":
         rule = Zero("the result is not a float")
-    return register(Op(name, signature, body, rule, tangent, PYTHON, **flags))
+    return register(Op(name, signature, body, rule, tangent, squared, PYTHON, **flags))
 
 
 def result_type(op: Op, types: list[Type | None], attrs: dict[str, Any]) -> Type:

@@ -47,7 +47,7 @@ def simplify(program: Program) -> None:
 def simplify_function(f: Function) -> None:
     for _ in range(20):
         changed = False
-        for one in (fold, share, thread_jumps, merge_blocks, drop_params, branches_to_selects, drop_dead, simplify_checks):
+        for one in (fold, share, squares, thread_jumps, merge_blocks, drop_params, branches_to_selects, drop_dead, simplify_checks):
             changed |= one(f)
         if not changed:
             break
@@ -158,6 +158,20 @@ def share(f: Function) -> bool:
         at_end[name] = known
     if mapping:
         substitute(f.blocks.values(), mapping)
+    return changed
+
+
+def squares(f: Function) -> bool:
+    """%z = sqrt(%x); mul(%z, %z)  ->  root_squared(%x): the same value, and a derivative where the root has none"""
+    made = {let.out: let for b in f.blocks.values() for let in b.lets if len(let.outs) == 1 and TABLE[let.op].squared}
+    changed = False
+    for b in f.blocks.values() if made else ():
+        for let in b.lets:
+            x = let.args[0] if let.args else None
+            if x in made and ((let.op == "mul" and let.args[1] is x) or (let.op == "powi" and let.attrs["n"] == 2)):
+                maker = made[x]
+                let.op, let.args, let.attrs = TABLE[maker.op].squared.name, maker.args, {}
+                changed = True
     return changed
 
 

@@ -19,13 +19,13 @@ TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
 
-def row(name: str, signature: str, body: Any, rule: Any = None, tangent: Any = None, **flags: bool) -> Op:
-    return elementwise(name, signature, body, rule, tangent, **flags)
+def row(name: str, signature: str, body: Any, rule: Any = None, tangent: Any = None, squared: Any = None, **flags: bool) -> Op:
+    return elementwise(name, signature, body, rule, tangent, squared, **flags)
 
 
-def libm(name: str, rule: Any, arity: int = 1) -> Op:
+def libm(name: str, rule: Any, arity: int = 1, squared: Any = None) -> Op:
     """A row whose body is the C library's function of the same name."""
-    return row(name, "F" * arity + ":F", lambda m, *xs: m.libm(name, *xs), rule, expensive=True)
+    return row(name, "F" * arity + ":F", lambda m, *xs: m.libm(name, *xs), rule, None, squared, expensive=True)
 
 
 # fmt: off
@@ -71,9 +71,12 @@ isfinite = row("isfinite", "F:B", lambda m, x: lt(absolute(x), math.inf), specul
 signbit = row("signbit", "F:B", lambda m, x: lt(m.instruction("copysign", m.constant(1.0, x), x), 0.0), speculate=True)
 
 # ---- powers, roots, exponentials, logarithms
-sqrt = row("sqrt", "F:F", lambda m, x: m.instruction("sqrt", x), lambda d, z, x: (div(mul(d, 0.5), z),))
+root_squared = row("root_squared", "F:F", lambda m, x: power_by_squaring(sqrt(x), 2), lambda d, z, x: (select(ge(x, 0.0), d, mul(d, z)),))
+sqrt: Op = row("sqrt", "F:F", lambda m, x: m.instruction("sqrt", x), lambda d, z, x: (div(mul(d, 0.5), z),), squared=root_squared)
 cbrt = libm("cbrt", lambda d, z, x: (div(d, mul(3.0, mul(z, z))),))
-hypot = libm("hypot", lambda d, z, x, y: (mul(d, div(x, z)), mul(d, div(y, z))), 2)
+hypot_squared = row("hypot_squared", "FF:F", lambda m, x, y: power_by_squaring(hypot(x, y), 2),
+                    lambda d, z, x, y: (mul(d, mul(2.0, x)), mul(d, mul(2.0, y))), expensive=True)
+hypot: Op = libm("hypot", lambda d, z, x, y: (mul(d, div(x, z)), mul(d, div(y, z))), 2, squared=hypot_squared)
 power: Op = libm("pow", lambda d, z, x, y: (
     mul(d, mul_zero(y, power(x, sub(y, 1.0)))),
     mul(d, select(logical_and(eq(x, 0.0), gt(y, 0.0)), 0.0, mul(z, log(x))))), 2)
@@ -111,7 +114,7 @@ gaussian: Op = row("gaussian", "F:F", lambda m, x: exp_of_minus_square(m, x), la
 expit: Op = row("expit", "F:F", lambda m, x: div(1.0, add(1.0, exp(neg(x)))), lambda d, z, x: (mul(d, bell(x)),), expensive=True)
 bell: Op = row("bell", "F:F", lambda m, x: logistic_density(x), lambda d, z, x: (neg(mul(d, mul(z, tanh(mul(0.5, x))))),), expensive=True)
 gammaln = row("gammaln", "F:F", lambda m, x: m.special("gammaln", x), lambda d, z, x: (mul(d, digamma(x)),), expensive=True)
-digamma: Op = row("digamma", "F:F", lambda m, x: m.special("psi", x), lambda d, z, x: (mul(d, polygamma(x, n=1)),), expensive=True)
+digamma: Op = row("digamma", "F:F", lambda m, x: digamma_reflected(m, x), lambda d, z, x: (mul(d, polygamma(x, n=1)),), expensive=True)
 gamma = row("gamma", "F:F", lambda m, x: m.special("gamma", x), lambda d, z, x: (mul(d, mul(z, digamma(x))),), expensive=True)
 polygamma: Op = row("polygamma", "F:F", lambda m, x, n: polygamma_series(m, x, n),
                 lambda d, z, x, n: (mul(d, polygamma(x, n=n + 1)),), expensive=True)
@@ -135,7 +138,7 @@ ilt = row("ilt", "II:B", lambda m, x, y: m.compare("lt", x, y), speculate=True)
 ile = row("ile", "II:B", lambda m, x, y: m.compare("le", x, y), speculate=True)
 igt = row("igt", "II:B", lambda m, x, y: m.compare("gt", x, y), speculate=True)
 ige = row("ige", "II:B", lambda m, x, y: m.compare("ge", x, y), speculate=True)
-logical_and = row("and", "BB:B", lambda m, x, y: m.logical("and", x, y), speculate=True)
+logical_and: Op = row("and", "BB:B", lambda m, x, y: m.logical("and", x, y), speculate=True)
 logical_or = row("or", "BB:B", lambda m, x, y: m.logical("or", x, y), speculate=True)
 logical_xor = row("xor", "BB:B", lambda m, x, y: m.logical("xor", x, y), speculate=True)
 
@@ -232,6 +235,13 @@ def polygamma_series(m: Any, x: Any, n: int) -> Any:
         total = add(total, mul(weight, power_by_squaring(s, -(2 * j + n))))
     z = total if n % 2 else neg(total)
     return select(negative, sub(z if n % 2 == 0 else neg(z), cotangent_derivative(m, x, n)), z)
+
+
+def digamma_reflected(m: Any, x: Any) -> Any:
+    """SciPy's psi for positive x; for negative x the reflection 6.3.7, whose cotangent is accurate near the poles."""
+    negative = lt(x, 0.0)
+    z = m.special("psi", select(negative, sub(1.0, x), x))
+    return select(negative, sub(z, cotangent_derivative(m, x, 0)), z)
 
 
 def cotangent_derivative(m: Any, x: Any, n: int) -> Any:

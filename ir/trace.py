@@ -14,7 +14,6 @@ from .builder import Frame, tracing
 from .functions import _result
 from .graph import Fail, Program
 from .graph import Return as GraphReturn
-from .jvp import expand_all
 from .language import call
 from .protect import protect
 from .staging import Bottom, Return, open_block, run
@@ -108,7 +107,6 @@ def trace_program(
         program = trace.program(function)
     verify_scopes(program)
     protect(program)
-    expand_all(program)
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
 
 

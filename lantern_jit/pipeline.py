@@ -22,6 +22,7 @@ from .ir import pytree
 from .ir.errors import BroadcastError
 from .ir.fuse import fuse
 from .ir.guards import guard
+from .ir.jvp import expand_all, has_pushforwards
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
@@ -78,14 +79,16 @@ class Specialisation:
         traced: Traceable = self._trace(self.optimistic)
         self.traced, self.program = traced, traced.program
         self._check()
-        simplify(self.program)
-        self._check()
-        fuse(self.program)
-        simplify(self.program)
-        guard(self.program)
-        self._check()
+        self._run(simplify, fuse, simplify, guard)
+        if has_pushforwards(self.program):  # of optimised functions, so that forward mode is fused and guarded as they are
+            self._run(expand_all, simplify, fuse, simplify)
         dump("graph", lambda: show(self.program))
         self._native: Any = None
+
+    def _run(self, *passes: Callable[[Any], None]) -> None:
+        for one in passes:
+            one(self.program)
+            self._check()
 
     def generalise(self) -> None:
         """Trace again without taking unknown sizes for equal: one that turns out to be 1 broadcasts."""

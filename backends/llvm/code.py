@@ -59,7 +59,6 @@ class Module:
         self.sites: list[Site | None] = [None]
         self.policies: dict[str, str] = {}
         self.context: Any = None  # the emission that the module belongs to
-        self.contract = False  # may the program's own multiplications and additions be fused?
 
     def site(self, site: Site | None) -> int:
         if site is None:

@@ -139,7 +139,7 @@ class Emission:
 
     def plans(self, rev: Reverse) -> dict[str, Plan]:
         """How the loops of a function could be replayed."""
-        key = rev.function.name, rev.mask
+        key = rev.function.name, rev.mask, rev.results
         if key not in self.planned:
             self.planned[key] = plan_loops(rev.function, rev.activity)
         return self.planned[key]

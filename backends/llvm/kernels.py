@@ -404,7 +404,8 @@ class Differentiated(Nest):
 
     def find_active(self) -> None:
         self.mask = [self.is_active(x) and carries_gradient(p.type) for x, p in zip(self.k.inputs, self.body.params, strict=True)]
-        self.live = varied_results(self.body, self.mask)
+        smooth = varied_results(self.body, self.mask)
+        self.live = [s and (r.out is None or r.out in self.activity) for s, r in zip(smooth, self.k.results, strict=True)]
         self.varied = self.find_varied()
         self.groups = self.group()
 
@@ -515,8 +516,6 @@ class Backward(Differentiated):
         if not isinstance(r.out.type, Array):
             return self.outside.use(LLVM_TYPES[r.out.type], self.given.get(r.out, literal(0.0, r.out.type)))
         t = r.out.type.dtype
-        if r.out not in self.activity:
-            return literal(0.0, t)
         return self.code.load(LLVM_TYPES[t], self.element(self.pointer(self.outs[r.out][-1], ("dout", i)), self.linear(r.axes), t))
 
     def close(self, depth: int) -> None:
@@ -611,8 +610,6 @@ class Backward(Differentiated):
         if i in self.held:
             return self.held[i]
         assert r.out is not None
-        if r.out not in self.activity:
-            return None
         if r.kind == "sum":
             return self.cotangent_of_sum(i, r)
         t = r.out.type.dtype  # type: ignore[union-attr]

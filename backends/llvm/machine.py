@@ -37,7 +37,7 @@ class LLVMMachine:
 
     def __init__(self, code: Code, site: int = 0, contract: bool = False) -> None:
         self.code, self.site = code, site
-        self.flags = " contract" if contract or code.module.contract else ""
+        self.flags = " contract" if contract else ""
         self.exact = LLVMMachine(code, site) if contract else self
 
     def given(self, x: Value) -> Value:

@@ -617,13 +617,12 @@ class BlockFunction:
         self.code = outer
 
     def pull_back(self, let: Let) -> None:
-        is_active = [a in self.activity for a in let.args]
-        adjoint, floats = adjoint_of_pullback(self.context.program, let, is_active)
+        adjoint, floats, given = adjoint_of_pullback(self.context.program, let, self.activity)
         own = len(let.args) - let.attrs["cotangents"]
         results = len(let.outs) - len(let.attrs["wrt"])
         cotangent = [self.adjoint_operands(o) for o in let.outs]
         v = dict(zip(let.attrs["wrt"], cotangent[results:], strict=True))
-        operands = [*(self.read(a) for a in let.args[:own]), *(v[i] for i in sorted(v)), *(cotangent[i] for i in floats),
+        operands = [*(self.read(a) for a in let.args[:own]), *(v[i] for i in sorted(v)), *(cotangent[i] for i in given),
                     *(self.read(a) for a in let.args[own:])]  # fmt: skip
         call = Let(adjoint.outs, "pullback", tuple(Var(f"x{i}", F64) for i in range(len(operands))), adjoint.attrs)
         table = dict(zip(call.args, operands, strict=True))

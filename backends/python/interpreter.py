@@ -315,7 +315,8 @@ class Callbacks:
         adjoints = {o: self.env[o].adjoint if isinstance(self.env[o], Ref) else self.adj[o] for o in let.outs if o in self.rev.activity}
         body = self.primal.program.functions[run.k.f]
         active = self.rev.activity.__contains__
-        inner = self.primal.reverses.get(body.name, [varies(x, active) for x in run.k.inputs])
+        wanted = [r.into is not None or (r.out is not None and r.out in self.rev.activity) for r in run.k.results]
+        inner = self.primal.reverses.get(body.name, [varies(x, active) for x in run.k.inputs], wanted)
 
         def pull(args: list[Any], cotangents: list[Any]) -> list[Any]:
             return Callbacks(self.primal, inner).run(args, lambda _: [_typed(c, t) for c, t in zip(cotangents, body.results, strict=True)])
@@ -378,8 +379,7 @@ class Callbacks:
 
     def pullback(self, let: Let, ds: list[Any], xs: list[Any]) -> None:
         """The adjoint of a pullback is a pullback of its function's jvp."""
-        is_active = [a in self.rev.activity for a in let.args]
-        adjoint, floats = adjoint_of_pullback(self.primal.program, let, is_active)
+        adjoint, floats, given = adjoint_of_pullback(self.primal.program, let, self.rev.activity)
         n = len(xs) - let.attrs["cotangents"]
         results = len(let.outs) - len(let.attrs["wrt"])
         values = [
@@ -387,7 +387,7 @@ class Callbacks:
             for d, o in zip(ds, let.outs, strict=True)
         ]
         v = dict(zip(let.attrs["wrt"], values[results:], strict=True))
-        args = [*xs[:n], *(v[i] for i in sorted(v)), *(values[i] for i in floats), *xs[n:]]
+        args = [*xs[:n], *(v[i] for i in sorted(v)), *(values[i] for i in given), *xs[n:]]
         outs = self.primal.pullback(adjoint, args)
         total = len(outs) - len(adjoint.attrs["wrt"])
         for i, d in zip(adjoint.attrs["wrt"], outs[total:], strict=True):
