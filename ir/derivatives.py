@@ -263,9 +263,12 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     new = [differentiable(x, "an argument of jvp") for x in leaves]
     sub = trace_sub(f, pytree.unflatten(tree, new), {})
     extra = [_like(g, x.type, "tangent", x) for g, x in zip(given, new, strict=True)]
+    moves = [not (isinstance(t, Const) and t.value == 0) for t in extra]
+    moves = moves if any(moves) else [True] * len(extra)  # along an axis the others do not move: 0 * inf would be NaN
     active = [i for i, t in enumerate(sub.types) if carries_gradient(t)]
     types = [*sub.types, *(sub.types[i] for i in active)]
-    outs = _emit("pushforward", sub, extra, types, {"wrt": tuple(p for p in sub.where if p >= 0)})
+    wrt = tuple(p for p, m in zip(sub.where, moves, strict=True) if m and p >= 0)
+    outs = _emit("pushforward", sub, [t for t, m in zip(extra, moves, strict=True) if m], types, {"wrt": wrt})
     values, rest = outs[: len(sub.types)], iter(outs[len(sub.types) :])
     ts = [next(rest) if i in active else _zero(v) for i, v in enumerate(values)]
     return pytree.unflatten(sub.tree, values), pytree.unflatten(sub.tree, ts)

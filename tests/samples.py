@@ -40,10 +40,6 @@ class Sample:
         return out
 
 
-def apart(x: float, y: float) -> bool:
-    return abs(x - y) > 0.05
-
-
 def off_zero(*xs: float) -> bool:
     return all(abs(x) > 0.3 for x in xs)
 
@@ -68,8 +64,8 @@ def _expit(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
 
-def _strong(f: Function) -> Function:
-    return lambda x, y: f(x, y)
+def _bell(x: Any) -> Any:
+    return np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))) ** 2
 
 
 def unary(name: str, box: Interval, *spellings: Function, **more: Any) -> Sample:
@@ -86,16 +82,15 @@ DIFFERENTIABLE: dict[str, Sample] = {
     "mul": binary("multiply", ANY, lambda x, y: x * y),
     "div": binary("divide", ANY, lambda x, y: x / y, np.true_divide, smooth=off_zero),
     "neg": unary("negative", ANY, lambda x: -x),
-    "mul_strong": Sample(_strong(np.multiply), (ANY, ANY), smooth=off_zero),
-    "div_strong": Sample(_strong(np.divide), (ANY, ANY), smooth=off_zero),
-    "maximum": binary("maximum", ANY, np.fmax, max, smooth=apart),
-    "minimum": binary("minimum", ANY, np.fmin, min, smooth=apart),
+    "mul_zero": Sample(lambda x, y: x * y, (ANY, ANY), smooth=off_zero),
     "abs": unary("absolute", ANY, abs, np.fabs, math.fabs, smooth=off_zero),
     "copysign": binary("copysign", ANY, math.copysign, smooth=off_zero),
     "fmod": binary("fmod", ANY, math.fmod, smooth=off_quotient),
     "mod": binary("mod", ANY, lambda x, y: x % y, lambda x, y: divmod(x, y)[1], np.remainder, smooth=off_quotient),
     "sqrt": unary("sqrt", POSITIVE, math.sqrt, lambda x: x**0.5),
     "cbrt": unary("cbrt", ANY, *([math.cbrt] if hasattr(math, "cbrt") else []), smooth=off_zero),
+    "root_squared": Sample(lambda x: x * 1.0, (POSITIVE,)),
+    "hypot_squared": Sample(lambda x, y: x * x + y * y, (ANY, ANY)),
     "hypot": binary("hypot", ANY, math.hypot, smooth=off_zero),
     "pow": binary("power", POSITIVE, lambda x, y: x**y, math.pow, pow, np.float_power, second=ANY),
     "powi": Sample(lambda x: x**3, (ANY,), (lambda x: x**3, lambda x: np.power(x, 3.0)), off_zero, {"n": 3}),
@@ -122,6 +117,8 @@ DIFFERENTIABLE: dict[str, Sample] = {
     "atanh": unary("arctanh", (-0.8, 0.8), math.atanh),
     "erf": Sample(_special("erf"), (ANY,), (math.erf, scipy.special.erf), double=True),
     "erfc": Sample(_special("erfc"), (ANY,), (math.erfc, scipy.special.erfc), double=True),
+    "gaussian": Sample(lambda x: np.exp(-x * x), (ANY,)),
+    "bell": Sample(_bell, (ANY,), smooth=off_zero),
     "expit": Sample(_expit, (ANY,), (scipy.special.expit,)),
     "gammaln": Sample(_special("gammaln"), ((1.0, 5.0),), (math.lgamma, scipy.special.gammaln), double=True),
     "gamma": Sample(_special("gamma"), ((0.5, 5.0),), (math.gamma, scipy.special.gamma), double=True),
@@ -131,7 +128,7 @@ DIFFERENTIABLE: dict[str, Sample] = {
 
 # Results without a gradient: rounding, comparisons, tests.
 FLAT: dict[str, Sample] = {
-    "larger": Sample(lambda x, y: np.heaviside(x - y, 0.5), (ANY, ANY), smooth=apart),
+    "direction": Sample(lambda x: np.where(x >= 0, 1.0, -1.0) * 1.0, (ANY,), smooth=off_zero),
     "sign": unary("sign", ANY, smooth=off_zero),
     "floor": unary("floor", ANY, lambda x: math.floor(x) * 1.0, smooth=off_integer),
     "ceil": unary("ceil", ANY, lambda x: math.ceil(x) * 1.0, smooth=off_integer),
@@ -180,8 +177,8 @@ INTEGRAL: dict[str, tuple[Function, tuple[Function, ...], Callable[..., bool]]] 
 }
 LOGICAL: dict[str, Function] = {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}
 
-# Rows with a test of their own in test_operations.py; those of sizes and indices in test_array_shapes.py.
-OTHERS = {"select", "convert", "nonzero_step", "same_size", "equal_size", "broadcast_size", "check_index"}
+# Rows with a test of their own in test_operations.py; `gate` in test_guards.py; those of sizes and indices in test_array_shapes.py.
+OTHERS = {"select", "gate", "convert", "nonzero_step", "same_size", "equal_size", "broadcast_size", "check_index"}
 SAMPLED = {*DIFFERENTIABLE, *FLAT, *INTEGRAL, *LOGICAL, *OTHERS}
 
 __all__ = ["DIFFERENTIABLE", "FLAT", "INTEGERS", "INTEGRAL", "LD", "LOGICAL", "SAMPLED", "Sample"]

@@ -1,7 +1,7 @@
 """Values and derivatives at the edges of each operation's domain: a table, run over every mode.
 
-A derivative where none exists is a choice. The choices: 0 for abs at 0; one half each for maximum and minimum of
-equals; the first argument for Python's max and min; a zero cotangent wins over an infinite derivative.
+A derivative where none exists is a choice, and the choice is that of one piece: abs(x) is x at 0; the first of equals is the
+larger and the smaller one, for Python's max and min and NumPy's. Norms have no derivative at 0, and 0 * inf is NaN.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Point = tuple[tuple[float, ...], float, tuple[float, ...] | None]  # arguments, 
 Row = tuple[Callable[..., Any], list[Point]]
 
 TABLE: dict[str, Row] = {
-    "abs": (abs, [((0.0,), 0.0, (0.0,)), ((-0.0,), 0.0, (0.0,)), ((-INF,), INF, (-1.0,)), ((NAN,), NAN, (NAN,))]),
+    "abs": (abs, [((0.0,), 0.0, (1.0,)), ((-0.0,), 0.0, (1.0,)), ((-INF,), INF, (-1.0,)), ((NAN,), NAN, (NAN,))]),
     "sqrt": (np.sqrt, [((0.0,), 0.0, (INF,)), ((-0.0,), -0.0, None), ((-1.0,), NAN, (NAN,)), ((INF,), INF, (0.0,))]),
     "cbrt": (np.cbrt, [((0.0,), 0.0, (INF,)), ((-8.0,), -2.0, (1 / 12,)), ((-INF,), -INF, (0.0,))]),
     "x**0.5": (lambda x: x**0.5, [((0.0,), 0.0, (INF,)), ((-1.0,), NAN, (NAN,))]),
@@ -34,27 +34,27 @@ TABLE: dict[str, Row] = {
     "x**2": (lambda x: x**2, [((0.0,), 0.0, (0.0,)), ((-0.0,), 0.0, (0.0,)), ((-INF,), INF, (-INF,))]),
     "x**-1": (lambda x: x**-1, [((0.0,), INF, (-INF,)), ((-0.0,), -INF, (-INF,)), ((INF,), 0.0, (0.0,))]),
     "x**y": (lambda x, y: x**y, [
-        ((0.0, 0.0), 1.0, (0.0, 0.0)), ((0.0, 1.0), 0.0, (1.0, 0.0)), ((0.0, 2.0), 0.0, (0.0, 0.0)),
+        ((0.0, 0.0), 1.0, None), ((0.0, 1.0), 0.0, (1.0, 0.0)), ((0.0, 2.0), 0.0, (0.0, 0.0)),
         ((0.0, 0.5), 0.0, (INF, 0.0)),
         ((2.0, 0.0), 1.0, (0.0, math.log(2))), ((-2.0, 2.0), 4.0, (-4.0, NAN)), ((-2.0, 3.0), -8.0, (12.0, NAN)),
-        ((-2.0, 0.5), NAN, (NAN, NAN)), ((0.0, -1.0), INF, (-INF, 0.0)), ((1.0, NAN), 1.0, None),
+        ((-2.0, 0.5), NAN, (NAN, NAN)), ((0.0, -1.0), INF, None), ((1.0, NAN), 1.0, None),
         ((NAN, 0.0), 1.0, None),
     ]),
     "2**y": (lambda y: 2.0**y, [((2000.0,), INF, (INF,)), ((-2000.0,), 0.0, (0.0,)), ((0.0,), 1.0, (math.log(2),))]),
-    "0**y": (lambda y: 0.0**y, [((0.0,), 1.0, (0.0,)), ((2.0,), 0.0, (0.0,)), ((-2.0,), INF, (0.0,))]),
+    "0**y": (lambda y: 0.0**y, [((0.0,), 1.0, (-INF,)), ((2.0,), 0.0, (0.0,))]),
     "maximum": (np.maximum, [
-        ((2.0, 2.0), 2.0, (0.5, 0.5)), ((NAN, 1.0), NAN, None), ((1.0, NAN), NAN, None), ((INF, 1.0), INF, (1.0, 0.0)),
+        ((2.0, 2.0), 2.0, (1.0, 0.0)), ((NAN, 1.0), NAN, None), ((1.0, NAN), NAN, None), ((INF, 1.0), INF, (1.0, 0.0)),
     ]),
     "minimum": (np.minimum, [
-        ((2.0, 2.0), 2.0, (0.5, 0.5)), ((NAN, 1.0), NAN, None), ((1.0, NAN), NAN, None),
+        ((2.0, 2.0), 2.0, (1.0, 0.0)), ((NAN, 1.0), NAN, None), ((1.0, NAN), NAN, None),
         ((-INF, 1.0), -INF, (1.0, 0.0)),
     ]),
-    "fmax": (np.fmax, [((NAN, 1.0), 1.0, (0.0, 1.0)), ((1.0, NAN), 1.0, (1.0, 0.0)), ((2.0, 2.0), 2.0, (0.5, 0.5))]),
+    "fmax": (np.fmax, [((NAN, 1.0), 1.0, (0.0, 1.0)), ((1.0, NAN), 1.0, (1.0, 0.0)), ((2.0, 2.0), 2.0, (1.0, 0.0))]),
     "fmin": (np.fmin, [((NAN, 1.0), 1.0, (0.0, 1.0)), ((1.0, NAN), 1.0, (1.0, 0.0)), ((NAN, NAN), NAN, None)]),
     "max": (max, [((2.0, 2.0), 2.0, (1.0, 0.0)), ((NAN, 1.0), NAN, (1.0, 0.0)), ((1.0, NAN), 1.0, (1.0, 0.0))]),
     "min": (min, [((2.0, 2.0), 2.0, (1.0, 0.0)), ((0.0, -0.0), 0.0, (1.0, 0.0)), ((1.0, NAN), 1.0, (1.0, 0.0))]),
     "clip": (lambda x: np.clip(x, 0.0, 1.0), [
-        ((0.0,), 0.0, (0.5,)), ((2.0,), 1.0, (0.0,)), ((NAN,), NAN, None), ((0.5,), 0.5, (1.0,)),
+        ((0.0,), 0.0, (1.0,)), ((2.0,), 1.0, (0.0,)), ((NAN,), NAN, None), ((0.5,), 0.5, (1.0,)),
     ]),
     "log": (np.log, [
         ((0.0,), -INF, (INF,)), ((-1.0,), NAN, None), ((INF,), INF, (0.0,)), ((5e-324,), math.log(5e-324), None),
@@ -70,7 +70,7 @@ TABLE: dict[str, Row] = {
         ((0.0,), INF, (-INF,)), ((-0.0,), -INF, (-INF,)), ((INF,), 0.0, (0.0,)), ((NAN,), NAN, (NAN,)),
     ]),
     "x/y": (lambda x, y: x / y, [
-        ((0.0, 0.0), NAN, None), ((1.0, 0.0), INF, (INF, -INF)), ((0.0, -2.0), -0.0, (-0.5, 0.0)),
+        ((0.0, 0.0), NAN, None), ((1.0, 0.0), INF, None), ((0.0, -2.0), -0.0, (-0.5, 0.0)),
     ]),
     "logaddexp": (np.logaddexp, [
         ((-INF, 0.0), 0.0, (0.0, 1.0)), ((0.0, -INF), 0.0, (1.0, 0.0)), ((INF, 0.0), INF, (1.0, 0.0)),
@@ -90,12 +90,12 @@ TABLE: dict[str, Row] = {
         ((INF,), math.pi / 2, (0.0,)), ((-INF,), -math.pi / 2, (0.0,)), ((1e200,), math.pi / 2, (0.0,)),
     ]),
     "atan2": (np.arctan2, [
-        ((0.0, 0.0), 0.0, (0.0, 0.0)), ((0.0, -1.0), math.pi, (-1.0, 0.0)), ((-0.0, -1.0), -math.pi, (-1.0, 0.0)),
+        ((0.0, 0.0), 0.0, (NAN, NAN)), ((1e-200, 0.0), math.pi / 2, (0.0, -1e200)), ((0.0, -1.0), math.pi, (-1.0, 0.0)), ((-0.0, -1.0), -math.pi, (-1.0, 0.0)),
     ]),
     "asinh": (np.arcsinh, [((1e300,), math.asinh(1e300), (1e-300,)), ((-INF,), -INF, (0.0,)), ((-0.0,), -0.0, (1.0,))]),
     "acosh": (np.arccosh, [((1.0,), 0.0, (INF,)), ((0.5,), NAN, None), ((INF,), INF, (0.0,))]),
     "atanh": (np.arctanh, [((1.0,), INF, (INF,)), ((-1.0,), -INF, (INF,)), ((2.0,), NAN, None)]),
-    "hypot": (np.hypot, [((0.0, 0.0), 0.0, (0.0, 0.0)), ((3e200, 4e200), 5e200, (0.6, 0.8)), ((-INF, NAN), INF, None)]),
+    "hypot": (np.hypot, [((0.0, 0.0), 0.0, (NAN, NAN)), ((3e200, 4e200), 5e200, (0.6, 0.8)), ((-INF, NAN), INF, None)]),
     "erf": (scipy.special.erf, [
         ((INF,), 1.0, (0.0,)), ((0.0,), 0.0, (2 / math.sqrt(math.pi),)), ((-40.0,), -1.0, (0.0,)),
     ]),
@@ -130,7 +130,7 @@ TABLE: dict[str, Row] = {
         ((-6.0, 3.0), -0.0, (1.0, 2.0)), ((5.0, INF), 5.0, (1.0, 0.0)), ((5.0, 0.0), NAN, None),
         ((-7.0, 3.0), -1.0, (1.0, 2.0)),
     ]),
-    "copysign": (np.copysign, [((2.0, -0.0), -2.0, (-1.0, 0.0)), ((0.0, -1.0), -0.0, (0.0, 0.0))]),
+    "copysign": (np.copysign, [((2.0, -0.0), -2.0, (-1.0, 0.0)), ((0.0, -1.0), -0.0, (-1.0, 0.0))]),
     "heaviside": (lambda x: np.heaviside(x, 0.5), [((0.0,), 0.5, (0.0,)), ((-1.0,), 0.0, (0.0,))]),
     "sinc": (np.sinc, [((0.0,), 1.0, (0.0,)), ((0.5,), 2 / math.pi, (-4 / math.pi,))]),
     "-x": (lambda x: -x, [((0.0,), -0.0, (-1.0,)), ((NAN,), NAN, (-1.0,))]),

@@ -276,3 +276,21 @@ def writes(x: Any) -> Any:
 @pytest.mark.parametrize("kind", [lj.jacfwd, lj.jacrev, lambda f: lambda x: lj.vjp(f, x)[1](1.0)[0]], ids=["jacfwd", "jacrev", "vjp"])
 def test_functions_that_write_into_their_argument(kind: Any) -> None:
     agree(kind(writes), np.array([3.0, 2.0]), expected=np.array([12.0, 9.0]))
+
+
+def test_memory_that_is_used_again_is_not_taken_for_another_array() -> None:
+    """The arrays of one reverse pass lie where those of the pass before it lay: LLVM may not move a read past the other's write."""
+
+    def g(y: Any, b: Any) -> Any:
+        b[1] = y * b[0]
+        b[0] = math.sin(b[0] * b[1]) + y
+        return b[0]
+
+    def f(x: Any) -> Any:
+        b = np.zeros(2)
+        b[0] = x
+        b[1] = x * x
+        return lj.grad(g)(x, lj.grad(g, 1)(x, b))
+
+    found = both(lambda x: lj.grad(lambda x: lj.jvp(f, (x,), (1.0,))[1])(x), 0.7)
+    assert found["native"] == pytest.approx(found["interpreter"], rel=1e-12)

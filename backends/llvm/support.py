@@ -134,7 +134,7 @@ ok:
  store i64 %l, ptr %pl
  ret void
 }}""",
-    f"""define internal noalias ptr @lantern.alloc(i64 %n, i64 %size, i64 %site) noinline nounwind {{
+    f"""define internal ptr @lantern.alloc(i64 %n, i64 %size, i64 %site) noinline nounwind {{
  %m = call {{i64, i1}} @llvm.umul.with.overflow.i64(i64 %n, i64 %size)
  %bytes0 = extractvalue {{i64, i1}} %m, 0
  %o = extractvalue {{i64, i1}} %m, 1
