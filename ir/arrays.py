@@ -19,7 +19,7 @@ from . import errors, kernel, pytree, sizes, table
 from .builder import current_builder, user_site
 from .graph import Const, Let, Var
 from .graph import Return as GraphReturn
-from .kernel import Access, Gather, Index, Kernel, Result, Same
+from .kernel import Access, Gather, Index, Kernel, Result, Same, same_element
 from .ops import literal
 from .sizes import Size
 from .types import BOOL, F64, I32, I64, Array, Scalar, array_of, element, is_float
@@ -716,31 +716,35 @@ def write(target: Arrayed, fn: Callable[..., Any], *operands: Any, reads: bool =
     """target[...] = fn(*operands) for each element, with the old element before them if `reads`; operands that may overlap
     with the target are copied first. `fresh`: nobody has seen the old elements."""
     check_owned(target)
-    shape = shape_of(target)
-    own = list(range(len(shape)))
-    given = []
-    for x in operands:
-        if isinstance(x, Arrayed) and x is not target and may_alias(x, target) and not same_elements(x, target):
-            x = copied(x)
-        given.append(access(x, places(x, len(shape)), shape) if isinstance(x, Arrayed) else x)
-    base = base_of(target)
+    shape, base = shape_of(target), base_of(target)
+    blank, base.blank = base.blank, None  # a write is no use
+    into = access(target, list(range(len(shape))), shape)
+    base.blank = blank
+    given = [_read_apart(x, target, into, shape) if isinstance(x, Arrayed) else x for x in operands]
     unread = base.blank if base.blank is not None and not reads and base.blank.is_here else None
     if unread is not None:
         base.blank, fresh = None, True
-    into = access(target, own, shape)
-    inputs = [access(target, own, shape), *given] if reads else given
+    elif base.blank is not None:
+        base.blank.close(base)
+    inputs = [into, *given] if reads else given
     emit("write", shape, inputs, fn, [Result("fresh" if fresh else "into", (), into)], [target.type.dtype])
     if unread is not None:
         base.blank = unread
         unread.wrote(target, base)
 
 
-def same_elements(a: Arrayed, b: Arrayed) -> bool:
-    """Do two views name the same elements in the same order?"""
-    if base_of(a).atom is not base_of(b).atom or len(shape_of(a)) != len(shape_of(b)):
-        return False
-    pairs = zip(spec_of(a), spec_of(b), strict=True)
-    return all(x[0] == y[0] and sizes.same(x[1], y[1]) and sizes.same(x[2], y[2]) for x, y in pairs)
+def _read_apart(x: Arrayed, target: Arrayed, into: Access, shape: Sequence[Size]) -> Access:
+    """How a write to `into` over `shape` reads the operand `x`: in place where that is another array, or where each point reads
+    the very element that it writes (same_element); everything else may have been written before it is read, and is copied first."""
+    read = access(x, places(x, len(shape)), shape)
+    if not may_alias(x, target) or same_element(read, into, _known):
+        return read
+    return access(copied(x), places(x, len(shape)), shape)
+
+
+def _known(a: Any) -> Any:
+    """Equal for atoms of a place that are known to be equal."""
+    return sizes.key(Traced(a, None))
 
 
 def update(target: Arrayed, fn: Callable[..., Any], value: Any, symbol: str) -> Arrayed:
