@@ -151,7 +151,7 @@ def blank(dtype: Scalar, shape: Sequence[Size]) -> Arrayed:
     out = allocate(dtype, tuple(shape), None)
     block = current_builder().current
     assert block is not None
-    if out.ndim:
+    if isinstance(out, Arrayed):
         out.blank = Blank(block.lets[-1], block, shape_of(out)[0])
     return out
 

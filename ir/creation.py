@@ -95,7 +95,8 @@ def _array(a: Any, dtype: Any) -> Any:
     if isinstance(a, Arrayed):
         return copied(a) if t is None or t == a.type.dtype else astype(a, t)
     if not isinstance(a, (list, tuple)):
-        return a if t is None else to_type(a if isinstance(a, Traced) else values.constant(a), element(t))
+        t = values.operand("np.array", a)[0] if t is None else t
+        return values.strong(stored(a, t), t)
     if not any(is_traced(x) for x in _leaves(a)):
         plain = np.array(a, dtype)
         if not plain.size:
@@ -140,8 +141,7 @@ def asarray(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
 
 
 def copy(a: Any, *args: Any, **kwargs: Any) -> Any:
-    a = as_array(a)
-    return copied(a) if isinstance(a, Arrayed) else a
+    return array(a)
 
 
 def eye(n: Any, m: Any = None, k: int = 0, dtype: Any = float, **ignored: Any) -> Arrayed:

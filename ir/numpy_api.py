@@ -94,12 +94,17 @@ def where(cond: Any, x: Any, y: Any) -> Any:
     if has_array(cond, x, y):
         return values.each(where, cond, x, y, name="where")
     cond = truth(cond)
-    kinds = {k[0] for k in map(values.scalar_type, (x, y)) if k is not None}
-    t, weak = (BOOL, True) if kinds == {BOOL} else promote("where", x, y)
+    t, weak = common(x, y)
     if not isinstance(cond, Traced):
         return x if cond else y
     z = table.select(cond, to_constant(x, t), to_constant(y, t), where=True)
     return Traced(z.atom, z.builder, weak)
+
+
+def common(*xs: Any) -> tuple[Scalar, bool]:
+    """NumPy's common type of scalars that are chosen from: of bools alone it is bool."""
+    kinds = {k[0] for k in map(values.scalar_type, xs) if k is not None}
+    return (BOOL, True) if kinds == {BOOL} else promote("where", *xs)
 
 
 def to_constant(x: Any, t: Scalar) -> Any:
@@ -258,6 +263,26 @@ def array_attribute(a: Arrayed, name: str) -> Any:
     raise errors.UnsupportedOperationError(
         f"ndarray.{name} at {user_site()} is not supported; supported methods: {', '.join(sorted(METHODS))}"
     )
+
+
+def scalar_attribute(x: Traced, name: str) -> Any:
+    """A method or property of a traced scalar: what the array of this one element has, a scalar again where that has one element."""
+    from .array_api import METHODS
+    from .arrays import filled
+    from .creation import array
+
+    plain = {"T": x, "mT": x, "imag": 0.0, "size": 1, "itemsize": x.dtype.itemsize, "nbytes": x.dtype.itemsize}
+    if name in plain and hasattr(np.float64, name):
+        return plain[name]
+    if name in ("transpose", "squeeze", "copy", "conj") or (name in ("sum", "mean", "max", "min", "prod") and is_float(x.type)):
+        return lambda *args, **kwargs: x
+    if name in ("round", "clip", "dot"):
+        return lambda *args, **kwargs: call_function(getattr(np, name), (x, *args), kwargs)
+    if name == "astype":
+        return lambda dtype, *args, **kwargs: array(x, dtype)
+    if name in METHODS and name not in ("fill", "sort", "diagonal", "trace", "swapaxes", "tolist"):
+        return functools.partial(METHODS[name], filled(x, (1,)))
+    raise AttributeError(f"{x!r} has no attribute {name!r}")
 
 
 def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ from . import errors, table
 from .builder import Builder, current_builder, user_site
 from .graph import Atom, Const, Var
 from .ops import TABLE, Op, argument_types, literal, result_type
-from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of, describe, element, is_float
+from .types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, element, is_float
 
 
 class GraphAlgebra:
@@ -58,8 +58,6 @@ class Traced:
 
     @property
     def dtype(self) -> Any:
-        from .types import NUMPY_DTYPES
-
         return NUMPY_DTYPES[self.type]
 
     ndim, shape = 0, ()
@@ -242,17 +240,26 @@ class Traced:
         return self
 
     def item(self) -> Any:
-        return self
+        """As the Python number that it is."""
+        t = F64 if is_float(self.type) else self.type
+        return Traced(to_type(self, t).atom, self.builder, True)
 
     def __getitem__(self, index: Any) -> Any:
-        if index == () or index is Ellipsis:
-            return self
+        parts = index if isinstance(index, tuple) else (index,)
+        if all(p is None or p is Ellipsis for p in parts):
+            from .arrays import filled
+
+            new = [p for p in parts if p is None]
+            return filled(self, (1,) * len(new)) if new else self
         raise TypeError(f"{self!r} is not subscriptable: it has no axes ({user_site()})")
 
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        write_to_scalar()
+
     def __getattr__(self, name: str) -> Any:
-        if name in ("sum", "mean", "max", "min", "prod", "copy", "ravel", "squeeze", "T"):  # as a NumPy scalar has
-            return self if name == "T" else lambda *args, **kwargs: self
-        raise AttributeError(f"{self!r} has no attribute {name!r}")
+        from .numpy_api import scalar_attribute
+
+        return scalar_attribute(self, name)
 
 
 class Arrayed:
@@ -281,8 +288,6 @@ class Arrayed:
 
     @property
     def dtype(self) -> Any:
-        from .types import NUMPY_DTYPES
-
         return NUMPY_DTYPES[self.type.dtype]
 
     @property
@@ -344,6 +349,12 @@ class Arrayed:
 
 
 _SERIAL = itertools.count()
+
+
+def write_to_scalar() -> NoReturn:
+    raise errors.UnsupportedOperationError(
+        f"{user_site()} writes into an array without axes, which is a scalar inside of a compiled function: give the variable a new value instead"
+    )
 
 
 def whole_array(name: str) -> NoReturn:
@@ -625,10 +636,21 @@ def store(array: Arrayed, index: Any, value: Any) -> None:
     setitem(array, index, value)
 
 
+def strong(value: Any, dtype: Scalar) -> Any:
+    """A scalar as an element of that dtype: no Python number any more, whose type would adapt."""
+    if not isinstance(value, Traced):
+        return NUMPY_DTYPES[dtype].type(value)
+    found = to_type(value, element(dtype))
+    return Traced(found.atom, found.builder)
+
+
 def allocate(dtype: Scalar, shape: Any, fill: Any) -> Arrayed:
-    """A new array; `fill` is a scalar, or None for np.empty (which is filled with zeros all the same)."""
+    """A new array; `fill` is a scalar, or None for np.empty (which is filled with zeros all the same). One without axes is its
+    element, as every array without axes is inside of a trace."""
     builder = current_builder()
     sizes = list(shape) if isinstance(shape, (tuple, list)) else [shape]
+    if not sizes:
+        return strong(0 if fill is None else fill, dtype)  # type: ignore[no-any-return]
     for n in sizes:
         if (scalar_type(n) or (None,))[0] != I64:
             raise errors.ArgumentTypeError(f"array sizes must be ints, not {n!r} ({user_site()})")
