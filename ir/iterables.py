@@ -114,7 +114,7 @@ def staged_iterable(items: Any) -> Staged | None:
         return items
     if isinstance(items, range):
         return Staged(lambda: len(items), lambda i: _range_element(items, i), len(items), lambda: items)
-    if isinstance(items, np.ndarray) and items.ndim == 1 and items.dtype.kind in "fib" and len(items) > 64:
+    if isinstance(items, np.ndarray) and items.ndim == 1 and items.dtype.kind in "fiub" and len(items) > 64:
         items = lift_array(items)
     if isinstance(items, Arrayed):
         n = dimension(items, 0)

@@ -17,7 +17,7 @@ from . import errors, table
 from .builder import Builder, current_builder, user_site
 from .graph import Atom, Const, Var
 from .ops import TABLE, Op, argument_types, literal, result_type
-from .types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, element, is_float
+from .types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, element, is_float, widened
 
 
 class GraphAlgebra:
@@ -392,10 +392,8 @@ def scalar_type(value: Any) -> tuple[Scalar, bool] | None:
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if isinstance(value, np.generic):
-        if value.dtype.kind in "iu":
-            return I64, False
-        found = FROM_NUMPY.get(value.dtype)
-        return (found, False) if found else None
+        found = widened(value.dtype)
+        return (element(found), False) if found else None
     for python, t in ((bool, BOOL), (int, I64), (float, F64)):
         if isinstance(value, python):
             return t, True

@@ -24,7 +24,7 @@ from .ir.fuse import fuse
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
-from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array
+from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, widened
 from .ir.verify import verify
 
 
@@ -284,7 +284,7 @@ def _static_key(v: Any) -> Any:
 
 def _leaf_key(x: Any) -> Any:
     if isinstance(x, np.ndarray):
-        return x.dtype, x.ndim, type(x)
+        return widened(x.dtype) or x.dtype, x.ndim, type(x)
     return type(x)
 
 
