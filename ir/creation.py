@@ -219,9 +219,9 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
             value = table.select(table.logical_and(table.ieq(i, top), table.igt(top, 0)), _float(b), value)
         return value
 
-    return from_index(
-        one, [num if isinstance(num, Traced) else int(num)], "linspace", t if is_float(t) else F64, [_float(start), _float(stop), last]
-    )
+    size = num if isinstance(num, Traced) else int(num)
+    out = from_index(one, [size], "linspace", t if is_float(t) else F64, [_float(start), _float(stop), last])
+    return out if is_float(t) else elementwise(lambda x: stored(table.floor(x), t), out, name="linspace", dtype=t)
 
 
 def _float(x: Any) -> Traced:

@@ -183,7 +183,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "multiply": lambda x, y: arithmetic("mul", x, y), "divide": lambda x, y: arithmetic("div", x, y),
     "true_divide": lambda x, y: arithmetic("div", x, y), "floor_divide": lambda x, y: arithmetic("floordiv", x, y),
     "remainder": lambda x, y: arithmetic("mod", x, y), "mod": lambda x, y: arithmetic("mod", x, y),
-    "fmod": _F(table.fmod), "power": power, "float_power": lambda x, y: table.power(to_constant(x, F64), to_constant(y, F64)), "negative": lambda x: -x, "positive": lambda x: x,
+    "fmod": lambda x, y: arithmetic("fmod", x, y), "power": power, "float_power": lambda x, y: table.power(to_constant(x, F64), to_constant(y, F64)), "negative": lambda x: -x, "positive": lambda x: x,
     "absolute": abs, "fabs": lambda x: abs(to_type(x, F64) if not is_float(x.type) else x), "sign": sign,
     "square": lambda x: x * x, "reciprocal": lambda x: arithmetic("div", 1.0, x), "divmod": divmod,
     "greater": lambda x, y: compare("gt", x, y), "greater_equal": lambda x, y: compare("ge", x, y), "less": lambda x, y: compare("lt", x, y),
@@ -208,9 +208,9 @@ UFUNCS: dict[str, Callable[..., Any]] = {
 
 FROM_MATH: dict[str, Callable[..., Any]] = {
     **{n: UFUNCS[n] for n in ("sqrt", "cbrt", "hypot", "exp", "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh",
-                              "tanh", "copysign", "fmod", "fabs", "isnan", "isinf", "isfinite", "degrees", "radians", "erf", "erfc", "ldexp")},
+                              "tanh", "copysign", "fabs", "isnan", "isinf", "isfinite", "degrees", "radians", "erf", "erfc", "ldexp")},
     "log": lambda x, *base: UFUNCS["log"](x) if not base else UFUNCS["log"](x) / _log(base[0]),
-    "asin": UFUNCS["arcsin"], "acos": UFUNCS["arccos"], "atan": UFUNCS["arctan"], "atan2": UFUNCS["arctan2"], "asinh": UFUNCS["arcsinh"],
+    "fmod": _F(table.fmod), "asin": UFUNCS["arcsin"], "acos": UFUNCS["arccos"], "atan": UFUNCS["arctan"], "atan2": UFUNCS["arctan2"], "asinh": UFUNCS["arcsinh"],
     "acosh": UFUNCS["arccosh"], "atanh": UFUNCS["arctanh"], "pow": lambda x, y: _F(table.power)(x, y), "lgamma": UFUNCS["gammaln"], "gamma": UFUNCS["gamma"],
 }  # fmt: skip
 
@@ -336,9 +336,7 @@ OPERATORS = _operators()
 
 
 def _round(x: Any, decimals: int = 0) -> Any:
-    if not is_float(x.type):
-        return x
-    return table.rint(x) if decimals == 0 else table.div(table.rint(table.mul(x, 10.0**decimals)), 10.0**decimals)
+    return values.round_numpy(x, decimals)
 
 
 def _shape(a: Any) -> Any:

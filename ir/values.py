@@ -9,6 +9,7 @@ Promotion follows NumPy 2: a bare Python number is weak and takes the other oper
 from __future__ import annotations
 
 import itertools
+import operator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,7 +18,7 @@ from . import errors, table
 from .builder import Builder, current_builder, user_site
 from .graph import Atom, Const, Var
 from .ops import TABLE, Op, argument_types, literal, result_type
-from .types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, element, is_float, widened
+from .types import BOOL, F32, F64, I32, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, element, is_float, widened
 
 
 class GraphAlgebra:
@@ -437,7 +438,7 @@ def constant(value: Any) -> Traced:
 
 def arithmetic(name: str, x: Any, y: Any) -> Any:
     """x (op) y for add, sub, mul, div, floordiv, mod."""
-    symbol = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%"}[name]
+    symbol = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "fmod": "fmod"}[name]
     if not operands(x, y, symbol):
         return NotImplemented
     if has_array(x, y):
@@ -575,25 +576,52 @@ def to_integer(x: Traced) -> Traced:
 
 
 def round_half_even(x: Traced, ndigits: Any) -> Traced:
-    if not is_float(x.type):
-        return round_integer(to_type(x, I64), -int(ndigits) if ndigits is not None else 0)
+    if ndigits is not None and isinstance(ndigits, Traced):
+        raise errors.TracedConditionError(f"the number of digits of round() at {user_site()} must be a plain int")
     if ndigits is None:
-        return to_integer(table.rint(x))
-    scale = 10.0 ** int(ndigits)
-    return table.div(table.rint(table.mul(x, scale)), scale)  # type: ignore[no-any-return]
+        return to_integer(table.rint(x) if is_float(x.type) else x)
+    n = operator.index(ndigits)
+    if not x.weak and x.type != BOOL:
+        return round_numpy(x, n)
+    if not is_float(x.type):
+        return round_integer(to_type(x, I64), -n)
+    if n > 323 or n < -308:
+        return x if n > 0 else table.select(table.isfinite(x), table.copysign(0.0, x), x)
+    if abs(n) > 22:
+        raise errors.UnsupportedOperationError(
+            f"round() to {n} digits at {user_site()} is not supported: 22 are the most, on either side of the point"
+        )
+    return table.round_decimal(x, n=n)  # type: ignore[no-any-return]
+
+
+def round_numpy(x: Traced, n: int) -> Traced:
+    """NumPy's rounding, of its own numbers: scaled by a float, rounded, scaled back."""
+    if not is_float(x.type):
+        return x if n >= 0 else table.to_integer(round_numpy(to_type(x, F64), n))
+    if n == 0:
+        return table.rint(x)  # type: ignore[no-any-return]
+    there, back = (table.mul, table.div) if n > 0 else (table.div, table.mul)
+    scale = 10.0 ** abs(n)
+    return back(table.rint(there(x, scale)), scale)  # type: ignore[no-any-return]
 
 
 def round_integer(x: Traced, digits: int) -> Traced:
     """x to a multiple of 10**digits, halves to the even one."""
     if digits <= 0:
         return x
+    if digits > 19:
+        return constant(0)
+    if digits == 19:
+        tens = table.select(table.igt(x, half := 5 * 10**18), constant(1), table.select(table.ilt(x, -half), constant(-1), constant(0)))
+        return table.exact_mul(table.imul(tens, 10**10), 10**9)  # type: ignore[no-any-return]
     unit = 10**digits
-    rest = table.imod(x, unit)
-    down = table.isub(x, rest)
-    odd = table.ieq(table.imod(table.ifloordiv(x, unit), 2), 1)
-    twice = table.imul(rest, 2)
-    up = table.logical_or(table.igt(twice, unit), table.logical_and(table.ieq(twice, unit), odd))
-    return table.select(up, table.iadd(down, unit), down)  # type: ignore[no-any-return]
+    rest = table.ifmod(x, unit)
+    near = table.isub(x, rest)
+    odd = table.ine(table.imod(table.ifloordiv(near, unit), 2), 0)
+    one = table.select(table.ilt(x, 0), constant(-unit), constant(unit))
+    twice = absolute(table.imul(rest, 2))
+    far = table.logical_or(table.igt(twice, unit), table.logical_and(table.ieq(twice, unit), odd))
+    return table.exact_add(near, table.select(far, one, constant(0)))  # type: ignore[no-any-return]
 
 
 # ---- arrays
@@ -639,6 +667,8 @@ def strong(value: Any, dtype: Scalar) -> Any:
     if not isinstance(value, Traced):
         return NUMPY_DTYPES[dtype].type(value)
     found = to_type(value, element(dtype))
+    if dtype == I32:
+        found = table.wrap32(found)
     return Traced(found.atom, found.builder)
 
 
