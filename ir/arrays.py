@@ -799,7 +799,7 @@ def update(target: Arrayed, fn: Callable[..., Any], value: Any, symbol: str) -> 
 
     def one(x: Any, v: Any) -> Any:
         z = fn(x, v)
-        if is_float(z.type) and not is_float(dtype):
+        if (is_float(z.type) and not is_float(dtype)) or (dtype == BOOL and z.type != BOOL):
             raise TypeError(
                 f"Cannot cast the result of `{symbol}` from {z.dtype} to {target.dtype} with casting rule 'same_kind' ({user_site()})"
             )

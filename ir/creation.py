@@ -168,6 +168,8 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, **ign
     if not any(map(is_traced, (start, stop, step))):
         return array(np.arange(*(start, stop, step), dtype=dtype))
     kind = promote("np.arange", start, stop, step)[0]
+    if kind == F32 and any(values.operand("np.arange", x)[0] != F32 for x in (start, stop, step)):
+        kind = F64  # here a Python number is an int64 or a float64
     t = dtype_of(dtype) if dtype is not None else kind
     if kind == I64:
         n = _count_of_ints(start, stop, step)
@@ -205,7 +207,7 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
         raise errors.UnsupportedOperationError(f"np.linspace with retstep= or axis= at {user_site()} is not supported")
     n = num if isinstance(num, Traced) else values.constant(int(num))
     last = table.isub(n, 1) if endpoint else n
-    t = dtype_of(dtype) if dtype is not None else F64
+    t = dtype_of(dtype) if dtype is not None else F64 if values.has_array(start, stop) else promote("np.linspace", start, stop, 1.0)[0]
     if isinstance(start, Arrayed) or isinstance(stop, Arrayed):
         index = from_index(lambda i: i, [num], "index")
         shape = max(shape_of(as_array(start)), shape_of(as_array(stop)), key=len)

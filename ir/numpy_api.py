@@ -7,6 +7,7 @@ through `__array_function__` or staging. What is missing raises an error that na
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from . import errors, table, values
 from .builder import user_site
 from .graph import Const
 from .ops import TABLE, Op, literal
-from .types import BOOL, F64, Scalar, is_float
+from .types import BOOL, F64, I64, Scalar, is_float
 from .values import (
     Arrayed,
     Traced,
@@ -47,7 +48,7 @@ def _floating(op: Op) -> Callable[..., Any]:
 
 
 def _rounding(op: Op) -> Callable[[Any], Any]:
-    """floor, ceil, trunc, rint: ints stay as they are."""
+    """floor, ceil, trunc: ints stay as they are."""
 
     def fn(x: Any) -> Any:
         return op(x) if is_float(x.type) else x
@@ -83,7 +84,17 @@ def _ignore_nan(name: str) -> Callable[[Any, Any], Any]:
     return fn
 
 
+def reciprocal(x: Any) -> Any:
+    """1 / x, of ints towards zero."""
+    if is_float(x.type):
+        return arithmetic("div", 1.0, x)
+    one = to_constant(1, x.type if x.type != BOOL else I64)
+    x = to_type(x, I64)
+    return table.ifloordiv(table.isub(one, table.ifmod(one, x)), x)
+
+
 def sign(x: Any) -> Any:
+    values.refuse_bools(x, "sign")
     if is_float(x.type):
         return table.sign(x)
     return where(compare("gt", x, 0), 1, where(compare("lt", x, 0), -1, 0))
@@ -149,6 +160,8 @@ def _logical(name: str) -> Callable[[Any, Any], Any]:
 
 
 def ldexp(x: Any, n: Any) -> Any:
+    if is_float(values.operand("ldexp", n)[0]):
+        raise TypeError(f"ufunc 'ldexp' needs an int as its second argument ({user_site()})")
     t = x.type if isinstance(x, Traced) and is_float(x.type) else F64
     return arithmetic("mul", x, table.exp2(to_type(n, t)) if isinstance(n, Traced) else 2.0**n)
 
@@ -183,9 +196,9 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "multiply": lambda x, y: arithmetic("mul", x, y), "divide": lambda x, y: arithmetic("div", x, y),
     "true_divide": lambda x, y: arithmetic("div", x, y), "floor_divide": lambda x, y: arithmetic("floordiv", x, y),
     "remainder": lambda x, y: arithmetic("mod", x, y), "mod": lambda x, y: arithmetic("mod", x, y),
-    "fmod": lambda x, y: arithmetic("fmod", x, y), "power": power, "float_power": lambda x, y: table.power(to_constant(x, F64), to_constant(y, F64)), "negative": lambda x: -x, "positive": lambda x: x,
+    "fmod": lambda x, y: arithmetic("fmod", x, y), "power": power, "float_power": lambda x, y: table.power(to_constant(x, F64), to_constant(y, F64)), "negative": lambda x: -x, "positive": operator.pos,
     "absolute": abs, "fabs": lambda x: abs(to_type(x, F64) if not is_float(x.type) else x), "sign": sign,
-    "square": lambda x: x * x, "reciprocal": lambda x: arithmetic("div", 1.0, x), "divmod": divmod,
+    "square": lambda x: x * x if x.type != BOOL else to_type(x, I64), "reciprocal": reciprocal, "divmod": divmod,
     "greater": lambda x, y: compare("gt", x, y), "greater_equal": lambda x, y: compare("ge", x, y), "less": lambda x, y: compare("lt", x, y),
     "less_equal": lambda x, y: compare("le", x, y), "equal": lambda x, y: compare("eq", x, y), "not_equal": lambda x, y: compare("ne", x, y),
     "logical_and": _logical("and"), "logical_or": _logical("or"), "logical_xor": _logical("xor"), "logical_not": lambda x: logical_not(truth(x)),
@@ -197,7 +210,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "logaddexp": _F(table.logaddexp), "sin": _F(table.sin), "cos": _F(table.cos), "tan": _F(table.tan), "arcsin": _F(table.asin),
     "arccos": _F(table.acos), "arctan": _F(table.atan), "arctan2": _F(table.atan2), "sinh": _F(table.sinh), "cosh": _F(table.cosh),
     "tanh": _F(table.tanh), "arcsinh": _F(table.asinh), "arccosh": _F(table.acosh), "arctanh": _F(table.atanh),
-    "floor": _rounding(table.floor), "ceil": _rounding(table.ceil), "trunc": _rounding(table.trunc), "rint": _rounding(table.rint),
+    "floor": _rounding(table.floor), "ceil": _rounding(table.ceil), "trunc": _rounding(table.trunc), "rint": _F(table.rint),
     "copysign": _F(table.copysign), "signbit": _isfinite(table.signbit), "isnan": _isfinite(table.isnan), "isinf": _isfinite(table.isinf),
     "isfinite": _isfinite(table.isfinite), "deg2rad": lambda x: x * (np.pi / 180), "radians": lambda x: x * (np.pi / 180),
     "rad2deg": lambda x: x * (180 / np.pi), "degrees": lambda x: x * (180 / np.pi), "ldexp": ldexp,
@@ -322,7 +335,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
     for name in ("lt", "le", "gt", "ge", "eq", "ne"):
         table_[name] = lambda x, y, name=name: compare(name, x, y)
     table_["neg"] = lambda x: each_of(lambda v: -v, x)
-    table_["pos"] = lambda x: x.copy()
+    table_["pos"] = lambda x: each_of(operator.pos, x)
     table_["abs"] = lambda x: each_of(abs, x)
     table_["invert"] = lambda x: each_of(lambda v: ~v, x)
     return table_

@@ -170,9 +170,11 @@ class Traced:
         return logical_not(self) if self.type == BOOL else table.ixor(self, -1)
 
     def __pos__(self) -> Any:
-        return self
+        refuse_bools(self, "positive, the `+` operator,")
+        return self if self.type != BOOL else to_type(self, I64)
 
     def __neg__(self) -> Any:
+        refuse_bools(self, "negative, the `-` operator,")
         return table.neg(self) if is_float(self.type) else table.isub(0, to_type(self, I64))
 
     def __abs__(self) -> Any:
@@ -442,7 +444,9 @@ def arithmetic(name: str, x: Any, y: Any) -> Any:
     if not operands(x, y, symbol):
         return NotImplemented
     if has_array(x, y):
-        return each(lambda a, b: arithmetic(name, a, b) if not _bools(a, b) else _of_bools(name, a, b), x, y, name=name)
+        return each(lambda a, b: arithmetic(name, a, b), x, y, name=name)
+    if _bools(x, y) and not (_is_weak(x) and _is_weak(y)):
+        return _of_bools(name, x, y)
     t, weak = promote(f"`{symbol}`", x, y)
     if t == I64 and name == "div":
         t = F64
@@ -466,13 +470,26 @@ def _bools(x: Any, y: Any) -> bool:
     return all(isinstance(v, (bool, np.bool_)) or (isinstance(v, Traced) and v.type == BOOL) for v in (x, y))
 
 
+def _is_weak(x: Any) -> bool:
+    """Is this a Python number, and no NumPy scalar?"""
+    found = scalar_type(x)
+    return found is not None and found[1]
+
+
+def refuse_bools(x: Any, what: str) -> None:
+    """NumPy has no such operation on its bools; Python's are ints."""
+    if x.type == BOOL and not x.weak:
+        raise TypeError(f"numpy boolean {what} is not supported at {user_site()}: use ~ or logical_not, or convert with astype(int)")
+
+
 def _of_bools(name: str, x: Any, y: Any) -> Any:
-    """NumPy's arithmetic of bool arrays."""
+    """NumPy's arithmetic of its bools."""
     if name == "sub":
         raise TypeError(f"numpy boolean subtract, the `-` operator, is not supported at {user_site()}: use ^ or logical_xor")
     if name in ("add", "mul"):
         return TABLE["or" if name == "add" else "and"](x, y)
-    return arithmetic(name, to_type(x, I64) if isinstance(x, Traced) else int(x), y)
+    x = to_type(x if isinstance(x, Traced) else constant(x), I64)
+    return arithmetic(name, Traced(x.atom, x.builder), y)
 
 
 def operands(x: Any, y: Any, symbol: str) -> bool:
@@ -566,6 +583,8 @@ def constant_like(value: float, like: Traced) -> Traced:
 def absolute(x: Traced) -> Traced:
     if is_float(x.type):
         return table.absolute(x)  # type: ignore[no-any-return]
+    if x.type == BOOL and not x.weak:
+        return x
     x = to_type(x, I64)
     return table.select(table.ilt(x, 0), table.isub(0, x), x)  # type: ignore[no-any-return]
 
@@ -596,6 +615,7 @@ def round_half_even(x: Traced, ndigits: Any) -> Traced:
 
 def round_numpy(x: Traced, n: int) -> Traced:
     """NumPy's rounding, of its own numbers: scaled by a float, rounded, scaled back."""
+    refuse_bools(x, "round")
     if not is_float(x.type):
         return x if n >= 0 else table.to_integer(round_numpy(to_type(x, F64), n))
     if n == 0:
