@@ -27,8 +27,6 @@ _ROWS: list[tuple[str, type[errors.LanternError], str]] = [
     ("division", errors.ZeroDivideError, "integer division or modulo by zero"),
     ("power", errors.NegativePowerError, "integers to negative integer powers are not integers: write float(x) ** n"),
     ("conversion", errors.ConversionError, "cannot convert a float that is NaN, infinite or beyond 64 bits to int"),
-    ("overflow", errors.IntegerOverflowError, "an int does not fit in 64 bits, which it has in compiled code: compute with floats"),
-    ("int32", errors.IntegerOverflowError, "Python integer {0} out of bounds for int32"),
     ("size", errors.ArrayShapeError, "an array size is negative or too large: {0}"),
     ("memory", errors.ArrayMemoryError, "the arrays of one call do not fit in the {0} MiB set aside for them"),
     ("shape", errors.ArrayShapeError, "{detail}"),
@@ -42,6 +40,8 @@ _ROWS: list[tuple[str, type[errors.LanternError], str]] = [
     ("sizes", errors.ArrayShapeError, "operands could not be broadcast together: sizes {0} and {1}"),
     ("linalg", errors.LinAlgError, "{detail}"),
     ("interrupt", errors.LanternError, "interrupted"),  # by Ctrl-C; native code only, where it ends in KeyboardInterrupt
+    ("overflow", errors.IntegerOverflowError, "an int does not fit in 64 bits, which it has in compiled code: compute with floats"),
+    ("int32", errors.IntegerOverflowError, "Python integer {0} out of bounds for int32"),
 ]  # fmt: skip
 
 KINDS = {name: Kind(code + 1, error, message) for code, (name, error, message) in enumerate(_ROWS)}
