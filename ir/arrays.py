@@ -19,10 +19,10 @@ from . import errors, kernel, pytree, sizes, table
 from .builder import current_builder, user_site
 from .graph import Const, Let, Var
 from .graph import Return as GraphReturn
-from .kernel import Access, Gather, Index, Kernel, Result, Same
+from .kernel import Access, Gather, Index, Kernel, Result, Same, same_element
 from .ops import literal
 from .sizes import Size
-from .types import BOOL, F64, I32, I64, Array, Scalar, array_of, element, is_float
+from .types import BOOL, F64, I32, I64, Array, Scalar, array_of, element, is_float, widened
 from .values import (
     Arrayed,
     Traced,
@@ -151,7 +151,7 @@ def blank(dtype: Scalar, shape: Sequence[Size]) -> Arrayed:
     out = allocate(dtype, tuple(shape), None)
     block = current_builder().current
     assert block is not None
-    if out.ndim:
+    if isinstance(out, Arrayed):
         out.blank = Blank(block.lets[-1], block, shape_of(out)[0])
     return out
 
@@ -291,6 +291,8 @@ def elementwise(fn: Callable[..., Any], *args: Any, name: str = "map", dtype: Sc
     operands = [as_array(a) for a in args]
     if not any(isinstance(a, Arrayed) for a in operands):
         return fn(*operands)
+    if name not in COMPARISONS and _are_int32(operands):
+        operands = [_as_int32(a) for a in operands]
     shape = sizes.broadcast([shape_of(a) for a in operands if isinstance(a, Arrayed)])
     inputs = [access(a, places(a, len(shape)), shape) if isinstance(a, Arrayed) else a for a in operands]
     count: list[Any] = []
@@ -301,7 +303,8 @@ def elementwise(fn: Callable[..., Any], *args: Any, name: str = "map", dtype: Sc
         results = out if isinstance(out, tuple) else (out,)
         count.extend(Result("map") for _ in results)
         dtypes.extend(dtype or narrow(operands, v) for v in results)
-        return out
+        wrapped = tuple(table.wrap32(v) if t == I32 and dtype is None else v for v, t in zip(results, dtypes, strict=True))
+        return wrapped if isinstance(out, tuple) else wrapped[0]
 
     outs = emit(name, shape, inputs, body, count, dtypes)
     return outs[0] if len(outs) == 1 else tuple(outs)
@@ -315,13 +318,34 @@ def elementwise_with_index(fn: Callable[..., Any], a: Any) -> Any:
     return out
 
 
+COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+
+
 def narrow(operands: Sequence[Any], value: Any) -> Scalar | None:
-    """i32 where NumPy's result is: integers of which none is wider."""
-    if not isinstance(value, Traced) or value.type != I64:
-        return None
+    """i32 where NumPy's result is."""
+    return I32 if isinstance(value, Traced) and value.type == I64 and _are_int32(operands) else None
+
+
+def _are_int32(operands: Sequence[Any]) -> bool:
+    """Are these integers and bools whose common dtype is int32, with Python's ints adapting to it?"""
     dtypes = {a.type.dtype for a in operands if isinstance(a, Arrayed)}
-    wide = any(isinstance(a, np.int64) or (isinstance(a, Traced) and a.type == I64 and not a.weak) for a in operands)
-    return I32 if I32 in dtypes and not wide and dtypes <= {I32, BOOL} else None
+    return I32 in dtypes and dtypes <= {I32, BOOL} and all(isinstance(a, Arrayed) or _adapts(a) for a in operands)
+
+
+def _adapts(a: Any) -> bool:
+    if isinstance(a, np.integer):
+        return widened(a.dtype) == I32
+    found = scalar_type(a)
+    return found is not None and (found[0] == BOOL or found == (I64, True))
+
+
+def _as_int32(a: Any) -> Any:
+    """A Python int that is to be one of 32 bits; OverflowError, as NumPy's, where it has more."""
+    if isinstance(a, Traced):
+        return Traced(table.fits32(a).atom, a.builder, True) if a.weak and a.type == I64 else a
+    if isinstance(a, int) and not isinstance(a, bool) and not -(2**31) <= a < 2**31:
+        raise errors.IntegerOverflowError(f"Python integer {a} out of bounds for int32 ({user_site()})")
+    return a
 
 
 # ---- reductions
@@ -666,6 +690,8 @@ def store(a: Arrayed, parts: Sequence[Any], value: Any) -> None:
     var = builder.use(base.atom, base.builder)
     v = stored(value, base.type.dtype)
     t = element(base.type.dtype)
+    if base.type.dtype == I32:  # NumPy takes the element's number, of whatever dtype
+        v = table.fits32(v) if isinstance(v, Traced) else _as_int32(int(v))
     atoms = [atom_of(to_type(i, I64), I64, builder) for i in index]
     builder.emit("store", (var, *atoms, atom_of(v, t, builder)), (), attrs, user_site())
     if unread is not None and unread.is_here:
@@ -683,6 +709,9 @@ def stored(value: Any, dtype: Scalar) -> Any:
         return truth(value)
     if is_float(found[0]) and not is_float(dtype):
         value = to_integer(value) if isinstance(value, Traced) else int(value)
+        value = table.fits32(value) if dtype == I32 and isinstance(value, Traced) else value
+    if dtype == I32:
+        value = _as_int32(value)
     return to_type(value, element(dtype))
 
 
@@ -709,6 +738,12 @@ def assign(target: Arrayed, value: Any) -> None:
     for n, m in zip(own[::-1], shape[::-1], strict=False):
         fit(n, m, own, shape)
     dtype = target.type.dtype
+    if dtype == I32 and not isinstance(value, Arrayed):  # NumPy takes the number of a scalar, of whatever dtype
+        value = (
+            Traced(value.atom, value.builder, True)
+            if isinstance(value, Traced)
+            else _as_int32(value.item() if isinstance(value, np.generic) else value)
+        )
     write(target, lambda v: stored(v, dtype), value, reads=False)
 
 
@@ -716,31 +751,35 @@ def write(target: Arrayed, fn: Callable[..., Any], *operands: Any, reads: bool =
     """target[...] = fn(*operands) for each element, with the old element before them if `reads`; operands that may overlap
     with the target are copied first. `fresh`: nobody has seen the old elements."""
     check_owned(target)
-    shape = shape_of(target)
-    own = list(range(len(shape)))
-    given = []
-    for x in operands:
-        if isinstance(x, Arrayed) and x is not target and may_alias(x, target) and not same_elements(x, target):
-            x = copied(x)
-        given.append(access(x, places(x, len(shape)), shape) if isinstance(x, Arrayed) else x)
-    base = base_of(target)
+    shape, base = shape_of(target), base_of(target)
+    blank, base.blank = base.blank, None  # a write is no use
+    into = access(target, list(range(len(shape))), shape)
+    base.blank = blank
+    given = [_read_apart(x, target, into, shape) if isinstance(x, Arrayed) else x for x in operands]
     unread = base.blank if base.blank is not None and not reads and base.blank.is_here else None
     if unread is not None:
         base.blank, fresh = None, True
-    into = access(target, own, shape)
-    inputs = [access(target, own, shape), *given] if reads else given
+    elif base.blank is not None:
+        base.blank.close(base)
+    inputs = [into, *given] if reads else given
     emit("write", shape, inputs, fn, [Result("fresh" if fresh else "into", (), into)], [target.type.dtype])
     if unread is not None:
         base.blank = unread
         unread.wrote(target, base)
 
 
-def same_elements(a: Arrayed, b: Arrayed) -> bool:
-    """Do two views name the same elements in the same order?"""
-    if base_of(a).atom is not base_of(b).atom or len(shape_of(a)) != len(shape_of(b)):
-        return False
-    pairs = zip(spec_of(a), spec_of(b), strict=True)
-    return all(x[0] == y[0] and sizes.same(x[1], y[1]) and sizes.same(x[2], y[2]) for x, y in pairs)
+def _read_apart(x: Arrayed, target: Arrayed, into: Access, shape: Sequence[Size]) -> Access:
+    """How a write to `into` over `shape` reads the operand `x`: in place where that is another array, or where each point reads
+    the very element that it writes (same_element); everything else may have been written before it is read, and is copied first."""
+    read = access(x, places(x, len(shape)), shape)
+    if not may_alias(x, target) or same_element(read, into, _known):
+        return read
+    return access(copied(x), places(x, len(shape)), shape)
+
+
+def _known(a: Any) -> Any:
+    """Equal for atoms of a place that are known to be equal."""
+    return sizes.key(Traced(a, None))
 
 
 def update(target: Arrayed, fn: Callable[..., Any], value: Any, symbol: str) -> Arrayed:
@@ -755,10 +794,12 @@ def update(target: Arrayed, fn: Callable[..., Any], value: Any, symbol: str) -> 
     for n, m in zip(own[::-1], shape[::-1], strict=False):
         fit(n, m, own, shape)
     dtype = target.type.dtype
+    if dtype == I32 and not isinstance(value, Arrayed):
+        value = _as_int32(value)
 
     def one(x: Any, v: Any) -> Any:
         z = fn(x, v)
-        if is_float(z.type) and not is_float(dtype):
+        if (is_float(z.type) and not is_float(dtype)) or (dtype == BOOL and z.type != BOOL):
             raise TypeError(
                 f"Cannot cast the result of `{symbol}` from {z.dtype} to {target.dtype} with casting rule 'same_kind' ({user_site()})"
             )

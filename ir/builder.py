@@ -24,7 +24,7 @@ import optree
 
 from . import errors
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
-from .types import FROM_NUMPY, Type, array_of
+from .types import CONVERT, NUMPY_DTYPES, Type, array_of, widened
 
 MAX_OPERATIONS = 500_000
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -176,6 +176,7 @@ class Trace:
         self.active: list[Any] = []
         self.builders: list[Builder] = []
         self.constants: dict[int, tuple[Any, Var]] = {}
+        self.captured: list[Any] = []
         self.builders_of: dict[str, Builder] = {}
         self.records: list[tuple[Builder, Any, str]] = []  # (caller, Call or Let, callee)
         self.owners: dict[Var, Builder] = {}  # of captured variables
@@ -205,11 +206,14 @@ class Trace:
         root = self.builders[0]
         entry = self.constants.get(id(value))
         if entry is None:
-            dtype = FROM_NUMPY.get(value.dtype)
+            dtype = widened(value.dtype)
             if dtype is None:
-                raise errors.ArgumentTypeError(f"an array of dtype {value.dtype} cannot be used in compiled code; convert it to "
-                                               "float64, float32, int64 or bool")  # fmt: skip
-            entry = self.constants[id(value)] = (value, root.fresh(array_of(dtype, value.ndim), "k"))
+                raise errors.ArgumentTypeError(
+                    f"an array of dtype {value.dtype} at {user_site()} cannot be used in compiled code: {CONVERT}"
+                )
+            self.captured.append(value)  # for as long as its id names it
+            wide = value if value.dtype == NUMPY_DTYPES[dtype] else value.astype(NUMPY_DTYPES[dtype])
+            entry = self.constants[id(value)] = (wide, root.fresh(array_of(dtype, value.ndim), "k"))
         return entry[1], root
 
     def register(self, name: str, builder: Builder) -> None:

@@ -23,11 +23,11 @@ from .array_common import (
 from .arrayops import bind
 from .arrays import as_array, axes_of, contiguous, elementwise, expand, filled, from_index, shape_of
 from .builder import user_site
-from .creation import astype
+from .creation import array, astype
 from .derivatives import each
 from .numpy_api import FUNCTIONS as OF_SCALARS
-from .numpy_api import to_constant
-from .types import BOOL, F64, I64
+from .numpy_api import common, to_constant
+from .types import BOOL, F64, I64, is_float
 from .values import Arrayed, Traced, allocate, to_type, truth
 
 
@@ -98,7 +98,11 @@ def flatnonzero(a: Any) -> Any:
 
 
 def where(condition: Any, *rest: Any) -> Any:
-    return nonzero(condition) if not rest else OF_SCALARS[np.where](condition, *rest)
+    if not rest:
+        return nonzero(condition)
+    if values.has_array(condition, *rest) or isinstance(condition, Traced):
+        return OF_SCALARS[np.where](condition, *rest)
+    return to_constant(rest[0] if condition else rest[1], common(*rest)[0])
 
 
 def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> Any:
@@ -155,7 +159,7 @@ def _bisect(a: Arrayed, x: Any, n: Any, right: bool) -> Any:
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Piecewise linear interpolation; beyond the ends the end values."""
     plain_arguments("interp", period=period)
-    x, xp, fp = (astype(v, F64) if isinstance(v, Arrayed) and v.type.dtype != F64 else v for v in map(float_array, (x, xp, fp)))
+    x, xp, fp = (array(v, F64) if scalar_kind(v) != F64 else v for v in map(float_array, (x, xp, fp)))
     n = shape_of(xp)[0]
     (top,) = arrays._lifted(n)
     i = searchsorted(xp, x, "right")
@@ -199,6 +203,8 @@ def round_(a: Any, decimals: int = 0, out: Any = None) -> Any:
 
 
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    if not is_float(scalar_kind(as_array(x))):
+        return array(x)
     info = np.finfo(values_dtype(scalar_kind(as_array(x))))
     top, low = float(info.max) if posinf is None else posinf, float(info.min) if neginf is None else neginf
 

@@ -95,7 +95,8 @@ def _array(a: Any, dtype: Any) -> Any:
     if isinstance(a, Arrayed):
         return copied(a) if t is None or t == a.type.dtype else astype(a, t)
     if not isinstance(a, (list, tuple)):
-        return a if t is None else to_type(a if isinstance(a, Traced) else values.constant(a), element(t))
+        t = values.operand("np.array", a)[0] if t is None else t
+        return values.strong(stored(a, t), t)
     if not any(is_traced(x) for x in _leaves(a)):
         plain = np.array(a, dtype)
         if not plain.size:
@@ -140,8 +141,7 @@ def asarray(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
 
 
 def copy(a: Any, *args: Any, **kwargs: Any) -> Any:
-    a = as_array(a)
-    return copied(a) if isinstance(a, Arrayed) else a
+    return array(a)
 
 
 def eye(n: Any, m: Any = None, k: int = 0, dtype: Any = float, **ignored: Any) -> Arrayed:
@@ -168,6 +168,8 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, **ign
     if not any(map(is_traced, (start, stop, step))):
         return array(np.arange(*(start, stop, step), dtype=dtype))
     kind = promote("np.arange", start, stop, step)[0]
+    if kind == F32 and any(values.operand("np.arange", x)[0] != F32 for x in (start, stop, step)):
+        kind = F64  # here a Python number is an int64 or a float64
     t = dtype_of(dtype) if dtype is not None else kind
     if kind == I64:
         n = _count_of_ints(start, stop, step)
@@ -205,7 +207,7 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
         raise errors.UnsupportedOperationError(f"np.linspace with retstep= or axis= at {user_site()} is not supported")
     n = num if isinstance(num, Traced) else values.constant(int(num))
     last = table.isub(n, 1) if endpoint else n
-    t = dtype_of(dtype) if dtype is not None else F64
+    t = dtype_of(dtype) if dtype is not None else F64 if values.has_array(start, stop) else promote("np.linspace", start, stop, 1.0)[0]
     if isinstance(start, Arrayed) or isinstance(stop, Arrayed):
         index = from_index(lambda i: i, [num], "index")
         shape = max(shape_of(as_array(start)), shape_of(as_array(stop)), key=len)
@@ -219,9 +221,9 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
             value = table.select(table.logical_and(table.ieq(i, top), table.igt(top, 0)), _float(b), value)
         return value
 
-    return from_index(
-        one, [num if isinstance(num, Traced) else int(num)], "linspace", t if is_float(t) else F64, [_float(start), _float(stop), last]
-    )
+    size = num if isinstance(num, Traced) else int(num)
+    out = from_index(one, [size], "linspace", t if is_float(t) else F64, [_float(start), _float(stop), last])
+    return out if is_float(t) else elementwise(lambda x: stored(table.floor(x), t), out, name="linspace", dtype=t)
 
 
 def _float(x: Any) -> Traced:

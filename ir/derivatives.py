@@ -99,7 +99,7 @@ def _emit(op: str, sub: Sub, extra: Sequence[Atom], types: Sequence[Type], attrs
 # ---- making arguments differentiable
 def differentiable(leaf: Any, what: str) -> Any:
     """An argument leaf as a traced float or float array; ints are promoted."""
-    if isinstance(leaf, np.ndarray):
+    if isinstance(leaf, np.ndarray) and leaf.ndim:
         leaf = lift_array(leaf.astype(np.float64) if leaf.dtype.kind in "iu" else leaf)
     if isinstance(leaf, Arrayed):
         if is_float(leaf.type.dtype):
@@ -228,7 +228,7 @@ def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[
 
 def _like(value: Any, t: Type, what: str, primal: Any = None) -> Atom:
     """A tangent or cotangent as an atom of type `t`; an array must have the sizes of `primal`."""
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.ndim:
         value = lift_array(value.astype(np.float64) if value.dtype.kind in "iu" else value)
     have = leaf_type(value)
     fits = isinstance(have, Scalar) if isinstance(t, Scalar) else have is not None and same_type(have, t)

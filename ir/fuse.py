@@ -15,7 +15,7 @@ from typing import Any
 
 from .activity import Aliases
 from .graph import Atom, Block, Const, Function, Let, Program, Return, Var, substitute, terminator_atoms
-from .kernel import ZERO, Access, Gather, Index, Kernel, Result, Same, expensive, kernel_of, written
+from .kernel import ZERO, Access, Gather, Index, Kernel, Result, Same, expensive, kernel_of, same_element, written
 from .types import I64
 
 CHEAP = 4  # operations that may be computed again for each reader
@@ -171,7 +171,7 @@ class _Fusion:
                 composed = [self.compose(y, x, []) for y in m.inputs if isinstance(y, Access)]
                 for y in composed:
                     for d in into:
-                        if self.aliases.root(d.base) is self.aliases.root(y.base) and not _same_access(y, d):
+                        if self.aliases.root(d.base) is self.aliases.root(y.base) and not same_element(y, d, _name):
                             return False
         return not positions or not dear
 
@@ -328,10 +328,6 @@ def _gathers(let: Let, v: Var) -> bool:
     inputs = kernel_of(let).inputs
     places = {x.place for x in inputs if isinstance(x, Gather)}
     return any((isinstance(x, Gather) and x.base is v) or (i in places and getattr(x, "base", None) is v) for i, x in enumerate(inputs))
-
-
-def _same_access(a: Access, b: Access) -> bool:
-    return bool(_input_key(a) == _input_key(b))
 
 
 def _name(a: Atom) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from . import errors, table
 from .builder import current_builder, user_site
 from .types import I64
-from .values import Arrayed, Traced, dimension, lift_array, load, scalar_type, to_type
+from .values import Arrayed, Traced, constant, dimension, lift_array, load, scalar_type, to_type
 
 
 @dataclass
@@ -45,23 +45,51 @@ def staged_range(*args: Any) -> Any:
             raise TypeError(f"range() at {user_site()} needs ints, not {a!r}")
     start, stop, step = (0, args[0], 1) if len(args) == 1 else (*args, 1)[:3]
 
-    def count() -> Any:
-        if isinstance(step, Traced):
-            s = table.nonzero_step(step)
-            up = (stop - start + s - 1) // s
-            return table.select(table.igt(s, 0), up, (start - stop - s - 1) // (0 - s))
-        if step == 0:
-            raise ValueError("range() arg 3 must not be zero")
-        if step in (1, -1):
-            return (stop - start) * step
-        return (stop - start + step - 1) // step if step > 0 else (start - stop - step - 1) // -step
+    if not isinstance(step, Traced) and step == 0:
+        raise ValueError("range() arg 3 must not be zero")
+    return Staged(lambda: _count(start, stop, step), lambda i: _affine(start, i, step))
 
-    return Staged(count, lambda i: _affine(start, i, step))
+
+ENDLESS = 2**63 - 1  # as long as no program runs
+
+
+def _count(start: Any, stop: Any, step: Any) -> Any:
+    """How many elements range(start, stop, step) has, ENDLESS at most. Spans up to 2**64 - 1 are right as numbers without a sign."""
+    if isinstance(step, Traced):
+        step = table.nonzero_step(step)
+        up = table.igt(step, 0)
+        low, high = table.select(up, *_ints(start, stop)), table.select(up, *_ints(stop, start))
+        by = table.select(up, step, table.isub(0, step))
+    else:
+        low, high = (start, stop) if step > 0 else (stop, start)
+        by = constant(abs(int(step))) if step != -(2**63) else constant(step)
+        if step in (1, -1) and not isinstance(low, Traced) and int(low) == 0:
+            return high  # fewer than none are none
+    low, high = _ints(low, high)
+    n = table.isub(high, low)
+    if isinstance(step, Traced) or abs(step) > 1:
+        n = table.iadd(table.unsigned_div(table.isub(n, 1), by), 1)
+    if isinstance(step, Traced) or abs(step) < 3:  # with longer steps it has 63 bits
+        n = table.select(table.ilt(n, 0), constant(ENDLESS), n)
+    return table.select(table.igt(high, low), n, constant(0))
+
+
+def _ints(*xs: Any) -> list[Any]:
+    return [x if isinstance(x, Traced) else constant(int(x)) for x in xs]
 
 
 def _affine(start: Any, i: Any, step: Any) -> Any:
-    scaled = i if isinstance(step, int) and step == 1 else i * step
-    return scaled if isinstance(start, int) and start == 0 else start + scaled
+    """start + i * step, which is an int64 for each i of a range, whatever the product is."""
+    scaled = (
+        i
+        if isinstance(step, int) and step == 1
+        else table.imul(*_ints(i, step))
+        if isinstance(i, Traced) or isinstance(step, Traced)
+        else i * step
+    )
+    if isinstance(start, int) and start == 0:
+        return scaled
+    return table.iadd(*_ints(start, scaled)) if isinstance(start, Traced) or isinstance(scaled, Traced) else start + scaled
 
 
 def staged_enumerate(items: Any, start: Any = 0) -> Any:
@@ -114,7 +142,7 @@ def staged_iterable(items: Any) -> Staged | None:
         return items
     if isinstance(items, range):
         return Staged(lambda: len(items), lambda i: _range_element(items, i), len(items), lambda: items)
-    if isinstance(items, np.ndarray) and items.ndim == 1 and items.dtype.kind in "fib" and len(items) > 64:
+    if isinstance(items, np.ndarray) and items.ndim == 1 and items.dtype.kind in "fiub" and len(items) > 64:
         items = lift_array(items)
     if isinstance(items, Arrayed):
         n = dimension(items, 0)

@@ -24,7 +24,7 @@ them reads the element at the position instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,13 @@ class Access:
 
     def atoms(self) -> tuple[Atom, ...]:
         return (self.base, *(a for pair in zip(self.starts, self.steps, strict=True) for a in pair))
+
+
+def same_element(a: Access, b: Access, key: Callable[[Atom], Any]) -> bool:
+    """Do two accesses of one kernel name the same element at every point? Then a read through one is not disturbed by a write
+    through the other. A view's extent is in its access, since an axis that broadcasts does not move. `key` is equal for equal numbers."""
+    numbers = zip((*a.starts, *a.steps), (*b.starts, *b.steps), strict=True)
+    return a.base is b.base and a.axes == b.axes and all(key(x) == key(y) for x, y in numbers)
 
 
 @dataclass

@@ -6,6 +6,7 @@ and bool, so that rounding, NaN and overflow are those of NumPy in every type.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -35,15 +36,23 @@ class PythonMachine:
         return {"add": np.add, "sub": np.subtract, "mul": np.multiply}[name](x, y)
 
     def integer(self, name: str, x: Any, y: Any) -> Any:
-        fn = {
+        fn: Any = {
             "add": np.add, "sub": np.subtract, "mul": np.multiply, "floordiv": np.floor_divide, "mod": np.mod,
             "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "shl": np.left_shift,
-            "shr": np.right_shift,
+            "shr": np.right_shift, "fmod": np.fmod, "udiv": lambda x, y: np.int64(np.uint64(int(x) % 2**64 // (int(y) % 2**64))),
         }[name]  # fmt: skip
         return fn(np.int64(x), np.int64(y))
 
+    def integer_exact(self, name: str, x: Any, y: Any) -> tuple[Any, bool]:
+        """(x (op) y, whether it fits)"""
+        z = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}[name](int(x), int(y))
+        return np.int64((z + 2**63) % 2**64 - 2**63), -(2**63) <= z < 2**63
+
     def integer_power(self, x: Any, n: Any) -> Any:
         return np.power(np.int64(x), np.int64(n))
+
+    def round_decimal(self, x: Any, n: int) -> Any:
+        return type(x)(round(float(x), n))
 
     def logical(self, name: str, x: Any, y: Any) -> Any:
         return {"and": x and y, "or": x or y, "xor": bool(x) != bool(y)}[name]

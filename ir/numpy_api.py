@@ -7,6 +7,7 @@ through `__array_function__` or staging. What is missing raises an error that na
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from . import errors, table, values
 from .builder import user_site
 from .graph import Const
 from .ops import TABLE, Op, literal
-from .types import BOOL, F64, Scalar, is_float
+from .types import BOOL, F64, I64, Scalar, is_float
 from .values import (
     Arrayed,
     Traced,
@@ -47,7 +48,7 @@ def _floating(op: Op) -> Callable[..., Any]:
 
 
 def _rounding(op: Op) -> Callable[[Any], Any]:
-    """floor, ceil, trunc, rint: ints stay as they are."""
+    """floor, ceil, trunc: ints stay as they are."""
 
     def fn(x: Any) -> Any:
         return op(x) if is_float(x.type) else x
@@ -87,7 +88,17 @@ def _ignore_nan(name: str) -> Callable[[Any, Any], Any]:
     return fn
 
 
+def reciprocal(x: Any) -> Any:
+    """1 / x, of ints towards zero."""
+    if is_float(x.type):
+        return arithmetic("div", 1.0, x)
+    one = to_constant(1, x.type if x.type != BOOL else I64)
+    x = to_type(x, I64)
+    return table.ifloordiv(table.isub(one, table.ifmod(one, x)), x)
+
+
 def sign(x: Any) -> Any:
+    values.refuse_bools(x, "sign")
     if is_float(x.type):
         return table.sign(x)
     return where(compare("gt", x, 0), 1, where(compare("lt", x, 0), -1, 0))
@@ -98,12 +109,17 @@ def where(cond: Any, x: Any, y: Any) -> Any:
     if has_array(cond, x, y):
         return values.each(where, cond, x, y, name="where")
     cond = truth(cond)
-    kinds = {k[0] for k in map(values.scalar_type, (x, y)) if k is not None}
-    t, weak = (BOOL, True) if kinds == {BOOL} else promote("where", x, y)
+    t, weak = common(x, y)
     if not isinstance(cond, Traced):
         return x if cond else y
     z = table.select(cond, to_constant(x, t), to_constant(y, t), where=True)
     return Traced(z.atom, z.builder, weak)
+
+
+def common(*xs: Any) -> tuple[Scalar, bool]:
+    """NumPy's common type of scalars that are chosen from: of bools alone it is bool."""
+    kinds = {k[0] for k in map(values.scalar_type, xs) if k is not None}
+    return (BOOL, True) if kinds == {BOOL} else promote("where", *xs)
 
 
 def to_constant(x: Any, t: Scalar) -> Any:
@@ -148,6 +164,8 @@ def _logical(name: str) -> Callable[[Any, Any], Any]:
 
 
 def ldexp(x: Any, n: Any) -> Any:
+    if is_float(values.operand("ldexp", n)[0]):
+        raise TypeError(f"ufunc 'ldexp' needs an int as its second argument ({user_site()})")
     t = x.type if isinstance(x, Traced) and is_float(x.type) else F64
     return arithmetic("mul", x, table.exp2(to_type(n, t)) if isinstance(n, Traced) else 2.0**n)
 
@@ -182,9 +200,9 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "multiply": lambda x, y: arithmetic("mul", x, y), "divide": lambda x, y: arithmetic("div", x, y),
     "true_divide": lambda x, y: arithmetic("div", x, y), "floor_divide": lambda x, y: arithmetic("floordiv", x, y),
     "remainder": lambda x, y: arithmetic("mod", x, y), "mod": lambda x, y: arithmetic("mod", x, y),
-    "fmod": _F(table.fmod), "power": power, "float_power": lambda x, y: table.power(to_constant(x, F64), to_constant(y, F64)), "negative": lambda x: -x, "positive": lambda x: x,
+    "fmod": lambda x, y: arithmetic("fmod", x, y), "power": power, "float_power": lambda x, y: table.power(to_constant(x, F64), to_constant(y, F64)), "negative": lambda x: -x, "positive": operator.pos,
     "absolute": abs, "fabs": lambda x: abs(to_type(x, F64) if not is_float(x.type) else x), "sign": sign,
-    "square": lambda x: x * x, "reciprocal": lambda x: arithmetic("div", 1.0, x), "divmod": divmod,
+    "square": lambda x: x * x if x.type != BOOL else to_type(x, I64), "reciprocal": reciprocal, "divmod": divmod,
     "greater": lambda x, y: compare("gt", x, y), "greater_equal": lambda x, y: compare("ge", x, y), "less": lambda x, y: compare("lt", x, y),
     "less_equal": lambda x, y: compare("le", x, y), "equal": lambda x, y: compare("eq", x, y), "not_equal": lambda x, y: compare("ne", x, y),
     "logical_and": _logical("and"), "logical_or": _logical("or"), "logical_xor": _logical("xor"), "logical_not": lambda x: logical_not(truth(x)),
@@ -196,7 +214,7 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "logaddexp": _F(table.logaddexp), "sin": _F(table.sin), "cos": _F(table.cos), "tan": _F(table.tan), "arcsin": _F(table.asin),
     "arccos": _F(table.acos), "arctan": _F(table.atan), "arctan2": _F(table.atan2), "sinh": _F(table.sinh), "cosh": _F(table.cosh),
     "tanh": _F(table.tanh), "arcsinh": _F(table.asinh), "arccosh": _F(table.acosh), "arctanh": _F(table.atanh),
-    "floor": _rounding(table.floor), "ceil": _rounding(table.ceil), "trunc": _rounding(table.trunc), "rint": _rounding(table.rint),
+    "floor": _rounding(table.floor), "ceil": _rounding(table.ceil), "trunc": _rounding(table.trunc), "rint": _F(table.rint),
     "copysign": _F(table.copysign), "signbit": _isfinite(table.signbit), "isnan": _isfinite(table.isnan), "isinf": _isfinite(table.isinf),
     "isfinite": _isfinite(table.isfinite), "deg2rad": lambda x: x * (np.pi / 180), "radians": lambda x: x * (np.pi / 180),
     "rad2deg": lambda x: x * (180 / np.pi), "degrees": lambda x: x * (180 / np.pi), "ldexp": ldexp,
@@ -207,9 +225,9 @@ UFUNCS: dict[str, Callable[..., Any]] = {
 
 FROM_MATH: dict[str, Callable[..., Any]] = {
     **{n: UFUNCS[n] for n in ("sqrt", "cbrt", "hypot", "exp", "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh",
-                              "tanh", "copysign", "fmod", "fabs", "isnan", "isinf", "isfinite", "degrees", "radians", "erf", "erfc", "ldexp")},
+                              "tanh", "copysign", "fabs", "isnan", "isinf", "isfinite", "degrees", "radians", "erf", "erfc", "ldexp")},
     "log": lambda x, *base: UFUNCS["log"](x) if not base else UFUNCS["log"](x) / _log(base[0]),
-    "asin": UFUNCS["arcsin"], "acos": UFUNCS["arccos"], "atan": UFUNCS["arctan"], "atan2": UFUNCS["arctan2"], "asinh": UFUNCS["arcsinh"],
+    "fmod": _F(table.fmod), "asin": UFUNCS["arcsin"], "acos": UFUNCS["arccos"], "atan": UFUNCS["arctan"], "atan2": UFUNCS["arctan2"], "asinh": UFUNCS["arcsinh"],
     "acosh": UFUNCS["arccosh"], "atanh": UFUNCS["arctanh"], "pow": lambda x, y: _F(table.power)(x, y), "lgamma": UFUNCS["gammaln"], "gamma": UFUNCS["gamma"],
 }  # fmt: skip
 
@@ -264,6 +282,26 @@ def array_attribute(a: Arrayed, name: str) -> Any:
     )
 
 
+def scalar_attribute(x: Traced, name: str) -> Any:
+    """A method or property of a traced scalar: what the array of this one element has, a scalar again where that has one element."""
+    from .array_api import METHODS
+    from .arrays import filled
+    from .creation import array
+
+    plain = {"T": x, "mT": x, "imag": 0.0, "size": 1, "itemsize": x.dtype.itemsize, "nbytes": x.dtype.itemsize}
+    if name in plain and hasattr(np.float64, name):
+        return plain[name]
+    if name in ("transpose", "squeeze", "copy", "conj") or (name in ("sum", "mean", "max", "min", "prod") and is_float(x.type)):
+        return lambda *args, **kwargs: x
+    if name in ("round", "clip", "dot"):
+        return lambda *args, **kwargs: call_function(getattr(np, name), (x, *args), kwargs)
+    if name == "astype":
+        return lambda dtype, *args, **kwargs: array(x, dtype)
+    if name in METHODS and name not in ("fill", "sort", "diagonal", "trace", "swapaxes", "tolist"):
+        return functools.partial(METHODS[name], filled(x, (1,)))
+    raise AttributeError(f"{x!r} has no attribute {name!r}")
+
+
 def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, y: fn(y, x)
 
@@ -301,7 +339,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
     for name in ("lt", "le", "gt", "ge", "eq", "ne"):
         table_[name] = lambda x, y, name=name: compare(name, x, y)
     table_["neg"] = lambda x: each_of(lambda v: -v, x)
-    table_["pos"] = lambda x: x.copy()
+    table_["pos"] = lambda x: each_of(operator.pos, x)
     table_["abs"] = lambda x: each_of(abs, x)
     table_["invert"] = lambda x: each_of(lambda v: ~v, x)
     return table_
@@ -315,9 +353,7 @@ OPERATORS = _operators()
 
 
 def _round(x: Any, decimals: int = 0) -> Any:
-    if not is_float(x.type):
-        return x
-    return table.rint(x) if decimals == 0 else table.div(table.rint(table.mul(x, 10.0**decimals)), 10.0**decimals)
+    return values.round_numpy(x, decimals)
 
 
 def _shape(a: Any) -> Any:

@@ -111,11 +111,18 @@ def _matrices(a: Arrayed, stack: Sequence[Any]) -> tuple[Arrayed, int]:
     return a, 0
 
 
+def _scaled(x: Any, y: Any) -> Any:
+    """A product with a scalar, which is an array of its own dtype here: Python's numbers do not adapt."""
+    from .creation import array
+
+    return arithmetic("mul", *(v if isinstance(v, Arrayed) else array(v) for v in (x, y)))
+
+
 def dot(x: Any, y: Any, out: Any = None) -> Any:
     plain_arguments("dot", out=out)
     x, y = as_array(x), as_array(y)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
-        return arithmetic("mul", *(np.float64(v) if isinstance(v, float) else v for v in (x, y)))
+        return _scaled(x, y)
     if x.ndim <= 2 and y.ndim <= 2:
         return matmul(x, y)
     a, b = "abcdefgh"[: x.ndim - 1], "ijklmnop"[: y.ndim - 1]
@@ -126,7 +133,7 @@ def dot(x: Any, y: Any, out: Any = None) -> Any:
 def inner(x: Any, y: Any) -> Any:
     x, y = as_array(x), as_array(y)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
-        return arithmetic("mul", x, y)
+        return _scaled(x, y)
     a, b = "abcdefgh"[: x.ndim - 1], "ijklmnop"[: y.ndim - 1]
     return einsum(f"{a}z,{b}z->{a}{b}", x, y)
 
@@ -148,7 +155,7 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
 def kron(x: Any, y: Any) -> Any:
     x, y = as_array(x), as_array(y)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
-        return arithmetic("mul", x, y)
+        return _scaled(x, y)
     rank = max(x.ndim, y.ndim)
     x, y = expand(x, range(rank - x.ndim)), expand(y, range(rank - y.ndim))
     z = arithmetic("mul", expand(x, range(1, 2 * rank, 2)), expand(y, range(0, 2 * rank, 2)))

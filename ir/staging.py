@@ -36,7 +36,7 @@ from .state import (
     same_leaf,
 )
 from .types import BOOL, I64, Type
-from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth
+from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
 UNROLL_ALWAYS = 4  # a range known to be this short is unrolled at once
 UNROLL_ON_FAILURE = 64  # and this short, when its body cannot be staged (it indexes or grows a list)
@@ -205,6 +205,8 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
     """obj[index] = value, evaluated in Python's order; compiled code never writes into an array it captured."""
     if isinstance(obj, np.ndarray) and current_trace() is not None and (_mentions_traced(index) or is_traced(value)):
         store(lift_array(obj), index, value)
+    if isinstance(obj, np.generic) and current_trace() is not None:
+        write_to_scalar()
     obj[index] = value
 
 

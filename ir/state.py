@@ -139,7 +139,7 @@ def same_leaf(a: Any, b: Any) -> bool:
 
 def merge_types(values: Sequence[Any]) -> tuple[Type, bool] | None:
     """The common type of leaves that meet, or None."""
-    if all(isinstance(v, (Arrayed, np.ndarray)) for v in values):
+    if all(isinstance(v, Arrayed) or (isinstance(v, np.ndarray) and v.ndim) for v in values):
         lifted = [v if isinstance(v, Arrayed) else lift_array(v) for v in values]
         return (lifted[0].type, False) if all(same_type(v.type, lifted[0].type) for v in lifted) else None
     kinds = [scalar_type(v) for v in values]
@@ -154,7 +154,7 @@ def coerce(value: Any, t: Type, block: Block) -> Atom:
     before, builder.current = builder.current, block
     try:
         if isinstance(value, np.ndarray):
-            value = lift_array(value)
+            value = lift_array(value) if value.ndim else value[()]
         if isinstance(t, Scalar):
             value = to_type(value, t)
         return atom_of(value, t, builder)

@@ -59,6 +59,7 @@ floor = row("floor", "F:F", lambda m, x: m.instruction("floor", x), STEP, specul
 ceil = row("ceil", "F:F", lambda m, x: m.instruction("ceil", x), STEP, speculate=True)
 trunc = row("trunc", "F:F", lambda m, x: m.instruction("trunc", x), STEP, speculate=True)
 rint = row("rint", "F:F", lambda m, x: m.instruction("rint", x), STEP, speculate=True)
+round_decimal = row("round_decimal", "F:F", lambda m, x, n: m.round_decimal(x, n), STEP)
 copysign: Op = row("copysign", "FF:F", lambda m, x, y: m.instruction("copysign", x, y),
                lambda d, z, x, y: (mul(d, mul(direction(x), copysign(1.0, y))), None))
 fmod = libm("fmod", lambda d, z, x, y: (d, neg(mul(d, trunc(div(x, y))))), 2)
@@ -125,6 +126,13 @@ isub = row("isub", "II:I", lambda m, x, y: m.integer("sub", x, y), speculate=Tru
 imul = row("imul", "II:I", lambda m, x, y: m.integer("mul", x, y), speculate=True)
 ifloordiv = row("ifloordiv", "II:I", lambda m, x, y: checked_integer(m, "floordiv", x, y), may_fail=True)
 imod = row("imod", "II:I", lambda m, x, y: checked_integer(m, "mod", x, y), may_fail=True)
+exact_add = row("exact_add", "II:I", lambda m, x, y: exact(m, "add", x, y), may_fail=True)
+exact_sub = row("exact_sub", "II:I", lambda m, x, y: exact(m, "sub", x, y), may_fail=True)
+exact_mul = row("exact_mul", "II:I", lambda m, x, y: exact(m, "mul", x, y), may_fail=True)
+wrap32 = row("wrap32", "I:I", lambda m, x: m.integer("shr", m.integer("shl", x, m.constant(32, x)), m.constant(32, x)), speculate=True)
+fits32 = row("fits32", "I:I", lambda m, x: checked_int32(m, x), may_fail=True)
+ifmod = row("ifmod", "II:I", lambda m, x, y: checked_integer(m, "fmod", x, y), may_fail=True)
+unsigned_div = row("unsigned_div", "II:I", lambda m, x, y: m.integer("udiv", x, y))  # of numbers without a sign; y is not 0
 ipow = row("ipow", "II:I", lambda m, x, y: checked_power(m, x, y), may_fail=True)
 nonzero_step = row("nonzero_step", "I:I", lambda m, x: checked_step(m, x), may_fail=True)
 iand = row("iand", "II:I", lambda m, x, y: m.integer("and", x, y), speculate=True)
@@ -262,6 +270,18 @@ def checked_integer(m: Any, name: str, x: Any, y: Any) -> Any:
     return m.integer(name, x, y)
 
 
+def exact(m: Any, name: str, x: Any, y: Any) -> Any:
+    """Python's integer arithmetic, where 64 bits are enough."""
+    z, ok = m.integer_exact(name, x, y)
+    m.check(ok, "overflow")
+    return z
+
+
+def checked_int32(m: Any, x: Any) -> Any:
+    m.check(ieq(wrap32(x), x), "int32", x)
+    return x
+
+
 def checked_size(m: Any, x: Any, y: Any, ok: Any, kind: str) -> Any:
     m.check(ok, kind, x, y)
     return x
@@ -320,7 +340,7 @@ PULLBACK = special("pullback", "jvp.py: forward over reverse", may_fail=True)
 PUSHFORWARD = special("pushforward", "expand.py: replaced by a call of the jvp", may_fail=True)
 
 BINARY_FLOAT_TO_INT = {
-    "add": iadd, "sub": isub, "mul": imul, "floordiv": ifloordiv, "mod": imod, "pow": ipow,
+    "add": iadd, "sub": isub, "mul": imul, "floordiv": ifloordiv, "mod": imod, "fmod": ifmod, "pow": ipow,
     "eq": ieq, "ne": ine, "lt": ilt, "le": ile, "gt": igt, "ge": ige,
 }  # fmt: skip
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, Op)] + ["BINARY_FLOAT_TO_INT", "TABLE"]

@@ -18,7 +18,7 @@ from .language import call
 from .protect import protect
 from .staging import Bottom, Return, open_block, run
 from .state import coerce, describe_value, leaf_type
-from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of, element
+from .types import BOOL, CONVERT, F32, F64, I64, Array, Scalar, Type, array_of, element, widened
 from .values import Arrayed, Traced
 from .verify import verify_scopes
 
@@ -47,18 +47,19 @@ def abstract(x: Any, where: str) -> Abstract:
         if type(x) is python:
             return Abstract(t, True)
     if isinstance(x, np.generic):
-        scalar = I64 if x.dtype.kind in "iu" else FROM_NUMPY.get(x.dtype)
+        scalar = widened(x.dtype)
         if scalar is not None:
-            return Abstract(scalar)
+            return Abstract(element(scalar))
+        raise errors.ArgumentTypeError(f"{where} is a scalar of dtype {x.dtype}: {CONVERT}")
     if isinstance(x, np.ndarray) and not _behaves_as_array(type(x)):
         raise errors.ArgumentTypeError(
             f"{where} is a {type(x).__module__}.{type(x).__qualname__}, whose operations are not those of a NumPy array: give np.asarray of it if you mean its elements"
         )
     if isinstance(x, np.ndarray):
-        dtype = FROM_NUMPY.get(x.dtype.newbyteorder("="))
+        dtype = widened(x.dtype)
         if dtype is not None:
             return Abstract(array_of(dtype, x.ndim)) if x.ndim else Abstract(element(dtype))
-        raise errors.ArgumentTypeError(f"{where} is an array of dtype {x.dtype}: convert it to float64, float32, int64, int32 or bool")
+        raise errors.ArgumentTypeError(f"{where} is an array of dtype {x.dtype}: {CONVERT}")
     raise errors.ArgumentTypeError(
         f"{where} is {describe_value(x)} {x!r:.60}: compiled functions take floats, ints, bools, NumPy arrays and containers of them; mark other arguments with static_argnums"
     )

@@ -47,6 +47,15 @@ SCALARS = {t.name: t for t in (F64, F32, I64, BOOL, I32)}
 NUMPY_DTYPES: dict[Scalar, np.dtype[Any]] = {F64: np.dtype("f8"), F32: np.dtype("f4"), I64: np.dtype("i8"), BOOL: np.dtype("?"),
                                               I32: np.dtype("i4")}  # fmt: skip
 FROM_NUMPY = {dtype: t for t, dtype in NUMPY_DTYPES.items()}
+WIDER = {np.dtype(d): t for t, ds in ((I32, ("i1", "i2", "u1", "u2")), (I64, ("u4",)), (F32, ("f2",))) for d in ds}
+
+CONVERT = "convert it to float64, float32, int64, int32 or bool"
+
+
+def widened(dtype: np.dtype[Any]) -> Scalar | None:
+    """The type that values of a NumPy dtype from outside have in a program: the smallest that holds each of them exactly."""
+    native = dtype.newbyteorder("=")
+    return FROM_NUMPY.get(native) or WIDER.get(native)
 
 
 def array_of(dtype: Scalar, rank: int) -> Array:

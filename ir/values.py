@@ -9,6 +9,7 @@ Promotion follows NumPy 2: a bare Python number is weak and takes the other oper
 from __future__ import annotations
 
 import itertools
+import operator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,7 +18,7 @@ from . import errors, table
 from .builder import Builder, current_builder, user_site
 from .graph import Atom, Const, Var
 from .ops import TABLE, Op, argument_types, literal, result_type
-from .types import BOOL, F32, F64, FROM_NUMPY, I64, Array, Scalar, Type, array_of, describe, element, is_float
+from .types import BOOL, F32, F64, I32, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, element, is_float, widened
 
 
 class GraphAlgebra:
@@ -58,8 +59,6 @@ class Traced:
 
     @property
     def dtype(self) -> Any:
-        from .types import NUMPY_DTYPES
-
         return NUMPY_DTYPES[self.type]
 
     ndim, shape = 0, ()
@@ -171,9 +170,11 @@ class Traced:
         return logical_not(self) if self.type == BOOL else table.ixor(self, -1)
 
     def __pos__(self) -> Any:
-        return self
+        refuse_bools(self, "positive, the `+` operator,")
+        return self if self.type != BOOL else to_type(self, I64)
 
     def __neg__(self) -> Any:
+        refuse_bools(self, "negative, the `-` operator,")
         return table.neg(self) if is_float(self.type) else table.isub(0, to_type(self, I64))
 
     def __abs__(self) -> Any:
@@ -242,17 +243,26 @@ class Traced:
         return self
 
     def item(self) -> Any:
-        return self
+        """As the Python number that it is."""
+        t = F64 if is_float(self.type) else self.type
+        return Traced(to_type(self, t).atom, self.builder, True)
 
     def __getitem__(self, index: Any) -> Any:
-        if index == () or index is Ellipsis:
-            return self
+        parts = index if isinstance(index, tuple) else (index,)
+        if all(p is None or p is Ellipsis for p in parts):
+            from .arrays import filled
+
+            new = [p for p in parts if p is None]
+            return filled(self, (1,) * len(new)) if new else self
         raise TypeError(f"{self!r} is not subscriptable: it has no axes ({user_site()})")
 
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        write_to_scalar()
+
     def __getattr__(self, name: str) -> Any:
-        if name in ("sum", "mean", "max", "min", "prod", "copy", "ravel", "squeeze", "T"):  # as a NumPy scalar has
-            return self if name == "T" else lambda *args, **kwargs: self
-        raise AttributeError(f"{self!r} has no attribute {name!r}")
+        from .numpy_api import scalar_attribute
+
+        return scalar_attribute(self, name)
 
 
 class Arrayed:
@@ -281,8 +291,6 @@ class Arrayed:
 
     @property
     def dtype(self) -> Any:
-        from .types import NUMPY_DTYPES
-
         return NUMPY_DTYPES[self.type.dtype]
 
     @property
@@ -346,6 +354,12 @@ class Arrayed:
 _SERIAL = itertools.count()
 
 
+def write_to_scalar() -> NoReturn:
+    raise errors.UnsupportedOperationError(
+        f"{user_site()} writes into an array without axes, which is a scalar inside of a compiled function: give the variable a new value instead"
+    )
+
+
 def whole_array(name: str) -> NoReturn:
     raise errors.UnsupportedOperationError(f"{name} on a whole array at {user_site()} is not supported")
 
@@ -381,10 +395,8 @@ def scalar_type(value: Any) -> tuple[Scalar, bool] | None:
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     if isinstance(value, np.generic):
-        if value.dtype.kind in "iu":
-            return I64, False
-        found = FROM_NUMPY.get(value.dtype)
-        return (found, False) if found else None
+        found = widened(value.dtype)
+        return (element(found), False) if found else None
     for python, t in ((bool, BOOL), (int, I64), (float, F64)):
         if isinstance(value, python):
             return t, True
@@ -428,11 +440,13 @@ def constant(value: Any) -> Traced:
 
 def arithmetic(name: str, x: Any, y: Any) -> Any:
     """x (op) y for add, sub, mul, div, floordiv, mod."""
-    symbol = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%"}[name]
+    symbol = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "mod": "%", "fmod": "fmod"}[name]
     if not operands(x, y, symbol):
         return NotImplemented
     if has_array(x, y):
-        return each(lambda a, b: arithmetic(name, a, b) if not _bools(a, b) else _of_bools(name, a, b), x, y, name=name)
+        return each(lambda a, b: arithmetic(name, a, b), x, y, name=name)
+    if _bools(x, y) and not (_is_weak(x) and _is_weak(y)):
+        return _of_bools(name, x, y)
     t, weak = promote(f"`{symbol}`", x, y)
     if t == I64 and name == "div":
         t = F64
@@ -456,13 +470,26 @@ def _bools(x: Any, y: Any) -> bool:
     return all(isinstance(v, (bool, np.bool_)) or (isinstance(v, Traced) and v.type == BOOL) for v in (x, y))
 
 
+def _is_weak(x: Any) -> bool:
+    """Is this a Python number, and no NumPy scalar?"""
+    found = scalar_type(x)
+    return found is not None and found[1]
+
+
+def refuse_bools(x: Any, what: str) -> None:
+    """NumPy has no such operation on its bools; Python's are ints."""
+    if x.type == BOOL and not x.weak:
+        raise TypeError(f"numpy boolean {what} is not supported at {user_site()}: use ~ or logical_not, or convert with astype(int)")
+
+
 def _of_bools(name: str, x: Any, y: Any) -> Any:
-    """NumPy's arithmetic of bool arrays."""
+    """NumPy's arithmetic of its bools."""
     if name == "sub":
         raise TypeError(f"numpy boolean subtract, the `-` operator, is not supported at {user_site()}: use ^ or logical_xor")
     if name in ("add", "mul"):
         return TABLE["or" if name == "add" else "and"](x, y)
-    return arithmetic(name, to_type(x, I64) if isinstance(x, Traced) else int(x), y)
+    x = to_type(x if isinstance(x, Traced) else constant(x), I64)
+    return arithmetic(name, Traced(x.atom, x.builder), y)
 
 
 def operands(x: Any, y: Any, symbol: str) -> bool:
@@ -556,6 +583,8 @@ def constant_like(value: float, like: Traced) -> Traced:
 def absolute(x: Traced) -> Traced:
     if is_float(x.type):
         return table.absolute(x)  # type: ignore[no-any-return]
+    if x.type == BOOL and not x.weak:
+        return x
     x = to_type(x, I64)
     return table.select(table.ilt(x, 0), table.isub(0, x), x)  # type: ignore[no-any-return]
 
@@ -566,25 +595,53 @@ def to_integer(x: Traced) -> Traced:
 
 
 def round_half_even(x: Traced, ndigits: Any) -> Traced:
-    if not is_float(x.type):
-        return round_integer(to_type(x, I64), -int(ndigits) if ndigits is not None else 0)
+    if ndigits is not None and isinstance(ndigits, Traced):
+        raise errors.TracedConditionError(f"the number of digits of round() at {user_site()} must be a plain int")
     if ndigits is None:
-        return to_integer(table.rint(x))
-    scale = 10.0 ** int(ndigits)
-    return table.div(table.rint(table.mul(x, scale)), scale)  # type: ignore[no-any-return]
+        return to_integer(table.rint(x) if is_float(x.type) else x)
+    n = operator.index(ndigits)
+    if not x.weak and x.type != BOOL:
+        return round_numpy(x, n)
+    if not is_float(x.type):
+        return round_integer(to_type(x, I64), -n)
+    if n > 323 or n < -308:
+        return x if n > 0 else table.select(table.isfinite(x), table.copysign(0.0, x), x)
+    if abs(n) > 22:
+        raise errors.UnsupportedOperationError(
+            f"round() to {n} digits at {user_site()} is not supported: 22 are the most, on either side of the point"
+        )
+    return table.round_decimal(x, n=n)  # type: ignore[no-any-return]
+
+
+def round_numpy(x: Traced, n: int) -> Traced:
+    """NumPy's rounding, of its own numbers: scaled by a float, rounded, scaled back."""
+    refuse_bools(x, "round")
+    if not is_float(x.type):
+        return x if n >= 0 else table.to_integer(round_numpy(to_type(x, F64), n))
+    if n == 0:
+        return table.rint(x)  # type: ignore[no-any-return]
+    there, back = (table.mul, table.div) if n > 0 else (table.div, table.mul)
+    scale = 10.0 ** abs(n)
+    return back(table.rint(there(x, scale)), scale)  # type: ignore[no-any-return]
 
 
 def round_integer(x: Traced, digits: int) -> Traced:
     """x to a multiple of 10**digits, halves to the even one."""
     if digits <= 0:
         return x
+    if digits > 19:
+        return constant(0)
+    if digits == 19:
+        tens = table.select(table.igt(x, half := 5 * 10**18), constant(1), table.select(table.ilt(x, -half), constant(-1), constant(0)))
+        return table.exact_mul(table.imul(tens, 10**10), 10**9)  # type: ignore[no-any-return]
     unit = 10**digits
-    rest = table.imod(x, unit)
-    down = table.isub(x, rest)
-    odd = table.ieq(table.imod(table.ifloordiv(x, unit), 2), 1)
-    twice = table.imul(rest, 2)
-    up = table.logical_or(table.igt(twice, unit), table.logical_and(table.ieq(twice, unit), odd))
-    return table.select(up, table.iadd(down, unit), down)  # type: ignore[no-any-return]
+    rest = table.ifmod(x, unit)
+    near = table.isub(x, rest)
+    odd = table.ine(table.imod(table.ifloordiv(near, unit), 2), 0)
+    one = table.select(table.ilt(x, 0), constant(-unit), constant(unit))
+    twice = absolute(table.imul(rest, 2))
+    far = table.logical_or(table.igt(twice, unit), table.logical_and(table.ieq(twice, unit), odd))
+    return table.exact_add(near, table.select(far, one, constant(0)))  # type: ignore[no-any-return]
 
 
 # ---- arrays
@@ -625,10 +682,23 @@ def store(array: Arrayed, index: Any, value: Any) -> None:
     setitem(array, index, value)
 
 
+def strong(value: Any, dtype: Scalar) -> Any:
+    """A scalar as an element of that dtype: no Python number any more, whose type would adapt."""
+    if not isinstance(value, Traced):
+        return NUMPY_DTYPES[dtype].type(value)
+    found = to_type(value, element(dtype))
+    if dtype == I32:
+        found = table.wrap32(found)
+    return Traced(found.atom, found.builder)
+
+
 def allocate(dtype: Scalar, shape: Any, fill: Any) -> Arrayed:
-    """A new array; `fill` is a scalar, or None for np.empty (which is filled with zeros all the same)."""
+    """A new array; `fill` is a scalar, or None for np.empty (which is filled with zeros all the same). One without axes is its
+    element, as every array without axes is inside of a trace."""
     builder = current_builder()
     sizes = list(shape) if isinstance(shape, (tuple, list)) else [shape]
+    if not sizes:
+        return strong(0 if fill is None else fill, dtype)  # type: ignore[no-any-return]
     for n in sizes:
         if (scalar_type(n) or (None,))[0] != I64:
             raise errors.ArgumentTypeError(f"array sizes must be ints, not {n!r} ({user_site()})")

@@ -26,7 +26,7 @@ from .ir.jvp import expand_all, has_pushforwards
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
-from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array
+from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, widened
 from .ir.verify import verify
 
 
@@ -289,7 +289,7 @@ def _static_key(v: Any) -> Any:
 
 def _leaf_key(x: Any) -> Any:
     if isinstance(x, np.ndarray):
-        return x.dtype, x.ndim, type(x)
+        return widened(x.dtype) or x.dtype, x.ndim, type(x)
     return type(x)
 
 

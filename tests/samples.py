@@ -162,6 +162,7 @@ INTEGRAL: dict[str, tuple[Function, tuple[Function, ...], Callable[..., bool]]] 
     "imul": (np.multiply, (lambda x, y: x * y,), lambda x, y: True),
     "ifloordiv": (np.floor_divide, (lambda x, y: x // y, lambda x, y: divmod(x, y)[0]), lambda x, y: y != 0),
     "imod": (np.mod, (lambda x, y: x % y, lambda x, y: divmod(x, y)[1]), lambda x, y: y != 0),
+    "ifmod": (np.fmod, (), lambda x, y: y != 0),
     "ipow": (np.power, (lambda x, y: x**y, pow), lambda x, y: y >= 0),
     "iand": (np.bitwise_and, (lambda x, y: x & y,), lambda x, y: True),
     "ior": (np.bitwise_or, (lambda x, y: x | y,), lambda x, y: True),
@@ -178,7 +179,8 @@ INTEGRAL: dict[str, tuple[Function, tuple[Function, ...], Callable[..., bool]]] 
 LOGICAL: dict[str, Function] = {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}
 
 # Rows with a test of their own in test_operations.py; `gate` in test_guards.py; those of sizes and indices in test_array_shapes.py.
-OTHERS = {"select", "gate", "convert", "nonzero_step", "same_size", "equal_size", "broadcast_size", "check_index"}
+OTHERS = {"round_decimal", "unsigned_div", "exact_add", "exact_sub", "exact_mul", "wrap32", "fits32"}  # in test_scalars.py
+OTHERS |= {"select", "gate", "convert", "nonzero_step", "same_size", "equal_size", "broadcast_size", "check_index"}
 SAMPLED = {*DIFFERENTIABLE, *FLAT, *INTEGRAL, *LOGICAL, *OTHERS}
 
 __all__ = ["DIFFERENTIABLE", "FLAT", "INTEGERS", "INTEGRAL", "LD", "LOGICAL", "SAMPLED", "Sample"]

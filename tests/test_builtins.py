@@ -63,9 +63,9 @@ def test_round_of_an_int_to_tens() -> None:
             assert out == (round(n, -2), n), mode
 
 
-def test_round_to_digits_is_numpys() -> None:
-    for mode, out in both(lambda x, y: (round(x, 1), round(y, 2)), 0.15, 1.005).items():
-        assert out == (np.round(0.15, 1), np.round(1.005, 2)), mode
+def test_round_to_digits_is_pythons_or_numpys() -> None:
+    for mode, out in both(lambda x, y: (round(x, 1), round(y, 2), np.round(y, 2)), 0.15, np.float64(1.005)).items():
+        assert out == (0.1, np.round(1.005, 2), np.round(1.005, 2)), mode
 
 
 @pytest.mark.parametrize("n", [-3, -2, -1, 1, 2, 3, 4, 7, 16, 17, 40, 0.5, 1.5, -0.5, 2.0])

@@ -71,6 +71,8 @@ class LLVMMachine:
             return self._let(f"{_INTEGER[name]} i64 {x.name}, {y.name}", I64)
         if name in ("shl", "shr"):
             return self._shift(name, x, y)
+        if name == "udiv":
+            return self._let(f"udiv i64 {x.name}, {y.name}", I64)
         return self._divide(name, x, y)
 
     def _shift(self, name: str, x: Value, y: Value) -> Value:
@@ -83,11 +85,13 @@ class LLVMMachine:
         return self._let(f"select i1 {far}, i64 0, i64 {shifted}", I64)
 
     def _divide(self, name: str, x: Value, y: Value) -> Value:
-        """Floor division and its remainder; y is not 0. y = -1 is kept from the divider, which traps on overflow."""
+        """Floor division and its remainder, or C's remainder; y is not 0. y = -1 is kept from the divider, which traps on overflow."""
         let = self.code.let
         minus = let(f"icmp eq i64 {y.name}, -1")
         safe = let(f"select i1 {minus}, i64 1, i64 {y.name}")
         q, r = let(f"sdiv i64 {x.name}, {safe}"), let(f"srem i64 {x.name}, {safe}")
+        if name == "fmod":
+            return Value(self, r, I64)
         signs = let(f"xor i64 {r}, {safe}")
         differ = let(f"icmp slt i64 {signs}, 0")
         inexact = let(f"icmp ne i64 {r}, 0")
@@ -101,9 +105,38 @@ class LLVMMachine:
         negated = let(f"sub i64 0, {x.name}")
         return self._let(f"select i1 {minus}, i64 {negated}, i64 {f}", I64)
 
+    def integer_exact(self, name: str, x: Value, y: Value) -> tuple[Value, Value]:
+        """(x (op) y, whether it fits)"""
+        function = f"llvm.s{name}.with.overflow.i64"
+        self.code.module.declare(function, f"declare {{i64, i1}} @{function}(i64, i64)")
+        both = self.code.let(f"call {{i64, i1}} @{function}(i64 {x.name}, i64 {y.name})")
+        over = self.code.let(f"extractvalue {{i64, i1}} {both}, 1")
+        return self._let(f"extractvalue {{i64, i1}} {both}, 0", I64), self._let(f"xor i1 {over}, true", BOOL)
+
     def integer_power(self, x: Value, n: Value) -> Value:
         self.code.module.made["lantern.ipow"] = True
         return self._let(f"call i64 @lantern.ipow(i64 {x.name}, i64 {n.name})", I64)
+
+    def round_decimal(self, x: Value, n: int) -> Value:
+        """Python's round(x, n): the multiple of 10**-n nearest to x, of two the even one. With s = 10**|n|, which is exact, p = x * s
+        (or x / s) is off by an e that an fma gives exactly. rint(p) is right unless p is a half and e says on which side the number
+        lies. From 2**53 on neighbouring doubles are further apart than the multiples, and x is the nearest to its own."""
+        let, s = self.code.let, literal(10.0 ** abs(n), F64)
+        for name, arity in (("fma", 3), ("rint", 1), ("fabs", 1)):
+            self.code.module.declare(f"llvm.{name}.f64", f"declare double @llvm.{name}.f64({', '.join(['double'] * arity)})")
+        p = let(f"{'fmul' if n >= 0 else 'fdiv'} double {x.name}, {s}")
+        minus = let(f"fneg double {p}")
+        a, b, c = (x.name, s, minus) if n >= 0 else (minus, s, x.name)
+        e = let(f"call double @llvm.fma.f64(double {a}, double {b}, double {c})")
+        r = let(f"call double @llvm.rint.f64(double {p})")
+        d = let(f"fsub double {p}, {r}")
+        for half, side, one in ((0.5, "ogt", 1.0), (-0.5, "olt", -1.0)):
+            tie, beyond = let(f"fcmp oeq double {d}, {literal(half, F64)}"), let(f"fcmp {side} double {e}, {literal(0.0, F64)}")
+            moved = let(f"fadd double {r}, {literal(one, F64)}")
+            r = let(f"select i1 {let(f'and i1 {tie}, {beyond}')}, double {moved}, double {r}")
+        y = let(f"{'fdiv' if n >= 0 else 'fmul'} double {r}, {s}")
+        small = let(f"fcmp olt double {let(f'call double @llvm.fabs.f64(double {p})')}, {literal(2.0**53, F64)}")
+        return self._let(f"select i1 {small}, double {y}, double {x.name}", F64)
 
     def logical(self, name: str, x: Value, y: Value) -> Value:
         return self._let(f"{name} i1 {x.name}, {y.name}", BOOL)

@@ -63,7 +63,7 @@ class Run:
                 elif r.out is not None:
                     self.collect(r, outs[i], best[i], point, v, n)
         for x, point, v in writes:
-            self.read(x.base).value[self.at(x, point)] = v
+            self.read(x.base).value[self.at(x, point)] = plain(v)
         for i, (r, b) in enumerate(zip(self.k.results, best, strict=True)):
             if b is not None and r.kind in ("max", "min"):
                 for at in np.ndindex(*b.shape):
@@ -77,7 +77,7 @@ class Run:
     def collect(self, r: Result, out: Any, best: Any, point: Any, v: Any, n: int) -> None:
         at = point if r.kind == "map" else tuple(point[q] for q in r.axes)
         if r.kind == "map":
-            out[at] = v
+            out[at] = plain(v)
         elif r.kind == "sum":
             out[at] += v
         elif r.kind in ("max", "min"):
@@ -139,6 +139,11 @@ def _empty(kind: str, dtype: Any) -> Any:
         info = np.iinfo(dtype)
         return info.min if kind == "max" else info.max
     return -np.inf if kind == "max" else np.inf
+
+
+def plain(v: Any) -> Any:
+    """A scalar as NumPy's assignment takes it: an integer of 64 bits wraps in an array of 32."""
+    return np.array(v) if isinstance(v, np.int64) else v
 
 
 def scalar(x: Any) -> Any:

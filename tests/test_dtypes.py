@@ -1,0 +1,116 @@
+"""Result dtypes and values beside NumPy's: each function with each pair of dtypes, one program a pair.
+
+A result may be wider where NumPy's is of 8 or 16 bits, and a scalar of int32 is an int64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lantern_jit as lj
+
+from .support import both, interpret
+
+VALUES: dict[str, Any] = {
+    "bool": np.array([True, False, True]), "int32": np.array([3, -2, 7], np.int32), "int64": np.array([2, 5, -3]), "float32": np.array([0.5, 1.5, -2.5], np.float32),
+    "float64": np.array([1.25, -0.5, 3.0]), "python int": 3, "python float": 2.5, "python bool": True, "np.bool_": np.bool_(True), "np.int64": np.int64(4), "np.float32": np.float32(1.5),
+}  # fmt: skip
+WIDER = {np.dtype("i1"): np.dtype("i8"), np.dtype("f2"): np.dtype("f8")}
+
+
+def _numpy(name: str) -> Callable[..., Any]:
+    return lambda *xs: getattr(np, name)(*xs)
+
+
+def _updated(x: Any, y: Any, update: Callable[[Any, Any], Any]) -> Any:
+    z = np.copy(x)
+    update(z, y)
+    return z
+
+
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    **{n: _numpy(n) for n in (
+        "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "fmod", "power", "float_power", "greater", "equal", "less_equal", "logical_and", "logical_xor",
+        "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "maximum", "minimum", "fmax", "hypot", "logaddexp", "arctan2", "copysign", "heaviside", "ldexp",
+        "outer", "dot", "inner", "kron", "append", "isclose")},
+    "+": lambda x, y: x + y, "-": lambda x, y: x - y, "*": lambda x, y: x * y, "/": lambda x, y: x / y, "//": lambda x, y: x // y, "%": lambda x, y: x % y, "**": lambda x, y: x**y,
+    "&": lambda x, y: x & y, "|": lambda x, y: x | y, "^": lambda x, y: x ^ y, "<": lambda x, y: x < y, "==": lambda x, y: x == y,
+    "where": lambda x, y: np.where(np.array([True, False, True]), x, y), "hstack": lambda x, y: np.hstack([x, y]), "stack of pairs": lambda x, y: np.array([x + x, x]),
+}  # fmt: skip
+IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
+    "+=": lambda x, y: _updated(x, y, lambda z, y: z.__iadd__(y)), "-=": lambda x, y: _updated(x, y, lambda z, y: z.__isub__(y)), "*=": lambda x, y: _updated(x, y, lambda z, y: z.__imul__(y)),
+    "/=": lambda x, y: _updated(x, y, lambda z, y: z.__itruediv__(y)), "|=": lambda x, y: _updated(x, y, lambda z, y: z.__ior__(y)), "[...] =": lambda x, y: _updated(x, y, lambda z, y: z.__setitem__(..., y)),
+}  # fmt: skip
+UNARY: dict[str, Callable[[Any], Any]] = {
+    **{n: _numpy(n) for n in (
+        "negative", "positive", "absolute", "fabs", "sign", "square", "logical_not", "invert", "sqrt", "exp", "arctan", "floor", "ceil", "trunc", "rint", "signbit", "isnan", "isfinite",
+        "deg2rad", "sum", "prod", "mean", "var", "std", "max", "min", "argmax", "any", "all", "count_nonzero", "ptp", "cumsum", "cumprod", "median", "sort", "argsort", "diff", "ones_like",
+        "zeros_like", "copy", "ravel", "flip", "nan_to_num", "round", "reciprocal", "sinc")},
+    "-": lambda x: -x, "~": lambda x: ~x, "abs": lambda x: abs(x), "**2": lambda x: x**2, "**0": lambda x: x**0, "**0.5": lambda x: abs(x) ** 0.5, "sum keepdims": lambda x: np.sum(x, keepdims=True),
+    "max keepdims": lambda x: np.max(x, keepdims=True), "astype int32": lambda x: x.astype(np.int32), "astype bool": lambda x: x.astype(bool), "linspace": lambda x: np.linspace(x[0] + 1, x[1] + 1, 4),
+    "sum as float32": lambda x: np.sum(x, dtype=np.float32), "add.accumulate": lambda x: np.add.accumulate(x), "round(-1)": lambda x: np.round(x, -1), "of elements": lambda x: x[0] + x[2], "times": lambda x: x[0] * x[2],
+}  # fmt: skip
+
+
+def compare(functions: dict[str, Callable[..., Any]], *args: Any) -> None:
+    """All functions that NumPy has for these arguments are one program; the others are refused."""
+    expected, refused = {}, []
+    with np.errstate(all="ignore"):
+        for name, f in functions.items():
+            try:
+                expected[name] = f(*args)
+            except TypeError:
+                refused.append(name)
+    assert expected
+    for mode, found in both(lambda *args: [functions[name](*args) for name in expected], *args).items():
+        for (name, wanted), x in zip(expected.items(), found, strict=True):
+            what = f"{mode} {name}: {x!r} beside {wanted!r}"
+            dtype = WIDER.get(np.asarray(wanted).dtype, np.asarray(wanted).dtype)
+            narrow = np.ndim(wanted) == 0 and dtype == np.int32
+            assert np.asarray(x).dtype == (np.int64 if narrow else dtype), what
+            tolerance = 2e-3 if np.asarray(wanted).dtype == np.float16 else 1e-6 if dtype == np.float32 else 1e-12
+            np.testing.assert_allclose(np.asarray(x), np.asarray(wanted), tolerance, 1e-12, err_msg=what)
+    for name in refused:
+        with pytest.raises(TypeError):
+            interpret(functions[name], *args)
+
+
+@pytest.mark.parametrize("y", VALUES)
+@pytest.mark.parametrize("x", VALUES)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_pairs(x: str, y: str) -> None:
+    a, b = VALUES[x], VALUES[y]
+    if np.ndim(a) == np.ndim(b) == 0:
+        pytest.skip("two scalars are Python's or NumPy's own")
+    zero, powers, whole = not np.all(b), np.any(np.asarray(b) < 0), np.asarray(b).dtype.kind in "biu"
+    left_out = [
+        n for n in ("floor_divide", "remainder", "fmod", "//", "%") if zero and whole and np.asarray(a).dtype.kind in "biu"
+    ]  # raises here
+    left_out += [n for n in ("power", "**", "left_shift", "right_shift") if powers]
+    compare({n: f for n, f in BINARY.items() if n not in left_out}, a, b)
+    if np.ndim(a):
+        compare({n: f for n, f in IN_PLACE.items()}, a, b)
+
+
+@pytest.mark.parametrize("x", [n for n, v in VALUES.items() if np.ndim(v)])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_one_array(x: str) -> None:
+    left_out = ("round", "reciprocal") if x == "bool" else ()
+    compare({n: f for n, f in UNARY.items() if n not in left_out}, VALUES[x])
+
+
+def test_bools_of_numpy_and_of_python() -> None:
+    t = np.bool_(True)
+    for found in both(lambda a, b, x: (a + b, a * b, a + True, a | b, ~a, abs(a), (x[0] > 0) + (x[1] > 0)), t, t, np.ones(2)).values():
+        assert found == (True, True, True, True, False, True, True)
+        assert all(isinstance(v, bool) for v in found)
+    for found in both(lambda a, b, x: (a + b, a * b, -a, a - b, +a, (x > 0.0) + (x > 1.0)), True, True, 2.0).values():
+        assert found == (2, 1, -1, 0, 1, 2)
+        assert not any(isinstance(v, bool) for v in found)
+    for f in (lambda a: -a, lambda a: +a, lambda a: a - a, np.sign):
+        with pytest.raises(TypeError, match=r"numpy boolean|not supported"):
+            lj.jit(f)(t)
