@@ -25,12 +25,13 @@ from . import cache, process, special
 from .c_function import CFunction
 from .callable import NativeCallable
 from .code import Module
-from .compile import is_symbol, load, object_file, optimised_texts
+from .compile import load, object_file, optimised_texts
 from .emit import Emission
 from .machine import vector_library
 from .python_call import PythonCall, Shape
 from .runtime import Runtime, runtime
 from .support import CODE, INTERRUPT, SITE, VALUES
+from .symbols import is_symbol
 
 LONG_CYCLES = 50_000  # a call that took longer last time runs without the GIL (about 20 us; letting it go and taking it again 0.1)
 NEVER = 2**63 - 1

@@ -16,9 +16,10 @@ import numpy as np
 from ...ir import errors
 from . import cache, process, regions
 from . import callable as native_callable
-from .compile import Loaded, load, make_symbol, object_file
+from .compile import Loaded, load, object_file
 from .lock import COMPILING
 from .support import CONTEXT_BYTES
+from .symbols import make_symbol
 
 MAX_BITS, MIN_BITS = 40, 26
 _PAGE, _DONTNEED, _HUGEPAGE, _NOHUGEPAGE = 4096, 4, 14, 15  # of Linux on x86-64
@@ -66,7 +67,7 @@ class Runtime:
         if not found:
             cache.write(name, {}, code)
         self.loaded: Loaded = load(code)
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.loaded.engine))  # outlives the interpreter's own end
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.loaded.tracker))  # outlives the interpreter's own end
         self.bits = self._first_region()
         self.mask = -(1 << self.bits)
         self.size = 1 << self.bits
