@@ -144,5 +144,5 @@ def test_a_name_that_no_library_has() -> None:
 def test_bytes_that_are_no_object_file() -> None:
     code = compiler.object_file(CODE)[0]
     for bad in (b"", b"\x7fELF\x02\x01", code[:100], code[: len(code) - 200], b"MZ" + code[2:]):
-        with pytest.raises(lj.errors.CompilationError, match="object file|cannot load compiled code"):
+        with pytest.raises(lj.errors.CompilationError, match=r"object file|cannot load compiled code"):
             compiler.load(bad)

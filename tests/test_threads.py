@@ -494,6 +494,35 @@ print(json.dumps(out))
     assert found == [7] * 8
 
 
+FIRST = """
+f = lambda x: x * 2.0
+works = {
+    "calls": lambda: lj.jit(f)(1.0), "interprets": lambda: lj.grad(f)(1.0), "inspects": lambda: lj.jit(f).inspect(1.0),
+    "for C": lambda: lj.jit(f).ctypes(1.0), "calls SciPy": lambda: lj.jit(lambda x: scipy.special.digamma(x) * 2.0)(1.0),
+}
+import scipy.special
+thread = threading.Thread(target=works[WORK])
+thread.start()
+time.sleep(DELAY)
+pid = os.fork()
+if pid == 0:
+    faulthandler.dump_traceback_later(30, exit=True)
+    os._exit(7 if lj.jit(f)(1.0) == 2.0 and lj.grad(f)(1.0) == 2.0 and works["for C"]() == 2.0 else 1)
+print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+thread.join()
+"""
+
+
+@pytest.mark.parametrize("work", ["calls", "interprets", "inspects", "for C", "calls SciPy"])
+def test_a_fork_while_another_thread_is_in_its_first_call(tmp_path: Path, work: str) -> None:
+    """Whatever it imports, makes or holds at that moment, the child finds in order."""
+    running = []
+    for k, delay in enumerate((0.0, 0.02, 0.06)):
+        text = PRELUDE + f"import faulthandler\nWORK, DELAY = {work!r}, {delay}\n" + FIRST
+        running.append(start(text, tmp_path / f"{k}.py", fresh=True, LANTERN_CACHE_DIR=""))
+    assert [r.result() for r in running] == [7] * 3
+
+
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
 def test_workers_of_multiprocessing(tmp_path: Path, method: str) -> None:
     found = program(

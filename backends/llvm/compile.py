@@ -23,6 +23,7 @@ import llvmlite.binding as llvm
 from ...ir import errors
 from . import symbols
 from .lock import COMPILING, compiling
+from .platforms import require_native
 
 # Sums keep their order, so a loop with a sum may still be vectorised around it.
 llvm.set_option("lantern_jit", "-force-ordered-reductions=true")
@@ -75,6 +76,7 @@ def host() -> tuple[str, str, str]:
 
 
 def _initialise() -> None:
+    require_native()
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import platform
 import sys
 import threading
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from . import cache, process, regions
 from . import callable as native_callable
 from .compile import Loaded, load, object_file
 from .lock import COMPILING
+from .platforms import require_native
 from .support import CONTEXT_BYTES
 from .symbols import make_symbol
 
@@ -56,10 +56,7 @@ class Runtime:
     """Made when first needed, and never unmade: a signal handler and the destructors of results are part of it."""
 
     def __init__(self) -> None:
-        if platform.machine() not in ("x86_64", "AMD64") or platform.system() != "Linux":
-            raise errors.CompilationError(
-                f"native code needs Linux on x86-64; this is {platform.system()} on {platform.machine()}. grad(f)(x) without jit runs on the interpreter"
-            )
+        require_native()
         text = regions.regions() + process.python()
         name = cache.key("process", text)
         found = cache.read(name)

@@ -62,7 +62,8 @@ def _of_elf(code: bytes) -> tuple[list[str], list[str]]:
         raise ValueError("it begins otherwise")
     start, size, count = header[6], header[11], header[12]
     sections = [_SECTION.unpack_from(code, start + size * i) for i in range(count)]
-    defined, needed = [], []
+    defined: list[str] = []
+    needed: list[str] = []
     for _, kind, _, _, at, length, link, _, _, _ in sections:
         if kind != _SYMBOL_TABLE:
             continue
