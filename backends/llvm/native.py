@@ -172,8 +172,8 @@ class Native:
                 at += 1
 
     def fault(self, base: int) -> Any:
-        """Raise what compiled code has left in its context. Returns after a Ctrl-C that Python's handler takes for
-        something else than KeyboardInterrupt: the call starts again, its arguments are as they were."""
+        """Raise what compiled code has left in its context. Returns after a signal whose Python handler raises
+        nothing: the call starts again, its arguments are as they were."""
         runtime = self.runtime
         if not base:
             raise errors.StackOverflowError(f"no address space for another native stack of {runtime.size >> 20} MiB")

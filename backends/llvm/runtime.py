@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from .symbols import make_symbol
 
 MAX_BITS, MIN_BITS = 40, 26
 _PAGE, _DONTNEED, _HUGEPAGE, _NOHUGEPAGE = 4096, 4, 14, 15  # of Linux on x86-64
+_SIGACTION, _METH_FASTCALL = 152, 0x80
 _NUMPY_API = {"PyArray_New": 93, "PyArray_SetBaseObject": 282, "PyArray_Scalar": 60}  # places in NumPy's table of functions
 _SYMBOLS = (
     "lantern_abort", "lantern_new_block", "lantern_drop_block", "lantern_take", "lantern_give", "lantern_enter", "lantern_free_blocks",
@@ -52,6 +54,12 @@ def region_bits() -> int:
     return min(max(int(math.log2(memory / 3)), MIN_BITS), MAX_BITS)
 
 
+class _Method(ctypes.Structure):
+    """A PyMethodDef."""
+
+    _fields_ = [("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]
+
+
 class Runtime:
     """Made when first needed, and never unmade: a signal handler and the destructors of results are part of it."""
 
@@ -76,10 +84,23 @@ class Runtime:
         self._fill_services()
         self.main_thread = self.loaded.word("lantern_main_thread")
         self._notice_main_thread()
+        self._notice_handlers()
         os.register_at_fork(after_in_child=self._notice_main_thread)
 
     def _notice_main_thread(self) -> None:
         self.main_thread.value = threading.main_thread().ident
+
+    def _notice_handlers(self) -> None:
+        """Find the one C function that CPython has as the handler of all signals, and be told of calls of signal.signal."""
+        action = (ctypes.c_char * _SIGACTION)()
+        for number in signal.valid_signals():
+            if callable(signal.getsignal(number)) and ctypes.CDLL(None).sigaction(int(number), None, action) == 0:
+                self.loaded.word("lantern_python_handler").value = ctypes.c_int64.from_buffer(action).value
+                break
+        method = ctypes.POINTER(_Method).from_address(id(sys.modules["_signal"].signal) + object.__basicsize__).contents
+        if method.name == b"signal" and method.flags == _METH_FASTCALL:
+            self.loaded.word("lantern_set_signal").value = method.function
+            method.function = self.loaded.address("lantern_signal")
 
     def _first_region(self) -> int:
         """log2 of the size of the largest region that this process may reserve."""
