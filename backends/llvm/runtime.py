@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import resource
 import signal
 import sys
 import threading
@@ -23,6 +24,7 @@ from .support import CONTEXT_BYTES
 from .symbols import make_symbol
 
 MAX_BITS, MIN_BITS = 40, 26
+SHARES = 128  # regions that fit into what `ulimit -v` leaves: calls at the same time, and mapping one takes twice its size
 _PAGE, _DONTNEED, _HUGEPAGE, _NOHUGEPAGE = 4096, 4, 14, 15  # of Linux on x86-64
 _SIGACTION, _METH_FASTCALL = 152, 0x80
 _NUMPY_API = {"PyArray_New": 93, "PyArray_SetBaseObject": 282, "PyArray_Scalar": 60}  # places in NumPy's table of functions
@@ -36,7 +38,8 @@ _ENTRIES = {"run": "lantern_run", "give": "lantern_give", "to_numpy": "lantern_t
 
 def region_bits() -> int:
     """log2 of a region's size: the largest power of two within a third of this process's memory, so that a recursion
-    without an end meets the region's limit before the machine's. LANTERN_STACK_GIB overrides."""
+    without an end meets the region's limit before the machine's, and within a share of the address space that a limit
+    leaves, so that a pool of threads has room. LANTERN_STACK_GIB overrides."""
     chosen = os.environ.get("LANTERN_STACK_GIB")
     if chosen is not None:
         try:
@@ -51,7 +54,16 @@ def region_bits() -> int:
                 memory = min(memory, int(f.read()))
         except (OSError, ValueError):
             continue
-    return min(max(int(math.log2(memory / 3)), MIN_BITS), MAX_BITS)
+    return min(max(int(math.log2(min(memory / 3, max(_address_space() / SHARES, 1)))), MIN_BITS), MAX_BITS)
+
+
+def _address_space() -> float:
+    """Bytes that this process may still map."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return math.inf
+    with open("/proc/self/statm") as f:
+        return limit - int(f.read().split()[0]) * resource.getpagesize()
 
 
 class _Method(ctypes.Structure):
