@@ -343,3 +343,27 @@ def test_memory_comes_back_after_a_deep_call(tmp_path: Path) -> None:
 
 def test_memory_comes_back_after_a_call_deeper_than_half_of_the_region(tmp_path: Path) -> None:
     survives(tmp_path, DEEP.replace("DEPTH", "10_000_000"), LANTERN_STACK_GIB="1")
+
+
+def test_deep_calls_in_a_row_keep_their_pages_and_give_them_back_later(tmp_path: Path) -> None:
+    survives(
+        tmp_path,
+        """
+        import resource, time
+        f = lj.jit(lj.grad(geometric))
+        f(0.5, 10)
+        before = resident()
+        f(0.5, 3_000_000)
+        assert resident() - before < 100e6, (resident() - before) / 1e6
+        f(0.5, 3_000_000)
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        f(0.5, 3_000_000)
+        more = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+        time.sleep(2.5)
+        f(0.5, 10)  # short, and yet the region is looked at
+        print(more)
+        assert more < 200, more
+        assert resident() - before < 100e6, (resident() - before) / 1e6
+        """,
+        LANTERN_STACK_GIB="1",
+    )

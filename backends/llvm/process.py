@@ -68,7 +68,6 @@ def python() -> str:
     return f"""
 declare i32 @sigaction(i32, ptr, ptr)
 declare i64 @pthread_self()
-declare i64 @llvm.readcyclecounter()
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 @lantern_services = global [{len(SERVICES)} x ptr] zeroinitializer
@@ -329,6 +328,7 @@ timed:
 watch:
  store i64 %t0, ptr @lantern_watched
  call void @lantern_watch()
+ call void @lantern_trim(ptr %region)
  br label %lock
 lock:
  br i1 %long, label %alone, label %held
