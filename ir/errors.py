@@ -17,6 +17,10 @@ class CacheWarning(UserWarning):
     """Compiled code cannot be kept on disk; it works, but is compiled again in every process."""
 
 
+class PlatformWarning(UserWarning):
+    """There is no native code for this machine; jitted functions run on the interpreter."""
+
+
 class UnsupportedSyntaxError(LanternError, SyntaxError):
     """A Python construct that cannot be staged (generators, try/except, with, global ...)."""
 

@@ -22,8 +22,7 @@ class Kind:
 _ROWS: list[tuple[str, type[errors.LanternError], str]] = [
     ("index", errors.ArrayIndexError, "index {0} is out of bounds for axis {2} with size {1}"),
     ("stack", errors.StackOverflowError,
-     "the native stack of {0} MiB ended in `{detail}` after about {1} nested calls: is there a recursion without a base "
-     "case? For a long differentiated loop, jit(f, checkpoint=...) needs less"),
+     "the native stack of {0} MiB ended in `{detail}` after about {1} nested calls of {2} bytes each"),
     ("division", errors.ZeroDivideError, "integer division or modulo by zero"),
     ("power", errors.NegativePowerError, "integers to negative integer powers are not integers: write float(x) ** n"),
     ("conversion", errors.ConversionError, "cannot convert a float that is NaN, infinite or beyond 64 bits to int"),
@@ -48,12 +47,24 @@ KINDS = {name: Kind(code + 1, error, message) for code, (name, error, message) i
 BY_CODE = {kind.code: kind for kind in KINDS.values()}
 
 
-def make_error(kind: Kind, site: Site | None, values: Sequence[int] = (0, 0, 0)) -> BaseException:
+ENDLESS = 1_000_000  # nested calls: so many are rarely meant
+
+
+def stack_advice(mib: int, calls: int) -> str:
+    """What to do about a native stack that has ended: a recursion is blamed if it was as deep as one without an end."""
+    blame = ": is there a recursion without a base case? Else " if calls >= ENDLESS else ". "
+    return (
+        f"{blame}LANTERN_STACK_GIB={max(2 * mib / 1024, 1):g} in the environment of a new process gives more; "
+        "for a long differentiated loop, jit(f, checkpoint=...) needs less"
+    )
+
+
+def make_error(kind: Kind, site: Site | None, values: Sequence[int] = (0, 0, 0), advice: str = "") -> BaseException:
     """The exception for a fault, in the user's language; for a staged `raise`, the user's own."""
     if site is not None and site.exception is not None:
         return _again(site.exception)
     detail = site.detail if site else ""
-    text = kind.message.format(*values, detail=detail)
+    text = kind.message.format(*values, detail=detail) + advice
     e = kind.error(f"{text}  [{site}]" if site else text)
     if isinstance(e, errors.BroadcastError):
         e.sizes = tuple(values[:2])

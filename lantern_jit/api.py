@@ -6,11 +6,13 @@ from __future__ import annotations
 import functools
 import pickle
 import sys
-import threading
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .backends.llvm.callable import NativeCallable
+from .backends.llvm.lock import COMPILING
+from .backends.llvm.platforms import HERE, NATIVE
 from .ir import derivatives, errors, staging
 from .ir.builder import current_builder, current_trace
 from .ir.effects import without_effects
@@ -71,13 +73,14 @@ class Jitted(NativeCallable):
         self._name = getattr(f, "__name__", type(f).__name__)
         self._dispatcher = Dispatcher(f, self._name, static, options)
         self._direct: list[Any] = []
-        self._lock = threading.Lock()
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that no compiled entry takes: inside a trace, with containers, static or keyword arguments, or new types."""
         if _in_trace():
             return call(self.__wrapped__, *args, **kwargs)
         specialisation, leaves = self._dispatcher.lookup(args, kwargs)
+        if not NATIVE:
+            return specialisation.interpret(leaves)
         native = specialisation.native
         if not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
             self._dispatch_to(native)
@@ -85,8 +88,10 @@ class Jitted(NativeCallable):
 
     def _dispatch_to(self, native: Any) -> None:
         """From now on the dispatcher tries this program first. (Its code lives as long as this object refers to it.)"""
-        with self._lock:
-            if native not in self._direct and len(self._direct) < self.MOST_ENTRIES and not self._dispatcher.static:
+        if native in self._direct or len(self._direct) >= self.MOST_ENTRIES or self._dispatcher.static:
+            return
+        with COMPILING:  # no lock of its own, which another thread might hold when this one forks
+            if native not in self._direct and len(self._direct) < self.MOST_ENTRIES:
                 self._direct = [native, *self._direct]
                 self.set_entries([n.address for n in self._direct])
 
@@ -100,16 +105,17 @@ class Jitted(NativeCallable):
         """Every stage for these arguments as text: `.graph .cps .llvm .llvm_optimized .asm`."""
         from .ir.text import show
 
-        s = self.lower(*args, **kwargs)
-        n = s.native
-        optimized, asm = n.texts()
-        llvm = n.llvm
+        with COMPILING:
+            s = self.lower(*args, **kwargs)
+            n = s.native
+            optimized, asm = n.texts()
+            llvm, cps = n.llvm, n.cps
         leaves = self._dispatcher.lookup(args, kwargs)[1]
 
         def measure() -> Memory:
             return Memory(*n.runtime.peak(lambda: s.native.entry(*leaves)))
 
-        return Inspection(show(s.program), n.cps, llvm, optimized, asm, n.policies, n.timings, measure)
+        return Inspection(show(s.program), cps, llvm, optimized, asm, n.policies, n.timings, measure)
 
     def __reduce__(self) -> Any:
         """By name where a module has this very object, else the function with its options: as pickle can, and where it
@@ -182,10 +188,23 @@ def _jitted_from(f: bytes, static: tuple[int, ...], options: Options) -> Jitted:
     return Jitted(cloudpickle.loads(f), static, options)
 
 
-def dispatcher() -> int:
-    from .backends.llvm.runtime import runtime
+def dispatcher() -> int | None:
+    """The address of the function that all native calls go through; None, with a warning the first time, where there is no
+    native code."""
+    if not NATIVE:
+        if not _WARNED:
+            _WARNED.append(True)
+            warnings.warn(
+                f"{HERE}. Jitted functions run on the interpreter here, with the same results, slowly", errors.PlatformWarning, stacklevel=4
+            )
+        return None
+    with COMPILING:  # which a fork waits for: the child of a thread that imports would wait for ever
+        from .backends.llvm.runtime import runtime
 
-    return runtime().dispatcher
+        return runtime().dispatcher
+
+
+_WARNED: list[bool] = []
 
 
 def jit(

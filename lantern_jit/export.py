@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .backends.llvm.platforms import require_native
 from .ir import pytree
 from .ir.faults import KINDS
 from .ir.trace import Abstract, abstract
@@ -53,6 +54,7 @@ def export(
     ...     lj.export(lj.grad(lambda x: x * x), [float], "slope", folder).prototype
     'int32_t slope(double x0, double *result0, char *message, int64_t message_size)'
     """
+    require_native()
     from .backends.llvm.library import is_c_name, library_code, link
 
     if not is_c_name(name):

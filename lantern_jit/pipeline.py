@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from .backends.llvm.lock import COMPILING
+from .backends.llvm.platforms import NATIVE, require_native
+from .backends.python import interpreter
 from .ir import pytree
 from .ir.errors import BroadcastError
 from .ir.fuse import fuse
@@ -108,6 +110,7 @@ class Specialisation:
             self.generalise()
         if self._native is None:
             with COMPILING:
+                require_native()
                 if self._native is None:
                     from .backends.llvm.native import Native
 
@@ -156,10 +159,8 @@ class Specialisation:
         return Shape(whole, tuple(places), tuple(fixed))
 
     def interpret(self, leaves: Sequence[Any]) -> Any:
-        from .backends.python.interpreter import run
-
         try:
-            return self.result(run(self.program, [machine_value(x, t) for x, t in zip(leaves, self.types, strict=True)]))
+            return self.result(interpreter.run(self.program, [machine_value(x, t) for x, t in zip(leaves, self.types, strict=True)]))
         except BroadcastError as e:
             if not self.optimistic or 1 not in e.sizes:
                 raise
@@ -167,7 +168,7 @@ class Specialisation:
         return self.interpret(leaves)
 
     def run(self, leaves: Sequence[Any]) -> Any:
-        return self.native.entry(*leaves)
+        return self.native.entry(*leaves) if NATIVE else self.interpret(leaves)
 
     # ---- for callers in C
     @property
@@ -175,23 +176,27 @@ class Specialisation:
         """A ctypes function, also for scipy.LowLevelCallable and Numba: scalars by value, an array as a pointer and its
         sizes. One scalar result is returned, NaN (0 for integers) after an error; other results go to buffers, which come
         after the arguments, and a status is returned. Called from Python it raises the error. `prototype` says it in C."""
-        return self.for_c().c_function.ctypes
+        return self._c_function().ctypes
 
     @property
     def address(self) -> int:
         """The address of that C function. It is valid as long as this object lives."""
-        return int(self.for_c().c_function.address)
+        return int(self._c_function().address)
 
     @property
     def prototype(self) -> str:
         """The C declaration of that function, as `f`."""
-        return str(self.for_c().c_function.prototype)
+        return str(self._c_function().prototype)
 
     def for_c(self) -> Any:
         """The native program for callers that cannot ask for another one."""
         if any(let.op == "same_size" for f in self.program.functions.values() for b in f.blocks.values() for let in b.lets):
             self.generalise()
         return self.native
+
+    def _c_function(self) -> Any:
+        with COMPILING:
+            return self.for_c().c_function
 
 
 @dataclass(frozen=True)

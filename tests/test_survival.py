@@ -8,6 +8,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 PRELUDE = """
@@ -74,10 +76,82 @@ def test_an_endless_recursion(tmp_path: Path) -> None:
                     assert "the native stack of 1024 MiB ended in `endless`" in str(e), e
                     depth = int(re.search(r"after about (\\d+) nested calls", str(e))[1])
                     assert 100_000 < depth < 2**27, depth
-                    assert "is there a recursion without a base case?" in str(e), e
+                    assert re.search(r"nested calls of \\d+ bytes each: is there a recursion without a base case\\? Else", str(e)), e
+                    assert "LANTERN_STACK_GIB=2 in the environment of a new process gives more" in str(e), e
                 else:
                     raise SystemExit("no error")
             assert math.isclose(lj.jit(lj.grad(geometric))(0.5, 100), lj.grad(geometric)(0.5, 100), rel_tol=1e-14)
+        """,
+        LANTERN_STACK_GIB="1",
+    )
+
+
+def test_a_stack_that_ends_in_a_recursion_with_large_frames(tmp_path: Path) -> None:
+    """It may have an end, so nobody is blamed; what is missing is memory."""
+    survives(
+        tmp_path,
+        """
+        import re
+        def wide(x, n):
+            if n == 0:
+                return x
+            a, b, c, d, e = x + 1.0, x * 2.0, x * x, x - 3.0, x / 7.0
+            y = wide(x * 0.5, n - 1)
+            f, g, h, i, j = y + a, y * b, y * c, y - d, y / (1.0 + e * e)
+            z = wide(y * 0.25, 0)
+            return a * f + b * g + c * h + d * i + e * j + z
+        try:
+            lj.jit(lj.grad(wide))(0.5, 900_000)
+        except lj.errors.StackOverflowError as e:
+            found = re.search(r"the native stack of 64 MiB ended in `wide` after about (\\d+) nested calls of (\\d+) bytes each\\. (.*)", str(e))
+            assert found, e
+            depth, frame = int(found[1]), int(found[2])
+            assert depth < 900_000 and 16e6 < depth * frame <= 64 << 20, e
+            assert found[3].startswith("LANTERN_STACK_GIB=1 in the environment of a new process gives more; for a long"), e
+            assert "base case" not in str(e)
+        else:
+            raise SystemExit("no error")
+        """,
+        LANTERN_STACK_GIB="0.0625",
+    )
+
+
+POOL = """
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (GIB << 30, GIB << 30))
+f, problems, gate = lj.jit(lj.grad(geometric), nogil=True), [], threading.Barrier(THREADS)
+def work():
+    try:
+        gate.wait()
+        for _ in range(20):
+            assert abs(f(0.5, 20_000) - 4.0) < 1e-9
+    except BaseException as e:
+        problems.append(repr(e))
+threads = [threading.Thread(target=work) for _ in range(THREADS)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+assert not problems, problems
+"""
+
+
+@pytest.mark.parametrize(("gib", "threads"), [(4, 4), (4, 16), (24, 64)])
+def test_a_pool_of_threads_in_little_address_space(tmp_path: Path, gib: int, threads: int) -> None:
+    survives(tmp_path, POOL.replace("GIB", str(gib)).replace("THREADS", str(threads)), OPENBLAS_NUM_THREADS="1")
+
+
+def test_no_address_space_for_another_stack(tmp_path: Path) -> None:
+    survives(
+        tmp_path,
+        """
+        native = lj.jit(geometric).lower(0.5, 10).native
+        try:
+            native.fault(0)
+        except lj.errors.StackOverflowError as e:
+            text = ("no address space for another native stack of 1024 MiB, of which each call under way has one: "
+                    "LANTERN_STACK_GIB=0.5 in the environment of a new process makes them smaller")
+            assert str(e) == text, e
+        else:
+            raise SystemExit("no error")
         """,
         LANTERN_STACK_GIB="1",
     )
@@ -269,3 +343,27 @@ def test_memory_comes_back_after_a_deep_call(tmp_path: Path) -> None:
 
 def test_memory_comes_back_after_a_call_deeper_than_half_of_the_region(tmp_path: Path) -> None:
     survives(tmp_path, DEEP.replace("DEPTH", "10_000_000"), LANTERN_STACK_GIB="1")
+
+
+def test_deep_calls_in_a_row_keep_their_pages_and_give_them_back_later(tmp_path: Path) -> None:
+    survives(
+        tmp_path,
+        """
+        import resource, time
+        f = lj.jit(lj.grad(geometric))
+        f(0.5, 10)
+        before = resident()
+        f(0.5, 3_000_000)
+        assert resident() - before < 100e6, (resident() - before) / 1e6
+        f(0.5, 3_000_000)
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        f(0.5, 3_000_000)
+        more = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults
+        time.sleep(2.5)
+        f(0.5, 10)  # short, and yet the region is looked at
+        print(more)
+        assert more < 200, more
+        assert resident() - before < 100e6, (resident() - before) / 1e6
+        """,
+        LANTERN_STACK_GIB="1",
+    )

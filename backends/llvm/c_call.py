@@ -221,7 +221,7 @@ class CCall:
                 size = code.let(f"shl i64 1, {bits}")
                 end = code.let(f"add i64 {code.let(f'ptrtoint ptr {region} to i64')}, {size}")
                 depth = code.let(f"udiv i64 {code.let(f'sub i64 {end}, {values[1]}')}, {code.let(f'add i64 {values[0]}, 1')}")
-                given = [code.let(f"lshr i64 {size}, 20"), depth, values[2]]
+                given = [code.let(f"lshr i64 {size}, 20"), depth, values[0]]
             elif BY_CODE[c] is KINDS["memory"]:
                 given = [code.let(f"lshr i64 {code.let(f'shl i64 1, {bits}')}, 20"), *values[1:]]
             text, args = _printf(BY_CODE[c].message, [*(f"i64 {v}" for v in given), f"ptr {detail}"])

@@ -11,6 +11,8 @@ import ctypes
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .platforms import NATIVE
+
 _BASIC = object.__basicsize__
 TABLE_OFFSET = _BASIC + 8
 
@@ -56,7 +58,16 @@ def _make_type() -> Any:
     return make(ctypes.addressof(spec))
 
 
-_Base: Any = _make_type()
+class _Plain:
+    """The same for Python, where there is no native code: no entries, each call is `slow_call`."""
+
+    __slots__ = ()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.slow_call(args, kwargs)  # type: ignore[attr-defined]
+
+
+_Base: Any = _make_type() if NATIVE else _Plain
 
 
 def _mark_vectorcall(cls: type) -> None:
@@ -78,11 +89,14 @@ class NativeCallable(_Base):  # type: ignore[misc]
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     def __init_subclass__(cls) -> None:
-        _mark_vectorcall(cls)
+        if NATIVE:
+            _mark_vectorcall(cls)
 
-    def __init__(self, dispatcher: int) -> None:
-        """`dispatcher` is the address of the vectorcall function."""
+    def __init__(self, dispatcher: int | None) -> None:
+        """`dispatcher` is the address of the vectorcall function, None where there is no native code."""
         self._tables: list[Any] = []
+        if dispatcher is None:
+            return
         self.set_entries([])
         ctypes.c_void_p.from_address(id(self) + _BASIC).value = dispatcher
 
@@ -101,4 +115,5 @@ class NativeCallable(_Base):  # type: ignore[misc]
         raise NotImplementedError
 
 
-_mark_vectorcall(NativeCallable)
+if NATIVE:
+    _mark_vectorcall(NativeCallable)

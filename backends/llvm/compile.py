@@ -9,8 +9,11 @@ Machine code is an object file in memory: the same whether it was made now or fo
 
 from __future__ import annotations
 
+import collections
 import ctypes
+import itertools
 import time
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,25 +21,35 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from ...ir import errors
-from .lock import compiling
+from . import symbols
+from .lock import COMPILING, compiling
+from .platforms import require_native
 
 # Sums keep their order, so a loop with a sum may still be vectorised around it.
 llvm.set_option("lantern_jit", "-force-ordered-reductions=true")
 # A loop backwards touches values, adjoints and a tape: more pairs of pointers to tell apart than LLVM checks by default.
 llvm.set_option("lantern_jit", "-runtime-memory-check-threshold=32")
 
+OBJECTS_PER_LINKER = 32
+_NUMBERS = itertools.count()  # of object files
+_LINKER: list[Any] = []  # the one in use
+_DEAD: collections.deque[Any] = collections.deque()  # trackers of objects that nothing refers to any more
+
 
 @dataclass
 class Loaded:
-    """An object file's code and data in this process. The engine owns the memory."""
+    """An object file's code and data in this process, which go with this object. `tracker` is LLVM's hold on them."""
 
-    engine: Any
+    tracker: Any
+    names: frozenset[str]
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, _bury, self.tracker).atexit = False
 
     def address(self, name: str) -> int:
-        found = self.engine.get_function_address(name) or self.engine.get_global_value_address(name)
-        if not found:
+        if name not in self.names:
             raise errors.CompilationError(f"the object file has no symbol {name}")
-        return int(found)
+        return int(self.tracker[name])
 
     def word(self, name: str) -> Any:
         """A 64-bit integer of the code's data."""
@@ -63,6 +76,7 @@ def host() -> tuple[str, str, str]:
 
 
 def _initialise() -> None:
+    require_native()
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
@@ -127,20 +141,46 @@ def linked_object(texts: list[str]) -> bytes:
     return bytes(machine.emit_object(module))
 
 
+def _linker(number: int) -> Any:
+    """The linker of the object file of that number. It places an object file's sections side by side, and calls what is far away through a table of its own;
+    another, which maps each section where there is room, aborts a process whose free room lies far apart. Something of each
+    object file stays with its linker when it has gone (10 kB), so a linker takes only some, and goes with the last of them."""
+    if number % OBJECTS_PER_LINKER == 0 or not _LINKER:
+        _LINKER[:] = [llvm.create_lljit_compiler(target_machine(), use_jit_link=True, suppress_errors=True)]
+    return _LINKER[0]
+
+
+def _bury(tracker: Any) -> None:
+    """Free an object file's memory now, or with the next one that is loaded if another thread is in the compiler: the
+    collector of garbage, which runs anywhere, is not to wait, nor to be in LLVM when another thread forks."""
+    _DEAD.append(tracker)
+    if COMPILING.acquire(blocking=False):
+        try:
+            _free_the_dead()
+        finally:
+            COMPILING.release()
+
+
+def _free_the_dead() -> None:
+    while _DEAD:
+        _DEAD.pop().close()
+
+
 @compiling
 def load(code: bytes) -> Loaded:
     """Link an object file into this process."""
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    return Loaded(engine)
-
-
-def make_symbol(name: str, address: int) -> None:
-    """Let object files loaded from now on refer to `address` by name."""
-    llvm.add_symbol(name, address)
-
-
-def is_symbol(name: str) -> bool:
-    """Can object files refer to this name?"""
-    return llvm.address_of_symbol(name) is not None
+    _free_the_dead()
+    defined, needed = symbols.of_object(code)
+    library = llvm.JITLibraryBuilder().add_object_img(code)
+    for name in needed:
+        address = symbols.address_of(name)
+        if address is None:
+            raise errors.CompilationError(f"compiled code calls {name}, which no library of this process has")
+        library.import_symbol(name, address)
+    for name in defined:
+        library.export_symbol(name)
+    number = next(_NUMBERS)
+    try:
+        return Loaded(library.link(_linker(number), f"object {number}"), frozenset(defined))
+    except RuntimeError as e:
+        raise errors.CompilationError(f"cannot load compiled code: {e}") from None

@@ -15,6 +15,7 @@ from ...ir.ops import Op, argument_types, result_type
 from ...ir.ops import literal as python_literal
 from ...ir.types import BOOL, F32, F64, I64, Scalar, Type, is_float
 from .code import LLVM_TYPES, Code, literal
+from .symbols import add_library
 
 PURE = "nounwind willreturn memory(none)"
 _FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "neg": "fneg"}
@@ -218,7 +219,7 @@ def vector_library() -> tuple[Any, str, int] | None:
         library = ctypes.CDLL("libmvec.so.1")
     except OSError:
         return None
-    llvm.load_library_permanently("libmvec.so.1")
+    add_library(library)
     features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
         return library, "_ZGVeN8", 8

@@ -25,12 +25,13 @@ from . import cache, process, special
 from .c_function import CFunction
 from .callable import NativeCallable
 from .code import Module
-from .compile import is_symbol, load, object_file, optimised_texts
+from .compile import load, object_file, optimised_texts
 from .emit import Emission
 from .machine import vector_library
 from .python_call import PythonCall, Shape
 from .runtime import Runtime, runtime
 from .support import CODE, INTERRUPT, SITE, VALUES
+from .symbols import is_symbol
 
 LONG_CYCLES = 50_000  # a call that took longer last time runs without the GIL (about 20 us; letting it go and taking it again 0.1)
 NEVER = 2**63 - 1
@@ -171,11 +172,14 @@ class Native:
                 at += 1
 
     def fault(self, base: int) -> Any:
-        """Raise what compiled code has left in its context. Returns after a Ctrl-C that Python's handler takes for
-        something else than KeyboardInterrupt: the call starts again, its arguments are as they were."""
+        """Raise what compiled code has left in its context. Returns after a signal whose Python handler raises
+        nothing: the call starts again, its arguments are as they were."""
         runtime = self.runtime
         if not base:
-            raise errors.StackOverflowError(f"no address space for another native stack of {runtime.size >> 20} MiB")
+            raise errors.StackOverflowError(
+                f"no address space for another native stack of {runtime.size >> 20} MiB, of which each call under way has one: "
+                f"LANTERN_STACK_GIB={runtime.size / 2**31:g} in the environment of a new process makes them smaller"
+            )
         code = ctypes.c_int64.from_address(base + CODE).value
         if code == INTERRUPT:
             ctypes.pythonapi.PyErr_CheckSignals()
@@ -190,14 +194,16 @@ class Native:
     def exception(self, code: int, site_number: int, values: list[int]) -> BaseException:
         """The exception of a fault."""
         size, site, kind = self.runtime.size, self.sites[site_number], faults.BY_CODE[code]
+        advice = ""
         if kind is faults.KINDS["stack"]:
-            frame, used = values[0], size - (values[1] & (size - 1))
-            values = [size >> 20, used // max(frame, 1), 0]
+            frame, used = max(values[0], 1), size - (values[1] & (size - 1))
+            values = [size >> 20, used // frame, frame]
+            advice = faults.stack_advice(values[0], values[1])
         if kind is faults.KINDS["memory"]:
             values = [size >> 20, 0, 0]
         if site is not None and not site.filename and site.exception is None:
-            return kind.error(kind.message.format(*values, detail=site.detail))
-        return faults.make_error(kind, site, values)
+            return kind.error(kind.message.format(*values, detail=site.detail) + advice)
+        return faults.make_error(kind, site, values, advice)
 
     @functools.cached_property
     def c_function(self) -> CFunction:

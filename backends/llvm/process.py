@@ -1,18 +1,21 @@
-"""What one process with Python in it needs once, as LLVM text: the dispatcher, Ctrl-C, and results as Python objects.
+"""What one process with Python in it needs once, as LLVM text: the dispatcher, signals, and results as Python objects.
 
 Compiled modules find it through symbols (blocks of memory, the way out for faults) and through `lantern_services`, a
 table of addresses that also holds what they need of CPython and NumPy, so that their machine code depends on neither.
 
-Ctrl-C: `lantern_on_interrupt` runs before Python's own handler. If it finds the main thread on a region, it lets the
-interrupted code go on at `lantern_abort`; compiled loops do not poll. A call from C is left alone: nobody there would
-repeat it. `lantern_watch` puts it in front again after somebody has called signal.signal: before each call that is long or
-may be, and every millisecond or two before others (the system call that looks takes longer than many programs).
+Signals: `lantern_on_signal` runs before Python's own handler, for each signal that Python has one for; handlers of others
+are left alone. If it finds the main thread on a region, it lets the interrupted code go on at `lantern_abort`; compiled
+loops do not poll. Then Python's handler runs, and ends the call by an exception, or the call starts again. A call that has
+started again is not left before it has run as long as all attempts before it, but for SIGINT: under a timer that ticks
+for ever it ends, after twice its time or so. A call from C is left alone: nobody there would repeat it.
+`lantern_watch` puts it in front of Python's handler: before the next call after a call of signal.signal, and every
+millisecond or two, should others have changed something (looking takes longer than many programs).
 """
 
 from __future__ import annotations
 
 from .regions import SLOTS, field
-from .support import BUSY, BY_PYTHON, CODE, INTERRUPT, PENDING, RESULT_HEADER
+from .support import BEGAN, BUSY, BY_PYTHON, CODE, INTERRUPT, PATIENCE, PENDING, RESULT_HEADER
 
 COPY_BELOW = 1 << 15  # bytes: a smaller result is cheaper to copy than to wrap
 
@@ -28,7 +31,7 @@ SERVICES = (
 # A module's record: 8-byte places after the address of the services, which is the first.
 FAULT, FINISH, USUAL, LONG, FIXED = 1, 2, 3, 4, 5
 PLAIN = -1  # in USUAL: a program without loops, whose calls are not timed
-WATCH_CYCLES = 1 << 22  # 1 to 2 ms: how often short calls look whether Ctrl-C still comes here first, long ones always do
+WATCH_CYCLES = 1 << 22  # 1 to 2 ms: how often calls look whether signals still come here first
 TRIM_CYCLES = 1 << 22  # only a call as long as this can have touched much memory
 SERVICE = {name: i for i, name in enumerate(SERVICES)}
 
@@ -37,6 +40,9 @@ _RDI, _RSP, _RIP = 40 + 8 * 8, 40 + 8 * 15, 40 + 8 * 16
 # struct sigaction of glibc and musl: handler, 128 bytes of mask, flags
 _FLAGS, _SIGACTION = 136, 152
 _SIGINT, _SA_SIGINFO = 2, 4
+_SIGNALS = 65
+# Faults of the machine, and what cannot be caught: these are not asked for. (SIGILL, TRAP, ABRT, BUS, FPE, KILL, SEGV, STOP.)
+_NEVER = sum(1 << n for n in (0, 4, 5, 6, 7, 8, 9, 11, 19))
 
 
 def call_service(name: str, signature: str, args: str, out: str = "") -> str:
@@ -58,21 +64,31 @@ def _fresh() -> int:
 
 
 def python() -> str:
-    """What a program called from Python needs besides: the interrupt, the dispatcher, results as objects."""
+    """What a program called from Python needs besides: signals, the dispatcher, results as objects."""
     return f"""
 declare i32 @sigaction(i32, ptr, ptr)
 declare i64 @pthread_self()
-declare i64 @llvm.readcyclecounter()
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 @lantern_services = global [{len(SERVICES)} x ptr] zeroinitializer
 @lantern_capsule = constant [20 x i8] c"lantern_jit.result\\00\\00"
 @lantern_main_thread = global i64 0
-@lantern_old_handler = global ptr null
-@lantern_old_flags = global i32 0
+@lantern_python_handler = global ptr null
+@lantern_old_handlers = global [{_SIGNALS} x ptr] zeroinitializer
+@lantern_old_flags = global [{_SIGNALS} x i32] zeroinitializer
 @lantern_watched = global i64 0
+@lantern_set_signal = global ptr null
 
-define void @lantern_on_interrupt(i32 %sig, ptr %info, ptr %uc) nounwind {{
+; in the place of the C function behind signal.signal, which it calls
+define ptr @lantern_signal(ptr %module, ptr %args, i64 %n) nounwind {{
+ store i64 0, ptr @lantern_watched
+ %f = load ptr, ptr @lantern_set_signal
+ %r = call ptr %f(ptr %module, ptr %args, i64 %n)
+ store i64 0, ptr @lantern_watched
+ ret ptr %r
+}}
+
+define void @lantern_on_signal(i32 %sig, ptr %info, ptr %uc) nounwind {{
  %me = call i64 @pthread_self()
  %main = load i64, ptr @lantern_main_thread
  %is_main = icmp eq i64 %me, %main
@@ -106,6 +122,17 @@ found:
  %foreign = icmp eq i64 %python, 0
  br i1 %foreign, label %chain, label %mine
 mine:
+ %urgent = icmp eq i32 %sig, {_SIGINT}
+{field("pbegan", "base", BEGAN)}
+ %began = load i64, ptr %pbegan
+{field("ppatience", "base", PATIENCE)}
+ %patience = load i64, ptr %ppatience
+ %time = call i64 @llvm.readcyclecounter()
+ %elapsed = sub i64 %time, %began
+ %enough = icmp uge i64 %elapsed, %patience
+ %stop = or i1 %urgent, %enough
+ br i1 %stop, label %stopping, label %chain
+stopping:
 {field("pbusy", "base", BUSY)}
  %busy = load volatile i64, ptr %pbusy
  %wait = icmp ne i64 %busy, 0
@@ -123,8 +150,11 @@ now:
  store i64 %b, ptr %prdi
  br label %chain
 chain:
- %old = load ptr, ptr @lantern_old_handler
- %flags = load i32, ptr @lantern_old_flags
+ %s = zext i32 %sig to i64
+ %pold = getelementptr ptr, ptr @lantern_old_handlers, i64 %s
+ %old = load ptr, ptr %pold
+ %pflags = getelementptr i32, ptr @lantern_old_flags, i64 %s
+ %flags = load i32, ptr %pflags
  %long = and i32 %flags, {_SA_SIGINFO}
  %is_long = icmp ne i32 %long, 0
  br i1 %is_long, label %with_info, label %plain
@@ -137,24 +167,50 @@ plain:
 }}
 
 define void @lantern_watch() nounwind {{
+entry:
  %now = alloca [{_SIGACTION} x i8], align 8
- call i32 @sigaction(i32 {_SIGINT}, ptr null, ptr %now)
+ %python = load ptr, ptr @lantern_python_handler
+ br label %next
+next:
+ %n = phi i32 [1, %entry], [%n1, %other]
+ %more = icmp ult i32 %n, {_SIGNALS}
+ br i1 %more, label %choose, label %done
+choose:
+ %wide = zext i32 %n to i128
+ %shifted = lshr i128 {_NEVER}, %wide
+ %never = trunc i128 %shifted to i1
+ br i1 %never, label %other, label %ask
+ask:
+ %failed = call i32 @sigaction(i32 %n, ptr null, ptr %now)
+ %there = icmp eq i32 %failed, 0
+ br i1 %there, label %look, label %other
+look:
  %handler = load ptr, ptr %now
+ %of_python = icmp eq ptr %handler, %python
  %h = ptrtoint ptr %handler to i64
- %none = icmp ule i64 %h, 1
- %ours = icmp eq ptr %handler, @lantern_on_interrupt
- %leave = or i1 %none, %ours
- br i1 %leave, label %done, label %install
+ %some = icmp ugt i64 %h, 1
+ %others = icmp ne ptr %handler, @lantern_on_signal
+ %is_interrupt = icmp eq i32 %n, {_SIGINT}
+ %foreign = and i1 %others, %is_interrupt
+ %take = or i1 %of_python, %foreign
+ %front = and i1 %take, %some
+ br i1 %front, label %install, label %other
 install:
 {field("pflags", "now", _FLAGS)}
  %flags = load i32, ptr %pflags
- store ptr %handler, ptr @lantern_old_handler
- store i32 %flags, ptr @lantern_old_flags
+ %at = zext i32 %n to i64
+ %pold = getelementptr ptr, ptr @lantern_old_handlers, i64 %at
+ store ptr %handler, ptr %pold
+ %pold_flags = getelementptr i32, ptr @lantern_old_flags, i64 %at
+ store i32 %flags, ptr %pold_flags
  %with = or i32 %flags, {_SA_SIGINFO}
  store i32 %with, ptr %pflags
- store ptr @lantern_on_interrupt, ptr %now
- call i32 @sigaction(i32 {_SIGINT}, ptr %now, ptr null)
- br label %done
+ store ptr @lantern_on_signal, ptr %now
+ call i32 @sigaction(i32 %n, ptr %now, ptr null)
+ br label %other
+other:
+ %n1 = add i32 %n, 1
+ br label %next
 done:
  ret void
 }}
@@ -234,7 +290,7 @@ done:
 }}
 
 ; Run @entry on a region's stack, without the GIL where calls are long. The region, whose results are to be taken, or
-; null with an exception, or 1 if the program is not the right one for these arguments. If Python makes no exception of a fault, a Ctrl-C was not meant to end the call: run it again.
+; null with an exception, or 1 if the program is not the right one for these arguments. If Python makes no exception of a fault, a signal was not meant to end the call: run it again.
 define ptr @lantern_run(ptr %record, ptr %entry, ptr %slots) nounwind {{
 start:
 {field("pusual", "record", 8 * USUAL)}
@@ -242,30 +298,37 @@ start:
 {field("pfault", "record", 8 * FAULT)}
  br label %again
 again:
+ %spent = phi i64 [0, %start], [%sum, %retry]
  %region = call ptr @lantern_take()
  %none = icmp eq ptr %region, null
  br i1 %none, label %raise, label %prepare
 prepare:
 {field("ppython", "region", BY_PYTHON)}
- store volatile i64 1, ptr %ppython
+{field("pbegan", "region", BEGAN)}
+{field("ppatience", "region", PATIENCE)}
+ store volatile i64 %spent, ptr %ppatience
  %usual = load i64, ptr %pusual
  %plain = icmp eq i64 %usual, {PLAIN}
  br i1 %plain, label %quick, label %timed
 quick:
+ store volatile i64 0, ptr %pbegan
+ store volatile i64 1, ptr %ppython
  %status1 = call i32 @lantern_enter(ptr %region, ptr %entry, ptr %slots)
  br label %finished
 timed:
  %t0 = call i64 @llvm.readcyclecounter()
+ store volatile i64 %t0, ptr %pbegan
+ store volatile i64 1, ptr %ppython
  %watched = load i64, ptr @lantern_watched
  %since = sub i64 %t0, %watched
  %late = icmp ugt i64 %since, {WATCH_CYCLES}
  %limit = load i64, ptr %plong
  %long = icmp ugt i64 %usual, %limit
- %due = or i1 %late, %long
- br i1 %due, label %watch, label %lock
+ br i1 %late, label %watch, label %lock
 watch:
  store i64 %t0, ptr @lantern_watched
  call void @lantern_watch()
+ call void @lantern_trim(ptr %region)
  br label %lock
 lock:
  br i1 %long, label %alone, label %held
@@ -289,12 +352,14 @@ trim:
  br label %finished
 finished:
  %status = phi i32 [%status1, %quick], [%status4, %time], [%status4, %trim]
+ %attempt = phi i64 [0, %quick], [%taken, %time], [%taken, %trim]
  store volatile i64 0, ptr %ppython
  %good = icmp eq i32 %status, 0
  br i1 %good, label %done, label %raise
 done:
  ret ptr %region
 raise:
+ %latest = phi i64 [0, %again], [%attempt, %finished]
  %address = ptrtoint ptr %region to i64
 {call_service("PyLong_FromLongLong", "ptr", "i64 %address", "%base")}
  %fault = load ptr, ptr %pfault
@@ -310,6 +375,7 @@ judge:
  %raised = icmp eq ptr %r, null
  br i1 %raised, label %failed, label %retry
 retry:
+ %sum = add i64 %spent, %latest
  %pfalse = getelementptr ptr, ptr @lantern_services, i64 {SERVICE["false"]}
  %false = load ptr, ptr %pfalse
  %stale = icmp eq ptr %r, %false

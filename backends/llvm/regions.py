@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
-from .support import CONTEXT_BYTES, HEAP, INDEX, MXCSR, SAVED_SP, SPARE_SLOTS, TOP
+from .support import CONTEXT_BYTES, GAVE, HEAP, INDEX, MXCSR, SAVED_SP, SPARE_SLOTS, TOP
 
 KEEP = 64 << 20  # bytes that an idle region may keep of its stack and of its arena
+REST = 1 << 31  # cycles, about a second: a region gives back at most so often (the next deep call takes the pages anew)
 SLOTS = 4096  # regions of one process at the same time
 SPARE_LIMIT = 64 << 20  # bytes of old results that are kept for the next ones
 
@@ -70,6 +71,7 @@ declare i32 @mincore(ptr, i64, ptr)
 declare ptr @malloc(i64)
 declare void @free(ptr)
 declare i64 @llvm.umin.i64(i64, i64)
+declare i64 @llvm.readcyclecounter()
 declare i32 @lantern_enter(ptr, ptr, ptr)
 declare void @lantern_abort(ptr)
 
@@ -175,7 +177,7 @@ define void @lantern_give(ptr %region) nounwind {{
  ret void
 }}
 
-; give back what a deep call has touched beyond lantern_keep bytes at either end
+; give back what deep calls have touched beyond lantern_keep bytes at either end, unless the region has just done so
 define void @lantern_trim(ptr %region) nounwind {{
  %seen = alloca i8
  %bits = load i64, ptr @lantern_bits
@@ -197,8 +199,16 @@ look:
  %ab = or i8 %a, %b
  %bit = and i8 %ab, 1
  %touched = icmp ne i8 %bit, 0
- br i1 %touched, label %free, label %done
+ br i1 %touched, label %rested, label %done
+rested:
+ %now = call i64 @llvm.readcyclecounter()
+{field("pgave", "region", GAVE)}
+ %gave = load i64, ptr %pgave
+ %since = sub i64 %now, %gave
+ %late = icmp ugt i64 %since, {REST}
+ br i1 %late, label %free, label %done
 free:
+ store i64 %now, ptr %pgave
  call i32 @madvise(ptr %low, i64 %length, i32 4)
  br label %done
 done:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import platform
+import resource
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -16,12 +17,16 @@ import numpy as np
 from ...ir import errors
 from . import cache, process, regions
 from . import callable as native_callable
-from .compile import Loaded, load, make_symbol, object_file
+from .compile import Loaded, load, object_file
 from .lock import COMPILING
+from .platforms import require_native
 from .support import CONTEXT_BYTES
+from .symbols import make_symbol
 
 MAX_BITS, MIN_BITS = 40, 26
+SHARES = 128  # regions that fit into what `ulimit -v` leaves: calls at the same time, and mapping one takes twice its size
 _PAGE, _DONTNEED, _HUGEPAGE, _NOHUGEPAGE = 4096, 4, 14, 15  # of Linux on x86-64
+_SIGACTION, _METH_FASTCALL = 152, 0x80
 _NUMPY_API = {"PyArray_New": 93, "PyArray_SetBaseObject": 282, "PyArray_Scalar": 60}  # places in NumPy's table of functions
 _SYMBOLS = (
     "lantern_abort", "lantern_new_block", "lantern_drop_block", "lantern_take", "lantern_give", "lantern_enter", "lantern_free_blocks",
@@ -33,7 +38,8 @@ _ENTRIES = {"run": "lantern_run", "give": "lantern_give", "to_numpy": "lantern_t
 
 def region_bits() -> int:
     """log2 of a region's size: the largest power of two within a third of this process's memory, so that a recursion
-    without an end meets the region's limit before the machine's. LANTERN_STACK_GIB overrides."""
+    without an end meets the region's limit before the machine's, and within a share of the address space that a limit
+    leaves, so that a pool of threads has room. LANTERN_STACK_GIB overrides."""
     chosen = os.environ.get("LANTERN_STACK_GIB")
     if chosen is not None:
         try:
@@ -48,17 +54,29 @@ def region_bits() -> int:
                 memory = min(memory, int(f.read()))
         except (OSError, ValueError):
             continue
-    return min(max(int(math.log2(memory / 3)), MIN_BITS), MAX_BITS)
+    return min(max(int(math.log2(min(memory / 3, max(_address_space() / SHARES, 1)))), MIN_BITS), MAX_BITS)
+
+
+def _address_space() -> float:
+    """Bytes that this process may still map."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return math.inf
+    with open("/proc/self/statm") as f:
+        return limit - int(f.read().split()[0]) * resource.getpagesize()
+
+
+class _Method(ctypes.Structure):
+    """A PyMethodDef."""
+
+    _fields_ = [("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]
 
 
 class Runtime:
     """Made when first needed, and never unmade: a signal handler and the destructors of results are part of it."""
 
     def __init__(self) -> None:
-        if platform.machine() not in ("x86_64", "AMD64") or platform.system() != "Linux":
-            raise errors.CompilationError(
-                f"native code needs Linux on x86-64; this is {platform.system()} on {platform.machine()}. grad(f)(x) without jit runs on the interpreter"
-            )
+        require_native()
         text = regions.regions() + process.python()
         name = cache.key("process", text)
         found = cache.read(name)
@@ -66,7 +84,7 @@ class Runtime:
         if not found:
             cache.write(name, {}, code)
         self.loaded: Loaded = load(code)
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.loaded.engine))  # outlives the interpreter's own end
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.loaded.tracker))  # outlives the interpreter's own end
         self.bits = self._first_region()
         self.mask = -(1 << self.bits)
         self.size = 1 << self.bits
@@ -78,10 +96,23 @@ class Runtime:
         self._fill_services()
         self.main_thread = self.loaded.word("lantern_main_thread")
         self._notice_main_thread()
+        self._notice_handlers()
         os.register_at_fork(after_in_child=self._notice_main_thread)
 
     def _notice_main_thread(self) -> None:
         self.main_thread.value = threading.main_thread().ident
+
+    def _notice_handlers(self) -> None:
+        """Find the one C function that CPython has as the handler of all signals, and be told of calls of signal.signal."""
+        action = (ctypes.c_char * _SIGACTION)()
+        for number in signal.valid_signals():
+            if callable(signal.getsignal(number)) and ctypes.CDLL(None).sigaction(int(number), None, action) == 0:
+                self.loaded.word("lantern_python_handler").value = ctypes.c_int64.from_buffer(action).value
+                break
+        method = ctypes.POINTER(_Method).from_address(id(sys.modules["_signal"].signal) + object.__basicsize__).contents
+        if method.name == b"signal" and method.flags == _METH_FASTCALL:
+            self.loaded.word("lantern_set_signal").value = method.function
+            method.function = self.loaded.address("lantern_signal")
 
     def _first_region(self) -> int:
         """log2 of the size of the largest region that this process may reserve."""

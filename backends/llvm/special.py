@@ -5,17 +5,17 @@ from __future__ import annotations
 import ctypes
 import functools
 
+from .symbols import make_symbol
+
 PREFIX = "lantern_scipy_"
 MODULES = ("scipy.special.cython_special", "scipy.linalg.cython_blas", "scipy.linalg.cython_lapack")
 
 
 @functools.cache
 def symbol(name: str) -> str:
-    """The LLVM symbol of a scipy.special function double -> double, or of a BLAS or LAPACK routine; makes it known to the
-    linker."""
+    """The symbol of a scipy.special function double -> double, or of a BLAS or LAPACK routine; makes it known to the
+    loader."""
     import importlib
-
-    import llvmlite.binding as llvm
 
     capsule = None
     for module in MODULES:
@@ -30,5 +30,5 @@ def symbol(name: str) -> str:
     get_pointer = ctypes.pythonapi.PyCapsule_GetPointer
     get_pointer.restype, get_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     address = get_pointer(capsule, get_name(capsule))
-    llvm.add_symbol(PREFIX + name, address)
+    make_symbol(PREFIX + name, address)
     return PREFIX + name

@@ -17,7 +17,7 @@ from ...ir.faults import KINDS
 
 # The context's 8-byte words, VALUES are three.
 SAVED_SP, LIMIT, ARENA, CODE, VALUES, SITE, HEAP, BUSY = 0, 8, 16, 24, 32, 56, 64, 72
-PENDING, INDEX, MXCSR, TOP, BY_PYTHON = 80, 88, 96, 104, 112
+PENDING, INDEX, MXCSR, TOP, BY_PYTHON, BEGAN, PATIENCE, GAVE = 80, 88, 96, 104, 112, 120, 128, 136
 CONTEXT_BYTES = 4096
 RESULT_HEADER = 64  # bytes before the data of a result array: the link of the list at HEAP, and the block's size
 MARGIN = 16 << 20  # between arena and stack: frames that do not check, and libm's

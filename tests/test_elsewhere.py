@@ -1,0 +1,97 @@
+"""Machines without native code: calls work by the interpreter, with one warning, and the rest says what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .processes import start
+
+PRELUDE = """
+import ctypes, json, platform, sys, warnings
+platform.machine, platform.system, sys.platform = (lambda: MACHINE), (lambda: SYSTEM), PLATFORM
+import numpy as np
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import lantern_jit as lj
+
+    @lj.jit
+    def f(x): return x * x
+
+    g = lj.jit(lj.grad(f))
+told = [[w.category.__name__, str(w.message), w.filename == __file__] for w in caught]
+class Model:
+    scale = 3.0
+    def __init__(self): self.scale = 4.0
+    @lj.jit
+    def times(self, x): return 2.0 * x
+def module_level(x, n=2):
+    for _ in range(n): x = x + np.sum(np.exp(np.array([x, 0.0])))
+    return x
+"""
+
+
+def elsewhere(tmp_path: Path, text: str, machine: str = "arm64", system: str = "Darwin", sys_platform: str = "darwin") -> Any:
+    prelude = PRELUDE.replace("MACHINE", repr(machine)).replace("SYSTEM", repr(system)).replace("PLATFORM", repr(sys_platform))
+    return start(prelude + text, tmp_path / "elsewhere.py", fresh=True, LANTERN_CACHE_DIR="").result()
+
+
+@pytest.mark.parametrize(
+    ("machine", "system", "sys_platform"), [("arm64", "Darwin", "darwin"), ("AMD64", "Windows", "win32"), ("aarch64", "Linux", "linux")]
+)
+def test_calls_are_interpreted_with_one_warning(tmp_path: Path, machine: str, system: str, sys_platform: str) -> None:
+    values, told = elsewhere(
+        tmp_path,
+        """
+h = lj.jit(module_level)
+a = lj.jit(lambda xs, d: {"sum": np.sum(xs) * d["k"], "all": (xs * 2.0, True)})(np.arange(3.0), {"k": 2.0})
+static = lj.jit(lambda x, n: x ** n, static_argnums=1)
+p = lj.value_and_grad(h)(1.0)
+print(json.dumps([[f(3.0), g(3.0), f(x=4.0), f(2), h(1.0, 0), h(1.0, n=0), p[0] == h(1.0), float(a["sum"]), a["all"][0].tolist(), a["all"][1],
+                   static(2.0, 3), lj.jit(lj.grad(lj.grad(lambda x: x ** 3)))(2.0)], told]))
+""",
+        machine,
+        system,
+        sys_platform,
+    )
+    assert values == [9.0, 6.0, 16.0, 4, 1.0, 1.0, True, 6.0, [0.0, 2.0, 4.0], True, 8.0, 12.0]
+    text = f"native code needs Linux on x86-64 and CPython; this is {system} on {machine}, cpython. "
+    assert told == [["PlatformWarning", text + "Jitted functions run on the interpreter here, with the same results, slowly", True]]
+
+
+def test_faults_methods_and_pickles(tmp_path: Path) -> None:
+    found = elsewhere(
+        tmp_path,
+        """
+import pickle
+def failing(x):
+    assert x > 0.0, "positive"
+    return x
+try: lj.jit(failing)(-1.0)
+except AssertionError as e: fault = "positive" in str(e)
+again = pickle.loads(pickle.dumps(lj.jit(module_level)))
+bound = Model.times.__get__(2.0)
+print(json.dumps([fault, again(1.0, 0), bound(4.0), repr(f), f.__name__]))
+""",
+    )
+    assert found == [True, 1.0, 8.0, "<lantern_jit.jit of f>", "f"]
+
+
+def test_what_is_missing_says_so(tmp_path: Path) -> None:
+    found = elsewhere(
+        tmp_path,
+        """
+out = []
+for ask in (lambda: f.lower(1.0), lambda: f.inspect(1.0), lambda: f.ctypes, lambda: f.address, lambda: lj.export(f, ["f64"], "f")):
+    try: ask()
+    except lj.errors.CompilationError as e: out.append(str(e))
+print(json.dumps([out, f(3.0)]))
+""",
+    )
+    text = (
+        "native code needs Linux on x86-64 and CPython; this is Darwin on arm64, cpython: "
+        "calls work, by the interpreter; lower, inspect, ctypes, address and export do not"
+    )
+    assert found == [[text] * 5, 9.0]
