@@ -80,7 +80,7 @@ def known_sizes(f: Function) -> bool:
 class _Fusion:
     def __init__(self, program: Program, f: Function, aliases: Aliases) -> None:
         self.program, self.f, self.aliases = program, f, aliases
-        self.counter = 0
+        self.counter = max([0, *(int(v.name[2:].split(".")[0]) for b in f.blocks.values() for let in b.lets for v in let.outs if v.name[:2] == "at")])
 
     def run(self) -> None:
         known_sizes(self.f)
@@ -237,7 +237,7 @@ class _Fusion:
             if let.op == op and let.args == (a, b):
                 return let.out
         self.counter += 1
-        out = Var(f"at{self.counter}.{len(lets)}.{id(self) % 9973}", I64)
+        out = Var(f"at{self.counter}", I64)
         lets.append(Let((out,), op, (a, b)))
         return out
 
