@@ -101,9 +101,9 @@ def array_tangents(forward: Any, let: Let) -> None:
     tangents = [lifted(builder, forward.tangent(a)) if a in forward.activity else None for a in let.args]
     assert op.jvp is not None
     with derived_from(let.site):
-        found = op.jvp(dict(let.attrs), args, outs, tangents)
-    for o, t in zip(let.outs, found, strict=True):
-        if o in forward.activity:
+        for o, t in zip(let.outs, op.jvp(dict(let.attrs), args, outs, tangents), strict=True):
+            if o not in forward.activity:
+                continue
             if t is None:
                 forward.tangents[o] = forward.zeros(forward.values[o]) if isinstance(o.type, Array) else Const(0.0, o.type)
             else:

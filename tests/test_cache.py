@@ -261,6 +261,110 @@ def test_sizes_of_the_native_stack_do_not_share_code(tmp_path: Path) -> None:
         assert f"the native stack of {mib} MiB ended in `endless`" in found[1]
 
 
+ELSEWHERE = """
+import scipy.linalg
+
+def views(x, s):
+    y = x * 2.0
+    z = y[s:] + 1.0
+    return np.sum(z[1:] * z[:-1])
+
+def mutual(x, n):
+    return x if n <= 0 else other(x * 1.5, n - 1)
+
+def other(x, n):
+    return mutual(x + 1.0, n - 2) if n > 1 else x
+
+def likelihood(t, x):
+    k = np.exp(-t * (x[:, None] - x[None, :]) ** 2) + np.eye(len(x))
+    low = np.linalg.cholesky(k)
+    return np.sum(scipy.linalg.solve_triangular(low, x, lower=True) ** 2) - np.sum(np.log(np.diag(low)))
+
+def spectrum(a):
+    return np.sum(np.linalg.eigh(a + a.T)[0] ** 2 * np.arange(1.0, 4.0))
+
+def smooth(x, n):
+    y = x.copy()
+    for _ in range(n):
+        y[1:-1] += 0.1 * (y[2:] - 2.0 * y[1:-1] + y[:-2])
+        y[y < 0.0] = 0.0
+    return np.sum((y - x) ** 2)
+
+def chosen(v):
+    if v["a"] > 1.0 and v["b"] < 5:
+        raise ValueError("too large")
+    return {"out": [v["a"] * v["b"], (v["a"], "text")]}
+
+def gathered(x, i):
+    total = 0.0
+    for j in range(len(i)):
+        total += x[i[j]] * x[j]
+    return total + np.sum(x[i] ** 3)
+
+a, x, i = np.random.default_rng(0).normal(size=(3, 3)), np.linspace(0.0, 1.0, 7), np.array([2, 0, 1])
+cases = {
+    "newton": (newton, (2.0,)), "second": (lj.grad(lj.grad(newton)), (2.0,)), "views": (lj.grad(views), (x, 1)), "recursion": (lj.grad(mutual), (1.0, 7)),
+    "hessian": (lj.hessian(lambda w: np.sum(np.tanh(w[0] * w[1:]) ** 2)), (x,)), "likelihood": (lj.grad(lj.grad(likelihood)), (0.3, x)),
+    "spectrum": (lj.hessian(spectrum), (a,)), "product": (lj.jacfwd(lambda b: np.tanh(b @ b) @ b), (a,)), "loop": (lj.value_and_grad(smooth), (x, 5)),
+    "containers": (chosen, ({"a": 0.5, "b": 2},)), "gathered": (lj.grad(gathered), (x, i)), "inverse": (lj.grad(lambda b: np.linalg.inv(b)[0, 1]), (a,)),
+    "hvp": (lambda w: lj.hvp(lambda u: gathered(u, i), (w,), (w,)), (x,)),
+}
+cases = {k: (lj.jit(f), args) for k, (f, args) in cases.items()}
+new = {k: compiled(f, *args) for k, (f, args) in cases.items()}
+results = {k: repr(f(*args)) for k, (f, args) in cases.items()}
+errors = []
+for name, args in (("containers", ({"a": 2.0, "b": 2},)), ("inverse", (a * 0.0,)), ("gathered", (x, i + 7))):
+    try:
+        print(cases[name][0](*args))
+    except Exception as e:
+        errors.append([type(e).__name__, str(e)])
+print(json.dumps({"new": new, "results": results, "errors": errors, "seen": seen}))
+"""
+
+
+def test_the_same_program_elsewhere(tmp_path: Path) -> None:
+    """In another folder, process and order of hashes, below other comments, nothing is compiled again; errors name the place
+    where the program now stands."""
+    texts = [ELSEWHERE, "\n# a comment\n\n" + ELSEWHERE.replace("\n    return", "\n    # why\n    return")]
+    found = []
+    for k, text in enumerate(texts):
+        place = tmp_path / str(k)
+        place.mkdir()
+        found.append(begin(text, place / f"program{k}.py", tmp_path / "cache", fresh=True, PYTHONHASHSEED=str(k)).result())
+    cold, warm = found
+    assert set(cold["new"].values()) == {True}
+    assert set(warm["new"].values()) == {False}
+    assert warm["results"] == cold["results"]
+    assert cold["seen"] == warm["seen"] == []
+    for k, text in enumerate(texts):
+        lines = (PRELUDE + textwrap.dedent(text)).split("\n")
+        inverse, total = (next(i for i, line in enumerate(lines, 1) if sign in line) for sign in ('"inverse": (', "total +="))
+        assert found[k]["errors"] == [
+            ["ValueError", "too large"],
+            ["LinAlgError", f"Singular matrix  [{tmp_path}/{k}/program{k}.py:{inverse} in <lambda>]"],
+            ["ArrayIndexError", f"index 9 is out of bounds for axis 0 with size 7  [{tmp_path}/{k}/program{k}.py:{total} in gathered]"],
+        ]
+
+
+def test_a_function_that_is_defined_again(tmp_path: Path) -> None:
+    """As in a notebook whose cell runs again, under another name; what ran on the interpreter before does not count."""
+    program = """
+    import linecache
+    text = "def f(x, n):\\n    while x < n:\\n        x = x * x + 1.0\\n    return x\\n"
+    new = []
+    for k in range(4):
+        name, scope = f"cell {k}", {}
+        linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+        exec(compile(text, name, "exec"), scope)
+        g = lj.grad(lj.grad(scope["f"]))
+        if k == 2:
+            g(1.5, 10.0)
+        new.append(compiled(lj.jit(g), 1.5, 10.0))
+    print(json.dumps(new))
+    """
+    assert run(tmp_path, program) == [True, False, False, False]
+
+
 # ---- errors
 MODULE = """
 
