@@ -617,7 +617,7 @@ def _by_position(candidates: list[Any], code: types.CodeType) -> list[Any]:
         expr = ast.Expression(n) if isinstance(n, ast.Lambda) else None
         if expr is not None:
             made = next(c for c in compile(expr, "?", "eval").co_consts if isinstance(c, types.CodeType))
-            if made.co_code == code.co_code and made.co_consts == code.co_consts and made.co_names == code.co_names:
+            if fingerprint(made)[2:] == fingerprint(code)[2:]:  # 1 and 1.0, 0.0 and -0.0 are equal constants
                 return [n]
     return []
 
