@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from .builder import current_builder, tracing, user_site
+from .builder import current_builder, derived_from, tracing, user_site
 from .graph import Const, Let, Program, Var
 from .graph import Return as GraphReturn
 from .kernel import WRITING
@@ -100,8 +100,10 @@ def array_tangents(forward: Any, let: Let) -> None:
     outs = [lifted(builder, forward.values[o]) for o in let.outs]
     tangents = [lifted(builder, forward.tangent(a)) if a in forward.activity else None for a in let.args]
     assert op.jvp is not None
-    for o, t in zip(let.outs, op.jvp(dict(let.attrs), args, outs, tangents), strict=True):
-        if o in forward.activity:
+    with derived_from(let.site):
+        for o, t in zip(let.outs, op.jvp(dict(let.attrs), args, outs, tangents), strict=True):
+            if o not in forward.activity:
+                continue
             if t is None:
                 forward.tangents[o] = forward.zeros(forward.values[o]) if isinstance(o.type, Array) else Const(0.0, o.type)
             else:
@@ -117,7 +119,7 @@ def pull_function(program: Program, let: Let, wanted: Sequence[bool]) -> str:
     name = f"pull.{let.op}.{attrs}.{kinds}.{marks}".replace("..", ".")
     if name in program.functions:
         return name
-    with tracing(program) as trace, trace.building("pull") as builder:
+    with tracing(program) as trace, trace.building("pull") as builder, derived_from(let.site):
         builder.name = name
         args = [lifted(builder, builder.parameter(a.type)) for a in let.args]
         outs = [lifted(builder, builder.parameter(o.type)) for o in let.outs]
@@ -139,7 +141,7 @@ def library_function(program: Program, let: Let) -> str:
     attrs = "".join(f".{k}_{v}".replace("-", "m") for k, v in let.attrs.items() if k != "fails")
     name = f"library.{let.op}.{kinds}{attrs}"
     if name not in program.functions:
-        with tracing(program) as trace, trace.building("library") as builder:
+        with tracing(program) as trace, trace.building("library") as builder, derived_from(let.site):
             builder.name = name
             args = [lifted(builder, builder.parameter(a.type)) for a in let.args]
             assert op.program is not None

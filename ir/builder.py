@@ -267,6 +267,7 @@ class Trace:
 
 class _State(threading.local):
     trace: Trace | None = None
+    derived: tuple[Site | None] | None = None  # the place of the operation whose rule runs
 
 
 _STATE = _State()
@@ -300,8 +301,22 @@ def tracing(program: Program | None = None, optimistic: bool = True) -> Iterator
         _STATE.trace = before
 
 
+@contextmanager
+def derived_from(site: Site | None) -> Iterator[None]:
+    """What is made meanwhile is part of an operation's derivative or program: it fails at that operation's place, whoever
+    asks for it and when."""
+    before, _STATE.derived = _STATE.derived, (site,)
+    try:
+        yield
+    finally:
+        _STATE.derived = before
+
+
 def user_site(detail: str = "") -> Site:
     """The innermost line of the user's code on the Python stack."""
+    if _STATE.derived is not None:
+        (site,) = _STATE.derived
+        return Site("", 0, "", detail) if site is None else Site(site.filename, site.line, site.function, detail, None, site.origin or site)
     frame = sys._getframe(1)
     while frame is not None and is_library(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]

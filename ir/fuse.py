@@ -80,7 +80,8 @@ def known_sizes(f: Function) -> bool:
 class _Fusion:
     def __init__(self, program: Program, f: Function, aliases: Aliases) -> None:
         self.program, self.f, self.aliases = program, f, aliases
-        self.counter = 0
+        names = [v.name for b in f.blocks.values() for let in b.lets for v in let.outs]
+        self.counter = max([int(name[3:]) for name in names if name.startswith("at.") and name[3:].isdigit()], default=0)
 
     def run(self) -> None:
         known_sizes(self.f)
@@ -237,7 +238,7 @@ class _Fusion:
             if let.op == op and let.args == (a, b):
                 return let.out
         self.counter += 1
-        out = Var(f"at{self.counter}.{len(lets)}.{id(self) % 9973}", I64)
+        out = Var(f"at.{self.counter}", I64)
         lets.append(Let((out,), op, (a, b)))
         return out
 

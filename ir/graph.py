@@ -49,6 +49,7 @@ class Site:
     function: str
     detail: str = ""
     exception: Any = None  # the user's own exception, for a staged `raise`
+    origin: Site | None = field(default=None, compare=False, repr=False)  # of the operation that this one's was derived from
 
     def __str__(self) -> str:
         return f"{self.filename}:{self.line} in {self.function}"

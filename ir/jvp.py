@@ -364,4 +364,16 @@ def references(f: Function) -> list[str]:
     return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if let.op in ("pullback", "pushforward", "kernel")]
 
 
-__all__ = ["differentiated", "edges", "expand", "expand_all", "has_pushforwards", "jvp_name", "jvp_results", "references"]
+def reachable(program: Program) -> list[str]:
+    """The functions that the entry needs, itself first, in the order in which they are met."""
+    found = {program.entry: None}
+    work = [program.entry]
+    while work:
+        for name in references(program.functions[work.pop()]):
+            if name not in found:
+                found[name] = None
+                work.append(name)
+    return list(found)
+
+
+__all__ = ["differentiated", "edges", "expand", "expand_all", "has_pushforwards", "jvp_name", "jvp_results", "reachable", "references"]

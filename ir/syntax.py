@@ -24,6 +24,7 @@ import textwrap
 import types
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn, Union
 
 from . import errors
@@ -433,8 +434,7 @@ def convert(function: Callable[..., Any]) -> Callable[..., Any] | None:
 def _convert_code(function: types.FunctionType) -> Any:
     from . import language
 
-    node = find_source(function)
-    filename = function.__code__.co_filename
+    node, filename = find_source(function)
     if isinstance(node, ast.Lambda):
         rewriter = Rewriter(node, filename, "<lambda>")
         value = _call("Return", rewriter.visit(node.body))
@@ -472,43 +472,114 @@ def _named(code: types.CodeType, name: str) -> types.CodeType:
     return next(c for c in code.co_consts if isinstance(c, types.CodeType) and c.co_name == name)
 
 
-@functools.lru_cache(maxsize=256)
-def _parse(filename: str, text: str) -> list[tuple[Definition, int]]:
-    tree = ast.parse(text)
-    out: list[tuple[Definition, int]] = []
-    for n in ast.walk(tree):
-        if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            decorators = getattr(n, "decorator_list", [])
-            out.append((n, min([n.lineno, *(d.lineno for d in decorators)])))
-    return out
+@dataclass(frozen=True)
+class Source:
+    """Whole statements of a file, from `line` on: all that is needed of it to compile a function that stands in them."""
+
+    filename: str
+    line: int
+    text: str
 
 
-def find_source(function: types.FunctionType) -> ast.FunctionDef | ast.Lambda:
-    """The syntax tree of `function`; raises OSError where the source is not available."""
-    code = function.__code__
-    lines = linecache.getlines(code.co_filename, function.__globals__)
-    if not lines:
-        try:
-            text = textwrap.dedent(inspect.getsource(function))
-        except (OSError, TypeError):
-            raise OSError(f"no source for {function!r}") from None
-        shift = code.co_firstlineno - 1
-    else:
-        text, shift = "".join(lines), 0
+_CARRIED: dict[Any, Source] = {}  # what pickles have brought, by the fingerprint of a code object
+
+
+def carry(sources: dict[Any, Source]) -> None:
+    """From now on functions with these code objects have these sources, whatever files there are."""
+    _CARRIED.update(sources)
+
+
+def fingerprint(code: types.CodeType) -> Any:
+    """What is the same of a code object in all processes. The name of its file is not: cloudpickle replaces it."""
+
+    def constant(value: Any) -> Any:
+        if isinstance(value, types.CodeType):
+            return fingerprint(value)
+        if isinstance(value, (tuple, frozenset)):
+            parts = [constant(v) for v in value]
+            return type(value).__name__, *(parts if isinstance(value, tuple) else sorted(parts, key=repr))
+        return repr(value)
+
+    constants = tuple(map(constant, code.co_consts))
+    return code.co_name, code.co_firstlineno, code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants
+
+
+def source_of(code: types.CodeType) -> Source | None:
+    """The outermost statement in which a function's code stands; None if its source is not available."""
     try:
-        candidates = [n for n, line in _parse(code.co_filename, text) if line + shift == code.co_firstlineno and _name(n) == code.co_name]
+        filename, text, shift = _text(code, None)
+        nodes, statements = _parse(filename, text)
+        node = _find(code, nodes, shift)
+    except OSError:
+        return None
+    first, last = next((a, b) for a, b in statements if a <= node.lineno <= b)
+    return Source(filename, first + shift, _lines(text, first, last))
+
+
+def _lines(text: str, first: int, last: int) -> str:
+    """Lines as Python counts them: no form feed ends one."""
+    return "\n".join(text.split("\n")[first - 1 : last]) + "\n"
+
+
+@functools.lru_cache(maxsize=256)
+def _parse(filename: str, text: str) -> tuple[list[tuple[Definition, int]], list[tuple[int, int]]]:
+    """All functions in a text, each with its first line; the first and the last line of statements that share no line."""
+    try:
+        tree = ast.parse(text)
     except SyntaxError:
         raise OSError("the source cannot be parsed") from None
+    functions: list[tuple[Definition, int]] = []
+    for n in ast.walk(tree):
+        if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            functions.append((n, _first_line(n)))
+    statements: list[tuple[int, int]] = []
+    for s in tree.body:
+        first, last = _first_line(s), s.end_lineno or s.lineno
+        if statements and first <= statements[-1][1]:
+            first, _ = statements.pop()
+        statements.append((first, last))
+    return functions, statements
+
+
+def _first_line(node: Any) -> int:
+    lines: list[int] = [node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]
+    return min(lines)
+
+
+def _text(code: types.CodeType, namespace: Any) -> tuple[str, str, int]:
+    """The file of a function, its text, and how many lines of the file are missing before that; raises OSError."""
+    carried = _CARRIED.get(fingerprint(code)) if _CARRIED else None
+    if carried is not None:
+        return carried.filename, "\n" * (carried.line - 1) + carried.text, 0
+    lines = linecache.getlines(code.co_filename, namespace)
+    if lines:
+        return code.co_filename, "".join(lines), 0
+    try:
+        return code.co_filename, textwrap.dedent(inspect.getsource(code)), code.co_firstlineno - 1
+    except (OSError, TypeError):
+        raise OSError(f"no source for {code!r}") from None
+
+
+def _find(code: types.CodeType, nodes: list[tuple[Definition, int]], shift: int) -> Definition:
+    """The definition that a code object was made from; raises OSError."""
+    candidates = [n for n, line in nodes if line + shift == code.co_firstlineno and _name(n) == code.co_name]
     candidates = [n for n in candidates if _parameters(n) == code.co_varnames[: len(_parameters(n))]]
     if len(candidates) > 1:
         candidates = _by_position(candidates, code) or candidates[:0]
     if not candidates:
-        raise OSError(f"no source for {function!r}")
-    found = candidates[0]
+        raise OSError(f"no source for {code!r}")
+    return candidates[0]
+
+
+def find_source(function: types.FunctionType) -> tuple[ast.FunctionDef | ast.Lambda, str]:
+    """The syntax tree of `function` and the file it stands in; raises OSError where the source is not available."""
+    code = function.__code__
+    filename, text, shift = _text(code, function.__globals__)
+    found = _find(code, _parse(filename, text)[0], shift)
     if isinstance(found, ast.AsyncFunctionDef):
-        raise errors.UnsupportedSyntaxError(f"`async def` cannot be compiled ({code.co_filename}:{code.co_firstlineno} in {code.co_name}): "
+        raise errors.UnsupportedSyntaxError(f"`async def` cannot be compiled ({filename}:{code.co_firstlineno} in {code.co_name}): "
                                             "compiled functions are synchronous")  # fmt: skip
-    return _private_copy(found, text, shift)
+    return _private_copy(found, text, shift), filename
 
 
 def _private_copy(found: ast.FunctionDef | ast.Lambda, text: str, shift: int) -> ast.FunctionDef | ast.Lambda:
@@ -517,10 +588,9 @@ def _private_copy(found: ast.FunctionDef | ast.Lambda, text: str, shift: int) ->
     try:
         if isinstance(found, ast.Lambda):
             raise SyntaxError
-        part = text.splitlines(keepends=True)[found.lineno - 1 : found.end_lineno]
-        node = ast.parse(textwrap.dedent("".join(part))).body[0]
+        node = ast.parse(textwrap.dedent(_lines(text, found.lineno, found.end_lineno or found.lineno))).body[0]
         shift += found.lineno - 1
-    except (SyntaxError, IndexError):  # a lambda, or lines that do not stand alone
+    except SyntaxError:  # a lambda, or lines that do not stand alone
         node = copy.deepcopy(found)
     if shift:
         ast.increment_lineno(node, shift)
@@ -547,7 +617,7 @@ def _by_position(candidates: list[Any], code: types.CodeType) -> list[Any]:
         expr = ast.Expression(n) if isinstance(n, ast.Lambda) else None
         if expr is not None:
             made = next(c for c in compile(expr, "?", "eval").co_consts if isinstance(c, types.CodeType))
-            if made.co_code == code.co_code and made.co_consts == code.co_consts and made.co_names == code.co_names:
+            if fingerprint(made)[2:] == fingerprint(code)[2:]:  # 1 and 1.0, 0.0 and -0.0 are equal constants
                 return [n]
     return []
 

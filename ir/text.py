@@ -45,15 +45,20 @@ def show(program: Program) -> str:
     return "\n".join(show_function(program.functions[n]) for n in names)
 
 
-def show_function(f: Function) -> str:
+def show_anywhere(program: Program, names: list[str]) -> str:
+    """These functions without what depends on where the source stands: the same text for the same program in another file."""
+    return "\n".join(show_function(program.functions[n], sites=False) for n in names)
+
+
+def show_function(f: Function, sites: bool = True) -> str:
     params = ", ".join(f"{p}: {p.type}" for p in f.params)
     head = f"fn {f.name}({params}) -> ({', '.join(map(str, f.results))}) {{"
-    return "\n".join([head, *(line for b in f.blocks.values() for line in show_block(b)), "}", ""])
+    return "\n".join([head, *(line for b in f.blocks.values() for line in show_block(b, sites)), "}", ""])
 
 
-def show_block(b: Block) -> list[str]:
+def show_block(b: Block, sites: bool = True) -> list[str]:
     params = f"({', '.join(f'{p}: {p.type}' for p in b.params)})" if b.params else ""
-    return [f"{b.name}{params}:", *(f"  {show_let(let)}" for let in b.lets), f"  {show_terminator(b.terminator)}"]
+    return [f"{b.name}{params}:", *(f"  {show_let(let, sites)}" for let in b.lets), f"  {show_terminator(b.terminator, sites)}"]
 
 
 def show_atom(a: Atom) -> str:
@@ -64,17 +69,19 @@ def _atoms(atoms: tuple[Atom, ...]) -> str:
     return ", ".join(map(show_atom, atoms))
 
 
-def show_let(let: Let) -> str:
+def show_let(let: Let, sites: bool = True) -> str:
     outs = ", ".join(f"{o}: {o.type}" for o in let.outs)
     attrs = (
         " {" + ", ".join(f"{k}={v if isinstance(v, (Scalar, Array)) else repr(v)}" for k, v in let.attrs.items()) + "}" if let.attrs else ""
     )
-    return f"{outs + ' = ' if outs else ''}{let.op}({_atoms(let.args)}){attrs}{_site(let.site)}"
+    return f"{outs + ' = ' if outs else ''}{let.op}({_atoms(let.args)}){attrs}{_site(let.site, sites)}"
 
 
-def _site(site: Site | None) -> str:
+def _site(site: Site | None, whole: bool) -> str:
     if site is None:
         return ""
+    if not whole:
+        return " @"
     detail = f" {json.dumps(site.detail)}" if site.detail else ""
     return f" @ {json.dumps(site.filename)}:{site.line} {json.dumps(site.function)}{detail}"
 
@@ -83,7 +90,7 @@ def _edge(e: Edge) -> str:
     return f"{e.block}({_atoms(e.args)})"
 
 
-def show_terminator(t: Terminator | None) -> str:
+def show_terminator(t: Terminator | None, sites: bool = True) -> str:
     if isinstance(t, Jump):
         return f"jump {_edge(t.edge)}"
     if isinstance(t, Branch):
@@ -93,7 +100,7 @@ def show_terminator(t: Terminator | None) -> str:
     if isinstance(t, Return):
         return f"return {_atoms(t.args)}"
     if isinstance(t, Fail):
-        return f"fail {t.kind} {json.dumps(t.message)}{_site(t.site)}"
+        return f"fail {t.kind} {json.dumps(t.message)}{_site(t.site, sites)}"
     return "open"
 
 

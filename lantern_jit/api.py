@@ -18,6 +18,7 @@ from .ir.builder import current_builder, current_trace
 from .ir.effects import without_effects
 from .ir.language import call
 from .ir.staging import loop_value
+from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
 
 POLICIES = (None, "recursion", "replay")
@@ -28,7 +29,7 @@ def _in_trace() -> bool:
     return trace is not None and bool(trace.builders)
 
 
-class Transformed:
+class Transformed(Recipe):
     """A function made from a function. Outside a trace it runs on the reference interpreter."""
 
     __lantern_transform__ = True
@@ -48,7 +49,7 @@ class Transformed:
         specialisation, leaves = self._dispatcher.lookup(args, kwargs)
         return specialisation.interpret(leaves)
 
-    def __reduce__(self) -> Any:
+    def recipe(self) -> Any:
         if self._recipe is None:
             raise pickle.PicklingError(f"{self!r} cannot be pickled")
         return self._recipe
@@ -60,7 +61,7 @@ class Transformed:
         return self if instance is None else functools.partial(self, instance)
 
 
-class Jitted(NativeCallable):
+class Jitted(NativeCallable, Recipe):
     """A function compiled to native code for each new combination of argument types."""
 
     __lantern_transform__ = True
@@ -117,24 +118,12 @@ class Jitted(NativeCallable):
 
         return Inspection(show(s.program), cps, llvm, optimized, asm, n.policies, n.timings, measure)
 
-    def __reduce__(self) -> Any:
-        """By name where a module has this very object, else the function with its options: as pickle can, and where it
-        cannot (lambdas, local functions, decorated functions of __main__) through cloudpickle if that is installed."""
+    def recipe(self) -> Any:
+        """By name where a module has this very object, else the function with its options."""
         module, name = getattr(self, "__module__", None), getattr(self, "__qualname__", None)
-        if module != "__main__" and _find(module, name) is self:
+        if isinstance(module, str) and _find(module, name) is self and not is_by_value(module):
             return name
-        f, options = self.__wrapped__, (self._dispatcher.static, self._dispatcher.options)
-        if f in _PICKLING or _pickles(f):
-            return _jitted, (f, *options)
-        try:
-            import cloudpickle
-        except ImportError:
-            return _jitted, (f, *options)  # and pickle says what is wrong with f
-        _PICKLING.append(f)
-        try:
-            return _jitted_from, (cloudpickle.dumps(f), *options)
-        finally:
-            _PICKLING.remove(f)
+        return _jitted, (self.__wrapped__, self._dispatcher.static, self._dispatcher.options)
 
     @property
     def ctypes(self) -> Any:
@@ -159,9 +148,6 @@ class Jitted(NativeCallable):
         return self if instance is None else functools.partial(self, instance)
 
 
-_PICKLING: list[Any] = []  # functions on their way through cloudpickle, which may lead back to what wraps them
-
-
 def _find(module: Any, name: Any) -> Any:
     """The object of that qualified name in a module, or None."""
     found = sys.modules.get(module) if isinstance(module, str) else None
@@ -170,22 +156,8 @@ def _find(module: Any, name: Any) -> Any:
     return found
 
 
-def _pickles(f: Any) -> bool:
-    try:
-        pickle.dumps(f)
-    except Exception:
-        return False
-    return True
-
-
 def _jitted(f: Callable[..., Any], static: tuple[int, ...], options: Options) -> Jitted:
     return Jitted(f, static, options)
-
-
-def _jitted_from(f: bytes, static: tuple[int, ...], options: Options) -> Jitted:
-    import cloudpickle
-
-    return Jitted(cloudpickle.loads(f), static, options)
 
 
 def dispatcher() -> int | None:

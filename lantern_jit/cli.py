@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +24,10 @@ STAGES = ("graph", "cps", "llvm", "llvm_optimized", "asm")
 
 class UsageError(Exception):
     """Input that cannot be used; the message is one line."""
+
+
+class ProgramError(Exception):
+    """The user's function is at fault; the message is one line."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,8 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.command(options)
     except UsageError as error:
         return complain(str(error), 2)
-    except LanternError as error:
+    except (LanternError, ProgramError) as error:
         return complain(str(error), 1)
+    except KeyboardInterrupt:
+        return complain("interrupted", 130)
     except BrokenPipeError:  # the reader, a pager say, had seen enough; Python must not flush into the pipe again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
@@ -139,7 +146,12 @@ def run_inspect(options: argparse.Namespace) -> None:
     function = load(options.target)
     arguments = [literal(word) for word in options.arguments]
     check_arguments(options.target, function, arguments)
-    compiled = lj.jit(lj.grad(function) if options.grad else function).inspect(*arguments)
+    try:
+        compiled = lj.jit(lj.grad(function) if options.grad else function).inspect(*arguments)
+    except LanternError:
+        raise
+    except (Exception, SystemExit) as error:  # of the function itself, which runs while it is traced
+        raise ProgramError(f"{options.target} cannot be compiled for these arguments: {described(error)}") from error
     for stage in stages:
         title = f"== {stage} ==\n" if len(stages) > 1 else ""  # a single stage alone: fit to be piped on
         print(title + getattr(compiled, stage).rstrip())
@@ -206,6 +218,17 @@ def check_arguments(target: str, function: Callable[..., Any], arguments: Sequen
         signature.bind(*arguments)
     except TypeError as error:
         raise UsageError(f"{target}{signature} and {len(arguments)} arguments: {error}") from error
+
+
+def described(error: BaseException) -> str:
+    """An error of the user's code, with the innermost line of it unless the message says that."""
+    from .ir.builder import is_library
+
+    text = f"{type(error).__name__}: {one_line(error)}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not is_library(f.filename) and f.filename != __file__]
+    if not frames or f"{frames[-1].filename}:{frames[-1].lineno}" in text:
+        return text
+    return f"{text} ({frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name})"
 
 
 def one_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -15,11 +16,11 @@ from .backends.llvm.platforms import require_native
 from .ir import pytree
 from .ir.faults import KINDS
 from .ir.trace import Abstract, abstract
-from .ir.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, array_of
+from .ir.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, array_of, element
 from .pipeline import Options, Specialisation
 
-_ALIASES = {"float64": F64, "float32": F32, "int64": I64, **SCALARS}
-_PRINT = {F64: "%.17g", F32: "%.9g", I64: "%lld", BOOL: "%d"}
+_ALIASES = {"float64": F64, "float32": F32, "int64": I64, "int32": I32, **SCALARS}
+_PRINT = {F64: "%.17g", F32: "%.9g", I64: "%lld", I32: "%d", BOOL: "%d"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Exported:
     header: Path
     example: Path
     prototype: str
+    blas: str  # what the library was linked with for matrix products and LAPACK, if it was
 
 
 def export(
@@ -39,7 +41,7 @@ def export(
 
     f: any function that `jit` takes, such as `grad(f)`; a jitted function is exported as what it wraps.
     types: one entry for each argument: `float`, `int`, `bool`, a name such as "f64", "f32", "i64", "bool", "f64[:]" or
-        "f32[:, :]" for arrays, or an example value; or a container of them, whose leaves are arguments of their own in C.
+        "f32[:, :]" for arrays ("i32[:]" too), or an example value; or a container of them, whose leaves are arguments of their own in C.
     checkpoint: as in `jit`.
     stack_mib: MiB of address space for the native stack and local arrays of one call; rounded up to a power of two.
 
@@ -47,7 +49,10 @@ def export(
     that the caller gives with their sizes. It returns 0, or a status with a message. It may be called from many threads.
     The machine code is for this machine's kind of CPU, on Linux.
 
-    Raises CompilationError where no C compiler is there to link the library.
+    Matrix products and linear algebra are linked with the system's BLAS and LAPACK (LANTERN_BLAS gives the linker's
+    arguments for another); without one, products are loops of the library's own.
+
+    Raises CompilationError where no C compiler is there to link the library, or no LAPACK for what needs it.
 
     >>> import lantern_jit as lj, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -55,12 +60,21 @@ def export(
     'int32_t slope(double x0, double *result0, char *message, int64_t message_size)'
     """
     require_native()
-    from .backends.llvm.library import is_c_name, library_code, link
+    from .backends.llvm.c_names import refusal
+    from .backends.llvm.library import Library
 
-    if not is_c_name(name):
-        raise ValueError(f"{name!r} is not a name in C: use letters, digits and underscores")
-    if not isinstance(stack_mib, int) or not 64 <= stack_mib <= 1 << 20:
+    why = refusal(name)
+    if why:
+        raise (ValueError if isinstance(name, str) else TypeError)(
+            f"a function of C cannot be called {name!r}: this {why}. Choose another name"
+        )
+    if not callable(f):
+        raise TypeError(f"export() takes a function, not {type(f).__name__} {f!r}")
+    if not isinstance(types, (list, tuple)) or any(x is None for x in pytree.flatten(tuple(types))[0]):
+        raise TypeError(f'types={types!r}: give a list with one entry for each argument of `{name}`, as in [float, "f64[:]"]')
+    if type(stack_mib) is not int or not 64 <= stack_mib <= 1 << 20:
         raise ValueError(f"stack_mib={stack_mib!r}: give a whole number of MiB from 64 to {1 << 20}")
+    _check_count(f, types, name)
     leaves, tree = pytree.flatten(tuple(types))
     signature = [_signature(x, f"type {i} of `{name}`") for i, x in enumerate(leaves)]
     specialisation = Specialisation(
@@ -74,14 +88,26 @@ def export(
     values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
     expected = _expected(specialisation, values)
     bits = 20 + math.ceil(math.log2(stack_mib))
-    code, call, vector_maths = library_code(specialisation.program, checkpoint, name, bits)
-    where = Path(folder)
-    where.mkdir(parents=True, exist_ok=True)
-    out = Exported(where / f"lib{name}.so", where / f"{name}.h", where / f"{name}_example.c", call.prototype())
-    link(code, out.library, vector_maths)
-    out.header.write_text(_header(name, call.prototype()))
+    library = Library(specialisation.program, checkpoint, name, bits)
+    where, prototype = Path(folder), library.call.prototype()
+    target = where / f"lib{name}.so"
+    blas = " ".join(library.link(target))
+    out = Exported(target, where / f"{name}.h", where / f"{name}_example.c", prototype, blas)
+    out.header.write_text(_header(name, prototype, blas))
     out.example.write_text(_example_program(name, specialisation, values, expected))
     return out
+
+
+def _check_count(f: Callable[..., Any], types: Sequence[Any], name: str) -> None:
+    """There is a type for each argument."""
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):  # some builtins have none
+        return
+    try:
+        signature.bind(*types)
+    except TypeError as e:
+        raise TypeError(f"types has {len(types)} entries, and `{name}` is called as {name}{signature}: {e}") from None
 
 
 def _signature(x: Any, where: str) -> Abstract:
@@ -94,20 +120,27 @@ def _signature(x: Any, where: str) -> Abstract:
         dtype = _ALIASES.get(found[1]) if found else None
         if found is None or dtype is None:
             raise TypeError(f'{where} is {x!r}: write f64, f32, i64 or bool, for arrays as in "f64[:]" and "f64[:, :]"')
+        if dtype == I32 and not found[2]:
+            raise TypeError(f'{where} is {x!r}: only arrays have elements of this type ("i32[:]"); a number is an "i64"')
         return Abstract(array_of(dtype, found[2].count(":"))) if found[2] else Abstract(dtype, dtype != F32)
-    if isinstance(x, type) and issubclass(x, np.generic) and np.dtype(x) in FROM_NUMPY:
-        return Abstract(FROM_NUMPY[np.dtype(x)])
+    if isinstance(x, (type, np.dtype)):
+        dtype = {d.type: t for d, t in FROM_NUMPY.items()}.get(x if isinstance(x, type) else x.type)
+        if dtype is None:
+            raise TypeError(f"{where} is {x!r}: give float, int, bool, a name such as 'f64[:]', or an example value")
+        return Abstract(element(dtype))
     return abstract(x, where)
 
 
 def _example(x: Any, a: Abstract) -> Any:
     """A value of the type: the one given, or a made one."""
-    if not isinstance(x, (type, str)):
+    if not isinstance(x, (type, str, np.dtype)):
         return x
     if isinstance(a.type, Array):
         shape = (3,) * a.type.rank
-        numbers = np.arange(1, 1 + math.prod(shape)).reshape(shape)
-        return (numbers / 4 if a.type.dtype in (F64, F32) else numbers % 2).astype(NUMPY_DTYPES[a.type.dtype])
+        numbers: Any = np.arange(1, 1 + math.prod(shape)).reshape(shape)
+        if a.type.dtype in (F64, F32):  # matrices that can be factorised
+            numbers = numbers / 4 + (4 * np.eye(3) if a.type.rank > 1 else 0)
+        return (numbers if a.type.dtype in (F64, F32) else numbers % 2).astype(NUMPY_DTYPES[a.type.dtype])
     return {F64: 0.5, F32: np.float32(0.5), I64: 2, BOOL: True}[a.type]
 
 
@@ -125,12 +158,13 @@ def _expected(specialisation: Specialisation, values: list[Any]) -> list[Any] | 
     return [x for x, t in zip(flat, specialisation.traced.results, strict=True) if t is not None]
 
 
-def _header(name: str, prototype: str) -> str:
+def _header(name: str, prototype: str, blas: str) -> str:
     statuses = "\n".join(
         f"   {kind.code:3d}  {kind.message.format('N', 'N', 'N', detail='the error of the source')}" for kind in KINDS.values()
     )
     guard = f"{name.upper()}_H"
-    return f"""/* Written by lantern_jit. Link with -l{name}.
+    needs = f" It was linked with {blas}." if blas else ""
+    return f"""/* Written by lantern_jit. Link with -l{name}.{needs}
 
    Scalars come by value, an array as a pointer and its sizes, row by row. Results go to the buffers result0, ...: one
    element for a scalar, an array of the sizes given. Returns 0, or a status and a message of at most message_size bytes

@@ -235,9 +235,124 @@ def test_an_exported_library_shows_one_function_and_needs_no_python(tmp_path: Pa
     assert "Py" not in needed
 
 
+@needs_compiler
+def test_export_of_int32_arrays(tmp_path: Path) -> None:
+    n = np.array([3, -1, 2**31 - 1], np.int32)
+    out = lj.export(lambda n, k: np.sum(n) * k, [n, np.int32], "total", tmp_path)
+    assert out.prototype.startswith("int32_t total(const int32_t *x0, int64_t x0_n0, int64_t x1, int64_t *result0")
+    assert numbers(build_and_run(tmp_path, "total").stdout) == [2.0 * (2 + 2**31 - 1)]
+    lj.export(lambda n: n + n, ["i32[:]"], "doubled", tmp_path)
+    assert numbers(build_and_run(tmp_path, "doubled").stdout) == [2.0, 0.0, 2.0]
+
+
+def scaled(a: Any, b: Any) -> Any:
+    return np.sum(np.tanh(a @ b))
+
+
+PRODUCTS: dict[str, tuple[Any, tuple[tuple[int, ...], ...]]] = {
+    "small": (scaled, ((3, 4), (4, 2))),
+    "large": (scaled, ((31, 40), (40, 17))),
+    "transposed": (lambda a, b: scaled(a.T, b.T), ((40, 31), (17, 40))),
+    "slopes": (lj.grad(scaled, (0, 1)), ((31, 41), (41, 17))),
+    "slopes of transposed": (lj.grad(lambda a, b: scaled(a.T, b.T), (0, 1)), ((40, 31), (17, 40))),
+    "of a vector": (lambda a, b: a @ b, ((90, 61), (61,))),
+    "empty": (lambda a, b: a @ b + 1.0, ((3, 0), (0, 5))),
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [*((k, np.float64) for k in PRODUCTS), ("large", np.float32), ("slopes of transposed", np.float32)]
+)
+def test_export_of_products_without_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, dtype: Any) -> None:
+    monkeypatch.setenv("LANTERN_BLAS", "-lnobody-has-this")
+    f, shapes = PRODUCTS[kind]
+    g = np.random.default_rng(1)
+    args = [g.normal(size=s).astype(dtype) for s in shapes]
+    assert lj.export(f, args, "product", tmp_path).blas == ""
+    found = numbers(build_and_run(tmp_path, "product").stdout)
+    wanted = f(*args)
+    flat = np.concatenate([np.ravel(x) for x in (wanted if isinstance(wanted, tuple) else (wanted,))])
+    tolerance = 1e-12 if dtype == np.float64 else 1e-4
+    np.testing.assert_allclose(found, flat, rtol=tolerance, atol=tolerance)
+
+
+OUR_LAPACK = """
+void dgemm_(void) { __builtin_trap(); }
+void dgetrf_(int *m, int *n, double *a, int *lda, int *p, int *info) { p[0] = 1; p[1] = 2; *info = 0; }
+void dgetrs_(char *t, int *n, int *k, double *a, int *lda, int *p, double *b, int *ldb, int *info) {
+    double d = a[0] * a[3] - a[1] * a[2], right = *t == 'T' ? a[1] : a[2], left = *t == 'T' ? a[2] : a[1];
+    for (int j = 0; j < *k; j++) {
+        double x = b[j * *ldb], y = b[j * *ldb + 1];
+        b[j * *ldb] = (a[3] * x - right * y) / d;
+        b[j * *ldb + 1] = (a[0] * y - left * x) / d;
+    }
+    *info = 0;
+}
+"""
+
+
+@needs_compiler
+def test_export_with_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A LAPACK of two routines, which solves systems of two equations."""
+    (tmp_path / "lapack.c").write_text(OUR_LAPACK)
+    subprocess.run(["cc", "-shared", "-fPIC", str(tmp_path / "lapack.c"), "-o", str(tmp_path / "libour.so")], check=True)
+    monkeypatch.setenv("LANTERN_BLAS", f"-L{tmp_path} -lour -Wl,-rpath,{tmp_path}")
+    a, b = np.array([[3.0, 1.0], [2.0, 5.0]]), np.array([1.0, -2.0])
+    f = lj.grad(lambda a, b: np.sum(np.linalg.solve(a, b) ** 2), (0, 1))
+    out = lj.export(f, [a, b], "solution", tmp_path)
+    assert out.blas == f"-L{tmp_path} -lour -Wl,-rpath,{tmp_path}"
+    assert out.blas in out.header.read_text()
+    found = numbers(build_and_run(tmp_path, "solution").stdout)
+    np.testing.assert_allclose(found, np.concatenate([np.ravel(x) for x in f(a, b)]), rtol=1e-12)
+
+
+@needs_compiler
+def test_export_of_linear_algebra_without_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANTERN_BLAS", "-lnobody-has-this")
+    message = r"`inverse` uses dgetrf, dgetrs of LAPACK and BLAS, and none was found: install .*libopenblas-dev"
+    with pytest.raises(lj.errors.CompilationError, match=message):
+        lj.export(np.linalg.inv, ["f64[:, :]"], "inverse", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+NAMES = """int double while restrict bool true nullptr typeof class namespace template and main printf malloc sin exp y0 read remove stdin
+errno size_t int64_t uint_fast8_t NULL NAN assert _Bool _x __x message result0 x1 x1_n0 status c m lantern_take 1x é"""
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a-b", "a\n", *NAMES.split()])
+def test_names_that_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"a function of C cannot be called .*: this .* Choose another name"):
+        lj.export(bell, [float], name, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [None, 3, b"f", ["f"]])
+def test_names_that_are_no_strings(tmp_path: Path, name: Any) -> None:
+    with pytest.raises(TypeError, match="this is no string"):
+        lj.export(bell, [float], name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("types", "message"),
+    [
+        ("f64", "give a list with one entry for each argument"), (None, "give a list with one entry"),
+        ([], "types has 0 entries, and `it` is called as it"), ([float, float], "types has 2 entries"),
+        (["i32"], r'only arrays have elements of this type \("i32\[:\]"\)'), (["f64[3]"], "write f64, f32, i64 or bool"),
+        (["f64[:"], "write f64"), (["complex"], "write f64"), ([complex], "give float, int, bool"), ([np.complex128], "give float, int, bool"),
+        ([str], "give float, int"), ([np.dtype("c16")], "give float, int"), ([object()], "type 0 of `it` is"), ([1j], "type 0 of `it` is"),
+        ([None], "one entry for each argument"),
+    ],
+)  # fmt: skip
+def test_types_that_are_refused(tmp_path: Path, types: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        lj.export(bell, types, "it", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_cannot_be_exported(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="is not a name in C"):
-        lj.export(bell, [float], "not a name", tmp_path)
+    with pytest.raises(TypeError, match=r"export\(\) takes a function, not int 3"):
+        lj.export(3, [float], "three", tmp_path)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r'write f64, f32, i64 or bool, for arrays as in "f64\[:\]"'):
         lj.export(bell, ["f65"], "bell", tmp_path)
     with pytest.raises(ValueError, match="stack_mib=1"):

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from scipy import special
 
+from lantern_jit.backends.llvm import cache, native
+
 from .processes import Running, start
 
 PRELUDE = """
@@ -261,6 +263,110 @@ def test_sizes_of_the_native_stack_do_not_share_code(tmp_path: Path) -> None:
         assert f"the native stack of {mib} MiB ended in `endless`" in found[1]
 
 
+ELSEWHERE = """
+import scipy.linalg
+
+def views(x, s):
+    y = x * 2.0
+    z = y[s:] + 1.0
+    return np.sum(z[1:] * z[:-1])
+
+def mutual(x, n):
+    return x if n <= 0 else other(x * 1.5, n - 1)
+
+def other(x, n):
+    return mutual(x + 1.0, n - 2) if n > 1 else x
+
+def likelihood(t, x):
+    k = np.exp(-t * (x[:, None] - x[None, :]) ** 2) + np.eye(len(x))
+    low = np.linalg.cholesky(k)
+    return np.sum(scipy.linalg.solve_triangular(low, x, lower=True) ** 2) - np.sum(np.log(np.diag(low)))
+
+def spectrum(a):
+    return np.sum(np.linalg.eigh(a + a.T)[0] ** 2 * np.arange(1.0, 4.0))
+
+def smooth(x, n):
+    y = x.copy()
+    for _ in range(n):
+        y[1:-1] += 0.1 * (y[2:] - 2.0 * y[1:-1] + y[:-2])
+        y[y < 0.0] = 0.0
+    return np.sum((y - x) ** 2)
+
+def chosen(v):
+    if v["a"] > 1.0 and v["b"] < 5:
+        raise ValueError("too large")
+    return {"out": [v["a"] * v["b"], (v["a"], "text")]}
+
+def gathered(x, i):
+    total = 0.0
+    for j in range(len(i)):
+        total += x[i[j]] * x[j]
+    return total + np.sum(x[i] ** 3)
+
+a, x, i = np.random.default_rng(0).normal(size=(3, 3)), np.linspace(0.0, 1.0, 7), np.array([2, 0, 1])
+cases = {
+    "newton": (newton, (2.0,)), "second": (lj.grad(lj.grad(newton)), (2.0,)), "views": (lj.grad(views), (x, 1)), "recursion": (lj.grad(mutual), (1.0, 7)),
+    "hessian": (lj.hessian(lambda w: np.sum(np.tanh(w[0] * w[1:]) ** 2)), (x,)), "likelihood": (lj.grad(lj.grad(likelihood)), (0.3, x)),
+    "spectrum": (lj.hessian(spectrum), (a,)), "product": (lj.jacfwd(lambda b: np.tanh(b @ b) @ b), (a,)), "loop": (lj.value_and_grad(smooth), (x, 5)),
+    "containers": (chosen, ({"a": 0.5, "b": 2},)), "gathered": (lj.grad(gathered), (x, i)), "inverse": (lj.grad(lambda b: np.linalg.inv(b)[0, 1]), (a,)),
+    "hvp": (lambda w: lj.hvp(lambda u: gathered(u, i), (w,), (w,)), (x,)),
+}
+cases = {k: (lj.jit(f), args) for k, (f, args) in cases.items()}
+new = {k: compiled(f, *args) for k, (f, args) in cases.items()}
+results = {k: repr(f(*args)) for k, (f, args) in cases.items()}
+errors = []
+for name, args in (("containers", ({"a": 2.0, "b": 2},)), ("inverse", (a * 0.0,)), ("gathered", (x, i + 7))):
+    try:
+        print(cases[name][0](*args))
+    except Exception as e:
+        errors.append([type(e).__name__, str(e)])
+print(json.dumps({"new": new, "results": results, "errors": errors, "seen": seen}))
+"""
+
+
+def test_the_same_program_elsewhere(tmp_path: Path) -> None:
+    """In another folder, process and order of hashes, below other comments, nothing is compiled again; errors name the place
+    where the program now stands."""
+    texts = [ELSEWHERE, "\n# a comment\n\n" + ELSEWHERE.replace("\n    return", "\n    # why\n    return")]
+    found = []
+    for k, text in enumerate(texts):
+        place = tmp_path / str(k)
+        place.mkdir()
+        found.append(begin(text, place / f"program{k}.py", tmp_path / "cache", fresh=True, PYTHONHASHSEED=str(k)).result())
+    cold, warm = found
+    assert set(cold["new"].values()) == {True}
+    assert set(warm["new"].values()) == {False}
+    assert warm["results"] == cold["results"]
+    assert cold["seen"] == warm["seen"] == []
+    for k, text in enumerate(texts):
+        lines = (PRELUDE + textwrap.dedent(text)).split("\n")
+        inverse, total = (next(i for i, line in enumerate(lines, 1) if sign in line) for sign in ('"inverse": (', "total +="))
+        assert found[k]["errors"] == [
+            ["ValueError", "too large"],
+            ["LinAlgError", f"Singular matrix  [{tmp_path}/{k}/program{k}.py:{inverse} in <lambda>]"],
+            ["ArrayIndexError", f"index 9 is out of bounds for axis 0 with size 7  [{tmp_path}/{k}/program{k}.py:{total} in gathered]"],
+        ]
+
+
+def test_a_function_that_is_defined_again(tmp_path: Path) -> None:
+    """As in a notebook whose cell runs again, under another name; what ran on the interpreter before does not count."""
+    program = """
+    import linecache
+    text = "def f(x, n):\\n    while x < n:\\n        x = x * x + 1.0\\n    return x\\n"
+    new = []
+    for k in range(4):
+        name, scope = f"cell {k}", {}
+        linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+        exec(compile(text, name, "exec"), scope)
+        g = lj.grad(lj.grad(scope["f"]))
+        if k == 2:
+            g(1.5, 10.0)
+        new.append(compiled(lj.jit(g), 1.5, 10.0))
+    print(json.dumps(new))
+    """
+    assert run(tmp_path, program) == [True, False, False, False]
+
+
 # ---- errors
 MODULE = """
 
@@ -397,6 +503,132 @@ def test_a_folder_in_the_place_of_a_file(tmp_path: Path, filled: tuple[Path, Any
     again = run(tmp_path, SMALL)
     assert again["results"] == filled[1]["results"]
     assert {x[0] for x in again["seen"]} <= {"CacheWarning"}
+
+
+def test_no_corruption_of_a_file_is_accepted() -> None:
+    """Random bit flips, cuts, insertions, exchanges and repeats, and whole files under another name."""
+    g = random.Random(7)
+    name, other = "a" * 64, "b" * 64
+    code = g.randbytes(300)
+    payload = b"\x02\0\0\0\0\0\0\0{}" + code
+    good = cache.MAGIC + cache._digest(name, payload) + payload
+    assert cache._unpack(name, good) == ({}, code)
+    assert cache._unpack(other, good) is None
+
+    def damaged(data: bytes) -> bytes:
+        kind, i, j = g.randrange(6), g.randrange(len(data)), g.randrange(len(data) + 1)
+        i, j = min(i, j), max(i, j)
+        return [
+            data[:i] + bytes([data[i] ^ 1 << g.randrange(8)]) + data[i + 1 :],
+            data[:i],
+            data[:i] + g.randbytes(g.randrange(1, 9)) + data[i:],
+            data[:i] + data[j:],
+            data[j:] + data[i:j] + data[:i],
+            data[:i] + g.randbytes(j - i) + data[j:],
+        ][kind]
+
+    for _ in range(5000):
+        bad = damaged(good)
+        assert bad == good or cache._unpack(name, bad) is None
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"\0" * 7, b"\xff" * 8 + b"{}", b"\3\0\0\0\0\0\0\0{}", b"\2\0\0\0\0\0\0\0[]code", b"\2\0\0\0\0\0\0\0{]code",
+     b"\2\0\0\0\0\0\0\0\xff\xfe", (100_000).to_bytes(8, "little") + b"[" * 100_000],
+)  # fmt: skip
+def test_a_file_that_is_well_formed_but_senseless(payload: bytes) -> None:
+    assert cache._unpack("name", cache.MAGIC + cache._digest("name", payload) + payload) is None
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [{}, {"policies": {}, "needs": []}, {"policies": [], "needs": [], "sites": []}, {"policies": {}, "needs": [1], "sites": []},
+     {"policies": {}, "needs": [], "sites": [2]}, {"policies": {}, "needs": [], "sites": [-1]}, {"policies": {}, "needs": [], "sites": [True]},
+     {"policies": {}, "needs": [], "sites": [["f"]]}, {"policies": {}, "needs": [], "sites": [[2, "text"]]}, {"policies": {}, "needs": [], "sites": 5}],
+)  # fmt: skip
+def test_notes_that_do_not_belong_to_the_program(notes: dict[str, Any]) -> None:
+    assert native.sound({"policies": {"f": "replay"}, "needs": ["sin"], "sites": [None, 0, 1, [1, "text"], ["f", "f"]]}, 2)
+    assert not native.sound(notes, 2)
+
+
+LAYOUTS = """
+import shutil, socket
+
+top = folder
+first = os.environ["LANTERN_CACHE_DIR"] = str(top / "first")
+lj.jit(lambda x: x)(1.0)  # makes what all programs share
+def made(f, *args):
+    before = set(os.listdir(first))
+    assert compiled(lj.jit(f), *args)
+    (name,) = set(os.listdir(first)) - before
+    return name
+good, wrong = made(polynomial, 2.0, 5), made(lambda x, n: x - n, 2.0, 5)
+
+def outer(folder): return folder.parent
+def entry(folder): return folder / good
+def instead(make):
+    def change(folder):
+        entry(folder).unlink()
+        make(entry(folder))
+    return change
+def huge(path):
+    with open(path, "wb") as file: file.truncate(1 << 40)
+def linked(place):
+    def change(folder):
+        folder.rename(folder.parent / "real")
+        folder.symlink_to(folder.parent / "real")
+        place(folder.parent / "real")
+    return change
+
+trusted = {
+    "as it is": lambda d: None, "a link to it": linked(lambda real: None), "below a folder as /tmp": lambda d: outer(d).chmod(0o1777),
+    "readable": lambda d: [d.chmod(0o755), entry(d).chmod(0o644)],
+}
+folders = {
+    "others may write": lambda d: d.chmod(0o777), "the group may write": lambda d: d.chmod(0o770), "as /tmp": lambda d: d.chmod(0o1777),
+    "others may write above": lambda d: outer(d).chmod(0o777), "the group may write above": lambda d: outer(d).chmod(0o775),
+    "others may write far above": lambda d: outer(outer(d)).chmod(0o757), "a link to where others may write": linked(lambda real: real.chmod(0o777)),
+}
+files = {
+    "a pipe": instead(os.mkfifo), "a socket": instead(lambda p: [os.chdir(p.parent), socket.socket(socket.AF_UNIX).bind(p.name[:50]), os.rename(p.name[:50], p)]),
+    "a link to a good file": instead(lambda p: p.symlink_to(Path(first) / good)), "a link to nowhere": instead(lambda p: p.symlink_to("nowhere")),
+    "a link to a device": instead(lambda p: p.symlink_to("/dev/zero")), "a link to itself": instead(lambda p: p.symlink_to(p)),
+    "a second name": instead(lambda p: os.link(Path(first) / good, p)), "empty": instead(Path.touch), "huge": instead(huge),
+    "others may write it": lambda d: entry(d).chmod(0o666), "the group may write it": lambda d: entry(d).chmod(0o660),
+    "another program's": lambda d: os.replace(d / wrong, entry(d)), "no code": lambda d: entry(d).write_bytes(b"lantern_jit 2\\n"),
+}
+if os.geteuid() == 0:
+    folders |= {"another user's": lambda d: os.chown(d, 12345, -1), "another user's above": lambda d: os.chown(outer(d), 12345, -1)}
+    files |= {"another user's file": lambda d: os.chown(entry(d), 12345, -1), "a device": instead(lambda p: os.mknod(p, 0o020600, os.makedev(1, 5)))}
+
+out = {}
+for kind, layouts in (("trusted", trusted), ("folders", folders), ("files", files)):
+    for name, change in layouts.items():
+        base = top / name.replace(" ", "_").replace("/", "")
+        folder = base / "between" / "cache"
+        folder.parent.mkdir(parents=True)
+        shutil.copytree(first, folder)
+        os.chmod(folder, 0o700)
+        change(folder)
+        os.environ["LANTERN_CACHE_DIR"] = str(folder)
+        seen.clear()
+        f, again = lj.jit(polynomial), lj.jit(polynomial)
+        out[f"{kind}: {name}"] = [compiled(f, 2.0, 5), f(2.0, 5), compiled(again, 2.0, 5), again(2.0, 5), [x[0] for x in seen]]
+print(json.dumps(out))
+"""
+
+
+def test_only_what_nobody_else_can_have_written_is_loaded(tmp_path: Path) -> None:
+    """A file is loaded, or it is made again, or nothing is loaded from the folder and this is said once."""
+    found = run(tmp_path, LAYOUTS, tmp_path / "top")
+    wanted = {
+        "trusted": [False, 26.0, False, 26.0, []],
+        "folders": [True, 26.0, True, 26.0, ["CacheWarning"]],
+        "files": [True, 26.0, False, 26.0, []],
+    }
+    assert len(found) >= 24
+    assert found == {name: wanted[name.partition(":")[0]] for name in found}
 
 
 # ---- folders that cannot be used

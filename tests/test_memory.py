@@ -233,7 +233,7 @@ def test_more_specialisations_than_native_entries(tmp_path: Path) -> None:
             for _ in range(n):
                 for x, y in pairs:
                     f(x, y)
-        print(json.dumps(growth(run, 400)))
+        print(json.dumps(growth(run, 1600, before=800)))  # caches of the first calls are full then
         """,
     )
     grown, blocks = found

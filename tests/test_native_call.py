@@ -9,6 +9,7 @@ import inspect
 import itertools
 import math
 import re
+import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -228,10 +229,14 @@ def test_memory_mapped_arrays(tmp_path: Path, mode: str) -> None:
     np.testing.assert_array_equal(np.fromfile(path), BASE)
 
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # of NumPy 2.5 on
+    CHARACTERS = np.char.array(["a"])
+
 REFUSED: list[tuple[Any, str]] = [
     (np.ones((1, 2)).view(np.matrix), "numpy.matrix"),
     (np.ma.array([1.0, 2.0], mask=[False, True]), "MaskedArray"),
-    (np.char.array(["a"]), "numpy.char.chararray"),
+    (CHARACTERS, "numpy.char.chararray"),
     (np.ones(2, np.uint32), "uint32"),
     (np.ones(2, np.uint8), "uint8"),
     (np.ones(2, np.float16), "float16"),

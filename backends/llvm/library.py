@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,44 +15,78 @@ import numpy as np
 
 from ...ir import errors
 from ...ir.graph import Program
-from . import regions, special
+from . import regions
 from .c_call import CCall
 from .compile import linked_object
 from .emit import Emission
+from .routines import ADVICE, PRODUCTS, choices, of_the_system, own_products, routines
 
 
-def library_code(program: Program, checkpoint: Any, name: str, bits: int) -> tuple[bytes, CCall, bool]:
-    """(object file, its C function, does it call glibc's vector maths). `bits` is log2 of the native stack's bytes."""
-    emission = Emission(program, checkpoint, -(1 << bits))
-    text = emission.run().replace("define void @entry(", "define hidden void @entry(")
-    declared = emission.module.declared
-    foreign = sorted(n.removeprefix(special.PREFIX) for n in declared if n.startswith(special.PREFIX))
-    if foreign:
-        raise errors.UnsupportedOperationError(
-            f"`{name}` uses {', '.join(foreign)} of scipy.special, which an exported library cannot: it runs without Python"
-        )
-    constants = [np.ascontiguousarray(c) for c in program.constants]
-    call = CCall(program, name, emission.module.sites, constants)
-    code = linked_object([text, call.text(), regions.regions(bits, hidden=True)])
-    return code, call, any(n.startswith("_ZGV") for n in declared)
+class Library:
+    """A program on its way into a shared library. `bits` is log2 of the native stack's bytes."""
+
+    def __init__(self, program: Program, checkpoint: Any, name: str, bits: int) -> None:
+        emission = Emission(program, checkpoint, -(1 << bits))
+        self.name, self.bits = name, bits
+        self.text = emission.run().replace("define void @entry(", "define hidden void @entry(")
+        declared = emission.module.declared
+        self.routines, special = routines(declared)
+        if special:
+            raise errors.UnsupportedOperationError(
+                f"`{name}` uses {', '.join(special)} of scipy.special, which an exported library cannot: it runs without Python"
+            )
+        self.vector_maths = any(n.startswith("_ZGV") for n in declared)
+        self.call = CCall(program, name, emission.module.sites, [np.ascontiguousarray(c) for c in program.constants])
+        self.call_text = self.call.text()
+
+    def link(self, target: Path) -> list[str]:
+        """Write the library; the arguments that name the BLAS and LAPACK it is linked with."""
+        if not self.routines:
+            link(self._code(self.text), target, self._maths())
+            return []
+        with_blas = self._code(of_the_system(self.text, self.routines))
+        said = ""
+        for blas in choices():
+            try:
+                link(with_blas, target, [*blas, *self._maths()])
+            except LinkError as e:
+                said = str(e)
+            else:
+                return blas
+        others = [n for n in self.routines if n not in PRODUCTS]
+        if others:
+            raise errors.CompilationError(
+                f"`{self.name}` uses {', '.join(others)} of LAPACK and BLAS, and none was found: {ADVICE}.\n{said}"
+            )
+        link(self._code(self.text, own_products(self.routines)), target, self._maths())
+        return []
+
+    def _code(self, *texts: str) -> bytes:
+        return linked_object([*texts, self.call_text, regions.regions(self.bits, hidden=True)])
+
+    def _maths(self) -> list[str]:
+        return [*(["-lmvec"] if self.vector_maths else []), "-lm"]
 
 
-def link(code: bytes, target: Path, vector_maths: bool) -> None:
+class LinkError(errors.CompilationError):
+    """The C compiler could not link."""
+
+
+def link(code: bytes, target: Path, libraries: Sequence[str]) -> None:
     """Make a shared library of an object file with the system's C compiler ($CC, cc, gcc or clang)."""
     compiler = shlex.split(os.environ.get("CC", "")) or [c for c in map(shutil.which, ("cc", "gcc", "clang")) if c][:1]
     if not compiler:
         raise errors.CompilationError("a shared library is linked by a C compiler, and none was found: install gcc or clang, or set CC")
     with tempfile.TemporaryDirectory() as folder:
-        part = Path(folder) / "code.o"
+        part, made = Path(folder) / "code.o", Path(folder) / target.name
         part.write_bytes(code)
-        command = [*compiler, "-shared", "-o", str(target), str(part), *(["-lmvec"] if vector_maths else []), "-lm"]
+        command = [*compiler, "-shared", "-o", str(made), str(part), "-Wl,-z,defs", *libraries]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         except OSError as e:
             raise errors.CompilationError(f"cannot run {compiler[0]}: {e.strerror or e}") from None
-    if done.returncode:
-        raise errors.CompilationError(f"{shlex.join(command[:4])} failed:\n{done.stderr.strip()[-2000:]}")
-
-
-def is_c_name(name: str) -> bool:
-    return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
+        if done.returncode:
+            raise LinkError(f"{shlex.join([*compiler, '-shared', target.name, *libraries])} failed:\n{done.stderr.strip()[-2000:]}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(made, target)
+        target.chmod(0o755)

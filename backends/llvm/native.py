@@ -19,7 +19,8 @@ from ...ir.analysis import find_loops
 from ...ir.arrayops import ARRAY_OPS
 from ...ir.cps import show_closures
 from ...ir.graph import Call, Program, Site
-from ...ir.text import show
+from ...ir.jvp import reachable
+from ...ir.text import show_anywhere
 from ...ir.types import BOOL, I64, NUMPY_DTYPES, Array, Type
 from . import cache, process, special
 from .c_function import CFunction
@@ -107,15 +108,16 @@ class Native:
     # ---- the code
     def _machine_code(self) -> tuple[bytes, dict[str, Any]]:
         """The object file and notes on it, found on disk or made. `sites` is filled on the way."""
-        graph = show(self.program)
-        mine = graph_sites(self.program)
+        names = reachable(self.program)
+        graph = show_anywhere(self.program, names)
+        mine = graph_sites(self.program, names)
         name = cache.key(
             graph, len(self.program.constants), self.checkpoint, self.weak, self.shape.node, self.shape.leaves, self.runtime.mask
         )
         found = cache.read(name)
-        if found is not None and known_symbols(found[0]["needs"]):
+        if found is not None and sound(found[0], len(mine)) and known_symbols(found[0]["needs"]):
             notes, code = found
-            self.sites = [None if x is None else mine[x] if isinstance(x, int) else Site(*x) for x in notes["sites"]]
+            self.sites = [placed(mine, x) for x in notes["sites"]]
             return code, {**notes, "timings": {}}
         start = time.perf_counter()
         emission, text = self.emission
@@ -123,16 +125,10 @@ class Native:
         code, timings = object_file(text)
         module = emission.module
         self.sites = module.sites
-        places = {id(s): i for i, s in enumerate(mine)}
-        notes = {
-            "policies": module.policies,
-            "needs": sorted(module.declared),
-            "sites": [None if s is None else places.get(id(s), (s.filename, s.line, s.function, s.detail)) for s in module.sites],
-            "timings": {"emit": emitted, **timings},
-        }
-        if all(s is None or s.exception is None or id(s) in places for s in module.sites):
+        notes = {"policies": module.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
+        if notes["sites"] is not None:
             cache.write(name, notes, code)
-        return code, notes
+        return code, {**notes, "timings": {"emit": emitted, **timings}}
 
     @functools.cached_property
     def emission(self) -> tuple[Emission, str]:
@@ -221,12 +217,61 @@ def known_symbols(names: Sequence[str]) -> bool:
     return all(is_symbol(name) for name in names if not name.startswith("llvm."))
 
 
-def graph_sites(program: Program) -> list[Site]:
-    """All sites of a program, in the order in which it is written."""
-    blocks = [b for f in program.functions.values() for b in f.blocks.values()]
+def graph_sites(program: Program, names: Sequence[str]) -> list[Site]:
+    """All sites in these functions, in the order in which they are written."""
+    blocks = [b for name in names for b in program.functions[name].blocks.values()]
     nodes = [n for b in blocks for n in (*b.lets, b.terminator)]
     sites = [getattr(n, "site", None) for n in nodes]
     return [s for s in sites if s is not None]
+
+
+def places(mine: Sequence[Site], sites: Sequence[Site | None]) -> list[Any] | None:
+    """Sites of the code as parts of the program, whichever file that stands in: the number of one of `mine`; that and a
+    detail, for what was derived from it; or a name and a detail, where there is no place. None if it cannot be said."""
+    numbers = {id(s): i for i, s in enumerate(mine)}
+    out: list[Any] = []
+    for s in sites:
+        if s is None or id(s) in numbers:
+            out.append(None if s is None else numbers[id(s)])
+        elif id(s.origin) in numbers:
+            out.append([numbers[id(s.origin)], s.detail])
+        elif not s.filename and s.exception is None:
+            out.append([s.function, s.detail])
+        else:
+            return None
+    return out
+
+
+def placed(mine: Sequence[Site], x: Any) -> Site | None:
+    """The site that `places` has written as `x`."""
+    if x is None or isinstance(x, int):
+        return None if x is None else mine[x]
+    where, detail = x
+    if isinstance(where, str):
+        return Site("", 0, where, detail)
+    origin = mine[where]
+    return Site(origin.filename, origin.line, origin.function, detail, None, origin)
+
+
+def sound(notes: dict[str, Any], n: int) -> bool:
+    """Are these notes on the code of a program with n sites?"""
+
+    def number(x: Any) -> bool:
+        return type(x) is int and 0 <= x < n
+
+    def site(x: Any) -> bool:
+        pair = isinstance(x, list) and len(x) == 2 and (number(x[0]) or isinstance(x[0], str)) and isinstance(x[1], str)
+        return x is None or number(x) or pair
+
+    policies, needs, sites = (notes.get(k) for k in ("policies", "needs", "sites"))
+    return (
+        isinstance(policies, dict)
+        and all(isinstance(v, str) for v in policies.values())
+        and isinstance(needs, list)
+        and all(isinstance(v, str) for v in needs)
+        and isinstance(sites, list)
+        and all(map(site, sites))
+    )
 
 
 def has_loops(program: Program) -> bool:
