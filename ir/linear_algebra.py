@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from . import arrayops, arrays, errors, sizes, table
-from .array_common import UFUNCS_OF, common_dtype, float_array, unsupported, values_dtype
+from .array_common import UFUNCS_OF, common_dtype, float_array, unsupported
 from .arrayops import bind
-from .arrays import as_array, axes_of, contiguous, drop, elementwise, expand, reduce, shape_of, spread, with_axes
+from .arrays import as_array, axes_of, contiguous, drop, expand, reduce, shape_of, spread, with_axes
 from .builder import user_site
 from .creation import astype, eye, identity
 from .derivatives import each
 from .numpy_api import UFUNCS
 from .products import _matrices, dot, matmul
-from .reductions import largest, max_, min_, sum_
+from .reductions import max_, min_, sum_
 from .shaping import moveaxis, swapaxes
 from .types import I64
 from .values import Arrayed, Traced, allocate, to_type, truth
