@@ -11,7 +11,8 @@ and LAPACK (backends/llvm/arrayops.py). Rules have no control flow.
 
 Formulas: M. B. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation" (2008) for solve,
 determinants and eigh; I. Murray, "Differentiation of the Cholesky decomposition" (2016); J. Townsend, "Differentiating the singular
-value decomposition" (2016); S. F. Walter and L. Lehmann, "Algorithmic differentiation of linear algebra functions" (2010) for qr.
+value decomposition" (2016); S. F. Walter and L. Lehmann, "Algorithmic differentiation of linear algebra functions" (2010) for qr;
+G. H. Golub and V. Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems whose variables separate" (1973).
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from .builder import current_builder, derived_from, tracing, user_site
-from .graph import Const, Let, Program, Var
+from .graph import Atom, Const, Let, Program, Var, terminator_atoms
 from .graph import Return as GraphReturn
 from .kernel import WRITING
 from .ops import Elsewhere, Op, Zero, register
-from .types import Array, Scalar, Type, array_of, carries_gradient
+from .types import F32, F64, Array, Scalar, Type, array_of, carries_gradient
 from .values import Arrayed, Traced, atom_of
 
 Values = Sequence[Any]
@@ -110,12 +111,27 @@ def array_tangents(forward: Any, let: Let) -> None:
                 forward.tangents[o] = builder.use(t.atom, t.builder)
 
 
+def results_read(program: Program, let: Let) -> tuple[bool, ...]:
+    """Which outs have elements that anything reads: a rule that may not divide by 0 must know that a cotangent is 0 because nobody
+    reads the out, and not by its numbers."""
+    if let.op not in ("eigh", "svd", "pinv", "nuclear"):
+        return (True,) * len(let.outs)
+    read: set[Atom] = set()
+    for f in program.functions.values():
+        if any(x is let for b in f.blocks.values() for x in b.lets):
+            for b in f.blocks.values():
+                read.update(a for x in b.lets if x.op != "dim" for a in x.args)
+                read.update(terminator_atoms(b.terminator))
+    return tuple(o in read for o in let.outs)
+
+
 def pull_function(program: Program, let: Let, wanted: Sequence[bool]) -> str:
     """The name of a function (args, outs, cotangents of the float outs) -> cotangents of the wanted args."""
-    op = ARRAY_OPS[let.op]
+    op, read = ARRAY_OPS[let.op], results_read(program, let)
     attrs = ".".join(f"{k}_{v}".replace("-", "m") for k, v in let.attrs.items() if k != "fails")
     kinds = "_".join(str(a.type).replace("[", "").replace("]", "").replace(", ", "").replace("?", "x") for a in let.args)
     marks = "".join("x" if w else "o" for w in wanted)
+    marks += "" if all(read) else "." + "".join("x" if r else "o" for r in read)
     name = f"pull.{let.op}.{attrs}.{kinds}.{marks}".replace("..", ".")
     if name in program.functions:
         return name
@@ -125,7 +141,8 @@ def pull_function(program: Program, let: Let, wanted: Sequence[bool]) -> str:
         outs = [lifted(builder, builder.parameter(o.type)) for o in let.outs]
         cotangents = [lifted(builder, builder.parameter(o.type)) if carries_gradient(o.type) else None for o in let.outs]
         assert op.vjp is not None
-        found = op.vjp(dict(let.attrs), args, outs, cotangents, list(wanted))
+        known = [c if r else None for c, r in zip(cotangents, read, strict=True)]
+        found = op.vjp(dict(let.attrs), args, outs, known, list(wanted))
         results = [d for d, w in zip(found, wanted, strict=True) if w]
         atoms = tuple(builder.use(d.atom, d.builder) for d in results)
         builder.terminate(GraphReturn(atoms))
@@ -465,95 +482,342 @@ def _diagonal_matrix(s: Any) -> Any:
 row("cholesky", lambda a, fails=False: (np.linalg.cholesky(a),), _cholesky_jvp, _cholesky_vjp)
 
 
-def _gaps(w: Any, sign: float = 1.0) -> Any:
-    """F[i, j] = 1 / (w_j - w_i), 0 where they are equal."""
+# ---- equal and nearly equal values
+# A derivative divides by gaps between eigenvalues (singular values). What it divides is a difference that cancels with the gap
+# where the whole function is smooth, so that the quotient has an error of eps / gap, and one of order k an error of eps / gap^k.
+# No rule knows the function around it: where that error may exceed `_tolerance` the derivative is NaN, never a number.
+def _eps(t: Scalar) -> float:
+    from .types import NUMPY_DTYPES
+
+    return float(np.finfo(NUMPY_DTYPES[t]).eps)
+
+
+def _tolerance(t: Scalar) -> float:
+    """The relative error that a derivative may have: 1.3e-6 in float64, 2.5e-3 in float32."""
+    return float(_eps(t) ** 0.375)
+
+
+def _closest(t: Scalar, order: int = 1) -> float:
+    """Values nearer than this, relative to the largest, are taken for equal at derivatives of an order: 1.7e-10, 4.7e-5 in float32."""
+    return float((_eps(t) / _tolerance(t)) ** (1 / order))
+
+
+def _greatest(*arrays_: Any) -> Any:
+    """The largest magnitude, which has no derivative."""
+    from .arrays import reduce
+
+    out, *rest = (reduce("max", a, None, False, abs) for a in arrays_)
+    for x in rest:
+        out = _larger(x, out)
+    return out
+
+
+def _larger(x: Any, y: Any) -> Any:
+    from . import table
+
+    return table.select(table.gt(x, y), x, y)
+
+
+def _pairs(fn: Callable[..., Any], w: Any, *more: Any) -> Any:
+    """The matrix of fn(w_i, w_j, is i == j, *more); `more` are scalars, or vectors, of which fn gets the elements i and j."""
     from . import table
     from .arrays import elementwise, expand
+    from .creation import identity
 
-    def one(x: Any, y: Any) -> Any:
-        gap = y - x
-        none = table.eq(gap, 0.0)
-        return table.select(none, gap * 0.0, 1.0 / table.select(none, gap + 1.0, gap))
+    given: list[Any] = [expand(w, (1,)), expand(w, (0,)), identity(w.shape[0], w.type.dtype)]
+    for x in more:
+        given += [expand(x, (1,)), expand(x, (0,))] if isinstance(x, Arrayed) else [x]
+    return elementwise(lambda x, y, one, *xs: fn(x, y, table.eq(one, 1.0), *xs), *given, name="pairs")
 
-    return elementwise(one, expand(w, (1,)), expand(w, (0,)), name="gaps")
+
+def _quotient(x: Any, none: Any, instead: float) -> Any:
+    """1 / x, or `instead` where there is none."""
+    from . import table
+
+    return table.select(none, x * 0.0 + instead, 1.0 / table.select(none, x * 0.0 + 1.0, x))
+
+
+def _gaps(w: Any, order: int, instead: float, sign: float = -1.0) -> Any:
+    """F[i, j] = 1 / (w_j - w_i), or 1 / (w_j + w_i): 0 on the diagonal, `instead` where the two are equal to working precision."""
+    from . import table
+
+    def one(x: Any, y: Any, same: Any, cut: Any) -> Any:
+        gap = y + x * sign
+        found = _quotient(gap, table.le(abs(gap), cut), instead)
+        return table.select(same, found * 0.0 if instead == 0.0 else x * 0.0, found)
+
+    return _pairs(one, w, _greatest(w) * _closest(w.type.dtype, order))
+
+
+def _reciprocal(s: Any, order: int) -> Any:
+    """1 / s, NaN where s is 0 to working precision."""
+    from . import table
+    from .arrays import elementwise
+
+    return elementwise(
+        lambda x, c: _quotient(x, table.le(x, c), np.nan), s, _greatest(s) * _closest(s.type.dtype, order), name="reciprocal"
+    )
+
+
+def _unless(good: Any, x: Any) -> Any:
+    """0 where good, else NaN, in x's type."""
+    from . import table
+
+    return table.select(good, x * 0.0, x * 0.0 + np.nan)
+
+
+def _split(w: Any, c: Any) -> Any:
+    """Cotangents (or tangents) c of eigenvalues w: NaN where they differ for equal values, because the sum of equal values has a
+    derivative and none of them alone does."""
+    from . import table
+    from .arrays import reduce
+
+    t = w.type.dtype
+
+    def one(x: Any, y: Any, same: Any, cut: Any, p: Any, q: Any, most: Any) -> Any:
+        return table.select(table.le(abs(y - x), cut), _unless(table.le(abs(p - q), most), x), x * 0.0)
+
+    wrong = _pairs(one, w, _greatest(w) * _closest(t), c, _greatest(c) * _tolerance(t))
+    return c + reduce("sum", wrong, 1)
+
+
+def _mixed(w: Any, m: Any) -> Any:
+    """The tangents m_ii of eigenvalues w, NaN where equal values part: where the symmetric m is no multiple of 1 among them."""
+    from . import table
+    from .arrays import elementwise, expand, reduce
+    from .shaping import diagonal
+
+    t, d = w.type.dtype, diagonal(m)
+
+    def one(x: Any, y: Any, p: Any, q: Any, r: Any, cut: Any, most: Any) -> Any:
+        return table.select(table.le(abs(y - x), cut), _unless(table.le(abs(p - q) + abs(r), most), x), x * 0.0)
+
+    given = expand(w, (1,)), expand(w, (0,)), expand(d, (1,)), expand(d, (0,)), m - _diagonal_matrix(m)
+    wrong = elementwise(one, *given, _greatest(w) * _closest(t), _greatest(m) * (_eps(t) * 1000), name="pairs")
+    return d + reduce("sum", wrong, 1)
+
+
+def _trusted(inner: Any, f: Any, largest: Any, order: int, size: Any, total: Any) -> Any:
+    """`inner`, NaN where the error of dividing terms of a size by a gap may exceed the tolerance: relative to the derivative, whose
+    size is `total`, or to what it would be were the gap as large as the values."""
+    from . import table
+    from .arrays import elementwise
+
+    t = inner.type.dtype
+    total = _larger(total * largest, size) * _tolerance(t)
+
+    def one(x: Any, f: Any, w: Any, size: Any, total: Any) -> Any:
+        error = size * (4 * _eps(t))
+        for _ in range(order):
+            error = error * (abs(f) * w)
+        return x + _unless(table.le(error, total), x)
+
+    return elementwise(one, inner, f, largest, size, total, name="trusted")
 
 
 def _eigh_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
-    from .shaping import diagonal
-
     (w, v), (ta,) = outs, tangents
     m = mm(mm(_t(v), _low(ta) + _t(_low(ta, -1))), v)
-    return diagonal(m), mm(v, _gaps(w) * m)
+    return _mixed(w, m), mm(v, _gaps(w, attrs["order"], np.nan) * m)
 
 
 def _eigh_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
     from .shaping import diag
 
     (w, v), (dw, dv) = outs, cotangents
-    inner = diag(dw) + _gaps(w) * mm(_t(v), dv)
+    if dw is None and dv is None:
+        return (_zeros_like(v),)
+    if dv is None:
+        inner = diag(_split(w, dw))
+    else:
+        k, f = mm(_t(v), dv), _gaps(w, 1, 0.0)
+        inner = _add(f * (k - _t(k)) * 0.5, diag(dw) if dw is not None else None)
+        inner = _trusted(inner, f, _greatest(w), attrs["order"], _greatest(k), _greatest(inner)) + _gaps(w, 1, np.nan) * 0.0
     full = mm(mm(v, inner), _t(v))
     return (_lower_only((full + _t(full)) * 0.5),)
 
 
 def eigh(a: Any) -> Any:
     n = a.shape[0]
-    return bind("eigh", (a,), [(a.type.dtype, (n,)), (a.type.dtype, (n, n))])
+    return bind("eigh", (a,), [(a.type.dtype, (n,)), (a.type.dtype, (n, n))], order=1)
 
 
-row("eigh", lambda a, fails=False: tuple(np.linalg.eigh(a)), _eigh_jvp, _eigh_vjp)
+row("eigh", lambda a, order, fails=False: tuple(np.linalg.eigh(a)), _eigh_jvp, _eigh_vjp)
 
 
-def svd(a: Any) -> Any:
-    """U, s, V^T with min(m, n) columns and rows."""
+def _svd_outs(a: Any) -> list[Any]:
     from .sizes import smaller
 
     m, n = a.shape
     k, t = smaller(m, n), a.type.dtype
-    return bind("svd", (a,), [(t, (m, k)), (t, (k,)), (t, (k, n))])
+    return [(t, (m, k)), (t, (k,)), (t, (k, n))]
 
 
-def _recip(s: Any) -> Any:
-    from . import table
-    from .arrays import elementwise
+def svd(a: Any, fails: bool = True) -> Any:
+    """U, s, V^T with min(m, n) columns and rows. One that `fails` stays in the program even if nobody reads it."""
+    return bind("svd", (a,), _svd_outs(a), fails, order=1)
 
-    return elementwise(
-        lambda x: table.select(table.eq(x, 0.0), x * 0.0, 1.0 / table.select(table.eq(x, 0.0), x + 1.0, x)), s, name="reciprocal"
-    )
+
+def _beside(a: Any, n: Any, k: Any, s: Any, order: int) -> Any:
+    """a_j / s_j for columns beside the k singular vectors, of which there are n - k: none of a square matrix."""
+    from . import sizes, table
+    from .arrays import elementwise, expand
+
+    if sizes.same(n, k):
+        return None
+    none = table.ieq(*sizes._both(n, k))
+    return elementwise(lambda x, r, none: table.select(none, x * 0.0, x * table.select(none, r * 0.0, r)), a, expand(_reciprocal(s, order), (0,)), none,
+                       name="beside")  # fmt: skip
 
 
 def _svd_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
-    from .arrays import expand
-    from .shaping import diagonal
-
-    (u, s, vt), (ta,) = outs, tangents
+    """The parts of U^T dA V that are symmetric and antisymmetric divide by differences and by sums of singular values."""
+    (u, s, vt), (ta,), order = outs, tangents, attrs["order"]
+    (m, n), k = args[0].shape, s.shape[0]
     v, ut = _t(vt), _t(u)
     p = mm(mm(ut, ta), v)
-    f = _gaps(s * s)
-    col, row_ = expand(s, (0,)), expand(s, (1,))
-    ru, rv = f * (p * col + row_ * _t(p)), f * (row_ * p + _t(p) * col)
-    inverse = expand(_recip(s), (0,))
+    even = _gaps(s, order, np.nan) * (p + _t(p)) * 0.5
+    odd = _gaps(s, order, np.nan, 1.0) * (p - _t(p)) * 0.5
     tv, tav = mm(_t(ta), u), mm(ta, v)
-    du = mm(u, ru) + (tav - mm(u, mm(ut, tav))) * inverse
-    dv = mm(v, rv) + (tv - mm(v, mm(vt, tv))) * inverse
-    return du, diagonal(p), _t(dv)
+    du = _add(mm(u, even + odd), _beside(tav - mm(u, mm(ut, tav)), m, k, s, order))
+    dv = _add(mm(v, even - odd), _beside(tv - mm(v, mm(vt, tv)), n, k, s, order))
+    return du, _mixed(s, (p + _t(p)) * 0.5) + _reciprocal(s, 1) * 0.0, _t(dv)
 
 
 def _svd_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
-    from .arrays import expand
     from .shaping import diag
 
-    (u, s, vt), (du, ds, dvt) = outs, cotangents
-    v, ut, dv = _t(vt), _t(u), _t(dvt)
-    f = _gaps(s * s)
-    col, row_, inverse = expand(s, (0,)), expand(s, (1,)), expand(_recip(s), (0,))
-    utdu, vtdv = mm(ut, du), mm(vt, dv)
-    inner = (f * (utdu - _t(utdu))) * col + row_ * (f * (vtdv - _t(vtdv))) + diag(ds)
-    total = mm(mm(u, inner), vt)
-    total = total + mm((du - mm(u, utdu)) * inverse, vt)
-    return (total + mm(u, _t((dv - mm(v, vtdv)) * inverse)),)
+    (u, s, vt), (du, ds, dvt), order = outs, cotangents, attrs["order"]
+    if du is None and ds is None and dvt is None:
+        return (_zeros_like(args[0]),)
+    if du is None and dvt is None:
+        return (mm(mm(u, diag(_of_zero(s, _split(s, ds)))), vt),)
+    (m, n), k = args[0].shape, s.shape[0]
+    none = _zeros_like(mm(vt, _t(vt)))
+    ku, kv = none if du is None else mm(_t(u), du), none if dvt is None else mm(vt, _t(dvt))
+    nu, nv = ku - _t(ku), kv - _t(kv)
+    f, g = _gaps(s, 1, 0.0), _gaps(s, 1, 0.0, 1.0)
+    inner = _add(f * (nu + nv) * 0.5 + g * (nu - nv) * 0.5, diag(ds) if ds is not None else None)
+    left = _beside(du - mm(u, ku), m, k, s, 1) if du is not None else None
+    right = _beside(_t(dvt) - mm(_t(vt), kv), n, k, s, 1) if dvt is not None else None
+    size, total, largest = _greatest(ku, kv), _greatest(*(x for x in (inner, left, right) if x is not None)), _greatest(s)
+    inner = _trusted(_trusted(inner, f, largest, order, size, total), g, largest, order, size, total)
+    inner = inner + _gaps(s, 1, np.nan) * 0.0 + _gaps(s, 1, np.nan, 1.0) * 0.0
+    parts = [mm(mm(u, inner), vt), mm(left, vt) if left is not None else None, mm(u, _t(right)) if right is not None else None]
+    return (_add(*parts),)
 
 
-row("svd", lambda a, fails=False: tuple(np.linalg.svd(a, full_matrices=False)), _svd_jvp, _svd_vjp)
+def _of_zero(s: Any, c: Any) -> Any:
+    """Cotangents of singular values: NaN where one that is 0 has one, because s is then no smoother than a norm at 0."""
+    from . import table
+    from .arrays import elementwise
+
+    t = s.type.dtype
+
+    def one(x: Any, c: Any, cut: Any, most: Any) -> Any:
+        return c + table.select(table.le(x, cut), _unless(table.le(abs(c), most), x), x * 0.0)
+
+    return elementwise(one, s, c, _greatest(s) * _closest(t), _greatest(c) * _tolerance(t), name="of_zero")
+
+
+row("svd", lambda a, order, fails=False: tuple(np.linalg.svd(a, full_matrices=False)), _svd_jvp, _svd_vjp)
+
+
+# ---- functions of the singular value decomposition that divide by no gap
+def pinv(a: Any, rcond: float) -> Any:
+    """U, s, V^T and the pseudo-inverse, of the singular values above rcond times the largest (rcond < 0: max(m, n) eps)."""
+    m, n = a.shape
+    return bind("pinv", (a,), [*_svd_outs(a), (a.type.dtype, (n, m))], rcond=rcond, order=1)
+
+
+def _cut(a: Any, s: Any, rcond: float) -> Any:
+    from . import table
+    from .arrays import _lifted
+    from .values import to_type
+
+    m, n = _lifted(*a.shape)
+    t = a.type.dtype
+    return _greatest(s) * (to_type(table.select(table.igt(m, n), m, n), t) * _eps(t) if rcond < 0 else rcond)
+
+
+def _pinv_program(a: Any, rcond: float, order: int) -> Any:
+    from . import table
+    from .arrays import elementwise, expand
+
+    u, s, vt = svd(a)
+    d = elementwise(lambda x, c: _quotient(x, table.le(x, c), 0.0), s, _cut(a, s, rcond), name="reciprocal")
+    return u, s, vt, mm(_t(vt), expand(d, (1,)) * _t(u))
+
+
+def _pinv(a: Any, rcond: float, order: int, fails: bool = False) -> tuple[Any, ...]:
+    u, s, vt = np.linalg.svd(a, full_matrices=False)
+    cut = s.max(initial=0.0) * (max(a.shape) * np.finfo(a.dtype).eps if rcond < 0 else rcond)
+    d = np.where(s > cut, 1 / np.where(s > cut, s, 1), 0).astype(a.dtype)
+    return u, s, vt, vt.T @ (d[:, None] * u.T)
+
+
+def _pinv_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
+    """Golub and Pereyra's, for a matrix that keeps its rank."""
+    (a,), (*parts, p), (ta,) = args, outs, tangents
+    tt, pt = _t(ta), _t(p)
+    left, right = mm(mm(p, pt), tt), mm(tt, mm(pt, p))
+    total = left - mm(mm(left, a), p) + right - mm(p, mm(a, right)) - mm(mm(p, ta), p)
+    return *_svd_jvp(attrs, args, parts, tangents), total
+
+
+def _pinv_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
+    (a,), (*parts, p), (*of_parts, d) = args, outs, cotangents
+    total = _svd_vjp(attrs, args, parts, of_parts, wanted)[0] if any(c is not None for c in of_parts) else None
+    if d is not None:
+        dt, pt = _t(d), _t(p)
+        left, right = mm(dt, mm(p, pt)), mm(mm(pt, p), dt)
+        total = _add(total, left - mm(a, mm(p, left)), right - mm(mm(right, p), a), -mm(mm(pt, d), pt))
+    return (total,)
+
+
+row("pinv", _pinv, _pinv_jvp, _pinv_vjp, program=_pinv_program)
+
+
+def nuclear(a: Any) -> Any:
+    """The sum of the singular values and its gradient, the polar factor U V^T: NaN without full rank."""
+    return bind("nuclear", (a,), [(a.type.dtype, ()), (a.type.dtype, tuple(a.shape))])
+
+
+def _nuclear_program(a: Any) -> Any:
+    from .arrays import expand
+
+    u, s, vt = svd(a)
+    return s.sum(), mm(u + expand(_reciprocal(s, 1) * 0.0, (0,)), vt)
+
+
+def _nuclear(a: Any, fails: bool = False) -> tuple[Any, ...]:
+    u, s, vt = np.linalg.svd(a, full_matrices=False)
+    bad = s <= s.max(initial=0.0) * _closest(F32 if a.dtype == np.float32 else F64)
+    return s.sum(), (u + np.where(bad, np.nan, 0).astype(a.dtype)) @ vt
+
+
+def _polar(a: Any, d: Any) -> Any:
+    """The derivative of U V^T along d, a self-adjoint map: sums of singular values stand below, and no gaps."""
+    u, s, vt = svd(a, False)
+    (m, n), k = a.shape, s.shape[0]
+    v, ut = _t(vt), _t(u)
+    p, dv, du = mm(mm(ut, d), v), mm(d, v), mm(_t(d), u)
+    left = _beside(dv - mm(u, mm(ut, dv)), m, k, s, 1)
+    right = _beside(du - mm(v, mm(vt, du)), n, k, s, 1)
+    inner = mm(u, _gaps(s, 1, np.nan, 1.0) * (p - _t(p)))
+    return _add(mm(_add(inner, left), vt), mm(u, _t(right)) if right is not None else None)
+
+
+def _nuclear_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
+    return (outs[1] * tangents[0]).sum(), _polar(args[0], tangents[0])
+
+
+def _nuclear_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
+    d, dq = cotangents
+    return (_add(outs[1] * d if d is not None else None, _polar(args[0], dq) if dq is not None else None),)
+
+
+row("nuclear", _nuclear, _nuclear_jvp, _nuclear_vjp, program=_nuclear_program)
 
 
 def qr(a: Any) -> Any:

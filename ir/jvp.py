@@ -146,7 +146,10 @@ class _Forward:
         if let.op == "kernel" and any(v in self.activity for v in (*let.outs, *written(let))):
             self._kernel(let)
             return
-        outs = self.builder.emit(let.op, tuple(map(self.atom, let.args)), tuple(o.type for o in let.outs), dict(let.attrs), let.site)
+        attrs = dict(let.attrs)
+        if "order" in attrs and any(v in self.activity for v in let.outs):
+            attrs["order"] += 1  # what is done with it from here on is a derivative of a derivative
+        outs = self.builder.emit(let.op, tuple(map(self.atom, let.args)), tuple(o.type for o in let.outs), attrs, let.site)
         self.values.update(zip(let.outs, outs, strict=True))
         if let.op == "store":
             if let.args[0] in self.activity:

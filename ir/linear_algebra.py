@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from . import arrays, errors, sizes, table
-from .array_common import UFUNCS_OF, common_dtype, float_array, unsupported, values_dtype
+from . import arrayops, arrays, errors, sizes, table
+from .array_common import UFUNCS_OF, common_dtype, float_array, unsupported
 from .arrayops import bind
-from .arrays import as_array, axes_of, contiguous, drop, elementwise, expand, reduce, shape_of, spread, with_axes
+from .arrays import as_array, axes_of, contiguous, drop, expand, reduce, shape_of, spread, with_axes
 from .builder import user_site
 from .creation import astype, eye, identity
 from .derivatives import each
 from .numpy_api import UFUNCS
 from .products import _matrices, dot, matmul
-from .reductions import largest, max_, min_, sum_
+from .reductions import max_, min_, sum_
 from .shaping import moveaxis, swapaxes
 from .types import I64
 from .values import Arrayed, Traced, allocate, to_type, truth
@@ -63,7 +63,8 @@ def _square(*shape: Any) -> None:
 
 OUT_SHAPES: dict[str, Callable[..., list[tuple[Any, Any]]]] = {
     "cholesky": lambda a: [(a, None)], "inv": lambda a: [(a, None)], "solve": lambda a, b: [(b, None)], "solve_vector": lambda a, b: [(b, None)],
-    "slogdet": lambda a: [((), None), ((), None)], "eigh": lambda a: [((a[0],), None), (a, None)],
+    "slogdet": lambda a: [((), None), ((), None)], "eigvalsh": lambda a: [((a[0],), None)],
+    "svdvals": lambda a: [((sizes.smaller(*a),), None)], "nuclear": lambda a: [((), None)], "pinv": lambda a: [((a[1], a[0]), None)], "eigh": lambda a: [((a[0],), None), (a, None)],
     "svd": lambda a: [((a[0], sizes.smaller(*a)), None), ((sizes.smaller(*a),), None), ((sizes.smaller(*a), a[1]), None)],
     "qr": lambda a: [((a[0], sizes.smaller(*a)), None), ((sizes.smaller(*a), a[1]), None)], "trsm": lambda a, b: [(b, None)],
 }  # fmt: skip
@@ -138,7 +139,7 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
 
 
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    return eigh(a, UPLO)[0]
+    return batched(lambda a: _one_eigh(a)[0], [2], "eigvalsh")(a if UPLO.upper() == "L" else swapaxes(a, -1, -2))
 
 
 def _one_svd(a: Any) -> Any:
@@ -150,11 +151,13 @@ def _one_svd(a: Any) -> Any:
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     if hermitian:
         unsupported("np.linalg.svd with hermitian=True", "use np.linalg.eigh")
+    if not compute_uv:
+        return batched(lambda a: _one_svd(a)[1], [2], "svdvals")(a)
     shape = shape_of(as_array(a))
-    if compute_uv and full_matrices and not sizes.same(shape[-1], shape[-2]):
+    if full_matrices and not sizes.same(shape[-1], shape[-2]):
         unsupported("np.linalg.svd with full_matrices=True of a matrix that is not square", "write full_matrices=False")
     u, s, vt = batched(_one_svd, [2], "svd")(a)
-    return np.linalg._linalg.SVDResult(u, s, vt) if compute_uv else s
+    return np.linalg._linalg.SVDResult(u, s, vt)
 
 
 def svdvals(a: Any) -> Any:
@@ -182,29 +185,19 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     a, b = float_array(a), float_array(b)
     if not isinstance(a, Arrayed) or a.ndim != 2 or not isinstance(b, Arrayed) or b.ndim > 2:
         raise errors.LinAlgError(f"lstsq: a matrix is needed, and a vector or a matrix ({user_site()})")
-    u, s, vt = svd(a, full_matrices=False)
-    m, n = shape_of(a)
-    eps = float(np.finfo(values_dtype(a.type.dtype)).eps)
-    larger = table.select(table.igt(*arrays._lifted(m, n)), *arrays._lifted(m, n))
-    cut = largest(s, None) * (to_type(larger, a.type.dtype) * eps if rcond is None else float(rcond))
-
-    def inverse(x: Any, c: Any) -> Any:
-        good = table.gt(x, c)
-        return table.select(good, 1.0 / table.select(good, x, x * 0.0 + 1.0), x * 0.0)
-
-    d = elementwise(inverse, s, cut, name="reciprocal")
-    rank = reduce("sum", s, None, False, lambda x, c: to_type(table.gt(x, c), I64), None, cut)
+    cut = -1.0 if rcond is None else float(rcond)
+    a = contiguous(a)
+    _, s, _, p = arrayops.pinv(a, cut)
+    rank = reduce("sum", s, None, False, lambda x, c: to_type(table.gt(x, c), I64), None, arrayops._cut(a, s, cut))
     bm = b if b.ndim == 2 else expand(b, (1,))
-    x = matmul(swapaxes(vt, 0, 1), expand(d, (1,)) * matmul(swapaxes(u, 0, 1), bm))
+    x = matmul(p, bm)
     r = bm - matmul(a, x)
     return (x if b.ndim == 2 else drop(x, [1])), sum_(r * r, 0), rank, s
 
 
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False) -> Any:
-    a = float_array(a)
-    if not isinstance(a, Arrayed) or a.ndim != 2:
-        unsupported("np.linalg.pinv but of one matrix", "write a loop over the stack")
-    return lstsq(a, identity(shape_of(a)[0], a.type.dtype), 1e-15 if rcond is None else rcond)[0]
+    cut = 1e-15 if rcond is None else float(rcond)
+    return batched(lambda a: arrayops.pinv(contiguous(a), cut)[3], [2], "pinv")(a)
 
 
 def matrix_power(a: Any, n: int) -> Any:
@@ -235,16 +228,11 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
             pick = max_ if ord in (1, math.inf) else min_
             return pick(total, (i, j), keepdims=keepdims)
         moved = moveaxis(x, (i, j), (-2, -1))
+        if ord == "nuc":
+            total = batched(lambda a: arrayops.nuclear(contiguous(a))[0], [2], "nuclear")(moved)
+            return arrays.keep(total, axes, x.ndim) if keepdims else total
         s = svdvals(moved)
-        found = (
-            max_(s, -1)
-            if ord == 2
-            else min_(s, -1)
-            if ord == -2
-            else sum_(s, -1)
-            if ord == "nuc"
-            else unsupported(f"norm with ord={ord!r}", "use 1, 2, inf or 'fro'")
-        )
+        found = max_(s, -1) if ord == 2 else min_(s, -1) if ord == -2 else unsupported(f"norm with ord={ord!r}", "use 1, 2, inf or 'fro'")
         return arrays.keep(found, axes, x.ndim) if keepdims else found
     if ord in (None, 2, "fro"):
         return UFUNCS_OF["sqrt"](reduce("sum", x, axis, keepdims, lambda v: v * v))
