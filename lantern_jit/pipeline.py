@@ -26,6 +26,7 @@ from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
 from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array
 from .ir.verify import verify
+from .progress import Progress
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,21 @@ class Specialisation:
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
         self._trace: Callable[[bool], Traceable] = lambda optimistic: trace_program(f, signature, rebuild, name, optimistic)
         self.optimistic = True
+        self.progress = Progress(name)
         self._make()
 
     def _make(self) -> None:
-        traced: Traceable = self._trace(self.optimistic)
+        stage = self.progress.stage
+        with stage("tracing"):
+            traced: Traceable = self._trace(self.optimistic)
         self.traced, self.program = traced, traced.program
         self._check()
-        simplify(self.program)
+        with stage("simplification"):
+            simplify(self.program)
         self._check()
-        fuse(self.program)
-        simplify(self.program)
+        with stage("fusion"):
+            fuse(self.program)
+            simplify(self.program)
         self._check()
         dump("graph", lambda: show(self.program))
         self._native: Any = None
@@ -106,7 +112,10 @@ class Specialisation:
                 if self._native is None:
                     from .backends.llvm.native import Native
 
-                    self._native = Native(self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil)
+                    with self.progress.stage("code generation"):
+                        self._native = Native(
+                            self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil
+                        )
                     self._native.replacement = lambda: self.native
                     dump("cps", lambda: self._native.cps)
                     dump("llvm", lambda: self._native.llvm)

@@ -86,4 +86,4 @@ def test_plain_and_traced_conditions_in_turn(k: int) -> None:
     for x, y, n in ((0.5, 1.5, 3), (-0.5, 1.5, 9), (2.5, 0.0, 2), (1.2, 1.4, 1), (0.0, 0.3, 4)):
         f = lj.jit(lambda x, y, n: short_circuits(x, y, n, k))
         close(f(x, y, n), short_circuits(x, y, n, k))
-        close(lj.jit(lambda y: short_circuits(x, y, n, k))(y), short_circuits(x, y, n, k))
+        close(lj.jit(lambda y, x=x, n=n: short_circuits(x, y, n, k), static_argnums=(1, 2))(y, x, n), short_circuits(x, y, n, k))
