@@ -18,11 +18,13 @@ from .types import Array, carries_gradient
 class Aliases:
     """Array variables of a whole program that may share memory (union-find), and which classes are written."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, only: Function | None = None) -> None:
+        """`only`: look at this function alone, one that handles no arrays and calls nothing."""
         self.program = program
         self.parent: dict[Var, Var] = {}
         self.written: set[Var] = set()
-        for f in program.functions.values():
+        functions = program.functions.values() if only is None else [only]
+        for f in functions:
             for block in f.blocks.values():
                 for e in edges(block.terminator):
                     params = f.blocks[e.block].params
@@ -34,12 +36,12 @@ class Aliases:
                     for inner in callee.blocks.values():
                         if isinstance(inner.terminator, Return):
                             self._join_all(results, inner.terminator.args)
-        for f in program.functions.values():
+        for f in functions:
             for block in f.blocks.values():
                 for let in block.lets:
                     if let.op == "reshape":
                         self._join_all(let.outs, let.args)
-        for f in program.functions.values():
+        for f in functions:
             for block in f.blocks.values():
                 for let in block.lets:
                     self.written.update(self.root(a) for a in written(let))
@@ -59,6 +61,13 @@ class Aliases:
 
     def is_written(self, v: Atom) -> bool:
         return self.root(v) in {self.root(w) for w in self.written}
+
+
+def is_scalar(f: Function) -> bool:
+    """Does it handle no arrays, and call nothing?"""
+    return not any(isinstance(v.type, Array) for v in all_vars(f)) and not any(
+        isinstance(b.terminator, Call) or any("f" in let.attrs for let in b.lets) for b in f.blocks.values()
+    )
 
 
 @dataclass

@@ -174,6 +174,7 @@ class Trace:
         self.keys: dict[Var, Any] = {}  # what is known of sizes: equal keys are equal sizes
         self.staged: dict[Any, Any] = {}
         self.active: list[Any] = []
+        self.unrolled: dict[Any, Any] = {}  # functions that cannot be staged (functions.Unrolled)
         self.builders: list[Builder] = []
         self.constants: dict[int, tuple[Any, Var]] = {}
         self.captured: list[Any] = []

@@ -4,6 +4,10 @@ A call of a user's function runs its rewritten body in place. When a function is
 of the same types while it is being traced, it is recursive: the trace goes back to the first such call and
 traces the function on its own. Its result type is a fixpoint, base case first: until a type is known, a
 recursive call has no value and the path that needs it is left out.
+
+A recursion under a traced condition whose calls differ in plain numbers would be unrolled along every path: there these
+numbers become traced at the first of the calls. Where the function needs one of them plain (it indexes a Python list),
+it is unrolled all the same, so long as that ends. A recursion that only Python decides is always unrolled.
 """
 
 from __future__ import annotations
@@ -19,13 +23,13 @@ from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
 from .effects import global_state, same, snapshot
 from .graph import Call, Edge
 from .graph import Return as GraphReturn
-from .staging import DEAD, Bottom, Return, leave, open_block, run
+from .staging import DEAD, Bottom, Return, StagedExit, Widen, leave, open_block, run
 from .state import coerce, describe_value, join_values, leaf_type
 from .types import Scalar, is_float
 from .values import Arrayed, Traced, constant, is_traced, scalar_type
 
 MAX_DEPTH = 150
-WIDEN_DEPTH = 30  # of a recursion under traced conditions: plain numbers that change from call to call become traced
+MAX_UNROLLED = 3_000  # calls of a function under traced conditions that needs its numbers plain
 
 
 class Recursion(Exception):
@@ -50,6 +54,26 @@ class Activation:
     def __init__(self, key: Any, builder: Builder, code: Any) -> None:
         self.key, self.builder, self.code = key, builder, code
         self.staged: StagedFunction | None = None
+        self.frame: Any = None
+        self.before: list[Any] = []  # what it may change, as it was when it was called with plain numbers
+
+    def is_conditional(self, trace: Trace) -> bool:
+        """Did a traced condition decide, since this call began, that the trace is here?"""
+        frames = [*self.builder.frames[self.builder.frames.index(self.frame) :]]
+        for b in trace.builders[trace.builders.index(self.builder) + 1 :]:
+            frames += b.frames
+        return any(f.kind == "condition" or any(f.ends.values()) for f in frames)
+
+    def has_changed(self) -> bool:
+        """Has the call changed a Python object? Then it cannot be traced again."""
+        return not same(self.before, self.frame.watch())
+
+
+class Unrolled:
+    """A function that needs its numbers plain: why it could not be staged, and its calls so far."""
+
+    def __init__(self, reason: Exception) -> None:
+        self.reason, self.calls = reason, 0
 
 
 class StagedFunction:
@@ -202,29 +226,51 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
 
 
 def _limit_depth(trace: Trace, function: Callable[..., Any], key: Any) -> None:
+    unrolled = trace.unrolled.get(key[:2])
+    if unrolled is None:
+        _widen(trace, key, lambda a: a.is_conditional(trace))
+    else:
+        unrolled.calls += 1
+        if unrolled.calls > MAX_UNROLLED:
+            raise unrolled.reason
     depth = sum(a.code is function.__code__ for a in trace.active)
-    if depth >= MAX_DEPTH or (depth >= WIDEN_DEPTH and any(f.kind == "condition" for f in trace.builders[-1].frames)):
-        _widen(trace, key)
     if depth >= MAX_DEPTH:
+        if unrolled is not None:
+            raise unrolled.reason
+        _widen(trace, key, lambda a: True)
         raise errors.EndlessTraceError(
             f"the recursion of `{function.__qualname__}` at {user_site()} does not end while it is traced ({depth} calls deep): it has no base "
             "case, or a plain Python argument changes in every call. Pass that argument as a traced value (an argument of the compiled function)"
         )
 
 
-def _widen(trace: Trace, key: Any) -> None:
-    """`count(n - 1, k + 1)` with k = 0 at first: if only plain numbers differ between the calls under way, trace them."""
-    chain = []
+def _widen(trace: Trace, key: Any, wanted: Callable[[Activation], bool]) -> None:
+    """`count(n - 1, k + 1)` with k = 0 at first: if only numbers differ between the calls under way, and of those that the
+    first one was given some are plain, trace them."""
+    first: Activation | None = None
     positions: set[int] = set()
     for a in reversed(trace.active):
-        if a.key[:2] == key[:2] and a.key[2][0] == key[2][0]:
-            differ = {i for i, (x, y) in enumerate(zip(a.key[2][1], key[2][1], strict=True)) if x != y}
-            if not all(key[2][1][i][0] in (int, float) and a.key[2][1][i][0] in (int, float) for i in differ):
-                break
-            positions |= differ
-            chain.append(a)
-    if positions:
-        raise Widening(chain[-1], positions)
+        if a.key[:2] != key[:2] or a.key[2][0] != key[2][0]:
+            continue
+        differ = [(i, x, y) for i, (x, y) in enumerate(zip(a.key[2][1], key[2][1], strict=True)) if x != y]
+        if not all(_is_number(x) and _is_number(y) for _, x, y in differ) or not wanted(a) or (a.before and a.has_changed()):
+            break
+        positions |= {i for i, x, _ in differ}
+        first = a
+    if first is not None:
+        positions = {i for i in positions if first.key[2][1][i][0] != "traced"}
+        if positions:
+            raise Widening(first, positions)
+
+
+def _is_number(key: Any) -> bool:
+    """Is it the key of a leaf that is a traced number or can become one?"""
+    kind = key[0]
+    if kind == "traced":
+        return True
+    if kind is int:
+        return -(2**63) <= int(key[1]) < 2**63
+    return kind is float or (isinstance(kind, type) and issubclass(kind, (np.integer, np.floating)) and scalar_type(kind(0)) is not None)
 
 
 def _traced_at(positions: set[int], tree: Any) -> Any:
@@ -244,6 +290,9 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
     builder.frames.append(frame)
     before, outside = _contents(raw), global_state(raw)
     frame.watch = lambda: snapshot(raw, (*args, *kwargs.values()))
+    active.frame = frame
+    if any(_is_number(x) and x[0] != "traced" for x in key[2][1]):
+        active.before = frame.watch()
     wider: set[int] = set()
     try:
         signal = raw(*args, **kwargs)
@@ -271,10 +320,29 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
         if frame in builder.frames:
             del builder.frames[builder.frames.index(frame) :]
     if wider:
-        args, kwargs = _traced_at(wider, (args, kwargs))
-        return invoke(function, args, kwargs)
+        return _widened(trace, key, function, args, kwargs, wider)
     staged = stage(trace, key, function, raw, args, kwargs)
     return call_staged(trace, staged, args, kwargs)
+
+
+def _widened(trace: Trace, key: Any, function: Callable[..., Any], args: Any, kwargs: Any, positions: set[int]) -> Any:
+    """The call with traced numbers at these positions; as it is, where it needs them plain."""
+    builder = trace.builders[-1]
+    mark, depth = builder.mark(), len(trace.builders)
+    staged, functions = dict(trace.staged), dict(trace.functions)
+    before = snapshot(function, (*args, *kwargs.values()))
+    try:
+        return invoke(function, *_traced_at(positions, (args, kwargs)))
+    except (Recursion, Widening, Bottom, StagedExit, Widen):
+        raise
+    except Exception as reason:
+        if not same(before, snapshot(function, (*args, *kwargs.values()))):
+            raise
+        trace.unrolled[key[:2]] = Unrolled(reason)
+    del trace.builders[depth:]
+    builder.rollback(mark)
+    trace.staged, trace.functions = staged, functions
+    return invoke(function, args, kwargs)
 
 
 def _result(signal: Any, frame: Frame, label: str) -> Any:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import errors
-from .activity import Activity, Aliases, varied
+from .activity import Activity, Aliases, is_scalar, varied
 from .arrayops import ARRAY_OPS, array_tangents
 from .bounds import codes, quiet
 from .builder import Builder, Trace, tracing
@@ -61,7 +61,7 @@ def jvp_results(f: Function) -> tuple[Type, ...]:
 class _Forward:
     def __init__(self, program: Program, f: Function, mask: tuple[bool, ...], name: str, trace: Trace) -> None:
         self.program, self.f, self.mask = program, f, mask
-        self.activity: Activity = varied(f, mask, Aliases(program))
+        self.activity: Activity = varied(f, mask, Aliases(program, f if is_scalar(f) else None))
         self.builder = Builder(trace, name, None)
         trace.builders.append(self.builder)
         self.builder.blocks.clear()

@@ -70,8 +70,8 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def contains(x: Any, items: Any) -> Any:
-    """x in items: element by element where something is traced."""
-    if isinstance(items, (tuple, list)) and (is_traced(x) or any(map(is_traced, items))):
+    """x in items: element by element where something is traced (no hash of a traced value is its number's)."""
+    if isinstance(items, (tuple, list, dict, set, frozenset)) and (is_traced(x) or any(map(is_traced, items))):
         found: Any = False
         for item in items:
             found = or_(found, lambda item=item: x == item)  # type: ignore[misc]
@@ -81,6 +81,9 @@ def contains(x: Any, items: Any) -> Any:
 
 _NOT_USER_CODE = ("numpy", "scipy", "math", "operator", "functools", "itertools", "builtins", "typing", "collections", "optree", "dataclasses",
                   "inspect", "warnings", "copy", "cmath", "random", "abc")  # fmt: skip
+
+
+_LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")
 
 
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -106,6 +109,10 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         and _building()
     ):
         return values.lift_array(function.__self__).copy()
+    if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
+        for key in args[:1]:
+            if isinstance(key, Traced):
+                key.__index__()  # refused: it would not be found
     if isinstance(function, functools.partial):
         return call(function.func, *function.args, *args, **{**function.keywords, **kwargs})
     method = getattr(type(function), "__call__", None)  # noqa: B004  # the method itself is needed

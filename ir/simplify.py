@@ -65,7 +65,7 @@ def fold(f: Function) -> bool:
         for let in block.lets:
             if mapping and any(a in mapping for a in let.args if isinstance(a, Var)):
                 let.args = tuple(_look(mapping, a) for a in let.args)
-            found = _folded(let)
+            found = folded(let)
             if found is None:
                 kept.append(let)
             else:
@@ -91,7 +91,8 @@ def _look(mapping: dict[Var, Atom], a: Atom) -> Atom:
     return a
 
 
-def _folded(let: Let) -> Atom | None:
+def folded(let: Let) -> Atom | None:
+    """What an operation's result is known to be."""
     op = TABLE[let.op]
     if op.signature == "*:*" or len(let.outs) != 1:
         return None

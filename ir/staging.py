@@ -8,8 +8,9 @@ open block waits in its loop's or function's `Frame` until the target is made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,17 +94,13 @@ def open_block() -> Block:
 
 
 # ---- if
-def if_(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any], scope: Scope = NO_SCOPE) -> Any:
-    cond = truth(cond)
-    if not isinstance(cond, Traced):
-        return then() if cond else orelse()
-    before = scope.save()
-    ends = []
-    for block, arm in zip(branch(cond, "then", "else"), (then, orelse), strict=True):
-        builder = current_builder()
-        builder.enter(block)
-        scope.restore(before)
-        signal = run_staged(arm, scope)
+def if_(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any], scope: Scope = NO_SCOPE, *later: Callable[[], Any]) -> Any:
+    """`later`: test and body of each `elif`."""
+    ends: list[Any] = []
+    with _conditions() as under:
+        signal = _arms(truth(cond), then, orelse, scope, later, ends, under)
+        if not under:
+            return signal
         if signal is None:
             ends.append((open_block(), scope.save()))
         else:
@@ -112,6 +109,57 @@ def if_(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any], scope: Sc
         return DEAD
     join(ends, scope)
     return None
+
+
+def _arms(cond: Any, then: Any, orelse: Any, scope: Scope, later: Sequence[Any], ends: list[Any], under: list[Frame]) -> Any:
+    """Run arm after arm; the signal of the last one that runs. `ends`: where those before it fall through."""
+    for i in range(0, len(later) + 1, 2):
+        if isinstance(cond, Traced):
+            before = scope.save()
+            yes, no = branch(cond, "then", "else")
+            builder = current_builder()
+            builder.enter(yes)
+            scope.restore(before)
+            signal = run_staged(then, scope)
+            if signal is None:
+                ends.append((open_block(), scope.save()))
+            else:
+                leave(signal)
+            builder.enter(no)
+            scope.restore(before)
+            _enter_condition(scope, under)
+        elif cond:
+            return run(then) if under else then()
+        if i == len(later):
+            return run(orelse) if under else orelse()
+        test, then = later[i : i + 2]
+        try:
+            cond = truth(test())
+        except Bottom:
+            if under:
+                return DEAD
+            raise
+    return None
+
+
+@contextmanager
+def _conditions() -> Iterator[list[Frame]]:
+    """Ends what `_enter_condition` begins: the rest of a construct runs under a traced condition."""
+    under: list[Frame] = []
+    trace = current_trace()
+    frames = trace.builders[-1].frames if trace is not None and trace.builders else []
+    depth = len(frames)
+    try:
+        yield under
+    finally:
+        if under:
+            del frames[depth:]
+
+
+def _enter_condition(scope: Scope | None, under: list[Frame]) -> None:
+    if not under:
+        under.append(Frame("condition", scope))
+        current_builder().frames.append(under[0])
 
 
 def branch(cond: Traced, *names: str) -> tuple[Block, Block]:
@@ -161,18 +209,36 @@ def run_expression(arm: Callable[[], Any]) -> Any:
         del builder.frames[depth - 1 :]
 
 
-def and_(x: Any, rest: Callable[[], Any]) -> Any:
-    t = truth(x)
-    if not isinstance(t, Traced):
-        return rest() if t else x
-    return ifexp(t, rest, lambda: False if x is t else x)
+def and_(x: Any, *rest: Callable[[], Any]) -> Any:
+    return _short_circuit(x, rest, True)
 
 
-def or_(x: Any, rest: Callable[[], Any]) -> Any:
-    t = truth(x)
-    if not isinstance(t, Traced):
-        return x if t else rest()
-    return ifexp(t, lambda: True if x is t else x, rest)
+def or_(x: Any, *rest: Callable[[], Any]) -> Any:
+    return _short_circuit(x, rest, False)
+
+
+def _short_circuit(x: Any, rest: Sequence[Callable[[], Any]], goes_on: bool) -> Any:
+    """Operand after operand, as long as their truth is `goes_on`."""
+    ends: list[Any] = []
+    with _conditions() as under:
+        for operand in rest:
+            t = truth(x)
+            if isinstance(t, Traced):
+                yes, no = branch(t, "then", "else")
+                ends.append((no if goes_on else yes, (not goes_on) if x is t else x))
+                current_builder().enter(yes if goes_on else no)
+                _enter_condition(None, under)
+            elif bool(t) is not goes_on:
+                break
+            try:
+                x = operand()
+            except Bottom:
+                if not ends:
+                    raise
+                return join_values(ends, "the value of a conditional expression")
+    if not ends:
+        return x
+    return join_values([*ends, (open_block(), x)], "the value of a conditional expression")
 
 
 def not_(x: Any) -> Any:
@@ -182,12 +248,14 @@ def not_(x: Any) -> Any:
 
 def chain(first: Any, *rest: Any) -> Any:
     """a < b < c: rest is (compare, thunk of b), (compare, thunk of c), ...; each operand is evaluated once."""
-    compare, thunk = rest[0]
-    second = thunk()
-    result = compare(first, second)
-    if len(rest) == 1:
-        return result
-    return and_(result, lambda: chain(second, *rest[1:]))
+    left = first
+
+    def step(compare: Callable[[Any, Any], Any], operand: Callable[[], Any]) -> Any:
+        nonlocal left
+        before, left = left, operand()
+        return compare(before, left)
+
+    return and_(step(*rest[0]), *(functools.partial(step, *pair) for pair in rest[1:]))
 
 
 def getitem(obj: Any, index: Any) -> Any:

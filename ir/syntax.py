@@ -21,6 +21,7 @@ import linecache
 import operator
 import sys
 import textwrap
+import threading
 import types
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +30,7 @@ from typing import Any, NoReturn, Union
 
 from . import errors
 
+DEEP_LIMIT, DEEP_STACK = 100_000, 256 << 20  # Python calls and bytes, to rewrite what is nested deeply
 Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda]
 MUTATORS = {"append", "extend", "pop", "insert", "remove", "clear", "update", "setdefault", "sort", "reverse"}
 COMPARISONS = {
@@ -92,6 +94,14 @@ def assigned_names(nodes: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
     for n in nodes:
         visit(n)
     return assigned, mutated - assigned
+
+
+def _arms(node: ast.If) -> tuple[list[ast.If], list[ast.stmt]]:
+    """An `if` with its `elif`s, however many, and what the last `else` does."""
+    arms = [node]
+    while len(arms[-1].orelse) == 1 and isinstance(arms[-1].orelse[0], ast.If):
+        arms.append(arms[-1].orelse[0])
+    return arms, arms[-1].orelse
 
 
 def _load(name: str) -> ast.Name:
@@ -196,12 +206,22 @@ class Rewriter(ast.NodeTransformer):
 
     # ---- statements
     def visit_If(self, node: ast.If) -> Any:
-        names, settable = self._names([*node.body, *node.orelse])
+        arms, last = _arms(node)
+        names, settable = self._names([*(a.test for a in arms[1:]), *(s for a in arms for s in a.body), *last])
         test = self.visit(node.test)
-        then = self._function("then", settable, self.body(node.body))
-        orelse = self._function("else", settable, self.body(node.orelse))
+        out: list[ast.stmt] = [self._function("then", settable, self.body(node.body))]
+        later: list[ast.expr] = []
+        for arm in arms[1:]:
+            cond = self._function("test", settable, [self._locate(ast.Return(self.visit(arm.test)), arm.test)])
+            then = self._function("then", settable, self.body(arm.body))
+            out += [cond, then]
+            later += [_load(cond.name), _load(then.name)]
+        out.append(self._function("else", settable, self.body(last)))
         put, scope = self._scope(names, settable)
-        return self._finish(node, [then, orelse, *put], _call("if_", test, _load(then.name), _load(orelse.name), scope))
+        first, orelse = out[0], out[-1]
+        assert isinstance(first, ast.FunctionDef)
+        assert isinstance(orelse, ast.FunctionDef)
+        return self._finish(node, [*out, *put], _call("if_", test, _load(first.name), _load(orelse.name), scope, *later))
 
     def visit_While(self, node: ast.While) -> Any:
         names, settable = self._names([node.test, *node.body, *node.orelse])
@@ -332,11 +352,8 @@ class Rewriter(ast.NodeTransformer):
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:
         self._no_walrus(*node.values[1:])
         name = "and_" if isinstance(node.op, ast.And) else "or_"
-        values = [self.visit(v) for v in node.values]
-        out = values[-1]
-        for v in reversed(values[:-1]):
-            out = _call(name, v, _thunk(out))
-        return self._locate(out, node)
+        first, *rest = (self.visit(v) for v in node.values)
+        return self._locate(_call(name, first, *map(_thunk, rest)), node)
 
     def _no_walrus(self, *nodes: ast.expr) -> None:
         for n in nodes:
@@ -425,10 +442,50 @@ def convert(function: Callable[..., Any]) -> Callable[..., Any] | None:
     try:
         code = _CONVERTED.get(function)
         if code is None:
-            code = _CONVERTED[function] = _convert_code(function)
+            code = _CONVERTED[function] = _converted(function)
     except OSError:
         return None
     return code  # type: ignore[no-any-return]
+
+
+def _converted(function: types.FunctionType) -> Any:
+    """The rewritten function. One expression of thousands of terms is a tree as deep: it gets a stack of its own."""
+    try:
+        return _convert_code(function)
+    except RecursionError:
+        pass
+    try:
+        return on_deep_stack(lambda: _convert_code(function))
+    except (RecursionError, MemoryError):
+        raise errors.UnsupportedSyntaxError(
+            f"an expression of `{function.__qualname__}` ({function.__code__.co_filename}:{function.__code__.co_firstlineno}) is nested more deeply "
+            "than Python's own compiler can follow: compute it in several statements, or in a loop"
+        ) from None
+
+
+def on_deep_stack(work: Callable[[], Any]) -> Any:
+    """work() in a thread where it may recurse deeply."""
+    out: list[Any] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            out.append(work())
+        except BaseException as e:
+            failure.append(e)
+
+    limit, size = sys.getrecursionlimit(), threading.stack_size(DEEP_STACK)
+    try:
+        thread = threading.Thread(target=run, name="lantern-rewriter")
+        sys.setrecursionlimit(max(limit, DEEP_LIMIT))
+        thread.start()
+        thread.join()
+    finally:
+        sys.setrecursionlimit(limit)
+        threading.stack_size(size)
+    if failure:
+        raise failure[0]
+    return out[0]
 
 
 def _convert_code(function: types.FunctionType) -> Any:

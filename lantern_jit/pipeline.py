@@ -30,6 +30,7 @@ from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
 from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, widened
 from .ir.verify import verify
+from .progress import Progress
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Inspection:
         return self.measure()
 
 
+_STAGES: dict[Callable[[Any], None], str] = {
+    simplify: "simplification", fuse: "fusion", guard: "guarding", expand_all: "differentiation",
+}  # fmt: skip
+
+
 class Specialisation:
     """A traced and simplified program; compiled when first called natively."""
 
@@ -75,10 +81,12 @@ class Specialisation:
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
         self._trace: Callable[[bool], Traceable] = lambda optimistic: trace_program(f, signature, rebuild, name, optimistic)
         self.optimistic = True
+        self.progress = Progress(name)
         self._make()
 
     def _make(self) -> None:
-        traced: Traceable = self._trace(self.optimistic)
+        with self.progress.stage("tracing"):
+            traced: Traceable = self._trace(self.optimistic)
         self.traced, self.program = traced, traced.program
         self._check()
         self._run(simplify, fuse, simplify, guard)
@@ -89,7 +97,8 @@ class Specialisation:
 
     def _run(self, *passes: Callable[[Any], None]) -> None:
         for one in passes:
-            one(self.program)
+            with self.progress.stage(_STAGES[one]):
+                one(self.program)
             self._check()
 
     def generalise(self) -> None:
@@ -114,7 +123,10 @@ class Specialisation:
                 if self._native is None:
                     from .backends.llvm.native import Native
 
-                    self._native = Native(self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil)
+                    with self.progress.stage("code generation"):
+                        self._native = Native(
+                            self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil
+                        )
                     self._native.replacement = lambda: self.native
                     dump("cps", lambda: self._native.cps)
                     dump("llvm", lambda: self._native.llvm)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 import scipy.special
 
 import lantern_jit as lj
@@ -187,3 +188,34 @@ def test_small_arrays_that_others_see_are_in_memory() -> None:
     g = lj.jit(lj.grad(lambda x, n: f(x, n)[1]))(0.4, 3)
     assert math.isclose(g, (f(0.4 + 1e-6, 3)[1] - f(0.4 - 1e-6, 3)[1]) / 2e-6, rel_tol=1e-7)
     assert math.isclose(s, expected[1], rel_tol=1e-13)
+
+
+def statements(n: int) -> Callable[..., Any]:
+    def f(x: Any, c: float) -> Any:
+        y = x
+        for _ in [0] * n:
+            y = np.sin(y) + x * c
+        return np.sum(y)
+
+    return f
+
+
+def test_fusion_looks_at_each_kernel_a_bounded_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lantern_jit.ir.fuse import _Fusion
+
+    looks: list[int] = []
+    one = _Fusion.one
+    monkeypatch.setattr(_Fusion, "one", lambda self, slot: looks.append(slot.number) or one(self, slot))  # type: ignore[func-returns-value]
+
+    def count(n: int) -> int:
+        looks.clear()
+        f = statements(n)
+        lj.jit(lambda x, c: lj.jvp(f, (x, c), (x, 1.0))).inspect(X, 0.3)
+        return len(looks)
+
+    assert count(80) <= 2.5 * count(40)
+
+
+def test_kernels_of_forward_mode_are_joined() -> None:
+    f = statements(10)
+    assert len(kernels(lambda x, c: lj.jvp(f, (x, c), (x, 1.0)), X, 0.3)) <= 2

@@ -233,3 +233,157 @@ def test_a_high_order() -> None:
     for _ in range(7):
         g = lj.grad(g)
     close(lj.jit(g)(1.5), 181440 * 1.5**2)
+
+
+# ---- plain numbers under traced conditions: staged at once, never 2**depth
+def bisection(a: float, b: float, p: float, n: int) -> float:
+    m = 0.5 * (a + b)
+    if n == 0:
+        m = m - (m * m - p) / (2 * m)  # Newton's steps carry the derivative
+        return m - (m * m - p) / (2 * m)
+    if m * m > p:
+        return bisection(a, m, p, n - 1)
+    return bisection(m, b, p, n - 1)
+
+
+def doubling(x: float, n: int) -> float:
+    if x > 10.0:
+        return x
+    if n == 0:
+        return x * x
+    return tripling(x * 1.1, n - 1) + tripling(x * 1.2, n - 1)
+
+
+def tripling(x: float, n: int) -> float:
+    if x > 10.0:
+        return 2 * x
+    if n == 0:
+        return x
+    return doubling(x + 0.5, n - 1) + doubling(x * 0.5, n - 1)
+
+
+def simpson(f: Any, a: float, b: float, fa: Any, fm: Any, fb: Any, tolerance: float) -> Any:
+    m = 0.5 * (a + b)
+    left, right = f(0.5 * (a + m)), f(0.5 * (m + b))
+    whole, halves = (b - a) / 6 * (fa + 4 * fm + fb), (b - a) / 12 * (fa + 4 * left + 2 * fm + 4 * right + fb)
+    if abs(halves - whole) < tolerance:
+        return halves
+    return simpson(f, a, m, fa, left, fm, tolerance / 2) + simpson(f, m, b, fm, right, fb, tolerance / 2)
+
+
+def integral(p: float) -> Any:
+    def f(x: Any) -> Any:
+        return np.exp(-p * x * x)
+
+    return simpson(f, 0.0, 1.0, f(0.0), f(0.5), f(1.0), 1e-7)
+
+
+def heap(x: float, n: int) -> float:
+    def node(i: int) -> float:
+        if i >= n:
+            return x
+        return node(2 * i + 1) * x + 0.5 * node(2 * i + 2)
+
+    return node(0)
+
+
+def numpy_depth(x: float) -> float:
+    def go(x: float, n: Any, scale: Any) -> float:
+        if n <= 0:
+            return x * x
+        if x > 1:
+            return go(x * 0.5, n - np.int64(1), scale * 1.01)
+        return go(x * 1.5 + scale, n - 1, scale)
+
+    return go(x, np.int64(24), np.float64(0.1))
+
+
+LITERAL: list[tuple[Function, tuple[Any, ...]]] = [
+    (lambda p: bisection(0.0, 2.0, p, 30), (1.7,)),
+    (lambda x: doubling(x, 8), (0.7,)),
+    (integral, (1.3,)),
+    (heap, (0.4, 6)),
+    (numpy_depth, (0.3,)),
+]
+
+
+@pytest.mark.parametrize(("f", "args"), LITERAL, ids=["bisection", "mutual", "quadrature", "heap", "numpy_scalars"])
+def test_plain_numbers_under_a_traced_condition_are_staged(f: Function, args: tuple[Any, ...]) -> None:
+    found = both(f, *args)
+    close(found["native"], f(*args))
+    close(found["interpreter"], f(*args))
+    h = 1e-4
+    lower, middle, upper = (f(args[0] + d, *args[1:]) for d in (-h, 0.0, h))
+    first, second = (both(g, *args) for g in (lj.grad(f), lj.grad(lj.grad(f))))
+    for mode in ("native", "interpreter"):
+        close(first[mode], (upper - lower) / (2 * h), rtol=1e-5)
+        close(second[mode], (upper - 2 * middle + lower) / h**2, rtol=1e-3, atol=1e-4)
+    assert len(lj.jit(f).inspect(*args).graph) < 20_000
+
+
+def indexed(x: float, i: int = 0) -> float:
+    table = [0.1, 0.2, 0.3, 0.4]
+    if i == len(table):
+        return x
+    if x > 0:
+        return indexed(x * table[i] - 0.001, i + 1)
+    return indexed(x - table[i], i + 1)
+
+
+def growing(x: float, n: int) -> list[float]:
+    if n == 0:
+        return [x]
+    if x > 0:
+        return [*growing(x * 0.5, n - 1), x]
+    return [*growing(x - 1, n - 1), 1.0]
+
+
+def by_depth(x: float, n: int) -> float:
+    known = {0: 1.0, 1: 2.0}
+    if n in known:
+        return known[n] * x
+    if x > 0:
+        return by_depth(x * 0.5, n - 1) + by_depth(x * 0.5, n - 2)
+    return by_depth(x + 1, n - 1)
+
+
+def recorded(x: float, n: int, seen: list[float]) -> float:
+    if n == 0:
+        return x * len(seen)
+    seen.append(1.0)
+    y = x * 0.5 if x > 0 else x + 1.0
+    return recorded(y, n - 1, seen)
+
+
+def test_a_function_that_needs_its_numbers_plain_is_unrolled() -> None:
+    for f in (indexed, lambda x: sum(growing(x, 5)), lambda x: by_depth(x, 5), lambda x: recorded(x, 4, [])):
+        for x in (0.4, -1.5):
+            close(both(f, x)["native"], f(x))
+            close(both(lj.grad(f), x)["native"], (f(x + 1e-6) - f(x - 1e-6)) / 2e-6, rtol=1e-7)
+
+
+def endless_table(x: float, n: int) -> float:
+    table = [1.0] * 100
+    if n == 0:
+        return x
+    if x > 0:
+        return endless_table(x - table[n], n - 1)
+    return endless_table(x * table[n] + 1, n - 1)
+
+
+def test_a_recursion_that_can_neither_be_staged_nor_unrolled_says_why() -> None:
+    with pytest.raises(lj.errors.TracedConditionError, match="endless_table"):
+        lj.jit(lambda x: endless_table(x, 60))(0.5)
+
+
+def test_a_traced_number_is_found_in_a_dict_or_is_refused() -> None:
+    def member(x: float, n: int) -> float:
+        return x if n in {0: 1.0, 3: 2.0} or n in {7} else 2 * x
+
+    def looked_up(x: float, n: int) -> float:
+        return {0: x}.get(n, 1.0)
+
+    for n in (0, 1, 3, 7):
+        assert both(member, 1.5, n)["native"] == member(1.5, n)
+    with pytest.raises(lj.errors.TracedConditionError):
+        lj.jit(looked_up)(1.0, 0)

@@ -1,0 +1,50 @@
+"""Long compilations say so: once, while they are under way, through the logger `lantern_jit`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PATIENCE = 2.0  # seconds of compiling before a message
+LOGGER = logging.getLogger("lantern_jit")
+
+
+class Progress:
+    """Of one specialisation: the seconds that its stages have taken, and whether that has been said."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.spent = 0.0
+        self.said = False
+        self.depth = 0
+
+    @contextmanager
+    def stage(self, stage: str) -> Iterator[None]:
+        """Around one stage. The message comes from a timer: neither a loop of Python's nor LLVM has to stop for it."""
+        if self.said or self.depth:  # a stage inside of one
+            yield
+            return
+        start = time.monotonic()
+        timer = threading.Timer(max(PATIENCE - self.spent, 0.0), lambda: self._say(stage, self.spent + time.monotonic() - start))
+        timer.daemon = True
+        timer.name = "lantern-progress"
+        self.depth += 1
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join(1.0)  # a handler may take its time, or wait for this very compilation
+            self.depth -= 1
+            self.spent += time.monotonic() - start
+
+    def _say(self, stage: str, seconds: float) -> None:
+        if not self.said:
+            self.said = True
+            LOGGER.warning("`%s` is still being compiled after %.1f s, now in %s", self.name, seconds, stage)
+
+
+__all__ = ["LOGGER", "PATIENCE", "Progress"]

@@ -1,0 +1,56 @@
+"""A long compilation says so, once, while it is under way."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from typing import Any
+
+import pytest
+
+import lantern_jit as lj
+from lantern_jit import pipeline, progress
+
+
+def test_a_long_compilation_says_where_it_is(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0.05)
+    during: list[int] = []
+
+    def slow(program: Any) -> None:
+        time.sleep(0.3)
+        during.append(len(caplog.records))
+
+    monkeypatch.setattr(pipeline, "fuse", slow)
+
+    def twice(x: float) -> float:
+        return x + x
+
+    with caplog.at_level(logging.WARNING, "lantern_jit"):
+        assert lj.jit(twice)(1.5) == 3.0
+    assert during == [1]
+    (record,) = caplog.records
+    assert record.name == "lantern_jit"
+    assert re.fullmatch(
+        r"`[\w.<>]*twice` is still being compiled after 0\.\d s, now in (tracing|simplification|fusion)", record.getMessage()
+    )
+
+
+def test_stages_count_together_and_leave_no_thread(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0.3)
+    of = progress.Progress("f")
+    with caplog.at_level(logging.WARNING, "lantern_jit"):
+        for stage in ("tracing", "fusion"):
+            with of.stage(stage):
+                time.sleep(0.2)
+        with of.stage("code generation"):
+            time.sleep(0.4)
+    assert [r.getMessage() for r in caplog.records] == ["`f` is still being compiled after 0.3 s, now in fusion"]
+    assert not [t for t in threading.enumerate() if t.name == "lantern-progress"]
+
+
+def test_a_short_compilation_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "lantern_jit"):
+        assert lj.jit(lambda x: x * 2.0)(1.5) == 3.0
+    assert not caplog.records
