@@ -22,7 +22,7 @@ def row(name: str, signature: str, body: Any, rule: Any = None, **flags: bool) -
 
 
 def libm(name: str, rule: Any, arity: int = 1) -> Op:
-    """A row whose body is the C library's function of the same name."""
+    """A row whose body is a mathematical function that the machine has."""
     return row(name, "F" * arity + ":F", lambda m, *xs: m.libm(name, *xs), rule, expensive=True)
 
 
@@ -111,8 +111,7 @@ atanh = libm("atanh", lambda d, z, x: (div_strong(d, mul(sub(1.0, x), add(1.0, x
 # ---- special functions (Abramowitz and Stegun 7.1, 6.3, 6.4)
 erf = libm("erf", lambda d, z, x: (mul(d, mul(TWO_OVER_SQRT_PI, exp(neg(mul(x, x))))),))
 erfc = libm("erfc", lambda d, z, x: (mul(d, mul(-TWO_OVER_SQRT_PI, exp(neg(mul(x, x))))),))
-expit: Op = row("expit", "F:F", lambda m, x: div(1.0, add(1.0, exp(neg(x)))), lambda d, z, x: (mul(d, mul(z, sub(1.0, z))),),
-            expensive=True)
+expit: Op = libm("expit", lambda d, z, x: (mul(d, mul(z, sub(1.0, z))),))
 gammaln = row("gammaln", "F:F", lambda m, x: m.special("gammaln", x), lambda d, z, x: (mul_strong(d, digamma(x)),), expensive=True)
 digamma: Op = row("digamma", "F:F", lambda m, x: m.special("psi", x), lambda d, z, x: (mul_strong(d, polygamma(x, n=1)),), expensive=True)
 gamma = row("gamma", "F:F", lambda m, x: m.special("gamma", x), lambda d, z, x: (mul_strong(d, mul(z, digamma(x))),), expensive=True)

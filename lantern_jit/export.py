@@ -72,11 +72,11 @@ def export(
     values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
     expected = _expected(specialisation, values)
     bits = 20 + math.ceil(math.log2(stack_mib))
-    code, call, vector_maths = library_code(specialisation.program, checkpoint, name, bits)
+    code, call = library_code(specialisation.program, checkpoint, name, bits)
     where = Path(folder)
     where.mkdir(parents=True, exist_ok=True)
     out = Exported(where / f"lib{name}.so", where / f"{name}.h", where / f"{name}_example.c", call.prototype())
-    link(code, out.library, vector_maths)
+    link(code, out.library)
     out.header.write_text(_header(name, call.prototype()))
     out.example.write_text(_example_program(name, specialisation, values, expected))
     return out

@@ -15,14 +15,14 @@ import numpy as np
 
 from ...ir import errors
 from ...ir.graph import Program
-from . import regions, special
+from . import regions, special, vector_maths
 from .c_call import CCall
-from .compile import linked_object
+from .compile import host_cpu, linked_object
 from .emit import Emission
 
 
-def library_code(program: Program, checkpoint: Any, name: str, bits: int) -> tuple[bytes, CCall, bool]:
-    """(object file, its C function, does it call glibc's vector maths). `bits` is log2 of the native stack's bytes."""
+def library_code(program: Program, checkpoint: Any, name: str, bits: int) -> tuple[bytes, CCall]:
+    """(object file, its C function). `bits` is log2 of the native stack's bytes."""
     emission = Emission(program, checkpoint, -(1 << bits))
     text = emission.run().replace("define void @entry(", "define hidden void @entry(")
     declared = emission.module.declared
@@ -33,11 +33,11 @@ def library_code(program: Program, checkpoint: Any, name: str, bits: int) -> tup
         )
     constants = [np.ascontiguousarray(c) for c in program.constants]
     call = CCall(program, name, emission.module.sites, constants)
-    code = linked_object([text, call.text(), regions.regions(bits, hidden=True)])
-    return code, call, any(n.startswith("_ZGV") for n in declared)
+    own = [vector_maths.module_text(f, t, host_cpu(), hidden=True) for f, t in vector_maths.functions_of(declared)]
+    return linked_object([text, call.text(), regions.regions(bits, hidden=True), *own]), call
 
 
-def link(code: bytes, target: Path, vector_maths: bool) -> None:
+def link(code: bytes, target: Path) -> None:
     """Make a shared library of an object file with the system's C compiler ($CC, cc, gcc or clang)."""
     compiler = shlex.split(os.environ.get("CC", "")) or [c for c in map(shutil.which, ("cc", "gcc", "clang")) if c][:1]
     if not compiler:
@@ -45,7 +45,7 @@ def link(code: bytes, target: Path, vector_maths: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "code.o"
         part.write_bytes(code)
-        command = [*compiler, "-shared", "-o", str(target), str(part), *(["-lmvec"] if vector_maths else []), "-lm"]
+        command = [*compiler, "-shared", "-o", str(target), str(part), "-lm"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         except OSError as e:

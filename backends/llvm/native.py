@@ -21,13 +21,12 @@ from ...ir.cps import show_closures
 from ...ir.graph import Call, Program, Site
 from ...ir.text import show
 from ...ir.types import BOOL, I64, NUMPY_DTYPES, Array, Type
-from . import cache, process, special
+from . import cache, process, special, vector_maths
 from .c_function import CFunction
 from .callable import NativeCallable
 from .code import Module
 from .compile import is_symbol, load, object_file, optimised_texts
 from .emit import Emission
-from .machine import vector_library
 from .python_call import PythonCall, Shape
 from .runtime import Runtime, runtime
 from .support import CODE, INTERRUPT, SITE, VALUES
@@ -121,6 +120,7 @@ class Native:
         emitted = time.perf_counter() - start
         code, timings = object_file(text)
         module = emission.module
+        vector_maths.provide(module.declared)
         self.sites = module.sites
         places = {id(s): i for i, s in enumerate(mine)}
         notes = {
@@ -207,11 +207,10 @@ class Native:
 
 def known_symbols(names: Sequence[str]) -> bool:
     """Can this process give code the functions that it calls? Emission has found the libraries, a warm start has not."""
+    vector_maths.provide(names)
     for name in names:
         if name.startswith(special.PREFIX):
             special.symbol(name.removeprefix(special.PREFIX))
-        elif name.startswith("_ZGV"):
-            vector_library()
     return all(is_symbol(name) for name in names if not name.startswith("llvm."))
 
 
