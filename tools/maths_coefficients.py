@@ -105,7 +105,10 @@ def rounded(x: Any, single: bool) -> float:
 
 
 def main() -> None:
-    lines = ['"""Polynomials of the mathematical functions, lowest term first: for f64, for f32. Made by tools/maths_coefficients.py."""', ""]
+    lines = [
+        '"""The mathematical functions\' polynomials, lowest term first: for f64, for f32. Made by tools/maths_coefficients.py."""',
+        "",
+    ]
     for name, (f, a, b, *terms) in TABLE.items():
         lines.append(f"{name} = (")
         for n, single in zip(terms, (False, True), strict=True):

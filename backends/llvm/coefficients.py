@@ -1,4 +1,4 @@
-"""Polynomials of the mathematical functions, lowest term first: for f64, for f32. Made by tools/maths_coefficients.py."""
+"""The mathematical functions' polynomials, lowest term first: for f64, for f32. Made by tools/maths_coefficients.py."""
 
 EXP = (
     (

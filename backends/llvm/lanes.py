@@ -212,7 +212,8 @@ class LaneMachine:
 
     @property
     def shift_bits(self) -> int:
-        return int(struct.unpack("<q", struct.pack("<d", self.shift))[0] if self.double else struct.unpack("<i", struct.pack("<f", self.shift))[0])
+        as_float, as_integer = ("<d", "<q") if self.double else ("<f", "<i")
+        return int(struct.unpack(as_integer, struct.pack(as_float, self.shift))[0])
 
     def to_float(self, i: Lanes) -> Lanes:
         """A small integer as a float: SSE and AVX2 have no instruction for 64 bits."""
@@ -222,10 +223,13 @@ class LaneMachine:
         """2**i from the low bits of an integer; the others leave at the top."""
         return self.from_bits((i << self.fraction) + (self.bias << self.fraction))
 
-    def scale(self, x: Lanes, shifted: Lanes) -> Lanes:
-        """x * 2**k, rounded once, for k = shifted - shift, |k| < 1,080 (190). Two factors where there is no instruction."""
+    def scale(self, x: Lanes, shifted: Lanes, in_range: bool = False) -> Lanes:
+        """x * 2**k, rounded once, for k = shifted - shift, |k| < 2,000 (250). Where there is no instruction two factors, or
+        one if 2**k is in range."""
         if self.scales:
             return self._scale(x, shifted - self.shift)
+        if in_range:
+            return x * self.power_of_two(self.to_bits(shifted))
         half = self.fma(shifted - self.shift, 0.5, self.shift)
         i = self.to_bits(half)
         return x * self.power_of_two(i) * self.power_of_two(self.to_bits(shifted) - i)
@@ -234,10 +238,7 @@ class LaneMachine:
         """The instruction takes whole registers: lanes that are more than one go in parts, fewer are widened."""
         least, most = 128 // self.bits, 512 // self.bits
         lanes = min(max(self.lanes, least), most)
-        if lanes != self.lanes:
-            parts = [self._resized(v, lanes) for v in (x, k)]
-        else:
-            parts = [[x.name], [k.name]]
+        parts = [[x.name], [k.name]] if lanes == self.lanes else [self._resized(v, lanes) for v in (x, k)]
         made = [self._scale_register(a, b, lanes) for a, b in zip(*parts, strict=True)]
         return Lanes(self, made[0] if lanes == self.lanes else self._joined(made, lanes), "f")
 
@@ -276,12 +277,11 @@ class LaneMachine:
     def narrow(self, x: Lanes) -> Lanes:
         return self.let(f"fptrunc {x.machine.type('f')} {x.name} to {self.type('f')}", "f")
 
-    def elsewhere(self, far: Lanes, function: str, x: Lanes, z: Lanes) -> Lanes:
-        """z, but the C library's function of x in the lanes that are `far`: a branch that is hardly ever taken."""
-        symbol = function if self.double else f"{function}f"
-        one = "double" if self.double else "float"
-        self.text.declare(symbol, f"declare {one} @{symbol}({one}) nounwind willreturn memory(none)")
-        return self.let(self.text.rare(self, symbol, far, x, z), "f")
+    def elsewhere(self, far: Lanes, function: str, z: Lanes, *xs: Lanes) -> Lanes:
+        """z, but the C library's function of xs in the lanes that are `far`: a branch that is hardly ever taken."""
+        symbol, one = (function, "double") if self.double else (f"{function}f", "float")
+        self.text.declare(symbol, f"declare {one} @{symbol}({', '.join(one for _ in xs)}) nounwind willreturn memory(none)")
+        return self.let(self.text.rare(self, symbol, far, z, xs), "f")
 
 
 class LaneText:
@@ -309,37 +309,33 @@ class LaneText:
         self.lines.append(f"{label}:")
         self.label = label
 
-    def rare(self, m: LaneMachine, symbol: str, far: Lanes, x: Lanes, z: Lanes) -> str:
-        """A phi of z and of what a loop over the lanes makes of it."""
-        t, one, n = m.type("f"), "double" if m.double else "float", self.fresh()
-        before = self.label
+    def rare(self, m: LaneMachine, symbol: str, far: Lanes, z: Lanes, xs: tuple[Lanes, ...]) -> str:
+        """A phi of z and of what the C function makes of it, lane by lane."""
+        t, one, n, before, made = m.type("f"), "double" if m.double else "float", self.fresh(), self.label, z.name
         taken = far.name
         if m.lanes > 1:
             mask = self.let(f"bitcast <{m.lanes} x i1> {far.name} to i{m.lanes}")
             taken = self.let(f"icmp ne i{m.lanes} {mask}, 0")
         self.lines.append(f" br i1 {taken}, label %rare.{n}, label %done.{n}, !prof !0")
         self.place(f"rare.{n}")
-        made = z.name
         if m.lanes == 1:
-            made = self.let(f"call {one} @{symbol}({one} {x.name})")
-        for i in range(m.lanes if m.lanes > 1 else 0):
-            made = self._rare_lane(m, symbol, far, x, made, i, f"{n}.{i}")
+            made = self.let(f"call {one} @{symbol}({', '.join(f'{one} {x.name}' for x in xs)})")
+        else:
+            for i in range(m.lanes):
+                made = self._rare_lane(m, symbol, far, made, xs, i, f"{n}.{i}")
         after = self.label
         self.lines.append(f" br label %done.{n}")
         self.place(f"done.{n}")
         return f"phi {t} [{z.name}, %{before}], [{made}, %{after}]"
 
-    def _rare_lane(self, m: LaneMachine, symbol: str, far: Lanes, x: Lanes, z: str, lane: int, n: str) -> str:
+    def _rare_lane(self, m: LaneMachine, symbol: str, far: Lanes, z: str, xs: tuple[Lanes, ...], lane: int, n: str) -> str:
         t, one, before = m.type("f"), "double" if m.double else "float", self.label
         here = self.let(f"extractelement <{m.lanes} x i1> {far.name}, i32 {lane}")
         self.lines.append(f" br i1 {here}, label %lane.{n}, label %next.{n}")
         self.place(f"lane.{n}")
-        a = self.let(f"extractelement {t} {x.name}, i32 {lane}")
-        b = self.let(f"call {one} @{symbol}({one} {a})")
-        new = self.let(f"insertelement {t} {z}, {one} {b}, i32 {lane}")
+        operands = [f"{one} {self.let(f'extractelement {t} {x.name}, i32 {lane}')}" for x in xs]
+        made = self.let(f"call {one} @{symbol}({', '.join(operands)})")
+        new = self.let(f"insertelement {t} {z}, {one} {made}, i32 {lane}")
         self.lines.append(f" br label %next.{n}")
         self.place(f"next.{n}")
         return self.let(f"phi {t} [{z}, %{before}], [{new}, %lane.{n}]")
-
-
-__all__ = ["F32", "LaneMachine", "LaneText", "Lanes"]

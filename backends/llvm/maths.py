@@ -13,13 +13,13 @@ from typing import Any
 from . import coefficients as table
 from .lanes import LaneMachine, Lanes
 
-SIN_LIMIT = 2.0**20, 2.0**15  # for larger arguments pi has too few digits here: the C library's functions
+SIN_LIMIT = 2.0**20, 2.0**15  # beyond, pi has too few digits here: the C library's functions
 Body = Callable[..., Lanes]
 
 
 def own(m: LaneMachine, values: tuple[Any, Any]) -> Any:
     """Of (f64's, f32's) that of this machine's type."""
-    return values[0] if m.double else values[1]
+    return values[0 if m.double else 1]
 
 
 # ---- exponentials
@@ -33,10 +33,11 @@ def reduced(m: LaneMachine, x: Lanes, low: Lanes | None = None) -> tuple[Lanes, 
     return shifted, m.fma(r * r, m.polynomial(r, table.EXP), r)
 
 
-def exp(m: LaneMachine, x: Lanes) -> Lanes:
-    low, top = own(m, ((-750.0, 710.0), (-105.0, 89.5)))
-    shifted, p = reduced(m, m.at_most(m.at_least(x, low), top))
-    return m.scale(1.0 + p, shifted)
+def exp(m: LaneMachine, x: Lanes, low: Lanes | None = None) -> Lanes:
+    """exp(x + low). The edges are chosen at the end, which is shorter than to cut x off before."""
+    shifted, p = reduced(m, x, low)
+    bottom, top = own(m, ((-750.0, 710.0), (-105.0, 89.5)))
+    return m.select(x > top, math.inf, m.select(x < bottom, 0.0, m.scale(1.0 + p, shifted)))
 
 
 def exp2(m: LaneMachine, x: Lanes) -> Lanes:
@@ -90,19 +91,18 @@ def cosh(m: LaneMachine, x: Lanes) -> Lanes:
 
 
 # ---- logarithms
-def mantissa(m: LaneMachine, x: Lanes, subnormal: bool = True) -> tuple[Lanes, Lanes]:
-    """(k, f) with x = 2**k * (1 + f), sqrt(1/2) <= 1 + f < sqrt(2); x > 0."""
-    root = own(m, (0x3FE6A09E667F3BCD, 0x3F3504F3))
-    one = m.bias << m.fraction
-    small = x < own(m, (2.0**-1022, 2.0**-126))
-    if subnormal:
-        x = m.select(small, x * own(m, (2.0**54, 2.0**25)), x)
+def is_subnormal(m: LaneMachine, x: Lanes) -> Lanes:
+    """Is x positive, and below the least normal number? `mantissa` is wrong there."""
+    least: float = own(m, (2.0**-1022, 2.0**-126))
+    return (x < least) & (x > 0.0)
+
+
+def mantissa(m: LaneMachine, x: Lanes) -> tuple[Lanes, Lanes]:
+    """(k, f) with x = 2**k * (1 + f), sqrt(1/2) <= 1 + f < sqrt(2); x > 0 and normal."""
+    root, one = own(m, (0x3FE6A09E667F3BCD, 0x3F3504F3)), m.bias << m.fraction
     b = m.to_bits(x)
     e = (b + (one - root)) >> m.fraction
-    k = m.to_float(e - m.bias)
-    if subnormal:
-        k = k - m.select(small, own(m, (54.0, 25.0)), 0.0)
-    return k, m.from_bits(b - (e << m.fraction) + one) - 1.0
+    return m.to_float(e - m.bias), m.from_bits(b - (e << m.fraction) + one) - 1.0
 
 
 def log_parts(m: LaneMachine, f: Lanes) -> tuple[Lanes, Lanes]:
@@ -114,23 +114,25 @@ def log_parts(m: LaneMachine, f: Lanes) -> tuple[Lanes, Lanes]:
 
 
 def log_of(m: LaneMachine, k: Lanes, f: Lanes, correction: Lanes | None = None) -> Lanes:
-    """log(2**k * (1 + f)) + correction"""
+    """log(2**k * (1 + f)) + correction. Only the small part waits for the division."""
     high_ln2, low_ln2 = own(m, table.LN2)
     half, low = log_parts(m, f)
-    low = low if correction is None else low + correction
-    return m.fma(k, high_ln2, f - (half - m.fma(k, low_ln2, low)))
+    first, rest = m.total(f, -half)
+    z, rounding = m.total(k * high_ln2, first)
+    rest = m.fma(k, low_ln2, rest + rounding)
+    return z + (low + (rest if correction is None else rest + correction))
 
 
-def with_edges_of_log(m: LaneMachine, x: Lanes, z: Lanes) -> Lanes:
+def with_edges_of_log(m: LaneMachine, name: str, x: Lanes, z: Lanes) -> Lanes:
     z = m.select(x > 0.0, z, m.select(x.equals(0.0), -math.inf, math.nan))
-    return m.select(x.equals(math.inf), x, z)
+    return m.elsewhere(is_subnormal(m, x), name, m.select(x.equals(math.inf), x, z), x)
 
 
 def log(m: LaneMachine, x: Lanes) -> Lanes:
-    return with_edges_of_log(m, x, log_of(m, *mantissa(m, x)))
+    return with_edges_of_log(m, "log", x, log_of(m, *mantissa(m, x)))
 
 
-def log_in_base(m: LaneMachine, x: Lanes, inverse: tuple[Any, Any], of_two: tuple[float, float]) -> Lanes:
+def log_in_base(m: LaneMachine, name: str, x: Lanes, inverse: tuple[Any, Any], of_two: tuple[float, float]) -> Lanes:
     """log(x) / log(base): both the logarithm and the factor in two parts, so that powers of the base are exact."""
     k, f = mantissa(m, x)
     half, low = log_parts(m, f)
@@ -138,25 +140,24 @@ def log_in_base(m: LaneMachine, x: Lanes, inverse: tuple[Any, Any], of_two: tupl
     low = rest + low
     high_factor, low_factor = own(m, inverse)
     product, error = m.product(high, high_factor)
-    first = k * of_two[0]
-    z = first + product
-    low = m.fma(low, high_factor, m.fma(high, low_factor, error)) + m.fma(k, of_two[1], (first - z) + product)
-    return with_edges_of_log(m, x, z + low)
+    z, rounding = m.total(k * of_two[0], product)
+    low = m.fma(low, high_factor, m.fma(high, low_factor, error)) + m.fma(k, of_two[1], rounding)
+    return with_edges_of_log(m, name, x, z + low)
 
 
 def log2(m: LaneMachine, x: Lanes) -> Lanes:
-    return log_in_base(m, x, table.INVERSE_LN2, (1.0, 0.0))
+    return log_in_base(m, "log2", x, table.INVERSE_LN2, (1.0, 0.0))
 
 
 def log10(m: LaneMachine, x: Lanes) -> Lanes:
-    return log_in_base(m, x, table.INVERSE_LN10, own(m, table.LOG10_2))
+    return log_in_base(m, "log10", x, table.INVERSE_LN10, own(m, table.LOG10_2))
 
 
 def log1p(m: LaneMachine, x: Lanes) -> Lanes:
     """log(u) + c / u, u = 1 + x rounded, c what was lost."""
     u = 1.0 + x
     c = m.select(x > 1.0, 1.0 - (u - x), x - (u - 1.0))
-    z = log_of(m, *mantissa(m, u, subnormal=False), c / u)
+    z = log_of(m, *mantissa(m, u), c / u)
     z = m.select(x > -1.0, z, m.select(x.equals(-1.0), -math.inf, math.nan))
     return m.select(x.equals(math.inf), x, m.select(m.abs(x) < own(m, (2.0**-54, 2.0**-25)), x, z))
 
@@ -206,52 +207,56 @@ def logarithm_in_two_parts(m: LaneMachine, x: Lanes) -> tuple[Lanes, Lanes]:
     return m.total(first, rest + m.fma(k, low_ln2, low))
 
 
+def short_power(m: LaneMachine, x: Lanes, y: Lanes) -> Lanes:
+    """exp(y * log(x)) for normal x > 0 in float64, for float32: no digits need to be saved."""
+    k, f = mantissa(m, x)
+    s = f / (f + 2.0)
+    z = s * s
+    t = y * m.fma(k, math.log(2.0), s * m.fma(z, m.polynomial(z, table.LOG), 2.0))
+    t = m.at_most(m.at_least(t, -200.0), 200.0)
+    shifted = m.fma(t, 1.0 / math.log(2.0), m.shift)
+    r = m.fma(shifted - m.shift, -math.log(2.0), t)
+    p = m.fma(r * r, m.polynomial(r, table.EXP), r)
+    return m.scale(1.0 + p, shifted, in_range=True)
+
+
 def magnitude_of_power(m: LaneMachine, a: Lanes, y: Lanes) -> Lanes:
-    """a**y for 0 < a < inf."""
-    y = m.at_most(m.at_least(y, -(2.0**70)), 2.0**70)
+    """a**y for normal a > 0."""
     if m.short:
-        return exp(m, y * log_of(m, *mantissa(m, a, subnormal=False)))
+        return short_power(m, a, y)
     high, low = logarithm_in_two_parts(m, a)
     t, t_low = m.product(y, high)
-    t_low = m.fma(y, low, t_low)
-    t_low = m.select(m.abs(t) < 800.0, t_low, 0.0)
-    shifted, p = reduced(m, m.at_most(m.at_least(t, -760.0), 720.0), t_low)
-    return m.scale(1.0 + p, shifted)
+    return exp(m, t, m.fma(y, low, t_low))
 
 
 def power(m: LaneMachine, x: Lanes, y: Lanes) -> Lanes:
+    """Zeros, infinities, NaN, subnormal x and huge y are the C library's."""
     a = m.abs(x)
     z = magnitude_of_power(m, a, y) if m.double else m.narrow(magnitude_of_power(m.wide(), m.widen(a), m.widen(y)))
-    half = y * 0.5
     whole = m.trunc(y).equals(y)
+    half = y * 0.5
     odd = whole & m.trunc(half).differs(half)
-    edge = a.equals(0.0) | a.equals(math.inf)
-    z = m.select(edge, m.select(y < 0.0, 1.0 / a, a), z)
-    z = m.select(odd, m.with_sign(z, x), z)
-    z = m.select((x < 0.0) & ~whole & ~edge, math.nan, z)
-    z = m.select(x.differs(x) | y.differs(y), x + y, z)
-    return m.select(y.equals(0.0) | x.equals(1.0), 1.0, z)
+    z = m.select(x < 0.0, m.select(whole, m.select(odd, -z, z), math.nan), z)
+    usual = (a >= own(m, (2.0**-1022, 2.0**-126))) & (a < math.inf) & (m.abs(y) < 2.0**64)
+    return m.elsewhere(~usual, "pow", z, x, y)
 
 
 def cbrt(m: LaneMachine, x: Lanes) -> Lanes:
     """A polynomial's value, then Halley's method."""
     a = m.abs(x)
-    small = a < own(m, (2.0**-1022, 2.0**-126))
-    a = m.select(small, a * 2.0**54, a)
     b = m.to_bits(a)
     e = m.to_float((b >> m.fraction) - m.bias)
     shifted = m.fma(e, 1.0 / 3.0, -1.0 / 3.0) + m.shift
-    third = shifted - m.shift
-    rest = m.fma(third, -3.0, e)
-    a = m.from_bits((b & ((1 << m.fraction) - 1)) | (m.bias << m.fraction))
-    a = a * m.select(rest.equals(0.0), 1.0, m.select(rest.equals(1.0), 2.0, 4.0))
-    y = m.polynomial(a, table.CBRT)
+    rest = m.fma(shifted - m.shift, -3.0, e)
+    f = m.from_bits((b & ((1 << m.fraction) - 1)) | (m.bias << m.fraction))
+    f = f * m.select(rest.equals(0.0), 1.0, m.select(rest.equals(1.0), 2.0, 4.0))
+    y = m.polynomial(f, table.CBRT)
     for _ in range(2 if m.double else 1):
         cube = y * y * y
-        y = m.fma(y, (a - cube) / m.fma(2.0, cube, a), y)
-    z = y * m.power_of_two(m.to_bits(shifted)) * m.select(small, 2.0**-18, 1.0)
-    same = x.equals(0.0) | ~(m.abs(x) < math.inf)
-    return m.select(same, x, m.with_sign(z, x))
+        y = m.fma(y, (f - cube) / m.fma(2.0, cube, f), y)
+    z = m.with_sign(y * m.power_of_two(m.to_bits(shifted)), x)
+    z = m.select((a > 0.0) & (a < math.inf), z, x)
+    return m.elsewhere(is_subnormal(m, a), "cbrt", z, x)
 
 
 def hypot(m: LaneMachine, x: Lanes, y: Lanes) -> Lanes:
@@ -286,7 +291,8 @@ def with_sign_bit(m: LaneMachine, x: Lanes, i: Lanes, bit: int) -> Lanes:
 
 
 def far(m: LaneMachine, a: Lanes) -> Lanes:
-    return a > own(m, SIN_LIMIT)
+    limit: float = own(m, SIN_LIMIT)
+    return a > limit
 
 
 def sin(m: LaneMachine, x: Lanes) -> Lanes:
@@ -295,14 +301,14 @@ def sin(m: LaneMachine, x: Lanes) -> Lanes:
     s, c = sine_and_cosine(m, r)
     z = with_sign_bit(m, m.select((i & 1).equals(0), s, c), i, 1)
     sign = m.to_bits(x) & -(1 << (m.bits - 1))
-    return m.elsewhere(far(m, a), "sin", x, m.from_bits(m.to_bits(z) ^ sign))
+    return m.elsewhere(far(m, a), "sin", m.from_bits(m.to_bits(z) ^ sign), x)
 
 
 def cos(m: LaneMachine, x: Lanes) -> Lanes:
     a = m.abs(x)
     i, r = quarter_turns(m, a)
     s, c = sine_and_cosine(m, r)
-    return m.elsewhere(far(m, a), "cos", x, with_sign_bit(m, m.select((i & 1).equals(0), c, s), i + 1, 1))
+    return m.elsewhere(far(m, a), "cos", with_sign_bit(m, m.select((i & 1).equals(0), c, s), i + 1, 1), x)
 
 
 def tan(m: LaneMachine, x: Lanes) -> Lanes:
@@ -312,7 +318,7 @@ def tan(m: LaneMachine, x: Lanes) -> Lanes:
     even = (i & 1).equals(0)
     z = with_sign_bit(m, m.select(even, s, c) / m.select(even, c, s), i, 0)
     sign = m.to_bits(x) & -(1 << (m.bits - 1))
-    return m.elsewhere(far(m, a), "tan", x, m.from_bits(m.to_bits(z) ^ sign))
+    return m.elsewhere(far(m, a), "tan", m.from_bits(m.to_bits(z) ^ sign), x)
 
 
 def atan_of_quotient(m: LaneMachine, n: Lanes, d: Lanes, steep: Lanes) -> Lanes:
