@@ -52,7 +52,7 @@ TABLE: dict[str, tuple[Callable[[Any], Any], Any, Any, int, int]] = {
     # erf(x) / x, of x^2
     "ERF": (over(root(lambda x: mp.erf(x) / x), 2 / mp.sqrt(mp.pi)), 0, 1, 13, 7),
     # (1 + 2 a) exp(a^2) erfc(a), of (a - 4) / (a + 4), for a from 0.45 to 28
-    "ERFCX": (lambda w: (lambda a: (1 + 2 * a) * mp.exp(a * a) * mp.erfc(a))(4 * (1 + w) / (1 - w)), mp.mpf(-0.8), mp.mpf(0.75), 21, 10),
+    "ERFCX": (lambda w: (lambda a: (1 + 2 * a) * mp.exp(a * a) * mp.erfc(a))(4 * (1 + w) / (1 - w)), mp.mpf(-0.8), mp.mpf(0.75), 21, 12),
     # a first value of the cube root, from 1 to 8
     "CBRT": (lambda m: mp.cbrt(m), mp.mpf("0.999"), mp.mpf("8.001"), 5, 6),
 }  # fmt: skip

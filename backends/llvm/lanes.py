@@ -170,6 +170,11 @@ class LaneMachine:
                 x = x * x
         return self.operand(terms[0], "f")
 
+    def led_polynomial(self, x: Lanes, coefficients: tuple[tuple[float, ...], tuple[float, ...]]) -> Lanes:
+        """A polynomial most of whose value is its first term, which is added last and rounded once."""
+        first = coefficients[self.short][0]
+        return self.fma(x, self.polynomial(x, (coefficients[0][1:], coefficients[1][1:])), first)
+
     def sqrt(self, x: Lanes) -> Lanes:
         return self._intrinsic("sqrt", x)
 

@@ -378,7 +378,7 @@ def acos(m: LaneMachine, x: Lanes) -> Lanes:
 # ---- the error function
 def erfcx(m: LaneMachine, a: Lanes) -> Lanes:
     """exp(a * a) * erfc(a) for 0.45 <= a <= 28"""
-    return m.polynomial((a - 4.0) / (a + 4.0), table.ERFCX) / m.fma(a, 2.0, 1.0)
+    return m.led_polynomial((a - 4.0) / (a + 4.0), table.ERFCX) / m.fma(a, 2.0, 1.0)
 
 
 def erf(m: LaneMachine, x: Lanes) -> Lanes:
@@ -386,7 +386,7 @@ def erf(m: LaneMachine, x: Lanes) -> Lanes:
     square = a * a
     shifted, p = reduced(m, -square)
     e = m.power_of_two(m.to_bits(shifted)) * (1.0 + p)
-    near = m.abs(x) * m.polynomial(m.at_most(square, 1.0), table.ERF)
+    near = m.abs(x) * m.led_polynomial(m.at_most(square, 1.0), table.ERF)
     return m.with_sign(m.select(a < 1.0, near, 1.0 - e * erfcx(m, a)), x)
 
 
@@ -396,7 +396,7 @@ def erfc(m: LaneMachine, x: Lanes) -> Lanes:
     shifted, p = reduced(m, -square, -low)
     g = erfcx(m, a)
     z = m.scale(m.fma(p, g, g), shifted)
-    near = m.fma(-x, m.polynomial(m.at_most(square, 1.0), table.ERF), 1.0)
+    near = m.fma(-x, m.led_polynomial(m.at_most(square, 1.0), table.ERF), 1.0)
     return m.select(a < 0.5, near, m.select(x < 0.0, 2.0 - z, z))
 
 
