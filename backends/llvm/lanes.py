@@ -184,12 +184,6 @@ class LaneMachine:
     def with_sign(self, x: Lanes, y: Lanes) -> Lanes:
         return self._intrinsic("copysign", x, y)
 
-    def rint(self, x: Lanes) -> Lanes:
-        return self._intrinsic("rint", x)
-
-    def trunc(self, x: Lanes) -> Lanes:
-        return self._intrinsic("trunc", x)
-
     # ---- choice
     def select(self, c: Lanes, x: Any, y: Any) -> Lanes:
         kind = next((v.kind for v in (x, y) if isinstance(v, Lanes)), "f")
@@ -315,32 +309,36 @@ class LaneText:
         self.label = label
 
     def rare(self, m: LaneMachine, symbol: str, far: Lanes, z: Lanes, xs: tuple[Lanes, ...]) -> str:
-        """A phi of z and of what the C function makes of it, lane by lane."""
-        t, one, n, before, made = m.type("f"), "double" if m.double else "float", self.fresh(), self.label, z.name
-        taken = far.name
-        if m.lanes > 1:
-            mask = self.let(f"bitcast <{m.lanes} x i1> {far.name} to i{m.lanes}")
-            taken = self.let(f"icmp ne i{m.lanes} {mask}, 0")
-        self.lines.append(f" br i1 {taken}, label %rare.{n}, label %done.{n}, !prof !0")
-        self.place(f"rare.{n}")
-        if m.lanes == 1:
+        """A phi of z and of what the C function makes of it: for vectors a loop over the lanes."""
+        t, one, n, before, count = m.type("f"), "double" if m.double else "float", self.fresh(), self.label, m.lanes
+        if count == 1:
+            self.lines.append(f" br i1 {far.name}, label %rare.{n}, label %done.{n}, !prof !0")
+            self.place(f"rare.{n}")
             made = self.let(f"call {one} @{symbol}({', '.join(f'{one} {x.name}' for x in xs)})")
-        else:
-            for i in range(m.lanes):
-                made = self._rare_lane(m, symbol, far, made, xs, i, f"{n}.{i}")
-        after = self.label
-        self.lines.append(f" br label %done.{n}")
-        self.place(f"done.{n}")
-        return f"phi {t} [{z.name}, %{before}], [{made}, %{after}]"
-
-    def _rare_lane(self, m: LaneMachine, symbol: str, far: Lanes, z: str, xs: tuple[Lanes, ...], lane: int, n: str) -> str:
-        t, one, before = m.type("f"), "double" if m.double else "float", self.label
-        here = self.let(f"extractelement <{m.lanes} x i1> {far.name}, i32 {lane}")
-        self.lines.append(f" br i1 {here}, label %lane.{n}, label %next.{n}")
+            self.lines.append(f" br label %done.{n}")
+            self.place(f"done.{n}")
+            return f"phi {t} [{z.name}, %{before}], [{made}, %rare.{n}]"
+        mask = self.let(f"bitcast <{count} x i1> {far.name} to i{count}")
+        none = self.let(f"icmp eq i{count} {mask}, 0")
+        self.lines.append(f" br i1 {none}, label %done.{n}, label %rare.{n}, !prof !1")
+        self.place(f"rare.{n}")
+        self.lines += [
+            f" %i.{n} = phi i32 [0, %{before}], [%i1.{n}, %next.{n}]",
+            f" %z.{n} = phi {t} [{z.name}, %{before}], [%z1.{n}, %next.{n}]",
+            f" %bit.{n} = extractelement <{count} x i1> {far.name}, i32 %i.{n}",
+            f" br i1 %bit.{n}, label %lane.{n}, label %next.{n}",
+        ]
         self.place(f"lane.{n}")
-        operands = [f"{one} {self.let(f'extractelement {t} {x.name}, i32 {lane}')}" for x in xs]
-        made = self.let(f"call {one} @{symbol}({', '.join(operands)})")
-        new = self.let(f"insertelement {t} {z}, {one} {made}, i32 {lane}")
+        operands = [f"{one} {self.let(f'extractelement {t} {x.name}, i32 %i.{n}')}" for x in xs]
+        value = self.let(f"call {one} @{symbol}({', '.join(operands)})")
+        new = self.let(f"insertelement {t} %z.{n}, {one} {value}, i32 %i.{n}")
         self.lines.append(f" br label %next.{n}")
         self.place(f"next.{n}")
-        return self.let(f"phi {t} [{z}, %{before}], [{new}, %lane.{n}]")
+        self.lines += [
+            f" %z1.{n} = phi {t} [%z.{n}, %rare.{n}], [{new}, %lane.{n}]",
+            f" %i1.{n} = add i32 %i.{n}, 1",
+            f" %more.{n} = icmp ult i32 %i1.{n}, {count}",
+            f" br i1 %more.{n}, label %rare.{n}, label %done.{n}",
+        ]
+        self.place(f"done.{n}")
+        return f"phi {t} [{z.name}, %{before}], [%z1.{n}, %next.{n}]"

@@ -230,14 +230,9 @@ def magnitude_of_power(m: LaneMachine, a: Lanes, y: Lanes) -> Lanes:
 
 
 def power(m: LaneMachine, x: Lanes, y: Lanes) -> Lanes:
-    """Zeros, infinities, NaN, subnormal x and huge y are the C library's."""
-    a = m.abs(x)
-    z = magnitude_of_power(m, a, y) if m.double else m.narrow(magnitude_of_power(m.wide(), m.widen(a), m.widen(y)))
-    whole = m.trunc(y).equals(y)
-    half = y * 0.5
-    odd = whole & m.trunc(half).differs(half)
-    z = m.select(x < 0.0, m.select(whole, m.select(odd, -z, z), math.nan), z)
-    usual = (a >= own(m, (2.0**-1022, 2.0**-126))) & (a < math.inf) & (m.abs(y) < 2.0**64)
+    """Zeros, negative numbers, infinities, NaN, subnormal x and huge y are the C library's."""
+    z = magnitude_of_power(m, x, y) if m.double else m.narrow(magnitude_of_power(m.wide(), m.widen(x), m.widen(y)))
+    usual = (x >= own(m, (2.0**-1022, 2.0**-126))) & (x < math.inf) & (m.abs(y) < 2.0**64)
     return m.elsewhere(~usual, "pow", z, x, y)
 
 

@@ -54,7 +54,15 @@ def module_text(name: str, t: Scalar, cpu: Cpu, hidden: bool = False) -> str:
     """A module that defines a function with its variants."""
     declared: dict[str, str] = {}
     functions = [_function(name, t, n, cpu, hidden, declared) for n in (1, *lane_counts(t, cpu))]
-    return "\n".join([*declared.values(), *functions, '!0 = !{!"branch_weights", i32 1, i32 1000000}', ""])
+    return "\n".join(
+        [
+            *declared.values(),
+            *functions,
+            '!0 = !{!"branch_weights", i32 1, i32 1000000}',
+            '!1 = !{!"branch_weights", i32 1000000, i32 1}',
+            "",
+        ]
+    )
 
 
 def _function(name: str, t: Scalar, lanes: int, cpu: Cpu, hidden: bool, declared: dict[str, str]) -> str:
