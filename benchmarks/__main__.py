@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import arrays, calls, compile_time, floor, machine, report, starts, timing
+from benchmarks import arrays, calls, compile_time, floor, functions, machine, report, starts, timing
 from benchmarks.arrays import ArrayRow
 from benchmarks.calls import CallRow
 from benchmarks.cases import CASES
 from benchmarks.compile_time import CompileRow
 from benchmarks.floor import Floor
+from benchmarks.functions import FunctionRow
 from benchmarks.harness import Row, measure
 from benchmarks.peers import Peer, available
 from benchmarks.starts import StartRow
 
-COMPILE, CALLS = "compile", "calls"
+COMPILE, CALLS, FUNCTIONS = "compile", "calls", "functions"
 CHECKED = """
 Before timing, at the small size: C's result is plain Python's (1e-11) and C's gradient its central difference (1e-6);
 at the small and the timed size: lantern's result and gradient are C's (1e-9 of the largest entry; 1e-8 for logsumexp). A time is of one
@@ -39,6 +40,8 @@ new arrays, JAX its own, and is waited for. C's and Numba's derivatives are writ
 ARRAYS_CHECKED = """
 A time is of one call from Python, the least of many batches run in turns, on one core. Before timing: lantern's value is
 NumPy's (1e-9), its gradient that of central differences along one direction (1e-4), C's (1e-8), JAX's and PyTorch's (1e-7)."""
+FUNCTIONS_CHECKED = """
+A time is of one element, of a call from Python on 4,096 of them, the least of many batches run in turns. Values are NumPy's but for the last bits."""
 STARTS_CHECKED = """
 A time is the least of several processes, with bytecode of all modules on disk. The import includes NumPy's, and does not
 load scipy. A first call is from `lj.jit` to the result; the warm one compiles nothing anew."""
@@ -53,11 +56,12 @@ class Results:
     calls: list[CallRow] = field(default_factory=list)
     starts: list[StartRow] = field(default_factory=list)
     arrays: list[ArrayRow] = field(default_factory=list)
+    functions: list[FunctionRow] = field(default_factory=list)
 
     @property
     def right(self) -> bool:
         """Whether all numbers agree and everything runs; times do not count."""
-        agree = all(row.agrees for rows in (self.run, self.calls, self.arrays) for row in rows)
+        agree = all(row.agrees for rows in (self.run, self.calls, self.arrays, self.functions) for row in rows)
         return agree and not any(row.note for row in self.compile) and not any(row.note for row in self.starts)
 
 
@@ -66,7 +70,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     names = [case.name for case in (*CASES, *arrays.CASES)]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Time gradients against C and peers.")
     parser.add_argument("--quick", action="store_true", help="small sizes and short batches: a check, not a measurement")
-    parser.add_argument("--only", action="append", metavar="NAME", help=f"names that start so, of: {', '.join([*names, COMPILE, CALLS])}")
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", help=f"names that start so, of: {', '.join([*names, COMPILE, CALLS, FUNCTIONS])}"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     parser.add_argument("--no-peers", action="store_true", help="only C and lantern_jit")
     options = parser.parse_args(arguments)
@@ -74,9 +80,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options.cases = [case for case in CASES if case.name.startswith(wanted)]
     options.compile = COMPILE.startswith(wanted)
     options.calls = CALLS.startswith(wanted)
+    options.functions = FUNCTIONS.startswith(wanted)
     options.arrays = [case for case in arrays.CASES if case.name.startswith(wanted)]
-    if not options.cases and not options.arrays and not options.compile and not options.calls:
-        parser.error(f"no case starts with {' or '.join(wanted)}; there are {', '.join([*names, COMPILE, CALLS])}")
+    if not any((options.cases, options.arrays, options.compile, options.calls, options.functions)):
+        parser.error(f"no case starts with {' or '.join(wanted)}; there are {', '.join([*names, COMPILE, CALLS, FUNCTIONS])}")
     return options
 
 
@@ -99,6 +106,9 @@ def measure_all(options: argparse.Namespace, lj: Any, c: Floor | None, peers: li
     if options.arrays:
         progress("whole arrays")
         results.arrays = arrays.measure_arrays([case.name for case in options.arrays], not options.no_peers, options.quick, effort)
+    if options.functions:
+        progress("mathematical functions")
+        results.functions = functions.measure_functions(lj, timing.QUICK)
     if options.compile:
         progress("compile times")
         with_jax = any(peer.name == "JAX" for peer in peers)
@@ -129,6 +139,10 @@ def print_results(results: Results, peers: list[Peer]) -> None:
         print()
         print(report.array_table(results.arrays))
         print(ARRAYS_CHECKED)
+    if results.functions:
+        print()
+        print(report.function_table(results.functions))
+        print(FUNCTIONS_CHECKED)
     if results.compile:
         print()
         print(report.compile_table(results.compile))
@@ -165,6 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
             "compile": [vars(row) | {"passed": row.passed} for row in results.compile],
             "calls": [row.as_json() for row in results.calls],
             "starts": [row.as_json() for row in results.starts],
+            "functions": [vars(row) for row in results.functions],
         }
         options.json.write_text(json.dumps(data, indent=2) + "\n")
     return 0 if results.right else 1

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from benchmarks.arrays import ArrayRow
 from benchmarks.calls import LANTERN, C, CallRow
 from benchmarks.compile_time import CompileRow
+from benchmarks.functions import ASKED, FunctionRow
 from benchmarks.harness import Pair, Row
 from benchmarks.starts import StartRow
 
@@ -107,6 +108,21 @@ def start_table(rows: Sequence[StartRow]) -> str:
     """The times in fresh processes."""
     body = [[row.name, duration(row.lantern), duration(row.asked), MARK[row.passed]] for row in rows]
     return table(["in a fresh process", LANTERN, "asked", "mark"], body)
+
+
+def function_table(rows: Sequence[FunctionRow]) -> str:
+    """Nanoseconds an element, beside NumPy."""
+    body = [
+        [
+            f"{row.name}, {row.dtype}",
+            f"{row.lantern:.2f} ns",
+            f"{row.numpy:.2f} ns",
+            ratio(row.ratio),
+            MARK[row.agrees and row.ratio <= ASKED],
+        ]
+        for row in rows
+    ]
+    return table(["an element", LANTERN, "NumPy", "ratio", f"at most {ASKED:g}x"], body)
 
 
 def array_table(rows: Sequence[ArrayRow]) -> str:

@@ -76,7 +76,7 @@ class PythonMachine:
         return getattr(np, name)(*xs)
 
     def libm(self, name: str, *xs: Any) -> Any:
-        return self.special(name, *xs) if name in ("erf", "erfc") else getattr(np, _NUMPY_NAMES.get(name, name))(*xs)
+        return self.special(name, *xs) if name in ("erf", "erfc", "expit") else getattr(np, _NUMPY_NAMES.get(name, name))(*xs)
 
     def special(self, name: str, *xs: Any) -> Any:
         import scipy.special

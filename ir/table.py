@@ -24,7 +24,7 @@ def row(name: str, signature: str, body: Any, rule: Any = None, tangent: Any = N
 
 
 def libm(name: str, rule: Any, arity: int = 1, squared: Any = None) -> Op:
-    """A row whose body is the C library's function of the same name."""
+    """A row whose body is a mathematical function that the machine has."""
     return row(name, "F" * arity + ":F", lambda m, *xs: m.libm(name, *xs), rule, None, squared, expensive=True)
 
 
@@ -112,7 +112,7 @@ atanh = libm("atanh", lambda d, z, x: (div(d, mul(sub(1.0, x), add(1.0, x))),))
 erf = libm("erf", lambda d, z, x: (mul(d, mul(TWO_OVER_SQRT_PI, gaussian(x))),))
 erfc = libm("erfc", lambda d, z, x: (mul(d, mul(-TWO_OVER_SQRT_PI, gaussian(x))),))
 gaussian: Op = row("gaussian", "F:F", lambda m, x: exp_of_minus_square(m, x), lambda d, z, x: (mul(d, mul(mul(-2.0, x), z)),), expensive=True)
-expit: Op = row("expit", "F:F", lambda m, x: div(1.0, add(1.0, exp(neg(x)))), lambda d, z, x: (mul(d, bell(x)),), expensive=True)
+expit: Op = libm("expit", lambda d, z, x: (mul(d, bell(x)),))
 bell: Op = row("bell", "F:F", lambda m, x: logistic_density(x), lambda d, z, x: (neg(mul(d, mul(z, tanh(mul(0.5, x))))),), expensive=True)
 gammaln = row("gammaln", "F:F", lambda m, x: m.special("gammaln", x), lambda d, z, x: (mul(d, digamma(x)),), expensive=True)
 digamma: Op = row("digamma", "F:F", lambda m, x: digamma_reflected(m, x), lambda d, z, x: (mul(d, polygamma(x, n=1)),), expensive=True)

@@ -208,8 +208,8 @@ def test_a_single_special_function(tmp_path: Path) -> None:
     assert found["f"] == pytest.approx(special.psi(2.5), rel=1e-12)
 
 
-def test_vectorised_functions_of_the_c_library(tmp_path: Path) -> None:
-    """Loops over sin and exp call libmvec, which nothing but emission loads."""
+def test_vectorised_functions(tmp_path: Path) -> None:
+    """Loops over sin and exp call the library's own functions, whose code is loaded apart."""
     found = cold_and_warm(
         tmp_path,
         """

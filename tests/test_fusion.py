@@ -71,14 +71,14 @@ def test_the_gradient_of_a_sum_writes_its_array_once() -> None:
     """No zeros first, and the scalar function runs once more at most."""
     llvm = lj.jit(lj.grad(lambda x: np.sum(np.sin(x) * x))).inspect(X).llvm.split("define ptr @call")[0]
     assert count(llvm, r"call void @llvm\.memset") == 0
-    assert count(llvm, r"call double @sin\(") == 1
+    assert count(llvm, r"call double @maths\.sin\.f64\(") == 1
     lse = lj.jit(lj.grad(lambda x: scipy.special.logsumexp(x))).inspect(X).llvm
-    assert count(lse, r"call double @exp\(") == 1  # the derivative is kept where the adjoint will be
+    assert count(lse, r"call double @maths\.exp\.f64\(") == 1  # the derivative is kept where the adjoint will be
 
 
 def test_powers_are_kept() -> None:
     llvm = lj.jit(lj.grad(lambda a, x: np.sum((x[:, None] ** np.arange(4)) @ a))).inspect(np.ones(4), X).llvm
-    assert count(llvm, r"call double @pow\(") == 1
+    assert count(llvm, r"call double @maths\.pow\.f64\(") == 1
 
 
 def test_reading_at_two_places_goes_through_buffers() -> None:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import collections
 import ctypes
+import functools
 import itertools
+import re
 import time
 import weakref
 from dataclasses import dataclass
@@ -59,20 +61,50 @@ class Loaded:
 def _slp_pays(text: str) -> bool:
     """Pack scalar operations of straight code into vectors? It pays where C library calls pack (a chain of 16 sines: 0.3
     of C); elsewhere shuffles lengthen the loop-carried path (Lorenz: 6.2 against 3.7 ns a step)."""
-    return text.count('"vector-function-abi-variant"') >= 4
+    return len(re.findall(r"= call \w+ @maths\.", text)) >= 4
 
 
-def target_machine() -> Any:
+@dataclass(frozen=True)
+class Cpu:
+    """A CPU that code is made for; `features` as LLVM writes them, in addition to those of the name."""
+
+    name: str
+    features: str = ""
+
+    def _has(self, feature: str) -> bool:
+        return f"+{feature}" in self.features.split(",")
+
+    @property
+    def fused(self) -> bool:
+        """Has it a fused multiply-add?"""
+        return self._has("fma")
+
+    @property
+    def scales(self) -> bool:
+        """Has it AVX-512's multiplication by a power of two, for all widths?"""
+        return self._has("avx512f") and self._has("avx512vl")
+
+    @property
+    def register_bits(self) -> int:
+        return 512 if self._has("avx512f") else 256 if self._has("avx") else 128
+
+
+@functools.cache
+def host_cpu() -> Cpu:
+    return Cpu(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+
+
+def target_machine(cpu: Cpu | None = None) -> Any:
     """Position-independent code with near calls: a call of another function of the module is direct."""
     _initialise()
-    features = llvm.get_host_cpu_features().flatten()
+    cpu = cpu or host_cpu()
     target = llvm.Target.from_default_triple()
-    return target.create_target_machine(opt=2, cpu=llvm.get_host_cpu_name(), features=features, reloc="pic", codemodel="small")
+    return target.create_target_machine(opt=2, cpu=cpu.name, features=cpu.features, reloc="pic", codemodel="small")
 
 
 def host() -> tuple[str, str, str]:
     """The versions of llvmlite and LLVM, and the CPU that code is made for."""
-    return f"{llvmlite.__version__} {llvm.llvm_version_info}", llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    return f"{llvmlite.__version__} {llvm.llvm_version_info}", host_cpu().name, host_cpu().features
 
 
 def _initialise() -> None:
@@ -122,9 +154,9 @@ def object_file(text: str) -> tuple[bytes, dict[str, float]]:
 
 
 @compiling
-def optimised_texts(text: str) -> tuple[str, str]:
+def optimised_texts(text: str, cpu: Cpu | None = None) -> tuple[str, str]:
     """A module after optimisation, as LLVM and as assembly."""
-    machine = target_machine()
+    machine = target_machine(cpu)
     module = parse(text)
     optimise(module, machine, [], _slp_pays(text))
     return str(module), str(machine.emit_assembly(module))

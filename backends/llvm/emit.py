@@ -23,6 +23,7 @@ from .primal import Primal
 from .replay import Replay
 from .reverse import BlockFunction, ReverseFunction
 from .support import helpers
+from .vector_maths import is_variant
 
 
 class Emission:
@@ -56,7 +57,7 @@ class Emission:
 
     def keep_variants(self) -> str:
         """SIMD variants are called only after vectorisation: keep their declarations until then."""
-        names = [n for n in self.module.declared if n.startswith("_ZGV")]
+        names = [n for n in self.module.declared if is_variant(n)]
         if not names:
             return ""
         pointers = ", ".join(f"ptr @{n}" for n in names)

@@ -15,9 +15,9 @@ import numpy as np
 
 from ...ir import errors
 from ...ir.graph import Program
-from . import regions
+from . import regions, vector_maths
 from .c_call import CCall
-from .compile import linked_object
+from .compile import host_cpu, linked_object
 from .emit import Emission
 from .routines import ADVICE, PRODUCTS, choices, of_the_system, own_products, routines
 
@@ -35,20 +35,20 @@ class Library:
             raise errors.UnsupportedOperationError(
                 f"`{name}` uses {', '.join(special)} of scipy.special, which an exported library cannot: it runs without Python"
             )
-        self.vector_maths = any(n.startswith("_ZGV") for n in declared)
+        self.own = [vector_maths.module_text(f, t, host_cpu(), hidden=True) for f, t in vector_maths.functions_of(declared)]
         self.call = CCall(program, name, emission.module.sites, [np.ascontiguousarray(c) for c in program.constants])
         self.call_text = self.call.text()
 
     def link(self, target: Path) -> list[str]:
         """Write the library; the arguments that name the BLAS and LAPACK it is linked with."""
         if not self.routines:
-            link(self._code(self.text), target, self._maths())
+            link(self._code(self.text), target, [])
             return []
         with_blas = self._code(of_the_system(self.text, self.routines))
         said = ""
         for blas in choices():
             try:
-                link(with_blas, target, [*blas, *self._maths()])
+                link(with_blas, target, blas)
             except LinkError as e:
                 said = str(e)
             else:
@@ -58,14 +58,11 @@ class Library:
             raise errors.CompilationError(
                 f"`{self.name}` uses {', '.join(others)} of LAPACK and BLAS, and none was found: {ADVICE}.\n{said}"
             )
-        link(self._code(self.text, own_products(self.routines)), target, self._maths())
+        link(self._code(self.text, own_products(self.routines)), target, [])
         return []
 
     def _code(self, *texts: str) -> bytes:
-        return linked_object([*texts, self.call_text, regions.regions(self.bits, hidden=True)])
-
-    def _maths(self) -> list[str]:
-        return [*(["-lmvec"] if self.vector_maths else []), "-lm"]
+        return linked_object([*texts, self.call_text, regions.regions(self.bits, hidden=True), *self.own])
 
 
 class LinkError(errors.CompilationError):
@@ -80,7 +77,7 @@ def link(code: bytes, target: Path, libraries: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         part, made = Path(folder) / "code.o", Path(folder) / target.name
         part.write_bytes(code)
-        command = [*compiler, "-shared", "-o", str(made), str(part), "-Wl,-z,defs", *libraries]
+        command = [*compiler, "-shared", "-o", str(made), str(part), "-Wl,-z,defs", *libraries, "-lm"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         except OSError as e:

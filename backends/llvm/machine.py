@@ -6,18 +6,18 @@ made of + - * / and sqrt. The terms of adjoint sums may be contracted: a multipl
 
 from __future__ import annotations
 
-import ctypes
-import functools
 from typing import Any
 
 from ...ir.machine import SPLITTERS
 from ...ir.ops import Op, argument_types, result_type
 from ...ir.ops import literal as python_literal
 from ...ir.types import BOOL, F32, F64, I64, Scalar, Type, is_float
+from . import vector_maths
 from .code import LLVM_TYPES, Code, literal
-from .symbols import add_library
+from .compile import host_cpu
+from .maths import BODIES
+from .vector_maths import PURE
 
-PURE = "nounwind willreturn memory(none)"
 _FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "neg": "fneg"}
 _FCMP = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
 _ICMP = {"eq": "eq", "ne": "ne", "lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge"}
@@ -158,18 +158,16 @@ class LLVMMachine:
         return self._let(f"call {t} @llvm.{name}.{suffix}({', '.join(f'{t} {x.name}' for x in xs)})", xs[0].type)
 
     def libm(self, name: str, *xs: Value) -> Value:
-        """The C library's function; in loops LLVM may use its SIMD variant from libmvec."""
+        """A mathematical function: the library's own, of which LLVM may use a SIMD variant, or else the C library's."""
         t = self._ty(xs[0])
-        symbol = {"lgamma": "lgamma"}.get(name, name) + ("" if xs[0].type == F64 else "f")
-        variant = vector_variant(name, len(xs)) if xs[0].type == F64 else None
-        self.code.module.declare(symbol, f"declare {t} @{symbol}({', '.join(t for _ in xs)}) {PURE}")
-        attributes = PURE
-        if variant is not None:
-            lanes, vector = variant
-            v = f"<{lanes} x double>"
-            self.code.module.declare(vector, f"declare {v} @{vector}({', '.join(v for _ in xs)}) {PURE}")
-            attributes += f' "vector-function-abi-variant"="{vector}({vector})"'
-        return self._let(f"call {t} @{symbol}({', '.join(f'{t} {x.name}' for x in xs)}) {attributes}", xs[0].type)
+        if name in BODIES:
+            symbol = vector_maths.symbol(name, xs[0].type)  # type: ignore[arg-type]
+            if symbol not in self.code.module.declared:
+                self.code.module.declared.update(vector_maths.declarations(name, xs[0].type, host_cpu()))  # type: ignore[arg-type]
+        else:
+            symbol = name + ("" if xs[0].type == F64 else "f")
+            self.code.module.declare(symbol, f"declare {t} @{symbol}({', '.join(t for _ in xs)}) {PURE}")
+        return self._let(f"call {t} @{symbol}({', '.join(f'{t} {x.name}' for x in xs)}) {PURE}", xs[0].type)
 
     def special(self, name: str, *xs: Value) -> Value:
         """A function of scipy.special, by its C pointer; float32 goes through float64."""
@@ -204,39 +202,6 @@ class LLVMMachine:
 
     def splitter(self, like: Value) -> Value:
         return self.literal(SPLITTERS[like.type], like.type)  # type: ignore[index]
-
-
-@functools.cache
-def vector_library() -> tuple[Any, str, int] | None:
-    """(libmvec, the prefix of this CPU's variants, lanes), where there is one."""
-    import platform
-
-    import llvmlite.binding as llvm
-
-    if platform.machine() not in ("x86_64", "AMD64") or platform.system() != "Linux":
-        return None
-    try:
-        library = ctypes.CDLL("libmvec.so.1")
-    except OSError:
-        return None
-    add_library(library)
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
-        return library, "_ZGVeN8", 8
-    if features.get("avx2"):
-        return library, "_ZGVdN4", 4
-    return library, "_ZGVbN2", 2
-
-
-@functools.cache
-def vector_variant(name: str, arity: int) -> tuple[int, str] | None:
-    """(lanes, symbol) of the SIMD variant of a C library function."""
-    found = vector_library()
-    if found is None:
-        return None
-    library, prefix, lanes = found
-    symbol = f"{prefix}{'v' * arity}_{name}"
-    return (lanes, symbol) if hasattr(library, symbol) else None
 
 
 __all__ = ["LLVMMachine", "Value", "result_type"]

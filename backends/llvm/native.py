@@ -22,13 +22,12 @@ from ...ir.graph import Call, Program, Site
 from ...ir.jvp import reachable
 from ...ir.text import show_anywhere
 from ...ir.types import BOOL, I64, NUMPY_DTYPES, Array, Type
-from . import cache, process, special
+from . import cache, process, special, vector_maths
 from .c_function import CFunction
 from .callable import NativeCallable
 from .code import Module
 from .compile import load, object_file, optimised_texts
 from .emit import Emission
-from .machine import vector_library
 from .python_call import PythonCall, Shape
 from .runtime import Runtime, runtime
 from .support import CODE, INTERRUPT, SITE, VALUES
@@ -124,6 +123,7 @@ class Native:
         emitted = time.perf_counter() - start
         code, timings = object_file(text)
         module = emission.module
+        vector_maths.provide(module.declared)
         self.sites = module.sites
         notes = {"policies": module.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
         if notes["sites"] is not None:
@@ -209,11 +209,10 @@ class Native:
 
 def known_symbols(names: Sequence[str]) -> bool:
     """Can this process give code the functions that it calls? Emission has found the libraries, a warm start has not."""
+    vector_maths.provide(names)
     for name in names:
         if name.startswith(special.PREFIX):
             special.symbol(name.removeprefix(special.PREFIX))
-        elif name.startswith("_ZGV"):
-            vector_library()
     return all(is_symbol(name) for name in names if not name.startswith("llvm."))
 
 
