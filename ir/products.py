@@ -51,6 +51,20 @@ def contract(out: str, *operands: tuple[Any, str]) -> Any:
     return result
 
 
+def stretched(operands: Sequence[tuple[Any, str]]) -> list[tuple[Any, str]]:
+    """Axes of size 1 as wide as the others of the same letter."""
+    common: dict[str, Any] = {}
+    shapes = [shape_of(a) for a, _ in operands]
+    for shape, (_, letters) in zip(shapes, operands, strict=True):
+        for n, c in zip(shape, letters, strict=True):
+            (common[c],) = sizes.broadcast([[common[c]], [n]]) if c in common else (n,)
+    out = []
+    for shape, (a, letters) in zip(shapes, operands, strict=True):
+        wide = [common[c] for c in letters]
+        out.append((a if all(map(sizes.same, shape, wide)) else spread(a, wide), letters))
+    return out
+
+
 def loop_order(out: str, order: list[str], operands: Any) -> list[str]:
     """The loops of a product: the innermost runs along the last axis of as many operands as can be."""
     if len(order) < 2:
@@ -85,7 +99,8 @@ def stacked_product(x: Arrayed, y: Arrayed) -> Any:
     if not (is_float(x.type.dtype) and is_float(y.type.dtype)):
         rank = max(x.ndim, y.ndim) - 2
         letters = "abcdefgh"[:rank]
-        return contract(letters + "ij", (x, letters[rank - x.ndim + 2 :] + "ik"), (y, letters[rank - y.ndim + 2 :] + "kj"))
+        both = [(x, letters[rank - x.ndim + 2 :] + "ik"), (y, letters[rank - y.ndim + 2 :] + "kj")]
+        return contract(letters + "ij", *stretched(both))
     t = F64 if F64 in (x.type.dtype, y.type.dtype) else F32
     x, y = (a if a.type.dtype == t else astype(a, t) for a in (x, y))
     if x.ndim == y.ndim == 2 and all(map(sizes.is_known, (*shape_of(x), *shape_of(y)))):
@@ -104,7 +119,7 @@ def _matrices(a: Arrayed, stack: Sequence[Any]) -> tuple[Arrayed, int]:
     if isinstance(a, View):
         n = a.ndim
         whole = [*range(n - 2), n - 1, n - 2]
-        turned = [(v, s, t) for v, s, t in a.spec] == [(q, 0, 1) for q in whole] and len(a.spec) == n
+        turned = [v for v, _, _ in a.spec] == whole and all(sizes.same(s, 0) and sizes.same(t, 1) for _, s, t in a.spec)
         if turned and all(sizes.same(p, q) for p, q in zip([a.sizes[v] for v in whole], shape_of(a.base), strict=True)):
             return a.base, 1
         return contiguous(a), 0
@@ -183,7 +198,7 @@ def einsum(subscripts: Any, *operands: Any, **kwargs: Any) -> Any:
     if not isinstance(subscripts, str):
         unsupported("np.einsum with operands before subscripts", "give the subscripts as a string first")
     terms, result = _subscripts(subscripts.replace(" ", ""), [as_array(x) for x in operands])
-    given = [_no_repeats(x, s) for x, s in zip(map(as_array, operands), terms, strict=True)]
+    given = stretched([_no_repeats(x, s) for x, s in zip(map(as_array, operands), terms, strict=True)])
     while len(given) > 1:
         (a, s), (b, t), *rest = given
         later = set(result).union(*(set(u) for _, u in rest))
