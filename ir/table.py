@@ -103,7 +103,9 @@ atan = libm("atan", lambda d, z, x: (div(d, add(1.0, mul(x, x))),))
 atan2 = libm("atan2", lambda d, z, x, y: (mul(d, div(div(y, hypot(x, y)), hypot(x, y))), neg(mul(d, div(div(x, hypot(x, y)), hypot(x, y))))), 2)
 sinh = libm("sinh", lambda d, z, x: (mul(d, cosh(x)),))
 cosh: Op = libm("cosh", lambda d, z, x: (mul(d, sinh(x)),))
-tanh: Op = libm("tanh", lambda d, z, x: (mul(d, mul(4.0, bell(mul(2.0, x)))),))
+tanh: Op = libm("tanh", lambda d, z, x: (mul(d, tanh_slope(x, z)),))
+tanh_slope: Op = row("tanh_slope", "FF:F", lambda m, x, z: m.slope("tanh", x, z),  # all that varies is x
+                     lambda d, s, x, z: (mul(d, mul(-2.0, mul(z, s))), None), expensive=True)
 asinh = libm("asinh", lambda d, z, x: (div(d, hypot(1.0, x)),))
 acosh = libm("acosh", lambda d, z, x: (div(div(d, sqrt(sub(x, 1.0))), sqrt(add(x, 1.0))),))
 atanh = libm("atanh", lambda d, z, x: (div(d, mul(sub(1.0, x), add(1.0, x))),))
@@ -112,8 +114,9 @@ atanh = libm("atanh", lambda d, z, x: (div(d, mul(sub(1.0, x), add(1.0, x))),))
 erf = libm("erf", lambda d, z, x: (mul(d, mul(TWO_OVER_SQRT_PI, gaussian(x))),))
 erfc = libm("erfc", lambda d, z, x: (mul(d, mul(-TWO_OVER_SQRT_PI, gaussian(x))),))
 gaussian: Op = row("gaussian", "F:F", lambda m, x: exp_of_minus_square(m, x), lambda d, z, x: (mul(d, mul(mul(-2.0, x), z)),), expensive=True)
-expit: Op = libm("expit", lambda d, z, x: (mul(d, bell(x)),))
-bell: Op = row("bell", "F:F", lambda m, x: logistic_density(x), lambda d, z, x: (neg(mul(d, mul(z, tanh(mul(0.5, x))))),), expensive=True)
+expit: Op = libm("expit", lambda d, z, x: (mul(d, expit_slope(x, z)),))
+expit_slope: Op = row("expit_slope", "FF:F", lambda m, x, z: m.slope("expit", x, z),
+                      lambda d, s, x, z: (neg(mul(d, mul(s, tanh(mul(0.5, x))))), None), expensive=True)
 gammaln = row("gammaln", "F:F", lambda m, x: m.special("gammaln", x), lambda d, z, x: (mul(d, digamma(x)),), expensive=True)
 digamma: Op = row("digamma", "F:F", lambda m, x: digamma_reflected(m, x), lambda d, z, x: (mul(d, polygamma(x, n=1)),), expensive=True)
 gamma = row("gamma", "F:F", lambda m, x: m.special("gamma", x), lambda d, z, x: (mul(d, mul(z, digamma(x))),), expensive=True)
@@ -202,12 +205,6 @@ def share_of_first(x: Any, y: Any) -> Any:
     """exp(x) / (exp(x) + exp(y)); one half where both are the same infinity."""
     d = sub(x, y)
     return expit(select(logical_and(eq(x, y), ne(d, d)), 0.0, d))
-
-
-def logistic_density(x: Any) -> Any:
-    """exp(-x) / (1 + exp(-x))**2, the derivative of expit and, with 4 and 2 x, of tanh: accurate also where they saturate."""
-    e = exp(neg(absolute(x)))
-    return div(e, mul(add(1.0, e), add(1.0, e)))
 
 
 def exp_of_minus_square(m: Any, x: Any) -> Any:

@@ -64,10 +64,6 @@ def _expit(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
 
-def _bell(x: Any) -> Any:
-    return np.exp(-np.abs(x)) / (1 + np.exp(-np.abs(x))) ** 2
-
-
 def unary(name: str, box: Interval, *spellings: Function, **more: Any) -> Sample:
     return Sample(getattr(np, name), (box,), (getattr(np, name), *spellings), **more)
 
@@ -118,7 +114,6 @@ DIFFERENTIABLE: dict[str, Sample] = {
     "erf": Sample(_special("erf"), (ANY,), (math.erf, scipy.special.erf), double=True),
     "erfc": Sample(_special("erfc"), (ANY,), (math.erfc, scipy.special.erfc), double=True),
     "gaussian": Sample(lambda x: np.exp(-x * x), (ANY,)),
-    "bell": Sample(_bell, (ANY,), smooth=off_zero),
     "expit": Sample(_expit, (ANY,), (scipy.special.expit,)),
     "gammaln": Sample(_special("gammaln"), ((1.0, 5.0),), (math.lgamma, scipy.special.gammaln), double=True),
     "gamma": Sample(_special("gamma"), ((0.5, 5.0),), (math.gamma, scipy.special.gamma), double=True),
@@ -179,7 +174,8 @@ INTEGRAL: dict[str, tuple[Function, tuple[Function, ...], Callable[..., bool]]] 
 LOGICAL: dict[str, Function] = {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}
 
 # Rows with a test of their own in test_operations.py; `gate` in test_guards.py; those of sizes and indices in test_array_shapes.py.
-OTHERS = {"round_decimal", "unsigned_div", "exact_add", "exact_sub", "exact_mul", "wrap32", "fits32"}  # in test_scalars.py
+OTHERS = {"tanh_slope", "expit_slope"}  # derivatives of tanh and expit, tested with them
+OTHERS |= {"round_decimal", "unsigned_div", "exact_add", "exact_sub", "exact_mul", "wrap32", "fits32"}  # in test_scalars.py
 OTHERS |= {"select", "gate", "convert", "nonzero_step", "same_size", "equal_size", "broadcast_size", "check_index"}
 SAMPLED = {*DIFFERENTIABLE, *FLAT, *INTEGRAL, *LOGICAL, *OTHERS}
 

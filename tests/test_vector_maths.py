@@ -74,8 +74,22 @@ def public(name: str) -> Function:
     return (lambda x, y: f(x, y)) if maths.BODIES[name][0] == 2 else (lambda x: f(x))
 
 
+SLOPES = ("tanh_slope", "expit_slope")  # derivatives, whose errors tests/test_accuracy.py measures
+
+
 def test_every_function_is_tested() -> None:
-    assert set(EXACT) == set(maths.BODIES)
+    assert {*EXACT, *SLOPES} == set(maths.BODIES)
+
+
+@pytest.mark.parametrize("f", [np.tanh, scipy.special.expit], ids=["tanh", "expit"])
+def test_a_slope_is_the_same_at_every_place(f: Function) -> None:
+    """Beside elements that need the other formula, in remainders of loops, and alone."""
+    x = np.random.default_rng(3).normal(size=41) * 3
+    slopes = lj.jit(lj.grad(lambda x: np.sum(f(x))))
+    whole, alone = slopes(x), lj.jit(lj.grad(lambda x: f(x)))
+    assert [alone(v) for v in x] == list(whole)
+    for n in range(1, 41):
+        np.testing.assert_array_equal(slopes(x[:n]), whole[:n])
 
 
 # ---- arguments
@@ -310,7 +324,7 @@ def vector_calls(assembly: str, scalar: str) -> list[str]:
 
 @pytest.mark.parametrize("cpu", CPUS)
 @pytest.mark.parametrize("t", [F64, F32], ids=["f64", "f32"])
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", [*EXACT, *SLOPES])
 def test_variants_are_vector_code(name: str, t: Scalar, cpu: str) -> None:
     """The widest variant multiplies or adds whole registers, and calls no function but the C library's of the same name."""
     assembly = llvm_compile.optimised_texts(vector_maths.module_text(name, t, CPUS[cpu]), CPUS[cpu])[1]

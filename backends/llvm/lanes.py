@@ -7,6 +7,7 @@ and nothing is contracted behind the body's back: a result does not depend on th
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from ...ir.types import F32, F64, Scalar
@@ -282,6 +283,10 @@ class LaneMachine:
         self.text.declare(symbol, f"declare {one} @{symbol}({', '.join(one for _ in xs)}) nounwind willreturn memory(none)")
         return self.let(self.text.rare(self, symbol, far, z, xs), "f")
 
+    def where_any(self, far: Lanes, z: Lanes, make: Callable[[], Lanes]) -> Lanes:
+        """z, but what `make` computes in the lanes that are `far`; not computed where none is."""
+        return self.let(self.text.where_any(self, far, z, make), "f")
+
 
 class LaneText:
     """The text of one function under construction, and the declarations that it needs."""
@@ -307,6 +312,18 @@ class LaneText:
     def place(self, label: str) -> None:
         self.lines.append(f"{label}:")
         self.label = label
+
+    def where_any(self, m: LaneMachine, far: Lanes, z: Lanes, make: Callable[[], Lanes]) -> str:
+        n, before, some = self.fresh(), self.label, far.name
+        if m.lanes > 1:
+            mask = self.let(f"bitcast <{m.lanes} x i1> {far.name} to i{m.lanes}")
+            some = self.let(f"icmp ne i{m.lanes} {mask}, 0")
+        self.lines.append(f" br i1 {some}, label %some.{n}, label %done.{n}")
+        self.place(f"some.{n}")
+        new, end = m.select(far, make(), z), self.label
+        self.lines.append(f" br label %done.{n}")
+        self.place(f"done.{n}")
+        return f"phi {m.type('f')} [{z.name}, %{before}], [{new.name}, %{end}]"
 
     def rare(self, m: LaneMachine, symbol: str, far: Lanes, z: Lanes, xs: tuple[Lanes, ...]) -> str:
         """A phi of z and of what the C function makes of it: for vectors a loop over the lanes."""

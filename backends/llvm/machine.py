@@ -169,6 +169,9 @@ class LLVMMachine:
             self.code.module.declare(symbol, f"declare {t} @{symbol}({', '.join(t for _ in xs)}) {PURE}")
         return self._let(f"call {t} @{symbol}({', '.join(f'{t} {x.name}' for x in xs)}) {PURE}", xs[0].type)
 
+    def slope(self, name: str, x: Value, z: Value) -> Value:
+        return self.libm(f"{name}_slope", x, z)
+
     def special(self, name: str, *xs: Value) -> Value:
         """A function of scipy.special, by its C pointer; float32 goes through float64."""
         from .special import symbol

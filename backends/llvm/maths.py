@@ -73,6 +73,22 @@ def tanh(m: LaneMachine, x: Lanes) -> Lanes:
     return m.with_sign(m.select(a < own(m, (2.0**-28, 2.0**-14)), a, half / (half + 1.0)), x)
 
 
+def logistic_density(m: LaneMachine, x: Lanes) -> Lanes:
+    """exp(-x) / (1 + exp(-x))**2"""
+    e = exp(m, -m.abs(x))
+    return e / ((1.0 + e) * (1.0 + e))
+
+
+def tanh_slope(m: LaneMachine, x: Lanes, z: Lanes) -> Lanes:
+    """The derivative of z = tanh(x), from z where that has digits enough: 1 - z has lost them where it saturates."""
+    return m.where_any(m.abs(z) > 0.875, (1.0 - z) * (1.0 + z), lambda: 4.0 * logistic_density(m, x + x))
+
+
+def expit_slope(m: LaneMachine, x: Lanes, z: Lanes) -> Lanes:
+    """The derivative of z = expit(x), in the same way."""
+    return m.where_any(z > 0.875, z * (1.0 - z), lambda: logistic_density(m, x))
+
+
 def sinh(m: LaneMachine, x: Lanes) -> Lanes:
     """(e + e / (e + 1)) / 2, e = expm1(a)"""
     a = m.at_most(m.abs(x), own(m, (710.7, 89.6)))
@@ -399,6 +415,8 @@ BODIES: dict[str, tuple[int, Body]] = {
     **{f.__name__: (1, f) for f in (exp, exp2, expm1, expit, tanh, sinh, cosh, log, log2, log10, log1p, asinh, acosh, atanh)},
     **{f.__name__: (1, f) for f in (cbrt, sin, cos, tan, atan, asin, acos, erf, erfc)},
     "pow": (2, power),
+    "tanh_slope": (2, tanh_slope),
+    "expit_slope": (2, expit_slope),
     "hypot": (2, hypot),
     "atan2": (2, atan2),
 }
