@@ -50,6 +50,8 @@ def abstract(x: Any, where: str) -> Abstract:
         scalar = widened(x.dtype)
         if scalar is not None:
             return Abstract(element(scalar))
+        if x.dtype == np.uint64:  # one number can be looked at: it fits, or the call raises
+            return Abstract(I64)
         raise errors.ArgumentTypeError(f"{where} is a scalar of dtype {x.dtype}: {CONVERT}")
     if isinstance(x, np.ndarray) and not _behaves_as_array(type(x)):
         raise errors.ArgumentTypeError(

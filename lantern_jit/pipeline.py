@@ -68,11 +68,6 @@ class Inspection:
         return self.measure()
 
 
-_STAGES: dict[Callable[[Any], None], str] = {
-    simplify: "simplification", fuse: "fusion", guard: "guarding", expand_all: "differentiation",
-}  # fmt: skip
-
-
 class Specialisation:
     """A traced and simplified program; compiled when first called natively."""
 
@@ -89,15 +84,16 @@ class Specialisation:
             traced: Traceable = self._trace(self.optimistic)
         self.traced, self.program = traced, traced.program
         self._check()
-        self._run(simplify, fuse, simplify, guard)
+        clean, join = ("simplification", simplify), ("fusion", fuse)
+        self._run(clean, join, clean, ("guarding", guard))
         if has_pushforwards(self.program):  # of optimised functions, so that forward mode is fused and guarded as they are
-            self._run(expand_all, simplify, fuse, simplify)
+            self._run(("differentiation", expand_all), clean, join, clean)
         dump("graph", lambda: show(self.program))
         self._native: Any = None
 
-    def _run(self, *passes: Callable[[Any], None]) -> None:
-        for one in passes:
-            with self.progress.stage(_STAGES[one]):
+    def _run(self, *passes: tuple[str, Callable[[Any], None]]) -> None:
+        for name, one in passes:
+            with self.progress.stage(name):
                 one(self.program)
             self._check()
 

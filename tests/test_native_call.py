@@ -237,9 +237,7 @@ REFUSED: list[tuple[Any, str]] = [
     (np.ones((1, 2)).view(np.matrix), "numpy.matrix"),
     (np.ma.array([1.0, 2.0], mask=[False, True]), "MaskedArray"),
     (CHARACTERS, "numpy.char.chararray"),
-    (np.ones(2, np.uint32), "uint32"),
-    (np.ones(2, np.uint8), "uint8"),
-    (np.ones(2, np.float16), "float16"),
+    (np.ones(2, np.uint64), "uint64"),
     (np.ones(2, np.longdouble), str(np.dtype(np.longdouble))),
     (np.ones(2, np.complex64), "complex64"),
     (np.array([1, None]), "object"),
@@ -254,7 +252,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({1.0}, "set"),
     (range(3), "range"),
     (object(), "object"),
-    (np.float16(1), "float16"),
+    (np.longdouble(1), str(np.dtype(np.longdouble))),
     (np.complex128(1), "complex128"),
     (memoryview(b"x"), "memoryview"),
     (len, "len"),
@@ -669,7 +667,7 @@ def test_the_wrong_thing_in_the_middle_of_good_calls() -> None:
         ((1.0, None, 1), TypeError),
         ((1.0, 2.0, 1), TypeError),
         ((1.0, a, -6), IndexError),
-        ((1.0, a.astype(np.float16), 1), errors.ArgumentTypeError),
+        ((1.0, a.astype(np.complex64), 1), errors.ArgumentTypeError),
     ]
     for k in range(300):
         assert f(2.0, a, k % 5) == 2.0 * (k % 5)

@@ -91,7 +91,7 @@ def test_gradients() -> None:
 
 
 @pytest.mark.parametrize(
-    "x", [np.uint64(1), np.longdouble(1), np.complex64(1), *(np.ones(2, t) for t in ("u8", "g", "c8", "c16", "O", "U3", "M8[s]"))]
+    "x", [np.longdouble(1), np.complex64(1), *(np.ones(2, t) for t in ("u8", "g", "c8", "c16", "O", "U3", "M8[s]"))]
 )
 def test_refused(x: Any) -> None:
     for call in (lambda: lj.jit(lambda x: x)(x), lambda: lj.grad(lambda x: np.sum(x))(x)):
