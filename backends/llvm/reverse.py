@@ -188,14 +188,11 @@ class BlockFunction:
         self.types: list[str] = []
         for v in block.inputs:
             self.add_field(v, self.cell_type(v))
-        for closure in block.chain:
-            for let in [*closure.straight, *([closure.operation] if closure.operation else [])]:
-                for o in let.outs:
-                    self.add_field(o, self.cell_type(o))
-        lets = parent.rev.function.blocks[block.name].lets
-        own = {o for let in lets for o in let.outs}
+        own = dict.fromkeys(o for let in block.lets for o in let.outs)
+        for o in own:
+            self.add_field(o, self.cell_type(o))
         self.locals = [o for o in parent.locals if o in own]  # arrays whose adjoints are made when the way back begins
-        self.gives_back = any(is_special(let) for let in lets)
+        self.gives_back = any(is_special(let) for let in block.lets)
         self.mark = ""
         self.pointers = ["k", "kenv", *(f"e.{h}" for h in block.nest), *self.extra_pointers()]
         for x in self.pointers:
@@ -357,7 +354,7 @@ class BlockFunction:
         if self.mark:
             self.code.emit(f"call void @lantern.release(ptr {self.mark})")
         self.code.emit(f"ret {rt} {self.code.pack(rt, parts)}" if parts else "ret void")
-        attributes = "alwaysinline" if self.inline() else "noinline" if self.block.is_head else ""
+        attributes = "alwaysinline" if self.inline() else "noinline" if self.block.is_head or self.block.is_piece else ""
         return self.code.text(f"define internal {convention(len(vs))} {rt} {self.name}({', '.join(params)}) {attributes} nounwind")
 
     def inline(self) -> bool:
