@@ -69,12 +69,13 @@ class Continuation:
 @dataclass
 class Closures:
     """A whole reverse function. `records[h]` is what waits while the loop at h runs, `records[WHOLE]` what a recursion
-    never changes."""
+    never changes, and those in `kept` what a piece of a long block leaves to later pieces."""
 
     reverse: Reverse
     blocks: dict[str, Continuation]
     records: dict[str, list[Var]]
     loops: dict[str, Loop]
+    kept: set[str] = field(default_factory=set)
 
     @property
     def activity(self) -> Activity:
@@ -145,8 +146,10 @@ def cut_block(c: Closures, name: str) -> None:
         defined = [*(block.inputs if is_first else []), *(o for let in run for o in let.outs)]
         waiting = [v for v in defined if last.get(v, i) > i]
         if waiting:
-            c.records[f"{own}.kept"] = waiting
-            nest.append(f"{own}.kept")
+            record = f"{own}.kept"
+            c.records[record] = waiting
+            c.kept.add(record)
+            nest.append(record)
     c.blocks = {k: b for key, old in c.blocks.items() for k, b in (found if key == name else {key: old}).items()}
 
 

@@ -129,7 +129,7 @@ class Emission:
         policies = {head: choose(plans.get(head), self.checkpoint) for head in closures.loops}
         replayed = {b for head, policy in policies.items() if policy != "recursion" for b in plans[head].loop.blocks}
         parent = ReverseFunction(self, closures)
-        late = {o for o in parent.locals}
+        late = set(parent.locals)  # their adjoints are made when the whole block begins its way back
         for name, block in list(closures.blocks.items()):
             if name not in replayed and not any(o in late for let in block.lets for o in let.outs):
                 cut_block(closures, name)
