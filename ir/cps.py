@@ -11,6 +11,9 @@ continuations of one block share its frame. A block is itself a continuation; wh
 value, and adjoints of that go back by value. A loop's head gets by value only what the loop uses; what only the code
 after the loop uses waits in a record that the loop's blocks are given by pointer. So does what a recursion passes on
 unchanged to every call of itself: one record for the whole recursion, with one cell for each adjoint.
+
+A long block is cut into pieces, each the continuation of the one before and a real call: compilers take more than linear
+time for one function, but not for many. What later pieces need of a piece waits in a record.
 """
 
 from __future__ import annotations
@@ -19,12 +22,13 @@ from dataclasses import dataclass, field
 
 from .activity import Activity
 from .analysis import Loop, find_loops, live_in, predecessors, reverse_postorder, unchanging_params
-from .graph import Call, Let, Terminator, Var, used_vars
+from .graph import Call, Edge, Jump, Let, Terminator, Var, edges, terminator_atoms, used_vars
 from .kernel import written
 from .reverse import Reverse
 from .text import show_let, show_terminator
 from .types import Array, Scalar, Type
 
+PIECE = 500  # operations of a block that stay together
 WHOLE = "whole"  # the record of a recursion, around all loops
 
 
@@ -51,21 +55,27 @@ class Continuation:
     chain: list[Closure]
     inline: bool
     is_head: bool
+    is_piece: bool = False  # the rest of a long block
 
     @property
     def inputs(self) -> list[Var]:
         return [*self.params, *self.by_value]
 
+    @property
+    def lets(self) -> list[Let]:
+        return [let for c in self.chain for let in [*c.straight, *([c.operation] if c.operation else [])]]
+
 
 @dataclass
 class Closures:
     """A whole reverse function. `records[h]` is what waits while the loop at h runs, `records[WHOLE]` what a recursion
-    never changes."""
+    never changes, and those in `kept` what a piece of a long block leaves to later pieces."""
 
     reverse: Reverse
     blocks: dict[str, Continuation]
     records: dict[str, list[Var]]
     loops: dict[str, Loop]
+    kept: set[str] = field(default_factory=set)
 
     @property
     def activity(self) -> Activity:
@@ -116,6 +126,44 @@ def _chain(name: str, params: list[Var], lets: list[Let], end: Terminator | None
     return chain
 
 
+# ---- long blocks
+def cut_block(c: Closures, name: str) -> None:
+    """Replace a block of more than PIECE operations by pieces of about equal lengths."""
+    block = c.blocks[name]
+    lets = c.reverse.function.blocks[name].lets
+    n = -(-len(lets) // PIECE)
+    if n < 2:
+        return
+    runs = [lets[len(lets) * i // n : len(lets) * (i + 1) // n] for i in range(n)]
+    names = [name, *(f"{name}.s{i}" for i in range(1, n))]
+    end, last = block.chain[-1].end, _last_uses(c, block, runs)
+    nest, found = list(block.nest), {}
+    for i, (own, run) in enumerate(zip(names, runs, strict=True)):
+        is_first, goes_on = i == 0, i + 1 < n
+        chain = _chain(own, block.params if is_first else [], run, Jump(Edge(names[i + 1])) if goes_on else end, c.activity)
+        given = (block.params, block.by_value) if is_first else ([], [])
+        found[own] = Continuation(own, *given, list(nest), chain, block.inline and is_first, block.is_head and is_first, not is_first)
+        defined = [*(block.inputs if is_first else []), *(o for let in run for o in let.outs)]
+        waiting = [v for v in defined if last.get(v, i) > i]
+        if waiting:
+            record = f"{own}.kept"
+            c.records[record] = waiting
+            c.kept.add(record)
+            nest.append(record)
+    c.blocks = {k: b for key, old in c.blocks.items() for k, b in (found if key == name else {key: old}).items()}
+
+
+def _last_uses(c: Closures, block: Continuation, runs: list[list[Let]]) -> dict[Var, int]:
+    """The last run that needs a variable; what comes after the block is part of the last."""
+    last = {a: i for i, run in enumerate(runs) for let in run for a in let.args if isinstance(a, Var)}
+    end = block.chain[-1].end
+    after = [a for a in terminator_atoms(end) if isinstance(a, Var)]
+    for e in edges(end):
+        target = c.blocks[e.block]
+        after += [*target.by_value, *(v for h in target.nest if h not in block.nest for v in c.records[h])]
+    return last | dict.fromkeys(after, len(runs) - 1)
+
+
 # ---- as text
 def show_closures(c: Closures) -> str:
     """A variable with an adjoint has a prime."""
@@ -128,7 +176,7 @@ def show_closures(c: Closures) -> str:
     if WHOLE in c.records:
         out.append(f"  -- unchanged by recursion: {', '.join(map(mark, c.records[WHOLE]))}")
     for b in c.blocks.values():
-        kind = "loop head" if b.is_head else "inlined" if b.inline else "join"
+        kind = "loop head" if b.is_head else "inlined" if b.inline else "piece" if b.is_piece else "join"
         record = f"; record: {', '.join(map(mark, c.records[b.name]))}" if b.is_head and c.records[b.name] else ""
         out.append(f"  -- {b.name}: {kind}; by value: {', '.join(map(mark, b.by_value)) or 'nothing'}{record}")
         for closure in b.chain:
@@ -151,6 +199,7 @@ __all__ = [
     "Continuation",
     "Scalar",
     "Type",
+    "cut_block",
     "has_adjoint",
     "show_closures",
     "to_closures",

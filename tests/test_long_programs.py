@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lantern_jit as lj
+from lantern_jit.ir.pytree import flatten
 
 from .support import both, close
 
@@ -87,3 +89,51 @@ def test_plain_and_traced_conditions_in_turn(k: int) -> None:
         f = lj.jit(lambda x, y, n: short_circuits(x, y, n, k))
         close(f(x, y, n), short_circuits(x, y, n, k))
         close(lj.jit(lambda y, x=x, n=n: short_circuits(x, y, n, k), static_argnums=(1, 2))(y, x, n), short_circuits(x, y, n, k))
+
+
+# ---- straight code: what is compiled as one function has a limited length
+def straight(n: int) -> str:
+    """n operations, in which late ones need early ones, in a function of an array, a number and a loop."""
+    lines = ["def f(a, x):", "    v0 = math.sin(x)", "    v1 = a[0] * x"]
+    for i in range(2, n):
+        lines.append(f"    v{i} = " + (f"v{i // 2} * 0.5 + v{i - 1}", f"math.sin(v{i - 1} * v{i // 3})", f"v{i - 1} - a[1] * v0")[i % 3])
+    lines.append(f"    for i in range(len(a)):\n        x = x + a[i] * v{n - 1} * v3")
+    return "\n".join([*lines, f"    return x if x > 0 else v{n - 2} * x", ""])
+
+
+def longest_function(f: Any, *args: Any) -> int:
+    """The lines of the longest function of the optimised LLVM."""
+    return max(text.count("\n") for text in lj.jit(f).inspect(*args).llvm_optimized.split("\ndefine ")[1:])
+
+
+def gradient(folder: Path, n: int) -> Any:
+    (folder / str(n)).mkdir()  # a file of its own: Python remembers the lines of each
+    return lj.grad(made(folder / str(n), straight(n)), argnums=(0, 1))
+
+
+def test_no_function_grows_with_the_program(tmp_path: Path) -> None:
+    args = np.array([0.5, -0.25, 1.5]), 0.75
+    shorter, longer = (longest_function(gradient(tmp_path, n), *args) for n in (1_000, 3_000))
+    assert longer < 1.3 * shorter
+
+
+def test_a_short_block_stays_whole(tmp_path: Path) -> None:
+    args = np.array([0.5, -0.25, 1.5]), 0.75
+    short, long = (lj.jit(gradient(tmp_path, n)).inspect(*args).cps.count(": piece;") for n in (100, 1_000))
+    assert short == 0
+    assert long >= 2
+
+
+@pytest.mark.parametrize("piece", [1, 7, 50])
+def test_pieces_do_not_change_derivatives(piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    args, direction = (np.array([0.5, -0.25, 1.5]), 0.75), (np.array([1.0, 2.0, -1.0]), 0.5)
+    f = made(tmp_path, straight(90))
+
+    def derivatives() -> Any:
+        gradient = lj.grad(f, argnums=(0, 1))
+        return lj.jit(gradient)(*args), lj.jit(lambda a, x: lj.jvp(gradient, (a, x), direction))(*args)
+
+    whole = derivatives()
+    monkeypatch.setattr("lantern_jit.ir.cps.PIECE", piece)
+    for x, y in zip(flatten(derivatives())[0], flatten(whole)[0], strict=True):
+        close(x, y, rtol=1e-12)

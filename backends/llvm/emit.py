@@ -13,7 +13,7 @@ from typing import Any
 from ...ir.activity import Aliases
 from ...ir.analysis import call_graph_cycles, find_loops
 from ...ir.coverage import covering_kernels, covers, tiny_arrays
-from ...ir.cps import Closures, to_closures
+from ...ir.cps import Closures, cut_block, to_closures
 from ...ir.graph import Call, Fail, Let, Program, Return, Site
 from ...ir.policies import Plan, choose, plan_loops
 from ...ir.reverse import Reverse, Reverses
@@ -129,6 +129,10 @@ class Emission:
         policies = {head: choose(plans.get(head), self.checkpoint) for head in closures.loops}
         replayed = {b for head, policy in policies.items() if policy != "recursion" for b in plans[head].loop.blocks}
         parent = ReverseFunction(self, closures)
+        late = set(parent.locals)  # their adjoints are made when the whole block begins its way back
+        for name, block in list(closures.blocks.items()):
+            if name not in replayed and not any(o in late for let in block.lets for o in let.outs):
+                cut_block(closures, name)
         self.module.functions += parent.entry()
         for name, block in closures.blocks.items():
             if name in policies:

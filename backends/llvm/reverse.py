@@ -45,6 +45,8 @@ class ReverseFunction:
         self.context, self.closures, self.rev = context, closures, closures.reverse
         self.name = f"@r.{self.rev.name}"
         self.activity = closures.activity
+        self.record_types: dict[str, str] = {}
+        self.orders: dict[str, dict[Var, int]] = {}
         f = self.rev.function
         own = [o for b in f.blocks.values() for let in b.lets if let.op != "reshape" for o in let.outs if isinstance(o.type, Array)]
         kernels = any(let.op == "kernel" for b in f.blocks.values() for let in b.lets)
@@ -55,6 +57,12 @@ class ReverseFunction:
         pairs, passed = carried_covers(f, self.activity, context.aliases) if kernels else (set(), set())
         self.carried_firsts = pairs
         self.covered |= passed
+
+    def positions(self, head: str) -> dict[Var, int]:
+        """Where the variables of a record are in it."""
+        if head not in self.orders:
+            self.orders[head] = {v: i for i, v in enumerate(self.closures.records[head])}
+        return self.orders[head]
 
     def is_active_scalar(self, v: Atom) -> bool:
         return v in self.activity and isinstance(v.type, Scalar)
@@ -188,14 +196,11 @@ class BlockFunction:
         self.types: list[str] = []
         for v in block.inputs:
             self.add_field(v, self.cell_type(v))
-        for closure in block.chain:
-            for let in [*closure.straight, *([closure.operation] if closure.operation else [])]:
-                for o in let.outs:
-                    self.add_field(o, self.cell_type(o))
-        lets = parent.rev.function.blocks[block.name].lets
-        own = {o for let in lets for o in let.outs}
+        own = dict.fromkeys(o for let in block.lets for o in let.outs)
+        for o in own:
+            self.add_field(o, self.cell_type(o))
         self.locals = [o for o in parent.locals if o in own]  # arrays whose adjoints are made when the way back begins
-        self.gives_back = any(is_special(let) for let in lets)
+        self.gives_back = any(is_special(let) for let in block.lets)
         self.mark = ""
         self.pointers = ["k", "kenv", *(f"e.{h}" for h in block.nest), *self.extra_pointers()]
         for x in self.pointers:
@@ -265,7 +270,7 @@ class BlockFunction:
         if v in self.fields:
             return self.code.field(self.frame_type, "%frame", self.fields[v], *field)
         head = self.record_of(v)
-        t, index = self.record_type(head), self.parent.closures.records[head].index(v)
+        t, index = self.record_type(head), self.parent.positions(head)[v]
         return self.code.field(t, self.pointer(f"e.{head}"), index, *field)
 
     def adjoint_cell(self, v: Var) -> str:
@@ -279,14 +284,19 @@ class BlockFunction:
 
     # ---- records of loops
     def record_of(self, v: Var) -> str:
-        return next(h for h in self.block.nest if v in self.parent.closures.records[h])
+        return next(h for h in self.block.nest if v in self.parent.positions(h))
 
     def record_type(self, head: str) -> str:
-        return struct_of([self.cell_type(v) for v in self.parent.closures.records[head]] or ["i64"])
+        known = self.parent.record_types
+        if head not in known:
+            t = struct_of([self.cell_type(v) for v in self.parent.closures.records[head]] or ["i64"])
+            named = head in self.parent.closures.kept  # a long one, mentioned often
+            known[head] = self.module.named_type(f"record{self.context.unique()}", t) if named else t
+        return known[head]
 
     def read_record(self, v: Var) -> Operands:
         head = self.record_of(v)
-        t, index = self.record_type(head), self.parent.closures.records[head].index(v)
+        t, index = self.record_type(head), self.parent.positions(head)[v]
         p = self.code.field(t, self.pointer(f"e.{head}"), index)
         if isinstance(v.type, Scalar):
             return [self.code.load(LLVM_TYPES[v.type], p)]
@@ -357,7 +367,7 @@ class BlockFunction:
         if self.mark:
             self.code.emit(f"call void @lantern.release(ptr {self.mark})")
         self.code.emit(f"ret {rt} {self.code.pack(rt, parts)}" if parts else "ret void")
-        attributes = "alwaysinline" if self.inline() else "noinline" if self.block.is_head else ""
+        attributes = "alwaysinline" if self.inline() else "noinline" if self.block.is_head or self.block.is_piece else ""
         return self.code.text(f"define internal {convention(len(vs))} {rt} {self.name}({', '.join(params)}) {attributes} nounwind")
 
     def inline(self) -> bool:
