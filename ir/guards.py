@@ -88,6 +88,7 @@ class _Guarding:
         self.block, self.outside = block, outside
         self.counter = 0
         self.guarded: set[Let] = set()
+        self.idle: set[Let] = set()  # what no derivative flows through, now that it has a copy behind a condition
         self.keys: dict[Let, tuple[float, ...]] = {}
         self.maker: dict[Var, Let] = {}
         self.uses: dict[Var, dict[Let, None]] = {}
@@ -120,7 +121,7 @@ class _Guarding:
         self.use(let)
 
     def flowing(self, v: Var) -> list[Let]:
-        return [let for let in self.uses.get(v, ()) if _flows(let, v)]
+        return [let for let in self.uses.get(v, ()) if _flows(let, v) and let not in self.idle]
 
     def run(self) -> None:
         for side in list(self.arms):
@@ -165,25 +166,29 @@ class _Guarding:
         region = self.region(sides)
         if not any(not TABLE[let.op].steady for let in region):
             return
-        last = max((self.keys[self.maker[c]] for c, _ in sides if c in self.maker), default=(-1.0,))
-        used = (use for let in region for use in self.flowing(let.out) if arm(use, let.out) in sides)
+        self.counter += 1  # behind the conditions and all that has been put there before
+        last = (*max((self.keys[self.maker[c]] for c, _ in sides if c in self.maker), default=(-1.0,)), float(self.counter))
+        mine = set(region)
+        used = (use for let in region for use in self.flowing(let.out) if use not in mine)
         if all(self.keys[use] > last for use in used):
             self.separate(sides, region, last)
 
     def region(self, sides: tuple[Side, ...]) -> list[Let]:
         """What only the arms of these sides need, in order."""
         found: list[Let] = []
-        others: dict[Var, int] = {}  # uses that have not been found to lie inside
-        work = [v for side in sides for v in self.arms.get(side, ())]
+        inside: dict[Var, set[Let]] = {}  # the uses that have been found to be arms or in the region; a choice in it is both
+        work = [(v, use) for side in sides for v in self.arms.get(side, ()) for use in self.flowing(v) if arm(use, v) in sides]
         while work:
-            v = work.pop()
+            v, use = work.pop()
             let = self.maker.get(v)
             if let is None or not smooth(let) or v in self.outside or (side_of(let, 1) in sides and let.op == GATE):
                 continue
-            others[v] = others.get(v, len(self.flowing(v))) - 1
-            if not others[v]:
-                found.append(let)
-                work += [a for a in dict.fromkeys(let.args) if isinstance(a, Var)]
+            uses = inside.setdefault(v, set())
+            if use not in uses:
+                uses.add(use)
+                if len(uses) == len(self.flowing(v)):
+                    found.append(let)
+                    work += [(a, let) for a in dict.fromkeys(let.args) if isinstance(a, Var)]
         return sorted(found, key=self.keys.__getitem__)
 
     def condition(self, sides: tuple[Side, ...]) -> tuple[list[Let], Side]:
@@ -200,7 +205,7 @@ class _Guarding:
         return made, (functools.reduce(lambda x, y: compute("or", x, y), each), True)
 
     def separate(self, sides: tuple[Side, ...], region: list[Let], last: tuple[float, ...]) -> None:
-        """Put gates between the region and the rest, and the region behind its conditions, the last of which is at `last`."""
+        """Put gates between the region and the rest, and the region at `last`, behind its conditions, or where it stands later."""
         mine = {let.out for let in region}
         gates: dict[Var, Var] = {}
         moved: dict[Var, Var] = {}
@@ -236,6 +241,12 @@ class _Guarding:
             for use in self.flowing(v):
                 if self.keys[use] > last and use.outs and use.out not in mine and use.out not in fresh:
                     self.change(use, tuple(here if a is v else a for a in use.args))
+        for let in reversed(region):
+            if let.out in moved and not self.flowing(let.out):
+                self.idle.add(let)
+                if not self.uses.get(let.out):
+                    self.change(let, ())
+                    del self.keys[let]
 
     def variable(self, name: str, type: Any) -> Var:
         self.counter += 1

@@ -165,3 +165,27 @@ def test_polygamma_at_negative_arguments(n: int, x: float) -> None:
     slope = (8 * (k(x + h) - k(x - h)) - (k(x + 2 * h) - k(x - 2 * h))) / (12 * h)
     for found in both(f, x).values():
         assert found == pytest.approx(slope, rel=1e-6)
+
+
+def nested_by_one_condition(x: Any) -> Any:
+    square = x * x / 2
+    low = np.minimum(square, 0.0)
+    chosen = x != 0.0
+    return np.where(chosen, np.where(chosen, square, low), np.exp(low))
+
+
+def arms_behind_one_condition(x: Any) -> Any:
+    """Regions of several choices that all go behind the condition, which is computed from what they need."""
+    inverse, root = 1 / x, np.sqrt(x)
+    below = root < 0
+    scaled = np.where(below, 0.0, np.cbrt(inverse))
+    return np.where(below, root + x + root, np.log(scaled) + root)
+
+
+def test_choices_by_one_condition() -> None:
+    grad = lj.grad(nested_by_one_condition)
+    for found in both(lambda x: (grad(x), lj.grad(grad)(x), lj.jvp(grad, (x,), (1.0,))[1]), 0.0).values():
+        np.testing.assert_array_equal(found, (0.0, 1.0, 1.0))
+    grad = lj.grad(arms_behind_one_condition)
+    for found in both(lambda x: (grad(x), lj.grad(grad)(x)), 4.0).values():
+        np.testing.assert_allclose(found, (-1 / 12 + 1 / 4, 1 / 48 - 1 / 32), 1e-12)
