@@ -13,7 +13,7 @@ ends at the gate; and where the arm was chosen nothing is changed: 0 * inf is Na
 What an arm alone needs is a *region*: operations of one block whose every use that a derivative flows through lies in the
 region or is an arm of a choice by the same condition (of several, where arms of several choices use it). Operations that stand before their condition are moved behind it;
 an original that the condition itself reads stays, without a derivative. A pure operation that only one side of a
-branch uses is moved there first, which is the same for control flow.
+branch uses is moved there first, which is the same for control flow; so is a kernel that only makes something.
 """
 
 from __future__ import annotations
@@ -22,22 +22,25 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
+from .activity import Aliases
 from .analysis import find_loops, predecessors
 from .graph import Atom, Block, Branch, Const, Function, Let, Program, Var, edges, terminator_atoms
+from .kernel import written
 from .ops import TABLE
-from .types import BOOL, carries_gradient
+from .types import BOOL, Array, carries_gradient
 
 Side = tuple[Atom, bool]  # a condition and what it must be
 
 
 def guard(program: Program) -> None:
     """Guard every function of the program in place."""
+    aliases = Aliases(program)
     for f in program.functions.values():
-        guard_function(f)
+        guard_function(f, program, aliases)
 
 
-def guard_function(f: Function) -> None:
-    sink(f)
+def guard_function(f: Function, program: Program, aliases: Aliases) -> None:
+    sink(f, program, aliases)
     outside = _used_elsewhere(f)
     for block in f.blocks.values():
         if any(let.attrs.get("where") for let in block.lets):
@@ -279,8 +282,8 @@ def _flows(let: Let, v: Var) -> bool:
 
 
 # ---- branches
-def sink(f: Function) -> None:
-    """Move an operation with an unsteady derivative to the only side of a branch that uses it.
+def sink(f: Function, program: Program, aliases: Aliases) -> None:
+    """Move an operation or a kernel with an unsteady derivative to the only side of a branch that uses it.
 
     %y = sqrt(%x); branch %c ? then() : else()   ->   branch %c ? then: %y = sqrt(%x); .. : else()
     """
@@ -296,11 +299,21 @@ def sink(f: Function) -> None:
         if not isinstance(block.terminator, Branch):
             continue
         targets = [e.block for e in edges(block.terminator) if pred[e.block] == [name] and inside[e.block] == inside[name]]
+        overwritten: set[Var] = set()  # by what stands later in the block
         for let in reversed(block.lets):
-            if smooth(let) and not TABLE[let.op].steady:
+            if (smooth(let) and not TABLE[let.op].steady) or _can_sink(let, program, aliases, overwritten):
                 for target in targets:
-                    if users.get(let.out) == {target}:
+                    if all(users.get(o) == {target} for o in let.outs):
                         _move(let, block, f.blocks[target], users)
+            overwritten |= {aliases.root(v) for v in written(let)}
+
+
+def _can_sink(let: Let, program: Program, aliases: Aliases, overwritten: set[Var]) -> bool:
+    """Is it a kernel with an unsteady derivative, that only makes new arrays and numbers and that nothing after it disturbs?"""
+    if let.op != "kernel" or let.attrs.get("fails") or written(let) or not let.outs:
+        return False
+    unsteady = any(smooth(inner) and not TABLE[inner.op].steady for inner in program.functions[let.attrs["f"]].entry.lets)
+    return unsteady and not any(isinstance(a.type, Array) and aliases.root(a) in overwritten for a in let.args)
 
 
 def _move(let: Let, source: Block, target: Block, users: dict[Var, set[str]]) -> None:

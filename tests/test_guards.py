@@ -189,3 +189,25 @@ def test_choices_by_one_condition() -> None:
     grad = lj.grad(arms_behind_one_condition)
     for found in both(lambda x: (grad(x), lj.grad(grad)(x)), 4.0).values():
         np.testing.assert_allclose(found, (-1 / 12 + 1 / 4, 1 / 48 - 1 / 32), 1e-12)
+
+
+def test_an_array_that_one_side_uses_is_made_there() -> None:
+    def early(x: Any) -> Any:
+        root = np.sqrt(x)
+        return np.sum(root) if x[0] > 0 else np.sum(x * x)
+
+    for found in both(lambda x: (lj.grad(early)(x), lj.hessian(early)(x)), np.array([0.0, 3.0])).values():
+        np.testing.assert_array_equal(found[0], [0.0, 6.0])
+        np.testing.assert_array_equal(found[1], 2 * np.eye(2))
+
+
+def test_an_array_that_is_overwritten_is_made_before() -> None:
+    def early(x: Any) -> Any:
+        y = x * 1.0
+        root = np.sqrt(y)
+        y[0] = 7.0
+        return np.sum(root) + y[0] if x[0] > 0 else np.sum(y)
+
+    for found in both(lambda x: (early(x), lj.grad(early)(x)), np.array([4.0, 9.0])).values():
+        assert found[0] == 12.0
+        np.testing.assert_allclose(found[1], [1 / 4, 1 / 6])
