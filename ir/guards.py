@@ -91,13 +91,19 @@ class _Guarding:
         self.block, self.outside = block, outside
         self.counter = 0
         self.guarded: set[Let] = set()
-        self.idle: set[Let] = set()  # what no derivative flows through, now that it has a copy behind a condition
+        self.idle: set[Let] = set()  # what no derivative flows through: only conditions read it
         self.keys: dict[Let, tuple[float, ...]] = {}
         self.maker: dict[Var, Let] = {}
         self.uses: dict[Var, dict[Let, None]] = {}
         self.arms: dict[Side, dict[Var, Let]] = {}
         for i, let in enumerate(block.lets):
             self.enter(let, (float(i),))
+        for let in reversed(block.lets):
+            if TABLE[let.op].signature != "*:*" and self.is_idle(let):
+                self.idle.add(let)
+
+    def is_idle(self, let: Let) -> bool:
+        return not any(o in self.outside or self.flowing(o) for o in let.outs)
 
     def enter(self, let: Let, key: tuple[float, ...]) -> None:
         self.keys[let] = key
@@ -245,7 +251,7 @@ class _Guarding:
                 if self.keys[use] > last and use.outs and use.out not in mine and use.out not in fresh:
                     self.change(use, tuple(here if a is v else a for a in use.args))
         for let in reversed(region):
-            if let.out in moved and not self.flowing(let.out):
+            if let.out in moved and self.is_idle(let):
                 self.idle.add(let)
                 if not self.uses.get(let.out):
                     self.change(let, ())

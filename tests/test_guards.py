@@ -21,6 +21,11 @@ NAN = math.nan
 Row = tuple[Callable[..., Any], list[tuple[float, float, float]]]  # f, [(x, f'(x), f''(x))]
 
 
+def condition_by_another_function(x: Any) -> Any:
+    ratio = 1 / x
+    return np.where(np.log(np.abs(ratio)) < 2.0, np.abs(ratio) * ratio, x)
+
+
 def cosine_by_helper(x: Any) -> Any:
     inner = np.where(x > 0, np.sqrt(x), 0.0)
     return np.where(x == 0, 1.0 - x / 2, np.cos(inner))
@@ -46,6 +51,7 @@ GUARDED: dict[str, Row] = {
     "expm1 ratio": (lambda y: np.where(np.abs(y) < 1e-8, 1 + y / 2 + y * y / 6, np.expm1(y) / y), [(0.0, 0.5, 1 / 3)]),
     "1/y": (lambda y: np.where(y != 0, 1 / y, 7.0 * y), [(0.0, 7.0, 0.0), (2.0, -0.25, 0.25)]),
     "condition from the arm": (lambda x: (lambda r: np.where(r > 0, r, 0.0))(np.sqrt(x)), [(0.0, 0.0, 0.0), (4.0, 0.25, -1 / 32)]),
+    "condition from the arm by a function": (condition_by_another_function, [(0.0, 1.0, 0.0), (2.0, -0.25, 0.375)]),
     "arm with another use": (lambda x: (lambda r: np.where(x > 0, r, 0.0) + np.where(x > 1, 2 * r, 0.0))(np.sqrt(x)), [
         (0.0, 0.0, 0.0), (4.0, 0.75, -3 / 32)]),
     "nested": (lambda x: np.where(x > 0, np.where(x > 1, np.log(x - 1), np.sqrt(x)), x * x), [
