@@ -13,7 +13,7 @@ ends at the gate; and where the arm was chosen nothing is changed: 0 * inf is Na
 What an arm alone needs is a *region*: operations of one block whose every use that a derivative flows through lies in the
 region or is an arm of a choice by the same condition (of several, where arms of several choices use it). Operations that stand before their condition are moved behind it;
 an original that the condition itself reads stays, without a derivative. A pure operation that only one side of a
-branch uses is moved there first, which is the same for control flow.
+branch uses is moved there first, which is the same for control flow; so is a kernel that only makes something.
 """
 
 from __future__ import annotations
@@ -22,22 +22,25 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
+from .activity import Aliases
 from .analysis import find_loops, predecessors
 from .graph import Atom, Block, Branch, Const, Function, Let, Program, Var, edges, terminator_atoms
+from .kernel import written
 from .ops import TABLE
-from .types import BOOL, carries_gradient
+from .types import BOOL, Array, carries_gradient
 
 Side = tuple[Atom, bool]  # a condition and what it must be
 
 
 def guard(program: Program) -> None:
     """Guard every function of the program in place."""
+    aliases = Aliases(program)
     for f in program.functions.values():
-        guard_function(f)
+        guard_function(f, program, aliases)
 
 
-def guard_function(f: Function) -> None:
-    sink(f)
+def guard_function(f: Function, program: Program, aliases: Aliases) -> None:
+    sink(f, program, aliases)
     outside = _used_elsewhere(f)
     for block in f.blocks.values():
         if any(let.attrs.get("where") for let in block.lets):
@@ -88,12 +91,19 @@ class _Guarding:
         self.block, self.outside = block, outside
         self.counter = 0
         self.guarded: set[Let] = set()
+        self.idle: set[Let] = set()  # what no derivative flows through: only conditions read it
         self.keys: dict[Let, tuple[float, ...]] = {}
         self.maker: dict[Var, Let] = {}
         self.uses: dict[Var, dict[Let, None]] = {}
         self.arms: dict[Side, dict[Var, Let]] = {}
         for i, let in enumerate(block.lets):
             self.enter(let, (float(i),))
+        for let in reversed(block.lets):
+            if TABLE[let.op].signature != "*:*" and self.is_idle(let):
+                self.idle.add(let)
+
+    def is_idle(self, let: Let) -> bool:
+        return not any(o in self.outside or self.flowing(o) for o in let.outs)
 
     def enter(self, let: Let, key: tuple[float, ...]) -> None:
         self.keys[let] = key
@@ -120,7 +130,7 @@ class _Guarding:
         self.use(let)
 
     def flowing(self, v: Var) -> list[Let]:
-        return [let for let in self.uses.get(v, ()) if _flows(let, v)]
+        return [let for let in self.uses.get(v, ()) if _flows(let, v) and let not in self.idle]
 
     def run(self) -> None:
         for side in list(self.arms):
@@ -165,25 +175,29 @@ class _Guarding:
         region = self.region(sides)
         if not any(not TABLE[let.op].steady for let in region):
             return
-        last = max((self.keys[self.maker[c]] for c, _ in sides if c in self.maker), default=(-1.0,))
-        used = (use for let in region for use in self.flowing(let.out) if arm(use, let.out) in sides)
+        self.counter += 1  # behind the conditions and all that has been put there before
+        last = (*max((self.keys[self.maker[c]] for c, _ in sides if c in self.maker), default=(-1.0,)), float(self.counter))
+        mine = set(region)
+        used = (use for let in region for use in self.flowing(let.out) if use not in mine)
         if all(self.keys[use] > last for use in used):
             self.separate(sides, region, last)
 
     def region(self, sides: tuple[Side, ...]) -> list[Let]:
         """What only the arms of these sides need, in order."""
         found: list[Let] = []
-        others: dict[Var, int] = {}  # uses that have not been found to lie inside
-        work = [v for side in sides for v in self.arms.get(side, ())]
+        inside: dict[Var, set[Let]] = {}  # the uses that have been found to be arms or in the region; a choice in it is both
+        work = [(v, use) for side in sides for v in self.arms.get(side, ()) for use in self.flowing(v) if arm(use, v) in sides]
         while work:
-            v = work.pop()
+            v, use = work.pop()
             let = self.maker.get(v)
             if let is None or not smooth(let) or v in self.outside or (side_of(let, 1) in sides and let.op == GATE):
                 continue
-            others[v] = others.get(v, len(self.flowing(v))) - 1
-            if not others[v]:
-                found.append(let)
-                work += [a for a in dict.fromkeys(let.args) if isinstance(a, Var)]
+            uses = inside.setdefault(v, set())
+            if use not in uses:
+                uses.add(use)
+                if len(uses) == len(self.flowing(v)):
+                    found.append(let)
+                    work += [(a, let) for a in dict.fromkeys(let.args) if isinstance(a, Var)]
         return sorted(found, key=self.keys.__getitem__)
 
     def condition(self, sides: tuple[Side, ...]) -> tuple[list[Let], Side]:
@@ -200,7 +214,7 @@ class _Guarding:
         return made, (functools.reduce(lambda x, y: compute("or", x, y), each), True)
 
     def separate(self, sides: tuple[Side, ...], region: list[Let], last: tuple[float, ...]) -> None:
-        """Put gates between the region and the rest, and the region behind its conditions, the last of which is at `last`."""
+        """Put gates between the region and the rest, and the region at `last`, behind its conditions, or where it stands later."""
         mine = {let.out for let in region}
         gates: dict[Var, Var] = {}
         moved: dict[Var, Var] = {}
@@ -236,6 +250,12 @@ class _Guarding:
             for use in self.flowing(v):
                 if self.keys[use] > last and use.outs and use.out not in mine and use.out not in fresh:
                     self.change(use, tuple(here if a is v else a for a in use.args))
+        for let in reversed(region):
+            if let.out in moved and self.is_idle(let):
+                self.idle.add(let)
+                if not self.uses.get(let.out):
+                    self.change(let, ())
+                    del self.keys[let]
 
     def variable(self, name: str, type: Any) -> Var:
         self.counter += 1
@@ -268,8 +288,8 @@ def _flows(let: Let, v: Var) -> bool:
 
 
 # ---- branches
-def sink(f: Function) -> None:
-    """Move an operation with an unsteady derivative to the only side of a branch that uses it.
+def sink(f: Function, program: Program, aliases: Aliases) -> None:
+    """Move an operation or a kernel with an unsteady derivative to the only side of a branch that uses it.
 
     %y = sqrt(%x); branch %c ? then() : else()   ->   branch %c ? then: %y = sqrt(%x); .. : else()
     """
@@ -285,11 +305,21 @@ def sink(f: Function) -> None:
         if not isinstance(block.terminator, Branch):
             continue
         targets = [e.block for e in edges(block.terminator) if pred[e.block] == [name] and inside[e.block] == inside[name]]
+        overwritten: set[Var] = set()  # by what stands later in the block
         for let in reversed(block.lets):
-            if smooth(let) and not TABLE[let.op].steady:
+            if (smooth(let) and not TABLE[let.op].steady) or _can_sink(let, program, aliases, overwritten):
                 for target in targets:
-                    if users.get(let.out) == {target}:
+                    if all(users.get(o) == {target} for o in let.outs):
                         _move(let, block, f.blocks[target], users)
+            overwritten |= {aliases.root(v) for v in written(let)}
+
+
+def _can_sink(let: Let, program: Program, aliases: Aliases, overwritten: set[Var]) -> bool:
+    """Is it a kernel with an unsteady derivative, that only makes new arrays and numbers and that nothing after it disturbs?"""
+    if let.op != "kernel" or let.attrs.get("fails") or written(let) or not let.outs:
+        return False
+    unsteady = any(smooth(inner) and not TABLE[inner.op].steady for inner in program.functions[let.attrs["f"]].entry.lets)
+    return unsteady and not any(isinstance(a.type, Array) and aliases.root(a) in overwritten for a in let.args)
 
 
 def _move(let: Let, source: Block, target: Block, users: dict[Var, set[str]]) -> None:

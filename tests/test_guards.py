@@ -21,6 +21,11 @@ NAN = math.nan
 Row = tuple[Callable[..., Any], list[tuple[float, float, float]]]  # f, [(x, f'(x), f''(x))]
 
 
+def condition_by_another_function(x: Any) -> Any:
+    ratio = 1 / x
+    return np.where(np.log(np.abs(ratio)) < 2.0, np.abs(ratio) * ratio, x)
+
+
 def cosine_by_helper(x: Any) -> Any:
     inner = np.where(x > 0, np.sqrt(x), 0.0)
     return np.where(x == 0, 1.0 - x / 2, np.cos(inner))
@@ -46,6 +51,7 @@ GUARDED: dict[str, Row] = {
     "expm1 ratio": (lambda y: np.where(np.abs(y) < 1e-8, 1 + y / 2 + y * y / 6, np.expm1(y) / y), [(0.0, 0.5, 1 / 3)]),
     "1/y": (lambda y: np.where(y != 0, 1 / y, 7.0 * y), [(0.0, 7.0, 0.0), (2.0, -0.25, 0.25)]),
     "condition from the arm": (lambda x: (lambda r: np.where(r > 0, r, 0.0))(np.sqrt(x)), [(0.0, 0.0, 0.0), (4.0, 0.25, -1 / 32)]),
+    "condition from the arm by a function": (condition_by_another_function, [(0.0, 1.0, 0.0), (2.0, -0.25, 0.375)]),
     "arm with another use": (lambda x: (lambda r: np.where(x > 0, r, 0.0) + np.where(x > 1, 2 * r, 0.0))(np.sqrt(x)), [
         (0.0, 0.0, 0.0), (4.0, 0.75, -3 / 32)]),
     "nested": (lambda x: np.where(x > 0, np.where(x > 1, np.log(x - 1), np.sqrt(x)), x * x), [
@@ -165,3 +171,49 @@ def test_polygamma_at_negative_arguments(n: int, x: float) -> None:
     slope = (8 * (k(x + h) - k(x - h)) - (k(x + 2 * h) - k(x - 2 * h))) / (12 * h)
     for found in both(f, x).values():
         assert found == pytest.approx(slope, rel=1e-6)
+
+
+def nested_by_one_condition(x: Any) -> Any:
+    square = x * x / 2
+    low = np.minimum(square, 0.0)
+    chosen = x != 0.0
+    return np.where(chosen, np.where(chosen, square, low), np.exp(low))
+
+
+def arms_behind_one_condition(x: Any) -> Any:
+    """Regions of several choices that all go behind the condition, which is computed from what they need."""
+    inverse, root = 1 / x, np.sqrt(x)
+    below = root < 0
+    scaled = np.where(below, 0.0, np.cbrt(inverse))
+    return np.where(below, root + x + root, np.log(scaled) + root)
+
+
+def test_choices_by_one_condition() -> None:
+    grad = lj.grad(nested_by_one_condition)
+    for found in both(lambda x: (grad(x), lj.grad(grad)(x), lj.jvp(grad, (x,), (1.0,))[1]), 0.0).values():
+        np.testing.assert_array_equal(found, (0.0, 1.0, 1.0))
+    grad = lj.grad(arms_behind_one_condition)
+    for found in both(lambda x: (grad(x), lj.grad(grad)(x)), 4.0).values():
+        np.testing.assert_allclose(found, (-1 / 12 + 1 / 4, 1 / 48 - 1 / 32), 1e-12)
+
+
+def test_an_array_that_one_side_uses_is_made_there() -> None:
+    def early(x: Any) -> Any:
+        root = np.sqrt(x)
+        return np.sum(root) if x[0] > 0 else np.sum(x * x)
+
+    for found in both(lambda x: (lj.grad(early)(x), lj.hessian(early)(x)), np.array([0.0, 3.0])).values():
+        np.testing.assert_array_equal(found[0], [0.0, 6.0])
+        np.testing.assert_array_equal(found[1], 2 * np.eye(2))
+
+
+def test_an_array_that_is_overwritten_is_made_before() -> None:
+    def early(x: Any) -> Any:
+        y = x * 1.0
+        root = np.sqrt(y)
+        y[0] = 7.0
+        return np.sum(root) + y[0] if x[0] > 0 else np.sum(y)
+
+    for found in both(lambda x: (early(x), lj.grad(early)(x)), np.array([4.0, 9.0])).values():
+        assert found[0] == 12.0
+        np.testing.assert_allclose(found[1], [1 / 4, 1 / 6])
