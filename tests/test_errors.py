@@ -239,7 +239,7 @@ def test_escaped_values() -> None:
 WRONG: list[tuple[Any, str]] = [
     ("text", "is str 'text'"),
     (1j, "is complex 1j"),
-    (np.uint64(2), "is a scalar of dtype uint64"),
+    (np.complex64(2), "is a scalar of dtype complex64"),
     ({1}, "is set {1}"),
     (object, "is type"),
     (np.array([1, "a"], object), "is an array of dtype object: convert it to float64, float32, int64, int32 or bool"),
