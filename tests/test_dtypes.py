@@ -99,7 +99,9 @@ def test_pairs(x: str, y: str) -> None:
 @pytest.mark.parametrize("x", [n for n, v in VALUES.items() if np.ndim(v)])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_one_array(x: str) -> None:
-    left_out = ("round", "reciprocal") if x == "bool" else ()
+    left_out = ["round", "reciprocal"] if x == "bool" else []
+    if np.lib.NumpyVersion(np.__version__) < "2.1.0":  # which made floats of ints there
+        left_out += ["floor", "ceil", "trunc"]
     compare({n: f for n, f in UNARY.items() if n not in left_out}, VALUES[x])
 
 
