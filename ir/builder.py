@@ -171,6 +171,8 @@ class Trace:
         self.functions: dict[str, Function] = program.functions if program is not None else {}
         self.optimistic = optimistic
         self.heap = Heap()  # what has been written into the user's objects
+        self.no_growth = 0  # loops that are unrolled rather than that a list grows in them
+        self.postponed = 0  # reads of lists that are still empty
         self.blanks: list[Any] = []  # new arrays that are written before they are read (arrays.Blank)
         self.keys: dict[Var, Any] = {}  # what is known of sizes: equal keys are equal sizes
         self.staged: dict[Any, Any] = {}

@@ -12,6 +12,7 @@ places of objects younger than its own beginning: the other path, the next itera
 from __future__ import annotations
 
 import collections
+import dataclasses
 import sys
 import types
 from collections.abc import Iterator
@@ -167,12 +168,23 @@ class Heap:
         self.born[id(x)] = x, self.clock
         return x
 
-    def adopt(self, tree: Any) -> None:
+    def adopt(self, made: Any, tree: Any) -> Any:
         """The containers of a transform's arguments are copies: the trace's own."""
-        for part in parts_of(tree):
-            self.adopt(part)
-        if isinstance(tree, CONTAINERS) or (hasattr(tree, "__dict__") and not isinstance(tree, type)):
-            self.made(tree)
+        if type(tree) is list:
+            return made([self.adopt(made, x) for x in tree])
+        if type(tree) is tuple:
+            return tuple(self.adopt(made, x) for x in tree)
+        if isinstance(tree, dict):
+            for k, v in tree.items():
+                dict.__setitem__(tree, k, self.adopt(made, v))
+            return self.made(tree)
+        if isinstance(tree, tuple) and hasattr(tree, "_make"):
+            return type(tree)._make(self.adopt(made, x) for x in tree)
+        if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
+            for name, value in attributes(tree).items():
+                object.__setattr__(tree, name, self.adopt(made, value))
+            return self.made(tree)
+        return tree
 
     def returned(self, x: Any, references: int) -> Any:
         """What code that is not rewritten gives back is new if nobody else refers to it. `references`: those of the caller."""
@@ -230,9 +242,3 @@ class Heap:
         for p in reversed(self.places.values()):
             if p not in self.cached and not identical(p.now(), p.original):
                 p.put(p.original)
-
-
-def parts_of(tree: Any) -> list[Any]:
-    if isinstance(tree, dict):
-        return list(tree.values())
-    return list(tree) if isinstance(tree, (list, tuple)) else list(getattr(tree, "__dict__", {}).values()) if hasattr(tree, "__dict__") else []

@@ -18,6 +18,7 @@ import numpy as np
 from . import creation, errors, iterables, numpy_api, pytree, values
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
+from .growing import List, growing
 from .heap import CONTAINERS, MUTATORS
 from .staging import (
     BREAK,
@@ -97,6 +98,12 @@ _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__"
 
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
+    for a in args:
+        if type(a) is List and growing(a) is not None:
+            done, args = _of_growing(function, args)
+            if done:
+                return args
+            break
     try:
         replacement = REPLACED.get(function)
     except TypeError:  # not hashable: a user's callable object
@@ -140,6 +147,25 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     return _new(function(*args, **kwargs))
 
 
+def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
+    """(True, result) of a function of lists that grow; (False, arguments) with arrays in their place where NumPy takes them."""
+    g = growing(args[0]) if args else None
+    if g is not None and len(args) == 1 and function in (list, tuple, sorted, builtins.reversed, builtins.set):
+        if function is list:
+            return True, args[0].copy()
+        g.refuse()
+    if g is not None and function in (np.concatenate, np.hstack, np.vstack) and len(g.buffers) == 1:
+        a = g.stacked()
+        if function is np.vstack and a.ndim <= 2:
+            return True, a if a.ndim == 2 else a[:, None]
+        return True, a if a.ndim == 1 and function is np.hstack else np.concatenate([a.reshape(-1, *a.shape[2:])])
+    if function is np.stack and g is not None and len(args) == 1:
+        return True, g.stacked()
+    if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")) or function in (builtins.sum, builtins.max, builtins.min):
+        return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
+    return False, args
+
+
 def _reads_only(function: Any) -> bool:
     """Is it known that a function does not write into its arguments?"""
     return isinstance(function, (type, np.ufunc)) or getattr(function, "__module__", "") in _READERS or function in (len, repr, id, hash, iter, next, print)
@@ -151,7 +177,10 @@ _READERS = ("numpy", "numpy.linalg", "math", "scipy.special", "functools", "copy
 def _new(x: Any) -> Any:
     """The result of code that is not rewritten."""
     trace = current_trace()
-    return x if trace is None else trace.heap.returned(x, 3)
+    if trace is None or not trace.builders:
+        return x
+    trace.heap.returned(x, 3)
+    return made(x) if type(x) is list and trace.heap.birth(x) else x
 
 
 def _is_made_by_init(cls: type) -> bool:

@@ -14,6 +14,7 @@ import optree
 
 _NAMESPACE = "lantern_jit"
 _IN_ORDER = "lantern_jit.in_order"  # where a dict's keys stand in the order in which they were inserted
+NAMESPACES = (_NAMESPACE, _IN_ORDER)
 _REGISTERED: set[type] = set()
 _LOCK = threading.Lock()
 

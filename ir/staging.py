@@ -21,6 +21,7 @@ from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .arrays import settled
 from .graph import Atom, Block, Branch, Const, Edge, Fail
 from .heap import CONTAINERS, Place, State, identical
+from .growing import List, described, grown, is_growing
 from .iterables import Staged, staged_iterable
 from .sizes import same as same_size
 from .state import (
@@ -28,6 +29,7 @@ from .state import (
     Saved,
     Scope,
     Undefined,
+    at_the_end,
     coerce,
     common_type,
     describe_value,
@@ -41,7 +43,7 @@ from .state import (
     same_leaf,
     seal,
 )
-from .structure import closed, is_object, opened, shape_of_contents
+from .structure import Shape, closed, is_object, opened, shape_of_contents
 from .types import BOOL, I64, Array, Scalar, same_type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
@@ -334,7 +336,9 @@ def in_place(fn: Callable[[Any, Any], Any], old: Any, value: Any) -> Any:
 def made(x: Any) -> Any:
     """A list, dict or set that the program has just made."""
     trace = current_trace()
-    return x if trace is None else trace.heap.made(x)
+    if trace is None or not trace.builders:
+        return x
+    return trace.heap.made(List(x) if type(x) is list else x)
 
 
 # ---- assert, raise
@@ -496,10 +500,15 @@ class Loop:
         self.inside: dict[Any, Any] = {}  # each variable, at the loop's head
         self.aliases: dict[int, int] = {}  # names that enter with the object of another name
 
+    def _at_the_end(self, make: Callable[[], Any]) -> Any:
+        """make(), computed at the end of the block that comes to the head."""
+        value, self.block = at_the_end(self.block, make)
+        return value
+
     # ---- the head
     def enter(self) -> Block:
         """Make the loop head; every number and array that the loop may assign becomes its parameter."""
-        self.entry = open_block()
+        self.block = open_block()
         self.head = self.builder.new_block("loop")
         seen: dict[int, int] = {}
         for i, (name, value) in enumerate(zip(self.scope.names, self.before.values, strict=True)):
@@ -514,12 +523,15 @@ class Loop:
             now = self.heap.of(self.before.heap, at)
             if place.key is not None:
                 held[at] = self._inside((at,), place.key, now, False)
+            elif (at, "grow") in self.forms:
+                items = self._at_the_end(lambda: grown(now, *self.forms[at, "grow"]))
+                held[at] = (self._inside((at, 0), "items", items, True),)
             elif isinstance(now, dict):
                 held[at] = {k: self._inside((at, k), "item", v, False) for k, v in now.items()}
             else:
                 held[at] = tuple(self._inside((at, k), "item", v, False) for k, v in enumerate(now))
             self.inside[at] = held[at]
-        self.builder.jump(self.head, tuple(self.args), self.entry)
+        self.builder.jump(self.head, tuple(self.args), self.block)
         self.builder.enter(self.head)
         self.heap.restore(State(self.since, held))
         self.scope.put(tuple(self.inside[i] for i in range(len(self.scope.names))))
@@ -529,8 +541,13 @@ class Loop:
         """A part of a variable as it is at the head of the loop."""
         form = self.forms.get(key)
         if form == "settled":
-            value = _at_the_end(self.entry, lambda: settled(value))
+            value = self._at_the_end(lambda: settled(value))
         parts = opened(value, self.heap, self.before.heap)
+        if parts is not None and (*key, "grow") in self.forms:
+            items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
+            made = closed(Shape(List, "growing"), [self._inside((*key, 0), name, items, True)], self.heap)
+            seal(made, [value], self.since, self.heap)
+            return made
         if parts is not None:
             if not (form == "parts" or (assigned and not is_object(value)) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)):
                 return value
@@ -547,7 +564,7 @@ class Loop:
             return value
         leaf = 0 if isinstance(value, Undefined) else value  # never read: see _seed
         found = scalar_type(leaf)
-        self.args.append(coerce(leaf, t, self.entry))
+        self.args.append(coerce(leaf, t, self.block))
         weak = found is not None and found[1] and ("strong", key) not in self.forms
         made = self.heads[key] = parameter(self.head, t, weak, [leaf], self.builder, name)
         if isinstance(leaf, (Arrayed, np.ndarray)) and ("sizes", key) not in self.forms:
@@ -561,42 +578,56 @@ class Loop:
         """Jump back from every latch; a changed form traces the loop again, or is an error that names the variable."""
         known = dict(self.forms)
         jumps = []
-        for block, state in latches:
+        for self.block, state in latches:
             args: dict[Any, Atom] = {}
             for i, name in enumerate(self.scope.names):
                 if i in self.aliases:
                     if state.values[i] is not state.values[self.aliases[i]]:
                         self.forms["own", i] = True
                     continue
-                self._latch((i,), name, self.inside[i], self.before.values[i], state.values[i], block, state.heap, args)
+                self._latch((i,), name, self.inside[i], self.before.values[i], state.values[i], state.heap, args)
             for at, place in self.heap.older(self.since):
-                self._latch_place(at, place, block, state, args)
-            jumps.append((block, args))
+                self._latch_place(at, place, state, args)
+            jumps.append((self.block, args))
         if self.forms != known:
             raise Widen
         for block, args in jumps:
             self.builder.jump(self.head, tuple(args[key] for key in self.heads), block)
 
-    def _latch_place(self, at: Any, place: Place, block: Block, state: Saved, args: dict[Any, Atom]) -> None:
+    def _latch_place(self, at: Any, place: Place, state: Saved, args: dict[Any, Atom]) -> None:
         before, new = self.heap.of(self.before.heap, at), self.heap.of(state.heap, at)
         old = self.inside.get(at, before)
         if place.key is not None:
-            self._latch((at,), place.key, old, before, new, block, state.heap, args)
+            self._latch((at,), place.key, old, before, new, state.heap, args)
             return
         if identical(old, new):
             return
         x = place.holder
+        if isinstance(x, List) and (len(old) != len(new) or is_growing(old) or is_growing(new)):
+            self._latch_growth((at,), "items", old, before, new, state.heap, args)
+            return
         if isinstance(x, set) or shape_of_contents(type(x), old, x) != shape_of_contents(type(x), new, x):
             raise errors.TypeMismatchError(
                 f"{place} at {user_site()} changes in a staged loop from {_bare(before)!r} to {_bare(new)!r}: its structure must stay the same"
             )
         for k in old if isinstance(old, dict) else range(len(old)):
-            self._latch((at, k), "item", old[k], before[k], new[k], block, state.heap, args)
+            self._latch((at, k), "item", old[k], before[k], new[k], state.heap, args)
 
-    def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, block: Block, state: State, args: dict[Any, Atom]) -> None:
+    def _latch_growth(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
+        """A list that comes back with another length than it had at the head."""
+        if self.builder.trace.no_growth:
+            raise errors.TypeMismatchError(f"a list grows in the loop at {user_site()}")
+        form = described([before, old, new])
+        if self.forms.get((*key, "grow")) != form:
+            self.forms[(*key, "grow")] = form
+            return
+        items = self._at_the_end(lambda: grown(new, *form))
+        self._latch((*key, 0), name, old[0], old[0], items, state, args)
+
+    def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """One part of a variable comes back to the head, where it is `old`."""
         if key in self.heads:
-            atom = self._atom(key, name, new, block)
+            atom = self._atom(key, name, new)
             if atom is not None:
                 args[key] = atom
             return
@@ -604,8 +635,12 @@ class Loop:
             return
         view = is_view(old) or is_view(new)
         if view and self.forms.get(key) == "settled":
-            new = _at_the_end(block, lambda: settled(new))
+            new = self._at_the_end(lambda: settled(new))
         a, b = opened(old, self.heap, self.before.heap if old is before else state), opened(new, self.heap, state)
+        if isinstance(old, list) and isinstance(new, list) and a is not None and b is not None and (a[0].more != b[0].more or a[0].more == "growing"):
+            was = opened(before, self.heap, self.before.heap)
+            self._latch_growth(key, name, a[1], was[1] if was is not None else (), b[1], state, args)
+            return
         if a is not None and b is not None and a[0] == b[0]:
             was = opened(before, self.heap, self.before.heap)
             originals = was[1] if was is not None and was[0] == a[0] else a[1]
@@ -613,7 +648,7 @@ class Loop:
                 self.forms[key] = "parts"
                 return
             for k, (x, y, z) in enumerate(zip(a[1], originals, b[1], strict=True)):
-                self._latch((*key, k), name, x, y, z, block, state, args)
+                self._latch((*key, k), name, x, y, z, state, args)
             return
         if a is None and b is None and same_leaf(old, new):
             return
@@ -637,13 +672,13 @@ class Loop:
             "its structure and its types must stay the same in a staged loop"
         )
 
-    def _atom(self, key: Any, name: str, new: Any, block: Block) -> Atom | None:
+    def _atom(self, key: Any, name: str, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""
         head = self.heads[key]
         if isinstance(new, Undefined):
             new._raise()
         if is_view(new):
-            new = _at_the_end(block, lambda: settled(new))
+            new = self._at_the_end(lambda: settled(new))
             self.forms[key] = "settled"
             if isinstance(head, Arrayed):
                 head.owned = False
@@ -659,7 +694,7 @@ class Loop:
         if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and found is not None and not found[1])):
             self.forms[key], self.forms["strong", key] = merged[0], True
             return None
-        return coerce(new, merged[0], block)
+        return coerce(new, merged[0], self.block)
 
     def seed(self, latches: Sequence[tuple[Block, Saved]]) -> None:
         """A number that the body assigns before it reads it (else the trace had failed), in a loop that is sure to run, is
@@ -670,16 +705,6 @@ class Loop:
                 if found and found[0] is not None and all(f == found[0] for f in found):
                     self.forms[i,] = found[0][0]
                     raise Widen
-
-
-def _at_the_end(block: Block, make: Callable[[], Any]) -> Any:
-    """make(), computed at the end of that block."""
-    builder = current_builder()
-    before, builder.current = builder.current, block
-    try:
-        return make()
-    finally:
-        builder.current = before
 
 
 def _bare(held: Any) -> Any:
@@ -695,8 +720,12 @@ def staged_loop(
     mark, before = builder.mark(), scope.save()
     forms: dict[Any, Any] = {}
     while True:
+        postponed = builder.trace.postponed
         try:
-            return _trace_loop(test, body, orelse, Loop(scope, before, surely, forms))
+            signal = _trace_loop(test, body, orelse, Loop(scope, before, surely, forms))
+            if builder.trace.postponed > postponed and not any(f.kind == "loop" and f.staged for f in builder.frames):
+                raise errors.ArrayIndexError(f"list index out of range ({user_site()}): the list is empty")
+            return signal
         except Widen:
             builder.rollback(mark)
             scope.restore(before)
@@ -776,12 +805,20 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     builder = current_builder()
     open_block()
     mark, before = builder.mark(), scope.save()
+    builder.trace.no_growth += 1
     try:
         return counted_loop(staged, body, orelse, scope, surely)
     except (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError):
         builder.rollback(mark)
         scope.restore(before)
-        return python_loop(staged.python(), body, orelse, scope)
+    finally:
+        builder.trace.no_growth -= 1
+    return python_loop(staged.python(), body, orelse, scope)
+
+
+def for_over(items: Any, body: Callable[[Any], Any]) -> None:
+    """for x in items: body(x)"""
+    for_(items, lambda x: body(x), None, NO_SCOPE)
 
 
 def _limited(items: Any) -> Any:

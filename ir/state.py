@@ -15,6 +15,7 @@ import numpy as np
 from . import errors, pytree
 from .builder import Builder, current_builder, current_trace, user_site
 from .graph import Atom, Block
+from .growing import List, described, grown, is_growing
 from .heap import MISSING, Heap, Place, State, identical
 from .structure import Shape, closed, leaves_of, opened, shape_of_contents
 from .types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, is_float, same_type
@@ -216,6 +217,10 @@ class Meeting:
         parts = [opened(v, self.heap, s) for v, s in zip(values, self.states, strict=True)]
         if all(p is not None and p[0] == parts[0][0] for p in parts):  # type: ignore[index]
             return self._parts(name, values, [p for p in parts if p is not None])
+        if all(isinstance(v, list) for v in values):
+            made = closed(Shape(List, "growing"), self._growing(name, [p[1] for p in parts if p is not None]), self.heap)
+            seal(made, values, self.since, self.heap)
+            return made
         if any(is_view(v) for v in values) and all(isinstance(v, (Arrayed, np.ndarray)) for v in values):
             return self._unowned(name, _settled_in_blocks(list(zip(self.blocks, values, strict=True))))
         merged = merge_types(values)
@@ -239,6 +244,17 @@ class Meeting:
             seal(made, values, self.since, self.heap)
         return made
 
+    def _growing(self, name: str, contents: Sequence[Any]) -> Any:
+        """The items of a list whose length is another one on each path."""
+        if self.builder.trace.no_growth and not any(is_growing(held) for held in contents):
+            raise errors.TypeMismatchError(f"a list has {' items on one path and '.join(str(len(h)) for h in contents)} on another at {user_site()}")
+        form = described(contents)
+        items = []
+        for i, held in enumerate(contents):
+            made, self.blocks[i] = at_the_end(self.blocks[i], lambda held=held: grown(held, *form))  # type: ignore[misc]
+            items.append(made)
+        return (self.value(name, items),)
+
     def _unowned(self, name: str, values: Sequence[Any]) -> Any:
         """Views and arrays meet as copies, which nobody may write to: a write would have to reach what is viewed."""
         joined = self.value(name, values)
@@ -260,6 +276,8 @@ class Meeting:
             return Undefined(place.key, UNASSIGNED) if any(unset) else self.value(place.key, states)
         x = place.holder
         shapes = [shape_of_contents(type(x), s, x) for s in states]
+        if isinstance(x, List) and any(s != shapes[0] for s in shapes):
+            return self._growing("items", states)
         if isinstance(x, (set, frozenset)) or any(s != shapes[0] for s in shapes):
             raise errors.TypeMismatchError(
                 f"{place} at {user_site()} is changed to {' on one path and '.join(repr(_bare(s)) for s in states)} on another: a container must keep its "
@@ -274,6 +292,18 @@ class Meeting:
         for block, arg in zip(self.blocks, self.args, strict=True):
             self.builder.jump(self.target, tuple(arg), block)
         self.builder.enter(self.target)
+
+
+def at_the_end(block: Block, make: Callable[[], Any]) -> tuple[Any, Block]:
+    """make(), computed at the end of that block, and the block where that ends."""
+    builder = current_builder()
+    before, builder.current = builder.current, block
+    try:
+        value = make()
+        assert builder.current is not None
+        return value, builder.current
+    finally:
+        builder.current = before
 
 
 UNASSIGNED = "it is not assigned on every path that leads here; assign it before the branch or loop"

@@ -70,6 +70,8 @@ def opened(x: Any, heap: Heap | None = None, state: State | None = None) -> tupl
 
 def shape_of_contents(cls: type, held: Any, x: Any) -> Shape:
     """The shape of a container of class `cls` with these contents."""
+    if isinstance(held, tuple) and len(held) == 1 and hasattr(type(held[0]), "__lantern_grows__"):
+        return Shape(cls, "growing")
     if isinstance(held, dict):
         return Shape(cls, (tuple(held), getattr(x, "default_factory", None)))
     return Shape(cls, (len(held), getattr(x, "maxlen", None)) if issubclass(cls, collections.deque) else len(held))

@@ -14,12 +14,13 @@ from .builder import Frame, tracing
 from .functions import _result
 from .graph import Fail, Program
 from .graph import Return as GraphReturn
+from .growing import List, growing
 from .heap import MISSING, Heap, identical
 from .language import call
 from .protect import protect
-from .staging import Bottom, Return, open_block, run
+from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, describe_value, leaf_type, same_leaf
-from .structure import leaves_of
+from .structure import closed, leaves_of, opened
 from .types import BOOL, CONVERT, F32, F64, I64, Array, Scalar, Type, array_of, element, widened
 from .values import Arrayed, Traced
 from .verify import verify_scopes
@@ -83,8 +84,7 @@ def trace_program(
         for a in leaves:
             var = builder.parameter(a.type)
             inside.append(Traced(var, builder, a.weak) if isinstance(a.type, Scalar) else Arrayed(var, builder))
-        args, kwargs = rebuild(inside)
-        trace.heap.adopt((args, kwargs))
+        args, kwargs = trace.heap.adopt(made, rebuild(inside))
         frame = Frame("function", label=name, since=trace.heap.clock)
         builder.frames.append(frame)
         try:
@@ -104,7 +104,7 @@ def trace_program(
             value = None  # every path raises
         open_block()
         _check_objects(trace.heap, name)
-        out, tree = pytree.flatten(settled(value))
+        out, tree = pytree.flatten(settled(returned(value)))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)
         block = open_block()
@@ -115,6 +115,18 @@ def trace_program(
     verify_scopes(program)
     protect(program)
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
+
+
+def returned(value: Any) -> Any:
+    """A result with its lists as Python's own, where they do not grow."""
+    if isinstance(value, List):
+        return value if growing(value) is not None else [returned(x) for x in value]
+    found = opened(value) if not pytree.is_node(type(value)) else None
+    if found is None:
+        return value
+    shape, parts = found
+    new = [returned(x) for x in parts]
+    return value if all(a is b for a, b in zip(new, parts, strict=True)) else closed(shape, new, None)
 
 
 def _check_objects(heap: Heap, name: str) -> None:
