@@ -502,6 +502,9 @@ def _new(held: Any) -> List:
     return out if heap is None else heap.made(out)  # type: ignore[no-any-return]
 
 
+Heap.new_list = List  # type: ignore[method-assign, assignment]
+
+
 def _of(x: List) -> Growing:
     """A list as one that grows."""
     g = growing(x)

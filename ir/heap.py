@@ -142,6 +142,8 @@ EMPTY = State(0, {})
 class Heap:
     """The log of one trace."""
 
+    new_list: Any = list  # makes the trace's own lists (growing.List)
+
     def __init__(self) -> None:
         self.clock = 1
         self.saved = 0  # when a state was last saved: writes to what was made after that need no log
@@ -187,9 +189,18 @@ class Heap:
         return tree
 
     def returned(self, x: Any, references: int) -> Any:
-        """What code that is not rewritten gives back is new if nobody else refers to it. `references`: those of the caller."""
-        if isinstance(x, (*CONTAINERS, types.SimpleNamespace)) and sys.getrefcount(x) <= references + 2 and id(x) not in self.born:
-            self.made(x)
+        """What code that is not rewritten gives back is new if nobody else refers to it, and so are its parts. `references`: those
+        that the callers hold."""
+        if id(x) in self.born or isinstance(x, (type, types.FunctionType, types.ModuleType)):
+            return x
+        if isinstance(x, (*CONTAINERS, tuple)) or hasattr(x, "__dict__") or hasattr(type(x), "__slots__"):
+            if sys.getrefcount(x) > references + 2:
+                return x
+            if not isinstance(x, tuple):
+                self.made(x)
+            parts = list(x.values()) if isinstance(x, dict) else list(x) if isinstance(x, (list, tuple)) else list(attributes(x).values()) if hasattr(x, "__dict__") else []
+            for part in parts:
+                self.returned(part, 4)
         return x
 
     def birth(self, x: Any) -> int:

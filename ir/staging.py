@@ -545,7 +545,7 @@ class Loop:
         parts = opened(value, self.heap, self.before.heap)
         if parts is not None and (*key, "grow") in self.forms:
             items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
-            made = closed(Shape(List, "growing"), [self._inside((*key, 0), name, items, True)], self.heap)
+            made = closed(Shape(list, "growing"), [self._inside((*key, 0), name, items, True)], self.heap)
             seal(made, [value], self.since, self.heap)
             return made
         if parts is not None:

@@ -218,7 +218,7 @@ class Meeting:
         if all(p is not None and p[0] == parts[0][0] for p in parts):  # type: ignore[index]
             return self._parts(name, values, [p for p in parts if p is not None])
         if all(isinstance(v, list) for v in values):
-            made = closed(Shape(List, "growing"), self._growing(name, [p[1] for p in parts if p is not None]), self.heap)
+            made = closed(Shape(list, "growing"), self._growing(name, [p[1] for p in parts if p is not None]), self.heap)
             seal(made, values, self.since, self.heap)
             return made
         if any(is_view(v) for v in values) and all(isinstance(v, (Arrayed, np.ndarray)) for v in values):

@@ -60,7 +60,7 @@ def opened(x: Any, heap: Heap | None = None, state: State | None = None) -> tupl
         return Shape(cls, len(x)), list(x)
     if isinstance(x, (list, dict, collections.deque)):
         held = heap.holds(x, state) if heap is not None and state is not None else dict(x) if isinstance(x, dict) else tuple(list.__iter__(x) if isinstance(x, list) else x)
-        return shape_of_contents(cls, held, x), list(held.values()) if isinstance(held, dict) else list(held)
+        return shape_of_contents(list if isinstance(x, list) else cls, held, x), list(held.values()) if isinstance(held, dict) else list(held)
     if is_object(x):
         named = heap.holds(x, state) if heap is not None and state is not None else attributes(x)
         names = sorted(named)
@@ -86,7 +86,7 @@ def closed(shape: Shape, parts: Sequence[Any], heap: Heap | None) -> Any:
     if issubclass(cls, tuple):
         return tuple(parts) if cls is tuple else cls._make(parts) if hasattr(cls, "_make") else tuple.__new__(cls, parts)
     if issubclass(cls, list):
-        made = cls()
+        made = heap.new_list() if heap is not None else []
         list.__setitem__(made, slice(None), parts)
     elif issubclass(cls, dict):
         keys, factory = shape.more
