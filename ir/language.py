@@ -20,6 +20,7 @@ from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .growing import List, growing
 from .heap import CONTAINERS, MUTATORS
+from .optional import Maybe, is_, needed
 from .staging import (
     BREAK,
     CONTINUE,
@@ -99,6 +100,10 @@ _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__"
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
     for a in args:
+        if type(a) is Maybe and not _takes_optionals(function):
+            args = tuple(map(needed, args))
+            break
+    for a in args:
         if type(a) is List and growing(a) is not None:
             done, args = _of_growing(function, args)
             if done:
@@ -145,6 +150,12 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         if isinstance(x, CONTAINERS) and not _reads_only(function):
             heap_of().note(x)  # heapq.heappush, random.shuffle, list.sort ...: it may be written
     return _new(function(*args, **kwargs))
+
+
+def _takes_optionals(function: Any) -> bool:
+    """Is it a user's function, which may ask whether its argument is None?"""
+    raw = getattr(function, "__func__", function)
+    return isinstance(raw, types.FunctionType) and _is_user_code(raw) or (isinstance(function, type) and _is_made_by_init(function))
 
 
 def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:

@@ -22,6 +22,7 @@ from .arrays import settled
 from .graph import Atom, Block, Branch, Const, Edge, Fail
 from .heap import CONTAINERS, Place, State, identical
 from .growing import List, described, grown, is_growing
+from .optional import Maybe, form_of, maybe, seeded
 from .iterables import Staged, staged_iterable
 from .sizes import same as same_size
 from .state import (
@@ -385,6 +386,7 @@ def while_(
     orelse: Callable[[], Any] | None,
     scope: Scope,
     forever: bool = False,
+    later: Sequence[str] = (),
 ) -> Any:
     if current_trace() is None:
         return python_loop(_tests(test), lambda _: body(), orelse, scope)
@@ -394,16 +396,16 @@ def while_(
     builder.rollback(mark)
     scope.restore(before)
     if isinstance(first, Traced):
-        return staged_loop(test, body, orelse, scope)
+        return staged_loop(test, body, orelse, scope, later)
     if forever:
-        return staged_loop(test, body, orelse, scope)
+        return staged_loop(test, body, orelse, scope, later)
     try:
         return python_loop(_tests(test), lambda _: body(), orelse, scope, stop_at_exit=True)
     except StagedExit:
         builder.rollback(mark)
         scope.restore(before)
     with suppress(errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError):
-        return staged_loop(test, body, orelse, scope)
+        return staged_loop(test, body, orelse, scope, later)
     builder.rollback(mark)
     scope.restore(before)
     return python_loop(_tests(test), lambda _: body(), orelse, scope)
@@ -489,7 +491,8 @@ class Loop:
 
     scope: Scope
     before: Saved
-    surely: Sequence[str]
+    later: Sequence[str]  # names that are read after the loop
+    surely: bool  # it is known to run at least once
     forms: dict[Any, Any]
 
     def __post_init__(self) -> None:
@@ -540,6 +543,8 @@ class Loop:
     def _inside(self, key: Any, name: str, value: Any, assigned: bool) -> Any:
         """A part of a variable as it is at the head of the loop."""
         form = self.forms.get(key)
+        if isinstance(form, tuple):
+            value = self._at_the_end(lambda: maybe(value, form) if form[0] != name or isinstance(value, Undefined) else value) if form[0] != SURELY else self._at_the_end(lambda: seeded(*form[1:]))
         if form == "settled":
             value = self._at_the_end(lambda: settled(value))
         parts = opened(value, self.heap, self.before.heap)
@@ -626,13 +631,28 @@ class Loop:
 
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """One part of a variable comes back to the head, where it is `old`."""
+        if key in self.heads and (new is None or type(new) is Maybe):
+            self.forms[key] = form_of([self.heads[key], new], None)
+            return
         if key in self.heads:
             atom = self._atom(key, name, new)
             if atom is not None:
                 args[key] = atom
             return
-        if old is new or isinstance(before, Undefined):
+        form = self.forms.get(key)
+        if isinstance(form, tuple):
+            if form[0] is not SURELY:
+                new = self._at_the_end(lambda: maybe(new, form))
+            elif isinstance(new, Undefined):
+                new._raise()
+        elif old is new or isinstance(before, Undefined):
             return
+        elif (old is None or new is None or type(new) is Maybe) and not isinstance(new, Undefined):
+            try:
+                self.forms[key] = form_of([old, new], None)
+                return
+            except errors.TypeMismatchError:
+                raise self._differs(name, before, new) from None
         view = is_view(old) or is_view(new)
         if view and self.forms.get(key) == "settled":
             new = self._at_the_end(lambda: settled(new))
@@ -697,14 +717,23 @@ class Loop:
         return coerce(new, merged[0], self.block)
 
     def seed(self, latches: Sequence[tuple[Block, Saved]]) -> None:
-        """A number that the body assigns before it reads it (else the trace had failed), in a loop that is sure to run, is
-        known after the loop: trace again with a parameter for it, whose first value nobody sees."""
+        """A variable that the body assigns before it reads it (else the trace had failed) may be read after the loop: trace again
+        with parameters for it. In a loop that is sure to run nobody sees its first value; in others it may not be there."""
+        before = len(self.forms)
         for i, name in enumerate(self.scope.names):
-            if name in self.surely and isinstance(self.before.values[i], Undefined) and (i,) not in self.forms:
-                found = [scalar_type(state.values[i]) for _, state in latches]
-                if found and found[0] is not None and all(f == found[0] for f in found):
-                    self.forms[i,] = found[0][0]
-                    raise Widen
+            if name not in self.later or not isinstance(self.before.values[i], Undefined) or (i,) in self.forms:
+                continue
+            found = [state.values[i] for _, state in latches if not isinstance(state.values[i], Undefined)]
+            if not found:
+                continue
+            with suppress(errors.TypeMismatchError):
+                form = form_of(found, None if self.surely else name)
+                self.forms[i,] = (SURELY, *form[1:]) if self.surely and len(found) == len(latches) else (name, *form[1:])
+        if len(self.forms) > before:
+            raise Widen
+
+
+SURELY = object()
 
 
 def _bare(held: Any) -> Any:
@@ -712,7 +741,7 @@ def _bare(held: Any) -> Any:
 
 
 def staged_loop(
-    test: Callable[[], Any], body: Callable[[], Any], orelse: Callable[[], Any] | None, scope: Scope, surely: Sequence[str] = ()
+    test: Callable[[], Any], body: Callable[[], Any], orelse: Callable[[], Any] | None, scope: Scope, later: Sequence[str] = (), surely: bool = False
 ) -> Any:
     """A loop in the graph. Traced again with other forms of its variables until they are a fixpoint."""
     builder = current_builder()
@@ -722,7 +751,7 @@ def staged_loop(
     while True:
         postponed = builder.trace.postponed
         try:
-            signal = _trace_loop(test, body, orelse, Loop(scope, before, surely, forms))
+            signal = _trace_loop(test, body, orelse, Loop(scope, before, later, surely, forms))
             if builder.trace.postponed > postponed and not any(f.kind == "loop" and f.staged for f in builder.frames):
                 raise errors.ArrayIndexError(f"list index out of range ({user_site()}): the list is empty")
             return signal
@@ -799,15 +828,15 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
         return python_loop(_limited(items), body, orelse, scope)
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:
         return python_loop(staged.python(), body, orelse, scope)
-    surely = later if staged.known else ()
+    surely = bool(staged.known)
     if staged.known is None or staged.known > UNROLL_ON_FAILURE:
-        return counted_loop(staged, body, orelse, scope, surely)
+        return counted_loop(staged, body, orelse, scope, later, surely)
     builder = current_builder()
     open_block()
     mark, before = builder.mark(), scope.save()
     builder.trace.no_growth += 1
     try:
-        return counted_loop(staged, body, orelse, scope, surely)
+        return counted_loop(staged, body, orelse, scope, later, surely)
     except (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError):
         builder.rollback(mark)
         scope.restore(before)
@@ -828,9 +857,9 @@ def _limited(items: Any) -> Any:
 
 
 def counted_loop(
-    staged: Staged, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope, surely: Sequence[str] = ()
+    staged: Staged, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope, later: Sequence[str] = (), surely: bool = False
 ) -> Any:
-    """for target in staged: a while loop over a hidden counter. `surely`: variables that are assigned when it ends."""
+    """for target in staged: a while loop over a hidden counter."""
     counter: list[Any] = [0]
     count = staged.count()
     n = atom_of(count, I64, current_builder()) if isinstance(count, Traced) else Const(int(count), I64)
@@ -863,7 +892,7 @@ def counted_loop(
 
     inner = Scope(("i", *scope.names), get, put)
     inner.cells = scope.cells
-    return staged_loop(lambda: table.ilt(counter[0], limit), one, orelse, inner, surely)
+    return staged_loop(lambda: table.ilt(counter[0], limit), one, orelse, inner, later, surely)
 
 
 # ---- combinators share the machinery

@@ -17,6 +17,7 @@ from .builder import Builder, current_builder, current_trace, user_site
 from .graph import Atom, Block
 from .growing import List, described, grown, is_growing
 from .heap import MISSING, Heap, Place, State, identical
+from .optional import Maybe, form_of, maybe, unassigned
 from .structure import Shape, closed, leaves_of, opened, shape_of_contents
 from .types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, is_float, same_type
 from .values import Arrayed, Traced, atom_of, lift_array, scalar_type, to_type
@@ -223,6 +224,8 @@ class Meeting:
             return made
         if any(is_view(v) for v in values) and all(isinstance(v, (Arrayed, np.ndarray)) for v in values):
             return self._unowned(name, _settled_in_blocks(list(zip(self.blocks, values, strict=True))))
+        if any(v is None or type(v) is Maybe for v in values):
+            return self._optional(name, values)
         merged = merge_types(values)
         if merged is None:
             return Undefined(name, differs(values), errors.TypeMismatchError)
@@ -254,6 +257,18 @@ class Meeting:
             made, self.blocks[i] = at_the_end(self.blocks[i], lambda held=held: grown(held, *form))  # type: ignore[misc]
             items.append(made)
         return (self.value(name, items),)
+
+    def _optional(self, name: str, values: Sequence[Any]) -> Any:
+        """A value on some paths and None on others."""
+        try:
+            form = form_of(values, next((unassigned(v) for v in values if type(v) is Maybe), None))
+        except errors.TypeMismatchError:
+            return Undefined(name, differs(values), errors.TypeMismatchError)
+        found = []
+        for i, value in enumerate(values):
+            made, self.blocks[i] = at_the_end(self.blocks[i], lambda value=value: maybe(value, form))  # type: ignore[misc]
+            found.append(made)
+        return self.value(name, found)
 
     def _unowned(self, name: str, values: Sequence[Any]) -> Any:
         """Views and arrays meet as copies, which nobody may write to: a write would have to reach what is viewed."""

@@ -205,7 +205,7 @@ class Rewriter(ast.NodeTransformer):
         body = self._function("body", names, self.body(node.body))
         put, scope = self._scope(names)
         orelse, names_else = self._orelse(node, names)
-        call = _call("while_", _load(test.name), _load(body.name), names_else, scope, ast.Constant(forever))
+        call = _call("while_", _load(test.name), _load(body.name), names_else, scope, ast.Constant(forever), self._later(node, names))
         return self._finish(node, [test, body, *orelse, *put], call)
 
     def visit_For(self, node: ast.For) -> Any:
@@ -216,10 +216,14 @@ class Rewriter(ast.NodeTransformer):
         body = self._function("body", names, [bind, *later_stores, *self.body(node.body)], "_ln_item")
         put, scope = self._scope(names)
         orelse, names_else = self._orelse(node, names)
-        end = node.end_lineno or node.lineno
-        later = sorted({name for name, line in self.loads if line > end and name in names})
-        call = _call("for_", items, _load(body.name), names_else, scope, ast.Tuple([ast.Constant(n) for n in later], ast.Load()))
+        call = _call("for_", items, _load(body.name), names_else, scope, self._later(node, names))
         return self._finish(node, [body, *orelse, *put], call)
+
+    def _later(self, node: ast.For | ast.While, names: list[str]) -> ast.expr:
+        """Those of the names that are read after a loop."""
+        end = node.end_lineno or node.lineno
+        found = sorted({name for name, line in self.loads if line > end and name in names})
+        return ast.Tuple([ast.Constant(n) for n in found], ast.Load())
 
     def _orelse(self, node: ast.For | ast.While, names: list[str]) -> tuple[list[ast.stmt], ast.expr]:
         if not node.orelse:
@@ -386,7 +390,8 @@ class Rewriter(ast.NodeTransformer):
         if len(node.ops) == 1:
             name = COMPARISONS[type(node.ops[0])]
             if isinstance(node.ops[0], (ast.Is, ast.IsNot)):
-                return super().generic_visit(node)
+                same = _call("is_", self.visit(node.left), self.visit(node.comparators[0]))
+                return self._locate(same if isinstance(node.ops[0], ast.Is) else _call("not_", same), node)
             fn = ast.Attribute(_staging("operator"), name, ast.Load())
             return self._locate(_call("binary", fn, ast.Constant(name), self.visit(node.left), self.visit(node.comparators[0])), node)
         rest: list[ast.expr] = []
@@ -699,7 +704,19 @@ class Comparisons:
     """The comparison functions of a chain."""
 
     lt, le, gt, ge, eq, ne = operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne
-    is_, is_not = operator.is_, operator.is_not
+
+    @staticmethod
+    def is_(x: Any, y: Any) -> Any:
+        from .optional import is_
+
+        return is_(x, y)
+
+    @staticmethod
+    def is_not(x: Any, y: Any) -> Any:
+        from .optional import is_
+        from .staging import not_
+
+        return not_(is_(x, y))
 
     @staticmethod
     def in_(x: Any, y: Any) -> bool:

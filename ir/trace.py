@@ -17,6 +17,7 @@ from .graph import Return as GraphReturn
 from .growing import List, growing
 from .heap import MISSING, Heap, identical
 from .language import call
+from .optional import Maybe, needed, unassigned
 from .protect import protect
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, describe_value, leaf_type, same_leaf
@@ -119,6 +120,8 @@ def trace_program(
 
 def returned(value: Any) -> Any:
     """A result with its lists as Python's own, where they do not grow."""
+    if type(value) is Maybe:
+        return needed(value) if unassigned(value) else value
     if isinstance(value, List):
         return value if growing(value) is not None else [returned(x) for x in value]
     found = opened(value) if not pytree.is_node(type(value)) else None
