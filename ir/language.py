@@ -42,6 +42,7 @@ from .staging import (
     raise_,
     setattr_,
     setitem,
+    spread,
     while_,
 )
 from .state import NO_SCOPE, Scope, Undefined, heap_of

@@ -342,6 +342,17 @@ def made(x: Any) -> Any:
     return trace.heap.made(List(x) if type(x) is list else x)
 
 
+def spread(*parts: tuple[Any, bool]) -> Any:
+    """[a, *b, ...]: (value, whether it is starred) for each."""
+    out = made([])
+    for value, starred in parts:
+        if starred:
+            out.extend(value)
+        else:
+            out.append(value)
+    return out
+
+
 # ---- assert, raise
 def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     cond = truth(cond)
@@ -638,7 +649,7 @@ class Loop:
             self.forms[key] = form_of([self.heads[key], new], unassigned(new) if new is not None else None)
             return
         if key in self.heads:
-            atom = self._atom(key, name, new)
+            atom = self._atom(key, name, before, new)
             if atom is not None:
                 args[key] = atom
             return
@@ -690,12 +701,12 @@ class Loop:
         raise self._differs(name, before, new)
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
+        why = "only numbers, arrays and containers of them can change in a staged loop" if type(old) is type(new) else "its structure must stay the same"
         return errors.TypeMismatchError(
-            f"loop variable `{name}` at {user_site()} changes from {describe_value(old)} {old!r} to {describe_value(new)} {new!r}: "
-            "its structure and its types must stay the same in a staged loop"
+            f"loop variable `{name}` at {user_site()} changes from {describe_value(old)} {old!r} to {describe_value(new)} {new!r}: {why}"
         )
 
-    def _atom(self, key: Any, name: str, new: Any) -> Atom | None:
+    def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""
         head = self.heads[key]
         if isinstance(new, Undefined):
@@ -706,6 +717,8 @@ class Loop:
             if isinstance(head, Arrayed):
                 head.owned = False
         merged = merge_types([head, new])
+        if merged is None and leaf_type(new) is None:
+            raise self._differs(name, before, new)
         if merged is None:
             raise errors.TypeMismatchError(
                 f"loop variable `{name}` at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
