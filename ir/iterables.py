@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import errors, table
+from . import concrete, errors, table
 from .builder import current_builder, user_site
 from .types import I64
 from .values import Arrayed, Traced, constant, dimension, lift_array, load, scalar_type, to_type
@@ -28,7 +28,11 @@ class Staged:
     what: str = "range"
 
     def __iter__(self) -> Iterator[Any]:
-        self._refuse()
+        n = self.count() if self.known is None else self.known
+        n = concrete.number(n, concrete.MOST_UNROLLED) if isinstance(n, Traced) else n
+        if n is None:
+            self._refuse()
+        return iter([self.element(i) for i in range(int(n))])
 
     def _refuse(self) -> NoReturn:
         raise errors.TracedConditionError(

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, pytree, table
+from . import concrete, errors, pytree, table
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
 from .iterables import Staged, staged_iterable
@@ -40,7 +40,6 @@ from .types import BOOL, I64, Type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
 UNROLL_ALWAYS = 4  # a range known to be this short is unrolled at once
-UNROLL_ON_FAILURE = 64  # and this short, when its body cannot be staged (it indexes or grows a list)
 
 
 class Signal:
@@ -165,6 +164,7 @@ def _enter_condition(scope: Scope | None, under: list[Frame]) -> None:
 def branch(cond: Traced, *names: str) -> tuple[Block, Block]:
     """End the current block in a branch to two new blocks."""
     builder = current_builder()
+    builder.trace.conditions.append(cond)
     c = atom_of(cond, BOOL, builder)
     open_block()
     yes, no = builder.new_block(names[0]), builder.new_block(names[1])
@@ -600,8 +600,6 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:
         return python_loop(staged.python(), body, orelse, scope)
     surely = later if staged.known else ()
-    if staged.known is None or staged.known > UNROLL_ON_FAILURE:
-        return counted_loop(staged, body, orelse, scope, surely)
     builder = current_builder()
     open_block()
     mark, before = builder.mark(), scope.save()
@@ -610,7 +608,10 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     except (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError):
         builder.rollback(mark)
         scope.restore(before)
-        return python_loop(staged.python(), body, orelse, scope)
+        n = concrete.iterations(staged.count() if staged.known is None else staged.known)
+        if n is None:
+            raise
+    return python_loop((staged.element(i) for i in range(n)) if staged.known is None else staged.python(), body, orelse, scope)
 
 
 def _limited(items: Any) -> Any:
