@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import errors
-from .builder import Builder, Trace, current_trace, user_site
+from .builder import Builder, Trace, current_trace, is_library, user_site
 from .graph import Atom, Const, Let, Site, Var
 from .machine import Fault
 from .ops import TABLE
@@ -129,23 +129,34 @@ def decide(trace: Trace, error: Exception) -> None:
     found: list[set[Need]] = []
     for cond in reversed(trace.conditions):
         origin = _Origin(trace)
-        if origin.of(cond) is not None and origin.needs:
+        if origin.of(cond) is not None and origin.needs - trace.numbers.fixed.keys():
             found.append(origin.needs)
     params = trace.builders[0].params
 
     def bools(needs: Iterable[Need]) -> bool:
         return all(params[n.leaf].type == BOOL for n in needs)
 
-    flags = set().union(*filter(bools, found))
+    flags: set[Need] = set().union(*filter(bools, found))
     values = next((needs for needs in found if all(n.axis is None for n in needs)), set())
-    _ask(trace, flags or values or next(iter(found), set()))
+    _ask(trace, flags or values or next(iter(found), set()), _site_of(error))
     trace.numbers.undecided = trace.numbers.undecided or error
 
 
-def _ask(trace: Trace, needs: Iterable[Need]) -> None:
+def _site_of(error: Exception) -> Site:
+    """The innermost line of the user's that an error has come through."""
+    found, tb = Site("?", 0, "?"), error.__traceback__
+    while tb is not None:
+        code = tb.tb_frame.f_code
+        if not is_library(code.co_filename):
+            found = Site(code.co_filename, tb.tb_lineno, code.co_name)
+        tb = tb.tb_next
+    return found
+
+
+def _ask(trace: Trace, needs: set[Need], site: Site | None = None) -> None:
     assert trace.numbers is not None
-    for need in sorted(needs, key=repr):
-        trace.numbers.asked.setdefault(need, user_site())
+    for need in sorted(needs - trace.numbers.fixed.keys(), key=repr):
+        trace.numbers.asked.setdefault(need, site or user_site())
 
 
 # ---- where a number comes from

@@ -48,6 +48,12 @@ def plain(n: Size) -> Size:
     return int(n.atom.value) if isinstance(n, Traced) and isinstance(n.atom, Const) else n
 
 
+def needed(n: Size) -> int | None:
+    """A size, or another int, as the number that Python needs; None where it depends on what the program computes."""
+    found = concrete.number(n) if not is_known(n) else plain(n)
+    return None if found is None else int(found)
+
+
 def atom(n: Size) -> Atom:
     return atom_of(to_type(n, I64), I64, current_builder())
 

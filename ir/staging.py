@@ -262,7 +262,14 @@ def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
     if isinstance(obj, np.ndarray) and _mentions_traced(index):
         return lift_array(obj)[index]
+    if isinstance(obj, dict) and isinstance(index, Traced):
+        index = plain_key(index)
     return obj[index]
+
+
+def plain_key(key: Traced) -> Any:
+    """A traced number as a dict's key, by its value: it is found by no other."""
+    return (bool if key.type == BOOL else int if key.type == I64 else float)(key)
 
 
 def _mentions_traced(index: Any) -> bool:

@@ -604,7 +604,10 @@ def to_integer(x: Traced) -> Traced:
 
 
 def round_half_even(x: Traced, ndigits: Any) -> Traced:
-    if ndigits is not None and isinstance(ndigits, Traced):
+    if isinstance(ndigits, Traced):
+        ndigits = concrete.number(ndigits)
+        if ndigits is not None:
+            return round_half_even(x, ndigits)
         raise errors.TracedConditionError(f"the number of digits of round() at {user_site()} must be a plain int")
     if ndigits is None:
         return to_integer(table.rint(x) if is_float(x.type) else x)

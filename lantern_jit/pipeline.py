@@ -29,9 +29,10 @@ from .ir.jvp import expand_all, has_pushforwards
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
-from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, widened
+from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, describe, widened
 from .ir.verify import verify
 from .progress import LOGGER, Progress
+from .specialisations import Row, Table
 
 
 @dataclass(frozen=True)
@@ -131,12 +132,18 @@ class Specialisation:
             asked = numbers.fix()
             self.numbers.update({need: numbers.fixed[need] for need in asked})
             self.why.update(asked)
-            LOGGER.debug("`%s` is traced again: %s", self.name, "; ".join(f"Python needs {self.spell(n)} at {asked[n]}" for n in asked))
+            LOGGER.debug("`%s` is traced again: %s", self.name, "; ".join(f"Python needs {self.spell(n)} = {self.numbers[n]} at {asked[n]}" for n in asked))
 
     def spell(self, need: Need) -> str:
-        """A number that it is for, as `x.shape[0] = 3`."""
-        name = self.where[need.leaf] if need.leaf < len(self.where) else f"argument {need.leaf}"
-        return f"{name if need.axis is None else f'{name}.shape[{need.axis}]'} = {self.numbers[need]}"
+        """A number that Python has asked for, as `x.shape[0]`."""
+        name = self.where[need.leaf]
+        return name if need.axis is None else f"{name}.shape[{need.axis}]"
+
+    def row(self) -> Row:
+        """This in the table of its function."""
+        arguments = {name: describe(t) for name, t in zip(self.where, self.types, strict=True)}
+        calls = self.interpreted + (self._native.calls if self._native is not None else 0)
+        return Row(arguments, {self.spell(need): n for need, n in self.numbers.items()}, self.progress.spent, calls)
 
     def _run(self, *passes: tuple[str, Callable[[Any], None]]) -> None:
         for name, one in passes:
@@ -316,7 +323,7 @@ class Family:
         self.of_types = s
         self.groups.setdefault(tuple(s.numbers), {})[tuple(s.numbers.values())] = s
         if len(self) == self.MANY and s.numbers:
-            why = "; ".join(f"Python needs {s.spell(n).split(' = ')[0]} at {site}" for n, site in s.why.items())
+            why = "; ".join(f"Python needs {s.spell(n)} at {site}" for n, site in s.why.items())
             LOGGER.warning(
                 "`%s` has been compiled for %d values of numbers (%s): each further value compiles again", s.name, self.MANY, why
             )
@@ -347,6 +354,10 @@ class Dispatcher:
     def all(self) -> list[Specialisation]:
         """Every specialisation, in the order in which their types came up."""
         return [s for family in list(self.made.values()) for s in family]
+
+    def table(self) -> Table:
+        """What has been compiled, as `f.specialisations` shows it."""
+        return Table([s.row() for s in self.all()])
 
     def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, list[Any]]:
         """The specialisation for these arguments, and their leaves."""
