@@ -9,6 +9,7 @@ open block waits in its loop's or function's `Frame` until the target is made.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy as np
 from . import errors, pytree, table
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
-from .iterables import Staged, staged_iterable
+from .iterables import FEW, Staged, staged_iterable
 from .sizes import same as same_size
 from .state import (
     NO_SCOPE,
@@ -39,8 +40,12 @@ from .state import (
 from .types import BOOL, I64, Type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
-UNROLL_ALWAYS = 4  # a range known to be this short is unrolled at once
-UNROLL_ON_FAILURE = 64  # and this short, when its body cannot be staged (it indexes or grows a list)
+UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
+UNROLL_AT_MOST = 4_096  # iterations of a loop that cannot be staged
+
+
+LOGGER = logging.getLogger("lantern_jit")
+CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
 
 
 class Signal:
@@ -262,11 +267,15 @@ def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
     if isinstance(obj, np.ndarray) and _mentions_traced(index):
         return lift_array(obj)[index]
+    if isinstance(obj, dict) and isinstance(index, Traced):
+        index.__index__()  # refused: it would not be found
     return obj[index]
 
 
 def _mentions_traced(index: Any) -> bool:
-    return any(map(is_traced, index)) if isinstance(index, tuple) else is_traced(index)
+    if isinstance(index, (tuple, list)):
+        return any(map(_mentions_traced, index))
+    return is_traced(index) or (isinstance(index, slice) and any(map(is_traced, (index.start, index.stop, index.step))))
 
 
 def setitem(value: Any, obj: Any, index: Any) -> None:
@@ -356,8 +365,15 @@ def _tests(test: Callable[[], Any]) -> Any:
         yield None
 
 
-def python_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope, stop_at_exit: bool = False) -> Any:
-    """A loop that runs now, as Python. Exits under traced conditions wait until the loop has ended."""
+def python_loop(
+    items: Any,
+    body: Callable[[Any], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    stop_at_exit: bool = False,
+    why: str = "what it runs over, or its condition, is plain Python",
+) -> Any:
+    """A loop that runs now, as Python; the log says `why` where it is long. Exits under traced conditions wait until the loop has ended."""
     if current_trace() is None:
         return _plain_loop(items, body, orelse)
     builder = current_builder()
@@ -365,7 +381,9 @@ def python_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any
     returns = next((f.ends["return"] for f in reversed(builder.frames) if f.kind == "function"), [])
     n_returns = len(returns)
     signal = None
-    for item in items:
+    for count, item in enumerate(items):
+        if count == FEW:
+            LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), FEW, why)
         frame = Frame("loop", scope)
         builder.frames.append(frame)
         signal = run(body, item)
@@ -595,22 +613,51 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     if trace is None:
         return python_loop(items, body, orelse, scope)
     staged = staged_iterable(items)
-    if staged is None:
+    if staged is None or staged.flat:
         return python_loop(_limited(items), body, orelse, scope)
+    staged.begin()
+    body, orelse = _chosen(staged, body, scope), _ended(staged, orelse)
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:
         return python_loop(staged.python(), body, orelse, scope)
-    surely = later if staged.known else ()
-    if staged.known is None or staged.known > UNROLL_ON_FAILURE:
+    surely = later if staged.known and staged.keep is None else ()
+    if staged.known is None:
         return counted_loop(staged, body, orelse, scope, surely)
     builder = current_builder()
     open_block()
     mark, before = builder.mark(), scope.save()
     try:
         return counted_loop(staged, body, orelse, scope, surely)
-    except (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError):
+    except CANNOT_BE_STAGED as reason:
+        if staged.known > UNROLL_AT_MOST:
+            raise
         builder.rollback(mark)
         scope.restore(before)
-        return python_loop(staged.python(), body, orelse, scope)
+        return python_loop(staged.python(), body, orelse, scope, why=str(reason))
+
+
+def _chosen(staged: Staged, body: Callable[[Any], Any], scope: Scope) -> Callable[[Any], Any]:
+    """The body for elements as they come from `staged`, some of which may be left out."""
+    keep, item = staged.keep, staged.item
+
+    def on_item(x: Any) -> Any:
+        return body(x if item is None else item(x))
+
+    if keep is None:
+        return body if item is None else on_item
+    return lambda x: if_(keep(x), lambda: on_item(x), lambda: None, scope)
+
+
+def _ended(staged: Staged, orelse: Callable[[], Any] | None) -> Callable[[], Any] | None:
+    """What happens when there is no further element: the end of zip(strict=True), then the loop's own `else`."""
+    ended = staged.ended
+    if ended is None:
+        return orelse
+
+    def both() -> Any:
+        signal = ended()
+        return orelse() if signal is None and orelse is not None else signal
+
+    return both
 
 
 def _limited(items: Any) -> Any:

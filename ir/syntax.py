@@ -363,6 +363,28 @@ class Rewriter(ast.NodeTransformer):
                 if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute) and child.func.attr in MUTATORS:
                     self._refuse(child, f"`.{child.func.attr}()` inside a conditional expression, `and` or `or`", "use an `if` statement")
 
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
+        """What it does to one element, as functions; sum() and the like then run over the elements as a loop does."""
+        inner = [n for n in ast.walk(node) if isinstance(n, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await))]
+        if inner or any(g.is_async for g in node.generators) or any(_may_change_objects(n) for n in ast.walk(node)):
+            return super().generic_visit(node)
+        first, *rest = node.generators
+        items = self.visit(first.iter)
+        keep: ast.expr = ast.Constant(None)
+        if first.ifs:
+            conditions = [self.visit(c) for c in first.ifs]
+            keep = self._of_item(
+                first.target, conditions[0] if len(conditions) == 1 else _call("and_", conditions[0], *map(_thunk, conditions[1:]))
+            )
+        body = self.visit_GeneratorExp(ast.GeneratorExp(node.elt, rest)) if rest else self.visit(node.elt)
+        return self._locate(_call("generator", items, self._of_item(first.target, body), keep, ast.Constant(bool(rest))), node)
+
+    def _of_item(self, target: ast.expr, value: ast.expr) -> ast.expr:
+        """lambda item: value, where `target` is assigned the item: [value for target in (item,)][0]."""
+        one = ast.comprehension(copy.deepcopy(target), ast.Tuple([_load("_ln_item")], ast.Load()), [], 0)
+        listed = ast.Subscript(ast.ListComp(value, [one]), ast.Constant(0), ast.Load())
+        return ast.Lambda(_arguments("_ln_item"), listed)
+
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         operand = self.visit(node.operand)
         if isinstance(node.op, ast.Not):
@@ -383,9 +405,18 @@ class Rewriter(ast.NodeTransformer):
         return self._locate(_call("chain", self.visit(node.left), *rest), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
-        if not isinstance(node.ctx, ast.Load) or _has_slice(node):
+        if not isinstance(node.ctx, ast.Load):
             return super().generic_visit(node)
-        return self._locate(_call("getitem", self.visit(node.value), self.visit(node.slice)), node)
+        return self._locate(_call("getitem", self.visit(node.value), self._index(node.slice)), node)
+
+    def _index(self, index: ast.expr) -> ast.expr:
+        """What stands between the brackets, as an expression of its own: slices are calls of slice()."""
+        if isinstance(index, ast.Slice):
+            ends = (index.lower, index.upper, index.step)
+            return _call("slice", *(ast.Constant(None) if e is None else self.visit(e) for e in ends))
+        if isinstance(index, ast.Tuple) and any(isinstance(e, ast.Slice) for e in index.elts):
+            return ast.Tuple([self._index(e) for e in index.elts], ast.Load())
+        return self.visit(index)  # type: ignore[no-any-return]
 
     def visit_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name) and node.func.id in ("super", "locals", "globals", "vars"):
@@ -404,6 +435,10 @@ _IN_PLACE = {
 
 def _has_slice(node: ast.Subscript) -> bool:
     return any(isinstance(n, ast.Slice) for n in ast.walk(node.slice))
+
+
+def _may_change_objects(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS
 
 
 def _own_nodes(node: ast.AST) -> Iterable[ast.AST]:
