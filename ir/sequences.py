@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from . import errors, numpy_api, pytree, sizes, table
+from .arrays import settled
 from .builder import current_builder, current_trace, user_site
 from .iterables import FEW, Staged, staged_iterable, staged_map, staged_range
 from .staging import BREAK, UNROLL_AT_MOST, and_, for_, if_, ifexp, not_, open_block, or_, raise_
@@ -196,8 +197,8 @@ def reduce(function: Any, sequence: Any, /, initial: Any = ABSENT) -> Any:
         _need_places(staged, "functools.reduce() without an initial value")
         _require_one(staged, none)
         initial, staged = staged.element(0), _rest(staged)
-    cells, scope = _variables(total=initial)
-    _each(staged, lambda x: cells.update(total=call(function, cells["total"], x)), scope)
+    cells, scope = _variables(total=settled(initial))
+    _each(staged, lambda x: cells.update(total=settled(call(function, cells["total"], x))), scope)
     return cells["total"]
 
 
@@ -323,10 +324,11 @@ def _place_of_best(x: Arrayed, better: Callable[[Any, Any], Any]) -> Any:
 
 
 def _best_in_loop(staged: Staged, better: Callable[[Any, Any], Any], key: Any) -> Any:
-    first = staged.element(0)
+    first = settled(staged.element(0))
     cells, scope = _variables(best=first, top=_key_of(key, first))
 
     def one(x: Any) -> None:
+        x = settled(x)
         k = _key_of(key, x)
         if_(better(k, cells["top"]), lambda: cells.update(best=x, top=k), lambda: None, scope)
 

@@ -546,6 +546,13 @@ def _close_loop(
             for j, (old, new) in enumerate(zip(before.leaves[i], state.leaves[i], strict=True)):
                 if (i, j) in heads:
                     args.append(_latch_atom(name, heads[i, j], new, block, (i, j), wider))
+                elif (
+                    isinstance(old, np.ndarray)
+                    and isinstance(new, (np.ndarray, Arrayed))
+                    and (merged := merge_types([old, new])) is not None
+                ):
+                    wider[i, j] = merged[0]  # a captured array at first, and then one of the program's
+                    raise Widen
                 elif not isinstance(old, Undefined) and not same_leaf(old, new):
                     raise errors.TypeMismatchError(
                         f"loop variable `{name}` at {user_site()} changes from {describe_value(old)} {old!r} to {describe_value(new)} {new!r}: "
