@@ -18,6 +18,7 @@ import numpy as np
 
 from . import errors, table
 from .builder import current_builder, current_trace, user_site
+from .growing import growing
 from .types import I64, behaves_as_array, widened
 from .values import Arrayed, Traced, constant, dimension, is_traced, lift_array, load, scalar_type, to_type
 
@@ -190,7 +191,8 @@ def staged_length(x: Any) -> Any:
         if x.once:
             raise TypeError(f"object of type '{x.what.rstrip('()')}' has no len() ({user_site()})")
         return x.count()
-    return dimension(x, 0) if isinstance(x, Arrayed) else len(x)
+    g = growing(x)
+    return dimension(x, 0) if isinstance(x, Arrayed) else len(x) if g is None else g.n
 
 
 # ---- what can be iterated in the graph
@@ -198,6 +200,8 @@ def staged_iterable(items: Any) -> Staged | None:
     """`items` as a staged iterable, or None where Python should iterate."""
     if isinstance(items, Staged):
         return items
+    if (g := growing(items)) is not None:
+        return Staged(lambda: g.n, lambda i: g.item(i, checked=False), None, tuple, "a list that grows under traced control flow")
     if isinstance(items, range):
         return Staged(lambda: len(items), lambda i: _affine(items.start, i, items.step), len(items), lambda: items, plain=True)
     if isinstance(items, np.ndarray) and items.ndim and widened(items.dtype) is not None and behaves_as_array(type(items)):

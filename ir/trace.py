@@ -14,10 +14,14 @@ from .builder import Frame, tracing
 from .functions import _result
 from .graph import Fail, Program
 from .graph import Return as GraphReturn
+from .growing import List, growing
+from .heap import MISSING, Heap, identical
 from .language import call
+from .optional import Maybe, needed, unassigned
 from .protect import protect
-from .staging import Bottom, Return, open_block, run
-from .state import coerce, describe_value, leaf_type
+from .staging import Bottom, Return, made, open_block, run
+from .state import coerce, describe_value, leaf_type, same_leaf
+from .structure import closed, leaves_of, opened
 from .types import BOOL, CONVERT, F32, F64, I64, Array, Scalar, Type, array_of, behaves_as_array, element, widened
 from .values import Arrayed, Traced
 from .verify import verify_scopes
@@ -76,8 +80,8 @@ def trace_program(
         for a in leaves:
             var = builder.parameter(a.type)
             inside.append(Traced(var, builder, a.weak) if isinstance(a.type, Scalar) else Arrayed(var, builder))
-        args, kwargs = rebuild(inside)
-        frame = Frame("function", label=name)
+        args, kwargs = trace.heap.adopt(made, rebuild(inside))
+        frame = Frame("function", label=name, since=trace.heap.clock)
         builder.frames.append(frame)
         try:
             signal = run(lambda: Return(call(f, *args, **kwargs)))
@@ -95,7 +99,8 @@ def trace_program(
                 raise errors.EndlessTraceError(f"`{name}` never returns: every path loops for ever") from None
             value = None  # every path raises
         open_block()
-        out, tree = pytree.flatten(settled(value))
+        _check_objects(trace.heap, name)
+        out, tree = pytree.flatten(settled(returned(value)))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)
         block = open_block()
@@ -106,6 +111,42 @@ def trace_program(
     verify_scopes(program)
     protect(program)
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
+
+
+def returned(value: Any) -> Any:
+    """A result with its lists as Python's own, where they do not grow."""
+    if type(value) is Maybe:
+        return needed(value) if unassigned(value) else value
+    if isinstance(value, List):
+        return value if growing(value) is not None else [returned(x) for x in value]
+    found = opened(value) if not pytree.is_node(type(value)) else None
+    if found is None:
+        return value
+    shape, parts = found
+    new = [returned(x) for x in parts]
+    return value if all(a is b for a, b in zip(new, parts, strict=True)) else closed(shape, new, None)
+
+
+def _check_objects(heap: Heap, name: str) -> None:
+    """A write to an object that outlives the call would have to happen at each call; it is refused by name. Except: a plain
+    value where nothing or None was is how Python code caches what it computes once; it stays, as after a plain call."""
+    for place in heap.places.values():
+        now, was = place.now(), place.original
+        if place.birth or identical(now, was) or (place.key is not None and same_leaf(was, now)):
+            continue
+        if place.key is not None and (was is MISSING or was is None) and not any(map(_is_value, leaves_of(now))):
+            heap.cached.append(place)
+            continue
+        raise errors.UnsupportedOperationError(
+            f"`{name}` changes {place}, which outlives the call (from {_shown(was)} to {_shown(now)}): compiled code writes into no object of its "
+            "caller. Return the new value, and let the caller keep it"
+        )
+
+
+def _shown(held: Any) -> str:
+    if isinstance(held, tuple):
+        held = list(held)
+    return f"{describe_value(held)}" if _is_value(held) else f"{held!r:.60}"
 
 
 def _is_value(x: Any) -> bool:
