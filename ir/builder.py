@@ -25,7 +25,7 @@ import optree
 from . import errors
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
 from .heap import Heap
-from .types import CONVERT, NUMPY_DTYPES, Type, array_of, widened
+from .types import CONVERT, NUMPY_DTYPES, Type, array_of, behaves_as_array, widened
 
 MAX_OPERATIONS = 500_000
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -219,6 +219,11 @@ class Trace:
         entry = self.constants.get(id(value))
         if entry is None:
             dtype = widened(value.dtype)
+            if not behaves_as_array(type(value)):
+                raise errors.ArgumentTypeError(
+                    f"a {type(value).__module__}.{type(value).__qualname__} at {user_site()} cannot be used in compiled code, for its operations are not "
+                    "those of a NumPy array: give np.asarray of it if you mean its elements"
+                )
             if dtype is None:
                 raise errors.ArgumentTypeError(
                     f"an array of dtype {value.dtype} at {user_site()} cannot be used in compiled code: {CONVERT}"

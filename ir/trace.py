@@ -23,7 +23,7 @@ from .protect import protect
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, describe_value, leaf_type, same_leaf
 from .structure import leaves_of
-from .types import BOOL, CONVERT, F32, F64, I64, Array, Scalar, Type, array_of, element, widened
+from .types import BOOL, CONVERT, F32, F64, I64, Array, Scalar, Type, array_of, behaves_as_array, element, widened
 from .values import Arrayed, Traced, dimension
 from .verify import verify_scopes
 
@@ -58,7 +58,7 @@ def abstract(x: Any, where: str) -> Abstract:
         if x.dtype == np.uint64:  # one number can be looked at: it fits, or the call raises
             return Abstract(I64)
         raise errors.ArgumentTypeError(f"{where} is a scalar of dtype {x.dtype}: {CONVERT}")
-    if isinstance(x, np.ndarray) and not _behaves_as_array(type(x)):
+    if isinstance(x, np.ndarray) and not behaves_as_array(type(x)):
         raise errors.ArgumentTypeError(
             f"{where} is a {type(x).__module__}.{type(x).__qualname__}, whose operations are not those of a NumPy array: give np.asarray of it if you mean its elements"
         )
@@ -70,11 +70,6 @@ def abstract(x: Any, where: str) -> Abstract:
     raise errors.ArgumentTypeError(
         f"{where} is {describe_value(x)} {x!r:.60}: compiled functions take floats, ints, bools, NumPy arrays and containers of them; mark other arguments with static_argnums"
     )
-
-
-def _behaves_as_array(cls: Any) -> bool:
-    """Does a subclass of ndarray compute as ndarray does? np.matrix, masked arrays and arrays with units do not."""
-    return bool(cls.__mul__ is np.ndarray.__mul__ and cls.__array_ufunc__ is np.ndarray.__array_ufunc__)
 
 
 def trace_program(
