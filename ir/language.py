@@ -35,7 +35,7 @@ from .staging import (
     while_,
 )
 from .state import NO_SCOPE, Scope, Undefined
-from .syntax import Comparisons
+from .syntax import NOT_USER_CODE, Comparisons
 from .types import BOOL, I64, is_float
 from .values import Arrayed, Traced, is_traced
 
@@ -77,10 +77,6 @@ def contains(x: Any, items: Any) -> Any:
             found = or_(found, lambda item=item: x == item)  # type: ignore[misc]
         return found
     return x in items
-
-
-_NOT_USER_CODE = ("numpy", "scipy", "math", "operator", "functools", "itertools", "builtins", "typing", "collections", "optree", "dataclasses",
-                  "inspect", "warnings", "copy", "cmath", "random", "abc")  # fmt: skip
 
 
 _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")
@@ -149,7 +145,7 @@ def _is_user_code(function: types.FunctionType) -> bool:
     if hasattr(function, "__lantern_raw__"):
         return True
     module = (function.__module__ or "").split(".")[0]
-    return module not in _NOT_USER_CODE and not is_library(function.__code__.co_filename)
+    return module not in NOT_USER_CODE and not is_library(function.__code__.co_filename)
 
 
 # ---- builtins and math on traced values

@@ -31,6 +31,8 @@ from typing import Any, NoReturn, Union
 from . import errors
 
 DEEP_LIMIT, DEEP_STACK = 100_000, 256 << 20  # Python calls and bytes, to rewrite what is nested deeply
+NOT_USER_CODE = ("numpy", "scipy", "math", "operator", "functools", "itertools", "builtins", "typing", "collections", "optree", "dataclasses",
+                  "inspect", "warnings", "copy", "cmath", "random", "abc")  # fmt: skip
 Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda]
 MUTATORS = {"append", "extend", "pop", "insert", "remove", "clear", "update", "setdefault", "sort", "reverse"}
 COMPARISONS = {
@@ -130,6 +132,12 @@ def _define(name: str, args: ast.arguments, body: list[ast.stmt]) -> ast.Functio
     return ast.FunctionDef(name=name, args=args, body=body, decorator_list=[], **fields)
 
 
+def _class(name: str, body: list[ast.stmt]) -> ast.ClassDef:
+    """A class around code, for the names with two underscores that Python changes there."""
+    fields: dict[str, Any] = {"type_params": []} if sys.version_info >= (3, 12) else {}
+    return ast.ClassDef(name=name, bases=[], keywords=[], body=body, decorator_list=[], **fields)
+
+
 class Rewriter(ast.NodeTransformer):
     """Rewrites one function body; nested functions get a Rewriter of their own."""
 
@@ -138,6 +146,7 @@ class Rewriter(ast.NodeTransformer):
         self.counter = 0
         body = node.body if isinstance(node, ast.FunctionDef) else []
         a = node.args
+        self.first = next((x.arg for x in (*a.posonlyargs, *a.args)), None)
         self.params = {x.arg for x in (*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg)))}
         self.locals = assigned_names(body)[0] | self.params
         inner = [n for b in body for n in ast.walk(b)]
@@ -389,6 +398,8 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name) and node.func.id in ("super", "locals", "globals", "vars"):
+            if node.func.id == "super" and not node.args and self.first is not None:  # which looks at its caller's frame
+                node.args = [_load("__class__"), _load(self.first)]
             return super().generic_visit(node)
         func = self.visit(node.func)
         new = ast.Call(_staging("call"), [func, *map(self.visit, node.args)], [self.visit(k) for k in node.keywords])
@@ -509,8 +520,11 @@ def _convert_code(function: types.FunctionType) -> Any:
     free = [*function.__code__.co_freevars, "_ln"]
     factory = _define("_ln_factory", _arguments(*free), [rewritten, ast.Return(_load(rewritten.name))])
     ast.fix_missing_locations(ast.copy_location(factory, node))
-    module = compile(ast.Module([factory], []), filename, "exec", dont_inherit=True, flags=_future_flags(function))
-    code = _named(_named(module, "_ln_factory"), rewritten.name).replace(co_name=function.__code__.co_name)
+    owner = getattr(node, "owner", None)
+    whole: list[ast.stmt] = [factory] if owner is None else [ast.fix_missing_locations(ast.copy_location(_class(owner, [factory]), node))]
+    module = compile(ast.Module(whole, []), filename, "exec", dont_inherit=True, flags=_future_flags(function))
+    outer = module if owner is None else _named(module, owner)
+    code = _named(_named(outer, "_ln_factory"), rewritten.name).replace(co_name=function.__code__.co_name)
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     cells["_ln"] = types.CellType(language)
     closure = tuple(cells[name] for name in code.co_freevars)
@@ -589,6 +603,9 @@ def _parse(filename: str, text: str) -> tuple[list[tuple[Definition, int]], list
     for n in ast.walk(tree):
         if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             functions.append((n, _first_line(n)))
+        if isinstance(n, ast.ClassDef):  # the innermost comes last
+            for inside in ast.walk(n):
+                inside.owner = n.name  # type: ignore[attr-defined]
     statements: list[tuple[int, int]] = []
     for s in tree.body:
         first, last = _first_line(s), s.end_lineno or s.lineno
@@ -651,6 +668,7 @@ def _private_copy(found: ast.FunctionDef | ast.Lambda, text: str, shift: int) ->
         node = copy.deepcopy(found)
     if shift:
         ast.increment_lineno(node, shift)
+    node.owner = getattr(found, "owner", None)
     return node  # type: ignore[no-any-return]
 
 

@@ -63,7 +63,8 @@ def abstract(x: Any, where: str) -> Abstract:
             return Abstract(array_of(dtype, x.ndim)) if x.ndim else Abstract(element(dtype))
         raise errors.ArgumentTypeError(f"{where} is an array of dtype {x.dtype}: {CONVERT}")
     raise errors.ArgumentTypeError(
-        f"{where} is {describe_value(x)} {x!r:.60}: compiled functions take floats, ints, bools, NumPy arrays and containers of them; mark other arguments with static_argnums"
+        f"{where} is {describe_value(x)} {x!r:.60}: compiled functions take floats, ints, bools, NumPy arrays, strings, None, enums, functions, objects of your own classes, and "
+        "containers of them; give its numbers or arrays as arguments, or mark it with static_argnums if it is configuration that can be hashed"
     )
 
 

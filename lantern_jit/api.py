@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import pickle
 import sys
+import types
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -58,7 +59,7 @@ class Transformed(Recipe):
         return f"<lantern_jit.{self.__name__}>"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else types.MethodType(self, instance)
 
 
 class Jitted(NativeCallable, Recipe):
@@ -145,7 +146,7 @@ class Jitted(NativeCallable, Recipe):
         return f"<lantern_jit.jit of {self._name}>"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else types.MethodType(self, instance)
 
 
 def _find(module: Any, name: Any) -> Any:
@@ -207,6 +208,8 @@ def jit(
         raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
     if f is None:
         return functools.partial(jit, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
+    if isinstance(f, (classmethod, staticmethod)):
+        return type(f)(jit(f.__func__, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil))
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
     return Jitted(f, nums, Options(checkpoint, nogil))

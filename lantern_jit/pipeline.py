@@ -20,7 +20,7 @@ import numpy as np
 from .backends.llvm.lock import COMPILING
 from .backends.llvm.platforms import NATIVE, require_native
 from .backends.python import interpreter
-from .ir import pytree
+from .ir import pytree, statics
 from .ir.errors import BroadcastError
 from .ir.fuse import fuse
 from .ir.guards import guard
@@ -263,47 +263,40 @@ class Dispatcher:
             key = (
                 tree,
                 tuple(_leaf_key(x) for x in leaves),
-                tuple((i, _static_key(v)) for i, v in fixed.items()),
+                tuple((i, statics.key(v)) for i, v in fixed.items()),
             )
             found = self.made.get(key)
         except TypeError:
             raise TypeError(f"a static argument of `{self.name}` cannot be hashed: {list(fixed.values())!r}") from None
-        values = [x for x in leaves if x is not None]
+        values = [x for x in leaves if not statics.is_static(x)]
         if found is None:
             with COMPILING:
                 found = self.made.get(key)
                 if found is None:
+                    self.made = {k: s for k, s in self.made.items() if not statics.is_dead(k[1:])}
                     found = self.made[key] = self._specialise(leaves, tree, fixed, args, kwargs)
         return found, values
 
     def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int, Any], args: Any, kwargs: Any) -> Specialisation:
         fixed_out = tuple(None if i in fixed else a for i, a in enumerate(args))
         where = pytree.argument_names(fixed_out, kwargs)
-        signature = [abstract(x, f"argument {w} of `{self.name}`") for x, w in zip(leaves, where, strict=True) if x is not None]
+        named = [(x, w) for x, w in zip(leaves, where, strict=True) if not statics.is_static(x)]
+        signature = [abstract(x, f"argument {w} of `{self.name}`") for x, w in named]
+        constant = [statics.holder(x) if statics.is_static(x) else None for x in leaves]
+        given = {i: statics.holder(x) for i, x in fixed.items()}
 
         def rebuild(inside: list[Any]) -> tuple[Any, Any]:
             it = iter(inside)
-            new_args, new_kwargs = pytree.unflatten(tree, [None if x is None else next(it) for x in leaves])
-            return tuple(fixed.get(i, a) for i, a in enumerate(new_args)), new_kwargs
+            new_args, new_kwargs = pytree.unflatten(tree, [next(it) if c is None else c() for c in constant])
+            return tuple(given[i]() if i in given else a for i, a in enumerate(new_args)), new_kwargs
 
         return Specialisation(self.f, signature, rebuild, self.name, self.options)
-
-
-def _static_key(v: Any) -> Any:
-    """A static argument as a key: 1, 1.0 and True are equal but not the same, also inside of tuples."""
-    if isinstance(v, (float, complex)):
-        return type(v), repr(v)
-    if isinstance(v, tuple):
-        return type(v), tuple(map(_static_key, v))
-    if isinstance(v, frozenset):
-        return type(v), frozenset(map(_static_key, v))
-    return type(v), v
 
 
 def _leaf_key(x: Any) -> Any:
     if isinstance(x, np.ndarray):
         return widened(x.dtype) or x.dtype, x.ndim, type(x)
-    return type(x)
+    return statics.key(x) if statics.is_static(x) else type(x)
 
 
 def dump(stage: str, text: Callable[[], str]) -> None:
