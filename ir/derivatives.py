@@ -54,6 +54,7 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
                 where.append(len(builder.params))
                 var = builder.parameter(leaf.type)
                 inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else Arrayed(var, builder))
+                inside[-1].given = leaf.given
             else:
                 where.append(-1)
                 inside.append(leaf)

@@ -94,9 +94,9 @@ def signature(tree: Any) -> Any:
 
 def _leaf_key(leaf: Any) -> Any:
     if isinstance(leaf, Traced):
-        return "traced", leaf.type, leaf.weak
+        return "traced", leaf.type, leaf.weak, leaf.given
     if isinstance(leaf, Arrayed):
-        return "array", leaf.type, leaf.owned
+        return "array", leaf.type, leaf.owned, leaf.given
     if isinstance(leaf, (bool, int, float, str, np.generic)):
         return type(leaf), str(leaf)
     return "object", Same(leaf)
@@ -432,10 +432,10 @@ def _filled(cell: Any) -> bool:
 
 def _parameter(builder: Builder, leaf: Any) -> Any:
     if isinstance(leaf, Traced):
-        return Traced(builder.parameter(leaf.type), builder, leaf.weak)
+        return Traced(builder.parameter(leaf.type), builder, leaf.weak, leaf.given)
     if isinstance(leaf, Arrayed):
         made = Arrayed(builder.parameter(leaf.type), builder, leaf.owned)
-        made.joined = True
+        made.joined, made.given = True, leaf.given
         return made
     return leaf
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import math
-import numbers
 import operator
 import types
 from collections.abc import Callable
@@ -13,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, errors, iterables, numpy_api, pytree, values
+from . import creation, errors, iterables, numpy_api, python_math, pytree, values
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
+from .questions import QUESTIONS, dispatched, type_
 from .staging import (
     BREAK,
     CONTINUE,
@@ -36,7 +35,6 @@ from .staging import (
 )
 from .state import NO_SCOPE, Scope, Undefined
 from .syntax import NOT_USER_CODE, Comparisons
-from .types import BOOL, I64, is_float
 from .values import Arrayed, Traced, is_traced
 
 comparisons = Comparisons
@@ -95,6 +93,9 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
         return _of_scipy(function, args, kwargs)
     if isinstance(function, types.FunctionType):
+        implementation = dispatched(function, args)
+        if implementation is not None:
+            return call(implementation, *args, **kwargs)
         return invoke(function, args, kwargs) if _is_user_code(function) else function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
@@ -150,13 +151,23 @@ def _is_user_code(function: types.FunctionType) -> bool:
 
 # ---- builtins and math on traced values
 def _float(x: Any = 0.0) -> Any:
-    if isinstance(x, Traced):
-        return x if is_float(x.type) else values.arithmetic("div", x, 1)
-    return float(x)
+    return values.to_float(x) if isinstance(x, Traced) else float(x)
 
 
 def _int(x: Any = 0, *base: Any) -> Any:
     return values.to_integer(x) if isinstance(x, Traced) else int(x, *base)
+
+
+def _number(kind: Any) -> Callable[..., Any]:
+    """NumPy's classes of scalars, as functions."""
+
+    def fn(*args: Any) -> Any:
+        if not any(map(is_traced, args)):
+            return kind(*args)
+        out = creation.array(args[0], kind)
+        return numpy_api.of_numpy(Traced(out.atom, out.builder, True)) if isinstance(out, Traced) else out
+
+    return fn
 
 
 def _bool(x: Any = False) -> Any:
@@ -199,15 +210,6 @@ def _sum(items: Any, start: Any = 0) -> Any:
     return total
 
 
-def _isinstance(x: Any, kinds: Any) -> bool:
-    if not isinstance(x, Traced):
-        return isinstance(x, kinds)
-    wanted = kinds if isinstance(kinds, tuple) else (kinds,)
-    python = float if is_float(x.type) else int if x.type == I64 else bool
-    abstract = (numbers.Number, numbers.Real) if x.type != BOOL else ()
-    return any(k in (python, object, Traced, *abstract) for k in wanted)
-
-
 def _any(items: Any) -> Any:
     found: Any = False
     for x in items:
@@ -232,35 +234,21 @@ def _where(*args: Any) -> Any:
     return where(*args)
 
 
-def _fsum(items: Any) -> Any:
-    items = list(items)
-    return _sum(items) if any(map(is_traced, items)) else math.fsum(items)
-
-
-def _math(python: Callable[..., Any], numpy: Any) -> Callable[..., Any]:
-    def fn(*args: Any) -> Any:
-        return numpy(*args) if any(map(is_traced, args)) else python(*args)
-
-    return fn
-
-
 REPLACED: dict[Any, Callable[..., Any]] = {
     range: iterables.staged_range, enumerate: iterables.staged_enumerate, zip: iterables.staged_zip, len: iterables.staged_length,
-    reversed: iterables.staged_reversed, float: _float, int: _int, bool: _bool, builtins.sum: _sum, isinstance: _isinstance, pow: _pow,
-    builtins.max: _extreme(operator.gt, max), builtins.min: _extreme(operator.lt, min), math.fsum: _fsum,
+    reversed: iterables.staged_reversed, float: _float, int: _int, bool: _bool, builtins.sum: _sum, pow: _pow,
+    builtins.max: _extreme(operator.gt, max), builtins.min: _extreme(operator.lt, min),
     builtins.any: _any,
     builtins.all: _all,
-    math.floor: lambda x: x.__floor__() if is_traced(x) else math.floor(x),
-    math.ceil: lambda x: x.__ceil__() if is_traced(x) else math.ceil(x),
-    math.trunc: lambda x: x.__trunc__() if is_traced(x) else math.trunc(x),
 }  # fmt: skip
 REPLACED.update(creation.CREATION)
-REPLACED[np.where] = lambda *a: _where(*a) if any(map(is_traced, a)) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
-for _name, _function in vars(math).items():
-    _target = numpy_api.FROM_MATH.get(_name)
-    if callable(_function) and _target is not None and _function not in REPLACED:
-        REPLACED[_function] = _math(_function, _target)
+REPLACED.update(QUESTIONS)
+REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
+REPLACED[np.where] = lambda *a: (
+    values.zero_dimensional(_where(*a)) if any(map(is_traced, a)) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
+)
+REPLACED.update(python_math.REPLACED)
 
 
 __all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "call", "chain", "comparisons",
-           "current_trace", "for_", "getitem", "if_", "ifexp", "local", "not_", "or_", "raise_", "setitem", "while_"]  # fmt: skip
+           "current_trace", "for_", "getitem", "if_", "ifexp", "local", "not_", "or_", "raise_", "setitem", "type_", "while_"]  # fmt: skip

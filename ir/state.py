@@ -191,6 +191,8 @@ def join_leaves(name: str, values: list[Any], blocks: list[Block], target: Block
     for arg, value, block in zip(args, values, blocks, strict=True):
         arg.append(coerce(value, t, block))
     made = parameter(target, t, weak, values, current_builder(), name)
+    if len({getattr(v, "given", None) for v in values}) == 1:
+        made.given = getattr(values[0], "given", None)
     if isinstance(made, Arrayed):
         made.sizes = common_sizes(values)
     return made

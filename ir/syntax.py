@@ -391,6 +391,11 @@ class Rewriter(ast.NodeTransformer):
             rest += [ast.Tuple([fn, _thunk(self.visit(right))], ast.Load())]
         return self._locate(_call("chain", self.visit(node.left), *rest), node)
 
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        if node.attr == "__class__" and isinstance(node.ctx, ast.Load):
+            return self._locate(_call("type_", self.visit(node.value)), node)
+        return super().generic_visit(node)
+
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         if not isinstance(node.ctx, ast.Load) or _has_slice(node):
             return super().generic_visit(node)

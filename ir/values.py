@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -43,15 +44,23 @@ def atom_of(value: Any, t: Type, builder: Builder) -> Atom:
     return Const(literal(value, t), t)
 
 
-class Traced:
-    """A scalar that the compiled program will compute."""
+@dataclass(frozen=True)
+class Given:
+    """The class and the dtype of an argument where they are not those that its values have in the program."""
 
-    __slots__ = ("atom", "builder", "weak")
+    kind: type
+    dtype: np.dtype[Any]
+
+
+class Traced:
+    """A scalar that the compiled program will compute: Python's where it is `weak`, NumPy's otherwise."""
+
+    __slots__ = ("atom", "builder", "given", "weak")
     algebra = GraphAlgebra
     __array_priority__ = 1000.0
 
-    def __init__(self, atom: Atom, builder: Builder | None, weak: bool = False) -> None:
-        self.atom, self.builder, self.weak = atom, builder, weak
+    def __init__(self, atom: Atom, builder: Builder | None, weak: bool = False, given: Given | None = None) -> None:
+        self.atom, self.builder, self.weak, self.given = atom, builder, weak, given
 
     @property
     def type(self) -> Scalar:
@@ -59,7 +68,7 @@ class Traced:
 
     @property
     def dtype(self) -> Any:
-        return NUMPY_DTYPES[self.type]
+        return NUMPY_DTYPES[self.type] if self.given is None else self.given.dtype
 
     ndim, shape = 0, ()
 
@@ -269,13 +278,14 @@ class Arrayed:
     """An array in the compiled program's memory. `sizes` are its sizes where they are known by name. `memory` is the
     variable that its memory was made with; `fresh` arrays were made in this trace, `joined` ones may be another one."""
 
-    __slots__ = ("blank", "builder", "fresh", "joined", "memory", "owned", "serial", "sizes", "variable")
+    __slots__ = ("blank", "builder", "fresh", "given", "joined", "memory", "owned", "serial", "sizes", "variable")
     __array_priority__ = 1000.0
 
     def __init__(self, atom: Var, builder: Builder, owned: bool = True) -> None:
         self.variable, self.builder, self.owned = atom, builder, owned
         self.blank: Any = None  # what has been written of a new array that nobody has read (arrays.Blank)
         self.sizes: list[Any] | None = None
+        self.given: Given | None = None
         self.fresh, self.joined, self.memory, self.serial = False, False, atom, next(_SERIAL)
 
     @property
@@ -291,7 +301,7 @@ class Arrayed:
 
     @property
     def dtype(self) -> Any:
-        return NUMPY_DTYPES[self.type.dtype]
+        return NUMPY_DTYPES[self.type.dtype] if self.given is None else self.given.dtype
 
     @property
     def ndim(self) -> int:
@@ -591,7 +601,20 @@ def absolute(x: Traced) -> Traced:
 
 def to_integer(x: Traced) -> Traced:
     """Python's int(): towards zero; NaN and infinities raise."""
-    return table.to_integer(x) if is_float(x.type) else to_type(x, I64)  # type: ignore[no-any-return]
+    found = table.to_integer(x) if is_float(x.type) else to_type(x, I64)
+    return Traced(found.atom, found.builder, True)
+
+
+def to_float(x: Traced) -> Traced:
+    """Python's float()."""
+    return Traced(to_type(x, F64).atom, x.builder, True)
+
+
+def zero_dimensional(x: Any) -> Any:
+    """A scalar that NumPy would give as an array without axes."""
+    if isinstance(x, np.generic):
+        x = constant(x)
+    return Traced(x.atom, x.builder, False, Given(np.ndarray, NUMPY_DTYPES[x.type])) if isinstance(x, Traced) else x
 
 
 def round_half_even(x: Traced, ndigits: Any) -> Traced:

@@ -84,7 +84,7 @@ class Jitted(NativeCallable, Recipe):
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native
-        if not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
+        if specialisation.is_exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
             self._dispatch_to(native)
         return native.entry(*leaves)
 

@@ -28,7 +28,7 @@ from .ir.jvp import expand_all, has_pushforwards
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
-from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, widened
+from .ir.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array
 from .ir.verify import verify
 from .progress import Progress
 
@@ -74,6 +74,7 @@ class Specialisation:
     def __init__(self, f: Callable[..., Any], signature: Sequence[Abstract], rebuild: Any, name: str, options: Options) -> None:
         self.options, self.name = options, name
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
+        self.is_exact = all(a.given is None for a in signature)  # no argument is of a type that the native entry does not tell from another
         self._trace: Callable[[bool], Traceable] = lambda optimistic: trace_program(f, signature, rebuild, name, optimistic)
         self.optimistic = True
         self.progress = Progress(name)
@@ -295,7 +296,7 @@ class Dispatcher:
 
 def _leaf_key(x: Any) -> Any:
     if isinstance(x, np.ndarray):
-        return widened(x.dtype) or x.dtype, x.ndim, type(x)
+        return FROM_NUMPY.get(x.dtype) or x.dtype, x.ndim, type(x)
     return statics.key(x) if statics.is_static(x) else type(x)
 
 
