@@ -119,7 +119,10 @@ def _call(attr: str, *args: ast.expr) -> ast.Call:
 
 
 def _thunk(body: ast.expr) -> ast.Lambda:
-    return ast.Lambda(_arguments(), body)
+    """A function without arguments; the parameter that nobody gives it tells it from the user's lambdas."""
+    args = _arguments("_ln_thunk")
+    args.defaults = [ast.Constant(None)]
+    return ast.Lambda(args, body)
 
 
 def _arguments(*names: str) -> ast.arguments:
@@ -529,13 +532,32 @@ def _convert_code(function: types.FunctionType) -> Any:
     whole: list[ast.stmt] = [factory] if owner is None else [ast.fix_missing_locations(ast.copy_location(_class(owner, [factory]), node))]
     module = compile(ast.Module(whole, []), filename, "exec", dont_inherit=True, flags=_future_flags(function))
     outer = module if owner is None else _named(module, owner)
-    code = _named(_named(outer, "_ln_factory"), rewritten.name).replace(co_name=function.__code__.co_name)
+    code = _as_piece(_named(_named(outer, "_ln_factory"), rewritten.name), function.__code__)
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     cells["_ln"] = types.CellType(language)
     closure = tuple(cells[name] for name in code.co_freevars)
     raw = types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__, closure)
     raw.__kwdefaults__, raw.__qualname__ = function.__kwdefaults__, function.__qualname__
     return raw
+
+
+PIECES: weakref.WeakSet[types.CodeType] = weakref.WeakSet()  # code that was made of a part of a function
+
+
+def _as_piece(code: types.CodeType, function: types.CodeType) -> types.CodeType:
+    """Code under the name of the function that it is a part of, for tracebacks; so are its own parts."""
+    names = {"co_name": function.co_name}
+    if hasattr(function, "co_qualname"):
+        names["co_qualname"] = function.co_qualname
+    parts = []
+    for c in code.co_consts:
+        if isinstance(c, types.CodeType):
+            made = c.co_name.startswith("_ln_") or c.co_varnames[:1] == ("_ln_thunk",)
+            c = _as_piece(c, function if made else c)
+            if made:
+                PIECES.add(c)
+        parts.append(c)
+    return code.replace(co_consts=tuple(parts), **names)  # type: ignore[arg-type]
 
 
 def _future_flags(function: types.FunctionType) -> int:

@@ -19,6 +19,7 @@ from .ir.builder import current_builder, current_trace
 from .ir.effects import without_effects
 from .ir.language import call
 from .ir.staging import loop_value
+from .ir.tracebacks import hide
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
 
@@ -47,8 +48,11 @@ class Transformed(Recipe):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _in_trace():
             return self._staged(*args, **kwargs)
-        specialisation, leaves = self._dispatcher.lookup(args, kwargs)
-        return specialisation.interpret(leaves)
+        try:
+            specialisation, leaves = self._dispatcher.lookup(args, kwargs)
+            return specialisation.interpret(leaves)
+        except BaseException as e:
+            raise hide(e)  # noqa: B904  # itself
 
     def recipe(self) -> Any:
         if self._recipe is None:
