@@ -23,7 +23,7 @@ from .graph import Return as GraphReturn
 from .iterables import Staged
 from .language import call
 from .staging import branch, counted_loop, open_block, run
-from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type
+from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type, show
 from .statics import is_static
 from .types import BOOL, F64, Scalar, Type, carries_gradient, is_float, same_type
 from .values import Arrayed, Traced, allocate, constant, is_traced, lift_array, scalar_type
@@ -71,7 +71,7 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
                 leaf._raise()
             t = leaf_type(leaf)
             if t is None:
-                raise errors.ArgumentTypeError(f"`{label}` returns {describe_value(leaf)} {leaf!r} at {user_site()}: a differentiated function returns numbers, "
+                raise errors.ArgumentTypeError(f"`{label}` returns {show(leaf)} at {user_site()}: a differentiated function returns numbers, "
                                                "arrays and containers of them")  # fmt: skip
             atoms.append(coerce(leaf, t, open_block()))
             types.append(t)
@@ -111,9 +111,7 @@ def differentiable(leaf: Any, what: str) -> Any:
         return float_copy(leaf)
     found = scalar_type(leaf)
     if found is None or found[0] == BOOL:
-        raise errors.NotDifferentiableError(
-            f"{what} is {describe_value(leaf)} {leaf!r}: derivatives are taken with respect to floats and float arrays"
-        )
+        raise errors.NotDifferentiableError(f"{what} is {show(leaf)}: derivatives are taken with respect to floats and float arrays")
     if isinstance(leaf, Traced):
         return leaf if is_float(leaf.type) else table.convert(leaf, to=F64)
     return constant(leaf) if is_float(found[0]) else constant(float(leaf))

@@ -24,7 +24,7 @@ from .effects import global_state, same, snapshot
 from .graph import Call, Edge
 from .graph import Return as GraphReturn
 from .staging import DEAD, Bottom, Return, StagedExit, Widen, leave, open_block, run
-from .state import coerce, describe_value, join_values, leaf_type
+from .state import coerce, join_values, leaf_type, show
 from .types import Scalar, is_float
 from .values import Arrayed, Traced, constant, is_traced, scalar_type
 
@@ -451,7 +451,7 @@ def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]
             kinds.append((None, False, True))
             continue
         if t is None:
-            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {describe_value(leaf)} {leaf!r}: only numbers, arrays and containers "
+            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {show(leaf)}: only numbers, arrays and containers "
                                            "of them can be returned")  # fmt: skip
         found = scalar_type(leaf)
         weak = found is not None and found[1]

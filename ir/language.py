@@ -133,7 +133,8 @@ def _of_scipy(function: Any, args: Any, kwargs: Any) -> Any:
     if isinstance(function, np.ufunc):
         return function(*args, **kwargs)
     raise errors.UnsupportedOperationError(
-        f"scipy.{part}.{name} of traced values at {user_site()} is not supported; of SciPy there are {', '.join(sorted(f'{p}.{n}' for p, n in SCIPY))}"
+        f"scipy.{part}.{name} of traced values at {user_site()} is not supported: "
+        + errors.instead(f"{part}.{name}", [f"{p}.{n}" for p, n in SCIPY])
     )
 
 

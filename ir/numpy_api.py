@@ -235,11 +235,11 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
             return found
     inputs = tuple(x[()] if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in inputs)
     if method != "__call__" or kwargs or fn is None:
-        form = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        extra = f" with {', '.join(kwargs)}=" if kwargs else ""
-        raise errors.UnsupportedOperationError(
-            f"{form}{extra} of traced values at {user_site()} is not supported; supported functions: {', '.join(sorted(UFUNCS))}"
-        )
+        name = ufunc.__name__
+        form = f"{'np' if hasattr(np, name) else 'scipy.special'}.{name}" + (f".{method}" if method != "__call__" else "")
+        extra = f" with {', '.join(f'{k}=' for k in kwargs)}" if kwargs else ""
+        remedy = errors.instead(name, UFUNCS) if fn is None else f"write it with np.{name}" if method != "__call__" else "leave them out"
+        raise errors.UnsupportedOperationError(f"{form}{extra} of traced values at {user_site()} is not supported: {remedy}")
     return of_numpy(fn(*inputs))
 
 
@@ -258,8 +258,10 @@ def call_function(func: Any, args: Any, kwargs: Any) -> Any:
 
     fn = OF_ARRAYS.get(func) or FUNCTIONS.get(func) or CREATORS.get(func) or QUESTIONS.get(func)
     if fn is None:
-        raise errors.UnsupportedOperationError(f"np.{func.__name__} of traced values at {user_site()} is not supported; supported functions: "
-                                               f"{', '.join(sorted(UFUNCS))}")  # fmt: skip
+        known = [*UFUNCS, *(f.__name__ for f in (*OF_ARRAYS, *FUNCTIONS, *CREATORS))]
+        name = f"{func.__module__.replace('numpy', 'np')}.{func.__name__}"
+        remedy = errors.instead(func.__name__, known)
+        raise errors.UnsupportedOperationError(f"{name} of traced values at {user_site()} is not supported: {remedy}")
     out = fn(*args, **kwargs)
     return out if func in OF_PYTHON else values.zero_dimensional(out) if func is np.where else of_numpy(out)
 
@@ -276,10 +278,8 @@ def array_attribute(a: Arrayed, name: str) -> Any:
     if name in METHODS:
         return functools.partial(METHODS[name], a)
     if name.startswith("__") or not hasattr(np.ndarray, name):
-        raise AttributeError(f"a traced array has no attribute {name!r}")
-    raise errors.UnsupportedOperationError(
-        f"ndarray.{name} at {user_site()} is not supported; supported methods: {', '.join(sorted(METHODS))}"
-    )
+        raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r} ({user_site()})")
+    raise errors.UnsupportedOperationError(f"ndarray.{name} at {user_site()} is not supported: {errors.instead(name, METHODS)}")
 
 
 def scalar_attribute(x: Traced, name: str) -> Any:

@@ -35,6 +35,7 @@ from .state import (
     merge_types,
     parameter,
     same_leaf,
+    show,
 )
 from .types import BOOL, I64, Type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
@@ -530,7 +531,7 @@ def _close_loop(
                     args.append(_latch_atom(name, heads[i, j], new, block, (i, j), wider))
                 elif not isinstance(old, Undefined) and not same_leaf(old, new):
                     raise errors.TypeMismatchError(
-                        f"loop variable `{name}` at {user_site()} changes from {describe_value(old)} {old!r} to {describe_value(new)} {new!r}: "
+                        f"loop variable `{name}` at {user_site()} changes from {show(old)} to {show(new)}: "
                         "only numbers and arrays can change in a staged loop"
                     )
         current_builder().jump(head, tuple(args), block)

@@ -218,6 +218,13 @@ def describe_value(value: Any) -> str:
     return describe(found[0]) if found else ("None" if value is None else type(value).__name__)
 
 
+def show(value: Any) -> str:
+    """A value for a message: its type, and what it is where that is known."""
+    if isinstance(value, (Traced, Arrayed)) or value is None:
+        return repr(value)
+    return f"{describe_value(value)} {value!r:.60}"
+
+
 def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join") -> None:
     """Continue where several open blocks meet, each with its own state of `scope`."""
     builder = current_builder()
@@ -284,8 +291,8 @@ def join_values(ends: list[tuple[Block, Any]], what: str) -> Any:
         flat = _settled_in_blocks(ends)
     if any(tree != flat[0][1] for _, tree in flat):
         other = next(value for (_, value), (_, tree) in zip(ends, flat, strict=True) if tree != flat[0][1])
-        raise errors.TypeMismatchError(f"{what} at {user_site()} is {describe_value(ends[0][1])} {ends[0][1]!r} on one path and "
-                                       f"{describe_value(other)} {other!r} on another")  # fmt: skip
+        raise errors.TypeMismatchError(f"{what} at {user_site()} is {show(ends[0][1])} on one path and "
+                                       f"{show(other)} on another: return values of one type and structure on all paths")  # fmt: skip
     target = builder.new_block("join")
     args: list[list[Atom]] = [[] for _ in ends]
     blocks = [block for block, _ in ends]

@@ -17,7 +17,7 @@ from .graph import Return as GraphReturn
 from .language import call
 from .protect import protect
 from .staging import Bottom, Return, open_block, run
-from .state import coerce, describe_value, leaf_type
+from .state import coerce, leaf_type, show
 from .types import BOOL, CONVERT, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, element, widened
 from .values import Arrayed, Given, Traced
 from .verify import verify_scopes
@@ -65,7 +65,7 @@ def abstract(x: Any, where: str) -> Abstract:
             return Abstract(array_of(dtype, x.ndim) if x.ndim else element(dtype), False, _given(x, dtype))
         raise errors.ArgumentTypeError(f"{where} is an array of dtype {x.dtype}: {CONVERT}")
     raise errors.ArgumentTypeError(
-        f"{where} is {describe_value(x)} {x!r:.60}: compiled functions take floats, ints, bools, NumPy arrays, strings, None, enums, functions, objects of your own classes, and "
+        f"{where} is {show(x)}: compiled functions take floats, ints, bools, NumPy arrays, strings, None, enums, functions, objects of your own classes, and "
         "containers of them; give its numbers or arrays as arguments, or mark it with static_argnums if it is configuration that can be hashed"
     )
 
@@ -137,9 +137,7 @@ def _check_results(out: list[Any], types: list[Any], name: str) -> None:
         if isinstance(x, Undefined):
             x._raise()
         if t is None and not isinstance(x, (np.ndarray, str, type(None))):
-            raise errors.ArgumentTypeError(
-                f"`{name}` returns {describe_value(x)} {x!r:.60}: compiled functions return numbers, arrays and containers of them"
-            )
+            raise errors.ArgumentTypeError(f"`{name}` returns {show(x)}: compiled functions return numbers, arrays and containers of them")
 
 
 __all__ = ["F32", "Abstract", "Array", "Traceable", "abstract", "trace_program"]

@@ -19,7 +19,7 @@ from . import errors, table
 from .builder import Builder, current_builder, user_site
 from .graph import Atom, Const, Var
 from .ops import TABLE, Op, argument_types, literal, result_type
-from .types import BOOL, F32, F64, I32, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, element, is_float, widened
+from .types import BOOL, F32, F64, I32, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, element, is_float, widened, with_article
 
 
 class GraphAlgebra:
@@ -73,7 +73,7 @@ class Traced:
     ndim, shape = 0, ()
 
     def __repr__(self) -> str:
-        return f"<traced {describe(self.type)}>"
+        return with_article(describe(self.type))
 
     def __format__(self, spec: str) -> str:
         return repr(self)  # a message that is made while tracing
@@ -320,7 +320,7 @@ class Arrayed:
         return product(self.shape)
 
     def __repr__(self) -> str:
-        return f"<traced {describe(self.type)}>"
+        return with_article(describe(self.type))
 
     def __getitem__(self, index: Any) -> Any:
         return load(self, index)
@@ -340,10 +340,12 @@ class Arrayed:
                                           "where the source is not available): write `for i in range(len(x))`")  # fmt: skip
 
     def __bool__(self) -> NoReturn:
-        raise errors.TracedConditionError(f"the truth value of a traced array is not defined; use a.any() or a.all() ({user_site()})")
+        raise errors.TracedConditionError(f"the truth value of an array is ambiguous at {user_site()}: use a.any() or a.all()")
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise errors.TracedConditionError(f"a traced array has no concrete values to make a NumPy array of ({user_site()})")
+        raise errors.TracedConditionError(
+            f"an array that is computed at run time has no values yet to make a NumPy array of at {user_site()}: use np.asarray in code whose source is available, or make it outside of the compiled function"
+        )
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         from .numpy_api import call_ufunc
