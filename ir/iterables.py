@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import errors, table
+from . import concrete, errors, table
 from .builder import current_builder, user_site
+from .growing import growing
 from .types import I64
 from .values import Arrayed, Traced, constant, dimension, lift_array, load, scalar_type, to_type
 
@@ -28,7 +29,16 @@ class Staged:
     what: str = "range"
 
     def __iter__(self) -> Iterator[Any]:
-        self._refuse()
+        n = self.count() if self.known is None else self.known
+        n = concrete.number(n, concrete.MOST_UNROLLED) if isinstance(n, Traced) else n
+        if n is None:
+            self._refuse()
+        return iter([self.element(i) for i in range(int(n))])
+
+    def is_countable(self) -> bool:
+        """Is the length a number that Python may need? (It does.)"""
+        n = self.count()
+        return not isinstance(n, Traced) or concrete.number(n, concrete.MOST_UNROLLED) is not None
 
     def _refuse(self) -> NoReturn:
         raise errors.TracedConditionError(
@@ -102,7 +112,7 @@ def staged_enumerate(items: Any, start: Any = 0) -> Any:
 def staged_zip(*items: Any, strict: bool = False) -> Any:
     parts = [staged_iterable(x) for x in items]
     if all(p is None or p.known is not None for p in parts) or any(p is None for p in parts):
-        if any(p is not None and p.known is None for p in parts):
+        if any(p is not None and p.known is None and not p.is_countable() for p in parts):
             raise errors.TracedConditionError(f"zip() at {user_site()} mixes a traced length with Python containers: make arrays of them")
         return zip(*items, strict=strict)
     known: list[Staged] = [p for p in parts if p is not None]
@@ -129,7 +139,8 @@ def staged_reversed(items: Any) -> Any:
 
 
 def staged_length(x: Any) -> Any:
-    return dimension(x, 0) if isinstance(x, Arrayed) else len(x)
+    g = growing(x)
+    return dimension(x, 0) if isinstance(x, Arrayed) else len(x) if g is None else g.n
 
 
 def _range_element(r: range, i: Any) -> Any:
@@ -140,6 +151,8 @@ def staged_iterable(items: Any) -> Staged | None:
     """`items` as a staged iterable, or None where Python should iterate."""
     if isinstance(items, Staged):
         return items
+    if (g := growing(items)) is not None:
+        return Staged(lambda: g.n, lambda i: g.item(i, checked=False), None, tuple, "a list that grows under traced control flow")
     if isinstance(items, range):
         return Staged(lambda: len(items), lambda i: _range_element(items, i), len(items), lambda: items)
     if isinstance(items, np.ndarray) and items.ndim == 1 and items.dtype.kind in "fiub" and len(items) > 64:
