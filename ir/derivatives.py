@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, pytree, table
+from . import errors, host, pytree, table
 from .arrays import settled
 from .builder import Frame, current_builder, current_trace, user_site
 from .functions import _result
@@ -22,6 +22,7 @@ from .graph import Atom, Const, Fail
 from .graph import Return as GraphReturn
 from .iterables import Staged
 from .language import call
+from .random import refuse_generators
 from .staging import branch, counted_loop, open_block, run
 from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type
 from .types import BOOL, F64, Scalar, Type, carries_gradient, is_float, same_type
@@ -154,6 +155,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Any, has_aux: bool, args: tup
     args = settled(args)
     new = list(args)
     for i in nums:
+        refuse_generators(args[i], f"argument {i} of grad")
         leaves, tree = pytree.flatten(args[i])
         new[i] = pytree.unflatten(tree, [differentiable(x, f"argument {i} of grad") for x in leaves])
     sub = trace_sub(f, tuple(new), kwargs)
@@ -200,15 +202,17 @@ def _parameters_of(sub: Sub, args: tuple[Any, ...], kwargs: dict[str, Any], nums
     return [sub.where[starts[i] + j] for i in nums for j in range(len(pytree.flatten(args[i])[0]))]
 
 
-def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[[Any], Any]]:
-    """(f(*primals), pull) with pull(cotangent) -> tuple of cotangents of primals."""
+def vjp(f: Callable[..., Any], primals: tuple[Any, ...], again: bool = False) -> tuple[Any, Callable[[Any], Any], Any]:
+    """(f(*primals), pull, moment) with pull(cotangent) -> tuple of cotangents of primals. The effects of f run once, after that
+    moment; not at all if this call is made `again`."""
     primals = settled(primals)
+    refuse_generators(primals, "an argument of vjp")
     new = tuple(
         pytree.unflatten(t, [differentiable(x, f"argument {i} of vjp") for x in ls])
         for i, (ls, t) in enumerate(map(pytree.flatten, primals))
     )
     own = [pytree.unflatten(t, [x.copy() if isinstance(x, Arrayed) else x for x in ls]) for ls, t in map(pytree.flatten, new)]
-    value = call(f, *own)  # f may write into its arguments
+    value, moment = host.evaluated(lambda: call(f, *own), again)  # f may write into its arguments
 
     def pull(cotangent: Any) -> Any:
         sub = trace_sub(f, new, {})
@@ -220,10 +224,11 @@ def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[
         extra = [_like(given[i], sub.types[i], "cotangent", results[i]) for i in ct]
         wrt = [p for p in sub.where if p >= 0]
         types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
-        outs = _emit("pullback", sub, extra, types, {"wrt": tuple(wrt), "ct": tuple(ct)})
+        with host.repeating(moment):
+            outs = _emit("pullback", sub, extra, types, {"wrt": tuple(wrt), "ct": tuple(ct)})
         return pytree.unflatten(pytree.flatten(new)[1], outs[len(sub.types) :])
 
-    return value, pull
+    return value, pull, moment
 
 
 def _like(value: Any, t: Type, what: str, primal: Any = None) -> Atom:
@@ -256,6 +261,7 @@ def same_shape(a: Arrayed, b: Arrayed, message: str) -> None:
 # ---- forward mode
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """(f(*primals), J tangents). Integer results have tangent 0."""
+    refuse_generators(tuple(primals), "an argument of jvp")
     leaves, tree = pytree.flatten(settled(tuple(primals)))
     given, other = pytree.flatten(settled(tuple(tangents)))
     if tree != other:
@@ -287,19 +293,21 @@ def jacobian(f: Callable[..., Any], x: Any, forward: bool) -> Any:
         raise errors.UnsupportedOperationError("Jacobians and Hessians take one float or float array; use jvp and vjp for containers")
     if isinstance(x, Traced):
         return jvp(f, (x,), (1.0,))[1]
-    y, pull = vjp(f, (x,))
+    y, pull, moment = vjp(f, (x,))
     if not isinstance(y, (Traced, Arrayed)):
         raise errors.UnsupportedOperationError("Jacobians and Hessians take a function whose result is one float or float array")
     y_shape = y.shape if isinstance(y, Arrayed) else ()
     if isinstance(y, Traced):
-        return value_and_grad(f, 0, False, (x,), {})[1]
+        with host.repeating(moment):
+            return value_and_grad(f, 0, False, (x,), {})[1]
     out = allocate(x.type.dtype, (*y_shape, *x.shape), 0)
     if forward:
 
         def column(j: tuple[Any, ...]) -> None:
             e = allocate(x.type.dtype, x.shape, 0)
             e[j] = 1.0
-            t = jvp(f, (x,), (e,))[1]
+            with host.repeating(moment):
+                t = jvp(f, (x,), (e,))[1]
             each_index(y_shape, lambda i: out.__setitem__((*i, *j), t[i]))
 
         each_index(x.shape, column)

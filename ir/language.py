@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, errors, iterables, numpy_api, pytree, values
+from . import creation, errors, host, iterables, numpy_api, pytree, random, strings, values
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .staging import (
@@ -35,6 +35,7 @@ from .staging import (
     while_,
 )
 from .state import NO_SCOPE, Scope, Undefined
+from .strings import fstring, remainder
 from .syntax import Comparisons
 from .types import BOOL, I64, is_float
 from .values import Arrayed, Traced, is_traced
@@ -94,6 +95,14 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         replacement = None
     if replacement is not None:
         return replacement(*args, **kwargs)
+    if _building():
+        if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
+            return strings.method(function, args, kwargs)
+        random.check_source(function)
+        if host.is_effect(function):
+            return host.later(function, args, kwargs)
+        if host.is_exception(function) and host.mentions_traced((args, kwargs)):
+            return host.Deferred(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
         return function(*args, **kwargs)
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
@@ -259,6 +268,8 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     math.trunc: lambda x: x.__trunc__() if is_traced(x) else math.trunc(x),
 }  # fmt: skip
 REPLACED.update(creation.CREATION)
+REPLACED.update(host.REPLACED)
+REPLACED.update(strings.REPLACED)
 REPLACED[np.where] = lambda *a: _where(*a) if any(map(is_traced, a)) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 for _name, _function in vars(math).items():
     _target = numpy_api.FROM_MATH.get(_name)
@@ -267,4 +278,4 @@ for _name, _function in vars(math).items():
 
 
 __all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "call", "chain", "comparisons",
-           "current_trace", "for_", "getitem", "if_", "ifexp", "local", "not_", "or_", "raise_", "setitem", "while_"]  # fmt: skip
+           "current_trace", "for_", "fstring", "getitem", "if_", "ifexp", "local", "not_", "or_", "raise_", "remainder", "setitem", "while_"]  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, pytree, table
+from . import errors, host, pytree, table
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
 from .iterables import Staged, staged_iterable
@@ -36,6 +36,7 @@ from .state import (
     parameter,
     same_leaf,
 )
+from .strings import one_of
 from .types import BOOL, I64, Type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
@@ -196,7 +197,9 @@ def ifexp(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any]) -> Any:
             ends.append((open_block(), value))
     if not ends:
         raise Bottom
-    return join_values(ends, "the value of a conditional expression")
+    what = "the value of a conditional expression"
+    text = one_of(ends, lambda numbers: join_values(numbers, what))
+    return join_values(ends, what) if text is None else text
 
 
 def run_expression(arm: Callable[[], Any]) -> Any:
@@ -284,9 +287,12 @@ def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     if not isinstance(cond, Traced):
         return None if cond else raise_(AssertionError(message()))
     ok, bad = branch(cond, "holds", "fails")
+    current_builder().enter(bad)
     text = message()
+    if host.mentions_traced(text):
+        host.raise_later(host.Deferred(AssertionError, (text,), {}))
     detail = "assertion failed" if text is None else str(text)
-    current_builder().terminate(Fail("assertion", detail, user_site(detail)), bad)
+    current_builder().terminate(Fail("assertion", detail, user_site(detail)))
     current_builder().enter(ok)
     return None
 
@@ -298,7 +304,12 @@ def raise_(exception: Any, cause: Any = None) -> Any:
     if cause is not None:
         exception.__cause__ = cause
     trace = current_trace()
-    if trace is None or not trace.builders or not _is_staged(trace.builders):
+    if trace is None or not trace.builders:
+        raise exception
+    has_values = host.mentions_traced(exception.given if isinstance(exception, host.Deferred) else exception.args)
+    if has_values:
+        host.raise_later(exception)
+    elif not _is_staged(trace.builders):
         raise exception
     site = user_site(str(exception))
     site = type(site)(site.filename, site.line, site.function, site.detail, exception)

@@ -382,6 +382,23 @@ class Rewriter(ast.NodeTransformer):
             rest += [ast.Tuple([fn, _thunk(self.visit(right))], ast.Load())]
         return self._locate(_call("chain", self.visit(node.left), *rest), node)
 
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
+        parts: list[ast.expr] = []
+        for v in node.values:
+            if isinstance(v, ast.FormattedValue):
+                spec = self.visit(v.format_spec) if v.format_spec else ast.Constant("")
+                parts.append(ast.Tuple([self.visit(v.value), ast.Constant(v.conversion), spec], ast.Load()))
+            else:
+                parts.append(v)
+        return self._locate(_call("fstring", *parts), node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
+        left, right = self.visit(node.left), self.visit(node.right)
+        if isinstance(node.op, ast.Mod):
+            return self._locate(_call("remainder", left, right), node)
+        node.left, node.right = left, right
+        return node
+
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         if not isinstance(node.ctx, ast.Load) or _has_slice(node):
             return super().generic_visit(node)

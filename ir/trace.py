@@ -16,6 +16,7 @@ from .graph import Fail, Program
 from .graph import Return as GraphReturn
 from .language import call
 from .protect import protect
+from .random import is_generator, refuse_results, watched
 from .staging import Bottom, Return, open_block, run
 from .state import coerce, describe_value, leaf_type
 from .types import BOOL, CONVERT, F32, F64, I64, Array, Scalar, Type, array_of, element, widened
@@ -46,6 +47,8 @@ def abstract(x: Any, where: str) -> Abstract:
     for python, t in ((bool, BOOL), (int, I64), (float, F64)):
         if type(x) is python:
             return Abstract(t, True)
+    if is_generator(x):
+        return Abstract(I64)  # its number, see random.py
     if isinstance(x, np.generic):
         scalar = widened(x.dtype)
         if scalar is not None:
@@ -85,7 +88,8 @@ def trace_program(
         frame = Frame("function", label=name)
         builder.frames.append(frame)
         try:
-            signal = run(lambda: Return(call(f, *args, **kwargs)))
+            with watched(name):
+                signal = run(lambda: Return(call(f, *args, **kwargs)))
         except RecursionError as e:
             if isinstance(e, errors.LanternError):
                 raise
@@ -100,6 +104,7 @@ def trace_program(
                 raise errors.EndlessTraceError(f"`{name}` never returns: every path loops for ever") from None
             value = None  # every path raises
         open_block()
+        refuse_results(value, name)
         out, tree = pytree.flatten(settled(value))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)

@@ -24,7 +24,9 @@ from .ir import pytree
 from .ir.errors import BroadcastError
 from .ir.fuse import fuse
 from .ir.guards import guard
+from .ir.host import has_effects
 from .ir.jvp import expand_all, has_pushforwards
+from .ir.random import is_generator, wrapped
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
@@ -82,6 +84,9 @@ class Specialisation:
     def _make(self) -> None:
         with self.progress.stage("tracing"):
             traced: Traceable = self._trace(self.optimistic)
+            if self.optimistic and has_effects(traced.program, traced.program.entry):  # no call of it can start again
+                self.optimistic = False
+                traced = self._trace(False)
         self.traced, self.program = traced, traced.program
         self._check()
         clean, join = ("simplification", simplify), ("fusion", fuse)
@@ -221,6 +226,8 @@ def machine_value(x: Any, t: Any) -> Any:
     """An argument leaf as the interpreter takes it."""
     if isinstance(t, Array):
         return np.ascontiguousarray(x, NUMPY_DTYPES[t.dtype])
+    if is_generator(x):
+        return x
     return bool(x) if t == BOOL else NUMPY_DTYPES[t].type(x)
 
 
@@ -282,7 +289,7 @@ class Dispatcher:
         signature = [abstract(x, f"argument {w} of `{self.name}`") for x, w in zip(leaves, where, strict=True) if x is not None]
 
         def rebuild(inside: list[Any]) -> tuple[Any, Any]:
-            it = iter(inside)
+            it = map(wrapped, inside, [x for x in leaves if x is not None])
             new_args, new_kwargs = pytree.unflatten(tree, [None if x is None else next(it) for x in leaves])
             return tuple(fixed.get(i, a) for i, a in enumerate(new_args)), new_kwargs
 
