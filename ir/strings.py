@@ -54,7 +54,7 @@ def joined(a: Any, b: Any) -> str:
 
 
 def choose(i: Any, *options: str) -> str:
-    return options[i]
+    return options[int(i)]
 
 
 class Text(str):
