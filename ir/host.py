@@ -93,10 +93,10 @@ def call(this: Running) -> Iterator[Running]:
 # ---- recipes
 @dataclass(frozen=True)
 class _Hole:
-    """The place of a run-time value in a recipe."""
+    """The place of a run-time value in a recipe, and what makes it the object that it is in plain Python."""
 
     index: int
-    weak: bool
+    convert: Callable[[Any], Any]
 
 
 @dataclass(eq=False)
@@ -112,18 +112,18 @@ class Recipe:
     def run(self, values: Sequence[Any]) -> None:
         if running().silent and not self.repeats:
             return
-        filled = [_python(values[x.index], self.types[x.index], x.weak) if isinstance(x, _Hole) else x for x in self.leaves]
+        filled = [x.convert(values[x.index]) if type(x) is _Hole else x for x in self.leaves]
         args, kwargs = pytree.unflatten(self.tree, filled)
         self.action(*args, **kwargs)
 
 
-def _python(x: Any, t: Type, weak: bool) -> Any:
-    """A run-time value as the object that it is in plain Python."""
+def _python(t: Type, weak: bool) -> Callable[[Any], Any]:
+    """What makes a run-time value the object that it is in plain Python."""
     if isinstance(t, Array):
-        return x
+        return lambda x: x
     if weak:
-        return bool(x) if t == BOOL else int(x) if t == I64 else float(x)
-    return NUMPY_DTYPES[t].type(x)
+        return bool if t == BOOL else int if t == I64 else float
+    return NUMPY_DTYPES[t].type  # type: ignore[no-any-return]
 
 
 def perform(program: Program, index: int, values: Sequence[Any]) -> int:
@@ -153,7 +153,7 @@ def at_run_time(action: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
             leaf._raise()
         if isinstance(leaf, (Traced, Arrayed)):
             leaf = contiguous(leaf) if isinstance(leaf, Arrayed) else leaf
-            leaves[i] = _Hole(len(atoms), isinstance(leaf, Traced) and leaf.weak)
+            leaves[i] = _Hole(len(atoms), _python(leaf.type, isinstance(leaf, Traced) and leaf.weak))
             atoms.append(builder.use(leaf.atom, leaf.builder))
     open_block()
     recipes = builder.trace.recipes

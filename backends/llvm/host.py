@@ -20,7 +20,7 @@ from ...ir import errors, host
 from ...ir.graph import Let, Program
 from ...ir.ops import TABLE
 from ...ir.random import is_generator
-from ...ir.types import BOOL, F32, I64, NUMPY_DTYPES, Array, Scalar, Type
+from ...ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type
 from . import symbols
 from .code import LLVM_TYPES, Code, flat_types
 from .lets import Operands, Read, allocate, count
@@ -28,6 +28,7 @@ from .lets import Operands, Read, allocate, count
 _NAMES = {"uniform": "random_standard_uniform", "normal": "random_standard_normal", "exponential": "random_standard_exponential"}
 _BOUNDED = "random_bounded_uint64_fill"
 _FAILED: dict[int, BaseException] = {}  # by region, until its fault is raised
+_SCALARS: dict[Type, Any] = {F64: ctypes.c_double, F32: ctypes.c_float, I64: ctypes.c_int64, BOOL: ctypes.c_bool}
 _LIBRARY: list[ctypes.CDLL] = []
 
 
@@ -137,9 +138,7 @@ def _values(types: Sequence[Type], slots: int) -> list[Any]:
             out.append(_array(data, tuple(shape), NUMPY_DTYPES[t.dtype]))
             slots += 8 * (1 + t.rank)
             continue
-        dtype = np.dtype(np.int64) if t == BOOL else NUMPY_DTYPES[t]
-        value = np.frombuffer(ctypes.string_at(slots, dtype.itemsize), dtype)[0]
-        out.append(bool(value) if t == BOOL else value)
+        out.append(_SCALARS[t].from_address(slots).value)
         slots += 8
     return out
 
