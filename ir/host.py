@@ -27,7 +27,7 @@ from .graph import Let, Program
 from .ops import TABLE, Op, Zero, register
 from .strings import mentions_traced, shown
 from .types import BOOL, I64, NUMPY_DTYPES, Array, Type
-from .values import Arrayed, Traced
+from .values import Arrayed, Traced, is_traced
 
 HOST = register(Op("host", "*:*", lambda m, *xs: None, Zero("it has no result but a number of its own"), may_fail=True, effect="host"))
 MARK, AGAIN, DONE = -1, -2, -3  # recipes that every program has
@@ -123,7 +123,7 @@ def _python(t: Type, weak: bool) -> Callable[[Any], Any]:
         return lambda x: x
     if weak:
         return bool if t == BOOL else int if t == I64 else float
-    return NUMPY_DTYPES[t].type  # type: ignore[no-any-return]
+    return NUMPY_DTYPES[t].type
 
 
 def perform(program: Program, index: int, values: Sequence[Any]) -> int:
@@ -142,15 +142,22 @@ def perform(program: Program, index: int, values: Sequence[Any]) -> int:
 def at_run_time(action: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], repeats: bool = False) -> None:
     """Add the call `action(*args, **kwargs)` to the program under construction."""
     from .arrays import contiguous, settled
+    from .optional import returned
     from .staging import open_block
     from .state import Undefined
+    from .structure import is_object, leaves_of
 
     builder = current_builder()
-    leaves, tree = pytree.flatten(settled((args, kwargs)))
+    leaves, tree = pytree.flatten(settled(returned((args, kwargs))))
     atoms: list[Any] = []
     for i, leaf in enumerate(leaves):
         if isinstance(leaf, Undefined):
             leaf._raise()
+        if is_object(leaf) and any(map(is_traced, leaves_of(leaf))):
+            raise errors.UnsupportedOperationError(
+                f"a {type(leaf).__qualname__} with traced values inside of a container, which {action.__name__} at {user_site()} would show, is not "
+                "supported: show the object by itself, or its values"
+            )
         if isinstance(leaf, (Traced, Arrayed)):
             leaf = contiguous(leaf) if isinstance(leaf, Arrayed) else leaf
             leaves[i] = _Hole(len(atoms), _python(leaf.type, isinstance(leaf, Traced) and leaf.weak))

@@ -111,12 +111,11 @@ def mentions_traced(tree: Any) -> bool:
     return any(map(is_traced, pytree.flatten(tree)[0]))
 
 
-def one_of(ends: Sequence[tuple[Any, Any]], join: Callable[[Any], Any]) -> Any:
-    """The one of several plain strings whose path is taken, or None where they are not that; `join` joins numbers."""
-    values = [v for _, v in ends]
-    if len(ends) < 2 or not all(type(v) is str for v in values):
+def one_of(values: Sequence[Any], join: Callable[[Sequence[int]], Any]) -> Any:
+    """The one of several plain strings whose path is taken, or None where they are not that; `join` joins their numbers."""
+    if len(set(map(id, values))) < 2 or not all(type(v) is str for v in values):
         return None
-    return values[0] if len(set(values)) == 1 else Text(choose, (join([(block, i) for i, (block, _) in enumerate(ends)]), *values))
+    return Text(choose, (join(range(len(values))), *values))
 
 
 def fstring(*parts: Any) -> str:
@@ -134,8 +133,9 @@ def _field(x: Any, conversion: int) -> tuple[int, Any]:
 
 def _made(make: Callable[..., str], children: tuple[Any, ...]) -> str:
     from .arrays import settled
+    from .optional import returned
 
-    return Text(make, settled(children)) if mentions_traced(children) else make(*children)
+    return Text(make, settled(returned(children))) if mentions_traced(children) else make(*children)
 
 
 def remainder(a: Any, b: Any) -> Any:
@@ -179,11 +179,12 @@ def format_(x: Any, spec: str = "") -> Any:
 def shown(x: Any, conversion: int = -1) -> Any:
     """`x` as it is to be shown: the text that its class, if it is a user's, makes of it, else itself."""
     from .language import call
+    from .structure import is_object, leaves_of
 
     cls = type(x)
     if isinstance(x, (str, int, float, tuple, list, dict, np.ndarray, np.generic, type(None), type)) or is_traced(x):
         return x
-    if not mentions_traced(getattr(x, "__dict__", None)):
+    if pytree.is_node(cls) or not is_object(x) or not any(map(is_traced, leaves_of(x))):
         return x
     for name in ("__repr__",) if conversion == ord("r") else ("__str__", "__repr__"):
         found = next(vars(c)[name] for c in cls.__mro__ if name in vars(c))
