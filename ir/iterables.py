@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import errors, table
+from . import concrete, errors, table
 from .builder import current_builder, user_site
 from .growing import growing
 from .types import I64
@@ -29,7 +29,16 @@ class Staged:
     what: str = "range"
 
     def __iter__(self) -> Iterator[Any]:
-        self._refuse()
+        n = self.count() if self.known is None else self.known
+        n = concrete.number(n, concrete.MOST_UNROLLED) if isinstance(n, Traced) else n
+        if n is None:
+            self._refuse()
+        return iter([self.element(i) for i in range(int(n))])
+
+    def is_countable(self) -> bool:
+        """Is the length a number that Python may need? (It does.)"""
+        n = self.count()
+        return not isinstance(n, Traced) or concrete.number(n, concrete.MOST_UNROLLED) is not None
 
     def _refuse(self) -> NoReturn:
         raise errors.TracedConditionError(
@@ -103,7 +112,7 @@ def staged_enumerate(items: Any, start: Any = 0) -> Any:
 def staged_zip(*items: Any, strict: bool = False) -> Any:
     parts = [staged_iterable(x) for x in items]
     if all(p is None or p.known is not None for p in parts) or any(p is None for p in parts):
-        if any(p is not None and p.known is None for p in parts):
+        if any(p is not None and p.known is None and not p.is_countable() for p in parts):
             raise errors.TracedConditionError(f"zip() at {user_site()} mixes a traced length with Python containers: make arrays of them")
         return zip(*items, strict=strict)
     known: list[Staged] = [p for p in parts if p is not None]

@@ -25,16 +25,11 @@ from . import errors, pytree, table
 from .builder import current_builder, user_site
 from .graph import Fail
 from .ops import Op, Zero, register
-from .types import F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of
+from .types import F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, is_generator
 from .values import Arrayed, Traced, atom_of, scalar_type, to_type
 
 DRAW = register(Op("draw", "*:*", lambda m, *xs: None, Zero("a standard draw depends on nothing"), may_fail=True, effect="draw"))
 KINDS = {"uniform": "random", "normal": "standard_normal", "exponential": "standard_exponential", "bounded": "integers"}
-
-
-def is_generator(x: Any) -> bool:
-    module = sys.modules.get("numpy.random")
-    return module is not None and issubclass(type(x), module.Generator)
 
 
 def refuse_generators(tree: Any, what: str) -> None:
@@ -327,4 +322,4 @@ def _global_states() -> Sequence[Any]:
     return found
 
 
-__all__ = ["METHODS", "GeneratorValue", "check_source", "draw", "is_generator", "refuse_generators", "refuse_results", "watched", "wrapped"]
+__all__ = ["METHODS", "GeneratorValue", "check_source", "draw", "refuse_generators", "refuse_results", "watched", "wrapped"]

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, host, table
+from . import concrete, errors, host, table
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .arrays import settled
 from .graph import Atom, Block, Branch, Const, Edge, Fail
@@ -50,7 +50,7 @@ from .types import BOOL, I64, Array, Scalar, same_type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
 UNROLL_ALWAYS = 4  # a range known to be this short is unrolled at once
-UNROLL_ON_FAILURE = 64  # and this short, when its body cannot be staged (it indexes or grows a list)
+UNROLL_ON_FAILURE = 64  # and this short, rather than that a list grows in it
 
 
 class Signal:
@@ -185,6 +185,7 @@ def _enter_condition(scope: Scope | None, under: list[Frame]) -> None:
 def branch(cond: Traced, *names: str) -> tuple[Block, Block]:
     """End the current block in a branch to two new blocks."""
     builder = current_builder()
+    builder.trace.conditions.append(cond)
     c = atom_of(cond, BOOL, builder)
     open_block()
     yes, no = builder.new_block(names[0]), builder.new_block(names[1])
@@ -293,7 +294,14 @@ def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
     if isinstance(obj, np.ndarray) and _mentions_traced(index):
         return lift_array(obj)[index]
+    if isinstance(obj, dict) and isinstance(index, Traced):
+        index = plain_key(index)
     return obj[index]
+
+
+def plain_key(key: Traced) -> Any:
+    """A traced number as a dict's key, by its value: it is found by no other."""
+    return (bool if key.type == BOOL else int if key.type == I64 else float)(key)
 
 
 def _mentions_traced(index: Any) -> bool:
@@ -861,20 +869,22 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:
         return python_loop(staged.python(), body, orelse, scope)
     surely = bool(staged.known)
-    if staged.known is None or staged.known > UNROLL_ON_FAILURE:
-        return counted_loop(staged, body, orelse, scope, later, surely)
     builder = current_builder()
     open_block()
     mark, before = builder.mark(), scope.save()
-    builder.trace.no_growth += 1
+    short = staged.known is not None and staged.known <= UNROLL_ON_FAILURE
+    builder.trace.no_growth += short
     try:
         return counted_loop(staged, body, orelse, scope, later, surely)
     except (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError):
         builder.rollback(mark)
         scope.restore(before)
+        n = concrete.iterations(staged.count() if staged.known is None else staged.known)
+        if n is None:
+            raise
     finally:
-        builder.trace.no_growth -= 1
-    return python_loop(staged.python(), body, orelse, scope)
+        builder.trace.no_growth -= short
+    return python_loop((staged.element(i) for i in range(n)) if staged.known is None else staged.python(), body, orelse, scope)
 
 
 def for_over(items: Any, body: Callable[[Any], Any]) -> None:

@@ -19,8 +19,7 @@ import numpy as np
 from ...ir import errors, host
 from ...ir.graph import Let, Program
 from ...ir.ops import TABLE
-from ...ir.random import is_generator
-from ...ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type
+from ...ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, is_generator
 from . import symbols
 from .code import LLVM_TYPES, Code, flat_types
 from .lets import Operands, Read, allocate, count
