@@ -22,8 +22,10 @@ from .arrays import settled
 from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
 from .graph import Call, Edge
 from .graph import Return as GraphReturn
+from .optional import returned
 from .staging import DEAD, Bottom, Return, StagedExit, Widen, here, leave, open_block, run
 from .state import coerce, join_values, leaf_type, show
+from .structure import adopted, flatten
 from .types import Scalar, is_float
 from .values import Arrayed, Traced, constant, is_traced, scalar_type
 
@@ -82,7 +84,7 @@ class StagedFunction:
 
 def signature(tree: Any) -> Any:
     """What must agree for two calls to be one staged function: types of traced leaves, values of the rest."""
-    leaves, treedef = pytree.flatten(tree)
+    leaves, treedef = flatten(tree)
     return treedef, tuple(_leaf_key(leaf) for leaf in leaves)
 
 
@@ -260,7 +262,7 @@ def _is_number(key: Any) -> bool:
 
 def _traced_at(positions: set[int], tree: Any) -> Any:
     """The same arguments, with traced values for the plain numbers at these leaves."""
-    leaves, treedef = pytree.flatten(tree)
+    leaves, treedef = flatten(tree)
     return pytree.unflatten(treedef, [constant(x) if i in positions else x for i, x in enumerate(leaves)])
 
 
@@ -370,7 +372,7 @@ def _forget_inner(trace: Trace, known: dict[Any, Any], staged: StagedFunction) -
 
 
 def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, args: Any, kwargs: Any) -> Any:
-    leaves, tree = pytree.flatten((args, kwargs))
+    leaves, tree = flatten((args, kwargs))
     with trace.building("scratch") as builder:
         builder.name = staged.name
         staged.builder = builder
@@ -426,7 +428,7 @@ def _parameter(builder: Builder, leaf: Any) -> Any:
 
 def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]:
     """(structure, types) of a result, and its atoms; a known spec widens weak numbers."""
-    leaves, tree = pytree.flatten(settled(value))
+    leaves, tree = flatten(settled(returned(value, optional=True)))
     kinds: list[Any] = []
     atoms = []
     for i, leaf in enumerate(leaves):
@@ -452,7 +454,7 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) ->
     if staged.spec is None:
         raise Bottom
     builder = trace.builders[-1]
-    leaves, _ = pytree.flatten((args, kwargs))
+    leaves, _ = flatten((args, kwargs))
     block = open_block()
     atoms = tuple(builder.use(leaf.atom, leaf.builder) for leaf in leaves if is_traced(leaf))
     tree, kinds = staged.spec
@@ -467,7 +469,7 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) ->
         None if r is None else Traced(r, builder, w) if isinstance(t, Scalar) else _joined(Arrayed(r, builder, o))
         for r, (t, w, o) in zip(results, kinds, strict=True)
     ]
-    return pytree.unflatten(tree, values)
+    return adopted(pytree.unflatten(tree, values), trace.heap)
 
 
 def _joined(a: Arrayed) -> Arrayed:
