@@ -178,6 +178,8 @@ class Trace:
         self.optimistic = optimistic
         self.heap = Heap()  # what has been written into the user's objects
         self.no_growth = 0  # loops that are unrolled rather than that a list grows in them
+        self.appends: list[Any] = []  # to lists that grow (growing.Append)
+        self.roomy: dict[Var, Frame] = {}  # buffers that have room for all that a loop appends
         self.postponed = 0  # reads of lists that are still empty
         self.numbers: Any = None  # of the arguments, where they may become constants (concrete.Numbers)
         self.conditions: list[Any] = []  # that have been staged
