@@ -194,6 +194,7 @@ class Trace:
         self.owners: dict[Var, Builder] = {}  # of captured variables
         self.entries: list[Function] = []
         self.operations = 0
+        self.guarding: list[Any] = []  # each `try` whose body is traced (guarded.Guarding)
         self.names: dict[str, int] = {}
 
     def name(self, base: str) -> str:

@@ -19,6 +19,18 @@ from .functions import invoke
 from .growing import List, growing
 from .heap import CONTAINERS, MUTATORS
 from .optional import Maybe, is_, needed
+from .guarded import (
+    Guarding,
+    context,
+    handled,
+    match_argument,
+    match_bool,
+    match_class,
+    match_mapping,
+    match_others,
+    match_rest,
+    match_sequence,
+)
 from .questions import QUESTIONS, dispatched, type_
 from .staging import (
     BREAK,
@@ -50,6 +62,7 @@ from .syntax import NOT_USER_CODE, Comparisons
 from .values import Arrayed, Traced, is_traced
 
 comparisons = Comparisons
+BaseException = builtins.BaseException
 slice = builtins.slice
 
 
@@ -432,6 +445,7 @@ REPLACED[np.where] = lambda *a: (
 REPLACED.update(python_math.REPLACED)
 
 
-__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "call", "chain", "comparisons",
+__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "call", "chain", "comparisons", "context", "handled", "match_argument", "match_bool",
+           "match_class", "match_mapping", "match_others", "match_rest", "match_sequence",
            "current_trace", "delattr_", "delitem", "for_", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_", "or_", "plain_key",
            "raise_", "setattr_", "setitem", "spread", "type_", "while_"]  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import concrete, errors, table
+from . import concrete, errors, guarded, table
 from .arrays import settled
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
@@ -367,6 +367,7 @@ def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     cond = truth(cond)
     if not isinstance(cond, Traced):
         return None if cond else raise_(AssertionError(message()))
+    guarded.raises(AssertionError)
     ok, bad = branch(cond, "holds", "fails")
     text = message()
     detail = "assertion failed" if text is None else str(text)
@@ -384,6 +385,7 @@ def raise_(exception: Any, cause: Any = None) -> Any:
     trace = current_trace()
     if trace is None or not trace.builders or not _is_staged(trace.builders):
         raise exception
+    guarded.raises(type(exception))
     site = user_site(str(exception))
     site = type(site)(site.filename, site.line, site.function, site.detail, exception)
     open_block()
