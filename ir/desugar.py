@@ -46,7 +46,7 @@ def _all(tests: list[ast.expr]) -> ast.expr:
 
 def pattern(p: Any, at: Path) -> tuple[list[ast.expr], dict[str, Path]]:
     """What must hold of the value `at` for a pattern to fit, in this order; and the names that it gives to its parts."""
-    return _PATTERNS[type(p).__name__](p, at)
+    return _PATTERNS[type(p).__name__](p, at)  # type: ignore[no-any-return]
 
 
 def _parts(*pairs: tuple[Any, Path]) -> tuple[list[ast.expr], dict[str, Path]]:
@@ -90,7 +90,7 @@ def _index(i: int) -> ast.expr:
 def _mapping(p: Any, at: Path) -> Any:
     keys = [_again(k) for k in p.keys]
     test = _ask("match_mapping", at(), *(k() for k in keys))
-    tests, names = _parts(*((q, lambda k=k: ast.Subscript(at(), k(), ast.Load())) for k, q in zip(keys, p.patterns, strict=True)))  # type: ignore[misc]
+    tests, names = _parts(*((q, lambda k=k: ast.Subscript(at(), k(), ast.Load())) for k, q in zip(keys, p.patterns, strict=True)))
     if p.rest is not None:
         names[p.rest] = lambda: _ask("match_others", at(), *(k() for k in keys))
     return [test, *tests], names
@@ -99,8 +99,8 @@ def _mapping(p: Any, at: Path) -> Any:
 def _class(p: Any, at: Path) -> Any:
     cls = _again(p.cls)
     test = _ask("match_class", at(), cls(), ast.Constant(len(p.patterns)), *map(ast.Constant, p.kwd_attrs))
-    by_place = [(q, lambda i=i: _ask("match_argument", at(), cls(), ast.Constant(i))) for i, q in enumerate(p.patterns)]  # type: ignore[misc]
-    by_name = [(q, lambda a=a: ast.Attribute(at(), a, ast.Load())) for a, q in zip(p.kwd_attrs, p.kwd_patterns, strict=True)]  # type: ignore[misc]
+    by_place = [(q, lambda i=i: _ask("match_argument", at(), cls(), ast.Constant(i))) for i, q in enumerate(p.patterns)]
+    by_name = [(q, lambda a=a: ast.Attribute(at(), a, ast.Load())) for a, q in zip(p.kwd_attrs, p.kwd_patterns, strict=True)]
     tests, names = _parts(*by_place, *by_name)
     return [test, *tests], names
 

@@ -66,7 +66,7 @@ def assigned_names(nodes: Iterable[ast.AST]) -> set[str]:
         if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
             assigned.add(node.id)
         if isinstance(node, ast.ExceptHandler) or type(node).__name__ in ("MatchAs", "MatchStar", "MatchMapping"):
-            assigned.update({getattr(node, "name", None), getattr(node, "rest", None)} - {None})
+            assigned.update(name for name in (getattr(node, "name", None), getattr(node, "rest", None)) if name is not None)
         if isinstance(node, ast.alias):
             assigned.add((node.asname or node.name).split(".")[0])
         for child in ast.iter_child_nodes(node):

@@ -355,4 +355,4 @@ def test_walrus() -> None:
 
 def test_walrus_where_it_cannot_be() -> None:
     with pytest.raises(errors.UnsupportedSyntaxError, match="`:=` inside a conditional expression"):
-        lj.jit(lambda x: 1 + ((y := x) if x > 0 else 0.0))(1.0)
+        lj.jit(lambda x: 1 + ((y := x) if x > 0 else 0.0))(1.0)  # noqa: F841
