@@ -25,7 +25,7 @@ import optree
 from . import errors
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
 from .heap import Heap
-from .types import CONVERT, NUMPY_DTYPES, Type, array_of, widened
+from .types import CONVERT, NUMPY_DTYPES, Type, array_of, behaves_as_array, widened
 
 MAX_OPERATIONS = 500_000
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -189,6 +189,8 @@ class Trace:
         self.builders: list[Builder] = []
         self.constants: dict[int, tuple[Any, Var]] = {}
         self.captured: list[Any] = []
+        self.recipes: list[Any] = program.recipes if program is not None else []
+        self.effects = 0  # operations that a second evaluation must not repeat
         self.builders_of: dict[str, Builder] = {}
         self.records: list[tuple[Builder, Any, str]] = []  # (caller, Call or Let, callee)
         self.owners: dict[Var, Builder] = {}  # of captured variables
@@ -220,6 +222,11 @@ class Trace:
         entry = self.constants.get(id(value))
         if entry is None:
             dtype = widened(value.dtype)
+            if not behaves_as_array(type(value)):
+                raise errors.ArgumentTypeError(
+                    f"a {type(value).__module__}.{type(value).__qualname__} at {user_site()} cannot be used in compiled code, for its operations are not "
+                    "those of a NumPy array: give np.asarray of it if you mean its elements"
+                )
             if dtype is None:
                 raise errors.ArgumentTypeError(
                     f"an array of dtype {value.dtype} at {user_site()} cannot be used in compiled code: {CONVERT}"
@@ -265,7 +272,8 @@ class Trace:
             blank.check()
         self.pass_captures()
         entry.params.extend(var for _, var in self.constants.values())
-        return Program({entry.name: entry, **self.functions}, entry.name, [value for value, _ in self.constants.values()])
+        constants = [value for value, _ in self.constants.values()]
+        return Program({entry.name: entry, **self.functions}, entry.name, constants, self.recipes)
 
     @contextmanager
     def building(self, name: str) -> Iterator[Builder]:

@@ -13,12 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, errors, iterables, numpy_api, python_math, pytree, values
+from . import creation, errors, host, iterables, numpy_api, python_math, pytree, random, sequences, strings, values
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .growing import List, growing
-from .heap import CONTAINERS, MUTATORS
-from .optional import Maybe, is_, needed
 from .guarded import (
     Guarding,
     context,
@@ -31,6 +29,8 @@ from .guarded import (
     match_rest,
     match_sequence,
 )
+from .heap import CONTAINERS, MUTATORS
+from .optional import Maybe, is_, needed
 from .questions import QUESTIONS, dispatched, type_
 from .staging import (
     BREAK,
@@ -58,12 +58,12 @@ from .staging import (
     while_,
 )
 from .state import NO_SCOPE, Scope, Undefined, heap_of
+from .strings import fstring, remainder
 from .syntax import NOT_USER_CODE, Comparisons
 from .values import Arrayed, Traced, is_traced
 
-comparisons = Comparisons
+comparisons, generator, slice = Comparisons, iterables.generator, builtins.slice
 BaseException = builtins.BaseException
-slice = builtins.slice
 
 
 def local(raw: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,6 +95,8 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
 
 def contains(x: Any, items: Any) -> Any:
     """x in items: element by element where something is traced (no hash of a traced value is its number's)."""
+    if isinstance(items, Arrayed) or (isinstance(items, np.ndarray) and is_traced(x)):
+        return np.any(np.equal(values.lift_array(items) if isinstance(items, np.ndarray) else items, x))
     if isinstance(items, (tuple, list, dict, set, frozenset)) and (is_traced(x) or any(map(is_traced, items))):
         found: Any = False
         for item in items:
@@ -124,6 +126,14 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         replacement = None
     if replacement is not None:
         return _new(replacement(*args, **kwargs))
+    if _building():
+        if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
+            return strings.method(function, args, kwargs)
+        random.check_source(function)
+        if host.is_effect(function):
+            return host.later(function, args, kwargs)
+        if host.is_exception(function) and host.mentions_traced((args, kwargs)):
+            return host.Deferred(function, args, kwargs)
     if isinstance(function, type) and _building() and _is_made_by_init(function):
         return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
@@ -137,18 +147,9 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return invoke(function, args, kwargs) if _is_user_code(function) else function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
-    if (
-        isinstance(function, types.BuiltinMethodType)
-        and isinstance(function.__self__, np.ndarray)
-        and function.__name__ == "copy"
-        and _building()
-    ):
-        return values.lift_array(function.__self__).copy()
-    if (
-        isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType))
-        and isinstance(function.__self__, CONTAINERS)
-        and _building()
-    ):
+    if _is_method_of_array(function) and _building() and (function.__name__ == "copy" or _any_traced((args, kwargs))):
+        return getattr(values.lift_array(function.__self__), function.__name__)(*args, **kwargs)  # of a captured one, as of an argument
+    if isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType)) and isinstance(function.__self__, CONTAINERS) and _building():
         if function.__name__ in MUTATORS:
             heap_of().note(function.__self__)
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
@@ -169,13 +170,15 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
 def _takes_optionals(function: Any) -> bool:
     """Is it a user's function, which may ask whether its argument is None?"""
     raw = getattr(function, "__func__", function)
+    if function is print or function in strings.REPLACED or host.is_effect(function):
+        return True
     return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or (isinstance(function, type) and _is_made_by_init(function))
 
 
 def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
     """(True, result) of a function of lists that grow; (False, arguments) with arrays in their place where NumPy takes them."""
     g = growing(args[0]) if args else None
-    if g is not None and len(args) == 1 and function in (list, tuple, sorted, builtins.reversed, builtins.set):
+    if g is not None and len(args) == 1 and function in (list, tuple, builtins.set):
         if function is list:
             return True, args[0].copy()
         g.refuse()
@@ -186,11 +189,7 @@ def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
         return True, a if a.ndim == 1 and function is np.hstack else np.concatenate([a.reshape(-1, *a.shape[2:])])
     if function is np.stack and g is not None and len(args) == 1:
         return True, g.stacked()
-    if (
-        isinstance(function, np.ufunc)
-        or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy"))
-        or function in (builtins.sum, builtins.max, builtins.min)
-    ):
+    if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")):
         return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
     return False, args
 
@@ -312,6 +311,10 @@ def _own(x: Any, name: str) -> Any:
     return found if isinstance(found, types.FunctionType) and _is_user_code(found) else None
 
 
+def _is_method_of_array(function: Any) -> bool:
+    return isinstance(function, types.BuiltinMethodType) and isinstance(function.__self__, np.ndarray)
+
+
 def _any_traced(tree: Any) -> bool:
     return any(map(is_traced, pytree.flatten(tree)[0]))
 
@@ -369,54 +372,6 @@ def _bool(x: Any = False) -> Any:
     return values.truth(x)
 
 
-def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Callable[..., Any]:
-    """Python's min and max: the first of equals wins."""
-
-    def fn(*args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and isinstance(args[0], iterables.Staged):
-            values.whole_array(f"{plain.__name__}()")
-        if len(args) == 1 and isinstance(args[0], Arrayed) and args[0].ndim == 1:
-            from .reductions import max_, min_
-
-            return (max_ if plain is max else min_)(args[0])
-        if len(args) == 1 and isinstance(args[0], Traced):
-            raise TypeError(f"{args[0]!r} is not iterable")
-        items = list(args[0]) if len(args) == 1 else list(args)
-        if not any(map(is_traced, items)) or kwargs:
-            return plain(*args, **kwargs)
-        best = items[0]
-        for x in items[1:]:
-            best = numpy_api.where(better(x, best), x, best)
-        return best
-
-    return fn
-
-
-def _sum(items: Any, start: Any = 0) -> Any:
-    if isinstance(items, iterables.Staged):
-        values.whole_array("sum()")
-    if isinstance(items, Arrayed):
-        from .reductions import sum_
-
-        return sum_(items, 0) + start
-    total = start
-    for x in items:
-        total = total + x
-    return total
-
-
-def _any(items: Any) -> Any:
-    found: Any = False
-    for x in items:
-        found = or_(_bool(found), lambda x=x: _bool(x))  # type: ignore[misc]
-    return found
-
-
-def _all(items: Any) -> Any:
-    good: Any = True
-    for x in items:
-        good = and_(_bool(good), lambda x=x: _bool(x))  # type: ignore[misc]
-    return good
 
 
 def _pow(x: Any, y: Any, *mod: Any) -> Any:
@@ -430,13 +385,11 @@ def _where(*args: Any) -> Any:
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {
-    range: iterables.staged_range, enumerate: iterables.staged_enumerate, zip: iterables.staged_zip, len: iterables.staged_length,
-    reversed: iterables.staged_reversed, float: _float, int: _int, bool: _bool, builtins.sum: _sum, pow: _pow,
-    builtins.max: _extreme(operator.gt, max), builtins.min: _extreme(operator.lt, min),
-    builtins.any: _any,
-    builtins.all: _all,
+    **iterables.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, pow: _pow,
 }  # fmt: skip
 REPLACED.update(creation.CREATION)
+REPLACED.update(host.REPLACED)
+REPLACED.update(strings.REPLACED)
 REPLACED.update(QUESTIONS)
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
 REPLACED[np.where] = lambda *a: (
@@ -445,7 +398,7 @@ REPLACED[np.where] = lambda *a: (
 REPLACED.update(python_math.REPLACED)
 
 
-__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "call", "chain", "comparisons", "context", "handled", "match_argument", "match_bool",
-           "match_class", "match_mapping", "match_others", "match_rest", "match_sequence",
-           "current_trace", "delattr_", "delitem", "for_", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_", "or_", "plain_key",
-           "raise_", "setattr_", "setitem", "spread", "type_", "while_"]  # fmt: skip
+__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons", "context",
+           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp", "in_place", "is_", "local", "made", "match_argument", "match_bool",
+           "match_class", "match_mapping", "match_others", "match_rest", "match_sequence", "not_",
+           "operator", "or_", "plain_key", "raise_", "remainder", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip

@@ -9,6 +9,7 @@ open block waits in its loop's or function's `Frame` until the target is made.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from . import concrete, errors, guarded, table
+from . import concrete, errors, guarded, host, table
 from .arrays import settled
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
 from .growing import List, described, grown, is_growing
 from .heap import CONTAINERS, Place, State, identical
-from .iterables import Staged, staged_iterable
+from .iterables import FEW, Staged, staged_iterable
 from .optional import Maybe, form_of, maybe, seeded, unassigned
 from .sizes import same as same_size
 from .state import (
@@ -45,12 +46,15 @@ from .state import (
     seal,
     show,
 )
+from .strings import one_of
 from .structure import Shape, closed, opened, shape_of_contents
 from .types import BOOL, I64, Array, Scalar, same_type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
-UNROLL_ALWAYS = 4  # a range known to be this short is unrolled at once
-UNROLL_ON_FAILURE = 64  # and this short, rather than that a list grows in it
+UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
+
+LOGGER = logging.getLogger("lantern_jit")
+CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
 
 
 class Signal:
@@ -219,7 +223,14 @@ def ifexp(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any]) -> Any:
             ends.append((open_block(), here(value)))
     if not ends:
         raise Bottom
-    return join_values(ends, "the value of a conditional expression", before.clock)
+    what = "the value of a conditional expression"
+
+
+    def join_numbers(numbers: Sequence[int]) -> Any:
+        return join_values([(block, type(s)((i,), s.heap)) for i, (block, s) in zip(numbers, ends, strict=True)], what, before.clock)
+
+    text = one_of([s.values[0] for _, s in ends], join_numbers)
+    return join_values(ends, what, before.clock) if text is None else text
 
 
 def run_expression(arm: Callable[[], Any]) -> Any:
@@ -298,7 +309,7 @@ def plain_key(key: Traced) -> Any:
 
 
 def _mentions_traced(index: Any) -> bool:
-    if isinstance(index, tuple):
+    if isinstance(index, (tuple, list)):
         return any(map(_mentions_traced, index))
     return is_traced(index) or (isinstance(index, slice) and any(map(is_traced, (index.start, index.stop, index.step))))
 
@@ -369,9 +380,12 @@ def assert_(cond: Any, message: Callable[[], Any]) -> Any:
         return None if cond else raise_(AssertionError(message()))
     guarded.raises(AssertionError)
     ok, bad = branch(cond, "holds", "fails")
+    current_builder().enter(bad)
     text = message()
+    if host.mentions_traced(text):
+        host.raise_later(host.Deferred(AssertionError, (text,), {}))
     detail = "assertion failed" if text is None else str(text)
-    current_builder().terminate(Fail("assertion", detail, user_site(detail)), bad)
+    current_builder().terminate(Fail("assertion", detail, user_site(detail)))
     current_builder().enter(ok)
     return None
 
@@ -383,9 +397,14 @@ def raise_(exception: Any, cause: Any = None) -> Any:
     if cause is not None:
         exception.__cause__ = cause
     trace = current_trace()
-    if trace is None or not trace.builders or not _is_staged(trace.builders):
+    if trace is None or not trace.builders:
         raise exception
-    guarded.raises(type(exception))
+    has_values = host.mentions_traced(exception.given if isinstance(exception, host.Deferred) else exception.args)
+    if not has_values and not _is_staged(trace.builders):
+        raise exception
+    guarded.raises(exception.cls if isinstance(exception, host.Deferred) else type(exception))
+    if has_values:
+        host.raise_later(exception)
     site = user_site(str(exception))
     site = type(site)(site.filename, site.line, site.function, site.detail, exception)
     open_block()
@@ -443,8 +462,15 @@ def _tests(test: Callable[[], Any]) -> Any:
         yield None
 
 
-def python_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope, stop_at_exit: bool = False) -> Any:
-    """A loop that runs now, as Python. Exits under traced conditions wait until the loop has ended."""
+def python_loop(
+    items: Any,
+    body: Callable[[Any], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    stop_at_exit: bool = False,
+    why: str = "what it runs over, or its condition, is plain Python",
+) -> Any:
+    """A loop that runs now, as Python; the log says `why` where it is long. Exits under traced conditions wait until the loop has ended."""
     if current_trace() is None:
         return _plain_loop(items, body, orelse)
     builder = current_builder()
@@ -453,7 +479,9 @@ def python_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any
     n_returns = len(returns)
     signal = None
     began = clock()
-    for item in items:
+    for count, item in enumerate(items):
+        if count == FEW:
+            LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), FEW, why)
         frame, since = Frame("loop", scope), clock()
         builder.frames.append(frame)
         signal = run(body, item)
@@ -878,27 +906,53 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     if trace is None:
         return python_loop(items, body, orelse, scope)
     staged = staged_iterable(items)
-    if staged is None:
+    if staged is None or staged.flat:
         return python_loop(_limited(items), body, orelse, scope)
+    staged.begin()
+    body, orelse = _chosen(staged, body, scope), _ended(staged, orelse)
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:
         return python_loop(staged.python(), body, orelse, scope)
-    surely = bool(staged.known)
+    surely = bool(staged.known) and staged.keep is None
     builder = current_builder()
     open_block()
     mark, before = builder.mark(), scope.save()
-    short = staged.known is not None and staged.known <= UNROLL_ON_FAILURE
-    builder.trace.no_growth += short
+    builder.trace.no_growth += staged.short
     try:
         return counted_loop(staged, body, orelse, scope, later, surely)
-    except (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError):
+    except CANNOT_BE_STAGED as reason:
         builder.rollback(mark)
         scope.restore(before)
-        n = concrete.iterations(staged.count() if staged.known is None else staged.known)
-        if n is None:
+        if staged.number() is None or concrete.iterations(staged.number()) is None:
             raise
+        why = str(reason)
     finally:
-        builder.trace.no_growth -= short
-    return python_loop((staged.element(i) for i in range(n)) if staged.known is None else staged.python(), body, orelse, scope)
+        builder.trace.no_growth -= staged.short
+    return python_loop(staged.plainly(), body, orelse, scope, why=why)
+
+
+def _chosen(staged: Staged, body: Callable[[Any], Any], scope: Scope) -> Callable[[Any], Any]:
+    """The body for elements as they come from `staged`, some of which may be left out."""
+    keep, item = staged.keep, staged.item
+
+    def on_item(x: Any) -> Any:
+        return body(x if item is None else item(x))
+
+    if keep is None:
+        return body if item is None else on_item
+    return lambda x: if_(keep(x), lambda: on_item(x), lambda: None, scope)
+
+
+def _ended(staged: Staged, orelse: Callable[[], Any] | None) -> Callable[[], Any] | None:
+    """What happens when there is no further element: the end of zip(strict=True), then the loop's own `else`."""
+    ended = staged.ended
+    if ended is None:
+        return orelse
+
+    def both() -> Any:
+        signal = ended()
+        return orelse() if signal is None and orelse is not None else signal
+
+    return both
 
 
 def for_over(items: Any, body: Callable[[Any], Any]) -> None:

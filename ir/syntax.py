@@ -462,6 +462,28 @@ class Rewriter(ast.NodeTransformer):
                 if isinstance(child, ast.NamedExpr):
                     self._refuse(child, "`:=` inside a conditional expression, `and` or `or`", "assign on a line of its own")
 
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
+        """What it does to one element, as functions; sum() and the like then run over the elements as a loop does."""
+        inner = [n for n in ast.walk(node) if isinstance(n, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await))]
+        if inner or any(g.is_async for g in node.generators):
+            return super().generic_visit(node)
+        first, *rest = node.generators
+        items = self.visit(first.iter)
+        keep: ast.expr = ast.Constant(None)
+        if first.ifs:
+            conditions = [self.visit(c) for c in first.ifs]
+            keep = self._of_item(
+                first.target, conditions[0] if len(conditions) == 1 else _call("and_", conditions[0], *map(_thunk, conditions[1:]))
+            )
+        body = self.visit_GeneratorExp(ast.GeneratorExp(node.elt, rest)) if rest else self.visit(node.elt)
+        return self._locate(_call("generator", items, self._of_item(first.target, body), keep, ast.Constant(bool(rest))), node)
+
+    def _of_item(self, target: ast.expr, value: ast.expr) -> ast.expr:
+        """lambda item: value, where `target` is assigned the item: [value for target in (item,)][0]."""
+        one = ast.comprehension(copy.deepcopy(target), ast.Tuple([_load("_ln_item")], ast.Load()), [], 0)
+        listed = ast.Subscript(ast.ListComp(value, [one]), ast.Constant(0), ast.Load())
+        return ast.Lambda(_arguments("_ln_item"), listed)
+
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         operand = self.visit(node.operand)
         if isinstance(node.op, ast.Not):
@@ -474,7 +496,7 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> Any:
         name = _IN_PLACE[type(node.op)][1:]
-        fn = ast.Attribute(_staging("operator"), {"and": "and_", "or": "or_"}.get(name, name), ast.Load())
+        fn = ast.Attribute(_staging("operator"), {"and": "and_", "or": "or_"}.get(name, name), ast.Load()) if name != "mod" else _staging("remainder")
         return self._locate(_call("binary", fn, ast.Constant(name), self.visit(node.left), self.visit(node.right)), node)
 
     def visit_Compare(self, node: ast.Compare) -> Any:
@@ -498,6 +520,16 @@ class Rewriter(ast.NodeTransformer):
         if node.attr == "__class__" and isinstance(node.ctx, ast.Load):
             return self._locate(_call("type_", self.visit(node.value)), node)
         return super().generic_visit(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
+        parts: list[ast.expr] = []
+        for v in node.values:
+            if isinstance(v, ast.FormattedValue):
+                spec = self.visit(v.format_spec) if v.format_spec else ast.Constant("")
+                parts.append(ast.Tuple([self.visit(v.value), ast.Constant(v.conversion), spec], ast.Load()))
+            else:
+                parts.append(v)
+        return self._locate(_call("fstring", *parts), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         if not isinstance(node.ctx, ast.Load):
