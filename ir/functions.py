@@ -359,7 +359,9 @@ def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: 
     except BaseException:
         trace.staged.pop(key, None)
         raise
-    raise errors.TypeMismatchError(f"the result type of `{function.__qualname__}` does not settle: {staged.spec}")
+    raise errors.TypeMismatchError(
+        f"the result type of `{function.__qualname__}` at {user_site()} is another one after each call: return values of one type on all paths"
+    )
 
 
 def _forget_inner(trace: Trace, known: dict[Any, Any], staged: StagedFunction) -> None:
@@ -398,7 +400,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
             if any(s is not staged and s.spec is None and s.builder is not None and not s.builder.closed for s in trace.staged.values()):
                 raise
             raise errors.EndlessTraceError(
-                f"the recursion of `{function.__qualname__}` has no base case: every path of it calls it again ({user_site()})"
+                f"the recursion of `{function.__qualname__}` has no base case: every path of it calls it again ({user_site()}): return a value on one of them"
             ) from None
         spec, atoms = _spec(value, function, staged.spec)
         builder.terminate(GraphReturn(atoms), open_block())
@@ -435,8 +437,7 @@ def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]
             kinds.append((None, False, True))
             continue
         if t is None:
-            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {show(leaf)}: only numbers, arrays and containers "
-                                           "of them can be returned")  # fmt: skip
+            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {show(leaf)}: return numbers, arrays and containers of them")  # fmt: skip
         found = scalar_type(leaf)
         weak = found is not None and found[1]
         owned = not isinstance(leaf, Arrayed) or leaf.owned

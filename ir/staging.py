@@ -676,7 +676,7 @@ class Loop:
     def _latch_growth(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """A list that comes back with another length than it had at the head."""
         if self.builder.trace.no_growth:
-            raise errors.TypeMismatchError(f"a list grows in the loop at {user_site()}")
+            raise errors.TypeMismatchError(f"a list grows in the loop at {user_site()}: give it its length before")
         form = described([before, old, new])
         if self.forms.get((*key, "grow")) != form:
             self.forms[(*key, "grow")] = form

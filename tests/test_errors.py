@@ -213,7 +213,7 @@ def test_escaped_values() -> None:
         return x
 
     lj.jit(leak)(1.0)
-    with pytest.raises(errors.EscapedTracerError, match=r"outside of any trace.*return the value instead of keeping it"):
+    with pytest.raises(errors.EscapedTracerError, match=r"outside of any trace at .*return the value instead of keeping it"):
         Kept.values[0] + 1
     message = refused(errors.EscapedTracerError, lambda x: x + Kept.values[0], 1.0)
     assert "a traced value of `leak` is used after its trace has ended" in message
