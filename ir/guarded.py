@@ -18,8 +18,9 @@ import numpy as np
 
 from . import errors
 from .builder import current_trace, user_site
+from .optional import is_, needed
 from .questions import hasattr_, isinstance_, type_of
-from .values import Traced, logical_not
+from .values import Traced
 
 # What operations of compiled code, or Python's in their place, may raise.
 AT_RUN_TIME = (
@@ -123,13 +124,11 @@ def context(manager: Any) -> Any:
 # ---- match
 def match_bool(x: Any, value: bool) -> Any:
     """Is x the constant True or False?"""
-    if isinstance(x, Traced):
-        return False if type_of(x) is not bool else x if value else logical_not(x)
-    return x is value
+    return is_(x, value)
 
 
 def match_sequence(x: Any, n: int, more: bool) -> bool:
-    cls = type_of(x)
+    cls = type_of(needed(x))
     if not issubclass(cls, collections.abc.Sequence) or issubclass(cls, (str, bytes, bytearray)):
         return False
     return len(x) >= n if more else len(x) == n
@@ -140,7 +139,7 @@ def match_rest(x: Any, start: int, behind: int) -> list[Any]:
 
 
 def match_mapping(x: Any, *keys: Any) -> bool:
-    return issubclass(type_of(x), collections.abc.Mapping) and all(k in x for k in keys)
+    return issubclass(type_of(needed(x)), collections.abc.Mapping) and all(k in x for k in keys)
 
 
 def match_others(x: Any, *keys: Any) -> dict[Any, Any]:
@@ -159,13 +158,19 @@ def _has_argument(x: Any, cls: Any, i: int) -> bool:
     return hasattr_(x, names[i])
 
 
-def match_class(x: Any, cls: Any, places: int, *names: str) -> bool:
-    if not isinstance_(x, cls):
+def match_class(x: Any, cls: Any, places: int, *names: str) -> Any:
+    found = isinstance_(x, cls)
+    if isinstance(found, Traced):  # of what may be None
+        from .staging import and_
+
+        return found if not places and not names else and_(found, lambda: match_class(needed(x), cls, places, *names))
+    if not found:
         return False
     return all(_has_argument(x, cls, i) for i in range(places)) and all(hasattr_(x, name) for name in names)
 
 
 def match_argument(x: Any, cls: Any, i: int) -> Any:
+    x = needed(x)
     names = getattr(cls, "__match_args__", ())
     return getattr(x, names[i]) if names else x
 

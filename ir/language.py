@@ -169,6 +169,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _takes_optionals(function: Any) -> bool:
     """Is it a user's function, which may ask whether its argument is None?"""
+    if function is isinstance or function is hasattr:
+        return True
     raw = getattr(function, "__func__", function)
     if function is print or function in strings.REPLACED or host.is_effect(function):
         return True

@@ -16,10 +16,12 @@ import numpy as np
 
 from . import errors
 from .builder import user_site
+from .growing import List
 from .iterables import Staged
+from .optional import Maybe, needed
 from .state import Undefined
 from .types import BOOL, F64, I64, NUMPY_DTYPES
-from .values import Arrayed, Traced, is_traced
+from .values import Arrayed, Traced, is_traced, logical_not
 
 _WEAK = {F64: float, I64: int, BOOL: bool}
 _ITERABLES = {"range": range, "enumerate": enumerate, "zip": zip, "reversed": reversed}
@@ -37,16 +39,29 @@ def type_of(x: Any) -> Any:
         return _ITERABLES.get(x.what, np.ndarray)
     if isinstance(x, Undefined):
         x._raise()
+    if isinstance(x, List):
+        return list
     return np.ndarray if type(x).__name__ == "Complexed" else type(x)
 
 
-def isinstance_(x: Any, kinds: Any) -> bool:
+def _of_optional(x: Maybe, ask: Callable[[Any], bool]) -> Any:
+    """The answer for what is a value or None."""
+    there, value, name = object.__getattribute__(x, "_state")
+    if name is not None or not isinstance(there, Traced):
+        return ask(needed(x) if name is not None else value if there else None)
+    some, none = ask(value), ask(None)
+    return some if some == none else there if some else logical_not(there)
+
+
+def isinstance_(x: Any, kinds: Any) -> Any:
+    if type(x) is Maybe:
+        return _of_optional(x, lambda v: isinstance_(v, kinds))
     cls = type_of(x)
     return isinstance(x, kinds) if cls is type(x) else issubclass(cls, kinds)
 
 
 def type_(x: Any, *rest: Any, **more: Any) -> Any:
-    return type(x, *rest, **more) if rest else type_of(x)
+    return type(x, *rest, **more) if rest else type_of(needed(x))
 
 
 def _has(cls: type, name: str) -> bool:
@@ -54,7 +69,9 @@ def _has(cls: type, name: str) -> bool:
     return any(name in vars(c) for c in cls.__mro__)
 
 
-def hasattr_(x: Any, name: str) -> bool:
+def hasattr_(x: Any, name: str) -> Any:
+    if type(x) is Maybe:
+        return _of_optional(x, lambda v: hasattr_(v, name))
     cls = type_of(x)
     return hasattr(x, name) if cls is type(x) else _has(cls, name)
 

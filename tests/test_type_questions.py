@@ -218,3 +218,46 @@ def test_attributes_that_are_not_there() -> None:
         lj.jit(lambda x: getattr(x, "shape"))(1.5)  # noqa: B009
     with pytest.raises(NotImplementedError, match=r"float\.hex at \S*test_type_questions\.py:\d+ in <lambda> is not supported"):
         lj.jit(lambda x: x.hex())(1.5)
+
+
+# ---- values that are chosen and made on the way
+def largest(a: Any) -> tuple[float, float, Any]:
+    best: Any = None
+    for v in a:
+        if v > 1 and (best is None or v > best):
+            best = v
+    match best:
+        case None:
+            kind = -1.0
+        case float():
+            kind = best
+    return (1.0 if isinstance(best, float) else 0.0), (2.0 if isinstance(best, type(None)) else 3.0), kind
+
+
+def test_what_may_be_none() -> None:
+    for a in (np.array([0.5, 2.0, 1.5] * 30), np.array([0.5, 0.25] * 40)):
+        for found in both(largest, a).values():
+            assert found == largest(a)
+
+
+def grown(x: float) -> Any:
+    items: list[float] = []
+    for i in range(100):
+        if x > i:
+            items.append(x * i)
+    return isinstance(items, list), type(items) is list, hasattr(items, "append"), len(items)
+
+
+def test_a_list_that_grows_is_a_list() -> None:
+    assert lj.jit(grown)(7.5) == grown(7.5) == (True, True, True, 8)
+
+
+def test_true_and_false_are_objects() -> None:
+    cases: list[tuple[Callable[[Any], Any], list[Any]]] = [
+        (lambda x: (x > 0) is True, [1.5, -1.5, np.float64(1.5)]), (lambda x: (x > 0) is not False, [1.5, -1.5, np.float64(-1.5)]),
+        (lambda x: x is True, [True, False, np.bool_(True), 1]), (lambda x: x.is_integer(), [1.5, 2.0, math.inf]),
+    ]  # fmt: skip
+    for f, points in cases:
+        jitted = lj.jit(lambda x, f=f: 1 if f(x) else 2)
+        for x in points:
+            assert jitted(x) == (1 if f(x) else 2)
