@@ -155,7 +155,7 @@ def _has_argument(x: Any, cls: Any, i: int) -> bool:
         return True
     if i >= len(names):
         raise TypeError(f"{cls.__name__}() accepts {len(names)} positional sub-patterns ({i + 1} given)")
-    return hasattr_(x, names[i])
+    return bool(hasattr_(x, names[i]))
 
 
 def match_class(x: Any, cls: Any, places: int, *names: str) -> Any:

@@ -239,6 +239,9 @@ def jit(
         return functools.partial(jit, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
     if isinstance(f, (classmethod, staticmethod)):
         return type(f)(jit(f.__func__, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil))
+    if isinstance(f, property) and f.fget is not None:
+        getter = jit(f.fget, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
+        return property(getter, f.fset, f.fdel, f.__doc__)
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
     return Jitted(f, nums, Options(checkpoint, nogil))

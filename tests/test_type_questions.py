@@ -231,6 +231,8 @@ def largest(a: Any) -> tuple[float, float, Any]:
             kind = -1.0
         case float():
             kind = best
+        case _:
+            kind = 0.0
     return (1.0 if isinstance(best, float) else 0.0), (2.0 if isinstance(best, type(None)) else 3.0), kind
 
 
