@@ -627,7 +627,7 @@ class Loop:
         self.args.append(coerce(leaf, t, self.block))
         weak = found is not None and found[1] and ("strong", key) not in self.forms
         made = self.heads[key] = parameter(self.head, t, weak, [leaf], self.builder, name)
-        if isinstance(leaf, (Arrayed, np.ndarray)) and ("sizes", key) not in self.forms:
+        if isinstance(made, Arrayed) and ("sizes", key) not in self.forms:
             made.sizes = list(leaf.shape)  # as long as no iteration changes them
         if form is not None and isinstance(made, Arrayed) and any(self.forms.get(key[:n]) == "settled" for n in range(1, len(key) + 1)):
             made.owned = False  # a write would have to reach what it was a view of
