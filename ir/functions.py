@@ -22,6 +22,7 @@ from .arrays import settled
 from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
 from .graph import Call, Edge
 from .graph import Return as GraphReturn
+from .questions import asking
 from .staging import DEAD, Bottom, Return, StagedExit, Widen, here, leave, open_block, run
 from .state import coerce, join_values, leaf_type, show
 from .types import Scalar, is_float
@@ -174,7 +175,7 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     trace = current_trace()
     raw = syntax.convert(function)
     if raw is None:
-        return function(*args, **kwargs)
+        return asking(function)(*args, **kwargs)
     if trace is None or not trace.builders:
         signal = raw(*args, **kwargs)
         return signal.value if isinstance(signal, Return) else None
@@ -200,7 +201,7 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     """Call `function` as a function of its own in the graph, also where it does not recurse or has no source."""
     trace = current_trace()
     assert trace is not None
-    raw = syntax.convert(function) or (lambda *a, **k: Return(function(*a, **k)))
+    raw = syntax.convert(function) or (lambda *a, **k: Return(asking(function)(*a, **k)))
     key = (Same(function), None, signature((args, kwargs)))
     staged = trace.staged.get(key)
     if staged is not None and staged.captured is not None and staged.captured != captured(raw, set()):

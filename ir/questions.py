@@ -7,6 +7,8 @@ class is then Python's own business.
 
 from __future__ import annotations
 
+import builtins
+import dis
 import functools
 import types
 from collections.abc import Callable
@@ -120,9 +122,60 @@ def dispatched(function: types.FunctionType, args: tuple[Any, ...]) -> Any:
     return None
 
 
+# ---- in code whose source is not available
+class _Asking(type):
+    """`type` for code that is not rewritten: called, it answers; for everything else it is Python's."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return type_(*args, **kwargs)
+
+    def __instancecheck__(cls, x: Any) -> bool:
+        return isinstance(x, type)
+
+    def __subclasscheck__(cls, c: Any) -> bool:
+        return issubclass(c, type)
+
+
+class _Type(metaclass=_Asking):
+    pass
+
+
+_BUILTINS: dict[str, Any] = {"isinstance": isinstance_, "hasattr": hasattr_, "getattr": getattr_, "type": _Type}
+
+
+def _names(code: types.CodeType) -> set[str]:
+    return set(code.co_names).union(*(_names(c) for c in code.co_consts if isinstance(c, types.CodeType)))
+
+
+def _stores_globals(code: types.CodeType) -> bool:
+    own = any(i.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") for i in dis.get_instructions(code))
+    return own or any(_stores_globals(c) for c in code.co_consts if isinstance(c, types.CodeType))
+
+
+def asking(function: Any) -> Any:
+    """`function`, which cannot be rewritten, with builtins that answer for traced values."""
+    if (
+        not isinstance(function, types.FunctionType)
+        or not _names(function.__code__) & _BUILTINS.keys()
+        or _stores_globals(function.__code__)
+    ):
+        return function
+    own = function.__globals__.get("__builtins__", builtins)
+    answering = {**(own if isinstance(own, dict) else vars(own)), **_BUILTINS}
+    made = types.FunctionType(
+        function.__code__,
+        {**function.__globals__, "__builtins__": answering},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
 QUESTIONS: dict[Any, Callable[..., Any]] = {
     isinstance: isinstance_, type: type_, hasattr: hasattr_, getattr: getattr_, np.isscalar: isscalar, np.iterable: iterable,
     **{f: _of_examples(f) for f in (np.result_type, np.can_cast, np.isrealobj, np.iscomplexobj, np.common_type)},
 }  # fmt: skip
 
-__all__ = ["QUESTIONS", "dispatched", "example", "type_", "type_of"]
+__all__ = ["QUESTIONS", "asking", "dispatched", "example", "type_", "type_of"]

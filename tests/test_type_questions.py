@@ -263,3 +263,19 @@ def test_true_and_false_are_objects() -> None:
         jitted = lj.jit(lambda x, f=f: 1 if f(x) else 2)
         for x in points:
             assert jitted(x) == (1 if f(x) else 2)
+
+
+WITHOUT_SOURCE = {
+    "isinstance": "lambda x: 1.0 if isinstance(x, float) else 2.0", "type": "lambda x: x * 2 if type(x) is float else x",
+    "hasattr": "lambda x: 1.0 if hasattr(x, 'shape') else 2.0", "getattr": "lambda x: len(getattr(x, 'shape', (1, 2)))",
+    "inner": "lambda x: (lambda v: type(v).__name__)(x)", "type of a type": "lambda x: isinstance(type(x), type) and not isinstance(x, type)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITHOUT_SOURCE)
+def test_code_without_source_asks_too(name: str) -> None:
+    f = eval(WITHOUT_SOURCE[name])
+    for x in (1.5, np.float64(1.5), np.ones(2), 3):
+        wanted = f(x)
+        found = lj.jit(f)(x)
+        assert np.all(found == wanted), x
