@@ -23,6 +23,7 @@ from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
 from .graph import Call, Edge
 from .graph import Return as GraphReturn
 from .optional import returned
+from .questions import asking
 from .staging import DEAD, Bottom, Return, StagedExit, Widen, here, leave, open_block, run
 from .state import coerce, join_values, leaf_type, show
 from .structure import adopted, flatten
@@ -176,7 +177,7 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     trace = current_trace()
     raw = syntax.convert(function)
     if raw is None:
-        return function(*args, **kwargs)
+        return asking(function)(*args, **kwargs)
     if trace is None or not trace.builders:
         signal = raw(*args, **kwargs)
         return signal.value if isinstance(signal, Return) else None
@@ -202,7 +203,7 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     """Call `function` as a function of its own in the graph, also where it does not recurse or has no source."""
     trace = current_trace()
     assert trace is not None
-    raw = syntax.convert(function) or (lambda *a, **k: Return(function(*a, **k)))
+    raw = syntax.convert(function) or (lambda *a, **k: Return(asking(function)(*a, **k)))
     key = (Same(function), None, signature((args, kwargs)))
     staged = trace.staged.get(key)
     if staged is not None and staged.captured is not None and staged.captured != captured(raw, set()):
@@ -361,7 +362,9 @@ def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: 
     except BaseException:
         trace.staged.pop(key, None)
         raise
-    raise errors.TypeMismatchError(f"the result type of `{function.__qualname__}` does not settle: {staged.spec}")
+    raise errors.TypeMismatchError(
+        f"the result type of `{function.__qualname__}` at {user_site()} is another one after each call: return values of one type on all paths"
+    )
 
 
 def _forget_inner(trace: Trace, known: dict[Any, Any], staged: StagedFunction) -> None:
@@ -400,7 +403,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
             if any(s is not staged and s.spec is None and s.builder is not None and not s.builder.closed for s in trace.staged.values()):
                 raise
             raise errors.EndlessTraceError(
-                f"the recursion of `{function.__qualname__}` has no base case: every path of it calls it again ({user_site()})"
+                f"the recursion of `{function.__qualname__}` has no base case: every path of it calls it again ({user_site()}): return a value on one of them"
             ) from None
         spec, atoms = _spec(value, function, staged.spec)
         builder.terminate(GraphReturn(atoms), open_block())
@@ -437,8 +440,7 @@ def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]
             kinds.append((None, False, True))
             continue
         if t is None:
-            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {show(leaf)}: only numbers, arrays and containers "
-                                           "of them can be returned")  # fmt: skip
+            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {show(leaf)}: return numbers, arrays and containers of them")  # fmt: skip
         found = scalar_type(leaf)
         weak = found is not None and found[1]
         owned = not isinstance(leaf, Arrayed) or leaf.owned

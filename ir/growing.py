@@ -55,7 +55,7 @@ def kind_of(x: Any) -> Kind:
     if x is None or isinstance(x, str):
         return Kind(None, 0, False, x)
     raise errors.TypeMismatchError(
-        f"a list that grows under traced control flow at {user_site()} holds numbers, arrays and containers of them, not {type(x).__name__}"
+        f"a list that grows under traced control flow at {user_site()} must hold numbers, arrays and containers of them, not {type(x).__name__}"
     )
 
 
@@ -456,7 +456,7 @@ class List(list):  # type: ignore[type-arg]
         if g is None and not any(map(is_traced, list.__iter__(self))):
             return list.sort(self, **kwargs)
         if g is None or len(g.buffers) != 1 or g.kinds[0].rank or kwargs.get("key") is not None:
-            raise errors.UnsupportedOperationError(f"sort() of this list at {user_site()} is not supported: np.sort(np.array(items)) gives a sorted array")
+            raise errors.UnsupportedOperationError(f"sort() of this list at {user_site()} is not supported: use np.sort(np.array(items)), which gives a sorted array")
         up = np.sort(g.stacked())
         self._set(Growing([up[::-1].copy() if kwargs.get("reverse") else up], g.n, g.bones, g.kinds))
         return None

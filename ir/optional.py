@@ -127,6 +127,8 @@ def is_(x: Any, y: Any) -> Any:
             if b is None:
                 return logical_not(there) if isinstance(there, Traced) else not there
             return is_(value, b) if not isinstance(there, Traced) else _both(there, is_(value, needed(b)))
+        if isinstance(a, Traced) and isinstance(b, bool):  # there is one True and one False
+            return False if not a.weak or a.type != BOOL else a if b else logical_not(a)
     return x is y
 
 

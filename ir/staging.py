@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from . import concrete, errors, host, table
+from . import concrete, errors, guarded, host, table
 from .arrays import settled
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
@@ -379,6 +379,7 @@ def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     cond = truth(cond)
     if not isinstance(cond, Traced):
         return None if cond else raise_(AssertionError(message()))
+    guarded.raises(AssertionError)
     ok, bad = branch(cond, "holds", "fails")
     current_builder().enter(bad)
     text = message()
@@ -400,10 +401,11 @@ def raise_(exception: Any, cause: Any = None) -> Any:
     if trace is None or not trace.builders:
         raise exception
     has_values = host.mentions_traced(exception.given if isinstance(exception, host.Deferred) else exception.args)
+    if not has_values and not _is_staged(trace.builders):
+        raise exception
+    guarded.raises(exception.cls if isinstance(exception, host.Deferred) else type(exception))
     if has_values:
         host.raise_later(exception)
-    elif not _is_staged(trace.builders):
-        raise exception
     site = user_site(str(exception))
     site = type(site)(site.filename, site.line, site.function, site.detail, exception)
     open_block()
@@ -662,7 +664,7 @@ class Loop:
         self.args.append(coerce(leaf, t, self.block))
         weak = found is not None and found[1] and ("strong", key) not in self.forms
         made = self.heads[key] = parameter(self.head, t, weak, [leaf], self.builder, name)
-        if isinstance(leaf, (Arrayed, np.ndarray)) and ("sizes", key) not in self.forms:
+        if isinstance(made, Arrayed) and ("sizes", key) not in self.forms:
             made.sizes = list(leaf.shape)  # as long as no iteration changes them
         if form is not None and isinstance(made, Arrayed) and any(self.forms.get(key[:n]) == "settled" for n in range(1, len(key) + 1)):
             made.owned = False  # a write would have to reach what it was a view of
@@ -711,7 +713,7 @@ class Loop:
     def _latch_growth(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """A list that comes back with another length than it had at the head."""
         if self.builder.trace.no_growth:
-            raise errors.TypeMismatchError(f"a list grows in the loop at {user_site()}")
+            raise errors.TypeMismatchError(f"a list grows in the loop at {user_site()}: give it its length before")
         form = described([before, old, new])
         if self.forms.get((*key, "grow")) != form:
             self.forms[(*key, "grow")] = form
