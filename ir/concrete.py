@@ -218,7 +218,8 @@ class _Origin:
             return self.of(n, depth) if hasattr(n, "atom") else np.int64(n)
         outer = self.outside(array, builder)
         if outer is not None:
-            assert isinstance(outer[0], Var) and outer[1] is not None
+            assert isinstance(outer[0], Var)
+            assert outer[1] is not None
             return self.size(outer[0], axis, outer[1], depth + 1)
         if array in builder.params:
             return self.argument(Need(builder.params.index(array), axis), builder)
@@ -261,4 +262,4 @@ def _like(let: Let, array: Var) -> Atom | None:
     return let.args[let.attrs["wrt"][at]] if at >= 0 else None
 
 
-__all__ = ["LOGGER", "UNDECIDED", "MOST_UNROLLED", "Need", "Numbers", "agree", "at_hand", "decide", "iterations", "number"]
+__all__ = ["LOGGER", "MOST_UNROLLED", "UNDECIDED", "Need", "Numbers", "agree", "at_hand", "decide", "iterations", "number"]

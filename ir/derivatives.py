@@ -52,10 +52,8 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
             if is_traced(leaf):
                 where.append(len(builder.params))
                 var = builder.parameter(leaf.type)
-                inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else Arrayed(var, builder))
                 builder.given[var] = leaf
-                if isinstance(leaf, Arrayed) and leaf.sizes is not None and not all(isinstance(n, Traced) for n in leaf.sizes):
-                    inside[-1].sizes = [dimension(inside[-1], i) if isinstance(n, Traced) else n for i, n in enumerate(leaf.sizes)]
+                inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else _array_like(var, builder, leaf))
             else:
                 where.append(-1)
                 inside.append(leaf)
@@ -80,6 +78,14 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         trace.functions[builder.name] = builder.finish(tuple(types))
         trace.register(builder.name, builder)
     return Sub(builder.name, [x for x in leaves if is_traced(x)], where, out_tree, tuple(types), out)
+
+
+def _array_like(var: Any, builder: Any, given: Arrayed) -> Arrayed:
+    """A parameter that stands for an array: where sizes of that are known, so are its own."""
+    made = Arrayed(var, builder)
+    if given.sizes is not None and not all(isinstance(n, Traced) for n in given.sizes):
+        made.sizes = [dimension(made, axis) if isinstance(n, Traced) else n for axis, n in enumerate(given.sizes)]
+    return made
 
 
 def _as_signal(value: Any) -> Any:

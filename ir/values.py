@@ -205,8 +205,8 @@ class Traced:
     def __float__(self) -> float:
         return float(self._concrete("a function that needs a Python float", "float"))
 
-    def __complex__(self) -> NoReturn:
-        self._concrete("complex()", "complex")
+    def __complex__(self) -> complex:
+        return complex(self._concrete("complex()", "complex"))
 
     def __iter__(self) -> NoReturn:
         raise TypeError(f"{self!r} is not iterable")
@@ -226,8 +226,8 @@ class Traced:
         )
 
     # ---- NumPy's protocols
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._concrete("a NumPy array of concrete values", "float")
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.array(self._concrete("a NumPy array of concrete values", "float"), dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         from .numpy_api import call_ufunc

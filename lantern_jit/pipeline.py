@@ -132,7 +132,11 @@ class Specialisation:
             asked = numbers.fix()
             self.numbers.update({need: numbers.fixed[need] for need in asked})
             self.why.update(asked)
-            LOGGER.debug("`%s` is traced again: %s", self.name, "; ".join(f"Python needs {self.spell(n)} = {self.numbers[n]} at {asked[n]}" for n in asked))
+            LOGGER.debug(
+                "`%s` is traced again: %s",
+                self.name,
+                "; ".join(f"Python needs {self.spell(n)} = {self.numbers[n]} at {asked[n]}" for n in asked),
+            )
 
     def spell(self, need: Need) -> str:
         """A number that Python has asked for, as `x.shape[0]`."""
