@@ -47,7 +47,7 @@ def filtered(t: Any) -> Any:
 
 
 def generator(t: Any) -> Any:
-    return sum(v * w for v, w in zip(t, reversed(t)))
+    return sum(v * w for v, w in zip(t, reversed(t), strict=True))
 
 
 def of_dict(t: Any) -> Any:
@@ -71,7 +71,7 @@ def of_matrix_product(m: Any) -> Any:
 
 
 def beside_a_list(t: Any) -> Any:
-    return sum(w * v for w, v in zip([1.0, 2.0, 4.0], t))
+    return sum(w * v for w, v in zip([1.0, 2.0, 4.0], t, strict=False))
 
 
 def indexes_a_list(t: Any) -> Any:
@@ -303,7 +303,7 @@ def test_numbers_in_containers_and_keywords() -> None:
 
     g = lj.jit(f)
     assert g({"w": X[:2]}, times=2) == [6.0, 6.0]
-    assert g.specialisations[0].numbers == {"p['w'].shape[0]": 2, "times": 2}
+    assert g.specialisations[0].numbers == {"p.w.shape[0]": 2, "times": 2}
 
 
 def test_without_a_call_there_are_no_numbers(tmp_path: Any) -> None:
