@@ -24,6 +24,7 @@ import optree
 
 from . import errors
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
+from .heap import Heap
 from .types import CONVERT, NUMPY_DTYPES, Type, array_of, widened
 
 MAX_OPERATIONS = 500_000
@@ -44,8 +45,7 @@ class Frame:
     ends: dict[str, list[tuple[Block, Any]]] = field(default_factory=lambda: {"break": [], "continue": [], "return": []})
     label: str = ""
     staged: bool = False  # a loop in the graph
-    watch: Any = None  # of a function: gives what it may have changed so far
-    effects: list[Any] = field(default_factory=list)  # that, at each of its returns
+    since: int = 0  # of a function, a loop: when it began, by the clock of the heap
 
 
 @dataclass
@@ -176,6 +176,9 @@ class Trace:
     def __init__(self, program: Program | None = None, optimistic: bool = True) -> None:
         self.functions: dict[str, Function] = program.functions if program is not None else {}
         self.optimistic = optimistic
+        self.heap = Heap()  # what has been written into the user's objects
+        self.no_growth = 0  # loops that are unrolled rather than that a list grows in them
+        self.postponed = 0  # reads of lists that are still empty
         self.numbers: Any = None  # of the arguments, where they may become constants (concrete.Numbers)
         self.conditions: list[Any] = []  # that have been staged
         self.blanks: list[Any] = []  # new arrays that are written before they are read (arrays.Blank)
@@ -307,6 +310,7 @@ def tracing(program: Program | None = None, optimistic: bool = True) -> Iterator
     finally:
         for builder in _STATE.trace.builders:
             builder.closed = True
+        _STATE.trace.heap.undo()
         _STATE.trace = before
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import concrete, errors, table
 from .builder import current_builder, user_site
+from .growing import growing
 from .types import I64
 from .values import Arrayed, Traced, constant, dimension, lift_array, load, scalar_type, to_type
 
@@ -138,7 +139,8 @@ def staged_reversed(items: Any) -> Any:
 
 
 def staged_length(x: Any) -> Any:
-    return dimension(x, 0) if isinstance(x, Arrayed) else len(x)
+    g = growing(x)
+    return dimension(x, 0) if isinstance(x, Arrayed) else len(x) if g is None else g.n
 
 
 def _range_element(r: range, i: Any) -> Any:
@@ -149,6 +151,8 @@ def staged_iterable(items: Any) -> Staged | None:
     """`items` as a staged iterable, or None where Python should iterate."""
     if isinstance(items, Staged):
         return items
+    if (g := growing(items)) is not None:
+        return Staged(lambda: g.n, lambda i: g.item(i, checked=False), None, tuple, "a list that grows under traced control flow")
     if isinstance(items, range):
         return Staged(lambda: len(items), lambda i: _range_element(items, i), len(items), lambda: items)
     if isinstance(items, np.ndarray) and items.ndim == 1 and items.dtype.kind in "fiub" and len(items) > 64:

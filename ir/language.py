@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import functools
+import inspect
 import math
 import numbers
 import operator
@@ -16,6 +18,9 @@ import numpy as np
 from . import creation, errors, iterables, numpy_api, pytree, values
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
+from .growing import List, growing
+from .heap import CONTAINERS, MUTATORS
+from .optional import Maybe, is_, needed
 from .staging import (
     BREAK,
     CONTINUE,
@@ -24,23 +29,30 @@ from .staging import (
     and_,
     assert_,
     chain,
+    delattr_,
+    delitem,
     for_,
     getitem,
     if_,
     ifexp,
+    in_place,
+    made,
     not_,
     or_,
     plain_key,
     raise_,
+    setattr_,
     setitem,
+    spread,
     while_,
 )
-from .state import NO_SCOPE, Scope, Undefined
+from .state import NO_SCOPE, Scope, Undefined, heap_of
 from .syntax import Comparisons
 from .types import BOOL, I64, is_float
 from .values import Arrayed, Traced, is_traced
 
 comparisons = Comparisons
+slice = builtins.slice
 
 
 def local(raw: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,12 +101,24 @@ _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__"
 
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
+    for a in args:
+        if type(a) is Maybe and not _takes_optionals(function):
+            args = tuple(map(needed, args))
+            break
+    for a in args:
+        if type(a) is List and growing(a) is not None:
+            done, args = _of_growing(function, args)
+            if done:
+                return args
+            break
     try:
         replacement = REPLACED.get(function)
     except TypeError:  # not hashable: a user's callable object
         replacement = None
     if replacement is not None:
-        return replacement(*args, **kwargs)
+        return _new(replacement(*args, **kwargs))
+    if isinstance(function, type) and _building() and _is_made_by_init(function):
+        return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
         return function(*args, **kwargs)
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
@@ -110,6 +134,13 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         and _building()
     ):
         return values.lift_array(function.__self__).copy()
+    if (
+        isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType))
+        and isinstance(function.__self__, CONTAINERS)
+        and _building()
+    ):
+        if function.__name__ in MUTATORS:
+            heap_of().note(function.__self__)
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
         args = tuple(plain_key(x) if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
     if isinstance(function, functools.partial):
@@ -117,7 +148,161 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     method = getattr(type(function), "__call__", None)  # noqa: B004  # the method itself is needed
     if not isinstance(function, type) and isinstance(method, types.FunctionType) and _is_user_code(method):
         return invoke(types.MethodType(method, function), args, kwargs)
-    return function(*args, **kwargs)
+    if not _building():
+        return function(*args, **kwargs)
+    for x in args:
+        if isinstance(x, CONTAINERS) and not _reads_only(function):
+            heap_of().note(x)  # heapq.heappush, random.shuffle, list.sort ...: it may be written
+    return _new(function(*args, **kwargs))
+
+
+def _takes_optionals(function: Any) -> bool:
+    """Is it a user's function, which may ask whether its argument is None?"""
+    raw = getattr(function, "__func__", function)
+    return isinstance(raw, types.FunctionType) and _is_user_code(raw) or (isinstance(function, type) and _is_made_by_init(function))
+
+
+def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
+    """(True, result) of a function of lists that grow; (False, arguments) with arrays in their place where NumPy takes them."""
+    g = growing(args[0]) if args else None
+    if g is not None and len(args) == 1 and function in (list, tuple, sorted, builtins.reversed, builtins.set):
+        if function is list:
+            return True, args[0].copy()
+        g.refuse()
+    if g is not None and function in (np.concatenate, np.hstack, np.vstack) and len(g.buffers) == 1:
+        a = g.stacked()
+        if function is np.vstack and a.ndim <= 2:
+            return True, a if a.ndim == 2 else a[:, None]
+        return True, a if a.ndim == 1 and function is np.hstack else np.concatenate([a.reshape(-1, *a.shape[2:])])
+    if function is np.stack and g is not None and len(args) == 1:
+        return True, g.stacked()
+    if (
+        isinstance(function, np.ufunc)
+        or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy"))
+        or function in (builtins.sum, builtins.max, builtins.min)
+    ):
+        return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
+    return False, args
+
+
+def _reads_only(function: Any) -> bool:
+    """Is it known that a function does not write into its arguments?"""
+    return (
+        isinstance(function, (type, np.ufunc))
+        or getattr(function, "__module__", "") in _READERS
+        or function in (len, repr, id, hash, iter, next, print)
+    )
+
+
+_READERS = ("numpy", "numpy.linalg", "math", "scipy.special", "functools", "copy", "json")
+
+
+def _new(x: Any) -> Any:
+    """The result of code that is not rewritten."""
+    trace = current_trace()
+    if trace is None or not trace.builders:
+        return x
+    trace.heap.returned(x, 3)
+    return made(x) if type(x) is list and trace.heap.birth(x) else x
+
+
+def _is_made_by_init(cls: type) -> bool:
+    """Is it a user's class whose instances are what `__init__` makes of a blank object?"""
+    if (
+        cls.__new__ is not object.__new__
+        or type(cls).__call__ is not type.__call__
+        or (cls.__module__ or "").split(".")[0] in _NOT_USER_CODE
+    ):
+        return False
+    init: Any = cls.__init__
+    return dataclasses.is_dataclass(cls) or (isinstance(init, types.FunctionType) and _is_user_code(init))
+
+
+def instance(cls: Any, args: Any, kwargs: Any) -> Any:
+    """cls(*args, **kwargs), with `__init__` rewritten like other code."""
+    heap = heap_of()
+    obj = heap.made(cls.__new__(cls))
+    init = cls.__init__
+    if (
+        dataclasses.is_dataclass(cls)
+        and init.__qualname__ == "__create_fn__.<locals>.__init__"
+        or getattr(init, "__code__", None) is not None
+        and init.__code__.co_filename == "<string>"
+    ):
+        _fields(obj, cls, args, kwargs)
+    else:
+        before, heap.blank = heap.blank, obj
+        try:
+            invoke(types.MethodType(init, obj), args, kwargs)
+        finally:
+            heap.blank = before
+    return obj
+
+
+def _fields(obj: Any, cls: Any, args: Any, kwargs: Any) -> None:
+    """What the `__init__` of a dataclass does."""
+    given = inspect.signature(cls).bind(*args, **kwargs).arguments
+    later = []
+    for name, f in cls.__dataclass_fields__.items():
+        kind = f._field_type.name if hasattr(f._field_type, "name") else str(f._field_type)
+        if "CLASSVAR" in kind:
+            continue
+        if name in given:
+            value = given[name]
+        elif f.default_factory is not dataclasses.MISSING:
+            value = call(f.default_factory)
+        elif f.default is not dataclasses.MISSING:
+            value = f.default
+        else:
+            continue
+        if "INITVAR" in kind:
+            later.append(value)
+        else:
+            object.__setattr__(obj, name, value)
+    if hasattr(cls, "__post_init__"):
+        call(obj.__post_init__, *later)
+
+
+_PLAIN_TYPES = {int, float, bool, str, Traced, Arrayed, np.ndarray, np.float64, np.int64, tuple, list, type(None)}
+
+
+def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
+    """x (op) y; what a user's class says about it is rewritten like other code."""
+    if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
+        return fn(x, y)
+    forward, back = _own(x, f"__{name}__"), _own(y, REFLECTED.get(name, f"__r{name}__"))
+    if (forward is None and back is None) or not _building():
+        return fn(x, y)
+    pairs = [(x, f"__{name}__", y), (y, REFLECTED.get(name, f"__r{name}__"), x)]
+    if type(x) is type(y) and name not in REFLECTED:
+        pairs = pairs[:1]
+    elif type(x) is not type(y) and issubclass(type(y), type(x)):
+        pairs.reverse()
+    for obj, method, other in pairs:
+        found = getattr(type(obj), method, None)
+        if found is None:
+            continue
+        result = call(types.MethodType(found, obj), other) if isinstance(found, types.FunctionType) else found(obj, other)
+        if result is not NotImplemented:
+            return result
+    return fn(x, y)
+
+
+REFLECTED = {"lt": "__gt__", "gt": "__lt__", "le": "__ge__", "ge": "__le__", "eq": "__eq__", "ne": "__ne__"}
+
+
+def unary(fn: Any, name: str, x: Any) -> Any:
+    """(op) x"""
+    own = _own(x, f"__{name}__")
+    return fn(x) if own is None or not _building() else call(types.MethodType(own, x))
+
+
+def _own(x: Any, name: str) -> Any:
+    """A method of a user's class, in Python."""
+    if type(x) in _PLAIN_TYPES:
+        return None
+    found = getattr(type(x), name, None)
+    return found if isinstance(found, types.FunctionType) and _is_user_code(found) else None
 
 
 def _any_traced(tree: Any) -> bool:

@@ -16,10 +16,13 @@ from .concrete import UNDECIDED, Numbers, decide
 from .functions import _result
 from .graph import Fail, Program
 from .graph import Return as GraphReturn
+from .heap import MISSING, Heap, identical
 from .language import call
+from .optional import returned
 from .protect import protect
-from .staging import Bottom, Return, open_block, run
-from .state import coerce, describe_value, leaf_type
+from .staging import Bottom, Return, made, open_block, run
+from .state import coerce, describe_value, leaf_type, same_leaf
+from .structure import leaves_of
 from .types import BOOL, CONVERT, F32, F64, I64, Array, Scalar, Type, array_of, element, widened
 from .values import Arrayed, Traced, dimension
 from .verify import verify_scopes
@@ -86,8 +89,8 @@ def trace_program(
     arguments; where `asked` is not empty afterwards, the program is not for use, and is to be traced again with them."""
     with tracing(None, optimistic) as trace, trace.building(name) as builder, _deciding(trace):
         trace.numbers = numbers
-        args, kwargs = rebuild(_arguments(leaves, builder, numbers))
-        frame = Frame("function", label=name)
+        args, kwargs = trace.heap.adopt(made, rebuild(_arguments(leaves, builder, numbers)))
+        frame = Frame("function", label=name, since=trace.heap.clock)
         builder.frames.append(frame)
         try:
             signal = run(lambda: Return(call(f, *args, **kwargs)))
@@ -105,7 +108,8 @@ def trace_program(
                 raise errors.EndlessTraceError(f"`{name}` never returns: every path loops for ever") from None
             value = None  # every path raises
         open_block()
-        out, tree = pytree.flatten(settled(value))
+        _check_objects(trace.heap, name)
+        out, tree = pytree.flatten(settled(returned(value)))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)
         block = open_block()
@@ -116,6 +120,28 @@ def trace_program(
     verify_scopes(program)
     protect(program)
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
+
+
+def _check_objects(heap: Heap, name: str) -> None:
+    """A write to an object that outlives the call would have to happen at each call; it is refused by name. Except: a plain
+    value where nothing or None was is how Python code caches what it computes once; it stays, as after a plain call."""
+    for place in heap.places.values():
+        now, was = place.now(), place.original
+        if place.birth or identical(now, was) or (place.key is not None and same_leaf(was, now)):
+            continue
+        if place.key is not None and (was is MISSING or was is None) and not any(map(_is_value, leaves_of(now))):
+            heap.cached.append(place)
+            continue
+        raise errors.UnsupportedOperationError(
+            f"`{name}` changes {place}, which outlives the call (from {_shown(was)} to {_shown(now)}): compiled code writes into no object of its "
+            "caller. Return the new value, and let the caller keep it"
+        )
+
+
+def _shown(held: Any) -> str:
+    if isinstance(held, tuple):
+        held = list(held)
+    return f"{describe_value(held)}" if _is_value(held) else f"{held!r:.60}"
 
 
 def _arguments(leaves: Sequence[Abstract], builder: Builder, numbers: Numbers | None) -> list[Any]:

@@ -553,7 +553,8 @@ def truth(value: Any) -> Any:
         if value.type == BOOL:
             return value
         return compare("ne", value, 0)
-    return bool(value)
+    own = getattr(type(value), "__lantern_truth__", None)
+    return bool(value) if own is None else own(value)
 
 
 def power(x: Any, n: Any) -> Any:
