@@ -9,6 +9,7 @@ open block waits in its loop's or function's `Frame` until the target is made.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from . import concrete, errors, table
-from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .arrays import settled
+from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
-from .heap import CONTAINERS, Place, State, identical
 from .growing import List, described, grown, is_growing
+from .heap import CONTAINERS, Place, State, identical
+from .iterables import FEW, Staged, staged_iterable
 from .optional import Maybe, form_of, maybe, seeded, unassigned
-from .iterables import Staged, staged_iterable
 from .sizes import same as same_size
 from .state import (
     NO_SCOPE,
@@ -43,13 +44,16 @@ from .state import (
     parameter,
     same_leaf,
     seal,
+    show,
 )
 from .structure import Shape, closed, opened, shape_of_contents
 from .types import BOOL, I64, Array, Scalar, same_type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
-UNROLL_ALWAYS = 4  # a range known to be this short is unrolled at once
-UNROLL_ON_FAILURE = 64  # and this short, rather than that a list grows in it
+UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
+
+LOGGER = logging.getLogger("lantern_jit")
+CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
 
 
 class Signal:
@@ -297,7 +301,7 @@ def plain_key(key: Traced) -> Any:
 
 
 def _mentions_traced(index: Any) -> bool:
-    if isinstance(index, tuple):
+    if isinstance(index, (tuple, list)):
         return any(map(_mentions_traced, index))
     return is_traced(index) or (isinstance(index, slice) and any(map(is_traced, (index.start, index.stop, index.step))))
 
@@ -440,8 +444,15 @@ def _tests(test: Callable[[], Any]) -> Any:
         yield None
 
 
-def python_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope, stop_at_exit: bool = False) -> Any:
-    """A loop that runs now, as Python. Exits under traced conditions wait until the loop has ended."""
+def python_loop(
+    items: Any,
+    body: Callable[[Any], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    stop_at_exit: bool = False,
+    why: str = "what it runs over, or its condition, is plain Python",
+) -> Any:
+    """A loop that runs now, as Python; the log says `why` where it is long. Exits under traced conditions wait until the loop has ended."""
     if current_trace() is None:
         return _plain_loop(items, body, orelse)
     builder = current_builder()
@@ -450,7 +461,9 @@ def python_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any
     n_returns = len(returns)
     signal = None
     began = clock()
-    for item in items:
+    for count, item in enumerate(items):
+        if count == FEW:
+            LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), FEW, why)
         frame, since = Frame("loop", scope), clock()
         builder.frames.append(frame)
         signal = run(body, item)
@@ -732,9 +745,7 @@ class Loop:
             if type(old) is type(new)
             else "its structure must stay the same"
         )
-        return errors.TypeMismatchError(
-            f"loop variable `{name}` at {user_site()} changes from {describe_value(old)} {old!r} to {describe_value(new)} {new!r}: {why}"
-        )
+        return errors.TypeMismatchError(f"loop variable `{name}` at {user_site()} changes from {show(old)} to {show(new)}: {why}")
 
     def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""
@@ -877,27 +888,53 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     if trace is None:
         return python_loop(items, body, orelse, scope)
     staged = staged_iterable(items)
-    if staged is None:
+    if staged is None or staged.flat:
         return python_loop(_limited(items), body, orelse, scope)
+    staged.begin()
+    body, orelse = _chosen(staged, body, scope), _ended(staged, orelse)
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:
         return python_loop(staged.python(), body, orelse, scope)
-    surely = bool(staged.known)
+    surely = bool(staged.known) and staged.keep is None
     builder = current_builder()
     open_block()
     mark, before = builder.mark(), scope.save()
-    short = staged.known is not None and staged.known <= UNROLL_ON_FAILURE
-    builder.trace.no_growth += short
+    builder.trace.no_growth += staged.short
     try:
         return counted_loop(staged, body, orelse, scope, later, surely)
-    except (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError):
+    except CANNOT_BE_STAGED as reason:
         builder.rollback(mark)
         scope.restore(before)
-        n = concrete.iterations(staged.count() if staged.known is None else staged.known)
-        if n is None:
+        if staged.number() is None or concrete.iterations(staged.number()) is None:
             raise
+        why = str(reason)
     finally:
-        builder.trace.no_growth -= short
-    return python_loop((staged.element(i) for i in range(n)) if staged.known is None else staged.python(), body, orelse, scope)
+        builder.trace.no_growth -= staged.short
+    return python_loop(staged.plainly(), body, orelse, scope, why=why)
+
+
+def _chosen(staged: Staged, body: Callable[[Any], Any], scope: Scope) -> Callable[[Any], Any]:
+    """The body for elements as they come from `staged`, some of which may be left out."""
+    keep, item = staged.keep, staged.item
+
+    def on_item(x: Any) -> Any:
+        return body(x if item is None else item(x))
+
+    if keep is None:
+        return body if item is None else on_item
+    return lambda x: if_(keep(x), lambda: on_item(x), lambda: None, scope)
+
+
+def _ended(staged: Staged, orelse: Callable[[], Any] | None) -> Callable[[], Any] | None:
+    """What happens when there is no further element: the end of zip(strict=True), then the loop's own `else`."""
+    ended = staged.ended
+    if ended is None:
+        return orelse
+
+    def both() -> Any:
+        signal = ended()
+        return orelse() if signal is None and orelse is not None else signal
+
+    return both
 
 
 def for_over(items: Any, body: Callable[[Any], Any]) -> None:

@@ -183,6 +183,13 @@ def describe_value(value: Any) -> str:
     return describe(found[0]) if found else ("None" if value is None else type(value).__name__)
 
 
+def show(value: Any) -> str:
+    """A value for a message: its type, and what it is where that is known."""
+    if isinstance(value, (Traced, Arrayed)) or value is None:
+        return repr(value)
+    return f"{describe_value(value)} {value!r:.60}"
+
+
 class Meeting:
     """Where several open blocks meet. `values` and `places` say what their values are from then on; parameters are made on the way.
 
@@ -233,6 +240,8 @@ class Meeting:
         for arg, value, block in zip(self.args, values, self.blocks, strict=True):
             arg.append(coerce(value, t, block))
         made = parameter(self.target, t, weak, values, self.builder, name)
+        if len({getattr(v, "given", None) for v in values}) == 1:
+            made.given = getattr(values[0], "given", None)
         if isinstance(made, Arrayed):
             made.sizes = common_sizes(values)
         return made
@@ -390,7 +399,7 @@ def join_values(ends: list[tuple[Block, Saved]], what: str, since: int) -> Any:
         if isinstance(leaf, Undefined):
             values = [s.values[0] for _, s in ends]
             if len(values) > 1 and not any(v is value for v in values):
-                shown = list(dict.fromkeys(describe_value(v) if opened(v) is None else f"{describe_value(v)} {v!r}" for v in values))
+                shown = list(dict.fromkeys(describe_value(v) if opened(v) is None else show(v) for v in values))
                 raise errors.TypeMismatchError(
                     f"{what} at {user_site()} is {shown[0]} on one path and {shown[-1]} on another: both must have one type"
                 )

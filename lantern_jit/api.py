@@ -4,8 +4,10 @@ values it runs on the reference interpreter; under `jit` it is native code."""
 from __future__ import annotations
 
 import functools
+import inspect
 import pickle
 import sys
+import types
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,6 +20,7 @@ from .ir.builder import current_builder, current_trace
 from .ir.effects import without_effects
 from .ir.language import call
 from .ir.staging import loop_value
+from .ir.tracebacks import hide
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
 from .specialisations import Table
@@ -47,8 +50,11 @@ class Transformed(Recipe):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _in_trace():
             return self._staged(*args, **kwargs)
-        specialisation, leaves = self._dispatcher.lookup(args, kwargs)
-        return specialisation.interpret(leaves)
+        try:
+            specialisation, leaves = self._dispatcher.lookup(args, kwargs)
+            return specialisation.interpret(leaves)
+        except BaseException as e:
+            raise hide(e)  # noqa: B904  # itself
 
     @property
     def specialisations(self) -> Table:
@@ -64,7 +70,7 @@ class Transformed(Recipe):
         return f"<lantern_jit.{self.__name__}>"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else types.MethodType(self, instance)
 
 
 class Jitted(NativeCallable, Recipe):
@@ -73,7 +79,7 @@ class Jitted(NativeCallable, Recipe):
     __lantern_transform__ = True
     MOST_ENTRIES = 8  # specialisations that are tried in native code; others are found in a dict
 
-    def __init__(self, f: Callable[..., Any], static: tuple[int, ...], options: Options) -> None:
+    def __init__(self, f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> None:
         super().__init__(dispatcher())
         functools.update_wrapper(self, f, updated=())
         self.__wrapped__ = f
@@ -89,7 +95,7 @@ class Jitted(NativeCallable, Recipe):
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native
-        if not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
+        if specialisation.is_exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
             self._dispatch_to(native)
         return native.entry(*leaves)
 
@@ -164,7 +170,7 @@ class Jitted(NativeCallable, Recipe):
         return f"<lantern_jit.jit of {self._name}>"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else types.MethodType(self, instance)
 
 
 def _find(module: Any, name: Any) -> Any:
@@ -175,7 +181,7 @@ def _find(module: Any, name: Any) -> Any:
     return found
 
 
-def _jitted(f: Callable[..., Any], static: tuple[int, ...], options: Options) -> Jitted:
+def _jitted(f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> Jitted:
     return Jitted(f, static, options)
 
 
@@ -199,7 +205,12 @@ _WARNED: list[bool] = []
 
 
 def jit(
-    f: Callable[..., Any] | None = None, *, static_argnums: int | Sequence[int] = (), checkpoint: Any = None, nogil: bool | None = None
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    checkpoint: Any = None,
+    nogil: bool | None = None,
 ) -> Any:
     """Compile `f` to native code, once for each combination of argument types.
 
@@ -207,6 +218,7 @@ def jit(
     dicts, namedtuples and dataclasses of them; so are results. `f` never changes its caller's arrays.
 
     static_argnums: positions of arguments that are Python values fixed at compile time (hashable).
+    static_argnames: names of such arguments, however a call passes them.
     checkpoint: how differentiated loops keep their intermediate values. None chooses by structure and length.
         "recursion": each iteration is a native call; its frame keeps everything. "replay": the loop runs forward
         saving its state, and backward iteration by iteration, where its structure allows. An int n: replay, and
@@ -222,13 +234,35 @@ def jit(
     9.0
     """
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
         raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
     if f is None:
-        return functools.partial(jit, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
+        return functools.partial(
+            jit, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil
+        )
+    if isinstance(f, (classmethod, staticmethod)):
+        return type(f)(
+            jit(f.__func__, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
+        )
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
-    return Jitted(f, nums, Options(checkpoint, nogil))
+    return Jitted(f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil))
+
+
+def _static(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[int | str, ...]:
+    """Static arguments by position and by name: what is named may be passed either way."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = [inspect.Parameter("_", inspect.Parameter.VAR_KEYWORD)]
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    unknown = [n for n in names if n not in [p.name for p in parameters]]
+    if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        raise TypeError(
+            f"static_argnames={unknown[0]!r} names no parameter of `{getattr(f, '__name__', f)}`, which has {', '.join(p.name for p in parameters)}"
+        )
+    return (*nums, *(positional.index(n) for n in names if n in positional), *names)
 
 
 def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Transformed:
