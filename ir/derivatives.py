@@ -30,7 +30,7 @@ from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type, show
 from .statics import is_static
 from .structure import leaves_of
 from .types import BOOL, F64, I32, I64, Scalar, Type, carries_gradient, is_float, same_type
-from .values import Arrayed, Traced, allocate, constant, dimension, is_traced, lift_array, scalar_type
+from .values import Arrayed, Traced, allocate, array_like, constant, is_traced, lift_array, scalar_type
 
 
 @dataclass
@@ -58,7 +58,7 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
                 where.append(len(builder.params))
                 var = builder.parameter(leaf.type)
                 builder.given[var] = leaf
-                inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else _array_like(var, builder, leaf))
+                inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else array_like(var, builder, leaf))
                 inside[-1].given = leaf.given
             else:
                 where.append(-1)
@@ -86,14 +86,6 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         trace.functions[builder.name] = builder.finish(tuple(types))
         trace.register(builder.name, builder)
     return Sub(builder.name, [x for x in leaves if is_traced(x)], where, out_tree, tuple(types), out)
-
-
-def _array_like(var: Any, builder: Any, given: Arrayed) -> Arrayed:
-    """A parameter that stands for an array: where sizes of that are known, so are its own."""
-    made = Arrayed(var, builder)
-    if given.sizes is not None and not all(isinstance(n, Traced) for n in given.sizes):
-        made.sizes = [dimension(made, axis) if isinstance(n, Traced) else n for axis, n in enumerate(given.sizes)]
-    return made
 
 
 def _check_objects(heap: Heap, before: State, builder: Builder, label: str) -> None:

@@ -706,6 +706,14 @@ def dimension(array: Arrayed, axis: int) -> Any:
     return Traced(out, builder, True)
 
 
+def array_like(var: Any, builder: Builder, given: Arrayed, owned: bool = True) -> Arrayed:
+    """A parameter that stands for an array: where sizes of that are known, so are its own."""
+    made = Arrayed(var, builder, owned)
+    if given.sizes is not None and not all(isinstance(n, Traced) for n in given.sizes):
+        made.sizes = [dimension(made, axis) if isinstance(n, Traced) else n for axis, n in enumerate(given.sizes)]
+    return made
+
+
 def load(array: Arrayed, index: Any, checked: bool = True) -> Any:
     """array[index]. `checked=False` is for indices that a loop over the array itself makes."""
     from .arrays import getitem

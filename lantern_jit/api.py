@@ -95,7 +95,13 @@ class Jitted(NativeCallable, Recipe):
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native
-        if specialisation.is_exact and not kwargs and not native.draws and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
+        if (
+            specialisation.is_exact
+            and not kwargs
+            and not native.draws
+            and len(leaves) == len(args)
+            and all(x is y for x, y in zip(args, leaves, strict=True))
+        ):
             self._dispatch_to(native)
         return native.entry(*leaves)
 
@@ -238,13 +244,9 @@ def jit(
     if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
         raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
     if f is None:
-        return functools.partial(
-            jit, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil
-        )
+        return functools.partial(jit, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
     if isinstance(f, (classmethod, staticmethod)):
-        return type(f)(
-            jit(f.__func__, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
-        )
+        return type(f)(jit(f.__func__, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil))
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
     return Jitted(f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil))

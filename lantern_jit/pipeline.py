@@ -128,13 +128,13 @@ class Specialisation:
             except EndlessTraceError:
                 raise
             except UNDECIDED as e:
-                if numbers is None or not numbers.asked:
+                if numbers is None or not numbers.is_asking:
                     raise (numbers and numbers.undecided) or e  # noqa: B904  # as it was without numbers that have not helped
             except Exception:
-                if numbers is None or not numbers.asked:
+                if numbers is None or not numbers.is_asking:
                     raise
             else:
-                if numbers is None or not numbers.asked:
+                if numbers is None or not numbers.is_asking:
                     return traced
             asked = numbers.fix()
             self.numbers.update({need: numbers.fixed[need] for need in asked})

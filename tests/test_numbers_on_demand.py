@@ -367,3 +367,60 @@ def test_a_compiled_program_takes_its_numbers_only() -> None:
     assert program.run([X]) == comprehension(X)
     with pytest.raises(errors.ArgumentTypeError, match="is for size 0 of argument leaf 0 = 3, not 2"):
         program.run([X[:2]])
+
+
+# ---- functions that are staged on their own
+def test_staged_functions_know_the_sizes_that_they_are_given() -> None:
+    norm = lj.fun(lambda t: sum([v * v for v in t]))
+
+    def f(x: Any) -> Any:
+        return norm(x) + 3 * norm(x[1:]) * norm(x[::2] * 2.0)
+
+    check(f, (X,))
+    g = lj.jit(f)
+    for n in (3, 4):
+        close(g(np.arange(float(n))), f(np.arange(float(n))))
+    assert [row.numbers for row in g.specialisations] == [{"x.shape[0]": 3}, {"x.shape[0]": 4}]
+
+
+def test_a_recursion_over_pairs() -> None:
+    def swapped(t: Any, n: int) -> Any:
+        a, b = t
+        return a if n <= 0 else b * swapped(np.array([b, a + 1.0]), n - 1)
+
+    g = lj.jit(swapped)
+    for n in (0, 1, 4):
+        close(g(X[:2], n), swapped(X[:2], n))
+    assert [row.numbers for row in g.specialisations] == [{"t.shape[0]": 2}]
+    check(swapped, (X[:2], 3))
+
+
+def test_a_number_that_changes_from_call_to_call_is_no_constant() -> None:
+    def f(w: float, n: int, k: int) -> float:
+        return w if n <= 0 else f(w * [1.0, 2.0, 3.0, 4.0][k], n - 1, (k + 1) % 4)
+
+    g = lj.jit(f)
+    for n, k in ((0, 1), (5, 2), (3, 2), (5, 3)):
+        assert g(1.5, n, k) == f(1.5, n, k)
+
+
+# ---- static arguments by name
+def test_static_argnames() -> None:
+    def f(x: float, period: int = 4, *, deep: bool = False) -> Any:
+        return (x * period, [1.0] * period) if deep else x * period
+
+    g = lj.jit(f, static_argnames=("period", "deep"))
+    for args, kwargs in (((2.0,), {}), ((2.0, 3), {}), ((2.0,), {"period": 3}), ((2.0, 2), {"deep": True}), ((2.0,), {"deep": False})):
+        assert g(*args, **kwargs) == f(*args, **kwargs)
+    assert [row.arguments for row in g.specialisations] == [
+        {"x": "float"},
+        {"x": "float", "period": "3"},
+        {"x": "float", "period": "3"},
+        {"x": "float", "period": "2", "deep": "True"},
+        {"x": "float", "deep": "False"},
+    ]
+    assert lj.jit(static_argnames="period")(f)(2.0, period=5) == 10.0
+    with pytest.raises(TypeError, match="static_argnames='perod' names no parameter of `f`, which has x, period, deep"):
+        lj.jit(f, static_argnames="perod")
+    with pytest.raises(TypeError, match="cannot be hashed"):
+        g(2.0, period=[1])
