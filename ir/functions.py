@@ -28,7 +28,7 @@ from .staging import DEAD, Bottom, Return, StagedExit, Widen, here, leave, open_
 from .state import coerce, join_values, leaf_type, show
 from .structure import adopted, flatten
 from .types import Scalar, is_float
-from .values import Arrayed, Traced, constant, is_traced, scalar_type
+from .values import Arrayed, Traced, array_like, constant, is_traced, scalar_type
 
 MAX_DEPTH = 150
 MAX_UNROLLED = 3_000  # calls of a function under traced conditions that needs its numbers plain
@@ -83,10 +83,25 @@ class StagedFunction:
         self.captured: Any = None
 
 
-def signature(tree: Any) -> Any:
-    """What must agree for two calls to be one staged function: types of traced leaves, values of the rest."""
+def signature(tree: Any, shaped: bool = False) -> Any:
+    """What must agree for two calls to be one staged function: types of traced leaves, values of the rest, and known sizes of
+    arrays where Python needs them (`shaped`)."""
     leaves, treedef = flatten(tree)
-    return treedef, tuple(_leaf_key(leaf) for leaf in leaves)
+    sizes = tuple(_known_sizes(leaf) for leaf in leaves) if shaped else ()
+    return treedef, tuple(_leaf_key(leaf) for leaf in leaves), sizes
+
+
+def _known_sizes(leaf: Any) -> Any:
+    return tuple(n if isinstance(n, int) else None for n in leaf.sizes) if isinstance(leaf, Arrayed) and leaf.sizes is not None else None
+
+
+def _is_shaped(trace: Trace, raw: Any) -> bool:
+    """Does Python need sizes of this function's arrays?"""
+    return trace.numbers is not None and _code(raw) in trace.numbers.shaped
+
+
+def _code(raw: Any) -> Any:
+    return getattr(raw, "func", raw).__code__
 
 
 def _leaf_key(leaf: Any) -> Any:
@@ -184,7 +199,7 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     key = (
         Same(getattr(function, "__func__", function)),
         Same(getattr(function, "__self__", None)),
-        signature((args, kwargs)),
+        signature((args, kwargs), _is_shaped(trace, raw)),
     )
     staged = trace.staged.get(key)
     if staged is not None and staged.captured is not None and staged.captured != captured(raw, set()):
@@ -204,7 +219,7 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     trace = current_trace()
     assert trace is not None
     raw = syntax.convert(function) or (lambda *a, **k: Return(asking(function)(*a, **k)))
-    key = (Same(function), None, signature((args, kwargs)))
+    key = (Same(function), None, signature((args, kwargs), _is_shaped(trace, raw)))
     staged = trace.staged.get(key)
     if staged is not None and staged.captured is not None and staged.captured != captured(raw, set()):
         staged = None
@@ -379,7 +394,8 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
     with trace.building("scratch") as builder:
         builder.name = staged.name
         staged.builder = builder
-        inside = [_parameter(builder, leaf) for leaf in leaves]
+        builder.code, shaped = _code(raw), _is_shaped(trace, raw)
+        inside = [_parameter(builder, leaf, shaped) for leaf in leaves]
         new_args, new_kwargs = pytree.unflatten(tree, inside)
         frame = Frame("function", label=function.__qualname__)
         builder.frames.append(Frame("staged"))
@@ -419,11 +435,15 @@ def _filled(cell: Any) -> bool:
         return False
 
 
-def _parameter(builder: Builder, leaf: Any) -> Any:
+def _parameter(builder: Builder, leaf: Any, shaped: bool) -> Any:
+    if not is_traced(leaf):
+        return leaf
+    var = builder.parameter(leaf.type)
+    builder.first[var] = leaf
     if isinstance(leaf, Traced):
-        return Traced(builder.parameter(leaf.type), builder, leaf.weak, leaf.given)
+        return Traced(var, builder, leaf.weak, leaf.given)
     if isinstance(leaf, Arrayed):
-        made = Arrayed(builder.parameter(leaf.type), builder, leaf.owned)
+        made = array_like(var, builder, leaf, leaf.owned) if shaped else Arrayed(var, builder, leaf.owned)
         made.joined, made.given = True, leaf.given
         return made
     return leaf

@@ -64,11 +64,15 @@ def meet(a: Kind, b: Kind) -> Kind:
     if a == b:
         return a
     if a.dtype is None or b.dtype is None or a.rank != b.rank or (BOOL in (a.dtype, b.dtype) and a.dtype != b.dtype):
-        raise errors.TypeMismatchError(f"the items of a list that grows under traced control flow must have one type: {a} and {b} at {user_site()}")
+        raise errors.TypeMismatchError(
+            f"the items of a list that grows under traced control flow must have one type: {a} and {b} at {user_site()}"
+        )
     dtype = a.dtype
     if a.dtype != b.dtype:
         strong = {k.dtype for k in (a, b) if not k.weak}
-        dtype = strong.pop() if len(strong) == 1 and is_float(next(iter(strong))) else F64 if any(is_float(k.dtype) for k in (a, b)) else I64
+        dtype = (
+            strong.pop() if len(strong) == 1 and is_float(next(iter(strong))) else F64 if any(is_float(k.dtype) for k in (a, b)) else I64
+        )
     return Kind(dtype, a.rank, a.weak and b.weak)
 
 
@@ -106,7 +110,9 @@ class Growing:
             f"this use of a list that grows under traced control flow, at {user_site()}, is not supported: make an array of it first, np.array(items)"
         )
 
-    __array__ = __array_ufunc__ = __array_function__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = __call__ = refuse
+    __array__ = __array_ufunc__ = __array_function__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = (
+        __call__
+    ) = refuse
     __add__ = __radd__ = __mul__ = __rmul__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = __lt__ = __gt__ = __le__ = __ge__ = refuse
 
     @property
@@ -155,7 +161,10 @@ class Growing:
         if kinds == self.kinds:
             return self
         wanted = [k for k in kinds if k.dtype is not None]
-        buffers = [b if k.dtype == old.dtype else b.astype(NUMPY_DTYPES[k.dtype]) for b, k, old in zip(self.buffers, wanted, self.varying, strict=True)]
+        buffers = [
+            b if k.dtype == old.dtype else b.astype(NUMPY_DTYPES[k.dtype])
+            for b, k, old in zip(self.buffers, wanted, self.varying, strict=True)
+        ]
         return Growing(buffers, self.n, self.bones, kinds)
 
     def index(self, i: Any) -> Any:
@@ -336,7 +345,9 @@ def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...], capa
     for item in items:
         leaves: list[Any] = []
         if skeleton(item, leaves) != bones:
-            raise errors.TypeMismatchError(f"the items of a list that grows under traced control flow must have one structure ({user_site()})")
+            raise errors.TypeMismatchError(
+                f"the items of a list that grows under traced control flow must have one structure ({user_site()})"
+            )
         rows.append([x for x, k in zip(leaves, kinds, strict=True) if k.dtype is not None])
     buffers = []
     for j, k in enumerate(k for k in kinds if k.dtype is not None):

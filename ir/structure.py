@@ -60,8 +60,16 @@ def opened(x: Any, heap: Heap | None = None, state: State | None = None) -> tupl
     if isinstance(x, tuple):
         return Shape(cls, len(x)), list(x)
     if isinstance(x, (list, dict, collections.deque)):
-        held = heap.holds(x, state) if heap is not None and state is not None else dict(x) if isinstance(x, dict) else tuple(list.__iter__(x) if isinstance(x, list) else x)
-        return shape_of_contents(list if isinstance(x, list) else cls, held, x), list(held.values()) if isinstance(held, dict) else list(held)
+        held = (
+            heap.holds(x, state)
+            if heap is not None and state is not None
+            else dict(x)
+            if isinstance(x, dict)
+            else tuple(list.__iter__(x) if isinstance(x, list) else x)
+        )
+        return shape_of_contents(list if isinstance(x, list) else cls, held, x), list(held.values()) if isinstance(held, dict) else list(
+            held
+        )
     if is_object(x):
         named = heap.holds(x, state) if heap is not None and state is not None else attributes(x)
         names = sorted(named)
