@@ -42,6 +42,7 @@ from .staging import (
     raise_,
     setattr_,
     setitem,
+    spread,
     while_,
 )
 from .state import NO_SCOPE, Scope, Undefined, heap_of
@@ -371,4 +372,4 @@ for _name, _function in vars(math).items():
 
 
 __all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "call", "chain", "comparisons",
-           "current_trace", "delattr_", "delitem", "for_", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_", "operator", "or_", "raise_", "setitem", "slice", "while_"]  # fmt: skip
+           "current_trace", "delattr_", "delitem", "for_", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_", "operator", "or_", "raise_", "setattr_", "setitem", "slice", "spread", "while_"]  # fmt: skip

@@ -24,7 +24,7 @@ from .graph import Atom, Block, Branch, Const, Edge, Fail
 from .growing import List, described, grown, is_growing
 from .heap import CONTAINERS, Place, State, identical
 from .iterables import FEW, Staged, staged_iterable
-from .optional import Maybe, form_of, maybe, seeded
+from .optional import Maybe, form_of, maybe, seeded, unassigned
 from .sizes import same as same_size
 from .state import (
     NO_SCOPE,
@@ -45,7 +45,7 @@ from .state import (
     same_leaf,
     seal,
 )
-from .structure import Shape, closed, is_object, opened, shape_of_contents
+from .structure import Shape, closed, opened, shape_of_contents
 from .types import BOOL, I64, Array, Scalar, same_type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
@@ -349,6 +349,17 @@ def made(x: Any) -> Any:
     return trace.heap.made(List(x) if type(x) is list else x)
 
 
+def spread(*parts: tuple[Any, bool]) -> Any:
+    """[a, *b, ...]: (value, whether it is starred) for each."""
+    out = made([])
+    for value, starred in parts:
+        if starred:
+            out.extend(value)
+        else:
+            out.append(value)
+    return out
+
+
 # ---- assert, raise
 def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     cond = truth(cond)
@@ -517,6 +528,7 @@ class Loop:
         self.heads: dict[Any, Any] = {}  # the parameters
         self.args: list[Atom] = []
         self.inside: dict[Any, Any] = {}  # each variable, at the loop's head
+        self.parts: dict[Any, tuple[Shape, list[Any]]] = {}  # of what is carried by its parts, those at the loop's head
         self.aliases: dict[int, int] = {}  # names that enter with the object of another name
 
     def _at_the_end(self, make: Callable[[], Any]) -> Any:
@@ -560,22 +572,24 @@ class Loop:
         """A part of a variable as it is at the head of the loop."""
         form = self.forms.get(key)
         if isinstance(form, tuple):
-            value = self._at_the_end(lambda: maybe(value, form) if form[0] != name or isinstance(value, Undefined) else value) if form[0] != SURELY else self._at_the_end(lambda: seeded(*form[1:]))
+            value = self._at_the_end(lambda: seeded(*form[1:]) if form[0] is SURELY else maybe(value, form))
         if form == "settled":
             value = self._at_the_end(lambda: settled(value))
         parts = opened(value, self.heap, self.before.heap)
         if parts is not None and (*key, "grow") in self.forms:
             items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
-            made = closed(Shape(list, "growing"), [self._inside((*key, 0), name, items, True)], self.heap)
+            self.parts[key] = Shape(list, "growing"), [self._inside((*key, 0), name, items, True)]
+            made = closed(*self.parts[key], self.heap)
             seal(made, [value], self.since, self.heap)
             return made
         if parts is not None:
-            if not (form == "parts" or (assigned and not is_object(value)) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)):
-                return value
             shape, children = parts
+            if not (form == "parts" or (assigned and not shape.mutable) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)):
+                return value
             new = [self._inside((*key, k), name, child, assigned) for k, child in enumerate(children)]
             if all(a is b for a, b in zip(new, children, strict=True)) and not shape.mutable:
                 return value
+            self.parts[key] = shape, new
             made = closed(shape, new, self.heap)
             if shape.mutable:
                 seal(made, [value], self.since, self.heap)
@@ -621,7 +635,7 @@ class Loop:
         if place.key is not None:
             self._latch((at,), place.key, old, before, new, state.heap, args)
             return
-        if identical(old, new):
+        if identical(old, new) and at not in self.inside:
             return
         x = place.holder
         if isinstance(x, List) and (len(old) != len(new) or is_growing(old) or is_growing(new)):
@@ -648,10 +662,10 @@ class Loop:
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """One part of a variable comes back to the head, where it is `old`."""
         if key in self.heads and (new is None or type(new) is Maybe):
-            self.forms[key] = form_of([self.heads[key], new], None)
+            self.forms[key] = form_of([self.heads[key], new], unassigned(new) if new is not None else None)
             return
         if key in self.heads:
-            atom = self._atom(key, name, new)
+            atom = self._atom(key, name, before, new)
             if atom is not None:
                 args[key] = atom
             return
@@ -661,18 +675,18 @@ class Loop:
                 new = self._at_the_end(lambda: maybe(new, form))
             elif isinstance(new, Undefined):
                 new._raise()
-        elif old is new or isinstance(before, Undefined):
+        elif (old is new and key not in self.parts) or isinstance(before, Undefined):
             return
-        elif (old is None or new is None or type(new) is Maybe) and not isinstance(new, Undefined):
+        elif any(x is None or type(x) is Maybe for x in (old, new)) and not isinstance(new, Undefined) and not (type(old) is type(new) is Maybe):
             try:
-                self.forms[key] = form_of([old, new], None)
+                self.forms[key] = form_of([old, new], next((unassigned(x) for x in (old, new) if type(x) is Maybe), None))
                 return
             except errors.TypeMismatchError:
                 raise self._differs(name, before, new) from None
         view = is_view(old) or is_view(new)
         if view and self.forms.get(key) == "settled":
             new = self._at_the_end(lambda: settled(new))
-        a, b = opened(old, self.heap, self.before.heap if old is before else state), opened(new, self.heap, state)
+        a, b = self.parts.get(key) or opened(old, self.heap, self.before.heap), opened(new, self.heap, state)
         if isinstance(old, list) and isinstance(new, list) and a is not None and b is not None and (a[0].more != b[0].more or a[0].more == "growing"):
             was = opened(before, self.heap, self.before.heap)
             self._latch_growth(key, name, a[1], was[1] if was is not None else (), b[1], state, args)
@@ -703,12 +717,12 @@ class Loop:
         raise self._differs(name, before, new)
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
+        why = "only numbers, arrays and containers of them can change in a staged loop" if type(old) is type(new) else "its structure must stay the same"
         return errors.TypeMismatchError(
-            f"loop variable `{name}` at {user_site()} changes from {describe_value(old)} {old!r} to {describe_value(new)} {new!r}: "
-            "its structure and its types must stay the same in a staged loop"
+            f"loop variable `{name}` at {user_site()} changes from {describe_value(old)} {old!r} to {describe_value(new)} {new!r}: {why}"
         )
 
-    def _atom(self, key: Any, name: str, new: Any) -> Atom | None:
+    def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""
         head = self.heads[key]
         if isinstance(new, Undefined):
@@ -719,6 +733,8 @@ class Loop:
             if isinstance(head, Arrayed):
                 head.owned = False
         merged = merge_types([head, new])
+        if merged is None and leaf_type(new) is None:
+            raise self._differs(name, before, new)
         if merged is None:
             raise errors.TypeMismatchError(
                 f"loop variable `{name}` at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"

@@ -14,14 +14,13 @@ from .builder import Frame, tracing
 from .functions import _result
 from .graph import Fail, Program
 from .graph import Return as GraphReturn
-from .growing import List, growing
 from .heap import MISSING, Heap, identical
 from .language import call
-from .optional import Maybe, needed, unassigned
+from .optional import returned
 from .protect import protect
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, describe_value, leaf_type, same_leaf
-from .structure import closed, leaves_of, opened
+from .structure import leaves_of
 from .types import BOOL, CONVERT, F32, F64, I64, Array, Scalar, Type, array_of, behaves_as_array, element, widened
 from .values import Arrayed, Traced
 from .verify import verify_scopes
@@ -111,20 +110,6 @@ def trace_program(
     verify_scopes(program)
     protect(program)
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
-
-
-def returned(value: Any) -> Any:
-    """A result with its lists as Python's own, where they do not grow."""
-    if type(value) is Maybe:
-        return needed(value) if unassigned(value) else value
-    if isinstance(value, List):
-        return value if growing(value) is not None else [returned(x) for x in value]
-    found = opened(value) if not pytree.is_node(type(value)) else None
-    if found is None:
-        return value
-    shape, parts = found
-    new = [returned(x) for x in parts]
-    return value if all(a is b for a, b in zip(new, parts, strict=True)) else closed(shape, new, None)
 
 
 def _check_objects(heap: Heap, name: str) -> None:
