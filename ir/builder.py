@@ -56,6 +56,7 @@ class Mark:
     ends: list[tuple[list[Any], int]]
     frames: int
     calls: int
+    asked: int  # numbers that Python has asked for (concrete.py)
 
 
 class Builder:
@@ -66,6 +67,7 @@ class Builder:
         self.params: list[Var] = []
         self.blocks: list[Block] = []
         self.captures: dict[Var, Var] = {}
+        self.given: dict[Var, Any] = {}  # of the parameters of a function that is called once: the values given
         self.frames: list[Frame] = []
         self.calls: list[tuple[Call, Any]] = []  # (call, StagedFunction): arguments for captures are added at the end
         self.closed = False
@@ -139,7 +141,8 @@ class Builder:
     def mark(self) -> Mark:
         ends = [(lst, len(lst)) for frame in self.frames for lst in frame.ends.values()]
         lets = len(self.current.lets) if self.current else 0
-        return Mark(len(self.blocks), self.current, lets, ends, len(self.frames), len(self.calls))
+        asked = len(self.trace.numbers.asked) if self.trace.numbers is not None else 0
+        return Mark(len(self.blocks), self.current, lets, ends, len(self.frames), len(self.calls), asked)
 
     def rollback(self, mark: Mark) -> None:
         del self.blocks[mark.blocks :]
@@ -147,6 +150,9 @@ class Builder:
             del lst[n:]
         del self.frames[mark.frames :]
         del self.calls[mark.calls :]
+        if self.trace.numbers is not None:
+            for need in list(self.trace.numbers.asked)[mark.asked :]:
+                del self.trace.numbers.asked[need]
         self.current = mark.block
         if mark.block is not None:
             del mark.block.lets[mark.lets :]
@@ -173,6 +179,8 @@ class Trace:
         self.heap = Heap()  # what has been written into the user's objects
         self.no_growth = 0  # loops that are unrolled rather than that a list grows in them
         self.postponed = 0  # reads of lists that are still empty
+        self.numbers: Any = None  # of the arguments, where they may become constants (concrete.Numbers)
+        self.conditions: list[Any] = []  # that have been staged
         self.blanks: list[Any] = []  # new arrays that are written before they are read (arrays.Blank)
         self.keys: dict[Var, Any] = {}  # what is known of sizes: equal keys are equal sizes
         self.staged: dict[Any, Any] = {}

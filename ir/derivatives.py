@@ -28,7 +28,7 @@ from .staging import branch, counted_loop, made, open_block, run
 from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type
 from .structure import leaves_of
 from .types import BOOL, F64, I32, I64, Scalar, Type, carries_gradient, is_float, same_type
-from .values import Arrayed, Traced, allocate, constant, is_traced, lift_array, scalar_type
+from .values import Arrayed, Traced, allocate, constant, dimension, is_traced, lift_array, scalar_type
 
 
 @dataclass
@@ -56,6 +56,9 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
                 where.append(len(builder.params))
                 var = builder.parameter(leaf.type)
                 inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else Arrayed(var, builder))
+                builder.given[var] = leaf
+                if isinstance(leaf, Arrayed) and leaf.sizes is not None and not all(isinstance(n, Traced) for n in leaf.sizes):
+                    inside[-1].sizes = [dimension(inside[-1], i) if isinstance(n, Traced) else n for i, n in enumerate(leaf.sizes)]
             else:
                 where.append(-1)
                 inside.append(leaf)

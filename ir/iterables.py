@@ -16,13 +16,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import errors, table
+from . import concrete, errors, table
 from .builder import current_builder, current_trace, user_site
 from .growing import growing
 from .types import I64, behaves_as_array, widened
 from .values import Arrayed, Traced, constant, dimension, is_traced, lift_array, load, scalar_type, to_type
 
-FEW = 64  # so many elements, known while tracing, may be unrolled without a word
+FEW = concrete.LONG  # so many elements, known while tracing, may be unrolled without a word
 
 
 def as_array(x: Any) -> Any:
@@ -92,14 +92,25 @@ class Staged:
         return func(*map(as_array, args), **{k: as_array(v) for k, v in kwargs.items()})
 
     def __iter__(self) -> Iterator[Any]:
-        if self.known is None:
-            self._refuse()
         self.begin()
         return self.elements()
 
+    def for_python(self) -> Iterable[Any] | None:
+        """The elements (before `keep` and `item`) where Python goes through them: their number is one that it needs. None where
+        that depends on what the program computes, or is too much."""
+        n = self.count() if self.known is None else self.known
+        if isinstance(n, Traced):
+            n = concrete.number(n, concrete.MOST_UNROLLED)
+            return None if n is None else (self.element(i) for i in range(int(n)))
+        return self.python() if n <= concrete.MOST_UNROLLED else None
+
     def elements(self) -> Iterator[Any]:
         """The elements for Python, one by one."""
-        for x in self.python():
+        found = self.python() if self.plain or self.short else self.for_python()
+        return self._refuse() if found is None else self._each(found)
+
+    def _each(self, found: Iterable[Any]) -> Iterator[Any]:
+        for x in found:
             if self.keep is not None and not self._kept(self.keep(x)):
                 continue
             y = x if self.item is None else self.item(x)
@@ -126,7 +137,8 @@ class Staged:
 
     def _refuse(self) -> NoReturn:
         raise errors.TracedConditionError(
-            f"{self.what} of a traced length at {user_site()} can only be used in a `for` statement, not in a comprehension, list() or sum()"
+            f"{self.what} of a traced length at {user_site()} can only be used in a `for` statement, list(), sum() and the like: only Python can "
+            "do anything else with it, and it does not know the number of elements"
         )
 
 
@@ -226,7 +238,7 @@ def _parts(what: str, items: Sequence[Any], begin: bool = True) -> list[Staged] 
     found = [p for p in parts if p is not None and p.indexed]
     if len(found) < len(parts):
         for p in found:
-            if p.known is None:
+            if p.known is None and p.for_python() is None:
                 raise errors.TracedConditionError(
                     f"{what} at {user_site()} mixes a traced length with Python containers, or with elements that are chosen: make arrays of them"
                 )

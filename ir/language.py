@@ -39,6 +39,7 @@ from .staging import (
     made,
     not_,
     or_,
+    plain_key,
     raise_,
     setattr_,
     setitem,
@@ -133,9 +134,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         if function.__name__ in MUTATORS:
             heap_of().note(function.__self__)
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
-        for key in args[:1]:
-            if isinstance(key, Traced):
-                key.__index__()  # refused: it would not be found
+        args = tuple(plain_key(x) if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
     if isinstance(function, functools.partial):
         return call(function.func, *function.args, *args, **{**function.keywords, **kwargs})
     method = getattr(type(function), "__call__", None)  # noqa: B004  # the method itself is needed

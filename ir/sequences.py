@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, numpy_api, pytree, sizes, table
+from . import concrete, errors, numpy_api, pytree, sizes, table
 from .arrays import settled
 from .builder import current_builder, current_trace, user_site
 from .iterables import FEW, Staged, staged_iterable, staged_map, staged_range
-from .staging import BREAK, UNROLL_AT_MOST, and_, for_, if_, ifexp, not_, open_block, or_, raise_
+from .staging import BREAK, and_, for_, if_, ifexp, not_, open_block, or_, raise_
 from .state import NO_SCOPE, Scope, leaf_type
 from .types import BOOL, Array, Scalar, is_float
 from .values import Arrayed, Traced, allocate, arithmetic, dimension, is_traced, load, scalar_type, truth
@@ -56,12 +56,12 @@ def _plain_elements(staged: Staged, key: Any) -> list[Any] | None:
     open_block()
     mark, out = builder.mark(), []
     try:
-        for x in itertools.islice(staged.elements(), UNROLL_AT_MOST + 1):
+        for x in itertools.islice(staged.elements(), concrete.MOST_UNROLLED + 1):
             if _any_traced(x) or (key is not None and _any_traced(_key_of(key, x))):
                 break
             out.append(x)
         else:
-            if len(out) <= UNROLL_AT_MOST:
+            if len(out) <= concrete.MOST_UNROLLED:
                 staged.begin()
                 return out
     except errors.TracedConditionError:

@@ -9,7 +9,6 @@ open block waits in its loop's or function's `Frame` until the target is made.
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, table
+from . import concrete, errors, table
 from .arrays import settled
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
@@ -50,10 +49,6 @@ from .types import BOOL, I64, Array, Scalar, same_type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
 UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
-UNROLL_AT_MOST = 4_096  # iterations of a loop that cannot be staged
-
-
-LOGGER = logging.getLogger("lantern_jit")
 CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
 
 
@@ -189,6 +184,7 @@ def _enter_condition(scope: Scope | None, under: list[Frame]) -> None:
 def branch(cond: Traced, *names: str) -> tuple[Block, Block]:
     """End the current block in a branch to two new blocks."""
     builder = current_builder()
+    builder.trace.conditions.append(cond)
     c = atom_of(cond, BOOL, builder)
     open_block()
     yes, no = builder.new_block(names[0]), builder.new_block(names[1])
@@ -291,8 +287,13 @@ def getitem(obj: Any, index: Any) -> Any:
     if isinstance(obj, np.ndarray) and _mentions_traced(index):
         return lift_array(obj)[index]
     if isinstance(obj, dict) and isinstance(index, Traced):
-        index.__index__()  # refused: it would not be found
+        index = plain_key(index)
     return obj[index]
+
+
+def plain_key(key: Traced) -> Any:
+    """A traced number as a dict's key, by its value: it is found by no other."""
+    return (bool if key.type == BOOL else int if key.type == I64 else float)(key)
 
 
 def _mentions_traced(index: Any) -> bool:
@@ -458,7 +459,7 @@ def python_loop(
     began = clock()
     for count, item in enumerate(items):
         if count == FEW:
-            LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), FEW, why)
+            concrete.LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), FEW, why)
         frame, since = Frame("loop", scope), clock()
         builder.frames.append(frame)
         signal = run(body, item)
@@ -863,8 +864,6 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:
         return python_loop(staged.python(), body, orelse, scope)
     surely = bool(staged.known) and staged.keep is None
-    if staged.known is None:
-        return counted_loop(staged, body, orelse, scope, later, surely)
     builder = current_builder()
     open_block()
     mark, before = builder.mark(), scope.save()
@@ -872,14 +871,14 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     try:
         return counted_loop(staged, body, orelse, scope, later, surely)
     except CANNOT_BE_STAGED as reason:
-        if staged.known > UNROLL_AT_MOST:
-            raise
         builder.rollback(mark)
         scope.restore(before)
-        why = str(reason)
+        items, why = staged.for_python(), str(reason)
+        if items is None:
+            raise
     finally:
         builder.trace.no_growth -= staged.short
-    return python_loop(staged.python(), body, orelse, scope, why=why)
+    return python_loop(items, body, orelse, scope, why=why)
 
 
 def _chosen(staged: Staged, body: Callable[[Any], Any], scope: Scope) -> Callable[[Any], Any]:
