@@ -48,7 +48,6 @@ class Staged:
     keep: Callable[[Any], Any] | None = None  # which elements there are: filter(), and the `if` of a generator
     item: Callable[[Any], Any] | None = None  # what an element becomes, after `keep` has looked at it
     flat: bool = False  # `item` gives further elements to iterate: a generator with a `for` inside
-    array: Callable[[], Arrayed] | None = None  # the elements as an array, where there is one
     ended: Callable[[], Any] | None = None  # what happens when Python finds no further element: zip(strict=True) compares
     spent: bool = False
 
@@ -395,7 +394,7 @@ def _of_container(items: Any, i: Any) -> Any:
 def _chosen(source: Staged, keep: Any, item: Any, what: str, flat: bool = False) -> Staged:
     source.begin()
     return dataclasses.replace(
-        source, what=what, plain=False, of_plain=source.plain, once=True, keep=keep, item=item, flat=flat, array=None, spent=False
+        source, what=what, plain=False, of_plain=source.plain, once=True, keep=keep, item=item, flat=flat, spent=False
     )
 
 
