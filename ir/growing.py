@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 import optree
 
-from . import errors, pytree, sizes, table
+from . import concrete, errors, pytree, sizes, table
 from .builder import current_builder, current_trace, user_site
 from .graph import Fail
 from .heap import Heap
@@ -108,6 +108,11 @@ class Growing:
 
     __array__ = __array_ufunc__ = __array_function__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = __call__ = refuse
     __add__ = __radd__ = __mul__ = __rmul__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = __lt__ = __gt__ = __le__ = __ge__ = refuse
+
+    def number(self) -> int:
+        """How many there are, where Python needs to know it."""
+        n = concrete.number(self.n, concrete.MOST_UNROLLED)
+        return self.refuse() if n is None else int(n)
 
     @property
     def varying(self) -> list[Kind]:
@@ -480,7 +485,7 @@ class List(list):  # type: ignore[type-arg]
 
     def __len__(self) -> int:
         g = growing(self)
-        return list.__len__(self) if g is None else g.refuse()
+        return list.__len__(self) if g is None else g.number()
 
     def __bool__(self) -> bool:
         g = growing(self)
@@ -488,7 +493,7 @@ class List(list):  # type: ignore[type-arg]
 
     def __iter__(self) -> Any:
         g = growing(self)
-        return list.__iter__(self) if g is None else g.refuse()
+        return list.__iter__(self) if g is None else iter([g.item(i, checked=False) for i in range(g.number())])
 
     def __contains__(self, x: Any) -> Any:
         g = growing(self)

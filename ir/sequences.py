@@ -439,6 +439,12 @@ def stacked(staged: Staged) -> Any:
     raise errors.TracedConditionError(f"{staged.what} at {user_site()} is an iterator: make a list of it, of which NumPy makes an array")
 
 
+def listed(items: Any) -> Any:
+    """A list comprehension, whose elements a generator gives."""
+    found = list_(items)
+    return made(found) if type(found) is list else found
+
+
 def list_(items: Any = (), /) -> Any:
     """list(): of the elements of a long traced sequence one that grows, in whose place none is traced for each."""
     staged, found = _source(items)
@@ -452,11 +458,17 @@ def list_(items: Any = (), /) -> Any:
     open_block()
     mark = builder.mark()
     try:
-        return new_list(collected(items))
+        if _is_value(_look(lambda: staged.element(0))):
+            return new_list(collected(items))
     except CANNOT_BE_STAGED:
         builder.rollback(mark)
-        staged.spent = False
-        return list(staged)
+    staged.spent = False
+    return list(staged)
+
+
+def _is_value(x: Any) -> bool:
+    """Is it a number, an array or a tuple of such? Lists and objects have an identity, which a list that grows does not keep."""
+    return all(map(_is_value, x)) if isinstance(x, tuple) else leaf_type(x) is not None
 
 
 def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
@@ -547,4 +559,4 @@ REPLACED: dict[Any, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-__all__ = ["REPLACED", "collected", "list_", "stacked"]
+__all__ = ["REPLACED", "collected", "list_", "listed", "stacked"]

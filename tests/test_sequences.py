@@ -531,7 +531,49 @@ def test_python_containers_of_traced_numbers() -> None:
 
 def test_the_number_of_elements_that_a_filter_leaves_is_refused_where_it_must_be_plain() -> None:
     with pytest.raises(lj.errors.TracedConditionError, match=r"how many elements filter\(\) at .* has depends on traced values"):
-        lj.jit(lambda a: list(filter(lambda v: v > a, [1.0, 2.0])))(0.5)
+        lj.jit(lambda a: tuple(filter(lambda v: v > a, [1.0, 2.0])))(0.5)
+
+
+def lists(x: Array) -> float:
+    squares, positive = [v * v for v in x], [v for v in x if v > 0.0]
+    total = sum(squares) + sum([v * w for v, w in zip(x, squares, strict=True)])
+    for i, (a, b) in enumerate(reversed(list(zip(x, squares, strict=True)))):
+        total = total * 0.9 + a * b * i
+    squares.append(total)
+    total += squares[-1] * squares[0] + len(positive) + sum(list(filter(lambda v: v > 0.0, x)))
+    total += np.sum(np.array([[a * b for b in x] for a in x])) + sum(a * b for a in x for b in positive)
+    return total + max([v - 1.0 for v in list(x)]) + sum(list(map(lambda a, b: a * b, x, squares)))
+
+
+def test_lists_of_sequences() -> None:
+    check(lists, (X,), (X[:3],), order=1)
+    run = lj.jit(lists)
+    for k in (2, 4, 6):
+        close(run(X[:k]), lists(X[:k]))
+    x = np.sin(np.arange(90.0))
+    close(run(x), lists(x))
+
+
+def test_a_list_of_a_long_sequence_is_a_small_program() -> None:
+    x = np.linspace(0.0, 1.0, 5_000)
+
+    def f(x: Array, a: float) -> Any:
+        values = [math.sin(a * v) for v in x]
+        return sum(values), values[-1], [(v, w) for v, w in zip(x, values, strict=True)][7], sum([v * a for v in Y])
+
+    assert size(f, x, 0.5) < 160
+    for mode, out in both(f, x, 0.5).items():
+        close(out, f(x, 0.5), what=mode)
+
+
+def test_a_list_of_objects_keeps_them() -> None:
+    def f(x: Array, a: float) -> float:
+        rows = [[v, a] for v in x]
+        rows[1].append(a)
+        rows[0][1] = 3.0
+        return sum(sum(r) for r in rows) + len(rows[1])
+
+    check(f, (X, 0.5), argnums=(0, 1), order=1)
 
 
 def test_generators_are_lazy_as_pythons() -> None:
