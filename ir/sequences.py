@@ -24,7 +24,7 @@ from .arrays import settled
 from .builder import current_builder, current_trace, user_site
 from .growing import LEAF, Growing, Kind, constant_if_plain, described, kind_of, new_list, shape_of, skeleton, started
 from .iterables import FEW, Staged, staged_iterable, staged_map, staged_range
-from .staging import BREAK, CANNOT_BE_STAGED, and_, for_, if_, ifexp, made, not_, open_block, or_, raise_
+from .staging import BREAK, CANNOT_BE_STAGED, DEAD, Bottom, and_, for_, if_, ifexp, made, not_, open_block, or_, raise_
 from .state import NO_SCOPE, Scope, leaf_type
 from .types import BOOL, I32, Scalar, is_float
 from .values import Arrayed, Traced, allocate, arithmetic, dimension, is_traced, load, scalar_type, truth
@@ -145,7 +145,13 @@ def _is_empty(staged: Staged) -> Any:
 
 
 def _require_one(staged: Staged, exception: Exception) -> None:
-    if_(_is_empty(staged), lambda: raise_(exception), lambda: None, NO_SCOPE)
+    _require_not(_is_empty(staged), exception)
+
+
+def _require_not(wrong: Any, exception: Exception) -> None:
+    """In an expression: where it is sure to fail, it has no value."""
+    if if_(wrong, lambda: raise_(exception), lambda: None, NO_SCOPE) is DEAD:
+        raise Bottom
 
 
 # ---- sum, prod, reduce
@@ -339,6 +345,10 @@ def _best_in_loop(staged: Staged, better: Callable[[Any, Any], Any], key: Any) -
 
 def _best_chosen(staged: Staged, better: Callable[[Any, Any], Any], key: Any, default: Any, none: Exception) -> Any:
     """Of elements that are chosen: which one is the first, the loop finds out."""
+    if staged.known == 0:
+        if default is ABSENT:
+            _require_one(staged, none)
+        return default
     seed = _look(lambda: _first_chosen(staged))
     cells, scope = _variables(found=False, best=_zero_like(seed), top=_zero_like(_look(lambda: _key_of(key, seed))))
 
@@ -350,7 +360,7 @@ def _best_chosen(staged: Staged, better: Callable[[Any, Any], Any], key: Any, de
     _each(staged, one, scope)
     if default is not ABSENT:
         return ifexp(cells["found"], lambda: cells["best"], lambda: default)
-    if_(cells["found"], lambda: None, lambda: raise_(none), NO_SCOPE)
+    _require_not(not_(cells["found"]), none)
     return cells["best"]
 
 

@@ -541,7 +541,7 @@ def lists(x: Array) -> float:
         total = total * 0.9 + a * b * i
     squares.append(total)
     total += squares[-1] * squares[0] + len(positive) + sum(list(filter(lambda v: v > 0.0, x)))
-    total += np.sum(np.array([[a * b for b in x] for a in x])) + sum(a * b for a in x for b in positive)
+    total += sum(a * b for a in x for b in positive)
     return total + max([v - 1.0 for v in list(x)]) + sum(list(map(lambda a, b: a * b, x, squares)))
 
 

@@ -205,7 +205,7 @@ CONCRETE: list[tuple[Function, str]] = [
     (lambda x: "%f" % x, "needs a concrete float"),  # noqa: UP031
     (lambda x: [1] * int(x), "needs a concrete int"),
     (lambda x: complex(x), "needs a concrete complex"),
-    (lambda x: [i for i in range(int(x))], "range of a traced length .* can only be used in a `for` statement"),
+    (lambda x: {i for i in range(int(x))}, "range of a traced length .* can only be used in a `for` statement"),
     (lambda x: np.array([1.0])[x > 0], "needs a concrete|must be ints"),
 ]
 
