@@ -382,9 +382,7 @@ def staged_source(items: Any) -> Staged | None:
     if found is None and isinstance(items, (list, tuple, dict, set, frozenset)):
         n = len(items)
         found = Staged(lambda: n, lambda i: _of_container(items, i), n, lambda: items, f"a {type(items).__name__}")
-    if found is not None and not found.indexed:
-        return None
-    return found
+    return None if found is not None and found.flat else found
 
 
 def _of_container(items: Any, i: Any) -> Any:
@@ -393,9 +391,22 @@ def _of_container(items: Any, i: Any) -> Any:
 
 def _chosen(source: Staged, keep: Any, item: Any, what: str, flat: bool = False) -> Staged:
     source.begin()
+    if source.item is not None:
+        given, then, of_given = source.item, item, keep
+        item = given if then is None else lambda x: then(given(x))
+        keep = None if of_given is None else lambda x: of_given(given(x))
+    if source.keep is not None:
+        first, second = source.keep, keep
+        keep = first if second is None else lambda x: _both(first(x), lambda: second(x))
     return dataclasses.replace(
         source, what=what, plain=False, of_plain=source.plain, once=True, keep=keep, item=item, flat=flat, spent=False
     )
+
+
+def _both(first: Any, second: Callable[[], Any]) -> Any:
+    from .staging import and_
+
+    return and_(first, second)
 
 
 def generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any] | None, flat: bool) -> Any:
@@ -403,7 +414,7 @@ def generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any]
     source = staged_source(items)
     if source is None:
         return _python_generator(items, item, keep, flat)
-    if keep is None and not flat:
+    if keep is None and not flat and source.indexed:
         source.begin()
         return Staged(
             source.count,

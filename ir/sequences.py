@@ -275,6 +275,19 @@ def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Ca
     return fn
 
 
+def _before(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """`compare`, < or >, also of tuples."""
+
+    def fn(x: Any, y: Any) -> Any:
+        if not (isinstance(x, tuple) and isinstance(y, tuple)) or not (_any_traced(x) or _any_traced(y)):
+            return compare(x, y)
+        if not x or not y:
+            return compare(len(x), len(y))
+        return or_(fn(x[0], y[0]), lambda: and_(x[0] == y[0], lambda: fn(x[1:], y[1:])))
+
+    return fn
+
+
 def _key_of(key: Any, x: Any) -> Any:
     from .language import call
 
@@ -563,7 +576,7 @@ def _running(items: Any, step: Callable[[Any, Any], Any], initial: Any) -> Itera
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {
-    builtins.sum: sum_, builtins.max: _extreme(operator.gt, max), builtins.min: _extreme(operator.lt, min), builtins.any: any_, builtins.all: all_,
+    builtins.sum: sum_, builtins.max: _extreme(_before(operator.gt), max), builtins.min: _extreme(_before(operator.lt), min), builtins.any: any_, builtins.all: all_,
     builtins.sorted: sorted_, builtins.list: list_, math.prod: prod, math.fsum: fsum, functools.reduce: reduce, itertools.accumulate: accumulate, statistics.mean: mean,
     statistics.fmean: mean,
 }  # fmt: skip
