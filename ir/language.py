@@ -62,7 +62,7 @@ from .strings import fstring, remainder
 from .syntax import NOT_USER_CODE, Comparisons
 from .values import Arrayed, Traced, is_traced
 
-comparisons, generator, slice = Comparisons, iterables.generator, builtins.slice
+comparisons, generator, listed, slice = Comparisons, iterables.generator, sequences.listed, builtins.slice
 BaseException = builtins.BaseException
 
 
@@ -401,6 +401,6 @@ REPLACED.update(python_math.REPLACED)
 
 
 __all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons", "context",
-           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp", "in_place", "is_", "local", "made", "match_argument", "match_bool",
+           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp", "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool",
            "match_class", "match_mapping", "match_others", "match_rest", "match_sequence", "not_",
            "operator", "or_", "plain_key", "raise_", "remainder", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip

@@ -422,7 +422,14 @@ class Rewriter(ast.NodeTransformer):
         super().generic_visit(node)
         return self._locate(_call("made", node), node)
 
-    visit_Set = visit_ListComp = visit_DictComp = visit_SetComp = visit_Dict  # type: ignore[assignment]
+    visit_Set = visit_DictComp = visit_SetComp = visit_Dict  # type: ignore[assignment]
+
+    def visit_ListComp(self, node: ast.ListComp) -> Any:
+        items = self.visit_GeneratorExp(ast.GeneratorExp(node.elt, node.generators))
+        if isinstance(items, ast.Call):
+            return self._locate(_call("listed", items), node)
+        node.elt, node.generators = items.elt, items.generators
+        return self._locate(_call("made", node), node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         node.decorator_list = [self.visit(d) for d in node.decorator_list]
