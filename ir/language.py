@@ -94,7 +94,7 @@ def contains(x: Any, items: Any) -> Any:
 
 
 _NOT_USER_CODE = ("numpy", "scipy", "math", "operator", "functools", "itertools", "builtins", "typing", "collections", "optree", "dataclasses",
-                  "inspect", "warnings", "copy", "cmath", "random", "abc")  # fmt: skip
+                  "inspect", "warnings", "copy", "cmath", "random", "abc", "logging", "io", "time")  # fmt: skip
 
 
 _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
@@ -210,6 +211,30 @@ def test_logging_and_files(caplog: pytest.LogCaptureFixture) -> None:
     assert out.getvalue() == "1.0;to a file;2.0;to a file;"
 
 
+def test_the_standard_streams_are_those_of_the_call(capsys: pytest.CaptureFixture[str]) -> None:
+    def f(x: float) -> float:
+        sys.stdout.write(f"{x};")
+        print(x, file=sys.stderr, end=";")
+        print("out", file=sys.stdout, end=";")
+        return x
+
+    g = lj.jit(f)
+    assert printed(lambda: g(1.0)) == ("1.0;out;", 1.0)
+    assert printed(lambda: g(2.0)) == ("2.0;out;", 2.0)
+    assert capsys.readouterr().err == "1.0;2.0;"
+
+
+def test_objects_that_cannot_be_shown_are_refused() -> None:
+    def f(x: float) -> float:
+        print([Vector(x, x)])
+        return x
+
+    with pytest.raises(
+        errors.UnsupportedOperationError, match=r"Vector with traced values inside of a container.* show the object by itself"
+    ):
+        lj.jit(f)(1.0)
+
+
 def test_an_exception_of_printing_reaches_the_caller() -> None:
     out = io.StringIO()
 
@@ -271,7 +296,7 @@ import sys, threading
 import lantern_jit as lj
 def f(x, n):
     for i in range(n):
-        print(f"{i}:{x}", end=" ")
+        print(f"{i}:{x} ", end="")
     return x
 g = lj.jit(lj.grad(f), nogil=True)
 threads = [threading.Thread(target=g, args=(float(i), 20)) for i in range(4)]
