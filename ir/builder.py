@@ -25,7 +25,7 @@ import optree
 from . import errors
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
 from .heap import Heap
-from .types import CONVERT, NUMPY_DTYPES, Type, array_of, widened
+from .types import CONVERT, NUMPY_DTYPES, Type, array_of, behaves_as_array, widened
 
 MAX_OPERATIONS = 500_000
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -221,6 +221,11 @@ class Trace:
         entry = self.constants.get(id(value))
         if entry is None:
             dtype = widened(value.dtype)
+            if not behaves_as_array(type(value)):
+                raise errors.ArgumentTypeError(
+                    f"a {type(value).__module__}.{type(value).__qualname__} at {user_site()} cannot be used in compiled code, for its operations are not "
+                    "those of a NumPy array: give np.asarray of it if you mean its elements"
+                )
             if dtype is None:
                 raise errors.ArgumentTypeError(
                     f"an array of dtype {value.dtype} at {user_site()} cannot be used in compiled code: {CONVERT}"
@@ -338,13 +343,7 @@ def user_site(detail: str = "") -> Site:
         frame = frame.f_back  # type: ignore[assignment]
     if frame is None:
         return Site("?", 0, "?", detail)
-    name = frame.f_code.co_name
-    depth = frame
-    while name.startswith("_ln_") and depth.f_back is not None:  # a body that syntax.py made of a statement
-        depth = depth.f_back
-        if not is_library(depth.f_code.co_filename):
-            name = depth.f_code.co_name
-    return Site(frame.f_code.co_filename, frame.f_lineno, name, detail)
+    return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, detail)
 
 
 def is_library(filename: str) -> bool:

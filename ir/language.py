@@ -6,8 +6,6 @@ import builtins
 import dataclasses
 import functools
 import inspect
-import math
-import numbers
 import operator
 import types
 from collections.abc import Callable
@@ -15,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, errors, host, iterables, numpy_api, pytree, random, strings, values
+from . import creation, errors, host, iterables, numpy_api, python_math, pytree, random, sequences, strings, values
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .growing import List, growing
 from .heap import CONTAINERS, MUTATORS
 from .optional import Maybe, is_, needed
+from .questions import QUESTIONS, dispatched, type_
 from .staging import (
     BREAK,
     CONTINUE,
@@ -47,13 +46,11 @@ from .staging import (
     while_,
 )
 from .state import NO_SCOPE, Scope, Undefined, heap_of
-from .strings import fstring, remainder
-from .syntax import Comparisons
-from .types import BOOL, I64, is_float
+from .strings import fstring
+from .syntax import NOT_USER_CODE, Comparisons
 from .values import Arrayed, Traced, is_traced
 
-comparisons = Comparisons
-slice = builtins.slice
+comparisons, generator, slice = Comparisons, iterables.generator, builtins.slice
 
 
 def local(raw: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,16 +82,14 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
 
 def contains(x: Any, items: Any) -> Any:
     """x in items: element by element where something is traced (no hash of a traced value is its number's)."""
+    if isinstance(items, Arrayed) or (isinstance(items, np.ndarray) and is_traced(x)):
+        return np.any(np.equal(values.lift_array(items) if isinstance(items, np.ndarray) else items, x))
     if isinstance(items, (tuple, list, dict, set, frozenset)) and (is_traced(x) or any(map(is_traced, items))):
         found: Any = False
         for item in items:
             found = or_(found, lambda item=item: x == item)  # type: ignore[misc]
         return found
     return x in items
-
-
-_NOT_USER_CODE = ("numpy", "scipy", "math", "operator", "functools", "itertools", "builtins", "typing", "collections", "optree", "dataclasses",
-                  "inspect", "warnings", "copy", "cmath", "random", "abc", "logging", "io", "time")  # fmt: skip
 
 
 _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")
@@ -133,16 +128,14 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
         return _of_scipy(function, args, kwargs)
     if isinstance(function, types.FunctionType):
+        implementation = dispatched(function, args)
+        if implementation is not None:
+            return call(implementation, *args, **kwargs)
         return invoke(function, args, kwargs) if _is_user_code(function) else function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
-    if (
-        isinstance(function, types.BuiltinMethodType)
-        and isinstance(function.__self__, np.ndarray)
-        and function.__name__ == "copy"
-        and _building()
-    ):
-        return values.lift_array(function.__self__).copy()
+    if _is_method_of_array(function) and _building() and (function.__name__ == "copy" or _any_traced((args, kwargs))):
+        return getattr(values.lift_array(function.__self__), function.__name__)(*args, **kwargs)  # of a captured one, as of an argument
     if isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType)) and isinstance(function.__self__, CONTAINERS) and _building():
         if function.__name__ in MUTATORS:
             heap_of().note(function.__self__)
@@ -166,13 +159,13 @@ def _takes_optionals(function: Any) -> bool:
     raw = getattr(function, "__func__", function)
     if function is print or function in strings.REPLACED or host.is_effect(function):
         return True
-    return isinstance(raw, types.FunctionType) and _is_user_code(raw) or (isinstance(function, type) and _is_made_by_init(function))
+    return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or (isinstance(function, type) and _is_made_by_init(function))
 
 
 def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
     """(True, result) of a function of lists that grow; (False, arguments) with arrays in their place where NumPy takes them."""
     g = growing(args[0]) if args else None
-    if g is not None and len(args) == 1 and function in (list, tuple, sorted, builtins.reversed, builtins.set):
+    if g is not None and len(args) == 1 and function in (list, tuple, builtins.set):
         if function is list:
             return True, args[0].copy()
         g.refuse()
@@ -183,14 +176,18 @@ def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
         return True, a if a.ndim == 1 and function is np.hstack else np.concatenate([a.reshape(-1, *a.shape[2:])])
     if function is np.stack and g is not None and len(args) == 1:
         return True, g.stacked()
-    if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")) or function in (builtins.sum, builtins.max, builtins.min):
+    if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")):
         return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
     return False, args
 
 
 def _reads_only(function: Any) -> bool:
     """Is it known that a function does not write into its arguments?"""
-    return isinstance(function, (type, np.ufunc)) or getattr(function, "__module__", "") in _READERS or function in (len, repr, id, hash, iter, next, print)
+    return (
+        isinstance(function, (type, np.ufunc))
+        or getattr(function, "__module__", "") in _READERS
+        or function in (len, repr, id, hash, iter, next, print)
+    )
 
 
 _READERS = ("numpy", "numpy.linalg", "math", "scipy.special", "functools", "copy", "json")
@@ -207,7 +204,11 @@ def _new(x: Any) -> Any:
 
 def _is_made_by_init(cls: type) -> bool:
     """Is it a user's class whose instances are what `__init__` makes of a blank object?"""
-    if cls.__new__ is not object.__new__ or type(cls).__call__ is not type.__call__ or (cls.__module__ or "").split(".")[0] in _NOT_USER_CODE:
+    if (
+        cls.__new__ is not object.__new__
+        or type(cls).__call__ is not type.__call__
+        or (cls.__module__ or "").split(".")[0] in NOT_USER_CODE
+    ):
         return False
     init: Any = cls.__init__
     return dataclasses.is_dataclass(cls) or (isinstance(init, types.FunctionType) and _is_user_code(init))
@@ -218,7 +219,9 @@ def instance(cls: Any, args: Any, kwargs: Any) -> Any:
     heap = heap_of()
     obj = heap.made(cls.__new__(cls))
     init = cls.__init__
-    if dataclasses.is_dataclass(cls) and init.__qualname__ == "__create_fn__.<locals>.__init__" or getattr(init, "__code__", None) is not None and init.__code__.co_filename == "<string>":
+    if (dataclasses.is_dataclass(cls) and init.__qualname__ == "__create_fn__.<locals>.__init__") or (
+        getattr(init, "__code__", None) is not None and init.__code__.co_filename == "<string>"
+    ):
         _fields(obj, cls, args, kwargs)
     else:
         before, heap.blank = heap.blank, obj
@@ -258,6 +261,8 @@ _PLAIN_TYPES = {int, float, bool, str, Traced, Arrayed, np.ndarray, np.float64, 
 
 def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
     """x (op) y; what a user's class says about it is rewritten like other code."""
+    if name == "mod" and isinstance(x, str):
+        return strings.remainder(x, y)
     if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
         return fn(x, y)
     forward, back = _own(x, f"__{name}__"), _own(y, REFLECTED.get(name, f"__r{name}__"))
@@ -295,6 +300,10 @@ def _own(x: Any, name: str) -> Any:
     return found if isinstance(found, types.FunctionType) and _is_user_code(found) else None
 
 
+def _is_method_of_array(function: Any) -> bool:
+    return isinstance(function, types.BuiltinMethodType) and isinstance(function.__self__, np.ndarray)
+
+
 def _any_traced(tree: Any) -> bool:
     return any(map(is_traced, pytree.flatten(tree)[0]))
 
@@ -310,7 +319,8 @@ def _of_scipy(function: Any, args: Any, kwargs: Any) -> Any:
     if isinstance(function, np.ufunc):
         return function(*args, **kwargs)
     raise errors.UnsupportedOperationError(
-        f"scipy.{part}.{name} of traced values at {user_site()} is not supported; of SciPy there are {', '.join(sorted(f'{p}.{n}' for p, n in SCIPY))}"
+        f"scipy.{part}.{name} of traced values at {user_site()} is not supported: "
+        + errors.instead(f"{part}.{name}", [f"{p}.{n}" for p, n in SCIPY])
     )
 
 
@@ -323,81 +333,34 @@ def _is_user_code(function: types.FunctionType) -> bool:
     if hasattr(function, "__lantern_raw__"):
         return True
     module = (function.__module__ or "").split(".")[0]
-    return module not in _NOT_USER_CODE and not is_library(function.__code__.co_filename)
+    return module not in NOT_USER_CODE and not is_library(function.__code__.co_filename)
 
 
 # ---- builtins and math on traced values
 def _float(x: Any = 0.0) -> Any:
-    if isinstance(x, Traced):
-        return x if is_float(x.type) else values.arithmetic("div", x, 1)
-    return float(x)
+    return values.to_float(x) if isinstance(x, Traced) else float(x)
 
 
 def _int(x: Any = 0, *base: Any) -> Any:
     return values.to_integer(x) if isinstance(x, Traced) else int(x, *base)
 
 
-def _bool(x: Any = False) -> Any:
-    return values.truth(x)
+def _number(kind: Any) -> Callable[..., Any]:
+    """NumPy's classes of scalars, as functions."""
 
-
-def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Callable[..., Any]:
-    """Python's min and max: the first of equals wins."""
-
-    def fn(*args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and isinstance(args[0], iterables.Staged):
-            values.whole_array(f"{plain.__name__}()")
-        if len(args) == 1 and isinstance(args[0], Arrayed) and args[0].ndim == 1:
-            from .reductions import max_, min_
-
-            return (max_ if plain is max else min_)(args[0])
-        if len(args) == 1 and isinstance(args[0], Traced):
-            raise TypeError(f"{args[0]!r} is not iterable")
-        items = list(args[0]) if len(args) == 1 else list(args)
-        if not any(map(is_traced, items)) or kwargs:
-            return plain(*args, **kwargs)
-        best = items[0]
-        for x in items[1:]:
-            best = numpy_api.where(better(x, best), x, best)
-        return best
+    def fn(*args: Any) -> Any:
+        if not any(map(is_traced, args)):
+            return kind(*args)
+        out = creation.array(args[0], kind)
+        return numpy_api.of_numpy(Traced(out.atom, out.builder, True)) if isinstance(out, Traced) else out
 
     return fn
 
 
-def _sum(items: Any, start: Any = 0) -> Any:
-    if isinstance(items, iterables.Staged):
-        values.whole_array("sum()")
-    if isinstance(items, Arrayed):
-        from .reductions import sum_
-
-        return sum_(items, 0) + start
-    total = start
-    for x in items:
-        total = total + x
-    return total
+def _bool(x: Any = False) -> Any:
+    return values.truth(x)
 
 
-def _isinstance(x: Any, kinds: Any) -> bool:
-    if not isinstance(x, Traced):
-        return isinstance(x, kinds)
-    wanted = kinds if isinstance(kinds, tuple) else (kinds,)
-    python = float if is_float(x.type) else int if x.type == I64 else bool
-    abstract = (numbers.Number, numbers.Real) if x.type != BOOL else ()
-    return any(k in (python, object, Traced, *abstract) for k in wanted)
-
-
-def _any(items: Any) -> Any:
-    found: Any = False
-    for x in items:
-        found = or_(_bool(found), lambda x=x: _bool(x))  # type: ignore[misc]
-    return found
-
-
-def _all(items: Any) -> Any:
-    good: Any = True
-    for x in items:
-        good = and_(_bool(good), lambda x=x: _bool(x))  # type: ignore[misc]
-    return good
 
 
 def _pow(x: Any, y: Any, *mod: Any) -> Any:
@@ -410,37 +373,20 @@ def _where(*args: Any) -> Any:
     return where(*args)
 
 
-def _fsum(items: Any) -> Any:
-    items = list(items)
-    return _sum(items) if any(map(is_traced, items)) else math.fsum(items)
-
-
-def _math(python: Callable[..., Any], numpy: Any) -> Callable[..., Any]:
-    def fn(*args: Any) -> Any:
-        return numpy(*args) if any(map(is_traced, args)) else python(*args)
-
-    return fn
-
-
 REPLACED: dict[Any, Callable[..., Any]] = {
-    range: iterables.staged_range, enumerate: iterables.staged_enumerate, zip: iterables.staged_zip, len: iterables.staged_length,
-    reversed: iterables.staged_reversed, float: _float, int: _int, bool: _bool, builtins.sum: _sum, isinstance: _isinstance, pow: _pow,
-    builtins.max: _extreme(operator.gt, max), builtins.min: _extreme(operator.lt, min), math.fsum: _fsum,
-    builtins.any: _any,
-    builtins.all: _all,
-    math.floor: lambda x: x.__floor__() if is_traced(x) else math.floor(x),
-    math.ceil: lambda x: x.__ceil__() if is_traced(x) else math.ceil(x),
-    math.trunc: lambda x: x.__trunc__() if is_traced(x) else math.trunc(x),
+    **iterables.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, pow: _pow,
 }  # fmt: skip
 REPLACED.update(creation.CREATION)
 REPLACED.update(host.REPLACED)
 REPLACED.update(strings.REPLACED)
-REPLACED[np.where] = lambda *a: _where(*a) if any(map(is_traced, a)) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
-for _name, _function in vars(math).items():
-    _target = numpy_api.FROM_MATH.get(_name)
-    if callable(_function) and _target is not None and _function not in REPLACED:
-        REPLACED[_function] = _math(_function, _target)
+REPLACED.update(QUESTIONS)
+REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
+REPLACED[np.where] = lambda *a: (
+    values.zero_dimensional(_where(*a)) if any(map(is_traced, a)) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
+)
+REPLACED.update(python_math.REPLACED)
 
 
-__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "call", "chain", "comparisons",
-           "current_trace", "for_", "fstring", "getitem", "if_", "ifexp", "local", "not_", "or_", "raise_", "remainder", "setitem", "while_"]  # fmt: skip
+__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons",
+           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_",
+           "operator", "or_", "plain_key", "raise_", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip

@@ -9,6 +9,7 @@ open block waits in its loop's or function's `Frame` until the target is made.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from . import concrete, errors, host, table
-from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .arrays import settled
+from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
-from .heap import CONTAINERS, Place, State, identical
 from .growing import List, described, grown, is_growing
+from .heap import CONTAINERS, Place, State, identical
+from .iterables import FEW, Staged, staged_iterable
 from .optional import Maybe, form_of, maybe, seeded, unassigned
-from .iterables import Staged, staged_iterable
 from .sizes import same as same_size
 from .state import (
     NO_SCOPE,
@@ -43,14 +44,17 @@ from .state import (
     parameter,
     same_leaf,
     seal,
+    show,
 )
 from .strings import one_of
 from .structure import Shape, closed, opened, shape_of_contents
 from .types import BOOL, I64, Array, Scalar, same_type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
-UNROLL_ALWAYS = 4  # a range known to be this short is unrolled at once
-UNROLL_ON_FAILURE = 64  # and this short, rather than that a list grows in it
+UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
+
+LOGGER = logging.getLogger("lantern_jit")
+CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
 
 
 class Signal:
@@ -305,7 +309,7 @@ def plain_key(key: Traced) -> Any:
 
 
 def _mentions_traced(index: Any) -> bool:
-    if isinstance(index, tuple):
+    if isinstance(index, (tuple, list)):
         return any(map(_mentions_traced, index))
     return is_traced(index) or (isinstance(index, slice) and any(map(is_traced, (index.start, index.stop, index.step))))
 
@@ -456,8 +460,15 @@ def _tests(test: Callable[[], Any]) -> Any:
         yield None
 
 
-def python_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope, stop_at_exit: bool = False) -> Any:
-    """A loop that runs now, as Python. Exits under traced conditions wait until the loop has ended."""
+def python_loop(
+    items: Any,
+    body: Callable[[Any], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    stop_at_exit: bool = False,
+    why: str = "what it runs over, or its condition, is plain Python",
+) -> Any:
+    """A loop that runs now, as Python; the log says `why` where it is long. Exits under traced conditions wait until the loop has ended."""
     if current_trace() is None:
         return _plain_loop(items, body, orelse)
     builder = current_builder()
@@ -466,7 +477,9 @@ def python_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any
     n_returns = len(returns)
     signal = None
     began = clock()
-    for item in items:
+    for count, item in enumerate(items):
+        if count == FEW:
+            LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), FEW, why)
         frame, since = Frame("loop", scope), clock()
         builder.frames.append(frame)
         signal = run(body, item)
@@ -592,7 +605,9 @@ class Loop:
             return made
         if parts is not None:
             shape, children = parts
-            if not (form == "parts" or (assigned and not shape.mutable) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)):
+            if not (
+                form == "parts" or (assigned and not shape.mutable) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)
+            ):
                 return value
             new = [self._inside((*key, k), name, child, assigned) for k, child in enumerate(children)]
             if all(a is b for a, b in zip(new, children, strict=True)) and not shape.mutable:
@@ -685,7 +700,11 @@ class Loop:
                 new._raise()
         elif (old is new and key not in self.parts) or isinstance(before, Undefined):
             return
-        elif any(x is None or type(x) is Maybe for x in (old, new)) and not isinstance(new, Undefined) and not (type(old) is type(new) is Maybe):
+        elif (
+            any(x is None or type(x) is Maybe for x in (old, new))
+            and not isinstance(new, Undefined)
+            and not (type(old) is type(new) is Maybe)
+        ):
             try:
                 self.forms[key] = form_of([old, new], next((unassigned(x) for x in (old, new) if type(x) is Maybe), None))
                 return
@@ -695,7 +714,13 @@ class Loop:
         if view and self.forms.get(key) == "settled":
             new = self._at_the_end(lambda: settled(new))
         a, b = self.parts.get(key) or opened(old, self.heap, self.before.heap), opened(new, self.heap, state)
-        if isinstance(old, list) and isinstance(new, list) and a is not None and b is not None and (a[0].more != b[0].more or a[0].more == "growing"):
+        if (
+            isinstance(old, list)
+            and isinstance(new, list)
+            and a is not None
+            and b is not None
+            and (a[0].more != b[0].more or a[0].more == "growing")
+        ):
             was = opened(before, self.heap, self.before.heap)
             self._latch_growth(key, name, a[1], was[1] if was is not None else (), b[1], state, args)
             return
@@ -719,16 +744,24 @@ class Loop:
             elif self.forms.get(key) != "settled":
                 self.forms[key] = "settled"
                 return
-        if a is None and b is None and leaf_type(old) is not None and (merged := merge_types([old, new])) is not None and key not in self.forms:
+        if (
+            a is None
+            and b is None
+            and leaf_type(old) is not None
+            and (merged := merge_types([old, new])) is not None
+            and key not in self.forms
+        ):
             self.forms[key] = merged[0]
             return
         raise self._differs(name, before, new)
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
-        why = "only numbers, arrays and containers of them can change in a staged loop" if type(old) is type(new) else "its structure must stay the same"
-        return errors.TypeMismatchError(
-            f"loop variable `{name}` at {user_site()} changes from {describe_value(old)} {old!r} to {describe_value(new)} {new!r}: {why}"
+        why = (
+            "only numbers, arrays and containers of them can change in a staged loop"
+            if type(old) is type(new)
+            else "its structure must stay the same"
         )
+        return errors.TypeMismatchError(f"loop variable `{name}` at {user_site()} changes from {show(old)} to {show(new)}: {why}")
 
     def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""
@@ -748,7 +781,9 @@ class Loop:
                 f"loop variable `{name}` at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
             )
         found = scalar_type(new)
-        if isinstance(head, Arrayed) and (not same_type(merged[0], head.type) or (head.sizes is not None and not all(map(same_size, head.sizes, new.shape)))):
+        if isinstance(head, Arrayed) and (
+            not same_type(merged[0], head.type) or (head.sizes is not None and not all(map(same_size, head.sizes, new.shape)))
+        ):
             self.forms[key], self.forms["sizes", key] = merged[0], True
             return None
         if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and found is not None and not found[1])):
@@ -781,7 +816,12 @@ def _bare(held: Any) -> Any:
 
 
 def staged_loop(
-    test: Callable[[], Any], body: Callable[[], Any], orelse: Callable[[], Any] | None, scope: Scope, later: Sequence[str] = (), surely: bool = False
+    test: Callable[[], Any],
+    body: Callable[[], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    later: Sequence[str] = (),
+    surely: bool = False,
 ) -> Any:
     """A loop in the graph. Traced again with other forms of its variables until they are a fixpoint."""
     builder = current_builder()
@@ -864,27 +904,53 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     if trace is None:
         return python_loop(items, body, orelse, scope)
     staged = staged_iterable(items)
-    if staged is None:
+    if staged is None or staged.flat:
         return python_loop(_limited(items), body, orelse, scope)
+    staged.begin()
+    body, orelse = _chosen(staged, body, scope), _ended(staged, orelse)
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:
         return python_loop(staged.python(), body, orelse, scope)
-    surely = bool(staged.known)
+    surely = bool(staged.known) and staged.keep is None
     builder = current_builder()
     open_block()
     mark, before = builder.mark(), scope.save()
-    short = staged.known is not None and staged.known <= UNROLL_ON_FAILURE
-    builder.trace.no_growth += short
+    builder.trace.no_growth += staged.short
     try:
         return counted_loop(staged, body, orelse, scope, later, surely)
-    except (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError):
+    except CANNOT_BE_STAGED as reason:
         builder.rollback(mark)
         scope.restore(before)
-        n = concrete.iterations(staged.count() if staged.known is None else staged.known)
-        if n is None:
+        if staged.number() is None or concrete.iterations(staged.number()) is None:
             raise
+        why = str(reason)
     finally:
-        builder.trace.no_growth -= short
-    return python_loop((staged.element(i) for i in range(n)) if staged.known is None else staged.python(), body, orelse, scope)
+        builder.trace.no_growth -= staged.short
+    return python_loop(staged.plainly(), body, orelse, scope, why=why)
+
+
+def _chosen(staged: Staged, body: Callable[[Any], Any], scope: Scope) -> Callable[[Any], Any]:
+    """The body for elements as they come from `staged`, some of which may be left out."""
+    keep, item = staged.keep, staged.item
+
+    def on_item(x: Any) -> Any:
+        return body(x if item is None else item(x))
+
+    if keep is None:
+        return body if item is None else on_item
+    return lambda x: if_(keep(x), lambda: on_item(x), lambda: None, scope)
+
+
+def _ended(staged: Staged, orelse: Callable[[], Any] | None) -> Callable[[], Any] | None:
+    """What happens when there is no further element: the end of zip(strict=True), then the loop's own `else`."""
+    ended = staged.ended
+    if ended is None:
+        return orelse
+
+    def both() -> Any:
+        signal = ended()
+        return orelse() if signal is None and orelse is not None else signal
+
+    return both
 
 
 def for_over(items: Any, body: Callable[[Any], Any]) -> None:
@@ -899,7 +965,12 @@ def _limited(items: Any) -> Any:
 
 
 def counted_loop(
-    staged: Staged, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope, later: Sequence[str] = (), surely: bool = False
+    staged: Staged,
+    body: Callable[[Any], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    later: Sequence[str] = (),
+    surely: bool = False,
 ) -> Any:
     """for target in staged: a while loop over a hidden counter."""
     counter: list[Any] = [0]
