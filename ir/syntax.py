@@ -424,7 +424,7 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> Any:
         name = _IN_PLACE[type(node.op)][1:]
-        fn = ast.Attribute(_staging("operator"), {"and": "and_", "or": "or_"}.get(name, name), ast.Load())
+        fn = ast.Attribute(_staging("operator"), {"and": "and_", "or": "or_"}.get(name, name), ast.Load()) if name != "mod" else _staging("remainder")
         return self._locate(_call("binary", fn, ast.Constant(name), self.visit(node.left), self.visit(node.right)), node)
 
     def visit_Compare(self, node: ast.Compare) -> Any:
@@ -444,6 +444,11 @@ class Rewriter(ast.NodeTransformer):
             rest += [ast.Tuple([fn, _thunk(self.visit(right))], ast.Load())]
         return self._locate(_call("chain", self.visit(node.left), *rest), node)
 
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        if node.attr == "__class__" and isinstance(node.ctx, ast.Load):
+            return self._locate(_call("type_", self.visit(node.value)), node)
+        return super().generic_visit(node)
+
     def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
         parts: list[ast.expr] = []
         for v in node.values:
@@ -453,11 +458,6 @@ class Rewriter(ast.NodeTransformer):
             else:
                 parts.append(v)
         return self._locate(_call("fstring", *parts), node)
-
-    def visit_Attribute(self, node: ast.Attribute) -> Any:
-        if node.attr == "__class__" and isinstance(node.ctx, ast.Load):
-            return self._locate(_call("type_", self.visit(node.value)), node)
-        return super().generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         if not isinstance(node.ctx, ast.Load):
