@@ -46,7 +46,7 @@ from .staging import (
     while_,
 )
 from .state import NO_SCOPE, Scope, Undefined, heap_of
-from .strings import fstring
+from .strings import fstring, remainder
 from .syntax import NOT_USER_CODE, Comparisons
 from .values import Arrayed, Traced, is_traced
 
@@ -261,8 +261,6 @@ _PLAIN_TYPES = {int, float, bool, str, Traced, Arrayed, np.ndarray, np.float64, 
 
 def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
     """x (op) y; what a user's class says about it is rewritten like other code."""
-    if name == "mod" and isinstance(x, str):
-        return strings.remainder(x, y)
     if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
         return fn(x, y)
     forward, back = _own(x, f"__{name}__"), _own(y, REFLECTED.get(name, f"__r{name}__"))
@@ -389,4 +387,4 @@ REPLACED.update(python_math.REPLACED)
 
 __all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons",
            "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_",
-           "operator", "or_", "plain_key", "raise_", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip
+           "operator", "or_", "plain_key", "raise_", "remainder", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip

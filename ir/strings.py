@@ -142,10 +142,12 @@ def _made(make: Callable[..., str], children: tuple[Any, ...]) -> str:
     return Text(make, settled(returned(children))) if mentions_traced(children) else make(*children)
 
 
-def remainder(template: str, values: Any) -> str:
-    """template % values in rewritten code."""
-    args = tuple(map(shown, values)) if type(values) is tuple else values if isinstance(values, dict) else shown(values)
-    return _made(percent, (template, args))
+def remainder(a: Any, b: Any) -> Any:
+    """a % b in rewritten code."""
+    if isinstance(a, str):
+        args = tuple(map(shown, b)) if type(b) is tuple else b if isinstance(b, dict) else shown(b)
+        return _made(percent, (a, args))
+    return a % b
 
 
 def method(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
