@@ -194,6 +194,33 @@ def test_no_loop_policy_prints_again(checkpoint: Any) -> None:
     assert printed(lambda: lj.jit(lj.grad(steps), checkpoint=checkpoint)(X))[0] == text
 
 
+# ---- combinators and nested functions
+def shown_and(v: Any) -> Any:
+    print("shown", v)
+    return v * v
+
+
+own = lj.fun(shown_and)
+nested = lj.jit(shown_and)
+COMBINED: dict[str, tuple[Function, str]] = {
+    "cond": (lambda x: lj.cond(x > 0, shown_and, lambda v: -v, x), "shown 2.0\n"),
+    "switch": (lambda x: lj.switch(1, [lambda v: v, shown_and], x), "shown 2.0\n"),
+    "while_loop": (lambda x: lj.while_loop(lambda v: v < 20.0, shown_and, x), "shown 2.0\nshown 4.0\nshown 16.0\n"),
+    "fori_loop": (lambda x: lj.fori_loop(0, 3, lambda i, s: shown_and(s) - i, x), "shown 2.0\nshown 4.0\nshown 15.0\n"),
+    "fun": (lambda x: own(x) + own(x + 1), "shown 2.0\nshown 3.0\n"),
+    "jit": (lambda x: nested(x) + nested(x + 1), "shown 2.0\nshown 3.0\n"),
+    "grad": (lambda x: lj.grad(shown_and)(x), "shown 2.0\n"),
+    "vjp": (lambda x: lj.vjp(shown_and, x)[1](1.0)[0], "shown 2.0\n"),
+}
+
+
+@pytest.mark.parametrize("name", COMBINED)
+def test_combinators_and_nested_functions(name: str) -> None:
+    f, text = COMBINED[name]
+    for run in (lj.jit(f), lj.grad(f), lj.jit(lj.grad(f)), lj.jit(f)):
+        assert printed(lambda run=run: run(2.0))[0] == text  # type: ignore[misc]
+
+
 # ---- other effects
 def test_logging_and_files(caplog: pytest.LogCaptureFixture) -> None:
     log, out = logging.getLogger("of.a.test"), io.StringIO()
