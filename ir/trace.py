@@ -73,9 +73,14 @@ def _behaves_as_array(cls: Any) -> bool:
 
 
 def trace_program(
-    f: Callable[..., Any], leaves: Sequence[Abstract], rebuild: Callable[[list[Any]], tuple[Any, Any]], name: str, optimistic: bool = True
+    f: Callable[..., Any],
+    leaves: Sequence[Abstract],
+    rebuild: Callable[[list[Any]], tuple[Any, Any]],
+    name: str,
+    optimistic: bool = True,
+    in_place: bool = False,
 ) -> Traceable:
-    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace."""
+    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace, `in_place` protect.py."""
     with tracing(None, optimistic) as trace, trace.building(name) as builder:
         inside: list[Any] = []
         for a in leaves:
@@ -109,7 +114,7 @@ def trace_program(
         function = builder.finish(tuple(a.type for a in atoms))
         program = trace.program(function)
     verify_scopes(program)
-    protect(program)
+    protect(program, in_place)
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
 
 

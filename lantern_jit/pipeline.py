@@ -17,14 +17,17 @@ from typing import Any
 
 import numpy as np
 
+from .backends.arguments import check_written, writable, written_back
 from .backends.llvm.lock import COMPILING
 from .backends.llvm.platforms import NATIVE, require_native
 from .backends.python import interpreter
 from .ir import pytree
 from .ir.errors import BroadcastError
 from .ir.fuse import fuse
+from .ir.graph import Program
 from .ir.guards import guard
 from .ir.jvp import expand_all, has_pushforwards
+from .ir.protect import written_arguments
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
@@ -35,10 +38,12 @@ from .progress import Progress
 
 @dataclass(frozen=True)
 class Options:
-    """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's."""
+    """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's; `in_place`: write into the
+    caller's arrays where the function does, as a transform never may."""
 
     checkpoint: Any = None
     nogil: bool | None = None
+    in_place: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,9 @@ class Specialisation:
     def __init__(self, f: Callable[..., Any], signature: Sequence[Abstract], rebuild: Any, name: str, options: Options) -> None:
         self.options, self.name = options, name
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
-        self._trace: Callable[[bool], Traceable] = lambda optimistic: trace_program(f, signature, rebuild, name, optimistic)
+        self._trace: Callable[[bool], Traceable] = lambda optimistic: trace_program(
+            f, signature, rebuild, name, optimistic, options.in_place
+        )
         self.optimistic = True
         self.progress = Progress(name)
         self._make()
@@ -82,12 +89,16 @@ class Specialisation:
     def _make(self) -> None:
         with self.progress.stage("tracing"):
             traced: Traceable = self._trace(self.optimistic)
+            if self.optimistic and checks_sizes(traced.program) and written_arguments(traced.program):
+                self.optimistic = False  # a call that has written cannot start again in another form
+                traced = self._trace(False)
         self.traced, self.program = traced, traced.program
         self._check()
         clean, join = ("simplification", simplify), ("fusion", fuse)
         self._run(clean, join, clean, ("guarding", guard))
         if has_pushforwards(self.program):  # of optimised functions, so that forward mode is fused and guarded as they are
             self._run(("differentiation", expand_all), clean, join, clean)
+        self.written = written_arguments(self.program)
         dump("graph", lambda: show(self.program))
         self._native: Any = None
 
@@ -121,7 +132,7 @@ class Specialisation:
 
                     with self.progress.stage("code generation"):
                         self._native = Native(
-                            self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil
+                            self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil, self.written
                         )
                     self._native.replacement = lambda: self.native
                     dump("cps", lambda: self._native.cps)
@@ -168,7 +179,10 @@ class Specialisation:
 
     def interpret(self, leaves: Sequence[Any]) -> Any:
         try:
-            return self.result(interpreter.run(self.program, [machine_value(x, t) for x, t in zip(leaves, self.types, strict=True)]))
+            check_written(leaves, self.written, self.program.constants)
+            values = [writable(machine_value(x, t), i in self.written) for i, (x, t) in enumerate(zip(leaves, self.types, strict=True))]
+            with written_back(leaves, values, self.written):
+                return self.result(interpreter.run(self.program, values))
         except BroadcastError as e:
             if not self.optimistic or 1 not in e.sizes:
                 raise
@@ -198,7 +212,7 @@ class Specialisation:
 
     def for_c(self) -> Any:
         """The native program for callers that cannot ask for another one."""
-        if any(let.op == "same_size" for f in self.program.functions.values() for b in f.blocks.values() for let in b.lets):
+        if checks_sizes(self.program):
             self.generalise()
         return self.native
 
@@ -215,6 +229,11 @@ class _Place:
 
 
 _BUILT_NATIVELY: dict[type, str] = {tuple: "Tuple", list: "List", dict: "Dict"}
+
+
+def checks_sizes(program: Program) -> bool:
+    """May the program find sizes that it does not broadcast?"""
+    return any(let.op == "same_size" for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
 
 
 def machine_value(x: Any, t: Any) -> Any:

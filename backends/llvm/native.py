@@ -22,6 +22,7 @@ from ...ir.graph import Call, Program, Site
 from ...ir.jvp import reachable
 from ...ir.text import show_anywhere
 from ...ir.types import BOOL, I64, NUMPY_DTYPES, Array, Type
+from ..arguments import check_written, writable, written_back
 from . import cache, process, special, vector_maths
 from .c_function import CFunction
 from .callable import NativeCallable
@@ -60,7 +61,13 @@ class Entry(Exact):
             return native.replacement().entry(*args, **kwargs)
         if kwargs or len(args) != len(native.types):
             raise TypeError(f"a compiled program takes {len(native.types)} argument leaves, not {len(args)}")
-        return native.exact(*map(exact_leaf, args, native.types, native.weak))
+        exact = list(map(exact_leaf, args, native.types, native.weak))
+        if not native.written:
+            return native.exact(*exact)
+        check_written(args, native.written, native.program.constants)
+        exact = [writable(x, i in native.written) for i, x in enumerate(exact)]
+        with written_back(args, exact, native.written):
+            return native.exact(*exact)
 
 
 def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
@@ -86,13 +93,22 @@ def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
 class Native:
     """One program's machine code. `weak` says of each argument leaf whether it is a Python number; `shape` how results
     are put together, with `finish` for those that Python puts together; `nogil` whether calls run without the GIL, None
-    for those whose last call was long."""
+    for those whose last call was long; `written` which argument leaves it writes into."""
 
-    def __init__(self, program: Program, checkpoint: Any, weak: Sequence[bool], shape: Shape, finish: Any, nogil: bool | None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        checkpoint: Any,
+        weak: Sequence[bool],
+        shape: Shape,
+        finish: Any,
+        nogil: bool | None,
+        written: Sequence[int] = (),
+    ) -> None:
         self.runtime: Runtime = runtime()
         self.stale = False  # sizes have come up that it does not broadcast
         self.replacement: Any = None  # gives the program to use then
-        self.program, self.checkpoint, self.weak, self.shape = program, checkpoint, list(weak), shape
+        self.program, self.checkpoint, self.weak, self.shape, self.written = program, checkpoint, list(weak), shape, list(written)
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
@@ -101,7 +117,7 @@ class Native:
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
         self.loaded = load(code)
         self.address = self.loaded.address("call")
-        self._fill_record(PythonCall(Module(), program, self.weak, shape), finish, nogil)
+        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.written), finish, nogil)
         self.entry, self.exact = Entry(self), Exact(self)
 
     # ---- the code
@@ -111,7 +127,14 @@ class Native:
         graph = show_anywhere(self.program, names)
         mine = graph_sites(self.program, names)
         name = cache.key(
-            graph, len(self.program.constants), self.checkpoint, self.weak, self.shape.node, self.shape.leaves, self.runtime.mask
+            graph,
+            len(self.program.constants),
+            self.checkpoint,
+            self.weak,
+            self.shape.node,
+            self.shape.leaves,
+            self.runtime.mask,
+            self.written,
         )
         found = cache.read(name)
         if found is not None and sound(found[0], len(mine)) and known_symbols(found[0]["needs"]):
@@ -134,7 +157,7 @@ class Native:
     def emission(self) -> tuple[Emission, str]:
         """The emitted module as text, and what was found out on the way."""
         emission = Emission(self.program, self.checkpoint, self.runtime.mask)
-        call = PythonCall(emission.module, self.program, self.weak, self.shape)
+        call = PythonCall(emission.module, self.program, self.weak, self.shape, self.written)
         return emission, emission.run() + "\n" + call.text()
 
     @property
@@ -159,6 +182,7 @@ class Native:
         record[process.FAULT], record[process.FINISH] = id(fault), id(finish)
         record[process.USUAL] = NEVER if has_loops(self.program) else process.PLAIN  # nothing is known of the first call
         record[process.LONG] = LONG_CYCLES if nogil is None else 0 if nogil else NEVER
+        record[process.WRITES] = bool(self.written)
         for i, x in enumerate(self.shape.fixed):
             record[process.FIXED + i] = id(x)
         at = call.constants_at
@@ -166,10 +190,14 @@ class Native:
             for v in (c.ctypes.data, *c.shape):
                 record[at] = v
                 at += 1
+        if self.written:
+            for c in self.program.constants:
+                record[at], record[at + 1] = bounds(c)
+                at += 2
 
     def fault(self, base: int) -> Any:
         """Raise what compiled code has left in its context. Returns after a signal whose Python handler raises
-        nothing: the call starts again, its arguments are as they were."""
+        nothing: the call starts again, its arguments are as they were. (One that writes into them is only left for Ctrl-C's exception.)"""
         runtime = self.runtime
         if not base:
             raise errors.StackOverflowError(
@@ -179,6 +207,8 @@ class Native:
         code = ctypes.c_int64.from_address(base + CODE).value
         if code == INTERRUPT:
             ctypes.pythonapi.PyErr_CheckSignals()
+            if self.written:
+                raise KeyboardInterrupt
             return
         values = [ctypes.c_int64.from_address(base + VALUES + 8 * i).value for i in range(3)]
         error = self.exception(code, ctypes.c_int64.from_address(base + SITE).value, values)
@@ -205,6 +235,13 @@ class Native:
     def c_function(self) -> CFunction:
         """This program for callers in C."""
         return CFunction(self)
+
+
+def bounds(x: Any) -> tuple[int, int]:
+    """The first byte of an array, and the one after its last."""
+    steps = [(n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)] if x.size else []
+    low = x.ctypes.data + sum(s for s in steps if s < 0)
+    return low, x.ctypes.data + sum(s for s in steps if s > 0) + (x.itemsize if x.size else 0)
 
 
 def known_symbols(names: Sequence[str]) -> bool:
