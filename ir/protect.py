@@ -9,10 +9,45 @@ transform's.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from . import errors
 from .activity import Aliases
-from .graph import Let, Program, Var, substitute
+from .arrays import View, shape_of
+from .builder import drop_unreachable
+from .graph import Fail, Function, Let, Program, Site, Var, substitute
+from .kernel import written
 from .types import Array
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is particular about the arrays of a call: some cannot be written, and some are parts of one array. The program for it
+    has for each group that array in the place of the group's first leaf, and for each of its leaves two more arguments, the
+    start and the size of its part along `axis`."""
+
+    read_only: tuple[int, ...] = ()
+    groups: tuple[tuple[int, tuple[int, ...]], ...] = ()  # (axis, leaves)
+
+    @property
+    def numbers(self) -> int:
+        """How many arguments come after the leaves."""
+        return 2 * sum(len(leaves) for _, leaves in self.groups)
+
+    def parts(self, inside: list[Any]) -> list[Any]:
+        """The leaves as the function is to see them."""
+        n = len(inside) - self.numbers
+        out, numbers = inside[:n], iter(inside[n:])
+        for axis, leaves in self.groups:
+            base = inside[leaves[0]]
+            for i, start, size in zip(leaves, numbers, numbers, strict=False):
+                spec = [(k, start if k == axis else 0, 1) for k in range(base.ndim)]
+                out[i] = View(base, spec, [size if k == axis else n for k, n in enumerate(shape_of(base))])
+        return out
+
+
+USUAL = Case()
 
 
 def protect(program: Program, in_place: bool = False) -> None:
@@ -42,6 +77,41 @@ def protect(program: Program, in_place: bool = False) -> None:
         if mapping:
             substitute(f.blocks.values(), dict(mapping))
             f.entry.lets[:0] = lets
+
+
+def forbid(program: Program, read_only: tuple[int, ...]) -> None:
+    """Where the program writes into one of these arrays, which cannot be written, it ends with NumPy's error."""
+    f = program.functions[program.entry]
+    aliases = Aliases(program)
+    for i in read_only:
+        root = aliases.root(f.params[i])
+        for g in program.functions.values():
+            for block in g.blocks.values():
+                at = next((k for k, let in enumerate(block.lets) if any(aliases.root(v) is root for v in written(let))), None)
+                if at is None:
+                    continue
+                if _sources(program, aliases, root) > 1:  # which of them it is, is known when it is too late
+                    raise ValueError(READ_ONLY)
+                site = block.lets[at].site or Site("", 0, g.name)
+                block.terminator = Fail(
+                    "raise", READ_ONLY, Site(site.filename, site.line, site.function, site.detail, ValueError(READ_ONLY))
+                )
+                del block.lets[at:]
+    for g in program.functions.values():
+        drop_unreachable(g)
+
+
+READ_ONLY = "assignment destination is read-only"
+
+
+def _sources(program: Program, aliases: Aliases, root: Var) -> int:
+    """How many arrays are in an alias class: parameters from outside, and what operations make."""
+
+    def made(f: Function) -> list[Var]:
+        own = [o for b in f.blocks.values() for let in b.lets if let.op != "reshape" for o in let.outs]
+        return [*f.params, *own] if f.name == program.entry else own
+
+    return sum(isinstance(v.type, Array) and aliases.root(v) is root for f in program.functions.values() for v in made(f))
 
 
 def written_arguments(program: Program) -> list[int]:

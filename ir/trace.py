@@ -15,7 +15,7 @@ from .functions import _result
 from .graph import Fail, Program
 from .graph import Return as GraphReturn
 from .language import call
-from .protect import protect
+from .protect import USUAL, Case, forbid, protect
 from .staging import Bottom, Return, open_block, run
 from .state import coerce, describe_value, leaf_type
 from .types import BOOL, CONVERT, F32, F64, I64, Array, Scalar, Type, array_of, element, widened
@@ -79,14 +79,16 @@ def trace_program(
     name: str,
     optimistic: bool = True,
     in_place: bool = False,
+    case: Case = USUAL,
 ) -> Traceable:
-    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace, `in_place` protect.py."""
+    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace, `in_place` and `case`
+    protect.py."""
     with tracing(None, optimistic) as trace, trace.building(name) as builder:
         inside: list[Any] = []
         for a in leaves:
             var = builder.parameter(a.type)
             inside.append(Traced(var, builder, a.weak) if isinstance(a.type, Scalar) else Arrayed(var, builder))
-        args, kwargs = rebuild(inside)
+        args, kwargs = rebuild(case.parts(inside))
         frame = Frame("function", label=name)
         builder.frames.append(frame)
         try:
@@ -115,6 +117,7 @@ def trace_program(
         program = trace.program(function)
     verify_scopes(program)
     protect(program, in_place)
+    forbid(program, case.read_only)
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
 
 

@@ -112,7 +112,7 @@ class Jitted(NativeCallable, Recipe):
             n = s.native
             optimized, asm = n.texts()
             llvm, cps = n.llvm, n.cps
-        leaves = [x.copy() if i in s.written else x for i, x in enumerate(self._dispatcher.lookup(args, kwargs)[1])]
+        leaves = [x.copy() if i in s.written.leaves else x for i, x in enumerate(self._dispatcher.lookup(args, kwargs)[1])]
 
         def measure() -> Memory:
             return Memory(*n.runtime.peak(lambda: s.native.entry(*leaves)))

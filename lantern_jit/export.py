@@ -84,7 +84,7 @@ def export(
     values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
     expected = _expected(specialisation, values)
     bits = 20 + math.ceil(math.log2(stack_mib))
-    library = Library(specialisation.program, checkpoint, name, bits, specialisation.written)
+    library = Library(specialisation.program, checkpoint, name, bits, specialisation.written.leaves)
     where, prototype = Path(folder), library.call.prototype()
     target = where / f"lib{name}.so"
     blas = " ".join(library.link(target))
@@ -143,7 +143,7 @@ def _example(x: Any, a: Abstract) -> Any:
 def _expected(specialisation: Specialisation, values: list[Any]) -> list[Any] | None:
     """The results at the example's values; None where they are an error."""
     try:
-        result = specialisation.run([x.copy() if i in specialisation.written else x for i, x in enumerate(values)])
+        result = specialisation.run([x.copy() if i in specialisation.written.leaves else x for i, x in enumerate(values)])
     except Exception:
         if any(isinstance(t, Array) for t in specialisation.traced.results):
             raise TypeError(
@@ -190,7 +190,7 @@ def _example_program(name: str, s: Specialisation, values: list[Any], expected: 
     lines, args, printing = [], [], []
     for i, (x, t) in enumerate(zip(values, s.types, strict=True)):
         if isinstance(t, Array):
-            lines.append(_array_line(f"x{i}", t, np.shape(x), x, i in s.written))
+            lines.append(_array_line(f"x{i}", t, np.shape(x), x, i in s.written.leaves))
             args += [f"x{i}", *map(str, np.shape(x))]
         else:
             args.append(_number(x, t))
@@ -205,7 +205,7 @@ def _example_program(name: str, s: Specialisation, values: list[Any], expected: 
             lines.append(f"    {_c(t)} result{r};")
             args.append(f"&result{r}")
             printing.append(f'    printf("{_format(t)}\\n", {_printed(t, f"result{r}")});')
-    for i in s.written:
+    for i in s.written.leaves:
         printing.append(_print_array(f"x{i}", s.types[i], np.size(values[i])))
     body = "\n".join([*lines, "    char message[512];", f"    int status = {name}({', '.join([*args, 'message', 'sizeof message'])});"])
     check = f'    if (status != 0) {{\n        fprintf(stderr, "{name}: %s (status %d)\\n", message, status);\n        return 1;\n    }}'

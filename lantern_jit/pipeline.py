@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .backends.arguments import check_written, writable, written_back
+from .backends.arguments import Written, of_case, writable, written_back
 from .backends.llvm.lock import COMPILING
 from .backends.llvm.platforms import NATIVE, require_native
 from .backends.python import interpreter
@@ -27,7 +27,7 @@ from .ir.fuse import fuse
 from .ir.graph import Program
 from .ir.guards import guard
 from .ir.jvp import expand_all, has_pushforwards
-from .ir.protect import written_arguments
+from .ir.protect import USUAL, Case, written_arguments
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
@@ -76,11 +76,25 @@ class Inspection:
 class Specialisation:
     """A traced and simplified program; compiled when first called natively."""
 
-    def __init__(self, f: Callable[..., Any], signature: Sequence[Abstract], rebuild: Any, name: str, options: Options) -> None:
-        self.options, self.name = options, name
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        signature: Sequence[Abstract],
+        rebuild: Any,
+        name: str,
+        options: Options,
+        names: Sequence[str] = (),
+        case: Case = USUAL,
+    ) -> None:
+        """`names` are those of the argument leaves, `case` what is particular about them."""
+        self.options, self.name, self.names = options, name, names
+        self._cases: dict[Case, Specialisation] = {}
+        self._again: Callable[[Case], Specialisation] = lambda case: Specialisation(
+            f, [*signature, *[Abstract(I64, True)] * case.numbers], rebuild, name, options, names, case
+        )
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
         self._trace: Callable[[bool], Traceable] = lambda optimistic: trace_program(
-            f, signature, rebuild, name, optimistic, options.in_place
+            f, signature, rebuild, name, optimistic, options.in_place, case
         )
         self.optimistic = True
         self.progress = Progress(name)
@@ -98,7 +112,7 @@ class Specialisation:
         self._run(clean, join, clean, ("guarding", guard))
         if has_pushforwards(self.program):  # of optimised functions, so that forward mode is fused and guarded as they are
             self._run(("differentiation", expand_all), clean, join, clean)
-        self.written = written_arguments(self.program)
+        self.written = Written(self.name, tuple(written_arguments(self.program)), self.names, self.program.constants)
         dump("graph", lambda: show(self.program))
         self._native: Any = None
 
@@ -114,6 +128,13 @@ class Specialisation:
             if self.optimistic:
                 self.optimistic = False
                 self._make()
+
+    def other(self, case: Case) -> Specialisation:
+        """The same function for a case of these arguments."""
+        with COMPILING:
+            if case not in self._cases:
+                self._cases[case] = self._again(case)
+            return self._cases[case]
 
     def _check(self) -> None:
         if os.environ.get("LANTERN_VERIFY"):
@@ -135,6 +156,7 @@ class Specialisation:
                             self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil, self.written
                         )
                     self._native.replacement = lambda: self.native
+                    self._native.other = lambda case: self.other(case).native
                     dump("cps", lambda: self._native.cps)
                     dump("llvm", lambda: self._native.llvm)
         return self._native
@@ -179,8 +201,12 @@ class Specialisation:
 
     def interpret(self, leaves: Sequence[Any]) -> Any:
         try:
-            check_written(leaves, self.written, self.program.constants)
-            values = [writable(machine_value(x, t), i in self.written) for i, (x, t) in enumerate(zip(leaves, self.types, strict=True))]
+            case = self.written.case(leaves)
+            if case is not USUAL:
+                return self.other(case).interpret(of_case(case, leaves))
+            values = [
+                writable(machine_value(x, t), i in self.written.leaves) for i, (x, t) in enumerate(zip(leaves, self.types, strict=True))
+            ]
             with written_back(leaves, values, self.written):
                 return self.result(interpreter.run(self.program, values))
         except BroadcastError as e:
@@ -305,7 +331,8 @@ class Dispatcher:
             new_args, new_kwargs = pytree.unflatten(tree, [None if x is None else next(it) for x in leaves])
             return tuple(fixed.get(i, a) for i, a in enumerate(new_args)), new_kwargs
 
-        return Specialisation(self.f, signature, rebuild, self.name, self.options)
+        names = [w for x, w in zip(leaves, where, strict=True) if x is not None]
+        return Specialisation(self.f, signature, rebuild, self.name, self.options, names)
 
 
 def _static_key(v: Any) -> Any:

@@ -104,7 +104,7 @@ def chosen(x: Any, y: Any, c: Any) -> None:
 
 def train(w: Any, xs: Any) -> None:
     for k in range(len(xs)):
-        w -= 0.1 * lj.grad(lambda v: np.sum((v - xs[k]) ** 2))(w)
+        w -= 0.1 * lj.grad(lambda v, x: np.sum((v - x) ** 2))(w, xs[k])
 
 
 def train_by_hand(w: Any, xs: Any) -> None:
@@ -220,9 +220,29 @@ def test_read_only_arrays(run: Function) -> None:
     x, y = vector(), np.zeros(5)
     x.flags.writeable = False
     assert run(through_out, x, y) == -2.0  # it is read alone
-    with pytest.raises(ValueError, match="^assignment destination is read-only"):
+    with pytest.raises(ValueError, match="assignment destination is read-only"):
         run(through_out, y, x)
     np.testing.assert_array_equal(x, vector())
+
+
+@pytest.mark.parametrize("run", BOTH)
+def test_read_only_arrays_raise_where_they_are_written(run: Function) -> None:
+    def f(x: Any, y: Any, n: Any) -> Any:
+        y[0] = 1.0
+        for _ in range(n):
+            x[0] = 2.0
+        y[0] = 2.0
+        return x[0]
+
+    x, y = vector(), np.zeros(1)
+    x.flags.writeable = False
+    assert run(f, x, y, 0) == -1.0
+    assert y[0] == 2.0
+    with pytest.raises(ValueError, match="assignment destination is read-only"):
+        run(f, x, y, 1)
+    assert y[0] == 1.0  # what comes before has happened
+    with pytest.raises(ValueError, match="assignment destination is read-only"):
+        run(chosen, x, y, 1.0)
 
 
 # ---- arrays that are not read in place
@@ -267,8 +287,8 @@ def test_small_dtypes_are_written_back(run: Function) -> None:
     n = np.array([1, 2, 100], np.int8)
     run(add, n, 3)
     np.testing.assert_array_equal(n, np.array([4, 5, 103], np.int8))
-    with pytest.raises(errors.IntegerOverflowError, match="argument 0 is an array of int8, and 133, which the function writes into it"):
-        run(add, n, 30)
+    with pytest.raises(errors.IntegerOverflowError, match="`add` writes 130 into argument 0, an array of int8"):
+        run(add, n, 27)
     np.testing.assert_array_equal(n, np.array([4, 5, 103], np.int8))
 
 
@@ -329,28 +349,86 @@ def test_a_call_is_not_started_again_for_its_sizes(run: Function) -> None:
         np.testing.assert_array_equal(x, 1.0 + y + np.zeros(3))
     assert specialisations(g) == 1
     x = np.zeros(3)
-    with pytest.raises(ValueError, match="could not (be )?broadcast"):
+    with pytest.raises(ValueError, match="broadcast"):
         g(x, np.ones(2))
     np.testing.assert_array_equal(x, np.ones(3))  # as NumPy leaves it
 
 
 # ---- overlap
+def whole_arrays(x: Any, y: Any) -> Any:
+    x += 2.0 * y
+    return x.sum()
+
+
+def three(x: Any, y: Any, z: Any) -> None:
+    x[:] = y + z
+
+
+def both_written(x: Any, y: Any) -> None:
+    x += 1.0
+    y[:] = x * 2.0
+
+
 def shift(x: Any, y: Any) -> None:
     for i in range(len(x)):
         x[i] = y[i] + 1.0
 
 
+OVERLAPS: dict[str, tuple[Function, tuple[int, ...], Function]] = {
+    "one after the other": (shift, (6,), lambda v: (v[1:], v[:-1])),
+    "before": (shift, (6,), lambda v: (v[:-1], v[1:])),
+    "far apart": (shift, (9,), lambda v: (v[5:], v[:5])),
+    "the same": (shift, (6,), lambda v: (v, v)),
+    "the same, seen twice": (shift, (6,), lambda v: (v, v[:])),
+    "strided": (shift, (12,), lambda v: (v[2::2], v[:-2:2])),
+    "a part": (whole_arrays, (6,), lambda v: (v, v[2:3])),
+    "whole arrays": (whole_arrays, (6,), lambda v: (v[1:], v[:-1])),
+    "rows": (whole_arrays, (4, 3), lambda v: (v[1:], v[:-1])),
+    "columns": (whole_arrays, (4, 3), lambda v: (v[:, 1:], v[:, :-1])),
+    "three of them": (three, (7,), lambda v: (v[2:], v[1:-1], v[:-2])),
+    "two written": (both_written, (6,), lambda v: (v[1:], v[:-1])),
+    "a row and its matrix": (lambda a, b: whole_arrays(a, b[0]), (4, 3), lambda v: (v[1:], v[0:2])),
+}
+
+
 @pytest.mark.parametrize("run", BOTH)
-def test_arguments_that_overlap(run: Function) -> None:
-    w = vector()
-    as_python(run, lambda v: shift(v[1:], v[:-1]), w)
-    with pytest.raises(errors.ArgumentTypeError, match="arguments 0 and 1 overlap in memory, and one of them is written into"):
-        run(shift, w[1:], w[:-1])
-    np.testing.assert_array_equal(w, vector())
-    run(shift, w[1:3], w[3:])  # side by side
+@pytest.mark.parametrize("name", OVERLAPS)
+def test_arguments_that_are_parts_of_one_array(name: str, run: Function) -> None:
+    f, shape, parts = OVERLAPS[name]
+    ours, plain = (np.arange(1.0, 1.0 + np.prod(shape)).reshape(shape) for _ in range(2))
+    wanted = f(*parts(plain))
+    found = run(f, *parts(ours))
+    np.testing.assert_array_equal(ours, plain)
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_overlap_is_looked_for_at_each_call() -> None:
+    f, w = lj.jit(shift), vector()
+    for _ in range(2):
+        f(np.zeros(4), w[1:])
+        np.testing.assert_array_equal(w, vector())
+        v, plain = vector(), vector()
+        f(v[1:], v[:-1])
+        shift(plain[1:], plain[:-1])
+        np.testing.assert_array_equal(v, plain)
+    assert specialisations(f) == 1
+    f(w[1:3], w[3:])  # side by side
     np.testing.assert_array_equal(w[1:3], vector()[3:] + 1.0)
-    run(shift, w[::2][:2], w[1::2])  # between each other
+    f(w[::2][:2], w[1::2])  # between each other
     assert w[2] == vector()[3] + 1.0
+
+
+@pytest.mark.parametrize("run", BOTH)
+def test_overlaps_that_are_refused(run: Function) -> None:
+    w, m = vector(), np.ones((3, 3))
+    for args in ((w[::-1], w), (w[::2], w[:3]), (w, w.view(np.int64)), (m[1:, 1:], m[:-1, :-1])):
+        with pytest.raises(errors.UnsupportedOperationError, match="writes into one of argument 0 and argument 1, which overlap in memory"):
+            run(lambda x, y: whole_arrays(x, y), *args)
+    read = w[:]
+    read.flags.writeable = False
+    with pytest.raises(errors.UnsupportedOperationError, match="overlap in memory"):
+        run(shift, w, read)
+    np.testing.assert_array_equal(w, vector())
 
 
 @pytest.mark.parametrize("run", BOTH)
@@ -362,7 +440,7 @@ def test_an_argument_that_is_captured_too(run: Function) -> None:
         return table[i] + x[0]
 
     with pytest.raises(
-        errors.ArgumentTypeError, match="argument 0 is written into, and overlaps in memory with an array that the function captures"
+        errors.UnsupportedOperationError, match="writes into argument 0, which overlaps in memory with an array that the function captures"
     ):
         run(f, table, 0)
     assert run(f, table.copy(), 1) == vector()[1] + 5.0
@@ -371,8 +449,8 @@ def test_an_argument_that_is_captured_too(run: Function) -> None:
 @pytest.mark.parametrize("run", BOTH)
 def test_an_array_whose_elements_are_one(run: Function) -> None:
     x = np.lib.stride_tricks.as_strided(np.zeros(3), (4, 3), (0, 8))
-    with pytest.raises(errors.ArgumentTypeError, match="some of its elements are the same memory"):
-        run(lambda v: v.fill(1.0) if v.ndim == 1 else v.__setitem__((0, 0), 1.0), x)
+    with pytest.raises(errors.UnsupportedOperationError, match="writes into argument 0, some of whose elements are the same memory"):
+        run(lambda v: v.__setitem__((0, 0), 1.0), x)
 
 
 # ---- callers in C
@@ -384,7 +462,7 @@ def test_c_functions_write_in_place() -> None:
     adagrad(*wanted, g, 0.1)
     assert c.ctypes(w, 5, h, 5, g, 5, 0.1) == 0
     np.testing.assert_allclose((w, h), wanted)
-    with pytest.raises(errors.ArgumentTypeError, match="arguments 0 and 2 overlap in memory"):
+    with pytest.raises(errors.UnsupportedOperationError, match="arguments 0 and 2 overlap in memory"):
         c.ctypes(w, 5, h, 5, w, 5, 0.1)
     h.flags.writeable = False
     with pytest.raises(Exception, match="WRITEABLE"):

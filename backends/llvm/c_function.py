@@ -23,8 +23,8 @@ class CFunction:
 
     def __init__(self, native: Any) -> None:
         self.native = native
-        call = CCall(native.program, "c_entry", native.written)
-        self.prototype = CCall(native.program, "f", native.written).prototype()
+        call = CCall(native.program, "c_entry", native.written.leaves)
+        self.prototype = CCall(native.program, "f", native.written.leaves).prototype()
         self.loaded = load(object_file(call.text())[0])
         self.address = self.loaded.address("c_entry")
         self.record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.c_record"))
@@ -39,7 +39,7 @@ class CFunction:
     def _ctypes_function(self, params: Sequence[Type], results: Sequence[Type]) -> Any:
         arguments: list[Any] = []
         for i, t in enumerate(params):
-            arguments += _pointer(t, i in self.native.written) if isinstance(t, Array) else [C_TYPES[t]]
+            arguments += _pointer(t, i in self.native.written.leaves) if isinstance(t, Array) else [C_TYPES[t]]
         value = returns_value(results)
         if not value:
             for t in results:
@@ -61,11 +61,11 @@ class CFunction:
         if code == c_call.WRONG_SIZE:
             raise errors.ArrayShapeError(f"a result has size {values[0]}, and its buffer {values[1]}")
         if code == c_call.OVERLAP:
-            raise errors.ArgumentTypeError(c_call.OVERLAPPING.replace("%lld", "{}").format(*values[:2]))
+            raise errors.UnsupportedOperationError(c_call.OVERLAPPING.replace("%lld", "{}").format(*values[:2]))
         raise self.native.exception(code, self.record[c_call.FAULT_SITE], values)
 
 
 def _pointer(t: Array, written: bool) -> list[Any]:
     assert isinstance(t.dtype, Scalar)
-    flags = ["C_CONTIGUOUS", *(["WRITEABLE"] if written else [])]
+    flags: Any = ["C_CONTIGUOUS", *(["WRITEABLE"] if written else [])]
     return [np.ctypeslib.ndpointer(NUMPY_DTYPES[t.dtype], t.rank, flags=flags), *[ctypes.c_int64] * t.rank]

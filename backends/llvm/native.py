@@ -20,9 +20,10 @@ from ...ir.arrayops import ARRAY_OPS
 from ...ir.cps import show_closures
 from ...ir.graph import Call, Program, Site
 from ...ir.jvp import reachable
+from ...ir.protect import USUAL
 from ...ir.text import show_anywhere
 from ...ir.types import BOOL, I64, NUMPY_DTYPES, Array, Type
-from ..arguments import check_written, writable, written_back
+from ..arguments import Written, of_case, writable, written_back
 from . import cache, process, special, vector_maths
 from .c_function import CFunction
 from .callable import NativeCallable
@@ -62,11 +63,14 @@ class Entry(Exact):
         if kwargs or len(args) != len(native.types):
             raise TypeError(f"a compiled program takes {len(native.types)} argument leaves, not {len(args)}")
         exact = list(map(exact_leaf, args, native.types, native.weak))
-        if not native.written:
+        written = native.written
+        if not written.leaves:
             return native.exact(*exact)
-        check_written(args, native.written, native.program.constants)
-        exact = [writable(x, i in native.written) for i, x in enumerate(exact)]
-        with written_back(args, exact, native.written):
+        case = written.case(args)
+        if case is not USUAL:
+            return native.other(case).entry(*of_case(case, args))
+        exact = [writable(x, i in written.leaves) for i, x in enumerate(exact)]
+        with written_back(args, exact, written):
             return native.exact(*exact)
 
 
@@ -93,7 +97,7 @@ def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
 class Native:
     """One program's machine code. `weak` says of each argument leaf whether it is a Python number; `shape` how results
     are put together, with `finish` for those that Python puts together; `nogil` whether calls run without the GIL, None
-    for those whose last call was long; `written` which argument leaves it writes into."""
+    for those whose last call was long; `written` what is to know of the arguments that it writes into."""
 
     def __init__(
         self,
@@ -103,12 +107,13 @@ class Native:
         shape: Shape,
         finish: Any,
         nogil: bool | None,
-        written: Sequence[int] = (),
+        written: Written,
     ) -> None:
         self.runtime: Runtime = runtime()
         self.stale = False  # sizes have come up that it does not broadcast
         self.replacement: Any = None  # gives the program to use then
-        self.program, self.checkpoint, self.weak, self.shape, self.written = program, checkpoint, list(weak), shape, list(written)
+        self.other: Any = None  # gives the program for a case of its arguments
+        self.program, self.checkpoint, self.weak, self.shape, self.written = program, checkpoint, list(weak), shape, written
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
@@ -117,7 +122,7 @@ class Native:
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
         self.loaded = load(code)
         self.address = self.loaded.address("call")
-        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.written), finish, nogil)
+        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.written.leaves), finish, nogil)
         self.entry, self.exact = Entry(self), Exact(self)
 
     # ---- the code
@@ -157,7 +162,7 @@ class Native:
     def emission(self) -> tuple[Emission, str]:
         """The emitted module as text, and what was found out on the way."""
         emission = Emission(self.program, self.checkpoint, self.runtime.mask)
-        call = PythonCall(emission.module, self.program, self.weak, self.shape, self.written)
+        call = PythonCall(emission.module, self.program, self.weak, self.shape, self.written.leaves)
         return emission, emission.run() + "\n" + call.text()
 
     @property
@@ -182,7 +187,7 @@ class Native:
         record[process.FAULT], record[process.FINISH] = id(fault), id(finish)
         record[process.USUAL] = NEVER if has_loops(self.program) else process.PLAIN  # nothing is known of the first call
         record[process.LONG] = LONG_CYCLES if nogil is None else 0 if nogil else NEVER
-        record[process.WRITES] = bool(self.written)
+        record[process.WRITES] = bool(self.written.leaves)
         for i, x in enumerate(self.shape.fixed):
             record[process.FIXED + i] = id(x)
         at = call.constants_at
@@ -190,7 +195,7 @@ class Native:
             for v in (c.ctypes.data, *c.shape):
                 record[at] = v
                 at += 1
-        if self.written:
+        if self.written.leaves:
             for c in self.program.constants:
                 record[at], record[at + 1] = bounds(c)
                 at += 2
@@ -207,7 +212,7 @@ class Native:
         code = ctypes.c_int64.from_address(base + CODE).value
         if code == INTERRUPT:
             ctypes.pythonapi.PyErr_CheckSignals()
-            if self.written:
+            if self.written.leaves:
                 raise KeyboardInterrupt
             return
         values = [ctypes.c_int64.from_address(base + VALUES + 8 * i).value for i in range(3)]
