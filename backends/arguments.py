@@ -69,7 +69,7 @@ class Written:
         raise AssertionError
 
     def _name(self, i: int) -> str:
-        return f"argument {self.names[i]}" if i < len(self.names) else f"argument leaf {i}"
+        return f"argument `{self.names[i]}`" if i < len(self.names) else f"argument leaf {i}"
 
     def _refuse(self, what: str) -> None:
         raise errors.UnsupportedOperationError(f"`{self.function}` {what}")

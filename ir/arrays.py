@@ -45,6 +45,7 @@ class View(Arrayed):
     def __init__(self, base: Arrayed, spec: Sequence[tuple[int, Size, Size]], shape: Sequence[Size], owned: bool | None = None) -> None:
         self.base, self.spec = base, tuple(spec)
         self.sizes: list[Any] = list(shape)
+        self.given = None
         self.builder = base.builder
         self.owned = base.owned if owned is None else owned
         self.serial = base.serial
@@ -355,7 +356,7 @@ def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
         return tuple(range(rank))
     out = []
     for a in axis if isinstance(axis, (tuple, list)) else (axis,):
-        if isinstance(a, Traced):
+        if isinstance(a, Traced) and sizes.needed(a) is None:
             raise errors.TracedConditionError(f"axis= at {user_site()} must be a plain int")
         a = int(a)
         if not -rank <= a < rank:
@@ -600,7 +601,9 @@ def slice_of(s: slice, n: Size) -> tuple[Size, Size, Size]:
     """(start, step, size) of a slice of an axis of size n."""
     step = 1 if s.step is None else s.step
     if isinstance(step, Traced):
-        raise errors.TracedConditionError(f"the step of a slice at {user_site()} must be a plain int")
+        step = sizes.needed(step)
+        if step is None:
+            raise errors.TracedConditionError(f"the step of a slice at {user_site()} must be a plain int")
     if step == 0:
         raise ValueError(f"slice step cannot be zero ({user_site()})")
     for x in (s.start, s.stop):

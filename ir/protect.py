@@ -9,6 +9,7 @@ transform's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,10 @@ class Case:
     def numbers(self) -> int:
         """How many arguments come after the leaves."""
         return 2 * sum(len(leaves) for _, leaves in self.groups)
+
+    def names(self, names: Sequence[str]) -> list[str]:
+        """Names for those."""
+        return [f"{what} of {names[i] if i < len(names) else i}" for _, leaves in self.groups for i in leaves for what in ("start", "size")]
 
     def parts(self, inside: list[Any]) -> list[Any]:
         """The leaves as the function is to see them."""

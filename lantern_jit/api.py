@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import pickle
 import sys
+import types
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,8 +20,10 @@ from .ir.builder import current_builder, current_trace
 from .ir.effects import without_effects
 from .ir.language import call
 from .ir.staging import loop_value
+from .ir.tracebacks import hide
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
+from .specialisations import Table
 
 POLICIES = (None, "recursion", "replay")
 
@@ -47,8 +50,16 @@ class Transformed(Recipe):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _in_trace():
             return self._staged(*args, **kwargs)
-        specialisation, leaves = self._dispatcher.lookup(args, kwargs)
-        return specialisation.interpret(leaves)
+        try:
+            specialisation, leaves = self._dispatcher.lookup(args, kwargs)
+            return specialisation.interpret(leaves)
+        except BaseException as e:
+            raise hide(e)  # noqa: B904  # itself
+
+    @property
+    def specialisations(self) -> Table:
+        """What it has been traced for, see `Jitted.specialisations`."""
+        return self._dispatcher.table()
 
     def recipe(self) -> Any:
         if self._recipe is None:
@@ -59,7 +70,7 @@ class Transformed(Recipe):
         return f"<lantern_jit.{self.__name__}>"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else types.MethodType(self, instance)
 
 
 class Jitted(NativeCallable, Recipe):
@@ -84,7 +95,7 @@ class Jitted(NativeCallable, Recipe):
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native
-        if not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
+        if specialisation.is_exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
             self._dispatch_to(native)
         return native.entry(*leaves)
 
@@ -102,6 +113,19 @@ class Jitted(NativeCallable, Recipe):
         specialisation, _ = self._dispatcher.lookup(args, kwargs)
         _ = specialisation.native
         return specialisation
+
+    @property
+    def specialisations(self) -> Table:
+        """What has been compiled so far: argument types, the sizes and arguments that Python needed as numbers, seconds, calls.
+
+        >>> import lantern_jit as lj
+        >>> f = lj.jit(lambda x, n: [x] * n)
+        >>> f(1.5, 2), f(1.5, 3)
+        ([1.5, 1.5], [1.5, 1.5, 1.5])
+        >>> [(row.arguments, row.numbers, row.calls) for row in f.specialisations]
+        [({'x': 'float', 'n': 'int'}, {'n': 2}, 1), ({'x': 'float', 'n': 'int'}, {'n': 3}, 1)]
+        """
+        return self._dispatcher.table()
 
     def inspect(self, *args: Any, **kwargs: Any) -> Inspection:
         """Every stage for these arguments as text: `.graph .cps .llvm .llvm_optimized .asm`."""
@@ -146,7 +170,7 @@ class Jitted(NativeCallable, Recipe):
         return f"<lantern_jit.jit of {self._name}>"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else types.MethodType(self, instance)
 
 
 def _find(module: Any, name: Any) -> Any:
@@ -208,6 +232,8 @@ def jit(
         raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
     if f is None:
         return functools.partial(jit, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
+    if isinstance(f, (classmethod, staticmethod)):
+        return type(f)(jit(f.__func__, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil))
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
     return Jitted(f, nums, Options(checkpoint, nogil))

@@ -287,7 +287,7 @@ def test_small_dtypes_are_written_back(run: Function) -> None:
     n = np.array([1, 2, 100], np.int8)
     run(add, n, 3)
     np.testing.assert_array_equal(n, np.array([4, 5, 103], np.int8))
-    with pytest.raises(errors.IntegerOverflowError, match="`add` writes 130 into argument 0, an array of int8"):
+    with pytest.raises(errors.IntegerOverflowError, match="`add` writes 130 into argument `n`, an array of int8"):
         run(add, n, 27)
     np.testing.assert_array_equal(n, np.array([4, 5, 103], np.int8))
 
@@ -422,7 +422,7 @@ def test_overlap_is_looked_for_at_each_call() -> None:
 def test_overlaps_that_are_refused(run: Function) -> None:
     w, m = vector(), np.ones((3, 3))
     for args in ((w[::-1], w), (w[::2], w[:3]), (w, w.view(np.int64)), (m[1:, 1:], m[:-1, :-1])):
-        with pytest.raises(errors.UnsupportedOperationError, match="writes into one of argument 0 and argument 1, which overlap in memory"):
+        with pytest.raises(errors.UnsupportedOperationError, match="writes into one of argument `x` and argument `y`, which overlap in memory"):
             run(lambda x, y: whole_arrays(x, y), *args)
     read = w[:]
     read.flags.writeable = False
@@ -440,7 +440,7 @@ def test_an_argument_that_is_captured_too(run: Function) -> None:
         return table[i] + x[0]
 
     with pytest.raises(
-        errors.UnsupportedOperationError, match="writes into argument 0, which overlaps in memory with an array that the function captures"
+        errors.UnsupportedOperationError, match="writes into argument `x`, which overlaps in memory with an array that the function captures"
     ):
         run(f, table, 0)
     assert run(f, table.copy(), 1) == vector()[1] + 5.0
@@ -449,7 +449,7 @@ def test_an_argument_that_is_captured_too(run: Function) -> None:
 @pytest.mark.parametrize("run", BOTH)
 def test_an_array_whose_elements_are_one(run: Function) -> None:
     x = np.lib.stride_tricks.as_strided(np.zeros(3), (4, 3), (0, 8))
-    with pytest.raises(errors.UnsupportedOperationError, match="writes into argument 0, some of whose elements are the same memory"):
+    with pytest.raises(errors.UnsupportedOperationError, match="writes into argument `v`, some of whose elements are the same memory"):
         run(lambda v: v.__setitem__((0, 0), 1.0), x)
 
 

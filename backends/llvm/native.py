@@ -17,6 +17,7 @@ import numpy as np
 from ...ir import errors, faults
 from ...ir.analysis import find_loops
 from ...ir.arrayops import ARRAY_OPS
+from ...ir.concrete import Need, Numbers, at_hand
 from ...ir.cps import show_closures
 from ...ir.graph import Call, Program, Site
 from ...ir.jvp import reachable
@@ -62,16 +63,28 @@ class Entry(Exact):
             return native.replacement().entry(*args, **kwargs)
         if kwargs or len(args) != len(native.types):
             raise TypeError(f"a compiled program takes {len(native.types)} argument leaves, not {len(args)}")
+        check_numbers(args, native)
         exact = list(map(exact_leaf, args, native.types, native.weak))
         written = native.written
         if not written.leaves:
             return native.exact(*exact)
         case = written.case(args)
         if case is not USUAL:
-            return native.other(case).entry(*of_case(case, args))
+            return native.other(case, of_case(case, args))
         exact = [writable(x, i in written.leaves) for i, x in enumerate(exact)]
         with written_back(args, exact, written):
             return native.exact(*exact)
+
+
+def check_numbers(args: Sequence[Any], native: Native) -> None:
+    """A program that is for certain numbers takes no others: the dispatcher of the function does not give it any."""
+    here = Numbers(list(map(at_hand, args, native.types, native.weak)))
+    for need, n in native.numbers.items():
+        if here.value(need) != n:
+            what = f"argument leaf {need.leaf}" if need.axis is None else f"size {need.axis} of argument leaf {need.leaf}"
+            raise errors.ArgumentTypeError(
+                f"this compiled program is for {what} = {n}, not {here.value(need)}: call the function, which has a program for each"
+            )
 
 
 def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
@@ -97,7 +110,8 @@ def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
 class Native:
     """One program's machine code. `weak` says of each argument leaf whether it is a Python number; `shape` how results
     are put together, with `finish` for those that Python puts together; `nogil` whether calls run without the GIL, None
-    for those whose last call was long; `written` what is to know of the arguments that it writes into."""
+    for those whose last call was long; `written` what is to know of the arguments that it writes into; `numbers` the sizes and
+    arguments that it is for, others go to another program."""
 
     def __init__(
         self,
@@ -108,12 +122,14 @@ class Native:
         finish: Any,
         nogil: bool | None,
         written: Written,
+        numbers: dict[Need, Any] | None = None,
     ) -> None:
         self.runtime: Runtime = runtime()
         self.stale = False  # sizes have come up that it does not broadcast
         self.replacement: Any = None  # gives the program to use then
-        self.other: Any = None  # gives the program for a case of its arguments
+        self.other: Any = None  # calls the program for a case of its arguments
         self.program, self.checkpoint, self.weak, self.shape, self.written = program, checkpoint, list(weak), shape, written
+        self.numbers = dict(numbers or {})
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
@@ -122,7 +138,7 @@ class Native:
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
         self.loaded = load(code)
         self.address = self.loaded.address("call")
-        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.written.leaves), finish, nogil)
+        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.numbers, self.written.leaves), finish, nogil)
         self.entry, self.exact = Entry(self), Exact(self)
 
     # ---- the code
@@ -131,6 +147,7 @@ class Native:
         names = reachable(self.program)
         graph = show_anywhere(self.program, names)
         mine = graph_sites(self.program, names)
+        numbers = [(*need, int(n)) for need, n in self.numbers.items()]
         name = cache.key(
             graph,
             len(self.program.constants),
@@ -139,7 +156,8 @@ class Native:
             self.shape.node,
             self.shape.leaves,
             self.runtime.mask,
-            self.written,
+            numbers,
+            self.written.leaves,
         )
         found = cache.read(name)
         if found is not None and sound(found[0], len(mine)) and known_symbols(found[0]["needs"]):
@@ -162,7 +180,7 @@ class Native:
     def emission(self) -> tuple[Emission, str]:
         """The emitted module as text, and what was found out on the way."""
         emission = Emission(self.program, self.checkpoint, self.runtime.mask)
-        call = PythonCall(emission.module, self.program, self.weak, self.shape, self.written.leaves)
+        call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers, self.written.leaves)
         return emission, emission.run() + "\n" + call.text()
 
     @property
@@ -182,7 +200,7 @@ class Native:
         fault = self.fault
         self.constants = constants
         self._kept = (fault, finish)  # what the record refers to
-        record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.record"))
+        record = self.record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.record"))
         record[0] = self.runtime.services
         record[process.FAULT], record[process.FINISH] = id(fault), id(finish)
         record[process.USUAL] = NEVER if has_loops(self.program) else process.PLAIN  # nothing is known of the first call
@@ -199,6 +217,11 @@ class Native:
             for c in self.program.constants:
                 record[at], record[at + 1] = bounds(c)
                 at += 2
+
+    @property
+    def calls(self) -> int:
+        """How many calls from Python it has taken."""
+        return int(self.record[process.CALLS])
 
     def fault(self, base: int) -> Any:
         """Raise what compiled code has left in its context. Returns after a signal whose Python handler raises
