@@ -3,6 +3,7 @@ values it runs on the reference interpreter; under `jit` it is native code."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import pickle
 import sys
@@ -83,7 +84,7 @@ class Jitted(NativeCallable, Recipe):
         functools.update_wrapper(self, f, updated=())
         self.__wrapped__ = f
         self._name = getattr(f, "__name__", type(f).__name__)
-        self._dispatcher = Dispatcher(f, self._name, static, options)
+        self._dispatcher = Dispatcher(f, self._name, static, dataclasses.replace(options, in_place=not isinstance(f, Transformed)))
         self._direct: list[Any] = []
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -136,7 +137,7 @@ class Jitted(NativeCallable, Recipe):
             n = s.native
             optimized, asm = n.texts()
             llvm, cps = n.llvm, n.cps
-        leaves = self._dispatcher.lookup(args, kwargs)[1]
+        leaves = [x.copy() if i in s.written.leaves else x for i, x in enumerate(self._dispatcher.lookup(args, kwargs)[1])]
 
         def measure() -> Memory:
             return Memory(*n.runtime.peak(lambda: s.native.entry(*leaves)))
@@ -210,7 +211,7 @@ def jit(
     """Compile `f` to native code, once for each combination of argument types.
 
     Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, bool; any size) and tuples, lists,
-    dicts, namedtuples and dataclasses of them; so are results. `f` never changes its caller's arrays.
+    dicts, namedtuples and dataclasses of them; so are results. Arrays are written into where `f` does.
 
     static_argnums: positions of arguments that are Python values fixed at compile time (hashable).
     checkpoint: how differentiated loops keep their intermediate values. None chooses by structure and length.

@@ -339,6 +339,40 @@ def test_threads_and_other_processes_with_code_from_the_cache(tmp_path: Any) -> 
         assert sorted(words) == sorted(f"{i}:{float(x)}" for i in range(20) for x in range(4))
 
 
+SIGNALS = """
+import json, signal
+import lantern_jit as lj, numpy as np
+lines, seen = [], []
+class File:
+    def write(self, text):
+        lines.append(text)
+def f(g, x, n):
+    s = 0.0
+    for i in range(n):
+        for j in range(2000):
+            s += (x * j) % 7.0
+        s += g.random()
+        print(i, file=out, end="")
+    return s
+out, jitted = File(), lj.jit(f)
+jitted(np.random.default_rng(0), 1.0, 2)
+lines.clear()
+signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
+signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)
+g = np.random.default_rng(0)
+jitted(g, 1.0, 3000)
+signal.setitimer(signal.ITIMER_REAL, 0)
+plain = np.random.default_rng(0)
+plain.random(3000)
+once = [x for x in lines if x] == [str(i) for i in range(3000)]
+print(json.dumps([once, repr(g.bit_generator.state) == repr(plain.bit_generator.state), len(seen) > 0]))
+"""
+
+
+def test_a_signal_does_not_make_a_call_print_or_draw_again(tmp_path: Any) -> None:
+    assert start(SIGNALS, tmp_path / "program.py").result() == [True, True, True]
+
+
 # ---- exceptions
 class Diverged(Exception):
     def __init__(self, step: Any, value: Any) -> None:
