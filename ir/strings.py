@@ -94,6 +94,9 @@ class Text(str):
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __len__ = __getitem__ = __iter__ = __hash__ = __bool__ = _unknown
 
 
+Text.__name__ = "text of traced values"  # in messages
+
+
 def _again(make: Callable[..., str], children: tuple[Any, ...]) -> str:
     """The text, if all of its values are known."""
     return make(*children) if all(map(_is_known, children)) else Text(make, children)

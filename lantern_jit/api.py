@@ -211,7 +211,8 @@ def jit(
     """Compile `f` to native code, once for each combination of argument types.
 
     Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, bool; any size) and tuples, lists,
-    dicts, namedtuples and dataclasses of them; so are results. Arrays are written into where `f` does.
+    dicts, namedtuples and dataclasses of them; so are results. Arrays are written into where `f` does. A
+    numpy.random.Generator is an argument too, and moves on where `f` draws.
 
     static_argnums: positions of arguments that are Python values fixed at compile time (hashable).
     checkpoint: how differentiated loops keep their intermediate values. None chooses by structure and length.
