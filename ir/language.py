@@ -108,6 +108,9 @@ def contains(x: Any, items: Any) -> Any:
 _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")
 
 
+_WITH_EFFECTS = ("uuid", "secrets", "logging", "warnings")  # modules with functions written in Python that host.py or random.py must see
+
+
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
     for a in args:
@@ -126,7 +129,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         replacement = None
     if replacement is not None:
         return _new(replacement(*args, **kwargs))
-    if _building():
+    if _building() and not (type(function) is types.FunctionType and function.__module__ not in _WITH_EFFECTS):
         if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
             return strings.method(function, args, kwargs)
         random.check_source(function)

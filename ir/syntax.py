@@ -32,7 +32,7 @@ from . import desugar, errors
 
 DEEP_LIMIT, DEEP_STACK = 100_000, 256 << 20  # Python calls and bytes, to rewrite what is nested deeply
 NOT_USER_CODE = ("numpy", "scipy", "math", "operator", "functools", "itertools", "builtins", "typing", "collections", "optree", "dataclasses",
-                  "inspect", "warnings", "copy", "cmath", "random", "abc")  # fmt: skip
+                  "inspect", "warnings", "copy", "cmath", "random", "abc", "logging", "io", "time")  # fmt: skip
 Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda]
 COMPARISONS = {
     ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne", ast.Is: "is_", ast.IsNot: "is_not",
