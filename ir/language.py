@@ -96,6 +96,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return replacement(*args, **kwargs)
     if hasattr(function, "__lantern_transform__"):
         return function(*args, **kwargs)
+    if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
+        return numpy_api.call_numpy(function, args, kwargs)
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
         return _of_scipy(function, args, kwargs)
     if isinstance(function, types.FunctionType):
@@ -127,12 +129,12 @@ def _any_traced(tree: Any) -> bool:
 
 def _of_scipy(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of SciPy that is no ufunc and does not ask its arguments what to do."""
-    from .array_api import SCIPY
+    from .array_api import SCIPY, call_as_written
 
     part, name = function.__module__.split(".")[1], getattr(function, "__name__", "")
     found = SCIPY.get((part, name))
     if found is not None:
-        return found(*args, **kwargs)
+        return call_as_written(f"scipy.{part}.{name}", found, args, kwargs)
     if isinstance(function, np.ufunc):
         return function(*args, **kwargs)
     raise errors.UnsupportedOperationError(
@@ -231,9 +233,7 @@ def _pow(x: Any, y: Any, *mod: Any) -> Any:
 
 
 def _where(*args: Any) -> Any:
-    from .choosing import where
-
-    return where(*args)
+    return numpy_api.call_function(np.where, args, {})
 
 
 def _fsum(items: Any) -> Any:
@@ -259,7 +259,7 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     math.trunc: lambda x: x.__trunc__() if is_traced(x) else math.trunc(x),
 }  # fmt: skip
 REPLACED.update(creation.CREATION)
-REPLACED[np.where] = lambda *a: _where(*a) if any(map(is_traced, a)) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
+REPLACED[np.where] = lambda *a: _where(*a) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 for _name, _function in vars(math).items():
     _target = numpy_api.FROM_MATH.get(_name)
     if callable(_function) and _target is not None and _function not in REPLACED:

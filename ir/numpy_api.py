@@ -6,8 +6,10 @@ through `__array_function__` or staging. What is missing raises an error that na
 
 from __future__ import annotations
 
+import difflib
 import functools
 import operator
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -130,9 +132,9 @@ def to_constant(x: Any, t: Scalar) -> Any:
     return Traced(Const(literal(x, t), t), None, c.weak)
 
 
-def clip(x: Any, a_min: Any = None, a_max: Any = None, **kwargs: Any) -> Any:
+def clip(x: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """np.clip; a NaN stays."""
-    low, high = kwargs.get("min", a_min), kwargs.get("max", a_max)
+    low, high = a_min if min is None else min, a_max if max is None else max
     if has_array(x, low, high):
         given = [v for v in (low, high) if v is not None]
         return values.each(lambda v, *ends: clip(v, *_ends(ends, low, high)), x, *given, name="clip")
@@ -258,23 +260,75 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
 def call_function(func: Any, args: Any, kwargs: Any) -> Any:
     """A NumPy function that is no ufunc, with a traced value among its arguments."""
     from .array_api import FUNCTIONS as OF_ARRAYS
+    from .array_api import call
     from .creation import CREATORS
 
     fn = OF_ARRAYS.get(func) or FUNCTIONS.get(func) or CREATORS.get(func)
     if fn is None:
-        raise errors.UnsupportedOperationError(f"np.{func.__name__} of traced values at {user_site()} is not supported; supported functions: "
-                                               f"{', '.join(sorted(UFUNCS))}")  # fmt: skip
-    return fn(*args, **kwargs)
+        raise errors.UnsupportedOperationError(
+            f"np.{func.__name__} of traced values at {user_site()} is not supported{_nearest(func.__name__, [f.__name__ for f in (*OF_ARRAYS, *CREATORS)])}"
+        )
+    return call(func, fn, args, kwargs)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    found = difflib.get_close_matches(name, known, 3)
+    return f"; near it there are {', '.join(found)}" if found else "; README lists the functions that are"
+
+
+_DISPATCHED = type(np.mean)
+
+
+AxisConcatenator = type(np.r_).__base__
+
+
+def is_of_numpy(function: Any) -> bool:
+    """Is this a function, a ufunc, a method of a ufunc or a scalar type of NumPy, whose array-likes may be lists of traced values?"""
+    kind = type(function)
+    if kind is np.ufunc or kind is _DISPATCHED:
+        return True
+    if kind is type:
+        return issubclass(function, np.generic)
+    return kind is types.BuiltinMethodType and isinstance(function.__self__, np.ufunc)
+
+
+def mentions_traced(x: Any) -> bool:
+    """Is there a traced value in nested lists, tuples and dicts?"""
+    if isinstance(x, (list, tuple)):
+        return any(map(mentions_traced, x))
+    if isinstance(x, slice):
+        return any(map(is_traced, (x.start, x.stop, x.step)))
+    return any(map(mentions_traced, x.values())) if isinstance(x, dict) else is_traced(x)
+
+
+def index_joined(obj: Any, index: Any) -> Any:
+    """np.r_[...] and np.c_[...]"""
+    from .array_api import INDEXED
+
+    return INDEXED[id(obj)](index)
+
+
+def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
+    """A function of NumPy's (`is_of_numpy`) that rewritten code calls with a traced value somewhere in its arguments."""
+    if isinstance(function, np.ufunc):
+        return call_ufunc(function, "__call__", args, kwargs)
+    if isinstance(function, type):
+        from .creation import array
+
+        return array(*args, dtype=function) if args else function()
+    if isinstance(function, types.BuiltinMethodType):
+        return call_ufunc(function.__self__, function.__name__, args, kwargs)
+    return call_function(function, args, kwargs)
 
 
 def array_attribute(a: Arrayed, name: str) -> Any:
     """A method or property of a traced array."""
-    from .array_api import METHODS, PROPERTIES
+    from .array_api import METHODS, PROPERTIES, method
 
     if name in PROPERTIES:
         return PROPERTIES[name](a)
     if name in METHODS:
-        return functools.partial(METHODS[name], a)
+        return method(name, a)
     if name.startswith("__") or not hasattr(np.ndarray, name):
         raise AttributeError(f"a traced array has no attribute {name!r}")
     raise errors.UnsupportedOperationError(
@@ -284,7 +338,7 @@ def array_attribute(a: Arrayed, name: str) -> Any:
 
 def scalar_attribute(x: Traced, name: str) -> Any:
     """A method or property of a traced scalar: what the array of this one element has, a scalar again where that has one element."""
-    from .array_api import METHODS
+    from .array_api import METHODS, method
     from .arrays import filled
     from .creation import array
 
@@ -298,7 +352,7 @@ def scalar_attribute(x: Traced, name: str) -> Any:
     if name == "astype":
         return lambda dtype, *args, **kwargs: array(x, dtype)
     if name in METHODS and name not in ("fill", "sort", "diagonal", "trace", "swapaxes", "tolist"):
-        return functools.partial(METHODS[name], filled(x, (1,)))
+        return method(name, filled(x, (1,)))
     raise AttributeError(f"{x!r} has no attribute {name!r}")
 
 
@@ -357,10 +411,20 @@ def _round(x: Any, decimals: int = 0) -> Any:
 
 
 def _shape(a: Any) -> Any:
-    return a.shape
+    from .arrays import shape_of
+
+    return tuple(shape_of(a))
+
+
+def _size(a: Any, axis: Any = None) -> Any:
+    from .arrays import axes_of
+    from .sizes import product
+
+    shape = _shape(a)
+    return product([shape[q] for q in axes_of(axis, len(shape))])
 
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.where: where, np.clip: clip, np.round: _round, np.shape: _shape, np.sinc: sinc, np.real: lambda x: x, np.ndim: lambda a: a.ndim,
-    np.size: lambda a: a.size,
+    np.where: where, np.clip: clip, np.round: _round, np.shape: _shape, np.sinc: sinc, np.real: lambda x: x, np.ndim: lambda a: len(_shape(a)),
+    np.size: _size,
 }  # fmt: skip

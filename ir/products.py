@@ -133,9 +133,8 @@ def _scaled(x: Any, y: Any) -> Any:
     return arithmetic("mul", *(v if isinstance(v, Arrayed) else array(v) for v in (x, y)))
 
 
-def dot(x: Any, y: Any, out: Any = None) -> Any:
-    plain_arguments("dot", out=out)
-    x, y = as_array(x), as_array(y)
+def dot(a: Any, b: Any, out: Any = None) -> Any:
+    x, y = as_array(a), as_array(b)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
         return _scaled(x, y)
     if x.ndim <= 2 and y.ndim <= 2:
@@ -154,7 +153,6 @@ def inner(x: Any, y: Any) -> Any:
 
 
 def outer(x: Any, y: Any, out: Any = None) -> Any:
-    plain_arguments("outer", out=out)
     x, y = ravel(x), ravel(y)
     return arithmetic("mul", expand(x, (1,)), expand(y, (0,)))
 
@@ -293,12 +291,11 @@ def _grouped(a: Arrayed, groups: Sequence[Sequence[Any]]) -> Arrayed:
     return arrays.reshape(a, new if groups[0] else new[1:])  # type: ignore[no-any-return]
 
 
-def cross(a: Any, b: Any, axis: int = -1, **kwargs: Any) -> Any:
-    a, b = as_array(a), as_array(b)
-    if kwargs:
-        unsupported("np.cross with axisa=, axisb= or axisc=", "move the axes first")
-    x, y = moveaxis(a, axis, 0), moveaxis(b, axis, 0)
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, y = moveaxis(a, axisa, 0), moveaxis(b, axisb, 0)
     for v in (x, y):
         sizes.require_equal(shape_of(v)[0], 3, "np.cross: both arrays must be (arrays of) 3-dimensional vectors")
     parts = [x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]]
-    return moveaxis(stack(parts), 0, axis)
+    return moveaxis(stack(parts), 0, axisc)

@@ -37,6 +37,7 @@ from .state import (
     same_leaf,
 )
 from .types import BOOL, I64, Type
+from .numpy_api import AxisConcatenator, index_joined, mentions_traced
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
 UNROLL_ALWAYS = 4  # a range known to be this short is unrolled at once
@@ -262,6 +263,8 @@ def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
     if isinstance(obj, np.ndarray) and _mentions_traced(index):
         return lift_array(obj)[index]
+    if isinstance(obj, AxisConcatenator) and mentions_traced(index):
+        return index_joined(obj, index)
     return obj[index]
 
 
