@@ -126,14 +126,15 @@ from .shaping import (
 from .types import NUMPY_DTYPES
 from .values import Arrayed, Traced
 
-
 # ---- what NumPy's functions take
 # NumPy calls what it takes for an array by these names, in all of its functions; these may be whatever np.asarray takes.
 ARRAY_LIKES = frozenset(
-    "a a1 a2 A arr array ary b condition f fill_value fp h indices m mean object p prototype v values weights where x x1 x2 xp y".split()
+    ["a", "a1", "a2", "A", "arr", "array", "ary", "b", "condition", "f", "fill_value", "fp", "h", "indices", "m", "mean", "object", "p", "prototype", "v", "values", "weights", "where", "x", "x1", "x2", "xp", "y"]
 )
-SEQUENCES = frozenset("args arrays arrays_ arys choicelist condlist tup xi".split())  # a list of them, or one array for its rows
-WITHOUT_EFFECT = frozenset("casting check_finite copy device kind like optimize order overwrite_a overwrite_b overwrite_input subok stable".split())
+SEQUENCES = frozenset(["args", "arrays", "arrays_", "arys", "choicelist", "condlist", "tup", "xi"])  # a list of them, or one array for its rows
+WITHOUT_EFFECT = frozenset(
+    ["casting", "check_finite", "copy", "device", "kind", "like", "optimize", "order", "overwrite_a", "overwrite_b", "overwrite_input", "subok", "stable"]
+)
 
 
 def call(func: Any, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:

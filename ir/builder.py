@@ -24,7 +24,8 @@ import optree
 
 from . import errors
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
-from .types import CONVERT, NUMPY_DTYPES, Type, array_of, widened
+from .heap import Heap
+from .types import CONVERT, NUMPY_DTYPES, Type, array_of, behaves_as_array, widened
 
 MAX_OPERATIONS = 500_000
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -44,8 +45,7 @@ class Frame:
     ends: dict[str, list[tuple[Block, Any]]] = field(default_factory=lambda: {"break": [], "continue": [], "return": []})
     label: str = ""
     staged: bool = False  # a loop in the graph
-    watch: Any = None  # of a function: gives what it may have changed so far
-    effects: list[Any] = field(default_factory=list)  # that, at each of its returns
+    since: int = 0  # of a function, a loop: when it began, by the clock of the heap
 
 
 @dataclass
@@ -56,6 +56,7 @@ class Mark:
     ends: list[tuple[list[Any], int]]
     frames: int
     calls: int
+    asked: int  # numbers that Python has asked for (concrete.py)
 
 
 class Builder:
@@ -66,6 +67,7 @@ class Builder:
         self.params: list[Var] = []
         self.blocks: list[Block] = []
         self.captures: dict[Var, Var] = {}
+        self.given: dict[Var, Any] = {}  # of the parameters of a function that is called once: the values given
         self.frames: list[Frame] = []
         self.calls: list[tuple[Call, Any]] = []  # (call, StagedFunction): arguments for captures are added at the end
         self.closed = False
@@ -139,7 +141,8 @@ class Builder:
     def mark(self) -> Mark:
         ends = [(lst, len(lst)) for frame in self.frames for lst in frame.ends.values()]
         lets = len(self.current.lets) if self.current else 0
-        return Mark(len(self.blocks), self.current, lets, ends, len(self.frames), len(self.calls))
+        asked = len(self.trace.numbers.asked) if self.trace.numbers is not None else 0
+        return Mark(len(self.blocks), self.current, lets, ends, len(self.frames), len(self.calls), asked)
 
     def rollback(self, mark: Mark) -> None:
         del self.blocks[mark.blocks :]
@@ -147,6 +150,9 @@ class Builder:
             del lst[n:]
         del self.frames[mark.frames :]
         del self.calls[mark.calls :]
+        if self.trace.numbers is not None:
+            for need in list(self.trace.numbers.asked)[mark.asked :]:
+                del self.trace.numbers.asked[need]
         self.current = mark.block
         if mark.block is not None:
             del mark.block.lets[mark.lets :]
@@ -170,6 +176,11 @@ class Trace:
     def __init__(self, program: Program | None = None, optimistic: bool = True) -> None:
         self.functions: dict[str, Function] = program.functions if program is not None else {}
         self.optimistic = optimistic
+        self.heap = Heap()  # what has been written into the user's objects
+        self.no_growth = 0  # loops that are unrolled rather than that a list grows in them
+        self.postponed = 0  # reads of lists that are still empty
+        self.numbers: Any = None  # of the arguments, where they may become constants (concrete.Numbers)
+        self.conditions: list[Any] = []  # that have been staged
         self.blanks: list[Any] = []  # new arrays that are written before they are read (arrays.Blank)
         self.keys: dict[Var, Any] = {}  # what is known of sizes: equal keys are equal sizes
         self.staged: dict[Any, Any] = {}
@@ -208,6 +219,11 @@ class Trace:
         entry = self.constants.get(id(value))
         if entry is None:
             dtype = widened(value.dtype)
+            if not behaves_as_array(type(value)):
+                raise errors.ArgumentTypeError(
+                    f"a {type(value).__module__}.{type(value).__qualname__} at {user_site()} cannot be used in compiled code, for its operations are not "
+                    "those of a NumPy array: give np.asarray of it if you mean its elements"
+                )
             if dtype is None:
                 raise errors.ArgumentTypeError(
                     f"an array of dtype {value.dtype} at {user_site()} cannot be used in compiled code: {CONVERT}"
@@ -299,6 +315,7 @@ def tracing(program: Program | None = None, optimistic: bool = True) -> Iterator
     finally:
         for builder in _STATE.trace.builders:
             builder.closed = True
+        _STATE.trace.heap.undo()
         _STATE.trace = before
 
 

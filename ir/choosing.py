@@ -18,7 +18,6 @@ from .array_common import (
     ravel,
     rows,
     scalar_kind,
-    unsupported,
     values_dtype,
 )
 from .arrayops import bind

@@ -20,10 +20,9 @@ import numpy as np
 from . import errors, pytree, syntax
 from .arrays import settled
 from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
-from .effects import global_state, same, snapshot
 from .graph import Call, Edge
 from .graph import Return as GraphReturn
-from .staging import DEAD, Bottom, Return, StagedExit, Widen, leave, open_block, run
+from .staging import DEAD, Bottom, Return, StagedExit, Widen, here, leave, open_block, run
 from .state import coerce, describe_value, join_values, leaf_type
 from .types import Scalar, is_float
 from .values import Arrayed, Traced, constant, is_traced, scalar_type
@@ -55,7 +54,6 @@ class Activation:
         self.key, self.builder, self.code = key, builder, code
         self.staged: StagedFunction | None = None
         self.frame: Any = None
-        self.before: list[Any] = []  # what it may change, as it was when it was called with plain numbers
 
     def is_conditional(self, trace: Trace) -> bool:
         """Did a traced condition decide, since this call began, that the trace is here?"""
@@ -63,10 +61,6 @@ class Activation:
         for b in trace.builders[trace.builders.index(self.builder) + 1 :]:
             frames += b.frames
         return any(f.kind == "condition" or any(f.ends.values()) for f in frames)
-
-    def has_changed(self) -> bool:
-        """Has the call changed a Python object? Then it cannot be traced again."""
-        return not same(self.before, self.frame.watch())
 
 
 class Unrolled:
@@ -126,6 +120,7 @@ def _check_effects(function: Any, raw: Any, before: list[tuple[Any, Any]], build
     changed = [
         (c, name) for (c, old), name in zip(before, _names(raw), strict=False) if (c.cell_contents if _filled(c) else None) is not old
     ]
+    changed = [(c, name) for c, name in changed if (id(c), name) not in builder.trace.heap.places]  # those are carried like other objects
     if not changed:
         return
     owner, depth = getattr(function, "__lantern_depth__", (builder, 0))
@@ -142,16 +137,6 @@ def _check_effects(function: Any, raw: Any, before: list[tuple[Any, Any]], build
                 raise errors.UnsupportedOperationError(
                     f"`{function.__qualname__}` at {user_site()} assigns `{name}` of an enclosing function in a staged loop: return the value instead"
                 )
-
-
-def _check_returns(function: Any, frame: Frame, signal: Any) -> None:
-    """Every return of an inlined function must leave Python objects in the same state: later code sees one state."""
-    states = frame.effects + ([frame.watch()] if frame.effects and signal is not DEAD else [])
-    if any(not same(state, states[0]) for state in states[1:]):
-        raise errors.UnsupportedOperationError(
-            f"`{function.__qualname__}` at {user_site()} changes a list, a dict, an attribute or a variable of an enclosing function on one path and "
-            "returns early on another, under a traced condition: return the new value instead"
-        )
 
 
 def _names(raw: Any) -> tuple[str, ...]:
@@ -253,7 +238,7 @@ def _widen(trace: Trace, key: Any, wanted: Callable[[Activation], bool]) -> None
         if a.key[:2] != key[:2] or a.key[2][0] != key[2][0]:
             continue
         differ = [(i, x, y) for i, (x, y) in enumerate(zip(a.key[2][1], key[2][1], strict=True)) if x != y]
-        if not all(_is_number(x) and _is_number(y) for _, x, y in differ) or not wanted(a) or (a.before and a.has_changed()):
+        if not all(_is_number(x) and _is_number(y) for _, x, y in differ) or not wanted(a):
             break
         positions |= {i for i, x, _ in differ}
         first = a
@@ -288,20 +273,18 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
     trace.active.append(active)
     frame = Frame("function", label=function.__qualname__)
     builder.frames.append(frame)
-    before, outside = _contents(raw), global_state(raw)
-    frame.watch = lambda: snapshot(raw, (*args, *kwargs.values()))
+    declares = getattr(raw, "func", raw)
+    if hasattr(declares, "__lantern_outer__"):
+        trace.heap.enter(declares)
+    before, objects = _contents(raw), trace.heap.save()
+    frame.since = objects.clock
     active.frame = frame
-    if any(_is_number(x) and x[0] != "traced" for x in key[2][1]):
-        active.before = frame.watch()
+    if function.__name__ == "__init__" and args and args[0] is trace.heap.blank:
+        trace.heap.made(args[0])  # nobody else sees it yet: what is written into it need not be logged
     wider: set[int] = set()
     try:
         signal = raw(*args, **kwargs)
         _check_effects(function, raw, before, builder)
-        _check_returns(function, frame, signal)
-        if not same(outside, global_state(raw)):
-            raise errors.UnsupportedOperationError(
-                f"`{function.__qualname__}` at {user_site()} changes a global list or dict while it is traced: pass it as an argument and return it"
-            )
         builder.frames.remove(frame)
         return _result(signal, frame, function.__qualname__)
     except Recursion as recursion:
@@ -309,11 +292,13 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
             raise
         del trace.builders[depth:]
         builder.rollback(mark)
+        trace.heap.restore(objects)
     except Widening as widening:
         if widening.activation is not active:
             raise
         del trace.builders[depth:]
         builder.rollback(mark)
+        trace.heap.restore(objects)
         wider = widening.positions
     finally:
         del trace.active[trace.active.index(active) :]
@@ -330,17 +315,16 @@ def _widened(trace: Trace, key: Any, function: Callable[..., Any], args: Any, kw
     builder = trace.builders[-1]
     mark, depth = builder.mark(), len(trace.builders)
     staged, functions = dict(trace.staged), dict(trace.functions)
-    before = snapshot(function, (*args, *kwargs.values()))
+    objects = trace.heap.save()
     try:
         return invoke(function, *_traced_at(positions, (args, kwargs)))
     except (Recursion, Widening, Bottom, StagedExit, Widen):
         raise
     except Exception as reason:
-        if not same(before, snapshot(function, (*args, *kwargs.values()))):
-            raise
         trace.unrolled[key[:2]] = Unrolled(reason)
     del trace.builders[depth:]
     builder.rollback(mark)
+    trace.heap.restore(objects)
     trace.staged, trace.functions = staged, functions
     return invoke(function, args, kwargs)
 
@@ -352,10 +336,10 @@ def _result(signal: Any, frame: Frame, label: str) -> Any:
         value = signal.value if isinstance(signal, Return) else None
         if not ends:
             return value
-        ends.append((open_block(), value))
+        ends.append((open_block(), here(value)))
     if not ends:
         raise Bottom
-    return join_values(ends, f"the result of `{label}`")
+    return join_values(ends, f"the result of `{label}`", frame.since)
 
 
 def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: Any, kwargs: Any) -> StagedFunction:
@@ -395,17 +379,17 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         frame = Frame("function", label=function.__qualname__)
         builder.frames.append(Frame("staged"))
         builder.frames.append(frame)
-        earlier = snapshot(raw)
+        declares = getattr(raw, "func", raw)
+        if hasattr(declares, "__lantern_outer__"):
+            trace.heap.enter(declares)
+        before, objects = _contents(raw), trace.heap.save()
+        frame.since = objects.clock
         signal = run(lambda: raw(*new_args, **new_kwargs))
-        if not same(earlier, snapshot(raw)):
+        changed = any((c.cell_contents if _filled(c) else None) is not old for c, old in before)
+        if changed or trace.heap.changed(objects, trace.heap.save(), frame.since):
             raise errors.UnsupportedOperationError(
                 f"`{function.__qualname__}` is recursive and changes a list, a dict, an attribute or a variable of an enclosing function: pass the value "
                 "as an argument and return it"
-            )
-        after, after_tree = pytree.flatten((new_args, new_kwargs))
-        if after_tree != tree or any(a is not b for a, b in zip(after, inside, strict=True)):
-            raise errors.UnsupportedOperationError(
-                f"`{function.__qualname__}` is recursive and changes a list or dict that it was given: return the new values instead"
             )
         builder.frames.remove(frame)
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import functools
+import inspect
 import math
 import numbers
 import operator
@@ -13,9 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, errors, iterables, numpy_api, pytree, values
+from . import creation, errors, iterables, numpy_api, pytree, sequences, values
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
+from .growing import List, growing
+from .heap import CONTAINERS, MUTATORS
+from .optional import Maybe, is_, needed
 from .staging import (
     BREAK,
     CONTINUE,
@@ -24,22 +29,29 @@ from .staging import (
     and_,
     assert_,
     chain,
+    delattr_,
+    delitem,
     for_,
     getitem,
     if_,
     ifexp,
+    in_place,
+    made,
     not_,
     or_,
+    plain_key,
     raise_,
+    setattr_,
     setitem,
+    spread,
     while_,
 )
-from .state import NO_SCOPE, Scope, Undefined
+from .state import NO_SCOPE, Scope, Undefined, heap_of
 from .syntax import Comparisons
 from .types import BOOL, I64, is_float
 from .values import Arrayed, Traced, is_traced
 
-comparisons = Comparisons
+comparisons, generator, slice = Comparisons, iterables.generator, builtins.slice
 
 
 def local(raw: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,6 +83,8 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
 
 def contains(x: Any, items: Any) -> Any:
     """x in items: element by element where something is traced (no hash of a traced value is its number's)."""
+    if isinstance(items, Arrayed) or (isinstance(items, np.ndarray) and is_traced(x)):
+        return np.any(np.equal(values.lift_array(items) if isinstance(items, np.ndarray) else items, x))
     if isinstance(items, (tuple, list, dict, set, frozenset)) and (is_traced(x) or any(map(is_traced, items))):
         found: Any = False
         for item in items:
@@ -88,39 +102,188 @@ _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__"
 
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
+    for a in args:
+        if type(a) is Maybe and not _takes_optionals(function):
+            args = tuple(map(needed, args))
+            break
+    for a in args:
+        if type(a) is List and growing(a) is not None:
+            done, args = _of_growing(function, args)
+            if done:
+                return args
+            break
     try:
         replacement = REPLACED.get(function)
     except TypeError:  # not hashable: a user's callable object
         replacement = None
     if replacement is not None:
-        return replacement(*args, **kwargs)
+        return _new(replacement(*args, **kwargs))
+    if isinstance(function, type) and _building() and _is_made_by_init(function):
+        return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
         return function(*args, **kwargs)
     if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
-        return numpy_api.call_numpy(function, args, kwargs)
+        return _new(numpy_api.call_numpy(function, args, kwargs))
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
         return _of_scipy(function, args, kwargs)
     if isinstance(function, types.FunctionType):
         return invoke(function, args, kwargs) if _is_user_code(function) else function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
-    if (
-        isinstance(function, types.BuiltinMethodType)
-        and isinstance(function.__self__, np.ndarray)
-        and function.__name__ == "copy"
-        and _building()
-    ):
-        return values.lift_array(function.__self__).copy()
+    if _is_method_of_array(function) and _building() and (function.__name__ == "copy" or _any_traced((args, kwargs))):
+        return getattr(values.lift_array(function.__self__), function.__name__)(*args, **kwargs)  # of a captured one, as of an argument
+    if isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType)) and isinstance(function.__self__, CONTAINERS) and _building():
+        if function.__name__ in MUTATORS:
+            heap_of().note(function.__self__)
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
-        for key in args[:1]:
-            if isinstance(key, Traced):
-                key.__index__()  # refused: it would not be found
+        args = tuple(plain_key(x) if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
     if isinstance(function, functools.partial):
         return call(function.func, *function.args, *args, **{**function.keywords, **kwargs})
     method = getattr(type(function), "__call__", None)  # noqa: B004  # the method itself is needed
     if not isinstance(function, type) and isinstance(method, types.FunctionType) and _is_user_code(method):
         return invoke(types.MethodType(method, function), args, kwargs)
-    return function(*args, **kwargs)
+    if not _building():
+        return function(*args, **kwargs)
+    for x in args:
+        if isinstance(x, CONTAINERS) and not _reads_only(function):
+            heap_of().note(x)  # heapq.heappush, random.shuffle, list.sort ...: it may be written
+    return _new(function(*args, **kwargs))
+
+
+def _takes_optionals(function: Any) -> bool:
+    """Is it a user's function, which may ask whether its argument is None?"""
+    raw = getattr(function, "__func__", function)
+    return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or (isinstance(function, type) and _is_made_by_init(function))
+
+
+def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
+    """(True, result) of a function of lists that grow; (False, arguments) with arrays in their place where NumPy takes them."""
+    g = growing(args[0]) if args else None
+    if g is not None and len(args) == 1 and function in (list, tuple, builtins.set):
+        if function is list:
+            return True, args[0].copy()
+        g.refuse()
+    if g is not None and function in (np.concatenate, np.hstack, np.vstack) and len(g.buffers) == 1:
+        a = g.stacked()
+        if function is np.vstack and a.ndim <= 2:
+            return True, a if a.ndim == 2 else a[:, None]
+        return True, a if a.ndim == 1 and function is np.hstack else np.concatenate([a.reshape(-1, *a.shape[2:])])
+    if function is np.stack and g is not None and len(args) == 1:
+        return True, g.stacked()
+    if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")):
+        return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
+    return False, args
+
+
+def _reads_only(function: Any) -> bool:
+    """Is it known that a function does not write into its arguments?"""
+    return isinstance(function, (type, np.ufunc)) or getattr(function, "__module__", "") in _READERS or function in (len, repr, id, hash, iter, next, print)
+
+
+_READERS = ("numpy", "numpy.linalg", "math", "scipy.special", "functools", "copy", "json")
+
+
+def _new(x: Any) -> Any:
+    """The result of code that is not rewritten."""
+    trace = current_trace()
+    if trace is None or not trace.builders:
+        return x
+    trace.heap.returned(x, 3)
+    return made(x) if type(x) is list and trace.heap.birth(x) else x
+
+
+def _is_made_by_init(cls: type) -> bool:
+    """Is it a user's class whose instances are what `__init__` makes of a blank object?"""
+    if cls.__new__ is not object.__new__ or type(cls).__call__ is not type.__call__ or (cls.__module__ or "").split(".")[0] in _NOT_USER_CODE:
+        return False
+    init: Any = cls.__init__
+    return dataclasses.is_dataclass(cls) or (isinstance(init, types.FunctionType) and _is_user_code(init))
+
+
+def instance(cls: Any, args: Any, kwargs: Any) -> Any:
+    """cls(*args, **kwargs), with `__init__` rewritten like other code."""
+    heap = heap_of()
+    obj = heap.made(cls.__new__(cls))
+    init = cls.__init__
+    if (dataclasses.is_dataclass(cls) and init.__qualname__ == "__create_fn__.<locals>.__init__") or (getattr(init, "__code__", None) is not None and init.__code__.co_filename == "<string>"):
+        _fields(obj, cls, args, kwargs)
+    else:
+        before, heap.blank = heap.blank, obj
+        try:
+            invoke(types.MethodType(init, obj), args, kwargs)
+        finally:
+            heap.blank = before
+    return obj
+
+
+def _fields(obj: Any, cls: Any, args: Any, kwargs: Any) -> None:
+    """What the `__init__` of a dataclass does."""
+    given = inspect.signature(cls).bind(*args, **kwargs).arguments
+    later = []
+    for name, f in cls.__dataclass_fields__.items():
+        kind = f._field_type.name if hasattr(f._field_type, "name") else str(f._field_type)
+        if "CLASSVAR" in kind:
+            continue
+        if name in given:
+            value = given[name]
+        elif f.default_factory is not dataclasses.MISSING:
+            value = call(f.default_factory)
+        elif f.default is not dataclasses.MISSING:
+            value = f.default
+        else:
+            continue
+        if "INITVAR" in kind:
+            later.append(value)
+        else:
+            object.__setattr__(obj, name, value)
+    if hasattr(cls, "__post_init__"):
+        call(obj.__post_init__, *later)
+
+
+_PLAIN_TYPES = {int, float, bool, str, Traced, Arrayed, np.ndarray, np.float64, np.int64, tuple, list, type(None)}
+
+
+def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
+    """x (op) y; what a user's class says about it is rewritten like other code."""
+    if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
+        return fn(x, y)
+    forward, back = _own(x, f"__{name}__"), _own(y, REFLECTED.get(name, f"__r{name}__"))
+    if (forward is None and back is None) or not _building():
+        return fn(x, y)
+    pairs = [(x, f"__{name}__", y), (y, REFLECTED.get(name, f"__r{name}__"), x)]
+    if type(x) is type(y) and name not in REFLECTED:
+        pairs = pairs[:1]
+    elif type(x) is not type(y) and issubclass(type(y), type(x)):
+        pairs.reverse()
+    for obj, method, other in pairs:
+        found = getattr(type(obj), method, None)
+        if found is None:
+            continue
+        result = call(types.MethodType(found, obj), other) if isinstance(found, types.FunctionType) else found(obj, other)
+        if result is not NotImplemented:
+            return result
+    return fn(x, y)
+
+
+REFLECTED = {"lt": "__gt__", "gt": "__lt__", "le": "__ge__", "ge": "__le__", "eq": "__eq__", "ne": "__ne__"}
+
+
+def unary(fn: Any, name: str, x: Any) -> Any:
+    """(op) x"""
+    own = _own(x, f"__{name}__")
+    return fn(x) if own is None or not _building() else call(types.MethodType(own, x))
+
+
+def _own(x: Any, name: str) -> Any:
+    """A method of a user's class, in Python."""
+    if type(x) in _PLAIN_TYPES:
+        return None
+    found = getattr(type(x), name, None)
+    return found if isinstance(found, types.FunctionType) and _is_user_code(found) else None
+
+
+def _is_method_of_array(function: Any) -> bool:
+    return isinstance(function, types.BuiltinMethodType) and isinstance(function.__self__, np.ndarray)
 
 
 def _any_traced(tree: Any) -> bool:
@@ -169,42 +332,6 @@ def _bool(x: Any = False) -> Any:
     return values.truth(x)
 
 
-def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Callable[..., Any]:
-    """Python's min and max: the first of equals wins."""
-
-    def fn(*args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and isinstance(args[0], iterables.Staged):
-            values.whole_array(f"{plain.__name__}()")
-        if len(args) == 1 and isinstance(args[0], Arrayed) and args[0].ndim == 1:
-            from .reductions import max_, min_
-
-            return (max_ if plain is max else min_)(args[0])
-        if len(args) == 1 and isinstance(args[0], Traced):
-            raise TypeError(f"{args[0]!r} is not iterable")
-        items = list(args[0]) if len(args) == 1 else list(args)
-        if not any(map(is_traced, items)) or kwargs:
-            return plain(*args, **kwargs)
-        best = items[0]
-        for x in items[1:]:
-            best = numpy_api.where(better(x, best), x, best)
-        return best
-
-    return fn
-
-
-def _sum(items: Any, start: Any = 0) -> Any:
-    if isinstance(items, iterables.Staged):
-        values.whole_array("sum()")
-    if isinstance(items, Arrayed):
-        from .reductions import sum_
-
-        return sum_(items, 0) + start
-    total = start
-    for x in items:
-        total = total + x
-    return total
-
-
 def _isinstance(x: Any, kinds: Any) -> bool:
     if not isinstance(x, Traced):
         return isinstance(x, kinds)
@@ -212,20 +339,6 @@ def _isinstance(x: Any, kinds: Any) -> bool:
     python = float if is_float(x.type) else int if x.type == I64 else bool
     abstract = (numbers.Number, numbers.Real) if x.type != BOOL else ()
     return any(k in (python, object, Traced, *abstract) for k in wanted)
-
-
-def _any(items: Any) -> Any:
-    found: Any = False
-    for x in items:
-        found = or_(_bool(found), lambda x=x: _bool(x))  # type: ignore[misc]
-    return found
-
-
-def _all(items: Any) -> Any:
-    good: Any = True
-    for x in items:
-        good = and_(_bool(good), lambda x=x: _bool(x))  # type: ignore[misc]
-    return good
 
 
 def _pow(x: Any, y: Any, *mod: Any) -> Any:
@@ -236,11 +349,6 @@ def _where(*args: Any) -> Any:
     return numpy_api.call_function(np.where, args, {})
 
 
-def _fsum(items: Any) -> Any:
-    items = list(items)
-    return _sum(items) if any(map(is_traced, items)) else math.fsum(items)
-
-
 def _math(python: Callable[..., Any], numpy: Any) -> Callable[..., Any]:
     def fn(*args: Any) -> Any:
         return numpy(*args) if any(map(is_traced, args)) else python(*args)
@@ -249,11 +357,7 @@ def _math(python: Callable[..., Any], numpy: Any) -> Callable[..., Any]:
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {
-    range: iterables.staged_range, enumerate: iterables.staged_enumerate, zip: iterables.staged_zip, len: iterables.staged_length,
-    reversed: iterables.staged_reversed, float: _float, int: _int, bool: _bool, builtins.sum: _sum, isinstance: _isinstance, pow: _pow,
-    builtins.max: _extreme(operator.gt, max), builtins.min: _extreme(operator.lt, min), math.fsum: _fsum,
-    builtins.any: _any,
-    builtins.all: _all,
+    **iterables.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, isinstance: _isinstance, pow: _pow,
     math.floor: lambda x: x.__floor__() if is_traced(x) else math.floor(x),
     math.ceil: lambda x: x.__ceil__() if is_traced(x) else math.ceil(x),
     math.trunc: lambda x: x.__trunc__() if is_traced(x) else math.trunc(x),
@@ -267,4 +371,4 @@ for _name, _function in vars(math).items():
 
 
 __all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "call", "chain", "comparisons",
-           "current_trace", "for_", "getitem", "if_", "ifexp", "local", "not_", "or_", "raise_", "setitem", "while_"]  # fmt: skip
+           "current_trace", "delattr_", "delitem", "for_", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_", "operator", "or_", "raise_", "setitem", "slice", "while_"]  # fmt: skip

@@ -7,7 +7,6 @@ through `__array_function__` or staging. What is missing raises an error that na
 from __future__ import annotations
 
 import difflib
-import functools
 import operator
 import types
 from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import arrays, errors, sizes, values
-from .array_common import plain_arguments, ravel, scalar_kind, unsupported
+from .array_common import ravel, scalar_kind, unsupported
 from .arrayops import gemm
 from .arrays import View, access, as_array, axes_of, contiguous, drop, emit, expand, shape_of, spread, with_axes
 from .builder import user_site

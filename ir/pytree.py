@@ -14,6 +14,7 @@ import optree
 
 _NAMESPACE = "lantern_jit"
 _IN_ORDER = "lantern_jit.in_order"  # where a dict's keys stand in the order in which they were inserted
+NAMESPACES = (_NAMESPACE, _IN_ORDER)
 _REGISTERED: set[type] = set()
 _LOCK = threading.Lock()
 
@@ -61,8 +62,27 @@ _FOREVER = optree.dict_insertion_ordered(True, namespace=_IN_ORDER)
 _FOREVER.__enter__()
 
 
+_NODES: dict[type, tuple[Any, Any]] = {}
+
+
+def is_node(cls: type) -> bool:
+    """Is it a container class of the library's own?"""
+    return cls in _NODES
+
+
+def one_level(x: Any) -> tuple[list[Any], Any]:
+    """(children, what else it is) of such a container."""
+    children, known = _NODES[type(x)][0](x)
+    return list(children), known
+
+
+def of_parts(cls: type, known: Any, children: Any) -> Any:
+    return _NODES[cls][1](known, tuple(children))
+
+
 def register(cls: type, flatten_one: Any, unflatten_one: Any) -> None:
     """A class of the library's own as a container."""
+    _NODES[cls] = flatten_one, unflatten_one
     for namespace in (_NAMESPACE, _IN_ORDER):
         optree.register_pytree_node(cls, flatten_one, unflatten_one, namespace=namespace)
 

@@ -15,10 +15,10 @@ from .array_common import (
     along,
     atleast_1d,
     back_from_rows,
+    common_dtype,
     count,
     divided,
     float_array,
-    common_dtype,
     nonempty,
     rows,
     scalar_kind,
@@ -36,7 +36,6 @@ from .arrays import (
     expand,
     filled,
     from_index,
-    is_array,
     reduce,
     shape_of,
     spread,
@@ -86,7 +85,9 @@ def _number(a: Arrayed, axis: Axis, where: Any, keepdims: bool) -> Any:
 
 
 @_reduction
-def sum_(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+def sum_(
+    a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Any:
     if dtype is not None and dtype_of(dtype) != a.type.dtype:
         a = astype(a, dtype)
     more = () if where is True else (where,)
@@ -265,7 +266,9 @@ def cumprod(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None) -> An
 
 
 @_reduction
-def prod(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+def prod(
+    a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Any:
     a = _masked(a, where, 1)
     a = astype(a, dtype) if dtype is not None else a if is_float(a.type.dtype) else astype(a, I64)
     gone = axes_of(axis, a.ndim)
@@ -399,9 +402,7 @@ def _slopes(f: Arrayed, h: Any, axis: int) -> Arrayed:
     """Central differences along an axis, of evenly spaced points or of points at `h`."""
     n = shape_of(f)[axis]
     if sizes.is_known(n) and sizes.plain(n) < 2:
-        raise ValueError(
-            f"Shape of array too small to calculate a numerical gradient, at least 2 elements are required. ({user_site()})"
-        )
+        raise ValueError(f"Shape of array too small to calculate a numerical gradient, at least 2 elements are required. ({user_site()})")
     f = moveaxis(float_array(f), axis, 0)
     if not isinstance(h, Arrayed):
         inside, first, last = (f[2:] - f[:-2]) / (2.0 * h), h, h

@@ -6,8 +6,6 @@ some path leaves unassigned, or in another type, is poisoned: using it raises an
 
 from __future__ import annotations
 
-import dataclasses
-import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -15,14 +13,20 @@ from typing import Any, NoReturn
 import numpy as np
 
 from . import errors, pytree
-from .builder import Builder, current_builder, user_site
+from .builder import Builder, current_builder, current_trace, user_site
 from .graph import Atom, Block
-from .types import BOOL, F32, F64, I64, Scalar, Type, describe, is_float, same_type
+from .growing import List, described, grown, is_growing
+from .heap import MISSING, Heap, Place, State, identical
+from .optional import Maybe, form_of, maybe, unassigned
+from .structure import Shape, closed, leaves_of, opened, shape_of_contents
+from .types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, is_float, same_type
 from .values import Arrayed, Traced, atom_of, lift_array, scalar_type, to_type
 
 
 class Undefined:
     """The value of a variable that is not assigned on every path that leads here."""
+
+    __lantern_leaf__ = True
 
     def __init__(
         self,
@@ -48,62 +52,39 @@ class Undefined:
 
 @dataclass
 class Saved:
-    """The variables of a scope at one point: per variable its object, leaves and structure."""
+    """The variables of a scope at one point, and what the user's objects hold there."""
 
     values: tuple[Any, ...]
-    leaves: list[list[Any]]
-    trees: list[Any]
+    heap: State
 
 
-def contents(value: Any) -> Any:
-    """What may change inside of an object that a variable refers to: a container's items, an object's attributes."""
-    if isinstance(value, (list, dict)) or dataclasses.is_dataclass(value):
-        return value
-    if _has_attributes(value):
-        return dict(vars(value))
-    return None
-
-
-def put_back(value: Any, inside: Any) -> Any:
-    if _has_attributes(value) and not dataclasses.is_dataclass(value):
-        vars(value).clear()
-        vars(value).update(inside)
-        return value
-    return pytree.refill(value, inside) if isinstance(value, (list, dict)) or dataclasses.is_dataclass(value) else value
-
-
-def _has_attributes(value: Any) -> bool:
-    plain = (type, types.FunctionType, types.ModuleType, types.MethodType, Undefined, BaseException)
-    return hasattr(value, "__dict__") and not isinstance(value, plain) and not hasattr(type(value), "__lantern_transform__")
+def heap_of() -> Heap:
+    """The log of the trace under way."""
+    trace = current_trace()
+    assert trace is not None
+    return trace.heap
 
 
 class Scope:
-    """Access to the variables `names` of the function that is being traced."""
+    """Access to the variables `names` of the function that is being traced: those that a construct may assign."""
 
-    def __init__(
-        self, names: Sequence[str], get: Callable[[], tuple[Any, ...]], put: Callable[[Any], None], assigned: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, names: Sequence[str], get: Callable[[], tuple[Any, ...]], put: Callable[[Any], None]) -> None:
         self.names, self.get, self.put = tuple(names), get, put
-        self.assigned = self.names if assigned is None else tuple(assigned)
         self.cells = frozenset(id(c) for c in getattr(put, "__closure__", None) or ())
 
     def save(self) -> Saved:
-        values = self.get()
-        flat = [pytree.flatten(v if name in self.assigned else contents(v)) for name, v in zip(self.names, values, strict=True)]
-        return Saved(values, [leaves for leaves, _ in flat], [tree for _, tree in flat])
+        return Saved(self.get(), heap_of().save())
 
     def restore(self, saved: Saved) -> None:
-        fresh = [pytree.unflatten(t, ls) for t, ls in zip(saved.trees, saved.leaves, strict=True)]
-        # a variable that is assigned gets an object of its own; one whose object is changed in place keeps it
-        pairs = zip(self.names, saved.values, fresh, strict=True)
-        self.put(tuple(new if name in self.assigned else put_back(old, new) for name, old, new in pairs))
+        heap_of().restore(saved.heap)
+        self.put(saved.values)
 
 
 NO_SCOPE = Scope((), lambda: (), lambda _: None)
 
 
 def common_type(kinds: Sequence[tuple[Scalar, bool]]) -> tuple[Scalar, bool] | None:
-    """The one type that scalars of (type, weak) can share without loss, or None. Weak numbers adapt."""
+    """The one type that scalars of (type, weak) can share, or None: as wide as one of them. Weak numbers adapt."""
     types = {t for t, _ in kinds}
     weak = all(w for _, w in kinds)
     if len(types) == 1:
@@ -111,11 +92,9 @@ def common_type(kinds: Sequence[tuple[Scalar, bool]]) -> tuple[Scalar, bool] | N
     if BOOL in types:
         return None
     strong = {t for t, w in kinds if not w}
-    if len(strong) > 1:
-        return None
-    target = strong.pop() if strong else F64
-    if target == I64 and any(is_float(t) for t in types):
-        return None
+    target = F64 if len(strong) != 1 else strong.pop()
+    if target == I64:  # and a Python float
+        target = F64
     return (target, weak) if target in (F64, F32) else None
 
 
@@ -131,6 +110,8 @@ def same_leaf(a: Any, b: Any) -> bool:
     """Are two leaves one value, so that no parameter is needed?"""
     if a is b:
         return True
+    if is_view(a) or is_view(b):
+        return False
     if isinstance(a, (Traced, Arrayed)) and type(a) is type(b):
         return a.atom is b.atom or (isinstance(a, Traced) and not hasattr(a.atom, "name") and a.atom == b.atom)
     plain = (bool, int, float, str, np.generic)
@@ -141,7 +122,13 @@ def merge_types(values: Sequence[Any]) -> tuple[Type, bool] | None:
     """The common type of leaves that meet, or None."""
     if all(isinstance(v, Arrayed) or (isinstance(v, np.ndarray) and v.ndim) for v in values):
         lifted = [v if isinstance(v, Arrayed) else lift_array(v) for v in values]
-        return (lifted[0].type, False) if all(same_type(v.type, lifted[0].type) for v in lifted) else None
+        if all(same_type(v.type, lifted[0].type) for v in lifted):
+            return lifted[0].type, False
+        dtypes = {v.type.dtype for v in lifted}
+        if len({v.ndim for v in lifted}) > 1 or BOOL in dtypes:
+            return None
+        wide = I64 if not any(is_float(t) for t in dtypes) else F64  # float32 and an int are float64, as NumPy says
+        return array_of(wide, lifted[0].ndim), False
     kinds = [scalar_type(v) for v in values]
     if any(k is None for k in kinds):
         return None
@@ -155,6 +142,8 @@ def coerce(value: Any, t: Type, block: Block) -> Atom:
     try:
         if isinstance(value, np.ndarray):
             value = lift_array(value) if value.ndim else value[()]
+        if isinstance(value, Arrayed) and isinstance(t, Array) and not same_type(value.type, t):
+            value = value.astype(NUMPY_DTYPES[t.dtype])  # type: ignore[index]
         if isinstance(t, Scalar):
             value = to_type(value, t)
         return atom_of(value, t, builder)
@@ -169,30 +158,8 @@ def parameter(block: Block, t: Type, weak: bool, sources: Sequence[Any], builder
     block.params.append(var)
     if isinstance(t, Scalar):
         return Traced(var, builder, weak)
-    made = Arrayed(var, builder, all(isinstance(s, Arrayed) and s.owned for s in sources))
+    made = Arrayed(var, builder, all(isinstance(s, Arrayed) and s.owned and same_type(s.type, t) for s in sources))
     made.joined = True
-    return made
-
-
-def join_leaves(name: str, values: list[Any], blocks: list[Block], target: Block, args: list[list[Atom]]) -> Any:
-    """One leaf where paths meet: `values[i]` arrives from `blocks[i]`; args[i] collects what it passes."""
-    if all(same_leaf(v, values[0]) for v in values):
-        return values[0]
-    if any(isinstance(v, Undefined) for v in values):
-        return Undefined(name, "it is not assigned on every path that leads here; assign it before the branch or loop")
-    merged = merge_types(values)
-    if merged is None:
-        return Undefined(
-            name,
-            f"it is {' on one path and '.join(dict.fromkeys(describe_value(v) for v in values))} on another",
-            errors.TypeMismatchError,
-        )
-    t, weak = merged
-    for arg, value, block in zip(args, values, blocks, strict=True):
-        arg.append(coerce(value, t, block))
-    made = parameter(target, t, weak, values, current_builder(), name)
-    if isinstance(made, Arrayed):
-        made.sizes = common_sizes(values)
     return made
 
 
@@ -216,49 +183,182 @@ def describe_value(value: Any) -> str:
     return describe(found[0]) if found else ("None" if value is None else type(value).__name__)
 
 
-def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join") -> None:
-    """Continue where several open blocks meet, each with its own state of `scope`."""
+class Meeting:
+    """Where several open blocks meet. `values` and `places` say what their values are from then on; parameters are made on the way.
+
+    Two objects on two paths become a new one of the joined parts. It stands for both, so that a write to it would have to reach
+    one of them: such a write is refused (Heap.sealed) where one of them can be seen by others.
+    """
+
+    def __init__(self, blocks: Sequence[Block], states: Sequence[State], since: int, name: str = "join") -> None:
+        self.builder, self.heap = current_builder(), heap_of()
+        self.blocks, self.states, self.since = list(blocks), list(states), since
+        self.target = self.builder.new_block(name)
+        self.args: list[list[Atom]] = [[] for _ in blocks]
+        self.known: dict[tuple[int, ...], Any] = {}  # objects that have met, by their ids
+        self.kept: list[Any] = []
+
+    def value(self, name: str, values: Sequence[Any]) -> Any:
+        """One value where paths meet, or an Undefined that says why there is none."""
+        first = values[0]
+        if all(v is first for v in values):
+            return first
+        if any(isinstance(v, Undefined) for v in values):
+            return first if all(isinstance(v, Undefined) for v in values) else Undefined(name, UNASSIGNED)
+        if all(same_leaf(v, first) for v in values):
+            return first
+        ids = tuple(map(id, values))
+        if ids in self.known:
+            return self.known[ids]
+        self.kept += values
+        found = self.known[ids] = self._new(name, values)
+        return found
+
+    def _new(self, name: str, values: Sequence[Any]) -> Any:
+        parts = [opened(v, self.heap, s) for v, s in zip(values, self.states, strict=True)]
+        if all(p is not None and p[0] == parts[0][0] for p in parts):  # type: ignore[index]
+            return self._parts(name, values, [p for p in parts if p is not None])
+        if all(isinstance(v, list) for v in values):
+            made = closed(Shape(list, "growing"), self._growing(name, [p[1] for p in parts if p is not None]), self.heap)
+            seal(made, values, self.since, self.heap)
+            return made
+        if any(is_view(v) for v in values) and all(isinstance(v, (Arrayed, np.ndarray)) for v in values):
+            return self._unowned(name, _settled_in_blocks(list(zip(self.blocks, values, strict=True))))
+        if any(v is None or type(v) is Maybe for v in values):
+            return self._optional(name, values)
+        merged = merge_types(values)
+        if merged is None:
+            return Undefined(name, differs(values), errors.TypeMismatchError)
+        t, weak = merged
+        for arg, value, block in zip(self.args, values, self.blocks, strict=True):
+            arg.append(coerce(value, t, block))
+        made = parameter(self.target, t, weak, values, self.builder, name)
+        if isinstance(made, Arrayed):
+            made.sizes = common_sizes(values)
+        return made
+
+    def _parts(self, name: str, values: Sequence[Any], parts: Sequence[tuple[Shape, list[Any]]]) -> Any:
+        shape = parts[0][0]
+        joined = [self.value(name, column) for column in zip(*(p for _, p in parts), strict=True)]
+        if pytree.is_node(shape.kind) and any(isinstance(j, Undefined) for j in joined):
+            return next(j for j in joined if isinstance(j, Undefined))
+        made = closed(shape, joined, self.heap)
+        if shape.mutable:
+            seal(made, values, self.since, self.heap)
+        return made
+
+    def _growing(self, name: str, contents: Sequence[Any]) -> Any:
+        """The items of a list whose length is another one on each path."""
+        if self.builder.trace.no_growth and not any(is_growing(held) for held in contents):
+            raise errors.TypeMismatchError(f"a list has {' items on one path and '.join(str(len(h)) for h in contents)} on another at {user_site()}")
+        form = described(contents)
+        items = []
+        for i, held in enumerate(contents):
+            made, self.blocks[i] = at_the_end(self.blocks[i], lambda held=held: grown(held, *form))  # type: ignore[misc]
+            items.append(made)
+        return (self.value(name, items),)
+
+    def _optional(self, name: str, values: Sequence[Any]) -> Any:
+        """A value on some paths and None on others."""
+        try:
+            form = form_of(values, next((unassigned(v) for v in values if type(v) is Maybe), None))
+        except errors.TypeMismatchError:
+            return Undefined(name, differs(values), errors.TypeMismatchError)
+        found = []
+        for i, value in enumerate(values):
+            made, self.blocks[i] = at_the_end(self.blocks[i], lambda value=value: maybe(value, form))  # type: ignore[misc]
+            found.append(made)
+        return self.value(name, found)
+
+    def _unowned(self, name: str, values: Sequence[Any]) -> Any:
+        """Views and arrays meet as copies, which nobody may write to: a write would have to reach what is viewed."""
+        joined = self.value(name, values)
+        if isinstance(joined, Arrayed):
+            joined.owned = False
+        return joined
+
+    def places(self) -> State:
+        """What the objects hold that are older than the construct."""
+        held: dict[Any, Any] = {}
+        for at, place in self.heap.older(self.since):
+            states = [self.heap.of(s, at) for s in self.states]
+            held[at] = states[0] if all(identical(x, states[0]) for x in states) else self._place(place, states)
+        return State(self.heap.clock, held)
+
+    def _place(self, place: Place, states: list[Any]) -> Any:
+        if place.key is not None:
+            unset = [s is MISSING for s in states]
+            return Undefined(place.key, UNASSIGNED) if any(unset) else self.value(place.key, states)
+        x = place.holder
+        shapes = [shape_of_contents(type(x), s, x) for s in states]
+        if isinstance(x, List) and any(s != shapes[0] for s in shapes):
+            return self._growing("items", states)
+        if isinstance(x, (set, frozenset)) or any(s != shapes[0] for s in shapes):
+            raise errors.TypeMismatchError(
+                f"{place} at {user_site()} is changed to {' on one path and '.join(repr(_bare(s)) for s in states)} on another: a container must keep its "
+                "structure under a traced condition"
+            )
+        columns = zip(*(s.values() if isinstance(s, dict) else s for s in states), strict=True)
+        items = [self.value("item", column) for column in columns]
+        return dict(zip(states[0], items, strict=True)) if isinstance(x, dict) else tuple(items)
+
+    def go_on(self) -> None:
+        """End the blocks with jumps here, and continue here."""
+        for block, arg in zip(self.blocks, self.args, strict=True):
+            self.builder.jump(self.target, tuple(arg), block)
+        self.builder.enter(self.target)
+
+
+def at_the_end(block: Block, make: Callable[[], Any]) -> tuple[Any, Block]:
+    """make(), computed at the end of that block, and the block where that ends."""
     builder = current_builder()
+    before, builder.current = builder.current, block
+    try:
+        value = make()
+        assert builder.current is not None
+        return value, builder.current
+    finally:
+        builder.current = before
+
+
+UNASSIGNED = "it is not assigned on every path that leads here; assign it before the branch or loop"
+
+
+def _bare(held: Any) -> Any:
+    return list(held) if isinstance(held, tuple) else held
+
+
+def differs(values: Sequence[Any]) -> str:
+    kinds = list(dict.fromkeys(describe_value(v) for v in values))
+    if len(kinds) == 1:
+        return f"it is {kinds[0]} of one structure on one path and of another structure on another"
+    return f"it is {' on one path and '.join(kinds)} on another"
+
+
+def seal(made: Any, values: Sequence[Any], since: int, heap: Heap) -> None:
+    """From now on a write to `made`, which stands for `values`, is refused where one of those can be seen by others."""
+    if any(heap.birth(v) == 0 for v in values):
+        heap.sealed[id(made)] = made, (
+            f"{user_site()} writes to a {type(made).__name__} that is one of several objects, which a traced condition or a loop has chosen: compiled code "
+            "cannot tell which of them to change. Write to a copy of it"
+        )
+
+
+def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", since: int | None = None) -> None:
+    """Continue where several open blocks meet, each with its own state of `scope`. Objects made after `since` belong to one path."""
     if len(ends) == 1:
-        builder.enter(ends[0][0])
+        current_builder().enter(ends[0][0])
         scope.restore(ends[0][1])
         return
-    target = builder.new_block(name)
-    args: list[list[Atom]] = [[] for _ in ends]
-    blocks = [block for block, _ in ends]
     states = [state for _, state in ends]
-    leaves, trees, values = [], [], []
-    for i, variable in enumerate(scope.names):
-        objects = [s.values[i] for s in states]
-        tree = states[0].trees[i]
-        if all(s.trees[i] == tree for s in states):
-            columns = zip(*(s.leaves[i] for s in states), strict=True)
-            leaves.append([join_leaves(variable, list(column), blocks, target, args) for column in columns])
-        else:
-            unset = any(isinstance(o, Undefined) for o in objects)
-            if variable not in scope.assigned:
-                raise errors.TypeMismatchError(
-                    f"`{variable}` at {user_site()} is changed to {' on one path and '.join(repr(list(s.leaves[i])) for s in states)} on another: a container "
-                    "must keep its structure under a traced condition"
-                )
-            why = (
-                "it is not assigned on every path that leads here; assign it before the branch or loop"
-                if unset
-                else f"it is {' on one path and '.join(dict.fromkeys(describe_value(o) for o in objects))} on another, of different structure"
-            )
-            poison = Undefined(variable, why, errors.UndefinedVariableError if unset else errors.TypeMismatchError)
-            flat, tree = pytree.flatten(poison)
-            leaves.append(flat)
-            objects = [poison]
-        trees.append(tree)
-        values.append(objects[0] if all(o is objects[0] for o in objects) else None)
-    for block, arg in zip(blocks, args, strict=True):
-        builder.jump(target, tuple(arg), block)
-    builder.enter(target)
-    scope.restore(Saved(tuple(values), leaves, trees))
+    meeting = Meeting([block for block, _ in ends], [s.heap for s in states], heap_of().clock if since is None else since, name)
+    values = tuple(meeting.value(n, column) for n, column in zip(scope.names, zip(*(s.values for s in states), strict=True), strict=True))
+    heap = meeting.places()
+    meeting.go_on()
+    scope.restore(Saved(values, heap))
 
 
-def _settled_in_blocks(ends: list[tuple[Block, Any]]) -> list[tuple[list[Any], Any]]:
+def _settled_in_blocks(ends: list[tuple[Block, Any]]) -> list[Any]:
     """Values with their views as arrays of their own, each made where it comes from."""
     from .arrays import settled
 
@@ -266,37 +366,25 @@ def _settled_in_blocks(ends: list[tuple[Block, Any]]) -> list[tuple[list[Any], A
     before, out = builder.current, []
     for block, value in ends:
         builder.current = block
-        out.append(pytree.flatten(settled(value)))
+        out.append(settled(value) if isinstance(value, Arrayed) else lift_array(value))
     builder.current = before
     return out
 
 
-def join_values(ends: list[tuple[Block, Any]], what: str) -> Any:
-    """Values (of any structure) where several open blocks meet; disagreement is an error that prints both."""
-    builder = current_builder()
-    if len(ends) == 1:
-        builder.enter(ends[0][0])
-        return ends[0][1]
-    flat = [pytree.flatten(value) for _, value in ends]
-    if any(tree != flat[0][1] for _, tree in flat):
-        flat = _settled_in_blocks(ends)
-    if any(tree != flat[0][1] for _, tree in flat):
-        other = next(value for (_, value), (_, tree) in zip(ends, flat, strict=True) if tree != flat[0][1])
-        raise errors.TypeMismatchError(f"{what} at {user_site()} is {describe_value(ends[0][1])} {ends[0][1]!r} on one path and "
-                                       f"{describe_value(other)} {other!r} on another")  # fmt: skip
-    target = builder.new_block("join")
-    args: list[list[Atom]] = [[] for _ in ends]
-    blocks = [block for block, _ in ends]
-    leaves = []
-    for column in zip(*(ls for ls, _ in flat), strict=True):
-        leaf = join_leaves("result", list(column), blocks, target, args)
+def is_view(value: Any) -> bool:
+    return isinstance(value, Arrayed) and pytree.is_node(type(value))
+
+
+def join_values(ends: list[tuple[Block, Saved]], what: str, since: int) -> Any:
+    """The value of an expression where several open blocks meet; disagreement is an error that prints both."""
+    found: list[Any] = []
+    scope = Scope((what,), tuple, found.extend)
+    join(ends, scope, since=since)
+    value = found[0]
+    for leaf in leaves_of(value):
         if isinstance(leaf, Undefined):
-            kinds = list(dict.fromkeys(describe_value(v) for v in column))
-            raise errors.TypeMismatchError(
-                f"{what} at {user_site()} is {kinds[0]} on one path and {kinds[-1]} on another: both must have one type"
-            )
-        leaves.append(leaf)
-    for block, arg in zip(blocks, args, strict=True):
-        builder.jump(target, tuple(arg), block)
-    builder.enter(target)
-    return pytree.unflatten(flat[0][1], leaves)
+            values = [s.values[0] for _, s in ends]
+            if len(values) > 1 and not any(v is value for v in values):
+                shown = list(dict.fromkeys(describe_value(v) if opened(v) is None else f"{describe_value(v)} {v!r}" for v in values))
+                raise errors.TypeMismatchError(f"{what} at {user_site()} is {shown[0]} on one path and {shown[-1]} on another: both must have one type")
+    return value

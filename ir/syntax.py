@@ -32,7 +32,6 @@ from . import errors
 
 DEEP_LIMIT, DEEP_STACK = 100_000, 256 << 20  # Python calls and bytes, to rewrite what is nested deeply
 Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda]
-MUTATORS = {"append", "extend", "pop", "insert", "remove", "clear", "update", "setdefault", "sort", "reverse"}
 COMPARISONS = {
     ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne", ast.Is: "is_", ast.IsNot: "is_not",
     ast.In: "in_", ast.NotIn: "not_in",
@@ -40,7 +39,6 @@ COMPARISONS = {
 REMEDIES: dict[type[ast.AST], tuple[str, str]] = {
     ast.Try: ("try/except", "test the condition with `if` before the operation that may fail"),
     ast.With: ("with", "open the context outside of the compiled function"),
-    ast.Global: ("global", "pass the value as an argument and return its new value"),
     ast.Yield: ("a generator (yield)", "write a loop that returns its result, or store into an array"),
     ast.YieldFrom: ("a generator (yield from)", "write a loop that returns its result, or store into an array"),
     ast.Await: ("await", "compiled functions are synchronous"),
@@ -54,46 +52,28 @@ for _kind, _construct in {"TryStar": "try/except*", "Match": "match"}.items():
         REMEDIES[getattr(ast, _kind)] = (_construct, "use `if`/`elif`")
 
 
-def assigned_names(nodes: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
-    """(names assigned, names of containers written into) in statements, nested functions left out."""
+def assigned_names(nodes: Iterable[ast.AST]) -> set[str]:
+    """Names that statements assign, nested functions left out."""
     assigned: set[str] = set()
-    mutated: set[str] = set()
 
     def visit(node: ast.AST) -> None:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             assigned.add(node.name)
             return
         if isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
-            for child in ast.walk(node):
-                if isinstance(child, ast.NamedExpr) and not isinstance(node, ast.Lambda):
-                    assigned.add(child.target.id)
-                _container(child)
+            if not isinstance(node, ast.Lambda):
+                assigned.update(child.target.id for child in ast.walk(node) if isinstance(child, ast.NamedExpr))
             return
         if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
             assigned.add(node.id)
         if isinstance(node, ast.alias):
             assigned.add((node.asname or node.name).split(".")[0])
-        _container(node)
         for child in ast.iter_child_nodes(node):
             visit(child)
 
-    def _container(node: ast.AST) -> None:
-        if isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
-            base: Any = node
-            while isinstance(base, (ast.Subscript, ast.Attribute)):
-                base = base.value
-            if isinstance(base, ast.Name):
-                mutated.add(base.id)
-        if isinstance(node, ast.Call):  # a method may change its object, and a function its arguments
-            for base in (node.func.value if isinstance(node.func, ast.Attribute) else None, *node.args, *(k.value for k in node.keywords)):
-                while isinstance(base, (ast.Subscript, ast.Attribute, ast.Starred)):
-                    base = base.value
-                if isinstance(base, ast.Name):
-                    mutated.add(base.id)
-
     for n in nodes:
         visit(n)
-    return assigned, mutated - assigned
+    return assigned
 
 
 def _arms(node: ast.If) -> tuple[list[ast.If], list[ast.stmt]]:
@@ -139,13 +119,12 @@ class Rewriter(ast.NodeTransformer):
         body = node.body if isinstance(node, ast.FunctionDef) else []
         a = node.args
         self.params = {x.arg for x in (*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg)))}
-        self.locals = assigned_names(body)[0] | self.params
+        self.globals = sorted({x for n in _own_nodes_of(body) if isinstance(n, ast.Global) for x in n.names})
+        self.locals = (assigned_names(body) | self.params) - set(self.globals)
         inner = [n for b in body for n in ast.walk(b)]
-        own = {n for b in body for n in _own_nodes(b)}
+        own = set(_own_nodes_of(body))
         self.outer = {x for n in own if isinstance(n, ast.Nonlocal) for x in n.names}
         self.shared = {x for n in inner if isinstance(n, ast.Nonlocal) and n not in own for x in n.names} & self.locals
-        nested = [n for n in inner if isinstance(n, (ast.FunctionDef, ast.Lambda))]
-        self.touched = {x for n in nested for x in assigned_names(n.body if isinstance(n, ast.FunctionDef) else [n.body])[1]} & self.locals
         self.stated: set[str] = set()
         self.loads = [(n.id, n.lineno) for n in inner if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
 
@@ -154,33 +133,31 @@ class Rewriter(ast.NodeTransformer):
         line = getattr(node, "lineno", 0)
         raise errors.UnsupportedSyntaxError(f"{what} cannot be compiled ({self.filename}:{line} in {self.name}): {remedy}")
 
-    def _names(self, nodes: Sequence[ast.AST]) -> tuple[list[str], list[str]]:
-        """(all variables that a construct may change, those of them that can be set)."""
-        assigned, mutated = assigned_names(nodes)
-        settable = (assigned | (self.shared if any(isinstance(x, ast.Call) for n in nodes for x in ast.walk(n)) else set())) & (
-            self.locals | self.outer
-        )
+    def _names(self, nodes: Sequence[ast.AST]) -> list[str]:
+        """The variables that a construct may assign."""
+        assigned = assigned_names(nodes)
         if any(isinstance(x, ast.Call) for n in nodes for x in ast.walk(n)):
-            mutated |= self.touched
-        mutated = {m for m in mutated if m in self.locals | self.outer} - settable
-        self.stated |= (settable | mutated) - self.outer
-        return sorted(settable | mutated), sorted(settable)
+            assigned = assigned | self.shared
+        assigned &= self.locals | self.outer
+        self.stated |= assigned - self.outer
+        return sorted(assigned)
 
     def _function(self, kind: str, settable: list[str], body: list[ast.stmt], *args: str) -> ast.FunctionDef:
         self.counter += 1
         prologue: list[ast.stmt] = [ast.Nonlocal(settable)] if settable else []
+        if self.globals:
+            prologue.append(ast.Global(list(self.globals)))
         body = body or [ast.Pass()]
         return _define(f"_ln_{kind}_{self.counter}", _arguments(*args), prologue + body)
 
-    def _scope(self, names: list[str], settable: list[str]) -> tuple[list[ast.stmt], ast.expr]:
+    def _scope(self, names: list[str]) -> tuple[list[ast.stmt], ast.expr]:
         if not names:
             return [], _staging("NO_SCOPE")
-        targets: list[ast.expr] = [ast.Name(n if n in settable else "_ln_ignored", ast.Store()) for n in names]
-        put = self._function("set", settable, [ast.Assign([ast.Tuple(targets, ast.Store())], _load("_ln_v"))], "_ln_v")
+        targets: list[ast.expr] = [ast.Name(n, ast.Store()) for n in names]
+        put = self._function("set", names, [ast.Assign([ast.Tuple(targets, ast.Store())], _load("_ln_v"))], "_ln_v")
         get = _thunk(ast.Tuple([_load(n) for n in names], ast.Load()))
         labels = ast.Tuple([ast.Constant(n) for n in names], ast.Load())
-        fresh = ast.Tuple([ast.Constant(n) for n in settable], ast.Load())
-        return [put], _call("Scope", labels, get, _load(put.name), fresh)
+        return [put], _call("Scope", labels, get, _load(put.name))
 
     def _finish(self, node: ast.AST, statements: list[ast.stmt], call: ast.expr) -> list[ast.stmt]:
         out = [
@@ -207,48 +184,53 @@ class Rewriter(ast.NodeTransformer):
     # ---- statements
     def visit_If(self, node: ast.If) -> Any:
         arms, last = _arms(node)
-        names, settable = self._names([*(a.test for a in arms[1:]), *(s for a in arms for s in a.body), *last])
+        names = self._names([*(a.test for a in arms[1:]), *(s for a in arms for s in a.body), *last])
         test = self.visit(node.test)
-        out: list[ast.stmt] = [self._function("then", settable, self.body(node.body))]
+        out: list[ast.stmt] = [self._function("then", names, self.body(node.body))]
         later: list[ast.expr] = []
         for arm in arms[1:]:
-            cond = self._function("test", settable, [self._locate(ast.Return(self.visit(arm.test)), arm.test)])
-            then = self._function("then", settable, self.body(arm.body))
+            cond = self._function("test", names, [self._locate(ast.Return(self.visit(arm.test)), arm.test)])
+            then = self._function("then", names, self.body(arm.body))
             out += [cond, then]
             later += [_load(cond.name), _load(then.name)]
-        out.append(self._function("else", settable, self.body(last)))
-        put, scope = self._scope(names, settable)
+        out.append(self._function("else", names, self.body(last)))
+        put, scope = self._scope(names)
         first, orelse = out[0], out[-1]
         assert isinstance(first, ast.FunctionDef)
         assert isinstance(orelse, ast.FunctionDef)
         return self._finish(node, [*out, *put], _call("if_", test, _load(first.name), _load(orelse.name), scope, *later))
 
     def visit_While(self, node: ast.While) -> Any:
-        names, settable = self._names([node.test, *node.body, *node.orelse])
+        names = self._names([node.test, *node.body, *node.orelse])
         forever = isinstance(node.test, ast.Constant) and bool(node.test.value)
-        test = self._function("test", settable, [ast.Return(self.visit(node.test))])
-        body = self._function("body", settable, self.body(node.body))
-        put, scope = self._scope(names, settable)
-        orelse, names_else = self._orelse(node, settable)
-        call = _call("while_", _load(test.name), _load(body.name), names_else, scope, ast.Constant(forever))
+        test = self._function("test", names, [ast.Return(self.visit(node.test))])
+        body = self._function("body", names, self.body(node.body))
+        put, scope = self._scope(names)
+        orelse, names_else = self._orelse(node, names)
+        call = _call("while_", _load(test.name), _load(body.name), names_else, scope, ast.Constant(forever), self._later(node, names))
         return self._finish(node, [test, body, *orelse, *put], call)
 
     def visit_For(self, node: ast.For) -> Any:
-        names, settable = self._names([node.target, *node.body, *node.orelse])
+        names = self._names([node.target, *node.body, *node.orelse])
         items = self.visit(node.iter)
-        bind = ast.Assign([self.visit(node.target)], _load("_ln_item"))
-        body = self._function("body", settable, [bind, *self.body(node.body)], "_ln_item")
-        put, scope = self._scope(names, settable)
-        orelse, names_else = self._orelse(node, settable)
-        end = node.end_lineno or node.lineno
-        later = sorted({name for name, line in self.loads if line > end and name in settable})
-        call = _call("for_", items, _load(body.name), names_else, scope, ast.Tuple([ast.Constant(n) for n in later], ast.Load()))
+        later_stores: list[ast.stmt] = []
+        bind = ast.Assign([self._target(node.target, later_stores)], _load("_ln_item"))
+        body = self._function("body", names, [bind, *later_stores, *self.body(node.body)], "_ln_item")
+        put, scope = self._scope(names)
+        orelse, names_else = self._orelse(node, names)
+        call = _call("for_", items, _load(body.name), names_else, scope, self._later(node, names))
         return self._finish(node, [body, *orelse, *put], call)
 
-    def _orelse(self, node: ast.For | ast.While, settable: list[str]) -> tuple[list[ast.stmt], ast.expr]:
+    def _later(self, node: ast.For | ast.While, names: list[str]) -> ast.expr:
+        """Those of the names that are read after a loop."""
+        end = node.end_lineno or node.lineno
+        found = sorted({name for name, line in self.loads if line > end and name in names})
+        return ast.Tuple([ast.Constant(n) for n in found], ast.Load())
+
+    def _orelse(self, node: ast.For | ast.While, names: list[str]) -> tuple[list[ast.stmt], ast.expr]:
         if not node.orelse:
             return [], ast.Constant(None)
-        orelse = self._function("orelse", settable, self.body(node.orelse))
+        orelse = self._function("orelse", names, self.body(node.orelse))
         return [orelse], _load(orelse.name)
 
     def visit_Return(self, node: ast.Return) -> Any:
@@ -278,50 +260,82 @@ class Rewriter(ast.NodeTransformer):
             if isinstance(t, ast.Name):
                 out.append(ast.Assign([ast.Name(t.id, ast.Store())], _call("Undefined", ast.Constant(t.id))))
             else:
-                out.append(ast.Delete([self._target(t)]))
+                what = ast.Constant(t.attr) if isinstance(t, ast.Attribute) else self._index(t.slice)  # type: ignore[attr-defined]
+                out.append(ast.Expr(_call("delattr_" if isinstance(t, ast.Attribute) else "delitem", self.visit(t.value), what)))  # type: ignore[attr-defined]
         return [self._locate(s, node) for s in out]
 
     def visit_Assign(self, node: ast.Assign) -> Any:
         value = self.visit(node.value)
-        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Subscript) and not _has_slice(node.targets[0]):
-            t = node.targets[0]
-            return self._locate(ast.Expr(_call("setitem", value, self.visit(t.value), self.visit(t.slice))), node)
+        if len(node.targets) == 1 and isinstance(node.targets[0], (ast.Subscript, ast.Attribute)):
+            return self._locate(self._store(node.targets[0], value), node)
+        later: list[ast.stmt] = []
         node.value = value
-        node.targets = [self._target(t) for t in node.targets]
-        return node
+        node.targets = [self._target(t, later) for t in node.targets]
+        return [self._locate(s, node) for s in (node, *later)]
+
+    def _store(self, t: Any, value: ast.expr) -> ast.stmt:
+        """A write into an object, in Python's order: value, object, index."""
+        if isinstance(t, ast.Attribute):
+            return ast.Expr(_call("setattr_", value, self.visit(t.value), ast.Constant(t.attr)))
+        return ast.Expr(_call("setitem", value, self.visit(t.value), self._index(t.slice)))
+
+    def _index(self, node: ast.expr) -> ast.expr:
+        if isinstance(node, ast.Slice):
+            parts = [self.visit(p) if p is not None else ast.Constant(None) for p in (node.lower, node.upper, node.step)]
+            return ast.Call(_staging("slice"), parts, [])
+        if isinstance(node, ast.Tuple) and any(isinstance(e, ast.Slice) for e in node.elts):
+            return ast.Tuple([self._index(e) for e in node.elts], ast.Load())
+        return self.visit(node)
+
+    def _target(self, t: Any, later: list[ast.stmt]) -> Any:
+        """A target of names only; what goes into objects is stored afterwards, from left to right."""
+        if isinstance(t, (ast.Tuple, ast.List)):
+            t.elts = [self._target(e, later) for e in t.elts]
+        elif isinstance(t, ast.Starred):
+            t.value = self._target(t.value, later)
+        elif isinstance(t, (ast.Subscript, ast.Attribute)):
+            self.counter += 1
+            name = f"_ln_part_{self.counter}"
+            later.append(self._store(t, _load(name)))
+            return ast.Name(name, ast.Store())
+        return t
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         if node.value is None:
             return self._locate(ast.Pass(), node)
         return self.visit_Assign(self._locate(ast.Assign([node.target], node.value), node))
 
-    def _target(self, t: Any) -> Any:
-        if isinstance(t, (ast.Subscript, ast.Attribute)):
-            t.value = self.visit(t.value)
-            if isinstance(t, ast.Subscript):
-                t.slice = self.visit(t.slice)
-        elif isinstance(t, (ast.Tuple, ast.List)):
-            t.elts = [self._target(e) for e in t.elts]
-        elif isinstance(t, ast.Starred):
-            t.value = self._target(t.value)
-        return t
-
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
+        """In Python's order: object, index, old value, new value."""
         value = self.visit(node.value)
         t = node.target
-        if isinstance(t, ast.Subscript) and not _has_slice(t):  # in Python's order: object, index, old element, value
-            fn = ast.Attribute(_staging("operator"), _IN_PLACE[type(node.op)], ast.Load())
-            old = _call("getitem", _load("_ln_object"), _load("_ln_index"))
-            store = _call("setitem", ast.Call(fn, [old, value], []), _load("_ln_object"), _load("_ln_index"))
-            statements = [
-                ast.Assign([ast.Name("_ln_object", ast.Store())], self.visit(t.value)),
-                ast.Assign([ast.Name("_ln_index", ast.Store())], self.visit(t.slice)),
-                ast.Expr(store),
-            ]
-            return [self._locate(s, node) for s in statements]
-        node.value = value
-        node.target = self._target(t)
-        return node
+        fn = ast.Attribute(_staging("operator"), _IN_PLACE[type(node.op)], ast.Load())
+        if isinstance(t, ast.Name):
+            return self._locate(ast.Assign([t], _call("in_place", fn, _load(t.id), value)), node)
+        statements: list[ast.stmt] = [ast.Assign([ast.Name("_ln_object", ast.Store())], self.visit(t.value))]
+        if isinstance(t, ast.Subscript):
+            statements.append(ast.Assign([ast.Name("_ln_index", ast.Store())], self._index(t.slice)))
+            new = _call("in_place", fn, _call("getitem", _load("_ln_object"), _load("_ln_index")), value)
+            statements.append(ast.Expr(_call("setitem", new, _load("_ln_object"), _load("_ln_index"))))
+        else:
+            old = ast.Attribute(_load("_ln_object"), t.attr, ast.Load())
+            statements.append(ast.Expr(_call("setattr_", _call("in_place", fn, old, value), _load("_ln_object"), ast.Constant(t.attr))))
+        return [self._locate(s, node) for s in statements]
+
+    def visit_List(self, node: ast.List) -> Any:
+        super().generic_visit(node)
+        if not isinstance(node.ctx, ast.Load):
+            return node
+        if any(isinstance(e, ast.Starred) for e in node.elts):
+            parts = [ast.Tuple([e.value if isinstance(e, ast.Starred) else e, ast.Constant(isinstance(e, ast.Starred))], ast.Load()) for e in node.elts]
+            return self._locate(_call("spread", *parts), node)
+        return self._locate(_call("made", node), node)
+
+    def visit_Dict(self, node: ast.Dict) -> Any:
+        super().generic_visit(node)
+        return self._locate(_call("made", node), node)
+
+    visit_Set = visit_ListComp = visit_DictComp = visit_SetComp = visit_Dict  # type: ignore[assignment]
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         node.decorator_list = [self.visit(d) for d in node.decorator_list]
@@ -360,22 +374,55 @@ class Rewriter(ast.NodeTransformer):
             for child in ast.walk(n):
                 if isinstance(child, ast.NamedExpr):
                     self._refuse(child, "`:=` inside a conditional expression, `and` or `or`", "assign on a line of its own")
-                if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute) and child.func.attr in MUTATORS:
-                    self._refuse(child, f"`.{child.func.attr}()` inside a conditional expression, `and` or `or`", "use an `if` statement")
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
+        """What it does to one element, as functions; sum() and the like then run over the elements as a loop does."""
+        inner = [n for n in ast.walk(node) if isinstance(n, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await))]
+        if inner or any(g.is_async for g in node.generators):
+            return super().generic_visit(node)
+        first, *rest = node.generators
+        items = self.visit(first.iter)
+        keep: ast.expr = ast.Constant(None)
+        if first.ifs:
+            conditions = [self.visit(c) for c in first.ifs]
+            keep = self._of_item(
+                first.target, conditions[0] if len(conditions) == 1 else _call("and_", conditions[0], *map(_thunk, conditions[1:]))
+            )
+        body = self.visit_GeneratorExp(ast.GeneratorExp(node.elt, rest)) if rest else self.visit(node.elt)
+        return self._locate(_call("generator", items, self._of_item(first.target, body), keep, ast.Constant(bool(rest))), node)
+
+    def _of_item(self, target: ast.expr, value: ast.expr) -> ast.expr:
+        """lambda item: value, where `target` is assigned the item: [value for target in (item,)][0]."""
+        one = ast.comprehension(copy.deepcopy(target), ast.Tuple([_load("_ln_item")], ast.Load()), [], 0)
+        listed = ast.Subscript(ast.ListComp(value, [one]), ast.Constant(0), ast.Load())
+        return ast.Lambda(_arguments("_ln_item"), listed)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         operand = self.visit(node.operand)
         if isinstance(node.op, ast.Not):
             return self._locate(_call("not_", operand), node)
-        node.operand = operand
-        return node
+        if isinstance(node.op, ast.Invert) or isinstance(operand, ast.Constant):
+            node.operand = operand
+            return node
+        name = "neg" if isinstance(node.op, ast.USub) else "pos"
+        return self._locate(_call("unary", ast.Attribute(_staging("operator"), name, ast.Load()), ast.Constant(name), operand), node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> Any:
+        name = _IN_PLACE[type(node.op)][1:]
+        fn = ast.Attribute(_staging("operator"), {"and": "and_", "or": "or_"}.get(name, name), ast.Load())
+        return self._locate(_call("binary", fn, ast.Constant(name), self.visit(node.left), self.visit(node.right)), node)
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         if len(node.ops) == 1 and isinstance(node.ops[0], (ast.In, ast.NotIn)):
             found = _call("contains", self.visit(node.left), self.visit(node.comparators[0]))
             return self._locate(found if isinstance(node.ops[0], ast.In) else _call("not_", found), node)
         if len(node.ops) == 1:
-            return super().generic_visit(node)
+            name = COMPARISONS[type(node.ops[0])]
+            if isinstance(node.ops[0], (ast.Is, ast.IsNot)):
+                same = _call("is_", self.visit(node.left), self.visit(node.comparators[0]))
+                return self._locate(same if isinstance(node.ops[0], ast.Is) else _call("not_", same), node)
+            fn = ast.Attribute(_staging("operator"), name, ast.Load())
+            return self._locate(_call("binary", fn, ast.Constant(name), self.visit(node.left), self.visit(node.comparators[0])), node)
         rest: list[ast.expr] = []
         for op, right in zip(node.ops, node.comparators, strict=True):
             fn = ast.Attribute(_staging("comparisons"), COMPARISONS[type(op)], ast.Load())
@@ -383,9 +430,9 @@ class Rewriter(ast.NodeTransformer):
         return self._locate(_call("chain", self.visit(node.left), *rest), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
-        if not isinstance(node.ctx, ast.Load) or _has_slice(node):
+        if not isinstance(node.ctx, ast.Load):
             return super().generic_visit(node)
-        return self._locate(_call("getitem", self.visit(node.value), self.visit(node.slice)), node)
+        return self._locate(_call("getitem", self.visit(node.value), self._index(node.slice)), node)
 
     def visit_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name) and node.func.id in ("super", "locals", "globals", "vars"):
@@ -402,8 +449,8 @@ _IN_PLACE = {
 }  # fmt: skip
 
 
-def _has_slice(node: ast.Subscript) -> bool:
-    return any(isinstance(n, ast.Slice) for n in ast.walk(node.slice))
+def _own_nodes_of(body: Iterable[ast.AST]) -> list[ast.AST]:
+    return [n for b in body for n in _own_nodes(b)]
 
 
 def _own_nodes(node: ast.AST) -> Iterable[ast.AST]:
@@ -419,8 +466,8 @@ def rewrite_function(node: ast.FunctionDef, filename: str) -> ast.FunctionDef:
     rewriter = Rewriter(node, filename, node.name)
     body = rewriter.body(node.body)
     fresh = sorted(rewriter.stated - rewriter.params)
-    prologue: list[ast.stmt] = [n for n in body if isinstance(n, ast.Nonlocal)]
-    body = [n for n in body if not isinstance(n, ast.Nonlocal)]
+    prologue: list[ast.stmt] = [n for n in body if isinstance(n, (ast.Nonlocal, ast.Global))]
+    body = [n for n in body if not isinstance(n, (ast.Nonlocal, ast.Global))]
     prologue += [ast.Assign([ast.Name(n, ast.Store())], _call("Undefined", ast.Constant(n))) for n in fresh]
     return ast.copy_location(_define(node.name, node.args, prologue + body), node)
 
@@ -516,6 +563,9 @@ def _convert_code(function: types.FunctionType) -> Any:
     closure = tuple(cells[name] for name in code.co_freevars)
     raw = types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__, closure)
     raw.__kwdefaults__, raw.__qualname__ = function.__kwdefaults__, function.__qualname__
+    declared = [n for n in ast.walk(node) if isinstance(n, (ast.Nonlocal, ast.Global))]
+    raw.__lantern_outer__ = sorted({x for n in declared if isinstance(n, ast.Nonlocal) for x in n.names} & set(code.co_freevars))  # type: ignore[attr-defined]
+    raw.__lantern_globals__ = sorted({x for n in declared if isinstance(n, ast.Global) for x in n.names})  # type: ignore[attr-defined]
     return raw
 
 
@@ -690,7 +740,19 @@ class Comparisons:
     """The comparison functions of a chain."""
 
     lt, le, gt, ge, eq, ne = operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne
-    is_, is_not = operator.is_, operator.is_not
+
+    @staticmethod
+    def is_(x: Any, y: Any) -> Any:
+        from .optional import is_
+
+        return is_(x, y)
+
+    @staticmethod
+    def is_not(x: Any, y: Any) -> Any:
+        from .optional import is_
+        from .staging import not_
+
+        return not_(is_(x, y))
 
     @staticmethod
     def in_(x: Any, y: Any) -> bool:
