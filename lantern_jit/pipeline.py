@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,9 @@ from .ir.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, desc
 from .ir.verify import verify
 from .progress import LOGGER, Progress
 from .specialisations import Row, Table
+
+
+ALLOWANCE: float = 10_000  # operations that transforms without jit interpret before they are compiled; math.inf: they never are
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ class Specialisation:
                 self.optimistic = False
                 traced = self._traced(numbers)
         self.traced, self.program = traced, traced.program
+        self.left: float = ALLOWANCE
         self._check()
         clean, join = ("simplification", simplify), ("fusion", fuse)
         self._run(clean, join, clean, ("guarding", guard))
@@ -232,16 +237,30 @@ class Specialisation:
             whole = "leaves"
         return Shape(whole, tuple(places), tuple(fixed))
 
-    def interpret(self, leaves: Sequence[Any]) -> Any:
+    def interpret(self, leaves: Sequence[Any], allowance: float = math.inf) -> Any:
+        """On the reference interpreter, which raises Exhausted after that many operations."""
         try:
-            found = self.result(interpreter.run(self.program, [machine_value(x, t) for x, t in zip(leaves, self.types, strict=True)]))
+            given = [machine_value(x, t) for x, t in zip(leaves, self.types, strict=True)]
+            values, self.left = interpreter.run(self.program, given, allowance)
             self.interpreted += 1
-            return found
+            return self.result(values)
         except BroadcastError as e:
             if not self.optimistic or 1 not in e.sizes:
                 raise
         self.generalise()
-        return self.interpret(leaves)
+        return self.interpret(leaves, allowance)
+
+    def evaluate(self, leaves: Sequence[Any]) -> Any:
+        """For transforms without jit: interpreted until that has taken about as long as compiling, and compiled from then on,
+        so that neither a short call waits for the compiler nor a long one for the interpreter."""
+        if not NATIVE or ALLOWANCE == math.inf:
+            return self.interpret(leaves)
+        if self._native is None and self.left > 0 and not has_effects(self.program, self.program.entry):
+            try:
+                return self.interpret(leaves, self.left)
+            except interpreter.Exhausted:  # nothing has happened that anybody can see
+                self.left = 0
+        return self.native.entry(*leaves)
 
     def run(self, leaves: Sequence[Any]) -> Any:
         return self.native.entry(*leaves) if NATIVE else self.interpret(leaves)
