@@ -39,6 +39,7 @@ from .specialisations import Row, Table
 
 
 ALLOWANCE: float = 10_000  # operations that transforms without jit interpret before they are compiled; math.inf: they never are
+OPERATIONS_OF_A_CALL = 100  # that the interpreter could do in the time which a call takes apart from them
 
 
 @dataclass(frozen=True)
@@ -257,7 +258,7 @@ class Specialisation:
             return self.interpret(leaves)
         if self._native is None and self.left > 0 and not has_effects(self.program, self.program.entry):
             try:
-                return self.interpret(leaves, self.left)
+                return self.interpret(leaves, self.left - OPERATIONS_OF_A_CALL)
             except interpreter.Exhausted:  # nothing has happened that anybody can see
                 self.left = 0
         return self.native.entry(*leaves)
