@@ -128,13 +128,14 @@ from .values import Arrayed, Traced
 
 # ---- what NumPy's functions take
 # NumPy calls what it takes for an array by these names, in all of its functions; these may be whatever np.asarray takes.
-ARRAY_LIKES = frozenset(
-    ["a", "a1", "a2", "A", "arr", "array", "ary", "b", "condition", "f", "fill_value", "fp", "h", "indices", "m", "mean", "object", "p", "prototype", "v", "values", "weights", "where", "x", "x1", "x2", "xp", "y"]
-)
-SEQUENCES = frozenset(["args", "arrays", "arrays_", "arys", "choicelist", "condlist", "tup", "xi"])  # a list of them, or one array for its rows
-WITHOUT_EFFECT = frozenset(
-    ["casting", "check_finite", "copy", "device", "kind", "like", "optimize", "order", "overwrite_a", "overwrite_b", "overwrite_input", "subok", "stable"]
-)
+ARRAY_LIKES = {
+    "a", "a1", "a2", "A", "arr", "array", "ary", "b", "condition", "f", "fill_value", "fp", "h", "indices", "m", "mean", "p", "prototype", "v", "values",
+    "weights", "where", "x", "x1", "x2", "xp", "y",
+}  # fmt: skip
+SEQUENCES = {"args", "arrays", "arrays_", "arys", "choicelist", "condlist", "tup", "xi"}  # a list of them, or one array for its rows
+WITHOUT_EFFECT = {
+    "casting", "check_finite", "copy", "device", "kind", "like", "optimize", "order", "overwrite_a", "overwrite_b", "overwrite_input", "subok", "stable",
+}  # fmt: skip
 
 
 def call(func: Any, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -172,7 +173,6 @@ def _called(name: str, signature: inspect.Signature, fn: Callable[..., Any], arg
     except TypeError as e:
         raise TypeError(f"{name}() at {user_site()}: {e}") from None
     ours = _own_signature(fn).parameters
-    more = any(p.kind is p.VAR_KEYWORD for p in ours.values())
     positional: list[Any] = []
     named: dict[str, Any] = {}
     out = bound.pop("out", None)
@@ -181,14 +181,18 @@ def _called(name: str, signature: inspect.Signature, fn: Callable[..., Any], arg
             continue
         value = bound[p.name]
         if p.kind is p.VAR_KEYWORD:
-            named.update(value)
+            for k, v in value.items():
+                if k in ours:
+                    named[k] = v
+                elif k not in WITHOUT_EFFECT:
+                    unsupported(f"{name} with {k}=", "leave it out")
         elif p.kind is p.VAR_POSITIONAL:
             positional += _array_likes(p.name, value)
         elif p.default is p.empty and p.kind is not p.KEYWORD_ONLY:
             positional.append(_array_likes(p.name, value))
         elif value is np._NoValue or _is_default(value, p.default):
             continue
-        elif p.name in ours or more:
+        elif p.name in ours:
             named[p.name] = _array_likes(p.name, value)
         elif p.name not in WITHOUT_EFFECT:
             unsupported(f"{name} with {p.name}=", "leave it out")

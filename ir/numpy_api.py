@@ -273,7 +273,7 @@ OF_PYTHON = (np.shape, np.ndim, np.size, np.real, np.count_nonzero, np.allclose,
 _DISPATCHED = type(np.mean)
 
 
-AxisConcatenator = type(np.r_).__base__
+AxisConcatenator: type = type(np.r_).__mro__[1]
 
 
 def is_of_numpy(function: Any) -> bool:
@@ -309,7 +309,7 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
     if isinstance(function, type):
         from .creation import array
 
-        return array(*args, dtype=function) if args else function()
+        return array(args[0], function) if args else function()
     if isinstance(function, types.BuiltinMethodType):
         return call_ufunc(function.__self__, function.__name__, args, kwargs)
     return call_function(function, args, kwargs)

@@ -12,7 +12,7 @@ from .array_common import ravel, scalar_kind, unsupported
 from .arrayops import gemm
 from .arrays import View, access, as_array, axes_of, contiguous, drop, emit, expand, shape_of, spread, with_axes
 from .builder import user_site
-from .creation import astype
+from .creation import array, astype
 from .kernel import Result
 from .reductions import sum_
 from .shaping import diagonal, moveaxis, stack
@@ -128,8 +128,6 @@ def _matrices(a: Arrayed, stack: Sequence[Any]) -> tuple[Arrayed, int]:
 
 def _scaled(x: Any, y: Any) -> Any:
     """A product with a scalar, which is an array of its own dtype here: Python's numbers do not adapt."""
-    from .creation import array
-
     return arithmetic("mul", *(v if isinstance(v, Arrayed) else array(v) for v in (x, y)))
 
 
@@ -191,10 +189,12 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return einsum(f"{''.join(first)},{''.join(second)}->{''.join(result)}", a, b)
 
 
-def einsum(subscripts: Any, *operands: Any, **kwargs: Any) -> Any:
+def einsum(subscripts: Any, *operands: Any, optimize: Any = False, dtype: Any = None) -> Any:
     """Einstein's sums. Two operands become a matrix product where they are one; more are taken two at a time."""
     if not isinstance(subscripts, str):
         unsupported("np.einsum with operands before subscripts", "give the subscripts as a string first")
+    if dtype is not None:
+        operands = tuple(array(x, dtype) for x in operands)
     terms, result = _subscripts(subscripts.replace(" ", ""), [as_array(x) for x in operands])
     given = stretched([_no_repeats(x, s) for x, s in zip(map(as_array, operands), terms, strict=True)])
     while len(given) > 1:

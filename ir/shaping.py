@@ -423,8 +423,8 @@ def tile(a: Any, reps: Any) -> Any:
     return arrays.reshape(wide, [sizes.mul(r, n) for r, n in zip(reps, shape, strict=True)])
 
 
-def pad(a: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
-    a = as_array(a)
+def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+    a = as_array(array)
     if mode not in ("constant", "edge", "reflect", "wrap"):
         unsupported(f"np.pad with mode={mode!r}", "use mode='constant', 'edge', 'reflect' or 'wrap'")
     if not isinstance(a, Arrayed):
@@ -433,7 +433,7 @@ def pad(a: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
     if any(w < 0 for pair in widths for w in pair):
         raise ValueError(f"index can't contain negative values ({user_site()})")
     if mode == "constant":
-        value = kwargs.get("constant_values", 0)
+        value = constant_values
         if not isinstance(value, (int, float, np.generic, Traced)):
             unsupported("np.pad with several constant_values", "use one")
         shape = [sizes.add(n, lo + hi) for n, (lo, hi) in zip(shape_of(a), widths, strict=True)]
