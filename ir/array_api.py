@@ -146,7 +146,12 @@ def call(func: Any, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
 
 def call_as_written(name: str, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """The same where `fn` has the signature: a method, or a function of SciPy's."""
-    return _called(name, _own_signature(fn), fn, args, kwargs)
+    signature = _own_signature(fn)
+    given = {k: v for k, v in kwargs.items() if k in signature.parameters or k not in WITHOUT_EFFECT}
+    for k in given:
+        if k not in signature.parameters and name.startswith("scipy."):
+            unsupported(f"{name} with {k}=", "leave it out")
+    return _called(name, signature, fn, args, given)
 
 
 def method(name: str, a: Arrayed) -> Callable[..., Any]:

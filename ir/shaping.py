@@ -33,7 +33,7 @@ from .choosing import nonzero, take
 from .creation import arange, astype, dtype_of, linspace
 from .numpy_api import to_constant
 from .types import BOOL, F64, I64, NUMPY_DTYPES
-from .values import Arrayed, Traced, allocate, operand, strong
+from .values import Arrayed, Traced, allocate, is_traced, operand, strong
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -402,6 +402,8 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     a, at = along(a, axis)
+    if isinstance(repeats, (list, tuple)) and not any(map(is_traced, repeats)):
+        repeats = np.asarray(repeats)
     if not isinstance(repeats, (int, np.integer)) and not (isinstance(repeats, Traced) and repeats.type == I64):
         if is_array(repeats) and isinstance(repeats, np.ndarray):
             return take(a, np.repeat(np.arange(len(repeats)), repeats), at)

@@ -39,7 +39,7 @@ OF_NUMBERS: list[Callable[[Any], Any]] = [
     lambda x: (np.take([x, 1.0, 2.0], [0, 2]), np.tile([x, 1.0], 2), np.roll([x, 1.0, 2.0], 1), np.pad([x, 1.0], 1), np.reshape([x, 1.0, 2.0, x], (2, 2))),
     lambda x: (np.average([x, 1.0], weights=[1.0, 3.0]), np.clip([x, 4.0, -1.0], 0, 2), np.full((2, 2), [x, 1.0]), np.meshgrid([x, 1.0], [2.0, x])),
     lambda x: (np.array_equal([x, 1.0], [x, 1.0]), np.allclose([x, 1.0], [x, 1.0]), np.shape([x, 1.0]), np.ndim([x, 1.0]), np.size([[x, 1.0]], 1)),
-    lambda x: (np.float64(x) * 2, np.float32(x), np.int64(x), np.bool_(x), np.array([x, -x]) @ [1.0, 2.0], scipy.special.logsumexp([x, 1.0])),
+    lambda x: (np.float64(x) * 2, np.float32(x), np.int64(x), np.bool_(x), np.array([x, -x]) @ [1.0, 2.0], [x, 1.0] * np.ones(2) + (1.0, x), scipy.special.logsumexp([x, 1.0])),
     lambda x: (x, np.arange(3), 3, True, np.array([1, 2], np.int32), [np.ones(2)], {"a": np.eye(2)}),
 ]  # fmt: skip
 
