@@ -36,6 +36,7 @@ from .choosing import (
 )
 from .creation import astype, copy, zeros
 from .fourier import FUNCTIONS as FOURIER
+from .growing import growing
 from .linear_algebra import (
     cho_factor,
     cho_solve,
@@ -173,6 +174,7 @@ def _own_signature(fn: Any) -> inspect.Signature:
 
 
 def _called(name: str, signature: inspect.Signature, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    args, kwargs = map(_stacked, (args, kwargs))
     try:
         bound = signature.bind(*args, **kwargs).arguments
     except TypeError as e:
@@ -203,6 +205,19 @@ def _called(name: str, signature: inspect.Signature, fn: Callable[..., Any], arg
             unsupported(f"{name} with {p.name}=", "leave it out")
     result = fn(*positional, **named)
     return result if out is None else into(out, result)
+
+
+def _stacked(x: Any) -> Any:
+    """With the array of its items for each list that has grown under traced control flow."""
+    if isinstance(x, dict):
+        return {k: _stacked(v) for k, v in x.items()}
+    if isinstance(x, (list, tuple)):
+        found = growing(x)
+        if found is not None:
+            return found.stacked()
+        items = list(map(_stacked, x))
+        return x if all(a is b for a, b in zip(items, x, strict=True)) else items
+    return x
 
 
 def _is_default(value: Any, default: Any) -> bool:

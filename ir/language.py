@@ -171,13 +171,6 @@ def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
         if function is list:
             return True, args[0].copy()
         g.refuse()
-    if g is not None and function in (np.concatenate, np.hstack, np.vstack) and len(g.buffers) == 1:
-        a = g.stacked()
-        if function is np.vstack and a.ndim <= 2:
-            return True, a if a.ndim == 2 else a[:, None]
-        return True, a if a.ndim == 1 and function is np.hstack else np.concatenate([a.reshape(-1, *a.shape[2:])])
-    if function is np.stack and g is not None and len(args) == 1:
-        return True, g.stacked()
     if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")):
         return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
     return False, args

@@ -16,6 +16,7 @@ import numpy as np
 from . import errors, table, values
 from .builder import user_site
 from .graph import Const
+from .growing import growing
 from .ops import TABLE, Op, literal
 from .types import BOOL, F64, I64, Scalar, is_float
 from .values import (
@@ -289,7 +290,7 @@ def is_of_numpy(function: Any) -> bool:
 def mentions_traced(x: Any) -> bool:
     """Is there a traced value in nested lists, tuples and dicts?"""
     if isinstance(x, (list, tuple)):
-        return any(map(mentions_traced, x))
+        return growing(x) is not None or any(map(mentions_traced, x))
     if isinstance(x, slice):
         return any(map(is_traced, (x.start, x.stop, x.step)))
     return any(map(mentions_traced, x.values())) if isinstance(x, dict) else is_traced(x)

@@ -37,7 +37,6 @@ from .ir.verify import verify
 from .progress import LOGGER, Progress
 from .specialisations import Row, Table
 
-
 ALLOWANCE: float = 10_000  # operations that transforms without jit interpret before they are compiled; math.inf: they never are
 OPERATIONS_OF_A_CALL = 100  # that the interpreter could do in the time which a call takes apart from them
 
@@ -254,7 +253,7 @@ class Specialisation:
     def evaluate(self, leaves: Sequence[Any]) -> Any:
         """For transforms without jit: interpreted until that has taken about as long as compiling, and compiled from then on,
         so that neither a short call waits for the compiler nor a long one for the interpreter."""
-        if not NATIVE or ALLOWANCE == math.inf:
+        if not NATIVE or math.inf == ALLOWANCE:
             return self.interpret(leaves)
         if self._native is None and self.left > 0 and not has_effects(self.program, self.program.entry):
             try:
