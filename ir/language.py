@@ -17,6 +17,18 @@ from . import creation, errors, host, iterables, numpy_api, python_math, pytree,
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .growing import List, growing
+from .guarded import (
+    Guarding,
+    context,
+    handled,
+    match_argument,
+    match_bool,
+    match_class,
+    match_mapping,
+    match_others,
+    match_rest,
+    match_sequence,
+)
 from .heap import CONTAINERS, MUTATORS
 from .optional import Maybe, is_, needed
 from .questions import QUESTIONS, dispatched, type_
@@ -51,6 +63,7 @@ from .syntax import NOT_USER_CODE, Comparisons
 from .values import Arrayed, Traced, is_traced
 
 comparisons, generator, slice = Comparisons, iterables.generator, builtins.slice
+BaseException = builtins.BaseException
 
 
 def local(raw: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,6 +171,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _takes_optionals(function: Any) -> bool:
     """Is it a user's function, which may ask whether its argument is None?"""
+    if function is isinstance or function is hasattr:
+        return True
     raw = getattr(function, "__func__", function)
     if function is print or function in strings.REPLACED or host.is_effect(function):
         return True
@@ -378,6 +393,7 @@ REPLACED[np.where] = lambda *a: (
 REPLACED.update(python_math.REPLACED)
 
 
-__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons",
-           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_",
+__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons", "context",
+           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp", "in_place", "is_", "local", "made", "match_argument", "match_bool",
+           "match_class", "match_mapping", "match_others", "match_rest", "match_sequence", "not_",
            "operator", "or_", "plain_key", "raise_", "remainder", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip

@@ -421,7 +421,7 @@ class Columns:
         leaves, structure = pytree.flatten(value)
         if structure != self.structure:
             raise errors.TypeMismatchError(
-                f"the elements of a sequence at {user_site()} differ in structure: {self.structure} and {structure}"
+                f"the elements of a sequence at {user_site()} differ in structure: give all of them one"
             )
         for a, x in zip(self.arrays, leaves, strict=True):
             a[i] = x
@@ -435,7 +435,7 @@ def _columns_like(example: Any, n: Any) -> Columns:
         t = leaf_type(x)
         if t is None:
             raise errors.UnsupportedOperationError(
-                f"{x!r:.60} at {user_site()} cannot be an element of a sequence that is computed: only numbers and arrays can"
+                f"{x!r:.60} at {user_site()} cannot be an element of a sequence that is computed: use numbers, arrays and containers of them"
             )
         arrays.append(allocate(t.dtype if isinstance(t, Array) else t, (n, *(x.shape if isinstance(t, Array) else ())), None))
     return Columns(structure, arrays, [bool((scalar_type(x) or (None, False))[1]) for x in leaves])

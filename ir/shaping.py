@@ -101,7 +101,7 @@ triu = _triangle(lambda i, j, k: table.ile(table.iadd(i, k), j))
 def reshape(a: Any, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
     a = as_array(a)
     if order not in ("C", "A"):
-        unsupported(f"reshape with order={order!r}", "transpose first")
+        unsupported(f"reshape with order={order!r}", "use np.transpose first")
     if not isinstance(a, Arrayed):
         a = filled(a, (1,))
     found = arrays.reshape(a, list(shape) if isinstance(shape, (tuple, list)) else [shape])

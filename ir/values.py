@@ -646,7 +646,7 @@ def round_half_even(x: Traced, ndigits: Any) -> Traced:
         return x if n > 0 else table.select(table.isfinite(x), table.copysign(0.0, x), x)
     if abs(n) > 22:
         raise errors.UnsupportedOperationError(
-            f"round() to {n} digits at {user_site()} is not supported: 22 are the most, on either side of the point"
+            f"round() to {n} digits at {user_site()} is not supported: use 22 at most, on either side of the point"
         )
     return table.round_decimal(x, n=n)  # type: ignore[no-any-return]
 

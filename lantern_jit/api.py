@@ -15,7 +15,7 @@ from .backends.llvm.callable import NativeCallable
 from .backends.llvm.lock import COMPILING
 from .backends.llvm.platforms import HERE, NATIVE
 from .ir import derivatives, errors, staging
-from .ir.builder import current_builder, current_trace
+from .ir.builder import current_builder, current_trace, user_site
 from .ir.effects import without_effects
 from .ir.language import call
 from .ir.staging import loop_value
@@ -109,7 +109,13 @@ class Jitted(NativeCallable, Recipe):
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native
-        if specialisation.is_exact and not kwargs and not native.draws and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
+        if (
+            specialisation.is_exact
+            and not kwargs
+            and not native.draws
+            and len(leaves) == len(args)
+            and all(x is y for x, y in zip(args, leaves, strict=True))
+        ):
             self._dispatch_to(native)
         return native.entry(*leaves)
 
@@ -248,6 +254,9 @@ def jit(
         return functools.partial(jit, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
     if isinstance(f, (classmethod, staticmethod)):
         return type(f)(jit(f.__func__, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil))
+    if isinstance(f, property) and f.fget is not None:
+        getter = jit(f.fget, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
+        return property(getter, f.fset, f.fdel, f.__doc__)
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
     return Jitted(f, nums, Options(checkpoint, nogil))
@@ -451,7 +460,9 @@ def scan(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tup
     loop_value(lambda s: True, probe, init, staged_range(array.shape[0]))
     builder.rollback(mark)
     if not isinstance(kind[-1], Scalar):
-        raise errors.UnsupportedOperationError("scan() collects one scalar y a step; store other results into arrays of your own")
+        raise errors.UnsupportedOperationError(
+            f"scan() at {user_site()} collects one scalar y a step: store other results into arrays of your own"
+        )
     out = allocate(kind[-1], array.shape[0], 0)
 
     def step(i: Any, c: Any) -> Any:
