@@ -25,6 +25,7 @@ import optree
 from . import errors
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
 from .heap import Heap
+from .reads import Reads
 from .types import CONVERT, NUMPY_DTYPES, Type, array_of, widened
 
 MAX_OPERATIONS = 500_000
@@ -171,6 +172,7 @@ class Trace:
         self.functions: dict[str, Function] = program.functions if program is not None else {}
         self.optimistic = optimistic
         self.heap = Heap()  # what has been written into the user's objects
+        self.reads = Reads(self.heap)  # what has been found outside
         self.no_growth = 0  # loops that are unrolled rather than that a list grows in them
         self.postponed = 0  # reads of lists that are still empty
         self.blanks: list[Any] = []  # new arrays that are written before they are read (arrays.Blank)

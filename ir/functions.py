@@ -171,6 +171,8 @@ def captured(function: Any, seen: set[int]) -> Any:
 def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a user's Python function with traced arguments."""
     trace = current_trace()
+    if trace is not None:
+        trace.reads.function(function)
     raw = syntax.convert(function)
     if raw is None:
         return function(*args, **kwargs)
@@ -199,6 +201,7 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     """Call `function` as a function of its own in the graph, also where it does not recurse or has no source."""
     trace = current_trace()
     assert trace is not None
+    trace.reads.function(function)
     raw = syntax.convert(function) or (lambda *a, **k: Return(function(*a, **k)))
     key = (Same(function), None, signature((args, kwargs)))
     staged = trace.staged.get(key)

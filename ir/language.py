@@ -10,7 +10,7 @@ import math
 import numbers
 import operator
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from . import creation, errors, iterables, numpy_api, pytree, values
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .growing import List, growing
-from .heap import CONTAINERS, MUTATORS
+from .heap import CONTAINERS, MISSING, MUTATORS
 from .optional import Maybe, is_, needed
+from .reads import LIBRARIES
 from .staging import (
     BREAK,
     CONTINUE,
@@ -90,11 +91,39 @@ def contains(x: Any, items: Any) -> Any:
     return x in items
 
 
-_NOT_USER_CODE = ("numpy", "scipy", "math", "operator", "functools", "itertools", "builtins", "typing", "collections", "optree", "dataclasses",
-                  "inspect", "warnings", "copy", "cmath", "random", "abc")  # fmt: skip
-
-
 _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")
+
+
+def attribute(obj: Any, name: str) -> Any:
+    """obj.name. What it says is looked at again before later calls; properties are rewritten like other code."""
+    trace = current_trace()
+    if type(obj) in _PLAIN_TYPES or trace is None or not trace.builders:
+        return getattr(obj, name)
+    found = trace.reads.attribute(obj, name)
+    if isinstance(found, property) and isinstance(found.fget, types.FunctionType) and _is_user_code(found.fget):
+        return call(found.fget, obj)
+    try:
+        return getattr(obj, name) if found is not MISSING or not _looks_up(type(obj)) else object.__getattribute__(obj, name)
+    except AttributeError:
+        if not _looks_up(type(obj)):
+            raise
+    return call(types.MethodType(type(obj).__getattr__, obj), name)
+
+
+def _looks_up(cls: Any) -> bool:
+    """Does a user's class say in Python what its instances have under a name that is not there?"""
+    found = getattr(cls, "__getattr__", None)
+    plain = cls.__getattribute__ in (object.__getattribute__, dict.__getattribute__, list.__getattribute__)
+    return plain and isinstance(found, types.FunctionType) and _is_user_code(found)
+
+
+def _getattr(obj: Any, name: str, *default: Any) -> Any:
+    try:
+        return attribute(obj, name)
+    except AttributeError:
+        if not default:
+            raise
+    return default[0]
 
 
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -114,6 +143,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     except TypeError:  # not hashable: a user's callable object
         replacement = None
     if replacement is not None:
+        if _building():
+            _looks_at(function, args)
         return _new(replacement(*args, **kwargs))
     if isinstance(function, type) and _building() and _is_made_by_init(function):
         return instance(function, args, kwargs)
@@ -146,10 +177,22 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return invoke(types.MethodType(method, function), args, kwargs)
     if not _building():
         return function(*args, **kwargs)
+    _looks_at(function, args)
     for x in args:
         if isinstance(x, CONTAINERS) and not _reads_only(function):
             heap_of().note(x)  # heapq.heappush, random.shuffle, list.sort ...: it may be written
     return _new(function(*args, **kwargs))
+
+
+def _looks_at(function: Any, args: Sequence[Any]) -> None:
+    """Code that is not rewritten sees what the containers that it is given hold."""
+    reads = current_trace().reads  # type: ignore[union-attr]
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, dict) and getattr(function, "__name__", "") in ("get", "__getitem__") and args and isinstance(args[0], str):
+        reads.item(owner, args[0])
+    elif isinstance(owner, (list, dict)) and function.__name__ not in MUTATORS:
+        reads.contents(owner)
+    reads.every(args)
 
 
 def _takes_optionals(function: Any) -> bool:
@@ -196,7 +239,7 @@ def _new(x: Any) -> Any:
 
 def _is_made_by_init(cls: type) -> bool:
     """Is it a user's class whose instances are what `__init__` makes of a blank object?"""
-    if cls.__new__ is not object.__new__ or type(cls).__call__ is not type.__call__ or (cls.__module__ or "").split(".")[0] in _NOT_USER_CODE:
+    if cls.__new__ is not object.__new__ or type(cls).__call__ is not type.__call__ or (cls.__module__ or "").split(".")[0] in LIBRARIES:
         return False
     init: Any = cls.__init__
     return dataclasses.is_dataclass(cls) or (isinstance(init, types.FunctionType) and _is_user_code(init))
@@ -312,7 +355,7 @@ def _is_user_code(function: types.FunctionType) -> bool:
     if hasattr(function, "__lantern_raw__"):
         return True
     module = (function.__module__ or "").split(".")[0]
-    return module not in _NOT_USER_CODE and not is_library(function.__code__.co_filename)
+    return module not in LIBRARIES and not is_library(function.__code__.co_filename)
 
 
 # ---- builtins and math on traced values
@@ -416,6 +459,7 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     reversed: iterables.staged_reversed, float: _float, int: _int, bool: _bool, builtins.sum: _sum, isinstance: _isinstance, pow: _pow,
     builtins.max: _extreme(operator.gt, max), builtins.min: _extreme(operator.lt, min), math.fsum: _fsum,
     builtins.any: _any,
+    builtins.getattr: _getattr,
     builtins.all: _all,
     math.floor: lambda x: x.__floor__() if is_traced(x) else math.floor(x),
     math.ceil: lambda x: x.__ceil__() if is_traced(x) else math.ceil(x),
@@ -429,5 +473,5 @@ for _name, _function in vars(math).items():
         REPLACED[_function] = _math(_function, _target)
 
 
-__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "call", "chain", "comparisons",
+__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "call", "chain", "comparisons",
            "current_trace", "for_", "getitem", "if_", "ifexp", "local", "not_", "or_", "raise_", "setitem", "while_"]  # fmt: skip

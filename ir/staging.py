@@ -285,6 +285,9 @@ def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
     if isinstance(obj, np.ndarray) and _mentions_traced(index):
         return lift_array(obj)[index]
+    trace = current_trace()
+    if isinstance(obj, (list, dict)) and trace is not None:
+        trace.reads.item(obj, index)
     return obj[index]
 
 
@@ -824,6 +827,7 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     if trace is None:
         return python_loop(items, body, orelse, scope)
     staged = staged_iterable(items)
+    trace.reads.contents(items)
     if staged is None:
         return python_loop(_limited(items), body, orelse, scope)
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:

@@ -19,6 +19,7 @@ from .heap import MISSING, Heap, identical
 from .language import call
 from .optional import Maybe, needed, unassigned
 from .protect import protect
+from .reads import Read
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, describe_value, leaf_type, same_leaf
 from .structure import closed, leaves_of, opened
@@ -43,6 +44,7 @@ class Traceable:
     tree: Any
     results: list[Any]  # for each result leaf its type, or None and then the value in `static`
     static: list[Any]
+    reads: list[Read]  # what it found outside
 
 
 def abstract(x: Any, where: str) -> Abstract:
@@ -113,9 +115,10 @@ def trace_program(
         builder.terminate(GraphReturn(atoms), block)
         function = builder.finish(tuple(a.type for a in atoms))
         program = trace.program(function)
+        reads = trace.reads.settle()
     verify_scopes(program)
     protect(program)
-    return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
+    return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out, reads)
 
 
 def returned(value: Any) -> Any:

@@ -17,6 +17,7 @@ from .ir import derivatives, errors, staging
 from .ir.builder import current_builder, current_trace
 from .ir.effects import without_effects
 from .ir.language import call
+from .ir.reads import hold
 from .ir.staging import loop_value
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
@@ -73,7 +74,8 @@ class Jitted(NativeCallable, Recipe):
         self.__wrapped__ = f
         self._name = getattr(f, "__name__", type(f).__name__)
         self._dispatcher = Dispatcher(f, self._name, static, options)
-        self._direct: list[Any] = []
+        self._direct: list[tuple[Any, Any]] = []  # (program, Watch)
+        self._retired: list[Any] = []  # what an older table, which a call under way may still read, names
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that no compiled entry takes: inside a trace, with containers, static or keyword arguments, or new types."""
@@ -84,17 +86,32 @@ class Jitted(NativeCallable, Recipe):
             return specialisation.interpret(leaves)
         native = specialisation.native
         if not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
-            self._dispatch_to(native)
+            self._dispatch_to(native, specialisation.traced.reads)
         return native.entry(*leaves)
 
-    def _dispatch_to(self, native: Any) -> None:
-        """From now on the dispatcher tries this program first. (Its code lives as long as this object refers to it.)"""
-        if native in self._direct or len(self._direct) >= self.MOST_ENTRIES or self._dispatcher.static:
-            return
+    def _dispatch_to(self, native: Any, reads: list[Any]) -> None:
+        """From now on the dispatcher tries this program first, as long as what its trace has read is so. It comes here again
+        where that has only moved. (Code lives as long as this object refers to it.)"""
+        from .backends.llvm.watch import Watch
+
         with COMPILING:  # no lock of its own, which another thread might hold when this one forks
-            if native not in self._direct and len(self._direct) < self.MOST_ENTRIES:
-                self._direct = [native, *self._direct]
-                self.set_entries([n.address for n in self._direct])
+            known = [watch for n, watch in self._direct if n is native]
+            if known:
+                known[0].refresh()
+                return
+            stale = [n for n, watch in self._direct if not hold(watch.reads)]
+            if len(self._direct) - len(stale) >= self.MOST_ENTRIES or self._dispatcher.static:
+                return
+            watch = Watch(reads)
+            if not watch.refresh():
+                return
+            self._direct = [(native, watch), *self._direct]
+            if len(self._direct) > self.MOST_ENTRIES:
+                gone = next(pair for pair in reversed(self._direct) if pair[0] in stale)
+                self._direct.remove(gone)
+                self._retired.append(gone)
+                gone[1].release()
+            self.set_entries([(n.address, watch.cell) for n, watch in self._direct])
 
     def lower(self, *args: Any, **kwargs: Any) -> Specialisation:
         """Trace and compile for these arguments without calling."""

@@ -25,6 +25,7 @@ from .ir.errors import BroadcastError
 from .ir.fuse import fuse
 from .ir.guards import guard
 from .ir.jvp import expand_all, has_pushforwards
+from .ir.reads import hold
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
@@ -96,6 +97,10 @@ class Specialisation:
             with self.progress.stage(name):
                 one(self.program)
             self._check()
+
+    def holds(self) -> bool:
+        """Is all that the trace has read outside still so?"""
+        return hold(self.traced.reads)
 
     def generalise(self) -> None:
         """Trace again without taking unknown sizes for equal: one that turns out to be 1 broadcasts."""
@@ -265,16 +270,20 @@ class Dispatcher:
                 tuple(_leaf_key(x) for x in leaves),
                 tuple((i, _static_key(v)) for i, v in fixed.items()),
             )
-            found = self.made.get(key)
+            found = self._current(key)
         except TypeError:
             raise TypeError(f"a static argument of `{self.name}` cannot be hashed: {list(fixed.values())!r}") from None
         values = [x for x in leaves if x is not None]
         if found is None:
             with COMPILING:
-                found = self.made.get(key)
+                found = self._current(key)
                 if found is None:
                     found = self.made[key] = self._specialise(leaves, tree, fixed, args, kwargs)
         return found, values
+
+    def _current(self, key: Any) -> Specialisation | None:
+        found = self.made.get(key)
+        return found if found is not None and found.holds() else None
 
     def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int, Any], args: Any, kwargs: Any) -> Specialisation:
         fixed_out = tuple(None if i in fixed else a for i, a in enumerate(args))

@@ -225,13 +225,32 @@ next:
  %p = phi ptr [%table, %entry], [%p1, %other]
  %f = load ptr, ptr %p
  %last = icmp eq ptr %f, null
- br i1 %last, label %slow, label %try
+ br i1 %last, label %slow, label %guards
+guards:
+ %pcell = getelementptr ptr, ptr %p, i64 1
+ %cell = load ptr, ptr %pcell
+ %first = load ptr, ptr %cell
+ br label %guard
+guard:
+ %g = phi ptr [%first, %guards], [%g1, %unchanged]
+ %address = load ptr, ptr %g
+ %all_hold = icmp eq ptr %address, null
+ br i1 %all_hold, label %try, label %compare
+compare:
+ %pwas = getelementptr i64, ptr %g, i64 1
+ %was = load i64, ptr %pwas
+ %is = load i64, ptr %address
+ %same = icmp eq i64 %is, %was
+ br i1 %same, label %unchanged, label %other
+unchanged:
+ %g1 = getelementptr i64, ptr %g, i64 2
+ br label %guard
 try:
  %r = call ptr %f(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames)
  %no = icmp eq ptr %r, inttoptr (i64 1 to ptr)
  br i1 %no, label %other, label %done
 other:
- %p1 = getelementptr ptr, ptr %p, i64 1
+ %p1 = getelementptr ptr, ptr %p, i64 2
  br label %next
 done:
  ret ptr %r
