@@ -355,7 +355,7 @@ def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
         return tuple(range(rank))
     out = []
     for a in axis if isinstance(axis, (tuple, list)) else (axis,):
-        if isinstance(a, Traced):
+        if isinstance(a, Traced) and sizes.needed(a) is None:
             raise errors.TracedConditionError(f"axis= at {user_site()} must be a plain int")
         a = int(a)
         if not -rank <= a < rank:
@@ -600,7 +600,9 @@ def slice_of(s: slice, n: Size) -> tuple[Size, Size, Size]:
     """(start, step, size) of a slice of an axis of size n."""
     step = 1 if s.step is None else s.step
     if isinstance(step, Traced):
-        raise errors.TracedConditionError(f"the step of a slice at {user_site()} must be a plain int")
+        step = sizes.needed(step)
+        if step is None:
+            raise errors.TracedConditionError(f"the step of a slice at {user_site()} must be a plain int")
     if step == 0:
         raise ValueError(f"slice step cannot be zero ({user_site()})")
     for x in (s.start, s.stop):

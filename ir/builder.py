@@ -26,7 +26,7 @@ from . import errors
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
 from .heap import Heap
 from .reads import Reads
-from .types import CONVERT, NUMPY_DTYPES, Type, array_of, widened
+from .types import CONVERT, NUMPY_DTYPES, Type, array_of, behaves_as_array, widened
 
 MAX_OPERATIONS = 500_000
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -57,6 +57,7 @@ class Mark:
     ends: list[tuple[list[Any], int]]
     frames: int
     calls: int
+    asked: int  # numbers that Python has asked for (concrete.py)
 
 
 class Builder:
@@ -67,6 +68,7 @@ class Builder:
         self.params: list[Var] = []
         self.blocks: list[Block] = []
         self.captures: dict[Var, Var] = {}
+        self.given: dict[Var, Any] = {}  # of the parameters of a function that is called once: the values given
         self.frames: list[Frame] = []
         self.calls: list[tuple[Call, Any]] = []  # (call, StagedFunction): arguments for captures are added at the end
         self.closed = False
@@ -140,7 +142,8 @@ class Builder:
     def mark(self) -> Mark:
         ends = [(lst, len(lst)) for frame in self.frames for lst in frame.ends.values()]
         lets = len(self.current.lets) if self.current else 0
-        return Mark(len(self.blocks), self.current, lets, ends, len(self.frames), len(self.calls))
+        asked = len(self.trace.numbers.asked) if self.trace.numbers is not None else 0
+        return Mark(len(self.blocks), self.current, lets, ends, len(self.frames), len(self.calls), asked)
 
     def rollback(self, mark: Mark) -> None:
         del self.blocks[mark.blocks :]
@@ -148,6 +151,9 @@ class Builder:
             del lst[n:]
         del self.frames[mark.frames :]
         del self.calls[mark.calls :]
+        if self.trace.numbers is not None:
+            for need in list(self.trace.numbers.asked)[mark.asked :]:
+                del self.trace.numbers.asked[need]
         self.current = mark.block
         if mark.block is not None:
             del mark.block.lets[mark.lets :]
@@ -175,6 +181,8 @@ class Trace:
         self.reads = Reads(self.heap)  # what has been found outside
         self.no_growth = 0  # loops that are unrolled rather than that a list grows in them
         self.postponed = 0  # reads of lists that are still empty
+        self.numbers: Any = None  # of the arguments, where they may become constants (concrete.Numbers)
+        self.conditions: list[Any] = []  # that have been staged
         self.blanks: list[Any] = []  # new arrays that are written before they are read (arrays.Blank)
         self.keys: dict[Var, Any] = {}  # what is known of sizes: equal keys are equal sizes
         self.staged: dict[Any, Any] = {}
@@ -213,6 +221,11 @@ class Trace:
         entry = self.constants.get(id(value))
         if entry is None:
             dtype = widened(value.dtype)
+            if not behaves_as_array(type(value)):
+                raise errors.ArgumentTypeError(
+                    f"a {type(value).__module__}.{type(value).__qualname__} at {user_site()} cannot be used in compiled code, for its operations are not "
+                    "those of a NumPy array: give np.asarray of it if you mean its elements"
+                )
             if dtype is None:
                 raise errors.ArgumentTypeError(
                     f"an array of dtype {value.dtype} at {user_site()} cannot be used in compiled code: {CONVERT}"

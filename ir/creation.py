@@ -89,6 +89,9 @@ def array(a: Any, dtype: Any = None, copy: Any = True, ndmin: int = 0, **ignored
 
 
 def _array(a: Any, dtype: Any) -> Any:
+    from .iterables import as_array as of_sequence
+
+    a = of_sequence(a)
     t = dtype_of(dtype) if dtype is not None else None
     if isinstance(a, np.ndarray) and a.ndim:
         return copied(values.lift_array(a if dtype is None else a.astype(dtype)))

@@ -16,16 +16,19 @@ import numpy as np
 
 from . import errors, pytree, table
 from .arrays import settled
-from .builder import Frame, current_builder, current_trace, user_site
+from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .functions import _result
 from .graph import Atom, Const, Fail
 from .graph import Return as GraphReturn
+from .heap import Heap, State, identical
 from .iterables import Staged
 from .language import call
-from .staging import branch, counted_loop, open_block, run
+from .optional import returned
+from .staging import branch, counted_loop, made, open_block, run
 from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type
-from .types import BOOL, F64, Scalar, Type, carries_gradient, is_float, same_type
-from .values import Arrayed, Traced, allocate, constant, is_traced, lift_array, scalar_type
+from .structure import leaves_of
+from .types import BOOL, F64, I32, I64, Scalar, Type, carries_gradient, is_float, same_type
+from .values import Arrayed, Traced, allocate, constant, dimension, is_traced, lift_array, scalar_type
 
 
 @dataclass
@@ -53,14 +56,19 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
                 where.append(len(builder.params))
                 var = builder.parameter(leaf.type)
                 inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else Arrayed(var, builder))
+                builder.given[var] = leaf
+                if isinstance(leaf, Arrayed) and leaf.sizes is not None and not all(isinstance(n, Traced) for n in leaf.sizes):
+                    inside[-1].sizes = [dimension(inside[-1], i) if isinstance(n, Traced) else n for i, n in enumerate(leaf.sizes)]
             else:
                 where.append(-1)
                 inside.append(leaf)
-        new_args, new_kwargs = pytree.unflatten(tree, inside)
-        frame = Frame("function", label=label)
+        objects = trace.heap.save()
+        new_args, new_kwargs = trace.heap.adopt(made, pytree.unflatten(tree, inside))
+        frame = Frame("function", label=label, since=objects.clock)
         builder.frames.append(frame)
         signal = run(lambda: _as_signal(call(f, *new_args, **new_kwargs)))
-        value = _result(signal, frame, label)
+        value = returned(_result(signal, frame, label), optional=False)
+        _check_objects(trace.heap, objects, builder, label)
         open_block()
         out, out_tree = pytree.flatten(settled(value))
         atoms, types = [], []
@@ -77,6 +85,19 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         trace.functions[builder.name] = builder.finish(tuple(types))
         trace.register(builder.name, builder)
     return Sub(builder.name, [x for x in leaves if is_traced(x)], where, out_tree, tuple(types), out)
+
+
+def _check_objects(heap: Heap, before: State, builder: Builder, label: str) -> None:
+    """A differentiated function is evaluated for its derivative: no object outside may hold one of its values afterwards."""
+    for at, place in heap.older(before.clock):
+        now = place.now()
+        if identical(heap.of(before, at), now):
+            continue
+        for leaf in leaves_of(dict(now) if isinstance(now, dict) else now):
+            if is_traced(leaf) and leaf.builder is not None and not builder.parent.inside(leaf.builder):  # type: ignore[union-attr]
+                raise errors.UnsupportedOperationError(
+                    f"`{label}` is differentiated at {user_site()} and puts one of its values into {place}: return the value as well (value_and_grad with has_aux=True)"
+                )
 
 
 def _as_signal(value: Any) -> Any:
@@ -230,6 +251,8 @@ def _like(value: Any, t: Type, what: str, primal: Any = None) -> Atom:
     """A tangent or cotangent as an atom of type `t`; an array must have the sizes of `primal`."""
     if isinstance(value, np.ndarray) and value.ndim:
         value = lift_array(value.astype(np.float64) if value.dtype.kind in "iu" else value)
+    if isinstance(value, Arrayed) and value.type.dtype in (I64, I32):
+        value = float_copy(value)
     have = leaf_type(value)
     fits = isinstance(have, Scalar) if isinstance(t, Scalar) else have is not None and same_type(have, t)
     if not fits:

@@ -120,6 +120,7 @@ def _check_effects(function: Any, raw: Any, before: list[tuple[Any, Any]], build
     changed = [
         (c, name) for (c, old), name in zip(before, _names(raw), strict=False) if (c.cell_contents if _filled(c) else None) is not old
     ]
+    changed = [(c, name) for c, name in changed if (id(c), name) not in builder.trace.heap.places]  # those are carried like other objects
     if not changed:
         return
     owner, depth = getattr(function, "__lantern_depth__", (builder, 0))
@@ -275,6 +276,9 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
     trace.active.append(active)
     frame = Frame("function", label=function.__qualname__)
     builder.frames.append(frame)
+    declares = getattr(raw, "func", raw)
+    if hasattr(declares, "__lantern_outer__"):
+        trace.heap.enter(declares)
     before, objects = _contents(raw), trace.heap.save()
     frame.since = objects.clock
     active.frame = frame
@@ -378,6 +382,9 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         frame = Frame("function", label=function.__qualname__)
         builder.frames.append(Frame("staged"))
         builder.frames.append(frame)
+        declares = getattr(raw, "func", raw)
+        if hasattr(declares, "__lantern_outer__"):
+            trace.heap.enter(declares)
         before, objects = _contents(raw), trace.heap.save()
         frame.since = objects.clock
         signal = run(lambda: raw(*new_args, **new_kwargs))

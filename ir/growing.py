@@ -537,6 +537,10 @@ def _parts(x: Any) -> Any:
 
 def _choose(x: List, i: Any) -> Any:
     """An item of a list of known length at a traced place."""
+    try:
+        described([tuple(list.__iter__(x))])
+    except errors.TypeMismatchError:
+        return list.__getitem__(x, i)  # which needs the number
     return _of(x).item(i)
 
 

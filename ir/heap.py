@@ -53,6 +53,10 @@ class Place:
         if self.key is not None:
             if value is not MISSING:
                 set_attribute(x, self.key, value)
+            elif type(x) is dict:
+                x.pop(self.key, None)
+            elif isinstance(x, types.CellType):
+                del x.cell_contents
             elif attribute_of(x, self.key) is not MISSING:
                 (type if isinstance(x, type) else object).__delattr__(x, self.key)
         elif isinstance(x, list):
@@ -74,6 +78,8 @@ class Place:
             return f"a {type(x).__name__}"
         if isinstance(x, types.CellType):
             return "a variable of an enclosing function"
+        if type(x) is dict:
+            return f"global variable `{self.key}`"
         return f"attribute `{self.key}` of {f'class {x.__name__}' if isinstance(x, type) else f'a {type(x).__name__}'}"
 
 
@@ -84,6 +90,8 @@ def attribute_of(x: Any, name: str) -> Any:
             return x.cell_contents
         except ValueError:
             return MISSING
+    if type(x) is dict:  # a module's variables
+        return x.get(name, MISSING)
     own = getattr(x, "__dict__", None)
     if own is not None and name in own:
         return own[name]
@@ -102,6 +110,8 @@ def _filled(slot: Any, x: Any) -> bool:
 def set_attribute(x: Any, name: str, value: Any) -> None:
     if isinstance(x, types.CellType):
         x.cell_contents = value
+    elif type(x) is dict:
+        x[name] = value
     else:
         (type if isinstance(x, type) else object).__setattr__(x, name, value)
 
@@ -163,6 +173,13 @@ class Heap:
         if at not in self.places and (birth := self.birth(holder)) <= self.saved:
             self.places[at] = Place(holder, key, birth)
             self.keys.setdefault(id(holder), []).append(key)
+
+    def enter(self, function: Any) -> None:
+        """A function of the user's begins: it may assign these variables of the scopes around it."""
+        for name in function.__lantern_outer__:
+            self.note(function.__closure__[function.__code__.co_freevars.index(name)], name)
+        for name in function.__lantern_globals__:
+            self.note(function.__globals__, name)
 
     def made(self, x: Any) -> Any:
         """The trace has made this object."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, errors, iterables, numpy_api, pytree, values
+from . import creation, errors, iterables, numpy_api, pytree, sequences, values
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .growing import List, growing
@@ -40,9 +40,11 @@ from .staging import (
     made,
     not_,
     or_,
+    plain_key,
     raise_,
     setattr_,
     setitem,
+    spread,
     while_,
 )
 from .state import NO_SCOPE, Scope, Undefined, heap_of
@@ -50,8 +52,7 @@ from .syntax import Comparisons
 from .types import BOOL, I64, is_float
 from .values import Arrayed, Traced, is_traced
 
-comparisons = Comparisons
-slice = builtins.slice
+comparisons, generator, slice = Comparisons, iterables.generator, builtins.slice
 
 
 def local(raw: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,6 +84,8 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
 
 def contains(x: Any, items: Any) -> Any:
     """x in items: element by element where something is traced (no hash of a traced value is its number's)."""
+    if isinstance(items, Arrayed) or (isinstance(items, np.ndarray) and is_traced(x)):
+        return np.any(np.equal(values.lift_array(items) if isinstance(items, np.ndarray) else items, x))
     if isinstance(items, (tuple, list, dict, set, frozenset)) and (is_traced(x) or any(map(is_traced, items))):
         found: Any = False
         for item in items:
@@ -156,20 +159,13 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return invoke(function, args, kwargs) if _is_user_code(function) else function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
-    if (
-        isinstance(function, types.BuiltinMethodType)
-        and isinstance(function.__self__, np.ndarray)
-        and function.__name__ == "copy"
-        and _building()
-    ):
-        return values.lift_array(function.__self__).copy()
+    if _is_method_of_array(function) and _building() and (function.__name__ == "copy" or _any_traced((args, kwargs))):
+        return getattr(values.lift_array(function.__self__), function.__name__)(*args, **kwargs)  # of a captured one, as of an argument
     if isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType)) and isinstance(function.__self__, CONTAINERS) and _building():
         if function.__name__ in MUTATORS:
             heap_of().note(function.__self__)
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
-        for key in args[:1]:
-            if isinstance(key, Traced):
-                key.__index__()  # refused: it would not be found
+        args = tuple(plain_key(x) if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
     if isinstance(function, functools.partial):
         return call(function.func, *function.args, *args, **{**function.keywords, **kwargs})
     method = getattr(type(function), "__call__", None)  # noqa: B004  # the method itself is needed
@@ -198,13 +194,13 @@ def _looks_at(function: Any, args: Sequence[Any]) -> None:
 def _takes_optionals(function: Any) -> bool:
     """Is it a user's function, which may ask whether its argument is None?"""
     raw = getattr(function, "__func__", function)
-    return isinstance(raw, types.FunctionType) and _is_user_code(raw) or (isinstance(function, type) and _is_made_by_init(function))
+    return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or (isinstance(function, type) and _is_made_by_init(function))
 
 
 def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
     """(True, result) of a function of lists that grow; (False, arguments) with arrays in their place where NumPy takes them."""
     g = growing(args[0]) if args else None
-    if g is not None and len(args) == 1 and function in (list, tuple, sorted, builtins.reversed, builtins.set):
+    if g is not None and len(args) == 1 and function in (list, tuple, builtins.set):
         if function is list:
             return True, args[0].copy()
         g.refuse()
@@ -215,7 +211,7 @@ def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
         return True, a if a.ndim == 1 and function is np.hstack else np.concatenate([a.reshape(-1, *a.shape[2:])])
     if function is np.stack and g is not None and len(args) == 1:
         return True, g.stacked()
-    if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")) or function in (builtins.sum, builtins.max, builtins.min):
+    if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")):
         return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
     return False, args
 
@@ -250,7 +246,7 @@ def instance(cls: Any, args: Any, kwargs: Any) -> Any:
     heap = heap_of()
     obj = heap.made(cls.__new__(cls))
     init = cls.__init__
-    if dataclasses.is_dataclass(cls) and init.__qualname__ == "__create_fn__.<locals>.__init__" or getattr(init, "__code__", None) is not None and init.__code__.co_filename == "<string>":
+    if (dataclasses.is_dataclass(cls) and init.__qualname__ == "__create_fn__.<locals>.__init__") or (getattr(init, "__code__", None) is not None and init.__code__.co_filename == "<string>"):
         _fields(obj, cls, args, kwargs)
     else:
         before, heap.blank = heap.blank, obj
@@ -327,6 +323,10 @@ def _own(x: Any, name: str) -> Any:
     return found if isinstance(found, types.FunctionType) and _is_user_code(found) else None
 
 
+def _is_method_of_array(function: Any) -> bool:
+    return isinstance(function, types.BuiltinMethodType) and isinstance(function.__self__, np.ndarray)
+
+
 def _any_traced(tree: Any) -> bool:
     return any(map(is_traced, pytree.flatten(tree)[0]))
 
@@ -373,42 +373,6 @@ def _bool(x: Any = False) -> Any:
     return values.truth(x)
 
 
-def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Callable[..., Any]:
-    """Python's min and max: the first of equals wins."""
-
-    def fn(*args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and isinstance(args[0], iterables.Staged):
-            values.whole_array(f"{plain.__name__}()")
-        if len(args) == 1 and isinstance(args[0], Arrayed) and args[0].ndim == 1:
-            from .reductions import max_, min_
-
-            return (max_ if plain is max else min_)(args[0])
-        if len(args) == 1 and isinstance(args[0], Traced):
-            raise TypeError(f"{args[0]!r} is not iterable")
-        items = list(args[0]) if len(args) == 1 else list(args)
-        if not any(map(is_traced, items)) or kwargs:
-            return plain(*args, **kwargs)
-        best = items[0]
-        for x in items[1:]:
-            best = numpy_api.where(better(x, best), x, best)
-        return best
-
-    return fn
-
-
-def _sum(items: Any, start: Any = 0) -> Any:
-    if isinstance(items, iterables.Staged):
-        values.whole_array("sum()")
-    if isinstance(items, Arrayed):
-        from .reductions import sum_
-
-        return sum_(items, 0) + start
-    total = start
-    for x in items:
-        total = total + x
-    return total
-
-
 def _isinstance(x: Any, kinds: Any) -> bool:
     if not isinstance(x, Traced):
         return isinstance(x, kinds)
@@ -416,20 +380,6 @@ def _isinstance(x: Any, kinds: Any) -> bool:
     python = float if is_float(x.type) else int if x.type == I64 else bool
     abstract = (numbers.Number, numbers.Real) if x.type != BOOL else ()
     return any(k in (python, object, Traced, *abstract) for k in wanted)
-
-
-def _any(items: Any) -> Any:
-    found: Any = False
-    for x in items:
-        found = or_(_bool(found), lambda x=x: _bool(x))  # type: ignore[misc]
-    return found
-
-
-def _all(items: Any) -> Any:
-    good: Any = True
-    for x in items:
-        good = and_(_bool(good), lambda x=x: _bool(x))  # type: ignore[misc]
-    return good
 
 
 def _pow(x: Any, y: Any, *mod: Any) -> Any:
@@ -442,11 +392,6 @@ def _where(*args: Any) -> Any:
     return where(*args)
 
 
-def _fsum(items: Any) -> Any:
-    items = list(items)
-    return _sum(items) if any(map(is_traced, items)) else math.fsum(items)
-
-
 def _math(python: Callable[..., Any], numpy: Any) -> Callable[..., Any]:
     def fn(*args: Any) -> Any:
         return numpy(*args) if any(map(is_traced, args)) else python(*args)
@@ -455,12 +400,8 @@ def _math(python: Callable[..., Any], numpy: Any) -> Callable[..., Any]:
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {
-    range: iterables.staged_range, enumerate: iterables.staged_enumerate, zip: iterables.staged_zip, len: iterables.staged_length,
-    reversed: iterables.staged_reversed, float: _float, int: _int, bool: _bool, builtins.sum: _sum, isinstance: _isinstance, pow: _pow,
-    builtins.max: _extreme(operator.gt, max), builtins.min: _extreme(operator.lt, min), math.fsum: _fsum,
-    builtins.any: _any,
+    **iterables.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, isinstance: _isinstance, pow: _pow,
     builtins.getattr: _getattr,
-    builtins.all: _all,
     math.floor: lambda x: x.__floor__() if is_traced(x) else math.floor(x),
     math.ceil: lambda x: x.__ceil__() if is_traced(x) else math.ceil(x),
     math.trunc: lambda x: x.__trunc__() if is_traced(x) else math.trunc(x),
@@ -474,4 +415,4 @@ for _name, _function in vars(math).items():
 
 
 __all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "call", "chain", "comparisons",
-           "current_trace", "for_", "getitem", "if_", "ifexp", "local", "not_", "or_", "raise_", "setitem", "while_"]  # fmt: skip
+           "current_trace", "delattr_", "delitem", "for_", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_", "operator", "or_", "raise_", "setitem", "slice", "while_"]  # fmt: skip

@@ -154,10 +154,15 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     if not compute_uv:
         return batched(lambda a: _one_svd(a)[1], [2], "svdvals")(a)
     shape = shape_of(as_array(a))
-    if full_matrices and not sizes.same(shape[-1], shape[-2]):
+    if full_matrices and not sizes.same(shape[-1], shape[-2]) and not _are_equal(*shape[-2:]):
         unsupported("np.linalg.svd with full_matrices=True of a matrix that is not square", "write full_matrices=False")
     u, s, vt = batched(_one_svd, [2], "svd")(a)
     return np.linalg._linalg.SVDResult(u, s, vt)
+
+
+def _are_equal(m: Any, n: Any) -> bool:
+    rows, columns = sizes.needed(m), sizes.needed(n)
+    return rows is not None and rows == columns
 
 
 def svdvals(a: Any) -> Any:

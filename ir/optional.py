@@ -15,8 +15,9 @@ import numpy as np
 from . import errors, pytree, table
 from .builder import current_builder, user_site
 from .graph import Const, Fail, Site
-from .growing import Kind, Skeleton, described, filled
+from .growing import Kind, List, Skeleton, described, filled, growing
 from .ops import literal
+from .structure import closed, opened
 from .types import BOOL, I64, element
 from .values import Arrayed, Traced, allocate, atom_of, constant, is_traced, logical_not, truth
 
@@ -170,6 +171,20 @@ def _blank(k: Kind) -> Any:
         return blank
     t = element(k.dtype)
     return Traced(Const(literal(0, t), t), None, k.weak)
+
+
+def returned(value: Any, optional: bool = True) -> Any:
+    """A result with its lists as Python's own where they do not grow, and, unless it may be `optional`, with a value in it."""
+    if type(value) is Maybe:
+        return needed(value) if unassigned(value) or not optional else value
+    if isinstance(value, List):
+        return value if growing(value) is not None else [returned(x, optional) for x in value]
+    found = opened(value) if not pytree.is_node(type(value)) else None
+    if found is None:
+        return value
+    shape, parts = found
+    new = [returned(x, optional) for x in parts]
+    return value if all(a is b for a, b in zip(new, parts, strict=True)) else closed(shape, new, None)
 
 
 def _flatten(m: Maybe) -> Any:

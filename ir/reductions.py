@@ -47,7 +47,7 @@ from .choosing import gather_flat, isclose, sort, take, take_along
 from .creation import astype, dtype_of
 from .derivatives import each
 from .numpy_api import to_constant
-from .shaping import _known_length, _zeros, concatenate, flip, moveaxis
+from .shaping import _zeros, concatenate, flip, moveaxis
 from .types import BOOL, F64, I64, is_float
 from .values import Arrayed, Traced, allocate, to_type, truth
 
@@ -368,11 +368,11 @@ def array_equal(a: Any, b: Any, equal_nan: bool = False) -> Any:
 def polyval(p: Any, x: Any) -> Any:
     p = as_array(p)
     y: Any = x * 0.0
-    n = shape_of(p)[0]
-    for i in range(_known_length(p)) if sizes.is_known(n) else ():
-        y = y * x + p[i]
-    if not sizes.is_known(n):
+    n = sizes.needed(shape_of(p)[0])
+    if n is None:
         unsupported("np.polyval of an unknown number of coefficients", "write the loop")
+    for i in range(n):
+        y = y * x + p[i]
     return y
 
 

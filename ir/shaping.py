@@ -151,10 +151,10 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     if not isinstance(a, Arrayed):
         return a
     if axis is None:
-        shape = shape_of(a)
-        if not all(map(sizes.is_known, shape)):
+        shape = list(map(sizes.needed, shape_of(a)))
+        if None in shape:
             unsupported("squeeze() of an array whose sizes are not known while it is traced", "name the axis: squeeze(axis=...)")
-        return drop(a, [q for q, n in enumerate(shape) if sizes.plain(n) == 1])
+        return drop(a, [q for q, n in enumerate(shape) if n == 1])
     return drop(a, axes_of(axis, a.ndim))
 
 
@@ -208,10 +208,10 @@ def concatenate(parts: Any, axis: Any = 0, out: Any = None, dtype: Any = None, c
 
 
 def _known_length(a: Any) -> int:
-    n = shape_of(a)[0]
-    if not sizes.is_known(n):
+    n = sizes.needed(shape_of(a)[0])
+    if n is None:
         unsupported("taking an array apart along an axis of unknown size", "use reshape")
-    return int(sizes.plain(n))
+    return n  # type: ignore[return-value]
 
 
 def stack(parts: Any, axis: int = 0, out: Any = None, dtype: Any = None, casting: str = "same_kind") -> Any:
@@ -265,13 +265,15 @@ def _split(a: Any, parts: Any, axis: int, even: bool) -> Any:
     def piece(start: Any, stop: Any) -> Any:
         return a[(*[slice(None)] * at, slice(start, stop))]
 
-    if isinstance(parts, (int, np.integer)):
+    if isinstance(parts, (int, np.integer, Traced)):
         k = int(parts)
         if k <= 0:
             raise ValueError(f"number sections must be larger than 0. ({user_site()})")
-        if not sizes.is_known(n):
-            if not even:
+        if not sizes.is_known(n) and not even:
+            n = sizes.needed(n)
+            if n is None:
                 unsupported("np.array_split of an axis of unknown size", "use np.split where the sizes are even")
+        if not sizes.is_known(n):
             size = table.ifloordiv(*arrays._lifted(n, k))
             sizes.require_equal(sizes.mul(size, k), n, "array split does not result in an equal division")
             return [View(base_of(p), spec_of(p), [size if q == at else m for q, m in enumerate(shape_of(p))], p.owned)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from . import errors, table
+from . import concrete, errors, table
 from .builder import current_builder, user_site
 from .faults import KINDS
 from .graph import Atom, Const, Var
@@ -46,6 +46,12 @@ def is_known(n: Size) -> bool:
 def plain(n: Size) -> Size:
     """A known size as an int."""
     return int(n.atom.value) if isinstance(n, Traced) and isinstance(n.atom, Const) else n
+
+
+def needed(n: Size) -> int | None:
+    """A size, or another int, as the number that Python needs; None where it depends on what the program computes."""
+    found = concrete.number(n) if not is_known(n) else plain(n)
+    return None if found is None else int(found)
 
 
 def atom(n: Size) -> Atom:
@@ -169,6 +175,8 @@ def _common(n: Size, m: Size, shapes: Sequence[Sequence[Size]]) -> Size:
     if is_known(n) and is_known(m):
         raise errors.ArrayShapeError(f"operands could not be broadcast together with shapes {' '.join(map(show, shapes))} ({user_site()})")
     if current_builder().trace.optimistic:
+        if is_known(n) or is_known(m):
+            concrete.agree(n, m)
         _check("same_size", n, m, "")
         return n if is_known(n) else m if is_known(m) else n
     return _check("broadcast_size", n, m, "")

@@ -9,6 +9,7 @@ open block waits in its loop's or function's `Frame` until the target is made.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, table
-from .builder import Builder, Frame, current_builder, current_trace, user_site
+from . import concrete, errors, table
 from .arrays import settled
+from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
-from .heap import CONTAINERS, Place, State, identical
 from .growing import List, described, grown, is_growing
-from .optional import Maybe, form_of, maybe, seeded
-from .iterables import Staged, staged_iterable
+from .heap import CONTAINERS, Place, State, identical
+from .iterables import FEW, Staged, staged_iterable
+from .optional import Maybe, form_of, maybe, seeded, unassigned
 from .sizes import same as same_size
 from .state import (
     NO_SCOPE,
@@ -44,12 +45,14 @@ from .state import (
     same_leaf,
     seal,
 )
-from .structure import Shape, closed, is_object, opened, shape_of_contents
+from .structure import Shape, closed, opened, shape_of_contents
 from .types import BOOL, I64, Array, Scalar, same_type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
-UNROLL_ALWAYS = 4  # a range known to be this short is unrolled at once
-UNROLL_ON_FAILURE = 64  # and this short, when its body cannot be staged (it indexes or grows a list)
+UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
+
+LOGGER = logging.getLogger("lantern_jit")
+CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
 
 
 class Signal:
@@ -184,6 +187,7 @@ def _enter_condition(scope: Scope | None, under: list[Frame]) -> None:
 def branch(cond: Traced, *names: str) -> tuple[Block, Block]:
     """End the current block in a branch to two new blocks."""
     builder = current_builder()
+    builder.trace.conditions.append(cond)
     c = atom_of(cond, BOOL, builder)
     open_block()
     yes, no = builder.new_block(names[0]), builder.new_block(names[1])
@@ -285,14 +289,21 @@ def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
     if isinstance(obj, np.ndarray) and _mentions_traced(index):
         return lift_array(obj)[index]
+    if isinstance(obj, dict) and isinstance(index, Traced):
+        index = plain_key(index)
     trace = current_trace()
     if isinstance(obj, (list, dict)) and trace is not None:
         trace.reads.item(obj, index)
     return obj[index]
 
 
+def plain_key(key: Traced) -> Any:
+    """A traced number as a dict's key, by its value: it is found by no other."""
+    return (bool if key.type == BOOL else int if key.type == I64 else float)(key)
+
+
 def _mentions_traced(index: Any) -> bool:
-    if isinstance(index, tuple):
+    if isinstance(index, (tuple, list)):
         return any(map(_mentions_traced, index))
     return is_traced(index) or (isinstance(index, slice) and any(map(is_traced, (index.start, index.stop, index.step))))
 
@@ -343,6 +354,17 @@ def made(x: Any) -> Any:
     if trace is None or not trace.builders:
         return x
     return trace.heap.made(List(x) if type(x) is list else x)
+
+
+def spread(*parts: tuple[Any, bool]) -> Any:
+    """[a, *b, ...]: (value, whether it is starred) for each."""
+    out = made([])
+    for value, starred in parts:
+        if starred:
+            out.extend(value)
+        else:
+            out.append(value)
+    return out
 
 
 # ---- assert, raise
@@ -424,8 +446,15 @@ def _tests(test: Callable[[], Any]) -> Any:
         yield None
 
 
-def python_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope, stop_at_exit: bool = False) -> Any:
-    """A loop that runs now, as Python. Exits under traced conditions wait until the loop has ended."""
+def python_loop(
+    items: Any,
+    body: Callable[[Any], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    stop_at_exit: bool = False,
+    why: str = "what it runs over, or its condition, is plain Python",
+) -> Any:
+    """A loop that runs now, as Python; the log says `why` where it is long. Exits under traced conditions wait until the loop has ended."""
     if current_trace() is None:
         return _plain_loop(items, body, orelse)
     builder = current_builder()
@@ -434,7 +463,9 @@ def python_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any
     n_returns = len(returns)
     signal = None
     began = clock()
-    for item in items:
+    for count, item in enumerate(items):
+        if count == FEW:
+            LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), FEW, why)
         frame, since = Frame("loop", scope), clock()
         builder.frames.append(frame)
         signal = run(body, item)
@@ -504,6 +535,7 @@ class Loop:
         self.heads: dict[Any, Any] = {}  # the parameters
         self.args: list[Atom] = []
         self.inside: dict[Any, Any] = {}  # each variable, at the loop's head
+        self.parts: dict[Any, tuple[Shape, list[Any]]] = {}  # of what is carried by its parts, those at the loop's head
         self.aliases: dict[int, int] = {}  # names that enter with the object of another name
 
     def _at_the_end(self, make: Callable[[], Any]) -> Any:
@@ -547,22 +579,24 @@ class Loop:
         """A part of a variable as it is at the head of the loop."""
         form = self.forms.get(key)
         if isinstance(form, tuple):
-            value = self._at_the_end(lambda: maybe(value, form) if form[0] != name or isinstance(value, Undefined) else value) if form[0] != SURELY else self._at_the_end(lambda: seeded(*form[1:]))
+            value = self._at_the_end(lambda: seeded(*form[1:]) if form[0] is SURELY else maybe(value, form))
         if form == "settled":
             value = self._at_the_end(lambda: settled(value))
         parts = opened(value, self.heap, self.before.heap)
         if parts is not None and (*key, "grow") in self.forms:
             items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
-            made = closed(Shape(list, "growing"), [self._inside((*key, 0), name, items, True)], self.heap)
+            self.parts[key] = Shape(list, "growing"), [self._inside((*key, 0), name, items, True)]
+            made = closed(*self.parts[key], self.heap)
             seal(made, [value], self.since, self.heap)
             return made
         if parts is not None:
-            if not (form == "parts" or (assigned and not is_object(value)) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)):
-                return value
             shape, children = parts
+            if not (form == "parts" or (assigned and not shape.mutable) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)):
+                return value
             new = [self._inside((*key, k), name, child, assigned) for k, child in enumerate(children)]
             if all(a is b for a, b in zip(new, children, strict=True)) and not shape.mutable:
                 return value
+            self.parts[key] = shape, new
             made = closed(shape, new, self.heap)
             if shape.mutable:
                 seal(made, [value], self.since, self.heap)
@@ -608,7 +642,7 @@ class Loop:
         if place.key is not None:
             self._latch((at,), place.key, old, before, new, state.heap, args)
             return
-        if identical(old, new):
+        if identical(old, new) and at not in self.inside:
             return
         x = place.holder
         if isinstance(x, List) and (len(old) != len(new) or is_growing(old) or is_growing(new)):
@@ -635,10 +669,10 @@ class Loop:
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """One part of a variable comes back to the head, where it is `old`."""
         if key in self.heads and (new is None or type(new) is Maybe):
-            self.forms[key] = form_of([self.heads[key], new], None)
+            self.forms[key] = form_of([self.heads[key], new], unassigned(new) if new is not None else None)
             return
         if key in self.heads:
-            atom = self._atom(key, name, new)
+            atom = self._atom(key, name, before, new)
             if atom is not None:
                 args[key] = atom
             return
@@ -648,18 +682,18 @@ class Loop:
                 new = self._at_the_end(lambda: maybe(new, form))
             elif isinstance(new, Undefined):
                 new._raise()
-        elif old is new or isinstance(before, Undefined):
+        elif (old is new and key not in self.parts) or isinstance(before, Undefined):
             return
-        elif (old is None or new is None or type(new) is Maybe) and not isinstance(new, Undefined):
+        elif any(x is None or type(x) is Maybe for x in (old, new)) and not isinstance(new, Undefined) and not (type(old) is type(new) is Maybe):
             try:
-                self.forms[key] = form_of([old, new], None)
+                self.forms[key] = form_of([old, new], next((unassigned(x) for x in (old, new) if type(x) is Maybe), None))
                 return
             except errors.TypeMismatchError:
                 raise self._differs(name, before, new) from None
         view = is_view(old) or is_view(new)
         if view and self.forms.get(key) == "settled":
             new = self._at_the_end(lambda: settled(new))
-        a, b = opened(old, self.heap, self.before.heap if old is before else state), opened(new, self.heap, state)
+        a, b = self.parts.get(key) or opened(old, self.heap, self.before.heap), opened(new, self.heap, state)
         if isinstance(old, list) and isinstance(new, list) and a is not None and b is not None and (a[0].more != b[0].more or a[0].more == "growing"):
             was = opened(before, self.heap, self.before.heap)
             self._latch_growth(key, name, a[1], was[1] if was is not None else (), b[1], state, args)
@@ -690,12 +724,12 @@ class Loop:
         raise self._differs(name, before, new)
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
+        why = "only numbers, arrays and containers of them can change in a staged loop" if type(old) is type(new) else "its structure must stay the same"
         return errors.TypeMismatchError(
-            f"loop variable `{name}` at {user_site()} changes from {describe_value(old)} {old!r} to {describe_value(new)} {new!r}: "
-            "its structure and its types must stay the same in a staged loop"
+            f"loop variable `{name}` at {user_site()} changes from {describe_value(old)} {old!r} to {describe_value(new)} {new!r}: {why}"
         )
 
-    def _atom(self, key: Any, name: str, new: Any) -> Atom | None:
+    def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""
         head = self.heads[key]
         if isinstance(new, Undefined):
@@ -706,6 +740,8 @@ class Loop:
             if isinstance(head, Arrayed):
                 head.owned = False
         merged = merge_types([head, new])
+        if merged is None and leaf_type(new) is None:
+            raise self._differs(name, before, new)
         if merged is None:
             raise errors.TypeMismatchError(
                 f"loop variable `{name}` at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
@@ -828,25 +864,53 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
         return python_loop(items, body, orelse, scope)
     staged = staged_iterable(items)
     trace.reads.contents(items)
-    if staged is None:
+    if staged is None or staged.flat:
         return python_loop(_limited(items), body, orelse, scope)
+    staged.begin()
+    body, orelse = _chosen(staged, body, scope), _ended(staged, orelse)
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:
         return python_loop(staged.python(), body, orelse, scope)
-    surely = bool(staged.known)
-    if staged.known is None or staged.known > UNROLL_ON_FAILURE:
-        return counted_loop(staged, body, orelse, scope, later, surely)
+    surely = bool(staged.known) and staged.keep is None
     builder = current_builder()
     open_block()
     mark, before = builder.mark(), scope.save()
-    builder.trace.no_growth += 1
+    builder.trace.no_growth += staged.short
     try:
         return counted_loop(staged, body, orelse, scope, later, surely)
-    except (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError):
+    except CANNOT_BE_STAGED as reason:
         builder.rollback(mark)
         scope.restore(before)
+        if staged.number() is None or concrete.iterations(staged.number()) is None:
+            raise
+        why = str(reason)
     finally:
-        builder.trace.no_growth -= 1
-    return python_loop(staged.python(), body, orelse, scope)
+        builder.trace.no_growth -= staged.short
+    return python_loop(staged.plainly(), body, orelse, scope, why=why)
+
+
+def _chosen(staged: Staged, body: Callable[[Any], Any], scope: Scope) -> Callable[[Any], Any]:
+    """The body for elements as they come from `staged`, some of which may be left out."""
+    keep, item = staged.keep, staged.item
+
+    def on_item(x: Any) -> Any:
+        return body(x if item is None else item(x))
+
+    if keep is None:
+        return body if item is None else on_item
+    return lambda x: if_(keep(x), lambda: on_item(x), lambda: None, scope)
+
+
+def _ended(staged: Staged, orelse: Callable[[], Any] | None) -> Callable[[], Any] | None:
+    """What happens when there is no further element: the end of zip(strict=True), then the loop's own `else`."""
+    ended = staged.ended
+    if ended is None:
+        return orelse
+
+    def both() -> Any:
+        signal = ended()
+        return orelse() if signal is None and orelse is not None else signal
+
+    return both
 
 
 def for_over(items: Any, body: Callable[[Any], Any]) -> None:

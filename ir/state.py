@@ -385,8 +385,6 @@ def join_values(ends: list[tuple[Block, Saved]], what: str, since: int) -> Any:
         if isinstance(leaf, Undefined):
             values = [s.values[0] for _, s in ends]
             if len(values) > 1 and not any(v is value for v in values):
-                kinds = list(dict.fromkeys(describe_value(v) for v in values))
-                raise errors.TypeMismatchError(
-                    f"{what} at {user_site()} is {kinds[0]} {values[0]!r} on one path and {kinds[-1]} {values[-1]!r} on another: both must have one type"
-                )
+                shown = list(dict.fromkeys(describe_value(v) if opened(v) is None else f"{describe_value(v)} {v!r}" for v in values))
+                raise errors.TypeMismatchError(f"{what} at {user_site()} is {shown[0]} on one path and {shown[-1]} on another: both must have one type")
     return value

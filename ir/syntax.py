@@ -39,7 +39,6 @@ COMPARISONS = {
 REMEDIES: dict[type[ast.AST], tuple[str, str]] = {
     ast.Try: ("try/except", "test the condition with `if` before the operation that may fail"),
     ast.With: ("with", "open the context outside of the compiled function"),
-    ast.Global: ("global", "pass the value as an argument and return its new value"),
     ast.Yield: ("a generator (yield)", "write a loop that returns its result, or store into an array"),
     ast.YieldFrom: ("a generator (yield from)", "write a loop that returns its result, or store into an array"),
     ast.Await: ("await", "compiled functions are synchronous"),
@@ -120,9 +119,10 @@ class Rewriter(ast.NodeTransformer):
         body = node.body if isinstance(node, ast.FunctionDef) else []
         a = node.args
         self.params = {x.arg for x in (*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg)))}
-        self.locals = assigned_names(body) | self.params
+        self.globals = sorted({x for n in _own_nodes_of(body) if isinstance(n, ast.Global) for x in n.names})
+        self.locals = (assigned_names(body) | self.params) - set(self.globals)
         inner = [n for b in body for n in ast.walk(b)]
-        own = {n for b in body for n in _own_nodes(b)}
+        own = set(_own_nodes_of(body))
         self.outer = {x for n in own if isinstance(n, ast.Nonlocal) for x in n.names}
         self.shared = {x for n in inner if isinstance(n, ast.Nonlocal) and n not in own for x in n.names} & self.locals
         self.stated: set[str] = set()
@@ -145,6 +145,8 @@ class Rewriter(ast.NodeTransformer):
     def _function(self, kind: str, settable: list[str], body: list[ast.stmt], *args: str) -> ast.FunctionDef:
         self.counter += 1
         prologue: list[ast.stmt] = [ast.Nonlocal(settable)] if settable else []
+        if self.globals:
+            prologue.append(ast.Global(list(self.globals)))
         body = body or [ast.Pass()]
         return _define(f"_ln_{kind}_{self.counter}", _arguments(*args), prologue + body)
 
@@ -322,7 +324,12 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_List(self, node: ast.List) -> Any:
         super().generic_visit(node)
-        return self._locate(_call("made", node), node) if isinstance(node.ctx, ast.Load) else node
+        if not isinstance(node.ctx, ast.Load):
+            return node
+        if any(isinstance(e, ast.Starred) for e in node.elts):
+            parts = [ast.Tuple([e.value if isinstance(e, ast.Starred) else e, ast.Constant(isinstance(e, ast.Starred))], ast.Load()) for e in node.elts]
+            return self._locate(_call("spread", *parts), node)
+        return self._locate(_call("made", node), node)
 
     def visit_Dict(self, node: ast.Dict) -> Any:
         super().generic_visit(node)
@@ -367,6 +374,28 @@ class Rewriter(ast.NodeTransformer):
             for child in ast.walk(n):
                 if isinstance(child, ast.NamedExpr):
                     self._refuse(child, "`:=` inside a conditional expression, `and` or `or`", "assign on a line of its own")
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
+        """What it does to one element, as functions; sum() and the like then run over the elements as a loop does."""
+        inner = [n for n in ast.walk(node) if isinstance(n, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await))]
+        if inner or any(g.is_async for g in node.generators):
+            return super().generic_visit(node)
+        first, *rest = node.generators
+        items = self.visit(first.iter)
+        keep: ast.expr = ast.Constant(None)
+        if first.ifs:
+            conditions = [self.visit(c) for c in first.ifs]
+            keep = self._of_item(
+                first.target, conditions[0] if len(conditions) == 1 else _call("and_", conditions[0], *map(_thunk, conditions[1:]))
+            )
+        body = self.visit_GeneratorExp(ast.GeneratorExp(node.elt, rest)) if rest else self.visit(node.elt)
+        return self._locate(_call("generator", items, self._of_item(first.target, body), keep, ast.Constant(bool(rest))), node)
+
+    def _of_item(self, target: ast.expr, value: ast.expr) -> ast.expr:
+        """lambda item: value, where `target` is assigned the item: [value for target in (item,)][0]."""
+        one = ast.comprehension(copy.deepcopy(target), ast.Tuple([_load("_ln_item")], ast.Load()), [], 0)
+        listed = ast.Subscript(ast.ListComp(value, [one]), ast.Constant(0), ast.Load())
+        return ast.Lambda(_arguments("_ln_item"), listed)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
         operand = self.visit(node.operand)
@@ -424,6 +453,10 @@ _IN_PLACE = {
 }  # fmt: skip
 
 
+def _own_nodes_of(body: Iterable[ast.AST]) -> list[ast.AST]:
+    return [n for b in body for n in _own_nodes(b)]
+
+
 def _own_nodes(node: ast.AST) -> Iterable[ast.AST]:
     """The nodes under `node` that belong to the same function."""
     yield node
@@ -437,8 +470,8 @@ def rewrite_function(node: ast.FunctionDef, filename: str) -> ast.FunctionDef:
     rewriter = Rewriter(node, filename, node.name)
     body = rewriter.body(node.body)
     fresh = sorted(rewriter.stated - rewriter.params)
-    prologue: list[ast.stmt] = [n for n in body if isinstance(n, ast.Nonlocal)]
-    body = [n for n in body if not isinstance(n, ast.Nonlocal)]
+    prologue: list[ast.stmt] = [n for n in body if isinstance(n, (ast.Nonlocal, ast.Global))]
+    body = [n for n in body if not isinstance(n, (ast.Nonlocal, ast.Global))]
     prologue += [ast.Assign([ast.Name(n, ast.Store())], _call("Undefined", ast.Constant(n))) for n in fresh]
     return ast.copy_location(_define(node.name, node.args, prologue + body), node)
 
@@ -535,6 +568,9 @@ def _convert_code(function: types.FunctionType) -> Any:
     closure = tuple(cells[name] for name in code.co_freevars)
     raw = types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__, closure)
     raw.__kwdefaults__, raw.__qualname__ = function.__kwdefaults__, function.__qualname__
+    declared = [n for n in ast.walk(node) if isinstance(n, (ast.Nonlocal, ast.Global))]
+    raw.__lantern_outer__ = sorted({x for n in declared if isinstance(n, ast.Nonlocal) for x in n.names} & set(code.co_freevars))  # type: ignore[attr-defined]
+    raw.__lantern_globals__ = sorted({x for n in declared if isinstance(n, ast.Global) for x in n.names})  # type: ignore[attr-defined]
     return raw
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,21 +11,21 @@ import numpy as np
 
 from . import errors, pytree
 from .arrays import settled
-from .builder import Frame, tracing
+from .builder import Builder, Frame, Trace, tracing
+from .concrete import UNDECIDED, Numbers, decide
 from .functions import _result
 from .graph import Fail, Program
 from .graph import Return as GraphReturn
-from .growing import List, growing
 from .heap import MISSING, Heap, identical
 from .language import call
-from .optional import Maybe, needed, unassigned
+from .optional import returned
 from .protect import protect
 from .reads import Read
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, describe_value, leaf_type, same_leaf
-from .structure import closed, leaves_of, opened
-from .types import BOOL, CONVERT, F32, F64, I64, Array, Scalar, Type, array_of, element, widened
-from .values import Arrayed, Traced
+from .structure import leaves_of
+from .types import BOOL, CONVERT, F32, F64, I64, Array, Scalar, Type, array_of, behaves_as_array, element, widened
+from .values import Arrayed, Traced, dimension
 from .verify import verify_scopes
 
 
@@ -59,7 +60,7 @@ def abstract(x: Any, where: str) -> Abstract:
         if x.dtype == np.uint64:  # one number can be looked at: it fits, or the call raises
             return Abstract(I64)
         raise errors.ArgumentTypeError(f"{where} is a scalar of dtype {x.dtype}: {CONVERT}")
-    if isinstance(x, np.ndarray) and not _behaves_as_array(type(x)):
+    if isinstance(x, np.ndarray) and not behaves_as_array(type(x)):
         raise errors.ArgumentTypeError(
             f"{where} is a {type(x).__module__}.{type(x).__qualname__}, whose operations are not those of a NumPy array: give np.asarray of it if you mean its elements"
         )
@@ -73,21 +74,19 @@ def abstract(x: Any, where: str) -> Abstract:
     )
 
 
-def _behaves_as_array(cls: Any) -> bool:
-    """Does a subclass of ndarray compute as ndarray does? np.matrix, masked arrays and arrays with units do not."""
-    return bool(cls.__mul__ is np.ndarray.__mul__ and cls.__array_ufunc__ is np.ndarray.__array_ufunc__)
-
-
 def trace_program(
-    f: Callable[..., Any], leaves: Sequence[Abstract], rebuild: Callable[[list[Any]], tuple[Any, Any]], name: str, optimistic: bool = True
+    f: Callable[..., Any],
+    leaves: Sequence[Abstract],
+    rebuild: Callable[[list[Any]], tuple[Any, Any]],
+    name: str,
+    optimistic: bool = True,
+    numbers: Numbers | None = None,
 ) -> Traceable:
-    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace."""
-    with tracing(None, optimistic) as trace, trace.building(name) as builder:
-        inside: list[Any] = []
-        for a in leaves:
-            var = builder.parameter(a.type)
-            inside.append(Traced(var, builder, a.weak) if isinstance(a.type, Scalar) else Arrayed(var, builder))
-        args, kwargs = trace.heap.adopt(made, rebuild(inside))
+    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace. `numbers`: those of the
+    arguments; where `asked` is not empty afterwards, the program is not for use, and is to be traced again with them."""
+    with tracing(None, optimistic) as trace, trace.building(name) as builder, _deciding(trace):
+        trace.numbers = numbers
+        args, kwargs = trace.heap.adopt(made, rebuild(_arguments(leaves, builder, numbers)))
         frame = Frame("function", label=name, since=trace.heap.clock)
         builder.frames.append(frame)
         try:
@@ -121,20 +120,6 @@ def trace_program(
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out, reads)
 
 
-def returned(value: Any) -> Any:
-    """A result with its lists as Python's own, where they do not grow."""
-    if type(value) is Maybe:
-        return needed(value) if unassigned(value) else value
-    if isinstance(value, List):
-        return value if growing(value) is not None else [returned(x) for x in value]
-    found = opened(value) if not pytree.is_node(type(value)) else None
-    if found is None:
-        return value
-    shape, parts = found
-    new = [returned(x) for x in parts]
-    return value if all(a is b for a, b in zip(new, parts, strict=True)) else closed(shape, new, None)
-
-
 def _check_objects(heap: Heap, name: str) -> None:
     """A write to an object that outlives the call would have to happen at each call; it is refused by name. Except: a plain
     value where nothing or None was is how Python code caches what it computes once; it stays, as after a plain call."""
@@ -155,6 +140,33 @@ def _shown(held: Any) -> str:
     if isinstance(held, tuple):
         held = list(held)
     return f"{describe_value(held)}" if _is_value(held) else f"{held!r:.60}"
+def _arguments(leaves: Sequence[Abstract], builder: Builder, numbers: Numbers | None) -> list[Any]:
+    """The argument leaves as traced values. Where numbers are fixed, a leaf is plain, or has known sizes."""
+    inside: list[Any] = []
+    for a in leaves:
+        var = builder.parameter(a.type)
+        inside.append(Traced(var, builder, a.weak) if isinstance(a.type, Scalar) else Arrayed(var, builder))
+    sizes: dict[int, dict[int, int]] = {}
+    for (leaf, axis), n in (numbers.fixed if numbers is not None else {}).items():
+        if axis is None:
+            inside[leaf] = n
+        else:
+            sizes.setdefault(leaf, {})[axis] = n
+    for leaf, known in sizes.items():
+        a = inside[leaf]
+        a.sizes = [known[axis] if axis in known else dimension(a, axis) for axis in range(a.ndim)]
+    return inside
+
+
+@contextmanager
+def _deciding(trace: Trace) -> Iterator[None]:
+    """Where paths do not fit together, sizes and arguments that decide between them are asked for."""
+    try:
+        yield
+    except UNDECIDED as e:
+        if trace.numbers is not None and not trace.numbers.asked:
+            decide(trace, e)
+        raise
 
 
 def _is_value(x: Any) -> bool:

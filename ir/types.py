@@ -58,6 +58,11 @@ def widened(dtype: np.dtype[Any]) -> Scalar | None:
     return FROM_NUMPY.get(native) or WIDER.get(native)
 
 
+def behaves_as_array(cls: Any) -> bool:
+    """Does a subclass of ndarray compute as ndarray does? np.matrix, masked arrays and arrays with units do not."""
+    return bool(cls.__mul__ is np.ndarray.__mul__ and cls.__array_ufunc__ is np.ndarray.__array_ufunc__)
+
+
 def array_of(dtype: Scalar, rank: int) -> Array:
     """The type of a rank-`rank` array whose sizes are known at run time only."""
     return Array(dtype, ("?",) * rank)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from . import errors, table
+from . import concrete, errors, table
 from .builder import Builder, current_builder, user_site
 from .graph import Atom, Const, Var
 from .ops import TABLE, Op, argument_types, literal, result_type
@@ -193,17 +193,17 @@ class Traced:
         return to_integer(table.ceil(self) if is_float(self.type) else self)
 
     # ---- what needs a concrete value
-    def __bool__(self) -> NoReturn:
-        self._concrete("a Python `if`, `while`, `and`, `or` or `not`", "bool")
+    def __bool__(self) -> bool:
+        return bool(self._concrete("a Python `if`, `while`, `and`, `or` or `not`", "bool"))
 
-    def __int__(self) -> NoReturn:
-        self._concrete("int()", "int")
+    def __int__(self) -> int:
+        return int(self._concrete("int()", "int"))
 
-    def __index__(self) -> NoReturn:
-        self._concrete("an index or a size of a Python object", "int")
+    def __index__(self) -> int:
+        return operator.index(self._concrete("an index or a size of a Python object", "int"))
 
-    def __float__(self) -> NoReturn:
-        self._concrete("a function that needs a Python float", "float")
+    def __float__(self) -> float:
+        return float(self._concrete("a function that needs a Python float", "float"))
 
     def __complex__(self) -> NoReturn:
         self._concrete("complex()", "complex")
@@ -214,7 +214,11 @@ class Traced:
     def __hash__(self) -> int:
         return id(self)
 
-    def _concrete(self, what: str, kind: str) -> NoReturn:
+    def _concrete(self, what: str, kind: str) -> Any:
+        """The number that this is in the call at hand, where sizes and int arguments alone decide it."""
+        found = concrete.number(self)
+        if found is not None:
+            return found
         raise errors.TracedConditionError(
             f"{what} needs a concrete {kind} at {user_site()}, but the value depends on an argument of the compiled function. Where "
             "the source of a function is available, `if`, `while` and `for` are staged; here it is not (or the value goes to a library). "
@@ -318,13 +322,18 @@ class Arrayed:
     def __setitem__(self, index: Any, value: Any) -> None:
         store(self, index, value)
 
-    def __len__(self) -> NoReturn:
+    def __len__(self) -> int:
+        n = dimension(self, 0)
+        found = concrete.number(n) if isinstance(n, Traced) else n
+        if found is not None:
+            return int(found)
         raise errors.TracedConditionError(f"len() of a traced array at {user_site()} is a traced int; where the function's source is not "
                                           "available write x.shape[0]")  # fmt: skip
 
     def __iter__(self) -> Any:
         n = self.shape[0]
-        if not isinstance(n, Traced):
+        n = concrete.number(n, concrete.MOST_UNROLLED) if isinstance(n, Traced) else n
+        if n is not None:
             return iter([self[i] for i in range(int(n))])
         raise errors.TracedConditionError(f"a Python loop over a traced array at {user_site()} cannot be staged here (in a comprehension, or "
                                           "where the source is not available): write `for i in range(len(x))`")  # fmt: skip
@@ -596,7 +605,10 @@ def to_integer(x: Traced) -> Traced:
 
 
 def round_half_even(x: Traced, ndigits: Any) -> Traced:
-    if ndigits is not None and isinstance(ndigits, Traced):
+    if isinstance(ndigits, Traced):
+        ndigits = concrete.number(ndigits)
+        if ndigits is not None:
+            return round_half_even(x, ndigits)
         raise errors.TracedConditionError(f"the number of digits of round() at {user_site()} must be a plain int")
     if ndigits is None:
         return to_integer(table.rint(x) if is_float(x.type) else x)

@@ -21,6 +21,7 @@ from .ir.reads import hold
 from .ir.staging import loop_value
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
+from .specialisations import Table
 
 POLICIES = (None, "recursion", "replay")
 
@@ -49,6 +50,11 @@ class Transformed(Recipe):
             return self._staged(*args, **kwargs)
         specialisation, leaves = self._dispatcher.lookup(args, kwargs)
         return specialisation.interpret(leaves)
+
+    @property
+    def specialisations(self) -> Table:
+        """What it has been traced for, see `Jitted.specialisations`."""
+        return self._dispatcher.table()
 
     def recipe(self) -> Any:
         if self._recipe is None:
@@ -118,6 +124,19 @@ class Jitted(NativeCallable, Recipe):
         specialisation, _ = self._dispatcher.lookup(args, kwargs)
         _ = specialisation.native
         return specialisation
+
+    @property
+    def specialisations(self) -> Table:
+        """What has been compiled so far: argument types, the sizes and arguments that Python needed as numbers, seconds, calls.
+
+        >>> import lantern_jit as lj
+        >>> f = lj.jit(lambda x, n: [x] * n)
+        >>> f(1.5, 2), f(1.5, 3)
+        ([1.5, 1.5], [1.5, 1.5, 1.5])
+        >>> [(row.arguments, row.numbers, row.calls) for row in f.specialisations]
+        [({'x': 'float', 'n': 'int'}, {'n': 2}, 1), ({'x': 'float', 'n': 'int'}, {'n': 3}, 1)]
+        """
+        return self._dispatcher.table()
 
     def inspect(self, *args: Any, **kwargs: Any) -> Inspection:
         """Every stage for these arguments as text: `.graph .cps .llvm .llvm_optimized .asm`."""

@@ -6,12 +6,13 @@ A `Specialisation` is one function for one signature of argument types. Each sta
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import itertools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,8 @@ from .backends.llvm.lock import COMPILING
 from .backends.llvm.platforms import NATIVE, require_native
 from .backends.python import interpreter
 from .ir import pytree
-from .ir.errors import BroadcastError
+from .ir.concrete import UNDECIDED, Need, Numbers, at_hand
+from .ir.errors import BroadcastError, EndlessTraceError
 from .ir.fuse import fuse
 from .ir.guards import guard
 from .ir.jvp import expand_all, has_pushforwards
@@ -29,9 +31,10 @@ from .ir.reads import hold
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
-from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, widened
+from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, describe, widened
 from .ir.verify import verify
-from .progress import Progress
+from .progress import LOGGER, Progress
+from .specialisations import Row, Table
 
 
 @dataclass(frozen=True)
@@ -70,19 +73,39 @@ class Inspection:
 
 
 class Specialisation:
-    """A traced and simplified program; compiled when first called natively."""
+    """A traced and simplified program; compiled when first called natively. `numbers` are the sizes and arguments that it is
+    for: those that Python has asked for while it was traced. `why` says where."""
 
-    def __init__(self, f: Callable[..., Any], signature: Sequence[Abstract], rebuild: Any, name: str, options: Options) -> None:
-        self.options, self.name = options, name
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        signature: Sequence[Abstract],
+        rebuild: Any,
+        name: str,
+        options: Options,
+        leaves: Sequence[Any] | None = None,
+        where: Sequence[str] = (),
+    ) -> None:
+        """`leaves`: the arguments of the call at hand, if there is one; `where` are their names."""
+        self.options, self.name, self.where = options, name, where
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
-        self._trace: Callable[[bool], Traceable] = lambda optimistic: trace_program(f, signature, rebuild, name, optimistic)
+        self.numbers: dict[Need, Any] = {}
+        self.why: dict[Need, Any] = {}
+        self._trace: Callable[[Numbers | None], Traceable] = lambda numbers: trace_program(
+            f, signature, rebuild, name, self.optimistic, numbers
+        )
         self.optimistic = True
         self.progress = Progress(name)
-        self._make()
+        self.interpreted = 0  # calls
+        self._make(None if leaves is None else Numbers(self.at_hand(leaves)))
 
-    def _make(self) -> None:
+    def at_hand(self, leaves: Sequence[Any]) -> list[Any]:
+        """The numbers of these arguments."""
+        return list(map(at_hand, leaves, self.types, self.weak))
+
+    def _make(self, numbers: Numbers | None) -> None:
         with self.progress.stage("tracing"):
-            traced: Traceable = self._trace(self.optimistic)
+            traced = self._traced(numbers)
         self.traced, self.program = traced, traced.program
         self._check()
         clean, join = ("simplification", simplify), ("fusion", fuse)
@@ -91,6 +114,38 @@ class Specialisation:
             self._run(("differentiation", expand_all), clean, join, clean)
         dump("graph", lambda: show(self.program))
         self._native: Any = None
+
+    def _traced(self, numbers: Numbers | None) -> Traceable:
+        """Trace, again and again until Python asks for no number that is not yet fixed."""
+        while True:
+            try:
+                traced = self._trace(numbers)
+            except EndlessTraceError:
+                raise
+            except UNDECIDED as e:
+                if numbers is None or not numbers.asked:
+                    raise (numbers and numbers.undecided) or e  # noqa: B904  # as it was without numbers that have not helped
+            except Exception:
+                if numbers is None or not numbers.asked:
+                    raise
+            else:
+                if numbers is None or not numbers.asked:
+                    return traced
+            asked = numbers.fix()
+            self.numbers.update({need: numbers.fixed[need] for need in asked})
+            self.why.update(asked)
+            LOGGER.debug("`%s` is traced again: %s", self.name, "; ".join(f"Python needs {self.spell(n)} = {self.numbers[n]} at {asked[n]}" for n in asked))
+
+    def spell(self, need: Need) -> str:
+        """A number that Python has asked for, as `x.shape[0]`."""
+        name = self.where[need.leaf]
+        return name if need.axis is None else f"{name}.shape[{need.axis}]"
+
+    def row(self) -> Row:
+        """This in the table of its function."""
+        arguments = {name: describe(t) for name, t in zip(self.where, self.types, strict=True)}
+        calls = self.interpreted + (self._native.calls if self._native is not None else 0)
+        return Row(arguments, {self.spell(need): n for need, n in self.numbers.items()}, self.progress.spent, calls)
 
     def _run(self, *passes: tuple[str, Callable[[Any], None]]) -> None:
         for name, one in passes:
@@ -102,12 +157,26 @@ class Specialisation:
         """Is all that the trace has read outside still so?"""
         return hold(self.traced.reads)
 
+    def again(self) -> Specialisation:
+        """The same for what there is outside now."""
+        new = copy.copy(self)
+        new.numbers, new.interpreted = dict(self.numbers), 0
+        new._make(self._known_numbers())
+        return new
+
+    def release(self) -> Any:
+        """What it has read need stay alive no longer. Its machine code, if there is any."""
+        self.traced.reads = []
+        return self._native
+
     def generalise(self) -> None:
         """Trace again without taking unknown sizes for equal: one that turns out to be 1 broadcasts."""
         with COMPILING:
             if self.optimistic:
                 self.optimistic = False
-                self._make()
+                numbers = Numbers()
+                numbers.fixed = self.numbers  # and no others: sizes that have to agree with them are among them (sizes.py)
+                self._make(numbers)
 
     def _check(self) -> None:
         if os.environ.get("LANTERN_VERIFY"):
@@ -126,7 +195,7 @@ class Specialisation:
 
                     with self.progress.stage("code generation"):
                         self._native = Native(
-                            self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil
+                            self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil, self.numbers
                         )
                     self._native.replacement = lambda: self.native
                     dump("cps", lambda: self._native.cps)
@@ -173,7 +242,9 @@ class Specialisation:
 
     def interpret(self, leaves: Sequence[Any]) -> Any:
         try:
-            return self.result(interpreter.run(self.program, [machine_value(x, t) for x, t in zip(leaves, self.types, strict=True)]))
+            found = self.result(interpreter.run(self.program, [machine_value(x, t) for x, t in zip(leaves, self.types, strict=True)]))
+            self.interpreted += 1
+            return found
         except BroadcastError as e:
             if not self.optimistic or 1 not in e.sizes:
                 raise
@@ -237,19 +308,68 @@ def python_value(x: Any, t: Any) -> Any:
 CONVERTERS: dict[Any, Callable[[Any], Any]] = {F64: float, I64: int, BOOL: bool, F32: np.float32}
 
 
+class Family:
+    """The specialisations of a function for the same argument types. They differ in numbers that Python needs, and in what
+    their traces have read outside: those whose reads hold no longer are kept for a while, for what was may be again."""
+
+    MANY = 8  # so many are said in the log
+    VERSIONS = 4  # that differ in what was read
+
+    def __init__(self) -> None:
+        self.groups: dict[tuple[Need, ...], dict[tuple[Any, ...], list[Specialisation]]] = {}  # by needs, by their values; newest first
+        self.gone: list[Any] = []  # machine code of older ones, whose address somebody may have
+        self.of_types: Specialisation | None = None  # one of them: all know the types
+
+    def __len__(self) -> int:
+        return sum(map(len, self.groups.values()))
+
+    def __iter__(self) -> Iterator[Specialisation]:
+        return (s for group in list(self.groups.values()) for versions in list(group.values()) for s in reversed(versions))
+
+    def find(self, leaves: Sequence[Any]) -> Specialisation | None:
+        """The one for the numbers of these arguments. None, or one that asked for no number, is the usual case."""
+        if self.of_types is None:
+            return None
+        here: Any = None
+        for needs, group in list(self.groups.items()):
+            if needs and here is None:
+                here = Numbers(self.of_types.at_hand(leaves))
+            for found in list(group.get(tuple(map(here.value, needs)) if needs else (), ())):
+                if found.holds():
+                    return found
+        return None
+
+    def add(self, s: Specialisation) -> None:
+        self.of_types = s
+        versions = self.groups.setdefault(tuple(s.numbers), {}).setdefault(tuple(s.numbers.values()), [])
+        versions.insert(0, s)
+        self.gone += [old.release() for old in versions[self.VERSIONS :]]
+        del versions[self.VERSIONS :]
+        if len(versions) == 1 and len(self) == self.MANY and s.numbers:
+            why = "; ".join(f"Python needs {s.spell(n)} at {site}" for n, site in s.why.items())
+            LOGGER.warning(
+                "`%s` has been compiled for %d values of numbers (%s): each further value compiles again", s.name, self.MANY, why
+            )
+
+
 class Dispatcher:
-    """Specialisations of one function by argument types."""
+    """Specialisations of one function by argument types, and by the numbers that Python needs."""
 
     def __init__(self, f: Callable[..., Any], name: str, static: tuple[int, ...] = (), options: Options | None = None) -> None:
         self.f, self.name, self.static = f, name, static
         self.options = options or Options()
-        self.made: dict[Any, Specialisation] = {}
+        self.made: dict[Any, Family] = {}
 
     def only(self) -> Specialisation:
         """The one specialisation that there is. If there is none yet, all parameters are taken for floats."""
-        found = list({id(s): s for s in self.made.values()}.values())
+        families = [f for f in self.made.values() if len(f)]
+        found = [s for f in families for s in f if s.holds()] or [s for f in families for s in list(f)[-1:]]
         if len(found) > 1:
             raise TypeError(f"`{self.name}` is compiled for {len(found)} signatures: choose one with .lower(*args)")
+        if found and not found[0].holds():
+            with COMPILING:
+                families[0].add(found[0].again())
+            return self.only()
         if found:
             return found[0]
         try:
@@ -258,6 +378,14 @@ class Dispatcher:
             raise TypeError(f"the parameters of `{self.name}` are not known: choose types with .lower(*args)") from None
         needed = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         return self.lookup(tuple(0.5 for _ in needed), {})[0]
+
+    def all(self) -> list[Specialisation]:
+        """Every specialisation, in the order in which their types came up."""
+        return [s for family in list(self.made.values()) for s in family]
+
+    def table(self) -> Table:
+        """What has been compiled, as `f.specialisations` shows it."""
+        return Table([s.row() for s in self.all()])
 
     def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, list[Any]]:
         """The specialisation for these arguments, and their leaves."""
@@ -270,32 +398,47 @@ class Dispatcher:
                 tuple(_leaf_key(x) for x in leaves),
                 tuple((i, _static_key(v)) for i, v in fixed.items()),
             )
-            found = self._current(key)
+            family = self.made.get(key)
         except TypeError:
             raise TypeError(f"a static argument of `{self.name}` cannot be hashed: {list(fixed.values())!r}") from None
         values = [x for x in leaves if x is not None]
+        found = family.find(values) if family is not None else None
         if found is None:
             with COMPILING:
-                found = self._current(key)
+                family = self.made.get(key) or Family()
+                found = family.find(values)
                 if found is None:
-                    found = self.made[key] = self._specialise(leaves, tree, fixed, args, kwargs)
+                    found = self._specialise(leaves, tree, fixed, args, kwargs)
+                    family.add(found)
+                    self.made[key] = family
         return found, values
-
-    def _current(self, key: Any) -> Specialisation | None:
-        found = self.made.get(key)
-        return found if found is not None and found.holds() else None
 
     def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int, Any], args: Any, kwargs: Any) -> Specialisation:
         fixed_out = tuple(None if i in fixed else a for i, a in enumerate(args))
         where = pytree.argument_names(fixed_out, kwargs)
-        signature = [abstract(x, f"argument {w} of `{self.name}`") for x, w in zip(leaves, where, strict=True) if x is not None]
+        given = [(x, w) for x, w in zip(leaves, where, strict=True) if x is not None]
+        signature = [abstract(x, f"argument {w} of `{self.name}`") for x, w in given]
 
         def rebuild(inside: list[Any]) -> tuple[Any, Any]:
             it = iter(inside)
             new_args, new_kwargs = pytree.unflatten(tree, [None if x is None else next(it) for x in leaves])
             return tuple(fixed.get(i, a) for i, a in enumerate(new_args)), new_kwargs
 
-        return Specialisation(self.f, signature, rebuild, self.name, self.options)
+        names = [spelled(w, self.f) for _, w in given]
+        return Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], names)
+
+
+def spelled(where: str, f: Any) -> str:
+    """A leaf of the arguments, as pytree.argument_names has it, with a parameter's name for its position."""
+    digits = where[: len(where) - len(where.lstrip("0123456789"))]
+    if not digits:
+        return where
+    try:
+        parameters = [p.name for p in inspect.signature(f).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    except (TypeError, ValueError):
+        parameters = []
+    name = parameters[int(digits)] if int(digits) < len(parameters) else f"argument {digits}"
+    return name + where[len(digits) :]
 
 
 def _static_key(v: Any) -> Any:

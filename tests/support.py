@@ -42,7 +42,7 @@ class Runner:
 
 def specialisations(jitted: Any) -> int:
     """How many times a jitted function has been traced."""
-    return len({id(s) for s in jitted._dispatcher.made.values()})
+    return len(jitted._dispatcher.all())
 
 
 # ---- comparison

@@ -239,7 +239,6 @@ def writes_outside(x: float) -> float:
     return x
 
 
-@pytest.mark.xfail(strict=True, reason="a traced value is stored into an object of the outside")
 def test_a_global_list_keeps_no_traced_value() -> None:
     try:
         with contextlib.suppress(lj.LanternError):

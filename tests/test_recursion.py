@@ -363,12 +363,12 @@ def test_a_function_that_needs_its_numbers_plain_is_unrolled() -> None:
 
 
 def endless_table(x: float, n: int) -> float:
-    table = [1.0] * 100
+    table = [abs] * 100
     if n == 0:
         return x
     if x > 0:
-        return endless_table(x - table[n], n - 1)
-    return endless_table(x * table[n] + 1, n - 1)
+        return endless_table(x - table[n](1.0), n - 1)
+    return endless_table(x * table[n](1.0) + 1, n - 1)
 
 
 def test_a_recursion_that_can_neither_be_staged_nor_unrolled_says_why() -> None:

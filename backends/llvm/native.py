@@ -17,6 +17,7 @@ import numpy as np
 from ...ir import errors, faults
 from ...ir.analysis import find_loops
 from ...ir.arrayops import ARRAY_OPS
+from ...ir.concrete import Need, Numbers, at_hand
 from ...ir.cps import show_closures
 from ...ir.graph import Call, Program, Site
 from ...ir.jvp import reachable
@@ -63,7 +64,19 @@ class Entry(Exact):
             return native.replacement().entry(*args, **kwargs)
         if kwargs or len(args) != len(native.types):
             raise TypeError(f"a compiled program takes {len(native.types)} argument leaves, not {len(args)}")
+        check_numbers(args, native)
         return native.exact(*map(exact_leaf, args, native.types, native.weak))
+
+
+def check_numbers(args: Sequence[Any], native: Native) -> None:
+    """A program that is for certain numbers takes no others: the dispatcher of the function does not give it any."""
+    here = Numbers(list(map(at_hand, args, native.types, native.weak)))
+    for need, n in native.numbers.items():
+        if here.value(need) != n:
+            what = f"argument leaf {need.leaf}" if need.axis is None else f"size {need.axis} of argument leaf {need.leaf}"
+            raise errors.ArgumentTypeError(
+                f"this compiled program is for {what} = {n}, not {here.value(need)}: call the function, which has a program for each"
+            )
 
 
 def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
@@ -89,13 +102,23 @@ def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
 class Native:
     """One program's machine code. `weak` says of each argument leaf whether it is a Python number; `shape` how results
     are put together, with `finish` for those that Python puts together; `nogil` whether calls run without the GIL, None
-    for those whose last call was long."""
+    for those whose last call was long; `numbers` the sizes and arguments that it is for, others go to another program."""
 
-    def __init__(self, program: Program, checkpoint: Any, weak: Sequence[bool], shape: Shape, finish: Any, nogil: bool | None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        checkpoint: Any,
+        weak: Sequence[bool],
+        shape: Shape,
+        finish: Any,
+        nogil: bool | None,
+        numbers: dict[Need, Any] | None = None,
+    ) -> None:
         self.runtime: Runtime = runtime()
         self.stale = False  # sizes have come up that it does not broadcast
         self.replacement: Any = None  # gives the program to use then
         self.program, self.checkpoint, self.weak, self.shape = program, checkpoint, list(weak), shape
+        self.numbers = dict(numbers or {})
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
@@ -104,7 +127,7 @@ class Native:
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
         self.loaded = load(code)
         self.address = self.loaded.address("call")
-        self._fill_record(PythonCall(Module(), program, self.weak, shape), finish, nogil)
+        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.numbers), finish, nogil)
         self.entry, self.exact = Entry(self), Exact(self)
 
     # ---- the code
@@ -113,8 +136,9 @@ class Native:
         names = reachable(self.program)
         graph = show_anywhere(self.program, names)
         mine = graph_sites(self.program, names)
+        numbers = [(*need, int(n)) for need, n in self.numbers.items()]
         name = cache.key(
-            graph, len(self.program.constants), self.checkpoint, self.weak, self.shape.node, self.shape.leaves, self.runtime.mask
+            graph, len(self.program.constants), self.checkpoint, self.weak, self.shape.node, self.shape.leaves, self.runtime.mask, numbers
         )
         found = cache.read(name)
         if found is not None and sound(found[0], len(mine)) and known_symbols(found[0]["needs"]):
@@ -137,7 +161,7 @@ class Native:
     def emission(self) -> tuple[Emission, str]:
         """The emitted module as text, and what was found out on the way."""
         emission = Emission(self.program, self.checkpoint, self.runtime.mask)
-        call = PythonCall(emission.module, self.program, self.weak, self.shape)
+        call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers)
         return emission, emission.run() + "\n" + call.text()
 
     @property
@@ -157,7 +181,7 @@ class Native:
         fault = self.fault
         self.constants = constants
         self._kept = (fault, finish)  # what the record refers to
-        record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.record"))
+        record = self.record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.record"))
         record[0] = self.runtime.services
         record[process.FAULT], record[process.FINISH] = id(fault), id(finish)
         record[process.USUAL] = NEVER if has_loops(self.program) else process.PLAIN  # nothing is known of the first call
@@ -169,6 +193,11 @@ class Native:
             for v in (c.ctypes.data, *c.shape):
                 record[at] = v
                 at += 1
+
+    @property
+    def calls(self) -> int:
+        """How many calls from Python it has taken."""
+        return int(self.record[process.CALLS])
 
     def fault(self, base: int) -> Any:
         """Raise what compiled code has left in its context. Returns after a signal whose Python handler raises

@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ...ir.concrete import Need
 from ...ir.graph import Program
 from ...ir.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
 from .code import LLVM_TYPES, SIZES, Code
-from .process import FINISH, FIXED, SERVICE
+from .process import CALLS, FINISH, FIXED, SERVICE
 
 MISMATCH = "inttoptr (i64 1 to ptr)"
 HEADER = object.__basicsize__  # bytes: where an object's own fields begin
@@ -38,14 +39,15 @@ class Shape:
 
 
 class PythonCall:
-    """Emits @call for a program. `weak[i]` says that argument i is a Python number and not NumPy's."""
+    """Emits @call for a program. `weak[i]` says that argument i is a Python number and not NumPy's; `numbers` are the sizes
+    and arguments that the program is for."""
 
-    def __init__(self, module: Any, program: Program, weak: list[bool], shape: Shape) -> None:
+    def __init__(self, module: Any, program: Program, weak: list[bool], shape: Shape, numbers: dict[Need, Any]) -> None:
         f = program.functions[program.entry]
         n = len(program.constants)
         self.params = [p.type for p in f.params][: len(f.params) - n]
         self.constants = [p.type for p in f.params][len(f.params) - n :]
-        self.results, self.weak, self.shape = list(f.results), weak, shape
+        self.results, self.weak, self.shape, self.numbers = list(f.results), weak, shape, numbers
         self.code = Code(module)
         self.constants_at = FIXED + len(shape.fixed)
         self.record_size = self.constants_at + sum(_slots(t) for t in self.constants)
@@ -86,9 +88,11 @@ class PythonCall:
         for i, t in enumerate(self.params):
             x = code.load("ptr", code.let(f"getelementptr ptr, ptr %args, i64 {i}"))
             self.argument(x, t, self.weak[i], slots, at)
+            self.compare(i, slots, at)
             at += _slots(t)
         for j in range(sum(map(_slots, self.constants))):
             self.slot_store(slots, at + j, "i64", self.record("i64", self.constants_at + j))
+        self.count()
         region = self.call("run", "ptr", f"ptr @lantern.record, ptr @entry, ptr {slots}")
         good = code.new_label("done")
         code.emit(f"br i1 {code.let(f'icmp ule ptr {region}, {MISMATCH}')}, label %unfinished, label %{good}, !prof !2")
@@ -113,7 +117,20 @@ class PythonCall:
     def slot_store(self, slots: str, i: int, t: str, v: str) -> None:
         self.code.store(t, v, self.code.let(f"getelementptr i64, ptr {slots}, i64 {i}"))
 
+    def count(self) -> None:
+        """One call more, for the table of specialisations."""
+        p = self.code.let(f"getelementptr i64, ptr @lantern.record, i64 {CALLS}")
+        self.code.store("i64", self.code.let(f"add i64 {self.code.load('i64', p)}, 1"), p)
+
     # ---- arguments
+    def compare(self, leaf: int, slots: str, at: int) -> None:
+        """An argument whose numbers the program is for has these: they are in its slots, the value or data first, then sizes."""
+        for need, n in self.numbers.items():
+            if need.leaf == leaf:
+                place = at if need.axis is None else at + 1 + need.axis
+                found = self.code.load("i64", self.code.let(f"getelementptr i64, ptr {slots}, i64 {place}"))
+                self.require(self.code.let(f"icmp eq i64 {found}, {int(n)}"))
+
     def argument(self, x: str, t: Type, weak: bool, slots: str, at: int) -> None:
         code = self.code
         if isinstance(t, Array):

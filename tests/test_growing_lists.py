@@ -1,0 +1,230 @@
+"""Lists that grow under traced control flow: of numbers, arrays and structures; then indexed, looped over, stacked, returned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lantern_jit as lj
+
+from .support import both, close
+
+
+def numbers(x: float, n: int) -> Any:
+    out = []
+    for i in range(n):
+        out.append(x * i)
+    return np.array(out).sum() + out[-1] * out[n // 2]
+
+
+def conditional(x: float, n: int) -> Any:
+    kept = []
+    for i in range(n):
+        v = np.sin(x * i)
+        if v > 0.1:
+            kept.append(v * v)
+    return sum(kept) + len(kept) * x
+
+
+def until(x: float, n: int) -> Any:
+    ts, ys = [0.0], [x]
+    t = 0.0
+    while t < n:
+        t += 0.5
+        ts.append(t)
+        ys.append(ys[-1] * 0.97 + 0.01 * len(ys))
+    return np.array(ts) @ np.array(ys)
+
+
+def states(x: float, n: int) -> Any:
+    ys = [np.array([x, 1.0])]
+    for _ in range(n):
+        ys.append(np.sin(ys[-1]) + 0.1 * ys[0])
+    return np.stack(ys)[n // 2 :].sum() + ys[1][0]
+
+
+def pairs(x: float, n: int) -> Any:
+    out = []
+    for i in range(n):
+        out.append((i, {"v": np.array([x * i, 1.0])}))
+    s = 0.0
+    for i, d in out:
+        s += i * d["v"].sum()
+    return s + out[-1][1]["v"][0]
+
+
+def stack_of_work(x: float, n: int) -> Any:
+    work, s = [x * n], 0.0
+    while work:
+        y = work.pop()
+        if y < 0.3:
+            s += y * y
+        else:
+            work.append(y / 2)
+            work.append(y / 3)
+    return s
+
+
+def ends(x: float, n: int) -> Any:
+    xs = [x, 2 * x]
+    for i in range(n):
+        xs.insert(0, xs[-1] * 0.5 + i)
+        if i % 3 == 0:
+            xs.pop(1)
+        if i % 7 == 6:
+            xs.pop(0)
+    ys = [*xs[1:-1], x] if n < 0 else xs[1:-1] + [x]
+    ys.reverse()
+    return np.array(xs) @ np.arange(1.0, len(xs) + 1) + sum(ys) * ys[0] + len(ys)
+
+
+def items_written(x: float, n: int) -> Any:
+    xs = [0.0]
+    for i in range(n):
+        xs.append(x + i)
+        xs[i // 2] = xs[i] * 0.5
+    xs[-1] *= 2.0
+    return sum(xs) + max(xs) - min(xs)
+
+
+def nested(x: float, n: int) -> Any:
+    rows = []
+    for i in range(n):
+        row = []
+        for j in range(i % 5):
+            row.append(x * j)
+        rows.append(sum(row))
+    return sum(rows)
+
+
+def joined(x: float, n: int) -> Any:
+    xs = []
+    for i in range(n):
+        xs = xs + [x * i]
+    more = [1.0, 2.0]
+    more.extend(xs)
+    more += [x]
+    return sum(more) + len(more)
+
+
+def ints_then_floats(x: float, n: int) -> Any:
+    xs = [0]
+    for i in range(n):
+        xs.append(x * i)
+    return sum(xs)
+
+
+def emptied(x: float, n: int) -> Any:
+    batch, s = [], 0.0
+    for i in range(n):
+        batch.append(x * i)
+        if len(batch) == 4:
+            s += max(batch) - batch[0]
+            batch.clear()
+    return s + len(batch)
+
+
+def in_a_branch(x: float, n: int) -> Any:
+    xs = [x]
+    if x > 0.5:
+        xs.append(2 * x)
+    elif n > 5:
+        xs += [1.0, x]
+    return sum(xs) * len(xs) + xs[-1]
+
+
+PROGRAMS = [
+    numbers, conditional, until, states, pairs, stack_of_work, ends, items_written, nested, joined, ints_then_floats, emptied, in_a_branch,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("f", PROGRAMS)
+@pytest.mark.parametrize("n", [6, 75])
+def test_values_and_gradients(f: Any, n: int) -> None:
+    for x in (0.71, 0.33):
+        slope = (f(x + 1e-6, n) - f(x - 1e-6, n)) / 2e-6
+        for value, gradient in both(lambda x, n: (f(x, n), lj.grad(f)(x, n)), x, n).values():
+            close(value, f(x, n))
+            close(gradient, slope, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("f", [numbers, states, stack_of_work])
+def test_second_order(f: Any) -> None:
+    found = lj.jit(lj.grad(lj.grad(f)))(0.71, 70)
+    slope = (lj.jit(lj.grad(f))(0.71 + 1e-5, 70) - lj.jit(lj.grad(f))(0.71 - 1e-5, 70)) / 2e-5
+    close(found, slope, rtol=1e-3, atol=1e-3)
+
+
+def test_one_compilation_for_all_lengths() -> None:
+    f = lj.jit(numbers)
+    for n in (5, 80, 1000):
+        close(f(2.0, n), numbers(2.0, n))
+    assert len(f.inspect(2.0, 5).graph.splitlines()) < 200
+
+
+def test_results_are_lists() -> None:
+    def f(x: float, n: int) -> Any:
+        out, rows, pairs = [], [], []
+        for i in range(n):
+            out.append(x * i)
+            rows.append(np.array([x, i]))
+            if x > i:
+                pairs.append((i, x))
+        return out, rows, {"pairs": pairs}
+
+    got, want = lj.jit(f)(2.5, 70), f(2.5, 70)
+    assert got[0] == want[0]
+    assert type(got[0]) is list
+    assert type(got[0][3]) is float
+    assert got[2] == want[2]
+    assert all(np.array_equal(a, b) for a, b in zip(got[1], want[1], strict=True))
+
+
+def test_errors_are_pythons() -> None:
+    def beyond(x: float, n: int) -> Any:
+        out = [x]
+        for i in range(n):
+            out.append(x * i)
+        return out[n + 1]
+
+    def empty(x: float, n: int) -> Any:
+        out: list[float] = []
+        for i in range(n):
+            if x > i:
+                out.append(x)
+        return out.pop()
+
+    for f, x in ((beyond, 1.0), (empty, -1.0)):
+        with pytest.raises(IndexError):
+            lj.jit(f)(x, 70)
+
+    def shapes(x: float, n: int) -> Any:
+        out = []
+        for i in range(n):
+            out.append(np.ones(i) * x)
+        return out[3].sum()
+
+    with pytest.raises(Exception, match="one shape"):
+        lj.jit(shapes)(1.0, 70)
+
+
+def test_an_array_in_a_list_is_not_written_afterwards() -> None:
+    def f(x: float, n: int) -> Any:
+        v, out = np.zeros(3), []
+        for i in range(n):
+            v[0] = x * i
+            out.append(v)
+        return out[0][0]
+
+    def g(x: float, n: int) -> Any:
+        v, out = np.zeros(3), []
+        for i in range(n):
+            v[0] = x * i
+            out.append(v.copy())
+        return out[0][0] + out[-1][0]
+
+    with pytest.raises(lj.errors.UnsupportedOperationError, match="copy"):
+        lj.jit(f)(1.0, 70)
+    close(lj.jit(g)(2.0, 70), g(2.0, 70))

@@ -1,0 +1,349 @@
+"""The user's objects: what a trace writes is carried by control flow, and nothing is left in them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lantern_jit as lj
+
+from .support import both, close
+
+
+class Counter:
+    def __init__(self, n: float = 0.0) -> None:
+        self.n = n
+        self.child: Any = None
+
+    def add(self, x: float) -> None:
+        if x > 0:
+            self.n = self.n + x
+
+
+class Model:
+    def __init__(self) -> None:
+        self.k, self.unused, self.tags, self.table = 0.5, 3, ["a", 1.0], {"n": 2, "w": [1.0, 2.0]}
+        self.cache: Any = None
+
+    def leaf(self, x: float) -> float:
+        return x * self.k if x > 0 else x
+
+    def reads(self, x: float) -> float:
+        for _ in range(9):
+            x = self.leaf(x)
+        return x
+
+    def fails(self, x: float) -> float:
+        for _ in range(9):
+            self.k = self.leaf(x)
+        return x + undefined_name  # type: ignore[name-defined, no-any-return]  # noqa: F821
+
+    def caches(self, x: float) -> float:
+        if self.cache is None:
+            self.cache = 3.0
+        return x * self.cache  # type: ignore[no-any-return]
+
+    def keeps(self, x: float) -> float:
+        self.k = x
+        return x
+
+    def restores(self, x: float) -> float:
+        before, self.k = self.k, x
+        y = self.leaf(2.0)
+        self.k = before
+        return y
+
+
+HOW: list[Callable[[Any], Any]] = [
+    lambda f: lj.jit(f),
+    lambda f: lj.grad(f),
+    lambda f: lj.jit(lj.grad(f)),
+    lambda f: lj.hessian(f),
+]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_tracing_leaves_nothing_in_objects(how: Any) -> None:
+    m = Model()
+    before, inside = dict(vars(m)), copy.deepcopy(vars(m))
+    how(m.reads)(1.0)
+    with pytest.raises(NameError):
+        how(m.fails)(1.0)
+    with pytest.raises(lj.errors.UnsupportedOperationError, match="attribute `k` of a Model"):
+        how(m.keeps)(1.0)
+    how(m.restores)(1.0)
+    assert all(vars(m)[name] is value for name, value in before.items())
+    assert vars(m) == inside
+    assert m.reads(1.0) == 0.5**9
+
+
+def test_a_lazy_cache_of_a_plain_value_stays() -> None:
+    m = Model()
+    assert lj.jit(m.caches)(2.0) == 6.0
+    assert m.cache == 3.0
+
+
+def test_an_object_one_step_further_away_is_carried() -> None:
+    def f(x: float) -> float:
+        outer = Counter()
+        outer.child = Counter()
+        if x > 0:
+            outer.child.n = x
+        return outer.child.n  # type: ignore[no-any-return]
+
+    jitted = lj.jit(f)
+    assert [jitted(2.0), jitted(-1.0)] == [2.0, 0.0]
+
+
+@dataclass
+class Vec:
+    x: float
+    y: float
+
+    def __add__(self, other: Vec) -> Vec:
+        return Vec(self.x + other.x, self.y + other.y)
+
+    def __rmul__(self, k: float) -> Vec:
+        return Vec(k * self.x, k * self.y)
+
+    def norm2(self) -> float:
+        if self.x > 0:
+            return self.x * self.x + self.y * self.y
+        return self.y * self.y - self.x
+
+    def turn(self, d: float) -> Vec:
+        self.x += d
+        return self
+
+
+@dataclass
+class Body:
+    position: Vec
+    mass: float = 1.0
+    seen: list[float] = field(default_factory=list)
+
+    def move(self, d: Vec) -> None:
+        self.position = self.position + d
+        if self.position.x > 1.0:
+            self.seen.append(self.position.x)
+
+
+def loop_state(x: float, n: int) -> float:
+    v = Vec(x, 1.0)
+    for _ in range(n):
+        v = v + 0.1 * Vec(v.y, -v.x)
+        if v.x > 0.55:
+            v.turn(-0.01)
+    return v.norm2()
+
+
+def attributes(x: float, n: int) -> float:
+    b = Body(Vec(x, 2.0))
+    for _ in range(n):
+        b.move(Vec(0.013, x))
+        b.mass *= 0.9
+    return b.mass * b.position.norm2() + sum(b.seen) + len(b.seen)
+
+
+def branch_result(x: float, n: int) -> float:
+    v = Vec(x, 1.0) if x > 0.5 else Vec(1.0, x)
+    return v.norm2() * n
+
+
+def made_in_branches(x: float, n: int) -> float:
+    if x > 0.5:
+        v = Vec(x, 1.0)
+        v.x = 2 * v.x
+    else:
+        v = Vec(1.0, x)
+        v.y = v.y * n
+    return v.norm2()
+
+
+def items_of_a_list(x: float, n: int) -> float:
+    vs = []
+    for i in range(n):
+        vs.append(Vec(x * i, 1.0))
+    total = Vec(0.0, 0.0)
+    for v in vs:
+        total = total + v
+    return total.norm2() + vs[-1].x
+
+
+def early_returns(x: float, n: int) -> float:
+    c = Counter(x)
+
+    def step(i: int) -> float:
+        if i > 3 and c.n > 1.0:
+            c.n = c.n * 0.5
+            return c.n
+        c.add(0.3)
+        return 0.0
+
+    s = 0.0
+    for i in range(n):
+        s += step(i)
+    return s + c.n
+
+
+def dict_of_state(x: float, n: int) -> float:
+    d: dict[str, Any] = {"s": 0.0, "list": [x, x]}
+    for i in range(n):
+        d["s"] = d["s"] + d["list"][0] * i
+        if x > 0.5:
+            d["list"][0] = d["list"][0] * 0.9
+        else:
+            d["list"][1] = d["list"][1] + d["list"][0]
+    return d["s"] + d["list"][1]  # type: ignore[no-any-return]
+
+
+def aliases(x: float, n: int) -> float:
+    a = b = [x]
+    for i in range(n):
+        a[0] += i * x
+        b += [1.0] if i < 0 else []
+    return b[0] + len(b)
+
+
+def swapped_rows(x: float, n: int) -> float:
+    previous, current = [x, 1.0], [0.0, 0.0]
+    for _ in range(n):
+        current[0] = 0.5 * previous[1]
+        current[1] = previous[0] + x
+        previous, current = current, previous
+    return previous[0] + 2 * previous[1]
+
+
+PROGRAMS = [loop_state, attributes, branch_result, made_in_branches, items_of_a_list, early_returns, dict_of_state, aliases, swapped_rows]
+
+
+@pytest.mark.parametrize("f", PROGRAMS)
+@pytest.mark.parametrize("n", [3, 70])
+def test_objects_are_state(f: Any, n: int) -> None:
+    for x in (0.7, -0.4):
+        slope = (f(x + 1e-6, n) - f(x - 1e-6, n)) / 2e-6
+        for value, gradient in both(lambda x, n: (f(x, n), lj.grad(f)(x, n)), x, n).values():
+            close(value, f(x, n))
+            close(gradient, slope, rtol=1e-5, atol=1e-5)
+
+
+def test_an_object_chosen_from_several_cannot_be_written() -> None:
+    one, two = Counter(1.0), Counter(2.0)
+
+    def f(x: float) -> float:
+        c = one if x > 0 else two
+        return c.n * x
+
+    def g(x: float) -> float:
+        c = one if x > 0 else two
+        c.n = c.n + 1.0
+        return one.n
+
+    assert [lj.jit(f)(3.0), lj.jit(f)(-3.0)] == [3.0, -6.0]
+    with pytest.raises(lj.errors.UnsupportedOperationError, match="one of several objects"):
+        lj.jit(g)(1.0)
+
+
+# ---- variables of the scopes around
+COUNT = 0
+
+
+def test_variables_of_enclosing_scopes() -> None:
+    count = 0.0
+
+    def f(x: float, n: int) -> float:
+        nonlocal count
+        before = count
+        for i in range(n):
+            if x > i:
+                count = count + x
+        out, count = count, before
+        return out
+
+    def g(x: float) -> float:
+        global COUNT
+        if x > 0:
+            COUNT = x  # type: ignore[assignment]
+        y, COUNT = COUNT * 2.0, 0
+        return y
+
+    def h(x: float) -> float:
+        global COUNT
+        COUNT += 1
+        return x
+
+    assert lj.jit(f)(3.0, 70) == f(3.0, 70) == 9.0
+    assert [lj.jit(g)(3.0), lj.jit(g)(-3.0)] == [6.0, 0.0]
+    with pytest.raises(lj.errors.UnsupportedOperationError, match="global variable `COUNT`, which outlives the call"):
+        lj.jit(h)(1.0)
+    assert COUNT == 0
+    assert count == 0.0
+
+
+# ---- None and a value
+def best_of(x: float, n: int) -> Any:
+    best, at = None, None
+    for i in range(n):
+        v = np.sin(x * i + 0.2)
+        if best is None or v > best:
+            best, at = v, (i, v * x)
+    if at is None:
+        return best
+    return best + at[0] * at[1]
+
+
+def positive(x: float) -> Any:
+    if x > 0:
+        return x
+    return None
+
+
+def helper_returns_none(x: float, n: int) -> float:
+    s = 0.0
+    for i in range(n):
+        v = positive(x - 0.01 * i)
+        if v is not None:
+            s += v
+    return s
+
+
+def attribute_is_none(x: float, n: int) -> float:
+    c = Counter()
+    for i in range(n):
+        v = np.sin(x * i)
+        if c.child is not None:
+            c.n = c.n + (v - c.child) ** 2
+        c.child = v
+    return c.n
+
+
+def assigned_in_the_loop(x: float, n: int) -> float:
+    for i in range(n):
+        y, a = x * i, np.array([x, i])
+    return y + a.sum()
+
+
+@pytest.mark.parametrize("f", [best_of, helper_returns_none, attribute_is_none, assigned_in_the_loop])
+@pytest.mark.parametrize("n", [3, 70])
+def test_optionals(f: Any, n: int) -> None:
+    x = 0.7
+    slope = (f(x + 1e-6, n) - f(x - 1e-6, n)) / 2e-6
+    for value, gradient in both(lambda x, n: (f(x, n), lj.grad(f)(x, n)), x, n).values():
+        close(value, f(x, n))
+        close(gradient, slope, rtol=1e-5, atol=1e-5)
+
+
+def test_an_optional_result_and_one_that_is_needed() -> None:
+    assert lj.jit(best_of)(0.7, 0) is None
+    assert [lj.jit(positive)(2.0), lj.jit(positive)(-2.0)] == [2.0, None]
+    needs = lj.jit(lambda x: positive(x) + 1)
+    assert needs(1.0) == 2.0
+    with pytest.raises(TypeError):
+        needs(-1.0)
+    with pytest.raises(UnboundLocalError, match="'(y|a)'"):
+        lj.jit(assigned_in_the_loop)(1.0, 0)
