@@ -237,8 +237,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "flatten": lambda a, order="C": copied(ravel(a, order)), "transpose": transpose, "swapaxes": swapaxes, "squeeze": squeeze, "repeat": repeat, "take": take,
     "argsort": argsort, "searchsorted": searchsorted, "clip": lambda a, *args, **kwargs: OF_SCALARS[np.clip](a, *args, **kwargs), "round": round_,
     "copy": lambda a, order="C": copied(a), "astype": astype, "fill": lambda a, v: assign(a, v), "nonzero": nonzero, "compress": lambda a, c, axis=None: compress(c, a, axis),
-    "conj": lambda a: a, "conjugate": lambda a: a, "item": lambda a, *i: a[i] if i else ravel(a)[0], "ptp": ptp,
-    "sort": lambda a, axis=-1, **k: assign(a, sort(a, axis)), "tolist": lambda a: [x.tolist() if isinstance(x, Arrayed) else x for x in a],
+    "conj": lambda a: a, "conjugate": lambda a: a, "item": lambda a, *i: (a[i] if i else ravel(a)[0]).item(), "ptp": ptp,
+    "sort": lambda a, axis=-1, **k: assign(a, sort(a, axis)), "tolist": lambda a: [x.tolist() if isinstance(x, Arrayed) else x.item() for x in a],
 }  # fmt: skip
 
 

@@ -45,6 +45,7 @@ class View(Arrayed):
     def __init__(self, base: Arrayed, spec: Sequence[tuple[int, Size, Size]], shape: Sequence[Size], owned: bool | None = None) -> None:
         self.base, self.spec = base, tuple(spec)
         self.sizes: list[Any] = list(shape)
+        self.given = None
         self.builder = base.builder
         self.owned = base.owned if owned is None else owned
         self.serial = base.serial

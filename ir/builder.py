@@ -342,13 +342,7 @@ def user_site(detail: str = "") -> Site:
         frame = frame.f_back  # type: ignore[assignment]
     if frame is None:
         return Site("?", 0, "?", detail)
-    name = frame.f_code.co_name
-    depth = frame
-    while name.startswith("_ln_") and depth.f_back is not None:  # a body that syntax.py made of a statement
-        depth = depth.f_back
-        if not is_library(depth.f_code.co_filename):
-            name = depth.f_code.co_name
-    return Site(frame.f_code.co_filename, frame.f_lineno, name, detail)
+    return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, detail)
 
 
 def is_library(filename: str) -> bool:

@@ -18,14 +18,15 @@ from .arrays import (
     stored,
 )
 from .builder import current_trace, user_site
-from .types import BOOL, F32, F64, FROM_NUMPY, I64, Scalar, element, is_float
+from .types import BOOL, F32, F64, FROM_NUMPY, I64, SCALARS, Scalar, element, is_float
 from .values import Arrayed, Traced, is_traced, promote, scalar_type, to_type
 
 
 def dtype_of(dtype: Any) -> Scalar:
     if isinstance(dtype, Scalar):
         return dtype
-    found = FROM_NUMPY.get(np.dtype(dtype))
+    wider = getattr(dtype, "metadata", None) or {}  # of an argument's dtype (trace.Abstract): the one that its values have
+    found = SCALARS[wider["lantern_jit"]] if "lantern_jit" in wider else FROM_NUMPY.get(np.dtype(dtype))
     if found is None:
         raise errors.ArgumentTypeError(
             f"arrays of dtype {np.dtype(dtype)} are not supported at {user_site()}: use float64, float32, int64, int32 or bool"
@@ -249,9 +250,15 @@ def in_trace(staged: Callable[..., Any], plain: Callable[..., Any]) -> Callable[
     return fn
 
 
+def _giving_arrays(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """What has no axes is a scalar here, and an array in NumPy."""
+    return lambda *args, **kwargs: values.zero_dimensional(fn(*args, **kwargs))
+
+
 CREATORS: dict[Any, Callable[..., Any]] = {
     np.zeros: zeros, np.ones: ones, np.empty: empty, np.full: full, np.zeros_like: like(0), np.ones_like: like(1), np.empty_like: like("nothing"),
     np.full_like: like(None), np.array: array, np.asarray: asarray, np.asanyarray: asarray, np.ascontiguousarray: asarray, np.copy: copy, np.eye: eye,
     np.identity: identity, np.arange: arange, np.linspace: linspace, np.tri: tri,
 }  # fmt: skip
+CREATORS = {plain: _giving_arrays(fn) for plain, fn in CREATORS.items()}
 CREATION = {plain: in_trace(staged, plain) for plain, staged in CREATORS.items()}

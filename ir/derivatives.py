@@ -25,7 +25,8 @@ from .iterables import Staged
 from .language import call
 from .optional import returned
 from .staging import branch, counted_loop, made, open_block, run
-from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type
+from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type, show
+from .statics import is_static
 from .structure import leaves_of
 from .types import BOOL, F64, I32, I64, Scalar, Type, carries_gradient, is_float, same_type
 from .values import Arrayed, Traced, allocate, constant, dimension, is_traced, lift_array, scalar_type
@@ -56,6 +57,7 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
                 where.append(len(builder.params))
                 var = builder.parameter(leaf.type)
                 inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else Arrayed(var, builder))
+                inside[-1].given = leaf.given
                 builder.given[var] = leaf
                 if isinstance(leaf, Arrayed) and leaf.sizes is not None and not all(isinstance(n, Traced) for n in leaf.sizes):
                     inside[-1].sizes = [dimension(inside[-1], i) if isinstance(n, Traced) else n for i, n in enumerate(leaf.sizes)]
@@ -77,7 +79,7 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
                 leaf._raise()
             t = leaf_type(leaf)
             if t is None:
-                raise errors.ArgumentTypeError(f"`{label}` returns {describe_value(leaf)} {leaf!r} at {user_site()}: a differentiated function returns numbers, "
+                raise errors.ArgumentTypeError(f"`{label}` returns {show(leaf)} at {user_site()}: a differentiated function returns numbers, "
                                                "arrays and containers of them")  # fmt: skip
             atoms.append(coerce(leaf, t, open_block()))
             types.append(t)
@@ -130,12 +132,18 @@ def differentiable(leaf: Any, what: str) -> Any:
         return float_copy(leaf)
     found = scalar_type(leaf)
     if found is None or found[0] == BOOL:
-        raise errors.NotDifferentiableError(
-            f"{what} is {describe_value(leaf)} {leaf!r}: derivatives are taken with respect to floats and float arrays"
-        )
+        raise errors.NotDifferentiableError(f"{what} is {show(leaf)}: derivatives are taken with respect to floats and float arrays")
     if isinstance(leaf, Traced):
         return leaf if is_float(leaf.type) else table.convert(leaf, to=F64)
     return constant(leaf) if is_float(found[0]) else constant(float(leaf))
+
+
+def all_differentiable(argument: Any, what: str) -> Any:
+    """An argument with its leaves made differentiable. Strings, None and the like inside of it stay what they are."""
+    leaves, tree = pytree.flatten(argument)
+    if leaves and all(map(is_static, leaves)):
+        differentiable(leaves[0], what)  # which says why not
+    return pytree.unflatten(tree, [x if is_static(x) else differentiable(x, what) for x in leaves])
 
 
 def each(count: Any, body: Callable[[Any], None], scope: Any = NO_SCOPE) -> None:
@@ -175,8 +183,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Any, has_aux: bool, args: tup
     args = settled(args)
     new = list(args)
     for i in nums:
-        leaves, tree = pytree.flatten(args[i])
-        new[i] = pytree.unflatten(tree, [differentiable(x, f"argument {i} of grad") for x in leaves])
+        new[i] = all_differentiable(args[i], f"argument {i} of grad")
     sub = trace_sub(f, tuple(new), kwargs)
     name = getattr(f, "__qualname__", "f")
     _check_scalar(sub, has_aux, name)
@@ -186,7 +193,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Any, has_aux: bool, args: tup
     value = pytree.unflatten(sub.tree, outs[: len(sub.types)])
     grads = iter(outs[len(sub.types) :])
     trees = [pytree.flatten(args[i]) for i in nums]
-    result = [pytree.unflatten(tree, [next(grads) for _ in leaves]) for leaves, tree in trees]
+    result = [pytree.unflatten(tree, [x if is_static(x) else next(grads) for x in leaves]) for leaves, tree in trees]
     return value, result[0] if isinstance(argnums, int) else tuple(result)
 
 
@@ -218,16 +225,13 @@ def _parameters_of(sub: Sub, args: tuple[Any, ...], kwargs: dict[str, Any], nums
     for a in args:
         starts.append(n)
         n += len(pytree.flatten(a)[0])
-    return [sub.where[starts[i] + j] for i in nums for j in range(len(pytree.flatten(args[i])[0]))]
+    return [sub.where[starts[i] + j] for i in nums for j, x in enumerate(pytree.flatten(args[i])[0]) if not is_static(x)]
 
 
 def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[[Any], Any]]:
     """(f(*primals), pull) with pull(cotangent) -> tuple of cotangents of primals."""
     primals = settled(primals)
-    new = tuple(
-        pytree.unflatten(t, [differentiable(x, f"argument {i} of vjp") for x in ls])
-        for i, (ls, t) in enumerate(map(pytree.flatten, primals))
-    )
+    new = tuple(all_differentiable(x, f"argument {i} of vjp") for i, x in enumerate(primals))
     own = [pytree.unflatten(t, [x.copy() if isinstance(x, Arrayed) else x for x in ls]) for ls, t in map(pytree.flatten, new)]
     value = call(f, *own)  # f may write into its arguments
 
@@ -242,7 +246,9 @@ def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[
         wrt = [p for p in sub.where if p >= 0]
         types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
         outs = _emit("pullback", sub, extra, types, {"wrt": tuple(wrt), "ct": tuple(ct)})
-        return pytree.unflatten(pytree.flatten(new)[1], outs[len(sub.types) :])
+        leaves, structure = pytree.flatten(new)
+        pulled = iter(outs[len(sub.types) :])
+        return pytree.unflatten(structure, [x if is_static(x) else next(pulled) for x in leaves])
 
     return value, pull
 
@@ -283,14 +289,14 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     given, other = pytree.flatten(settled(tuple(tangents)))
     if tree != other:
         raise errors.TypeMismatchError(f"the tangents' structure {other} is not the primals' {tree}")
-    new = [differentiable(x, "an argument of jvp") for x in leaves]
+    new, _ = pytree.flatten(all_differentiable(pytree.unflatten(tree, leaves), "an argument of jvp"))
     sub = trace_sub(f, pytree.unflatten(tree, new), {})
-    extra = [_like(g, x.type, "tangent", x) for g, x in zip(given, new, strict=True)]
+    extra = [_like(g, x.type, "tangent", x) for g, x in zip(given, new, strict=True) if not is_static(x)]
     moves = [not (isinstance(t, Const) and t.value == 0) for t in extra]
     moves = moves if any(moves) else [True] * len(extra)  # along an axis the others do not move: 0 * inf would be NaN
     active = [i for i, t in enumerate(sub.types) if carries_gradient(t)]
     types = [*sub.types, *(sub.types[i] for i in active)]
-    wrt = tuple(p for p, m in zip(sub.where, moves, strict=True) if m and p >= 0)
+    wrt = tuple(p for p, m in zip([p for p in sub.where if p >= 0], moves, strict=True) if m)
     outs = _emit("pushforward", sub, [t for t, m in zip(extra, moves, strict=True) if m], types, {"wrt": wrt})
     values, rest = outs[: len(sub.types)], iter(outs[len(sub.types) :])
     ts = [next(rest) if i in active else _zero(v) for i, v in enumerate(values)]

@@ -45,7 +45,7 @@ class Complexed:
         return Complexed(self.real.T, self.imag.T)
 
     def __repr__(self) -> str:
-        return f"<traced complex {self.ndim}-d array>"
+        return f"a {self.ndim}-d array of complex128"
 
     def __getitem__(self, index: Any) -> Complexed:
         return Complexed(self.real[index], self.imag[index])
@@ -110,7 +110,7 @@ class Complexed:
         if method != "__call__" or kwargs or fn is None:
             return unsupported(
                 f"np.{ufunc.__name__} of complex values",
-                f"there are {', '.join(sorted(f.__name__ for f in UFUNCS))}: or take the real and imaginary parts",
+                f"use {', '.join(sorted(f.__name__ for f in UFUNCS)[:3])}, or take the real and imaginary parts",
             )
         return fn(*inputs)
 

@@ -23,7 +23,7 @@ from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
 from .graph import Call, Edge
 from .graph import Return as GraphReturn
 from .staging import DEAD, Bottom, Return, StagedExit, Widen, here, leave, open_block, run
-from .state import coerce, describe_value, join_values, leaf_type
+from .state import coerce, join_values, leaf_type, show
 from .types import Scalar, is_float
 from .values import Arrayed, Traced, constant, is_traced, scalar_type
 
@@ -88,9 +88,9 @@ def signature(tree: Any) -> Any:
 
 def _leaf_key(leaf: Any) -> Any:
     if isinstance(leaf, Traced):
-        return "traced", leaf.type, leaf.weak
+        return "traced", leaf.type, leaf.weak, leaf.given
     if isinstance(leaf, Arrayed):
-        return "array", leaf.type, leaf.owned
+        return "array", leaf.type, leaf.owned, leaf.given
     if isinstance(leaf, (bool, int, float, str, np.generic)):
         return type(leaf), str(leaf)
     return "object", Same(leaf)
@@ -419,10 +419,10 @@ def _filled(cell: Any) -> bool:
 
 def _parameter(builder: Builder, leaf: Any) -> Any:
     if isinstance(leaf, Traced):
-        return Traced(builder.parameter(leaf.type), builder, leaf.weak)
+        return Traced(builder.parameter(leaf.type), builder, leaf.weak, leaf.given)
     if isinstance(leaf, Arrayed):
         made = Arrayed(builder.parameter(leaf.type), builder, leaf.owned)
-        made.joined = True
+        made.joined, made.given = True, leaf.given
         return made
     return leaf
 
@@ -438,7 +438,7 @@ def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]
             kinds.append((None, False, True))
             continue
         if t is None:
-            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {describe_value(leaf)} {leaf!r}: only numbers, arrays and containers "
+            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {show(leaf)}: only numbers, arrays and containers "
                                            "of them can be returned")  # fmt: skip
         found = scalar_type(leaf)
         weak = found is not None and found[1]

@@ -6,8 +6,6 @@ import builtins
 import dataclasses
 import functools
 import inspect
-import math
-import numbers
 import operator
 import types
 from collections.abc import Callable, Sequence
@@ -15,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, errors, iterables, numpy_api, pytree, sequences, values
+from . import creation, errors, iterables, numpy_api, python_math, pytree, sequences, values
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .growing import List, growing
 from .heap import CONTAINERS, MISSING, MUTATORS
 from .optional import Maybe, is_, needed
-from .reads import LIBRARIES
+from .questions import QUESTIONS, dispatched, getattr_, type_
 from .staging import (
     BREAK,
     CONTINUE,
@@ -48,8 +46,7 @@ from .staging import (
     while_,
 )
 from .state import NO_SCOPE, Scope, Undefined, heap_of
-from .syntax import Comparisons
-from .types import BOOL, I64, is_float
+from .syntax import NOT_USER_CODE, Comparisons
 from .values import Arrayed, Traced, is_traced
 
 comparisons, generator, slice = Comparisons, iterables.generator, builtins.slice
@@ -121,6 +118,8 @@ def _looks_up(cls: Any) -> bool:
 
 
 def _getattr(obj: Any, name: str, *default: Any) -> Any:
+    if is_traced(obj):
+        return getattr_(obj, name, *default)
     try:
         return attribute(obj, name)
     except AttributeError:
@@ -156,6 +155,9 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
         return _of_scipy(function, args, kwargs)
     if isinstance(function, types.FunctionType):
+        implementation = dispatched(function, args)
+        if implementation is not None:
+            return call(implementation, *args, **kwargs)
         return invoke(function, args, kwargs) if _is_user_code(function) else function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
@@ -218,7 +220,11 @@ def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
 
 def _reads_only(function: Any) -> bool:
     """Is it known that a function does not write into its arguments?"""
-    return isinstance(function, (type, np.ufunc)) or getattr(function, "__module__", "") in _READERS or function in (len, repr, id, hash, iter, next, print)
+    return (
+        isinstance(function, (type, np.ufunc))
+        or getattr(function, "__module__", "") in _READERS
+        or function in (len, repr, id, hash, iter, next, print)
+    )
 
 
 _READERS = ("numpy", "numpy.linalg", "math", "scipy.special", "functools", "copy", "json")
@@ -235,7 +241,11 @@ def _new(x: Any) -> Any:
 
 def _is_made_by_init(cls: type) -> bool:
     """Is it a user's class whose instances are what `__init__` makes of a blank object?"""
-    if cls.__new__ is not object.__new__ or type(cls).__call__ is not type.__call__ or (cls.__module__ or "").split(".")[0] in LIBRARIES:
+    if (
+        cls.__new__ is not object.__new__
+        or type(cls).__call__ is not type.__call__
+        or (cls.__module__ or "").split(".")[0] in NOT_USER_CODE
+    ):
         return False
     init: Any = cls.__init__
     return dataclasses.is_dataclass(cls) or (isinstance(init, types.FunctionType) and _is_user_code(init))
@@ -246,7 +256,9 @@ def instance(cls: Any, args: Any, kwargs: Any) -> Any:
     heap = heap_of()
     obj = heap.made(cls.__new__(cls))
     init = cls.__init__
-    if (dataclasses.is_dataclass(cls) and init.__qualname__ == "__create_fn__.<locals>.__init__") or (getattr(init, "__code__", None) is not None and init.__code__.co_filename == "<string>"):
+    if (dataclasses.is_dataclass(cls) and init.__qualname__ == "__create_fn__.<locals>.__init__") or (
+        getattr(init, "__code__", None) is not None and init.__code__.co_filename == "<string>"
+    ):
         _fields(obj, cls, args, kwargs)
     else:
         before, heap.blank = heap.blank, obj
@@ -342,7 +354,8 @@ def _of_scipy(function: Any, args: Any, kwargs: Any) -> Any:
     if isinstance(function, np.ufunc):
         return function(*args, **kwargs)
     raise errors.UnsupportedOperationError(
-        f"scipy.{part}.{name} of traced values at {user_site()} is not supported; of SciPy there are {', '.join(sorted(f'{p}.{n}' for p, n in SCIPY))}"
+        f"scipy.{part}.{name} of traced values at {user_site()} is not supported: "
+        + errors.instead(f"{part}.{name}", [f"{p}.{n}" for p, n in SCIPY])
     )
 
 
@@ -355,31 +368,34 @@ def _is_user_code(function: types.FunctionType) -> bool:
     if hasattr(function, "__lantern_raw__"):
         return True
     module = (function.__module__ or "").split(".")[0]
-    return module not in LIBRARIES and not is_library(function.__code__.co_filename)
+    return module not in NOT_USER_CODE and not is_library(function.__code__.co_filename)
 
 
 # ---- builtins and math on traced values
 def _float(x: Any = 0.0) -> Any:
-    if isinstance(x, Traced):
-        return x if is_float(x.type) else values.arithmetic("div", x, 1)
-    return float(x)
+    return values.to_float(x) if isinstance(x, Traced) else float(x)
 
 
 def _int(x: Any = 0, *base: Any) -> Any:
     return values.to_integer(x) if isinstance(x, Traced) else int(x, *base)
 
 
+def _number(kind: Any) -> Callable[..., Any]:
+    """NumPy's classes of scalars, as functions."""
+
+    def fn(*args: Any) -> Any:
+        if not any(map(is_traced, args)):
+            return kind(*args)
+        out = creation.array(args[0], kind)
+        return numpy_api.of_numpy(Traced(out.atom, out.builder, True)) if isinstance(out, Traced) else out
+
+    return fn
+
+
 def _bool(x: Any = False) -> Any:
     return values.truth(x)
 
 
-def _isinstance(x: Any, kinds: Any) -> bool:
-    if not isinstance(x, Traced):
-        return isinstance(x, kinds)
-    wanted = kinds if isinstance(kinds, tuple) else (kinds,)
-    python = float if is_float(x.type) else int if x.type == I64 else bool
-    abstract = (numbers.Number, numbers.Real) if x.type != BOOL else ()
-    return any(k in (python, object, Traced, *abstract) for k in wanted)
 
 
 def _pow(x: Any, y: Any, *mod: Any) -> Any:
@@ -392,27 +408,19 @@ def _where(*args: Any) -> Any:
     return where(*args)
 
 
-def _math(python: Callable[..., Any], numpy: Any) -> Callable[..., Any]:
-    def fn(*args: Any) -> Any:
-        return numpy(*args) if any(map(is_traced, args)) else python(*args)
-
-    return fn
-
-
 REPLACED: dict[Any, Callable[..., Any]] = {
-    **iterables.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, isinstance: _isinstance, pow: _pow,
-    builtins.getattr: _getattr,
-    math.floor: lambda x: x.__floor__() if is_traced(x) else math.floor(x),
-    math.ceil: lambda x: x.__ceil__() if is_traced(x) else math.ceil(x),
-    math.trunc: lambda x: x.__trunc__() if is_traced(x) else math.trunc(x),
+    **iterables.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, pow: _pow,
 }  # fmt: skip
 REPLACED.update(creation.CREATION)
-REPLACED[np.where] = lambda *a: _where(*a) if any(map(is_traced, a)) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
-for _name, _function in vars(math).items():
-    _target = numpy_api.FROM_MATH.get(_name)
-    if callable(_function) and _target is not None and _function not in REPLACED:
-        REPLACED[_function] = _math(_function, _target)
+REPLACED.update(QUESTIONS)
+REPLACED[builtins.getattr] = _getattr
+REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
+REPLACED[np.where] = lambda *a: (
+    values.zero_dimensional(_where(*a)) if any(map(is_traced, a)) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
+)
+REPLACED.update(python_math.REPLACED)
 
 
-__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "call", "chain", "comparisons",
-           "current_trace", "delattr_", "delitem", "for_", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_", "operator", "or_", "raise_", "setitem", "slice", "while_"]  # fmt: skip
+__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain", "comparisons",
+           "current_trace", "delattr_", "delitem", "for_", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_",
+           "operator", "or_", "plain_key", "raise_", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip

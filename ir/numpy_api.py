@@ -223,18 +223,6 @@ UFUNCS: dict[str, Callable[..., Any]] = {
     "heaviside": lambda x, h: heaviside(x, h),
 }  # fmt: skip
 
-FROM_MATH: dict[str, Callable[..., Any]] = {
-    **{n: UFUNCS[n] for n in ("sqrt", "cbrt", "hypot", "exp", "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh",
-                              "tanh", "copysign", "fabs", "isnan", "isinf", "isfinite", "degrees", "radians", "erf", "erfc", "ldexp")},
-    "log": lambda x, *base: UFUNCS["log"](x) if not base else UFUNCS["log"](x) / _log(base[0]),
-    "fmod": _F(table.fmod), "asin": UFUNCS["arcsin"], "acos": UFUNCS["arccos"], "atan": UFUNCS["arctan"], "atan2": UFUNCS["arctan2"], "asinh": UFUNCS["arcsinh"],
-    "acosh": UFUNCS["arccosh"], "atanh": UFUNCS["arctanh"], "pow": lambda x, y: _F(table.power)(x, y), "lgamma": UFUNCS["gammaln"], "gamma": UFUNCS["gamma"],
-}  # fmt: skip
-
-
-def _log(x: Any) -> Any:
-    return UFUNCS["log"](x) if is_traced(x) else float(np.log(x))
-
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A NumPy or SciPy ufunc with a traced value among its inputs."""
@@ -247,24 +235,38 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
             return found
     inputs = tuple(x[()] if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in inputs)
     if method != "__call__" or kwargs or fn is None:
-        form = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-        extra = f" with {', '.join(kwargs)}=" if kwargs else ""
-        raise errors.UnsupportedOperationError(
-            f"{form}{extra} of traced values at {user_site()} is not supported; supported functions: {', '.join(sorted(UFUNCS))}"
-        )
-    return fn(*inputs)
+        name = ufunc.__name__
+        form = f"{'np' if hasattr(np, name) else 'scipy.special'}.{name}" + (f".{method}" if method != "__call__" else "")
+        extra = f" with {', '.join(f'{k}=' for k in kwargs)}" if kwargs else ""
+        remedy = errors.instead(name, UFUNCS) if fn is None else f"write it with np.{name}" if method != "__call__" else "leave them out"
+        raise errors.UnsupportedOperationError(f"{form}{extra} of traced values at {user_site()} is not supported: {remedy}")
+    return of_numpy(fn(*inputs))
+
+
+def of_numpy(out: Any) -> Any:
+    """The result of a NumPy function: its scalars are no Python numbers."""
+    if isinstance(out, tuple):
+        return tuple(map(of_numpy, out))
+    return Traced(out.atom, out.builder) if isinstance(out, Traced) and out.weak else out
 
 
 def call_function(func: Any, args: Any, kwargs: Any) -> Any:
     """A NumPy function that is no ufunc, with a traced value among its arguments."""
     from .array_api import FUNCTIONS as OF_ARRAYS
     from .creation import CREATORS
+    from .questions import QUESTIONS
 
-    fn = OF_ARRAYS.get(func) or FUNCTIONS.get(func) or CREATORS.get(func)
+    fn = OF_ARRAYS.get(func) or FUNCTIONS.get(func) or CREATORS.get(func) or QUESTIONS.get(func)
     if fn is None:
-        raise errors.UnsupportedOperationError(f"np.{func.__name__} of traced values at {user_site()} is not supported; supported functions: "
-                                               f"{', '.join(sorted(UFUNCS))}")  # fmt: skip
-    return fn(*args, **kwargs)
+        known = [*UFUNCS, *(f.__name__ for f in (*OF_ARRAYS, *FUNCTIONS, *CREATORS))]
+        name = f"{func.__module__.replace('numpy', 'np')}.{func.__name__}"
+        remedy = errors.instead(func.__name__, known)
+        raise errors.UnsupportedOperationError(f"{name} of traced values at {user_site()} is not supported: {remedy}")
+    out = fn(*args, **kwargs)
+    return out if func in OF_PYTHON else values.zero_dimensional(out) if func is np.where else of_numpy(out)
+
+
+OF_PYTHON = (np.shape, np.ndim, np.size, np.real, np.count_nonzero, np.allclose, np.array_equal)  # whose results are Python's
 
 
 def array_attribute(a: Arrayed, name: str) -> Any:
@@ -276,10 +278,8 @@ def array_attribute(a: Arrayed, name: str) -> Any:
     if name in METHODS:
         return functools.partial(METHODS[name], a)
     if name.startswith("__") or not hasattr(np.ndarray, name):
-        raise AttributeError(f"a traced array has no attribute {name!r}")
-    raise errors.UnsupportedOperationError(
-        f"ndarray.{name} at {user_site()} is not supported; supported methods: {', '.join(sorted(METHODS))}"
-    )
+        raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r} ({user_site()})")
+    raise errors.UnsupportedOperationError(f"ndarray.{name} at {user_site()} is not supported: {errors.instead(name, METHODS)}")
 
 
 def scalar_attribute(x: Traced, name: str) -> Any:
@@ -287,6 +287,7 @@ def scalar_attribute(x: Traced, name: str) -> Any:
     from .array_api import METHODS
     from .arrays import filled
     from .creation import array
+    from .questions import type_of
 
     plain = {"T": x, "mT": x, "imag": 0.0, "size": 1, "itemsize": x.dtype.itemsize, "nbytes": x.dtype.itemsize}
     if name in plain and hasattr(np.float64, name):
@@ -299,7 +300,12 @@ def scalar_attribute(x: Traced, name: str) -> Any:
         return lambda dtype, *args, **kwargs: array(x, dtype)
     if name in METHODS and name not in ("fill", "sort", "diagonal", "trace", "swapaxes", "tolist"):
         return functools.partial(METHODS[name], filled(x, (1,)))
-    raise AttributeError(f"{x!r} has no attribute {name!r}")
+    cls = type_of(x)
+    if hasattr(cls, name) and not name.startswith("__"):
+        raise errors.UnsupportedOperationError(
+            f"{cls.__name__}.{name} at {user_site()} is not supported in compiled code: compute it from the number"
+        )
+    raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r} ({user_site()})")
 
 
 def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:

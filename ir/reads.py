@@ -15,12 +15,14 @@ import dis
 import functools
 import sys
 import types
-from collections.abc import Iterable
+import weakref
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from .heap import MISSING, Heap, attribute_of
+from .syntax import NOT_USER_CODE
 
 _NUMBERS = (bool, int, float, complex, str, bytes, type(None))
 _EAGER = 64  # items: a list as short is noted whole when it is found, whatever is done with it
@@ -30,11 +32,19 @@ _HEAP_TYPE = 1 << 9  # of a class's flags: made by a class statement, its attrib
 class Read:
     """`name` of `holder` was `value`."""
 
-    __slots__ = ("holder", "name", "value")
+    __slots__ = ("_holder", "name", "value")
 
     def __init__(self, holder: Any, name: Any) -> None:
-        self.holder, self.name = holder, name
+        self._holder, self.name = self.reference(holder), name
         self.value = self.now()
+
+    @staticmethod
+    def reference(holder: Any) -> Callable[[], Any]:
+        return lambda: holder
+
+    @property
+    def holder(self) -> Any:
+        return self._holder()
 
     def now(self) -> Any:
         raise NotImplementedError
@@ -79,10 +89,19 @@ class Field(Read):
         return getattr(self.holder, self.name)
 
 
+def weakly(holder: Any) -> Callable[[], Any]:
+    """An instance, which may be an argument: a program that was compiled for it goes with it."""
+    try:
+        return weakref.ref(holder)
+    except TypeError:
+        return lambda: holder
+
+
 class Attribute(Read):
     """What an object itself holds under a name, in its dict or a slot."""
 
     __slots__ = ()
+    reference = staticmethod(weakly)
 
     def now(self) -> Any:
         return attribute_of(self.holder, self.name)
@@ -101,6 +120,7 @@ class Kind(Read):
     """An object's class."""
 
     __slots__ = ()
+    reference = staticmethod(weakly)
 
     def now(self) -> Any:
         return type(self.holder)
@@ -160,11 +180,13 @@ class Reads:
         self.heap = heap
         self.found: dict[Any, Read] = {}
         self.functions: set[int] = set()
+        self.alive: list[Any] = []  # as long as their ids name them
 
     def add(self, kind: type[Read], holder: Any, name: Any = None) -> None:
         """Note a place, unless the trace has made or written what is in it."""
         key = kind, id(holder), name
         if key not in self.found and not self.heap.birth(holder) and not self.is_written(holder, name):
+            self.alive.append(holder)
             read = self.found[key] = kind(holder, name)
             self.list_found(read.value)
 
@@ -272,15 +294,12 @@ def global_names(code: types.CodeType) -> tuple[str, ...]:
 
 
 _LOAD_GLOBAL, _LOAD_NAME = dis.opmap["LOAD_GLOBAL"], dis.opmap["LOAD_NAME"]
-LIBRARIES = ("numpy", "scipy", "math", "operator", "functools", "itertools", "builtins", "typing", "collections", "optree", "dataclasses",
-             "inspect", "warnings", "copy", "cmath", "random", "abc")  # fmt: skip
-
 
 @functools.lru_cache(maxsize=4096)
 def is_users(module: str) -> bool:
     """Is a module a user's, so that what it and its classes have may change?"""
     first = module.split(".")[0]
-    return first not in LIBRARIES and first not in sys.builtin_module_names and first != __name__.split(".")[0]
+    return first not in NOT_USER_CODE and first not in sys.builtin_module_names and first != __name__.split(".")[0]
 
 
 def hold(reads: Iterable[Read]) -> bool:

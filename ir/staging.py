@@ -44,6 +44,7 @@ from .state import (
     parameter,
     same_leaf,
     seal,
+    show,
 )
 from .structure import Shape, closed, opened, shape_of_contents
 from .types import BOOL, I64, Array, Scalar, same_type
@@ -591,7 +592,9 @@ class Loop:
             return made
         if parts is not None:
             shape, children = parts
-            if not (form == "parts" or (assigned and not shape.mutable) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)):
+            if not (
+                form == "parts" or (assigned and not shape.mutable) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)
+            ):
                 return value
             new = [self._inside((*key, k), name, child, assigned) for k, child in enumerate(children)]
             if all(a is b for a, b in zip(new, children, strict=True)) and not shape.mutable:
@@ -684,7 +687,11 @@ class Loop:
                 new._raise()
         elif (old is new and key not in self.parts) or isinstance(before, Undefined):
             return
-        elif any(x is None or type(x) is Maybe for x in (old, new)) and not isinstance(new, Undefined) and not (type(old) is type(new) is Maybe):
+        elif (
+            any(x is None or type(x) is Maybe for x in (old, new))
+            and not isinstance(new, Undefined)
+            and not (type(old) is type(new) is Maybe)
+        ):
             try:
                 self.forms[key] = form_of([old, new], next((unassigned(x) for x in (old, new) if type(x) is Maybe), None))
                 return
@@ -694,7 +701,13 @@ class Loop:
         if view and self.forms.get(key) == "settled":
             new = self._at_the_end(lambda: settled(new))
         a, b = self.parts.get(key) or opened(old, self.heap, self.before.heap), opened(new, self.heap, state)
-        if isinstance(old, list) and isinstance(new, list) and a is not None and b is not None and (a[0].more != b[0].more or a[0].more == "growing"):
+        if (
+            isinstance(old, list)
+            and isinstance(new, list)
+            and a is not None
+            and b is not None
+            and (a[0].more != b[0].more or a[0].more == "growing")
+        ):
             was = opened(before, self.heap, self.before.heap)
             self._latch_growth(key, name, a[1], was[1] if was is not None else (), b[1], state, args)
             return
@@ -718,16 +731,24 @@ class Loop:
             elif self.forms.get(key) != "settled":
                 self.forms[key] = "settled"
                 return
-        if a is None and b is None and leaf_type(old) is not None and (merged := merge_types([old, new])) is not None and key not in self.forms:
+        if (
+            a is None
+            and b is None
+            and leaf_type(old) is not None
+            and (merged := merge_types([old, new])) is not None
+            and key not in self.forms
+        ):
             self.forms[key] = merged[0]
             return
         raise self._differs(name, before, new)
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
-        why = "only numbers, arrays and containers of them can change in a staged loop" if type(old) is type(new) else "its structure must stay the same"
-        return errors.TypeMismatchError(
-            f"loop variable `{name}` at {user_site()} changes from {describe_value(old)} {old!r} to {describe_value(new)} {new!r}: {why}"
+        why = (
+            "only numbers, arrays and containers of them can change in a staged loop"
+            if type(old) is type(new)
+            else "its structure must stay the same"
         )
+        return errors.TypeMismatchError(f"loop variable `{name}` at {user_site()} changes from {show(old)} to {show(new)}: {why}")
 
     def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""
@@ -747,7 +768,9 @@ class Loop:
                 f"loop variable `{name}` at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
             )
         found = scalar_type(new)
-        if isinstance(head, Arrayed) and (not same_type(merged[0], head.type) or (head.sizes is not None and not all(map(same_size, head.sizes, new.shape)))):
+        if isinstance(head, Arrayed) and (
+            not same_type(merged[0], head.type) or (head.sizes is not None and not all(map(same_size, head.sizes, new.shape)))
+        ):
             self.forms[key], self.forms["sizes", key] = merged[0], True
             return None
         if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and found is not None and not found[1])):
@@ -780,7 +803,12 @@ def _bare(held: Any) -> Any:
 
 
 def staged_loop(
-    test: Callable[[], Any], body: Callable[[], Any], orelse: Callable[[], Any] | None, scope: Scope, later: Sequence[str] = (), surely: bool = False
+    test: Callable[[], Any],
+    body: Callable[[], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    later: Sequence[str] = (),
+    surely: bool = False,
 ) -> Any:
     """A loop in the graph. Traced again with other forms of its variables until they are a fixpoint."""
     builder = current_builder()
@@ -925,7 +953,12 @@ def _limited(items: Any) -> Any:
 
 
 def counted_loop(
-    staged: Staged, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope, later: Sequence[str] = (), surely: bool = False
+    staged: Staged,
+    body: Callable[[Any], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    later: Sequence[str] = (),
+    surely: bool = False,
 ) -> Any:
     """for target in staged: a while loop over a hidden counter."""
     counter: list[Any] = [0]

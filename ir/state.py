@@ -183,6 +183,13 @@ def describe_value(value: Any) -> str:
     return describe(found[0]) if found else ("None" if value is None else type(value).__name__)
 
 
+def show(value: Any) -> str:
+    """A value for a message: its type, and what it is where that is known."""
+    if isinstance(value, (Traced, Arrayed)) or value is None:
+        return repr(value)
+    return f"{describe_value(value)} {value!r:.60}"
+
+
 class Meeting:
     """Where several open blocks meet. `values` and `places` say what their values are from then on; parameters are made on the way.
 
@@ -233,6 +240,8 @@ class Meeting:
         for arg, value, block in zip(self.args, values, self.blocks, strict=True):
             arg.append(coerce(value, t, block))
         made = parameter(self.target, t, weak, values, self.builder, name)
+        if len({getattr(v, "given", None) for v in values}) == 1:
+            made.given = getattr(values[0], "given", None)
         if isinstance(made, Arrayed):
             made.sizes = common_sizes(values)
         return made
@@ -250,7 +259,9 @@ class Meeting:
     def _growing(self, name: str, contents: Sequence[Any]) -> Any:
         """The items of a list whose length is another one on each path."""
         if self.builder.trace.no_growth and not any(is_growing(held) for held in contents):
-            raise errors.TypeMismatchError(f"a list has {' items on one path and '.join(str(len(h)) for h in contents)} on another at {user_site()}")
+            raise errors.TypeMismatchError(
+                f"a list has {' items on one path and '.join(str(len(h)) for h in contents)} on another at {user_site()}"
+            )
         form = described(contents)
         items = []
         for i, held in enumerate(contents):
@@ -338,9 +349,12 @@ def differs(values: Sequence[Any]) -> str:
 def seal(made: Any, values: Sequence[Any], since: int, heap: Heap) -> None:
     """From now on a write to `made`, which stands for `values`, is refused where one of those can be seen by others."""
     if any(heap.birth(v) == 0 for v in values):
-        heap.sealed[id(made)] = made, (
-            f"{user_site()} writes to a {type(made).__name__} that is one of several objects, which a traced condition or a loop has chosen: compiled code "
-            "cannot tell which of them to change. Write to a copy of it"
+        heap.sealed[id(made)] = (
+            made,
+            (
+                f"{user_site()} writes to a {type(made).__name__} that is one of several objects, which a traced condition or a loop has chosen: compiled code "
+                "cannot tell which of them to change. Write to a copy of it"
+            ),
         )
 
 
@@ -385,6 +399,8 @@ def join_values(ends: list[tuple[Block, Saved]], what: str, since: int) -> Any:
         if isinstance(leaf, Undefined):
             values = [s.values[0] for _, s in ends]
             if len(values) > 1 and not any(v is value for v in values):
-                shown = list(dict.fromkeys(describe_value(v) if opened(v) is None else f"{describe_value(v)} {v!r}" for v in values))
-                raise errors.TypeMismatchError(f"{what} at {user_site()} is {shown[0]} on one path and {shown[-1]} on another: both must have one type")
+                shown = list(dict.fromkeys(describe_value(v) if opened(v) is None else show(v) for v in values))
+                raise errors.TypeMismatchError(
+                    f"{what} at {user_site()} is {shown[0]} on one path and {shown[-1]} on another: both must have one type"
+                )
     return value

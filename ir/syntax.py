@@ -31,6 +31,8 @@ from typing import Any, NoReturn, Union
 from . import errors
 
 DEEP_LIMIT, DEEP_STACK = 100_000, 256 << 20  # Python calls and bytes, to rewrite what is nested deeply
+NOT_USER_CODE = ("numpy", "scipy", "math", "operator", "functools", "itertools", "builtins", "typing", "collections", "optree", "dataclasses",
+                  "inspect", "warnings", "copy", "cmath", "random", "abc")  # fmt: skip
 Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda]
 COMPARISONS = {
     ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne", ast.Is: "is_", ast.IsNot: "is_not",
@@ -97,7 +99,10 @@ def _call(attr: str, *args: ast.expr) -> ast.Call:
 
 
 def _thunk(body: ast.expr) -> ast.Lambda:
-    return ast.Lambda(_arguments(), body)
+    """A function without arguments; the parameter that nobody gives it tells it from the user's lambdas."""
+    args = _arguments("_ln_thunk")
+    args.defaults = [ast.Constant(None)]
+    return ast.Lambda(args, body)
 
 
 def _arguments(*names: str) -> ast.arguments:
@@ -110,6 +115,12 @@ def _define(name: str, args: ast.arguments, body: list[ast.stmt]) -> ast.Functio
     return ast.FunctionDef(name=name, args=args, body=body, decorator_list=[], **fields)
 
 
+def _class(name: str, body: list[ast.stmt]) -> ast.ClassDef:
+    """A class around code, for the names with two underscores that Python changes there."""
+    fields: dict[str, Any] = {"type_params": []} if sys.version_info >= (3, 12) else {}
+    return ast.ClassDef(name=name, bases=[], keywords=[], body=body, decorator_list=[], **fields)
+
+
 class Rewriter(ast.NodeTransformer):
     """Rewrites one function body; nested functions get a Rewriter of their own."""
 
@@ -118,6 +129,7 @@ class Rewriter(ast.NodeTransformer):
         self.counter = 0
         body = node.body if isinstance(node, ast.FunctionDef) else []
         a = node.args
+        self.first = next((x.arg for x in (*a.posonlyargs, *a.args)), None)
         self.params = {x.arg for x in (*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg)))}
         self.globals = sorted({x for n in _own_nodes_of(body) if isinstance(n, ast.Global) for x in n.names})
         self.locals = (assigned_names(body) | self.params) - set(self.globals)
@@ -327,7 +339,10 @@ class Rewriter(ast.NodeTransformer):
         if not isinstance(node.ctx, ast.Load):
             return node
         if any(isinstance(e, ast.Starred) for e in node.elts):
-            parts = [ast.Tuple([e.value if isinstance(e, ast.Starred) else e, ast.Constant(isinstance(e, ast.Starred))], ast.Load()) for e in node.elts]
+            parts = [
+                ast.Tuple([e.value if isinstance(e, ast.Starred) else e, ast.Constant(isinstance(e, ast.Starred))], ast.Load())
+                for e in node.elts
+            ]
             return self._locate(_call("spread", *parts), node)
         return self._locate(_call("made", node), node)
 
@@ -429,6 +444,11 @@ class Rewriter(ast.NodeTransformer):
             rest += [ast.Tuple([fn, _thunk(self.visit(right))], ast.Load())]
         return self._locate(_call("chain", self.visit(node.left), *rest), node)
 
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        if node.attr == "__class__" and isinstance(node.ctx, ast.Load):
+            return self._locate(_call("type_", self.visit(node.value)), node)
+        return super().generic_visit(node)
+
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         if not isinstance(node.ctx, ast.Load):
             return super().generic_visit(node)
@@ -440,6 +460,8 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name) and node.func.id in ("super", "locals", "globals", "vars"):
+            if node.func.id == "super" and not node.args and self.first is not None:  # which looks at its caller's frame
+                node.args = [_load("__class__"), _load(self.first)]
             return super().generic_visit(node)
         func = self.visit(node.func)
         new = ast.Call(_staging("call"), [func, *map(self.visit, node.args)], [self.visit(k) for k in node.keywords])
@@ -561,8 +583,11 @@ def _convert_code(function: types.FunctionType) -> Any:
     free = [*function.__code__.co_freevars, "_ln"]
     factory = _define("_ln_factory", _arguments(*free), [rewritten, ast.Return(_load(rewritten.name))])
     ast.fix_missing_locations(ast.copy_location(factory, node))
-    module = compile(ast.Module([factory], []), filename, "exec", dont_inherit=True, flags=_future_flags(function))
-    code = _named(_named(module, "_ln_factory"), rewritten.name).replace(co_name=function.__code__.co_name)
+    owner = getattr(node, "owner", None)
+    whole: list[ast.stmt] = [factory] if owner is None else [ast.fix_missing_locations(ast.copy_location(_class(owner, [factory]), node))]
+    module = compile(ast.Module(whole, []), filename, "exec", dont_inherit=True, flags=_future_flags(function))
+    outer = module if owner is None else _named(module, owner)
+    code = _as_piece(_named(_named(outer, "_ln_factory"), rewritten.name), function.__code__)
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     cells["_ln"] = types.CellType(language)
     closure = tuple(cells[name] for name in code.co_freevars)
@@ -572,6 +597,25 @@ def _convert_code(function: types.FunctionType) -> Any:
     raw.__lantern_outer__ = sorted({x for n in declared if isinstance(n, ast.Nonlocal) for x in n.names} & set(code.co_freevars))  # type: ignore[attr-defined]
     raw.__lantern_globals__ = sorted({x for n in declared if isinstance(n, ast.Global) for x in n.names})  # type: ignore[attr-defined]
     return raw
+
+
+PIECES: weakref.WeakSet[types.CodeType] = weakref.WeakSet()  # code that was made of a part of a function
+
+
+def _as_piece(code: types.CodeType, function: types.CodeType) -> types.CodeType:
+    """Code under the name of the function that it is a part of, for tracebacks; so are its own parts."""
+    names = {"co_name": function.co_name}
+    if hasattr(function, "co_qualname"):
+        names["co_qualname"] = function.co_qualname
+    parts = []
+    for c in code.co_consts:
+        if isinstance(c, types.CodeType):
+            made = c.co_name.startswith("_ln_") or c.co_varnames[:1] == ("_ln_thunk",)
+            c = _as_piece(c, function if made else c)
+            if made:
+                PIECES.add(c)
+        parts.append(c)
+    return code.replace(co_consts=tuple(parts), **names)  # type: ignore[arg-type]
 
 
 def _future_flags(function: types.FunctionType) -> int:
@@ -644,6 +688,9 @@ def _parse(filename: str, text: str) -> tuple[list[tuple[Definition, int]], list
     for n in ast.walk(tree):
         if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             functions.append((n, _first_line(n)))
+        if isinstance(n, ast.ClassDef):  # the innermost comes last
+            for inside in ast.walk(n):
+                inside.owner = n.name  # type: ignore[attr-defined]
     statements: list[tuple[int, int]] = []
     for s in tree.body:
         first, last = _first_line(s), s.end_lineno or s.lineno
@@ -736,6 +783,7 @@ def _private_copy(found: ast.FunctionDef | ast.Lambda, text: str, shift: int) ->
         node = copy.deepcopy(found)
     if shift:
         ast.increment_lineno(node, shift)
+    node.owner = getattr(found, "owner", None)
     return node  # type: ignore[no-any-return]
 
 

@@ -22,19 +22,21 @@ from .optional import returned
 from .protect import protect
 from .reads import Read
 from .staging import Bottom, Return, made, open_block, run
-from .state import coerce, describe_value, leaf_type, same_leaf
+from .state import coerce, leaf_type, same_leaf, show
 from .structure import leaves_of
-from .types import BOOL, CONVERT, F32, F64, I64, Array, Scalar, Type, array_of, behaves_as_array, element, widened
-from .values import Arrayed, Traced, dimension
+from .types import BOOL, CONVERT, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, behaves_as_array, element, widened
+from .values import Arrayed, Given, Traced, dimension
 from .verify import verify_scopes
 
 
 @dataclass(frozen=True)
 class Abstract:
-    """What is known of an argument leaf when tracing: its type, and whether it is a weak Python number."""
+    """What is known of an argument leaf when tracing: its type, whether it is a weak Python number, and what it was when it
+    came if that is something else."""
 
     type: Type
     weak: bool = False
+    given: Given | None = None
 
 
 @dataclass
@@ -55,10 +57,10 @@ def abstract(x: Any, where: str) -> Abstract:
             return Abstract(t, True)
     if isinstance(x, np.generic):
         scalar = widened(x.dtype)
+        if scalar is None and x.dtype == np.uint64:  # one number can be looked at: it fits, or the call raises
+            scalar = I64
         if scalar is not None:
-            return Abstract(element(scalar))
-        if x.dtype == np.uint64:  # one number can be looked at: it fits, or the call raises
-            return Abstract(I64)
+            return Abstract(element(scalar), False, _given(x, element(scalar)))
         raise errors.ArgumentTypeError(f"{where} is a scalar of dtype {x.dtype}: {CONVERT}")
     if isinstance(x, np.ndarray) and not behaves_as_array(type(x)):
         raise errors.ArgumentTypeError(
@@ -67,11 +69,21 @@ def abstract(x: Any, where: str) -> Abstract:
     if isinstance(x, np.ndarray):
         dtype = widened(x.dtype)
         if dtype is not None:
-            return Abstract(array_of(dtype, x.ndim)) if x.ndim else Abstract(element(dtype))
+            return Abstract(array_of(dtype, x.ndim) if x.ndim else element(dtype), False, _given(x, dtype))
         raise errors.ArgumentTypeError(f"{where} is an array of dtype {x.dtype}: {CONVERT}")
     raise errors.ArgumentTypeError(
-        f"{where} is {describe_value(x)} {x!r:.60}: compiled functions take floats, ints, bools, NumPy arrays and containers of them; mark other arguments with static_argnums"
+        f"{where} is {show(x)}: compiled functions take floats, ints, bools, NumPy arrays, strings, None, enums, functions, objects of your own classes, and "
+        "containers of them; give its numbers or arrays as arguments, or mark it with static_argnums if it is configuration that can be hashed"
     )
+
+
+def _given(x: Any, t: Scalar) -> Given | None:
+    """What an argument is, if it is not an array with axes or a NumPy scalar of type `t`. Its dtype remembers which one its
+    values have: new arrays of that dtype have it too."""
+    own = NUMPY_DTYPES[t]
+    if (x.dtype == own and x.dtype.isnative and x.ndim) or type(x) is own.type:
+        return None
+    return Given(type(x), own if x.dtype == own else np.dtype(x.dtype, metadata={"lantern_jit": t.name}))
 
 
 def trace_program(
@@ -139,13 +151,16 @@ def _check_objects(heap: Heap, name: str) -> None:
 def _shown(held: Any) -> str:
     if isinstance(held, tuple):
         held = list(held)
-    return f"{describe_value(held)}" if _is_value(held) else f"{held!r:.60}"
+    return f"{held!r:.60}"
+
+
 def _arguments(leaves: Sequence[Abstract], builder: Builder, numbers: Numbers | None) -> list[Any]:
     """The argument leaves as traced values. Where numbers are fixed, a leaf is plain, or has known sizes."""
     inside: list[Any] = []
     for a in leaves:
         var = builder.parameter(a.type)
         inside.append(Traced(var, builder, a.weak) if isinstance(a.type, Scalar) else Arrayed(var, builder))
+        inside[-1].given = a.given
     sizes: dict[int, dict[int, int]] = {}
     for (leaf, axis), n in (numbers.fixed if numbers is not None else {}).items():
         if axis is None:
@@ -180,9 +195,7 @@ def _check_results(out: list[Any], types: list[Any], name: str) -> None:
         if isinstance(x, Undefined):
             x._raise()
         if t is None and not isinstance(x, (np.ndarray, str, type(None))):
-            raise errors.ArgumentTypeError(
-                f"`{name}` returns {describe_value(x)} {x!r:.60}: compiled functions return numbers, arrays and containers of them"
-            )
+            raise errors.ArgumentTypeError(f"`{name}` returns {show(x)}: compiled functions return numbers, arrays and containers of them")
 
 
 __all__ = ["F32", "Abstract", "Array", "Traceable", "abstract", "trace_program"]

@@ -90,6 +90,10 @@ def same_type(a: Type, b: Type) -> bool:
     return a == b
 
 
+def with_article(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+
+
 def describe(t: Type) -> str:
     """`t` in a user's words, for error messages."""
     words = {"f64": "float", "f32": "float32", "i64": "int", "bool": "bool"}

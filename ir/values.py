@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,7 +19,7 @@ from . import concrete, errors, table
 from .builder import Builder, current_builder, user_site
 from .graph import Atom, Const, Var
 from .ops import TABLE, Op, argument_types, literal, result_type
-from .types import BOOL, F32, F64, I32, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, element, is_float, widened
+from .types import BOOL, F32, F64, I32, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, element, is_float, widened, with_article
 
 
 class GraphAlgebra:
@@ -43,15 +44,23 @@ def atom_of(value: Any, t: Type, builder: Builder) -> Atom:
     return Const(literal(value, t), t)
 
 
-class Traced:
-    """A scalar that the compiled program will compute."""
+@dataclass(frozen=True)
+class Given:
+    """The class and the dtype of an argument where they are not those that its values have in the program."""
 
-    __slots__ = ("atom", "builder", "weak")
+    kind: type
+    dtype: np.dtype[Any]
+
+
+class Traced:
+    """A scalar that the compiled program will compute: Python's where it is `weak`, NumPy's otherwise."""
+
+    __slots__ = ("atom", "builder", "given", "weak")
     algebra = GraphAlgebra
     __array_priority__ = 1000.0
 
-    def __init__(self, atom: Atom, builder: Builder | None, weak: bool = False) -> None:
-        self.atom, self.builder, self.weak = atom, builder, weak
+    def __init__(self, atom: Atom, builder: Builder | None, weak: bool = False, given: Given | None = None) -> None:
+        self.atom, self.builder, self.weak, self.given = atom, builder, weak, given
 
     @property
     def type(self) -> Scalar:
@@ -59,12 +68,12 @@ class Traced:
 
     @property
     def dtype(self) -> Any:
-        return NUMPY_DTYPES[self.type]
+        return NUMPY_DTYPES[self.type] if self.given is None else self.given.dtype
 
     ndim, shape = 0, ()
 
     def __repr__(self) -> str:
-        return f"<traced {describe(self.type)}>"
+        return with_article(describe(self.type))
 
     def __format__(self, spec: str) -> str:
         return repr(self)  # a message that is made while tracing
@@ -273,13 +282,14 @@ class Arrayed:
     """An array in the compiled program's memory. `sizes` are its sizes where they are known by name. `memory` is the
     variable that its memory was made with; `fresh` arrays were made in this trace, `joined` ones may be another one."""
 
-    __slots__ = ("blank", "builder", "fresh", "joined", "memory", "owned", "serial", "sizes", "variable")
+    __slots__ = ("blank", "builder", "fresh", "given", "joined", "memory", "owned", "serial", "sizes", "variable")
     __array_priority__ = 1000.0
 
     def __init__(self, atom: Var, builder: Builder, owned: bool = True) -> None:
         self.variable, self.builder, self.owned = atom, builder, owned
         self.blank: Any = None  # what has been written of a new array that nobody has read (arrays.Blank)
         self.sizes: list[Any] | None = None
+        self.given: Given | None = None
         self.fresh, self.joined, self.memory, self.serial = False, False, atom, next(_SERIAL)
 
     @property
@@ -295,7 +305,7 @@ class Arrayed:
 
     @property
     def dtype(self) -> Any:
-        return NUMPY_DTYPES[self.type.dtype]
+        return NUMPY_DTYPES[self.type.dtype] if self.given is None else self.given.dtype
 
     @property
     def ndim(self) -> int:
@@ -314,7 +324,7 @@ class Arrayed:
         return product(self.shape)
 
     def __repr__(self) -> str:
-        return f"<traced {describe(self.type)}>"
+        return with_article(describe(self.type))
 
     def __getitem__(self, index: Any) -> Any:
         return load(self, index)
@@ -339,10 +349,12 @@ class Arrayed:
                                           "where the source is not available): write `for i in range(len(x))`")  # fmt: skip
 
     def __bool__(self) -> NoReturn:
-        raise errors.TracedConditionError(f"the truth value of a traced array is not defined; use a.any() or a.all() ({user_site()})")
+        raise errors.TracedConditionError(f"the truth value of an array is ambiguous at {user_site()}: use a.any() or a.all()")
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise errors.TracedConditionError(f"a traced array has no concrete values to make a NumPy array of ({user_site()})")
+        raise errors.TracedConditionError(
+            f"an array that is computed at run time has no values yet to make a NumPy array of at {user_site()}: use np.asarray in code whose source is available, or make it outside of the compiled function"
+        )
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         from .numpy_api import call_ufunc
@@ -601,7 +613,20 @@ def absolute(x: Traced) -> Traced:
 
 def to_integer(x: Traced) -> Traced:
     """Python's int(): towards zero; NaN and infinities raise."""
-    return table.to_integer(x) if is_float(x.type) else to_type(x, I64)  # type: ignore[no-any-return]
+    found = table.to_integer(x) if is_float(x.type) else to_type(x, I64)
+    return Traced(found.atom, found.builder, True)
+
+
+def to_float(x: Traced) -> Traced:
+    """Python's float()."""
+    return Traced(to_type(x, F64).atom, x.builder, True)
+
+
+def zero_dimensional(x: Any) -> Any:
+    """A scalar that NumPy would give as an array without axes."""
+    if isinstance(x, np.generic):
+        x = constant(x)
+    return Traced(x.atom, x.builder, False, Given(np.ndarray, NUMPY_DTYPES[x.type])) if isinstance(x, Traced) else x
 
 
 def round_half_even(x: Traced, ndigits: Any) -> Traced:

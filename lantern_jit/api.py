@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import pickle
 import sys
+import types
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from .ir.effects import without_effects
 from .ir.language import call
 from .ir.reads import hold
 from .ir.staging import loop_value
+from .ir.tracebacks import hide
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
 from .specialisations import Table
@@ -48,8 +50,11 @@ class Transformed(Recipe):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _in_trace():
             return self._staged(*args, **kwargs)
-        specialisation, leaves = self._dispatcher.lookup(args, kwargs)
-        return specialisation.interpret(leaves)
+        try:
+            specialisation, leaves = self._dispatcher.lookup(args, kwargs)
+            return specialisation.interpret(leaves)
+        except BaseException as e:
+            raise hide(e)  # noqa: B904  # itself
 
     @property
     def specialisations(self) -> Table:
@@ -65,7 +70,7 @@ class Transformed(Recipe):
         return f"<lantern_jit.{self.__name__}>"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else types.MethodType(self, instance)
 
 
 class Jitted(NativeCallable, Recipe):
@@ -91,7 +96,7 @@ class Jitted(NativeCallable, Recipe):
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native
-        if not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
+        if specialisation.is_exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
             self._dispatch_to(native, specialisation.traced.reads)
         return native.entry(*leaves)
 
@@ -181,7 +186,7 @@ class Jitted(NativeCallable, Recipe):
         return f"<lantern_jit.jit of {self._name}>"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else types.MethodType(self, instance)
 
 
 def _find(module: Any, name: Any) -> Any:
@@ -243,6 +248,8 @@ def jit(
         raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
     if f is None:
         return functools.partial(jit, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
+    if isinstance(f, (classmethod, staticmethod)):
+        return type(f)(jit(f.__func__, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil))
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
     return Jitted(f, nums, Options(checkpoint, nogil))

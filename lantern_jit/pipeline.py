@@ -21,7 +21,7 @@ import numpy as np
 from .backends.llvm.lock import COMPILING
 from .backends.llvm.platforms import NATIVE, require_native
 from .backends.python import interpreter
-from .ir import pytree
+from .ir import pytree, statics
 from .ir.concrete import UNDECIDED, Need, Numbers, at_hand
 from .ir.errors import BroadcastError, EndlessTraceError
 from .ir.fuse import fuse
@@ -31,7 +31,7 @@ from .ir.reads import hold
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
-from .ir.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, describe, widened
+from .ir.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, describe
 from .ir.verify import verify
 from .progress import LOGGER, Progress
 from .specialisations import Row, Table
@@ -89,6 +89,7 @@ class Specialisation:
         """`leaves`: the arguments of the call at hand, if there is one; `where` are their names."""
         self.options, self.name, self.where = options, name, where
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
+        self.is_exact = all(a.given is None for a in signature)  # no argument is of a type that the native entry does not tell from another
         self.numbers: dict[Need, Any] = {}
         self.why: dict[Need, Any] = {}
         self._trace: Callable[[Numbers | None], Traceable] = lambda numbers: trace_program(
@@ -134,7 +135,11 @@ class Specialisation:
             asked = numbers.fix()
             self.numbers.update({need: numbers.fixed[need] for need in asked})
             self.why.update(asked)
-            LOGGER.debug("`%s` is traced again: %s", self.name, "; ".join(f"Python needs {self.spell(n)} = {self.numbers[n]} at {asked[n]}" for n in asked))
+            LOGGER.debug(
+                "`%s` is traced again: %s",
+                self.name,
+                "; ".join(f"Python needs {self.spell(n)} = {self.numbers[n]} at {asked[n]}" for n in asked),
+            )
 
     def spell(self, need: Need) -> str:
         """A number that Python has asked for, as `x.shape[0]`."""
@@ -174,9 +179,13 @@ class Specialisation:
         with COMPILING:
             if self.optimistic:
                 self.optimistic = False
-                numbers = Numbers()
-                numbers.fixed = self.numbers  # and no others: sizes that have to agree with them are among them (sizes.py)
-                self._make(numbers)
+                self._make(self._known_numbers())
+
+    def _known_numbers(self) -> Numbers:
+        """Those that it is for, and no others: sizes that have to agree with them are among them (sizes.py)."""
+        numbers = Numbers()
+        numbers.fixed = self.numbers
+        return numbers
 
     def _check(self) -> None:
         if os.environ.get("LANTERN_VERIFY"):
@@ -396,18 +405,19 @@ class Dispatcher:
             key = (
                 tree,
                 tuple(_leaf_key(x) for x in leaves),
-                tuple((i, _static_key(v)) for i, v in fixed.items()),
+                tuple((i, statics.key(v)) for i, v in fixed.items()),
             )
             family = self.made.get(key)
         except TypeError:
             raise TypeError(f"a static argument of `{self.name}` cannot be hashed: {list(fixed.values())!r}") from None
-        values = [x for x in leaves if x is not None]
+        values = [x for x in leaves if not statics.is_static(x)]
         found = family.find(values) if family is not None else None
         if found is None:
             with COMPILING:
                 family = self.made.get(key) or Family()
                 found = family.find(values)
                 if found is None:
+                    self.made = {k: f for k, f in self.made.items() if not statics.is_dead(k[1:])}
                     found = self._specialise(leaves, tree, fixed, args, kwargs)
                     family.add(found)
                     self.made[key] = family
@@ -416,16 +426,17 @@ class Dispatcher:
     def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int, Any], args: Any, kwargs: Any) -> Specialisation:
         fixed_out = tuple(None if i in fixed else a for i, a in enumerate(args))
         where = pytree.argument_names(fixed_out, kwargs)
-        given = [(x, w) for x, w in zip(leaves, where, strict=True) if x is not None]
-        signature = [abstract(x, f"argument {w} of `{self.name}`") for x, w in given]
+        given = [(x, spelled(w, self.f)) for x, w in zip(leaves, where, strict=True) if not statics.is_static(x)]
+        signature = [abstract(x, f"argument `{w}` of `{self.name}`") for x, w in given]
+        constant = [statics.holder(x) if statics.is_static(x) else None for x in leaves]
+        held = {i: statics.holder(x) for i, x in fixed.items()}
 
         def rebuild(inside: list[Any]) -> tuple[Any, Any]:
             it = iter(inside)
-            new_args, new_kwargs = pytree.unflatten(tree, [None if x is None else next(it) for x in leaves])
-            return tuple(fixed.get(i, a) for i, a in enumerate(new_args)), new_kwargs
+            new_args, new_kwargs = pytree.unflatten(tree, [next(it) if c is None else c() for c in constant])
+            return tuple(held[i]() if i in held else a for i, a in enumerate(new_args)), new_kwargs
 
-        names = [spelled(w, self.f) for _, w in given]
-        return Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], names)
+        return Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given])
 
 
 def spelled(where: str, f: Any) -> str:
@@ -441,21 +452,10 @@ def spelled(where: str, f: Any) -> str:
     return name + where[len(digits) :]
 
 
-def _static_key(v: Any) -> Any:
-    """A static argument as a key: 1, 1.0 and True are equal but not the same, also inside of tuples."""
-    if isinstance(v, (float, complex)):
-        return type(v), repr(v)
-    if isinstance(v, tuple):
-        return type(v), tuple(map(_static_key, v))
-    if isinstance(v, frozenset):
-        return type(v), frozenset(map(_static_key, v))
-    return type(v), v
-
-
 def _leaf_key(x: Any) -> Any:
     if isinstance(x, np.ndarray):
-        return widened(x.dtype) or x.dtype, x.ndim, type(x)
-    return type(x)
+        return FROM_NUMPY.get(x.dtype) or x.dtype, x.ndim, type(x)
+    return statics.key(x) if statics.is_static(x) else type(x)
 
 
 def dump(stage: str, text: Callable[[], str]) -> None:

@@ -248,15 +248,13 @@ def test_escaped_values() -> None:
 
 # ---- arguments of the wrong type
 WRONG: list[tuple[Any, str]] = [
-    ("text", "is str 'text'"),
     (1j, "is complex 1j"),
     (np.complex64(2), "is a scalar of dtype complex64"),
     ({1}, "is set {1}"),
-    (object, "is type"),
     (np.array([1, "a"], object), "is an array of dtype object: convert it to float64, float32, int64, int32 or bool"),
     (np.ones(2, complex), "is an array of dtype complex128"),
     (np.array(["a"]), "is an array of dtype <U1"),
-    ((1.0, {"a": [b"x"]}), "is bytes b'x'"),
+    ((1.0, {"a": [bytearray(b"x")]}), "is bytearray bytearray(b'x')"),
 ]
 
 
@@ -269,8 +267,8 @@ def test_arguments_of_the_wrong_type(value: Any, words: str) -> None:
 
 
 def test_the_place_of_a_wrong_argument() -> None:
-    for args, place in (((1j, 1.0), "0"), ((1.0, 1j), "1"), ((1.0, (2.0, 1j)), "1")):
-        with pytest.raises(errors.ArgumentTypeError, match=rf"^argument \S*{place}\S* of `<lambda>` is complex"):
+    for args, place in (((1j, 1.0), "a"), ((1.0, 1j), "b"), ((1.0, (2.0, 1j)), r"b\[1\]")):
+        with pytest.raises(errors.ArgumentTypeError, match=rf"^argument `{place}` of `<lambda>` is complex"):
             lj.jit(lambda a, b: 1.0)(*args)
 
 

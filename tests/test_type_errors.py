@@ -105,7 +105,7 @@ def text_grows(x: float, n: int) -> Any:
 
 
 LOOPS: list[tuple[Function, Any, list[str]]] = [
-    (grows, 9, ["changes from int 0 to tuple (<traced int>, <traced float>)", "its structure must stay the same"]),
+    (grows, 9, ["changes from int 0 to tuple (an int, a float)", "its structure must stay the same"]),
     (bool_becomes_float, 9, ["changes its type from bool to float", "give it its final type before the loop"]),
     (text_grows, 9, ["from str 'a' to str 'ab'", "only numbers, arrays and containers of them can change in a staged loop"]),
 ]
@@ -169,16 +169,16 @@ def test_a_variable_that_only_a_loop_assigns_is_there_if_the_loop_ran() -> None:
 
 A, M = np.ones(3), np.ones((3, 3))
 WHOLE: list[tuple[Function, Any, str, str]] = [
-    (lambda x: np.unique(x), A, "np.unique of traced values", "supported functions: "),
-    (lambda x: np.linalg.eig(x), M, "np.eig of traced values", "supported functions: "),
-    (lambda x: x.byteswap(), A, "ndarray.byteswap", "supported methods: "),
+    (lambda x: np.unique(x), A, "np.unique of traced values", "is not supported: compute it outside"),
+    (lambda x: np.linalg.eig(x), M, "np.linalg.eig of traced values", "is not supported: use eigh"),
+    (lambda x: x.byteswap(), A, "ndarray.byteswap", "compute it outside of the compiled function"),
     (lambda x: np.sum(x, out=np.zeros(())), A, "np.sum with out=", "leave it out"),
     (lambda x: np.bincount(x > 0), A, "np.bincount", "use np.add.at on an array of zeros"),
     (lambda x: np.linalg.svd(x[:2]), M, "np.linalg.svd with full_matrices=True", "write full_matrices=False"),
     (lambda x: np.linalg.qr(x, mode="complete"), M, "np.linalg.qr with mode='complete'", "use mode='reduced'"),
     (lambda x: np.take(x, [0], mode="wrap"), A, "np.take with mode='wrap'", "clip the indices first"),
-    (lambda x: scipy.linalg.expm(x), M, "scipy.linalg.expm of traced values", "of SciPy there are linalg.cho_factor"),
-    (lambda x: np.add.reduceat(x, [0, 1]), A, "add.reduceat of traced values", "supported functions: "),
+    (lambda x: scipy.linalg.expm(x), M, "scipy.linalg.expm of traced values", "or compute it outside"),
+    (lambda x: np.add.reduceat(x, [0, 1]), A, "np.add.reduceat of traced values", "write it with np.add"),
     (lambda x: np.squeeze(x), M, "squeeze() of an array whose sizes are not known", "name the axis"),
 ]
 

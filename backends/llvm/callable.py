@@ -11,6 +11,7 @@ import ctypes
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...ir.tracebacks import hide
 from .platforms import NATIVE
 
 _BASIC = object.__basicsize__
@@ -64,7 +65,10 @@ class _Plain:
     __slots__ = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.slow_call(args, kwargs)  # type: ignore[attr-defined]
+        try:
+            return self.slow_call(args, kwargs)  # type: ignore[attr-defined]
+        except BaseException as e:
+            raise hide(e)  # noqa: B904  # itself
 
 
 _Base: Any = _make_type() if NATIVE else _Plain
@@ -108,8 +112,11 @@ class NativeCallable(_Base):  # type: ignore[misc]
         ctypes.c_void_p.from_address(id(self) + TABLE_OFFSET).value = ctypes.addressof(table)
 
     def _slow(self, *args: Any, **kwargs: Any) -> Any:
-        """What the dispatcher calls last, by this name."""
-        return self.slow_call(args, kwargs)
+        """What the dispatcher calls last, by this name. It leaves this frame out of an exception's traceback."""
+        try:
+            return self.slow_call(args, kwargs)
+        except BaseException as e:
+            raise hide(e)  # noqa: B904  # itself
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The call when no entry takes these arguments."""

@@ -26,7 +26,7 @@ SERVICES = (
     "PyFloat_FromDouble", "PyLong_FromLongLong", "PyLong_AsLongLongAndOverflow", "PyBool_FromLong", "PyTuple_New", "PyTuple_SetItem",
     "PyList_New", "PyList_SetItem", "PyDict_New", "PyDict_SetItem", "Py_IncRef", "Py_DecRef", "PyObject_VectorcallMethod", "PyObject_CallFunctionObjArgs",
     "PyEval_SaveThread", "PyEval_RestoreThread", "PyCapsule_New", "PyCapsule_GetPointer", "PyArray_New", "PyArray_SetBaseObject",
-    "PyArray_Scalar", "slow",
+    "PyArray_Scalar", "slow", "PyErr_Fetch", "PyErr_Restore",
 )  # fmt: skip
 # A module's record: 8-byte places after the address of the services, which is the first.
 FAULT, FINISH, USUAL, LONG, CALLS, FIXED = 1, 2, 3, 4, 5, 6
@@ -275,7 +275,42 @@ plain:
  %pname = getelementptr ptr, ptr @lantern_services, i64 {SERVICE["slow"]}
  %name = load ptr, ptr %pname
 {call_service("PyObject_VectorcallMethod", "ptr", "ptr %name, ptr %new, i64 %n1, ptr %kwnames", "%out")}
+ %failed = icmp eq ptr %out, null
+ br i1 %failed, label %failure, label %fine
+failure:
+ call void @lantern_hide_frame()
+ ret ptr null
+fine:
  ret ptr %out
+}}
+
+; The outermost entry of the traceback under way is `_slow`, and goes.
+define void @lantern_hide_frame() nounwind noinline {{
+ %type = alloca ptr
+ %value = alloca ptr
+ %first = alloca ptr
+{call_service("PyErr_Fetch", "void", "ptr %type, ptr %value, ptr %first")}
+ %tb = load ptr, ptr %first
+ %none = icmp eq ptr %tb, null
+ br i1 %none, label %back, label %drop
+drop:
+ %pnext = getelementptr i8, ptr %tb, i64 {object.__basicsize__}
+ %next = load ptr, ptr %pnext
+ store ptr %next, ptr %first
+ %last = icmp eq ptr %next, null
+ br i1 %last, label %forget, label %keep
+keep:
+{call_service("Py_IncRef", "void", "ptr %next")}
+ br label %forget
+forget:
+{call_service("Py_DecRef", "void", "ptr %tb")}
+ br label %back
+back:
+ %t = load ptr, ptr %type
+ %v = load ptr, ptr %value
+ %now = load ptr, ptr %first
+{call_service("PyErr_Restore", "void", "ptr %t, ptr %v, ptr %now")}
+ ret void
 }}
 
 @lantern_table_offset = global i64 0

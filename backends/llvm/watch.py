@@ -174,7 +174,7 @@ class Watch:
     """The words of one program's reads, for the dispatcher: `cell` is the address of a pointer to them, ended by a zero."""
 
     def __init__(self, reads: list[Read]) -> None:
-        self.reads = reads
+        self.reads, self.kept = reads, [r.holder for r in reads]  # memory that words are of stays
         self._cell = ctypes.c_void_p()
         self.cell = ctypes.addressof(self._cell)
         self.never()
@@ -191,7 +191,7 @@ class Watch:
     def release(self) -> None:
         """For good: nothing that was read need stay alive."""
         self.never()
-        self.reads = []
+        self.reads, self.kept = [], []
 
     def refresh(self) -> bool:
         """Note what is there now, for reads that hold. False where it cannot be watched."""
