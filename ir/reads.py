@@ -271,7 +271,9 @@ class Reads:
                 read = self.found.get((kind, id(place.holder), place.key))
                 if read is not None:
                     read.value = read.now()
-        return [r for r in self.found.values() if not self.heap.birth(r.holder)]
+        out = [r for r in self.found.values() if not self.heap.birth(r.holder)]
+        self.alive, self.found = [], {}
+        return out
 
 
 @functools.lru_cache(maxsize=4096)
