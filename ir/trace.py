@@ -20,11 +20,12 @@ from .heap import MISSING, Heap, identical
 from .language import call
 from .optional import returned
 from .protect import protect
+from .random import refuse_results, watched
 from .reads import Read
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, leaf_type, same_leaf, show
 from .structure import leaves_of
-from .types import BOOL, CONVERT, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, behaves_as_array, element, widened
+from .types import BOOL, CONVERT, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, behaves_as_array, element, is_generator, widened
 from .values import Arrayed, Given, Traced, dimension
 from .verify import verify_scopes
 
@@ -55,6 +56,8 @@ def abstract(x: Any, where: str) -> Abstract:
     for python, t in ((bool, BOOL), (int, I64), (float, F64)):
         if type(x) is python:
             return Abstract(t, True)
+    if is_generator(x):
+        return Abstract(I64)  # its number, see random.py
     if isinstance(x, np.generic):
         scalar = widened(x.dtype)
         if scalar is None and x.dtype == np.uint64:  # one number can be looked at: it fits, or the call raises
@@ -102,7 +105,8 @@ def trace_program(
         frame = Frame("function", label=name, since=trace.heap.clock)
         builder.frames.append(frame)
         try:
-            signal = run(lambda: Return(call(f, *args, **kwargs)))
+            with watched(name):
+                signal = run(lambda: Return(call(f, *args, **kwargs)))
         except RecursionError as e:
             if isinstance(e, errors.LanternError):
                 raise
@@ -117,6 +121,7 @@ def trace_program(
                 raise errors.EndlessTraceError(f"`{name}` never returns: every path loops for ever") from None
             value = None  # every path raises
         open_block()
+        refuse_results(value, name)
         _check_objects(trace.heap, name)
         out, tree = pytree.flatten(settled(returned(value)))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]

@@ -96,7 +96,7 @@ class Jitted(NativeCallable, Recipe):
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native
-        if specialisation.is_exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
+        if specialisation.is_exact and not kwargs and not native.draws and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
             self._dispatch_to(native, specialisation.traced.reads)
         return native.entry(*leaves)
 
@@ -110,18 +110,18 @@ class Jitted(NativeCallable, Recipe):
             if known:
                 known[0].refresh()
                 return
-            stale = [n for n, watch in self._direct if not hold(watch.reads)]
-            if len(self._direct) - len(stale) >= self.MOST_ENTRIES or self._dispatcher.static:
+            full = len(self._direct) >= self.MOST_ENTRIES
+            stale = [pair for pair in self._direct if not hold(pair[1].reads)] if full else []
+            if (full and not stale) or self._dispatcher.static:
                 return
             watch = Watch(reads)
             if not watch.refresh():
                 return
-            self._direct = [(native, watch), *self._direct]
-            if len(self._direct) > self.MOST_ENTRIES:
-                gone = next(pair for pair in reversed(self._direct) if pair[0] in stale)
+            for gone in stale[-1:]:
                 self._direct.remove(gone)
-                self._retired.append(gone)
+                self._retired.append(gone[0])
                 gone[1].release()
+            self._direct = [(native, watch), *self._direct]
             self.set_entries([(n.address, watch.cell) for n, watch in self._direct])
 
     def lower(self, *args: Any, **kwargs: Any) -> Specialisation:
@@ -316,9 +316,9 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]
     (34.0,)
     """
     if _in_trace():
-        return derivatives.vjp(f, primals)
+        return derivatives.vjp(f, primals)[:2]
     value = Transformed(f, "vjp", lambda *p: derivatives.vjp(f, p)[0])(*primals)
-    pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p)[1](c))
+    pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p, again=True)[1](c))
     return value, lambda cotangent: pull(primals, cotangent)
 
 

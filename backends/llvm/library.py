@@ -26,7 +26,7 @@ class Library:
     """A program on its way into a shared library. `bits` is log2 of the native stack's bytes."""
 
     def __init__(self, program: Program, checkpoint: Any, name: str, bits: int) -> None:
-        emission = Emission(program, checkpoint, -(1 << bits))
+        emission = Emission(program, checkpoint, -(1 << bits), python=False)
         self.name, self.bits = name, bits
         self.text = emission.run().replace("define void @entry(", "define hidden void @entry(")
         declared = emission.module.declared

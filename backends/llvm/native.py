@@ -22,8 +22,8 @@ from ...ir.cps import show_closures
 from ...ir.graph import Call, Program, Site
 from ...ir.jvp import reachable
 from ...ir.text import show_anywhere
-from ...ir.types import BOOL, I64, NUMPY_DTYPES, Array, Type
-from . import cache, process, special, vector_maths
+from ...ir.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
+from . import cache, host, process, special, vector_maths
 from .c_function import CFunction
 from .callable import NativeCallable
 from .code import Module
@@ -58,6 +58,11 @@ class Exact(NativeCallable):
 class Entry(Exact):
     """The native call of one program, for leaves of the same types in any form."""
 
+    def __init__(self, native: Native) -> None:
+        super().__init__(native)
+        if native.draws:
+            self.set_entries([])
+
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         native = self.native
         if native.stale:
@@ -65,7 +70,11 @@ class Entry(Exact):
         if kwargs or len(args) != len(native.types):
             raise TypeError(f"a compiled program takes {len(native.types)} argument leaves, not {len(args)}")
         check_numbers(args, native)
-        return native.exact(*map(exact_leaf, args, native.types, native.weak))
+        exact = list(map(exact_leaf, args, native.types, native.weak))
+        if not native.draws:
+            return native.exact(*exact)
+        with host.drawing(args):
+            return native.exact(*exact)
 
 
 def check_numbers(args: Sequence[Any], native: Native) -> None:
@@ -82,6 +91,8 @@ def check_numbers(args: Sequence[Any], native: Native) -> None:
 def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
     """`x` as exactly the object that compiled code reads: a Python number if `weak`, NumPy's scalar, or a contiguous
     aligned array in native byte order."""
+    if is_generator(x):
+        return host.handle(x)
     if isinstance(t, Array):
         dtype = NUMPY_DTYPES[t.dtype]
         a = np.ascontiguousarray(x, dtype)
@@ -122,6 +133,7 @@ class Native:
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
+        self.draws = host.draws(program)
         start = time.perf_counter()
         code, notes = self._machine_code()
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
@@ -151,6 +163,7 @@ class Native:
         code, timings = object_file(text)
         module = emission.module
         vector_maths.provide(module.declared)
+        host.provide(list(module.declared))
         self.sites = module.sites
         notes = {"policies": module.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
         if notes["sites"] is not None:
@@ -222,6 +235,8 @@ class Native:
     def exception(self, code: int, site_number: int, values: list[int]) -> BaseException:
         """The exception of a fault."""
         size, site, kind = self.runtime.size, self.sites[site_number], faults.BY_CODE[code]
+        if kind is faults.KINDS["host"]:
+            return host.failure(values[0])
         advice = ""
         if kind is faults.KINDS["stack"]:
             frame, used = max(values[0], 1), size - (values[1] & (size - 1))
@@ -242,6 +257,7 @@ class Native:
 def known_symbols(names: Sequence[str]) -> bool:
     """Can this process give code the functions that it calls? Emission has found the libraries, a warm start has not."""
     vector_maths.provide(names)
+    host.provide(names)
     for name in names:
         if name.startswith(special.PREFIX):
             special.symbol(name.removeprefix(special.PREFIX))

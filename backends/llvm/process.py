@@ -78,6 +78,18 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 @lantern_old_flags = global [{_SIGNALS} x i32] zeroinitializer
 @lantern_watched = global i64 0
 @lantern_set_signal = global ptr null
+@lantern_called = global ptr null
+
+declare i64 @lantern_outside(ptr, ptr, ptr, i64, ptr, ptr)
+
+; call Python from compiled code (host.py), on the stack of the program's caller
+define i64 @lantern_host(ptr %region, ptr %record, i64 %recipe, ptr %slots) nounwind {{
+{field("pfault", "record", 8 * FAULT)}
+ %fault = load ptr, ptr %pfault
+ %called = load ptr, ptr @lantern_called
+ %failed = call i64 @lantern_outside(ptr %region, ptr %called, ptr %fault, i64 %recipe, ptr %slots, ptr %region)
+ ret i64 %failed
+}}
 
 ; in the place of the C function behind signal.signal, which it calls
 define ptr @lantern_signal(ptr %module, ptr %args, i64 %n) nounwind {{
@@ -311,6 +323,31 @@ back:
  %now = load ptr, ptr %first
 {call_service("PyErr_Restore", "void", "ptr %t, ptr %v, ptr %now")}
  ret void
+}}
+
+; Copy n bytes, if all words before them are as they were: then they exist. Called with the lock held.
+define i64 @lantern_read(ptr %words, ptr %address, i64 %n, ptr %out) nounwind {{
+entry:
+ br label %next
+next:
+ %g = phi ptr [%words, %entry], [%g1, %same]
+ %a = load ptr, ptr %g
+ %last = icmp eq ptr %a, null
+ br i1 %last, label %copy, label %compare
+compare:
+ %pwas = getelementptr i64, ptr %g, i64 1
+ %was = load i64, ptr %pwas
+ %is = load i64, ptr %a
+ %equal = icmp eq i64 %is, %was
+ br i1 %equal, label %same, label %moved
+same:
+ %g1 = getelementptr i64, ptr %g, i64 2
+ br label %next
+copy:
+ call void @llvm.memcpy.p0.p0.i64(ptr %out, ptr %address, i64 %n, i1 false)
+ ret i64 1
+moved:
+ ret i64 0
 }}
 
 @lantern_table_offset = global i64 0

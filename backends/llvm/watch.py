@@ -38,12 +38,34 @@ _DESCRIBED, _OFFSET = HEAD + 24, 16  # of a slot's descriptor, and of what descr
 _MOST = 512  # words: what has read more is checked in Python
 
 
+class Moved(Exception):
+    """Another thread has changed what was looked at."""
+
+
 def word(address: int) -> int:
+    """8 bytes of an object that is alive."""
     return ctypes.c_uint64.from_address(address).value
 
 
-def byte(address: int) -> int:
-    return ctypes.c_uint8.from_address(address).value
+@functools.cache
+def _native_read() -> Any:
+    """It keeps the lock: between the comparison of words and the copy of what they lead to nothing happens."""
+    from .runtime import runtime
+
+    p = ctypes.c_void_p
+    return ctypes.PYFUNCTYPE(ctypes.c_int64, p, p, ctypes.c_int64, p)(runtime().loaded.address("lantern_read"))
+
+
+def read(words: Words, address: int, n: int) -> list[int]:
+    """n words of memory that exists as long as `words` are as they were; raises Moved where they are not."""
+    out = (ctypes.c_uint64 * n)()
+    if not _native_read()(table_of(words), address, 8 * n, out):
+        raise Moved
+    return list(out)
+
+
+def table_of(words: Words) -> Any:
+    return (ctypes.c_uint64 * (2 * len(words) + 1))(*(x for pair in words for x in pair), 0)
 
 
 class Table:
@@ -51,26 +73,33 @@ class Table:
 
     def __init__(self, d: Any) -> None:
         self.d, self.keys, self.values = id(d), word(id(d) + _KEYS), word(id(d) + _VALUES)
+        here = [(self.d + _KEYS, self.keys)]
+        head = read(here, self.keys, 5)
         if VERSION == (3, 10):
-            size = word(self.keys + 8)
+            size = head[1]
             indices, general = size * (1 if size <= 0xFF else 2 if size <= 0xFFFF else 4), True
         else:
-            indices, general = 1 << byte(self.keys + 9), byte(self.keys + 10) == 0
+            indices, general = 1 << (head[1] >> 8 & 0xFF), head[1] >> 16 & 0xFF == 0
         self.step, self.key_at = (24, 8) if general else (16, 0)
         self.start = self.keys + _INDICES + indices
-        n = word(self.keys + _ENTRIES)
-        found = (ctypes.c_uint64 * (n * self.step // 8)).from_address(self.start)[self.key_at // 8 :: self.step // 8] if n else []
-        self.places = {key: i for i, key in enumerate(found) if key}
-        self.head = [(self.d + _KEYS, self.keys), (self.d + _VALUES, self.values)]
+        n, self.usable = head[_ENTRIES // 8], head[_USABLE // 8]
+        found = read([*here, (self.keys + 8, head[1])], self.start, n * self.step // 8)
+        self.places = {key: i for i, key in enumerate(found[self.key_at // 8 :: self.step // 8]) if key}
+        self.found = found[self.key_at // 8 + 1 :: self.step // 8]
+        self.head = here
+        if self.values:
+            self.head = [*here, (self.d + _VALUES, self.values)]
+            self.found = read(self.head, self.values + _FIRST_VALUE, n)
 
     def absent(self) -> Words:
         """Nothing has come into the table: each new entry takes one of those that it has left."""
-        return [*self.head, (self.keys + _USABLE, word(self.keys + _USABLE))]
+        return [*self.head, (self.keys + _USABLE, self.usable)]
 
     def entry(self, key: Any) -> Words:
-        at = self.start + self.places[id(key)] * self.step + self.key_at
-        value = self.values + _FIRST_VALUE + 8 * self.places[id(key)] if self.values else at + 8
-        return [*self.head, (at, id(key)), (value, word(value))]
+        i = self.places[id(key)]
+        at = self.start + i * self.step + self.key_at
+        value = self.values + _FIRST_VALUE + 8 * i if self.values else at + 8
+        return [*self.head, (at, id(key)), (value, self.found[i])]
 
 
 def item_words(d: Any, name: Any) -> Words:
@@ -85,8 +114,9 @@ def contents_words(x: Any) -> Words | None:
     if len(x) > _MOST:
         return None
     if isinstance(x, list):
-        items = word(id(x) + _ITEMS)
-        return [(id(x) + _SIZE, len(x)), (id(x) + _ITEMS, items), *((items + 8 * i, word(items + 8 * i)) for i in range(len(x)))]
+        head = [(id(x) + _SIZE, word(id(x) + _SIZE)), (id(x) + _ITEMS, word(id(x) + _ITEMS))]
+        (_, n), (_, items) = head
+        return [*head, *((items + 8 * i, value) for i, value in enumerate(read(head, items, n)))]
     table = Table(x)
     return [(id(x) + _USED, len(x)), *table.absent(), *(w for key in x for w in table.entry(key))]
 
@@ -161,7 +191,10 @@ def words_of(reads: Iterable[Read]) -> Words | None:
     """The words of these reads, which hold; None where they cannot be told."""
     found: dict[tuple[int, int], None] = {}
     for r in reads:
-        new = _WORDS[type(r)](r)
+        try:
+            new = _WORDS[type(r)](r)
+        except (Moved, KeyError, StopIteration):
+            return None
         if new is None or not r.holds():
             return None
         found.update(dict.fromkeys(new))
@@ -180,8 +213,7 @@ class Watch:
         self.never()
 
     def _point(self, words: Words) -> None:
-        flat = [x for pair in words for x in pair]
-        table = (ctypes.c_uint64 * (len(flat) + 1))(*flat, 0)
+        table = table_of(words)
         self._cell.value, self._table = ctypes.addressof(table), table  # a thread in the dispatcher has the lock while it reads one
 
     def never(self) -> None:
