@@ -234,6 +234,8 @@ class Trace:
                 )
             self.captured.append(value)  # for as long as its id names it
             wide = value if value.dtype == NUMPY_DTYPES[dtype] else value.astype(NUMPY_DTYPES[dtype])
+            if wide is not value or not value.flags.c_contiguous:  # a copy is what compiled code reads
+                self.reads.array(value)
             entry = self.constants[id(value)] = (wide, root.fresh(array_of(dtype, value.ndim), "k"))
         return entry[1], root
 

@@ -40,6 +40,7 @@ from .staging import (
     or_,
     plain_key,
     raise_,
+    seen,
     setattr_,
     setitem,
     spread,
@@ -167,7 +168,11 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         implementation = dispatched(function, args)
         if implementation is not None:
             return call(implementation, *args, **kwargs)
-        return invoke(function, args, kwargs) if _is_user_code(function) else function(*args, **kwargs)
+        if _is_user_code(function):
+            return invoke(function, args, kwargs)
+        if _building():
+            _looks_at(function, args)
+        return function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
     if _is_method_of_array(function) and _building() and (function.__name__ == "copy" or _any_traced((args, kwargs))):
@@ -200,6 +205,8 @@ def _looks_at(function: Any, args: Sequence[Any]) -> None:
     elif isinstance(owner, (list, dict)) and function.__name__ not in MUTATORS:
         reads.contents(owner)
     reads.every(args)
+    if not _any_traced(args):
+        reads.arrays((owner, *args))
 
 
 def _takes_optionals(function: Any) -> bool:
@@ -247,6 +254,7 @@ def _new(x: Any) -> Any:
     if trace is None or not trace.builders:
         return x
     trace.heap.returned(x, 3)
+    trace.reads.made_array(x, 3)
     return made(x) if type(x) is list and trace.heap.birth(x) else x
 
 
@@ -310,6 +318,8 @@ _PLAIN_TYPES = {int, float, bool, str, Traced, Arrayed, np.ndarray, np.float64, 
 def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
     """x (op) y; what a user's class says about it is rewritten like other code."""
     if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
+        if (type(x) is np.ndarray or type(y) is np.ndarray) and not is_traced(x) and not is_traced(y) and _building():
+            return _computed(fn, x, y)
         return fn(x, y)
     forward, back = _own(x, f"__{name}__"), _own(y, REFLECTED.get(name, f"__r{name}__"))
     if (forward is None and back is None) or not _building():
@@ -332,8 +342,17 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
 REFLECTED = {"lt": "__gt__", "gt": "__lt__", "le": "__ge__", "ge": "__le__", "eq": "__eq__", "ne": "__ne__"}
 
 
+def _computed(fn: Any, *operands: Any) -> Any:
+    """What NumPy makes of captured arrays while tracing: a constant, as long as they hold what they hold."""
+    reads = current_trace().reads  # type: ignore[union-attr]
+    reads.arrays(operands)
+    return reads.made_array(fn(*operands), 1)
+
+
 def unary(fn: Any, name: str, x: Any) -> Any:
     """(op) x"""
+    if type(x) is np.ndarray and _building():
+        return _computed(fn, x)
     own = _own(x, f"__{name}__")
     return fn(x) if own is None or not _building() else call(types.MethodType(own, x))
 
@@ -436,4 +455,4 @@ REPLACED.update(python_math.REPLACED)
 
 __all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain", "comparisons",
            "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_",
-           "operator", "or_", "plain_key", "raise_", "remainder", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip
+           "operator", "or_", "plain_key", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip

@@ -144,7 +144,7 @@ class Contents(Read):
 
 
 class Elements(Read):
-    """The elements of an array."""
+    """The elements of an array, or of a part of one, that NumPy has worked with while tracing."""
 
     __slots__ = ()
 
@@ -152,8 +152,12 @@ class Elements(Read):
         return self.holder.copy()
 
     def holds(self) -> bool:
-        a: Any = self.holder
-        return bool(a.shape == self.value.shape and (a.tobytes() == self.value.tobytes() if a.dtype != object else (a == self.value).all()))
+        a, was = self.holder, self.value
+        if a.shape != was.shape or a.dtype != was.dtype:
+            return False
+        if a.dtype.hasobject:
+            return all(x is y or same(x, y) for x, y in zip(a.flat, was.flat, strict=True))
+        return bool(a.tobytes() == was.tobytes())
 
 
 def same(a: Any, b: Any) -> bool:
@@ -180,6 +184,7 @@ class Reads:
         self.heap = heap
         self.found: dict[Any, Read] = {}
         self.functions: set[int] = set()
+        self.fresh: dict[int, Any] = {}  # arrays that the trace has made
         self.alive: list[Any] = []  # as long as their ids name them
 
     def add(self, kind: type[Read], holder: Any, name: Any = None) -> None:
@@ -263,6 +268,42 @@ class Reads:
             if isinstance(x, (list, dict, tuple)):
                 self.contents(x)
 
+    def array(self, x: Any) -> None:
+        """NumPy is about to look at the elements of an array, which then are constants; unless the trace has made it."""
+        if not isinstance(x, np.ndarray) or not x.size or id(_root(x)) in self.fresh:
+            return
+        face = x.__array_interface__
+        key = Elements, face["data"][0], (x.shape, x.strides, x.dtype)
+        if key not in self.found:
+            self.alive.append(x)
+            self.found[key] = Elements(x, None)
+
+    def element(self, x: Any, index: Any) -> None:
+        """x[index] is about to be read, where the index is plain."""
+        if type(index) is int or (type(index) is tuple and all(type(i) is int for i in index)):
+            try:
+                self.array(x[(*index, ...) if type(index) is tuple else (index, ...)])
+            except IndexError:
+                return
+        elif not _is_basic(index):
+            self.array(x)
+            self.arrays(index if isinstance(index, tuple) else (index,))
+
+    def arrays(self, items: Iterable[Any]) -> None:
+        for x in items:
+            if isinstance(x, np.ndarray):
+                self.array(x)
+            elif isinstance(x, (list, tuple)):
+                self.arrays(x)
+
+    def made_array(self, x: Any, references: int) -> Any:
+        """An array that NumPy has made while tracing is no read, if nobody else refers to it. `references`: the callers'."""
+        if isinstance(x, np.ndarray):
+            root = _root(x)
+            if root.base is None and sys.getrefcount(root) <= (references + 3 if root is x else 3):
+                self.fresh[id(root)] = root
+        return x
+
     # ---- the end
     def settle(self) -> list[Read]:
         """All reads. A lazy cache that the trace has filled holds from now on what it holds now."""
@@ -272,8 +313,21 @@ class Reads:
                 if read is not None:
                     read.value = read.now()
         out = [r for r in self.found.values() if not self.heap.birth(r.holder)]
-        self.alive, self.found = [], {}
+        self.alive, self.found, self.fresh = [], {}, {}
         return out
+
+
+def _root(x: Any) -> Any:
+    """The array whose memory it is."""
+    while isinstance(x.base, np.ndarray):
+        x = x.base
+    return x
+
+
+def _is_basic(index: Any) -> bool:
+    """Does it give a view? What that says is looked at when it is used."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(i, (int, slice, np.integer, type(None), type(Ellipsis))) for i in parts)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -294,6 +294,15 @@ def chain(first: Any, *rest: Any) -> Any:
     return and_(step(*rest[0]), *(functools.partial(step, *pair) for pair in rest[1:]))
 
 
+def seen(x: Any) -> Any:
+    """x, all of whose items Python is about to go through."""
+    trace = current_trace()
+    if trace is not None and trace.builders:
+        trace.reads.contents(x)
+        trace.reads.arrays((x,))
+    return x
+
+
 def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
     if isinstance(obj, np.ndarray) and _mentions_traced(index):
@@ -301,8 +310,10 @@ def getitem(obj: Any, index: Any) -> Any:
     if isinstance(obj, dict) and isinstance(index, Traced):
         index = plain_key(index)
     trace = current_trace()
-    if isinstance(obj, (list, dict)) and trace is not None:
+    if trace is not None and isinstance(obj, (list, dict)):
         trace.reads.item(obj, index)
+    elif trace is not None and isinstance(obj, np.ndarray):
+        trace.reads.element(obj, index)
     return obj[index]
 
 
@@ -474,6 +485,7 @@ def python_loop(
     """A loop that runs now, as Python; the log says `why` where it is long. Exits under traced conditions wait until the loop has ended."""
     if current_trace() is None:
         return _plain_loop(items, body, orelse)
+    seen(items)
     builder = current_builder()
     breaks: list[tuple[Block, Saved]] = []
     returns = next((f.ends["return"] for f in reversed(builder.frames) if f.kind == "function"), [])

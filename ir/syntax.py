@@ -281,7 +281,8 @@ class Rewriter(ast.NodeTransformer):
         if len(node.targets) == 1 and isinstance(node.targets[0], (ast.Subscript, ast.Attribute)):
             return self._locate(self._store(node.targets[0], value), node)
         later: list[ast.stmt] = []
-        node.value = value
+        unpacked = any(isinstance(t, (ast.Tuple, ast.List)) for t in node.targets) and not isinstance(value, (ast.Tuple, ast.List))
+        node.value = _call("seen", value) if unpacked else value
         node.targets = [self._target(t, later) for t in node.targets]
         return [self._locate(s, node) for s in (node, *later)]
 
@@ -345,6 +346,11 @@ class Rewriter(ast.NodeTransformer):
             ]
             return self._locate(_call("spread", *parts), node)
         return self._locate(_call("made", node), node)
+
+    def visit_comprehension(self, node: ast.comprehension) -> Any:
+        super().generic_visit(node)
+        node.iter = _call("seen", node.iter)
+        return node
 
     def visit_Dict(self, node: ast.Dict) -> Any:
         super().generic_visit(node)

@@ -21,6 +21,8 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from ...ir.heap import MISSING
 from ...ir.reads import Attribute, Cell, Contents, Elements, Field, Inherited, Item, Kind, Read, inherited
 
@@ -35,6 +37,7 @@ _MANAGED_DICT, _DICT = 1 << 4, -24  # a flag of classes since 3.11, and where th
 _VERSION_TAG = 384  # of a class
 _SIZE, _ITEMS = HEAD, HEAD + 8  # of a list
 _DESCRIBED, _OFFSET = HEAD + 24, 16  # of a slot's descriptor, and of what describes it
+_FEW = 64  # elements of an array
 _MOST = 512  # words: what has read more is checked in Python
 
 
@@ -121,6 +124,15 @@ def contents_words(x: Any) -> Words | None:
     return [(id(x) + _USED, len(x)), *table.absent(), *(w for key in x for w in table.entry(key))]
 
 
+def elements_words(a: Any) -> Words | None:
+    """Few elements, of 8 bytes: what is more is a matter for Python."""
+    if a.dtype.itemsize != 8 or a.dtype.hasobject or a.size > _FEW or a.__array_interface__["data"][0] % 8:
+        return None
+    at = a.__array_interface__["data"][0]
+    places = [at + sum(i * s for i, s in zip(index, a.strides, strict=True)) for index in np.ndindex(a.shape)]
+    return [(p, word(p)) for p in places]
+
+
 def attribute_words(obj: Any, name: str) -> Words | None:
     slot = inherited(type(obj), name)
     if isinstance(slot, types.MemberDescriptorType):
@@ -183,7 +195,7 @@ _WORDS: dict[type[Read], Callable[[Any], Words | None]] = {
     Inherited: lambda r: class_words(r.holder, r.name),
     Kind: lambda r: [(id(r.holder) + HEAD - 8, id(r.value))],
     Contents: lambda r: contents_words(r.holder),
-    Elements: lambda r: None,
+    Elements: lambda r: elements_words(r.holder),
 }
 
 
@@ -210,11 +222,19 @@ class Watch:
         self.reads, self.kept = reads, [r.holder for r in reads]  # memory that words are of stays
         self._cell = ctypes.c_void_p()
         self.cell = ctypes.addressof(self._cell)
+        self.words: Words = []
         self.never()
 
     def _point(self, words: Words) -> None:
         table = table_of(words)
         self._cell.value, self._table = ctypes.addressof(table), table  # a thread in the dispatcher has the lock while it reads one
+
+    def is_intact(self) -> bool:
+        try:
+            read(self.words, ctypes.addressof(_ZERO), 1)
+        except Moved:
+            return False
+        return self._cell.value == ctypes.addressof(self._table) and len(self._table) > 2 * len(self.words)
 
     def never(self) -> None:
         """From now on no call gets through."""
@@ -223,11 +243,14 @@ class Watch:
     def release(self) -> None:
         """For good: nothing that was read need stay alive."""
         self.never()
-        self.reads, self.kept = [], []
+        self.reads, self.kept, self.words = [], [], []
 
     def refresh(self) -> bool:
         """Note what is there now, for reads that hold. False where it cannot be watched."""
+        if self.words and self.is_intact():
+            return True
         words = words_of(self.reads) if not self.reads or known() else None
+        self.words = words or []
         if words is None:
             self.never()
         else:
