@@ -351,6 +351,7 @@ def global_names(code: types.CodeType) -> tuple[str, ...]:
 
 _LOAD_GLOBAL, _LOAD_NAME = dis.opmap["LOAD_GLOBAL"], dis.opmap["LOAD_NAME"]
 
+
 @functools.lru_cache(maxsize=4096)
 def is_users(module: str) -> bool:
     """Is a module a user's, so that what it and its classes have may change?"""

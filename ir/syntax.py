@@ -453,7 +453,8 @@ class Rewriter(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> Any:
         if node.attr == "__class__" and isinstance(node.ctx, ast.Load):
             return self._locate(_call("type_", self.visit(node.value)), node)
-        return super().generic_visit(node)
+        node.value = self.visit(node.value)
+        return self._locate(_call("attribute", node.value, ast.Constant(node.attr)), node) if isinstance(node.ctx, ast.Load) else node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
         parts: list[ast.expr] = []
@@ -469,10 +470,6 @@ class Rewriter(ast.NodeTransformer):
         if not isinstance(node.ctx, ast.Load):
             return super().generic_visit(node)
         return self._locate(_call("getitem", self.visit(node.value), self._index(node.slice)), node)
-
-    def visit_Attribute(self, node: ast.Attribute) -> Any:
-        node.value = self.visit(node.value)
-        return self._locate(_call("attribute", node.value, ast.Constant(node.attr)), node) if isinstance(node.ctx, ast.Load) else node
 
     def visit_Call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Name) and node.func.id in ("super", "locals", "globals", "vars"):

@@ -86,6 +86,10 @@ def over_list(x: Any) -> Any:
     return s
 
 
+def over_items(x: Any) -> Any:
+    return sum(v for n, v in CONFIG.items() if n != "y") * x * x
+
+
 def with_default(x: Any, a: float = 1.0) -> Any:
     return a * x * x
 
@@ -137,7 +141,7 @@ def cases() -> Iterator[Any]:
     yield "item", lambda x: CONFIG["x"] * x * x, lambda: CONFIG.update(x=3.0)
     yield "item of an item", lambda x: CONFIG["y"]["z"] * x * x, lambda: CONFIG["y"].update(z=5.0)
     yield "get", lambda x: CONFIG.get("new", 4.0) * x * x, lambda: CONFIG.update(new=5.0)
-    yield "items", lambda x: sum(v for n, v in CONFIG.items() if n != "y") * x * x, lambda: CONFIG.update(w=5.0)
+    yield "items", over_items, lambda: CONFIG.update(w=5.0)
     yield "list", over_list, lambda: NAMES.append(4.0)
     yield "list's item", over_list, lambda: NAMES.__setitem__(0, 9.0)
     yield "list of lists", lambda x: TABLE[1][0] * x * x, lambda: TABLE[1].__setitem__(0, 9.0)
@@ -153,7 +157,11 @@ def cases() -> Iterator[Any]:
     yield "class attribute hidden", lambda x: m.rate * x * x, lambda: setattr(m, "rate", 4.5)
     yield "attribute of a base class", lambda x: derived.q * x * x, lambda: setattr(Base, "q", 5.0)
     yield "method", lambda x: r.value(x), lambda: setattr(Redefined, "value", lambda self, x: 3 * x * x)
-    yield "class of an object", lambda x: r.value(x), lambda: setattr(r, "__class__", type("Other", (Redefined,), {"value": lambda self, x: -x}))
+    yield (
+        "class of an object",
+        lambda x: r.value(x),
+        lambda: setattr(r, "__class__", type("Other", (Redefined,), {"value": lambda self, x: -x})),
+    )
     yield "__getattr__", lambda x: looked.a * x * x, lambda: looked.update(a=5.0)
     yield "attribute of a function", attribute_of_function, lambda: setattr(attribute_of_function, "k", 4.0)
 
@@ -279,7 +287,9 @@ def test_an_inner_change_makes_no_other_program_stale() -> None:
     assert [g(2.0) for _ in range(3)] == [18.0] * 3
     (family,) = g._dispatcher.made.values()
     (found,) = family
-    assert not any(isinstance(r, (reads.Attribute, reads.Contents)) or (isinstance(r, reads.Item) and r.name == "a") for r in found.traced.reads)
+    assert not any(
+        isinstance(r, (reads.Attribute, reads.Contents)) or (isinstance(r, reads.Item) and r.name == "a") for r in found.traced.reads
+    )
 
 
 def test_a_cache_that_is_filled_while_tracing() -> None:
@@ -312,6 +322,74 @@ def test_a_module_that_is_loaded_again(tmp_path: Any, monkeypatch: pytest.Monkey
     importlib.invalidate_caches()
     importlib.reload(module)
     assert g(1.0) == 9.0
+
+
+V, LONG, SMALL = np.arange(4.0), np.arange(1000.0), np.arange(4, dtype=np.int16)
+STRIDED, BACKWARD, MASK = np.arange(8.0)[::2], np.arange(4.0)[::-1], np.array([0, 2])
+
+
+def unpacked(x: Any) -> Any:
+    a, b, c, d = V
+    return a * x + b * c * d
+
+
+def numbered(x: Any) -> Any:
+    s = 0.0
+    for i, v in enumerate(V):
+        s = s + i * v * x
+    return s
+
+
+SPELLINGS: dict[str, tuple[Any, Any]] = {
+    "whole": (V, lambda x: np.sum(V * x)),
+    "element": (V, lambda x: V[1] * x),
+    "element of a view": (V, lambda x: V[1:][0] * x),
+    "converted": (V, lambda x: float(V[1]) * x),
+    "method": (V, lambda x: V.sum() * x),
+    "function": (V, lambda x: np.sum(V) * x),
+    "arithmetic": (V, lambda x: (V + 1)[2] * x),
+    "sign": (V, lambda x: (-V)[2] * x),
+    "slice": (V, lambda x: np.sum(V[::2] * x)),
+    "stack": (V, lambda x: np.sum(np.stack([V, V]) * x)),
+    "generator": (V, lambda x: sum(v * x for v in V)),
+    "comprehension": (V, lambda x: [v * x for v in V][2]),
+    "list": (V, lambda x: list(V)[2] * x),
+    "unpacking": (V, unpacked),
+    "loop": (V, numbered),
+    "condition": (V, lambda x: x * x if V[0] == 0.0 else x),
+    "strided": (STRIDED, lambda x: np.sum(STRIDED * x)),
+    "backward": (BACKWARD, lambda x: np.sum(BACKWARD * x)),
+    "small dtype": (SMALL, lambda x: np.sum(SMALL * x)),
+    "chosen": (MASK, lambda x: np.sum(V[MASK - MASK[0]] * x)),
+    "many elements": (LONG, lambda x: LONG.sum() * x),
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_captured_arrays_that_change_in_place(name: str) -> None:
+    array, f = SPELLINGS[name]
+    g, gradient, plain = lj.jit(f), lj.jit(lj.grad(f)), lj.grad(f)
+    kept = array.copy()
+    try:
+        for _ in range(3):
+            slope = (f(2.5 + 1e-6) - f(2.5 - 1e-6)) / 2e-6
+            assert g(2.5) == pytest.approx(f(2.5), rel=1e-13)
+            assert gradient(2.5) == pytest.approx(slope, rel=1e-6)
+            assert plain(2.5) == pytest.approx(slope, rel=1e-6)
+            if name == "chosen":
+                array[1] = array[0] + 1
+            else:
+                array += 1
+    finally:
+        array[...] = kept
+
+
+def test_arrays_that_the_trace_makes_are_no_reads() -> None:
+    g = lj.jit(lambda x: np.sum((np.linspace(0.0, 1.0, 4) + 1.0) * x))
+    g(2.0)
+    (family,) = g._dispatcher.made.values()
+    (found,) = family
+    assert not any(isinstance(r, reads.Elements) for r in found.traced.reads)
 
 
 def test_functions_for_c_are_made_of_what_there_is_now() -> None:

@@ -276,6 +276,7 @@ class _Trial:
 
 class _Slotted:
     __slots__ = ("own", "rest")
+    own: float
 
 
 def _trial() -> bool:
@@ -310,8 +311,8 @@ def _trial() -> bool:
         (Attribute(s, "own"), lambda: setattr(s, "rest", 3.5), lambda: setattr(s, "own", 3.5)),
         (Inherited(_Trial, "common"), lambda: setattr(x, "own", 6.5), lambda: setattr(_Trial, "common", 2.5)),
         (Cell(cell, ""), lambda: f(), lambda: setattr(cell, "cell_contents", 2.5)),
-        (Field(f, "__code__"), lambda: setattr(f, "__defaults__", (3.5,)), lambda: setattr(g, "__code__", g.__code__) or _recode(f, cell)),
-        (Field(f, "__defaults__"), lambda: f.__kwdefaults__.update(b=4.5), lambda: setattr(f, "__defaults__", (4.5,))),
+        (Field(f, "__code__"), lambda: setattr(f, "__defaults__", (3.5,)), lambda: _recode(f, cell)),
+        (Field(f, "__defaults__"), lambda: setattr(f, "__kwdefaults__", {"b": 4.5}), lambda: setattr(f, "__defaults__", (4.5,))),
         (Field(g, "__kwdefaults__"), lambda: setattr(g, "__defaults__", (4.5,)), lambda: setattr(g, "__kwdefaults__", {"b": 9.5})),
         (Contents(items, None), lambda: len(items), lambda: items.append(3.5)),
         (Contents(items, None), lambda: len(items), lambda: items.__setitem__(0, 3.5)),
