@@ -412,6 +412,11 @@ def _both(first: Any, second: Callable[[], Any]) -> Any:
 def generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any] | None, flat: bool) -> Any:
     """A generator expression: item(x) for x in items if keep(x); `flat` where item(x) is a generator expression itself."""
     source = staged_source(items)
+    trace = current_trace()
+    if trace is not None and (source is None or source.plain):
+        trace.reads.contents(items)
+        if isinstance(items, np.ndarray) and len(items) <= 64:  # it may be unrolled
+            trace.reads.array(items)
     if source is None:
         return _python_generator(items, item, keep, flat)
     if keep is None and not flat and source.indexed:

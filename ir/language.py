@@ -8,7 +8,7 @@ import functools
 import inspect
 import operator
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,9 @@ from .guarded import (
     match_rest,
     match_sequence,
 )
-from .heap import CONTAINERS, MUTATORS
+from .heap import CONTAINERS, MISSING, MUTATORS
 from .optional import Maybe, is_, needed
-from .questions import QUESTIONS, dispatched, type_
+from .questions import QUESTIONS, dispatched, getattr_, type_
 from .staging import (
     BREAK,
     CONTINUE,
@@ -52,6 +52,7 @@ from .staging import (
     or_,
     plain_key,
     raise_,
+    seen,
     setattr_,
     setitem,
     spread,
@@ -109,6 +110,38 @@ _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__"
 
 
 _WITH_EFFECTS = ("uuid", "secrets", "logging", "warnings")  # modules with functions written in Python that host.py or random.py must see
+def attribute(obj: Any, name: str) -> Any:
+    """obj.name. What it says is looked at again before later calls; properties are rewritten like other code."""
+    trace = current_trace()
+    if type(obj) in _PLAIN_TYPES or trace is None or not trace.builders:
+        return getattr(obj, name)
+    found = trace.reads.attribute(obj, name)
+    if isinstance(found, property) and isinstance(found.fget, types.FunctionType) and _is_user_code(found.fget):
+        return call(found.fget, obj)
+    try:
+        return getattr(obj, name) if found is not MISSING or not _looks_up(type(obj)) else object.__getattribute__(obj, name)
+    except AttributeError:
+        if not _looks_up(type(obj)):
+            raise
+    return call(types.MethodType(type(obj).__getattr__, obj), name)
+
+
+def _looks_up(cls: Any) -> bool:
+    """Does a user's class say in Python what its instances have under a name that is not there?"""
+    found = getattr(cls, "__getattr__", None)
+    plain = cls.__getattribute__ in (object.__getattribute__, dict.__getattribute__, list.__getattribute__)
+    return plain and isinstance(found, types.FunctionType) and _is_user_code(found)
+
+
+def _getattr(obj: Any, name: str, *default: Any) -> Any:
+    if is_traced(obj):
+        return getattr_(obj, name, *default)
+    try:
+        return attribute(obj, name)
+    except AttributeError:
+        if not default:
+            raise
+    return default[0]
 
 
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -128,6 +161,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     except TypeError:  # not hashable: a user's callable object
         replacement = None
     if replacement is not None:
+        if _building():
+            _looks_at(function, args)
         return _new(replacement(*args, **kwargs))
     if _building() and not (type(function) is types.FunctionType and function.__module__ not in _WITH_EFFECTS):
         if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
@@ -149,7 +184,11 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         implementation = dispatched(function, args)
         if implementation is not None:
             return call(implementation, *args, **kwargs)
-        return invoke(function, args, kwargs) if _is_user_code(function) else function(*args, **kwargs)
+        if _is_user_code(function):
+            return invoke(function, args, kwargs)
+        if _building():
+            _looks_at(function, args)
+        return function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
     if _is_method_of_array(function) and _building() and (function.__name__ == "copy" or _any_traced((args, kwargs))):
@@ -166,10 +205,24 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return invoke(types.MethodType(method, function), args, kwargs)
     if not _building():
         return function(*args, **kwargs)
+    _looks_at(function, args)
     for x in args:
         if isinstance(x, CONTAINERS) and not _reads_only(function):
             heap_of().note(x)  # heapq.heappush, random.shuffle, list.sort ...: it may be written
     return _new(function(*args, **kwargs))
+
+
+def _looks_at(function: Any, args: Sequence[Any]) -> None:
+    """Code that is not rewritten sees what the containers that it is given hold."""
+    reads = current_trace().reads  # type: ignore[union-attr]
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, dict) and getattr(function, "__name__", "") in ("get", "__getitem__") and args and isinstance(args[0], str):
+        reads.item(owner, args[0])
+    elif isinstance(owner, (list, dict)) and function.__name__ not in MUTATORS:
+        reads.contents(owner)
+    reads.every(args)
+    if not _any_traced(args):
+        reads.arrays((owner, *args))
 
 
 def _takes_optionals(function: Any) -> bool:
@@ -212,6 +265,7 @@ def _new(x: Any) -> Any:
     if trace is None or not trace.builders:
         return x
     trace.heap.returned(x, 3)
+    trace.reads.made_array(x, 3)
     return made(x) if type(x) is list and trace.heap.birth(x) else x
 
 
@@ -275,6 +329,8 @@ _PLAIN_TYPES = {int, float, bool, str, Traced, Arrayed, np.ndarray, np.float64, 
 def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
     """x (op) y; what a user's class says about it is rewritten like other code."""
     if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
+        if (type(x) is np.ndarray or type(y) is np.ndarray) and not is_traced(x) and not is_traced(y) and _building():
+            return _computed(fn, x, y)
         return fn(x, y)
     forward, back = _own(x, f"__{name}__"), _own(y, REFLECTED.get(name, f"__r{name}__"))
     if (forward is None and back is None) or not _building():
@@ -297,8 +353,17 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
 REFLECTED = {"lt": "__gt__", "gt": "__lt__", "le": "__ge__", "ge": "__le__", "eq": "__eq__", "ne": "__ne__"}
 
 
+def _computed(fn: Any, *operands: Any) -> Any:
+    """What NumPy makes of captured arrays while tracing: a constant, as long as they hold what they hold."""
+    reads = current_trace().reads  # type: ignore[union-attr]
+    reads.arrays(operands)
+    return reads.made_array(fn(*operands), 1)
+
+
 def unary(fn: Any, name: str, x: Any) -> Any:
     """(op) x"""
+    if type(x) is np.ndarray and _building():
+        return _computed(fn, x)
     own = _own(x, f"__{name}__")
     return fn(x) if own is None or not _building() else call(types.MethodType(own, x))
 
@@ -389,6 +454,7 @@ REPLACED.update(creation.CREATION)
 REPLACED.update(host.REPLACED)
 REPLACED.update(strings.REPLACED)
 REPLACED.update(QUESTIONS)
+REPLACED[builtins.getattr] = _getattr
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
 REPLACED[np.where] = lambda *a: (
     values.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
@@ -396,7 +462,10 @@ REPLACED[np.where] = lambda *a: (
 REPLACED.update(python_math.REPLACED)
 
 
-__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons", "context",
-           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp", "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool",
-           "match_class", "match_mapping", "match_others", "match_rest", "match_sequence", "not_",
-           "operator", "or_", "plain_key", "raise_", "remainder", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip
+__all__ = [
+    "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
+    "comparisons", "context", "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp",
+    "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
+    "match_sequence", "not_", "operator", "or_", "plain_key", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "type_",
+    "unary", "while_",
+]  # fmt: skip

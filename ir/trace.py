@@ -21,6 +21,7 @@ from .language import call
 from .optional import returned
 from .protect import USUAL, Case, forbid, protect
 from .random import refuse_results, watched
+from .reads import Read
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, leaf_type, same_leaf, show
 from .structure import flatten, is_object, leaves_of
@@ -47,6 +48,7 @@ class Traceable:
     tree: Any
     results: list[Any]  # for each result leaf its type, or None and then the value in `static`
     static: list[Any]
+    reads: list[Read]  # what it found outside
 
 
 def abstract(x: Any, where: str) -> Abstract:
@@ -132,10 +134,11 @@ def trace_program(
         builder.terminate(GraphReturn(atoms), block)
         function = builder.finish(tuple(a.type for a in atoms))
         program = trace.program(function)
+        reads = trace.reads.settle()
     verify_scopes(program)
     protect(program, in_place)
     forbid(program, case.read_only)
-    return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
+    return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out, reads)
 
 
 def _check_objects(heap: Heap, name: str) -> None:

@@ -20,6 +20,7 @@ from .ir import derivatives, errors, staging
 from .ir.builder import current_builder, current_trace, user_site
 from .ir.effects import without_effects
 from .ir.language import call
+from .ir.reads import hold
 from .ir.staging import loop_value
 from .ir.tracebacks import hide
 from .pickling import Recipe, is_by_value
@@ -101,7 +102,8 @@ class Jitted(NativeCallable, Recipe):
         self.__wrapped__ = f
         self._name = getattr(f, "__name__", type(f).__name__)
         self._dispatcher = Dispatcher(f, self._name, static, dataclasses.replace(options, in_place=not isinstance(f, Transformed)))
-        self._direct: list[Any] = []
+        self._direct: list[tuple[Any, Any]] = []  # (program, Watch)
+        self._retired: list[Any] = []  # what an older table, which a call under way may still read, names
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that no compiled entry takes: inside a trace, with containers, static or keyword arguments, or new types."""
@@ -113,17 +115,32 @@ class Jitted(NativeCallable, Recipe):
         native = specialisation.native
         exact = specialisation.is_exact and not native.draws
         if exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
-            self._dispatch_to(native)
+            self._dispatch_to(native, specialisation.traced.reads)
         return native.entry(*leaves)
 
-    def _dispatch_to(self, native: Any) -> None:
-        """From now on the dispatcher tries this program first. (Its code lives as long as this object refers to it.)"""
-        if native in self._direct or len(self._direct) >= self.MOST_ENTRIES or self._dispatcher.static:
-            return
+    def _dispatch_to(self, native: Any, reads: list[Any]) -> None:
+        """From now on the dispatcher tries this program first, as long as what its trace has read is so. It comes here again
+        where that has only moved. (Code lives as long as this object refers to it.)"""
+        from .backends.llvm.watch import Watch
+
         with COMPILING:  # no lock of its own, which another thread might hold when this one forks
-            if native not in self._direct and len(self._direct) < self.MOST_ENTRIES:
-                self._direct = [native, *self._direct]
-                self.set_entries([n.address for n in self._direct])
+            known = [watch for n, watch in self._direct if n is native]
+            if known:
+                known[0].refresh()
+                return
+            full = len(self._direct) >= self.MOST_ENTRIES
+            stale = [pair for pair in self._direct if not hold(pair[1].reads)] if full else []
+            if (full and not stale) or self._dispatcher.static:
+                return
+            watch = Watch(reads)
+            if not watch.refresh():
+                return
+            for gone in stale[-1:]:
+                self._direct.remove(gone)
+                self._retired.append(gone[0])
+                gone[1].release()
+            self._direct = [(native, watch), *self._direct]
+            self.set_entries([(n.address, watch.cell) for n, watch in self._direct])
 
     def lower(self, *args: Any, **kwargs: Any) -> Specialisation:
         """Trace and compile for these arguments without calling."""

@@ -6,6 +6,7 @@ A `Specialisation` is one function for one signature of argument types. Each sta
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import itertools
@@ -32,6 +33,7 @@ from .ir.host import has_effects
 from .ir.jvp import expand_all, has_pushforwards
 from .ir.protect import USUAL, Case, written_arguments
 from .ir.random import wrapped
+from .ir.reads import hold
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
@@ -178,14 +180,34 @@ class Specialisation:
                 one(self.program)
             self._check()
 
+    def holds(self) -> bool:
+        """Is all that the trace has read outside still so?"""
+        return hold(self.traced.reads)
+
+    def again(self) -> Specialisation:
+        """The same for what there is outside now."""
+        new = copy.copy(self)
+        new.numbers, new.interpreted = dict(self.numbers), 0
+        new._make(self._known_numbers())
+        return new
+
+    def release(self) -> Any:
+        """What it has read need stay alive no longer. Its machine code, if there is any."""
+        self.traced.reads = []
+        return self._native
+
     def generalise(self) -> None:
         """Trace again without taking unknown sizes for equal: one that turns out to be 1 broadcasts."""
         with COMPILING:
             if self.optimistic:
                 self.optimistic = False
-                numbers = Numbers()
-                numbers.fixed = self.numbers  # and no others: sizes that have to agree with them are among them (sizes.py)
-                self._make(numbers)
+                self._make(self._known_numbers())
+
+    def _known_numbers(self) -> Numbers:
+        """Those that it is for, and no others: sizes that have to agree with them are among them (sizes.py)."""
+        numbers = Numbers()
+        numbers.fixed = self.numbers
+        return numbers
 
     def other(self, case: Case, leaves: Sequence[Any]) -> Specialisation:
         """The same function for a case of these arguments; `leaves` are those that its program takes."""
@@ -365,38 +387,43 @@ CONVERTERS: dict[Any, Callable[[Any], Any]] = {F64: float, I64: int, BOOL: bool,
 
 
 class Family:
-    """The specialisations of a function for the same argument types. They differ in numbers that Python needs."""
+    """The specialisations of a function for the same argument types. They differ in numbers that Python needs, and in what
+    their traces have read outside: those whose reads hold no longer are kept for a while, for what was may be again."""
 
     MANY = 8  # so many are said in the log
+    VERSIONS = 4  # that differ in what was read
 
     def __init__(self) -> None:
-        self.groups: dict[tuple[Need, ...], dict[tuple[Any, ...], Specialisation]] = {}  # by needs, by their values
+        self.groups: dict[tuple[Need, ...], dict[tuple[Any, ...], list[Specialisation]]] = {}  # by needs, by their values; newest first
+        self.gone: list[Any] = []  # machine code of older ones, whose address somebody may have
         self.of_types: Specialisation | None = None  # one of them: all know the types
 
     def __len__(self) -> int:
         return sum(map(len, self.groups.values()))
 
     def __iter__(self) -> Iterator[Specialisation]:
-        return (s for group in list(self.groups.values()) for s in list(group.values()))
+        return (s for group in list(self.groups.values()) for versions in list(group.values()) for s in reversed(versions))
 
     def find(self, leaves: Sequence[Any]) -> Specialisation | None:
         """The one for the numbers of these arguments. None, or one that asked for no number, is the usual case."""
         if self.of_types is None:
             return None
-        usual = self.groups.get(())
-        if usual is not None:
-            return usual[()]
-        here = Numbers(self.of_types.at_hand(leaves))
+        here: Any = None
         for needs, group in list(self.groups.items()):
-            found = group.get(tuple(map(here.value, needs)))
-            if found is not None:
-                return found
+            if needs and here is None:
+                here = Numbers(self.of_types.at_hand(leaves))
+            for found in list(group.get(tuple(map(here.value, needs)) if needs else (), ())):
+                if found.holds():
+                    return found
         return None
 
     def add(self, s: Specialisation) -> None:
         self.of_types = s
-        self.groups.setdefault(tuple(s.numbers), {})[tuple(s.numbers.values())] = s
-        if len(self) == self.MANY and s.numbers:
+        versions = self.groups.setdefault(tuple(s.numbers), {}).setdefault(tuple(s.numbers.values()), [])
+        versions.insert(0, s)
+        self.gone += [old.release() for old in versions[self.VERSIONS :]]
+        del versions[self.VERSIONS :]
+        if len(versions) == 1 and len(self) == self.MANY and s.numbers:
             why = "; ".join(f"Python needs {s.spell(n)} at {site}" for n, site in s.why.items())
             LOGGER.warning(
                 "`%s` has been compiled for %d values of numbers (%s): each further value compiles again", s.name, self.MANY, why
@@ -419,9 +446,14 @@ class Dispatcher:
 
     def only(self) -> Specialisation:
         """The one specialisation that there is. If there is none yet, all parameters are taken for floats."""
-        found = self.all()
+        families = [f for f in self.made.values() if len(f)]
+        found = [s for f in families for s in f if s.holds()] or [s for f in families for s in list(f)[-1:]]
         if len(found) > 1:
             raise TypeError(f"`{self.name}` is compiled for {len(found)} signatures: choose one with .lower(*args)")
+        if found and not found[0].holds():
+            with COMPILING:
+                families[0].add(found[0].again())
+            return self.only()
         if found:
             return found[0]
         try:
