@@ -110,6 +110,8 @@ _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__"
 
 
 _WITH_EFFECTS = ("uuid", "secrets", "logging", "warnings")  # modules with functions written in Python that host.py or random.py must see
+
+
 def attribute(obj: Any, name: str) -> Any:
     """obj.name. What it says is looked at again before later calls; properties are rewritten like other code."""
     trace = current_trace()

@@ -816,7 +816,7 @@ def _text(code: types.CodeType, namespace: Any) -> tuple[str, str, int]:
 def _find(code: types.CodeType, nodes: list[tuple[Definition, int]], shift: int) -> Definition:
     """The definition that a code object was made from; raises OSError."""
     candidates = [n for n, line in nodes if line + shift == code.co_firstlineno and _name(n) == code.co_name]
-    candidates = [n for n in candidates if _parameters(n) == code.co_varnames[: len(_parameters(n))]]
+    candidates = [n for n in candidates if _parameters(n) == code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
     if len(candidates) > 1:
         candidates = _by_position(candidates, code) or candidates[:0]
     if not candidates:
