@@ -524,7 +524,7 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
         items = list_(items)
     if isinstance(items, Staged):
         _hold(_look(lambda: items.element(0)))
-    elif growing(items) is None and not isinstance(items, Arrayed):
+    elif growing(items) is None and not _is_vector(items):  # the elements of a vector are copies in Python too
         _hold(items)
     found = collected(items)
     by = found if key is None else collected(staged_map(lambda i: _key_of(key, found.item(i, checked=False)), staged_range(found.n)))
