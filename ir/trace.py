@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, pytree
+from . import errors
 from .arrays import settled
 from .builder import Builder, Frame, Trace, tracing
 from .concrete import UNDECIDED, Numbers, decide
