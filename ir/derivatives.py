@@ -30,7 +30,7 @@ from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type, show
 from .statics import is_static
 from .structure import leaves_of
 from .types import BOOL, F64, I32, I64, Scalar, Type, carries_gradient, describe, is_float, same_type, with_article
-from .values import Arrayed, Traced, allocate, constant, dimension, is_traced, lift_array, scalar_type
+from .values import Arrayed, Traced, allocate, array_like, constant, is_traced, lift_array, scalar_type
 
 
 @dataclass
@@ -57,11 +57,9 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
             if is_traced(leaf):
                 where.append(len(builder.params))
                 var = builder.parameter(leaf.type)
-                inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else Arrayed(var, builder))
-                inside[-1].given = leaf.given
                 builder.given[var] = leaf
-                if isinstance(leaf, Arrayed) and leaf.sizes is not None and not all(isinstance(n, Traced) for n in leaf.sizes):
-                    inside[-1].sizes = [dimension(inside[-1], i) if isinstance(n, Traced) else n for i, n in enumerate(leaf.sizes)]
+                inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else array_like(var, builder, leaf))
+                inside[-1].given = leaf.given
             else:
                 where.append(-1)
                 inside.append(leaf)

@@ -236,7 +236,7 @@ def _parts(what: str, items: Sequence[Any], begin: bool = True) -> list[Staged] 
     found = [p for p in parts if p is not None and p.indexed]
     if len(found) < len(parts):
         for p in found:
-            if p.known is None:
+            if p.known is None and p.number() is None:
                 raise errors.TracedConditionError(
                     f"{what} at {user_site()} mixes a traced length with Python containers, or with elements that are chosen: make arrays of them"
                 )

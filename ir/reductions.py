@@ -370,7 +370,7 @@ def polyval(p: Any, x: Any) -> Any:
     y: Any = x * 0.0
     n = sizes.needed(shape_of(p)[0])
     if n is None:
-        unsupported("np.polyval of an unknown number of coefficients", "write the loop")
+        return unsupported("np.polyval of an unknown number of coefficients", "write the loop")
     for i in range(n):
         y = y * x + p[i]
     return y

@@ -23,7 +23,7 @@ from .protect import protect
 from .random import refuse_results, watched
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, leaf_type, same_leaf, show
-from .structure import leaves_of
+from .structure import flatten, is_object, leaves_of
 from .types import BOOL, CONVERT, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, behaves_as_array, element, is_generator, widened
 from .values import Arrayed, Given, Traced, dimension
 from .verify import verify_scopes
@@ -121,7 +121,7 @@ def trace_program(
         open_block()
         refuse_results(value, name)
         _check_objects(trace.heap, name)
-        out, tree = pytree.flatten(settled(returned(value)))
+        out, tree = flatten(settled(returned(value)))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)
         block = open_block()
@@ -196,7 +196,7 @@ def _check_results(out: list[Any], types: list[Any], name: str) -> None:
     for x, t in zip(out, types, strict=True):
         if isinstance(x, Undefined):
             x._raise()
-        if t is None and not isinstance(x, (np.ndarray, str, type(None))):
+        if t is None and not isinstance(x, (np.ndarray, str, type(None))) and not is_object(x):
             raise errors.ArgumentTypeError(f"`{name}` returns {show(x)}: compiled functions return numbers, arrays and containers of them")
 
 

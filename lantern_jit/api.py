@@ -4,6 +4,7 @@ values it runs on the reference interpreter; under `jit` it is native code."""
 from __future__ import annotations
 
 import functools
+import inspect
 import pickle
 import sys
 import types
@@ -78,7 +79,7 @@ class Jitted(NativeCallable, Recipe):
     __lantern_transform__ = True
     MOST_ENTRIES = 8  # specialisations that are tried in native code; others are found in a dict
 
-    def __init__(self, f: Callable[..., Any], static: tuple[int, ...], options: Options) -> None:
+    def __init__(self, f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> None:
         super().__init__(dispatcher())
         functools.update_wrapper(self, f, updated=())
         self.__wrapped__ = f
@@ -186,7 +187,7 @@ def _find(module: Any, name: Any) -> Any:
     return found
 
 
-def _jitted(f: Callable[..., Any], static: tuple[int, ...], options: Options) -> Jitted:
+def _jitted(f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> Jitted:
     return Jitted(f, static, options)
 
 
@@ -210,7 +211,12 @@ _WARNED: list[bool] = []
 
 
 def jit(
-    f: Callable[..., Any] | None = None, *, static_argnums: int | Sequence[int] = (), checkpoint: Any = None, nogil: bool | None = None
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    checkpoint: Any = None,
+    nogil: bool | None = None,
 ) -> Any:
     """Compile `f` to native code, once for each combination of argument types.
 
@@ -218,6 +224,7 @@ def jit(
     dicts, namedtuples and dataclasses of them; so are results. `f` never changes its caller's arrays.
 
     static_argnums: positions of arguments that are Python values fixed at compile time (hashable).
+    static_argnames: names of such arguments, however a call passes them.
     checkpoint: how differentiated loops keep their intermediate values. None chooses by structure and length.
         "recursion": each iteration is a native call; its frame keeps everything. "replay": the loop runs forward
         saving its state, and backward iteration by iteration, where its structure allows. An int n: replay, and
@@ -233,18 +240,34 @@ def jit(
     9.0
     """
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
         raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
     if f is None:
-        return functools.partial(jit, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
+        return functools.partial(jit, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
     if isinstance(f, (classmethod, staticmethod)):
-        return type(f)(jit(f.__func__, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil))
+        return type(f)(jit(f.__func__, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil))
     if isinstance(f, property) and f.fget is not None:
-        getter = jit(f.fget, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
+        getter = jit(f.fget, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
         return property(getter, f.fset, f.fdel, f.__doc__)
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
-    return Jitted(f, nums, Options(checkpoint, nogil))
+    return Jitted(f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil))
+
+
+def _static(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[int | str, ...]:
+    """Static arguments by position and by name: what is named may be passed either way."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = [inspect.Parameter("_", inspect.Parameter.VAR_KEYWORD)]
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    unknown = [n for n in names if n not in [p.name for p in parameters]]
+    if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        raise TypeError(
+            f"static_argnames={unknown[0]!r} names no parameter of `{getattr(f, '__name__', f)}`, which has {', '.join(p.name for p in parameters)}"
+        )
+    return (*nums, *(positional.index(n) for n in names if n in positional), *names)
 
 
 def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Transformed:

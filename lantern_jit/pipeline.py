@@ -90,6 +90,7 @@ class Specialisation:
         self.options, self.name, self.where = options, name, where
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
         self.is_exact = all(a.given is None for a in signature)  # no argument is of a type that the native entry does not tell from another
+        self.constants: dict[str, str] = {}  # static arguments in words, by name
         self.numbers: dict[Need, Any] = {}
         self.why: dict[Need, Any] = {}
         self._trace: Callable[[Numbers | None], Traceable] = lambda numbers: trace_program(
@@ -127,13 +128,13 @@ class Specialisation:
             except EndlessTraceError:
                 raise
             except UNDECIDED as e:
-                if numbers is None or not numbers.asked:
+                if numbers is None or not numbers.is_asking:
                     raise (numbers and numbers.undecided) or e  # noqa: B904  # as it was without numbers that have not helped
             except Exception:
-                if numbers is None or not numbers.asked:
+                if numbers is None or not numbers.is_asking:
                     raise
             else:
-                if numbers is None or not numbers.asked:
+                if numbers is None or not numbers.is_asking:
                     return traced
             asked = numbers.fix()
             self.numbers.update({need: numbers.fixed[need] for need in asked})
@@ -151,7 +152,7 @@ class Specialisation:
 
     def row(self) -> Row:
         """This in the table of its function."""
-        arguments = {name: describe(t) for name, t in zip(self.where, self.types, strict=True)}
+        arguments = {name: describe(t) for name, t in zip(self.where, self.types, strict=True)} | self.constants
         calls = self.interpreted + (self._native.calls if self._native is not None else 0)
         return Row(arguments, {self.spell(need): n for need, n in self.numbers.items()}, self.progress.spent, calls)
 
@@ -342,9 +343,10 @@ class Family:
 
 
 class Dispatcher:
-    """Specialisations of one function by argument types, and by the numbers that Python needs."""
+    """Specialisations of one function by argument types, and by the numbers that Python needs. `static` are the positions and
+    the names of arguments that are compiled in as they are."""
 
-    def __init__(self, f: Callable[..., Any], name: str, static: tuple[int, ...] = (), options: Options | None = None) -> None:
+    def __init__(self, f: Callable[..., Any], name: str, static: tuple[int | str, ...] = (), options: Options | None = None) -> None:
         self.f, self.name, self.static = f, name, static
         self.options = options or Options()
         self.made: dict[Any, Family] = {}
@@ -373,9 +375,13 @@ class Dispatcher:
 
     def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, list[Any]]:
         """The specialisation for these arguments, and their leaves."""
-        fixed = {i % len(args): args[i] for i in self.static if -len(args) <= i < len(args)}
-        dynamic = tuple(None if i in fixed else a for i, a in enumerate(args))
-        leaves, tree = pytree.flatten_in_order((dynamic, kwargs))
+        fixed: dict[int | str, Any] = {
+            (i if isinstance(i, str) else i % len(args)): kwargs[i] if isinstance(i, str) else args[i]
+            for i in self.static
+            if (i in kwargs if isinstance(i, str) else -len(args) <= i < len(args))
+        }
+        dynamic = without(fixed, args, kwargs) if fixed else (args, kwargs)
+        leaves, tree = pytree.flatten_in_order(dynamic)
         try:
             key = (
                 tree,
@@ -393,14 +399,13 @@ class Dispatcher:
                 found = family.find(values)
                 if found is None:
                     self.made = {k: f for k, f in self.made.items() if not statics.is_dead(k[1:])}
-                    found = self._specialise(leaves, tree, fixed, args, kwargs)
+                    found = self._specialise(leaves, tree, fixed, dynamic)
                     family.add(found)
                     self.made[key] = family
         return found, values
 
-    def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int, Any], args: Any, kwargs: Any) -> Specialisation:
-        fixed_out = tuple(None if i in fixed else a for i, a in enumerate(args))
-        where = pytree.argument_names(fixed_out, kwargs)
+    def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int | str, Any], dynamic: Any) -> Specialisation:
+        where = pytree.argument_names(*dynamic)
         given = [(x, spelled(w, self.f)) for x, w in zip(leaves, where, strict=True) if not statics.is_static(x)]
         signature = [abstract(x, f"argument `{w}` of `{self.name}`") for x, w in given]
         constant = [statics.holder(x) if statics.is_static(x) else None for x in leaves]
@@ -409,9 +414,18 @@ class Dispatcher:
         def rebuild(inside: list[Any]) -> tuple[Any, Any]:
             it = map(wrapped, inside, [x for x, _ in given])
             new_args, new_kwargs = pytree.unflatten(tree, [next(it) if c is None else c() for c in constant])
-            return tuple(held[i]() if i in held else a for i, a in enumerate(new_args)), new_kwargs
+            args = tuple(held[i]() if i in held else a for i, a in enumerate(new_args))
+            return args, {k: held[k]() if k in held else a for k, a in new_kwargs.items()}
 
-        return Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given])
+        made = Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given])
+        plain = {w: x for x, w in zip(leaves, where, strict=True) if statics.is_static(x)} | {str(i): x for i, x in fixed.items()}
+        made.constants = {spelled(w, self.f): f"{x!r:.40}" for w, x in plain.items()}
+        return made
+
+
+def without(fixed: dict[int | str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with None in the places of those that are compiled in."""
+    return tuple(None if i in fixed else a for i, a in enumerate(args)), {k: None if k in fixed else a for k, a in kwargs.items()}
 
 
 def spelled(where: str, f: Any) -> str:
