@@ -113,15 +113,6 @@ def number(value: Any, most: int | None = None) -> Any:
     return found.item() if value.weak else found
 
 
-def iterations(count: Any) -> int | None:
-    """How many times a loop runs that cannot be staged, and so only Python can run: it is unrolled. None if that is not known, or
-    is too much."""
-    n = number(count, MOST_UNROLLED) if hasattr(count, "atom") else int(count)
-    if n is not None and LONG < n <= MOST_UNROLLED:
-        LOGGER.info("%d iterations at %s are unrolled: the loop cannot be staged", n, user_site())
-    return None if n is None or n > MOST_UNROLLED else int(n)
-
-
 def agree(n: Any, m: Any) -> None:
     """A size that has to agree with a fixed one is a number like it: an array of size 1 there is another program."""
     trace = current_trace()
@@ -286,4 +277,4 @@ def _like(let: Let, array: Var) -> Atom | None:
     return let.args[let.attrs["wrt"][at]] if at >= 0 else None
 
 
-__all__ = ["LOGGER", "MOST_UNROLLED", "UNDECIDED", "Need", "Numbers", "agree", "at_hand", "decide", "iterations", "number"]
+__all__ = ["LOGGER", "LONG", "MOST_UNROLLED", "UNDECIDED", "Need", "Numbers", "agree", "at_hand", "decide", "number"]

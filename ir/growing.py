@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 import optree
 
-from . import errors, pytree, sizes, table
+from . import concrete, errors, pytree, sizes, table
 from .builder import current_builder, current_trace, user_site
 from .graph import Fail
 from .heap import Heap
@@ -115,6 +115,11 @@ class Growing:
     ) = refuse
     __add__ = __radd__ = __mul__ = __rmul__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = __lt__ = __gt__ = __le__ = __ge__ = refuse
 
+    def number(self) -> int:
+        """How many there are, where Python needs to know it."""
+        n = concrete.number(self.n, concrete.MOST_UNROLLED)
+        return self.refuse() if n is None else int(n)
+
     @property
     def varying(self) -> list[Kind]:
         return [k for k in self.kinds if k.dtype is not None]
@@ -175,6 +180,13 @@ class Growing:
         at = self.index(i) if checked else i
         found = iter(self.buffers)
         return filled(self.bones, iter([k.value if k.dtype is None else _element(next(found), at, k) for k in self.kinds]), _heap())
+
+    def put(self, i: Any, item: Any) -> None:
+        """Element i of a list that has room for it, and all of whose elements are alike."""
+        leaves: list[Any] = []
+        if skeleton(item, leaves) != self.bones:
+            self._fit(item)  # refused there
+        self._stored(i, [x for x, k in zip(leaves, self.kinds, strict=True) if k.dtype is not None], grow=False)
 
     def replaced(self, i: Any, item: Any) -> Growing:
         g, leaves = self._fit(item)
@@ -457,7 +469,7 @@ class List(list):  # type: ignore[type-arg]
 
     def copy(self) -> List:
         g = growing(self)
-        return _new(list.__iter__(self) if g is None else g.part(0, g.n))
+        return new_list(list.__iter__(self) if g is None else g.part(0, g.n))
 
     def remove(self, item: Any) -> None:
         self._plain("remove")(item)
@@ -490,9 +502,9 @@ class List(list):  # type: ignore[type-arg]
         g = growing(self)
         if g is None and not is_traced(i):
             found = list.__getitem__(self, i) if isinstance(i, slice) or list.__len__(self) else _nothing(self)
-            return _new(found) if isinstance(i, slice) else found
+            return new_list(found) if isinstance(i, slice) else found
         if isinstance(i, slice):
-            return _new(_sliced(_of(self), i))
+            return new_list(_sliced(_of(self), i))
         return g.item(i) if g is not None else _choose(self, i)
 
     def __setitem__(self, i: Any, value: Any) -> None:
@@ -519,13 +531,13 @@ class List(list):  # type: ignore[type-arg]
 
     def __add__(self, other: Any) -> Any:
         if growing(self) is None and growing(other) is None:
-            return _new(list.__add__(self, other)) if isinstance(other, list) else NotImplemented
+            return new_list(list.__add__(self, other)) if isinstance(other, list) else NotImplemented
         out = self.copy()
         out.extend(other)
         return out
 
     def __radd__(self, other: Any) -> Any:
-        return _new(other).__add__(self) if type(other) is list else NotImplemented
+        return new_list(other).__add__(self) if type(other) is list else NotImplemented
 
     def __iadd__(self, other: Any) -> List:  # type: ignore[override, misc]
         self.extend(other)
@@ -534,7 +546,7 @@ class List(list):  # type: ignore[type-arg]
     def __mul__(self, n: Any) -> Any:
         if growing(self) is not None:
             self[0:0].refuse()
-        return _new(list.__mul__(self, n))
+        return new_list(list.__mul__(self, n))
 
     __rmul__ = __mul__
 
@@ -551,7 +563,7 @@ class List(list):  # type: ignore[type-arg]
 
     def __len__(self) -> int:
         g = growing(self)
-        return list.__len__(self) if g is None else g.refuse()
+        return list.__len__(self) if g is None else g.number()
 
     def __bool__(self) -> bool:
         g = growing(self)
@@ -559,7 +571,7 @@ class List(list):  # type: ignore[type-arg]
 
     def __iter__(self) -> Any:
         g = growing(self)
-        return list.__iter__(self) if g is None else g.refuse()
+        return list.__iter__(self) if g is None else iter([g.item(i, checked=False) for i in range(g.number())])
 
     def __contains__(self, x: Any) -> Any:
         g = growing(self)
@@ -573,7 +585,8 @@ class List(list):  # type: ignore[type-arg]
         return list, (list(self),)
 
 
-def _new(held: Any) -> List:
+def new_list(held: Any) -> List:
+    """A list of the traced program."""
     out = List()
     out._set(held)
     heap = _heap()
@@ -644,7 +657,7 @@ def _unflatten(known: Any, children: Any) -> Any:
     *buffers, n = children
     if all(isinstance(b, np.ndarray) for b in buffers) and not is_traced(n):
         return plain_items(Growing(buffers, int(n), *known))
-    return _new(Growing(buffers, n, *known))
+    return new_list(Growing(buffers, n, *known))
 
 
 for _namespace in pytree.NAMESPACES:

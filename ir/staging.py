@@ -9,7 +9,6 @@ open block waits in its loop's or function's `Frame` until the target is made.
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -53,8 +52,6 @@ from .types import BOOL, I64, Array, Scalar, same_type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
 UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
-
-LOGGER = logging.getLogger("lantern_jit")
 CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
 
 
@@ -482,7 +479,7 @@ def python_loop(
     began = clock()
     for count, item in enumerate(items):
         if count == FEW:
-            LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), FEW, why)
+            concrete.LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), FEW, why)
         frame, since = Frame("loop", scope), clock()
         builder.frames.append(frame)
         signal = run(body, item)
@@ -963,12 +960,12 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     except CANNOT_BE_STAGED as reason:
         builder.rollback(mark)
         scope.restore(before)
-        if staged.number() is None or concrete.iterations(staged.number()) is None:
+        items, why = staged.for_python(), str(reason)
+        if items is None:
             raise
-        why = str(reason)
     finally:
         builder.trace.no_growth -= staged.short
-    return python_loop(staged.plainly(), body, orelse, scope, why=why)
+    return python_loop(items, body, orelse, scope, why=why)
 
 
 def _chosen(staged: Staged, body: Callable[[Any], Any], scope: Scope) -> Callable[[Any], Any]:

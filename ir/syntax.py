@@ -32,7 +32,7 @@ from . import desugar, errors
 
 DEEP_LIMIT, DEEP_STACK = 100_000, 256 << 20  # Python calls and bytes, to rewrite what is nested deeply
 NOT_USER_CODE = ("numpy", "scipy", "math", "operator", "functools", "itertools", "builtins", "typing", "collections", "optree", "dataclasses",
-                  "inspect", "warnings", "copy", "cmath", "random", "abc")  # fmt: skip
+                  "inspect", "warnings", "copy", "cmath", "random", "abc", "logging", "io", "time")  # fmt: skip
 Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda]
 COMPARISONS = {
     ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne", ast.Is: "is_", ast.IsNot: "is_not",
@@ -422,7 +422,14 @@ class Rewriter(ast.NodeTransformer):
         super().generic_visit(node)
         return self._locate(_call("made", node), node)
 
-    visit_Set = visit_ListComp = visit_DictComp = visit_SetComp = visit_Dict  # type: ignore[assignment]
+    visit_Set = visit_DictComp = visit_SetComp = visit_Dict  # type: ignore[assignment]
+
+    def visit_ListComp(self, node: ast.ListComp) -> Any:
+        items = self.visit_GeneratorExp(ast.GeneratorExp(node.elt, node.generators))
+        if isinstance(items, ast.Call):
+            return self._locate(_call("listed", items), node)
+        node.elt, node.generators = items.elt, items.generators
+        return self._locate(_call("made", node), node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         node.decorator_list = [self.visit(d) for d in node.decorator_list]

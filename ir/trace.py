@@ -19,7 +19,7 @@ from .graph import Return as GraphReturn
 from .heap import MISSING, Heap, identical
 from .language import call
 from .optional import returned
-from .protect import protect
+from .protect import USUAL, Case, forbid, protect
 from .random import refuse_results, watched
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, leaf_type, same_leaf, show
@@ -94,12 +94,15 @@ def trace_program(
     name: str,
     optimistic: bool = True,
     numbers: Numbers | None = None,
+    in_place: bool = False,
+    case: Case = USUAL,
 ) -> Traceable:
-    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace. `numbers`: those of the
-    arguments; where `asked` is not empty afterwards, the program is not for use, and is to be traced again with them."""
+    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace, `in_place` and `case`
+    protect.py. `numbers`: those of the arguments; where `asked` is not empty afterwards, the program is not for use, and is to be
+    traced again with them."""
     with tracing(None, optimistic) as trace, trace.building(name) as builder, _deciding(trace):
         trace.numbers = numbers
-        args, kwargs = trace.heap.adopt(made, rebuild(_arguments(leaves, builder, numbers)))
+        args, kwargs = trace.heap.adopt(made, rebuild(case.parts(_arguments(leaves, builder, numbers))))
         frame = Frame("function", label=name, since=trace.heap.clock)
         builder.frames.append(frame)
         try:
@@ -130,7 +133,8 @@ def trace_program(
         function = builder.finish(tuple(a.type for a in atoms))
         program = trace.program(function)
     verify_scopes(program)
-    protect(program)
+    protect(program, in_place)
+    forbid(program, case.read_only)
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
 
 

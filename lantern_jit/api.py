@@ -3,6 +3,7 @@ values it runs on the reference interpreter; under `jit` it is native code."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import pickle
@@ -84,7 +85,7 @@ class Jitted(NativeCallable, Recipe):
         functools.update_wrapper(self, f, updated=())
         self.__wrapped__ = f
         self._name = getattr(f, "__name__", type(f).__name__)
-        self._dispatcher = Dispatcher(f, self._name, static, options)
+        self._dispatcher = Dispatcher(f, self._name, static, dataclasses.replace(options, in_place=not isinstance(f, Transformed)))
         self._direct: list[Any] = []
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -95,13 +96,8 @@ class Jitted(NativeCallable, Recipe):
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native
-        if (
-            specialisation.is_exact
-            and not kwargs
-            and not native.draws
-            and len(leaves) == len(args)
-            and all(x is y for x, y in zip(args, leaves, strict=True))
-        ):
+        exact = specialisation.is_exact and not native.draws
+        if exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
             self._dispatch_to(native)
         return native.entry(*leaves)
 
@@ -142,7 +138,7 @@ class Jitted(NativeCallable, Recipe):
             n = s.native
             optimized, asm = n.texts()
             llvm, cps = n.llvm, n.cps
-        leaves = self._dispatcher.lookup(args, kwargs)[1]
+        leaves = [x.copy() if i in s.written.leaves else x for i, x in enumerate(self._dispatcher.lookup(args, kwargs)[1])]
 
         def measure() -> Memory:
             return Memory(*n.runtime.peak(lambda: s.native.entry(*leaves)))
@@ -221,7 +217,8 @@ def jit(
     """Compile `f` to native code, once for each combination of argument types.
 
     Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, bool; any size) and tuples, lists,
-    dicts, namedtuples and dataclasses of them; so are results. `f` never changes its caller's arrays.
+    dicts, namedtuples and dataclasses of them; so are results. Arrays are written into where `f` does. A
+    numpy.random.Generator is an argument too, and moves on where `f` draws.
 
     static_argnums: positions of arguments that are Python values fixed at compile time (hashable).
     static_argnames: names of such arguments, however a call passes them.

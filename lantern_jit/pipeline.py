@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .backends.arguments import Written, of_case, writable, written_back
 from .backends.llvm.lock import COMPILING
 from .backends.llvm.platforms import NATIVE, require_native
 from .backends.python import interpreter
@@ -24,9 +25,11 @@ from .ir import pytree, statics
 from .ir.concrete import UNDECIDED, Need, Numbers, at_hand
 from .ir.errors import BroadcastError, EndlessTraceError
 from .ir.fuse import fuse
+from .ir.graph import Program
 from .ir.guards import guard
 from .ir.host import has_effects
 from .ir.jvp import expand_all, has_pushforwards
+from .ir.protect import USUAL, Case, written_arguments
 from .ir.random import wrapped
 from .ir.simplify import simplify
 from .ir.text import show
@@ -39,10 +42,12 @@ from .specialisations import Row, Table
 
 @dataclass(frozen=True)
 class Options:
-    """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's."""
+    """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's; `in_place`: write into the
+    caller's arrays where the function does, as a transform never may."""
 
     checkpoint: Any = None
     nogil: bool | None = None
+    in_place: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,16 +90,21 @@ class Specialisation:
         options: Options,
         leaves: Sequence[Any] | None = None,
         where: Sequence[str] = (),
+        case: Case = USUAL,
     ) -> None:
-        """`leaves`: the arguments of the call at hand, if there is one; `where` are their names."""
+        """`leaves`: the arguments of the call at hand, if there is one; `where` are their names, `case` what is particular about them."""
         self.options, self.name, self.where = options, name, where
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
         self.is_exact = all(a.given is None for a in signature)  # no argument is of a type that the native entry does not tell from another
         self.constants: dict[str, str] = {}  # static arguments in words, by name
         self.numbers: dict[Need, Any] = {}
         self.why: dict[Need, Any] = {}
+        self._cases: dict[Case, Family] = {}
+        self._again: Callable[[Case, Sequence[Any]], Specialisation] = lambda case, leaves: Specialisation(
+            f, [*signature, *[Abstract(I64, True)] * case.numbers], rebuild, name, options, leaves, [*where, *case.names(where)], case
+        )
         self._trace: Callable[[Numbers | None], Traceable] = lambda numbers: trace_program(
-            f, signature, rebuild, name, self.optimistic, numbers
+            f, signature, rebuild, name, self.optimistic, numbers, options.in_place, case
         )
         self.optimistic = True
         self.progress = Progress(name)
@@ -108,8 +118,8 @@ class Specialisation:
     def _make(self, numbers: Numbers | None) -> None:
         with self.progress.stage("tracing"):
             traced = self._traced(numbers)
-            if self.optimistic and has_effects(traced.program, traced.program.entry):  # no call of it can start again
-                self.optimistic = False
+            if self.optimistic and checks_sizes(traced.program) and happens_once(traced.program):
+                self.optimistic = False  # a call that has written or printed cannot start again in another form
                 traced = self._traced(numbers)
         self.traced, self.program = traced, traced.program
         self._check()
@@ -117,6 +127,7 @@ class Specialisation:
         self._run(clean, join, clean, ("guarding", guard))
         if has_pushforwards(self.program):  # of optimised functions, so that forward mode is fused and guarded as they are
             self._run(("differentiation", expand_all), clean, join, clean)
+        self.written = Written(self.name, tuple(written_arguments(self.program)), self.where, self.program.constants)
         dump("graph", lambda: show(self.program))
         self._native: Any = None
 
@@ -171,6 +182,16 @@ class Specialisation:
                 numbers.fixed = self.numbers  # and no others: sizes that have to agree with them are among them (sizes.py)
                 self._make(numbers)
 
+    def other(self, case: Case, leaves: Sequence[Any]) -> Specialisation:
+        """The same function for a case of these arguments; `leaves` are those that its program takes."""
+        with COMPILING:
+            family = self._cases.setdefault(case, Family())
+            found = family.find(leaves)
+            if found is None:
+                found = self._again(case, leaves)
+                family.add(found)
+            return found
+
     def _check(self) -> None:
         if os.environ.get("LANTERN_VERIFY"):
             verify(self.program)
@@ -188,9 +209,17 @@ class Specialisation:
 
                     with self.progress.stage("code generation"):
                         self._native = Native(
-                            self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil, self.numbers
+                            self.program,
+                            self.options.checkpoint,
+                            self.weak,
+                            self.shape(),
+                            self.finish,
+                            self.options.nogil,
+                            self.written,
+                            self.numbers,
                         )
                     self._native.replacement = lambda: self.native
+                    self._native.other = lambda case, leaves: self.other(case, leaves).native.entry(*leaves)
                     dump("cps", lambda: self._native.cps)
                     dump("llvm", lambda: self._native.llvm)
         return self._native
@@ -235,7 +264,15 @@ class Specialisation:
 
     def interpret(self, leaves: Sequence[Any]) -> Any:
         try:
-            found = self.result(interpreter.run(self.program, [machine_value(x, t) for x, t in zip(leaves, self.types, strict=True)]))
+            case = self.written.case(leaves)
+            if case is not USUAL:
+                given = of_case(case, leaves)
+                return self.other(case, given).interpret(given)
+            values = [
+                writable(machine_value(x, t), i in self.written.leaves) for i, (x, t) in enumerate(zip(leaves, self.types, strict=True))
+            ]
+            with written_back(leaves, values, self.written):
+                found = self.result(interpreter.run(self.program, values))
             self.interpreted += 1
             return found
         except BroadcastError as e:
@@ -267,7 +304,7 @@ class Specialisation:
 
     def for_c(self) -> Any:
         """The native program for callers that cannot ask for another one."""
-        if any(let.op == "same_size" for f in self.program.functions.values() for b in f.blocks.values() for let in b.lets):
+        if checks_sizes(self.program):
             self.generalise()
         return self.native
 
@@ -284,6 +321,11 @@ class _Place:
 
 
 _BUILT_NATIVELY: dict[type, str] = {tuple: "Tuple", list: "List", dict: "Dict"}
+
+
+def checks_sizes(program: Program) -> bool:
+    """May the program find sizes that it does not broadcast?"""
+    return any(let.op == "same_size" for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
 
 
 def machine_value(x: Any, t: Any) -> Any:
@@ -340,6 +382,11 @@ class Family:
             LOGGER.warning(
                 "`%s` has been compiled for %d values of numbers (%s): each further value compiles again", s.name, self.MANY, why
             )
+
+
+def happens_once(program: Program) -> bool:
+    """Does a call write into its arguments, or have an effect?"""
+    return bool(written_arguments(program)) or has_effects(program, program.entry)
 
 
 class Dispatcher:

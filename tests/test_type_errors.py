@@ -215,7 +215,7 @@ def test_captured_arrays_are_never_written() -> None:
 CONCRETE: list[tuple[Function, str]] = [
     (lambda x: [1] * int(x), "needs a concrete int"),
     (lambda x: complex(x), "needs a concrete complex"),
-    (lambda x: [i for i in range(int(x))], "range of a traced length .* can only be used in a `for` statement"),
+    (lambda x: {i for i in range(int(x))}, "range of a traced length .* can only be used in a `for` statement"),
     (lambda x: np.array([1.0])[x > 0], "needs a concrete|must be ints"),
 ]
 
