@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, pytree
+from . import errors
 from .arrays import settled
 from .builder import Builder, Frame, Trace, tracing
 from .concrete import UNDECIDED, Numbers, decide
@@ -24,7 +24,22 @@ from .random import refuse_results, watched
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, leaf_type, same_leaf, show
 from .structure import flatten, is_object, leaves_of
-from .types import BOOL, CONVERT, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, behaves_as_array, element, is_generator, widened
+from .types import (
+    BOOL,
+    CONVERT,
+    F32,
+    F64,
+    I64,
+    NUMPY_DTYPES,
+    Array,
+    Scalar,
+    Type,
+    array_of,
+    behaves_as_array,
+    element,
+    is_generator,
+    widened,
+)
 from .values import Arrayed, Given, Traced, dimension
 from .verify import verify_scopes
 
