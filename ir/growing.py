@@ -530,6 +530,8 @@ class List(list):  # type: ignore[type-arg]
             self.pop(i)
 
     def __add__(self, other: Any) -> Any:
+        if isinstance(other, Arrayed):  # which takes the list for an array
+            return NotImplemented
         if growing(self) is None and growing(other) is None:
             return new_list(list.__add__(self, other)) if isinstance(other, list) else NotImplemented
         out = self.copy()
@@ -544,6 +546,8 @@ class List(list):  # type: ignore[type-arg]
         return self
 
     def __mul__(self, n: Any) -> Any:
+        if isinstance(n, Arrayed):
+            return NotImplemented
         if growing(self) is not None:
             self[0:0].refuse()
         return new_list(list.__mul__(self, n))

@@ -141,6 +141,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
         return function(*args, **kwargs)
+    if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
+        return _new(numpy_api.call_numpy(function, args, kwargs))
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
         return _of_scipy(function, args, kwargs)
     if isinstance(function, types.FunctionType):
@@ -187,13 +189,6 @@ def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
         if function is list:
             return True, args[0].copy()
         g.refuse()
-    if g is not None and function in (np.concatenate, np.hstack, np.vstack) and len(g.buffers) == 1:
-        a = g.stacked()
-        if function is np.vstack and a.ndim <= 2:
-            return True, a if a.ndim == 2 else a[:, None]
-        return True, a if a.ndim == 1 and function is np.hstack else np.concatenate([a.reshape(-1, *a.shape[2:])])
-    if function is np.stack and g is not None and len(args) == 1:
-        return True, g.stacked()
     if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")):
         return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
     return False, args
@@ -326,12 +321,12 @@ def _any_traced(tree: Any) -> bool:
 
 def _of_scipy(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of SciPy that is no ufunc and does not ask its arguments what to do."""
-    from .array_api import SCIPY
+    from .array_api import SCIPY, call_as_written
 
     part, name = function.__module__.split(".")[1], getattr(function, "__name__", "")
     found = SCIPY.get((part, name))
     if found is not None:
-        return found(*args, **kwargs)
+        return call_as_written(f"scipy.{part}.{name}", found, args, kwargs)
     if isinstance(function, np.ufunc):
         return function(*args, **kwargs)
     raise errors.UnsupportedOperationError(
@@ -384,9 +379,7 @@ def _pow(x: Any, y: Any, *mod: Any) -> Any:
 
 
 def _where(*args: Any) -> Any:
-    from .choosing import where
-
-    return where(*args)
+    return numpy_api.call_function(np.where, args, {})
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {
@@ -398,7 +391,7 @@ REPLACED.update(strings.REPLACED)
 REPLACED.update(QUESTIONS)
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
 REPLACED[np.where] = lambda *a: (
-    values.zero_dimensional(_where(*a)) if any(map(is_traced, a)) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
+    values.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 )
 REPLACED.update(python_math.REPLACED)
 

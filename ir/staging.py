@@ -23,6 +23,7 @@ from .graph import Atom, Block, Branch, Const, Edge, Fail
 from .growing import List, Room, described, grown, is_growing, known_before, started
 from .heap import CONTAINERS, Place, State, identical
 from .iterables import FEW, Staged, staged_iterable
+from .numpy_api import AxisConcatenator, index_joined, mentions_traced
 from .optional import Maybe, form_of, maybe, seeded, unassigned
 from .sizes import add, mul
 from .sizes import same as same_size
@@ -296,6 +297,8 @@ def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
     if isinstance(obj, np.ndarray) and _mentions_traced(index):
         return lift_array(obj)[index]
+    if isinstance(obj, AxisConcatenator) and mentions_traced(index):
+        return index_joined(obj, index)
     if isinstance(obj, dict) and isinstance(index, Traced):
         index = plain_key(index)
     return obj[index]

@@ -24,6 +24,7 @@ from .ir.staging import loop_value
 from .ir.tracebacks import hide
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
+from .sharing import identity, shared
 from .specialisations import Table
 
 POLICIES = (None, "recursion", "replay")
@@ -35,25 +36,39 @@ def _in_trace() -> bool:
 
 
 class Transformed(Recipe):
-    """A function made from a function. Outside a trace it runs on the reference interpreter."""
+    """A function made from a function. Outside a trace it is interpreted at first, see `Specialisation.evaluate`."""
 
     __lantern_transform__ = True
 
-    def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any], recipe: Any = None) -> None:
-        """`recipe` is (function, arguments) that make the same again, for pickle."""
+    def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any], recipe: Any = None, options: Any = None) -> None:
+        """`recipe` is (function, arguments) that make the same again, for pickle. Of the same kind, function and `options` (if
+        there are any), all are one."""
         if not callable(f):
             raise TypeError(f"{kind}() takes a function, not {type(f).__name__} {f!r}")
         functools.update_wrapper(self, f, updated=())
         self.__name__ = f"{kind}({getattr(f, '__name__', type(f).__name__)})"
         self._staged, self._recipe = staged, recipe
-        self._dispatcher = Dispatcher(self, self.__name__)
+        self._same_as = None if options is None else (kind, f, options)
+
+    @functools.cached_property
+    def _dispatcher(self) -> Dispatcher:
+        make = functools.partial(Dispatcher, self, self.__name__)
+        return make() if self._same_as is None else shared(*self._same_as, make)  # type: ignore[no-any-return]
+
+    @property
+    def __lantern_identity__(self) -> Any:
+        if self._same_as is None:
+            return None
+        kind, f, options = self._same_as
+        code, *rest = identity(f)
+        return (kind, options, code), *rest
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _in_trace():
             return self._staged(*args, **kwargs)
         try:
             specialisation, leaves = self._dispatcher.lookup(args, kwargs)
-            return specialisation.interpret(leaves)
+            return specialisation.evaluate(leaves)
         except BaseException as e:
             raise hide(e)  # noqa: B904  # itself
 
@@ -286,6 +301,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
         "value_and_grad",
         lambda *args, **kwargs: derivatives.value_and_grad(f, nums, has_aux, args, kwargs),
         (value_and_grad, (f, nums, has_aux)),
+        (nums, has_aux),
     )
 
 
@@ -306,7 +322,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
         value, gradient = derivatives.value_and_grad(f, nums, has_aux, args, kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
-    return Transformed(f, "grad", staged, (grad, (f, nums, has_aux)))
+    return Transformed(f, "grad", staged, (grad, (f, nums, has_aux)), (nums, has_aux))
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -316,7 +332,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> lj.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
     (12.0, 4.0)
     """
-    return Transformed(f, "jvp", lambda p, t: derivatives.jvp(f, p, t))(tuple(primals), tuple(tangents))  # type: ignore[no-any-return]
+    return Transformed(f, "jvp", lambda p, t: derivatives.jvp(f, p, t), options=())(tuple(primals), tuple(tangents))  # type: ignore[no-any-return]
 
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:
@@ -329,8 +345,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]
     """
     if _in_trace():
         return derivatives.vjp(f, primals)[:2]
-    value = Transformed(f, "vjp", lambda *p: derivatives.vjp(f, p)[0])(*primals)
-    pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p, again=True)[1](c))
+    value = Transformed(f, "vjp", lambda *p: derivatives.vjp(f, p)[0], options="value")(*primals)
+    pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p, again=True)[1](c), options="pull")
     return value, lambda cotangent: pull(primals, cotangent)
 
 
@@ -348,7 +364,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     def staged(p: Any, t: Any) -> Any:
         return derivatives.jvp(grad(f, nums), p, t)[1]
 
-    return Transformed(f, "hvp", staged)(tuple(primals), tuple(tangents))
+    return Transformed(f, "hvp", staged, options=nums)(tuple(primals), tuple(tangents))
 
 
 def jacfwd(f: Callable[..., Any]) -> Transformed:
@@ -360,12 +376,12 @@ def jacfwd(f: Callable[..., Any]) -> Transformed:
     >>> lj.jacfwd(lambda x: x[0] * x[1])(np.array([3.0, 4.0]))
     array([4., 3.])
     """
-    return Transformed(f, "jacfwd", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, True), (jacfwd, (f,)))
+    return Transformed(f, "jacfwd", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, True), (jacfwd, (f,)), ())
 
 
 def jacrev(f: Callable[..., Any]) -> Transformed:
     """The Jacobian of f, row by row by reverse mode. See `jacfwd`."""
-    return Transformed(f, "jacrev", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, False), (jacrev, (f,)))
+    return Transformed(f, "jacrev", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, False), (jacrev, (f,)), ())
 
 
 def hessian(f: Callable[..., Any]) -> Transformed:
@@ -376,7 +392,7 @@ def hessian(f: Callable[..., Any]) -> Transformed:
     array([[8., 6.],
            [6., 0.]])
     """
-    return Transformed(f, "hessian", lambda x, *rest: derivatives.jacobian(grad(_bind(f, rest)), x, True), (hessian, (f,)))
+    return Transformed(f, "hessian", lambda x, *rest: derivatives.jacobian(grad(_bind(f, rest)), x, True), (hessian, (f,)), ())
 
 
 def _bind(f: Callable[..., Any], rest: tuple[Any, ...]) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,9 @@ from .ir.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, desc
 from .ir.verify import verify
 from .progress import LOGGER, Progress
 from .specialisations import Row, Table
+
+ALLOWANCE: float = 10_000  # operations that transforms without jit interpret before they are compiled; math.inf: they never are
+OPERATIONS_OF_A_CALL = 100  # that the interpreter could do in the time which a call takes apart from them
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,7 @@ class Specialisation:
                 self.optimistic = False  # a call that has written or printed cannot start again in another form
                 traced = self._traced(numbers)
         self.traced, self.program = traced, traced.program
+        self.left: float = ALLOWANCE
         self._check()
         clean, join = ("simplification", simplify), ("fusion", fuse)
         self._run(clean, join, clean, ("guarding", guard))
@@ -262,7 +267,8 @@ class Specialisation:
             whole = "leaves"
         return Shape(whole, tuple(places), tuple(fixed))
 
-    def interpret(self, leaves: Sequence[Any]) -> Any:
+    def interpret(self, leaves: Sequence[Any], allowance: float = math.inf) -> Any:
+        """On the reference interpreter, which raises Exhausted after that many operations."""
         try:
             case = self.written.case(leaves)
             if case is not USUAL:
@@ -272,14 +278,27 @@ class Specialisation:
                 writable(machine_value(x, t), i in self.written.leaves) for i, (x, t) in enumerate(zip(leaves, self.types, strict=True))
             ]
             with written_back(leaves, values, self.written):
-                found = self.result(interpreter.run(self.program, values))
+                results, self.left = interpreter.run(self.program, values, allowance)
+                found = self.result(results)
             self.interpreted += 1
             return found
         except BroadcastError as e:
             if not self.optimistic or 1 not in e.sizes:
                 raise
         self.generalise()
-        return self.interpret(leaves)
+        return self.interpret(leaves, allowance)
+
+    def evaluate(self, leaves: Sequence[Any]) -> Any:
+        """For transforms without jit: interpreted until that has taken about as long as compiling, and compiled from then on,
+        so that neither a short call waits for the compiler nor a long one for the interpreter."""
+        if not NATIVE or math.inf == ALLOWANCE:
+            return self.interpret(leaves)
+        if self._native is None and self.left > 0 and not has_effects(self.program, self.program.entry):
+            try:
+                return self.interpret(leaves, self.left - OPERATIONS_OF_A_CALL)
+            except interpreter.Exhausted:  # nothing has happened that anybody can see
+                self.left = 0
+        return self.native.entry(*leaves)
 
     def run(self, leaves: Sequence[Any]) -> Any:
         return self.native.entry(*leaves) if NATIVE else self.interpret(leaves)
