@@ -556,7 +556,8 @@ class Rewriter(ast.NodeTransformer):
                 node.args = [_load("__class__"), _load(self.first)]
             return super().generic_visit(node)
         if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id == "_ln":
-            return super().generic_visit(node)  # a question of desugar.py's
+            node.args = [self.visit(a) for a in node.args]
+            return node  # a question of desugar.py's
         func = self.visit(node.func)
         new = ast.Call(_staging("call"), [func, *map(self.visit, node.args)], [self.visit(k) for k in node.keywords])
         return self._locate(new, node)

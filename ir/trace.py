@@ -25,7 +25,22 @@ from .reads import Read
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, leaf_type, same_leaf, show
 from .structure import flatten, is_object, leaves_of
-from .types import BOOL, CONVERT, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, behaves_as_array, element, is_generator, widened
+from .types import (
+    BOOL,
+    CONVERT,
+    F32,
+    F64,
+    I64,
+    NUMPY_DTYPES,
+    Array,
+    Scalar,
+    Type,
+    array_of,
+    behaves_as_array,
+    element,
+    is_generator,
+    widened,
+)
 from .values import Arrayed, Given, Traced, dimension
 from .verify import verify_scopes
 
