@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from . import errors, pytree
 from .arrays import settled
 from .builder import Builder, Frame, Trace, tracing
 from .concrete import UNDECIDED, Numbers, decide
+from .containers import Put, Watched
 from .functions import _result
 from .graph import Fail, Program
 from .graph import Return as GraphReturn
@@ -40,12 +41,14 @@ class Abstract:
 
 @dataclass
 class Traceable:
-    """A traced function: the program, and the structure of its result. `static` results are no graph values."""
+    """A traced function: the program, and the structure of its result. `static` results are no graph values. Where it has `puts`
+    for its arguments' containers, the result is a pair of the function's own and of what is put there (containers.py)."""
 
     program: Program
     tree: Any
     results: list[Any]  # for each result leaf its type, or None and then the value in `static`
     static: list[Any]
+    puts: list[Put] = field(default_factory=list)
 
 
 def abstract(x: Any, where: str) -> Abstract:
@@ -99,7 +102,9 @@ def trace_program(
     traced again with them."""
     with tracing(None, optimistic) as trace, trace.building(name) as builder, _deciding(trace):
         trace.numbers = numbers
-        args, kwargs = trace.heap.adopt(made, rebuild(case.parts(_arguments(leaves, builder, numbers))))
+        inside = case.parts(_arguments(leaves, builder, numbers))
+        args, kwargs = trace.heap.adopt(made, rebuild(inside))
+        watched = Watched((args, kwargs), rebuild(inside) if in_place else (args, kwargs), name)
         frame = Frame("function", label=name, since=trace.heap.clock)
         builder.frames.append(frame)
         try:
@@ -119,7 +124,8 @@ def trace_program(
             value = None  # every path raises
         open_block()
         _check_objects(trace.heap, name)
-        out, tree = pytree.flatten(settled(returned(value)))
+        puts, values = watched.puts()
+        out, tree = pytree.flatten(settled(returned((value, values) if puts else value)))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)
         block = open_block()
@@ -130,7 +136,7 @@ def trace_program(
     verify_scopes(program)
     protect(program, in_place)
     forbid(program, case.read_only)
-    return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
+    return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out, puts)
 
 
 def _check_objects(heap: Heap, name: str) -> None:
