@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .analysis import Loop, dominators, find_loops, predecessors
-from .graph import Atom, Block, Branch, Const, Edge, Function, Jump, Let, Var, edges
+from .graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Var, edges
 from .types import I64, Array
 
 DEFAULT = "c"
@@ -173,7 +173,9 @@ def _hoist(f: Function, loop: Loop, facts: _Facts) -> bool:
     always = dominators(f)[latch] & loop.blocks if len(loop.latches) == 1 else {loop.head}
     changed = False
     if any(can_fail(let) and let.op not in ("load", "store", "check_range") for name in loop.blocks for let in f.blocks[name].lets):
-        return False  # another fault may come first
+        return False  # another fault, or an effect, may come first
+    if any(isinstance(f.blocks[name].terminator, Call) for name in loop.blocks):
+        return False
     for name in loop.blocks:
         if name not in always or name == loop.head:
             continue

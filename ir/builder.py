@@ -189,6 +189,8 @@ class Trace:
         self.builders: list[Builder] = []
         self.constants: dict[int, tuple[Any, Var]] = {}
         self.captured: list[Any] = []
+        self.recipes: list[Any] = program.recipes if program is not None else []
+        self.effects = 0  # operations that a second evaluation must not repeat
         self.builders_of: dict[str, Builder] = {}
         self.records: list[tuple[Builder, Any, str]] = []  # (caller, Call or Let, callee)
         self.owners: dict[Var, Builder] = {}  # of captured variables
@@ -269,7 +271,8 @@ class Trace:
             blank.check()
         self.pass_captures()
         entry.params.extend(var for _, var in self.constants.values())
-        return Program({entry.name: entry, **self.functions}, entry.name, [value for value, _ in self.constants.values()])
+        constants = [value for value, _ in self.constants.values()]
+        return Program({entry.name: entry, **self.functions}, entry.name, constants, self.recipes)
 
     @contextmanager
     def building(self, name: str) -> Iterator[Builder]:

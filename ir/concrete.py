@@ -26,7 +26,7 @@ from .builder import Builder, Trace, current_trace, is_library, user_site
 from .graph import Atom, Const, Let, Site, Var
 from .machine import Fault
 from .ops import TABLE
-from .types import BOOL, I64, NUMPY_DTYPES, Array, Type
+from .types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
 
 LOGGER = logging.getLogger("lantern_jit")
 MOST_UNROLLED = 4_096  # iterations of Python's over something traced
@@ -78,7 +78,7 @@ def at_hand(x: Any, t: Type, weak: bool) -> Any:
         return np.shape(x)
     if t == BOOL:
         return bool(x) if weak else np.bool_(x)
-    if t == I64 and -(2**63) <= int(x) < 2**63:
+    if t == I64 and not is_generator(x) and -(2**63) <= int(x) < 2**63:
         return int(x) if weak else np.int64(x)
     return None
 
@@ -261,4 +261,4 @@ def _like(let: Let, array: Var) -> Atom | None:
     return let.args[let.attrs["wrt"][at]] if at >= 0 else None
 
 
-__all__ = ["LOGGER", "UNDECIDED", "MOST_UNROLLED", "Need", "Numbers", "agree", "at_hand", "decide", "iterations", "number"]
+__all__ = ["LOGGER", "MOST_UNROLLED", "UNDECIDED", "Need", "Numbers", "agree", "at_hand", "decide", "iterations", "number"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, pytree, table
+from . import errors, host, pytree, table
 from .arrays import settled
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .functions import _result
@@ -24,6 +24,7 @@ from .heap import Heap, State, identical
 from .iterables import Staged
 from .language import call
 from .optional import returned
+from .random import refuse_generators
 from .staging import branch, counted_loop, made, open_block, run
 from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type, show
 from .statics import is_static
@@ -183,6 +184,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Any, has_aux: bool, args: tup
     args = settled(args)
     new = list(args)
     for i in nums:
+        refuse_generators(args[i], f"argument {i} of grad")
         new[i] = all_differentiable(args[i], f"argument {i} of grad")
     sub = trace_sub(f, tuple(new), kwargs)
     name = getattr(f, "__qualname__", "f")
@@ -228,12 +230,14 @@ def _parameters_of(sub: Sub, args: tuple[Any, ...], kwargs: dict[str, Any], nums
     return [sub.where[starts[i] + j] for i in nums for j, x in enumerate(pytree.flatten(args[i])[0]) if not is_static(x)]
 
 
-def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[[Any], Any]]:
-    """(f(*primals), pull) with pull(cotangent) -> tuple of cotangents of primals."""
+def vjp(f: Callable[..., Any], primals: tuple[Any, ...], again: bool = False) -> tuple[Any, Callable[[Any], Any], Any]:
+    """(f(*primals), pull, moment) with pull(cotangent) -> tuple of cotangents of primals. The effects of f run once, after that
+    moment; not at all if this call is made `again`."""
     primals = settled(primals)
+    refuse_generators(primals, "an argument of vjp")
     new = tuple(all_differentiable(x, f"argument {i} of vjp") for i, x in enumerate(primals))
     own = [pytree.unflatten(t, [x.copy() if isinstance(x, Arrayed) else x for x in ls]) for ls, t in map(pytree.flatten, new)]
-    value = call(f, *own)  # f may write into its arguments
+    value, moment = host.evaluated(lambda: call(f, *own), again)  # f may write into its arguments
 
     def pull(cotangent: Any) -> Any:
         sub = trace_sub(f, new, {})
@@ -245,12 +249,13 @@ def vjp(f: Callable[..., Any], primals: tuple[Any, ...]) -> tuple[Any, Callable[
         extra = [_like(given[i], sub.types[i], "cotangent", results[i]) for i in ct]
         wrt = [p for p in sub.where if p >= 0]
         types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
-        outs = _emit("pullback", sub, extra, types, {"wrt": tuple(wrt), "ct": tuple(ct)})
+        with host.repeating(moment):
+            outs = _emit("pullback", sub, extra, types, {"wrt": tuple(wrt), "ct": tuple(ct)})
         leaves, structure = pytree.flatten(new)
         pulled = iter(outs[len(sub.types) :])
         return pytree.unflatten(structure, [x if is_static(x) else next(pulled) for x in leaves])
 
-    return value, pull
+    return value, pull, moment
 
 
 def _like(value: Any, t: Type, what: str, primal: Any = None) -> Atom:
@@ -285,6 +290,7 @@ def same_shape(a: Arrayed, b: Arrayed, message: str) -> None:
 # ---- forward mode
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """(f(*primals), J tangents). Integer results have tangent 0."""
+    refuse_generators(tuple(primals), "an argument of jvp")
     leaves, tree = pytree.flatten(settled(tuple(primals)))
     given, other = pytree.flatten(settled(tuple(tangents)))
     if tree != other:
@@ -316,19 +322,21 @@ def jacobian(f: Callable[..., Any], x: Any, forward: bool) -> Any:
         raise errors.UnsupportedOperationError("Jacobians and Hessians take one float or float array; use jvp and vjp for containers")
     if isinstance(x, Traced):
         return jvp(f, (x,), (1.0,))[1]
-    y, pull = vjp(f, (x,))
+    y, pull, moment = vjp(f, (x,))
     if not isinstance(y, (Traced, Arrayed)):
         raise errors.UnsupportedOperationError("Jacobians and Hessians take a function whose result is one float or float array")
     y_shape = y.shape if isinstance(y, Arrayed) else ()
     if isinstance(y, Traced):
-        return value_and_grad(f, 0, False, (x,), {})[1]
+        with host.repeating(moment):
+            return value_and_grad(f, 0, False, (x,), {})[1]
     out = allocate(x.type.dtype, (*y_shape, *x.shape), 0)
     if forward:
 
         def column(j: tuple[Any, ...]) -> None:
             e = allocate(x.type.dtype, x.shape, 0)
             e[j] = 1.0
-            t = jvp(f, (x,), (e,))[1]
+            with host.repeating(moment):
+                t = jvp(f, (x,), (e,))[1]
             each_index(y_shape, lambda i: out.__setitem__((*i, *j), t[i]))
 
         each_index(x.shape, column)

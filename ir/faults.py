@@ -41,6 +41,7 @@ _ROWS: list[tuple[str, type[errors.LanternError], str]] = [
     ("interrupt", errors.LanternError, "interrupted"),  # by Ctrl-C; native code only, where it ends in KeyboardInterrupt
     ("overflow", errors.IntegerOverflowError, "an int does not fit in 64 bits, which it has in compiled code: compute with floats"),
     ("int32", errors.IntegerOverflowError, "Python integer {0} out of bounds for int32"),
+    ("host", errors.LanternError, "an exception of Python's"),  # that was raised in a call from compiled code; native code only
 ]  # fmt: skip
 
 KINDS = {name: Kind(code + 1, error, message) for code, (name, error, message) in enumerate(_ROWS)}

@@ -140,11 +140,13 @@ class Function:
 
 @dataclass(eq=False)
 class Program:
-    """Functions by name; `entry` is called from outside. Its last parameters are the arrays in `constants`."""
+    """Functions by name; `entry` is called from outside. Its last parameters are the arrays in `constants`. `recipes` are
+    what `host` operations have Python do (host.py)."""
 
     functions: dict[str, Function]
     entry: str
     constants: list[Any] = field(default_factory=list)
+    recipes: list[Any] = field(default_factory=list)
 
 
 def edges(terminator: Terminator | None) -> list[Edge]:

@@ -22,6 +22,7 @@ from .arrayops import ARRAY_OPS, array_tangents
 from .bounds import codes, quiet
 from .builder import Builder, Trace, tracing
 from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var, edges
+from .host import AGAIN, DONE, MARK, has_effects
 from .kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies, written
 from .ops import TABLE
 from .types import I64, Array, Scalar, Type, carries_gradient
@@ -149,20 +150,32 @@ class _Forward:
         attrs = dict(let.attrs)
         if "order" in attrs and any(v in self.activity for v in let.outs):
             attrs["order"] += 1  # what is done with it from here on is a derivative of a derivative
+        active = any(v in self.activity for v in (*let.outs, *written(let)))
+        moment = self.builder.emit("host", (), (I64,), {"recipe": MARK}) if active and self.repeats(let) else ()
         outs = self.builder.emit(let.op, tuple(map(self.atom, let.args)), tuple(o.type for o in let.outs), attrs, let.site)
         self.values.update(zip(let.outs, outs, strict=True))
         if let.op == "store":
             if let.args[0] in self.activity:
                 args = (self.tangent(let.args[0]), *map(self.atom, let.args[1:-1]), self.tangent(let.args[-1]))
                 self.builder.emit("store", args, (), {"index": quiet(codes(let))}, let.site)
-        elif any(v in self.activity for v in (*let.outs, *written(let))):
+        elif active:
             handler = getattr(self, f"_{let.op}", None)
+            if moment:
+                self.builder.emit("host", moment, (), {"recipe": AGAIN})
             if handler is not None:
                 handler(let)
             elif let.op in ARRAY_OPS:
                 array_tangents(self, let)
+            elif TABLE[let.op].effect:
+                self.tangents.update((o, self.zeros(self.values[o])) for o in let.outs if o in self.activity)
             else:
                 self.tangents[let.out] = self.elementwise(let)
+            if moment:
+                self.builder.emit("host", (), (), {"recipe": DONE})
+
+    def repeats(self, let: Let) -> bool:
+        """Does its tangent evaluate a function with effects again?"""
+        return let.op == "pullback" and has_effects(self.program, let.attrs["f"])
 
     def elementwise(self, let: Let) -> Atom:
         rule, tangent = TABLE[let.op].rule, TABLE[let.op].tangent

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, errors, iterables, numpy_api, python_math, pytree, sequences, values
+from . import creation, errors, host, iterables, numpy_api, python_math, pytree, random, sequences, strings, values
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .growing import List, growing
@@ -46,6 +46,7 @@ from .staging import (
     while_,
 )
 from .state import NO_SCOPE, Scope, Undefined, heap_of
+from .strings import fstring, remainder
 from .syntax import NOT_USER_CODE, Comparisons
 from .values import Arrayed, Traced, is_traced
 
@@ -112,6 +113,14 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         replacement = None
     if replacement is not None:
         return _new(replacement(*args, **kwargs))
+    if _building():
+        if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
+            return strings.method(function, args, kwargs)
+        random.check_source(function)
+        if host.is_effect(function):
+            return host.later(function, args, kwargs)
+        if host.is_exception(function) and host.mentions_traced((args, kwargs)):
+            return host.Deferred(function, args, kwargs)
     if isinstance(function, type) and _building() and _is_made_by_init(function):
         return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
@@ -148,6 +157,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
 def _takes_optionals(function: Any) -> bool:
     """Is it a user's function, which may ask whether its argument is None?"""
     raw = getattr(function, "__func__", function)
+    if function is print or function in strings.REPLACED or host.is_effect(function):
+        return True
     return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or (isinstance(function, type) and _is_made_by_init(function))
 
 
@@ -364,6 +375,8 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     **iterables.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, pow: _pow,
 }  # fmt: skip
 REPLACED.update(creation.CREATION)
+REPLACED.update(host.REPLACED)
+REPLACED.update(strings.REPLACED)
 REPLACED.update(QUESTIONS)
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
 REPLACED[np.where] = lambda *a: (
@@ -373,5 +386,5 @@ REPLACED.update(python_math.REPLACED)
 
 
 __all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons",
-           "current_trace", "delattr_", "delitem", "for_", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_",
-           "operator", "or_", "plain_key", "raise_", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip
+           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_",
+           "operator", "or_", "plain_key", "raise_", "remainder", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip

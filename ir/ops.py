@@ -53,6 +53,7 @@ class Op:
     steady: bool = False  # its derivative is finite whatever its arguments are: 0 * derivative is 0
     may_fail: bool = False  # can raise at run time, so that it may not be dropped or moved
     expensive: bool = False  # a call into libm or more: better kept than computed again
+    effect: str = ""  # what it does besides its result: "host" calls Python, "draw" moves a generator on; never run again by a replay
 
     @property
     def arity(self) -> int:
@@ -85,7 +86,7 @@ def register(op: Op) -> Op:
 
 
 def elementwise(
-    name: str, signature: str, body: Callable[..., Any], rule: Any = None, tangent: Any = None, squared: Any = None, **flags: bool
+    name: str, signature: str, body: Callable[..., Any], rule: Any = None, tangent: Any = None, squared: Any = None, **flags: Any
 ) -> Op:
     """A row for a scalar operation. Only an operation whose result is no float may leave out the rule."""
     from .machine import PYTHON

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from . import concrete, errors, table
+from . import concrete, errors, host, table
 from .arrays import settled
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
@@ -46,6 +46,7 @@ from .state import (
     seal,
     show,
 )
+from .strings import one_of
 from .structure import Shape, closed, opened, shape_of_contents
 from .types import BOOL, I64, Array, Scalar, same_type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
@@ -222,7 +223,14 @@ def ifexp(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any]) -> Any:
             ends.append((open_block(), here(value)))
     if not ends:
         raise Bottom
-    return join_values(ends, "the value of a conditional expression", before.clock)
+    what = "the value of a conditional expression"
+
+
+    def join_numbers(numbers: Sequence[int]) -> Any:
+        return join_values([(block, type(s)((i,), s.heap)) for i, (block, s) in zip(numbers, ends, strict=True)], what, before.clock)
+
+    text = one_of([s.values[0] for _, s in ends], join_numbers)
+    return join_values(ends, what, before.clock) if text is None else text
 
 
 def run_expression(arm: Callable[[], Any]) -> Any:
@@ -371,9 +379,12 @@ def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     if not isinstance(cond, Traced):
         return None if cond else raise_(AssertionError(message()))
     ok, bad = branch(cond, "holds", "fails")
+    current_builder().enter(bad)
     text = message()
+    if host.mentions_traced(text):
+        host.raise_later(host.Deferred(AssertionError, (text,), {}))
     detail = "assertion failed" if text is None else str(text)
-    current_builder().terminate(Fail("assertion", detail, user_site(detail)), bad)
+    current_builder().terminate(Fail("assertion", detail, user_site(detail)))
     current_builder().enter(ok)
     return None
 
@@ -385,7 +396,12 @@ def raise_(exception: Any, cause: Any = None) -> Any:
     if cause is not None:
         exception.__cause__ = cause
     trace = current_trace()
-    if trace is None or not trace.builders or not _is_staged(trace.builders):
+    if trace is None or not trace.builders:
+        raise exception
+    has_values = host.mentions_traced(exception.given if isinstance(exception, host.Deferred) else exception.args)
+    if has_values:
+        host.raise_later(exception)
+    elif not _is_staged(trace.builders):
         raise exception
     site = user_site(str(exception))
     site = type(site)(site.filename, site.line, site.function, site.detail, exception)

@@ -51,11 +51,11 @@ def is_object(x: Any) -> bool:
 def opened(x: Any, heap: Heap | None = None, state: State | None = None) -> tuple[Shape, list[Any]] | None:
     """(shape, parts) of a value as it was in that state; None for a leaf."""
     cls = type(x)
-    if isinstance(x, _LEAVES):
-        return None
     if pytree.is_node(cls):
         children, known = pytree.one_level(x)
         return Shape(cls, known), children
+    if isinstance(x, _LEAVES):
+        return None
     if isinstance(x, tuple):
         return Shape(cls, len(x)), list(x)
     if isinstance(x, (list, dict, collections.deque)):

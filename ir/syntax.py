@@ -424,7 +424,7 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> Any:
         name = _IN_PLACE[type(node.op)][1:]
-        fn = ast.Attribute(_staging("operator"), {"and": "and_", "or": "or_"}.get(name, name), ast.Load())
+        fn = ast.Attribute(_staging("operator"), {"and": "and_", "or": "or_"}.get(name, name), ast.Load()) if name != "mod" else _staging("remainder")
         return self._locate(_call("binary", fn, ast.Constant(name), self.visit(node.left), self.visit(node.right)), node)
 
     def visit_Compare(self, node: ast.Compare) -> Any:
@@ -448,6 +448,16 @@ class Rewriter(ast.NodeTransformer):
         if node.attr == "__class__" and isinstance(node.ctx, ast.Load):
             return self._locate(_call("type_", self.visit(node.value)), node)
         return super().generic_visit(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
+        parts: list[ast.expr] = []
+        for v in node.values:
+            if isinstance(v, ast.FormattedValue):
+                spec = self.visit(v.format_spec) if v.format_spec else ast.Constant("")
+                parts.append(ast.Tuple([self.visit(v.value), ast.Constant(v.conversion), spec], ast.Load()))
+            else:
+                parts.append(v)
+        return self._locate(_call("fstring", *parts), node)
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         if not isinstance(node.ctx, ast.Load):

@@ -21,10 +21,26 @@ from .heap import MISSING, Heap, identical
 from .language import call
 from .optional import returned
 from .protect import USUAL, Case, forbid, protect
+from .random import refuse_results, watched
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, leaf_type, same_leaf, show
 from .structure import leaves_of
-from .types import BOOL, CONVERT, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, behaves_as_array, element, widened
+from .types import (
+    BOOL,
+    CONVERT,
+    F32,
+    F64,
+    I64,
+    NUMPY_DTYPES,
+    Array,
+    Scalar,
+    Type,
+    array_of,
+    behaves_as_array,
+    element,
+    is_generator,
+    widened,
+)
 from .values import Arrayed, Given, Traced, dimension
 from .verify import verify_scopes
 
@@ -56,6 +72,8 @@ def abstract(x: Any, where: str) -> Abstract:
     for python, t in ((bool, BOOL), (int, I64), (float, F64)):
         if type(x) is python:
             return Abstract(t, True)
+    if is_generator(x):
+        return Abstract(I64)  # its number, see random.py
     if isinstance(x, np.generic):
         scalar = widened(x.dtype)
         if scalar is None and x.dtype == np.uint64:  # one number can be looked at: it fits, or the call raises
@@ -104,11 +122,12 @@ def trace_program(
         trace.numbers = numbers
         inside = case.parts(_arguments(leaves, builder, numbers))
         args, kwargs = trace.heap.adopt(made, rebuild(inside))
-        watched = Watched((args, kwargs), rebuild(inside) if in_place else (args, kwargs), name)
+        containers = Watched((args, kwargs), rebuild(inside) if in_place else (args, kwargs), name)
         frame = Frame("function", label=name, since=trace.heap.clock)
         builder.frames.append(frame)
         try:
-            signal = run(lambda: Return(call(f, *args, **kwargs)))
+            with watched(name):
+                signal = run(lambda: Return(call(f, *args, **kwargs)))
         except RecursionError as e:
             if isinstance(e, errors.LanternError):
                 raise
@@ -123,8 +142,9 @@ def trace_program(
                 raise errors.EndlessTraceError(f"`{name}` never returns: every path loops for ever") from None
             value = None  # every path raises
         open_block()
+        refuse_results(value, name)
         _check_objects(trace.heap, name)
-        puts, values = watched.puts()
+        puts, values = containers.puts()
         out, tree = pytree.flatten(settled(returned((value, values) if puts else value)))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)

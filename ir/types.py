@@ -6,6 +6,7 @@ values of the program (`dim` reads one), so one compiled function serves every s
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -71,6 +72,12 @@ def array_of(dtype: Scalar, rank: int) -> Array:
 def element(dtype: Scalar) -> Scalar:
     """The type of an element of an array of `dtype` once it is read."""
     return I64 if dtype == I32 else dtype
+
+
+def is_generator(x: Any) -> bool:
+    """Is it a numpy.random.Generator? (NumPy loads that module when it is first asked for.)"""
+    module = sys.modules.get("numpy.random")
+    return module is not None and issubclass(type(x), module.Generator)
 
 
 def is_float(t: Type) -> bool:

@@ -10,7 +10,8 @@ Invariants:
  6. calls and derivatives name functions of the program and pass what they take;
  7. a kernel names a function of one block of scalar operations, with a parameter for each input and a result for each of its
     results, of the types of the elements; what it reads at positions comes after the positions;
- 8. returns agree with the function's result types; every block ends in a terminator.
+ 8. returns agree with the function's result types; every block ends in a terminator;
+ 9. a `host` operation names a recipe of the program, and gives the values that this takes.
 """
 
 from __future__ import annotations
@@ -106,6 +107,8 @@ class _Verifier:
             self.derivative(let)
         elif let.op == "kernel":
             self.kernel(let)
+        elif op.effect == "host":
+            self.host(let)
         elif op.signature != "*:*":
             types = [a.type for a in let.args]
             try:
@@ -145,6 +148,14 @@ class _Verifier:
             to = r.into.base if r.into is not None else r.out
             if to is not None and isinstance(to.type, Array) and not r.kind.startswith("arg") and element(to.type.dtype) != t:
                 self.fail(7, f"a kernel writes {t} to {to.type}")
+
+    def host(self, let: Let) -> None:
+        i, types = let.attrs["recipe"], [a.type for a in let.args]
+        if not -3 <= i < len(self.program.recipes):
+            self.fail(9, f"there is no recipe {i}")
+        wanted = self.program.recipes[i].types if i >= 0 else [I64] * (i == -2)
+        if len(types) != len(wanted) or not all(map(same_type, types, wanted)):
+            self.fail(9, f"recipe {i} takes {wanted}, not {types}")
 
     def derivative(self, let: Let) -> None:
         callee = self.program.functions.get(let.attrs["f"])

@@ -100,7 +100,13 @@ class Jitted(NativeCallable, Recipe):
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native
-        if specialisation.is_exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
+        if (
+            specialisation.is_exact
+            and not kwargs
+            and not native.draws
+            and len(leaves) == len(args)
+            and all(x is y for x, y in zip(args, leaves, strict=True))
+        ):
             self._dispatch_to(native)
         return native.entry(*leaves)
 
@@ -305,9 +311,9 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]
     (34.0,)
     """
     if _in_trace():
-        return derivatives.vjp(f, primals)
+        return derivatives.vjp(f, primals)[:2]
     value = Transformed(f, "vjp", lambda *p: derivatives.vjp(f, p)[0])(*primals)
-    pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p)[1](c))
+    pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p, again=True)[1](c))
     return value, lambda cotangent: pull(primals, cotangent)
 
 

@@ -28,12 +28,14 @@ from .ir.errors import BroadcastError, EndlessTraceError, UnsupportedOperationEr
 from .ir.fuse import fuse
 from .ir.graph import Program
 from .ir.guards import guard
+from .ir.host import has_effects
 from .ir.jvp import expand_all, has_pushforwards
 from .ir.protect import USUAL, Case, written_arguments
+from .ir.random import wrapped
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
-from .ir.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, describe
+from .ir.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, describe, is_generator
 from .ir.verify import verify
 from .progress import LOGGER, Progress
 from .specialisations import Row, Table
@@ -116,8 +118,11 @@ class Specialisation:
     def _make(self, numbers: Numbers | None) -> None:
         with self.progress.stage("tracing"):
             traced = self._traced(numbers)
-            if self.optimistic and checks_sizes(traced.program) and written_arguments(traced.program):
-                self.optimistic = False  # a call that has written cannot start again in another form
+            effects = has_effects(traced.program, traced.program.entry) or (
+                checks_sizes(traced.program) and written_arguments(traced.program)
+            )
+            if self.optimistic and effects:  # no call of it can start again
+                self.optimistic = False
                 traced = self._traced(numbers)
         self.traced, self.program = traced, traced.program
         self._check()
@@ -335,6 +340,8 @@ def machine_value(x: Any, t: Any) -> Any:
     """An argument leaf as the interpreter takes it."""
     if isinstance(t, Array):
         return np.ascontiguousarray(x, NUMPY_DTYPES[t.dtype])
+    if is_generator(x):
+        return x
     return bool(x) if t == BOOL else NUMPY_DTYPES[t].type(x)
 
 
@@ -451,7 +458,7 @@ class Dispatcher:
         held = {i: statics.holder(x) for i, x in fixed.items()}
 
         def rebuild(inside: list[Any]) -> tuple[Any, Any]:
-            it = iter(inside)
+            it = map(wrapped, inside, [x for x, _ in given])
             new_args, new_kwargs = pytree.unflatten(tree, [next(it) if c is None else c() for c in constant])
             return tuple(held[i]() if i in held else a for i, a in enumerate(new_args)), new_kwargs
 

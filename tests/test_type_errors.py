@@ -202,7 +202,6 @@ def test_captured_arrays_are_never_written() -> None:
 
 # ---- values that must be concrete
 CONCRETE: list[tuple[Function, str]] = [
-    (lambda x: "%f" % x, "needs a concrete float"),  # noqa: UP031
     (lambda x: [1] * int(x), "needs a concrete int"),
     (lambda x: complex(x), "needs a concrete complex"),
     (lambda x: [i for i in range(int(x))], "range of a traced length .* can only be used in a `for` statement"),

@@ -23,6 +23,10 @@ class CFunction:
 
     def __init__(self, native: Any) -> None:
         self.native = native
+        if native.draws:
+            raise errors.UnsupportedOperationError(
+                f"`{native.program.entry}` draws random numbers, and C has no generator to give it: draw outside and pass the numbers as an argument"
+            )
         call = CCall(native.program, "c_entry", native.written.leaves)
         self.prototype = CCall(native.program, "f", native.written.leaves).prototype()
         self.loaded = load(object_file(call.text())[0])

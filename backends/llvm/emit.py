@@ -29,8 +29,9 @@ from .vector_maths import is_variant
 class Emission:
     """One module under construction. Functions are emitted when first asked for, callers first."""
 
-    def __init__(self, program: Program, checkpoint: Any, mask: int) -> None:
-        self.program, self.checkpoint, self.mask = program, checkpoint, mask
+    def __init__(self, program: Program, checkpoint: Any, mask: int, python: bool = True) -> None:
+        """`python`: is there a process with Python around it, which effects may call?"""
+        self.program, self.checkpoint, self.mask, self.python = program, checkpoint, mask, python
         self.module = Module()
         self.module.context = self
         self.reverses = Reverses(program)

@@ -190,6 +190,10 @@ def emit_let(code: Code, let: Let, read: Read) -> list[Operands]:
         from .kernels import emit_kernel
 
         return emit_kernel(code.module.context, code, let, read)
+    if TABLE[let.op].effect:
+        from .host import emit_effect
+
+        return emit_effect(code.module.context, code, let, read)
     if let.op in ARRAY_OPS:
         from .arrayops import emit_array_op
 

@@ -27,7 +27,7 @@ class Library:
     stack's bytes."""
 
     def __init__(self, program: Program, checkpoint: Any, name: str, bits: int, written: Sequence[int] = ()) -> None:
-        emission = Emission(program, checkpoint, -(1 << bits))
+        emission = Emission(program, checkpoint, -(1 << bits), python=False)
         self.name, self.bits = name, bits
         self.text = emission.run().replace("define void @entry(", "define hidden void @entry(")
         declared = emission.module.declared

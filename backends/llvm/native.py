@@ -6,6 +6,7 @@ the types compiled for; for others it comes back here, where they are made so or
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import time
@@ -23,9 +24,9 @@ from ...ir.graph import Call, Program, Site
 from ...ir.jvp import reachable
 from ...ir.protect import USUAL
 from ...ir.text import show_anywhere
-from ...ir.types import BOOL, I64, NUMPY_DTYPES, Array, Type
+from ...ir.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
 from ..arguments import Written, of_case, writable, written_back
-from . import cache, process, special, vector_maths
+from . import cache, host, process, special, vector_maths
 from .c_function import CFunction
 from .callable import NativeCallable
 from .code import Module
@@ -57,6 +58,11 @@ class Exact(NativeCallable):
 class Entry(Exact):
     """The native call of one program, for leaves of the same types in any form."""
 
+    def __init__(self, native: Native) -> None:
+        super().__init__(native)
+        if native.draws:
+            self.set_entries([])
+
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         native = self.native
         if native.stale:
@@ -66,13 +72,11 @@ class Entry(Exact):
         check_numbers(args, native)
         exact = list(map(exact_leaf, args, native.types, native.weak))
         written = native.written
-        if not written.leaves:
-            return native.exact(*exact)
         case = written.case(args)
         if case is not USUAL:
             return native.other(case, of_case(case, args))
         exact = [writable(x, i in written.leaves) for i, x in enumerate(exact)]
-        with written_back(args, exact, written):
+        with written_back(args, exact, written), host.drawing(args) if native.draws else contextlib.nullcontext():
             return native.exact(*exact)
 
 
@@ -90,6 +94,8 @@ def check_numbers(args: Sequence[Any], native: Native) -> None:
 def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
     """`x` as exactly the object that compiled code reads: a Python number if `weak`, NumPy's scalar, or a contiguous
     aligned array in native byte order."""
+    if is_generator(x):
+        return host.handle(x)
     if isinstance(t, Array):
         dtype = NUMPY_DTYPES[t.dtype]
         a = np.ascontiguousarray(x, dtype)
@@ -133,6 +139,7 @@ class Native:
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
+        self.draws = host.draws(program)
         start = time.perf_counter()
         code, notes = self._machine_code()
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
@@ -170,6 +177,7 @@ class Native:
         code, timings = object_file(text)
         module = emission.module
         vector_maths.provide(module.declared)
+        host.provide(list(module.declared))
         self.sites = module.sites
         notes = {"policies": module.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
         if notes["sites"] is not None:
@@ -248,6 +256,8 @@ class Native:
     def exception(self, code: int, site_number: int, values: list[int]) -> BaseException:
         """The exception of a fault."""
         size, site, kind = self.runtime.size, self.sites[site_number], faults.BY_CODE[code]
+        if kind is faults.KINDS["host"]:
+            return host.failure(values[0])
         advice = ""
         if kind is faults.KINDS["stack"]:
             frame, used = max(values[0], 1), size - (values[1] & (size - 1))
@@ -275,6 +285,7 @@ def bounds(x: Any) -> tuple[int, int]:
 def known_symbols(names: Sequence[str]) -> bool:
     """Can this process give code the functions that it calls? Emission has found the libraries, a warm start has not."""
     vector_maths.provide(names)
+    host.provide(names)
     for name in names:
         if name.startswith(special.PREFIX):
             special.symbol(name.removeprefix(special.PREFIX))

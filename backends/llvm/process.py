@@ -81,6 +81,18 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 @lantern_watched = global i64 0
 @lantern_interrupts = global i1 false ; a SIGINT raises KeyboardInterrupt
 @lantern_set_signal = global ptr null
+@lantern_called = global ptr null
+
+declare i64 @lantern_outside(ptr, ptr, ptr, i64, ptr, ptr)
+
+; call Python from compiled code (host.py), on the stack of the program's caller
+define i64 @lantern_host(ptr %region, ptr %record, i64 %recipe, ptr %slots) nounwind {{
+{field("pfault", "record", 8 * FAULT)}
+ %fault = load ptr, ptr %pfault
+ %called = load ptr, ptr @lantern_called
+ %failed = call i64 @lantern_outside(ptr %region, ptr %called, ptr %fault, i64 %recipe, ptr %slots, ptr %region)
+ ret i64 %failed
+}}
 
 ; in the place of the C function behind signal.signal, which it calls
 define ptr @lantern_signal(ptr %module, ptr %args, i64 %n) nounwind {{

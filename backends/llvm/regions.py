@@ -19,6 +19,7 @@ ASSEMBLY = f"""
 .text
 .globl lantern_enter
 .globl lantern_abort
+.globl lantern_outside
 lantern_enter:
   pushq %rbp
   pushq %rbx
@@ -36,6 +37,20 @@ lantern_enter:
   movq {SAVED_SP}(%rbx), %rsp
   xorl %eax, %eax
   jmp .Llantern_leave
+lantern_outside:
+  pushq %rbp
+  movq %rsp, %rbp
+  movq %rsi, %rax
+  movq {SAVED_SP}(%rdi), %rsp
+  andq $-16, %rsp
+  movq %rdx, %rdi
+  movq %rcx, %rsi
+  movq %r8, %rdx
+  movq %r9, %rcx
+  callq *%rax
+  movq %rbp, %rsp
+  popq %rbp
+  retq
 lantern_abort:
   ldmxcsr {MXCSR}(%rdi)
   cld
@@ -60,7 +75,7 @@ def field(p: str, base: str, offset: int) -> str:
 def regions(bits: int = 0, hidden: bool = False) -> str:
     """Regions, blocks and the switch of stacks: all that a program without Python needs. `bits` is log2 of a region's
     size; in an exported library nothing of this is to be seen."""
-    lines = ASSEMBLY.strip().splitlines() + [".hidden lantern_enter", ".hidden lantern_abort"] * hidden
+    lines = ASSEMBLY.strip().splitlines() + [".hidden lantern_enter", ".hidden lantern_abort", ".hidden lantern_outside"] * hidden
     assembly = "\n".join(f'module asm "{line}"' for line in lines)
     text = f"""{assembly}
 declare ptr @mmap(ptr, i64, i32, i32, i32, i64)

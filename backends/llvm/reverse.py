@@ -18,10 +18,12 @@ from ...ir.bounds import codes, quiet
 from ...ir.coverage import carried_covers, covering_kernels, local_arrays, read_back
 from ...ir.cps import WHOLE, Closure, Closures, Continuation
 from ...ir.graph import Atom, Branch, Call, Edge, Fail, Jump, Let, Return, Var
+from ...ir.host import AGAIN, DONE, MARK, has_effects
 from ...ir.kernel import written
+from ...ir.ops import TABLE
 from ...ir.policies import is_special
 from ...ir.reverse import Reverse, adjoint_of_pullback
-from ...ir.types import F64, Array, Scalar, Type, carries_gradient
+from ...ir.types import F64, I64, Array, Scalar, Type, carries_gradient
 from .arrayops import backward as array_backward
 from .arrayops import emit_array_op, scatter_back, scatter_save
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, convention, flat_types, literal, struct_of
@@ -428,7 +430,7 @@ class BlockFunction:
 
     def operation(self, let: Let, k: str) -> None:
         """Call the op function with the continuation `k`."""
-        handler = getattr(self, f"op_{let.op}", self.op_array if let.op in ARRAY_OPS else None)
+        handler = getattr(self, f"op_{let.op}", self.op_array if let.op in ARRAY_OPS else self.op_effect if TABLE[let.op].effect else None)
         if handler is not None:
             handler(let, k)
             return
@@ -604,12 +606,18 @@ class BlockFunction:
 
         self.on_the_way(f"@op.{let.op}.{self.context.unique()}", forward, back, k)
 
+    def op_effect(self, let: Let, k: str) -> None:
+        """It runs on the way forward; nothing flows back through it."""
+        self.on_the_way(f"@op.{let.op}.{self.context.unique()}", lambda: self.bind_outs(let), lambda: None, k)
+
     def op_pullback(self, let: Let, k: str) -> None:
         """An op function of its own for each place: it runs a reverse pass forward, and one of a jvp on the way back."""
         name = f"@op.pullback.{self.context.unique()}"
         outer = self.code
         outer.emit(f"call void {name}(ptr %frame, ptr {k})")
         self.code = Code(self.module)
+        repeats = has_effects(self.context.program, let.attrs["f"])
+        moment = self.host(MARK) if repeats else ""
         outs = emit_pullback(self.context, self.code, let, self.read)  # 1
         for o, x in zip(let.outs, outs, strict=True):
             if o in self.activity and isinstance(o.type, Array):
@@ -621,10 +629,20 @@ class BlockFunction:
             if self.parent.is_active_scalar(o):
                 self.code.store(LLVM_TYPES[o.type], NEGATIVE_ZERO, self.adjoint_cell(o))  # 2
         self.code.emit("call void %k(ptr %frame)")  # 3
+        if repeats:
+            self.host(AGAIN, moment)
         self.pull_back(let)  # 4, 5
+        if repeats:
+            self.host(DONE)
         self.code.emit("ret void")
         self.module.functions.append(self.code.text(f"define internal void {name}(ptr %frame, ptr %k) alwaysinline nounwind"))
         self.code = outer
+
+    def host(self, recipe: int, *args: str) -> str:
+        """Call Python by one of the recipes that every program has."""
+        xs = tuple(Var(f"x{i}", I64) for i in range(len(args)))
+        (out,) = emit_let(self.code, Let((Var("out", I64),), "host", xs, {"recipe": recipe}), lambda a: [args[xs.index(a)]])
+        return out[0]
 
     def pull_back(self, let: Let) -> None:
         adjoint, floats, given = adjoint_of_pullback(self.context.program, let, self.activity)

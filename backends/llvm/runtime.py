@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...ir import errors
-from . import cache, process, regions
+from . import cache, host, process, regions
 from . import callable as native_callable
 from .compile import Loaded, load, object_file
 from .lock import COMPILING
@@ -30,7 +30,7 @@ _SIGACTION, _METH_FASTCALL = 152, 0x80
 _NUMPY_API = {"PyArray_New": 93, "PyArray_SetBaseObject": 282, "PyArray_Scalar": 60}  # places in NumPy's table of functions
 _SYMBOLS = (
     "lantern_abort", "lantern_new_block", "lantern_drop_block", "lantern_take", "lantern_give", "lantern_enter", "lantern_free_blocks",
-    "lantern_trim",
+    "lantern_trim", "lantern_host",
 )  # fmt: skip
 _ENTRIES = {"run": "lantern_run", "give": "lantern_give", "to_numpy": "lantern_to_numpy", "free_blocks": "lantern_free_blocks",
             "discard": "lantern_discard"}  # fmt: skip
@@ -94,6 +94,7 @@ class Runtime:
         self.loaded.word("lantern_table_offset").value = native_callable.TABLE_OFFSET
         self.services = self.loaded.address("lantern_services")
         self._fill_services()
+        self.loaded.word("lantern_called").value = ctypes.cast(host.called, ctypes.c_void_p).value
         self.main_thread = self.loaded.word("lantern_main_thread")
         self._notice_main_thread()
         self._notice_handlers()

@@ -71,6 +71,7 @@ _HELPERS = [
     "declare void @lantern_abort(ptr) noreturn",
     "declare ptr @lantern_new_block(i64)",
     "declare void @lantern_drop_block(ptr)",
+    "declare i64 @lantern_host(ptr, ptr, i64, ptr)",
     "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)",
     "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)",
     "declare i64 @llvm.smin.i64(i64, i64)",
@@ -181,6 +182,18 @@ yes:
  call void @lantern.fail(i64 {INTERRUPT}, i64 0, i64 0, i64 0, i64 0)
  unreachable
 no:
+ ret void
+}}""",
+    f"""define internal void @lantern.host(ptr %record, i64 %recipe, i64 %site, ptr %slots) noinline nounwind {{
+ %c = call ptr @lantern.context()
+ %failed = call i64 @lantern_host(ptr %c, ptr %record, i64 %recipe, ptr %slots)
+ %good = icmp eq i64 %failed, 0
+ br i1 %good, label %ok, label %bad
+bad:
+ %region = ptrtoint ptr %c to i64
+ call void @lantern.fail(i64 {KINDS["host"].code}, i64 %site, i64 %region, i64 0, i64 0)
+ unreachable
+ok:
  ret void
 }}""",
     f"""define internal ptr @lantern.new_block(i64 %full, i64 %site) noinline nounwind {{

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ir import errors, faults
+from ...ir import errors, faults, host, random
 from ...ir.arrayops import ARRAY_OPS, pull_function
 from ...ir.cps import has_adjoint
 from ...ir.graph import Atom, Block, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
@@ -134,6 +134,12 @@ class Primal:
             return array_op(let, xs)
         if let.op == "pullback":
             return self.pullback(let, xs)
+        if let.op == "host":
+            number = host.perform(self.program, let.attrs["recipe"], [x.value.copy() if isinstance(x, Ref) else x for x in xs])
+            return [np.int64(number) for _ in let.outs]
+        if let.op == "draw":
+            made = random.draw(let.attrs["kind"], let.out.type, *xs)
+            return [Ref(made) if isinstance(made, np.ndarray) else made]
         try:
             return [TABLE[let.op].body(TABLE[let.op].machine, *xs, **let.attrs)]
         except Fault as fault:
@@ -296,12 +302,13 @@ class Callbacks:
             return
         if let.op == "reshape" and isinstance(xs[0], Ref):
             _ = xs[0].adjoint  # shared
+        moment = host.running().mark() if let.op == "pullback" and host.has_effects(self.primal.program, let.attrs["f"]) else None
         zs = self.primal.compute(let, xs)  # 1
         for o, z in zip(let.outs, zs, strict=True):
             self.env[o], self.adj[o] = z, 0.0  # 2
         k()  # 3
         ds = [z.adjoint if isinstance(z, Ref) else self.adj[o] for o, z in zip(let.outs, zs, strict=True)]  # 4
-        self.accumulate(let, ds, zs, xs)  # 5
+        self.accumulate(let, ds, zs, xs, moment)  # 5
         for o, v, d in before:
             self.env[o], self.adj[o] = v, d
 
@@ -351,7 +358,7 @@ class Callbacks:
             if w:
                 self.add_value(a, x, next(back))
 
-    def accumulate(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any]) -> None:
+    def accumulate(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         d = ds[0]
         if let.op == "load":
             xs[0].adjoint[element(let, xs[0], xs[1:])] += d
@@ -361,9 +368,9 @@ class Callbacks:
         elif let.op == "alloc":
             self.add(let.args[-1], d.sum())
         elif let.op == "pullback":
-            self.pullback(let, ds, xs)
-        elif let.op == "reshape":
-            pass  # the adjoint is shared
+            self.pullback(let, ds, xs, moment)
+        elif let.op == "reshape" or TABLE[let.op].effect:
+            pass  # the adjoint is shared; what was drawn does not depend on anything
         elif let.op in ARRAY_OPS:
             self.array_op(let, ds, zs, xs)
         else:
@@ -377,8 +384,8 @@ class Callbacks:
         if a in self.rev.activity:
             self.adj[a] = self.adj[a] + d  # type: ignore[index]
 
-    def pullback(self, let: Let, ds: list[Any], xs: list[Any]) -> None:
-        """The adjoint of a pullback is a pullback of its function's jvp."""
+    def pullback(self, let: Let, ds: list[Any], xs: list[Any], moment: int | None) -> None:
+        """The adjoint of a pullback is a pullback of its function's jvp, which evaluates it again."""
         adjoint, floats, given = adjoint_of_pullback(self.primal.program, let, self.rev.activity)
         n = len(xs) - let.attrs["cotangents"]
         results = len(let.outs) - len(let.attrs["wrt"])
@@ -388,7 +395,11 @@ class Callbacks:
         ]
         v = dict(zip(let.attrs["wrt"], values[results:], strict=True))
         args = [*xs[:n], *(v[i] for i in sorted(v)), *(values[i] for i in given), *xs[n:]]
+        if moment is not None:
+            host.running().again(moment)
         outs = self.primal.pullback(adjoint, args)
+        if moment is not None:
+            host.running().done()
         total = len(outs) - len(adjoint.attrs["wrt"])
         for i, d in zip(adjoint.attrs["wrt"], outs[total:], strict=True):
             self.add_value(let.args[i], xs[i], d)
@@ -443,7 +454,8 @@ def run(program: Program, args: Sequence[Any]) -> list[Any]:
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(MAX_DEPTH)
         try:
-            with np.errstate(all="ignore"):
+            generators = [x for x in args if isinstance(x, np.random.Generator)]
+            with np.errstate(all="ignore"), host.call(host.Running(generators)):
                 out.extend(Primal(program).call(program.entry, values))
         except RecursionError as e:
             if isinstance(e, errors.LanternError):
