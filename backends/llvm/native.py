@@ -21,6 +21,7 @@ from ...ir.arrayops import ARRAY_OPS
 from ...ir.concrete import Need, Numbers, at_hand
 from ...ir.cps import show_closures
 from ...ir.graph import Call, Program, Site
+from ...ir.host import has_effects
 from ...ir.jvp import reachable
 from ...ir.protect import USUAL
 from ...ir.text import show_anywhere
@@ -136,6 +137,7 @@ class Native:
         self.other: Any = None  # calls the program for a case of its arguments
         self.program, self.checkpoint, self.weak, self.shape, self.written = program, checkpoint, list(weak), shape, written
         self.numbers = dict(numbers or {})
+        self.once = bool(written.leaves) or has_effects(program, program.entry)  # a call that has begun is not run again
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
@@ -213,7 +215,7 @@ class Native:
         record[process.FAULT], record[process.FINISH] = id(fault), id(finish)
         record[process.USUAL] = NEVER if has_loops(self.program) else process.PLAIN  # nothing is known of the first call
         record[process.LONG] = LONG_CYCLES if nogil is None else 0 if nogil else NEVER
-        record[process.WRITES] = bool(self.written.leaves)
+        record[process.WRITES] = self.once
         for i, x in enumerate(self.shape.fixed):
             record[process.FIXED + i] = id(x)
         at = call.constants_at
@@ -233,7 +235,7 @@ class Native:
 
     def fault(self, base: int) -> Any:
         """Raise what compiled code has left in its context. Returns after a signal whose Python handler raises
-        nothing: the call starts again, its arguments are as they were. (One that writes into them is only left for Ctrl-C's exception.)"""
+        nothing: the call starts again, its arguments are as they were. (One that writes into them, or prints or draws, is only left for Ctrl-C's exception.)"""
         runtime = self.runtime
         if not base:
             raise errors.StackOverflowError(
@@ -243,7 +245,7 @@ class Native:
         code = ctypes.c_int64.from_address(base + CODE).value
         if code == INTERRUPT:
             ctypes.pythonapi.PyErr_CheckSignals()
-            if self.written.leaves:
+            if self.once:
                 raise KeyboardInterrupt
             return
         values = [ctypes.c_int64.from_address(base + VALUES + 8 * i).value for i in range(3)]
