@@ -17,6 +17,18 @@ from . import creation, errors, host, iterables, numpy_api, python_math, pytree,
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .growing import List, growing
+from .guarded import (
+    Guarding,
+    context,
+    handled,
+    match_argument,
+    match_bool,
+    match_class,
+    match_mapping,
+    match_others,
+    match_rest,
+    match_sequence,
+)
 from .heap import CONTAINERS, MUTATORS
 from .optional import Maybe, is_, needed
 from .questions import QUESTIONS, dispatched, type_
@@ -50,7 +62,8 @@ from .strings import fstring, remainder
 from .syntax import NOT_USER_CODE, Comparisons
 from .values import Arrayed, Traced, is_traced
 
-comparisons, generator, slice = Comparisons, iterables.generator, builtins.slice
+comparisons, generator, listed, slice = Comparisons, iterables.generator, sequences.listed, builtins.slice
+BaseException = builtins.BaseException
 
 
 def local(raw: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,6 +108,9 @@ def contains(x: Any, items: Any) -> Any:
 _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")
 
 
+_WITH_EFFECTS = ("uuid", "secrets", "logging", "warnings")  # modules with functions written in Python that host.py or random.py must see
+
+
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
     for a in args:
@@ -113,7 +129,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         replacement = None
     if replacement is not None:
         return _new(replacement(*args, **kwargs))
-    if _building():
+    if _building() and not (type(function) is types.FunctionType and function.__module__ not in _WITH_EFFECTS):
         if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
             return strings.method(function, args, kwargs)
         random.check_source(function)
@@ -125,6 +141,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
         return function(*args, **kwargs)
+    if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
+        return _new(numpy_api.call_numpy(function, args, kwargs))
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
         return _of_scipy(function, args, kwargs)
     if isinstance(function, types.FunctionType):
@@ -156,6 +174,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _takes_optionals(function: Any) -> bool:
     """Is it a user's function, which may ask whether its argument is None?"""
+    if function is isinstance or function is hasattr:
+        return True
     raw = getattr(function, "__func__", function)
     if function is print or function in strings.REPLACED or host.is_effect(function):
         return True
@@ -169,13 +189,6 @@ def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
         if function is list:
             return True, args[0].copy()
         g.refuse()
-    if g is not None and function in (np.concatenate, np.hstack, np.vstack) and len(g.buffers) == 1:
-        a = g.stacked()
-        if function is np.vstack and a.ndim <= 2:
-            return True, a if a.ndim == 2 else a[:, None]
-        return True, a if a.ndim == 1 and function is np.hstack else np.concatenate([a.reshape(-1, *a.shape[2:])])
-    if function is np.stack and g is not None and len(args) == 1:
-        return True, g.stacked()
     if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")):
         return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
     return False, args
@@ -308,12 +321,12 @@ def _any_traced(tree: Any) -> bool:
 
 def _of_scipy(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of SciPy that is no ufunc and does not ask its arguments what to do."""
-    from .array_api import SCIPY
+    from .array_api import SCIPY, call_as_written
 
     part, name = function.__module__.split(".")[1], getattr(function, "__name__", "")
     found = SCIPY.get((part, name))
     if found is not None:
-        return found(*args, **kwargs)
+        return call_as_written(f"scipy.{part}.{name}", found, args, kwargs)
     if isinstance(function, np.ufunc):
         return function(*args, **kwargs)
     raise errors.UnsupportedOperationError(
@@ -366,9 +379,7 @@ def _pow(x: Any, y: Any, *mod: Any) -> Any:
 
 
 def _where(*args: Any) -> Any:
-    from .choosing import where
-
-    return where(*args)
+    return numpy_api.call_function(np.where, args, {})
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {
@@ -380,11 +391,12 @@ REPLACED.update(strings.REPLACED)
 REPLACED.update(QUESTIONS)
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
 REPLACED[np.where] = lambda *a: (
-    values.zero_dimensional(_where(*a)) if any(map(is_traced, a)) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
+    values.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 )
 REPLACED.update(python_math.REPLACED)
 
 
-__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons",
-           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_",
+__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons", "context",
+           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp", "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool",
+           "match_class", "match_mapping", "match_others", "match_rest", "match_sequence", "not_",
            "operator", "or_", "plain_key", "raise_", "remainder", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip

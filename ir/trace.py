@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import errors, pytree
+from . import errors
 from .arrays import settled
 from .builder import Builder, Frame, Trace, tracing
 from .concrete import UNDECIDED, Numbers, decide
@@ -24,7 +24,7 @@ from .protect import USUAL, Case, forbid, protect
 from .random import refuse_results, watched
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, leaf_type, same_leaf, show
-from .structure import leaves_of
+from .structure import flatten, is_object, leaves_of
 from .types import (
     BOOL,
     CONVERT,
@@ -145,7 +145,7 @@ def trace_program(
         refuse_results(value, name)
         _check_objects(trace.heap, name)
         puts, values = containers.puts()
-        out, tree = pytree.flatten(settled(returned((value, values) if puts else value)))
+        out, tree = flatten(settled(returned((value, values) if puts else value)))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)
         block = open_block()
@@ -221,7 +221,7 @@ def _check_results(out: list[Any], types: list[Any], name: str) -> None:
     for x, t in zip(out, types, strict=True):
         if isinstance(x, Undefined):
             x._raise()
-        if t is None and not isinstance(x, (np.ndarray, str, type(None))):
+        if t is None and not isinstance(x, (np.ndarray, str, type(None))) and not is_object(x):
             raise errors.ArgumentTypeError(f"`{name}` returns {show(x)}: compiled functions return numbers, arrays and containers of them")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import pickle
 import sys
 import types
@@ -16,7 +17,7 @@ from .backends.llvm.callable import NativeCallable
 from .backends.llvm.lock import COMPILING
 from .backends.llvm.platforms import HERE, NATIVE
 from .ir import derivatives, errors, staging
-from .ir.builder import current_builder, current_trace
+from .ir.builder import current_builder, current_trace, user_site
 from .ir.containers import Changed
 from .ir.effects import without_effects
 from .ir.language import call
@@ -24,6 +25,7 @@ from .ir.staging import loop_value
 from .ir.tracebacks import hide
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
+from .sharing import identity, shared
 from .specialisations import Table
 
 POLICIES = (None, "recursion", "replay")
@@ -35,25 +37,39 @@ def _in_trace() -> bool:
 
 
 class Transformed(Recipe):
-    """A function made from a function. Outside a trace it runs on the reference interpreter."""
+    """A function made from a function. Outside a trace it is interpreted at first, see `Specialisation.evaluate`."""
 
     __lantern_transform__ = True
 
-    def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any], recipe: Any = None) -> None:
-        """`recipe` is (function, arguments) that make the same again, for pickle."""
+    def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any], recipe: Any = None, options: Any = None) -> None:
+        """`recipe` is (function, arguments) that make the same again, for pickle. Of the same kind, function and `options` (if
+        there are any), all are one."""
         if not callable(f):
             raise TypeError(f"{kind}() takes a function, not {type(f).__name__} {f!r}")
         functools.update_wrapper(self, f, updated=())
         self.__name__ = f"{kind}({getattr(f, '__name__', type(f).__name__)})"
         self._staged, self._recipe = staged, recipe
-        self._dispatcher = Dispatcher(self, self.__name__)
+        self._same_as = None if options is None else (kind, f, options)
+
+    @functools.cached_property
+    def _dispatcher(self) -> Dispatcher:
+        make = functools.partial(Dispatcher, self, self.__name__)
+        return make() if self._same_as is None else shared(*self._same_as, make)  # type: ignore[no-any-return]
+
+    @property
+    def __lantern_identity__(self) -> Any:
+        if self._same_as is None:
+            return None
+        kind, f, options = self._same_as
+        code, *rest = identity(f)
+        return (kind, options, code), *rest
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _in_trace():
             return self._staged(*args, **kwargs)
         try:
             specialisation, leaves = self._dispatcher.lookup(args, kwargs)
-            return specialisation.interpret(leaves)
+            return specialisation.evaluate(leaves)
         except BaseException as e:
             raise hide(e)  # noqa: B904  # itself
 
@@ -80,7 +96,7 @@ class Jitted(NativeCallable, Recipe):
     __lantern_transform__ = True
     MOST_ENTRIES = 8  # specialisations that are tried in native code; others are found in a dict
 
-    def __init__(self, f: Callable[..., Any], static: tuple[int, ...], options: Options) -> None:
+    def __init__(self, f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> None:
         super().__init__(dispatcher())
         functools.update_wrapper(self, f, updated=())
         self.__wrapped__ = f
@@ -100,13 +116,8 @@ class Jitted(NativeCallable, Recipe):
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native
-        if (
-            specialisation.is_exact
-            and not kwargs
-            and not native.draws
-            and len(leaves) == len(args)
-            and all(x is y for x, y in zip(args, leaves, strict=True))
-        ):
+        exact = specialisation.is_exact and not native.draws
+        if exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
             self._dispatch_to(native)
         return native.entry(*leaves)
 
@@ -192,7 +203,7 @@ def _find(module: Any, name: Any) -> Any:
     return found
 
 
-def _jitted(f: Callable[..., Any], static: tuple[int, ...], options: Options) -> Jitted:
+def _jitted(f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> Jitted:
     return Jitted(f, static, options)
 
 
@@ -216,14 +227,21 @@ _WARNED: list[bool] = []
 
 
 def jit(
-    f: Callable[..., Any] | None = None, *, static_argnums: int | Sequence[int] = (), checkpoint: Any = None, nogil: bool | None = None
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    checkpoint: Any = None,
+    nogil: bool | None = None,
 ) -> Any:
     """Compile `f` to native code, once for each combination of argument types.
 
     Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, bool; any size) and tuples, lists,
-    dicts, namedtuples and dataclasses of them; so are results. Arrays are written into where `f` does.
+    dicts, namedtuples and dataclasses of them; so are results. Arrays are written into where `f` does. A
+    numpy.random.Generator is an argument too, and moves on where `f` draws.
 
     static_argnums: positions of arguments that are Python values fixed at compile time (hashable).
+    static_argnames: names of such arguments, however a call passes them.
     checkpoint: how differentiated loops keep their intermediate values. None chooses by structure and length.
         "recursion": each iteration is a native call; its frame keeps everything. "replay": the loop runs forward
         saving its state, and backward iteration by iteration, where its structure allows. An int n: replay, and
@@ -239,15 +257,34 @@ def jit(
     9.0
     """
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
         raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
     if f is None:
-        return functools.partial(jit, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
+        return functools.partial(jit, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
     if isinstance(f, (classmethod, staticmethod)):
-        return type(f)(jit(f.__func__, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil))
+        return type(f)(jit(f.__func__, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil))
+    if isinstance(f, property) and f.fget is not None:
+        getter = jit(f.fget, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
+        return property(getter, f.fset, f.fdel, f.__doc__)
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
-    return Jitted(f, nums, Options(checkpoint, nogil))
+    return Jitted(f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil))
+
+
+def _static(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[int | str, ...]:
+    """Static arguments by position and by name: what is named may be passed either way."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = [inspect.Parameter("_", inspect.Parameter.VAR_KEYWORD)]
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    unknown = [n for n in names if n not in [p.name for p in parameters]]
+    if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        raise TypeError(
+            f"static_argnames={unknown[0]!r} names no parameter of `{getattr(f, '__name__', f)}`, which has {', '.join(p.name for p in parameters)}"
+        )
+    return (*nums, *(positional.index(n) for n in names if n in positional), *names)
 
 
 def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Transformed:
@@ -269,6 +306,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
         "value_and_grad",
         lambda *args, **kwargs: derivatives.value_and_grad(f, nums, has_aux, args, kwargs),
         (value_and_grad, (f, nums, has_aux)),
+        (nums, has_aux),
     )
 
 
@@ -289,7 +327,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
         value, gradient = derivatives.value_and_grad(f, nums, has_aux, args, kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
-    return Transformed(f, "grad", staged, (grad, (f, nums, has_aux)))
+    return Transformed(f, "grad", staged, (grad, (f, nums, has_aux)), (nums, has_aux))
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -299,7 +337,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> lj.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
     (12.0, 4.0)
     """
-    return Transformed(f, "jvp", lambda p, t: derivatives.jvp(f, p, t))(tuple(primals), tuple(tangents))  # type: ignore[no-any-return]
+    return Transformed(f, "jvp", lambda p, t: derivatives.jvp(f, p, t), options=())(tuple(primals), tuple(tangents))  # type: ignore[no-any-return]
 
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:
@@ -312,8 +350,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]
     """
     if _in_trace():
         return derivatives.vjp(f, primals)[:2]
-    value = Transformed(f, "vjp", lambda *p: derivatives.vjp(f, p)[0])(*primals)
-    pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p, again=True)[1](c))
+    value = Transformed(f, "vjp", lambda *p: derivatives.vjp(f, p)[0], options="value")(*primals)
+    pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p, again=True)[1](c), options="pull")
     return value, lambda cotangent: pull(primals, cotangent)
 
 
@@ -331,7 +369,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     def staged(p: Any, t: Any) -> Any:
         return derivatives.jvp(grad(f, nums), p, t)[1]
 
-    return Transformed(f, "hvp", staged)(tuple(primals), tuple(tangents))
+    return Transformed(f, "hvp", staged, options=nums)(tuple(primals), tuple(tangents))
 
 
 def jacfwd(f: Callable[..., Any]) -> Transformed:
@@ -343,12 +381,12 @@ def jacfwd(f: Callable[..., Any]) -> Transformed:
     >>> lj.jacfwd(lambda x: x[0] * x[1])(np.array([3.0, 4.0]))
     array([4., 3.])
     """
-    return Transformed(f, "jacfwd", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, True), (jacfwd, (f,)))
+    return Transformed(f, "jacfwd", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, True), (jacfwd, (f,)), ())
 
 
 def jacrev(f: Callable[..., Any]) -> Transformed:
     """The Jacobian of f, row by row by reverse mode. See `jacfwd`."""
-    return Transformed(f, "jacrev", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, False), (jacrev, (f,)))
+    return Transformed(f, "jacrev", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, False), (jacrev, (f,)), ())
 
 
 def hessian(f: Callable[..., Any]) -> Transformed:
@@ -359,7 +397,7 @@ def hessian(f: Callable[..., Any]) -> Transformed:
     array([[8., 6.],
            [6., 0.]])
     """
-    return Transformed(f, "hessian", lambda x, *rest: derivatives.jacobian(grad(_bind(f, rest)), x, True), (hessian, (f,)))
+    return Transformed(f, "hessian", lambda x, *rest: derivatives.jacobian(grad(_bind(f, rest)), x, True), (hessian, (f,)), ())
 
 
 def _bind(f: Callable[..., Any], rest: tuple[Any, ...]) -> Callable[..., Any]:
@@ -447,7 +485,9 @@ def scan(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tup
     loop_value(lambda s: True, probe, init, staged_range(array.shape[0]))
     builder.rollback(mark)
     if not isinstance(kind[-1], Scalar):
-        raise errors.UnsupportedOperationError("scan() collects one scalar y a step; store other results into arrays of your own")
+        raise errors.UnsupportedOperationError(
+            f"scan() at {user_site()} collects one scalar y a step: store other results into arrays of your own"
+        )
     out = allocate(kind[-1], array.shape[0], 0)
 
     def step(i: Any, c: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,9 @@ from .ir.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, desc
 from .ir.verify import verify
 from .progress import LOGGER, Progress
 from .specialisations import Row, Table
+
+ALLOWANCE: float = 10_000  # operations that transforms without jit interpret before they are compiled; math.inf: they never are
+OPERATIONS_OF_A_CALL = 100  # that the interpreter could do in the time which a call takes apart from them
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,7 @@ class Specialisation:
         self.options, self.name, self.where = options, name, where
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
         self.is_exact = all(a.given is None for a in signature)  # no argument is of a type that the native entry does not tell from another
+        self.constants: dict[str, str] = {}  # static arguments in words, by name
         self.numbers: dict[Need, Any] = {}
         self.why: dict[Need, Any] = {}
         self._cases: dict[Case, Family] = {}
@@ -118,13 +123,11 @@ class Specialisation:
     def _make(self, numbers: Numbers | None) -> None:
         with self.progress.stage("tracing"):
             traced = self._traced(numbers)
-            effects = has_effects(traced.program, traced.program.entry) or (
-                checks_sizes(traced.program) and written_arguments(traced.program)
-            )
-            if self.optimistic and effects:  # no call of it can start again
-                self.optimistic = False
+            if self.optimistic and checks_sizes(traced.program) and happens_once(traced.program):
+                self.optimistic = False  # a call that has written or printed cannot start again in another form
                 traced = self._traced(numbers)
         self.traced, self.program = traced, traced.program
+        self.left: float = ALLOWANCE
         self._check()
         clean, join = ("simplification", simplify), ("fusion", fuse)
         self._run(clean, join, clean, ("guarding", guard))
@@ -142,13 +145,13 @@ class Specialisation:
             except EndlessTraceError:
                 raise
             except UNDECIDED as e:
-                if numbers is None or not numbers.asked:
+                if numbers is None or not numbers.is_asking:
                     raise (numbers and numbers.undecided) or e  # noqa: B904  # as it was without numbers that have not helped
             except Exception:
-                if numbers is None or not numbers.asked:
+                if numbers is None or not numbers.is_asking:
                     raise
             else:
-                if numbers is None or not numbers.asked:
+                if numbers is None or not numbers.is_asking:
                     return traced
             asked = numbers.fix()
             self.numbers.update({need: numbers.fixed[need] for need in asked})
@@ -166,7 +169,7 @@ class Specialisation:
 
     def row(self) -> Row:
         """This in the table of its function."""
-        arguments = {name: describe(t) for name, t in zip(self.where, self.types, strict=True)}
+        arguments = {name: describe(t) for name, t in zip(self.where, self.types, strict=True)} | self.constants
         calls = self.interpreted + (self._native.calls if self._native is not None else 0)
         return Row(arguments, {self.spell(need): n for need, n in self.numbers.items()}, self.progress.spent, calls)
 
@@ -266,7 +269,8 @@ class Specialisation:
             whole = "leaves"
         return Shape(whole, tuple(places), tuple(fixed))
 
-    def interpret(self, leaves: Sequence[Any]) -> Any:
+    def interpret(self, leaves: Sequence[Any], allowance: float = math.inf) -> Any:
+        """On the reference interpreter, which raises Exhausted after that many operations."""
         try:
             case = self.written.case(leaves)
             if case is not USUAL:
@@ -276,14 +280,27 @@ class Specialisation:
                 writable(machine_value(x, t), i in self.written.leaves) for i, (x, t) in enumerate(zip(leaves, self.types, strict=True))
             ]
             with written_back(leaves, values, self.written):
-                found = self.result(interpreter.run(self.program, values))
+                results, self.left = interpreter.run(self.program, values, allowance)
+                found = self.result(results)
             self.interpreted += 1
             return found
         except BroadcastError as e:
             if not self.optimistic or 1 not in e.sizes:
                 raise
         self.generalise()
-        return self.interpret(leaves)
+        return self.interpret(leaves, allowance)
+
+    def evaluate(self, leaves: Sequence[Any]) -> Any:
+        """For transforms without jit: interpreted until that has taken about as long as compiling, and compiled from then on,
+        so that neither a short call waits for the compiler nor a long one for the interpreter."""
+        if not NATIVE or math.inf == ALLOWANCE:
+            return self.interpret(leaves)
+        if self._native is None and self.left > 0 and not has_effects(self.program, self.program.entry):
+            try:
+                return self.interpret(leaves, self.left - OPERATIONS_OF_A_CALL)
+            except interpreter.Exhausted:  # nothing has happened that anybody can see
+                self.left = 0
+        return self.native.entry(*leaves)
 
     def run(self, leaves: Sequence[Any]) -> Any:
         return self.native.entry(*leaves) if NATIVE else self.interpret(leaves)
@@ -392,10 +409,16 @@ class Family:
             )
 
 
-class Dispatcher:
-    """Specialisations of one function by argument types, and by the numbers that Python needs."""
+def happens_once(program: Program) -> bool:
+    """Does a call write into its arguments, or have an effect?"""
+    return bool(written_arguments(program)) or has_effects(program, program.entry)
 
-    def __init__(self, f: Callable[..., Any], name: str, static: tuple[int, ...] = (), options: Options | None = None) -> None:
+
+class Dispatcher:
+    """Specialisations of one function by argument types, and by the numbers that Python needs. `static` are the positions and
+    the names of arguments that are compiled in as they are."""
+
+    def __init__(self, f: Callable[..., Any], name: str, static: tuple[int | str, ...] = (), options: Options | None = None) -> None:
         self.f, self.name, self.static = f, name, static
         self.options = options or Options()
         self.made: dict[Any, Family] = {}
@@ -424,9 +447,13 @@ class Dispatcher:
 
     def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, list[Any]]:
         """The specialisation for these arguments, and their leaves."""
-        fixed = {i % len(args): args[i] for i in self.static if -len(args) <= i < len(args)}
-        dynamic = tuple(None if i in fixed else a for i, a in enumerate(args))
-        leaves, tree = pytree.flatten_in_order((dynamic, kwargs))
+        fixed: dict[int | str, Any] = {
+            (i if isinstance(i, str) else i % len(args)): kwargs[i] if isinstance(i, str) else args[i]
+            for i in self.static
+            if (i in kwargs if isinstance(i, str) else -len(args) <= i < len(args))
+        }
+        dynamic = without(fixed, args, kwargs) if fixed else (args, kwargs)
+        leaves, tree = pytree.flatten_in_order(dynamic)
         try:
             key = (
                 tree,
@@ -444,14 +471,13 @@ class Dispatcher:
                 found = family.find(values)
                 if found is None:
                     self.made = {k: f for k, f in self.made.items() if not statics.is_dead(k[1:])}
-                    found = self._specialise(leaves, tree, fixed, args, kwargs)
+                    found = self._specialise(leaves, tree, fixed, dynamic)
                     family.add(found)
                     self.made[key] = family
         return found, values
 
-    def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int, Any], args: Any, kwargs: Any) -> Specialisation:
-        fixed_out = tuple(None if i in fixed else a for i, a in enumerate(args))
-        where = pytree.argument_names(fixed_out, kwargs)
+    def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int | str, Any], dynamic: Any) -> Specialisation:
+        where = pytree.argument_names(*dynamic)
         given = [(x, spelled(w, self.f)) for x, w in zip(leaves, where, strict=True) if not statics.is_static(x)]
         signature = [abstract(x, f"argument `{w}` of `{self.name}`") for x, w in given]
         constant = [statics.holder(x) if statics.is_static(x) else None for x in leaves]
@@ -460,9 +486,18 @@ class Dispatcher:
         def rebuild(inside: list[Any]) -> tuple[Any, Any]:
             it = map(wrapped, inside, [x for x, _ in given])
             new_args, new_kwargs = pytree.unflatten(tree, [next(it) if c is None else c() for c in constant])
-            return tuple(held[i]() if i in held else a for i, a in enumerate(new_args)), new_kwargs
+            args = tuple(held[i]() if i in held else a for i, a in enumerate(new_args))
+            return args, {k: held[k]() if k in held else a for k, a in new_kwargs.items()}
 
-        return Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given])
+        made = Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given])
+        plain = {w: x for x, w in zip(leaves, where, strict=True) if statics.is_static(x)} | {str(i): x for i, x in fixed.items()}
+        made.constants = {spelled(w, self.f): f"{x!r:.40}" for w, x in plain.items()}
+        return made
+
+
+def without(fixed: dict[int | str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with None in the places of those that are compiled in."""
+    return tuple(None if i in fixed else a for i, a in enumerate(args)), {k: None if k in fixed else a for k, a in kwargs.items()}
 
 
 def spelled(where: str, f: Any) -> str:

@@ -310,7 +310,7 @@ def _bytes(data: bytes) -> str:
 def _detail(site: Site | None) -> str:
     if site is None:
         return ""
-    return site.detail if site.exception is None else f"{type(site.exception).__name__}: {site.exception}"
+    return site.detail if site.exception is None else f"{getattr(site.exception, 'cls', type(site.exception)).__name__}: {site.exception}"
 
 
 def _slots(t: Type) -> int:

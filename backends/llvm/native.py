@@ -6,7 +6,6 @@ the types compiled for; for others it comes back here, where they are made so or
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import time
@@ -73,12 +72,14 @@ class Entry(Exact):
         check_numbers(args, native)
         exact = list(map(exact_leaf, args, native.types, native.weak))
         written = native.written
+        if not written.leaves:
+            return native.run(args, exact)
         case = written.case(args)
         if case is not USUAL:
             return native.other(case, of_case(case, args))
         exact = [writable(x, i in written.leaves) for i, x in enumerate(exact)]
-        with written_back(args, exact, written), host.drawing(args) if native.draws else contextlib.nullcontext():
-            return native.exact(*exact)
+        with written_back(args, exact, written):
+            return native.run(args, exact)
 
 
 def check_numbers(args: Sequence[Any], native: Native) -> None:
@@ -137,11 +138,11 @@ class Native:
         self.other: Any = None  # calls the program for a case of its arguments
         self.program, self.checkpoint, self.weak, self.shape, self.written = program, checkpoint, list(weak), shape, written
         self.numbers = dict(numbers or {})
-        self.once = bool(written.leaves) or has_effects(program, program.entry)  # a call that has begun is not run again
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
         self.draws = host.draws(program)
+        self.once = bool(written.leaves) or has_effects(program, program.entry)  # a call cannot start again
         start = time.perf_counter()
         code, notes = self._machine_code()
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
@@ -149,6 +150,13 @@ class Native:
         self.address = self.loaded.address("call")
         self._fill_record(PythonCall(Module(), program, self.weak, shape, self.numbers, self.written.leaves), finish, nogil)
         self.entry, self.exact = Entry(self), Exact(self)
+
+    def run(self, args: Sequence[Any], exact: Sequence[Any]) -> Any:
+        """A call with exact leaves of these arguments."""
+        if not self.draws:
+            return self.exact(*exact)
+        with host.drawing(args):
+            return self.exact(*exact)
 
     # ---- the code
     def _machine_code(self) -> tuple[bytes, dict[str, Any]]:
@@ -235,7 +243,7 @@ class Native:
 
     def fault(self, base: int) -> Any:
         """Raise what compiled code has left in its context. Returns after a signal whose Python handler raises
-        nothing: the call starts again, its arguments are as they were. (One that writes into them, or prints or draws, is only left for Ctrl-C's exception.)"""
+        nothing: the call starts again, its arguments are as they were. (One that writes into them is only left for Ctrl-C's exception.)"""
         runtime = self.runtime
         if not base:
             raise errors.StackOverflowError(

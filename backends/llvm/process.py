@@ -31,7 +31,7 @@ SERVICES = (
     "PyArray_Scalar", "slow", "PyErr_Fetch", "PyErr_Restore", "getsignal", "sigint", "default_int_handler",
 )  # fmt: skip
 # A module's record: 8-byte places after the address of the services, which is the first.
-FAULT, FINISH, USUAL, LONG, CALLS, WRITES, FIXED = 1, 2, 3, 4, 5, 6, 7  # WRITES: 1 if no call may run again
+FAULT, FINISH, USUAL, LONG, CALLS, WRITES, FIXED = 1, 2, 3, 4, 5, 6, 7  # WRITES: 1 if a call may not start again, else 0
 PLAIN = -1  # in USUAL: a program without loops, whose calls are not timed
 WATCH_CYCLES = 1 << 22  # 1 to 2 ms: how often calls look whether signals still come here first
 TRIM_CYCLES = 1 << 22  # only a call as long as this can have touched much memory
