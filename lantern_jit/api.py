@@ -18,6 +18,7 @@ from .backends.llvm.lock import COMPILING
 from .backends.llvm.platforms import HERE, NATIVE
 from .ir import derivatives, errors, staging
 from .ir.builder import current_builder, current_trace, user_site
+from .ir.containers import Changed
 from .ir.effects import without_effects
 from .ir.language import call
 from .ir.reads import hold
@@ -110,6 +111,10 @@ class Jitted(NativeCallable, Recipe):
         if _in_trace():
             return call(self.__wrapped__, *args, **kwargs)
         specialisation, leaves = self._dispatcher.lookup(args, kwargs)
+        found = self._run(specialisation, leaves, args, kwargs)
+        return found.apply(args, kwargs) if type(found) is Changed else found
+
+    def _run(self, specialisation: Specialisation, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native

@@ -25,7 +25,8 @@ from .backends.llvm.platforms import NATIVE, require_native
 from .backends.python import interpreter
 from .ir import pytree, statics
 from .ir.concrete import UNDECIDED, Need, Numbers, at_hand
-from .ir.errors import BroadcastError, EndlessTraceError
+from .ir.containers import Changed
+from .ir.errors import BroadcastError, EndlessTraceError, UnsupportedOperationError
 from .ir.fuse import fuse
 from .ir.graph import Program
 from .ir.guards import guard
@@ -259,7 +260,8 @@ class Specialisation:
 
     def finish(self, leaves: tuple[Any, ...]) -> Any:
         """The user's result from all of its leaves."""
-        return pytree.unflatten(self.traced.tree, leaves)
+        found = pytree.unflatten(self.traced.tree, leaves)
+        return Changed(found[0], found[1], self.traced.puts, self.name) if self.traced.puts else found
 
     def shape(self) -> Any:
         """How compiled code is to put the result together."""
@@ -344,7 +346,11 @@ class Specialisation:
         return str(self._c_function().prototype)
 
     def for_c(self) -> Any:
-        """The native program for callers that cannot ask for another one."""
+        """The native program for callers that cannot ask for another one, and have no containers."""
+        if self.traced.puts:
+            raise UnsupportedOperationError(
+                f"`{self.name}` writes into a list, a dict or an object that is an argument: in C its items are arguments of their own. Return the new value"
+            )
         if checks_sizes(self.program):
             self.generalise()
         return self.native
