@@ -440,7 +440,9 @@ def spread(a: Any, shape: Sequence[Size]) -> Arrayed:
         return filled(a, shape)
     rank, own = len(shape), shape_of(a)
     if len(own) > rank:
-        raise errors.ArrayShapeError("input operand has more dimensions than allowed by the axis remapping")
+        raise errors.ArrayShapeError(
+            f"input operand has more dimensions than allowed by the axis remapping at {user_site()}: give it axes of size 1"
+        )
     moves = []
     for v, n in enumerate(own):
         target = shape[rank - len(own) + v]

@@ -67,7 +67,10 @@ class Builder:
         self.params: list[Var] = []
         self.blocks: list[Block] = []
         self.captures: dict[Var, Var] = {}
+        self.made: dict[Var, Let] = {}  # by the operation that makes it
         self.given: dict[Var, Any] = {}  # of the parameters of a function that is called once: the values given
+        self.first: dict[Var, Any] = {}  # of one that may be called again: the values of the first call
+        self.code: Any = None  # of such a function
         self.frames: list[Frame] = []
         self.calls: list[tuple[Call, Any]] = []  # (call, StagedFunction): arguments for captures are added at the end
         self.closed = False
@@ -112,7 +115,10 @@ class Builder:
             self.current = self.new_block("dead")
         self.trace.count()
         outs = tuple(self.fresh(t) for t in types)
-        self.current.lets.append(Let(outs, op, args, attrs or {}, site))
+        let = Let(outs, op, args, attrs or {}, site)
+        self.current.lets.append(let)
+        for out in outs:
+            self.made[out] = let
         return outs
 
     # ---- values of enclosing functions
@@ -122,7 +128,7 @@ class Builder:
             return atom
         if owner is None or not self.inside(owner) or (owner.closed and not self.closed):
             raise errors.EscapedTracerError(
-                f"a traced value of `{owner.name if owner else '?'}` is used after its trace has ended. Traced values live only "
+                f"a traced value of `{owner.name if owner else '?'}` is used after its trace has ended. Such values live only "
                 "while their function is traced: return the value instead of keeping it in a global, a list or an attribute"
             )
         assert isinstance(atom, Var)
@@ -178,6 +184,8 @@ class Trace:
         self.optimistic = optimistic
         self.heap = Heap()  # what has been written into the user's objects
         self.no_growth = 0  # loops that are unrolled rather than that a list grows in them
+        self.appends: list[Any] = []  # to lists that grow (growing.Append)
+        self.roomy: dict[Var, Frame] = {}  # buffers that have room for all that a loop appends
         self.postponed = 0  # reads of lists that are still empty
         self.numbers: Any = None  # of the arguments, where they may become constants (concrete.Numbers)
         self.conditions: list[Any] = []  # that have been staged
@@ -196,6 +204,7 @@ class Trace:
         self.owners: dict[Var, Builder] = {}  # of captured variables
         self.entries: list[Function] = []
         self.operations = 0
+        self.guarding: list[Any] = []  # each `try` whose body is traced (guarded.Guarding)
         self.names: dict[str, int] = {}
 
     def name(self, base: str) -> str:
@@ -303,7 +312,7 @@ def current_builder() -> Builder:
     trace = _STATE.trace
     if trace is None or not trace.builders:
         raise errors.EscapedTracerError(
-            "a traced value is used outside of any trace. Traced values live only while their function is traced: return the "
+            f"a traced value is used outside of any trace at {user_site()}. Such values live only while their function is traced: return the "
             "value instead of keeping it in a global, a list or an attribute"
         )
     return trace.builders[-1]

@@ -53,7 +53,14 @@ class Numbers:
         self.at_hand = at_hand  # for each leaf the shape of an array, the value of an int or a bool, else None
         self.fixed: dict[Need, Any] = {}
         self.asked: dict[Need, Site] = {}
+        self.shaped: set[Any] = set()  # code of staged functions: Python needs sizes of their arrays, or asks
+        self.reshaped = False  # such a one was found
         self.undecided: Exception | None = None  # the first error for which `decide` has asked
+
+    @property
+    def is_asking(self) -> bool:
+        """Is the trace to be made again?"""
+        return bool(self.asked) or self.reshaped
 
     def value(self, need: Need) -> Any:
         """The number in this call, None where it has none."""
@@ -67,7 +74,7 @@ class Numbers:
 
     def fix(self) -> dict[Need, Site]:
         """What was asked for is fixed from now on."""
-        asked, self.asked = self.asked, {}
+        asked, self.asked, self.reshaped = self.asked, {}, False
         self.fixed.update({need: self.value(need) for need in asked})
         return asked
 
@@ -91,7 +98,7 @@ def number(value: Any, most: int | None = None) -> Any:
         return None
     origin = _Origin(trace)
     found = origin.of(value)
-    if found is None:
+    if found is None or not origin.is_sound():
         return None
     if most is not None and int(found) > most:
         raise errors.EndlessTraceError(
@@ -99,18 +106,11 @@ def number(value: Any, most: int | None = None) -> Any:
             "that indexes arrays and no lists, or an operation on whole arrays"
         )
     _ask(trace, origin.needs)
+    trace.numbers.reshaped |= bool(origin.through - trace.numbers.shaped)
+    trace.numbers.shaped |= origin.through
     if isinstance(found, bool):
         return found if value.weak else np.bool_(found)
     return found.item() if value.weak else found
-
-
-def iterations(count: Any) -> int | None:
-    """How many times a loop runs that cannot be staged, and so only Python can run: it is unrolled. None if that is not known, or
-    is too much."""
-    n = number(count, MOST_UNROLLED) if hasattr(count, "atom") else int(count)
-    if n is not None and LONG < n <= MOST_UNROLLED:
-        LOGGER.info("%d iterations at %s are unrolled: the loop cannot be staged", n, user_site())
-    return None if n is None or n > MOST_UNROLLED else int(n)
 
 
 def agree(n: Any, m: Any) -> None:
@@ -127,9 +127,10 @@ def decide(trace: Trace, error: Exception) -> None:
     then the int, then the size, that decided last."""
     assert trace.numbers is not None
     found: list[set[Need]] = []
+    unknown: set[Var] = set()
     for cond in reversed(trace.conditions):
-        origin = _Origin(trace)
-        if origin.of(cond) is not None and origin.needs - trace.numbers.fixed.keys():
+        origin = _Origin(trace, unknown)
+        if origin.of(cond) is not None and not origin.through and origin.needs - trace.numbers.fixed.keys():
             found.append(origin.needs)
     params = trace.builders[0].params
 
@@ -161,12 +162,20 @@ def _ask(trace: Trace, needs: set[Need], site: Site | None = None) -> None:
 
 # ---- where a number comes from
 class _Origin:
-    """Walks back from traced values. `needs` are the numbers of the arguments that they were made of."""
+    """Walks back from traced values; what a staged function is given, from its first call. `needs` are the numbers of the arguments that they were made of."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, unknown: set[Var] | None = None) -> None:
+        """`unknown`: what is known to need more, from other walks; this one adds to them."""
         self.trace, self.numbers = trace, trace.numbers
+        self.unknown: set[Var] = set() if unknown is None else unknown
         self.needs: set[Need] = set()
         self.known: dict[Var, Any] = {}
+        self.through: set[Any] = set()  # code of functions that may be called again with other values
+
+    def is_sound(self) -> bool:
+        """May the value be used? What another call of a function may give otherwise serves only a trace that is made again."""
+        again = self.needs - self.numbers.fixed.keys() or self.through - self.numbers.shaped
+        return not self.through or bool(again)
 
     def of(self, value: Any, depth: int = 0) -> Any:
         """The value in the call at hand, as the scalar machine has it; None if more than sizes, ints and bools decide it."""
@@ -175,9 +184,14 @@ class _Origin:
     def atom(self, atom: Atom, builder: Builder | None, depth: int) -> Any:
         if isinstance(atom, Const):
             return _literal(atom.value, atom.type)
-        if atom not in self.known:
-            self.known[atom] = self.variable(atom, builder, depth) if builder is not None and depth < DEEPEST else None
-        return self.known[atom]
+        if atom in self.known:
+            return self.known[atom]
+        found = self.variable(atom, builder, depth) if builder is not None and depth < DEEPEST and atom not in self.unknown else None
+        if found is None:
+            self.unknown.add(atom)
+        else:
+            self.known[atom] = found
+        return found
 
     def variable(self, var: Var, builder: Builder, depth: int) -> Any:
         outer = self.outside(var, builder)
@@ -185,14 +199,18 @@ class _Origin:
             return self.atom(*outer, depth + 1)
         if var in builder.params:
             return self.argument(Need(builder.params.index(var)), builder)
-        let = _made_by(var, builder)
+        let = builder.made.get(var)
         if let is not None and let.op == "dim":
             assert isinstance(let.args[0], Var)
             return self.size(let.args[0], let.attrs["axis"], builder, depth + 1)
         if let is None or let.op not in TABLE or TABLE[let.op].signature == "*:*":
             return None
-        values = [self.atom(a, builder, depth + 1) for a in let.args]
-        return None if any(v is None for v in values) else _computed(let, values)
+        values = []
+        for a in let.args:
+            values.append(self.atom(a, builder, depth + 1))
+            if values[-1] is None:
+                return None
+        return _computed(let, values)
 
     def outside(self, var: Var, builder: Builder) -> tuple[Atom, Builder | None] | None:
         """What a variable of an inner function is in the function around it: what it captures, or what it was given."""
@@ -200,6 +218,9 @@ class _Origin:
             if inner is var:
                 return outer, self.trace.owners[outer]
         given = builder.given.get(var)
+        if given is None and var in builder.first:
+            given = builder.first[var]
+            self.through.add(builder.code)
         return (given.atom, given.builder) if given is not None else None
 
     def argument(self, need: Need, builder: Builder) -> Any:
@@ -213,16 +234,20 @@ class _Origin:
     def size(self, array: Var, axis: int, builder: Builder, depth: int) -> Any:
         """The size of an array along an axis."""
         given = builder.given.get(array)
+        if given is None and array in builder.first:
+            given = builder.first[array]
+            self.through.add(builder.code)
         if given is not None and given.sizes is not None:
             n = given.sizes[axis]
             return self.of(n, depth) if hasattr(n, "atom") else np.int64(n)
         outer = self.outside(array, builder)
         if outer is not None:
-            assert isinstance(outer[0], Var) and outer[1] is not None
+            assert isinstance(outer[0], Var)
+            assert outer[1] is not None
             return self.size(outer[0], axis, outer[1], depth + 1)
         if array in builder.params:
             return self.argument(Need(builder.params.index(array), axis), builder)
-        let = _made_by(array, builder)
+        let = builder.made.get(array)
         like = _like(let, array) if let is not None else None
         if isinstance(like, Var):
             return self.size(like, axis, builder, depth + 1)
@@ -242,15 +267,6 @@ def _computed(let: Let, values: list[Any]) -> Any:
         return _literal(0, let.out.type)  # with these numbers as constants it is Python that raises
 
 
-def _made_by(var: Var, builder: Builder) -> Let | None:
-    """The operation that makes a variable."""
-    for block in reversed(builder.blocks):
-        for let in reversed(block.lets):
-            if var in let.outs:
-                return let
-    return None
-
-
 def _like(let: Let, array: Var) -> Atom | None:
     """An argument that has the sizes of an operation's result: of what is copied, and of what a gradient is taken for."""
     if let.op == "copy":
@@ -261,4 +277,4 @@ def _like(let: Let, array: Var) -> Atom | None:
     return let.args[let.attrs["wrt"][at]] if at >= 0 else None
 
 
-__all__ = ["LOGGER", "MOST_UNROLLED", "UNDECIDED", "Need", "Numbers", "agree", "at_hand", "decide", "iterations", "number"]
+__all__ = ["LOGGER", "LONG", "MOST_UNROLLED", "UNDECIDED", "Need", "Numbers", "agree", "at_hand", "decide", "number"]

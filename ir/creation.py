@@ -208,7 +208,7 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
     if not any(map(is_traced, (start, stop, num))):
         return array(np.linspace(start, stop, num, endpoint, dtype=dtype))
     if retstep or axis:
-        raise errors.UnsupportedOperationError(f"np.linspace with retstep= or axis= at {user_site()} is not supported")
+        raise errors.UnsupportedOperationError(f"np.linspace with retstep= or axis= at {user_site()} is not supported: leave them out")
     n = num if isinstance(num, Traced) else values.constant(int(num))
     last = table.isub(n, 1) if endpoint else n
     t = dtype_of(dtype) if dtype is not None else F64 if values.has_array(start, stop) else promote("np.linspace", start, stop, 1.0)[0]

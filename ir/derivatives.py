@@ -29,8 +29,8 @@ from .staging import branch, counted_loop, made, open_block, run
 from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type, show
 from .statics import is_static
 from .structure import leaves_of
-from .types import BOOL, F64, I32, I64, Scalar, Type, carries_gradient, is_float, same_type
-from .values import Arrayed, Traced, allocate, constant, dimension, is_traced, lift_array, scalar_type
+from .types import BOOL, F64, I32, I64, Scalar, Type, carries_gradient, describe, is_float, same_type, with_article
+from .values import Arrayed, Traced, allocate, array_like, constant, is_traced, lift_array, scalar_type
 
 
 @dataclass
@@ -57,11 +57,9 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
             if is_traced(leaf):
                 where.append(len(builder.params))
                 var = builder.parameter(leaf.type)
-                inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else Arrayed(var, builder))
-                inside[-1].given = leaf.given
                 builder.given[var] = leaf
-                if isinstance(leaf, Arrayed) and leaf.sizes is not None and not all(isinstance(n, Traced) for n in leaf.sizes):
-                    inside[-1].sizes = [dimension(inside[-1], i) if isinstance(n, Traced) else n for i, n in enumerate(leaf.sizes)]
+                inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else array_like(var, builder, leaf))
+                inside[-1].given = leaf.given
             else:
                 where.append(-1)
                 inside.append(leaf)
@@ -80,7 +78,7 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
                 leaf._raise()
             t = leaf_type(leaf)
             if t is None:
-                raise errors.ArgumentTypeError(f"`{label}` returns {show(leaf)} at {user_site()}: a differentiated function returns numbers, "
+                raise errors.ArgumentTypeError(f"`{label}` returns {show(leaf)} at {user_site()}: return numbers, "
                                                "arrays and containers of them")  # fmt: skip
             atoms.append(coerce(leaf, t, open_block()))
             types.append(t)
@@ -129,11 +127,15 @@ def differentiable(leaf: Any, what: str) -> Any:
         if is_float(leaf.type.dtype):
             return leaf
         if leaf.type.dtype == BOOL:
-            raise errors.NotDifferentiableError(f"{what} is an array of bools: there is no derivative with respect to it")
+            raise errors.NotDifferentiableError(
+                f"{what} is an array of bools: there is no derivative with respect to it, so leave it out of argnums"
+            )
         return float_copy(leaf)
     found = scalar_type(leaf)
     if found is None or found[0] == BOOL:
-        raise errors.NotDifferentiableError(f"{what} is {show(leaf)}: derivatives are taken with respect to floats and float arrays")
+        raise errors.NotDifferentiableError(
+            f"{what} is {show(leaf)}: derivatives are taken with respect to floats and float arrays, so leave it out of argnums"
+        )
     if isinstance(leaf, Traced):
         return leaf if is_float(leaf.type) else table.convert(leaf, to=F64)
     return constant(leaf) if is_float(found[0]) else constant(float(leaf))
@@ -243,7 +245,9 @@ def vjp(f: Callable[..., Any], primals: tuple[Any, ...], again: bool = False) ->
         sub = trace_sub(f, new, {})
         given, tree = pytree.flatten(settled(cotangent))
         if tree != sub.tree:
-            raise errors.TypeMismatchError(f"the cotangent's structure {tree} is not the result's {sub.tree}")
+            raise errors.TypeMismatchError(
+                f"the cotangent at {user_site()} has another structure than the result: give one cotangent for each number or array of it"
+            )
         ct = [i for i, t in enumerate(sub.types) if carries_gradient(t)]
         results, _ = pytree.flatten(settled(value))
         extra = [_like(given[i], sub.types[i], "cotangent", results[i]) for i in ct]
@@ -267,7 +271,9 @@ def _like(value: Any, t: Type, what: str, primal: Any = None) -> Atom:
     have = leaf_type(value)
     fits = isinstance(have, Scalar) if isinstance(t, Scalar) else have is not None and same_type(have, t)
     if not fits:
-        raise errors.TypeMismatchError(f"a {what} of {describe_value(value)} at {user_site()} does not fit a value of type {t}")
+        raise errors.TypeMismatchError(
+            f"a {what} of {describe_value(value)} at {user_site()} does not fit a value that is {with_article(describe(t))}: give one like it"
+        )
     if isinstance(value, Arrayed) and isinstance(primal, Arrayed):
         same_shape(value, primal, f"the {what}'s shape differs from its value's")
     return coerce(value, t, open_block())
@@ -294,7 +300,9 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     leaves, tree = pytree.flatten(settled(tuple(primals)))
     given, other = pytree.flatten(settled(tuple(tangents)))
     if tree != other:
-        raise errors.TypeMismatchError(f"the tangents' structure {other} is not the primals' {tree}")
+        raise errors.TypeMismatchError(
+            f"the tangents at {user_site()} have another structure than the primals: give one tangent for each number or array"
+        )
     new, _ = pytree.flatten(all_differentiable(pytree.unflatten(tree, leaves), "an argument of jvp"))
     sub = trace_sub(f, pytree.unflatten(tree, new), {})
     extra = [_like(g, x.type, "tangent", x) for g, x in zip(given, new, strict=True) if not is_static(x)]
@@ -319,12 +327,16 @@ def jacobian(f: Callable[..., Any], x: Any, forward: bool) -> Any:
     x = settled(x)
     x = differentiable(x, "argument 0 of a Jacobian") if not isinstance(x, (tuple, list, dict)) else x
     if not isinstance(x, (Traced, Arrayed)):
-        raise errors.UnsupportedOperationError("Jacobians and Hessians take one float or float array; use jvp and vjp for containers")
+        raise errors.UnsupportedOperationError(
+            f"Jacobians and Hessians take one float or float array, not {show(x)} ({user_site()}): use jvp and vjp for containers"
+        )
     if isinstance(x, Traced):
         return jvp(f, (x,), (1.0,))[1]
     y, pull, moment = vjp(f, (x,))
     if not isinstance(y, (Traced, Arrayed)):
-        raise errors.UnsupportedOperationError("Jacobians and Hessians take a function whose result is one float or float array")
+        raise errors.UnsupportedOperationError(
+            f"Jacobians and Hessians take a function whose result is one float or float array, not {show(y)} ({user_site()}): use jvp and vjp"
+        )
     y_shape = y.shape if isinstance(y, Arrayed) else ()
     if isinstance(y, Traced):
         with host.repeating(moment):

@@ -22,10 +22,13 @@ from .arrays import settled
 from .builder import Builder, Frame, Mark, Trace, current_trace, user_site
 from .graph import Call, Edge
 from .graph import Return as GraphReturn
+from .optional import returned
+from .questions import asking
 from .staging import DEAD, Bottom, Return, StagedExit, Widen, here, leave, open_block, run
 from .state import coerce, join_values, leaf_type, show
+from .structure import adopted, flatten
 from .types import Scalar, is_float
-from .values import Arrayed, Traced, constant, is_traced, scalar_type
+from .values import Arrayed, Traced, array_like, constant, is_traced, scalar_type
 
 MAX_DEPTH = 150
 MAX_UNROLLED = 3_000  # calls of a function under traced conditions that needs its numbers plain
@@ -80,10 +83,25 @@ class StagedFunction:
         self.captured: Any = None
 
 
-def signature(tree: Any) -> Any:
-    """What must agree for two calls to be one staged function: types of traced leaves, values of the rest."""
-    leaves, treedef = pytree.flatten(tree)
-    return treedef, tuple(_leaf_key(leaf) for leaf in leaves)
+def signature(tree: Any, shaped: bool = False) -> Any:
+    """What must agree for two calls to be one staged function: types of traced leaves, values of the rest, and known sizes of
+    arrays where Python needs them (`shaped`)."""
+    leaves, treedef = flatten(tree)
+    sizes = tuple(_known_sizes(leaf) for leaf in leaves) if shaped else ()
+    return treedef, tuple(_leaf_key(leaf) for leaf in leaves), sizes
+
+
+def _known_sizes(leaf: Any) -> Any:
+    return tuple(n if isinstance(n, int) else None for n in leaf.sizes) if isinstance(leaf, Arrayed) and leaf.sizes is not None else None
+
+
+def _is_shaped(trace: Trace, raw: Any) -> bool:
+    """Does Python need sizes of this function's arrays?"""
+    return trace.numbers is not None and _code(raw) in trace.numbers.shaped
+
+
+def _code(raw: Any) -> Any:
+    return getattr(raw, "func", raw).__code__
 
 
 def _leaf_key(leaf: Any) -> Any:
@@ -174,14 +192,14 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     trace = current_trace()
     raw = syntax.convert(function)
     if raw is None:
-        return function(*args, **kwargs)
+        return asking(function)(*args, **kwargs)
     if trace is None or not trace.builders:
         signal = raw(*args, **kwargs)
         return signal.value if isinstance(signal, Return) else None
     key = (
         Same(getattr(function, "__func__", function)),
         Same(getattr(function, "__self__", None)),
-        signature((args, kwargs)),
+        signature((args, kwargs), _is_shaped(trace, raw)),
     )
     staged = trace.staged.get(key)
     if staged is not None and staged.captured is not None and staged.captured != captured(raw, set()):
@@ -200,8 +218,8 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     """Call `function` as a function of its own in the graph, also where it does not recurse or has no source."""
     trace = current_trace()
     assert trace is not None
-    raw = syntax.convert(function) or (lambda *a, **k: Return(function(*a, **k)))
-    key = (Same(function), None, signature((args, kwargs)))
+    raw = syntax.convert(function) or (lambda *a, **k: Return(asking(function)(*a, **k)))
+    key = (Same(function), None, signature((args, kwargs), _is_shaped(trace, raw)))
     staged = trace.staged.get(key)
     if staged is not None and staged.captured is not None and staged.captured != captured(raw, set()):
         staged = None
@@ -260,7 +278,7 @@ def _is_number(key: Any) -> bool:
 
 def _traced_at(positions: set[int], tree: Any) -> Any:
     """The same arguments, with traced values for the plain numbers at these leaves."""
-    leaves, treedef = pytree.flatten(tree)
+    leaves, treedef = flatten(tree)
     return pytree.unflatten(treedef, [constant(x) if i in positions else x for i, x in enumerate(leaves)])
 
 
@@ -359,7 +377,9 @@ def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: 
     except BaseException:
         trace.staged.pop(key, None)
         raise
-    raise errors.TypeMismatchError(f"the result type of `{function.__qualname__}` does not settle: {staged.spec}")
+    raise errors.TypeMismatchError(
+        f"the result type of `{function.__qualname__}` at {user_site()} is another one after each call: return values of one type on all paths"
+    )
 
 
 def _forget_inner(trace: Trace, known: dict[Any, Any], staged: StagedFunction) -> None:
@@ -370,11 +390,12 @@ def _forget_inner(trace: Trace, known: dict[Any, Any], staged: StagedFunction) -
 
 
 def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, args: Any, kwargs: Any) -> Any:
-    leaves, tree = pytree.flatten((args, kwargs))
+    leaves, tree = flatten((args, kwargs))
     with trace.building("scratch") as builder:
         builder.name = staged.name
         staged.builder = builder
-        inside = [_parameter(builder, leaf) for leaf in leaves]
+        builder.code, shaped = _code(raw), _is_shaped(trace, raw)
+        inside = [_parameter(builder, leaf, shaped) for leaf in leaves]
         new_args, new_kwargs = pytree.unflatten(tree, inside)
         frame = Frame("function", label=function.__qualname__)
         builder.frames.append(Frame("staged"))
@@ -398,7 +419,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
             if any(s is not staged and s.spec is None and s.builder is not None and not s.builder.closed for s in trace.staged.values()):
                 raise
             raise errors.EndlessTraceError(
-                f"the recursion of `{function.__qualname__}` has no base case: every path of it calls it again ({user_site()})"
+                f"the recursion of `{function.__qualname__}` has no base case: every path of it calls it again ({user_site()}): return a value on one of them"
             ) from None
         spec, atoms = _spec(value, function, staged.spec)
         builder.terminate(GraphReturn(atoms), open_block())
@@ -414,11 +435,15 @@ def _filled(cell: Any) -> bool:
         return False
 
 
-def _parameter(builder: Builder, leaf: Any) -> Any:
+def _parameter(builder: Builder, leaf: Any, shaped: bool) -> Any:
+    if not is_traced(leaf):
+        return leaf
+    var = builder.parameter(leaf.type)
+    builder.first[var] = leaf
     if isinstance(leaf, Traced):
-        return Traced(builder.parameter(leaf.type), builder, leaf.weak, leaf.given)
+        return Traced(var, builder, leaf.weak, leaf.given)
     if isinstance(leaf, Arrayed):
-        made = Arrayed(builder.parameter(leaf.type), builder, leaf.owned)
+        made = array_like(var, builder, leaf, leaf.owned) if shaped else Arrayed(var, builder, leaf.owned)
         made.joined, made.given = True, leaf.given
         return made
     return leaf
@@ -426,7 +451,7 @@ def _parameter(builder: Builder, leaf: Any) -> Any:
 
 def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]:
     """(structure, types) of a result, and its atoms; a known spec widens weak numbers."""
-    leaves, tree = pytree.flatten(settled(value))
+    leaves, tree = flatten(settled(returned(value, optional=True)))
     kinds: list[Any] = []
     atoms = []
     for i, leaf in enumerate(leaves):
@@ -435,8 +460,7 @@ def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]
             kinds.append((None, False, True))
             continue
         if t is None:
-            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {show(leaf)}: only numbers, arrays and containers "
-                                           "of them can be returned")  # fmt: skip
+            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {show(leaf)}: return numbers, arrays and containers of them")  # fmt: skip
         found = scalar_type(leaf)
         weak = found is not None and found[1]
         owned = not isinstance(leaf, Arrayed) or leaf.owned
@@ -452,7 +476,7 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) ->
     if staged.spec is None:
         raise Bottom
     builder = trace.builders[-1]
-    leaves, _ = pytree.flatten((args, kwargs))
+    leaves, _ = flatten((args, kwargs))
     block = open_block()
     atoms = tuple(builder.use(leaf.atom, leaf.builder) for leaf in leaves if is_traced(leaf))
     tree, kinds = staged.spec
@@ -467,7 +491,7 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) ->
         None if r is None else Traced(r, builder, w) if isinstance(t, Scalar) else _joined(Arrayed(r, builder, o))
         for r, (t, w, o) in zip(results, kinds, strict=True)
     ]
-    return pytree.unflatten(tree, values)
+    return adopted(pytree.unflatten(tree, values), trace.heap)
 
 
 def _joined(a: Arrayed) -> Arrayed:

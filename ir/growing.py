@@ -9,12 +9,12 @@ the adjoint of the last element. A full buffer is copied into one twice as large
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import optree
 
-from . import errors, pytree, sizes, table
+from . import concrete, errors, pytree, sizes, table
 from .builder import current_builder, current_trace, user_site
 from .graph import Fail
 from .heap import Heap
@@ -55,7 +55,7 @@ def kind_of(x: Any) -> Kind:
     if x is None or isinstance(x, str):
         return Kind(None, 0, False, x)
     raise errors.TypeMismatchError(
-        f"a list that grows under traced control flow at {user_site()} holds numbers, arrays and containers of them, not {type(x).__name__}"
+        f"a list that grows under traced control flow at {user_site()} must hold numbers, arrays and containers of them, not {type(x).__name__}"
     )
 
 
@@ -64,11 +64,15 @@ def meet(a: Kind, b: Kind) -> Kind:
     if a == b:
         return a
     if a.dtype is None or b.dtype is None or a.rank != b.rank or (BOOL in (a.dtype, b.dtype) and a.dtype != b.dtype):
-        raise errors.TypeMismatchError(f"the items of a list that grows under traced control flow must have one type: {a} and {b} at {user_site()}")
+        raise errors.TypeMismatchError(
+            f"the items of a list that grows under traced control flow must have one type: {a} and {b} at {user_site()}"
+        )
     dtype = a.dtype
     if a.dtype != b.dtype:
         strong = {k.dtype for k in (a, b) if not k.weak}
-        dtype = strong.pop() if len(strong) == 1 and is_float(next(iter(strong))) else F64 if any(is_float(k.dtype) for k in (a, b)) else I64
+        dtype = (
+            strong.pop() if len(strong) == 1 and is_float(next(iter(strong))) else F64 if any(is_float(k.dtype) for k in (a, b)) else I64
+        )
     return Kind(dtype, a.rank, a.weak and b.weak)
 
 
@@ -106,8 +110,15 @@ class Growing:
             f"this use of a list that grows under traced control flow, at {user_site()}, is not supported: make an array of it first, np.array(items)"
         )
 
-    __array__ = __array_ufunc__ = __array_function__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = __call__ = refuse
+    __array__ = __array_ufunc__ = __array_function__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = (
+        __call__
+    ) = refuse
     __add__ = __radd__ = __mul__ = __rmul__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = __lt__ = __gt__ = __le__ = __ge__ = refuse
+
+    def number(self) -> int:
+        """How many there are, where Python needs to know it."""
+        n = concrete.number(self.n, concrete.MOST_UNROLLED)
+        return self.refuse() if n is None else int(n)
 
     @property
     def varying(self) -> list[Kind]:
@@ -135,18 +146,30 @@ class Growing:
     def _stored(self, at: Any, leaves: Sequence[Any], grow: bool) -> Growing:
         out = []
         for b, x, k in zip(self.buffers, leaves, self.varying, strict=True):
-            to = _room(b, self.n, shape_of(x), k) if grow else b
+            to = _room(b, self.n, shape_of(x), k) if grow and not _is_roomy(b) else b
             _same_shape(to, x, k)
             to[at] = x if k.rank else to_type(x, element(k.dtype)) if isinstance(x, Traced) else x
             out.append(to)
         return Growing(out, sizes.add(self.n, 1) if grow else self.n, self.bones, self.kinds)
+
+    def reserved(self, capacity: Any, shapes: Sequence[list[Any]]) -> Growing:
+        """The same items in buffers for that many, of items of these shapes."""
+        out = []
+        for b, k, shape in zip(self.buffers, self.varying, shapes, strict=True):
+            new = allocate(k.dtype, (capacity, *shape), 0)
+            new[: self.n] = b[: self.n] if not shape else _of_shape(b, self.n, shape)
+            out.append(new)
+        return Growing(out, self.n, self.bones, self.kinds)
 
     def cast(self, kinds: tuple[Kind, ...]) -> Growing:
         """The same items as items of these kinds."""
         if kinds == self.kinds:
             return self
         wanted = [k for k in kinds if k.dtype is not None]
-        buffers = [b if k.dtype == old.dtype else b.astype(NUMPY_DTYPES[k.dtype]) for b, k, old in zip(self.buffers, wanted, self.varying, strict=True)]
+        buffers = [
+            b if k.dtype == old.dtype else b.astype(NUMPY_DTYPES[k.dtype])
+            for b, k, old in zip(self.buffers, wanted, self.varying, strict=True)
+        ]
         return Growing(buffers, self.n, self.bones, kinds)
 
     def index(self, i: Any) -> Any:
@@ -157,6 +180,13 @@ class Growing:
         at = self.index(i) if checked else i
         found = iter(self.buffers)
         return filled(self.bones, iter([k.value if k.dtype is None else _element(next(found), at, k) for k in self.kinds]), _heap())
+
+    def put(self, i: Any, item: Any) -> None:
+        """Element i of a list that has room for it, and all of whose elements are alike."""
+        leaves: list[Any] = []
+        if skeleton(item, leaves) != self.bones:
+            self._fit(item)  # refused there
+        self._stored(i, [x for x, k in zip(leaves, self.kinds, strict=True) if k.dtype is not None], grow=False)
 
     def replaced(self, i: Any, item: Any) -> Growing:
         g, leaves = self._fit(item)
@@ -196,6 +226,59 @@ class Growing:
         if len(self.buffers) == 1:
             return self.buffers[0][: self.n].copy()
         return np.stack([b[: self.n] for b in self.buffers], axis=1)  # type: ignore[call-overload]
+
+
+class Room(NamedTuple):
+    """What a loop reserves for a list: how many appends an iteration makes at most, and the shapes of the items' leaves."""
+
+    appends: int
+    shapes: list[list[Any]]
+
+
+class Append(NamedTuple):
+    """An append that has been traced: to the list of this id, in this loop, of leaves of these shapes."""
+
+    items: int
+    frame: Any
+    shapes: list[list[Any]]
+
+
+def _loop() -> Any:
+    """The innermost staged loop under way."""
+    return next((f for f in reversed(current_builder().frames) if f.kind == "loop" and f.staged), None)
+
+
+def _is_roomy(b: Any) -> bool:
+    trace = current_trace()
+    assert trace is not None
+    found = trace.roomy.get(b.variable)
+    return found is not None and found is _loop()
+
+
+def _remember(items: List, item: Any) -> None:
+    trace = current_trace()
+    assert trace is not None
+    leaves: list[Any] = []
+    skeleton(item, leaves)
+    g = growing(items)
+    assert g is not None
+    shapes = [shape_of(x) for x, k in zip(leaves, g.kinds, strict=True) if k.dtype is not None]
+    trace.appends.append(Append(id(items), _loop(), shapes))
+
+
+def known_before(builder: Any, shapes: Sequence[list[Any]]) -> list[list[Any]] | None:
+    """The shapes, where all their numbers are plain: those that the loop computes are not known when it begins."""
+    return [[int(n) for n in shape] for shape in shapes] if not any(isinstance(n, Traced) for shape in shapes for n in shape) else None
+
+
+def _of_shape(b: Any, n: Any, shape: list[Any]) -> Any:
+    """The first n elements of a buffer, whose items have this shape if there are any."""
+    from .staging import ifexp
+
+    some = _unsized(ifexp(table.igt(*_traced(n, 0)), lambda: b, lambda: _unsized(allocate(b.type.dtype, (0, *shape), 0))))
+    part = some[:n]
+    part.sizes[1:] = shape
+    return part
 
 
 def constant_if_plain(n: Any) -> Any:
@@ -268,18 +351,21 @@ def _same_shape(b: Any, x: Any, k: Kind) -> None:
         current_builder().enter(ok)
 
 
-def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...]) -> Growing:
-    """These items as a list that grows from now on."""
+def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...], capacity: Any = None, shapes: Any = None) -> Growing:
+    """These items as a list that grows from now on; with room for `capacity` items of these shapes."""
     rows = []
     for item in items:
         leaves: list[Any] = []
         if skeleton(item, leaves) != bones:
-            raise errors.TypeMismatchError(f"the items of a list that grows under traced control flow must have one structure ({user_site()})")
+            raise errors.TypeMismatchError(
+                f"the items of a list that grows under traced control flow must have one structure ({user_site()})"
+            )
         rows.append([x for x, k in zip(leaves, kinds, strict=True) if k.dtype is not None])
     buffers = []
     for j, k in enumerate(k for k in kinds if k.dtype is not None):
-        shape = shape_of(rows[0][j]) if rows else [0] * k.rank
-        b = _unsized(allocate(k.dtype, (len(items) + 4 if rows or not k.rank else 0, *shape), 0))
+        shape = shapes[j] if shapes is not None else shape_of(rows[0][j]) if rows else [0] * k.rank
+        b = allocate(k.dtype, (capacity if capacity is not None else len(items) + 4 if rows or not k.rank else 0, *shape), 0)
+        b = b if capacity is not None else _unsized(b)
         for i, row in enumerate(rows):
             _same_shape(b, row[j], k)
             b[i] = row[j]
@@ -347,7 +433,11 @@ class List(list):  # type: ignore[type-arg]
 
     def append(self, item: Any) -> None:
         g = self._note()
-        list.append(self, item) if g is None else self._set(g.appended(item))
+        if g is None:
+            list.append(self, item)
+        else:
+            self._set(g.appended(item))
+            _remember(self, item)
 
     def extend(self, items: Any) -> None:
         g = self._note()
@@ -379,7 +469,7 @@ class List(list):  # type: ignore[type-arg]
 
     def copy(self) -> List:
         g = growing(self)
-        return _new(list.__iter__(self) if g is None else g.part(0, g.n))
+        return new_list(list.__iter__(self) if g is None else g.part(0, g.n))
 
     def remove(self, item: Any) -> None:
         self._plain("remove")(item)
@@ -389,7 +479,7 @@ class List(list):  # type: ignore[type-arg]
         if g is None and not any(map(is_traced, list.__iter__(self))):
             return list.sort(self, **kwargs)
         if g is None or len(g.buffers) != 1 or g.kinds[0].rank or kwargs.get("key") is not None:
-            raise errors.UnsupportedOperationError(f"sort() of this list at {user_site()} is not supported: np.sort(np.array(items)) gives a sorted array")
+            raise errors.UnsupportedOperationError(f"sort() of this list at {user_site()} is not supported: use np.sort(np.array(items)), which gives a sorted array")
         up = np.sort(g.stacked())
         self._set(Growing([up[::-1].copy() if kwargs.get("reverse") else up], g.n, g.bones, g.kinds))
         return None
@@ -412,9 +502,9 @@ class List(list):  # type: ignore[type-arg]
         g = growing(self)
         if g is None and not is_traced(i):
             found = list.__getitem__(self, i) if isinstance(i, slice) or list.__len__(self) else _nothing(self)
-            return _new(found) if isinstance(i, slice) else found
+            return new_list(found) if isinstance(i, slice) else found
         if isinstance(i, slice):
-            return _new(_sliced(_of(self), i))
+            return new_list(_sliced(_of(self), i))
         return g.item(i) if g is not None else _choose(self, i)
 
     def __setitem__(self, i: Any, value: Any) -> None:
@@ -441,13 +531,13 @@ class List(list):  # type: ignore[type-arg]
 
     def __add__(self, other: Any) -> Any:
         if growing(self) is None and growing(other) is None:
-            return _new(list.__add__(self, other)) if isinstance(other, list) else NotImplemented
+            return new_list(list.__add__(self, other)) if isinstance(other, list) else NotImplemented
         out = self.copy()
         out.extend(other)
         return out
 
     def __radd__(self, other: Any) -> Any:
-        return _new(other).__add__(self) if type(other) is list else NotImplemented
+        return new_list(other).__add__(self) if type(other) is list else NotImplemented
 
     def __iadd__(self, other: Any) -> List:  # type: ignore[override, misc]
         self.extend(other)
@@ -456,7 +546,7 @@ class List(list):  # type: ignore[type-arg]
     def __mul__(self, n: Any) -> Any:
         if growing(self) is not None:
             self[0:0].refuse()
-        return _new(list.__mul__(self, n))
+        return new_list(list.__mul__(self, n))
 
     __rmul__ = __mul__
 
@@ -473,7 +563,7 @@ class List(list):  # type: ignore[type-arg]
 
     def __len__(self) -> int:
         g = growing(self)
-        return list.__len__(self) if g is None else g.refuse()
+        return list.__len__(self) if g is None else g.number()
 
     def __bool__(self) -> bool:
         g = growing(self)
@@ -481,7 +571,7 @@ class List(list):  # type: ignore[type-arg]
 
     def __iter__(self) -> Any:
         g = growing(self)
-        return list.__iter__(self) if g is None else g.refuse()
+        return list.__iter__(self) if g is None else iter([g.item(i, checked=False) for i in range(g.number())])
 
     def __contains__(self, x: Any) -> Any:
         g = growing(self)
@@ -495,7 +585,8 @@ class List(list):  # type: ignore[type-arg]
         return list, (list(self),)
 
 
-def _new(held: Any) -> List:
+def new_list(held: Any) -> List:
+    """A list of the traced program."""
     out = List()
     out._set(held)
     heap = _heap()
@@ -566,7 +657,7 @@ def _unflatten(known: Any, children: Any) -> Any:
     *buffers, n = children
     if all(isinstance(b, np.ndarray) for b in buffers) and not is_traced(n):
         return plain_items(Growing(buffers, int(n), *known))
-    return _new(Growing(buffers, n, *known))
+    return new_list(Growing(buffers, n, *known))
 
 
 for _namespace in pytree.NAMESPACES:

@@ -215,7 +215,15 @@ class Heap:
                 return x
             if not isinstance(x, tuple):
                 self.made(x)
-            parts = list(x.values()) if isinstance(x, dict) else list(x) if isinstance(x, (list, tuple)) else list(attributes(x).values()) if hasattr(x, "__dict__") else []
+            parts = (
+                list(x.values())
+                if isinstance(x, dict)
+                else list(x)
+                if isinstance(x, (list, tuple))
+                else list(attributes(x).values())
+                if hasattr(x, "__dict__")
+                else []
+            )
             for part in parts:
                 self.returned(part, 4)
         return x

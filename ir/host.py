@@ -11,8 +11,10 @@ evaluates a function again, `mark`, `again` and `done` bracket that, and meanwhi
 
 from __future__ import annotations
 
+import enum
 import io
 import logging
+import sys
 import threading
 import time
 import warnings
@@ -237,7 +239,27 @@ def print_(*args: Any, sep: Any = " ", end: Any = "\n", file: Any = None, flush:
         return
     for x in (*args, sep, end):
         _refuse_placeholder(x)
-    at_run_time(print, tuple(map(shown, args)), {"sep": sep, "end": end, "file": file, "flush": flush})
+    at_run_time(_print, tuple(map(shown, args)), {"sep": sep, "end": end, "file": _Stream.of(file), "flush": flush})
+
+
+class _Stream(enum.Enum):
+    """sys.stdout or sys.stderr, whatever it is then."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+    @classmethod
+    def of(cls, file: Any) -> Any:
+        """A file, or what stands for it."""
+        return next((s for s in cls if file is not None and file is getattr(sys, s.value)), file)
+
+
+def _print(*args: Any, file: Any, **kwargs: Any) -> None:
+    print(*args, file=_now(file), **kwargs)
+
+
+def _now(file: Any) -> Any:
+    return getattr(sys, file.value) if type(file) is _Stream else file
 
 
 def _refuse_placeholder(x: Any) -> None:
@@ -263,7 +285,15 @@ def is_effect(function: Any) -> bool:
 
 def later(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """A call of such a function."""
-    at_run_time(function, tuple(map(shown, args)), {k: shown(v) for k, v in kwargs.items()})
+    owner = _Stream.of(getattr(function, "__self__", None))
+    if type(owner) is _Stream:
+        at_run_time(_write, (owner, function.__name__, *map(shown, args)), {})
+    else:
+        at_run_time(function, tuple(map(shown, args)), {k: shown(v) for k, v in kwargs.items()})
+
+
+def _write(stream: _Stream, name: str, *args: Any) -> None:
+    getattr(_now(stream), name)(*args)
 
 
 def refused(name: str, remedy: str) -> Callable[..., NoReturn]:

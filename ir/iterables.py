@@ -22,7 +22,7 @@ from .growing import growing
 from .types import I64, behaves_as_array, widened
 from .values import Arrayed, Traced, constant, dimension, is_traced, lift_array, load, scalar_type, to_type
 
-FEW = 64  # so many elements, known while tracing, may be unrolled without a word
+FEW = concrete.LONG  # so many elements, known while tracing, may be unrolled without a word
 
 
 def as_array(x: Any) -> Any:
@@ -48,7 +48,6 @@ class Staged:
     keep: Callable[[Any], Any] | None = None  # which elements there are: filter(), and the `if` of a generator
     item: Callable[[Any], Any] | None = None  # what an element becomes, after `keep` has looked at it
     flat: bool = False  # `item` gives further elements to iterate: a generator with a `for` inside
-    array: Callable[[], Arrayed] | None = None  # the elements as an array, where there is one
     ended: Callable[[], Any] | None = None  # what happens when Python finds no further element: zip(strict=True) compares
     spent: bool = False
 
@@ -92,24 +91,25 @@ class Staged:
         return func(*map(as_array, args), **{k: as_array(v) for k, v in kwargs.items()})
 
     def __iter__(self) -> Iterator[Any]:
-        if self.known is None and self.number() is None:
-            self._refuse()
         self.begin()
         return self.elements()
 
-    def number(self) -> int | None:
-        """The length, as a number that Python needs; None if it depends on what the program computes."""
+    def for_python(self) -> Iterable[Any] | None:
+        """The elements (before `keep` and `item`) where Python goes through them: their number is one that it needs. None where
+        that depends on what the program computes, or is too much."""
         n = self.count() if self.known is None else self.known
-        n = concrete.number(n, concrete.MOST_UNROLLED) if isinstance(n, Traced) else n
-        return None if n is None else int(n)
-
-    def plainly(self) -> Iterable[Any]:
-        """What there is to go through, before `keep` and `item`."""
-        return self.python() if self.known is not None else (self.element(i) for i in range(self.number() or 0))
+        if isinstance(n, Traced):
+            n = concrete.number(n, concrete.MOST_UNROLLED)
+            return None if n is None else (self.element(i) for i in range(int(n)))
+        return self.python() if n <= concrete.MOST_UNROLLED else None
 
     def elements(self) -> Iterator[Any]:
         """The elements for Python, one by one."""
-        for x in self.plainly():
+        found = self.python() if self.plain or self.short else self.for_python()
+        return self._refuse() if found is None else self._each(found)
+
+    def _each(self, found: Iterable[Any]) -> Iterator[Any]:
+        for x in found:
             if self.keep is not None and not self._kept(self.keep(x)):
                 continue
             y = x if self.item is None else self.item(x)
@@ -136,7 +136,8 @@ class Staged:
 
     def _refuse(self) -> NoReturn:
         raise errors.TracedConditionError(
-            f"{self.what} of a traced length at {user_site()} can only be used in a `for` statement, not in a comprehension, list() or sum()"
+            f"{self.what} of a traced length at {user_site()} can only be used in a `for` statement, list(), sum() and the like: only Python can "
+            "do anything else with it, and it does not know the number of elements"
         )
 
 
@@ -236,7 +237,7 @@ def _parts(what: str, items: Sequence[Any], begin: bool = True) -> list[Staged] 
     found = [p for p in parts if p is not None and p.indexed]
     if len(found) < len(parts):
         for p in found:
-            if p.known is None:
+            if p.known is None and p.for_python() is None:
                 raise errors.TracedConditionError(
                     f"{what} at {user_site()} mixes a traced length with Python containers, or with elements that are chosen: make arrays of them"
                 )
@@ -381,9 +382,7 @@ def staged_source(items: Any) -> Staged | None:
     if found is None and isinstance(items, (list, tuple, dict, set, frozenset)):
         n = len(items)
         found = Staged(lambda: n, lambda i: _of_container(items, i), n, lambda: items, f"a {type(items).__name__}")
-    if found is not None and not found.indexed:
-        return None
-    return found
+    return None if found is not None and found.flat else found
 
 
 def _of_container(items: Any, i: Any) -> Any:
@@ -392,9 +391,22 @@ def _of_container(items: Any, i: Any) -> Any:
 
 def _chosen(source: Staged, keep: Any, item: Any, what: str, flat: bool = False) -> Staged:
     source.begin()
+    if source.item is not None:
+        given, then, of_given = source.item, item, keep
+        item = given if then is None else lambda x: then(given(x))
+        keep = None if of_given is None else lambda x: of_given(given(x))
+    if source.keep is not None:
+        first, second = source.keep, keep
+        keep = first if second is None else lambda x: _both(first(x), lambda: second(x))
     return dataclasses.replace(
-        source, what=what, plain=False, of_plain=source.plain, once=True, keep=keep, item=item, flat=flat, array=None, spent=False
+        source, what=what, plain=False, of_plain=source.plain, once=True, keep=keep, item=item, flat=flat, spent=False
     )
+
+
+def _both(first: Any, second: Callable[[], Any]) -> Any:
+    from .staging import and_
+
+    return and_(first, second)
 
 
 def generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any] | None, flat: bool) -> Any:
@@ -402,7 +414,7 @@ def generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any]
     source = staged_source(items)
     if source is None:
         return _python_generator(items, item, keep, flat)
-    if keep is None and not flat:
+    if keep is None and not flat and source.indexed:
         source.begin()
         return Staged(
             source.count,

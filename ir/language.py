@@ -17,6 +17,18 @@ from . import creation, errors, host, iterables, numpy_api, python_math, pytree,
 from .builder import current_builder, current_trace, is_library, user_site
 from .functions import invoke
 from .growing import List, growing
+from .guarded import (
+    Guarding,
+    context,
+    handled,
+    match_argument,
+    match_bool,
+    match_class,
+    match_mapping,
+    match_others,
+    match_rest,
+    match_sequence,
+)
 from .heap import CONTAINERS, MUTATORS
 from .optional import Maybe, is_, needed
 from .questions import QUESTIONS, dispatched, type_
@@ -50,7 +62,8 @@ from .strings import fstring, remainder
 from .syntax import NOT_USER_CODE, Comparisons
 from .values import Arrayed, Traced, is_traced
 
-comparisons, generator, slice = Comparisons, iterables.generator, builtins.slice
+comparisons, generator, listed, slice = Comparisons, iterables.generator, sequences.listed, builtins.slice
+BaseException = builtins.BaseException
 
 
 def local(raw: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,6 +108,9 @@ def contains(x: Any, items: Any) -> Any:
 _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")
 
 
+_WITH_EFFECTS = ("uuid", "secrets", "logging", "warnings")  # modules with functions written in Python that host.py or random.py must see
+
+
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
     for a in args:
@@ -113,7 +129,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         replacement = None
     if replacement is not None:
         return _new(replacement(*args, **kwargs))
-    if _building():
+    if _building() and not (type(function) is types.FunctionType and function.__module__ not in _WITH_EFFECTS):
         if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
             return strings.method(function, args, kwargs)
         random.check_source(function)
@@ -156,6 +172,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _takes_optionals(function: Any) -> bool:
     """Is it a user's function, which may ask whether its argument is None?"""
+    if function is isinstance or function is hasattr:
+        return True
     raw = getattr(function, "__func__", function)
     if function is print or function in strings.REPLACED or host.is_effect(function):
         return True
@@ -385,6 +403,7 @@ REPLACED[np.where] = lambda *a: (
 REPLACED.update(python_math.REPLACED)
 
 
-__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons",
-           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "if_", "ifexp", "in_place", "is_", "local", "made", "not_",
+__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons", "context",
+           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp", "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool",
+           "match_class", "match_mapping", "match_others", "match_rest", "match_sequence", "not_",
            "operator", "or_", "plain_key", "raise_", "remainder", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip

@@ -174,7 +174,7 @@ def _one_qr(a: Any) -> Any:
 
     m, n = shape_of(a)
     if sizes.is_known(m) and sizes.is_known(n) and sizes.plain(m) < sizes.plain(n):
-        unsupported("np.linalg.qr of a matrix with more columns than rows", "factor its first columns, or the transpose")
+        unsupported("np.linalg.qr of a matrix with more columns than rows", "use its first columns, or the transpose")
     return tuple(qr(contiguous(a)))
 
 

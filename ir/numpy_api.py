@@ -296,6 +296,8 @@ def scalar_attribute(x: Traced, name: str) -> Any:
         return lambda *args, **kwargs: x
     if name in ("round", "clip", "dot"):
         return lambda *args, **kwargs: call_function(getattr(np, name), (x, *args), kwargs)
+    if name == "is_integer" and is_float(x.type):
+        return lambda: table.logical_and(table.eq(table.trunc(x), x), table.isfinite(x))
     if name == "astype":
         return lambda dtype, *args, **kwargs: array(x, dtype)
     if name in METHODS and name not in ("fill", "sort", "diagonal", "trace", "swapaxes", "tolist"):

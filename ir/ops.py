@@ -129,7 +129,7 @@ def literal(value: Any, t: Type) -> Any:
     if t == BOOL:
         return bool(value)
     if not -(2**63) <= int(value) < 2**63:
-        raise IntegerOverflowError(f"{value} does not fit in 64 bits, which an int has in compiled code; write it as a float")
+        raise IntegerOverflowError(f"{value} does not fit in 64 bits, which an int has in compiled code: write it as a float")
     return int(value)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import errors, pytree, table
-from .builder import current_builder, user_site
+from .builder import current_builder, current_trace, user_site
 from .graph import Const, Fail, Site
 from .growing import Kind, List, Skeleton, described, filled, growing
 from .ops import literal
@@ -127,6 +127,8 @@ def is_(x: Any, y: Any) -> Any:
             if b is None:
                 return logical_not(there) if isinstance(there, Traced) else not there
             return is_(value, b) if not isinstance(there, Traced) else _both(there, is_(value, needed(b)))
+        if isinstance(a, Traced) and isinstance(b, bool):  # there is one True and one False
+            return False if not a.weak or a.type != BOOL else a if b else logical_not(a)
     return x is y
 
 
@@ -179,12 +181,21 @@ def returned(value: Any, optional: bool = True) -> Any:
         return needed(value) if unassigned(value) or not optional else value
     if isinstance(value, List):
         return value if growing(value) is not None else [returned(x, optional) for x in value]
+    if isinstance(value, Arrayed) and pytree.is_node(type(value)):
+        from .arrays import copied
+
+        return copied(value)
     found = opened(value) if not pytree.is_node(type(value)) else None
     if found is None:
         return value
     shape, parts = found
     new = [returned(x, optional) for x in parts]
-    return value if all(a is b for a, b in zip(new, parts, strict=True)) else closed(shape, new, None)
+    return value if all(a is b for a, b in zip(new, parts, strict=True)) else closed(shape, new, _heap())
+
+
+def _heap() -> Any:
+    trace = current_trace()
+    return trace.heap if trace is not None else None
 
 
 def _flatten(m: Maybe) -> Any:

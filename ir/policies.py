@@ -54,10 +54,11 @@ class Plan:
     fields: list[tuple[Any, Type]] = field(default_factory=list)
     expensive: bool = False
     silent: set[Let] = field(default_factory=set)  # stores that nothing in the same iteration reads: no need to write again
+    effects: bool = False  # which run on the way forward, and only then: what they have given is on the tape
 
     @property
     def chunkable(self) -> bool:
-        return self.counter is not None and not self.stores
+        return self.counter is not None and not self.stores and not self.effects
 
 
 @functools.cache
@@ -112,8 +113,10 @@ def _plan(f: Function, loop: Loop, activity: Activity) -> Plan | None:
         return None
     for name in loop.blocks:
         block = f.blocks[name]
-        if isinstance(block.terminator, (Call, Return)) or any(is_special(let) for let in block.lets):
+        if isinstance(block.terminator, (Call, Return)) or any(is_special(let) and not is_small_effect(let) for let in block.lets):
             return None
+        if name == loop.head and any(TABLE[let.op].effect for let in block.lets):
+            return None  # the head runs once more where the loop is left
         if name != loop.head and any(e.block not in loop.blocks for e in edges(block.terminator)):
             return None
         if any(isinstance(p.type, Array) for p in block.params):
@@ -123,6 +126,7 @@ def _plan(f: Function, loop: Loop, activity: Activity) -> Plan | None:
     if stores is None:
         return None
     plan = Plan(loop.head, loop, inside[0], outside[0], inductions, _counter(f, loop, inductions), {}, stores)
+    plan.effects = any(TABLE[let.op].effect for name in loop.blocks for let in f.blocks[name].lets)
     _Needs(f, plan, activity).run()
     order = [let for name in _straight(f, loop) for let in f.blocks[name].lets]
     if len(order) == sum(len(f.blocks[name].lets) for name in loop.blocks):
@@ -134,6 +138,11 @@ def _plan(f: Function, loop: Loop, activity: Activity) -> Plan | None:
 def is_special(let: Let) -> bool:
     """An operation on whole arrays, or a derivative."""
     return TABLE[let.op].signature == "*:*" and let.op not in ("load", "store", "dim", "check_range")
+
+
+def is_small_effect(let: Let) -> bool:
+    """An effect that gives one number or none."""
+    return bool(TABLE[let.op].effect) and not any(isinstance(o.type, Array) for o in let.outs)
 
 
 def latch_edge(f: Function, loop: Loop) -> Edge:
@@ -241,7 +250,7 @@ class _Needs:
         op = TABLE[let.op]
         if let.op in ("load", "store"):
             self.want(*let.args[1 : 1 + let.args[0].type.rank])  # type: ignore[union-attr]
-        elif op.may_fail:
+        elif op.may_fail and not op.effect:
             self.want(*let.args)
         elif has_adjoint(let, self.activity):
             uses = self.uses(let)
@@ -265,7 +274,7 @@ class _Needs:
             let = self.made.get(v)
             if let is None:
                 self.want(*self.gives.get(v, ()))
-            elif TABLE[let.op].expensive:
+            elif TABLE[let.op].expensive or TABLE[let.op].effect:
                 self.plan.kept.setdefault(let, Kept(True, ())).result = True
             elif let.op not in ("load",):
                 self.want(*let.args)

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import optree
 
 _NAMESPACE = "lantern_jit"
 _IN_ORDER = "lantern_jit.in_order"  # where a dict's keys stand in the order in which they were inserted
-NAMESPACES = (_NAMESPACE, _IN_ORDER)
+_RESULTS = "lantern_jit.results"  # where instances of users' classes are containers too
+NAMESPACES = (_NAMESPACE, _IN_ORDER, _RESULTS)
+_INSTANCES: set[type] = set()
 _REGISTERED: set[type] = set()
 _LOCK = threading.Lock()
 
@@ -28,7 +30,7 @@ def _register_dataclass(cls: type) -> None:
             object.__setattr__(obj, name, child)
         return obj
 
-    for namespace in (_NAMESPACE, _IN_ORDER):
+    for namespace in NAMESPACES:
         optree.register_pytree_node(cls, lambda obj: (tuple(getattr(obj, n) for n in names), None, names), unflatten, namespace=namespace)
 
 
@@ -52,6 +54,34 @@ def flatten_in_order(tree: Any) -> tuple[list[Any], Any]:
     """As `flatten`, for arguments: the structure knows the order of a dict's keys, which a program can see."""
     leaves, treedef = optree.tree_flatten(tree, is_leaf=_visit, none_is_leaf=True, namespace=_IN_ORDER)
     return leaves, treedef
+
+
+def flatten_results(tree: Any, is_made: Callable[[Any], bool], attributes: Callable[[Any], dict[str, Any]]) -> tuple[list[Any], Any]:
+    """As `flatten`, where instances of users' classes for which `is_made` are containers of their attributes."""
+
+    def flatten_instance(x: Any) -> Any:
+        held = attributes(x)
+        return tuple(held.values()), (type(x), tuple(held))
+
+    def unflatten_instance(known: Any, children: Iterable[Any]) -> Any:
+        cls, names = known
+        made: Any = object.__new__(cls)
+        for name, child in zip(names, children, strict=True):
+            object.__setattr__(made, name, child)
+        return made
+
+    def is_leaf(x: Any) -> bool:
+        _visit(x)
+        cls = type(x)
+        if cls in _REGISTERED or not is_made(x):
+            return cls in _INSTANCES  # one that was there before: it is itself
+        with _LOCK:
+            if cls not in _INSTANCES:
+                optree.register_pytree_node(cls, flatten_instance, unflatten_instance, namespace=_RESULTS)
+                _INSTANCES.add(cls)
+        return False
+
+    return optree.tree_flatten(tree, is_leaf=is_leaf, none_is_leaf=True, namespace=_RESULTS)
 
 
 def unflatten(treedef: Any, leaves: Iterable[Any]) -> Any:
@@ -83,7 +113,7 @@ def of_parts(cls: type, known: Any, children: Any) -> Any:
 def register(cls: type, flatten_one: Any, unflatten_one: Any) -> None:
     """A class of the library's own as a container."""
     _NODES[cls] = flatten_one, unflatten_one
-    for namespace in (_NAMESPACE, _IN_ORDER):
+    for namespace in NAMESPACES:
         optree.register_pytree_node(cls, flatten_one, unflatten_one, namespace=namespace)
 
 

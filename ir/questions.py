@@ -7,6 +7,8 @@ class is then Python's own business.
 
 from __future__ import annotations
 
+import builtins
+import dis
 import functools
 import types
 from collections.abc import Callable
@@ -16,10 +18,12 @@ import numpy as np
 
 from . import errors
 from .builder import user_site
+from .growing import List
 from .iterables import Staged
+from .optional import Maybe, needed
 from .state import Undefined
 from .types import BOOL, F64, I64, NUMPY_DTYPES
-from .values import Arrayed, Traced, is_traced
+from .values import Arrayed, Traced, is_traced, logical_not
 
 _WEAK = {F64: float, I64: int, BOOL: bool}
 _ITERABLES = {"range": range, "enumerate": enumerate, "zip": zip, "reversed": reversed}
@@ -37,16 +41,29 @@ def type_of(x: Any) -> Any:
         return _ITERABLES.get(x.what, np.ndarray)
     if isinstance(x, Undefined):
         x._raise()
+    if isinstance(x, List):
+        return list
     return np.ndarray if type(x).__name__ == "Complexed" else type(x)
 
 
-def isinstance_(x: Any, kinds: Any) -> bool:
+def _of_optional(x: Maybe, ask: Callable[[Any], bool]) -> Any:
+    """The answer for what is a value or None."""
+    there, value, name = object.__getattribute__(x, "_state")
+    if name is not None or not isinstance(there, Traced):
+        return ask(needed(x) if name is not None else value if there else None)
+    some, none = ask(value), ask(None)
+    return some if some == none else there if some else logical_not(there)
+
+
+def isinstance_(x: Any, kinds: Any) -> Any:
+    if type(x) is Maybe:
+        return _of_optional(x, lambda v: isinstance_(v, kinds))
     cls = type_of(x)
     return isinstance(x, kinds) if cls is type(x) else issubclass(cls, kinds)
 
 
 def type_(x: Any, *rest: Any, **more: Any) -> Any:
-    return type(x, *rest, **more) if rest else type_of(x)
+    return type(x, *rest, **more) if rest else type_of(needed(x))
 
 
 def _has(cls: type, name: str) -> bool:
@@ -54,7 +71,9 @@ def _has(cls: type, name: str) -> bool:
     return any(name in vars(c) for c in cls.__mro__)
 
 
-def hasattr_(x: Any, name: str) -> bool:
+def hasattr_(x: Any, name: str) -> Any:
+    if type(x) is Maybe:
+        return _of_optional(x, lambda v: hasattr_(v, name))
     cls = type_of(x)
     return hasattr(x, name) if cls is type(x) else _has(cls, name)
 
@@ -103,9 +122,60 @@ def dispatched(function: types.FunctionType, args: tuple[Any, ...]) -> Any:
     return None
 
 
+# ---- in code whose source is not available
+class _Asking(type):
+    """`type` for code that is not rewritten: called, it answers; for everything else it is Python's."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return type_(*args, **kwargs)
+
+    def __instancecheck__(cls, x: Any) -> bool:
+        return isinstance(x, type)
+
+    def __subclasscheck__(cls, c: Any) -> bool:
+        return issubclass(c, type)
+
+
+class _Type(metaclass=_Asking):
+    pass
+
+
+_BUILTINS: dict[str, Any] = {"isinstance": isinstance_, "hasattr": hasattr_, "getattr": getattr_, "type": _Type}
+
+
+def _names(code: types.CodeType) -> set[str]:
+    return set(code.co_names).union(*(_names(c) for c in code.co_consts if isinstance(c, types.CodeType)))
+
+
+def _stores_globals(code: types.CodeType) -> bool:
+    own = any(i.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") for i in dis.get_instructions(code))
+    return own or any(_stores_globals(c) for c in code.co_consts if isinstance(c, types.CodeType))
+
+
+def asking(function: Any) -> Any:
+    """`function`, which cannot be rewritten, with builtins that answer for traced values."""
+    if (
+        not isinstance(function, types.FunctionType)
+        or not _names(function.__code__) & _BUILTINS.keys()
+        or _stores_globals(function.__code__)
+    ):
+        return function
+    own = function.__globals__.get("__builtins__", builtins)
+    answering = {**(own if isinstance(own, dict) else vars(own)), **_BUILTINS}
+    made = types.FunctionType(
+        function.__code__,
+        {**function.__globals__, "__builtins__": answering},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
 QUESTIONS: dict[Any, Callable[..., Any]] = {
     isinstance: isinstance_, type: type_, hasattr: hasattr_, getattr: getattr_, np.isscalar: isscalar, np.iterable: iterable,
     **{f: _of_examples(f) for f in (np.result_type, np.can_cast, np.isrealobj, np.iscomplexobj, np.common_type)},
 }  # fmt: skip
 
-__all__ = ["QUESTIONS", "dispatched", "example", "type_", "type_of"]
+__all__ = ["QUESTIONS", "asking", "dispatched", "example", "type_", "type_of"]

@@ -23,10 +23,9 @@ import numpy as np
 
 from . import errors, pytree, table
 from .builder import current_builder, user_site
-from .graph import Fail
 from .ops import Op, Zero, register
-from .types import F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, is_generator
-from .values import Arrayed, Traced, atom_of, scalar_type, to_type
+from .types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, is_generator
+from .values import Arrayed, Traced, atom_of, logical_not, scalar_type, to_type
 
 DRAW = register(Op("draw", "*:*", lambda m, *xs: None, Zero("a standard draw depends on nothing"), may_fail=True, effect="draw"))
 KINDS = {"uniform": "random", "normal": "standard_normal", "exponential": "standard_exponential", "bounded": "integers"}
@@ -232,7 +231,7 @@ def _negative(x: Any) -> Any:
 
 def _refuse(bad: Any, method: str, *example: Any, **keywords: Any) -> None:
     """Where `bad` is true, raise what NumPy raises for the example."""
-    from .staging import branch, raise_
+    from .staging import raise_
 
     if bad is False or (not isinstance(bad, Traced) and not bad):
         return
@@ -245,11 +244,10 @@ def _refuse(bad: Any, method: str, *example: Any, **keywords: Any) -> None:
     if not isinstance(bad, Traced):
         raise_(found)
         raise found
-    yes, no = branch(bad, "refused", "taken")
     site = user_site(str(found))
     builder = current_builder()
-    builder.terminate(Fail("raise", str(found), type(site)(site.filename, site.line, site.function, site.detail, found)), yes)
-    builder.enter(no)
+    good = atom_of(logical_not(bad), BOOL, builder)
+    builder.emit("holds", (good,), (BOOL,), {}, type(site)(site.filename, site.line, site.function, site.detail, found))
 
 
 # ---- what is refused

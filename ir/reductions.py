@@ -241,7 +241,7 @@ def prod(a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool, initia
 
 def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
     if returned:
-        unsupported("np.average with returned=True", "sum the weights apart")
+        unsupported("np.average with returned=True", "compute np.sum of the weights")
     if weights is None:
         return mean(a, axis, keepdims=keepdims)
     a, w = as_array(a), as_array(weights)
@@ -370,7 +370,7 @@ def polyval(p: Any, x: Any) -> Any:
     y: Any = x * 0.0
     n = sizes.needed(shape_of(p)[0])
     if n is None:
-        unsupported("np.polyval of an unknown number of coefficients", "write the loop")
+        return unsupported("np.polyval of an unknown number of coefficients", "write the loop")
     for i in range(n):
         y = y * x + p[i]
     return y

@@ -15,19 +15,18 @@ import operator
 import statistics
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from . import errors, numpy_api, pytree, sizes, table
+from . import concrete, errors, numpy_api, pytree, sizes, table
 from .arrays import settled
 from .builder import current_builder, current_trace, user_site
+from .growing import LEAF, Growing, Kind, constant_if_plain, described, kind_of, new_list, shape_of, skeleton, started
 from .iterables import FEW, Staged, staged_iterable, staged_map, staged_range
-from .concrete import MOST_UNROLLED
-from .staging import BREAK, and_, for_, if_, ifexp, not_, open_block, or_, raise_
+from .staging import BREAK, CANNOT_BE_STAGED, DEAD, Bottom, and_, for_, if_, ifexp, made, not_, open_block, or_, raise_
 from .state import NO_SCOPE, Scope, leaf_type
-from .types import BOOL, Array, Scalar, is_float
+from .types import BOOL, I32, Scalar, is_float
 from .values import Arrayed, Traced, allocate, arithmetic, dimension, is_traced, load, scalar_type, truth
 
 ABSENT: Any = object()
@@ -57,12 +56,12 @@ def _plain_elements(staged: Staged, key: Any) -> list[Any] | None:
     open_block()
     mark, out = builder.mark(), []
     try:
-        for x in itertools.islice(staged.elements(), MOST_UNROLLED + 1):
+        for x in itertools.islice(staged.elements(), concrete.MOST_UNROLLED + 1):
             if _any_traced(x) or (key is not None and _any_traced(_key_of(key, x))):
                 break
             out.append(x)
         else:
-            if len(out) <= MOST_UNROLLED:
+            if len(out) <= concrete.MOST_UNROLLED:
                 staged.begin()
                 return out
     except errors.TracedConditionError:
@@ -146,7 +145,13 @@ def _is_empty(staged: Staged) -> Any:
 
 
 def _require_one(staged: Staged, exception: Exception) -> None:
-    if_(_is_empty(staged), lambda: raise_(exception), lambda: None, NO_SCOPE)
+    _require_not(_is_empty(staged), exception)
+
+
+def _require_not(wrong: Any, exception: Exception) -> None:
+    """In an expression: where it is sure to fail, it has no value."""
+    if if_(wrong, lambda: raise_(exception), lambda: None, NO_SCOPE) is DEAD:
+        raise Bottom
 
 
 # ---- sum, prod, reduce
@@ -270,6 +275,19 @@ def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Ca
     return fn
 
 
+def _before(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """`compare`, < or >, also of tuples."""
+
+    def fn(x: Any, y: Any) -> Any:
+        if not (isinstance(x, tuple) and isinstance(y, tuple)) or not (_any_traced(x) or _any_traced(y)):
+            return compare(x, y)
+        if not x or not y:
+            return compare(len(x), len(y))
+        return or_(fn(x[0], y[0]), lambda: and_(x[0] == y[0], lambda: fn(x[1:], y[1:])))
+
+    return fn
+
+
 def _key_of(key: Any, x: Any) -> Any:
     from .language import call
 
@@ -340,6 +358,10 @@ def _best_in_loop(staged: Staged, better: Callable[[Any, Any], Any], key: Any) -
 
 def _best_chosen(staged: Staged, better: Callable[[Any, Any], Any], key: Any, default: Any, none: Exception) -> Any:
     """Of elements that are chosen: which one is the first, the loop finds out."""
+    if staged.known == 0:
+        if default is ABSENT:
+            _require_one(staged, none)
+        return default
     seed = _look(lambda: _first_chosen(staged))
     cells, scope = _variables(found=False, best=_zero_like(seed), top=_zero_like(_look(lambda: _key_of(key, seed))))
 
@@ -351,7 +373,7 @@ def _best_chosen(staged: Staged, better: Callable[[Any, Any], Any], key: Any, de
     _each(staged, one, scope)
     if default is not ABSENT:
         return ifexp(cells["found"], lambda: cells["best"], lambda: default)
-    if_(cells["found"], lambda: None, lambda: raise_(none), NO_SCOPE)
+    _require_not(not_(cells["found"]), none)
     return cells["best"]
 
 
@@ -403,59 +425,28 @@ def _pythons_bool(x: Any) -> Any:
     return Traced(t.atom, t.builder, True) if isinstance(t, Traced) else t
 
 
-# ---- sequences that are kept: sorted, accumulate
-@dataclass
-class Columns:
-    """Elements of one structure, in memory: an array for each leaf."""
-
-    structure: Any
-    arrays: list[Arrayed]
-    weak: list[bool]
-
-    def element(self, i: Any) -> Any:
-        leaves = [load(a, i, checked=False) for a in self.arrays]
-        typed = [Traced(x.atom, x.builder, w) if isinstance(x, Traced) else x for x, w in zip(leaves, self.weak, strict=True)]
-        return pytree.unflatten(self.structure, typed)
-
-    def put(self, i: Any, value: Any) -> None:
-        leaves, structure = pytree.flatten(value)
-        if structure != self.structure:
-            raise errors.TypeMismatchError(
-                f"the elements of a sequence at {user_site()} differ in structure: {self.structure} and {structure}"
-            )
-        for a, x in zip(self.arrays, leaves, strict=True):
-            a[i] = x
-
-
-def _columns_like(example: Any, n: Any) -> Columns:
+# ---- sequences that are kept: lists, sorted, accumulate
+def _room(example: Any, n: Any) -> Growing:
     """Room for n elements like this one."""
-    leaves, structure = pytree.flatten(example)
-    arrays = []
-    for x in leaves:
-        t = leaf_type(x)
-        if t is None:
-            raise errors.UnsupportedOperationError(
-                f"{x!r:.60} at {user_site()} cannot be an element of a sequence that is computed: only numbers and arrays can"
-            )
-        arrays.append(allocate(t.dtype if isinstance(t, Array) else t, (n, *(x.shape if isinstance(t, Array) else ())), None))
-    return Columns(structure, arrays, [bool((scalar_type(x) or (None, False))[1]) for x in leaves])
+    leaves: list[Any] = []
+    bones = skeleton(example, leaves)
+    kinds = tuple(map(kind_of, leaves))
+    buffers = [allocate(k.dtype, (n, *shape_of(x)), None) for x, k in zip(leaves, kinds, strict=True) if k.dtype is not None]
+    return Growing(buffers, constant_if_plain(n), bones, kinds)
 
 
-def columns(items: Any) -> tuple[Columns, Any]:
-    """The elements of a traced sequence or a list in memory, and how many there are."""
+def collected(items: Any) -> Growing:
+    """The elements of a traced sequence, or of a list, in memory."""
     if _is_vector(items):
-        return Columns(pytree.flatten(0)[1], [items], [False]), dimension(items, 0)
+        x = items.copy() if items.type.dtype != I32 else items.astype(np.int64)
+        return Growing([x], constant_if_plain(dimension(x, 0)), LEAF, (Kind(x.type.dtype, 0, False),))
     staged = staged_iterable(items)
-    n = len(items) if staged is None else staged.count()
     if staged is None:
-        out = _columns_like(items[0], n)
-        for i, x in enumerate(items):
-            out.put(i, x)
-        return out, n
+        return started(items, *described([items]))
     staged.begin()
-    out = _columns_like(_look(lambda: staged.element(0)), n)
+    out = _room(_look(lambda: staged.element(0)), staged.count())
     _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
-    return out, n
+    return out
 
 
 def _numbered(staged: Staged) -> Staged:
@@ -466,19 +457,45 @@ def _numbered(staged: Staged) -> Staged:
 
 def stacked(staged: Staged) -> Any:
     """A sequence as an array."""
-    _need_places(staged, "an array")
-    if staged.array is not None:
-        return staged.array()
-    found, _ = columns(staged)
-    if len(found.arrays) == 1:
-        return found.arrays[0]
-    from .shaping import stack
+    if staged.indexed:
+        return collected(staged).stacked()
+    raise errors.TracedConditionError(f"{staged.what} at {user_site()} is an iterator: make a list of it, of which NumPy makes an array")
 
-    return stack(found.arrays, axis=1)
+
+def listed(items: Any) -> Any:
+    """A list comprehension, whose elements a generator gives."""
+    found = list_(items)
+    return made(found) if type(found) is list else found
+
+
+def list_(items: Any = (), /) -> Any:
+    """list(): of the elements of a long traced sequence one that grows, in whose place none is traced for each."""
+    staged, found = _source(items)
+    if staged is None or (staged.short and staged.indexed):
+        return list(found)
+    out = made([])
+    if not staged.indexed:
+        _each(staged, out.append, NO_SCOPE)
+        return out
+    builder = current_builder()
+    open_block()
+    mark = builder.mark()
+    try:
+        if _is_value(_look(lambda: staged.element(0))):
+            return new_list(collected(items))
+    except CANNOT_BE_STAGED:
+        builder.rollback(mark)
+    staged.spent = False
+    return list(staged)
+
+
+def _is_value(x: Any) -> bool:
+    """Is it a number, an array or a tuple of such? Lists and objects have an identity, which a list that grows does not keep."""
+    return all(map(_is_value, x)) if isinstance(x, tuple) else leaf_type(x) is not None
 
 
 def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
-    """A stable sort, with NaNs last. A list where its length is small, else a sequence that is read like one."""
+    """A stable sort, with NaNs last."""
     staged, items = _source(iterable, key)
     if staged is None or staged.short:
         items = list(items)
@@ -486,22 +503,18 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
         if not any(map(_any_traced, keys)):
             order = sorted(range(len(keys)), key=keys.__getitem__, reverse=bool(reverse))
             return [items[i] for i in order]
-    else:
-        _need_places(staged, "sorted()")
-    found, n = columns(items)
-    by = found if key is None else columns(staged_map(lambda i: _key_of(key, found.element(i)), staged_range(n)))[0]
-    if len(by.arrays) != 1 or by.arrays[0].ndim != 1:
+    elif not staged.indexed:
+        items = list_(items)
+    found = collected(items)
+    by = found if key is None else collected(staged_map(lambda i: _key_of(key, found.item(i, checked=False)), staged_range(found.n)))
+    if len(by.buffers) != 1 or by.kinds[0].rank:
         raise errors.UnsupportedOperationError(f"sorted() at {user_site()} compares numbers: give it a key= that is one")
-    places = _order(by.arrays[0], n, bool(reverse))
-
-    def element(i: Any) -> Any:
-        return found.element(load(places, i, checked=False))
-
+    n = sizes.plain(found.n)
+    places = _order(by.buffers[0][:n], n, bool(reverse))
+    ordered = Growing([b[:n][places] for b in found.buffers], found.n, found.bones, found.kinds)
     if isinstance(n, int) and n <= FEW:
-        return [element(i) for i in range(n)]
-    known = n if isinstance(n, int) else None
-    array = (lambda: found.arrays[0][places]) if len(found.arrays) == 1 else None
-    return Staged(lambda: n, element, known, lambda: (element(i) for i in range(known or 0)), "sorted()", array=array)
+        return [ordered.item(i, checked=False) for i in range(n)]
+    return new_list(ordered)
 
 
 def _order(keys: Arrayed, n: Any, reverse: bool) -> Arrayed:
@@ -519,9 +532,8 @@ def accumulate(iterable: Any, func: Any = operator.add, *, initial: Any = None) 
 
     func = operator.add if func is None else func
     staged = staged_iterable(iterable) if _building() else None
-    if staged is None or staged.short:
+    if staged is None or staged.short or not staged.indexed:
         return _running(iterable, lambda x, y: call(func, x, y), initial)
-    _need_places(staged, "itertools.accumulate()")
     staged.begin()
     if initial is None:
         rest, n = _rest(staged), staged.count()
@@ -531,25 +543,25 @@ def accumulate(iterable: Any, func: Any = operator.add, *, initial: Any = None) 
     def start() -> Any:
         return staged.element(0) if initial is None else initial
 
-    example = _look(lambda: call(func, start(), staged.element(0)))
-    out = _columns_like(example, n)
-    known = n if isinstance(n, int) else None
+    out = _room(_look(lambda: call(func, start(), staged.element(0))), n)
 
     def fill() -> None:
-        total = start()
+        total = settled(start())
         out.put(0, total)
         cells, scope = _variables(total=total)
 
         def one(pair: Any) -> None:
             i, x = pair
-            total = call(func, cells["total"], x)
+            total = settled(call(func, cells["total"], x))
             cells.update(total=total)
             out.put(i + 1, total)
 
         _each(_numbered(rest), one, scope)
 
     if_(n > 0, fill, lambda: None, NO_SCOPE)
-    return Staged(lambda: n, out.element, known, lambda: (out.element(i) for i in range(known or 0)), "itertools.accumulate()", once=True)
+    known = n if isinstance(n, int) else None
+    python = lambda: (out.item(i, checked=False) for i in range(known or 0))  # noqa: E731
+    return Staged(lambda: n, lambda i: out.item(i, checked=False), known, python, "itertools.accumulate()", once=True)
 
 
 def _running(items: Any, step: Callable[[Any, Any], Any], initial: Any) -> Iterator[Any]:
@@ -564,10 +576,10 @@ def _running(items: Any, step: Callable[[Any, Any], Any], initial: Any) -> Itera
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {
-    builtins.sum: sum_, builtins.max: _extreme(operator.gt, max), builtins.min: _extreme(operator.lt, min), builtins.any: any_, builtins.all: all_,
-    builtins.sorted: sorted_, math.prod: prod, math.fsum: fsum, functools.reduce: reduce, itertools.accumulate: accumulate, statistics.mean: mean,
+    builtins.sum: sum_, builtins.max: _extreme(_before(operator.gt), max), builtins.min: _extreme(_before(operator.lt), min), builtins.any: any_, builtins.all: all_,
+    builtins.sorted: sorted_, builtins.list: list_, math.prod: prod, math.fsum: fsum, functools.reduce: reduce, itertools.accumulate: accumulate, statistics.mean: mean,
     statistics.fmean: mean,
 }  # fmt: skip
 
 
-__all__ = ["REPLACED", "columns", "stacked"]
+__all__ = ["REPLACED", "collected", "list_", "listed", "stacked"]

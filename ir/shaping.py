@@ -101,7 +101,7 @@ triu = _triangle(lambda i, j, k: table.ile(table.iadd(i, k), j))
 def reshape(a: Any, *shape: Any, order: str = "C", copy: Any = None, newshape: Any = None) -> Any:
     a = as_array(a)
     if order not in ("C", "A"):
-        unsupported(f"reshape with order={order!r}", "transpose first")
+        unsupported(f"reshape with order={order!r}", "use np.transpose first")
     new = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape if shape else newshape
     new = new if isinstance(new, (tuple, list)) else (new,)
     if not isinstance(a, Arrayed):

@@ -9,7 +9,6 @@ open block waits in its loop's or function's `Frame` until the target is made.
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from . import concrete, errors, host, table
+from . import concrete, errors, guarded, host, table
 from .arrays import settled
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .graph import Atom, Block, Branch, Const, Edge, Fail
-from .growing import List, described, grown, is_growing
+from .growing import List, Room, described, grown, is_growing, known_before, started
 from .heap import CONTAINERS, Place, State, identical
 from .iterables import FEW, Staged, staged_iterable
 from .optional import Maybe, form_of, maybe, seeded, unassigned
+from .sizes import add, mul
 from .sizes import same as same_size
 from .state import (
     NO_SCOPE,
@@ -52,8 +52,6 @@ from .types import BOOL, I64, Array, Scalar, same_type
 from .values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
 
 UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
-
-LOGGER = logging.getLogger("lantern_jit")
 CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
 
 
@@ -378,6 +376,7 @@ def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     cond = truth(cond)
     if not isinstance(cond, Traced):
         return None if cond else raise_(AssertionError(message()))
+    guarded.raises(AssertionError)
     ok, bad = branch(cond, "holds", "fails")
     current_builder().enter(bad)
     text = message()
@@ -399,10 +398,11 @@ def raise_(exception: Any, cause: Any = None) -> Any:
     if trace is None or not trace.builders:
         raise exception
     has_values = host.mentions_traced(exception.given if isinstance(exception, host.Deferred) else exception.args)
+    if not has_values and not _is_staged(trace.builders):
+        raise exception
+    guarded.raises(exception.cls if isinstance(exception, host.Deferred) else type(exception))
     if has_values:
         host.raise_later(exception)
-    elif not _is_staged(trace.builders):
-        raise exception
     site = user_site(str(exception))
     site = type(site)(site.filename, site.line, site.function, site.detail, exception)
     open_block()
@@ -479,7 +479,7 @@ def python_loop(
     began = clock()
     for count, item in enumerate(items):
         if count == FEW:
-            LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), FEW, why)
+            concrete.LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), FEW, why)
         frame, since = Frame("loop", scope), clock()
         builder.frames.append(frame)
         signal = run(body, item)
@@ -542,12 +542,15 @@ class Loop:
     later: Sequence[str]  # names that are read after the loop
     surely: bool  # it is known to run at least once
     forms: dict[Any, Any]
+    trips: Any = None  # how often it runs at most, where that is known when it begins
 
     def __post_init__(self) -> None:
         self.builder, self.heap = current_builder(), heap_of()
         self.since = self.before.heap.clock
         self.heads: dict[Any, Any] = {}  # the parameters
         self.args: list[Atom] = []
+        self.reserved: list[Any] = []  # buffers with room for all that the loop appends
+        self.appended = len(self.builder.trace.appends)
         self.inside: dict[Any, Any] = {}  # each variable, at the loop's head
         self.parts: dict[Any, tuple[Shape, list[Any]]] = {}  # of what is carried by its parts, those at the loop's head
         self.aliases: dict[int, int] = {}  # names that enter with the object of another name
@@ -576,8 +579,7 @@ class Loop:
             if place.key is not None:
                 held[at] = self._inside((at,), place.key, now, False)
             elif (at, "grow") in self.forms:
-                items = self._at_the_end(lambda: grown(now, *self.forms[at, "grow"]))
-                held[at] = (self._inside((at, 0), "items", items, True),)
+                held[at] = (self._items(at, now),)
             elif isinstance(now, dict):
                 held[at] = {k: self._inside((at, k), "item", v, False) for k, v in now.items()}
             else:
@@ -588,6 +590,40 @@ class Loop:
         self.heap.restore(State(self.since, held))
         self.scope.put(tuple(self.inside[i] for i in range(len(self.scope.names))))
         return self.head
+
+    def _items(self, at: Any, now: Any) -> Any:
+        """The items of a list that grows in the loop, at its head."""
+        form, room = self.forms[at, "grow"], self.forms.get(("reserve", at))
+        if not room:
+            return self._inside((at, 0), "items", self._at_the_end(lambda: grown(now, *form)), True)
+        more = mul(self.trips, room.appends)
+        if is_growing(now):
+            reserved = self._at_the_end(lambda: now[0].cast(form[1]).reserved(add(now[0].n, more), room.shapes))
+        else:
+            reserved = self._at_the_end(lambda: started(now, *form, add(more, len(now)), room.shapes))
+        self.forms.setdefault((at, 0, len(reserved.buffers)), I64)
+        self.reserved += reserved.buffers
+        return self._inside((at, 0), "items", reserved, False)
+
+    def reserve(self, frame: Frame) -> None:
+        """A loop whose count is known when it begins, and that is not left early, makes room for all that is appended in it: then the
+        buffers do not change in it."""
+        trace = self.builder.trace
+        if self.trips is None or any(frame.ends["break"]):
+            return
+        known = dict(self.forms)
+        for at, place in self.heap.older(self.since):
+            events = [e for e in trace.appends[self.appended :] if e.items == at[0]]
+            if not events or (at, "grow") not in self.forms or ("reserve", at) in self.forms or not isinstance(place.holder, List):
+                continue
+            shapes = [known_before(self.builder, e.shapes) for e in events[:1]][0]
+            mine = all(e.frame is frame for e in events) and shapes is not None
+            self.forms["reserve", at] = Room(len(events), shapes) if mine and shapes is not None else None
+            if mine:
+                for key in [k for k in self.forms if k[:2] == (at, 0) or (k[0] == "sizes" and k[1][:2] == (at, 0))]:
+                    del self.forms[key]  # of buffers that change
+        if self.forms != known:
+            raise Widen
 
     def _inside(self, key: Any, name: str, value: Any, assigned: bool) -> Any:
         """A part of a variable as it is at the head of the loop."""
@@ -625,7 +661,7 @@ class Loop:
         self.args.append(coerce(leaf, t, self.block))
         weak = found is not None and found[1] and ("strong", key) not in self.forms
         made = self.heads[key] = parameter(self.head, t, weak, [leaf], self.builder, name)
-        if isinstance(leaf, (Arrayed, np.ndarray)) and ("sizes", key) not in self.forms:
+        if isinstance(made, Arrayed) and ("sizes", key) not in self.forms:
             made.sizes = list(leaf.shape)  # as long as no iteration changes them
         if form is not None and isinstance(made, Arrayed) and any(self.forms.get(key[:n]) == "settled" for n in range(1, len(key) + 1)):
             made.owned = False  # a write would have to reach what it was a view of
@@ -674,7 +710,7 @@ class Loop:
     def _latch_growth(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """A list that comes back with another length than it had at the head."""
         if self.builder.trace.no_growth:
-            raise errors.TypeMismatchError(f"a list grows in the loop at {user_site()}")
+            raise errors.TypeMismatchError(f"a list grows in the loop at {user_site()}: give it its length before")
         form = described([before, old, new])
         if self.forms.get((*key, "grow")) != form:
             self.forms[(*key, "grow")] = form
@@ -822,6 +858,7 @@ def staged_loop(
     scope: Scope,
     later: Sequence[str] = (),
     surely: bool = False,
+    trips: Any = None,
 ) -> Any:
     """A loop in the graph. Traced again with other forms of its variables until they are a fixpoint."""
     builder = current_builder()
@@ -831,7 +868,7 @@ def staged_loop(
     while True:
         postponed = builder.trace.postponed
         try:
-            signal = _trace_loop(test, body, orelse, Loop(scope, before, later, surely, forms))
+            signal = _trace_loop(test, body, orelse, Loop(scope, before, later, surely, forms, trips))
             if builder.trace.postponed > postponed and not any(f.kind == "loop" and f.staged for f in builder.frames):
                 raise errors.ArrayIndexError(f"list index out of range ({user_site()}): the list is empty")
             return signal
@@ -846,6 +883,8 @@ def _trace_loop(test: Any, body: Any, orelse: Any, loop: Loop) -> Any:
     frame = Frame("loop", scope, staged=True, since=loop.since)
     builder.frames.append(Frame("staged"))
     builder.frames.append(frame)
+    for buffer in loop.reserved:
+        builder.trace.roomy[buffer.variable] = frame
     cond = truth(test())
     exits: list[tuple[Block, Saved]] = []
     if isinstance(cond, Traced):
@@ -864,6 +903,7 @@ def _trace_loop(test: Any, body: Any, orelse: Any, loop: Loop) -> Any:
         leave(signal)
     loop.seed(latches)
     loop.close(latches)
+    loop.reserve(frame)
     return _after_loop(exits, frame.ends["break"], latches, orelse, loop)
 
 
@@ -920,12 +960,12 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     except CANNOT_BE_STAGED as reason:
         builder.rollback(mark)
         scope.restore(before)
-        if staged.number() is None or concrete.iterations(staged.number()) is None:
+        items, why = staged.for_python(), str(reason)
+        if items is None:
             raise
-        why = str(reason)
     finally:
         builder.trace.no_growth -= staged.short
-    return python_loop(staged.plainly(), body, orelse, scope, why=why)
+    return python_loop(items, body, orelse, scope, why=why)
 
 
 def _chosen(staged: Staged, body: Callable[[Any], Any], scope: Scope) -> Callable[[Any], Any]:
@@ -1005,7 +1045,7 @@ def counted_loop(
 
     inner = Scope(("i", *scope.names), get, put)
     inner.cells = scope.cells
-    return staged_loop(lambda: table.ilt(counter[0], limit), one, orelse, inner, later, surely)
+    return staged_loop(lambda: table.ilt(counter[0], limit), one, orelse, inner, later, surely, count)
 
 
 # ---- combinators share the machinery

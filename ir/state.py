@@ -260,7 +260,7 @@ class Meeting:
         """The items of a list whose length is another one on each path."""
         if self.builder.trace.no_growth and not any(is_growing(held) for held in contents):
             raise errors.TypeMismatchError(
-                f"a list has {' items on one path and '.join(str(len(h)) for h in contents)} on another at {user_site()}"
+                f"a list has {' items on one path and '.join(str(len(h)) for h in contents)} on another at {user_site()}: give it one length on all paths"
             )
         form = described(contents)
         items = []

@@ -30,6 +30,10 @@ class Pieces:
 
     parts: tuple[str | int, ...]
 
+    @property
+    def template(self) -> str:
+        return "".join(p if isinstance(p, str) else "{}" for p in self.parts)
+
     def __call__(self, *children: Any) -> str:
         it = iter(children)
         return "".join(p if isinstance(p, str) else format(_CONVERSIONS[p](next(it)), next(it)) for p in self.parts)
@@ -64,7 +68,7 @@ class Text(str):
     children: tuple[Any, ...]
 
     def __new__(cls, make: Callable[..., str], children: tuple[Any, ...]) -> Text:
-        out = super().__new__(cls, "<text of traced values>")
+        out = super().__new__(cls, make.template if isinstance(make, Pieces) else "{}")  # for people who read the graph
         out.make, out.children = make, children
         return out
 
@@ -88,6 +92,9 @@ class Text(str):
         )
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __len__ = __getitem__ = __iter__ = __hash__ = __bool__ = _unknown
+
+
+Text.__name__ = "text of traced values"  # in messages
 
 
 def _again(make: Callable[..., str], children: tuple[Any, ...]) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import pytree
+from .builder import current_trace
 from .heap import CONTAINERS, Heap, State, attributes
 from .values import Arrayed, Traced
 
@@ -59,8 +60,16 @@ def opened(x: Any, heap: Heap | None = None, state: State | None = None) -> tupl
     if isinstance(x, tuple):
         return Shape(cls, len(x)), list(x)
     if isinstance(x, (list, dict, collections.deque)):
-        held = heap.holds(x, state) if heap is not None and state is not None else dict(x) if isinstance(x, dict) else tuple(list.__iter__(x) if isinstance(x, list) else x)
-        return shape_of_contents(list if isinstance(x, list) else cls, held, x), list(held.values()) if isinstance(held, dict) else list(held)
+        held = (
+            heap.holds(x, state)
+            if heap is not None and state is not None
+            else dict(x)
+            if isinstance(x, dict)
+            else tuple(list.__iter__(x) if isinstance(x, list) else x)
+        )
+        return shape_of_contents(list if isinstance(x, list) else cls, held, x), list(held.values()) if isinstance(held, dict) else list(
+            held
+        )
     if is_object(x):
         named = heap.holds(x, state) if heap is not None and state is not None else attributes(x)
         names = sorted(named)
@@ -116,3 +125,27 @@ def leaves_of(x: Any) -> list[Any]:
             seen.add(id(y))
             work += reversed(found[1])
     return out
+
+
+def flatten(tree: Any) -> tuple[list[Any], Any]:
+    """(leaves, structure), where the instances of users' classes that the trace has made are opened."""
+    trace = current_trace()
+    heap = trace.heap if trace is not None else None
+    return pytree.flatten_results(tree, lambda x: heap is not None and heap.birth(x) > 0 and is_object(x), attributes)
+
+
+def adopted(tree: Any, heap: Heap) -> Any:
+    """A structure that has been put together anew: its objects are the trace's own."""
+    found = opened(tree) if not pytree.is_node(type(tree)) else None
+    if found is None:
+        return tree
+    shape, parts = found
+    new = [adopted(x, heap) for x in parts]
+    if isinstance(tree, list) or (isinstance(tree, tuple) and any(a is not b for a, b in zip(new, parts, strict=True))):
+        return closed(shape, new, heap)
+    if isinstance(tree, dict):
+        tree.update(zip(tree, new, strict=True))
+    elif not isinstance(tree, tuple):
+        for name, x in zip(shape.more, new, strict=True):
+            object.__setattr__(tree, name, x)
+    return tree if isinstance(tree, tuple) else heap.made(tree)

@@ -28,19 +28,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, Union
 
-from . import errors
+from . import desugar, errors
 
 DEEP_LIMIT, DEEP_STACK = 100_000, 256 << 20  # Python calls and bytes, to rewrite what is nested deeply
 NOT_USER_CODE = ("numpy", "scipy", "math", "operator", "functools", "itertools", "builtins", "typing", "collections", "optree", "dataclasses",
-                  "inspect", "warnings", "copy", "cmath", "random", "abc")  # fmt: skip
+                  "inspect", "warnings", "copy", "cmath", "random", "abc", "logging", "io", "time")  # fmt: skip
 Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda]
 COMPARISONS = {
     ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne", ast.Is: "is_", ast.IsNot: "is_not",
     ast.In: "in_", ast.NotIn: "not_in",
 }  # fmt: skip
 REMEDIES: dict[type[ast.AST], tuple[str, str]] = {
-    ast.Try: ("try/except", "test the condition with `if` before the operation that may fail"),
-    ast.With: ("with", "open the context outside of the compiled function"),
     ast.Yield: ("a generator (yield)", "write a loop that returns its result, or store into an array"),
     ast.YieldFrom: ("a generator (yield from)", "write a loop that returns its result, or store into an array"),
     ast.Await: ("await", "compiled functions are synchronous"),
@@ -49,9 +47,8 @@ REMEDIES: dict[type[ast.AST], tuple[str, str]] = {
     ast.AsyncFunctionDef: ("async def", "compiled functions are synchronous"),
     ast.ClassDef: ("class", "define the class outside of the compiled function"),
 }
-for _kind, _construct in {"TryStar": "try/except*", "Match": "match"}.items():
-    if hasattr(ast, _kind):
-        REMEDIES[getattr(ast, _kind)] = (_construct, "use `if`/`elif`")
+if hasattr(ast, "TryStar"):
+    REMEDIES[ast.TryStar] = ("try/except*", "use `try` and `except`")
 
 
 def assigned_names(nodes: Iterable[ast.AST]) -> set[str]:
@@ -68,6 +65,8 @@ def assigned_names(nodes: Iterable[ast.AST]) -> set[str]:
             return
         if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
             assigned.add(node.id)
+        if isinstance(node, ast.ExceptHandler) or type(node).__name__ in ("MatchAs", "MatchStar", "MatchMapping"):
+            assigned.update(name for name in (getattr(node, "name", None), getattr(node, "rest", None)) if name is not None)
         if isinstance(node, ast.alias):
             assigned.add((node.asname or node.name).split(".")[0])
         for child in ast.iter_child_nodes(node):
@@ -138,6 +137,7 @@ class Rewriter(ast.NodeTransformer):
         self.outer = {x for n in own if isinstance(n, ast.Nonlocal) for x in n.names}
         self.shared = {x for n in inner if isinstance(n, ast.Nonlocal) and n not in own for x in n.names} & self.locals
         self.stated: set[str] = set()
+        self.handling: list[str] = []  # the exceptions of the handlers that are being rewritten
         self.loads = [(n.id, n.lineno) for n in inner if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
 
     # ---- helpers
@@ -182,6 +182,14 @@ class Rewriter(ast.NodeTransformer):
             new.end_lineno, new.end_col_offset = new.lineno, new.col_offset  # an error in the header is not one in the last line
         return out
 
+    def _header(self, new: Any, old: ast.AST) -> Any:
+        """A new expression in the first line of a statement."""
+        for child in ast.walk(new):
+            if "lineno" in child._attributes:
+                ast.copy_location(child, old)
+                child.end_lineno, child.end_col_offset = child.lineno, child.col_offset  # type: ignore[attr-defined]
+        return new
+
     def _locate(self, new: Any, old: ast.AST) -> Any:
         """Give a new node the old one's place; its new children inherit it when the whole function is done."""
         return ast.copy_location(new, old)
@@ -193,29 +201,53 @@ class Rewriter(ast.NodeTransformer):
             out.extend(new if isinstance(new, list) else [new])
         return out
 
+    def _fresh(self, kind: str = "part") -> str:
+        """A variable of the rewritten function's own."""
+        self.counter += 1
+        name = f"_ln_{kind}_{self.counter}"
+        self.locals.add(name)
+        return name
+
+    def _first(self, node: ast.expr | None) -> tuple[list[ast.stmt], ast.expr]:
+        """What to do before an expression that is evaluated first in its statement, and the expression; both rewritten."""
+        before, left = desugar.spread_out(node or ast.Constant(None), self._fresh)
+        return self.body(before), self.visit(left)
+
     # ---- statements
     def visit_If(self, node: ast.If) -> Any:
         arms, last = _arms(node)
+        for arm in arms:
+            split = desugar.branches(arm.test, arm.body, arm.orelse)
+            if split is not None:
+                if arm is node:
+                    return self.body(split)
+                arms[arms.index(arm) - 1].orelse = split
+                arms, last = _arms(node)
+                break
         names = self._names([*(a.test for a in arms[1:]), *(s for a in arms for s in a.body), *last])
-        test = self.visit(node.test)
+        before, test = self._first(node.test)
         out: list[ast.stmt] = [self._function("then", names, self.body(node.body))]
         later: list[ast.expr] = []
         for arm in arms[1:]:
-            cond = self._function("test", names, [self._locate(ast.Return(self.visit(arm.test)), arm.test)])
+            first, value = self._first(arm.test)
+            cond = self._function("test", names, [*first, self._locate(ast.Return(value), arm.test)])
             then = self._function("then", names, self.body(arm.body))
             out += [cond, then]
             later += [_load(cond.name), _load(then.name)]
         out.append(self._function("else", names, self.body(last)))
         put, scope = self._scope(names)
-        first, orelse = out[0], out[-1]
-        assert isinstance(first, ast.FunctionDef)
+        then_first, orelse = out[0], out[-1]
+        assert isinstance(then_first, ast.FunctionDef)
         assert isinstance(orelse, ast.FunctionDef)
-        return self._finish(node, [*out, *put], _call("if_", test, _load(first.name), _load(orelse.name), scope, *later))
+        call = _call("if_", test, _load(then_first.name), _load(orelse.name), scope, *later)
+        return [*before, *self._finish(node, [*out, *put], call)]
 
     def visit_While(self, node: ast.While) -> Any:
+        node = desugar.loop(node)
         names = self._names([node.test, *node.body, *node.orelse])
         forever = isinstance(node.test, ast.Constant) and bool(node.test.value)
-        test = self._function("test", names, [ast.Return(self.visit(node.test))])
+        before, value = self._first(node.test)
+        test = self._function("test", names, [*before, ast.Return(value)])
         body = self._function("body", names, self.body(node.body))
         put, scope = self._scope(names)
         orelse, names_else = self._orelse(node, names)
@@ -246,8 +278,8 @@ class Rewriter(ast.NodeTransformer):
         return [orelse], _load(orelse.name)
 
     def visit_Return(self, node: ast.Return) -> Any:
-        value = self.visit(node.value) if node.value else ast.Constant(None)
-        return self._locate(ast.Return(_call("Return", value)), node)
+        before, value = self._first(node.value)
+        return [*before, self._locate(ast.Return(_call("Return", value)), node)]
 
     def visit_Break(self, node: ast.Break) -> Any:
         return self._locate(ast.Return(_staging("BREAK")), node)
@@ -260,6 +292,8 @@ class Rewriter(ast.NodeTransformer):
         return self._finish(node, [], _call("assert_", self.visit(node.test), message))
 
     def visit_Raise(self, node: ast.Raise) -> Any:
+        if node.exc is None and self.handling:
+            return self._finish(node, [], _call("raise_", _load(self.handling[-1])))
         if node.exc is None:
             self._refuse(node, "a bare `raise`", "name the exception")
         cause = [self.visit(node.cause)] if node.cause is not None else []
@@ -276,14 +310,52 @@ class Rewriter(ast.NodeTransformer):
                 out.append(ast.Expr(_call("delattr_" if isinstance(t, ast.Attribute) else "delitem", self.visit(t.value), what)))  # type: ignore[attr-defined]
         return [self._locate(s, node) for s in out]
 
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        before, node.value = self._first(node.value)
+        return [*before, node]
+
+    def visit_Try(self, node: ast.Try) -> Any:
+        """Python's own, around a body that is watched (guarded.py)."""
+        for statement in node.finalbody:
+            for child in _own_nodes(statement):
+                if isinstance(child, (ast.Return, ast.Break, ast.Continue)):
+                    self._refuse(child, f"`{type(child).__name__.lower()}` in a `finally`", "leave the function after the `finally`")
+        kinds = [h.type if h.type is not None else _staging("BaseException") for h in node.handlers]
+        again = ast.Tuple([copy.deepcopy(k) for k in kinds], ast.Load())
+        node.body = self.body(node.body)
+        if kinds:
+            watch = ast.withitem(self._header(_call("Guarding", _thunk(self.visit(again))), node))
+            node.body = [self._locate(ast.With([watch], node.body), node)]
+        for handler, kind in zip(node.handlers, kinds, strict=True):
+            name = self._fresh("error")
+            self.handling.append(name)
+            bind: list[ast.stmt] = [ast.Assign([ast.Name(handler.name, ast.Store())], _load(name))] if handler.name else []
+            handler.type, handler.name, handler.body = _call("handled", self.visit(kind)), name, [*bind, *self.body(handler.body)]
+            self.handling.pop()
+        node.orelse, node.finalbody = self.body(node.orelse), self.body(node.finalbody)
+        return node
+
+    def visit_With(self, node: ast.With) -> Any:
+        for item in node.items:
+            if item.optional_vars is not None and not isinstance(item.optional_vars, ast.Name):
+                self._refuse(node, "`with .. as` with a target that is no name", "give it a name, and assign its parts afterwards")
+            item.context_expr = self._header(_call("context", self.visit(item.context_expr)), node)
+        node.body = self.body(node.body)
+        return node
+
+    def visit_Match(self, node: Any) -> Any:
+        subject = self._fresh("match")
+        first: ast.stmt = self._locate(ast.Assign([ast.Name(subject, ast.Store())], self.visit(node.subject)), node)
+        return [first, *self.body(desugar.match_statement(node, subject))]
+
     def visit_Assign(self, node: ast.Assign) -> Any:
-        value = self.visit(node.value)
+        before, value = self._first(node.value)
         if len(node.targets) == 1 and isinstance(node.targets[0], (ast.Subscript, ast.Attribute)):
-            return self._locate(self._store(node.targets[0], value), node)
+            return [*before, self._locate(self._store(node.targets[0], value), node)]
         later: list[ast.stmt] = []
         node.value = value
         node.targets = [self._target(t, later) for t in node.targets]
-        return [self._locate(s, node) for s in (node, *later)]
+        return [*before, *(self._locate(s, node) for s in (node, *later))]
 
     def _store(self, t: Any, value: ast.expr) -> ast.stmt:
         """A write into an object, in Python's order: value, object, index."""
@@ -350,7 +422,14 @@ class Rewriter(ast.NodeTransformer):
         super().generic_visit(node)
         return self._locate(_call("made", node), node)
 
-    visit_Set = visit_ListComp = visit_DictComp = visit_SetComp = visit_Dict  # type: ignore[assignment]
+    visit_Set = visit_DictComp = visit_SetComp = visit_Dict  # type: ignore[assignment]
+
+    def visit_ListComp(self, node: ast.ListComp) -> Any:
+        items = self.visit_GeneratorExp(ast.GeneratorExp(node.elt, node.generators))
+        if isinstance(items, ast.Call):
+            return self._locate(_call("listed", items), node)
+        node.elt, node.generators = items.elt, items.generators
+        return self._locate(_call("made", node), node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         node.decorator_list = [self.visit(d) for d in node.decorator_list]
@@ -469,6 +548,8 @@ class Rewriter(ast.NodeTransformer):
             if node.func.id == "super" and not node.args and self.first is not None:  # which looks at its caller's frame
                 node.args = [_load("__class__"), _load(self.first)]
             return super().generic_visit(node)
+        if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id == "_ln":
+            return super().generic_visit(node)  # a question of desugar.py's
         func = self.visit(node.func)
         new = ast.Call(_staging("call"), [func, *map(self.visit, node.args)], [self.visit(k) for k in node.keywords])
         return self._locate(new, node)

@@ -154,6 +154,7 @@ logical_or = row("or", "BB:B", lambda m, x, y: m.logical("or", x, y), speculate=
 logical_xor = row("xor", "BB:B", lambda m, x, y: m.logical("xor", x, y), speculate=True)
 
 # ---- sizes and indices of arrays
+holds = row("holds", "B:B", lambda m, c: checked(m, c), may_fail=True)  # raises what its place says (Site.exception) where c is false
 same_size = row("same_size", "II:I", lambda m, x, y: checked_size(m, x, y, ieq(x, y), "broadcast"), may_fail=True)
 equal_size = row("equal_size", "II:I", lambda m, x, y, kind="mismatch": checked_size(m, x, y, ieq(x, y), kind), may_fail=True)
 broadcast_size = row("broadcast_size", "II:I", lambda m, x, y: select(ieq(x, 1), y, checked_size(
@@ -289,6 +290,11 @@ def checked_index(m: Any, i: Any, n: Any, axis: int) -> Any:
     j = select(ilt(i, 0), iadd(i, n), i)
     m.check(logical_and(ige(j, 0), ilt(j, n)), "index", i, n, axis)
     return j
+
+
+def checked(m: Any, c: Any) -> Any:
+    m.check(c, "raise")
+    return c
 
 
 def checked_step(m: Any, x: Any) -> Any:

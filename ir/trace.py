@@ -19,11 +19,11 @@ from .graph import Return as GraphReturn
 from .heap import MISSING, Heap, identical
 from .language import call
 from .optional import returned
-from .protect import protect
+from .protect import USUAL, Case, forbid, protect
 from .random import refuse_results, watched
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, leaf_type, same_leaf, show
-from .structure import leaves_of
+from .structure import flatten, is_object, leaves_of
 from .types import BOOL, CONVERT, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, behaves_as_array, element, is_generator, widened
 from .values import Arrayed, Given, Traced, dimension
 from .verify import verify_scopes
@@ -94,12 +94,15 @@ def trace_program(
     name: str,
     optimistic: bool = True,
     numbers: Numbers | None = None,
+    in_place: bool = False,
+    case: Case = USUAL,
 ) -> Traceable:
-    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace. `numbers`: those of the
-    arguments; where `asked` is not empty afterwards, the program is not for use, and is to be traced again with them."""
+    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace, `in_place` and `case`
+    protect.py. `numbers`: those of the arguments; where `asked` is not empty afterwards, the program is not for use, and is to be
+    traced again with them."""
     with tracing(None, optimistic) as trace, trace.building(name) as builder, _deciding(trace):
         trace.numbers = numbers
-        args, kwargs = trace.heap.adopt(made, rebuild(_arguments(leaves, builder, numbers)))
+        args, kwargs = trace.heap.adopt(made, rebuild(case.parts(_arguments(leaves, builder, numbers))))
         frame = Frame("function", label=name, since=trace.heap.clock)
         builder.frames.append(frame)
         try:
@@ -121,7 +124,7 @@ def trace_program(
         open_block()
         refuse_results(value, name)
         _check_objects(trace.heap, name)
-        out, tree = pytree.flatten(settled(returned(value)))
+        out, tree = flatten(settled(returned(value)))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)
         block = open_block()
@@ -130,7 +133,8 @@ def trace_program(
         function = builder.finish(tuple(a.type for a in atoms))
         program = trace.program(function)
     verify_scopes(program)
-    protect(program)
+    protect(program, in_place)
+    forbid(program, case.read_only)
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
 
 
@@ -196,7 +200,7 @@ def _check_results(out: list[Any], types: list[Any], name: str) -> None:
     for x, t in zip(out, types, strict=True):
         if isinstance(x, Undefined):
             x._raise()
-        if t is None and not isinstance(x, (np.ndarray, str, type(None))):
+        if t is None and not isinstance(x, (np.ndarray, str, type(None))) and not is_object(x):
             raise errors.ArgumentTypeError(f"`{name}` returns {show(x)}: compiled functions return numbers, arrays and containers of them")
 
 

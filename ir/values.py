@@ -214,8 +214,8 @@ class Traced:
     def __float__(self) -> float:
         return float(self._concrete("a function that needs a Python float", "float"))
 
-    def __complex__(self) -> NoReturn:
-        self._concrete("complex()", "complex")
+    def __complex__(self) -> complex:
+        return complex(self._concrete("complex()", "complex"))
 
     def __iter__(self) -> NoReturn:
         raise TypeError(f"{self!r} is not iterable")
@@ -235,8 +235,8 @@ class Traced:
         )
 
     # ---- NumPy's protocols
-    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self._concrete("a NumPy array of concrete values", "float")
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return np.array(self._concrete("a NumPy array of concrete values", "float"), dtype)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         from .numpy_api import call_ufunc
@@ -646,7 +646,7 @@ def round_half_even(x: Traced, ndigits: Any) -> Traced:
         return x if n > 0 else table.select(table.isfinite(x), table.copysign(0.0, x), x)
     if abs(n) > 22:
         raise errors.UnsupportedOperationError(
-            f"round() to {n} digits at {user_site()} is not supported: 22 are the most, on either side of the point"
+            f"round() to {n} digits at {user_site()} is not supported: use 22 at most, on either side of the point"
         )
     return table.round_decimal(x, n=n)  # type: ignore[no-any-return]
 
@@ -704,6 +704,14 @@ def dimension(array: Arrayed, axis: int) -> Any:
     (out,) = builder.emit("dim", (_here(array),), (I64,), {"axis": axis})
     builder.trace.keys[out] = ("dim", array.variable, axis)
     return Traced(out, builder, True)
+
+
+def array_like(var: Any, builder: Builder, given: Arrayed, owned: bool = True) -> Arrayed:
+    """A parameter that stands for an array: where sizes of that are known, so are its own."""
+    made = Arrayed(var, builder, owned)
+    if given.sizes is not None and not all(isinstance(n, Traced) for n in given.sizes):
+        made.sizes = [dimension(made, axis) if isinstance(n, Traced) else n for axis, n in enumerate(given.sizes)]
+    return made
 
 
 def load(array: Arrayed, index: Any, checked: bool = True) -> Any:

@@ -3,7 +3,9 @@ values it runs on the reference interpreter; under `jit` it is native code."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import inspect
 import pickle
 import sys
 import types
@@ -15,7 +17,7 @@ from .backends.llvm.callable import NativeCallable
 from .backends.llvm.lock import COMPILING
 from .backends.llvm.platforms import HERE, NATIVE
 from .ir import derivatives, errors, staging
-from .ir.builder import current_builder, current_trace
+from .ir.builder import current_builder, current_trace, user_site
 from .ir.effects import without_effects
 from .ir.language import call
 from .ir.staging import loop_value
@@ -78,12 +80,12 @@ class Jitted(NativeCallable, Recipe):
     __lantern_transform__ = True
     MOST_ENTRIES = 8  # specialisations that are tried in native code; others are found in a dict
 
-    def __init__(self, f: Callable[..., Any], static: tuple[int, ...], options: Options) -> None:
+    def __init__(self, f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> None:
         super().__init__(dispatcher())
         functools.update_wrapper(self, f, updated=())
         self.__wrapped__ = f
         self._name = getattr(f, "__name__", type(f).__name__)
-        self._dispatcher = Dispatcher(f, self._name, static, options)
+        self._dispatcher = Dispatcher(f, self._name, static, dataclasses.replace(options, in_place=not isinstance(f, Transformed)))
         self._direct: list[Any] = []
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -94,7 +96,8 @@ class Jitted(NativeCallable, Recipe):
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native
-        if specialisation.is_exact and not kwargs and not native.draws and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
+        exact = specialisation.is_exact and not native.draws
+        if exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
             self._dispatch_to(native)
         return native.entry(*leaves)
 
@@ -135,7 +138,7 @@ class Jitted(NativeCallable, Recipe):
             n = s.native
             optimized, asm = n.texts()
             llvm, cps = n.llvm, n.cps
-        leaves = self._dispatcher.lookup(args, kwargs)[1]
+        leaves = [x.copy() if i in s.written.leaves else x for i, x in enumerate(self._dispatcher.lookup(args, kwargs)[1])]
 
         def measure() -> Memory:
             return Memory(*n.runtime.peak(lambda: s.native.entry(*leaves)))
@@ -180,7 +183,7 @@ def _find(module: Any, name: Any) -> Any:
     return found
 
 
-def _jitted(f: Callable[..., Any], static: tuple[int, ...], options: Options) -> Jitted:
+def _jitted(f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> Jitted:
     return Jitted(f, static, options)
 
 
@@ -204,14 +207,21 @@ _WARNED: list[bool] = []
 
 
 def jit(
-    f: Callable[..., Any] | None = None, *, static_argnums: int | Sequence[int] = (), checkpoint: Any = None, nogil: bool | None = None
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    checkpoint: Any = None,
+    nogil: bool | None = None,
 ) -> Any:
     """Compile `f` to native code, once for each combination of argument types.
 
     Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, bool; any size) and tuples, lists,
-    dicts, namedtuples and dataclasses of them; so are results. `f` never changes its caller's arrays.
+    dicts, namedtuples and dataclasses of them; so are results. Arrays are written into where `f` does. A
+    numpy.random.Generator is an argument too, and moves on where `f` draws.
 
     static_argnums: positions of arguments that are Python values fixed at compile time (hashable).
+    static_argnames: names of such arguments, however a call passes them.
     checkpoint: how differentiated loops keep their intermediate values. None chooses by structure and length.
         "recursion": each iteration is a native call; its frame keeps everything. "replay": the loop runs forward
         saving its state, and backward iteration by iteration, where its structure allows. An int n: replay, and
@@ -227,15 +237,34 @@ def jit(
     9.0
     """
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
         raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
     if f is None:
-        return functools.partial(jit, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil)
+        return functools.partial(jit, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
     if isinstance(f, (classmethod, staticmethod)):
-        return type(f)(jit(f.__func__, static_argnums=static_argnums, checkpoint=checkpoint, nogil=nogil))
+        return type(f)(jit(f.__func__, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil))
+    if isinstance(f, property) and f.fget is not None:
+        getter = jit(f.fget, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
+        return property(getter, f.fset, f.fdel, f.__doc__)
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
-    return Jitted(f, nums, Options(checkpoint, nogil))
+    return Jitted(f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil))
+
+
+def _static(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[int | str, ...]:
+    """Static arguments by position and by name: what is named may be passed either way."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = [inspect.Parameter("_", inspect.Parameter.VAR_KEYWORD)]
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    unknown = [n for n in names if n not in [p.name for p in parameters]]
+    if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        raise TypeError(
+            f"static_argnames={unknown[0]!r} names no parameter of `{getattr(f, '__name__', f)}`, which has {', '.join(p.name for p in parameters)}"
+        )
+    return (*nums, *(positional.index(n) for n in names if n in positional), *names)
 
 
 def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Transformed:
@@ -435,7 +464,9 @@ def scan(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tup
     loop_value(lambda s: True, probe, init, staged_range(array.shape[0]))
     builder.rollback(mark)
     if not isinstance(kind[-1], Scalar):
-        raise errors.UnsupportedOperationError("scan() collects one scalar y a step; store other results into arrays of your own")
+        raise errors.UnsupportedOperationError(
+            f"scan() at {user_site()} collects one scalar y a step: store other results into arrays of your own"
+        )
     out = allocate(kind[-1], array.shape[0], 0)
 
     def step(i: Any, c: Any) -> Any:

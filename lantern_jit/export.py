@@ -45,7 +45,7 @@ def export(
     checkpoint: as in `jit`.
     stack_mib: MiB of address space for the native stack and local arrays of one call; rounded up to a power of two.
 
-    The C function takes scalars by value, and an array as a pointer and its sizes (row by row). Results go to buffers
+    The C function takes scalars by value, and an array as a pointer and its sizes (row by row), const unless `f` writes into it. Results go to buffers
     that the caller gives with their sizes. It returns 0, or a status with a message. It may be called from many threads.
     The machine code is for this machine's kind of CPU, on Linux.
 
@@ -77,18 +77,14 @@ def export(
     _check_count(f, types, name)
     leaves, tree = pytree.flatten(tuple(types))
     signature = [_signature(x, f"type {i} of `{name}`") for i, x in enumerate(leaves)]
-    specialisation = Specialisation(
-        getattr(f, "__wrapped__", f) if type(f).__name__ == "Jitted" else f,
-        signature,
-        lambda inside: (pytree.unflatten(tree, inside), {}),
-        name,
-        Options(checkpoint),
-    )
+    function = getattr(f, "__wrapped__", f) if type(f).__name__ == "Jitted" else f
+    options = Options(checkpoint, in_place=not getattr(function, "__lantern_transform__", False))
+    specialisation = Specialisation(function, signature, lambda inside: (pytree.unflatten(tree, inside), {}), name, options)
     specialisation.for_c()
     values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
     expected = _expected(specialisation, values)
     bits = 20 + math.ceil(math.log2(stack_mib))
-    library = Library(specialisation.program, checkpoint, name, bits)
+    library = Library(specialisation.program, checkpoint, name, bits, specialisation.written.leaves)
     where, prototype = Path(folder), library.call.prototype()
     target = where / f"lib{name}.so"
     blas = " ".join(library.link(target))
@@ -147,7 +143,7 @@ def _example(x: Any, a: Abstract) -> Any:
 def _expected(specialisation: Specialisation, values: list[Any]) -> list[Any] | None:
     """The results at the example's values; None where they are an error."""
     try:
-        result = specialisation.run(values)
+        result = specialisation.run([x.copy() if i in specialisation.written.leaves else x for i, x in enumerate(values)])
     except Exception:
         if any(isinstance(t, Array) for t in specialisation.traced.results):
             raise TypeError(
@@ -166,12 +162,13 @@ def _header(name: str, prototype: str, blas: str) -> str:
     needs = f" It was linked with {blas}." if blas else ""
     return f"""/* Written by lantern_jit. Link with -l{name}.{needs}
 
-   Scalars come by value, an array as a pointer and its sizes, row by row. Results go to the buffers result0, ...: one
+   Scalars come by value, an array as a pointer and its sizes, row by row; one that is not const is written into. Results go to the buffers result0, ...: one
    element for a scalar, an array of the sizes given. Returns 0, or a status and a message of at most message_size bytes
    in `message`, which may be NULL:
 {statuses}
    101  a result's sizes are not those of its buffer
    102  no address space for the native stack
+   103  an argument that is written into overlaps with another one
    The function may be called from many threads at once. */
 #ifndef {guard}
 #define {guard}
@@ -189,11 +186,11 @@ extern "C" {{
 
 
 def _example_program(name: str, s: Specialisation, values: list[Any], expected: list[Any] | None) -> str:
-    """A C program that calls the function and prints its results, one number a line."""
+    """A C program that calls the function and prints its results and the arrays that it has written into, one number a line."""
     lines, args, printing = [], [], []
     for i, (x, t) in enumerate(zip(values, s.types, strict=True)):
         if isinstance(t, Array):
-            lines.append(_array_line(f"x{i}", t, np.shape(x), x))
+            lines.append(_array_line(f"x{i}", t, np.shape(x), x, i in s.written.leaves))
             args += [f"x{i}", *map(str, np.shape(x))]
         else:
             args.append(_number(x, t))
@@ -201,15 +198,15 @@ def _example_program(name: str, s: Specialisation, values: list[Any], expected: 
     for r, t in enumerate(types):
         if isinstance(t, Array):
             assert expected is not None
-            lines.append(_array_line(f"result{r}", t, expected[r].shape, None))
+            lines.append(_array_line(f"result{r}", t, expected[r].shape, None, True))
             args += [f"result{r}", *map(str, expected[r].shape)]
-            printing.append(
-                f'    for (int i = 0; i < {expected[r].size}; i++) printf("{_format(t.dtype)}\\n", {_printed(t.dtype, f"result{r}[i]")});'
-            )
+            printing.append(_print_array(f"result{r}", t, expected[r].size))
         else:
             lines.append(f"    {_c(t)} result{r};")
             args.append(f"&result{r}")
             printing.append(f'    printf("{_format(t)}\\n", {_printed(t, f"result{r}")});')
+    for i in s.written.leaves:
+        printing.append(_print_array(f"x{i}", s.types[i], np.size(values[i])))
     body = "\n".join([*lines, "    char message[512];", f"    int status = {name}({', '.join([*args, 'message', 'sizeof message'])});"])
     check = f'    if (status != 0) {{\n        fprintf(stderr, "{name}: %s (status %d)\\n", message, status);\n        return 1;\n    }}'
     build = f"cc {name}_example.c -o {name}_example -L. -l{name} -Wl,-rpath,'$ORIGIN'"
@@ -217,10 +214,14 @@ def _example_program(name: str, s: Specialisation, values: list[Any], expected: 
     return f'/* {build} && ./{name}_example */\n#include <stdio.h>\n#include "{name}.h"\n\nint main(void) {{\n{shown}\n    return 0;\n}}\n'
 
 
-def _array_line(name: str, t: Array, shape: tuple[int, ...], values: Any) -> str:
+def _print_array(name: str, t: Any, n: int) -> str:
+    return f'    for (int i = 0; i < {n}; i++) printf("{_format(t.dtype)}\\n", {_printed(t.dtype, f"{name}[i]")});'
+
+
+def _array_line(name: str, t: Array, shape: tuple[int, ...], values: Any, written: bool) -> str:
     n = max(math.prod(shape), 1)
     numbers = "" if values is None else f" = {{{', '.join(_number(v, t.dtype) for v in np.ravel(values)) or '0'}}}"
-    return f"    {'const ' if values is not None else ''}{_c(t.dtype)} {name}[{n}]{numbers};"
+    return f"    {'' if written else 'const '}{_c(t.dtype)} {name}[{n}]{numbers};"
 
 
 def _c(t: Type) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .backends.arguments import Written, of_case, writable, written_back
 from .backends.llvm.lock import COMPILING
 from .backends.llvm.platforms import NATIVE, require_native
 from .backends.python import interpreter
@@ -24,9 +25,11 @@ from .ir import pytree, statics
 from .ir.concrete import UNDECIDED, Need, Numbers, at_hand
 from .ir.errors import BroadcastError, EndlessTraceError
 from .ir.fuse import fuse
+from .ir.graph import Program
 from .ir.guards import guard
 from .ir.host import has_effects
 from .ir.jvp import expand_all, has_pushforwards
+from .ir.protect import USUAL, Case, written_arguments
 from .ir.random import wrapped
 from .ir.simplify import simplify
 from .ir.text import show
@@ -39,10 +42,12 @@ from .specialisations import Row, Table
 
 @dataclass(frozen=True)
 class Options:
-    """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's."""
+    """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's; `in_place`: write into the
+    caller's arrays where the function does, as a transform never may."""
 
     checkpoint: Any = None
     nogil: bool | None = None
+    in_place: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,15 +90,21 @@ class Specialisation:
         options: Options,
         leaves: Sequence[Any] | None = None,
         where: Sequence[str] = (),
+        case: Case = USUAL,
     ) -> None:
-        """`leaves`: the arguments of the call at hand, if there is one; `where` are their names."""
+        """`leaves`: the arguments of the call at hand, if there is one; `where` are their names, `case` what is particular about them."""
         self.options, self.name, self.where = options, name, where
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
         self.is_exact = all(a.given is None for a in signature)  # no argument is of a type that the native entry does not tell from another
+        self.constants: dict[str, str] = {}  # static arguments in words, by name
         self.numbers: dict[Need, Any] = {}
         self.why: dict[Need, Any] = {}
+        self._cases: dict[Case, Family] = {}
+        self._again: Callable[[Case, Sequence[Any]], Specialisation] = lambda case, leaves: Specialisation(
+            f, [*signature, *[Abstract(I64, True)] * case.numbers], rebuild, name, options, leaves, [*where, *case.names(where)], case
+        )
         self._trace: Callable[[Numbers | None], Traceable] = lambda numbers: trace_program(
-            f, signature, rebuild, name, self.optimistic, numbers
+            f, signature, rebuild, name, self.optimistic, numbers, options.in_place, case
         )
         self.optimistic = True
         self.progress = Progress(name)
@@ -107,8 +118,8 @@ class Specialisation:
     def _make(self, numbers: Numbers | None) -> None:
         with self.progress.stage("tracing"):
             traced = self._traced(numbers)
-            if self.optimistic and has_effects(traced.program, traced.program.entry):  # no call of it can start again
-                self.optimistic = False
+            if self.optimistic and checks_sizes(traced.program) and happens_once(traced.program):
+                self.optimistic = False  # a call that has written or printed cannot start again in another form
                 traced = self._traced(numbers)
         self.traced, self.program = traced, traced.program
         self._check()
@@ -116,6 +127,7 @@ class Specialisation:
         self._run(clean, join, clean, ("guarding", guard))
         if has_pushforwards(self.program):  # of optimised functions, so that forward mode is fused and guarded as they are
             self._run(("differentiation", expand_all), clean, join, clean)
+        self.written = Written(self.name, tuple(written_arguments(self.program)), self.where, self.program.constants)
         dump("graph", lambda: show(self.program))
         self._native: Any = None
 
@@ -127,13 +139,13 @@ class Specialisation:
             except EndlessTraceError:
                 raise
             except UNDECIDED as e:
-                if numbers is None or not numbers.asked:
+                if numbers is None or not numbers.is_asking:
                     raise (numbers and numbers.undecided) or e  # noqa: B904  # as it was without numbers that have not helped
             except Exception:
-                if numbers is None or not numbers.asked:
+                if numbers is None or not numbers.is_asking:
                     raise
             else:
-                if numbers is None or not numbers.asked:
+                if numbers is None or not numbers.is_asking:
                     return traced
             asked = numbers.fix()
             self.numbers.update({need: numbers.fixed[need] for need in asked})
@@ -151,7 +163,7 @@ class Specialisation:
 
     def row(self) -> Row:
         """This in the table of its function."""
-        arguments = {name: describe(t) for name, t in zip(self.where, self.types, strict=True)}
+        arguments = {name: describe(t) for name, t in zip(self.where, self.types, strict=True)} | self.constants
         calls = self.interpreted + (self._native.calls if self._native is not None else 0)
         return Row(arguments, {self.spell(need): n for need, n in self.numbers.items()}, self.progress.spent, calls)
 
@@ -170,6 +182,16 @@ class Specialisation:
                 numbers.fixed = self.numbers  # and no others: sizes that have to agree with them are among them (sizes.py)
                 self._make(numbers)
 
+    def other(self, case: Case, leaves: Sequence[Any]) -> Specialisation:
+        """The same function for a case of these arguments; `leaves` are those that its program takes."""
+        with COMPILING:
+            family = self._cases.setdefault(case, Family())
+            found = family.find(leaves)
+            if found is None:
+                found = self._again(case, leaves)
+                family.add(found)
+            return found
+
     def _check(self) -> None:
         if os.environ.get("LANTERN_VERIFY"):
             verify(self.program)
@@ -187,9 +209,17 @@ class Specialisation:
 
                     with self.progress.stage("code generation"):
                         self._native = Native(
-                            self.program, self.options.checkpoint, self.weak, self.shape(), self.finish, self.options.nogil, self.numbers
+                            self.program,
+                            self.options.checkpoint,
+                            self.weak,
+                            self.shape(),
+                            self.finish,
+                            self.options.nogil,
+                            self.written,
+                            self.numbers,
                         )
                     self._native.replacement = lambda: self.native
+                    self._native.other = lambda case, leaves: self.other(case, leaves).native.entry(*leaves)
                     dump("cps", lambda: self._native.cps)
                     dump("llvm", lambda: self._native.llvm)
         return self._native
@@ -234,7 +264,15 @@ class Specialisation:
 
     def interpret(self, leaves: Sequence[Any]) -> Any:
         try:
-            found = self.result(interpreter.run(self.program, [machine_value(x, t) for x, t in zip(leaves, self.types, strict=True)]))
+            case = self.written.case(leaves)
+            if case is not USUAL:
+                given = of_case(case, leaves)
+                return self.other(case, given).interpret(given)
+            values = [
+                writable(machine_value(x, t), i in self.written.leaves) for i, (x, t) in enumerate(zip(leaves, self.types, strict=True))
+            ]
+            with written_back(leaves, values, self.written):
+                found = self.result(interpreter.run(self.program, values))
             self.interpreted += 1
             return found
         except BroadcastError as e:
@@ -266,7 +304,7 @@ class Specialisation:
 
     def for_c(self) -> Any:
         """The native program for callers that cannot ask for another one."""
-        if any(let.op == "same_size" for f in self.program.functions.values() for b in f.blocks.values() for let in b.lets):
+        if checks_sizes(self.program):
             self.generalise()
         return self.native
 
@@ -283,6 +321,11 @@ class _Place:
 
 
 _BUILT_NATIVELY: dict[type, str] = {tuple: "Tuple", list: "List", dict: "Dict"}
+
+
+def checks_sizes(program: Program) -> bool:
+    """May the program find sizes that it does not broadcast?"""
+    return any(let.op == "same_size" for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
 
 
 def machine_value(x: Any, t: Any) -> Any:
@@ -341,10 +384,16 @@ class Family:
             )
 
 
-class Dispatcher:
-    """Specialisations of one function by argument types, and by the numbers that Python needs."""
+def happens_once(program: Program) -> bool:
+    """Does a call write into its arguments, or have an effect?"""
+    return bool(written_arguments(program)) or has_effects(program, program.entry)
 
-    def __init__(self, f: Callable[..., Any], name: str, static: tuple[int, ...] = (), options: Options | None = None) -> None:
+
+class Dispatcher:
+    """Specialisations of one function by argument types, and by the numbers that Python needs. `static` are the positions and
+    the names of arguments that are compiled in as they are."""
+
+    def __init__(self, f: Callable[..., Any], name: str, static: tuple[int | str, ...] = (), options: Options | None = None) -> None:
         self.f, self.name, self.static = f, name, static
         self.options = options or Options()
         self.made: dict[Any, Family] = {}
@@ -373,9 +422,13 @@ class Dispatcher:
 
     def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, list[Any]]:
         """The specialisation for these arguments, and their leaves."""
-        fixed = {i % len(args): args[i] for i in self.static if -len(args) <= i < len(args)}
-        dynamic = tuple(None if i in fixed else a for i, a in enumerate(args))
-        leaves, tree = pytree.flatten_in_order((dynamic, kwargs))
+        fixed: dict[int | str, Any] = {
+            (i if isinstance(i, str) else i % len(args)): kwargs[i] if isinstance(i, str) else args[i]
+            for i in self.static
+            if (i in kwargs if isinstance(i, str) else -len(args) <= i < len(args))
+        }
+        dynamic = without(fixed, args, kwargs) if fixed else (args, kwargs)
+        leaves, tree = pytree.flatten_in_order(dynamic)
         try:
             key = (
                 tree,
@@ -393,14 +446,13 @@ class Dispatcher:
                 found = family.find(values)
                 if found is None:
                     self.made = {k: f for k, f in self.made.items() if not statics.is_dead(k[1:])}
-                    found = self._specialise(leaves, tree, fixed, args, kwargs)
+                    found = self._specialise(leaves, tree, fixed, dynamic)
                     family.add(found)
                     self.made[key] = family
         return found, values
 
-    def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int, Any], args: Any, kwargs: Any) -> Specialisation:
-        fixed_out = tuple(None if i in fixed else a for i, a in enumerate(args))
-        where = pytree.argument_names(fixed_out, kwargs)
+    def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int | str, Any], dynamic: Any) -> Specialisation:
+        where = pytree.argument_names(*dynamic)
         given = [(x, spelled(w, self.f)) for x, w in zip(leaves, where, strict=True) if not statics.is_static(x)]
         signature = [abstract(x, f"argument `{w}` of `{self.name}`") for x, w in given]
         constant = [statics.holder(x) if statics.is_static(x) else None for x in leaves]
@@ -409,9 +461,18 @@ class Dispatcher:
         def rebuild(inside: list[Any]) -> tuple[Any, Any]:
             it = map(wrapped, inside, [x for x, _ in given])
             new_args, new_kwargs = pytree.unflatten(tree, [next(it) if c is None else c() for c in constant])
-            return tuple(held[i]() if i in held else a for i, a in enumerate(new_args)), new_kwargs
+            args = tuple(held[i]() if i in held else a for i, a in enumerate(new_args))
+            return args, {k: held[k]() if k in held else a for k, a in new_kwargs.items()}
 
-        return Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given])
+        made = Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given])
+        plain = {w: x for x, w in zip(leaves, where, strict=True) if statics.is_static(x)} | {str(i): x for i, x in fixed.items()}
+        made.constants = {spelled(w, self.f): f"{x!r:.40}" for w, x in plain.items()}
+        return made
+
+
+def without(fixed: dict[int | str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with None in the places of those that are compiled in."""
+    return tuple(None if i in fixed else a for i, a in enumerate(args)), {k: None if k in fixed else a for k, a in kwargs.items()}
 
 
 def spelled(where: str, f: Any) -> str:

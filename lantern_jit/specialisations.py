@@ -9,7 +9,7 @@ from typing import Any, overload
 
 @dataclass(frozen=True)
 class Row:
-    """One specialisation. `arguments`: the types, by name; `numbers`: sizes and arguments that Python has needed while tracing, as
+    """One specialisation. `arguments`: the types by name, and static arguments as they are; `numbers`: sizes and arguments that Python has needed while tracing, as
     `x.shape[0]`, with the values that this one is for; `seconds` of tracing and compiling; `calls` from Python so far."""
 
     arguments: dict[str, str]

@@ -176,7 +176,7 @@ LOGICAL: dict[str, Function] = {"and": np.logical_and, "or": np.logical_or, "xor
 # Rows with a test of their own in test_operations.py; `gate` in test_guards.py; those of sizes and indices in test_array_shapes.py.
 OTHERS = {"tanh_slope", "expit_slope"}  # derivatives of tanh and expit, tested with them
 OTHERS |= {"round_decimal", "unsigned_div", "exact_add", "exact_sub", "exact_mul", "wrap32", "fits32"}  # in test_scalars.py
-OTHERS |= {"select", "gate", "convert", "nonzero_step", "same_size", "equal_size", "broadcast_size", "check_index"}
+OTHERS |= {"select", "gate", "convert", "nonzero_step", "holds", "same_size", "equal_size", "broadcast_size", "check_index"}
 SAMPLED = {*DIFFERENTIABLE, *FLAT, *INTEGRAL, *LOGICAL, *OTHERS}
 
 __all__ = ["DIFFERENTIABLE", "FLAT", "INTEGERS", "INTEGRAL", "LD", "LOGICAL", "SAMPLED", "Sample"]

@@ -21,9 +21,24 @@ def interpret(f: Function, *args: Any, **kwargs: Any) -> Any:
     return specialisation.interpret(leaves)
 
 
+def in_both(interpreted: Function, native: Function, arrays: Any) -> dict[str, Any]:
+    """The results of both; `arrays` are the arguments, into which both write the same. Afterwards they are as before."""
+    given = [x for x in pytree.flatten(arrays)[0] if isinstance(x, np.ndarray)]
+    before = [x.copy() for x in given]
+    out, after = {}, []
+    for name, run in (("interpreter", interpreted), ("native", native)):
+        out[name] = run()
+        after.append([x.copy() for x in given])
+        for x, old in zip(given, before, strict=True):
+            if not np.array_equal(x, old):
+                x[...] = old
+    close(*after, 1e-10, 1e-10, "what the interpreter and native code have written")
+    return out
+
+
 def both(f: Function, *args: Any, **kwargs: Any) -> dict[str, Any]:
-    """f(*args) on the interpreter and in native code."""
-    return {"interpreter": interpret(f, *args, **kwargs), "native": lj.jit(f)(*args, **kwargs)}
+    """f(*args) on the interpreter and in native code, with the same arguments; they are left as they were."""
+    return in_both(lambda: interpret(f, *args, **kwargs), lambda: lj.jit(f)(*args, **kwargs), (args, kwargs))
 
 
 @dataclass
@@ -37,7 +52,7 @@ class Runner:
 
     def __call__(self, *args: Any) -> dict[str, Any]:
         specialisation, leaves = self.jitted._dispatcher.lookup(args, {})
-        return {"interpreter": specialisation.interpret(leaves), "native": self.jitted(*args)}
+        return in_both(lambda: specialisation.interpret(leaves), lambda: self.jitted(*args), args)
 
 
 def specialisations(jitted: Any) -> int:
@@ -169,7 +184,7 @@ def _check_second(run: Runner, args: Any, nums: Any, direction: Any, found: Any,
         full = list(args)
         for k, x in zip(nums, _shift(tuple(args[k] for k in nums), direction, step), strict=True):
             full[k] = x
-        return run.jitted(tuple(full), direction)[1]
+        return run.jitted(copied(tuple(full)), direction)[1]
 
     gs = [pytree.flatten(gradient(s * h))[0] for s in (1, -1, 2, -2)]
     numeric = [(8 * (a - b) - (c - d)) / (12 * h) for a, b, c, d in zip(*gs, strict=True)]
@@ -184,6 +199,7 @@ __all__ = [
     "check",
     "close",
     "copied",
+    "in_both",
     "interpret",
     "numeric_gradient",
     "same",

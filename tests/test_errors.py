@@ -79,18 +79,6 @@ def test_straight_code_without_source_works() -> None:
 
 
 # ---- syntax
-def uses_try(x: float) -> float:
-    try:
-        return 1 / x
-    except ZeroDivisionError:
-        return 0.0
-
-
-def uses_with(x: float) -> float:
-    with open("x"):
-        return x
-
-
 def uses_yield(x: float) -> Any:
     yield x
 
@@ -110,33 +98,18 @@ async def uses_async(x: float) -> float:
     return x
 
 
-def uses_match(x: float) -> float:
-    match x:
-        case 1:
-            return x
-    return -x
-
-
 def uses_bare_raise(x: float) -> float:
     if x > 0:
         raise
     return x
 
 
-def uses_walrus(x: float) -> float:
-    return (y := x) + y if x > 0 else 0.0
-
-
 SYNTAX: list[tuple[Function, int, str, str]] = [
-    (uses_try, 1, "`try/except` cannot", "test the condition with `if`"),
-    (uses_with, 1, "`with` cannot", "open the context outside"),
     (uses_yield, 1, "`a generator (yield)` cannot", "write a loop that returns its result"),
     (uses_yield_from, 1, "`a generator (yield from)` cannot", "write a loop"),
     (uses_class, 1, "`class` cannot", "define the class outside"),
     (uses_async, 0, "`async def` cannot", "synchronous"),
-    (uses_match, 1, "`match` cannot", "use `if`/`elif`"),
     (uses_bare_raise, 2, "a bare `raise` cannot", "name the exception"),
-    (uses_walrus, 1, "`:=` inside a conditional expression", "on a line of its own"),
 ]
 
 
@@ -149,8 +122,8 @@ def test_unsupported_syntax(f: Any, offset: int, construct: str, remedy: str) ->
 
 
 def test_unsupported_syntax_in_a_called_function() -> None:
-    message = refused(errors.UnsupportedSyntaxError, lambda x: uses_try(x) + 1, 1.0)
-    assert "in uses_try" in message
+    message = refused(errors.UnsupportedSyntaxError, lambda x: uses_class(x) + 1, 1.0)
+    assert "in uses_class" in message
 
 
 # ---- tracing that does not end
@@ -240,7 +213,7 @@ def test_escaped_values() -> None:
         return x
 
     lj.jit(leak)(1.0)
-    with pytest.raises(errors.EscapedTracerError, match=r"outside of any trace.*return the value instead of keeping it"):
+    with pytest.raises(errors.EscapedTracerError, match=r"outside of any trace at .*return the value instead of keeping it"):
         Kept.values[0] + 1
     message = refused(errors.EscapedTracerError, lambda x: x + Kept.values[0], 1.0)
     assert "a traced value of `leak` is used after its trace has ended" in message

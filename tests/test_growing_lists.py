@@ -228,3 +228,12 @@ def test_an_array_in_a_list_is_not_written_afterwards() -> None:
     with pytest.raises(lj.errors.UnsupportedOperationError, match="copy"):
         lj.jit(f)(1.0, 70)
     close(lj.jit(g)(2.0, 70), g(2.0, 70))
+
+
+def test_a_counted_loop_makes_room_before_it_begins() -> None:
+    graph = lj.jit(numbers).inspect(2.0, 5).graph
+    assert graph.count(" alloc(") == 1
+    loop = graph[graph.index("\nloop") :]
+    assert "alloc(" not in loop[: loop.index("exit")]
+    policies = lj.jit(lj.grad(numbers)).inspect(2.0, 5).policies
+    assert all("recursion" not in str(p) for p in policies), policies

@@ -96,6 +96,11 @@ class Model(Base):
     def double(self) -> float:
         return self.a * 2
 
+    @lj.jit
+    @property
+    def triple(self) -> float:
+        return self.a * 3
+
     def plain(self, x: float, k: int = 2) -> float:
         return self.a * x * k * self.unit
 
@@ -118,7 +123,7 @@ def test_methods() -> None:
         assert Model.value(Model(3.0), 2.0) == 12.0
         assert (Model(3.0).parent(2.0), Model(3.0).parent(-2.0)) == (12.0, -4.0)
         assert (Model(3.0).hidden(2.0), Model(3.0).hidden(-2.0)) == (7.0, -6.0)
-        assert Model(3.0).double == 6.0
+        assert (Model(3.0).double, Model(3.0).triple) == (6.0, 9.0)
 
 
 @pytest.mark.parametrize("name", ["of_class", "of_class_below"])

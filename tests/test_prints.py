@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from typing import Any
@@ -193,6 +194,33 @@ def test_no_loop_policy_prints_again(checkpoint: Any) -> None:
     assert printed(lambda: lj.jit(lj.grad(steps), checkpoint=checkpoint)(X))[0] == text
 
 
+# ---- combinators and nested functions
+def shown_and(v: Any) -> Any:
+    print("shown", v)
+    return v * v
+
+
+own = lj.fun(shown_and)
+nested = lj.jit(shown_and)
+COMBINED: dict[str, tuple[Function, str]] = {
+    "cond": (lambda x: lj.cond(x > 0, shown_and, lambda v: -v, x), "shown 2.0\n"),
+    "switch": (lambda x: lj.switch(1, [lambda v: v, shown_and], x), "shown 2.0\n"),
+    "while_loop": (lambda x: lj.while_loop(lambda v: v < 20.0, shown_and, x), "shown 2.0\nshown 4.0\nshown 16.0\n"),
+    "fori_loop": (lambda x: lj.fori_loop(0, 3, lambda i, s: shown_and(s) - i, x), "shown 2.0\nshown 4.0\nshown 15.0\n"),
+    "fun": (lambda x: own(x) + own(x + 1), "shown 2.0\nshown 3.0\n"),
+    "jit": (lambda x: nested(x) + nested(x + 1), "shown 2.0\nshown 3.0\n"),
+    "grad": (lambda x: lj.grad(shown_and)(x), "shown 2.0\n"),
+    "vjp": (lambda x: lj.vjp(shown_and, x)[1](1.0)[0], "shown 2.0\n"),
+}
+
+
+@pytest.mark.parametrize("name", COMBINED)
+def test_combinators_and_nested_functions(name: str) -> None:
+    f, text = COMBINED[name]
+    for run in (lj.jit(f), lj.grad(f), lj.jit(lj.grad(f)), lj.jit(f)):
+        assert printed(lambda run=run: run(2.0))[0] == text  # type: ignore[misc]
+
+
 # ---- other effects
 def test_logging_and_files(caplog: pytest.LogCaptureFixture) -> None:
     log, out = logging.getLogger("of.a.test"), io.StringIO()
@@ -208,6 +236,30 @@ def test_logging_and_files(caplog: pytest.LogCaptureFixture) -> None:
         g(x)
     assert [r.getMessage() for r in caplog.records] == ["x is 1.0", "x is 2.0"]
     assert out.getvalue() == "1.0;to a file;2.0;to a file;"
+
+
+def test_the_standard_streams_are_those_of_the_call(capsys: pytest.CaptureFixture[str]) -> None:
+    def f(x: float) -> float:
+        sys.stdout.write(f"{x};")
+        print(x, file=sys.stderr, end=";")
+        print("out", file=sys.stdout, end=";")
+        return x
+
+    g = lj.jit(f)
+    assert printed(lambda: g(1.0)) == ("1.0;out;", 1.0)
+    assert printed(lambda: g(2.0)) == ("2.0;out;", 2.0)
+    assert capsys.readouterr().err == "1.0;2.0;"
+
+
+def test_objects_that_cannot_be_shown_are_refused() -> None:
+    def f(x: float) -> float:
+        print([Vector(x, x)])
+        return x
+
+    with pytest.raises(
+        errors.UnsupportedOperationError, match=r"Vector with traced values inside of a container.* show the object by itself"
+    ):
+        lj.jit(f)(1.0)
 
 
 def test_an_exception_of_printing_reaches_the_caller() -> None:
@@ -271,7 +323,7 @@ import sys, threading
 import lantern_jit as lj
 def f(x, n):
     for i in range(n):
-        print(f"{i}:{x}", end=" ")
+        print(f"{i}:{x} ", end="")
     return x
 g = lj.jit(lj.grad(f), nogil=True)
 threads = [threading.Thread(target=g, args=(float(i), 20)) for i in range(4)]
@@ -285,6 +337,40 @@ def test_threads_and_other_processes_with_code_from_the_cache(tmp_path: Any) -> 
         assert program.status() == 0
         words = program.printed.split()
         assert sorted(words) == sorted(f"{i}:{float(x)}" for i in range(20) for x in range(4))
+
+
+SIGNALS = """
+import json, signal
+import lantern_jit as lj, numpy as np
+lines, seen = [], []
+class File:
+    def write(self, text):
+        lines.append(text)
+def f(g, x, n):
+    s = 0.0
+    for i in range(n):
+        for j in range(2000):
+            s += (x * j) % 7.0
+        s += g.random()
+        print(i, file=out, end="")
+    return s
+out, jitted = File(), lj.jit(f)
+jitted(np.random.default_rng(0), 1.0, 2)
+lines.clear()
+signal.signal(signal.SIGALRM, lambda *_: seen.append(1))
+signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)
+g = np.random.default_rng(0)
+jitted(g, 1.0, 3000)
+signal.setitimer(signal.ITIMER_REAL, 0)
+plain = np.random.default_rng(0)
+plain.random(3000)
+once = [x for x in lines if x] == [str(i) for i in range(3000)]
+print(json.dumps([once, repr(g.bit_generator.state) == repr(plain.bit_generator.state), len(seen) > 0]))
+"""
+
+
+def test_a_signal_does_not_make_a_call_print_or_draw_again(tmp_path: Any) -> None:
+    assert start(SIGNALS, tmp_path / "program.py").result() == [True, True, True]
 
 
 # ---- exceptions

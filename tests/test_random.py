@@ -278,6 +278,39 @@ def test_no_loop_policy_draws_again(checkpoint: Any) -> None:
     assert state(g) == state(plain)
 
 
+def walk(g: Any, x: float, n: int) -> Any:
+    s = 0.0
+    for i in range(n):
+        if g.random() < 0.4:
+            s += g.normal(x, x * x) * np.exp(-0.01 * s) + g.integers(5) * x
+        print(end="" if i >= 0 else "never")
+    return s
+
+
+def drawn_in_advance(x: float, n: int, u: Any, z: Any, k: Any) -> Any:
+    s = 0.0
+    for i in range(n):
+        if u[i] < 0.4:
+            s += (x + x * x * z[i]) * np.exp(-0.01 * s) + k[i] * x
+    return s
+
+
+@pytest.mark.parametrize(("checkpoint", "policy"), [(None, "replay"), ("recursion", "recursion"), ("replay", "replay"), (7, "replay")])
+def test_a_replayed_loop_keeps_what_was_drawn(checkpoint: Any, policy: str) -> None:
+    g, n = np.random.default_rng(6), 40
+    u, z, k = np.zeros(n), np.zeros(n), np.zeros(n)
+    for i in range(n):
+        u[i] = g.random()
+        if u[i] < 0.4:
+            z[i], k[i] = g.standard_normal(), g.integers(5)
+    want = lj.jit(lj.grad(drawn_in_advance))(0.5, n, u, z, k)
+    native, f = np.random.default_rng(6), lj.jit(lj.grad(walk, argnums=1), checkpoint=checkpoint)
+    close(f(native, 0.5, n), want)
+    assert state(native) == state(g)
+    assert set(f.inspect(native, 0.5, n).policies.values()) == {policy}
+    close(lj.grad(walk, argnums=1)(np.random.default_rng(6), 0.5, n), want)
+
+
 def test_a_drawn_array_may_be_written() -> None:
     def f(g: Any, x: float) -> Any:
         z = g.normal(0.0, 1.0, size=4)

@@ -383,7 +383,11 @@ def test_a_traced_number_is_found_in_a_dict_or_is_refused() -> None:
     def looked_up(x: float, n: int) -> float:
         return {0: x}.get(n, 1.0)
 
+    def computed(x: float, n: int) -> float:
+        return {0: x}.get(n * int(x), 1.0)
+
     for n in (0, 1, 3, 7):
         assert both(member, 1.5, n)["native"] == member(1.5, n)
+    assert [lj.jit(looked_up)(2.5, n) for n in (0, 1)] == [2.5, 1.0]
     with pytest.raises(lj.errors.TracedConditionError):
-        lj.jit(looked_up)(1.0, 0)
+        lj.jit(computed)(1.0, 0)

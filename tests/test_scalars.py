@@ -82,7 +82,8 @@ def test_what_round_does_not_do() -> None:
     with pytest.raises(errors.UnsupportedOperationError, match=r"round\(\) to 30 digits at .* 22 are the most"):
         lj.jit(lambda x: round(x, 30))(1.5)
     with pytest.raises(errors.TracedConditionError, match=r"the number of digits of round\(\) at .* must be a plain int"):
-        lj.jit(lambda x, n: round(x, n))(1.5, 2)
+        lj.jit(lambda x, y: round(x, int(y)))(1.5, 2.0)
+    assert lj.jit(lambda x, n: round(x, n))(1.567, 2) == 1.57
 
 
 # ---- division

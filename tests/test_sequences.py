@@ -211,6 +211,34 @@ def test_a_loop_that_starts_with_a_captured_array() -> None:
     check(halved, (0.5,))
 
 
+def smoothed(noise: Array, keep: bool = False) -> Any:
+    """A filter of two states over captured observations, some of them missing, that collects what it believes."""
+    step, seen = np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([1.0, 0.0])
+    state, spread, total = np.zeros(2), np.eye(2) * 10.0, 0.0
+    states = []
+    for t, y in enumerate(np.where(B, np.nan, Y)):
+        state, spread = step @ state, step @ spread @ step.T + np.diag(np.exp(noise[:2]))
+        if np.isnan(y):
+            continue
+        off, size = y - seen @ state, seen @ spread @ seen + np.exp(noise[2])
+        gain = spread @ seen / size
+        state, spread = state + gain * off, spread - np.outer(gain, gain) * size
+        total += 0.5 * (np.log(size) + off * off / size) + 0.001 * t
+        states.append(state)
+    return (total, np.array(states)) if keep else total
+
+
+def test_a_filter_over_captured_observations(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.array([-2.0, -3.0, -1.0])
+    check(smoothed, (noise,), order=1)
+    for mode, out in both(lambda noise: smoothed(noise, True), noise).items():
+        close(out, smoothed(noise, True), what=mode)
+    before = size(smoothed, noise)
+    for name in ("Y", "B"):
+        monkeypatch.setitem(globals(), name, np.concatenate([globals()[name]] * 10))
+    assert size(smoothed, noise) == before
+
+
 # ---- captured arrays at traced places
 def places(w: Array, i: int, mask: Array) -> Any:
     m = M[: len(w), :]
@@ -531,7 +559,140 @@ def test_python_containers_of_traced_numbers() -> None:
 
 def test_the_number_of_elements_that_a_filter_leaves_is_refused_where_it_must_be_plain() -> None:
     with pytest.raises(lj.errors.TracedConditionError, match=r"how many elements filter\(\) at .* has depends on traced values"):
-        lj.jit(lambda a: list(filter(lambda v: v > a, [1.0, 2.0])))(0.5)
+        lj.jit(lambda a: tuple(filter(lambda v: v > a, [1.0, 2.0])))(0.5)
+
+
+def lists(x: Array) -> float:
+    squares, positive = [v * v for v in x], [v for v in x if v > 0.0]
+    total = sum(squares) + sum([v * w for v, w in zip(x, squares, strict=True)])
+    for i, (a, b) in enumerate(reversed(list(zip(x, squares, strict=True)))):
+        total = total * 0.9 + a * b * i
+    squares.append(total)
+    total += squares[-1] * squares[0] + len(positive) + sum(list(filter(lambda v: v > 0.0, x)))
+    total += sum(a * b for a in x for b in positive)
+    return total + max([v - 1.0 for v in list(x)]) + sum(list(map(lambda a, b: a * b, x, squares)))
+
+
+def test_lists_of_sequences() -> None:
+    check(lists, (X,), (X[:3],), order=1)
+    run = lj.jit(lists)
+    for k in (2, 4, 6):
+        close(run(X[:k]), lists(X[:k]))
+    x = np.sin(np.arange(90.0))
+    close(run(x), lists(x))
+
+
+def test_a_list_of_a_long_sequence_is_a_small_program() -> None:
+    x = np.linspace(0.0, 1.0, 5_000)
+
+    def f(x: Array, a: float) -> Any:
+        values = [math.sin(a * v) for v in x]
+        return sum(values), values[-1], [(v, w) for v, w in zip(x, values, strict=True)][7], sum([v * a for v in Y])
+
+    assert size(f, x, 0.5) < 160
+    for mode, out in both(f, x, 0.5).items():
+        close(out, f(x, 0.5), what=mode)
+
+
+def test_a_list_of_objects_keeps_them() -> None:
+    def f(x: Array, a: float) -> float:
+        rows = [[v, a] for v in x]
+        rows[1].append(a)
+        rows[0][1] = 3.0
+        return sum(sum(r) for r in rows) + len(rows[1])
+
+    check(f, (X, 0.5), argnums=(0, 1), order=1)
+
+
+# ---- what people write
+def halving(x: Array) -> float:
+    n = 0
+    while any(v > 1e-3 for v in x) and n < 20:
+        x = x * 0.5
+        n += 1
+    return np.sum(x) * n
+
+
+def ranks(x: Array) -> float:
+    order = sorted(range(len(x)), key=lambda i: x[i])
+    return sum(x[i] * k for k, i in enumerate(order))
+
+
+def nearest(x: Array) -> float:
+    i = min(range(len(x)), key=x.__getitem__)
+    return x[i] ** 2 + max((v * v, v) for v in x)[1]
+
+
+def rows_and_columns(x: Array) -> float:
+    s = 0.0
+    for i, row in enumerate(M):
+        for j, v in enumerate(row):
+            if v < 0:
+                continue
+            s += v * x[j] * i
+            if s > 50:
+                break
+    for a, b in zip(*x.reshape(2, -1), strict=True):
+        s = s * 0.9 + a * b
+    return s
+
+
+def best_so_far(x: Array) -> float:
+    best, at = None, 0
+    for i, v in enumerate(x):
+        if best is None or v > best:
+            best, at = v, i
+    return best * at
+
+
+def spread_out(x: Array) -> float:
+    seen: list[Any] = []
+    for v in x:
+        if v > 0 and all(abs(v - u) > 0.05 for u in seen):
+            seen.append(v)
+    return sum(seen)
+
+
+def folded(x: Array) -> float:
+    return functools.reduce(lambda acc, p: (acc[0] + p, acc[1] * 0.5 + p * acc[0]), x, (0.0, 1.0))[1]
+
+
+def chunks(x: Array) -> float:
+    total = 0.0
+    for chunk in (x[i : i + 2] for i in range(0, len(x), 2)):
+        total += chunk[0] * chunk[1]
+    return total + sum(x[i] for i, _ in filter(lambda p: p[1] > 0, enumerate(x)))
+
+
+def triangle(x: Array) -> float:
+    pairs = [x[i] * x[j] for i in range(len(x)) for j in range(i)]
+    return sum(pairs) + len(pairs) + sum(a * b for a, b in itertools.combinations(x[:4], 2))
+
+
+def middle(x: Array) -> float:
+    y = sorted(x)
+    n = len(y)
+    return y[n // 2] if n % 2 else 0.5 * (y[n // 2 - 1] + y[n // 2])
+
+
+def by_name(x: Array) -> float:
+    found = dict(zip(["a", "b", "c"], x, strict=False))
+    first, *rest = (v * 2.0 for v in x)
+    return found["a"] * found["b"] + found["c"] + first * rest[-1] + math.hypot(*x[:2])
+
+
+IDIOMS = [halving, ranks, nearest, rows_and_columns, best_so_far, spread_out, folded, chunks, triangle, middle, by_name]
+
+
+@pytest.mark.parametrize("f", IDIOMS, ids=[f.__name__ for f in IDIOMS])
+def test_idioms(f: Function) -> None:
+    check(f, (X,), order=1)
+    for n in (10, 90):
+        x = np.sin(np.arange(float(n)) * 1.3) + 0.01
+        value, slope = lj.jit(lj.value_and_grad(lambda a, x=x: f(x * a)))(0.7)
+        h = 1e-6
+        close(value, f(x * 0.7), 1e-10)
+        close(slope, (f(x * (0.7 + h)) - f(x * (0.7 - h))) / (2 * h), 1e-5, 1e-5)
 
 
 def test_generators_are_lazy_as_pythons() -> None:

@@ -703,7 +703,7 @@ def test_a_handler_that_does_not_raise(tmp_path: Path) -> None:
     found = program(
         tmp_path,
         """
-        f, a = lj.jit(lambda a, x, n: grid(a, n) + spin(x, n * 1000)), np.arange(1000.0)
+        f, a = lj.jit(lambda a, x, n: grid(a.copy(), n) + spin(x, n * 1000)), np.arange(1000.0)
         def grid(a, n):
             for _ in range(n):
                 for i in range(len(a)):
@@ -724,6 +724,44 @@ def test_a_handler_that_does_not_raise(tmp_path: Path) -> None:
         """,
     )
     assert found == [True, 1, True, 3, True, 1]
+
+
+def test_a_call_that_has_written_does_not_start_again(tmp_path: Path) -> None:
+    """A handler that raises nothing runs after the call; Ctrl-C's own exception ends it where it is, as in Python."""
+    found = program(
+        tmp_path,
+        """
+        def steps(a, n):
+            for _ in range(n):
+                for i in range(len(a)):
+                    a[i] = a[i] + 1.0
+            return a[0]
+        f, a, n, ran = lj.jit(steps), np.zeros(1000), 200_000, []
+        f(a, 1)
+        out = []
+        for number in (signal.SIGINT, signal.SIGALRM):
+            signal.signal(number, lambda number, frame: ran.append(a[0]))
+            a[:] = 0.0
+            child = interrupt_after(0.05, 0.02, number=number)
+            out.append(f(a, n) == n and (a == n).all())
+            os.waitpid(child, 0)
+            out.append(len(ran) > 0 and set(ran) == {n})
+            ran.clear()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        a[:] = 0.0
+        child = interrupt_after(0.05)
+        try:
+            f(a, 50 * n)
+            out.append("not interrupted")
+        except KeyboardInterrupt:
+            done = a.max()
+            out.append(0 < done < 50 * n and a.min() >= done - 1)
+        os.waitpid(child, 0)
+        out.append(f(a, 3) == a[0] and a.max() == done + 3)
+        print(json.dumps([x if isinstance(x, str) else bool(x) for x in out]))
+        """,
+    )
+    assert found == [True] * 6
 
 
 def test_a_handler_that_raises_something_else(tmp_path: Path) -> None:

@@ -218,3 +218,64 @@ def test_attributes_that_are_not_there() -> None:
         lj.jit(lambda x: getattr(x, "shape"))(1.5)  # noqa: B009
     with pytest.raises(NotImplementedError, match=r"float\.hex at \S*test_type_questions\.py:\d+ in <lambda> is not supported"):
         lj.jit(lambda x: x.hex())(1.5)
+
+
+# ---- values that are chosen and made on the way
+def largest(a: Any) -> tuple[float, float, Any]:
+    best: Any = None
+    for v in a:
+        if v > 1 and (best is None or v > best):
+            best = v
+    match best:
+        case None:
+            kind = -1.0
+        case float():
+            kind = best
+        case _:
+            kind = 0.0
+    return (1.0 if isinstance(best, float) else 0.0), (2.0 if isinstance(best, type(None)) else 3.0), kind
+
+
+def test_what_may_be_none() -> None:
+    for a in (np.array([0.5, 2.0, 1.5] * 30), np.array([0.5, 0.25] * 40)):
+        for found in both(largest, a).values():
+            assert found == largest(a)
+
+
+def grown(x: float) -> Any:
+    items: list[float] = []
+    for i in range(100):
+        if x > i:
+            items.append(x * i)
+    return isinstance(items, list), type(items) is list, hasattr(items, "append"), len(items)
+
+
+def test_a_list_that_grows_is_a_list() -> None:
+    assert lj.jit(grown)(7.5) == grown(7.5) == (True, True, True, 8)
+
+
+def test_true_and_false_are_objects() -> None:
+    cases: list[tuple[Callable[[Any], Any], list[Any]]] = [
+        (lambda x: (x > 0) is True, [1.5, -1.5, np.float64(1.5)]), (lambda x: (x > 0) is not False, [1.5, -1.5, np.float64(-1.5)]),
+        (lambda x: x is True, [True, False, np.bool_(True), 1]), (lambda x: x.is_integer(), [1.5, 2.0, math.inf]),
+    ]  # fmt: skip
+    for f, points in cases:
+        jitted = lj.jit(lambda x, f=f: 1 if f(x) else 2)
+        for x in points:
+            assert jitted(x) == (1 if f(x) else 2)
+
+
+WITHOUT_SOURCE = {
+    "isinstance": "lambda x: 1.0 if isinstance(x, float) else 2.0", "type": "lambda x: x * 2 if type(x) is float else x",
+    "hasattr": "lambda x: 1.0 if hasattr(x, 'shape') else 2.0", "getattr": "lambda x: len(getattr(x, 'shape', (1, 2)))",
+    "inner": "lambda x: (lambda v: type(v).__name__)(x)", "type of a type": "lambda x: isinstance(type(x), type) and not isinstance(x, type)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITHOUT_SOURCE)
+def test_code_without_source_asks_too(name: str) -> None:
+    f = eval(WITHOUT_SOURCE[name])
+    for x in (1.5, np.float64(1.5), np.ones(2), 3):
+        wanted = f(x)
+        found = lj.jit(f)(x)
+        assert np.all(found == wanted), x

@@ -3,7 +3,8 @@
     double f(double x, const double *a, int64_t a_n0)          one scalar result: it is returned
     int32_t f(double x, double *result0, int64_t result0_n0)   else: results go to the caller's buffers; 0 is success
 
-An array is a pointer and its sizes, row by row. Neither form touches Python. In a process, a fault returns NaN (0 for
+An array is a pointer and its sizes, row by row, const unless the program writes into it; then it may not overlap with another
+one. Neither form touches Python. In a process, a fault returns NaN (0 for
 integers), or its code, and is kept in the module's record, where Python finds it. An exported function always returns
 a status, and writes a message.
 """
@@ -18,12 +19,13 @@ from ...ir.faults import BY_CODE, KINDS
 from ...ir.graph import Program, Site
 from ...ir.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
 from .code import LLVM_TYPES, SIZES, Code, Module
-from .lets import product
+from .lets import disjoint, product
 from .support import CODE, SITE, VALUES
 
 C_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "int64_t", BOOL: "bool", I32: "int32_t"}
 ENTRY, FAULT_CODE, FAULT_SITE, FAULT_VALUES, CONSTANTS = 0, 1, 2, 3, 6  # places in the record
-WRONG_SIZE, NO_REGION = 101, 102  # statuses besides those of faults.py
+WRONG_SIZE, NO_REGION, OVERLAP = 101, 102, 103  # statuses besides those of faults.py
+OVERLAPPING = "arguments %lld and %lld overlap in memory, and one of them is written into"
 _SERVICES = """declare ptr @lantern_take()
 declare void @lantern_give(ptr)
 declare i32 @lantern_enter(ptr, ptr, ptr)
@@ -40,14 +42,21 @@ def returns_value(results: Sequence[Type]) -> bool:
 
 
 class CCall:
-    """Emits the C function `name` of a program. With `sites` it is for export: it calls @entry of its own module, has
-    `constants` inside, and gives messages."""
+    """Emits the C function `name` of a program, which writes into the arguments `written`. With `sites` it is for export: it
+    calls @entry of its own module, has `constants` inside, and gives messages."""
 
-    def __init__(self, program: Program, name: str, sites: Sequence[Site | None] | None = None, constants: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        program: Program,
+        name: str,
+        written: Sequence[int] = (),
+        sites: Sequence[Site | None] | None = None,
+        constants: Sequence[Any] = (),
+    ) -> None:
         f = program.functions[program.entry]
         n = len(f.params) - len(program.constants)
         self.params, self.constant_types = [p.type for p in f.params[:n]], [p.type for p in f.params[n:]]
-        self.results, self.name = list(f.results), name
+        self.results, self.name, self.written = list(f.results), name, list(written)
         self.sites, self.constants = sites, constants
         self.status = sites is not None or not returns_value(self.results)
         self.code = Code(Module())
@@ -68,6 +77,7 @@ class CCall:
             at += 1
         if self.sites is None:
             code.store("i64", "0", code.let(f"getelementptr i64, ptr @lantern.c_record, i64 {FAULT_CODE}"))
+        self.apart()
         region = code.let("call ptr @lantern_take()")
         none = code.let(f"icmp eq ptr {region}, null")
         self.leave_if(none, lambda: self.failure(NO_REGION, None))
@@ -102,6 +112,25 @@ class CCall:
         if self.sites is not None:
             params += ["ptr %message", "i64 %size"]
         return params, slots
+
+    def apart(self) -> None:
+        """An array that is written shares no memory with another argument."""
+        code = self.code
+        arrays = [i for i, t in enumerate(self.params) if isinstance(t, Array)]
+
+        def span(i: int) -> tuple[str, str]:
+            t = self.params[i]
+            assert isinstance(t, Array)
+            data = code.let(f"ptrtoint ptr %a{i}.0 to i64")
+            n = code.let(f"mul i64 {product(code, [f'%a{i}.{1 + d}' for d in range(t.rank)])}, {SIZES[t.dtype]}")
+            return data, code.let(f"add i64 {data}, {n}")
+
+        for i in self.written:
+            for j in arrays:
+                if j != i and (j not in self.written or j > i):
+                    together = code.let(f"xor i1 {disjoint(code, span(i), span(j))}, true")
+                    values = [f"i64 {min(i, j)}", f"i64 {max(i, j)}"]
+                    self.leave_if(together, lambda values=values: self.failure(OVERLAP, OVERLAPPING, *values))
 
     def slot(self, base: str, i: int) -> str:
         return self.code.let(f"getelementptr i64, ptr {base}, i64 {i}")
@@ -252,7 +281,8 @@ class CCall:
         parts = []
         for i, t in enumerate(self.params):
             if isinstance(t, Array):
-                parts += [f"const {C_TYPES[t.dtype]} *x{i}", *(f"int64_t x{i}_n{d}" for d in range(t.rank))]
+                const = "" if i in self.written else "const "
+                parts += [f"{const}{C_TYPES[t.dtype]} *x{i}", *(f"int64_t x{i}_n{d}" for d in range(t.rank))]
             else:
                 parts.append(f"{C_TYPES[t]} x{i}")
         if self.status:
@@ -280,7 +310,7 @@ def _bytes(data: bytes) -> str:
 def _detail(site: Site | None) -> str:
     if site is None:
         return ""
-    return site.detail if site.exception is None else f"{type(site.exception).__name__}: {site.exception}"
+    return site.detail if site.exception is None else f"{getattr(site.exception, 'cls', type(site.exception)).__name__}: {site.exception}"
 
 
 def _slots(t: Type) -> int:

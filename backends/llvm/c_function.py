@@ -27,8 +27,8 @@ class CFunction:
             raise errors.UnsupportedOperationError(
                 f"`{native.program.entry}` draws random numbers, and C has no generator to give it: draw outside and pass the numbers as an argument"
             )
-        call = CCall(native.program, "c_entry")
-        self.prototype = CCall(native.program, "f").prototype()
+        call = CCall(native.program, "c_entry", native.written.leaves)
+        self.prototype = CCall(native.program, "f", native.written.leaves).prototype()
         self.loaded = load(object_file(call.text())[0])
         self.address = self.loaded.address("c_entry")
         self.record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.c_record"))
@@ -42,12 +42,12 @@ class CFunction:
 
     def _ctypes_function(self, params: Sequence[Type], results: Sequence[Type]) -> Any:
         arguments: list[Any] = []
-        for t in params:
-            arguments += _pointer(t) if isinstance(t, Array) else [C_TYPES[t]]
+        for i, t in enumerate(params):
+            arguments += _pointer(t, i in self.native.written.leaves) if isinstance(t, Array) else [C_TYPES[t]]
         value = returns_value(results)
         if not value:
             for t in results:
-                arguments += _pointer(t) if isinstance(t, Array) else [ctypes.POINTER(C_TYPES[t])]
+                arguments += _pointer(t, True) if isinstance(t, Array) else [ctypes.POINTER(C_TYPES[t])]
         function: Any = ctypes.CFUNCTYPE(C_TYPES[results[0]] if value else ctypes.c_int32, *arguments)(self.address)
         function.errcheck = self._raise_fault
         function.owner = self  # the code lives as long as the function
@@ -64,9 +64,12 @@ class CFunction:
             raise errors.StackOverflowError("no address space for another native stack")
         if code == c_call.WRONG_SIZE:
             raise errors.ArrayShapeError(f"a result has size {values[0]}, and its buffer {values[1]}")
+        if code == c_call.OVERLAP:
+            raise errors.UnsupportedOperationError(c_call.OVERLAPPING.replace("%lld", "{}").format(*values[:2]))
         raise self.native.exception(code, self.record[c_call.FAULT_SITE], values)
 
 
-def _pointer(t: Array) -> list[Any]:
+def _pointer(t: Array, written: bool) -> list[Any]:
     assert isinstance(t.dtype, Scalar)
-    return [np.ctypeslib.ndpointer(NUMPY_DTYPES[t.dtype], t.rank, flags="C_CONTIGUOUS"), *[ctypes.c_int64] * t.rank]
+    flags: Any = ["C_CONTIGUOUS", *(["WRITEABLE"] if written else [])]
+    return [np.ctypeslib.ndpointer(NUMPY_DTYPES[t.dtype], t.rank, flags=flags), *[ctypes.c_int64] * t.rank]

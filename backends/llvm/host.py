@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -170,8 +170,12 @@ def drawing(args: Sequence[Any]) -> Iterator[None]:
     """A call with these arguments: its generators are locked, in one order for all threads."""
     generators = [x for x in args if is_generator(x)]
     locks = {id(lock): lock for lock in (g.bit_generator.lock for g in generators)}
-    with ExitStack() as stack:
-        for i in sorted(locks):
-            stack.enter_context(locks[i])
-        stack.enter_context(host.call(host.Running(generators)))
-        yield
+    taken = [locks[i] for i in sorted(locks)]
+    for lock in taken:
+        lock.acquire()
+    try:
+        with host.call(host.Running(generators)):
+            yield
+    finally:
+        for lock in taken:
+            lock.release()

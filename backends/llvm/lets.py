@@ -112,6 +112,13 @@ def product(code: Code, dims: Sequence[str]) -> str:
     return n
 
 
+def disjoint(code: Code, x: tuple[str, str], y: tuple[str, str]) -> str:
+    """Do two spans of memory, each from its first byte to the one after its last, have no byte in common?"""
+    start = code.let(f"select i1 {code.let(f'icmp ugt i64 {x[0]}, {y[0]}')}, i64 {x[0]}, i64 {y[0]}")
+    end = code.let(f"select i1 {code.let(f'icmp ult i64 {x[1]}, {y[1]}')}, i64 {x[1]}, i64 {y[1]}")
+    return code.let(f"icmp uge i64 {start}, {end}")
+
+
 def allocate(code: Code, n: str, dtype: Scalar, site: int) -> str:
     return code.let(f"call ptr @{code.allocator}(i64 {n}, i64 {SIZES[dtype]}, i64 {site})")
 

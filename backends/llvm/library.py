@@ -23,9 +23,10 @@ from .routines import ADVICE, PRODUCTS, choices, of_the_system, own_products, ro
 
 
 class Library:
-    """A program on its way into a shared library. `bits` is log2 of the native stack's bytes."""
+    """A program, which writes into the arguments `written`, on its way into a shared library. `bits` is log2 of the native
+    stack's bytes."""
 
-    def __init__(self, program: Program, checkpoint: Any, name: str, bits: int) -> None:
+    def __init__(self, program: Program, checkpoint: Any, name: str, bits: int, written: Sequence[int] = ()) -> None:
         emission = Emission(program, checkpoint, -(1 << bits), python=False)
         self.name, self.bits = name, bits
         self.text = emission.run().replace("define void @entry(", "define hidden void @entry(")
@@ -36,7 +37,7 @@ class Library:
                 f"`{name}` uses {', '.join(special)} of scipy.special, which an exported library cannot: it runs without Python"
             )
         self.own = [vector_maths.module_text(f, t, host_cpu(), hidden=True) for f, t in vector_maths.functions_of(declared)]
-        self.call = CCall(program, name, emission.module.sites, [np.ascontiguousarray(c) for c in program.constants])
+        self.call = CCall(program, name, written, emission.module.sites, [np.ascontiguousarray(c) for c in program.constants])
         self.call_text = self.call.text()
 
     def link(self, target: Path) -> list[str]:

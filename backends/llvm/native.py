@@ -20,9 +20,12 @@ from ...ir.arrayops import ARRAY_OPS
 from ...ir.concrete import Need, Numbers, at_hand
 from ...ir.cps import show_closures
 from ...ir.graph import Call, Program, Site
+from ...ir.host import has_effects
 from ...ir.jvp import reachable
+from ...ir.protect import USUAL
 from ...ir.text import show_anywhere
 from ...ir.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
+from ..arguments import Written, of_case, writable, written_back
 from . import cache, host, process, special, vector_maths
 from .c_function import CFunction
 from .callable import NativeCallable
@@ -68,10 +71,15 @@ class Entry(Exact):
             raise TypeError(f"a compiled program takes {len(native.types)} argument leaves, not {len(args)}")
         check_numbers(args, native)
         exact = list(map(exact_leaf, args, native.types, native.weak))
-        if not native.draws:
-            return native.exact(*exact)
-        with host.drawing(args):
-            return native.exact(*exact)
+        written = native.written
+        if not written.leaves:
+            return native.run(args, exact)
+        case = written.case(args)
+        if case is not USUAL:
+            return native.other(case, of_case(case, args))
+        exact = [writable(x, i in written.leaves) for i, x in enumerate(exact)]
+        with written_back(args, exact, written):
+            return native.run(args, exact)
 
 
 def check_numbers(args: Sequence[Any], native: Native) -> None:
@@ -110,7 +118,8 @@ def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
 class Native:
     """One program's machine code. `weak` says of each argument leaf whether it is a Python number; `shape` how results
     are put together, with `finish` for those that Python puts together; `nogil` whether calls run without the GIL, None
-    for those whose last call was long; `numbers` the sizes and arguments that it is for, others go to another program."""
+    for those whose last call was long; `written` what is to know of the arguments that it writes into; `numbers` the sizes and
+    arguments that it is for, others go to another program."""
 
     def __init__(
         self,
@@ -120,24 +129,34 @@ class Native:
         shape: Shape,
         finish: Any,
         nogil: bool | None,
+        written: Written,
         numbers: dict[Need, Any] | None = None,
     ) -> None:
         self.runtime: Runtime = runtime()
         self.stale = False  # sizes have come up that it does not broadcast
         self.replacement: Any = None  # gives the program to use then
-        self.program, self.checkpoint, self.weak, self.shape = program, checkpoint, list(weak), shape
+        self.other: Any = None  # calls the program for a case of its arguments
+        self.program, self.checkpoint, self.weak, self.shape, self.written = program, checkpoint, list(weak), shape, written
         self.numbers = dict(numbers or {})
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
         self.draws = host.draws(program)
+        self.once = bool(written.leaves) or has_effects(program, program.entry)  # a call cannot start again
         start = time.perf_counter()
         code, notes = self._machine_code()
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
         self.loaded = load(code)
         self.address = self.loaded.address("call")
-        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.numbers), finish, nogil)
+        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.numbers, self.written.leaves), finish, nogil)
         self.entry, self.exact = Entry(self), Exact(self)
+
+    def run(self, args: Sequence[Any], exact: Sequence[Any]) -> Any:
+        """A call with exact leaves of these arguments."""
+        if not self.draws:
+            return self.exact(*exact)
+        with host.drawing(args):
+            return self.exact(*exact)
 
     # ---- the code
     def _machine_code(self) -> tuple[bytes, dict[str, Any]]:
@@ -147,7 +166,15 @@ class Native:
         mine = graph_sites(self.program, names)
         numbers = [(*need, int(n)) for need, n in self.numbers.items()]
         name = cache.key(
-            graph, len(self.program.constants), self.checkpoint, self.weak, self.shape.node, self.shape.leaves, self.runtime.mask, numbers
+            graph,
+            len(self.program.constants),
+            self.checkpoint,
+            self.weak,
+            self.shape.node,
+            self.shape.leaves,
+            self.runtime.mask,
+            numbers,
+            self.written.leaves,
         )
         found = cache.read(name)
         if found is not None and sound(found[0], len(mine)) and known_symbols(found[0]["needs"]):
@@ -171,7 +198,7 @@ class Native:
     def emission(self) -> tuple[Emission, str]:
         """The emitted module as text, and what was found out on the way."""
         emission = Emission(self.program, self.checkpoint, self.runtime.mask)
-        call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers)
+        call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers, self.written.leaves)
         return emission, emission.run() + "\n" + call.text()
 
     @property
@@ -196,6 +223,7 @@ class Native:
         record[process.FAULT], record[process.FINISH] = id(fault), id(finish)
         record[process.USUAL] = NEVER if has_loops(self.program) else process.PLAIN  # nothing is known of the first call
         record[process.LONG] = LONG_CYCLES if nogil is None else 0 if nogil else NEVER
+        record[process.WRITES] = self.once
         for i, x in enumerate(self.shape.fixed):
             record[process.FIXED + i] = id(x)
         at = call.constants_at
@@ -203,6 +231,10 @@ class Native:
             for v in (c.ctypes.data, *c.shape):
                 record[at] = v
                 at += 1
+        if self.written.leaves:
+            for c in self.program.constants:
+                record[at], record[at + 1] = bounds(c)
+                at += 2
 
     @property
     def calls(self) -> int:
@@ -211,7 +243,7 @@ class Native:
 
     def fault(self, base: int) -> Any:
         """Raise what compiled code has left in its context. Returns after a signal whose Python handler raises
-        nothing: the call starts again, its arguments are as they were."""
+        nothing: the call starts again, its arguments are as they were. (One that writes into them is only left for Ctrl-C's exception.)"""
         runtime = self.runtime
         if not base:
             raise errors.StackOverflowError(
@@ -221,6 +253,8 @@ class Native:
         code = ctypes.c_int64.from_address(base + CODE).value
         if code == INTERRUPT:
             ctypes.pythonapi.PyErr_CheckSignals()
+            if self.once:
+                raise KeyboardInterrupt
             return
         values = [ctypes.c_int64.from_address(base + VALUES + 8 * i).value for i in range(3)]
         error = self.exception(code, ctypes.c_int64.from_address(base + SITE).value, values)
@@ -249,6 +283,13 @@ class Native:
     def c_function(self) -> CFunction:
         """This program for callers in C."""
         return CFunction(self)
+
+
+def bounds(x: Any) -> tuple[int, int]:
+    """The first byte of an array, and the one after its last."""
+    steps = [(n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)] if x.size else []
+    low = x.ctypes.data + sum(s for s in steps if s < 0)
+    return low, x.ctypes.data + sum(s for s in steps if s > 0) + (x.itemsize if x.size else 0)
 
 
 def known_symbols(names: Sequence[str]) -> bool:

@@ -7,7 +7,9 @@ Signals: `lantern_on_signal` runs before Python's own handler, for each signal t
 are left alone. If it finds the main thread on a region, it lets the interrupted code go on at `lantern_abort`; compiled
 loops do not poll. Then Python's handler runs, and ends the call by an exception, or the call starts again. A call that has
 started again is not left before it has run as long as all attempts before it, but for SIGINT: under a timer that ticks
-for ever it ends, after twice its time or so. A call from C is left alone: nobody there would repeat it.
+for ever it ends, after twice its time or so. A call from C is left alone: nobody there would repeat it. A call that writes into its
+arguments cannot start again: it is left only for a SIGINT that Python's own handler turns into KeyboardInterrupt; other signals
+wait for its end.
 `lantern_watch` puts it in front of Python's handler: before the next call after a call of signal.signal, and every
 millisecond or two, should others have changed something (looking takes longer than many programs).
 """
@@ -26,10 +28,10 @@ SERVICES = (
     "PyFloat_FromDouble", "PyLong_FromLongLong", "PyLong_AsLongLongAndOverflow", "PyBool_FromLong", "PyTuple_New", "PyTuple_SetItem",
     "PyList_New", "PyList_SetItem", "PyDict_New", "PyDict_SetItem", "Py_IncRef", "Py_DecRef", "PyObject_VectorcallMethod", "PyObject_CallFunctionObjArgs",
     "PyEval_SaveThread", "PyEval_RestoreThread", "PyCapsule_New", "PyCapsule_GetPointer", "PyArray_New", "PyArray_SetBaseObject",
-    "PyArray_Scalar", "slow", "PyErr_Fetch", "PyErr_Restore",
+    "PyArray_Scalar", "slow", "PyErr_Fetch", "PyErr_Restore", "getsignal", "sigint", "default_int_handler",
 )  # fmt: skip
 # A module's record: 8-byte places after the address of the services, which is the first.
-FAULT, FINISH, USUAL, LONG, CALLS, FIXED = 1, 2, 3, 4, 5, 6
+FAULT, FINISH, USUAL, LONG, CALLS, WRITES, FIXED = 1, 2, 3, 4, 5, 6, 7  # WRITES: 1 if a call may not start again, else 0
 PLAIN = -1  # in USUAL: a program without loops, whose calls are not timed
 WATCH_CYCLES = 1 << 22  # 1 to 2 ms: how often calls look whether signals still come here first
 TRIM_CYCLES = 1 << 22  # only a call as long as this can have touched much memory
@@ -77,6 +79,7 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 @lantern_old_handlers = global [{_SIGNALS} x ptr] zeroinitializer
 @lantern_old_flags = global [{_SIGNALS} x i32] zeroinitializer
 @lantern_watched = global i64 0
+@lantern_interrupts = global i1 false ; a SIGINT raises KeyboardInterrupt
 @lantern_set_signal = global ptr null
 @lantern_called = global ptr null
 
@@ -131,10 +134,16 @@ other:
 found:
 {field("ppython", "base", BY_PYTHON)}
  %python = load i64, ptr %ppython
- %foreign = icmp eq i64 %python, 0
- br i1 %foreign, label %chain, label %mine
-mine:
  %urgent = icmp eq i32 %sig, {_SIGINT}
+ %interrupts = load i1, ptr @lantern_interrupts
+ %raises = and i1 %urgent, %interrupts
+ %writes = icmp eq i64 %python, 2
+ %goes_on = xor i1 %raises, true
+ %kept = and i1 %writes, %goes_on
+ %foreign = icmp eq i64 %python, 0
+ %alone = or i1 %foreign, %kept
+ br i1 %alone, label %chain, label %mine
+mine:
 {field("pbegan", "base", BEGAN)}
  %began = load i64, ptr %pbegan
 {field("ppatience", "base", PATIENCE)}
@@ -224,6 +233,26 @@ other:
  %n1 = add i32 %n, 1
  br label %next
 done:
+ ret void
+}}
+
+; does a SIGINT raise KeyboardInterrupt, and come to Python alone?
+define void @lantern_ask() nounwind {{
+ %psigint = getelementptr ptr, ptr @lantern_services, i64 {SERVICE["sigint"]}
+ %sigint = load ptr, ptr %psigint
+ %pask = getelementptr ptr, ptr @lantern_services, i64 {SERVICE["getsignal"]}
+ %ask = load ptr, ptr %pask
+{call_service("PyObject_CallFunctionObjArgs", "ptr (ptr, ...)", "ptr %ask, ptr %sigint, ptr null", "%set")}
+ %pusual = getelementptr ptr, ptr @lantern_services, i64 {SERVICE["default_int_handler"]}
+ %usual = load ptr, ptr %pusual
+ %default = icmp eq ptr %set, %usual
+{call_service("Py_DecRef", "void", "ptr %set")}
+ %pold = getelementptr ptr, ptr @lantern_old_handlers, i64 {_SIGINT}
+ %old = load ptr, ptr %pold
+ %python = load ptr, ptr @lantern_python_handler
+ %alone = icmp eq ptr %old, %python
+ %both = and i1 %default, %alone
+ store i1 %both, ptr @lantern_interrupts
  ret void
 }}
 
@@ -343,6 +372,10 @@ start:
 {field("pusual", "record", 8 * USUAL)}
 {field("plong", "record", 8 * LONG)}
 {field("pfault", "record", 8 * FAULT)}
+{field("pwrites", "record", 8 * WRITES)}
+ %writes = load i64, ptr %pwrites
+ %quick_mode = sub i64 1, %writes
+ %timed_mode = add i64 1, %writes
  br label %again
 again:
  %spent = phi i64 [0, %start], [%sum, %retry]
@@ -359,13 +392,13 @@ prepare:
  br i1 %plain, label %quick, label %timed
 quick:
  store volatile i64 0, ptr %pbegan
- store volatile i64 1, ptr %ppython
+ store volatile i64 %quick_mode, ptr %ppython
  %status1 = call i32 @lantern_enter(ptr %region, ptr %entry, ptr %slots)
  br label %finished
 timed:
  %t0 = call i64 @llvm.readcyclecounter()
  store volatile i64 %t0, ptr %pbegan
- store volatile i64 1, ptr %ppython
+ store volatile i64 %timed_mode, ptr %ppython
  %watched = load i64, ptr @lantern_watched
  %since = sub i64 %t0, %watched
  %late = icmp ugt i64 %since, {WATCH_CYCLES}
@@ -375,6 +408,7 @@ timed:
 watch:
  store i64 %t0, ptr @lantern_watched
  call void @lantern_watch()
+ call void @lantern_ask()
  call void @lantern_trim(ptr %region)
  br label %lock
 lock:

@@ -10,6 +10,7 @@ What it needs to know of the process is in the module's `lantern.record`, filled
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from ...ir.concrete import Need
 from ...ir.graph import Program
 from ...ir.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
 from .code import LLVM_TYPES, SIZES, Code
+from .lets import disjoint, product
 from .process import CALLS, FINISH, FIXED, SERVICE
 
 MISMATCH = "inttoptr (i64 1 to ptr)"
@@ -40,9 +42,11 @@ class Shape:
 
 class PythonCall:
     """Emits @call for a program. `weak[i]` says that argument i is a Python number and not NumPy's; `numbers` are the sizes
-    and arguments that the program is for."""
+    and arguments that the program is for; arguments in `written` are arrays that it writes into."""
 
-    def __init__(self, module: Any, program: Program, weak: list[bool], shape: Shape, numbers: dict[Need, Any]) -> None:
+    def __init__(
+        self, module: Any, program: Program, weak: list[bool], shape: Shape, numbers: dict[Need, Any], written: Sequence[int] = ()
+    ) -> None:
         f = program.functions[program.entry]
         n = len(program.constants)
         self.params = [p.type for p in f.params][: len(f.params) - n]
@@ -50,7 +54,9 @@ class PythonCall:
         self.results, self.weak, self.shape, self.numbers = list(f.results), weak, shape, numbers
         self.code = Code(module)
         self.constants_at = FIXED + len(shape.fixed)
-        self.record_size = self.constants_at + sum(_slots(t) for t in self.constants)
+        self.written = list(written)
+        self.bounds_at = self.constants_at + sum(_slots(t) for t in self.constants)
+        self.record_size = self.bounds_at + (2 * len(self.constants) if written else 0)
 
     # ---- small things
     def service(self, name: str) -> str:
@@ -87,9 +93,10 @@ class PythonCall:
         at = 0
         for i, t in enumerate(self.params):
             x = code.load("ptr", code.let(f"getelementptr ptr, ptr %args, i64 {i}"))
-            self.argument(x, t, self.weak[i], slots, at)
+            self.argument(x, t, self.weak[i], slots, at, i in self.written)
             self.compare(i, slots, at)
             at += _slots(t)
+        self.apart(slots)
         for j in range(sum(map(_slots, self.constants))):
             self.slot_store(slots, at + j, "i64", self.record("i64", self.constants_at + j))
         self.count()
@@ -131,10 +138,10 @@ class PythonCall:
                 found = self.code.load("i64", self.code.let(f"getelementptr i64, ptr {slots}, i64 {place}"))
                 self.require(self.code.let(f"icmp eq i64 {found}, {int(n)}"))
 
-    def argument(self, x: str, t: Type, weak: bool, slots: str, at: int) -> None:
+    def argument(self, x: str, t: Type, weak: bool, slots: str, at: int, written: bool) -> None:
         code = self.code
         if isinstance(t, Array):
-            self.array(x, t, slots, at)
+            self.array(x, t, slots, at, written)
         elif weak and t == BOOL:
             yes = code.let(f"icmp eq ptr {x}, {self.service('true')}")
             no = code.let(f"icmp eq ptr {x}, {self.service('false')}")
@@ -158,19 +165,43 @@ class PythonCall:
         t = self.code.load("ptr", self.at(x, HEADER - 8))
         self.require(self.code.let(f"icmp eq ptr {t}, {self.service(name)}"))
 
-    def array(self, x: str, t: Array, slots: str, at: int) -> None:
-        """An exact ndarray of the right dtype and rank, contiguous and aligned."""
+    def array(self, x: str, t: Array, slots: str, at: int, written: bool) -> None:
+        """An exact ndarray of the right dtype and rank, contiguous and aligned, and writeable if it is written."""
         code = self.code
         assert isinstance(t.dtype, Scalar)
         self.has_type(x, "array_type")
         self.require(code.let(f"icmp eq i32 {code.load('i32', self.at(x, HEADER + 8))}, {t.rank}"))
         self.require(code.let(f"icmp eq ptr {code.load('ptr', self.at(x, HEADER + 40))}, {self.service(_DESCRS[t.dtype])}"))
-        flags = code.let(f"and i32 {code.load('i32', self.at(x, HEADER + 48))}, {0x101}")
-        self.require(code.let(f"icmp eq i32 {flags}, {0x101}"))
+        wanted = 0x501 if written else 0x101
+        flags = code.let(f"and i32 {code.load('i32', self.at(x, HEADER + 48))}, {wanted}")
+        self.require(code.let(f"icmp eq i32 {flags}, {wanted}"))
         self.slot_store(slots, at, "ptr", code.load("ptr", self.at(x, HEADER)))
         dims = code.load("ptr", self.at(x, HEADER + 16))
         for d in range(t.rank):
             self.slot_store(slots, at + 1 + d, "i64", code.load("i64", code.let(f"getelementptr i64, ptr {dims}, i64 {d}")))
+
+    def apart(self, slots: str) -> None:
+        """An array that is written shares no memory with another argument, or with an array that the function captures."""
+        starts = [sum(map(_slots, self.params[:i])) for i in range(len(self.params))]
+
+        def argument(i: int) -> tuple[str, str]:
+            t = self.params[i]
+            assert isinstance(t, Array)
+            places = [self.code.let(f"getelementptr i64, ptr {slots}, i64 {starts[i] + d}") for d in range(1 + t.rank)]
+            data, *sizes = [self.code.load("i64", p) for p in places]
+            n = self.code.let(f"mul i64 {product(self.code, sizes)}, {SIZES[t.dtype]}")
+            return data, self.code.let(f"add i64 {data}, {n}")
+
+        arrays = [i for i, t in enumerate(self.params) if isinstance(t, Array)]
+        if not self.written or len(arrays) + len(self.constants) < 2:
+            return
+        spans: list[Any] = [argument(i) if i in arrays else None for i in range(len(self.params))]
+        for i in self.written:
+            others = [spans[j] for j in arrays if j != i and (j not in self.written or j > i)]
+            for k in range(len(self.constants)):
+                others.append(tuple(self.record("i64", self.bounds_at + 2 * k + end) for end in (0, 1)))
+            for other in others:
+                self.require(disjoint(self.code, spans[i], other))
 
     def python(self, place: int, argument: str) -> str:
         """Call a function of the record with one argument."""

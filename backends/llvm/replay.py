@@ -95,8 +95,8 @@ class Iteration(BlockFunction):
         kept = self.plan.kept.get(let)
         if kept is not None:
             return [[self.tape.load(self.code, self.pointer("step"), (let, "result"), let.out.type)]]
-        if TABLE[let.op].expensive:  # nothing on the way back reads it
-            return [[literal(0.0, let.out.type)]]
+        if TABLE[let.op].expensive or TABLE[let.op].effect:  # nothing on the way back reads it, and no effect runs again
+            return [[literal(0, o.type)] for o in let.outs]
         return super().straight_let(let)
 
     def plain_store(self, let: Let) -> tuple[str, str, str] | None:

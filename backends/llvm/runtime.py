@@ -136,6 +136,7 @@ class Runtime:
             "python_float": float, "python_int": int, "array_type": np.ndarray, "true": True, "false": False,
             "float64_descr": np.dtype(np.float64), "float32_descr": np.dtype(np.float32), "int64_descr": np.dtype(np.int64), "int32_descr": np.dtype(np.int32),
             "bool_descr": np.dtype(np.bool_), "slow": sys.intern("_slow"),
+            "getsignal": sys.modules["_signal"].getsignal, "sigint": int(signal.SIGINT), "default_int_handler": signal.default_int_handler,
         }  # fmt: skip
         self._kept = objects
         for i, name in enumerate(process.SERVICES):

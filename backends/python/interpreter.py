@@ -444,7 +444,8 @@ class Callbacks:
 
 # ---- the entry
 def run(program: Program, args: Sequence[Any]) -> list[Any]:
-    """Run the program's entry. `args`: NumPy scalars, bools and arrays, one for each parameter but the constants."""
+    """Run the program's entry. `args`: NumPy scalars, bools and arrays, one for each parameter but the constants; arrays are
+    written into where the program does."""
     values = [Ref(x) if isinstance(x, np.ndarray) else x for x in (*args, *program.constants)]
     out: list[Any] = []
     failure: list[BaseException] = []
@@ -477,7 +478,18 @@ def run(program: Program, args: Sequence[Any]) -> list[Any]:
     thread.join()
     if failure:
         raise failure[0]
-    return [v.value if isinstance(v, Ref) else v for v in out]
+    return own_results(out, [v.value for v in values if isinstance(v, Ref)])
+
+
+def own_results(out: Sequence[Any], arrays: list[Any]) -> list[Any]:
+    """The results' values: none of its arrays is the memory of an argument or of another result."""
+    results = []
+    for v in out:
+        if isinstance(v, Ref):
+            v = v.value.copy() if any(np.may_share_memory(v.value, x) for x in arrays) else v.value
+            arrays.append(v)
+        results.append(v)
+    return results
 
 
 __all__ = ["Callbacks", "Primal", "Ref", "Scalar", "run"]

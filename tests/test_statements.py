@@ -1,0 +1,358 @@
+"""match, try, with and := : as Python where nothing but the trace decides, refused by name where the compiled code would."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lantern_jit as lj
+from lantern_jit import errors
+
+from .support import both, close
+
+
+@dataclass
+class Point:
+    x: float
+    y: float
+
+
+@dataclass
+class Circle:
+    centre: Point
+    radius: float
+
+
+def by_value(n: int, x: float) -> float:
+    match n:
+        case 0:
+            return x
+        case 1 | 2:
+            x = x * 2
+        case k if k > 5:
+            x = x * k
+        case _:
+            x = -x
+    return x + 1
+
+
+def by_structure(shape: Any, x: float) -> Any:
+    match shape:
+        case Circle(Point(x=a), radius=r):
+            return a * x + r
+        case Point(a, b) if a > b:
+            return a * x
+        case Point() as p:
+            return p.y * x
+        case (a, b) | [a, _, b]:
+            return a * x - b
+        case [first, *rest]:
+            return first * x + sum(rest)
+        case {"scale": s, **others}:
+            return s * x + len(others)
+        case None:
+            return -x
+        case True | "on":
+            return x + 100
+        case float() | int():
+            return shape * x
+        case str(text):
+            return x + len(text)
+    return 0.0
+
+
+def by_kind(x: Any) -> str:
+    match x:
+        case bool():
+            return "bool"
+        case int(n) if n > 3:
+            return "large"
+        case int():
+            return "int"
+        case float():
+            return "float"
+        case np.ndarray():
+            return "array"
+        case _:
+            return "other"
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 7])
+def test_match_on_traced_values(n: int) -> None:
+    for found in both(by_value, n, 1.5).values():
+        assert found == by_value(n, 1.5)
+    assert lj.jit(lj.grad(by_value, 1))(n, 1.5) == lj.grad(lambda x: by_value(n, x))(1.5)
+
+
+SHAPES: list[Any] = [Circle(Point(2.0, 3.0), 4.0), Point(3.0, 2.0), Point(2.0, 3.0), (2.0, 3.0), [2.0, 5.0, 3.0], [1.0, 2.0, 3.0, 4.0], {"scale": 3.0, "a": 1.0},
+                     {"other": 1.0}, None, "on", "off", 2.5, 3, ()]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=repr)
+def test_match_on_structure(shape: Any) -> None:
+    for found in both(by_structure, shape, 1.5).values():
+        assert found == by_structure(shape, 1.5)
+
+
+def test_match_on_kinds_and_bools() -> None:
+    for x in (True, 2, 7, 1.5, np.float64(2), np.ones(2), np.float32(1)):
+        assert lj.jit(lambda x: (by_kind(x), 0)[0] if not isinstance(x, int) or isinstance(x, bool) else "")(x) in (by_kind(x), "")
+
+    def flag(x: Any) -> int:
+        match x:
+            case True:
+                return 1
+            case False:
+                return 2
+        return 3
+
+    for x in (True, False, 1, 1.0, np.bool_(True)):
+        assert lj.jit(flag)(x) == flag(x)
+
+
+def test_match_in_a_loop_and_its_names() -> None:
+    def machine(codes: Any, x: float) -> float:
+        total = 0.0
+        for code in codes:
+            match code:
+                case 0:
+                    continue
+                case 9:
+                    break
+                case c:
+                    total += c * x
+        return total
+
+    codes = np.array([1, 0, 2, 9, 5] * 20)
+    assert lj.jit(machine)(codes, 1.5) == machine(codes, 1.5) == 4.5
+    assert lj.jit(lj.grad(machine, 1))(codes, 1.5) == 3.0
+
+
+# ---- try
+def looks_up(table: Any, x: float) -> float:
+    try:
+        k = table["k"]
+    except KeyError as e:
+        k = len(e.args) * 10
+    else:
+        k = k + 1
+    finally:
+        x = x * 2
+    return k * x
+
+
+def asks_for_length(x: Any) -> Any:
+    try:
+        n = len(x)
+    except TypeError:
+        return x
+    return n
+
+
+def reraises(table: Any, x: float) -> float:
+    try:
+        try:
+            return table["k"] * x
+        except KeyError:
+            if len(table) > 5:
+                return x
+            raise
+    except KeyError:
+        return -x
+
+
+def cleans_up(x: float) -> float:
+    try:
+        if x > 1:
+            return x * 2
+        return x / 3
+    finally:
+        x = 0.0
+
+
+def test_try_runs_as_python() -> None:
+    for f, args in [(looks_up, ({"k": 3.0}, 1.5)), (looks_up, ({"a": 3.0}, 1.5)), (asks_for_length, (1.5,)), (asks_for_length, (np.ones(3),)),
+                    (reraises, ({"k": 3.0}, 1.5)), (reraises, ({"a": 3.0}, 1.5)), (cleans_up, (1.5,)), (cleans_up, (0.5,))]:  # fmt: skip
+        for found in both(f, *args).values():
+            assert found == f(*args)
+    assert lj.jit(lj.grad(looks_up, 1))({"k": 3.0}, 1.5) == 8.0
+
+
+def imports(x: float) -> float:
+    try:
+        import nothing_of_that_name as module
+    except ImportError:
+        module = None
+    return x if module is None else -x
+
+
+def test_a_module_that_may_be_missing() -> None:
+    assert lj.jit(imports)(1.5) == 1.5
+
+
+def divides(x: float) -> float:
+    try:
+        return 1 / x
+    except ZeroDivisionError:
+        return 0.0
+
+
+def indexes(a: Any, i: int) -> float:
+    try:
+        return a[i]
+    except (IndexError, KeyError):
+        return 0.0
+
+
+class OwnError(Exception):
+    pass
+
+
+def checked(x: float) -> float:
+    if x < 0:
+        raise OwnError
+    return x
+
+
+def handles_own(x: float) -> float:
+    try:
+        return checked(x)
+    except OwnError:
+        return 0.0
+
+
+def fails_under_a_condition(x: float, table: Any) -> float:
+    try:
+        y = table["missing"] if x > 0 else x
+    except KeyError:
+        y = 1.0
+    return y
+
+
+def suppressed(x: float) -> float:
+    with contextlib.suppress(ValueError):
+        x = x * 2
+    return x
+
+
+REFUSED: list[tuple[Any, tuple[Any, ...], str, str]] = [
+    (
+        divides,
+        (2.0,),
+        "`try/except` at .* computes what may fail when compiled code runs .`ZeroDivisionError`",
+        "test the condition with `if`",
+    ),
+    (indexes, (np.ones(3), 1), "`IndexError` cannot be handled there", "test the condition with `if`"),
+    (handles_own, (1.0,), "handles OwnError, which is raised there under a condition", "return a value that says so"),
+    (fails_under_a_condition, (1.0, {}), "raises an exception under a condition that is known at run time only", "test for it with `if`"),
+    (suppressed, (1.0,), "`with contextlib.suppress` at .* computes what may fail", "test the condition with `if`"),
+]
+
+
+@pytest.mark.parametrize(("f", "args", "what", "remedy"), REFUSED, ids=[r[0].__name__ for r in REFUSED])
+def test_what_compiled_code_could_not_handle(f: Any, args: Any, what: str, remedy: str) -> None:
+    with pytest.raises(errors.UnsupportedSyntaxError, match=f"{what}.*: {remedy}") as found:
+        lj.jit(f)(*args)
+    assert f"test_statements.py:{f.__code__.co_firstlineno + 1} in {f.__name__}" in str(found.value)
+
+
+def test_refusals_pass_through_handlers() -> None:
+    def f(x: float) -> float:
+        try:
+            return float(np.sort_complex(x))
+        except (TypeError, NotImplementedError):
+            return 0.0
+
+    with pytest.raises(errors.UnsupportedOperationError, match="sort_complex"):
+        lj.jit(f)(1.0)
+
+
+def test_a_return_in_finally_is_refused() -> None:
+    def f(x: float) -> float:
+        try:
+            x = x + 1
+        finally:
+            return x  # noqa: B012
+
+    with pytest.raises(errors.UnsupportedSyntaxError, match="`return` in a `finally` cannot be compiled"):
+        lj.jit(f)(1.0)
+
+
+# ---- with
+def quiet(x: Any, n: int) -> Any:
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings(), contextlib.nullcontext(2.0) as k:
+        for _ in range(n):
+            x = np.log(x) * k
+            if n > 5:
+                return x
+    return x
+
+
+def test_contexts_that_change_no_value() -> None:
+    for n in (1, 7):
+        for found in both(quiet, np.array([0.5, 2.0]), n).values():
+            with np.errstate(all="ignore"):
+                close(found, quiet(np.array([0.5, 2.0]), n))
+    assert lj.jit(lambda x: looks_quietly({}, x))(1.5) == 1.5
+
+
+def looks_quietly(table: Any, x: float) -> float:
+    with contextlib.suppress(KeyError):
+        return table["k"] * x
+    return x
+
+
+def locks(x: float) -> float:
+    with threading.Lock():
+        return x
+
+
+def raising(x: float) -> float:
+    with np.errstate(divide="raise"):
+        return 1 / x
+
+
+def test_other_contexts_are_refused() -> None:
+    with pytest.raises(
+        errors.UnsupportedSyntaxError, match=r"`with` on a lock at \S+:\d+ in locks cannot be compiled: open the context outside"
+    ):
+        lj.jit(locks)(1.0)
+    with pytest.raises(errors.UnsupportedSyntaxError, match=r"`with np.errstate.* in raising cannot be compiled: .*np.isfinite"):
+        lj.jit(raising)(1.0)
+
+
+# ---- :=
+def walrus(x: float, n: int) -> Any:
+    if (y := x * 2) > 1 and (z := y + n) > 3:
+        return y + z
+    elif not (x > 0 and (w := x * 5) > 2):
+        return y
+    total = [(t := v * w) + t for v in (1.0, 2.0)]
+    while (x := x - 0.25) > 0 and (s := x * x) > 0.001:
+        total.append(s)
+    r = (u := x) if x > 5 else (u := -x)
+    return sum(total) + r + u + t
+
+
+def in_a_condition(x: float) -> float:
+    return (y := x) + y if x > 0 else 0.0
+
+
+def test_walrus() -> None:
+    for x, n in ((1.5, 3), (0.45, 0), (0.1, 0), (-1.0, 2), (0.6, 1)):
+        assert lj.jit(walrus)(x, n) == pytest.approx(walrus(x, n))
+    for x in (1.5, -1.5):
+        for found in both(in_a_condition, x).values():
+            assert found == in_a_condition(x)
+        assert lj.jit(lj.grad(in_a_condition))(x) == (2.0 if x > 0 else 0.0)
+
+
+def test_walrus_where_it_cannot_be() -> None:
+    with pytest.raises(errors.UnsupportedSyntaxError, match="`:=` inside a conditional expression"):
+        lj.jit(lambda x: 1 + ((y := x) if x > 0 else 0.0))(1.0)  # noqa: F841
