@@ -22,7 +22,7 @@ from .backends.llvm.platforms import NATIVE, require_native
 from .backends.python import interpreter
 from .ir import pytree, statics
 from .ir.concrete import UNDECIDED, Need, Numbers, at_hand
-from .ir.errors import BroadcastError, EndlessTraceError
+from .ir.errors import ArgumentTypeError, BroadcastError
 from .ir.fuse import fuse
 from .ir.guards import guard
 from .ir.host import has_effects
@@ -125,8 +125,6 @@ class Specialisation:
         while True:
             try:
                 traced = self._trace(numbers)
-            except EndlessTraceError:
-                raise
             except UNDECIDED as e:
                 if numbers is None or not numbers.is_asking:
                     raise (numbers and numbers.undecided) or e  # noqa: B904  # as it was without numbers that have not helped
@@ -267,6 +265,11 @@ class Specialisation:
 
     def for_c(self) -> Any:
         """The native program for callers that cannot ask for another one."""
+        for need, site in self.why.items():
+            raise ArgumentTypeError(
+                f"`{self.name}` is compiled for {self.spell(need)} = {self.numbers[need]} alone, which Python needs at {site}: a function for C takes every "
+                "number, so write a `for` statement that can be staged, or an operation on whole arrays"
+            )
         if any(let.op == "same_size" for f in self.program.functions.values() for b in f.blocks.values() for let in b.lets):
             self.generalise()
         return self.native
