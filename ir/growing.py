@@ -479,7 +479,9 @@ class List(list):  # type: ignore[type-arg]
         if g is None and not any(map(is_traced, list.__iter__(self))):
             return list.sort(self, **kwargs)
         if g is None or len(g.buffers) != 1 or g.kinds[0].rank or kwargs.get("key") is not None:
-            raise errors.UnsupportedOperationError(f"sort() of this list at {user_site()} is not supported: use np.sort(np.array(items)), which gives a sorted array")
+            raise errors.UnsupportedOperationError(
+                f"sort() of this list at {user_site()} is not supported: use np.sort(np.array(items)), which gives a sorted array"
+            )
         up = np.sort(g.stacked())
         self._set(Growing([up[::-1].copy() if kwargs.get("reverse") else up], g.n, g.bones, g.kinds))
         return None
@@ -681,4 +683,4 @@ def plain_items(g: Growing) -> list[Any]:
     return out
 
 
-__all__ = ["Growing", "List", "Scalar", "Shape", "described", "grown", "growing", "is_growing", "plain_items"]
+__all__ = ["Growing", "List", "Scalar", "Shape", "described", "growing", "grown", "is_growing", "plain_items"]

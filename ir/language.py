@@ -195,7 +195,11 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return invoke(function, args, kwargs)
     if _is_method_of_array(function) and _building() and (function.__name__ == "copy" or _any_traced((args, kwargs))):
         return getattr(values.lift_array(function.__self__), function.__name__)(*args, **kwargs)  # of a captured one, as of an argument
-    if isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType)) and isinstance(function.__self__, CONTAINERS) and _building():
+    if (
+        isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType))
+        and isinstance(function.__self__, CONTAINERS)
+        and _building()
+    ):
         if function.__name__ in MUTATORS:
             heap_of().note(function.__self__)
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
@@ -437,8 +441,6 @@ def _number(kind: Any) -> Callable[..., Any]:
 
 def _bool(x: Any = False) -> Any:
     return values.truth(x)
-
-
 
 
 def _pow(x: Any, y: Any, *mod: Any) -> Any:

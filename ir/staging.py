@@ -224,7 +224,6 @@ def ifexp(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any]) -> Any:
         raise Bottom
     what = "the value of a conditional expression"
 
-
     def join_numbers(numbers: Sequence[int]) -> Any:
         return join_values([(block, type(s)((i,), s.heap)) for i, (block, s) in zip(numbers, ends, strict=True)], what, before.clock)
 

@@ -26,7 +26,7 @@ from .backends.python import interpreter
 from .ir import pytree, statics
 from .ir.concrete import UNDECIDED, Need, Numbers, at_hand
 from .ir.containers import Changed
-from .ir.errors import BroadcastError, EndlessTraceError, UnsupportedOperationError
+from .ir.errors import ArgumentTypeError, BroadcastError, UnsupportedOperationError
 from .ir.fuse import fuse
 from .ir.graph import Program
 from .ir.guards import guard
@@ -144,8 +144,6 @@ class Specialisation:
         while True:
             try:
                 traced = self._trace(numbers)
-            except EndlessTraceError:
-                raise
             except UNDECIDED as e:
                 if numbers is None or not numbers.is_asking:
                     raise (numbers and numbers.undecided) or e  # noqa: B904  # as it was without numbers that have not helped
@@ -350,6 +348,11 @@ class Specialisation:
         if self.traced.puts:
             raise UnsupportedOperationError(
                 f"`{self.name}` writes into a list, a dict or an object that is an argument: in C its items are arguments of their own. Return the new value"
+            )
+        for need, site in self.why.items():
+            raise ArgumentTypeError(
+                f"`{self.name}` is compiled for {self.spell(need)} = {self.numbers[need]} alone, which Python needs at {site}: a function for C takes every "
+                "number, so write a `for` statement that can be staged, or an operation on whole arrays"
             )
         if checks_sizes(self.program):
             self.generalise()
