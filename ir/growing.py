@@ -225,7 +225,7 @@ class Growing:
             self.refuse()
         if len(self.buffers) == 1:
             return self.buffers[0][: self.n].copy()
-        return np.stack([b[: self.n] for b in self.buffers], axis=1)  # type: ignore[call-overload]
+        return np.stack([b[: self.n] for b in self.buffers], axis=1)
 
 
 class Room(NamedTuple):
@@ -266,7 +266,7 @@ def _remember(items: List, item: Any) -> None:
     trace.appends.append(Append(id(items), _loop(), shapes))
 
 
-def known_before(builder: Any, shapes: Sequence[list[Any]]) -> list[list[Any]] | None:
+def known_before(shapes: Sequence[list[Any]]) -> list[list[Any]] | None:
     """The shapes, where all their numbers are plain: those that the loop computes are not known when it begins."""
     return [[int(n) for n in shape] for shape in shapes] if not any(isinstance(n, Traced) for shape in shapes for n in shape) else None
 
@@ -543,7 +543,7 @@ class List(list):  # type: ignore[type-arg]
     def __radd__(self, other: Any) -> Any:
         return new_list(other).__add__(self) if type(other) is list else NotImplemented
 
-    def __iadd__(self, other: Any) -> List:  # type: ignore[override, misc]
+    def __iadd__(self, other: Any) -> List:
         self.extend(other)
         return self
 
@@ -558,7 +558,7 @@ class List(list):  # type: ignore[type-arg]
 
     def __eq__(self, other: Any) -> Any:
         if growing(self) is not None or growing(other) is not None:
-            return growing(self).refuse() if growing(self) is not None else NotImplemented  # type: ignore[union-attr]
+            return growing(self).refuse() if growing(self) is not None else NotImplemented
         return list.__eq__(self, other)
 
     __hash__ = None  # type: ignore[assignment]
@@ -596,10 +596,10 @@ def new_list(held: Any) -> List:
     out = List()
     out._set(held)
     heap = _heap()
-    return out if heap is None else heap.made(out)  # type: ignore[no-any-return]
+    return out if heap is None else heap.made(out)
 
 
-Heap.new_list = List  # type: ignore[method-assign, assignment]
+Heap.new_list = List
 
 
 def _of(x: List) -> Growing:
@@ -667,7 +667,7 @@ def _unflatten(known: Any, children: Any) -> Any:
 
 
 for _namespace in pytree.NAMESPACES:
-    optree.register_pytree_node(List, _flatten, _unflatten, namespace=_namespace)
+    optree.register_pytree_node(List, _flatten, _unflatten, namespace=_namespace)  # type: ignore[arg-type]
 
 
 def plain_items(g: Growing) -> list[Any]:

@@ -198,10 +198,10 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     if (
         isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType))
         and isinstance(function.__self__, CONTAINERS)
+        and function.__name__ in MUTATORS
         and _building()
     ):
-        if function.__name__ in MUTATORS:
-            heap_of().note(function.__self__)
+        heap_of().note(function.__self__)
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
         args = tuple(plain_key(x) if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
     if isinstance(function, functools.partial):
@@ -277,13 +277,10 @@ def _new(x: Any) -> Any:
 
 def _is_made_by_init(cls: type) -> bool:
     """Is it a user's class whose instances are what `__init__` makes of a blank object?"""
-    if (
-        cls.__new__ is not object.__new__
-        or type(cls).__call__ is not type.__call__
-        or (cls.__module__ or "").split(".")[0] in NOT_USER_CODE
-    ):
+    new: Any = cls.__new__
+    if new is not object.__new__ or type(cls).__call__ is not type.__call__ or (cls.__module__ or "").split(".")[0] in NOT_USER_CODE:
         return False
-    init: Any = cls.__init__
+    init: Any = cls.__init__  # type: ignore[misc]
     return dataclasses.is_dataclass(cls) or (isinstance(init, types.FunctionType) and _is_user_code(init))
 
 

@@ -84,7 +84,7 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "invert", "abs",
     setattr(Maybe, f"__{_name}__", _forward(_name))
 for _name, _python in {"iter": iter, "len": len, "float": float, "int": int, "index": operator.index, "bool": bool, "next": next}.items():
     setattr(Maybe, f"__{_name}__", lambda self, _python=_python: _python(needed(self)))
-Maybe.__call__ = lambda self, *args, **kwargs: needed(self)(*args, **kwargs)  # type: ignore[attr-defined]
+Maybe.__call__ = lambda self, *args, **kwargs: needed(self)(*args, **kwargs)  # type: ignore[method-assign]
 
 
 def needed(x: Any) -> Any:

@@ -565,6 +565,7 @@ class Loop:
         self.builder, self.heap = current_builder(), heap_of()
         self.since = self.before.heap.clock
         self.heads: dict[Any, Any] = {}  # the parameters
+        self.block: Block = self.builder.current or open_block()
         self.args: list[Atom] = []
         self.reserved: list[Any] = []  # buffers with room for all that the loop appends
         self.appended = len(self.builder.trace.appends)
@@ -617,7 +618,7 @@ class Loop:
         if is_growing(now):
             reserved = self._at_the_end(lambda: now[0].cast(form[1]).reserved(add(now[0].n, more), room.shapes))
         else:
-            reserved = self._at_the_end(lambda: started(now, *form, add(more, len(now)), room.shapes))
+            reserved = self._at_the_end(lambda: started(now, form[0], form[1], add(more, len(now)), room.shapes))
         self.forms.setdefault((at, 0, len(reserved.buffers)), I64)
         self.reserved += reserved.buffers
         return self._inside((at, 0), "items", reserved, False)
@@ -633,7 +634,7 @@ class Loop:
             events = [e for e in trace.appends[self.appended :] if e.items == at[0]]
             if not events or (at, "grow") not in self.forms or ("reserve", at) in self.forms or not isinstance(place.holder, List):
                 continue
-            shapes = [known_before(self.builder, e.shapes) for e in events[:1]][0]
+            shapes = known_before(events[0].shapes)
             mine = all(e.frame is frame for e in events) and shapes is not None
             self.forms["reserve", at] = Room(len(events), shapes) if mine and shapes is not None else None
             if mine:
@@ -673,7 +674,7 @@ class Loop:
         t = form if isinstance(form, (Scalar, Array)) else leaf_type(value) if assigned and not isinstance(value, np.ndarray) else None
         if t is None:
             return value
-        leaf = 0 if isinstance(value, Undefined) else value  # never read: see _seed
+        leaf: Any = 0 if isinstance(value, Undefined) else value  # never read: see _seed
         found = scalar_type(leaf)
         self.args.append(coerce(leaf, t, self.block))
         weak = found is not None and found[1] and ("strong", key) not in self.forms

@@ -143,7 +143,7 @@ def coerce(value: Any, t: Type, block: Block) -> Atom:
         if isinstance(value, np.ndarray):
             value = lift_array(value) if value.ndim else value[()]
         if isinstance(value, Arrayed) and isinstance(t, Array) and not same_type(value.type, t):
-            value = value.astype(NUMPY_DTYPES[t.dtype])  # type: ignore[index]
+            value = value.astype(NUMPY_DTYPES[t.dtype])
         if isinstance(t, Scalar):
             value = to_type(value, t)
         return atom_of(value, t, builder)

@@ -44,7 +44,8 @@ def is_object(x: Any) -> bool:
     cls = type(x)
     if isinstance(x, (*_LEAVES, *CONTAINERS, tuple, Arrayed)) or hasattr(cls, "__lantern_transform__") or hasattr(cls, "__lantern_leaf__"):
         return False
-    if cls.__new__ is not object.__new__ or cls.__module__ in ("builtins", "functools", "itertools"):
+    new: Any = cls.__new__
+    if new is not object.__new__ or cls.__module__ in ("builtins", "functools", "itertools"):
         return False
     return hasattr(x, "__dict__") or any("__slots__" in vars(c) for c in cls.__mro__[:-1])
 

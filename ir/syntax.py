@@ -370,7 +370,8 @@ class Rewriter(ast.NodeTransformer):
             return ast.Call(_staging("slice"), parts, [])
         if isinstance(node, ast.Tuple) and any(isinstance(e, ast.Slice) for e in node.elts):
             return ast.Tuple([self._index(e) for e in node.elts], ast.Load())
-        return self.visit(node)
+        visited: ast.expr = self.visit(node)
+        return visited
 
     def _target(self, t: Any, later: list[ast.stmt]) -> Any:
         """A target of names only; what goes into objects is stored afterwards, from left to right."""
@@ -852,7 +853,8 @@ def _is_source(node: Definition, code: types.CodeType) -> bool:
     """Has this definition the constants and names of a code object? Its file may have been written and loaded again since."""
 
     def inside(c: types.CodeType) -> tuple[set[str], set[str]]:
-        names, constants = {*c.co_names, *c.co_varnames, *c.co_freevars, *c.co_cellvars}, set()
+        names = {*c.co_names, *c.co_varnames, *c.co_freevars, *c.co_cellvars}
+        constants: set[str] = set()
         for x in c.co_consts:
             if isinstance(x, types.CodeType):
                 more = inside(x)

@@ -55,7 +55,7 @@ class Transformed(Recipe):
     @functools.cached_property
     def _dispatcher(self) -> Dispatcher:
         make = functools.partial(Dispatcher, self, self.__name__)
-        return make() if self._same_as is None else shared(*self._same_as, make)  # type: ignore[no-any-return]
+        return make() if self._same_as is None else shared(*self._same_as, make)
 
     @property
     def __lantern_identity__(self) -> Any:

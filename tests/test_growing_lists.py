@@ -75,7 +75,7 @@ def ends(x: float, n: int) -> Any:
             xs.pop(1)
         if i % 7 == 6:
             xs.pop(0)
-    ys = [*xs[1:-1], x] if n < 0 else xs[1:-1] + [x]
+    ys = [*xs[1:-1], x] if n < 0 else xs[1:-1] + [x]  # noqa: RUF005
     ys.reverse()
     return np.array(xs) @ np.arange(1.0, len(xs) + 1) + sum(ys) * ys[0] + len(ys)
 
@@ -102,7 +102,7 @@ def nested(x: float, n: int) -> Any:
 def joined(x: float, n: int) -> Any:
     xs = []
     for i in range(n):
-        xs = xs + [x * i]
+        xs = xs + [x * i]  # noqa: RUF005
     more = [1.0, 2.0]
     more.extend(xs)
     more += [x]

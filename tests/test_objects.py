@@ -345,5 +345,5 @@ def test_an_optional_result_and_one_that_is_needed() -> None:
     assert needs(1.0) == 2.0
     with pytest.raises(TypeError):
         needs(-1.0)
-    with pytest.raises(UnboundLocalError, match="'(y|a)'"):
+    with pytest.raises(UnboundLocalError, match=r"'(y|a)'"):
         lj.jit(assigned_in_the_loop)(1.0, 0)
