@@ -265,10 +265,13 @@ def _reads_only(function: Any) -> bool:
 _READERS = ("numpy", "numpy.linalg", "math", "scipy.special", "functools", "copy", "json")
 
 
+_VALUES = {int, float, bool, str, type(None), Traced, Arrayed, np.ndarray, np.float64, np.int64}
+
+
 def _new(x: Any) -> Any:
     """The result of code that is not rewritten."""
     trace = current_trace()
-    if trace is None or not trace.builders:
+    if type(x) in _VALUES or trace is None or not trace.builders:
         return x
     trace.heap.returned(x, 3)
     trace.reads.made_array(x, 3)
