@@ -49,7 +49,7 @@ def count(a: Arrayed, axis: Axis) -> Any:
 def divided(total: Any, n: Any) -> Any:
     """total / n in total's dtype."""
     t = scalar_kind(total)
-    n = to_type(n, t) if isinstance(n, Traced) else float(n)
+    n = astype(n, t) if isinstance(n, Arrayed) else to_type(n, t) if isinstance(n, Traced) else float(n)
     if not isinstance(total, (Traced, Arrayed)):
         return float(np.float64(total) / n)
     return arithmetic("div", total, n)

@@ -25,6 +25,7 @@ import optree
 from . import errors
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
 from .heap import Heap
+from .reads import Reads
 from .types import CONVERT, NUMPY_DTYPES, Type, array_of, behaves_as_array, widened
 
 MAX_OPERATIONS = 500_000
@@ -183,6 +184,7 @@ class Trace:
         self.functions: dict[str, Function] = program.functions if program is not None else {}
         self.optimistic = optimistic
         self.heap = Heap()  # what has been written into the user's objects
+        self.reads = Reads(self.heap)  # what has been found outside
         self.no_growth = 0  # loops that are unrolled rather than that a list grows in them
         self.appends: list[Any] = []  # to lists that grow (growing.Append)
         self.roomy: dict[Var, Frame] = {}  # buffers that have room for all that a loop appends
@@ -241,6 +243,8 @@ class Trace:
                 )
             self.captured.append(value)  # for as long as its id names it
             wide = value if value.dtype == NUMPY_DTYPES[dtype] else value.astype(NUMPY_DTYPES[dtype])
+            if wide is not value or not value.flags.c_contiguous:  # a copy is what compiled code reads
+                self.reads.array(value)
             entry = self.constants[id(value)] = (wide, root.fresh(array_of(dtype, value.ndim), "k"))
         return entry[1], root
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import arrays, errors, sizes, table, values
 from .array_common import (
+    UFUNCS_OF,
     along,
     atleast_1d,
     back_from_rows,
@@ -17,7 +18,6 @@ from .array_common import (
     ravel,
     rows,
     scalar_kind,
-    unsupported,
     values_dtype,
 )
 from .arrayops import bind
@@ -38,11 +38,14 @@ def gather_flat(a: Arrayed, index: Arrayed) -> Arrayed:
 
 
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
-    plain_arguments("take", out=out)
-    if mode != "raise":
-        unsupported(f"np.take with mode={mode!r}", "clip the indices first")
     a, at = along(a, axis)
-    indices = as_array(indices)
+    indices, n = as_array(indices), shape_of(a)[at]
+    if mode == "wrap":
+        indices = indices % n
+    elif mode == "clip":
+        indices = UFUNCS_OF["minimum"](UFUNCS_OF["maximum"](indices, 0), sizes.add(n, -1))
+    elif mode != "raise":
+        raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r}) ({user_site()})")
     return a[(*[slice(None)] * at, indices)]
 
 
@@ -70,14 +73,14 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     return take_along(a, indices, at)
 
 
-def put_along_axis(arr: Any, indices: Any, v: Any, axis: int) -> None:
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: int) -> None:
     a, at = as_array(arr), axes_of(axis, arr.ndim)[0]
     indices = as_array(indices)
     parts = [indices if q == at else expand(from_index(lambda i: i, [shape_of(a)[q]], "index"), [j for j in range(a.ndim) if j != q])
              for q in range(a.ndim)]  # fmt: skip
     from .gather import put_index
 
-    put_index(a, parts, v)
+    put_index(a, parts, values)
 
 
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
@@ -97,22 +100,22 @@ def flatnonzero(a: Any) -> Any:
     return nonzero(ravel(a))[0]
 
 
-def where(condition: Any, *rest: Any) -> Any:
-    if not rest:
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    if x is None:
         return nonzero(condition)
-    if values.has_array(condition, *rest) or isinstance(condition, Traced):
-        return OF_SCALARS[np.where](condition, *rest)
-    return to_constant(rest[0] if condition else rest[1], common(*rest)[0])
+    if values.has_array(condition, x, y) or isinstance(condition, Traced):
+        return OF_SCALARS[np.where](condition, x, y)
+    return to_constant(x if condition else y, common(x, y)[0])
 
 
-def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> Any:
+def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     a, at = along(a, axis)
     matrix, order_, shape = rows(a, at)
     out = bind("argsort", (matrix,), [(I64, shape_of(matrix))], fails=False)[0]
     return back_from_rows(out, order_, shape)
 
 
-def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> Any:
+def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     a, at = along(a, axis)
     return take_along(a, argsort(a, at), at)
 
@@ -193,7 +196,6 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 def round_(a: Any, decimals: int = 0, out: Any = None) -> Any:
-    plain_arguments("round", out=out)
     a = as_array(a)
     return (
         elementwise(lambda x: OF_SCALARS[np.round](x, decimals), a, name="round")

@@ -101,6 +101,8 @@ def number(value: Any, most: int | None = None) -> Any:
     if found is None or not origin.is_sound():
         return None
     if most is not None and int(found) > most:
+        trace.numbers.asked.clear()  # no number helps
+        trace.numbers.reshaped = False
         raise errors.EndlessTraceError(
             f"{int(found):,} iterations of Python's own at {user_site()} would be unrolled, and {most:,} are the most: write a `for` statement "
             "that indexes arrays and no lists, or an operation on whole arrays"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -81,7 +82,7 @@ def like(fill: Any) -> Callable[..., Any]:
     return fn
 
 
-def array(a: Any, dtype: Any = None, copy: Any = True, ndmin: int = 0, **ignored: Any) -> Any:
+def array(a: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0, like: Any = None) -> Any:
     """np.array: a copy of an array, or a new one from nested lists of scalars and arrays."""
     out = _array(a, dtype)
     if isinstance(out, Arrayed) and out.ndim < ndmin:
@@ -132,26 +133,26 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
     return out
 
 
-def astype(a: Arrayed, dtype: Any, *args: Any, **kwargs: Any) -> Arrayed:
+def astype(a: Arrayed, dtype: Any, order: Any = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Arrayed:
     """A copy of another dtype. Floats become ints towards zero; what no int can hold raises."""
     t = dtype_of(dtype)
     return elementwise(lambda x: stored(x, t), a, name="astype", dtype=t)  # type: ignore[no-any-return]
 
 
-def asarray(a: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None, like: Any = None) -> Any:
     """np.asarray: a traced array is itself."""
-    same = isinstance(a, Arrayed) and (dtype is None or dtype_of(dtype) == a.type.dtype)
+    same = isinstance(a, Arrayed) and not copy and (dtype is None or dtype_of(dtype) == a.type.dtype)
     return a if same else array(a, dtype)
 
 
-def copy(a: Any, *args: Any, **kwargs: Any) -> Any:
+def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
     return array(a)
 
 
-def eye(n: Any, m: Any = None, k: int = 0, dtype: Any = float, **ignored: Any) -> Arrayed:
+def eye(N: Any, M: Any = None, k: int = 0, dtype: Any = float, order: Any = "C", *, device: Any = None, like: Any = None) -> Arrayed:
     t = dtype_of(dtype)
     one, zero = _literals(t)
-    return from_index(lambda i, j: table.select(table.ieq(table.iadd(i, int(k)), j), one, zero), [n, n if m is None else m], "eye", t)
+    return from_index(lambda i, j: table.select(table.ieq(table.iadd(i, int(k)), j), one, zero), [N, N if M is None else M], "eye", t)
 
 
 def _literals(t: Scalar) -> tuple[Any, Any]:
@@ -162,11 +163,11 @@ def _literals(t: Scalar) -> tuple[Any, Any]:
     return Traced(Const(literal(1, e), e), None), Traced(Const(literal(0, e), e), None)
 
 
-def identity(n: Any, dtype: Any = float) -> Arrayed:
-    return eye(n, dtype=dtype)
+def identity(n: Any, dtype: Any = None) -> Arrayed:
+    return eye(n, dtype=float if dtype is None else dtype)
 
 
-def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, **ignored: Any) -> Any:
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
     if stop is None:
         start, stop = 0, start
     if not any(map(is_traced, (start, stop, step))):
@@ -205,10 +206,15 @@ def _count_of_ints(start: Any, stop: Any, step: Any) -> Any:
 
 
 def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0) -> Any:
+    if retstep:
+        step = (as_array(stop) - as_array(start)) / ((num - 1 if endpoint else num) * 1.0)
+        return linspace(start, stop, num, endpoint, False, dtype, axis), step
+    if axis:
+        from .shaping import moveaxis
+
+        return moveaxis(linspace(start, stop, num, endpoint, False, dtype), 0, axis)
     if not any(map(is_traced, (start, stop, num))):
         return array(np.linspace(start, stop, num, endpoint, dtype=dtype))
-    if retstep or axis:
-        raise errors.UnsupportedOperationError(f"np.linspace with retstep= or axis= at {user_site()} is not supported: leave them out")
     n = num if isinstance(num, Traced) else values.constant(int(num))
     last = table.isub(n, 1) if endpoint else n
     t = dtype_of(dtype) if dtype is not None else F64 if values.has_array(start, stop) else promote("np.linspace", start, stop, 1.0)[0]
@@ -234,10 +240,10 @@ def _float(x: Any) -> Traced:
     return to_type(x if isinstance(x, Traced) else values.constant(float(x)), F64)  # type: ignore[no-any-return]
 
 
-def tri(n: Any, m: Any = None, k: int = 0, dtype: Any = float) -> Arrayed:
+def tri(N: Any, M: Any = None, k: int = 0, dtype: Any = float) -> Arrayed:
     t = dtype_of(dtype)
     one, zero = _literals(t)
-    return from_index(lambda i, j: table.select(table.ige(table.iadd(i, int(k)), j), one, zero), [n, n if m is None else m], "tri", t)
+    return from_index(lambda i, j: table.select(table.ige(table.iadd(i, int(k)), j), one, zero), [N, N if M is None else M], "tri", t)
 
 
 def in_trace(staged: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -252,7 +258,18 @@ def in_trace(staged: Callable[..., Any], plain: Callable[..., Any]) -> Callable[
 
 def _giving_arrays(fn: Callable[..., Any]) -> Callable[..., Any]:
     """What has no axes is a scalar here, and an array in NumPy."""
-    return lambda *args, **kwargs: values.zero_dimensional(fn(*args, **kwargs))
+
+    @functools.wraps(fn)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        return values.zero_dimensional(fn(*args, **kwargs))
+
+    return made
+
+
+def _called(func: Any, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    from .array_api import call
+
+    return call(func, fn, args, kwargs)
 
 
 CREATORS: dict[Any, Callable[..., Any]] = {
@@ -261,4 +278,4 @@ CREATORS: dict[Any, Callable[..., Any]] = {
     np.identity: identity, np.arange: arange, np.linspace: linspace, np.tri: tri,
 }  # fmt: skip
 CREATORS = {plain: _giving_arrays(fn) for plain, fn in CREATORS.items()}
-CREATION = {plain: in_trace(staged, plain) for plain, staged in CREATORS.items()}
+CREATION = {plain: in_trace(functools.partial(_called, plain, staged), plain) for plain, staged in CREATORS.items()}

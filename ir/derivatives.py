@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import errors, host, pytree, table
-from .arrays import settled
+from .arrays import as_array, settled
 from .builder import Builder, Frame, current_builder, current_trace, user_site
 from .functions import _result
 from .graph import Atom, Const, Fail
@@ -29,7 +29,7 @@ from .staging import branch, counted_loop, made, open_block, run
 from .state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type, show
 from .statics import is_static
 from .structure import leaves_of
-from .types import BOOL, F64, I32, I64, Scalar, Type, carries_gradient, describe, is_float, same_type, with_article
+from .types import BOOL, F64, I32, I64, Scalar, Type, carries_gradient, describe, is_float, same_type, widened, with_article
 from .values import Arrayed, Traced, allocate, array_like, constant, is_traced, lift_array, scalar_type
 
 
@@ -76,6 +76,8 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         for leaf in out:
             if isinstance(leaf, Undefined):
                 leaf._raise()
+            if isinstance(leaf, np.ndarray) and widened(leaf.dtype) is not None:  # a constant, say beside the value
+                leaf = as_array(leaf)
             t = leaf_type(leaf)
             if t is None:
                 raise errors.ArgumentTypeError(f"`{label}` returns {show(leaf)} at {user_site()}: return numbers, "

@@ -100,10 +100,14 @@ class Complexed:
         return Complexed(self.real.sum(axis), self.imag.sum(axis))
 
     def __bool__(self) -> NoReturn:
-        raise errors.TracedConditionError(f"the truth value of a complex array is ambiguous at {user_site()}: compare it, and use .any() or .all()")
+        raise errors.TracedConditionError(
+            f"the truth value of a complex array is ambiguous at {user_site()}: compare it, and use .any() or .all()"
+        )
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise errors.TracedConditionError(f"a complex array that is computed at run time has no values yet at {user_site()}: make NumPy arrays of it outside of the compiled function")
+        raise errors.TracedConditionError(
+            f"a complex array that is computed at run time has no values yet at {user_site()}: make NumPy arrays of it outside of the compiled function"
+        )
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         fn = UFUNCS.get(ufunc)

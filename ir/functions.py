@@ -190,6 +190,8 @@ def captured(function: Any, seen: set[int]) -> Any:
 def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a user's Python function with traced arguments."""
     trace = current_trace()
+    if trace is not None:
+        trace.reads.function(function)
     raw = syntax.convert(function)
     if raw is None:
         return asking(function)(*args, **kwargs)
@@ -218,6 +220,7 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     """Call `function` as a function of its own in the graph, also where it does not recurse or has no source."""
     trace = current_trace()
     assert trace is not None
+    trace.reads.function(function)
     raw = syntax.convert(function) or (lambda *a, **k: Return(asking(function)(*a, **k)))
     key = (Same(function), None, signature((args, kwargs), _is_shaped(trace, raw)))
     staged = trace.staged.get(key)

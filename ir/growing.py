@@ -479,7 +479,9 @@ class List(list):  # type: ignore[type-arg]
         if g is None and not any(map(is_traced, list.__iter__(self))):
             return list.sort(self, **kwargs)
         if g is None or len(g.buffers) != 1 or g.kinds[0].rank or kwargs.get("key") is not None:
-            raise errors.UnsupportedOperationError(f"sort() of this list at {user_site()} is not supported: use np.sort(np.array(items)), which gives a sorted array")
+            raise errors.UnsupportedOperationError(
+                f"sort() of this list at {user_site()} is not supported: use np.sort(np.array(items)), which gives a sorted array"
+            )
         up = np.sort(g.stacked())
         self._set(Growing([up[::-1].copy() if kwargs.get("reverse") else up], g.n, g.bones, g.kinds))
         return None
@@ -530,6 +532,8 @@ class List(list):  # type: ignore[type-arg]
             self.pop(i)
 
     def __add__(self, other: Any) -> Any:
+        if isinstance(other, Arrayed):  # which takes the list for an array
+            return NotImplemented
         if growing(self) is None and growing(other) is None:
             return new_list(list.__add__(self, other)) if isinstance(other, list) else NotImplemented
         out = self.copy()
@@ -544,6 +548,8 @@ class List(list):  # type: ignore[type-arg]
         return self
 
     def __mul__(self, n: Any) -> Any:
+        if isinstance(n, Arrayed):
+            return NotImplemented
         if growing(self) is not None:
             self[0:0].refuse()
         return new_list(list.__mul__(self, n))
@@ -677,4 +683,4 @@ def plain_items(g: Growing) -> list[Any]:
     return out
 
 
-__all__ = ["Growing", "List", "Scalar", "Shape", "described", "grown", "growing", "is_growing", "plain_items"]
+__all__ = ["Growing", "List", "Scalar", "Shape", "described", "growing", "grown", "is_growing", "plain_items"]

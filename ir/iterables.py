@@ -50,6 +50,7 @@ class Staged:
     flat: bool = False  # `item` gives further elements to iterate: a generator with a `for` inside
     ended: Callable[[], Any] | None = None  # what happens when Python finds no further element: zip(strict=True) compares
     spent: bool = False
+    begun: Iterator[Any] | None = None  # where Python has taken elements by next()
 
     def begin(self) -> None:
         """Somebody goes through it from here on."""
@@ -91,6 +92,8 @@ class Staged:
         return func(*map(as_array, args), **{k: as_array(v) for k, v in kwargs.items()})
 
     def __iter__(self) -> Iterator[Any]:
+        if self.begun is not None:
+            return self.begun
         self.begin()
         return self.elements()
 
@@ -130,9 +133,9 @@ class Staged:
 
     def __next__(self) -> Any:
         """As the iterator that Python's enumerate, zip and map are."""
-        if not hasattr(self, "_iterator"):
-            self._iterator = iter(self)
-        return next(self._iterator)
+        if self.begun is None:
+            self.begun = iter(self)
+        return next(self.begun)
 
     def _refuse(self) -> NoReturn:
         raise errors.TracedConditionError(
@@ -210,7 +213,7 @@ def staged_length(x: Any) -> Any:
 def staged_iterable(items: Any) -> Staged | None:
     """`items` as a staged iterable, or None where Python should iterate."""
     if isinstance(items, Staged):
-        return items
+        return items if items.begun is None else None
     if (g := growing(items)) is not None:
         return Staged(lambda: g.n, lambda i: g.item(i, checked=False), None, tuple, "a list that grows under traced control flow")
     if isinstance(items, range):
@@ -412,6 +415,11 @@ def _both(first: Any, second: Callable[[], Any]) -> Any:
 def generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any] | None, flat: bool) -> Any:
     """A generator expression: item(x) for x in items if keep(x); `flat` where item(x) is a generator expression itself."""
     source = staged_source(items)
+    trace = current_trace()
+    if trace is not None and (source is None or source.plain):
+        trace.reads.contents(items)
+        if isinstance(items, np.ndarray) and len(items) <= 64:  # it may be unrolled
+            trace.reads.array(items)
     if source is None:
         return _python_generator(items, item, keep, flat)
     if keep is None and not flat and source.indexed:

@@ -8,7 +8,7 @@ import functools
 import inspect
 import operator
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,9 @@ from .guarded import (
     match_rest,
     match_sequence,
 )
-from .heap import CONTAINERS, MUTATORS
+from .heap import CONTAINERS, MISSING, MUTATORS
 from .optional import Maybe, is_, needed
-from .questions import QUESTIONS, dispatched, type_
+from .questions import QUESTIONS, dispatched, getattr_, type_
 from .staging import (
     BREAK,
     CONTINUE,
@@ -52,6 +52,7 @@ from .staging import (
     or_,
     plain_key,
     raise_,
+    seen,
     setattr_,
     setitem,
     spread,
@@ -111,6 +112,40 @@ _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__"
 _WITH_EFFECTS = ("uuid", "secrets", "logging", "warnings")  # modules with functions written in Python that host.py or random.py must see
 
 
+def attribute(obj: Any, name: str) -> Any:
+    """obj.name. What it says is looked at again before later calls; properties are rewritten like other code."""
+    trace = current_trace()
+    if type(obj) in _PLAIN_TYPES or trace is None or not trace.builders:
+        return getattr(obj, name)
+    found = trace.reads.attribute(obj, name)
+    if isinstance(found, property) and isinstance(found.fget, types.FunctionType) and _is_user_code(found.fget):
+        return call(found.fget, obj)
+    try:
+        return getattr(obj, name) if found is not MISSING or not _looks_up(type(obj)) else object.__getattribute__(obj, name)
+    except AttributeError:
+        if not _looks_up(type(obj)):
+            raise
+    return call(types.MethodType(type(obj).__getattr__, obj), name)
+
+
+def _looks_up(cls: Any) -> bool:
+    """Does a user's class say in Python what its instances have under a name that is not there?"""
+    found = getattr(cls, "__getattr__", None)
+    plain = cls.__getattribute__ in (object.__getattribute__, dict.__getattribute__, list.__getattribute__)
+    return plain and isinstance(found, types.FunctionType) and _is_user_code(found)
+
+
+def _getattr(obj: Any, name: str, *default: Any) -> Any:
+    if is_traced(obj):
+        return getattr_(obj, name, *default)
+    try:
+        return attribute(obj, name)
+    except AttributeError:
+        if not default:
+            raise
+    return default[0]
+
+
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
     for a in args:
@@ -128,6 +163,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     except TypeError:  # not hashable: a user's callable object
         replacement = None
     if replacement is not None:
+        if _building():
+            _looks_at(function, args)
         return _new(replacement(*args, **kwargs))
     if _building() and not (type(function) is types.FunctionType and function.__module__ not in _WITH_EFFECTS):
         if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
@@ -141,18 +178,28 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
         return function(*args, **kwargs)
+    if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
+        return _new(numpy_api.call_numpy(function, args, kwargs))
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
         return _of_scipy(function, args, kwargs)
     if isinstance(function, types.FunctionType):
         implementation = dispatched(function, args)
         if implementation is not None:
             return call(implementation, *args, **kwargs)
-        return invoke(function, args, kwargs) if _is_user_code(function) else function(*args, **kwargs)
+        if _is_user_code(function):
+            return invoke(function, args, kwargs)
+        if _building():
+            _looks_at(function, args)
+        return function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
     if _is_method_of_array(function) and _building() and (function.__name__ == "copy" or _any_traced((args, kwargs))):
         return getattr(values.lift_array(function.__self__), function.__name__)(*args, **kwargs)  # of a captured one, as of an argument
-    if isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType)) and isinstance(function.__self__, CONTAINERS) and _building():
+    if (
+        isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType))
+        and isinstance(function.__self__, CONTAINERS)
+        and _building()
+    ):
         if function.__name__ in MUTATORS:
             heap_of().note(function.__self__)
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
@@ -164,10 +211,24 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return invoke(types.MethodType(method, function), args, kwargs)
     if not _building():
         return function(*args, **kwargs)
+    _looks_at(function, args)
     for x in args:
         if isinstance(x, CONTAINERS) and not _reads_only(function):
             heap_of().note(x)  # heapq.heappush, random.shuffle, list.sort ...: it may be written
     return _new(function(*args, **kwargs))
+
+
+def _looks_at(function: Any, args: Sequence[Any]) -> None:
+    """Code that is not rewritten sees what the containers that it is given hold."""
+    reads = current_trace().reads  # type: ignore[union-attr]
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, dict) and getattr(function, "__name__", "") in ("get", "__getitem__") and args and isinstance(args[0], str):
+        reads.item(owner, args[0])
+    elif isinstance(owner, (list, dict)) and function.__name__ not in MUTATORS:
+        reads.contents(owner)
+    reads.every(args)
+    if not _any_traced(args):
+        reads.arrays((owner, *args))
 
 
 def _takes_optionals(function: Any) -> bool:
@@ -187,13 +248,6 @@ def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
         if function is list:
             return True, args[0].copy()
         g.refuse()
-    if g is not None and function in (np.concatenate, np.hstack, np.vstack) and len(g.buffers) == 1:
-        a = g.stacked()
-        if function is np.vstack and a.ndim <= 2:
-            return True, a if a.ndim == 2 else a[:, None]
-        return True, a if a.ndim == 1 and function is np.hstack else np.concatenate([a.reshape(-1, *a.shape[2:])])
-    if function is np.stack and g is not None and len(args) == 1:
-        return True, g.stacked()
     if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")):
         return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
     return False, args
@@ -217,6 +271,7 @@ def _new(x: Any) -> Any:
     if trace is None or not trace.builders:
         return x
     trace.heap.returned(x, 3)
+    trace.reads.made_array(x, 3)
     return made(x) if type(x) is list and trace.heap.birth(x) else x
 
 
@@ -280,6 +335,8 @@ _PLAIN_TYPES = {int, float, bool, str, Traced, Arrayed, np.ndarray, np.float64, 
 def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
     """x (op) y; what a user's class says about it is rewritten like other code."""
     if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
+        if (type(x) is np.ndarray or type(y) is np.ndarray) and not is_traced(x) and not is_traced(y) and _building():
+            return _computed(fn, x, y)
         return fn(x, y)
     forward, back = _own(x, f"__{name}__"), _own(y, REFLECTED.get(name, f"__r{name}__"))
     if (forward is None and back is None) or not _building():
@@ -302,8 +359,17 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
 REFLECTED = {"lt": "__gt__", "gt": "__lt__", "le": "__ge__", "ge": "__le__", "eq": "__eq__", "ne": "__ne__"}
 
 
+def _computed(fn: Any, *operands: Any) -> Any:
+    """What NumPy makes of captured arrays while tracing: a constant, as long as they hold what they hold."""
+    reads = current_trace().reads  # type: ignore[union-attr]
+    reads.arrays(operands)
+    return reads.made_array(fn(*operands), 1)
+
+
 def unary(fn: Any, name: str, x: Any) -> Any:
     """(op) x"""
+    if type(x) is np.ndarray and _building():
+        return _computed(fn, x)
     own = _own(x, f"__{name}__")
     return fn(x) if own is None or not _building() else call(types.MethodType(own, x))
 
@@ -326,12 +392,12 @@ def _any_traced(tree: Any) -> bool:
 
 def _of_scipy(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of SciPy that is no ufunc and does not ask its arguments what to do."""
-    from .array_api import SCIPY
+    from .array_api import SCIPY, call_as_written
 
     part, name = function.__module__.split(".")[1], getattr(function, "__name__", "")
     found = SCIPY.get((part, name))
     if found is not None:
-        return found(*args, **kwargs)
+        return call_as_written(f"scipy.{part}.{name}", found, args, kwargs)
     if isinstance(function, np.ufunc):
         return function(*args, **kwargs)
     raise errors.UnsupportedOperationError(
@@ -377,16 +443,12 @@ def _bool(x: Any = False) -> Any:
     return values.truth(x)
 
 
-
-
 def _pow(x: Any, y: Any, *mod: Any) -> Any:
     return pow(x, y, *mod) if mod else x**y
 
 
 def _where(*args: Any) -> Any:
-    from .choosing import where
-
-    return where(*args)
+    return numpy_api.call_function(np.where, args, {})
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {
@@ -396,14 +458,18 @@ REPLACED.update(creation.CREATION)
 REPLACED.update(host.REPLACED)
 REPLACED.update(strings.REPLACED)
 REPLACED.update(QUESTIONS)
+REPLACED[builtins.getattr] = _getattr
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
 REPLACED[np.where] = lambda *a: (
-    values.zero_dimensional(_where(*a)) if any(map(is_traced, a)) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
+    values.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 )
 REPLACED.update(python_math.REPLACED)
 
 
-__all__ = ["BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "binary", "call", "chain", "comparisons", "context",
-           "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp", "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool",
-           "match_class", "match_mapping", "match_others", "match_rest", "match_sequence", "not_",
-           "operator", "or_", "plain_key", "raise_", "remainder", "setattr_", "setitem", "slice", "spread", "type_", "unary", "while_"]  # fmt: skip
+__all__ = [
+    "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
+    "comparisons", "context", "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp",
+    "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
+    "match_sequence", "not_", "operator", "or_", "plain_key", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "type_",
+    "unary", "while_",
+]  # fmt: skip

@@ -200,7 +200,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     return (x if b.ndim == 2 else drop(x, [1])), sum_(r * r, 0), rank, s
 
 
-def pinv(a: Any, rcond: Any = None, hermitian: bool = False) -> Any:
+def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+    rcond = rcond if rtol is None else rtol
     cut = 1e-15 if rcond is None else float(rcond)
     return batched(lambda a: arrayops.pinv(contiguous(a), cut)[3], [2], "pinv")(a)
 
@@ -251,9 +252,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return UFUNCS_OF["power"](total, 1.0 / ord)
 
 
-def multi_dot(parts: Any, **kwargs: Any) -> Any:
-    out = parts[0]
-    for p in parts[1:]:
+def multi_dot(arrays_: Any) -> Any:
+    out = as_array(arrays_[0])
+    for p in arrays_[1:]:
         out = dot(out, p)
     return out
 

@@ -6,8 +6,8 @@ through `__array_function__` or staging. What is missing raises an error that na
 
 from __future__ import annotations
 
-import functools
 import operator
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from . import errors, table, values
 from .builder import user_site
 from .graph import Const
+from .growing import growing
 from .ops import TABLE, Op, literal
 from .types import BOOL, F64, I64, Scalar, is_float
 from .values import (
@@ -130,9 +131,9 @@ def to_constant(x: Any, t: Scalar) -> Any:
     return Traced(Const(literal(x, t), t), None, c.weak)
 
 
-def clip(x: Any, a_min: Any = None, a_max: Any = None, **kwargs: Any) -> Any:
+def clip(x: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """np.clip; a NaN stays."""
-    low, high = kwargs.get("min", a_min), kwargs.get("max", a_max)
+    low, high = a_min if min is None else min, a_max if max is None else max
     if has_array(x, low, high):
         given = [v for v in (low, high) if v is not None]
         return values.each(lambda v, *ends: clip(v, *_ends(ends, low, high)), x, *given, name="clip")
@@ -253,6 +254,7 @@ def of_numpy(out: Any) -> Any:
 def call_function(func: Any, args: Any, kwargs: Any) -> Any:
     """A NumPy function that is no ufunc, with a traced value among its arguments."""
     from .array_api import FUNCTIONS as OF_ARRAYS
+    from .array_api import call
     from .creation import CREATORS
     from .questions import QUESTIONS
 
@@ -262,21 +264,66 @@ def call_function(func: Any, args: Any, kwargs: Any) -> Any:
         name = f"{func.__module__.replace('numpy', 'np')}.{func.__name__}"
         remedy = errors.instead(func.__name__, known)
         raise errors.UnsupportedOperationError(f"{name} of traced values at {user_site()} is not supported: {remedy}")
-    out = fn(*args, **kwargs)
+    out = call(func, fn, args, kwargs)
     return out if func in OF_PYTHON else values.zero_dimensional(out) if func is np.where else of_numpy(out)
 
 
 OF_PYTHON = (np.shape, np.ndim, np.size, np.real, np.count_nonzero, np.allclose, np.array_equal)  # whose results are Python's
 
 
+_DISPATCHED = type(np.mean)
+
+
+AxisConcatenator: type = type(np.r_).__mro__[1]
+
+
+def is_of_numpy(function: Any) -> bool:
+    """Is this a function, a ufunc, a method of a ufunc or a scalar type of NumPy, whose array-likes may be lists of traced values?"""
+    kind = type(function)
+    if kind is np.ufunc or kind is _DISPATCHED:
+        return True
+    if kind is type:
+        return issubclass(function, np.generic)
+    return kind is types.BuiltinMethodType and isinstance(function.__self__, np.ufunc)
+
+
+def mentions_traced(x: Any) -> bool:
+    """Is there a traced value in nested lists, tuples and dicts?"""
+    if isinstance(x, (list, tuple)):
+        return growing(x) is not None or any(map(mentions_traced, x))
+    if isinstance(x, slice):
+        return any(map(is_traced, (x.start, x.stop, x.step)))
+    return any(map(mentions_traced, x.values())) if isinstance(x, dict) else is_traced(x)
+
+
+def index_joined(obj: Any, index: Any) -> Any:
+    """np.r_[...] and np.c_[...]"""
+    from .array_api import INDEXED
+
+    return INDEXED[id(obj)](index)
+
+
+def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
+    """A function of NumPy's (`is_of_numpy`) that rewritten code calls with a traced value somewhere in its arguments."""
+    if isinstance(function, np.ufunc):
+        return call_ufunc(function, "__call__", args, kwargs)
+    if isinstance(function, type):
+        from .creation import array
+
+        return array(args[0], function) if args else function()
+    if isinstance(function, types.BuiltinMethodType):
+        return call_ufunc(function.__self__, function.__name__, args, kwargs)
+    return call_function(function, args, kwargs)
+
+
 def array_attribute(a: Arrayed, name: str) -> Any:
     """A method or property of a traced array."""
-    from .array_api import METHODS, PROPERTIES
+    from .array_api import METHODS, PROPERTIES, method
 
     if name in PROPERTIES:
         return PROPERTIES[name](a)
     if name in METHODS:
-        return functools.partial(METHODS[name], a)
+        return method(name, a)
     if name.startswith("__") or not hasattr(np.ndarray, name):
         raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r} ({user_site()})")
     raise errors.UnsupportedOperationError(f"ndarray.{name} at {user_site()} is not supported: {errors.instead(name, METHODS)}")
@@ -284,7 +331,7 @@ def array_attribute(a: Arrayed, name: str) -> Any:
 
 def scalar_attribute(x: Traced, name: str) -> Any:
     """A method or property of a traced scalar: what the array of this one element has, a scalar again where that has one element."""
-    from .array_api import METHODS
+    from .array_api import METHODS, method
     from .arrays import filled
     from .creation import array
     from .questions import type_of
@@ -301,7 +348,7 @@ def scalar_attribute(x: Traced, name: str) -> Any:
     if name == "astype":
         return lambda dtype, *args, **kwargs: array(x, dtype)
     if name in METHODS and name not in ("fill", "sort", "diagonal", "trace", "swapaxes", "tolist"):
-        return functools.partial(METHODS[name], filled(x, (1,)))
+        return method(name, filled(x, (1,)))
     cls = type_of(x)
     if hasattr(cls, name) and not name.startswith("__"):
         raise errors.UnsupportedOperationError(
@@ -365,10 +412,20 @@ def _round(x: Any, decimals: int = 0) -> Any:
 
 
 def _shape(a: Any) -> Any:
-    return a.shape
+    from .arrays import shape_of
+
+    return tuple(shape_of(a))
+
+
+def _size(a: Any, axis: Any = None) -> Any:
+    from .arrays import axes_of
+    from .sizes import product
+
+    shape = _shape(a)
+    return product([shape[q] for q in axes_of(axis, len(shape))])
 
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.where: where, np.clip: clip, np.round: _round, np.shape: _shape, np.sinc: sinc, np.real: lambda x: x, np.ndim: lambda a: a.ndim,
-    np.size: lambda a: a.size,
+    np.where: where, np.clip: clip, np.round: _round, np.shape: _shape, np.sinc: sinc, np.real: lambda x: x, np.ndim: lambda a: len(_shape(a)),
+    np.size: _size,
 }  # fmt: skip

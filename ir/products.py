@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from . import arrays, errors, sizes, values
-from .array_common import plain_arguments, ravel, scalar_kind, unsupported
+from .array_common import ravel, scalar_kind, unsupported
 from .arrayops import gemm
 from .arrays import View, access, as_array, axes_of, contiguous, drop, emit, expand, shape_of, spread, with_axes
 from .builder import user_site
-from .creation import astype
+from .creation import array, astype
 from .kernel import Result
 from .reductions import sum_
 from .shaping import diagonal, moveaxis, stack
@@ -128,14 +128,11 @@ def _matrices(a: Arrayed, stack: Sequence[Any]) -> tuple[Arrayed, int]:
 
 def _scaled(x: Any, y: Any) -> Any:
     """A product with a scalar, which is an array of its own dtype here: Python's numbers do not adapt."""
-    from .creation import array
-
     return arithmetic("mul", *(v if isinstance(v, Arrayed) else array(v) for v in (x, y)))
 
 
-def dot(x: Any, y: Any, out: Any = None) -> Any:
-    plain_arguments("dot", out=out)
-    x, y = as_array(x), as_array(y)
+def dot(a: Any, b: Any, out: Any = None) -> Any:
+    x, y = as_array(a), as_array(b)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
         return _scaled(x, y)
     if x.ndim <= 2 and y.ndim <= 2:
@@ -154,7 +151,6 @@ def inner(x: Any, y: Any) -> Any:
 
 
 def outer(x: Any, y: Any, out: Any = None) -> Any:
-    plain_arguments("outer", out=out)
     x, y = ravel(x), ravel(y)
     return arithmetic("mul", expand(x, (1,)), expand(y, (0,)))
 
@@ -193,10 +189,12 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return einsum(f"{''.join(first)},{''.join(second)}->{''.join(result)}", a, b)
 
 
-def einsum(subscripts: Any, *operands: Any, **kwargs: Any) -> Any:
+def einsum(subscripts: Any, *operands: Any, optimize: Any = False, dtype: Any = None) -> Any:
     """Einstein's sums. Two operands become a matrix product where they are one; more are taken two at a time."""
     if not isinstance(subscripts, str):
         unsupported("np.einsum with operands before subscripts", "give the subscripts as a string first")
+    if dtype is not None:
+        operands = tuple(array(x, dtype) for x in operands)
     terms, result = _subscripts(subscripts.replace(" ", ""), [as_array(x) for x in operands])
     given = stretched([_no_repeats(x, s) for x, s in zip(map(as_array, operands), terms, strict=True)])
     while len(given) > 1:
@@ -293,12 +291,11 @@ def _grouped(a: Arrayed, groups: Sequence[Sequence[Any]]) -> Arrayed:
     return arrays.reshape(a, new if groups[0] else new[1:])  # type: ignore[no-any-return]
 
 
-def cross(a: Any, b: Any, axis: int = -1, **kwargs: Any) -> Any:
-    a, b = as_array(a), as_array(b)
-    if kwargs:
-        unsupported("np.cross with axisa=, axisb= or axisc=", "move the axes first")
-    x, y = moveaxis(a, axis, 0), moveaxis(b, axis, 0)
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, y = moveaxis(a, axisa, 0), moveaxis(b, axisb, 0)
     for v in (x, y):
         sizes.require_equal(shape_of(v)[0], 3, "np.cross: both arrays must be (arrays of) 3-dimensional vectors")
     parts = [x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]]
-    return moveaxis(stack(parts), 0, axis)
+    return moveaxis(stack(parts), 0, axisc)

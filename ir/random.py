@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 import operator
-import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,7 +23,7 @@ import numpy as np
 from . import errors, pytree, table
 from .builder import current_builder, user_site
 from .ops import Op, Zero, register
-from .types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, is_generator
+from .types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, is_generator, loaded
 from .values import Arrayed, Traced, atom_of, logical_not, scalar_type, to_type
 
 DRAW = register(Op("draw", "*:*", lambda m, *xs: None, Zero("a standard draw depends on nothing"), may_fail=True, effect="draw"))
@@ -263,7 +262,7 @@ _SOURCES = {("posix", "urandom"), ("posix", "getrandom"), ("uuid", "uuid1"), ("u
 def check_source(function: Any) -> None:
     """Refuse a call whose result would be another one each time, and is not in compiled code."""
     owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
-    numpy, python = sys.modules.get("numpy.random"), sys.modules.get("random")
+    numpy, python = loaded("numpy.random", "get_state"), loaded("random", "getstate")
     place = (getattr(function, "__module__", None) or "", name)
     if isinstance(owner, type):
         place = (owner.__module__, f"{owner.__qualname__}.{name}")
@@ -310,7 +309,7 @@ def watched(name: str) -> Iterator[None]:
 
 
 def _global_states() -> Sequence[Any]:
-    numpy, python = sys.modules.get("numpy.random"), sys.modules.get("random")
+    numpy, python = loaded("numpy.random", "get_state"), loaded("random", "getstate")
     found: list[Any] = [None, None]
     if numpy is not None:
         state = numpy.get_state(legacy=False)

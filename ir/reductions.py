@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,11 @@ from .array_common import (
     along,
     atleast_1d,
     back_from_rows,
+    common_dtype,
     count,
     divided,
     float_array,
     nonempty,
-    plain_arguments,
-    ravel,
     rows,
     scalar_kind,
     unsupported,
@@ -28,6 +27,7 @@ from .array_common import (
 from .arrayops import cumsum as cumsum_rows
 from .arrays import (
     as_array,
+    assign,
     axes_of,
     contiguous,
     copied,
@@ -36,7 +36,6 @@ from .arrays import (
     expand,
     filled,
     from_index,
-    is_array,
     reduce,
     shape_of,
     spread,
@@ -53,27 +52,45 @@ from .values import Arrayed, Traced, allocate, to_type, truth
 
 
 def _reduction(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """With NumPy's arguments out= (refused), keepdims= and a scalar as the array of one element."""
+    """A scalar is reduced as the array of one element."""
 
-    known = inspect.signature(fn).parameters
-
-    def reduction(a: Any, axis: Axis = None, *args: Any, keepdims: Any = False, out: Any = None, **kwargs: Any) -> Any:
-        plain_arguments(fn.__name__.rstrip("_"), out=out, **{k: v for k, v in kwargs.items() if k not in known})
+    @functools.wraps(fn)
+    def reduction(a: Any, axis: Axis = None, *args: Any, **kwargs: Any) -> Any:
         a = as_array(a)
         if not isinstance(a, Arrayed):
             axes_of(axis, 0)
             a = filled(a, (1,))
-        return fn(a, axis, *args, keepdims=keepdims is True, **kwargs)
+        return fn(a, axis, *args, **kwargs)
 
     reduction.__name__ = fn.__name__.rstrip("_")
     return reduction
 
 
+def _masked(a: Arrayed, where: Any, instead: Any) -> Arrayed:
+    """`a` with `instead` for the elements that `where=` leaves out."""
+    if where is True:
+        return a
+    dtype = a.type.dtype
+    return elementwise(  # type: ignore[no-any-return]
+        lambda x, w, other: table.select(truth(w), x, to_constant(other, x.type)), a, where, instead, name="where", dtype=dtype
+    )
+
+
+def _number(a: Arrayed, axis: Axis, where: Any, keepdims: bool) -> Any:
+    """How many elements each result is made of."""
+    if where is True:
+        return count(a, axis)
+    chosen = spread(where, shape_of(a))
+    return reduce("sum", chosen, axis, keepdims, lambda w: to_type(truth(w), I64))
+
+
 @_reduction
-def sum_(a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool, initial: Any = None, where: Any = None) -> Any:
+def sum_(
+    a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Any:
     if dtype is not None and dtype_of(dtype) != a.type.dtype:
         a = astype(a, dtype)
-    more = () if where is None or where is np._NoValue or where is True else (where,)
+    more = () if where is True else (where,)
     widen = a.type.dtype == BOOL
 
     def one(x: Any, *w: Any) -> Any:
@@ -81,36 +98,65 @@ def sum_(a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool, initia
         return table.select(truth(w[0]), x, to_constant(0, x.type)) if w else x
 
     total = reduce("sum", a, axis, keepdims, one, None, *more)
-    return total if initial is None or initial is np._NoValue else total + initial
+    return total if initial is None else total + initial
 
 
 @_reduction
-def mean(a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool) -> Any:
+def mean(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True) -> Any:
     a = astype(a, dtype) if dtype is not None else float_array(a)
-    return divided(reduce("sum", a, axis, keepdims), count(a, axis))
+    return divided(sum_(a, axis, keepdims=keepdims, where=where), _number(a, axis, where, keepdims))
 
 
 @_reduction
-def var(a: Any, axis: Axis = None, dtype: Any = None, ddof: Any = 0, *, keepdims: bool, correction: Any = None) -> Any:
-    a = float_array(a)
-    middle = mean(a, axis, keepdims=True)
-    total = reduce("sum", a, axis, keepdims, lambda x, m: (x - m) * (x - m), None, middle)
-    n = count(a, axis)
+def var(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    a = astype(a, dtype) if dtype is not None else float_array(a)
+    n = _number(a, axis, where, keepdims)
+    if mean is None:
+        mean = divided(sum_(a, axis, keepdims=True, where=where), _number(a, axis, where, True))
+    more = () if where is True else (where,)
+
+    def one(x: Any, m: Any, *w: Any) -> Any:
+        square = (x - m) * (x - m)
+        return table.select(truth(w[0]), square, to_constant(0, square.type)) if w else square
+
+    total = reduce("sum", a, axis, keepdims, one, None, mean, *more)
     less = ddof if correction is None else correction
-    if isinstance(n, Traced) or isinstance(less, Traced):
-        rest = to_type(n if isinstance(n, Traced) else values.constant(int(n)), F64) - less
-        rest = table.select(table.lt(rest, 0.0), to_constant(0.0, F64), rest)
-        return divided(total, rest if scalar_kind(total) == F64 else to_type(rest, scalar_kind(total)))
+    if isinstance(n, (Traced, Arrayed)) or isinstance(less, Traced):
+        rest = (astype(n, F64) if isinstance(n, Arrayed) else to_type(n if isinstance(n, Traced) else values.constant(int(n)), F64)) - less
+        return divided(total, elementwise(lambda r: table.select(table.lt(r, 0.0), to_constant(0.0, F64), r), rest, name="freedom"))
     return divided(total, max(float(n) - less, 0.0))
 
 
-def std(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, **kwargs: Any) -> Any:
-    plain_arguments("std", out=out)
-    return UFUNCS_OF["sqrt"](var(a, axis, dtype, ddof, keepdims=keepdims, **kwargs))
+@_reduction
+def std(
+    a: Any,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    found = var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
+    return UFUNCS_OF["sqrt"](found)
 
 
 def _positions(kind: str) -> Callable[..., Any]:
-    def fn(a: Any, axis: Axis = None, *, keepdims: bool) -> Any:
+    def fn(a: Any, axis: Axis = None, out: Any = None, *, keepdims: bool = False) -> Any:
         nonempty(a, axis, kind)
         if axis is not None and not isinstance(axis, (int, np.integer)):
             raise TypeError(f"{kind}: axis must be an int")
@@ -124,12 +170,17 @@ argmax, argmin = _positions("argmax"), _positions("argmin")
 
 
 def _extreme(kind: str) -> Callable[..., Any]:
-    def fn(a: Any, axis: Axis = None, *, keepdims: bool, initial: Any = None, where: Any = None) -> Any:
-        plain_arguments(kind, initial=initial, where=None if where is True else where)
-        nonempty(a, axis, "maximum" if kind == "max" else "minimum")
-        if not is_float(a.type.dtype):
-            return reduce(kind, a, axis, keepdims, dtype=a.type.dtype)
-        return chosen(a, "arg" + kind, axis, keepdims)
+    ufunc = "maximum" if kind == "max" else "minimum"
+
+    def fn(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+        if where is not True and initial is None:
+            raise ValueError(
+                f"reduction operation '{ufunc}' does not have an identity, so to use a where mask one has to specify 'initial' ({user_site()})"
+            )
+        nonempty(a, axis, ufunc)
+        a = _masked(a, where, initial)
+        found = chosen(a, "arg" + kind, axis, keepdims) if is_float(a.type.dtype) else reduce(kind, a, axis, keepdims, dtype=a.type.dtype)
+        return found if initial is None else UFUNCS_OF[ufunc](found, initial)
 
     fn.__name__ = kind
     return _reduction(fn)
@@ -162,27 +213,26 @@ def largest(a: Arrayed, axis: Axis, keepdims: bool = False) -> Any:
 
 
 @_reduction
-def any_(a: Any, axis: Axis = None, *, keepdims: bool) -> Any:
-    return reduce("max", a, axis, keepdims, truth, BOOL)
+def any_(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False, *, where: Any = True) -> Any:
+    return reduce("max", _masked(a, where, False), axis, keepdims, truth, BOOL)
 
 
 @_reduction
-def all_(a: Any, axis: Axis = None, *, keepdims: bool) -> Any:
-    return reduce("min", a, axis, keepdims, truth, BOOL)
+def all_(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False, *, where: Any = True) -> Any:
+    return reduce("min", _masked(a, where, True), axis, keepdims, truth, BOOL)
 
 
 @_reduction
-def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool) -> Any:
+def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     return reduce("sum", a, axis, keepdims, lambda x: to_type(truth(x), I64))
 
 
 @_reduction
-def ptp(a: Any, axis: Axis = None, *, keepdims: bool) -> Any:
+def ptp(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False) -> Any:
     return max_(a, axis, keepdims=keepdims) - min_(a, axis, keepdims=keepdims)
 
 
 def cumsum(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None) -> Any:
-    plain_arguments("cumsum", out=out)
     a, axis = along(a, axis)
     if dtype is not None:
         a = astype(a, dtype)
@@ -209,7 +259,6 @@ def _running_product(matrix: Arrayed) -> Arrayed:
 
 
 def cumprod(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None) -> Any:
-    plain_arguments("cumprod", out=out)
     a, axis = along(a, axis)
     a = astype(a, dtype) if dtype is not None else a if is_float(a.type.dtype) else astype(a, I64)
     matrix, order, shape = rows(a, axis)
@@ -217,8 +266,10 @@ def cumprod(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None) -> An
 
 
 @_reduction
-def prod(a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool, initial: Any = None, where: Any = None) -> Any:
-    plain_arguments("prod", initial=initial, where=where)
+def prod(
+    a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+) -> Any:
+    a = _masked(a, where, 1)
     a = astype(a, dtype) if dtype is not None else a if is_float(a.type.dtype) else astype(a, I64)
     gone = axes_of(axis, a.ndim)
     kept = [q for q in range(a.ndim) if q not in gone]
@@ -236,35 +287,49 @@ def prod(a: Any, axis: Axis = None, dtype: Any = None, *, keepdims: bool, initia
         result: Any = arrays.read(out, [0])
     else:
         result = arrays.reshape(out, [shape[q] for q in kept])
-    return arrays.keep(result, gone, len(shape)) if keepdims else result
+    result = arrays.keep(result, gone, len(shape)) if keepdims else result
+    return result if initial is None else result * initial
 
 
-def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
-    if returned:
-        unsupported("np.average with returned=True", "compute np.sum of the weights")
+def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
+    a = as_array(a)
     if weights is None:
-        return mean(a, axis, keepdims=keepdims)
-    a, w = as_array(a), as_array(weights)
+        found = mean(a, axis, keepdims=keepdims)
+        return (found, found * 0.0 + count(a, axis)) if returned else found
+    w = as_array(weights)
     if w.ndim != a.ndim:
         w = expand(w, [q for q in range(a.ndim) if q != axes_of(axis, a.ndim)[0]])
-    return sum_(a * w, axis, keepdims=keepdims) / sum_(spread(w, shape_of(a)), axis, keepdims=keepdims)
+    total = sum_(spread(w, shape_of(a)), axis, keepdims=keepdims)
+    found = sum_(a * w, axis, keepdims=keepdims) / total
+    return (found, total) if returned else found
 
 
-def median(a: Any, axis: Axis = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
-    plain_arguments("median", out=out)
+def median(a: Any, axis: Axis = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     a = float_array(a)
-    if axis is None:
-        a, axis = ravel(a), 0
-    ordered = sort(a, axis)
-    n = shape_of(ordered)[axes_of(axis, a.ndim)[0]]
+    if not isinstance(a, Arrayed):
+        return a
+    gone, rank = axes_of(axis, a.ndim), a.ndim
+    a = _last(a, gone)
+    ordered = sort(a, -1)
+    n = shape_of(ordered)[-1]
     n = n if isinstance(n, Traced) else values.constant(int(n))
     low = table.ifloordiv(table.isub(n, 1), 2)
     high = table.ifloordiv(n, 2)
-    nonempty(ordered, axis, "median")
-    result = (take(ordered, low, axis) + take(ordered, high, axis)) * 0.5
-    last = take(ordered, table.isub(n, 1), axis)  # NaNs are sorted to the end
+    nonempty(ordered, -1, "median")
+    result = (take(ordered, low, -1) + take(ordered, high, -1)) * 0.5
+    last = take(ordered, table.isub(n, 1), -1)  # NaNs are sorted to the end
     result = elementwise(lambda m, top: table.select(table.isnan(top), top, m), result, last, name="median")
-    return arrays.keep(result, axes_of(axis, a.ndim), a.ndim) if keepdims is True else result
+    return arrays.keep(result, gone, rank) if keepdims else result
+
+
+def _last(a: Arrayed, gone: Sequence[int]) -> Arrayed:
+    """These axes as one, the last."""
+    kept = [q for q in range(a.ndim) if q not in gone]
+    moved = with_axes(a, [*kept, *gone])
+    if len(gone) == 1:
+        return moved
+    shape = shape_of(moved)
+    return arrays.reshape(moved, [*shape[: len(kept)], sizes.product(shape[len(kept) :])])  # type: ignore[no-any-return]
 
 
 def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
@@ -304,7 +369,8 @@ def log_softmax(x: Any, axis: Axis = None) -> Any:
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     a = as_array(a)
     at = axes_of(axis, a.ndim)[0]
-    plain_arguments("diff", prepend=prepend, append=append)
+    if prepend is not None or append is not None:
+        a = concatenate([*_end(prepend, a, at), a, *_end(append, a, at)], at)
     head = (slice(None),) * at
     for _ in range(n):
         x, y = a[(*head, slice(1, None))], a[(*head, slice(None, -1))]
@@ -312,20 +378,45 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     return a
 
 
-def gradient(f: Any, *varargs: Any, **kwargs: Any) -> Any:
+def _end(value: Any, a: Arrayed, at: int) -> list[Arrayed]:
+    """What is put before or behind an array: a scalar is one element for each row."""
+    if value is None:
+        return []
+    value = as_array(value)
+    return [value if isinstance(value, Arrayed) else spread(value, [1 if q == at else n for q, n in enumerate(shape_of(a))])]
+
+
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     f = as_array(f)
-    if f.ndim != 1 or kwargs or len(varargs) > 1 or (varargs and is_array(varargs[0])):
-        unsupported("np.gradient but of one axis with even steps", "write the differences")
-    h = varargs[0] if varargs else 1.0
-    if sizes.is_known(shape_of(f)[0]) and sizes.plain(shape_of(f)[0]) < 2:
+    if edge_order != 1:
+        unsupported("np.gradient with edge_order=2", "leave it out, or write the differences")
+    axes = list(range(f.ndim)) if axis is None else [axes_of(q, f.ndim)[0] for q in (axis if isinstance(axis, (tuple, list)) else (axis,))]
+    steps = list(varargs) * (len(axes) if len(varargs) == 1 else 1) if varargs else [1.0] * len(axes)
+    if len(steps) != len(axes):
+        raise TypeError(f"invalid number of arguments: np.gradient takes one step, or one for each axis ({user_site()})")
+    found = tuple(_slopes(f, as_array(h), q) for h, q in zip(steps, axes, strict=True))
+    return found[0] if len(axes) == 1 else found
+
+
+def _slopes(f: Arrayed, h: Any, axis: int) -> Arrayed:
+    """Central differences along an axis, of evenly spaced points or of points at `h`."""
+    n = shape_of(f)[axis]
+    if sizes.is_known(n) and sizes.plain(n) < 2:
         raise ValueError(f"Shape of array too small to calculate a numerical gradient, at least 2 elements are required. ({user_site()})")
-    inside = (f[2:] - f[:-2]) / (2.0 * h)
-    return concatenate([(f[1:2] - f[:1]) / h, inside, (f[-1:] - f[-2:-1]) / h])
+    f = moveaxis(float_array(f), axis, 0)
+    if not isinstance(h, Arrayed):
+        inside, first, last = (f[2:] - f[:-2]) / (2.0 * h), h, h
+    else:
+        gaps = expand(diff(h), range(1, f.ndim))
+        x, y, first, last = gaps[:-1], gaps[1:], gaps[:1], gaps[-1:]
+        inside = (f[2:] * x / y - f[:-2] * y / x + f[1:-1] * (y - x) * (x + y) / (x * y)) / (x + y)
+    return moveaxis(concatenate([(f[1:2] - f[:1]) / first, inside, (f[-1:] - f[-2:-1]) / last]), 0, axis)  # type: ignore[no-any-return]
 
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     y = moveaxis(y, axis, -1)
-    d = diff(x) if x is not None else dx
+    x = None if x is None else as_array(x)
+    d = dx if x is None else diff(x) if x.ndim == 1 else diff(moveaxis(x, axis, -1))
     return sum_(d * (y[..., 1:] + y[..., :-1]) * 0.5, -1)
 
 
@@ -339,10 +430,13 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     out = sum_(gather_flat(base, index) * flip(v)[None, :], 1)
     if mode == "full":
         return out
+    short = sizes.smaller(n, m)
     if mode == "valid":
-        short = sizes.smaller(n, m)
         return out[sizes.add(short, -1) : sizes.sub(sizes.add(n, m), short)]
-    return unsupported(f"np.convolve with mode={mode!r}", "use mode='full' or 'valid'")
+    if mode == "same":
+        start = sizes.floordiv(sizes.add(short, -1), 2)
+        return out[start : sizes.add(start, sizes.sub(sizes.add(n, m), short))]
+    raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r}) ({user_site()})")
 
 
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
@@ -366,14 +460,17 @@ def array_equal(a: Any, b: Any, equal_nan: bool = False) -> Any:
 
 
 def polyval(p: Any, x: Any) -> Any:
-    p = as_array(p)
-    y: Any = x * 0.0
-    n = sizes.needed(shape_of(p)[0])
-    if n is None:
-        return unsupported("np.polyval of an unknown number of coefficients", "write the loop")
-    for i in range(n):
-        y = y * x + p[i]
-    return y
+    p, x = atleast_1d(p), as_array(x)
+    n = shape_of(p)[0]
+    if sizes.is_known(n):
+        y: Any = x * 0.0 if is_float(scalar_kind(p)) or is_float(scalar_kind(x)) else x * 0
+        for i in range(int(sizes.plain(n))):
+            y = y * x + p[i]
+        return y
+    t = common_dtype([p, x])
+    out = filled(0, shape_of(x) or (1,), t)
+    each(n, lambda i: assign(out, out * x + p[i]))
+    return out if isinstance(x, Arrayed) else out[0]
 
 
 def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 
 from . import concrete, errors, numpy_api, pytree, sizes, table
-from .arrays import settled
+from .arrays import base_of, settled
 from .builder import current_builder, current_trace, user_site
-from .growing import LEAF, Growing, Kind, constant_if_plain, described, kind_of, new_list, shape_of, skeleton, started
+from .growing import LEAF, Growing, Kind, constant_if_plain, described, growing, kind_of, new_list, shape_of, skeleton, started
 from .iterables import FEW, Staged, staged_iterable, staged_map, staged_range
 from .staging import BREAK, CANNOT_BE_STAGED, DEAD, Bottom, and_, for_, if_, ifexp, made, not_, open_block, or_, raise_
 from .state import NO_SCOPE, Scope, leaf_type
 from .types import BOOL, I32, Scalar, is_float
-from .values import Arrayed, Traced, allocate, arithmetic, dimension, is_traced, load, scalar_type, truth
+from .values import _SERIAL, Arrayed, Traced, allocate, arithmetic, dimension, is_traced, load, scalar_type, truth
 
 ABSENT: Any = object()
 
@@ -54,7 +54,8 @@ def _plain_elements(staged: Staged, key: Any) -> list[Any] | None:
     """The elements, where neither they nor their keys are traced; else nothing has happened."""
     builder = current_builder()
     open_block()
-    mark, out = builder.mark(), []
+    mark, before = builder.mark(), NO_SCOPE.save()
+    out: list[Any] = []
     try:
         for x in itertools.islice(staged.elements(), concrete.MOST_UNROLLED + 1):
             if _any_traced(x) or (key is not None and _any_traced(_key_of(key, x))):
@@ -67,6 +68,7 @@ def _plain_elements(staged: Staged, key: Any) -> list[Any] | None:
     except errors.TracedConditionError:
         pass
     builder.rollback(mark)
+    NO_SCOPE.restore(before)
     return None
 
 
@@ -119,9 +121,10 @@ def _look(make: Callable[[], Any]) -> Any:
     """What make() gives, with nothing of it left in the graph."""
     builder = current_builder()
     open_block()
-    mark = builder.mark()
+    mark, before = builder.mark(), NO_SCOPE.save()
     value = make()
     builder.rollback(mark)
+    NO_SCOPE.restore(before)
     return value
 
 
@@ -343,7 +346,9 @@ def _place_of_best(x: Arrayed, better: Callable[[Any, Any], Any]) -> Any:
 
 
 def _best_in_loop(staged: Staged, better: Callable[[Any, Any], Any], key: Any) -> Any:
-    first = settled(staged.element(0))
+    first = staged.element(0)
+    _hold(first)
+    first = settled(first)
     cells, scope = _variables(best=first, top=_key_of(key, first))
 
     def one(x: Any) -> None:
@@ -479,19 +484,31 @@ def list_(items: Any = (), /) -> Any:
         return out
     builder = current_builder()
     open_block()
-    mark = builder.mark()
+    mark, before = builder.mark(), NO_SCOPE.save()
     try:
-        if _is_value(_look(lambda: staged.element(0))):
+        since = next(_SERIAL)
+        if _is_value(_look(lambda: staged.element(0)), since):
             return new_list(collected(items))
     except CANNOT_BE_STAGED:
         builder.rollback(mark)
+        NO_SCOPE.restore(before)
     staged.spent = False
     return list(staged)
 
 
-def _is_value(x: Any) -> bool:
-    """Is it a number, an array or a tuple of such? Lists and objects have an identity, which a list that grows does not keep."""
-    return all(map(_is_value, x)) if isinstance(x, tuple) else leaf_type(x) is not None
+def _is_value(x: Any, since: int) -> bool:
+    """Is it a number, an array of its own that was made since, or a tuple of such? Lists, objects, and arrays that others may write
+    to, have an identity, which a list that grows does not keep."""
+    if isinstance(x, Arrayed):
+        return not x.owned or (base_of(x).fresh and x.serial > since)
+    return all(_is_value(y, since) for y in x) if isinstance(x, tuple) else leaf_type(x) is not None
+
+
+def _hold(tree: Any) -> None:
+    """Copies stand for these arrays from now on: a later write to them would have to show there, and is refused."""
+    for x in [tree] if isinstance(tree, Arrayed) else pytree.flatten(tree)[0]:
+        if isinstance(x, Arrayed):
+            x.owned = base_of(x).owned = False
 
 
 def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
@@ -505,6 +522,10 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
             return [items[i] for i in order]
     elif not staged.indexed:
         items = list_(items)
+    if isinstance(items, Staged):
+        _hold(_look(lambda: items.element(0)))
+    elif growing(items) is None and not _is_vector(items):  # the elements of a vector are copies in Python too
+        _hold(items)
     found = collected(items)
     by = found if key is None else collected(staged_map(lambda i: _key_of(key, found.item(i, checked=False)), staged_range(found.n)))
     if len(by.buffers) != 1 or by.kinds[0].rank:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import arrays, errors, sizes, table
-from .array_common import along, atleast_1d, atleast_2d, atleast_3d, common_dtype, plain_arguments, ravel, unsupported
+from .array_common import along, common_dtype, ravel, unsupported
 from .arrays import (
     View,
     as_array,
@@ -30,10 +30,10 @@ from .arrays import (
 )
 from .builder import user_site
 from .choosing import nonzero, take
-from .creation import dtype_of
+from .creation import arange, astype, dtype_of, linspace
 from .numpy_api import to_constant
-from .types import I64
-from .values import Arrayed, Traced, allocate
+from .types import BOOL, F64, I64, NUMPY_DTYPES
+from .values import Arrayed, Traced, allocate, is_traced, operand, strong
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
@@ -98,23 +98,21 @@ tril = _triangle(lambda i, j, k: table.ige(table.iadd(i, k), j))
 triu = _triangle(lambda i, j, k: table.ile(table.iadd(i, k), j))
 
 
-def reshape(a: Any, *shape: Any, order: str = "C", copy: Any = None, newshape: Any = None) -> Any:
+def reshape(a: Any, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
     a = as_array(a)
     if order not in ("C", "A"):
         unsupported(f"reshape with order={order!r}", "use np.transpose first")
-    new = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape if shape else newshape
-    new = new if isinstance(new, (tuple, list)) else (new,)
     if not isinstance(a, Arrayed):
         a = filled(a, (1,))
-    return arrays.reshape(a, list(new))
+    found = arrays.reshape(a, list(shape) if isinstance(shape, (tuple, list)) else [shape])
+    return copied(found) if copy else found
 
 
-def transpose(a: Any, *axes: Any) -> Any:
+def transpose(a: Any, axes: Any = None) -> Any:
     a = as_array(a)
     if not isinstance(a, Arrayed):
         return a
-    order = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
-    order = list(range(a.ndim))[::-1] if not order else [axes_of(q, a.ndim)[0] for q in order]
+    order = list(range(a.ndim))[::-1] if axes is None else [axes_of(q, a.ndim)[0] for q in axes]
     if sorted(order) != list(range(a.ndim)):
         raise errors.ArrayShapeError(f"axes don't match array ({user_site()})")
     return arrays.settle(with_axes(a, order))  # type: ignore[arg-type]
@@ -158,8 +156,8 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     return drop(a, axes_of(axis, a.ndim))
 
 
-def broadcast_to(a: Any, shape: Any, subok: bool = False) -> Any:
-    return spread(a, list(shape) if isinstance(shape, (tuple, list)) else [shape])
+def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
+    return spread(array, list(shape) if isinstance(shape, (tuple, list)) else [shape])
 
 
 def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
@@ -168,10 +166,10 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
     return tuple(spread(a, shape) for a in given)
 
 
-def concatenate(parts: Any, axis: Any = 0, out: Any = None, dtype: Any = None, casting: str = "same_kind") -> Any:
-    plain_arguments("concatenate", out=out)
-    given = list(parts) if isinstance(parts, (list, tuple)) else [parts[i] for i in range(_known_length(parts))]
-    pieces = [as_array(p) for p in given]
+def concatenate(arrays_: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    if isinstance(arrays_, Arrayed):
+        return _joined(arrays_, axis, dtype)
+    pieces = [as_array(p) for p in arrays_]
     if not pieces:
         raise ValueError(f"need at least one array to concatenate ({user_site()})")
     if any(not isinstance(p, Arrayed) for p in pieces):
@@ -207,46 +205,119 @@ def concatenate(parts: Any, axis: Any = 0, out: Any = None, dtype: Any = None, c
     return result
 
 
-def _known_length(a: Any) -> int:
-    n = sizes.needed(shape_of(a)[0])
-    if n is None:
-        unsupported("taking an array apart along an axis of unknown size", "use reshape")
-    return n  # type: ignore[return-value]
+def _joined(a: Arrayed, axis: Any, dtype: Any = None) -> Arrayed:
+    """The pieces along the first axis of one array, joined along an axis of theirs: whatever their number."""
+    if a.ndim < 2:
+        raise ValueError(f"zero-dimensional arrays cannot be concatenated ({user_site()})")
+    if axis is None:
+        found = copied(ravel(a))
+    else:
+        at = axes_of(axis, a.ndim - 1)[0]
+        shape = shape_of(a)[1:]
+        found = copied(arrays.reshape(moveaxis(a, 0, at), [*shape[:at], sizes.mul(shape_of(a)[0], shape[at]), *shape[at + 1 :]]))
+    return found if dtype is None else astype(found, dtype)
 
 
-def stack(parts: Any, axis: int = 0, out: Any = None, dtype: Any = None, casting: str = "same_kind") -> Any:
-    plain_arguments("stack", out=out)
-    pieces = [as_array(p) for p in parts]
+def _raised(pieces: Any, added: dict[int, tuple[int, ...]]) -> tuple[Any, int]:
+    """Arrays, in a list or along the first axis of one, with the axes that `added` names for their rank; the rank of the first."""
+    if isinstance(pieces, Arrayed):
+        new = added.get(pieces.ndim - 1, ())
+        return expand(pieces, [q + 1 for q in new]), pieces.ndim - 1 + len(new)
+    given = [as_array(p) for p in pieces]
+    raised = [expand(p, added.get(p.ndim, ())) if isinstance(p, Arrayed) else filled(p, (1,) * len(added[0])) for p in given]
+    return raised, raised[0].ndim if raised else 1
+
+
+def stack(arrays_: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    if isinstance(arrays_, Arrayed):
+        found = copied(moveaxis(arrays_, 0, axes_of(axis, arrays_.ndim)[0]))
+        return found if dtype is None else astype(found, dtype)
+    pieces = [as_array(p) for p in arrays_]
     if not any(isinstance(p, Arrayed) for p in pieces):
         from .creation import array
 
-        return array(list(pieces))
+        return array(list(pieces), dtype)
     rank = pieces[0].ndim + 1
     return concatenate([expand(p, axes_of(axis, rank)) for p in pieces], axis, dtype=dtype)
 
 
-def vstack(parts: Any, **kwargs: Any) -> Any:
-    return concatenate([atleast_2d(p) for p in parts], 0, **kwargs)
+def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    return concatenate(_raised(tup, {0: (0, 1), 1: (0,)})[0], 0, dtype=dtype)
 
 
-def hstack(parts: Any, **kwargs: Any) -> Any:
-    pieces = [atleast_1d(p) for p in parts]
-    return concatenate(pieces, 0 if pieces[0].ndim == 1 else 1, **kwargs)
+def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    pieces, rank = _raised(tup, {0: (0,)})
+    return concatenate(pieces, 0 if rank == 1 else 1, dtype=dtype)
 
 
-def dstack(parts: Any) -> Any:
-    return concatenate([atleast_3d(p) for p in parts], 2)
+def dstack(tup: Any) -> Any:
+    return concatenate(_raised(tup, {0: (0, 1, 2), 1: (0, 2), 2: (2,)})[0], 2)
 
 
-def column_stack(parts: Any) -> Any:
-    pieces = [as_array(p) for p in parts]
-    return concatenate([expand(p, (1,)) if p.ndim == 1 else p for p in pieces], 1)
+def column_stack(tup: Any) -> Any:
+    return concatenate(_raised(tup, {0: (0, 1), 1: (1,)})[0], 1)
 
 
-def append(a: Any, v: Any, axis: Any = None) -> Any:
+def append(arr: Any, values: Any, axis: Any = None) -> Any:
     if axis is None:
-        return concatenate([ravel(a), ravel(v)])
-    return concatenate([a, v], axis)
+        return concatenate([ravel(arr), ravel(values)])
+    return concatenate([arr, values], axis)
+
+
+def block(arrays_: Any) -> Any:
+    """Nested lists of blocks: the innermost are joined along the last axis, the next along the one before it, and so on."""
+    depth, rank = _depth(arrays_), _rank(arrays_)
+
+    def joined(part: Any, level: int) -> Any:
+        if not isinstance(part, list):
+            part = as_array(part)
+            missing = max(depth, rank) - (part.ndim if isinstance(part, Arrayed) else 0)
+            return expand(part, range(missing)) if isinstance(part, Arrayed) else filled(part, (1,) * missing)
+        return concatenate([joined(p, level - 1) for p in part], -level)
+
+    return copied(as_array(arrays_)) if depth == 0 and is_array(arrays_) else joined(arrays_, depth)
+
+
+def _depth(part: Any) -> int:
+    return 1 + max(map(_depth, part), default=0) if isinstance(part, list) else 0
+
+
+def _rank(part: Any) -> int:
+    return max(map(_rank, part), default=0) if isinstance(part, list) else int(as_array(part).ndim) if is_array(part) else 0
+
+
+def row_joined(parts: Any) -> Any:
+    """np.r_[...]: scalars, arrays and ranges (slices) along the first axis."""
+    return concatenate(_pieces("np.r_", parts, {0: (0,)}))
+
+
+def column_joined(parts: Any) -> Any:
+    """np.c_[...]: the same along the last axis, one-dimensional ones as columns."""
+    return concatenate(_pieces("np.c_", parts, {0: (0, 1), 1: (1,)}), -1)
+
+
+def _pieces(name: str, parts: Any, added: dict[int, tuple[int, ...]]) -> Any:
+    given = [_piece(name, p) for p in (parts if isinstance(parts, tuple) else (parts,))]
+    t = dtype_of(np.result_type(*map(_kind, given)))  # Python's numbers adapt here
+    return _raised([p if isinstance(p, Arrayed) else strong(p, t) for p in given], added)[0]
+
+
+def _kind(p: Any) -> Any:
+    if isinstance(p, Arrayed):
+        return NUMPY_DTYPES[p.type.dtype]
+    t, weak = operand("np.r_", p)
+    return {F64: 1.0, I64: 1, BOOL: True}[t] if weak else NUMPY_DTYPES[t]
+
+
+def _piece(name: str, p: Any) -> Any:
+    if isinstance(p, str):
+        unsupported(f"{name} with the directive {p!r}", "use np.concatenate, np.stack or np.block")
+    if not isinstance(p, slice):
+        return as_array(p)
+    start, step = 0 if p.start is None else p.start, 1 if p.step is None else p.step
+    if isinstance(step, complex):
+        return linspace(start, p.stop, int(abs(step)))
+    return arange(start, p.stop, step)
 
 
 def split(a: Any, parts: Any, axis: int = 0) -> Any:
@@ -331,6 +402,8 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     a, at = along(a, axis)
+    if isinstance(repeats, (list, tuple)) and not any(map(is_traced, repeats)):
+        repeats = np.asarray(repeats)
     if not isinstance(repeats, (int, np.integer)) and not (isinstance(repeats, Traced) and repeats.type == I64):
         if is_array(repeats) and isinstance(repeats, np.ndarray):
             return take(a, np.repeat(np.arange(len(repeats)), repeats), at)
@@ -352,8 +425,8 @@ def tile(a: Any, reps: Any) -> Any:
     return arrays.reshape(wide, [sizes.mul(r, n) for r, n in zip(reps, shape, strict=True)])
 
 
-def pad(a: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
-    a = as_array(a)
+def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+    a = as_array(array)
     if mode not in ("constant", "edge", "reflect", "wrap"):
         unsupported(f"np.pad with mode={mode!r}", "use mode='constant', 'edge', 'reflect' or 'wrap'")
     if not isinstance(a, Arrayed):
@@ -362,7 +435,7 @@ def pad(a: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> Any:
     if any(w < 0 for pair in widths for w in pair):
         raise ValueError(f"index can't contain negative values ({user_site()})")
     if mode == "constant":
-        value = kwargs.get("constant_values", 0)
+        value = constant_values
         if not isinstance(value, (int, float, np.generic, Traced)):
             unsupported("np.pad with several constant_values", "use one")
         shape = [sizes.add(n, lo + hi) for n, (lo, hi) in zip(shape_of(a), widths, strict=True)]

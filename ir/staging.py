@@ -23,6 +23,7 @@ from .graph import Atom, Block, Branch, Const, Edge, Fail
 from .growing import List, Room, described, grown, is_growing, known_before, started
 from .heap import CONTAINERS, Place, State, identical
 from .iterables import FEW, Staged, staged_iterable
+from .numpy_api import AxisConcatenator, index_joined, mentions_traced
 from .optional import Maybe, form_of, maybe, seeded, unassigned
 from .sizes import add, mul
 from .sizes import same as same_size
@@ -223,7 +224,6 @@ def ifexp(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any]) -> Any:
         raise Bottom
     what = "the value of a conditional expression"
 
-
     def join_numbers(numbers: Sequence[int]) -> Any:
         return join_values([(block, type(s)((i,), s.heap)) for i, (block, s) in zip(numbers, ends, strict=True)], what, before.clock)
 
@@ -292,12 +292,28 @@ def chain(first: Any, *rest: Any) -> Any:
     return and_(step(*rest[0]), *(functools.partial(step, *pair) for pair in rest[1:]))
 
 
+def seen(x: Any) -> Any:
+    """x, all of whose items Python is about to go through."""
+    trace = current_trace()
+    if trace is not None and trace.builders:
+        trace.reads.contents(x)
+        trace.reads.arrays((x,))
+    return x
+
+
 def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
     if isinstance(obj, np.ndarray) and _mentions_traced(index):
         return lift_array(obj)[index]
+    if isinstance(obj, AxisConcatenator) and mentions_traced(index):
+        return index_joined(obj, index)
     if isinstance(obj, dict) and isinstance(index, Traced):
         index = plain_key(index)
+    trace = current_trace()
+    if trace is not None and isinstance(obj, (list, dict)):
+        trace.reads.item(obj, index)
+    elif trace is not None and isinstance(obj, np.ndarray):
+        trace.reads.element(obj, index)
     return obj[index]
 
 
@@ -476,6 +492,7 @@ def python_loop(
     """A loop that runs now, as Python; the log says `why` where it is long. Exits under traced conditions wait until the loop has ended."""
     if current_trace() is None:
         return _plain_loop(items, body, orelse)
+    seen(items)
     builder = current_builder()
     breaks: list[tuple[Block, Saved]] = []
     returns = next((f.ends["return"] for f in reversed(builder.frames) if f.kind == "function"), [])
@@ -949,6 +966,7 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     if trace is None:
         return python_loop(items, body, orelse, scope)
     staged = staged_iterable(items)
+    trace.reads.contents(items)
     if staged is None or staged.flat:
         return python_loop(_limited(items), body, orelse, scope)
     staged.begin()

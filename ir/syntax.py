@@ -353,7 +353,8 @@ class Rewriter(ast.NodeTransformer):
         if len(node.targets) == 1 and isinstance(node.targets[0], (ast.Subscript, ast.Attribute)):
             return [*before, self._locate(self._store(node.targets[0], value), node)]
         later: list[ast.stmt] = []
-        node.value = value
+        unpacked = any(isinstance(t, (ast.Tuple, ast.List)) for t in node.targets) and not isinstance(value, (ast.Tuple, ast.List))
+        node.value = _call("seen", value) if unpacked else value
         node.targets = [self._target(t, later) for t in node.targets]
         return [*before, *(self._locate(s, node) for s in (node, *later))]
 
@@ -402,7 +403,7 @@ class Rewriter(ast.NodeTransformer):
             new = _call("in_place", fn, _call("getitem", _load("_ln_object"), _load("_ln_index")), value)
             statements.append(ast.Expr(_call("setitem", new, _load("_ln_object"), _load("_ln_index"))))
         else:
-            old = ast.Attribute(_load("_ln_object"), t.attr, ast.Load())
+            old = _call("attribute", _load("_ln_object"), ast.Constant(t.attr))
             statements.append(ast.Expr(_call("setattr_", _call("in_place", fn, old, value), _load("_ln_object"), ast.Constant(t.attr))))
         return [self._locate(s, node) for s in statements]
 
@@ -417,6 +418,11 @@ class Rewriter(ast.NodeTransformer):
             ]
             return self._locate(_call("spread", *parts), node)
         return self._locate(_call("made", node), node)
+
+    def visit_comprehension(self, node: ast.comprehension) -> Any:
+        super().generic_visit(node)
+        node.iter = _call("seen", node.iter)
+        return node
 
     def visit_Dict(self, node: ast.Dict) -> Any:
         super().generic_visit(node)
@@ -503,7 +509,11 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> Any:
         name = _IN_PLACE[type(node.op)][1:]
-        fn = ast.Attribute(_staging("operator"), {"and": "and_", "or": "or_"}.get(name, name), ast.Load()) if name != "mod" else _staging("remainder")
+        fn = (
+            ast.Attribute(_staging("operator"), {"and": "and_", "or": "or_"}.get(name, name), ast.Load())
+            if name != "mod"
+            else _staging("remainder")
+        )
         return self._locate(_call("binary", fn, ast.Constant(name), self.visit(node.left), self.visit(node.right)), node)
 
     def visit_Compare(self, node: ast.Compare) -> Any:
@@ -526,7 +536,8 @@ class Rewriter(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> Any:
         if node.attr == "__class__" and isinstance(node.ctx, ast.Load):
             return self._locate(_call("type_", self.visit(node.value)), node)
-        return super().generic_visit(node)
+        node.value = self.visit(node.value)
+        return self._locate(_call("attribute", node.value, ast.Constant(node.attr)), node) if isinstance(node.ctx, ast.Load) else node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
         parts: list[ast.expr] = []
@@ -549,7 +560,8 @@ class Rewriter(ast.NodeTransformer):
                 node.args = [_load("__class__"), _load(self.first)]
             return super().generic_visit(node)
         if isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id == "_ln":
-            return super().generic_visit(node)  # a question of desugar.py's
+            node.args = [self.visit(a) for a in node.args]
+            return node  # a question of desugar.py's
         func = self.visit(node.func)
         new = ast.Call(_staging("call"), [func, *map(self.visit, node.args)], [self.visit(k) for k in node.keywords])
         return self._locate(new, node)
@@ -600,12 +612,13 @@ def convert(function: Callable[..., Any]) -> Callable[..., Any] | None:
     if not isinstance(function, types.FunctionType):
         return None
     try:
-        code = _CONVERTED.get(function)
-        if code is None:
-            code = _CONVERTED[function] = _converted(function)
+        parts = (function.__code__, function.__defaults__, function.__kwdefaults__)
+        found = _CONVERTED.get(function)
+        if found is None or any(a is not b for a, b in zip(found[0], parts, strict=True)):
+            found = _CONVERTED[function] = parts, _converted(function)
     except OSError:
         return None
-    return code  # type: ignore[no-any-return]
+    return found[1]  # type: ignore[no-any-return]
 
 
 def _converted(function: types.FunctionType) -> Any:
@@ -808,7 +821,7 @@ def _text(code: types.CodeType, namespace: Any) -> tuple[str, str, int]:
 def _find(code: types.CodeType, nodes: list[tuple[Definition, int]], shift: int) -> Definition:
     """The definition that a code object was made from; raises OSError."""
     candidates = [n for n, line in nodes if line + shift == code.co_firstlineno and _name(n) == code.co_name]
-    candidates = [n for n in candidates if _parameters(n) == code.co_varnames[: len(_parameters(n))]]
+    candidates = [n for n in candidates if _parameters(n) == code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
     if len(candidates) > 1:
         candidates = _by_position(candidates, code) or candidates[:0]
     if not candidates:
@@ -820,11 +833,41 @@ def find_source(function: types.FunctionType) -> tuple[ast.FunctionDef | ast.Lam
     """The syntax tree of `function` and the file it stands in; raises OSError where the source is not available."""
     code = function.__code__
     filename, text, shift = _text(code, function.__globals__)
-    found = _find(code, _parse(filename, text)[0], shift)
+    try:
+        found = _find(code, _parse(filename, text)[0], shift)
+        current = _is_source(found, code)
+    except OSError:
+        current = False
+    if not current:  # a module that has been loaded again
+        linecache.checkcache(code.co_filename)
+        filename, text, shift = _text(code, function.__globals__)
+        found = _find(code, _parse(filename, text)[0], shift)
     if isinstance(found, ast.AsyncFunctionDef):
         raise errors.UnsupportedSyntaxError(f"`async def` cannot be compiled ({filename}:{code.co_firstlineno} in {code.co_name}): "
                                             "compiled functions are synchronous")  # fmt: skip
     return _private_copy(found, text, shift), filename
+
+
+def _is_source(node: Definition, code: types.CodeType) -> bool:
+    """Has this definition the constants and names of a code object? Its file may have been written and loaded again since."""
+
+    def inside(c: types.CodeType) -> tuple[set[str], set[str]]:
+        names, constants = {*c.co_names, *c.co_varnames, *c.co_freevars, *c.co_cellvars}, set()
+        for x in c.co_consts:
+            if isinstance(x, types.CodeType):
+                more = inside(x)
+                names, constants = names | more[0], constants | more[1]
+            else:
+                constants.add(repr(x))
+        return names, constants
+
+    tree: Any = ast.Expression(node) if isinstance(node, ast.Lambda) else ast.Module([node], [])
+    try:
+        made = compile(tree, "?", "eval" if isinstance(node, ast.Lambda) else "exec", dont_inherit=True)
+    except SyntaxError:  # it does not stand alone: `nonlocal`
+        return True
+    (names, constants), (others, more) = inside(code), inside(_named(made, code.co_name))
+    return constants == more and names - {"__class__"} == others - {"__class__"}
 
 
 def _private_copy(found: ast.FunctionDef | ast.Lambda, text: str, shift: int) -> ast.FunctionDef | ast.Lambda:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from . import errors, pytree
+from . import errors
 from .arrays import settled
 from .builder import Builder, Frame, Trace, tracing
 from .concrete import UNDECIDED, Numbers, decide
+from .containers import Put, Watched
 from .functions import _result
 from .graph import Fail, Program
 from .graph import Return as GraphReturn
@@ -21,10 +22,26 @@ from .language import call
 from .optional import returned
 from .protect import USUAL, Case, forbid, protect
 from .random import refuse_results, watched
+from .reads import Read
 from .staging import Bottom, Return, made, open_block, run
 from .state import coerce, leaf_type, same_leaf, show
 from .structure import flatten, is_object, leaves_of
-from .types import BOOL, CONVERT, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, behaves_as_array, element, is_generator, widened
+from .types import (
+    BOOL,
+    CONVERT,
+    F32,
+    F64,
+    I64,
+    NUMPY_DTYPES,
+    Array,
+    Scalar,
+    Type,
+    array_of,
+    behaves_as_array,
+    element,
+    is_generator,
+    widened,
+)
 from .values import Arrayed, Given, Traced, dimension
 from .verify import verify_scopes
 
@@ -41,12 +58,15 @@ class Abstract:
 
 @dataclass
 class Traceable:
-    """A traced function: the program, and the structure of its result. `static` results are no graph values."""
+    """A traced function: the program, and the structure of its result. `static` results are no graph values. Where it has `puts`
+    for its arguments' containers, the result is a pair of the function's own and of what is put there (containers.py)."""
 
     program: Program
     tree: Any
     results: list[Any]  # for each result leaf its type, or None and then the value in `static`
     static: list[Any]
+    reads: list[Read]  # what it found outside
+    puts: list[Put] = field(default_factory=list)
 
 
 def abstract(x: Any, where: str) -> Abstract:
@@ -102,7 +122,9 @@ def trace_program(
     traced again with them."""
     with tracing(None, optimistic) as trace, trace.building(name) as builder, _deciding(trace):
         trace.numbers = numbers
-        args, kwargs = trace.heap.adopt(made, rebuild(case.parts(_arguments(leaves, builder, numbers))))
+        inside = case.parts(_arguments(leaves, builder, numbers))
+        args, kwargs = trace.heap.adopt(made, rebuild(inside))
+        containers = Watched((args, kwargs), rebuild(inside) if in_place else (args, kwargs), name)
         frame = Frame("function", label=name, since=trace.heap.clock)
         builder.frames.append(frame)
         try:
@@ -124,7 +146,8 @@ def trace_program(
         open_block()
         refuse_results(value, name)
         _check_objects(trace.heap, name)
-        out, tree = flatten(settled(returned(value)))
+        puts, values = containers.puts()
+        out, tree = flatten(settled(returned((value, values) if puts else value)))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)
         block = open_block()
@@ -132,10 +155,11 @@ def trace_program(
         builder.terminate(GraphReturn(atoms), block)
         function = builder.finish(tuple(a.type for a in atoms))
         program = trace.program(function)
+        reads = trace.reads.settle()
     verify_scopes(program)
     protect(program, in_place)
     forbid(program, case.read_only)
-    return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out)
+    return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out, reads, puts)
 
 
 def _check_objects(heap: Heap, name: str) -> None:

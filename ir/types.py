@@ -74,9 +74,15 @@ def element(dtype: Scalar) -> Scalar:
     return I64 if dtype == I32 else dtype
 
 
+def loaded(module: str, name: str) -> Any:
+    """A module that has been loaded, so far that it has this name; else None. (NumPy loads numpy.random when it is first asked for.)"""
+    found = sys.modules.get(module)
+    return found if hasattr(found, name) else None
+
+
 def is_generator(x: Any) -> bool:
-    """Is it a numpy.random.Generator? (NumPy loads that module when it is first asked for.)"""
-    module = sys.modules.get("numpy.random")
+    """Is it a numpy.random.Generator?"""
+    module = loaded("numpy.random", "Generator")
     return module is not None and issubclass(type(x), module.Generator)
 
 

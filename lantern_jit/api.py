@@ -18,12 +18,15 @@ from .backends.llvm.lock import COMPILING
 from .backends.llvm.platforms import HERE, NATIVE
 from .ir import derivatives, errors, staging
 from .ir.builder import current_builder, current_trace, user_site
+from .ir.containers import Changed
 from .ir.effects import without_effects
 from .ir.language import call
+from .ir.reads import hold
 from .ir.staging import loop_value
 from .ir.tracebacks import hide
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
+from .sharing import identity, shared
 from .specialisations import Table
 
 POLICIES = (None, "recursion", "replay")
@@ -35,25 +38,39 @@ def _in_trace() -> bool:
 
 
 class Transformed(Recipe):
-    """A function made from a function. Outside a trace it runs on the reference interpreter."""
+    """A function made from a function. Outside a trace it is interpreted at first, see `Specialisation.evaluate`."""
 
     __lantern_transform__ = True
 
-    def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any], recipe: Any = None) -> None:
-        """`recipe` is (function, arguments) that make the same again, for pickle."""
+    def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any], recipe: Any = None, options: Any = None) -> None:
+        """`recipe` is (function, arguments) that make the same again, for pickle. Of the same kind, function and `options` (if
+        there are any), all are one."""
         if not callable(f):
             raise TypeError(f"{kind}() takes a function, not {type(f).__name__} {f!r}")
         functools.update_wrapper(self, f, updated=())
         self.__name__ = f"{kind}({getattr(f, '__name__', type(f).__name__)})"
         self._staged, self._recipe = staged, recipe
-        self._dispatcher = Dispatcher(self, self.__name__)
+        self._same_as = None if options is None else (kind, f, options)
+
+    @functools.cached_property
+    def _dispatcher(self) -> Dispatcher:
+        make = functools.partial(Dispatcher, self, self.__name__)
+        return make() if self._same_as is None else shared(*self._same_as, make)  # type: ignore[no-any-return]
+
+    @property
+    def __lantern_identity__(self) -> Any:
+        if self._same_as is None:
+            return None
+        kind, f, options = self._same_as
+        code, *rest = identity(f)
+        return (kind, options, code), *rest
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _in_trace():
             return self._staged(*args, **kwargs)
         try:
             specialisation, leaves = self._dispatcher.lookup(args, kwargs)
-            return specialisation.interpret(leaves)
+            return specialisation.evaluate(leaves)
         except BaseException as e:
             raise hide(e)  # noqa: B904  # itself
 
@@ -86,29 +103,49 @@ class Jitted(NativeCallable, Recipe):
         self.__wrapped__ = f
         self._name = getattr(f, "__name__", type(f).__name__)
         self._dispatcher = Dispatcher(f, self._name, static, dataclasses.replace(options, in_place=not isinstance(f, Transformed)))
-        self._direct: list[Any] = []
+        self._direct: list[tuple[Any, Any]] = []  # (program, Watch)
+        self._retired: list[Any] = []  # what an older table, which a call under way may still read, names
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that no compiled entry takes: inside a trace, with containers, static or keyword arguments, or new types."""
         if _in_trace():
             return call(self.__wrapped__, *args, **kwargs)
         specialisation, leaves = self._dispatcher.lookup(args, kwargs)
+        found = self._run(specialisation, leaves, args, kwargs)
+        return found.apply(args, kwargs) if type(found) is Changed else found
+
+    def _run(self, specialisation: Specialisation, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not NATIVE:
             return specialisation.interpret(leaves)
         native = specialisation.native
         exact = specialisation.is_exact and not native.draws
         if exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
-            self._dispatch_to(native)
+            self._dispatch_to(native, specialisation.traced.reads)
         return native.entry(*leaves)
 
-    def _dispatch_to(self, native: Any) -> None:
-        """From now on the dispatcher tries this program first. (Its code lives as long as this object refers to it.)"""
-        if native in self._direct or len(self._direct) >= self.MOST_ENTRIES or self._dispatcher.static:
-            return
+    def _dispatch_to(self, native: Any, reads: list[Any]) -> None:
+        """From now on the dispatcher tries this program first, as long as what its trace has read is so. It comes here again
+        where that has only moved. (Code lives as long as this object refers to it.)"""
+        from .backends.llvm.watch import Watch
+
         with COMPILING:  # no lock of its own, which another thread might hold when this one forks
-            if native not in self._direct and len(self._direct) < self.MOST_ENTRIES:
-                self._direct = [native, *self._direct]
-                self.set_entries([n.address for n in self._direct])
+            known = [watch for n, watch in self._direct if n is native]
+            if known:
+                known[0].refresh()
+                return
+            full = len(self._direct) >= self.MOST_ENTRIES
+            stale = [pair for pair in self._direct if not hold(pair[1].reads)] if full else []
+            if (full and not stale) or self._dispatcher.static:
+                return
+            watch = Watch(reads)
+            if not watch.refresh():
+                return
+            for gone in stale[-1:]:
+                self._direct.remove(gone)
+                self._retired.append(gone[0])
+                gone[1].release()
+            self._direct = [(native, watch), *self._direct]
+            self.set_entries([(n.address, watch.cell) for n, watch in self._direct])
 
     def lower(self, *args: Any, **kwargs: Any) -> Specialisation:
         """Trace and compile for these arguments without calling."""
@@ -286,6 +323,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
         "value_and_grad",
         lambda *args, **kwargs: derivatives.value_and_grad(f, nums, has_aux, args, kwargs),
         (value_and_grad, (f, nums, has_aux)),
+        (nums, has_aux),
     )
 
 
@@ -306,7 +344,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
         value, gradient = derivatives.value_and_grad(f, nums, has_aux, args, kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
-    return Transformed(f, "grad", staged, (grad, (f, nums, has_aux)))
+    return Transformed(f, "grad", staged, (grad, (f, nums, has_aux)), (nums, has_aux))
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -316,7 +354,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> lj.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
     (12.0, 4.0)
     """
-    return Transformed(f, "jvp", lambda p, t: derivatives.jvp(f, p, t))(tuple(primals), tuple(tangents))  # type: ignore[no-any-return]
+    return Transformed(f, "jvp", lambda p, t: derivatives.jvp(f, p, t), options=())(tuple(primals), tuple(tangents))  # type: ignore[no-any-return]
 
 
 def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:
@@ -329,8 +367,8 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]
     """
     if _in_trace():
         return derivatives.vjp(f, primals)[:2]
-    value = Transformed(f, "vjp", lambda *p: derivatives.vjp(f, p)[0])(*primals)
-    pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p, again=True)[1](c))
+    value = Transformed(f, "vjp", lambda *p: derivatives.vjp(f, p)[0], options="value")(*primals)
+    pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p, again=True)[1](c), options="pull")
     return value, lambda cotangent: pull(primals, cotangent)
 
 
@@ -348,7 +386,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     def staged(p: Any, t: Any) -> Any:
         return derivatives.jvp(grad(f, nums), p, t)[1]
 
-    return Transformed(f, "hvp", staged)(tuple(primals), tuple(tangents))
+    return Transformed(f, "hvp", staged, options=nums)(tuple(primals), tuple(tangents))
 
 
 def jacfwd(f: Callable[..., Any]) -> Transformed:
@@ -360,12 +398,12 @@ def jacfwd(f: Callable[..., Any]) -> Transformed:
     >>> lj.jacfwd(lambda x: x[0] * x[1])(np.array([3.0, 4.0]))
     array([4., 3.])
     """
-    return Transformed(f, "jacfwd", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, True), (jacfwd, (f,)))
+    return Transformed(f, "jacfwd", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, True), (jacfwd, (f,)), ())
 
 
 def jacrev(f: Callable[..., Any]) -> Transformed:
     """The Jacobian of f, row by row by reverse mode. See `jacfwd`."""
-    return Transformed(f, "jacrev", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, False), (jacrev, (f,)))
+    return Transformed(f, "jacrev", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, False), (jacrev, (f,)), ())
 
 
 def hessian(f: Callable[..., Any]) -> Transformed:
@@ -376,7 +414,7 @@ def hessian(f: Callable[..., Any]) -> Transformed:
     array([[8., 6.],
            [6., 0.]])
     """
-    return Transformed(f, "hessian", lambda x, *rest: derivatives.jacobian(grad(_bind(f, rest)), x, True), (hessian, (f,)))
+    return Transformed(f, "hessian", lambda x, *rest: derivatives.jacobian(grad(_bind(f, rest)), x, True), (hessian, (f,)), ())
 
 
 def _bind(f: Callable[..., Any], rest: tuple[Any, ...]) -> Callable[..., Any]:

@@ -6,9 +6,11 @@ A `Specialisation` is one function for one signature of argument types. Each sta
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import itertools
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +25,8 @@ from .backends.llvm.platforms import NATIVE, require_native
 from .backends.python import interpreter
 from .ir import pytree, statics
 from .ir.concrete import UNDECIDED, Need, Numbers, at_hand
-from .ir.errors import BroadcastError, EndlessTraceError
+from .ir.containers import Changed
+from .ir.errors import ArgumentTypeError, BroadcastError, UnsupportedOperationError
 from .ir.fuse import fuse
 from .ir.graph import Program
 from .ir.guards import guard
@@ -31,6 +34,7 @@ from .ir.host import has_effects
 from .ir.jvp import expand_all, has_pushforwards
 from .ir.protect import USUAL, Case, written_arguments
 from .ir.random import wrapped
+from .ir.reads import hold
 from .ir.simplify import simplify
 from .ir.text import show
 from .ir.trace import Abstract, Traceable, abstract, trace_program
@@ -38,6 +42,9 @@ from .ir.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, desc
 from .ir.verify import verify
 from .progress import LOGGER, Progress
 from .specialisations import Row, Table
+
+ALLOWANCE: float = 10_000  # operations that transforms without jit interpret before they are compiled; math.inf: they never are
+OPERATIONS_OF_A_CALL = 100  # that the interpreter could do in the time which a call takes apart from them
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,7 @@ class Specialisation:
                 self.optimistic = False  # a call that has written or printed cannot start again in another form
                 traced = self._traced(numbers)
         self.traced, self.program = traced, traced.program
+        self.left: float = ALLOWANCE
         self._check()
         clean, join = ("simplification", simplify), ("fusion", fuse)
         self._run(clean, join, clean, ("guarding", guard))
@@ -136,8 +144,6 @@ class Specialisation:
         while True:
             try:
                 traced = self._trace(numbers)
-            except EndlessTraceError:
-                raise
             except UNDECIDED as e:
                 if numbers is None or not numbers.is_asking:
                     raise (numbers and numbers.undecided) or e  # noqa: B904  # as it was without numbers that have not helped
@@ -173,14 +179,34 @@ class Specialisation:
                 one(self.program)
             self._check()
 
+    def holds(self) -> bool:
+        """Is all that the trace has read outside still so?"""
+        return hold(self.traced.reads)
+
+    def again(self) -> Specialisation:
+        """The same for what there is outside now."""
+        new = copy.copy(self)
+        new.numbers, new.interpreted = dict(self.numbers), 0
+        new._make(self._known_numbers())
+        return new
+
+    def release(self) -> Any:
+        """What it has read need stay alive no longer. Its machine code, if there is any."""
+        self.traced.reads = []
+        return self._native
+
     def generalise(self) -> None:
         """Trace again without taking unknown sizes for equal: one that turns out to be 1 broadcasts."""
         with COMPILING:
             if self.optimistic:
                 self.optimistic = False
-                numbers = Numbers()
-                numbers.fixed = self.numbers  # and no others: sizes that have to agree with them are among them (sizes.py)
-                self._make(numbers)
+                self._make(self._known_numbers())
+
+    def _known_numbers(self) -> Numbers:
+        """Those that it is for, and no others: sizes that have to agree with them are among them (sizes.py)."""
+        numbers = Numbers()
+        numbers.fixed = self.numbers
+        return numbers
 
     def other(self, case: Case, leaves: Sequence[Any]) -> Specialisation:
         """The same function for a case of these arguments; `leaves` are those that its program takes."""
@@ -232,7 +258,8 @@ class Specialisation:
 
     def finish(self, leaves: tuple[Any, ...]) -> Any:
         """The user's result from all of its leaves."""
-        return pytree.unflatten(self.traced.tree, leaves)
+        found = pytree.unflatten(self.traced.tree, leaves)
+        return Changed(found[0], found[1], self.traced.puts, self.name) if self.traced.puts else found
 
     def shape(self) -> Any:
         """How compiled code is to put the result together."""
@@ -262,7 +289,8 @@ class Specialisation:
             whole = "leaves"
         return Shape(whole, tuple(places), tuple(fixed))
 
-    def interpret(self, leaves: Sequence[Any]) -> Any:
+    def interpret(self, leaves: Sequence[Any], allowance: float = math.inf) -> Any:
+        """On the reference interpreter, which raises Exhausted after that many operations."""
         try:
             case = self.written.case(leaves)
             if case is not USUAL:
@@ -272,14 +300,27 @@ class Specialisation:
                 writable(machine_value(x, t), i in self.written.leaves) for i, (x, t) in enumerate(zip(leaves, self.types, strict=True))
             ]
             with written_back(leaves, values, self.written):
-                found = self.result(interpreter.run(self.program, values))
+                results, self.left = interpreter.run(self.program, values, allowance)
+                found = self.result(results)
             self.interpreted += 1
             return found
         except BroadcastError as e:
             if not self.optimistic or 1 not in e.sizes:
                 raise
         self.generalise()
-        return self.interpret(leaves)
+        return self.interpret(leaves, allowance)
+
+    def evaluate(self, leaves: Sequence[Any]) -> Any:
+        """For transforms without jit: interpreted until that has taken about as long as compiling, and compiled from then on,
+        so that neither a short call waits for the compiler nor a long one for the interpreter."""
+        if not NATIVE or math.inf == ALLOWANCE:
+            return self.interpret(leaves)
+        if self._native is None and self.left > 0 and not has_effects(self.program, self.program.entry):
+            try:
+                return self.interpret(leaves, self.left - OPERATIONS_OF_A_CALL)
+            except interpreter.Exhausted:  # nothing has happened that anybody can see
+                self.left = 0
+        return self.native.entry(*leaves)
 
     def run(self, leaves: Sequence[Any]) -> Any:
         return self.native.entry(*leaves) if NATIVE else self.interpret(leaves)
@@ -303,7 +344,16 @@ class Specialisation:
         return str(self._c_function().prototype)
 
     def for_c(self) -> Any:
-        """The native program for callers that cannot ask for another one."""
+        """The native program for callers that cannot ask for another one, and have no containers."""
+        if self.traced.puts:
+            raise UnsupportedOperationError(
+                f"`{self.name}` writes into a list, a dict or an object that is an argument: in C its items are arguments of their own. Return the new value"
+            )
+        for need, site in self.why.items():
+            raise ArgumentTypeError(
+                f"`{self.name}` is compiled for {self.spell(need)} = {self.numbers[need]} alone, which Python needs at {site}: a function for C takes every "
+                "number, so write a `for` statement that can be staged, or an operation on whole arrays"
+            )
         if checks_sizes(self.program):
             self.generalise()
         return self.native
@@ -346,38 +396,43 @@ CONVERTERS: dict[Any, Callable[[Any], Any]] = {F64: float, I64: int, BOOL: bool,
 
 
 class Family:
-    """The specialisations of a function for the same argument types. They differ in numbers that Python needs."""
+    """The specialisations of a function for the same argument types. They differ in numbers that Python needs, and in what
+    their traces have read outside: those whose reads hold no longer are kept for a while, for what was may be again."""
 
     MANY = 8  # so many are said in the log
+    VERSIONS = 4  # that differ in what was read
 
     def __init__(self) -> None:
-        self.groups: dict[tuple[Need, ...], dict[tuple[Any, ...], Specialisation]] = {}  # by needs, by their values
+        self.groups: dict[tuple[Need, ...], dict[tuple[Any, ...], list[Specialisation]]] = {}  # by needs, by their values; newest first
+        self.gone: list[Any] = []  # machine code of older ones, whose address somebody may have
         self.of_types: Specialisation | None = None  # one of them: all know the types
 
     def __len__(self) -> int:
         return sum(map(len, self.groups.values()))
 
     def __iter__(self) -> Iterator[Specialisation]:
-        return (s for group in list(self.groups.values()) for s in list(group.values()))
+        return (s for group in list(self.groups.values()) for versions in list(group.values()) for s in reversed(versions))
 
     def find(self, leaves: Sequence[Any]) -> Specialisation | None:
         """The one for the numbers of these arguments. None, or one that asked for no number, is the usual case."""
         if self.of_types is None:
             return None
-        usual = self.groups.get(())
-        if usual is not None:
-            return usual[()]
-        here = Numbers(self.of_types.at_hand(leaves))
+        here: Any = None
         for needs, group in list(self.groups.items()):
-            found = group.get(tuple(map(here.value, needs)))
-            if found is not None:
-                return found
+            if needs and here is None:
+                here = Numbers(self.of_types.at_hand(leaves))
+            for found in list(group.get(tuple(map(here.value, needs)) if needs else (), ())):
+                if found.holds():
+                    return found
         return None
 
     def add(self, s: Specialisation) -> None:
         self.of_types = s
-        self.groups.setdefault(tuple(s.numbers), {})[tuple(s.numbers.values())] = s
-        if len(self) == self.MANY and s.numbers:
+        versions = self.groups.setdefault(tuple(s.numbers), {}).setdefault(tuple(s.numbers.values()), [])
+        versions.insert(0, s)
+        self.gone += [old.release() for old in versions[self.VERSIONS :]]
+        del versions[self.VERSIONS :]
+        if len(versions) == 1 and len(self) == self.MANY and s.numbers:
             why = "; ".join(f"Python needs {s.spell(n)} at {site}" for n, site in s.why.items())
             LOGGER.warning(
                 "`%s` has been compiled for %d values of numbers (%s): each further value compiles again", s.name, self.MANY, why
@@ -400,9 +455,14 @@ class Dispatcher:
 
     def only(self) -> Specialisation:
         """The one specialisation that there is. If there is none yet, all parameters are taken for floats."""
-        found = self.all()
+        families = [f for f in self.made.values() if len(f)]
+        found = [s for f in families for s in f if s.holds()] or [s for f in families for s in list(f)[-1:]]
         if len(found) > 1:
             raise TypeError(f"`{self.name}` is compiled for {len(found)} signatures: choose one with .lower(*args)")
+        if found and not found[0].holds():
+            with COMPILING:
+                families[0].add(found[0].again())
+            return self.only()
         if found:
             return found[0]
         try:

@@ -269,7 +269,7 @@ row(
     (4, 3),
 )
 row(
-    "stack vstack hstack dstack column_stack append",
+    "stack vstack hstack dstack column_stack append block",
     lambda x, y: (
         np.stack([x, y]),
         np.stack([x, y], axis=-1),
@@ -277,6 +277,7 @@ row(
         np.hstack([x, y]),
         np.dstack([x, y]),
         np.column_stack([x, y]),
+        np.block([[x, y], [y, x]]),
     ),
     (3, 2),
     (3, 2),

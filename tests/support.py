@@ -10,6 +10,7 @@ import numpy as np
 
 import lantern_jit as lj
 from lantern_jit.ir import pytree
+from lantern_jit.ir.containers import Changed
 
 Function = Callable[..., Any]
 
@@ -18,7 +19,12 @@ Function = Callable[..., Any]
 def interpret(f: Function, *args: Any, **kwargs: Any) -> Any:
     """f(*args) on the reference interpreter."""
     specialisation, leaves = lj.jit(f)._dispatcher.lookup(args, kwargs)
-    return specialisation.interpret(leaves)
+    return result(specialisation.interpret(leaves), args, kwargs)
+
+
+def result(found: Any, args: Any, kwargs: Any = None) -> Any:
+    """The result of a call that has written into its arguments' containers if it does."""
+    return found.apply(args, kwargs or {}) if isinstance(found, Changed) else found
 
 
 def in_both(interpreted: Function, native: Function, arrays: Any) -> dict[str, Any]:
@@ -38,7 +44,13 @@ def in_both(interpreted: Function, native: Function, arrays: Any) -> dict[str, A
 
 def both(f: Function, *args: Any, **kwargs: Any) -> dict[str, Any]:
     """f(*args) on the interpreter and in native code, with the same arguments; they are left as they were."""
-    return in_both(lambda: interpret(f, *args, **kwargs), lambda: lj.jit(f)(*args, **kwargs), (args, kwargs))
+    return in_both(lambda: interpret(f, *again(args), **again(kwargs)), lambda: lj.jit(f)(*again(args), **again(kwargs)), (args, kwargs))
+
+
+def again(tree: Any) -> Any:
+    """The same leaves in new containers."""
+    leaves, structure = pytree.flatten_in_order(tree)
+    return pytree.unflatten(structure, leaves)
 
 
 @dataclass
@@ -52,7 +64,7 @@ class Runner:
 
     def __call__(self, *args: Any) -> dict[str, Any]:
         specialisation, leaves = self.jitted._dispatcher.lookup(args, {})
-        return in_both(lambda: specialisation.interpret(leaves), lambda: self.jitted(*args), args)
+        return in_both(lambda: result(specialisation.interpret(leaves), again(args)), lambda: self.jitted(*again(args)), args)
 
 
 def specialisations(jitted: Any) -> int:

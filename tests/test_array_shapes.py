@@ -449,9 +449,6 @@ def test_results_at_the_edges_are_numpys() -> None:
     [
         ("order='F'", lambda a: np.ravel(a, "F")),
         ("order='F'", lambda a: a.flatten("F")),
-        ("np.mean with where=", lambda a: np.mean(a, where=a > 1.0)),
-        ("np.var with mean=", lambda a: np.std(a, axis=0, mean=np.zeros((1, 2)))),
-        ("returned=True", lambda a: np.average(a, returned=True)),
         ("scipy.linalg.solve with transposed=", lambda a: scipy.linalg.solve(a, a[0], transposed=True)),
         ("scipy.linalg.solve with assume_a=", lambda a: scipy.linalg.solve(a, a[0], assume_a="sym")),
         ("scipy.linalg.eigh with eigvals_only=", lambda a: scipy.linalg.eigh(a, eigvals_only=True)),

@@ -101,7 +101,7 @@ def test_text_round_trip(f: Function, args: tuple[Any, ...]) -> None:
     verify(again)
     again.constants = program.constants
     machine = [x if isinstance(x, np.ndarray) else np.asarray(x)[()] for x in leaves]
-    close(interpreter.run(again, machine), interpreter.run(program, machine), 0, 0)
+    close(interpreter.run(again, machine)[0], interpreter.run(program, machine)[0], 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -312,6 +312,17 @@ def test_without_a_call_there_are_no_numbers(tmp_path: Any) -> None:
         lj.export(unpacked, ["f64[:]"], "unpacked", tmp_path)
 
 
+def test_a_function_for_c_takes_every_size() -> None:
+    f = lj.jit(comprehension)
+    f(X)
+    with pytest.raises(
+        errors.ArgumentTypeError, match=r"compiled for t.shape\[0\] = 3 alone, which Python needs at .*: a function for C takes every"
+    ):
+        _ = f.ctypes
+    g = lj.jit(lambda x: x * len(X))
+    assert g.ctypes(2.0) == 6.0
+
+
 # ---- limits, the log, the table
 def test_too_many_iterations_of_python() -> None:
     for f in (lambda x: sum([v for v in x]), lambda x: [v for v in range(len(x))]):

@@ -695,6 +695,56 @@ def test_idioms(f: Function) -> None:
         close(slope, (f(x * (0.7 + h)) - f(x * (0.7 - h))) / (2 * h), 1e-5, 1e-5)
 
 
+class Running:
+    def __init__(self) -> None:
+        self.n = 0.0
+
+    def add(self, v: float) -> float:
+        self.n += v
+        return self.n
+
+
+def test_what_an_element_does_happens_once() -> None:
+    def f(x: Array) -> Any:
+        log: list[float] = []
+        total = sum(log.append(v) or v * v for v in x)  # type: ignore[func-returns-value]
+        running = Running()
+        sums = max(running.add(v) for v in x), [running.add(v) for v in x]
+        rest = (v for v in x)
+        return total, len(log), log, sums, running.n, next(rest) * sum(rest)
+
+    for mode, out in both(f, X).items():
+        close(out, f(X), what=mode)
+
+
+def test_lists_of_views_stay_views() -> None:
+    def f(m: Array, a: float) -> float:
+        m = m * a
+        rows = list(m)
+        pairs = [(r, i) for i, r in enumerate(m)]
+        m[0, 0] = 100.0
+        return rows[0][0] * rows[1][1] + pairs[0][0][0] + len(rows)
+
+    check(f, (M[:4].copy(), 0.5), argnums=(1,), order=1)
+    for chosen in (lambda m: sorted(m, key=lambda r: r[0])[0], lambda m: max(m, key=lambda r: r[0])):
+
+        def g(m: Array, chosen: Any = chosen) -> float:
+            m = m * 2.0
+            row = chosen(m)
+            m[0, 0] = 100.0
+            return row[0]
+
+        with pytest.raises(lj.errors.UnsupportedOperationError, match="writes to"):
+            lj.jit(g)(M[:4].copy())
+
+
+def test_draws_in_generators_are_numpys() -> None:
+    def f(g: Any, n: int) -> Any:
+        return [g.normal() for _ in range(n)], max(g.random() for _ in range(n)), sum(g.random() for _ in range(n))
+
+    assert lj.jit(f)(np.random.default_rng(3), 5) == f(np.random.default_rng(3), 5)
+
+
 def test_generators_are_lazy_as_pythons() -> None:
     def f(x: Array, k: float) -> float:
         values = (v * k for v in x)

@@ -630,7 +630,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Any:
 good, out = lj.jit(lj.grad(series)), {{}}
 for name, (f, args) in {{{cases}}}.items():
     copies = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
-    f.lower(*args)
+    written = f.lower(*args).written.leaves
     out[name] = []
     for _ in range(4):
         child = interrupt_after(0.03)
@@ -640,8 +640,8 @@ for name, (f, args) in {{{cases}}}.items():
             out[name].append(since())
         os.waitpid(child, 0)
         assert abs(good(1.0, 30) - math.e) < 1e-12
-        for a, b in zip(args, copies):
-            assert np.array_equal(a, b)
+        for i, (a, b) in enumerate(zip(args, copies)):
+            assert i in written or np.array_equal(a, b)
 print(json.dumps(out))
 """,
         LANTERN_STACK_GIB="4",

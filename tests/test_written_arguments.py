@@ -331,6 +331,74 @@ def test_arrays_in_containers(run: Function) -> None:
     as_python(run, descend_all, [vector(), vector(3)], {"w": vector()})
 
 
+def new_items(d: Any, xs: Any, n: Any) -> Any:
+    d["w"] = d["w"] - 1.0
+    d["a"], d["b"] = d["b"], d["a"]
+    for _ in range(n):
+        d["n"] = d["n"] + 1.0
+        if d["n"] > 2.0:
+            xs[0] = -1.0
+    d["new"] = d["w"] * 2.0
+    xs[1][0] = d["n"]
+    return d["n"]
+
+
+def new_attributes(layer: Any) -> Any:
+    layer.bias = layer.bias * 2.0
+    layer.weights = 3.0
+    return layer.weights
+
+
+def state() -> Any:
+    return {"w": vector(), "a": vector(2), "b": vector(3), "n": 0.0}, [0.0, [1.0, 2.0]]
+
+
+@pytest.mark.parametrize("run", BOTH)
+def test_containers_of_the_caller_are_written_into(run: Function) -> None:
+    as_python(run, new_items, *state(), 5)
+    as_python(run, new_items, *state(), 1)
+    as_python(run, new_attributes, Layer(vector(), vector(3)))
+    d, xs = state()
+    a, b, kept = d["a"], d["b"], d["w"]
+    run(new_items, d, xs, 2)
+    assert d["a"] is b
+    assert d["b"] is a
+    np.testing.assert_array_equal(kept, vector())
+
+
+def test_transforms_leave_containers_as_they_are() -> None:
+    layer, d = Layer(vector(), vector(3)), {"x": 1.0}
+
+    def f(layer: Any, d: Any) -> Any:
+        d["x"] = 2.0 * d["x"]
+        layer.bias = layer.bias * d["x"]
+        layer.bias[0] = 0.0
+        return layer.bias.sum()
+
+    for g in (lj.grad(f, (0, 1)), lj.jit(lj.grad(f, (0, 1)))):
+        assert g(layer, d)[1]["x"] == pytest.approx(2.0 * vector(3)[1:].sum())
+    assert d == {"x": 1.0}
+    np.testing.assert_array_equal(layer.bias, vector(3))
+
+
+@pytest.mark.parametrize("run", BOTH)
+def test_what_is_refused_of_containers(run: Function) -> None:
+    with pytest.raises(
+        errors.UnsupportedOperationError, match="changes the length of a list that is, or is in, an argument: return the new one"
+    ):
+        run(lambda xs: xs.append(1.0), [1.0])
+    with pytest.raises(errors.UnsupportedOperationError, match="changes the length of a dict"):
+        run(lambda d: d.pop("a"), {"a": 1.0, "b": 2.0})
+    xs = [1.0]
+    with pytest.raises(errors.UnsupportedOperationError, match="writes into a container that is in its arguments twice"):
+        run(lambda c, d: c.__setitem__(0, d[0] + 1.0), xs, xs)
+    assert xs == [1.0]
+    with pytest.raises(
+        errors.UnsupportedOperationError, match="`new_attributes` writes into a list, a dict or an object that is an argument"
+    ):
+        _ = lj.jit(new_attributes).lower(Layer(vector(), vector(3))).prototype
+
+
 # ---- sizes that turn out to broadcast
 @pytest.mark.parametrize("run", BOTH)
 def test_a_call_is_not_started_again_for_its_sizes(run: Function) -> None:
@@ -422,7 +490,9 @@ def test_overlap_is_looked_for_at_each_call() -> None:
 def test_overlaps_that_are_refused(run: Function) -> None:
     w, m = vector(), np.ones((3, 3))
     for args in ((w[::-1], w), (w[::2], w[:3]), (w, w.view(np.int64)), (m[1:, 1:], m[:-1, :-1])):
-        with pytest.raises(errors.UnsupportedOperationError, match="writes into one of argument `x` and argument `y`, which overlap in memory"):
+        with pytest.raises(
+            errors.UnsupportedOperationError, match="writes into one of argument `x` and argument `y`, which overlap in memory"
+        ):
             run(lambda x, y: whole_arrays(x, y), *args)
     read = w[:]
     read.flags.writeable = False
@@ -440,7 +510,8 @@ def test_an_argument_that_is_captured_too(run: Function) -> None:
         return table[i] + x[0]
 
     with pytest.raises(
-        errors.UnsupportedOperationError, match="writes into argument `x`, which overlaps in memory with an array that the function captures"
+        errors.UnsupportedOperationError,
+        match="writes into argument `x`, which overlaps in memory with an array that the function captures",
     ):
         run(f, table, 0)
     assert run(f, table.copy(), 1) == vector()[1] + 5.0

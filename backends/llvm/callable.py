@@ -1,8 +1,8 @@
 """Python objects whose call goes straight to machine code.
 
 `NativeCallable` is a heap type made through CPython's own `PyType_FromSpec`. After the object's head come two pointers:
-its vectorcall function, which is the dispatcher of process.py, and a table of the functions that it tries in turn,
-ended by null. When all of them decline, the dispatcher calls `slow_call(args, kwargs)` of the object.
+its vectorcall function, which is the dispatcher of process.py, and a table of the functions that it tries in turn, each with
+the cell of its guards (watch.py), ended by null. When all of them decline, the dispatcher calls `slow_call(args, kwargs)` of the object.
 """
 
 from __future__ import annotations
@@ -104,9 +104,10 @@ class NativeCallable(_Base):  # type: ignore[misc]
         self.set_entries([])
         ctypes.c_void_p.from_address(id(self) + _BASIC).value = dispatcher
 
-    def set_entries(self, addresses: Sequence[int]) -> None:
-        """The entries to try, in this order. Tables that a call under way may still read stay alive with the object."""
-        table = (ctypes.c_void_p * (len(addresses) + 1))(*addresses, None)
+    def set_entries(self, entries: Sequence[tuple[int, int]]) -> None:
+        """The entries to try, in this order: the address of a function, and that of a pointer to its guards. Tables that a call
+        under way may still read stay alive with the object."""
+        table = (ctypes.c_void_p * (2 * len(entries) + 1))(*(x for pair in entries for x in pair), None)
         self._tables.append(table)
         ctypes.c_void_p.from_address(id(self) + TABLE_OFFSET).value = ctypes.addressof(table)
 

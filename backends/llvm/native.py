@@ -36,9 +36,12 @@ from .python_call import PythonCall, Shape
 from .runtime import Runtime, runtime
 from .support import CODE, INTERRUPT, SITE, VALUES
 from .symbols import is_symbol
+from .watch import Watch
 
 LONG_CYCLES = 50_000  # a call that took longer last time runs without the GIL (about 20 us; letting it go and taking it again 0.1)
 NEVER = 2**63 - 1
+UNGUARDED = Watch([])  # the caller knows that what the program has read is so
+UNGUARDED.refresh()
 
 
 class Exact(NativeCallable):
@@ -47,7 +50,7 @@ class Exact(NativeCallable):
     def __init__(self, native: Native) -> None:
         super().__init__(native.runtime.dispatcher)
         self.native = native
-        self.set_entries([native.address])
+        self.set_entries([(native.address, UNGUARDED.cell)])
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.native.stale:

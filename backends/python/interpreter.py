@@ -10,6 +10,7 @@ only record of the forward pass.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -63,12 +64,21 @@ def element(let: Let, ref: Ref, index: Sequence[Any]) -> tuple[int, ...]:
     return tuple(out)
 
 
-class Primal:
-    """Runs functions forward."""
+class Exhausted(Exception):
+    """A run has done as many operations as it was allowed."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+
+class Primal:
+    """Runs functions forward. `left` is how many operations it may do, those of reverse passes included."""
+
+    def __init__(self, program: Program, left: float = math.inf) -> None:
+        self.program, self.left = program, left
         self.reverses = Reverses(program)
+
+    def spend(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Exhausted
 
     def call(self, name: str, args: Sequence[Any]) -> list[Any]:
         f = self.program.functions[name]
@@ -85,6 +95,7 @@ class Primal:
             block, values = self.step(f, t, env)
 
     def step(self, f: Function, t: Any, env: dict[Var, Any]) -> tuple[Block, list[Any]]:
+        self.spend()
         if isinstance(t, Fail):
             raise faults.make_error(faults.KINDS[t.kind], t.site)
         results: list[Any] = []
@@ -98,6 +109,7 @@ class Primal:
         return env[a] if isinstance(a, Var) else literal(a)
 
     def let(self, let: Let, env: dict[Var, Any]) -> None:
+        self.spend()
         xs = [self.read(env, a) for a in let.args]
         if let.op == "store":
             ref = xs[0]
@@ -284,6 +296,7 @@ class Callbacks:
     # ---- an operation calls its continuation
     def operation(self, let: Let, k: Callable[[], None]) -> None:
         """The five steps: 1 compute, 2 fresh cell, 3 call k, 4 read back, 5 accumulate."""
+        self.primal.spend()
         xs = [self.primal.read(self.env, a) for a in let.args]
         before = [(o, self.env.get(o), self.adj.get(o)) for o in let.outs]
         undo = self.undo(let)
@@ -435,6 +448,7 @@ class Callbacks:
 
     def pass_on(self, edge: Edge, results: list[Any]) -> list[Any]:
         """Jump along `edge`, and add the adjoints that come back to what was passed."""
+        self.primal.spend()
         values = [self.primal.read(self.env, a) for a in edge.args]
         adjoints = self.block(self.f.blocks[edge.block], results + values)
         for a, d in zip(edge.args, adjoints[len(results) :], strict=True):
@@ -443,12 +457,14 @@ class Callbacks:
 
 
 # ---- the entry
-def run(program: Program, args: Sequence[Any]) -> list[Any]:
-    """Run the program's entry. `args`: NumPy scalars, bools and arrays, one for each parameter but the constants; arrays are
-    written into where the program does."""
+def run(program: Program, args: Sequence[Any], allowance: float = math.inf) -> tuple[list[Any], float]:
+    """Run the program's entry: its results, and how much is left of the operations that it was allowed. Where these do not
+    suffice, Exhausted. `args`: NumPy scalars, bools and arrays, one for each parameter but the constants; arrays are written into
+    where the program does."""
     values = [Ref(x) if isinstance(x, np.ndarray) else x for x in (*args, *program.constants)]
     out: list[Any] = []
     failure: list[BaseException] = []
+    primal = Primal(program, allowance)
 
     def work() -> None:
         limit = sys.getrecursionlimit()
@@ -456,7 +472,7 @@ def run(program: Program, args: Sequence[Any]) -> list[Any]:
         try:
             generators = [x for x in args if isinstance(x, np.random.Generator)]
             with np.errstate(all="ignore"), host.call(host.Running(generators)):
-                out.extend(Primal(program).call(program.entry, values))
+                out.extend(primal.call(program.entry, values))
         except RecursionError as e:
             if isinstance(e, errors.LanternError):
                 failure.append(e)
@@ -478,7 +494,7 @@ def run(program: Program, args: Sequence[Any]) -> list[Any]:
     thread.join()
     if failure:
         raise failure[0]
-    return own_results(out, [v.value for v in values if isinstance(v, Ref)])
+    return own_results(out, [v.value for v in values if isinstance(v, Ref)]), primal.left
 
 
 def own_results(out: Sequence[Any], arrays: list[Any]) -> list[Any]:
@@ -492,4 +508,4 @@ def own_results(out: Sequence[Any], arrays: list[Any]) -> list[Any]:
     return results
 
 
-__all__ = ["Callbacks", "Primal", "Ref", "Scalar", "run"]
+__all__ = ["Callbacks", "Exhausted", "Primal", "Ref", "Scalar", "run"]

@@ -55,9 +55,7 @@ class HMM:
         for y in reversed(ys[1:]):
             e = self._emit(y)
             after = table[0]
-            row = [
-                logsumexp([self.log_transitions[i][j] + e[j] + after[j] for j in range(self.n_states)]) for i in range(self.n_states)
-            ]
+            row = [logsumexp([self.log_transitions[i][j] + e[j] + after[j] for j in range(self.n_states)]) for i in range(self.n_states)]
             table.insert(0, row)
         return table
 

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Optional
 
 
 @dataclass
@@ -16,7 +15,7 @@ class Split:
     threshold: float
     left: object
     right: object
-    softness: Optional[float] = None
+    softness: float | None = None
 
 
 def predict(node, x):
