@@ -147,7 +147,7 @@ def test_objects_stay_what_they_are() -> None:
     lj.grad(survey.objective)(SURVEY)
     assert all(a is b for a, b in zip(leaves, trees.leaves(ENSEMBLE.trees[0]), strict=True))
     assert ENSEMBLE.trees == inside
-    assert survey.RECORDS == records
+    assert records == survey.RECORDS
     assert vars(cloth.Cloth)["gravity"].tolist() == [0.0, 0.0, -9.81]
 
 
