@@ -128,6 +128,7 @@ CALLS: dict[str, tuple[Callable[..., Any], Any]] = {
     "implied": (implied, (9.0,)),
     "control": (lambda gains: control.cost(gains, trace=True), (GAINS,)),
     "forecast": (gaussian_process.forecast, (*GP, np.array([0.3, 4.5]))),
+    "store": (lambda settings, demands: store.cost_of("base", settings, demands), ({"level": 12.0}, DEMANDS)),
     "survey": (lambda w: survey.summary(survey.Model({"area": w}, 1.0, {})), (9.0,)),
 }
 
