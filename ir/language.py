@@ -61,7 +61,7 @@ from .staging import (
 from .state import NO_SCOPE, Scope, Undefined, heap_of
 from .strings import fstring, remainder
 from .syntax import NOT_USER_CODE, Comparisons
-from .values import Arrayed, Traced, is_traced
+from .values import Arrayed, Traced, is_traced, truth
 
 comparisons, generator, listed, slice = Comparisons, iterables.generator, sequences.listed, builtins.slice
 BaseException = builtins.BaseException
@@ -470,6 +470,6 @@ __all__ = [
     "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
     "comparisons", "context", "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp",
     "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
-    "match_sequence", "not_", "operator", "or_", "plain_key", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "type_",
+    "match_sequence", "not_", "operator", "or_", "plain_key", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "truth", "type_",
     "unary", "while_",
 ]  # fmt: skip

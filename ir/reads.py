@@ -290,7 +290,7 @@ class Reads:
             self.arrays(index if isinstance(index, tuple) else (index,))
 
     def arrays(self, items: Iterable[Any]) -> None:
-        for x in items:
+        for x in list.__iter__(items) if isinstance(items, list) else items:  # one that grows holds buffers of the program's own
             if isinstance(x, np.ndarray):
                 self.array(x)
             elif isinstance(x, (list, tuple)):

@@ -459,11 +459,16 @@ def while_(
     except StagedExit:
         builder.rollback(mark)
         scope.restore(before)
-    with suppress(errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError):
+    try:
         return staged_loop(test, body, orelse, scope, later)
+    except CANNOT_BE_STAGED as reason:
+        why = reason
     builder.rollback(mark)
     scope.restore(before)
-    return python_loop(_tests(test), lambda _: body(), orelse, scope)
+    try:
+        return python_loop(_tests(test), lambda _: body(), orelse, scope)
+    except StagedExit:  # its condition comes to depend on the program's values: no other way is left
+        raise why from None
 
 
 def _tests(test: Callable[[], Any]) -> Any:

@@ -85,6 +85,16 @@ def _arms(node: ast.If) -> tuple[list[ast.If], list[ast.stmt]]:
     return arms, arms[-1].orelse
 
 
+def _asked(test: ast.expr) -> None:
+    """Of what stands in a test only the truth is asked: operands of `and` and `or` in it need no common type."""
+    if isinstance(test, ast.BoolOp):
+        test.asked = True  # type: ignore[attr-defined]
+        for v in test.values:
+            _asked(v)
+    elif isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        _asked(test.operand)
+
+
 def _load(name: str) -> ast.Name:
     return ast.Name(name, ast.Load())
 
@@ -217,6 +227,7 @@ class Rewriter(ast.NodeTransformer):
     def visit_If(self, node: ast.If) -> Any:
         arms, last = _arms(node)
         for arm in arms:
+            _asked(arm.test)
             split = desugar.branches(arm.test, arm.body, arm.orelse)
             if split is not None:
                 if arm is node:
@@ -243,6 +254,7 @@ class Rewriter(ast.NodeTransformer):
         return [*before, *self._finish(node, [*out, *put], call)]
 
     def visit_While(self, node: ast.While) -> Any:
+        _asked(node.test)
         node = desugar.loop(node)
         names = self._names([node.test, *node.body, *node.orelse])
         forever = isinstance(node.test, ast.Constant) and bool(node.test.value)
@@ -461,13 +473,15 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_IfExp(self, node: ast.IfExp) -> Any:
         self._no_walrus(node.body, node.orelse)
+        _asked(node.test)
         arms = _thunk(self.visit(node.body)), _thunk(self.visit(node.orelse))
         return self._locate(_call("ifexp", self.visit(node.test), *arms), node)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:
         self._no_walrus(*node.values[1:])
         name = "and_" if isinstance(node.op, ast.And) else "or_"
-        first, *rest = (self.visit(v) for v in node.values)
+        asked = getattr(node, "asked", False)
+        first, *rest = (_call("truth", self.visit(v)) if asked else self.visit(v) for v in node.values)
         return self._locate(_call(name, first, *map(_thunk, rest)), node)
 
     def _no_walrus(self, *nodes: ast.expr) -> None:
@@ -499,6 +513,8 @@ class Rewriter(ast.NodeTransformer):
         return ast.Lambda(_arguments("_ln_item"), listed)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
+        if isinstance(node.op, ast.Not):
+            _asked(node.operand)
         operand = self.visit(node.operand)
         if isinstance(node.op, ast.Not):
             return self._locate(_call("not_", operand), node)

@@ -55,7 +55,7 @@ def black_scholes(option, market):
     return market.discount(t) * w * (f * normal_cdf(w * d1) - k * normal_cdf(w * d2))
 
 
-def binomial(option, market, steps=30):
+def binomial(option, market, steps=10):
     dt = option.maturity / steps
     up = math.exp(market.volatility * math.sqrt(dt))
     down = 1 / up
