@@ -294,10 +294,10 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
     trace.active.append(active)
     frame = Frame("function", label=function.__qualname__)
     builder.frames.append(frame)
+    before, objects = _contents(raw), trace.heap.save()
     declares = getattr(raw, "func", raw)
     if hasattr(declares, "__lantern_outer__"):
         trace.heap.enter(declares)
-    before, objects = _contents(raw), trace.heap.save()
     frame.since = objects.clock
     active.frame = frame
     if function.__name__ == "__init__" and args and args[0] is trace.heap.blank:
@@ -403,10 +403,10 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         frame = Frame("function", label=function.__qualname__)
         builder.frames.append(Frame("staged"))
         builder.frames.append(frame)
+        before, objects = _contents(raw), trace.heap.save()
         declares = getattr(raw, "func", raw)
         if hasattr(declares, "__lantern_outer__"):
             trace.heap.enter(declares)
-        before, objects = _contents(raw), trace.heap.save()
         frame.since = objects.clock
         signal = run(lambda: raw(*new_args, **new_kwargs))
         changed = any((c.cell_contents if _filled(c) else None) is not old for c, old in before)

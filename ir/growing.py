@@ -557,9 +557,8 @@ class List(list):  # type: ignore[type-arg]
     __rmul__ = __mul__
 
     def __eq__(self, other: Any) -> Any:
-        if growing(self) is not None or growing(other) is not None:
-            return growing(self).refuse() if growing(self) is not None else NotImplemented
-        return list.__eq__(self, other)
+        grows = growing(self) or growing(other)
+        return list.__eq__(self, other) if grows is None else grows.refuse()
 
     __hash__ = None  # type: ignore[assignment]
 

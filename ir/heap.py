@@ -15,7 +15,7 @@ import collections
 import dataclasses
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from . import errors
@@ -265,9 +265,9 @@ class Heap:
             if p.birth <= state.clock and not identical(p.now(), wanted := self.of(state, at)):
                 p.put(wanted)
 
-    def older(self, clock: int) -> Iterator[tuple[At, Place]]:
-        """The written places of objects that were there at that time."""
-        return ((at, p) for at, p in list(self.places.items()) if p.birth <= clock)
+    def older(self, clock: int, besides: Collection[int] = ()) -> Iterator[tuple[At, Place]]:
+        """The written places of objects that were there at that time, but for those of the objects with these ids."""
+        return ((at, p) for at, p in list(self.places.items()) if p.birth <= clock and at[0] not in besides)
 
     def changed(self, before: State, after: State, clock: int) -> bool:
         return any(not identical(self.of(before, at), self.of(after, at)) for at, _ in self.older(clock))

@@ -60,7 +60,7 @@ from .staging import (
 )
 from .state import NO_SCOPE, Scope, Undefined, heap_of
 from .strings import fstring, remainder
-from .syntax import NOT_USER_CODE, Comparisons
+from .syntax import NOT_USER_CODE, Comparisons, assigned_outside
 from .values import Arrayed, Traced, is_traced, truth
 
 comparisons, generator, listed, slice = Comparisons, iterables.generator, sequences.listed, builtins.slice
@@ -89,6 +89,13 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
 
     function.__lantern_raw__ = raw  # type: ignore[attr-defined]
     if _building():
+        assigned = assigned_outside(raw.__code__)
+        raw.__lantern_outer__, raw.__lantern_globals__ = assigned, ()  # type: ignore[attr-defined]
+        heap = heap_of()
+        for name in assigned:
+            cell = raw.__closure__[raw.__code__.co_freevars.index(name)]  # type: ignore[index]
+            if (id(cell), name) not in heap.places and not heap.birth(cell):
+                heap.made(cell)  # of a function that runs in this trace
         builder = current_builder()
         function.__lantern_depth__ = builder, len(builder.frames)  # type: ignore[attr-defined]
     return function

@@ -65,7 +65,7 @@ def _rounded(name: str, op: Callable[..., Any]) -> Callable[[Any], Any]:
 
 # ---- floats
 def _log(x: Any, *base: Any) -> Any:
-    return table.log(x) if not base else table.div(table.log(x), table.log(base[0]))
+    return table.log(x) if not base else table.div(table.log(x), table.log(base[0]) if is_traced(base[0]) else math.log(base[0]))
 
 
 def _hypot(*xs: Any) -> Any:

@@ -703,7 +703,7 @@ class Loop:
                         self.forms["own", i] = True
                     continue
                 self._latch((i,), name, self.inside[i], self.before.values[i], state.values[i], state.heap, args)
-            for at, place in self.heap.older(self.since):
+            for at, place in self.heap.older(self.since, self.scope.cells):
                 self._latch_place(at, place, state, args)
             jumps.append((self.block, args))
         if self.forms != known:

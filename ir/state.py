@@ -6,7 +6,7 @@ some path leaves unassigned, or in another type, is poisoned: using it raises an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -288,10 +288,10 @@ class Meeting:
             joined.owned = False
         return joined
 
-    def places(self) -> State:
-        """What the objects hold that are older than the construct."""
+    def places(self, cells: Collection[int] = ()) -> State:
+        """What the objects hold that are older than the construct, but for the `cells` of variables that it carries itself."""
         held: dict[Any, Any] = {}
-        for at, place in self.heap.older(self.since):
+        for at, place in self.heap.older(self.since, cells):
             states = [self.heap.of(s, at) for s in self.states]
             held[at] = states[0] if all(identical(x, states[0]) for x in states) else self._place(place, states)
         return State(self.heap.clock, held)
@@ -367,7 +367,7 @@ def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", sinc
     states = [state for _, state in ends]
     meeting = Meeting([block for block, _ in ends], [s.heap for s in states], heap_of().clock if since is None else since, name)
     values = tuple(meeting.value(n, column) for n, column in zip(scope.names, zip(*(s.values for s in states), strict=True), strict=True))
-    heap = meeting.places()
+    heap = meeting.places(scope.cells)
     meeting.go_on()
     scope.restore(Saved(values, heap))
 

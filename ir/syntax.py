@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import dis
 import functools
 import inspect
 import linecache
@@ -444,6 +445,9 @@ class Rewriter(ast.NodeTransformer):
     visit_Set = visit_DictComp = visit_SetComp = visit_Dict  # type: ignore[assignment]
 
     def visit_ListComp(self, node: ast.ListComp) -> Any:
+        if any(isinstance(n, ast.Lambda) for n in ast.walk(node.elt)):  # which share the variable
+            super().generic_visit(node)
+            return self._locate(_call("made", node), node)
         items = self.visit_GeneratorExp(ast.GeneratorExp(node.elt, node.generators))
         if isinstance(items, ast.Call):
             return self._locate(_call("listed", items), node)
@@ -682,6 +686,7 @@ def _convert_code(function: types.FunctionType) -> Any:
     from . import language
 
     node, filename = find_source(function)
+    _mangle(node, function.__qualname__)
     if isinstance(node, ast.Lambda):
         rewriter = Rewriter(node, filename, "<lambda>")
         value = _call("Return", rewriter.visit(node.body))
@@ -732,6 +737,27 @@ def _as_piece(code: types.CodeType, function: types.CodeType) -> types.CodeType:
                 PIECES.add(c)
         parts.append(c)
     return code.replace(co_consts=tuple(parts), **names)  # type: ignore[arg-type]
+
+
+@functools.lru_cache(maxsize=4096)
+def assigned_outside(code: types.CodeType) -> tuple[str, ...]:
+    """The variables of enclosing functions that a function, or one inside of it, assigns."""
+    found = {i.argval for i in dis.get_instructions(code) if i.opname in ("STORE_DEREF", "DELETE_DEREF")}
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            found |= set(assigned_outside(inner))
+    return tuple(sorted(found & set(code.co_freevars)))
+
+
+def _mangle(node: ast.AST, qualname: str) -> None:
+    """In a method `__name` is `_Class__name`."""
+    outer = qualname.split(".")[:-1]
+    if not outer or outer[-1] == "<locals>":
+        return
+    prefix = "_" + outer[-1].lstrip("_")
+    for n in ast.walk(node):
+        if isinstance(n, ast.Attribute) and n.attr.startswith("__") and not n.attr.endswith("__"):
+            n.attr = prefix + n.attr
 
 
 def _future_flags(function: types.FunctionType) -> int:

@@ -619,7 +619,8 @@ def to_integer(x: Traced) -> Traced:
 
 def to_float(x: Traced) -> Traced:
     """Python's float()."""
-    return Traced(to_type(x, F64).atom, x.builder, True)
+    found = to_type(x, F64)
+    return Traced(found.atom, found.builder, True)
 
 
 def zero_dimensional(x: Any) -> Any:

@@ -140,7 +140,7 @@ ERRORS: list[tuple[Callable[..., Any], tuple[Any, ...], type[Exception], str]] =
     (lambda a: (a > 0) - (a > 1), (V,), TypeError, "numpy boolean subtract"),
     (adds_floats_to_ints, (np.arange(3),), TypeError, "Cannot cast the result of `\\+=` from float64 to int64"),
     (lambda a: np.zeros((2, -1)), (V,), ValueError, "an array size is negative"),
-    (lambda a: bool(a > 0), (V,), TypeError, "truth value of a traced array"),
+    (lambda a: bool(a > 0), (V,), TypeError, "truth value of an array is ambiguous"),
 ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def total(a):
     return s
 
 def broken(x):
-    return [v for v in range(x)]
+    return x if math.sin(x) > 0 else len
 
 number = 3
 

@@ -39,7 +39,7 @@ def star_arguments(t: Any) -> Any:
 
 
 def comprehension(t: Any) -> Any:
-    return sum([v * v for v in t])
+    return sum([v * v for v in tuple(t)])
 
 
 def filtered(t: Any) -> Any:
@@ -181,7 +181,7 @@ def test_only_the_sizes_that_are_needed_are_fixed() -> None:
 
 
 def test_all_inputs_of_a_number_are_fixed() -> None:
-    f = lj.jit(lambda x, k, y: [y * v for v in x[: len(x) - k]])
+    f = lj.jit(lambda x, k, y: [y * v for v in tuple(x[: len(x) - k])])
     assert f(X, 1, 2.0) == [4.0, 6.0]
     assert f(X, 2, 2.0) == [4.0]
     assert [row.numbers for row in f.specialisations] == [{"x.shape[0]": 3, "k": 1}, {"x.shape[0]": 3, "k": 2}]
@@ -260,7 +260,7 @@ def test_paths_that_no_argument_decides_are_refused_as_before() -> None:
 
 
 def test_a_computed_number_is_refused() -> None:
-    for f in (lambda x: [v for v in x[x > 2]], lambda x: [0.0] * int(x[0]), lambda x: [x] * int(np.sum(x > 0))):
+    for f in (lambda x: tuple(x[x > 2]), lambda x: [0.0] * int(x[0]), lambda x: [x] * int(np.sum(x > 0))):
         with pytest.raises(errors.TracedConditionError):
             lj.jit(f)(X)
 
@@ -325,7 +325,7 @@ def test_a_function_for_c_takes_every_size() -> None:
 
 # ---- limits, the log, the table
 def test_too_many_iterations_of_python() -> None:
-    for f in (lambda x: sum([v for v in x]), lambda x: [v for v in range(len(x))]):
+    for f in (lambda x: tuple(x), lambda x: tuple(range(len(x)))):
         with pytest.raises(
             errors.EndlessTraceError, match=r"100,000 iterations of Python's own at .*test_numbers_on_demand.*4,096 are the most"
         ):
@@ -382,7 +382,7 @@ def test_a_compiled_program_takes_its_numbers_only() -> None:
 
 # ---- functions that are staged on their own
 def test_staged_functions_know_the_sizes_that_they_are_given() -> None:
-    norm = lj.fun(lambda t: sum([v * v for v in t]))
+    norm = lj.fun(lambda t: sum([v * v for v in tuple(t)]))
 
     def f(x: Any) -> Any:
         return norm(x) + 3 * norm(x[1:]) * norm(x[::2] * 2.0)
