@@ -560,7 +560,7 @@ class List(list):  # type: ignore[type-arg]
         grows = growing(self) or growing(other)
         return list.__eq__(self, other) if grows is None else grows.refuse()
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __lantern_truth__(self) -> Any:
         g = growing(self)

@@ -73,7 +73,7 @@ def test_inspect_of_one_stage_and_of_arrays(source: Path, capsys: pytest.Capture
         (["inspect", "/nowhere.py:f"], 2, "nowhere.py"),
         (["inspect", "{source}"], 2, "FILE:FUNCTION"),
         (["inspect", "{source}:wave", "0.5", "three"], 2, "three"),
-        (["inspect", "{source}:broken", "3"], 1, "broken"),
+        (["inspect", "{source}:broken", "3.5"], 1, "broken"),
         (
             ["inspect", "{source}:asks", "3"],
             1,
