@@ -6,11 +6,12 @@ import re
 
 from .expressions import ArrayName, Names, Source
 from .functions import Functions, indent
+from .objects import CLASSES, Objects
 
-HEADER = "import math\n\nimport numpy as np\n\nimport lantern_jit as lj\n"
+HEADER = "import math\n\nimport numpy as np\n\nimport lantern_jit as lj\n" + CLASSES
 
 
-class Statements(Functions):
+class Statements(Functions, Objects):
     def block(self, names: Names, most: int = 4) -> list[str]:
         """Statements; the last one may leave the block."""
         out: list[str] = []
@@ -33,6 +34,9 @@ class Statements(Functions):
             self.whole,
             self.whole,
             self.container,
+            self.objects,
+            self.lists,
+            self.sequences,
             self.leave,
         )
         deep = (
