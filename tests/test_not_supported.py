@@ -42,7 +42,7 @@ def local_class(x: float) -> Any:
     class Inner:
         pass
 
-    return x if Inner else x
+    return Inner, x
 
 
 def guarded(x: float) -> Any:
