@@ -37,15 +37,17 @@ class Objects(Expressions):
         known = [x[:-2] for x in names.floats if x.endswith(".a") and x[:-2] in names.writable]
         if not known or self.chance(30):
             o = self.fresh("o")
+            other = f" + State(0.3, {self.leaf(names)})" if self.chance(30) else ""
+            made = [f"{o} = State({self.leaf(names)}, {self.squash(names)}){other}"]
             names.floats += [f"{o}.a", f"{o}.b"]
             names.writable.add(o)
-            other = f" + State(0.3, {self.leaf(names)})" if self.chance(30) else ""
-            return [f"{o} = State({self.leaf(names)}, {self.squash(names)}){other}"]
+            return made
         o, y = self.pick(known), self.fresh("y")
         form = self.source(6)
         if form < 2:
+            moved = [f"{y} = {o}.move({self.squash(names)})"]
             names.floats.append(y)
-            return [f"{y} = {o}.move({self.squash(names)})"]
+            return moved
         if form == 2:
             names.floats.append(y)
             return [f"{y} = math.tanh({o}.size + sum({o}.log) + len({o}.log))"]
@@ -64,10 +66,10 @@ class Objects(Expressions):
         """Make a list, let it grow and shrink, read it."""
         known = [x[:-4] for x in names.floats if x.endswith("[-1]") and x[:-4] in names.writable]
         if not known or self.chance(25):
-            g = self.fresh("g")
+            g, first = self.fresh("g"), self.leaf(names)
             names.floats.append(f"{g}[-1]")
             names.writable.add(g)
-            return [f"{g} = [{self.leaf(names)}]"]
+            return [f"{g} = [{first}]"]
         g, y = self.pick(known), self.fresh("y")
         form = self.source(7)
         if form < 3:
@@ -76,10 +78,10 @@ class Objects(Expressions):
             return [f"if len({g}) > 1:", f"    {g}.pop({self.pick(('', '0'))})"]
         if form == 4:
             return [f"{g}[0] = {self.squash(names)}"]
+        x = self.leaf(names)
         names.floats.append(y)
-        return [
-            f"{y} = math.tanh({self.pick((f'sum({g}) / len({g})', f'max({g}) - {g}[0]', f'np.array({g}).sum()', f'sum([v * {self.leaf(names)} for v in {g}])'))})"
-        ]
+        read = self.pick((f"sum({g}) / len({g})", f"max({g}) - {g}[0]", f"np.array({g}).sum()", f"sum([v * {x} for v in {g}])"))
+        return [f"{y} = math.tanh({read})"]
 
     def sequences(self, names: Names) -> list[str]:
         """Comprehensions, generators, unpacking; over local arrays and a captured one."""
