@@ -786,7 +786,7 @@ class Loop:
         if a is not None and b is not None and a[0] == b[0]:
             was = opened(before, self.heap, self.before.heap)
             originals = was[1] if was is not None and was[0] == a[0] else a[1]
-            if a[0].mutable and old is before:
+            if a[0].mutable and key not in self.parts:
                 self.forms[key] = "parts"
                 return
             for k, (x, y, z) in enumerate(zip(a[1], originals, b[1], strict=True)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -328,7 +329,19 @@ def assigned_in_the_loop(x: float, n: int) -> float:
     return y + a.sum()
 
 
-@pytest.mark.parametrize("f", [best_of, helper_returns_none, attribute_is_none, assigned_in_the_loop])
+def list_assigned_in_the_loop(x: float, n: int) -> float:
+    score, kept = [x, 1.0], []
+    for i in range(n):
+        new, back = [], []
+        for j in range(2):
+            new.append(math.sin(score[j] + i))
+            back.append(i * x + j)
+        score = new
+        kept.append(back)
+    return score[0] + kept[-1][1] * back[0]
+
+
+@pytest.mark.parametrize("f", [best_of, helper_returns_none, attribute_is_none, assigned_in_the_loop, list_assigned_in_the_loop])
 @pytest.mark.parametrize("n", [3, 70])
 def test_optionals(f: Any, n: int) -> None:
     x = 0.7
