@@ -11,7 +11,7 @@ import pytest
 
 import lantern_jit as lj
 
-from .programs import cloth, control, gaussian_process, hmm, nbody, network, options, store, survey, trees
+from .programs import cloth, control, gaussian_process, hmm, nbody, network, options, store, survey, tracking, trees
 
 R = np.random.default_rng(0)
 
@@ -95,6 +95,15 @@ SURVEY = {"weights": {"area": 9.0, "rooms": 20.0, "balcony": 30.0}, "intercept":
 GP = np.log([1.0, 2.0, 0.8, 0.05]), np.linspace(0.0, 4.0, 9), np.sin(np.linspace(0.0, 8.0, 9))
 DEMANDS = np.abs(R.normal(4.0, 2.0, 10))
 
+SCANS = np.stack([np.array([[3.0 + 0.9 * t, 0.3], [2.5, 0.2 + 0.1 * t]]) for t in range(6)]) + R.normal(size=(6, 2, 2)) * 0.05
+SCANS[2, 1] = np.nan
+RADARS = [tracking.Radar((-3.0, 0.0)), tracking.Radar((2.0, -2.0))]
+
+
+def tracked(params: Any) -> Any:
+    return tracking.track(params, SCANS, RADARS)
+
+
 PROGRAMS: dict[str, tuple[Callable[..., Any], Any, float]] = {
     "nbody": (flown, (0.01, 1.0, 0.3), 1e-5),
     "network": (train_loss, network_data(), 1e-5),
@@ -106,6 +115,7 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], Any, float]] = {
     "cloth": (sagging, (60.0, np.array([0.3, 0.2, 0.1])), 1e-4),
     "gaussian_process": (gaussian_process.negative_log_likelihood, GP, 1e-5),
     "survey": (survey.objective, (SURVEY,), 1e-4),
+    "tracking": (tracked, ({"speed_noise": 0.02, "turn_noise": 0.01, "scale": 1.2},), 1e-6),
 }
 
 
