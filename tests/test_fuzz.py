@@ -19,7 +19,7 @@ from .fuzz.returns import RETURNS
 from .fuzz.shrink import shrink
 from .fuzz.worker import Worker
 
-GROUPS, EACH = 20, 6
+GROUPS, EACH = 20, 4
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_programs_with_fixed_seeds(group: int, worker: Worker) -> None:
     assert kinds["ok"] >= EACH // 2, f"most programs should say something: {kinds}"
 
 
-@settings(max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_programs_of_hypothesis(worker: Worker, data: st.DataObject) -> None:
     source = program(lambda n: data.draw(st.integers(0, n - 1)))
