@@ -655,7 +655,7 @@ def _clamped(i: Any, n: Size, low: int) -> Size:
 
 # ---- writes
 def check_owned(a: Arrayed) -> None:
-    if not a.owned:
+    if not a.owned or not base_of(a).owned:
         raise errors.UnsupportedOperationError(
             f"{user_site()} writes to a captured array, which compiled code never changes (or to a reshaped or repeated view): pass it as an argument, "
             "or copy it first (x = x.copy())"

@@ -364,6 +364,9 @@ def is_library(filename: str) -> bool:
     return filename.startswith(_LIBRARY)
 
 
+Heap.is_library = staticmethod(is_library)
+
+
 def drop_unreachable(function: Function) -> None:
     """Remove blocks that no path from the entry reaches."""
     from .graph import edges

@@ -137,9 +137,7 @@ class Growing:
             raise errors.TypeMismatchError(
                 f"the items of a list that grows under traced control flow must have one structure: {item!r} at {user_site()} differs from those before it"
             )
-        for x in leaves:
-            if isinstance(x, Arrayed):
-                x.owned = False  # the list holds a copy, where a later write to the array would have to show
+        _copied(item)
         kinds = tuple(meet(k, kind_of(x)) for k, x in zip(self.kinds, leaves, strict=True))
         return self.cast(kinds), [x for x, k in zip(leaves, kinds, strict=True) if k.dtype is not None]
 
@@ -179,7 +177,9 @@ class Growing:
     def item(self, i: Any, checked: bool = True) -> Any:
         at = self.index(i) if checked else i
         found = iter(self.buffers)
-        return filled(self.bones, iter([k.value if k.dtype is None else _element(next(found), at, k) for k in self.kinds]), _heap())
+        out = filled(self.bones, iter([k.value if k.dtype is None else _element(next(found), at, k) for k in self.kinds]), _heap())
+        _copied(out)
+        return out
 
     def put(self, i: Any, item: Any) -> None:
         """Element i of a list that has room for it, and all of whose elements are alike."""
@@ -281,6 +281,28 @@ def _of_shape(b: Any, n: Any, shape: list[Any]) -> Any:
     return part
 
 
+def _copied(item: Any) -> None:
+    """A list that grows holds a copy of an item: a write to the item or to its parts would have to show in the list, and is refused."""
+    heap = _heap()
+    work = [item]
+    while work:
+        x = work.pop()
+        if isinstance(x, Arrayed):
+            x.owned = False
+            if pytree.is_node(type(x)):
+                x.base.owned = False  # type: ignore[attr-defined]
+            continue
+        found = opened(x)
+        if found is not None:
+            work += found[1]
+            if found[0].mutable and heap is not None:
+                heap.seal(
+                    x,
+                    f"{user_site()} writes to a {type(x).__name__} that is or was an item of a list that grows under traced control flow, which holds a copy "
+                    "of it: put a copy into the list, or a new one in the item's place",
+                )
+
+
 def constant_if_plain(n: Any) -> Any:
     return n if isinstance(n, Traced) else constant(int(n))
 
@@ -355,6 +377,7 @@ def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...], capa
     """These items as a list that grows from now on; with room for `capacity` items of these shapes."""
     rows = []
     for item in items:
+        _copied(item)
         leaves: list[Any] = []
         if skeleton(item, leaves) != bones:
             raise errors.TypeMismatchError(

@@ -140,19 +140,19 @@ def identical(a: Any, b: Any) -> bool:
 class State:
     """What the places written so far hold, at one time."""
 
-    __slots__ = ("clock", "held")
+    __slots__ = ("clock", "held", "sealed")
 
-    def __init__(self, clock: int, held: dict[At, Any]) -> None:
-        self.clock, self.held = clock, held
+    def __init__(self, clock: int, held: dict[At, Any], sealed: dict[int, tuple[Any, str]]) -> None:
+        self.clock, self.held, self.sealed = clock, held, sealed
 
 
-EMPTY = State(0, {})
 
 
 class Heap:
     """The log of one trace."""
 
     new_list: Any = list  # makes the trace's own lists (growing.List)
+    is_library: Any = staticmethod(lambda filename: False)  # builder.is_library
 
     def __init__(self) -> None:
         self.clock = 1
@@ -161,6 +161,7 @@ class Heap:
         self.keys: dict[int, list[Any]] = {}  # of each object, its written places
         self.born: dict[int, tuple[Any, int]] = {}
         self.sealed: dict[int, tuple[Any, str]] = {}  # objects that stand for several: a write could not reach the right one
+        self.closures: list[types.CellType] = []  # of functions that the trace has made
         self.blank: Any = None  # the object whose `__init__` is about to run
         self.cached: list[Place] = []  # keep what they hold now when the trace has ended
 
@@ -228,6 +229,31 @@ class Heap:
                 self.returned(part, 4)
         return x
 
+    def seal(self, x: Any, why: str) -> None:
+        """From now on a write to this object is refused: another object stands for it too, or it stands for others."""
+        self.sealed[id(x)] = x, why
+
+    def is_shared(self, x: Any, names: Collection[str], cells: Collection[int], parents: Collection[int]) -> bool:
+        """May somebody see this object besides the variables `names` of the function at hand, which are in `cells`, and the objects
+        with the ids `parents`?"""
+        if not self.birth(x):
+            return True
+        for holder, _ in self.born.values():
+            if holder is not x and id(holder) not in parents and not isinstance(holder, types.CellType) and any(_mentions(part, x) for part in _held(holder)):
+                return True
+        if any(id(cell) not in cells and attribute_of(cell, "") is x for cell in self.closures):
+            return True
+        frame: Any = sys._getframe(1)
+        mine = set(names)
+        while frame is not None:
+            if not self.is_library(frame.f_code.co_filename):
+                for name, value in frame.f_locals.items():
+                    if name not in mine and not name.startswith("_ln_") and _mentions(value, x):
+                        return True
+                mine -= set(frame.f_code.co_cellvars)  # that function's own: further out the name is another variable
+            frame = frame.f_back
+        return False
+
     def birth(self, x: Any) -> int:
         """When the trace made this object; 0 if it was there before."""
         found = self.born.get(id(x))
@@ -236,7 +262,7 @@ class Heap:
     # ---- states
     def save(self) -> State:
         self.saved = self.clock
-        return State(self.clock, {at: p.now() for at, p in self.places.items()})
+        return State(self.clock, {at: p.now() for at, p in self.places.items()}, dict(self.sealed))
 
     def of(self, state: State, at: At) -> Any:
         """What a place held in that state. Of objects younger than the state it is what they hold now."""
@@ -261,6 +287,7 @@ class Heap:
 
     def restore(self, state: State) -> None:
         """Every object as it was then. Those made since are left alone: nobody there can see them."""
+        self.sealed = dict(state.sealed)
         for at, p in self.places.items():
             if p.birth <= state.clock and not identical(p.now(), wanted := self.of(state, at)):
                 p.put(wanted)
@@ -278,3 +305,14 @@ class Heap:
         for p in reversed(self.places.values()):
             if p not in self.cached and not identical(p.now(), p.original):
                 p.put(p.original)
+
+
+def _held(x: Any) -> list[Any]:
+    if isinstance(x, list):
+        return list(list.__iter__(x))
+    return list(x.values()) if isinstance(x, dict) else list(x) if isinstance(x, CONTAINERS) else list(attributes(x).values())
+
+
+def _mentions(value: Any, x: Any) -> bool:
+    """Is it the object, or a tuple of it?"""
+    return value is x or (isinstance(value, tuple) and any(_mentions(v, x) for v in value))

@@ -89,6 +89,7 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
 
     function.__lantern_raw__ = raw  # type: ignore[attr-defined]
     if _building():
+        heap_of().closures += raw.__closure__ or ()
         assigned = assigned_outside(raw.__code__)
         raw.__lantern_outer__, raw.__lantern_globals__ = assigned, ()  # type: ignore[attr-defined]
         heap = heap_of()

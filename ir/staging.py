@@ -31,6 +31,7 @@ from .state import (
     NO_SCOPE,
     Saved,
     Scope,
+    Sharing,
     Undefined,
     at_the_end,
     coerce,
@@ -44,7 +45,6 @@ from .state import (
     merge_types,
     parameter,
     same_leaf,
-    seal,
     show,
 )
 from .strings import one_of
@@ -576,6 +576,7 @@ class Loop:
         self.appended = len(self.builder.trace.appends)
         self.inside: dict[Any, Any] = {}  # each variable, at the loop's head
         self.parts: dict[Any, tuple[Shape, list[Any]]] = {}  # of what is carried by its parts, those at the loop's head
+        self.sharing = Sharing(self.scope.names, self.scope.cells, self.heap)
         self.aliases: dict[int, int] = {}  # names that enter with the object of another name
 
     def _at_the_end(self, make: Callable[[], Any]) -> Any:
@@ -610,7 +611,7 @@ class Loop:
             self.inside[at] = held[at]
         self.builder.jump(self.head, tuple(self.args), self.block)
         self.builder.enter(self.head)
-        self.heap.restore(State(self.since, held))
+        self.heap.restore(State(self.since, held, self.heap.sealed))
         self.scope.put(tuple(self.inside[i] for i in range(len(self.scope.names))))
         return self.head
 
@@ -660,7 +661,7 @@ class Loop:
             items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
             self.parts[key] = Shape(list, "growing"), [self._inside((*key, 0), name, items, True)]
             made = closed(*self.parts[key], self.heap)
-            seal(made, [value], self.since, self.heap)
+            self.sharing.seal(made, self.sharing.of([value], [parts[1]]))
             return made
         if parts is not None:
             shape, children = parts
@@ -668,13 +669,14 @@ class Loop:
                 form == "parts" or (assigned and not shape.mutable) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)
             ):
                 return value
+            shared = self.sharing.of([value], [children]) if shape.mutable else []
             new = [self._inside((*key, k), name, child, assigned) for k, child in enumerate(children)]
             if all(a is b for a, b in zip(new, children, strict=True)) and not shape.mutable:
                 return value
             self.parts[key] = shape, new
             made = closed(shape, new, self.heap)
             if shape.mutable:
-                seal(made, [value], self.since, self.heap)
+                self.sharing.seal(made, shared)
             return made
         t = form if isinstance(form, (Scalar, Array)) else leaf_type(value) if assigned and not isinstance(value, np.ndarray) else None
         if t is None:

@@ -197,7 +197,10 @@ class Meeting:
     one of them: such a write is refused (Heap.sealed) where one of them can be seen by others.
     """
 
-    def __init__(self, blocks: Sequence[Block], states: Sequence[State], since: int, name: str = "join") -> None:
+    def __init__(
+        self, blocks: Sequence[Block], states: Sequence[State], since: int, name: str = "join", names: Collection[str] = (), cells: Collection[int] = ()
+    ) -> None:
+        self.cells, self.sharing = cells, Sharing(names, cells, heap_of())
         self.builder, self.heap = current_builder(), heap_of()
         self.blocks, self.states, self.since = list(blocks), list(states), since
         self.target = self.builder.new_block(name)
@@ -226,8 +229,10 @@ class Meeting:
         if all(p is not None and p[0] == parts[0][0] for p in parts):  # type: ignore[index]
             return self._parts(name, values, [p for p in parts if p is not None])
         if all(isinstance(v, list) for v in values):
-            made = closed(Shape(list, "growing"), self._growing(name, [p[1] for p in parts if p is not None]), self.heap)
-            seal(made, values, self.since, self.heap)
+            contents = [p[1] for p in parts if p is not None]
+            shared = self.sharing.of(values, contents)
+            made = closed(Shape(list, "growing"), self._growing(name, contents), self.heap)
+            self.sharing.seal(made, shared)
             return made
         if any(is_view(v) for v in values) and all(isinstance(v, (Arrayed, np.ndarray)) for v in values):
             return self._unowned(name, _settled_in_blocks(list(zip(self.blocks, values, strict=True))))
@@ -248,12 +253,13 @@ class Meeting:
 
     def _parts(self, name: str, values: Sequence[Any], parts: Sequence[tuple[Shape, list[Any]]]) -> Any:
         shape = parts[0][0]
+        shared = self.sharing.of(values, [p for _, p in parts]) if shape.mutable else []
         joined = [self.value(name, column) for column in zip(*(p for _, p in parts), strict=True)]
         if pytree.is_node(shape.kind) and any(isinstance(j, Undefined) for j in joined):
             return next(j for j in joined if isinstance(j, Undefined))
         made = closed(shape, joined, self.heap)
         if shape.mutable:
-            seal(made, values, self.since, self.heap)
+            self.sharing.seal(made, shared)
         return made
 
     def _growing(self, name: str, contents: Sequence[Any]) -> Any:
@@ -288,13 +294,14 @@ class Meeting:
             joined.owned = False
         return joined
 
-    def places(self, cells: Collection[int] = ()) -> State:
-        """What the objects hold that are older than the construct, but for the `cells` of variables that it carries itself."""
+    def places(self) -> State:
+        """What the objects hold that are older than the construct, but for the cells of variables that meet themselves."""
         held: dict[Any, Any] = {}
-        for at, place in self.heap.older(self.since, cells):
+        for at, place in self.heap.older(self.since, self.cells):
             states = [self.heap.of(s, at) for s in self.states]
             held[at] = states[0] if all(identical(x, states[0]) for x in states) else self._place(place, states)
-        return State(self.heap.clock, held)
+        sealed = {k: v for s in (*self.states, self.heap) for k, v in s.sealed.items()}
+        return State(self.heap.clock, held, sealed)
 
     def _place(self, place: Place, states: list[Any]) -> Any:
         if place.key is not None:
@@ -346,16 +353,34 @@ def differs(values: Sequence[Any]) -> str:
     return f"it is {' on one path and '.join(kinds)} on another"
 
 
-def seal(made: Any, values: Sequence[Any], since: int, heap: Heap) -> None:
-    """From now on a write to `made`, which stands for `values`, is refused where one of those can be seen by others."""
-    if any(heap.birth(v) == 0 for v in values):
-        heap.sealed[id(made)] = (
-            made,
-            (
-                f"{user_site()} writes to a {type(made).__name__} that is one of several objects, which a traced condition or a loop has chosen: compiled code "
-                "cannot tell which of them to change. Write to a copy of it"
-            ),
-        )
+class Sharing:
+    """Which of the objects that meet can be seen by others than the variables `names` that meet, which are in `cells`."""
+
+    def __init__(self, names: Collection[str], cells: Collection[int], heap: Heap) -> None:
+        self.names, self.cells, self.heap = names, cells, heap
+        self.parents: set[int] = set()  # objects that meet themselves: what they hold is not shared for that
+        self.below: set[int] = set()  # parts of shared objects
+        self.kept: list[Any] = []
+
+    def of(self, values: Sequence[Any], parts: Sequence[Sequence[Any]]) -> list[Any]:
+        """Those of the values that are shared. Asked before their parts meet."""
+        shared = [v for v in values if id(v) in self.below or self.heap.is_shared(v, self.names, self.cells, self.parents)]
+        self.kept += values
+        self.parents |= set(map(id, values))
+        for v, held in zip(values, parts, strict=True):
+            if any(v is x for x in shared):
+                self.below |= set(map(id, held))
+        return shared
+
+    def seal(self, made: Any, shared: Sequence[Any]) -> None:
+        """`made` stands for several objects. Where some are shared a write to the one would have to show in the other: it is refused."""
+        if shared:
+            why = (
+                f"{user_site()} makes one {type(made).__name__} stand for several objects, which a traced condition or a loop has chosen, and one of them is "
+                "written: it is one of several objects, and compiled code cannot tell which of them to change. Write to a copy of it"
+            )
+            for v in (made, *shared):
+                self.heap.seal(v, why)
 
 
 def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", since: int | None = None) -> None:
@@ -365,9 +390,9 @@ def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", sinc
         scope.restore(ends[0][1])
         return
     states = [state for _, state in ends]
-    meeting = Meeting([block for block, _ in ends], [s.heap for s in states], heap_of().clock if since is None else since, name)
+    meeting = Meeting([block for block, _ in ends], [s.heap for s in states], heap_of().clock if since is None else since, name, scope.names, scope.cells)
     values = tuple(meeting.value(n, column) for n, column in zip(scope.names, zip(*(s.values for s in states), strict=True), strict=True))
-    heap = meeting.places(scope.cells)
+    heap = meeting.places()
     meeting.go_on()
     scope.restore(Saved(values, heap))
 

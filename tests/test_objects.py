@@ -360,3 +360,90 @@ def test_an_optional_result_and_one_that_is_needed() -> None:
         needs(-1.0)
     with pytest.raises(UnboundLocalError, match=r"'(y|a)'"):
         lj.jit(assigned_in_the_loop)(1.0, 0)
+
+
+# ---- one object under two names
+class Box:
+    def __init__(self, v: float) -> None:
+        self.v = v
+
+
+def alias_of_a_loop_variable(x: float, n: int) -> float:
+    xs = [x, 2.0]
+    keep = xs
+    for _ in range(n):
+        xs[0] = xs[0] + 1.0
+        xs = [xs[1], xs[0]]
+    return keep[0] * 10 + keep[1]
+
+
+def alias_after_an_if(x: float, n: int) -> float:
+    a, b = [x], [2 * x]
+    c = a if x > n else b
+    c[0] = 5.0
+    return a[0] + b[0] * 10
+
+
+def chosen_and_its_source_written(x: float, n: int) -> float:
+    a, b = Box(x), Box(1.0)
+    c = a if x > n else b
+    a.v = b.v = 7.0
+    return c.v
+
+
+def swapped_objects(x: float, n: int) -> float:
+    p, q = Box(x), Box(1.0)
+    r = p
+    for _ in range(n):
+        p.v = p.v + 1.0
+        p, q = q, p
+    return r.v + 10 * p.v
+
+
+def one_row_twice(x: float, n: int) -> float:
+    row = [0.0]
+    rows = [row, row]
+    for i in range(n):
+        rows[i % 2][0] += x
+    return rows[0][0] + rows[1][0]
+
+
+def appended_and_written(x: float, n: int) -> float:
+    p, out = Box(x), []
+    for _ in range(n):
+        out.append(p)
+        p.v = p.v + 1.0
+    return out[0].v
+
+
+def item_written(x: float, n: int) -> float:
+    out = []
+    for i in range(n):
+        out.append(Box(x * i))
+    out[0].v = 7.0
+    return sum([o.v for o in out])
+
+
+def view_appended(x: float, n: int) -> float:
+    m, out = np.zeros((2, 3)), []
+    for i in range(n):
+        m[0, 0] = x * i
+        out.append(m[0])
+    return float(out[0][0])
+
+
+ALIASES = [
+    alias_of_a_loop_variable, alias_after_an_if, chosen_and_its_source_written, swapped_objects, one_row_twice, appended_and_written, item_written,
+    view_appended,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("f", ALIASES)
+@pytest.mark.parametrize("n", [3, 70])
+def test_an_object_under_two_names_is_followed_or_refused(f: Any, n: int) -> None:
+    try:
+        found = lj.jit(f)(2.0, n)
+    except lj.errors.UnsupportedOperationError as e:
+        assert "copy" in str(e)
+    else:
+        close(found, f(2.0, n))

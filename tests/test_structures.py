@@ -153,7 +153,7 @@ def rebound(t: dict[str, float], n: int) -> Any:
 
 def rebound_and_written(x: float, n: int) -> Any:
     u = [x]
-    w = u
+    w = list(u)
     for _ in range(n):
         u = [u[0] * 2]
         w[0] = w[0] + 1
