@@ -140,12 +140,10 @@ def identical(a: Any, b: Any) -> bool:
 class State:
     """What the places written so far hold, at one time."""
 
-    __slots__ = ("clock", "held", "sealed")
+    __slots__ = ("clock", "gone", "held", "sealed")
 
-    def __init__(self, clock: int, held: dict[At, Any], sealed: dict[int, tuple[Any, str]]) -> None:
-        self.clock, self.held, self.sealed = clock, held, sealed
-
-
+    def __init__(self, clock: int, held: dict[At, Any], sealed: dict[int, tuple[Any, str]], gone: set[int]) -> None:
+        self.clock, self.held, self.sealed, self.gone = clock, held, sealed, gone
 
 
 class Heap:
@@ -161,6 +159,7 @@ class Heap:
         self.keys: dict[int, list[Any]] = {}  # of each object, its written places
         self.born: dict[int, tuple[Any, int]] = {}
         self.sealed: dict[int, tuple[Any, str]] = {}  # objects that stand for several: a write could not reach the right one
+        self.gone: set[int] = set()  # objects that nobody can see any more, for others stand for them
         self.closures: list[types.CellType] = []  # of functions that the trace has made
         self.blank: Any = None  # the object whose `__init__` is about to run
         self.cached: list[Place] = []  # keep what they hold now when the trace has ended
@@ -239,7 +238,15 @@ class Heap:
         if not self.birth(x):
             return True
         for holder, _ in self.born.values():
-            if holder is not x and id(holder) not in parents and not isinstance(holder, types.CellType) and any(_mentions(part, x) for part in _held(holder)):
+            if (
+                holder is x
+                or id(holder) in parents
+                or id(holder) in self.gone
+                or isinstance(holder, types.CellType)
+                or sys.getrefcount(holder) <= 3
+            ):
+                continue  # with three references, those of this loop and of `born`, nobody else has it any more
+            if any(_mentions(part, x) for part in _held(holder)):
                 return True
         if any(id(cell) not in cells and attribute_of(cell, "") is x for cell in self.closures):
             return True
@@ -262,7 +269,7 @@ class Heap:
     # ---- states
     def save(self) -> State:
         self.saved = self.clock
-        return State(self.clock, {at: p.now() for at, p in self.places.items()}, dict(self.sealed))
+        return State(self.clock, {at: p.now() for at, p in self.places.items()}, dict(self.sealed), set(self.gone))
 
     def of(self, state: State, at: At) -> Any:
         """What a place held in that state. Of objects younger than the state it is what they hold now."""
@@ -287,7 +294,7 @@ class Heap:
 
     def restore(self, state: State) -> None:
         """Every object as it was then. Those made since are left alone: nobody there can see them."""
-        self.sealed = dict(state.sealed)
+        self.sealed, self.gone = dict(state.sealed), set(state.gone)
         for at, p in self.places.items():
             if p.birth <= state.clock and not identical(p.now(), wanted := self.of(state, at)):
                 p.put(wanted)

@@ -611,7 +611,7 @@ class Loop:
             self.inside[at] = held[at]
         self.builder.jump(self.head, tuple(self.args), self.block)
         self.builder.enter(self.head)
-        self.heap.restore(State(self.since, held, self.heap.sealed))
+        self.heap.restore(State(self.since, held, self.heap.sealed, self.heap.gone | self.sharing.gone))
         self.scope.put(tuple(self.inside[i] for i in range(len(self.scope.names))))
         return self.head
 

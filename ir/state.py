@@ -198,7 +198,13 @@ class Meeting:
     """
 
     def __init__(
-        self, blocks: Sequence[Block], states: Sequence[State], since: int, name: str = "join", names: Collection[str] = (), cells: Collection[int] = ()
+        self,
+        blocks: Sequence[Block],
+        states: Sequence[State],
+        since: int,
+        name: str = "join",
+        names: Collection[str] = (),
+        cells: Collection[int] = (),
     ) -> None:
         self.cells, self.sharing = cells, Sharing(names, cells, heap_of())
         self.builder, self.heap = current_builder(), heap_of()
@@ -301,7 +307,8 @@ class Meeting:
             states = [self.heap.of(s, at) for s in self.states]
             held[at] = states[0] if all(identical(x, states[0]) for x in states) else self._place(place, states)
         sealed = {k: v for s in (*self.states, self.heap) for k, v in s.sealed.items()}
-        return State(self.heap.clock, held, sealed)
+        gone = set(self.heap.gone).intersection(*(s.gone for s in self.states)) | self.sharing.gone
+        return State(self.heap.clock, held, sealed, gone)
 
     def _place(self, place: Place, states: list[Any]) -> Any:
         if place.key is not None:
@@ -359,6 +366,7 @@ class Sharing:
     def __init__(self, names: Collection[str], cells: Collection[int], heap: Heap) -> None:
         self.names, self.cells, self.heap = names, cells, heap
         self.parents: set[int] = set()  # objects that meet themselves: what they hold is not shared for that
+        self.gone: set[int] = set()  # objects that nobody sees from here on
         self.below: set[int] = set()  # parts of shared objects
         self.kept: list[Any] = []
 
@@ -368,7 +376,9 @@ class Sharing:
         self.kept += values
         self.parents |= set(map(id, values))
         for v, held in zip(values, parts, strict=True):
-            if any(v is x for x in shared):
+            if not any(v is x for x in shared):
+                self.gone.add(id(v))
+            else:
                 self.below |= set(map(id, held))
         return shared
 
@@ -390,7 +400,9 @@ def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", sinc
         scope.restore(ends[0][1])
         return
     states = [state for _, state in ends]
-    meeting = Meeting([block for block, _ in ends], [s.heap for s in states], heap_of().clock if since is None else since, name, scope.names, scope.cells)
+    meeting = Meeting(
+        [block for block, _ in ends], [s.heap for s in states], heap_of().clock if since is None else since, name, scope.names, scope.cells
+    )
     values = tuple(meeting.value(n, column) for n, column in zip(scope.names, zip(*(s.values for s in states), strict=True), strict=True))
     heap = meeting.places()
     meeting.go_on()
