@@ -290,7 +290,7 @@ def _copied(item: Any) -> None:
         if isinstance(x, Arrayed):
             x.owned = False
             if pytree.is_node(type(x)):
-                x.base.owned = False  # type: ignore[attr-defined]
+                x.base.owned = False
             continue
         found = opened(x)
         if found is not None:

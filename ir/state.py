@@ -306,7 +306,9 @@ class Meeting:
         for at, place in self.heap.older(self.since, self.cells):
             states = [self.heap.of(s, at) for s in self.states]
             held[at] = states[0] if all(identical(x, states[0]) for x in states) else self._place(place, states)
-        sealed = {k: v for s in (*self.states, self.heap) for k, v in s.sealed.items()}
+        sealed = dict(self.heap.sealed)
+        for s in self.states:
+            sealed.update(s.sealed)
         gone = set(self.heap.gone).intersection(*(s.gone for s in self.states)) | self.sharing.gone
         return State(self.heap.clock, held, sealed, gone)
 
