@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import operator
+import types
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -566,6 +567,10 @@ def truth(value: Any) -> Any:
             return value
         return compare("ne", value, 0)
     own = getattr(type(value), "__lantern_truth__", None)
+    if own is None and isinstance(getattr(type(value), "__bool__", None), types.FunctionType):  # of a user's class
+        from .language import call
+
+        return truth(call(types.MethodType(type(value).__bool__, value)))
     return bool(value) if own is None else own(value)
 
 

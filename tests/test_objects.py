@@ -363,6 +363,28 @@ def test_an_optional_result_and_one_that_is_needed() -> None:
         lj.jit(assigned_in_the_loop)(1.0, 0)
 
 
+class Flag:
+    def __init__(self, v: float) -> None:
+        self.v = v
+
+    def __bool__(self) -> bool:
+        return self.v > 1.0
+
+
+def truth_of_an_object(x: float, n: int) -> float:
+    flag, s = Flag(x), 0.0
+    for i in range(n):
+        if flag:
+            s += x
+        flag.v = flag.v + 0.1 * i
+    return s + (1.0 if not flag else 2.0)
+
+
+def test_truth_of_an_object() -> None:
+    for n in (3, 70):
+        close(lj.jit(truth_of_an_object)(0.4, n), truth_of_an_object(0.4, n))
+
+
 # ---- one object under two names
 class Box:
     def __init__(self, v: float) -> None:
