@@ -99,10 +99,10 @@ def arguments(name: str, t: Scalar) -> list[Floats]:
     info = np.finfo(DTYPES[t])
     least, most, top = float(info.smallest_subnormal), float(info.max), math.log(float(info.max))
 
-    def sizes(a: float, b: float, n: int = 80) -> Floats:
+    def sizes(a: float, b: float, n: int = 150) -> Floats:
         return np.exp(r.uniform(math.log(a), math.log(b), n))
 
-    def even(a: float, b: float, n: int = 130) -> Floats:
+    def even(a: float, b: float, n: int = 250) -> Floats:
         return r.uniform(a, b, n)
 
     one = 1.0 + r.choice([-1, 1], 100) * sizes(float(info.eps) / 2, 1e-3, 100)
