@@ -234,19 +234,13 @@ class Heap:
 
     def is_shared(self, x: Any, names: Collection[str], cells: Collection[int], parents: Collection[int]) -> bool:
         """May somebody see this object besides the variables `names` of the function at hand, which are in `cells`, and the objects
-        with the ids `parents`?"""
+        with the ids `parents`, each of which has it in one place?"""
         if not self.birth(x):
             return True
         for holder, _ in self.born.values():
-            if (
-                holder is x
-                or id(holder) in parents
-                or id(holder) in self.gone
-                or isinstance(holder, types.CellType)
-                or sys.getrefcount(holder) <= 3
-            ):
+            if holder is x or id(holder) in self.gone or isinstance(holder, types.CellType) or sys.getrefcount(holder) <= 3:
                 continue  # with three references, those of this loop and of `born`, nobody else has it any more
-            if any(_mentions(part, x) for part in _held(holder)):
+            if sum(_mentions(part, x) for part in _held(holder)) > (id(holder) in parents):
                 return True
         if any(id(cell) not in cells and attribute_of(cell, "") is x for cell in self.closures):
             return True

@@ -599,6 +599,7 @@ class Loop:
         held = dict(self.before.heap.held)
         for at in dict.fromkeys(key[0] for key in self.forms if isinstance(key[0], tuple)):
             place = self.heap.places[at]
+            self.sharing.parents.add(id(place.holder))
             now = self.heap.of(self.before.heap, at)
             if place.key is not None:
                 held[at] = self._inside((at,), place.key, now, False)

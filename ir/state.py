@@ -313,6 +313,7 @@ class Meeting:
         return State(self.heap.clock, held, sealed, gone)
 
     def _place(self, place: Place, states: list[Any]) -> Any:
+        self.sharing.parents.add(id(place.holder))
         if place.key is not None:
             unset = [s is MISSING for s in states]
             return Undefined(place.key, UNASSIGNED) if any(unset) else self.value(place.key, states)

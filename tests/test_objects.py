@@ -455,9 +455,20 @@ def view_appended(x: float, n: int) -> float:
     return float(out[0][0])
 
 
+def one_list_under_two_keys(x: float, n: int) -> float:
+    row = [x]
+    d = {"a": row, "b": row}
+    del row
+    for i in range(n):
+        d["a"][0] = d["a"][0] + 1.0
+        if i > 1:
+            d["a"] = [d["b"][0]]
+    return d["a"][0] + 10 * d["b"][0]
+
+
 ALIASES = [
     alias_of_a_loop_variable, alias_after_an_if, chosen_and_its_source_written, swapped_objects, one_row_twice, appended_and_written, item_written,
-    view_appended,
+    view_appended, one_list_under_two_keys,
 ]  # fmt: skip
 
 
