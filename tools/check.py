@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shlex
+import os
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ CHECKS = {
     "format": ["-m", "ruff", "format", "--check", "."],
     "types": ["-m", "mypy"],
     "layers": ["-c", 'from importlinter.cli import lint_imports_command as run; run(["--no-logo"])'],
-    "tests": ["-m", "pytest"],
+    "tests": ["-m", "pytest", "-n", str(min(4, os.cpu_count() or 1))],
 }
 
 
