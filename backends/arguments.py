@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import errors
-from ..ir.protect import USUAL, Case
+from ..ir.core import errors
+from ..ir.passes.protect import USUAL, Case
 
 _MOST_WORK: Any = 100_000  # of NumPy's search for an element that two strided arrays share
 

@@ -11,23 +11,7 @@
 """
 
 from . import errors
-from .api import (
-    cond,
-    fori_loop,
-    fun,
-    grad,
-    hessian,
-    hvp,
-    jacfwd,
-    jacrev,
-    jit,
-    jvp,
-    scan,
-    switch,
-    value_and_grad,
-    vjp,
-    while_loop,
-)
+from .api import cond, fori_loop, fun, grad, hessian, hvp, jacfwd, jacrev, jit, jvp, scan, switch, value_and_grad, vjp, while_loop
 from .checks import check_grads
 from .errors import LanternError
 from .export import export

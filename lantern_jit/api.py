@@ -13,17 +13,19 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .backends.llvm.callable import NativeCallable
-from .backends.llvm.lock import COMPILING
-from .backends.llvm.platforms import HERE, NATIVE
-from .ir import derivatives, errors, staging
-from .ir.builder import current_builder, current_trace, user_site
-from .ir.containers import Changed
-from .ir.effects import without_effects
-from .ir.language import call
-from .ir.reads import hold
-from .ir.staging import loop_value
-from .ir.tracebacks import hide
+from .backends.llvm.build.lock import COMPILING
+from .backends.llvm.build.platforms import HERE, NATIVE
+from .backends.llvm.call.callable import NativeCallable
+from .ir.core import errors
+from .ir.staging import staging
+from .ir.staging.effects import without_effects
+from .ir.staging.reads import hold
+from .ir.staging.staging import loop_value
+from .ir.syntax.tracebacks import hide
+from .ir.trace import derivatives
+from .ir.trace.containers import Changed
+from .ir.trace.language import call
+from .ir.values.builder import current_builder, current_trace, user_site
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
 from .sharing import identity, shared
@@ -126,7 +128,7 @@ class Jitted(NativeCallable, Recipe):
     def _dispatch_to(self, native: Any, reads: list[Any]) -> None:
         """From now on the dispatcher tries this program first, as long as what its trace has read is so. It comes here again
         where that has only moved. (Code lives as long as this object refers to it.)"""
-        from .backends.llvm.watch import Watch
+        from .backends.llvm.runtime.watch import Watch
 
         with COMPILING:  # no lock of its own, which another thread might hold when this one forks
             known = [watch for n, watch in self._direct if n is native]
@@ -168,7 +170,7 @@ class Jitted(NativeCallable, Recipe):
 
     def inspect(self, *args: Any, **kwargs: Any) -> Inspection:
         """Every stage for these arguments as text: `.graph .cps .llvm .llvm_optimized .asm`."""
-        from .ir.text import show
+        from .ir.core.text import show
 
         with COMPILING:
             s = self.lower(*args, **kwargs)
@@ -235,7 +237,7 @@ def dispatcher() -> int | None:
             )
         return None
     with COMPILING:  # which a fork waits for: the child of a thread that imports would wait for ever
-        from .backends.llvm.runtime import runtime
+        from .backends.llvm.runtime.runtime import runtime
 
         return runtime().dispatcher
 
@@ -467,7 +469,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], init: Any
     >>> lj.jit(lambda n: lj.fori_loop(0, n, lambda i, s: s + i, 0))(5)
     10
     """
-    from .ir.iterables import staged_range
+    from .ir.python.iterables import staged_range
 
     steps = staged_range(lower, upper)
     return without_effects((body,), lambda: loop_value(lambda s: True, lambda i, s: call(body, i, s), init, steps))
@@ -482,10 +484,10 @@ def scan(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tup
     >>> lj.jit(lambda xs: lj.scan(lambda c, x: (c + x, c), 0.0, xs))(np.array([1.0, 2.0, 3.0]))
     (6.0, array([0., 1., 3.]))
     """
-    from .ir.iterables import staged_range
-    from .ir.state import leaf_type
-    from .ir.types import Scalar
-    from .ir.values import Arrayed, allocate, lift_array
+    from .ir.core.types import Scalar
+    from .ir.python.iterables import staged_range
+    from .ir.staging.state import leaf_type
+    from .ir.values.values import Arrayed, allocate, lift_array
 
     if not _in_trace():
         return Transformed(body, "scan", lambda c, v: scan(body, c, v))(init, xs)  # type: ignore[no-any-return]
@@ -523,7 +525,7 @@ def fun(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> lj.jit(lambda x: square(x) + square(x + 1))(2.0)
     13.0
     """
-    from .ir.functions import invoke_staged
+    from .ir.staging.functions import invoke_staged
 
     @functools.wraps(f)
     def staged(*args: Any, **kwargs: Any) -> Any:

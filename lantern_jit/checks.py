@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .api import grad, jit, jvp
-from .ir import errors, pytree
+from .ir.core import errors
+from .ir.values import pytree
 
 
 def check_grads(

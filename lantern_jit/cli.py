@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .ir.errors import LanternError
+from .ir.core.errors import LanternError
 
 STAGES = ("graph", "cps", "llvm", "llvm_optimized", "asm")
 
@@ -123,7 +123,7 @@ def run_info(options: argparse.Namespace) -> None:
 
 def run_cache(options: argparse.Namespace) -> None:
     """Where compiled code is kept, how much of it there is, and how much there may be."""
-    from .backends.llvm import cache
+    from .backends.llvm.build import cache
 
     where = cache.folder()
     if where is None:
@@ -222,7 +222,7 @@ def check_arguments(target: str, function: Callable[..., Any], arguments: Sequen
 
 def described(error: BaseException) -> str:
     """An error of the user's code, with the innermost line of it unless the message says that."""
-    from .ir.builder import is_library
+    from .ir.values.builder import is_library
 
     text = f"{type(error).__name__}: {one_line(error)}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not is_library(f.filename) and f.filename != __file__]

@@ -20,7 +20,7 @@ import lantern_jit as lj
 
 from .data import hudson_bay
 from .examples import lotka_volterra as model
-from .ir.errors import LanternError
+from .ir.core.errors import LanternError
 
 FloatArray = npt.NDArray[np.float64]
 Loss = Callable[[FloatArray, FloatArray, FloatArray], float]

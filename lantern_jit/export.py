@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .backends.llvm.platforms import require_native
-from .ir import pytree
-from .ir.faults import KINDS
-from .ir.trace import Abstract, abstract
-from .ir.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, array_of, element
+from .backends.llvm.build.platforms import require_native
+from .ir.core.faults import KINDS
+from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, array_of, element
+from .ir.trace.program import Abstract, abstract
+from .ir.values import pytree
 from .pipeline import Options, Specialisation
 
 _ALIASES = {"float64": F64, "float32": F32, "int64": I64, "int32": I32, **SCALARS}
@@ -60,8 +60,8 @@ def export(
     'int32_t slope(double x0, double *result0, char *message, int64_t message_size)'
     """
     require_native()
-    from .backends.llvm.c_names import refusal
-    from .backends.llvm.library import Library
+    from .backends.llvm.call.c_names import refusal
+    from .backends.llvm.call.library import Library
 
     why = refusal(name)
     if why:
@@ -225,7 +225,7 @@ def _array_line(name: str, t: Array, shape: tuple[int, ...], values: Any, writte
 
 
 def _c(t: Type) -> str:
-    from .backends.llvm.c_call import C_TYPES
+    from .backends.llvm.call.c_call import C_TYPES
 
     return C_TYPES[t]
 

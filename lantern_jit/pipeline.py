@@ -20,26 +20,27 @@ from typing import Any
 import numpy as np
 
 from .backends.arguments import Written, of_case, writable, written_back
-from .backends.llvm.lock import COMPILING
-from .backends.llvm.platforms import NATIVE, require_native
+from .backends.llvm.build.lock import COMPILING
+from .backends.llvm.build.platforms import NATIVE, require_native
 from .backends.python import interpreter
-from .ir import pytree, statics
-from .ir.concrete import UNDECIDED, Need, Numbers, at_hand
-from .ir.containers import Changed
-from .ir.errors import ArgumentTypeError, BroadcastError, UnsupportedOperationError
-from .ir.fuse import fuse
-from .ir.graph import Program
-from .ir.guards import guard
-from .ir.host import has_effects
-from .ir.jvp import expand_all, has_pushforwards
-from .ir.protect import USUAL, Case, written_arguments
-from .ir.random import wrapped
-from .ir.reads import hold
-from .ir.simplify import simplify
-from .ir.text import show
-from .ir.trace import Abstract, Traceable, abstract, trace_program
-from .ir.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, describe, is_generator
-from .ir.verify import verify
+from .ir.core.errors import ArgumentTypeError, BroadcastError, UnsupportedOperationError
+from .ir.core.graph import Program
+from .ir.core.text import show
+from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, describe, is_generator
+from .ir.core.verify import verify
+from .ir.diff.jvp import expand_all, has_pushforwards
+from .ir.passes.fuse import fuse
+from .ir.passes.guards import guard
+from .ir.passes.protect import USUAL, Case, written_arguments
+from .ir.passes.simplify import simplify
+from .ir.python.host import has_effects
+from .ir.python.random import wrapped
+from .ir.staging.reads import hold
+from .ir.trace import statics
+from .ir.trace.containers import Changed
+from .ir.trace.program import Abstract, Traceable, abstract, trace_program
+from .ir.values import pytree
+from .ir.values.concrete import UNDECIDED, Need, Numbers, at_hand
 from .progress import LOGGER, Progress
 from .specialisations import Row, Table
 
@@ -231,7 +232,7 @@ class Specialisation:
             with COMPILING:
                 require_native()
                 if self._native is None:
-                    from .backends.llvm.native import Native
+                    from .backends.llvm.call.native import Native
 
                     with self.progress.stage("code generation"):
                         self._native = Native(
@@ -263,7 +264,7 @@ class Specialisation:
 
     def shape(self) -> Any:
         """How compiled code is to put the result together."""
-        from .backends.llvm.python_call import Shape
+        from .backends.llvm.call.python_call import Shape
 
         numbers = itertools.count()
         fixed: list[Any] = []

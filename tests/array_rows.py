@@ -1,6 +1,6 @@
 """Every whole-array function, as a small program for NumPy and for lantern_jit: what test_array_api.py walks through.
 
-A row names the functions that it covers, as in lantern_jit.ir.array_api, and makes its arguments from a random generator.
+A row names the functions that it covers, as in lantern_jit.ir.numpy.registry, and makes its arguments from a random generator.
 Float array arguments are differentiated unless the row says that the result has no derivative.
 """
 

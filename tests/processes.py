@@ -92,7 +92,7 @@ def serve() -> None:
     """For each request fork a waiter, which forks the program, says its pid and writes its status when it has ended."""
     import scipy.special.cython_special  # noqa: F401
 
-    import lantern_jit.backends.llvm.native  # noqa: F401
+    import lantern_jit.backends.llvm.call.native  # noqa: F401
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background
     while line := sys.stdin.readline():

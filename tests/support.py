@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 import lantern_jit as lj
-from lantern_jit.ir import pytree
-from lantern_jit.ir.containers import Changed
+from lantern_jit.ir.trace.containers import Changed
+from lantern_jit.ir.values import pytree
 
 Function = Callable[..., Any]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.ir.array_api import FUNCTIONS, METHODS, SCIPY
-from lantern_jit.ir.creation import CREATORS
-from lantern_jit.ir.numpy_api import UFUNCS
+from lantern_jit.ir.numpy.creation import CREATORS
+from lantern_jit.ir.numpy.dispatch import UFUNCS
+from lantern_jit.ir.numpy.registry import FUNCTIONS, METHODS, SCIPY
 
 from .array_rows import ROWS, Row
 from .support import interpret

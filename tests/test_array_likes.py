@@ -12,9 +12,9 @@ import pytest
 import scipy.special
 
 import lantern_jit as lj
-from lantern_jit.ir import pytree
-from lantern_jit.ir.array_api import FUNCTIONS, WITHOUT_EFFECT
-from lantern_jit.ir.creation import CREATORS
+from lantern_jit.ir.numpy.creation import CREATORS
+from lantern_jit.ir.numpy.registry import FUNCTIONS, WITHOUT_EFFECT
+from lantern_jit.ir.values import pytree
 
 from .support import both, interpret
 

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from lantern_jit.backends.llvm import cache, native
+from lantern_jit.backends.llvm.build import cache
+from lantern_jit.backends.llvm.call import native
 
 from .processes import Running, start
 

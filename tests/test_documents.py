@@ -12,9 +12,9 @@ import pytest
 
 import lantern_jit
 import lantern_jit.checks
-from lantern_jit.ir.array_api import FUNCTIONS, METHODS, SCIPY
-from lantern_jit.ir.creation import CREATORS
-from lantern_jit.ir.ops import TABLE
+from lantern_jit.ir.core.op import TABLE
+from lantern_jit.ir.numpy.creation import CREATORS
+from lantern_jit.ir.numpy.registry import FUNCTIONS, METHODS, SCIPY
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = [

@@ -201,7 +201,7 @@ def statements(n: int) -> Callable[..., Any]:
 
 
 def test_fusion_looks_at_each_kernel_a_bounded_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lantern_jit.ir.fuse import _Fusion
+    from lantern_jit.ir.passes.fuse import _Fusion
 
     looks: list[int] = []
     one = _Fusion.one

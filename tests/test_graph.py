@@ -13,12 +13,12 @@ import pytest
 import lantern_jit as lj
 from lantern_jit import errors
 from lantern_jit.backends.python import interpreter
-from lantern_jit.ir.graph import Program
-from lantern_jit.ir.ops import TABLE, Zero, elementwise
-from lantern_jit.ir.simplify import simplify
-from lantern_jit.ir.table import add, div, mul
-from lantern_jit.ir.text import parse, show
-from lantern_jit.ir.verify import verify
+from lantern_jit.ir.core.graph import Program
+from lantern_jit.ir.core.op import TABLE, Zero, elementwise
+from lantern_jit.ir.core.text import parse, show
+from lantern_jit.ir.core.verify import verify
+from lantern_jit.ir.ops.table import add, div, mul
+from lantern_jit.ir.passes.simplify import simplify
 
 from .support import both, close
 

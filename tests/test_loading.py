@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.backends.llvm import compile as compiler
-from lantern_jit.backends.llvm import symbols
+from lantern_jit.backends.llvm.build import compile as compiler
+from lantern_jit.backends.llvm.build import symbols
 
 from .processes import start
 
@@ -109,7 +109,7 @@ def test_code_that_nothing_refers_to_is_freed() -> None:
 def test_a_function_that_dies_while_another_thread_compiles_is_freed_later() -> None:
     import threading
 
-    from lantern_jit.backends.llvm.lock import COMPILING
+    from lantern_jit.backends.llvm.build.lock import COMPILING
 
     loaded, entered, leave = compiler.load(compiler.object_file(CODE)[0]), threading.Event(), threading.Event()
     tracker = loaded.tracker

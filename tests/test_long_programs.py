@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.ir.pytree import flatten
+from lantern_jit.ir.values.pytree import flatten
 
 from .support import both, close
 
@@ -134,6 +134,6 @@ def test_pieces_do_not_change_derivatives(piece: int, tmp_path: Path, monkeypatc
         return lj.jit(gradient)(*args), lj.jit(lambda a, x: lj.jvp(gradient, (a, x), direction))(*args)
 
     whole = derivatives()
-    monkeypatch.setattr("lantern_jit.ir.cps.PIECE", piece)
+    monkeypatch.setattr("lantern_jit.ir.diff.cps.PIECE", piece)
     for x, y in zip(flatten(derivatives())[0], flatten(whole)[0], strict=True):
         close(x, y, rtol=1e-12)

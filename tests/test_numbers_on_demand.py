@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.ir import errors
+from lantern_jit.ir.core import errors
 
 from .support import both, check, close, numeric_gradient, specialisations
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.ir.ops import Zero
-from lantern_jit.ir.table import TABLE
-from lantern_jit.ir.types import BOOL, F32, F64, I64
+from lantern_jit.ir.core.op import Zero
+from lantern_jit.ir.core.types import BOOL, F32, F64, I64
+from lantern_jit.ir.ops.table import TABLE
 
 from .samples import DIFFERENTIABLE, FLAT, INTEGERS, INTEGRAL, LD, LOGICAL, SAMPLED, Sample
 from .support import Runner, both, close, same

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.backends.llvm import watch
-from lantern_jit.ir import reads
+from lantern_jit.backends.llvm.runtime import watch
+from lantern_jit.ir.staging import reads
 
 RATE, STEPS, WEIGHTS, NAMES = 2.0, 2, np.arange(3.0), [1.0, 2.0]
 CONFIG: dict[str, Any] = {"x": 1.0, "y": {"z": 2.0}}

@@ -17,7 +17,7 @@ import pytest
 
 import lantern_jit as lj
 from lantern_jit import errors
-from lantern_jit.ir import random as ir_random
+from lantern_jit.ir.python import random as ir_random
 
 from .support import close, interpret
 

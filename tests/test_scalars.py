@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import lantern_jit as lj
 from lantern_jit import errors
-from lantern_jit.ir.table import TABLE
+from lantern_jit.ir.ops.table import TABLE
 
 from .support import Runner, both, interpret, same
 

@@ -18,11 +18,13 @@ import pytest
 import scipy.special
 
 import lantern_jit as lj
-from lantern_jit.backends.llvm import compile as llvm_compile
-from lantern_jit.backends.llvm import machine, maths, vector_maths
-from lantern_jit.backends.llvm.compile import Cpu, host_cpu
-from lantern_jit.backends.llvm.emit import Emission
-from lantern_jit.ir.types import F32, F64, Scalar
+from lantern_jit.backends.llvm.build import compile as llvm_compile
+from lantern_jit.backends.llvm.build.compile import Cpu, host_cpu
+from lantern_jit.backends.llvm.emit import machine
+from lantern_jit.backends.llvm.emit.module import Emission
+from lantern_jit.backends.llvm.maths import bodies as maths
+from lantern_jit.backends.llvm.maths import vector_maths
+from lantern_jit.ir.core.types import F32, F64, Scalar
 
 Floats = Any
 Function = Callable[..., Any]

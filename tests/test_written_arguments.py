@@ -39,7 +39,7 @@ def as_python(run: Function, f: Function, *args: Any) -> None:
 
 
 def _leaves(tree: Any) -> list[Any]:
-    from lantern_jit.ir import pytree
+    from lantern_jit.ir.values import pytree
 
     return [x for x in pytree.flatten(tree)[0] if x is not None]
 

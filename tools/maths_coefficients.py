@@ -1,4 +1,4 @@
-"""Write backends/llvm/coefficients.py: the polynomials of the mathematical functions, `python tools/maths_coefficients.py`.
+"""Write backends/llvm/maths/coefficients.py: the polynomials of the mathematical functions, `python tools/maths_coefficients.py`.
 
 Each is the interpolant at Chebyshev's points of an interval, in 60 digits, rounded to the precision that it is for. It is
 within a small factor of the best one, and the degree is the least whose error is a small part of an ulp.

@@ -95,7 +95,7 @@ def renumbered(text: str) -> str:
     names: dict[str, str] = {}
 
     def name(m: re.Match[str]) -> str:
-        stem, number = m.groups()
+        stem = m.group(1)
         if m.group() not in names:
             names[m.group()] = stem + str(next(counts.setdefault(stem, itertools.count())))
         return names[m.group()]

@@ -19,15 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from ...ir import errors, faults, host, random
-from ...ir.arrayops import ARRAY_OPS, pull_function
-from ...ir.cps import has_adjoint
-from ...ir.graph import Atom, Block, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
-from ...ir.kernel import varies, written
-from ...ir.machine import Fault
-from ...ir.ops import TABLE
-from ...ir.reverse import Reverse, Reverses, adjoint_of_pullback
-from ...ir.types import NUMPY_DTYPES, Array, Scalar, carries_gradient
+from ...ir.core import errors, faults
+from ...ir.core.graph import Atom, Block, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
+from ...ir.core.kernel import varies, written
+from ...ir.core.machine import Fault
+from ...ir.core.op import TABLE
+from ...ir.core.types import NUMPY_DTYPES, Array, Scalar, carries_gradient
+from ...ir.diff.cps import has_adjoint
+from ...ir.diff.reverse import Reverse, Reverses, adjoint_of_pullback
+from ...ir.ops.library import ARRAY_OPS, pull_function
+from ...ir.python import host, random
 from .kernels import Run, scalar
 
 MAX_DEPTH = 400_000
@@ -211,7 +212,7 @@ def reshaped(let: Let, xs: list[Any]) -> Ref:
 
 
 def array_op(let: Let, xs: list[Any]) -> list[Any]:
-    """An operation of arrayops.py, by NumPy and SciPy."""
+    """An operation of library.py, by NumPy and SciPy."""
     given = [x.value if isinstance(x, Ref) else x for x in xs]
     try:
         outs = ARRAY_OPS[let.op].python(*given, **let.attrs)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.graph import Const, Let
-from ...ir.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of
-from ...ir.types import NUMPY_DTYPES, Array
+from ...ir.core.graph import Const, Let
+from ...ir.core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of
+from ...ir.core.types import NUMPY_DTYPES, Array
 
 _FIRST = {"sum": lambda a, x: a + x, "max": lambda a, x: x if x > a or x != x else a, "min": lambda a, x: x if x < a or x != x else a}
 

@@ -1,0 +1,376 @@
+"""A compiled program as something Python can call.
+
+`Native.entry` takes the program's argument leaves. Its machine code (python_call.py) takes those that are exactly of
+the types compiled for; for others it comes back here, where they are made so or refused.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ....ir.core import errors, faults
+from ....ir.core.analysis import find_loops
+from ....ir.core.graph import Call, Program, Site
+from ....ir.core.text import show_anywhere
+from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
+from ....ir.diff.cps import show_closures
+from ....ir.diff.jvp import reachable
+from ....ir.ops.library import ARRAY_OPS
+from ....ir.passes.protect import USUAL
+from ....ir.python.host import has_effects
+from ....ir.values.concrete import Need, Numbers, at_hand
+from ...arguments import Written, of_case, writable, written_back
+from ..build import cache, special
+from ..build.compile import load, object_file, optimised_texts
+from ..build.symbols import is_symbol
+from ..emit import host
+from ..emit.code import Module
+from ..emit.module import Emission
+from ..maths import vector_maths
+from ..runtime import process
+from ..runtime.runtime import Runtime, runtime
+from ..runtime.support import CODE, INTERRUPT, SITE, VALUES
+from ..runtime.watch import Watch
+from .c_function import CFunction
+from .callable import NativeCallable
+from .python_call import PythonCall, Shape
+
+LONG_CYCLES = 50_000  # a call that took longer last time runs without the GIL (about 20 us; letting it go and taking it again 0.1)
+NEVER = 2**63 - 1
+UNGUARDED = Watch([])  # the caller knows that what the program has read is so
+UNGUARDED.refresh()
+
+
+class Exact(NativeCallable):
+    """The native call of one program for leaves that are known to be exact."""
+
+    def __init__(self, native: Native) -> None:
+        super().__init__(native.runtime.dispatcher)
+        self.native = native
+        self.set_entries([(native.address, UNGUARDED.cell)])
+
+    def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.native.stale:
+            return self.native.replacement().entry(*args)
+        raise errors.CompilationError(f"compiled code does not know its own argument types: {[type(x) for x in args]}")
+
+
+class Entry(Exact):
+    """The native call of one program, for leaves of the same types in any form."""
+
+    def __init__(self, native: Native) -> None:
+        super().__init__(native)
+        if native.draws:
+            self.set_entries([])
+
+    def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        native = self.native
+        if native.stale:
+            return native.replacement().entry(*args, **kwargs)
+        if kwargs or len(args) != len(native.types):
+            raise TypeError(f"a compiled program takes {len(native.types)} argument leaves, not {len(args)}")
+        check_numbers(args, native)
+        exact = list(map(exact_leaf, args, native.types, native.weak))
+        written = native.written
+        if not written.leaves:
+            return native.run(args, exact)
+        case = written.case(args)
+        if case is not USUAL:
+            return native.other(case, of_case(case, args))
+        exact = [writable(x, i in written.leaves) for i, x in enumerate(exact)]
+        with written_back(args, exact, written):
+            return native.run(args, exact)
+
+
+def check_numbers(args: Sequence[Any], native: Native) -> None:
+    """A program that is for certain numbers takes no others: the dispatcher of the function does not give it any."""
+    here = Numbers(list(map(at_hand, args, native.types, native.weak)))
+    for need, n in native.numbers.items():
+        if here.value(need) != n:
+            what = f"argument leaf {need.leaf}" if need.axis is None else f"size {need.axis} of argument leaf {need.leaf}"
+            raise errors.ArgumentTypeError(
+                f"this compiled program is for {what} = {n}, not {here.value(need)}: call the function, which has a program for each"
+            )
+
+
+def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
+    """`x` as exactly the object that compiled code reads: a Python number if `weak`, NumPy's scalar, or a contiguous
+    aligned array in native byte order."""
+    if is_generator(x):
+        return host.handle(x)
+    if isinstance(t, Array):
+        dtype = NUMPY_DTYPES[t.dtype]
+        a = np.ascontiguousarray(x, dtype)
+        a = a if type(a) is np.ndarray and a.dtype is dtype else np.array(a, dtype, subok=False, copy=None)
+        if a.dtype is not dtype:  # the same dtype, but another object
+            a = a.view(dtype)
+        return a if a.flags.aligned else a.copy()
+    if t == I64:
+        n = int(x)
+        if not -(2**63) <= n < 2**63:
+            raise errors.IntegerOverflowError(f"an int argument does not fit in 64 bits: {[n]}")
+        return n if weak else np.int64(n)
+    if weak:
+        return bool(x) if t == BOOL else float(x)
+    return NUMPY_DTYPES[t].type(x)
+
+
+class Native:
+    """One program's machine code. `weak` says of each argument leaf whether it is a Python number; `shape` how results
+    are put together, with `finish` for those that Python puts together; `nogil` whether calls run without the GIL, None
+    for those whose last call was long; `written` what is to know of the arguments that it writes into; `numbers` the sizes and
+    arguments that it is for, others go to another program."""
+
+    def __init__(
+        self,
+        program: Program,
+        checkpoint: Any,
+        weak: Sequence[bool],
+        shape: Shape,
+        finish: Any,
+        nogil: bool | None,
+        written: Written,
+        numbers: dict[Need, Any] | None = None,
+    ) -> None:
+        self.runtime: Runtime = runtime()
+        self.stale = False  # sizes have come up that it does not broadcast
+        self.replacement: Any = None  # gives the program to use then
+        self.other: Any = None  # calls the program for a case of its arguments
+        self.program, self.checkpoint, self.weak, self.shape, self.written = program, checkpoint, list(weak), shape, written
+        self.numbers = dict(numbers or {})
+        f = program.functions[program.entry]
+        self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
+        self.results = list(f.results)
+        self.draws = host.draws(program)
+        self.once = bool(written.leaves) or has_effects(program, program.entry)  # a call cannot start again
+        start = time.perf_counter()
+        code, notes = self._machine_code()
+        self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
+        self.loaded = load(code)
+        self.address = self.loaded.address("call")
+        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.numbers, self.written.leaves), finish, nogil)
+        self.entry, self.exact = Entry(self), Exact(self)
+
+    def run(self, args: Sequence[Any], exact: Sequence[Any]) -> Any:
+        """A call with exact leaves of these arguments."""
+        if not self.draws:
+            return self.exact(*exact)
+        with host.drawing(args):
+            return self.exact(*exact)
+
+    # ---- the code
+    def _machine_code(self) -> tuple[bytes, dict[str, Any]]:
+        """The object file and notes on it, found on disk or made. `sites` is filled on the way."""
+        names = reachable(self.program)
+        graph = show_anywhere(self.program, names)
+        mine = graph_sites(self.program, names)
+        numbers = [(*need, int(n)) for need, n in self.numbers.items()]
+        name = cache.key(
+            graph,
+            len(self.program.constants),
+            self.checkpoint,
+            self.weak,
+            self.shape.node,
+            self.shape.leaves,
+            self.runtime.mask,
+            numbers,
+            self.written.leaves,
+        )
+        found = cache.read(name)
+        if found is not None and sound(found[0], len(mine)) and known_symbols(found[0]["needs"]):
+            notes, code = found
+            self.sites = [placed(mine, x) for x in notes["sites"]]
+            return code, {**notes, "timings": {}}
+        start = time.perf_counter()
+        emission, text = self.emission
+        emitted = time.perf_counter() - start
+        code, timings = object_file(text)
+        module = emission.module
+        vector_maths.provide(module.declared)
+        host.provide(list(module.declared))
+        self.sites = module.sites
+        notes = {"policies": module.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
+        if notes["sites"] is not None:
+            cache.write(name, notes, code)
+        return code, {**notes, "timings": {"emit": emitted, **timings}}
+
+    @functools.cached_property
+    def emission(self) -> tuple[Emission, str]:
+        """The emitted module as text, and what was found out on the way."""
+        emission = Emission(self.program, self.checkpoint, self.runtime.mask)
+        call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers, self.written.leaves)
+        return emission, emission.run() + "\n" + call.text()
+
+    @property
+    def llvm(self) -> str:
+        return self.emission[1]
+
+    @property
+    def cps(self) -> str:
+        return "\n".join(map(show_closures, self.emission[0].closures))
+
+    def texts(self) -> tuple[str, str]:
+        """Optimised LLVM and assembly."""
+        return optimised_texts(self.llvm)
+
+    def _fill_record(self, call: PythonCall, finish: Any, nogil: bool | None) -> None:
+        constants = [np.ascontiguousarray(c) for c in self.program.constants]
+        fault = self.fault
+        self.constants = constants
+        self._kept = (fault, finish)  # what the record refers to
+        record = self.record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.record"))
+        record[0] = self.runtime.services
+        record[process.FAULT], record[process.FINISH] = id(fault), id(finish)
+        record[process.USUAL] = NEVER if has_loops(self.program) else process.PLAIN  # nothing is known of the first call
+        record[process.LONG] = LONG_CYCLES if nogil is None else 0 if nogil else NEVER
+        record[process.WRITES] = self.once
+        for i, x in enumerate(self.shape.fixed):
+            record[process.FIXED + i] = id(x)
+        at = call.constants_at
+        for c in constants:
+            for v in (c.ctypes.data, *c.shape):
+                record[at] = v
+                at += 1
+        if self.written.leaves:
+            for c in self.program.constants:
+                record[at], record[at + 1] = bounds(c)
+                at += 2
+
+    @property
+    def calls(self) -> int:
+        """How many calls from Python it has taken."""
+        return int(self.record[process.CALLS])
+
+    def fault(self, base: int) -> Any:
+        """Raise what compiled code has left in its context. Returns after a signal whose Python handler raises
+        nothing: the call starts again, its arguments are as they were. (One that writes into them is only left for Ctrl-C's exception.)"""
+        runtime = self.runtime
+        if not base:
+            raise errors.StackOverflowError(
+                f"no address space for another native stack of {runtime.size >> 20} MiB, of which each call under way has one: "
+                f"LANTERN_STACK_GIB={runtime.size / 2**31:g} in the environment of a new process makes them smaller"
+            )
+        code = ctypes.c_int64.from_address(base + CODE).value
+        if code == INTERRUPT:
+            ctypes.pythonapi.PyErr_CheckSignals()
+            if self.once:
+                raise KeyboardInterrupt
+            return
+        values = [ctypes.c_int64.from_address(base + VALUES + 8 * i).value for i in range(3)]
+        error = self.exception(code, ctypes.c_int64.from_address(base + SITE).value, values)
+        if isinstance(error, errors.BroadcastError) and 1 in error.sizes:
+            self.stale = True
+            return False  # another program is needed, which broadcasts: the dispatcher asks Python for it
+        raise error
+
+    def exception(self, code: int, site_number: int, values: list[int]) -> BaseException:
+        """The exception of a fault."""
+        size, site, kind = self.runtime.size, self.sites[site_number], faults.BY_CODE[code]
+        if kind is faults.KINDS["host"]:
+            return host.failure(values[0])
+        advice = ""
+        if kind is faults.KINDS["stack"]:
+            frame, used = max(values[0], 1), size - (values[1] & (size - 1))
+            values = [size >> 20, used // frame, frame]
+            advice = faults.stack_advice(values[0], values[1])
+        if kind is faults.KINDS["memory"]:
+            values = [size >> 20, 0, 0]
+        if site is not None and not site.filename and site.exception is None:
+            return kind.error(kind.message.format(*values, detail=site.detail) + advice)
+        return faults.make_error(kind, site, values, advice)
+
+    @functools.cached_property
+    def c_function(self) -> CFunction:
+        """This program for callers in C."""
+        return CFunction(self)
+
+
+def bounds(x: Any) -> tuple[int, int]:
+    """The first byte of an array, and the one after its last."""
+    steps = [(n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)] if x.size else []
+    low = x.ctypes.data + sum(s for s in steps if s < 0)
+    return low, x.ctypes.data + sum(s for s in steps if s > 0) + (x.itemsize if x.size else 0)
+
+
+def known_symbols(names: Sequence[str]) -> bool:
+    """Can this process give code the functions that it calls? Emission has found the libraries, a warm start has not."""
+    vector_maths.provide(names)
+    host.provide(names)
+    for name in names:
+        if name.startswith(special.PREFIX):
+            special.symbol(name.removeprefix(special.PREFIX))
+    return all(is_symbol(name) for name in names if not name.startswith("llvm."))
+
+
+def graph_sites(program: Program, names: Sequence[str]) -> list[Site]:
+    """All sites in these functions, in the order in which they are written."""
+    blocks = [b for name in names for b in program.functions[name].blocks.values()]
+    nodes = [n for b in blocks for n in (*b.lets, b.terminator)]
+    sites = [getattr(n, "site", None) for n in nodes]
+    return [s for s in sites if s is not None]
+
+
+def places(mine: Sequence[Site], sites: Sequence[Site | None]) -> list[Any] | None:
+    """Sites of the code as parts of the program, whichever file that stands in: the number of one of `mine`; that and a
+    detail, for what was derived from it; or a name and a detail, where there is no place. None if it cannot be said."""
+    numbers = {id(s): i for i, s in enumerate(mine)}
+    out: list[Any] = []
+    for s in sites:
+        if s is None or id(s) in numbers:
+            out.append(None if s is None else numbers[id(s)])
+        elif id(s.origin) in numbers:
+            out.append([numbers[id(s.origin)], s.detail])
+        elif not s.filename and s.exception is None:
+            out.append([s.function, s.detail])
+        else:
+            return None
+    return out
+
+
+def placed(mine: Sequence[Site], x: Any) -> Site | None:
+    """The site that `places` has written as `x`."""
+    if x is None or isinstance(x, int):
+        return None if x is None else mine[x]
+    where, detail = x
+    if isinstance(where, str):
+        return Site("", 0, where, detail)
+    origin = mine[where]
+    return Site(origin.filename, origin.line, origin.function, detail, None, origin)
+
+
+def sound(notes: dict[str, Any], n: int) -> bool:
+    """Are these notes on the code of a program with n sites?"""
+
+    def number(x: Any) -> bool:
+        return type(x) is int and 0 <= x < n
+
+    def site(x: Any) -> bool:
+        pair = isinstance(x, list) and len(x) == 2 and (number(x[0]) or isinstance(x[0], str)) and isinstance(x[1], str)
+        return x is None or number(x) or pair
+
+    policies, needs, sites = (notes.get(k) for k in ("policies", "needs", "sites"))
+    return (
+        isinstance(policies, dict)
+        and all(isinstance(v, str) for v in policies.values())
+        and isinstance(needs, list)
+        and all(isinstance(v, str) for v in needs)
+        and isinstance(sites, list)
+        and all(map(site, sites))
+    )
+
+
+def has_loops(program: Program) -> bool:
+    """May a call take long? Not without loops and recursion."""
+    functions = program.functions.values()
+    if any(let.op == "kernel" or let.op in ARRAY_OPS for f in functions for b in f.blocks.values() for let in b.lets):
+        return True
+    return any(find_loops(f) for f in functions) or any(isinstance(b.terminator, Call) for f in functions for b in f.blocks.values())
+
+
+__all__ = ["Native", "Shape"]

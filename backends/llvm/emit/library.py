@@ -1,0 +1,545 @@
+"""BLAS and LAPACK for the operations of ir/ops/library.py, through SciPy's pointers, and small matrix products as loops.
+
+Matrices are row-major here and column-major there: a matrix of ours is its transpose to LAPACK. A Ctrl-C waits until a
+library call has returned (`lantern.busy`), because libraries hold locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ....ir.core.graph import Let, Var
+from ....ir.core.types import F64, I64, Array, Scalar, carries_gradient
+from ....ir.ops.library import ARRAY_OPS, library_function, pull_function
+from ..build.special import symbol
+from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, flat_types, literal, struct_of
+from .lets import Operands, allocate, copy_data, count, fill_zero, loop, product, read_element, write_element
+
+SMALL = 4096  # multiplications: below, loops are faster than a call of BLAS (measured: 16 x 16 x 16)
+
+
+def emit_array_op(context: Any, code: Code, let: Let, read: Any) -> list[Operands]:
+    """The operation's value."""
+    op = ARRAY_OPS[let.op]
+    if op.program is not None:
+        return call_primal(context, code, library_function(context.program, let), [read(a) for a in let.args])
+    return _Emit(context, code, let, read).run()
+
+
+def call_primal(context: Any, code: Code, name: str, args: Sequence[Operands]) -> list[Operands]:
+    """Call a function of the program."""
+    f = context.program.functions[name]
+    flat = [f"{t} {x}" for p, operands in zip(f.params, args, strict=True) for t, x in zip(flat_types(p.type), operands, strict=False)]
+    types = [flat_types(r) for r in f.results]
+    rt = struct_of([t for ts in types for t in ts])
+    call = f"call {rt} {context.primal(name)}({', '.join(flat)})"
+    if rt == "void":
+        code.emit(call)
+        return []
+    values = iter(code.unpack(rt, code.let(call), sum(map(len, types))))
+    return [[next(values) for _ in ts] for ts in types]
+
+
+def backward(
+    context: Any, code: Code, let: Let, read: Any, active: Any, outs: dict[Var, Operands], adjoints: dict[Var, Operands]
+) -> list[Any]:
+    """The way back: for each active argument None, where the adjoint array has been added to, or what is to be added."""
+    wanted = [a in active for a in let.args]
+    if let.op == "gemm":
+        _gemm_back(code, let, read, wanted, adjoints[let.out])
+        return [None] * len(let.args)
+    name = pull_function(context.program, let, wanted)
+    values = [*(read(a)[: len(flat_types(a.type))] for a in let.args), *(outs[o][: len(flat_types(o.type))] for o in let.outs)]
+    values += [adjoints[o] for o in let.outs if carries_gradient(o.type)]
+    back = iter(call_primal(context, code, name, values))
+    return [next(back) if w else None for w in wanted]
+
+
+class _Emit:
+    def __init__(self, context: Any, code: Code, let: Let, read: Any) -> None:
+        self.context, self.code, self.let, self.read = context, code, let, read
+        self.site = code.module.site(let.site)
+        t = let.args[0].type
+        assert isinstance(t, Array)
+        self.t: Scalar = t.dtype
+        self.ty = LLVM_TYPES.get(t.dtype, "i64")
+        self.letter = "d" if t.dtype == F64 else "s"
+
+    def run(self) -> list[Operands]:
+        return getattr(self, f"op_{self.let.op}")()  # type: ignore[no-any-return]
+
+    def new(self, v: Var | None, n: str, t: Any = None) -> str:
+        self.code.allocator = "lantern.alloc_result" if v in self.code.escaping else "lantern.alloc"
+        return allocate(self.code, n, t or self.t, self.site)
+
+    def matrix(self, i: int) -> tuple[str, str, str]:
+        data, rows, columns = self.read(self.let.args[i])[:3]
+        return data, rows, columns
+
+    def copy_of(self, i: int, v: Var | None) -> str:
+        """A copy of a matrix argument, to be overwritten."""
+        data, rows, columns = self.matrix(i)
+        n = product(self.code, [rows, columns])
+        p = self.new(v, n)
+        copy_data(self.code, p, data, n, self.t)
+        return p
+
+    # ---- calls
+    def library(self, name: str, *args: Any) -> None:
+        """Call a routine: ('c', letter), ('i', i64), ('f', float literal) or a pointer."""
+        code, pointers = self.code, []
+        for a in args:
+            if isinstance(a, str):
+                pointers.append(a)
+                continue
+            kind, value = a
+            cell = code.alloca({"c": "i8", "i": "i32", "f": self.ty}[kind])
+            if kind == "c":
+                code.store("i8", str(ord(value)), cell)
+            elif kind == "i":
+                code.store("i32", code.let(f"trunc i64 {value} to i32"), cell)
+            else:
+                code.store(self.ty, literal(value, self.t), cell)
+            pointers.append(cell)
+        call_library(code, self.letter + name, pointers)
+
+    def info(self) -> str:
+        cell = self.code.alloca("i32")
+        self.code.store("i32", "0", cell)
+        return cell
+
+    def check(self, info: str) -> None:
+        """Raise if a routine has failed."""
+        bad = self.code.let(f"icmp eq i32 {self.code.load('i32', info)}, 0")
+        self.code.check(bad, "linalg", self.site)
+
+    def work(self, routine: Callable[[str, Any], None]) -> None:
+        """Ask a routine how much room it needs, give it that, and run it: routine(room, length)."""
+        code = self.code
+        cell = code.alloca(self.ty)
+        routine(cell, ("i", "-1"))
+        n = code.let(f"fptosi {self.ty} {code.load(self.ty, cell)} to i64")
+        n = code.let(f"call i64 @llvm.smax.i64(i64 {n}, i64 1)")
+        routine(allocate(code, n, self.t, self.site), ("i", n))
+
+    def nonempty(self, n: str, body: Callable[[], None]) -> None:
+        """Libraries refuse empty matrices."""
+        code = self.code
+        some, done = code.new_label("some"), code.new_label("empty")
+        code.emit(f"br i1 {code.let(f'icmp sgt i64 {n}, 0')}, label %{some}, label %{done}")
+        code.place(some)
+        body()
+        code.emit(f"br label %{done}")
+        code.place(done)
+
+    def square(self, rows: str, columns: str) -> None:
+        self.code.check(self.code.let(f"icmp eq i64 {rows}, {columns}"), "linalg", self.site)
+
+    # ---- operations
+    def op_gemm(self) -> list[Operands]:
+        return [gemm(self.code, self.let, self.read, lambda n: self.new(self.let.out, n))]
+
+    def op_scatter(self) -> list[Operands]:
+        code = self.code
+        data, dims = self.read(self.let.args[0])[0], self.read(self.let.args[1])[1:]
+        index, v = self.read(self.let.args[1])[0], self.read(self.let.args[2])[0]
+        _scatter(code, self.let, [data, index, v, product(code, dims[: self.let.args[1].type.rank])])  # type: ignore[union-attr]
+        return []
+
+    def op_cumsum(self) -> list[Operands]:
+        code, (data, rows, n) = self.code, self.matrix(0)
+        out = self.new(self.let.out, product(code, [rows, n]))
+        t, reverse = self.t, self.let.attrs["reverse"]
+        ty = "i64" if t.name.startswith("i") else self.ty
+        total = code.alloca(ty)
+        add = "fadd" if t.name.startswith("f") else "add"
+
+        def row(r: str) -> None:
+            first = code.let(f"mul nsw i64 {r}, {n}")
+            code.store(ty, literal(0, t) if t.name.startswith("f") else "0", total)
+
+            def one(i: str) -> None:
+                if reverse:
+                    i = code.let(f"sub nsw i64 {code.let(f'sub nsw i64 {n}, 1')}, {i}")
+                at = code.let(f"add nsw i64 {first}, {i}")
+                v = read_element(code, _at(code, data, at, t), t)
+                s = code.let(f"{add} {ty} {code.load(ty, total)}, {v}")
+                code.store(ty, s, total)
+                write_element(code, _at(code, out, at, t), s, t)
+
+            loop(code, n, one)
+
+        loop(code, rows, row)
+        return [[out, rows, n]]
+
+    def op_cholesky(self) -> list[Operands]:
+        code, (_, n, m) = self.code, self.matrix(0)
+        self.square(n, m)
+        out = self.copy_of(0, self.let.out)
+        info = self.info()
+        self.nonempty(n, lambda: self.library("potrf", ("c", "U"), ("i", n), out, ("i", n), info))
+        self.check(info)
+
+        def row(i: str) -> None:
+            start = code.let(f"mul nsw i64 {i}, {n}")
+            begin = code.let(f"add nsw i64 {i}, 1")
+            rest = code.let(f"sub nsw i64 {n}, {begin}")
+            p = _at(code, out, code.let(f"add nsw i64 {start}, {begin}"), self.t)
+            fill_zero(code, p, rest, self.t)
+
+        loop(code, n, row)
+        return [[out, n, n]]
+
+    def op_trsm(self) -> list[Operands]:
+        """X_c op(A_c) = B_c with A_c = A^T, B_c = B: B^T is given, so its rows are the columns of B."""
+        code, (a, n, n2) = self.code, self.matrix(0)
+        bt, k, m = self.matrix(1)
+        self.square(n, n2)
+        self.code.check(code.let(f"icmp eq i64 {n}, {m}"), "linalg", self.site)
+        attrs = self.let.attrs
+        if not attrs["unit"]:
+
+            def regular(i: str) -> None:
+                d = code.load(self.ty, _at(code, a, code.let(f"mul nsw i64 {i}, {code.let(f'add nsw i64 {n}, 1')}"), self.t))
+                code.check(code.let(f"fcmp une {self.ty} {d}, 0.0"), "linalg", self.site)
+
+            loop(code, n, regular)
+        out = self.new(self.let.out, product(code, [k, n]))
+        copy_data(code, out, bt, product(code, [k, n]), self.t)
+        uplo, trans = "U" if attrs["lower"] else "L", "N" if attrs["trans"] else "T"
+        self.nonempty(product(code, [k, n]), lambda: self.library(
+            "trsm", ("c", "L"), ("c", uplo), ("c", trans), ("c", "U" if attrs["unit"] else "N"), ("i", n), ("i", k), ("f", 1.0), a, ("i", n),
+            out, ("i", n)))  # fmt: skip
+        return [[out, k, n]]
+
+    def op_trmm(self) -> list[Operands]:
+        """B_c := B_c L for the transpose of L^T B."""
+        a, n, _ = self.matrix(0)
+        out = self.copy_of(1, self.let.out)
+        self.nonempty(n, lambda: self.library(
+            "trmm", ("c", "R"), ("c", "U"), ("c", "T"), ("c", "N"), ("i", n), ("i", n), ("f", 1.0), a, ("i", n), out, ("i", n)))  # fmt: skip
+        return [[out, n, n]]
+
+    def op_lu_solve(self) -> list[Operands]:
+        code, (_, n, n2) = self.code, self.matrix(0)
+        bt, k, m = self.matrix(1)
+        self.square(n, n2)
+        self.code.check(code.let(f"icmp eq i64 {n}, {m}"), "linalg", self.site)
+        out = self.new(self.let.out, product(code, [k, n]))
+        copy_data(code, out, bt, product(code, [k, n]), self.t)
+        lu, info = self.copy_of(0, None), self.info()
+        pivots = allocate(code, n, I64, self.site)
+
+        def solve() -> None:
+            self.library("getrf", ("i", n), ("i", n), lu, ("i", n), pivots, info)
+            self.check(info)
+            trans = "N" if self.let.attrs["trans"] else "T"
+            self.library("getrs", ("c", trans), ("i", n), ("i", k), lu, ("i", n), pivots, out, ("i", n), info)
+
+        self.nonempty(n, solve)
+        return [[out, k, n]]
+
+    def op_slogdet(self) -> list[Operands]:
+        code, (_, n, n2) = self.code, self.matrix(0)
+        self.square(n, n2)
+        lu, info = self.copy_of(0, None), self.info()
+        pivots = allocate(code, n, I64, self.site)
+        self.nonempty(n, lambda: self.library("getrf", ("i", n), ("i", n), lu, ("i", n), pivots, info))
+        sign, total = code.alloca(self.ty), code.alloca(self.ty)
+        code.store(self.ty, literal(1.0, self.t), sign)
+        code.store(self.ty, literal(0.0, self.t), total)
+        from .machine import LLVMMachine, Value
+
+        machine = LLVMMachine(code, self.site)
+
+        def one(i: str) -> None:
+            d = code.load(self.ty, _at(code, lu, code.let(f"mul nsw i64 {i}, {code.let(f'add nsw i64 {n}, 1')}"), self.t))
+            size = machine.instruction("fabs", Value(machine, d, self.t))
+            log = machine.libm("log", size)
+            code.store(self.ty, code.let(f"fadd {self.ty} {code.load(self.ty, total)}, {log.name}"), total)
+            pivot = code.load("i32", code.let(f"getelementptr i32, ptr {pivots}, i64 {i}"))
+            here = code.let(f"trunc i64 {code.let(f'add nsw i64 {i}, 1')} to i32")
+            swapped = code.let(f"icmp ne i32 {pivot}, {here}")
+            negative = code.let(f"fcmp olt {self.ty} {d}, 0.0")
+            flip = code.let(f"xor i1 {swapped}, {negative}")
+            zero = code.let(f"fcmp oeq {self.ty} {d}, 0.0")
+            s = code.load(self.ty, sign)
+            s = code.let(f"select i1 {flip}, {self.ty} {code.let(f'fneg {self.ty} {s}')}, {self.ty} {s}")
+            code.store(self.ty, code.let(f"select i1 {zero}, {self.ty} 0.0, {self.ty} {s}"), sign)
+
+        loop(code, n, one)
+        return [[code.load(self.ty, sign)], [code.load(self.ty, total)]]
+
+    def op_eigh(self) -> list[Operands]:
+        """Our lower triangle is LAPACK's upper one; its eigenvectors are columns there, rows here."""
+        code, (_, n, n2) = self.code, self.matrix(0)
+        self.square(n, n2)
+        v, info = self.copy_of(0, None), self.info()
+        w = self.new(self.let.outs[0], n)
+
+        def run() -> None:
+            def routine(room: str, length: Any) -> None:
+                self.library("syev", ("c", "V"), ("c", "U"), ("i", n), v, ("i", n), w, room, length, info)
+
+            self.work(routine)
+            self.check(info)
+
+        self.nonempty(n, run)
+        out = self.new(self.let.outs[1], product(code, [n, n]))
+        _transpose(code, v, out, n, n, self.t)
+        return [[w, n], [out, n, n]]
+
+    def op_svd(self) -> list[Operands]:
+        """A = U S V^T is A_c = V S U^T to LAPACK: what it calls U is V, column by column, and so our V^T."""
+        code, (_, m, n) = self.code, self.matrix(0)
+        k = code.let(f"call i64 @llvm.smin.i64(i64 {m}, i64 {n})")
+        a, info = self.copy_of(0, None), self.info()
+        u = self.new(self.let.outs[0], product(code, [m, k]))
+        s = self.new(self.let.outs[1], k)
+        vt = self.new(self.let.outs[2], product(code, [k, n]))
+        eight = code.let(f"mul i64 8, {k}")
+        ints = allocate(code, code.let(f"add i64 {eight}, 1"), I64, self.site)
+
+        def run() -> None:
+            def routine(room: str, length: Any) -> None:
+                self.library("gesdd", ("c", "S"), ("i", n), ("i", m), a, ("i", n), s, vt, ("i", n), u, ("i", k), room, length, ints, info)
+
+            self.work(routine)
+            self.check(info)
+
+        self.nonempty(k, run)
+        return [[u, m, k], [s, k], [vt, k, n]]
+
+    def op_qr(self) -> list[Operands]:
+        code, (data, m, n) = self.code, self.matrix(0)
+        code.check(code.let(f"icmp sge i64 {m}, {n}"), "linalg", self.site)
+        size = product(code, [m, n])
+        a = allocate(code, size, self.t, self.site)
+        _transpose(code, data, a, m, n, self.t)  # column-major now
+        tau, info = allocate(code, n, self.t, self.site), self.info()
+        q, r = self.new(self.let.outs[0], size), self.new(self.let.outs[1], product(code, [n, n]))
+
+        def run() -> None:
+            self.work(lambda room, length: self.library("geqrf", ("i", m), ("i", n), a, ("i", m), tau, room, length, info))
+            self.check(info)
+
+            def column(i: str) -> None:
+                def one(j: str) -> None:
+                    inside = code.let(f"icmp sge i64 {j}, {i}")
+                    v = code.load(self.ty, _at(code, a, code.let(f"add i64 {code.let(f'mul i64 {j}, {m}')}, {i}"), self.t))
+                    v = code.let(f"select i1 {inside}, {self.ty} {v}, {self.ty} 0.0")
+                    code.store(self.ty, v, _at(code, r, code.let(f"add i64 {code.let(f'mul i64 {i}, {n}')}, {j}"), self.t))
+
+                loop(code, n, one)
+
+            loop(code, n, column)
+            self.work(lambda room, length: self.library("orgqr", ("i", m), ("i", n), ("i", n), a, ("i", m), tau, room, length, info))
+            self.check(info)
+            _transpose(code, a, q, n, m, self.t)
+
+        self.nonempty(n, run)
+        return [[q, m, n], [r, n, n]]
+
+
+def call_library(code: Code, name: str, pointers: Sequence[str]) -> None:
+    s = symbol(name)
+    code.module.declare(s, f"declare void @{s}({', '.join('ptr' for _ in pointers)})")
+    code.emit("call void @lantern.busy()")
+    code.emit(f"call void @{s}({', '.join(f'ptr {p}' for p in pointers)})")
+    code.emit("call void @lantern.ready()")
+
+
+def _at(code: Code, p: str, i: str, t: Any) -> str:
+    return code.let(f"getelementptr inbounds {MEMORY_TYPES[t]}, ptr {p}, i64 {i}")
+
+
+def _transpose(code: Code, source: str, target: str, rows: str, columns: str, t: Scalar) -> None:
+    """target[j, i] = source[i, j]"""
+    ty = LLVM_TYPES[t]
+
+    def row(i: str) -> None:
+        def one(j: str) -> None:
+            v = code.load(ty, _at(code, source, code.let(f"add i64 {code.let(f'mul i64 {i}, {columns}')}, {j}"), t))
+            code.store(ty, v, _at(code, target, code.let(f"add i64 {code.let(f'mul i64 {j}, {rows}')}, {i}"), t))
+
+        loop(code, columns, one)
+
+    loop(code, rows, row)
+
+
+# ---- matrix products
+def gemm(code: Code, let: Let, read: Any, new: Callable[[str], str]) -> Operands:
+    (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
+    x, y = read(a), read(b)
+    rank = a.type.rank  # type: ignore[union-attr]
+    stack = x[1 : rank - 1]
+    m, k = (x[rank], x[rank - 1]) if ta else (x[rank - 1], x[rank])
+    n = y[rank - 1] if tb else y[rank]
+    total = count(code, [*stack, m, n], code.module.site(let.site))
+    out = new(total)
+    fill_zero(code, out, total, let.out.type.dtype)  # type: ignore[union-attr]
+    multiply(code, let.out.type.dtype, (x[0], y[0], out), (m, n, k), ta, tb, product(code, stack))  # type: ignore[union-attr]
+    return [out, *stack, m, n]
+
+
+def _gemm_back(code: Code, let: Let, read: Any, wanted: list[bool], d: Operands) -> None:
+    """Adds to the adjoints of A and B in place."""
+    (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
+    x, y = read(a), read(b)
+    rank = a.type.rank  # type: ignore[union-attr]
+    stack = product(code, x[1 : rank - 1])
+    m, k = (x[rank], x[rank - 1]) if ta else (x[rank - 1], x[rank])
+    n = y[rank - 1] if tb else y[rank]
+    t = let.out.type.dtype  # type: ignore[union-attr]
+    if wanted[0]:
+        if ta:
+            multiply(code, t, (y[0], d[0], x[-1]), (k, m, n), tb, 1, stack)
+        else:
+            multiply(code, t, (d[0], y[0], x[-1]), (m, k, n), 0, 1 - tb, stack)
+    if wanted[1]:
+        if tb:
+            multiply(code, t, (d[0], x[0], y[-1]), (n, k, m), 1, ta, stack)
+        else:
+            multiply(code, t, (x[0], d[0], y[-1]), (k, n, m), 1 - ta, 0, stack)
+
+
+def multiply(code: Code, t: Scalar, pointers: Any, sizes: Any, ta: int, tb: int, stack: str) -> None:
+    """C += op(A) op(B) for each matrix of a stack, by a function of the module."""
+    name = f"@lantern_gemm.{t}.{'t' if ta else 'n'}{'t' if tb else 'n'}"
+    module = code.module
+    if name not in module.made:
+        module.made[name] = True
+        module.functions.append(_multiply_text(module, name, t, ta, tb))
+    (a, b, c), (m, n, k) = pointers, sizes
+
+    def one(s: str) -> None:
+        places = []
+        for p, (rows, columns) in ((a, (m, k)), (b, (k, n)), (c, (m, n))):
+            offset = code.let(f"mul i64 {s}, {code.let(f'mul i64 {rows}, {columns}')}")
+            places.append(_at(code, p, offset, t))
+        code.emit(f"call void {name}({', '.join(f'ptr {p}' for p in places)}, i64 {m}, i64 {n}, i64 {k})")
+
+    if stack == "1":
+        code.emit(f"call void {name}(ptr {a}, ptr {b}, ptr {c}, i64 {m}, i64 {n}, i64 {k})")
+    else:
+        loop(code, stack, one)
+
+
+def _multiply_text(module: Any, name: str, t: Scalar, ta: int, tb: int) -> str:
+    """C (m x n) += op(A) op(B), with k in between: loops where it is small, BLAS where not."""
+    code, ty = Code(module), LLVM_TYPES[t]
+    work = code.let(f"mul i64 %m, {code.let('mul i64 %n, %k')}")
+    code.emit(f"br i1 {code.let(f'icmp sle i64 {work}, {SMALL}')}, label %small, label %large")
+    code.place("small")
+
+    def row(i: str) -> None:
+        def a_at(p: str) -> str:
+            offset = f"mul i64 {p}, %m" if ta else f"mul i64 {i}, %k"
+            return code.load(ty, _at(code, "%a", code.let(f"add i64 {code.let(offset)}, {i if ta else p}"), t))
+
+        first = code.let(f"mul i64 {i}, %n")
+        if tb:
+
+            def dot(j: str) -> None:
+                cell, start = _at(code, "%c", code.let(f"add i64 {first}, {j}"), t), code.let(f"mul i64 {j}, %k")
+                code.store(ty, literal(0.0, t), "%sum")
+
+                def term(p: str) -> None:
+                    v = code.load(ty, _at(code, "%b", code.let(f"add i64 {start}, {p}"), t))
+                    x = code.let(f"fmul contract {ty} {a_at(p)}, {v}")
+                    code.store(ty, code.let(f"fadd reassoc contract {ty} {code.load(ty, '%sum')}, {x}"), "%sum")
+
+                loop(code, "%k", term)
+                code.store(ty, code.let(f"fadd {ty} {code.load(ty, cell)}, {code.load(ty, '%sum')}"), cell)
+
+            loop(code, "%n", dot)
+            return
+
+        def axpy(p: str) -> None:
+            v, start = a_at(p), code.let(f"mul i64 {p}, %n")
+
+            def add(j: str) -> None:
+                cell = _at(code, "%c", code.let(f"add i64 {first}, {j}"), t)
+                x = code.let(f"fmul contract {ty} {v}, {code.load(ty, _at(code, '%b', code.let(f'add i64 {start}, {j}'), t))}")
+                code.store(ty, code.let(f"fadd contract {ty} {code.load(ty, cell)}, {x}"), cell)
+
+            loop(code, "%n", add)
+
+        loop(code, "%k", axpy)
+
+    code.allocas.append(f" %sum = alloca {ty}")
+    loop(code, "%m", row)
+    code.emit("ret void")
+    code.place("large")
+    cells = []
+    for kind, value in (("i8", str(ord("T" if tb else "N"))), ("i8", str(ord("T" if ta else "N"))), ("i32", "%n"), ("i32", "%m"), ("i32", "%k"),
+                        (ty, literal(1.0, t)), ("i32", "%k" if tb else "%n"), ("i32", "%m" if ta else "%k"), (ty, literal(1.0, t)), ("i32", "%n")):  # fmt: skip
+        cell = code.alloca(kind)
+        code.store(kind, code.let(f"trunc i64 {value} to i32") if kind == "i32" else value, cell)
+        cells.append(cell)
+    transb, transa, n, m, k, alpha, ldb, lda, beta, ldc = cells
+    call_library(code, f"{'d' if t == F64 else 's'}gemm", [transb, transa, n, m, k, alpha, "%b", ldb, "%a", lda, beta, "%c", ldc])
+    code.emit("ret void")
+    return code.text(
+        f"define internal void {name}(ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %m, i64 %n, i64 %k) noinline nounwind"
+    )
+
+
+# ---- scattering, and its way back
+def _scatter(code: Code, let: Let, operands: list[str]) -> None:
+    data, index, v, n = operands
+    t, source = let.args[0].type.dtype, let.args[2].type.dtype  # type: ignore[union-attr]
+
+    def one(i: str) -> None:
+        at = code.load("i64", _at(code, index, i, I64))
+        p = _at(code, data, at, t)
+        x = read_element(code, _at(code, v, i, source), source)
+        if let.attrs["add"]:
+            old = read_element(code, p, t)
+            kind = LLVM_TYPES.get(t, "i64")
+            x = code.let(f"{'fadd' if t.name.startswith('f') else 'or' if kind == 'i1' else 'add'} {kind} {old}, {x}")
+        write_element(code, p, x, t)
+
+    loop(code, n, one)
+
+
+def scatter_save(code: Code, let: Let, read: Any) -> tuple[str, str]:
+    """What a scatter is about to overwrite, in order: the value before each single write."""
+    data, index = read(let.args[0])[0], read(let.args[1])
+    t = let.args[0].type.dtype  # type: ignore[union-attr]
+    n = product(code, index[1 : 1 + let.args[1].type.rank])  # type: ignore[union-attr]
+    old = allocate(code, n, t, 0)
+
+    def one(i: str) -> None:
+        p = _at(code, data, code.load("i64", _at(code, index[0], i, I64)), t)
+        code.store(MEMORY_TYPES[t], code.load(MEMORY_TYPES[t], p), _at(code, old, i, t))
+
+    loop(code, n, one)
+    return old, n
+
+
+def scatter_back(code: Code, let: Let, read: Any, saved: tuple[str, str], active: Any) -> None:
+    """Undo the writes, last first, and move adjoints: dv += dx[i]; dx[i] = 0 where x[i] was replaced. Of positions that
+    are written more than once only the last write took effect; all were saved before the first."""
+    old, n = saved
+    x, index, v = (read(a) for a in let.args)
+    t = let.args[0].type.dtype  # type: ignore[union-attr]
+    flows = let.args[0] in active
+    ty = LLVM_TYPES.get(t, "i64")
+
+    def one(j: str) -> None:
+        i = code.let(f"sub i64 {code.let(f'sub i64 {n}, 1')}, {j}")
+        at = code.load("i64", _at(code, index[0], i, I64))
+        code.store(MEMORY_TYPES[t], code.load(MEMORY_TYPES[t], _at(code, old, i, t)), _at(code, x[0], at, t))
+        if not flows:
+            return
+        cell = _at(code, x[-1], at, t)
+        d = code.load(ty, cell)
+        if let.args[2] in active:
+            place = _at(code, v[-1], i, t)
+            code.store(ty, code.let(f"fadd {ty} {code.load(ty, place)}, {d}"), place)
+        if not let.attrs["add"]:
+            code.store(ty, NEGATIVE_ZERO, cell)
+
+    loop(code, n, one)

@@ -1,0 +1,210 @@
+"""The scalar machine that emits LLVM instructions: the same methods as lantern_jit.ir.core.machine.
+
+No fast-math: the program's own operations are IEEE operations, so that values are NumPy's to the last bit where NumPy's are
+made of + - * / and sqrt. The terms of adjoint sums may be contracted: a multiply and an add are one fused instruction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....ir.core.machine import SPLITTERS
+from ....ir.core.op import Op, argument_types, result_type
+from ....ir.core.op import literal as python_literal
+from ....ir.core.types import BOOL, F32, F64, I64, Scalar, Type, is_float
+from ..build.compile import host_cpu
+from ..maths import vector_maths
+from ..maths.bodies import BODIES
+from ..maths.vector_maths import PURE
+from .code import LLVM_TYPES, Code, literal
+
+_FLOAT = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "neg": "fneg"}
+_FCMP = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
+_ICMP = {"eq": "eq", "ne": "ne", "lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge"}
+_INTEGER = {"add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor"}
+
+
+class Value:
+    """An LLVM operand with its graph type; operations on it emit instructions."""
+
+    __slots__ = ("algebra", "name", "type")
+
+    def __init__(self, machine: LLVMMachine, name: str, type: Type) -> None:
+        self.algebra, self.name, self.type = machine, name, type
+
+
+class LLVMMachine:
+    """Emits into `code`; `site` names the user's line for faults; `contract` is for derivative rules, whose terms are summed up."""
+
+    def __init__(self, code: Code, site: int = 0, contract: bool = False) -> None:
+        self.code, self.site = code, site
+        self.flags = " contract" if contract else ""
+        self.exact = LLVMMachine(code, site) if contract else self
+
+    def given(self, x: Value) -> Value:
+        """A value of another machine as this one's."""
+        return Value(self, x.name, x.type)
+
+    # ---- the algebra: an operation's body runs on this machine
+    def bind(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Value:
+        types = argument_types(op, [a.type if isinstance(a, Value) else None for a in args])
+        values = [a if isinstance(a, Value) else self.literal(a, t) for a, t in zip(args, types, strict=True)]
+        if op.expensive and self.exact is not self:  # a function has the same value wherever it is called
+            return self.given(op.body(self.exact, *map(self.exact.given, values), **attrs))
+        return op.body(self, *values, **attrs)  # type: ignore[no-any-return]
+
+    def literal(self, value: Any, t: Type) -> Value:
+        return Value(self, literal(python_literal(value, t), t), t)
+
+    def _let(self, text: str, t: Type) -> Value:
+        return Value(self, self.code.let(text), t)
+
+    def _ty(self, x: Value) -> str:
+        return LLVM_TYPES[x.type]
+
+    # ---- instructions
+    def arithmetic(self, name: str, *xs: Value) -> Value:
+        operands = ", ".join(x.name for x in xs)
+        return self._let(f"{_FLOAT[name]}{self.flags} {self._ty(xs[0])} {operands}", xs[0].type)
+
+    def integer(self, name: str, x: Value, y: Value) -> Value:
+        if name in _INTEGER:
+            return self._let(f"{_INTEGER[name]} i64 {x.name}, {y.name}", I64)
+        if name in ("shl", "shr"):
+            return self._shift(name, x, y)
+        if name == "udiv":
+            return self._let(f"udiv i64 {x.name}, {y.name}", I64)
+        return self._divide(name, x, y)
+
+    def _shift(self, name: str, x: Value, y: Value) -> Value:
+        """NumPy's shifts: by 64 and more everything leaves."""
+        far = self.code.let(f"icmp ugt i64 {y.name}, 63")
+        by = self.code.let(f"select i1 {far}, i64 63, i64 {y.name}")
+        shifted = self.code.let(f"{'shl' if name == 'shl' else 'ashr'} i64 {x.name}, {by}")
+        if name == "shr":
+            return Value(self, shifted, I64)
+        return self._let(f"select i1 {far}, i64 0, i64 {shifted}", I64)
+
+    def _divide(self, name: str, x: Value, y: Value) -> Value:
+        """Floor division and its remainder, or C's remainder; y is not 0. y = -1 is kept from the divider, which traps on overflow."""
+        let = self.code.let
+        minus = let(f"icmp eq i64 {y.name}, -1")
+        safe = let(f"select i1 {minus}, i64 1, i64 {y.name}")
+        q, r = let(f"sdiv i64 {x.name}, {safe}"), let(f"srem i64 {x.name}, {safe}")
+        if name == "fmod":
+            return Value(self, r, I64)
+        signs = let(f"xor i64 {r}, {safe}")
+        differ = let(f"icmp slt i64 {signs}, 0")
+        inexact = let(f"icmp ne i64 {r}, 0")
+        adjust = let(f"and i1 {differ}, {inexact}")
+        if name == "mod":
+            fixed = let(f"add i64 {r}, {safe}")
+            m = let(f"select i1 {adjust}, i64 {fixed}, i64 {r}")
+            return self._let(f"select i1 {minus}, i64 0, i64 {m}", I64)
+        less = let(f"sub i64 {q}, 1")
+        f = let(f"select i1 {adjust}, i64 {less}, i64 {q}")
+        negated = let(f"sub i64 0, {x.name}")
+        return self._let(f"select i1 {minus}, i64 {negated}, i64 {f}", I64)
+
+    def integer_exact(self, name: str, x: Value, y: Value) -> tuple[Value, Value]:
+        """(x (op) y, whether it fits)"""
+        function = f"llvm.s{name}.with.overflow.i64"
+        self.code.module.declare(function, f"declare {{i64, i1}} @{function}(i64, i64)")
+        both = self.code.let(f"call {{i64, i1}} @{function}(i64 {x.name}, i64 {y.name})")
+        over = self.code.let(f"extractvalue {{i64, i1}} {both}, 1")
+        return self._let(f"extractvalue {{i64, i1}} {both}, 0", I64), self._let(f"xor i1 {over}, true", BOOL)
+
+    def integer_power(self, x: Value, n: Value) -> Value:
+        self.code.module.made["lantern.ipow"] = True
+        return self._let(f"call i64 @lantern.ipow(i64 {x.name}, i64 {n.name})", I64)
+
+    def round_decimal(self, x: Value, n: int) -> Value:
+        """Python's round(x, n): the multiple of 10**-n nearest to x, of two the even one. With s = 10**|n|, which is exact, p = x * s
+        (or x / s) is off by an e that an fma gives exactly. rint(p) is right unless p is a half and e says on which side the number
+        lies. From 2**53 on neighbouring doubles are further apart than the multiples, and x is the nearest to its own."""
+        let, s = self.code.let, literal(10.0 ** abs(n), F64)
+        for name, arity in (("fma", 3), ("rint", 1), ("fabs", 1)):
+            self.code.module.declare(f"llvm.{name}.f64", f"declare double @llvm.{name}.f64({', '.join(['double'] * arity)})")
+        p = let(f"{'fmul' if n >= 0 else 'fdiv'} double {x.name}, {s}")
+        minus = let(f"fneg double {p}")
+        a, b, c = (x.name, s, minus) if n >= 0 else (minus, s, x.name)
+        e = let(f"call double @llvm.fma.f64(double {a}, double {b}, double {c})")
+        r = let(f"call double @llvm.rint.f64(double {p})")
+        d = let(f"fsub double {p}, {r}")
+        for half, side, one in ((0.5, "ogt", 1.0), (-0.5, "olt", -1.0)):
+            tie, beyond = let(f"fcmp oeq double {d}, {literal(half, F64)}"), let(f"fcmp {side} double {e}, {literal(0.0, F64)}")
+            moved = let(f"fadd double {r}, {literal(one, F64)}")
+            r = let(f"select i1 {let(f'and i1 {tie}, {beyond}')}, double {moved}, double {r}")
+        y = let(f"{'fdiv' if n >= 0 else 'fmul'} double {r}, {s}")
+        small = let(f"fcmp olt double {let(f'call double @llvm.fabs.f64(double {p})')}, {literal(2.0**53, F64)}")
+        return self._let(f"select i1 {small}, double {y}, double {x.name}", F64)
+
+    def logical(self, name: str, x: Value, y: Value) -> Value:
+        return self._let(f"{name} i1 {x.name}, {y.name}", BOOL)
+
+    def compare(self, name: str, x: Value, y: Value) -> Value:
+        if is_float(x.type):
+            return self._let(f"fcmp {_FCMP[name]} {self._ty(x)} {x.name}, {y.name}", BOOL)
+        return self._let(f"icmp {_ICMP[name]} {self._ty(x)} {x.name}, {y.name}", BOOL)
+
+    def select(self, c: Value, x: Value, y: Value) -> Value:
+        t = self._ty(x)
+        return self._let(f"select i1 {c.name}, {t} {x.name}, {t} {y.name}", x.type)
+
+    def instruction(self, name: str, *xs: Value) -> Value:
+        t = self._ty(xs[0])
+        suffix = "f64" if xs[0].type == F64 else "f32"
+        self.code.module.declare(f"llvm.{name}.{suffix}", f"declare {t} @llvm.{name}.{suffix}({', '.join(t for _ in xs)})")
+        return self._let(f"call {t} @llvm.{name}.{suffix}({', '.join(f'{t} {x.name}' for x in xs)})", xs[0].type)
+
+    def libm(self, name: str, *xs: Value) -> Value:
+        """A mathematical function: the library's own, of which LLVM may use a SIMD variant, or else the C library's."""
+        t = self._ty(xs[0])
+        if name in BODIES:
+            symbol = vector_maths.symbol(name, xs[0].type)  # type: ignore[arg-type]
+            if symbol not in self.code.module.declared:
+                self.code.module.declared.update(vector_maths.declarations(name, xs[0].type, host_cpu()))  # type: ignore[arg-type]
+        else:
+            symbol = name + ("" if xs[0].type == F64 else "f")
+            self.code.module.declare(symbol, f"declare {t} @{symbol}({', '.join(t for _ in xs)}) {PURE}")
+        return self._let(f"call {t} @{symbol}({', '.join(f'{t} {x.name}' for x in xs)}) {PURE}", xs[0].type)
+
+    def slope(self, name: str, x: Value, z: Value) -> Value:
+        return self.libm(f"{name}_slope", x, z)
+
+    def special(self, name: str, *xs: Value) -> Value:
+        """A function of scipy.special, by its C pointer; float32 goes through float64."""
+        from ..build.special import symbol
+
+        wide = [self.convert(x, F64) if x.type == F32 else x for x in xs]
+        s = symbol(name)
+        self.code.module.declare(s, f"declare double @{s}({', '.join('double' for _ in xs)}, i32) nounwind willreturn memory(none)")
+        z = self._let(f"call double @{s}({', '.join(f'double {x.name}' for x in wide)}, i32 0) {PURE}", F64)
+        return self.convert(z, F32) if xs[0].type == F32 else z
+
+    def check(self, ok: Value, kind: str, *values: Any) -> None:
+        if ok.name != "true":
+            self.code.check(ok.name, kind, self.site, *(v.name if isinstance(v, Value) else str(v) for v in values))
+
+    def convert(self, x: Value, to: Scalar) -> Value:
+        if x.type == to:
+            return x
+        source, target = LLVM_TYPES[x.type], LLVM_TYPES[to]
+        if to == BOOL:
+            return self._let(f"fcmp une {source} {x.name}, 0.0" if is_float(x.type) else f"icmp ne i64 {x.name}, 0", BOOL)
+        if is_float(x.type) and is_float(to):
+            return self._let(f"{'fpext' if to == F64 else 'fptrunc'} {source} {x.name} to {target}", to)
+        if is_float(x.type):
+            return self._let(f"fptosi {source} {x.name} to i64", I64)
+        unsigned = x.type == BOOL
+        cast = ("uitofp" if unsigned else "sitofp") if is_float(to) else "zext"
+        return self._let(f"{cast} {source} {x.name} to {target}", to)
+
+    def constant(self, value: float, like: Value) -> Value:
+        return self.literal(value, like.type)
+
+    def splitter(self, like: Value) -> Value:
+        return self.literal(SPLITTERS[like.type], like.type)  # type: ignore[index]
+
+
+__all__ = ["LLVMMachine", "Value", "result_type"]

@@ -1,0 +1,575 @@
+"""Replay and chunks: a differentiated loop as two real loops.
+
+    S @r.f.loop4(inputs, k, kenv, records)
+      forward    the primal loop; each iteration writes an entry to the tape
+      last       @r.f.loop4.last: the head once more, in reverse form, leaving the loop: the rest of the program
+      backward   for each entry, last first: undo the stores, then @r.f.loop4.iter, the body in reverse form
+
+The body's reverse code is the same as under recursion, but where it would go on to the next iteration it reads the
+adjoint at hand from `at_hand`. For chunks (policies.py) the pieces before the last one run forward without a tape, and
+again with it when their turn comes. Everything below is inlined into one function; LLVM may vectorise both loops. What
+the program itself computes keeps its order; the adjoint of a value from outside the loop is a sum over iterations whose
+order nobody has written down, so LLVM may choose it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ....ir.core.analysis import reverse_postorder
+from ....ir.core.graph import Atom, Block, Branch, Edge, Fail, Jump, Let, Var
+from ....ir.core.op import TABLE
+from ....ir.core.types import BOOL, Scalar, Type
+from ....ir.diff.coverage import Cover
+from ....ir.diff.cps import WHOLE, Closure, Continuation
+from ....ir.diff.policies import CHUNK, TAPE_LIMIT, Plan, is_address
+from ....ir.passes.bounds import codes
+from ....ir.passes.bounds import quiet as quiet_codes
+from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, convention, flat_types, literal, struct_of
+from .lets import Operands, element_pointer, emit_let, fill_zero, read_element, write_element
+from .machine import LLVMMachine, Value
+from .operations import kept_function, load_function, silent_store_function
+from .reverse import BlockFunction, ReverseFunction
+
+
+class Tape:
+    """The layout of one iteration's entry."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.type = struct_of([MEMORY_TYPES[t] for _, t in plan.fields])
+        size = sum(SIZES[t] for _, t in plan.fields)
+        self.index = {_key(k): i for i, (k, _) in enumerate(plan.fields)}
+        widest = max([SIZES[t] for _, t in plan.fields], default=1)
+        self.size = (size + widest - 1) // widest * widest
+
+    def save(self, code: Code, entry: str, key: Any, v: str, t: Type) -> None:
+        write_element(code, code.field(self.type, entry, self.index[_key(key)]), v, t)
+
+    def load(self, code: Code, entry: str, key: Any, t: Type) -> str:
+        return read_element(code, code.field(self.type, entry, self.index[_key(key)]), t)
+
+
+def _key(key: Any) -> Any:
+    return (id(key[0]), key[1]) if isinstance(key, tuple) else id(key)
+
+
+class Iteration(BlockFunction):
+    """A block of the body in reverse form, for one iteration: the way on to the head is the adjoint at hand."""
+
+    def __init__(self, parent: ReverseFunction, block: Continuation, plan: Plan, tape: Tape) -> None:
+        self.plan, self.tape = plan, tape
+        super().__init__(parent, block, ".iter")
+
+    def extra_pointers(self) -> list[str]:
+        return ["at_hand", "step"]
+
+    def checked(self) -> bool:
+        return False  # the loop forward has checked
+
+    def checks_stack(self) -> bool:
+        return False
+
+    def inline(self) -> bool:
+        return self.block.inline or self.block.is_head
+
+    def target_name(self, target: Continuation) -> str:
+        return super().target_name(target) + ".iter"
+
+    def jump(self, edge: Edge, results: Any = None, block: Any = None) -> list[str]:
+        if edge.block != self.plan.head:
+            return super().jump(edge, results)
+        head = self.parent.closures.blocks[edge.block]
+        active = [p for p in head.params if self.parent.is_active_scalar(p)]
+        for p, a in zip(head.params, edge.args, strict=True):
+            if p in active and self.parent.is_active_scalar(a):
+                i = active.index(p)
+                t = LLVM_TYPES[p.type]
+                self.add(a, self.code.load(t, self.code.field(at_hand_type(self.parent, head), self.pointer("at_hand"), i)))
+        return []
+
+    def terminator(self, t: Any) -> None:
+        super().terminator(Jump(self.plan.body) if self.block.is_head else t)
+
+    def straight_let(self, let: Let) -> list[Operands]:
+        kept = self.plan.kept.get(let)
+        if kept is not None:
+            return [[self.tape.load(self.code, self.pointer("step"), (let, "result"), let.out.type)]]
+        if TABLE[let.op].expensive or TABLE[let.op].effect:  # nothing on the way back reads it, and no effect runs again
+            return [[literal(0, o.type)] for o in let.outs]
+        return super().straight_let(let)
+
+    def plain_store(self, let: Let) -> tuple[str, str, str] | None:
+        return None if let in self.plan.silent else super().plain_store(let)
+
+    def op_store(self, let: Let, k: str) -> None:
+        if let not in self.plan.silent:
+            super().op_store(let, k)
+            return
+        _, dp = self.element(let)
+        v = let.args[-1]
+        name = silent_store_function(self.module, v.type, self.parent.is_active_scalar(v))
+        self.code.emit(f"call void {name}(ptr {dp}, {self.operand(v)}, ptr {k}, ptr %frame)")
+
+    def op_load(self, let: Let, k: str) -> None:
+        if let not in self.parent.rev.covers:
+            super().op_load(let, k)
+            return
+        p, dp = self.element(let)
+        name = load_function(self.module, let.out.type, first=True)
+        self.code.emit(f"call void {name}(ptr {p}, ptr {dp}, ptr {self.cell(let.out)}, ptr {k}, ptr %frame)")
+
+    def operation(self, let: Let, k: str) -> None:
+        kept = self.plan.kept.get(let)
+        if kept is None:
+            super().operation(let, k)
+            return
+        active = [self.parent.is_active_scalar(a) for a in let.args]
+        entry = self.pointer("step")
+        t = let.out.type
+        assert isinstance(t, Scalar)
+        z = self.tape.load(self.code, entry, (let, "result"), t) if kept.result else literal(0.0, t)
+        partials = [f"{LLVM_TYPES[let.args[i].type]} {self.tape.load(self.code, entry, (let, i), let.args[i].type)}" for i in kept.partials]
+        name = kept_function(self.module, let, active, kept.partials)
+        args = [f"ptr {self.place(a)}" for a, is_active in zip(let.args, active, strict=True) if is_active]
+        args += [f"{LLVM_TYPES[t]} {z}", *partials, f"ptr {self.cell(let.out)}", f"ptr {k}", "ptr %frame"]
+        self.code.emit(f"call void {name}({', '.join(args)})")
+
+
+class Last(BlockFunction):
+    """The head in reverse form, leaving the loop."""
+
+    def __init__(self, parent: ReverseFunction, block: Continuation, plan: Plan) -> None:
+        self.plan = plan
+        super().__init__(parent, block, ".last")
+
+    def checks_stack(self) -> bool:
+        return False
+
+    def inline(self) -> bool:
+        return True
+
+    def terminator(self, t: Any) -> None:
+        super().terminator(Jump(self.plan.exit))
+
+
+def at_hand_type(parent: ReverseFunction, head: Continuation) -> str:
+    return struct_of([LLVM_TYPES[p.type] for p in head.params if parent.is_active_scalar(p)] or ["i64"])
+
+
+class Forward:
+    """The primal loop, from given operands of the head's parameters; with or without a tape."""
+
+    def __init__(self, owner: Replay, code: Code, tape: Tape | None, label: str) -> None:
+        self.owner, self.code, self.tape, self.label = owner, code, tape, label
+        self.f, self.plan = owner.f, owner.plan
+        self.env: dict[Var, Operands] = dict(owner.inputs)
+        self.incoming: dict[str, list[tuple[str, list[Operands]]]] = {name: [] for name in self.plan.loop.blocks}
+        self.phi_at: dict[str, int] = {}
+        self.entry = ""
+
+    def run(self, start: list[Operands], entry_pointer: Any, stop: str | None, after: str) -> tuple[list[Operands], str]:
+        """Emit the loop. `entry_pointer(n)` gives the entry of iteration n; `stop` is a number of iterations after which
+        to leave. Gives the head's parameters and the count at the end; the code goes on at label `after`."""
+        code, head = self.code, self.f.blocks[self.plan.head]
+        order = [n for n in reverse_postorder(self.f) if n in self.plan.loop.blocks]
+        n, n_next = f"%{self.label}.n", f"%{self.label}.n.next"
+        for name in order:
+            for j, p in enumerate(self.f.blocks[name].params):
+                self.env[p] = [f"%{self.label}.{name}.p{j}"]
+        self.incoming[head.name].append((code.label, [*start, ["0"]]))
+        code.emit(f"br label %{self.block_label(head.name)}")
+        for name in order:
+            block = self.f.blocks[name]
+            code.place(self.block_label(name))
+            self.phi_at[name] = len(code.lines)
+            for let in block.lets if name != head.name else self.head_lets(block):
+                self.let(let)
+            if name == head.name:
+                self.leave_or_go_on(block, n, n_next, entry_pointer, stop, after)
+            else:
+                self.terminator(block)
+        self.insert_phis(order, n)
+        code.place(after)
+        return [self.env[p] for p in head.params], n
+
+    def head_lets(self, block: Block) -> list[Let]:
+        return block.lets
+
+    def block_label(self, name: str) -> str:
+        return f"{self.label}.{name}"
+
+    def leave_or_go_on(self, head: Block, n: str, n_next: str, entry_pointer: Any, stop: str | None, after: str) -> None:
+        code, t = self.code, head.terminator
+        assert isinstance(t, Branch)
+        into = code.new_label("into")
+        cond = self.read(t.cond)[0]
+        if t.then is not self.plan.body and t.then.block != self.plan.body.block:
+            cond = code.let(f"xor i1 {cond}, true")
+        if stop is not None:
+            cond = code.let(f"icmp slt i64 {n}, {stop}")
+        code.emit(f"br i1 {cond}, label %{into}, label %{after}")
+        code.place(into)
+        code.emit(f"{n_next} = add nsw i64 {n}, 1")
+        if self.tape is not None and self.plan.fields:
+            self.entry = entry_pointer(n)
+            for p in head.params:
+                if _key(p) in self.tape.index:
+                    self.tape.save(code, self.entry, p, self.env[p][0], p.type)
+            self.save_results(head.lets)
+        self.jump(self.plan.body)
+
+    def save_results(self, lets: list[Let]) -> None:
+        for let in lets:
+            if let in self.plan.kept:
+                self.save_kept(let)
+
+    def let(self, let: Let) -> None:
+        code = self.code
+        if let.op == "store" and self.tape is not None:
+            p, _, _ = element_pointer(code, let, self.read, code.module.site(let.site))
+            dtype = let.args[-1].type
+            self.tape.save(code, self.entry, let, read_element(code, p, dtype), dtype)
+            write_element(code, p, self.read(let.args[-1])[0], dtype)
+            return
+        self.env.update(zip(let.outs, emit_let(code, let, self.read), strict=True))
+        in_head = let in self.f.blocks[self.plan.head].lets
+        if self.tape is not None and let in self.plan.kept and not in_head:
+            self.save_kept(let)
+
+    def save_kept(self, let: Let) -> None:
+        """Write an expensive operation's result and derivatives to the tape."""
+        assert self.tape is not None
+        kept, code = self.plan.kept[let], self.code
+        z = self.env[let.out][0]
+        if kept.result:
+            self.tape.save(code, self.entry, (let, "result"), z, let.out.type)
+        if kept.partials:
+            machine = LLVMMachine(code, contract=True)
+            xs = [Value(machine, self.read(a)[0], a.type) for a in let.args]
+            one = machine.literal(1.0, let.out.type)
+            terms = TABLE[let.op].rule(one, Value(machine, z, let.out.type), *xs, **let.attrs)  # type: ignore[operator]
+            for i in kept.partials:
+                self.tape.save(code, self.entry, (let, i), terms[i].name, let.args[i].type)
+
+    def read(self, a: Atom) -> Operands:
+        return self.env[a] if isinstance(a, Var) else [literal(a.value, a.type)]
+
+    def terminator(self, block: Block) -> None:
+        code, t = self.code, block.terminator
+        if isinstance(t, Jump):
+            self.jump(t.edge)
+        elif isinstance(t, Branch):
+            yes, no = code.new_label("yes"), code.new_label("no")
+            code.emit(f"br i1 {self.read(t.cond)[0]}, label %{yes}, label %{no}")
+            for label, edge in ((yes, t.then), (no, t.orelse)):
+                code.place(label)
+                self.jump(edge)
+        elif isinstance(t, Fail):
+            code.fail(t.kind, code.module.site(t.site or self.owner.context.message_site(t)))
+
+    def jump(self, edge: Edge) -> None:
+        values = [self.read(a) for a in edge.args]
+        if edge.block == self.plan.head:
+            values.append([f"%{self.label}.n.next"])
+        self.incoming[edge.block].append((self.code.label, values))
+        self.code.emit(f"br label %{self.block_label(edge.block)}")
+
+    def insert_phis(self, order: list[str], n: str) -> None:
+        for name in reversed(order):
+            params = [(self.env[p][0], LLVM_TYPES[p.type]) for p in self.f.blocks[name].params]
+            if name == self.plan.head:
+                params.append((n, "i64"))
+            phis = []
+            for j, (v, t) in enumerate(params):
+                arms = ", ".join(f"[{values[j][0]}, %{label}]" for label, values in self.incoming[name])
+                phis.append(f" {v} = phi {t} {arms}")
+            self.code.lines[self.phi_at[name] : self.phi_at[name]] = phis
+
+
+class Replay:
+    """Emits the function of a loop's head under the policies replay and chunks."""
+
+    def __init__(self, parent: ReverseFunction, block: Continuation, plan: Plan, chunks: bool, checkpoint: Any) -> None:
+        self.parent, self.block, self.plan, self.context = parent, block, plan, parent.context
+        self.f = parent.rev.function
+        self.chunks, self.tape = chunks and bool(plan.fields), Tape(plan)
+        self.length = checkpoint if isinstance(checkpoint, int) else None
+        self.code = Code(parent.context.module)
+        self.inputs: dict[Var, Operands] = {}
+        self.head = self.f.blocks[plan.head]
+        self.active = [p for p in block.params if parent.is_active_scalar(p)]
+        self.invariant = [v for v in block.by_value if parent.is_active_scalar(v)]
+        self.inside = at_hand_type(parent, block)
+
+    def run(self) -> None:
+        code, functions = self.code, self.context.module.functions
+        at = len(functions)
+        functions.append("")
+        shape = Last(self.parent, self.block, self.plan)
+        params, names = shape.signature()
+        self.pointers = shape.pointers
+        self.inputs = {v: names[v] for v in self.block.inputs}
+        if WHOLE in self.block.nest:
+            self.inputs.update(self.unchanging())
+        self.hand = code.alloca(self.inside)
+        self.sums = {v: code.alloca(LLVM_TYPES[v.type]) for v in self.invariant}
+        code.emit(f"call void @lantern.check_stack(i64 {self.context.function_site(self.f.name)})")
+        mark = code.let("call ptr @lantern.mark()") if self.plan.fields else None
+        for cover in self.parent.rev.covers.values():
+            if cover.head == self.plan.head:
+                self.zero_outside(cover)
+        self.emit_loops()
+        if mark:
+            code.emit(f"call void @lantern.release(ptr {mark})")
+        vs, rt = self.parent.returned(self.block)
+        parts = []
+        for v in vs:
+            t = LLVM_TYPES[v.type]
+            p = code.field(self.inside, self.hand, self.active.index(v)) if v in self.active else self.sums[v]
+            parts.append((t, code.load(t, p)))
+        code.emit(f"ret {rt} {code.pack(rt, parts)}" if parts else "ret void")
+        functions[at] = code.text(
+            f"define internal {convention(len(vs))} {rt} {shape.parent.block_name(self.block.name)}({', '.join(params)}) nounwind"
+        )
+        shape.run()
+        for name in self.parent.closures.blocks:
+            if name in self.plan.loop.blocks:
+                Iteration(self.parent, self.parent.closures.blocks[name], self.plan, self.tape).run()
+
+    def unchanging(self) -> dict[Var, Operands]:
+        """What the loop may need of a recursion's record."""
+        t, found = self.parent.whole_type(), {}
+        for i, v in enumerate(self.parent.closures.records[WHOLE]):
+            parts, one = self.parent.flat(v), isinstance(v.type, Scalar) and v not in self.parent.activity
+            found[v] = [self.code.load(part, self.code.field(t, f"%e.{WHOLE}", *([i] if one else [i, j]))) for j, part in enumerate(parts)]
+        return found
+
+    def zero_outside(self, cover: Cover) -> None:
+        """Zeros for the adjoint elements that the loop does not write."""
+        code = self.code
+        dtype = cover.array.type.dtype  # type: ignore[union-attr]
+        t = MEMORY_TYPES[dtype]
+        values = self.inputs[cover.array]
+        n, adjoint = values[1], values[-1]
+        start, limit, offset = (
+            self.inputs[a][0] if isinstance(a, Var) else literal(a.value, a.type) for a in (cover.start, cover.limit, cover.offset)
+        )
+
+        def clamped(i: str, low: str) -> str:
+            at = code.let(f"call i64 @llvm.smin.i64(i64 {code.let(f'add i64 {i}, {offset}')}, i64 {n})")
+            return code.let(f"call i64 @llvm.smax.i64(i64 {at}, i64 {low})")
+
+        below = clamped(start, "0")
+        fill_zero(code, adjoint, below, dtype)
+        end = clamped(limit, below)
+        rest = code.let(f"getelementptr {t}, ptr {adjoint}, i64 {end}")
+        fill_zero(code, rest, code.let(f"sub i64 {n}, {end}"), dtype)
+
+    # ---- the loops
+    def start(self) -> list[Operands]:
+        return [self.inputs[p] for p in self.block.params]
+
+    def emit_loops(self) -> None:
+        if self.chunks:
+            self.emit_chunks()
+        else:
+            tape = self.make_tape() if self.plan.fields else None
+            state, n = Forward(self, self.code, self.tape, "forward").run(self.start(), tape, None, "turn")
+            self.last(state)
+            self.backward(n, tape, self.start())
+
+    def iterations(self) -> str:
+        """The number of iterations of a counted loop, from its inputs."""
+        assert self.plan.counter is not None
+        counter, limit = self.plan.counter
+        a = self.inputs[counter][0]
+        b = self.inputs[limit][0] if isinstance(limit, Var) else literal(limit.value, limit.type)
+        n = self.code.let(f"sub i64 {b}, {a}")
+        return self.code.let(f"select i1 {self.code.let(f'icmp sgt i64 {b}, {a}')}, i64 {n}, i64 0")
+
+    def make_tape(self) -> Any:
+        """A tape for all iterations: allocated at once where their number is known, else it grows."""
+        code = self.code
+        if self.plan.counter is not None:
+            base = code.let(f"call ptr @lantern.alloc(i64 {self.iterations()}, i64 {self.tape.size}, i64 0)")
+            return lambda n: code.let(f"getelementptr inbounds {self.tape.type}, ptr {base}, i64 {n}")
+        base = code.let("call ptr @lantern.mark()")
+
+        def grow(n: str) -> str:
+            low = code.let(f"and i64 {n}, 1023")
+            full = code.let(f"icmp eq i64 {low}, 0")
+            more, go = code.new_label("more"), code.new_label("go")
+            code.emit(f"br i1 {full}, label %{more}, label %{go}, !prof !2")
+            code.place(more)
+            code.let(f"call ptr @lantern.alloc(i64 1024, i64 {self.tape.size}, i64 0)")
+            code.emit(f"br label %{go}")
+            code.place(go)
+            return code.let(f"getelementptr inbounds {self.tape.type}, ptr {base}, i64 {n}")
+
+        def pointer(n: str) -> str:
+            return grow(n) if code.label.startswith("into") else code.let(f"getelementptr inbounds {self.tape.type}, ptr {base}, i64 {n}")
+
+        return pointer
+
+    def last(self, state: list[Operands]) -> None:
+        """Leave the loop with its final state: the rest of the program runs, and the adjoints come back."""
+        code = self.code
+        returned = self.call(".last", state, [])
+        for i, p in enumerate(self.active):
+            code.store(LLVM_TYPES[p.type], returned[p], code.field(self.inside, self.hand, i))
+        for v in self.invariant:
+            code.store(LLVM_TYPES[v.type], returned[v], self.sums[v])
+
+    def call(self, variant: str, state: list[Operands], extra: list[str]) -> dict[Var, str]:
+        code = self.code
+        args = []
+        for v, x in zip(self.block.params, state, strict=True):
+            args += [f"{t} {o}" for t, o in zip(self.parent.flat(v), x, strict=True)]
+        for v in self.block.by_value:
+            args += [f"{t} {o}" for t, o in zip(self.parent.flat(v), self.inputs[v], strict=True)]
+        args += [f"ptr %{x}" for x in self.pointers] + [f"ptr {x}" for x in extra]
+        vs, rt = self.parent.returned(self.block)
+        call = f"call {convention(len(vs))} {rt} {self.parent.block_name(self.block.name)}{variant}({', '.join(args)})"
+        if not vs:
+            code.emit(call)
+            return {}
+        return dict(zip(vs, code.unpack(rt, code.let(call), len(vs)), strict=True))
+
+    def backward(self, n: str, tape: Any, start: list[Operands]) -> None:
+        """for m in n-1 .. 0: one iteration in reverse."""
+        code = self.code
+        head, inside, after = code.new_label("back"), code.new_label("iteration"), code.new_label("done")
+        before = code.label
+        code.emit(f"br label %{head}")
+        code.place(head)
+        m, following = code.fresh(), code.fresh()
+        at = len(code.lines)
+        more = code.let(f"icmp sgt i64 {m}, 0")
+        code.emit(f"br i1 {more}, label %{inside}, label %{after}")
+        code.place(inside)
+        code.emit(f"{following} = add nsw i64 {m}, -1")
+        entry = tape(following) if tape is not None else "null"
+        state = [[self.state_value(p, following, entry, x)] for p, x in zip(self.block.params, start, strict=True)]
+        self.undo(state, entry)
+        returned = self.call(".iter", state, [self.hand, entry])
+        for i, p in enumerate(self.active):
+            code.store(LLVM_TYPES[p.type], returned[p], code.field(self.inside, self.hand, i))
+        for v in self.invariant:
+            t = LLVM_TYPES[v.type]
+            code.store(t, code.let(f"fadd contract reassoc {t} {code.load(t, self.sums[v])}, {returned[v]}"), self.sums[v])
+        code.lines.insert(at, f" {m} = phi i64 [{n}, %{before}], [{following}, %{code.label}]")
+        code.emit(f"br label %{head}")
+        code.place(after)
+
+    def state_value(self, p: Var, m: str, entry: str, start: Operands) -> str:
+        """A head parameter in iteration m: from the tape, computed, or nothing that anybody reads."""
+        code = self.code
+        if p in self.plan.inductions:
+            step = self.plan.inductions[p]
+            by = m if step == 1 else code.let(f"mul i64 {m}, {step}")
+            return by if start[0] == "0" else code.let(f"add nsw i64 {start[0]}, {by}")
+        if _key(p) in self.tape.index:
+            return self.tape.load(code, entry, p, p.type)
+        assert isinstance(p.type, Scalar)
+        return literal(0, p.type)
+
+    def undo(self, state: list[Operands], entry: str) -> None:
+        """Put back what the iteration's stores overwrote, last first."""
+        if not self.plan.stores:
+            return
+        code = self.code
+        env: dict[Var, Operands] = {**self.inputs, **dict(zip(self.block.params, state, strict=True))}
+
+        def read(a: Atom) -> Operands:
+            return env[a] if isinstance(a, Var) else [literal(a.value, a.type)]
+
+        places = []
+        for name in self.parent.closures.blocks:
+            if name not in self.plan.loop.blocks:
+                continue
+            for let in self.f.blocks[name].lets:
+                if is_address(let) and all(not isinstance(a, Var) or a in env for a in let.args):
+                    env.update(zip(let.outs, emit_let(code, let, read), strict=True))
+                elif let in self.plan.stores:
+                    quiet = Let(let.outs, let.op, let.args, {**let.attrs, "index": quiet_codes(codes(let))})
+                    places.append((let, element_pointer(code, quiet, read, 0)[0]))
+        for let, p in reversed(places):
+            dtype = let.args[-1].type
+            write_element(code, p, self.tape.load(code, entry, let, dtype), dtype)
+
+    # ---- chunks
+    def emit_chunks(self) -> None:
+        """All pieces but the last without a tape; then last piece, rest of the program, and back piece by piece."""
+        code = self.code
+        n = self.iterations()
+        if self.length is None:
+            short = code.let(f"icmp sle i64 {n}, {TAPE_LIMIT // self.tape.size}")
+            length = code.let(f"select i1 {short}, i64 {code.let(f'add i64 {n}, 1')}, i64 {CHUNK}")
+        else:
+            length = str(self.length)
+        whole = code.let(f"sdiv i64 {n}, {length}")
+        exact = code.let(f"icmp eq i64 {code.let(f'mul i64 {whole}, {length}')}, {n}")
+        some = code.let(f"icmp sgt i64 {whole}, 0")
+        less = code.let(f"and i1 {exact}, {some}")
+        pieces = code.let(f"sub i64 {whole}, {code.let(f'zext i1 {less} to i64')}")  # before the last one
+        states = struct_of([MEMORY_TYPES[p.type] for p in self.block.params])
+        bytes_each = 8 * len(self.block.params)
+        kept = code.let(f"call ptr @lantern.alloc(i64 {pieces}, i64 {bytes_each}, i64 0)")
+        count = code.let(f"select i1 {code.let(f'icmp slt i64 {n}, {length}')}, i64 {n}, i64 {length}")
+        base = code.let(f"call ptr @lantern.alloc(i64 {count}, i64 {self.tape.size}, i64 0)")
+        self.segments(kept, states, pieces, length, code.let(f"sub i64 {n}, {code.let(f'mul i64 {pieces}, {length}')}"), base)
+
+    def keep_state(self, kept: str, states: str, c: str, state: list[Operands]) -> None:
+        p = self.code.let(f"getelementptr inbounds {states}, ptr {kept}, i64 {c}")
+        for i, (v, x) in enumerate(zip(self.block.params, state, strict=True)):
+            write_element(self.code, self.code.field(states, p, i), x[0], v.type)
+
+    def segments(self, kept: str, states: str, pieces: str, length: str, rest: str, base: str) -> None:
+        """One loop over pieces. On the way there each piece's state is kept, and its tape is not used; the last piece goes
+        on to the rest of the program; then the pieces run again, last first, and back."""
+        code = self.code
+
+        def entry(m: str) -> str:
+            return code.let(f"getelementptr inbounds {self.tape.type}, ptr {base}, i64 {m}")
+
+        ahead0 = code.let(f"icmp sgt i64 {pieces}, 0")
+        count0 = code.let(f"select i1 {ahead0}, i64 {length}, i64 {rest}")
+        head, there, here, leave, back, on, finish = (
+            code.new_label(x) for x in ("segment", "ahead", "arrived", "leave", "way_back", "on", "finish")
+        )
+        before = code.label
+        code.emit(f"br label %{head}")
+        code.place(head)
+        at = len(code.lines)
+        c, count, ahead = code.fresh(), code.fresh(), code.fresh()
+        begin = [[code.fresh()] for _ in self.block.params]
+        end, _ = Forward(self, code, self.tape, "forward").run(begin, entry, count, "turn")
+        code.emit(f"br i1 {ahead}, label %{there}, label %{here}")
+        code.place(there)
+        self.keep_state(kept, states, c, begin)
+        c_up = code.let(f"add nsw i64 {c}, 1")
+        more = code.let(f"icmp slt i64 {c_up}, {pieces}")
+        count_up = code.let(f"select i1 {more}, i64 {length}, i64 {rest}")
+        code.emit(f"br label %{head}")
+        code.place(here)
+        code.emit(f"br i1 {code.let(f'icmp eq i64 {c}, {pieces}')}, label %{leave}, label %{back}")
+        code.place(leave)
+        self.last(end)
+        code.emit(f"br label %{back}")
+        code.place(back)
+        self.backward(count, entry, begin)
+        code.emit(f"br i1 {code.let(f'icmp eq i64 {c}, 0')}, label %{finish}, label %{on}")
+        code.place(on)
+        c_down = code.let(f"add nsw i64 {c}, -1")
+        p = code.let(f"getelementptr inbounds {states}, ptr {kept}, i64 {c_down}")
+        loaded = [read_element(code, code.field(states, p, i), v.type) for i, v in enumerate(self.block.params)]
+        code.emit(f"br label %{head}")
+        phis = [("i64", c, "0", c_up, c_down), ("i64", count, count0, count_up, length), ("i1", ahead, ahead0, more, "false")]
+        for v, x, first, y, z in zip(self.block.params, begin, self.start(), end, loaded, strict=True):
+            phis.append((LLVM_TYPES[v.type], x[0], first[0], y[0], z))
+        code.lines[at:at] = [f" {x} = phi {t} [{a}, %{before}], [{b}, %{there}], [{d}, %{on}]" for t, x, a, b, d in phis]
+        code.place(finish)
+
+
+__all__ = ["BOOL", "NEGATIVE_ZERO", "Closure", "Replay", "flat_types"]

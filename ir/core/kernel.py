@@ -1,0 +1,208 @@
+"""Kernels: whole-array operations as one loop nest around a scalar function.
+
+    %z = kernel(%n, %x, 0, 1, %y, 0, 1, %a) {f='mul_add', rank=1, inputs=(('a', 0), ('a', 0), ('s',)), results=(('map',),)}
+
+        for i in range(n):  z[i] = mul_add(x[0 + 1 * i], y[0 + 1 * i], a)
+
+`f` is a function of the program: one block of scalar operations. Each of its parameters is an input:
+  ('a', q0, q1, ..)  an array's element; axis j is read at start_j + step_j * i_(qj), or at start_j where qj is -1
+  ('s',)             a scalar that is the same everywhere
+  ('i', q)           the index of axis q itself
+  ('g', j)           a one-dimensional array's element at the position that parameter j gives, which is in bounds
+Each of its results goes somewhere:
+  ('map',)           a new array over the whole space, contiguous
+  ('sum', q0, ..)    a new array over the axes q, or a scalar where there are none; so do 'max', 'min', 'argmax', 'argmin'
+  ('into', q0, ..)   the elements of an array that exists, at start_j + step_j * i_(qj): a write, undone on the way back
+  ('fresh', q0, ..)  the same where nobody has seen the elements before: nothing to undo
+  ('drop',)          nowhere
+A kernel's arguments stand in the order: sizes of the space, inputs, destinations.
+
+The derivative of a kernel is a kernel around the derivative of `f`: nothing is stored for the way back, the loop
+backwards computes again what it needs. 'max', 'min' and the positions have a zero derivative: what differentiates
+them reads the element at the position instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .graph import Atom, Const, Function, Let, Var
+from .op import TABLE
+from .types import I64
+
+ONE, ZERO = Const(1, I64), Const(0, I64)
+SMOOTH = ("map", "sum", "into", "fresh")  # what a derivative flows through
+WRITES = ("into", "fresh")
+
+
+@dataclass
+class Access:
+    """Elements of an array: axis j at starts[j] + steps[j] * (index of axis axes[j])."""
+
+    base: Var
+    starts: tuple[Atom, ...]
+    steps: tuple[Atom, ...]
+    axes: tuple[int, ...]
+
+    def atoms(self) -> tuple[Atom, ...]:
+        return (self.base, *(a for pair in zip(self.starts, self.steps, strict=True) for a in pair))
+
+
+def same_element(a: Access, b: Access, key: Callable[[Atom], Any]) -> bool:
+    """Do two accesses of one kernel name the same element at every point? Then a read through one is not disturbed by a write
+    through the other. A view's extent is in its access, since an axis that broadcasts does not move. `key` is equal for equal numbers."""
+    numbers = zip((*a.starts, *a.steps), (*b.starts, *b.steps), strict=True)
+    return a.base is b.base and a.axes == b.axes and all(key(x) == key(y) for x, y in numbers)
+
+
+@dataclass
+class Same:
+    """A scalar."""
+
+    atom: Atom
+
+
+@dataclass
+class Index:
+    """The index of an axis."""
+
+    axis: int
+
+
+@dataclass
+class Gather:
+    """An element of a one-dimensional array, at the value of an earlier parameter."""
+
+    base: Var
+    place: int
+
+
+@dataclass
+class Result:
+    kind: str
+    axes: tuple[int, ...] = ()
+    into: Access | None = None
+    out: Var | None = None
+
+
+@dataclass
+class Kernel:
+    """A kernel Let, taken apart."""
+
+    f: str
+    sizes: list[Atom]
+    inputs: list[Access | Same | Index | Gather]
+    results: list[Result]
+    site: Any = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def let(self) -> Let:
+        return Let(tuple(r.out for r in self.results if r.out is not None), "kernel", self.args(), self.attrs(), self.site)
+
+    def args(self) -> tuple[Atom, ...]:
+        args: list[Atom] = list(self.sizes)
+        for x in self.inputs:
+            args += x.atoms() if isinstance(x, Access) else [x.atom] if isinstance(x, Same) else [x.base] if isinstance(x, Gather) else []
+        for r in self.results:
+            args += r.into.atoms() if r.into is not None else []
+        return tuple(args)
+
+    def attrs(self) -> dict[str, Any]:
+        inputs = tuple(map(_described, self.inputs))
+        results = tuple((r.kind, *(r.into.axes if r.into is not None else r.axes)) for r in self.results)
+        return {"f": self.f, "rank": len(self.sizes), "inputs": inputs, "results": results, **self.extra}
+
+
+def _described(x: Access | Same | Index | Gather) -> tuple[Any, ...]:
+    if isinstance(x, Access):
+        return ("a", *x.axes)
+    return ("s",) if isinstance(x, Same) else ("g", x.place) if isinstance(x, Gather) else ("i", x.axis)
+
+
+def kernel_of(let: Let) -> Kernel:
+    """A kernel Let, taken apart."""
+    rest = list(let.args)
+    attrs = dict(let.attrs)
+    sizes, rest = rest[: attrs["rank"]], rest[attrs["rank"] :]
+
+    def access(axes: tuple[int, ...]) -> Access:
+        nonlocal rest
+        n = 1 + 2 * len(axes)
+        mine, rest = rest[:n], rest[n:]
+        assert isinstance(mine[0], Var)
+        return Access(mine[0], tuple(mine[1::2]), tuple(mine[2::2]), axes)
+
+    inputs: list[Access | Same | Index | Gather] = []
+    for kind, *axes in attrs["inputs"]:
+        if kind == "a":
+            inputs.append(access(tuple(axes)))
+        elif kind == "s":
+            inputs.append(Same(rest.pop(0)))
+        elif kind == "g":
+            base = rest.pop(0)
+            assert isinstance(base, Var)
+            inputs.append(Gather(base, axes[0]))
+        else:
+            inputs.append(Index(axes[0]))
+    outs = iter(let.outs)
+    results = []
+    for kind, *axes in attrs["results"]:
+        if kind in WRITES:
+            results.append(Result(kind, tuple(axes), access(tuple(axes))))
+        else:
+            results.append(Result(kind, tuple(axes), None, None if kind == "drop" else next(outs)))
+    extra = {k: v for k, v in attrs.items() if k not in ("f", "rank", "inputs", "results")}
+    return Kernel(attrs["f"], sizes, inputs, results, let.site, extra)
+
+
+def written(let: Let) -> list[Var]:
+    """The arrays that an operation writes to."""
+    if let.op == "store" or (let.op in WRITING and WRITING[let.op](let)):
+        return [let.args[0]]  # type: ignore[list-item]
+    if let.op == "kernel":
+        return [r.into.base for r in kernel_of(let).results if r.into is not None]
+    return []
+
+
+WRITING: dict[str, Any] = {}  # array operations that write to their first argument (library.py)
+
+
+def flows(let: Let, has: Any, functions: dict[str, Function]) -> tuple[list[Var], list[Var]]:
+    """For a kernel some of whose inputs vary: (outs, written arrays) that a derivative flows to. `has` says of an atom
+    whether it varies."""
+    k = kernel_of(let)
+    active = varied_results(functions[k.f], [varies(x, has) for x in k.inputs])
+    outs, writes = [], []
+    for r, a in zip(k.results, active, strict=True):
+        if a and r.kind in SMOOTH:
+            if r.into is not None:
+                writes.append(r.into.base)
+            elif r.out is not None:
+                outs.append(r.out)
+    return outs, writes
+
+
+def varies(x: Access | Same | Index | Gather, has: Any) -> bool:
+    return bool(has(x.base)) if isinstance(x, (Access, Gather)) else bool(has(x.atom)) if isinstance(x, Same) else False
+
+
+def varied_results(f: Function, mask: Sequence[bool]) -> list[bool]:
+    """Which results of a scalar function depend on the parameters in `mask` through operations with a derivative."""
+    from .types import carries_gradient
+
+    active = {p for p, m in zip(f.params, mask, strict=True) if m and carries_gradient(p.type)}
+    for let in f.entry.lets:
+        if TABLE[let.op].differentiable and any(a in active for a in let.args):
+            active.update(o for o in let.outs if carries_gradient(o.type))
+    return [a in active for a in f.entry.terminator.args]  # type: ignore[union-attr]
+
+
+def may_fail(f: Function) -> bool:
+    """Can the scalar function raise?"""
+    return any(TABLE[let.op].may_fail for let in f.entry.lets)
+
+
+def expensive(f: Function) -> bool:
+    return any(TABLE[let.op].expensive for let in f.entry.lets)

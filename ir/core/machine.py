@@ -1,0 +1,115 @@
+"""The scalar machine of the reference interpreter: NumPy scalars.
+
+LLVM's machine (backends/llvm/emit/machine.py) has the same methods. Values are np.float64, np.float32, np.int64
+and bool, so that rounding, NaN and overflow are those of NumPy in every type.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from .errors import LanternError
+from .faults import KINDS
+from .types import F32, F64, NUMPY_DTYPES, Scalar
+
+SPLITTERS = {F64: 2.0**27 + 1, F32: 2.0**12 + 1}
+
+_NUMPY_NAMES = {
+    "fabs": "fabs", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh",
+    "acosh": "arccosh", "atanh": "arctanh", "atan2": "arctan2", "pow": "power",
+}  # fmt: skip
+
+
+class PythonMachine:
+    """Scalar instructions on NumPy scalars."""
+
+    def arithmetic(self, name: str, *xs: Any) -> Any:
+        x = xs[0]
+        if name == "neg":
+            return -x
+        y = xs[1]
+        if name == "div":
+            return np.true_divide(x, y)
+        return {"add": np.add, "sub": np.subtract, "mul": np.multiply}[name](x, y)
+
+    def integer(self, name: str, x: Any, y: Any) -> Any:
+        fn: Any = {
+            "add": np.add, "sub": np.subtract, "mul": np.multiply, "floordiv": np.floor_divide, "mod": np.mod,
+            "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "shl": np.left_shift,
+            "shr": np.right_shift, "fmod": np.fmod, "udiv": lambda x, y: np.int64(np.uint64(int(x) % 2**64 // (int(y) % 2**64))),
+        }[name]  # fmt: skip
+        return fn(np.int64(x), np.int64(y))
+
+    def integer_exact(self, name: str, x: Any, y: Any) -> tuple[Any, bool]:
+        """(x (op) y, whether it fits)"""
+        z = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}[name](int(x), int(y))
+        return np.int64((z + 2**63) % 2**64 - 2**63), -(2**63) <= z < 2**63
+
+    def integer_power(self, x: Any, n: Any) -> Any:
+        return np.power(np.int64(x), np.int64(n))
+
+    def round_decimal(self, x: Any, n: int) -> Any:
+        return type(x)(round(float(x), n))
+
+    def logical(self, name: str, x: Any, y: Any) -> Any:
+        return {"and": x and y, "or": x or y, "xor": bool(x) != bool(y)}[name]
+
+    def compare(self, name: str, x: Any, y: Any) -> Any:
+        fn = {
+            "eq": np.equal,
+            "ne": np.not_equal,
+            "lt": np.less,
+            "le": np.less_equal,
+            "gt": np.greater,
+            "ge": np.greater_equal,
+        }
+        return bool(fn[name](x, y))
+
+    def select(self, c: Any, x: Any, y: Any) -> Any:
+        return x if c else y
+
+    def instruction(self, name: str, *xs: Any) -> Any:
+        """sqrt, fabs, floor, ceil, trunc, rint, copysign: one instruction on most machines."""
+        return getattr(np, name)(*xs)
+
+    def libm(self, name: str, *xs: Any) -> Any:
+        return self.special(name, *xs) if name in ("erf", "erfc", "expit") else getattr(np, _NUMPY_NAMES.get(name, name))(*xs)
+
+    def slope(self, name: str, x: Any, z: Any) -> Any:
+        """The derivative of z = tanh(x) or expit(x), to the last digits where z saturates."""
+        e = np.exp(-np.abs(x + x if name == "tanh" else x))
+        return type(x)(4 if name == "tanh" else 1) * e / ((1 + e) * (1 + e))
+
+    def special(self, name: str, *xs: Any) -> Any:
+        import scipy.special
+
+        return type(xs[0])(getattr(scipy.special, name)(*xs))
+
+    def check(self, ok: Any, kind: str, *values: Any) -> None:
+        """Raise the fault `kind` unless `ok`."""
+        if not ok:
+            raise Fault(kind, *map(int, values))
+
+    def convert(self, x: Any, to: Scalar) -> Any:
+        return bool(x) if to.name == "bool" else NUMPY_DTYPES[to].type(x)
+
+    def constant(self, value: float, like: Any) -> Any:
+        return type(like)(value)
+
+    def splitter(self, like: Any) -> Any:
+        """Multiplied by it, a number of this type splits into two halves of its digits (Dekker, 1971)."""
+        return type(like)(SPLITTERS[F32 if isinstance(like, np.float32) else F64])
+
+
+class Fault(LanternError):
+    """A check of the Python machine that did not hold; the interpreter adds the site."""
+
+    def __init__(self, kind: str, *values: int) -> None:
+        super().__init__(KINDS[kind].message)
+        self.kind, self.values = kind, (*values, 0, 0, 0)[:3]
+
+
+PYTHON = PythonMachine()

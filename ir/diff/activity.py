@@ -1,0 +1,189 @@
+"""Which variables carry a derivative: those that depend on an active input (varied) and matter to a result (useful).
+
+Everything else has a symbolic zero tangent or adjoint, for which no code is made. Arrays are references, so
+activity is a property of an alias class: `Aliases` joins array variables that may be the same memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ..core.graph import Atom, Call, Function, Let, Program, Return, Var, edges
+from ..core.kernel import flows, kernel_of, varies, written
+from ..core.op import TABLE
+from ..core.types import Array, carries_gradient
+
+
+class Aliases:
+    """Array variables of a whole program that may share memory (union-find), and which classes are written."""
+
+    def __init__(self, program: Program, only: Function | None = None) -> None:
+        """`only`: look at this function alone, one that handles no arrays and calls nothing."""
+        self.program = program
+        self.parent: dict[Var, Var] = {}
+        self.written: set[Var] = set()
+        functions = program.functions.values() if only is None else [only]
+        for f in functions:
+            for block in f.blocks.values():
+                for e in edges(block.terminator):
+                    params = f.blocks[e.block].params
+                    self._join_all(params[len(params) - len(e.args) :], e.args)
+                if isinstance(block.terminator, Call):
+                    callee = program.functions[block.terminator.function]
+                    self._join_all(callee.params, block.terminator.args)
+                    results = f.blocks[block.terminator.then.block].params
+                    for inner in callee.blocks.values():
+                        if isinstance(inner.terminator, Return):
+                            self._join_all(results, inner.terminator.args)
+        for f in functions:
+            for block in f.blocks.values():
+                for let in block.lets:
+                    if let.op == "reshape":
+                        self._join_all(let.outs, let.args)
+        for f in functions:
+            for block in f.blocks.values():
+                for let in block.lets:
+                    self.written.update(self.root(a) for a in written(let))
+
+    def root(self, v: Atom) -> Var:
+        assert isinstance(v, Var)
+        while self.parent.get(v, v) is not v:
+            v = self.parent[v]
+        return v
+
+    def _join_all(self, xs: Iterable[Atom], ys: Iterable[Atom]) -> None:
+        for x, y in zip(xs, ys, strict=False):
+            if isinstance(x.type, Array):
+                a, b = self.root(x), self.root(y)
+                if a is not b:
+                    self.parent[a] = b
+
+    def is_written(self, v: Atom) -> bool:
+        return self.root(v) in {self.root(w) for w in self.written}
+
+
+def is_scalar(f: Function) -> bool:
+    """Does it handle no arrays, and call nothing?"""
+    return not any(isinstance(v.type, Array) for v in all_vars(f)) and not any(
+        isinstance(b.terminator, Call) or any("f" in let.attrs for let in b.lets) for b in f.blocks.values()
+    )
+
+
+@dataclass
+class Activity:
+    """The active variables of one function, for one choice of active parameters."""
+
+    active: set[Var]
+
+    def __contains__(self, a: Atom) -> bool:
+        return isinstance(a, Var) and a in self.active
+
+
+class _Varied:
+    """A fixpoint over the function: what depends on the active parameters."""
+
+    def __init__(self, f: Function, mask: Sequence[bool], aliases: Aliases) -> None:
+        self.f, self.aliases = f, aliases
+        self.kernels: dict[Let, tuple[bool, ...]] = {}
+        self.scalars: set[Var] = set()
+        self.classes: set[Var] = set()
+        self.changed = True
+        for p, m in zip(f.params, mask, strict=True):
+            if m:
+                self.mark(p)
+        while self.changed:
+            self.changed = False
+            for block in f.blocks.values():
+                for let in block.lets:
+                    self.let(let)
+                self.edges(block)
+
+    def has(self, a: Atom) -> bool:
+        if not isinstance(a, Var) or not carries_gradient(a.type):
+            return False
+        return self.aliases.root(a) in self.classes if isinstance(a.type, Array) else a in self.scalars
+
+    def mark(self, v: Var) -> None:
+        if carries_gradient(v.type) and not self.has(v):
+            self.changed = True
+            if isinstance(v.type, Array):
+                self.classes.add(self.aliases.root(v))
+            else:
+                self.scalars.add(v)
+
+    def let(self, let: Let) -> None:
+        if let.op == "kernel":
+            mask = tuple(varies(x, self.has) for x in kernel_of(let).inputs)
+            if self.kernels.get(let) != mask and any(mask):
+                self.kernels[let] = mask
+                for v in (v for vs in flows(let, self.has, self.aliases.program.functions) for v in vs):
+                    self.mark(v)
+        elif written(let):
+            if any(self.has(a) for a in let.args[1:]):
+                self.mark(let.args[0])  # type: ignore[arg-type]
+        elif any(self.has(a) for a in let.args) and TABLE[let.op].differentiable and let.op != "dim":
+            for out in let.outs:
+                self.mark(out)
+
+    def edges(self, block: object) -> None:
+        t = block.terminator  # type: ignore[attr-defined]
+        for e in edges(t):
+            params = self.f.blocks[e.block].params
+            for p, a in zip(params[len(params) - len(e.args) :], e.args, strict=True):
+                if self.has(a):
+                    self.mark(p)
+        if isinstance(t, Call) and any(self.has(a) for a in t.args):
+            for p in self.f.blocks[t.then.block].params[: len(self.f.blocks[t.then.block].params) - len(t.then.args)]:
+                self.mark(p)
+            for a in t.args:
+                if isinstance(a.type, Array) and self.aliases.is_written(a):
+                    self.mark(a)  # type: ignore[arg-type]
+
+
+def varied(f: Function, mask: Sequence[bool], aliases: Aliases) -> Activity:
+    """What depends on the parameters that `mask` marks."""
+    found = _Varied(f, mask, aliases)
+    return Activity({v for v in all_vars(f) if found.has(v)})
+
+
+def active(f: Function, mask: Sequence[bool], aliases: Aliases, wanted: Sequence[bool]) -> Activity:
+    """What is varied and also useful: some derivative flows through it to a `wanted` result or into memory."""
+    v = varied(f, mask, aliases)
+    useful = _useful(f, v, wanted)
+    return Activity({x for x in v.active if isinstance(x.type, Array) or x in useful})
+
+
+def _useful(f: Function, v: Activity, wanted: Sequence[bool]) -> set[Var]:
+    useful: set[Var] = set()
+
+    def want(atoms: Iterable[Atom]) -> bool:
+        new = {a for a in atoms if isinstance(a, Var) and not isinstance(a.type, Array) and a in v.active} - useful
+        useful.update(new)
+        return bool(new)
+
+    changed = True
+    while changed:
+        changed = False
+        for block in reversed(list(f.blocks.values())):
+            t = block.terminator
+            if isinstance(t, Call):
+                changed |= want(t.args)
+            elif isinstance(t, Return):
+                changed |= want(a for a, w in zip(t.args, wanted, strict=True) if w)
+            for e in edges(t):
+                params = f.blocks[e.block].params
+                pairs = zip(params[len(params) - len(e.args) :], e.args, strict=True)
+                changed |= want(a for p, a in pairs if p in useful)
+            for let in reversed(block.lets):
+                if written(let) or let.op in ("alloc", "pullback") or any(o in useful or isinstance(o.type, Array) for o in let.outs):
+                    changed |= want(let.args)
+    return useful
+
+
+def all_vars(f: Function) -> Iterable[Var]:
+    yield from f.params
+    for b in f.blocks.values():
+        yield from b.params
+        for let in b.lets:
+            yield from let.outs

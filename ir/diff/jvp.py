@@ -1,0 +1,395 @@
+"""Forward mode, graph to graph: every active variable gets a tangent.
+
+    z = mul(x, y)      ->      z = mul(x, y);  tz = add(mul(tx, y), mul(ty, x))
+
+`jvp(f)` takes f's parameters and a tangent for each active one, and returns f's results and a tangent for each
+float result. The derivative of `pullback` is forward over reverse: with F(x, t) = (f(x), J t),
+
+    jvp of  dx = pullback[f](x, c)  along (tx, tc)  is  (tdx, dx) = pullback[F](x, tx; cotangents tc of y, c of ty)
+
+because Hessians are symmetric (Pearlmutter, "Fast Exact Multiplication by the Hessian", 1994). So every order
+is one reverse pass over a graph that jvp made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..core import errors
+from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var, edges
+from ..core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies, written
+from ..core.op import TABLE
+from ..core.types import I64, Array, Scalar, Type, carries_gradient
+from ..ops.library import ARRAY_OPS, array_tangents
+from ..passes.bounds import codes, quiet
+from ..python.host import AGAIN, DONE, MARK, has_effects
+from ..values.builder import Builder, Trace, tracing
+from ..values.values import Traced
+from .activity import Activity, Aliases, is_scalar, varied
+
+MAX_ORDER = 8  # of derivatives: each doubles the program
+MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
+
+
+def jvp_name(program: Program, name: str, mask: Sequence[bool]) -> str:
+    """The name of `name`'s jvp with tangents for the parameters in `mask`; made when first asked for."""
+    marks = "".join("x" if m else "o" for m in mask)
+    new = f"jvp.{marks}.{name}"
+    if new not in program.functions:
+        if new.count("jvp.") > MAX_ORDER or (
+            new.count("jvp.") > 3 and sum(len(x.lets) for x in program.functions[name].blocks.values()) > MAX_OPERATIONS
+        ):
+            shown = [part for part in name.split(".") if not part.isdigit()][-1].strip("_")
+            raise errors.EndlessTraceError(
+                f"`{shown}` needs derivatives of order {new.count('jvp.')} and more: does a recursion differentiate itself? The number of derivatives must "
+                "be known when it is traced (make the count of its steps static)"
+            )
+        program.functions[new] = Function(new, [], {})  # a recursive function asks for itself
+        expand(program, name)
+        with tracing(program) as trace:
+            f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), new, trace).run()
+        from ..passes.simplify import simplify_function
+
+        simplify_function(f)
+    return new
+
+
+def jvp_results(f: Function) -> tuple[Type, ...]:
+    return (*f.results, *(t for t in f.results if carries_gradient(t)))
+
+
+class _Forward:
+    def __init__(self, program: Program, f: Function, mask: tuple[bool, ...], name: str, trace: Trace) -> None:
+        self.program, self.f, self.mask = program, f, mask
+        self.activity: Activity = varied(f, mask, Aliases(program, f if is_scalar(f) else None))
+        self.builder = Builder(trace, name, None)
+        trace.builders.append(self.builder)
+        self.builder.blocks.clear()
+        self.values: dict[Var, Var] = {}
+        self.tangents: dict[Var, Atom] = {}
+        self.blocks: dict[str, Block] = {}
+
+    def run(self) -> Function:
+        b, f = self.builder, self.f
+        for p in f.params:
+            self.values[p] = b.parameter(p.type, p.name + ".")
+        for p, m in zip(f.params, self.mask, strict=True):
+            if m:
+                self.tangents[p] = b.parameter(p.type, "t." + p.name + ".")
+        for name, block in f.blocks.items():
+            new = self.blocks[name] = Block(name)
+            b.blocks.append(new)
+            for p in block.params:
+                self.values[p] = b.fresh(p.type, p.name + ".")
+            new.params = [self.values[p] for p in block.params]
+        for name, block in f.blocks.items():
+            self.tangent_params(name, block)
+        for name in _order(f):
+            b.current = self.blocks[name]
+            for let in f.blocks[name].lets:
+                self.let(let)
+            self.terminator(f.blocks[name])
+        return b.finish(jvp_results(f))
+
+    def tangent_params(self, name: str, block: Block) -> None:
+        """Tangents of block parameters; after a call, tangents of its results come between results and values."""
+        results = self._result_params(name)
+        tangents = []
+        for p in [*results, *(p for p in block.params if p not in results)]:
+            if p in self.activity or (p in results and carries_gradient(p.type) and self._after_active_call(name)):
+                t = self.builder.fresh(p.type, "t." + p.name + ".")
+                self.tangents[p] = t
+                tangents.append((p, t))
+        head = [self.values[p] for p in results] + [t for p, t in tangents if p in results]
+        rest = [p for p in block.params if p not in results]
+        self.blocks[name].params = head + [self.values[p] for p in rest] + [t for p, t in tangents if p not in results]
+
+    def _caller(self, name: str) -> Call | None:
+        for block in self.f.blocks.values():
+            t = block.terminator
+            if isinstance(t, Call) and t.then.block == name:
+                return t
+        return None
+
+    def _result_params(self, name: str) -> list[Var]:
+        call = self._caller(name)
+        params = self.f.blocks[name].params
+        return params[: len(params) - len(call.then.args)] if call else []
+
+    def _after_active_call(self, name: str) -> bool:
+        call = self._caller(name)
+        return call is not None and any(a in self.activity for a in call.args)
+
+    # ---- values
+    def atom(self, a: Atom) -> Atom:
+        return self.values[a] if isinstance(a, Var) else a
+
+    def tangent(self, a: Atom) -> Atom:
+        """The tangent of `a`: its variable, or a zero that is made here."""
+        if isinstance(a, Var) and a in self.tangents:
+            return self.tangents[a]
+        if isinstance(a.type, Scalar):
+            return Const(0.0, a.type)
+        return self.zeros(self.atom(a))
+
+    def zeros(self, array: Atom) -> Var:
+        t = array.type
+        assert isinstance(t, Array)
+        dims = [self.builder.emit("dim", (array,), (I64,), {"axis": i})[0] for i in range(t.rank)]
+        return self.builder.emit("alloc", (*dims, Const(0.0, t.dtype)), (t,))[0]
+
+    def value(self, a: Atom) -> Traced:
+        return Traced(self.atom(a), self.builder)
+
+    # ---- operations
+    def let(self, let: Let) -> None:
+        if let.op == "kernel" and any(v in self.activity for v in (*let.outs, *written(let))):
+            self._kernel(let)
+            return
+        attrs = dict(let.attrs)
+        if "order" in attrs and any(v in self.activity for v in let.outs):
+            attrs["order"] += 1  # what is done with it from here on is a derivative of a derivative
+        active = any(v in self.activity for v in (*let.outs, *written(let)))
+        moment = self.builder.emit("host", (), (I64,), {"recipe": MARK}) if active and self.repeats(let) else ()
+        outs = self.builder.emit(let.op, tuple(map(self.atom, let.args)), tuple(o.type for o in let.outs), attrs, let.site)
+        self.values.update(zip(let.outs, outs, strict=True))
+        if let.op == "store":
+            if let.args[0] in self.activity:
+                args = (self.tangent(let.args[0]), *map(self.atom, let.args[1:-1]), self.tangent(let.args[-1]))
+                self.builder.emit("store", args, (), {"index": quiet(codes(let))}, let.site)
+        elif active:
+            handler = getattr(self, f"_{let.op}", None)
+            if moment:
+                self.builder.emit("host", moment, (), {"recipe": AGAIN})
+            if handler is not None:
+                handler(let)
+            elif let.op in ARRAY_OPS:
+                array_tangents(self, let)
+            elif TABLE[let.op].effect:
+                self.tangents.update((o, self.zeros(self.values[o])) for o in let.outs if o in self.activity)
+            else:
+                self.tangents[let.out] = self.elementwise(let)
+            if moment:
+                self.builder.emit("host", (), (), {"recipe": DONE})
+
+    def repeats(self, let: Let) -> bool:
+        """Does its tangent evaluate a function with effects again?"""
+        return let.op == "pullback" and has_effects(self.program, let.attrs["f"])
+
+    def elementwise(self, let: Let) -> Atom:
+        rule, tangent = TABLE[let.op].rule, TABLE[let.op].tangent
+        assert callable(rule)
+        z, xs = self.value(let.out), [self.value(a) for a in let.args]
+        if tangent is not None:
+            ts = [Traced(self.tangent(a), self.builder) for a in let.args if carries_gradient(a.type)]
+            return tangent(*ts, *xs, **let.attrs).atom  # type: ignore[no-any-return]
+        total: Any = None
+        for i, a in enumerate(let.args):
+            if a in self.activity:
+                term = rule(Traced(self.tangents[a], self.builder), z, *xs, **let.attrs)[i]  # type: ignore[index]
+                if term is not None:
+                    if term.type != let.out.type:  # a conversion between float types
+                        term = TABLE["convert"](term, to=let.out.type)
+                    total = term if total is None else TABLE["add"](total, term)
+        return total.atom if total is not None else Const(0.0, let.out.type)
+
+    def _load(self, let: Let) -> None:
+        args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
+        (self.tangents[let.out],) = self.builder.emit("load", args, (let.out.type,), {"index": quiet(codes(let))}, let.site)
+
+    def _alloc(self, let: Let) -> None:
+        args = (*map(self.atom, let.args[:-1]), self.tangent(let.args[-1]))
+        (self.tangents[let.out],) = self.builder.emit("alloc", args, (let.out.type,), {}, let.site)
+
+    def _copy(self, let: Let) -> None:
+        (self.tangents[let.out],) = self.builder.emit("copy", (self.tangent(let.args[0]),), (let.out.type,), {}, let.site)
+
+    def _reshape(self, let: Let) -> None:
+        args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
+        (self.tangents[let.out],) = self.builder.emit("reshape", args, (let.out.type,), dict(let.attrs), let.site)
+
+    def _kernel(self, let: Let) -> None:
+        """One kernel for values and tangents."""
+        k, active = kernel_of(let), self.activity.__contains__
+        body = self.program.functions[k.f]
+        mask = [varies(x, active) and carries_gradient(p.type) for x, p in zip(k.inputs, body.params, strict=True)]
+        new: list[Any] = [self._input(x) for x in k.inputs]
+        new += [self._input(x, True) for x, m in zip(k.inputs, mask, strict=True) if m]
+        results = [Result(r.kind, r.axes, self._access(r.into) if r.into else None, self._out(r.out)) for r in k.results]
+        floats = [r for r, t in zip(k.results, body.results, strict=True) if carries_gradient(t)]
+        for r in floats:
+            there = r.into.base if r.into else r.out
+            if r.kind not in SMOOTH or there is None or there not in self.activity:
+                results.append(Result("drop"))
+            elif r.into is not None:
+                results.append(Result(r.kind, r.axes, self._access(r.into, True)))
+            else:
+                assert r.out is not None
+                out = self.builder.fresh(r.out.type)
+                self.tangents[r.out] = out
+                results.append(Result(r.kind, r.axes, None, out))
+        made = Kernel(jvp_name(self.program, k.f, mask), [self.atom(n) for n in k.sizes], new, results, let.site, k.extra)
+        assert self.builder.current is not None
+        self.builder.current.lets.append(made.let())
+
+    def _out(self, out: Var | None) -> Var | None:
+        if out is not None:
+            self.values[out] = self.builder.fresh(out.type)
+            return self.values[out]
+        return None
+
+    def _input(self, x: Any, tangent: bool = False) -> Any:
+        if isinstance(x, Access):
+            return self._access(x, tangent)
+        if isinstance(x, Gather):
+            return Gather(self.tangent(x.base) if tangent else self.atom(x.base), x.place)  # type: ignore[arg-type]
+        return Same(self.tangent(x.atom) if tangent else self.atom(x.atom)) if isinstance(x, Same) else x
+
+    def _access(self, x: Access, tangent: bool = False) -> Access:
+        base = self.tangent(x.base) if tangent else self.atom(x.base)
+        return Access(base, tuple(map(self.atom, x.starts)), tuple(map(self.atom, x.steps)), x.axes)  # type: ignore[arg-type]
+
+    def _pullback(self, let: Let) -> None:
+        self.tangents.update(pullback_tangents(self, let))
+
+    # ---- terminators
+    def edge(self, e: Edge) -> Edge:
+        target = self.f.blocks[e.block]
+        params = target.params[len(target.params) - len(e.args) :]
+        tangents = tuple(self.tangent(a) for p, a in zip(params, e.args, strict=True) if p in self.activity)
+        return Edge(e.block, (*map(self.atom, e.args), *tangents))
+
+    def terminator(self, block: Block) -> None:
+        t, new = block.terminator, self.builder.current
+        assert new is not None
+        if isinstance(t, Jump):
+            new.terminator = Jump(self.edge(t.edge))
+        elif isinstance(t, Branch):
+            new.terminator = Branch(self.atom(t.cond), self.edge(t.then), self.edge(t.orelse))
+        elif isinstance(t, Return):
+            tangents = tuple(self.tangent(a) for a in t.args if carries_gradient(a.type))
+            new.terminator = Return((*map(self.atom, t.args), *tangents))
+        elif isinstance(t, Call):
+            mask = [a in self.activity for a in t.args]
+            args = tuple(map(self.atom, t.args))
+            if any(mask):
+                name = jvp_name(self.program, t.function, mask)
+                new.terminator = Call(name, (*args, *(self.tangent(a) for a in t.args if a in self.activity)), self.edge(t.then))
+            else:
+                new.terminator = Call(t.function, args, self.edge(t.then))
+        elif isinstance(t, Fail):
+            new.terminator = Fail(t.kind, t.message, t.site)
+
+
+def _order(f: Function) -> list[str]:
+    from ..core.analysis import reverse_postorder
+
+    return reverse_postorder(f)
+
+
+def differentiated(program: Program, let: Let, active: Sequence[bool]) -> tuple[str, tuple[bool, ...], int]:
+    """For a pullback of g: (name of F = jvp g, its mask, number of own arguments). F has tangents where an
+    argument is active or a derivative is taken."""
+    own = len(let.args) - let.attrs["cotangents"]
+    mask = tuple(bool(active[i]) or i in let.attrs["wrt"] for i in range(own))
+    return jvp_name(program, let.attrs["f"], mask), mask, own
+
+
+def pullback_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
+    """Tangents of y and dx for `y, dx = pullback[g](x, c)`: one pullback of F = jvp g (module docstring)."""
+    g = forward.program.functions[let.attrs["f"]]
+    is_active = [a in forward.activity for a in let.args]
+    name, mask, own = differentiated(forward.program, let, is_active)
+    wrt, ct = let.attrs["wrt"], let.attrs["ct"]
+    xs, cs = let.args[:own], let.args[own:]
+    floats = [i for i, t in enumerate(g.results) if carries_gradient(t)]
+    args = [forward.atom(a) for a in xs] + [forward.tangent(a) for a, m in zip(xs, mask, strict=True) if m]
+    new_ct, cotangents = [], []
+    for r, c in zip(ct, cs, strict=True):  # of y: tc
+        if c in forward.activity:
+            new_ct.append(r)
+            cotangents.append(forward.tangent(c))
+    for r, c in zip(ct, cs, strict=True):  # of ty: c
+        new_ct.append(len(g.results) + floats.index(r))
+        cotangents.append(forward.atom(c))
+    slot = {p: own + sum(mask[:p]) for p in wrt}
+    new_wrt = (*wrt, *(slot[p] for p in wrt))
+    types = [
+        *g.results,
+        *(g.results[i] for i in floats),
+        *(g.params[p].type for p in wrt),
+        *(g.params[p].type for p in wrt),
+    ]
+    attrs = {"f": name, "wrt": new_wrt, "ct": tuple(new_ct), "cotangents": len(cotangents)}
+    outs = forward.builder.emit("pullback", (*args, *cotangents), tuple(types), attrs)
+    tangents = dict(zip((let.outs[i] for i in floats), outs[len(g.results) :], strict=False))
+    tangents.update(zip(let.outs[len(g.results) :], outs[len(g.results) + len(floats) :], strict=False))
+    return tangents
+
+
+def expand(program: Program, name: str) -> None:
+    """Replace every `pushforward` in `name` by a call of the jvp.
+
+    %y, %ty = pushforward(%x, %tx) {f='g'}; rest   ->   call jvp.x.g(%x, %tx) then k();   k(%y, %ty): rest
+    """
+    f = program.functions[name]
+    work = list(f.blocks.values())
+    while work:
+        block = work.pop()
+        for i, let in enumerate(block.lets):
+            if let.op != "pushforward":
+                continue
+            n = let.attrs["cotangents"]
+            own = len(let.args) - n
+            mask = [j in let.attrs["wrt"] for j in range(own)]
+            callee = jvp_name(program, let.attrs["f"], mask)
+            k = 1
+            while f"{block.name}.then{k}" in f.blocks:
+                k += 1
+            rest = Block(f"{block.name}.then{k}", list(let.outs), block.lets[i + 1 :], block.terminator)
+            f.blocks[rest.name] = rest
+            order = sorted(range(n), key=lambda j: let.attrs["wrt"][j])
+            args = (*let.args[:own], *(let.args[own + j] for j in order))
+            del block.lets[i:]
+            block.terminator = Call(callee, args, Edge(rest.name))
+            work.append(rest)
+            break
+
+
+def has_pushforwards(program: Program) -> bool:
+    return any(let.op == "pushforward" for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
+
+
+def expand_all(program: Program) -> None:
+    """Expand every function reachable from the entry."""
+    seen: set[str] = set()
+    work = [program.entry]
+    while work:
+        name = work.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        expand(program, name)
+        work.extend(references(program.functions[name]))
+
+
+def references(f: Function) -> list[str]:
+    """The functions that `f` calls, differentiates or runs in kernels."""
+    out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
+    return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if let.op in ("pullback", "pushforward", "kernel")]
+
+
+def reachable(program: Program) -> list[str]:
+    """The functions that the entry needs, itself first, in the order in which they are met."""
+    found = {program.entry: None}
+    work = [program.entry]
+    while work:
+        for name in references(program.functions[work.pop()]):
+            if name not in found:
+                found[name] = None
+                work.append(name)
+    return list(found)
+
+
+__all__ = ["differentiated", "edges", "expand", "expand_all", "has_pushforwards", "jvp_name", "jvp_results", "reachable", "references"]

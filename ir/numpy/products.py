@@ -1,0 +1,302 @@
+"""Products of whole arrays: `@`, einsum and their relatives, as one kernel or as BLAS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import errors
+from ..core.kernel import Result
+from ..core.types import F32, F64, I32, is_float
+from ..ops.library import gemm
+from ..values import arrays, sizes, values
+from ..values.arrays import View, access, as_array, axes_of, contiguous, drop, emit, expand, shape_of, spread, with_axes
+from ..values.builder import user_site
+from ..values.values import Arrayed, arithmetic
+from .common import ravel, scalar_kind, unsupported
+from .creation import array, astype
+from .reductions import sum_
+from .shaping import diagonal, moveaxis, stack
+
+SMALL = 32  # multiplications of matrices of known sizes, written out as scalar code
+
+
+def contract(out: str, *operands: tuple[Any, str]) -> Any:
+    """One kernel: the sum of products over the letters that are not in `out`."""
+    space: dict[str, Any] = {}
+    for a, letters in operands:
+        for n, c in zip(shape_of(a), letters, strict=True):
+            if c not in space or (sizes.is_known(space[c]) and sizes.plain(space[c]) == 1):
+                space[c] = n
+            elif not (sizes.is_known(n) and sizes.plain(n) == 1):
+                space[c] = sizes.require_equal(space[c], n, "operands of a product do not fit together")
+    letters = "".join(space)
+    order = [*out, *(c for c in letters if c not in out)]
+    order = loop_order(out, order, operands)
+    shape = [space[c] for c in order]
+    inputs = [access(a, [order.index(c) for c in ls], shape) if isinstance(a, Arrayed) else a for a, ls in operands]
+
+    def one(*xs: Any) -> Any:
+        total = xs[0]
+        for x in xs[1:]:
+            total = values._of_bools("mul", total, x) if values._bools(total, x) else arithmetic("mul", total, x)
+        return total
+
+    dtype = I32 if all(isinstance(a, Arrayed) and a.type.dtype == I32 for a, _ in operands) else None
+    (result,) = emit("product", shape, inputs, one, [Result("sum", tuple(sorted(order.index(c) for c in out)))], [dtype] if out else [])
+    now = [c for c in order if c in out]
+    if isinstance(result, Arrayed) and now != list(out):
+        result = with_axes(result, [now.index(c) for c in out])
+    return result
+
+
+def stretched(operands: Sequence[tuple[Any, str]]) -> list[tuple[Any, str]]:
+    """Axes of size 1 as wide as the others of the same letter."""
+    common: dict[str, Any] = {}
+    shapes = [shape_of(a) for a, _ in operands]
+    for shape, (_, letters) in zip(shapes, operands, strict=True):
+        for n, c in zip(shape, letters, strict=True):
+            (common[c],) = sizes.broadcast([[common[c]], [n]]) if c in common else (n,)
+    out = []
+    for shape, (a, letters) in zip(shapes, operands, strict=True):
+        wide = [common[c] for c in letters]
+        out.append((a if all(map(sizes.same, shape, wide)) else spread(a, wide), letters))
+    return out
+
+
+def loop_order(out: str, order: list[str], operands: Any) -> list[str]:
+    """The loops of a product: the innermost runs along the last axis of as many operands as can be."""
+    if len(order) < 2:
+        return order
+    votes = {c: sum(letters[-1:] == c for _, letters in operands) + (out[-1:] == c) * 0.5 for c in order}
+    last = max(order, key=lambda c: (votes[c], order.index(c)))
+    rest = [c for c in order if c != last]
+    return [*rest, last]
+
+
+def matmul(x: Any, y: Any) -> Any:
+    """`@`: of vectors, matrices, and stacks of them."""
+    x, y = as_array(x), as_array(y)
+    if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
+        raise ValueError(f"matmul: Input operand does not have enough dimensions ({user_site()})")
+    names = "the inner sizes of `@` differ"
+    sizes.require_equal(
+        shape_of(x)[-1], shape_of(y)[-2 if y.ndim > 1 else 0], f"matmul: {names}, {sizes.show(shape_of(x))} and {sizes.show(shape_of(y))}"
+    )
+    if x.ndim == 1 and y.ndim == 1:
+        return contract("", (x, "k"), (y, "k"))
+    if x.ndim == 1 or y.ndim == 1:
+        big = x if y.ndim == 1 else y
+        stack = "abcdefg"[: big.ndim - 2]
+        if y.ndim == 1:
+            return contract(stack + "i", (x, stack + "ik"), (y, "k"))
+        return contract(stack + "j", (x, "k"), (y, stack + "kj"))
+    return stacked_product(x, y)
+
+
+def stacked_product(x: Arrayed, y: Arrayed) -> Any:
+    if not (is_float(x.type.dtype) and is_float(y.type.dtype)):
+        rank = max(x.ndim, y.ndim) - 2
+        letters = "abcdefgh"[:rank]
+        both = [(x, letters[rank - x.ndim + 2 :] + "ik"), (y, letters[rank - y.ndim + 2 :] + "kj")]
+        return contract(letters + "ij", *stretched(both))
+    t = F64 if F64 in (x.type.dtype, y.type.dtype) else F32
+    x, y = (a if a.type.dtype == t else astype(a, t) for a in (x, y))
+    if x.ndim == y.ndim == 2 and all(map(sizes.is_known, (*shape_of(x), *shape_of(y)))):
+        m, k, n = (int(sizes.plain(s)) for s in (*shape_of(x), shape_of(y)[1]))
+        if m * k * n <= SMALL:
+            return contract("ij", (x, "ik"), (y, "kj"))
+    stack = sizes.broadcast([shape_of(x)[:-2], shape_of(y)[:-2]])
+    (x, tx), (y, ty) = (_matrices(a, stack) for a in (x, y))
+    return gemm(x, y, tx, ty)
+
+
+def _matrices(a: Arrayed, stack: Sequence[Any]) -> tuple[Arrayed, int]:
+    """A whole array of matrices, and whether each is transposed: a transposed view needs no copy."""
+    if a.ndim - 2 != len(stack) or not all(map(sizes.same, shape_of(a)[:-2], stack)):
+        a = spread(a, [*stack, *shape_of(a)[-2:]])
+    if isinstance(a, View):
+        n = a.ndim
+        whole = [*range(n - 2), n - 1, n - 2]
+        turned = [v for v, _, _ in a.spec] == whole and all(sizes.same(s, 0) and sizes.same(t, 1) for _, s, t in a.spec)
+        if turned and all(sizes.same(p, q) for p, q in zip([a.sizes[v] for v in whole], shape_of(a.base), strict=True)):
+            return a.base, 1
+        return contiguous(a), 0
+    return a, 0
+
+
+def _scaled(x: Any, y: Any) -> Any:
+    """A product with a scalar, which is an array of its own dtype here: Python's numbers do not adapt."""
+    return arithmetic("mul", *(v if isinstance(v, Arrayed) else array(v) for v in (x, y)))
+
+
+def dot(a: Any, b: Any, out: Any = None) -> Any:
+    x, y = as_array(a), as_array(b)
+    if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
+        return _scaled(x, y)
+    if x.ndim <= 2 and y.ndim <= 2:
+        return matmul(x, y)
+    a, b = "abcdefgh"[: x.ndim - 1], "ijklmnop"[: y.ndim - 1]
+    right = b + "z" if y.ndim == 1 else b[:-1] + "z" + b[-1]
+    return einsum(f"{a}z,{right}->{a}{b}", x, y)
+
+
+def inner(x: Any, y: Any) -> Any:
+    x, y = as_array(x), as_array(y)
+    if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
+        return _scaled(x, y)
+    a, b = "abcdefgh"[: x.ndim - 1], "ijklmnop"[: y.ndim - 1]
+    return einsum(f"{a}z,{b}z->{a}{b}", x, y)
+
+
+def outer(x: Any, y: Any, out: Any = None) -> Any:
+    x, y = ravel(x), ravel(y)
+    return arithmetic("mul", expand(x, (1,)), expand(y, (0,)))
+
+
+def vdot(x: Any, y: Any) -> Any:
+    return matmul(ravel(x), ravel(y))
+
+
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    return sum_(diagonal(a, offset, axis1, axis2), -1, dtype)
+
+
+def kron(x: Any, y: Any) -> Any:
+    x, y = as_array(x), as_array(y)
+    if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
+        return _scaled(x, y)
+    rank = max(x.ndim, y.ndim)
+    x, y = expand(x, range(rank - x.ndim)), expand(y, range(rank - y.ndim))
+    z = arithmetic("mul", expand(x, range(1, 2 * rank, 2)), expand(y, range(0, 2 * rank, 2)))
+    return arrays.reshape(z, [sizes.mul(m, n) for m, n in zip(shape_of(x), shape_of(y), strict=True)])
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    a, b = as_array(a), as_array(b)
+    if isinstance(axes, (int, np.integer)):
+        left, right = list(range(a.ndim - int(axes), a.ndim)), list(range(int(axes)))
+    else:
+        left, right = ([int(x)] if isinstance(x, (int, np.integer)) else list(x) for x in axes)
+    left, right = [axes_of(x, a.ndim)[0] for x in left], [axes_of(x, b.ndim)[0] for x in right]
+    if len(left) != len(right):
+        raise errors.ArrayShapeError(f"shape-mismatch for sum ({user_site()})")
+    letters = iter("abcdefghijklmnopqrstuvwxyz")
+    first = [next(letters) for _ in range(a.ndim)]
+    second = [first[left[right.index(q)]] if q in right else next(letters) for q in range(b.ndim)]
+    result = [c for q, c in enumerate(first) if q not in left] + [c for q, c in enumerate(second) if q not in right]
+    return einsum(f"{''.join(first)},{''.join(second)}->{''.join(result)}", a, b)
+
+
+def einsum(subscripts: Any, *operands: Any, optimize: Any = False, dtype: Any = None) -> Any:
+    """Einstein's sums. Two operands become a matrix product where they are one; more are taken two at a time."""
+    if not isinstance(subscripts, str):
+        unsupported("np.einsum with operands before subscripts", "give the subscripts as a string first")
+    if dtype is not None:
+        operands = tuple(array(x, dtype) for x in operands)
+    terms, result = _subscripts(subscripts.replace(" ", ""), [as_array(x) for x in operands])
+    given = stretched([_no_repeats(x, s) for x, s in zip(map(as_array, operands), terms, strict=True)])
+    while len(given) > 1:
+        (a, s), (b, t), *rest = given
+        later = set(result).union(*(set(u) for _, u in rest))
+        if rest and _one_loop(given, result):
+            return contract(result, *given)
+        keep = "".join(c for c in dict.fromkeys(s + t) if c in later)
+        target = result if not rest else keep
+        given = [(pair(a, s, b, t, target), target), *rest]
+    a, s = given[0]
+    return a if s == result else single(a, s, result)
+
+
+def _one_loop(given: Any, result: str) -> bool:
+    """Do all letters stand in one operand?"""
+    every = {c for _, s in given for c in s}
+    return any(set(s) == every for _, s in given)
+
+
+def _subscripts(text: str, operands: list[Any]) -> tuple[list[str], str]:
+    left, arrow, result = text.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(operands):
+        raise ValueError(f"einsum: {len(terms)} subscripts for {len(operands)} operands ({user_site()})")
+    spare = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in text]
+    wide = max((len(shape_of(x)) - len(t.replace("...", "")) for x, t in zip(operands, terms, strict=True) if "..." in t), default=0)
+    dots = "".join(spare[:wide])
+    out = []
+    for x, t in zip(operands, terms, strict=True):
+        n = len(shape_of(x)) - len(t.replace("...", ""))
+        t = t.replace("...", dots[wide - n :] if n else "")
+        if len(t) != len(shape_of(x)):
+            raise ValueError(f"einsum: operand has {len(shape_of(x))} axes but subscripts {t!r} ({user_site()})")
+        out.append(t)
+    if not arrow:
+        every = "".join(out)
+        result = dots + "".join(sorted(c for c in set(every) if every.count(c) == 1 and c not in dots))
+    else:
+        result = result.replace("...", dots)
+        for c in result:
+            if result.count(c) > 1:
+                raise ValueError(f"einsum: output subscript {c!r} is there several times ({user_site()})")
+            if not any(c in t for t in out):
+                raise ValueError(f"einsum: output subscript {c!r} is in no operand ({user_site()})")
+    return out, result
+
+
+def _no_repeats(a: Any, s: str) -> tuple[Any, str]:
+    """'ii' is the diagonal."""
+    for c in dict.fromkeys(s):
+        while s.count(c) > 1:
+            i = s.index(c)
+            j = s.index(c, i + 1)
+            sizes.require_equal(shape_of(a)[i], shape_of(a)[j], f"dimensions in operand for collapsing index {c!r} don't match")
+            a = diagonal(a, 0, i, j)
+            s = s[:i] + s[i + 1 : j] + s[j + 1 :] + c
+    return a, s
+
+
+def single(a: Any, s: str, result: str) -> Any:
+    if sorted(s) == sorted(result):
+        return with_axes(a, [s.index(c) for c in result])
+    return contract(result, (a, s))
+
+
+def pair(a: Any, s: str, b: Any, t: str, result: str) -> Any:
+    stack = [c for c in s if c in t and c in result]
+    summed = [c for c in s if c in t and c not in result]
+    left, right = [c for c in s if c not in t], [c for c in t if c not in s]
+    alone = [c for c in (*left, *right) if c not in result]
+    floats = is_float(scalar_kind(a)) and is_float(scalar_kind(b))
+    if not summed or not left or not right or alone or not floats:
+        return contract(result, (a, s), (b, t))
+    x = with_axes(a, [s.index(c) for c in (*stack, *left, *summed)])
+    y = with_axes(b, [t.index(c) for c in (*stack, *summed, *right)])
+    sx, sy = shape_of(x), shape_of(y)
+    n, m = len(stack), len(left)
+    x = _grouped(x, [sx[:n], sx[n : n + m], sx[n + m :]])
+    y = _grouped(y, [sy[:n], sy[n : n + len(summed)], sy[n + len(summed) :]])
+    if n == 0:
+        x, y = drop(x, [0]) if x.ndim == 3 else x, drop(y, [0]) if y.ndim == 3 else y
+    z = matmul(x, y)
+    z = arrays.reshape(z, [*sx[:n], *sx[n : n + m], *sy[n + len(summed) :]])
+    now = [*stack, *left, *right]
+    return z if now == list(result) else with_axes(z, [now.index(c) for c in result])
+
+
+def _grouped(a: Arrayed, groups: Sequence[Sequence[Any]]) -> Arrayed:
+    """Axes joined in groups; as it is where each group is one axis."""
+    if all(len(g) == 1 for g in groups) or (not groups[0] and all(len(g) == 1 for g in groups[1:])):
+        return a
+    new = [sizes.product(g) for g in groups]
+    return arrays.reshape(a, new if groups[0] else new[1:])  # type: ignore[no-any-return]
+
+
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, y = moveaxis(a, axisa, 0), moveaxis(b, axisb, 0)
+    for v in (x, y):
+        sizes.require_equal(shape_of(v)[0], 3, "np.cross: both arrays must be (arrays of) 3-dimensional vectors")
+    parts = [x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]]
+    return moveaxis(stack(parts), 0, axisc)

@@ -1,0 +1,486 @@
+"""Whole-array functions that arrange elements: shapes, axes, joining and splitting, diagonals, padding."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core import errors
+from ..core.types import BOOL, F64, I64, NUMPY_DTYPES
+from ..ops import table
+from ..values import arrays, sizes
+from ..values.arrays import (
+    View,
+    as_array,
+    axes_of,
+    base_of,
+    copied,
+    drop,
+    elementwise_with_index,
+    expand,
+    filled,
+    from_index,
+    is_array,
+    shape_of,
+    spec_of,
+    spread,
+    with_axes,
+    write,
+)
+from ..values.builder import user_site
+from ..values.values import Arrayed, Traced, allocate, is_traced, operand, strong
+from .choosing import nonzero, take
+from .common import along, common_dtype, ravel, unsupported
+from .creation import arange, astype, dtype_of, linspace
+from .dispatch import to_constant
+
+
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """A copy of a diagonal, as the last axis."""
+    a = as_array(a)
+    if a.ndim < 2:
+        raise errors.ArrayShapeError(f"diag requires an array of at least two dimensions ({user_site()})")
+    i, j = axes_of(axis1, a.ndim)[0], axes_of(axis2, a.ndim)[0]
+    if i == j:
+        raise ValueError(f"axis1 and axis2 cannot be the same ({user_site()})")
+    order = [q for q in range(a.ndim) if q not in (i, j)] + [i, j]
+    a = with_axes(a, order)
+    shape = shape_of(a)
+    m, n, k = shape[-2], shape[-1], int(offset)
+    first, second = (sizes.add(m, min(k, 0)), sizes.add(n, -max(k, 0)))
+    length = sizes.nonnegative(sizes.smaller(sizes.nonnegative(first), sizes.nonnegative(second)))
+    base, spec, rank = base_of(a), spec_of(a), a.ndim
+    if len({v for v, _, _ in spec if v >= rank - 2}) < 2:
+        a = copied(a)
+        base, spec = a, spec_of(a)
+    down, along_ = max(-k, 0), max(k, 0)
+    new = [
+        (rank - 2, sizes.add(s, sizes.mul(t, down)), t)
+        if v == rank - 2
+        else (rank - 2, sizes.add(s, sizes.mul(t, along_)), t)
+        if v == rank - 1
+        else (v, s, t)
+        for v, s, t in spec
+    ]
+    return View(base, new, [*shape[:-2], length], a.owned)
+
+
+def diag(v: Any, k: int = 0) -> Any:
+    v = as_array(v)
+    if v.ndim == 2:
+        return copied(diagonal(v, k))
+    if v.ndim != 1:
+        raise errors.ArrayShapeError(f"Input must be 1- or 2-d. ({user_site()})")
+    n = sizes.add(shape_of(v)[0], abs(int(k)))
+    out = allocate(v.type.dtype, (n, n), 0)
+    write(diagonal(out, k), lambda x: x, v, reads=False, fresh=False)
+    return out
+
+
+def _triangle(keeps: Callable[[Any, Any, int], Any]) -> Callable[..., Any]:
+    def fn(m: Any, k: int = 0) -> Any:
+        m = as_array(m)
+        if m.ndim < 2:
+            m = spread(m, [shape_of(m)[0], shape_of(m)[0]])
+
+        def one(x: Any, *index: Any) -> Any:
+            return table.select(keeps(index[-2], index[-1], int(k)), x, to_constant(0, x.type))
+
+        return elementwise_with_index(one, m)
+
+    return fn
+
+
+tril = _triangle(lambda i, j, k: table.ige(table.iadd(i, k), j))
+
+
+triu = _triangle(lambda i, j, k: table.ile(table.iadd(i, k), j))
+
+
+def reshape(a: Any, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
+    a = as_array(a)
+    if order not in ("C", "A"):
+        unsupported(f"reshape with order={order!r}", "use np.transpose first")
+    if not isinstance(a, Arrayed):
+        a = filled(a, (1,))
+    found = arrays.reshape(a, list(shape) if isinstance(shape, (tuple, list)) else [shape])
+    return copied(found) if copy else found
+
+
+def transpose(a: Any, axes: Any = None) -> Any:
+    a = as_array(a)
+    if not isinstance(a, Arrayed):
+        return a
+    order = list(range(a.ndim))[::-1] if axes is None else [axes_of(q, a.ndim)[0] for q in axes]
+    if sorted(order) != list(range(a.ndim)):
+        raise errors.ArrayShapeError(f"axes don't match array ({user_site()})")
+    return arrays.settle(with_axes(a, order))  # type: ignore[arg-type]
+
+
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    a = as_array(a)
+    order = list(range(a.ndim))
+    i, j = axes_of(axis1, a.ndim)[0], axes_of(axis2, a.ndim)[0]
+    order[i], order[j] = j, i
+    return transpose(a, order)
+
+
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    a = as_array(a)
+    from_, to = ([x] if isinstance(x, (int, np.integer)) else list(x) for x in (source, destination))
+    from_, to = [axes_of(x, a.ndim)[0] for x in from_], [axes_of(x, a.ndim)[0] for x in to]
+    order = [q for q in range(a.ndim) if q not in from_]
+    for d, s in sorted(zip(to, from_, strict=True)):
+        order.insert(d, s)
+    return transpose(a, order)
+
+
+def expand_dims(a: Any, axis: Any) -> Any:
+    a = as_array(a)
+    n = len(axis) if isinstance(axis, (tuple, list)) else 1
+    if not isinstance(a, Arrayed):
+        return filled(a, (1,) * n)
+    return expand(a, axes_of(axis, a.ndim + n))
+
+
+def squeeze(a: Any, axis: Any = None) -> Any:
+    a = as_array(a)
+    if not isinstance(a, Arrayed):
+        return a
+    if axis is None:
+        shape = list(map(sizes.needed, shape_of(a)))
+        if None in shape:
+            unsupported("squeeze() of an array whose sizes are not known while it is traced", "name the axis: squeeze(axis=...)")
+        return drop(a, [q for q, n in enumerate(shape) if n == 1])
+    return drop(a, axes_of(axis, a.ndim))
+
+
+def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
+    return spread(array, list(shape) if isinstance(shape, (tuple, list)) else [shape])
+
+
+def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
+    given = [as_array(a) for a in args]
+    shape = sizes.broadcast([shape_of(a) for a in given])
+    return tuple(spread(a, shape) for a in given)
+
+
+def concatenate(arrays_: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    if isinstance(arrays_, Arrayed):
+        return _joined(arrays_, axis, dtype)
+    pieces = [as_array(p) for p in arrays_]
+    if not pieces:
+        raise ValueError(f"need at least one array to concatenate ({user_site()})")
+    if any(not isinstance(p, Arrayed) for p in pieces):
+        raise ValueError(f"zero-dimensional arrays cannot be concatenated ({user_site()})")
+    if axis is None:
+        pieces, axis = [ravel(p) for p in pieces], 0
+    rank = pieces[0].ndim
+    for p in pieces:
+        if p.ndim != rank:
+            raise errors.ArrayShapeError(
+                f"all the input array dimensions except for the concatenation axis must match exactly: {rank} and {p.ndim} dimensions ({user_site()})"
+            )
+    at = axes_of(axis, rank)[0]
+    shape = shape_of(pieces[0])
+    total: Any = 0
+    starts = []
+    for p in pieces:
+        own = shape_of(p)
+        for q in range(rank):
+            if q != at:
+                shape[q] = sizes.require_equal(
+                    shape[q], own[q], "all the input array dimensions except for the concatenation axis must match exactly"
+                )
+        starts.append(total)
+        total = sizes.add(total, own[at])
+    shape[at] = total
+    result = arrays.blank(dtype_of(dtype) if dtype is not None else common_dtype(pieces), shape)
+    for p, start in zip(pieces, starts, strict=True):
+        own = shape_of(p)
+        spec = [(q, start if q == at else 0, 1) for q in range(rank)]
+        place = View(result, spec, [own[q] if q == at else shape[q] for q in range(rank)])
+        write(place, lambda x: x, p, reads=False)
+    return result
+
+
+def _joined(a: Arrayed, axis: Any, dtype: Any = None) -> Arrayed:
+    """The pieces along the first axis of one array, joined along an axis of theirs: whatever their number."""
+    if a.ndim < 2:
+        raise ValueError(f"zero-dimensional arrays cannot be concatenated ({user_site()})")
+    if axis is None:
+        found = copied(ravel(a))
+    else:
+        at = axes_of(axis, a.ndim - 1)[0]
+        shape = shape_of(a)[1:]
+        found = copied(arrays.reshape(moveaxis(a, 0, at), [*shape[:at], sizes.mul(shape_of(a)[0], shape[at]), *shape[at + 1 :]]))
+    return found if dtype is None else astype(found, dtype)
+
+
+def _raised(pieces: Any, added: dict[int, tuple[int, ...]]) -> tuple[Any, int]:
+    """Arrays, in a list or along the first axis of one, with the axes that `added` names for their rank; the rank of the first."""
+    if isinstance(pieces, Arrayed):
+        new = added.get(pieces.ndim - 1, ())
+        return expand(pieces, [q + 1 for q in new]), pieces.ndim - 1 + len(new)
+    given = [as_array(p) for p in pieces]
+    raised = [expand(p, added.get(p.ndim, ())) if isinstance(p, Arrayed) else filled(p, (1,) * len(added[0])) for p in given]
+    return raised, raised[0].ndim if raised else 1
+
+
+def stack(arrays_: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    if isinstance(arrays_, Arrayed):
+        found = copied(moveaxis(arrays_, 0, axes_of(axis, arrays_.ndim)[0]))
+        return found if dtype is None else astype(found, dtype)
+    pieces = [as_array(p) for p in arrays_]
+    if not any(isinstance(p, Arrayed) for p in pieces):
+        from .creation import array
+
+        return array(list(pieces), dtype)
+    rank = pieces[0].ndim + 1
+    return concatenate([expand(p, axes_of(axis, rank)) for p in pieces], axis, dtype=dtype)
+
+
+def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    return concatenate(_raised(tup, {0: (0, 1), 1: (0,)})[0], 0, dtype=dtype)
+
+
+def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    pieces, rank = _raised(tup, {0: (0,)})
+    return concatenate(pieces, 0 if rank == 1 else 1, dtype=dtype)
+
+
+def dstack(tup: Any) -> Any:
+    return concatenate(_raised(tup, {0: (0, 1, 2), 1: (0, 2), 2: (2,)})[0], 2)
+
+
+def column_stack(tup: Any) -> Any:
+    return concatenate(_raised(tup, {0: (0, 1), 1: (1,)})[0], 1)
+
+
+def append(arr: Any, values: Any, axis: Any = None) -> Any:
+    if axis is None:
+        return concatenate([ravel(arr), ravel(values)])
+    return concatenate([arr, values], axis)
+
+
+def block(arrays_: Any) -> Any:
+    """Nested lists of blocks: the innermost are joined along the last axis, the next along the one before it, and so on."""
+    depth, rank = _depth(arrays_), _rank(arrays_)
+
+    def joined(part: Any, level: int) -> Any:
+        if not isinstance(part, list):
+            part = as_array(part)
+            missing = max(depth, rank) - (part.ndim if isinstance(part, Arrayed) else 0)
+            return expand(part, range(missing)) if isinstance(part, Arrayed) else filled(part, (1,) * missing)
+        return concatenate([joined(p, level - 1) for p in part], -level)
+
+    return copied(as_array(arrays_)) if depth == 0 and is_array(arrays_) else joined(arrays_, depth)
+
+
+def _depth(part: Any) -> int:
+    return 1 + max(map(_depth, part), default=0) if isinstance(part, list) else 0
+
+
+def _rank(part: Any) -> int:
+    return max(map(_rank, part), default=0) if isinstance(part, list) else int(as_array(part).ndim) if is_array(part) else 0
+
+
+def row_joined(parts: Any) -> Any:
+    """np.r_[...]: scalars, arrays and ranges (slices) along the first axis."""
+    return concatenate(_pieces("np.r_", parts, {0: (0,)}))
+
+
+def column_joined(parts: Any) -> Any:
+    """np.c_[...]: the same along the last axis, one-dimensional ones as columns."""
+    return concatenate(_pieces("np.c_", parts, {0: (0, 1), 1: (1,)}), -1)
+
+
+def _pieces(name: str, parts: Any, added: dict[int, tuple[int, ...]]) -> Any:
+    given = [_piece(name, p) for p in (parts if isinstance(parts, tuple) else (parts,))]
+    t = dtype_of(np.result_type(*map(_kind, given)))  # Python's numbers adapt here
+    return _raised([p if isinstance(p, Arrayed) else strong(p, t) for p in given], added)[0]
+
+
+def _kind(p: Any) -> Any:
+    if isinstance(p, Arrayed):
+        return NUMPY_DTYPES[p.type.dtype]
+    t, weak = operand("np.r_", p)
+    return {F64: 1.0, I64: 1, BOOL: True}[t] if weak else NUMPY_DTYPES[t]
+
+
+def _piece(name: str, p: Any) -> Any:
+    if isinstance(p, str):
+        unsupported(f"{name} with the directive {p!r}", "use np.concatenate, np.stack or np.block")
+    if not isinstance(p, slice):
+        return as_array(p)
+    start, step = 0 if p.start is None else p.start, 1 if p.step is None else p.step
+    if isinstance(step, complex):
+        return linspace(start, p.stop, int(abs(step)))
+    return arange(start, p.stop, step)
+
+
+def split(a: Any, parts: Any, axis: int = 0) -> Any:
+    return _split(a, parts, axis, True)
+
+
+def array_split(a: Any, parts: Any, axis: int = 0) -> Any:
+    return _split(a, parts, axis, False)
+
+
+def _split(a: Any, parts: Any, axis: int, even: bool) -> Any:
+    a = as_array(a)
+    at = axes_of(axis, a.ndim)[0]
+    n = shape_of(a)[at]
+
+    def piece(start: Any, stop: Any) -> Any:
+        return a[(*[slice(None)] * at, slice(start, stop))]
+
+    if isinstance(parts, (int, np.integer, Traced)):
+        k = int(parts)
+        if k <= 0:
+            raise ValueError(f"number sections must be larger than 0. ({user_site()})")
+        if not sizes.is_known(n) and not even:
+            n = sizes.needed(n)
+            if n is None:
+                unsupported("np.array_split of an axis of unknown size", "use np.split where the sizes are even")
+        if not sizes.is_known(n):
+            size = table.ifloordiv(*arrays._lifted(n, k))
+            sizes.require_equal(sizes.mul(size, k), n, "array split does not result in an equal division")
+            return [View(base_of(p), spec_of(p), [size if q == at else m for q, m in enumerate(shape_of(p))], p.owned)
+                    for i in range(k) for p in [a[(*[slice(None)] * at, slice(size * i, None))]]]  # fmt: skip
+        total = int(sizes.plain(n))
+        if even and total % k:
+            raise errors.ArrayShapeError(f"array split does not result in an equal division ({user_site()})")
+        ends = [total // k * (i + 1) + min(i + 1, total % k) for i in range(k)]
+        return [piece(s, e) for s, e in zip([0, *ends[:-1]], ends, strict=True)]
+    cuts = [None, *list(parts), None]
+    return [piece(s, e) for s, e in itertools.pairwise(cuts)]
+
+
+def flip(m: Any, axis: Any = None) -> Any:
+    m = as_array(m)
+    if not isinstance(m, Arrayed):
+        return m
+    gone = axes_of(axis, m.ndim)
+    return m[tuple(slice(None, None, -1) if q in gone else slice(None) for q in range(m.ndim))]
+
+
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    m = as_array(m)
+    i, j = (axes_of(x, m.ndim)[0] for x in axes)
+    k %= 4
+    if k == 0:
+        return copied(m)
+    if k == 2:
+        return flip(flip(m, i), j)
+    return swapaxes(flip(m, j), i, j) if k == 1 else flip(swapaxes(m, i, j), j)
+
+
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    a = as_array(a)
+    if axis is None:
+        flat = roll(ravel(a), shift, 0)
+        return arrays.reshape(flat, shape_of(a))
+    if isinstance(axis, (tuple, list)):
+        for s, x in zip(shift if isinstance(shift, (tuple, list)) else [shift] * len(axis), axis, strict=True):
+            a = roll(a, s, x)
+        return a
+    at = axes_of(axis, a.ndim)[0]
+    n = shape_of(a)[at]
+    head = (slice(None),) * at
+    if sizes.is_known(n) and not isinstance(shift, Traced):
+        n = int(sizes.plain(n))
+        k = int(shift) % n if n else 0
+        return concatenate([a[(*head, slice(n - k, None))], a[(*head, slice(0, n - k))]], at) if k else copied(a)
+    top, s = arrays._lifted(n, shift)
+    safe = table.select(table.ieq(top, 0), table.iadd(top, 1), top)
+    k = table.imod(s, safe)
+    cut = table.isub(top, k)
+    return concatenate([a[(*head, slice(cut, None))], a[(*head, slice(None, cut))]], at)
+
+
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    a, at = along(a, axis)
+    if isinstance(repeats, (list, tuple)) and not any(map(is_traced, repeats)):
+        repeats = np.asarray(repeats)
+    if not isinstance(repeats, (int, np.integer)) and not (isinstance(repeats, Traced) and repeats.type == I64):
+        if is_array(repeats) and isinstance(repeats, np.ndarray):
+            return take(a, np.repeat(np.arange(len(repeats)), repeats), at)
+        unsupported("np.repeat with an array of counts", "use np.take with indices")
+    shape = shape_of(a)
+    wide = spread(expand(a, (at + 1,)), [*shape[: at + 1], repeats, *shape[at + 1 :]])
+    return arrays.reshape(wide, [*shape[:at], sizes.mul(shape[at], repeats), *shape[at + 1 :]])
+
+
+def tile(a: Any, reps: Any) -> Any:
+    a = as_array(a)
+    if not isinstance(a, Arrayed):
+        a = filled(a, (1,))
+    reps = list(reps) if isinstance(reps, (tuple, list)) else [reps]
+    rank = max(a.ndim, len(reps))
+    a, reps = expand(a, range(rank - a.ndim)), [1] * (rank - len(reps)) + reps
+    shape = shape_of(a)
+    wide = spread(expand(a, range(0, 2 * rank, 2)), [x for r, n in zip(reps, shape, strict=True) for x in (r, n)])
+    return arrays.reshape(wide, [sizes.mul(r, n) for r, n in zip(reps, shape, strict=True)])
+
+
+def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+    a = as_array(array)
+    if mode not in ("constant", "edge", "reflect", "wrap"):
+        unsupported(f"np.pad with mode={mode!r}", "use mode='constant', 'edge', 'reflect' or 'wrap'")
+    if not isinstance(a, Arrayed):
+        return a
+    widths = np.broadcast_to(np.asarray(pad_width), (a.ndim, 2)).tolist()
+    if any(w < 0 for pair in widths for w in pair):
+        raise ValueError(f"index can't contain negative values ({user_site()})")
+    if mode == "constant":
+        value = constant_values
+        if not isinstance(value, (int, float, np.generic, Traced)):
+            unsupported("np.pad with several constant_values", "use one")
+        shape = [sizes.add(n, lo + hi) for n, (lo, hi) in zip(shape_of(a), widths, strict=True)]
+        out = allocate(a.type.dtype, tuple(shape), arrays.stored(value, a.type.dtype))
+        place = View(out, [(q, lo, 1) for q, (lo, _) in enumerate(widths)], shape_of(a))
+        write(place, lambda x: x, a, reads=False)
+        return out
+    for q, (lo, hi) in enumerate(widths):
+        a = _padded(a, q, lo, hi, mode)
+    return a
+
+
+def _padded(a: Arrayed, q: int, lo: int, hi: int, mode: str) -> Arrayed:
+    n = shape_of(a)[q]
+    (top,) = arrays._lifted(n)
+
+    def source(i: Any, n: Any) -> Any:
+        j = table.isub(i, lo)
+        last = table.isub(n, 1)
+        if mode == "wrap":
+            return table.imod(j, n)
+        if mode == "reflect":
+            period = table.imul(last, 2)
+            r = table.imod(j, table.select(table.ieq(period, 0), table.iadd(period, 1), period))
+            return table.select(table.igt(r, last), table.isub(period, r), r)
+        return table.select(table.ilt(j, 0), table.isub(last, last), table.select(table.igt(j, last), last, j))
+
+    index = from_index(source, [sizes.add(n, lo + hi)], "pad", I64, [top])
+    return take(a, index, q)  # type: ignore[no-any-return]
+
+
+def _zeros(n: Any, like: Arrayed) -> Arrayed:
+    return allocate(like.type.dtype, (n,), 0)
+
+
+def argwhere(a: Any) -> Any:
+    return stack(nonzero(a), 1)
+
+
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    given = [ravel(x) for x in xi]
+    n = len(given)
+    out = [expand(x, [q for q in range(n) if q != i]) for i, x in enumerate(given)]
+    if indexing == "xy" and n > 1:
+        out = [swapaxes(x, 0, 1) for x in out]
+    return tuple(out) if sparse else tuple(map(copied, broadcast_arrays(*out)))

@@ -1,0 +1,267 @@
+"""Index checks: what is known of each index, and checks that one test before a loop can make.
+
+    loop(%i): .. %v = load(%x, %i)            check_range(%x, 0, %n) {axis=0}
+                                       ->     loop(%i): .. %v = load(%x, %i) {index='u'}
+
+A load or store has a letter for each index: `c` check it, and a negative one counts from the end; `p` check it, it is
+not negative; `w` it is in bounds but may be negative; `u` it is in bounds and not negative.
+
+In a counted loop that leaves only at its head, an access that every iteration makes, at an index that moves by one or
+not at all, is in bounds exactly if it is in bounds for the first and the last iteration. If it is not, the loop is
+sure to fail, so it may fail before it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..core.analysis import Loop, dominators, find_loops, predecessors
+from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Var, edges
+from ..core.types import I64, Array
+
+DEFAULT = "c"
+
+
+def codes(let: Let) -> str:
+    """The letters of a load's or store's indices."""
+    array = let.args[0].type
+    assert isinstance(array, Array)
+    return let.attrs.get("index", DEFAULT * array.rank)  # type: ignore[no-any-return]
+
+
+def quiet(letters: str) -> str:
+    """The letters of the same access once it has been checked."""
+    return letters.replace("c", "w").replace("p", "u")
+
+
+def can_fail(let: Let) -> bool:
+    """May this operation raise?"""
+    from ..core.op import TABLE
+
+    if let.op in ("load", "store"):
+        return any(x in "cp" for x in codes(let))
+    if "fails" in let.attrs:  # of array operations, whose memory is no reason to keep what nobody reads
+        return bool(let.attrs["fails"])
+    return TABLE[let.op].may_fail
+
+
+class _Facts:
+    """Lower bounds of integers, found from constants, sizes and counters."""
+
+    def __init__(self, f: Function) -> None:
+        self.made = {o: let for b in f.blocks.values() for let in b.lets for o in let.outs}
+        self.loops = find_loops(f)
+        self.owner = {p: name for name in self.loops for p in f.blocks[name].params}
+        self.f = f
+        self.pred = predecessors(f)
+        self.cache: dict[Atom, int | None] = {}
+
+    def incoming(self, p: Var) -> tuple[list[Atom], list[Atom]]:
+        """(values on entry, values from latches) of a head's parameter."""
+        head = self.owner[p]
+        i = self.f.blocks[head].params.index(p)
+        entry: list[Atom] = []
+        latch: list[Atom] = []
+        for name in dict.fromkeys(self.pred[head]):
+            for e in edges(self.f.blocks[name].terminator):
+                if e.block == head:
+                    (latch if name in self.loops[head].blocks else entry).append(e.args[i])
+        return entry, latch
+
+    def step(self, p: Var) -> int | None:
+        """The constant that a head's parameter grows by."""
+        steps = set()
+        for a in self.incoming(p)[1]:
+            let = self.made.get(a) if isinstance(a, Var) else None
+            if let is None or let.op != "iadd" or let.args[0] is not p or not isinstance(let.args[1], Const):
+                return None
+            steps.add(let.args[1].value)
+        return steps.pop() if len(steps) == 1 else None
+
+    def lower(self, a: Atom) -> int | None:
+        """A number that `a` is never below, if one is known. Counters do not overflow: their limit is an int."""
+        if isinstance(a, Const):
+            return int(a.value)
+        if a not in self.cache:
+            self.cache[a] = None
+            self.cache[a] = self._lower(a)
+        return self.cache[a]
+
+    def _lower(self, a: Var) -> int | None:
+        if a in self.owner:
+            step = self.step(a)
+            if step is None or step < 0:
+                return None
+            bounds = [self.lower(x) for x in self.incoming(a)[0]]
+            return None if any(b is None for b in bounds) else min(bounds)  # type: ignore[type-var]
+        let = self.made.get(a)
+        if let is None:
+            return None
+        if let.op == "dim":
+            return 0
+        if let.op in ("iadd", "imul", "isub"):
+            x, y = self.lower(let.args[0]), self.lower(let.args[1])
+            if x is None or y is None:
+                return None
+            if let.op == "iadd":
+                return x + y
+            if let.op == "isub":
+                return x - y if isinstance(let.args[1], Const) else None
+            return x * y if x >= 0 and y >= 0 else None
+        return None
+
+
+def simplify_checks(f: Function) -> bool:
+    """Mark indices that are not negative, and move checks out of counted loops."""
+    accesses = [let for b in f.blocks.values() for let in b.lets if let.op in ("load", "store")]
+    if not any(x in "cpw" for let in accesses for x in codes(let)):
+        return False
+    facts = _Facts(f)
+    changed = False
+    for let in accesses:
+        new = "".join(_known(facts, x, a) for x, a in zip(codes(let), let.args[1:], strict=False))
+        changed |= _set(let, new)
+    inner_first = sorted(facts.loops.values(), key=lambda loop: len(loop.blocks))
+    for loop in inner_first:
+        changed |= _hoist(f, loop, facts)
+    return changed
+
+
+def _known(facts: _Facts, letter: str, a: Atom) -> str:
+    low = facts.lower(a)
+    return letter if low is None or low < 0 else letter.replace("c", "p").replace("w", "u")
+
+
+def _set(let: Let, letters: str) -> bool:
+    if letters == codes(let):
+        return False
+    let.attrs = {**let.attrs, "index": letters}
+    return True
+
+
+def counted(f: Function, loop: Loop, facts: _Facts) -> tuple[Var, Atom] | None:
+    """(counter, limit) of a loop that leaves only at its head, when counter reaches limit; step 1."""
+    head = f.blocks[loop.head]
+    t = head.terminator
+    if not isinstance(t, Branch) or t.then.block not in loop.blocks or t.orelse.block in loop.blocks:
+        return None
+    for name in loop.blocks:
+        block = f.blocks[name]
+        out = edges(block.terminator)
+        if not out or (name != loop.head and any(e.block not in loop.blocks for e in out)):
+            return None
+    inside = {v for name in loop.blocks for b in (f.blocks[name],) for v in [*b.params, *(o for let in b.lets for o in let.outs)]}
+    let = facts.made.get(t.cond) if isinstance(t.cond, Var) else None
+    if let is None or let.op != "ilt" or let.args[1] in inside:
+        return None
+    counter = let.args[0]
+    if counter not in head.params or facts.step(counter) != 1:
+        return None
+    return counter, let.args[1]
+
+
+def _hoist(f: Function, loop: Loop, facts: _Facts) -> bool:
+    found = counted(f, loop, facts)
+    outside = [n for n in facts.pred[loop.head] if n not in loop.blocks]
+    if found is None or len(outside) != 1:
+        return False
+    counter, limit = found
+    entry, _ = facts.incoming(counter)
+    lets: list[Let] = []
+    inside = {v for name in loop.blocks for v in [*f.blocks[name].params, *(o for let in f.blocks[name].lets for o in let.outs)]}
+    latch = loop.latches[0]
+    always = dominators(f)[latch] & loop.blocks if len(loop.latches) == 1 else {loop.head}
+    changed = False
+    if any(can_fail(let) and let.op not in ("load", "store", "check_range") for name in loop.blocks for let in f.blocks[name].lets):
+        return False  # another fault, or an effect, may come first
+    if any(isinstance(f.blocks[name].terminator, Call) for name in loop.blocks):
+        return False
+    for name in loop.blocks:
+        if name not in always or name == loop.head:
+            continue
+        for let in f.blocks[name].lets:
+            if let.op in ("load", "store") and let.args[0] not in inside:
+                changed |= _hoist_access(f, let, _Range(loop.head, counter, entry[0], limit, inside, facts), lets)
+    if lets:
+        _preheader(f, f.blocks[outside[0]], loop.head).lets.extend(lets)
+    return changed
+
+
+def _preheader(f: Function, before: Block, head: str) -> Block:
+    """The block that does nothing but enter the loop: `before`, or one put on its edge."""
+    if isinstance(before.terminator, Jump):
+        return before
+    edge = next(e for e in edges(before.terminator) if e.block == head)
+    name = f"{head}.enter"
+    while name in f.blocks:
+        name += "_"
+    block = f.blocks[name] = Block(name, [], [], Jump(Edge(head, edge.args)))
+    edge.block, edge.args = name, ()
+    return block
+
+
+class _Range:
+    """First and last value of an index over a loop."""
+
+    def __init__(self, head: str, counter: Var, start: Atom, limit: Atom, inside: set[Var], facts: _Facts) -> None:
+        self.head, self.counter, self.start, self.limit, self.inside, self.facts = (
+            head,
+            counter,
+            start,
+            limit,
+            inside,
+            facts,
+        )
+
+    def ends(self, a: Atom, lets: list[Let], new: Sequence[str]) -> tuple[Atom, Atom] | None:
+        """(first, one past the last) of index `a`, computed by `lets`; None if it moves in another way."""
+        if a not in self.inside:
+            return a, a
+        if a is self.counter:
+            return self.start, self.limit
+        let = self.facts.made.get(a) if isinstance(a, Var) else None
+        if let is None or let.op not in ("iadd", "isub"):
+            return None
+        x, y = let.args
+        if x is self.counter and y not in self.inside:
+            return tuple(_compute(let.op, e, y, lets, new[i]) for i, e in enumerate((self.start, self.limit)))  # type: ignore[return-value]
+        if let.op == "iadd" and y is self.counter and x not in self.inside:
+            return tuple(_compute(let.op, x, e, lets, new[i]) for i, e in enumerate((self.start, self.limit)))  # type: ignore[return-value]
+        return None
+
+
+def _compute(op: str, x: Atom, y: Atom, lets: list[Let], name: str) -> Atom:
+    if isinstance(x, Const) and isinstance(y, Const):
+        return Const(x.value + y.value if op == "iadd" else x.value - y.value, I64)
+    out = Var(name, I64)
+    lets.append(Let((out,), op, (x, y)))
+    return out
+
+
+def _hoist_access(f: Function, let: Let, span: _Range, lets: list[Let]) -> bool:
+    letters = codes(let)
+    new = list(letters)
+    for axis, (letter, a) in enumerate(zip(letters, let.args[1:], strict=False)):
+        moves = a in span.inside
+        if letter not in "cp" or (moves and letter == "c"):
+            continue
+        extra: list[Let] = []
+        stem = f"{span.head}.{len(lets)}.{axis}"
+        ends = span.ends(a, extra, (f"{stem}.first", f"{stem}.end"))
+        if ends is None:
+            continue
+        lets += extra
+        lets.append(
+            Let(
+                (),
+                "check_range",
+                (let.args[0], ends[0], ends[1], span.start, span.limit),
+                {"axis": axis, "moves": moves},
+                let.site,
+            )
+        )
+        new[axis] = "w" if letter == "c" else "u"
+    return _set(let, "".join(new))
+
+
+__all__ = ["Edge", "can_fail", "codes", "counted", "quiet", "simplify_checks"]

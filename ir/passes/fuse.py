@@ -1,0 +1,442 @@
+"""Fusion: a kernel whose array only other kernels read becomes part of them.
+
+    %y = kernel(%n, %x ..) {f='each_sin'}             %s = kernel(%n, %x ..) {f='each_sin_sum', results=(('sum',),)}
+    %s = kernel(%n, %y ..) {f='each_sum', sum}   ->
+
+The reader's access to the array is composed with the maker's accesses: x read at s + t * p, where p = start + step * i,
+is x read at (s + t * start) + (t * step) * i. What is computed again for several readers must be cheap; an expensive
+array with several readers is made by its first one on the way, so that it is read once less. A kernel of several results
+goes the same way; equal operations of the two bodies become one, and each body is simplified once, at the end.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any
+
+from ..core.graph import Atom, Block, Const, Function, Let, Program, Return, Var, substitute, terminator_atoms
+from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, Same, expensive, kernel_of, same_element, written
+from ..core.types import I64
+from ..diff.activity import Aliases
+from .simplify import folded as folded_let
+from .simplify import simplify_function
+
+CHEAP = 4  # operations that may be computed again for each reader
+REPEATED = 2  # for each element of a reader that goes over the array many times
+LARGEST = 200  # operations of a kernel
+
+
+def fuse(program: Program) -> None:
+    """Fuse the kernels of every function in place."""
+    kernels = any(let.op == "kernel" for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
+    if not kernels:
+        return
+    aliases = Aliases(program)
+    for f in list(program.functions.values()):
+        _Fusion(program, f, aliases).run()
+    drop_unused(program)
+
+
+def drop_unused(program: Program) -> None:
+    """Functions that nothing refers to any more."""
+    from ..diff.jvp import references
+
+    seen: set[str] = set()
+    work = [program.entry]
+    while work:
+        name = work.pop()
+        if name not in seen:
+            seen.add(name)
+            work += references(program.functions[name])
+    for name in [n for n in program.functions if n not in seen]:
+        del program.functions[name]
+
+
+def known_sizes(f: Function) -> bool:
+    """dim(z) of a new array is the size that it was made with."""
+    shapes: dict[Var, tuple[Atom, ...]] = {}
+    mapping: dict[Var, Atom] = {}
+    for b in f.blocks.values():
+        for let in b.lets:
+            if let.op == "alloc":
+                shapes[let.out] = let.args[:-1]
+            elif let.op == "reshape":
+                shapes[let.out] = let.args[1:]
+            elif let.op == "kernel":
+                k = kernel_of(let)
+                for r in k.results:
+                    if r.out is not None:
+                        shapes[r.out] = tuple(k.sizes if r.kind == "map" else [k.sizes[q] for q in r.axes])
+    for b in f.blocks.values():
+        kept = []
+        for let in b.lets:
+            if let.op == "dim" and let.args[0] in shapes:
+                mapping[let.out] = shapes[let.args[0]][let.attrs["axis"]]
+            else:
+                kept.append(let)
+        b.lets = kept
+    if mapping:
+        substitute(f.blocks.values(), mapping)
+    return bool(mapping)
+
+
+@dataclass(eq=False)
+class _Slot:
+    """A place in a block: its operation (None: it has gone into others), and the integer arithmetic that this needs."""
+
+    number: int
+    let: Let | None
+    kernel: Kernel | None
+    before: list[Let] = field(default_factory=list)
+
+
+class _Fusion:
+    """A worklist of kernels: who reads what is kept up to date, so that a join costs what it changes."""
+
+    def __init__(self, program: Program, f: Function, aliases: Aliases) -> None:
+        self.program, self.f, self.aliases = program, f, aliases
+        names = [v.name for b in f.blocks.values() for let in b.lets for v in let.outs]
+        self.counter = max([int(name[3:]) for name in names if name.startswith("at.") and name[3:].isdigit()], default=0)
+        self.made: dict[str, Function] = {}  # scalar functions of joined kernels
+        self.names: Counter[str] = Counter()
+        self.facts: dict[str, tuple[int, bool]] = {}
+
+    def run(self) -> None:
+        known_sizes(self.f)
+        self.uses = Counter(v for b in self.f.blocks.values() for let in b.lets for v in _variables(let.args))
+        self.uses.update(v for b in self.f.blocks.values() for v in _variables(terminator_atoms(b.terminator)))
+        for block in self.f.blocks.values():
+            self.block(block)
+        self.drop_results()
+        for f in self.made.values():
+            simplify_function(f)
+
+    def block(self, block: Block) -> None:
+        self.slots = [_Slot(i, let, kernel_of(let) if let.op == "kernel" else None) for i, let in enumerate(block.lets)]
+        self.home = {o: s for s in self.slots if s.kernel is not None for o in s.let.outs}  # type: ignore[union-attr]
+        self.readers: dict[Var, set[int]] = {}
+        self.writers: dict[Var, list[int]] = {}
+        for s in self.slots:
+            assert s.let is not None
+            for v in _variables(s.let.args) & self.home.keys():
+                self.readers.setdefault(v, set()).add(s.number)
+            for root in {self.aliases.root(v) for v in written(s.let)}:
+                self.writers.setdefault(root, []).append(s.number)
+        work = [s.number for s in self.slots if s.kernel is not None]
+        waiting = set(work)
+        while work:
+            number = heappop(work)
+            waiting.discard(number)
+            for again in self.one(self.slots[number]):
+                if again not in waiting:
+                    waiting.add(again)
+                    heappush(work, again)
+        block.lets = [let for s in self.slots for let in (*s.before, s.let) if let is not None]
+
+    def one(self, slot: _Slot) -> list[int]:
+        """Let a kernel become part of its readers, if it may. The kernels to look at again."""
+        maker = slot.let
+        if maker is None or not self.can_be_part(maker):
+            return []
+        here = sorted({i for o in maker.outs for i in self.readers.get(o, ())})
+        if not here:
+            return []
+        readers = [self.slots[i] for i in here]
+        cost, dear = self.fact(maker.attrs["f"])
+        all_here = all(self.uses[o] == len(self.readers.get(o, ())) for o in maker.outs)
+        plain = all(self.is_plain_reader(r, maker) for r in readers)
+        if all_here and plain and (len(here) == 1 or (not dear and cost <= CHEAP)):
+            return self.join(slot, readers, False) if all(self.allowed(slot, r, dear, cost) for r in readers) else []
+        first = readers[0]
+        if self.is_plain_reader(first, maker) and self.same_space(slot, first) and self.allowed(slot, first, dear, cost):
+            return self.join(slot, [first], True)
+        return []
+
+    def can_be_part(self, let: Let) -> bool:
+        kinds = let.attrs["results"]
+        return bool(let.outs) and not let.attrs.get("fails") and all(kind in (("map",), ("drop",)) for kind in kinds)
+
+    def fact(self, name: str) -> tuple[int, bool]:
+        """(operations, is one of them expensive) of a scalar function."""
+        if name not in self.facts:
+            f = self.program.functions[name]
+            self.facts[name] = len(f.entry.lets), expensive(f)
+        return self.facts[name]
+
+    def is_plain_reader(self, reader: _Slot, maker: Let) -> bool:
+        """Is it a kernel that reads what `maker` makes at places of its space, and writes nothing there?"""
+        k = reader.kernel
+        return k is not None and not any(
+            _gathers(k, o) or any(r.into is not None and r.into.base is o for r in k.results) for o in maker.outs
+        )
+
+    def same_space(self, maker: _Slot, reader: _Slot) -> bool:
+        """Does the reader read exactly the element that the maker makes, at each point?"""
+        k, m = _kernel(reader), _kernel(maker)
+        if [_name(n) for n in k.sizes] != [_name(n) for n in m.sizes]:
+            return False
+        whole = tuple(range(len(m.sizes)))
+        return all(x.axes == whole and all(map(_is_zero, x.starts)) and all(map(_is_one, x.steps)) for x in _accesses(k, m))
+
+    def allowed(self, maker: _Slot, reader: _Slot, dear: bool, cost: int) -> bool:
+        """May the maker's work move into the reader?"""
+        m, k = _kernel(maker), _kernel(reader)
+        size, reader_dear = self.fact(k.f)
+        if cost + size > LARGEST:
+            return False
+        if dear != reader_dear and any(isinstance(x, Gather) for x in (m if reader_dear else k).inputs):
+            return False  # backwards a gather adds to scattered elements one by one: no SIMD mathematics beside it
+        roots = {self.aliases.root(x.base) for x in m.inputs if isinstance(x, (Access, Gather))}
+        for root in roots:
+            numbers = self.writers.get(root, [])
+            at = bisect_right(numbers, maker.number)
+            if at < len(numbers) and numbers[at] < reader.number:
+                return False
+        into = [r.into for r in k.results if r.into is not None and self.aliases.root(r.into.base) in roots]
+        if into and any(isinstance(y, Gather) for y in m.inputs):
+            return False
+        for x in _accesses(k, m):
+            repeated = set(range(len(k.sizes))) - set(x.axes)
+            if repeated and not all(_is_one(k.sizes[q]) for q in repeated) and (dear or cost > REPEATED):
+                return False
+            for y in [self.compose(y, x, []) for y in m.inputs if into and isinstance(y, Access)]:
+                for d in into:
+                    if self.aliases.root(d.base) is self.aliases.root(y.base) and not same_element(y, d, _name):
+                        return False
+        return not dear or not any(r.kind.startswith("arg") for r in k.results)
+
+    # ---- putting two kernels together
+    def join(self, slot: _Slot, readers: list[_Slot], keep: bool) -> list[int]:
+        """Make the kernel part of these readers; the first one makes the arrays that others still read, if `keep`."""
+        maker = slot.let
+        assert maker is not None
+        gone = [maker.attrs["f"]]
+        self.forget(slot)
+        for r in readers:
+            assert r.let is not None
+            gone.append(r.let.attrs["f"])
+            self.forget(r)
+            kept = [o for o in maker.outs if keep and self.uses[o] > 0]
+            lets, r.kernel = self.joined(slot, r, kept)
+            r.before += lets
+            r.let = r.kernel.let()
+            self.home.update((o, r) for o in kept)
+            for let in (*lets, r.let):
+                self.uses.update(_variables(let.args))
+            for v in _variables(r.let.args) & self.home.keys():
+                self.readers.setdefault(v, set()).add(r.number)
+        slot.let = slot.kernel = None
+        for name in gone:
+            if self.made.pop(name, None) is not None:
+                del self.program.functions[name]
+        return [*(self.home[v].number for v in _variables(maker.args) & self.home.keys()), *(r.number for r in readers)]
+
+    def forget(self, slot: _Slot) -> None:
+        assert slot.let is not None
+        for v in _variables(slot.let.args):
+            self.uses[v] -= 1
+            if v in self.readers:
+                self.readers[v].discard(slot.number)
+
+    def drop_results(self) -> None:
+        """What a kernel makes beside other things and nobody reads is not written."""
+        for b in self.f.blocks.values():
+            for i, let in enumerate(b.lets):
+                if let.op == "kernel" and any(self.uses[o] == 0 for o in let.outs) and any(self.uses[o] > 0 for o in let.outs):
+                    k = kernel_of(let)
+                    k.results = [Result("drop") if r.out is not None and not self.uses[r.out] else r for r in k.results]
+                    b.lets[i] = k.let()
+
+    def named(self, k: Kernel, m: Kernel) -> str:
+        base = re.sub(r"(\.\d+)+$", "", f"{k.f}.{m.f}" if len(k.f) < 40 else k.f)
+        while True:
+            self.names[base] += 1
+            name = base if self.names[base] == 1 else f"{base}.{self.names[base]}"
+            if name not in self.program.functions:
+                return name
+
+    def joined(self, maker: _Slot, reader: _Slot, kept: list[Var]) -> tuple[list[Let], Kernel]:
+        """What both did: integer arithmetic for places, and one kernel, which also makes the arrays `kept`."""
+        m, k = _kernel(maker), _kernel(reader)
+        outs = [r.out for r in m.results]
+        inner, outer = self.program.functions[m.f], self.program.functions[k.f]
+        lets: list[Let] = []
+        build = _Body(self.named(k, m))
+        subst: dict[Var, Atom] = {}
+        produced: dict[Any, list[Atom]] = {}
+        for x, p in zip(k.inputs, outer.params, strict=True):
+            if isinstance(x, Access) and x.base in outs:
+                key = (tuple(map(_name, x.starts)), tuple(map(_name, x.steps)), x.axes)
+                if key not in produced:
+                    produced[key] = self.inline(m, inner, x, build, lets)
+                subst[p] = produced[key][outs.index(x.base)]
+            else:
+                subst[p] = build.input(build.moved(x, outer, subst), p)
+        values = build.copy(outer, subst)
+        results = list(k.results)
+        for o in kept:
+            results.append(Result("map", (), None, o))
+            values.append(next(iter(produced.values()))[outs.index(o)])
+        f = self.made[build.f.name] = self.program.functions[build.f.name] = build.finish(values)
+        extra = {**k.extra, "fails": bool(k.extra.get("fails"))}
+        return lets, Kernel(f.name, k.sizes, build.inputs, results, k.site or m.site, extra)
+
+    def inline(self, m: Kernel, inner: Function, x: Access, build: _Body, lets: list[Let]) -> list[Atom]:
+        """The maker's values where the reader reads them."""
+        subst: dict[Var, Atom] = {}
+        for y, p in zip(m.inputs, inner.params, strict=True):
+            if isinstance(y, Access):
+                subst[p] = build.input(self.compose(y, x, lets), p)
+            elif isinstance(y, Index):
+                q, start, step = x.axes[y.axis], x.starts[y.axis], x.steps[y.axis]
+                value = build.input(Index(q), p) if q >= 0 else ZERO
+                value = build.integer("imul", value, build.constant(step, p))
+                subst[p] = build.integer("iadd", value, build.constant(start, p))
+            else:
+                subst[p] = build.input(build.moved(y, inner, subst), p)
+        return build.copy(inner, subst)
+
+    def compose(self, y: Access, x: Access, lets: list[Let]) -> Access:
+        starts, steps, axes = [], [], []
+        for s, t, p in zip(y.starts, y.steps, y.axes, strict=True):
+            if p < 0:
+                starts.append(s)
+                steps.append(t)
+                axes.append(-1)
+                continue
+            starts.append(self.integer(lets, "iadd", s, self.integer(lets, "imul", t, x.starts[p])))
+            axes.append(x.axes[p])
+            steps.append(self.integer(lets, "imul", t, x.steps[p]) if x.axes[p] >= 0 else ZERO)
+        return Access(y.base, tuple(starts), tuple(steps), tuple(axes))
+
+    def integer(self, lets: list[Let], op: str, a: Atom, b: Atom) -> Atom:
+        found = folded(op, a, b)
+        if found is not None:
+            return found
+        for let in lets:
+            if let.op == op and let.args == (a, b):
+                return let.out
+        self.counter += 1
+        out = Var(f"at.{self.counter}", I64)
+        lets.append(Let((out,), op, (a, b)))
+        return out
+
+
+def folded(op: str, a: Atom, b: Atom) -> Atom | None:
+    if isinstance(a, Const) and isinstance(b, Const):
+        return Const(a.value + b.value if op == "iadd" else a.value * b.value, I64)
+    for x, y in ((a, b), (b, a)):
+        if op == "iadd" and _is_zero(x):
+            return y
+        if op == "imul" and (_is_one(x) or _is_zero(x)):
+            return y if _is_one(x) else ZERO
+    return None
+
+
+class _Body:
+    """A scalar function under construction, and its inputs."""
+
+    def __init__(self, name: str) -> None:
+        self.f = Function(name, [], {"entry": Block("entry")})
+        self.done: dict[Any, tuple[Var, ...]] = {}  # operations by what they do: equal ones are one
+        self.inputs: list[Any] = []
+        self.known: dict[Any, Var] = {}
+        self.counter = 0
+
+    def fresh(self, t: Any) -> Var:
+        self.counter += 1
+        return Var(f"v{self.counter}", t)
+
+    def input(self, x: Any, like: Var) -> Var:
+        key = _input_key(x)
+        if key not in self.known:
+            self.known[key] = self.fresh(like.type)
+            self.f.params.append(self.known[key])
+            self.inputs.append(x)
+        return self.known[key]
+
+    def moved(self, x: Any, f: Function, subst: dict[Var, Atom]) -> Any:
+        """An input as one of this function: a position is one of its parameters."""
+        return Gather(x.base, self.f.params.index(subst[f.params[x.place]])) if isinstance(x, Gather) else x  # type: ignore[arg-type]
+
+    def constant(self, a: Atom, like: Var) -> Atom:
+        return a if isinstance(a, Const) else self.input(Same(a), like)
+
+    def integer(self, op: str, a: Atom, b: Atom) -> Atom:
+        found = folded(op, a, b)
+        if found is None:
+            found = self.fresh(I64)
+            self.f.entry.lets.append(Let((found,), op, (a, b)))
+        return found
+
+    def copy(self, f: Function, subst: dict[Var, Atom]) -> list[Atom]:
+        """f's operations with these values for its parameters; its results."""
+        mapping: dict[Var, Atom] = dict(subst)
+
+        def look(a: Atom) -> Atom:
+            return mapping[a] if isinstance(a, Var) else a
+
+        for let in f.entry.lets:
+            args = tuple(map(look, let.args))
+            known = folded_let(Let(let.outs, let.op, args, let.attrs)) if let.attrs or any(isinstance(a, Const) for a in args) else None
+            if known is not None:
+                mapping[let.out] = known
+                continue
+            key = (let.op, tuple(map(_name, args)), repr(let.attrs) if let.attrs else "")
+            outs = self.done.get(key)
+            if outs is None:
+                outs = self.done[key] = tuple(self.fresh(o.type) for o in let.outs)
+                self.f.entry.lets.append(Let(outs, let.op, args, dict(let.attrs), let.site))
+            mapping.update(zip(let.outs, outs, strict=True))
+        return [look(a) for a in f.entry.terminator.args]  # type: ignore[union-attr]
+
+    def finish(self, values: list[Atom]) -> Function:
+        self.f.entry.terminator = Return(tuple(values))
+        self.f.results = tuple(a.type for a in values)
+        return self.f
+
+
+def _variables(atoms: Iterable[Atom]) -> set[Var]:
+    return {a for a in atoms if isinstance(a, Var)}
+
+
+def _kernel(slot: _Slot) -> Kernel:
+    assert slot.kernel is not None
+    return slot.kernel
+
+
+def _accesses(k: Kernel, maker: Kernel) -> list[Access]:
+    """Where a kernel reads what another one makes."""
+    outs = [r.out for r in maker.results]
+    return [x for x in k.inputs if isinstance(x, Access) and x.base in outs]
+
+
+def _input_key(x: Any) -> Any:
+    if isinstance(x, Access):
+        return x.base, tuple(map(_name, x.starts)), tuple(map(_name, x.steps)), x.axes
+    if isinstance(x, Gather):
+        return "g", x.base, x.place
+    return ("s", _name(x.atom)) if isinstance(x, Same) else ("i", x.axis)
+
+
+def _gathers(k: Kernel, v: Var) -> bool:
+    """Does a kernel gather from `v`, or by positions that stand in it?"""
+    places = {x.place for x in k.inputs if isinstance(x, Gather)}
+    return any((isinstance(x, Gather) and x.base is v) or (i in places and getattr(x, "base", None) is v) for i, x in enumerate(k.inputs))
+
+
+def _name(a: Atom) -> Any:
+    return a if isinstance(a, Var) else (a.type, repr(a.value))
+
+
+def _is_zero(a: Atom) -> bool:
+    return isinstance(a, Const) and a.value == 0
+
+
+def _is_one(a: Atom) -> bool:
+    return isinstance(a, Const) and a.value == 1

@@ -1,0 +1,348 @@
+"""Effects that need Python while compiled code runs: printing, logging, exceptions made of values.
+
+    print("step", i, y)          host(%i, %y) {recipe=0}        recipe 0: print("step", <0: int>, <1: float64>)
+
+The operation's arguments are the traced values in the call; its `Recipe`, which is kept beside the program, is the rest.
+Whoever runs the program gives the values to `perform`, which calls Python's own function with them: what it prints, raises
+or returns is what plain Python would. An operation runs once for each time that the program's line does: where a derivative
+evaluates a function again, `mark`, `again` and `done` bracket that, and meanwhile printing is silent and generators
+(random.py) repeat what they drew.
+"""
+
+from __future__ import annotations
+
+import enum
+import io
+import logging
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from ..core import errors
+from ..core.graph import Let, Program
+from ..core.op import TABLE, Op, Zero, register
+from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Type
+from ..values import pytree
+from ..values.builder import current_builder, current_trace, user_site
+from ..values.values import Arrayed, Traced, is_traced
+from .strings import mentions_traced, shown
+
+HOST = register(Op("host", "*:*", lambda m, *xs: None, Zero("it has no result but a number of its own"), may_fail=True, effect="host"))
+MARK, AGAIN, DONE = -1, -2, -3  # recipes that every program has
+
+
+# ---- one call of a program
+@dataclass
+class Running:
+    """A call under way: its generators, and what it has to remember of them. `silent` counts evaluations that repeat an earlier one."""
+
+    generators: list[Any] = field(default_factory=list)
+    silent: int = 0
+    marks: list[list[Any]] = field(default_factory=list)
+    waiting: list[list[Any]] = field(default_factory=list)
+
+    def states(self) -> list[Any]:
+        return [g.bit_generator.state for g in self.generators]
+
+    def restore(self, states: Sequence[Any]) -> None:
+        for g, state in zip(self.generators, states, strict=False):
+            g.bit_generator.state = state
+
+    def mark(self) -> int:
+        """A number for this moment, to come back to."""
+        self.marks.append(self.states())
+        return len(self.marks) - 1
+
+    def again(self, mark: int) -> None:
+        """What ran since the mark runs again."""
+        self.silent += 1
+        self.waiting.append(self.states())
+        self.restore(self.marks[mark])
+
+    def done(self) -> None:
+        self.silent -= 1
+        self.restore(self.waiting.pop())
+
+
+class _Here(threading.local):
+    running: Running | None = None
+
+
+_HERE = _Here()
+
+
+def running() -> Running:
+    """The call that is under way in this thread."""
+    if _HERE.running is None:
+        _HERE.running = Running()
+    return _HERE.running
+
+
+@contextmanager
+def call(this: Running) -> Iterator[Running]:
+    """`this` is the call under way."""
+    before, _HERE.running = _HERE.running, this
+    try:
+        yield this
+    finally:
+        _HERE.running = before
+
+
+# ---- recipes
+@dataclass(frozen=True)
+class _Hole:
+    """The place of a run-time value in a recipe, and what makes it the object that it is in plain Python."""
+
+    index: int
+    convert: Callable[[Any], Any]
+
+
+@dataclass(eq=False)
+class Recipe:
+    """A call of a Python function, with holes for run-time values of `types`. `repeats`: also where it repeats an earlier one."""
+
+    action: Callable[..., Any]
+    leaves: list[Any]
+    tree: Any
+    types: list[Type]
+    repeats: bool
+
+    def run(self, values: Sequence[Any]) -> None:
+        if running().silent and not self.repeats:
+            return
+        filled = [x.convert(values[x.index]) if type(x) is _Hole else x for x in self.leaves]
+        args, kwargs = pytree.unflatten(self.tree, filled)
+        self.action(*args, **kwargs)
+
+
+def _python(t: Type, weak: bool) -> Callable[[Any], Any]:
+    """What makes a run-time value the object that it is in plain Python."""
+    if isinstance(t, Array):
+        return lambda x: x
+    if weak:
+        return bool if t == BOOL else int if t == I64 else float
+    return NUMPY_DTYPES[t].type
+
+
+def perform(program: Program, index: int, values: Sequence[Any]) -> int:
+    """Run a recipe of the program; the result of those that have one, else 0."""
+    if index == MARK:
+        return running().mark()
+    if index == AGAIN:
+        running().again(int(values[0]))
+    elif index == DONE:
+        running().done()
+    else:
+        program.recipes[index].run(values)
+    return 0
+
+
+def at_run_time(action: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], repeats: bool = False) -> None:
+    """Add the call `action(*args, **kwargs)` to the program under construction."""
+    from ..staging.optional import returned
+    from ..staging.staging import open_block
+    from ..staging.state import Undefined
+    from ..staging.structure import is_object, leaves_of
+    from ..values.arrays import contiguous, settled
+
+    builder = current_builder()
+    leaves, tree = pytree.flatten(settled(returned((args, kwargs))))
+    atoms: list[Any] = []
+    for i, leaf in enumerate(leaves):
+        if isinstance(leaf, Undefined):
+            leaf._raise()
+        if is_object(leaf) and any(map(is_traced, leaves_of(leaf))):
+            raise errors.UnsupportedOperationError(
+                f"a {type(leaf).__qualname__} with traced values inside of a container, which {action.__name__} at {user_site()} would show, is not "
+                "supported: show the object by itself, or its values"
+            )
+        if isinstance(leaf, (Traced, Arrayed)):
+            leaf = contiguous(leaf) if isinstance(leaf, Arrayed) else leaf
+            leaves[i] = _Hole(len(atoms), _python(leaf.type, isinstance(leaf, Traced) and leaf.weak))
+            atoms.append(builder.use(leaf.atom, leaf.builder))
+    open_block()
+    recipes = builder.trace.recipes
+    builder.trace.effects += not repeats
+    recipes.append(Recipe(action, leaves, tree, [a.type for a in atoms], repeats))
+    builder.emit("host", tuple(atoms), (), {"recipe": len(recipes) - 1}, user_site())
+
+
+# ---- evaluations that repeat an earlier one
+def has_effects(program: Program, name: str) -> bool:
+    """May calling this function have an effect that a second evaluation must not repeat?"""
+    from ..diff.jvp import references
+
+    seen, work = set(), [name]
+    while work:
+        name = work.pop()
+        if name not in seen:
+            seen.add(name)
+            f = program.functions[name]
+            if any(_is_effect(let, program) for b in f.blocks.values() for let in b.lets):
+                return True
+            work += references(f)
+    return False
+
+
+def _is_effect(let: Let, program: Program) -> bool:
+    if not TABLE[let.op].effect:
+        return False
+    index = let.attrs.get("recipe", -1)
+    return index < 0 or not program.recipes[index].repeats
+
+
+def evaluated(run: Callable[[], Any], again: bool = False) -> tuple[Any, Any]:
+    """run(), and the moment before it, for `repeating`: None if nothing in this trace has effects. `again`: an earlier call
+    has had its effects."""
+    from ..staging.staging import open_block
+
+    builder, block = current_builder(), open_block()
+    (out,) = builder.emit("host", (), (I64,), {"recipe": MARK})
+    if again:
+        builder.emit("host", (out,), (), {"recipe": AGAIN})
+    made = block.lets[-1 - again :]
+    value = run()
+    if builder.trace.effects:
+        if again:
+            builder.emit("host", (), (), {"recipe": DONE})
+        return value, Traced(out, builder)
+    block.lets = [let for let in block.lets if let not in made]
+    return value, None
+
+
+@contextmanager
+def repeating(moment: Any) -> Iterator[None]:
+    """What is added meanwhile evaluates again what ran since that moment."""
+    if moment is None:
+        yield
+        return
+    builder = current_builder()
+    builder.emit("host", (builder.use(moment.atom, moment.builder),), (), {"recipe": AGAIN})
+    yield
+    current_builder().emit("host", (), (), {"recipe": DONE})
+
+
+# ---- what rewritten code calls
+def _building() -> bool:
+    trace = current_trace()
+    return trace is not None and bool(trace.builders)
+
+
+def print_(*args: Any, sep: Any = " ", end: Any = "\n", file: Any = None, flush: Any = False) -> None:
+    """Python's print: at once, or whenever the program gets here."""
+    if not _building():
+        print(*args, sep=sep, end=end, file=file, flush=flush)
+        return
+    for x in (*args, sep, end):
+        _refuse_placeholder(x)
+    at_run_time(_print, tuple(map(shown, args)), {"sep": sep, "end": end, "file": _Stream.of(file), "flush": flush})
+
+
+class _Stream(enum.Enum):
+    """sys.stdout or sys.stderr, whatever it is then."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+    @classmethod
+    def of(cls, file: Any) -> Any:
+        """A file, or what stands for it."""
+        return next((s for s in cls if file is not None and file is getattr(sys, s.value)), file)
+
+
+def _print(*args: Any, file: Any, **kwargs: Any) -> None:
+    print(*args, file=_now(file), **kwargs)
+
+
+def _now(file: Any) -> Any:
+    return getattr(sys, file.value) if type(file) is _Stream else file
+
+
+def _refuse_placeholder(x: Any) -> None:
+    """Text that code out of reach has made of a traced value says nothing."""
+    if type(x) is str and "<traced " in x:
+        raise errors.UnsupportedOperationError(
+            f"print at {user_site()} is given text that was made of a traced value where the function's source is not available: print the value itself"
+        )
+
+
+_LOGGING = {"debug", "info", "warning", "warn", "error", "critical", "fatal", "exception", "log"}
+
+
+def is_effect(function: Any) -> bool:
+    """Is this a function of Python's that compiled code calls each time it gets here?"""
+    owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
+    if isinstance(owner, (logging.Logger, logging.LoggerAdapter)) or (owner is None and getattr(function, "__module__", "") == "logging"):
+        return name in _LOGGING
+    if isinstance(owner, io.IOBase):
+        return name in ("write", "writelines", "flush")
+    return function is time.sleep or function is warnings.warn
+
+
+def later(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """A call of such a function."""
+    owner = _Stream.of(getattr(function, "__self__", None))
+    if type(owner) is _Stream:
+        at_run_time(_write, (owner, function.__name__, *map(shown, args)), {})
+    else:
+        at_run_time(function, tuple(map(shown, args)), {k: shown(v) for k, v in kwargs.items()})
+
+
+def _write(stream: _Stream, name: str, *args: Any) -> None:
+    getattr(_now(stream), name)(*args)
+
+
+def refused(name: str, remedy: str) -> Callable[..., NoReturn]:
+    def fn(*args: Any, **kwargs: Any) -> NoReturn:
+        raise errors.UnsupportedOperationError(f"{name} at {user_site()} stops for a person, which compiled code cannot: {remedy}")
+
+    return fn
+
+
+# ---- exceptions
+class Deferred(Exception):
+    """An exception whose arguments are traced: it is made when it is raised."""
+
+    def __init__(self, cls: type[BaseException], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        super().__init__(*args)
+        self.cls, self.given, self.keywords = cls, args, kwargs
+
+    def __str__(self) -> str:
+        return f"{', '.join(str.__str__(x) if isinstance(x, str) else repr(x) for x in self.given)}"
+
+
+def is_exception(function: Any) -> bool:
+    return isinstance(function, type) and issubclass(function, BaseException)
+
+
+def raise_later(exception: BaseException) -> None:
+    """Add to the program: make the exception, and leave by it."""
+    cls, args, kwargs = type(exception), exception.args, {}
+    if isinstance(exception, Deferred):
+        cls, args, kwargs = exception.cls, exception.given, exception.keywords
+    attributes = {k: v for k, v in vars(exception).items() if k not in ("cls", "given", "keywords")}
+    at_run_time(_raise, (cls, args, kwargs, attributes, exception.__cause__, exception.__suppress_context__), {}, repeats=True)
+
+
+def _raise(cls: Any, args: Any, kwargs: Any, attributes: dict[str, Any], cause: Any, suppress: bool) -> NoReturn:
+    exception = cls(*args, **kwargs)
+    vars(exception).update(attributes)
+    exception.__cause__, exception.__suppress_context__ = cause, suppress
+    raise exception
+
+
+REPLACED: dict[Any, Callable[..., Any]] = {
+    print: print_,
+    breakpoint: refused("breakpoint()", "take it out, or call the function without jit"),
+    input: refused("input()", "ask before the call and pass the answer as an argument"),
+}
+
+__all__ = [
+    "AGAIN", "DONE", "MARK", "REPLACED", "Deferred", "Recipe", "Running", "at_run_time", "call", "evaluated", "has_effects", "is_effect",
+    "is_exception", "later", "mentions_traced", "perform", "print_", "raise_later", "repeating", "running",
+]  # fmt: skip

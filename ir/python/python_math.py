@@ -1,0 +1,272 @@
+"""Python's `math` module on traced values: its arguments are floats of 64 bits or ints, and so are its results, whatever NumPy
+would have made of them. Where Python raises for a number that a function has no value at, the result is NaN or infinite."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..core import errors
+from ..core.types import BOOL, I64, describe, is_float
+from ..numpy.dispatch import UFUNCS
+from ..ops import table
+from ..staging import staging
+from ..values import pytree
+from ..values.builder import user_site
+from ..values.values import Arrayed, Traced, arithmetic, constant, is_traced, operand, to_float, to_integer
+
+
+def _number(name: str, x: Any) -> Any:
+    """An argument that is to be one number."""
+    if isinstance(x, Arrayed) or (isinstance(x, np.ndarray) and x.ndim):
+        kind = describe(x.type) if isinstance(x, Arrayed) else f"{x.ndim}-d array"
+        raise errors.ArgumentTypeError(
+            f"math.{name} at {user_site()} takes a number, not a {kind}: use NumPy's function, or math's on each element"
+        )
+    operand(f"math.{name}", x)  # or TypeError
+    return x
+
+
+def _float(name: str, x: Any) -> Traced:
+    x = _number(name, x)
+    return to_float(x if isinstance(x, Traced) else constant(x))
+
+
+def _int(name: str, x: Any) -> Traced:
+    kind = operand(f"math.{name}", _number(name, x))[0]
+    if kind not in (I64, BOOL):
+        raise TypeError(f"math.{name} at {user_site()} takes ints, not a {describe(kind)}: convert it with int(x)")
+    return to_integer(x if isinstance(x, Traced) else constant(x))
+
+
+def _weak(x: Any) -> Any:
+    """A result, as Python's number."""
+    if isinstance(x, tuple):
+        return tuple(map(_weak, x))
+    return Traced(x.atom, x.builder, True) if isinstance(x, Traced) else x
+
+
+def _of_floats(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args: _weak(fn(*(_float(name, x) for x in args)))
+
+
+def _of_ints(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args: _weak(fn(*(_int(name, x) for x in args)))
+
+
+def _rounded(name: str, op: Callable[..., Any]) -> Callable[[Any], Any]:
+    def fn(x: Any) -> Any:
+        x = _number(name, x)
+        return to_integer(op(x) if is_float(x.type) else x)
+
+    return fn
+
+
+# ---- floats
+def _log(x: Any, *base: Any) -> Any:
+    return table.log(x) if not base else table.div(table.log(x), table.log(base[0]) if is_traced(base[0]) else math.log(base[0]))
+
+
+def _hypot(*xs: Any) -> Any:
+    total = table.absolute(xs[0])
+    for x in xs[1:]:
+        total = table.hypot(total, x)
+    return total
+
+
+def _dist(p: Any, q: Any) -> Any:
+    if isinstance(p, Arrayed) or isinstance(q, Arrayed):
+        from ..numpy.linear_algebra import norm
+
+        return _weak(to_float(norm(arithmetic("sub", p, q))))
+    p, q = list(p), list(q)
+    if len(p) != len(q):
+        raise ValueError(f"both points must have the same number of dimensions ({user_site()})")
+    return _weak(_hypot(*(table.sub(_float("dist", a), _float("dist", b)) for a, b in zip(p, q, strict=True))))
+
+
+def _modf(x: Any) -> Any:
+    whole = table.trunc(x)
+    rest = table.select(table.isinf(x), constant(0.0), table.sub(x, whole))
+    return table.copysign(rest, x), whole
+
+
+def _remainder(x: Any, y: Any) -> Any:
+    """x - n * y with n the integer nearest to x / y, the even one of two."""
+    far, step = table.absolute(x), table.absolute(y)
+    low = table.fmod(far, step)
+    high = table.sub(step, low)
+    even = table.sub(low, table.mul(constant(2.0), table.fmod(table.mul(constant(0.5), table.sub(far, low)), step)))
+    near = table.select(table.lt(low, high), low, table.select(table.gt(low, high), table.sub(low, step), even))
+    return table.mul(table.copysign(constant(1.0), x), near)
+
+
+def _ldexp(x: Any, n: Any) -> Any:
+    """x * 2**n, rounded once; powers beyond the exponents of floats in steps."""
+    x, n = _float("ldexp", x), _int("ldexp", n)
+    for _ in range(2):
+        up, down = table.igt(n, 1023), table.ilt(n, -1022)
+        x = table.mul(x, table.select(up, constant(2.0**1023), table.select(down, constant(2.0**-969), constant(1.0))))
+        n = table.isub(n, table.select(up, constant(1023), table.select(down, constant(-969), constant(0))))
+    n = table.select(table.igt(n, 1023), constant(1023), table.select(table.ilt(n, -1022), constant(-1022), n))
+    return _weak(table.mul(x, table.exp2(to_float(n))))
+
+
+def _isclose(a: Any, b: Any, *, rel_tol: Any = 1e-09, abs_tol: Any = 0.0) -> Any:
+    a, b, rel_tol, abs_tol = (_float("isclose", x) for x in (a, b, rel_tol, abs_tol))
+    apart = table.absolute(table.sub(a, b))
+    either = table.logical_or
+    near = either(table.le(apart, abs_tol), either(*(table.le(apart, table.absolute(table.mul(rel_tol, x))) for x in (a, b))))
+    infinite = either(table.isinf(a), table.isinf(b))
+    return _weak(either(table.eq(a, b), table.logical_and(near, table.logical_xor(infinite, constant(True)))))
+
+
+# ---- of many numbers
+def _items(name: str, items: Iterable[Any]) -> list[Any]:
+    return [_number(name, x) for x in items]
+
+
+def _fsum(items: Iterable[Any]) -> Any:
+    """A sum with what two orders of roundings lose added at the end."""
+    total, first, second = constant(0.0), constant(0.0), constant(0.0)
+    for x in _items("fsum", items):
+        total, lost = _exact_sum(total, _float("fsum", x))
+        first, lost = _exact_sum(first, lost)
+        second = table.add(second, lost)
+    finite = table.isfinite(total)
+    return _weak(table.add(total, table.select(finite, table.add(first, second), constant(0.0))))
+
+
+def _exact_sum(a: Any, b: Any) -> tuple[Any, Any]:
+    """The rounded sum, and what rounding has lost."""
+    z = table.add(a, b)
+    part = table.sub(z, a)
+    return z, table.add(table.sub(a, table.sub(z, part)), table.sub(b, part))
+
+
+def _prod(items: Iterable[Any], *, start: Any = 1) -> Any:
+    total = start
+    for x in _items("prod", items):
+        total = total * x
+    return total
+
+
+def _sumprod(p: Iterable[Any], q: Iterable[Any]) -> Any:
+    return _fsum(a * b for a, b in zip(p, q, strict=True))
+
+
+# ---- ints
+def _raise_unless(holds: Any, message: str) -> None:
+    staging.if_(holds, lambda: None, lambda: staging.raise_(ValueError(message)))
+
+
+def _gcd(*xs: Any) -> Any:
+    total = constant(0)
+    for x in xs:
+        step = lambda s: (s[1], table.ifmod(s[0], s[1]))  # noqa: E731
+        total, _ = staging.loop_value(lambda s: table.ine(s[1], 0), step, (total, x))
+    return table.select(table.ilt(total, 0), table.isub(0, total), total)
+
+
+def _lcm(*xs: Any) -> Any:
+    total = constant(1)
+    for x in xs:
+        gcd = _gcd(total, x)
+        total = table.exact_mul(total, table.ifloordiv(x, table.select(table.ieq(gcd, 0), constant(1), gcd)))
+    return table.select(table.ilt(total, 0), table.isub(0, total), total)
+
+
+def _isqrt(n: Any) -> Any:
+    _raise_unless(table.ige(n, 0), "isqrt() argument must be nonnegative")
+    root = to_integer(table.sqrt(to_float(n)))  # too large or too small by one at most
+    top = constant(3037000499)  # whose square is the largest of 63 bits
+    root = table.select(table.igt(root, top), top, root)
+    root = table.select(table.igt(table.imul(root, root), n), table.isub(root, 1), root)
+    more = table.iadd(root, 1)
+    return table.select(table.logical_and(table.ilt(root, top), table.ile(table.imul(more, more), n)), more, root)
+
+
+def _falling(n: Any, k: Any, divided: bool) -> Any:
+    """n (n - 1) .. (n - k + 1), at each step divided by 1, 2 .. k; OverflowError beyond 64 bits."""
+
+    def step(state: Any) -> Any:
+        i, total = state
+        total = table.exact_mul(total, table.isub(n, i))
+        i = table.iadd(i, 1)
+        return i, (table.ifloordiv(total, i) if divided else total)
+
+    count = table.select(table.igt(k, n), constant(0), k)
+    _, total = staging.loop_value(lambda s: table.ilt(s[0], count), step, (constant(0), constant(1)))
+    return table.select(table.igt(k, n), constant(0), total)
+
+
+def _factorial(n: Any) -> Any:
+    _raise_unless(table.ige(n, 0), "factorial() not defined for negative values")
+    return _falling(n, n, False)
+
+
+def _perm(n: Any, k: Any = None) -> Any:
+    return _factorial(n) if k is None else _choice("perm", n, k)
+
+
+def _choice(name: str, n: Any, k: Any) -> Any:
+    _raise_unless(table.ige(n, 0), "n must be a non-negative integer")
+    _raise_unless(table.ige(k, 0), "k must be a non-negative integer")
+    if name == "comb":
+        rest = table.isub(n, k)
+        k = table.select(table.logical_and(table.ige(rest, 0), table.ilt(rest, k)), rest, k)
+    return _falling(n, k, name == "comb")
+
+
+_RENAMED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
+            "lgamma": "gammaln"}  # fmt: skip
+_SAME = ("sqrt", "cbrt", "exp", "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "copysign", "fabs", "isnan",
+         "isinf", "isfinite", "degrees", "radians", "erf", "erfc", "gamma")  # fmt: skip
+_OF_FLOATS: dict[str, Callable[..., Any]] = {
+    "log": _log,
+    "hypot": _hypot,
+    "modf": _modf,
+    "remainder": _remainder,
+    "fmod": table.fmod,
+    "pow": table.power,
+}
+_OF_INTS: dict[str, Callable[..., Any]] = {"gcd": _gcd, "lcm": _lcm, "isqrt": _isqrt, "factorial": _factorial, "perm": _perm,
+                                           "comb": functools.partial(_choice, "comb")}  # fmt: skip
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: _of_floats(name, UFUNCS[_RENAMED.get(name, name)]) for name in (*_SAME, *_RENAMED)},
+    **{name: _of_floats(name, fn) for name, fn in _OF_FLOATS.items()},
+    **{name: _of_ints(name, fn) for name, fn in _OF_INTS.items()},
+    "floor": _rounded("floor", table.floor), "ceil": _rounded("ceil", table.ceil), "trunc": _rounded("trunc", table.trunc),
+    "ldexp": _ldexp, "isclose": _isclose, "dist": _dist, "fsum": _fsum, "prod": _prod, "sumprod": _sumprod,
+}  # fmt: skip
+REFUSED = {
+    "frexp": "use math.log2",
+    "nextafter": "use np.spacing of a constant",
+    "ulp": "use np.spacing of a constant",
+    "fma": "write x * y + z",
+}
+
+
+def staged(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `math`: Python's own where nothing is traced."""
+
+    def fn(*args: Any, **kwargs: Any) -> Any:
+        if name in ("fsum", "prod", "sumprod"):
+            args = tuple(list(x) for x in args)
+        if not any(map(is_traced, pytree.flatten((args, kwargs))[0])):
+            return plain(*args, **kwargs)
+        if name not in FUNCTIONS:
+            remedy = REFUSED.get(name, "compute it outside of the compiled function")
+            raise errors.UnsupportedOperationError(f"math.{name} of traced values at {user_site()} is not supported: {remedy}")
+        return FUNCTIONS[name](*args, **kwargs)
+
+    return fn
+
+
+REPLACED = {fn: staged(name, fn) for name, fn in vars(math).items() if callable(fn) and not name.startswith("_")}
+
+__all__ = ["FUNCTIONS", "REPLACED"]

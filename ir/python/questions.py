@@ -1,0 +1,181 @@
+"""Questions about the type of a value, answered as for the value that Python would have in its place.
+
+A traced scalar is a Python number where it is weak, NumPy's otherwise; an argument may be of a type of its own (`Given`): an
+array without axes, a float16. isinstance, type(), hasattr and so on ask `type_of`, which knows the class; what is asked of a
+class is then Python's own business.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core import errors
+from ..core.types import BOOL, F64, I64, NUMPY_DTYPES
+from ..staging.growing import List
+from ..staging.optional import Maybe, needed
+from ..staging.state import Undefined
+from ..values.builder import user_site
+from ..values.values import Arrayed, Traced, is_traced, logical_not
+from .iterables import Staged
+
+_WEAK = {F64: float, I64: int, BOOL: bool}
+_ITERABLES = {"range": range, "enumerate": enumerate, "zip": zip, "reversed": reversed}
+
+
+def type_of(x: Any) -> Any:
+    """The class that x has in plain Python."""
+    if isinstance(x, Traced):
+        if x.given is not None:
+            return x.given.kind
+        return _WEAK[x.type] if x.weak and x.type in _WEAK else NUMPY_DTYPES[x.type].type
+    if isinstance(x, Arrayed):
+        return np.ndarray
+    if isinstance(x, Staged):
+        return _ITERABLES.get(x.what, np.ndarray)
+    if isinstance(x, Undefined):
+        x._raise()
+    if isinstance(x, List):
+        return list
+    return np.ndarray if type(x).__name__ == "Complexed" else type(x)
+
+
+def _of_optional(x: Maybe, ask: Callable[[Any], bool]) -> Any:
+    """The answer for what is a value or None."""
+    there, value, name = object.__getattribute__(x, "_state")
+    if name is not None or not isinstance(there, Traced):
+        return ask(needed(x) if name is not None else value if there else None)
+    some, none = ask(value), ask(None)
+    return some if some == none else there if some else logical_not(there)
+
+
+def isinstance_(x: Any, kinds: Any) -> Any:
+    if type(x) is Maybe:
+        return _of_optional(x, lambda v: isinstance_(v, kinds))
+    cls = type_of(x)
+    return isinstance(x, kinds) if cls is type(x) else issubclass(cls, kinds)
+
+
+def type_(x: Any, *rest: Any, **more: Any) -> Any:
+    return type(x, *rest, **more) if rest else type_of(needed(x))
+
+
+def _has(cls: type, name: str) -> bool:
+    """Do the instances of a class without an instance dict have an attribute?"""
+    return any(name in vars(c) for c in cls.__mro__)
+
+
+def hasattr_(x: Any, name: str) -> Any:
+    if type(x) is Maybe:
+        return _of_optional(x, lambda v: hasattr_(v, name))
+    cls = type_of(x)
+    return hasattr(x, name) if cls is type(x) else _has(cls, name)
+
+
+def getattr_(x: Any, name: str, *default: Any) -> Any:
+    cls = type_of(x)
+    if cls is type(x) or _has(cls, name):
+        return getattr(x, name) if cls is not type(x) else getattr(x, name, *default)
+    if default:
+        return default[0]
+    raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r} ({user_site()})")
+
+
+def isscalar(x: Any) -> bool:
+    return not issubclass(type_of(x), np.ndarray) if is_traced(x) else np.isscalar(x)
+
+
+def iterable(x: Any) -> bool:
+    return isinstance(x, (Arrayed, Staged)) or (not isinstance(x, Traced) and np.iterable(x))
+
+
+def example(x: Any) -> Any:
+    """A plain value of the same NumPy type, for functions that ask for nothing else."""
+    if isinstance(x, Traced):
+        cls = type_of(x)
+        return np.zeros((), x.dtype) if cls is np.ndarray else cls(0)
+    return np.zeros((0,) * x.ndim, x.dtype) if isinstance(x, Arrayed) else x
+
+
+def _of_examples(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **kwargs: function(*map(example, args), **{k: example(v) for k, v in kwargs.items()})
+
+
+def dispatched(function: types.FunctionType, args: tuple[Any, ...]) -> Any:
+    """The implementation that a generic function (functools.singledispatch) has for these arguments; None for other functions."""
+    if function.__code__.co_filename != functools.__file__ or not args or type_of(args[0]) is type(args[0]):
+        return None
+    if hasattr(function, "registry"):
+        return function.dispatch(type_of(args[0]))  # type: ignore[attr-defined]
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    if {"self", "obj", "cls"} <= cells.keys() and isinstance(cells["self"].cell_contents, functools.singledispatchmethod):
+        generic = cells["self"].cell_contents
+        return generic.dispatcher.dispatch(type_of(args[0])).__get__(cells["obj"].cell_contents, cells["cls"].cell_contents)
+    if "singledispatch" in function.__code__.co_qualname if hasattr(function.__code__, "co_qualname") else False:
+        raise errors.UnsupportedOperationError(f"functools.singledispatchmethod at {user_site()} is not supported here: use isinstance")
+    return None
+
+
+# ---- in code whose source is not available
+class _Asking(type):
+    """`type` for code that is not rewritten: called, it answers; for everything else it is Python's."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return type_(*args, **kwargs)
+
+    def __instancecheck__(cls, x: Any) -> bool:
+        return isinstance(x, type)
+
+    def __subclasscheck__(cls, c: Any) -> bool:
+        return issubclass(c, type)
+
+
+class _Type(metaclass=_Asking):
+    pass
+
+
+_BUILTINS: dict[str, Any] = {"isinstance": isinstance_, "hasattr": hasattr_, "getattr": getattr_, "type": _Type}
+
+
+def _names(code: types.CodeType) -> set[str]:
+    return set(code.co_names).union(*(_names(c) for c in code.co_consts if isinstance(c, types.CodeType)))
+
+
+def _stores_globals(code: types.CodeType) -> bool:
+    own = any(i.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") for i in dis.get_instructions(code))
+    return own or any(_stores_globals(c) for c in code.co_consts if isinstance(c, types.CodeType))
+
+
+def asking(function: Any) -> Any:
+    """`function`, which cannot be rewritten, with builtins that answer for traced values."""
+    if (
+        not isinstance(function, types.FunctionType)
+        or not _names(function.__code__) & _BUILTINS.keys()
+        or _stores_globals(function.__code__)
+    ):
+        return function
+    own = function.__globals__.get("__builtins__", builtins)
+    answering = {**(own if isinstance(own, dict) else vars(own)), **_BUILTINS}
+    made = types.FunctionType(
+        function.__code__,
+        {**function.__globals__, "__builtins__": answering},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
+QUESTIONS: dict[Any, Callable[..., Any]] = {
+    isinstance: isinstance_, type: type_, hasattr: hasattr_, getattr: getattr_, np.isscalar: isscalar, np.iterable: iterable,
+    **{f: _of_examples(f) for f in (np.result_type, np.can_cast, np.isrealobj, np.iscomplexobj, np.common_type)},
+}  # fmt: skip
+
+__all__ = ["QUESTIONS", "asking", "dispatched", "example", "type_", "type_of"]

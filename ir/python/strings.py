@@ -1,0 +1,212 @@
+"""Text made of traced values: f-strings, `%`, str.format, str() and what is made of those.
+
+A `Text` remembers how it is made. It is a container of the values in it, like a tuple, so that it can be carried, printed,
+raised or returned like them; where the values are known it is an ordinary string. What Python would have to know of its
+characters while tracing is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..core import errors
+from ..values import pytree
+from ..values.builder import user_site
+from ..values.values import is_traced
+
+_CONVERSIONS: dict[int, Callable[[Any], Any]] = {-1: lambda x: x, ord("s"): str, ord("r"): repr, ord("a"): ascii}
+METHODS = ("capitalize", "center", "expandtabs", "format", "join", "ljust", "lower", "lstrip", "removeprefix", "removesuffix", "replace",
+           "rjust", "rstrip", "strip", "swapcase", "title", "upper", "zfill", "casefold")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """An f-string's: literal text, and conversions where a value and its format come."""
+
+    parts: tuple[str | int, ...]
+
+    @property
+    def template(self) -> str:
+        return "".join(p if isinstance(p, str) else "{}" for p in self.parts)
+
+    def __call__(self, *children: Any) -> str:
+        it = iter(children)
+        return "".join(p if isinstance(p, str) else format(_CONVERSIONS[p](next(it)), next(it)) for p in self.parts)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of str."""
+
+    name: str
+
+    def __call__(self, text: Any, args: Any, kwargs: Any) -> str:
+        return getattr(str, self.name)(text, *args, **kwargs)  # type: ignore[no-any-return]
+
+
+def percent(template: Any, args: Any) -> str:
+    return template % args  # type: ignore[no-any-return]
+
+
+def joined(a: Any, b: Any) -> str:
+    return a + b  # type: ignore[no-any-return]
+
+
+def choose(i: Any, *options: str) -> str:
+    return options[int(i)]
+
+
+class Text(str):
+    """make(*children), where some value in `children` is traced."""
+
+    make: Callable[..., str]
+    children: tuple[Any, ...]
+
+    def __new__(cls, make: Callable[..., str], children: tuple[Any, ...]) -> Text:
+        out = super().__new__(cls, make.template if isinstance(make, Pieces) else "{}")  # for people who read the graph
+        out.make, out.children = make, children
+        return out
+
+    def __add__(self, other: Any) -> Any:
+        return Text(joined, (self, other)) if isinstance(other, str) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return Text(joined, (other, self)) if isinstance(other, str) else NotImplemented
+
+    def __mod__(self, args: Any) -> Any:
+        return Text(percent, (self, args))
+
+    def __mul__(self, n: Any) -> Any:
+        return Text(str.__mul__, (self, n))
+
+    __rmul__ = __mul__
+
+    def _unknown(self, *args: Any) -> NoReturn:
+        raise errors.TracedConditionError(
+            f"the characters of a text that is made of traced values are needed at {user_site()}: compare or look at the values themselves"
+        )
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __len__ = __getitem__ = __iter__ = __hash__ = __bool__ = _unknown
+
+
+Text.__name__ = "text of traced values"  # in messages
+
+
+def _again(make: Callable[..., str], children: tuple[Any, ...]) -> str:
+    """The text, if all of its values are known."""
+    return make(*children) if all(map(_is_known, children)) else Text(make, children)
+
+
+def _is_known(x: Any) -> bool:
+    """Is this a value, and not something that stands for one?"""
+    if isinstance(x, (tuple, list)):
+        return all(map(_is_known, x))
+    if isinstance(x, dict):
+        return all(map(_is_known, x.values()))
+    return not isinstance(x, Text) and not type(x).__module__.startswith(("lantern_jit", "optree")) and not mentions_traced(x)
+
+
+pytree.register(Text, lambda t: (t.children, t.make), _again)
+
+
+def mentions_traced(tree: Any) -> bool:
+    return any(map(is_traced, pytree.flatten(tree)[0]))
+
+
+def one_of(values: Sequence[Any], join: Callable[[Sequence[int]], Any]) -> Any:
+    """The one of several plain strings whose path is taken, or None where they are not that; `join` joins their numbers."""
+    if len(set(map(id, values))) < 2 or not all(type(v) is str for v in values):
+        return None
+    return Text(choose, (join(range(len(values))), *values))
+
+
+def fstring(*parts: Any) -> str:
+    """An f-string in rewritten code; parts are text or (value, conversion, format)."""
+    fields = [p if isinstance(p, str) else (*_field(p[0], p[1]), p[2]) for p in parts]
+    literal = tuple(p if isinstance(p, str) else p[0] for p in fields)
+    return _made(Pieces(literal), tuple(x for p in fields if not isinstance(p, str) for x in p[1:]))
+
+
+def _field(x: Any, conversion: int) -> tuple[int, Any]:
+    """(conversion, value): none is left for what has been converted already."""
+    made = shown(x, conversion)
+    return (conversion, x) if made is x else (-1, made)
+
+
+def _made(make: Callable[..., str], children: tuple[Any, ...]) -> str:
+    from ..staging.optional import returned
+    from ..values.arrays import settled
+
+    return Text(make, settled(returned(children))) if mentions_traced(children) else make(*children)
+
+
+def remainder(a: Any, b: Any) -> Any:
+    """a % b in rewritten code."""
+    if isinstance(a, str):
+        args = tuple(map(shown, b)) if type(b) is tuple else b if isinstance(b, dict) else shown(b)
+        return _made(percent, (a, args))
+    return a % b
+
+
+def method(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A method of a string, in rewritten code."""
+    text, name = function.__self__, function.__name__
+    if name == "join" and args and not isinstance(args[0], (list, tuple, str)):
+        args = (list(args[0]),)
+    given = (tuple(map(shown, args)), {k: shown(v) for k, v in kwargs.items()})
+    if not mentions_traced((text, given)):
+        return function(*args, **kwargs)
+    if name not in METHODS:
+        raise errors.TracedConditionError(
+            f"str.{name} of a text that is made of traced values at {user_site()} needs its characters: compare or look at the values themselves"
+        )
+    return Text(Method(name), (text, *given))
+
+
+def str_(*args: Any, **kwargs: Any) -> Any:
+    """str() in rewritten code."""
+    if len(args) != 1 or kwargs:
+        return str(*args, **kwargs)
+    return fstring((args[0], ord("s"), ""))
+
+
+def repr_(x: Any) -> Any:
+    return fstring((x, ord("r"), ""))
+
+
+def format_(x: Any, spec: str = "") -> Any:
+    return fstring((x, -1, spec))
+
+
+def shown(x: Any, conversion: int = -1) -> Any:
+    """`x` as it is to be shown: the text that its class, if it is a user's, makes of it, else itself."""
+    from ..staging.structure import is_object, leaves_of
+    from ..trace.language import call
+
+    cls = type(x)
+    if isinstance(x, (str, int, float, tuple, list, dict, np.ndarray, np.generic, type(None), type)) or is_traced(x):
+        return x
+    if pytree.is_node(cls) or not is_object(x) or not any(map(is_traced, leaves_of(x))):
+        return x
+    for name in ("__repr__",) if conversion == ord("r") else ("__str__", "__repr__"):
+        found = next(vars(c)[name] for c in cls.__mro__ if name in vars(c))
+        if isinstance(found, types.FunctionType):
+            return x if dataclasses.is_dataclass(x) and hasattr(found, "__wrapped__") else call(types.MethodType(found, x))
+        if found is not object.__str__:
+            break
+    if dataclasses.is_dataclass(x):
+        return x
+    raise errors.UnsupportedOperationError(
+        f"text of a {cls.__qualname__}, which has traced values in it, at {user_site()}: give the class a __repr__, or show the values themselves"
+    )
+
+
+REPLACED: dict[Any, Callable[..., Any]] = {str: str_, repr: repr_, format: format_}
+
+__all__ = ["METHODS", "REPLACED", "Text", "fstring", "mentions_traced", "method", "one_of", "remainder", "shown"]

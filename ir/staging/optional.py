@@ -1,0 +1,217 @@
+"""Values that may not be there: None on one path and a value on another, or a variable that a loop assigns if it runs at all.
+
+A `Maybe` is a value and whether it is there. `x is None` asks that; whatever else is done with it needs the value, and raises
+what Python raises where there is none.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import errors
+from ..core.graph import Const, Fail, Site
+from ..core.op import literal
+from ..core.types import BOOL, I64, element
+from ..ops import table
+from ..values import pytree
+from ..values.builder import current_builder, current_trace, user_site
+from ..values.values import Arrayed, Traced, allocate, atom_of, constant, is_traced, logical_not, truth
+from .growing import Kind, List, Skeleton, described, filled, growing
+from .structure import closed, opened
+
+Form = tuple[Any, Skeleton, tuple[Kind, ...]]  # what is there otherwise (NOTHING or a variable's name), and the structure of the value
+NOTHING = None
+
+
+class Maybe:
+    """`value` where `there`; else None, or (`name` given) a variable that is not assigned."""
+
+    __lantern_leaf__ = True
+
+    def __init__(self, there: Any, value: Any, name: str | None) -> None:
+        object.__setattr__(self, "_state", (there, value, name))
+
+    def __repr__(self) -> str:
+        _, value, name = object.__getattribute__(self, "_state")
+        return f"{value!r} or {'nothing' if name else 'None'}"
+
+    def __lantern_truth__(self) -> Any:
+        there, value, name = object.__getattribute__(self, "_state")
+        if name is not None:
+            return truth(needed(self))
+        from .staging import and_
+
+        return and_(there, lambda: truth(value))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__lantern"):
+            raise AttributeError(name)
+        return getattr(needed(self), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        from .staging import setattr_
+
+        setattr_(value, needed(self), name)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return getattr(ufunc, method)(*map(needed, inputs), **kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return func(*map(needed, args), **kwargs)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _forward(name: str, reflected: bool = False) -> Any:
+    fn = getattr(operator, name)
+
+    def method(self: Maybe, *others: Any) -> Any:
+        mine, rest = needed(self), [needed(x) for x in others]
+        return fn(*rest, mine) if reflected else fn(mine, *rest)
+
+    return method
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "lshift", "rshift"):
+    setattr(Maybe, f"__{_name}__", _forward(_name))
+    setattr(Maybe, f"__r{_name}__", _forward(_name, True))
+for _name, _of in (("and", "and_"), ("or", "or_"), ("xor", "xor")):
+    setattr(Maybe, f"__{_name}__", _forward(_of))
+    setattr(Maybe, f"__r{_name}__", _forward(_of, True))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "invert", "abs", "getitem", "setitem"):
+    setattr(Maybe, f"__{_name}__", _forward(_name))
+for _name, _python in {"iter": iter, "len": len, "float": float, "int": int, "index": operator.index, "bool": bool, "next": next}.items():
+    setattr(Maybe, f"__{_name}__", lambda self, _python=_python: _python(needed(self)))
+Maybe.__call__ = lambda self, *args, **kwargs: needed(self)(*args, **kwargs)  # type: ignore[method-assign]
+
+
+def needed(x: Any) -> Any:
+    """The value; where there is none the compiled program fails here."""
+    if type(x) is not Maybe:
+        return x
+    there, value, name = object.__getattribute__(x, "_state")
+    if not isinstance(there, Traced):
+        if there:
+            return value
+        raise _failure(name)
+    from .staging import branch
+
+    ok, bad = branch(there, "there", "nothing")
+    error = _failure(name)
+    site = user_site(str(error))
+    current_builder().terminate(Fail("raise", str(error), Site(site.filename, site.line, site.function, site.detail, error)), bad)
+    current_builder().enter(ok)
+    return value
+
+
+def _failure(name: str | None) -> Exception:
+    if name is None:
+        return TypeError("unsupported operation on None, where a value was expected")
+    return UnboundLocalError(f"cannot access local variable '{name}' where it is not associated with a value")
+
+
+def unassigned(m: Maybe) -> str | None:
+    """The name of the variable that is not assigned where there is no value."""
+    return object.__getattribute__(m, "_state")[2]  # type: ignore[no-any-return]
+
+
+def is_(x: Any, y: Any) -> Any:
+    """x is y"""
+    for a, b in ((x, y), (y, x)):
+        if type(a) is Maybe:
+            there, value, name = object.__getattribute__(a, "_state")
+            if name is not None:
+                return is_(needed(a), b)
+            if b is None:
+                return logical_not(there) if isinstance(there, Traced) else not there
+            return is_(value, b) if not isinstance(there, Traced) else _both(there, is_(value, needed(b)))
+        if isinstance(a, Traced) and isinstance(b, bool):  # there is one True and one False
+            return False if not a.weak or a.type != BOOL else a if b else logical_not(a)
+    return x is y
+
+
+def _both(a: Any, b: Any) -> Any:
+    return table.logical_and(a, b) if b is not False else False
+
+
+def form_of(values: Sequence[Any], name: str | None) -> Form:
+    """The form of a Maybe that holds each of these values; TypeMismatchError if there is none."""
+    found = []
+    for v in values:
+        if type(v) is Maybe:
+            found.append([object.__getattribute__(v, "_state")[1]])
+        elif v is not None and type(v).__name__ != "Undefined":
+            found.append([v])
+    bones, kinds = described(found)
+    return name, bones, kinds
+
+
+def maybe(value: Any, form: Form) -> Any:
+    """A value, None or an unassigned variable as a Maybe of that form."""
+    name, bones, kinds = form
+    if type(value) is Maybe:
+        return value
+    if value is None or type(value).__name__ == "Undefined":
+        return Maybe(constant(False), seeded(bones, kinds), name)
+    return Maybe(constant(True), value, name)
+
+
+def seeded(bones: Skeleton, kinds: Sequence[Kind]) -> Any:
+    """A value of that structure that nobody sees."""
+    trace = current_builder().trace
+    return filled(bones, iter(map(_blank, kinds)), trace.heap)
+
+
+def _blank(k: Kind) -> Any:
+    if k.dtype is None:
+        return k.value
+    if k.rank:
+        blank = allocate(k.dtype, (0,) * k.rank, 0)
+        blank.sizes = None
+        return blank
+    t = element(k.dtype)
+    return Traced(Const(literal(0, t), t), None, k.weak)
+
+
+def returned(value: Any, optional: bool = True) -> Any:
+    """A result with its lists as Python's own where they do not grow, and, unless it may be `optional`, with a value in it."""
+    if type(value) is Maybe:
+        return needed(value) if unassigned(value) or not optional else value
+    if isinstance(value, List):
+        return value if growing(value) is not None else [returned(x, optional) for x in value]
+    if isinstance(value, Arrayed) and pytree.is_node(type(value)):
+        from ..values.arrays import copied
+
+        return copied(value)
+    found = opened(value) if not pytree.is_node(type(value)) else None
+    if found is None:
+        return value
+    shape, parts = found
+    new = [returned(x, optional) for x in parts]
+    return value if all(a is b for a, b in zip(new, parts, strict=True)) else closed(shape, new, _heap())
+
+
+def _heap() -> Any:
+    trace = current_trace()
+    return trace.heap if trace is not None else None
+
+
+def _flatten(m: Maybe) -> Any:
+    there, value, name = object.__getattribute__(m, "_state")
+    return (there, value), name
+
+
+def _unflatten(name: Any, children: Any) -> Any:
+    there, value = children
+    if isinstance(there, (bool, np.bool_)) and not is_traced(there):
+        return value if there else None
+    return Maybe(there, value, name)
+
+
+pytree.register(Maybe, _flatten, _unflatten)
+
+__all__ = ["BOOL", "I64", "Arrayed", "Form", "Maybe", "atom_of", "errors", "form_of", "is_", "maybe", "needed", "seeded"]

@@ -1,0 +1,364 @@
+"""What a trace has read outside of itself, and whether it is still so.
+
+A `Read` is one place and what the trace found in it: a global, a variable of an enclosing function, a function's code or
+defaults, an attribute of an object or of its class, an item of a dict, the items of a list, the elements of an array that NumPy
+has worked with while tracing. A compiled program is right as long as all of them hold; the places that the trace has written,
+and the objects that it has made, are no reads.
+
+Not noted are: attributes of modules that are no user's code, builtins, what code that is not rewritten reads, and what an
+object of a type written in C keeps inside.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import sys
+import types
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..syntax.rewrite import NOT_USER_CODE
+from .heap import MISSING, Heap, attribute_of
+
+_NUMBERS = (bool, int, float, complex, str, bytes, type(None))
+_EAGER = 64  # items: a list as short is noted whole when it is found, whatever is done with it
+_HEAP_TYPE = 1 << 9  # of a class's flags: made by a class statement, its attributes can change
+
+
+class Read:
+    """`name` of `holder` was `value`."""
+
+    __slots__ = ("_holder", "name", "value")
+
+    def __init__(self, holder: Any, name: Any) -> None:
+        self._holder, self.name = self.reference(holder), name
+        self.value = self.now()
+
+    @staticmethod
+    def reference(holder: Any) -> Callable[[], Any]:
+        return lambda: holder
+
+    @property
+    def holder(self) -> Any:
+        return self._holder()
+
+    def now(self) -> Any:
+        raise NotImplementedError
+
+    def holds(self) -> bool:
+        new = self.now()
+        if new is self.value:
+            return True
+        if same(new, self.value):
+            self.value = new  # the same once more, and now this object is what compiled code compares
+            return True
+        return False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__.lower()} {self.name!r}"
+
+
+class Item(Read):
+    """An item of a dict: a global, an attribute of a module, or a user's own."""
+
+    __slots__ = ()
+
+    def now(self) -> Any:
+        return dict.get(self.holder, self.name, MISSING)
+
+
+class Cell(Read):
+    """A variable of an enclosing function."""
+
+    __slots__ = ()
+
+    def now(self) -> Any:
+        return attribute_of(self.holder, "")
+
+
+class Field(Read):
+    """A function's code, defaults or defaults of keywords."""
+
+    __slots__ = ()
+
+    def now(self) -> Any:
+        return getattr(self.holder, self.name)
+
+
+def weakly(holder: Any) -> Callable[[], Any]:
+    """An instance, which may be an argument: a program that was compiled for it goes with it."""
+    try:
+        return weakref.ref(holder)
+    except TypeError:
+        return lambda: holder
+
+
+class Attribute(Read):
+    """What an object itself holds under a name, in its dict or a slot."""
+
+    __slots__ = ()
+    reference = staticmethod(weakly)
+
+    def now(self) -> Any:
+        return attribute_of(self.holder, self.name)
+
+
+class Inherited(Read):
+    """What a class has under a name, by itself or by its bases."""
+
+    __slots__ = ()
+
+    def now(self) -> Any:
+        return inherited(self.holder, self.name)
+
+
+class Kind(Read):
+    """An object's class."""
+
+    __slots__ = ()
+    reference = staticmethod(weakly)
+
+    def now(self) -> Any:
+        return type(self.holder)
+
+
+class Contents(Read):
+    """All that a list or a dict holds."""
+
+    __slots__ = ()
+
+    def now(self) -> Any:
+        x = self.holder
+        return tuple(list.__iter__(x)) if isinstance(x, list) else (*dict.keys(x), *dict.values(x))
+
+    def holds(self) -> bool:
+        new, old = self.now(), self.value
+        if len(new) == len(old) and all(a is b or same(a, b) for a, b in zip(new, old, strict=True)):
+            self.value = new
+            return True
+        return False
+
+
+class Elements(Read):
+    """The elements of an array, or of a part of one, that NumPy has worked with while tracing."""
+
+    __slots__ = ()
+
+    def now(self) -> Any:
+        return self.holder.copy()
+
+    def holds(self) -> bool:
+        a, was = self.holder, self.value
+        if a.shape != was.shape or a.dtype != was.dtype:
+            return False
+        if a.dtype.hasobject:
+            return all(x is y or same(x, y) for x, y in zip(a.flat, was.flat, strict=True))
+        return bool(a.tobytes() == was.tobytes())
+
+
+def same(a: Any, b: Any) -> bool:
+    """Are these plain values that no program can tell apart? 1, 1.0 and True are not."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(x is y or same(x, y) for x, y in zip(a, b, strict=True))
+    return isinstance(a, (*_NUMBERS, np.generic)) and repr(a) == repr(b)
+
+
+def inherited(cls: type, name: str) -> Any:
+    """What instances of a class find under a name, as it stands in the class."""
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            return base.__dict__[name]
+    return MISSING
+
+
+class Reads:
+    """The reads of one trace."""
+
+    def __init__(self, heap: Heap) -> None:
+        self.heap = heap
+        self.found: dict[Any, Read] = {}
+        self.functions: set[int] = set()
+        self.fresh: dict[int, Any] = {}  # arrays that the trace has made
+        self.alive: list[Any] = []  # as long as their ids name them
+
+    def add(self, kind: type[Read], holder: Any, name: Any = None) -> None:
+        """Note a place, unless the trace has made or written what is in it."""
+        key = kind, id(holder), name
+        if key not in self.found and not self.heap.birth(holder) and not self.is_written(holder, name):
+            self.alive.append(holder)
+            read = self.found[key] = kind(holder, name)
+            self.list_found(read.value)
+
+    def is_written(self, holder: Any, name: Any) -> bool:
+        places = self.heap.places
+        return bool(places) and ((id(holder), name) in places or (id(holder), None) in places)
+
+    def list_found(self, x: Any) -> None:
+        if isinstance(x, list) and len(x) <= _EAGER:
+            self.contents(x)
+
+    # ---- functions
+    def function(self, f: Any) -> None:
+        """A user's function is called: its code, and all the globals and variables that this names."""
+        f = getattr(f, "__func__", f)
+        if id(f) in self.functions or not isinstance(f, types.FunctionType) or hasattr(f, "__lantern_raw__"):
+            return
+        self.functions.add(id(f))
+        self.add(Field, f, "__code__")
+        if f.__defaults__:
+            self.add(Field, f, "__defaults__")
+            for x in f.__defaults__:
+                self.list_found(x)
+        if f.__kwdefaults__:
+            self.add(Field, f, "__kwdefaults__")
+            for name in f.__kwdefaults__:
+                self.add(Item, f.__kwdefaults__, name)
+        for name in global_names(f.__code__):
+            self.add(Item, f.__globals__, name)
+        for cell in f.__closure__ or ():
+            self.add(Cell, cell, "")
+
+    # ---- attributes
+    def attribute(self, obj: Any, name: str) -> Any:
+        """obj.name is about to be read. What a user's class has under that name."""
+        cls = type(obj)
+        if cls is types.ModuleType:
+            if is_users(obj.__name__):
+                self.add(Item, obj.__dict__, name)
+        elif isinstance(obj, type):
+            if obj.__flags__ & _HEAP_TYPE and is_users(obj.__module__ or ""):
+                self.add(Inherited, obj, name)
+        elif cls is types.FunctionType:
+            self.add(Attribute, obj, name)
+        elif is_users(cls.__module__ or ""):
+            found = inherited(cls, name)
+            if cls.__flags__ & _HEAP_TYPE:
+                self.add(Kind, obj)
+                self.add(Inherited, cls, name)
+            if isinstance(found, types.MemberDescriptorType) or (hasattr(obj, "__dict__") and not hasattr(type(found), "__set__")):
+                self.add(Attribute, obj, name)
+            return found
+        return MISSING
+
+    # ---- containers, arrays
+    def item(self, obj: Any, key: Any) -> None:
+        """obj[key] is about to be read."""
+        if isinstance(obj, dict) and isinstance(key, (str, int, tuple)):
+            self.add(Item, obj, key)
+        else:
+            self.contents(obj)
+
+    def contents(self, x: Any) -> None:
+        """Code that is not rewritten is about to look at all that `x` holds."""
+        if isinstance(x, (list, dict)):
+            if (Contents, id(x), None) not in self.found and not self.heap.birth(x):
+                self.add(Contents, x)
+                self.every(x if isinstance(x, list) else dict.values(x))
+        elif isinstance(x, tuple):
+            self.every(x)
+
+    def every(self, items: Iterable[Any]) -> None:
+        for x in items:
+            if isinstance(x, (list, dict, tuple)):
+                self.contents(x)
+
+    def array(self, x: Any) -> None:
+        """NumPy is about to look at the elements of an array, which then are constants; unless the trace has made it."""
+        if not isinstance(x, np.ndarray) or not x.size or id(_root(x)) in self.fresh:
+            return
+        face = x.__array_interface__
+        key = Elements, face["data"][0], (x.shape, x.strides, x.dtype)
+        if key not in self.found:
+            self.alive.append(x)
+            self.found[key] = Elements(x, None)
+
+    def element(self, x: Any, index: Any) -> None:
+        """x[index] is about to be read, where the index is plain."""
+        if type(index) is int or (type(index) is tuple and all(type(i) is int for i in index)):
+            try:
+                self.array(x[(*index, ...) if type(index) is tuple else (index, ...)])
+            except IndexError:
+                return
+        elif not _is_basic(index):
+            self.array(x)
+            self.arrays(index if isinstance(index, tuple) else (index,))
+
+    def arrays(self, items: Iterable[Any]) -> None:
+        for x in list.__iter__(items) if isinstance(items, list) else items:  # one that grows holds buffers of the program's own
+            if isinstance(x, np.ndarray):
+                self.array(x)
+            elif isinstance(x, (list, tuple)):
+                self.arrays(x)
+
+    def made_array(self, x: Any, references: int) -> Any:
+        """An array that NumPy has made while tracing is no read, if nobody else refers to it. `references`: the callers'."""
+        if isinstance(x, np.ndarray):
+            root = _root(x)
+            if root.base is None and sys.getrefcount(root) <= (references + 3 if root is x else 3):
+                self.fresh[id(root)] = root
+        return x
+
+    # ---- the end
+    def settle(self) -> list[Read]:
+        """All reads. A lazy cache that the trace has filled holds from now on what it holds now."""
+        for place in self.heap.cached:
+            for kind in (Attribute, Item, Cell):
+                read = self.found.get((kind, id(place.holder), place.key))
+                if read is not None:
+                    read.value = read.now()
+        out = [r for r in self.found.values() if not self.heap.birth(r.holder)]
+        self.alive, self.found, self.fresh = [], {}, {}
+        return out
+
+
+def _root(x: Any) -> Any:
+    """The array whose memory it is."""
+    while isinstance(x.base, np.ndarray):
+        x = x.base
+    return x
+
+
+def _is_basic(index: Any) -> bool:
+    """Does it give a view? What that says is looked at when it is used."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(i, (int, slice, np.integer, type(None), type(Ellipsis))) for i in parts)
+
+
+@functools.lru_cache(maxsize=4096)
+def global_names(code: types.CodeType) -> tuple[str, ...]:
+    """The globals that a code object loads, also in the functions inside of it. (co_names has attributes as well.)"""
+    shift = 1 if sys.version_info >= (3, 11) else 0
+    found: list[str] = []
+    raw, extended = code.co_code, 0
+    for i in range(0, len(raw), 2):
+        op, arg = raw[i], raw[i + 1] | extended
+        extended = arg << 8 if op == dis.EXTENDED_ARG else 0
+        if op == _LOAD_GLOBAL:
+            found.append(code.co_names[arg >> shift])
+        elif op == _LOAD_NAME:
+            found.append(code.co_names[arg])
+    for c in code.co_consts:
+        if isinstance(c, types.CodeType):
+            found += global_names(c)
+    return tuple(dict.fromkeys(found))
+
+
+_LOAD_GLOBAL, _LOAD_NAME = dis.opmap["LOAD_GLOBAL"], dis.opmap["LOAD_NAME"]
+
+
+@functools.lru_cache(maxsize=4096)
+def is_users(module: str) -> bool:
+    """Is a module a user's, so that what it and its classes have may change?"""
+    first = module.split(".")[0]
+    return first not in NOT_USER_CODE and first not in sys.builtin_module_names and first != __name__.split(".")[0]
+
+
+def hold(reads: Iterable[Read]) -> bool:
+    """Is all that a trace has read still so?"""
+    return all(r.holds() for r in reads)
