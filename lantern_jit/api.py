@@ -17,15 +17,16 @@ from .backends.llvm.build.lock import COMPILING
 from .backends.llvm.build.platforms import HERE, NATIVE
 from .backends.llvm.call.callable import NativeCallable
 from .ir.core import errors
+from .ir.core.builder import current_builder, current_trace
+from .ir.core.sites import user_site
 from .ir.staging import staging
 from .ir.staging.effects import without_effects
-from .ir.staging.reads import hold
 from .ir.staging.staging import loop_value
-from .ir.syntax.tracebacks import hide
 from .ir.trace import derivatives
 from .ir.trace.containers import Changed
 from .ir.trace.language import call
-from .ir.values.builder import current_builder, current_trace, user_site
+from .ir.trace.tracebacks import hide
+from .ir.values.reads import hold
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
 from .sharing import identity, shared

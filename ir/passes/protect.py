@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import errors
+from ..core.aliases import Aliases
+from ..core.builder import drop_unreachable
 from ..core.graph import Fail, Function, Let, Program, Site, Var, substitute
 from ..core.kernel import written
 from ..core.types import Array
-from ..diff.activity import Aliases
-from ..values.arrays import View, shape_of
-from ..values.builder import drop_unreachable
+from ..values.views import View, shape_of
 
 
 @dataclass(frozen=True)
