@@ -19,14 +19,14 @@ from .backends.llvm.call.callable import NativeCallable
 from .ir.core import errors
 from .ir.core.builder import current_builder, current_trace
 from .ir.core.sites import user_site
+from .ir.objects.containers import Changed
+from .ir.objects.reads import hold
 from .ir.python.for_loops import loop_value
 from .ir.staging.branches import ifexp
 from .ir.staging.effects import without_effects
 from .ir.trace import derivatives
-from .ir.trace.containers import Changed
-from .ir.trace.language import call
+from .ir.trace.calls import call
 from .ir.trace.tracebacks import hide
-from .ir.values.reads import hold
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
 from .sharing import identity, shared
@@ -488,7 +488,8 @@ def scan(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tup
     from .ir.core.types import Scalar
     from .ir.python.iterables import staged_range
     from .ir.staging.leaves import leaf_type
-    from .ir.values.values import Arrayed, allocate, lift_array
+    from .ir.values.arrays import allocate, lift_array
+    from .ir.values.values import Arrayed
 
     if not _in_trace():
         return Transformed(body, "scan", lambda c, v: scan(body, c, v))(init, xs)  # type: ignore[no-any-return]

@@ -29,18 +29,18 @@ from .ir.core.text import show
 from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, describe, is_generator
 from .ir.core.verify import verify
 from .ir.diff.jvp import expand_all, has_pushforwards
+from .ir.objects import statics
+from .ir.objects.containers import Changed
+from .ir.objects.reads import hold
 from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
 from .ir.passes.protect import USUAL, Case, written_arguments
 from .ir.passes.simplify import simplify
 from .ir.python.host import has_effects
 from .ir.python.random import wrapped
-from .ir.trace import statics
-from .ir.trace.containers import Changed
 from .ir.trace.program import Abstract, Traceable, abstract, trace_program
 from .ir.values import pytree
 from .ir.values.concrete import UNDECIDED, Need, Numbers, at_hand
-from .ir.values.reads import hold
 from .progress import LOGGER, Progress
 from .specialisations import Row, Table
 
