@@ -31,7 +31,20 @@ from ..staging.reads import Reads
 MAX_OPERATIONS = 500_000
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _LIBRARY = (
-    *(os.path.join(_ROOT, part) for part in ("ir" + os.sep, "backends" + os.sep, "api.py", "pipeline.py", "checks.py")),
+    *(
+        os.path.join(_ROOT, part)
+        for part in (
+            "ir" + os.sep,
+            "backends" + os.sep,
+            "checks.py",
+            "combinators.py",
+            "dispatcher.py",
+            "jitted.py",
+            "pipeline.py",
+            "specialisation.py",
+            "transforms.py",
+        )
+    ),
     *(os.path.dirname(module.__file__ or "") + os.sep for module in (np, optree)),
     functools.__file__,
 )
