@@ -7,15 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .ir.core import errors
+from .ir.core.builder import current_builder
+from .ir.core.sites import user_site
 from .ir.core.types import Scalar
+from .ir.python.for_loops import loop_value
 from .ir.python.iterables import staged_range
-from .ir.staging import staging
+from .ir.staging.branches import ifexp
 from .ir.staging.effects import without_effects
 from .ir.staging.functions import invoke_staged
-from .ir.staging.staging import loop_value
-from .ir.staging.state import leaf_type
+from .ir.staging.leaves import leaf_type
 from .ir.trace.language import call
-from .ir.values.builder import current_builder, user_site
 from .ir.values.values import Arrayed, allocate, lift_array
 from .transforms import Transformed, in_trace
 
@@ -27,7 +28,7 @@ def cond(pred: Any, then: Callable[..., Any], orelse: Callable[..., Any], *args:
     >>> lj.jit(lambda x: lj.cond(x > 0, lambda v: v * 2, lambda v: -v, x))(-3.0)
     3.0
     """
-    return without_effects((then, orelse), lambda: staging.ifexp(pred, lambda: call(then, *args), lambda: call(orelse, *args)))
+    return without_effects((then, orelse), lambda: ifexp(pred, lambda: call(then, *args), lambda: call(orelse, *args)))
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *args: Any) -> Any:
@@ -41,7 +42,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *args: Any) -> An
         raise ValueError("switch() needs at least one branch")
     if len(branches) == 1:
         return call(branches[0], *args)
-    return staging.ifexp(index <= 0, lambda: call(branches[0], *args), lambda: switch(index - 1, branches[1:], *args))
+    return ifexp(index <= 0, lambda: call(branches[0], *args), lambda: switch(index - 1, branches[1:], *args))
 
 
 def while_loop(test: Callable[[Any], Any], body: Callable[[Any], Any], init: Any) -> Any:

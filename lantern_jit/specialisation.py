@@ -19,12 +19,12 @@ from .ir.core.text import show
 from .ir.core.types import I64, describe
 from .ir.passes.protect import written_arguments
 from .ir.python.host import has_effects
-from .ir.staging.reads import hold
 from .ir.trace.case import USUAL, Case
 from .ir.trace.containers import Changed
 from .ir.trace.program import Abstract, Traceable, trace_program
 from .ir.values import pytree
 from .ir.values.concrete import UNDECIDED, Need, Numbers, at_hand
+from .ir.values.reads import hold
 from .leaves import built, machine_value, python_value
 from .pipeline import AFTER, dump, known, transform
 from .progress import LOGGER, Progress

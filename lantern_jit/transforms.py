@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .dispatcher import Dispatcher
-from .ir.syntax.tracebacks import hide
+from .ir.core.builder import current_trace
 from .ir.trace import derivatives
 from .ir.trace.language import call
-from .ir.values.builder import current_trace
+from .ir.trace.tracebacks import hide
 from .pickling import Recipe
 from .sharing import identity, shared
 from .table import Table

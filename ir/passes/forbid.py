@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from ..core.aliases import Aliases
 from ..core.analysis import drop_unreachable
 from ..core.graph import Fail, Function, Program, Site, Var
 from ..core.kernel import written
 from ..core.types import Array
-from ..diff.activity import Aliases
 
 READ_ONLY = "assignment destination is read-only"
 

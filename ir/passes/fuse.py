@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
+from ..core.aliases import Aliases
 from ..core.graph import Atom, Block, Const, Function, Let, Program, Return, Var, substitute, terminator_atoms
 from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, Same, expensive, kernel_of, same_element, written
+from ..core.references import references
 from ..core.types import I64
-from ..diff.activity import Aliases
 from .fold import folded as folded_let
 
 CHEAP = 4  # operations that may be computed again for each reader
@@ -73,8 +74,6 @@ def fuse(program: Program) -> bool:
 
 def drop_unused(program: Program) -> bool:
     """Functions that nothing refers to any more."""
-    from ..diff.jvp import references
-
     seen: set[str] = set()
     work = [program.entry]
     while work:

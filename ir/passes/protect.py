@@ -8,9 +8,9 @@ transform's (`Program.keeps`).
 from __future__ import annotations
 
 from ..core import errors
+from ..core.aliases import Aliases
 from ..core.graph import Let, Program, Var, substitute
 from ..core.types import Array
-from ..diff.activity import Aliases
 
 
 def protect(program: Program) -> bool:

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_trace, keep
+from ..core.sites import user_site
 from ..staging.optional import is_, needed
-from ..values.builder import current_trace, user_site
 from ..values.values import Traced
 from .questions import hasattr_, isinstance_, type_of
 
@@ -37,6 +38,8 @@ AT_RUN_TIME = (
 AS_PYTHON = (errors.ArrayIndexError, errors.AxisError, errors.ArrayShapeError, errors.LinAlgError, errors.ZeroDivideError, errors.NegativePowerError,
              errors.IntegerOverflowError, errors.ConversionError, errors.StagedAssertionError)  # fmt: skip
 Kinds = tuple[type[BaseException], ...]
+
+keep("guarding", lambda trace: [])  # each `try` whose body is traced (Guarding)
 
 
 def _is_own(e: BaseException) -> bool:

@@ -24,16 +24,19 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ..core import errors
+from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Let, Program
 from ..core.op import TABLE, Op, Zero, register
+from ..core.sites import user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Type
 from ..values import pytree
-from ..values.builder import current_builder, current_trace, user_site
 from ..values.values import Arrayed, Traced, is_traced
 from .strings import mentions_traced, shown
 
 HOST = register(Op("host", "*:*", lambda m, *xs: None, Zero("it has no result but a number of its own"), may_fail=True, effect="host"))
 MARK, AGAIN, DONE = -1, -2, -3  # recipes that every program has
+
+keep("effects", lambda trace: 0)  # operations that a second evaluation must not repeat
 
 
 # ---- one call of a program
@@ -148,7 +151,7 @@ def at_run_time(action: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     from ..staging.staging import open_block
     from ..staging.state import Undefined
     from ..staging.structure import is_object, leaves_of
-    from ..values.arrays import contiguous, settled
+    from ..values.views import contiguous, settled
 
     builder = current_builder()
     leaves, tree = pytree.flatten(settled(returned((args, kwargs))))
@@ -175,7 +178,7 @@ def at_run_time(action: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 # ---- evaluations that repeat an earlier one
 def has_effects(program: Program, name: str) -> bool:
     """May calling this function have an effect that a second evaluation must not repeat?"""
-    from ..diff.jvp import references
+    from ..core.references import references
 
     seen, work = set(), [name]
     while work:

@@ -17,11 +17,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_builder, current_trace
+from ..core.sites import user_site
 from ..core.types import I64, behaves_as_array, widened
 from ..ops import table
 from ..staging.growing import growing
 from ..values import concrete
-from ..values.builder import current_builder, current_trace, user_site
 from ..values.values import Arrayed, Traced, constant, dimension, is_traced, lift_array, load, scalar_type, to_type
 
 FEW = concrete.LONG  # so many elements, known while tracing, may be unrolled without a word
@@ -73,7 +74,7 @@ class Staged:
         return self.known is not None and self.known <= FEW
 
     def __getitem__(self, index: Any) -> Any:
-        from ..values.arrays import index_in, slice_of
+        from ..values.indexing import index_in, slice_of
 
         if self.once or not self.indexed:
             raise TypeError(f"'{self.what.rstrip('()')}' object is not subscriptable ({user_site()})")

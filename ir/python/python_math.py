@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
 from ..core.types import BOOL, I64, describe, is_float
 from ..numpy.dispatch import UFUNCS
 from ..ops import table
 from ..staging import staging
 from ..values import pytree
-from ..values.builder import user_site
-from ..values.values import Arrayed, Traced, arithmetic, constant, is_traced, operand, to_float, to_integer
+from ..values.operators import arithmetic
+from ..values.values import Arrayed, Traced, constant, is_traced, operand, to_float, to_integer
 
 
 def _number(name: str, x: Any) -> Any:

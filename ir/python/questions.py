@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, NUMPY_DTYPES
 from ..staging.growing import List
 from ..staging.optional import Maybe, needed
 from ..staging.state import Undefined
-from ..values.builder import user_site
 from ..values.values import Arrayed, Traced, is_traced, logical_not
 from .iterables import Staged
 

@@ -21,12 +21,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_builder
 from ..core.op import Op, Zero, register
+from ..core.operand import atom_of
+from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, is_generator, loaded
 from ..ops import table
 from ..values import pytree
-from ..values.builder import current_builder, user_site
-from ..values.values import Arrayed, Traced, atom_of, logical_not, scalar_type, to_type
+from ..values.values import Arrayed, Traced, logical_not, scalar_type, to_type
 
 DRAW = register(Op("draw", "*:*", lambda m, *xs: None, Zero("a standard draw depends on nothing"), may_fail=True, effect="draw"))
 KINDS = {"uniform": "random", "normal": "standard_normal", "exponential": "standard_exponential", "bounded": "integers"}
@@ -126,7 +128,7 @@ class GeneratorValue:
         builder.trace.effects += 1
         (out,) = builder.emit("draw", (handle, *atoms), (out_type,), {"kind": kind}, user_site())
         if sizes is not None:
-            from ..values.arrays import whole
+            from ..values.kernels import whole
 
             return whole(out, sizes)
         one = Traced(out, builder, t == F64)

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_builder, current_trace
+from ..core.sites import user_site
 from ..core.types import BOOL, I32, Scalar, is_float
 from ..numpy import dispatch as numpy_api
 from ..ops import table
@@ -27,9 +29,9 @@ from ..staging.growing import LEAF, Growing, Kind, constant_if_plain, described,
 from ..staging.staging import BREAK, CANNOT_BE_STAGED, DEAD, Bottom, and_, for_, if_, ifexp, made, not_, open_block, or_, raise_
 from ..staging.state import NO_SCOPE, Scope, leaf_type
 from ..values import concrete, pytree, sizes
-from ..values.arrays import base_of, settled
-from ..values.builder import current_builder, current_trace, user_site
-from ..values.values import _SERIAL, Arrayed, Traced, allocate, arithmetic, dimension, is_traced, load, scalar_type, truth
+from ..values.operators import arithmetic
+from ..values.values import _SERIAL, Arrayed, Traced, allocate, dimension, is_traced, load, scalar_type, truth
+from ..values.views import base_of, settled
 from .iterables import FEW, Staged, staged_iterable, staged_map, staged_range
 
 ABSENT: Any = object()

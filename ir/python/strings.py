@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
 from ..values import pytree
-from ..values.builder import user_site
 from ..values.values import is_traced
 
 _CONVERSIONS: dict[int, Callable[[Any], Any]] = {-1: lambda x: x, ord("s"): str, ord("r"): repr, ord("a"): ascii}
@@ -141,7 +141,7 @@ def _field(x: Any, conversion: int) -> tuple[int, Any]:
 
 def _made(make: Callable[..., str], children: tuple[Any, ...]) -> str:
     from ..staging.optional import returned
-    from ..values.arrays import settled
+    from ..values.views import settled
 
     return Text(make, settled(returned(children))) if mentions_traced(children) else make(*children)
 

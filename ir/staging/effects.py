@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core import errors
-from ..values.builder import current_trace, user_site
+from ..core.builder import current_trace
+from ..core.sites import user_site
 from .state import same_leaf
 
 

@@ -15,14 +15,20 @@ import numpy as np
 import optree
 
 from ..core import errors
+from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Fail
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, NUMPY_DTYPES, Scalar, element, is_float
 from ..ops import table
 from ..values import concrete, pytree, sizes
-from ..values.builder import current_builder, current_trace, user_site
+from ..values.heap import Heap
 from ..values.values import Arrayed, Traced, allocate, constant, dimension, is_traced, lift_array, scalar_type, to_type
-from .heap import Heap
 from .structure import Shape, closed, opened
+
+keep("no_growth", lambda trace: 0)  # loops that are unrolled rather than that a list grows in them
+keep("appends", lambda trace: [])  # to lists that grow (Append)
+keep("roomy", lambda trace: {})  # buffers that have room for all that a loop appends, and that loop's frame
+keep("postponed", lambda trace: 0)  # reads of lists that are still empty
 
 LEAF = "leaf"
 Skeleton = Any  # of an item: LEAF, or (Shape, skeletons of its parts)

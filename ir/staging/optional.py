@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_builder, current_trace
 from ..core.graph import Const, Fail, Site
 from ..core.op import literal
+from ..core.sites import user_site
 from ..core.types import BOOL, I64, element
 from ..ops import table
 from ..values import pytree
-from ..values.builder import current_builder, current_trace, user_site
-from ..values.values import Arrayed, Traced, allocate, atom_of, constant, is_traced, logical_not, truth
+from ..values.values import Arrayed, Traced, allocate, constant, is_traced, logical_not, truth
 from .growing import Kind, List, Skeleton, described, filled, growing
 from .structure import closed, opened
 
@@ -184,7 +185,7 @@ def returned(value: Any, optional: bool = True) -> Any:
     if isinstance(value, List):
         return value if growing(value) is not None else [returned(x, optional) for x in value]
     if isinstance(value, Arrayed) and pytree.is_node(type(value)):
-        from ..values.arrays import copied
+        from ..values.kernels import copied
 
         return copied(value)
     found = opened(value) if not pytree.is_node(type(value)) else None
@@ -214,4 +215,4 @@ def _unflatten(name: Any, children: Any) -> Any:
 
 pytree.register(Maybe, _flatten, _unflatten)
 
-__all__ = ["BOOL", "I64", "Arrayed", "Form", "Maybe", "atom_of", "errors", "form_of", "is_", "maybe", "needed", "seeded"]
+__all__ = ["BOOL", "I64", "Arrayed", "Form", "Maybe", "errors", "form_of", "is_", "maybe", "needed", "seeded"]

@@ -17,7 +17,10 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import Builder, Frame, current_builder, current_trace
 from ..core.graph import Atom, Block, Branch, Const, Edge, Fail
+from ..core.operand import atom_of
+from ..core.sites import user_site
 from ..core.types import BOOL, I64, Array, Scalar, same_type
 from ..numpy.dispatch import AxisConcatenator, index_joined, mentions_traced
 from ..ops import table
@@ -25,13 +28,12 @@ from ..python import guarded, host
 from ..python.iterables import FEW, Staged, staged_iterable
 from ..python.strings import one_of
 from ..values import concrete
-from ..values.arrays import settled
-from ..values.builder import Builder, Frame, current_builder, current_trace, user_site
+from ..values.heap import CONTAINERS, Place, State, identical
 from ..values.sizes import add, mul
 from ..values.sizes import same as same_size
-from ..values.values import Arrayed, Traced, atom_of, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
+from ..values.values import Arrayed, Traced, is_traced, lift_array, load, logical_not, scalar_type, store, truth, write_to_scalar
+from ..values.views import settled
 from .growing import List, Room, described, grown, is_growing, known_before, started
-from .heap import CONTAINERS, Place, State, identical
 from .optional import Maybe, form_of, maybe, seeded, unassigned
 from .state import (
     NO_SCOPE,

@@ -13,13 +13,15 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import errors
+from ..core.builder import Builder, current_builder, current_trace
 from ..core.graph import Atom, Block
+from ..core.operand import atom_of
+from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, is_float, same_type
 from ..values import pytree
-from ..values.builder import Builder, current_builder, current_trace, user_site
-from ..values.values import Arrayed, Traced, atom_of, lift_array, scalar_type, to_type
+from ..values.heap import MISSING, Heap, Place, State, identical
+from ..values.values import Arrayed, Traced, lift_array, scalar_type, to_type
 from .growing import List, described, grown, is_growing
-from .heap import MISSING, Heap, Place, State, identical
 from .optional import Maybe, form_of, maybe, unassigned
 from .structure import Shape, closed, leaves_of, opened, shape_of_contents
 
@@ -63,7 +65,7 @@ def heap_of() -> Heap:
     """The log of the trace under way."""
     trace = current_trace()
     assert trace is not None
-    return trace.heap
+    return trace.heap  # type: ignore[no-any-return]
 
 
 class Scope:
@@ -415,7 +417,7 @@ def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", sinc
 
 def _settled_in_blocks(ends: list[tuple[Block, Any]]) -> list[Any]:
     """Values with their views as arrays of their own, each made where it comes from."""
-    from ..values.arrays import settled
+    from ..values.views import settled
 
     builder = current_builder()
     before, out = builder.current, []

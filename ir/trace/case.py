@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..values.arrays import View, shape_of
+from ..values.views import View, shape_of
 
 
 @dataclass(frozen=True)

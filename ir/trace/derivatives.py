@@ -15,23 +15,24 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import Builder, Frame, current_builder, current_trace
 from ..core.graph import Atom, Const, Fail
 from ..core.graph import Return as GraphReturn
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, I32, I64, Scalar, Type, carries_gradient, describe, is_float, same_type, widened, with_article
 from ..ops import table
 from ..python import host
 from ..python.iterables import Staged
 from ..python.random import refuse_generators
 from ..staging.functions import _result
-from ..staging.heap import Heap, State, identical
 from ..staging.optional import returned
 from ..staging.staging import branch, counted_loop, made, open_block, run
 from ..staging.state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type, show
 from ..staging.structure import leaves_of
 from ..values import pytree
-from ..values.arrays import as_array, settled
-from ..values.builder import Builder, Frame, current_builder, current_trace, user_site
+from ..values.heap import Heap, State, identical
 from ..values.values import Arrayed, Traced, allocate, array_like, constant, is_traced, lift_array, scalar_type
+from ..values.views import as_array, settled
 from .language import call
 from .statics import is_static
 

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_builder, current_trace
+from ..core.sites import is_library, user_site
 from ..numpy import creation
 from ..numpy import dispatch as numpy_api
 from ..python import host, iterables, python_math, random, sequences, strings
@@ -33,7 +35,6 @@ from ..python.questions import QUESTIONS, dispatched, getattr_, type_
 from ..python.strings import fstring, remainder
 from ..staging.functions import invoke
 from ..staging.growing import List, growing
-from ..staging.heap import CONTAINERS, MISSING, MUTATORS
 from ..staging.optional import Maybe, is_, needed
 from ..staging.staging import (
     BREAK,
@@ -64,7 +65,7 @@ from ..staging.staging import (
 from ..staging.state import NO_SCOPE, Scope, Undefined, heap_of
 from ..syntax.rewrite import NOT_USER_CODE, Comparisons, assigned_outside
 from ..values import pytree, values
-from ..values.builder import current_builder, current_trace, is_library, user_site
+from ..values.heap import CONTAINERS, MISSING, MUTATORS
 from ..values.values import Arrayed, Traced, is_traced, truth
 
 comparisons, generator, listed, slice = Comparisons, iterables.generator, sequences.listed, builtins.slice
@@ -158,6 +159,7 @@ def _getattr(obj: Any, name: str, *default: Any) -> Any:
     return default[0]
 
 
+@values.call.define
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
     for a in args:

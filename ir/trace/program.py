@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import Builder, Frame, Trace, tracing
 from ..core.graph import Fail, Program
 from ..core.graph import Return as GraphReturn
 from ..core.types import (
@@ -31,16 +32,15 @@ from ..core.types import (
 from ..core.verify import verify_scopes
 from ..python.random import refuse_results, watched
 from ..staging.functions import _result
-from ..staging.heap import MISSING, Heap, identical
 from ..staging.optional import returned
-from ..staging.reads import Read
 from ..staging.staging import Bottom, Return, made, open_block, run
 from ..staging.state import coerce, leaf_type, same_leaf, show
 from ..staging.structure import flatten, is_object, leaves_of
-from ..values.arrays import settled
-from ..values.builder import Builder, Frame, Trace, tracing
 from ..values.concrete import UNDECIDED, Numbers, decide
+from ..values.heap import MISSING, Heap, identical
+from ..values.reads import Read
 from ..values.values import Arrayed, Given, Traced, dimension
+from ..values.views import settled
 from .case import USUAL, Case
 from .containers import Put, Watched
 from .language import call
