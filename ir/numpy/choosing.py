@@ -11,7 +11,7 @@ from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, is_float
 from ..ops import table
 from ..ops.library import bind
-from ..trace.derivatives import each
+from ..staging.loops import each
 from ..values import operators, reshaping, sizes, values
 from ..values.kernels import elementwise, filled, from_index
 from ..values.reshaping import expand
@@ -146,8 +146,9 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
 
 
 def _bisect(a: Arrayed, x: Any, n: Any, right: bool) -> Any:
-    from ..staging.staging import if_, while_
-    from ..staging.state import Scope
+    from ..staging.branches import if_
+    from ..staging.loops import while_
+    from ..staging.paths import Scope
     from .sorting import before
 
     cells = {"low": values.constant(0), "high": n}

@@ -90,9 +90,8 @@ def array(a: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subo
 
 
 def _array(a: Any, dtype: Any) -> Any:
-    from ..python.iterables import as_array as of_sequence
-
-    a = of_sequence(a)
+    own = getattr(type(a), "__lantern_array__", None)  # of what a staged `for` can run over
+    a = a if own is None else own(a)
     t = dtype_of(dtype) if dtype is not None else None
     if isinstance(a, np.ndarray) and a.ndim:
         return copied(values.lift_array(a if dtype is None else a.astype(dtype)))

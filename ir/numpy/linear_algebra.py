@@ -14,7 +14,7 @@ from ..core.types import I64
 from ..ops import library as arrayops
 from ..ops import table
 from ..ops.library import bind
-from ..trace.derivatives import each
+from ..staging.loops import each
 from ..values import kernels, reshaping, sizes
 from ..values.kernels import reduce
 from ..values.reshaping import drop, expand, spread

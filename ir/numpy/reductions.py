@@ -12,7 +12,7 @@ from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, is_float
 from ..ops import table
 from ..ops.library import cumsum as cumsum_rows
-from ..trace.derivatives import each
+from ..staging.loops import each
 from ..values import kernels, reshaping, sizes, values
 from ..values.kernels import copied, elementwise, filled, from_index, reduce
 from ..values.reshaping import drop, expand, spread

@@ -285,9 +285,9 @@ def _nonzero_program(mask: Any) -> Any:
 
 
 def _fill_positions(mask: Any, out: Any) -> None:
-    from ..staging.staging import if_
-    from ..staging.state import Scope
-    from ..trace.derivatives import each
+    from ..staging.branches import if_
+    from ..staging.loops import each
+    from ..staging.paths import Scope
     from . import table
 
     cell = [constant_int(0)]

@@ -8,7 +8,7 @@ from typing import Any
 from ..core import errors
 from ..core.builder import current_trace
 from ..core.sites import user_site
-from .state import same_leaf
+from .leaves import same_leaf
 
 
 def without_effects(functions: Sequence[Any], run: Callable[[], Any]) -> Any:

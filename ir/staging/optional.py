@@ -16,16 +16,24 @@ from ..core import errors
 from ..core.builder import current_builder, current_trace
 from ..core.graph import Const, Fail, Site
 from ..core.op import literal
+from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, element
 from ..ops import table
 from ..values import pytree
+from ..values.kernels import copied
 from ..values.values import Arrayed, Traced, allocate, constant, is_traced, logical_not, truth
-from .growing import Kind, List, Skeleton, described, filled, growing
+from .growing import Kind, Skeleton, described, filled, growing
+from .lists import List
+from .paths import branch
+from .stores import setattr_
 from .structure import closed, opened
 
 Form = tuple[Any, Skeleton, tuple[Kind, ...]]  # what is there otherwise (NOTHING or a variable's name), and the structure of the value
 NOTHING = None
+
+
+and_ = Port("stages `and`")
 
 
 class Maybe:
@@ -44,8 +52,6 @@ class Maybe:
         there, value, name = object.__getattribute__(self, "_state")
         if name is not None:
             return truth(needed(self))
-        from .staging import and_
-
         return and_(there, lambda: truth(value))
 
     def __getattr__(self, name: str) -> Any:
@@ -54,8 +60,6 @@ class Maybe:
         return getattr(needed(self), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        from .staging import setattr_
-
         setattr_(value, needed(self), name)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -99,8 +103,6 @@ def needed(x: Any) -> Any:
         if there:
             return value
         raise _failure(name)
-    from .staging import branch
-
     ok, bad = branch(there, "there", "nothing")
     error = _failure(name)
     site = user_site(str(error))
@@ -185,8 +187,6 @@ def returned(value: Any, optional: bool = True) -> Any:
     if isinstance(value, List):
         return value if growing(value) is not None else [returned(x, optional) for x in value]
     if isinstance(value, Arrayed) and pytree.is_node(type(value)):
-        from ..values.kernels import copied
-
         return copied(value)
     found = opened(value) if not pytree.is_node(type(value)) else None
     if found is None:
