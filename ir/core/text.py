@@ -16,6 +16,7 @@ import json
 import re
 from typing import Any
 
+from .dims import parse as parse_dim
 from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Site, Terminator, Var
 from .types import BOOL, SCALARS, Array, Scalar, Type, is_float
 
@@ -187,7 +188,7 @@ def _type(m: re.Match[str] | None) -> Type:
     scalar = SCALARS[m[1]]
     if m[2] is None:
         return scalar
-    return Array(scalar, tuple(int(d) if d.isdigit() else d for d in m[2].split(", ") if d))
+    return Array(scalar, tuple(map(parse_dim, _top_level(m[2]))))
 
 
 def _attrs(text: str) -> dict[str, Any]:

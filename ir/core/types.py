@@ -1,7 +1,7 @@
 """Types of graph values: scalars, and arrays of them with a list of dimensions.
 
-A dimension is an int or the name of a symbol. Two array types agree when dtype and rank agree; sizes are
-values of the program (`dim` reads one), so one compiled function serves every size.
+What the dimensions say is known of every value of the type (dims.py); a program reads a size by `dim`. Two array types have one
+representation when dtype and rank agree, so that one compiled function serves every size.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Union
 
 import numpy as np
 
-Dim = Union[int, str]
+from .dims import UNKNOWN, Dim
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def behaves_as_array(cls: Any) -> bool:
 
 
 def array_of(dtype: Scalar, rank: int) -> Array:
-    """The type of a rank-`rank` array whose sizes are known at run time only."""
-    return Array(dtype, ("?",) * rank)
+    """A type of a signature: of rank-`rank` arrays of any size."""
+    return Array(dtype, (UNKNOWN,) * rank)
 
 
 def element(dtype: Scalar) -> Scalar:

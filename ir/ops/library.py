@@ -30,7 +30,7 @@ from ..core.kernel import WRITING
 from ..core.op import Elsewhere, Op, Zero, register
 from ..core.operand import atom_of
 from ..core.sites import derived_from, user_site
-from ..core.types import F32, F64, Array, Scalar, Type, array_of, carries_gradient
+from ..core.types import F32, F64, Array, Scalar, Type, carries_gradient
 from ..values.values import Arrayed, Traced
 
 Values = Sequence[Any]
@@ -68,6 +68,7 @@ def row(name: str, python: Any, jvp: Any = None, vjp: Any = None, program: Any =
 def bind(name: str, args: Sequence[Any], outs: Sequence[tuple[Scalar, Sequence[Any]]], fails: bool = True, **attrs: Any) -> list[Any]:
     """The operation in the graph. `outs` are (dtype, sizes), sizes None where the operation finds them; () is a scalar."""
     from ..values.kernels import whole
+    from ..values.values import dim_of, new_dim
     from ..values.views import contiguous
 
     builder = current_builder()
@@ -75,13 +76,13 @@ def bind(name: str, args: Sequence[Any], outs: Sequence[tuple[Scalar, Sequence[A
     for a in args:
         a = contiguous(a) if isinstance(a, Arrayed) else a
         atoms.append(builder.use(a.atom, a.builder) if isinstance(a, (Arrayed, Traced)) else atom_of(a, TABLE_TYPES[type(a)], builder))
-    types: list[Type] = [t if shape == () else array_of(t, len(shape)) for t, shape in outs]
+    types: list[Type] = [t if shape == () else Array(t, tuple(new_dim() if n is None else dim_of(n) for n in shape)) for t, shape in outs]
     made = builder.emit(name, tuple(atoms), tuple(types), {**attrs, "fails": fails}, user_site(LINALG.get(name, "")))
     results: list[Any] = []
     for v, (_, shape) in zip(made, outs, strict=True):
         if isinstance(v.type, Scalar):
             results.append(Traced(v, builder))
-        elif any(n is None for n in shape):
+        elif any(n is None for n in shape):  # its type says what is known of its sizes
             array = Arrayed(v, builder)
             array.fresh = True
             results.append(array)

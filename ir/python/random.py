@@ -25,13 +25,13 @@ from ..core.builder import current_builder
 from ..core.op import Op, Zero, register
 from ..core.operand import atom_of
 from ..core.sites import user_site
-from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, is_generator, loaded
+from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, is_generator, loaded
 from ..numpy.creation import asarray, astype
 from ..ops import table
 from ..values import pytree
 from ..values.kernels import whole
 from ..values.sizes import broadcast
-from ..values.values import Arrayed, Traced, logical_not, scalar_type, to_type
+from ..values.values import Arrayed, Traced, dim_of, logical_not, scalar_type, to_type
 from .raising import raise_
 
 DRAW = register(Op("draw", "*:*", lambda m, *xs: None, Zero("a standard draw depends on nothing"), may_fail=True, effect="draw"))
@@ -128,7 +128,7 @@ class GeneratorValue:
         builder = current_builder()
         handle = builder.use(self.handle.atom, self.handle.builder)
         atoms = [atom_of(to_type(n, I64), I64, builder) for n in (*args, *(sizes or ()))]
-        out_type: Type = t if sizes is None else array_of(t, len(sizes))
+        out_type: Type = t if sizes is None else Array(t, tuple(map(dim_of, sizes)))
         builder.trace.effects += 1
         (out,) = builder.emit("draw", (handle, *atoms), (out_type,), {"kind": kind}, user_site())
         if sizes is not None:

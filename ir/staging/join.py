@@ -19,25 +19,13 @@ from ..objects.heap import MISSING, Heap, Place, State, identical
 from ..objects.structure import Shape, closed, leaves_of, opened, shape_of_contents
 from ..values import pytree
 from ..values.arrays import lift_array
-from ..values.values import Arrayed, Traced
+from ..values.values import Arrayed
 from ..values.views import settled
 from .growing import described, grown, is_growing
 from .leaves import Undefined, coerce, describe_value, is_view, merge_types, parameter, same_leaf, show
 from .lists import List
 from .optional import Maybe, form_of, maybe, unassigned
 from .paths import Saved, Scope, at_the_end, heap_of
-
-
-def common_sizes(values: Sequence[Any]) -> list[Any] | None:
-    """The sizes of arrays that meet, where they are the same values."""
-    shapes = [v.sizes if isinstance(v, Arrayed) else list(v.shape) for v in values]
-    if any(s is None for s in shapes):
-        return None
-    return shapes[0] if all(_same_size(n, s[i]) for s in shapes for i, n in enumerate(shapes[0])) else None  # type: ignore[arg-type, index]
-
-
-def _same_size(n: Any, m: Any) -> bool:
-    return (n.atom is m.atom) if isinstance(n, Traced) and isinstance(m, Traced) else type(n) is type(m) and bool(n == m)
 
 
 class Meeting:
@@ -103,8 +91,6 @@ class Meeting:
         made = parameter(self.target, t, weak, values, self.builder, name)
         if len({getattr(v, "given", None) for v in values}) == 1:
             made.given = getattr(values[0], "given", None)
-        if isinstance(made, Arrayed):
-            made.sizes = common_sizes(values)
         return made
 
     def _parts(self, name: str, values: Sequence[Any], parts: Sequence[tuple[Shape, list[Any]]]) -> Any:

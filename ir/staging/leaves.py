@@ -9,13 +9,14 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import Builder, current_builder
+from ..core.dims import Dim
 from ..core.graph import Atom, Block
 from ..core.operand import atom_of
 from ..core.sites import user_site
-from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, is_float, same_type
+from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, describe, is_float, same_type
 from ..values import pytree
 from ..values.arrays import lift_array
-from ..values.values import Arrayed, Traced, scalar_type, to_type
+from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type, to_type
 from .paths import branch, open_block, run_expression
 
 
@@ -86,16 +87,21 @@ def merge_types(values: Sequence[Any]) -> tuple[Type, bool] | None:
     if all(isinstance(v, Arrayed) or (isinstance(v, np.ndarray) and v.ndim) for v in values):
         lifted = [v if isinstance(v, Arrayed) else lift_array(v) for v in values]
         if all(same_type(v.type, lifted[0].type) for v in lifted):
-            return lifted[0].type, False
+            return Array(lifted[0].type.dtype, common_dims(lifted)), False
         dtypes = {v.type.dtype for v in lifted}
         if len({v.ndim for v in lifted}) > 1 or BOOL in dtypes:
             return None
         wide = I64 if not any(is_float(t) for t in dtypes) else F64  # float32 and an int are float64, as NumPy says
-        return array_of(wide, lifted[0].ndim), False
+        return Array(wide, common_dims(lifted)), False
     kinds = [scalar_type(v) for v in values]
     if any(k is None for k in kinds):
         return None
     return common_type(kinds)  # type: ignore[arg-type]
+
+
+def common_dims(arrays: Sequence[Any]) -> tuple[Dim, ...]:
+    """The dimensions of one of these arrays; new ones where they differ."""
+    return tuple(column[0] if all(d == column[0] for d in column) else new_dim() for column in zip(*map(dims_of, arrays), strict=True))
 
 
 def coerce(value: Any, t: Type, block: Block) -> Atom:
@@ -158,8 +164,9 @@ def either(cond: Traced, then: Callable[[], Any], orelse: Callable[[], Any], wha
     if values[0] is values[1]:
         made, args = values[0], [(), ()]
     else:
-        args = [(coerce(v, values[0].type, block),) for block, v in ends]
-        made = parameter(target, values[0].type, False, values, builder, what)
+        t = Array(values[0].type.dtype, common_dims(values))
+        args = [(coerce(v, t, block),) for block, v in ends]
+        made = parameter(target, t, False, values, builder, what)
     for (block, _), a in zip(ends, args, strict=True):
         builder.jump(target, a, block)
     builder.enter(target)

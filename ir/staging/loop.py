@@ -17,8 +17,7 @@ from ..core.types import I64, Array, Scalar, same_type
 from ..objects.heap import CONTAINERS, Place, State, identical
 from ..objects.structure import Shape, closed, opened, shape_of_contents
 from ..values.sizes import add, mul
-from ..values.sizes import same as same_size
-from ..values.values import Arrayed, Traced, scalar_type
+from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
 from .growing import Room, described, grown, is_growing, known_before, started
 from .join import Sharing
@@ -164,10 +163,11 @@ class Loop:
         leaf: Any = 0 if isinstance(value, Undefined) else value  # never read: see _seed
         found = scalar_type(leaf)
         self.args.append(coerce(leaf, t, self.block))
+        if isinstance(t, Array):
+            free = self.forms.get(("sizes", key), frozenset())
+            t = Array(t.dtype, tuple(new_dim() if axis in free else d for axis, d in enumerate(dims_of(leaf))))
         weak = found is not None and found[1] and ("strong", key) not in self.forms
         made = self.heads[key] = parameter(self.head, t, weak, [leaf], self.builder, name)
-        if isinstance(made, Arrayed) and ("sizes", key) not in self.forms:
-            made.sizes = list(leaf.shape)  # as long as no iteration changes them
         if form is not None and isinstance(made, Arrayed) and any(self.forms.get(key[:n]) == "settled" for n in range(1, len(key) + 1)):
             made.owned = False  # a write would have to reach what it was a view of
         return made
@@ -322,11 +322,12 @@ class Loop:
                 f"loop variable `{name}` at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
             )
         found = scalar_type(new)
-        if isinstance(head, Arrayed) and (
-            not same_type(merged[0], head.type) or (head.sizes is not None and not all(map(same_size, head.sizes, new.shape)))
-        ):
-            self.forms[key], self.forms["sizes", key] = merged[0], True
-            return None
+        if isinstance(head, Arrayed):
+            free = self.forms.get(("sizes", key), frozenset())  # axes along which its size changes
+            changed = {axis for axis, (d, e) in enumerate(zip(head.type.dims, dims_of(new), strict=True)) if d != e}
+            if not same_type(merged[0], head.type) or not changed <= free:
+                self.forms[key], self.forms["sizes", key] = merged[0], free | changed
+                return None
         if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and found is not None and not found[1])):
             self.forms[key], self.forms["strong", key] = merged[0], True
             return None

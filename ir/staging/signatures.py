@@ -11,7 +11,7 @@ from ..core.builder import Builder, Trace
 from ..core.sites import user_site
 from ..objects.structure import flatten
 from ..values import pytree
-from ..values.values import Arrayed, Traced, is_traced
+from ..values.values import Arrayed, Traced, dims_of, is_traced
 
 
 def signature(tree: Any, shaped: bool = False) -> Any:
@@ -23,7 +23,7 @@ def signature(tree: Any, shaped: bool = False) -> Any:
 
 
 def _known_sizes(leaf: Any) -> Any:
-    return tuple(n if isinstance(n, int) else None for n in leaf.sizes) if isinstance(leaf, Arrayed) and leaf.sizes is not None else None
+    return tuple(d if isinstance(d, int) else None for d in dims_of(leaf)) if isinstance(leaf, Arrayed) else None
 
 
 def _is_shaped(trace: Trace, raw: Any) -> bool:
@@ -39,7 +39,7 @@ def _leaf_key(leaf: Any) -> Any:
     if isinstance(leaf, Traced):
         return "traced", leaf.type, leaf.weak, leaf.given
     if isinstance(leaf, Arrayed):
-        return "array", leaf.type, leaf.owned, leaf.given
+        return "array", leaf.type.dtype, leaf.type.rank, leaf.owned, leaf.given
     if isinstance(leaf, (bool, int, float, str, np.generic)):
         return type(leaf), str(leaf)
     return "object", Same(leaf)

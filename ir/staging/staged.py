@@ -7,14 +7,14 @@ from typing import Any
 
 from ..core import errors
 from ..core.builder import Builder, Frame, Trace
+from ..core.dims import UNKNOWN
 from ..core.graph import Call, Edge
 from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
-from ..core.types import Scalar, is_float
+from ..core.types import Array, Scalar, Type, is_float
 from ..objects.structure import adopted, flatten
 from ..values import pytree
-from ..values.arrays import array_like
-from ..values.values import Arrayed, Traced, is_traced, scalar_type
+from ..values.values import Arrayed, Traced, dims_of, is_traced, resized, scalar_type
 from ..values.views import settled
 from .join import join_values
 from .leaves import coerce, leaf_type, show
@@ -109,7 +109,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
             ) from None
         spec, atoms = _spec(value, function, staged.spec)
         builder.terminate(GraphReturn(atoms), open_block())
-        trace.functions[staged.name] = builder.finish(tuple(t for t, _, _ in spec[1] if t is not None))
+        trace.functions[staged.name] = builder.finish(tuple(a.type for a in atoms))
         trace.register(staged.name, builder)
         return spec
 
@@ -117,12 +117,14 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
 def _parameter(builder: Builder, leaf: Any, shaped: bool) -> Any:
     if not is_traced(leaf):
         return leaf
-    var = builder.parameter(leaf.type)
+    dims = dims_of(leaf) if shaped and isinstance(leaf, Arrayed) else ()
+    known = {axis: d for axis, d in enumerate(dims) if isinstance(d, int)}
+    var = builder.parameter(resized(leaf.type, known))
     builder.first[var] = leaf
     if isinstance(leaf, Traced):
         return Traced(var, builder, leaf.weak, leaf.given)
     if isinstance(leaf, Arrayed):
-        made = array_like(var, builder, leaf, leaf.owned) if shaped else Arrayed(var, builder, leaf.owned)
+        made = Arrayed(var, builder, leaf.owned)
         made.joined, made.given = True, leaf.given
         return made
     return leaf
@@ -145,6 +147,8 @@ def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]
         owned = not isinstance(leaf, Arrayed) or leaf.owned
         if before is not None and before[0] == tree and isinstance(t, Scalar) and isinstance(before[1][i][0], Scalar):
             t, weak = before[1][i][0] if weak and t != before[1][i][0] and is_float(before[1][i][0]) else t, weak
+        if isinstance(t, Array):  # what is known of the results of every call
+            t = Array(t.dtype, tuple(d if isinstance(d, int) else UNKNOWN for d in dims_of(leaf)))
         kinds.append((t, weak, owned))
         atoms.append(coerce(leaf, t, open_block()))
     return (tree, tuple(kinds)), tuple(atoms)
@@ -160,7 +164,7 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) ->
     atoms = tuple(builder.use(leaf.atom, leaf.builder) for leaf in leaves if is_traced(leaf))
     tree, kinds = staged.spec
     after = builder.new_block("then")
-    results = [None if t is None else builder.fresh(t, "r") for t, _, _ in kinds]
+    results = [None if t is None else builder.fresh(_of_a_call(t), "r") for t, _, _ in kinds]
     after.params.extend(r for r in results if r is not None)
     call = Call(staged.name, atoms, Edge(after.name))
     builder.terminate(call, block)
@@ -171,6 +175,10 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) ->
         for r, (t, w, o) in zip(results, kinds, strict=True)
     ]
     return adopted(pytree.unflatten(tree, values), trace.heap)
+
+
+def _of_a_call(t: Type) -> Type:
+    return resized(t, {axis: d for axis, d in enumerate(t.dims) if isinstance(d, int)}) if isinstance(t, Array) else t
 
 
 def _joined(a: Arrayed) -> Arrayed:

@@ -34,7 +34,7 @@ from ..staging.optional import returned
 from ..staging.paths import Return, branch, open_block, run
 from ..staging.staged import _result
 from ..values import pytree
-from ..values.arrays import allocate, array_like, lift_array
+from ..values.arrays import allocate, lift_array
 from ..values.values import Arrayed, Traced, constant, is_traced, scalar_type
 from ..values.views import as_array, settled
 from .calls import call
@@ -65,7 +65,7 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
                 where.append(len(builder.params))
                 var = builder.parameter(leaf.type)
                 builder.given[var] = leaf
-                inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else array_like(var, builder, leaf))
+                inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else Arrayed(var, builder))
                 inside[-1].given = leaf.given
             else:
                 where.append(-1)

@@ -41,7 +41,7 @@ from ..staging.optional import returned
 from ..staging.paths import Bottom, Return, open_block, run
 from ..staging.staged import _result
 from ..values.concrete import UNDECIDED, Numbers, decide
-from ..values.values import Arrayed, Given, Traced, dimension
+from ..values.values import Arrayed, Given, Traced, new_dim
 from ..values.views import View, settled, shape_of
 from .calls import call
 from .case import USUAL, Case
@@ -186,20 +186,18 @@ def _shown(held: Any) -> str:
 
 def _arguments(leaves: Sequence[Abstract], builder: Builder, numbers: Numbers | None) -> list[Any]:
     """The argument leaves as traced values. Where numbers are fixed, a leaf is plain, or has known sizes."""
+    fixed = dict(numbers.fixed) if numbers is not None else {}
     inside: list[Any] = []
-    for a in leaves:
-        var = builder.parameter(a.type)
-        inside.append(Traced(var, builder, a.weak) if isinstance(a.type, Scalar) else Arrayed(var, builder))
+    for i, a in enumerate(leaves):
+        if isinstance(a.type, Scalar):
+            inside.append(Traced(builder.parameter(a.type), builder, a.weak))
+        else:
+            dims = tuple(fixed[i, axis] if (i, axis) in fixed else new_dim() for axis in range(a.type.rank))
+            inside.append(Arrayed(builder.parameter(Array(a.type.dtype, dims)), builder))
         inside[-1].given = a.given
-    sizes: dict[int, dict[int, int]] = {}
-    for (leaf, axis), n in (numbers.fixed if numbers is not None else {}).items():
+    for (leaf, axis), n in fixed.items():
         if axis is None:
             inside[leaf] = n
-        else:
-            sizes.setdefault(leaf, {})[axis] = n
-    for leaf, known in sizes.items():
-        a = inside[leaf]
-        a.sizes = [known[axis] if axis in known else dimension(a, axis) for axis in range(a.ndim)]
     return inside
 
 

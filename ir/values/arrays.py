@@ -12,9 +12,9 @@ from ..core.graph import Const, Var
 from ..core.op import literal
 from ..core.operand import atom_of
 from ..core.sites import user_site
-from ..core.types import CONVERT, I32, I64, NUMPY_DTYPES, Scalar, array_of, behaves_as_array, element, widened
+from ..core.types import CONVERT, I32, I64, NUMPY_DTYPES, Array, Scalar, behaves_as_array, element, widened
 from ..ops import table
-from .values import Arrayed, Traced, dimension, scalar_type, to_type
+from .values import Arrayed, Traced, dim_of, scalar_type, to_type
 
 
 def captured(trace: Trace, value: np.ndarray[Any, Any]) -> tuple[Var, Builder]:
@@ -34,7 +34,7 @@ def captured(trace: Trace, value: np.ndarray[Any, Any]) -> tuple[Var, Builder]:
         wide = value if value.dtype == NUMPY_DTYPES[dtype] else value.astype(NUMPY_DTYPES[dtype])
         if wide is not value or not value.flags.c_contiguous:  # a copy is what compiled code reads
             trace.reads.array(value)
-        entry = trace.constants[id(value)] = (wide, root.fresh(array_of(dtype, value.ndim), "k"))
+        entry = trace.constants[id(value)] = (wide, root.fresh(Array(dtype, value.shape), "k"))
     return entry[1], root
 
 
@@ -44,14 +44,6 @@ def lift_array(value: np.ndarray[Any, Any]) -> Arrayed:
     var, root = captured(builder.trace, value)
     made = Arrayed(builder.use(var, root), builder, owned=False)  # type: ignore[arg-type]
     made.memory, made.sizes = var, list(value.shape)
-    return made
-
-
-def array_like(var: Any, builder: Builder, given: Arrayed, owned: bool = True) -> Arrayed:
-    """A parameter that stands for an array: where sizes of that are known, so are its own."""
-    made = Arrayed(var, builder, owned)
-    if given.sizes is not None and not all(isinstance(n, Traced) for n in given.sizes):
-        made.sizes = [dimension(made, axis) if isinstance(n, Traced) else n for axis, n in enumerate(given.sizes)]
     return made
 
 
@@ -78,7 +70,7 @@ def allocate(dtype: Scalar, shape: Any, fill: Any) -> Arrayed:
     atoms = tuple(atom_of(to_type(n, I64), I64, builder) for n in sizes)
     t = element(dtype)
     value = Const(literal(0, t), t) if fill is None else atom_of(to_type(fill, t), t, builder)
-    (out,) = builder.emit("alloc", (*atoms, value), (array_of(dtype, len(sizes)),), {}, user_site())
+    (out,) = builder.emit("alloc", (*atoms, value), (Array(dtype, tuple(map(dim_of, sizes))),), {}, user_site())
     made = Arrayed(out, builder)
     made.sizes, made.fresh = [n if isinstance(n, Traced) else int(n) for n in sizes], True
     return made

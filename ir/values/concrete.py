@@ -246,6 +246,9 @@ class _Origin:
 
     def size(self, array: Var, axis: int, builder: Builder, depth: int) -> Any:
         """The size of an array along an axis."""
+        d = array.type.dims[axis]  # type: ignore[union-attr]
+        if isinstance(d, int):
+            return np.int64(d)
         given = builder.given.get(array)
         if given is None and array in builder.first:
             given = builder.first[array]

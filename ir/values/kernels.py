@@ -14,12 +14,12 @@ from ..core.graph import Return as GraphReturn
 from ..core.kernel import Access, Gather, Index, Kernel, Result, Same
 from ..core.operand import atom_of
 from ..core.sites import user_site
-from ..core.types import BOOL, F64, I32, I64, Array, Scalar, array_of, element, widened
+from ..core.types import BOOL, F64, I32, I64, Array, Scalar, element, widened
 from ..ops import table
 from . import sizes, values, views
 from .arrays import allocate
 from .sizes import Size
-from .values import Arrayed, Traced, constant, scalar_type, truth
+from .values import Arrayed, Traced, constant, dim_of, scalar_type, truth
 from .views import View, access, as_array, axes_of, base_of, places, shape_of, spec_of
 
 
@@ -74,7 +74,9 @@ def emit(
         if r.into is None:
             dtype = dtypes[i] if i < len(dtypes) and dtypes[i] is not None else I64 if r.kind.startswith("arg") else t
             kept = list(range(len(space))) if r.kind == "map" else list(r.axes)
-            r.out = builder.fresh(array_of(dtype, len(kept)) if kept else t if not r.kind.startswith("arg") else I64)
+            r.out = builder.fresh(
+                Array(dtype, tuple(dim_of(space[q]) for q in kept)) if kept else t if not r.kind.startswith("arg") else I64
+            )
             outs.append(whole(r.out, [space[q] for q in kept]) if kept else Traced(r.out, builder))
     k = Kernel(function.name, [sizes.atom(n) for n in space], decoded, list(results), user_site(), {"fails": kernel.may_fail(function)})
     append(k.let())

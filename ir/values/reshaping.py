@@ -8,12 +8,12 @@ from typing import Any
 from ..core import errors
 from ..core.builder import current_builder
 from ..core.sites import user_site
-from ..core.types import array_of, element
+from ..core.types import Array, element
 from ..ops import table
 from . import sizes
 from .kernels import filled, put_back, whole
 from .sizes import Size, is_just, lifted
-from .values import Arrayed, Traced
+from .values import Arrayed, Traced, dim_of
 from .views import View, as_array, base_of, contiguous, shape_of, spec_of
 
 
@@ -108,7 +108,9 @@ def reshape(a: Arrayed, shape: Sequence[Size]) -> Any:
         return base
     builder = current_builder()
     var = builder.use(base.atom, base.builder)
-    (out,) = builder.emit("reshape", (var, *map(sizes.atom, new)), (array_of(a.type.dtype, len(new)),), {"fails": False}, user_site())
+    (out,) = builder.emit(
+        "reshape", (var, *map(sizes.atom, new)), (Array(a.type.dtype, tuple(map(dim_of, new))),), {"fails": False}, user_site()
+    )
     made = whole(out, new)
     made.owned, made.fresh, made.serial, made.joined = base.owned and is_copy(a), base.fresh, base.serial, base.joined
     made.memory = base.memory

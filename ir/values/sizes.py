@@ -1,7 +1,7 @@
 """Sizes of arrays while tracing: Python ints where they are known, traced ints elsewhere.
 
-Two traced sizes are known to be equal when their keys are: a key says how a size was computed from the sizes of
-arguments (`x[1:]` and `x[:-1]` both have max(n - 1, 0) elements).
+Each has a dimension (dims.py), which says how it follows from the sizes of arguments: two sizes with one dimension are equal
+(`x[1:]` and `x[:-1]` both have max(n - 1, 0) elements).
 """
 
 from __future__ import annotations
@@ -9,42 +9,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..core import errors
-from ..core.builder import current_builder, keep
+from ..core import dims, errors
+from ..core.builder import current_builder
 from ..core.faults import KINDS
-from ..core.graph import Atom, Const, Var
+from ..core.graph import Atom, Const
 from ..core.op import literal
 from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import I64
 from ..ops import table
 from . import concrete, sizes
-from .values import Arrayed, Traced, to_type
+from .values import Arrayed, Traced, dim_of, named, to_type
 
 Size = Any  # int | Traced
 
 
-keep("keys", lambda trace: {})  # what is known of sizes: equal keys are equal sizes
-
-
-def key(n: Size) -> Any:
-    """Equal for sizes that are known to be equal."""
-    if not isinstance(n, Traced):
-        return int(n)
-    if isinstance(n.atom, Const):
-        return int(n.atom.value)
-    return current_builder().trace.keys.get(n.atom, ("size", n.atom))
-
-
 def same(a: Size, b: Size) -> bool:
-    return bool(key(a) == key(b))
-
-
-def named(n: Traced, k: Any) -> Traced:
-    """`n`, known by a key from now on."""
-    if isinstance(n.atom, Var):
-        current_builder().trace.keys[n.atom] = k
-    return n
+    return dim_of(a) == dim_of(b)
 
 
 def is_known(n: Size) -> bool:
@@ -68,26 +49,21 @@ def atom(n: Size) -> Atom:
 
 def add(n: Size, c: Size) -> Size:
     """n + c"""
-    if is_known(n) and is_known(c):
-        return int(plain(n)) + int(plain(c))
+    total = dims.add(dim_of(n), dim_of(c))
+    if isinstance(total, int):
+        return total
     if is_known(n):
         n, c = c, n
-    if is_known(c):
-        c = plain(c)
-        if c == 0:
-            return n
-        k = key(n)
-        base, total = (k[1], k[2] + c) if k[0] == "plus" else (k, c)
-        return named(table.iadd(n, c), ("plus", base, total) if total else base)
-    return named(table.iadd(n, c), ("sum", frozenset([key(n), key(c)])) if key(n) != key(c) else ("twice", key(n)))
+    if is_known(c) and plain(c) == 0:
+        return n
+    return named(table.iadd(n, plain(c)), total)
 
 
 def sub(n: Size, c: Size) -> Size:
     if is_known(c):
         return add(n, -plain(c))
-    if same(n, c):
-        return 0
-    return named(table.isub(n, c) if isinstance(n, Traced) else table.isub(*_both(n, c)), ("minus", key(n), key(c)))
+    rest = dims.sub(dim_of(n), dim_of(c))
+    return rest if isinstance(rest, int) else named(table.isub(*_both(n, c)), rest)
 
 
 def _both(a: Size, b: Size) -> tuple[Any, Any]:
@@ -95,40 +71,39 @@ def _both(a: Size, b: Size) -> tuple[Any, Any]:
 
 
 def mul(n: Size, c: Size) -> Size:
-    if is_known(n) and is_known(c):
-        return int(plain(n)) * int(plain(c))
+    whole = dims.mul(dim_of(n), dim_of(c))
+    if isinstance(whole, int):
+        return whole
     if is_known(n):
         n, c = c, n
     if is_known(c) and plain(c) == 1:
         return n
-    if is_known(c) and plain(c) == 0:
-        return 0
-    return named(table.imul(n, to_type(c, I64)), ("times", tuple(sorted((key(n), key(c)), key=repr))))
+    return named(table.imul(n, to_type(c, I64)), whole)
 
 
 def floordiv(n: Size, c: int) -> Size:
-    if is_known(n):
-        return int(plain(n)) // c
-    return n if c == 1 else named(table.ifloordiv(n, c), ("over", key(n), c))
+    part = dims.over(dim_of(n), c)
+    if isinstance(part, int):
+        return part
+    return n if c == 1 else named(table.ifloordiv(n, c), part)
 
 
 def nonnegative(n: Size) -> Size:
     """max(n, 0)"""
-    if is_known(n):
-        return max(int(plain(n)), 0)
-    k = key(n)
-    if k[0] in ("dim", "max0", "times", "min"):
-        return n
-    return named(table.select(table.igt(n, 0), n, 0), ("max0", k))
+    d = dims.nonnegative(dim_of(n))
+    if isinstance(d, int):
+        return d
+    return n if d == dim_of(n) else named(table.select(table.igt(n, 0), n, 0), d)
 
 
 def smaller(n: Size, c: Size) -> Size:
-    if is_known(n) and is_known(c):
-        return min(int(plain(n)), int(plain(c)))
+    d = dims.smaller(dim_of(n), dim_of(c))
+    if isinstance(d, int):
+        return d
     if same(n, c):
         return n
     x, y = _both(n, c)
-    return named(table.select(table.ilt(x, y), x, y), ("min", frozenset([key(n), key(c)])))
+    return named(table.select(table.ilt(x, y), x, y), d)
 
 
 def product(sizes: Sequence[Size]) -> Size:

@@ -11,13 +11,15 @@ from __future__ import annotations
 import itertools
 import operator
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, current_builder
+from ..core.builder import Builder, current_builder, keep
+from ..core.dims import UNKNOWN, Dim, Names
 from ..core.graph import Atom, Const, Var
 from ..core.op import literal
 from ..core.operand import GraphValue, Operand
@@ -31,6 +33,7 @@ from ..core.types import (
     NUMPY_DTYPES,
     Array,
     Scalar,
+    Type,
     describe,
     element,
     is_float,
@@ -330,14 +333,73 @@ def _here(array: Arrayed) -> Var:
     return current_builder().use(array.variable, array.builder)  # type: ignore[return-value]
 
 
+class Dims:
+    """What is known of ints in a trace: the dimension that each is."""
+
+    def __init__(self) -> None:
+        self.names = Names()
+        self.known: dict[Any, Dim] = {}  # by variable, of one of an array's sizes by (variable, axis)
+
+
+keep("dims", lambda trace: Dims())
+
+
+def dim_of(n: Any) -> Dim:
+    """The dimension of a size, or of another int."""
+    if not isinstance(n, Traced):
+        return int(n)
+    if isinstance(n.atom, Const):
+        return int(n.atom.value)
+    dims = current_builder().trace.dims
+    found: Dim | None = dims.known.get(n.atom)
+    if found is None:
+        found = dims.known[n.atom] = dims.names.int()
+    return found
+
+
+def new_dim() -> Dim:
+    """Of a size that nothing is known of."""
+    return current_builder().trace.dims.names.size()  # type: ignore[no-any-return]
+
+
+def resized(t: Type, known: Mapping[int, Dim] | None = None) -> Type:
+    """A type of values that another call of a function may have: nothing is known of its sizes, but along these axes."""
+    if not isinstance(t, Array):
+        return t
+    return Array(t.dtype, tuple(known[axis] if known and axis in known else new_dim() for axis in range(t.rank)))
+
+
+def named(n: Traced, d: Dim) -> Traced:
+    """`n`, which is known to be of this dimension from now on."""
+    if isinstance(n.atom, Var):
+        current_builder().trace.dims.known[n.atom] = d
+    return n
+
+
+def dims_of(array: Any) -> tuple[Dim, ...]:
+    """The dimensions of an array, whose type may leave them open."""
+    if isinstance(array, np.ndarray):
+        return array.shape  # type: ignore[no-any-return]
+    dims = current_builder().trace.dims
+    out = []
+    for axis, d in enumerate(array.type.dims):
+        if d == UNKNOWN:
+            at = array.variable, axis
+            d = dims.known[at] = dims.known.get(at) or dims.names.size()
+        out.append(d)
+    return tuple(out)
+
+
 def dimension(array: Arrayed, axis: int) -> Any:
     """A size: an int where it is known."""
     if array.sizes is not None:
         return array.sizes[axis]
+    d = dims_of(array)[axis]
+    if isinstance(d, int):
+        return d
     builder = current_builder()
     (out,) = builder.emit("dim", (_here(array),), (I64,), {"axis": axis})
-    builder.trace.keys[out] = ("dim", array.variable, axis)
-    return Traced(out, builder, True)
+    return named(Traced(out, builder, True), d)
 
 
 def load(array: Arrayed, index: Any, checked: bool = True) -> Any:

@@ -21,11 +21,11 @@ from ..core.graph import Var
 from ..core.kernel import Access
 from ..core.port import Port
 from ..core.sites import user_site
-from ..core.types import Array, array_of
+from ..core.types import Array
 from . import pytree, sizes
 from .arrays import lift_array
 from .sizes import Size
-from .values import Arrayed, Traced
+from .values import Arrayed, Traced, dim_of
 
 copied = Port("copies an array's elements into a new one")
 array_of_items = Port("makes an array of a list or a tuple")
@@ -51,7 +51,7 @@ class View(Arrayed):
 
     @property
     def type(self) -> Array:
-        return array_of(self.base.type.dtype, len(self.sizes))
+        return Array(self.base.type.dtype, tuple(map(dim_of, self.sizes)))
 
 
 def _flatten_view(v: View) -> Any:

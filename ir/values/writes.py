@@ -19,7 +19,7 @@ from .indexing import _int, basic
 from .kernels import _as_int32, copied, emit
 from .reshaping import drop, fit
 from .sizes import Size
-from .values import Arrayed, Traced, scalar_type, to_integer, to_type, truth
+from .values import Arrayed, Traced, dim_of, scalar_type, to_integer, to_type, truth
 from .views import View, access, as_array, base_of, places, shape_of
 
 
@@ -135,7 +135,7 @@ def _read_apart(x: Arrayed, target: Arrayed, into: Access, shape: Sequence[Size]
 
 def _known(a: Any) -> Any:
     """Equal for atoms of a place that are known to be equal."""
-    return sizes.key(Traced(a, None))
+    return dim_of(Traced(a, None))
 
 
 def update(target: Arrayed, fn: Callable[..., Any], value: Any, symbol: str) -> Arrayed:

@@ -1,0 +1,202 @@
+"""Dimensions of array types: ints, and polynomials over symbols in normal form, so that equal ones are `==`.
+
+    f64[n, 2*n + 1]        n is a size that a parameter brings
+    f64[max(n - 1, 0)]     what is no polynomial is a symbol of its own, known by its arguments
+
+A symbol stands for one number in each call of a function. Those that are named int1, int2, .. are any ints, all others are sizes, which
+are not negative.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Union
+
+UNKNOWN = "?"  # the dimension of a signature's types, which serve every size
+
+
+@dataclass(frozen=True)
+class Symbol:
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def least(self) -> int | None:
+        """A lower bound."""
+        return None if re.fullmatch(r"int\d+", self.name) else 0
+
+
+@dataclass(frozen=True)
+class Applied:
+    """max, min or // of dimensions."""
+
+    op: str
+    args: tuple[Dim, ...]
+
+    def __str__(self) -> str:
+        return f"{self.op}({', '.join(map(str, self.args))})"
+
+    @property
+    def least(self) -> int | None:
+        bounds = [least(a) for a in self.args]
+        if self.op == "max":
+            return max((b for b in bounds if b is not None), default=None)
+        if self.op == "min":
+            return min(bounds) if None not in bounds else None  # type: ignore[type-var]
+        return 0 if bounds[0] is not None and bounds[0] >= 0 else None
+
+
+@dataclass(frozen=True)
+class Poly:
+    """A sum of products: (factors, coefficient) for each, in order. One without factors is the constant."""
+
+    terms: tuple[tuple[tuple[Symbol | Applied, ...], int], ...]
+
+    def __str__(self) -> str:
+        out = ""
+        for factors, c in self.terms:
+            text = "*".join([*([str(abs(c))] if abs(c) != 1 or not factors else []), *map(str, factors)])
+            out += (f" {'-' if c < 0 else '+'} " if out else "-" if c < 0 else "") + text
+        return out
+
+
+Dim = Union[int, Poly, str]  # a str is UNKNOWN
+
+
+def symbol(name: str) -> Dim:
+    return Poly((((Symbol(name),), 1),))
+
+
+def _terms(d: Dim) -> dict[tuple[Symbol | Applied, ...], int]:
+    assert not isinstance(d, str), "an unknown dimension has no value"
+    return dict(d.terms) if isinstance(d, Poly) else {(): d}
+
+
+def _normal(terms: dict[tuple[Symbol | Applied, ...], int]) -> Dim:
+    found = {f: c for f, c in terms.items() if c}
+    if not any(found):
+        return found.get((), 0)
+    return Poly(tuple(sorted(found.items(), key=lambda t: (-len(t[0]), list(map(str, t[0]))))))
+
+
+def add(a: Dim, b: Dim) -> Dim:
+    terms = _terms(a)
+    for f, c in _terms(b).items():
+        terms[f] = terms.get(f, 0) + c
+    return _normal(terms)
+
+
+def mul(a: Dim, b: Dim) -> Dim:
+    terms: dict[tuple[Symbol | Applied, ...], int] = {}
+    for f, c in _terms(a).items():
+        for g, e in _terms(b).items():
+            h = tuple(sorted((*f, *g), key=str))
+            terms[h] = terms.get(h, 0) + c * e
+    return _normal(terms)
+
+
+def sub(a: Dim, b: Dim) -> Dim:
+    return add(a, mul(b, -1))
+
+
+def product(dims: Iterable[Dim]) -> Dim:
+    n: Dim = 1
+    for d in dims:
+        n = mul(n, d)
+    return n
+
+
+def least(d: Dim) -> int | None:
+    """A lower bound, if one is known."""
+    total = 0
+    for factors, c in _terms(d).items():
+        bounds = [f.least for f in factors]
+        if factors and (c < 0 or any(b is None or b < 0 for b in bounds)):
+            return None
+        for b in bounds:
+            c *= b  # type: ignore[operator]
+        total += c
+    return total
+
+
+def _apply(op: str, *args: Dim) -> Dim:
+    return Poly((((Applied(op, args),), 1),))
+
+
+def nonnegative(d: Dim) -> Dim:
+    """max(d, 0)"""
+    if isinstance(d, int):
+        return max(d, 0)
+    bound = least(d)
+    return d if bound is not None and bound >= 0 else _apply("max", d, 0)
+
+
+def smaller(a: Dim, b: Dim) -> Dim:
+    """min(a, b)"""
+    if a == b:
+        return a
+    if isinstance(a, int) and isinstance(b, int):
+        return min(a, b)
+    return _apply("min", *sorted((a, b), key=str))
+
+
+def over(d: Dim, c: int) -> Dim:
+    """d // c"""
+    if isinstance(d, int):
+        return d // c
+    if all(k % c == 0 for k in _terms(d).values()):
+        return _normal({f: k // c for f, k in _terms(d).items()})
+    return _apply("over", d, c)
+
+
+_FUNCTIONS: dict[str, Callable[..., Dim]] = {"max": lambda d, zero: _apply("max", d, zero), "min": smaller, "over": over}
+
+
+def parse(text: str) -> Dim:
+    """A dimension from its text."""
+    if text == UNKNOWN:
+        return UNKNOWN
+
+    def value(node: ast.expr) -> Dim:
+        if isinstance(node, ast.Constant) and isinstance(node.value, int):
+            return node.value
+        if isinstance(node, ast.Name):
+            return symbol(node.id)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return mul(value(node.operand), -1)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS:
+            return _FUNCTIONS[node.func.id](*map(value, node.args))
+        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            return _OPERATORS[type(node.op)](value(node.left), value(node.right))
+        raise ValueError(f"{text!r} is no dimension")
+
+    try:
+        return value(ast.parse(text, mode="eval").body)
+    except SyntaxError:
+        raise ValueError(f"{text!r} is no dimension") from None
+
+
+_OPERATORS: dict[type, Callable[[Dim, Dim], Dim]] = {ast.Add: add, ast.Sub: sub, ast.Mult: mul}
+
+
+class Names:
+    """Symbols with names that are not yet taken: n, m, k, l, p, q, r, s, then n1, m1, .."""
+
+    LETTERS = "nmklpqrs"
+
+    def __init__(self) -> None:
+        self.sizes = self.ints = 0
+
+    def size(self) -> Dim:
+        turn, i = divmod(self.sizes, len(self.LETTERS))
+        self.sizes += 1
+        return symbol(self.LETTERS[i] + (str(turn) if turn else ""))
+
+    def int(self) -> Dim:
+        self.ints += 1
+        return symbol(f"int{self.ints}")
