@@ -25,10 +25,12 @@ from .backends.llvm.build.platforms import NATIVE, require_native
 from .backends.python import interpreter
 from .ir.core.errors import ArgumentTypeError, BroadcastError, UnsupportedOperationError
 from .ir.core.graph import Program
+from .ir.core.op import TABLE, seal
 from .ir.core.text import show
 from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I64, NUMPY_DTYPES, Array, describe, is_generator
 from .ir.core.verify import verify
 from .ir.diff.jvp import expand_all, has_pushforwards
+from .ir.ops import library  # noqa: F401  # its rows
 from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
 from .ir.passes.protect import USUAL, Case, written_arguments
@@ -44,6 +46,7 @@ from .ir.values.concrete import UNDECIDED, Need, Numbers, at_hand
 from .progress import LOGGER, Progress
 from .specialisations import Row, Table
 
+seal()
 ALLOWANCE: float = 10_000  # operations that transforms without jit interpret before they are compiled; math.inf: they never are
 OPERATIONS_OF_A_CALL = 100  # that the interpreter could do in the time which a call takes apart from them
 
@@ -376,7 +379,7 @@ _BUILT_NATIVELY: dict[type, str] = {tuple: "Tuple", list: "List", dict: "Dict"}
 
 def checks_sizes(program: Program) -> bool:
     """May the program find sizes that it does not broadcast?"""
-    return any(let.op == "same_size" for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
+    return any(TABLE[let.op].optimistic for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
 
 
 def machine_value(x: Any, t: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .graph import Call, Function, Var, defined_vars, edges, used_vars
+from .graph import Call, Function, Program, Var, defined_vars, edges, used_vars
+from .op import TABLE
 
 
 def reverse_postorder(f: Function) -> list[str]:
@@ -135,3 +136,21 @@ def call_graph_cycles(calls: dict[str, set[str]]) -> set[str]:
                 work.extend(calls.get(g, ()))
         reach[name] = seen
     return {name for name in calls if name in reach[name]}
+
+
+def references(f: Function) -> list[str]:
+    """The functions that `f` calls, differentiates or runs in kernels."""
+    out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
+    return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls]
+
+
+def reachable(program: Program) -> list[str]:
+    """The functions that the entry needs, itself first, in the order in which they are met."""
+    found = {program.entry: None}
+    work = [program.entry]
+    while work:
+        for name in references(program.functions[work.pop()]):
+            if name not in found:
+                found[name] = None
+                work.append(name)
+    return list(found)

@@ -15,9 +15,10 @@ from typing import Any
 
 from ..core import errors
 from ..core.graph import Fail, Function, Let, Program, Site, Var, substitute
-from ..core.kernel import written
+from ..core.op import TABLE, written
 from ..core.types import Array
 from ..diff.activity import Aliases
+from ..ops.memory import COPY
 from ..values.arrays import View, shape_of
 from ..values.builder import drop_unreachable
 
@@ -62,7 +63,7 @@ def protect(program: Program, in_place: bool = False) -> None:
     for f in program.functions.values():
         for block in f.blocks.values():
             for let in block.lets:
-                if let.op in ("pullback", "pushforward"):
+                if TABLE[let.op].derivative:
                     own[let.attrs["f"]] = let.attrs.get("own", len(program.functions[let.attrs["f"]].params))
     aliases = Aliases(program)
     for name, n in own.items():
@@ -78,7 +79,7 @@ def protect(program: Program, in_place: bool = False) -> None:
                 )
             new = Var(f"{p.name}.copy", p.type)
             mapping[p] = new
-            lets.append(Let((new,), "copy", (p,)))
+            lets.append(Let((new,), COPY.name, (p,)))
         if mapping:
             substitute(f.blocks.values(), dict(mapping))
             f.entry.lets[:0] = lets
@@ -113,7 +114,7 @@ def _sources(program: Program, aliases: Aliases, root: Var) -> int:
     """How many arrays are in an alias class: parameters from outside, and what operations make."""
 
     def made(f: Function) -> list[Var]:
-        own = [o for b in f.blocks.values() for let in b.lets if let.op != "reshape" for o in let.outs]
+        own = [o for b in f.blocks.values() for let in b.lets if not TABLE[let.op].aliases for o in let.outs]
         return [*f.params, *own] if f.name == program.entry else own
 
     return sum(isinstance(v.type, Array) and aliases.root(v) is root for f in program.functions.values() for v in made(f))

@@ -26,14 +26,14 @@ from ..core.graph import (
     Var,
     edges,
     map_terminator,
+    same_atom,
     substitute,
     terminator_atoms,
     used_vars,
 )
-from ..core.kernel import written
-from ..core.op import TABLE, Zero
+from ..core.op import TABLE, can_fail, written
 from ..core.types import BOOL, Array, is_float
-from .bounds import can_fail, simplify_checks
+from .bounds import simplify_checks
 
 SELECT_LIMIT = 8  # operations in an arm that may run on both paths
 
@@ -94,22 +94,17 @@ def _look(mapping: dict[Var, Atom], a: Atom) -> Atom:
 def folded(let: Let) -> Atom | None:
     """What an operation's result is known to be."""
     op = TABLE[let.op]
-    if op.signature == "*:*" or len(let.outs) != 1:
+    if not op.scalar:
         return None
-    if all(isinstance(a, Const) for a in let.args) and not op.may_fail and not op.expensive:
+    if not op.may_fail and not op.expensive and all(isinstance(a, Const) for a in let.args):
         return _compute(let)
     args = let.args
-    if let.op == "convert" and args[0].type == let.out.type:
-        return args[0]
-    if let.op == "select":
-        if isinstance(args[0], Const):
-            return args[1] if args[0].value else args[2]
-        return args[1] if args[1] is args[2] or (isinstance(args[1], Const) and _same(args[1], args[2])) else None
-    neutral = {"mul": 1.0, "div": 1.0, "iadd": 0, "isub": 0, "imul": 1}.get(let.op)
-    if neutral is not None:
-        if isinstance(args[1], Const) and args[1].value == neutral:
+    if op.folds is not None:
+        return op.folds(let)  # type: ignore[no-any-return]
+    if op.neutral is not None:
+        if isinstance(args[1], Const) and args[1].value == op.neutral:
             return args[0]
-        if let.op in ("mul", "iadd", "imul") and isinstance(args[0], Const) and args[0].value == neutral:
+        if op.commutes and isinstance(args[0], Const) and args[0].value == op.neutral:
             return args[1]
     return None
 
@@ -122,10 +117,6 @@ def _compute(let: Let) -> Atom:
         z = TABLE[let.op].body(TABLE[let.op].machine, *values, **let.attrs)
     t = let.out.type
     return Const(bool(z) if t == BOOL else float(z) if is_float(t) else int(z), t)
-
-
-def _same(a: Atom, b: Atom) -> bool:
-    return a is b or (isinstance(a, Const) and isinstance(b, Const) and a.type == b.type and repr(a.value) == repr(b.value))
 
 
 def share(f: Function) -> bool:
@@ -144,8 +135,8 @@ def share(f: Function) -> bool:
             if mapping and any(a in mapping for a in let.args if isinstance(a, Var)):
                 let.args = tuple(_look(mapping, a) for a in let.args)
             if written(let):
-                known = {k: v for k, v in known.items() if k[0] != "load"}
-            elif let.op in ("load", "dim", "check_range") or (TABLE[let.op].signature != "*:*" and len(let.outs) == 1):
+                known = _unread(known)
+            elif not TABLE[let.op].whole:
                 key = (let.op, tuple(a if isinstance(a, Var) else (a.type, repr(a.value)) for a in let.args), repr(let.attrs))
                 first = known.setdefault(key, let)
                 if first is not let:
@@ -155,11 +146,16 @@ def share(f: Function) -> bool:
             kept.append(let)
         block.lets = kept
         if isinstance(block.terminator, Call):
-            known = {k: v for k, v in known.items() if k[0] != "load"}
+            known = _unread(known)
         at_end[name] = known
     if mapping:
         substitute(f.blocks.values(), mapping)
     return changed
+
+
+def _unread(known: dict[Any, Let]) -> dict[Any, Let]:
+    """What is known after memory has been written to."""
+    return {k: v for k, v in known.items() if not TABLE[k[0]].reads}
 
 
 def squares(f: Function) -> bool:
@@ -169,7 +165,8 @@ def squares(f: Function) -> bool:
     for b in f.blocks.values() if made else ():
         for let in b.lets:
             x = let.args[0] if let.args else None
-            if x in made and ((let.op == "mul" and let.args[1] is x) or (let.op == "powi" and let.attrs["n"] == 2)):
+            is_square = TABLE[let.op].square
+            if x in made and is_square is not None and is_square(let):
                 maker = made[x]
                 let.op, let.args, let.attrs = TABLE[maker.op].squared.name, maker.args, {}
                 changed = True
@@ -180,11 +177,15 @@ def sink_updated(f: Function) -> None:
     """In `x[i] = x[i] - a * y[j]` read x[i] last: backwards, what the store takes from its adjoint and what the load
     adds to it are then next to each other, and the loop can be vectorised. (Elimination, 64 x 64: 2.5 -> 1.4 of C.)"""
     for block in f.blocks.values():
-        updates = {(let.args[0], *map(_name, let.args[1:-1])) for let in block.lets if let.op == "store"}
+        updates = {(let.args[0], *map(_name, let.args[1:-1])) for let in block.lets if TABLE[let.op].indexed and TABLE[let.op].writes}
         if not updates:
             continue
         lets = list(block.lets)
-        for let in [x for x in lets if x.op == "load" and (x.args[0], *map(_name, x.args[1:])) in updates and not can_fail(x)]:
+        for let in [
+            x
+            for x in lets
+            if TABLE[x.op].indexed and TABLE[x.op].reads and (x.args[0], *map(_name, x.args[1:])) in updates and not can_fail(x)
+        ]:
             at = lets.index(let)
             end = at + 1
             while end < len(lets) and let.out not in lets[end].args and not written(lets[end]) and not can_fail(lets[end]):
@@ -282,7 +283,7 @@ def drop_params(f: Function) -> bool:
         for i, p in enumerate(block.params):
             values = [_look(mapping, e.args[i]) for _, e in incoming[name]]
             others = [v for v in values if v is not p]
-            if p not in needed or (others and all(_same(v, others[0]) for v in others)):
+            if p not in needed or (others and all(same_atom(v, others[0]) for v in others)):
                 drop.setdefault(name, []).append(i)
                 if p in needed:
                     mapping[p] = others[0]
@@ -358,13 +359,15 @@ def branches_to_selects(f: Function) -> bool:
         if then is None or orelse is None or then[1].block != orelse[1].block or then[1].block == name:
             continue
         join = f.blocks[then[1].block]
-        if any(isinstance(p.type, Array) and not _same(a, b) for p, a, b in zip(join.params, then[1].args, orelse[1].args, strict=True)):
+        if any(
+            isinstance(p.type, Array) and not same_atom(a, b) for p, a, b in zip(join.params, then[1].args, orelse[1].args, strict=True)
+        ):
             continue
         assert block is not None
         block.lets += [*then[0], *orelse[0]]
         args = []
         for p, a, b in zip(join.params, then[1].args, orelse[1].args, strict=True):
-            if not _same(a, b):
+            if not same_atom(a, b):
                 out = Var(f"{p.name}.s.{name}", p.type)
                 block.lets.append(Let((out,), "select", (t.cond, a, b), {"where": True}))
                 a = out
@@ -388,4 +391,4 @@ def _arm(f: Function, e: Edge, pred: dict[str, list[str]]) -> tuple[list[Let], E
     return [], e
 
 
-__all__ = ["Zero", "simplify", "simplify_function"]
+__all__ = ["simplify", "simplify_function"]

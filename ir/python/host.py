@@ -25,14 +25,13 @@ from typing import Any, NoReturn
 
 from ..core import errors
 from ..core.graph import Let, Program
-from ..core.op import TABLE, Op, Zero, register
+from ..core.op import TABLE
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Type
 from ..values import pytree
 from ..values.builder import current_builder, current_trace, user_site
 from ..values.values import Arrayed, Traced, is_traced
 from .strings import mentions_traced, shown
 
-HOST = register(Op("host", "*:*", lambda m, *xs: None, Zero("it has no result but a number of its own"), may_fail=True, effect="host"))
 MARK, AGAIN, DONE = -1, -2, -3  # recipes that every program has
 
 
@@ -175,7 +174,7 @@ def at_run_time(action: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 # ---- evaluations that repeat an earlier one
 def has_effects(program: Program, name: str) -> bool:
     """May calling this function have an effect that a second evaluation must not repeat?"""
-    from ..diff.jvp import references
+    from ..core.analysis import references
 
     seen, work = set(), [name]
     while work:

@@ -21,14 +21,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import errors
-from ..core.op import Op, Zero, register
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, is_generator, loaded
 from ..ops import table
 from ..values import pytree
 from ..values.builder import current_builder, user_site
 from ..values.values import Arrayed, Traced, atom_of, logical_not, scalar_type, to_type
 
-DRAW = register(Op("draw", "*:*", lambda m, *xs: None, Zero("a standard draw depends on nothing"), may_fail=True, effect="draw"))
 KINDS = {"uniform": "random", "normal": "standard_normal", "exponential": "standard_exponential", "bounded": "integers"}
 
 

@@ -19,7 +19,7 @@ from ..core import errors, kernel
 from ..core.graph import Const, Let, Var
 from ..core.graph import Return as GraphReturn
 from ..core.kernel import Access, Gather, Index, Kernel, Result, Same, same_element
-from ..core.op import literal
+from ..core.op import TABLE, literal
 from ..core.types import BOOL, F64, I32, I64, Array, Scalar, array_of, element, is_float, widened
 from ..ops import table
 from . import pytree, sizes
@@ -116,7 +116,9 @@ class Blank:
         """Do the writes follow one another from the start to the end?"""
         end: Size = 0
         left = [w for w in self.written if w[2] in self.block.lets]
-        least = max([int(sizes.plain(start)) + 1 for start, size, let in left if let.op == "store" and sizes.is_known(start)], default=0)
+        least = max(
+            [int(sizes.plain(start)) + 1 for start, size, let in left if TABLE[let.op].indexed and sizes.is_known(start)], default=0
+        )
         while not sizes.same(end, self.n):
             following = next((w for w in left if sizes.same(w[0], end)), None)
             if following is None:

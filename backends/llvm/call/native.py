@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 
 from ....ir.core import errors, faults
-from ....ir.core.analysis import find_loops
+from ....ir.core.analysis import find_loops, reachable
 from ....ir.core.graph import Call, Program, Site
+from ....ir.core.op import TABLE
 from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
 from ....ir.diff.cps import show_closures
-from ....ir.diff.jvp import reachable
-from ....ir.ops.library import ARRAY_OPS
 from ....ir.passes.protect import USUAL
 from ....ir.python.host import has_effects
 from ....ir.values.concrete import Need, Numbers, at_hand
@@ -368,7 +367,7 @@ def sound(notes: dict[str, Any], n: int) -> bool:
 def has_loops(program: Program) -> bool:
     """May a call take long? Not without loops and recursion."""
     functions = program.functions.values()
-    if any(let.op == "kernel" or let.op in ARRAY_OPS for f in functions for b in f.blocks.values() for let in b.lets):
+    if any(TABLE[let.op].whole and TABLE[let.op].cost == "heavy" for f in functions for b in f.blocks.values() for let in b.lets):
         return True
     return any(find_loops(f) for f in functions) or any(isinstance(b.terminator, Call) for f in functions for b in f.blocks.values())
 

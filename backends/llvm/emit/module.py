@@ -12,6 +12,7 @@ from typing import Any
 
 from ....ir.core.analysis import call_graph_cycles, find_loops
 from ....ir.core.graph import Call, Fail, Let, Program, Return, Site
+from ....ir.core.op import seal
 from ....ir.core.types import Array, Scalar
 from ....ir.diff.activity import Aliases
 from ....ir.diff.coverage import covering_kernels, covers, tiny_arrays
@@ -20,6 +21,7 @@ from ....ir.diff.policies import Plan, choose, plan_loops
 from ....ir.diff.reverse import Reverse, Reverses
 from ..maths.vector_maths import is_variant
 from ..runtime.support import helpers
+from . import host, kernels, library, pullback  # noqa: F401  # they enter their operations into EMIT
 from .code import LLVM_TYPES, Code, Module, convention, flat_types, struct_of
 from .primal import Primal
 from .replay import Replay
@@ -107,6 +109,8 @@ class Emission:
             self.names[symbol] = symbol
             self.queue.append(lambda: self.emit_primal(name))
         return symbol
+
+    emit_program = staticmethod(library.emit_program)
 
     def emit_primal(self, name: str) -> None:
         self.refresh()
@@ -221,4 +225,5 @@ def _load_bool(code: Code, p: str) -> str:
     return "i1 " + code.let(f"icmp ne i64 {v}, 0")
 
 
+seal()
 __all__ = ["Emission"]
