@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .graph import Call, Function, Program, Var, defined_vars, edges, used_vars
-from .op import TABLE
+from .graph import Call, Function, Var, defined_vars, edges, used_vars
 
 
 def reverse_postorder(f: Function) -> list[str]:
@@ -25,6 +24,12 @@ def reverse_postorder(f: Function) -> list[str]:
             order.append(name)
             stack.pop()
     return order[::-1]
+
+
+def drop_unreachable(f: Function) -> None:
+    """Remove the blocks that no path from the entry reaches."""
+    reachable = set(reverse_postorder(f))
+    f.blocks = {n: b for n, b in f.blocks.items() if n in reachable}
 
 
 def predecessors(f: Function) -> dict[str, list[str]]:
@@ -136,21 +141,3 @@ def call_graph_cycles(calls: dict[str, set[str]]) -> set[str]:
                 work.extend(calls.get(g, ()))
         reach[name] = seen
     return {name for name in calls if name in reach[name]}
-
-
-def references(f: Function) -> list[str]:
-    """The functions that `f` calls, differentiates or runs in kernels."""
-    out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
-    return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls]
-
-
-def reachable(program: Program) -> list[str]:
-    """The functions that the entry needs, itself first, in the order in which they are met."""
-    found = {program.entry: None}
-    work = [program.entry]
-    while work:
-        for name in references(program.functions[work.pop()]):
-            if name not in found:
-                found[name] = None
-                work.append(name)
-    return list(found)

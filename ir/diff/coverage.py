@@ -11,13 +11,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..core.aliases import Aliases
 from ..core.analysis import dominators, find_loops, predecessors, reverse_postorder
 from ..core.graph import Atom, Call, Const, Function, Jump, Let, Program, Return, Var, defined_vars, edges, terminator_atoms
 from ..core.kernel import Access, Gather, expensive, kernel_of, made_with, varies
 from ..core.op import TABLE
 from ..core.types import I64, Array, carries_gradient
 from ..ops.memory import codes
-from .activity import Activity, Aliases, all_vars
+from .activity import Activity, all_vars
 from .cps import has_adjoint
 from .policies import Plan, rule_uses
 from .reverse import Reverse

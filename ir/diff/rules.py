@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..core.aliases import Aliases
+from ..core.builder import Builder, tracing
 from ..core.graph import Atom, Const, Let, Program, Return, Var, terminator_atoms
 from ..core.op import TABLE, written
+from ..core.sites import derived_from
 from ..core.types import Array, carries_gradient
-from ..passes.fuse import fuse_function
-from ..passes.simplify import simplify_function
-from ..values.builder import Builder, derived_from, tracing
+from ..passes.fuse import Fusion
+from ..passes.simplify import SIMPLIFY
 from ..values.values import Arrayed, Traced
-from .activity import Aliases
 
 
 def lifted(builder: Any, v: Any) -> Any:
@@ -105,9 +106,10 @@ def _made(program: Program, name: str, what: str, let: Let, build: Any) -> str:
             builder.terminate(Return(atoms))
             program.functions[name] = builder.finish(tuple(a.type for a in atoms))
         f = program.functions[name]
-        simplify_function(f)
-        fuse_function(program, f, Aliases(program))
-        simplify_function(f)
+        SIMPLIFY.on([f])
+        fusion = Fusion(program, f, Aliases(program))
+        fusion.run()
+        SIMPLIFY.on([*fusion.made.values(), f])
     return name
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_trace
+from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, FROM_NUMPY, I64, SCALARS, Scalar, element, is_float
 from ..ops import table
-from ..values import sizes, values
-from ..values.arrays import as_array, copied, elementwise, expand, from_index, shape_of, stored
-from ..values.builder import current_trace, user_site
+from ..values import arrays, operators, sizes, values, views
+from ..values.kernels import copied, elementwise, from_index
+from ..values.reshaping import expand
 from ..values.values import Arrayed, Traced, is_traced, promote, scalar_type, to_type
+from ..values.views import as_array, shape_of
+from ..values.writes import stored
 
 
 def dtype_of(dtype: Any) -> Scalar:
@@ -30,28 +34,28 @@ def dtype_of(dtype: Any) -> Scalar:
 
 
 def zeros(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
-    return values.allocate(dtype_of(dtype), shape, 0)
+    return arrays.allocate(dtype_of(dtype), shape, 0)
 
 
 def empty(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
     """np.empty: its elements are zeros here."""
-    from ..values.arrays import blank
+    from ..values.blanks import blank
 
     return blank(dtype_of(dtype), list(shape) if isinstance(shape, (tuple, list)) else [shape])
 
 
 def ones(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
-    return values.allocate(dtype_of(float if dtype is None else dtype), shape, 1)
+    return arrays.allocate(dtype_of(float if dtype is None else dtype), shape, 1)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> Any:
     fill_value = as_array(fill_value)
     if isinstance(fill_value, Arrayed):
-        out = values.allocate(dtype_of(dtype) if dtype is not None else fill_value.type.dtype, shape, 0)
+        out = arrays.allocate(dtype_of(dtype) if dtype is not None else fill_value.type.dtype, shape, 0)
         out[...] = fill_value
         return out
     t = dtype_of(dtype) if dtype is not None else values.operand("np.full", fill_value)[0]
-    return values.allocate(t, shape, stored(fill_value, t) if dtype is not None else fill_value)
+    return arrays.allocate(t, shape, stored(fill_value, t) if dtype is not None else fill_value)
 
 
 def like(fill: Any) -> Callable[..., Any]:
@@ -76,6 +80,7 @@ def like(fill: Any) -> Callable[..., Any]:
     return fn
 
 
+@views.array_of_items.define
 def array(a: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0, like: Any = None) -> Any:
     """np.array: a copy of an array, or a new one from nested lists of scalars and arrays."""
     out = _array(a, dtype)
@@ -85,22 +90,21 @@ def array(a: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subo
 
 
 def _array(a: Any, dtype: Any) -> Any:
-    from ..python.iterables import as_array as of_sequence
-
-    a = of_sequence(a)
+    own = getattr(type(a), "__lantern_array__", None)  # of what a staged `for` can run over
+    a = a if own is None else own(a)
     t = dtype_of(dtype) if dtype is not None else None
     if isinstance(a, np.ndarray) and a.ndim:
-        return copied(values.lift_array(a if dtype is None else a.astype(dtype)))
+        return copied(arrays.lift_array(a if dtype is None else a.astype(dtype)))
     if isinstance(a, Arrayed):
         return copied(a) if t is None or t == a.type.dtype else astype(a, t)
     if not isinstance(a, (list, tuple)):
         t = values.operand("np.array", a)[0] if t is None else t
-        return values.strong(stored(a, t), t)
+        return arrays.strong(stored(a, t), t)
     if not any(is_traced(x) for x in _leaves(a)):
         plain = np.array(a, dtype)
         if not plain.size:
-            return values.allocate(dtype_of(plain.dtype), plain.shape, 0)
-        return copied(values.lift_array(plain))
+            return arrays.allocate(dtype_of(plain.dtype), plain.shape, 0)
+        return copied(arrays.lift_array(plain))
     return _from_list(list(a), t)
 
 
@@ -121,7 +125,7 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
     if t is None:
         kinds = {values.operand("np.array", x)[0] for x in parts}  # here a Python float is a float64
         t = BOOL if kinds == {BOOL} else F64 if F64 in kinds or {F32, I64} <= kinds else F32 if F32 in kinds else I64
-    out = values.allocate(t, len(parts), 0)
+    out = arrays.allocate(t, len(parts), 0)
     for i, x in enumerate(parts):
         out[i] = stored(x, t)
     return out
@@ -173,7 +177,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
     if kind == I64:
         n = _count_of_ints(start, stop, step)
     else:
-        length = values.arithmetic("div", values.arithmetic("sub", stop, start), step)
+        length = operators.arithmetic("div", operators.arithmetic("sub", stop, start), step)
         n = sizes.nonnegative(table.to_integer(table.ceil(length)) if isinstance(length, Traced) else int(np.ceil(length)))
     given = [x for x in (start, step) if isinstance(x, Traced)]
 
@@ -194,6 +198,7 @@ def _count_of_ints(start: Any, stop: Any, step: Any) -> Any:
         if step < 0:
             length, step = sizes.mul(length, -1), -step
         return sizes.nonnegative(sizes.floordiv(sizes.add(length, step - 1), step))
+    length, step = cast(Any, length), cast(Any, step)
     up = (length + step - 1) // step
     down = (0 - length - step - 1) // (0 - step)
     return sizes.nonnegative(table.select(table.igt(step, 0), up, down))
@@ -211,12 +216,12 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
         return array(np.linspace(start, stop, num, endpoint, dtype=dtype))
     n = num if isinstance(num, Traced) else values.constant(int(num))
     last = table.isub(n, 1) if endpoint else n
-    t = dtype_of(dtype) if dtype is not None else F64 if values.has_array(start, stop) else promote("np.linspace", start, stop, 1.0)[0]
+    t = dtype_of(dtype) if dtype is not None else F64 if operators.has_array(start, stop) else promote("np.linspace", start, stop, 1.0)[0]
     if isinstance(start, Arrayed) or isinstance(stop, Arrayed):
         index = from_index(lambda i: i, [num], "index")
         shape = max(shape_of(as_array(start)), shape_of(as_array(stop)), key=len)
         index = expand(index, range(1, 1 + len(shape)))
-        return start + (stop - start) * (index / last)
+        return start + (stop - start) * (cast(Any, index) / last)
 
     def one(i: Any, a: Any, b: Any, top: Any) -> Any:
         at = to_type(i, F64) / to_type(table.select(table.ieq(top, 0), table.iadd(top, 1), top), F64)

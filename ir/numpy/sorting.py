@@ -6,10 +6,11 @@ from typing import Any
 
 from ..core.types import I64, is_float
 from ..ops import table
-from ..staging.staging import if_, while_
-from ..staging.state import Scope
-from ..trace.derivatives import each
-from ..values.values import Traced, allocate, constant
+from ..staging.branches import if_
+from ..staging.loops import each, while_
+from ..staging.paths import Scope
+from ..values.arrays import allocate
+from ..values.values import Traced, constant
 
 
 def _variables(*names: str) -> tuple[dict[str, Any], Scope]:

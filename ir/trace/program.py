@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import Builder, Frame, Trace, tracing
 from ..core.graph import Fail, Program
 from ..core.graph import Return as GraphReturn
 from ..core.types import (
@@ -29,21 +30,21 @@ from ..core.types import (
     widened,
 )
 from ..core.verify import verify_scopes
-from ..passes.protect import USUAL, Case, forbid, protect
+from ..objects.containers import Put, Watched
+from ..objects.heap import MISSING, Heap, identical
+from ..objects.reads import Read
+from ..objects.structure import flatten, is_object, leaves_of
 from ..python.random import refuse_results, watched
-from ..staging.functions import _result
-from ..staging.heap import MISSING, Heap, identical
+from ..staging.leaves import Undefined, coerce, leaf_type, same_leaf, show
+from ..staging.lists import made
 from ..staging.optional import returned
-from ..staging.reads import Read
-from ..staging.staging import Bottom, Return, made, open_block, run
-from ..staging.state import coerce, leaf_type, same_leaf, show
-from ..staging.structure import flatten, is_object, leaves_of
-from ..values.arrays import settled
-from ..values.builder import Builder, Frame, Trace, tracing
+from ..staging.paths import Bottom, Return, open_block, run
+from ..staging.staged import _result
 from ..values.concrete import UNDECIDED, Numbers, decide
 from ..values.values import Arrayed, Given, Traced, dimension
-from .containers import Put, Watched
-from .language import call
+from ..values.views import View, settled, shape_of
+from .calls import call
+from .case import USUAL, Case
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,12 @@ def trace_program(
     in_place: bool = False,
     case: Case = USUAL,
 ) -> Traceable:
-    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace, `in_place` and `case`
-    protect.py. `numbers`: those of the arguments; where `asked` is not empty afterwards, the program is not for use, and is to be
+    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace, `in_place`: the
+    program may write into its caller's arrays. `numbers`: those of the arguments; where `asked` is not empty afterwards, the program is not for use, and is to be
     traced again with them."""
     with tracing(None, optimistic) as trace, trace.building(name) as builder, _deciding(trace):
         trace.numbers = numbers
-        inside = case.parts(_arguments(leaves, builder, numbers))
+        inside = _parts(case, _arguments(leaves, builder, numbers))
         args, kwargs = trace.heap.adopt(made, rebuild(inside))
         containers = Watched((args, kwargs), rebuild(inside) if in_place else (args, kwargs), name)
         frame = Frame("function", label=name, since=trace.heap.clock)
@@ -157,8 +158,7 @@ def trace_program(
         program = trace.program(function)
         reads = trace.reads.settle()
     verify_scopes(program)
-    protect(program, in_place)
-    forbid(program, case.read_only)
+    program.keeps, program.read_only = not in_place, case.read_only
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out, reads, puts)
 
 
@@ -219,8 +219,6 @@ def _is_value(x: Any) -> bool:
 
 
 def _check_results(out: list[Any], types: list[Any], name: str) -> None:
-    from ..staging.state import Undefined
-
     for x, t in zip(out, types, strict=True):
         if isinstance(x, Undefined):
             x._raise()
@@ -229,3 +227,15 @@ def _check_results(out: list[Any], types: list[Any], name: str) -> None:
 
 
 __all__ = ["F32", "Abstract", "Array", "Traceable", "abstract", "trace_program"]
+
+
+def _parts(case: Case, inside: list[Any]) -> list[Any]:
+    """The leaves as the function is to see them."""
+    n = len(inside) - case.numbers
+    out, numbers = inside[:n], iter(inside[n:])
+    for axis, leaves in case.groups:
+        base = inside[leaves[0]]
+        for i, start, size in zip(leaves, numbers, numbers, strict=False):
+            spec = [(k, start if k == axis else 0, 1) for k in range(base.ndim)]
+            out[i] = View(base, spec, [size if k == axis else n for k, n in enumerate(shape_of(base))])
+    return out

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from ....ir.core import errors, faults
-from ....ir.core.analysis import find_loops, reachable
+from ....ir.core.analysis import find_loops
 from ....ir.core.graph import Call, Program, Site
 from ....ir.core.op import TABLE
+from ....ir.core.references import reachable
 from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
 from ....ir.diff.cps import show_closures
-from ....ir.passes.protect import USUAL
 from ....ir.python.host import has_effects
+from ....ir.trace.case import USUAL
 from ....ir.values.concrete import Need, Numbers, at_hand
 from ...arguments import Written, of_case, writable, written_back
 from ..build import cache, special

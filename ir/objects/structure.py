@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.builder import current_trace
 from ..values import pytree
-from ..values.builder import current_trace
 from ..values.values import Arrayed, Traced
 from .heap import CONTAINERS, Heap, State, attributes
 
