@@ -326,8 +326,9 @@ class Callbacks:
         xs = [self.primal.read(self.env, a) for a in let.args]
         before = [(o, self.env.get(o), self.adj.get(o)) for o in let.outs]
         op = TABLE[let.op]
-        if op.adjoint == "own" and let.op in CONTINUED:
-            CONTINUED[let.op](self, let, xs, k)
+        own = CONTINUED.get(let.op)
+        if own is not None:
+            own(self, let, xs, k)
             return
         for place in (place for _, place in op.aliases if isinstance(xs[place], Ref)):
             _ = xs[place].adjoint  # shared with the result

@@ -238,10 +238,12 @@ def can_fail(let: Any) -> bool:
 
 
 STAGES: list[Stage] = []
+OWN: set[str] = set()  # the operations of the library itself
 
 
 def seal() -> None:
     """All rows are in the table: every stage so far knows what to do for each of them."""
+    OWN.update(() if OWN else TABLE)
     for stage in STAGES:
         stage.check()
 

@@ -17,7 +17,7 @@ import numpy as np
 from ....ir.core import errors, faults
 from ....ir.core.analysis import find_loops
 from ....ir.core.graph import Call, Program, Site
-from ....ir.core.op import TABLE
+from ....ir.core.op import OWN, TABLE
 from ....ir.core.references import reachable
 from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
@@ -182,7 +182,8 @@ class Native:
             numbers,
             self.written.leaves,
         )
-        found = cache.read(name)
+        keeps = uses_own(self.program, names)
+        found = cache.read(name) if keeps else None
         if found is not None and sound(found[0], len(mine)) and known_symbols(found[0]["needs"]):
             notes, code = found
             self.sites = [placed(mine, x) for x in notes["sites"]]
@@ -196,7 +197,7 @@ class Native:
         host.provide(list(module.declared))
         self.sites = module.sites
         notes = {"policies": module.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
-        if notes["sites"] is not None:
+        if keeps and notes["sites"] is not None:
             cache.write(name, notes, code)
         return code, {**notes, "timings": {"emit": emitted, **timings}}
 
@@ -306,6 +307,11 @@ def known_symbols(names: Sequence[str]) -> bool:
         if name.startswith(special.PREFIX):
             special.symbol(name.removeprefix(special.PREFIX))
     return all(is_symbol(name) for name in names if not name.startswith("llvm."))
+
+
+def uses_own(program: Program, names: Sequence[str]) -> bool:
+    """Are all of its operations the library's own? What others do is not in the key."""
+    return OWN.issuperset(let.op for name in names for b in program.functions[name].blocks.values() for let in b.lets)
 
 
 def graph_sites(program: Program, names: Sequence[str]) -> list[Site]:

@@ -45,8 +45,9 @@ def backward(
 ) -> list[Any]:
     """The way back: for each active argument None, where the adjoint array has been added to, or what is to be added."""
     wanted = [a in active for a in let.args]
-    if let.op in ADD_BACK:
-        ADD_BACK[let.op](code, let, read, wanted, adjoints)
+    in_place = ADD_BACK.get(let.op)
+    if in_place is not None:
+        in_place(code, let, read, wanted, adjoints)
         return [None] * len(let.args)
     name = pull_function(context.program, let, wanted)
     values = [*(read(a)[: len(flat_types(a.type))] for a in let.args), *(outs[o][: len(flat_types(o.type))] for o in let.outs)]

@@ -13,7 +13,6 @@ from typing import Any
 from ....ir.core.aliases import Aliases
 from ....ir.core.analysis import call_graph_cycles, find_loops
 from ....ir.core.graph import Call, Fail, Let, Program, Return, Site
-from ....ir.core.op import seal
 from ....ir.core.types import Array, Scalar
 from ....ir.diff.coverage import covering_kernels, covers, tiny_arrays
 from ....ir.diff.cps import Closures, cut_block, to_closures
@@ -23,9 +22,10 @@ from ..maths.vector_maths import is_variant
 from ..runtime.support import helpers
 from . import host, kernels, library, pullback  # noqa: F401  # they enter their operations into EMIT
 from .code import LLVM_TYPES, Code, Module, convention, flat_types, struct_of
+from .lets import EMIT
 from .primal import Primal
 from .replay import Replay
-from .reverse import BlockFunction, ReverseFunction
+from .reverse import WAYS, BlockFunction, ReverseFunction
 
 
 class Emission:
@@ -225,5 +225,6 @@ def _load_bool(code: Code, p: str) -> str:
     return "i1 " + code.let(f"icmp ne i64 {v}, 0")
 
 
-seal()
+for stage in (EMIT, WAYS):
+    stage.check()
 __all__ = ["Emission"]
