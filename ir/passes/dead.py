@@ -50,13 +50,13 @@ def dead(f: Function) -> bool:
     entry:
       %a: f64 = sin(%x)
       %b: f64 = cos(%a)
-      %q: i64 = floordiv(%n, %n)
+      %q: i64 = ifloordiv(%n, %n)
       return %x
     }
     ->
     fn f(%x: f64, %n: i64) -> (f64) {
     entry:
-      %q: i64 = floordiv(%n, %n)
+      %q: i64 = ifloordiv(%n, %n)
       return %x
     }
     """
