@@ -11,15 +11,16 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..core import errors
+from ..core import errors, op
 from ..core.sites import user_site
 from ..core.types import F64, I64
 from ..ops import table
 from ..ops.library import bind, row
 from ..values import pytree, sizes
+from ..values.arrays import allocate
 from ..values.kernels import from_index
 from ..values.reshaping import expand
-from ..values.values import Arrayed, Traced, allocate, to_type
+from ..values.values import Arrayed, Traced, to_type
 from ..values.views import as_array, axes_of, contiguous, shape_of
 from .common import UFUNCS_OF, back_from_rows, float_array, rows, unsupported
 
@@ -260,7 +261,7 @@ def _zero_or(t: Any, like: Any) -> Any:
 row(
     "dft", _python,
     lambda attrs, args, outs, ts: dft(_zero_or(ts[0], args[0]), _zero_or(ts[1], args[1]), attrs["sign"]),
-    lambda attrs, args, outs, cs, wanted: _transposed(cs, attrs["sign"]), _program,
+    lambda attrs, args, outs, cs, wanted: _transposed(cs, attrs["sign"]), _program, shape=lambda let: tuple((F64, op.sizes(a)) for a in let.args),
 )  # fmt: skip
 
 

@@ -15,12 +15,13 @@ from ..core.graph import (
     Jump,
     Var,
     map_terminator,
+    same_atom,
     substitute,
     terminator_atoms,
     used_vars,
 )
 from .dead import drop_params, incoming
-from .fold import look, same
+from .fold import look
 
 
 def blocks(f: Function) -> bool:
@@ -122,7 +123,7 @@ def _drop_params(f: Function) -> bool:
         for i, p in enumerate(f.blocks[name].params):
             values = [look(mapping, e.args[i]) for e in found]
             others = [v for v in values if v is not p]
-            if others and all(same(v, others[0]) for v in others):
+            if others and all(same_atom(v, others[0]) for v in others):
                 drop.setdefault(name, set()).add(i)
                 mapping[p] = others[0]
     drop_params(f, drop, given)
