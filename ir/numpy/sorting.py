@@ -1,17 +1,83 @@
-"""A stable merge sort, as a traced program: positions that sort each row of a matrix, NaNs last as NumPy's."""
+"""Sorting and binary search. The sort is a stable merge sort, as a traced program: positions that sort each row of a matrix, NaNs
+last as NumPy's."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..core.types import I64, is_float
 from ..ops import table
+from ..ops.library import bind
 from ..staging.staging import if_, while_
 from ..staging.state import Scope
-from ..trace.derivatives import each
-from ..values.values import Traced, allocate, constant
+from ..values import arrays
+from ..values.arrays import as_array, assign, contiguous, filled, shape_of
+from ..values.builder import user_site
+from ..values.values import Arrayed, Traced, allocate, constant
+from .axes import along, back_from_rows, ravel, rows
+from .choosing import take_along
+from .common import astype, common_dtype, each
+from .registry import implements
 
 
+@implements(np.argsort, method="argsort")
+def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    a, at = along(a, axis)
+    matrix, order_, shape = rows(a, at)
+    out = bind("argsort", (matrix,), [(I64, shape_of(matrix))], fails=False)[0]
+    return back_from_rows(out, order_, shape)
+
+
+@implements(np.sort)
+def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    a, at = along(a, axis)
+    return take_along(a, argsort(a, at), at)
+
+
+@implements(method="sort")
+def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+    assign(a, sort(a, axis))
+
+
+@implements(np.searchsorted, method="searchsorted")
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    """Positions by binary search in a kernel: as many steps as the array's size has bits."""
+    a, v = as_array(a), as_array(v)
+    if not isinstance(a, Arrayed):
+        raise ValueError(f"object of too small depth for desired array ({user_site()})")
+    a = contiguous(a)
+    if sorter is not None:
+        a = a[sorter]
+    right = side == "right"
+    one_value = not isinstance(v, Arrayed)
+    if one_value:
+        v = filled(v, (1,))
+    t = common_dtype([a, v])
+    a, v = (x if x.type.dtype == t else astype(x, t) for x in (a, v))
+    out = allocate(I64, tuple(shape_of(v)), 0)
+    flat, given = ravel(out), contiguous(ravel(contiguous(v)))
+    (n,) = arrays._lifted(shape_of(a)[0])
+    each(shape_of(given)[0], lambda i: flat.__setitem__(i, _bisect(a, given[i], n, right)))
+    return flat[0] if one_value else out
+
+
+def _bisect(a: Arrayed, x: Any, n: Any, right: bool) -> Any:
+    cells = {"low": constant(0), "high": n}
+    scope = Scope(("low", "high"), lambda: (cells["low"], cells["high"]), lambda v: cells.update(low=v[0], high=v[1]))
+
+    def step() -> None:
+        middle = table.ifloordiv(table.iadd(cells["low"], cells["high"]), 2)
+        y = arrays.read(a, [middle])
+        up = table.logical_xor(before(x, y), True) if right else before(y, x)
+        if_(up, lambda: cells.update(low=table.iadd(middle, 1)), lambda: cells.update(high=middle), scope)
+
+    while_(lambda: table.ilt(cells["low"], cells["high"]), step, None, scope)
+    return cells["low"]
+
+
+# ---- the merge sort
 def _variables(*names: str) -> tuple[dict[str, Any], Scope]:
     """Loop variables that are all ints, 0 at first."""
     cells = {n: constant(0) for n in names}

@@ -583,7 +583,7 @@ def _split(w: Any, c: Any) -> Any:
 
 def _mixed(w: Any, m: Any) -> Any:
     """The tangents m_ii of eigenvalues w, NaN where equal values part: where the symmetric m is no multiple of 1 among them."""
-    from ..numpy.shaping import diagonal
+    from ..numpy.axes import diagonal
     from ..values.arrays import elementwise, expand, reduce
     from . import table
 

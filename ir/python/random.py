@@ -205,7 +205,8 @@ def _sizes(size: Any) -> list[Any] | None:
 
 def _float(x: Any) -> Any:
     """A parameter as NumPy takes it: a Python float, or an array of float64."""
-    from ..numpy.creation import asarray, astype
+    from ..numpy.common import astype
+    from ..numpy.creation import asarray
 
     if (isinstance(x, np.ndarray) and x.ndim) or isinstance(x, (list, tuple)):
         x = asarray(x)

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..core import errors
 from ..core.types import BOOL, I32, Scalar, is_float
-from ..numpy import dispatch as numpy_api
+from ..numpy.ufuncs import choose
 from ..ops import table
 from ..staging.growing import LEAF, Growing, Kind, constant_if_plain, described, growing, kind_of, new_list, shape_of, skeleton, started
 from ..staging.staging import BREAK, CANNOT_BE_STAGED, DEAD, Bottom, and_, for_, if_, ifexp, made, not_, open_block, or_, raise_
@@ -236,7 +236,7 @@ def fsum(seq: Any, /) -> Any:
 
     _each(items, add, scope)
     total = cells["total"]
-    return numpy_api.where(np.isfinite(cells["low"]), total + (cells["low"] + cells["lowest"]), total)
+    return choose(np.isfinite(cells["low"]), total + (cells["low"] + cells["lowest"]), total)
 
 
 def _two_sum(x: Any, y: Any) -> tuple[Any, Any]:
@@ -314,7 +314,7 @@ def _either(first: Any, x: Any, y: Any) -> Any:
     if not isinstance(first, Traced):
         return x if first else y
     scalars = all(not isinstance(v, Arrayed) and leaf_type(v) is not None for v in (x, y))
-    return numpy_api.where(first, x, y) if scalars else ifexp(first, lambda: x, lambda: y)
+    return choose(first, x, y) if scalars else ifexp(first, lambda: x, lambda: y)
 
 
 def _best_of(staged: Staged, items: Any, better: Callable[[Any, Any], Any], key: Any, default: Any, name: str) -> Any:
@@ -341,7 +341,7 @@ def _place_of_best(x: Arrayed, better: Callable[[Any, Any], Any]) -> Any:
 
     def one(i: Any) -> None:
         value, top = load(x, i, checked=False), load(x, cells["at"], checked=False)
-        cells.update(at=numpy_api.where(better(value, top), i, cells["at"]))
+        cells.update(at=choose(better(value, top), i, cells["at"]))
 
     n = dimension(x, 0)
     _each(Staged(lambda: n, lambda i: i, n if isinstance(n, int) else None, lambda: range(n)), one, scope)
@@ -543,7 +543,7 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
 
 def _order(keys: Arrayed, n: Any, reverse: bool) -> Arrayed:
     """The places of the elements in their order; equal ones stay in theirs."""
-    from ..numpy.choosing import argsort
+    from ..numpy.sorting import argsort
 
     if not reverse:
         return argsort(keys)  # type: ignore[no-any-return]

@@ -19,7 +19,7 @@ import numpy as np
 from ..core import errors
 from ..core.graph import Atom, Block, Branch, Const, Edge, Fail
 from ..core.types import BOOL, I64, Array, Scalar, same_type
-from ..numpy.dispatch import AxisConcatenator, index_joined, mentions_traced
+from ..numpy.registry import AxisConcatenator, index_joined, mentions_traced
 from ..ops import table
 from ..python import guarded, host
 from ..python.iterables import FEW, Staged, staged_iterable

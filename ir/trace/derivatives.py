@@ -169,7 +169,7 @@ def each_index(shape: Sequence[Any], body: Callable[[tuple[Any, ...]], None], pr
 
 def float_copy(a: Arrayed) -> Arrayed:
     """An int array as float64."""
-    from ..numpy.creation import astype
+    from ..numpy.common import astype
 
     return astype(a, F64)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import errors
 from ..numpy import creation
 from ..numpy import dispatch as numpy_api
+from ..numpy.registry import mentions_traced
 from ..python import host, iterables, python_math, random, sequences, strings
 from ..python.guarded import (
     Guarding,
@@ -64,7 +64,7 @@ from ..staging.staging import (
 from ..staging.state import NO_SCOPE, Scope, Undefined, heap_of
 from ..syntax.rewrite import NOT_USER_CODE, Comparisons, assigned_outside
 from ..values import pytree, values
-from ..values.builder import current_builder, current_trace, is_library, user_site
+from ..values.builder import current_builder, current_trace, is_library
 from ..values.values import Arrayed, Traced, is_traced, truth
 
 comparisons, generator, listed, slice = Comparisons, iterables.generator, sequences.listed, builtins.slice
@@ -190,10 +190,10 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
         return function(*args, **kwargs)
-    if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
+    if numpy_api.is_of_numpy(function) and mentions_traced((args, kwargs)):
         return _new(numpy_api.call_numpy(function, args, kwargs))
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
-        return _of_scipy(function, args, kwargs)
+        return numpy_api.call_scipy(function, args, kwargs)
     if isinstance(function, types.FunctionType):
         implementation = dispatched(function, args)
         if implementation is not None:
@@ -402,22 +402,6 @@ def _any_traced(tree: Any) -> bool:
     return any(map(is_traced, pytree.flatten(tree)[0]))
 
 
-def _of_scipy(function: Any, args: Any, kwargs: Any) -> Any:
-    """A function of SciPy that is no ufunc and does not ask its arguments what to do."""
-    from ..numpy.registry import SCIPY, call_as_written
-
-    part, name = function.__module__.split(".")[1], getattr(function, "__name__", "")
-    found = SCIPY.get((part, name))
-    if found is not None:
-        return call_as_written(f"scipy.{part}.{name}", found, args, kwargs)
-    if isinstance(function, np.ufunc):
-        return function(*args, **kwargs)
-    raise errors.UnsupportedOperationError(
-        f"scipy.{part}.{name} of traced values at {user_site()} is not supported: "
-        + errors.instead(f"{part}.{name}", [f"{p}.{n}" for p, n in SCIPY])
-    )
-
-
 def _building() -> bool:
     trace = current_trace()
     return trace is not None and bool(trace.builders)
@@ -466,14 +450,14 @@ def _where(*args: Any) -> Any:
 REPLACED: dict[Any, Callable[..., Any]] = {
     **iterables.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, pow: _pow,
 }  # fmt: skip
-REPLACED.update(creation.CREATION)
+REPLACED.update(numpy_api.CREATION)
 REPLACED.update(host.REPLACED)
 REPLACED.update(strings.REPLACED)
 REPLACED.update(QUESTIONS)
 REPLACED[builtins.getattr] = _getattr
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
 REPLACED[np.where] = lambda *a: (
-    values.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
+    values.zero_dimensional(_where(*a)) if mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 )
 REPLACED.update(python_math.REPLACED)
 
