@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ..core.sites import user_site
 from ..core.types import NUMPY_DTYPES
 from ..staging.growing import growing
-from ..values.arrays import as_array, assign
-from ..values.builder import user_site
 from ..values.values import Arrayed
+from ..values.views import as_array
+from ..values.writes import assign
 from .common import scalar_kind, unsupported
 from .registry import name_of
 

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..values import arrays, sizes
-from ..values.arrays import View, as_array, axes_of, base_of, copied, drop, expand, filled, shape_of, spec_of, spread, with_axes
-from ..values.builder import user_site
+from ..core.sites import user_site
+from ..values import reshaping, sizes
+from ..values.kernels import copied, filled
+from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
+from ..values.views import View, as_array, axes_of, base_of, shape_of, spec_of, with_axes
 from .common import Axis, unsupported
 from .registry import implements
 
@@ -26,7 +28,7 @@ def ravel(a: Any, order: str = "C") -> Any:
         return filled(a, (1,))
     if a.ndim == 1:
         return a
-    return arrays.reshape(a, [sizes.product(shape_of(a))])
+    return reshaping.reshape(a, [sizes.product(shape_of(a))])
 
 
 @implements(method="flatten")
@@ -49,11 +51,11 @@ def rows(a: Arrayed, axis: int) -> tuple[Arrayed, list[int], list[Any]]:
     order = [q for q in range(a.ndim) if q != axis] + [axis]
     moved = a if order == list(range(a.ndim)) else with_axes(a, order)
     shape = shape_of(moved)
-    return arrays.reshape(moved, [sizes.product(shape[:-1]), shape[-1]]), order, shape
+    return reshaping.reshape(moved, [sizes.product(shape[:-1]), shape[-1]]), order, shape
 
 
 def back_from_rows(out: Arrayed, order: Sequence[int], shape: Sequence[Any]) -> Arrayed:
-    out = arrays.reshape(out, list(shape))
+    out = reshaping.reshape(out, list(shape))
     return out if list(order) == sorted(order) else with_axes(out, [list(order).index(q) for q in range(len(order))])
 
 
@@ -64,7 +66,7 @@ def reshape(a: Any, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
         unsupported(f"reshape with order={order!r}", "use np.transpose first")
     if not isinstance(a, Arrayed):
         a = filled(a, (1,))
-    found = arrays.reshape(a, list(shape) if isinstance(shape, (tuple, list)) else [shape])
+    found = reshaping.reshape(a, list(shape) if isinstance(shape, (tuple, list)) else [shape])
     return copied(found) if copy else found
 
 
@@ -77,7 +79,7 @@ def transpose(a: Any, axes: Any = None) -> Any:
     order = list(range(a.ndim))[::-1] if axes is None else [axes_of(q, a.ndim)[0] for q in axes]
     if sorted(order) != list(range(a.ndim)):
         raise errors.ArrayShapeError(f"axes don't match array ({user_site()})")
-    return arrays.settle(with_axes(a, order))  # type: ignore[arg-type]
+    return reshaping.settle(with_axes(a, order))  # type: ignore[arg-type]
 
 
 def _of_items(fn: Callable[..., Any]) -> Callable[..., Any]:

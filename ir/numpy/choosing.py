@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, NUMPY_DTYPES, is_float
 from ..ops import table
-from ..values import arrays, gather, sizes, values
-from ..values.arrays import as_array, assign, axes_of, contiguous, elementwise, expand, from_index, is_array, shape_of
-from ..values.builder import user_site
+from ..values import gather, indexing, operators, sizes, values, writes
+from ..values.kernels import elementwise, from_index
+from ..values.reshaping import expand
 from ..values.values import Arrayed, Traced, to_type, truth
+from ..values.views import as_array, axes_of, contiguous, is_array, shape_of
+from ..values.writes import assign
 from .axes import along, atleast_1d, ravel
 from .common import scalar_kind
 from .creation import array
@@ -96,7 +99,7 @@ def flatnonzero(a: Any) -> Any:
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     if x is None:
         return nonzero(condition)
-    if values.has_array(condition, x, y) or isinstance(condition, Traced):
+    if operators.has_array(condition, x, y) or isinstance(condition, Traced):
         return choose(condition, x, y)
     return to_constant(x if condition else y, common(x, y)[0])
 
@@ -116,7 +119,7 @@ def _clip(a: Any, min: Any = None, max: Any = None, out: Any = None) -> Any:
 
 @implements(np.round, np.around, method="round")
 def round_(a: Any, decimals: int = 0, out: Any = None) -> Any:
-    return elementwise(lambda x: values.round_numpy(x, decimals), a, name="round")
+    return elementwise(lambda x: operators.round_numpy(x, decimals), a, name="round")
 
 
 @implements(np.nan_to_num)
@@ -165,8 +168,8 @@ def _fill(a: Arrayed, value: Any) -> None:
 
 @implements("np.add.at")
 def add_at(a: Any, indices: Any, b: Any) -> None:
-    b, parts = as_array(b), arrays.split_index(a, indices)
-    arrays.check_owned(a)
+    b, parts = as_array(b), indexing.split_index(a, indices)
+    writes.check_owned(a)
     if any(is_array(p) for p in parts):
         where, shape = gather.positions(a, parts)
         gather.scatter(a, where, shape, b, 1)

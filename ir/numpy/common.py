@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, FROM_NUMPY, I64, NUMPY_DTYPES, SCALARS, Scalar, is_float
 from ..ops import table
-from ..staging.state import NO_SCOPE
-from ..values import arrays, sizes
-from ..values.arrays import as_array, axes_of, elementwise, shape_of, stored
-from ..values.builder import user_site
-from ..values.values import Arrayed, Traced, arithmetic, scalar_type, to_type
+from ..values import sizes
+from ..values.kernels import elementwise
+from ..values.operators import arithmetic
+from ..values.values import Arrayed, Traced, scalar_type, to_type
+from ..values.views import as_array, axes_of, shape_of
+from ..values.writes import stored
 
 Axis = Any
 
@@ -71,14 +73,6 @@ def common_dtype(parts: Sequence[Any]) -> Scalar:
     return dtype_of(found)
 
 
-def each(count: Any, body: Callable[[Any], None], scope: Any = NO_SCOPE) -> None:
-    """A staged loop for i in range(count)."""
-    from ..python.iterables import Staged
-    from ..staging.staging import counted_loop
-
-    counted_loop(Staged(lambda: count, lambda i: i), body, None, scope)
-
-
 def count(a: Arrayed, axis: Axis) -> Any:
     shape = shape_of(a)
     return sizes.product([shape[q] for q in axes_of(axis, len(shape))])
@@ -101,7 +95,7 @@ def nonempty(a: Arrayed, axis: Axis, name: str) -> None:
         return
     sizes._check(
         "equal_size",
-        table.select(table.ieq(n, 0), n, arrays._lifted(1)[0]),
+        table.select(table.ieq(n, 0), n, sizes.lifted(1)[0]),
         1,
         f"zero-size array to reduction operation {name} which has no identity",
     )

@@ -6,15 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, is_float
 from ..ops import table
-from ..values import arrays, sizes
-from ..values.arrays import as_array, assign, axes_of, contiguous, elementwise, expand, filled, from_index, shape_of, spread
-from ..values.builder import user_site
+from ..staging.loops import each
+from ..values import sizes
+from ..values.kernels import elementwise, filled, from_index
+from ..values.reshaping import expand, spread
 from ..values.values import Arrayed, allocate
+from ..values.views import as_array, axes_of, contiguous, shape_of
+from ..values.writes import assign
 from .axes import atleast_1d, flip, moveaxis
 from .choosing import gather_flat
-from .common import common_dtype, each, float_array, scalar_kind, unsupported
+from .common import common_dtype, float_array, scalar_kind, unsupported
 from .creation import array
 from .reductions import sum_
 from .registry import implements
@@ -109,7 +113,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     """Piecewise linear interpolation; beyond the ends the end values."""
     x, xp, fp = (array(v, F64) if scalar_kind(v) != F64 else v for v in map(float_array, (x, xp, fp)))
     n = shape_of(xp)[0]
-    (top,) = arrays._lifted(n)
+    (top,) = sizes.lifted(n)
     i = searchsorted(xp, x, "right")
     low = elementwise(
         lambda k, n: table.select(table.ilt(k, 1), table.isub(k, k), table.select(table.ige(k, n), table.isub(n, 2), table.isub(k, 1))),

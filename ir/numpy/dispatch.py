@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_trace
+from ..core.sites import user_site
 from ..core.types import BOOL, NUMPY_DTYPES, is_float
 from ..ops import table
-from ..values.arrays import as_array, elementwise, expand, filled, update
-from ..values.builder import current_trace, user_site
+from ..staging.growing import growing
+from ..values.kernels import elementwise, filled
+from ..values.reshaping import expand
 from ..values.values import Arrayed, Traced, constant, is_traced, zero_dimensional
+from ..values.views import as_array
+from ..values.writes import update
 from . import axes, choosing, creation, differences, fourier, linear_algebra, products, reductions, shaping, sorting, ufuncs  # noqa: F401
 from .arguments import call, call_as_written, into
 from .common import astype, class_of, dtype_of, scalar_kind, unsupported
@@ -114,6 +119,7 @@ def _method_of_ufunc(entry: Entry, method: str, inputs: tuple[Any, ...], kwargs:
 
 # ---- from rewritten code
 _DISPATCHED = type(np.mean)
+AxisConcatenator: type = type(np.r_).__mro__[1]
 
 
 def is_of_numpy(function: Any) -> bool:
@@ -124,6 +130,20 @@ def is_of_numpy(function: Any) -> bool:
     if kind is type:
         return issubclass(function, np.generic)
     return kind is types.BuiltinMethodType and isinstance(function.__self__, np.ufunc)
+
+
+def index_joined(obj: Any, index: Any) -> Any:
+    """np.r_[...] and np.c_[...]"""
+    return REGISTRY["np.r_" if obj is np.r_ else "np.c_"].fn(index)
+
+
+def mentions_traced(x: Any) -> bool:
+    """Is there a traced value in nested lists, tuples and dicts?"""
+    if isinstance(x, (list, tuple)):
+        return growing(x) is not None or any(map(mentions_traced, x))
+    if isinstance(x, slice):
+        return any(map(is_traced, (x.start, x.stop, x.step)))
+    return any(map(mentions_traced, x.values())) if isinstance(x, dict) else is_traced(x)
 
 
 def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
@@ -212,3 +232,17 @@ def _operators() -> dict[str, Callable[..., Any]]:
 
 
 OPERATORS = _operators()
+
+
+# ---- what traced values have of NumPy's
+def _operator(name: str) -> Any:
+    return lambda self, *args: OPERATORS[name](self, *args)
+
+
+for _name in OPERATORS:
+    setattr(Arrayed, f"__{_name}__", _operator(_name))
+_kinds: tuple[tuple[Any, Any], ...] = ((Traced, scalar_attribute), (Arrayed, array_attribute))
+for _kind, _attribute in _kinds:
+    _kind.__array_ufunc__ = lambda self, ufunc, method, *inputs, **kwargs: call_ufunc(ufunc, method, inputs, kwargs)
+    _kind.__array_function__ = lambda self, func, types, args, kwargs: call_function(func, args, kwargs)
+    _kind.__getattr__ = lambda self, name, _attribute=_attribute: _attribute(self, name)

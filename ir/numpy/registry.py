@@ -19,9 +19,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from ..core import errors
-from ..staging.growing import growing
-from ..values.builder import user_site
-from ..values.values import is_traced
+from ..core.sites import user_site
 
 Function = Callable[..., Any]
 F = TypeVar("F", bound=Function)
@@ -94,24 +92,6 @@ def near(name: str) -> str:
     package, _, last = name.partition(".")[0], *name.rpartition(".")[1:]
     known = {n.rpartition(".")[2]: n for n in REGISTRY if n.startswith(f"{package}.") and n.rpartition(".")[0] not in REGISTRY}
     return errors.instead(last, known, known.__getitem__)
-
-
-# ---- what rewritten code asks
-AxisConcatenator: type = type(np.r_).__mro__[1]
-
-
-def index_joined(obj: Any, index: Any) -> Any:
-    """np.r_[...] and np.c_[...]"""
-    return REGISTRY["np.r_" if obj is np.r_ else "np.c_"].fn(index)
-
-
-def mentions_traced(x: Any) -> bool:
-    """Is there a traced value in nested lists, tuples and dicts?"""
-    if isinstance(x, (list, tuple)):
-        return growing(x) is not None or any(map(mentions_traced, x))
-    if isinstance(x, slice):
-        return any(map(is_traced, (x.start, x.stop, x.step)))
-    return any(map(mentions_traced, x.values())) if isinstance(x, dict) else is_traced(x)
 
 
 # ---- README's table

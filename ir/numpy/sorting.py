@@ -7,18 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from ..core.sites import user_site
 from ..core.types import I64, is_float
 from ..ops import table
 from ..ops.library import bind
-from ..staging.staging import if_, while_
-from ..staging.state import Scope
-from ..values import arrays
-from ..values.arrays import as_array, assign, contiguous, filled, shape_of
-from ..values.builder import user_site
+from ..staging.branches import if_
+from ..staging.loops import each, while_
+from ..staging.paths import Scope
+from ..values import reshaping, sizes
+from ..values.kernels import filled
 from ..values.values import Arrayed, Traced, allocate, constant
+from ..values.views import as_array, contiguous, shape_of
+from ..values.writes import assign
 from .axes import along, back_from_rows, ravel, rows
 from .choosing import take_along
-from .common import astype, common_dtype, each
+from .common import astype, common_dtype
 from .registry import implements
 
 
@@ -58,7 +61,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     a, v = (x if x.type.dtype == t else astype(x, t) for x in (a, v))
     out = allocate(I64, tuple(shape_of(v)), 0)
     flat, given = ravel(out), contiguous(ravel(contiguous(v)))
-    (n,) = arrays._lifted(shape_of(a)[0])
+    (n,) = sizes.lifted(shape_of(a)[0])
     each(shape_of(given)[0], lambda i: flat.__setitem__(i, _bisect(a, given[i], n, right)))
     return flat[0] if one_value else out
 
@@ -69,7 +72,7 @@ def _bisect(a: Arrayed, x: Any, n: Any, right: bool) -> Any:
 
     def step() -> None:
         middle = table.ifloordiv(table.iadd(cells["low"], cells["high"]), 2)
-        y = arrays.read(a, [middle])
+        y = reshaping.read(a, [middle])
         up = table.logical_xor(before(x, y), True) if right else before(y, x)
         if_(up, lambda: cells.update(low=table.iadd(middle, 1)), lambda: cells.update(high=middle), scope)
 

@@ -14,25 +14,13 @@ import numpy as np
 
 from ..core.graph import Const
 from ..core.op import TABLE, Op, literal
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, Scalar, is_float
 from ..ops import table
-from ..values import values
-from ..values.arrays import elementwise
-from ..values.builder import user_site
-from ..values.values import (
-    Traced,
-    arithmetic,
-    bitwise,
-    compare,
-    has_array,
-    is_traced,
-    logical_not,
-    operands,
-    power,
-    promote,
-    to_type,
-    truth,
-)
+from ..values import operators, values
+from ..values.kernels import elementwise
+from ..values.operators import arithmetic, bitwise, compare, has_array, operands, power
+from ..values.values import Traced, is_traced, logical_not, promote, to_type, truth
 from .registry import implements
 
 
@@ -62,7 +50,7 @@ def _either(name: str) -> Callable[[Any, Any], Any]:
     """maximum, minimum: a choice; of equals the first."""
 
     def fn(x: Any, y: Any) -> Any:
-        if values._bools(x, y):
+        if operators._bools(x, y):
             return TABLE["or" if name == "maximum" else "and"](x, y)
         t, weak = promote(name, x, y)
         x, y = to_type(x, t), to_type(y, t)
@@ -100,7 +88,7 @@ def reciprocal(x: Any) -> Any:
 
 
 def sign(x: Any) -> Any:
-    values.refuse_bools(x, "sign")
+    operators.refuse_bools(x, "sign")
     if is_float(x.type):
         return table.sign(x)
     return choose(compare("gt", x, 0), 1, choose(compare("lt", x, 0), -1, 0))
@@ -109,7 +97,7 @@ def sign(x: Any) -> Any:
 def choose(cond: Any, x: Any, y: Any) -> Any:
     """np.where(cond, x, y) of numbers, and of elements."""
     if has_array(cond, x, y):
-        return values.each(choose, cond, x, y, name="where")
+        return operators.each(choose, cond, x, y, name="where")
     cond = truth(cond)
     t, weak = common(x, y)
     if not isinstance(cond, Traced):
@@ -138,7 +126,7 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: 
     low, high = a_min if min is None else min, a_max if max is None else max
     if has_array(x, low, high):
         given = [v for v in (low, high) if v is not None]
-        return values.each(lambda v, *ends: clip(v, *_ends(ends, low, high)), x, *given, name="clip")
+        return operators.each(lambda v, *ends: clip(v, *_ends(ends, low, high)), x, *given, name="clip")
     if not is_traced(x):
         x = values.constant(x)
     if low is not None:
@@ -186,7 +174,7 @@ def heaviside(x: Any, h: Any) -> Any:
 def sinc(x: Any) -> Any:
     """np.sinc: sin(pi x) / (pi x); near 0 its Taylor series, so that derivatives of every order are right there."""
     if has_array(x):
-        return values.each(sinc, x, name="sinc")
+        return operators.each(sinc, x, name="sinc")
     x = to_type(x, F64) if not is_float(x.type) else x
     t = x * np.pi
     near = compare("lt", abs(t), 0.3)

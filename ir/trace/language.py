@@ -7,16 +7,19 @@ import dataclasses
 import functools
 import inspect
 import operator
+import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..core.builder import current_builder, current_trace
+from ..core.sites import is_library
 from ..numpy import creation
 from ..numpy import dispatch as numpy_api
-from ..numpy.registry import mentions_traced
-from ..python import host, iterables, python_math, random, sequences, strings
+from ..python import host, iterators, python_math, random, sequences, strings
+from ..python.for_loops import for_
 from ..python.guarded import (
     Guarding,
     context,
@@ -30,44 +33,47 @@ from ..python.guarded import (
     match_sequence,
 )
 from ..python.questions import QUESTIONS, dispatched, getattr_, type_
+from ..python.raising import assert_, raise_
 from ..python.strings import fstring, remainder
+from ..python.subscripts import getitem, plain_key, setitem
+from ..staging.branches import and_, chain, if_, ifexp, not_, or_
 from ..staging.functions import invoke
-from ..staging.growing import List, growing
-from ..staging.heap import CONTAINERS, MISSING, MUTATORS
+from ..staging.growing import growing
+from ..staging.leaves import Undefined
+from ..staging.lists import List, made, spread
+from ..staging.loops import while_
 from ..staging.optional import Maybe, is_, needed
-from ..staging.staging import (
-    BREAK,
-    CONTINUE,
-    DEAD,
-    Return,
-    and_,
-    assert_,
-    chain,
-    delattr_,
-    delitem,
-    for_,
-    getitem,
-    if_,
-    ifexp,
-    in_place,
-    made,
-    not_,
-    or_,
-    plain_key,
-    raise_,
-    seen,
-    setattr_,
-    setitem,
-    spread,
-    while_,
-)
-from ..staging.state import NO_SCOPE, Scope, Undefined, heap_of
-from ..syntax.rewrite import NOT_USER_CODE, Comparisons, assigned_outside
+from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Return, Scope, heap_of
+from ..staging.stores import delattr_, delitem, in_place, seen, setattr_
+from ..syntax.rewrite import LANGUAGE, NOT_USER_CODE, assigned_outside
 from ..values import pytree, values
-from ..values.builder import current_builder, current_trace, is_library
+from ..values.heap import CONTAINERS, MISSING, MUTATORS
 from ..values.values import Arrayed, Traced, is_traced, truth
 
-comparisons, generator, listed, slice = Comparisons, iterables.generator, sequences.listed, builtins.slice
+
+class Comparisons:
+    """The comparison functions of a chain."""
+
+    lt, le, gt, ge, eq, ne = operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne
+
+    @staticmethod
+    def is_(x: Any, y: Any) -> Any:
+        return is_(x, y)
+
+    @staticmethod
+    def is_not(x: Any, y: Any) -> Any:
+        return not_(is_(x, y))
+
+    @staticmethod
+    def in_(x: Any, y: Any) -> bool:
+        return x in y
+
+    @staticmethod
+    def not_in(x: Any, y: Any) -> bool:
+        return x not in y
+
+
+comparisons, generator, listed, slice = Comparisons, iterators.generator, sequences.listed, builtins.slice
 BaseException = builtins.BaseException
 
 
@@ -158,6 +164,7 @@ def _getattr(obj: Any, name: str, *default: Any) -> Any:
     return default[0]
 
 
+@values.call.define
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
     for a in args:
@@ -190,7 +197,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
         return function(*args, **kwargs)
-    if numpy_api.is_of_numpy(function) and mentions_traced((args, kwargs)):
+    if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
         return _new(numpy_api.call_numpy(function, args, kwargs))
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
         return numpy_api.call_scipy(function, args, kwargs)
@@ -448,7 +455,7 @@ def _where(*args: Any) -> Any:
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {
-    **iterables.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, pow: _pow,
+    **iterators.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, pow: _pow,
 }  # fmt: skip
 REPLACED.update(numpy_api.CREATION)
 REPLACED.update(host.REPLACED)
@@ -457,7 +464,7 @@ REPLACED.update(QUESTIONS)
 REPLACED[builtins.getattr] = _getattr
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
 REPLACED[np.where] = lambda *a: (
-    values.zero_dimensional(_where(*a)) if mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
+    values.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 )
 REPLACED.update(python_math.REPLACED)
 
@@ -469,3 +476,5 @@ __all__ = [
     "match_sequence", "not_", "operator", "or_", "plain_key", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "truth", "type_",
     "unary", "while_",
 ]  # fmt: skip
+
+LANGUAGE.append(sys.modules[__name__])
