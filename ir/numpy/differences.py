@@ -11,9 +11,10 @@ from ..core.types import BOOL, F64, is_float
 from ..ops import table
 from ..staging.loops import each
 from ..values import sizes
+from ..values.arrays import allocate
 from ..values.kernels import elementwise, filled, from_index
 from ..values.reshaping import expand, spread
-from ..values.values import Arrayed, allocate
+from ..values.values import Arrayed
 from ..values.views import as_array, axes_of, contiguous, shape_of
 from ..values.writes import assign
 from .axes import atleast_1d, flip, moveaxis

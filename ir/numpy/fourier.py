@@ -18,9 +18,10 @@ from ..ops import table
 from ..ops.library import bind, row
 from ..staging.functions import invoke
 from ..values import pytree, sizes
+from ..values.arrays import allocate
 from ..values.kernels import from_index
 from ..values.reshaping import expand
-from ..values.values import Arrayed, Traced, allocate, to_type
+from ..values.values import Arrayed, Traced, to_type
 from ..values.views import as_array, axes_of, contiguous, shape_of
 from .axes import back_from_rows, rows
 from .common import astype, float_array, unsupported

@@ -15,8 +15,9 @@ from ..staging.branches import if_
 from ..staging.loops import each, while_
 from ..staging.paths import Scope
 from ..values import reshaping, sizes
+from ..values.arrays import allocate
 from ..values.kernels import filled
-from ..values.values import Arrayed, Traced, allocate, constant
+from ..values.values import Arrayed, Traced, constant
 from ..values.views import as_array, contiguous, shape_of
 from ..values.writes import assign
 from .axes import along, back_from_rows, ravel, rows

@@ -177,11 +177,13 @@ def library_function(program: Program, let: Let) -> str:
 def _clean(program: Program, name: str) -> None:
     from ..core.aliases import Aliases
     from ..passes.fuse import _Fusion
-    from ..passes.simplify import simplify_function
+    from ..passes.simplify import SIMPLIFY
 
-    simplify_function(program.functions[name])
-    _Fusion(program, program.functions[name], Aliases(program)).run()
-    simplify_function(program.functions[name])
+    f = program.functions[name]
+    SIMPLIFY.on([f])
+    fusion = _Fusion(program, f, Aliases(program))
+    fusion.run()
+    SIMPLIFY.on([*fusion.made.values(), f])
 
 
 # ---- matrix products
@@ -241,7 +243,7 @@ def _scatter_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tu
 
 
 def _zeros_like(a: Any) -> Any:
-    from ..values.values import allocate
+    from ..values.arrays import allocate
 
     return allocate(a.type.dtype, a.shape, 0)
 
@@ -272,8 +274,8 @@ POSITIONS = "the result is an integer"
 
 def _nonzero_program(mask: Any) -> Any:
     from ..core.types import I64
+    from ..values.arrays import allocate
     from ..values.kernels import reduce
-    from ..values.values import allocate
     from . import table
 
     n = reduce("sum", mask, fn=lambda x: table.convert(x, to=I64))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..core import errors
-from ..syntax import desugar
+from . import desugar
 from .nodes import (
     _IN_PLACE,
     COMPARISONS,
