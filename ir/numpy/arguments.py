@@ -25,7 +25,7 @@ ARRAY_LIKES = {
 }  # fmt: skip
 SEQUENCES = {"args", "arrays", "arrays_", "arys", "choicelist", "condlist", "tup", "xi"}  # a list of them, or one array for its rows
 WITHOUT_EFFECT = {
-    "casting", "check_finite", "copy", "device", "kind", "like", "optimize", "order", "overwrite_a", "overwrite_b", "overwrite_input", "subok", "stable",
+    "casting", "check_finite", "device", "kind", "like", "optimize", "order", "overwrite_a", "overwrite_b", "overwrite_input", "subok", "stable",
 }  # fmt: skip
 
 

@@ -125,7 +125,7 @@ def round_(a: Any, decimals: int = 0, out: Any = None) -> Any:
 @implements(np.nan_to_num)
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     if not is_float(scalar_kind(as_array(x))):
-        return array(x)
+        return array(x, copy=copy)
     info = np.finfo(NUMPY_DTYPES[scalar_kind(as_array(x))])
     top, low = float(info.max) if posinf is None else posinf, float(info.min) if neginf is None else neginf
 
@@ -134,7 +134,11 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
         v = table.select(table.gt(v, float(info.max)), to_constant(top, v.type), v)
         return table.select(table.lt(v, float(info.min)), to_constant(low, v.type), v)
 
-    return elementwise(one, x, name="nan_to_num")
+    found = elementwise(one, x, name="nan_to_num")
+    if copy or not isinstance(x, Arrayed):
+        return found
+    assign(x, found)
+    return x
 
 
 @implements(np.isclose)

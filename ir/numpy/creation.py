@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +16,7 @@ from ..values import arrays, operators, sizes, values, views
 from ..values.blanks import blank
 from ..values.kernels import copied, elementwise, from_index
 from ..values.reshaping import expand
-from ..values.values import Arrayed, Traced, is_traced, promote, scalar_type, to_type
+from ..values.values import Arrayed, Traced, is_traced, promote, to_type
 from ..values.views import as_array, shape_of
 from ..values.writes import stored
 from .axes import moveaxis
@@ -28,12 +27,12 @@ creates = functools.partial(implements, creates=True, gives="array")
 
 
 @creates(np.zeros)
-def zeros(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
+def zeros(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
     return arrays.allocate(dtype_of(dtype), shape, 0)
 
 
 @creates(np.empty)
-def empty(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
+def empty(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
     """np.empty: its elements are zeros here."""
     return blank(dtype_of(dtype), list(shape) if isinstance(shape, (tuple, list)) else [shape])
 
@@ -54,38 +53,42 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> An
     return arrays.allocate(t, shape, stored(fill_value, t) if dtype is not None else fill_value)
 
 
-def like(fill: Any) -> Callable[..., Any]:
-    """zeros_like and friends, with NumPy's arguments; `fill` is None for full_like, which is given it."""
-
-    def fn(a: Any, *args: Any, fill_value: Any = fill, dtype: Any = None, shape: Any = None, order: Any = "K", subok: bool = True) -> Any:
-        rest = list(args)
-        if fill is None and rest:
-            fill_value = rest.pop(0)
-        if rest:
-            dtype = rest.pop(0)
-        a = as_array(a)
-        if isinstance(a, Arrayed):
-            found, size = a.type.dtype, shape_of(a)
-        else:
-            found, size = (scalar_type(a) or (F64,))[0], []
-        wanted = tuple(size) if shape is None else shape
-        if fill == "nothing":
-            return empty(wanted, found if dtype is None else dtype_of(dtype))
-        return full(wanted, fill_value, found if dtype is None else dtype_of(dtype))
-
-    return fn
+@creates(np.full_like)
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Any:
+    return full(_shape(a, shape), fill_value, _kind(a, dtype))
 
 
-creates(np.zeros_like)(like(0))
-creates(np.ones_like)(like(1))
-creates(np.empty_like)(like("nothing"))
-creates(np.full_like)(like(None))
+@creates(np.zeros_like)
+def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+    return full(_shape(a, shape), 0, _kind(a, dtype))
+
+
+@creates(np.ones_like)
+def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+    return full(_shape(a, shape), 1, _kind(a, dtype))
+
+
+@creates(np.empty_like)
+def empty_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
+    return empty(_shape(a, shape), _kind(a, dtype))
+
+
+def _shape(a: Any, shape: Any) -> Any:
+    return tuple(shape_of(as_array(a))) if shape is None else shape
+
+
+def _kind(a: Any, dtype: Any) -> Scalar:
+    return scalar_kind(as_array(a)) if dtype is None else dtype_of(dtype)
 
 
 @views.array_of_items.define
 @creates(np.array)
 def array(a: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0, like: Any = None) -> Any:
     """np.array: a copy of an array, or a new one from nested lists of scalars and arrays."""
+    if not copy and isinstance(a, Arrayed) and ndmin <= a.ndim and dtype in (None, a.dtype):
+        return a
     out = _array(a, dtype)
     if isinstance(out, Arrayed) and out.ndim < ndmin:
         return expand(out, range(ndmin - out.ndim))
@@ -134,7 +137,12 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
     return out
 
 
-@creates(np.asarray, np.asanyarray, np.ascontiguousarray)
+@creates(np.ascontiguousarray)
+def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
+    return asarray(a, dtype)
+
+
+@creates(np.asarray, np.asanyarray)
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None, like: Any = None) -> Any:
     """np.asarray: a traced array is itself."""
     same = isinstance(a, Arrayed) and not copy and (dtype is None or dtype_of(dtype) == a.type.dtype)

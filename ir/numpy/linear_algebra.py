@@ -84,7 +84,7 @@ def _one_cholesky(a: Any) -> Any:
 
 
 @implements(np.linalg.cholesky)
-def cholesky(a: Any, upper: bool = False) -> Any:
+def cholesky(a: Any, *, upper: bool = False) -> Any:
     if upper:
         return swapaxes(cholesky(swapaxes(a, -1, -2)), -1, -2)
     return batched(_one_cholesky, [2], "cholesky")(a)
@@ -161,7 +161,7 @@ def _one_svd(a: Any) -> Any:
     return tuple(svd(contiguous(a)))
 
 
-@implements(np.linalg.svd, "scipy.linalg.svd")
+@implements(np.linalg.svd)
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     if hermitian:
         unsupported("np.linalg.svd with hermitian=True", "use np.linalg.eigh")
@@ -172,6 +172,12 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
         unsupported("np.linalg.svd with full_matrices=True of a matrix that is not square", "write full_matrices=False")
     u, s, vt = batched(_one_svd, [2], "svd")(a)
     return np.linalg._linalg.SVDResult(u, s, vt)
+
+
+@implements("scipy.linalg.svd")
+def scipy_svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    found = svd(a, full_matrices, compute_uv)
+    return tuple(found) if compute_uv else found
 
 
 def _are_equal(m: Any, n: Any) -> bool:

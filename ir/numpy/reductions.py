@@ -212,7 +212,7 @@ def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
     return reduce("sum", a, axis, keepdims, lambda x: to_type(truth(x), I64))
 
 
-@implements(np.ptp, method="ptp")
+@implements(np.ptp)
 @_reduction
 def ptp(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False) -> Any:
     return max_(a, axis, keepdims=keepdims) - min_(a, axis, keepdims=keepdims)

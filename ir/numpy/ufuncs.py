@@ -121,17 +121,17 @@ def to_constant(x: Any, t: Scalar) -> Any:
 
 
 @implements(np.clip)
-def clip(x: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None) -> Any:
+def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """np.clip; a NaN stays."""
     low, high = a_min if min is None else min, a_max if max is None else max
-    if has_array(x, low, high):
+    if has_array(a, low, high):
         given = [v for v in (low, high) if v is not None]
-        return operators.each(lambda v, *ends: clip(v, *_ends(ends, low, high)), x, *given, name="clip")
-    if not is_traced(x):
-        x = values.constant(x)
+        return operators.each(lambda v, *ends: clip(v, *_ends(ends, low, high)), a, *given, name="clip")
+    if not is_traced(a):
+        a = values.constant(a)
     if low is not None:
-        x = _either("maximum")(x, low)
-    return x if high is None else _either("minimum")(x, high)
+        a = _either("maximum")(a, low)
+    return a if high is None else _either("minimum")(a, high)
 
 
 def _ends(ends: Any, low: Any, high: Any) -> tuple[Any, Any]:
