@@ -15,7 +15,7 @@ import numpy as np
 from ..core.builder import current_builder, current_trace
 from ..numpy import creation
 from ..numpy import dispatch as numpy_api
-from ..python import host, iterators, python_math, sequences, strings
+from ..python import generators, host, iterators, python_math, sequences, strings
 from ..python.for_loops import for_
 from ..python.guarded import (
     Guarding,
@@ -69,7 +69,7 @@ class Comparisons:
         return x not in y
 
 
-comparisons, generator, listed, slice = Comparisons, iterators.generator, sequences.listed, builtins.slice
+comparisons, generator, listed, slice = Comparisons, generators.generator, sequences.listed, builtins.slice
 BaseException = builtins.BaseException
 
 
