@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..core import errors
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, FROM_NUMPY, I64, NUMPY_DTYPES, SCALARS, Scalar, is_float
 from ..ops import table
+from ..staging.functions import invoke
 from ..values import sizes
 from ..values.kernels import elementwise
 from ..values.operators import arithmetic
@@ -71,6 +73,16 @@ def common_dtype(parts: Sequence[Any]) -> Scalar:
         return kinds[0]
     found = np.result_type(*(NUMPY_DTYPES[k] for k in kinds))
     return dtype_of(found)
+
+
+def program(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function in plain Python, compiled as if it were the user's."""
+
+    @functools.wraps(function)
+    def run(*args: Any) -> Any:
+        return invoke(function, args, {})
+
+    return run
 
 
 def count(a: Arrayed, axis: Axis) -> Any:

@@ -9,19 +9,17 @@ from typing import Any
 import numpy as np
 
 from ..core.sites import user_site
-from ..core.types import BOOL, F64, I64, is_float
+from ..core.types import BOOL, I64, is_float
 from ..ops import table
 from ..ops.library import cumsum as cumsum_rows
-from ..staging.loops import each
-from ..values import kernels, reshaping, sizes, values
-from ..values.arrays import allocate
-from ..values.kernels import copied, elementwise, filled, reduce
+from ..values import kernels, reshaping, sizes
+from ..values.kernels import elementwise, filled, reduce
 from ..values.reshaping import drop, expand, spread
-from ..values.values import Arrayed, Traced, to_type, truth
+from ..values.values import Arrayed, to_type, truth
 from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
 from .axes import along, back_from_rows, rows
-from .choosing import isclose, take, take_along
-from .common import Axis, astype, count, divided, dtype_of, float_array, nonempty, unsupported
+from .choosing import isclose, take_along
+from .common import Axis, astype, count, divided, dtype_of, float_array, nonempty, program, unsupported
 from .registry import implements
 from .sorting import sort
 from .ufuncs import to_constant
@@ -65,16 +63,8 @@ def _number(a: Arrayed, axis: Axis, where: Any, keepdims: bool) -> Any:
 def sum_(
     a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Any:
-    if dtype is not None and dtype_of(dtype) != a.type.dtype:
-        a = astype(a, dtype)
-    more = () if where is True else (where,)
-    widen = a.type.dtype == BOOL
-
-    def one(x: Any, *w: Any) -> Any:
-        x = to_type(x, I64) if widen else x
-        return table.select(truth(w[0]), x, to_constant(0, x.type)) if w else x
-
-    total = reduce("sum", a, axis, keepdims, one, None, *more)
+    a = _masked(a if dtype is None or dtype_of(dtype) == a.type.dtype else astype(a, dtype), where, 0)
+    total = reduce("sum", a, axis, keepdims, (lambda x: to_type(x, I64)) if a.type.dtype == BOOL else lambda x: x)
     return total if initial is None else total + initial
 
 
@@ -103,18 +93,9 @@ def var(
     n = _number(a, axis, where, keepdims)
     if mean is None:
         mean = divided(sum_(a, axis, keepdims=True, where=where), _number(a, axis, where, True))
-    more = () if where is True else (where,)
-
-    def one(x: Any, m: Any, *w: Any) -> Any:
-        square = (x - m) * (x - m)
-        return table.select(truth(w[0]), square, to_constant(0, square.type)) if w else square
-
-    total = reduce("sum", a, axis, keepdims, one, None, mean, *more)
-    less = ddof if correction is None else correction
-    if isinstance(n, (Traced, Arrayed)) or isinstance(less, Traced):
-        rest = (astype(n, F64) if isinstance(n, Arrayed) else to_type(n if isinstance(n, Traced) else values.constant(int(n)), F64)) - less
-        return divided(total, elementwise(lambda r: table.select(table.lt(r, 0.0), to_constant(0.0, F64), r), rest, name="freedom"))
-    return divided(total, max(float(n) - less, 0.0))
+    apart = a - mean
+    total = sum_(apart * apart, axis, keepdims=keepdims, where=where)
+    return divided(total, np.maximum(n - (ddof if correction is None else correction), 0))
 
 
 @implements(np.std, method="std")
@@ -172,10 +153,7 @@ def chosen(a: Arrayed, kind: str, axis: Axis, keepdims: bool) -> Any:
     rank = a.ndim
     gone = axes_of(axis, rank)
     kept = [q for q in range(rank) if q not in gone]
-    a = contiguous(a)
-    moved = contiguous(with_axes(a, [*kept, *gone])) if list(range(rank)) != [*kept, *gone] else a
-    shape = shape_of(moved)
-    flat = reshaping.reshape(moved, [*shape[: len(kept)], sizes.product(shape[len(kept) :])])
+    flat = contiguous(_last(contiguous(a), gone))
     where = reduce(kind, flat, len(kept))
     if not kept:
         out: Any = reshaping.read(flat, [where])
@@ -229,19 +207,23 @@ def cumsum(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None) -> Any
     return back_from_rows(cumsum_rows(matrix), order, shape)
 
 
-def _running_product(matrix: Arrayed) -> Arrayed:
+@program
+def _running_products(x: Any) -> Any:
     """Products of the first elements of each row, by a loop: its derivative is right at zeros."""
-    out = copied(matrix)
-    m, n = shape_of(out)
+    out = x.copy()
+    for i in range(x.shape[0]):
+        for j in range(1, x.shape[1]):
+            out[i, j] = out[i, j - 1] * x[i, j]
+    return out
 
-    def row(i: Any) -> None:
-        def one(j: Any) -> None:
-            k = table.iadd(j, 1)
-            out[i, k] = out[i, j] * matrix[i, k]
 
-        each(sizes.nonnegative(sizes.add(n, -1)), one)
-
-    each(m, row)
+@program
+def _products(x: Any) -> Any:
+    """The product of each row."""
+    out = np.ones(x.shape[0], x.dtype)
+    for i in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[i] *= x[i, j]
     return out
 
 
@@ -250,7 +232,7 @@ def cumprod(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None) -> An
     a, axis = along(a, axis)
     a = astype(a, dtype) if dtype is not None else a if is_float(a.type.dtype) else astype(a, I64)
     matrix, order, shape = rows(a, axis)
-    return back_from_rows(_running_product(contiguous(matrix)), order, shape)
+    return back_from_rows(_running_products(contiguous(matrix)), order, shape)
 
 
 @implements(np.prod, method="prod", reduce_of=np.multiply)
@@ -260,23 +242,10 @@ def prod(
 ) -> Any:
     a = _masked(a, where, 1)
     a = astype(a, dtype) if dtype is not None else a if is_float(a.type.dtype) else astype(a, I64)
-    gone = axes_of(axis, a.ndim)
-    kept = [q for q in range(a.ndim) if q not in gone]
-    shape = shape_of(a)
-    m = sizes.product([shape[q] for q in kept])
-    n = sizes.product([shape[q] for q in gone])
-    matrix = contiguous(reshaping.reshape(with_axes(a, [*kept, *gone]), [m, n]))
-    out = allocate(a.type.dtype, (m,), 1)
-
-    def row(i: Any) -> None:
-        each(n, lambda j: out.__setitem__(i, out[i] * matrix[i, j]))
-
-    each(m, row)
-    if not kept:
-        result: Any = reshaping.read(out, [0])
-    else:
-        result = reshaping.reshape(out, [shape[q] for q in kept])
-    result = kernels.put_back(result, gone, len(shape)) if keepdims else result
+    gone, rank = axes_of(axis, a.ndim), a.ndim
+    matrix, _, shape = rows(_last(a, gone), rank - len(gone))
+    result = reshaping.reshape(_products(contiguous(matrix)), shape[:-1])
+    result = kernels.put_back(result, gone, rank) if keepdims else result
     return result if initial is None else result * initial
 
 
@@ -300,23 +269,18 @@ def median(a: Any, axis: Axis = None, out: Any = None, overwrite_input: bool = F
     if not isinstance(a, Arrayed):
         return a
     gone, rank = axes_of(axis, a.ndim), a.ndim
-    a = _last(a, gone)
-    ordered = sort(a, -1)
+    ordered = sort(_last(a, gone), -1)
     n = shape_of(ordered)[-1]
-    n = n if isinstance(n, Traced) else values.constant(int(n))
-    low = table.ifloordiv(table.isub(n, 1), 2)
-    high = table.ifloordiv(n, 2)
     nonempty(ordered, -1, "median")
-    result = (take(ordered, low, -1) + take(ordered, high, -1)) * 0.5
-    last = take(ordered, table.isub(n, 1), -1)  # NaNs are sorted to the end
-    result = elementwise(lambda m, top: table.select(table.isnan(top), top, m), result, last, name="median")
+    last = ordered[..., n - 1]  # NaNs are sorted to the end
+    result = np.where(np.isnan(last), last, (ordered[..., (n - 1) // 2] + ordered[..., n // 2]) * 0.5)
     return kernels.put_back(result, gone, rank) if keepdims else result
 
 
 def _last(a: Arrayed, gone: Sequence[int]) -> Arrayed:
     """These axes as one, the last."""
     kept = [q for q in range(a.ndim) if q not in gone]
-    moved = with_axes(a, [*kept, *gone])
+    moved = a if list(range(a.ndim)) == [*kept, *gone] else with_axes(a, [*kept, *gone])
     if len(gone) == 1:
         return moved
     shape = shape_of(moved)
@@ -324,34 +288,26 @@ def _last(a: Arrayed, gone: Sequence[int]) -> Arrayed:
 
 
 @implements("scipy.special.logsumexp", reduce_of=np.logaddexp)
+@_reduction
 def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
     """log(sum(b * exp(a))) along axes, without overflow: the largest element is taken out first. Its derivative is softmax."""
     if return_sign:
         unsupported("logsumexp with return_sign=True", "leave it out")
     a = float_array(a)
-    if not isinstance(a, Arrayed):
-        return a
     gone = axes_of(axis, a.ndim)
-    if len(gone) == a.ndim and not keepdims and b is None:
-        top = largest(a, None)
-        top = table.select(table.isfinite(top), top, to_constant(0.0, top.type))
-        total = reduce("sum", a, None, False, lambda x, m: table.exp(x - m), None, top)
-        return table.log(total) + top
-    top = largest(a, axis, True)
-    top = elementwise(lambda m: table.select(table.isfinite(m), m, to_constant(0.0, m.type)), top, name="finite")
-    more = () if b is None else (float_array(b),)
-    total = reduce("sum", a, axis, True, lambda x, m, *w: table.exp(x - m) * w[0] if w else table.exp(x - m), None, top, *more)
-    out = elementwise(lambda s, m: table.log(s) + m, total, top, name="logsumexp")
-    if keepdims:
-        return out
-    return drop(out, gone)
+    keep = keepdims or len(gone) < a.ndim
+    top = largest(a, axis, keep)
+    top = np.where(np.isfinite(top), top, 0.0)
+    e = np.exp(a - top)
+    out = np.log(sum_(e if b is None else e * float_array(b), axis, keepdims=keep)) + top
+    return drop(out, gone) if keep and not keepdims else out
 
 
 @implements("scipy.special.softmax")
 def softmax(x: Any, axis: Axis = None) -> Any:
     x = float_array(x)
-    e = elementwise(lambda v, m: table.exp(v - m), x, largest(x, axis, True), name="softmax")
-    return e / reduce("sum", e, axis, True)
+    e = np.exp(x - largest(x, axis, True))
+    return e / sum_(e, axis, keepdims=True)
 
 
 @implements("scipy.special.log_softmax")
