@@ -8,24 +8,22 @@ import numpy as np
 
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, is_float
-from ..ops import table
 from ..staging.loops import each
 from ..values import sizes
-from ..values.arrays import allocate
 from ..values.kernels import elementwise, filled, from_index
 from ..values.reshaping import expand, spread
 from ..values.values import Arrayed
-from ..values.views import as_array, axes_of, contiguous, shape_of
+from ..values.views import as_array, axes_of, shape_of
 from ..values.writes import assign
-from .axes import atleast_1d, flip, moveaxis
+from .axes import atleast_1d, moveaxis
 from .choosing import gather_flat
 from .common import common_dtype, float_array, scalar_kind, unsupported
 from .creation import array
 from .reductions import sum_
 from .registry import implements
 from .shaping import concatenate
-from .sorting import searchsorted
-from .ufuncs import to_constant
+from .sorting import argsort, searchsorted
+from .ufuncs import pick
 
 
 @implements(np.diff)
@@ -89,11 +87,9 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     a, v = atleast_1d(a), atleast_1d(v)
     n, m = shape_of(a)[0], shape_of(v)[0]
-    full = sizes.add(sizes.add(n, m), -1)
-    padded = concatenate([_zeros(sizes.add(m, -1), a), a, _zeros(sizes.add(m, -1), a)])
-    base = contiguous(padded)
-    index = from_index(lambda i, j: table.iadd(i, j), [full, m], "window")
-    out = sum_(gather_flat(base, index) * flip(v)[None, :], 1)
+    none = np.zeros_like(v[1:], a.dtype)
+    index = from_index(lambda i, j: i + j, [n + m - 1, m], "window")
+    out = sum_(gather_flat(concatenate([none, a, none]), index) * v[::-1], 1)
     if mode == "full":
         return out
     short = sizes.smaller(n, m)
@@ -105,37 +101,26 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r}) ({user_site()})")
 
 
-def _zeros(n: Any, like: Arrayed) -> Arrayed:
-    return allocate(like.type.dtype, (n,), 0)
-
-
 @implements(np.interp)
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Piecewise linear interpolation; beyond the ends the end values."""
     x, xp, fp = (array(v, F64) if scalar_kind(v) != F64 else v for v in map(float_array, (x, xp, fp)))
+    if period is not None:
+        x, xp = x % period, xp % period
+        order = argsort(xp)
+        xp, fp = xp[order], fp[order]
+        xp, fp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period]), np.concatenate([fp[-1:], fp, fp[:1]])
     n = shape_of(xp)[0]
-    (top,) = sizes.lifted(n)
-    i = searchsorted(xp, x, "right")
-    low = elementwise(
-        lambda k, n: table.select(table.ilt(k, 1), table.isub(k, k), table.select(table.ige(k, n), table.isub(n, 2), table.isub(k, 1))),
-        i,
-        top,
-    )
-    low = elementwise(lambda k: table.select(table.ilt(k, 0), table.isub(k, k), k), low)
-    high = elementwise(lambda k, n: table.select(table.ilt(table.iadd(k, 1), n), table.iadd(k, 1), k), low, top)
-    x0, x1, f0, f1 = xp[low], xp[high], fp[low], fp[high]
-    first, last = fp[0], fp[-1]
-    below, above = first if left is None else left, last if right is None else right
+    low = np.clip(searchsorted(xp, x, "right") - 1, 0, n - 2)  # -1, the last, where there is one point
+    high = np.minimum(low + 1, n - 1)
 
     def one(v: Any, a: Any, b: Any, p: Any, q: Any, lo: Any, hi: Any, start: Any, end: Any) -> Any:
         gap = b - a
-        safe = table.select(table.eq(gap, 0.0), gap + 1.0, gap)
-        inside = p + (q - p) * ((v - a) / safe)
-        inside = table.select(table.eq(v, end), q, inside)
-        lo, hi = to_constant(lo, inside.type), to_constant(hi, inside.type)
-        return table.select(table.lt(v, start), lo, table.select(table.gt(v, end), hi, inside))
+        inside = pick(v == end, q, p + (q - p) * ((v - a) / pick(gap == 0.0, gap + 1.0, gap)))
+        return pick(v < start, lo, pick(v > end, hi, inside))
 
-    return elementwise(one, x, x0, x1, f0, f1, below, above, xp[0], xp[-1], name="interp")
+    below, above = fp[0] if left is None else left, fp[-1] if right is None else right
+    return elementwise(one, x, xp[low], xp[high], fp[low], fp[high], below, above, xp[0], xp[-1], name="interp")
 
 
 @implements(np.polyval)

@@ -106,6 +106,12 @@ def choose(cond: Any, x: Any, y: Any) -> Any:
     return Traced(z.atom, z.builder, weak)
 
 
+def pick(cond: Any, x: Any, y: Any) -> Any:
+    """The same of elements, where both have a part in derivatives."""
+    t, _ = common(x, y)
+    return table.select(cond, to_constant(x, t), to_constant(y, t))
+
+
 def common(*xs: Any) -> tuple[Scalar, bool]:
     """NumPy's common type of scalars that are chosen from: of bools alone it is bool."""
     kinds = {k[0] for k in map(values.scalar_type, xs) if k is not None}
