@@ -20,10 +20,12 @@ from ....ir.diff.policies import Plan, choose, plan_loops
 from ....ir.diff.reverse import Reverse, Reverses
 from ..maths.vector_maths import is_variant
 from ..runtime.support import helpers
+from . import host, kernels, library, pullback  # noqa: F401  # they enter their operations into EMIT
 from .code import LLVM_TYPES, Code, Module, convention, flat_types, struct_of
+from .lets import EMIT
 from .primal import Primal
 from .replay import Replay
-from .reverse import BlockFunction, ReverseFunction
+from .reverse import WAYS, BlockFunction, ReverseFunction
 
 
 class Emission:
@@ -107,6 +109,8 @@ class Emission:
             self.names[symbol] = symbol
             self.queue.append(lambda: self.emit_primal(name))
         return symbol
+
+    emit_program = staticmethod(library.emit_program)
 
     def emit_primal(self, name: str) -> None:
         self.refresh()
@@ -221,4 +225,6 @@ def _load_bool(code: Code, p: str) -> str:
     return "i1 " + code.let(f"icmp ne i64 {v}, 0")
 
 
+for stage in (EMIT, WAYS):
+    stage.check()
 __all__ = ["Emission"]
