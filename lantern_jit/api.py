@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .backends.llvm.build.lock import COMPILING
-from .backends.llvm.build.platforms import HERE, NATIVE
+from .backends.llvm.build.platforms import TARGET, WHY
 from .backends.llvm.call.callable import NativeCallable
 from .ir.core import errors
 from .ir.staging import staging
@@ -117,7 +117,7 @@ class Jitted(NativeCallable, Recipe):
         return found.apply(args, kwargs) if type(found) is Changed else found
 
     def _run(self, specialisation: Specialisation, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not NATIVE:
+        if TARGET is None:
             return specialisation.interpret(leaves)
         native = specialisation.native
         exact = specialisation.is_exact and not native.draws
@@ -128,7 +128,7 @@ class Jitted(NativeCallable, Recipe):
     def _dispatch_to(self, native: Any, reads: list[Any]) -> None:
         """From now on the dispatcher tries this program first, as long as what its trace has read is so. It comes here again
         where that has only moved. (Code lives as long as this object refers to it.)"""
-        from .backends.llvm.runtime.watch import Watch
+        from .backends.llvm.call.watch import Watch
 
         with COMPILING:  # no lock of its own, which another thread might hold when this one forks
             known = [watch for n, watch in self._direct if n is native]
@@ -229,15 +229,15 @@ def _jitted(f: Callable[..., Any], static: tuple[int | str, ...], options: Optio
 def dispatcher() -> int | None:
     """The address of the function that all native calls go through; None, with a warning the first time, where there is no
     native code."""
-    if not NATIVE:
+    if TARGET is None:
         if not _WARNED:
             _WARNED.append(True)
             warnings.warn(
-                f"{HERE}. Jitted functions run on the interpreter here, with the same results, slowly", errors.PlatformWarning, stacklevel=4
+                f"{WHY}. Jitted functions run on the interpreter here, with the same results, slowly", errors.PlatformWarning, stacklevel=4
             )
         return None
     with COMPILING:  # which a fork waits for: the child of a thread that imports would wait for ever
-        from .backends.llvm.runtime.runtime import runtime
+        from .backends.llvm.call.process import runtime
 
         return runtime().dispatcher
 

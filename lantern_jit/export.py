@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .backends.llvm.build.platforms import require_native
+from .backends.llvm.build.platforms import native_target
 from .ir.core.faults import KINDS
 from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, array_of, element
 from .ir.trace.program import Abstract, abstract
@@ -59,7 +59,7 @@ def export(
     ...     lj.export(lj.grad(lambda x: x * x), [float], "slope", folder).prototype
     'int32_t slope(double x0, double *result0, char *message, int64_t message_size)'
     """
-    require_native()
+    machine = native_target()
     from .backends.llvm.call.c_names import refusal
     from .backends.llvm.call.library import Library
 
@@ -84,9 +84,9 @@ def export(
     values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
     expected = _expected(specialisation, values)
     bits = 20 + math.ceil(math.log2(stack_mib))
-    library = Library(specialisation.program, checkpoint, name, bits, specialisation.written.leaves)
+    library = Library(specialisation.program, machine, checkpoint, name, bits, specialisation.written.leaves)
     where, prototype = Path(folder), library.call.prototype()
-    target = where / f"lib{name}.so"
+    target = where / machine.linking.file.format(name)
     blas = " ".join(library.link(target))
     out = Exported(target, where / f"{name}.h", where / f"{name}_example.c", prototype, blas)
     out.header.write_text(_header(name, prototype, blas))

@@ -21,7 +21,7 @@ import numpy as np
 
 from .backends.arguments import Written, of_case, writable, written_back
 from .backends.llvm.build.lock import COMPILING
-from .backends.llvm.build.platforms import NATIVE, require_native
+from .backends.llvm.build.platforms import TARGET, native_target
 from .backends.python import interpreter
 from .ir.core.errors import ArgumentTypeError, BroadcastError, UnsupportedOperationError
 from .ir.core.graph import Program
@@ -230,7 +230,7 @@ class Specialisation:
             self.generalise()
         if self._native is None:
             with COMPILING:
-                require_native()
+                native_target()
                 if self._native is None:
                     from .backends.llvm.call.native import Native
 
@@ -314,7 +314,7 @@ class Specialisation:
     def evaluate(self, leaves: Sequence[Any]) -> Any:
         """For transforms without jit: interpreted until that has taken about as long as compiling, and compiled from then on,
         so that neither a short call waits for the compiler nor a long one for the interpreter."""
-        if not NATIVE or math.inf == ALLOWANCE:
+        if TARGET is None or math.inf == ALLOWANCE:
             return self.interpret(leaves)
         if self._native is None and self.left > 0 and not has_effects(self.program, self.program.entry):
             try:
@@ -324,7 +324,7 @@ class Specialisation:
         return self.native.entry(*leaves)
 
     def run(self, leaves: Sequence[Any]) -> Any:
-        return self.native.entry(*leaves) if NATIVE else self.interpret(leaves)
+        return self.native.entry(*leaves) if TARGET is not None else self.interpret(leaves)
 
     # ---- for callers in C
     @property

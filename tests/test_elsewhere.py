@@ -57,7 +57,7 @@ print(json.dumps([[f(3.0), g(3.0), f(x=4.0), f(2), h(1.0, 0), h(1.0, n=0), p[0] 
         sys_platform,
     )
     assert values == [9.0, 6.0, 16.0, 4, 1.0, 1.0, True, 6.0, [0.0, 2.0, 4.0], True, 8.0, 12.0]
-    text = f"native code needs Linux on x86-64 and CPython; this is {system} on {machine}, cpython. "
+    text = f"native code needs x86-64 Linux and CPython; this is {system} on {machine}, cpython. "
     assert told == [["PlatformWarning", text + "Jitted functions run on the interpreter here, with the same results, slowly", True]]
 
 
@@ -91,7 +91,7 @@ print(json.dumps([out, f(3.0)]))
 """,
     )
     text = (
-        "native code needs Linux on x86-64 and CPython; this is Darwin on arm64, cpython: "
+        "native code needs x86-64 Linux and CPython; this is Darwin on arm64, cpython: "
         "calls work, by the interpreter; lower, inspect, ctypes, address and export do not"
     )
     assert found == [[text] * 5, 9.0]

@@ -216,7 +216,7 @@ def test_a_long_counted_gradient_needs_few_bytes_a_step(tmp_path: Path) -> None:
         tmp_path,
         """
         import ctypes
-        from lantern_jit.backends.llvm.runtime.runtime import runtime
+        from lantern_jit.backends.llvm.call.process import runtime
         size = runtime().size
         runtime().loaded.word("lantern_keep").value = size  # nothing is given back
 

@@ -29,19 +29,20 @@ from ...arguments import Written, of_case, writable, written_back
 from ..build import cache, special
 from ..build.compile import load, object_file, optimised_texts
 from ..build.symbols import is_symbol
-from ..emit import host
 from ..emit.code import Module
 from ..emit.module import Emission
 from ..maths import vector_maths
-from ..runtime import process
-from ..runtime.runtime import Runtime, runtime
-from ..runtime.support import CODE, INTERRUPT, SITE, VALUES
-from ..runtime.watch import Watch
+from ..runtime import layout
+from ..runtime.layout import CODE, SITE, VALUES
+from ..runtime.modules import ticks
+from . import effects
 from .c_function import CFunction
 from .callable import NativeCallable
+from .process import Runtime, runtime
 from .python_call import PythonCall, Shape
+from .watch import Watch
 
-LONG_CYCLES = 50_000  # a call that took longer last time runs without the GIL (about 20 us; letting it go and taking it again 0.1)
+LONG_CALL = 23  # microseconds: a call that took longer last time runs without the GIL (letting it go and taking it again takes 0.1)
 NEVER = 2**63 - 1
 UNGUARDED = Watch([])  # the caller knows that what the program has read is so
 UNGUARDED.refresh()
@@ -103,7 +104,7 @@ def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
     """`x` as exactly the object that compiled code reads: a Python number if `weak`, NumPy's scalar, or a contiguous
     aligned array in native byte order."""
     if is_generator(x):
-        return host.handle(x)
+        return effects.handle(x)
     if isinstance(t, Array):
         dtype = NUMPY_DTYPES[t.dtype]
         a = np.ascontiguousarray(x, dtype)
@@ -147,21 +148,23 @@ class Native:
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
-        self.draws = host.draws(program)
+        self.draws = effects.draws(program)
         self.once = bool(written.leaves) or has_effects(program, program.entry)  # a call cannot start again
         start = time.perf_counter()
         code, notes = self._machine_code()
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
         self.loaded = load(code)
         self.address = self.loaded.address("call")
-        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.numbers, self.written.leaves), finish, nogil)
+        self._fill_record(
+            PythonCall(Module(self.runtime.target), program, self.weak, shape, self.numbers, self.written.leaves), finish, nogil
+        )
         self.entry, self.exact = Entry(self), Exact(self)
 
     def run(self, args: Sequence[Any], exact: Sequence[Any]) -> Any:
         """A call with exact leaves of these arguments."""
         if not self.draws:
             return self.exact(*exact)
-        with host.drawing(args):
+        with effects.drawing(args):
             return self.exact(*exact)
 
     # ---- the code
@@ -193,7 +196,7 @@ class Native:
         code, timings = object_file(text)
         module = emission.module
         vector_maths.provide(module.declared)
-        host.provide(list(module.declared))
+        effects.provide(list(module.declared))
         self.sites = module.sites
         notes = {"policies": module.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
         if notes["sites"] is not None:
@@ -203,7 +206,7 @@ class Native:
     @functools.cached_property
     def emission(self) -> tuple[Emission, str]:
         """The emitted module as text, and what was found out on the way."""
-        emission = Emission(self.program, self.checkpoint, self.runtime.mask)
+        emission = Emission(self.program, self.runtime.target, self.checkpoint, self.runtime.mask)
         call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers, self.written.leaves)
         return emission, emission.run() + "\n" + call.text()
 
@@ -226,12 +229,12 @@ class Native:
         self._kept = (fault, finish)  # what the record refers to
         record = self.record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.record"))
         record[0] = self.runtime.services
-        record[process.FAULT], record[process.FINISH] = id(fault), id(finish)
-        record[process.USUAL] = NEVER if has_loops(self.program) else process.PLAIN  # nothing is known of the first call
-        record[process.LONG] = LONG_CYCLES if nogil is None else 0 if nogil else NEVER
-        record[process.WRITES] = self.once
+        record[layout.FAULT], record[layout.FINISH] = id(fault), id(finish)
+        record[layout.USUAL] = NEVER if has_loops(self.program) else layout.PLAIN  # nothing is known of the first call
+        record[layout.LONG] = ticks(self.runtime.target, LONG_CALL) if nogil is None else 0 if nogil else NEVER
+        record[layout.WRITES] = self.once
         for i, x in enumerate(self.shape.fixed):
-            record[process.FIXED + i] = id(x)
+            record[layout.FIXED + i] = id(x)
         at = call.constants_at
         for c in constants:
             for v in (c.ctypes.data, *c.shape):
@@ -245,7 +248,7 @@ class Native:
     @property
     def calls(self) -> int:
         """How many calls from Python it has taken."""
-        return int(self.record[process.CALLS])
+        return int(self.record[layout.CALLS])
 
     def fault(self, base: int) -> Any:
         """Raise what compiled code has left in its context. Returns after a signal whose Python handler raises
@@ -257,7 +260,7 @@ class Native:
                 f"LANTERN_STACK_GIB={runtime.size / 2**31:g} in the environment of a new process makes them smaller"
             )
         code = ctypes.c_int64.from_address(base + CODE).value
-        if code == INTERRUPT:
+        if code == faults.KINDS["interrupt"].code:
             ctypes.pythonapi.PyErr_CheckSignals()
             if self.once:
                 raise KeyboardInterrupt
@@ -273,7 +276,7 @@ class Native:
         """The exception of a fault."""
         size, site, kind = self.runtime.size, self.sites[site_number], faults.BY_CODE[code]
         if kind is faults.KINDS["host"]:
-            return host.failure(values[0])
+            return effects.failure(values[0])
         advice = ""
         if kind is faults.KINDS["stack"]:
             frame, used = max(values[0], 1), size - (values[1] & (size - 1))
@@ -301,7 +304,7 @@ def bounds(x: Any) -> tuple[int, int]:
 def known_symbols(names: Sequence[str]) -> bool:
     """Can this process give code the functions that it calls? Emission has found the libraries, a warm start has not."""
     vector_maths.provide(names)
-    host.provide(names)
+    effects.provide(names)
     for name in names:
         if name.startswith(special.PREFIX):
             special.symbol(name.removeprefix(special.PREFIX))
