@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import llvmlite.binding as llvm
 import pytest
 
 from lantern_jit.backends.llvm.build import cache
-from lantern_jit.backends.llvm.build.compile import parse
+from lantern_jit.backends.llvm.build.compile import parse, target_machine
 from lantern_jit.backends.llvm.build.platforms import native_target
 from lantern_jit.backends.llvm.runtime import layout, modules
 from lantern_jit.backends.targets import TARGETS, here
@@ -74,7 +73,6 @@ def test_what_a_file_says_depends_on_the_target_alone() -> None:
 def test_the_target_is_as_llvm_has_it() -> None:
     target = native_target()
     assert target is here()
-    machine = llvm.Target.from_triple(target.triple).create_target_machine()
-    assert str(machine.target_data) == target.data_layout
+    assert str(target_machine().target_data) == target.data_layout
     assert 8 * target.pointer_bytes == 64
     assert max(layout.CONTEXT.values()) + 8 <= target.memory.page
