@@ -17,15 +17,16 @@ from .backends.llvm.build.lock import COMPILING
 from .backends.llvm.build.platforms import TARGET, WHY
 from .backends.llvm.call.callable import NativeCallable
 from .ir.core import errors
-from .ir.staging import staging
+from .ir.core.builder import current_builder, current_trace
+from .ir.core.sites import user_site
+from .ir.python.for_loops import loop_value
+from .ir.staging.branches import ifexp
 from .ir.staging.effects import without_effects
-from .ir.staging.reads import hold
-from .ir.staging.staging import loop_value
-from .ir.syntax.tracebacks import hide
 from .ir.trace import derivatives
 from .ir.trace.containers import Changed
 from .ir.trace.language import call
-from .ir.values.builder import current_builder, current_trace, user_site
+from .ir.trace.tracebacks import hide
+from .ir.values.reads import hold
 from .pickling import Recipe, is_by_value
 from .pipeline import Dispatcher, Inspection, Memory, Options, Specialisation
 from .sharing import identity, shared
@@ -435,7 +436,7 @@ def cond(pred: Any, then: Callable[..., Any], orelse: Callable[..., Any], *args:
     >>> lj.jit(lambda x: lj.cond(x > 0, lambda v: v * 2, lambda v: -v, x))(-3.0)
     3.0
     """
-    return without_effects((then, orelse), lambda: staging.ifexp(pred, lambda: call(then, *args), lambda: call(orelse, *args)))
+    return without_effects((then, orelse), lambda: ifexp(pred, lambda: call(then, *args), lambda: call(orelse, *args)))
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *args: Any) -> Any:
@@ -449,7 +450,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *args: Any) -> An
         raise ValueError("switch() needs at least one branch")
     if len(branches) == 1:
         return call(branches[0], *args)
-    return staging.ifexp(index <= 0, lambda: call(branches[0], *args), lambda: switch(index - 1, branches[1:], *args))
+    return ifexp(index <= 0, lambda: call(branches[0], *args), lambda: switch(index - 1, branches[1:], *args))
 
 
 def while_loop(test: Callable[[Any], Any], body: Callable[[Any], Any], init: Any) -> Any:
@@ -486,7 +487,7 @@ def scan(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tup
     """
     from .ir.core.types import Scalar
     from .ir.python.iterables import staged_range
-    from .ir.staging.state import leaf_type
+    from .ir.staging.leaves import leaf_type
     from .ir.values.values import Arrayed, allocate, lift_array
 
     if not _in_trace():

@@ -222,7 +222,7 @@ def check_arguments(target: str, function: Callable[..., Any], arguments: Sequen
 
 def described(error: BaseException) -> str:
     """An error of the user's code, with the innermost line of it unless the message says that."""
-    from .ir.values.builder import is_library
+    from .ir.core.sites import is_library
 
     text = f"{type(error).__name__}: {one_line(error)}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not is_library(f.filename) and f.filename != __file__]

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .ir.syntax.rewrite import Source, carry, fingerprint, source_of
+from .ir.syntax.sources import Source, carry, fingerprint, source_of
 
 Sources = dict[Any, Source]
 

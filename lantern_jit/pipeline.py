@@ -35,12 +35,12 @@ from .ir.passes.protect import USUAL, Case, written_arguments
 from .ir.passes.simplify import simplify
 from .ir.python.host import has_effects
 from .ir.python.random import wrapped
-from .ir.staging.reads import hold
 from .ir.trace import statics
 from .ir.trace.containers import Changed
 from .ir.trace.program import Abstract, Traceable, abstract, trace_program
 from .ir.values import pytree
 from .ir.values.concrete import UNDECIDED, Need, Numbers, at_hand
+from .ir.values.reads import hold
 from .progress import LOGGER, Progress
 from .specialisations import Row, Table
 

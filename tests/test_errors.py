@@ -176,7 +176,7 @@ def test_a_python_loop_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
             n, x = n + 1, x + 1
         return x
 
-    monkeypatch.setattr("lantern_jit.ir.values.builder.MAX_OPERATIONS", 2000)
+    monkeypatch.setattr("lantern_jit.ir.core.builder.MAX_OPERATIONS", 2000)
     message = refused(errors.EndlessTraceError, f, 1.0)
     assert "the trace has passed 2,000 operations" in message
     assert f"{HERE}:{f.__code__.co_firstlineno + 3} in f" in message

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ..core.aliases import Aliases
 from ..core.analysis import dominators, find_loops, predecessors, reverse_postorder
 from ..core.graph import Atom, Call, Const, Function, Jump, Let, Program, Return, Var, defined_vars, edges, terminator_atoms
 from ..core.kernel import Access, Gather, expensive, kernel_of, varies
@@ -18,7 +19,7 @@ from ..core.op import TABLE
 from ..core.types import I64, Array, carries_gradient
 from ..ops.library import ARRAY_OPS
 from ..passes.bounds import codes
-from .activity import Activity, Aliases, all_vars
+from .activity import Activity, all_vars
 from .cps import has_adjoint
 from .policies import Plan, rule_uses
 from .reverse import Reverse

@@ -17,16 +17,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core import errors
+from ..core.aliases import Aliases
+from ..core.builder import Builder, Trace, tracing
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var, edges
 from ..core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies, written
 from ..core.op import TABLE
+from ..core.references import references
 from ..core.types import I64, Array, Scalar, Type, carries_gradient
 from ..ops.library import ARRAY_OPS, array_tangents
 from ..passes.bounds import codes, quiet
 from ..python.host import AGAIN, DONE, MARK, has_effects
-from ..values.builder import Builder, Trace, tracing
 from ..values.values import Traced
-from .activity import Activity, Aliases, is_scalar, varied
+from .activity import Activity, is_scalar, varied
 
 MAX_ORDER = 8  # of derivatives: each doubles the program
 MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
@@ -374,22 +376,12 @@ def expand_all(program: Program) -> None:
         work.extend(references(program.functions[name]))
 
 
-def references(f: Function) -> list[str]:
-    """The functions that `f` calls, differentiates or runs in kernels."""
-    out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
-    return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if let.op in ("pullback", "pushforward", "kernel")]
-
-
-def reachable(program: Program) -> list[str]:
-    """The functions that the entry needs, itself first, in the order in which they are met."""
-    found = {program.entry: None}
-    work = [program.entry]
-    while work:
-        for name in references(program.functions[work.pop()]):
-            if name not in found:
-                found[name] = None
-                work.append(name)
-    return list(found)
-
-
-__all__ = ["differentiated", "edges", "expand", "expand_all", "has_pushforwards", "jvp_name", "jvp_results", "reachable", "references"]
+__all__ = [
+    "differentiated",
+    "edges",
+    "expand",
+    "expand_all",
+    "has_pushforwards",
+    "jvp_name",
+    "jvp_results",
+]

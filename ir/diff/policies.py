@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.analysis import Loop, find_loops
+from ..core.builder import Builder, tracing
 from ..core.graph import Atom, Branch, Call, Const, Edge, Function, Jump, Let, Return, Var, defined_vars, edges
 from ..core.op import TABLE, Op
 from ..core.types import I64, Array, Scalar, Type
-from ..values.builder import Builder, tracing
 from ..values.values import Traced
 from .activity import Activity
 from .cps import has_adjoint

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..core.aliases import Aliases
 from ..core.graph import Call, Function, Let, Program, Return
 from ..core.types import Array, carries_gradient
-from .activity import Activity, Aliases, active
+from .activity import Activity, active
 from .jvp import differentiated
 
 Key = tuple[str, tuple[bool, ...], tuple[bool, ...]]

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, is_float
 from ..ops import table
 from ..ops.library import bind
-from ..trace.derivatives import each
-from ..values import arrays, sizes, values
-from ..values.arrays import as_array, axes_of, contiguous, elementwise, expand, filled, from_index, shape_of
-from ..values.builder import user_site
+from ..staging.loops import each
+from ..values import operators, reshaping, sizes, values
+from ..values.kernels import elementwise, filled, from_index
+from ..values.reshaping import expand
 from ..values.values import Arrayed, Traced, allocate, to_type, truth
+from ..values.views import as_array, axes_of, contiguous, shape_of
 from .common import (
     UFUNCS_OF,
     along,
@@ -105,7 +107,7 @@ def flatnonzero(a: Any) -> Any:
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     if x is None:
         return nonzero(condition)
-    if values.has_array(condition, x, y) or isinstance(condition, Traced):
+    if operators.has_array(condition, x, y) or isinstance(condition, Traced):
         return OF_SCALARS[np.where](condition, x, y)
     return to_constant(x if condition else y, common(x, y)[0])
 
@@ -138,14 +140,15 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     a, v = (x if x.type.dtype == t else astype(x, t) for x in (a, v))
     out = allocate(I64, tuple(shape_of(v)), 0)
     flat, given = ravel(out), contiguous(ravel(contiguous(v)))
-    (n,) = arrays._lifted(shape_of(a)[0])
+    (n,) = sizes.lifted(shape_of(a)[0])
     each(shape_of(given)[0], lambda i: flat.__setitem__(i, _bisect(a, given[i], n, right)))
     return flat[0] if one_value else out
 
 
 def _bisect(a: Arrayed, x: Any, n: Any, right: bool) -> Any:
-    from ..staging.staging import if_, while_
-    from ..staging.state import Scope
+    from ..staging.branches import if_
+    from ..staging.loops import while_
+    from ..staging.paths import Scope
     from .sorting import before
 
     cells = {"low": values.constant(0), "high": n}
@@ -153,7 +156,7 @@ def _bisect(a: Arrayed, x: Any, n: Any, right: bool) -> Any:
 
     def step() -> None:
         middle = table.ifloordiv(table.iadd(cells["low"], cells["high"]), 2)
-        y = arrays.read(a, [middle])
+        y = reshaping.read(a, [middle])
         up = table.logical_xor(before(x, y), True) if right else before(y, x)
         if_(up, lambda: cells.update(low=table.iadd(middle, 1)), lambda: cells.update(high=middle), scope)
 
@@ -166,7 +169,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     plain_arguments("interp", period=period)
     x, xp, fp = (array(v, F64) if scalar_kind(v) != F64 else v for v in map(float_array, (x, xp, fp)))
     n = shape_of(xp)[0]
-    (top,) = arrays._lifted(n)
+    (top,) = sizes.lifted(n)
     i = searchsorted(xp, x, "right")
     low = elementwise(
         lambda k, n: table.select(table.ilt(k, 1), table.isub(k, k), table.select(table.ige(k, n), table.isub(n, 2), table.isub(k, 1))),

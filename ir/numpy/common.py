@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
 from ..core.types import F64, Scalar, is_float
 from ..ops import table
-from ..values import arrays, sizes, values
-from ..values.arrays import as_array, axes_of, elementwise, expand, filled, shape_of, with_axes
-from ..values.builder import user_site
-from ..values.values import Arrayed, Traced, arithmetic, scalar_type, to_type
+from ..values import reshaping, sizes, values
+from ..values.kernels import elementwise, filled
+from ..values.operators import arithmetic
+from ..values.reshaping import expand
+from ..values.values import Arrayed, Traced, scalar_type, to_type
+from ..values.views import as_array, axes_of, shape_of, with_axes
 from .creation import astype, dtype_of
 from .dispatch import UFUNCS
 
@@ -65,7 +68,7 @@ def nonempty(a: Arrayed, axis: Axis, name: str) -> None:
         return
     sizes._check(
         "equal_size",
-        table.select(table.ieq(n, 0), n, arrays._lifted(1)[0]),
+        table.select(table.ieq(n, 0), n, sizes.lifted(1)[0]),
         1,
         f"zero-size array to reduction operation {name} which has no identity",
     )
@@ -76,11 +79,11 @@ def rows(a: Arrayed, axis: int) -> tuple[Arrayed, list[int], list[Any]]:
     order = [q for q in range(a.ndim) if q != axis] + [axis]
     moved = a if order == list(range(a.ndim)) else with_axes(a, order)
     shape = shape_of(moved)
-    return arrays.reshape(moved, [sizes.product(shape[:-1]), shape[-1]]), order, shape
+    return reshaping.reshape(moved, [sizes.product(shape[:-1]), shape[-1]]), order, shape
 
 
 def back_from_rows(out: Arrayed, order: Sequence[int], shape: Sequence[Any]) -> Arrayed:
-    out = arrays.reshape(out, list(shape))
+    out = reshaping.reshape(out, list(shape))
     return out if list(order) == sorted(order) else with_axes(out, [list(order).index(q) for q in range(len(order))])
 
 
@@ -149,7 +152,7 @@ def ravel(a: Any, order: str = "C") -> Any:
         return filled(a, (1,))
     if a.ndim == 1:
         return a
-    return arrays.reshape(a, [sizes.product(shape_of(a))])
+    return reshaping.reshape(a, [sizes.product(shape_of(a))])
 
 
 def _at_least(n: int) -> Callable[..., Any]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_trace
+from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, FROM_NUMPY, I64, SCALARS, Scalar, element, is_float
 from ..ops import table
-from ..values import sizes, values
-from ..values.arrays import as_array, copied, elementwise, expand, from_index, shape_of, stored
-from ..values.builder import current_trace, user_site
+from ..values import operators, sizes, values, views
+from ..values.kernels import copied, elementwise, from_index
+from ..values.reshaping import expand
 from ..values.values import Arrayed, Traced, is_traced, promote, scalar_type, to_type
+from ..values.views import as_array, shape_of
+from ..values.writes import stored
 
 
 def dtype_of(dtype: Any) -> Scalar:
@@ -35,7 +39,7 @@ def zeros(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
 
 def empty(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
     """np.empty: its elements are zeros here."""
-    from ..values.arrays import blank
+    from ..values.blanks import blank
 
     return blank(dtype_of(dtype), list(shape) if isinstance(shape, (tuple, list)) else [shape])
 
@@ -76,6 +80,7 @@ def like(fill: Any) -> Callable[..., Any]:
     return fn
 
 
+@views.array_of_items.define
 def array(a: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0, like: Any = None) -> Any:
     """np.array: a copy of an array, or a new one from nested lists of scalars and arrays."""
     out = _array(a, dtype)
@@ -85,9 +90,8 @@ def array(a: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subo
 
 
 def _array(a: Any, dtype: Any) -> Any:
-    from ..python.iterables import as_array as of_sequence
-
-    a = of_sequence(a)
+    own = getattr(type(a), "__lantern_array__", None)  # of what a staged `for` can run over
+    a = a if own is None else own(a)
     t = dtype_of(dtype) if dtype is not None else None
     if isinstance(a, np.ndarray) and a.ndim:
         return copied(values.lift_array(a if dtype is None else a.astype(dtype)))
@@ -173,7 +177,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
     if kind == I64:
         n = _count_of_ints(start, stop, step)
     else:
-        length = values.arithmetic("div", values.arithmetic("sub", stop, start), step)
+        length = operators.arithmetic("div", operators.arithmetic("sub", stop, start), step)
         n = sizes.nonnegative(table.to_integer(table.ceil(length)) if isinstance(length, Traced) else int(np.ceil(length)))
     given = [x for x in (start, step) if isinstance(x, Traced)]
 
@@ -194,6 +198,7 @@ def _count_of_ints(start: Any, stop: Any, step: Any) -> Any:
         if step < 0:
             length, step = sizes.mul(length, -1), -step
         return sizes.nonnegative(sizes.floordiv(sizes.add(length, step - 1), step))
+    length, step = cast(Any, length), cast(Any, step)
     up = (length + step - 1) // step
     down = (0 - length - step - 1) // (0 - step)
     return sizes.nonnegative(table.select(table.igt(step, 0), up, down))
@@ -211,12 +216,12 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
         return array(np.linspace(start, stop, num, endpoint, dtype=dtype))
     n = num if isinstance(num, Traced) else values.constant(int(num))
     last = table.isub(n, 1) if endpoint else n
-    t = dtype_of(dtype) if dtype is not None else F64 if values.has_array(start, stop) else promote("np.linspace", start, stop, 1.0)[0]
+    t = dtype_of(dtype) if dtype is not None else F64 if operators.has_array(start, stop) else promote("np.linspace", start, stop, 1.0)[0]
     if isinstance(start, Arrayed) or isinstance(stop, Arrayed):
         index = from_index(lambda i: i, [num], "index")
         shape = max(shape_of(as_array(start)), shape_of(as_array(stop)), key=len)
         index = expand(index, range(1, 1 + len(shape)))
-        return start + (stop - start) * (index / last)
+        return start + (stop - start) * (cast(Any, index) / last)
 
     def one(i: Any, a: Any, b: Any, top: Any) -> Any:
         at = to_type(i, F64) / to_type(table.select(table.ieq(top, 0), table.iadd(top, 1), top), F64)

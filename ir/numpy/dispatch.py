@@ -16,12 +16,13 @@ import numpy as np
 from ..core import errors
 from ..core.graph import Const
 from ..core.op import TABLE, Op, literal
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, Scalar, is_float
 from ..ops import table
 from ..staging.growing import growing
-from ..values import values
-from ..values.builder import user_site
-from ..values.values import Arrayed, Traced, arithmetic, bitwise, compare, has_array, is_traced, logical_not, power, promote, to_type, truth
+from ..values import operators, values
+from ..values.operators import arithmetic, bitwise, compare, has_array, power
+from ..values.values import Arrayed, Traced, is_traced, logical_not, promote, to_type, truth
 
 
 def _floating(op: Op) -> Callable[..., Any]:
@@ -50,7 +51,7 @@ def _either(name: str) -> Callable[[Any, Any], Any]:
     """maximum, minimum: a choice; of equals the first."""
 
     def fn(x: Any, y: Any) -> Any:
-        if values._bools(x, y):
+        if operators._bools(x, y):
             return TABLE["or" if name == "maximum" else "and"](x, y)
         t, weak = promote(name, x, y)
         x, y = to_type(x, t), to_type(y, t)
@@ -88,7 +89,7 @@ def reciprocal(x: Any) -> Any:
 
 
 def sign(x: Any) -> Any:
-    values.refuse_bools(x, "sign")
+    operators.refuse_bools(x, "sign")
     if is_float(x.type):
         return table.sign(x)
     return where(compare("gt", x, 0), 1, where(compare("lt", x, 0), -1, 0))
@@ -97,7 +98,7 @@ def sign(x: Any) -> Any:
 def where(cond: Any, x: Any, y: Any) -> Any:
     """np.where(cond, x, y) on scalars."""
     if has_array(cond, x, y):
-        return values.each(where, cond, x, y, name="where")
+        return operators.each(where, cond, x, y, name="where")
     cond = truth(cond)
     t, weak = common(x, y)
     if not isinstance(cond, Traced):
@@ -125,7 +126,7 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: 
     low, high = a_min if min is None else min, a_max if max is None else max
     if has_array(x, low, high):
         given = [v for v in (low, high) if v is not None]
-        return values.each(lambda v, *ends: clip(v, *_ends(ends, low, high)), x, *given, name="clip")
+        return operators.each(lambda v, *ends: clip(v, *_ends(ends, low, high)), x, *given, name="clip")
     if not is_traced(x):
         x = values.constant(x)
     if low is not None:
@@ -172,7 +173,7 @@ def heaviside(x: Any, h: Any) -> Any:
 def sinc(x: Any) -> Any:
     """np.sinc: sin(pi x) / (pi x); near 0 its Taylor series, so that derivatives of every order are right there."""
     if has_array(x):
-        return values.each(sinc, x, name="sinc")
+        return operators.each(sinc, x, name="sinc")
     x = to_type(x, F64) if not is_float(x.type) else x
     t = x * np.pi
     near = compare("lt", abs(t), 0.3)
@@ -321,7 +322,7 @@ def array_attribute(a: Arrayed, name: str) -> Any:
 def scalar_attribute(x: Traced, name: str) -> Any:
     """A method or property of a traced scalar: what the array of this one element has, a scalar again where that has one element."""
     from ..python.questions import type_of
-    from ..values.arrays import filled
+    from ..values.kernels import filled
     from .creation import array
     from .registry import METHODS, method
 
@@ -352,7 +353,7 @@ def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def _in_place(fn: Callable[..., Any], symbol: str) -> Callable[..., Any]:
     def update(x: Arrayed, y: Any) -> Any:
-        from ..values.arrays import update
+        from ..values.writes import update
 
         return update(x, fn, y, symbol)
 
@@ -390,25 +391,25 @@ def _operators() -> dict[str, Callable[..., Any]]:
 
 
 def each_of(fn: Callable[..., Any], *operands: Any) -> Any:
-    return values.each(fn, *operands, name="map")
+    return operators.each(fn, *operands, name="map")
 
 
 OPERATORS = _operators()
 
 
 def _round(x: Any, decimals: int = 0) -> Any:
-    return values.round_numpy(x, decimals)
+    return operators.round_numpy(x, decimals)
 
 
 def _shape(a: Any) -> Any:
-    from ..values.arrays import shape_of
+    from ..values.views import shape_of
 
     return tuple(shape_of(a))
 
 
 def _size(a: Any, axis: Any = None) -> Any:
-    from ..values.arrays import axes_of
     from ..values.sizes import product
+    from ..values.views import axes_of
 
     shape = _shape(a)
     return product([shape[q] for q in axes_of(axis, len(shape))])
@@ -418,3 +419,25 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.where: where, np.clip: clip, np.round: _round, np.shape: _shape, np.sinc: sinc, np.real: lambda x: x, np.ndim: lambda a: len(_shape(a)),
     np.size: _size,
 }  # fmt: skip
+
+
+# ---- what traced values have of NumPy's
+def _operator(name: str) -> Any:
+    def method(self: Arrayed, *args: Any) -> Any:
+        return OPERATORS[name](self, *args)
+
+    return method
+
+
+_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift", "divmod")
+for _name in (*_BINARY, "lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs", "invert"):
+    setattr(Arrayed, f"__{_name}__", _operator(_name))
+for _name in _BINARY:
+    setattr(Arrayed, f"__r{_name}__", _operator("r" + _name))
+    if _name != "divmod":
+        setattr(Arrayed, f"__i{_name}__", _operator("i" + _name))
+_kinds: tuple[tuple[Any, Any], ...] = ((Traced, scalar_attribute), (Arrayed, array_attribute))
+for _kind, _attribute in _kinds:
+    _kind.__array_ufunc__ = lambda self, ufunc, method, *inputs, **kwargs: call_ufunc(ufunc, method, inputs, kwargs)
+    _kind.__array_function__ = lambda self, func, types, args, kwargs: call_function(func, args, kwargs)
+    _kind.__getattr__ = lambda self, name, _attribute=_attribute: _attribute(self, name)

@@ -12,13 +12,15 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
 from ..core.types import F64, I64
 from ..ops import table
 from ..ops.library import bind, row
-from ..values import arrays, pytree, sizes
-from ..values.arrays import as_array, axes_of, contiguous, expand, from_index, shape_of
-from ..values.builder import user_site
+from ..values import pytree, sizes
+from ..values.kernels import from_index
+from ..values.reshaping import expand
 from ..values.values import Arrayed, Traced, allocate, to_type
+from ..values.views import as_array, axes_of, contiguous, shape_of
 from .common import UFUNCS_OF, back_from_rows, float_array, rows, unsupported
 
 
@@ -326,7 +328,7 @@ def irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = No
     at = axes_of(axis, z.ndim)[0]
     m = z.shape[at]
     length = sizes.mul(sizes.add(m, -1), 2) if n is None else n
-    (top, count) = arrays._lifted(m, length)
+    (top, count) = sizes.lifted(m, length)
     head = (slice(None),) * at
 
     def place(k: Any, m: Any, n: Any) -> Any:

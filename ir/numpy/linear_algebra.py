@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
 from ..core.types import I64
 from ..ops import library as arrayops
 from ..ops import table
 from ..ops.library import bind
-from ..trace.derivatives import each
-from ..values import arrays, sizes
-from ..values.arrays import as_array, axes_of, contiguous, drop, expand, reduce, shape_of, spread, with_axes
-from ..values.builder import user_site
+from ..staging.loops import each
+from ..values import kernels, reshaping, sizes
+from ..values.kernels import reduce
+from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed, Traced, allocate, to_type, truth
+from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
 from .common import UFUNCS_OF, common_dtype, float_array, unsupported
 from .creation import astype, eye, identity
 from .dispatch import UFUNCS
@@ -42,7 +44,7 @@ def batched(fn: Callable[..., Any], ranks: Sequence[int], name: str) -> Callable
             return fn(*given)
         given = [spread(a, [*stack_, *shape_of(a)[a.ndim - r :]]) for a, r in zip(given, ranks, strict=True)]
         total = sizes.product(stack_)
-        flat = [contiguous(arrays.reshape(a, [total, *shape_of(a)[a.ndim - r :]])) for a, r in zip(given, ranks, strict=True)]
+        flat = [contiguous(reshaping.reshape(a, [total, *shape_of(a)[a.ndim - r :]])) for a, r in zip(given, ranks, strict=True)]
         shapes = [[shape_of(a)[1:] for a in flat]]
         outs: list[Any] = []
         for shape, kind in OUT_SHAPES[name](*shapes[0]):
@@ -54,7 +56,7 @@ def batched(fn: Callable[..., Any], ranks: Sequence[int], name: str) -> Callable
                 out[i] = x
 
         each(total, one)
-        made = [arrays.reshape(o, [*stack_, *shape_of(o)[1:]]) for o in outs]
+        made = [reshaping.reshape(o, [*stack_, *shape_of(o)[1:]]) for o in outs]
         return made[0] if len(made) == 1 else tuple(made)
 
     return apply
@@ -239,10 +241,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         moved = moveaxis(x, (i, j), (-2, -1))
         if ord == "nuc":
             total = batched(lambda a: arrayops.nuclear(contiguous(a))[0], [2], "nuclear")(moved)
-            return arrays.keep(total, axes, x.ndim) if keepdims else total
+            return kernels.put_back(total, axes, x.ndim) if keepdims else total
         s = svdvals(moved)
         found = max_(s, -1) if ord == 2 else min_(s, -1) if ord == -2 else unsupported(f"norm with ord={ord!r}", "use 1, 2, inf or 'fro'")
-        return arrays.keep(found, axes, x.ndim) if keepdims else found
+        return kernels.put_back(found, axes, x.ndim) if keepdims else found
     if ord in (None, 2, "fro"):
         return UFUNCS_OF["sqrt"](reduce("sum", x, axis, keepdims, lambda v: v * v))
     if ord == 1:

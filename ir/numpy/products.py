@@ -9,12 +9,15 @@ import numpy as np
 
 from ..core import errors
 from ..core.kernel import Result
+from ..core.sites import user_site
 from ..core.types import F32, F64, I32, is_float
 from ..ops.library import gemm
-from ..values import arrays, sizes, values
-from ..values.arrays import View, access, as_array, axes_of, contiguous, drop, emit, expand, shape_of, spread, with_axes
-from ..values.builder import user_site
-from ..values.values import Arrayed, arithmetic
+from ..values import operators, reshaping, sizes
+from ..values.kernels import emit
+from ..values.operators import arithmetic
+from ..values.reshaping import drop, expand, spread
+from ..values.values import Arrayed
+from ..values.views import View, access, as_array, axes_of, contiguous, shape_of, with_axes
 from .common import ravel, scalar_kind, unsupported
 from .creation import array, astype
 from .reductions import sum_
@@ -41,7 +44,7 @@ def contract(out: str, *operands: tuple[Any, str]) -> Any:
     def one(*xs: Any) -> Any:
         total = xs[0]
         for x in xs[1:]:
-            total = values._of_bools("mul", total, x) if values._bools(total, x) else arithmetic("mul", total, x)
+            total = operators._of_bools("mul", total, x) if operators._bools(total, x) else arithmetic("mul", total, x)
         return total
 
     dtype = I32 if all(isinstance(a, Arrayed) and a.type.dtype == I32 for a, _ in operands) else None
@@ -171,7 +174,7 @@ def kron(x: Any, y: Any) -> Any:
     rank = max(x.ndim, y.ndim)
     x, y = expand(x, range(rank - x.ndim)), expand(y, range(rank - y.ndim))
     z = arithmetic("mul", expand(x, range(1, 2 * rank, 2)), expand(y, range(0, 2 * rank, 2)))
-    return arrays.reshape(z, [sizes.mul(m, n) for m, n in zip(shape_of(x), shape_of(y), strict=True)])
+    return reshaping.reshape(z, [sizes.mul(m, n) for m, n in zip(shape_of(x), shape_of(y), strict=True)])
 
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
@@ -279,7 +282,7 @@ def pair(a: Any, s: str, b: Any, t: str, result: str) -> Any:
     if n == 0:
         x, y = drop(x, [0]) if x.ndim == 3 else x, drop(y, [0]) if y.ndim == 3 else y
     z = matmul(x, y)
-    z = arrays.reshape(z, [*sx[:n], *sx[n : n + m], *sy[n + len(summed) :]])
+    z = reshaping.reshape(z, [*sx[:n], *sx[n : n + m], *sy[n + len(summed) :]])
     now = [*stack, *left, *right]
     return z if now == list(result) else with_axes(z, [now.index(c) for c in result])
 
@@ -289,7 +292,7 @@ def _grouped(a: Arrayed, groups: Sequence[Sequence[Any]]) -> Arrayed:
     if all(len(g) == 1 for g in groups) or (not groups[0] and all(len(g) == 1 for g in groups[1:])):
         return a
     new = [sizes.product(g) for g in groups]
-    return arrays.reshape(a, new if groups[0] else new[1:])  # type: ignore[no-any-return]
+    return reshaping.reshape(a, new if groups[0] else new[1:])  # type: ignore[no-any-return]
 
 
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:

@@ -8,29 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, is_float
 from ..ops import table
 from ..ops.library import cumsum as cumsum_rows
-from ..trace.derivatives import each
-from ..values import arrays, sizes, values
-from ..values.arrays import (
-    as_array,
-    assign,
-    axes_of,
-    contiguous,
-    copied,
-    drop,
-    elementwise,
-    expand,
-    filled,
-    from_index,
-    reduce,
-    shape_of,
-    spread,
-    with_axes,
-)
-from ..values.builder import user_site
+from ..staging.loops import each
+from ..values import kernels, reshaping, sizes, values
+from ..values.kernels import copied, elementwise, filled, from_index, reduce
+from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed, Traced, allocate, to_type, truth
+from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
+from ..values.writes import assign
 from .choosing import gather_flat, isclose, sort, take, take_along
 from .common import (
     UFUNCS_OF,
@@ -195,14 +183,14 @@ def chosen(a: Arrayed, kind: str, axis: Axis, keepdims: bool) -> Any:
     a = contiguous(a)
     moved = contiguous(with_axes(a, [*kept, *gone])) if list(range(rank)) != [*kept, *gone] else a
     shape = shape_of(moved)
-    flat = arrays.reshape(moved, [*shape[: len(kept)], sizes.product(shape[len(kept) :])])
+    flat = reshaping.reshape(moved, [*shape[: len(kept)], sizes.product(shape[len(kept) :])])
     where = reduce(kind, flat, len(kept))
     if not kept:
-        out: Any = arrays.read(flat, [where])
+        out: Any = reshaping.read(flat, [where])
     else:
         out = take_along(flat, expand(where, [len(kept)]), len(kept))
         out = drop(out, [len(kept)])
-    return arrays.keep(out, gone, rank) if keepdims else out
+    return kernels.put_back(out, gone, rank) if keepdims else out
 
 
 max_, min_ = _extreme("max"), _extreme("min")
@@ -277,7 +265,7 @@ def prod(
     shape = shape_of(a)
     m = sizes.product([shape[q] for q in kept])
     n = sizes.product([shape[q] for q in gone])
-    matrix = contiguous(arrays.reshape(with_axes(a, [*kept, *gone]), [m, n]))
+    matrix = contiguous(reshaping.reshape(with_axes(a, [*kept, *gone]), [m, n]))
     out = allocate(a.type.dtype, (m,), 1)
 
     def row(i: Any) -> None:
@@ -285,10 +273,10 @@ def prod(
 
     each(m, row)
     if not kept:
-        result: Any = arrays.read(out, [0])
+        result: Any = reshaping.read(out, [0])
     else:
-        result = arrays.reshape(out, [shape[q] for q in kept])
-    result = arrays.keep(result, gone, len(shape)) if keepdims else result
+        result = reshaping.reshape(out, [shape[q] for q in kept])
+    result = kernels.put_back(result, gone, len(shape)) if keepdims else result
     return result if initial is None else result * initial
 
 
@@ -320,7 +308,7 @@ def median(a: Any, axis: Axis = None, out: Any = None, overwrite_input: bool = F
     result = (take(ordered, low, -1) + take(ordered, high, -1)) * 0.5
     last = take(ordered, table.isub(n, 1), -1)  # NaNs are sorted to the end
     result = elementwise(lambda m, top: table.select(table.isnan(top), top, m), result, last, name="median")
-    return arrays.keep(result, gone, rank) if keepdims else result
+    return kernels.put_back(result, gone, rank) if keepdims else result
 
 
 def _last(a: Arrayed, gone: Sequence[int]) -> Arrayed:
@@ -330,7 +318,7 @@ def _last(a: Arrayed, gone: Sequence[int]) -> Arrayed:
     if len(gone) == 1:
         return moved
     shape = shape_of(moved)
-    return arrays.reshape(moved, [*shape[: len(kept)], sizes.product(shape[len(kept) :])])  # type: ignore[no-any-return]
+    return reshaping.reshape(moved, [*shape[: len(kept)], sizes.product(shape[len(kept) :])])  # type: ignore[no-any-return]
 
 
 def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:

@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from ..core.sites import user_site
 from ..core.types import NUMPY_DTYPES
 from ..staging.growing import growing
-from ..values import arrays
-from ..values.arrays import as_array, assign, copied, expand, is_array
-from ..values.builder import user_site
+from ..values import indexing, writes
+from ..values.kernels import copied
+from ..values.reshaping import expand
 from ..values.values import Arrayed, Traced
+from ..values.views import as_array, is_array
+from ..values.writes import assign
 from .choosing import (
     argsort,
     compress,
@@ -293,8 +296,8 @@ def add_at(inputs: tuple[Any, ...], sign: int) -> None:
 
     a, index, *rest = inputs
     value = as_array(rest[0])
-    parts = arrays.split_index(a, index)
-    arrays.check_owned(a)
+    parts = indexing.split_index(a, index)
+    writes.check_owned(a)
     if not any(is_array(p) for p in parts):
         place = a[tuple(parts)]
         if isinstance(place, Arrayed):

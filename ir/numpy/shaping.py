@@ -9,29 +9,15 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, NUMPY_DTYPES
 from ..ops import table
-from ..values import arrays, sizes
-from ..values.arrays import (
-    View,
-    as_array,
-    axes_of,
-    base_of,
-    copied,
-    drop,
-    elementwise_with_index,
-    expand,
-    filled,
-    from_index,
-    is_array,
-    shape_of,
-    spec_of,
-    spread,
-    with_axes,
-    write,
-)
-from ..values.builder import user_site
+from ..values import blanks, reshaping, sizes, writes
+from ..values.kernels import copied, elementwise_with_index, filled, from_index
+from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed, Traced, allocate, is_traced, operand, strong
+from ..values.views import View, as_array, axes_of, base_of, is_array, shape_of, spec_of, with_axes
+from ..values.writes import write
 from .choosing import nonzero, take
 from .common import along, common_dtype, ravel, unsupported
 from .creation import arange, astype, dtype_of, linspace
@@ -106,7 +92,7 @@ def reshape(a: Any, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
         unsupported(f"reshape with order={order!r}", "use np.transpose first")
     if not isinstance(a, Arrayed):
         a = filled(a, (1,))
-    found = arrays.reshape(a, list(shape) if isinstance(shape, (tuple, list)) else [shape])
+    found = reshaping.reshape(a, list(shape) if isinstance(shape, (tuple, list)) else [shape])
     return copied(found) if copy else found
 
 
@@ -117,7 +103,7 @@ def transpose(a: Any, axes: Any = None) -> Any:
     order = list(range(a.ndim))[::-1] if axes is None else [axes_of(q, a.ndim)[0] for q in axes]
     if sorted(order) != list(range(a.ndim)):
         raise errors.ArrayShapeError(f"axes don't match array ({user_site()})")
-    return arrays.settle(with_axes(a, order))  # type: ignore[arg-type]
+    return reshaping.settle(with_axes(a, order))  # type: ignore[arg-type]
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
@@ -198,7 +184,7 @@ def concatenate(arrays_: Any, axis: Any = 0, out: Any = None, *, dtype: Any = No
         starts.append(total)
         total = sizes.add(total, own[at])
     shape[at] = total
-    result = arrays.blank(dtype_of(dtype) if dtype is not None else common_dtype(pieces), shape)
+    result = blanks.blank(dtype_of(dtype) if dtype is not None else common_dtype(pieces), shape)
     for p, start in zip(pieces, starts, strict=True):
         own = shape_of(p)
         spec = [(q, start if q == at else 0, 1) for q in range(rank)]
@@ -216,7 +202,7 @@ def _joined(a: Arrayed, axis: Any, dtype: Any = None) -> Arrayed:
     else:
         at = axes_of(axis, a.ndim - 1)[0]
         shape = shape_of(a)[1:]
-        found = copied(arrays.reshape(moveaxis(a, 0, at), [*shape[:at], sizes.mul(shape_of(a)[0], shape[at]), *shape[at + 1 :]]))
+        found = copied(reshaping.reshape(moveaxis(a, 0, at), [*shape[:at], sizes.mul(shape_of(a)[0], shape[at]), *shape[at + 1 :]]))
     return found if dtype is None else astype(found, dtype)
 
 
@@ -347,7 +333,7 @@ def _split(a: Any, parts: Any, axis: int, even: bool) -> Any:
             if n is None:
                 unsupported("np.array_split of an axis of unknown size", "use np.split where the sizes are even")
         if not sizes.is_known(n):
-            size = table.ifloordiv(*arrays._lifted(n, k))
+            size = table.ifloordiv(*sizes.lifted(n, k))
             sizes.require_equal(sizes.mul(size, k), n, "array split does not result in an equal division")
             return [View(base_of(p), spec_of(p), [size if q == at else m for q, m in enumerate(shape_of(p))], p.owned)
                     for i in range(k) for p in [a[(*[slice(None)] * at, slice(size * i, None))]]]  # fmt: skip
@@ -383,7 +369,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     a = as_array(a)
     if axis is None:
         flat = roll(ravel(a), shift, 0)
-        return arrays.reshape(flat, shape_of(a))
+        return reshaping.reshape(flat, shape_of(a))
     if isinstance(axis, (tuple, list)):
         for s, x in zip(shift if isinstance(shift, (tuple, list)) else [shift] * len(axis), axis, strict=True):
             a = roll(a, s, x)
@@ -395,7 +381,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
         n = int(sizes.plain(n))
         k = int(shift) % n if n else 0
         return concatenate([a[(*head, slice(n - k, None))], a[(*head, slice(0, n - k))]], at) if k else copied(a)
-    top, s = arrays._lifted(n, shift)
+    top, s = sizes.lifted(n, shift)
     safe = table.select(table.ieq(top, 0), table.iadd(top, 1), top)
     k = table.imod(s, safe)
     cut = table.isub(top, k)
@@ -412,7 +398,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
         unsupported("np.repeat with an array of counts", "use np.take with indices")
     shape = shape_of(a)
     wide = spread(expand(a, (at + 1,)), [*shape[: at + 1], repeats, *shape[at + 1 :]])
-    return arrays.reshape(wide, [*shape[:at], sizes.mul(shape[at], repeats), *shape[at + 1 :]])
+    return reshaping.reshape(wide, [*shape[:at], sizes.mul(shape[at], repeats), *shape[at + 1 :]])
 
 
 def tile(a: Any, reps: Any) -> Any:
@@ -424,7 +410,7 @@ def tile(a: Any, reps: Any) -> Any:
     a, reps = expand(a, range(rank - a.ndim)), [1] * (rank - len(reps)) + reps
     shape = shape_of(a)
     wide = spread(expand(a, range(0, 2 * rank, 2)), [x for r, n in zip(reps, shape, strict=True) for x in (r, n)])
-    return arrays.reshape(wide, [sizes.mul(r, n) for r, n in zip(reps, shape, strict=True)])
+    return reshaping.reshape(wide, [sizes.mul(r, n) for r, n in zip(reps, shape, strict=True)])
 
 
 def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
@@ -441,7 +427,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
         if not isinstance(value, (int, float, np.generic, Traced)):
             unsupported("np.pad with several constant_values", "use one")
         shape = [sizes.add(n, lo + hi) for n, (lo, hi) in zip(shape_of(a), widths, strict=True)]
-        out = allocate(a.type.dtype, tuple(shape), arrays.stored(value, a.type.dtype))
+        out = allocate(a.type.dtype, tuple(shape), writes.stored(value, a.type.dtype))
         place = View(out, [(q, lo, 1) for q, (lo, _) in enumerate(widths)], shape_of(a))
         write(place, lambda x: x, a, reads=False)
         return out
@@ -452,7 +438,7 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
 
 def _padded(a: Arrayed, q: int, lo: int, hi: int, mode: str) -> Arrayed:
     n = shape_of(a)[q]
-    (top,) = arrays._lifted(n)
+    (top,) = sizes.lifted(n)
 
     def source(i: Any, n: Any) -> Any:
         j = table.isub(i, lo)

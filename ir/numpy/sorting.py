@@ -6,9 +6,9 @@ from typing import Any
 
 from ..core.types import I64, is_float
 from ..ops import table
-from ..staging.staging import if_, while_
-from ..staging.state import Scope
-from ..trace.derivatives import each
+from ..staging.branches import if_
+from ..staging.loops import each, while_
+from ..staging.paths import Scope
 from ..values.values import Traced, allocate, constant
 
 

@@ -23,13 +23,15 @@ from typing import Any
 
 import numpy as np
 
+from ..core.builder import current_builder, tracing
 from ..core.graph import Atom, Const, Let, Program, Var, terminator_atoms
 from ..core.graph import Return as GraphReturn
 from ..core.kernel import WRITING
 from ..core.op import Elsewhere, Op, Zero, register
+from ..core.operand import atom_of
+from ..core.sites import derived_from, user_site
 from ..core.types import F32, F64, Array, Scalar, Type, array_of, carries_gradient
-from ..values.builder import current_builder, derived_from, tracing, user_site
-from ..values.values import Arrayed, Traced, atom_of
+from ..values.values import Arrayed, Traced
 
 Values = Sequence[Any]
 
@@ -65,7 +67,8 @@ def row(name: str, python: Any, jvp: Any = None, vjp: Any = None, program: Any =
 
 def bind(name: str, args: Sequence[Any], outs: Sequence[tuple[Scalar, Sequence[Any]]], fails: bool = True, **attrs: Any) -> list[Any]:
     """The operation in the graph. `outs` are (dtype, sizes), sizes None where the operation finds them; () is a scalar."""
-    from ..values.arrays import contiguous, whole
+    from ..values.kernels import whole
+    from ..values.views import contiguous
 
     builder = current_builder()
     atoms = []
@@ -172,7 +175,7 @@ def library_function(program: Program, let: Let) -> str:
 
 
 def _clean(program: Program, name: str) -> None:
-    from ..diff.activity import Aliases
+    from ..core.aliases import Aliases
     from ..passes.fuse import _Fusion
     from ..passes.simplify import simplify_function
 
@@ -269,7 +272,7 @@ POSITIONS = "the result is an integer"
 
 def _nonzero_program(mask: Any) -> Any:
     from ..core.types import I64
-    from ..values.arrays import reduce
+    from ..values.kernels import reduce
     from ..values.values import allocate
     from . import table
 
@@ -280,9 +283,9 @@ def _nonzero_program(mask: Any) -> Any:
 
 
 def _fill_positions(mask: Any, out: Any) -> None:
-    from ..staging.staging import if_
-    from ..staging.state import Scope
-    from ..trace.derivatives import each
+    from ..staging.branches import if_
+    from ..staging.loops import each
+    from ..staging.paths import Scope
     from . import table
 
     cell = [constant_int(0)]
@@ -318,7 +321,7 @@ row("argsort", lambda x, fails=False: (np.argsort(x, -1, kind="stable"),), progr
 
 # ---- triangular and general systems
 def _t(a: Any) -> Any:
-    from ..values.arrays import with_axes
+    from ..values.views import with_axes
 
     return with_axes(a, (1, 0))
 
@@ -337,7 +340,7 @@ def _low(a: Any, k: int = 0) -> Any:
 
 def _half(a: Any) -> Any:
     """The lower triangle with half of the diagonal."""
-    from ..values.arrays import elementwise_with_index
+    from ..values.kernels import elementwise_with_index
     from . import table
 
     return elementwise_with_index(lambda v, i, j: table.select(table.igt(i, j), v, table.select(table.ieq(i, j), v * 0.5, v * 0.0)), a)
@@ -473,7 +476,7 @@ def _lower_only(s: Any) -> Any:
 
 
 def _diagonal_matrix(s: Any) -> Any:
-    from ..values.arrays import elementwise_with_index
+    from ..values.kernels import elementwise_with_index
     from . import table
 
     return elementwise_with_index(lambda v, i, j: table.select(table.ieq(i, j), v, v * 0.0), s)
@@ -504,7 +507,7 @@ def _closest(t: Scalar, order: int = 1) -> float:
 
 def _greatest(*arrays_: Any) -> Any:
     """The largest magnitude, which has no derivative."""
-    from ..values.arrays import reduce
+    from ..values.kernels import reduce
 
     out, *rest = (reduce("max", a, None, False, abs) for a in arrays_)
     for x in rest:
@@ -521,7 +524,8 @@ def _larger(x: Any, y: Any) -> Any:
 def _pairs(fn: Callable[..., Any], w: Any, *more: Any) -> Any:
     """The matrix of fn(w_i, w_j, is i == j, *more); `more` are scalars, or vectors, of which fn gets the elements i and j."""
     from ..numpy.creation import identity
-    from ..values.arrays import elementwise, expand
+    from ..values.kernels import elementwise
+    from ..values.reshaping import expand
     from . import table
 
     given: list[Any] = [expand(w, (1,)), expand(w, (0,)), identity(w.shape[0], w.type.dtype)]
@@ -551,7 +555,7 @@ def _gaps(w: Any, order: int, instead: float, sign: float = -1.0) -> Any:
 
 def _reciprocal(s: Any, order: int) -> Any:
     """1 / s, NaN where s is 0 to working precision."""
-    from ..values.arrays import elementwise
+    from ..values.kernels import elementwise
     from . import table
 
     return elementwise(
@@ -569,7 +573,7 @@ def _unless(good: Any, x: Any) -> Any:
 def _split(w: Any, c: Any) -> Any:
     """Cotangents (or tangents) c of eigenvalues w: NaN where they differ for equal values, because the sum of equal values has a
     derivative and none of them alone does."""
-    from ..values.arrays import reduce
+    from ..values.kernels import reduce
     from . import table
 
     t = w.type.dtype
@@ -584,7 +588,8 @@ def _split(w: Any, c: Any) -> Any:
 def _mixed(w: Any, m: Any) -> Any:
     """The tangents m_ii of eigenvalues w, NaN where equal values part: where the symmetric m is no multiple of 1 among them."""
     from ..numpy.shaping import diagonal
-    from ..values.arrays import elementwise, expand, reduce
+    from ..values.kernels import elementwise, reduce
+    from ..values.reshaping import expand
     from . import table
 
     t, d = w.type.dtype, diagonal(m)
@@ -600,7 +605,7 @@ def _mixed(w: Any, m: Any) -> Any:
 def _trusted(inner: Any, f: Any, largest: Any, order: int, size: Any, total: Any) -> Any:
     """`inner`, NaN where the error of dividing terms of a size by a gap may exceed the tolerance: relative to the derivative, whose
     size is `total`, or to what it would be were the gap as large as the values."""
-    from ..values.arrays import elementwise
+    from ..values.kernels import elementwise
     from . import table
 
     t = inner.type.dtype
@@ -661,7 +666,8 @@ def svd(a: Any, fails: bool = True) -> Any:
 def _beside(a: Any, n: Any, k: Any, s: Any, order: int) -> Any:
     """a_j / s_j for columns beside the k singular vectors, of which there are n - k: none of a square matrix."""
     from ..values import sizes
-    from ..values.arrays import elementwise, expand
+    from ..values.kernels import elementwise
+    from ..values.reshaping import expand
     from . import table
 
     if sizes.same(n, k):
@@ -710,7 +716,7 @@ def _svd_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted:
 
 def _of_zero(s: Any, c: Any) -> Any:
     """Cotangents of singular values: NaN where one that is 0 has one, because s is then no smoother than a norm at 0."""
-    from ..values.arrays import elementwise
+    from ..values.kernels import elementwise
     from . import table
 
     t = s.type.dtype
@@ -732,17 +738,18 @@ def pinv(a: Any, rcond: float) -> Any:
 
 
 def _cut(a: Any, s: Any, rcond: float) -> Any:
-    from ..values.arrays import _lifted
+    from ..values.sizes import lifted
     from ..values.values import to_type
     from . import table
 
-    m, n = _lifted(*a.shape)
+    m, n = lifted(*a.shape)
     t = a.type.dtype
     return _greatest(s) * (to_type(table.select(table.igt(m, n), m, n), t) * _eps(t) if rcond < 0 else rcond)
 
 
 def _pinv_program(a: Any, rcond: float, order: int) -> Any:
-    from ..values.arrays import elementwise, expand
+    from ..values.kernels import elementwise
+    from ..values.reshaping import expand
     from . import table
 
     u, s, vt = svd(a)
@@ -785,7 +792,7 @@ def nuclear(a: Any) -> Any:
 
 
 def _nuclear_program(a: Any) -> Any:
-    from ..values.arrays import expand
+    from ..values.reshaping import expand
 
     u, s, vt = svd(a)
     return s.sum(), mm(u + expand(_reciprocal(s, 1) * 0.0, (0,)), vt)

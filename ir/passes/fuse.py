@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
+from ..core.aliases import Aliases
 from ..core.graph import Atom, Block, Const, Function, Let, Program, Return, Var, substitute, terminator_atoms
 from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, Same, expensive, kernel_of, same_element, written
 from ..core.types import I64
-from ..diff.activity import Aliases
 from .simplify import folded as folded_let
 from .simplify import simplify_function
 
@@ -44,7 +44,7 @@ def fuse(program: Program) -> None:
 
 def drop_unused(program: Program) -> None:
     """Functions that nothing refers to any more."""
-    from ..diff.jvp import references
+    from ..core.references import references
 
     seen: set[str] = set()
     work = [program.entry]

@@ -22,12 +22,12 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
+from ..core.aliases import Aliases
 from ..core.analysis import find_loops, predecessors
 from ..core.graph import Atom, Block, Branch, Const, Function, Let, Program, Var, edges, terminator_atoms
 from ..core.kernel import written
 from ..core.op import TABLE
 from ..core.types import BOOL, Array, carries_gradient
-from ..diff.activity import Aliases
 
 Side = tuple[Atom, bool]  # a condition and what it must be
 

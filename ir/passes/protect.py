@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..core import errors
+from ..core.aliases import Aliases
+from ..core.builder import drop_unreachable
 from ..core.graph import Fail, Function, Let, Program, Site, Var, substitute
 from ..core.kernel import written
 from ..core.types import Array
-from ..diff.activity import Aliases
-from ..values.arrays import View, shape_of
-from ..values.builder import drop_unreachable
 
 
 @dataclass(frozen=True)
@@ -39,17 +37,6 @@ class Case:
     def names(self, names: Sequence[str]) -> list[str]:
         """Names for those."""
         return [f"{what} of {names[i] if i < len(names) else i}" for _, leaves in self.groups for i in leaves for what in ("start", "size")]
-
-    def parts(self, inside: list[Any]) -> list[Any]:
-        """The leaves as the function is to see them."""
-        n = len(inside) - self.numbers
-        out, numbers = inside[:n], iter(inside[n:])
-        for axis, leaves in self.groups:
-            base = inside[leaves[0]]
-            for i, start, size in zip(leaves, numbers, numbers, strict=False):
-                spec = [(k, start if k == axis else 0, 1) for k in range(base.ndim)]
-                out[i] = View(base, spec, [size if k == axis else n for k, n in enumerate(shape_of(base))])
-        return out
 
 
 USUAL = Case()

@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_trace, keep
+from ..core.sites import user_site
+from ..staging.branches import and_
 from ..staging.optional import is_, needed
-from ..values.builder import current_trace, user_site
 from ..values.values import Traced
 from .questions import hasattr_, isinstance_, type_of
 
@@ -37,6 +39,8 @@ AT_RUN_TIME = (
 AS_PYTHON = (errors.ArrayIndexError, errors.AxisError, errors.ArrayShapeError, errors.LinAlgError, errors.ZeroDivideError, errors.NegativePowerError,
              errors.IntegerOverflowError, errors.ConversionError, errors.StagedAssertionError)  # fmt: skip
 Kinds = tuple[type[BaseException], ...]
+
+keep("guarding", lambda trace: [])  # each `try` whose body is traced (Guarding)
 
 
 def _is_own(e: BaseException) -> bool:
@@ -161,8 +165,6 @@ def _has_argument(x: Any, cls: Any, i: int) -> bool:
 def match_class(x: Any, cls: Any, places: int, *names: str) -> Any:
     found = isinstance_(x, cls)
     if isinstance(found, Traced):  # of what may be None
-        from ..staging.staging import and_
-
         return found if not places and not names else and_(found, lambda: match_class(needed(x), cls, places, *names))
     if not found:
         return False

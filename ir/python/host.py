@@ -24,16 +24,25 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ..core import errors
+from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Let, Program
 from ..core.op import TABLE, Op, Zero, register
+from ..core.references import references
+from ..core.sites import user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Type
+from ..staging.leaves import Undefined
+from ..staging.optional import returned
+from ..staging.paths import open_block
+from ..staging.structure import is_object, leaves_of
 from ..values import pytree
-from ..values.builder import current_builder, current_trace, user_site
 from ..values.values import Arrayed, Traced, is_traced
+from ..values.views import contiguous, settled
 from .strings import mentions_traced, shown
 
 HOST = register(Op("host", "*:*", lambda m, *xs: None, Zero("it has no result but a number of its own"), may_fail=True, effect="host"))
 MARK, AGAIN, DONE = -1, -2, -3  # recipes that every program has
+
+keep("effects", lambda trace: 0)  # operations that a second evaluation must not repeat
 
 
 # ---- one call of a program
@@ -144,12 +153,6 @@ def perform(program: Program, index: int, values: Sequence[Any]) -> int:
 
 def at_run_time(action: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], repeats: bool = False) -> None:
     """Add the call `action(*args, **kwargs)` to the program under construction."""
-    from ..staging.optional import returned
-    from ..staging.staging import open_block
-    from ..staging.state import Undefined
-    from ..staging.structure import is_object, leaves_of
-    from ..values.arrays import contiguous, settled
-
     builder = current_builder()
     leaves, tree = pytree.flatten(settled(returned((args, kwargs))))
     atoms: list[Any] = []
@@ -175,8 +178,6 @@ def at_run_time(action: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 # ---- evaluations that repeat an earlier one
 def has_effects(program: Program, name: str) -> bool:
     """May calling this function have an effect that a second evaluation must not repeat?"""
-    from ..diff.jvp import references
-
     seen, work = set(), [name]
     while work:
         name = work.pop()
@@ -199,8 +200,6 @@ def _is_effect(let: Let, program: Program) -> bool:
 def evaluated(run: Callable[[], Any], again: bool = False) -> tuple[Any, Any]:
     """run(), and the moment before it, for `repeating`: None if nothing in this trace has effects. `again`: an earlier call
     has had its effects."""
-    from ..staging.staging import open_block
-
     builder, block = current_builder(), open_block()
     (out,) = builder.emit("host", (), (I64,), {"recipe": MARK})
     if again:

@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
 from ..core.types import BOOL, I64, describe, is_float
 from ..numpy.dispatch import UFUNCS
+from ..numpy.linear_algebra import norm
 from ..ops import table
-from ..staging import staging
+from ..staging import branches
 from ..values import pytree
-from ..values.builder import user_site
-from ..values.values import Arrayed, Traced, arithmetic, constant, is_traced, operand, to_float, to_integer
+from ..values.operators import arithmetic
+from ..values.values import Arrayed, Traced, constant, is_traced, operand, to_float, to_integer
+from . import for_loops, raising
 
 
 def _number(name: str, x: Any) -> Any:
@@ -80,8 +83,6 @@ def _hypot(*xs: Any) -> Any:
 
 def _dist(p: Any, q: Any) -> Any:
     if isinstance(p, Arrayed) or isinstance(q, Arrayed):
-        from ..numpy.linear_algebra import norm
-
         return _weak(to_float(norm(arithmetic("sub", p, q))))
     p, q = list(p), list(q)
     if len(p) != len(q):
@@ -161,14 +162,14 @@ def _sumprod(p: Iterable[Any], q: Iterable[Any]) -> Any:
 
 # ---- ints
 def _raise_unless(holds: Any, message: str) -> None:
-    staging.if_(holds, lambda: None, lambda: staging.raise_(ValueError(message)))
+    branches.if_(holds, lambda: None, lambda: raising.raise_(ValueError(message)))
 
 
 def _gcd(*xs: Any) -> Any:
     total = constant(0)
     for x in xs:
         step = lambda s: (s[1], table.ifmod(s[0], s[1]))  # noqa: E731
-        total, _ = staging.loop_value(lambda s: table.ine(s[1], 0), step, (total, x))
+        total, _ = for_loops.loop_value(lambda s: table.ine(s[1], 0), step, (total, x))
     return table.select(table.ilt(total, 0), table.isub(0, total), total)
 
 
@@ -200,7 +201,7 @@ def _falling(n: Any, k: Any, divided: bool) -> Any:
         return i, (table.ifloordiv(total, i) if divided else total)
 
     count = table.select(table.igt(k, n), constant(0), k)
-    _, total = staging.loop_value(lambda s: table.ilt(s[0], count), step, (constant(0), constant(1)))
+    _, total = for_loops.loop_value(lambda s: table.ilt(s[0], count), step, (constant(0), constant(1)))
     return table.select(table.igt(k, n), constant(0), total)
 
 

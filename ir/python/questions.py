@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, NUMPY_DTYPES
-from ..staging.growing import List
+from ..staging import functions
+from ..staging.leaves import Undefined
+from ..staging.lists import List
 from ..staging.optional import Maybe, needed
-from ..staging.state import Undefined
-from ..values.builder import user_site
 from ..values.values import Arrayed, Traced, is_traced, logical_not
 from .iterables import Staged
 
@@ -152,6 +153,7 @@ def _stores_globals(code: types.CodeType) -> bool:
     return own or any(_stores_globals(c) for c in code.co_consts if isinstance(c, types.CodeType))
 
 
+@functions.asking.define
 def asking(function: Any) -> Any:
     """`function`, which cannot be rewritten, with builtins that answer for traced values."""
     if (

@@ -21,12 +21,18 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_builder
 from ..core.op import Op, Zero, register
+from ..core.operand import atom_of
+from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, is_generator, loaded
+from ..numpy.creation import asarray, astype
 from ..ops import table
 from ..values import pytree
-from ..values.builder import current_builder, user_site
-from ..values.values import Arrayed, Traced, atom_of, logical_not, scalar_type, to_type
+from ..values.kernels import whole
+from ..values.sizes import broadcast
+from ..values.values import Arrayed, Traced, logical_not, scalar_type, to_type
+from .raising import raise_
 
 DRAW = register(Op("draw", "*:*", lambda m, *xs: None, Zero("a standard draw depends on nothing"), may_fail=True, effect="draw"))
 KINDS = {"uniform": "random", "normal": "standard_normal", "exponential": "standard_exponential", "bounded": "integers"}
@@ -126,8 +132,6 @@ class GeneratorValue:
         builder.trace.effects += 1
         (out,) = builder.emit("draw", (handle, *atoms), (out_type,), {"kind": kind}, user_site())
         if sizes is not None:
-            from ..values.arrays import whole
-
             return whole(out, sizes)
         one = Traced(out, builder, t == F64)
         return Traced(to_type(one, F64).atom, builder, True) if t == F32 else one
@@ -152,8 +156,6 @@ class GeneratorValue:
 
     def _like(self, kind: str, size: Any, *parameters: Any) -> Any:
         """Standard draws of this size, or of that of the parameters together."""
-        from ..values.sizes import broadcast
-
         shapes = [x.shape for x in parameters if getattr(x, "shape", ())]
         if size is None and not shapes:
             return self._draw(kind, F64, None)
@@ -205,8 +207,6 @@ def _sizes(size: Any) -> list[Any] | None:
 
 def _float(x: Any) -> Any:
     """A parameter as NumPy takes it: a Python float, or an array of float64."""
-    from ..numpy.creation import asarray, astype
-
     if (isinstance(x, np.ndarray) and x.ndim) or isinstance(x, (list, tuple)):
         x = asarray(x)
     if isinstance(x, Arrayed):
@@ -232,8 +232,6 @@ def _negative(x: Any) -> Any:
 
 def _refuse(bad: Any, method: str, *example: Any, **keywords: Any) -> None:
     """Where `bad` is true, raise what NumPy raises for the example."""
-    from ..staging.staging import raise_
-
     if bad is False or (not isinstance(bad, Traced) and not bad):
         return
     try:

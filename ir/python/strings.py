@@ -16,9 +16,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import errors
+from ..core.sites import user_site
+from ..staging import branches
+from ..staging.optional import returned
+from ..staging.structure import is_object, leaves_of
 from ..values import pytree
-from ..values.builder import user_site
-from ..values.values import is_traced
+from ..values.values import call, is_traced
+from ..values.views import settled
 
 _CONVERSIONS: dict[int, Callable[[Any], Any]] = {-1: lambda x: x, ord("s"): str, ord("r"): repr, ord("a"): ascii}
 METHODS = ("capitalize", "center", "expandtabs", "format", "join", "ljust", "lower", "lstrip", "removeprefix", "removesuffix", "replace",
@@ -119,6 +123,7 @@ def mentions_traced(tree: Any) -> bool:
     return any(map(is_traced, pytree.flatten(tree)[0]))
 
 
+@branches.join_texts.define
 def one_of(values: Sequence[Any], join: Callable[[Sequence[int]], Any]) -> Any:
     """The one of several plain strings whose path is taken, or None where they are not that; `join` joins their numbers."""
     if len(set(map(id, values))) < 2 or not all(type(v) is str for v in values):
@@ -140,9 +145,6 @@ def _field(x: Any, conversion: int) -> tuple[int, Any]:
 
 
 def _made(make: Callable[..., str], children: tuple[Any, ...]) -> str:
-    from ..staging.optional import returned
-    from ..values.arrays import settled
-
     return Text(make, settled(returned(children))) if mentions_traced(children) else make(*children)
 
 
@@ -186,9 +188,6 @@ def format_(x: Any, spec: str = "") -> Any:
 
 def shown(x: Any, conversion: int = -1) -> Any:
     """`x` as it is to be shown: the text that its class, if it is a user's, makes of it, else itself."""
-    from ..staging.structure import is_object, leaves_of
-    from ..trace.language import call
-
     cls = type(x)
     if isinstance(x, (str, int, float, tuple, list, dict, np.ndarray, np.generic, type(None), type)) or is_traced(x):
         return x

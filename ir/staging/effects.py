@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core import errors
-from ..values.builder import current_trace, user_site
-from .state import same_leaf
+from ..core.builder import current_trace
+from ..core.sites import user_site
+from .leaves import same_leaf
 
 
 def without_effects(functions: Sequence[Any], run: Callable[[], Any]) -> Any:

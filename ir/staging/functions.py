@@ -18,22 +18,31 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import Builder, Frame, Mark, Trace, current_trace, keep
 from ..core.graph import Call, Edge
 from ..core.graph import Return as GraphReturn
+from ..core.port import Port
+from ..core.sites import user_site
 from ..core.types import Scalar, is_float
-from ..python.questions import asking
 from ..syntax import rewrite as syntax
 from ..values import pytree
-from ..values.arrays import settled
-from ..values.builder import Builder, Frame, Mark, Trace, current_trace, user_site
 from ..values.values import Arrayed, Traced, array_like, constant, is_traced, scalar_type
+from ..values.views import settled
+from .join import join_values
+from .leaves import coerce, leaf_type, show
+from .loop import Widen
 from .optional import returned
-from .staging import DEAD, Bottom, Return, StagedExit, Widen, here, leave, open_block, run
-from .state import coerce, join_values, leaf_type, show
+from .paths import DEAD, Bottom, Return, StagedExit, here, leave, open_block, run
 from .structure import adopted, flatten
 
 MAX_DEPTH = 150
 MAX_UNROLLED = 3_000  # calls of a function under traced conditions that needs its numbers plain
+
+asking = Port("gives a function that cannot be rewritten builtins that answer for traced values")
+
+keep("staged", lambda trace: {})
+keep("active", lambda trace: [])
+keep("unrolled", lambda trace: {})  # functions that cannot be staged (Unrolled)
 
 
 class Recursion(Exception):

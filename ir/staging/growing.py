@@ -8,21 +8,28 @@ the adjoint of the last element. A full buffer is copied into one twice as large
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
-import optree
 
 from ..core import errors
+from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Fail
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, NUMPY_DTYPES, Scalar, element, is_float
 from ..ops import table
 from ..values import concrete, pytree, sizes
-from ..values.builder import current_builder, current_trace, user_site
-from ..values.values import Arrayed, Traced, allocate, constant, dimension, is_traced, lift_array, scalar_type, to_type
-from .heap import Heap
+from ..values.heap import Heap
+from ..values.values import Arrayed, Traced, allocate, constant, dimension, lift_array, scalar_type, to_type
+from .leaves import either
+from .paths import branch
 from .structure import Shape, closed, opened
+
+keep("no_growth", lambda trace: 0)  # loops that are unrolled rather than that a list grows in them
+keep("appends", lambda trace: [])  # to lists that grow (Append)
+keep("roomy", lambda trace: {})  # buffers that have room for all that a loop appends, and that loop's frame
+keep("postponed", lambda trace: 0)  # reads of lists that are still empty
 
 LEAF = "leaf"
 Skeleton = Any  # of an item: LEAF, or (Shape, skeletons of its parts)
@@ -257,17 +264,6 @@ def _is_roomy(b: Any) -> bool:
     return found is not None and found is _loop()
 
 
-def _remember(items: List, item: Any) -> None:
-    trace = current_trace()
-    assert trace is not None
-    leaves: list[Any] = []
-    skeleton(item, leaves)
-    g = growing(items)
-    assert g is not None
-    shapes = [shape_of(x) for x, k in zip(leaves, g.kinds, strict=True) if k.dtype is not None]
-    trace.appends.append(Append(id(items), _loop(), shapes))
-
-
 def known_before(shapes: Sequence[list[Any]]) -> list[list[Any]] | None:
     """The shapes, where all their numbers are plain: those that the loop computes are not known when it begins."""
     return [[int(n) for n in shape] for shape in shapes] if not any(isinstance(n, Traced) for shape in shapes for n in shape) else None
@@ -275,9 +271,7 @@ def known_before(shapes: Sequence[list[Any]]) -> list[list[Any]] | None:
 
 def _of_shape(b: Any, n: Any, shape: list[Any]) -> Any:
     """The first n elements of a buffer, whose items have this shape if there are any."""
-    from .staging import ifexp
-
-    some = _unsized(ifexp(table.igt(*_traced(n, 0)), lambda: b, lambda: _unsized(allocate(b.type.dtype, (0, *shape), 0))))
+    some = _unsized(either(table.igt(*_traced(n, 0)), lambda: b, lambda: _unsized(allocate(b.type.dtype, (0, *shape), 0))))
     part = some[:n]
     part.sizes[1:] = shape
     return part
@@ -340,7 +334,6 @@ def _element(b: Any, at: Any, k: Kind) -> Any:
 
 def _room(b: Any, n: Any, shape: list[Any], k: Kind) -> Any:
     """The buffer, or a larger one with the same first n elements if it is full. The first item says how large items are."""
-    from .staging import ifexp
 
     def larger() -> Any:
         new = allocate(k.dtype, (sizes.add(sizes.mul(dimension(b, 0), 2), 4), *shape), 0)
@@ -349,11 +342,11 @@ def _room(b: Any, n: Any, shape: list[Any], k: Kind) -> Any:
             new[:n] = b[:n]
             return new
 
-        return _unsized(ifexp(table.igt(*_traced(n, 0)), moved, lambda: new)) if shape else moved()
+        return _unsized(either(table.igt(*_traced(n, 0)), moved, lambda: new)) if shape else moved()
 
     old = Arrayed(b.variable, b.builder, True)
     old.joined = True
-    return _unsized(ifexp(table.ige(*_traced(n, dimension(b, 0))), lambda: _unsized(larger()), lambda: old))
+    return _unsized(either(table.ige(*_traced(n, dimension(b, 0))), lambda: _unsized(larger()), lambda: old))
 
 
 def _unsized(a: Any) -> Any:
@@ -367,8 +360,6 @@ def _same_shape(b: Any, x: Any, k: Kind) -> None:
         m = dimension(b, axis + 1)
         if sizes.same(n, m):
             continue
-        from .staging import branch
-
         ok, bad = branch(table.ieq(*_traced(n, m)), "fits", "differs")
         text = "the items of a list that grows under traced control flow must have one shape"
         current_builder().terminate(Fail("assertion", text, user_site(text)), bad)
@@ -442,258 +433,6 @@ def growing(x: Any) -> Growing | None:
 pytree.register(Growing, lambda g: ((*g.buffers, g.n), (g.bones, g.kinds)), lambda known, c: Growing(c[:-1], c[-1], *known))
 
 
-class List(list):  # type: ignore[type-arg]
-    """A list that the traced program has made. What it does while it grows is written here, in the order of Python's manual."""
-
-    __slots__ = ()
-
-    def _set(self, held: Growing | Iterable[Any]) -> None:
-        list.__setitem__(self, slice(None), [held] if isinstance(held, Growing) else list(held))
-
-    def _note(self) -> Growing | None:
-        heap = _heap()
-        if heap is not None:
-            heap.note(self)
-        return growing(self)
-
-    def append(self, item: Any) -> None:
-        g = self._note()
-        if g is None:
-            list.append(self, item)
-        else:
-            self._set(g.appended(item))
-            _remember(self, item)
-
-    def extend(self, items: Any) -> None:
-        g = self._note()
-        if g is None and growing(items) is None and not is_traced(items) and not hasattr(items, "element"):
-            return list.extend(self, items)
-        from .staging import for_over
-
-        return for_over(items, self.append)
-
-    def insert(self, i: Any, item: Any) -> None:
-        g = self._note()
-        list.insert(self, i, item) if g is None and not is_traced(i) else self._set(_of(self).inserted(i, item))
-
-    def pop(self, i: Any = -1) -> Any:
-        g = self._note()
-        if g is None and not is_traced(i):
-            return list.pop(self, i) if list.__len__(self) else _nothing(self)
-        out, rest = _of(self).popped(i)
-        self._set(rest)
-        return out
-
-    def clear(self) -> None:
-        g = self._note()
-        list.clear(self) if g is None else self._set(Growing(g.buffers, constant(0), g.bones, g.kinds))
-
-    def reverse(self) -> None:
-        g = self._note()
-        list.reverse(self) if g is None else self._set(g.backwards())
-
-    def copy(self) -> List:
-        g = growing(self)
-        return new_list(list.__iter__(self) if g is None else g.part(0, g.n))
-
-    def remove(self, item: Any) -> None:
-        self._plain("remove")(item)
-
-    def sort(self, **kwargs: Any) -> None:
-        g = self._note()
-        if g is None and not any(map(is_traced, list.__iter__(self))):
-            return list.sort(self, **kwargs)
-        if g is None or len(g.buffers) != 1 or g.kinds[0].rank or kwargs.get("key") is not None:
-            raise errors.UnsupportedOperationError(
-                f"sort() of this list at {user_site()} is not supported: use np.sort(np.array(items)), which gives a sorted array"
-            )
-        up = np.sort(g.stacked())
-        self._set(Growing([up[::-1].copy() if kwargs.get("reverse") else up], g.n, g.bones, g.kinds))
-        return None
-
-    def count(self, item: Any) -> Any:
-        return self._plain("count")(item)
-
-    def index(self, *args: Any) -> Any:
-        return self._plain("index")(*args)
-
-    def _plain(self, name: str) -> Callable[..., Any]:
-        g = self._note()
-        if g is not None:
-            raise errors.UnsupportedOperationError(
-                f"{name}() of a list that grows under traced control flow, at {user_site()}, is not supported: make an array of it first, np.array(items)"
-            )
-        return getattr(super(), name)  # type: ignore[no-any-return]
-
-    def __getitem__(self, i: Any) -> Any:
-        g = growing(self)
-        if g is None and not is_traced(i):
-            found = list.__getitem__(self, i) if isinstance(i, slice) or list.__len__(self) else _nothing(self)
-            return new_list(found) if isinstance(i, slice) else found
-        if isinstance(i, slice):
-            return new_list(_sliced(_of(self), i))
-        return g.item(i) if g is not None else _choose(self, i)
-
-    def __setitem__(self, i: Any, value: Any) -> None:
-        g = self._note()
-        if g is None and not is_traced(i):
-            list.__setitem__(self, i, value)
-        elif isinstance(i, slice):
-            if (i.start, i.stop, i.step) != (None, None, None):
-                _of(self).refuse()
-            self._set(Growing(*_parts(value)) if growing(value) is not None else list(value))
-        else:
-            self._set(_of(self).replaced(i, value))
-
-    def __delitem__(self, i: Any) -> None:
-        g = self._note()
-        if g is None and not is_traced(i):
-            list.__delitem__(self, i)
-        elif isinstance(i, slice):
-            if (i.start, i.step) != (None, None) or i.stop is not None:
-                _of(self).refuse()
-            self.clear()
-        else:
-            self.pop(i)
-
-    def __add__(self, other: Any) -> Any:
-        if isinstance(other, Arrayed):  # which takes the list for an array
-            return NotImplemented
-        if growing(self) is None and growing(other) is None:
-            return new_list(list.__add__(self, other)) if isinstance(other, list) else NotImplemented
-        out = self.copy()
-        out.extend(other)
-        return out
-
-    def __radd__(self, other: Any) -> Any:
-        return new_list(other).__add__(self) if type(other) is list else NotImplemented
-
-    def __iadd__(self, other: Any) -> List:
-        self.extend(other)
-        return self
-
-    def __mul__(self, n: Any) -> Any:
-        if isinstance(n, Arrayed):
-            return NotImplemented
-        if growing(self) is not None:
-            self[0:0].refuse()
-        return new_list(list.__mul__(self, n))
-
-    __rmul__ = __mul__
-
-    def __eq__(self, other: Any) -> Any:
-        grows = growing(self) or growing(other)
-        return list.__eq__(self, other) if grows is None else grows.refuse()
-
-    __hash__ = None
-
-    def __lantern_truth__(self) -> Any:
-        g = growing(self)
-        return bool(list.__len__(self)) if g is None else table.ine(*_traced(g.n, 0))
-
-    def __len__(self) -> int:
-        g = growing(self)
-        return list.__len__(self) if g is None else g.number()
-
-    def __bool__(self) -> bool:
-        g = growing(self)
-        return bool(list.__len__(self)) if g is None else g.refuse()
-
-    def __iter__(self) -> Any:
-        g = growing(self)
-        return list.__iter__(self) if g is None else iter([g.item(i, checked=False) for i in range(g.number())])
-
-    def __contains__(self, x: Any) -> Any:
-        g = growing(self)
-        return list.__contains__(self, x) if g is None else g.refuse()
-
-    def __reversed__(self) -> Any:
-        g = growing(self)
-        return list.__reversed__(self) if g is None else g.refuse()
-
-    def __reduce__(self) -> Any:
-        return list, (list(self),)
-
-
-def new_list(held: Any) -> List:
-    """A list of the traced program."""
-    out = List()
-    out._set(held)
-    heap = _heap()
-    return out if heap is None else heap.made(out)
-
-
-Heap.new_list = List
-
-
-def _of(x: List) -> Growing:
-    """A list as one that grows."""
-    g = growing(x)
-    if g is not None:
-        return g
-    held = tuple(list.__iter__(x))
-    if not held:
-        raise errors.ArrayIndexError(f"index out of range of an empty list ({user_site()})")
-    return started(held, *described([held]))
-
-
-def _nothing(x: List) -> NoReturn:
-    """An item of an empty list. In a loop where the list comes to grow there is one: that is known when the loop is traced again."""
-    trace = current_trace()
-    if trace is not None and not trace.no_growth:
-        born = trace.heap.birth(x)
-        if any(f.kind == "loop" and f.staged and born <= f.since for f in trace.builders[-1].frames):
-            from .staging import Bottom
-
-            trace.postponed += 1
-            raise Bottom
-    raise IndexError("list index out of range")
-
-
-def _parts(x: Any) -> Any:
-    g = growing(x)
-    assert g is not None
-    return [b.copy() for b in g.buffers], g.n, g.bones, g.kinds
-
-
-def _choose(x: List, i: Any) -> Any:
-    """An item of a list of known length at a traced place."""
-    try:
-        described([tuple(list.__iter__(x))])
-    except errors.TypeMismatchError:
-        return list.__getitem__(x, i)  # which needs the number
-    return _of(x).item(i)
-
-
-def _sliced(g: Growing, s: slice) -> Growing:
-    if s.step is not None and not (isinstance(s.step, int) and s.step == 1):
-        if isinstance(s.step, int) and s.step == -1 and s.start is None and s.stop is None:
-            return g.backwards()
-        g.refuse()
-    start = constant(0) if s.start is None else _clipped(s.start, g.n)
-    stop = constant_if_plain(g.n) if s.stop is None else _clipped(s.stop, g.n)
-    return g.part(start, table.select(table.ilt(stop, start), start, stop))
-
-
-def _flatten(x: List) -> Any:
-    g = growing(x)
-    return (tuple(list.__iter__(x)), None) if g is None else ((*g.buffers, g.n), (g.bones, g.kinds))
-
-
-def _unflatten(known: Any, children: Any) -> Any:
-    children = list(children)
-    if known is None:
-        return children
-    *buffers, n = children
-    if all(isinstance(b, np.ndarray) for b in buffers) and not is_traced(n):
-        return plain_items(Growing(buffers, int(n), *known))
-    return new_list(Growing(buffers, n, *known))
-
-
-for _namespace in pytree.NAMESPACES:
-    optree.register_pytree_node(List, _flatten, _unflatten, namespace=_namespace)  # type: ignore[arg-type]
-
-
 def plain_items(g: Growing) -> list[Any]:
     """After the call: the items, from buffers that are NumPy arrays."""
     columns: list[list[Any]] = []
@@ -707,4 +446,4 @@ def plain_items(g: Growing) -> list[Any]:
     return out
 
 
-__all__ = ["Growing", "List", "Scalar", "Shape", "described", "growing", "grown", "is_growing", "plain_items"]
+__all__ = ["Growing", "Scalar", "Shape", "described", "growing", "grown", "is_growing", "plain_items"]

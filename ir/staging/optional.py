@@ -13,18 +13,27 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_builder, current_trace
 from ..core.graph import Const, Fail, Site
 from ..core.op import literal
+from ..core.port import Port
+from ..core.sites import user_site
 from ..core.types import BOOL, I64, element
 from ..ops import table
 from ..values import pytree
-from ..values.builder import current_builder, current_trace, user_site
-from ..values.values import Arrayed, Traced, allocate, atom_of, constant, is_traced, logical_not, truth
-from .growing import Kind, List, Skeleton, described, filled, growing
+from ..values.kernels import copied
+from ..values.values import Arrayed, Traced, allocate, constant, is_traced, logical_not, truth
+from .growing import Kind, Skeleton, described, filled, growing
+from .lists import List
+from .paths import branch
+from .stores import setattr_
 from .structure import closed, opened
 
 Form = tuple[Any, Skeleton, tuple[Kind, ...]]  # what is there otherwise (NOTHING or a variable's name), and the structure of the value
 NOTHING = None
+
+
+and_ = Port("stages `and`")
 
 
 class Maybe:
@@ -43,8 +52,6 @@ class Maybe:
         there, value, name = object.__getattribute__(self, "_state")
         if name is not None:
             return truth(needed(self))
-        from .staging import and_
-
         return and_(there, lambda: truth(value))
 
     def __getattr__(self, name: str) -> Any:
@@ -53,8 +60,6 @@ class Maybe:
         return getattr(needed(self), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        from .staging import setattr_
-
         setattr_(value, needed(self), name)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -98,8 +103,6 @@ def needed(x: Any) -> Any:
         if there:
             return value
         raise _failure(name)
-    from .staging import branch
-
     ok, bad = branch(there, "there", "nothing")
     error = _failure(name)
     site = user_site(str(error))
@@ -184,8 +187,6 @@ def returned(value: Any, optional: bool = True) -> Any:
     if isinstance(value, List):
         return value if growing(value) is not None else [returned(x, optional) for x in value]
     if isinstance(value, Arrayed) and pytree.is_node(type(value)):
-        from ..values.arrays import copied
-
         return copied(value)
     found = opened(value) if not pytree.is_node(type(value)) else None
     if found is None:
@@ -214,4 +215,4 @@ def _unflatten(name: Any, children: Any) -> Any:
 
 pytree.register(Maybe, _flatten, _unflatten)
 
-__all__ = ["BOOL", "I64", "Arrayed", "Form", "Maybe", "atom_of", "errors", "form_of", "is_", "maybe", "needed", "seeded"]
+__all__ = ["BOOL", "I64", "Arrayed", "Form", "Maybe", "errors", "form_of", "is_", "maybe", "needed", "seeded"]

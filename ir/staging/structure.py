@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.builder import current_trace
 from ..values import pytree
-from ..values.builder import current_trace
+from ..values.heap import CONTAINERS, Heap, State, attributes
 from ..values.values import Arrayed, Traced
-from .heap import CONTAINERS, Heap, State, attributes
 
 
 @dataclass(frozen=True)

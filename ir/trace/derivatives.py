@@ -15,23 +15,26 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import Builder, Frame, current_builder, current_trace
 from ..core.graph import Atom, Const, Fail
 from ..core.graph import Return as GraphReturn
-from ..core.types import BOOL, F64, I32, I64, Scalar, Type, carries_gradient, describe, is_float, same_type, widened, with_article
+from ..core.sites import user_site
+from ..core.types import BOOL, F64, I32, I64, Array, Scalar, Type, carries_gradient, describe, is_float, same_type, widened, with_article
+from ..numpy.creation import astype
 from ..ops import table
 from ..python import host
-from ..python.iterables import Staged
 from ..python.random import refuse_generators
 from ..staging.functions import _result
-from ..staging.heap import Heap, State, identical
+from ..staging.leaves import Undefined, coerce, describe_value, leaf_type, show
+from ..staging.lists import made
+from ..staging.loops import each_index
 from ..staging.optional import returned
-from ..staging.staging import branch, counted_loop, made, open_block, run
-from ..staging.state import NO_SCOPE, Undefined, coerce, describe_value, leaf_type, show
+from ..staging.paths import Return, branch, open_block, run
 from ..staging.structure import leaves_of
 from ..values import pytree
-from ..values.arrays import as_array, settled
-from ..values.builder import Builder, Frame, current_builder, current_trace, user_site
+from ..values.heap import Heap, State, identical
 from ..values.values import Arrayed, Traced, allocate, array_like, constant, is_traced, lift_array, scalar_type
+from ..values.views import as_array, settled
 from .language import call
 from .statics import is_static
 
@@ -107,8 +110,6 @@ def _check_objects(heap: Heap, before: State, builder: Builder, label: str) -> N
 
 
 def _as_signal(value: Any) -> Any:
-    from ..staging.staging import Return
-
     return Return(value)
 
 
@@ -154,23 +155,8 @@ def all_differentiable(argument: Any, what: str) -> Any:
     return pytree.unflatten(tree, [x if is_static(x) else differentiable(x, what) for x in leaves])
 
 
-def each(count: Any, body: Callable[[Any], None], scope: Any = NO_SCOPE) -> None:
-    """A staged loop for i in range(count)."""
-    counted_loop(Staged(lambda: count, lambda i: i), body, None, scope)
-
-
-def each_index(shape: Sequence[Any], body: Callable[[tuple[Any, ...]], None], prefix: tuple[Any, ...] = ()) -> None:
-    """A staged loop over all index tuples of `shape`."""
-    if not shape:
-        body(prefix)
-    else:
-        each(shape[0], lambda i: each_index(shape[1:], body, (*prefix, i)))
-
-
 def float_copy(a: Arrayed) -> Arrayed:
     """An int array as float64."""
-    from ..numpy.creation import astype
-
     return astype(a, F64)
 
 
@@ -223,8 +209,6 @@ def _check_scalar(sub: Sub, has_aux: bool, name: str) -> None:
 
 
 def pytree_words(example: Any) -> str:
-    from ..core.types import Array, describe
-
     return f"a {describe(example)}" if isinstance(example, Array) else f"a {type(example).__name__}"
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import inspect
 import operator
+import sys
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,9 +15,13 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_builder, current_trace
+from ..core.sites import is_library, user_site
 from ..numpy import creation
 from ..numpy import dispatch as numpy_api
-from ..python import host, iterables, python_math, random, sequences, strings
+from ..numpy.registry import SCIPY, call_as_written
+from ..python import host, iterators, python_math, random, sequences, strings
+from ..python.for_loops import for_
 from ..python.guarded import (
     Guarding,
     context,
@@ -30,44 +35,47 @@ from ..python.guarded import (
     match_sequence,
 )
 from ..python.questions import QUESTIONS, dispatched, getattr_, type_
+from ..python.raising import assert_, raise_
 from ..python.strings import fstring, remainder
+from ..python.subscripts import getitem, plain_key, setitem
+from ..staging.branches import and_, chain, if_, ifexp, not_, or_
 from ..staging.functions import invoke
-from ..staging.growing import List, growing
-from ..staging.heap import CONTAINERS, MISSING, MUTATORS
+from ..staging.growing import growing
+from ..staging.leaves import Undefined
+from ..staging.lists import List, made, spread
+from ..staging.loops import while_
 from ..staging.optional import Maybe, is_, needed
-from ..staging.staging import (
-    BREAK,
-    CONTINUE,
-    DEAD,
-    Return,
-    and_,
-    assert_,
-    chain,
-    delattr_,
-    delitem,
-    for_,
-    getitem,
-    if_,
-    ifexp,
-    in_place,
-    made,
-    not_,
-    or_,
-    plain_key,
-    raise_,
-    seen,
-    setattr_,
-    setitem,
-    spread,
-    while_,
-)
-from ..staging.state import NO_SCOPE, Scope, Undefined, heap_of
-from ..syntax.rewrite import NOT_USER_CODE, Comparisons, assigned_outside
+from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Return, Scope, heap_of
+from ..staging.stores import delattr_, delitem, in_place, seen, setattr_
+from ..syntax.rewrite import LANGUAGE, NOT_USER_CODE, assigned_outside
 from ..values import pytree, values
-from ..values.builder import current_builder, current_trace, is_library, user_site
+from ..values.heap import CONTAINERS, MISSING, MUTATORS
 from ..values.values import Arrayed, Traced, is_traced, truth
 
-comparisons, generator, listed, slice = Comparisons, iterables.generator, sequences.listed, builtins.slice
+
+class Comparisons:
+    """The comparison functions of a chain."""
+
+    lt, le, gt, ge, eq, ne = operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne
+
+    @staticmethod
+    def is_(x: Any, y: Any) -> Any:
+        return is_(x, y)
+
+    @staticmethod
+    def is_not(x: Any, y: Any) -> Any:
+        return not_(is_(x, y))
+
+    @staticmethod
+    def in_(x: Any, y: Any) -> bool:
+        return x in y
+
+    @staticmethod
+    def not_in(x: Any, y: Any) -> bool:
+        return x not in y
+
+
+comparisons, generator, listed, slice = Comparisons, iterators.generator, sequences.listed, builtins.slice
 BaseException = builtins.BaseException
 
 
@@ -158,6 +166,7 @@ def _getattr(obj: Any, name: str, *default: Any) -> Any:
     return default[0]
 
 
+@values.call.define
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
     for a in args:
@@ -404,8 +413,6 @@ def _any_traced(tree: Any) -> bool:
 
 def _of_scipy(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of SciPy that is no ufunc and does not ask its arguments what to do."""
-    from ..numpy.registry import SCIPY, call_as_written
-
     part, name = function.__module__.split(".")[1], getattr(function, "__name__", "")
     found = SCIPY.get((part, name))
     if found is not None:
@@ -464,7 +471,7 @@ def _where(*args: Any) -> Any:
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {
-    **iterables.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, pow: _pow,
+    **iterators.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, pow: _pow,
 }  # fmt: skip
 REPLACED.update(creation.CREATION)
 REPLACED.update(host.REPLACED)
@@ -485,3 +492,5 @@ __all__ = [
     "match_sequence", "not_", "operator", "or_", "plain_key", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "truth", "type_",
     "unary", "while_",
 ]  # fmt: skip
+
+LANGUAGE.append(sys.modules[__name__])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import Builder, Frame, Trace, tracing
 from ..core.graph import Fail, Program
 from ..core.graph import Return as GraphReturn
 from ..core.types import (
@@ -32,16 +33,16 @@ from ..core.verify import verify_scopes
 from ..passes.protect import USUAL, Case, forbid, protect
 from ..python.random import refuse_results, watched
 from ..staging.functions import _result
-from ..staging.heap import MISSING, Heap, identical
+from ..staging.leaves import Undefined, coerce, leaf_type, same_leaf, show
+from ..staging.lists import made
 from ..staging.optional import returned
-from ..staging.reads import Read
-from ..staging.staging import Bottom, Return, made, open_block, run
-from ..staging.state import coerce, leaf_type, same_leaf, show
+from ..staging.paths import Bottom, Return, open_block, run
 from ..staging.structure import flatten, is_object, leaves_of
-from ..values.arrays import settled
-from ..values.builder import Builder, Frame, Trace, tracing
 from ..values.concrete import UNDECIDED, Numbers, decide
+from ..values.heap import MISSING, Heap, identical
+from ..values.reads import Read
 from ..values.values import Arrayed, Given, Traced, dimension
+from ..values.views import View, settled, shape_of
 from .containers import Put, Watched
 from .language import call
 
@@ -122,7 +123,7 @@ def trace_program(
     traced again with them."""
     with tracing(None, optimistic) as trace, trace.building(name) as builder, _deciding(trace):
         trace.numbers = numbers
-        inside = case.parts(_arguments(leaves, builder, numbers))
+        inside = _parts(case, _arguments(leaves, builder, numbers))
         args, kwargs = trace.heap.adopt(made, rebuild(inside))
         containers = Watched((args, kwargs), rebuild(inside) if in_place else (args, kwargs), name)
         frame = Frame("function", label=name, since=trace.heap.clock)
@@ -219,8 +220,6 @@ def _is_value(x: Any) -> bool:
 
 
 def _check_results(out: list[Any], types: list[Any], name: str) -> None:
-    from ..staging.state import Undefined
-
     for x, t in zip(out, types, strict=True):
         if isinstance(x, Undefined):
             x._raise()
@@ -229,3 +228,15 @@ def _check_results(out: list[Any], types: list[Any], name: str) -> None:
 
 
 __all__ = ["F32", "Abstract", "Array", "Traceable", "abstract", "trace_program"]
+
+
+def _parts(case: Case, inside: list[Any]) -> list[Any]:
+    """The leaves as the function is to see them."""
+    n = len(inside) - case.numbers
+    out, numbers = inside[:n], iter(inside[n:])
+    for axis, leaves in case.groups:
+        base = inside[leaves[0]]
+        for i, start, size in zip(leaves, numbers, numbers, strict=False):
+            spec = [(k, start if k == axis else 0, 1) for k in range(base.ndim)]
+            out[i] = View(base, spec, [size if k == axis else n for k, n in enumerate(shape_of(base))])
+    return out

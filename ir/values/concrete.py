@@ -22,11 +22,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core import errors
+from ..core.builder import Builder, Trace, current_trace, keep
 from ..core.graph import Atom, Const, Let, Site, Var
 from ..core.machine import Fault
 from ..core.op import TABLE
+from ..core.sites import is_library, user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
-from .builder import Builder, Trace, current_trace, is_library, user_site
 
 LOGGER = logging.getLogger("lantern_jit")
 MOST_UNROLLED = 4_096  # iterations of Python's over something traced
@@ -77,6 +78,16 @@ class Numbers:
         asked, self.asked, self.reshaped = self.asked, {}, False
         self.fixed.update({need: self.value(need) for need in asked})
         return asked
+
+
+def _forget(numbers: Numbers | None, asked: int) -> None:
+    for need in list(numbers.asked)[asked:] if numbers is not None else ():
+        del numbers.asked[need]  # type: ignore[union-attr]
+
+
+# of the arguments, where they may become constants; and the conditions that have been staged
+keep("numbers", lambda trace: None, mark=lambda numbers: 0 if numbers is None else len(numbers.asked), undo=_forget)
+keep("conditions", lambda trace: [])
 
 
 def at_hand(x: Any, t: Type, weak: bool) -> Any:

@@ -10,32 +10,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core import errors
+from ..core.builder import current_builder
 from ..core.kernel import Gather, Index, Result
+from ..core.sites import user_site
 from ..core.types import BOOL, I64, element, is_float
 from ..ops import table
 from ..ops.library import bind
 from . import sizes
-from .arrays import (
-    View,
-    access,
-    as_array,
-    base_of,
-    basic,
-    contiguous,
-    convert,
-    elementwise,
-    emit,
-    fit,
-    is_array,
-    is_mask,
-    places,
-    reshape,
-    shape_of,
-    stored,
-)
-from .builder import current_builder, user_site
+from .indexing import basic, is_mask
+from .kernels import convert, elementwise, emit
+from .reshaping import fit, reshape
 from .sizes import Size
 from .values import Arrayed, Traced, constant, to_type, truth
+from .views import View, access, as_array, base_of, contiguous, is_array, places, shape_of
+from .writes import stored, write
 
 
 def take_index(a: Arrayed, parts: Sequence[Any]) -> Any:
@@ -194,8 +182,6 @@ def put_index(a: Arrayed, parts: Sequence[Any], value: Any) -> None:
 
 
 def _put_mask(a: Arrayed, mask: Arrayed, value: Any) -> None:
-    from .arrays import write
-
     for v, (n, m) in enumerate(zip(shape_of(mask), shape_of(a), strict=True)):
         sizes.require_equal(m, n, f"boolean index did not match indexed array along axis {v}", "mask")
     dtype = a.type.dtype

@@ -10,15 +10,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core import errors
+from ..core.builder import current_builder, keep
 from ..core.faults import KINDS
 from ..core.graph import Atom, Const, Var
+from ..core.op import literal
+from ..core.operand import atom_of
+from ..core.sites import user_site
 from ..core.types import I64
 from ..ops import table
-from . import concrete
-from .builder import current_builder, user_site
-from .values import Traced, atom_of, to_type
+from . import concrete, sizes
+from .values import Arrayed, Traced, to_type
 
 Size = Any  # int | Traced
+
+
+keep("keys", lambda trace: {})  # what is known of sizes: equal keys are equal sizes
 
 
 def key(n: Size) -> Any:
@@ -196,3 +202,14 @@ def follows(n: Size, common: Size) -> Any:
 
 def _one() -> Traced:
     return Traced(Const(1, I64), None)
+
+
+def is_just(n: Size, value: int) -> bool:
+    return sizes.is_known(n) and sizes.plain(n) == value
+
+
+def lifted(*values: Any) -> list[Traced]:
+    return [v if isinstance(v, Traced) else Traced(Const(literal(v, I64), I64), None) for v in values]
+
+
+Arrayed.size = property(lambda a: product(a.shape))  # type: ignore[attr-defined]

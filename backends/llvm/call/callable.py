@@ -11,7 +11,7 @@ import ctypes
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ....ir.syntax.tracebacks import hide
+from ....ir.trace.tracebacks import hide
 from ..build.platforms import TARGET
 from ..runtime.layout import HEADER, TABLE_OFFSET
 

@@ -17,10 +17,10 @@ import numpy as np
 from ....ir.core import errors, faults
 from ....ir.core.analysis import find_loops
 from ....ir.core.graph import Call, Program, Site
+from ....ir.core.references import reachable
 from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
 from ....ir.diff.cps import show_closures
-from ....ir.diff.jvp import reachable
 from ....ir.ops.library import ARRAY_OPS
 from ....ir.passes.protect import USUAL
 from ....ir.python.host import has_effects

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from ....ir.core.aliases import Aliases
 from ....ir.core.analysis import call_graph_cycles, find_loops
 from ....ir.core.graph import Call, Fail, Let, Program, Return, Site
 from ....ir.core.types import Array, Scalar
-from ....ir.diff.activity import Aliases
 from ....ir.diff.coverage import covering_kernels, covers, tiny_arrays
 from ....ir.diff.cps import Closures, cut_block, to_closures
 from ....ir.diff.policies import Plan, choose, plan_loops

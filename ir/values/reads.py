@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.builder import keep
 from ..syntax.rewrite import NOT_USER_CODE
 from .heap import MISSING, Heap, attribute_of
 
@@ -362,3 +363,6 @@ def is_users(module: str) -> bool:
 def hold(reads: Iterable[Read]) -> bool:
     """Is all that a trace has read still so?"""
     return all(r.holds() for r in reads)
+
+
+keep("reads", lambda trace: Reads(trace.heap))  # what has been found outside

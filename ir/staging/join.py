@@ -1,4 +1,4 @@
-"""What a control-flow construct carries: the variables it may assign, saved, restored and joined.
+"""Where paths meet: the variables and the objects of several open blocks become one.
 
 Where paths meet, a variable that differs becomes a block parameter of the paths' common type. A variable that
 some path leaves unassigned, or in another type, is poisoned: using it raises an error that says so.
@@ -6,162 +6,25 @@ some path leaves unassigned, or in another type, is poisoned: using it raises an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_builder
 from ..core.graph import Atom, Block
-from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, is_float, same_type
+from ..core.sites import user_site
 from ..values import pytree
-from ..values.builder import Builder, current_builder, current_trace, user_site
-from ..values.values import Arrayed, Traced, atom_of, lift_array, scalar_type, to_type
-from .growing import List, described, grown, is_growing
-from .heap import MISSING, Heap, Place, State, identical
+from ..values.heap import MISSING, Heap, Place, State, identical
+from ..values.values import Arrayed, Traced, lift_array
+from ..values.views import settled
+from .growing import described, grown, is_growing
+from .leaves import Undefined, coerce, describe_value, is_view, merge_types, parameter, same_leaf, show
+from .lists import List
 from .optional import Maybe, form_of, maybe, unassigned
+from .paths import Saved, Scope, at_the_end, heap_of
 from .structure import Shape, closed, leaves_of, opened, shape_of_contents
-
-
-class Undefined:
-    """The value of a variable that is not assigned on every path that leads here."""
-
-    __lantern_leaf__ = True
-
-    def __init__(
-        self,
-        name: str,
-        why: str = "it is used before it is assigned",
-        error: type[errors.LanternError] = errors.UndefinedVariableError,
-    ) -> None:
-        object.__setattr__(self, "_why", (name, why, error))
-
-    def _raise(self, *args: Any, **kwargs: Any) -> NoReturn:
-        name, why, error = object.__getattribute__(self, "_why")
-        raise error(f"variable `{name}` at {user_site()}: {why}")
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)
-        self._raise()
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __pow__ = __rpow__ = _raise
-    __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __lt__ = __le__ = __gt__ = __ge__ = __neg__ = __abs__ = __bool__ = _raise
-    __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = __setitem__ = __call__ = __array__ = __array_ufunc__ = _raise
-
-
-@dataclass
-class Saved:
-    """The variables of a scope at one point, and what the user's objects hold there."""
-
-    values: tuple[Any, ...]
-    heap: State
-
-
-def heap_of() -> Heap:
-    """The log of the trace under way."""
-    trace = current_trace()
-    assert trace is not None
-    return trace.heap
-
-
-class Scope:
-    """Access to the variables `names` of the function that is being traced: those that a construct may assign."""
-
-    def __init__(self, names: Sequence[str], get: Callable[[], tuple[Any, ...]], put: Callable[[Any], None]) -> None:
-        self.names, self.get, self.put = tuple(names), get, put
-        self.cells = frozenset(id(c) for c in getattr(put, "__closure__", None) or ())
-
-    def save(self) -> Saved:
-        return Saved(self.get(), heap_of().save())
-
-    def restore(self, saved: Saved) -> None:
-        heap_of().restore(saved.heap)
-        self.put(saved.values)
-
-
-NO_SCOPE = Scope((), lambda: (), lambda _: None)
-
-
-def common_type(kinds: Sequence[tuple[Scalar, bool]]) -> tuple[Scalar, bool] | None:
-    """The one type that scalars of (type, weak) can share, or None: as wide as one of them. Weak numbers adapt."""
-    types = {t for t, _ in kinds}
-    weak = all(w for _, w in kinds)
-    if len(types) == 1:
-        return types.pop(), weak
-    if BOOL in types:
-        return None
-    strong = {t for t, w in kinds if not w}
-    target = F64 if len(strong) != 1 else strong.pop()
-    if target == I64:  # and a Python float
-        target = F64
-    return (target, weak) if target in (F64, F32) else None
-
-
-def leaf_type(value: Any) -> Type | None:
-    """The type of a leaf that can be a block parameter."""
-    if isinstance(value, Arrayed):
-        return value.type
-    found = scalar_type(value)
-    return found[0] if found else None
-
-
-def same_leaf(a: Any, b: Any) -> bool:
-    """Are two leaves one value, so that no parameter is needed?"""
-    if a is b:
-        return True
-    if is_view(a) or is_view(b):
-        return False
-    if isinstance(a, (Traced, Arrayed)) and type(a) is type(b):
-        return a.atom is b.atom or (isinstance(a, Traced) and not hasattr(a.atom, "name") and a.atom == b.atom)
-    plain = (bool, int, float, str, np.generic)
-    return isinstance(a, plain) and type(a) is type(b) and (a == b or (a != a and b != b)) and str(a) == str(b)
-
-
-def merge_types(values: Sequence[Any]) -> tuple[Type, bool] | None:
-    """The common type of leaves that meet, or None."""
-    if all(isinstance(v, Arrayed) or (isinstance(v, np.ndarray) and v.ndim) for v in values):
-        lifted = [v if isinstance(v, Arrayed) else lift_array(v) for v in values]
-        if all(same_type(v.type, lifted[0].type) for v in lifted):
-            return lifted[0].type, False
-        dtypes = {v.type.dtype for v in lifted}
-        if len({v.ndim for v in lifted}) > 1 or BOOL in dtypes:
-            return None
-        wide = I64 if not any(is_float(t) for t in dtypes) else F64  # float32 and an int are float64, as NumPy says
-        return array_of(wide, lifted[0].ndim), False
-    kinds = [scalar_type(v) for v in values]
-    if any(k is None for k in kinds):
-        return None
-    return common_type(kinds)  # type: ignore[arg-type]
-
-
-def coerce(value: Any, t: Type, block: Block) -> Atom:
-    """`value` as an atom of type `t`, computed at the end of `block`."""
-    builder = current_builder()
-    before, builder.current = builder.current, block
-    try:
-        if isinstance(value, np.ndarray):
-            value = lift_array(value) if value.ndim else value[()]
-        if isinstance(value, Arrayed) and isinstance(t, Array) and not same_type(value.type, t):
-            value = value.astype(NUMPY_DTYPES[t.dtype])
-        if isinstance(t, Scalar):
-            value = to_type(value, t)
-        return atom_of(value, t, builder)
-    finally:
-        builder.current = before
-
-
-def parameter(block: Block, t: Type, weak: bool, sources: Sequence[Any], builder: Builder, name: str = "p") -> Any:
-    """A new parameter of `block`, as a traced value."""
-    clean = "".join(c if c.isalnum() or c == "_" else "_" for c in name)
-    var = builder.fresh(t, f"{clean}." if clean and clean[-1].isdigit() else clean or "p")
-    block.params.append(var)
-    if isinstance(t, Scalar):
-        return Traced(var, builder, weak)
-    made = Arrayed(var, builder, all(isinstance(s, Arrayed) and s.owned and same_type(s.type, t) for s in sources))
-    made.joined = True
-    return made
 
 
 def common_sizes(values: Sequence[Any]) -> list[Any] | None:
@@ -174,21 +37,6 @@ def common_sizes(values: Sequence[Any]) -> list[Any] | None:
 
 def _same_size(n: Any, m: Any) -> bool:
     return (n.atom is m.atom) if isinstance(n, Traced) and isinstance(m, Traced) else type(n) is type(m) and bool(n == m)
-
-
-def describe_value(value: Any) -> str:
-    """A value's type in a user's words."""
-    if isinstance(value, (Traced, Arrayed)):
-        return describe(value.type)
-    found = scalar_type(value)
-    return describe(found[0]) if found else ("None" if value is None else type(value).__name__)
-
-
-def show(value: Any) -> str:
-    """A value for a message: its type, and what it is where that is known."""
-    if isinstance(value, (Traced, Arrayed)) or value is None:
-        return repr(value)
-    return f"{describe_value(value)} {value!r:.60}"
 
 
 class Meeting:
@@ -338,18 +186,6 @@ class Meeting:
         self.builder.enter(self.target)
 
 
-def at_the_end(block: Block, make: Callable[[], Any]) -> tuple[Any, Block]:
-    """make(), computed at the end of that block, and the block where that ends."""
-    builder = current_builder()
-    before, builder.current = builder.current, block
-    try:
-        value = make()
-        assert builder.current is not None
-        return value, builder.current
-    finally:
-        builder.current = before
-
-
 UNASSIGNED = "it is not assigned on every path that leads here; assign it before the branch or loop"
 
 
@@ -415,8 +251,6 @@ def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", sinc
 
 def _settled_in_blocks(ends: list[tuple[Block, Any]]) -> list[Any]:
     """Values with their views as arrays of their own, each made where it comes from."""
-    from ..values.arrays import settled
-
     builder = current_builder()
     before, out = builder.current, []
     for block, value in ends:
@@ -424,10 +258,6 @@ def _settled_in_blocks(ends: list[tuple[Block, Any]]) -> list[Any]:
         out.append(settled(value) if isinstance(value, Arrayed) else lift_array(value))
     builder.current = before
     return out
-
-
-def is_view(value: Any) -> bool:
-    return isinstance(value, Arrayed) and pytree.is_node(type(value))
 
 
 def join_values(ends: list[tuple[Block, Saved]], what: str, since: int) -> Any:

@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import types
 
-from ..values.builder import current_trace, is_library
-from .rewrite import PIECES
+from ..core.builder import current_trace
+from ..core.sites import is_library
+from ..syntax.rewrite import PIECES
 
 
 def hide(e: BaseException) -> BaseException:

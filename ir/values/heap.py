@@ -19,6 +19,8 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from ..core import errors
+from ..core.builder import keep
+from ..core.sites import is_library
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 CONTAINERS = (list, dict, set, collections.deque)
@@ -150,7 +152,6 @@ class Heap:
     """The log of one trace."""
 
     new_list: Any = list  # makes the trace's own lists (growing.List)
-    is_library: Any = staticmethod(lambda filename: False)  # builder.is_library
 
     def __init__(self) -> None:
         self.clock = 1
@@ -247,7 +248,7 @@ class Heap:
         frame: Any = sys._getframe(1)
         mine = set(names)
         while frame is not None:
-            if not self.is_library(frame.f_code.co_filename):
+            if not is_library(frame.f_code.co_filename):
                 for name, value in frame.f_locals.items():
                     if name not in mine and not name.startswith("_ln_") and _mentions(value, x):
                         return True
@@ -317,3 +318,6 @@ def _held(x: Any) -> list[Any]:
 def _mentions(value: Any, x: Any) -> bool:
     """Is it the object, or a tuple of it?"""
     return value is x or (isinstance(value, tuple) and any(_mentions(v, x) for v in value))
+
+
+keep("heap", lambda trace: Heap(), end=Heap.undo)  # what has been written into the user's objects

@@ -10,31 +10,18 @@ inlined calls when they turn out to be recursive.
 
 from __future__ import annotations
 
-import functools
-import os
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import optree
-
-from ..core import errors
-from ..core.graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
-from ..core.types import CONVERT, NUMPY_DTYPES, Type, array_of, behaves_as_array, widened
-from ..staging.heap import Heap
-from ..staging.reads import Reads
+from . import errors
+from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
+from .sites import user_site
+from .types import Type
 
 MAX_OPERATIONS = 500_000
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_LIBRARY = (
-    *(os.path.join(_ROOT, part) for part in ("ir" + os.sep, "backends" + os.sep, "api.py", "pipeline.py", "checks.py")),
-    *(os.path.dirname(module.__file__ or "") + os.sep for module in (np, optree)),
-    functools.__file__,
-)
 
 
 @dataclass(eq=False)
@@ -57,7 +44,7 @@ class Mark:
     ends: list[tuple[list[Any], int]]
     frames: int
     calls: int
-    asked: int  # numbers that Python has asked for (concrete.py)
+    kept: list[tuple[Callable[[Any, Any], None], Any, Any]]  # what upper rooms take back: (how, what they keep, how it was)
 
 
 class Builder:
@@ -148,8 +135,8 @@ class Builder:
     def mark(self) -> Mark:
         ends = [(lst, len(lst)) for frame in self.frames for lst in frame.ends.values()]
         lets = len(self.current.lets) if self.current else 0
-        asked = len(self.trace.numbers.asked) if self.trace.numbers is not None else 0
-        return Mark(len(self.blocks), self.current, lets, ends, len(self.frames), len(self.calls), asked)
+        kept = [(k.undo, it := getattr(self.trace, name), k.mark(it)) for name, k in KEPT.items() if k.mark and k.undo]
+        return Mark(len(self.blocks), self.current, lets, ends, len(self.frames), len(self.calls), kept)
 
     def rollback(self, mark: Mark) -> None:
         del self.blocks[mark.blocks :]
@@ -157,9 +144,8 @@ class Builder:
             del lst[n:]
         del self.frames[mark.frames :]
         del self.calls[mark.calls :]
-        if self.trace.numbers is not None:
-            for need in list(self.trace.numbers.asked)[mark.asked :]:
-                del self.trace.numbers.asked[need]
+        for undo, it, was in mark.kept:
+            undo(it, was)
         self.current = mark.block
         if mark.block is not None:
             del mark.block.lets[mark.lets :]
@@ -176,6 +162,26 @@ class Builder:
         return function
 
 
+class Kept(NamedTuple):
+    """Something of an upper room that lives as long as a trace."""
+
+    make: Callable[[Trace], Any]
+    check: Callable[[Any], None] | None  # before the program is made
+    end: Callable[[Any], None] | None  # when the trace has ended, for whatever reason
+    mark: Callable[[Any], Any] | None  # how it is now, for a step back
+    undo: Callable[[Any, Any], None] | None  # as it was
+
+
+KEPT: dict[str, Kept] = {}
+
+
+def keep(name: str, make: Callable[[Trace], Any], check: Any = None, end: Any = None, mark: Any = None, undo: Any = None) -> None:
+    """From now on each trace has this attribute."""
+    if name in KEPT:
+        raise ValueError(f"a trace keeps {name!r} already")
+    KEPT[name] = Kept(make, check, end, mark, undo)
+
+
 class Trace:
     """One run of the tracer; with a `program` one that adds functions to it. `optimistic`: sizes that a program combines
     are taken for equal where nothing says that one is 1 (arrays.py)."""
@@ -183,31 +189,24 @@ class Trace:
     def __init__(self, program: Program | None = None, optimistic: bool = True) -> None:
         self.functions: dict[str, Function] = program.functions if program is not None else {}
         self.optimistic = optimistic
-        self.heap = Heap()  # what has been written into the user's objects
-        self.reads = Reads(self.heap)  # what has been found outside
-        self.no_growth = 0  # loops that are unrolled rather than that a list grows in them
-        self.appends: list[Any] = []  # to lists that grow (growing.Append)
-        self.roomy: dict[Var, Frame] = {}  # buffers that have room for all that a loop appends
-        self.postponed = 0  # reads of lists that are still empty
-        self.numbers: Any = None  # of the arguments, where they may become constants (concrete.Numbers)
-        self.conditions: list[Any] = []  # that have been staged
-        self.blanks: list[Any] = []  # new arrays that are written before they are read (arrays.Blank)
-        self.keys: dict[Var, Any] = {}  # what is known of sizes: equal keys are equal sizes
-        self.staged: dict[Any, Any] = {}
-        self.active: list[Any] = []
-        self.unrolled: dict[Any, Any] = {}  # functions that cannot be staged (functions.Unrolled)
         self.builders: list[Builder] = []
         self.constants: dict[int, tuple[Any, Var]] = {}
-        self.captured: list[Any] = []
         self.recipes: list[Any] = program.recipes if program is not None else []
-        self.effects = 0  # operations that a second evaluation must not repeat
         self.builders_of: dict[str, Builder] = {}
         self.records: list[tuple[Builder, Any, str]] = []  # (caller, Call or Let, callee)
         self.owners: dict[Var, Builder] = {}  # of captured variables
         self.entries: list[Function] = []
         self.operations = 0
-        self.guarding: list[Any] = []  # each `try` whose body is traced (guarded.Guarding)
         self.names: dict[str, int] = {}
+        for name, kept in KEPT.items():
+            setattr(self, name, kept.make(self))
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What `keep` has named."""
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def name(self, base: str) -> str:
         """A function name not used before in this program."""
@@ -225,28 +224,6 @@ class Trace:
                 f"the trace has passed {MAX_OPERATIONS:,} operations at {user_site()}: a Python loop or recursion that does not depend "
                 "on traced values is being unrolled. Make its condition depend on a traced value, or use range() for its count"
             )
-
-    def constant(self, value: np.ndarray[Any, Any]) -> tuple[Var, Builder]:
-        """A captured NumPy array: a hidden parameter of the outermost function."""
-        root = self.builders[0]
-        entry = self.constants.get(id(value))
-        if entry is None:
-            dtype = widened(value.dtype)
-            if not behaves_as_array(type(value)):
-                raise errors.ArgumentTypeError(
-                    f"a {type(value).__module__}.{type(value).__qualname__} at {user_site()} cannot be used in compiled code, for its operations are not "
-                    "those of a NumPy array: give np.asarray of it if you mean its elements"
-                )
-            if dtype is None:
-                raise errors.ArgumentTypeError(
-                    f"an array of dtype {value.dtype} at {user_site()} cannot be used in compiled code: {CONVERT}"
-                )
-            self.captured.append(value)  # for as long as its id names it
-            wide = value if value.dtype == NUMPY_DTYPES[dtype] else value.astype(NUMPY_DTYPES[dtype])
-            if wide is not value or not value.flags.c_contiguous:  # a copy is what compiled code reads
-                self.reads.array(value)
-            entry = self.constants[id(value)] = (wide, root.fresh(array_of(dtype, value.ndim), "k"))
-        return entry[1], root
 
     def register(self, name: str, builder: Builder) -> None:
         self.builders_of[name] = builder
@@ -280,8 +257,9 @@ class Trace:
 
     def program(self, entry: Function) -> Program:
         self.entries.append(entry)
-        for blank in self.blanks:
-            blank.check()
+        for name, kept in KEPT.items():
+            if kept.check is not None:
+                kept.check(getattr(self, name))
         self.pass_captures()
         entry.params.extend(var for _, var in self.constants.values())
         constants = [value for value, _ in self.constants.values()]
@@ -300,7 +278,6 @@ class Trace:
 
 class _State(threading.local):
     trace: Trace | None = None
-    derived: tuple[Site | None] | None = None  # the place of the operation whose rule runs
 
 
 _STATE = _State()
@@ -331,45 +308,15 @@ def tracing(program: Program | None = None, optimistic: bool = True) -> Iterator
     finally:
         for builder in _STATE.trace.builders:
             builder.closed = True
-        _STATE.trace.heap.undo()
+        for name, kept in KEPT.items():
+            if kept.end is not None:
+                kept.end(getattr(_STATE.trace, name))
         _STATE.trace = before
-
-
-@contextmanager
-def derived_from(site: Site | None) -> Iterator[None]:
-    """What is made meanwhile is part of an operation's derivative or program: it fails at that operation's place, whoever
-    asks for it and when."""
-    before, _STATE.derived = _STATE.derived, (site,)
-    try:
-        yield
-    finally:
-        _STATE.derived = before
-
-
-def user_site(detail: str = "") -> Site:
-    """The innermost line of the user's code on the Python stack."""
-    if _STATE.derived is not None:
-        (site,) = _STATE.derived
-        return Site("", 0, "", detail) if site is None else Site(site.filename, site.line, site.function, detail, None, site.origin or site)
-    frame = sys._getframe(1)
-    while frame is not None and is_library(frame.f_code.co_filename):
-        frame = frame.f_back  # type: ignore[assignment]
-    if frame is None:
-        return Site("?", 0, "?", detail)
-    return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, detail)
-
-
-def is_library(filename: str) -> bool:
-    """Is this file part of lantern_jit's own machinery (and not a user's program, or the demo)?"""
-    return filename.startswith(_LIBRARY)
-
-
-Heap.is_library = staticmethod(is_library)
 
 
 def drop_unreachable(function: Function) -> None:
     """Remove blocks that no path from the entry reaches."""
-    from ..core.graph import edges
+    from .graph import edges
 
     seen, work = set(), [function.entry.name]
     while work:

@@ -1,0 +1,59 @@
+"""Places of the user's code, for errors."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import optree
+
+from .graph import Site
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+_LIBRARY = (
+    *(os.path.join(_ROOT, part) for part in ("ir" + os.sep, "backends" + os.sep, "api.py", "pipeline.py", "checks.py")),
+    *(os.path.dirname(module.__file__ or "") + os.sep for module in (np, optree)),
+    functools.__file__,
+)
+
+
+class _State(threading.local):
+    derived: tuple[Site | None] | None = None  # the place of the operation whose rule runs
+
+
+_STATE = _State()
+
+
+@contextmanager
+def derived_from(site: Site | None) -> Iterator[None]:
+    """What is made meanwhile is part of an operation's derivative or program: it fails at that operation's place, whoever
+    asks for it and when."""
+    before, _STATE.derived = _STATE.derived, (site,)
+    try:
+        yield
+    finally:
+        _STATE.derived = before
+
+
+def user_site(detail: str = "") -> Site:
+    """The innermost line of the user's code on the Python stack."""
+    if _STATE.derived is not None:
+        (site,) = _STATE.derived
+        return Site("", 0, "", detail) if site is None else Site(site.filename, site.line, site.function, detail, None, site.origin or site)
+    frame = sys._getframe(1)
+    while frame is not None and is_library(frame.f_code.co_filename):
+        frame = frame.f_back  # type: ignore[assignment]
+    if frame is None:
+        return Site("?", 0, "?", detail)
+    return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, detail)
+
+
+def is_library(filename: str) -> bool:
+    """Is this file part of lantern_jit's own machinery (and not a user's program, or the demo)?"""
+    return filename.startswith(_LIBRARY)

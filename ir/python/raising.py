@@ -1,0 +1,59 @@
+"""`assert` and `raise`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core.builder import Builder, current_builder, current_trace
+from ..core.graph import Fail
+from ..core.sites import user_site
+from ..staging.paths import DEAD, branch, open_block
+from ..values.values import Traced, truth
+from . import guarded, host
+
+
+def assert_(cond: Any, message: Callable[[], Any]) -> Any:
+    cond = truth(cond)
+    if not isinstance(cond, Traced):
+        return None if cond else raise_(AssertionError(message()))
+    guarded.raises(AssertionError)
+    ok, bad = branch(cond, "holds", "fails")
+    current_builder().enter(bad)
+    text = message()
+    if host.mentions_traced(text):
+        host.raise_later(host.Deferred(AssertionError, (text,), {}))
+    detail = "assertion failed" if text is None else str(text)
+    current_builder().terminate(Fail("assertion", detail, user_site(detail)))
+    current_builder().enter(ok)
+    return None
+
+
+def raise_(exception: Any, cause: Any = None) -> Any:
+    """`raise`: at once where every path leads here, else when the compiled code gets here."""
+    if isinstance(exception, type):
+        exception = exception()
+    if cause is not None:
+        exception.__cause__ = cause
+    trace = current_trace()
+    if trace is None or not trace.builders:
+        raise exception
+    has_values = host.mentions_traced(exception.given if isinstance(exception, host.Deferred) else exception.args)
+    if not has_values and not _is_staged(trace.builders):
+        raise exception
+    guarded.raises(exception.cls if isinstance(exception, host.Deferred) else type(exception))
+    if has_values:
+        host.raise_later(exception)
+    site = user_site(str(exception))
+    site = type(site)(site.filename, site.line, site.function, site.detail, exception)
+    open_block()
+    current_builder().terminate(Fail("raise", str(exception), site))
+    return DEAD
+
+
+def _is_staged(builders: Sequence[Builder]) -> bool:
+    """May the compiled program go another way than here?"""
+    for b in builders:
+        if b.current is not b.blocks[0] or any(f.kind in ("condition", "staged") or any(f.ends.values()) for f in b.frames):
+            return True
+    return False

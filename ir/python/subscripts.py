@@ -1,0 +1,53 @@
+"""x[i], and writes there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.builder import current_trace
+from ..core.types import BOOL, I64
+from ..numpy.dispatch import AxisConcatenator, index_joined, mentions_traced
+from ..staging.paths import heap_of
+from ..values.heap import CONTAINERS
+from ..values.values import Traced, is_traced, lift_array, store, write_to_scalar
+
+
+def getitem(obj: Any, index: Any) -> Any:
+    """obj[index], where a captured NumPy array becomes a constant of the program."""
+    if isinstance(obj, np.ndarray) and _mentions_traced(index):
+        return lift_array(obj)[index]
+    if isinstance(obj, AxisConcatenator) and mentions_traced(index):
+        return index_joined(obj, index)
+    if isinstance(obj, dict) and isinstance(index, Traced):
+        index = plain_key(index)
+    trace = current_trace()
+    if trace is not None and isinstance(obj, (list, dict)):
+        trace.reads.item(obj, index)
+    elif trace is not None and isinstance(obj, np.ndarray):
+        trace.reads.element(obj, index)
+    return obj[index]
+
+
+def plain_key(key: Traced) -> Any:
+    """A traced number as a dict's key, by its value: it is found by no other."""
+    return (bool if key.type == BOOL else int if key.type == I64 else float)(key)
+
+
+def _mentions_traced(index: Any) -> bool:
+    if isinstance(index, (tuple, list)):
+        return any(map(_mentions_traced, index))
+    return is_traced(index) or (isinstance(index, slice) and any(map(is_traced, (index.start, index.stop, index.step))))
+
+
+def setitem(value: Any, obj: Any, index: Any) -> None:
+    """obj[index] = value, evaluated in Python's order; compiled code never writes into an array it captured."""
+    if current_trace() is not None:
+        if isinstance(obj, CONTAINERS):
+            heap_of().note(obj)
+        elif isinstance(obj, np.ndarray) and (_mentions_traced(index) or is_traced(value)):
+            store(lift_array(obj), index, value)
+        elif isinstance(obj, np.generic):
+            write_to_scalar()
+    obj[index] = value

@@ -1,0 +1,314 @@
+"""None"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+import numpy as np
+import optree
+
+from ..core import errors
+from ..core.builder import current_trace
+from ..core.port import Port
+from ..core.sites import user_site
+from ..ops import table
+from ..values import pytree
+from ..values.heap import Heap
+from ..values.values import Arrayed, constant, is_traced
+from .growing import (
+    Append,
+    Growing,
+    _clipped,
+    _heap,
+    _loop,
+    _traced,
+    constant_if_plain,
+    described,
+    growing,
+    plain_items,
+    shape_of,
+    skeleton,
+    started,
+)
+from .paths import Bottom
+
+
+def made(x: Any) -> Any:
+    """A list, dict or set that the program has just made."""
+    trace = current_trace()
+    if trace is None or not trace.builders:
+        return x
+    return trace.heap.made(List(x) if type(x) is list else x)
+
+
+def spread(*parts: tuple[Any, bool]) -> Any:
+    """[a, *b, ...]: (value, whether it is starred) for each."""
+    out = made([])
+    for value, starred in parts:
+        if starred:
+            out.extend(value)
+        else:
+            out.append(value)
+    return out
+
+
+def _remember(items: List, item: Any) -> None:
+    trace = current_trace()
+    assert trace is not None
+    leaves: list[Any] = []
+    skeleton(item, leaves)
+    g = growing(items)
+    assert g is not None
+    shapes = [shape_of(x) for x, k in zip(leaves, g.kinds, strict=True) if k.dtype is not None]
+    trace.appends.append(Append(id(items), _loop(), shapes))
+
+
+for_over = Port("goes through what a traced program can iterate")
+
+
+class List(list):  # type: ignore[type-arg]
+    """A list that the traced program has made. What it does while it grows is written here, in the order of Python's manual."""
+
+    __slots__ = ()
+
+    def _set(self, held: Growing | Iterable[Any]) -> None:
+        list.__setitem__(self, slice(None), [held] if isinstance(held, Growing) else list(held))
+
+    def _note(self) -> Growing | None:
+        heap = _heap()
+        if heap is not None:
+            heap.note(self)
+        return growing(self)
+
+    def append(self, item: Any) -> None:
+        g = self._note()
+        if g is None:
+            list.append(self, item)
+        else:
+            self._set(g.appended(item))
+            _remember(self, item)
+
+    def extend(self, items: Any) -> None:
+        g = self._note()
+        if g is None and growing(items) is None and not is_traced(items) and not hasattr(items, "element"):
+            return list.extend(self, items)
+        for_over(items, self.append)
+        return None
+
+    def insert(self, i: Any, item: Any) -> None:
+        g = self._note()
+        list.insert(self, i, item) if g is None and not is_traced(i) else self._set(_of(self).inserted(i, item))
+
+    def pop(self, i: Any = -1) -> Any:
+        g = self._note()
+        if g is None and not is_traced(i):
+            return list.pop(self, i) if list.__len__(self) else _nothing(self)
+        out, rest = _of(self).popped(i)
+        self._set(rest)
+        return out
+
+    def clear(self) -> None:
+        g = self._note()
+        list.clear(self) if g is None else self._set(Growing(g.buffers, constant(0), g.bones, g.kinds))
+
+    def reverse(self) -> None:
+        g = self._note()
+        list.reverse(self) if g is None else self._set(g.backwards())
+
+    def copy(self) -> List:
+        g = growing(self)
+        return new_list(list.__iter__(self) if g is None else g.part(0, g.n))
+
+    def remove(self, item: Any) -> None:
+        self._plain("remove")(item)
+
+    def sort(self, **kwargs: Any) -> None:
+        g = self._note()
+        if g is None and not any(map(is_traced, list.__iter__(self))):
+            return list.sort(self, **kwargs)
+        if g is None or len(g.buffers) != 1 or g.kinds[0].rank or kwargs.get("key") is not None:
+            raise errors.UnsupportedOperationError(
+                f"sort() of this list at {user_site()} is not supported: use np.sort(np.array(items)), which gives a sorted array"
+            )
+        up = np.sort(g.stacked())
+        self._set(Growing([up[::-1].copy() if kwargs.get("reverse") else up], g.n, g.bones, g.kinds))
+        return None
+
+    def count(self, item: Any) -> Any:
+        return self._plain("count")(item)
+
+    def index(self, *args: Any) -> Any:
+        return self._plain("index")(*args)
+
+    def _plain(self, name: str) -> Callable[..., Any]:
+        g = self._note()
+        if g is not None:
+            raise errors.UnsupportedOperationError(
+                f"{name}() of a list that grows under traced control flow, at {user_site()}, is not supported: make an array of it first, np.array(items)"
+            )
+        return getattr(super(), name)  # type: ignore[no-any-return]
+
+    def __getitem__(self, i: Any) -> Any:
+        g = growing(self)
+        if g is None and not is_traced(i):
+            found = list.__getitem__(self, i) if isinstance(i, slice) or list.__len__(self) else _nothing(self)
+            return new_list(found) if isinstance(i, slice) else found
+        if isinstance(i, slice):
+            return new_list(_sliced(_of(self), i))
+        return g.item(i) if g is not None else _choose(self, i)
+
+    def __setitem__(self, i: Any, value: Any) -> None:
+        g = self._note()
+        if g is None and not is_traced(i):
+            list.__setitem__(self, i, value)
+        elif isinstance(i, slice):
+            if (i.start, i.stop, i.step) != (None, None, None):
+                _of(self).refuse()
+            self._set(Growing(*_parts(value)) if growing(value) is not None else list(value))
+        else:
+            self._set(_of(self).replaced(i, value))
+
+    def __delitem__(self, i: Any) -> None:
+        g = self._note()
+        if g is None and not is_traced(i):
+            list.__delitem__(self, i)
+        elif isinstance(i, slice):
+            if (i.start, i.step) != (None, None) or i.stop is not None:
+                _of(self).refuse()
+            self.clear()
+        else:
+            self.pop(i)
+
+    def __add__(self, other: Any) -> Any:
+        if isinstance(other, Arrayed):  # which takes the list for an array
+            return NotImplemented
+        if growing(self) is None and growing(other) is None:
+            return new_list(list.__add__(self, other)) if isinstance(other, list) else NotImplemented
+        out = self.copy()
+        out.extend(other)
+        return out
+
+    def __radd__(self, other: Any) -> Any:
+        return new_list(other).__add__(self) if type(other) is list else NotImplemented
+
+    def __iadd__(self, other: Any) -> List:
+        self.extend(other)
+        return self
+
+    def __mul__(self, n: Any) -> Any:
+        if isinstance(n, Arrayed):
+            return NotImplemented
+        if growing(self) is not None:
+            self[0:0].refuse()
+        return new_list(list.__mul__(self, n))
+
+    __rmul__ = __mul__
+
+    def __eq__(self, other: Any) -> Any:
+        grows = growing(self) or growing(other)
+        return list.__eq__(self, other) if grows is None else grows.refuse()
+
+    __hash__ = None
+
+    def __lantern_truth__(self) -> Any:
+        g = growing(self)
+        return bool(list.__len__(self)) if g is None else table.ine(*_traced(g.n, 0))
+
+    def __len__(self) -> int:
+        g = growing(self)
+        return list.__len__(self) if g is None else g.number()
+
+    def __bool__(self) -> bool:
+        g = growing(self)
+        return bool(list.__len__(self)) if g is None else g.refuse()
+
+    def __iter__(self) -> Any:
+        g = growing(self)
+        return list.__iter__(self) if g is None else iter([g.item(i, checked=False) for i in range(g.number())])
+
+    def __contains__(self, x: Any) -> Any:
+        g = growing(self)
+        return list.__contains__(self, x) if g is None else g.refuse()
+
+    def __reversed__(self) -> Any:
+        g = growing(self)
+        return list.__reversed__(self) if g is None else g.refuse()
+
+    def __reduce__(self) -> Any:
+        return list, (list(self),)
+
+
+def new_list(held: Any) -> List:
+    """A list of the traced program."""
+    out = List()
+    out._set(held)
+    heap = _heap()
+    return out if heap is None else heap.made(out)
+
+
+def _of(x: List) -> Growing:
+    """A list as one that grows."""
+    g = growing(x)
+    if g is not None:
+        return g
+    held = tuple(list.__iter__(x))
+    if not held:
+        raise errors.ArrayIndexError(f"index out of range of an empty list ({user_site()})")
+    return started(held, *described([held]))
+
+
+def _nothing(x: List) -> NoReturn:
+    """An item of an empty list. In a loop where the list comes to grow there is one: that is known when the loop is traced again."""
+    trace = current_trace()
+    if trace is not None and not trace.no_growth:
+        born = trace.heap.birth(x)
+        if any(f.kind == "loop" and f.staged and born <= f.since for f in trace.builders[-1].frames):
+            trace.postponed += 1
+            raise Bottom
+    raise IndexError("list index out of range")
+
+
+def _parts(x: Any) -> Any:
+    g = growing(x)
+    assert g is not None
+    return [b.copy() for b in g.buffers], g.n, g.bones, g.kinds
+
+
+def _choose(x: List, i: Any) -> Any:
+    """An item of a list of known length at a traced place."""
+    try:
+        described([tuple(list.__iter__(x))])
+    except errors.TypeMismatchError:
+        return list.__getitem__(x, i)  # which needs the number
+    return _of(x).item(i)
+
+
+def _sliced(g: Growing, s: slice) -> Growing:
+    if s.step is not None and not (isinstance(s.step, int) and s.step == 1):
+        if isinstance(s.step, int) and s.step == -1 and s.start is None and s.stop is None:
+            return g.backwards()
+        g.refuse()
+    start = constant(0) if s.start is None else _clipped(s.start, g.n)
+    stop = constant_if_plain(g.n) if s.stop is None else _clipped(s.stop, g.n)
+    return g.part(start, table.select(table.ilt(stop, start), start, stop))
+
+
+def _flatten(x: List) -> Any:
+    g = growing(x)
+    return (tuple(list.__iter__(x)), None) if g is None else ((*g.buffers, g.n), (g.bones, g.kinds))
+
+
+def _unflatten(known: Any, children: Any) -> Any:
+    children = list(children)
+    if known is None:
+        return children
+    *buffers, n = children
+    if all(isinstance(b, np.ndarray) for b in buffers) and not is_traced(n):
+        return plain_items(Growing(buffers, int(n), *known))
+    return new_list(Growing(buffers, n, *known))
+
+
+for _namespace in pytree.NAMESPACES:
+    optree.register_pytree_node(List, _flatten, _unflatten, namespace=_namespace)  # type: ignore[arg-type]
+Heap.new_list = List

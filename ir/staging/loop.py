@@ -1,0 +1,356 @@
+"""A loop while it is traced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core import errors
+from ..core.builder import Frame, current_builder
+from ..core.graph import Atom, Block
+from ..core.sites import user_site
+from ..core.types import I64, Array, Scalar, same_type
+from ..values.heap import CONTAINERS, Place, State, identical
+from ..values.sizes import add, mul
+from ..values.sizes import same as same_size
+from ..values.values import Arrayed, Traced, scalar_type
+from ..values.views import settled
+from .growing import Room, described, grown, is_growing, known_before, started
+from .join import Sharing
+from .leaves import Undefined, coerce, describe_value, is_view, leaf_type, merge_types, parameter, same_leaf, show
+from .lists import List
+from .optional import Maybe, form_of, maybe, seeded, unassigned
+from .paths import Saved, Scope, at_the_end, heap_of, open_block
+from .structure import Shape, closed, opened, shape_of_contents
+
+
+class Widen(Exception):
+    """A loop variable turned out to need another form than it entered with: the loop is traced again."""
+
+
+@dataclass
+class Loop:
+    """A loop while it is traced. A *variable* is a name of the scope or a place that the loop writes; `forms` says, for a part of
+    a variable, what it is inside of the loop where that is not what it entered as: a Type, or one of the words
+    `parts` (an object is carried by its parts) and `settled` (a view is carried as an array)."""
+
+    scope: Scope
+    before: Saved
+    later: Sequence[str]  # names that are read after the loop
+    surely: bool  # it is known to run at least once
+    forms: dict[Any, Any]
+    trips: Any = None  # how often it runs at most, where that is known when it begins
+
+    def __post_init__(self) -> None:
+        self.builder, self.heap = current_builder(), heap_of()
+        self.since = self.before.heap.clock
+        self.heads: dict[Any, Any] = {}  # the parameters
+        self.block: Block = self.builder.current or open_block()
+        self.args: list[Atom] = []
+        self.reserved: list[Any] = []  # buffers with room for all that the loop appends
+        self.appended = len(self.builder.trace.appends)
+        self.inside: dict[Any, Any] = {}  # each variable, at the loop's head
+        self.parts: dict[Any, tuple[Shape, list[Any]]] = {}  # of what is carried by its parts, those at the loop's head
+        self.sharing = Sharing(self.scope.names, self.scope.cells, self.heap)
+        self.aliases: dict[int, int] = {}  # names that enter with the object of another name
+
+    def _at_the_end(self, make: Callable[[], Any]) -> Any:
+        """make(), computed at the end of the block that comes to the head."""
+        value, self.block = at_the_end(self.block, make)
+        return value
+
+    # ---- the head
+    def enter(self) -> Block:
+        """Make the loop head; every number and array that the loop may assign becomes its parameter."""
+        self.block = open_block()
+        self.head = self.builder.new_block("loop")
+        seen: dict[int, int] = {}
+        for i, (name, value) in enumerate(zip(self.scope.names, self.before.values, strict=True)):
+            first = seen.setdefault(id(value), i) if isinstance(value, CONTAINERS) and ("own", i) not in self.forms else i
+            if first != i:
+                self.aliases[i], self.inside[i] = first, self.inside[first]
+            else:
+                self.inside[i] = self._inside((i,), name, value, True)
+        held = dict(self.before.heap.held)
+        for at in dict.fromkeys(key[0] for key in self.forms if isinstance(key[0], tuple)):
+            place = self.heap.places[at]
+            self.sharing.parents.add(id(place.holder))
+            now = self.heap.of(self.before.heap, at)
+            if place.key is not None:
+                held[at] = self._inside((at,), place.key, now, False)
+            elif (at, "grow") in self.forms:
+                held[at] = (self._items(at, now),)
+            elif isinstance(now, dict):
+                held[at] = {k: self._inside((at, k), "item", v, False) for k, v in now.items()}
+            else:
+                held[at] = tuple(self._inside((at, k), "item", v, False) for k, v in enumerate(now))
+            self.inside[at] = held[at]
+        self.builder.jump(self.head, tuple(self.args), self.block)
+        self.builder.enter(self.head)
+        self.heap.restore(State(self.since, held, self.heap.sealed, self.heap.gone | self.sharing.gone))
+        self.scope.put(tuple(self.inside[i] for i in range(len(self.scope.names))))
+        return self.head
+
+    def _items(self, at: Any, now: Any) -> Any:
+        """The items of a list that grows in the loop, at its head."""
+        form, room = self.forms[at, "grow"], self.forms.get(("reserve", at))
+        if not room:
+            return self._inside((at, 0), "items", self._at_the_end(lambda: grown(now, *form)), True)
+        more = mul(self.trips, room.appends)
+        if is_growing(now):
+            reserved = self._at_the_end(lambda: now[0].cast(form[1]).reserved(add(now[0].n, more), room.shapes))
+        else:
+            reserved = self._at_the_end(lambda: started(now, form[0], form[1], add(more, len(now)), room.shapes))
+        self.forms.setdefault((at, 0, len(reserved.buffers)), I64)
+        self.reserved += reserved.buffers
+        return self._inside((at, 0), "items", reserved, False)
+
+    def reserve(self, frame: Frame) -> None:
+        """A loop whose count is known when it begins, and that is not left early, makes room for all that is appended in it: then the
+        buffers do not change in it."""
+        trace = self.builder.trace
+        if self.trips is None or any(frame.ends["break"]):
+            return
+        known = dict(self.forms)
+        for at, place in self.heap.older(self.since):
+            events = [e for e in trace.appends[self.appended :] if e.items == at[0]]
+            if not events or (at, "grow") not in self.forms or ("reserve", at) in self.forms or not isinstance(place.holder, List):
+                continue
+            shapes = known_before(events[0].shapes)
+            mine = all(e.frame is frame for e in events) and shapes is not None
+            self.forms["reserve", at] = Room(len(events), shapes) if mine and shapes is not None else None
+            if mine:
+                for key in [k for k in self.forms if k[:2] == (at, 0) or (k[0] == "sizes" and k[1][:2] == (at, 0))]:
+                    del self.forms[key]  # of buffers that change
+        if self.forms != known:
+            raise Widen
+
+    def _inside(self, key: Any, name: str, value: Any, assigned: bool) -> Any:
+        """A part of a variable as it is at the head of the loop."""
+        form = self.forms.get(key)
+        if isinstance(form, tuple):
+            value = self._at_the_end(lambda: seeded(*form[1:]) if form[0] is SURELY else maybe(value, form))
+        if form == "settled":
+            value = self._at_the_end(lambda: settled(value))
+        parts = opened(value, self.heap, self.before.heap)
+        if parts is not None and (*key, "grow") in self.forms:
+            items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
+            self.parts[key] = Shape(list, "growing"), [self._inside((*key, 0), name, items, True)]
+            made = closed(*self.parts[key], self.heap)
+            self.sharing.seal(made, self.sharing.of([value], [parts[1]]))
+            return made
+        if parts is not None:
+            shape, children = parts
+            if not (
+                form == "parts" or (assigned and not shape.mutable) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)
+            ):
+                return value
+            shared = self.sharing.of([value], [children]) if shape.mutable else []
+            new = [self._inside((*key, k), name, child, assigned) for k, child in enumerate(children)]
+            if all(a is b for a, b in zip(new, children, strict=True)) and not shape.mutable:
+                return value
+            self.parts[key] = shape, new
+            made = closed(shape, new, self.heap)
+            if shape.mutable:
+                self.sharing.seal(made, shared)
+            return made
+        t = form if isinstance(form, (Scalar, Array)) else leaf_type(value) if assigned and not isinstance(value, np.ndarray) else None
+        if t is None:
+            return value
+        leaf: Any = 0 if isinstance(value, Undefined) else value  # never read: see _seed
+        found = scalar_type(leaf)
+        self.args.append(coerce(leaf, t, self.block))
+        weak = found is not None and found[1] and ("strong", key) not in self.forms
+        made = self.heads[key] = parameter(self.head, t, weak, [leaf], self.builder, name)
+        if isinstance(made, Arrayed) and ("sizes", key) not in self.forms:
+            made.sizes = list(leaf.shape)  # as long as no iteration changes them
+        if form is not None and isinstance(made, Arrayed) and any(self.forms.get(key[:n]) == "settled" for n in range(1, len(key) + 1)):
+            made.owned = False  # a write would have to reach what it was a view of
+        return made
+
+    # ---- the latch
+    def close(self, latches: Sequence[tuple[Block, Saved]]) -> None:
+        """Jump back from every latch; a changed form traces the loop again, or is an error that names the variable."""
+        known = dict(self.forms)
+        jumps = []
+        for self.block, state in latches:
+            args: dict[Any, Atom] = {}
+            for i, name in enumerate(self.scope.names):
+                if i in self.aliases:
+                    if state.values[i] is not state.values[self.aliases[i]]:
+                        self.forms["own", i] = True
+                    continue
+                self._latch((i,), name, self.inside[i], self.before.values[i], state.values[i], state.heap, args)
+            for at, place in self.heap.older(self.since, self.scope.cells):
+                self._latch_place(at, place, state, args)
+            jumps.append((self.block, args))
+        if self.forms != known:
+            raise Widen
+        for block, args in jumps:
+            self.builder.jump(self.head, tuple(args[key] for key in self.heads), block)
+
+    def _latch_place(self, at: Any, place: Place, state: Saved, args: dict[Any, Atom]) -> None:
+        before, new = self.heap.of(self.before.heap, at), self.heap.of(state.heap, at)
+        old = self.inside.get(at, before)
+        if place.key is not None:
+            self._latch((at,), place.key, old, before, new, state.heap, args)
+            return
+        if identical(old, new) and at not in self.inside:
+            return
+        x = place.holder
+        if isinstance(x, List) and (len(old) != len(new) or is_growing(old) or is_growing(new)):
+            self._latch_growth((at,), "items", old, before, new, state.heap, args)
+            return
+        if isinstance(x, set) or shape_of_contents(type(x), old, x) != shape_of_contents(type(x), new, x):
+            raise errors.TypeMismatchError(
+                f"{place} at {user_site()} changes in a staged loop from {_bare(before)!r} to {_bare(new)!r}: its structure must stay the same"
+            )
+        for k in old if isinstance(old, dict) else range(len(old)):
+            self._latch((at, k), "item", old[k], before[k], new[k], state.heap, args)
+
+    def _latch_growth(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
+        """A list that comes back with another length than it had at the head."""
+        if self.builder.trace.no_growth:
+            raise errors.TypeMismatchError(f"a list grows in the loop at {user_site()}: give it its length before")
+        form = described([before, old, new])
+        if self.forms.get((*key, "grow")) != form:
+            self.forms[(*key, "grow")] = form
+            return
+        items = self._at_the_end(lambda: grown(new, *form))
+        self._latch((*key, 0), name, old[0], old[0], items, state, args)
+
+    def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
+        """One part of a variable comes back to the head, where it is `old`."""
+        if key in self.heads and (new is None or type(new) is Maybe):
+            self.forms[key] = form_of([self.heads[key], new], unassigned(new) if new is not None else None)
+            return
+        if key in self.heads:
+            atom = self._atom(key, name, before, new)
+            if atom is not None:
+                args[key] = atom
+            return
+        form = self.forms.get(key)
+        if isinstance(form, tuple):
+            if form[0] is not SURELY:
+                new = self._at_the_end(lambda: maybe(new, form))
+            elif isinstance(new, Undefined):
+                new._raise()
+        elif (old is new and key not in self.parts) or isinstance(before, Undefined):
+            return
+        elif (
+            any(x is None or type(x) is Maybe for x in (old, new))
+            and not isinstance(new, Undefined)
+            and not (type(old) is type(new) is Maybe)
+        ):
+            try:
+                self.forms[key] = form_of([old, new], next((unassigned(x) for x in (old, new) if type(x) is Maybe), None))
+                return
+            except errors.TypeMismatchError:
+                raise self._differs(name, before, new) from None
+        view = is_view(old) or is_view(new)
+        if view and self.forms.get(key) == "settled":
+            new = self._at_the_end(lambda: settled(new))
+        a, b = self.parts.get(key) or opened(old, self.heap, self.before.heap), opened(new, self.heap, state)
+        if (
+            isinstance(old, list)
+            and isinstance(new, list)
+            and a is not None
+            and b is not None
+            and (a[0].more != b[0].more or a[0].more == "growing")
+        ):
+            was = opened(before, self.heap, self.before.heap)
+            self._latch_growth(key, name, a[1], was[1] if was is not None else (), b[1], state, args)
+            return
+        if a is not None and b is not None and a[0] == b[0]:
+            was = opened(before, self.heap, self.before.heap)
+            originals = was[1] if was is not None and was[0] == a[0] else a[1]
+            if a[0].mutable and key not in self.parts:
+                self.forms[key] = "parts"
+                return
+            for k, (x, y, z) in enumerate(zip(a[1], originals, b[1], strict=True)):
+                self._latch((*key, k), name, x, y, z, state, args)
+            return
+        if a is None and b is None and same_leaf(old, new):
+            return
+        if (view or isinstance(old, np.ndarray)) and all(isinstance(v, (Arrayed, np.ndarray)) for v in (old, new)):
+            if not view:
+                merged = merge_types([old, new])
+                if merged is not None:
+                    self.forms[key] = merged[0]
+                    return
+            elif self.forms.get(key) != "settled":
+                self.forms[key] = "settled"
+                return
+        if (
+            a is None
+            and b is None
+            and leaf_type(old) is not None
+            and (merged := merge_types([old, new])) is not None
+            and key not in self.forms
+        ):
+            self.forms[key] = merged[0]
+            return
+        raise self._differs(name, before, new)
+
+    def _differs(self, name: str, old: Any, new: Any) -> Exception:
+        why = (
+            "only numbers, arrays and containers of them can change in a staged loop"
+            if type(old) is type(new)
+            else "its structure must stay the same"
+        )
+        return errors.TypeMismatchError(f"loop variable `{name}` at {user_site()} changes from {show(old)} to {show(new)}: {why}")
+
+    def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
+        """What the latch passes for a parameter; None where the parameter must be of another form."""
+        head = self.heads[key]
+        if isinstance(new, Undefined):
+            new._raise()
+        if is_view(new):
+            new = self._at_the_end(lambda: settled(new))
+            self.forms[key] = "settled"
+            if isinstance(head, Arrayed):
+                head.owned = False
+        merged = merge_types([head, new])
+        if merged is None and leaf_type(new) is None:
+            raise self._differs(name, before, new)
+        if merged is None:
+            raise errors.TypeMismatchError(
+                f"loop variable `{name}` at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
+            )
+        found = scalar_type(new)
+        if isinstance(head, Arrayed) and (
+            not same_type(merged[0], head.type) or (head.sizes is not None and not all(map(same_size, head.sizes, new.shape)))
+        ):
+            self.forms[key], self.forms["sizes", key] = merged[0], True
+            return None
+        if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and found is not None and not found[1])):
+            self.forms[key], self.forms["strong", key] = merged[0], True
+            return None
+        return coerce(new, merged[0], self.block)
+
+    def seed(self, latches: Sequence[tuple[Block, Saved]]) -> None:
+        """A variable that the body assigns before it reads it (else the trace had failed) may be read after the loop: trace again
+        with parameters for it. In a loop that is sure to run nobody sees its first value; in others it may not be there."""
+        before = len(self.forms)
+        for i, name in enumerate(self.scope.names):
+            if name not in self.later or not isinstance(self.before.values[i], Undefined) or (i,) in self.forms:
+                continue
+            found = [state.values[i] for _, state in latches if not isinstance(state.values[i], Undefined)]
+            if not found:
+                continue
+            with suppress(errors.TypeMismatchError):
+                form = form_of(found, None if self.surely else name)
+                self.forms[i,] = (SURELY, *form[1:]) if self.surely and len(found) == len(latches) else (name, *form[1:])
+        if len(self.forms) > before:
+            raise Widen
+
+
+SURELY = object()
+
+
+def _bare(held: Any) -> Any:
+    return list(held) if isinstance(held, tuple) else held

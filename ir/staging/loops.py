@@ -1,0 +1,281 @@
+"""Staged loops, and loops that run while they are traced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core import errors
+from ..core.builder import Frame, current_builder, current_trace
+from ..core.graph import Block, Const
+from ..core.operand import atom_of
+from ..core.sites import user_site
+from ..core.types import I64
+from ..ops import table
+from ..values import concrete
+from ..values.values import Traced, truth
+from .join import join
+from .leaves import Undefined
+from .loop import Loop, Widen
+from .paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Saved, Scope, StagedExit, branch, clock, leave, open_block, run, run_staged
+from .stores import seen
+
+UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
+
+CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
+
+
+def while_(
+    test: Callable[[], Any],
+    body: Callable[[], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    forever: bool = False,
+    later: Sequence[str] = (),
+) -> Any:
+    if current_trace() is None:
+        return python_loop(_tests(test), lambda _: body(), orelse, scope)
+    builder = current_builder()
+    mark, before = builder.mark(), scope.save()
+    first = truth(test())
+    builder.rollback(mark)
+    scope.restore(before)
+    if isinstance(first, Traced):
+        return staged_loop(test, body, orelse, scope, later)
+    if forever:
+        return staged_loop(test, body, orelse, scope, later)
+    try:
+        return python_loop(_tests(test), lambda _: body(), orelse, scope, stop_at_exit=True)
+    except StagedExit:
+        builder.rollback(mark)
+        scope.restore(before)
+    try:
+        return staged_loop(test, body, orelse, scope, later)
+    except CANNOT_BE_STAGED as reason:
+        why = reason
+    builder.rollback(mark)
+    scope.restore(before)
+    try:
+        return python_loop(_tests(test), lambda _: body(), orelse, scope)
+    except StagedExit:  # its condition comes to depend on the program's values: no other way is left
+        raise why from None
+
+
+def _tests(test: Callable[[], Any]) -> Any:
+    while True:
+        t = truth(test())
+        if isinstance(t, Traced):
+            raise StagedExit
+        if not t:
+            return
+        yield None
+
+
+def python_loop(
+    items: Any,
+    body: Callable[[Any], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    stop_at_exit: bool = False,
+    why: str = "what it runs over, or its condition, is plain Python",
+) -> Any:
+    """A loop that runs now, as Python; the log says `why` where it is long. Exits under traced conditions wait until the loop has ended."""
+    if current_trace() is None:
+        return _plain_loop(items, body, orelse)
+    seen(items)
+    builder = current_builder()
+    breaks: list[tuple[Block, Saved]] = []
+    returns = next((f.ends["return"] for f in reversed(builder.frames) if f.kind == "function"), [])
+    n_returns = len(returns)
+    signal = None
+    began = clock()
+    for count, item in enumerate(items):
+        if count == concrete.LONG:
+            concrete.LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), concrete.LONG, why)
+        frame, since = Frame("loop", scope), clock()
+        builder.frames.append(frame)
+        signal = run(body, item)
+        builder.frames.remove(frame)
+        breaks += frame.ends["break"]
+        ends = frame.ends["continue"]
+        if ends:
+            if signal is None or signal is CONTINUE:
+                ends.append((open_block(), scope.save()))
+                signal = None
+            elif signal is not DEAD:
+                leave_later = signal
+                builder.frames.append(Frame("loop", scope))
+                leave(leave_later)
+                breaks += builder.frames.pop().ends["break"]
+            join(ends, scope, since=since)
+            signal = None
+        if stop_at_exit and (breaks or len(returns) > n_returns):
+            raise StagedExit
+        if signal is not None and signal is not CONTINUE:
+            break
+        signal = None
+    if signal is BREAK:
+        signal = None
+    elif signal is None and orelse is not None:
+        signal = run(orelse)
+    if not breaks:
+        return signal
+    if signal is None:
+        breaks.append((open_block(), scope.save()))
+    else:
+        leave(signal)
+    join(breaks, scope, since=began)
+    return None
+
+
+def _plain_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | None) -> Any:
+    for item in items:
+        signal = body(item)
+        if signal is BREAK:
+            return None
+        if signal is not None and signal is not CONTINUE:
+            return signal
+    return orelse() if orelse is not None else None
+
+
+def staged_loop(
+    test: Callable[[], Any],
+    body: Callable[[], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    later: Sequence[str] = (),
+    surely: bool = False,
+    trips: Any = None,
+) -> Any:
+    """A loop in the graph. Traced again with other forms of its variables until they are a fixpoint."""
+    builder = current_builder()
+    open_block()
+    mark, before = builder.mark(), scope.save()
+    forms: dict[Any, Any] = {}
+    while True:
+        postponed = builder.trace.postponed
+        try:
+            signal = _trace_loop(test, body, orelse, Loop(scope, before, later, surely, forms, trips))
+            if builder.trace.postponed > postponed and not any(f.kind == "loop" and f.staged for f in builder.frames):
+                raise errors.ArrayIndexError(f"list index out of range ({user_site()}): the list is empty")
+            return signal
+        except Widen:
+            builder.rollback(mark)
+            scope.restore(before)
+
+
+def _trace_loop(test: Any, body: Any, orelse: Any, loop: Loop) -> Any:
+    builder, scope = loop.builder, loop.scope
+    loop.enter()
+    frame = Frame("loop", scope, staged=True, since=loop.since)
+    builder.frames.append(Frame("staged"))
+    builder.frames.append(frame)
+    for buffer in loop.reserved:
+        builder.trace.roomy[buffer.variable] = frame
+    cond = truth(test())
+    exits: list[tuple[Block, Saved]] = []
+    if isinstance(cond, Traced):
+        inside, outside = branch(cond, "body", "exit")
+        exits = [(outside, scope.save())]
+        builder.enter(inside)
+    signal = run(body)
+    builder.frames.remove(frame)
+    builder.frames.pop()
+    latches = frame.ends["continue"]
+    if signal is None or signal is CONTINUE:
+        latches.append((open_block(), scope.save()))
+    elif signal is BREAK:
+        frame.ends["break"].append((open_block(), scope.save()))
+    else:
+        leave(signal)
+    loop.seed(latches)
+    loop.close(latches)
+    loop.reserve(frame)
+    return _after_loop(exits, frame.ends["break"], latches, orelse, loop)
+
+
+def _after_loop(exits: Any, breaks: Any, latches: Any, orelse: Any, loop: Loop) -> Any:
+    """Continue after the loop: the else clause runs on the normal exit only."""
+    builder, scope = loop.builder, loop.scope
+    latch_states = [state for _, state in latches]
+    exits = [(block, _poison(state, latch_states, scope)) for block, state in exits]
+    if exits and orelse is not None:
+        builder.enter(exits[0][0])
+        scope.restore(exits[0][1])
+        signal = run_staged(orelse, scope)
+        if signal is None:
+            exits = [(open_block(), scope.save())]
+        else:
+            leave(signal)
+            exits = []
+    ends = exits + breaks
+    if not ends:
+        return DEAD
+    join(ends, scope, "after", since=loop.since)
+    return None
+
+
+def _poison(state: Saved, latches: list[Saved], scope: Scope) -> Saved:
+    """A variable first assigned in the body may be unassigned after the loop."""
+    values = list(state.values)
+    for i, name in enumerate(scope.names):
+        if isinstance(state.values[i], Undefined) and any(not isinstance(s.values[i], Undefined) for s in latches):
+            values[i] = Undefined(name, "it is assigned only inside a loop that may run zero times; assign it before the loop")
+    return Saved(tuple(values), state.heap)
+
+
+def counted_loop(
+    count: Any,
+    element: Callable[[Any], Any],
+    body: Callable[[Any], Any],
+    orelse: Callable[[], Any] | None,
+    scope: Scope,
+    later: Sequence[str] = (),
+    surely: bool = False,
+) -> Any:
+    """for target in element(0), .. element(count - 1): a while loop over a hidden counter."""
+    counter: list[Any] = [0]
+    n = atom_of(count, I64, current_builder()) if isinstance(count, Traced) else Const(int(count), I64)
+    limit = Traced(n, current_builder()) if not isinstance(n, Const) else Traced(n, None)
+
+    def get() -> tuple[Any, ...]:
+        return (counter[0], *scope.get())
+
+    def put(values: Any) -> None:
+        counter[0] = values[0]
+        scope.put(values[1:])
+
+    def one() -> Any:
+        i, since = counter[0], clock()
+        frame = next(f for f in reversed(current_builder().frames) if f.kind == "loop")
+        signal = run(body, element(i))
+        if frame.ends["continue"]:  # the counter moves on from every path that continues
+            if signal is None or signal is CONTINUE:
+                frame.ends["continue"].append((open_block(), frame.scope.save()))
+            elif signal is not DEAD:
+                leave(signal)
+            ends = list(frame.ends["continue"])
+            frame.ends["continue"].clear()
+            join(ends, inner, since=since)
+            signal = None
+        if signal is None or signal is CONTINUE:
+            counter[0] = table.iadd(i, 1)
+            return None
+        return signal
+
+    inner = Scope(("i", *scope.names), get, put)
+    inner.cells = scope.cells
+    return staged_loop(lambda: table.ilt(counter[0], limit), one, orelse, inner, later, surely, count)
+
+
+def each(count: Any, body: Callable[[Any], None], scope: Any = NO_SCOPE) -> None:
+    """A staged loop for i in range(count)."""
+    counted_loop(count, lambda i: i, body, None, scope)
+
+
+def each_index(shape: Sequence[Any], body: Callable[[tuple[Any, ...]], None], prefix: tuple[Any, ...] = ()) -> None:
+    """A staged loop over all index tuples of `shape`."""
+    if not shape:
+        body(prefix)
+    else:
+        each(shape[0], lambda i: each_index(shape[1:], body, (*prefix, i)))

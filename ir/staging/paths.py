@@ -1,0 +1,177 @@
+"""Paths of a traced function: where a construct goes, and the open blocks that wait for one another.
+
+Each construct looks at its condition: a plain Python value runs as Python, a traced one is staged into blocks.
+A statement body is a function; it returns None when it falls through, or a signal: BREAK, CONTINUE,
+`Return(value)`, or DEAD when no path falls through. A signal under a traced condition becomes a jump: the
+open block waits in its loop's or function's `Frame` until the target is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.builder import Frame, current_builder, current_trace
+from ..core.graph import Block, Branch, Edge
+from ..core.operand import atom_of
+from ..core.types import BOOL
+from ..values.heap import Heap, State
+from ..values.values import Traced
+
+
+@dataclass
+class Saved:
+    """The variables of a scope at one point, and what the user's objects hold there."""
+
+    values: tuple[Any, ...]
+    heap: State
+
+
+def heap_of() -> Heap:
+    """The log of the trace under way."""
+    trace = current_trace()
+    assert trace is not None
+    return trace.heap  # type: ignore[no-any-return]
+
+
+class Scope:
+    """Access to the variables `names` of the function that is being traced: those that a construct may assign."""
+
+    def __init__(self, names: Sequence[str], get: Callable[[], tuple[Any, ...]], put: Callable[[Any], None]) -> None:
+        self.names, self.get, self.put = tuple(names), get, put
+        self.cells = frozenset(id(c) for c in getattr(put, "__closure__", None) or ())
+
+    def save(self) -> Saved:
+        return Saved(self.get(), heap_of().save())
+
+    def restore(self, saved: Saved) -> None:
+        heap_of().restore(saved.heap)
+        self.put(saved.values)
+
+
+NO_SCOPE = Scope((), lambda: (), lambda _: None)
+
+
+def at_the_end(block: Block, make: Callable[[], Any]) -> tuple[Any, Block]:
+    """make(), computed at the end of that block, and the block where that ends."""
+    builder = current_builder()
+    before, builder.current = builder.current, block
+    try:
+        value = make()
+        assert builder.current is not None
+        return value, builder.current
+    finally:
+        builder.current = before
+
+
+class Signal:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+BREAK, CONTINUE, DEAD = Signal("break"), Signal("continue"), Signal("dead")
+
+
+@dataclass
+class Return:
+    value: Any
+
+
+class Bottom(Exception):
+    """Raised inside an expression that never has a value: a call whose result type is not known yet."""
+
+
+class StagedExit(Exception):
+    """A loop with a plain Python condition is left under a traced one: it must be staged."""
+
+
+def run(body: Callable[..., Any], *args: Any) -> Any:
+    """Trace a body; its signal, with DEAD for a path that never continues."""
+    try:
+        return body(*args)
+    except Bottom:
+        return DEAD
+
+
+def leave(signal: Any) -> None:
+    """End the current block by a signal: it waits in the frame that the signal goes to."""
+    builder = current_builder()
+    block, builder.current = builder.current, None
+    if signal is DEAD or block is None:
+        return
+    kind = "return" if isinstance(signal, Return) else signal.name
+    wanted = "function" if kind == "return" else "loop"
+    frame = next(f for f in reversed(builder.frames) if f.kind == wanted)
+    frame.ends[kind].append((block, here(signal.value) if kind == "return" else frame.scope.save()))
+
+
+def here(value: Any) -> Saved:
+    """A value, and what the user's objects hold now."""
+    return Saved((value,), heap_of().save())
+
+
+def open_block() -> Block:
+    builder = current_builder()
+    if builder.current is None:
+        builder.current = builder.new_block("dead")
+    return builder.current
+
+
+def clock() -> int:
+    """When the construct begins that is traced now."""
+    trace = current_trace()
+    return trace.heap.clock if trace is not None else 0
+
+
+@contextmanager
+def _conditions() -> Iterator[list[Frame]]:
+    """Ends what `_enter_condition` begins: the rest of a construct runs under a traced condition."""
+    under: list[Frame] = []
+    trace = current_trace()
+    frames = trace.builders[-1].frames if trace is not None and trace.builders else []
+    depth = len(frames)
+    try:
+        yield under
+    finally:
+        if under:
+            del frames[depth:]
+
+
+def _enter_condition(scope: Scope | None, under: list[Frame]) -> None:
+    if not under:
+        under.append(Frame("condition", scope))
+        current_builder().frames.append(under[0])
+
+
+def branch(cond: Traced, *names: str) -> tuple[Block, Block]:
+    """End the current block in a branch to two new blocks."""
+    builder = current_builder()
+    builder.trace.conditions.append(cond)
+    c = atom_of(cond, BOOL, builder)
+    open_block()
+    yes, no = builder.new_block(names[0]), builder.new_block(names[1])
+    builder.terminate(Branch(c, Edge(yes.name), Edge(no.name)))
+    return yes, no
+
+
+def run_staged(body: Callable[..., Any], scope: Scope) -> Any:
+    """`run` under a traced condition: there a `raise` is staged."""
+    builder = current_builder()
+    builder.frames.append(Frame("condition", scope))
+    depth = len(builder.frames)
+    try:
+        return run(body)
+    finally:
+        del builder.frames[depth - 1 :]
+
+
+def run_expression(arm: Callable[[], Any]) -> Any:
+    builder = current_builder()
+    builder.frames.append(Frame("condition"))
+    depth = len(builder.frames)
+    try:
+        return arm()
+    finally:
+        del builder.frames[depth - 1 :]

@@ -1,0 +1,136 @@
+"""The same elements in another shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..core import errors
+from ..core.builder import current_builder
+from ..core.sites import user_site
+from ..core.types import array_of, element
+from ..ops import table
+from . import sizes
+from .kernels import filled, put_back, whole
+from .sizes import Size, is_just, lifted
+from .values import Arrayed, Traced
+from .views import View, as_array, base_of, contiguous, shape_of, spec_of
+
+
+def expand(a: Arrayed, axes: Sequence[int]) -> Arrayed:
+    """With new axes of size 1 at these places of the result."""
+    return put_back(a, axes, a.ndim + len(axes))  # type: ignore[no-any-return]
+
+
+def drop(a: Arrayed, axes: Sequence[int]) -> Any:
+    """Without these axes, which are 1 long."""
+    shape = shape_of(a)
+    for v in axes:
+        sizes.require_equal(shape[v], 1, "cannot select an axis to squeeze out which has size not equal to one")
+    kept = [v for v in range(len(shape)) if v not in axes]
+    spec = [(kept.index(v), s, t) if v in kept else (-1, s, t) for v, s, t in spec_of(a)]
+    return settle(View(base_of(a), spec, [shape[v] for v in kept], a.owned))
+
+
+def spread(a: Any, shape: Sequence[Size]) -> Arrayed:
+    """np.broadcast_to: a view that repeats."""
+    a = as_array(a)
+    if not isinstance(a, Arrayed):
+        return filled(a, shape)
+    rank, own = len(shape), shape_of(a)
+    if len(own) > rank:
+        raise errors.ArrayShapeError(
+            f"input operand has more dimensions than allowed by the axis remapping at {user_site()}: give it axes of size 1"
+        )
+    moves = []
+    for v, n in enumerate(own):
+        target = shape[rank - len(own) + v]
+        fit(n, target, own, shape)
+        moves.append(sizes.follows(n, target))
+    spec = []
+    for v, start, step in spec_of(a):
+        still = v < 0 or (sizes.is_known(moves[v]) and sizes.plain(moves[v]) == 0)
+        spec.append((-1, start, 0) if still else (rank - len(own) + v, start, sizes.mul(step, moves[v])))
+    return View(base_of(a), spec, shape, False)
+
+
+def fit(n: Size, target: Size, own: Sequence[Size], shape: Sequence[Size]) -> None:
+    """Check that an axis of size n broadcasts to the target's."""
+    if sizes.same(n, target) or (sizes.is_known(n) and sizes.plain(n) == 1):
+        return
+    if sizes.is_known(n) and sizes.is_known(target):
+        raise errors.ArrayShapeError(
+            f"could not broadcast input array from shape {sizes.show(own)} into shape {sizes.show(shape)} ({user_site()})"
+        )
+    if current_builder().trace.optimistic:
+        sizes._check("same_size", n, target, "")
+    else:
+        x, y = sizes._both(n, target)
+        sizes._check("equal_size", table.select(table.ieq(x, 1), y, x), y, "could not broadcast input array into the shape of its target")
+
+
+def settle(a: View) -> Any:
+    """A view without axes is a scalar; one of everything is the array."""
+    if not a.sizes:
+        return read(a.base, [start for _, start, _ in a.spec])
+    plain = all(v == j and is_just(start, 0) and is_just(step, 1) for j, (v, start, step) in enumerate(a.spec))
+    if plain and len(a.spec) == len(a.sizes) and all(map(sizes.same, a.sizes, shape_of(a.base))):
+        return a.base
+    return a
+
+
+def read(base: Arrayed, index: Sequence[Size], letters: str = "") -> Traced:
+    """One element at an index that is in bounds."""
+    builder = current_builder()
+    var = builder.use(base.atom, base.builder)
+    attrs = {"index": letters or "u" * len(index)}
+    (out,) = builder.emit("load", (var, *map(sizes.atom, index)), (element(base.type.dtype),), attrs, user_site())
+    return Traced(out, builder)
+
+
+def reshape(a: Arrayed, shape: Sequence[Size]) -> Any:
+    """The same elements in row-major order; a view of the array where it is whole, else of a copy."""
+    own = shape_of(a)
+    new = [sizes.plain(n) for n in shape]
+    unknown = [i for i, n in enumerate(new) if is_just(n, -1)]
+    if len(unknown) > 1:
+        raise errors.ArrayShapeError(f"can only specify one unknown dimension ({user_site()})")
+    total = sizes.product(own)
+    if unknown:
+        rest = sizes.product([n for i, n in enumerate(new) if i not in unknown])
+        new[unknown[0]] = _quotient(total, rest, own, new)
+    what = f"cannot reshape array of size {sizes.plain(total) if sizes.is_known(total) else '?'} into shape {sizes.show(shape)}"
+    sizes.require_equal(total, sizes.product(new), what)
+    if not new:
+        return read(contiguous(a), [0] * len(own))
+    base = contiguous(a)
+    if len(new) == len(own) and all(map(sizes.same, new, own)):
+        return base
+    builder = current_builder()
+    var = builder.use(base.atom, base.builder)
+    (out,) = builder.emit("reshape", (var, *map(sizes.atom, new)), (array_of(a.type.dtype, len(new)),), {"fails": False}, user_site())
+    made = whole(out, new)
+    made.owned, made.fresh, made.serial, made.joined = base.owned and is_copy(a), base.fresh, base.serial, base.joined
+    made.memory = base.memory
+    return made
+
+
+def is_copy(a: Arrayed) -> bool:
+    """Does NumPy copy this array for another shape too, or is it whole? Else NumPy's result may be a view, and ours is not."""
+    if not isinstance(a, View):
+        return True
+    order = [v for v, _, _ in a.spec if v >= 0]
+    return order != sorted(order) or any(sizes.is_known(t) and sizes.plain(t) != 1 for v, _, t in a.spec if v >= 0)
+
+
+def _quotient(total: Size, rest: Size, own: Sequence[Size], new: Sequence[Size]) -> Size:
+    if sizes.is_known(total) and sizes.is_known(rest):
+        if rest == 0 or total % rest:
+            raise errors.ArrayShapeError(f"cannot reshape array of size {total} into shape {sizes.show(new)} ({user_site()})")
+        return total // rest
+    if is_just(rest, 1):
+        return total
+    for i, n in enumerate(own):  # x.reshape(x.shape[0], -1): the other sizes
+        if sizes.same(n, rest):
+            return sizes.product([m for j, m in enumerate(own) if j != i])
+    return table.ifloordiv(*lifted(total, rest))

@@ -1,0 +1,160 @@
+"""Arrays while tracing: what an array is a view of.
+
+An `Arrayed` (values.py) is a contiguous array in the program's memory. A `View` names some of another array's elements:
+where axis j of the array is read at start_j + step_j * i, for i along one of the view's axes. Slices, integer indices,
+new axes, transpositions and broadcasts make views; nothing is computed or copied. Every operation on views becomes a
+kernel (kernel.py) that reads the elements in place.
+
+What a trace makes here is one kernel for each operation the user wrote; fuse.py joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import errors
+from ..core.builder import current_builder
+from ..core.graph import Var
+from ..core.kernel import Access
+from ..core.port import Port
+from ..core.sites import user_site
+from ..core.types import Array, array_of
+from . import pytree, sizes
+from .sizes import Size
+from .values import Arrayed, Traced, lift_array
+
+copied = Port("copies an array's elements into a new one")
+array_of_items = Port("makes an array of a list or a tuple")
+
+
+class View(Arrayed):
+    """Some elements of a whole array. For each axis of the array `spec` has (axis of the view or -1, start, step)."""
+
+    __slots__ = ("base", "spec")
+
+    def __init__(self, base: Arrayed, spec: Sequence[tuple[int, Size, Size]], shape: Sequence[Size], owned: bool | None = None) -> None:
+        self.base, self.spec = base, tuple(spec)
+        self.sizes: list[Any] = list(shape)
+        self.given = None
+        self.builder = base.builder
+        self.owned = base.owned if owned is None else owned
+        self.serial = base.serial
+
+    @property
+    def atom(self) -> Var:
+        """As an array of its own: a copy."""
+        return contiguous(self).atom
+
+    @property
+    def type(self) -> Array:
+        return array_of(self.base.type.dtype, len(self.sizes))
+
+
+def _flatten_view(v: View) -> Any:
+    """A view is carried by what it is made of, so that it stays a view of the array that it is a part of."""
+    numbers = [x for _, start, _ in v.spec for x in (start,)] + [t for _, _, t in v.spec if isinstance(t, Traced)] + list(v.sizes)
+    steps = tuple((axis, None if isinstance(t, Traced) else t) for axis, _, t in v.spec)
+    return (v.base, *numbers), (steps, len(v.sizes), v.owned)
+
+
+def _unflatten_view(known: Any, children: Any) -> View:
+    steps, rank, owned = known
+    base, *numbers = children
+    starts, rest = numbers[: len(steps)], numbers[len(steps) :]
+    moving = iter(rest[: len(rest) - rank])
+    spec = [(axis, start, next(moving) if t is None else t) for (axis, t), start in zip(steps, starts, strict=True)]
+    if not isinstance(base, Arrayed):  # looked at without its values
+        base = _Nobody()
+    return View(base, spec, rest[len(rest) - rank :], owned)
+
+
+class _Nobody(Arrayed):
+    def __init__(self) -> None:
+        self.builder, self.owned, self.serial = None, False, 0
+
+
+def settled(tree: Any) -> Any:
+    """A structure of values with every view in it as an array of its own."""
+    return pytree.map_nodes(View, copied, tree)
+
+
+def base_of(a: Arrayed) -> Arrayed:
+    return a.base if isinstance(a, View) else a
+
+
+def spec_of(a: Arrayed) -> tuple[tuple[int, Size, Size], ...]:
+    return a.spec if isinstance(a, View) else tuple((j, 0, 1) for j in range(a.ndim))
+
+
+def shape_of(a: Any) -> list[Size]:
+    return list(a.shape) if isinstance(a, (Arrayed, np.ndarray)) else []
+
+
+def is_array(x: Any) -> bool:
+    return isinstance(x, Arrayed) or (isinstance(x, np.ndarray) and x.ndim > 0)
+
+
+def as_array(x: Any) -> Any:
+    """An operand: an array or a scalar. Lists and tuples become arrays."""
+    if isinstance(x, np.ndarray):
+        return lift_array(x) if x.ndim else x[()]
+    if isinstance(x, (list, tuple)):
+        return array_of_items(x)
+    return x
+
+
+def contiguous(a: Any) -> Arrayed:
+    """`a` as a whole array: itself, or a copy."""
+    return copied(a) if isinstance(a, View) else a  # type: ignore[no-any-return]
+
+
+def access(a: Arrayed, places: Sequence[int], space: Sequence[Size]) -> Access:
+    """How a kernel over `space` reads `a`, whose axis v runs along axis places[v] of the space (-1: it is 1 long)."""
+    builder = current_builder()
+    base, shape = base_of(a), shape_of(a)
+    moves = [0 if q < 0 else sizes.follows(n, space[q]) for q, n in zip(places, shape, strict=True)]
+    starts, steps, axes = [], [], []
+    for v, start, step in spec_of(a):
+        move = moves[v] if v >= 0 else 0
+        still = v < 0 or (sizes.is_known(move) and sizes.plain(move) == 0)
+        starts.append(sizes.atom(start))
+        steps.append(sizes.atom(0 if still else sizes.mul(step, move)))
+        axes.append(-1 if still else places[v])
+    var = builder.use(base.atom, base.builder)
+    assert isinstance(var, Var)
+    return Access(var, tuple(starts), tuple(steps), tuple(axes))
+
+
+def places(a: Any, rank: int) -> list[int]:
+    """Trailing axes belong together."""
+    return [rank - len(shape_of(a)) + v for v in range(len(shape_of(a)))]
+
+
+def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
+    """The axes that an `axis=` argument names, in order."""
+    if axis is None:
+        return tuple(range(rank))
+    out = []
+    for a in axis if isinstance(axis, (tuple, list)) else (axis,):
+        if isinstance(a, Traced) and sizes.needed(a) is None:
+            raise errors.TracedConditionError(f"axis= at {user_site()} must be a plain int")
+        a = int(a)
+        if not -rank <= a < rank:
+            raise errors.AxisError(f"axis {a} is out of bounds for array of dimension {rank} ({user_site()})")
+        out.append(a % rank)
+    if len(set(out)) != len(out):
+        raise ValueError(f"duplicate value in 'axis' ({user_site()})")
+    return tuple(sorted(out))
+
+
+def with_axes(a: Arrayed, order: Sequence[int]) -> Arrayed:
+    """The view whose axis v is axis order[v] of `a`."""
+    shape = shape_of(a)
+    at = {old: new for new, old in enumerate(order)}
+    return View(base_of(a), [(at[v] if v >= 0 else -1, s, t) for v, s, t in spec_of(a)], [shape[i] for i in order], a.owned)
+
+
+pytree.register(View, _flatten_view, _unflatten_view)

@@ -1,0 +1,165 @@
+"""Writes into arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import errors
+from ..core.builder import current_builder
+from ..core.kernel import Access, Result, same_element
+from ..core.operand import atom_of
+from ..core.sites import user_site
+from ..core.types import BOOL, I32, I64, Scalar, element, is_float
+from ..ops import table
+from . import sizes
+from .indexing import _int, basic
+from .kernels import _as_int32, copied, emit
+from .reshaping import drop, fit
+from .sizes import Size
+from .values import Arrayed, Traced, scalar_type, to_integer, to_type, truth
+from .views import View, access, as_array, base_of, places, shape_of
+
+
+def check_owned(a: Arrayed) -> None:
+    if not a.owned or not base_of(a).owned:
+        raise errors.UnsupportedOperationError(
+            f"{user_site()} writes to a captured array, which compiled code never changes (or to a reshaped or repeated view): pass it as an argument, "
+            "or copy it first (x = x.copy())"
+        )
+
+
+def store(a: Arrayed, parts: Sequence[Any], value: Any) -> None:
+    """One element."""
+    builder = current_builder()
+    base = base_of(a)
+    attrs: dict[str, Any] = {}
+    if not isinstance(a, View):
+        index = [_int(p) for p in parts]
+    else:
+        index, attrs = [start for _, start, _ in basic(a, parts).spec], {"index": "u" * len(a.spec)}
+    unread = base.blank
+    if unread is not None and unread.is_here:
+        base.blank = None  # a write is no use
+    var = builder.use(base.atom, base.builder)
+    v = stored(value, base.type.dtype)
+    t = element(base.type.dtype)
+    if base.type.dtype == I32:  # NumPy takes the element's number, of whatever dtype
+        v = table.fits32(v) if isinstance(v, Traced) else _as_int32(int(v))
+    atoms = [atom_of(to_type(i, I64), I64, builder) for i in index]
+    builder.emit("store", (var, *atoms, atom_of(v, t, builder)), (), attrs, user_site())
+    if unread is not None and unread.is_here:
+        base.blank = unread
+        if len(index) == 1 and (isinstance(index[0], Traced) or int(index[0]) >= 0):
+            unread.written.append((index[0], 1, unread.block.lets[-1]))
+
+
+def stored(value: Any, dtype: Scalar) -> Any:
+    """A scalar as an element of that dtype; a float that no integer can hold raises."""
+    found = scalar_type(value)
+    if found is None:
+        raise TypeError(f"unsupported operand for item assignment at {user_site()}: {type(value).__name__}")
+    if dtype == BOOL:
+        return truth(value)
+    if is_float(found[0]) and not is_float(dtype):
+        value = to_integer(value) if isinstance(value, Traced) else int(value)
+        value = table.fits32(value) if dtype == I32 and isinstance(value, Traced) else value
+    if dtype == I32:
+        value = _as_int32(value)
+    return to_type(value, element(dtype))
+
+
+def may_alias(a: Arrayed, b: Arrayed) -> bool:
+    """Could two arrays be one? Arrays that were just made are only known by their own names."""
+    x, y = base_of(a), base_of(b)
+    if x.memory is y.memory:
+        return True
+    if x.fresh and y.fresh:
+        return False
+    if x.fresh or y.fresh:
+        new, old = (x, y) if x.fresh else (y, x)
+        return new.serial < old.serial and old.joined
+    return x.joined or y.joined
+
+
+def assign(target: Arrayed, value: Any) -> None:
+    """target[...] = value"""
+    value = as_array(value)
+    shape, own = shape_of(target), shape_of(value)
+    if isinstance(value, Arrayed) and len(own) > len(shape):
+        value = drop(value, range(len(own) - len(shape)))
+        own = shape_of(value)
+    for n, m in zip(own[::-1], shape[::-1], strict=False):
+        fit(n, m, own, shape)
+    dtype = target.type.dtype
+    if dtype == I32 and not isinstance(value, Arrayed):  # NumPy takes the number of a scalar, of whatever dtype
+        value = (
+            Traced(value.atom, value.builder, True)
+            if isinstance(value, Traced)
+            else _as_int32(value.item() if isinstance(value, np.generic) else value)
+        )
+    write(target, lambda v: stored(v, dtype), value, reads=False)
+
+
+def write(target: Arrayed, fn: Callable[..., Any], *operands: Any, reads: bool = True, fresh: bool = False) -> None:
+    """target[...] = fn(*operands) for each element, with the old element before them if `reads`; operands that may overlap
+    with the target are copied first. `fresh`: nobody has seen the old elements."""
+    check_owned(target)
+    shape, base = shape_of(target), base_of(target)
+    blank, base.blank = base.blank, None  # a write is no use
+    into = access(target, list(range(len(shape))), shape)
+    base.blank = blank
+    given = [_read_apart(x, target, into, shape) if isinstance(x, Arrayed) else x for x in operands]
+    unread = base.blank if base.blank is not None and not reads and base.blank.is_here else None
+    if unread is not None:
+        base.blank, fresh = None, True
+    elif base.blank is not None:
+        base.blank.close(base)
+    inputs = [into, *given] if reads else given
+    emit("write", shape, inputs, fn, [Result("fresh" if fresh else "into", (), into)], [target.type.dtype])
+    if unread is not None:
+        base.blank = unread
+        unread.wrote(target, base)
+
+
+def _read_apart(x: Arrayed, target: Arrayed, into: Access, shape: Sequence[Size]) -> Access:
+    """How a write to `into` over `shape` reads the operand `x`: in place where that is another array, or where each point reads
+    the very element that it writes (same_element); everything else may have been written before it is read, and is copied first."""
+    read = access(x, places(x, len(shape)), shape)
+    if not may_alias(x, target) or same_element(read, into, _known):
+        return read
+    return access(copied(x), places(x, len(shape)), shape)
+
+
+def _known(a: Any) -> Any:
+    """Equal for atoms of a place that are known to be equal."""
+    return sizes.key(Traced(a, None))
+
+
+def update(target: Arrayed, fn: Callable[..., Any], value: Any, symbol: str) -> Arrayed:
+    """target (op)= value"""
+    value = as_array(value)
+    own = shape_of(value)
+    shape = shape_of(target)
+    if len(own) > len(shape):
+        raise errors.ArrayShapeError(
+            f"non-broadcastable output operand with shape {sizes.show(shape)} doesn't match the broadcast shape {sizes.show(own)} ({user_site()})"
+        )
+    for n, m in zip(own[::-1], shape[::-1], strict=False):
+        fit(n, m, own, shape)
+    dtype = target.type.dtype
+    if dtype == I32 and not isinstance(value, Arrayed):
+        value = _as_int32(value)
+
+    def one(x: Any, v: Any) -> Any:
+        z = fn(x, v)
+        if (is_float(z.type) and not is_float(dtype)) or (dtype == BOOL and z.type != BOOL):
+            raise TypeError(
+                f"Cannot cast the result of `{symbol}` from {z.dtype} to {target.dtype} with casting rule 'same_kind' ({user_site()})"
+            )
+        return z
+
+    write(target, one, value)
+    return target
