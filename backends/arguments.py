@@ -4,7 +4,7 @@ Compiled code reads and writes contiguous arrays of a few dtypes in place. An ar
 another byte order, of a small dtype) is computed on as a copy, which is written back when the call ends, by an error too.
 
 A program takes it for granted that it may write where it writes, and that what it writes is no part of another argument. Calls
-for which this is not so have a program of their own (`Case` of protect.py), or are refused.
+for which this is not so have a program of their own (`Case`), or are refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.core import errors
-from ..ir.passes.protect import USUAL, Case
+from ..ir.trace.case import USUAL, Case
 
 _MOST_WORK: Any = 100_000  # of NumPy's search for an element that two strided arrays share
 

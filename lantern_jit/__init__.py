@@ -11,10 +11,12 @@
 """
 
 from . import errors
-from .api import cond, fori_loop, fun, grad, hessian, hvp, jacfwd, jacrev, jit, jvp, scan, switch, value_and_grad, vjp, while_loop
 from .checks import check_grads
+from .combinators import cond, fori_loop, fun, scan, switch, while_loop
 from .errors import LanternError
 from .export import export
+from .jitted import jit
+from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __all__ = [

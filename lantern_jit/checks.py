@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .api import grad, jit, jvp
 from .ir.core import errors
 from .ir.values import pytree
+from .jitted import jit
+from .transforms import grad, jvp
 
 
 def check_grads(

@@ -17,7 +17,7 @@ from .ir.core.faults import KINDS
 from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, array_of, element
 from .ir.trace.program import Abstract, abstract
 from .ir.values import pytree
-from .pipeline import Options, Specialisation
+from .specialisation import Options, Specialisation
 
 _ALIASES = {"float64": F64, "float32": F32, "int64": I64, "int32": I32, **SCALARS}
 _PRINT = {F64: "%.17g", F32: "%.9g", I64: "%lld", I32: "%d", BOOL: "%d"}

@@ -20,6 +20,11 @@ class Progress:
         self.spent = 0.0
         self.said = False
         self.depth = 0
+        self.under_way = ""
+
+    def now(self, stage: str) -> None:
+        """What a stage is about now, for the message."""
+        self.under_way = stage
 
     @contextmanager
     def stage(self, stage: str) -> Iterator[None]:
@@ -28,7 +33,8 @@ class Progress:
             yield
             return
         start = time.monotonic()
-        timer = threading.Timer(max(PATIENCE - self.spent, 0.0), lambda: self._say(stage, self.spent + time.monotonic() - start))
+        self.now(stage)
+        timer = threading.Timer(max(PATIENCE - self.spent, 0.0), lambda: self._say(self.spent + time.monotonic() - start))
         timer.daemon = True
         timer.name = "lantern-progress"
         self.depth += 1
@@ -41,10 +47,10 @@ class Progress:
             self.depth -= 1
             self.spent += time.monotonic() - start
 
-    def _say(self, stage: str, seconds: float) -> None:
+    def _say(self, seconds: float) -> None:
         if not self.said:
             self.said = True
-            LOGGER.warning("`%s` is still being compiled after %.1f s, now in %s", self.name, seconds, stage)
+            LOGGER.warning("`%s` is still being compiled after %.1f s, now in %s", self.name, seconds, self.under_way)
 
 
 __all__ = ["LOGGER", "PATIENCE", "Progress"]

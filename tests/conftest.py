@@ -12,6 +12,6 @@ _FOLDER = tempfile.mkdtemp(prefix="lantern-tests-")
 os.environ["LANTERN_CACHE_DIR"] = _FOLDER
 atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 
-from lantern_jit import pipeline  # noqa: E402  # reads the environment
+from lantern_jit import specialisation  # noqa: E402  # reads the environment
 
-pipeline.ALLOWANCE = math.inf
+specialisation.ALLOWANCE = math.inf

@@ -59,7 +59,9 @@ def test_the_table_of_array_functions() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["lantern_jit", "lantern_jit.api", "lantern_jit.checks"])
+@pytest.mark.parametrize(
+    "name", ["lantern_jit", "lantern_jit.checks", "lantern_jit.combinators", "lantern_jit.jitted", "lantern_jit.transforms"]
+)
 def test_docstrings(name: str) -> None:
     result = doctest.testmod(importlib.import_module(name))
     assert result.attempted > 0

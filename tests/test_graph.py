@@ -18,7 +18,7 @@ from lantern_jit.ir.core.op import TABLE, Zero, elementwise
 from lantern_jit.ir.core.text import parse, show
 from lantern_jit.ir.core.verify import verify
 from lantern_jit.ir.ops.table import add, div, mul
-from lantern_jit.ir.passes.simplify import simplify
+from lantern_jit.ir.passes.simplify import SIMPLIFY
 
 from .support import both, close
 
@@ -271,7 +271,7 @@ def test_rows_that_are_refused() -> None:
 # ---- the simplifier
 def simplified(body: str, params: str = "%x: f64, %n: i64, %c: bool", results: str = "f64") -> Program:
     program = parse(f"fn f({params}) -> ({results}) {{\nentry:\n{body}\n}}\n")
-    simplify(verify(program))
+    SIMPLIFY.run(verify(program))
     return verify(program)
 
 

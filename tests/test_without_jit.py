@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit import pipeline
+from lantern_jit import specialisation
 
 from .support import close
 
@@ -27,7 +27,7 @@ def squares(x: Any) -> Any:
 @pytest.fixture
 def allowance(monkeypatch: pytest.MonkeyPatch) -> int:
     """Five short calls."""
-    monkeypatch.setattr(pipeline, "ALLOWANCE", 5 * pipeline.OPERATIONS_OF_A_CALL)
+    monkeypatch.setattr(specialisation, "ALLOWANCE", 5 * specialisation.OPERATIONS_OF_A_CALL)
     return 5
 
 

@@ -26,6 +26,12 @@ def reverse_postorder(f: Function) -> list[str]:
     return order[::-1]
 
 
+def drop_unreachable(f: Function) -> None:
+    """Remove the blocks that no path from the entry reaches."""
+    reachable = set(reverse_postorder(f))
+    f.blocks = {n: b for n, b in f.blocks.items() if n in reachable}
+
+
 def predecessors(f: Function) -> dict[str, list[str]]:
     """For each reachable block the blocks that jump to it, once for each edge."""
     out: dict[str, list[str]] = {name: [] for name in f.blocks}

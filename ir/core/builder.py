@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import errors
+from .analysis import drop_unreachable
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
 from .sites import user_site
 from .types import Type
@@ -312,16 +313,3 @@ def tracing(program: Program | None = None, optimistic: bool = True) -> Iterator
             if kept.end is not None:
                 kept.end(getattr(_STATE.trace, name))
         _STATE.trace = before
-
-
-def drop_unreachable(function: Function) -> None:
-    """Remove blocks that no path from the entry reaches."""
-    from .graph import edges
-
-    seen, work = set(), [function.entry.name]
-    while work:
-        name = work.pop()
-        if name not in seen:
-            seen.add(name)
-            work.extend(e.block for e in edges(function.blocks[name].terminator))
-    function.blocks = {n: b for n, b in function.blocks.items() if n in seen}

@@ -141,12 +141,15 @@ class Function:
 @dataclass(eq=False)
 class Program:
     """Functions by name; `entry` is called from outside. Its last parameters are the arrays in `constants`. `recipes` are
-    what `host` operations have Python do (host.py)."""
+    what `host` operations have Python do (host.py). `keeps`: the entry is to leave its arguments as they are (protect.py sees to it);
+    `read_only`: those of its parameters that cannot be written (forbid.py)."""
 
     functions: dict[str, Function]
     entry: str
     constants: list[Any] = field(default_factory=list)
     recipes: list[Any] = field(default_factory=list)
+    keeps: bool = False
+    read_only: tuple[int, ...] = ()
 
 
 def edges(terminator: Terminator | None) -> list[Edge]:

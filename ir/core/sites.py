@@ -16,8 +16,11 @@ from .graph import Site
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+FRONT = ("checks", "combinators", "dispatcher", "jitted", "pipeline", "specialisation", "transforms")  # modules of the front
+
 _LIBRARY = (
-    *(os.path.join(_ROOT, part) for part in ("ir" + os.sep, "backends" + os.sep, "api.py", "pipeline.py", "checks.py")),
+    *(os.path.join(_ROOT, part + os.sep) for part in ("ir", "backends")),
+    *(os.path.join(_ROOT, f"{name}.py") for name in FRONT),
     *(os.path.dirname(module.__file__ or "") + os.sep for module in (np, optree)),
     functools.__file__,
 )

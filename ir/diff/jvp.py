@@ -26,6 +26,7 @@ from ..core.references import references
 from ..core.types import I64, Array, Scalar, Type, carries_gradient
 from ..ops.library import ARRAY_OPS, array_tangents
 from ..passes.bounds import codes, quiet
+from ..passes.simplify import SIMPLIFY
 from ..python.host import AGAIN, DONE, MARK, has_effects
 from ..values.values import Traced
 from .activity import Activity, is_scalar, varied
@@ -51,9 +52,7 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool]) -> str:
         expand(program, name)
         with tracing(program) as trace:
             f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), new, trace).run()
-        from ..passes.simplify import simplify_function
-
-        simplify_function(f)
+        SIMPLIFY.on([f])  # before it may be differentiated again
     return new
 
 
@@ -330,12 +329,13 @@ def pullback_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
     return tangents
 
 
-def expand(program: Program, name: str) -> None:
+def expand(program: Program, name: str) -> bool:
     """Replace every `pushforward` in `name` by a call of the jvp.
 
     %y, %ty = pushforward(%x, %tx) {f='g'}; rest   ->   call jvp.x.g(%x, %tx) then k();   k(%y, %ty): rest
     """
     f = program.functions[name]
+    expanded = False
     work = list(f.blocks.values())
     while work:
         block = work.pop()
@@ -356,24 +356,58 @@ def expand(program: Program, name: str) -> None:
             del block.lets[i:]
             block.terminator = Call(callee, args, Edge(rest.name))
             work.append(rest)
+            expanded = True
             break
+    return expanded
 
 
-def has_pushforwards(program: Program) -> bool:
-    return any(let.op == "pushforward" for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
+def expand_all(program: Program) -> bool:
+    """Forward mode: `pushforward` in a function reachable from the entry is a call of the function's jvp, which is made here.
 
+    fn f(%x: f64, %t: f64) -> (f64) {
+    entry:
+      %y: f64, %d: f64 = pushforward(%x, %t) {f='g', wrt=(0,), cotangents=1}
+      return %d
+    }
 
-def expand_all(program: Program) -> None:
-    """Expand every function reachable from the entry."""
+    fn g(%a: f64) -> (f64) {
+    entry:
+      %b: f64 = sin(%a)
+      return %b
+    }
+    ->
+    fn f(%x: f64, %t: f64) -> (f64) {
+    entry:
+      call jvp.x.g(%x, %t) then entry.then1()
+    entry.then1(%y: f64, %d: f64):
+      return %d
+    }
+
+    fn g(%a: f64) -> (f64) {
+    entry:
+      %b: f64 = sin(%a)
+      return %b
+    }
+
+    fn jvp.x.g(%a.1: f64, %t.a.2: f64) -> (f64, f64) {
+    entry:
+      %v3: f64 = sin(%a.1)
+      %v4: f64 = cos(%a.1)
+      %v5: f64 = mul(%t.a.2, %v4)
+      return %v3, %v5
+    }
+    """
     seen: set[str] = set()
     work = [program.entry]
+    expanded = False
     while work:
         name = work.pop()
         if name in seen:
             continue
         seen.add(name)
-        expand(program, name)
+        expanded |= expand(program, name)
         work.extend(references(program.functions[name]))
+    return expanded
 
 
 __all__ = [
@@ -381,7 +415,6 @@ __all__ = [
     "edges",
     "expand",
     "expand_all",
-    "has_pushforwards",
     "jvp_name",
     "jvp_results",
 ]

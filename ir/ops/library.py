@@ -177,11 +177,13 @@ def library_function(program: Program, let: Let) -> str:
 def _clean(program: Program, name: str) -> None:
     from ..core.aliases import Aliases
     from ..passes.fuse import _Fusion
-    from ..passes.simplify import simplify_function
+    from ..passes.simplify import SIMPLIFY
 
-    simplify_function(program.functions[name])
-    _Fusion(program, program.functions[name], Aliases(program)).run()
-    simplify_function(program.functions[name])
+    f = program.functions[name]
+    SIMPLIFY.on([f])
+    fusion = _Fusion(program, f, Aliases(program))
+    fusion.run()
+    SIMPLIFY.on([*fusion.made.values(), f])
 
 
 # ---- matrix products

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from ..core.analysis import Loop, dominators, find_loops, predecessors
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Var, edges
+from ..core.op import TABLE
 from ..core.types import I64, Array
 
 DEFAULT = "c"
@@ -36,8 +37,6 @@ def quiet(letters: str) -> str:
 
 def can_fail(let: Let) -> bool:
     """May this operation raise?"""
-    from ..core.op import TABLE
-
     if let.op in ("load", "store"):
         return any(x in "cp" for x in codes(let))
     if "fails" in let.attrs:  # of array operations, whose memory is no reason to keep what nobody reads
@@ -92,8 +91,8 @@ class _Facts:
             step = self.step(a)
             if step is None or step < 0:
                 return None
-            bounds = [self.lower(x) for x in self.incoming(a)[0]]
-            return None if any(b is None for b in bounds) else min(bounds)  # type: ignore[type-var]
+            lows = [self.lower(x) for x in self.incoming(a)[0]]
+            return None if any(b is None for b in lows) else min(lows)  # type: ignore[type-var]
         let = self.made.get(a)
         if let is None:
             return None
@@ -111,8 +110,40 @@ class _Facts:
         return None
 
 
-def simplify_checks(f: Function) -> bool:
-    """Mark indices that are not negative, and move checks out of counted loops."""
+def bounds(f: Function) -> bool:
+    """Mark indices that are not negative, and move checks out of counted loops.
+
+    fn f(%x: f64[?], %n: i64) -> (f64) {
+    entry:
+      jump loop(0:i64, 0.0:f64)
+    loop(%i: i64, %s: f64):
+      %c: bool = ilt(%i, %n)
+      branch %c ? body() : exit()
+    body:
+      %v: f64 = load(%x, %i)
+      %t: f64 = add(%s, %v)
+      %j: i64 = iadd(%i, 1:i64)
+      jump loop(%j, %t)
+    exit:
+      return %s
+    }
+    ->
+    fn f(%x: f64[?], %n: i64) -> (f64) {
+    entry:
+      check_range(%x, 0:i64, %n, 0:i64, %n) {axis=0, moves=True}
+      jump loop(0:i64, 0.0:f64)
+    loop(%i: i64, %s: f64):
+      %c: bool = ilt(%i, %n)
+      branch %c ? body() : exit()
+    body:
+      %v: f64 = load(%x, %i) {index='u'}
+      %t: f64 = add(%s, %v)
+      %j: i64 = iadd(%i, 1:i64)
+      jump loop(%j, %t)
+    exit:
+      return %s
+    }
+    """
     accesses = [let for b in f.blocks.values() for let in b.lets if let.op in ("load", "store")]
     if not any(x in "cpw" for let in accesses for x in codes(let)):
         return False
@@ -264,4 +295,4 @@ def _hoist_access(f: Function, let: Let, span: _Range, lets: list[Let]) -> bool:
     return _set(let, "".join(new))
 
 
-__all__ = ["Edge", "can_fail", "codes", "counted", "quiet", "simplify_checks"]
+__all__ = ["Edge", "bounds", "can_fail", "codes", "counted", "quiet"]

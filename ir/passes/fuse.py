@@ -6,7 +6,7 @@
 The reader's access to the array is composed with the maker's accesses: x read at s + t * p, where p = start + step * i,
 is x read at (s + t * start) + (t * step) * i. What is computed again for several readers must be cheap; an expensive
 array with several readers is made by its first one on the way, so that it is read once less. A kernel of several results
-goes the same way; equal operations of the two bodies become one, and each body is simplified once, at the end.
+goes the same way; equal operations of the two bodies become one. (Bodies are simplified by the next pass, once each.)
 """
 
 from __future__ import annotations
@@ -22,30 +22,58 @@ from typing import Any
 from ..core.aliases import Aliases
 from ..core.graph import Atom, Block, Const, Function, Let, Program, Return, Var, substitute, terminator_atoms
 from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, Same, expensive, kernel_of, same_element, written
+from ..core.references import references
 from ..core.types import I64
-from .simplify import folded as folded_let
-from .simplify import simplify_function
+from .fold import folded as folded_let
 
 CHEAP = 4  # operations that may be computed again for each reader
 REPEATED = 2  # for each element of a reader that goes over the array many times
 LARGEST = 200  # operations of a kernel
 
 
-def fuse(program: Program) -> None:
-    """Fuse the kernels of every function in place."""
+def fuse(program: Program) -> bool:
+    """Kernels that read what others make become one with them, and the arrays between them are not made.
+
+    fn f(%n: i64, %x: f64[?]) -> (f64) {
+    entry:
+      %y: f64[?] = kernel(%n, %x, 0:i64, 1:i64) {f='each', rank=1, inputs=(('a', 0),), results=(('map',),)}
+      %s: f64 = kernel(%n, %y, 0:i64, 1:i64) {f='same', rank=1, inputs=(('a', 0),), results=(('sum',),)}
+      return %s
+    }
+
+    fn each(%a: f64) -> (f64) {
+    entry:
+      %b: f64 = sin(%a)
+      return %b
+    }
+
+    fn same(%a: f64) -> (f64) {
+    entry:
+      return %a
+    }
+    ->
+    fn f(%n: i64, %x: f64[?]) -> (f64) {
+    entry:
+      %s: f64 = kernel(%n, %x, 0:i64, 1:i64) {f='same.each', rank=1, inputs=(('a', 0),), results=(('sum',),), fails=False}
+      return %s
+    }
+
+    fn same.each(%v1: f64) -> (f64) {
+    entry:
+      %v2: f64 = sin(%v1)
+      return %v2
+    }
+    """
     kernels = any(let.op == "kernel" for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
     if not kernels:
-        return
+        return False
     aliases = Aliases(program)
-    for f in list(program.functions.values()):
-        _Fusion(program, f, aliases).run()
-    drop_unused(program)
+    changed = [_Fusion(program, f, aliases).run() for f in list(program.functions.values())]
+    return drop_unused(program) or any(changed)
 
 
-def drop_unused(program: Program) -> None:
+def drop_unused(program: Program) -> bool:
     """Functions that nothing refers to any more."""
-    from ..core.references import references
-
     seen: set[str] = set()
     work = [program.entry]
     while work:
@@ -53,8 +81,10 @@ def drop_unused(program: Program) -> None:
         if name not in seen:
             seen.add(name)
             work += references(program.functions[name])
-    for name in [n for n in program.functions if n not in seen]:
+    unused = [n for n in program.functions if n not in seen]
+    for name in unused:
         del program.functions[name]
+    return bool(unused)
 
 
 def known_sizes(f: Function) -> bool:
@@ -105,16 +135,15 @@ class _Fusion:
         self.made: dict[str, Function] = {}  # scalar functions of joined kernels
         self.names: Counter[str] = Counter()
         self.facts: dict[str, tuple[int, bool]] = {}
+        self.joins = 0
 
-    def run(self) -> None:
-        known_sizes(self.f)
+    def run(self) -> bool:
+        changed = known_sizes(self.f)
         self.uses = Counter(v for b in self.f.blocks.values() for let in b.lets for v in _variables(let.args))
         self.uses.update(v for b in self.f.blocks.values() for v in _variables(terminator_atoms(b.terminator)))
         for block in self.f.blocks.values():
             self.block(block)
-        self.drop_results()
-        for f in self.made.values():
-            simplify_function(f)
+        return self.drop_results() or self.joins > 0 or changed
 
     def block(self, block: Block) -> None:
         self.slots = [_Slot(i, let, kernel_of(let) if let.op == "kernel" else None) for i, let in enumerate(block.lets)]
@@ -215,6 +244,7 @@ class _Fusion:
         """Make the kernel part of these readers; the first one makes the arrays that others still read, if `keep`."""
         maker = slot.let
         assert maker is not None
+        self.joins += 1
         gone = [maker.attrs["f"]]
         self.forget(slot)
         for r in readers:
@@ -243,14 +273,17 @@ class _Fusion:
             if v in self.readers:
                 self.readers[v].discard(slot.number)
 
-    def drop_results(self) -> None:
+    def drop_results(self) -> bool:
         """What a kernel makes beside other things and nobody reads is not written."""
+        dropped = False
         for b in self.f.blocks.values():
             for i, let in enumerate(b.lets):
                 if let.op == "kernel" and any(self.uses[o] == 0 for o in let.outs) and any(self.uses[o] > 0 for o in let.outs):
                     k = kernel_of(let)
                     k.results = [Result("drop") if r.out is not None and not self.uses[r.out] else r for r in k.results]
                     b.lets[i] = k.let()
+                    dropped = True
+        return dropped
 
     def named(self, k: Kernel, m: Kernel) -> str:
         base = re.sub(r"(\.\d+)+$", "", f"{k.f}.{m.f}" if len(k.f) < 40 else k.f)

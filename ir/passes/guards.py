@@ -32,20 +32,41 @@ from ..core.types import BOOL, Array, carries_gradient
 Side = tuple[Atom, bool]  # a condition and what it must be
 
 
-def guard(program: Program) -> None:
-    """Guard every function of the program in place."""
+def guard(program: Program) -> bool:
+    """What only one arm of a choice needs is fed through gates. (`where` marks the choices that a branch or np.where has made.)
+
+    fn f(%x: f64) -> (f64) {
+    entry:
+      %c: bool = gt(%x, 0.0:f64)
+      %r: f64 = sqrt(%x)
+      %y: f64 = select(%c, %r, 0.0:f64) {where=True}
+      return %y
+    }
+    ->
+    fn f(%x: f64) -> (f64) {
+    entry:
+      %c: bool = gt(%x, 0.0:f64)
+      %x.g2.entry: f64 = gate(%c, %x) {when=True}
+      %r: f64 = sqrt(%x.g2.entry)
+      %y: f64 = select(%c, %r, 0.0:f64) {where=True}
+      return %y
+    }
+    """
     aliases = Aliases(program)
-    for f in program.functions.values():
-        guard_function(f, program, aliases)
+    return any([_guard_function(f, program, aliases) for f in program.functions.values()])
 
 
-def guard_function(f: Function, program: Program, aliases: Aliases) -> None:
-    sink(f, program, aliases)
+def _guard_function(f: Function, program: Program, aliases: Aliases) -> bool:
+    changed = sink(f, program, aliases)
     outside = _used_elsewhere(f)
     for block in f.blocks.values():
         if any(let.attrs.get("where") for let in block.lets):
+            before = block.lets
             hoist(block)
-            _Guarding(block, outside.get(block.name, set())).run()
+            guarding = _Guarding(block, outside.get(block.name, set()))
+            guarding.run()
+            changed |= guarding.counter > 0 or before != block.lets
+    return changed
 
 
 def hoist(block: Block) -> None:
@@ -288,7 +309,7 @@ def _flows(let: Let, v: Var) -> bool:
 
 
 # ---- branches
-def sink(f: Function, program: Program, aliases: Aliases) -> None:
+def sink(f: Function, program: Program, aliases: Aliases) -> bool:
     """Move an operation or a kernel with an unsteady derivative to the only side of a branch that uses it.
 
     %y = sqrt(%x); branch %c ? then() : else()   ->   branch %c ? then: %y = sqrt(%x); .. : else()
@@ -300,6 +321,7 @@ def sink(f: Function, program: Program, aliases: Aliases) -> None:
         for a in (*(a for let in b.lets for a in let.args), *terminator_atoms(b.terminator)):
             if isinstance(a, Var):
                 users.setdefault(a, set()).add(name)
+    changed = False
     for name in reversed(list(f.blocks)):
         block = f.blocks[name]
         if not isinstance(block.terminator, Branch):
@@ -311,7 +333,9 @@ def sink(f: Function, program: Program, aliases: Aliases) -> None:
                 for target in targets:
                     if all(users.get(o) == {target} for o in let.outs):
                         _move(let, block, f.blocks[target], users)
+                        changed = True
             overwritten |= {aliases.root(v) for v in written(let)}
+    return changed
 
 
 def _can_sink(let: Let, program: Program, aliases: Aliases, overwritten: set[Var]) -> bool:
@@ -332,4 +356,4 @@ def _move(let: Let, source: Block, target: Block, users: dict[Var, set[str]]) ->
                 users[a].discard(source.name)
 
 
-__all__: list[Any] = ["guard", "guard_function"]
+__all__ = ["guard"]

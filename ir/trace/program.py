@@ -30,7 +30,6 @@ from ..core.types import (
     widened,
 )
 from ..core.verify import verify_scopes
-from ..passes.protect import USUAL, Case, forbid, protect
 from ..python.random import refuse_results, watched
 from ..staging.functions import _result
 from ..staging.leaves import Undefined, coerce, leaf_type, same_leaf, show
@@ -43,6 +42,7 @@ from ..values.heap import MISSING, Heap, identical
 from ..values.reads import Read
 from ..values.values import Arrayed, Given, Traced, dimension
 from ..values.views import View, settled, shape_of
+from .case import USUAL, Case
 from .containers import Put, Watched
 from .language import call
 
@@ -118,8 +118,8 @@ def trace_program(
     in_place: bool = False,
     case: Case = USUAL,
 ) -> Traceable:
-    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace, `in_place` and `case`
-    protect.py. `numbers`: those of the arguments; where `asked` is not empty afterwards, the program is not for use, and is to be
+    """Trace f. `rebuild(leaves)` gives (args, kwargs) from argument leaves; `optimistic` see builder.Trace, `in_place`: the
+    program may write into its caller's arrays. `numbers`: those of the arguments; where `asked` is not empty afterwards, the program is not for use, and is to be
     traced again with them."""
     with tracing(None, optimistic) as trace, trace.building(name) as builder, _deciding(trace):
         trace.numbers = numbers
@@ -158,8 +158,7 @@ def trace_program(
         program = trace.program(function)
         reads = trace.reads.settle()
     verify_scopes(program)
-    protect(program, in_place)
-    forbid(program, case.read_only)
+    program.keeps, program.read_only = not in_place, case.read_only
     return Traceable(program, tree, [t if _is_value(x) else None for x, t in zip(out, types, strict=True)], out, reads, puts)
 
 

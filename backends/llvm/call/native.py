@@ -22,8 +22,8 @@ from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
 from ....ir.diff.cps import show_closures
 from ....ir.ops.library import ARRAY_OPS
-from ....ir.passes.protect import USUAL
 from ....ir.python.host import has_effects
+from ....ir.trace.case import USUAL
 from ....ir.values.concrete import Need, Numbers, at_hand
 from ...arguments import Written, of_case, writable, written_back
 from ..build import cache, special

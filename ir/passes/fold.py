@@ -1,0 +1,104 @@
+"""What is known when the program is compiled: results of constants, neutral elements, branches on a constant."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.analysis import drop_unreachable, reverse_postorder
+from ..core.graph import Atom, Branch, Const, Function, Jump, Let, Var, substitute
+from ..core.op import TABLE
+from ..core.types import BOOL, NUMPY_DTYPES, is_float
+
+
+def fold(f: Function) -> bool:
+    """An operation of constants is a constant, one with its neutral element is its other argument, a branch on a constant is a
+    jump. Bit for bit: x + 0.0 is not x where x is -0.0, and x * 0.0 is no zero where x is infinite, so they stay.
+
+    fn f(%x: f64) -> (f64) {
+    entry:
+      %two: f64 = add(1.0:f64, 1.0:f64)
+      %more: bool = gt(%two, 1.0:f64)
+      branch %more ? yes() : no()
+    yes:
+      %y: f64 = mul(%x, %two)
+      %z: f64 = mul(%y, 1.0:f64)
+      return %z
+    no:
+      return %x
+    }
+    ->
+    fn f(%x: f64) -> (f64) {
+    entry:
+      jump yes()
+    yes:
+      %y: f64 = mul(%x, 2.0:f64)
+      return %y
+    }
+    """
+    mapping: dict[Var, Atom] = {}
+    changed = False
+    for name in reverse_postorder(f):
+        block = f.blocks[name]
+        kept = []
+        for let in block.lets:
+            if mapping and any(a in mapping for a in let.args if isinstance(a, Var)):
+                let.args = tuple(look(mapping, a) for a in let.args)
+            found = folded(let)
+            if found is None:
+                kept.append(let)
+            else:
+                mapping[let.out] = found
+                changed = True
+        block.lets = kept
+        t = block.terminator
+        if isinstance(t, Branch):
+            cond = look(mapping, t.cond)
+            if isinstance(cond, Const):
+                block.terminator = Jump(t.then if cond.value else t.orelse)
+                changed = True
+    if mapping:
+        substitute(f.blocks.values(), mapping)
+    if changed:
+        drop_unreachable(f)
+    return changed
+
+
+def look(mapping: dict[Var, Atom], a: Atom) -> Atom:
+    while isinstance(a, Var) and a in mapping:
+        a = mapping[a]
+    return a
+
+
+def folded(let: Let) -> Atom | None:
+    """What an operation's result is known to be."""
+    op = TABLE[let.op]
+    if op.signature == "*:*" or len(let.outs) != 1:
+        return None
+    if all(isinstance(a, Const) for a in let.args) and not op.may_fail and not op.expensive:
+        return _compute(let)
+    args = let.args
+    if let.op == "convert" and args[0].type == let.out.type:
+        return args[0]
+    if let.op == "select":
+        if isinstance(args[0], Const):
+            return args[1] if args[0].value else args[2]
+        return args[1] if args[1] is args[2] or (isinstance(args[1], Const) and same(args[1], args[2])) else None
+    neutral = {"mul": 1.0, "div": 1.0, "iadd": 0, "isub": 0, "imul": 1}.get(let.op)
+    if neutral is not None:
+        if isinstance(args[1], Const) and args[1].value == neutral:
+            return args[0]
+        if let.op in ("mul", "iadd", "imul") and isinstance(args[0], Const) and args[0].value == neutral:
+            return args[1]
+    return None
+
+
+def _compute(let: Let) -> Atom:
+    values = [a.value if a.type == BOOL else NUMPY_DTYPES[a.type].type(a.value) for a in let.args]  # type: ignore[union-attr, index]
+    with np.errstate(all="ignore"):
+        z = TABLE[let.op].body(TABLE[let.op].machine, *values, **let.attrs)
+    t = let.out.type
+    return Const(bool(z) if t == BOOL else float(z) if is_float(t) else int(z), t)
+
+
+def same(a: Atom, b: Atom) -> bool:
+    return a is b or (isinstance(a, Const) and isinstance(b, Const) and a.type == b.type and repr(a.value) == repr(b.value))

@@ -1,0 +1,128 @@
+"""Which specialisation of a function a call goes to."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .backends.llvm.build.lock import COMPILING
+from .ir.core.types import FROM_NUMPY
+from .ir.python.random import wrapped
+from .ir.trace import statics
+from .ir.trace.program import abstract
+from .ir.values import pytree
+from .specialisation import Family, Options, Specialisation
+from .table import Table
+
+
+class Dispatcher:
+    """Specialisations of one function by argument types, and by the numbers that Python needs. `static` are the positions and
+    the names of arguments that are compiled in as they are."""
+
+    def __init__(self, f: Callable[..., Any], name: str, static: tuple[int | str, ...] = (), options: Options | None = None) -> None:
+        self.f, self.name, self.static = f, name, static
+        self.options = options or Options()
+        self.made: dict[Any, Family] = {}
+
+    def only(self) -> Specialisation:
+        """The one specialisation that there is. If there is none yet, all parameters are taken for floats."""
+        families = [f for f in self.made.values() if len(f)]
+        found = [s for f in families for s in f if s.holds()] or [s for f in families for s in list(f)[-1:]]
+        if len(found) > 1:
+            raise TypeError(f"`{self.name}` is compiled for {len(found)} signatures: choose one with .lower(*args)")
+        if found and not found[0].holds():
+            with COMPILING:
+                families[0].add(found[0].again())
+            return self.only()
+        if found:
+            return found[0]
+        try:
+            parameters = inspect.signature(self.f).parameters.values()
+        except (TypeError, ValueError):
+            raise TypeError(f"the parameters of `{self.name}` are not known: choose types with .lower(*args)") from None
+        needed = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        return self.lookup(tuple(0.5 for _ in needed), {})[0]
+
+    def all(self) -> list[Specialisation]:
+        """Every specialisation, in the order in which their types came up."""
+        return [s for family in list(self.made.values()) for s in family]
+
+    def table(self) -> Table:
+        """What has been compiled, as `f.specialisations` shows it."""
+        return Table([s.row() for s in self.all()])
+
+    def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, list[Any]]:
+        """The specialisation for these arguments, and their leaves."""
+        fixed: dict[int | str, Any] = {
+            (i if isinstance(i, str) else i % len(args)): kwargs[i] if isinstance(i, str) else args[i]
+            for i in self.static
+            if (i in kwargs if isinstance(i, str) else -len(args) <= i < len(args))
+        }
+        dynamic = without(fixed, args, kwargs) if fixed else (args, kwargs)
+        leaves, tree = pytree.flatten_in_order(dynamic)
+        try:
+            key = (
+                tree,
+                tuple(_leaf_key(x) for x in leaves),
+                tuple((i, statics.key(v)) for i, v in fixed.items()),
+            )
+            family = self.made.get(key)
+        except TypeError:
+            raise TypeError(f"a static argument of `{self.name}` cannot be hashed: {list(fixed.values())!r}") from None
+        values = [x for x in leaves if not statics.is_static(x)]
+        found = family.find(values) if family is not None else None
+        if found is None:
+            with COMPILING:
+                family = self.made.get(key) or Family()
+                found = family.find(values)
+                if found is None:
+                    self.made = {k: f for k, f in self.made.items() if not statics.is_dead(k[1:])}
+                    found = self._specialise(leaves, tree, fixed, dynamic)
+                    family.add(found)
+                    self.made[key] = family
+        return found, values
+
+    def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int | str, Any], dynamic: Any) -> Specialisation:
+        where = pytree.argument_names(*dynamic)
+        given = [(x, spelled(w, self.f)) for x, w in zip(leaves, where, strict=True) if not statics.is_static(x)]
+        signature = [abstract(x, f"argument `{w}` of `{self.name}`") for x, w in given]
+        constant = [statics.holder(x) if statics.is_static(x) else None for x in leaves]
+        held = {i: statics.holder(x) for i, x in fixed.items()}
+
+        def rebuild(inside: list[Any]) -> tuple[Any, Any]:
+            it = map(wrapped, inside, [x for x, _ in given])
+            new_args, new_kwargs = pytree.unflatten(tree, [next(it) if c is None else c() for c in constant])
+            args = tuple(held[i]() if i in held else a for i, a in enumerate(new_args))
+            return args, {k: held[k]() if k in held else a for k, a in new_kwargs.items()}
+
+        made = Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given])
+        plain = {w: x for x, w in zip(leaves, where, strict=True) if statics.is_static(x)} | {str(i): x for i, x in fixed.items()}
+        made.constants = {spelled(w, self.f): f"{x!r:.40}" for w, x in plain.items()}
+        return made
+
+
+def without(fixed: dict[int | str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with None in the places of those that are compiled in."""
+    return tuple(None if i in fixed else a for i, a in enumerate(args)), {k: None if k in fixed else a for k, a in kwargs.items()}
+
+
+def spelled(where: str, f: Any) -> str:
+    """A leaf of the arguments, as pytree.argument_names has it, with a parameter's name for its position."""
+    digits = where[: len(where) - len(where.lstrip("0123456789"))]
+    if not digits:
+        return where
+    try:
+        parameters = [p.name for p in inspect.signature(f).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    except (TypeError, ValueError):
+        parameters = []
+    name = parameters[int(digits)] if int(digits) < len(parameters) else f"argument {digits}"
+    return name + where[len(digits) :]
+
+
+def _leaf_key(x: Any) -> Any:
+    if isinstance(x, np.ndarray):
+        return FROM_NUMPY.get(x.dtype) or x.dtype, x.ndim, type(x)
+    return statics.key(x) if statics.is_static(x) else type(x)

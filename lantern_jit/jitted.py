@@ -1,0 +1,241 @@
+"""`jit`: functions compiled to native code."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import sys
+import types
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .backends.llvm.build.lock import COMPILING
+from .backends.llvm.build.platforms import TARGET, WHY
+from .backends.llvm.call.callable import NativeCallable
+from .dispatcher import Dispatcher
+from .inspection import Inspection, Memory
+from .ir.core import errors
+from .ir.core.text import show
+from .ir.trace.containers import Changed
+from .ir.trace.language import call
+from .ir.values.reads import hold
+from .pickling import Recipe, is_by_value
+from .specialisation import Options, Specialisation
+from .table import Table
+from .transforms import Transformed, in_trace
+
+POLICIES = (None, "recursion", "replay")
+
+
+class Jitted(NativeCallable, Recipe):
+    """A function compiled to native code for each new combination of argument types."""
+
+    __lantern_transform__ = True
+    MOST_ENTRIES = 8  # specialisations that are tried in native code; others are found in a dict
+
+    def __init__(self, f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> None:
+        super().__init__(dispatcher())
+        functools.update_wrapper(self, f, updated=())
+        self.__wrapped__ = f
+        self._name = getattr(f, "__name__", type(f).__name__)
+        self._dispatcher = Dispatcher(f, self._name, static, dataclasses.replace(options, in_place=not isinstance(f, Transformed)))
+        self._direct: list[tuple[Any, Any]] = []  # (program, Watch)
+        self._retired: list[Any] = []  # what an older table, which a call under way may still read, names
+
+    def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that no compiled entry takes: inside a trace, with containers, static or keyword arguments, or new types."""
+        if in_trace():
+            return call(self.__wrapped__, *args, **kwargs)
+        specialisation, leaves = self._dispatcher.lookup(args, kwargs)
+        found = self._run(specialisation, leaves, args, kwargs)
+        return found.apply(args, kwargs) if type(found) is Changed else found
+
+    def _run(self, specialisation: Specialisation, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if TARGET is None:
+            return specialisation.interpret(leaves)
+        native = specialisation.native
+        exact = specialisation.is_exact and not native.draws
+        if exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
+            self._dispatch_to(native, specialisation.traced.reads)
+        return native.entry(*leaves)
+
+    def _dispatch_to(self, native: Any, reads: list[Any]) -> None:
+        """From now on the dispatcher tries this program first, as long as what its trace has read is so. It comes here again
+        where that has only moved. (Code lives as long as this object refers to it.)"""
+        from .backends.llvm.call.watch import Watch
+
+        with COMPILING:  # no lock of its own, which another thread might hold when this one forks
+            known = [watch for n, watch in self._direct if n is native]
+            if known:
+                known[0].refresh()
+                return
+            full = len(self._direct) >= self.MOST_ENTRIES
+            stale = [pair for pair in self._direct if not hold(pair[1].reads)] if full else []
+            if (full and not stale) or self._dispatcher.static:
+                return
+            watch = Watch(reads)
+            if not watch.refresh():
+                return
+            for gone in stale[-1:]:
+                self._direct.remove(gone)
+                self._retired.append(gone[0])
+                gone[1].release()
+            self._direct = [(native, watch), *self._direct]
+            self.set_entries([(n.address, watch.cell) for n, watch in self._direct])
+
+    def lower(self, *args: Any, **kwargs: Any) -> Specialisation:
+        """Trace and compile for these arguments without calling."""
+        specialisation, _ = self._dispatcher.lookup(args, kwargs)
+        _ = specialisation.native
+        return specialisation
+
+    @property
+    def specialisations(self) -> Table:
+        """What has been compiled so far: argument types, the sizes and arguments that Python needed as numbers, seconds, calls.
+
+        >>> import lantern_jit as lj
+        >>> f = lj.jit(lambda x, n: [x] * n)
+        >>> f(1.5, 2), f(1.5, 3)
+        ([1.5, 1.5], [1.5, 1.5, 1.5])
+        >>> [(row.arguments, row.numbers, row.calls) for row in f.specialisations]
+        [({'x': 'float', 'n': 'int'}, {'n': 2}, 1), ({'x': 'float', 'n': 'int'}, {'n': 3}, 1)]
+        """
+        return self._dispatcher.table()
+
+    def inspect(self, *args: Any, **kwargs: Any) -> Inspection:
+        """Every stage for these arguments as text: `.graph .cps .llvm .llvm_optimized .asm`, and `.after(NAME)` a pass."""
+        with COMPILING:
+            s = self.lower(*args, **kwargs)
+            n = s.native
+            optimized, asm = n.texts()
+            llvm, cps = n.llvm, n.cps
+        leaves = [x.copy() if i in s.written.leaves else x for i, x in enumerate(self._dispatcher.lookup(args, kwargs)[1])]
+
+        def measure() -> Memory:
+            return Memory(*n.runtime.peak(lambda: s.native.entry(*leaves)))
+
+        timings = {**s.timings, **n.timings, "all": s.timings["all"] + n.timings["all"]}
+        return Inspection(show(s.program), cps, llvm, optimized, asm, n.policies, timings, s.after, measure)
+
+    def recipe(self) -> Any:
+        """By name where a module has this very object, else the function with its options."""
+        module, name = getattr(self, "__module__", None), getattr(self, "__qualname__", None)
+        if isinstance(module, str) and _find(module, name) is self and not is_by_value(module):
+            return name
+        return _jitted, (self.__wrapped__, self._dispatcher.static, self._dispatcher.options)
+
+    @property
+    def ctypes(self) -> Any:
+        """This function for C, as a ctypes function: `Specialisation.ctypes` of the one signature it has been called or
+        lowered for, or of floats if there is none. For scipy.LowLevelCallable, Numba and foreign code.
+
+        >>> import lantern_jit as lj
+        >>> lj.jit(lambda x: x * x).ctypes(3.0)
+        9.0
+        """
+        return self._dispatcher.only().ctypes
+
+    @property
+    def address(self) -> int:
+        """The address of `ctypes` as an int; valid as long as this function lives."""
+        return self._dispatcher.only().address
+
+    def __repr__(self) -> str:
+        return f"<lantern_jit.jit of {self._name}>"
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else types.MethodType(self, instance)
+
+
+def _find(module: Any, name: Any) -> Any:
+    """The object of that qualified name in a module, or None."""
+    found = sys.modules.get(module) if isinstance(module, str) else None
+    for part in name.split(".") if isinstance(name, str) else []:
+        found = getattr(found, part, None)
+    return found
+
+
+def _jitted(f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> Jitted:
+    return Jitted(f, static, options)
+
+
+def dispatcher() -> int | None:
+    """The address of the function that all native calls go through; None, with a warning the first time, where there is no
+    native code."""
+    if TARGET is None:
+        if not _WARNED:
+            _WARNED.append(True)
+            warnings.warn(
+                f"{WHY}. Jitted functions run on the interpreter here, with the same results, slowly", errors.PlatformWarning, stacklevel=4
+            )
+        return None
+    with COMPILING:  # which a fork waits for: the child of a thread that imports would wait for ever
+        from .backends.llvm.call.process import runtime
+
+        return runtime().dispatcher
+
+
+_WARNED: list[bool] = []
+
+
+def jit(
+    f: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    checkpoint: Any = None,
+    nogil: bool | None = None,
+) -> Any:
+    """Compile `f` to native code, once for each combination of argument types.
+
+    Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, bool; any size) and tuples, lists,
+    dicts, namedtuples and dataclasses of them; so are results. Arrays are written into where `f` does. A
+    numpy.random.Generator is an argument too, and moves on where `f` draws.
+
+    static_argnums: positions of arguments that are Python values fixed at compile time (hashable).
+    static_argnames: names of such arguments, however a call passes them.
+    checkpoint: how differentiated loops keep their intermediate values. None chooses by structure and length.
+        "recursion": each iteration is a native call; its frame keeps everything. "replay": the loop runs forward
+        saving its state, and backward iteration by iteration, where its structure allows. An int n: replay, and
+        beyond n iterations recompute chunks of n, so that memory is (state / n) a step.
+    nogil: whether calls let other Python threads run. None: a function with loops does if its last call was long
+        (about 20 us, where letting go of the lock costs under 1%). True and False fix it.
+
+    Raises LanternError and its kinds, see `lantern_jit.errors`.
+
+    >>> import lantern_jit as lj
+    >>> f = lj.jit(lambda x: x * x if x > 0 else 0.0)
+    >>> f(3.0)
+    9.0
+    """
+    nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
+        raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
+    if f is None:
+        return functools.partial(jit, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
+    if isinstance(f, (classmethod, staticmethod)):
+        return type(f)(jit(f.__func__, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil))
+    if isinstance(f, property) and f.fget is not None:
+        getter = jit(f.fget, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
+        return property(getter, f.fset, f.fdel, f.__doc__)
+    if not callable(f):
+        raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
+    return Jitted(f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil))
+
+
+def _static(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[int | str, ...]:
+    """Static arguments by position and by name: what is named may be passed either way."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = [inspect.Parameter("_", inspect.Parameter.VAR_KEYWORD)]
+    positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    unknown = [n for n in names if n not in [p.name for p in parameters]]
+    if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        raise TypeError(
+            f"static_argnames={unknown[0]!r} names no parameter of `{getattr(f, '__name__', f)}`, which has {', '.join(p.name for p in parameters)}"
+        )
+    return (*nums, *(positional.index(n) for n in names if n in positional), *names)

@@ -1,0 +1,354 @@
+"""One function for one signature of argument types: traced, transformed by the passes, and compiled when it is first called."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .backends.arguments import Written, of_case, writable, written_back
+from .backends.llvm.build.lock import COMPILING
+from .backends.llvm.build.platforms import TARGET, native_target
+from .backends.python import interpreter
+from .ir.core.errors import ArgumentTypeError, BroadcastError, UnsupportedOperationError
+from .ir.core.graph import Program
+from .ir.core.text import show
+from .ir.core.types import I64, describe
+from .ir.passes.protect import written_arguments
+from .ir.python.host import has_effects
+from .ir.trace.case import USUAL, Case
+from .ir.trace.containers import Changed
+from .ir.trace.program import Abstract, Traceable, trace_program
+from .ir.values import pytree
+from .ir.values.concrete import UNDECIDED, Need, Numbers, at_hand
+from .ir.values.reads import hold
+from .leaves import built, machine_value, python_value
+from .pipeline import AFTER, dump, known, transform
+from .progress import LOGGER, Progress
+from .table import Row
+
+ALLOWANCE: float = 10_000  # operations that transforms without jit interpret before they are compiled; math.inf: they never are
+OPERATIONS_OF_A_CALL = 100  # that the interpreter could do in the time which a call takes apart from them
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's; `in_place`: write into the
+    caller's arrays where the function does, as a transform never may."""
+
+    checkpoint: Any = None
+    nogil: bool | None = None
+    in_place: bool = False
+
+
+class Specialisation:
+    """A traced and simplified program; compiled when first called natively. `numbers` are the sizes and arguments that it is
+    for: those that Python has asked for while it was traced. `why` says where."""
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        signature: Sequence[Abstract],
+        rebuild: Any,
+        name: str,
+        options: Options,
+        leaves: Sequence[Any] | None = None,
+        where: Sequence[str] = (),
+        case: Case = USUAL,
+    ) -> None:
+        """`leaves`: the arguments of the call at hand, if there is one; `where` are their names, `case` what is particular about them."""
+        self.options, self.name, self.where = options, name, where
+        self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
+        self.is_exact = all(a.given is None for a in signature)  # no argument is of a type that the native entry does not tell from another
+        self.constants: dict[str, str] = {}  # static arguments in words, by name
+        self.numbers: dict[Need, Any] = {}
+        self.why: dict[Need, Any] = {}
+        self._cases: dict[Case, Family] = {}
+        self._again: Callable[[Case, Sequence[Any]], Specialisation] = lambda case, leaves: Specialisation(
+            f, [*signature, *[Abstract(I64, True)] * case.numbers], rebuild, name, options, leaves, [*where, *case.names(where)], case
+        )
+        self._trace: Callable[[Numbers | None], Traceable] = lambda numbers: trace_program(
+            f, signature, rebuild, name, self.optimistic, numbers, options.in_place, case
+        )
+        self.optimistic = True
+        self.progress = Progress(name)
+        self.interpreted = 0  # calls
+        self._make(None if leaves is None else Numbers(self.at_hand(leaves)))
+
+    def at_hand(self, leaves: Sequence[Any]) -> list[Any]:
+        """The numbers of these arguments."""
+        return list(map(at_hand, leaves, self.types, self.weak))
+
+    def _make(self, numbers: Numbers | None) -> None:
+        start = time.perf_counter()
+        with self.progress.stage("tracing"):
+            traced = self._traced(numbers)
+            if self.optimistic and checks_sizes(traced.program) and happens_once(traced.program):
+                self.optimistic = False  # a call that has written or printed cannot start again in another form
+                traced = self._traced(numbers)
+        self.traced, self.program = traced, traced.program
+        self.left: float = ALLOWANCE
+        self.timings = {"trace": time.perf_counter() - start}
+        with self.progress.stage("passes"):
+            self.timings |= transform(self.program, self.progress.now)
+        self.timings["all"] = time.perf_counter() - start
+        self.written = Written(self.name, tuple(written_arguments(self.program)), self.where, self.program.constants)
+        dump("graph", lambda: show(self.program))
+        self._native: Any = None
+
+    def _traced(self, numbers: Numbers | None) -> Traceable:
+        """Trace, again and again until Python asks for no number that is not yet fixed."""
+        while True:
+            try:
+                traced = self._trace(numbers)
+            except UNDECIDED as e:
+                if numbers is None or not numbers.is_asking:
+                    raise (numbers and numbers.undecided) or e  # noqa: B904  # as it was without numbers that have not helped
+            except Exception:
+                if numbers is None or not numbers.is_asking:
+                    raise
+            else:
+                if numbers is None or not numbers.is_asking:
+                    return traced
+            asked = numbers.fix()
+            self.numbers.update({need: numbers.fixed[need] for need in asked})
+            self.why.update(asked)
+            LOGGER.debug(
+                "`%s` is traced again: %s",
+                self.name,
+                "; ".join(f"Python needs {self.spell(n)} = {self.numbers[n]} at {asked[n]}" for n in asked),
+            )
+
+    def spell(self, need: Need) -> str:
+        """A number that Python has asked for, as `x.shape[0]`."""
+        name = self.where[need.leaf]
+        return name if need.axis is None else f"{name}.shape[{need.axis}]"
+
+    def row(self) -> Row:
+        """This in the table of its function."""
+        arguments = {name: describe(t) for name, t in zip(self.where, self.types, strict=True)} | self.constants
+        calls = self.interpreted + (self._native.calls if self._native is not None else 0)
+        return Row(arguments, {self.spell(need): n for need, n in self.numbers.items()}, self.progress.spent, calls)
+
+    def after(self, name: str) -> str:
+        """The graph as that pass leaves it, the last time that it runs. The function is traced once more for it."""
+        known(AFTER + name, "inspect")
+        text = ""
+
+        def look(done: str) -> None:
+            nonlocal text
+            if done == name:
+                text = show(program)
+
+        program = self._traced(self._known_numbers()).program
+        transform(program, after=look)
+        return text
+
+    def holds(self) -> bool:
+        """Is all that the trace has read outside still so?"""
+        return hold(self.traced.reads)
+
+    def again(self) -> Specialisation:
+        """The same for what there is outside now."""
+        new = copy.copy(self)
+        new.numbers, new.interpreted = dict(self.numbers), 0
+        new._make(self._known_numbers())
+        return new
+
+    def release(self) -> Any:
+        """What it has read need stay alive no longer. Its machine code, if there is any."""
+        self.traced.reads = []
+        return self._native
+
+    def generalise(self) -> None:
+        """Trace again without taking unknown sizes for equal: one that turns out to be 1 broadcasts."""
+        with COMPILING:
+            if self.optimistic:
+                self.optimistic = False
+                self._make(self._known_numbers())
+
+    def _known_numbers(self) -> Numbers:
+        """Those that it is for, and no others: sizes that have to agree with them are among them (sizes.py)."""
+        numbers = Numbers()
+        numbers.fixed = self.numbers
+        return numbers
+
+    def other(self, case: Case, leaves: Sequence[Any]) -> Specialisation:
+        """The same function for a case of these arguments; `leaves` are those that its program takes."""
+        with COMPILING:
+            family = self._cases.setdefault(case, Family())
+            found = family.find(leaves)
+            if found is None:
+                found = self._again(case, leaves)
+                family.add(found)
+            return found
+
+    @property
+    def native(self) -> Any:
+        """The compiled program."""
+        if self._native is not None and self._native.stale:
+            self.generalise()
+        if self._native is None:
+            with COMPILING:
+                native_target()
+                if self._native is None:
+                    from .backends.llvm.call.native import Native
+
+                    with self.progress.stage("code generation"):
+                        self._native = Native(
+                            self.program,
+                            self.options.checkpoint,
+                            self.weak,
+                            built(self.traced, self.finish),
+                            self.finish,
+                            self.options.nogil,
+                            self.written,
+                            self.numbers,
+                        )
+                    self._native.replacement = lambda: self.native
+                    self._native.other = lambda case, leaves: self.other(case, leaves).native.entry(*leaves)
+                    dump("cps", lambda: self._native.cps)
+                    dump("llvm", lambda: self._native.llvm)
+        return self._native
+
+    def result(self, values: Sequence[Any]) -> Any:
+        """The user's result from the program's result values."""
+        it = iter(values)
+        leaves = [python_value(next(it), t) if t is not None else s for t, s in zip(self.traced.results, self.traced.static, strict=True)]
+        return self.finish(tuple(leaves))
+
+    def finish(self, leaves: tuple[Any, ...]) -> Any:
+        """The user's result from all of its leaves."""
+        found = pytree.unflatten(self.traced.tree, leaves)
+        return Changed(found[0], found[1], self.traced.puts, self.name) if self.traced.puts else found
+
+    def interpret(self, leaves: Sequence[Any], allowance: float = math.inf) -> Any:
+        """On the reference interpreter, which raises Exhausted after that many operations."""
+        try:
+            case = self.written.case(leaves)
+            if case is not USUAL:
+                given = of_case(case, leaves)
+                return self.other(case, given).interpret(given)
+            values = [
+                writable(machine_value(x, t), i in self.written.leaves) for i, (x, t) in enumerate(zip(leaves, self.types, strict=True))
+            ]
+            with written_back(leaves, values, self.written):
+                results, self.left = interpreter.run(self.program, values, allowance)
+                found = self.result(results)
+            self.interpreted += 1
+            return found
+        except BroadcastError as e:
+            if not self.optimistic or 1 not in e.sizes:
+                raise
+        self.generalise()
+        return self.interpret(leaves, allowance)
+
+    def evaluate(self, leaves: Sequence[Any]) -> Any:
+        """For transforms without jit: interpreted until that has taken about as long as compiling, and compiled from then on,
+        so that neither a short call waits for the compiler nor a long one for the interpreter."""
+        if TARGET is None or math.inf == ALLOWANCE:
+            return self.interpret(leaves)
+        if self._native is None and self.left > 0 and not has_effects(self.program, self.program.entry):
+            try:
+                return self.interpret(leaves, self.left - OPERATIONS_OF_A_CALL)
+            except interpreter.Exhausted:  # nothing has happened that anybody can see
+                self.left = 0
+        return self.native.entry(*leaves)
+
+    def run(self, leaves: Sequence[Any]) -> Any:
+        return self.native.entry(*leaves) if TARGET is not None else self.interpret(leaves)
+
+    # ---- for callers in C
+    @property
+    def ctypes(self) -> Any:
+        """A ctypes function, also for scipy.LowLevelCallable and Numba: scalars by value, an array as a pointer and its
+        sizes. One scalar result is returned, NaN (0 for integers) after an error; other results go to buffers, which come
+        after the arguments, and a status is returned. Called from Python it raises the error. `prototype` says it in C."""
+        return self._c_function().ctypes
+
+    @property
+    def address(self) -> int:
+        """The address of that C function. It is valid as long as this object lives."""
+        return int(self._c_function().address)
+
+    @property
+    def prototype(self) -> str:
+        """The C declaration of that function, as `f`."""
+        return str(self._c_function().prototype)
+
+    def for_c(self) -> Any:
+        """The native program for callers that cannot ask for another one, and have no containers."""
+        if self.traced.puts:
+            raise UnsupportedOperationError(
+                f"`{self.name}` writes into a list, a dict or an object that is an argument: in C its items are arguments of their own. Return the new value"
+            )
+        for need, site in self.why.items():
+            raise ArgumentTypeError(
+                f"`{self.name}` is compiled for {self.spell(need)} = {self.numbers[need]} alone, which Python needs at {site}: a function for C takes every "
+                "number, so write a `for` statement that can be staged, or an operation on whole arrays"
+            )
+        if checks_sizes(self.program):
+            self.generalise()
+        return self.native
+
+    def _c_function(self) -> Any:
+        with COMPILING:
+            return self.for_c().c_function
+
+
+class Family:
+    """The specialisations of a function for the same argument types. They differ in numbers that Python needs, and in what
+    their traces have read outside: those whose reads hold no longer are kept for a while, for what was may be again."""
+
+    MANY = 8  # so many are said in the log
+    VERSIONS = 4  # that differ in what was read
+
+    def __init__(self) -> None:
+        self.groups: dict[tuple[Need, ...], dict[tuple[Any, ...], list[Specialisation]]] = {}  # by needs, by their values; newest first
+        self.gone: list[Any] = []  # machine code of older ones, whose address somebody may have
+        self.of_types: Specialisation | None = None  # one of them: all know the types
+
+    def __len__(self) -> int:
+        return sum(map(len, self.groups.values()))
+
+    def __iter__(self) -> Iterator[Specialisation]:
+        return (s for group in list(self.groups.values()) for versions in list(group.values()) for s in reversed(versions))
+
+    def find(self, leaves: Sequence[Any]) -> Specialisation | None:
+        """The one for the numbers of these arguments. None, or one that asked for no number, is the usual case."""
+        if self.of_types is None:
+            return None
+        here: Any = None
+        for needs, group in list(self.groups.items()):
+            if needs and here is None:
+                here = Numbers(self.of_types.at_hand(leaves))
+            for found in list(group.get(tuple(map(here.value, needs)) if needs else (), ())):
+                if found.holds():
+                    return found
+        return None
+
+    def add(self, s: Specialisation) -> None:
+        self.of_types = s
+        versions = self.groups.setdefault(tuple(s.numbers), {}).setdefault(tuple(s.numbers.values()), [])
+        versions.insert(0, s)
+        self.gone += [old.release() for old in versions[self.VERSIONS :]]
+        del versions[self.VERSIONS :]
+        if len(versions) == 1 and len(self) == self.MANY and s.numbers:
+            why = "; ".join(f"Python needs {s.spell(n)} at {site}" for n, site in s.why.items())
+            LOGGER.warning(
+                "`%s` has been compiled for %d values of numbers (%s): each further value compiles again", s.name, self.MANY, why
+            )
+
+
+def checks_sizes(program: Program) -> bool:
+    """May the program find sizes that it does not broadcast?"""
+    return any(let.op == "same_size" for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
+
+
+def happens_once(program: Program) -> bool:
+    """Does a call write into its arguments, or have an effect? Of a program as it is traced."""
+    writes = not program.keeps and not {*written_arguments(program)} <= {*program.read_only}
+    return writes or has_effects(program, program.entry)
