@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from .backends.base import Options
 from .backends.llvm.build.platforms import native_target
 from .ir.core.faults import KINDS
 from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, array_of, element
 from .ir.trace.program import Abstract, abstract
 from .ir.values import pytree
-from .specialisation import Options, Specialisation
+from .specialisation import Specialisation
 
 _ALIASES = {"float64": F64, "float32": F32, "int64": I64, "int32": I32, **SCALARS}
 _PRINT = {F64: "%.17g", F32: "%.9g", I64: "%lld", I32: "%d", BOOL: "%d"}

@@ -143,7 +143,7 @@ def test_no_address_space_for_another_stack(tmp_path: Path) -> None:
     survives(
         tmp_path,
         """
-        native = lj.jit(geometric).lower(0.5, 10).native
+        native = lj.jit(geometric).lower(0.5, 10).executable
         try:
             native.fault(0)
         except lj.errors.StackOverflowError as e:

@@ -27,10 +27,11 @@ def _look() -> tuple[Target | None, str]:
 
 
 TARGET, WHY = _look()
+NOT_HERE = f"{WHY}: calls work, by the interpreter; ctypes, address and export do not"
 
 
 def native_target() -> Target:
     """The target of this process. Raises CompilationError where there is no native code."""
     if TARGET is None:
-        raise errors.CompilationError(f"{WHY}: calls work, by the interpreter; lower, inspect, ctypes, address and export do not")
+        raise errors.CompilationError(NOT_HERE)
     return TARGET

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,10 @@ from ....ir.diff.cps import show_closures
 from ....ir.ops.library import ARRAY_OPS
 from ....ir.python.host import has_effects
 from ....ir.trace.case import USUAL
-from ....ir.values.concrete import Need, Numbers, at_hand
-from ...arguments import Written, of_case, writable, written_back
+from ....ir.values.concrete import Numbers, at_hand
+from ...arguments import of_case, writable, written_back
+from ...base import Interface, Options
+from ...targets.target import Target
 from ..build import cache, special
 from ..build.compile import load, object_file, optimised_texts
 from ..build.symbols import is_symbol
@@ -39,7 +41,7 @@ from . import effects
 from .c_function import CFunction
 from .callable import NativeCallable
 from .process import Runtime, runtime
-from .python_call import PythonCall, Shape
+from .python_call import PythonCall
 from .watch import Watch
 
 LONG_CALL = 23  # microseconds: a call that took longer last time runs without the GIL (letting it go and taking it again takes 0.1)
@@ -58,7 +60,7 @@ class Exact(NativeCallable):
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.native.stale:
-            return self.native.replacement().entry(*args)
+            return self.native.replaced(args)
         raise errors.CompilationError(f"compiled code does not know its own argument types: {[type(x) for x in args]}")
 
 
@@ -73,7 +75,7 @@ class Entry(Exact):
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         native = self.native
         if native.stale:
-            return native.replacement().entry(*args, **kwargs)
+            return native.replaced(args)
         if kwargs or len(args) != len(native.types):
             raise TypeError(f"a compiled program takes {len(native.types)} argument leaves, not {len(args)}")
         check_numbers(args, native)
@@ -83,7 +85,7 @@ class Entry(Exact):
             return native.run(args, exact)
         case = written.case(args)
         if case is not USUAL:
-            return native.other(case, of_case(case, args))
+            return native.interface.other(case, of_case(case, args))
         exact = [writable(x, i in written.leaves) for i, x in enumerate(exact)]
         with written_back(args, exact, written):
             return native.run(args, exact)
@@ -123,42 +125,47 @@ def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
 
 
 class Native:
-    """One program's machine code. `weak` says of each argument leaf whether it is a Python number; `shape` how results
-    are put together, with `finish` for those that Python puts together; `nogil` whether calls run without the GIL, None
-    for those whose last call was long; `written` what is to know of the arguments that it writes into; `numbers` the sizes and
-    arguments that it is for, others go to another program."""
+    """One program's machine code."""
 
-    def __init__(
-        self,
-        program: Program,
-        checkpoint: Any,
-        weak: Sequence[bool],
-        shape: Shape,
-        finish: Any,
-        nogil: bool | None,
-        written: Written,
-        numbers: dict[Need, Any] | None = None,
-    ) -> None:
+    stages = ("cps", "llvm", "llvm_optimized", "asm")
+
+    def __init__(self, program: Program, target: Target, interface: Interface, options: Options) -> None:
         self.runtime: Runtime = runtime()
         self.stale = False  # sizes have come up that it does not broadcast
-        self.replacement: Any = None  # gives the program to use then
-        self.other: Any = None  # calls the program for a case of its arguments
-        self.program, self.checkpoint, self.weak, self.shape, self.written = program, checkpoint, list(weak), shape, written
-        self.numbers = dict(numbers or {})
+        self.program, self.target, self.interface, self.checkpoint = program, target, interface, options.checkpoint
+        self.weak, self.shape, self.written, self.numbers = (
+            list(interface.weak),
+            interface.shape,
+            interface.written,
+            dict(interface.numbers),
+        )
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
         self.draws = effects.draws(program)
-        self.once = bool(written.leaves) or has_effects(program, program.entry)  # a call cannot start again
+        self.once = bool(self.written.leaves) or has_effects(program, program.entry)  # a call cannot start again
         start = time.perf_counter()
         code, notes = self._machine_code()
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
         self.loaded = load(code)
         self.address = self.loaded.address("call")
         self._fill_record(
-            PythonCall(Module(self.runtime.target), program, self.weak, shape, self.numbers, self.written.leaves), finish, nogil
+            PythonCall(Module(target), program, self.weak, self.shape, self.numbers, self.written.leaves), interface.finish, options.nogil
         )
         self.entry, self.exact = Entry(self), Exact(self)
+
+    def call(self, leaves: Sequence[Any]) -> Any:
+        return self.entry(*leaves)
+
+    @property
+    def direct(self) -> int | None:
+        """What draws has to hold its generators first."""
+        return None if self.draws else self.address
+
+    def replaced(self, leaves: Sequence[Any]) -> Any:
+        """A call after sizes have come up that this program does not broadcast."""
+        assert self.interface.again is not None
+        return self.interface.again(leaves)
 
     def run(self, args: Sequence[Any], exact: Sequence[Any]) -> Any:
         """A call with exact leaves of these arguments."""
@@ -206,21 +213,22 @@ class Native:
     @functools.cached_property
     def emission(self) -> tuple[Emission, str]:
         """The emitted module as text, and what was found out on the way."""
-        emission = Emission(self.program, self.runtime.target, self.checkpoint, self.runtime.mask)
+        emission = Emission(self.program, self.target, self.checkpoint, self.runtime.mask)
         call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers, self.written.leaves)
         return emission, emission.run() + "\n" + call.text()
 
-    @property
-    def llvm(self) -> str:
-        return self.emission[1]
+    @functools.cached_property
+    def _optimised(self) -> tuple[str, str]:
+        return optimised_texts(self.emission[1])
 
-    @property
-    def cps(self) -> str:
-        return "\n".join(map(show_closures, self.emission[0].closures))
+    def text(self, stage: str) -> str:
+        """Closures, LLVM, optimised LLVM or assembly."""
+        if stage == "cps":
+            return "\n".join(map(show_closures, self.emission[0].closures))
+        return self.emission[1] if stage == "llvm" else self._optimised[stage == "asm"]
 
-    def texts(self) -> tuple[str, str]:
-        """Optimised LLVM and assembly."""
-        return optimised_texts(self.llvm)
+    def peak(self, call: Callable[[], Any]) -> tuple[int, int]:
+        return self.runtime.peak(call)
 
     def _fill_record(self, call: PythonCall, finish: Any, nogil: bool | None) -> None:
         constants = [np.ascontiguousarray(c) for c in self.program.constants]
@@ -267,7 +275,7 @@ class Native:
             return
         values = [ctypes.c_int64.from_address(base + VALUES + 8 * i).value for i in range(3)]
         error = self.exception(code, ctypes.c_int64.from_address(base + SITE).value, values)
-        if isinstance(error, errors.BroadcastError) and 1 in error.sizes:
+        if isinstance(error, errors.BroadcastError) and 1 in error.sizes and self.interface.again is not None:
             self.stale = True
             return False  # another program is needed, which broadcasts: the dispatcher asks Python for it
         raise error
@@ -374,6 +382,3 @@ def has_loops(program: Program) -> bool:
     if any(let.op == "kernel" or let.op in ARRAY_OPS for f in functions for b in f.blocks.values() for let in b.lets):
         return True
     return any(find_loops(f) for f in functions) or any(isinstance(b.terminator, Call) for f in functions for b in f.blocks.values())
-
-
-__all__ = ["Native", "Shape"]

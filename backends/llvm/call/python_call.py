@@ -11,12 +11,12 @@ What it needs to know of the process is in the module's `lantern.record`, filled
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ....ir.core.graph import Program
 from ....ir.core.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
 from ....ir.values.concrete import Need
+from ...base import Shape
 from ..emit.code import LLVM_TYPES, SIZES, Code
 from ..emit.lets import disjoint, product
 from ..runtime.layout import CALLS, FINISH, FIXED, HEADER, NUMPY_READABLE, NUMPY_WRITABLE, SERVICE
@@ -26,17 +26,6 @@ MISMATCH = "inttoptr (i64 1 to ptr)"
 _TYPES = {F64: "float64_type", F32: "float32_type", I64: "int64_type", BOOL: "bool_type"}
 _DESCRS = {F64: "float64_descr", F32: "float32_descr", I64: "int64_descr", BOOL: "bool_descr", I32: "int32_descr"}
 TYPE_NUMBERS = {F64: 12, F32: 11, I64: 7, BOOL: 0, I32: 5}  # NumPy's
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How a result is put together: `node` is an index into the program's results, ("static", i), ("Tuple", children),
-    ("List", children) or ("Dict", children, keys); or "leaves" if Python makes it from a tuple of its leaves. Statics and
-    keys are indices into `fixed`."""
-
-    node: Any
-    leaves: tuple[Any, ...]  # for each leaf of the result its result number, or ("static", i)
-    fixed: tuple[Any, ...]
 
 
 class PythonCall:
@@ -287,6 +276,3 @@ class PythonCall:
 
 def _slots(t: Type) -> int:
     return 1 + t.rank if isinstance(t, Array) else 1
-
-
-__all__ = ["PythonCall", "Shape"]
