@@ -17,7 +17,8 @@ from .ir.staging.effects import without_effects
 from .ir.staging.functions import invoke_staged
 from .ir.staging.leaves import leaf_type
 from .ir.trace.language import call
-from .ir.values.values import Arrayed, allocate, lift_array
+from .ir.values.arrays import allocate, lift_array
+from .ir.values.values import Arrayed
 from .transforms import Transformed, in_trace
 
 

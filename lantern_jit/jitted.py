@@ -20,9 +20,9 @@ from .dispatcher import Dispatcher
 from .inspection import Inspection, Memory
 from .ir.core import errors
 from .ir.core.text import show
-from .ir.trace.containers import Changed
+from .ir.objects.containers import Changed
+from .ir.objects.reads import hold
 from .ir.trace.language import call
-from .ir.values.reads import hold
 from .pickling import Recipe, is_by_value
 from .specialisation import Specialisation
 from .table import Table

@@ -20,14 +20,14 @@ from .ir.core.errors import ArgumentTypeError, CompilationError, UnsupportedOper
 from .ir.core.graph import Program
 from .ir.core.text import show
 from .ir.core.types import I64, describe
+from .ir.objects.containers import Changed
+from .ir.objects.reads import hold
 from .ir.passes.protect import written_arguments
 from .ir.python.host import has_effects
 from .ir.trace.case import USUAL, Case
-from .ir.trace.containers import Changed
 from .ir.trace.program import Abstract, Traceable, trace_program
 from .ir.values import pytree
 from .ir.values.concrete import UNDECIDED, Need, Numbers, at_hand
-from .ir.values.reads import hold
 from .leaves import built, python_value
 from .pipeline import AFTER, dump, known, transform
 from .progress import LOGGER, Progress

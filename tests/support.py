@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import lantern_jit as lj
-from lantern_jit.ir.trace.containers import Changed
+from lantern_jit.ir.objects.containers import Changed
 from lantern_jit.ir.values import pytree
 
 Function = Callable[..., Any]

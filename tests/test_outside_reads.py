@@ -17,7 +17,7 @@ import pytest
 
 import lantern_jit as lj
 from lantern_jit.backends.llvm.call import watch
-from lantern_jit.ir.values import reads
+from lantern_jit.ir.objects import reads
 
 RATE, STEPS, WEIGHTS, NAMES = 2.0, 2, np.arange(3.0), [1.0, 2.0]
 CONFIG: dict[str, Any] = {"x": 1.0, "y": {"z": 2.0}}

@@ -13,9 +13,10 @@ from ..ops import table
 from ..ops.library import bind
 from ..staging.loops import each
 from ..values import operators, reshaping, sizes, values
+from ..values.arrays import allocate
 from ..values.kernels import elementwise, filled, from_index
 from ..values.reshaping import expand
-from ..values.values import Arrayed, Traced, allocate, to_type, truth
+from ..values.values import Arrayed, Traced, to_type, truth
 from ..values.views import as_array, axes_of, contiguous, shape_of
 from .common import (
     UFUNCS_OF,

@@ -13,7 +13,7 @@ from ..core.builder import current_trace
 from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, FROM_NUMPY, I64, SCALARS, Scalar, element, is_float
 from ..ops import table
-from ..values import operators, sizes, values, views
+from ..values import arrays, operators, sizes, values, views
 from ..values.kernels import copied, elementwise, from_index
 from ..values.reshaping import expand
 from ..values.values import Arrayed, Traced, is_traced, promote, scalar_type, to_type
@@ -34,7 +34,7 @@ def dtype_of(dtype: Any) -> Scalar:
 
 
 def zeros(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
-    return values.allocate(dtype_of(dtype), shape, 0)
+    return arrays.allocate(dtype_of(dtype), shape, 0)
 
 
 def empty(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
@@ -45,17 +45,17 @@ def empty(shape: Any, dtype: Any = float, order: Any = "C") -> Any:
 
 
 def ones(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
-    return values.allocate(dtype_of(float if dtype is None else dtype), shape, 1)
+    return arrays.allocate(dtype_of(float if dtype is None else dtype), shape, 1)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> Any:
     fill_value = as_array(fill_value)
     if isinstance(fill_value, Arrayed):
-        out = values.allocate(dtype_of(dtype) if dtype is not None else fill_value.type.dtype, shape, 0)
+        out = arrays.allocate(dtype_of(dtype) if dtype is not None else fill_value.type.dtype, shape, 0)
         out[...] = fill_value
         return out
     t = dtype_of(dtype) if dtype is not None else values.operand("np.full", fill_value)[0]
-    return values.allocate(t, shape, stored(fill_value, t) if dtype is not None else fill_value)
+    return arrays.allocate(t, shape, stored(fill_value, t) if dtype is not None else fill_value)
 
 
 def like(fill: Any) -> Callable[..., Any]:
@@ -94,17 +94,17 @@ def _array(a: Any, dtype: Any) -> Any:
     a = a if own is None else own(a)
     t = dtype_of(dtype) if dtype is not None else None
     if isinstance(a, np.ndarray) and a.ndim:
-        return copied(values.lift_array(a if dtype is None else a.astype(dtype)))
+        return copied(arrays.lift_array(a if dtype is None else a.astype(dtype)))
     if isinstance(a, Arrayed):
         return copied(a) if t is None or t == a.type.dtype else astype(a, t)
     if not isinstance(a, (list, tuple)):
         t = values.operand("np.array", a)[0] if t is None else t
-        return values.strong(stored(a, t), t)
+        return arrays.strong(stored(a, t), t)
     if not any(is_traced(x) for x in _leaves(a)):
         plain = np.array(a, dtype)
         if not plain.size:
-            return values.allocate(dtype_of(plain.dtype), plain.shape, 0)
-        return copied(values.lift_array(plain))
+            return arrays.allocate(dtype_of(plain.dtype), plain.shape, 0)
+        return copied(arrays.lift_array(plain))
     return _from_list(list(a), t)
 
 
@@ -125,7 +125,7 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
     if t is None:
         kinds = {values.operand("np.array", x)[0] for x in parts}  # here a Python float is a float64
         t = BOOL if kinds == {BOOL} else F64 if F64 in kinds or {F32, I64} <= kinds else F32 if F32 in kinds else I64
-    out = values.allocate(t, len(parts), 0)
+    out = arrays.allocate(t, len(parts), 0)
     for i, x in enumerate(parts):
         out[i] = stored(x, t)
     return out

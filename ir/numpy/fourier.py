@@ -17,9 +17,10 @@ from ..core.types import F64, I64
 from ..ops import table
 from ..ops.library import bind, row
 from ..values import pytree, sizes
+from ..values.arrays import allocate
 from ..values.kernels import from_index
 from ..values.reshaping import expand
-from ..values.values import Arrayed, Traced, allocate, to_type
+from ..values.values import Arrayed, Traced, to_type
 from ..values.views import as_array, axes_of, contiguous, shape_of
 from .common import UFUNCS_OF, back_from_rows, float_array, rows, unsupported
 

@@ -16,9 +16,10 @@ from ..ops import table
 from ..ops.library import bind
 from ..staging.loops import each
 from ..values import kernels, reshaping, sizes
+from ..values.arrays import allocate
 from ..values.kernels import reduce
 from ..values.reshaping import drop, expand, spread
-from ..values.values import Arrayed, Traced, allocate, to_type, truth
+from ..values.values import Arrayed, Traced, to_type, truth
 from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
 from .common import UFUNCS_OF, common_dtype, float_array, unsupported
 from .creation import astype, eye, identity

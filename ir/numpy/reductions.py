@@ -14,9 +14,10 @@ from ..ops import table
 from ..ops.library import cumsum as cumsum_rows
 from ..staging.loops import each
 from ..values import kernels, reshaping, sizes, values
+from ..values.arrays import allocate
 from ..values.kernels import copied, elementwise, filled, from_index, reduce
 from ..values.reshaping import drop, expand, spread
-from ..values.values import Arrayed, Traced, allocate, to_type, truth
+from ..values.values import Arrayed, Traced, to_type, truth
 from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
 from ..values.writes import assign
 from .choosing import gather_flat, isclose, sort, take, take_along

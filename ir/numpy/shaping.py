@@ -13,9 +13,10 @@ from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, NUMPY_DTYPES
 from ..ops import table
 from ..values import blanks, reshaping, sizes, writes
+from ..values.arrays import allocate, strong
 from ..values.kernels import copied, elementwise_with_index, filled, from_index
 from ..values.reshaping import drop, expand, spread
-from ..values.values import Arrayed, Traced, allocate, is_traced, operand, strong
+from ..values.values import Arrayed, Traced, is_traced, operand
 from ..values.views import View, as_array, axes_of, base_of, is_array, shape_of, spec_of, with_axes
 from ..values.writes import write
 from .choosing import nonzero, take

@@ -9,7 +9,8 @@ from ..ops import table
 from ..staging.branches import if_
 from ..staging.loops import each, while_
 from ..staging.paths import Scope
-from ..values.values import Traced, allocate, constant
+from ..values.arrays import allocate
+from ..values.values import Traced, constant
 
 
 def _variables(*names: str) -> tuple[dict[str, Any], Scope]:

@@ -243,7 +243,7 @@ def _scatter_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tu
 
 
 def _zeros_like(a: Any) -> Any:
-    from ..values.values import allocate
+    from ..values.arrays import allocate
 
     return allocate(a.type.dtype, a.shape, 0)
 
@@ -274,8 +274,8 @@ POSITIONS = "the result is an integer"
 
 def _nonzero_program(mask: Any) -> Any:
     from ..core.types import I64
+    from ..values.arrays import allocate
     from ..values.kernels import reduce
-    from ..values.values import allocate
     from . import table
 
     n = reduce("sum", mask, fn=lambda x: table.convert(x, to=I64))

@@ -30,10 +30,10 @@ from ..core.op import TABLE, Op, Zero, register
 from ..core.references import references
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Type
+from ..objects.structure import is_object, leaves_of
 from ..staging.leaves import Undefined
 from ..staging.optional import returned
 from ..staging.paths import open_block
-from ..staging.structure import is_object, leaves_of
 from ..values import pytree
 from ..values.values import Arrayed, Traced, is_traced
 from ..values.views import contiguous, settled

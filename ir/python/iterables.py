@@ -20,8 +20,9 @@ from ..core.types import I64, behaves_as_array, widened
 from ..ops import table
 from ..staging.growing import growing
 from ..values import concrete
+from ..values.arrays import lift_array
 from ..values.indexing import index_in, slice_of
-from ..values.values import Arrayed, Traced, constant, dimension, lift_array, load, scalar_type, to_type
+from ..values.values import Arrayed, Traced, constant, dimension, load, scalar_type, to_type
 
 FEW = concrete.LONG  # so many elements, known while tracing, may be unrolled without a word
 

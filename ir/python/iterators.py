@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..core import errors
 from ..core.builder import current_trace
 from ..core.sites import user_site
 from ..core.types import I64
 from ..ops import table
-from ..staging.branches import and_, if_, ifexp
+from ..staging.branches import if_, ifexp
 from ..staging.paths import NO_SCOPE
-from ..values.values import Arrayed, Traced, call, is_traced, scalar_type, truth
+from ..values.values import Arrayed, Traced, call, is_traced, scalar_type
+from .generators import staged_filter
 from .iterables import ENDLESS, Staged, _affine, _count, _ints, staged_iterable, staged_length, staged_range
 from .raising import raise_
 
@@ -150,82 +148,6 @@ def staged_map(function: Any, *items: Any) -> Any:
         of_plain=_plain(parts),
         once=True,
     )
-
-
-def staged_filter(function: Any, items: Any) -> Any:
-    def keep(x: Any) -> Any:
-        return truth(x if function is None else call(function, x))
-
-    source = staged_source(items)
-    return filter(keep, items) if source is None else _chosen(source, keep, None, "filter()")
-
-
-def staged_source(items: Any) -> Staged | None:
-    """`items` for a filter or a generator, which need no i-th element: Python containers too."""
-    trace = current_trace()
-    if trace is None or not trace.builders:
-        return None
-    found = staged_iterable(items)
-    if found is None and isinstance(items, (list, tuple, dict, set, frozenset)):
-        n = len(items)
-        found = Staged(lambda: n, lambda i: _of_container(items, i), n, lambda: items, f"a {type(items).__name__}")
-    return None if found is not None and found.flat else found
-
-
-def _of_container(items: Any, i: Any) -> Any:
-    return list(items)[i]  # a traced place is refused there
-
-
-def _chosen(source: Staged, keep: Any, item: Any, what: str, flat: bool = False) -> Staged:
-    source.begin()
-    if source.item is not None:
-        given, then, of_given = source.item, item, keep
-        item = given if then is None else lambda x: then(given(x))
-        keep = None if of_given is None else lambda x: of_given(given(x))
-    if source.keep is not None:
-        first, second = source.keep, keep
-        keep = first if second is None else lambda x: _both(first(x), lambda: second(x))
-    return dataclasses.replace(
-        source, what=what, plain=False, of_plain=source.plain, once=True, keep=keep, item=item, flat=flat, spent=False
-    )
-
-
-def _both(first: Any, second: Callable[[], Any]) -> Any:
-    return and_(first, second)
-
-
-def generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any] | None, flat: bool) -> Any:
-    """A generator expression: item(x) for x in items if keep(x); `flat` where item(x) is a generator expression itself."""
-    source = staged_source(items)
-    trace = current_trace()
-    if trace is not None and (source is None or source.plain):
-        trace.reads.contents(items)
-        if isinstance(items, np.ndarray) and len(items) <= 64:  # it may be unrolled
-            trace.reads.array(items)
-    if source is None:
-        return _python_generator(items, item, keep, flat)
-    if keep is None and not flat and source.indexed:
-        source.begin()
-        return Staged(
-            source.count,
-            lambda i: item(source.element(i)),
-            source.known,
-            lambda: (item(x) for x in source.python()),
-            "a generator",
-            of_plain=source.plain or source.of_plain,
-            once=True,
-            ended=source.ended,
-        )
-    return _chosen(source, keep, item, "a generator", flat)
-
-
-def _python_generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any] | None, flat: bool) -> Iterator[Any]:
-    for x in items:
-        if keep is None or keep(x):
-            if flat:
-                yield from item(x)
-            else:
-                yield item(x)
 
 
 def staged_chain(*items: Any) -> Any:

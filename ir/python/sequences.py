@@ -24,37 +24,20 @@ from ..core.sites import user_site
 from ..core.types import I32
 from ..numpy.choosing import argsort
 from ..staging.branches import if_
-from ..staging.growing import LEAF, Growing, Kind, constant_if_plain, described, growing, kind_of, shape_of, skeleton, started
+from ..staging.growing import Growing, constant_if_plain, described, growing, shape_of, started
+from ..staging.kinds import LEAF, Kind, kind_of, skeleton
 from ..staging.leaves import leaf_type
 from ..staging.lists import made, new_list
 from ..staging.loops import CANNOT_BE_STAGED
 from ..staging.paths import NO_SCOPE, open_block
 from ..values import sizes
-from ..values.values import _SERIAL, Arrayed, allocate, call, dimension
+from ..values.arrays import allocate
+from ..values.values import _SERIAL, Arrayed, call, dimension
 from ..values.views import base_of, settled
 from . import iterables
-from .folds import (
-    ABSENT,
-    _any_traced,
-    _before,
-    _building,
-    _each,
-    _extreme,
-    _hold,
-    _is_vector,
-    _key_of,
-    _look,
-    _rest,
-    _source,
-    _variables,
-    all_,
-    any_,
-    fsum,
-    mean,
-    prod,
-    reduce,
-    sum_,
-)
+from .elements import _any_traced, _building, _each, _key_of, _look, _rest, _source, _variables
+from .extremes import _before, _extreme, _hold, _is_vector
+from .folds import ABSENT, all_, any_, fsum, mean, prod, reduce, sum_
 from .iterables import FEW, Staged, staged_iterable, staged_range
 from .iterators import staged_map
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from ..core import errors
 from ..core.sites import user_site
+from ..objects.structure import is_object, leaves_of
 from ..staging import branches
 from ..staging.optional import returned
-from ..staging.structure import is_object, leaves_of
 from ..values import pytree
 from ..values.values import call, is_traced
 from ..values.views import settled

@@ -9,9 +9,10 @@ import numpy as np
 from ..core.builder import current_trace
 from ..core.types import BOOL, I64
 from ..numpy.dispatch import AxisConcatenator, index_joined, mentions_traced
+from ..objects.heap import CONTAINERS
 from ..staging.paths import heap_of
-from ..values.heap import CONTAINERS
-from ..values.values import Traced, is_traced, lift_array, store, write_to_scalar
+from ..values.arrays import lift_array
+from ..values.values import Traced, is_traced, store, write_to_scalar
 
 
 def getitem(obj: Any, index: Any) -> Any:

@@ -17,90 +17,21 @@ from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Fail
 from ..core.sites import user_site
-from ..core.types import BOOL, F64, I64, NUMPY_DTYPES, Scalar, element, is_float
+from ..core.types import NUMPY_DTYPES, Scalar, element
+from ..objects.heap import Heap
+from ..objects.structure import Shape, opened
 from ..ops import table
 from ..values import concrete, pytree, sizes
-from ..values.heap import Heap
-from ..values.values import Arrayed, Traced, allocate, constant, dimension, lift_array, scalar_type, to_type
+from ..values.arrays import allocate
+from ..values.values import Arrayed, Traced, constant, dimension, to_type
+from .kinds import Kind, Skeleton, filled, kind_of, meet, skeleton
 from .leaves import either
 from .paths import branch
-from .structure import Shape, closed, opened
 
 keep("no_growth", lambda trace: 0)  # loops that are unrolled rather than that a list grows in them
 keep("appends", lambda trace: [])  # to lists that grow (Append)
 keep("roomy", lambda trace: {})  # buffers that have room for all that a loop appends, and that loop's frame
 keep("postponed", lambda trace: 0)  # reads of lists that are still empty
-
-LEAF = "leaf"
-Skeleton = Any  # of an item: LEAF, or (Shape, skeletons of its parts)
-
-
-class Kind:
-    """What a leaf of all items is: dtype, number of axes, and whether it is a Python number; or one constant."""
-
-    def __init__(self, dtype: Any, rank: int, weak: bool, value: Any = None) -> None:
-        self.key = dtype, rank, weak, type(value), value
-        self.dtype, self.rank, self.weak, self.value = dtype, rank, weak, value
-
-    def __eq__(self, other: Any) -> bool:
-        return isinstance(other, Kind) and self.key == other.key
-
-    def __hash__(self) -> int:
-        return hash(self.key[:4])
-
-    def __str__(self) -> str:
-        name = repr(self.value) if self.dtype is None else NUMPY_DTYPES[self.dtype].name
-        return name if not self.rank else f"{self.rank}-d array of {name}"
-
-
-def kind_of(x: Any) -> Kind:
-    if isinstance(x, np.ndarray) and x.ndim:
-        x = lift_array(x)
-    if isinstance(x, Arrayed):
-        return Kind(x.type.dtype, x.ndim, False)
-    found = scalar_type(x)
-    if found is not None:
-        return Kind(found[0], 0, found[1])
-    if x is None or isinstance(x, str):
-        return Kind(None, 0, False, x)
-    raise errors.TypeMismatchError(
-        f"a list that grows under traced control flow at {user_site()} must hold numbers, arrays and containers of them, not {type(x).__name__}"
-    )
-
-
-def meet(a: Kind, b: Kind) -> Kind:
-    """The kind of leaves of both kinds."""
-    if a == b:
-        return a
-    if a.dtype is None or b.dtype is None or a.rank != b.rank or (BOOL in (a.dtype, b.dtype) and a.dtype != b.dtype):
-        raise errors.TypeMismatchError(
-            f"the items of a list that grows under traced control flow must have one type: {a} and {b} at {user_site()}"
-        )
-    dtype = a.dtype
-    if a.dtype != b.dtype:
-        strong = {k.dtype for k in (a, b) if not k.weak}
-        dtype = (
-            strong.pop() if len(strong) == 1 and is_float(next(iter(strong))) else F64 if any(is_float(k.dtype) for k in (a, b)) else I64
-        )
-    return Kind(dtype, a.rank, a.weak and b.weak)
-
-
-def skeleton(x: Any, leaves: list[Any]) -> Skeleton:
-    """The structure of an item; its leaves are appended to `leaves`."""
-    found = opened(x)
-    if found is None or isinstance(x, Arrayed):
-        leaves.append(x)
-        return LEAF
-    shape, parts = found
-    return shape, tuple(skeleton(p, leaves) for p in parts)
-
-
-def filled(bones: Skeleton, leaves: Any, heap: Heap | None) -> Any:
-    """An item of that structure; `leaves` is an iterator."""
-    if bones == LEAF:
-        return next(leaves)
-    shape, parts = bones
-    return closed(shape, [filled(p, leaves, heap) for p in parts], heap)
 
 
 class Growing:

@@ -15,16 +15,17 @@ from ..core import errors
 from ..core.builder import current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
+from ..objects.heap import MISSING, Heap, Place, State, identical
+from ..objects.structure import Shape, closed, leaves_of, opened, shape_of_contents
 from ..values import pytree
-from ..values.heap import MISSING, Heap, Place, State, identical
-from ..values.values import Arrayed, Traced, lift_array
+from ..values.arrays import lift_array
+from ..values.values import Arrayed, Traced
 from ..values.views import settled
 from .growing import described, grown, is_growing
 from .leaves import Undefined, coerce, describe_value, is_view, merge_types, parameter, same_leaf, show
 from .lists import List
 from .optional import Maybe, form_of, maybe, unassigned
 from .paths import Saved, Scope, at_the_end, heap_of
-from .structure import Shape, closed, leaves_of, opened, shape_of_contents
 
 
 def common_sizes(values: Sequence[Any]) -> list[Any] | None:

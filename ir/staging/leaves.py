@@ -14,7 +14,8 @@ from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, describe, is_float, same_type
 from ..values import pytree
-from ..values.values import Arrayed, Traced, lift_array, scalar_type, to_type
+from ..values.arrays import lift_array
+from ..values.values import Arrayed, Traced, scalar_type, to_type
 from .paths import branch, open_block, run_expression
 
 

@@ -12,25 +12,12 @@ from ..core import errors
 from ..core.builder import current_trace
 from ..core.port import Port
 from ..core.sites import user_site
+from ..objects.heap import Heap
 from ..ops import table
 from ..values import pytree
-from ..values.heap import Heap
 from ..values.values import Arrayed, constant, is_traced
-from .growing import (
-    Append,
-    Growing,
-    _clipped,
-    _heap,
-    _loop,
-    _traced,
-    constant_if_plain,
-    described,
-    growing,
-    plain_items,
-    shape_of,
-    skeleton,
-    started,
-)
+from .growing import Append, Growing, _clipped, _heap, _loop, _traced, constant_if_plain, described, growing, plain_items, shape_of, started
+from .kinds import skeleton
 from .paths import Bottom
 
 

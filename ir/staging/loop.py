@@ -14,7 +14,8 @@ from ..core.builder import Frame, current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
 from ..core.types import I64, Array, Scalar, same_type
-from ..values.heap import CONTAINERS, Place, State, identical
+from ..objects.heap import CONTAINERS, Place, State, identical
+from ..objects.structure import Shape, closed, opened, shape_of_contents
 from ..values.sizes import add, mul
 from ..values.sizes import same as same_size
 from ..values.values import Arrayed, Traced, scalar_type
@@ -25,7 +26,6 @@ from .leaves import Undefined, coerce, describe_value, is_view, leaf_type, merge
 from .lists import List
 from .optional import Maybe, form_of, maybe, seeded, unassigned
 from .paths import Saved, Scope, at_the_end, heap_of, open_block
-from .structure import Shape, closed, opened, shape_of_contents
 
 
 class Widen(Exception):

@@ -19,15 +19,17 @@ from ..core.op import literal
 from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, element
+from ..objects.structure import closed, opened
 from ..ops import table
 from ..values import pytree
+from ..values.arrays import allocate
 from ..values.kernels import copied
-from ..values.values import Arrayed, Traced, allocate, constant, is_traced, logical_not, truth
-from .growing import Kind, Skeleton, described, filled, growing
+from ..values.values import Arrayed, Traced, constant, is_traced, logical_not, truth
+from .growing import described, growing
+from .kinds import Kind, Skeleton, filled
 from .lists import List
 from .paths import branch
 from .stores import setattr_
-from .structure import closed, opened
 
 Form = tuple[Any, Skeleton, tuple[Kind, ...]]  # what is there otherwise (NOTHING or a variable's name), and the structure of the value
 NOTHING = None

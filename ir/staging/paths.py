@@ -17,7 +17,7 @@ from ..core.builder import Frame, current_builder, current_trace
 from ..core.graph import Block, Branch, Edge
 from ..core.operand import atom_of
 from ..core.types import BOOL
-from ..values.heap import Heap, State
+from ..objects.heap import Heap, State
 from ..values.values import Traced
 
 

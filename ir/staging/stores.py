@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.builder import current_trace
-from ..values.heap import CONTAINERS
+from ..objects.heap import CONTAINERS
 from ..values.values import Arrayed
 from .paths import heap_of
 

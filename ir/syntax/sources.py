@@ -14,8 +14,6 @@ from typing import Any, Union
 
 from ..core import errors
 
-pass
-
 Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda]
 
 

@@ -21,22 +21,23 @@ from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, I32, I64, Array, Scalar, Type, carries_gradient, describe, is_float, same_type, widened, with_article
 from ..numpy.creation import astype
+from ..objects.heap import Heap, State, identical
+from ..objects.statics import is_static
+from ..objects.structure import leaves_of
 from ..ops import table
 from ..python import host
 from ..python.random import refuse_generators
-from ..staging.functions import _result
 from ..staging.leaves import Undefined, coerce, describe_value, leaf_type, show
 from ..staging.lists import made
 from ..staging.loops import each_index
 from ..staging.optional import returned
 from ..staging.paths import Return, branch, open_block, run
-from ..staging.structure import leaves_of
+from ..staging.staged import _result
 from ..values import pytree
-from ..values.heap import Heap, State, identical
-from ..values.values import Arrayed, Traced, allocate, array_like, constant, is_traced, lift_array, scalar_type
+from ..values.arrays import allocate, array_like, lift_array
+from ..values.values import Arrayed, Traced, constant, is_traced, scalar_type
 from ..values.views import as_array, settled
-from .language import call
-from .statics import is_static
+from .calls import call
 
 
 @dataclass

@@ -30,21 +30,21 @@ from ..core.types import (
     widened,
 )
 from ..core.verify import verify_scopes
+from ..objects.containers import Put, Watched
+from ..objects.heap import MISSING, Heap, identical
+from ..objects.reads import Read
+from ..objects.structure import flatten, is_object, leaves_of
 from ..python.random import refuse_results, watched
-from ..staging.functions import _result
 from ..staging.leaves import Undefined, coerce, leaf_type, same_leaf, show
 from ..staging.lists import made
 from ..staging.optional import returned
 from ..staging.paths import Bottom, Return, open_block, run
-from ..staging.structure import flatten, is_object, leaves_of
+from ..staging.staged import _result
 from ..values.concrete import UNDECIDED, Numbers, decide
-from ..values.heap import MISSING, Heap, identical
-from ..values.reads import Read
 from ..values.values import Arrayed, Given, Traced, dimension
 from ..values.views import View, settled, shape_of
+from .calls import call
 from .case import USUAL, Case
-from .containers import Put, Watched
-from .language import call
 
 
 @dataclass(frozen=True)

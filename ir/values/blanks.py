@@ -9,8 +9,9 @@ from ..core.builder import current_builder, keep
 from ..core.graph import Let
 from ..core.types import Scalar
 from . import sizes
+from .arrays import allocate
 from .sizes import Size, is_just
-from .values import Arrayed, allocate
+from .values import Arrayed
 from .views import shape_of, spec_of
 
 

@@ -17,8 +17,9 @@ from ..core.sites import user_site
 from ..core.types import BOOL, F64, I32, I64, Array, Scalar, array_of, element, widened
 from ..ops import table
 from . import sizes, values, views
+from .arrays import allocate
 from .sizes import Size
-from .values import Arrayed, Traced, allocate, constant, scalar_type, truth
+from .values import Arrayed, Traced, constant, scalar_type, truth
 from .views import View, access, as_array, axes_of, base_of, places, shape_of, spec_of
 
 

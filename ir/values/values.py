@@ -17,24 +17,20 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, Trace, current_builder, keep
+from ..core.builder import Builder, current_builder
 from ..core.graph import Atom, Const, Var
 from ..core.op import literal
-from ..core.operand import GraphValue, Operand, atom_of
+from ..core.operand import GraphValue, Operand
 from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import (
     BOOL,
-    CONVERT,
     F32,
     F64,
-    I32,
     I64,
     NUMPY_DTYPES,
     Array,
     Scalar,
-    array_of,
-    behaves_as_array,
     describe,
     element,
     is_float,
@@ -328,37 +324,6 @@ def zero_dimensional(x: Any) -> Any:
 
 
 # ---- arrays
-def captured(trace: Trace, value: np.ndarray[Any, Any]) -> tuple[Var, Builder]:
-    """A captured NumPy array: a hidden parameter of the outermost function."""
-    root = trace.builders[0]
-    entry = trace.constants.get(id(value))
-    if entry is None:
-        dtype = widened(value.dtype)
-        if not behaves_as_array(type(value)):
-            raise errors.ArgumentTypeError(
-                f"a {type(value).__module__}.{type(value).__qualname__} at {user_site()} cannot be used in compiled code, for its operations are not "
-                "those of a NumPy array: give np.asarray of it if you mean its elements"
-            )
-        if dtype is None:
-            raise errors.ArgumentTypeError(f"an array of dtype {value.dtype} at {user_site()} cannot be used in compiled code: {CONVERT}")
-        trace.captured.append(value)  # for as long as its id names it
-        wide = value if value.dtype == NUMPY_DTYPES[dtype] else value.astype(NUMPY_DTYPES[dtype])
-        if wide is not value or not value.flags.c_contiguous:  # a copy is what compiled code reads
-            trace.reads.array(value)
-        entry = trace.constants[id(value)] = (wide, root.fresh(array_of(dtype, value.ndim), "k"))
-    return entry[1], root
-
-
-keep("captured", lambda trace: [])  # arrays that are constants
-
-
-def lift_array(value: np.ndarray[Any, Any]) -> Arrayed:
-    """A concrete NumPy array used in traced code: a constant of the program, never written."""
-    builder = current_builder()
-    var, root = captured(builder.trace, value)
-    made = Arrayed(builder.use(var, root), builder, owned=False)  # type: ignore[arg-type]
-    made.memory, made.sizes = var, list(value.shape)
-    return made
 
 
 def _here(array: Arrayed) -> Var:
@@ -375,14 +340,6 @@ def dimension(array: Arrayed, axis: int) -> Any:
     return Traced(out, builder, True)
 
 
-def array_like(var: Any, builder: Builder, given: Arrayed, owned: bool = True) -> Arrayed:
-    """A parameter that stands for an array: where sizes of that are known, so are its own."""
-    made = Arrayed(var, builder, owned)
-    if given.sizes is not None and not all(isinstance(n, Traced) for n in given.sizes):
-        made.sizes = [dimension(made, axis) if isinstance(n, Traced) else n for axis, n in enumerate(given.sizes)]
-    return made
-
-
 def load(array: Arrayed, index: Any, checked: bool = True) -> Any:
     """array[index]. `checked=False` is for indices that a loop over the array itself makes."""
     return getitem(array, index, checked)
@@ -391,32 +348,3 @@ def load(array: Arrayed, index: Any, checked: bool = True) -> Any:
 def store(array: Arrayed, index: Any, value: Any) -> None:
     """array[index] = value, converted to the array's dtype as NumPy does."""
     setitem(array, index, value)
-
-
-def strong(value: Any, dtype: Scalar) -> Any:
-    """A scalar as an element of that dtype: no Python number any more, whose type would adapt."""
-    if not isinstance(value, Traced):
-        return NUMPY_DTYPES[dtype].type(value)
-    found = to_type(value, element(dtype))
-    if dtype == I32:
-        found = table.wrap32(found)
-    return Traced(found.atom, found.builder)
-
-
-def allocate(dtype: Scalar, shape: Any, fill: Any) -> Arrayed:
-    """A new array; `fill` is a scalar, or None for np.empty (which is filled with zeros all the same). One without axes is its
-    element, as every array without axes is inside of a trace."""
-    builder = current_builder()
-    sizes = list(shape) if isinstance(shape, (tuple, list)) else [shape]
-    if not sizes:
-        return strong(0 if fill is None else fill, dtype)  # type: ignore[no-any-return]
-    for n in sizes:
-        if (scalar_type(n) or (None,))[0] != I64:
-            raise errors.ArgumentTypeError(f"array sizes must be ints, not {n!r} ({user_site()})")
-    atoms = tuple(atom_of(to_type(n, I64), I64, builder) for n in sizes)
-    t = element(dtype)
-    value = Const(literal(0, t), t) if fill is None else atom_of(to_type(fill, t), t, builder)
-    (out,) = builder.emit("alloc", (*atoms, value), (array_of(dtype, len(sizes)),), {}, user_site())
-    made = Arrayed(out, builder)
-    made.sizes, made.fresh = [n if isinstance(n, Traced) else int(n) for n in sizes], True
-    return made

@@ -23,8 +23,9 @@ from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import Array, array_of
 from . import pytree, sizes
+from .arrays import lift_array
 from .sizes import Size
-from .values import Arrayed, Traced, lift_array
+from .values import Arrayed, Traced
 
 copied = Port("copies an array's elements into a new one")
 array_of_items = Port("makes an array of a list or a tuple")

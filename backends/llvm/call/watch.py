@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from ....ir.values.heap import MISSING
-from ....ir.values.reads import Attribute, Cell, Contents, Elements, Field, Inherited, Item, Kind, Read, inherited
+from ....ir.objects.heap import MISSING
+from ....ir.objects.reads import Attribute, Cell, Contents, Elements, Field, Inherited, Item, Kind, Read, inherited
 from ..runtime.layout import HEADER
 from .process import runtime
 

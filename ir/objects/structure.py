@@ -17,8 +17,8 @@ import numpy as np
 
 from ..core.builder import current_trace
 from ..values import pytree
-from ..values.heap import CONTAINERS, Heap, State, attributes
 from ..values.values import Arrayed, Traced
+from .heap import CONTAINERS, Heap, State, attributes
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,125 @@
+"""What a call is given, as a key: calls of one key are calls of one staged function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import errors
+from ..core.builder import Builder, Trace
+from ..core.sites import user_site
+from ..objects.structure import flatten
+from ..values import pytree
+from ..values.values import Arrayed, Traced, is_traced
+
+
+def signature(tree: Any, shaped: bool = False) -> Any:
+    """What must agree for two calls to be one staged function: types of traced leaves, values of the rest, and known sizes of
+    arrays where Python needs them (`shaped`)."""
+    leaves, treedef = flatten(tree)
+    sizes = tuple(_known_sizes(leaf) for leaf in leaves) if shaped else ()
+    return treedef, tuple(_leaf_key(leaf) for leaf in leaves), sizes
+
+
+def _known_sizes(leaf: Any) -> Any:
+    return tuple(n if isinstance(n, int) else None for n in leaf.sizes) if isinstance(leaf, Arrayed) and leaf.sizes is not None else None
+
+
+def _is_shaped(trace: Trace, raw: Any) -> bool:
+    """Does Python need sizes of this function's arrays?"""
+    return trace.numbers is not None and _code(raw) in trace.numbers.shaped
+
+
+def _code(raw: Any) -> Any:
+    return getattr(raw, "func", raw).__code__
+
+
+def _leaf_key(leaf: Any) -> Any:
+    if isinstance(leaf, Traced):
+        return "traced", leaf.type, leaf.weak, leaf.given
+    if isinstance(leaf, Arrayed):
+        return "array", leaf.type, leaf.owned, leaf.given
+    if isinstance(leaf, (bool, int, float, str, np.generic)):
+        return type(leaf), str(leaf)
+    return "object", Same(leaf)
+
+
+class Same:
+    """An object as a key, by identity; keeps it alive, so that no later object has its id."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def _contents(raw: Any) -> list[tuple[Any, Any]]:
+    """The cells that a function captures, and what is in them."""
+    return [(c, c.cell_contents if _filled(c) else None) for c in _closure(raw)]
+
+
+def _check_effects(function: Any, raw: Any, before: list[tuple[Any, Any]], builder: Builder) -> None:
+    """A function that assigns a variable of an enclosing function may do so under a traced condition only where that
+    condition's construct knows the variable: else the other path would see the assignment too."""
+    changed = [
+        (c, name) for (c, old), name in zip(before, _names(raw), strict=False) if (c.cell_contents if _filled(c) else None) is not old
+    ]
+    changed = [(c, name) for c, name in changed if (id(c), name) not in builder.trace.heap.places]  # those are carried like other objects
+    if not changed:
+        return
+    owner, depth = getattr(function, "__lantern_depth__", (builder, 0))
+    for frame in builder.frames[depth if owner is builder else 0 :]:
+        if frame.kind not in ("condition", "loop"):
+            continue
+        for c, name in changed:
+            if frame.kind == "condition" and (frame.scope is None or id(c) not in frame.scope.cells):
+                raise errors.UnsupportedOperationError(
+                    f"`{function.__qualname__}` at {user_site()} assigns `{name}` of an enclosing function under a traced condition or in an "
+                    "expression: return the value instead, and assign it in an `if` statement"
+                )
+            if frame.kind == "loop" and frame.staged and (frame.scope is None or id(c) not in frame.scope.cells):
+                raise errors.UnsupportedOperationError(
+                    f"`{function.__qualname__}` at {user_site()} assigns `{name}` of an enclosing function in a staged loop: return the value instead"
+                )
+
+
+def _names(raw: Any) -> tuple[str, ...]:
+    return getattr(raw, "func", raw).__code__.co_freevars  # type: ignore[no-any-return]
+
+
+def _closure(function: Any) -> tuple[Any, ...]:
+    """The cells of a function, or of the method that a partial binds."""
+    return getattr(getattr(function, "func", function), "__closure__", None) or ()
+
+
+def captured(function: Any, seen: set[int]) -> Any:
+    """What the variables that a function captures are now."""
+    if id(function) in seen:
+        return None
+    seen.add(id(function))
+    out: list[Any] = []
+    for cell in _closure(function):
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            out.append(None)
+            continue
+        raw = getattr(value, "__lantern_raw__", None)
+        if raw is not None:
+            out.append((Same(value), captured(raw, seen)))
+            continue
+        leaves, tree = pytree.flatten(value)
+        out.append((tree, tuple((Same(x.atom) if hasattr(x.atom, "name") else x.atom) if is_traced(x) else _leaf_key(x) for x in leaves)))
+    return tuple(out)
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        return bool(cell.cell_contents is not None)
+    except ValueError:
+        return False

@@ -1,0 +1,178 @@
+"""Functions of the user's as functions of the graph: traced until their result type is a fixpoint, and called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core import errors
+from ..core.builder import Builder, Frame, Trace
+from ..core.graph import Call, Edge
+from ..core.graph import Return as GraphReturn
+from ..core.sites import user_site
+from ..core.types import Scalar, is_float
+from ..objects.structure import adopted, flatten
+from ..values import pytree
+from ..values.arrays import array_like
+from ..values.values import Arrayed, Traced, is_traced, scalar_type
+from ..values.views import settled
+from .join import join_values
+from .leaves import coerce, leaf_type, show
+from .optional import returned
+from .paths import DEAD, Bottom, Return, here, open_block, run
+from .signatures import _code, _contents, _filled, _is_shaped, captured
+
+
+class StagedFunction:
+    """A function of the program. `spec` is its results' (structure, [(type, weak, owned)]) once known."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.spec: Any = None
+        self.builder: Builder | None = None
+        self.captured: Any = None
+
+
+def _result(signal: Any, frame: Frame, label: str) -> Any:
+    """The value of an inlined call, where its returns meet."""
+    ends = frame.ends["return"]
+    if signal is not DEAD:
+        value = signal.value if isinstance(signal, Return) else None
+        if not ends:
+            return value
+        ends.append((open_block(), here(value)))
+    if not ends:
+        raise Bottom
+    return join_values(ends, f"the result of `{label}`", frame.since)
+
+
+def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: Any, kwargs: Any) -> StagedFunction:
+    """Trace a recursive function on its own, again and again until its result type is a fixpoint."""
+    staged = trace.staged[key] = StagedFunction(trace.name(function.__name__))
+    known, functions = dict(trace.staged), dict(trace.functions)
+    try:
+        for _ in range(8):
+            spec = _trace_round(trace, staged, function, raw, args, kwargs)
+            if spec == staged.spec:
+                _forget_inner(trace, known, staged)
+                staged.captured = captured(raw, set())
+                return staged
+            staged.spec = spec
+            trace.staged = dict(known)
+            trace.functions = dict(functions)
+    except BaseException:
+        trace.staged.pop(key, None)
+        raise
+    raise errors.TypeMismatchError(
+        f"the result type of `{function.__qualname__}` at {user_site()} is another one after each call: return values of one type on all paths"
+    )
+
+
+def _forget_inner(trace: Trace, known: dict[Any, Any], staged: StagedFunction) -> None:
+    """Keep inner functions for later calls only where they use nothing of this one's variables."""
+    for key, inner in list(trace.staged.items()):
+        if key not in known and inner.builder is not None and inner.builder.captures:
+            del trace.staged[key]
+
+
+def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, args: Any, kwargs: Any) -> Any:
+    leaves, tree = flatten((args, kwargs))
+    with trace.building("scratch") as builder:
+        builder.name = staged.name
+        staged.builder = builder
+        builder.code, shaped = _code(raw), _is_shaped(trace, raw)
+        inside = [_parameter(builder, leaf, shaped) for leaf in leaves]
+        new_args, new_kwargs = pytree.unflatten(tree, inside)
+        frame = Frame("function", label=function.__qualname__)
+        builder.frames.append(Frame("staged"))
+        builder.frames.append(frame)
+        before, objects = _contents(raw), trace.heap.save()
+        declares = getattr(raw, "func", raw)
+        if hasattr(declares, "__lantern_outer__"):
+            trace.heap.enter(declares)
+        frame.since = objects.clock
+        signal = run(lambda: raw(*new_args, **new_kwargs))
+        changed = any((c.cell_contents if _filled(c) else None) is not old for c, old in before)
+        if changed or trace.heap.changed(objects, trace.heap.save(), frame.since):
+            raise errors.UnsupportedOperationError(
+                f"`{function.__qualname__}` is recursive and changes a list, a dict, an attribute or a variable of an enclosing function: pass the value "
+                "as an argument and return it"
+            )
+        builder.frames.remove(frame)
+        try:
+            value = _result(signal, frame, function.__qualname__)
+        except Bottom:
+            if any(s is not staged and s.spec is None and s.builder is not None and not s.builder.closed for s in trace.staged.values()):
+                raise
+            raise errors.EndlessTraceError(
+                f"the recursion of `{function.__qualname__}` has no base case: every path of it calls it again ({user_site()}): return a value on one of them"
+            ) from None
+        spec, atoms = _spec(value, function, staged.spec)
+        builder.terminate(GraphReturn(atoms), open_block())
+        trace.functions[staged.name] = builder.finish(tuple(t for t, _, _ in spec[1] if t is not None))
+        trace.register(staged.name, builder)
+        return spec
+
+
+def _parameter(builder: Builder, leaf: Any, shaped: bool) -> Any:
+    if not is_traced(leaf):
+        return leaf
+    var = builder.parameter(leaf.type)
+    builder.first[var] = leaf
+    if isinstance(leaf, Traced):
+        return Traced(var, builder, leaf.weak, leaf.given)
+    if isinstance(leaf, Arrayed):
+        made = array_like(var, builder, leaf, leaf.owned) if shaped else Arrayed(var, builder, leaf.owned)
+        made.joined, made.given = True, leaf.given
+        return made
+    return leaf
+
+
+def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]:
+    """(structure, types) of a result, and its atoms; a known spec widens weak numbers."""
+    leaves, tree = flatten(settled(returned(value, optional=True)))
+    kinds: list[Any] = []
+    atoms = []
+    for i, leaf in enumerate(leaves):
+        t = leaf_type(leaf)
+        if leaf is None:
+            kinds.append((None, False, True))
+            continue
+        if t is None:
+            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {show(leaf)}: return numbers, arrays and containers of them")  # fmt: skip
+        found = scalar_type(leaf)
+        weak = found is not None and found[1]
+        owned = not isinstance(leaf, Arrayed) or leaf.owned
+        if before is not None and before[0] == tree and isinstance(t, Scalar) and isinstance(before[1][i][0], Scalar):
+            t, weak = before[1][i][0] if weak and t != before[1][i][0] and is_float(before[1][i][0]) else t, weak
+        kinds.append((t, weak, owned))
+        atoms.append(coerce(leaf, t, open_block()))
+    return (tree, tuple(kinds)), tuple(atoms)
+
+
+def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) -> Any:
+    """A call in the graph. Its block ends here; the results are the parameters of the next one."""
+    if staged.spec is None:
+        raise Bottom
+    builder = trace.builders[-1]
+    leaves, _ = flatten((args, kwargs))
+    block = open_block()
+    atoms = tuple(builder.use(leaf.atom, leaf.builder) for leaf in leaves if is_traced(leaf))
+    tree, kinds = staged.spec
+    after = builder.new_block("then")
+    results = [None if t is None else builder.fresh(t, "r") for t, _, _ in kinds]
+    after.params.extend(r for r in results if r is not None)
+    call = Call(staged.name, atoms, Edge(after.name))
+    builder.terminate(call, block)
+    trace.record(builder, call, staged.name)
+    builder.enter(after)
+    values = [
+        None if r is None else Traced(r, builder, w) if isinstance(t, Scalar) else _joined(Arrayed(r, builder, o))
+        for r, (t, w, o) in zip(results, kinds, strict=True)
+    ]
+    return adopted(pytree.unflatten(tree, values), trace.heap)
+
+
+def _joined(a: Arrayed) -> Arrayed:
+    a.joined = True
+    return a

@@ -1,0 +1,280 @@
+"""A call in rewritten code."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import functools
+import inspect
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import errors
+from ..core.builder import current_trace
+from ..core.sites import is_library, user_site
+from ..numpy import dispatch as numpy_api
+from ..numpy.registry import SCIPY, call_as_written
+from ..objects.heap import CONTAINERS, MISSING, MUTATORS
+from ..python import host, random, strings
+from ..python.questions import dispatched
+from ..python.subscripts import plain_key
+from ..staging.functions import invoke
+from ..staging.growing import growing
+from ..staging.lists import List, made
+from ..staging.optional import Maybe, needed
+from ..staging.paths import heap_of
+from ..syntax.rewrite import NOT_USER_CODE
+from ..values import arrays, pytree, values
+from ..values.values import Arrayed, Traced, is_traced
+
+REPLACED: dict[Any, Callable[..., Any]] = {}  # what is called in place of functions that do not know traced values
+
+_LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")
+
+_WITH_EFFECTS = ("uuid", "secrets", "logging", "warnings")  # modules with functions written in Python that host.py or random.py must see
+
+
+def attribute(obj: Any, name: str) -> Any:
+    """obj.name. What it says is looked at again before later calls; properties are rewritten like other code."""
+    trace = current_trace()
+    if type(obj) in _PLAIN_TYPES or trace is None or not trace.builders:
+        return getattr(obj, name)
+    found = trace.reads.attribute(obj, name)
+    if isinstance(found, property) and isinstance(found.fget, types.FunctionType) and _is_user_code(found.fget):
+        return call(found.fget, obj)
+    try:
+        return getattr(obj, name) if found is not MISSING or not _looks_up(type(obj)) else object.__getattribute__(obj, name)
+    except AttributeError:
+        if not _looks_up(type(obj)):
+            raise
+    return call(types.MethodType(type(obj).__getattr__, obj), name)
+
+
+def _looks_up(cls: Any) -> bool:
+    """Does a user's class say in Python what its instances have under a name that is not there?"""
+    found = getattr(cls, "__getattr__", None)
+    plain = cls.__getattribute__ in (object.__getattribute__, dict.__getattribute__, list.__getattribute__)
+    return plain and isinstance(found, types.FunctionType) and _is_user_code(found)
+
+
+@values.call.define
+def call(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
+    for a in args:
+        if type(a) is Maybe and not _takes_optionals(function):
+            args = tuple(map(needed, args))
+            break
+    for a in args:
+        if type(a) is List and growing(a) is not None:
+            done, args = _of_growing(function, args)
+            if done:
+                return args
+            break
+    try:
+        replacement = REPLACED.get(function)
+    except TypeError:  # not hashable: a user's callable object
+        replacement = None
+    if replacement is not None:
+        if _building():
+            _looks_at(function, args)
+        return _new(replacement(*args, **kwargs))
+    if _building() and not (type(function) is types.FunctionType and function.__module__ not in _WITH_EFFECTS):
+        if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
+            return strings.method(function, args, kwargs)
+        random.check_source(function)
+        if host.is_effect(function):
+            return host.later(function, args, kwargs)
+        if host.is_exception(function) and host.mentions_traced((args, kwargs)):
+            return host.Deferred(function, args, kwargs)
+    if isinstance(function, type) and _building() and _is_made_by_init(function):
+        return instance(function, args, kwargs)
+    if hasattr(function, "__lantern_transform__"):
+        return function(*args, **kwargs)
+    if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
+        return _new(numpy_api.call_numpy(function, args, kwargs))
+    if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
+        return _of_scipy(function, args, kwargs)
+    if isinstance(function, types.FunctionType):
+        implementation = dispatched(function, args)
+        if implementation is not None:
+            return call(implementation, *args, **kwargs)
+        if _is_user_code(function):
+            return invoke(function, args, kwargs)
+        if _building():
+            _looks_at(function, args)
+        return function(*args, **kwargs)
+    if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
+        return invoke(function, args, kwargs)
+    if _is_method_of_array(function) and _building() and (function.__name__ == "copy" or _any_traced((args, kwargs))):
+        return getattr(arrays.lift_array(function.__self__), function.__name__)(*args, **kwargs)  # of a captured one, as of an argument
+    if (
+        isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType))
+        and isinstance(function.__self__, CONTAINERS)
+        and function.__name__ in MUTATORS
+        and _building()
+    ):
+        heap_of().note(function.__self__)
+    if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
+        args = tuple(plain_key(x) if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
+    if isinstance(function, functools.partial):
+        return call(function.func, *function.args, *args, **{**function.keywords, **kwargs})
+    method = getattr(type(function), "__call__", None)  # noqa: B004  # the method itself is needed
+    if not isinstance(function, type) and isinstance(method, types.FunctionType) and _is_user_code(method):
+        return invoke(types.MethodType(method, function), args, kwargs)
+    if not _building():
+        return function(*args, **kwargs)
+    _looks_at(function, args)
+    for x in args:
+        if isinstance(x, CONTAINERS) and not _reads_only(function):
+            heap_of().note(x)  # heapq.heappush, random.shuffle, list.sort ...: it may be written
+    return _new(function(*args, **kwargs))
+
+
+def _looks_at(function: Any, args: Sequence[Any]) -> None:
+    """Code that is not rewritten sees what the containers that it is given hold."""
+    reads = current_trace().reads  # type: ignore[union-attr]
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, dict) and getattr(function, "__name__", "") in ("get", "__getitem__") and args and isinstance(args[0], str):
+        reads.item(owner, args[0])
+    elif isinstance(owner, (list, dict)) and function.__name__ not in MUTATORS:
+        reads.contents(owner)
+    reads.every(args)
+    if not _any_traced(args):
+        reads.arrays((owner, *args))
+
+
+def _takes_optionals(function: Any) -> bool:
+    """Is it a user's function, which may ask whether its argument is None?"""
+    if function is isinstance or function is hasattr:
+        return True
+    raw = getattr(function, "__func__", function)
+    if function is print or function in strings.REPLACED or host.is_effect(function):
+        return True
+    return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or (isinstance(function, type) and _is_made_by_init(function))
+
+
+def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
+    """(True, result) of a function of lists that grow; (False, arguments) with arrays in their place where NumPy takes them."""
+    g = growing(args[0]) if args else None
+    if g is not None and len(args) == 1 and function in (list, tuple, builtins.set):
+        if function is list:
+            return True, args[0].copy()
+        g.refuse()
+    if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")):
+        return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
+    return False, args
+
+
+def _reads_only(function: Any) -> bool:
+    """Is it known that a function does not write into its arguments?"""
+    return (
+        isinstance(function, (type, np.ufunc))
+        or getattr(function, "__module__", "") in _READERS
+        or function in (len, repr, id, hash, iter, next, print)
+    )
+
+
+_READERS = ("numpy", "numpy.linalg", "math", "scipy.special", "functools", "copy", "json")
+
+_VALUES = {int, float, bool, str, type(None), Traced, Arrayed, np.ndarray, np.float64, np.int64}
+
+
+def _new(x: Any) -> Any:
+    """The result of code that is not rewritten."""
+    trace = current_trace()
+    if type(x) in _VALUES or trace is None or not trace.builders:
+        return x
+    trace.heap.returned(x, 3)
+    trace.reads.made_array(x, 3)
+    return made(x) if type(x) is list and trace.heap.birth(x) else x
+
+
+def _is_made_by_init(cls: type) -> bool:
+    """Is it a user's class whose instances are what `__init__` makes of a blank object?"""
+    new: Any = cls.__new__
+    if new is not object.__new__ or type(cls).__call__ is not type.__call__ or (cls.__module__ or "").split(".")[0] in NOT_USER_CODE:
+        return False
+    init: Any = cls.__init__  # type: ignore[misc]
+    return dataclasses.is_dataclass(cls) or (isinstance(init, types.FunctionType) and _is_user_code(init))
+
+
+def instance(cls: Any, args: Any, kwargs: Any) -> Any:
+    """cls(*args, **kwargs), with `__init__` rewritten like other code."""
+    heap = heap_of()
+    obj = heap.made(cls.__new__(cls))
+    init = cls.__init__
+    if (dataclasses.is_dataclass(cls) and init.__qualname__ == "__create_fn__.<locals>.__init__") or (
+        getattr(init, "__code__", None) is not None and init.__code__.co_filename == "<string>"
+    ):
+        _fields(obj, cls, args, kwargs)
+    else:
+        before, heap.blank = heap.blank, obj
+        try:
+            invoke(types.MethodType(init, obj), args, kwargs)
+        finally:
+            heap.blank = before
+    return obj
+
+
+def _fields(obj: Any, cls: Any, args: Any, kwargs: Any) -> None:
+    """What the `__init__` of a dataclass does."""
+    given = inspect.signature(cls).bind(*args, **kwargs).arguments
+    later = []
+    for name, f in cls.__dataclass_fields__.items():
+        kind = f._field_type.name if hasattr(f._field_type, "name") else str(f._field_type)
+        if "CLASSVAR" in kind:
+            continue
+        if name in given:
+            value = given[name]
+        elif f.default_factory is not dataclasses.MISSING:
+            value = call(f.default_factory)
+        elif f.default is not dataclasses.MISSING:
+            value = f.default
+        else:
+            continue
+        if "INITVAR" in kind:
+            later.append(value)
+        else:
+            object.__setattr__(obj, name, value)
+    if hasattr(cls, "__post_init__"):
+        call(obj.__post_init__, *later)
+
+
+_PLAIN_TYPES = {int, float, bool, str, Traced, Arrayed, np.ndarray, np.float64, np.int64, tuple, list, type(None)}
+
+
+def _is_method_of_array(function: Any) -> bool:
+    return isinstance(function, types.BuiltinMethodType) and isinstance(function.__self__, np.ndarray)
+
+
+def _any_traced(tree: Any) -> bool:
+    return any(map(is_traced, pytree.flatten(tree)[0]))
+
+
+def _of_scipy(function: Any, args: Any, kwargs: Any) -> Any:
+    """A function of SciPy that is no ufunc and does not ask its arguments what to do."""
+    part, name = function.__module__.split(".")[1], getattr(function, "__name__", "")
+    found = SCIPY.get((part, name))
+    if found is not None:
+        return call_as_written(f"scipy.{part}.{name}", found, args, kwargs)
+    if isinstance(function, np.ufunc):
+        return function(*args, **kwargs)
+    raise errors.UnsupportedOperationError(
+        f"scipy.{part}.{name} of traced values at {user_site()} is not supported: "
+        + errors.instead(f"{part}.{name}", [f"{p}.{n}" for p, n in SCIPY])
+    )
+
+
+def _building() -> bool:
+    trace = current_trace()
+    return trace is not None and bool(trace.builders)
+
+
+def _is_user_code(function: types.FunctionType) -> bool:
+    if hasattr(function, "__lantern_raw__"):
+        return True
+    module = (function.__module__ or "").split(".")[0]
+    return module not in NOT_USER_CODE and not is_library(function.__code__.co_filename)
