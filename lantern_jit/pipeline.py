@@ -15,9 +15,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .ir.core.graph import Program
+from .ir.core.op import seal
 from .ir.core.text import show
 from .ir.core.verify import verify
 from .ir.diff.jvp import expand_all
+from .ir.ops import library  # noqa: F401  # its rows
 from .ir.passes.forbid import forbid
 from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
@@ -90,4 +92,5 @@ def dump(stage: str, text: Callable[[], str]) -> None:
         print(text(), file=sys.stderr)
 
 
+seal()
 __all__: list[Any] = ["PASSES", "PIPELINE", "STAGES", "dump", "known", "transform"]

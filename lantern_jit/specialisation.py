@@ -18,6 +18,7 @@ from .backends.python.backend import Interpreted
 from .backends.python.interpreter import Exhausted
 from .ir.core.errors import ArgumentTypeError, CompilationError, UnsupportedOperationError
 from .ir.core.graph import Program
+from .ir.core.op import TABLE
 from .ir.core.text import show
 from .ir.core.types import I64, describe
 from .ir.objects.containers import Changed
@@ -339,7 +340,7 @@ class Family:
 
 def checks_sizes(program: Program) -> bool:
     """May the program find sizes that it does not broadcast?"""
-    return any(let.op == "same_size" for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
+    return any(TABLE[let.op].optimistic for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
 
 
 def happens_once(program: Program) -> bool:

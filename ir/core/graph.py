@@ -40,6 +40,11 @@ class Const:
 Atom = Union[Var, Const]
 
 
+def same_atom(a: Atom, b: Atom) -> bool:
+    """Are they the same variable, or the same number to the last bit?"""
+    return a is b or (isinstance(a, Const) and isinstance(b, Const) and a.type == b.type and repr(a.value) == repr(b.value))
+
+
 @dataclass(frozen=True)
 class Site:
     """Where in the user's source an operation stands that may fail at run time."""

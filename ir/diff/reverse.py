@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.aliases import Aliases
-from ..core.graph import Call, Function, Let, Program, Return
+from ..core.graph import Call, Function, Let, Program, Return, Var
 from ..core.types import Array, carries_gradient
 from .activity import Activity, active
 from .jvp import differentiated
@@ -80,8 +80,6 @@ def adjoint_of_pullback(program: Program, let: Let, activity: Activity) -> tuple
     given = [i for i in floats if let.outs[i] in activity]
     wrt = tuple(i for i in range(own) if let.args[i] in activity)
     types = [*g.results, *(g.results[i] for i in floats), *(g.params[p].type for p in wrt)]
-    from ..core.graph import Var
-
     outs = tuple(Var(f"adj{i}", t) for i, t in enumerate(types))
     ct = (*given, *(len(g.results) + floats.index(r) for r in let.attrs["ct"]))
     attrs = {"f": name, "wrt": wrt, "ct": ct, "cotangents": len(ct)}

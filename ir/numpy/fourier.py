@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..core import errors
+from ..core import errors, op
 from ..core.sites import user_site
 from ..core.types import F64, I64
 from ..ops import table
@@ -261,7 +261,7 @@ def _zero_or(t: Any, like: Any) -> Any:
 row(
     "dft", _python,
     lambda attrs, args, outs, ts: dft(_zero_or(ts[0], args[0]), _zero_or(ts[1], args[1]), attrs["sign"]),
-    lambda attrs, args, outs, cs, wanted: _transposed(cs, attrs["sign"]), _program,
+    lambda attrs, args, outs, cs, wanted: _transposed(cs, attrs["sign"]), _program, shape=lambda let: tuple((F64, op.sizes(a)) for a in let.args),
 )  # fmt: skip
 
 

@@ -17,12 +17,13 @@ from ..core.graph import (
     Var,
     edges,
     map_terminator,
+    same_atom,
     substitute,
     terminator_atoms,
     used_vars,
 )
 from .dead import needed
-from .fold import look, same
+from .fold import look
 
 
 def blocks(f: Function) -> bool:
@@ -133,7 +134,7 @@ def _drop_params(f: Function) -> bool:
         for i, p in enumerate(block.params):
             values = [look(mapping, e.args[i]) for _, e in incoming[name]]
             others = [v for v in values if v is not p]
-            if p not in wanted or (others and all(same(v, others[0]) for v in others)):
+            if p not in wanted or (others and all(same_atom(v, others[0]) for v in others)):
                 drop.setdefault(name, []).append(i)
                 if p in wanted:
                     mapping[p] = others[0]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.graph import Atom, Branch, Function, Var, edges
-from ..core.kernel import written
-from .bounds import can_fail
+from ..core.op import can_fail, written
 
 
 def needed(f: Function) -> set[Var]:

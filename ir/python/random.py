@@ -22,7 +22,6 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import current_builder
-from ..core.op import Op, Zero, register
 from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, is_generator, loaded
@@ -34,7 +33,6 @@ from ..values.sizes import broadcast
 from ..values.values import Arrayed, Traced, logical_not, scalar_type, to_type
 from .raising import raise_
 
-DRAW = register(Op("draw", "*:*", lambda m, *xs: None, Zero("a standard draw depends on nothing"), may_fail=True, effect="draw"))
 KINDS = {"uniform": "random", "normal": "standard_normal", "exponential": "standard_exponential", "bounded": "integers"}
 
 

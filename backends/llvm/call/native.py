@@ -17,11 +17,11 @@ import numpy as np
 from ....ir.core import errors, faults
 from ....ir.core.analysis import find_loops
 from ....ir.core.graph import Call, Program, Site
+from ....ir.core.op import OWN, TABLE
 from ....ir.core.references import reachable
 from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
 from ....ir.diff.cps import show_closures
-from ....ir.ops.library import ARRAY_OPS
 from ....ir.python.host import has_effects
 from ....ir.trace.case import USUAL
 from ....ir.values.concrete import Numbers, at_hand
@@ -192,7 +192,8 @@ class Native:
             numbers,
             self.written.leaves,
         )
-        found = cache.read(name)
+        keeps = uses_own(self.program, names)
+        found = cache.read(name) if keeps else None
         if found is not None and sound(found[0], len(mine)) and known_symbols(found[0]["needs"]):
             notes, code = found
             self.sites = [placed(mine, x) for x in notes["sites"]]
@@ -206,7 +207,7 @@ class Native:
         effects.provide(list(module.declared))
         self.sites = module.sites
         notes = {"policies": module.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
-        if notes["sites"] is not None:
+        if keeps and notes["sites"] is not None:
             cache.write(name, notes, code)
         return code, {**notes, "timings": {"emit": emitted, **timings}}
 
@@ -319,6 +320,11 @@ def known_symbols(names: Sequence[str]) -> bool:
     return all(is_symbol(name) for name in names if not name.startswith("llvm."))
 
 
+def uses_own(program: Program, names: Sequence[str]) -> bool:
+    """Are all of its operations the library's own? What others do is not in the key."""
+    return OWN.issuperset(let.op for name in names for b in program.functions[name].blocks.values() for let in b.lets)
+
+
 def graph_sites(program: Program, names: Sequence[str]) -> list[Site]:
     """All sites in these functions, in the order in which they are written."""
     blocks = [b for name in names for b in program.functions[name].blocks.values()]
@@ -379,6 +385,6 @@ def sound(notes: dict[str, Any], n: int) -> bool:
 def has_loops(program: Program) -> bool:
     """May a call take long? Not without loops and recursion."""
     functions = program.functions.values()
-    if any(let.op == "kernel" or let.op in ARRAY_OPS for f in functions for b in f.blocks.values() for let in b.lets):
+    if any(TABLE[let.op].whole and TABLE[let.op].cost == "heavy" for f in functions for b in f.blocks.values() for let in b.lets):
         return True
     return any(find_loops(f) for f in functions) or any(isinstance(b.terminator, Call) for f in functions for b in f.blocks.values())

@@ -10,32 +10,31 @@ ends in has left compiled code. A draw calls the C functions behind numpy.random
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ....ir.core import errors
 from ....ir.core.graph import Let
-from ....ir.core.op import TABLE
 from ....ir.core.types import F32, Array, Scalar
 from .code import LLVM_TYPES, Code, flat_types
-from .lets import Operands, Read, allocate, count
+from .lets import EMIT, Operands, Read, allocate, count
 
 _NAMES = {"uniform": "random_standard_uniform", "normal": "random_standard_normal", "exponential": "random_standard_exponential"}
 _BOUNDED = "random_bounded_uint64_fill"
 
 
 # ---- emission
-def emit_effect(context: Any, code: Code, let: Let, read: Read) -> list[Operands]:
-    recipe = let.attrs.get("recipe", -1)
+def _refuse(let: Let) -> None:
+    raise errors.UnsupportedOperationError(
+        f"printing and random draws need Python and NumPy, and an exported library runs without ({let.site}): take them out"
+    )
+
+
+@EMIT.of("host")
+def emit_host(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    context, recipe = code.module.context, let.attrs["recipe"]
     if not context.python:
-        if recipe >= 0 and context.program.recipes[recipe].repeats:
-            return []  # the exception that follows says as much as can be said without values
-        raise errors.UnsupportedOperationError(
-            f"printing and random draws need Python and NumPy, and an exported library runs without ({let.site}): take them out"
-        )
-    return _draw(code, let, read) if TABLE[let.op].effect == "draw" else _host(code, let, recipe, read)
-
-
-def _host(code: Code, let: Let, recipe: int, read: Read) -> list[Operands]:
+        if recipe < 0 or not context.program.recipes[recipe].repeats:
+            _refuse(let)
+        return []  # the exception that follows says as much as can be said without values
     at = 0
     n = sum(len(flat_types(a.type)) for a in let.args)
     slots = code.alloca(f"[{max(n, 1)} x i64]")
@@ -49,7 +48,10 @@ def _host(code: Code, let: Let, recipe: int, read: Read) -> list[Operands]:
     return [[code.load("i64", slots)] for _ in let.outs]
 
 
-def _draw(code: Code, let: Let, read: Read) -> list[Operands]:
+@EMIT.of("draw")
+def emit_draw(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    if not code.module.context.python:
+        _refuse(let)
     kind, t = let.attrs["kind"], let.out.type
     dtype = t.dtype if isinstance(t, Array) else t
     assert isinstance(dtype, Scalar)

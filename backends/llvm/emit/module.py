@@ -21,10 +21,12 @@ from ....ir.diff.reverse import Reverse, Reverses
 from ...targets.target import Target
 from ..maths.vector_maths import is_variant
 from ..runtime.modules import helpers
+from . import host, kernels, library, pullback  # noqa: F401  # they enter their operations into EMIT
 from .code import LLVM_TYPES, Code, Module, flat_types, struct_of
+from .lets import EMIT
 from .primal import Primal
 from .replay import Replay
-from .reverse import BlockFunction, ReverseFunction
+from .reverse import WAYS, BlockFunction, ReverseFunction
 
 
 class Emission:
@@ -108,6 +110,8 @@ class Emission:
             self.names[symbol] = symbol
             self.queue.append(lambda: self.emit_primal(name))
         return symbol
+
+    emit_program = staticmethod(library.emit_program)
 
     def emit_primal(self, name: str) -> None:
         self.refresh()
@@ -222,4 +226,6 @@ def _load_bool(code: Code, p: str) -> str:
     return "i1 " + code.let(f"icmp ne i64 {v}, 0")
 
 
+for stage in (EMIT, WAYS):
+    stage.check()
 __all__ = ["Emission"]

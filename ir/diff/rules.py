@@ -1,0 +1,116 @@
+"""Derivatives of operations whose rule is traced code on whole arrays (`jvp` and `vjp` of a row).
+
+Forward, the rule adds to the function at hand. Backwards, and where an operation's value is a traced program, it is a function of its own:
+    pull.NAME(args, outs, cotangents) -> adjoints of the args that are wanted        library.NAME(args) -> outs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..core.aliases import Aliases
+from ..core.builder import Builder, tracing
+from ..core.graph import Atom, Const, Let, Program, Return, Var, terminator_atoms
+from ..core.op import TABLE, written
+from ..core.sites import derived_from
+from ..core.types import Array, carries_gradient
+from ..passes.fuse import Fusion
+from ..passes.simplify import SIMPLIFY
+from ..values.values import Arrayed, Traced
+
+
+def lifted(builder: Any, v: Any) -> Any:
+    if isinstance(v, Var):
+        return Arrayed(v, builder) if isinstance(v.type, Array) else Traced(v, builder)
+    return Traced(v, None)
+
+
+def traced_tangents(forward: Any, let: Let) -> None:
+    """Tangents of an operation's outs (jvp.py); the adjoints' linear code for what it writes."""
+    op, builder = TABLE[let.op], forward.builder
+    args = [lifted(builder, forward.atom(a)) for a in let.args]
+    outs = [lifted(builder, forward.values[o]) for o in let.outs]
+    tangents = [lifted(builder, forward.tangent(a)) if a in forward.activity else None for a in let.args]
+    assert op.jvp is not None
+    with derived_from(let.site):
+        for o, t in zip(let.outs, op.jvp(dict(let.attrs), args, outs, tangents), strict=True):
+            if o not in forward.activity:
+                continue
+            if t is None:
+                forward.tangents[o] = forward.zeros(forward.values[o]) if isinstance(o.type, Array) else Const(0.0, o.type)
+            else:
+                forward.tangents[o] = builder.use(t.atom, t.builder)
+
+
+def results_read(program: Program, let: Let) -> tuple[bool, ...]:
+    """Which outs have elements that anything reads: a rule that may not divide by 0 must know that a cotangent is 0 because nobody
+    reads the out, and not by its numbers."""
+    if not TABLE[let.op].unread:
+        return (True,) * len(let.outs)
+    found: set[Atom] = set()
+    for f in program.functions.values():
+        if any(x is let for b in f.blocks.values() for x in b.lets):
+            for b in f.blocks.values():
+                found.update(a for x in b.lets if not TABLE[x.op].measures for a in x.args)
+                found.update(terminator_atoms(b.terminator))
+    return tuple(o in found for o in let.outs)
+
+
+def _described(let: Let) -> tuple[str, str]:
+    """The attributes and the types of an operation, for a function's name."""
+    attrs = ".".join(f"{k}_{v}".replace("-", "m") for k, v in let.attrs.items() if k != "fails")
+    return attrs, "_".join(str(a.type).replace("[", "").replace("]", "").replace(", ", "").replace("?", "x") for a in let.args)
+
+
+def pull_function(program: Program, let: Let, wanted: Sequence[bool]) -> str:
+    """The name of a function (args, outs, cotangents of the float outs and of what is written) -> cotangents of the wanted args."""
+    op, read = TABLE[let.op], results_read(program, let)
+    attrs, kinds = _described(let)
+    marks = "".join("x" if w else "o" for w in wanted)
+    marks += "" if all(read) else "." + "".join("x" if r else "o" for r in read)
+
+    def build(builder: Builder) -> tuple[Any, ...]:
+        args = [lifted(builder, builder.parameter(a.type)) for a in let.args]
+        outs = [lifted(builder, builder.parameter(o.type)) for o in let.outs]
+        given = [*zip(let.outs, read, strict=True), *((a, True) for a in written(let))]
+        cotangents = [lifted(builder, builder.parameter(o.type)) if carries_gradient(o.type) else None for o, _ in given]
+        known = [c if r else None for c, (_, r) in zip(cotangents, given, strict=True)]
+        assert op.vjp is not None
+        found = op.vjp(dict(let.attrs), args, outs, known, list(wanted))
+        return tuple(d for d, w in zip(found, wanted, strict=True) if w)
+
+    return _made(program, f"pull.{let.op}.{attrs}.{kinds}.{marks}".replace("..", "."), "pull", let, build)
+
+
+def library_function(program: Program, let: Let) -> str:
+    """The name of the traced program of an operation that no library has."""
+    attrs, kinds = _described(let)
+
+    def build(builder: Builder) -> tuple[Any, ...]:
+        args = [lifted(builder, builder.parameter(a.type)) for a in let.args]
+        program_of = TABLE[let.op].program
+        assert program_of is not None
+        found = program_of(*args, **{k: v for k, v in let.attrs.items() if k != "fails"})
+        return found if isinstance(found, tuple) else (found,)
+
+    return _made(program, f"library.{let.op}.{kinds}" + (f".{attrs}" if attrs else ""), "library", let, build)
+
+
+def _made(program: Program, name: str, what: str, let: Let, build: Any) -> str:
+    """The function of that name, traced by `build` when first asked for."""
+    if name not in program.functions:
+        with tracing(program) as trace, trace.building(what) as builder, derived_from(let.site):
+            builder.name = name
+            atoms = tuple(builder.use(d.atom, d.builder) for d in build(builder))
+            builder.terminate(Return(atoms))
+            program.functions[name] = builder.finish(tuple(a.type for a in atoms))
+        f = program.functions[name]
+        SIMPLIFY.on([f])
+        fusion = Fusion(program, f, Aliases(program))
+        fusion.run()
+        SIMPLIFY.on([*fusion.made.values(), f])
+    return name
+
+
+__all__ = ["library_function", "lifted", "pull_function", "results_read", "traced_tangents"]
