@@ -18,6 +18,7 @@ from .ir.core.graph import Program
 from .ir.core.op import seal
 from .ir.core.text import show
 from .ir.core.verify import verify
+from .ir.diff.close import close
 from .ir.diff.jvp import expand_all
 from .ir.ops import library  # noqa: F401  # its rows
 from .ir.passes.forbid import forbid
@@ -37,6 +38,7 @@ PIPELINE: tuple[Step, ...] = (
     SIMPLIFY,
     Whole("guards", guard),  # the branch not taken stays out of derivatives
     Then(Whole("jvp", expand_all), (SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
+    Whole("close", close),  # what reverse mode needs is made now, and no function later
 )
 
 PASSES = tuple(dict.fromkeys(name for step in PIPELINE for name in step.names()))

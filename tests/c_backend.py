@@ -27,7 +27,6 @@ from lantern_jit.backends.values import ByValues
 from lantern_jit.ir.core import faults
 from lantern_jit.ir.core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Site, Var
 from lantern_jit.ir.core.op import TABLE, argument_types
-from lantern_jit.ir.core.references import reachable
 from lantern_jit.ir.core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Scalar, Type
 
 TYPES: dict[Any, str] = {F64: "double", F32: "float", I64: "int64_t", BOOL: "bool"}
@@ -209,7 +208,7 @@ def label(block: str) -> str:
 
 def printed(program: Program, sites: list[Site | None]) -> str:
     """The whole program; its entry is `entry`."""
-    functions = [CFunction(program.functions[name], sites) for name in reachable(program)]
+    functions = [CFunction(f, sites) for f in program.functions.values()]
     texts = [f.text() for f in functions]
     (entry,) = (f for f in functions if f.f.name == program.entry)
     head = entry.head().replace(f"static int f_{mangled(program.entry)}", "int entry")

@@ -18,7 +18,6 @@ from ....ir.core import errors, faults
 from ....ir.core.analysis import find_loops
 from ....ir.core.graph import Call, Program, Site
 from ....ir.core.op import OWN, TABLE
-from ....ir.core.references import reachable
 from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
 from ....ir.diff.cps import show_closures
@@ -177,7 +176,7 @@ class Native:
     # ---- the code
     def _machine_code(self) -> tuple[bytes, dict[str, Any]]:
         """The object file and notes on it, found on disk or made. `sites` is filled on the way."""
-        names = reachable(self.program)
+        names = list(self.program.functions)
         graph = show_anywhere(self.program, names)
         mine = graph_sites(self.program, names)
         numbers = [(*need, int(n)) for need, n in self.numbers.items()]

@@ -25,7 +25,7 @@ from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, flat_types, lit
 from .kernels import Backward, Scaling, emit_kernel, heavy_values, keeps_partials, save_elements, save_written
 from .lets import Operands, allocate, copy_data, element_pointer, emit_let, emit_whole, fill_zero, in_memory, loop, product, tiny_array
 from .library import backward as array_backward
-from .library import scatter_back, scatter_save
+from .library import gemm_back, scatter_back, scatter_save
 from .operations import accumulate, elementwise_function, load_function, pair, store_function  # fmt: skip
 from .primal import RECURSION
 from .pullback import add_arrays, adjoint_struct, continuation_params, emit_pullback
@@ -578,6 +578,18 @@ class BlockFunction:
                 self.add(a, d)
 
         self.on_the_way(f"@op.kernel.{self.context.unique()}", forward, backward, k)
+
+    @WAYS.of("gemm")
+    def op_gemm(self, let: Let, k: str) -> None:
+        def forward() -> None:
+            self.out_with_adjoint(let.out, emit_whole(self.code, let, self.read)[0])
+
+        self.on_the_way(
+            f"@op.gemm.{self.context.unique()}",
+            forward,
+            lambda: gemm_back(self.code, let, self.read, self.activity, self.adjoint_operands(let.out)),
+            k,
+        )
 
     @WAYS.of("scatter")
     def op_scatter(self, let: Let, k: str) -> None:
