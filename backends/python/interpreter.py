@@ -21,13 +21,14 @@ import numpy as np
 
 from ...ir.core import errors, faults
 from ...ir.core.graph import Atom, Block, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
-from ...ir.core.kernel import varies, written
+from ...ir.core.kernel import varies
 from ...ir.core.machine import Fault
-from ...ir.core.op import TABLE
+from ...ir.core.op import FORWARD, REVERSE, TABLE, Stage, written
 from ...ir.core.types import NUMPY_DTYPES, Array, Scalar, carries_gradient
+from ...ir.diff.close import closed
 from ...ir.diff.cps import has_adjoint
 from ...ir.diff.reverse import Reverse, Reverses, adjoint_of_pullback
-from ...ir.ops.library import ARRAY_OPS, pull_function
+from ...ir.diff.rules import library_function, pull_function
 from ...ir.python import host, random
 from .kernels import Run, scalar
 
@@ -69,12 +70,17 @@ class Exhausted(Exception):
     """A run has done as many operations as it was allowed."""
 
 
+VALUES = Stage(
+    "interpretation", lambda op: op.body is None and op.program is None and not op.nest and op.calls != FORWARD
+)  # (primal, let, values) -> outs
+
+
 class Primal:
     """Runs functions forward. `left` is how many operations it may do, those of reverse passes included."""
 
     def __init__(self, program: Program, left: float = math.inf) -> None:
         self.program, self.left = program, left
-        self.reverses = Reverses(program)
+        self.reverses: Reverses = program.reverses
 
     def spend(self) -> None:
         self.left -= 1
@@ -111,16 +117,11 @@ class Primal:
 
     def let(self, let: Let, env: dict[Var, Any]) -> None:
         self.spend()
-        xs = [self.read(env, a) for a in let.args]
-        if let.op == "store":
-            ref = xs[0]
-            ref.value[element(let, ref, xs[1:-1])] = xs[-1]
-        elif let.op in ARRAY_OPS and written(let):
-            array_op(let, xs)
-        elif let.op == "kernel":
-            env.update(zip(let.outs, self.kernel(let, Run(let, lambda a: self.read(env, a))), strict=True))
+        if TABLE[let.op].nest:
+            outs = self.kernel(let, Run(let, lambda a: self.read(env, a)))
         else:
-            env.update(zip(let.outs, self.compute(let, xs), strict=True))
+            outs = self.compute(let, [self.read(env, a) for a in let.args])
+        env.update(zip(let.outs, outs, strict=True))
 
     def kernel(self, let: Let, run: Run) -> list[Any]:
         try:
@@ -129,35 +130,44 @@ class Primal:
             raise faults.at_site(e, let.site) from None
 
     def compute(self, let: Let, xs: list[Any]) -> list[Any]:
-        """The values of everything but a store."""
-        if let.op == "load":
-            return [scalar(xs[0].value[element(let, xs[0], xs[1:])])]
-        if let.op == "check_range":
-            check_range(let, *xs)
-            return []
-        if let.op == "dim":
-            return [np.int64(xs[0].value.shape[let.attrs["axis"]])]
-        if let.op == "copy":
-            return [Ref(xs[0].value.copy())]
-        if let.op == "alloc":
-            return [allocate(let, xs)]
-        if let.op == "reshape":
-            return [reshaped(let, xs)]
-        if let.op in ARRAY_OPS:
-            return array_op(let, xs)
-        if let.op == "pullback":
-            return self.pullback(let, xs)
-        if let.op == "host":
-            number = host.perform(self.program, let.attrs["recipe"], [x.value.copy() if isinstance(x, Ref) else x for x in xs])
-            return [np.int64(number) for _ in let.outs]
-        if let.op == "draw":
-            made = random.draw(let.attrs["kind"], let.out.type, *xs)
-            return [Ref(made) if isinstance(made, np.ndarray) else made]
+        """The values of everything but a kernel."""
+        op = TABLE[let.op]
+        if not op.scalar:
+            one = array_op if op.body is not None else by_program if op.program is not None else VALUES[let.op]
+            return one(self, let, xs)
         try:
-            return [TABLE[let.op].body(TABLE[let.op].machine, *xs, **let.attrs)]
+            return [op.body(op.machine, *xs, **let.attrs)]
         except Fault as fault:
             raise faults.make_error(faults.KINDS[fault.kind], let.site, fault.values) from None
 
+    @VALUES.of("load")
+    def load(self, let: Let, xs: list[Any]) -> list[Any]:
+        return [scalar(xs[0].value[element(let, xs[0], xs[1:])])]
+
+    @VALUES.of("store")
+    def store(self, let: Let, xs: list[Any]) -> list[Any]:
+        xs[0].value[element(let, xs[0], xs[1:-1])] = xs[-1]
+        return []
+
+    @VALUES.of("dim")
+    def dim(self, let: Let, xs: list[Any]) -> list[Any]:
+        return [np.int64(xs[0].value.shape[let.attrs["axis"]])]
+
+    @VALUES.of("copy")
+    def copy(self, let: Let, xs: list[Any]) -> list[Any]:
+        return [Ref(xs[0].value.copy())]
+
+    @VALUES.of("host")
+    def host(self, let: Let, xs: list[Any]) -> list[Any]:
+        number = host.perform(self.program, let.attrs["recipe"], [x.value.copy() if isinstance(x, Ref) else x for x in xs])
+        return [np.int64(number) for _ in let.outs]
+
+    @VALUES.of("draw")
+    def draw(self, let: Let, xs: list[Any]) -> list[Any]:
+        made = random.draw(let.attrs["kind"], let.out.type, *xs)
+        return [Ref(made) if isinstance(made, np.ndarray) else made]
+
+    @VALUES.of("pullback")
     def pullback(self, let: Let, xs: list[Any]) -> list[Any]:
         """y and dx of `y, dx = pullback[f](x, c)`: one reverse pass."""
         rev = self.reverses.of_pullback(let)
@@ -182,40 +192,50 @@ class Primal:
         ]
 
 
-def check_range(let: Let, ref: Ref, first: Any, end: Any, start: Any, limit: Any) -> None:
+@VALUES.of("check_range")
+def check_range(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     """Raise, if the loop from start to limit runs at all, with the first index that is out of bounds."""
+    ref, first, end, start, limit = xs
     n = ref.value.shape[let.attrs["axis"]]
     inside = end <= n if let.attrs["moves"] else -n <= first < n
     if limit > start and not inside:
         culprit = max(int(first), n) if let.attrs["moves"] else int(first)
         raise faults.make_error(faults.KINDS["index"], let.site, (culprit, n, let.attrs["axis"]))
+    return []
 
 
-def allocate(let: Let, xs: list[Any]) -> Ref:
+@VALUES.of("alloc")
+def allocate(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     t = let.out.type
     assert isinstance(t, Array)
     shape = tuple(int(n) for n in xs[:-1])
     if any(n < 0 for n in shape):
         raise faults.make_error(faults.KINDS["size"], let.site, (min(shape), 0, 0))
     try:
-        return Ref(np.full(shape, xs[-1], NUMPY_DTYPES[t.dtype]))
+        return [Ref(np.full(shape, xs[-1], NUMPY_DTYPES[t.dtype]))]
     except (MemoryError, ValueError):
         raise faults.make_error(
             faults.KINDS["memory"], let.site, (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20, 0, 0)
         ) from None
 
 
-def reshaped(let: Let, xs: list[Any]) -> Ref:
+@VALUES.of("reshape")
+def reshaped(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     """The same memory in another shape, and so its adjoint."""
     shape = tuple(int(n) for n in xs[1:])
-    return Ref(xs[0].value.reshape(shape), None if xs[0].adjoint_ is None else xs[0].adjoint.reshape(shape))
+    return [Ref(xs[0].value.reshape(shape), None if xs[0].adjoint_ is None else xs[0].adjoint.reshape(shape))]
 
 
-def array_op(let: Let, xs: list[Any]) -> list[Any]:
-    """An operation of library.py, by NumPy and SciPy."""
+def by_program(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    """An operation whose value is a traced program."""
+    return primal.call(library_function(primal.program, let), xs)
+
+
+def array_op(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    """An operation whose row has its value by NumPy and SciPy."""
     given = [x.value if isinstance(x, Ref) else x for x in xs]
     try:
-        outs = ARRAY_OPS[let.op].python(*given, **let.attrs)
+        outs = TABLE[let.op].body(*given, **{k: v for k, v in let.attrs.items() if k != "fails"})
     except (np.linalg.LinAlgError, Fault) as e:
         kind, values = (e.kind, e.values) if isinstance(e, Fault) else ("linalg", (0, 0, 0))
         raise faults.make_error(faults.KINDS[kind], let.site, values) from None
@@ -230,6 +250,8 @@ def _typed(x: Any, t: Any) -> Any:
 
 
 Continuation = Callable[[list[Any]], list[Any]]
+CONTINUED = Stage("reverse mode in Python", lambda op: False)  # operations that call their continuation themselves
+ADJOINTS = Stage("reverse mode in Python", lambda op: op.adjoint == "own" and op.calls != FORWARD and op.name not in CONTINUED)
 
 
 class Callbacks:
@@ -268,7 +290,7 @@ class Callbacks:
         while i < len(block.lets) and not self.is_active(block.lets[i]):
             let = block.lets[i]
             bound.append((let, [self.env.get(o) for o in let.outs], self.undo(let)))
-            old = [(ref, ref.value.copy()) for ref in map(self.env.__getitem__, written(let))] if let.op != "store" else []
+            old = [] if TABLE[let.op].indexed else self.saved(let)
             copies.append(old)
             self.primal.let(let, self.env)
             i += 1
@@ -286,9 +308,13 @@ class Callbacks:
     def is_active(self, let: Let) -> bool:
         return has_adjoint(let, self.rev.activity)
 
+    def saved(self, let: Let) -> list[tuple[Ref, Any]]:
+        """The arrays that an operation is about to write to, and copies."""
+        return [(ref, ref.value.copy()) for ref in map(self.env.__getitem__, written(let))]
+
     def undo(self, let: Let) -> Any:
         """What a store is about to overwrite."""
-        if let.op != "store":
+        if not (TABLE[let.op].indexed and TABLE[let.op].writes):
             return None
         ref, *index = (self.primal.read(self.env, a) for a in let.args[:-1])
         at = element(let, ref, index)
@@ -300,33 +326,37 @@ class Callbacks:
         self.primal.spend()
         xs = [self.primal.read(self.env, a) for a in let.args]
         before = [(o, self.env.get(o), self.adj.get(o)) for o in let.outs]
-        undo = self.undo(let)
-        if undo is not None:
-            undo[0].value[undo[1]] = xs[-1]  # 1; 2: the cell is the array's own, and zero
-            k()  # 3
-            self.add(let.args[-1], undo[0].adjoint[undo[1]])  # 4, 5
-            undo[0].adjoint[undo[1]] = 0.0
-            undo[0].value[undo[1]] = undo[2]
+        op = TABLE[let.op]
+        own = CONTINUED.get(let.op)
+        if own is not None:
+            own(self, let, xs, k)
             return
-        if let.op == "kernel":
-            self.kernel(let, k)
-            return
-        if let.op == "scatter":
-            self.scatter(let, xs, k)
-            return
-        if let.op == "reshape" and isinstance(xs[0], Ref):
-            _ = xs[0].adjoint  # shared
-        moment = host.running().mark() if let.op == "pullback" and host.has_effects(self.primal.program, let.attrs["f"]) else None
+        for place in (place for _, place in op.aliases if isinstance(xs[place], Ref)):
+            _ = xs[place].adjoint  # shared with the result
+        old = self.saved(let)
+        moment = host.running().mark() if op.calls == REVERSE and host.has_effects(self.primal.program, let.attrs["f"]) else None
         zs = self.primal.compute(let, xs)  # 1
         for o, z in zip(let.outs, zs, strict=True):
             self.env[o], self.adj[o] = z, 0.0  # 2
         k()  # 3
         ds = [z.adjoint if isinstance(z, Ref) else self.adj[o] for o, z in zip(let.outs, zs, strict=True)]  # 4
+        for ref, value in old:
+            ref.value[...] = value
         self.accumulate(let, ds, zs, xs, moment)  # 5
         for o, v, d in before:
             self.env[o], self.adj[o] = v, d
 
-    def kernel(self, let: Let, k: Callable[[], None]) -> None:
+    @CONTINUED.of("store")
+    def store(self, let: Let, xs: list[Any], k: Callable[[], None]) -> None:
+        ref, at, old = self.undo(let)
+        ref.value[at] = xs[-1]  # 1; 2: the cell is the array's own, and zero
+        k()  # 3
+        self.add(let.args[-1], ref.adjoint[at])  # 4, 5
+        ref.adjoint[at] = 0.0
+        ref.value[at] = old
+
+    @CONTINUED.of("kernel")
+    def kernel(self, let: Let, xs: list[Any], k: Callable[[], None]) -> None:
         run = Run(let, lambda a: self.primal.read(self.env, a))
         before = [(o, self.env.get(o), self.adj.get(o)) for o in let.outs]
         old = run.saved()
@@ -346,10 +376,11 @@ class Callbacks:
         for o, v, d in before:
             self.env[o], self.adj[o] = v, d
 
+    @CONTINUED.of("scatter")
     def scatter(self, let: Let, xs: list[Any], k: Callable[[], None]) -> None:
         x, index, v = xs
         before = x.value.copy()
-        array_op(let, xs)
+        array_op(self.primal, let, xs)
         k()
         x.value[...] = before
         for at, i in reversed(list(zip(index.value.ravel(), np.ndindex(*index.value.shape), strict=True))):
@@ -358,47 +389,69 @@ class Callbacks:
             if not let.attrs["add"]:
                 x.adjoint[at] = 0.0
 
-    def array_op(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any]) -> None:
-        """Its rule is a function of the program."""
-        wanted = [a in self.rev.activity for a in let.args]
+    def traced(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        """Its rule is a function of the program, which gives what is to be added, and of what was written the adjoint itself."""
+        wanted, targets = [a in self.rev.activity for a in let.args], written(let)
         name = pull_function(self.primal.program, let, wanted)
         values = [
             Ref(d) if isinstance(d, np.ndarray) else _typed(d, o.type)
             for d, o in zip(ds, let.outs, strict=True)
             if carries_gradient(o.type)
         ]
+        values += [Ref(self.env[v].adjoint.copy()) for v in targets if carries_gradient(v.type)]
         back = iter(self.primal.call(name, [*xs, *zs, *values]))
         for a, x, w in zip(let.args, xs, wanted, strict=True):
-            if w:
+            if w and a in targets:
+                x.adjoint[...] = next(back).value
+            elif w:
                 self.add_value(a, x, next(back))
 
     def accumulate(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
-        d = ds[0]
-        if let.op == "load":
-            xs[0].adjoint[element(let, xs[0], xs[1:])] += d
-        elif let.op == "copy":
-            if let.args[0] in self.rev.activity:
-                xs[0].adjoint[...] += d
-        elif let.op == "alloc":
-            self.add(let.args[-1], d.sum())
-        elif let.op == "pullback":
-            self.pullback(let, ds, xs, moment)
-        elif let.op == "reshape" or TABLE[let.op].effect:
-            pass  # the adjoint is shared; what was drawn does not depend on anything
-        elif let.op in ARRAY_OPS:
-            self.array_op(let, ds, zs, xs)
-        else:
-            d = _typed(d, let.out.type)
-            terms = TABLE[let.op].rule(d, zs[0], *xs, **let.attrs)  # type: ignore[operator]
-            for a, term in zip(let.args, terms, strict=True):
-                if term is not None:
-                    self.add(a, term)
+        adjoint = TABLE[let.op].adjoint
+        (ADJOINTS[let.op] if adjoint == "own" else BY_ADJOINT[adjoint])(self, let, ds, zs, xs, moment)
+
+    def nothing(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        """It does not depend on anything."""
+
+    def by_rule(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        terms = TABLE[let.op].rule(_typed(ds[0], let.out.type), zs[0], *xs, **let.attrs)
+        for a, term in zip(let.args, terms, strict=True):
+            if term is not None:
+                self.add(a, term)
+
+    @ADJOINTS.of("load")
+    def load(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        xs[0].adjoint[element(let, xs[0], xs[1:])] += ds[0]
+
+    @ADJOINTS.of("copy")
+    def copy(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        if let.args[0] in self.rev.activity:
+            xs[0].adjoint[...] += ds[0]
+
+    @ADJOINTS.of("alloc")
+    def alloc(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        self.add(let.args[-1], ds[0].sum())
+
+    @ADJOINTS.of("reshape")
+    def reshape(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        """The adjoint is shared."""
 
     def add(self, a: Atom, d: Any) -> None:
         if a in self.rev.activity:
             self.adj[a] = self.adj[a] + d  # type: ignore[index]
 
-    def pullback(self, let: Let, ds: list[Any], xs: list[Any], moment: int | None) -> None:
+    @ADJOINTS.of("gemm")
+    def gemm(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        """Z = X Y of X = op(A), Y = op(B): dX += dZ Y^T; dY += X^T dZ"""
+        turns = let.attrs["ta"], let.attrs["tb"]
+        x, y = (np.swapaxes(v.value, -1, -2) if turn else v.value for v, turn in zip(xs, turns, strict=True))
+        found = np.matmul(ds[0], np.swapaxes(y, -1, -2)), np.matmul(np.swapaxes(x, -1, -2), ds[0])
+        for a, v, d, turn in zip(let.args, xs, found, turns, strict=True):
+            if a in self.rev.activity:
+                v.adjoint[...] += np.swapaxes(d, -1, -2) if turn else d
+
+    @ADJOINTS.of("pullback")
+    def pullback(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """The adjoint of a pullback is a pullback of its function's jvp, which evaluates it again."""
         adjoint, floats, given = adjoint_of_pullback(self.primal.program, let, self.rev.activity)
         n = len(xs) - let.attrs["cotangents"]
@@ -457,11 +510,15 @@ class Callbacks:
         return adjoints
 
 
+BY_ADJOINT = {"rule": Callbacks.by_rule, "zero": Callbacks.nothing, "pullback": Callbacks.traced}
+
+
 # ---- the entry
 def run(program: Program, args: Sequence[Any], allowance: float = math.inf) -> tuple[list[Any], float]:
     """Run the program's entry: its results, and how much is left of the operations that it was allowed. Where these do not
     suffice, Exhausted. `args`: NumPy scalars, bools and arrays, one for each parameter but the constants; arrays are written into
     where the program does."""
+    program = closed(program)
     values = [Ref(x) if isinstance(x, np.ndarray) else x for x in (*args, *program.constants)]
     out: list[Any] = []
     failure: list[BaseException] = []

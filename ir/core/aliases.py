@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from .graph import Atom, Call, Function, Program, Return, Var, edges
-from .kernel import written
+from .op import TABLE, written
 from .types import Array
 
 
@@ -33,8 +33,8 @@ class Aliases:
         for f in functions:
             for block in f.blocks.values():
                 for let in block.lets:
-                    if let.op == "reshape":
-                        self._join_all(let.outs, let.args)
+                    for out, arg in TABLE[let.op].aliases:
+                        self._join_all(let.outs[out : out + 1], let.args[arg : arg + 1])
         for f in functions:
             for block in f.blocks.values():
                 for let in block.lets:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import errors
 from .analysis import drop_unreachable
+from .dims import Names
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
 from .sites import user_site
 from .types import Type
@@ -190,6 +191,7 @@ class Trace:
     def __init__(self, program: Program | None = None, optimistic: bool = True) -> None:
         self.functions: dict[str, Function] = program.functions if program is not None else {}
         self.optimistic = optimistic
+        self.symbols = program.symbols if program is not None else Names()
         self.builders: list[Builder] = []
         self.constants: dict[int, tuple[Any, Var]] = {}
         self.recipes: list[Any] = program.recipes if program is not None else []
@@ -264,7 +266,7 @@ class Trace:
         self.pass_captures()
         entry.params.extend(var for _, var in self.constants.values())
         constants = [value for value, _ in self.constants.values()]
-        return Program({entry.name: entry, **self.functions}, entry.name, constants, self.recipes)
+        return Program({entry.name: entry, **self.functions}, entry.name, constants, self.recipes, symbols=self.symbols)
 
     @contextmanager
     def building(self, name: str) -> Iterator[Builder]:

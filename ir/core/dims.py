@@ -185,7 +185,7 @@ _OPERATORS: dict[type, Callable[[Dim, Dim], Dim]] = {ast.Add: add, ast.Sub: sub,
 
 
 class Names:
-    """Symbols with names that are not yet taken: n, m, k, l, p, q, r, s, then n1, m1, .."""
+    """Gives symbols that a program does not have yet: n, m, k, l, p, q, r, s, then n1, m1, .. for sizes, int1, .. for other ints."""
 
     LETTERS = "nmklpqrs"
 
@@ -200,3 +200,11 @@ class Names:
     def int(self) -> Dim:
         self.ints += 1
         return symbol(f"int{self.ints}")
+
+    def reserve(self, text: str) -> None:
+        """The symbols of this dimension are taken."""
+        for name, number in re.findall(r"([A-Za-z_]+)(\d*)", text):
+            turn = int(number or 0)
+            self.ints = max(self.ints, turn if name == "int" else 0)
+            if name in self.LETTERS:
+                self.sizes = max(self.sizes, turn * len(self.LETTERS) + self.LETTERS.index(name) + 1)

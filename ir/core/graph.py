@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+from .dims import Names
+from .errors import LanternError
 from .types import Type
 
 
@@ -38,6 +40,11 @@ class Const:
 
 
 Atom = Union[Var, Const]
+
+
+def same_atom(a: Atom, b: Atom) -> bool:
+    """Are they the same variable, or the same number to the last bit?"""
+    return a is b or (isinstance(a, Const) and isinstance(b, Const) and a.type == b.type and repr(a.value) == repr(b.value))
 
 
 @dataclass(frozen=True)
@@ -138,11 +145,22 @@ class Function:
         return next(iter(self.blocks.values()))
 
 
+class Closed(dict[str, Function]):
+    """The functions of a closed program: whoever runs or emits it needs no other, and may change none."""
+
+    def __setitem__(self, name: str, f: Function) -> None:
+        raise LanternError(f"internal error: the program is closed, and `{name}` is none of its functions")
+
+    def __delitem__(self, name: str) -> None:
+        raise LanternError(f"internal error: the program is closed, and `{name}` belongs to it")
+
+
 @dataclass(eq=False)
 class Program:
     """Functions by name; `entry` is called from outside. Its last parameters are the arrays in `constants`. `recipes` are
     what `host` operations have Python do (host.py). `keeps`: the entry is to leave its arguments as they are (protect.py sees to it);
-    `read_only`: those of its parameters that cannot be written (forbid.py)."""
+    `read_only`: those of its parameters that cannot be written (forbid.py). `reverses`: how its functions run backwards, from when it
+    is closed (diff/close.py)."""
 
     functions: dict[str, Function]
     entry: str
@@ -150,6 +168,8 @@ class Program:
     recipes: list[Any] = field(default_factory=list)
     keeps: bool = False
     read_only: tuple[int, ...] = ()
+    reverses: Any = None
+    symbols: Names = field(default_factory=Names, compare=False)  # of the dimensions in its types
 
 
 def edges(terminator: Terminator | None) -> list[Edge]:

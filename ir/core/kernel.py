@@ -30,7 +30,7 @@ from typing import Any
 
 from .graph import Atom, Const, Function, Let, Var
 from .op import TABLE
-from .types import I64
+from .types import I64, Array, carries_gradient
 
 ONE, ZERO = Const(1, I64), Const(0, I64)
 SMOOTH = ("map", "sum", "into", "fresh")  # what a derivative flows through
@@ -157,18 +157,6 @@ def kernel_of(let: Let) -> Kernel:
     return Kernel(attrs["f"], sizes, inputs, results, let.site, extra)
 
 
-def written(let: Let) -> list[Var]:
-    """The arrays that an operation writes to."""
-    if let.op == "store" or (let.op in WRITING and WRITING[let.op](let)):
-        return [let.args[0]]  # type: ignore[list-item]
-    if let.op == "kernel":
-        return [r.into.base for r in kernel_of(let).results if r.into is not None]
-    return []
-
-
-WRITING: dict[str, Any] = {}  # array operations that write to their first argument (library.py)
-
-
 def flows(let: Let, has: Any, functions: dict[str, Function]) -> tuple[list[Var], list[Var]]:
     """For a kernel some of whose inputs vary: (outs, written arrays) that a derivative flows to. `has` says of an atom
     whether it varies."""
@@ -190,8 +178,6 @@ def varies(x: Access | Same | Index | Gather, has: Any) -> bool:
 
 def varied_results(f: Function, mask: Sequence[bool]) -> list[bool]:
     """Which results of a scalar function depend on the parameters in `mask` through operations with a derivative."""
-    from .types import carries_gradient
-
     active = {p for p, m in zip(f.params, mask, strict=True) if m and carries_gradient(p.type)}
     for let in f.entry.lets:
         if TABLE[let.op].differentiable and any(a in active for a in let.args):
@@ -206,3 +192,12 @@ def may_fail(f: Function) -> bool:
 
 def expensive(f: Function) -> bool:
     return any(TABLE[let.op].expensive for let in f.entry.lets)
+
+
+def made_with(let: Let) -> list[tuple[Var, tuple[Atom, ...]]]:
+    """The arrays that an operation makes with sizes that are atoms, and these."""
+    found = []
+    for o, t in zip(let.outs, TABLE[let.op].shape(let), strict=True):
+        if t is not None and isinstance(o.type, Array) and all(isinstance(n, (Var, Const)) for n in t[1]):
+            found.append((o, tuple(t[1])))
+    return found

@@ -1,4 +1,4 @@
-"""What an operation is. The rows themselves are in table.py, one operation in one place.
+"""What an operation is. The rows themselves are in ir/ops, one operation in one place.
 
 A row gives a name, a signature, a body and a derivative rule:
 
@@ -14,12 +14,14 @@ instructions, plain numbers compute. Rules and bodies are therefore ordinary ari
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from .errors import IntegerOverflowError
-from .types import BOOL, F32, F64, I64, Scalar, Type, is_float
+from .errors import IntegerOverflowError, LanternError
+from .machine import PYTHON
+from .types import BOOL, F32, F64, I64, Array, Scalar, Type, is_float
 
 Rule = Callable[..., tuple[Any, ...]]
 
@@ -38,22 +40,91 @@ class Elsewhere:
     owner: str
 
 
+class Size(NamedTuple):
+    """The size of an array along an axis, where no atom of the graph is that number."""
+
+    array: Any
+    axis: int
+
+
+Places = Any  # () or numbers of arguments, or a function of the Let that gives the arguments
+Result = Any  # of a shape rule: (dtype, sizes): atoms, `Size`s, or None where the operation finds them; None: known elsewhere
+FACTS = ("reads", "writes", "aliases", "allocates", "fails", "cost", "shape", "adjoint", "effect")
+COSTS = ("cheap", "dear", "heavy")
+ADJOINTS = ("rule", "zero", "pullback", "own")
+NEST, REVERSE, FORWARD = "nest", "reverse", "forward"
+RING = {"+": operator.add, "-": operator.sub, "*": operator.mul}
+
+
 @dataclass(frozen=True, eq=False)
 class Op:
-    """One operation. `signature` is ARGS:RESULT with F any float, I i64, B bool, T any scalar, `*` special."""
+    """One operation. `signature` is ARGS:RESULT with F any float, I i64, B bool, T any scalar, `*` special.
+
+    Facts that every row says (FACTS): passes ask them and never know an operation by its name.
+      reads, writes  the arguments whose elements it reads or writes
+      aliases        pairs (result, argument) that are the same memory
+      allocates      its array results are new memory
+      fails          may it raise at run time, so that it may not be dropped or moved: a bool, or a function of the Let
+      cost           cheap; dear: better kept than computed again, where that costs no memory; heavy: better kept in memory
+      shape          the types of its results, as a function of the Let: a `Result` for each
+      adjoint        how its derivative is written: by `rule`; zero; pullback: `jvp` and `vjp` are traced; own: each stage has its own
+      effect         what it does besides: "host" calls Python, "draw" moves a generator on; never run again by a replay
+    """
 
     name: str
     signature: str
-    body: Callable[..., Any]
-    rule: Rule | Zero | Elsewhere
+    body: Any  # the value: scalar code on a machine, or of arrays NumPy's; None: each stage has its own
+    rule: Any
     tangent: Callable[..., Any] | None = None  # the result's tangent from the arguments' (None: zero), where a sum of terms will not do
     squared: Any = None  # the operation that is its square and is smooth where it is not itself
     machine: Any = None
     speculate: bool = False  # may run on a path not taken: cheap and cannot fail
     steady: bool = False  # its derivative is finite whatever its arguments are: 0 * derivative is 0
-    may_fail: bool = False  # can raise at run time, so that it may not be dropped or moved
-    expensive: bool = False  # a call into libm or more: better kept than computed again
-    effect: str = ""  # what it does besides its result: "host" calls Python, "draw" moves a generator on; never run again by a replay
+    reads: Places = None
+    writes: Places = None
+    aliases: Any = None
+    allocates: Any = None
+    fails: Any = None
+    cost: Any = None
+    shape: Any = None
+    adjoint: Any = None
+    effect: Any = None
+    # ---- of scalars
+    neutral: Any = None  # the number that leaves the other argument as it is: on the right, and on the left where it `commutes`
+    absorbing: Any = None  # the number that leaves nothing of the other one
+    commutes: bool = False
+    folds: Callable[[Any], Any] | None = None  # the atom that a Let's result is known to be
+    square: Callable[[Any], bool] | None = None  # is a Let the square of its first argument?
+    ring: str = ""  # which arithmetic of integers it is: a key of RING
+    less: bool = False  # is the first integer less than the second?
+    gates: bool = False  # it is its second argument; backwards nothing goes through but where the first is `when`
+    equates: bool = False  # it is its first argument, and fails unless the second is equal
+    optimistic: bool = False  # it fails where sizes broadcast that the trace has taken for equal
+    # ---- of arrays
+    indexed: bool = False  # of one element: the index stands behind the array, with a letter for each part (memory.codes)
+    measures: bool = False  # it reads a size and no element
+    calls: str = ""  # how it uses the function of the program that `f` names: NEST in a loop nest, REVERSE or FORWARD differentiated
+    late: bool = False  # its code touches adjoints on the way back alone
+    registers: bool = False  # its code keeps a small new array in registers
+    rereads: bool = True  # its way back may read elements of its arguments and results
+    unread: bool = False  # its vjp is to know which results nobody reads: their cotangents are None
+    jvp: Callable[..., Any] | None = None
+    vjp: Callable[..., Any] | None = None
+    program: Callable[..., Any] | None = None  # its value as traced code, where nothing else has it
+    # ---- what follows from these
+    scalar: bool = field(init=False)  # pure, of scalars alone
+    whole: bool = field(init=False)  # of whole arrays, or an effect, or a derivative
+    nest: bool = field(init=False)
+    derivative: bool = field(init=False)
+    may_fail: bool = field(init=False)
+    expensive: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        scalar = self.signature != "*:*"
+        found = {"scalar": scalar, "whole": not scalar and not self.indexed and not self.measures, "nest": self.calls == NEST,
+                 "derivative": self.calls in (REVERSE, FORWARD), "may_fail": self.fails is not False, "expensive": self.cost != "cheap"}  # fmt: skip
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
 
     @property
     def arity(self) -> int:
@@ -71,29 +142,138 @@ class Op:
         """Does a gradient flow through this operation?"""
         return not isinstance(self.rule, Zero)
 
+    def can_fail(self, let: Any) -> bool:
+        """May this one raise?"""
+        return bool(self.fails(let)) if callable(self.fails) else self.fails
+
 
 TABLE: dict[str, Op] = {}
 
 
 def register(op: Op) -> Op:
-    """Add a row. A missing rule or a name used twice is an error at import, never a silent zero gradient."""
+    """Add a row. A missing fact or rule, or a name used twice, is an error at import, never a silent zero gradient."""
     if op.name in TABLE:
         raise ValueError(f"operation {op.name!r} is in the table twice")
     if not isinstance(op.rule, (Zero, Elsewhere)) and not callable(op.rule):
         raise ValueError(f"operation {op.name!r} has no derivative rule and does not say why")
+    for fact in FACTS:
+        if getattr(op, fact) is None:
+            raise ValueError(f"the row of operation {op.name!r} does not say `{fact}`")
+    if op.cost not in COSTS or op.adjoint not in ADJOINTS:
+        raise ValueError(f"operation {op.name!r}: cost is one of {COSTS}, adjoint one of {ADJOINTS}")
+    if op.adjoint == "pullback" and (op.jvp is None or op.vjp is None):
+        raise ValueError(f"operation {op.name!r} has no derivative and does not say why")
     TABLE[op.name] = op
     return op
 
 
 def elementwise(
-    name: str, signature: str, body: Callable[..., Any], rule: Any = None, tangent: Any = None, squared: Any = None, **flags: Any
+    name: str,
+    signature: str,
+    body: Callable[..., Any],
+    rule: Any = None,
+    tangent: Any = None,
+    squared: Any = None,
+    fails: bool = False,
+    cost: str = "cheap",
+    **facts: Any,
 ) -> Op:
-    """A row for a scalar operation. Only an operation whose result is no float may leave out the rule."""
-    from .machine import PYTHON
-
+    """A row for a scalar operation: it touches no memory. Only an operation whose result is no float may leave out the rule."""
     if rule is None and signature[-1] in "IB":
         rule = Zero("the result is not a float")
-    return register(Op(name, signature, body, rule, tangent, squared, PYTHON, **flags))
+    adjoint = "zero" if isinstance(rule, Zero) else "rule"
+    return register(Op(name, signature, body, rule, tangent, squared, PYTHON, reads=(), writes=(), aliases=(), allocates=False, fails=fails,
+                       cost=cost, shape=scalar_shape, adjoint=adjoint, effect="", **facts))  # fmt: skip
+
+
+# ---- shape rules
+def scalar_shape(let: Any) -> tuple[Result, ...]:
+    return tuple((o.type, ()) for o in let.outs)
+
+
+def nothing(let: Any) -> tuple[Result, ...]:
+    return ()
+
+
+def sizes(array: Any) -> tuple[Size, ...]:
+    return tuple(Size(array, i) for i in range(array.type.rank))
+
+
+def like(place: int) -> Callable[[Any], tuple[Result, ...]]:
+    """One result, of the type and the sizes of an argument."""
+    return lambda let: ((let.args[place].type.dtype, sizes(let.args[place])),)
+
+
+# ---- what a Let does, from its row
+def written(let: Any) -> list[Any]:
+    """The arrays that an operation writes to."""
+    return _arguments(let, TABLE[let.op].writes)
+
+
+def read(let: Any) -> list[Any]:
+    """The arrays whose elements it reads."""
+    return _arguments(let, TABLE[let.op].reads)
+
+
+def _arguments(let: Any, places: Places) -> list[Any]:
+    if not places:
+        return []
+    return [let.args[i] for i in places] if type(places) is tuple else places(let)
+
+
+def arrays(let: Any) -> list[Any]:
+    """All arrays among the arguments, for `reads` and `writes`."""
+    return [a for a in let.args if isinstance(a.type, Array)]
+
+
+def as_marked(let: Any) -> bool:
+    """For `fails`: what the Let says, else that it may."""
+    return bool(let.attrs.get("fails", True))
+
+
+def can_fail(let: Any) -> bool:
+    """May this operation raise?"""
+    fails = TABLE[let.op].fails
+    return fails if fails is True or fails is False else bool(fails(let))
+
+
+STAGES: list[Stage] = []
+OWN: set[str] = set()  # the operations of the library itself
+
+
+def seal() -> None:
+    """All rows are in the table: every stage so far knows what to do for each of them."""
+    OWN.update(() if OWN else TABLE)
+    for stage in STAGES:
+        stage.check()
+
+
+class Stage(dict[str, Any]):
+    """What one stage does for each operation, by its name: filled by a decorator at the definitions. `needs` says which rows
+    must be in it; what the others have in common is found from their facts."""
+
+    def __init__(self, what: str, needs: Callable[[Op], bool]) -> None:
+        super().__init__()
+        self.what, self.needs = what, needs
+        STAGES.append(self)
+
+    def of(self, *names: str) -> Callable[[Any], Any]:
+        """The decorated function is what the stage does for these."""
+
+        def enter(function: Any) -> Any:
+            self.update(dict.fromkeys(names, function))
+            return function
+
+        return enter
+
+    def check(self) -> None:
+        """Refuse to go on without something for an operation, or with something for none."""
+        wrong = [n for n, op in TABLE.items() if self.needs(op) and n not in self] + [n for n in self if n not in TABLE]
+        if wrong:
+            raise ValueError(f"{self.what}: nothing for {', '.join(wrong)}")
+
+    def __missing__(self, name: str) -> Any:
+        raise LanternError(f"{self.what} does not know the operation `{name}`")
 
 
 def result_type(op: Op, types: list[Type | None], attrs: dict[str, Any]) -> Type:
@@ -140,10 +320,15 @@ __all__ = [
     "Elsewhere",
     "Op",
     "Rule",
+    "Size",
+    "Stage",
     "Zero",
     "argument_types",
+    "can_fail",
     "elementwise",
     "literal",
+    "read",
     "register",
     "result_type",
+    "written",
 ]

@@ -22,7 +22,7 @@ from .analysis import dominators
 from .errors import UnsupportedOperationError, VerifyError
 from .graph import Block, Branch, Call, Function, Let, Program, Return, Var, defined_vars, edges, used_vars
 from .kernel import Gather, Index, Same, kernel_of
-from .op import TABLE, argument_types, result_type
+from .op import TABLE, Op, argument_types, read, result_type, written
 from .types import BOOL, I64, Array, Type, element, same_type
 
 
@@ -103,28 +103,44 @@ class _Verifier:
         op = TABLE.get(let.op)
         if op is None:
             self.fail(5, f"no operation {let.op!r}")
-        elif let.op in ("pullback", "pushforward"):
-            self.derivative(let)
-        elif let.op == "kernel":
-            self.kernel(let)
-        elif op.effect == "host":
-            self.host(let)
-        elif op.signature != "*:*":
+            return
+        if op.scalar:
             types = [a.type for a in let.args]
             try:
                 if argument_types(op, list(types)) != types or not same_type(result_type(op, list(types), let.attrs), let.out.type):
                     self.fail(5, f"types of {let.op}: {types} -> {let.out.type}")
             except TypeError as e:
                 self.fail(5, str(e))
-        elif let.op in ("load", "store", "dim", "copy") and not isinstance(let.args[0].type, Array):
-            self.fail(5, f"{let.op} of {let.args[0].type}")
+            return
+        if op.derivative:
+            self.derivative(let)
+        elif op.nest:
+            self.kernel(let)
+        elif op.effect == "host":
+            self.host(let)
+        self.memory(op, let)
+
+    def memory(self, op: Op, let: Let) -> None:
+        """What it reads and writes are arrays, and its results are what its shape rule says."""
+        try:
+            places = [a.type for a in (*read(let), *written(let))]
+            rule = op.shape(let)
+        except (AttributeError, AssertionError, IndexError, KeyError):
+            self.fail(5, f"{let.op} of ({', '.join(str(a.type) for a in let.args)})")
+            return
+        fits = len(rule) == len(let.outs) and all(isinstance(t, Array) for t in places)
+        for o, found in zip(let.outs, rule, strict=False):
+            dtype, rank = (o.type.dtype, o.type.rank) if isinstance(o.type, Array) else (o.type, 0)
+            fits &= found is None or (found[0] == dtype and len(found[1]) == rank)
+        if not fits:
+            self.fail(5, f"types of {let.op}: {[str(a.type) for a in let.args]} -> {[str(o.type) for o in let.outs]}")
 
     def kernel(self, let: Let) -> None:
         body = self.program.functions.get(let.attrs["f"])
         if body is None or len(body.blocks) != 1 or not isinstance(body.entry.terminator, Return):
             self.fail(7, f"a kernel of {let.attrs['f']}")
             return
-        if any(TABLE[x.op].signature == "*:*" for x in body.entry.lets):
+        if any(not TABLE[x.op].scalar for x in body.entry.lets):
             self.fail(7, f"`{body.name}` is no scalar function")
         try:
             k = kernel_of(let)

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from ..core.aliases import Aliases
 from ..core.graph import Atom, Call, Function, Let, Return, Var, edges
-from ..core.kernel import flows, kernel_of, varies, written
-from ..core.op import TABLE
+from ..core.kernel import flows, kernel_of, varies
+from ..core.op import REVERSE, TABLE, written
 from ..core.types import Array, carries_gradient
 
 
 def is_scalar(f: Function) -> bool:
     """Does it handle no arrays, and call nothing?"""
     return not any(isinstance(v.type, Array) for v in all_vars(f)) and not any(
-        isinstance(b.terminator, Call) or any("f" in let.attrs for let in b.lets) for b in f.blocks.values()
+        isinstance(b.terminator, Call) or any(TABLE[let.op].calls for let in b.lets) for b in f.blocks.values()
     )
 
 
@@ -66,16 +66,19 @@ class _Varied:
                 self.scalars.add(v)
 
     def let(self, let: Let) -> None:
-        if let.op == "kernel":
+        op = TABLE[let.op]
+        if op.nest:
             mask = tuple(varies(x, self.has) for x in kernel_of(let).inputs)
             if self.kernels.get(let) != mask and any(mask):
                 self.kernels[let] = mask
                 for v in (v for vs in flows(let, self.has, self.aliases.program.functions) for v in vs):
                     self.mark(v)
-        elif written(let):
-            if any(self.has(a) for a in let.args[1:]):
-                self.mark(let.args[0])  # type: ignore[arg-type]
-        elif any(self.has(a) for a in let.args) and TABLE[let.op].differentiable and let.op != "dim":
+        elif op.writes:
+            to = written(let)
+            if any(self.has(a) for a in let.args if a not in to):
+                for v in to:
+                    self.mark(v)
+        elif op.differentiable and any(self.has(a) for a in let.args):
             for out in let.outs:
                 self.mark(out)
 
@@ -129,7 +132,7 @@ def _useful(f: Function, v: Activity, wanted: Sequence[bool]) -> set[Var]:
                 pairs = zip(params[len(params) - len(e.args) :], e.args, strict=True)
                 changed |= want(a for p, a in pairs if p in useful)
             for let in reversed(block.lets):
-                if written(let) or let.op in ("alloc", "pullback") or any(o in useful or isinstance(o.type, Array) for o in let.outs):
+                if written(let) or TABLE[let.op].calls == REVERSE or any(o in useful or isinstance(o.type, Array) for o in let.outs):
                     changed |= want(let.args)
     return useful
 

@@ -8,17 +8,16 @@ store instead of add, and only the elements outside of a..n have to be zero befo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.aliases import Aliases
 from ..core.analysis import dominators, find_loops, predecessors, reverse_postorder
 from ..core.graph import Atom, Call, Const, Function, Jump, Let, Program, Return, Var, defined_vars, edges, terminator_atoms
-from ..core.kernel import Access, Gather, expensive, kernel_of, varies
+from ..core.kernel import Access, Gather, expensive, kernel_of, made_with, varies
 from ..core.op import TABLE
 from ..core.types import I64, Array, carries_gradient
-from ..ops.library import ARRAY_OPS
-from ..passes.bounds import codes
+from ..ops.memory import codes
 from .activity import Activity, all_vars
 from .cps import has_adjoint
 from .policies import Plan, rule_uses
@@ -65,7 +64,7 @@ def covering_kernels(f: Function, variables: Iterable[Var], activity: Activity, 
                 named.setdefault(aliases.root(v), set()).add(v)
         for i, let in enumerate(b.lets):
             for a in dict.fromkeys(let.args):
-                if isinstance(a, Var) and isinstance(a.type, Array) and let.op != "dim":
+                if isinstance(a, Var) and isinstance(a.type, Array) and not TABLE[let.op].measures:
                     users.setdefault(a, []).append((name, i, let))
         for a in terminator_atoms(b.terminator):
             if isinstance(a, Var) and isinstance(a.type, Array):
@@ -81,7 +80,7 @@ def covering_kernels(f: Function, variables: Iterable[Var], activity: Activity, 
         name, _, last = uses[-1]
         if home.get(v, name) != name or last is None or not has_adjoint(last, activity):
             continue  # it may run many times, or not at all, or not on the way back
-        if last.op == "kernel" and all(u[0] == name for u in uses) and reads_once(last, v, _Shapes(f, name)):
+        if TABLE[last.op].nest and all(u[0] == name for u in uses) and reads_once(last, v, _Shapes(f, name)):
             found.add((last, v))
     return found
 
@@ -97,12 +96,10 @@ def local_arrays(f: Function, own: Iterable[Var], activity: Activity, aliases: A
     far: set[Var] = set()
     for name, b in f.blocks.items():
         for let in b.lets:
-            late = let.op in ("kernel", "store", "dim", "copy") or (let.op in ARRAY_OPS)
+            late = TABLE[let.op].late
             far.update(a for a in let.args if isinstance(a, Var) and (not late or home.get(a) != name))
         far.update(a for a in terminator_atoms(b.terminator) if isinstance(a, Var))
-    made = {
-        o for b in f.blocks.values() for let in b.lets if let.op in ("kernel", "alloc", "copy") or let.op in ARRAY_OPS for o in let.outs
-    }
+    made = {o for b in f.blocks.values() for let in b.lets if TABLE[let.op].late and TABLE[let.op].allocates for o in let.outs}
     return [v for v in own if v in activity and v in made and v not in far and count[aliases.root(v)] == 1]
 
 
@@ -111,9 +108,9 @@ def read_back(f: Function, activity: Activity, aliases: Aliases, program: Progra
     needed = {aliases.root(p) for p in f.params if isinstance(p.type, Array)}  # by the caller
     for b in f.blocks.values():
         for let in b.lets:
-            if let.op == "kernel":
+            if TABLE[let.op].nest:
                 needed |= {aliases.root(v) for v in _kernel_needs(let, activity, program)}
-            elif let.op not in ("dim", "reshape", "alloc", "copy"):
+            elif TABLE[let.op].rereads:
                 needed |= {aliases.root(a) for a in (*let.args, *let.outs) if isinstance(a, Var) and isinstance(a.type, Array)}
         if isinstance(b.terminator, Call):  # what a call gives, its own way back may read
             needed |= {aliases.root(p) for p in f.blocks[b.terminator.then.block].params if isinstance(p.type, Array)}
@@ -166,12 +163,12 @@ def carried_covers(f: Function, activity: Activity, aliases: Aliases) -> tuple[s
     for name, b in f.blocks.items():
         for let in b.lets:
             for a in dict.fromkeys(let.args):
-                if isinstance(a, Var) and isinstance(a.type, Array) and let.op != "dim":
+                if isinstance(a, Var) and isinstance(a.type, Array) and not TABLE[let.op].measures:
                     uses.setdefault(a, []).append((name, let))
         for a in terminator_atoms(b.terminator):
             if isinstance(a, Var) and isinstance(a.type, Array):
                 uses.setdefault(a, []).append((name, None))
-    home = {o: name for name, b in f.blocks.items() for let in b.lets if let.op in ("kernel", "alloc") for o in let.outs}
+    home = {o: name for name, b in f.blocks.items() for let in b.lets if TABLE[let.op].allocates for o, _ in made_with(let)}
     pairs: set[tuple[Let, Var]] = set()
     passed: set[Var] = set()
     before = predecessors(f)
@@ -205,7 +202,7 @@ def carried_covers(f: Function, activity: Activity, aliases: Aliases) -> tuple[s
 
 
 def _writes_first(f: Function, block: str, let: Let, p: Var, sizes: object, activity: Activity) -> bool:
-    return let.op == "kernel" and has_adjoint(let, activity) and reads_once(let, p, _Shapes(f, block).of(p, sizes))
+    return TABLE[let.op].nest and has_adjoint(let, activity) and reads_once(let, p, _Shapes(f, block).of(p, sizes))
 
 
 def _made_sizes(f: Function, v: Var) -> list[object] | None:
@@ -213,11 +210,7 @@ def _made_sizes(f: Function, v: Var) -> list[object] | None:
     for b in f.blocks.values():
         for let in b.lets:
             if v in let.outs:
-                if let.op == "alloc":
-                    return [_key(a) for a in let.args[:-1]]
-                k = kernel_of(let)
-                r = next(r for r in k.results if r.out is v)
-                return [_key(a) for a in (k.sizes if r.kind == "map" else [k.sizes[q] for q in r.axes])]
+                return next(([_key(n) for n in dims] for o, dims in made_with(let) if o is v), None)
     return None
 
 
@@ -246,20 +239,14 @@ def tiny_arrays(f: Function, aliases: Aliases) -> dict[Var, int]:
     far = {a for b in f.blocks.values() for a in terminator_atoms(b.terminator) if isinstance(a, Var)}
     for name, b in f.blocks.items():
         for let in b.lets:
-            near = let.op in ("kernel", "load", "store", "dim")
+            op = TABLE[let.op]
+            near = op.nest or op.indexed or op.measures
             far.update(a for a in let.args if isinstance(a, Var) and (not near or (a in homes and homes[a][0] != name)))
-            if let.op == "kernel":
+            if op.nest:
                 far.update(x.base for x in kernel_of(let).inputs if isinstance(x, Gather))
     found = {}
-    for v, (_, let) in homes.items():
-        if let.op == "alloc":
-            dims: Sequence[Atom] = let.args[:-1]
-        elif let.op == "kernel":
-            k = kernel_of(let)
-            r = next(r for r in k.results if r.out is v)
-            dims = k.sizes if r.kind == "map" else [k.sizes[q] for q in r.axes]
-        else:
-            continue
+    lets = dict.fromkeys(let for _, let in homes.values() if TABLE[let.op].registers)
+    for v, dims in ((v, dims) for let in lets for v, dims in made_with(let)):
         if v not in far and count[aliases.root(v)] == 1 and all(isinstance(n, Const) and 0 <= n.value <= TINY for n in dims):
             n = math.prod(d.value for d in dims)  # type: ignore[union-attr]
             if 0 < n <= TINY:
@@ -296,24 +283,14 @@ class _Shapes:
         self.parent: dict[object, object] = {}
         for name in {f.entry.name, block}:
             for let in f.blocks[name].lets:
-                if let.op == "dim":
+                if TABLE[let.op].measures and let.outs:
                     self.join(let.out, (let.args[0], let.attrs["axis"]))
-                elif let.op in ("same_size", "equal_size"):
+                elif TABLE[let.op].equates:
                     self.join(_key(let.args[0]), _key(let.args[1]))
                     self.join(let.out, _key(let.args[0]))
-                elif let.op in ("alloc", "reshape", "kernel"):
-                    self.made(let)
-
-    def made(self, let: Let) -> None:
-        shapes: list[tuple[Var, Sequence[Atom]]]
-        if let.op == "kernel":
-            k = kernel_of(let)
-            shapes = [(r.out, k.sizes if r.kind == "map" else [k.sizes[q] for q in r.axes]) for r in k.results if r.out is not None]
-        else:
-            shapes = [(let.out, let.args[:-1] if let.op == "alloc" else let.args[1:])]
-        for v, dims in shapes:
-            for j, n in enumerate(dims):
-                self.join((v, j), _key(n))
+                for v, dims in made_with(let):
+                    for j, n in enumerate(dims):
+                        self.join((v, j), _key(n))
 
     def root(self, x: object) -> object:
         while self.parent.get(x, x) != x:
@@ -348,7 +325,8 @@ def _is_alone(f: Function, p: Var, aliases: Aliases) -> bool:
             return False
         for let in b.lets:
             arrays = (a for a in (*let.args, *let.outs) if isinstance(a, Var) and isinstance(a.type, Array))
-            reads = let.op in ("load", "dim", "check_range") and let.args[0] is p
+            op = TABLE[let.op]
+            reads = (op.indexed or op.measures) and not op.writes and let.args[0] is p
             if not reads and any(aliases.root(a) is root for a in arrays):
                 return False
     return True
@@ -366,7 +344,7 @@ def _cover(f: Function, p: Var, activity: Activity, plan: Plan, above: dict[str,
     inside: list[tuple[str, Let]] = []
     after = _after(f, plan)
     for name in reverse_postorder(f):
-        reads = [let for let in f.blocks[name].lets if let.op == "load" and let.args[0] is p and let.out in activity]
+        reads = [let for let in f.blocks[name].lets if TABLE[let.op].indexed and let.args[0] is p and let.out in activity]
         if name in after and reads:
             return None
         if name in plan.loop.blocks:
@@ -390,7 +368,7 @@ def _offset(load: Let, counter: Var, made: dict[Var, Let], inner: set[Var]) -> A
     if index is counter:
         return Const(0, I64)
     let = made.get(index) if isinstance(index, Var) else None
-    if let is None or let.op != "iadd" or counter not in let.args or codes(load) != "u":
+    if let is None or TABLE[let.op].ring != "+" or counter not in let.args or codes(load) != "u":
         return None
     other = let.args[1] if let.args[0] is counter else let.args[0]
     return None if other in inner else other

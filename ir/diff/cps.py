@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from ..core.analysis import Loop, find_loops, live_in, predecessors, reverse_postorder, unchanging_params
 from ..core.graph import Call, Edge, Jump, Let, Terminator, Var, edges, terminator_atoms, used_vars
-from ..core.kernel import written
+from ..core.op import written
 from ..core.text import show_let, show_terminator
 from ..core.types import Array, Scalar, Type
 from .activity import Activity

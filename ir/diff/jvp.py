@@ -18,18 +18,19 @@ from typing import Any
 
 from ..core import errors
 from ..core.aliases import Aliases
+from ..core.analysis import reverse_postorder
 from ..core.builder import Builder, Trace, tracing
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var, edges
-from ..core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies, written
-from ..core.op import TABLE
+from ..core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies
+from ..core.op import FORWARD, REVERSE, TABLE, Stage, written
 from ..core.references import references
 from ..core.types import I64, Array, Scalar, Type, carries_gradient
-from ..ops.library import ARRAY_OPS, array_tangents
-from ..passes.bounds import codes, quiet
+from ..ops.memory import codes, quiet
 from ..passes.simplify import SIMPLIFY
 from ..python.host import AGAIN, DONE, MARK, has_effects
 from ..values.values import Traced
 from .activity import Activity, is_scalar, varied
+from .rules import traced_tangents
 
 MAX_ORDER = 8  # of derivatives: each doubles the program
 MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
@@ -60,6 +61,9 @@ def jvp_results(f: Function) -> tuple[Type, ...]:
     return (*f.results, *(t for t in f.results if carries_gradient(t)))
 
 
+TANGENTS = Stage("forward mode", lambda op: op.adjoint == "own" and op.jvp is None and not op.nest and op.calls != FORWARD)
+
+
 class _Forward:
     def __init__(self, program: Program, f: Function, mask: tuple[bool, ...], name: str, trace: Trace) -> None:
         self.program, self.f, self.mask = program, f, mask
@@ -86,7 +90,7 @@ class _Forward:
             new.params = [self.values[p] for p in block.params]
         for name, block in f.blocks.items():
             self.tangent_params(name, block)
-        for name in _order(f):
+        for name in reverse_postorder(f):
             b.current = self.blocks[name]
             for let in f.blocks[name].lets:
                 self.let(let)
@@ -145,38 +149,34 @@ class _Forward:
 
     # ---- operations
     def let(self, let: Let) -> None:
-        if let.op == "kernel" and any(v in self.activity for v in (*let.outs, *written(let))):
-            self._kernel(let)
+        op = TABLE[let.op]
+        active = any(v in self.activity for v in (*let.outs, *written(let)))
+        if active and op.nest:
+            self.kernel(let)
             return
         attrs = dict(let.attrs)
         if "order" in attrs and any(v in self.activity for v in let.outs):
             attrs["order"] += 1  # what is done with it from here on is a derivative of a derivative
-        active = any(v in self.activity for v in (*let.outs, *written(let)))
         moment = self.builder.emit("host", (), (I64,), {"recipe": MARK}) if active and self.repeats(let) else ()
         outs = self.builder.emit(let.op, tuple(map(self.atom, let.args)), tuple(o.type for o in let.outs), attrs, let.site)
         self.values.update(zip(let.outs, outs, strict=True))
-        if let.op == "store":
-            if let.args[0] in self.activity:
-                args = (self.tangent(let.args[0]), *map(self.atom, let.args[1:-1]), self.tangent(let.args[-1]))
-                self.builder.emit("store", args, (), {"index": quiet(codes(let))}, let.site)
-        elif active:
-            handler = getattr(self, f"_{let.op}", None)
+        if active:
             if moment:
                 self.builder.emit("host", moment, (), {"recipe": AGAIN})
-            if handler is not None:
-                handler(let)
-            elif let.op in ARRAY_OPS:
-                array_tangents(self, let)
-            elif TABLE[let.op].effect:
-                self.tangents.update((o, self.zeros(self.values[o])) for o in let.outs if o in self.activity)
-            else:
-                self.tangents[let.out] = self.elementwise(let)
+            (TANGENTS[let.op] if op.adjoint == "own" and op.jvp is None else BY_ADJOINT[op.adjoint])(self, let)
             if moment:
                 self.builder.emit("host", (), (), {"recipe": DONE})
 
     def repeats(self, let: Let) -> bool:
         """Does its tangent evaluate a function with effects again?"""
-        return let.op == "pullback" and has_effects(self.program, let.attrs["f"])
+        return TABLE[let.op].calls == REVERSE and has_effects(self.program, let.attrs["f"])
+
+    def nothing(self, let: Let) -> None:
+        """What a `zero` operation gives has tangents where it is in memory that has some."""
+        self.tangents.update((o, self.zeros(self.values[o])) for o in let.outs if o in self.activity)
+
+    def by_rule(self, let: Let) -> None:
+        self.tangents[let.out] = self.elementwise(let)
 
     def elementwise(self, let: Let) -> Atom:
         rule, tangent = TABLE[let.op].rule, TABLE[let.op].tangent
@@ -195,22 +195,31 @@ class _Forward:
                     total = term if total is None else TABLE["add"](total, term)
         return total.atom if total is not None else Const(0.0, let.out.type)
 
-    def _load(self, let: Let) -> None:
+    @TANGENTS.of("load")
+    def load(self, let: Let) -> None:
         args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
         (self.tangents[let.out],) = self.builder.emit("load", args, (let.out.type,), {"index": quiet(codes(let))}, let.site)
 
-    def _alloc(self, let: Let) -> None:
+    @TANGENTS.of("store")
+    def store(self, let: Let) -> None:
+        args = (self.tangent(let.args[0]), *map(self.atom, let.args[1:-1]), self.tangent(let.args[-1]))
+        self.builder.emit("store", args, (), {"index": quiet(codes(let))}, let.site)
+
+    @TANGENTS.of("alloc")
+    def alloc(self, let: Let) -> None:
         args = (*map(self.atom, let.args[:-1]), self.tangent(let.args[-1]))
         (self.tangents[let.out],) = self.builder.emit("alloc", args, (let.out.type,), {}, let.site)
 
-    def _copy(self, let: Let) -> None:
+    @TANGENTS.of("copy")
+    def copy(self, let: Let) -> None:
         (self.tangents[let.out],) = self.builder.emit("copy", (self.tangent(let.args[0]),), (let.out.type,), {}, let.site)
 
-    def _reshape(self, let: Let) -> None:
+    @TANGENTS.of("reshape")
+    def reshape(self, let: Let) -> None:
         args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
         (self.tangents[let.out],) = self.builder.emit("reshape", args, (let.out.type,), dict(let.attrs), let.site)
 
-    def _kernel(self, let: Let) -> None:
+    def kernel(self, let: Let) -> None:
         """One kernel for values and tangents."""
         k, active = kernel_of(let), self.activity.__contains__
         body = self.program.functions[k.f]
@@ -251,7 +260,8 @@ class _Forward:
         base = self.tangent(x.base) if tangent else self.atom(x.base)
         return Access(base, tuple(map(self.atom, x.starts)), tuple(map(self.atom, x.steps)), x.axes)  # type: ignore[arg-type]
 
-    def _pullback(self, let: Let) -> None:
+    @TANGENTS.of("pullback")
+    def pullback(self, let: Let) -> None:
         self.tangents.update(pullback_tangents(self, let))
 
     # ---- terminators
@@ -283,10 +293,7 @@ class _Forward:
             new.terminator = Fail(t.kind, t.message, t.site)
 
 
-def _order(f: Function) -> list[str]:
-    from ..core.analysis import reverse_postorder
-
-    return reverse_postorder(f)
+BY_ADJOINT = {"rule": _Forward.by_rule, "zero": _Forward.nothing, "pullback": traced_tangents, "own": traced_tangents}
 
 
 def differentiated(program: Program, let: Let, active: Sequence[bool]) -> tuple[str, tuple[bool, ...], int]:
@@ -340,7 +347,7 @@ def expand(program: Program, name: str) -> bool:
     while work:
         block = work.pop()
         for i, let in enumerate(block.lets):
-            if let.op != "pushforward":
+            if TABLE[let.op].calls != FORWARD:
                 continue
             n = let.attrs["cotangents"]
             own = len(let.args) - n
@@ -389,12 +396,12 @@ def expand_all(program: Program) -> bool:
       return %b
     }
 
-    fn jvp.x.g(%a.1: f64, %t.a.2: f64) -> (f64, f64) {
+    fn jvp.x.g(%a.2: f64, %t.a.3: f64) -> (f64, f64) {
     entry:
-      %v3: f64 = sin(%a.1)
-      %v4: f64 = cos(%a.1)
-      %v5: f64 = mul(%t.a.2, %v4)
-      return %v3, %v5
+      %v4: f64 = sin(%a.2)
+      %v5: f64 = cos(%a.2)
+      %v6: f64 = mul(%t.a.3, %v5)
+      return %v4, %v6
     }
     """
     seen: set[str] = set()

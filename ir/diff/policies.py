@@ -72,7 +72,7 @@ def rule_uses(name: str, attrs: tuple[tuple[str, Any], ...]) -> tuple[frozenset[
         types = [kinds.get(k, F64) for k in op.signature[: op.arity]]
         xs = [Traced(builder.parameter(t), builder) for t in types]
         z, d = Traced(builder.parameter(F64), builder), Traced(builder.parameter(F64), builder)
-        terms = op.rule(d, z, *xs, **dict(attrs))  # type: ignore[operator]
+        terms = op.rule(d, z, *xs, **dict(attrs))
         index = {x.atom: i for i, x in enumerate(xs)} | {z.atom: -1}
         return tuple(frozenset(_reads(builder, t.atom, index)) if t is not None else frozenset() for t in terms)
 
@@ -130,14 +130,22 @@ def _plan(f: Function, loop: Loop, activity: Activity) -> Plan | None:
     _Needs(f, plan, activity).run()
     order = [let for name in _straight(f, loop) for let in f.blocks[name].lets]
     if len(order) == sum(len(f.blocks[name].lets) for name in loop.blocks):
-        last_load = max([i for i, let in enumerate(order) if let.op == "load"], default=-1)
+        last_load = max([i for i, let in enumerate(order) if _loads_element(let)], default=-1)
         plan.silent = {let for let in stores if order.index(let) > last_load and len(stores) == 1}
     return plan
 
 
 def is_special(let: Let) -> bool:
     """An operation on whole arrays, or a derivative."""
-    return TABLE[let.op].signature == "*:*" and let.op not in ("load", "store", "dim", "check_range")
+    return TABLE[let.op].whole
+
+
+def _loads_element(let: Let) -> bool:
+    return TABLE[let.op].indexed and bool(TABLE[let.op].reads)
+
+
+def _stores_element(let: Let) -> bool:
+    return TABLE[let.op].indexed and bool(TABLE[let.op].writes)
 
 
 def is_small_effect(let: Let) -> bool:
@@ -155,7 +163,7 @@ def _inductions(f: Function, loop: Loop) -> dict[Var, int]:
     found = {}
     for p, a in zip(f.blocks[loop.head].params, latch_edge(f, loop).args, strict=True):
         let = made.get(a) if isinstance(a, Var) else None
-        if let is not None and let.op == "iadd" and let.args[0] is p and isinstance(let.args[1], Const):
+        if let is not None and TABLE[let.op].ring == "+" and let.args[0] is p and isinstance(let.args[1], Const):
             found[p] = let.args[1].value
     return found
 
@@ -167,7 +175,7 @@ def _counter(f: Function, loop: Loop, inductions: dict[Var, int]) -> tuple[Var, 
     assert isinstance(t, Branch)
     inner = {v for name in loop.blocks for v in defined_vars(f.blocks[name])}
     for let in head.lets:
-        tests = let.op == "ilt" and let.out is t.cond and t.then.block in loop.blocks
+        tests = TABLE[let.op].less and let.out is t.cond and t.then.block in loop.blocks
         if tests and let.args[0] in inductions and let.args[1] not in inner and inductions[let.args[0]] == 1:
             return let.args[0], let.args[1]
     return None
@@ -176,8 +184,8 @@ def _counter(f: Function, loop: Loop, inductions: dict[Var, int]) -> tuple[Var, 
 def _stores(f: Function, loop: Loop) -> list[Let] | None:
     """The stores of a loop, in order, if each runs once in an iteration at an address that integers alone decide."""
     straight = _straight(f, loop)
-    stores = [let for name in straight for let in f.blocks[name].lets if let.op == "store"]
-    if len(stores) != sum(let.op == "store" for name in loop.blocks for let in f.blocks[name].lets):
+    stores = [let for name in straight for let in f.blocks[name].lets if _stores_element(let)]
+    if len(stores) != sum(_stores_element(let) for name in loop.blocks for let in f.blocks[name].lets):
         return None
     fixed = {v for name in loop.blocks for v in defined_vars(f.blocks[name])}
     known = {p for p in f.blocks[loop.head].params if p.type == I64}
@@ -192,7 +200,7 @@ def _stores(f: Function, loop: Loop) -> list[Let] | None:
 
 def is_address(let: Let) -> bool:
     """Is this integer arithmetic that cannot fail?"""
-    return let.op == "dim" or (let.out.type == I64 and not TABLE[let.op].may_fail and let.op != "load") if let.outs else False
+    return bool(let.outs) and let.out.type == I64 and not TABLE[let.op].may_fail
 
 
 def _straight(f: Function, loop: Loop) -> list[str]:
@@ -241,14 +249,14 @@ class _Needs:
         for let in self.lets:
             self.seed(let)
         self.follow()
-        if any(let.op == "load" and let.out in self.needed for let in self.lets):
+        if any(_loads_element(let) and let.out in self.needed for let in self.lets):
             self.want(*(let.args[-1] for let in self.plan.stores))
             self.follow()
         self.keep()
 
     def seed(self, let: Let) -> None:
         op = TABLE[let.op]
-        if let.op in ("load", "store"):
+        if op.indexed:
             self.want(*let.args[1 : 1 + let.args[0].type.rank])  # type: ignore[union-attr]
         elif op.may_fail and not op.effect:
             self.want(*let.args)
@@ -276,7 +284,7 @@ class _Needs:
                 self.want(*self.gives.get(v, ()))
             elif TABLE[let.op].expensive or TABLE[let.op].effect:
                 self.plan.kept.setdefault(let, Kept(True, ())).result = True
-            elif let.op not in ("load",):
+            elif not TABLE[let.op].reads:
                 self.want(*let.args)
 
     def keep(self) -> None:

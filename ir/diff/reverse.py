@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.aliases import Aliases
-from ..core.graph import Call, Function, Let, Program, Return
+from ..core.graph import Call, Function, Let, Program, Return, Var
 from ..core.types import Array, carries_gradient
 from .activity import Activity, active
 from .jvp import differentiated
@@ -37,8 +37,10 @@ class Reverses:
     """All reverse functions of a program, made when first asked for."""
 
     def __init__(self, program: Program) -> None:
+        """Of the program as it is: a function that is added later may join arrays that are apart now."""
         self.program = program
         self.made: dict[Key, Reverse] = {}
+        self.aliases = Aliases(program)
 
     def get(self, name: str, mask: Sequence[bool], wanted: Sequence[bool] | None = None) -> Reverse:
         """`wanted` marks the results that have a cotangent, None all of them: the others' is a zero that nothing multiplies."""
@@ -51,7 +53,7 @@ class Reverses:
             marks = "".join("x" if m else "o" for m in full)
             if results != smooth:
                 marks += "." + "".join("x" if m else "o" for m in results)
-            activity = active(f, full, Aliases(self.program), results)
+            activity = active(f, full, self.aliases, results)
             self.made[key] = Reverse(f, full, activity, results, f"{name}.{marks}")
         return self.made[key]
 
@@ -80,8 +82,6 @@ def adjoint_of_pullback(program: Program, let: Let, activity: Activity) -> tuple
     given = [i for i in floats if let.outs[i] in activity]
     wrt = tuple(i for i in range(own) if let.args[i] in activity)
     types = [*g.results, *(g.results[i] for i in floats), *(g.params[p].type for p in wrt)]
-    from ..core.graph import Var
-
     outs = tuple(Var(f"adj{i}", t) for i, t in enumerate(types))
     ct = (*given, *(len(g.results) + floats.index(r) for r in let.attrs["ct"]))
     attrs = {"f": name, "wrt": wrt, "ct": ct, "cotangents": len(ct)}

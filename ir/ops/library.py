@@ -3,11 +3,11 @@
     gemm(A, B) {ta, tb}            a matrix product, for stacks of matrices too
     cholesky(A)  solve_triangular  solve  slogdet  qr  eigh  svd            LAPACK, one matrix at a time
     scatter(x, i, v) {add}         x[i] = v or x[i] += v, one element after another
-    cumsum  argsort  nonzero  search
+    cumsum  argsort  nonzero
 
-A row gives the value by NumPy (`python`, for the interpreter), its derivative in both modes as traced code on whole arrays
-(`jvp`, `vjp`), and where no library has it a traced program of its own (`program`). The LLVM backend adds the calls of BLAS
-and LAPACK (backends/llvm/emit/library.py). Rules have no control flow.
+A row gives the value by NumPy (for the interpreter), its derivative in both modes as traced code on whole arrays (`jvp`, `vjp`), its
+shape rule, and where no library has it a traced program of its own (`program`). The LLVM backend adds the calls of BLAS and LAPACK
+(backends/llvm/emit/library.py). Rules have no control flow.
 
 Formulas: M. B. Giles, "Collected matrix derivative results for forward and reverse mode algorithmic differentiation" (2008) for solve,
 determinants and eigh; I. Murray, "Differentiation of the Cholesky decomposition" (2016); J. Townsend, "Differentiating the singular
@@ -18,57 +18,62 @@ G. H. Golub and V. Pereyra, "The differentiation of pseudo-inverses and nonlinea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..core.builder import current_builder, tracing
-from ..core.graph import Atom, Const, Let, Program, Var, terminator_atoms
-from ..core.graph import Return as GraphReturn
-from ..core.kernel import WRITING
-from ..core.op import Elsewhere, Op, Zero, register
+from ..core.builder import current_builder
+from ..core.op import Elsewhere, Op, Size, Zero, arrays, as_marked, nothing, register, sizes
 from ..core.operand import atom_of
-from ..core.sites import derived_from, user_site
-from ..core.types import F32, F64, Array, Scalar, Type, carries_gradient
-from ..values.values import Arrayed, Traced
+from ..core.sites import user_site
+from ..core.types import F32, F64, I64, Array, Scalar, Type
+from ..values.values import Arrayed, Traced, dim_of, new_dim
 
 Values = Sequence[Any]
 
 
-@dataclass(frozen=True)
-class ArrayOp:
-    """One operation. `python(*args, **attrs)` gives a tuple. jvp(attrs, args, outs, tangents) gives a tangent (or None) for
-    each out, where tangents of inactive args are None; vjp(attrs, args, outs, cotangents, wanted) one for each wanted arg,
-    None elsewhere."""
+def row(
+    name: str,
+    python: Any,
+    jvp: Any = None,
+    vjp: Any = None,
+    program: Any = None,
+    *,
+    shape: Any,
+    writes: Any = (),
+    zero: str = "",
+    **facts: Any,
+) -> Op:
+    """Add a row: `python(*args, **attrs)` gives a tuple. jvp(attrs, args, outs, tangents) gives a tangent (or None) for each out,
+    where tangents of inactive args are None; vjp(attrs, args, outs, cotangents, wanted) one for each wanted arg, None elsewhere.
 
-    name: str
-    python: Callable[..., tuple[Any, ...]]
-    jvp: Callable[..., tuple[Any, ...]] | None = None
-    vjp: Callable[..., tuple[Any, ...]] | None = None
-    program: Callable[..., Any] | None = None
-    writes: bool = False
+    An operation that writes has no outs for it: its jvp adds to the program what writes the tangents, after the operation itself. Its vjp
+    finds what it wrote as it was before, gets the adjoints of that behind the cotangents of the outs, and gives those of before."""
+    rule = Zero(zero) if zero else Elsewhere("traced code")
+    common: dict[str, Any] = {"reads": arrays, "writes": writes, "aliases": (), "allocates": True, "fails": as_marked, "cost": "heavy",
+                              "adjoint": "zero" if zero else "pullback", "effect": "", "late": True}  # fmt: skip
+    return register(Op(name, "*:*", python, rule, shape=shape, jvp=jvp, vjp=vjp, program=program, **{**common, **facts}))
 
 
-ARRAY_OPS: dict[str, ArrayOp] = {}
+# ---- shape rules
+def _like(*places: int) -> Any:
+    return lambda let: tuple((let.args[i].type.dtype, sizes(let.args[i])) for i in places)
 
 
-def row(name: str, python: Any, jvp: Any = None, vjp: Any = None, program: Any = None, writes: bool = False, zero: str = "") -> ArrayOp:
-    """Add a row. One without derivatives must say why they are zero."""
-    if (jvp is None or vjp is None) and not zero:
-        raise ValueError(f"array operation {name!r} has no derivative and does not say why")
-    rule = Zero(zero) if zero else Elsewhere("library.py")
-    register(Op(name, "*:*", lambda m, *xs: None, rule, may_fail=True))
-    op = ARRAY_OPS[name] = ArrayOp(name, python, jvp, vjp, program, writes)
-    if writes:
-        WRITING[name] = lambda let: True
-    return op
+def _product(let: Any) -> Any:
+    (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
+    x, y = sizes(a), sizes(b)
+    return ((a.type.dtype, (*x[:-2], x[-1 if ta else -2], y[-2 if tb else -1])),)
+
+
+def _factors(*axes: Any) -> Any:
+    """Of one matrix: results with its sizes along these axes, None where the smaller one is meant."""
+    return lambda let: tuple((let.args[0].type.dtype, tuple(None if i is None else Size(let.args[0], i) for i in kept)) for kept in axes)
 
 
 def bind(name: str, args: Sequence[Any], outs: Sequence[tuple[Scalar, Sequence[Any]]], fails: bool = True, **attrs: Any) -> list[Any]:
     """The operation in the graph. `outs` are (dtype, sizes), sizes None where the operation finds them; () is a scalar."""
     from ..values.kernels import whole
-    from ..values.values import dim_of, new_dim
     from ..values.views import contiguous
 
     builder = current_builder()
@@ -82,7 +87,7 @@ def bind(name: str, args: Sequence[Any], outs: Sequence[tuple[Scalar, Sequence[A
     for v, (_, shape) in zip(made, outs, strict=True):
         if isinstance(v.type, Scalar):
             results.append(Traced(v, builder))
-        elif any(n is None for n in shape):  # its type says what is known of its sizes
+        elif any(n is None for n in shape):
             array = Arrayed(v, builder)
             array.fresh = True
             results.append(array)
@@ -91,104 +96,8 @@ def bind(name: str, args: Sequence[Any], outs: Sequence[tuple[Scalar, Sequence[A
     return results
 
 
-# ---- rules in the graph
-def lifted(builder: Any, v: Any) -> Any:
-    if isinstance(v, Var):
-        return Arrayed(v, builder) if isinstance(v.type, Array) else Traced(v, builder)
-    return Traced(v, None)
-
-
-def array_tangents(forward: Any, let: Let) -> None:
-    """Tangents of an array operation's outs (jvp.py)."""
-    op, builder = ARRAY_OPS[let.op], forward.builder
-    args = [lifted(builder, forward.atom(a)) for a in let.args]
-    outs = [lifted(builder, forward.values[o]) for o in let.outs]
-    tangents = [lifted(builder, forward.tangent(a)) if a in forward.activity else None for a in let.args]
-    assert op.jvp is not None
-    with derived_from(let.site):
-        for o, t in zip(let.outs, op.jvp(dict(let.attrs), args, outs, tangents), strict=True):
-            if o not in forward.activity:
-                continue
-            if t is None:
-                forward.tangents[o] = forward.zeros(forward.values[o]) if isinstance(o.type, Array) else Const(0.0, o.type)
-            else:
-                forward.tangents[o] = builder.use(t.atom, t.builder)
-
-
-def results_read(program: Program, let: Let) -> tuple[bool, ...]:
-    """Which outs have elements that anything reads: a rule that may not divide by 0 must know that a cotangent is 0 because nobody
-    reads the out, and not by its numbers."""
-    if let.op not in ("eigh", "svd", "pinv", "nuclear"):
-        return (True,) * len(let.outs)
-    read: set[Atom] = set()
-    for f in program.functions.values():
-        if any(x is let for b in f.blocks.values() for x in b.lets):
-            for b in f.blocks.values():
-                read.update(a for x in b.lets if x.op != "dim" for a in x.args)
-                read.update(terminator_atoms(b.terminator))
-    return tuple(o in read for o in let.outs)
-
-
-def pull_function(program: Program, let: Let, wanted: Sequence[bool]) -> str:
-    """The name of a function (args, outs, cotangents of the float outs) -> cotangents of the wanted args."""
-    op, read = ARRAY_OPS[let.op], results_read(program, let)
-    attrs = ".".join(f"{k}_{v}".replace("-", "m") for k, v in let.attrs.items() if k != "fails")
-    kinds = "_".join(str(a.type).replace("[", "").replace("]", "").replace(", ", "").replace("?", "x") for a in let.args)
-    marks = "".join("x" if w else "o" for w in wanted)
-    marks += "" if all(read) else "." + "".join("x" if r else "o" for r in read)
-    name = f"pull.{let.op}.{attrs}.{kinds}.{marks}".replace("..", ".")
-    if name in program.functions:
-        return name
-    with tracing(program) as trace, trace.building("pull") as builder, derived_from(let.site):
-        builder.name = name
-        args = [lifted(builder, builder.parameter(a.type)) for a in let.args]
-        outs = [lifted(builder, builder.parameter(o.type)) for o in let.outs]
-        cotangents = [lifted(builder, builder.parameter(o.type)) if carries_gradient(o.type) else None for o in let.outs]
-        assert op.vjp is not None
-        known = [c if r else None for c, r in zip(cotangents, read, strict=True)]
-        found = op.vjp(dict(let.attrs), args, outs, known, list(wanted))
-        results = [d for d, w in zip(found, wanted, strict=True) if w]
-        atoms = tuple(builder.use(d.atom, d.builder) for d in results)
-        builder.terminate(GraphReturn(atoms))
-        program.functions[name] = builder.finish(tuple(a.type for a in atoms))
-    _clean(program, name)
-    return name
-
-
-def library_function(program: Program, let: Let) -> str:
-    """The name of the traced program of an operation that no library has."""
-    op = ARRAY_OPS[let.op]
-    kinds = "_".join(str(a.type).replace("[", "").replace("]", "").replace(", ", "").replace("?", "x") for a in let.args)
-    attrs = "".join(f".{k}_{v}".replace("-", "m") for k, v in let.attrs.items() if k != "fails")
-    name = f"library.{let.op}.{kinds}{attrs}"
-    if name not in program.functions:
-        with tracing(program) as trace, trace.building("library") as builder, derived_from(let.site):
-            builder.name = name
-            args = [lifted(builder, builder.parameter(a.type)) for a in let.args]
-            assert op.program is not None
-            result = op.program(*args, **{k: v for k, v in let.attrs.items() if k != "fails"})
-            results = result if isinstance(result, tuple) else (result,)
-            atoms = tuple(builder.use(r.atom, r.builder) for r in results)
-            builder.terminate(GraphReturn(atoms))
-            program.functions[name] = builder.finish(tuple(a.type for a in atoms))
-        _clean(program, name)
-    return name
-
-
-def _clean(program: Program, name: str) -> None:
-    from ..core.aliases import Aliases
-    from ..passes.fuse import _Fusion
-    from ..passes.simplify import SIMPLIFY
-
-    f = program.functions[name]
-    SIMPLIFY.on([f])
-    fusion = _Fusion(program, f, Aliases(program))
-    fusion.run()
-    SIMPLIFY.on([*fusion.made.values(), f])
-
-
 # ---- matrix products
-def _gemm(a: Any, b: Any, ta: int, tb: int, fails: bool = False) -> tuple[Any]:
+def _gemm(a: Any, b: Any, ta: int, tb: int) -> tuple[Any]:
     return (np.matmul(np.swapaxes(a, -1, -2) if ta else a, np.swapaxes(b, -1, -2) if tb else b),)
 
 
@@ -218,18 +127,11 @@ def _gemm_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple
     return (_add(gemm(ta, b, *flags) if ta is not None else None, gemm(a, tb, *flags) if tb is not None else None),)
 
 
-def _gemm_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
-    (a, b), (d,), ta, tb = args, cotangents, attrs["ta"], attrs["tb"]
-    da = (gemm(b, d, tb, 1) if ta else gemm(d, b, 0, 1 - tb)) if wanted[0] else None
-    db = (gemm(d, a, 1, ta) if tb else gemm(a, d, 1 - ta, 0)) if wanted[1] else None
-    return da, db
-
-
-row("gemm", _gemm, _gemm_jvp, _gemm_vjp)
+row("gemm", _gemm, _gemm_jvp, shape=_product, adjoint="own")
 
 
 # ---- scattering
-def _scatter(x: Any, index: Any, v: Any, add: int, fails: bool = False) -> tuple[()]:
+def _scatter(x: Any, index: Any, v: Any, add: int) -> tuple[()]:
     for i, value in zip(index.ravel(), np.broadcast_to(v, index.shape).ravel(), strict=True):
         x[i] = x[i] + value if add else value
     return ()
@@ -249,11 +151,11 @@ def _zeros_like(a: Any) -> Any:
     return allocate(a.type.dtype, a.shape, 0)
 
 
-row("scatter", _scatter, _scatter_jvp, lambda *a: (), writes=True)
+row("scatter", _scatter, _scatter_jvp, shape=nothing, writes=(0,), adjoint="own")
 
 
 # ---- running sums, along the last axis of a matrix
-def _cumsum(x: Any, reverse: int, fails: bool = False) -> tuple[Any]:
+def _cumsum(x: Any, reverse: int) -> tuple[Any]:
     return (np.flip(np.cumsum(np.flip(x, -1), -1, dtype=x.dtype), -1) if reverse else np.cumsum(x, -1, dtype=x.dtype),)
 
 
@@ -262,19 +164,14 @@ def cumsum(x: Any, reverse: int = 0) -> Any:
 
 
 row("cumsum", _cumsum, lambda attrs, args, outs, ts: (cumsum(ts[0], attrs["reverse"]),),
-    lambda attrs, args, outs, cs, wanted: (cumsum(cs[0], 1 - attrs["reverse"]),))  # fmt: skip
+    lambda attrs, args, outs, cs, wanted: (cumsum(cs[0], 1 - attrs["reverse"]),), shape=_like(0))  # fmt: skip
 
 
 # ---- positions: integers, and no derivative
-def _search(sorted_: Any, v: Any, right: bool, fails: bool = False) -> tuple[Any]:
-    return (np.searchsorted(sorted_, v, "right" if right else "left"),)
-
-
 POSITIONS = "the result is an integer"
 
 
 def _nonzero_program(mask: Any) -> Any:
-    from ..core.types import I64
     from ..values.arrays import allocate
     from ..values.kernels import reduce
     from . import table
@@ -310,7 +207,7 @@ def constant_int(n: int) -> Any:
     return constant(n)
 
 
-row("nonzero", lambda mask, fails=False: np.nonzero(mask), program=_nonzero_program, zero=POSITIONS)
+row("nonzero", lambda mask: np.nonzero(mask), program=_nonzero_program, shape=lambda let: ((I64, (None,)),) * len(let.outs), zero=POSITIONS)
 
 
 def _argsort_program(x: Any) -> Any:
@@ -319,7 +216,13 @@ def _argsort_program(x: Any) -> Any:
     return argsort_rows(x)
 
 
-row("argsort", lambda x, fails=False: (np.argsort(x, -1, kind="stable"),), program=_argsort_program, zero=POSITIONS)
+row(
+    "argsort",
+    lambda x: (np.argsort(x, -1, kind="stable"),),
+    program=_argsort_program,
+    shape=lambda let: ((I64, sizes(let.args[0])),),
+    zero=POSITIONS,
+)
 
 
 # ---- triangular and general systems
@@ -354,7 +257,7 @@ def trsm(a: Any, bt: Any, trans: int = 0, unit: int = 0, lower: int = 1) -> Any:
     return bind("trsm", (a, bt), [(a.type.dtype, tuple(bt.shape))], trans=trans, unit=unit, lower=lower)[0]
 
 
-def _trsm(a: Any, bt: Any, trans: int, unit: int, lower: int, fails: bool = False) -> tuple[Any]:
+def _trsm(a: Any, bt: Any, trans: int, unit: int, lower: int) -> tuple[Any]:
     import scipy.linalg
 
     if a.shape[0] and not unit and np.any(np.diagonal(a) == 0):
@@ -394,14 +297,14 @@ def _trsm_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted
     return da, dbt
 
 
-row("trsm", _trsm, _trsm_jvp, _trsm_vjp)
+row("trsm", _trsm, _trsm_jvp, _trsm_vjp, shape=_like(1))
 
 
-def _trmm(a: Any, b: Any, fails: bool = False) -> tuple[Any]:
+def _trmm(a: Any, b: Any) -> tuple[Any]:
     return (np.tril(a).T @ b,)
 
 
-row("trmm", _trmm, zero="it is used in rules alone, which are not differentiated")  # L^T B for a lower triangular L
+row("trmm", _trmm, shape=_like(1), zero="it is used in rules alone, which are not differentiated")  # L^T B for a lower triangular L
 
 
 def lu_solve(a: Any, bt: Any, trans: int = 0) -> Any:
@@ -409,7 +312,7 @@ def lu_solve(a: Any, bt: Any, trans: int = 0) -> Any:
     return bind("lu_solve", (a, bt), [(a.type.dtype, tuple(bt.shape))], trans=trans)[0]
 
 
-def _lu_solve(a: Any, bt: Any, trans: int, fails: bool = False) -> tuple[Any]:
+def _lu_solve(a: Any, bt: Any, trans: int) -> tuple[Any]:
     return (np.linalg.solve(a.T if trans else a, bt.T).T,)
 
 
@@ -430,7 +333,7 @@ def _lu_solve_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wa
     return da, dbt
 
 
-row("lu_solve", _lu_solve, _lu_solve_jvp, _lu_solve_vjp)
+row("lu_solve", _lu_solve, _lu_solve_jvp, _lu_solve_vjp, shape=_like(1))
 
 
 def _inverse_transposed(a: Any) -> Any:
@@ -441,9 +344,10 @@ def _inverse_transposed(a: Any) -> Any:
 
 row(
     "slogdet",
-    lambda a, fails=False: tuple(np.linalg.slogdet(a)),
+    lambda a: tuple(np.linalg.slogdet(a)),
     lambda attrs, args, outs, ts: (None, (_inverse_transposed(args[0]) * ts[0]).sum()),
     lambda attrs, args, outs, cs, wanted: (_inverse_transposed(args[0]) * cs[1],),
+    shape=_factors((), ()),
 )
 
 
@@ -485,7 +389,7 @@ def _diagonal_matrix(s: Any) -> Any:
     return elementwise_with_index(lambda v, i, j: table.select(table.ieq(i, j), v, v * 0.0), s)
 
 
-row("cholesky", lambda a, fails=False: (np.linalg.cholesky(a),), _cholesky_jvp, _cholesky_vjp)
+row("cholesky", lambda a: (np.linalg.cholesky(a),), _cholesky_jvp, _cholesky_vjp, shape=_like(0))
 
 
 # ---- equal and nearly equal values
@@ -590,7 +494,7 @@ def _split(w: Any, c: Any) -> Any:
 
 def _mixed(w: Any, m: Any) -> Any:
     """The tangents m_ii of eigenvalues w, NaN where equal values part: where the symmetric m is no multiple of 1 among them."""
-    from ..numpy.shaping import diagonal
+    from ..numpy.axes import diagonal
     from ..values.kernels import elementwise, reduce
     from ..values.reshaping import expand
     from . import table
@@ -650,7 +554,7 @@ def eigh(a: Any) -> Any:
     return bind("eigh", (a,), [(a.type.dtype, (n,)), (a.type.dtype, (n, n))], order=1)
 
 
-row("eigh", lambda a, order, fails=False: tuple(np.linalg.eigh(a)), _eigh_jvp, _eigh_vjp)
+row("eigh", lambda a, order: tuple(np.linalg.eigh(a)), _eigh_jvp, _eigh_vjp, shape=_factors((0,), (0, 0)), unread=True)
 
 
 def _svd_outs(a: Any) -> list[Any]:
@@ -730,7 +634,14 @@ def _of_zero(s: Any, c: Any) -> Any:
     return elementwise(one, s, c, _greatest(s) * _closest(t), _greatest(c) * _tolerance(t), name="of_zero")
 
 
-row("svd", lambda a, order, fails=False: tuple(np.linalg.svd(a, full_matrices=False)), _svd_jvp, _svd_vjp)
+row(
+    "svd",
+    lambda a, order: tuple(np.linalg.svd(a, full_matrices=False)),
+    _svd_jvp,
+    _svd_vjp,
+    shape=_factors((0, None), (None,), (None, 1)),
+    unread=True,
+)
 
 
 # ---- functions of the singular value decomposition that divide by no gap
@@ -760,7 +671,7 @@ def _pinv_program(a: Any, rcond: float, order: int) -> Any:
     return u, s, vt, mm(_t(vt), expand(d, (1,)) * _t(u))
 
 
-def _pinv(a: Any, rcond: float, order: int, fails: bool = False) -> tuple[Any, ...]:
+def _pinv(a: Any, rcond: float, order: int) -> tuple[Any, ...]:
     u, s, vt = np.linalg.svd(a, full_matrices=False)
     cut = s.max(initial=0.0) * (max(a.shape) * np.finfo(a.dtype).eps if rcond < 0 else rcond)
     d = np.where(s > cut, 1 / np.where(s > cut, s, 1), 0).astype(a.dtype)
@@ -786,7 +697,7 @@ def _pinv_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted
     return (total,)
 
 
-row("pinv", _pinv, _pinv_jvp, _pinv_vjp, program=_pinv_program)
+row("pinv", _pinv, _pinv_jvp, _pinv_vjp, _pinv_program, shape=_factors((0, None), (None,), (None, 1), (1, 0)), unread=True)
 
 
 def nuclear(a: Any) -> Any:
@@ -801,7 +712,7 @@ def _nuclear_program(a: Any) -> Any:
     return s.sum(), mm(u + expand(_reciprocal(s, 1) * 0.0, (0,)), vt)
 
 
-def _nuclear(a: Any, fails: bool = False) -> tuple[Any, ...]:
+def _nuclear(a: Any) -> tuple[Any, ...]:
     u, s, vt = np.linalg.svd(a, full_matrices=False)
     bad = s <= s.max(initial=0.0) * _closest(F32 if a.dtype == np.float32 else F64)
     return s.sum(), (u + np.where(bad, np.nan, 0).astype(a.dtype)) @ vt
@@ -828,7 +739,7 @@ def _nuclear_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wan
     return (_add(outs[1] * d if d is not None else None, _polar(args[0], dq) if dq is not None else None),)
 
 
-row("nuclear", _nuclear, _nuclear_jvp, _nuclear_vjp, program=_nuclear_program)
+row("nuclear", _nuclear, _nuclear_jvp, _nuclear_vjp, _nuclear_program, shape=_factors((), (0, 1)), unread=True)
 
 
 def qr(a: Any) -> Any:
@@ -854,7 +765,7 @@ def _qr_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: 
     return (trsm(r, dq + mm(q, sym), 0, 0, 0),)
 
 
-row("qr", lambda a, fails=False: tuple(np.linalg.qr(a)), _qr_jvp, _qr_vjp)
+row("qr", lambda a: tuple(np.linalg.qr(a)), _qr_jvp, _qr_vjp, shape=_factors((0, 1), (1, 1)))
 
 LINALG = {"cholesky": "Matrix is not positive definite", "lu_solve": "Singular matrix", "trsm": "singular matrix", "eigh": "Eigenvalues did not converge",
           "svd": "SVD did not converge", "qr": "Incorrect argument found in performing QR factorization"}  # fmt: skip

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..core.op import TABLE, Elsewhere, Op, Zero, elementwise, register
+from ..core.graph import Const, same_atom
+from ..core.op import TABLE, Op, Zero, elementwise
 
 STEP = Zero("piecewise constant: zero wherever it exists")
 STEADY = {"speculate": True, "steady": True}
@@ -19,22 +20,23 @@ TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
 
-def row(name: str, signature: str, body: Any, rule: Any = None, tangent: Any = None, squared: Any = None, **flags: bool) -> Op:
+def row(name: str, signature: str, body: Any, rule: Any = None, tangent: Any = None, squared: Any = None, **flags: Any) -> Op:
     return elementwise(name, signature, body, rule, tangent, squared, **flags)
 
 
-def libm(name: str, rule: Any, arity: int = 1, squared: Any = None) -> Op:
+def libm(name: str, rule: Any, arity: int = 1, squared: Any = None, cost: str = "dear") -> Op:
     """A row whose body is a mathematical function that the machine has."""
-    return row(name, "F" * arity + ":F", lambda m, *xs: m.libm(name, *xs), rule, None, squared, expensive=True)
+    return row(name, "F" * arity + ":F", lambda m, *xs: m.libm(name, *xs), rule, None, squared, cost=cost)
 
 
 # fmt: off
 # ---- arithmetic
 add = row("add", "FF:F", lambda m, x, y: m.arithmetic("add", x, y), lambda d, z, x, y: (d, d), **STEADY)
 sub = row("sub", "FF:F", lambda m, x, y: m.arithmetic("sub", x, y), lambda d, z, x, y: (d, neg(d)), **STEADY)
-mul: Op = row("mul", "FF:F", lambda m, x, y: m.arithmetic("mul", x, y), lambda d, z, x, y: (mul(d, y), mul(d, x)))
+mul: Op = row("mul", "FF:F", lambda m, x, y: m.arithmetic("mul", x, y), lambda d, z, x, y: (mul(d, y), mul(d, x)),
+              neutral=1.0, commutes=True, square=lambda let: let.args[0] is let.args[1])
 neg: Op = row("neg", "F:F", lambda m, x: m.arithmetic("neg", x), lambda d, z, x: (neg(d),), **STEADY)
-div: Op = row("div", "FF:F", lambda m, x, y: m.arithmetic("div", x, y), lambda d, z, x, y: (div(d, y), neg(mul(div(d, y), z))))
+div: Op = row("div", "FF:F", lambda m, x, y: m.arithmetic("div", x, y), lambda d, z, x, y: (div(d, y), neg(mul(div(d, y), z))), neutral=1.0)
 mul_zero: Op = row("mul_zero", "FF:F", lambda m, x, y: select(eq(x, 0.0), 0.0, mul(x, y)), lambda d, z, x, y: (mul(d, y), mul(d, x)))
 
 # ---- comparison and choice
@@ -46,9 +48,9 @@ gt = row("gt", "FF:B", lambda m, x, y: m.compare("gt", x, y), speculate=True)
 ge = row("ge", "FF:B", lambda m, x, y: m.compare("ge", x, y), speculate=True)
 select: Op = row("select", "BTT:T", lambda m, c, x, y, where=False: m.select(c, x, y),
              lambda d, z, c, x, y, where=False: (None, select(c, d, 0.0), select(c, 0.0, d)),
-             lambda tx, ty, c, x, y, where=False: select(c, tx, ty, where=where), **STEADY)
+             lambda tx, ty, c, x, y, where=False: select(c, tx, ty, where=where), folds=lambda let: chosen(let), **STEADY)
 gate: Op = row("gate", "BF:F", lambda m, c, x, when: x,  # x; backwards nothing goes through it but where c == when (guards.py)
-               lambda d, z, c, x, when: (None, select(c, d, 0.0) if when else select(c, 0.0, d)), **STEADY)
+               lambda d, z, c, x, when: (None, select(c, d, 0.0) if when else select(c, 0.0, d)), gates=True, **STEADY)
 
 # ---- rounding and signs
 absolute = row("abs", "F:F", lambda m, x: m.instruction("fabs", x), lambda d, z, x: (mul(d, direction(x)),), speculate=True)
@@ -62,10 +64,10 @@ rint = row("rint", "F:F", lambda m, x: m.instruction("rint", x), STEP, speculate
 round_decimal = row("round_decimal", "F:F", lambda m, x, n: m.round_decimal(x, n), STEP)
 copysign: Op = row("copysign", "FF:F", lambda m, x, y: m.instruction("copysign", x, y),
                lambda d, z, x, y: (mul(d, mul(direction(x), copysign(1.0, y))), None))
-fmod = libm("fmod", lambda d, z, x, y: (d, neg(mul(d, trunc(div(x, y))))), 2)
+fmod = libm("fmod", lambda d, z, x, y: (d, neg(mul(d, trunc(div(x, y))))), 2, cost="heavy")
 mod = row("mod", "FF:F", lambda m, x, y: floor_mod(fmod(x, y), y), lambda d, z, x, y: (d, neg(mul(d, floor(div(x, y))))),
-          expensive=True)
-floordiv = row("floordiv", "FF:F", lambda m, x, y: floor_div(x, y, fmod(x, y)), STEP, expensive=True)
+          cost="heavy")
+floordiv = row("floordiv", "FF:F", lambda m, x, y: floor_div(x, y, fmod(x, y)), STEP, cost="heavy")
 isnan = row("isnan", "F:B", lambda m, x: m.compare("ne", x, x), speculate=True)
 isinf = row("isinf", "F:B", lambda m, x: eq(absolute(x), math.inf), speculate=True)
 isfinite = row("isfinite", "F:B", lambda m, x: lt(absolute(x), math.inf), speculate=True)
@@ -76,13 +78,14 @@ root_squared = row("root_squared", "F:F", lambda m, x: power_by_squaring(sqrt(x)
 sqrt: Op = row("sqrt", "F:F", lambda m, x: m.instruction("sqrt", x), lambda d, z, x: (div(mul(d, 0.5), z),), squared=root_squared)
 cbrt = libm("cbrt", lambda d, z, x: (div(d, mul(3.0, mul(z, z))),))
 hypot_squared = row("hypot_squared", "FF:F", lambda m, x, y: power_by_squaring(hypot(x, y), 2),
-                    lambda d, z, x, y: (mul(d, mul(2.0, x)), mul(d, mul(2.0, y))), expensive=True)
+                    lambda d, z, x, y: (mul(d, mul(2.0, x)), mul(d, mul(2.0, y))), cost="dear")
 hypot: Op = libm("hypot", lambda d, z, x, y: (mul(d, div(x, z)), mul(d, div(y, z))), 2, squared=hypot_squared)
 power: Op = libm("pow", lambda d, z, x, y: (
     mul(d, mul_zero(y, power(x, sub(y, 1.0)))),
-    mul(d, select(logical_and(eq(x, 0.0), gt(y, 0.0)), 0.0, mul(z, log(x))))), 2)
+    mul(d, select(logical_and(eq(x, 0.0), gt(y, 0.0)), 0.0, mul(z, log(x))))), 2, cost="heavy")
 integer_power_of: Op = row("powi", "F:F", lambda m, x, n: power_by_squaring(x, n),
-                       lambda d, z, x, n: (d if n == 1 else mul(d, mul(float(n), integer_power_of(x, n=n - 1))),))
+                       lambda d, z, x, n: (d if n == 1 else mul(d, mul(float(n), integer_power_of(x, n=n - 1))),),
+                       square=lambda let: let.attrs["n"] == 2)
 exp: Op = libm("exp", lambda d, z, x: (mul(d, z),))
 exp2 = libm("exp2", lambda d, z, x: (mul(d, mul(LN2, z)),))
 expm1 = libm("expm1", lambda d, z, x: (mul(d, exp(x)),))
@@ -91,7 +94,7 @@ log2 = libm("log2", lambda d, z, x: (div(mul(d, 1.0 / LN2), x),))
 log10 = libm("log10", lambda d, z, x: (div(mul(d, 1.0 / LN10), x),))
 log1p = libm("log1p", lambda d, z, x: (div(d, add(1.0, x)),))
 logaddexp = row("logaddexp", "FF:F", lambda m, x, y: log_add_exp(x, y),
-                lambda d, z, x, y: (mul(d, share_of_first(x, y)), mul(d, share_of_first(y, x))), expensive=True)
+                lambda d, z, x, y: (mul(d, share_of_first(x, y)), mul(d, share_of_first(y, x))), cost="dear")
 
 # ---- trigonometric, hyperbolic, and their inverses
 sin = libm("sin", lambda d, z, x: (mul(d, cos(x)),))
@@ -105,7 +108,7 @@ sinh = libm("sinh", lambda d, z, x: (mul(d, cosh(x)),))
 cosh: Op = libm("cosh", lambda d, z, x: (mul(d, sinh(x)),))
 tanh: Op = libm("tanh", lambda d, z, x: (mul(d, tanh_slope(x, z)),))
 tanh_slope: Op = row("tanh_slope", "FF:F", lambda m, x, z: m.slope("tanh", x, z),  # all that varies is x
-                     lambda d, s, x, z: (mul(d, mul(-2.0, mul(z, s))), None), expensive=True)
+                     lambda d, s, x, z: (mul(d, mul(-2.0, mul(z, s))), None), cost="dear")
 asinh = libm("asinh", lambda d, z, x: (div(d, hypot(1.0, x)),))
 acosh = libm("acosh", lambda d, z, x: (div(div(d, sqrt(sub(x, 1.0))), sqrt(add(x, 1.0))),))
 atanh = libm("atanh", lambda d, z, x: (div(d, mul(sub(1.0, x), add(1.0, x))),))
@@ -113,31 +116,31 @@ atanh = libm("atanh", lambda d, z, x: (div(d, mul(sub(1.0, x), add(1.0, x))),))
 # ---- special functions (Abramowitz and Stegun 7.1, 6.3, 6.4)
 erf = libm("erf", lambda d, z, x: (mul(d, mul(TWO_OVER_SQRT_PI, gaussian(x))),))
 erfc = libm("erfc", lambda d, z, x: (mul(d, mul(-TWO_OVER_SQRT_PI, gaussian(x))),))
-gaussian: Op = row("gaussian", "F:F", lambda m, x: exp_of_minus_square(m, x), lambda d, z, x: (mul(d, mul(mul(-2.0, x), z)),), expensive=True)
+gaussian: Op = row("gaussian", "F:F", lambda m, x: exp_of_minus_square(m, x), lambda d, z, x: (mul(d, mul(mul(-2.0, x), z)),), cost="dear")
 expit: Op = libm("expit", lambda d, z, x: (mul(d, expit_slope(x, z)),))
 expit_slope: Op = row("expit_slope", "FF:F", lambda m, x, z: m.slope("expit", x, z),
-                      lambda d, s, x, z: (neg(mul(d, mul(s, tanh(mul(0.5, x))))), None), expensive=True)
-gammaln = row("gammaln", "F:F", lambda m, x: m.special("gammaln", x), lambda d, z, x: (mul(d, digamma(x)),), expensive=True)
-digamma: Op = row("digamma", "F:F", lambda m, x: digamma_reflected(m, x), lambda d, z, x: (mul(d, polygamma(x, n=1)),), expensive=True)
-gamma = row("gamma", "F:F", lambda m, x: m.special("gamma", x), lambda d, z, x: (mul(d, mul(z, digamma(x))),), expensive=True)
+                      lambda d, s, x, z: (neg(mul(d, mul(s, tanh(mul(0.5, x))))), None), cost="dear")
+gammaln = row("gammaln", "F:F", lambda m, x: m.special("gammaln", x), lambda d, z, x: (mul(d, digamma(x)),), cost="heavy")
+digamma: Op = row("digamma", "F:F", lambda m, x: digamma_reflected(m, x), lambda d, z, x: (mul(d, polygamma(x, n=1)),), cost="heavy")
+gamma = row("gamma", "F:F", lambda m, x: m.special("gamma", x), lambda d, z, x: (mul(d, mul(z, digamma(x))),), cost="heavy")
 polygamma: Op = row("polygamma", "F:F", lambda m, x, n: polygamma_series(m, x, n),
-                lambda d, z, x, n: (mul(d, polygamma(x, n=n + 1)),), expensive=True)
+                lambda d, z, x, n: (mul(d, polygamma(x, n=n + 1)),), cost="heavy")
 
 # ---- integers (wrap at 64 bits as NumPy's; division and modulo follow Python's signs)
-iadd = row("iadd", "II:I", lambda m, x, y: m.integer("add", x, y), speculate=True)
-isub = row("isub", "II:I", lambda m, x, y: m.integer("sub", x, y), speculate=True)
-imul = row("imul", "II:I", lambda m, x, y: m.integer("mul", x, y), speculate=True)
-ifloordiv = row("ifloordiv", "II:I", lambda m, x, y: checked_integer(m, "floordiv", x, y), may_fail=True)
-imod = row("imod", "II:I", lambda m, x, y: checked_integer(m, "mod", x, y), may_fail=True)
-exact_add = row("exact_add", "II:I", lambda m, x, y: exact(m, "add", x, y), may_fail=True)
-exact_sub = row("exact_sub", "II:I", lambda m, x, y: exact(m, "sub", x, y), may_fail=True)
-exact_mul = row("exact_mul", "II:I", lambda m, x, y: exact(m, "mul", x, y), may_fail=True)
+iadd = row("iadd", "II:I", lambda m, x, y: m.integer("add", x, y), speculate=True, ring="+", neutral=0, commutes=True)
+isub = row("isub", "II:I", lambda m, x, y: m.integer("sub", x, y), speculate=True, ring="-", neutral=0)
+imul = row("imul", "II:I", lambda m, x, y: m.integer("mul", x, y), speculate=True, ring="*", neutral=1, absorbing=0, commutes=True)
+ifloordiv = row("ifloordiv", "II:I", lambda m, x, y: checked_integer(m, "floordiv", x, y), fails=True)
+imod = row("imod", "II:I", lambda m, x, y: checked_integer(m, "mod", x, y), fails=True)
+exact_add = row("exact_add", "II:I", lambda m, x, y: exact(m, "add", x, y), fails=True)
+exact_sub = row("exact_sub", "II:I", lambda m, x, y: exact(m, "sub", x, y), fails=True)
+exact_mul = row("exact_mul", "II:I", lambda m, x, y: exact(m, "mul", x, y), fails=True)
 wrap32 = row("wrap32", "I:I", lambda m, x: m.integer("shr", m.integer("shl", x, m.constant(32, x)), m.constant(32, x)), speculate=True)
-fits32 = row("fits32", "I:I", lambda m, x: checked_int32(m, x), may_fail=True)
-ifmod = row("ifmod", "II:I", lambda m, x, y: checked_integer(m, "fmod", x, y), may_fail=True)
+fits32 = row("fits32", "I:I", lambda m, x: checked_int32(m, x), fails=True)
+ifmod = row("ifmod", "II:I", lambda m, x, y: checked_integer(m, "fmod", x, y), fails=True)
 unsigned_div = row("unsigned_div", "II:I", lambda m, x, y: m.integer("udiv", x, y))  # of numbers without a sign; y is not 0
-ipow = row("ipow", "II:I", lambda m, x, y: checked_power(m, x, y), may_fail=True)
-nonzero_step = row("nonzero_step", "I:I", lambda m, x: checked_step(m, x), may_fail=True)
+ipow = row("ipow", "II:I", lambda m, x, y: checked_power(m, x, y), fails=True)
+nonzero_step = row("nonzero_step", "I:I", lambda m, x: checked_step(m, x), fails=True)
 iand = row("iand", "II:I", lambda m, x, y: m.integer("and", x, y), speculate=True)
 ior = row("ior", "II:I", lambda m, x, y: m.integer("or", x, y), speculate=True)
 ixor = row("ixor", "II:I", lambda m, x, y: m.integer("xor", x, y), speculate=True)
@@ -145,7 +148,7 @@ ishl = row("ishl", "II:I", lambda m, x, y: m.integer("shl", x, y))
 ishr = row("ishr", "II:I", lambda m, x, y: m.integer("shr", x, y))
 ieq = row("ieq", "II:B", lambda m, x, y: m.compare("eq", x, y), speculate=True)
 ine = row("ine", "II:B", lambda m, x, y: m.compare("ne", x, y), speculate=True)
-ilt = row("ilt", "II:B", lambda m, x, y: m.compare("lt", x, y), speculate=True)
+ilt = row("ilt", "II:B", lambda m, x, y: m.compare("lt", x, y), speculate=True, less=True)
 ile = row("ile", "II:B", lambda m, x, y: m.compare("le", x, y), speculate=True)
 igt = row("igt", "II:B", lambda m, x, y: m.compare("gt", x, y), speculate=True)
 ige = row("ige", "II:B", lambda m, x, y: m.compare("ge", x, y), speculate=True)
@@ -154,16 +157,18 @@ logical_or = row("or", "BB:B", lambda m, x, y: m.logical("or", x, y), speculate=
 logical_xor = row("xor", "BB:B", lambda m, x, y: m.logical("xor", x, y), speculate=True)
 
 # ---- sizes and indices of arrays
-holds = row("holds", "B:B", lambda m, c: checked(m, c), may_fail=True)  # raises what its place says (Site.exception) where c is false
-same_size = row("same_size", "II:I", lambda m, x, y: checked_size(m, x, y, ieq(x, y), "broadcast"), may_fail=True)
-equal_size = row("equal_size", "II:I", lambda m, x, y, kind="mismatch": checked_size(m, x, y, ieq(x, y), kind), may_fail=True)
+holds = row("holds", "B:B", lambda m, c: checked(m, c), fails=True)  # raises what its place says (Site.exception) where c is false
+same_size = row("same_size", "II:I", lambda m, x, y: checked_size(m, x, y, ieq(x, y), "broadcast"), fails=True, equates=True,
+                optimistic=True)
+equal_size = row("equal_size", "II:I", lambda m, x, y, kind="mismatch": checked_size(m, x, y, ieq(x, y), kind), fails=True, equates=True)
 broadcast_size = row("broadcast_size", "II:I", lambda m, x, y: select(ieq(x, 1), y, checked_size(
-    m, x, y, logical_or(logical_or(ieq(x, y), ieq(x, 1)), ieq(y, 1)), "sizes")), may_fail=True)
-check_index = row("check_index", "II:I", lambda m, i, n, axis: checked_index(m, i, n, axis), may_fail=True)
+    m, x, y, logical_or(logical_or(ieq(x, y), ieq(x, 1)), ieq(y, 1)), "sizes")), fails=True)
+check_index = row("check_index", "II:I", lambda m, i, n, axis: checked_index(m, i, n, axis), fails=True)
 
 # ---- conversions: `to` is the result's type
-convert = row("convert", "T:>", lambda m, x, to: m.convert(x, to), lambda d, z, x, to: (convert_like(d, x),), **STEADY)
-to_integer = row("to_integer", "F:I", lambda m, x: checked_truncation(m, x), may_fail=True)
+convert = row("convert", "T:>", lambda m, x, to: m.convert(x, to), lambda d, z, x, to: (convert_like(d, x),), **STEADY,
+              folds=lambda let: let.args[0] if let.args[0].type == let.out.type else None)
+to_integer = row("to_integer", "F:I", lambda m, x: checked_truncation(m, x), fails=True)
 # fmt: on
 
 
@@ -263,6 +268,14 @@ def cotangent_derivative(m: Any, x: Any, n: int) -> Any:
     return mul(math.pi ** (n + 1), total)
 
 
+def chosen(let: Any) -> Any:
+    """What a `select` is, if its condition is known, or it has nothing to choose from."""
+    c, x, y = let.args
+    if isinstance(c, Const):
+        return x if c.value else y
+    return x if same_atom(x, y) else None
+
+
 def checked_integer(m: Any, name: str, x: Any, y: Any) -> Any:
     m.check(ine(y, 0), "division")
     return m.integer(name, x, y)
@@ -325,22 +338,6 @@ def convert_like(d: Any, x: Any) -> Any:
         return None
     return convert(d, to=t)
 
-
-# ---- memory and higher order: no scalar body; the interpreter and the emitters own them
-def special(name: str, owner: str, may_fail: bool = False) -> Op:
-    return register(Op(name, "*:*", lambda m, *xs: None, Elsewhere(owner), may_fail=may_fail))
-
-
-DIM = special("dim", "a size is an integer")
-LOAD = special("load", "jvp.py and the emitters: an adjoint is added to an element", may_fail=True)
-CHECK_RANGE = special("check_range", "it has no result", may_fail=True)
-STORE = special("store", "jvp.py and the emitters: a reversible store", may_fail=True)
-ALLOC = special("alloc", "jvp.py and the emitters", may_fail=True)
-COPY = special("copy", "jvp.py and the emitters", may_fail=True)
-RESHAPE = special("reshape", "the same memory: jvp.py and the emitters", may_fail=True)
-KERNEL = special("kernel", "kernel.py: a kernel around the derivative of its function", may_fail=True)
-PULLBACK = special("pullback", "jvp.py: forward over reverse", may_fail=True)
-PUSHFORWARD = special("pushforward", "expand.py: replaced by a call of the jvp", may_fail=True)
 
 BINARY_FLOAT_TO_INT = {
     "add": iadd, "sub": isub, "mul": imul, "floordiv": ifloordiv, "mod": imod, "fmod": ifmod, "pow": ipow,

@@ -3,9 +3,6 @@
     loop(%i): .. %v = load(%x, %i)            check_range(%x, 0, %n) {axis=0}
                                        ->     loop(%i): .. %v = load(%x, %i) {index='u'}
 
-A load or store has a letter for each index: `c` check it, and a negative one counts from the end; `p` check it, it is
-not negative; `w` it is in bounds but may be negative; `u` it is in bounds and not negative.
-
 In a counted loop that leaves only at its head, an access that every iteration makes, at an index that moves by one or
 not at all, is in bounds exactly if it is in bounds for the first and the last iteration. If it is not, the loop is
 sure to fail, so it may fail before it starts.
@@ -17,31 +14,9 @@ from collections.abc import Sequence
 
 from ..core.analysis import Loop, dominators, find_loops, predecessors
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Var, edges
-from ..core.op import TABLE
-from ..core.types import I64, Array
-
-DEFAULT = "c"
-
-
-def codes(let: Let) -> str:
-    """The letters of a load's or store's indices."""
-    array = let.args[0].type
-    assert isinstance(array, Array)
-    return let.attrs.get("index", DEFAULT * array.rank)  # type: ignore[no-any-return]
-
-
-def quiet(letters: str) -> str:
-    """The letters of the same access once it has been checked."""
-    return letters.replace("c", "w").replace("p", "u")
-
-
-def can_fail(let: Let) -> bool:
-    """May this operation raise?"""
-    if let.op in ("load", "store"):
-        return any(x in "cp" for x in codes(let))
-    if "fails" in let.attrs:  # of array operations, whose memory is no reason to keep what nobody reads
-        return bool(let.attrs["fails"])
-    return TABLE[let.op].may_fail
+from ..core.op import RING, TABLE, Op, can_fail
+from ..core.types import I64
+from ..ops.memory import CHECK_RANGE, codes
 
 
 class _Facts:
@@ -72,7 +47,7 @@ class _Facts:
         steps = set()
         for a in self.incoming(p)[1]:
             let = self.made.get(a) if isinstance(a, Var) else None
-            if let is None or let.op != "iadd" or let.args[0] is not p or not isinstance(let.args[1], Const):
+            if let is None or TABLE[let.op].ring != "+" or let.args[0] is not p or not isinstance(let.args[1], Const):
                 return None
             steps.add(let.args[1].value)
         return steps.pop() if len(steps) == 1 else None
@@ -96,15 +71,16 @@ class _Facts:
         let = self.made.get(a)
         if let is None:
             return None
-        if let.op == "dim":
+        op = TABLE[let.op]
+        if op.measures:
             return 0
-        if let.op in ("iadd", "imul", "isub"):
+        if op.ring:
             x, y = self.lower(let.args[0]), self.lower(let.args[1])
             if x is None or y is None:
                 return None
-            if let.op == "iadd":
+            if op.ring == "+":
                 return x + y
-            if let.op == "isub":
+            if op.ring == "-":
                 return x - y if isinstance(let.args[1], Const) else None
             return x * y if x >= 0 and y >= 0 else None
         return None
@@ -144,7 +120,7 @@ def bounds(f: Function) -> bool:
       return %s
     }
     """
-    accesses = [let for b in f.blocks.values() for let in b.lets if let.op in ("load", "store")]
+    accesses = [let for b in f.blocks.values() for let in b.lets if TABLE[let.op].indexed]
     if not any(x in "cpw" for let in accesses for x in codes(let)):
         return False
     facts = _Facts(f)
@@ -183,7 +159,7 @@ def counted(f: Function, loop: Loop, facts: _Facts) -> tuple[Var, Atom] | None:
             return None
     inside = {v for name in loop.blocks for b in (f.blocks[name],) for v in [*b.params, *(o for let in b.lets for o in let.outs)]}
     let = facts.made.get(t.cond) if isinstance(t.cond, Var) else None
-    if let is None or let.op != "ilt" or let.args[1] in inside:
+    if let is None or not TABLE[let.op].less or let.args[1] in inside:
         return None
     counter = let.args[0]
     if counter not in head.params or facts.step(counter) != 1:
@@ -203,7 +179,7 @@ def _hoist(f: Function, loop: Loop, facts: _Facts) -> bool:
     latch = loop.latches[0]
     always = dominators(f)[latch] & loop.blocks if len(loop.latches) == 1 else {loop.head}
     changed = False
-    if any(can_fail(let) and let.op not in ("load", "store", "check_range") for name in loop.blocks for let in f.blocks[name].lets):
+    if any(can_fail(let) and not _is_check(let) for name in loop.blocks for let in f.blocks[name].lets):
         return False  # another fault, or an effect, may come first
     if any(isinstance(f.blocks[name].terminator, Call) for name in loop.blocks):
         return False
@@ -211,11 +187,16 @@ def _hoist(f: Function, loop: Loop, facts: _Facts) -> bool:
         if name not in always or name == loop.head:
             continue
         for let in f.blocks[name].lets:
-            if let.op in ("load", "store") and let.args[0] not in inside:
+            if TABLE[let.op].indexed and let.args[0] not in inside:
                 changed |= _hoist_access(f, let, _Range(loop.head, counter, entry[0], limit, inside, facts), lets)
     if lets:
         _preheader(f, f.blocks[outside[0]], loop.head).lets.extend(lets)
     return changed
+
+
+def _is_check(let: Let) -> bool:
+    """Can it fail by an index alone?"""
+    return TABLE[let.op].indexed or TABLE[let.op].measures
 
 
 def _preheader(f: Function, before: Block, head: str) -> Block:
@@ -251,21 +232,22 @@ class _Range:
         if a is self.counter:
             return self.start, self.limit
         let = self.facts.made.get(a) if isinstance(a, Var) else None
-        if let is None or let.op not in ("iadd", "isub"):
+        op = TABLE[let.op] if let is not None else None
+        if let is None or op is None or op.ring not in ("+", "-"):
             return None
         x, y = let.args
         if x is self.counter and y not in self.inside:
-            return tuple(_compute(let.op, e, y, lets, new[i]) for i, e in enumerate((self.start, self.limit)))  # type: ignore[return-value]
-        if let.op == "iadd" and y is self.counter and x not in self.inside:
-            return tuple(_compute(let.op, x, e, lets, new[i]) for i, e in enumerate((self.start, self.limit)))  # type: ignore[return-value]
+            return tuple(_compute(op, e, y, lets, new[i]) for i, e in enumerate((self.start, self.limit)))  # type: ignore[return-value]
+        if op.commutes and y is self.counter and x not in self.inside:
+            return tuple(_compute(op, x, e, lets, new[i]) for i, e in enumerate((self.start, self.limit)))  # type: ignore[return-value]
         return None
 
 
-def _compute(op: str, x: Atom, y: Atom, lets: list[Let], name: str) -> Atom:
+def _compute(op: Op, x: Atom, y: Atom, lets: list[Let], name: str) -> Atom:
     if isinstance(x, Const) and isinstance(y, Const):
-        return Const(x.value + y.value if op == "iadd" else x.value - y.value, I64)
+        return Const(RING[op.ring](x.value, y.value), I64)
     out = Var(name, I64)
-    lets.append(Let((out,), op, (x, y)))
+    lets.append(Let((out,), op.name, (x, y)))
     return out
 
 
@@ -285,7 +267,7 @@ def _hoist_access(f: Function, let: Let, span: _Range, lets: list[Let]) -> bool:
         lets.append(
             Let(
                 (),
-                "check_range",
+                CHECK_RANGE.name,
                 (let.args[0], ends[0], ends[1], span.start, span.limit),
                 {"axis": axis, "moves": moves},
                 let.site,
@@ -295,4 +277,4 @@ def _hoist_access(f: Function, let: Let, span: _Range, lets: list[Let]) -> bool:
     return _set(let, "".join(new))
 
 
-__all__ = ["Edge", "bounds", "can_fail", "codes", "counted", "quiet"]
+__all__ = ["bounds", "counted"]

@@ -72,22 +72,17 @@ def look(mapping: dict[Var, Atom], a: Atom) -> Atom:
 def folded(let: Let) -> Atom | None:
     """What an operation's result is known to be."""
     op = TABLE[let.op]
-    if op.signature == "*:*" or len(let.outs) != 1:
+    if not op.scalar:
         return None
-    if all(isinstance(a, Const) for a in let.args) and not op.may_fail and not op.expensive:
+    if not op.may_fail and not op.expensive and all(isinstance(a, Const) for a in let.args):
         return _compute(let)
     args = let.args
-    if let.op == "convert" and args[0].type == let.out.type:
-        return args[0]
-    if let.op == "select":
-        if isinstance(args[0], Const):
-            return args[1] if args[0].value else args[2]
-        return args[1] if args[1] is args[2] or (isinstance(args[1], Const) and same(args[1], args[2])) else None
-    neutral = {"mul": 1.0, "div": 1.0, "iadd": 0, "isub": 0, "imul": 1}.get(let.op)
-    if neutral is not None:
-        if isinstance(args[1], Const) and args[1].value == neutral:
+    if op.folds is not None:
+        return op.folds(let)  # type: ignore[no-any-return]
+    if op.neutral is not None:
+        if isinstance(args[1], Const) and args[1].value == op.neutral:
             return args[0]
-        if let.op in ("mul", "iadd", "imul") and isinstance(args[0], Const) and args[0].value == neutral:
+        if op.commutes and isinstance(args[0], Const) and args[0].value == op.neutral:
             return args[1]
     return None
 
@@ -98,7 +93,3 @@ def _compute(let: Let) -> Atom:
         z = TABLE[let.op].body(TABLE[let.op].machine, *values, **let.attrs)
     t = let.out.type
     return Const(bool(z) if t == BOOL else float(z) if is_float(t) else int(z), t)
-
-
-def same(a: Atom, b: Atom) -> bool:
-    return a is b or (isinstance(a, Const) and isinstance(b, Const) and a.type == b.type and repr(a.value) == repr(b.value))

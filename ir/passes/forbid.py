@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..core.aliases import Aliases
 from ..core.analysis import drop_unreachable
 from ..core.graph import Fail, Function, Program, Site, Var
-from ..core.kernel import written
+from ..core.op import TABLE, written
 from ..core.types import Array
 
 READ_ONLY = "assignment destination is read-only"
@@ -56,7 +56,7 @@ def _sources(program: Program, aliases: Aliases, root: Var) -> int:
     """How many arrays are in an alias class: parameters from outside, and what operations make."""
 
     def made(f: Function) -> list[Var]:
-        own = [o for b in f.blocks.values() for let in b.lets if let.op != "reshape" for o in let.outs]
+        own = [o for b in f.blocks.values() for let in b.lets if not TABLE[let.op].aliases for o in let.outs]
         return [*f.params, *own] if f.name == program.entry else own
 
     return sum(isinstance(v.type, Array) and aliases.root(v) is root for f in program.functions.values() for v in made(f))

@@ -21,9 +21,11 @@ from typing import Any
 
 from ..core.aliases import Aliases
 from ..core.graph import Atom, Block, Const, Function, Let, Program, Return, Var, substitute, terminator_atoms
-from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, Same, expensive, kernel_of, same_element, written
+from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, Same, expensive, kernel_of, made_with, same_element
+from ..core.op import RING, TABLE, Op, written
 from ..core.references import references
 from ..core.types import I64
+from ..ops.table import iadd, imul
 from .fold import folded as folded_let
 
 CHEAP = 4  # operations that may be computed again for each reader
@@ -64,12 +66,19 @@ def fuse(program: Program) -> bool:
       return %v2
     }
     """
-    kernels = any(let.op == "kernel" for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
+    kernels = any(TABLE[let.op].nest for f in program.functions.values() for b in f.blocks.values() for let in b.lets)
     if not kernels:
         return False
     aliases = Aliases(program)
     changed = [_Fusion(program, f, aliases).run() for f in list(program.functions.values())]
     return drop_unused(program) or any(changed)
+
+
+def fuse_function(program: Program, f: Function, aliases: Aliases) -> list[Function]:
+    """Fuse the kernels of one function of the program; the scalar functions that this has made."""
+    fusion = _Fusion(program, f, aliases)
+    fusion.run()
+    return list(fusion.made.values())
 
 
 def drop_unused(program: Program) -> bool:
@@ -89,23 +98,12 @@ def drop_unused(program: Program) -> bool:
 
 def known_sizes(f: Function) -> bool:
     """dim(z) of a new array is the size that it was made with."""
-    shapes: dict[Var, tuple[Atom, ...]] = {}
+    shapes = {v: dims for b in f.blocks.values() for let in b.lets for v, dims in made_with(let)}
     mapping: dict[Var, Atom] = {}
-    for b in f.blocks.values():
-        for let in b.lets:
-            if let.op == "alloc":
-                shapes[let.out] = let.args[:-1]
-            elif let.op == "reshape":
-                shapes[let.out] = let.args[1:]
-            elif let.op == "kernel":
-                k = kernel_of(let)
-                for r in k.results:
-                    if r.out is not None:
-                        shapes[r.out] = tuple(k.sizes if r.kind == "map" else [k.sizes[q] for q in r.axes])
     for b in f.blocks.values():
         kept = []
         for let in b.lets:
-            if let.op == "dim" and let.args[0] in shapes:
+            if TABLE[let.op].measures and let.outs and let.args[0] in shapes:
                 mapping[let.out] = shapes[let.args[0]][let.attrs["axis"]]
             else:
                 kept.append(let)
@@ -146,7 +144,7 @@ class _Fusion:
         return self.drop_results() or self.joins > 0 or changed
 
     def block(self, block: Block) -> None:
-        self.slots = [_Slot(i, let, kernel_of(let) if let.op == "kernel" else None) for i, let in enumerate(block.lets)]
+        self.slots = [_Slot(i, let, kernel_of(let) if TABLE[let.op].nest else None) for i, let in enumerate(block.lets)]
         self.home = {o: s for s in self.slots if s.kernel is not None for o in s.let.outs}  # type: ignore[union-attr]
         self.readers: dict[Var, set[int]] = {}
         self.writers: dict[Var, list[int]] = {}
@@ -278,7 +276,7 @@ class _Fusion:
         dropped = False
         for b in self.f.blocks.values():
             for i, let in enumerate(b.lets):
-                if let.op == "kernel" and any(self.uses[o] == 0 for o in let.outs) and any(self.uses[o] > 0 for o in let.outs):
+                if TABLE[let.op].nest and any(self.uses[o] == 0 for o in let.outs) and any(self.uses[o] > 0 for o in let.outs):
                     k = kernel_of(let)
                     k.results = [Result("drop") if r.out is not None and not self.uses[r.out] else r for r in k.results]
                     b.lets[i] = k.let()
@@ -328,8 +326,8 @@ class _Fusion:
             elif isinstance(y, Index):
                 q, start, step = x.axes[y.axis], x.starts[y.axis], x.steps[y.axis]
                 value = build.input(Index(q), p) if q >= 0 else ZERO
-                value = build.integer("imul", value, build.constant(step, p))
-                subst[p] = build.integer("iadd", value, build.constant(start, p))
+                value = build.integer(imul, value, build.constant(step, p))
+                subst[p] = build.integer(iadd, value, build.constant(start, p))
             else:
                 subst[p] = build.input(build.moved(y, inner, subst), p)
         return build.copy(inner, subst)
@@ -342,32 +340,31 @@ class _Fusion:
                 steps.append(t)
                 axes.append(-1)
                 continue
-            starts.append(self.integer(lets, "iadd", s, self.integer(lets, "imul", t, x.starts[p])))
+            starts.append(self.integer(lets, iadd, s, self.integer(lets, imul, t, x.starts[p])))
             axes.append(x.axes[p])
-            steps.append(self.integer(lets, "imul", t, x.steps[p]) if x.axes[p] >= 0 else ZERO)
+            steps.append(self.integer(lets, imul, t, x.steps[p]) if x.axes[p] >= 0 else ZERO)
         return Access(y.base, tuple(starts), tuple(steps), tuple(axes))
 
-    def integer(self, lets: list[Let], op: str, a: Atom, b: Atom) -> Atom:
+    def integer(self, lets: list[Let], op: Op, a: Atom, b: Atom) -> Atom:
         found = folded(op, a, b)
         if found is not None:
             return found
         for let in lets:
-            if let.op == op and let.args == (a, b):
+            if TABLE[let.op] is op and let.args == (a, b):
                 return let.out
         self.counter += 1
         out = Var(f"at.{self.counter}", I64)
-        lets.append(Let((out,), op, (a, b)))
+        lets.append(Let((out,), op.name, (a, b)))
         return out
 
 
-def folded(op: str, a: Atom, b: Atom) -> Atom | None:
+def folded(op: Op, a: Atom, b: Atom) -> Atom | None:
+    """What a commuting operation on integers is known to be."""
     if isinstance(a, Const) and isinstance(b, Const):
-        return Const(a.value + b.value if op == "iadd" else a.value * b.value, I64)
+        return Const(RING[op.ring](a.value, b.value), I64)
     for x, y in ((a, b), (b, a)):
-        if op == "iadd" and _is_zero(x):
-            return y
-        if op == "imul" and (_is_one(x) or _is_zero(x)):
-            return y if _is_one(x) else ZERO
+        if isinstance(x, Const) and x.value in (op.neutral, op.absorbing):
+            return y if x.value == op.neutral else x
     return None
 
 
@@ -400,11 +397,11 @@ class _Body:
     def constant(self, a: Atom, like: Var) -> Atom:
         return a if isinstance(a, Const) else self.input(Same(a), like)
 
-    def integer(self, op: str, a: Atom, b: Atom) -> Atom:
+    def integer(self, op: Op, a: Atom, b: Atom) -> Atom:
         found = folded(op, a, b)
         if found is None:
             found = self.fresh(I64)
-            self.f.entry.lets.append(Let((found,), op, (a, b)))
+            self.f.entry.lets.append(Let((found,), op.name, (a, b)))
         return found
 
     def copy(self, f: Function, subst: dict[Var, Atom]) -> list[Atom]:

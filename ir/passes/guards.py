@@ -25,9 +25,9 @@ from typing import Any
 from ..core.aliases import Aliases
 from ..core.analysis import find_loops, predecessors
 from ..core.graph import Atom, Block, Branch, Const, Function, Let, Program, Var, edges, terminator_atoms
-from ..core.kernel import written
-from ..core.op import TABLE
+from ..core.op import TABLE, written
 from ..core.types import BOOL, Array, carries_gradient
+from ..ops.table import gate
 
 Side = tuple[Atom, bool]  # a condition and what it must be
 
@@ -75,7 +75,7 @@ def hoist(block: Block) -> None:
     order: list[tuple[int, int]] = []
     for i, let in enumerate(block.lets):
         op = TABLE[let.op]
-        early = op.speculate and op.signature != "*:*" and let.out.type == BOOL
+        early = op.speculate and op.scalar and let.out.type == BOOL
         place = max((order[made[a]][0] for a in let.args if isinstance(a, Var) and a in made), default=-1) if early else i
         order.append((place, i))
     block.lets = [block.lets[i] for _, i in sorted(order)]
@@ -84,7 +84,7 @@ def hoist(block: Block) -> None:
 def smooth(let: Let) -> bool:
     """A pure scalar operation that a derivative flows through."""
     op = TABLE[let.op]
-    return op.signature != "*:*" and callable(op.rule) and not op.may_fail and carries_gradient(let.out.type)
+    return op.scalar and callable(op.rule) and not op.may_fail and carries_gradient(let.out.type)
 
 
 def _used_elsewhere(f: Function) -> dict[str, set[Var]]:
@@ -120,7 +120,7 @@ class _Guarding:
         for i, let in enumerate(block.lets):
             self.enter(let, (float(i),))
         for let in reversed(block.lets):
-            if TABLE[let.op].signature != "*:*" and self.is_idle(let):
+            if TABLE[let.op].scalar and self.is_idle(let):
                 self.idle.add(let)
 
     def is_idle(self, let: Let) -> bool:
@@ -211,7 +211,7 @@ class _Guarding:
         while work:
             v, use = work.pop()
             let = self.maker.get(v)
-            if let is None or not smooth(let) or v in self.outside or (side_of(let, 1) in sides and let.op == GATE):
+            if let is None or not smooth(let) or v in self.outside or (side_of(let, 1) in sides and TABLE[let.op].gates):
                 continue
             uses = inside.setdefault(v, set())
             if use not in uses:
@@ -255,7 +255,7 @@ class _Guarding:
                 if isinstance(a, Var) and a not in mine and carries_gradient(a.type):
                     if a not in gates:
                         gates[a] = self.variable(a.name, a.type)
-                        put(Let((gates[a],), GATE, (c, a), {"when": when}), key)
+                        put(Let((gates[a],), gate.name, (c, a), {"when": when}), key)
                     a = gates[a]
                 args.append(moved.get(a, a) if isinstance(a, Var) else a)
             if late:
@@ -283,13 +283,12 @@ class _Guarding:
         return Var(f"{name}.g{self.counter}.{self.block.name}", type)
 
 
-GATE = "gate"
 MOST_SIDES = 8  # arms of different choices that one operation may be guarded for
 
 
 def side_of(let: Let, place: int) -> Side | None:
     """The condition under which a choice or a gate lets a derivative through to an argument."""
-    if let.op == GATE:
+    if TABLE[let.op].gates:
         return (let.args[0], let.attrs["when"]) if place == 1 else None
     if let.attrs.get("where") and place and isinstance(let.args[0], Var) and carries_gradient(let.out.type):
         return let.args[0], place == 1
@@ -305,7 +304,7 @@ def arm(let: Let, a: Atom) -> Side | None:
 def _flows(let: Let, v: Var) -> bool:
     """Does a derivative flow from this operation to `v`?"""
     op = TABLE[let.op]
-    return op.signature == "*:*" or (op.differentiable and any(carries_gradient(o.type) for o in let.outs))
+    return not op.scalar or (op.differentiable and any(carries_gradient(o.type) for o in let.outs))
 
 
 # ---- branches
@@ -340,7 +339,7 @@ def sink(f: Function, program: Program, aliases: Aliases) -> bool:
 
 def _can_sink(let: Let, program: Program, aliases: Aliases, overwritten: set[Var]) -> bool:
     """Is it a kernel with an unsteady derivative, that only makes new arrays and numbers and that nothing after it disturbs?"""
-    if let.op != "kernel" or let.attrs.get("fails") or written(let) or not let.outs:
+    if not TABLE[let.op].nest or let.attrs.get("fails") or written(let) or not let.outs:
         return False
     unsteady = any(smooth(inner) and not TABLE[inner.op].steady for inner in program.functions[let.attrs["f"]].entry.lets)
     return unsteady and not any(isinstance(a.type, Array) and aliases.root(a) in overwritten for a in let.args)

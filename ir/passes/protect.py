@@ -10,7 +10,9 @@ from __future__ import annotations
 from ..core import errors
 from ..core.aliases import Aliases
 from ..core.graph import Let, Program, Var, substitute
+from ..core.op import TABLE
 from ..core.types import Array
+from ..ops.memory import COPY
 
 
 def protect(program: Program) -> bool:
@@ -37,7 +39,7 @@ def protect(program: Program) -> bool:
     for f in program.functions.values():
         for block in f.blocks.values():
             for let in block.lets:
-                if let.op in ("pullback", "pushforward"):
+                if TABLE[let.op].derivative:
                     own[let.attrs["f"]] = let.attrs.get("own", len(program.functions[let.attrs["f"]].params))
     aliases = Aliases(program)
     for name, n in own.items():
@@ -53,7 +55,7 @@ def protect(program: Program) -> bool:
                 )
             new = Var(f"{p.name}.copy", p.type)
             mapping[p] = new
-            lets.append(Let((new,), "copy", (p,)))
+            lets.append(Let((new,), COPY.name, (p,)))
         if mapping:
             changed = True
             substitute(f.blocks.values(), dict(mapping))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from ..core.analysis import drop_unreachable, predecessors
-from ..core.graph import Branch, Edge, Function, Jump, Let, Var
+from ..core.graph import Branch, Edge, Function, Jump, Let, Var, same_atom
 from ..core.op import TABLE
 from ..core.types import Array
-from .fold import same
 
 SELECT_LIMIT = 8  # operations in an arm that may run on both paths
 
@@ -47,13 +46,15 @@ def selects(f: Function) -> bool:
         if then is None or orelse is None or then[1].block != orelse[1].block or then[1].block == name:
             continue
         join = f.blocks[then[1].block]
-        if any(isinstance(p.type, Array) and not same(a, b) for p, a, b in zip(join.params, then[1].args, orelse[1].args, strict=True)):
+        if any(
+            isinstance(p.type, Array) and not same_atom(a, b) for p, a, b in zip(join.params, then[1].args, orelse[1].args, strict=True)
+        ):
             continue
         assert block is not None
         block.lets += [*then[0], *orelse[0]]
         args = []
         for p, a, b in zip(join.params, then[1].args, orelse[1].args, strict=True):
-            if not same(a, b):
+            if not same_atom(a, b):
                 out = Var(f"{p.name}.s.{name}", p.type)
                 block.lets.append(Let((out,), "select", (t.cond, a, b), {"where": True}))
                 a = out

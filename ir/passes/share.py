@@ -6,8 +6,7 @@ from typing import Any
 
 from ..core.analysis import predecessors, reverse_postorder
 from ..core.graph import Atom, Call, Function, Let, Var, substitute
-from ..core.kernel import written
-from ..core.op import TABLE
+from ..core.op import TABLE, written
 from .fold import look
 
 
@@ -42,8 +41,8 @@ def share(f: Function) -> bool:
             if mapping and any(a in mapping for a in let.args if isinstance(a, Var)):
                 let.args = tuple(look(mapping, a) for a in let.args)
             if written(let):
-                known = {k: v for k, v in known.items() if k[0] != "load"}
-            elif let.op in ("load", "dim", "check_range") or (TABLE[let.op].signature != "*:*" and len(let.outs) == 1):
+                known = _unread(known)
+            elif not TABLE[let.op].whole:
                 key = (let.op, tuple(a if isinstance(a, Var) else (a.type, repr(a.value)) for a in let.args), repr(let.attrs))
                 first = known.setdefault(key, let)
                 if first is not let:
@@ -53,8 +52,13 @@ def share(f: Function) -> bool:
             kept.append(let)
         block.lets = kept
         if isinstance(block.terminator, Call):
-            known = {k: v for k, v in known.items() if k[0] != "load"}
+            known = _unread(known)
         at_end[name] = known
     if mapping:
         substitute(f.blocks.values(), mapping)
     return changed
+
+
+def _unread(known: dict[Any, Let]) -> dict[Any, Let]:
+    """What is known after memory has been written to."""
+    return {k: v for k, v in known.items() if not TABLE[k[0]].reads}

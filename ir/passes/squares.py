@@ -28,7 +28,8 @@ def squares(f: Function) -> bool:
     for b in f.blocks.values() if made else ():
         for let in b.lets:
             x = let.args[0] if let.args else None
-            if x in made and ((let.op == "mul" and let.args[1] is x) or (let.op == "powi" and let.attrs["n"] == 2)):
+            is_square = TABLE[let.op].square
+            if x in made and is_square is not None and is_square(let):
                 maker = made[x]
                 let.op, let.args, let.attrs = TABLE[maker.op].squared.name, maker.args, {}
                 changed = True

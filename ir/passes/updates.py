@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.graph import Atom, Function, Var
-from ..core.kernel import written
-from .bounds import can_fail
+from ..core.graph import Atom, Function, Let, Var
+from ..core.op import TABLE, can_fail, written
 
 
 def updates(f: Function) -> bool:
@@ -33,11 +32,11 @@ def updates(f: Function) -> bool:
     """
     changed = False
     for block in f.blocks.values():
-        places = {(let.args[0], *map(_name, let.args[1:-1])) for let in block.lets if let.op == "store"}
+        places = {(let.args[0], *map(_name, let.args[1:-1])) for let in block.lets if TABLE[let.op].indexed and TABLE[let.op].writes}
         if not places:
             continue
         lets = list(block.lets)
-        for let in [x for x in lets if x.op == "load" and (x.args[0], *map(_name, x.args[1:])) in places and not can_fail(x)]:
+        for let in [x for x in lets if _loads(x) and (x.args[0], *map(_name, x.args[1:])) in places and not can_fail(x)]:
             at = lets.index(let)
             end = at + 1
             while end < len(lets) and let.out not in lets[end].args and not written(lets[end]) and not can_fail(lets[end]):
@@ -46,6 +45,10 @@ def updates(f: Function) -> bool:
         changed |= lets != block.lets
         block.lets = lets
     return changed
+
+
+def _loads(let: Let) -> bool:
+    return TABLE[let.op].indexed and bool(TABLE[let.op].reads)
 
 
 def _name(a: Atom) -> Any:

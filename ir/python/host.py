@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Let, Program
-from ..core.op import TABLE, Op, Zero, register
+from ..core.op import TABLE
 from ..core.references import references
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Type
@@ -39,7 +39,6 @@ from ..values.values import Arrayed, Traced, is_traced
 from ..values.views import contiguous, settled
 from .strings import mentions_traced, shown
 
-HOST = register(Op("host", "*:*", lambda m, *xs: None, Zero("it has no result but a number of its own"), may_fail=True, effect="host"))
 MARK, AGAIN, DONE = -1, -2, -3  # recipes that every program has
 
 keep("effects", lambda trace: 0)  # operations that a second evaluation must not repeat

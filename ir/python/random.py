@@ -22,11 +22,11 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import current_builder
-from ..core.op import Op, Zero, register
 from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, is_generator, loaded
-from ..numpy.creation import asarray, astype
+from ..numpy.common import astype
+from ..numpy.creation import asarray
 from ..ops import table
 from ..values import pytree
 from ..values.kernels import whole
@@ -34,7 +34,6 @@ from ..values.sizes import broadcast
 from ..values.values import Arrayed, Traced, dim_of, logical_not, scalar_type, to_type
 from .raising import raise_
 
-DRAW = register(Op("draw", "*:*", lambda m, *xs: None, Zero("a standard draw depends on nothing"), may_fail=True, effect="draw"))
 KINDS = {"uniform": "random", "normal": "standard_normal", "exponential": "standard_exponential", "bounded": "integers"}
 
 

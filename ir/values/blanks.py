@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.builder import current_builder, keep
 from ..core.graph import Let
+from ..core.op import TABLE
 from ..core.types import Scalar
 from . import sizes
 from .arrays import allocate
@@ -50,7 +51,9 @@ class Blank:
         """Do the writes follow one another from the start to the end?"""
         end: Size = 0
         left = [w for w in self.written if w[2] in self.block.lets]
-        least = max([int(sizes.plain(start)) + 1 for start, size, let in left if let.op == "store" and sizes.is_known(start)], default=0)
+        least = max(
+            [int(sizes.plain(start)) + 1 for start, size, let in left if TABLE[let.op].indexed and sizes.is_known(start)], default=0
+        )
         while not sizes.same(end, self.n):
             following = next((w for w in left if sizes.same(w[0], end)), None)
             if following is None:

@@ -3,7 +3,7 @@
 A `Need` is (argument leaf, axis), a size of an array, or (argument leaf, None), the value of an int or a bool. Where Python asks a
 traced number for its value, `number` walks back through the operations that made it. If they lead to sizes, int and bool
 arguments alone, the value follows from those of the call at hand: the trace notes what has been asked for, goes on with the value,
-and is made again with these numbers as constants of the program (pipeline.py), which then serves no others. What leads to a
+and is made again with these numbers as constants of the program (specialisation.py), which then serves no others. What leads to a
 computed value cannot be known: the caller raises.
 
     def f(x):                                x: f64[n], and in this call n is 2
@@ -25,7 +25,7 @@ from ..core import errors
 from ..core.builder import Builder, Trace, current_trace, keep
 from ..core.graph import Atom, Const, Let, Site, Var
 from ..core.machine import Fault
-from ..core.op import TABLE
+from ..core.op import TABLE, Size
 from ..core.sites import is_library, user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
 
@@ -213,10 +213,10 @@ class _Origin:
         if var in builder.params:
             return self.argument(Need(builder.params.index(var)), builder)
         let = builder.made.get(var)
-        if let is not None and let.op == "dim":
+        if let is not None and TABLE[let.op].measures:
             assert isinstance(let.args[0], Var)
             return self.size(let.args[0], let.attrs["axis"], builder, depth + 1)
-        if let is None or let.op not in TABLE or TABLE[let.op].signature == "*:*":
+        if let is None or not TABLE[let.op].scalar:
             return None
         values = []
         for a in let.args:
@@ -264,10 +264,11 @@ class _Origin:
         if array in builder.params:
             return self.argument(Need(builder.params.index(array), axis), builder)
         let = builder.made.get(array)
-        like = _like(let, array) if let is not None else None
-        if isinstance(like, Var):
-            return self.size(like, axis, builder, depth + 1)
-        return self.atom(let.args[axis], builder, depth + 1) if let is not None and let.op == "alloc" else None
+        found = TABLE[let.op].shape(let)[let.outs.index(array)] if let is not None else None
+        n = found[1][axis] if found is not None else None
+        if isinstance(n, Size):
+            return self.size(n.array, n.axis, builder, depth + 1)
+        return self.atom(n, builder, depth + 1) if n is not None else None
 
 
 def _literal(value: Any, t: Type) -> Any:
@@ -281,16 +282,6 @@ def _computed(let: Let, values: list[Any]) -> Any:
             return op.body(op.machine, *values, **let.attrs)
     except Fault:
         return _literal(0, let.out.type)  # with these numbers as constants it is Python that raises
-
-
-def _like(let: Let, array: Var) -> Atom | None:
-    """An argument that has the sizes of an operation's result: of what is copied, and of what a gradient is taken for."""
-    if let.op == "copy":
-        return let.args[0]
-    if let.op != "pullback":
-        return None
-    at = let.outs.index(array) - (len(let.outs) - len(let.attrs["wrt"]))
-    return let.args[let.attrs["wrt"][at]] if at >= 0 else None
 
 
 __all__ = ["LOGGER", "LONG", "MOST_UNROLLED", "UNDECIDED", "Need", "Numbers", "agree", "at_hand", "decide", "number"]

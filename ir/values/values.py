@@ -19,7 +19,7 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import Builder, current_builder, keep
-from ..core.dims import UNKNOWN, Dim, Names
+from ..core.dims import UNKNOWN, Dim
 from ..core.graph import Atom, Const, Var
 from ..core.op import literal
 from ..core.operand import GraphValue, Operand
@@ -333,15 +333,8 @@ def _here(array: Arrayed) -> Var:
     return current_builder().use(array.variable, array.builder)  # type: ignore[return-value]
 
 
-class Dims:
-    """What is known of ints in a trace: the dimension that each is."""
-
-    def __init__(self) -> None:
-        self.names = Names()
-        self.known: dict[Any, Dim] = {}  # by variable, of one of an array's sizes by (variable, axis)
-
-
-keep("dims", lambda trace: Dims())
+# what is known of ints in a trace: the dimension of each variable, and of sizes, by (array, axis), that a type leaves open
+keep("dims", lambda trace: {})
 
 
 def dim_of(n: Any) -> Dim:
@@ -350,16 +343,16 @@ def dim_of(n: Any) -> Dim:
         return int(n)
     if isinstance(n.atom, Const):
         return int(n.atom.value)
-    dims = current_builder().trace.dims
-    found: Dim | None = dims.known.get(n.atom)
+    trace = current_builder().trace
+    found: Dim | None = trace.dims.get(n.atom)
     if found is None:
-        found = dims.known[n.atom] = dims.names.int()
+        found = trace.dims[n.atom] = trace.symbols.int()
     return found
 
 
 def new_dim() -> Dim:
     """Of a size that nothing is known of."""
-    return current_builder().trace.dims.names.size()  # type: ignore[no-any-return]
+    return current_builder().trace.symbols.size()
 
 
 def resized(t: Type, known: Mapping[int, Dim] | None = None) -> Type:
@@ -372,7 +365,7 @@ def resized(t: Type, known: Mapping[int, Dim] | None = None) -> Type:
 def named(n: Traced, d: Dim) -> Traced:
     """`n`, which is known to be of this dimension from now on."""
     if isinstance(n.atom, Var):
-        current_builder().trace.dims.known[n.atom] = d
+        current_builder().trace.dims[n.atom] = d
     return n
 
 
@@ -380,12 +373,12 @@ def dims_of(array: Any) -> tuple[Dim, ...]:
     """The dimensions of an array, whose type may leave them open."""
     if isinstance(array, np.ndarray):
         return array.shape  # type: ignore[no-any-return]
-    dims = current_builder().trace.dims
+    trace = current_builder().trace
     out = []
     for axis, d in enumerate(array.type.dims):
         if d == UNKNOWN:
             at = array.variable, axis
-            d = dims.known[at] = dims.known.get(at) or dims.names.size()
+            d = trace.dims[at] = trace.dims.get(at) or trace.symbols.size()
         out.append(d)
     return tuple(out)
 

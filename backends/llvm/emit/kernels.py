@@ -20,13 +20,12 @@ from typing import Any
 
 from ....ir.core.graph import Atom, Const, Let, Var
 from ....ir.core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, expensive, kernel_of, varied_results, varies
-from ....ir.core.op import TABLE
+from ....ir.core.op import TABLE, written
 from ....ir.core.types import BOOL, F64, I32, Array, Scalar, Type, carries_gradient, element, is_float
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, literal, struct_of
-from .lets import Operands, allocate, copy_data, count, emit_scalar, loop, product, read_element, tiny_array, write_element
+from .lets import EMIT, Operands, allocate, copy_data, count, emit_scalar, loop, product, read_element, tiny_array, write_element
 from .machine import LLVMMachine, Value
 
-HEAVY = {"pow", "gammaln", "digamma", "gamma", "polygamma", "mod", "fmod", "floordiv"}  # dearer to compute again than to keep and read
 STRIP = 256  # elements of a buffer of adjoint terms: 2 KiB, in the first cache
 
 
@@ -442,7 +441,7 @@ class Differentiated(Nest):
             if let.out in terms and let.out in self.varied:
                 g = terms[let.out]
                 xs = [Value(machine, self.value(env, a), a.type) for a in let.args]
-                out = TABLE[let.op].rule(g, Value(machine, env[let.out], let.out.type), *xs, **let.attrs)  # type: ignore[operator]
+                out = TABLE[let.op].rule(g, Value(machine, env[let.out], let.out.type), *xs, **let.attrs)
                 for a, term in zip(let.args, out, strict=True):
                     if term is not None and a in self.varied:
                         self.collect(terms, a, term)
@@ -743,14 +742,14 @@ def heavy_values(context: Any, code: Code, let: Let, read: Any, activity: Any) -
         if any(a in varied for a in x.args):
             varied.add(x.out)
     beside = {a for x in body.entry.lets if x.out in varied for a in (*x.args, x.out)}
-    found = [x.out for x in body.entry.lets if x.op in HEAVY and x.out in beside]
+    found = [x.out for x in body.entry.lets if TABLE[x.op].cost == "heavy" and x.out in beside]
     n = product(code, [read(s)[0] for s in k.sizes]) if found else ""
     return {v: allocate(code, n, v.type, 0) for v in found}
 
 
-def emit_kernel(context: Any, code: Code, let: Let, read: Any, partials: Any = None, kept: Any = None) -> list[Operands]:
+def emit_kernel(code: Code, let: Let, read: Any, partials: Any = None, kept: Any = None) -> list[Operands]:
     """A kernel; `partials` is the activity if it is to write derivatives where adjoints will be."""
-    site = code.module.site(let.site)
+    context, site = code.module.context, code.module.site(let.site)
 
     def new(v: Var, n: str) -> str:
         if v in context.tiny:
@@ -763,6 +762,9 @@ def emit_kernel(context: Any, code: Code, let: Let, read: Any, partials: Any = N
     run = Forward(context, let, read, code, site)
     run.kept = kept or {}
     return run.run(new)
+
+
+EMIT["kernel"] = lambda code, let, read, site: emit_kernel(code, let, read)
 
 
 def save_elements(context: Any, code: Code, let: Let, read: Any, needed: Any) -> dict[int, str]:
@@ -780,15 +782,26 @@ def save_elements(context: Any, code: Code, let: Let, read: Any, needed: Any) ->
 
 def save_written(context: Any, code: Code, let: Let, read: Any, needed: Any) -> Callable[[Code], None]:
     """Save what an operation is about to write; gives what puts it back."""
-    if let.op == "kernel":
+    if TABLE[let.op].nest:
         saved = save_elements(context, code, let, read, needed)
         return lambda code: Saver(context, let, read, code, 0).run(saved, True) if saved else None
-    data, *dims = read(let.args[0])[: 1 + let.args[0].type.rank]  # type: ignore[union-attr]
-    t = let.args[0].type.dtype  # type: ignore[union-attr]
+    copies = [_copied(code, v, read) for v in written(let)]
+
+    def restore(code: Code) -> None:
+        for data, copy, n, t in copies:
+            copy_data(code, data, copy, n, t)
+
+    return restore
+
+
+def _copied(code: Code, v: Var, read: Any) -> tuple[str, str, str, Scalar]:
+    """(an array's data, a copy, the number of its elements, their type)"""
+    assert isinstance(v.type, Array)
+    data, *dims = read(v)[: 1 + v.type.rank]
     n = product(code, dims)
-    copy = allocate(code, n, t, 0)
-    copy_data(code, copy, data, n, t)
-    return lambda code: copy_data(code, data, copy, n, t)
+    copy = allocate(code, n, v.type.dtype, 0)
+    copy_data(code, copy, data, n, v.type.dtype)
+    return data, copy, n, v.type.dtype
 
 
 class Saver(Nest):

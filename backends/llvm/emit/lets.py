@@ -1,5 +1,5 @@
 """Operations without an adjoint, as straight LLVM code: in primal functions, and in reverse functions where no
-derivative flows. One place for arithmetic, element access and arrays."""
+derivative flows. One place for arithmetic, element access and arrays; other files of this folder enter the rest into EMIT."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ....ir.core.graph import Atom, Const, Let
-from ....ir.core.op import TABLE
+from ....ir.core.op import FORWARD, TABLE, Op, Stage
 from ....ir.core.types import BOOL, I32, Array, Scalar, Type
-from ....ir.ops.library import ARRAY_OPS
-from ....ir.passes.bounds import codes
+from ....ir.ops.memory import codes
 from .code import LLVM_TYPES, MEMORY_TYPES, SIZES, Code, literal
 from .machine import LLVMMachine, Value
 
@@ -49,21 +48,6 @@ def _wrapped(code: Code, i: str, n: str, atom: Atom) -> str:
     negative = code.let(f"icmp slt i64 {i}, 0")
     from_end = code.let(f"add i64 {i}, {n}")
     return code.let(f"select i1 {negative}, i64 {from_end}, i64 {i}")
-
-
-def check_range(code: Code, let: Let, read: Read, site: int) -> None:
-    """Fault, if the loop from start to limit runs at all, with the first index that is out of bounds."""
-    first, end, start, limit = (read(a)[0] for a in let.args[1:])
-    n = read(let.args[0])[1 + let.attrs["axis"]]
-    empty = code.let(f"icmp sle i64 {limit}, {start}")
-    if let.attrs["moves"]:
-        fits = code.let(f"icmp sle i64 {end}, {n}")
-        late = code.let(f"icmp sgt i64 {n}, {first}")
-        culprit = code.let(f"select i1 {late}, i64 {n}, i64 {first}")
-    else:
-        fits = code.let(f"icmp ult i64 {_wrapped(code, first, n, let.args[1])}, {n}")
-        culprit = first
-    code.check(code.let(f"or i1 {empty}, {fits}"), "index", site, culprit, n, str(let.attrs["axis"]))
 
 
 def element_pointer(code: Code, let: Let, read: Read, site: int) -> tuple[str, str, str]:
@@ -165,43 +149,71 @@ def loop(code: Code, n: str, body: Callable[[str], Any]) -> None:
     code.place(after)
 
 
+def _has_own_code(op: Op) -> bool:
+    return not op.scalar and op.program is None and op.calls != FORWARD
+
+
+EMIT = Stage("LLVM emission", _has_own_code)  # by operation: (code, let, read, site) -> the operands of its outs
+
+
 def emit_let(code: Code, let: Let, read: Read) -> list[Operands]:
-    """Any operation but a derivative; the operands of its outs."""
-    site = code.module.site(let.site)
-    if let.op == "load":
-        p, _, _ = element_pointer(code, let, read, site)
-        return [[read_element(code, p, let.args[0].type.dtype)]]  # type: ignore[union-attr]
-    if let.op == "store":
-        p, _, _ = element_pointer(code, let, read, site)
-        write_element(code, p, read(let.args[-1])[0], let.args[0].type.dtype)  # type: ignore[union-attr]
-        return []
-    if let.op == "check_range":
-        check_range(code, let, read, site)
-        return []
-    if let.op == "dim":
-        return [[read(let.args[0])[1 + let.attrs["axis"]]]]
-    if let.op == "alloc":
-        return [emit_alloc(code, let, read, site)]
-    if let.op == "copy":
-        return [emit_copy(code, let, read, site)]
-    if let.op == "reshape":
-        return [[read(let.args[0])[0], *(read(a)[0] for a in let.args[1:])]]
-    if let.op == "kernel":
-        from .kernels import emit_kernel
-
-        return emit_kernel(code.module.context, code, let, read)
-    if TABLE[let.op].effect:
-        from .host import emit_effect
-
-        return emit_effect(code.module.context, code, let, read)
-    if let.op in ARRAY_OPS:
-        from .library import emit_array_op
-
-        return emit_array_op(code.module.context, code, let, read)
-    return [[emit_scalar(code, let, [read(a)[0] for a in let.args], site)]]
+    """Any operation: the operands of its outs."""
+    op = TABLE[let.op]
+    site = code.module.site(let.site) if not op.derivative else 0  # places are numbered in the order of the operations
+    if op.scalar:
+        return [[emit_scalar(code, let, [read(a)[0] for a in let.args], site)]]
+    return emit_whole(code, let, read, site)
 
 
-def emit_alloc(code: Code, let: Let, read: Read, site: int) -> Operands:
+def emit_whole(code: Code, let: Let, read: Read, site: int = 0) -> list[Operands]:
+    """An operation that is not scalar; those on whole arrays number their own place."""
+    if TABLE[let.op].program is not None:
+        return code.module.context.emit_program(code, let, read)  # type: ignore[no-any-return]
+    return EMIT[let.op](code, let, read, site)  # type: ignore[no-any-return]
+
+
+@EMIT.of("load")
+def emit_load(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    p, _, _ = element_pointer(code, let, read, site)
+    return [[read_element(code, p, let.args[0].type.dtype)]]  # type: ignore[union-attr]
+
+
+@EMIT.of("store")
+def emit_store(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    p, _, _ = element_pointer(code, let, read, site)
+    write_element(code, p, read(let.args[-1])[0], let.args[0].type.dtype)  # type: ignore[union-attr]
+    return []
+
+
+@EMIT.of("check_range")
+def check_range(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    """Fault, if the loop from start to limit runs at all, with the first index that is out of bounds."""
+    first, end, start, limit = (read(a)[0] for a in let.args[1:])
+    n = read(let.args[0])[1 + let.attrs["axis"]]
+    empty = code.let(f"icmp sle i64 {limit}, {start}")
+    if let.attrs["moves"]:
+        fits = code.let(f"icmp sle i64 {end}, {n}")
+        late = code.let(f"icmp sgt i64 {n}, {first}")
+        culprit = code.let(f"select i1 {late}, i64 {n}, i64 {first}")
+    else:
+        fits = code.let(f"icmp ult i64 {_wrapped(code, first, n, let.args[1])}, {n}")
+        culprit = first
+    code.check(code.let(f"or i1 {empty}, {fits}"), "index", site, culprit, n, str(let.attrs["axis"]))
+    return []
+
+
+@EMIT.of("dim")
+def emit_dim(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    return [[read(let.args[0])[1 + let.attrs["axis"]]]]
+
+
+@EMIT.of("reshape")
+def emit_reshape(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    return [[read(let.args[0])[0], *(read(a)[0] for a in let.args[1:])]]
+
+
+@EMIT.of("alloc")
+def emit_alloc(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     t = let.out.type
     assert isinstance(t, Array)
     dims = [read(a)[0] for a in let.args[:-1]]
@@ -209,12 +221,12 @@ def emit_alloc(code: Code, let: Let, read: Read, site: int) -> Operands:
         p, value = tiny_array(code.module.context, code, let.out), in_memory(code, read(let.args[-1])[0], t.dtype)
         for i in range(math.prod(a.value for a in let.args[:-1])):  # type: ignore[union-attr]
             code.store(MEMORY_TYPES[t.dtype], value, code.let(f"getelementptr {MEMORY_TYPES[t.dtype]}, ptr {p}, i64 {i}"))
-        return [p, *dims]
+        return [[p, *dims]]
     n = count(code, dims, site)
     p = allocate(code, n, t.dtype, site)
     if let.attrs.get("fill", True):
         fill(code, p, n, read(let.args[-1])[0], let.args[-1], t.dtype)
-    return [p, *dims]
+    return [[p, *dims]]
 
 
 def tiny_array(context: Any, code: Code, v: Any) -> str:
@@ -222,17 +234,19 @@ def tiny_array(context: Any, code: Code, v: Any) -> str:
     return code.alloca(f"[{context.tiny[v]} x {MEMORY_TYPES[v.type.dtype]}]")
 
 
-def emit_copy(code: Code, let: Let, read: Read, site: int) -> Operands:
+@EMIT.of("copy")
+def emit_copy(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     t = let.out.type
     assert isinstance(t, Array)
     source, *dims = read(let.args[0])[: 1 + t.rank]
     n = product(code, dims)
     p = allocate(code, n, t.dtype, site)
     copy_data(code, p, source, n, t.dtype)
-    return [p, *dims]
+    return [[p, *dims]]
 
 
 __all__ = [
+    "EMIT",
     "LLVM_TYPES",
     "Operands",
     "Read",
@@ -240,6 +254,7 @@ __all__ = [
     "copy_data",
     "element_pointer",
     "emit_let",
+    "emit_whole",
     "fill_zero",
     "loop",
     "product",

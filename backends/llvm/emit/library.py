@@ -10,21 +10,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ....ir.core.graph import Let, Var
+from ....ir.core.op import written
 from ....ir.core.types import F64, I64, Array, Scalar, carries_gradient
-from ....ir.ops.library import ARRAY_OPS, library_function, pull_function
+from ....ir.diff.rules import library_function, pull_function
 from ..build.special import symbol
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, flat_types, literal, struct_of
-from .lets import Operands, allocate, copy_data, count, fill_zero, loop, product, read_element, write_element
+from .lets import EMIT, Operands, allocate, copy_data, count, fill_zero, loop, product, read_element, write_element
 
 SMALL = 4096  # multiplications: below, loops are faster than a call of BLAS (measured: 16 x 16 x 16)
 
 
-def emit_array_op(context: Any, code: Code, let: Let, read: Any) -> list[Operands]:
-    """The operation's value."""
-    op = ARRAY_OPS[let.op]
-    if op.program is not None:
-        return call_primal(context, code, library_function(context.program, let), [read(a) for a in let.args])
-    return _Emit(context, code, let, read).run()
+def emit_program(code: Code, let: Let, read: Any) -> list[Operands]:
+    """The value of an operation that is a traced program."""
+    context = code.module.context
+    return call_primal(context, code, library_function(context.program, let), [read(a) for a in let.args])
 
 
 def call_primal(context: Any, code: Code, name: str, args: Sequence[Operands]) -> list[Operands]:
@@ -44,30 +43,31 @@ def call_primal(context: Any, code: Code, name: str, args: Sequence[Operands]) -
 def backward(
     context: Any, code: Code, let: Let, read: Any, active: Any, outs: dict[Var, Operands], adjoints: dict[Var, Operands]
 ) -> list[Any]:
-    """The way back: for each active argument None, where the adjoint array has been added to, or what is to be added."""
+    """The way back of a traced rule: for each active argument what is to be added, None for the others."""
     wanted = [a in active for a in let.args]
-    if let.op == "gemm":
-        _gemm_back(code, let, read, wanted, adjoints[let.out])
-        return [None] * len(let.args)
     name = pull_function(context.program, let, wanted)
     values = [*(read(a)[: len(flat_types(a.type))] for a in let.args), *(outs[o][: len(flat_types(o.type))] for o in let.outs)]
-    values += [adjoints[o] for o in let.outs if carries_gradient(o.type)]
+    values += [adjoints[v] for v in (*let.outs, *written(let)) if carries_gradient(v.type)]
     back = iter(call_primal(context, code, name, values))
     return [next(back) if w else None for w in wanted]
 
 
-class _Emit:
-    def __init__(self, context: Any, code: Code, let: Let, read: Any) -> None:
-        self.context, self.code, self.let, self.read = context, code, let, read
+def emits(name: str) -> Callable[[Callable[[Routines], list[Operands]]], Any]:
+    """The decorated function emits the value of an operation."""
+    return lambda function: EMIT.of(name)(lambda code, let, read, site: function(Routines(code, let, read)))
+
+
+class Routines:
+    """One operation to be emitted: its matrices, and calls of a library."""
+
+    def __init__(self, code: Code, let: Let, read: Any) -> None:
+        self.code, self.let, self.read = code, let, read
         self.site = code.module.site(let.site)
         t = let.args[0].type
         assert isinstance(t, Array)
         self.t: Scalar = t.dtype
         self.ty = LLVM_TYPES.get(t.dtype, "i64")
         self.letter = "d" if t.dtype == F64 else "s"
-
-    def run(self) -> list[Operands]:
-        return getattr(self, f"op_{self.let.op}")()  # type: ignore[no-any-return]
 
     def new(self, v: Var | None, n: str, t: Any = None) -> str:
         self.code.allocator = "lantern.alloc_result" if v in self.code.escaping else "lantern.alloc"
@@ -136,210 +136,234 @@ class _Emit:
     def square(self, rows: str, columns: str) -> None:
         self.code.check(self.code.let(f"icmp eq i64 {rows}, {columns}"), "linalg", self.site)
 
-    # ---- operations
-    def op_gemm(self) -> list[Operands]:
-        return [gemm(self.code, self.let, self.read, lambda n: self.new(self.let.out, n))]
 
-    def op_scatter(self) -> list[Operands]:
-        code = self.code
-        data, dims = self.read(self.let.args[0])[0], self.read(self.let.args[1])[1:]
-        index, v = self.read(self.let.args[1])[0], self.read(self.let.args[2])[0]
-        _scatter(code, self.let, [data, index, v, product(code, dims[: self.let.args[1].type.rank])])  # type: ignore[union-attr]
-        return []
+# ---- operations
 
-    def op_cumsum(self) -> list[Operands]:
-        code, (data, rows, n) = self.code, self.matrix(0)
-        out = self.new(self.let.out, product(code, [rows, n]))
-        t, reverse = self.t, self.let.attrs["reverse"]
-        ty = "i64" if t.name.startswith("i") else self.ty
-        total = code.alloca(ty)
-        add = "fadd" if t.name.startswith("f") else "add"
 
-        def row(r: str) -> None:
-            first = code.let(f"mul nsw i64 {r}, {n}")
-            code.store(ty, literal(0, t) if t.name.startswith("f") else "0", total)
+@emits("gemm")
+def emit_gemm(lib: Routines) -> list[Operands]:
+    return [gemm(lib.code, lib.let, lib.read, lambda n: lib.new(lib.let.out, n))]
 
-            def one(i: str) -> None:
-                if reverse:
-                    i = code.let(f"sub nsw i64 {code.let(f'sub nsw i64 {n}, 1')}, {i}")
-                at = code.let(f"add nsw i64 {first}, {i}")
-                v = read_element(code, _at(code, data, at, t), t)
-                s = code.let(f"{add} {ty} {code.load(ty, total)}, {v}")
-                code.store(ty, s, total)
-                write_element(code, _at(code, out, at, t), s, t)
+
+@emits("scatter")
+def emit_scatter(lib: Routines) -> list[Operands]:
+    code = lib.code
+    data, dims = lib.read(lib.let.args[0])[0], lib.read(lib.let.args[1])[1:]
+    index, v = lib.read(lib.let.args[1])[0], lib.read(lib.let.args[2])[0]
+    _scatter(code, lib.let, [data, index, v, product(code, dims[: lib.let.args[1].type.rank])])  # type: ignore[union-attr]
+    return []
+
+
+@emits("cumsum")
+def emit_cumsum(lib: Routines) -> list[Operands]:
+    code, (data, rows, n) = lib.code, lib.matrix(0)
+    out = lib.new(lib.let.out, product(code, [rows, n]))
+    t, reverse = lib.t, lib.let.attrs["reverse"]
+    ty = "i64" if t.name.startswith("i") else lib.ty
+    total = code.alloca(ty)
+    add = "fadd" if t.name.startswith("f") else "add"
+
+    def row(r: str) -> None:
+        first = code.let(f"mul nsw i64 {r}, {n}")
+        code.store(ty, literal(0, t) if t.name.startswith("f") else "0", total)
+
+        def one(i: str) -> None:
+            if reverse:
+                i = code.let(f"sub nsw i64 {code.let(f'sub nsw i64 {n}, 1')}, {i}")
+            at = code.let(f"add nsw i64 {first}, {i}")
+            v = read_element(code, _at(code, data, at, t), t)
+            s = code.let(f"{add} {ty} {code.load(ty, total)}, {v}")
+            code.store(ty, s, total)
+            write_element(code, _at(code, out, at, t), s, t)
+
+        loop(code, n, one)
+
+    loop(code, rows, row)
+    return [[out, rows, n]]
+
+
+@emits("cholesky")
+def emit_cholesky(lib: Routines) -> list[Operands]:
+    code, (_, n, m) = lib.code, lib.matrix(0)
+    lib.square(n, m)
+    out = lib.copy_of(0, lib.let.out)
+    info = lib.info()
+    lib.nonempty(n, lambda: lib.library("potrf", ("c", "U"), ("i", n), out, ("i", n), info))
+    lib.check(info)
+
+    def row(i: str) -> None:
+        start = code.let(f"mul nsw i64 {i}, {n}")
+        begin = code.let(f"add nsw i64 {i}, 1")
+        rest = code.let(f"sub nsw i64 {n}, {begin}")
+        p = _at(code, out, code.let(f"add nsw i64 {start}, {begin}"), lib.t)
+        fill_zero(code, p, rest, lib.t)
+
+    loop(code, n, row)
+    return [[out, n, n]]
+
+
+@emits("trsm")
+def emit_trsm(lib: Routines) -> list[Operands]:
+    """X_c op(A_c) = B_c with A_c = A^T, B_c = B: B^T is given, so its rows are the columns of B."""
+    code, (a, n, n2) = lib.code, lib.matrix(0)
+    bt, k, m = lib.matrix(1)
+    lib.square(n, n2)
+    lib.code.check(code.let(f"icmp eq i64 {n}, {m}"), "linalg", lib.site)
+    attrs = lib.let.attrs
+    if not attrs["unit"]:
+
+        def regular(i: str) -> None:
+            d = code.load(lib.ty, _at(code, a, code.let(f"mul nsw i64 {i}, {code.let(f'add nsw i64 {n}, 1')}"), lib.t))
+            code.check(code.let(f"fcmp une {lib.ty} {d}, 0.0"), "linalg", lib.site)
+
+        loop(code, n, regular)
+    out = lib.new(lib.let.out, product(code, [k, n]))
+    copy_data(code, out, bt, product(code, [k, n]), lib.t)
+    uplo, trans = "U" if attrs["lower"] else "L", "N" if attrs["trans"] else "T"
+    lib.nonempty(product(code, [k, n]), lambda: lib.library(
+        "trsm", ("c", "L"), ("c", uplo), ("c", trans), ("c", "U" if attrs["unit"] else "N"), ("i", n), ("i", k), ("f", 1.0), a, ("i", n),
+        out, ("i", n)))  # fmt: skip
+    return [[out, k, n]]
+
+
+@emits("trmm")
+def emit_trmm(lib: Routines) -> list[Operands]:
+    """B_c := B_c L for the transpose of L^T B."""
+    a, n, _ = lib.matrix(0)
+    out = lib.copy_of(1, lib.let.out)
+    lib.nonempty(n, lambda: lib.library(
+        "trmm", ("c", "R"), ("c", "U"), ("c", "T"), ("c", "N"), ("i", n), ("i", n), ("f", 1.0), a, ("i", n), out, ("i", n)))  # fmt: skip
+    return [[out, n, n]]
+
+
+@emits("lu_solve")
+def emit_lu_solve(lib: Routines) -> list[Operands]:
+    code, (_, n, n2) = lib.code, lib.matrix(0)
+    bt, k, m = lib.matrix(1)
+    lib.square(n, n2)
+    lib.code.check(code.let(f"icmp eq i64 {n}, {m}"), "linalg", lib.site)
+    out = lib.new(lib.let.out, product(code, [k, n]))
+    copy_data(code, out, bt, product(code, [k, n]), lib.t)
+    lu, info = lib.copy_of(0, None), lib.info()
+    pivots = allocate(code, n, I64, lib.site)
+
+    def solve() -> None:
+        lib.library("getrf", ("i", n), ("i", n), lu, ("i", n), pivots, info)
+        lib.check(info)
+        trans = "N" if lib.let.attrs["trans"] else "T"
+        lib.library("getrs", ("c", trans), ("i", n), ("i", k), lu, ("i", n), pivots, out, ("i", n), info)
+
+    lib.nonempty(n, solve)
+    return [[out, k, n]]
+
+
+@emits("slogdet")
+def emit_slogdet(lib: Routines) -> list[Operands]:
+    code, (_, n, n2) = lib.code, lib.matrix(0)
+    lib.square(n, n2)
+    lu, info = lib.copy_of(0, None), lib.info()
+    pivots = allocate(code, n, I64, lib.site)
+    lib.nonempty(n, lambda: lib.library("getrf", ("i", n), ("i", n), lu, ("i", n), pivots, info))
+    sign, total = code.alloca(lib.ty), code.alloca(lib.ty)
+    code.store(lib.ty, literal(1.0, lib.t), sign)
+    code.store(lib.ty, literal(0.0, lib.t), total)
+    from .machine import LLVMMachine, Value
+
+    machine = LLVMMachine(code, lib.site)
+
+    def one(i: str) -> None:
+        d = code.load(lib.ty, _at(code, lu, code.let(f"mul nsw i64 {i}, {code.let(f'add nsw i64 {n}, 1')}"), lib.t))
+        size = machine.instruction("fabs", Value(machine, d, lib.t))
+        log = machine.libm("log", size)
+        code.store(lib.ty, code.let(f"fadd {lib.ty} {code.load(lib.ty, total)}, {log.name}"), total)
+        pivot = code.load("i32", code.let(f"getelementptr i32, ptr {pivots}, i64 {i}"))
+        here = code.let(f"trunc i64 {code.let(f'add nsw i64 {i}, 1')} to i32")
+        swapped = code.let(f"icmp ne i32 {pivot}, {here}")
+        negative = code.let(f"fcmp olt {lib.ty} {d}, 0.0")
+        flip = code.let(f"xor i1 {swapped}, {negative}")
+        zero = code.let(f"fcmp oeq {lib.ty} {d}, 0.0")
+        s = code.load(lib.ty, sign)
+        s = code.let(f"select i1 {flip}, {lib.ty} {code.let(f'fneg {lib.ty} {s}')}, {lib.ty} {s}")
+        code.store(lib.ty, code.let(f"select i1 {zero}, {lib.ty} 0.0, {lib.ty} {s}"), sign)
+
+    loop(code, n, one)
+    return [[code.load(lib.ty, sign)], [code.load(lib.ty, total)]]
+
+
+@emits("eigh")
+def emit_eigh(lib: Routines) -> list[Operands]:
+    """Our lower triangle is LAPACK's upper one; its eigenvectors are columns there, rows here."""
+    code, (_, n, n2) = lib.code, lib.matrix(0)
+    lib.square(n, n2)
+    v, info = lib.copy_of(0, None), lib.info()
+    w = lib.new(lib.let.outs[0], n)
+
+    def run() -> None:
+        def routine(room: str, length: Any) -> None:
+            lib.library("syev", ("c", "V"), ("c", "U"), ("i", n), v, ("i", n), w, room, length, info)
+
+        lib.work(routine)
+        lib.check(info)
+
+    lib.nonempty(n, run)
+    out = lib.new(lib.let.outs[1], product(code, [n, n]))
+    _transpose(code, v, out, n, n, lib.t)
+    return [[w, n], [out, n, n]]
+
+
+@emits("svd")
+def emit_svd(lib: Routines) -> list[Operands]:
+    """A = U S V^T is A_c = V S U^T to LAPACK: what it calls U is V, column by column, and so our V^T."""
+    code, (_, m, n) = lib.code, lib.matrix(0)
+    k = code.let(f"call i64 @llvm.smin.i64(i64 {m}, i64 {n})")
+    a, info = lib.copy_of(0, None), lib.info()
+    u = lib.new(lib.let.outs[0], product(code, [m, k]))
+    s = lib.new(lib.let.outs[1], k)
+    vt = lib.new(lib.let.outs[2], product(code, [k, n]))
+    eight = code.let(f"mul i64 8, {k}")
+    ints = allocate(code, code.let(f"add i64 {eight}, 1"), I64, lib.site)
+
+    def run() -> None:
+        def routine(room: str, length: Any) -> None:
+            lib.library("gesdd", ("c", "S"), ("i", n), ("i", m), a, ("i", n), s, vt, ("i", n), u, ("i", k), room, length, ints, info)
+
+        lib.work(routine)
+        lib.check(info)
+
+    lib.nonempty(k, run)
+    return [[u, m, k], [s, k], [vt, k, n]]
+
+
+@emits("qr")
+def emit_qr(lib: Routines) -> list[Operands]:
+    code, (data, m, n) = lib.code, lib.matrix(0)
+    code.check(code.let(f"icmp sge i64 {m}, {n}"), "linalg", lib.site)
+    size = product(code, [m, n])
+    a = allocate(code, size, lib.t, lib.site)
+    _transpose(code, data, a, m, n, lib.t)  # column-major now
+    tau, info = allocate(code, n, lib.t, lib.site), lib.info()
+    q, r = lib.new(lib.let.outs[0], size), lib.new(lib.let.outs[1], product(code, [n, n]))
+
+    def run() -> None:
+        lib.work(lambda room, length: lib.library("geqrf", ("i", m), ("i", n), a, ("i", m), tau, room, length, info))
+        lib.check(info)
+
+        def column(i: str) -> None:
+            def one(j: str) -> None:
+                inside = code.let(f"icmp sge i64 {j}, {i}")
+                v = code.load(lib.ty, _at(code, a, code.let(f"add i64 {code.let(f'mul i64 {j}, {m}')}, {i}"), lib.t))
+                v = code.let(f"select i1 {inside}, {lib.ty} {v}, {lib.ty} 0.0")
+                code.store(lib.ty, v, _at(code, r, code.let(f"add i64 {code.let(f'mul i64 {i}, {n}')}, {j}"), lib.t))
 
             loop(code, n, one)
 
-        loop(code, rows, row)
-        return [[out, rows, n]]
+        loop(code, n, column)
+        lib.work(lambda room, length: lib.library("orgqr", ("i", m), ("i", n), ("i", n), a, ("i", m), tau, room, length, info))
+        lib.check(info)
+        _transpose(code, a, q, n, m, lib.t)
 
-    def op_cholesky(self) -> list[Operands]:
-        code, (_, n, m) = self.code, self.matrix(0)
-        self.square(n, m)
-        out = self.copy_of(0, self.let.out)
-        info = self.info()
-        self.nonempty(n, lambda: self.library("potrf", ("c", "U"), ("i", n), out, ("i", n), info))
-        self.check(info)
-
-        def row(i: str) -> None:
-            start = code.let(f"mul nsw i64 {i}, {n}")
-            begin = code.let(f"add nsw i64 {i}, 1")
-            rest = code.let(f"sub nsw i64 {n}, {begin}")
-            p = _at(code, out, code.let(f"add nsw i64 {start}, {begin}"), self.t)
-            fill_zero(code, p, rest, self.t)
-
-        loop(code, n, row)
-        return [[out, n, n]]
-
-    def op_trsm(self) -> list[Operands]:
-        """X_c op(A_c) = B_c with A_c = A^T, B_c = B: B^T is given, so its rows are the columns of B."""
-        code, (a, n, n2) = self.code, self.matrix(0)
-        bt, k, m = self.matrix(1)
-        self.square(n, n2)
-        self.code.check(code.let(f"icmp eq i64 {n}, {m}"), "linalg", self.site)
-        attrs = self.let.attrs
-        if not attrs["unit"]:
-
-            def regular(i: str) -> None:
-                d = code.load(self.ty, _at(code, a, code.let(f"mul nsw i64 {i}, {code.let(f'add nsw i64 {n}, 1')}"), self.t))
-                code.check(code.let(f"fcmp une {self.ty} {d}, 0.0"), "linalg", self.site)
-
-            loop(code, n, regular)
-        out = self.new(self.let.out, product(code, [k, n]))
-        copy_data(code, out, bt, product(code, [k, n]), self.t)
-        uplo, trans = "U" if attrs["lower"] else "L", "N" if attrs["trans"] else "T"
-        self.nonempty(product(code, [k, n]), lambda: self.library(
-            "trsm", ("c", "L"), ("c", uplo), ("c", trans), ("c", "U" if attrs["unit"] else "N"), ("i", n), ("i", k), ("f", 1.0), a, ("i", n),
-            out, ("i", n)))  # fmt: skip
-        return [[out, k, n]]
-
-    def op_trmm(self) -> list[Operands]:
-        """B_c := B_c L for the transpose of L^T B."""
-        a, n, _ = self.matrix(0)
-        out = self.copy_of(1, self.let.out)
-        self.nonempty(n, lambda: self.library(
-            "trmm", ("c", "R"), ("c", "U"), ("c", "T"), ("c", "N"), ("i", n), ("i", n), ("f", 1.0), a, ("i", n), out, ("i", n)))  # fmt: skip
-        return [[out, n, n]]
-
-    def op_lu_solve(self) -> list[Operands]:
-        code, (_, n, n2) = self.code, self.matrix(0)
-        bt, k, m = self.matrix(1)
-        self.square(n, n2)
-        self.code.check(code.let(f"icmp eq i64 {n}, {m}"), "linalg", self.site)
-        out = self.new(self.let.out, product(code, [k, n]))
-        copy_data(code, out, bt, product(code, [k, n]), self.t)
-        lu, info = self.copy_of(0, None), self.info()
-        pivots = allocate(code, n, I64, self.site)
-
-        def solve() -> None:
-            self.library("getrf", ("i", n), ("i", n), lu, ("i", n), pivots, info)
-            self.check(info)
-            trans = "N" if self.let.attrs["trans"] else "T"
-            self.library("getrs", ("c", trans), ("i", n), ("i", k), lu, ("i", n), pivots, out, ("i", n), info)
-
-        self.nonempty(n, solve)
-        return [[out, k, n]]
-
-    def op_slogdet(self) -> list[Operands]:
-        code, (_, n, n2) = self.code, self.matrix(0)
-        self.square(n, n2)
-        lu, info = self.copy_of(0, None), self.info()
-        pivots = allocate(code, n, I64, self.site)
-        self.nonempty(n, lambda: self.library("getrf", ("i", n), ("i", n), lu, ("i", n), pivots, info))
-        sign, total = code.alloca(self.ty), code.alloca(self.ty)
-        code.store(self.ty, literal(1.0, self.t), sign)
-        code.store(self.ty, literal(0.0, self.t), total)
-        from .machine import LLVMMachine, Value
-
-        machine = LLVMMachine(code, self.site)
-
-        def one(i: str) -> None:
-            d = code.load(self.ty, _at(code, lu, code.let(f"mul nsw i64 {i}, {code.let(f'add nsw i64 {n}, 1')}"), self.t))
-            size = machine.instruction("fabs", Value(machine, d, self.t))
-            log = machine.libm("log", size)
-            code.store(self.ty, code.let(f"fadd {self.ty} {code.load(self.ty, total)}, {log.name}"), total)
-            pivot = code.load("i32", code.let(f"getelementptr i32, ptr {pivots}, i64 {i}"))
-            here = code.let(f"trunc i64 {code.let(f'add nsw i64 {i}, 1')} to i32")
-            swapped = code.let(f"icmp ne i32 {pivot}, {here}")
-            negative = code.let(f"fcmp olt {self.ty} {d}, 0.0")
-            flip = code.let(f"xor i1 {swapped}, {negative}")
-            zero = code.let(f"fcmp oeq {self.ty} {d}, 0.0")
-            s = code.load(self.ty, sign)
-            s = code.let(f"select i1 {flip}, {self.ty} {code.let(f'fneg {self.ty} {s}')}, {self.ty} {s}")
-            code.store(self.ty, code.let(f"select i1 {zero}, {self.ty} 0.0, {self.ty} {s}"), sign)
-
-        loop(code, n, one)
-        return [[code.load(self.ty, sign)], [code.load(self.ty, total)]]
-
-    def op_eigh(self) -> list[Operands]:
-        """Our lower triangle is LAPACK's upper one; its eigenvectors are columns there, rows here."""
-        code, (_, n, n2) = self.code, self.matrix(0)
-        self.square(n, n2)
-        v, info = self.copy_of(0, None), self.info()
-        w = self.new(self.let.outs[0], n)
-
-        def run() -> None:
-            def routine(room: str, length: Any) -> None:
-                self.library("syev", ("c", "V"), ("c", "U"), ("i", n), v, ("i", n), w, room, length, info)
-
-            self.work(routine)
-            self.check(info)
-
-        self.nonempty(n, run)
-        out = self.new(self.let.outs[1], product(code, [n, n]))
-        _transpose(code, v, out, n, n, self.t)
-        return [[w, n], [out, n, n]]
-
-    def op_svd(self) -> list[Operands]:
-        """A = U S V^T is A_c = V S U^T to LAPACK: what it calls U is V, column by column, and so our V^T."""
-        code, (_, m, n) = self.code, self.matrix(0)
-        k = code.let(f"call i64 @llvm.smin.i64(i64 {m}, i64 {n})")
-        a, info = self.copy_of(0, None), self.info()
-        u = self.new(self.let.outs[0], product(code, [m, k]))
-        s = self.new(self.let.outs[1], k)
-        vt = self.new(self.let.outs[2], product(code, [k, n]))
-        eight = code.let(f"mul i64 8, {k}")
-        ints = allocate(code, code.let(f"add i64 {eight}, 1"), I64, self.site)
-
-        def run() -> None:
-            def routine(room: str, length: Any) -> None:
-                self.library("gesdd", ("c", "S"), ("i", n), ("i", m), a, ("i", n), s, vt, ("i", n), u, ("i", k), room, length, ints, info)
-
-            self.work(routine)
-            self.check(info)
-
-        self.nonempty(k, run)
-        return [[u, m, k], [s, k], [vt, k, n]]
-
-    def op_qr(self) -> list[Operands]:
-        code, (data, m, n) = self.code, self.matrix(0)
-        code.check(code.let(f"icmp sge i64 {m}, {n}"), "linalg", self.site)
-        size = product(code, [m, n])
-        a = allocate(code, size, self.t, self.site)
-        _transpose(code, data, a, m, n, self.t)  # column-major now
-        tau, info = allocate(code, n, self.t, self.site), self.info()
-        q, r = self.new(self.let.outs[0], size), self.new(self.let.outs[1], product(code, [n, n]))
-
-        def run() -> None:
-            self.work(lambda room, length: self.library("geqrf", ("i", m), ("i", n), a, ("i", m), tau, room, length, info))
-            self.check(info)
-
-            def column(i: str) -> None:
-                def one(j: str) -> None:
-                    inside = code.let(f"icmp sge i64 {j}, {i}")
-                    v = code.load(self.ty, _at(code, a, code.let(f"add i64 {code.let(f'mul i64 {j}, {m}')}, {i}"), self.t))
-                    v = code.let(f"select i1 {inside}, {self.ty} {v}, {self.ty} 0.0")
-                    code.store(self.ty, v, _at(code, r, code.let(f"add i64 {code.let(f'mul i64 {i}, {n}')}, {j}"), self.t))
-
-                loop(code, n, one)
-
-            loop(code, n, column)
-            self.work(lambda room, length: self.library("orgqr", ("i", m), ("i", n), ("i", n), a, ("i", m), tau, room, length, info))
-            self.check(info)
-            _transpose(code, a, q, n, m, self.t)
-
-        self.nonempty(n, run)
-        return [[q, m, n], [r, n, n]]
+    lib.nonempty(n, run)
+    return [[q, m, n], [r, n, n]]
 
 
 def call_library(code: Code, name: str, pointers: Sequence[str]) -> None:
@@ -383,7 +407,7 @@ def gemm(code: Code, let: Let, read: Any, new: Callable[[str], str]) -> Operands
     return [out, *stack, m, n]
 
 
-def _gemm_back(code: Code, let: Let, read: Any, wanted: list[bool], d: Operands) -> None:
+def gemm_back(code: Code, let: Let, read: Any, active: Any, d: Operands) -> None:
     """Adds to the adjoints of A and B in place."""
     (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
     x, y = read(a), read(b)
@@ -392,12 +416,12 @@ def _gemm_back(code: Code, let: Let, read: Any, wanted: list[bool], d: Operands)
     m, k = (x[rank], x[rank - 1]) if ta else (x[rank - 1], x[rank])
     n = y[rank - 1] if tb else y[rank]
     t = let.out.type.dtype  # type: ignore[union-attr]
-    if wanted[0]:
+    if a in active:
         if ta:
             multiply(code, t, (y[0], d[0], x[-1]), (k, m, n), tb, 1, stack)
         else:
             multiply(code, t, (d[0], y[0], x[-1]), (m, k, n), 0, 1 - tb, stack)
-    if wanted[1]:
+    if b in active:
         if tb:
             multiply(code, t, (d[0], x[0], y[-1]), (n, k, m), 1, ta, stack)
         else:

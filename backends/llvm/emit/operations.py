@@ -68,7 +68,7 @@ def _elementwise_text(module: Any, name: str, let: Let, active: list[bool]) -> s
     call_continuation(code)  # 3
     sums = LLVMMachine(code, contract=True)
     g = Value(sums, code.load(ty, dz), scalar)  # 4
-    terms = op.rule(g, sums.given(z), *map(sums.given, xs), **let.attrs)  # type: ignore[operator]
+    terms = op.rule(g, sums.given(z), *map(sums.given, xs), **let.attrs)
     for i, (a, term) in enumerate(zip(let.args, terms, strict=True)):  # 5
         if active[i] and term is not None:
             accumulate(code, LLVM_TYPES[a.type], code.field(pair(a.type), f"%x{i}", 1), term.name)
@@ -96,7 +96,7 @@ def kept_function(module: Any, let: Let, active: list[bool], partials: tuple[int
     call_continuation(code)  # 3
     g = Value(machine, code.load(ty, dz), t)  # 4
     nothing = [machine.literal(0, a.type) for a in let.args]
-    terms = TABLE[let.op].rule(g, Value(machine, "%kept", t), *nothing, **let.attrs)  # type: ignore[operator]
+    terms = TABLE[let.op].rule(g, Value(machine, "%kept", t), *nothing, **let.attrs)
     for i, a in enumerate(let.args):  # 5
         if active[i]:
             at = LLVM_TYPES[a.type]

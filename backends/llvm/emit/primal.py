@@ -12,11 +12,10 @@ from typing import Any
 
 from ....ir.core.analysis import find_loops, reverse_postorder, unchanging_params
 from ....ir.core.graph import Atom, Block, Branch, Call, Edge, Fail, Function, Jump, Let, Return, Var
+from ....ir.core.op import TABLE
 from ....ir.core.types import Array
-from ....ir.diff.policies import is_special
 from .code import SIZES, Code, flat_types, literal, struct_of
 from .lets import Operands, emit_let, product
-from .pullback import emit_pullback
 
 GARBAGE = 1 << 18  # bytes that iterations may leave behind before what is alive moves down: half of a second cache
 RECURSION = ".recursion"  # the function that calls itself, without what never changes
@@ -24,7 +23,7 @@ RECURSION = ".recursion"  # the function that calls itself, without what never c
 
 def allocates(let: Any) -> bool:
     """Does this operation make an array?"""
-    return is_special(let) and let.op != "reshape" and any(isinstance(o.type, Array) for o in let.outs)
+    return TABLE[let.op].whole and not TABLE[let.op].aliases and any(isinstance(o.type, Array) for o in let.outs)
 
 
 class Primal:
@@ -139,8 +138,7 @@ class Primal:
     def let(self, let: Let) -> None:
         self.code.escaping = self.returned
         self.code.allocator = "lantern.alloc_result" if any(o in self.returned for o in let.outs) else "lantern.alloc"
-        outs = emit_pullback(self.context, self.code, let, self.read) if let.op == "pullback" else emit_let(self.code, let, self.read)
-        self.env.update(zip(let.outs, outs, strict=True))
+        self.env.update(zip(let.outs, emit_let(self.code, let, self.read), strict=True))
 
     def read(self, a: Atom) -> Operands:
         if a in self.unchanging:

@@ -10,8 +10,8 @@ from typing import Any
 
 from ....ir.core.graph import Let
 from ....ir.core.types import Array, Scalar, carries_gradient
-from .code import LLVM_TYPES, NEGATIVE_ZERO, SIZES, Code, convention, flat_types, struct_of
-from .lets import Operands, Read, allocate, fill_zero, loop, product
+from .code import LLVM_TYPES, NEGATIVE_ZERO, SIZES, Code, flat_types, struct_of
+from .lets import EMIT, Operands, Read, allocate, fill_zero, loop, product
 
 
 def adjoint_struct(types: list[Any]) -> tuple[str, int]:
@@ -25,7 +25,8 @@ def continuation_params(types: list[Any]) -> list[str]:
     return [p for t in types for p in flat_types(t, carries_gradient(t))]
 
 
-def emit_pullback(context: Any, code: Code, let: Let, read: Read) -> list[Operands]:
+def emit_pullback(code: Code, let: Let, read: Read) -> list[Operands]:
+    context = code.module.context
     rev = context.of_pullback(let)
     f = rev.function
     own = len(f.params)
@@ -45,6 +46,9 @@ def emit_pullback(context: Any, code: Code, let: Let, read: Read) -> list[Operan
     for i in let.attrs["wrt"]:
         outs.append(adjoints[i] if i in adjoints else [returned[i]])
     return outs
+
+
+EMIT["pullback"] = lambda code, let, read, site: emit_pullback(code, let, read)
 
 
 def _slot_types(t: Any, kind: str) -> list[str]:
@@ -101,7 +105,7 @@ def _last_continuation(context: Any, outer: Code, f: Any, env_type: str, slots: 
                 c = code.load(LLVM_TYPES[t], code.field(env_type, "%env", slots["c", r, 0])) if has_cotangent else NEGATIVE_ZERO
                 returned.append((LLVM_TYPES[t], c))
     code.emit(f"ret {rt} {code.pack(rt, returned)}" if returned else "ret void")
-    module.functions.append(code.text(f"define internal {convention(n)} {rt} {name}({', '.join(params)}) nounwind"))
+    module.functions.append(code.text(f"define internal {module.convention(n)} {rt} {name}({', '.join(params)}) nounwind"))
     return name
 
 

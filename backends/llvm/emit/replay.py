@@ -23,9 +23,9 @@ from ....ir.core.types import BOOL, Scalar, Type
 from ....ir.diff.coverage import Cover
 from ....ir.diff.cps import WHOLE, Closure, Continuation
 from ....ir.diff.policies import CHUNK, TAPE_LIMIT, Plan, is_address
-from ....ir.passes.bounds import codes
-from ....ir.passes.bounds import quiet as quiet_codes
-from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, convention, flat_types, literal, struct_of
+from ....ir.ops.memory import codes
+from ....ir.ops.memory import quiet as quiet_codes
+from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, flat_types, literal, struct_of
 from .lets import Operands, element_pointer, emit_let, fill_zero, read_element, write_element
 from .machine import LLVMMachine, Value
 from .operations import kept_function, load_function, silent_store_function
@@ -102,19 +102,13 @@ class Iteration(BlockFunction):
     def plain_store(self, let: Let) -> tuple[str, str, str] | None:
         return None if let in self.plan.silent else super().plain_store(let)
 
-    def op_store(self, let: Let, k: str) -> None:
-        if let not in self.plan.silent:
-            super().op_store(let, k)
-            return
+    def silent_store(self, let: Let, k: str) -> None:
         _, dp = self.element(let)
         v = let.args[-1]
         name = silent_store_function(self.module, v.type, self.parent.is_active_scalar(v))
         self.code.emit(f"call void {name}(ptr {dp}, {self.operand(v)}, ptr {k}, ptr %frame)")
 
-    def op_load(self, let: Let, k: str) -> None:
-        if let not in self.parent.rev.covers:
-            super().op_load(let, k)
-            return
+    def first_load(self, let: Let, k: str) -> None:
         p, dp = self.element(let)
         name = load_function(self.module, let.out.type, first=True)
         self.code.emit(f"call void {name}(ptr {p}, ptr {dp}, ptr {self.cell(let.out)}, ptr {k}, ptr %frame)")
@@ -122,7 +116,8 @@ class Iteration(BlockFunction):
     def operation(self, let: Let, k: str) -> None:
         kept = self.plan.kept.get(let)
         if kept is None:
-            super().operation(let, k)
+            silent, first = let in self.plan.silent, let in self.parent.rev.covers
+            (self.silent_store if silent else self.first_load if first else super().operation)(let, k)
             return
         active = [self.parent.is_active_scalar(a) for a in let.args]
         entry = self.pointer("step")
@@ -226,7 +221,7 @@ class Forward:
 
     def let(self, let: Let) -> None:
         code = self.code
-        if let.op == "store" and self.tape is not None:
+        if TABLE[let.op].writes and self.tape is not None:
             p, _, _ = element_pointer(code, let, self.read, code.module.site(let.site))
             dtype = let.args[-1].type
             self.tape.save(code, self.entry, let, read_element(code, p, dtype), dtype)
@@ -248,7 +243,7 @@ class Forward:
             machine = LLVMMachine(code, contract=True)
             xs = [Value(machine, self.read(a)[0], a.type) for a in let.args]
             one = machine.literal(1.0, let.out.type)
-            terms = TABLE[let.op].rule(one, Value(machine, z, let.out.type), *xs, **let.attrs)  # type: ignore[operator]
+            terms = TABLE[let.op].rule(one, Value(machine, z, let.out.type), *xs, **let.attrs)
             for i in kept.partials:
                 self.tape.save(code, self.entry, (let, i), terms[i].name, let.args[i].type)
 
@@ -330,7 +325,7 @@ class Replay:
             parts.append((t, code.load(t, p)))
         code.emit(f"ret {rt} {code.pack(rt, parts)}" if parts else "ret void")
         functions[at] = code.text(
-            f"define internal {convention(len(vs))} {rt} {shape.parent.block_name(self.block.name)}({', '.join(params)}) nounwind"
+            f"define internal {self.parent.context.module.convention(len(vs))} {rt} {shape.parent.block_name(self.block.name)}({', '.join(params)}) nounwind"
         )
         shape.run()
         for name in self.parent.closures.blocks:
@@ -430,7 +425,7 @@ class Replay:
             args += [f"{t} {o}" for t, o in zip(self.parent.flat(v), self.inputs[v], strict=True)]
         args += [f"ptr %{x}" for x in self.pointers] + [f"ptr {x}" for x in extra]
         vs, rt = self.parent.returned(self.block)
-        call = f"call {convention(len(vs))} {rt} {self.parent.block_name(self.block.name)}{variant}({', '.join(args)})"
+        call = f"call {self.parent.context.module.convention(len(vs))} {rt} {self.parent.block_name(self.block.name)}{variant}({', '.join(args)})"
         if not vs:
             code.emit(call)
             return {}

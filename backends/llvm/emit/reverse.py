@@ -14,21 +14,18 @@ from __future__ import annotations
 from typing import Any
 
 from ....ir.core.graph import Atom, Branch, Call, Edge, Fail, Jump, Let, Return, Var
-from ....ir.core.kernel import written
-from ....ir.core.op import TABLE
+from ....ir.core.op import FORWARD, TABLE, Stage, written
 from ....ir.core.types import F64, I64, Array, Scalar, Type, carries_gradient
 from ....ir.diff.coverage import carried_covers, covering_kernels, local_arrays, read_back
 from ....ir.diff.cps import WHOLE, Closure, Closures, Continuation
-from ....ir.diff.policies import is_special
 from ....ir.diff.reverse import Reverse, adjoint_of_pullback
-from ....ir.ops.library import ARRAY_OPS
-from ....ir.passes.bounds import codes, quiet
+from ....ir.ops.memory import codes, quiet
 from ....ir.python.host import AGAIN, DONE, MARK, has_effects
-from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, convention, flat_types, literal, struct_of
+from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, flat_types, literal, struct_of
 from .kernels import Backward, Scaling, emit_kernel, heavy_values, keeps_partials, save_elements, save_written
-from .lets import Operands, allocate, element_pointer, emit_let, fill_zero, in_memory, loop, product, tiny_array
+from .lets import Operands, allocate, copy_data, element_pointer, emit_let, emit_whole, fill_zero, in_memory, loop, product, tiny_array
 from .library import backward as array_backward
-from .library import emit_array_op, scatter_back, scatter_save
+from .library import gemm_back, scatter_back, scatter_save
 from .operations import accumulate, elementwise_function, load_function, pair, store_function  # fmt: skip
 from .primal import RECURSION
 from .pullback import add_arrays, adjoint_struct, continuation_params, emit_pullback
@@ -44,8 +41,8 @@ class ReverseFunction:
         self.record_types: dict[str, str] = {}
         self.orders: dict[str, dict[Var, int]] = {}
         f = self.rev.function
-        own = [o for b in f.blocks.values() for let in b.lets if let.op != "reshape" for o in let.outs if isinstance(o.type, Array)]
-        kernels = any(let.op == "kernel" for b in f.blocks.values() for let in b.lets)
+        own = [o for b in f.blocks.values() for let in b.lets if not TABLE[let.op].aliases for o in let.outs if isinstance(o.type, Array)]
+        kernels = any(TABLE[let.op].nest for b in f.blocks.values() for let in b.lets)
         self.firsts = covering_kernels(f, own, self.activity, context.aliases) | self.rev.firsts if kernels else set()
         self.read_back = read_back(f, self.activity, context.aliases, context.program) if kernels else None
         self.locals = [v for v in local_arrays(f, own, self.activity, context.aliases) if v not in context.tiny] if kernels else []
@@ -88,7 +85,7 @@ class ReverseFunction:
         args = [f"{t} {n}" for v in first.inputs for t, n in zip(self.flat(v), self.input_operands(code, v, names), strict=True)]
         vs, rt = self.returned(first)
         pointers = ["ptr %k", "ptr %kenv", *(["ptr %e.whole"] if whole else [])]
-        call = f"call {convention(len(vs))} {rt} {self.block_name(first.name)}({', '.join([*args, *pointers])})"
+        call = f"call {code.module.convention(len(vs))} {rt} {self.block_name(first.name)}({', '.join([*args, *pointers])})"
         found = dict(zip(vs, code.unpack(rt, code.let(call), len(vs)), strict=True)) if vs else {}
         if not vs:
             code.emit(call)
@@ -109,7 +106,7 @@ class ReverseFunction:
         code.emit(f"ret {out} {code.pack(out, parts)}" if parts else "ret void")
         mask = dict(zip(self.rev.function.params, self.rev.mask, strict=True))
         params = [f"{t} {n}" for p in given for t, n in zip(self.param_types(p, mask[p]), names[p], strict=True)]
-        return code.text(f"define internal {convention(len(parts))} {out} {name}({', '.join([*params, *pointers])}) nounwind")
+        return code.text(f"define internal {code.module.convention(len(parts))} {out} {name}({', '.join([*params, *pointers])}) nounwind")
 
     def outermost(self, names: dict[Var, list[str]], given: list[Var], returned: list[Var]) -> str:
         """@r.f of a recursion."""
@@ -128,7 +125,7 @@ class ReverseFunction:
         mask = dict(zip(self.rev.function.params, self.rev.mask, strict=True))
         args = [f"{ty} {n}" for p in given for ty, n in zip(self.param_types(p, mask[p]), names[p], strict=True)]
         rt = struct_of([LLVM_TYPES[p.type] for p in returned])
-        call = f"call {convention(len(returned))} {rt} {self.name}{RECURSION}({', '.join([*args, 'ptr %k', 'ptr %kenv', f'ptr {record}'])})"
+        call = f"call {code.module.convention(len(returned))} {rt} {self.name}{RECURSION}({', '.join([*args, 'ptr %k', 'ptr %kenv', f'ptr {record}'])})"
         back = dict(zip(returned, code.unpack(rt, code.let(call), len(returned)), strict=True)) if returned else {}
         if not returned:
             code.emit(call)
@@ -157,7 +154,7 @@ class ReverseFunction:
         active = [i for i, p in enumerate(f.params) if p in self.active_params() and p not in whole]
         rt = struct_of([LLVM_TYPES[f.params[i].type] for i in active])
         pointers = [f"ptr {k}", f"ptr {env}", f"ptr {record}"]
-        call = f"call {convention(len(active))} {rt} {self.name}{RECURSION}({', '.join([*flat, *pointers])})"
+        call = f"call {code.module.convention(len(active))} {rt} {self.name}{RECURSION}({', '.join([*flat, *pointers])})"
         if not active:
             code.emit(call)
             return {}
@@ -179,6 +176,9 @@ class ReverseFunction:
         return have[: len(want)]
 
 
+WAYS = Stage("reverse mode in LLVM", lambda op: op.adjoint == "own" and op.calls != FORWARD)
+
+
 class BlockFunction:
     """Emits one block: its own function, and one function for each further closure of its chain."""
 
@@ -196,7 +196,7 @@ class BlockFunction:
         for o in own:
             self.add_field(o, self.cell_type(o))
         self.locals = [o for o in parent.locals if o in own]  # arrays whose adjoints are made when the way back begins
-        self.gives_back = any(is_special(let) for let in block.lets)
+        self.gives_back = any(TABLE[let.op].whole for let in block.lets)
         self.mark = ""
         self.pointers = ["k", "kenv", *(f"e.{h}" for h in block.nest), *self.extra_pointers()]
         for x in self.pointers:
@@ -218,13 +218,11 @@ class BlockFunction:
 
     def straight_let(self, let: Let) -> list[Operands]:
         """Emit an operation without an adjoint."""
-        if let.op == "pullback":
-            return emit_pullback(self.context, self.code, let, self.read)
         return emit_let(self.code, self.quiet(let), self.read)
 
     def quiet(self, let: Let) -> Let:
         """`let` without the checks that have been made before."""
-        if self.checked() or let.op not in ("load", "store"):
+        if self.checked() or not TABLE[let.op].indexed:
             return let
         return Let(let.outs, let.op, let.args, {**let.attrs, "index": quiet(codes(let))}, let.site)
 
@@ -364,7 +362,9 @@ class BlockFunction:
             self.code.emit(f"call void @lantern.release(ptr {self.mark})")
         self.code.emit(f"ret {rt} {self.code.pack(rt, parts)}" if parts else "ret void")
         attributes = "alwaysinline" if self.inline() else "noinline" if self.block.is_head or self.block.is_piece else ""
-        return self.code.text(f"define internal {convention(len(vs))} {rt} {self.name}({', '.join(params)}) {attributes} nounwind")
+        return self.code.text(
+            f"define internal {self.module.convention(len(vs))} {rt} {self.name}({', '.join(params)}) {attributes} nounwind"
+        )
 
     def inline(self) -> bool:
         return self.block.inline
@@ -379,7 +379,7 @@ class BlockFunction:
     def closure(self, closure: Closure) -> None:
         undo: list[Any] = []
         for let in closure.straight:
-            if let.op == "store":
+            if TABLE[let.op].indexed and TABLE[let.op].writes:
                 undone = self.plain_store(let)
                 if undone is not None:
                     undo.append(undone)
@@ -424,9 +424,9 @@ class BlockFunction:
 
     def operation(self, let: Let, k: str) -> None:
         """Call the op function with the continuation `k`."""
-        handler = getattr(self, f"op_{let.op}", self.op_array if let.op in ARRAY_OPS else self.op_effect if TABLE[let.op].effect else None)
-        if handler is not None:
-            handler(let, k)
+        adjoint = TABLE[let.op].adjoint
+        if adjoint != "rule":
+            (WAYS[let.op] if adjoint == "own" else BY_ADJOINT[adjoint])(self, let, k)
             return
         active = [self.parent.is_active_scalar(a) for a in let.args]
         name = elementwise_function(self.module, let, active)
@@ -439,11 +439,13 @@ class BlockFunction:
         adjoint = self.read(let.args[0])[-1]
         return p, self.code.let(f"getelementptr inbounds {t}, ptr {adjoint}, i64 {offset}")
 
+    @WAYS.of("load")
     def op_load(self, let: Let, k: str) -> None:
         p, dp = self.element(let)
         name = load_function(self.module, let.out.type)
         self.code.emit(f"call void {name}(ptr {p}, ptr {dp}, ptr {self.cell(let.out)}, ptr {k}, ptr %frame)")
 
+    @WAYS.of("store")
     def op_store(self, let: Let, k: str) -> None:
         if let.args[0] in self.locals:
             self.late_store(let, k)
@@ -472,6 +474,7 @@ class BlockFunction:
 
         self.on_the_way(f"@op.store.{self.context.unique()}", forward, backward, k)
 
+    @WAYS.of("alloc")
     def op_alloc(self, let: Let, k: str) -> None:
         v = let.args[-1]
 
@@ -487,6 +490,7 @@ class BlockFunction:
 
         self.on_the_way(f"@op.alloc.{self.context.unique()}", lambda: self.bind_outs(let), backward, k)
 
+    @WAYS.of("copy")
     def op_copy(self, let: Let, k: str) -> None:
         def backward() -> None:
             if let.args[0] in self.activity:
@@ -499,6 +503,7 @@ class BlockFunction:
         for o, x in zip(let.outs, emit_let(self.code, let, self.read), strict=True):
             self.out_with_adjoint(o, x)
 
+    @WAYS.of("reshape")
     def op_reshape(self, let: Let, k: str) -> None:
         source = self.read(let.args[0])
         self.write(let.out, [source[0], *(self.read(a)[0] for a in let.args[1:]), source[-1]])
@@ -545,6 +550,7 @@ class BlockFunction:
             operands = self.read(o)
             self.write(o, [*operands[:-1], self.adjoint_array(o, operands[1:-1])])
 
+    @WAYS.of("kernel")
     def op_kernel(self, let: Let, k: str) -> None:
         restore: dict[int, str] = {}
         kept: dict[Var, str] = {}
@@ -556,7 +562,7 @@ class BlockFunction:
             restore.update(save_elements(self.context, self.code, let, self.read, self.parent.read_back))
             partials = self.activity if keeps else None
             kept.update(heavy_values(self.context, self.code, let, self.read, self.activity) if not keeps else {})
-            for o, x in zip(let.outs, emit_kernel(self.context, self.code, let, self.read, partials, kept), strict=True):
+            for o, x in zip(let.outs, emit_kernel(self.code, let, self.read, partials, kept), strict=True):
                 self.out_with_adjoint(o, x)
 
         def backward() -> None:
@@ -573,37 +579,64 @@ class BlockFunction:
 
         self.on_the_way(f"@op.kernel.{self.context.unique()}", forward, backward, k)
 
+    @WAYS.of("gemm")
+    def op_gemm(self, let: Let, k: str) -> None:
+        def forward() -> None:
+            self.out_with_adjoint(let.out, emit_whole(self.code, let, self.read)[0])
+
+        self.on_the_way(
+            f"@op.gemm.{self.context.unique()}",
+            forward,
+            lambda: gemm_back(self.code, let, self.read, self.activity, self.adjoint_operands(let.out)),
+            k,
+        )
+
+    @WAYS.of("scatter")
     def op_scatter(self, let: Let, k: str) -> None:
         saved: list[Any] = []
 
         def forward() -> None:
             saved.append(scatter_save(self.code, let, self.read))
-            emit_array_op(self.context, self.code, let, self.read)
+            emit_whole(self.code, let, self.read)
 
         self.on_the_way(
             f"@op.scatter.{self.context.unique()}", forward, lambda: scatter_back(self.code, let, self.read, saved[0], self.activity), k
         )
 
-    def op_array(self, let: Let, k: str) -> None:
-        """An operation of ir/ops/library.py."""
+    def op_traced(self, let: Let, k: str) -> None:
+        """An operation whose rule is traced code. What it writes is put back first, and gets the adjoints of before in place."""
+        targets = written(let)
+        restore: list[Any] = []
 
         def forward() -> None:
-            for o, x in zip(let.outs, emit_array_op(self.context, self.code, let, self.read), strict=True):
+            if targets:
+                restore.append(save_written(self.context, self.code, let, self.read, None))
+            for o, x in zip(let.outs, emit_whole(self.code, let, self.read), strict=True):
                 self.out_with_adjoint(o, x)
 
         def back() -> None:
+            for put_back in restore:
+                put_back(self.code)
             outs = {o: self.read(o) for o in let.outs}
-            adjoints = {o: self.adjoint_operands(o) for o in let.outs}
+            adjoints = {o: self.adjoint_operands(o) for o in (*let.outs, *targets)}
             for a, d in zip(let.args, array_backward(self.context, self.code, let, self.read, self.activity, outs, adjoints), strict=True):
-                if d is not None:
+                if d is not None and a in targets:
+                    self.replace_adjoint(a, d)
+                elif d is not None:
                     self.add_operands(a, d)
 
         self.on_the_way(f"@op.{let.op}.{self.context.unique()}", forward, back, k)
 
-    def op_effect(self, let: Let, k: str) -> None:
+    def replace_adjoint(self, a: Atom, d: Operands) -> None:
+        assert isinstance(a.type, Array)
+        there = self.read(a)
+        copy_data(self.code, there[-1], d[0], product(self.code, there[1 : 1 + a.type.rank]), a.type.dtype)
+
+    def op_zero(self, let: Let, k: str) -> None:
         """It runs on the way forward; nothing flows back through it."""
         self.on_the_way(f"@op.{let.op}.{self.context.unique()}", lambda: self.bind_outs(let), lambda: None, k)
 
+    @WAYS.of("pullback")
     def op_pullback(self, let: Let, k: str) -> None:
         """An op function of its own for each place: it runs a reverse pass forward, and one of a jvp on the way back."""
         name = f"@op.pullback.{self.context.unique()}"
@@ -612,7 +645,7 @@ class BlockFunction:
         self.code = Code(self.module)
         repeats = has_effects(self.context.program, let.attrs["f"])
         moment = self.host(MARK) if repeats else ""
-        outs = emit_pullback(self.context, self.code, let, self.read)  # 1
+        outs = emit_pullback(self.code, let, self.read)  # 1
         for o, x in zip(let.outs, outs, strict=True):
             if o in self.activity and isinstance(o.type, Array):
                 n = product(self.code, x[1:])
@@ -648,7 +681,7 @@ class BlockFunction:
                     *(self.read(a) for a in let.args[own:])]  # fmt: skip
         call = Let(adjoint.outs, "pullback", tuple(Var(f"x{i}", F64) for i in range(len(operands))), adjoint.attrs)
         table = dict(zip(call.args, operands, strict=True))
-        outs = emit_pullback(self.context, self.code, call, lambda a: table[a])
+        outs = emit_pullback(self.code, call, lambda a: table[a])
         total = len(outs) - len(adjoint.attrs["wrt"])
         for i, d in zip(adjoint.attrs["wrt"], outs[total:], strict=True):
             self.add_operands(let.args[i], d)
@@ -710,7 +743,7 @@ class BlockFunction:
         args += [f"ptr {records[h] if h in records else self.pointer(f'e.{h}')}" for h in target.nest]
         args += [f"ptr {self.pointer(x)}" for x in self.extra_pointers()]
         vs, rt = self.parent.returned(target)
-        call = f"call {convention(len(vs))} {rt} {self.target_name(target)}({', '.join(args)})"
+        call = f"call {self.module.convention(len(vs))} {rt} {self.target_name(target)}({', '.join(args)})"
         back: list[str] = []
         if not vs:
             code.emit(call)
@@ -755,9 +788,9 @@ class BlockFunction:
         rt, n = adjoint_struct(types)
         k = self.pointer("k")
         if not n:
-            code.emit(f"call {convention(n)} {rt} {k}({', '.join(args)})")
+            code.emit(f"call {self.module.convention(n)} {rt} {k}({', '.join(args)})")
             return
-        values = code.unpack(rt, code.let(f"call {convention(n)} {rt} {k}({', '.join(args)})"), n)
+        values = code.unpack(rt, code.let(f"call {self.module.convention(n)} {rt} {k}({', '.join(args)})"), n)
         scalars = [a for a, ty in zip(t.args, types, strict=True) if isinstance(ty, Scalar) and carries_gradient(ty)]
         for a, d in zip(scalars, values, strict=True):
             self.add(a, d)
@@ -831,9 +864,12 @@ class BlockFunction:
         parts_back = [LLVM_TYPES[ty] for ty in types if isinstance(ty, Scalar) and carries_gradient(ty)]
         pairs = list(zip(parts_back, back, strict=True))
         self.code.emit(f"ret {rt} {self.code.pack(rt, pairs)}" if pairs else "ret void")
-        self.module.functions.append(self.code.text(f"define internal {convention(n)} {rt} {name}({', '.join(params)}) nounwind"))
+        self.module.functions.append(
+            self.code.text(f"define internal {self.module.convention(n)} {rt} {name}({', '.join(params)}) nounwind")
+        )
         self.code, self.frame_type, self.fields = outer
         return name
 
 
+BY_ADJOINT = {"pullback": BlockFunction.op_traced, "zero": BlockFunction.op_zero}
 __all__ = ["MEMORY_TYPES", "BlockFunction", "ReverseFunction"]

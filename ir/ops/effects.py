@@ -1,0 +1,20 @@
+"""What Python does while compiled code runs (python/host.py), and draws from a generator (python/random.py)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.op import Op, Result, Zero, arrays, as_marked, register
+from ..core.types import I64, Array
+
+
+def _drawn(let: Any) -> tuple[Result, ...]:
+    """Behind the generator, and the bounds where it has some, stand the sizes of the array."""
+    t = let.out.type
+    return ((t.dtype, let.args[3 if let.attrs["kind"] == "bounded" else 1 :]) if isinstance(t, Array) else (t, ()),)
+
+
+HOST = register(Op("host", "*:*", None, Zero("it has no result but a number of its own"), reads=arrays, writes=(), aliases=(), allocates=False,
+                   fails=as_marked, cost="dear", shape=lambda let: ((I64, ()),) * len(let.outs), adjoint="zero", effect="host"))  # fmt: skip
+DRAW = register(Op("draw", "*:*", None, Zero("a standard draw depends on nothing"), reads=(), writes=(), aliases=(), allocates=True,
+                   fails=as_marked, cost="dear", shape=_drawn, adjoint="zero", effect="draw"))  # fmt: skip

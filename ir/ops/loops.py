@@ -1,0 +1,29 @@
+"""Loops over a rectangular space as one operation: see core/kernel.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.kernel import Access, Gather, kernel_of
+from ..core.op import NEST, Elsewhere, Op, Result, as_marked, register
+from ..core.types import Array
+
+
+def _reads(let: Any) -> list[Any]:
+    return [x.base for x in kernel_of(let).inputs if isinstance(x, (Access, Gather))]
+
+
+def _writes(let: Any) -> list[Any]:
+    return [r.into.base for r in kernel_of(let).results if r.into is not None]
+
+
+def _shape(let: Any) -> tuple[Result, ...]:
+    """A map has the sizes of the space, what is reduced those of the axes that stay. The scalar function says the dtype."""
+    k = kernel_of(let)
+    kept = [tuple(k.sizes if r.kind == "map" else [k.sizes[q] for q in r.axes]) for r in k.results if r.out is not None]
+    return tuple((o.type.dtype if isinstance(o.type, Array) else o.type, n) for o, n in zip(let.outs, kept, strict=True))
+
+
+KERNEL = register(Op("kernel", "*:*", None, Elsewhere("a kernel around the derivative of its function"), reads=_reads, writes=_writes,
+                     aliases=(), allocates=True, fails=as_marked, cost="heavy", shape=_shape, adjoint="own", effect="", calls=NEST, late=True,
+                     registers=True))  # fmt: skip

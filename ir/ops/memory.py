@@ -1,0 +1,56 @@
+"""Arrays in memory: their sizes, their elements, new ones, and the same memory in another shape.
+
+A load or store has a letter for each index: `c` check it, and a negative one counts from the end; `p` check it, it is not
+negative; `w` it is in bounds but may be negative; `u` it is in bounds and not negative (passes/bounds.py finds them).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.op import Elsewhere, Op, Result, Zero, as_marked, like, nothing, register
+from ..core.types import I64, Array, element
+
+DEFAULT = "c"
+
+
+def codes(let: Any) -> str:
+    """The letters of a load's or store's indices."""
+    array = let.args[0].type
+    assert isinstance(array, Array)
+    return let.attrs.get("index", DEFAULT * array.rank)  # type: ignore[no-any-return]
+
+
+def quiet(letters: str) -> str:
+    """The letters of the same access once it has been checked."""
+    return letters.replace("c", "w").replace("p", "u")
+
+
+def _unchecked(let: Any) -> bool:
+    return any(x in "cp" for x in codes(let))
+
+
+def _made(let: Any) -> tuple[Result, ...]:
+    dtype, value = let.out.type.dtype, let.args[-1].type
+    return ((dtype if element(dtype) == value else value, let.args[:-1]),)
+
+
+def memory(name: str, rule: Any, **facts: Any) -> Op:
+    return register(Op(name, "*:*", None, rule, effect="", cost=facts.pop("cost", "cheap"), **facts))
+
+
+DIM = memory("dim", Zero("a size is an integer"), reads=(), writes=(), aliases=(), allocates=False, fails=False, adjoint="zero",
+             shape=lambda let: ((I64, ()),), measures=True, late=True, rereads=False)  # fmt: skip
+CHECK_RANGE = memory("check_range", Zero("it has no result"), reads=(), writes=(), aliases=(), allocates=False, fails=as_marked, adjoint="zero",
+                     shape=nothing, measures=True)  # fmt: skip
+LOAD = memory("load", Elsewhere("an adjoint is added to an element"), reads=(0,), writes=(), aliases=(), allocates=False, fails=_unchecked,
+              adjoint="own", shape=lambda let: ((element(let.args[0].type.dtype), ()),), indexed=True)  # fmt: skip
+STORE = memory("store", Elsewhere("a reversible store"), reads=(), writes=(0,), aliases=(), allocates=False, fails=_unchecked,
+               adjoint="own", shape=nothing, indexed=True, late=True)  # fmt: skip
+ALLOC = memory("alloc", Elsewhere("the sum of the elements' adjoints"), reads=(), writes=(), aliases=(), allocates=True, fails=as_marked, cost="dear",
+               adjoint="own", shape=_made, late=True, registers=True, rereads=False)  # fmt: skip
+COPY = memory("copy", Elsewhere("adjoints are added"), reads=(0,), writes=(), aliases=(), allocates=True, fails=as_marked, cost="dear",
+              adjoint="own", shape=like(0), late=True, rereads=False)  # fmt: skip
+RESHAPE = memory("reshape", Elsewhere("the same memory, and so the same adjoints"), reads=(), writes=(), aliases=((0, 0),), allocates=False,
+                 fails=as_marked, adjoint="own", shape=lambda let: ((let.args[0].type.dtype, let.args[1:]),), rereads=False)  # fmt: skip
+__all__ = ["ALLOC", "CHECK_RANGE", "COPY", "DIM", "LOAD", "RESHAPE", "STORE", "codes", "memory", "quiet"]
