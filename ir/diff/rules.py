@@ -59,8 +59,8 @@ class _Signature:
     """The types of a function that all operations of one kind share, and their spelling in its name. Of dimensions that are no ints
     nothing is known but which of them are equal."""
 
-    def __init__(self, program: Program, let: Let) -> None:
-        self.symbols, self.dims = program.symbols, dict[Dim, tuple[str, Dim]]()
+    def __init__(self, program: Program, let: Let, any_size: bool = False) -> None:
+        self.symbols, self.dims, self.any_size = program.symbols, dict[Dim, tuple[str, Dim]](), any_size
         found = [self.shared(v.type) for v in (*let.args, *let.outs)]
         self.kinds = "_".join(text for text, _ in found)
         self.args, self.outs = [t for _, t in found[: len(let.args)]], [t for _, t in found[len(let.args) :]]
@@ -73,10 +73,10 @@ class _Signature:
         return "".join([str(t.dtype), *(f".{text}" for text, _ in dims)]), Array(t.dtype, tuple(d for _, d in dims))
 
     def dim(self, d: Dim) -> tuple[str, Dim]:
+        if d == UNKNOWN or self.any_size:
+            return "x", self.symbols.size()
         if isinstance(d, int):
             return str(d), d
-        if d == UNKNOWN:
-            return "x", self.symbols.size()
         if d not in self.dims:
             turn, i = divmod(len(self.dims), len(Names.LETTERS))
             self.dims[d] = Names.LETTERS[i] + str(turn or ""), self.symbols.size()
@@ -103,7 +103,7 @@ def pull_function(program: Program, let: Let, wanted: Sequence[bool]) -> str:
 
 def library_function(program: Program, let: Let) -> str:
     """The name of the traced program of an operation that no library has."""
-    sig = _Signature(program, let)
+    sig = _Signature(program, let, any_size=True)  # a sort is long, and one of them is enough
 
     def build(builder: Builder) -> tuple[Any, ...]:
         args = [lifted(builder, builder.parameter(t)) for t in sig.args]
