@@ -202,7 +202,7 @@ def known_before(shapes: Sequence[list[Any]]) -> list[list[Any]] | None:
 
 def _of_shape(b: Any, n: Any, shape: list[Any]) -> Any:
     """The first n elements of a buffer, whose items have this shape if there are any."""
-    some = _unsized(either(table.igt(*_traced(n, 0)), lambda: b, lambda: _unsized(allocate(b.type.dtype, (0, *shape), 0))))
+    some = _unsized(either(table.igt(*_traced(n, 0)), lambda: b, lambda: allocate(b.type.dtype, (0, *shape), 0)))
     part = some[:n]
     part.sizes[1:] = shape
     return part
@@ -311,8 +311,7 @@ def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...], capa
     buffers = []
     for j, k in enumerate(k for k in kinds if k.dtype is not None):
         shape = shapes[j] if shapes is not None else shape_of(rows[0][j]) if rows else [0] * k.rank
-        b = allocate(k.dtype, (capacity if capacity is not None else len(items) + 4 if rows or not k.rank else 0, *shape), 0)
-        b = b if capacity is not None else _unsized(b)
+        b = allocate(k.dtype, (capacity if capacity is not None else len(items) + 4 if rows or not k.rank else 0, *shape), 0, sized=capacity is not None)
         for i, row in enumerate(rows):
             _same_shape(b, row[j], k)
             b[i] = row[j]

@@ -175,9 +175,7 @@ def _blank(k: Kind) -> Any:
     if k.dtype is None:
         return k.value
     if k.rank:
-        blank = allocate(k.dtype, (0,) * k.rank, 0)
-        blank.sizes = None
-        return blank
+        return allocate(k.dtype, (0,) * k.rank, 0, sized=False)
     t = element(k.dtype)
     return Traced(Const(literal(0, t), t), None, k.weak)
 

@@ -14,7 +14,7 @@ from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import CONVERT, I32, I64, NUMPY_DTYPES, Array, Scalar, behaves_as_array, element, widened
 from ..ops import table
-from .values import Arrayed, Traced, dim_of, scalar_type, to_type
+from .values import Arrayed, Traced, dim_of, new_dim, scalar_type, to_type
 
 
 def captured(trace: Trace, value: np.ndarray[Any, Any]) -> tuple[Var, Builder]:
@@ -57,9 +57,9 @@ def strong(value: Any, dtype: Scalar) -> Any:
     return Traced(found.atom, found.builder)
 
 
-def allocate(dtype: Scalar, shape: Any, fill: Any) -> Arrayed:
+def allocate(dtype: Scalar, shape: Any, fill: Any, sized: bool = True) -> Arrayed:
     """A new array; `fill` is a scalar, or None for np.empty (which is filled with zeros all the same). One without axes is its
-    element, as every array without axes is inside of a trace."""
+    element, as every array without axes is inside of a trace. One that is not `sized` is a placeholder: nothing may follow from its sizes."""
     builder = current_builder()
     sizes = list(shape) if isinstance(shape, (tuple, list)) else [shape]
     if not sizes:
@@ -70,9 +70,11 @@ def allocate(dtype: Scalar, shape: Any, fill: Any) -> Arrayed:
     atoms = tuple(atom_of(to_type(n, I64), I64, builder) for n in sizes)
     t = element(dtype)
     value = Const(literal(0, t), t) if fill is None else atom_of(to_type(fill, t), t, builder)
-    (out,) = builder.emit("alloc", (*atoms, value), (Array(dtype, tuple(map(dim_of, sizes))),), {}, user_site())
+    (out,) = builder.emit("alloc", (*atoms, value), (Array(dtype, tuple(dim_of(n) if sized else new_dim() for n in sizes)),), {}, user_site())
     made = Arrayed(out, builder)
-    made.sizes, made.fresh = [n if isinstance(n, Traced) else int(n) for n in sizes], True
+    made.fresh = True
+    if sized:
+        made.sizes = [n if isinstance(n, Traced) else int(n) for n in sizes]
     return made
 
 
