@@ -19,10 +19,11 @@ from ....ir.diff.coverage import covering_kernels, covers, tiny_arrays
 from ....ir.diff.cps import Closures, cut_block, to_closures
 from ....ir.diff.policies import Plan, choose, plan_loops
 from ....ir.diff.reverse import Reverse, Reverses
+from ...targets.target import Target
 from ..maths.vector_maths import is_variant
-from ..runtime.support import helpers
+from ..runtime.modules import helpers
 from . import host, kernels, library, pullback  # noqa: F401  # they enter their operations into EMIT
-from .code import LLVM_TYPES, Code, Module, convention, flat_types, struct_of
+from .code import LLVM_TYPES, Code, Module, flat_types, struct_of
 from .lets import EMIT
 from .primal import Primal
 from .replay import Replay
@@ -32,10 +33,10 @@ from .reverse import WAYS, BlockFunction, ReverseFunction
 class Emission:
     """One module under construction. Functions are emitted when first asked for, callers first."""
 
-    def __init__(self, program: Program, checkpoint: Any, mask: int, python: bool = True) -> None:
+    def __init__(self, program: Program, target: Target, checkpoint: Any, mask: int, python: bool = True) -> None:
         """`python`: is there a process with Python around it, which effects may call?"""
         self.program, self.checkpoint, self.mask, self.python = closed(program), checkpoint, mask, python
-        self.module = Module()
+        self.module = Module(target)
         self.module.context = self
         self.reverses: Reverses = self.program.reverses
         self.aliases: Aliases = self.reverses.aliases
@@ -58,7 +59,7 @@ class Emission:
             self.queue.pop(0)()
         m = self.module
         own = "\n".join([*m.types, *m.declared.values(), text, *m.operations, *m.functions])
-        return "\n".join([own, helpers(own, self.mask), self.keep_variants()])
+        return "\n".join([own, helpers(self.module.target, own, self.mask), self.keep_variants()])
 
     def keep_variants(self) -> str:
         """SIMD variants are called only after vectorisation: keep their declarations until then."""
@@ -169,7 +170,7 @@ class Emission:
             flat += [f"{t} {x}" for t, x in zip(types, operands, strict=True)]
         active = [i for i, (p, m) in enumerate(zip(rev.function.params, rev.mask, strict=True)) if m and isinstance(p.type, Scalar)]
         rt = struct_of([LLVM_TYPES[rev.function.params[i].type] for i in active])
-        call = f"call {convention(len(active))} {rt} {symbol}({', '.join([*flat, f'ptr {k}', f'ptr {env}'])})"
+        call = f"call {self.module.convention(len(active))} {rt} {symbol}({', '.join([*flat, f'ptr {k}', f'ptr {env}'])})"
         if not active:
             code.emit(call)
             return {}
