@@ -14,9 +14,10 @@ import numpy as np
 from lantern_jit.backends.python import interpreter
 from lantern_jit.backends.python.interpreter import Primal, Ref
 from lantern_jit.ir.core.errors import LanternError
-from lantern_jit.ir.core.graph import Let, Program
+from lantern_jit.ir.core.graph import Block, Function, Let, Program, Return, Var
 from lantern_jit.ir.core.text import show
 from lantern_jit.ir.core.types import BOOL, F32, F64, NUMPY_DTYPES, Array, Type, carries_gradient
+from lantern_jit.ir.diff.close import closed
 from lantern_jit.ir.passes.forbid import READ_ONLY
 
 SIZE = 3  # of arrays, and what an int named %n is
@@ -82,8 +83,8 @@ def pushforward(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     types = primal.program.functions[let.attrs["f"]].results
 
     def along(r: int, cotangent: Any) -> Any:
-        attrs = {**let.attrs, "ct": (r,), "cotangents": 1}
-        adjoints = primal.pullback(Let((), "pullback", (), attrs), [*copy.deepcopy(args), cotangent])[len(types) :]
+        program = backwards(primal.program, let, r)
+        adjoints = Primal(program).call(program.entry, [*copy.deepcopy(args), cotangent])[len(types) :]
         return sum(np.sum(value_of(a) * t) for a, t in zip(adjoints, tangents, strict=True))
 
     found: list[Any] = []
@@ -94,6 +95,17 @@ def pushforward(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
         elif carries_gradient(t):
             found.append(NUMPY_DTYPES[t].type(along(r, NUMPY_DTYPES[t].type(1.0))))  # type: ignore[index]
     return [*results, *found]
+
+
+def backwards(program: Program, let: Let, r: int) -> Program:
+    """A closed program: a reverse pass from one result of the function that `let` differentiates."""
+    g, attrs = program.functions[let.attrs["f"]], {**let.attrs, "ct": (r,), "cotangents": 1}
+    given = [Var(f"x{i}", t) for i, t in enumerate([*(p.type for p in g.params), g.results[r]])]
+    types = (*g.results, *(g.params[i].type for i in let.attrs["wrt"]))
+    outs = tuple(Var(f"y{i}", t) for i, t in enumerate(types))
+    block = Block("entry", [], [Let(outs, "pullback", tuple(given), attrs)], Return(outs))
+    f = Function("backwards", given, {"entry": block}, types)
+    return closed(Program({f.name: f, **program.functions}, f.name, program.constants, program.recipes))
 
 
 def value_of(x: Any) -> Any:
