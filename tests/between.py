@@ -13,7 +13,7 @@ import numpy as np
 
 from lantern_jit.backends.python import interpreter
 from lantern_jit.backends.python.interpreter import Primal, Ref
-from lantern_jit.ir.core.errors import LanternError
+from lantern_jit.ir.core.errors import LanternError, StackOverflowError
 from lantern_jit.ir.core.graph import Let, Program
 from lantern_jit.ir.core.text import show
 from lantern_jit.ir.core.types import BOOL, F32, F64, NUMPY_DTYPES, Array, Type, carries_gradient
@@ -41,15 +41,15 @@ def _random(t: Type, name: str, rng: random.Random) -> Any:
 
 def outcome(program: Program, args: Sequence[Any], most: float = math.inf) -> tuple[Any, ...] | None:
     """(results, arguments afterwards), or (the error, None): where a call is sure to fail, it may do so earlier. What is to become
-    of the entry's arguments is so from the start: NumPy sees to it that none of the read-only ones is written. None: nothing is known after so many operations, or
-    of a reverse pass through `pushforward`."""
+    of the entry's arguments is so from the start: NumPy sees to it that none of the read-only ones is written. None: nothing is known after so many operations, too deep
+    a recursion, or of a reverse pass through `pushforward`."""
     given = copy.deepcopy(list(args))
     for i in program.read_only:
         given[i].flags.writeable = False
     with forward_mode():
         try:
             results = interpreter.run(program, given, most)[0]
-        except interpreter.Exhausted:
+        except (interpreter.Exhausted, StackOverflowError):
             return None
         except (LanternError, ValueError) as e:
             if READ_ONLY in str(e) or (type(e) is LanternError and READ_ONLY in show(program)):  # the text has no exceptions of NumPy's
