@@ -43,10 +43,10 @@ def close(program: Program) -> bool:
       return %z
     }
 
-    fn pull.cumsum.reverse_0.f64xx.x(%p1: f64[?, ?], %p2: f64[?, ?], %p3: f64[?, ?]) -> (f64[?, ?]) {
+    fn pull.cumsum.reverse_0.f64xx.x(%a2: f64[?, ?], %a3: f64[?, ?], %a4: f64[?, ?]) -> (f64[?, ?]) {
     entry:
-      %v4: f64[?, ?] = cumsum(%p3) {reverse=1, fails=False}
-      return %v4
+      %v7: f64[?, ?] = cumsum(%a4) {reverse=1, fails=False} @ "":0 ""
+      return %v7
     }
     """
     before = set(program.functions)
