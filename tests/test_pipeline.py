@@ -10,7 +10,7 @@ import pytest
 
 import lantern_jit as lj
 from lantern_jit import pipeline
-from lantern_jit.cli import main
+from lantern_jit.command.cli import main
 from lantern_jit.ir.core.graph import Let, Program, Var
 from lantern_jit.ir.core.parse import parse
 from lantern_jit.ir.core.text import show
