@@ -3,6 +3,7 @@ that says that it has changed nothing has not. Part of `python -m tests.fuzz --p
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -99,6 +100,8 @@ def check(source: str, seconds: float = 20.0) -> Counter[str] | str:
         pass
     except Wrong as e:
         return str(e)
+    except Exception as e:  # of a pass, or of the interpreter with what it has left
+        return "".join(traceback.format_exception(e))
     return counts
 
 
