@@ -17,8 +17,9 @@ from lantern_jit.backends.llvm.emit.library import Routines, emits
 from lantern_jit.ir.core.errors import LanternError
 from lantern_jit.ir.core.op import FACTS, OWN, STAGES, TABLE, Op, Stage, like, nothing, register
 from lantern_jit.ir.core.types import I64
-from lantern_jit.ir.ops.library import bind, row
+from lantern_jit.ir.ops.library import row
 from lantern_jit.ir.ops.table import absolute, add, div, elementwise, mul
+from lantern_jit.ir.values.library import bind
 
 from .support import both, close
 

@@ -10,6 +10,7 @@ from ..core import errors
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, NUMPY_DTYPES, is_float
 from ..ops import table
+from ..ops.library import rules
 from ..values import gather, indexing, operators, sizes, values, writes
 from ..values.kernels import elementwise, from_index
 from ..values.reshaping import expand
@@ -17,7 +18,7 @@ from ..values.values import Arrayed, Traced, to_type, truth
 from ..values.views import as_array, axes_of, contiguous, is_array, shape_of
 from ..values.writes import assign
 from .axes import along, atleast_1d, ravel
-from .common import scalar_kind
+from .common import program, scalar_kind
 from .creation import array
 from .registry import implements
 from .ufuncs import choose, clip, common, to_constant
@@ -88,6 +89,20 @@ def nonzero(a: Any) -> Any:
     a = atleast_1d(a)
     mask = a if a.type.dtype == BOOL else elementwise(truth, a, name="truth")
     return tuple(gather._from_mask(mask, mask, 0))
+
+
+@program
+def _places(mask: Any) -> Any:
+    """The positions of what holds."""
+    out, k = np.zeros(np.count_nonzero(mask), int), 0
+    for i in range(len(mask)):
+        if mask[i]:
+            out[k] = i
+            k += 1
+    return out
+
+
+rules("nonzero", program=_places)
 
 
 @implements(np.flatnonzero)

@@ -19,7 +19,7 @@ from ..values.reshaping import expand
 from ..values.values import Arrayed, Traced, is_traced, promote, to_type
 from ..values.views import as_array, shape_of
 from ..values.writes import stored
-from .axes import moveaxis
+from .axes import joined, moveaxis
 from .common import astype, dtype_of, scalar_kind
 from .registry import implements
 
@@ -124,9 +124,7 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
         shapes = [shape_of(x) for x in parts]
         if any(len(s) != len(shapes[0]) for s in shapes):
             raise ValueError(f"setting an array element with a sequence. The requested array has an inhomogeneous shape ({user_site()})")
-        from .shaping import stack
-
-        out = stack(parts)
+        out = joined([expand(x, (0,)) for x in parts], 0)
         return out if t is None or t == out.type.dtype else astype(out, t)
     if t is None:
         kinds = {values.operand("np.array", x)[0] for x in parts}  # here a Python float is a float64

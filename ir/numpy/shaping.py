@@ -12,17 +12,17 @@ from ..core import errors
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, NUMPY_DTYPES
 from ..ops import table
-from ..values import blanks, reshaping, sizes, writes
+from ..values import reshaping, sizes, writes
 from ..values.arrays import allocate, strong
 from ..values.kernels import copied, elementwise_with_index, filled, from_index
 from ..values.reshaping import expand, spread
 from ..values.values import Arrayed, Traced, is_traced, operand
 from ..values.views import View, as_array, axes_of, base_of, is_array, shape_of, spec_of
 from ..values.writes import write
-from .axes import along, broadcast_arrays, diagonal, moveaxis, ravel, swapaxes
+from .axes import along, broadcast_arrays, diagonal, joined, moveaxis, ravel, swapaxes
 from .choosing import nonzero, take
-from .common import astype, common_dtype, dtype_of, unsupported
-from .creation import arange, linspace
+from .common import astype, dtype_of, unsupported
+from .creation import arange, array, linspace
 from .registry import implements
 from .ufuncs import to_constant
 
@@ -38,33 +38,7 @@ def concatenate(arrays_: Any, axis: Any = 0, out: Any = None, *, dtype: Any = No
         raise ValueError(f"zero-dimensional arrays cannot be concatenated ({user_site()})")
     if axis is None:
         pieces, axis = [ravel(p) for p in pieces], 0
-    rank = pieces[0].ndim
-    for p in pieces:
-        if p.ndim != rank:
-            raise errors.ArrayShapeError(
-                f"all the input array dimensions except for the concatenation axis must match exactly: {rank} and {p.ndim} dimensions ({user_site()})"
-            )
-    at = axes_of(axis, rank)[0]
-    shape = shape_of(pieces[0])
-    total: Any = 0
-    starts = []
-    for p in pieces:
-        own = shape_of(p)
-        for q in range(rank):
-            if q != at:
-                shape[q] = sizes.require_equal(
-                    shape[q], own[q], "all the input array dimensions except for the concatenation axis must match exactly"
-                )
-        starts.append(total)
-        total = sizes.add(total, own[at])
-    shape[at] = total
-    result = blanks.blank(dtype_of(dtype) if dtype is not None else common_dtype(pieces), shape)
-    for p, start in zip(pieces, starts, strict=True):
-        own = shape_of(p)
-        spec = [(q, start if q == at else 0, 1) for q in range(rank)]
-        place = View(result, spec, [own[q] if q == at else shape[q] for q in range(rank)])
-        write(place, lambda x: x, p, reads=False)
-    return result
+    return joined(pieces, axis, None if dtype is None else dtype_of(dtype))
 
 
 def _joined(a: Arrayed, axis: Any, dtype: Any = None) -> Arrayed:
@@ -97,8 +71,6 @@ def stack(arrays_: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, ca
         return found if dtype is None else astype(found, dtype)
     pieces = [as_array(p) for p in arrays_]
     if not any(isinstance(p, Arrayed) for p in pieces):
-        from .creation import array
-
         return array(list(pieces), dtype)
     rank = pieces[0].ndim + 1
     return concatenate([expand(p, axes_of(axis, rank)) for p in pieces], axis, dtype=dtype)
