@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.core import errors
+from ..ir.core.types import BOOL, NUMPY_DTYPES, Array, is_generator
 from ..ir.trace.case import USUAL, Case
 
 _MOST_WORK: Any = 100_000  # of NumPy's search for an element that two strided arrays share
@@ -115,6 +116,15 @@ def folded(x: Any) -> bool:
     """Has an array more elements than the memory that it spans?"""
     span = x.itemsize + sum((n - 1) * abs(s) for n, s in zip(x.shape, x.strides, strict=True))
     return bool(x.size > 0 and span < x.nbytes)
+
+
+def machine_value(x: Any, t: Any) -> Any:
+    """An argument leaf as a value of its type: a NumPy scalar, a bool, a contiguous array, a generator."""
+    if isinstance(t, Array):
+        return np.ascontiguousarray(x, NUMPY_DTYPES[t.dtype])
+    if is_generator(x):
+        return x
+    return bool(x) if t == BOOL else NUMPY_DTYPES[t].type(x)
 
 
 def writable(exact: Any, written: bool) -> Any:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from .backends.base import Options
 from .backends.llvm.build.lock import COMPILING
 from .ir.core.types import FROM_NUMPY
 from .ir.objects import statics
 from .ir.python.random import wrapped
 from .ir.trace.program import abstract
 from .ir.values import pytree
-from .specialisation import Family, Options, Specialisation
+from .specialisation import Family, Specialisation
 from .table import Table
 
 

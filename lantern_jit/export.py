@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from .backends.llvm.build.platforms import require_native
+from .backends.base import Options
+from .backends.llvm.build.platforms import native_target
 from .ir.core.faults import KINDS
 from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, array_of, element
 from .ir.trace.program import Abstract, abstract
 from .ir.values import pytree
-from .specialisation import Options, Specialisation
+from .specialisation import Specialisation
 
 _ALIASES = {"float64": F64, "float32": F32, "int64": I64, "int32": I32, **SCALARS}
 _PRINT = {F64: "%.17g", F32: "%.9g", I64: "%lld", I32: "%d", BOOL: "%d"}
@@ -59,7 +60,7 @@ def export(
     ...     lj.export(lj.grad(lambda x: x * x), [float], "slope", folder).prototype
     'int32_t slope(double x0, double *result0, char *message, int64_t message_size)'
     """
-    require_native()
+    machine = native_target()
     from .backends.llvm.call.c_names import refusal
     from .backends.llvm.call.library import Library
 
@@ -84,9 +85,9 @@ def export(
     values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
     expected = _expected(specialisation, values)
     bits = 20 + math.ceil(math.log2(stack_mib))
-    library = Library(specialisation.program, checkpoint, name, bits, specialisation.written.leaves)
+    library = Library(specialisation.program, machine, checkpoint, name, bits, specialisation.written.leaves)
     where, prototype = Path(folder), library.call.prototype()
-    target = where / f"lib{name}.so"
+    target = where / machine.linking.file.format(name)
     blas = " ".join(library.link(target))
     out = Exported(target, where / f"{name}.h", where / f"{name}_example.c", prototype, blas)
     out.header.write_text(_header(name, prototype, blas))

@@ -11,8 +11,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .backends.base import Executable, Options
+from .backends.choice import chosen
 from .backends.llvm.build.lock import COMPILING
-from .backends.llvm.build.platforms import HERE, NATIVE
+from .backends.llvm.build.platforms import TARGET, WHY
 from .backends.llvm.call.callable import NativeCallable
 from .dispatcher import Dispatcher
 from .inspection import Inspection, Memory
@@ -22,7 +24,7 @@ from .ir.objects.containers import Changed
 from .ir.objects.reads import hold
 from .ir.trace.language import call
 from .pickling import Recipe, is_by_value
-from .specialisation import Options, Specialisation
+from .specialisation import Specialisation
 from .table import Table
 from .transforms import Transformed, in_trace
 
@@ -53,21 +55,19 @@ class Jitted(NativeCallable, Recipe):
         return found.apply(args, kwargs) if type(found) is Changed else found
 
     def _run(self, specialisation: Specialisation, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not NATIVE:
-            return specialisation.interpret(leaves)
-        native = specialisation.native
-        exact = specialisation.is_exact and not native.draws
+        executable = specialisation.executable
+        exact = specialisation.is_exact and executable.direct is not None
         if exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
-            self._dispatch_to(native, specialisation.traced.reads)
-        return native.entry(*leaves)
+            self._dispatch_to(executable, specialisation.traced.reads)
+        return executable.call(leaves)
 
-    def _dispatch_to(self, native: Any, reads: list[Any]) -> None:
+    def _dispatch_to(self, executable: Executable, reads: list[Any]) -> None:
         """From now on the dispatcher tries this program first, as long as what its trace has read is so. It comes here again
         where that has only moved. (Code lives as long as this object refers to it.)"""
-        from .backends.llvm.runtime.watch import Watch
+        from .backends.llvm.call.watch import Watch
 
         with COMPILING:  # no lock of its own, which another thread might hold when this one forks
-            known = [watch for n, watch in self._direct if n is native]
+            known = [watch for n, watch in self._direct if n is executable]
             if known:
                 known[0].refresh()
                 return
@@ -82,13 +82,13 @@ class Jitted(NativeCallable, Recipe):
                 self._direct.remove(gone)
                 self._retired.append(gone[0])
                 gone[1].release()
-            self._direct = [(native, watch), *self._direct]
-            self.set_entries([(n.address, watch.cell) for n, watch in self._direct])
+            self._direct = [(executable, watch), *self._direct]
+            self.set_entries([(n.direct, watch.cell) for n, watch in self._direct])
 
     def lower(self, *args: Any, **kwargs: Any) -> Specialisation:
         """Trace and compile for these arguments without calling."""
         specialisation, _ = self._dispatcher.lookup(args, kwargs)
-        _ = specialisation.native
+        _ = specialisation.executable
         return specialisation
 
     @property
@@ -108,16 +108,15 @@ class Jitted(NativeCallable, Recipe):
         """Every stage for these arguments as text: `.graph .cps .llvm .llvm_optimized .asm`, and `.after(NAME)` a pass."""
         with COMPILING:
             s = self.lower(*args, **kwargs)
-            n = s.native
-            optimized, asm = n.texts()
-            llvm, cps = n.llvm, n.cps
+            made = s.executable
+            texts = {stage: made.text(stage) for stage in made.stages}
         leaves = [x.copy() if i in s.written.leaves else x for i, x in enumerate(self._dispatcher.lookup(args, kwargs)[1])]
 
         def measure() -> Memory:
-            return Memory(*n.runtime.peak(lambda: s.native.entry(*leaves)))
+            return Memory(*made.peak(lambda: s.run(leaves)))
 
-        timings = {**s.timings, **n.timings, "all": s.timings["all"] + n.timings["all"]}
-        return Inspection(show(s.program), cps, llvm, optimized, asm, n.policies, timings, s.after, measure)
+        timings = {**s.timings, **made.timings, "all": s.timings["all"] + made.timings["all"]}
+        return Inspection(show(s.program), texts, dict(made.policies), timings, s.after, measure)
 
     def recipe(self) -> Any:
         """By name where a module has this very object, else the function with its options."""
@@ -164,15 +163,15 @@ def _jitted(f: Callable[..., Any], static: tuple[int | str, ...], options: Optio
 def dispatcher() -> int | None:
     """The address of the function that all native calls go through; None, with a warning the first time, where there is no
     native code."""
-    if not NATIVE:
+    if TARGET is None:
         if not _WARNED:
             _WARNED.append(True)
             warnings.warn(
-                f"{HERE}. Jitted functions run on the interpreter here, with the same results, slowly", errors.PlatformWarning, stacklevel=4
+                f"{WHY}. Jitted functions run on the interpreter here, with the same results, slowly", errors.PlatformWarning, stacklevel=4
             )
         return None
     with COMPILING:  # which a fork waits for: the child of a thread that imports would wait for ever
-        from .backends.llvm.runtime.runtime import runtime
+        from .backends.llvm.call.process import runtime
 
         return runtime().dispatcher
 
@@ -187,6 +186,7 @@ def jit(
     static_argnames: str | Sequence[str] = (),
     checkpoint: Any = None,
     nogil: bool | None = None,
+    backend: str | None = None,
 ) -> Any:
     """Compile `f` to native code, once for each combination of argument types.
 
@@ -202,6 +202,7 @@ def jit(
         beyond n iterations recompute chunks of n, so that memory is (state / n) a step.
     nogil: whether calls let other Python threads run. None: a function with loops does if its last call was long
         (about 20 us, where letting go of the lock costs under 1%). True and False fix it.
+    backend: what runs the program. None: machine code by LLVM ("llvm") where there is any, else the interpreter ("python").
 
     Raises LanternError and its kinds, see `lantern_jit.errors`.
 
@@ -214,16 +215,19 @@ def jit(
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
         raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
+    chosen(backend)  # or an error
+    again: Any = functools.partial(
+        jit, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil, backend=backend
+    )
     if f is None:
-        return functools.partial(jit, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
+        return again
     if isinstance(f, (classmethod, staticmethod)):
-        return type(f)(jit(f.__func__, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil))
+        return type(f)(again(f.__func__))
     if isinstance(f, property) and f.fget is not None:
-        getter = jit(f.fget, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil)
-        return property(getter, f.fset, f.fdel, f.__doc__)
+        return property(again(f.fget), f.fset, f.fdel, f.__doc__)
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
-    return Jitted(f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil))
+    return Jitted(f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil, backend=backend))
 
 
 def _static(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[int | str, ...]:

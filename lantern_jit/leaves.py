@@ -9,17 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .ir.core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, is_generator
+from .backends.base import Shape
+from .ir.core.types import BOOL, F32, F64, I64, Array
 from .ir.trace.program import Traceable
-
-
-def machine_value(x: Any, t: Any) -> Any:
-    """An argument leaf as the interpreter takes it."""
-    if isinstance(t, Array):
-        return np.ascontiguousarray(x, NUMPY_DTYPES[t.dtype])
-    if is_generator(x):
-        return x
-    return bool(x) if t == BOOL else NUMPY_DTYPES[t].type(x)
 
 
 def python_value(x: Any, t: Any) -> Any:
@@ -40,10 +32,8 @@ class _Place:
 _BUILT_NATIVELY: dict[type, str] = {tuple: "Tuple", list: "List", dict: "Dict"}
 
 
-def built(traced: Traceable, finish: Callable[[tuple[Any, ...]], Any]) -> Any:
+def built(traced: Traceable, finish: Callable[[tuple[Any, ...]], Any]) -> Shape:
     """How compiled code is to put the result together."""
-    from .backends.llvm.call.python_call import Shape
-
     numbers = itertools.count()
     fixed: list[Any] = []
 

@@ -18,6 +18,7 @@ from .ir.core.graph import Program
 from .ir.core.op import seal
 from .ir.core.text import show
 from .ir.core.verify import verify
+from .ir.diff.close import close
 from .ir.diff.jvp import expand_all
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
 from .ir.passes.forbid import forbid
@@ -25,7 +26,7 @@ from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
 from .ir.passes.protect import protect
 from .ir.passes.simplify import SIMPLIFY
-from .ir.passes.step import Step, Then, Whole
+from .ir.passes.step import Named, Step, Then, Whole
 
 FUSE = Whole("fuse", fuse)
 
@@ -37,9 +38,10 @@ PIPELINE: tuple[Step, ...] = (
     SIMPLIFY,
     Whole("guards", guard),  # the branch not taken stays out of derivatives
     Then(Whole("jvp", expand_all), (SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
+    Whole("close", close),  # what reverse mode needs is made now, and no function later
 )
 
-PASSES = tuple(dict.fromkeys(name for step in PIPELINE for name in step.names()))
+PASSES: dict[str, Named] = {part.name: part for step in PIPELINE for part in step.parts()}
 STAGES = ("graph", "cps", "llvm")
 AFTER = "after:"
 

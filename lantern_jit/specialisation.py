@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from .backends.arguments import Written, of_case, writable, written_back
+from .backends.arguments import Written
+from .backends.base import Executable, Interface, Options
+from .backends.choice import INTERPRETER, chosen
 from .backends.llvm.build.lock import COMPILING
-from .backends.llvm.build.platforms import NATIVE, require_native
-from .backends.python import interpreter
-from .ir.core.errors import ArgumentTypeError, BroadcastError, UnsupportedOperationError
+from .backends.llvm.build.platforms import NOT_HERE, TARGET
+from .backends.python.backend import Interpreted
+from .backends.python.interpreter import Exhausted
+from .ir.core.errors import ArgumentTypeError, CompilationError, UnsupportedOperationError
 from .ir.core.graph import Program
 from .ir.core.op import TABLE
 from .ir.core.text import show
@@ -26,23 +29,13 @@ from .ir.trace.case import USUAL, Case
 from .ir.trace.program import Abstract, Traceable, trace_program
 from .ir.values import pytree
 from .ir.values.concrete import UNDECIDED, Need, Numbers, at_hand
-from .leaves import built, machine_value, python_value
+from .leaves import built, python_value
 from .pipeline import AFTER, dump, known, transform
 from .progress import LOGGER, Progress
 from .table import Row
 
 ALLOWANCE: float = 10_000  # operations that transforms without jit interpret before they are compiled; math.inf: they never are
 OPERATIONS_OF_A_CALL = 100  # that the interpreter could do in the time which a call takes apart from them
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's; `in_place`: write into the
-    caller's arrays where the function does, as a transform never may."""
-
-    checkpoint: Any = None
-    nogil: bool | None = None
-    in_place: bool = False
 
 
 class Specialisation:
@@ -76,7 +69,6 @@ class Specialisation:
         )
         self.optimistic = True
         self.progress = Progress(name)
-        self.interpreted = 0  # calls
         self._make(None if leaves is None else Numbers(self.at_hand(leaves)))
 
     def at_hand(self, leaves: Sequence[Any]) -> list[Any]:
@@ -98,7 +90,8 @@ class Specialisation:
         self.timings["all"] = time.perf_counter() - start
         self.written = Written(self.name, tuple(written_arguments(self.program)), self.where, self.program.constants)
         dump("graph", lambda: show(self.program))
-        self._native: Any = None
+        self._executable: Executable | None = None
+        self._interpreted: Interpreted = INTERPRETER.compile(self.program, TARGET, self._interface(Specialisation.interpret), self.options)
 
     def _traced(self, numbers: Numbers | None) -> Traceable:
         """Trace, again and again until Python asks for no number that is not yet fixed."""
@@ -131,7 +124,7 @@ class Specialisation:
     def row(self) -> Row:
         """This in the table of its function."""
         arguments = {name: describe(t) for name, t in zip(self.where, self.types, strict=True)} | self.constants
-        calls = self.interpreted + (self._native.calls if self._native is not None else 0)
+        calls = self.interpreted + (self._executable.calls if self._executable is not None else 0)
         return Row(arguments, {self.spell(need): n for need, n in self.numbers.items()}, self.progress.spent, calls)
 
     def after(self, name: str) -> str:
@@ -155,14 +148,14 @@ class Specialisation:
     def again(self) -> Specialisation:
         """The same for what there is outside now."""
         new = copy.copy(self)
-        new.numbers, new.interpreted = dict(self.numbers), 0
+        new.numbers = dict(self.numbers)
         new._make(self._known_numbers())
         return new
 
     def release(self) -> Any:
         """What it has read need stay alive no longer. Its machine code, if there is any."""
         self.traced.reads = []
-        return self._native
+        return self._executable
 
     def generalise(self) -> None:
         """Trace again without taking unknown sizes for equal: one that turns out to be 1 broadcasts."""
@@ -188,32 +181,39 @@ class Specialisation:
             return found
 
     @property
-    def native(self) -> Any:
+    def executable(self) -> Executable:
         """The compiled program."""
-        if self._native is not None and self._native.stale:
-            self.generalise()
-        if self._native is None:
+        found = self._executable
+        if found is None:
             with COMPILING:
-                require_native()
-                if self._native is None:
-                    from .backends.llvm.call.native import Native
-
+                found = self._executable
+                if found is None:
                     with self.progress.stage("code generation"):
-                        self._native = Native(
-                            self.program,
-                            self.options.checkpoint,
-                            self.weak,
-                            built(self.traced, self.finish),
-                            self.finish,
-                            self.options.nogil,
-                            self.written,
-                            self.numbers,
-                        )
-                    self._native.replacement = lambda: self.native
-                    self._native.other = lambda case, leaves: self.other(case, leaves).native.entry(*leaves)
-                    dump("cps", lambda: self._native.cps)
-                    dump("llvm", lambda: self._native.llvm)
-        return self._native
+                        backend = chosen(self.options.backend)
+                        found = backend.compile(self.program, TARGET, self._interface(Specialisation.run), self.options)
+                    self._executable = found
+                    for stage in found.stages:
+                        dump(stage, functools.partial(found.text, stage))
+        return found
+
+    def _interface(self, run: Callable[[Specialisation, Sequence[Any]], Any]) -> Interface:
+        """How the program is called; `run` calls another specialisation by the same back end."""
+
+        def again(leaves: Sequence[Any]) -> Any:
+            self.generalise()
+            return run(self, leaves)
+
+        return Interface(
+            self.types,
+            self.weak,
+            self.written,
+            self.numbers,
+            built(self.traced, self.finish),
+            self.finish,
+            self.result,
+            lambda case, leaves: run(self.other(case, leaves), leaves),
+            again if self.optimistic else None,
+        )
 
     def result(self, values: Sequence[Any]) -> Any:
         """The user's result from the program's result values."""
@@ -226,41 +226,30 @@ class Specialisation:
         found = pytree.unflatten(self.traced.tree, leaves)
         return Changed(found[0], found[1], self.traced.puts, self.name) if self.traced.puts else found
 
-    def interpret(self, leaves: Sequence[Any], allowance: float = math.inf) -> Any:
-        """On the reference interpreter, which raises Exhausted after that many operations."""
-        try:
-            case = self.written.case(leaves)
-            if case is not USUAL:
-                given = of_case(case, leaves)
-                return self.other(case, given).interpret(given)
-            values = [
-                writable(machine_value(x, t), i in self.written.leaves) for i, (x, t) in enumerate(zip(leaves, self.types, strict=True))
-            ]
-            with written_back(leaves, values, self.written):
-                results, self.left = interpreter.run(self.program, values, allowance)
-                found = self.result(results)
-            self.interpreted += 1
-            return found
-        except BroadcastError as e:
-            if not self.optimistic or 1 not in e.sizes:
-                raise
-        self.generalise()
-        return self.interpret(leaves, allowance)
+    @property
+    def interpreted(self) -> int:
+        """How many calls the interpreter has taken."""
+        return self._interpreted.calls
+
+    def interpret(self, leaves: Sequence[Any]) -> Any:
+        """On the reference interpreter."""
+        return self._interpreted.call(leaves)
 
     def evaluate(self, leaves: Sequence[Any]) -> Any:
         """For transforms without jit: interpreted until that has taken about as long as compiling, and compiled from then on,
         so that neither a short call waits for the compiler nor a long one for the interpreter."""
-        if not NATIVE or math.inf == ALLOWANCE:
+        if TARGET is None or math.inf == ALLOWANCE:
             return self.interpret(leaves)
-        if self._native is None and self.left > 0 and not has_effects(self.program, self.program.entry):
+        if self._executable is None and self.left > 0 and not has_effects(self.program, self.program.entry):
             try:
-                return self.interpret(leaves, self.left - OPERATIONS_OF_A_CALL)
-            except interpreter.Exhausted:  # nothing has happened that anybody can see
+                found, self.left = self._interpreted.call_within(leaves, self.left - OPERATIONS_OF_A_CALL)
+                return found
+            except Exhausted:  # nothing has happened that anybody can see
                 self.left = 0
-        return self.native.entry(*leaves)
+        return self.run(leaves)
 
     def run(self, leaves: Sequence[Any]) -> Any:
-        return self.native.entry(*leaves) if NATIVE else self.interpret(leaves)
+        return self.executable.call(leaves)
 
     # ---- for callers in C
     @property
@@ -293,11 +282,16 @@ class Specialisation:
             )
         if checks_sizes(self.program):
             self.generalise()
-        return self.native
+        return self.executable
 
     def _c_function(self) -> Any:
         with COMPILING:
-            return self.for_c().c_function
+            found = self.for_c().c_function
+        if found is None:
+            raise CompilationError(
+                NOT_HERE if TARGET is None else "a function for C is native code: use jit without a back end of another kind"
+            )
+        return found
 
 
 class Family:

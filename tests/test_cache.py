@@ -35,7 +35,7 @@ warnings.showwarning = lambda message, category, *rest: seen.append([category.__
 folder = Path(os.environ["LANTERN_CACHE_DIR"])
 
 def compiled(f, *args):
-    return "code" in f.lower(*args).native.timings
+    return "code" in f.lower(*args).executable.timings
 
 def plain(x):
     return x.tolist() if isinstance(x, np.ndarray) else x
@@ -132,7 +132,7 @@ for c in (None, "recursion", "replay", 7, 8):
     cases[f"checkpoint={c}"] = lj.jit(lj.grad(grows), checkpoint=c), (0.5, 100)
 new = {k: compiled(f, *a) for k, (f, a) in cases.items()}
 results = {k: repr(f(*a)) for k, (f, a) in cases.items()}
-results["policies"] = {k: [*f.lower(*a).native.policies.values()] for k, (f, a) in cases.items() if "check" in k}
+results["policies"] = {k: [*f.lower(*a).executable.policies.values()] for k, (f, a) in cases.items() if "check" in k}
 found = cases["grad"][0].inspect(2.0)
 inspected = [found.graph, found.cps, found.llvm, found.llvm_optimized, found.asm, found.policies]
 f, g = lj.jit(lj.grad(endless)), lj.jit(lambda n: np.zeros(n))

@@ -9,9 +9,12 @@ import pytest
 
 from .processes import start
 
-PRELUDE = """
-import ctypes, json, platform, sys, warnings
+MACHINES = """
+import platform
 platform.machine, platform.system, sys.platform = (lambda: MACHINE), (lambda: SYSTEM), PLATFORM
+"""
+PRELUDE = """
+import ctypes, json, warnings
 import numpy as np
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
@@ -34,8 +37,12 @@ def module_level(x, n=2):
 
 
 def elsewhere(tmp_path: Path, text: str, machine: str = "arm64", system: str = "Darwin", sys_platform: str = "darwin") -> Any:
-    prelude = PRELUDE.replace("MACHINE", repr(machine)).replace("SYSTEM", repr(system)).replace("PLATFORM", repr(sys_platform))
-    return start(prelude + text, tmp_path / "elsewhere.py", fresh=True, LANTERN_CACHE_DIR="").result()
+    machines = MACHINES.replace("MACHINE", repr(machine)).replace("SYSTEM", repr(system)).replace("PLATFORM", repr(sys_platform))
+    return printed(tmp_path, machines + PRELUDE + text)
+
+
+def printed(tmp_path: Path, text: str) -> Any:
+    return start("import sys\n" + text, tmp_path / "elsewhere.py", fresh=True, LANTERN_CACHE_DIR="").result()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +64,7 @@ print(json.dumps([[f(3.0), g(3.0), f(x=4.0), f(2), h(1.0, 0), h(1.0, n=0), p[0] 
         sys_platform,
     )
     assert values == [9.0, 6.0, 16.0, 4, 1.0, 1.0, True, 6.0, [0.0, 2.0, 4.0], True, 8.0, 12.0]
-    text = f"native code needs Linux on x86-64 and CPython; this is {system} on {machine}, cpython. "
+    text = f"native code needs x86-64 Linux and CPython; this is {system} on {machine}, cpython. "
     assert told == [["PlatformWarning", text + "Jitted functions run on the interpreter here, with the same results, slowly", True]]
 
 
@@ -84,14 +91,26 @@ def test_what_is_missing_says_so(tmp_path: Path) -> None:
         tmp_path,
         """
 out = []
-for ask in (lambda: f.lower(1.0), lambda: f.inspect(1.0), lambda: f.ctypes, lambda: f.address, lambda: lj.export(f, ["f64"], "f")):
+for ask in (lambda: f.ctypes, lambda: f.address, lambda: lj.export(f, ["f64"], "f"), lambda: f.inspect(1.0).llvm, lambda: f.inspect(1.0).memory):
     try: ask()
     except lj.errors.CompilationError as e: out.append(str(e))
-print(json.dumps([out, f(3.0)]))
+print(json.dumps([out, f(3.0), f.lower(2.0).run([2.0]), "mul" in f.inspect(1.0).graph, "mul" in f.inspect(1.0).after("simplify"), len(f.specialisations)]))
 """,
     )
-    text = (
-        "native code needs Linux on x86-64 and CPython; this is Darwin on arm64, cpython: "
-        "calls work, by the interpreter; lower, inspect, ctypes, address and export do not"
+    text = "native code needs x86-64 Linux and CPython; this is Darwin on arm64, cpython: calls work, by the interpreter; ctypes, address and export do not"
+    missing = [
+        "there is no stage 'llvm' here, where there are graph",
+        "memory is measured of native code alone: use a function that is compiled to it",
+    ]
+    assert found == [[text] * 3 + missing, 9.0, 4.0, True, True, 1]
+
+
+def test_where_llvm_does_not_load(tmp_path: Path) -> None:
+    values, told = printed(
+        tmp_path, "sys.modules['llvmlite'] = None" + PRELUDE + "print(json.dumps([[f(3.0), g(3.0), lj.grad(f)(3.0)], told]))"
     )
-    assert found == [[text] * 5, 9.0]
+    assert values == [9.0, 6.0, 6.0]
+    ((kind, text, here),) = told
+    assert kind == "PlatformWarning"
+    assert here
+    assert text.startswith("native code needs llvmlite, which does not load (")

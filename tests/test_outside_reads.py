@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.backends.llvm.runtime import watch
+from lantern_jit.backends.llvm.call import watch
 from lantern_jit.ir.objects import reads
 
 RATE, STEPS, WEIGHTS, NAMES = 2.0, 2, np.arange(3.0), [1.0, 2.0]

@@ -143,7 +143,7 @@ def test_no_address_space_for_another_stack(tmp_path: Path) -> None:
     survives(
         tmp_path,
         """
-        native = lj.jit(geometric).lower(0.5, 10).native
+        native = lj.jit(geometric).lower(0.5, 10).executable
         try:
             native.fault(0)
         except lj.errors.StackOverflowError as e:
@@ -216,7 +216,7 @@ def test_a_long_counted_gradient_needs_few_bytes_a_step(tmp_path: Path) -> None:
         tmp_path,
         """
         import ctypes
-        from lantern_jit.backends.llvm.runtime.runtime import runtime
+        from lantern_jit.backends.llvm.call.process import runtime
         size = runtime().size
         runtime().loaded.word("lantern_keep").value = size  # nothing is given back
 

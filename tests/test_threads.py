@@ -249,7 +249,7 @@ def test_threads_that_end_leave_their_stacks_to_others(tmp_path: Path) -> None:
     found = program(
         tmp_path,
         """
-        from lantern_jit.backends.llvm.runtime.runtime import runtime
+        from lantern_jit.backends.llvm.call.process import runtime
         f = lj.jit(geometric)
         for _ in range(100):
             assert together(lambda k: f(0.5, 1000), 4) == []

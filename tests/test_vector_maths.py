@@ -20,6 +20,7 @@ import scipy.special
 import lantern_jit as lj
 from lantern_jit.backends.llvm.build import compile as llvm_compile
 from lantern_jit.backends.llvm.build.compile import Cpu, host_cpu
+from lantern_jit.backends.llvm.build.platforms import native_target
 from lantern_jit.backends.llvm.emit import machine
 from lantern_jit.backends.llvm.emit.module import Emission
 from lantern_jit.backends.llvm.maths import bodies as maths
@@ -311,7 +312,7 @@ def test_loops_call_a_variant(name: str, t: Scalar, cpu: str, monkeypatch: pytes
     monkeypatch.setattr(machine, "host_cpu", lambda: CPUS[cpu])
     xs = [np.ones(100, DTYPES[t])] * maths.BODIES[name][0]
     specialisation, _ = lj.jit(public(name))._dispatcher.lookup(tuple(xs), {})
-    text = Emission(specialisation.program, None, -(1 << 30)).run()
+    text = Emission(specialisation.program, native_target(), None, -(1 << 30)).run()
     assembly = llvm_compile.optimised_texts(text, CPUS[cpu])[1]
     called = {int(n) for n in vector_calls(assembly, vector_maths.symbol(name, t))}
     assert called, "no vector call"

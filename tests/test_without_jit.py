@@ -41,7 +41,7 @@ def test_is_compiled_after_some_calls(allowance: int) -> None:
     for i in range(2 * allowance):
         close(g(0.1 * i), np.cos(0.1 * i) * 0.1 * i + np.sin(0.1 * i))
     assert 0 < the_one(g).interpreted < allowance
-    assert the_one(g)._native is not None
+    assert the_one(g)._executable is not None
 
 
 def test_a_long_call_is_not_interpreted_to_its_end(allowance: int) -> None:

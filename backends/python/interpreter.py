@@ -25,6 +25,7 @@ from ...ir.core.kernel import varies
 from ...ir.core.machine import Fault
 from ...ir.core.op import FORWARD, REVERSE, TABLE, Stage, written
 from ...ir.core.types import NUMPY_DTYPES, Array, Scalar, carries_gradient
+from ...ir.diff.close import closed
 from ...ir.diff.cps import has_adjoint
 from ...ir.diff.reverse import Reverse, Reverses, adjoint_of_pullback
 from ...ir.diff.rules import library_function, pull_function
@@ -79,7 +80,7 @@ class Primal:
 
     def __init__(self, program: Program, left: float = math.inf) -> None:
         self.program, self.left = program, left
-        self.reverses = Reverses(program)
+        self.reverses: Reverses = program.reverses
 
     def spend(self) -> None:
         self.left -= 1
@@ -439,6 +440,16 @@ class Callbacks:
         if a in self.rev.activity:
             self.adj[a] = self.adj[a] + d  # type: ignore[index]
 
+    @ADJOINTS.of("gemm")
+    def gemm(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        """Z = X Y of X = op(A), Y = op(B): dX += dZ Y^T; dY += X^T dZ"""
+        turns = let.attrs["ta"], let.attrs["tb"]
+        x, y = (np.swapaxes(v.value, -1, -2) if turn else v.value for v, turn in zip(xs, turns, strict=True))
+        found = np.matmul(ds[0], np.swapaxes(y, -1, -2)), np.matmul(np.swapaxes(x, -1, -2), ds[0])
+        for a, v, d, turn in zip(let.args, xs, found, turns, strict=True):
+            if a in self.rev.activity:
+                v.adjoint[...] += np.swapaxes(d, -1, -2) if turn else d
+
     @ADJOINTS.of("pullback")
     def pullback(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """The adjoint of a pullback is a pullback of its function's jvp, which evaluates it again."""
@@ -507,6 +518,7 @@ def run(program: Program, args: Sequence[Any], allowance: float = math.inf) -> t
     """Run the program's entry: its results, and how much is left of the operations that it was allowed. Where these do not
     suffice, Exhausted. `args`: NumPy scalars, bools and arrays, one for each parameter but the constants; arrays are written into
     where the program does."""
+    program = closed(program)
     values = [Ref(x) if isinstance(x, np.ndarray) else x for x in (*args, *program.constants)]
     out: list[Any] = []
     failure: list[BaseException] = []

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+from .errors import LanternError
 from .types import Type
 
 
@@ -143,11 +144,22 @@ class Function:
         return next(iter(self.blocks.values()))
 
 
+class Closed(dict[str, Function]):
+    """The functions of a closed program: whoever runs or emits it needs no other, and may change none."""
+
+    def __setitem__(self, name: str, f: Function) -> None:
+        raise LanternError(f"internal error: the program is closed, and `{name}` is none of its functions")
+
+    def __delitem__(self, name: str) -> None:
+        raise LanternError(f"internal error: the program is closed, and `{name}` belongs to it")
+
+
 @dataclass(eq=False)
 class Program:
     """Functions by name; `entry` is called from outside. Its last parameters are the arrays in `constants`. `recipes` are
     what `host` operations have Python do (host.py). `keeps`: the entry is to leave its arguments as they are (protect.py sees to it);
-    `read_only`: those of its parameters that cannot be written (forbid.py)."""
+    `read_only`: those of its parameters that cannot be written (forbid.py). `reverses`: how its functions run backwards, from when it
+    is closed (diff/close.py)."""
 
     functions: dict[str, Function]
     entry: str
@@ -155,6 +167,7 @@ class Program:
     recipes: list[Any] = field(default_factory=list)
     keeps: bool = False
     read_only: tuple[int, ...] = ()
+    reverses: Any = None
 
 
 def edges(terminator: Terminator | None) -> list[Edge]:

@@ -37,8 +37,10 @@ class Reverses:
     """All reverse functions of a program, made when first asked for."""
 
     def __init__(self, program: Program) -> None:
+        """Of the program as it is: a function that is added later may join arrays that are apart now."""
         self.program = program
         self.made: dict[Key, Reverse] = {}
+        self.aliases = Aliases(program)
 
     def get(self, name: str, mask: Sequence[bool], wanted: Sequence[bool] | None = None) -> Reverse:
         """`wanted` marks the results that have a cotangent, None all of them: the others' is a zero that nothing multiplies."""
@@ -51,7 +53,7 @@ class Reverses:
             marks = "".join("x" if m else "o" for m in full)
             if results != smooth:
                 marks += "." + "".join("x" if m else "o" for m in results)
-            activity = active(f, full, Aliases(self.program), results)
+            activity = active(f, full, self.aliases, results)
             self.made[key] = Reverse(f, full, activity, results, f"{name}.{marks}")
         return self.made[key]
 

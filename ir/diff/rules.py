@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.aliases import Aliases
 from ..core.builder import Builder, tracing
 from ..core.graph import Atom, Const, Let, Program, Return, Var, terminator_atoms
 from ..core.op import TABLE, written
 from ..core.sites import derived_from
 from ..core.types import Array, carries_gradient
-from ..passes.fuse import Fusion
-from ..passes.simplify import SIMPLIFY
 from ..values.values import Arrayed, Traced
 
 
@@ -105,11 +102,6 @@ def _made(program: Program, name: str, what: str, let: Let, build: Any) -> str:
             atoms = tuple(builder.use(d.atom, d.builder) for d in build(builder))
             builder.terminate(Return(atoms))
             program.functions[name] = builder.finish(tuple(a.type for a in atoms))
-        f = program.functions[name]
-        SIMPLIFY.on([f])
-        fusion = Fusion(program, f, Aliases(program))
-        fusion.run()
-        SIMPLIFY.on([*fusion.made.values(), f])
     return name
 
 

@@ -349,11 +349,4 @@ def _gemm_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple
     return (add_up(gemm(ta, b, *flags) if ta is not None else None, gemm(a, tb, *flags) if tb is not None else None),)
 
 
-def _gemm_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
-    (a, b), (d,), ta, tb = args, cotangents, attrs["ta"], attrs["tb"]
-    da = (gemm(b, d, tb, 1) if ta else gemm(d, b, 0, 1 - tb)) if wanted[0] else None
-    db = (gemm(d, a, 1, ta) if tb else gemm(a, d, 1 - ta, 0)) if wanted[1] else None
-    return da, db
-
-
-rules("gemm", jvp=_gemm_jvp, vjp=_gemm_vjp)
+rules("gemm", jvp=_gemm_jvp)

@@ -89,7 +89,7 @@ def _gemm(a: Any, b: Any, ta: int, tb: int) -> tuple[Any]:
     return (np.matmul(np.swapaxes(a, -1, -2) if ta else a, np.swapaxes(b, -1, -2) if tb else b),)
 
 
-awaited("gemm", _gemm, shape=_product)
+awaited("gemm", _gemm, shape=_product, adjoint="own")
 
 
 def _scatter(x: Any, index: Any, v: Any, add: int) -> tuple[()]:

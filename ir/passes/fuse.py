@@ -70,8 +70,15 @@ def fuse(program: Program) -> bool:
     if not kernels:
         return False
     aliases = Aliases(program)
-    changed = [Fusion(program, f, aliases).run() for f in list(program.functions.values())]
+    changed = [_Fusion(program, f, aliases).run() for f in list(program.functions.values())]
     return drop_unused(program) or any(changed)
+
+
+def fuse_function(program: Program, f: Function, aliases: Aliases) -> list[Function]:
+    """Fuse the kernels of one function of the program; the scalar functions that this has made."""
+    fusion = _Fusion(program, f, aliases)
+    fusion.run()
+    return list(fusion.made.values())
 
 
 def drop_unused(program: Program) -> bool:
@@ -116,7 +123,7 @@ class _Slot:
     before: list[Let] = field(default_factory=list)
 
 
-class Fusion:
+class _Fusion:
     """A worklist of kernels: who reads what is kept up to date, so that a join costs what it changes."""
 
     def __init__(self, program: Program, f: Function, aliases: Aliases) -> None:

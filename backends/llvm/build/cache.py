@@ -32,6 +32,7 @@ import numpy as np
 
 from ....ir.core.errors import CacheWarning
 
+ROOT = Path(__file__).resolve().parents[3]
 MAGIC = b"lantern_jit 2\n"
 DEFAULT_LIMIT = 256  # MiB
 LARGEST = 1 << 30  # bytes of one file
@@ -63,17 +64,21 @@ def limit() -> int:
         return DEFAULT_LIMIT << 20
 
 
+def sources() -> list[Path]:
+    """The files that machine code depends on."""
+    parts = [ROOT / part for part in ("ir", "backends/llvm", "backends/targets")]
+    return [path for part in parts for path in sorted([*part.rglob("*.py"), *part.rglob("*.ll")])]
+
+
 @functools.cache
 def environment() -> str:
     """What all machine code of this process depends on: versions, the CPU, and the compiler's own source."""
     from .compile import host
 
-    root = Path(__file__).resolve().parents[3]
     facts = (sys.implementation.cache_tag, object.__basicsize__, np.__version__, host())
     hashed = hashlib.sha256(repr(facts).encode())
-    for part in ("ir", "backends/llvm"):  # by contents: another installation of the same has the same code
-        for path in sorted((root / part).rglob("*.py")):
-            hashed.update(f"\n{path.relative_to(root)}\n".encode() + path.read_bytes())
+    for path in sources():  # by contents: another installation of the same has the same code
+        hashed.update(f"\n{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
     return hashed.hexdigest()
 
 

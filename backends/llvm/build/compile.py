@@ -16,16 +16,17 @@ import itertools
 import re
 import time
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 
 from ....ir.core import errors
+from ...targets.target import Target
 from . import symbols
 from .lock import COMPILING, compiling
-from .platforms import require_native
+from .platforms import native_target
 
 # Sums keep their order, so a loop with a sum may still be vectorised around it.
 llvm.set_option("lantern_jit", "-force-ordered-reductions=true")
@@ -70,23 +71,22 @@ class Cpu:
 
     name: str
     features: str = ""
-
-    def _has(self, feature: str) -> bool:
-        return f"+{feature}" in self.features.split(",")
+    target: Target = field(default_factory=native_target)
 
     @property
     def fused(self) -> bool:
         """Has it a fused multiply-add?"""
-        return self._has("fma")
+        return self.target.features.has_fused(self.features)
 
     @property
-    def scales(self) -> bool:
-        """Has it AVX-512's multiplication by a power of two, for all widths?"""
-        return self._has("avx512f") and self._has("avx512vl")
+    def scale(self) -> str:
+        """Its multiplication by a power of two, as LLVM's intrinsic; "" if it has none."""
+        features = self.target.features
+        return features.scale_intrinsic if features.has_scale(self.features) else ""
 
     @property
     def register_bits(self) -> int:
-        return 512 if self._has("avx512f") else 256 if self._has("avx") else 128
+        return self.target.features.width(self.features)
 
 
 @functools.cache
@@ -98,7 +98,7 @@ def target_machine(cpu: Cpu | None = None) -> Any:
     """Position-independent code with near calls: a call of another function of the module is direct."""
     _initialise()
     cpu = cpu or host_cpu()
-    target = llvm.Target.from_default_triple()
+    target = llvm.Target.from_triple(cpu.target.triple)
     return target.create_target_machine(opt=2, cpu=cpu.name, features=cpu.features, reloc="pic", codemodel="small")
 
 
@@ -108,7 +108,7 @@ def host() -> tuple[str, str, str]:
 
 
 def _initialise() -> None:
-    require_native()
+    native_target()
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
@@ -126,7 +126,7 @@ def parse(text: str) -> Any:
 
 def optimise(module: Any, machine: Any, clock: list[float], slp: bool) -> None:
     """Run the passes; append the time after each step to `clock`."""
-    module.triple, module.data_layout = llvm.get_default_triple(), str(machine.target_data)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
     clock.append(time.perf_counter())
     options = llvm.create_pipeline_tuning_options(speed_level=1)
     options.loop_vectorization, options.slp_vectorization, options.loop_unrolling = True, slp, False

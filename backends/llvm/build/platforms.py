@@ -1,4 +1,4 @@
-"""Where there is native code: one place that says so."""
+"""Is there native code here? One place that says so."""
 
 from __future__ import annotations
 
@@ -6,12 +6,32 @@ import platform
 import sys
 
 from ....ir.core import errors
+from ...targets import TARGETS, here
+from ...targets.target import Target
 
-NATIVE = platform.system() == "Linux" and platform.machine() in ("x86_64", "AMD64") and sys.implementation.name == "cpython"
-HERE = f"native code needs Linux on x86-64 and CPython; this is {platform.system()} on {platform.machine()}, {sys.implementation.name}"
+
+def _look() -> tuple[Target | None, str]:
+    """The target, or why there is none."""
+    found = here()
+    if found is None or sys.implementation.name != "cpython":
+        known = " or ".join(t.name for t in TARGETS)
+        return (
+            None,
+            f"native code needs {known} and CPython; this is {platform.system()} on {platform.machine()}, {sys.implementation.name}",
+        )
+    try:
+        import llvmlite.binding  # noqa: F401
+    except (ImportError, OSError, RuntimeError) as e:
+        return None, f"native code needs llvmlite, which does not load ({e})"
+    return found, ""
 
 
-def require_native() -> None:
-    """Raise CompilationError where there is no native code."""
-    if not NATIVE:
-        raise errors.CompilationError(f"{HERE}: calls work, by the interpreter; lower, inspect, ctypes, address and export do not")
+TARGET, WHY = _look()
+NOT_HERE = f"{WHY}: calls work, by the interpreter; ctypes, address and export do not"
+
+
+def native_target() -> Target:
+    """The target of this process. Raises CompilationError where there is no native code."""
+    if TARGET is None:
+        raise errors.CompilationError(NOT_HERE)
+    return TARGET

@@ -11,6 +11,7 @@ import struct
 from typing import Any
 
 from ....ir.core import errors
+from .platforms import native_target
 
 _ADDRESSES: dict[str, int] = {}
 _LIBRARIES: list[Any] = []
@@ -78,7 +79,7 @@ def _of_elf(code: bytes) -> tuple[list[str], list[str]]:
 def _standard_libraries() -> list[ctypes.CDLL]:
     """The process's own names first; an interpreter that is linked statically may not export the C library's mathematics."""
     out = [ctypes.CDLL(None)]
-    for name in ("libm.so.6", "libc.so.6"):
+    for name in native_target().linking.libraries:
         try:
             out.append(ctypes.CDLL(name))
         except OSError:  # another C library, which is one with the process

@@ -18,9 +18,10 @@ from typing import Any
 from ....ir.core.faults import BY_CODE, KINDS
 from ....ir.core.graph import Program, Site
 from ....ir.core.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
+from ...targets.target import Target
 from ..emit.code import LLVM_TYPES, SIZES, Code, Module
 from ..emit.lets import disjoint, product
-from ..runtime.support import CODE, SITE, VALUES
+from ..runtime.layout import CODE, SITE, VALUES
 
 C_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "int64_t", BOOL: "bool", I32: "int32_t"}
 ENTRY, FAULT_CODE, FAULT_SITE, FAULT_VALUES, CONSTANTS = 0, 1, 2, 3, 6  # places in the record
@@ -48,6 +49,7 @@ class CCall:
     def __init__(
         self,
         program: Program,
+        target: Target,
         name: str,
         written: Sequence[int] = (),
         sites: Sequence[Site | None] | None = None,
@@ -59,7 +61,7 @@ class CCall:
         self.results, self.name, self.written = list(f.results), name, list(written)
         self.sites, self.constants = sites, constants
         self.status = sites is not None or not returns_value(self.results)
-        self.code = Code(Module())
+        self.code = Code(Module(target))
         self.globals: list[str] = []
         self.record_size = CONSTANTS + sum(1 + t.rank for t in self.constant_types if isinstance(t, Array))
 

@@ -7,6 +7,8 @@ import functools
 import re
 from typing import Any
 
+from ..build.platforms import native_target
+
 _KEYWORDS = """auto break case char const continue default do double else enum extern float for goto if inline int long register
 restrict return short signed sizeof static struct switch typedef union unsigned void volatile while alignas alignof bool constexpr
 false nullptr static_assert thread_local true typeof typeof_unqual asm fortran
@@ -64,7 +66,7 @@ def refusal(name: Any) -> str | None:
 def _c_library() -> list[Any]:
     """The C library and that of its mathematical functions; of another system's there is nothing to ask."""
     found = []
-    for name in ("libc.so.6", "libm.so.6"):
+    for name in native_target().linking.libraries:
         try:
             found.append(ctypes.CDLL(name))
         except OSError:

@@ -1,7 +1,7 @@
 """Python objects whose call goes straight to machine code.
 
 `NativeCallable` is a heap type made through CPython's own `PyType_FromSpec`. After the object's head come two pointers:
-its vectorcall function, which is the dispatcher of process.py, and a table of the functions that it tries in turn, each with
+its vectorcall function, which is the dispatcher (lantern_vectorcall, runtime/calls.ll), and a table of the functions that it tries in turn, each with
 the cell of its guards (watch.py), ended by null. When all of them decline, the dispatcher calls `slow_call(args, kwargs)` of the object.
 """
 
@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ....ir.trace.tracebacks import hide
-from ..build.platforms import NATIVE
-
-_BASIC = object.__basicsize__
-TABLE_OFFSET = _BASIC + 8
+from ..build.platforms import TARGET
+from ..runtime.layout import HEADER, TABLE_OFFSET
 
 
 class _Slot(ctypes.Structure):
@@ -50,10 +48,10 @@ _KEEP: list[Any] = []  # what the type refers to
 
 
 def _make_type() -> Any:
-    members = (_Member * 2)(_Member(b"__vectorcalloffset__", _T_PYSSIZET, _BASIC, _READONLY, None), _Member())
+    members = (_Member * 2)(_Member(b"__vectorcalloffset__", _T_PYSSIZET, HEADER, _READONLY, None), _Member())
     call = ctypes.cast(ctypes.pythonapi.PyVectorcall_Call, ctypes.c_void_p).value
     slots = (_Slot * 3)(_Slot(_TP_CALL, call), _Slot(_TP_MEMBERS, ctypes.addressof(members)), _Slot(0, None))
-    spec = _Spec(b"lantern_jit.backends.llvm.call.callable.NativeCallable", _BASIC + 16, 0, _DEFAULT | _BASETYPE | _HAVE_VECTORCALL, slots)
+    spec = _Spec(b"lantern_jit.backends.llvm.call.callable.NativeCallable", HEADER + 16, 0, _DEFAULT | _BASETYPE | _HAVE_VECTORCALL, slots)
     _KEEP.extend((members, slots, spec))
     make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(("PyType_FromSpec", ctypes.pythonapi))
     return make(ctypes.addressof(spec))
@@ -71,7 +69,7 @@ class _Plain:
             raise hide(e)  # noqa: B904  # itself
 
 
-_Base: Any = _make_type() if NATIVE else _Plain
+_Base: Any = _make_type() if TARGET is not None else _Plain
 
 
 def _mark_vectorcall(cls: type) -> None:
@@ -93,7 +91,7 @@ class NativeCallable(_Base):  # type: ignore[misc]
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     def __init_subclass__(cls) -> None:
-        if NATIVE:
+        if TARGET is not None:
             _mark_vectorcall(cls)
 
     def __init__(self, dispatcher: int | None) -> None:
@@ -102,7 +100,7 @@ class NativeCallable(_Base):  # type: ignore[misc]
         if dispatcher is None:
             return
         self.set_entries([])
-        ctypes.c_void_p.from_address(id(self) + _BASIC).value = dispatcher
+        ctypes.c_void_p.from_address(id(self) + HEADER).value = dispatcher
 
     def set_entries(self, entries: Sequence[tuple[int, int]]) -> None:
         """The entries to try, in this order: the address of a function, and that of a pointer to its guards. Tables that a call
@@ -123,5 +121,5 @@ class NativeCallable(_Base):  # type: ignore[misc]
         raise NotImplementedError
 
 
-if NATIVE:
+if TARGET is not None:
     _mark_vectorcall(NativeCallable)

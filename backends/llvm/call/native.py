@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,30 +18,32 @@ from ....ir.core import errors, faults
 from ....ir.core.analysis import find_loops
 from ....ir.core.graph import Call, Program, Site
 from ....ir.core.op import OWN, TABLE
-from ....ir.core.references import reachable
 from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
 from ....ir.diff.cps import show_closures
 from ....ir.python.host import has_effects
 from ....ir.trace.case import USUAL
-from ....ir.values.concrete import Need, Numbers, at_hand
-from ...arguments import Written, of_case, writable, written_back
+from ....ir.values.concrete import Numbers, at_hand
+from ...arguments import of_case, writable, written_back
+from ...base import Interface, Options
+from ...targets.target import Target
 from ..build import cache, special
 from ..build.compile import load, object_file, optimised_texts
 from ..build.symbols import is_symbol
-from ..emit import host
 from ..emit.code import Module
 from ..emit.module import Emission
 from ..maths import vector_maths
-from ..runtime import process
-from ..runtime.runtime import Runtime, runtime
-from ..runtime.support import CODE, INTERRUPT, SITE, VALUES
-from ..runtime.watch import Watch
+from ..runtime import layout
+from ..runtime.layout import CODE, SITE, VALUES
+from ..runtime.modules import ticks
+from . import effects
 from .c_function import CFunction
 from .callable import NativeCallable
-from .python_call import PythonCall, Shape
+from .process import Runtime, runtime
+from .python_call import PythonCall
+from .watch import Watch
 
-LONG_CYCLES = 50_000  # a call that took longer last time runs without the GIL (about 20 us; letting it go and taking it again 0.1)
+LONG_CALL = 23  # microseconds: a call that took longer last time runs without the GIL (letting it go and taking it again takes 0.1)
 NEVER = 2**63 - 1
 UNGUARDED = Watch([])  # the caller knows that what the program has read is so
 UNGUARDED.refresh()
@@ -57,7 +59,7 @@ class Exact(NativeCallable):
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.native.stale:
-            return self.native.replacement().entry(*args)
+            return self.native.replaced(args)
         raise errors.CompilationError(f"compiled code does not know its own argument types: {[type(x) for x in args]}")
 
 
@@ -72,7 +74,7 @@ class Entry(Exact):
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         native = self.native
         if native.stale:
-            return native.replacement().entry(*args, **kwargs)
+            return native.replaced(args)
         if kwargs or len(args) != len(native.types):
             raise TypeError(f"a compiled program takes {len(native.types)} argument leaves, not {len(args)}")
         check_numbers(args, native)
@@ -82,7 +84,7 @@ class Entry(Exact):
             return native.run(args, exact)
         case = written.case(args)
         if case is not USUAL:
-            return native.other(case, of_case(case, args))
+            return native.interface.other(case, of_case(case, args))
         exact = [writable(x, i in written.leaves) for i, x in enumerate(exact)]
         with written_back(args, exact, written):
             return native.run(args, exact)
@@ -103,7 +105,7 @@ def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
     """`x` as exactly the object that compiled code reads: a Python number if `weak`, NumPy's scalar, or a contiguous
     aligned array in native byte order."""
     if is_generator(x):
-        return host.handle(x)
+        return effects.handle(x)
     if isinstance(t, Array):
         dtype = NUMPY_DTYPES[t.dtype]
         a = np.ascontiguousarray(x, dtype)
@@ -122,52 +124,59 @@ def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
 
 
 class Native:
-    """One program's machine code. `weak` says of each argument leaf whether it is a Python number; `shape` how results
-    are put together, with `finish` for those that Python puts together; `nogil` whether calls run without the GIL, None
-    for those whose last call was long; `written` what is to know of the arguments that it writes into; `numbers` the sizes and
-    arguments that it is for, others go to another program."""
+    """One program's machine code."""
 
-    def __init__(
-        self,
-        program: Program,
-        checkpoint: Any,
-        weak: Sequence[bool],
-        shape: Shape,
-        finish: Any,
-        nogil: bool | None,
-        written: Written,
-        numbers: dict[Need, Any] | None = None,
-    ) -> None:
+    stages = ("cps", "llvm", "llvm_optimized", "asm")
+
+    def __init__(self, program: Program, target: Target, interface: Interface, options: Options) -> None:
         self.runtime: Runtime = runtime()
         self.stale = False  # sizes have come up that it does not broadcast
-        self.replacement: Any = None  # gives the program to use then
-        self.other: Any = None  # calls the program for a case of its arguments
-        self.program, self.checkpoint, self.weak, self.shape, self.written = program, checkpoint, list(weak), shape, written
-        self.numbers = dict(numbers or {})
+        self.program, self.target, self.interface, self.checkpoint = program, target, interface, options.checkpoint
+        self.weak, self.shape, self.written, self.numbers = (
+            list(interface.weak),
+            interface.shape,
+            interface.written,
+            dict(interface.numbers),
+        )
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
-        self.draws = host.draws(program)
-        self.once = bool(written.leaves) or has_effects(program, program.entry)  # a call cannot start again
+        self.draws = effects.draws(program)
+        self.once = bool(self.written.leaves) or has_effects(program, program.entry)  # a call cannot start again
         start = time.perf_counter()
         code, notes = self._machine_code()
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
         self.loaded = load(code)
         self.address = self.loaded.address("call")
-        self._fill_record(PythonCall(Module(), program, self.weak, shape, self.numbers, self.written.leaves), finish, nogil)
+        self._fill_record(
+            PythonCall(Module(target), program, self.weak, self.shape, self.numbers, self.written.leaves), interface.finish, options.nogil
+        )
         self.entry, self.exact = Entry(self), Exact(self)
+
+    def call(self, leaves: Sequence[Any]) -> Any:
+        return self.entry(*leaves)
+
+    @property
+    def direct(self) -> int | None:
+        """What draws has to hold its generators first."""
+        return None if self.draws else self.address
+
+    def replaced(self, leaves: Sequence[Any]) -> Any:
+        """A call after sizes have come up that this program does not broadcast."""
+        assert self.interface.again is not None
+        return self.interface.again(leaves)
 
     def run(self, args: Sequence[Any], exact: Sequence[Any]) -> Any:
         """A call with exact leaves of these arguments."""
         if not self.draws:
             return self.exact(*exact)
-        with host.drawing(args):
+        with effects.drawing(args):
             return self.exact(*exact)
 
     # ---- the code
     def _machine_code(self) -> tuple[bytes, dict[str, Any]]:
         """The object file and notes on it, found on disk or made. `sites` is filled on the way."""
-        names = reachable(self.program)
+        names = list(self.program.functions)
         graph = show_anywhere(self.program, names)
         mine = graph_sites(self.program, names)
         numbers = [(*need, int(n)) for need, n in self.numbers.items()]
@@ -194,7 +203,7 @@ class Native:
         code, timings = object_file(text)
         module = emission.module
         vector_maths.provide(module.declared)
-        host.provide(list(module.declared))
+        effects.provide(list(module.declared))
         self.sites = module.sites
         notes = {"policies": module.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
         if keeps and notes["sites"] is not None:
@@ -204,21 +213,22 @@ class Native:
     @functools.cached_property
     def emission(self) -> tuple[Emission, str]:
         """The emitted module as text, and what was found out on the way."""
-        emission = Emission(self.program, self.checkpoint, self.runtime.mask)
+        emission = Emission(self.program, self.target, self.checkpoint, self.runtime.mask)
         call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers, self.written.leaves)
         return emission, emission.run() + "\n" + call.text()
 
-    @property
-    def llvm(self) -> str:
-        return self.emission[1]
+    @functools.cached_property
+    def _optimised(self) -> tuple[str, str]:
+        return optimised_texts(self.emission[1])
 
-    @property
-    def cps(self) -> str:
-        return "\n".join(map(show_closures, self.emission[0].closures))
+    def text(self, stage: str) -> str:
+        """Closures, LLVM, optimised LLVM or assembly."""
+        if stage == "cps":
+            return "\n".join(map(show_closures, self.emission[0].closures))
+        return self.emission[1] if stage == "llvm" else self._optimised[stage == "asm"]
 
-    def texts(self) -> tuple[str, str]:
-        """Optimised LLVM and assembly."""
-        return optimised_texts(self.llvm)
+    def peak(self, call: Callable[[], Any]) -> tuple[int, int]:
+        return self.runtime.peak(call)
 
     def _fill_record(self, call: PythonCall, finish: Any, nogil: bool | None) -> None:
         constants = [np.ascontiguousarray(c) for c in self.program.constants]
@@ -227,12 +237,12 @@ class Native:
         self._kept = (fault, finish)  # what the record refers to
         record = self.record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.record"))
         record[0] = self.runtime.services
-        record[process.FAULT], record[process.FINISH] = id(fault), id(finish)
-        record[process.USUAL] = NEVER if has_loops(self.program) else process.PLAIN  # nothing is known of the first call
-        record[process.LONG] = LONG_CYCLES if nogil is None else 0 if nogil else NEVER
-        record[process.WRITES] = self.once
+        record[layout.FAULT], record[layout.FINISH] = id(fault), id(finish)
+        record[layout.USUAL] = NEVER if has_loops(self.program) else layout.PLAIN  # nothing is known of the first call
+        record[layout.LONG] = ticks(self.runtime.target, LONG_CALL) if nogil is None else 0 if nogil else NEVER
+        record[layout.WRITES] = self.once
         for i, x in enumerate(self.shape.fixed):
-            record[process.FIXED + i] = id(x)
+            record[layout.FIXED + i] = id(x)
         at = call.constants_at
         for c in constants:
             for v in (c.ctypes.data, *c.shape):
@@ -246,7 +256,7 @@ class Native:
     @property
     def calls(self) -> int:
         """How many calls from Python it has taken."""
-        return int(self.record[process.CALLS])
+        return int(self.record[layout.CALLS])
 
     def fault(self, base: int) -> Any:
         """Raise what compiled code has left in its context. Returns after a signal whose Python handler raises
@@ -258,14 +268,14 @@ class Native:
                 f"LANTERN_STACK_GIB={runtime.size / 2**31:g} in the environment of a new process makes them smaller"
             )
         code = ctypes.c_int64.from_address(base + CODE).value
-        if code == INTERRUPT:
+        if code == faults.KINDS["interrupt"].code:
             ctypes.pythonapi.PyErr_CheckSignals()
             if self.once:
                 raise KeyboardInterrupt
             return
         values = [ctypes.c_int64.from_address(base + VALUES + 8 * i).value for i in range(3)]
         error = self.exception(code, ctypes.c_int64.from_address(base + SITE).value, values)
-        if isinstance(error, errors.BroadcastError) and 1 in error.sizes:
+        if isinstance(error, errors.BroadcastError) and 1 in error.sizes and self.interface.again is not None:
             self.stale = True
             return False  # another program is needed, which broadcasts: the dispatcher asks Python for it
         raise error
@@ -274,7 +284,7 @@ class Native:
         """The exception of a fault."""
         size, site, kind = self.runtime.size, self.sites[site_number], faults.BY_CODE[code]
         if kind is faults.KINDS["host"]:
-            return host.failure(values[0])
+            return effects.failure(values[0])
         advice = ""
         if kind is faults.KINDS["stack"]:
             frame, used = max(values[0], 1), size - (values[1] & (size - 1))
@@ -302,7 +312,7 @@ def bounds(x: Any) -> tuple[int, int]:
 def known_symbols(names: Sequence[str]) -> bool:
     """Can this process give code the functions that it calls? Emission has found the libraries, a warm start has not."""
     vector_maths.provide(names)
-    host.provide(names)
+    effects.provide(names)
     for name in names:
         if name.startswith(special.PREFIX):
             special.symbol(name.removeprefix(special.PREFIX))
@@ -377,6 +387,3 @@ def has_loops(program: Program) -> bool:
     if any(TABLE[let.op].whole and TABLE[let.op].cost == "heavy" for f in functions for b in f.blocks.values() for let in b.lets):
         return True
     return any(find_loops(f) for f in functions) or any(isinstance(b.terminator, Call) for f in functions for b in f.blocks.values())
-
-
-__all__ = ["Native", "Shape"]

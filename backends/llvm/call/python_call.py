@@ -4,40 +4,28 @@
 
 checks that each argument has exactly the type it was compiled for, reads floats and array pointers in place, runs the
 program on a region's stack, and builds the result from CPython's and NumPy's own functions. It returns 1, which no
-object is, where the arguments are others: the dispatcher (process.py) then asks the next specialisation, at last Python.
+object is, where the arguments are others: the dispatcher (runtime/calls.ll) then asks the next specialisation, at last Python.
 What it needs to know of the process is in the module's `lantern.record`, filled when the code is loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ....ir.core.graph import Program
 from ....ir.core.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
 from ....ir.values.concrete import Need
+from ...base import Shape
 from ..emit.code import LLVM_TYPES, SIZES, Code
 from ..emit.lets import disjoint, product
-from ..runtime.process import CALLS, FINISH, FIXED, SERVICE
+from ..runtime.layout import CALLS, FINISH, FIXED, HEADER, NUMPY_READABLE, NUMPY_WRITABLE, SERVICE
 
 MISMATCH = "inttoptr (i64 1 to ptr)"
-HEADER = object.__basicsize__  # bytes: where an object's own fields begin
 
 _TYPES = {F64: "float64_type", F32: "float32_type", I64: "int64_type", BOOL: "bool_type"}
 _DESCRS = {F64: "float64_descr", F32: "float32_descr", I64: "int64_descr", BOOL: "bool_descr", I32: "int32_descr"}
 TYPE_NUMBERS = {F64: 12, F32: 11, I64: 7, BOOL: 0, I32: 5}  # NumPy's
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How a result is put together: `node` is an index into the program's results, ("static", i), ("Tuple", children),
-    ("List", children) or ("Dict", children, keys); or "leaves" if Python makes it from a tuple of its leaves. Statics and
-    keys are indices into `fixed`."""
-
-    node: Any
-    leaves: tuple[Any, ...]  # for each leaf of the result its result number, or ("static", i)
-    fixed: tuple[Any, ...]
 
 
 class PythonCall:
@@ -172,7 +160,7 @@ class PythonCall:
         self.has_type(x, "array_type")
         self.require(code.let(f"icmp eq i32 {code.load('i32', self.at(x, HEADER + 8))}, {t.rank}"))
         self.require(code.let(f"icmp eq ptr {code.load('ptr', self.at(x, HEADER + 40))}, {self.service(_DESCRS[t.dtype])}"))
-        wanted = 0x501 if written else 0x101
+        wanted = NUMPY_WRITABLE if written else NUMPY_READABLE
         flags = code.let(f"and i32 {code.load('i32', self.at(x, HEADER + 48))}, {wanted}")
         self.require(code.let(f"icmp eq i32 {flags}, {wanted}"))
         self.slot_store(slots, at, "ptr", code.load("ptr", self.at(x, HEADER)))
@@ -288,6 +276,3 @@ class PythonCall:
 
 def _slots(t: Type) -> int:
     return 1 + t.rank if isinstance(t, Array) else 1
-
-
-__all__ = ["PythonCall", "Shape"]

@@ -43,20 +43,13 @@ def call_primal(context: Any, code: Code, name: str, args: Sequence[Operands]) -
 def backward(
     context: Any, code: Code, let: Let, read: Any, active: Any, outs: dict[Var, Operands], adjoints: dict[Var, Operands]
 ) -> list[Any]:
-    """The way back: for each active argument None, where the adjoint array has been added to, or what is to be added."""
+    """The way back of a traced rule: for each active argument what is to be added, None for the others."""
     wanted = [a in active for a in let.args]
-    in_place = ADD_BACK.get(let.op)
-    if in_place is not None:
-        in_place(code, let, read, wanted, adjoints)
-        return [None] * len(let.args)
     name = pull_function(context.program, let, wanted)
     values = [*(read(a)[: len(flat_types(a.type))] for a in let.args), *(outs[o][: len(flat_types(o.type))] for o in let.outs)]
     values += [adjoints[v] for v in (*let.outs, *written(let)) if carries_gradient(v.type)]
     back = iter(call_primal(context, code, name, values))
     return [next(back) if w else None for w in wanted]
-
-
-ADD_BACK: dict[str, Any] = {}  # operations whose way back adds to adjoint arrays itself
 
 
 def emits(name: str) -> Callable[[Callable[[Routines], list[Operands]]], Any]:
@@ -414,9 +407,8 @@ def gemm(code: Code, let: Let, read: Any, new: Callable[[str], str]) -> Operands
     return [out, *stack, m, n]
 
 
-def _gemm_back(code: Code, let: Let, read: Any, wanted: list[bool], adjoints: dict[Var, Operands]) -> None:
+def gemm_back(code: Code, let: Let, read: Any, active: Any, d: Operands) -> None:
     """Adds to the adjoints of A and B in place."""
-    d = adjoints[let.out]
     (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
     x, y = read(a), read(b)
     rank = a.type.rank  # type: ignore[union-attr]
@@ -424,19 +416,16 @@ def _gemm_back(code: Code, let: Let, read: Any, wanted: list[bool], adjoints: di
     m, k = (x[rank], x[rank - 1]) if ta else (x[rank - 1], x[rank])
     n = y[rank - 1] if tb else y[rank]
     t = let.out.type.dtype  # type: ignore[union-attr]
-    if wanted[0]:
+    if a in active:
         if ta:
             multiply(code, t, (y[0], d[0], x[-1]), (k, m, n), tb, 1, stack)
         else:
             multiply(code, t, (d[0], y[0], x[-1]), (m, k, n), 0, 1 - tb, stack)
-    if wanted[1]:
+    if b in active:
         if tb:
             multiply(code, t, (d[0], x[0], y[-1]), (n, k, m), 1, ta, stack)
         else:
             multiply(code, t, (x[0], d[0], y[-1]), (k, n, m), 1 - ta, 0, stack)
-
-
-ADD_BACK["gemm"] = _gemm_back
 
 
 def multiply(code: Code, t: Scalar, pointers: Any, sizes: Any, ta: int, tb: int, stack: str) -> None:

@@ -14,14 +14,16 @@ from ....ir.core.aliases import Aliases
 from ....ir.core.analysis import call_graph_cycles, find_loops
 from ....ir.core.graph import Call, Fail, Let, Program, Return, Site
 from ....ir.core.types import Array, Scalar
+from ....ir.diff.close import closed
 from ....ir.diff.coverage import covering_kernels, covers, tiny_arrays
 from ....ir.diff.cps import Closures, cut_block, to_closures
 from ....ir.diff.policies import Plan, choose, plan_loops
 from ....ir.diff.reverse import Reverse, Reverses
+from ...targets.target import Target
 from ..maths.vector_maths import is_variant
-from ..runtime.support import helpers
+from ..runtime.modules import helpers
 from . import host, kernels, library, pullback  # noqa: F401  # they enter their operations into EMIT
-from .code import LLVM_TYPES, Code, Module, convention, flat_types, struct_of
+from .code import LLVM_TYPES, Code, Module, flat_types, struct_of
 from .lets import EMIT
 from .primal import Primal
 from .replay import Replay
@@ -31,32 +33,33 @@ from .reverse import WAYS, BlockFunction, ReverseFunction
 class Emission:
     """One module under construction. Functions are emitted when first asked for, callers first."""
 
-    def __init__(self, program: Program, checkpoint: Any, mask: int, python: bool = True) -> None:
+    def __init__(self, program: Program, target: Target, checkpoint: Any, mask: int, python: bool = True) -> None:
         """`python`: is there a process with Python around it, which effects may call?"""
-        self.program, self.checkpoint, self.mask, self.python = program, checkpoint, mask, python
-        self.module = Module()
+        self.program, self.checkpoint, self.mask, self.python = closed(program), checkpoint, mask, python
+        self.module = Module(target)
         self.module.context = self
-        self.reverses = Reverses(program)
+        self.reverses: Reverses = self.program.reverses
+        self.aliases: Aliases = self.reverses.aliases
         self.names: dict[str, str] = {}
         self.queue: list[Callable[[], None]] = []
         self.closures: list[Closures] = []
         self.counter = 0
-        self.aliases_of: tuple[int, Any] = (-1, None)
         self.tiny: dict[Any, int] = {}  # small arrays that one block alone sees: their elements
-        self.recursive: set[str] = set()
-        self.known = 0
+        functions = self.program.functions.items()
+        self.recursive = call_graph_cycles(
+            {n: {b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)} for n, f in functions}
+        )
         self.planned: dict[Any, dict[str, Plan]] = {}
         self.fresh: dict[str, Reverse] = {}
 
     def run(self) -> str:
         entry = self.program.functions[self.program.entry]
-        self.refresh()
         text = self.entry(entry)
         while self.queue:
             self.queue.pop(0)()
         m = self.module
         own = "\n".join([*m.types, *m.declared.values(), text, *m.operations, *m.functions])
-        return "\n".join([own, helpers(own, self.mask), self.keep_variants()])
+        return "\n".join([own, helpers(self.module.target, own, self.mask), self.keep_variants()])
 
     def keep_variants(self) -> str:
         """SIMD variants are called only after vectorisation: keep their declarations until then."""
@@ -67,23 +70,6 @@ class Emission:
         return f'@llvm.compiler.used = appending global [{len(names)} x ptr] [{pointers}], section "llvm.metadata"'
 
     # ---- what other emitters ask for
-    def refresh(self) -> None:
-        """Transforms add functions while code is emitted: keep the call graph up to date."""
-        if len(self.program.functions) != self.known:
-            self.known = len(self.program.functions)
-            calls = {
-                n: {b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)}
-                for n, f in self.program.functions.items()
-            }
-            self.recursive = call_graph_cycles(calls)
-
-    @property
-    def aliases(self) -> Aliases:
-        """Of the program as it is now."""
-        if self.aliases_of[0] != len(self.program.functions):
-            self.aliases_of = len(self.program.functions), Aliases(self.program)
-        return self.aliases_of[1]  # type: ignore[no-any-return]
-
     def unique(self) -> int:
         self.counter += 1
         return self.counter
@@ -113,7 +99,6 @@ class Emission:
     emit_program = staticmethod(library.emit_program)
 
     def emit_primal(self, name: str) -> None:
-        self.refresh()
         self.tiny.update(tiny_arrays(self.program.functions[name], self.aliases))
         Primal(self, self.program.functions[name]).run()
 
@@ -126,7 +111,6 @@ class Emission:
         return symbol
 
     def emit_reverse(self, rev: Reverse) -> None:
-        self.refresh()
         self.tiny.update(tiny_arrays(rev.function, self.aliases))
         closures = to_closures(rev)
         self.closures.append(closures)
@@ -158,7 +142,7 @@ class Emission:
         """The reverse function that starts a reverse pass: one of its own where it writes an adjoint array first."""
         rev = self.reverses.of_pullback(let)
         replayed = {head: plan for head, plan in self.plans(rev).items() if choose(plan, self.checkpoint) != "recursion"}
-        found = covers(rev, Aliases(self.program), replayed) if replayed else {}
+        found = covers(rev, self.aliases, replayed) if replayed else {}
         firsts = self.first_kernels(rev)
         if not found and not firsts:
             return rev
@@ -186,7 +170,7 @@ class Emission:
             flat += [f"{t} {x}" for t, x in zip(types, operands, strict=True)]
         active = [i for i, (p, m) in enumerate(zip(rev.function.params, rev.mask, strict=True)) if m and isinstance(p.type, Scalar)]
         rt = struct_of([LLVM_TYPES[rev.function.params[i].type] for i in active])
-        call = f"call {convention(len(active))} {rt} {symbol}({', '.join([*flat, f'ptr {k}', f'ptr {env}'])})"
+        call = f"call {self.module.convention(len(active))} {rt} {symbol}({', '.join([*flat, f'ptr {k}', f'ptr {env}'])})"
         if not active:
             code.emit(call)
             return {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from ....ir.core.graph import Let
 from ....ir.core.types import Array, Scalar, carries_gradient
-from .code import LLVM_TYPES, NEGATIVE_ZERO, SIZES, Code, convention, flat_types, struct_of
+from .code import LLVM_TYPES, NEGATIVE_ZERO, SIZES, Code, flat_types, struct_of
 from .lets import EMIT, Operands, Read, allocate, fill_zero, loop, product
 
 
@@ -105,7 +105,7 @@ def _last_continuation(context: Any, outer: Code, f: Any, env_type: str, slots: 
                 c = code.load(LLVM_TYPES[t], code.field(env_type, "%env", slots["c", r, 0])) if has_cotangent else NEGATIVE_ZERO
                 returned.append((LLVM_TYPES[t], c))
     code.emit(f"ret {rt} {code.pack(rt, returned)}" if returned else "ret void")
-    module.functions.append(code.text(f"define internal {convention(n)} {rt} {name}({', '.join(params)}) nounwind"))
+    module.functions.append(code.text(f"define internal {module.convention(n)} {rt} {name}({', '.join(params)}) nounwind"))
     return name
 
 

@@ -25,7 +25,7 @@ from ....ir.diff.cps import WHOLE, Closure, Continuation
 from ....ir.diff.policies import CHUNK, TAPE_LIMIT, Plan, is_address
 from ....ir.ops.memory import codes
 from ....ir.ops.memory import quiet as quiet_codes
-from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, convention, flat_types, literal, struct_of
+from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, flat_types, literal, struct_of
 from .lets import Operands, element_pointer, emit_let, fill_zero, read_element, write_element
 from .machine import LLVMMachine, Value
 from .operations import kept_function, load_function, silent_store_function
@@ -325,7 +325,7 @@ class Replay:
             parts.append((t, code.load(t, p)))
         code.emit(f"ret {rt} {code.pack(rt, parts)}" if parts else "ret void")
         functions[at] = code.text(
-            f"define internal {convention(len(vs))} {rt} {shape.parent.block_name(self.block.name)}({', '.join(params)}) nounwind"
+            f"define internal {self.parent.context.module.convention(len(vs))} {rt} {shape.parent.block_name(self.block.name)}({', '.join(params)}) nounwind"
         )
         shape.run()
         for name in self.parent.closures.blocks:
@@ -425,7 +425,7 @@ class Replay:
             args += [f"{t} {o}" for t, o in zip(self.parent.flat(v), self.inputs[v], strict=True)]
         args += [f"ptr %{x}" for x in self.pointers] + [f"ptr {x}" for x in extra]
         vs, rt = self.parent.returned(self.block)
-        call = f"call {convention(len(vs))} {rt} {self.parent.block_name(self.block.name)}{variant}({', '.join(args)})"
+        call = f"call {self.parent.context.module.convention(len(vs))} {rt} {self.parent.block_name(self.block.name)}{variant}({', '.join(args)})"
         if not vs:
             code.emit(call)
             return {}

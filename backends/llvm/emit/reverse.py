@@ -21,11 +21,11 @@ from ....ir.diff.cps import WHOLE, Closure, Closures, Continuation
 from ....ir.diff.reverse import Reverse, adjoint_of_pullback
 from ....ir.ops.memory import codes, quiet
 from ....ir.python.host import AGAIN, DONE, MARK, has_effects
-from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, convention, flat_types, literal, struct_of
+from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, flat_types, literal, struct_of
 from .kernels import Backward, Scaling, emit_kernel, heavy_values, keeps_partials, save_elements, save_written
 from .lets import Operands, allocate, copy_data, element_pointer, emit_let, emit_whole, fill_zero, in_memory, loop, product, tiny_array
 from .library import backward as array_backward
-from .library import scatter_back, scatter_save
+from .library import gemm_back, scatter_back, scatter_save
 from .operations import accumulate, elementwise_function, load_function, pair, store_function  # fmt: skip
 from .primal import RECURSION
 from .pullback import add_arrays, adjoint_struct, continuation_params, emit_pullback
@@ -85,7 +85,7 @@ class ReverseFunction:
         args = [f"{t} {n}" for v in first.inputs for t, n in zip(self.flat(v), self.input_operands(code, v, names), strict=True)]
         vs, rt = self.returned(first)
         pointers = ["ptr %k", "ptr %kenv", *(["ptr %e.whole"] if whole else [])]
-        call = f"call {convention(len(vs))} {rt} {self.block_name(first.name)}({', '.join([*args, *pointers])})"
+        call = f"call {code.module.convention(len(vs))} {rt} {self.block_name(first.name)}({', '.join([*args, *pointers])})"
         found = dict(zip(vs, code.unpack(rt, code.let(call), len(vs)), strict=True)) if vs else {}
         if not vs:
             code.emit(call)
@@ -106,7 +106,7 @@ class ReverseFunction:
         code.emit(f"ret {out} {code.pack(out, parts)}" if parts else "ret void")
         mask = dict(zip(self.rev.function.params, self.rev.mask, strict=True))
         params = [f"{t} {n}" for p in given for t, n in zip(self.param_types(p, mask[p]), names[p], strict=True)]
-        return code.text(f"define internal {convention(len(parts))} {out} {name}({', '.join([*params, *pointers])}) nounwind")
+        return code.text(f"define internal {code.module.convention(len(parts))} {out} {name}({', '.join([*params, *pointers])}) nounwind")
 
     def outermost(self, names: dict[Var, list[str]], given: list[Var], returned: list[Var]) -> str:
         """@r.f of a recursion."""
@@ -125,7 +125,7 @@ class ReverseFunction:
         mask = dict(zip(self.rev.function.params, self.rev.mask, strict=True))
         args = [f"{ty} {n}" for p in given for ty, n in zip(self.param_types(p, mask[p]), names[p], strict=True)]
         rt = struct_of([LLVM_TYPES[p.type] for p in returned])
-        call = f"call {convention(len(returned))} {rt} {self.name}{RECURSION}({', '.join([*args, 'ptr %k', 'ptr %kenv', f'ptr {record}'])})"
+        call = f"call {code.module.convention(len(returned))} {rt} {self.name}{RECURSION}({', '.join([*args, 'ptr %k', 'ptr %kenv', f'ptr {record}'])})"
         back = dict(zip(returned, code.unpack(rt, code.let(call), len(returned)), strict=True)) if returned else {}
         if not returned:
             code.emit(call)
@@ -154,7 +154,7 @@ class ReverseFunction:
         active = [i for i, p in enumerate(f.params) if p in self.active_params() and p not in whole]
         rt = struct_of([LLVM_TYPES[f.params[i].type] for i in active])
         pointers = [f"ptr {k}", f"ptr {env}", f"ptr {record}"]
-        call = f"call {convention(len(active))} {rt} {self.name}{RECURSION}({', '.join([*flat, *pointers])})"
+        call = f"call {code.module.convention(len(active))} {rt} {self.name}{RECURSION}({', '.join([*flat, *pointers])})"
         if not active:
             code.emit(call)
             return {}
@@ -362,7 +362,9 @@ class BlockFunction:
             self.code.emit(f"call void @lantern.release(ptr {self.mark})")
         self.code.emit(f"ret {rt} {self.code.pack(rt, parts)}" if parts else "ret void")
         attributes = "alwaysinline" if self.inline() else "noinline" if self.block.is_head or self.block.is_piece else ""
-        return self.code.text(f"define internal {convention(len(vs))} {rt} {self.name}({', '.join(params)}) {attributes} nounwind")
+        return self.code.text(
+            f"define internal {self.module.convention(len(vs))} {rt} {self.name}({', '.join(params)}) {attributes} nounwind"
+        )
 
     def inline(self) -> bool:
         return self.block.inline
@@ -577,6 +579,18 @@ class BlockFunction:
 
         self.on_the_way(f"@op.kernel.{self.context.unique()}", forward, backward, k)
 
+    @WAYS.of("gemm")
+    def op_gemm(self, let: Let, k: str) -> None:
+        def forward() -> None:
+            self.out_with_adjoint(let.out, emit_whole(self.code, let, self.read)[0])
+
+        self.on_the_way(
+            f"@op.gemm.{self.context.unique()}",
+            forward,
+            lambda: gemm_back(self.code, let, self.read, self.activity, self.adjoint_operands(let.out)),
+            k,
+        )
+
     @WAYS.of("scatter")
     def op_scatter(self, let: Let, k: str) -> None:
         saved: list[Any] = []
@@ -729,7 +743,7 @@ class BlockFunction:
         args += [f"ptr {records[h] if h in records else self.pointer(f'e.{h}')}" for h in target.nest]
         args += [f"ptr {self.pointer(x)}" for x in self.extra_pointers()]
         vs, rt = self.parent.returned(target)
-        call = f"call {convention(len(vs))} {rt} {self.target_name(target)}({', '.join(args)})"
+        call = f"call {self.module.convention(len(vs))} {rt} {self.target_name(target)}({', '.join(args)})"
         back: list[str] = []
         if not vs:
             code.emit(call)
@@ -774,9 +788,9 @@ class BlockFunction:
         rt, n = adjoint_struct(types)
         k = self.pointer("k")
         if not n:
-            code.emit(f"call {convention(n)} {rt} {k}({', '.join(args)})")
+            code.emit(f"call {self.module.convention(n)} {rt} {k}({', '.join(args)})")
             return
-        values = code.unpack(rt, code.let(f"call {convention(n)} {rt} {k}({', '.join(args)})"), n)
+        values = code.unpack(rt, code.let(f"call {self.module.convention(n)} {rt} {k}({', '.join(args)})"), n)
         scalars = [a for a, ty in zip(t.args, types, strict=True) if isinstance(ty, Scalar) and carries_gradient(ty)]
         for a, d in zip(scalars, values, strict=True):
             self.add(a, d)
@@ -850,7 +864,9 @@ class BlockFunction:
         parts_back = [LLVM_TYPES[ty] for ty in types if isinstance(ty, Scalar) and carries_gradient(ty)]
         pairs = list(zip(parts_back, back, strict=True))
         self.code.emit(f"ret {rt} {self.code.pack(rt, pairs)}" if pairs else "ret void")
-        self.module.functions.append(self.code.text(f"define internal {convention(n)} {rt} {name}({', '.join(params)}) nounwind"))
+        self.module.functions.append(
+            self.code.text(f"define internal {self.module.convention(n)} {rt} {name}({', '.join(params)}) nounwind")
+        )
         self.code, self.frame_type, self.fields = outer
         return name
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ....ir.core.types import F32, F64, Scalar
-from ..emit.code import literal
+from ..build.constants import literal
 
 
 class Lanes:
@@ -100,17 +100,18 @@ class Lanes:
 
 
 class LaneMachine:
-    """Emits instructions for `lanes` floats of a type. `fused`: has the CPU a fused multiply-add? `scales`: AVX-512's x * 2**k?"""
+    """Emits instructions for `lanes` floats of a type. `fused`: has the CPU a fused multiply-add? `scaling`: LLVM's name
+    of an instruction for x * 2**k, in the form of AVX-512's, if there is one."""
 
-    def __init__(self, t: Scalar, lanes: int, fused: bool, scales: bool, text: LaneText | None = None, short: bool = False) -> None:
-        self.float, self.lanes, self.fused, self.scales, self.short = t, lanes, fused, scales, short or t == F32
+    def __init__(self, t: Scalar, lanes: int, fused: bool, scaling: str, text: LaneText | None = None, short: bool = False) -> None:
+        self.float, self.lanes, self.fused, self.scaling, self.short = t, lanes, fused, scaling, short or t == F32
         self.text = text or LaneText()
         self.bits, self.fraction, self.bias = (64, 52, 1023) if t == F64 else (32, 23, 127)
         self.double = t == F64
 
     def wide(self) -> LaneMachine:
         """The machine of as many float64 lanes, with polynomials that are enough for float32 results."""
-        return LaneMachine(F64, self.lanes, self.fused, self.scales, self.text, short=True)
+        return LaneMachine(F64, self.lanes, self.fused, self.scaling, self.text, short=True)
 
     def type(self, kind: str) -> str:
         one = {"f": "double" if self.double else "float", "i": f"i{self.bits}", "b": "i1"}[kind]
@@ -226,7 +227,7 @@ class LaneMachine:
     def scale(self, x: Lanes, shifted: Lanes, in_range: bool = False) -> Lanes:
         """x * 2**k, rounded once, for k = shifted - shift, |k| < 2,000 (250). Where there is no instruction two factors, or
         one if 2**k is in range."""
-        if self.scales:
+        if self.scaling:
             return self._scale(x, shifted - self.shift)
         if in_range:
             return x * self.power_of_two(self.to_bits(shifted))
@@ -245,7 +246,7 @@ class LaneMachine:
     def _scale_register(self, x: str, k: str, lanes: int) -> str:
         width, one = lanes * self.bits, "double" if self.double else "float"
         t, mask = f"<{lanes} x {one}>", f"i{max(lanes, 8)}"
-        symbol = f"llvm.x86.avx512.mask.scalef.{'pd' if self.double else 'ps'}.{width}"
+        symbol = f"{self.scaling}.{'pd' if self.double else 'ps'}.{width}"
         rounding = (", i32", ", i32 4") if width == 512 else ("", "")
         self.text.declare(symbol, f"declare {t} @{symbol}({t}, {t}, {t}, {mask}{rounding[0]})")
         return self.text.let(f"call {t} @{symbol}({t} {x}, {t} {k}, {t} zeroinitializer, {mask} -1{rounding[1]})")

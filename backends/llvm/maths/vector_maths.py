@@ -67,7 +67,7 @@ def module_text(name: str, t: Scalar, cpu: Cpu, hidden: bool = False) -> str:
 
 
 def _function(name: str, t: Scalar, lanes: int, cpu: Cpu, hidden: bool, declared: dict[str, str]) -> str:
-    m = LaneMachine(t, lanes, cpu.fused, cpu.scales)
+    m = LaneMachine(t, lanes, cpu.fused, cpu.scale)
     xs = [Lanes(m, f"%x{i}", "f") for i in range(BODIES[name][0])]
     result = body(m, name, xs)
     declared.update(m.text.declared)

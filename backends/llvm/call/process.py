@@ -18,17 +18,14 @@ from ....ir.core import errors
 from ..build import cache
 from ..build.compile import Loaded, load, object_file
 from ..build.lock import COMPILING
-from ..build.platforms import require_native
+from ..build.platforms import native_target
 from ..build.symbols import make_symbol
-from ..call import callable as native_callable
-from ..emit import host
-from . import process, regions
-from .support import CONTEXT_BYTES
+from ..runtime import layout, modules
+from .effects import called
 
 MAX_BITS, MIN_BITS = 40, 26
 SHARES = 128  # regions that fit into what `ulimit -v` leaves: calls at the same time, and mapping one takes twice its size
-_PAGE, _DONTNEED, _HUGEPAGE, _NOHUGEPAGE = 4096, 4, 14, 15  # of Linux on x86-64
-_SIGACTION, _METH_FASTCALL = 152, 0x80
+_METH_FASTCALL = 0x80
 _NUMPY_API = {"PyArray_New": 93, "PyArray_SetBaseObject": 282, "PyArray_Scalar": 60}  # places in NumPy's table of functions
 _SYMBOLS = (
     "lantern_abort", "lantern_new_block", "lantern_drop_block", "lantern_take", "lantern_give", "lantern_enter", "lantern_free_blocks",
@@ -50,7 +47,7 @@ def region_bits() -> int:
             raise errors.CompilationError(f"LANTERN_STACK_GIB={chosen!r}: give a number of GiB") from None
         return min(max(int(math.log2(max(size, 1.0))), MIN_BITS), MAX_BITS)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+    for path in native_target().memory.limit_files:
         try:
             with open(path) as f:
                 memory = min(memory, int(f.read()))
@@ -64,7 +61,7 @@ def _address_space() -> float:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit == resource.RLIM_INFINITY:
         return math.inf
-    with open("/proc/self/statm") as f:
+    with open(native_target().memory.mapped_file) as f:
         return limit - int(f.read().split()[0]) * resource.getpagesize()
 
 
@@ -78,8 +75,8 @@ class Runtime:
     """Made when first needed, and never unmade: a signal handler and the destructors of results are part of it."""
 
     def __init__(self) -> None:
-        require_native()
-        text = regions.regions() + process.python()
+        self.target = native_target()
+        text = modules.process(self.target)
         name = cache.key("process", text)
         found = cache.read(name)
         code = found[1] if found else object_file(text)[0]
@@ -93,10 +90,10 @@ class Runtime:
         for name in _SYMBOLS:
             make_symbol(name, self.loaded.address(name))
         self.dispatcher = self.loaded.address("lantern_vectorcall")
-        self.loaded.word("lantern_table_offset").value = native_callable.TABLE_OFFSET
+        self.loaded.word("lantern_table_offset").value = layout.TABLE_OFFSET
         self.services = self.loaded.address("lantern_services")
         self._fill_services()
-        self.loaded.word("lantern_called").value = ctypes.cast(host.called, ctypes.c_void_p).value
+        self.loaded.word("lantern_called").value = ctypes.cast(called, ctypes.c_void_p).value
         self.main_thread = self.loaded.word("lantern_main_thread")
         self._notice_main_thread()
         self._notice_handlers()
@@ -107,7 +104,7 @@ class Runtime:
 
     def _notice_handlers(self) -> None:
         """Find the one C function that CPython has as the handler of all signals, and be told of calls of signal.signal."""
-        action = (ctypes.c_char * _SIGACTION)()
+        action = (ctypes.c_char * self.target.signals.action_bytes)()
         for number in signal.valid_signals():
             if callable(signal.getsignal(number)) and ctypes.CDLL(None).sigaction(int(number), None, action) == 0:
                 self.loaded.word("lantern_python_handler").value = ctypes.c_int64.from_buffer(action).value
@@ -141,7 +138,7 @@ class Runtime:
             "getsignal": sys.modules["_signal"].getsignal, "sigint": int(signal.SIGINT), "default_int_handler": signal.default_int_handler,
         }  # fmt: skip
         self._kept = objects
-        for i, name in enumerate(process.SERVICES):
+        for i, name in enumerate(layout.SERVICES):
             if name in objects:
                 value: Any = id(objects[name])
             elif name in _ENTRIES:
@@ -156,26 +153,26 @@ class Runtime:
         """Run `call`; (bytes of native stack, bytes of arrays) that it has touched, in whole pages."""
         p, n = ctypes.c_void_p, ctypes.c_size_t
         libc = ctypes.CDLL(None)
-        keep = self.loaded.word("lantern_keep")
+        keep, memory, start = self.loaded.word("lantern_keep"), self.target.memory, layout.arena_start(self.target)
         with COMPILING:
             region = ctypes.CFUNCTYPE(p)(self.loaded.address("lantern_take"))()
             ctypes.CFUNCTYPE(None, p)(self.loaded.address("lantern_give"))(region)
             before, keep.value = keep.value, self.size
             try:
-                for advice in (_DONTNEED, _NOHUGEPAGE):  # but for the context at the start
-                    libc.madvise(p(region + 2 * CONTEXT_BYTES), n(self.size - 2 * CONTEXT_BYTES), advice)
+                for advice in (memory.unneeded, memory.small_pages):  # but for the context at the start
+                    libc.madvise(p(region + start), n(self.size - start), advice)
                 call()
-                pages = (ctypes.c_ubyte * (self.size // _PAGE))()
-                for start in range(0, self.size, 1 << 22):  # one call fails where a page may not be read
-                    view = (ctypes.c_ubyte * ((1 << 22) // _PAGE)).from_buffer(pages, start // _PAGE)
-                    libc.mincore(p(region + start), n(1 << 22), view)
+                pages = (ctypes.c_ubyte * (self.size // memory.page))()
+                for first in range(0, self.size, 1 << 22):  # one call fails where a page may not be read
+                    view = (ctypes.c_ubyte * ((1 << 22) // memory.page)).from_buffer(pages, first // memory.page)
+                    libc.mincore(p(region + first), n(1 << 22), view)
             finally:
                 keep.value = before
-                libc.madvise(p(region), n(self.size), _HUGEPAGE)
+                libc.madvise(p(region), n(self.size), memory.huge_pages)
                 self._trim(region)
-        touched = np.frombuffer(bytes(pages), np.uint8)[2 * CONTEXT_BYTES // _PAGE :] & 1
+        touched = np.frombuffer(bytes(pages), np.uint8)[start // memory.page :] & 1
         half = len(touched) // 2
-        return int(touched[half:].sum()) * _PAGE, int(touched[:half].sum()) * _PAGE
+        return int(touched[half:].sum()) * memory.page, int(touched[:half].sum()) * memory.page
 
     def _trim(self, region: int) -> None:
         ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.loaded.address("lantern_trim"))(region)
@@ -184,7 +181,7 @@ class Runtime:
         """The addresses of all regions."""
         n = self.loaded.word("lantern_count").value
         word = ctypes.c_void_p.from_address
-        return [a for i in range(min(n, regions.SLOTS)) if (a := word(self.loaded.address("lantern_all") + 8 * i).value)]
+        return [a for i in range(min(n, layout.SLOTS)) if (a := word(self.loaded.address("lantern_all") + 8 * i).value)]
 
 
 _RUNTIME: list[Runtime] = []

@@ -1,6 +1,6 @@
 """What a trace has read, as words of memory that show a change.
 
-A read becomes pairs (address, the 8 bytes that were there), which the dispatcher (process.py) compares before it enters a
+A read becomes pairs (address, the 8 bytes that were there), which the dispatcher (runtime/calls.ll) compares before it enters a
 program. They are in order: a later address is one of memory that exists as long as the earlier words are as they were. A table
 of a dict's keys, say, is only looked into where the dict still has that table, and there the key is compared as well, so that
 another table at the same place cannot deceive. A word that has changed proves nothing: the call goes to Python, which compares
@@ -25,18 +25,19 @@ import numpy as np
 
 from ....ir.objects.heap import MISSING
 from ....ir.objects.reads import Attribute, Cell, Contents, Elements, Field, Inherited, Item, Kind, Read, inherited
+from ..runtime.layout import HEADER
+from .process import runtime
 
 Words = list[tuple[int, int]]
 
 VERSION = sys.version_info[:2]
-HEAD = object.__basicsize__  # bytes before an object's own fields
-_USED, _KEYS, _VALUES = HEAD, HEAD + 16, HEAD + 24  # of a dict
+_USED, _KEYS, _VALUES = HEADER, HEADER + 16, HEADER + 24  # of a dict
 _USABLE, _ENTRIES, _INDICES = (24, 32, 40) if VERSION == (3, 10) else (16, 24, 32)  # of a table of keys
 _FIRST_VALUE = 8 if VERSION >= (3, 13) else 0  # of the values of a dict whose keys are shared
 _MANAGED_DICT, _DICT = 1 << 4, -24  # a flag of classes since 3.11, and where their instances then have their dict
 _VERSION_TAG = 384  # of a class
-_SIZE, _ITEMS = HEAD, HEAD + 8  # of a list
-_DESCRIBED, _OFFSET = HEAD + 24, 16  # of a slot's descriptor, and of what describes it
+_SIZE, _ITEMS = HEADER, HEADER + 8  # of a list
+_DESCRIBED, _OFFSET = HEADER + 24, 16  # of a slot's descriptor, and of what describes it
 _FEW = 64  # elements of an array
 _MOST = 512  # words: what has read more is checked in Python
 
@@ -53,8 +54,6 @@ def word(address: int) -> int:
 @functools.cache
 def _native_read() -> Any:
     """It keeps the lock: between the comparison of words and the copy of what they lead to nothing happens."""
-    from .runtime import runtime
-
     p = ctypes.c_void_p
     return ctypes.PYFUNCTYPE(ctypes.c_int64, p, p, ctypes.c_int64, p)(runtime().loaded.address("lantern_read"))
 
@@ -142,7 +141,7 @@ def attribute_words(obj: Any, name: str) -> Words | None:
     if type(own) is not dict:
         return None
     at = _DICT if VERSION > (3, 10) and type(obj).__flags__ & _MANAGED_DICT else offset
-    if (at != _DICT and at < HEAD) or word(id(obj) + at) != id(own):
+    if (at != _DICT and at < HEADER) or word(id(obj) + at) != id(own):
         return None
     return [(id(obj) + at, id(own)), *item_words(own, name)]
 
@@ -171,7 +170,7 @@ def _fields() -> dict[str, int]:
 
     found = {}
     for name in ("__code__", "__defaults__", "__kwdefaults__"):
-        ends = range(HEAD, types.FunctionType.__basicsize__, 8)
+        ends = range(HEADER, types.FunctionType.__basicsize__, 8)
         places = [{at for at in ends if word(id(f) + at) == id(getattr(f, name))} for f in (one, other)]
         if len(places[0] & places[1]) == 1:
             found[name] = next(iter(places[0] & places[1]))
@@ -189,11 +188,11 @@ def _item(r: Read) -> Words:
 
 _WORDS: dict[type[Read], Callable[[Any], Words | None]] = {
     Item: _item,
-    Cell: lambda r: [(id(r.holder) + HEAD, 0 if r.value is MISSING else id(r.value))],
+    Cell: lambda r: [(id(r.holder) + HEADER, 0 if r.value is MISSING else id(r.value))],
     Field: lambda r: field_words(r.holder, r.name),
     Attribute: lambda r: attribute_words(r.holder, r.name),
     Inherited: lambda r: class_words(r.holder, r.name),
-    Kind: lambda r: [(id(r.holder) + HEAD - 8, id(r.value))],
+    Kind: lambda r: [(id(r.holder) + HEADER - 8, id(r.value))],
     Contents: lambda r: contents_words(r.holder),
     Elements: lambda r: elements_words(r.holder),
 }
@@ -283,7 +282,7 @@ def _trial() -> bool:
     """Does each kind of read show its change, and no other?"""
     if sys.implementation.name != "cpython" or not (3, 10) <= VERSION <= (3, 13) or sys.maxsize < 2**62:
         return False
-    if sysconfig.get_config_var("Py_GIL_DISABLED") or HEAD != 16:
+    if sysconfig.get_config_var("Py_GIL_DISABLED") or HEADER != 16:
         return False
     general: dict[Any, Any] = {1: 1.5, "a": 2.5, (2, 3): 3.5}
     names = {f"name{i}": i + 0.5 for i in range(300)}

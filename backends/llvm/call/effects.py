@@ -1,0 +1,105 @@
+"""What Python does for a call of compiled code: the recipes of emit/host.py, and the generators that it draws from."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ....ir.core.graph import Program
+from ....ir.core.op import REVERSE, TABLE
+from ....ir.core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Type, is_generator
+from ....ir.python import host
+from ..build import symbols
+from ..emit.host import is_draw
+
+_FAILED: dict[int, BaseException] = {}  # by region, until its fault is raised
+_SCALARS: dict[Type, Any] = {F64: ctypes.c_double, F32: ctypes.c_float, I64: ctypes.c_int64, BOOL: ctypes.c_bool}
+_LIBRARY: list[ctypes.CDLL] = []
+
+
+def provide(names: Sequence[str]) -> None:
+    """Make NumPy's functions known, if these are among them."""
+    if not _LIBRARY and any(map(is_draw, names)):
+        _LIBRARY.append(ctypes.CDLL(np.random._generator.__file__))
+        symbols.add_library(_LIBRARY[0])
+
+
+# ---- calls of Python
+def _called(fault: Any, recipe: int, slots: int, region: int) -> int:
+    """What compiled code calls: 0, or 1 after an exception."""
+    try:
+        program = fault.__self__.program
+        result = host.perform(program, recipe, _values(_types(program, recipe), slots))
+        ctypes.c_int64.from_address(slots).value = result
+    except BaseException as e:
+        _FAILED[region] = e
+        return 1
+    return 0
+
+
+called = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.py_object, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(_called)
+
+
+def failure(region: int) -> BaseException:
+    """The exception that has ended a call."""
+    return _FAILED.pop(region)
+
+
+def _types(program: Program, recipe: int) -> list[Type]:
+    return program.recipes[recipe].types if recipe >= 0 else [I64] if recipe == host.AGAIN else []
+
+
+def _values(types: Sequence[Type], slots: int) -> list[Any]:
+    out: list[Any] = []
+    for t in types:
+        if isinstance(t, Array):
+            data, *shape = (ctypes.c_int64.from_address(slots + 8 * i).value for i in range(1 + t.rank))
+            out.append(_array(data, tuple(shape), NUMPY_DTYPES[t.dtype]))
+            slots += 8 * (1 + t.rank)
+            continue
+        out.append(_SCALARS[t].from_address(slots).value)
+        slots += 8
+    return out
+
+
+def _array(data: int, shape: tuple[int, ...], dtype: Any) -> Any:
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    return np.frombuffer(ctypes.string_at(data, size), dtype).reshape(shape).copy() if size else np.empty(shape, dtype)
+
+
+# ---- calls of a program that draws
+def draws(program: Program) -> bool:
+    """Does a call of it have to hold generators, or to remember anything?"""
+    functions = program.functions.values()
+    lets = [let for f in functions for b in f.blocks.values() for let in b.lets if TABLE[let.op].effect]
+    return any(TABLE[let.op].effect == "draw" or let.attrs["recipe"] < 0 for let in lets) or (bool(lets) and _nested(program))
+
+
+def _nested(program: Program) -> bool:
+    """May there be derivatives of derivatives, which evaluate functions again?"""
+    return sum(TABLE[let.op].calls == REVERSE for f in program.functions.values() for b in f.blocks.values() for let in b.lets) > 1
+
+
+def handle(generator: Any) -> Any:
+    """What compiled code is given of a generator: the address of its functions."""
+    return np.int64(generator.bit_generator.ctypes.bit_generator.value)
+
+
+@contextmanager
+def drawing(args: Sequence[Any]) -> Iterator[None]:
+    """A call with these arguments: its generators are locked, in one order for all threads."""
+    generators = [x for x in args if is_generator(x)]
+    locks = {id(lock): lock for lock in (g.bit_generator.lock for g in generators)}
+    taken = [locks[i] for i in sorted(locks)]
+    for lock in taken:
+        lock.acquire()
+    try:
+        with host.call(host.Running(generators)):
+            yield
+    finally:
+        for lock in taken:
+            lock.release()

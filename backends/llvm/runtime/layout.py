@@ -1,0 +1,68 @@
+"""Where things are in memory that Python, emitted code and the .ll files share, in bytes or in places of 8 bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...targets.target import Target
+
+HEADER = object.__basicsize__  # bytes of an object before its own fields
+
+# The context, at the start of a region: offsets of 8-byte words; VALUES are three.
+CONTEXT = {
+    "SAVED_SP": 0,
+    "LIMIT": 8,
+    "ARENA": 16,
+    "CODE": 24,
+    "VALUES": 32,
+    "SITE": 56,
+    "HEAP": 64,
+    "BUSY": 72,
+    "PENDING": 80,
+    "INDEX": 88,
+    "FLOAT_MODE": 96,
+    "TOP": 104,
+    "BY_PYTHON": 112,  # 0: called from C, 1: from Python, 2: so, and may not start again
+    "BEGAN": 120,
+    "PATIENCE": 128,
+    "GAVE": 136,
+}
+CODE, VALUES, SITE = CONTEXT["CODE"], CONTEXT["VALUES"], CONTEXT["SITE"]
+
+# A program's record, for calls from Python: places after the address of the services, which is the first.
+RECORD = {"FAULT": 1, "FINISH": 2, "USUAL": 3, "LONG": 4, "CALLS": 5, "WRITES": 6}  # WRITES: 1 if a call may not start again, else 0
+FAULT, FINISH, USUAL, LONG, CALLS, WRITES = RECORD.values()
+FIXED = 7  # where the rest begins
+PLAIN = -1  # in USUAL: a program without loops, whose calls are not timed
+TABLE_OFFSET = HEADER + 8  # of the table of entries in a NativeCallable, after its vectorcall function
+
+# What compiled code needs of CPython, of NumPy and of the process, so that it depends on neither's addresses: a table.
+SERVICES = (
+    "run", "give", "to_numpy", "free_blocks", "discard",
+    "float64_type", "float32_type", "int64_type", "bool_type", "python_float", "python_int", "array_type",
+    "float64_descr", "float32_descr", "int64_descr", "int32_descr", "bool_descr", "true", "false",
+    "PyFloat_FromDouble", "PyLong_FromLongLong", "PyLong_AsLongLongAndOverflow", "PyBool_FromLong", "PyTuple_New", "PyTuple_SetItem",
+    "PyList_New", "PyList_SetItem", "PyDict_New", "PyDict_SetItem", "Py_IncRef", "Py_DecRef", "PyObject_VectorcallMethod", "PyObject_CallFunctionObjArgs",
+    "PyEval_SaveThread", "PyEval_RestoreThread", "PyCapsule_New", "PyCapsule_GetPointer", "PyArray_New", "PyArray_SetBaseObject",
+    "PyArray_Scalar", "slow", "PyErr_Fetch", "PyErr_Restore", "getsignal", "sigint", "default_int_handler",
+)  # fmt: skip
+SERVICE = {name: i for i, name in enumerate(SERVICES)}
+
+RESULT_HEADER = 64  # bytes before the data of a result array: the link of the list at HEAP, and the block's size
+MARGIN = 16 << 20  # between arena and stack: frames that do not check, and libm's
+SLOTS = 4096  # regions of one process at the same time
+SPARE_SLOTS = 16
+SPARE_LIMIT = 64 << 20  # bytes of old results that are kept for the next ones
+KEEP = 64 << 20  # bytes that an idle region may keep of its stack and of its arena
+COPY_BELOW = 1 << 15  # bytes: a smaller result is cheaper to copy than to wrap
+NUMPY_READABLE, NUMPY_WRITABLE = 0x101, 0x501  # flags of an array: contiguous, aligned; and writeable
+
+
+def arena_start(target: Target) -> int:
+    """Where in a region the arena begins: after the page of the context and the one that nobody may touch."""
+    return 2 * target.memory.page
+
+
+def words(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Some entries of a table of constants."""
+    return {name: values[name] for name in names}

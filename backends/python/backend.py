@@ -1,0 +1,38 @@
+"""The reference interpreter as a back end: nothing is compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...ir.core.graph import Program
+from ..base import Interface, Options
+from ..targets.target import Target
+from ..values import ByValues
+from . import interpreter
+
+
+class Interpreted(ByValues):
+    """A program, run by the interpreter."""
+
+    def __init__(self, program: Program, interface: Interface) -> None:
+        super().__init__(interface, lambda values: interpreter.run(program, values)[0])
+        self.program = program
+
+    def call_within(self, leaves: Sequence[Any], allowance: float) -> tuple[Any, float]:
+        """The result, and how much is left of so many operations. Raises Exhausted if they do not suffice."""
+        left = allowance
+
+        def run(values: list[Any]) -> list[Any]:
+            nonlocal left
+            results, left = interpreter.run(self.program, values, allowance)
+            return results
+
+        return self.call(leaves, run), left
+
+
+class Interpreter:
+    name = "python"
+
+    def compile(self, program: Program, target: Target | None, interface: Interface, options: Options) -> Interpreted:
+        return Interpreted(program, interface)

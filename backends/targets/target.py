@@ -1,0 +1,115 @@
+"""What back ends have to know of a machine and its system, as a value: a new target is one more of these, in a file of its own.
+
+One instance has been written and run: x86-64 Linux. What is known to differ elsewhere, none of which has been run:
+
+- AArch64 Linux: the registers and the code of the switch of stacks, FPCR for MXCSR, where a signal's ucontext keeps the stack
+  pointer, the program counter and the first argument; the cycle counter traps in user mode, so that ticks come from
+  llvm.readsteadycounter, at another rate; pages may have 64 KiB; no convention returns more floats in registers than C's.
+- macOS: names in assembly begin with an underscore, there is no `.hidden` and no ELF (symbols.py reads Mach-O there); memory
+  for code is mapped with MAP_JIT and is either written or run, one thread at a time; other numbers for mmap, madvise and
+  signals, another ucontext and another struct sigaction; libraries are linked by other flags.
+- Windows: VirtualAlloc for mmap, whose reserved memory has to be committed; no signals of POSIX, so that a Ctrl-C comes in
+  another thread; another calling convention, with more registers to save; a stack that is not the system's has to be told
+  to the thread (the bounds in its TEB), and unwinding by SEH wants a description of each function that moves the stack pointer.
+- None of them has glibc's libmvec. Nothing here needs it: the vector functions are the library's own (llvm/maths).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How the system maps memory: arguments of mmap, mprotect and madvise."""
+
+    page: int  # bytes: the guard below a stack, and the unit in which memory is given back
+    read_write: int
+    no_access: int
+    map_flags: int  # private, without a file, and without reserving swap space
+    unneeded: int  # advice: the contents may go
+    huge_pages: int  # advice: large pages, please
+    small_pages: int  # advice: no large pages
+    limit_files: tuple[str, ...]  # each may hold the bytes that this process may use
+    mapped_file: str  # its first word is the number of pages that this process has mapped
+
+
+@dataclass(frozen=True)
+class Signals:
+    """How the system delivers signals: numbers, and offsets in what a handler is given."""
+
+    interrupt: int  # the number of SIGINT
+    count: int  # numbers are below it
+    never: tuple[int, ...]  # faults of the machine and what cannot be caught: not asked for
+    action_bytes: int  # of a struct sigaction, whose first word is the handler
+    action_flags: int  # the offset of its flags
+    with_info: int  # the flag of handlers that take three arguments
+    stack_pointer: int  # offset in ucontext_t
+    program_counter: int
+    first_argument: int  # of a function: the register that holds it
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a CPU may have, as LLVM names it."""
+
+    fused: str  # fused multiply-add; "" if every CPU has it
+    scale: tuple[str, ...]  # all that the multiplication by a power of two needs
+    scale_intrinsic: str  # its name but for the form and width of the operands
+    register_bits: tuple[tuple[str, int], ...]  # width of vector registers, the widest first; "" is every CPU
+
+    def has_fused(self, features: str) -> bool:
+        return _has(features, self.fused)
+
+    def has_scale(self, features: str) -> bool:
+        return bool(self.scale) and all(_has(features, name) for name in self.scale)
+
+    def width(self, features: str) -> int:
+        return next(bits for name, bits in self.register_bits if _has(features, name))
+
+
+def _has(features: str, name: str) -> bool:
+    """`features` is a list as LLVM takes it: +sse2,-avx"""
+    return not name or f"+{name}" in features.split(",")
+
+
+@dataclass(frozen=True)
+class Linking:
+    """How the system makes and finds shared libraries."""
+
+    libraries: tuple[str, ...]  # the C library and its mathematics, where the process itself does not export them
+    flags: tuple[str, ...]  # of the C compiler
+    file: str  # a library's file by its name
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of CPU under a system. `switch` is assembly that defines three functions, whose arguments come by the C convention:
+
+    int lantern_enter(region, function, argument)
+        Save what a C function must not change and the mode of floating-point operations (at @{FLOAT_MODE}), save the stack pointer
+        at @{SAVED_SP}, go to the stack whose top is at @{TOP}, call function(argument), come back; the result is 0.
+    lantern_abort(region)
+        End the call that is under way in the region: lantern_enter returns 1. A signal handler lets interrupted code go on here.
+    long lantern_outside(region, function, a, b, c, d)
+        Call function(a, b, c, d) on the stack that lantern_enter has left, and come back to this one.
+    """
+
+    name: str  # for people
+    system: str  # as platform.system() has it
+    machines: tuple[str, ...]  # as platform.machine() has it
+    triple: str
+    data_layout: str
+    pointer_bytes: int
+    cache_line: int  # bytes, to which arrays are aligned
+    stack_pointer: str  # LLVM's name of the register
+    switch: str
+    hidden: str  # the assembler's directive for a name that a shared library does not show
+    ticks: str  # LLVM's intrinsic that counts time
+    ticks_per_second: int  # about: how long calls have taken is judged by it
+    floats_returned: int  # in registers, by the C convention
+    wide_convention: str  # the calling convention that returns more, "" if there is none
+    memory: Memory
+    signals: Signals
+    features: Features
+    linking: Linking

@@ -1,0 +1,103 @@
+"""x86-64 under Linux, with glibc or musl."""
+
+from __future__ import annotations
+
+from .target import Features, Linking, Memory, Signals, Target
+
+_SWITCH = """
+.text
+.globl lantern_enter
+.globl lantern_abort
+.globl lantern_outside
+lantern_enter:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  stmxcsr @{FLOAT_MODE}(%rdi)
+  movq %rsp, @{SAVED_SP}(%rdi)
+  movq %rdi, %rbx
+  movq @{TOP}(%rdi), %rsp
+  movq %rdx, %rdi
+  xorl %ebp, %ebp
+  callq *%rsi
+  movq @{SAVED_SP}(%rbx), %rsp
+  xorl %eax, %eax
+  jmp .Llantern_leave
+lantern_outside:
+  pushq %rbp
+  movq %rsp, %rbp
+  movq %rsi, %rax
+  movq @{SAVED_SP}(%rdi), %rsp
+  andq $-16, %rsp
+  movq %rdx, %rdi
+  movq %rcx, %rsi
+  movq %r8, %rdx
+  movq %r9, %rcx
+  callq *%rax
+  movq %rbp, %rsp
+  popq %rbp
+  retq
+lantern_abort:
+  ldmxcsr @{FLOAT_MODE}(%rdi)
+  cld
+  movq @{SAVED_SP}(%rdi), %rsp
+  movl $1, %eax
+.Llantern_leave:
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  retq
+"""
+_REGISTERS = 40  # where ucontext_t has the general registers, 8 bytes each
+
+X86_64_LINUX = Target(
+    name="x86-64 Linux",
+    system="Linux",
+    machines=("x86_64", "AMD64"),
+    triple="x86_64-unknown-linux-gnu",
+    data_layout="e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-i128:128-f80:128-n8:16:32:64-S128",
+    pointer_bytes=8,
+    cache_line=64,
+    stack_pointer="rsp",
+    switch=_SWITCH,
+    hidden=".hidden",
+    ticks="llvm.readcyclecounter",
+    ticks_per_second=1 << 31,
+    floats_returned=4,
+    wide_convention="x86_regcallcc",
+    memory=Memory(
+        page=4096,
+        read_write=0x1 | 0x2,
+        no_access=0,
+        map_flags=0x2 | 0x20 | 0x4000,
+        unneeded=4,
+        huge_pages=14,
+        small_pages=15,
+        limit_files=("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        mapped_file="/proc/self/statm",
+    ),
+    signals=Signals(
+        interrupt=2,
+        count=65,
+        never=(0, 4, 5, 6, 7, 8, 9, 11, 19),  # ILL, TRAP, ABRT, BUS, FPE, KILL, SEGV, STOP
+        action_bytes=152,
+        action_flags=136,
+        with_info=4,
+        stack_pointer=_REGISTERS + 8 * 15,
+        program_counter=_REGISTERS + 8 * 16,
+        first_argument=_REGISTERS + 8 * 8,
+    ),
+    features=Features(
+        fused="fma",
+        scale=("avx512f", "avx512vl"),
+        scale_intrinsic="llvm.x86.avx512.mask.scalef",
+        register_bits=(("avx512f", 512), ("avx", 256), ("", 128)),
+    ),
+    linking=Linking(libraries=("libm.so.6", "libc.so.6"), flags=("-shared", "-Wl,-z,defs"), file="lib{}.so"),
+)

@@ -1,0 +1,146 @@
+"""The last pass: every function that running the program backwards needs is made here, and nowhere later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..core.aliases import Aliases
+from ..core.graph import Call, Closed, Let, Program
+from ..core.op import REVERSE, TABLE
+from ..core.references import references
+from ..passes.fuse import fuse_function
+from ..passes.simplify import SIMPLIFY
+from .cps import has_adjoint
+from .reverse import Reverse, Reverses, adjoint_of_pullback
+from .rules import library_function, pull_function
+
+
+def close(program: Program) -> bool:
+    """To a fixpoint: adjoints and programs of library operations, and the jvps whose reverse passes are adjoints of pullbacks. They
+    are simplified and fused as others are; functions that nobody needs go. From here on the program has the functions that it has.
+
+    fn f(%x: f64[?, ?], %c: f64[?, ?]) -> (f64[?, ?], f64[?, ?]) {
+    entry:
+      %y: f64[?, ?], %d: f64[?, ?] = pullback(%x, %c) {f='g', wrt=(0,), ct=(0,), cotangents=1}
+      return %y, %d
+    }
+
+    fn g(%a: f64[?, ?]) -> (f64[?, ?]) {
+    entry:
+      %z: f64[?, ?] = cumsum(%a) {reverse=0, fails=False}
+      return %z
+    }
+    ->
+    fn f(%x: f64[?, ?], %c: f64[?, ?]) -> (f64[?, ?], f64[?, ?]) {
+    entry:
+      %y: f64[?, ?], %d: f64[?, ?] = pullback(%x, %c) {f='g', wrt=(0,), ct=(0,), cotangents=1}
+      return %y, %d
+    }
+
+    fn g(%a: f64[?, ?]) -> (f64[?, ?]) {
+    entry:
+      %z: f64[?, ?] = cumsum(%a) {reverse=0, fails=False}
+      return %z
+    }
+
+    fn pull.cumsum.reverse_0.f64xx.x(%p1: f64[?, ?], %p2: f64[?, ?], %p3: f64[?, ?]) -> (f64[?, ?]) {
+    entry:
+      %v4: f64[?, ?] = cumsum(%p3) {reverse=1, fails=False}
+      return %v4
+    }
+    """
+    before = set(program.functions)
+    while True:
+        walk = _Walk(program)
+        walk.run()
+        if not walk.added:
+            break
+    keep = [name for name in program.functions if name in walk.needed]
+    program.functions = Closed((name, program.functions[name]) for name in keep)
+    program.reverses = walk.reverses
+    return set(keep) != before
+
+
+def closed(program: Program) -> Program:
+    """The program itself if it is closed, else a closed one beside it."""
+    if isinstance(program.functions, Closed):
+        return program
+    program = replace(program, functions=dict(program.functions))
+    close(program)
+    return program
+
+
+class _Walk:
+    """One walk over all that runs, forward and backwards, as the program stands when it begins. A function that it has to add may
+    join arrays that were apart: then what has been found does not hold, and another walk is due."""
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.added = program, False
+        self.reverses = Reverses(program)
+        self.needed: dict[str, None] = {}
+        self.back: set[str] = set()
+        self.work: list[Reverse] = []
+
+    def run(self) -> None:
+        self.need(self.program.entry)
+        while self.work:
+            self.backwards(self.work.pop())
+
+    def need(self, name: str) -> None:
+        """A function that runs, and what it needs."""
+        work = [name]
+        while work:
+            name = work.pop()
+            if name not in self.needed:
+                self.needed[name] = None
+                f = self.program.functions[name]
+                work += references(f)
+                for block in f.blocks.values():
+                    for let in block.lets:
+                        self.forward(let)
+
+    def forward(self, let: Let) -> None:
+        op = TABLE[let.op]
+        if op.program is not None:
+            self.need(self.made(lambda: library_function(self.program, let)))
+        elif op.calls == REVERSE:
+            self.reverse(self.reverses.of_pullback(let))
+
+    def reverse(self, rev: Reverse) -> None:
+        if rev.name not in self.back:
+            self.back.add(rev.name)
+            self.need(rev.function.name)
+            self.work.append(rev)
+
+    def backwards(self, rev: Reverse) -> None:
+        for block in rev.function.blocks.values():
+            for let in block.lets:
+                if has_adjoint(let, rev.activity):
+                    self.adjoint(let, rev)
+            if isinstance(block.terminator, Call):
+                self.reverse(self.reverses.of_call(rev, block.terminator))
+
+    def adjoint(self, let: Let, rev: Reverse) -> None:
+        op = TABLE[let.op]
+        if op.adjoint == "pullback":
+            wanted = [a in rev.activity for a in let.args]
+            self.need(self.made(lambda: pull_function(self.program, let, wanted)))
+        elif op.calls == REVERSE:
+            adjoint: list[Let] = []
+            self.made(lambda: adjoint.append(adjoint_of_pullback(self.program, let, rev.activity)[0]))
+            self.reverse(self.reverses.of_pullback(adjoint[0]))
+
+    def made(self, make: object) -> str:
+        """What `make` gives; functions that it adds are simplified and fused."""
+        known = set(self.program.functions)
+        found = make()  # type: ignore[operator]
+        new = [f for name, f in self.program.functions.items() if name not in known]
+        if new:
+            self.added = True
+            SIMPLIFY.on(new)
+            aliases = Aliases(self.program)
+            SIMPLIFY.on([*(g for f in new for g in fuse_function(self.program, f, aliases)), *new])
+        return found  # type: ignore[no-any-return]
+
+
+__all__ = ["close", "closed"]

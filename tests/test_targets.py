@@ -1,0 +1,78 @@
+"""The .ll files and the facts of a target that stand in them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lantern_jit.backends.llvm.build import cache
+from lantern_jit.backends.llvm.build.compile import parse, target_machine
+from lantern_jit.backends.llvm.build.platforms import native_target
+from lantern_jit.backends.llvm.runtime import layout, modules
+from lantern_jit.backends.targets import TARGETS, here
+from lantern_jit.backends.targets.target import Target
+
+FILES = {path.name: path.read_text(encoding="utf-8") for path in Path(modules.__file__).parent.glob("*.ll")}
+
+
+def all_helpers(target: Target) -> str:
+    names = [name for name in modules.functions_of(FILES["support.ll"]) if name.startswith("lantern.")]
+    return modules.helpers(target, " ".join(f"@{name}(" for name in names), -(1 << 30))
+
+
+TEXTS: dict[str, tuple[set[str], Callable[[Target], str]]] = {
+    "support": ({"support.ll"}, all_helpers),
+    "library": ({"regions.ll"}, lambda target: modules.regions(target, 30, hidden=True)),
+    "process": ({"regions.ll", "signals.ll", "calls.ll"}, modules.process),
+}
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+@pytest.mark.parametrize("name", TEXTS)
+def test_llvm_reads_each_file_for_each_target(name: str, target: Target) -> None:
+    files, make = TEXTS[name]
+    text = make(target)
+    assert "@{" not in text
+    module = parse(f'target triple = "{target.triple}"\ntarget datalayout = "{target.data_layout}"\n{text}')
+    defined = {f.name for f in module.functions if not f.is_declaration}
+    assert defined == {f for file in files for f in modules.functions_of(FILES[file])}
+
+
+def test_no_file_is_left_out() -> None:
+    assert {path.name for path in cache.sources()} >= {*FILES, "x86_64_linux.py"}
+    assert set().union(*(files for files, _ in TEXTS.values())) == FILES.keys()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_each_function_says_what_it_does(file: str) -> None:
+    lines = FILES[file].splitlines()
+    assert [x for before, x in itertools.pairwise(lines) if x.startswith("define") and not before.startswith("; ")] == []
+
+
+@pytest.mark.parametrize(("constants", "wrong"), [({"PAGE": 1}, "SIZE"), ({"PAGE": 1, "SIZE": 2, "OTHER": 3}, "OTHER")])
+def test_a_constant_that_is_missing_or_left_over(constants: dict[str, int], wrong: str) -> None:
+    with pytest.raises(KeyError, match=wrong):
+        modules.filled("store i64 @{PAGE}, ptr @{SIZE}", constants)
+
+
+def test_what_a_file_says_depends_on_the_target_alone() -> None:
+    target = native_target()
+    other = replace(target, memory=replace(target.memory, page=1 << 16), stack_pointer="sp", cache_line=128)
+    assert "i64 65536, i32 0" in modules.regions(other)
+    assert layout.arena_start(other) == 2 << 16
+    text = all_helpers(other)
+    assert '!{!"sp"}' in text
+    assert "and i64 %bytes1, -128" in text
+    assert modules.regions(target) == modules.regions(replace(target))
+
+
+def test_the_target_is_as_llvm_has_it() -> None:
+    target = native_target()
+    assert target is here()
+    assert str(target_machine().target_data) == target.data_layout
+    assert 8 * target.pointer_bytes == 64
+    assert max(layout.CONTEXT.values()) + 8 <= target.memory.page
