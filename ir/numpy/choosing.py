@@ -21,7 +21,7 @@ from .axes import along, atleast_1d, ravel
 from .common import program, scalar_kind
 from .creation import array
 from .registry import implements
-from .ufuncs import choose, clip, common, to_constant
+from .ufuncs import choose, clip, common, pick, to_constant
 
 
 def gather_flat(a: Arrayed, index: Arrayed) -> Arrayed:
@@ -145,9 +145,8 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
     top, low = float(info.max) if posinf is None else posinf, float(info.min) if neginf is None else neginf
 
     def one(v: Any) -> Any:
-        v = table.select(table.isnan(v), to_constant(nan, v.type), v)
-        v = table.select(table.gt(v, float(info.max)), to_constant(top, v.type), v)
-        return table.select(table.lt(v, float(info.min)), to_constant(low, v.type), v)
+        v = pick(table.isnan(v), nan, v)
+        return pick(v < float(info.min), low, pick(v > float(info.max), top, v))
 
     found = elementwise(one, x, name="nan_to_num")
     if copy or not isinstance(x, Arrayed):
@@ -160,9 +159,8 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     def one(x: Any, y: Any) -> Any:
         x, y = (to_type(v, F64) if isinstance(v, Traced) else values.constant(float(v)) for v in (x, y))
-        close = table.le(table.absolute(x - y), atol + rtol * table.absolute(y))
-        close = table.select(table.isfinite(y), close, table.eq(x, y))
-        return table.logical_or(close, table.logical_and(table.isnan(x), table.isnan(y))) if equal_nan else close
+        close = table.select(table.isfinite(y), abs(x - y) <= atol + rtol * abs(y), x == y)
+        return close | (table.isnan(x) & table.isnan(y)) if equal_nan else close
 
     return elementwise(one, a, b, name="isclose")
 

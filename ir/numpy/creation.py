@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from ..core.graph import Const
-from ..core.op import literal
 from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, Scalar, element, is_float
 from ..ops import table
@@ -22,6 +22,7 @@ from ..values.writes import stored
 from .axes import joined, moveaxis
 from .common import astype, dtype_of, scalar_kind
 from .registry import implements
+from .ufuncs import to_constant
 
 creates = functools.partial(implements, creates=True, gives="array")
 
@@ -169,14 +170,12 @@ def imaginary(a: Arrayed) -> Arrayed:
 
 @creates(np.eye)
 def eye(N: Any, M: Any = None, k: int = 0, dtype: Any = float, order: Any = "C", *, device: Any = None, like: Any = None) -> Arrayed:
-    t = dtype_of(dtype)
-    one, zero = _literals(t)
-    return from_index(lambda i, j: table.select(table.ieq(table.iadd(i, int(k)), j), one, zero), [N, N if M is None else M], "eye", t)
+    return _diagonals("eye", operator.eq, [N, N if M is None else M], k, dtype_of(dtype))
 
 
-def _literals(t: Scalar) -> tuple[Any, Any]:
-    e = element(t)
-    return Traced(Const(literal(1, e), e), None), Traced(Const(literal(0, e), e), None)
+def _diagonals(name: str, keeps: Callable[[Any, Any], Any], shape: Sequence[Any], k: int, t: Scalar) -> Arrayed:
+    one, zero = (to_constant(x, element(t)) for x in (1, 0))
+    return from_index(lambda i, j: table.select(keeps(i + int(k), j), one, zero), shape, name, t)
 
 
 @creates(np.identity)
@@ -262,6 +261,4 @@ def _float(x: Any) -> Traced:
 
 @creates(np.tri)
 def tri(N: Any, M: Any = None, k: int = 0, dtype: Any = float) -> Arrayed:
-    t = dtype_of(dtype)
-    one, zero = _literals(t)
-    return from_index(lambda i, j: table.select(table.ige(table.iadd(i, int(k)), j), one, zero), [N, N if M is None else M], "tri", t)
+    return _diagonals("tri", operator.ge, [N, N if M is None else M], k, dtype_of(dtype))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ from .choosing import nonzero, take
 from .common import astype, dtype_of, unsupported
 from .creation import arange, array, linspace
 from .registry import implements
-from .ufuncs import to_constant
+from .ufuncs import pick
 
 
 @implements(np.concatenate)
@@ -216,22 +217,18 @@ def diag(v: Any, k: int = 0) -> Any:
     return out
 
 
-def _triangle(keeps: Callable[[Any, Any, int], Any]) -> Callable[..., Any]:
+def _triangle(keeps: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def fn(m: Any, k: int = 0) -> Any:
         m = as_array(m)
         if m.ndim < 2:
             m = spread(m, [shape_of(m)[0], shape_of(m)[0]])
-
-        def one(x: Any, *index: Any) -> Any:
-            return table.select(keeps(index[-2], index[-1], int(k)), x, to_constant(0, x.type))
-
-        return elementwise_with_index(one, m)
+        return elementwise_with_index(lambda x, *index: pick(keeps(index[-2] + int(k), index[-1]), x, 0), m)
 
     return fn
 
 
-tril = implements(np.tril)(_triangle(lambda i, j, k: table.ige(table.iadd(i, k), j)))
-triu = implements(np.triu)(_triangle(lambda i, j, k: table.ile(table.iadd(i, k), j)))
+tril = implements(np.tril)(_triangle(operator.ge))
+triu = implements(np.triu)(_triangle(operator.le))
 
 
 @implements(np.roll)
@@ -245,17 +242,9 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
             a = roll(a, s, x)
         return a
     at = axes_of(axis, a.ndim)[0]
-    n = shape_of(a)[at]
-    head = (slice(None),) * at
-    if sizes.is_known(n) and not isinstance(shift, Traced):
-        n = int(sizes.plain(n))
-        k = int(shift) % n if n else 0
-        return concatenate([a[(*head, slice(n - k, None))], a[(*head, slice(0, n - k))]], at) if k else copied(a)
-    top, s = sizes.lifted(n, shift)
-    safe = table.select(table.ieq(top, 0), table.iadd(top, 1), top)
-    k = table.imod(s, safe)
-    cut = table.isub(top, k)
-    return concatenate([a[(*head, slice(cut, None))], a[(*head, slice(None, cut))]], at)
+    n, head = sizes.plain(shape_of(a)[at]), (slice(None),) * at
+    k = shift % np.maximum(n, 1)
+    return concatenate([a[(*head, slice(n - k, None))], a[(*head, slice(None, n - k))]], at)
 
 
 @implements(np.repeat, method="repeat")
@@ -314,15 +303,13 @@ def _padded(a: Arrayed, q: int, lo: int, hi: int, mode: str) -> Arrayed:
     (top,) = sizes.lifted(n)
 
     def source(i: Any, n: Any) -> Any:
-        j = table.isub(i, lo)
-        last = table.isub(n, 1)
+        j, last = i - lo, n - 1
         if mode == "wrap":
-            return table.imod(j, n)
-        if mode == "reflect":
-            period = table.imul(last, 2)
-            r = table.imod(j, table.select(table.ieq(period, 0), table.iadd(period, 1), period))
-            return table.select(table.igt(r, last), table.isub(period, r), r)
-        return table.select(table.ilt(j, 0), table.isub(last, last), table.select(table.igt(j, last), last, j))
+            return j % n
+        if mode == "edge":
+            return pick(j < 0, 0, pick(j > last, last, j))
+        r = j % pick(last == 0, 1, 2 * last)
+        return pick(r > last, 2 * last - r, r)
 
     index = from_index(source, [sizes.add(n, lo + hi)], "pad", I64, [top])
     return take(a, index, q)  # type: ignore[no-any-return]

@@ -18,6 +18,7 @@ from ...values.views import as_array, axes_of, contiguous, shape_of
 from ..axes import back_from_rows, rows
 from ..common import astype, float_array
 from ..registry import implements
+from ..ufuncs import pick
 from .complexed import Complexed, as_complex, parts
 from .transform import dft
 
@@ -87,23 +88,12 @@ def irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = No
     (top, count) = sizes.lifted(m, length)
     head = (slice(None),) * at
 
-    def place(k: Any, m: Any, n: Any) -> Any:
-        mirrored = table.select(table.igt(table.imul(k, 2), n), table.isub(n, k), k)
-        return table.select(table.ilt(mirrored, m), mirrored, table.isub(m, m))
+    def mirrored(k: Any, n: Any) -> Any:
+        return pick(2 * k > n, n - k, k)
 
-    def weight(k: Any, m: Any, n: Any) -> Any:
-        mirrored = table.select(table.igt(table.imul(k, 2), n), table.isub(n, k), k)
-        return table.select(table.ilt(mirrored, m), to_type(table.iadd(table.isub(k, k), 1), F64), to_type(table.isub(k, k), F64))
-
-    def sign(k: Any, n: Any) -> Any:
-        twice = table.imul(k, 2)
-        edge = table.logical_or(table.ieq(k, 0), table.ieq(twice, n))
-        s = table.select(table.igt(twice, n), table.isub(table.isub(k, k), 1), table.iadd(table.isub(k, k), 1))
-        return to_type(table.select(edge, table.isub(k, k), s), F64)
-
-    index = from_index(place, [length], "mirror", I64, [top, count])
-    there = from_index(weight, [length], "there", F64, [top, count])
-    flip = from_index(sign, [length], "sign", F64, [count])
+    index = from_index(lambda k, m, n: pick(mirrored(k, n) < m, mirrored(k, n), 0), [length], "mirror", I64, [top, count])
+    there = from_index(lambda k, m, n: pick(mirrored(k, n) < m, 1.0, 0.0), [length], "there", F64, [top, count])
+    flip = from_index(lambda k, n: pick((k == 0) | (2 * k == n), 0.0, pick(2 * k > n, -1.0, 1.0)), [length], "sign", F64, [count])
     others = [q for q in range(z.ndim) if q != at]
     there, flip = expand(there, others), expand(flip, others)
     full = Complexed(z.real[(*head, index)] * there, z.imag[(*head, index)] * there * flip)
