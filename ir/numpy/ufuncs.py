@@ -171,7 +171,8 @@ def heaviside(x: Any, h: Any) -> Any:
     t, weak = promote("heaviside", x, h)
     t = t if is_float(t) else F64
     x = to_constant(x, t)
-    z = pick(table.isnan(x), x, pick(x == 0.0, to_constant(h, t), pick(x > 0.0, 1.0, to_constant(0.0, t))))
+    z = table.select(table.eq(x, 0.0), to_constant(h, t), table.select(table.gt(x, 0.0), to_constant(1.0, t), to_constant(0.0, t)))
+    z = table.select(table.isnan(x), x, z)
     return Traced(z.atom, z.builder, weak)
 
 
