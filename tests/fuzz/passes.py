@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 import lantern_jit as lj
+from lantern_jit.backends.arguments import machine_value
 from lantern_jit.ir.core.errors import VerifyError
 from lantern_jit.ir.core.graph import Program
 from lantern_jit.ir.core.parse import parse
 from lantern_jit.ir.core.text import show
 from lantern_jit.ir.core.verify import verify
-from lantern_jit.leaves import machine_value
 from lantern_jit.pipeline import PIPELINE
 
 from ..between import outcome, same
