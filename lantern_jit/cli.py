@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .ir.core.errors import LanternError
+from .pipeline import AFTER, PASSES, known
 
 STAGES = ("graph", "cps", "llvm", "llvm_optimized", "asm")
 
@@ -81,7 +82,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     look.add_argument("target", metavar="FILE:FUNCTION", help="a Python file and a function in it")
     look.add_argument("arguments", metavar="ARG", nargs="*", help="int, float, or list (a float64 array)")
     look.add_argument("--grad", action="store_true", help="differentiate by the first argument")
-    look.add_argument("--stage", metavar="NAME,...", default=",".join(STAGES), help="default: %(default)s")
+    look.add_argument(
+        "--stage",
+        metavar="NAME,...",
+        default=",".join(STAGES),
+        help=f"default: %(default)s; also {AFTER}NAME, the graph after a pass: {', '.join(PASSES)}",
+    )
     look.set_defaults(command=run_inspect)
 
     cache = commands.add_parser("cache", help="show the folder of compiled code, or clear it")
@@ -139,22 +145,23 @@ def run_inspect(options: argparse.Namespace) -> None:
     """`lantern-jit inspect`."""
     import lantern_jit as lj
 
-    stages = options.stage.split(",")
-    unknown = [stage for stage in stages if stage not in STAGES]
-    if unknown:
-        raise UsageError(f"no such stage: {', '.join(map(repr, unknown))} (there are {', '.join(STAGES)})")
+    try:
+        stages = [known(stage, "--stage", STAGES) for stage in options.stage.split(",")]
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     function = load(options.target)
     arguments = [literal(word) for word in options.arguments]
     check_arguments(options.target, function, arguments)
     try:
         compiled = lj.jit(lj.grad(function) if options.grad else function).inspect(*arguments)
+        texts = [compiled.after(s.removeprefix(AFTER)) if s.startswith(AFTER) else getattr(compiled, s) for s in stages]
     except LanternError:
         raise
     except (Exception, SystemExit) as error:  # of the function itself, which runs while it is traced
         raise ProgramError(f"{options.target} cannot be compiled for these arguments: {described(error)}") from error
-    for stage in stages:
+    for stage, text in zip(stages, texts, strict=True):
         title = f"== {stage} ==\n" if len(stages) > 1 else ""  # a single stage alone: fit to be piped on
-        print(title + getattr(compiled, stage).rstrip())
+        print(title + text.rstrip())
 
 
 def load(target: str) -> Callable[..., Any]:

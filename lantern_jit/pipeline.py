@@ -26,7 +26,7 @@ from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
 from .ir.passes.protect import protect
 from .ir.passes.simplify import SIMPLIFY
-from .ir.passes.step import Step, Then, Whole
+from .ir.passes.step import Named, Step, Then, Whole
 
 FUSE = Whole("fuse", fuse)
 
@@ -41,7 +41,7 @@ PIPELINE: tuple[Step, ...] = (
     Whole("close", close),  # what reverse mode needs is made now, and no function later
 )
 
-PASSES = tuple(dict.fromkeys(name for step in PIPELINE for name in step.names()))
+PASSES: dict[str, Named] = {part.name: part for step in PIPELINE for part in step.parts()}
 STAGES = ("graph", "cps", "llvm")
 AFTER = "after:"
 

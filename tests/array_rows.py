@@ -165,7 +165,7 @@ row("special.logsumexp special.softmax special.log_softmax", lambda x: (scipy.sp
     scipy.special.softmax(x, axis=1), scipy.special.log_softmax(x, axis=0)), (3, 4))  # fmt: skip
 row("logaddexp.reduce", lambda x: np.logaddexp.reduce(x, axis=0), (3, 4))
 row(
-    "add.reduce",
+    "add.reduce maximum.reduce multiply.reduce add.accumulate",
     lambda x: (np.add.reduce(x), np.maximum.reduce(x, axis=1), np.multiply.reduce(x), np.add.accumulate(x), np.multiply.outer(x, x)),
     (3, 4),
 )
@@ -546,3 +546,19 @@ row(
     (3,),
     singles=False,
 )
+row(
+    "minimum.reduce logical_or.reduce logical_and.reduce multiply.accumulate",
+    lambda x: (np.minimum.reduce(x), np.logical_or.reduce(x > 0), np.logical_and.reduce(x > 0, axis=1), np.multiply.accumulate(x, axis=1)),
+    (3, 4),
+)
+row("vecdot r_ c_", lambda x, y: (np.vecdot(x, y), np.r_[x, y], np.c_[x[0], y[0]]), (3, 4), (3, 4))
+row(
+    "subtract.at", lambda x, v, i: _subtract_at(x.copy(), v, i), make=lambda g: (g.normal(size=6), g.normal(size=5), ints(g, 6, 5))
+)  # fmt: skip
+row(".flat .mT .imag .itemsize .nbytes", lambda x: (x.flat[3] * x.mT, x.imag, x.itemsize, x.nbytes), (2, 3), singles=False)
+
+
+def _subtract_at(x: Any, v: Any, i: Any) -> Any:
+    np.subtract.at(x, i, v)
+    np.subtract.at(x, slice(1, 3), 1.0)
+    return x

@@ -7,6 +7,8 @@ import os
 import shutil
 import tempfile
 
+import pytest
+
 os.environ.setdefault("LANTERN_VERIFY", "1")
 _FOLDER = tempfile.mkdtemp(prefix="lantern-tests-")
 os.environ["LANTERN_CACHE_DIR"] = _FOLDER
@@ -15,3 +17,7 @@ atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 from lantern_jit import specialisation  # noqa: E402  # reads the environment
 
 specialisation.ALLOWANCE = math.inf
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what the passes give now into tests/golden")

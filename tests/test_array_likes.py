@@ -3,6 +3,7 @@ NumPy's keywords; results are NumPy's in value, shape and dtype."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 import scipy.special
 
 import lantern_jit as lj
-from lantern_jit.ir.numpy.creation import CREATORS
-from lantern_jit.ir.numpy.registry import FUNCTIONS, WITHOUT_EFFECT
+from lantern_jit.ir.numpy import arguments
+from lantern_jit.ir.numpy.arguments import WITHOUT_EFFECT
+from lantern_jit.ir.numpy.registry import REGISTRY, Entry
 from lantern_jit.ir.values import pytree
 
 from .support import both, interpret
@@ -111,19 +113,53 @@ def test_constants_are_results_and_aux() -> None:
     agree(aux, (table, 3, np.arange(2)))
 
 
-def test_every_keyword_is_taken_or_refused() -> None:
-    """What NumPy's functions take and ours do not."""
-    not_taken = {}
-    for numpys, ours in {**FUNCTIONS, **CREATORS}.items():
-        try:
-            known = inspect.signature(numpys).parameters.values()
-        except ValueError:
-            pytest.skip("this NumPy does not tell the signatures of its C functions")
-        taken = {*inspect.signature(ours).parameters, "out", *WITHOUT_EFFECT}
-        left = [p.name for p in known if p.default is not p.empty and p.name not in taken]
-        if left:
-            not_taken[numpys.__name__] = left
-    assert not_taken in ({}, {"array": ["ndmax"]})
+def numpys(entry: Entry) -> Any:
+    """What an entry stands for, if its arguments are bound by name."""
+    package, _, name = entry.name.rpartition(".")
+    if package.startswith("scipy."):
+        return getattr(importlib.import_module(package), name)
+    return getattr(np.ndarray, name) if package == "ndarray" and not entry.attribute else entry.what
+
+
+def parameters(function: Any) -> list[inspect.Parameter]:
+    return [p for p in inspect.signature(function).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+
+
+CALLED = [e for e in REGISTRY.values() if numpys(e) is not None and not isinstance(numpys(e), np.ufunc) and not e.refused]
+
+
+@pytest.mark.parametrize("entry", CALLED, ids=[e.name for e in CALLED])
+def test_parameters_are_numpys(entry: Entry) -> None:
+    """In its order and with its defaults; what is not taken is refused by name."""
+    try:
+        theirs = parameters(numpys(entry))
+    except ValueError:
+        pytest.skip("this NumPy does not tell the signatures of its C functions")
+    ours, more = parameters(entry.fn), "kwargs" in inspect.signature(numpys(entry)).parameters
+    first = [p for p in theirs if p.default is p.empty and p.kind is not p.KEYWORD_ONLY]
+    optional, names = ours[len(first) :], [p.name for p in theirs]
+    assert [p.name for p in optional if p.name in names] == [n for n in names if n in {p.name for p in optional}]
+    for p in optional:
+        assert p.name in names or more
+        assert not [q for q in theirs if q.name == p.name and q.default not in (p.default, np._NoValue)]
+    given = {p.name for p in optional} | WITHOUT_EFFECT | {"out"}
+    for name in [p.name for p in theirs[len(first) :] if p.name not in given]:
+        with pytest.raises(lj.errors.UnsupportedOperationError, match=rf" with {name}= at .* is not supported; leave it out"):
+            arguments.call(numpys(entry), entry.fn, [1.0] * len(first), {name: object()})
+
+
+def test_a_copy_that_is_none() -> None:
+    """copy=False gives the array itself, and a write to that is one to the array."""
+
+    def f(x: Any) -> Any:
+        for y in (x.astype(float, copy=False), np.array(x, copy=False), np.nan_to_num(x, copy=False), np.asarray(x)):
+            y[0] += 1.0
+        return np.nan_to_num(x, copy=True), x
+
+    def given() -> Any:
+        return np.array([1.0, np.nan, np.inf])
+
+    agree(lj.jit(f)(given()), f(given()))
 
 
 def test_what_is_not_taken_is_named() -> None:

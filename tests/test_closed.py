@@ -13,7 +13,8 @@ import pytest
 import lantern_jit as lj
 from lantern_jit.ir.core.errors import LanternError
 from lantern_jit.ir.core.graph import Closed
-from lantern_jit.ir.core.text import parse, show
+from lantern_jit.ir.core.parse import parse
+from lantern_jit.ir.core.text import show
 from lantern_jit.ir.diff.close import close, closed
 from lantern_jit.ir.diff.jvp import jvp_name
 

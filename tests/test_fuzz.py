@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lantern_jit.ir.core.graph import Function
+from lantern_jit.ir.passes.step import Local
+
+from .fuzz import passes
 from .fuzz.arrays import ARRAYS
 from .fuzz.check import check
 from .fuzz.effects import EFFECTS
@@ -59,6 +64,36 @@ def test_programs_by_hand(name: str) -> None:
 def test_effects_are_right_or_refused(name: str) -> None:
     outcome = check({**EFFECTS, **RETURNS}[name])
     assert outcome.kind in ("ok", "refused"), outcome
+
+
+@pytest.mark.parametrize("seed", range(300, 310))
+def test_each_pass_alone(seed: int) -> None:
+    found = passes.check(program(seeded(seed), single=seed % 10 == 9))
+    assert not isinstance(found, str), found
+    assert found, "some pass should have changed something"
+
+
+def swapped(f: Function) -> bool:
+    """A pass that is wrong."""
+    lets = [let for b in f.blocks.values() for let in b.lets if let.op == "sub"]
+    for let in lets:
+        let.args = let.args[::-1]
+    return bool(lets)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (swapped, r"swapped: .* is .* afterwards, at "),
+        (lambda f: swapped(f) and False, "swapped changes the graph and does not say so"),
+        (lambda f: bool([b.lets.clear() for b in f.blocks.values()]), "swapped: invariant 2 in `f`"),
+    ],
+)
+def test_a_pass_that_is_wrong_is_found(change: Callable[[Function], bool], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "PIPELINE", (Local("swapped", change),))
+    found = passes.check("import numpy as np\n\n\ndef f(x):\n    return np.sin(x) - x * 2.0\n\n\nARGS = (0.5,)\n")
+    assert isinstance(found, str)
+    assert re.match(message, found), found
 
 
 def test_the_check_finds_what_is_wrong() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from lantern_jit import errors
 from lantern_jit.backends.python import interpreter
 from lantern_jit.ir.core.graph import Program
 from lantern_jit.ir.core.op import TABLE, Zero, elementwise
-from lantern_jit.ir.core.text import parse, show
+from lantern_jit.ir.core.parse import parse
+from lantern_jit.ir.core.text import show
 from lantern_jit.ir.core.verify import verify
 from lantern_jit.ir.ops.table import add, div, mul
 from lantern_jit.ir.passes.simplify import SIMPLIFY
@@ -108,7 +110,50 @@ def test_text_round_trip(f: Function, args: tuple[Any, ...]) -> None:
     "text", ["nonsense", "fn f() -> () {\nentry:\n  jump\n}", "fn f() -> () {\nentry:\n  %x = sin(\n}", "fn f() -> () {\n(:\n}"]
 )
 def test_text_that_is_no_program(text: str) -> None:
-    with pytest.raises(ValueError, match="expected|cannot parse"):  # noqa: RUF043
+    with pytest.raises(ValueError, match=r"line \d+: expected"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("mul(%a, %a)", "mul(%a %a)", "line 3: expected `,`, not ' %a)'  [%b: f64 = mul(%a %a)]"),
+        ("mul(%a, %a)", "mul(%a, %q)", "line 3: expected a variable that is bound in this function, not 'q)'  [%b: f64 = mul(%a, %q)]"),
+        ("1.0:f64)", "1.0:f16)", "line 4: expected a type, one of f64, f32, i64, bool, i32, not 'f16)'  [%c: bool = gt(%b, 1.0:f16)]"),
+        (" : two(%b)", "", "line 5: expected `:`, not ''  [branch %c ? one()]"),
+        ("  return %p\n", "", "line 8: expected the end of two (jump, branch, call, return, fail), not ''"),
+        ("wrt=(0,)", "wrt=(0,", "line 14: expected a Python literal, not '(0,"),
+        ("return %d\n", "return %d\n  return %d\n", "line 16: expected a block: entry has ended, not 'return %d'"),
+        ("fn g(%a: f64)", "fn g(a: f64)", "line 12: expected `%`, not 'a: f64) -> (f64) {'  [fn g(a: f64) -> (f64) {]"),
+    ],
+)
+def test_a_syntax_error_says_where_and_what(old: str, new: str, message: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
+        parse(GOOD.replace(old, new, 1))
+
+
+def test_what_stands_around_the_functions() -> None:
+    """Facts of the entry's arguments, and captured arrays: small ones are spelled, others are given to the parser."""
+    text = """the entry keeps its arguments
+the entry cannot write to 0, 2
+fn f() -> () {
+entry:
+  return
+}
+
+constant f64[2, 2] = [[1.5, -0.0], [inf, nan]]
+constant i32[0] = []
+constant bool[100]
+"""
+    large = np.zeros(100, bool)
+    program = parse(text.replace("fn f", "# a remark\nfn f"), [None, None, large])
+    assert (program.keeps, program.read_only) == (True, (0, 2))
+    assert np.array_equal(program.constants[0], [[1.5, -0.0], [math.inf, math.nan]], equal_nan=True)
+    assert program.constants[1].dtype == np.int32
+    assert program.constants[2] is large
+    assert [line.rstrip() for line in show(program).splitlines()] == text.splitlines()
+    with pytest.raises(ValueError, match=r"^line 10: expected `= \[..\]`: the values of this array are not in the text"):
         parse(text)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.ir.core.text import parse
+from lantern_jit.ir.core.parse import parse
 
 from .support import close
 

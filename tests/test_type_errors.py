@@ -181,7 +181,7 @@ def test_a_variable_that_only_a_loop_assigns_is_there_if_the_loop_ran() -> None:
 A, M = np.ones(3), np.ones((3, 3))
 WHOLE: list[tuple[Function, Any, str, str]] = [
     (lambda x: np.unique(x), A, "np.unique of traced values", "is not supported: compute it outside"),
-    (lambda x: np.linalg.eig(x), M, "np.linalg.eig of traced values", "is not supported: use eigh"),
+    (lambda x: np.linalg.eig(x), M, "np.linalg.eig of traced values", "is not supported: use np.linalg.eigh"),
     (lambda x: x.byteswap(), A, "ndarray.byteswap", "compute it outside of the compiled function"),
     (lambda x: np.sum(x, out=np.zeros(())), A, "out= but of one array with axes", "use the result"),
     (lambda x: np.bincount(x > 0), A, "np.bincount", "use np.add.at on an array of zeros"),

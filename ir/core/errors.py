@@ -7,16 +7,18 @@ builtin too, so that `except IndexError` keeps working when a function becomes n
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 
-def instead(name: str, known: Iterable[str]) -> str:
+def instead(name: str, known: Iterable[str], written: Callable[[str], str] = str) -> str:
     """The remedy where a function is not there: the three that are named most like it."""
     near = difflib.get_close_matches(name, sorted(set(known)), 3, 0.65)
     return (
-        f"use {', '.join(near)}, or compute it outside of the compiled function" if near else "compute it outside of the compiled function"
+        f"use {', '.join(map(written, near))}, or compute it outside of the compiled function"
+        if near
+        else "compute it outside of the compiled function"
     )
 
 

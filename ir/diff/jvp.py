@@ -396,12 +396,12 @@ def expand_all(program: Program) -> bool:
       return %b
     }
 
-    fn jvp.x.g(%a.1: f64, %t.a.2: f64) -> (f64, f64) {
+    fn jvp.x.g(%a.2: f64, %t.a.3: f64) -> (f64, f64) {
     entry:
-      %v3: f64 = sin(%a.1)
-      %v4: f64 = cos(%a.1)
-      %v5: f64 = mul(%t.a.2, %v4)
-      return %v3, %v5
+      %v4: f64 = sin(%a.2)
+      %v5: f64 = cos(%a.2)
+      %v6: f64 = mul(%t.a.3, %v5)
+      return %v4, %v6
     }
     """
     seen: set[str] = set()

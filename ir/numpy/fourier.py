@@ -16,13 +16,16 @@ from ..core.sites import user_site
 from ..core.types import F64, I64
 from ..ops import table
 from ..ops.library import bind, row
+from ..staging.functions import invoke
 from ..values import pytree, sizes
 from ..values.arrays import allocate
 from ..values.kernels import from_index
 from ..values.reshaping import expand
 from ..values.values import Arrayed, Traced, to_type
 from ..values.views import as_array, axes_of, contiguous, shape_of
-from .common import UFUNCS_OF, back_from_rows, float_array, rows, unsupported
+from .axes import back_from_rows, rows
+from .common import astype, float_array, unsupported
+from .registry import implements
 
 
 class Complexed:
@@ -94,7 +97,7 @@ class Complexed:
         return self * self
 
     def __abs__(self) -> Any:
-        return UFUNCS_OF["hypot"](self.real, self.imag)
+        return np.hypot(self.real, self.imag)
 
     def conj(self) -> Complexed:
         return Complexed(self.real, -self.imag)
@@ -166,8 +169,6 @@ def _python(re: Any, im: Any, sign: int, fails: bool = False) -> tuple[Any, Any]
 
 
 def _program(re: Any, im: Any, sign: int) -> Any:
-    from ..staging.functions import invoke
-
     return invoke(transform, (re, im, float(sign)), {})
 
 
@@ -281,7 +282,7 @@ def _along_rows(x: Any, n: Any, axis: int, sign: int) -> tuple[Any, Any, Any]:
     at = axes_of(axis, re.ndim)[0]
     out = []
     for p in (re, im):
-        p = p if p.type.dtype == F64 else UFUNCS_OF["multiply"](p, np.float64(1.0))
+        p = p if p.type.dtype == F64 else astype(p, F64)
         matrix, order, shape = rows(p, at)
         length = shape[-1]
         if n is not None:
@@ -305,16 +306,19 @@ def _scaled(re: Any, im: Any, n: Any, norm: Any, inverse: bool) -> Complexed:
     return Complexed(re * scale, im * scale)
 
 
+@implements(np.fft.fft)
 def fft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Complexed:
     re, im, length = _along_rows(a, n, axis, -1)
     return _scaled(re, im, length, norm, False)
 
 
+@implements(np.fft.ifft)
 def ifft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Complexed:
     re, im, length = _along_rows(a, n, axis, 1)
     return _scaled(re, im, length, norm, True)
 
 
+@implements(np.fft.rfft)
 def rfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Complexed:
     if isinstance(a, Complexed):
         raise TypeError(f"rfft takes real arrays ({user_site()})")
@@ -324,6 +328,7 @@ def rfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = Non
     return full[(*[slice(None)] * at, slice(0, sizes.add(sizes.floordiv(length, 2), 1)))]
 
 
+@implements(np.fft.irfft)
 def irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = None) -> Any:
     z = as_complex(a)
     at = axes_of(axis, z.ndim)[0]
@@ -356,7 +361,7 @@ def irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None, out: Any = No
 
 
 def angle(z: Any, deg: bool = False) -> Any:
-    out = UFUNCS_OF["arctan2"](as_complex(z).imag, as_complex(z).real)
+    out = np.arctan2(as_complex(z).imag, as_complex(z).real)
     return out * (180.0 / np.pi) if deg else out
 
 

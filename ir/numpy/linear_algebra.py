@@ -19,14 +19,14 @@ from ..values import kernels, reshaping, sizes
 from ..values.arrays import allocate
 from ..values.kernels import reduce
 from ..values.reshaping import drop, expand, spread
-from ..values.values import Arrayed, Traced, to_type, truth
+from ..values.values import Arrayed, to_type, truth
 from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
-from .common import UFUNCS_OF, common_dtype, float_array, unsupported
-from .creation import astype, eye, identity
-from .dispatch import UFUNCS
+from .axes import moveaxis, swapaxes
+from .common import astype, common_dtype, float_array, unsupported
+from .creation import eye, identity
 from .products import _matrices, dot, matmul
 from .reductions import max_, min_, sum_
-from .shaping import moveaxis, swapaxes
+from .registry import implements
 
 
 def batched(fn: Callable[..., Any], ranks: Sequence[int], name: str) -> Callable[..., Any]:
@@ -83,7 +83,8 @@ def _one_cholesky(a: Any) -> Any:
     return cholesky(contiguous(a))
 
 
-def cholesky(a: Any, upper: bool = False) -> Any:
+@implements(np.linalg.cholesky)
+def cholesky(a: Any, *, upper: bool = False) -> Any:
     if upper:
         return swapaxes(cholesky(swapaxes(a, -1, -2)), -1, -2)
     return batched(_one_cholesky, [2], "cholesky")(a)
@@ -100,6 +101,7 @@ def _one_solve(a: Any, b: Any) -> Any:
     return with_axes(lu_solve(x, contiguous(with_axes(b, (1, 0))), trans), (1, 0))
 
 
+@implements(np.linalg.solve, "scipy.linalg.solve")
 def solve(a: Any, b: Any) -> Any:
     a, b = as_array(a), as_array(b)
     if b.ndim == 1:
@@ -112,6 +114,7 @@ def _one_inverse(a: Any) -> Any:
     return _one_solve(a, identity(shape_of(a)[0], a.type.dtype))
 
 
+@implements(np.linalg.inv, "scipy.linalg.inv")
 def inv(a: Any) -> Any:
     return batched(_one_inverse, [2], "inv")(a)
 
@@ -122,14 +125,16 @@ def _one_slogdet(a: Any) -> Any:
     return tuple(bind("slogdet", (contiguous(a),), [(t, ()), (t, ())], fails=False))
 
 
+@implements(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
     sign, log = batched(_one_slogdet, [2], "slogdet")(a)
     return np.linalg._linalg.SlogdetResult(sign, log)
 
 
+@implements(np.linalg.det, "scipy.linalg.det")
 def det(a: Any) -> Any:
     sign, log = batched(_one_slogdet, [2], "slogdet")(a)
-    return sign * UFUNCS_OF["exp"](log)
+    return sign * np.exp(log)
 
 
 def _one_eigh(a: Any) -> Any:
@@ -139,11 +144,13 @@ def _one_eigh(a: Any) -> Any:
     return tuple(eigh(contiguous(a)))
 
 
+@implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> Any:
     w, v = batched(_one_eigh, [2], "eigh")(a if UPLO.upper() == "L" else swapaxes(a, -1, -2))
     return np.linalg._linalg.EighResult(w, v)
 
 
+@implements(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return batched(lambda a: _one_eigh(a)[0], [2], "eigvalsh")(a if UPLO.upper() == "L" else swapaxes(a, -1, -2))
 
@@ -154,6 +161,7 @@ def _one_svd(a: Any) -> Any:
     return tuple(svd(contiguous(a)))
 
 
+@implements(np.linalg.svd)
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     if hermitian:
         unsupported("np.linalg.svd with hermitian=True", "use np.linalg.eigh")
@@ -166,11 +174,18 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     return np.linalg._linalg.SVDResult(u, s, vt)
 
 
+@implements("scipy.linalg.svd")
+def scipy_svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    found = svd(a, full_matrices, compute_uv)
+    return tuple(found) if compute_uv else found
+
+
 def _are_equal(m: Any, n: Any) -> bool:
     rows, columns = sizes.needed(m), sizes.needed(n)
     return rows is not None and rows == columns
 
 
+@implements(np.linalg.svdvals, "scipy.linalg.svdvals")
 def svdvals(a: Any) -> Any:
     return svd(a, compute_uv=False)
 
@@ -184,6 +199,7 @@ def _one_qr(a: Any) -> Any:
     return tuple(qr(contiguous(a)))
 
 
+@implements(np.linalg.qr)
 def qr(a: Any, mode: str = "reduced") -> Any:
     if mode not in ("reduced", "r"):
         unsupported(f"np.linalg.qr with mode={mode!r}", "use mode='reduced'")
@@ -191,6 +207,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     return np.linalg._linalg.QRResult(q, r) if mode == "reduced" else r
 
 
+@implements(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """(x, residuals, rank, singular values) by the singular value decomposition, of a matrix of full rank or not."""
     a, b = float_array(a), float_array(b)
@@ -206,12 +223,14 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     return (x if b.ndim == 2 else drop(x, [1])), sum_(r * r, 0), rank, s
 
 
+@implements(np.linalg.pinv)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     rcond = rcond if rtol is None else rtol
     cut = 1e-15 if rcond is None else float(rcond)
     return batched(lambda a: arrayops.pinv(contiguous(a), cut)[3], [2], "pinv")(a)
 
 
+@implements(np.linalg.matrix_power)
 def matrix_power(a: Any, n: int) -> Any:
     if n < 0:
         return matrix_power(inv(a), -n)
@@ -222,12 +241,13 @@ def matrix_power(a: Any, n: int) -> Any:
     return a if n == 1 else matmul(half, half) if n % 2 == 0 else matmul(matmul(half, half), a)
 
 
+@implements(np.linalg.norm, "scipy.linalg.norm")
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     x = float_array(x)
     if axis is None and isinstance(x, Arrayed) and (ord is None or (ord == 2 and x.ndim == 1) or (ord == "fro" and x.ndim == 2)):
-        return UFUNCS_OF["sqrt"](reduce("sum", x, None, keepdims, lambda v: v * v))
+        return np.sqrt(reduce("sum", x, None, keepdims, lambda v: v * v))
     if not isinstance(x, Arrayed):
-        return UFUNCS["absolute"](x) if isinstance(x, Traced) else abs(x)
+        return abs(x)
     if axis is None and x.ndim > 2:
         raise ValueError(f"Improper number of dimensions to norm. ({user_site()})")
     axis = tuple(range(x.ndim)) if axis is None else axis
@@ -236,7 +256,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         i, j = (q % x.ndim for q in axis)
         if ord in (1, -1, math.inf, -math.inf):
             column = ord in (1, -1)
-            total = reduce("sum", x, i if column else j, True, UFUNCS["absolute"])
+            total = reduce("sum", x, i if column else j, True, abs)
             pick = max_ if ord in (1, math.inf) else min_
             return pick(total, (i, j), keepdims=keepdims)
         moved = moveaxis(x, (i, j), (-2, -1))
@@ -247,17 +267,18 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         found = max_(s, -1) if ord == 2 else min_(s, -1) if ord == -2 else unsupported(f"norm with ord={ord!r}", "use 1, 2, inf or 'fro'")
         return kernels.put_back(found, axes, x.ndim) if keepdims else found
     if ord in (None, 2, "fro"):
-        return UFUNCS_OF["sqrt"](reduce("sum", x, axis, keepdims, lambda v: v * v))
+        return np.sqrt(reduce("sum", x, axis, keepdims, lambda v: v * v))
     if ord == 1:
-        return reduce("sum", x, axis, keepdims, UFUNCS["absolute"])
+        return reduce("sum", x, axis, keepdims, abs)
     if ord in (math.inf, -math.inf):
-        return (max_ if ord > 0 else min_)(UFUNCS_OF["absolute"](x), axis, keepdims=keepdims)
+        return (max_ if ord > 0 else min_)(abs(x), axis, keepdims=keepdims)
     if ord == 0:
         return reduce("sum", x, axis, keepdims, lambda v: to_type(truth(v), v.type))
     total = reduce("sum", x, axis, keepdims, lambda v: table.power(abs(v), float(ord)))
-    return UFUNCS_OF["power"](total, 1.0 / ord)
+    return total ** (1.0 / ord)
 
 
+@implements(np.linalg.multi_dot)
 def multi_dot(arrays_: Any) -> Any:
     out = as_array(arrays_[0])
     for p in arrays_[1:]:
@@ -265,6 +286,7 @@ def multi_dot(arrays_: Any) -> Any:
     return out
 
 
+@implements("scipy.linalg.solve_triangular")
 def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False) -> Any:
     from ..ops.library import trsm
 
@@ -283,16 +305,24 @@ def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_d
     return batched(one, [2, b.ndim if b.ndim < 2 else 2], "trsm")(a, b)
 
 
+@implements("scipy.linalg.cho_factor")
 def cho_factor(a: Any, lower: bool = False) -> Any:
     c = cholesky(a) if lower else swapaxes(cholesky(swapaxes(a, -1, -2)), -1, -2)
     return c, lower
 
 
+@implements("scipy.linalg.cho_solve")
 def cho_solve(c_and_lower: Any, b: Any) -> Any:
     c, lower = c_and_lower
     first = solve_triangular(c, b, trans=0 if lower else 1, lower=lower)
     return solve_triangular(c, first, trans=1 if lower else 0, lower=lower)
 
 
+@implements("scipy.linalg.cholesky")
 def scipy_cholesky(a: Any, lower: bool = False) -> Any:
     return cholesky(a) if lower else cho_factor(a, False)[0]
+
+
+@implements("scipy.linalg.eigh")
+def scipy_eigh(a: Any, *, lower: bool = True) -> Any:
+    return tuple(eigh(a, "L" if lower else "U"))

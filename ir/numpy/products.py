@@ -18,10 +18,12 @@ from ..values.operators import arithmetic
 from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
 from ..values.views import View, access, as_array, axes_of, contiguous, shape_of, with_axes
-from .common import ravel, scalar_kind, unsupported
-from .creation import array, astype
+from .axes import diagonal, moveaxis, ravel
+from .common import astype, scalar_kind, unsupported
+from .creation import array
 from .reductions import sum_
-from .shaping import diagonal, moveaxis, stack
+from .registry import implements
+from .shaping import stack
 
 SMALL = 32  # multiplications of matrices of known sizes, written out as scalar code
 
@@ -79,6 +81,7 @@ def loop_order(out: str, order: list[str], operands: Any) -> list[str]:
     return [*rest, last]
 
 
+@implements(np.matmul, operator="matmul", whole=True)
 def matmul(x: Any, y: Any) -> Any:
     """`@`: of vectors, matrices, and stacks of them."""
     x, y = as_array(x), as_array(y)
@@ -135,6 +138,7 @@ def _scaled(x: Any, y: Any) -> Any:
     return arithmetic("mul", *(v if isinstance(v, Arrayed) else array(v) for v in (x, y)))
 
 
+@implements(np.dot, method="dot")
 def dot(a: Any, b: Any, out: Any = None) -> Any:
     x, y = as_array(a), as_array(b)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
@@ -146,6 +150,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
     return einsum(f"{a}z,{right}->{a}{b}", x, y)
 
 
+@implements(np.inner)
 def inner(x: Any, y: Any) -> Any:
     x, y = as_array(x), as_array(y)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
@@ -154,19 +159,28 @@ def inner(x: Any, y: Any) -> Any:
     return einsum(f"{a}z,{b}z->{a}{b}", x, y)
 
 
+@implements(np.outer)
 def outer(x: Any, y: Any, out: Any = None) -> Any:
     x, y = ravel(x), ravel(y)
     return arithmetic("mul", expand(x, (1,)), expand(y, (0,)))
 
 
+@implements(np.vdot)
 def vdot(x: Any, y: Any) -> Any:
     return matmul(ravel(x), ravel(y))
 
 
+@implements(np.vecdot, whole=True)
+def vecdot(x: Any, y: Any) -> Any:
+    return sum_(as_array(x) * as_array(y), -1)
+
+
+@implements(np.trace, method="trace")
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
     return sum_(diagonal(a, offset, axis1, axis2), -1, dtype)
 
 
+@implements(np.kron)
 def kron(x: Any, y: Any) -> Any:
     x, y = as_array(x), as_array(y)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
@@ -177,6 +191,7 @@ def kron(x: Any, y: Any) -> Any:
     return reshaping.reshape(z, [sizes.mul(m, n) for m, n in zip(shape_of(x), shape_of(y), strict=True)])
 
 
+@implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = as_array(a), as_array(b)
     if isinstance(axes, (int, np.integer)):
@@ -193,6 +208,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return einsum(f"{''.join(first)},{''.join(second)}->{''.join(result)}", a, b)
 
 
+@implements(np.einsum)
 def einsum(subscripts: Any, *operands: Any, optimize: Any = False, dtype: Any = None) -> Any:
     """Einstein's sums. Two operands become a matrix product where they are one; more are taken two at a time."""
     if not isinstance(subscripts, str):
@@ -295,6 +311,7 @@ def _grouped(a: Arrayed, groups: Sequence[Sequence[Any]]) -> Arrayed:
     return reshaping.reshape(a, new if groups[0] else new[1:])  # type: ignore[no-any-return]
 
 
+@implements(np.cross)
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
     if axis is not None:
         axisa = axisb = axisc = axis

@@ -1,4 +1,4 @@
-"""Whole-array functions that arrange elements: shapes, axes, joining and splitting, diagonals, padding."""
+"""Whole-array functions that arrange elements: joining and splitting, repeating, padding, triangles."""
 
 from __future__ import annotations
 
@@ -15,146 +15,19 @@ from ..ops import table
 from ..values import blanks, reshaping, sizes, writes
 from ..values.arrays import allocate, strong
 from ..values.kernels import copied, elementwise_with_index, filled, from_index
-from ..values.reshaping import drop, expand, spread
+from ..values.reshaping import expand, spread
 from ..values.values import Arrayed, Traced, is_traced, operand
-from ..values.views import View, as_array, axes_of, base_of, is_array, shape_of, spec_of, with_axes
+from ..values.views import View, as_array, axes_of, base_of, is_array, shape_of, spec_of
 from ..values.writes import write
+from .axes import along, broadcast_arrays, diagonal, moveaxis, ravel, swapaxes
 from .choosing import nonzero, take
-from .common import along, common_dtype, ravel, unsupported
-from .creation import arange, astype, dtype_of, linspace
-from .dispatch import to_constant
+from .common import astype, common_dtype, dtype_of, unsupported
+from .creation import arange, linspace
+from .registry import implements
+from .ufuncs import to_constant
 
 
-def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """A copy of a diagonal, as the last axis."""
-    a = as_array(a)
-    if a.ndim < 2:
-        raise errors.ArrayShapeError(f"diag requires an array of at least two dimensions ({user_site()})")
-    i, j = axes_of(axis1, a.ndim)[0], axes_of(axis2, a.ndim)[0]
-    if i == j:
-        raise ValueError(f"axis1 and axis2 cannot be the same ({user_site()})")
-    order = [q for q in range(a.ndim) if q not in (i, j)] + [i, j]
-    a = with_axes(a, order)
-    shape = shape_of(a)
-    m, n, k = shape[-2], shape[-1], int(offset)
-    first, second = (sizes.add(m, min(k, 0)), sizes.add(n, -max(k, 0)))
-    length = sizes.nonnegative(sizes.smaller(sizes.nonnegative(first), sizes.nonnegative(second)))
-    base, spec, rank = base_of(a), spec_of(a), a.ndim
-    if len({v for v, _, _ in spec if v >= rank - 2}) < 2:
-        a = copied(a)
-        base, spec = a, spec_of(a)
-    down, along_ = max(-k, 0), max(k, 0)
-    new = [
-        (rank - 2, sizes.add(s, sizes.mul(t, down)), t)
-        if v == rank - 2
-        else (rank - 2, sizes.add(s, sizes.mul(t, along_)), t)
-        if v == rank - 1
-        else (v, s, t)
-        for v, s, t in spec
-    ]
-    return View(base, new, [*shape[:-2], length], a.owned)
-
-
-def diag(v: Any, k: int = 0) -> Any:
-    v = as_array(v)
-    if v.ndim == 2:
-        return copied(diagonal(v, k))
-    if v.ndim != 1:
-        raise errors.ArrayShapeError(f"Input must be 1- or 2-d. ({user_site()})")
-    n = sizes.add(shape_of(v)[0], abs(int(k)))
-    out = allocate(v.type.dtype, (n, n), 0)
-    write(diagonal(out, k), lambda x: x, v, reads=False, fresh=False)
-    return out
-
-
-def _triangle(keeps: Callable[[Any, Any, int], Any]) -> Callable[..., Any]:
-    def fn(m: Any, k: int = 0) -> Any:
-        m = as_array(m)
-        if m.ndim < 2:
-            m = spread(m, [shape_of(m)[0], shape_of(m)[0]])
-
-        def one(x: Any, *index: Any) -> Any:
-            return table.select(keeps(index[-2], index[-1], int(k)), x, to_constant(0, x.type))
-
-        return elementwise_with_index(one, m)
-
-    return fn
-
-
-tril = _triangle(lambda i, j, k: table.ige(table.iadd(i, k), j))
-
-
-triu = _triangle(lambda i, j, k: table.ile(table.iadd(i, k), j))
-
-
-def reshape(a: Any, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
-    a = as_array(a)
-    if order not in ("C", "A"):
-        unsupported(f"reshape with order={order!r}", "use np.transpose first")
-    if not isinstance(a, Arrayed):
-        a = filled(a, (1,))
-    found = reshaping.reshape(a, list(shape) if isinstance(shape, (tuple, list)) else [shape])
-    return copied(found) if copy else found
-
-
-def transpose(a: Any, axes: Any = None) -> Any:
-    a = as_array(a)
-    if not isinstance(a, Arrayed):
-        return a
-    order = list(range(a.ndim))[::-1] if axes is None else [axes_of(q, a.ndim)[0] for q in axes]
-    if sorted(order) != list(range(a.ndim)):
-        raise errors.ArrayShapeError(f"axes don't match array ({user_site()})")
-    return reshaping.settle(with_axes(a, order))  # type: ignore[arg-type]
-
-
-def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
-    a = as_array(a)
-    order = list(range(a.ndim))
-    i, j = axes_of(axis1, a.ndim)[0], axes_of(axis2, a.ndim)[0]
-    order[i], order[j] = j, i
-    return transpose(a, order)
-
-
-def moveaxis(a: Any, source: Any, destination: Any) -> Any:
-    a = as_array(a)
-    from_, to = ([x] if isinstance(x, (int, np.integer)) else list(x) for x in (source, destination))
-    from_, to = [axes_of(x, a.ndim)[0] for x in from_], [axes_of(x, a.ndim)[0] for x in to]
-    order = [q for q in range(a.ndim) if q not in from_]
-    for d, s in sorted(zip(to, from_, strict=True)):
-        order.insert(d, s)
-    return transpose(a, order)
-
-
-def expand_dims(a: Any, axis: Any) -> Any:
-    a = as_array(a)
-    n = len(axis) if isinstance(axis, (tuple, list)) else 1
-    if not isinstance(a, Arrayed):
-        return filled(a, (1,) * n)
-    return expand(a, axes_of(axis, a.ndim + n))
-
-
-def squeeze(a: Any, axis: Any = None) -> Any:
-    a = as_array(a)
-    if not isinstance(a, Arrayed):
-        return a
-    if axis is None:
-        shape = list(map(sizes.needed, shape_of(a)))
-        if None in shape:
-            unsupported("squeeze() of an array whose sizes are not known while it is traced", "name the axis: squeeze(axis=...)")
-        return drop(a, [q for q, n in enumerate(shape) if n == 1])
-    return drop(a, axes_of(axis, a.ndim))
-
-
-def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    return spread(array, list(shape) if isinstance(shape, (tuple, list)) else [shape])
-
-
-def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
-    given = [as_array(a) for a in args]
-    shape = sizes.broadcast([shape_of(a) for a in given])
-    return tuple(spread(a, shape) for a in given)
-
-
+@implements(np.concatenate)
 def concatenate(arrays_: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     if isinstance(arrays_, Arrayed):
         return _joined(arrays_, axis, dtype)
@@ -217,6 +90,7 @@ def _raised(pieces: Any, added: dict[int, tuple[int, ...]]) -> tuple[Any, int]:
     return raised, raised[0].ndim if raised else 1
 
 
+@implements(np.stack)
 def stack(arrays_: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     if isinstance(arrays_, Arrayed):
         found = copied(moveaxis(arrays_, 0, axes_of(axis, arrays_.ndim)[0]))
@@ -230,29 +104,35 @@ def stack(arrays_: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, ca
     return concatenate([expand(p, axes_of(axis, rank)) for p in pieces], axis, dtype=dtype)
 
 
+@implements(np.vstack)
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     return concatenate(_raised(tup, {0: (0, 1), 1: (0,)})[0], 0, dtype=dtype)
 
 
+@implements(np.hstack)
 def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     pieces, rank = _raised(tup, {0: (0,)})
     return concatenate(pieces, 0 if rank == 1 else 1, dtype=dtype)
 
 
+@implements(np.dstack)
 def dstack(tup: Any) -> Any:
     return concatenate(_raised(tup, {0: (0, 1, 2), 1: (0, 2), 2: (2,)})[0], 2)
 
 
+@implements(np.column_stack)
 def column_stack(tup: Any) -> Any:
     return concatenate(_raised(tup, {0: (0, 1), 1: (1,)})[0], 1)
 
 
+@implements(np.append)
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
     if axis is None:
         return concatenate([ravel(arr), ravel(values)])
     return concatenate([arr, values], axis)
 
 
+@implements(np.block)
 def block(arrays_: Any) -> Any:
     """Nested lists of blocks: the innermost are joined along the last axis, the next along the one before it, and so on."""
     depth, rank = _depth(arrays_), _rank(arrays_)
@@ -275,11 +155,13 @@ def _rank(part: Any) -> int:
     return max(map(_rank, part), default=0) if isinstance(part, list) else int(as_array(part).ndim) if is_array(part) else 0
 
 
+@implements("np.r_")
 def row_joined(parts: Any) -> Any:
     """np.r_[...]: scalars, arrays and ranges (slices) along the first axis."""
     return concatenate(_pieces("np.r_", parts, {0: (0,)}))
 
 
+@implements("np.c_")
 def column_joined(parts: Any) -> Any:
     """np.c_[...]: the same along the last axis, one-dimensional ones as columns."""
     return concatenate(_pieces("np.c_", parts, {0: (0, 1), 1: (1,)}), -1)
@@ -309,10 +191,12 @@ def _piece(name: str, p: Any) -> Any:
     return arange(start, p.stop, step)
 
 
+@implements(np.split)
 def split(a: Any, parts: Any, axis: int = 0) -> Any:
     return _split(a, parts, axis, True)
 
 
+@implements(np.array_split)
 def array_split(a: Any, parts: Any, axis: int = 0) -> Any:
     return _split(a, parts, axis, False)
 
@@ -347,25 +231,38 @@ def _split(a: Any, parts: Any, axis: int, even: bool) -> Any:
     return [piece(s, e) for s, e in itertools.pairwise(cuts)]
 
 
-def flip(m: Any, axis: Any = None) -> Any:
-    m = as_array(m)
-    if not isinstance(m, Arrayed):
-        return m
-    gone = axes_of(axis, m.ndim)
-    return m[tuple(slice(None, None, -1) if q in gone else slice(None) for q in range(m.ndim))]
+@implements(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    v = as_array(v)
+    if v.ndim == 2:
+        return copied(diagonal(v, k))
+    if v.ndim != 1:
+        raise errors.ArrayShapeError(f"Input must be 1- or 2-d. ({user_site()})")
+    n = sizes.add(shape_of(v)[0], abs(int(k)))
+    out = allocate(v.type.dtype, (n, n), 0)
+    write(diagonal(out, k), lambda x: x, v, reads=False, fresh=False)
+    return out
 
 
-def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
-    m = as_array(m)
-    i, j = (axes_of(x, m.ndim)[0] for x in axes)
-    k %= 4
-    if k == 0:
-        return copied(m)
-    if k == 2:
-        return flip(flip(m, i), j)
-    return swapaxes(flip(m, j), i, j) if k == 1 else flip(swapaxes(m, i, j), j)
+def _triangle(keeps: Callable[[Any, Any, int], Any]) -> Callable[..., Any]:
+    def fn(m: Any, k: int = 0) -> Any:
+        m = as_array(m)
+        if m.ndim < 2:
+            m = spread(m, [shape_of(m)[0], shape_of(m)[0]])
+
+        def one(x: Any, *index: Any) -> Any:
+            return table.select(keeps(index[-2], index[-1], int(k)), x, to_constant(0, x.type))
+
+        return elementwise_with_index(one, m)
+
+    return fn
 
 
+tril = implements(np.tril)(_triangle(lambda i, j, k: table.ige(table.iadd(i, k), j)))
+triu = implements(np.triu)(_triangle(lambda i, j, k: table.ile(table.iadd(i, k), j)))
+
+
+@implements(np.roll)
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     a = as_array(a)
     if axis is None:
@@ -389,6 +286,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     return concatenate([a[(*head, slice(cut, None))], a[(*head, slice(None, cut))]], at)
 
 
+@implements(np.repeat, method="repeat")
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     a, at = along(a, axis)
     if isinstance(repeats, (list, tuple)) and not any(map(is_traced, repeats)):
@@ -402,6 +300,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     return reshaping.reshape(wide, [*shape[:at], sizes.mul(shape[at], repeats), *shape[at + 1 :]])
 
 
+@implements(np.tile)
 def tile(a: Any, reps: Any) -> Any:
     a = as_array(a)
     if not isinstance(a, Arrayed):
@@ -414,6 +313,7 @@ def tile(a: Any, reps: Any) -> Any:
     return reshaping.reshape(wide, [sizes.mul(r, n) for r, n in zip(reps, shape, strict=True)])
 
 
+@implements(np.pad)
 def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
     a = as_array(array)
     if mode not in ("constant", "edge", "reflect", "wrap"):
@@ -456,14 +356,12 @@ def _padded(a: Arrayed, q: int, lo: int, hi: int, mode: str) -> Arrayed:
     return take(a, index, q)  # type: ignore[no-any-return]
 
 
-def _zeros(n: Any, like: Arrayed) -> Arrayed:
-    return allocate(like.type.dtype, (n,), 0)
-
-
+@implements(np.argwhere)
 def argwhere(a: Any) -> Any:
     return stack(nonzero(a), 1)
 
 
+@implements(np.meshgrid)
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
     given = [ravel(x) for x in xi]
     n = len(given)

@@ -1,86 +1,112 @@
-"""A stable merge sort, as a traced program: positions that sort each row of a matrix, NaNs last as NumPy's."""
+"""Sorting and binary search. The sort is a stable merge sort, as a traced program: positions that sort each row of a matrix, NaNs
+last as NumPy's."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..core.types import I64, is_float
-from ..ops import table
-from ..staging.branches import if_
-from ..staging.loops import each, while_
-from ..staging.paths import Scope
-from ..values.arrays import allocate
-from ..values.values import Traced, constant
+import numpy as np
+
+from ..core.sites import user_site
+from ..core.types import I64
+from ..ops.library import bind
+from ..values import reshaping
+from ..values.kernels import filled
+from ..values.values import Arrayed
+from ..values.views import as_array, contiguous, shape_of
+from ..values.writes import assign
+from .axes import along, back_from_rows, ravel, rows
+from .choosing import take_along
+from .common import astype, common_dtype, program
+from .registry import implements
 
 
-def _variables(*names: str) -> tuple[dict[str, Any], Scope]:
-    """Loop variables that are all ints, 0 at first."""
-    cells = {n: constant(0) for n in names}
-    return cells, Scope(names, lambda: tuple(cells[n] for n in names), lambda vs: cells.update(zip(names, vs, strict=True)))
+@implements(np.argsort, method="argsort")
+def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    a, at = along(a, axis)
+    matrix, order_, shape = rows(a, at)
+    out = bind("argsort", (matrix,), [(I64, shape_of(matrix))], fails=False)[0]
+    return back_from_rows(out, order_, shape)
 
 
-def before(x: Any, y: Any) -> Any:
-    """Does x come strictly before y?"""
-    if not isinstance(x, Traced) or not is_float(x.type):
-        return table.ilt(x, y) if x.type == I64 else table.logical_and(y, table.logical_xor(x, True))
-    return table.logical_or(table.lt(x, y), table.logical_and(table.isnan(y), table.eq(x, x)))
+@implements(np.sort)
+def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    a, at = along(a, axis)
+    return take_along(a, argsort(a, at), at)
 
 
-def argsort_rows(x: Any) -> Any:
-    """Bottom-up: runs of 1, 2, 4, .. are merged between two buffers of positions."""
-    rows, n = x.shape
-    out = allocate(I64, (rows, n), 0)
-    each(rows, lambda r: _one_row(x, out, r, n))
+@implements(method="sort")
+def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+    assign(a, sort(a, axis))
+
+
+@implements(np.searchsorted, method="searchsorted")
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    """Positions by binary search in a kernel: as many steps as the array's size has bits."""
+    a, v = as_array(a), as_array(v)
+    if not isinstance(a, Arrayed):
+        raise ValueError(f"object of too small depth for desired array ({user_site()})")
+    a = contiguous(a)
+    if sorter is not None:
+        a = a[sorter]
+    right = side == "right"
+    one_value = not isinstance(v, Arrayed)
+    if one_value:
+        v = filled(v, (1,))
+    t = common_dtype([a, v])
+    a, v = (x if x.type.dtype == t else astype(x, t) for x in (a, v))
+    out = positions(a, contiguous(ravel(v)), right)
+    return out[0] if one_value else reshaping.reshape(out, shape_of(v))
+
+
+@program
+def positions(a: Any, values: Any, right: bool) -> Any:
+    """Where each value belongs in the sorted `a`, by binary search: before its equals, or behind them."""
+    out = np.zeros(len(values), int)
+    for i in range(len(values)):
+        x, low, high = values[i], 0, len(a)
+        while low < high:
+            middle = (low + high) // 2
+            y = reshaping.read(a, (middle,))  # it is in bounds
+            if not before(x, y) if right else before(y, x):
+                low = middle + 1
+            else:
+                high = middle
+        out[i] = low
     return out
 
 
-def _one_row(x: Any, out: Any, r: Any, n: Any) -> None:
-    other = allocate(I64, (n,), 0)
-    each(n, lambda i: out.__setitem__((r, i), i))
-    v, scope = _variables("width")
-    v["width"] = constant(1)
-
-    def merge_all() -> None:
-        w = v["width"]
-        each(_up(n, w), lambda k: _merge(x, out, other, r, n, table.imul(table.imul(k, w), 2), w))
-        each(n, lambda i: out.__setitem__((r, i), other[i]))
-        v["width"] = table.imul(w, 2)
-
-    while_(lambda: table.ilt(v["width"], n) if isinstance(n, Traced) else table.igt(constant(n), v["width"]), merge_all, None, scope)
+@program
+def before(x: Any, y: Any) -> Any:
+    """Does x come strictly before y? NaNs come last."""
+    return (x < y) | ((y != y) & (x == x))
 
 
-def _up(n: Any, w: Any) -> Any:
-    """How many pairs of runs of length w there are."""
-    pair = table.imul(w, 2)
-    n = n if isinstance(n, Traced) else constant(n)
-    return table.ifloordiv(table.isub(table.iadd(n, pair), 1), pair)
-
-
-def _least(a: Any, n: Any) -> Any:
-    n = n if isinstance(n, Traced) else constant(n)
-    return table.select(table.ilt(a, n), a, n)
-
-
-def _merge(x: Any, out: Any, other: Any, r: Any, n: Any, start: Any, w: Any) -> None:
-    middle, end = _least(table.iadd(start, w), n), _least(table.iadd(start, table.imul(w, 2)), n)
-    v, scope = _variables("i", "j")
-    v["i"], v["j"] = start, middle
-
-    def one(k: Any) -> None:
-        def left() -> None:
-            other[k] = out[r, v["i"]]
-            v["i"] = table.iadd(v["i"], 1)
-
-        def right() -> None:
-            other[k] = out[r, v["j"]]
-            v["j"] = table.iadd(v["j"], 1)
-
-        def compare() -> None:
-            if_(before(x[r, out[r, v["j"]]], x[r, out[r, v["i"]]]), right, left, scope)
-
-        def some() -> None:
-            if_(table.igt(end, v["j"]), compare, left, scope)
-
-        if_(table.ilt(v["i"], middle), some, right, scope)
-
-    each(table.isub(end, start), lambda k: one(table.iadd(start, k)), scope)
+@program
+def argsort_rows(x: Any) -> Any:
+    """A stable merge sort of each row, bottom-up: runs of 1, 2, 4, .. are merged between two rows of positions."""
+    rows, n = x.shape
+    out, merged = np.zeros((rows, n), int), np.zeros(n, int)
+    for r in range(rows):
+        for i in range(n):
+            out[r, i] = i
+        width = 1
+        while width < n:
+            for pair in range((n + 2 * width - 1) // (2 * width)):
+                start = 2 * pair * width
+                middle, end = min(start + width, n), min(start + 2 * width, n)
+                i, j = start, middle
+                for k in range(start, end):
+                    left = i < middle
+                    if left and j < end:
+                        left = not before(x[r, out[r, j]], x[r, out[r, i]])
+                    if left:
+                        merged[k] = out[r, i]
+                        i += 1
+                    else:
+                        merged[k] = out[r, j]
+                        j += 1
+            for i in range(n):
+                out[r, i] = merged[i]
+            width *= 2
+    return out

@@ -494,7 +494,7 @@ def _split(w: Any, c: Any) -> Any:
 
 def _mixed(w: Any, m: Any) -> Any:
     """The tangents m_ii of eigenvalues w, NaN where equal values part: where the symmetric m is no multiple of 1 among them."""
-    from ..numpy.shaping import diagonal
+    from ..numpy.axes import diagonal
     from ..values.kernels import elementwise, reduce
     from ..values.reshaping import expand
     from . import table

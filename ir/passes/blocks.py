@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from ..core.analysis import drop_unreachable, predecessors, reverse_postorder
 from ..core.graph import (
@@ -15,20 +14,19 @@ from ..core.graph import (
     Function,
     Jump,
     Var,
-    edges,
     map_terminator,
     same_atom,
     substitute,
     terminator_atoms,
     used_vars,
 )
-from .dead import needed
+from .dead import drop_params, incoming
 from .fold import look
 
 
 def blocks(f: Function) -> bool:
     """Jumps go past blocks that only jump or return; a block that only one jump leads to is the end of the one before; a parameter
-    that is always given the same value is that value, and one that nobody reads goes.
+    that is always given the same value is that value.
 
     fn f(%x: f64, %c: bool) -> (f64) {
     entry:
@@ -117,32 +115,18 @@ def _merge_blocks(f: Function) -> bool:
 
 
 def _drop_params(f: Function) -> bool:
-    """A parameter that is always given the same value (or itself) is that value; one that nobody reads goes."""
-    incoming: dict[str, list[Any]] = {name: [] for name in f.blocks}
-    results: set[str] = set()
-    for b in f.blocks.values():
-        for e in edges(b.terminator):
-            incoming[e.block].append((b, e))
-            if isinstance(b.terminator, Call):
-                results.add(e.block)
-    wanted = needed(f)
+    """A parameter that is always given the same value, or itself, is that value."""
     mapping: dict[Var, Atom] = {}
-    drop: dict[str, list[int]] = {}
-    for name, block in f.blocks.items():
-        if name in results or not incoming[name]:
-            continue
-        for i, p in enumerate(block.params):
-            values = [look(mapping, e.args[i]) for _, e in incoming[name]]
+    drop: dict[str, set[int]] = {}
+    given = incoming(f)
+    for name, found in given.items():
+        for i, p in enumerate(f.blocks[name].params):
+            values = [look(mapping, e.args[i]) for e in found]
             others = [v for v in values if v is not p]
-            if p not in wanted or (others and all(same_atom(v, others[0]) for v in others)):
-                drop.setdefault(name, []).append(i)
-                if p in wanted:
-                    mapping[p] = others[0]
-    for name, positions in drop.items():
-        block = f.blocks[name]
-        block.params = [p for i, p in enumerate(block.params) if i not in positions]
-        for _, e in incoming[name]:
-            e.args = tuple(a for i, a in enumerate(e.args) if i not in positions)
+            if others and all(same_atom(v, others[0]) for v in others):
+                drop.setdefault(name, set()).add(i)
+                mapping[p] = others[0]
+    drop_params(f, drop, given)
     if mapping:
         substitute(f.blocks.values(), mapping)
     return bool(drop)

@@ -36,8 +36,8 @@ class Local:
         """Change these functions; those that it did anything to."""
         return [f for f in functions if self.change(f)]
 
-    def names(self) -> Iterator[str]:
-        yield self.name
+    def parts(self) -> Iterator[Named]:
+        yield self
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Whole:
     def run(self, program: Program, watch: Watch = unwatched) -> bool:
         return watch(self.name, lambda: self.change(program))
 
-    def names(self) -> Iterator[str]:
-        yield self.name
+    def parts(self) -> Iterator[Named]:
+        yield self
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,10 @@ class Repeat:
             anything |= watch(one.name, lambda one=one: bool(one.changed(whole)))  # type: ignore[misc]
         return anything
 
-    def names(self) -> Iterator[str]:
-        yield self.name
-        yield from (one.name for one in (*self.passes, *self.last))
+    def parts(self) -> Iterator[Named]:
+        """Itself, and the passes in it."""
+        yield self
+        yield from (*self.passes, *self.last)
 
 
 def _noted(found: list[Function], changed: set[Function]) -> bool:
@@ -100,9 +101,10 @@ class Then:
             step.run(program, watch)
         return True
 
-    def names(self) -> Iterator[str]:
-        yield from self.first.names()
-        yield from (name for step in self.rest for name in step.names())
+    def parts(self) -> Iterator[Named]:
+        yield self.first
+        yield from (part for step in self.rest for part in step.parts())
 
 
-Step = Union[Local, Whole, Repeat, Then]
+Named = Union[Local, Whole, Repeat]
+Step = Union[Named, Then]

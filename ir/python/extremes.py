@@ -9,7 +9,7 @@ from typing import Any
 from ..core import errors
 from ..core.sites import user_site
 from ..core.types import BOOL, Scalar, is_float
-from ..numpy import dispatch as numpy_api
+from ..numpy.ufuncs import choose
 from ..staging.branches import and_, if_, ifexp, not_, or_
 from ..staging.leaves import leaf_type
 from ..values import pytree
@@ -66,7 +66,7 @@ def _either(first: Any, x: Any, y: Any) -> Any:
     if not isinstance(first, Traced):
         return x if first else y
     scalars = all(not isinstance(v, Arrayed) and leaf_type(v) is not None for v in (x, y))
-    return numpy_api.where(first, x, y) if scalars else ifexp(first, lambda: x, lambda: y)
+    return choose(first, x, y) if scalars else ifexp(first, lambda: x, lambda: y)
 
 
 def _best_of(staged: Staged, items: Any, better: Callable[[Any, Any], Any], key: Any, default: Any, name: str) -> Any:
@@ -93,7 +93,7 @@ def _place_of_best(x: Arrayed, better: Callable[[Any, Any], Any]) -> Any:
 
     def one(i: Any) -> None:
         value, top = load(x, i, checked=False), load(x, cells["at"], checked=False)
-        cells.update(at=numpy_api.where(better(value, top), i, cells["at"]))
+        cells.update(at=choose(better(value, top), i, cells["at"]))
 
     n = dimension(x, 0)
     _each(Staged(lambda: n, lambda i: i, n if isinstance(n, int) else None, lambda: range(n)), one, scope)

@@ -15,7 +15,7 @@ import numpy as np
 from ..core import errors
 from ..core.sites import user_site
 from ..core.types import BOOL, is_float
-from ..numpy import dispatch as numpy_api
+from ..numpy.ufuncs import choose
 from ..staging.branches import and_, not_, or_
 from ..values.operators import arithmetic
 from ..values.values import Arrayed, Traced, call, is_traced, scalar_type, truth
@@ -99,7 +99,7 @@ def fsum(seq: Any, /) -> Any:
 
     _each(items, add, scope)
     total = cells["total"]
-    return numpy_api.where(np.isfinite(cells["low"]), total + (cells["low"] + cells["lowest"]), total)
+    return choose(np.isfinite(cells["low"]), total + (cells["low"] + cells["lowest"]), total)
 
 
 def _two_sum(x: Any, y: Any) -> tuple[Any, Any]:

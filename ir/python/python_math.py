@@ -13,8 +13,8 @@ import numpy as np
 from ..core import errors
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, describe, is_float
-from ..numpy.dispatch import UFUNCS
 from ..numpy.linear_algebra import norm
+from ..numpy.registry import ufunc
 from ..ops import table
 from ..staging import branches
 from ..values import pytree
@@ -238,7 +238,7 @@ _OF_FLOATS: dict[str, Callable[..., Any]] = {
 _OF_INTS: dict[str, Callable[..., Any]] = {"gcd": _gcd, "lcm": _lcm, "isqrt": _isqrt, "factorial": _factorial, "perm": _perm,
                                            "comb": functools.partial(_choice, "comb")}  # fmt: skip
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: _of_floats(name, UFUNCS[_RENAMED.get(name, name)]) for name in (*_SAME, *_RENAMED)},
+    **{name: _of_floats(name, ufunc(_RENAMED.get(name, name))) for name in (*_SAME, *_RENAMED)},
     **{name: _of_floats(name, fn) for name, fn in _OF_FLOATS.items()},
     **{name: _of_ints(name, fn) for name, fn in _OF_INTS.items()},
     "floor": _rounded("floor", table.floor), "ceil": _rounded("ceil", table.ceil), "trunc": _rounded("trunc", table.trunc),

@@ -18,7 +18,8 @@ import numpy as np
 
 from ..core import errors
 from ..core.sites import user_site
-from ..core.types import BOOL, F64, I64, NUMPY_DTYPES
+from ..numpy.common import class_of
+from ..numpy.registry import implements
 from ..staging import functions
 from ..staging.leaves import Undefined
 from ..staging.lists import List
@@ -26,16 +27,13 @@ from ..staging.optional import Maybe, needed
 from ..values.values import Arrayed, Traced, is_traced, logical_not
 from .iterables import Staged
 
-_WEAK = {F64: float, I64: int, BOOL: bool}
 _ITERABLES = {"range": range, "enumerate": enumerate, "zip": zip, "reversed": reversed}
 
 
 def type_of(x: Any) -> Any:
     """The class that x has in plain Python."""
     if isinstance(x, Traced):
-        if x.given is not None:
-            return x.given.kind
-        return _WEAK[x.type] if x.weak and x.type in _WEAK else NUMPY_DTYPES[x.type].type
+        return class_of(x)
     if isinstance(x, Arrayed):
         return np.ndarray
     if isinstance(x, Staged):
@@ -179,5 +177,8 @@ QUESTIONS: dict[Any, Callable[..., Any]] = {
     isinstance: isinstance_, type: type_, hasattr: hasattr_, getattr: getattr_, np.isscalar: isscalar, np.iterable: iterable,
     **{f: _of_examples(f) for f in (np.result_type, np.can_cast, np.isrealobj, np.iscomplexobj, np.common_type)},
 }  # fmt: skip
+
+for _function in (np.isscalar, np.iterable, np.result_type, np.can_cast, np.isrealobj, np.iscomplexobj, np.common_type):
+    implements(_function, gives="python")(QUESTIONS[_function])
 
 __all__ = ["QUESTIONS", "asking", "dispatched", "example", "type_", "type_of"]

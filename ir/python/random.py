@@ -25,7 +25,8 @@ from ..core.builder import current_builder
 from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, array_of, is_generator, loaded
-from ..numpy.creation import asarray, astype
+from ..numpy.common import astype
+from ..numpy.creation import asarray
 from ..ops import table
 from ..values import pytree
 from ..values.kernels import whole

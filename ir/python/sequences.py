@@ -22,7 +22,7 @@ from ..core import errors
 from ..core.builder import current_builder
 from ..core.sites import user_site
 from ..core.types import I32
-from ..numpy.choosing import argsort
+from ..numpy.sorting import argsort
 from ..staging.branches import if_
 from ..staging.growing import Growing, constant_if_plain, described, growing, shape_of, started
 from ..staging.kinds import LEAF, Kind, kind_of, skeleton

@@ -12,11 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import errors
 from ..core.builder import current_trace
-from ..core.sites import is_library, user_site
+from ..core.sites import is_library
 from ..numpy import dispatch as numpy_api
-from ..numpy.registry import SCIPY, call_as_written
 from ..objects.heap import CONTAINERS, MISSING, MUTATORS
 from ..python import host, random, strings
 from ..python.questions import dispatched
@@ -96,7 +94,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
         return _new(numpy_api.call_numpy(function, args, kwargs))
     if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
-        return _of_scipy(function, args, kwargs)
+        return numpy_api.call_scipy(function, args, kwargs)
     if isinstance(function, types.FunctionType):
         implementation = dispatched(function, args)
         if implementation is not None:
@@ -252,20 +250,6 @@ def _is_method_of_array(function: Any) -> bool:
 
 def _any_traced(tree: Any) -> bool:
     return any(map(is_traced, pytree.flatten(tree)[0]))
-
-
-def _of_scipy(function: Any, args: Any, kwargs: Any) -> Any:
-    """A function of SciPy that is no ufunc and does not ask its arguments what to do."""
-    part, name = function.__module__.split(".")[1], getattr(function, "__name__", "")
-    found = SCIPY.get((part, name))
-    if found is not None:
-        return call_as_written(f"scipy.{part}.{name}", found, args, kwargs)
-    if isinstance(function, np.ufunc):
-        return function(*args, **kwargs)
-    raise errors.UnsupportedOperationError(
-        f"scipy.{part}.{name} of traced values at {user_site()} is not supported: "
-        + errors.instead(f"{part}.{name}", [f"{p}.{n}" for p, n in SCIPY])
-    )
 
 
 def _building() -> bool:

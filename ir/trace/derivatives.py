@@ -20,7 +20,7 @@ from ..core.graph import Atom, Const, Fail
 from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, I32, I64, Array, Scalar, Type, carries_gradient, describe, is_float, same_type, widened, with_article
-from ..numpy.creation import astype
+from ..numpy.common import astype
 from ..objects.heap import Heap, State, identical
 from ..objects.statics import is_static
 from ..objects.structure import leaves_of

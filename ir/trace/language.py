@@ -217,7 +217,7 @@ def _where(*args: Any) -> Any:
 REPLACED.update({
     **iterators.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, pow: _pow,
 })  # fmt: skip
-REPLACED.update(creation.CREATION)
+REPLACED.update(numpy_api.CREATION)
 REPLACED.update(host.REPLACED)
 REPLACED.update(strings.REPLACED)
 REPLACED.update(QUESTIONS)

@@ -3,7 +3,7 @@
 A `Need` is (argument leaf, axis), a size of an array, or (argument leaf, None), the value of an int or a bool. Where Python asks a
 traced number for its value, `number` walks back through the operations that made it. If they lead to sizes, int and bool
 arguments alone, the value follows from those of the call at hand: the trace notes what has been asked for, goes on with the value,
-and is made again with these numbers as constants of the program (pipeline.py), which then serves no others. What leads to a
+and is made again with these numbers as constants of the program (specialisation.py), which then serves no others. What leads to a
 computed value cannot be known: the caller raises.
 
     def f(x):                                x: f64[n], and in this call n is 2

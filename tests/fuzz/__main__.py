@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from queue import Empty, SimpleQueue
 
+from . import passes
 from .check import FAILURES, Outcome
 from .expressions import seeded
 from .generate import program
@@ -20,6 +21,22 @@ if __name__ == "__main__":
 
     print(check(open(__file__).read()))
 """
+
+
+def between_passes(seeds: range, seconds: float) -> int:
+    """The passes one by one, see passes.py."""
+    counts: Counter[str] = Counter()
+    wrong = 0
+    for seed in seeds:
+        source = program(seeded(seed), single(seed))
+        found = passes.check(source, seconds)
+        if isinstance(found, str):
+            wrong += 1
+            print(f"\n# ---- program {seed}: {found}\n{source}", flush=True)
+        else:
+            counts += found
+    print("# graphs changed:", ", ".join(f"{n} by {name}" for name, n in counts.most_common()))
+    return int(wrong > 0)
 
 
 class Run:
@@ -78,8 +95,11 @@ def main() -> int:
     parser.add_argument("--tries", type=int, default=400, help="programs tried to shrink a failure; 0 prints it as it is")
     parser.add_argument("--refusals", action="store_true", help="print what was refused with an error of lantern_jit")
     parser.add_argument("--no-effects", action="store_true", help="no functions that change variables and containers around them")
+    parser.add_argument("--passes", type=int, metavar="N", help="instead, each pass alone, between its graphs, over N programs")
     options = parser.parse_args()
     first = options.first if options.first is not None else options.seed * 1_000_000
+    if options.passes:
+        return between_passes(range(first, first + options.passes), options.seconds)
     run = Run(range(first, first + options.programs), options)
     threads = [threading.Thread(target=run.work) for _ in range(options.workers)]
     for t in threads:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 import lantern_jit as lj
-from lantern_jit.ir.core.text import parse, show
+from lantern_jit.ir.core.parse import parse
+from lantern_jit.ir.core.text import show
 
 from .plain import load, rounding
 

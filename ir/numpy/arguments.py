@@ -1,0 +1,130 @@
+"""The arguments of NumPy's functions: bound as their own signatures say, lists taken for arrays, what is not supported refused."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..core.sites import user_site
+from ..core.types import NUMPY_DTYPES
+from ..staging.growing import growing
+from ..values.values import Arrayed
+from ..values.views import as_array
+from ..values.writes import assign
+from .common import scalar_kind, unsupported
+from .registry import name_of
+
+# NumPy calls what it takes for an array by these names, in all of its functions; these may be whatever np.asarray takes.
+ARRAY_LIKES = {
+    "a", "a1", "a2", "A", "arr", "array", "ary", "b", "condition", "f", "fill_value", "fp", "h", "indices", "m", "mean", "p", "prototype", "v", "values",
+    "weights", "where", "x", "x1", "x2", "xp", "y",
+}  # fmt: skip
+SEQUENCES = {"args", "arrays", "arrays_", "arys", "choicelist", "condlist", "tup", "xi"}  # a list of them, or one array for its rows
+WITHOUT_EFFECT = {
+    "casting", "check_finite", "device", "kind", "like", "optimize", "order", "overwrite_a", "overwrite_b", "overwrite_input", "subok", "stable",
+}  # fmt: skip
+
+
+def call(func: Any, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """`fn` for NumPy's or SciPy's `func`, whose own signature says what the arguments are."""
+    return _called(name_of(func), _signature(func) or _own_signature(fn), fn, args, kwargs)
+
+
+def call_as_written(name: str, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """The same where `fn` has the signature: a method."""
+    signature = _own_signature(fn)
+    return _called(name, signature, fn, args, {k: v for k, v in kwargs.items() if k in signature.parameters or k not in WITHOUT_EFFECT})
+
+
+@functools.cache
+def _signature(func: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(func)
+    except ValueError:  # of a function in C, of an older NumPy
+        return None
+
+
+@functools.cache
+def _own_signature(fn: Any) -> inspect.Signature:
+    return inspect.signature(fn)
+
+
+def _called(name: str, signature: inspect.Signature, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    args, kwargs = map(_stacked, (args, kwargs))
+    try:
+        bound = signature.bind(*args, **kwargs).arguments
+    except TypeError as e:
+        raise TypeError(f"{name}() at {user_site()}: {e}") from None
+    ours = _own_signature(fn).parameters
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    out = bound.pop("out", None)
+    for p in signature.parameters.values():
+        if p.name not in bound:
+            continue
+        value = bound[p.name]
+        if p.kind is p.VAR_KEYWORD:
+            for k, v in value.items():
+                if k in ours:
+                    named[k] = v
+                elif k not in WITHOUT_EFFECT:
+                    _refuse(name, k, ours)
+        elif p.kind is p.VAR_POSITIONAL:
+            positional += _array_likes(p.name, value)
+        elif p.default is p.empty and p.kind is not p.KEYWORD_ONLY:
+            positional.append(_array_likes(p.name, value))
+        elif value is np._NoValue or _is_default(value, p.default):
+            continue
+        elif p.name in ours:
+            named[p.name] = _array_likes(p.name, value)
+        elif p.name not in WITHOUT_EFFECT:
+            _refuse(name, p.name, ours)
+    result = fn(*positional, **named)
+    return result if out is None else into(out, result)
+
+
+def _refuse(name: str, keyword: str, ours: Mapping[str, inspect.Parameter]) -> None:
+    known = ", ".join(f"{p.name}=" for p in ours.values() if p.default is not p.empty and p.name not in WITHOUT_EFFECT)
+    unsupported(f"{name} with {keyword}=", "leave it out" + (f"; it takes {known} here" if known else ""))
+
+
+def _stacked(x: Any) -> Any:
+    """With the array of its items for each list that has grown under traced control flow."""
+    if isinstance(x, dict):
+        return {k: _stacked(v) for k, v in x.items()}
+    if isinstance(x, (list, tuple)):
+        found = growing(x)
+        if found is not None:
+            return found.stacked()
+        items = list(map(_stacked, x))
+        return x if all(a is b for a, b in zip(items, x, strict=True)) else items
+    return x
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return value is default or (type(value) is type(default) and isinstance(value, (int, float, str, tuple)) and value == default)
+
+
+def _array_likes(name: str, value: Any) -> Any:
+    if name in ARRAY_LIKES and isinstance(value, (list, tuple, np.ndarray)):
+        return as_array(value)
+    if name in SEQUENCES:  # each function takes its items for arrays: np.block has more than one level of them
+        return as_array(value) if isinstance(value, np.ndarray) else value
+    return value
+
+
+def into(out: Any, result: Any) -> Any:
+    """`result` written into the array that out= names."""
+    out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+    if isinstance(out, np.ndarray) and out.ndim:
+        out = as_array(out)
+    if not isinstance(out, Arrayed) or isinstance(result, tuple):
+        unsupported("out= but of one array with axes", "use the result")
+    if not np.can_cast(NUMPY_DTYPES[scalar_kind(result)], NUMPY_DTYPES[out.type.dtype], "same_kind"):
+        raise TypeError(f"Cannot cast output from {scalar_kind(result)} to {out.type.dtype} with casting rule 'same_kind' ({user_site()})")
+    assign(out, result)
+    return out
