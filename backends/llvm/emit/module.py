@@ -22,12 +22,15 @@ from ....ir.diff.reverse import Reverse, Reverses
 from ...targets.target import Target
 from ..maths.vector_maths import is_variant
 from ..runtime.modules import helpers
-from . import host, kernels, library, pullback  # noqa: F401  # they enter their operations into EMIT
+from . import host, library, matrix_products, pullback, scattering  # noqa: F401  # they enter their operations into EMIT
 from .code import LLVM_TYPES, Code, Module, flat_types, struct_of
+from .kernels import emission  # noqa: F401
 from .lets import EMIT
 from .primal import Primal
-from .replay import Replay
-from .reverse import WAYS, BlockFunction, ReverseFunction
+from .reverse.block import BlockFunction
+from .reverse.function import ReverseFunction
+from .reverse.operations import WAYS
+from .reverse.replay import Replay
 
 
 class Emission:
