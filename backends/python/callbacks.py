@@ -23,6 +23,7 @@ from ...ir.core.types import carries_gradient
 from ...ir.diff.cps import has_adjoint
 from ...ir.diff.reverse import Reverse, adjoint_of_pullback
 from ...ir.diff.rules import pull_function
+from ...ir.ops import effects
 from ...ir.python import host
 from .forward import VALUES, Primal, Ref, array_op, element, typed
 from .kernels import Run
@@ -112,7 +113,7 @@ class Callbacks:
         for place in (place for _, place in op.aliases if isinstance(xs[place], Ref)):
             _ = xs[place].adjoint  # shared with the result
         old = self.saved(let)
-        moment = host.running().mark() if op.calls == REVERSE and host.has_effects(self.primal.program, let.attrs["f"]) else None
+        moment = host.running().mark() if op.calls == REVERSE and effects.has_effects(self.primal.program, let.attrs["f"]) else None
         zs = self.primal.compute(let, xs)  # 1
         for o, z in zip(let.outs, zs, strict=True):
             self.env[o], self.adj[o] = z, 0.0  # 2

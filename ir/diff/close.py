@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..core.aliases import Aliases
+from ..core.analysis import Aliases, references
 from ..core.graph import Call, Closed, Let, Program
 from ..core.op import REVERSE, TABLE
-from ..core.references import references
 from ..passes.fuse import fuse_function
 from ..passes.simplify import SIMPLIFY
 from .cps import has_adjoint

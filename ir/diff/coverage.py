@@ -11,8 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..core.aliases import Aliases
-from ..core.analysis import dominators, find_loops, predecessors, reverse_postorder
+from ..core.analysis import Aliases, dominators, find_loops, predecessors, reverse_postorder
 from ..core.graph import Atom, Call, Const, Function, Jump, Let, Program, Return, Var, defined_vars, edges, terminator_atoms
 from ..core.kernel import Access, Gather, expensive, kernel_of, made_with, varies
 from ..core.op import TABLE

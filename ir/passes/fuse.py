@@ -19,11 +19,10 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
-from ..core.aliases import Aliases
+from ..core.analysis import Aliases, references
 from ..core.graph import Atom, Block, Function, Let, Program, Var, substitute, terminator_atoms
 from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, expensive, kernel_of, made_with, same_element
 from ..core.op import TABLE, Op, written
-from ..core.references import references
 from ..core.types import I64
 from ..ops.table import iadd, imul
 from .bodies import Body, is_one, is_zero, known_integer, name_of

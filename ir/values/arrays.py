@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, Trace, current_builder, keep
+from ..core.builder import Builder, Trace, atom_of, current_builder, keep
 from ..core.graph import Const, Var
 from ..core.op import literal
-from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import CONVERT, I32, I64, NUMPY_DTYPES, Scalar, array_of, behaves_as_array, element, widened
 from ..ops import table

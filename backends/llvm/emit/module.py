@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ....ir.core.aliases import Aliases
-from ....ir.core.analysis import call_graph_cycles, find_loops
+from ....ir.core.analysis import Aliases, call_graph_cycles, find_loops
 from ....ir.core.graph import Call, Fail, Let, Program, Return, Site
 from ....ir.core.types import Array, Scalar
 from ....ir.diff.close import closed

@@ -8,7 +8,7 @@ from .....ir.core.graph import Atom, Let, Var
 from .....ir.core.op import FORWARD, TABLE, Stage, written
 from .....ir.core.types import F64, I64, Array, Scalar, carries_gradient
 from .....ir.diff.reverse import adjoint_of_pullback
-from .....ir.python.host import AGAIN, DONE, MARK, has_effects
+from .....ir.ops.effects import AGAIN, DONE, MARK, has_effects
 from ..code import LLVM_TYPES, NEGATIVE_ZERO, Code, literal
 from ..kernels.backward import Backward, Scaling, keeps_partials
 from ..kernels.emission import emit_kernel, heavy_values
