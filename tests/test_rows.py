@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.backends.llvm.emit.lets import EMIT, Operands, allocate
+from lantern_jit.backends.llvm.emit.lets import Operands, allocate
 from lantern_jit.backends.llvm.emit.library import Routines, emits
 from lantern_jit.ir.core.errors import LanternError
-from lantern_jit.ir.core.op import FACTS, OWN, STAGES, TABLE, Op, Stage, like, nothing, register
+from lantern_jit.ir.core.op import FACTS, STAGES, TABLE, Op, Stage, like, nothing, register
 from lantern_jit.ir.core.types import I64
 from lantern_jit.ir.ops.library import bind, row
 from lantern_jit.ir.ops.table import absolute, add, div, elementwise, mul
 
-from .support import both, close
+from .support import both, close, withdraw_rows
 
 ROOT = pathlib.Path(lj.__file__).resolve().parents[1]
 ASKING = ("ir/core", "ir/passes", "ir/diff", "backends/llvm/emit", "backends/python", "backends/llvm/call")  # facts, and not names
@@ -30,9 +30,7 @@ ASKING = ("ir/core", "ir/passes", "ir/diff", "backends/llvm/emit", "backends/pyt
 def _table() -> Iterator[None]:
     """The table with the library's own rows alone."""
     yield
-    for name in TABLE.keys() - OWN:
-        del TABLE[name]
-        EMIT.pop(name, None)
+    withdraw_rows()
 
 
 # ---- what a row must say

@@ -76,10 +76,10 @@ def dominators(f: Function) -> dict[str, set[str]]:
 
 @dataclass
 class Loop:
-    """A natural loop: its head, all its blocks, and the blocks that jump back."""
+    """A natural loop: its head, all its blocks in the order in which they stand, and the blocks that jump back."""
 
     head: str
-    blocks: set[str] = field(default_factory=set)
+    blocks: dict[str, None] = field(default_factory=dict)
     latches: list[str] = field(default_factory=list)
 
 
@@ -91,14 +91,16 @@ def find_loops(f: Function) -> dict[str, Loop]:
     for name in reverse_postorder(f):
         for e in edges(f.blocks[name].terminator):
             if e.block in above[name]:
-                loop = loops.setdefault(e.block, Loop(e.block, {e.block}))
+                loop = loops.setdefault(e.block, Loop(e.block, {e.block: None}))
                 loop.latches.append(name)
                 work = [name]
                 while work:
                     b = work.pop()
                     if b not in loop.blocks:
-                        loop.blocks.add(b)
+                        loop.blocks[b] = None
                         work.extend(pred[b])
+    for loop in loops.values():
+        loop.blocks = {name: None for name in f.blocks if name in loop.blocks}
     return loops
 
 
