@@ -15,10 +15,12 @@ import lantern_jit as lj
 from lantern_jit.backends.llvm.emit.lets import Operands, allocate
 from lantern_jit.backends.llvm.emit.library import Routines, emits
 from lantern_jit.ir.core.errors import LanternError
-from lantern_jit.ir.core.op import FACTS, STAGES, TABLE, Op, Stage, like, nothing, register
+from lantern_jit.ir.core.op import FACTS, STAGES, TABLE, Op, Stage, like, nothing, register, seal
 from lantern_jit.ir.core.types import I64
-from lantern_jit.ir.ops.library import bind, row
+from lantern_jit.ir.ops import library
+from lantern_jit.ir.ops.library import row
 from lantern_jit.ir.ops.table import absolute, add, div, elementwise, mul
+from lantern_jit.ir.values.library import bind
 
 from .support import both, close, withdraw_rows
 
@@ -56,6 +58,13 @@ def test_a_row_without_a_fact_is_refused(fact: str) -> None:
 def test_a_row_of_traced_rules_has_both() -> None:
     with pytest.raises(ValueError, match="'half' has no derivative and does not say why"):
         row("half", lambda x: (x / 2,), jvp=lambda attrs, args, outs, ts: (ts[0] / 2,), shape=like(0))
+
+
+def test_a_row_whose_code_is_nowhere_is_refused() -> None:
+    library.awaited("half", lambda x: (x / 2,), shape=like(0))
+    with pytest.raises(ValueError, match="'half' has no derivative and does not say why"):
+        seal()
+    library.AWAITED.clear()
 
 
 def test_a_stage_has_something_for_each_row() -> None:
