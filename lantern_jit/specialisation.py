@@ -23,8 +23,8 @@ from .ir.core.text import show
 from .ir.core.types import I64, describe
 from .ir.objects.containers import Changed
 from .ir.objects.reads import hold
+from .ir.ops.effects import has_effects
 from .ir.passes.protect import written_arguments
-from .ir.python.host import has_effects
 from .ir.trace.case import USUAL, Case
 from .ir.trace.program import Abstract, Traceable, trace_program
 from .ir.values import pytree

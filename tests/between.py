@@ -7,16 +7,18 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from lantern_jit.backends.python import interpreter
 from lantern_jit.backends.python.interpreter import Primal, Ref
-from lantern_jit.ir.core.errors import LanternError
-from lantern_jit.ir.core.graph import Let, Program
+from lantern_jit.ir.core.errors import LanternError, StackOverflowError
+from lantern_jit.ir.core.graph import Block, Function, Let, Program, Return, Var
 from lantern_jit.ir.core.text import show
 from lantern_jit.ir.core.types import BOOL, F32, F64, NUMPY_DTYPES, Array, Type, carries_gradient
+from lantern_jit.ir.diff.close import closed
 from lantern_jit.ir.passes.forbid import READ_ONLY
 
 SIZE = 3  # of arrays, and what an int named %n is
@@ -41,15 +43,15 @@ def _random(t: Type, name: str, rng: random.Random) -> Any:
 
 def outcome(program: Program, args: Sequence[Any], most: float = math.inf) -> tuple[Any, ...] | None:
     """(results, arguments afterwards), or (the error, None): where a call is sure to fail, it may do so earlier. What is to become
-    of the entry's arguments is so from the start: NumPy sees to it that none of the read-only ones is written. None: nothing is known after so many operations, or
-    of a reverse pass through `pushforward`."""
+    of the entry's arguments is so from the start: NumPy sees to it that none of the read-only ones is written. None: nothing is known after so many operations, too deep
+    a recursion, or of a reverse pass through `pushforward`."""
     given = copy.deepcopy(list(args))
     for i in program.read_only:
         given[i].flags.writeable = False
     with forward_mode():
         try:
             results = interpreter.run(program, given, most)[0]
-        except interpreter.Exhausted:
+        except (interpreter.Exhausted, StackOverflowError):
             return None
         except (LanternError, ValueError) as e:
             if READ_ONLY in str(e) or (type(e) is LanternError and READ_ONLY in show(program)):  # the text has no exceptions of NumPy's
@@ -76,14 +78,20 @@ def forward_mode() -> Iterator[None]:
 
 
 def pushforward(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    functions, name = primal.program.functions, let.attrs["f"]
     own = len(xs) - let.attrs["cotangents"]
     args, tangents = xs[:own], [value_of(t) for t in xs[own:]]
-    results = primal.call(let.attrs["f"], copy.deepcopy(args))
-    types = primal.program.functions[let.attrs["f"]].results
+    results, types = primal.call(name, copy.deepcopy(args)), functions[name].results
 
     def along(r: int, cotangent: Any) -> Any:
-        attrs = {**let.attrs, "ct": (r,), "cotangents": 1}
-        adjoints = primal.pullback(Let((), "pullback", (), attrs), [*copy.deepcopy(args), cotangent])[len(types) :]
+        params = [Var(f"p{i}", t) for i, t in enumerate([*(p.type for p in functions[name].params), types[r]])]
+        outs = tuple(Var(f"o{i}", t) for i, t in enumerate([*types, *(functions[name].params[i].type for i in let.attrs["wrt"])]))
+        pull = Let(outs, "pullback", tuple(params), {**let.attrs, "ct": (r,), "cotangents": 1})
+        f = Function(
+            "along", params, {"entry": Block("entry", [], [pull], Return(outs[len(types) :]))}, tuple(o.type for o in outs[len(types) :])
+        )
+        program = closed(replace(primal.program, functions={"along": f, **functions}, entry="along"))
+        adjoints = Primal(program).call("along", [*copy.deepcopy(args), cotangent])
         return sum(np.sum(value_of(a) * t) for a, t in zip(adjoints, tangents, strict=True))
 
     found: list[Any] = []

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import lantern_jit as lj
+from lantern_jit.ir.core.op import OWN, STAGES, TABLE
 from lantern_jit.ir.objects.containers import Changed
 from lantern_jit.ir.values import pytree
 
@@ -217,3 +218,10 @@ __all__ = [
     "same",
     "specialisations",
 ]
+
+
+def withdraw_rows() -> None:
+    """Leave the table with the library's own operations alone."""
+    for name in TABLE.keys() - OWN:
+        for rows in (TABLE, *STAGES):
+            rows.pop(name, None)

@@ -58,6 +58,10 @@ OF_AN_ARRAY: list[Callable[[Any], Any]] = [
     lambda a: (np.take(a, [0, 5], axis=1, mode="clip"), np.take(a, [0, 4], axis=1, mode="wrap"), np.cross(a, a[::-1], axis=1), np.linspace(a[0], a[1], 3, axis=1)),
     lambda a: (a.item(0, 1), a.item(4), a[0, 0].item(), a.clip(min=1, max=3), a.round(decimals=1), a.copy(order="C"), a.astype(dtype=np.float32), a.imag),
     lambda a: (np.prod(a.shape), np.size(a, 0), np.var(a, axis=0, mean=np.mean(a, axis=0, keepdims=True)), a.argmax(axis=1), a.compress([True, False, True], axis=1)),
+    lambda a: (np.add.reduce(a, 0, None, None, True), np.add.reduce(a, 1, np.float32), np.maximum.reduce(a, axis=None), np.multiply.outer(a[0], a[1])),
+    lambda a: (np.add(a, 1.0, dtype=np.float32), np.less(a.astype(np.int32), 2**40), np.divmod(a, 2.0), divmod(a, 2.0), np.matmul(a, a.T, out=np.empty((2, 2)))),
+    lambda a: (np.linspace(a[0], a[1], 1), np.linspace(a[0], 3.0, 4, dtype=np.float32), np.linspace(a[0].astype(np.float32), np.float32(2), 3)),
+    lambda a: (np.interp(a, [1.0, 2.0, 9.0], a[0], period=4.0), np.interp(a[0], [2.0], [7.0]), np.prod(a, axis=0), np.median(a.T, axis=1), np.roll(a, 3, axis=1)),
     lambda a: (np.polyval(a[0], 2.0), np.polyval(a[0], a[1]), np.trapezoid(a, [0.0, 1.0], axis=0), np.sort(a, axis=0, kind="stable"), np.eye(2, M=3) * a),
 ]  # fmt: skip
 
@@ -166,9 +170,13 @@ def test_what_is_not_taken_is_named() -> None:
     def f(a: Any) -> Any:
         return np.pad(a, 1, mode="reflect", reflect_type="odd")
 
-    message = r"np\.pad with reflect_type= at .*test_array_likes.py:\d+ in .*f is not supported; leave it out"
+    message = r"np\.pad with reflect_type= at .*test_array_likes.py:\d+ in .*f is not supported; leave it out; it takes mode=, constant_values= here"
     with pytest.raises(lj.errors.UnsupportedOperationError, match=message):
         lj.jit(f)(np.ones(3))
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.vecdot with axis= at .* is not supported"):
+        lj.jit(lambda a: np.vecdot(a, a, axis=0))(np.ones((2, 3)))
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.nansum of traced values at .* is not supported: use np\.sum"):
+        lj.jit(lambda a: np.nansum(a))(np.ones((2, 3)))
     with pytest.raises(TypeError, match=r"np\.mean\(\) at .*: got an unexpected keyword argument 'axes'"):
         lj.jit(lambda a: np.mean(a, axes=0))(np.ones(3))
     with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.r_ with the directive 'c' .*use np.concatenate"):

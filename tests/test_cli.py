@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.cli import main
+from lantern_jit.command.cli import main
 
 SOURCE = """
 import math

@@ -66,7 +66,7 @@ def functions(name: str) -> tuple[list[str], list[str], list[str]]:
     before = list(s.program.functions)
     interpreted = s.interpret(leaves)
     after = list(s.program.functions)
-    near(s.native.entry(*leaves), interpreted, 1e-9, 1e-9)
+    near(s.run(leaves), interpreted, 1e-9, 1e-9)
     return before, after, list(s.program.functions)
 
 

@@ -12,8 +12,9 @@ import pytest
 
 import lantern_jit
 import lantern_jit.checks
-from lantern_jit.ir.core.op import TABLE
 from lantern_jit.ir.numpy import registry
+
+from .support import withdraw_rows
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = [
@@ -29,14 +30,12 @@ def test_blocks_are_found() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_block_runs(block: str) -> None:
-    before = set(TABLE)
     filename = f"<document {hash(block)}>"
     linecache.cache[filename] = (len(block), None, block.splitlines(keepends=True), filename)
     try:
         exec(compile(block, filename, "exec"), {"__name__": "document"})
     finally:
-        for name in set(TABLE) - before:
-            del TABLE[name]
+        withdraw_rows()
 
 
 def test_the_table_of_array_functions() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import lantern_jit as lj
 from lantern_jit import pipeline
-from lantern_jit.cli import main
+from lantern_jit.command.cli import main
 from lantern_jit.ir.core.graph import Let, Program, Var
 from lantern_jit.ir.core.parse import parse
 from lantern_jit.ir.core.text import show
@@ -31,7 +31,7 @@ def loss(x: Any) -> Any:
 def test_the_list() -> None:
     """As a newcomer reads it aloud."""
     spoken = [step.first.name if isinstance(step, Then) else step.name for step in PIPELINE]
-    assert spoken == ["protect", "forbid", "simplify", "fuse", "simplify", "guards", "jvp"]
+    assert spoken == ["protect", "forbid", "simplify", "fuse", "simplify", "guards", "jvp", "close"]
 
 
 @pytest.mark.parametrize("name", SINGLE)
@@ -59,7 +59,7 @@ def test_a_pass_is_printed_after_it_has_run(monkeypatch: pytest.MonkeyPatch, cap
 
 def test_no_such_stage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("LANTERN_DUMP", "graph,after:fusion")
-    known = r"there are graph, cps, llvm, and after:NAME for NAME in protect, forbid, simplify, fold, .*, guards, jvp$"
+    known = r"there are graph, cps, llvm, and after:NAME for NAME in protect, forbid, simplify, fold, .*, guards, jvp, close$"
     with pytest.raises(ValueError, match=r"^LANTERN_DUMP: there is no stage 'after:fusion'; " + known):
         lj.jit(loss)(X)
     monkeypatch.delenv("LANTERN_DUMP")
@@ -77,7 +77,7 @@ def test_a_look_between_passes(capsys: pytest.CaptureFixture[str]) -> None:
     found = lj.jit(loss).inspect(X)
     kernels = {name: found.after(name).count(" kernel(") for name in ("protect", "simplify", "fuse", "jvp")}
     assert kernels == {"protect": 3, "simplify": 1, "fuse": 1, "jvp": 1}  # each as it leaves the graph the last time
-    assert found.after("jvp") == found.graph
+    assert found.after("close") == found.graph
     assert main(["inspect", f"{__file__}:half", "1.0", "--stage", "after:protect"]) == 0
     assert capsys.readouterr().out.count(" mul(") == 2
     assert main(["inspect", f"{__file__}:half", "1.0", "--stage", "after:fold"]) == 0

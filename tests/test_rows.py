@@ -12,15 +12,17 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.backends.llvm.emit.lets import EMIT, Operands, allocate
+from lantern_jit.backends.llvm.emit.lets import Operands, allocate
 from lantern_jit.backends.llvm.emit.library import Routines, emits
 from lantern_jit.ir.core.errors import LanternError
-from lantern_jit.ir.core.op import FACTS, OWN, STAGES, TABLE, Op, Stage, like, nothing, register
+from lantern_jit.ir.core.op import FACTS, STAGES, TABLE, Op, Stage, like, nothing, register, seal
 from lantern_jit.ir.core.types import I64
-from lantern_jit.ir.ops.library import bind, row
+from lantern_jit.ir.ops import library
+from lantern_jit.ir.ops.library import row
 from lantern_jit.ir.ops.table import absolute, add, div, elementwise, mul
+from lantern_jit.ir.values.library import bind
 
-from .support import both, close
+from .support import both, close, withdraw_rows
 
 ROOT = pathlib.Path(lj.__file__).resolve().parents[1]
 ASKING = ("ir/core", "ir/passes", "ir/diff", "backends/llvm/emit", "backends/python", "backends/llvm/call")  # facts, and not names
@@ -30,9 +32,7 @@ ASKING = ("ir/core", "ir/passes", "ir/diff", "backends/llvm/emit", "backends/pyt
 def _table() -> Iterator[None]:
     """The table with the library's own rows alone."""
     yield
-    for name in TABLE.keys() - OWN:
-        del TABLE[name]
-        EMIT.pop(name, None)
+    withdraw_rows()
 
 
 # ---- what a row must say
@@ -58,6 +58,13 @@ def test_a_row_without_a_fact_is_refused(fact: str) -> None:
 def test_a_row_of_traced_rules_has_both() -> None:
     with pytest.raises(ValueError, match="'half' has no derivative and does not say why"):
         row("half", lambda x: (x / 2,), jvp=lambda attrs, args, outs, ts: (ts[0] / 2,), shape=like(0))
+
+
+def test_a_row_whose_code_is_nowhere_is_refused() -> None:
+    library.awaited("half", lambda x: (x / 2,), shape=like(0))
+    with pytest.raises(ValueError, match="'half' has no derivative and does not say why"):
+        seal()
+    library.AWAITED.clear()
 
 
 def test_a_stage_has_something_for_each_row() -> None:

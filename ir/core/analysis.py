@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .graph import Call, Function, Var, defined_vars, edges, used_vars
+from .graph import Atom, Call, Function, Program, Return, Var, defined_vars, edges, used_vars
+from .op import TABLE, written
+from .types import Array
 
 
 def reverse_postorder(f: Function) -> list[str]:
@@ -76,10 +79,10 @@ def dominators(f: Function) -> dict[str, set[str]]:
 
 @dataclass
 class Loop:
-    """A natural loop: its head, all its blocks, and the blocks that jump back."""
+    """A natural loop: its head, all its blocks in the order in which they stand, and the blocks that jump back."""
 
     head: str
-    blocks: set[str] = field(default_factory=set)
+    blocks: dict[str, None] = field(default_factory=dict)
     latches: list[str] = field(default_factory=list)
 
 
@@ -91,14 +94,16 @@ def find_loops(f: Function) -> dict[str, Loop]:
     for name in reverse_postorder(f):
         for e in edges(f.blocks[name].terminator):
             if e.block in above[name]:
-                loop = loops.setdefault(e.block, Loop(e.block, {e.block}))
+                loop = loops.setdefault(e.block, Loop(e.block, {e.block: None}))
                 loop.latches.append(name)
                 work = [name]
                 while work:
                     b = work.pop()
                     if b not in loop.blocks:
-                        loop.blocks.add(b)
+                        loop.blocks[b] = None
                         work.extend(pred[b])
+    for loop in loops.values():
+        loop.blocks = {name: None for name in f.blocks if name in loop.blocks}
     return loops
 
 
@@ -141,3 +146,57 @@ def call_graph_cycles(calls: dict[str, set[str]]) -> set[str]:
                 work.extend(calls.get(g, ()))
         reach[name] = seen
     return {name for name in calls if name in reach[name]}
+
+
+def references(f: Function) -> list[str]:
+    """The functions that `f` calls, differentiates or runs in kernels."""
+    out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
+    return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls]
+
+
+class Aliases:
+    """Array variables of a whole program that may share memory (union-find), and which classes are written."""
+
+    def __init__(self, program: Program, only: Function | None = None) -> None:
+        """`only`: look at this function alone, one that handles no arrays and calls nothing."""
+        self.program = program
+        self.parent: dict[Var, Var] = {}
+        self.written: set[Var] = set()
+        functions = program.functions.values() if only is None else [only]
+        for f in functions:
+            for block in f.blocks.values():
+                for e in edges(block.terminator):
+                    params = f.blocks[e.block].params
+                    self._join_all(params[len(params) - len(e.args) :], e.args)
+                if isinstance(block.terminator, Call):
+                    callee = program.functions[block.terminator.function]
+                    self._join_all(callee.params, block.terminator.args)
+                    results = f.blocks[block.terminator.then.block].params
+                    for inner in callee.blocks.values():
+                        if isinstance(inner.terminator, Return):
+                            self._join_all(results, inner.terminator.args)
+        for f in functions:
+            for block in f.blocks.values():
+                for let in block.lets:
+                    for out, arg in TABLE[let.op].aliases:
+                        self._join_all(let.outs[out : out + 1], let.args[arg : arg + 1])
+        for f in functions:
+            for block in f.blocks.values():
+                for let in block.lets:
+                    self.written.update(self.root(a) for a in written(let))
+
+    def root(self, v: Atom) -> Var:
+        assert isinstance(v, Var)
+        while self.parent.get(v, v) is not v:
+            v = self.parent[v]
+        return v
+
+    def _join_all(self, xs: Iterable[Atom], ys: Iterable[Atom]) -> None:
+        for x, y in zip(xs, ys, strict=False):
+            if isinstance(x.type, Array):
+                a, b = self.root(x), self.root(y)
+                if a is not b:
+                    self.parent[a] = b
+
+    def is_written(self, v: Atom) -> bool:
+        return self.root(v) in {self.root(w) for w in self.written}

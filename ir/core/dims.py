@@ -3,7 +3,7 @@
     f64[n, 2*n + 1]        n is a size that a parameter brings
     f64[max(n - 1, 0)]     what is no polynomial is a symbol of its own, known by its arguments
 
-A symbol stands for one number in each call of a function. Those that are named int1, int2, .. are any ints, all others are sizes, which
+A symbol stands for one number in each call of a function (in each iteration, where it is a loop's). Those that are named int1, int2, .. are any ints, all others are sizes, which
 are not negative.
 """
 

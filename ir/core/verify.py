@@ -22,7 +22,7 @@ from .analysis import dominators
 from .errors import UnsupportedOperationError, VerifyError
 from .graph import Block, Branch, Call, Function, Let, Program, Return, Var, defined_vars, edges, used_vars
 from .kernel import Gather, Index, Same, kernel_of
-from .op import TABLE, Op, argument_types, read, result_type, written
+from .op import REVERSE, TABLE, Op, argument_types, read, result_type, written
 from .types import BOOL, I64, Array, Type, element, same_type
 
 
@@ -185,6 +185,9 @@ class _Verifier:
             [p.type for p in callee.params],
             f"{let.op} of {callee.name}",
         )
+        if TABLE[let.op].calls == REVERSE:
+            gives = [*callee.results, *(callee.params[i].type for i in let.attrs["wrt"])]
+            self.passes(6, [o.type for o in let.outs], gives, f"{let.op} of {callee.name} gives what it does not: it")
 
     def passes(self, number: int, given: list[Type], wanted: list[Type], where: str) -> None:
         if len(given) != len(wanted) or not all(same_type(a, b) for a, b in zip(given, wanted, strict=True)):

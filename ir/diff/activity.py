@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..core.aliases import Aliases
+from ..core.analysis import Aliases
 from ..core.graph import Atom, Call, Function, Let, Return, Var, edges
 from ..core.kernel import flows, kernel_of, varies
 from ..core.op import REVERSE, TABLE, written

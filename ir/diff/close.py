@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..core.aliases import Aliases
+from ..core.analysis import Aliases, references
 from ..core.graph import Call, Closed, Let, Program
 from ..core.op import REVERSE, TABLE
-from ..core.references import references
 from ..passes.fuse import fuse_function
 from ..passes.simplify import SIMPLIFY
 from .cps import has_adjoint
@@ -43,10 +42,10 @@ def close(program: Program) -> bool:
       return %z
     }
 
-    fn pull.cumsum.reverse_0.f64xx.x(%p1: f64[?, ?], %p2: f64[?, ?], %p3: f64[?, ?]) -> (f64[?, ?]) {
+    fn pull.cumsum.reverse_0.f64xx.x(%a2: f64[?, ?], %a3: f64[?, ?], %a4: f64[?, ?]) -> (f64[?, ?]) {
     entry:
-      %v4: f64[?, ?] = cumsum(%p3) {reverse=1, fails=False}
-      return %v4
+      %v7: f64[?, ?] = cumsum(%a4) {reverse=1, fails=False} @ "":0 ""
+      return %v7
     }
     """
     before = set(program.functions)

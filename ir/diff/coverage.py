@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..core.aliases import Aliases
-from ..core.analysis import dominators, find_loops, predecessors, reverse_postorder
+from ..core.analysis import Aliases, dominators, find_loops, predecessors, reverse_postorder
+from ..core.dims import UNKNOWN
 from ..core.graph import Atom, Call, Const, Function, Jump, Let, Program, Return, Var, defined_vars, edges, terminator_atoms
 from ..core.kernel import Access, Gather, expensive, kernel_of, made_with, varies
 from ..core.op import TABLE
@@ -291,6 +291,10 @@ class _Shapes:
                 for v, dims in made_with(let):
                     for j, n in enumerate(dims):
                         self.join((v, j), _key(n))
+        for v in all_vars(f):  # and sizes of one dimension are equal
+            for j, d in enumerate(v.type.dims if isinstance(v.type, Array) else ()):
+                if d != UNKNOWN:
+                    self.join((v, j), ("const", d) if isinstance(d, int) else d)
 
     def root(self, x: object) -> object:
         while self.parent.get(x, x) != x:

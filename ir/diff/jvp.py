@@ -17,19 +17,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core import errors
-from ..core.aliases import Aliases
-from ..core.analysis import reverse_postorder
-from ..core.builder import Builder, Trace, tracing
+from ..core.analysis import Aliases, references, reverse_postorder
+from ..core.builder import Builder, Operand, Trace, tracing
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var, edges
 from ..core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies
 from ..core.op import FORWARD, REVERSE, TABLE, Stage, written
-from ..core.references import references
 from ..core.types import I64, Array, Scalar, Type, carries_gradient
+from ..ops.effects import AGAIN, DONE, MARK, has_effects
 from ..ops.memory import codes, quiet
 from ..passes.simplify import SIMPLIFY
-from ..python.host import AGAIN, DONE, MARK, has_effects
-from ..values.values import Traced
 from .activity import Activity, is_scalar, varied
+from .expand import expand
 from .rules import traced_tangents
 
 MAX_ORDER = 8  # of derivatives: each doubles the program
@@ -50,7 +48,7 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool]) -> str:
                 "be known when it is traced (make the count of its steps static)"
             )
         program.functions[new] = Function(new, [], {})  # a recursive function asks for itself
-        expand(program, name)
+        expand(program, name, jvp_name)
         with tracing(program) as trace:
             f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), new, trace).run()
         SIMPLIFY.on([f])  # before it may be differentiated again
@@ -144,8 +142,8 @@ class _Forward:
         dims = [self.builder.emit("dim", (array,), (I64,), {"axis": i})[0] for i in range(t.rank)]
         return self.builder.emit("alloc", (*dims, Const(0.0, t.dtype)), (t,))[0]
 
-    def value(self, a: Atom) -> Traced:
-        return Traced(self.atom(a), self.builder)
+    def value(self, a: Atom) -> Operand:
+        return Operand(self.atom(a), self.builder)
 
     # ---- operations
     def let(self, let: Let) -> None:
@@ -183,12 +181,12 @@ class _Forward:
         assert callable(rule)
         z, xs = self.value(let.out), [self.value(a) for a in let.args]
         if tangent is not None:
-            ts = [Traced(self.tangent(a), self.builder) for a in let.args if carries_gradient(a.type)]
+            ts = [Operand(self.tangent(a), self.builder) for a in let.args if carries_gradient(a.type)]
             return tangent(*ts, *xs, **let.attrs).atom  # type: ignore[no-any-return]
         total: Any = None
         for i, a in enumerate(let.args):
             if a in self.activity:
-                term = rule(Traced(self.tangents[a], self.builder), z, *xs, **let.attrs)[i]  # type: ignore[index]
+                term = rule(Operand(self.tangents[a], self.builder), z, *xs, **let.attrs)[i]  # type: ignore[index]
                 if term is not None:
                     if term.type != let.out.type:  # a conversion between float types
                         term = TABLE["convert"](term, to=let.out.type)
@@ -336,38 +334,6 @@ def pullback_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
     return tangents
 
 
-def expand(program: Program, name: str) -> bool:
-    """Replace every `pushforward` in `name` by a call of the jvp.
-
-    %y, %ty = pushforward(%x, %tx) {f='g'}; rest   ->   call jvp.x.g(%x, %tx) then k();   k(%y, %ty): rest
-    """
-    f = program.functions[name]
-    expanded = False
-    work = list(f.blocks.values())
-    while work:
-        block = work.pop()
-        for i, let in enumerate(block.lets):
-            if TABLE[let.op].calls != FORWARD:
-                continue
-            n = let.attrs["cotangents"]
-            own = len(let.args) - n
-            mask = [j in let.attrs["wrt"] for j in range(own)]
-            callee = jvp_name(program, let.attrs["f"], mask)
-            k = 1
-            while f"{block.name}.then{k}" in f.blocks:
-                k += 1
-            rest = Block(f"{block.name}.then{k}", list(let.outs), block.lets[i + 1 :], block.terminator)
-            f.blocks[rest.name] = rest
-            order = sorted(range(n), key=lambda j: let.attrs["wrt"][j])
-            args = (*let.args[:own], *(let.args[own + j] for j in order))
-            del block.lets[i:]
-            block.terminator = Call(callee, args, Edge(rest.name))
-            work.append(rest)
-            expanded = True
-            break
-    return expanded
-
-
 def expand_all(program: Program) -> bool:
     """Forward mode: `pushforward` in a function reachable from the entry is a call of the function's jvp, which is made here.
 
@@ -412,7 +378,7 @@ def expand_all(program: Program) -> bool:
         if name in seen:
             continue
         seen.add(name)
-        expanded |= expand(program, name)
+        expanded |= expand(program, name, jvp_name)
         work.extend(references(program.functions[name]))
     return expanded
 
@@ -420,8 +386,6 @@ def expand_all(program: Program) -> bool:
 __all__ = [
     "differentiated",
     "edges",
-    "expand",
-    "expand_all",
     "jvp_name",
     "jvp_results",
 ]

@@ -18,11 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.analysis import Loop, find_loops
-from ..core.builder import Builder, tracing
+from ..core.builder import Builder, Operand, tracing
 from ..core.graph import Atom, Branch, Call, Const, Edge, Function, Jump, Let, Return, Var, defined_vars, edges
 from ..core.op import TABLE, Op
 from ..core.types import I64, Array, Scalar, Type
-from ..values.values import Traced
 from .activity import Activity
 from .cps import has_adjoint
 
@@ -70,8 +69,8 @@ def rule_uses(name: str, attrs: tuple[tuple[str, Any], ...]) -> tuple[frozenset[
     kinds = {"I": I64, "B": BOOL}
     with tracing() as trace, trace.building("rule") as builder:
         types = [kinds.get(k, F64) for k in op.signature[: op.arity]]
-        xs = [Traced(builder.parameter(t), builder) for t in types]
-        z, d = Traced(builder.parameter(F64), builder), Traced(builder.parameter(F64), builder)
+        xs = [Operand(builder.parameter(t), builder) for t in types]
+        z, d = Operand(builder.parameter(F64), builder), Operand(builder.parameter(F64), builder)
         terms = op.rule(d, z, *xs, **dict(attrs))
         index = {x.atom: i for i, x in enumerate(xs)} | {z.atom: -1}
         return tuple(frozenset(_reads(builder, t.atom, index)) if t is not None else frozenset() for t in terms)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.aliases import Aliases
+from ..core.analysis import Aliases
 from ..core.graph import Call, Function, Let, Program, Return, Var
 from ..core.types import Array, carries_gradient
 from .activity import Activity, active

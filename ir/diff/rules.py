@@ -9,19 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.builder import Builder, tracing
+from ..core.builder import Builder, lifted, tracing
 from ..core.dims import UNKNOWN, Dim, Names
-from ..core.graph import Atom, Const, Let, Program, Return, Var, terminator_atoms
+from ..core.graph import Atom, Const, Let, Program, Return, terminator_atoms
 from ..core.op import TABLE, written
 from ..core.sites import derived_from
 from ..core.types import Array, Type, carries_gradient
-from ..values.values import Arrayed, Traced
-
-
-def lifted(builder: Any, v: Any) -> Any:
-    if isinstance(v, Var):
-        return Arrayed(v, builder) if isinstance(v.type, Array) else Traced(v, builder)
-    return Traced(v, None)
 
 
 def traced_tangents(forward: Any, let: Let) -> None:

@@ -10,12 +10,45 @@ import numpy as np
 from ..core import errors
 from ..core.sites import user_site
 from ..values import reshaping, sizes
+from ..values.blanks import blank
 from ..values.kernels import copied, filled
 from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
 from ..values.views import View, as_array, axes_of, base_of, shape_of, spec_of, with_axes
-from .common import Axis, unsupported
+from ..values.writes import write
+from .common import Axis, common_dtype, unsupported
 from .registry import implements
+
+
+def joined(pieces: Sequence[Arrayed], axis: int, dtype: Any = None) -> Arrayed:
+    """Arrays one behind the other along an axis of theirs."""
+    rank = pieces[0].ndim
+    for p in pieces:
+        if p.ndim != rank:
+            raise errors.ArrayShapeError(
+                f"all the input array dimensions except for the concatenation axis must match exactly: {rank} and {p.ndim} dimensions ({user_site()})"
+            )
+    at = axes_of(axis, rank)[0]
+    shape = shape_of(pieces[0])
+    total: Any = 0
+    starts = []
+    for p in pieces:
+        own = shape_of(p)
+        for q in range(rank):
+            if q != at:
+                shape[q] = sizes.require_equal(
+                    shape[q], own[q], "all the input array dimensions except for the concatenation axis must match exactly"
+                )
+        starts.append(total)
+        total = sizes.add(total, own[at])
+    shape[at] = total
+    result = blank(dtype or common_dtype(pieces), shape)
+    for p, start in zip(pieces, starts, strict=True):
+        own = shape_of(p)
+        spec = [(q, start if q == at else 0, 1) for q in range(rank)]
+        place = View(result, spec, [own[q] if q == at else shape[q] for q in range(rank)])
+        write(place, lambda x: x, p, reads=False)
+    return result
 
 
 @implements(np.ravel, method="ravel")

@@ -10,6 +10,7 @@ from ..core import errors
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, NUMPY_DTYPES, is_float
 from ..ops import table
+from ..ops.library import rules
 from ..values import gather, indexing, operators, sizes, values, writes
 from ..values.kernels import elementwise, from_index
 from ..values.reshaping import expand
@@ -17,10 +18,10 @@ from ..values.values import Arrayed, Traced, to_type, truth
 from ..values.views import as_array, axes_of, contiguous, is_array, shape_of
 from ..values.writes import assign
 from .axes import along, atleast_1d, ravel
-from .common import scalar_kind
+from .common import program, scalar_kind
 from .creation import array
 from .registry import implements
-from .ufuncs import choose, clip, common, to_constant
+from .ufuncs import choose, clip, common, pick, to_constant
 
 
 def gather_flat(a: Arrayed, index: Arrayed) -> Arrayed:
@@ -90,6 +91,20 @@ def nonzero(a: Any) -> Any:
     return tuple(gather._from_mask(mask, mask, 0))
 
 
+@program
+def _places(mask: Any) -> Any:
+    """The positions of what holds."""
+    out, k = np.zeros(np.count_nonzero(mask), int), 0
+    for i in range(len(mask)):
+        if mask[i]:
+            out[k] = i
+            k += 1
+    return out
+
+
+rules("nonzero", program=_places)
+
+
 @implements(np.flatnonzero)
 def flatnonzero(a: Any) -> Any:
     return nonzero(ravel(a))[0]
@@ -130,9 +145,8 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
     top, low = float(info.max) if posinf is None else posinf, float(info.min) if neginf is None else neginf
 
     def one(v: Any) -> Any:
-        v = table.select(table.isnan(v), to_constant(nan, v.type), v)
-        v = table.select(table.gt(v, float(info.max)), to_constant(top, v.type), v)
-        return table.select(table.lt(v, float(info.min)), to_constant(low, v.type), v)
+        v = pick(table.isnan(v), nan, v)
+        return pick(v < float(info.min), low, pick(v > float(info.max), top, v))
 
     found = elementwise(one, x, name="nan_to_num")
     if copy or not isinstance(x, Arrayed):
@@ -145,9 +159,8 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     def one(x: Any, y: Any) -> Any:
         x, y = (to_type(v, F64) if isinstance(v, Traced) else values.constant(float(v)) for v in (x, y))
-        close = table.le(table.absolute(x - y), atol + rtol * table.absolute(y))
-        close = table.select(table.isfinite(y), close, table.eq(x, y))
-        return table.logical_or(close, table.logical_and(table.isnan(x), table.isnan(y))) if equal_nan else close
+        close = table.select(table.isfinite(y), abs(x - y) <= atol + rtol * abs(y), x == y)
+        return close | (table.isnan(x) & table.isnan(y)) if equal_nan else close
 
     return elementwise(one, a, b, name="isclose")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
 
-from ..core.graph import Const
-from ..core.op import literal
 from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, Scalar, element, is_float
 from ..ops import table
@@ -19,9 +19,10 @@ from ..values.reshaping import expand
 from ..values.values import Arrayed, Traced, is_traced, promote, to_type
 from ..values.views import as_array, shape_of
 from ..values.writes import stored
-from .axes import moveaxis
+from .axes import joined, moveaxis
 from .common import astype, dtype_of, scalar_kind
 from .registry import implements
+from .ufuncs import to_constant
 
 creates = functools.partial(implements, creates=True, gives="array")
 
@@ -124,9 +125,7 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
         shapes = [shape_of(x) for x in parts]
         if any(len(s) != len(shapes[0]) for s in shapes):
             raise ValueError(f"setting an array element with a sequence. The requested array has an inhomogeneous shape ({user_site()})")
-        from .shaping import stack
-
-        out = stack(parts)
+        out = joined([expand(x, (0,)) for x in parts], 0)
         return out if t is None or t == out.type.dtype else astype(out, t)
     if t is None:
         kinds = {values.operand("np.array", x)[0] for x in parts}  # here a Python float is a float64
@@ -171,14 +170,12 @@ def imaginary(a: Arrayed) -> Arrayed:
 
 @creates(np.eye)
 def eye(N: Any, M: Any = None, k: int = 0, dtype: Any = float, order: Any = "C", *, device: Any = None, like: Any = None) -> Arrayed:
-    t = dtype_of(dtype)
-    one, zero = _literals(t)
-    return from_index(lambda i, j: table.select(table.ieq(table.iadd(i, int(k)), j), one, zero), [N, N if M is None else M], "eye", t)
+    return _diagonals("eye", operator.eq, [N, N if M is None else M], k, dtype_of(dtype))
 
 
-def _literals(t: Scalar) -> tuple[Any, Any]:
-    e = element(t)
-    return Traced(Const(literal(1, e), e), None), Traced(Const(literal(0, e), e), None)
+def _diagonals(name: str, keeps: Callable[[Any, Any], Any], shape: Sequence[Any], k: int, t: Scalar) -> Arrayed:
+    one, zero = (to_constant(x, element(t)) for x in (1, 0))
+    return from_index(lambda i, j: table.select(keeps(i + int(k), j), one, zero), shape, name, t)
 
 
 @creates(np.identity)
@@ -264,6 +261,4 @@ def _float(x: Any) -> Traced:
 
 @creates(np.tri)
 def tri(N: Any, M: Any = None, k: int = 0, dtype: Any = float) -> Arrayed:
-    t = dtype_of(dtype)
-    one, zero = _literals(t)
-    return from_index(lambda i, j: table.select(table.ige(table.iadd(i, int(k)), j), one, zero), [N, N if M is None else M], "tri", t)
+    return _diagonals("tri", operator.ge, [N, N if M is None else M], k, dtype_of(dtype))

@@ -22,9 +22,11 @@ from ..values.reshaping import expand
 from ..values.values import Arrayed, Traced, constant, is_traced, zero_dimensional
 from ..values.views import as_array
 from ..values.writes import update
-from . import axes, choosing, creation, differences, fourier, linear_algebra, products, reductions, shaping, sorting, ufuncs  # noqa: F401
+from . import axes, choosing, creation, differences, products, reductions, shaping, sorting, ufuncs  # noqa: F401
 from .arguments import call, call_as_written, into
 from .common import astype, class_of, dtype_of, scalar_kind, unsupported
+from .fft import functions as _fourier  # noqa: F401
+from .linalg import functions  # noqa: F401
 from .registry import REGISTRY, Entry, entry_of, name_of, near, refuse
 from .ufuncs import choose
 

@@ -11,9 +11,10 @@ from ..core import errors
 from ..core.kernel import Result
 from ..core.sites import user_site
 from ..core.types import F32, F64, I32, is_float
-from ..ops.library import gemm
+from ..ops.library import rules
 from ..values import operators, reshaping, sizes
 from ..values.kernels import emit
+from ..values.library import bind
 from ..values.operators import arithmetic
 from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
@@ -25,6 +26,7 @@ from .reductions import sum_
 from .registry import implements
 from .shaping import stack
 
+Values = Sequence[Any]
 SMALL = 32  # multiplications of matrices of known sizes, written out as scalar code
 
 
@@ -320,3 +322,31 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
         sizes.require_equal(shape_of(v)[0], 3, "np.cross: both arrays must be (arrays of) 3-dimensional vectors")
     parts = [x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]]
     return moveaxis(stack(parts), 0, axisc)
+
+
+# ---- of BLAS
+def gemm(a: Any, b: Any, ta: int = 0, tb: int = 0) -> Any:
+    """op(a) @ op(b) for whole arrays of the same rank and the same stack sizes."""
+    x, y = list(a.shape), list(b.shape)
+    m, k = (x[-1], x[-2]) if ta else (x[-2], x[-1])
+    k2, n = (y[-1], y[-2]) if tb else (y[-2], y[-1])
+    sizes.require_equal(k, k2, "matmul: the inner sizes of the matrices differ")
+    (out,) = bind("gemm", (a, b), [(a.type.dtype, (*x[:-2], m, n))], fails=False, ta=int(ta), tb=int(tb))
+    return out
+
+
+def add_up(*terms: Any) -> Any:
+    found = [t for t in terms if t is not None]
+    out = found[0]
+    for t in found[1:]:
+        out = out + t
+    return out
+
+
+def _gemm_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
+    (a, b), (ta, tb) = args, tangents
+    flags = attrs["ta"], attrs["tb"]
+    return (add_up(gemm(ta, b, *flags) if ta is not None else None, gemm(a, tb, *flags) if tb is not None else None),)
+
+
+rules("gemm", jvp=_gemm_jvp)

@@ -11,9 +11,10 @@ import numpy as np
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, is_float
 from ..ops import table
-from ..ops.library import cumsum as cumsum_rows
+from ..ops.library import rules
 from ..values import kernels, reshaping, sizes
 from ..values.kernels import elementwise, filled, reduce
+from ..values.library import bind
 from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed, to_type, truth
 from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
@@ -204,7 +205,19 @@ def cumsum(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None) -> Any
     elif not is_float(a.type.dtype):
         a = astype(a, I64)
     matrix, order, shape = rows(a, axis)
-    return back_from_rows(cumsum_rows(matrix), order, shape)
+    return back_from_rows(_sums(matrix), order, shape)
+
+
+def _sums(x: Any, reverse: int = 0) -> Any:
+    """Sums of the first elements of each row, or of the last ones."""
+    return bind("cumsum", (x,), [(x.type.dtype, x.shape)], fails=False, reverse=reverse)[0]
+
+
+rules(
+    "cumsum",
+    jvp=lambda attrs, args, outs, ts: (_sums(ts[0], attrs["reverse"]),),
+    vjp=lambda attrs, args, outs, cs, wanted: (_sums(cs[0], 1 - attrs["reverse"]),),
+)
 
 
 @program

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -12,19 +13,19 @@ from ..core import errors
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, NUMPY_DTYPES
 from ..ops import table
-from ..values import blanks, reshaping, sizes, writes
+from ..values import reshaping, sizes, writes
 from ..values.arrays import allocate, strong
 from ..values.kernels import copied, elementwise_with_index, filled, from_index
 from ..values.reshaping import expand, spread
 from ..values.values import Arrayed, Traced, is_traced, operand
 from ..values.views import View, as_array, axes_of, base_of, is_array, shape_of, spec_of
 from ..values.writes import write
-from .axes import along, broadcast_arrays, diagonal, moveaxis, ravel, swapaxes
+from .axes import along, broadcast_arrays, diagonal, joined, moveaxis, ravel, swapaxes
 from .choosing import nonzero, take
-from .common import astype, common_dtype, dtype_of, unsupported
-from .creation import arange, linspace
+from .common import astype, dtype_of, unsupported
+from .creation import arange, array, linspace
 from .registry import implements
-from .ufuncs import to_constant
+from .ufuncs import pick
 
 
 @implements(np.concatenate)
@@ -38,33 +39,7 @@ def concatenate(arrays_: Any, axis: Any = 0, out: Any = None, *, dtype: Any = No
         raise ValueError(f"zero-dimensional arrays cannot be concatenated ({user_site()})")
     if axis is None:
         pieces, axis = [ravel(p) for p in pieces], 0
-    rank = pieces[0].ndim
-    for p in pieces:
-        if p.ndim != rank:
-            raise errors.ArrayShapeError(
-                f"all the input array dimensions except for the concatenation axis must match exactly: {rank} and {p.ndim} dimensions ({user_site()})"
-            )
-    at = axes_of(axis, rank)[0]
-    shape = shape_of(pieces[0])
-    total: Any = 0
-    starts = []
-    for p in pieces:
-        own = shape_of(p)
-        for q in range(rank):
-            if q != at:
-                shape[q] = sizes.require_equal(
-                    shape[q], own[q], "all the input array dimensions except for the concatenation axis must match exactly"
-                )
-        starts.append(total)
-        total = sizes.add(total, own[at])
-    shape[at] = total
-    result = blanks.blank(dtype_of(dtype) if dtype is not None else common_dtype(pieces), shape)
-    for p, start in zip(pieces, starts, strict=True):
-        own = shape_of(p)
-        spec = [(q, start if q == at else 0, 1) for q in range(rank)]
-        place = View(result, spec, [own[q] if q == at else shape[q] for q in range(rank)])
-        write(place, lambda x: x, p, reads=False)
-    return result
+    return joined(pieces, axis, None if dtype is None else dtype_of(dtype))
 
 
 def _joined(a: Arrayed, axis: Any, dtype: Any = None) -> Arrayed:
@@ -97,8 +72,6 @@ def stack(arrays_: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, ca
         return found if dtype is None else astype(found, dtype)
     pieces = [as_array(p) for p in arrays_]
     if not any(isinstance(p, Arrayed) for p in pieces):
-        from .creation import array
-
         return array(list(pieces), dtype)
     rank = pieces[0].ndim + 1
     return concatenate([expand(p, axes_of(axis, rank)) for p in pieces], axis, dtype=dtype)
@@ -244,22 +217,18 @@ def diag(v: Any, k: int = 0) -> Any:
     return out
 
 
-def _triangle(keeps: Callable[[Any, Any, int], Any]) -> Callable[..., Any]:
+def _triangle(keeps: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def fn(m: Any, k: int = 0) -> Any:
         m = as_array(m)
         if m.ndim < 2:
             m = spread(m, [shape_of(m)[0], shape_of(m)[0]])
-
-        def one(x: Any, *index: Any) -> Any:
-            return table.select(keeps(index[-2], index[-1], int(k)), x, to_constant(0, x.type))
-
-        return elementwise_with_index(one, m)
+        return elementwise_with_index(lambda x, *index: pick(keeps(index[-2] + int(k), index[-1]), x, 0), m)
 
     return fn
 
 
-tril = implements(np.tril)(_triangle(lambda i, j, k: table.ige(table.iadd(i, k), j)))
-triu = implements(np.triu)(_triangle(lambda i, j, k: table.ile(table.iadd(i, k), j)))
+tril = implements(np.tril)(_triangle(operator.ge))
+triu = implements(np.triu)(_triangle(operator.le))
 
 
 @implements(np.roll)
@@ -273,17 +242,9 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
             a = roll(a, s, x)
         return a
     at = axes_of(axis, a.ndim)[0]
-    n = shape_of(a)[at]
-    head = (slice(None),) * at
-    if sizes.is_known(n) and not isinstance(shift, Traced):
-        n = int(sizes.plain(n))
-        k = int(shift) % n if n else 0
-        return concatenate([a[(*head, slice(n - k, None))], a[(*head, slice(0, n - k))]], at) if k else copied(a)
-    top, s = sizes.lifted(n, shift)
-    safe = table.select(table.ieq(top, 0), table.iadd(top, 1), top)
-    k = table.imod(s, safe)
-    cut = table.isub(top, k)
-    return concatenate([a[(*head, slice(cut, None))], a[(*head, slice(None, cut))]], at)
+    n, head = sizes.plain(shape_of(a)[at]), (slice(None),) * at
+    k = shift % np.maximum(n, 1)
+    return concatenate([a[(*head, slice(n - k, None))], a[(*head, slice(None, n - k))]], at)
 
 
 @implements(np.repeat, method="repeat")
@@ -342,15 +303,13 @@ def _padded(a: Arrayed, q: int, lo: int, hi: int, mode: str) -> Arrayed:
     (top,) = sizes.lifted(n)
 
     def source(i: Any, n: Any) -> Any:
-        j = table.isub(i, lo)
-        last = table.isub(n, 1)
+        j, last = i - lo, n - 1
         if mode == "wrap":
-            return table.imod(j, n)
-        if mode == "reflect":
-            period = table.imul(last, 2)
-            r = table.imod(j, table.select(table.ieq(period, 0), table.iadd(period, 1), period))
-            return table.select(table.igt(r, last), table.isub(period, r), r)
-        return table.select(table.ilt(j, 0), table.isub(last, last), table.select(table.igt(j, last), last, j))
+            return j % n
+        if mode == "edge":
+            return pick(j < 0, 0, pick(j > last, last, j))
+        r = j % pick(last == 0, 1, 2 * last)
+        return pick(r > last, 2 * last - r, r)
 
     index = from_index(source, [sizes.add(n, lo + hi)], "pad", I64, [top])
     return take(a, index, q)  # type: ignore[no-any-return]

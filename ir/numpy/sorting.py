@@ -9,9 +9,10 @@ import numpy as np
 
 from ..core.sites import user_site
 from ..core.types import I64
-from ..ops.library import bind
+from ..ops.library import rules
 from ..values import reshaping
 from ..values.kernels import filled
+from ..values.library import bind
 from ..values.values import Arrayed
 from ..values.views import as_array, contiguous, shape_of
 from ..values.writes import assign
@@ -110,3 +111,6 @@ def argsort_rows(x: Any) -> Any:
                 out[r, i] = merged[i]
             width *= 2
     return out
+
+
+rules("argsort", program=argsort_rows)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.op import Op, Result, Zero, arrays, as_marked, register
+from ..core.analysis import references
+from ..core.graph import Let, Program
+from ..core.op import TABLE, Op, Result, Zero, arrays, as_marked, register
 from ..core.types import I64, Array
 
 
@@ -18,3 +20,26 @@ HOST = register(Op("host", "*:*", None, Zero("it has no result but a number of i
                    fails=as_marked, cost="dear", shape=lambda let: ((I64, ()),) * len(let.outs), adjoint="zero", effect="host"))  # fmt: skip
 DRAW = register(Op("draw", "*:*", None, Zero("a standard draw depends on nothing"), reads=(), writes=(), aliases=(), allocates=True,
                    fails=as_marked, cost="dear", shape=_drawn, adjoint="zero", effect="draw"))  # fmt: skip
+
+MARK, AGAIN, DONE = -1, -2, -3  # recipes that every program has
+
+
+def has_effects(program: Program, name: str) -> bool:
+    """May calling this function have an effect that a second evaluation must not repeat?"""
+    seen, work = set(), [name]
+    while work:
+        name = work.pop()
+        if name not in seen:
+            seen.add(name)
+            f = program.functions[name]
+            if any(_is_effect(let, program) for b in f.blocks.values() for let in b.lets):
+                return True
+            work += references(f)
+    return False
+
+
+def _is_effect(let: Let, program: Program) -> bool:
+    if not TABLE[let.op].effect:
+        return False
+    index = let.attrs.get("recipe", -1)
+    return index < 0 or not program.recipes[index].repeats

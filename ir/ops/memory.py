@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.graph import Const
 from ..core.op import Elsewhere, Op, Result, Zero, as_marked, like, nothing, register
 from ..core.types import I64, Array, element
 
@@ -39,8 +40,13 @@ def memory(name: str, rule: Any, **facts: Any) -> Op:
     return register(Op(name, "*:*", None, rule, effect="", cost=facts.pop("cost", "cheap"), **facts))
 
 
+def _known_size(let: Any) -> Const | None:
+    d = let.args[0].type.dims[let.attrs["axis"]]
+    return Const(d, I64) if isinstance(d, int) else None
+
+
 DIM = memory("dim", Zero("a size is an integer"), reads=(), writes=(), aliases=(), allocates=False, fails=False, adjoint="zero",
-             shape=lambda let: ((I64, ()),), measures=True, late=True, rereads=False)  # fmt: skip
+             shape=lambda let: ((I64, ()),), measures=True, late=True, rereads=False, folds=_known_size)  # fmt: skip
 CHECK_RANGE = memory("check_range", Zero("it has no result"), reads=(), writes=(), aliases=(), allocates=False, fails=as_marked, adjoint="zero",
                      shape=nothing, measures=True)  # fmt: skip
 LOAD = memory("load", Elsewhere("an adjoint is added to an element"), reads=(0,), writes=(), aliases=(), allocates=False, fails=_unchecked,

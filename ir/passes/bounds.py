@@ -177,7 +177,7 @@ def _hoist(f: Function, loop: Loop, facts: _Facts) -> bool:
     lets: list[Let] = []
     inside = {v for name in loop.blocks for v in [*f.blocks[name].params, *(o for let in f.blocks[name].lets for o in let.outs)]}
     latch = loop.latches[0]
-    always = dominators(f)[latch] & loop.blocks if len(loop.latches) == 1 else {loop.head}
+    always = dominators(f)[latch] & loop.blocks.keys() if len(loop.latches) == 1 else {loop.head}
     changed = False
     if any(can_fail(let) and not _is_check(let) for name in loop.blocks for let in f.blocks[name].lets):
         return False  # another fault, or an effect, may come first

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.aliases import Aliases
-from ..core.analysis import drop_unreachable
+from ..core.analysis import Aliases, drop_unreachable
 from ..core.graph import Fail, Function, Program, Site, Var
 from ..core.op import TABLE, written
 from ..core.types import Array

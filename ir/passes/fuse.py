@@ -19,14 +19,13 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
-from ..core.aliases import Aliases
-from ..core.graph import Atom, Block, Const, Function, Let, Program, Return, Var, substitute, terminator_atoms
-from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, Same, expensive, kernel_of, made_with, same_element
-from ..core.op import RING, TABLE, Op, written
-from ..core.references import references
+from ..core.analysis import Aliases, references
+from ..core.graph import Atom, Block, Function, Let, Program, Var, substitute, terminator_atoms
+from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, expensive, kernel_of, made_with, same_element
+from ..core.op import TABLE, Op, written
 from ..core.types import I64
 from ..ops.table import iadd, imul
-from .fold import folded as folded_let
+from .bodies import Body, is_one, is_zero, known_integer, name_of
 
 CHEAP = 4  # operations that may be computed again for each reader
 REPEATED = 2  # for each element of a reader that goes over the array many times
@@ -205,10 +204,10 @@ class _Fusion:
     def same_space(self, maker: _Slot, reader: _Slot) -> bool:
         """Does the reader read exactly the element that the maker makes, at each point?"""
         k, m = _kernel(reader), _kernel(maker)
-        if [_name(n) for n in k.sizes] != [_name(n) for n in m.sizes]:
+        if [name_of(n) for n in k.sizes] != [name_of(n) for n in m.sizes]:
             return False
         whole = tuple(range(len(m.sizes)))
-        return all(x.axes == whole and all(map(_is_zero, x.starts)) and all(map(_is_one, x.steps)) for x in _accesses(k, m))
+        return all(x.axes == whole and all(map(is_zero, x.starts)) and all(map(is_one, x.steps)) for x in _accesses(k, m))
 
     def allowed(self, maker: _Slot, reader: _Slot, dear: bool, cost: int) -> bool:
         """May the maker's work move into the reader?"""
@@ -229,11 +228,11 @@ class _Fusion:
             return False
         for x in _accesses(k, m):
             repeated = set(range(len(k.sizes))) - set(x.axes)
-            if repeated and not all(_is_one(k.sizes[q]) for q in repeated) and (dear or cost > REPEATED):
+            if repeated and not all(is_one(k.sizes[q]) for q in repeated) and (dear or cost > REPEATED):
                 return False
             for y in [self.compose(y, x, []) for y in m.inputs if into and isinstance(y, Access)]:
                 for d in into:
-                    if self.aliases.root(d.base) is self.aliases.root(y.base) and not same_element(y, d, _name):
+                    if self.aliases.root(d.base) is self.aliases.root(y.base) and not same_element(y, d, name_of):
                         return False
         return not dear or not any(r.kind.startswith("arg") for r in k.results)
 
@@ -297,12 +296,12 @@ class _Fusion:
         outs = [r.out for r in m.results]
         inner, outer = self.program.functions[m.f], self.program.functions[k.f]
         lets: list[Let] = []
-        build = _Body(self.named(k, m))
+        build = Body(self.named(k, m))
         subst: dict[Var, Atom] = {}
         produced: dict[Any, list[Atom]] = {}
         for x, p in zip(k.inputs, outer.params, strict=True):
             if isinstance(x, Access) and x.base in outs:
-                key = (tuple(map(_name, x.starts)), tuple(map(_name, x.steps)), x.axes)
+                key = (tuple(map(name_of, x.starts)), tuple(map(name_of, x.steps)), x.axes)
                 if key not in produced:
                     produced[key] = self.inline(m, inner, x, build, lets)
                 subst[p] = produced[key][outs.index(x.base)]
@@ -317,7 +316,7 @@ class _Fusion:
         extra = {**k.extra, "fails": bool(k.extra.get("fails"))}
         return lets, Kernel(f.name, k.sizes, build.inputs, results, k.site or m.site, extra)
 
-    def inline(self, m: Kernel, inner: Function, x: Access, build: _Body, lets: list[Let]) -> list[Atom]:
+    def inline(self, m: Kernel, inner: Function, x: Access, build: Body, lets: list[Let]) -> list[Atom]:
         """The maker's values where the reader reads them."""
         subst: dict[Var, Atom] = {}
         for y, p in zip(m.inputs, inner.params, strict=True):
@@ -346,7 +345,7 @@ class _Fusion:
         return Access(y.base, tuple(starts), tuple(steps), tuple(axes))
 
     def integer(self, lets: list[Let], op: Op, a: Atom, b: Atom) -> Atom:
-        found = folded(op, a, b)
+        found = known_integer(op, a, b)
         if found is not None:
             return found
         for let in lets:
@@ -356,79 +355,6 @@ class _Fusion:
         out = Var(f"at.{self.counter}", I64)
         lets.append(Let((out,), op.name, (a, b)))
         return out
-
-
-def folded(op: Op, a: Atom, b: Atom) -> Atom | None:
-    """What a commuting operation on integers is known to be."""
-    if isinstance(a, Const) and isinstance(b, Const):
-        return Const(RING[op.ring](a.value, b.value), I64)
-    for x, y in ((a, b), (b, a)):
-        if isinstance(x, Const) and x.value in (op.neutral, op.absorbing):
-            return y if x.value == op.neutral else x
-    return None
-
-
-class _Body:
-    """A scalar function under construction, and its inputs."""
-
-    def __init__(self, name: str) -> None:
-        self.f = Function(name, [], {"entry": Block("entry")})
-        self.done: dict[Any, tuple[Var, ...]] = {}  # operations by what they do: equal ones are one
-        self.inputs: list[Any] = []
-        self.known: dict[Any, Var] = {}
-        self.counter = 0
-
-    def fresh(self, t: Any) -> Var:
-        self.counter += 1
-        return Var(f"v{self.counter}", t)
-
-    def input(self, x: Any, like: Var) -> Var:
-        key = _input_key(x)
-        if key not in self.known:
-            self.known[key] = self.fresh(like.type)
-            self.f.params.append(self.known[key])
-            self.inputs.append(x)
-        return self.known[key]
-
-    def moved(self, x: Any, f: Function, subst: dict[Var, Atom]) -> Any:
-        """An input as one of this function: a position is one of its parameters."""
-        return Gather(x.base, self.f.params.index(subst[f.params[x.place]])) if isinstance(x, Gather) else x  # type: ignore[arg-type]
-
-    def constant(self, a: Atom, like: Var) -> Atom:
-        return a if isinstance(a, Const) else self.input(Same(a), like)
-
-    def integer(self, op: Op, a: Atom, b: Atom) -> Atom:
-        found = folded(op, a, b)
-        if found is None:
-            found = self.fresh(I64)
-            self.f.entry.lets.append(Let((found,), op.name, (a, b)))
-        return found
-
-    def copy(self, f: Function, subst: dict[Var, Atom]) -> list[Atom]:
-        """f's operations with these values for its parameters; its results."""
-        mapping: dict[Var, Atom] = dict(subst)
-
-        def look(a: Atom) -> Atom:
-            return mapping[a] if isinstance(a, Var) else a
-
-        for let in f.entry.lets:
-            args = tuple(map(look, let.args))
-            known = folded_let(Let(let.outs, let.op, args, let.attrs)) if let.attrs or any(isinstance(a, Const) for a in args) else None
-            if known is not None:
-                mapping[let.out] = known
-                continue
-            key = (let.op, tuple(map(_name, args)), repr(let.attrs) if let.attrs else "")
-            outs = self.done.get(key)
-            if outs is None:
-                outs = self.done[key] = tuple(self.fresh(o.type) for o in let.outs)
-                self.f.entry.lets.append(Let(outs, let.op, args, dict(let.attrs), let.site))
-            mapping.update(zip(let.outs, outs, strict=True))
-        return [look(a) for a in f.entry.terminator.args]  # type: ignore[union-attr]
-
-    def finish(self, values: list[Atom]) -> Function:
-        self.f.entry.terminator = Return(tuple(values))
-        self.f.results = tuple(a.type for a in values)
-        return self.f
 
 
 def _variables(atoms: Iterable[Atom]) -> set[Var]:
@@ -446,27 +372,7 @@ def _accesses(k: Kernel, maker: Kernel) -> list[Access]:
     return [x for x in k.inputs if isinstance(x, Access) and x.base in outs]
 
 
-def _input_key(x: Any) -> Any:
-    if isinstance(x, Access):
-        return x.base, tuple(map(_name, x.starts)), tuple(map(_name, x.steps)), x.axes
-    if isinstance(x, Gather):
-        return "g", x.base, x.place
-    return ("s", _name(x.atom)) if isinstance(x, Same) else ("i", x.axis)
-
-
 def _gathers(k: Kernel, v: Var) -> bool:
     """Does a kernel gather from `v`, or by positions that stand in it?"""
     places = {x.place for x in k.inputs if isinstance(x, Gather)}
     return any((isinstance(x, Gather) and x.base is v) or (i in places and getattr(x, "base", None) is v) for i, x in enumerate(k.inputs))
-
-
-def _name(a: Atom) -> Any:
-    return a if isinstance(a, Var) else (a.type, repr(a.value))
-
-
-def _is_zero(a: Atom) -> bool:
-    return isinstance(a, Const) and a.value == 0
-
-
-def _is_one(a: Atom) -> bool:
-    return isinstance(a, Const) and a.value == 1

@@ -22,8 +22,7 @@ import functools
 from collections.abc import Iterable
 from typing import Any
 
-from ..core.aliases import Aliases
-from ..core.analysis import find_loops, predecessors
+from ..core.analysis import Aliases, find_loops, predecessors
 from ..core.graph import Atom, Block, Branch, Const, Function, Let, Program, Var, edges, terminator_atoms
 from ..core.op import TABLE, written
 from ..core.types import BOOL, Array, carries_gradient

@@ -8,7 +8,7 @@ transform's (`Program.keeps`).
 from __future__ import annotations
 
 from ..core import errors
-from ..core.aliases import Aliases
+from ..core.analysis import Aliases
 from ..core.graph import Let, Program, Var, substitute
 from ..core.op import TABLE
 from ..core.types import Array

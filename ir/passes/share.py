@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.analysis import predecessors, reverse_postorder
+from ..core.dims import UNKNOWN
 from ..core.graph import Atom, Call, Function, Let, Var, substitute
 from ..core.op import TABLE, written
+from ..core.types import Array
 from .fold import look
 
 
@@ -43,7 +45,7 @@ def share(f: Function) -> bool:
             if written(let):
                 known = _unread(known)
             elif not TABLE[let.op].whole:
-                key = (let.op, tuple(a if isinstance(a, Var) else (a.type, repr(a.value)) for a in let.args), repr(let.attrs))
+                key = _key(let)
                 first = known.setdefault(key, let)
                 if first is not let:
                     mapping.update(zip(let.outs, first.outs, strict=True))
@@ -57,6 +59,16 @@ def share(f: Function) -> bool:
     if mapping:
         substitute(f.blocks.values(), mapping)
     return changed
+
+
+def _key(let: Let) -> tuple[Any, ...]:
+    """Equal for operations that give the same. Sizes of one dimension are equal, whatever arrays they are sizes of."""
+    if TABLE[let.op].measures and let.outs:
+        t = let.args[0].type
+        assert isinstance(t, Array)
+        if (d := t.dims[let.attrs["axis"]]) != UNKNOWN:
+            return let.op, d
+    return let.op, tuple(a if isinstance(a, Var) else (a.type, repr(a.value)) for a in let.args), repr(let.attrs)
 
 
 def _unread(known: dict[Any, Let]) -> dict[Any, Let]:

@@ -15,8 +15,8 @@ from ..staging.leaves import leaf_type
 from ..values import pytree
 from ..values.values import Arrayed, Traced, dimension, load, truth
 from ..values.views import base_of, settled
-from .elements import _any_traced, _building, _each, _is_empty, _key_of, _look, _require_not, _require_one, _rest, _source, _variables
 from .folds import ABSENT
+from .for_loops import _any_traced, _building, _each, _is_empty, _key_of, _look, _require_not, _require_one, _rest, _source, _variables
 from .iterables import Staged
 
 

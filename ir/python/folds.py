@@ -20,7 +20,7 @@ from ..staging.branches import and_, not_, or_
 from ..values.operators import arithmetic
 from ..values.values import Arrayed, Traced, call, is_traced, scalar_type, truth
 from ..values.views import settled
-from .elements import _building, _each, _look, _require_one, _rest, _source, _variables
+from .for_loops import _building, _each, _look, _require_one, _rest, _source, _variables
 from .iterables import Staged, staged_iterable
 
 ABSENT: Any = object()

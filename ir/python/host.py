@@ -25,12 +25,11 @@ from typing import Any, NoReturn
 
 from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
-from ..core.graph import Let, Program
-from ..core.op import TABLE
-from ..core.references import references
+from ..core.graph import Program
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Type
 from ..objects.structure import is_object, leaves_of
+from ..ops.effects import AGAIN, DONE, MARK
 from ..staging.leaves import Undefined
 from ..staging.optional import returned
 from ..staging.paths import open_block
@@ -38,8 +37,6 @@ from ..values import pytree
 from ..values.values import Arrayed, Traced, is_traced
 from ..values.views import contiguous, settled
 from .strings import mentions_traced, shown
-
-MARK, AGAIN, DONE = -1, -2, -3  # recipes that every program has
 
 keep("effects", lambda trace: 0)  # operations that a second evaluation must not repeat
 
@@ -175,25 +172,6 @@ def at_run_time(action: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 
 
 # ---- evaluations that repeat an earlier one
-def has_effects(program: Program, name: str) -> bool:
-    """May calling this function have an effect that a second evaluation must not repeat?"""
-    seen, work = set(), [name]
-    while work:
-        name = work.pop()
-        if name not in seen:
-            seen.add(name)
-            f = program.functions[name]
-            if any(_is_effect(let, program) for b in f.blocks.values() for let in b.lets):
-                return True
-            work += references(f)
-    return False
-
-
-def _is_effect(let: Let, program: Program) -> bool:
-    if not TABLE[let.op].effect:
-        return False
-    index = let.attrs.get("recipe", -1)
-    return index < 0 or not program.recipes[index].repeats
 
 
 def evaluated(run: Callable[[], Any], again: bool = False) -> tuple[Any, Any]:
@@ -341,6 +319,6 @@ REPLACED: dict[Any, Callable[..., Any]] = {
 }
 
 __all__ = [
-    "AGAIN", "DONE", "MARK", "REPLACED", "Deferred", "Recipe", "Running", "at_run_time", "call", "evaluated", "has_effects", "is_effect",
+    "REPLACED", "Deferred", "Recipe", "Running", "at_run_time", "call", "evaluated", "is_effect",
     "is_exception", "later", "mentions_traced", "perform", "print_", "raise_later", "repeating", "running",
 ]  # fmt: skip

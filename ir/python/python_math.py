@@ -13,7 +13,7 @@ import numpy as np
 from ..core import errors
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, describe, is_float
-from ..numpy.linear_algebra import norm
+from ..numpy.linalg.functions import norm
 from ..numpy.registry import ufunc
 from ..ops import table
 from ..staging import branches

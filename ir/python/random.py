@@ -21,8 +21,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import errors
-from ..core.builder import current_builder
-from ..core.operand import atom_of
+from ..core.builder import atom_of, current_builder
 from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, is_generator, loaded
 from ..numpy.common import astype

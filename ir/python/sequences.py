@@ -35,9 +35,9 @@ from ..values.arrays import allocate
 from ..values.values import _SERIAL, Arrayed, call, dimension
 from ..values.views import base_of, settled
 from . import iterables
-from .elements import _any_traced, _building, _each, _key_of, _look, _rest, _source, _variables
 from .extremes import _before, _extreme, _hold, _is_vector
 from .folds import ABSENT, all_, any_, fsum, mean, prod, reduce, sum_
+from .for_loops import _any_traced, _building, _each, _key_of, _look, _rest, _source, _variables
 from .iterables import FEW, Staged, staged_iterable, staged_range
 from .iterators import staged_map
 

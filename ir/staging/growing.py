@@ -311,7 +311,12 @@ def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...], capa
     buffers = []
     for j, k in enumerate(k for k in kinds if k.dtype is not None):
         shape = shapes[j] if shapes is not None else shape_of(rows[0][j]) if rows else [0] * k.rank
-        b = allocate(k.dtype, (capacity if capacity is not None else len(items) + 4 if rows or not k.rank else 0, *shape), 0, sized=capacity is not None)
+        b = allocate(
+            k.dtype,
+            (capacity if capacity is not None else len(items) + 4 if rows or not k.rank else 0, *shape),
+            0,
+            sized=capacity is not None,
+        )
         for i, row in enumerate(rows):
             _same_shape(b, row[j], k)
             b[i] = row[j]

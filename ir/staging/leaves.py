@@ -8,10 +8,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, current_builder
+from ..core.builder import Builder, atom_of, current_builder
 from ..core.dims import Dim
 from ..core.graph import Atom, Block
-from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, describe, is_float, same_type
 from ..values import pytree

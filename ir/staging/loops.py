@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core import errors
-from ..core.builder import Frame, current_builder, current_trace
+from ..core.builder import Frame, atom_of, current_builder, current_trace
 from ..core.graph import Block, Const
-from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import I64
 from ..ops import table

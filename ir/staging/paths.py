@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.builder import Frame, current_builder, current_trace
+from ..core.builder import Frame, atom_of, current_builder, current_trace
 from ..core.graph import Block, Branch, Edge
-from ..core.operand import atom_of
 from ..core.types import BOOL
 from ..objects.heap import Heap, State
 from ..values.values import Traced

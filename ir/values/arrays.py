@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, Trace, current_builder, keep
+from ..core.builder import Builder, Trace, atom_of, current_builder, keep
 from ..core.graph import Const, Var
 from ..core.op import literal
-from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import CONVERT, I32, I64, NUMPY_DTYPES, Array, Scalar, behaves_as_array, element, widened
 from ..ops import table
@@ -70,7 +69,9 @@ def allocate(dtype: Scalar, shape: Any, fill: Any, sized: bool = True) -> Arraye
     atoms = tuple(atom_of(to_type(n, I64), I64, builder) for n in sizes)
     t = element(dtype)
     value = Const(literal(0, t), t) if fill is None else atom_of(to_type(fill, t), t, builder)
-    (out,) = builder.emit("alloc", (*atoms, value), (Array(dtype, tuple(dim_of(n) if sized else new_dim() for n in sizes)),), {}, user_site())
+    (out,) = builder.emit(
+        "alloc", (*atoms, value), (Array(dtype, tuple(dim_of(n) if sized else new_dim() for n in sizes)),), {}, user_site()
+    )
     made = Arrayed(out, builder)
     made.fresh = True
     if sized:

@@ -15,10 +15,12 @@ from ..core.kernel import Gather, Index, Result
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, element, is_float
 from ..ops import table
-from ..ops.library import bind
+from ..ops.library import rules
 from . import sizes
+from .arrays import allocate
 from .indexing import basic, is_mask
 from .kernels import convert, elementwise, emit
+from .library import bind
 from .reshaping import fit, reshape
 from .sizes import Size
 from .values import Arrayed, Traced, constant, to_type, truth
@@ -218,3 +220,13 @@ def scatter(a: Arrayed, where: Arrayed, shape: Sequence[Size], value: Any, add: 
 
     (values,) = emit("given", shape, inputs, one, [Result("map")], [dtype if dtype != BOOL else BOOL])
     bind("scatter", (flat_of(a), where, values), [], fails=False, add=add)
+
+
+def _scatter_jvp(attrs: Any, args: Sequence[Any], outs: Sequence[Any], tangents: Sequence[Any]) -> tuple[()]:
+    (_, where, v), (tx, _, tv) = args, tangents
+    if tx is not None:
+        bind("scatter", (tx, where, allocate(v.type.dtype, v.shape, 0) if tv is None else tv), [], fails=False, add=attrs["add"])
+    return ()
+
+
+rules("scatter", jvp=_scatter_jvp)

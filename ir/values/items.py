@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.builder import current_builder
-from ..core.operand import atom_of
+from ..core.builder import atom_of, current_builder
 from ..core.sites import user_site
 from ..core.types import I64, element
 from . import values

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..core import errors, kernel
-from ..core.builder import current_builder
+from ..core.builder import atom_of, current_builder
 from ..core.graph import Let, Var
 from ..core.graph import Return as GraphReturn
 from ..core.kernel import Access, Gather, Index, Kernel, Result, Same
-from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, I32, I64, Array, Scalar, element, widened
 from ..ops import table

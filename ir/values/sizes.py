@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core import dims, errors
-from ..core.builder import current_builder
+from ..core.builder import atom_of, current_builder
 from ..core.faults import KINDS
 from ..core.graph import Atom, Const
 from ..core.op import literal
-from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import I64
 from ..ops import table

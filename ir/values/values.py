@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, current_builder, keep
+from ..core.builder import Builder, GraphValue, Operand, current_builder, keep, lifted
 from ..core.dims import UNKNOWN, Dim
 from ..core.graph import Atom, Const, Var
 from ..core.op import literal
-from ..core.operand import GraphValue, Operand
 from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import (
@@ -221,6 +220,14 @@ class Arrayed(GraphValue):
 
 
 _SERIAL = itertools.count()
+
+
+@lifted.define
+def _lifted(builder: Builder, atom: Atom) -> Traced | Arrayed:
+    """An atom as a value that code on traced values takes."""
+    if isinstance(atom, Var):
+        return Arrayed(atom, builder) if isinstance(atom.type, Array) else Traced(atom, builder)
+    return Traced(atom, None)
 
 
 def write_to_scalar() -> NoReturn:

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import current_builder
+from ..core.builder import atom_of, current_builder
 from ..core.kernel import Access, Result, same_element
-from ..core.operand import atom_of
 from ..core.sites import user_site
 from ..core.types import BOOL, I32, I64, Scalar, element, is_float
 from ..ops import table

@@ -3,6 +3,7 @@ that says that it has changed nothing has not. Part of `python -m tests.fuzz --p
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -38,8 +39,13 @@ class Between:
 
     def run(self) -> Counter[str]:
         """How often each pass has changed the program; raises Wrong."""
-        for step in PIPELINE:
-            step.run(self.program, self.watch)
+        try:
+            for step in PIPELINE:
+                step.run(self.program, self.watch)
+        except (lj.LanternError, Wrong):
+            raise
+        except Exception as e:  # of a pass, or of the interpreter with what it has left
+            raise Wrong("".join(traceback.format_exception(e))) from e
         return self.counts
 
     def watch(self, name: str, change: Callable[[], bool]) -> bool:
@@ -95,10 +101,10 @@ def check(source: str, seconds: float = 20.0) -> Counter[str] | str:
             warnings.simplefilter("ignore")
             for program, points in programs(Checker(load(source))):
                 counts += Between(program, points).run()
-    except (lj.LanternError, Timeout):
-        pass
     except Wrong as e:
         return str(e)
+    except (Exception, Timeout):  # of the program itself, while it is traced
+        pass
     return counts
 
 

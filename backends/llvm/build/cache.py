@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 
 from ....ir.core.errors import CacheWarning
 
@@ -46,8 +47,6 @@ def folder() -> Path | None:
     chosen = os.environ.get("LANTERN_CACHE_DIR")
     if chosen is not None:
         return Path(chosen) if chosen else None
-    import platformdirs
-
     return Path(platformdirs.user_cache_dir("lantern_jit", appauthor=False))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 
 from .symbols import make_symbol
 
@@ -15,8 +16,6 @@ MODULES = ("scipy.special.cython_special", "scipy.linalg.cython_blas", "scipy.li
 def symbol(name: str) -> str:
     """The symbol of a scipy.special function double -> double, or of a BLAS or LAPACK routine; makes it known to the
     loader."""
-    import importlib
-
     capsule = None
     for module in MODULES:
         table = importlib.import_module(module).__pyx_capi__

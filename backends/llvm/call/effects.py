@@ -12,6 +12,7 @@ import numpy as np
 from ....ir.core.graph import Program
 from ....ir.core.op import REVERSE, TABLE
 from ....ir.core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Type, is_generator
+from ....ir.ops.effects import AGAIN
 from ....ir.python import host
 from ..build import symbols
 from ..emit.host import is_draw
@@ -50,7 +51,7 @@ def failure(region: int) -> BaseException:
 
 
 def _types(program: Program, recipe: int) -> list[Type]:
-    return program.recipes[recipe].types if recipe >= 0 else [I64] if recipe == host.AGAIN else []
+    return program.recipes[recipe].types if recipe >= 0 else [I64] if recipe == AGAIN else []
 
 
 def _values(types: Sequence[Type], slots: int) -> list[Any]:

@@ -21,7 +21,7 @@ from ....ir.core.op import OWN, TABLE
 from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
 from ....ir.diff.cps import show_closures
-from ....ir.python.host import has_effects
+from ....ir.ops.effects import has_effects
 from ....ir.trace.case import USUAL
 from ....ir.values.concrete import Numbers, at_hand
 from ...arguments import of_case, writable, written_back

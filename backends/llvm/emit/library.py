@@ -14,10 +14,9 @@ from ....ir.core.op import written
 from ....ir.core.types import F64, I64, Array, Scalar, carries_gradient
 from ....ir.diff.rules import library_function, pull_function
 from ..build.special import symbol
-from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, flat_types, literal, struct_of
-from .lets import EMIT, Operands, allocate, copy_data, count, fill_zero, loop, product, read_element, write_element
-
-SMALL = 4096  # multiplications: below, loops are faster than a call of BLAS (measured: 16 x 16 x 16)
+from .code import LLVM_TYPES, MEMORY_TYPES, Code, flat_types, literal, struct_of
+from .lets import EMIT, Operands, allocate, copy_data, fill_zero, loop, product, read_element, write_element
+from .machine import LLVMMachine, Value
 
 
 def emit_program(code: Code, let: Let, read: Any) -> list[Operands]:
@@ -140,20 +139,6 @@ class Routines:
 # ---- operations
 
 
-@emits("gemm")
-def emit_gemm(lib: Routines) -> list[Operands]:
-    return [gemm(lib.code, lib.let, lib.read, lambda n: lib.new(lib.let.out, n))]
-
-
-@emits("scatter")
-def emit_scatter(lib: Routines) -> list[Operands]:
-    code = lib.code
-    data, dims = lib.read(lib.let.args[0])[0], lib.read(lib.let.args[1])[1:]
-    index, v = lib.read(lib.let.args[1])[0], lib.read(lib.let.args[2])[0]
-    _scatter(code, lib.let, [data, index, v, product(code, dims[: lib.let.args[1].type.rank])])  # type: ignore[union-attr]
-    return []
-
-
 @emits("cumsum")
 def emit_cumsum(lib: Routines) -> list[Operands]:
     code, (data, rows, n) = lib.code, lib.matrix(0)
@@ -171,10 +156,10 @@ def emit_cumsum(lib: Routines) -> list[Operands]:
             if reverse:
                 i = code.let(f"sub nsw i64 {code.let(f'sub nsw i64 {n}, 1')}, {i}")
             at = code.let(f"add nsw i64 {first}, {i}")
-            v = read_element(code, _at(code, data, at, t), t)
+            v = read_element(code, element_at(code, data, at, t), t)
             s = code.let(f"{add} {ty} {code.load(ty, total)}, {v}")
             code.store(ty, s, total)
-            write_element(code, _at(code, out, at, t), s, t)
+            write_element(code, element_at(code, out, at, t), s, t)
 
         loop(code, n, one)
 
@@ -195,7 +180,7 @@ def emit_cholesky(lib: Routines) -> list[Operands]:
         start = code.let(f"mul nsw i64 {i}, {n}")
         begin = code.let(f"add nsw i64 {i}, 1")
         rest = code.let(f"sub nsw i64 {n}, {begin}")
-        p = _at(code, out, code.let(f"add nsw i64 {start}, {begin}"), lib.t)
+        p = element_at(code, out, code.let(f"add nsw i64 {start}, {begin}"), lib.t)
         fill_zero(code, p, rest, lib.t)
 
     loop(code, n, row)
@@ -213,7 +198,7 @@ def emit_trsm(lib: Routines) -> list[Operands]:
     if not attrs["unit"]:
 
         def regular(i: str) -> None:
-            d = code.load(lib.ty, _at(code, a, code.let(f"mul nsw i64 {i}, {code.let(f'add nsw i64 {n}, 1')}"), lib.t))
+            d = code.load(lib.ty, element_at(code, a, code.let(f"mul nsw i64 {i}, {code.let(f'add nsw i64 {n}, 1')}"), lib.t))
             code.check(code.let(f"fcmp une {lib.ty} {d}, 0.0"), "linalg", lib.site)
 
         loop(code, n, regular)
@@ -267,12 +252,10 @@ def emit_slogdet(lib: Routines) -> list[Operands]:
     sign, total = code.alloca(lib.ty), code.alloca(lib.ty)
     code.store(lib.ty, literal(1.0, lib.t), sign)
     code.store(lib.ty, literal(0.0, lib.t), total)
-    from .machine import LLVMMachine, Value
-
     machine = LLVMMachine(code, lib.site)
 
     def one(i: str) -> None:
-        d = code.load(lib.ty, _at(code, lu, code.let(f"mul nsw i64 {i}, {code.let(f'add nsw i64 {n}, 1')}"), lib.t))
+        d = code.load(lib.ty, element_at(code, lu, code.let(f"mul nsw i64 {i}, {code.let(f'add nsw i64 {n}, 1')}"), lib.t))
         size = machine.instruction("fabs", Value(machine, d, lib.t))
         log = machine.libm("log", size)
         code.store(lib.ty, code.let(f"fadd {lib.ty} {code.load(lib.ty, total)}, {log.name}"), total)
@@ -351,9 +334,9 @@ def emit_qr(lib: Routines) -> list[Operands]:
         def column(i: str) -> None:
             def one(j: str) -> None:
                 inside = code.let(f"icmp sge i64 {j}, {i}")
-                v = code.load(lib.ty, _at(code, a, code.let(f"add i64 {code.let(f'mul i64 {j}, {m}')}, {i}"), lib.t))
+                v = code.load(lib.ty, element_at(code, a, code.let(f"add i64 {code.let(f'mul i64 {j}, {m}')}, {i}"), lib.t))
                 v = code.let(f"select i1 {inside}, {lib.ty} {v}, {lib.ty} 0.0")
-                code.store(lib.ty, v, _at(code, r, code.let(f"add i64 {code.let(f'mul i64 {i}, {n}')}, {j}"), lib.t))
+                code.store(lib.ty, v, element_at(code, r, code.let(f"add i64 {code.let(f'mul i64 {i}, {n}')}, {j}"), lib.t))
 
             loop(code, n, one)
 
@@ -374,7 +357,7 @@ def call_library(code: Code, name: str, pointers: Sequence[str]) -> None:
     code.emit("call void @lantern.ready()")
 
 
-def _at(code: Code, p: str, i: str, t: Any) -> str:
+def element_at(code: Code, p: str, i: str, t: Any) -> str:
     return code.let(f"getelementptr inbounds {MEMORY_TYPES[t]}, ptr {p}, i64 {i}")
 
 
@@ -384,186 +367,9 @@ def _transpose(code: Code, source: str, target: str, rows: str, columns: str, t:
 
     def row(i: str) -> None:
         def one(j: str) -> None:
-            v = code.load(ty, _at(code, source, code.let(f"add i64 {code.let(f'mul i64 {i}, {columns}')}, {j}"), t))
-            code.store(ty, v, _at(code, target, code.let(f"add i64 {code.let(f'mul i64 {j}, {rows}')}, {i}"), t))
+            v = code.load(ty, element_at(code, source, code.let(f"add i64 {code.let(f'mul i64 {i}, {columns}')}, {j}"), t))
+            code.store(ty, v, element_at(code, target, code.let(f"add i64 {code.let(f'mul i64 {j}, {rows}')}, {i}"), t))
 
         loop(code, columns, one)
 
     loop(code, rows, row)
-
-
-# ---- matrix products
-def gemm(code: Code, let: Let, read: Any, new: Callable[[str], str]) -> Operands:
-    (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
-    x, y = read(a), read(b)
-    rank = a.type.rank  # type: ignore[union-attr]
-    stack = x[1 : rank - 1]
-    m, k = (x[rank], x[rank - 1]) if ta else (x[rank - 1], x[rank])
-    n = y[rank - 1] if tb else y[rank]
-    total = count(code, [*stack, m, n], code.module.site(let.site))
-    out = new(total)
-    fill_zero(code, out, total, let.out.type.dtype)  # type: ignore[union-attr]
-    multiply(code, let.out.type.dtype, (x[0], y[0], out), (m, n, k), ta, tb, product(code, stack))  # type: ignore[union-attr]
-    return [out, *stack, m, n]
-
-
-def gemm_back(code: Code, let: Let, read: Any, active: Any, d: Operands) -> None:
-    """Adds to the adjoints of A and B in place."""
-    (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
-    x, y = read(a), read(b)
-    rank = a.type.rank  # type: ignore[union-attr]
-    stack = product(code, x[1 : rank - 1])
-    m, k = (x[rank], x[rank - 1]) if ta else (x[rank - 1], x[rank])
-    n = y[rank - 1] if tb else y[rank]
-    t = let.out.type.dtype  # type: ignore[union-attr]
-    if a in active:
-        if ta:
-            multiply(code, t, (y[0], d[0], x[-1]), (k, m, n), tb, 1, stack)
-        else:
-            multiply(code, t, (d[0], y[0], x[-1]), (m, k, n), 0, 1 - tb, stack)
-    if b in active:
-        if tb:
-            multiply(code, t, (d[0], x[0], y[-1]), (n, k, m), 1, ta, stack)
-        else:
-            multiply(code, t, (x[0], d[0], y[-1]), (k, n, m), 1 - ta, 0, stack)
-
-
-def multiply(code: Code, t: Scalar, pointers: Any, sizes: Any, ta: int, tb: int, stack: str) -> None:
-    """C += op(A) op(B) for each matrix of a stack, by a function of the module."""
-    name = f"@lantern_gemm.{t}.{'t' if ta else 'n'}{'t' if tb else 'n'}"
-    module = code.module
-    if name not in module.made:
-        module.made[name] = True
-        module.functions.append(_multiply_text(module, name, t, ta, tb))
-    (a, b, c), (m, n, k) = pointers, sizes
-
-    def one(s: str) -> None:
-        places = []
-        for p, (rows, columns) in ((a, (m, k)), (b, (k, n)), (c, (m, n))):
-            offset = code.let(f"mul i64 {s}, {code.let(f'mul i64 {rows}, {columns}')}")
-            places.append(_at(code, p, offset, t))
-        code.emit(f"call void {name}({', '.join(f'ptr {p}' for p in places)}, i64 {m}, i64 {n}, i64 {k})")
-
-    if stack == "1":
-        code.emit(f"call void {name}(ptr {a}, ptr {b}, ptr {c}, i64 {m}, i64 {n}, i64 {k})")
-    else:
-        loop(code, stack, one)
-
-
-def _multiply_text(module: Any, name: str, t: Scalar, ta: int, tb: int) -> str:
-    """C (m x n) += op(A) op(B), with k in between: loops where it is small, BLAS where not."""
-    code, ty = Code(module), LLVM_TYPES[t]
-    work = code.let(f"mul i64 %m, {code.let('mul i64 %n, %k')}")
-    code.emit(f"br i1 {code.let(f'icmp sle i64 {work}, {SMALL}')}, label %small, label %large")
-    code.place("small")
-
-    def row(i: str) -> None:
-        def a_at(p: str) -> str:
-            offset = f"mul i64 {p}, %m" if ta else f"mul i64 {i}, %k"
-            return code.load(ty, _at(code, "%a", code.let(f"add i64 {code.let(offset)}, {i if ta else p}"), t))
-
-        first = code.let(f"mul i64 {i}, %n")
-        if tb:
-
-            def dot(j: str) -> None:
-                cell, start = _at(code, "%c", code.let(f"add i64 {first}, {j}"), t), code.let(f"mul i64 {j}, %k")
-                code.store(ty, literal(0.0, t), "%sum")
-
-                def term(p: str) -> None:
-                    v = code.load(ty, _at(code, "%b", code.let(f"add i64 {start}, {p}"), t))
-                    x = code.let(f"fmul contract {ty} {a_at(p)}, {v}")
-                    code.store(ty, code.let(f"fadd reassoc contract {ty} {code.load(ty, '%sum')}, {x}"), "%sum")
-
-                loop(code, "%k", term)
-                code.store(ty, code.let(f"fadd {ty} {code.load(ty, cell)}, {code.load(ty, '%sum')}"), cell)
-
-            loop(code, "%n", dot)
-            return
-
-        def axpy(p: str) -> None:
-            v, start = a_at(p), code.let(f"mul i64 {p}, %n")
-
-            def add(j: str) -> None:
-                cell = _at(code, "%c", code.let(f"add i64 {first}, {j}"), t)
-                x = code.let(f"fmul contract {ty} {v}, {code.load(ty, _at(code, '%b', code.let(f'add i64 {start}, {j}'), t))}")
-                code.store(ty, code.let(f"fadd contract {ty} {code.load(ty, cell)}, {x}"), cell)
-
-            loop(code, "%n", add)
-
-        loop(code, "%k", axpy)
-
-    code.allocas.append(f" %sum = alloca {ty}")
-    loop(code, "%m", row)
-    code.emit("ret void")
-    code.place("large")
-    cells = []
-    for kind, value in (("i8", str(ord("T" if tb else "N"))), ("i8", str(ord("T" if ta else "N"))), ("i32", "%n"), ("i32", "%m"), ("i32", "%k"),
-                        (ty, literal(1.0, t)), ("i32", "%k" if tb else "%n"), ("i32", "%m" if ta else "%k"), (ty, literal(1.0, t)), ("i32", "%n")):  # fmt: skip
-        cell = code.alloca(kind)
-        code.store(kind, code.let(f"trunc i64 {value} to i32") if kind == "i32" else value, cell)
-        cells.append(cell)
-    transb, transa, n, m, k, alpha, ldb, lda, beta, ldc = cells
-    call_library(code, f"{'d' if t == F64 else 's'}gemm", [transb, transa, n, m, k, alpha, "%b", ldb, "%a", lda, beta, "%c", ldc])
-    code.emit("ret void")
-    return code.text(
-        f"define internal void {name}(ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %m, i64 %n, i64 %k) noinline nounwind"
-    )
-
-
-# ---- scattering, and its way back
-def _scatter(code: Code, let: Let, operands: list[str]) -> None:
-    data, index, v, n = operands
-    t, source = let.args[0].type.dtype, let.args[2].type.dtype  # type: ignore[union-attr]
-
-    def one(i: str) -> None:
-        at = code.load("i64", _at(code, index, i, I64))
-        p = _at(code, data, at, t)
-        x = read_element(code, _at(code, v, i, source), source)
-        if let.attrs["add"]:
-            old = read_element(code, p, t)
-            kind = LLVM_TYPES.get(t, "i64")
-            x = code.let(f"{'fadd' if t.name.startswith('f') else 'or' if kind == 'i1' else 'add'} {kind} {old}, {x}")
-        write_element(code, p, x, t)
-
-    loop(code, n, one)
-
-
-def scatter_save(code: Code, let: Let, read: Any) -> tuple[str, str]:
-    """What a scatter is about to overwrite, in order: the value before each single write."""
-    data, index = read(let.args[0])[0], read(let.args[1])
-    t = let.args[0].type.dtype  # type: ignore[union-attr]
-    n = product(code, index[1 : 1 + let.args[1].type.rank])  # type: ignore[union-attr]
-    old = allocate(code, n, t, 0)
-
-    def one(i: str) -> None:
-        p = _at(code, data, code.load("i64", _at(code, index[0], i, I64)), t)
-        code.store(MEMORY_TYPES[t], code.load(MEMORY_TYPES[t], p), _at(code, old, i, t))
-
-    loop(code, n, one)
-    return old, n
-
-
-def scatter_back(code: Code, let: Let, read: Any, saved: tuple[str, str], active: Any) -> None:
-    """Undo the writes, last first, and move adjoints: dv += dx[i]; dx[i] = 0 where x[i] was replaced. Of positions that
-    are written more than once only the last write took effect; all were saved before the first."""
-    old, n = saved
-    x, index, v = (read(a) for a in let.args)
-    t = let.args[0].type.dtype  # type: ignore[union-attr]
-    flows = let.args[0] in active
-    ty = LLVM_TYPES.get(t, "i64")
-
-    def one(j: str) -> None:
-        i = code.let(f"sub i64 {code.let(f'sub i64 {n}, 1')}, {j}")
-        at = code.load("i64", _at(code, index[0], i, I64))
-        code.store(MEMORY_TYPES[t], code.load(MEMORY_TYPES[t], _at(code, old, i, t)), _at(code, x[0], at, t))
-        if not flows:
-            return
-        cell = _at(code, x[-1], at, t)
-        d = code.load(ty, cell)
-        if let.args[2] in active:
-            place = _at(code, v[-1], i, t)
-            code.store(ty, code.let(f"fadd {ty} {code.load(ty, place)}, {d}"), place)
-        if not let.attrs["add"]:
-            code.store(ty, NEGATIVE_ZERO, cell)
-
-    loop(code, n, one)

@@ -13,6 +13,7 @@ from ....ir.core.op import Op, argument_types, result_type
 from ....ir.core.op import literal as python_literal
 from ....ir.core.types import BOOL, F32, F64, I64, Scalar, Type, is_float
 from ..build.compile import host_cpu
+from ..build.special import symbol
 from ..maths import vector_maths
 from ..maths.bodies import BODIES
 from ..maths.vector_maths import PURE
@@ -174,8 +175,6 @@ class LLVMMachine:
 
     def special(self, name: str, *xs: Value) -> Value:
         """A function of scipy.special, by its C pointer; float32 goes through float64."""
-        from ..build.special import symbol
-
         wide = [self.convert(x, F64) if x.type == F32 else x for x in xs]
         s = symbol(name)
         self.code.module.declare(s, f"declare double @{s}({', '.join('double' for _ in xs)}, i32) nounwind willreturn memory(none)")

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ....ir.core.aliases import Aliases
-from ....ir.core.analysis import call_graph_cycles, find_loops
+from ....ir.core.analysis import Aliases, call_graph_cycles, find_loops
 from ....ir.core.graph import Call, Fail, Let, Program, Return, Site
 from ....ir.core.types import Array, Scalar
 from ....ir.diff.close import closed
@@ -22,12 +21,15 @@ from ....ir.diff.reverse import Reverse, Reverses
 from ...targets.target import Target
 from ..maths.vector_maths import is_variant
 from ..runtime.modules import helpers
-from . import host, kernels, library, pullback  # noqa: F401  # they enter their operations into EMIT
+from . import host, library, matrix_products, pullback, scattering  # noqa: F401  # they enter their operations into EMIT
 from .code import LLVM_TYPES, Code, Module, flat_types, struct_of
+from .kernels import emission  # noqa: F401
 from .lets import EMIT
 from .primal import Primal
-from .replay import Replay
-from .reverse import WAYS, BlockFunction, ReverseFunction
+from .reverse.block import BlockFunction
+from .reverse.function import ReverseFunction
+from .reverse.operations import WAYS
+from .reverse.replay import Replay
 
 
 class Emission:

@@ -108,6 +108,11 @@ def _product(target: Target, name: str, t: Scalar) -> str:
         code.place(label)
         loop(code, n, lambda j, label=label: column(j, label == "sums"))  # type: ignore[misc]
         code.emit("ret void")
+    return code.text(_head(name))
+
+
+def _head(name: str) -> str:
+    """Of a product, with the parameters that BLAS has."""
     params = ("transa", "transb", "m", "n", "k", "alpha", "a", "lda", "b", "ldb", "beta", "c", "ldc")
     pointers = ", ".join(f"ptr noalias %{p}" if p in "abc" else f"ptr %{p}" for p in params)
-    return code.text(f"define hidden void @{name}({pointers}) noinline nounwind")
+    return f"define hidden void @{name}({pointers}) noinline nounwind"

@@ -360,3 +360,8 @@ class LaneText:
         ]
         self.place(f"done.{n}")
         return f"phi {t} [{z.name}, %{before}], [%z1.{n}, %next.{n}]"
+
+
+def own(m: LaneMachine, values: tuple[Any, Any]) -> Any:
+    """Of (f64's, f32's) that of this machine's type."""
+    return values[0 if m.double else 1]

@@ -17,8 +17,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .ir.core.errors import LanternError
-from .pipeline import AFTER, PASSES, known
+from ..ir.core.errors import LanternError
+from ..ir.core.sites import is_library
+from ..jitted import jit
+from ..pipeline import AFTER, PASSES, known
+from ..transforms import grad
 
 STAGES = ("graph", "cps", "llvm", "llvm_optimized", "asm")
 
@@ -129,7 +132,7 @@ def run_info(options: argparse.Namespace) -> None:
 
 def run_cache(options: argparse.Namespace) -> None:
     """Where compiled code is kept, how much of it there is, and how much there may be."""
-    from .backends.llvm.build import cache
+    from ..backends.llvm.build import cache
 
     where = cache.folder()
     if where is None:
@@ -143,8 +146,6 @@ def run_cache(options: argparse.Namespace) -> None:
 
 def run_inspect(options: argparse.Namespace) -> None:
     """`lantern-jit inspect`."""
-    import lantern_jit as lj
-
     try:
         stages = [known(stage, "--stage", STAGES) for stage in options.stage.split(",")]
     except ValueError as error:
@@ -153,7 +154,7 @@ def run_inspect(options: argparse.Namespace) -> None:
     arguments = [literal(word) for word in options.arguments]
     check_arguments(options.target, function, arguments)
     try:
-        compiled = lj.jit(lj.grad(function) if options.grad else function).inspect(*arguments)
+        compiled = jit(grad(function) if options.grad else function).inspect(*arguments)
         texts = [compiled.after(s.removeprefix(AFTER)) if s.startswith(AFTER) else getattr(compiled, s) for s in stages]
     except LanternError:
         raise
@@ -229,8 +230,6 @@ def check_arguments(target: str, function: Callable[..., Any], arguments: Sequen
 
 def described(error: BaseException) -> str:
     """An error of the user's code, with the innermost line of it unless the message says that."""
-    from .ir.core.sites import is_library
-
     text = f"{type(error).__name__}: {one_line(error)}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not is_library(f.filename) and f.filename != __file__]
     if not frames or f"{frames[-1].filename}:{frames[-1].lineno}" in text:

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 import lantern_jit as lj
 
-from .data import hudson_bay
-from .examples import lotka_volterra as model
-from .ir.core.errors import LanternError
+from ..data import hudson_bay
+from ..examples import lotka_volterra as model
+from ..ir.core.errors import LanternError
 
 FloatArray = npt.NDArray[np.float64]
 Loss = Callable[[FloatArray, FloatArray, FloatArray], float]

@@ -11,7 +11,7 @@ from typing import Any
 
 import lantern_jit as lj
 
-from .backends.llvm.build import compile as backend
+from ..backends.llvm.build import compile as backend
 
 PACKAGES = {"NumPy": "numpy", "SciPy": "scipy", "llvmlite": "llvmlite", "optree": "optree"}
 WIDTH = 100  # columns; the list of CPU features is folded to it

@@ -16,270 +16,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....ir.core.analysis import reverse_postorder
-from ....ir.core.graph import Atom, Block, Branch, Edge, Fail, Jump, Let, Var
-from ....ir.core.op import TABLE
-from ....ir.core.types import BOOL, Scalar, Type
-from ....ir.diff.coverage import Cover
-from ....ir.diff.cps import WHOLE, Closure, Continuation
-from ....ir.diff.policies import CHUNK, TAPE_LIMIT, Plan, is_address
-from ....ir.ops.memory import codes
-from ....ir.ops.memory import quiet as quiet_codes
-from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, flat_types, literal, struct_of
-from .lets import Operands, element_pointer, emit_let, fill_zero, read_element, write_element
-from .machine import LLVMMachine, Value
-from .operations import kept_function, load_function, silent_store_function
-from .reverse import BlockFunction, ReverseFunction
-
-
-class Tape:
-    """The layout of one iteration's entry."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.type = struct_of([MEMORY_TYPES[t] for _, t in plan.fields])
-        size = sum(SIZES[t] for _, t in plan.fields)
-        self.index = {_key(k): i for i, (k, _) in enumerate(plan.fields)}
-        widest = max([SIZES[t] for _, t in plan.fields], default=1)
-        self.size = (size + widest - 1) // widest * widest
-
-    def save(self, code: Code, entry: str, key: Any, v: str, t: Type) -> None:
-        write_element(code, code.field(self.type, entry, self.index[_key(key)]), v, t)
-
-    def load(self, code: Code, entry: str, key: Any, t: Type) -> str:
-        return read_element(code, code.field(self.type, entry, self.index[_key(key)]), t)
-
-
-def _key(key: Any) -> Any:
-    return (id(key[0]), key[1]) if isinstance(key, tuple) else id(key)
-
-
-class Iteration(BlockFunction):
-    """A block of the body in reverse form, for one iteration: the way on to the head is the adjoint at hand."""
-
-    def __init__(self, parent: ReverseFunction, block: Continuation, plan: Plan, tape: Tape) -> None:
-        self.plan, self.tape = plan, tape
-        super().__init__(parent, block, ".iter")
-
-    def extra_pointers(self) -> list[str]:
-        return ["at_hand", "step"]
-
-    def checked(self) -> bool:
-        return False  # the loop forward has checked
-
-    def checks_stack(self) -> bool:
-        return False
-
-    def inline(self) -> bool:
-        return self.block.inline or self.block.is_head
-
-    def target_name(self, target: Continuation) -> str:
-        return super().target_name(target) + ".iter"
-
-    def jump(self, edge: Edge, results: Any = None, block: Any = None) -> list[str]:
-        if edge.block != self.plan.head:
-            return super().jump(edge, results)
-        head = self.parent.closures.blocks[edge.block]
-        active = [p for p in head.params if self.parent.is_active_scalar(p)]
-        for p, a in zip(head.params, edge.args, strict=True):
-            if p in active and self.parent.is_active_scalar(a):
-                i = active.index(p)
-                t = LLVM_TYPES[p.type]
-                self.add(a, self.code.load(t, self.code.field(at_hand_type(self.parent, head), self.pointer("at_hand"), i)))
-        return []
-
-    def terminator(self, t: Any) -> None:
-        super().terminator(Jump(self.plan.body) if self.block.is_head else t)
-
-    def straight_let(self, let: Let) -> list[Operands]:
-        kept = self.plan.kept.get(let)
-        if kept is not None:
-            return [[self.tape.load(self.code, self.pointer("step"), (let, "result"), let.out.type)]]
-        if TABLE[let.op].expensive or TABLE[let.op].effect:  # nothing on the way back reads it, and no effect runs again
-            return [[literal(0, o.type)] for o in let.outs]
-        return super().straight_let(let)
-
-    def plain_store(self, let: Let) -> tuple[str, str, str] | None:
-        return None if let in self.plan.silent else super().plain_store(let)
-
-    def silent_store(self, let: Let, k: str) -> None:
-        _, dp = self.element(let)
-        v = let.args[-1]
-        name = silent_store_function(self.module, v.type, self.parent.is_active_scalar(v))
-        self.code.emit(f"call void {name}(ptr {dp}, {self.operand(v)}, ptr {k}, ptr %frame)")
-
-    def first_load(self, let: Let, k: str) -> None:
-        p, dp = self.element(let)
-        name = load_function(self.module, let.out.type, first=True)
-        self.code.emit(f"call void {name}(ptr {p}, ptr {dp}, ptr {self.cell(let.out)}, ptr {k}, ptr %frame)")
-
-    def operation(self, let: Let, k: str) -> None:
-        kept = self.plan.kept.get(let)
-        if kept is None:
-            silent, first = let in self.plan.silent, let in self.parent.rev.covers
-            (self.silent_store if silent else self.first_load if first else super().operation)(let, k)
-            return
-        active = [self.parent.is_active_scalar(a) for a in let.args]
-        entry = self.pointer("step")
-        t = let.out.type
-        assert isinstance(t, Scalar)
-        z = self.tape.load(self.code, entry, (let, "result"), t) if kept.result else literal(0.0, t)
-        partials = [f"{LLVM_TYPES[let.args[i].type]} {self.tape.load(self.code, entry, (let, i), let.args[i].type)}" for i in kept.partials]
-        name = kept_function(self.module, let, active, kept.partials)
-        args = [f"ptr {self.place(a)}" for a, is_active in zip(let.args, active, strict=True) if is_active]
-        args += [f"{LLVM_TYPES[t]} {z}", *partials, f"ptr {self.cell(let.out)}", f"ptr {k}", "ptr %frame"]
-        self.code.emit(f"call void {name}({', '.join(args)})")
-
-
-class Last(BlockFunction):
-    """The head in reverse form, leaving the loop."""
-
-    def __init__(self, parent: ReverseFunction, block: Continuation, plan: Plan) -> None:
-        self.plan = plan
-        super().__init__(parent, block, ".last")
-
-    def checks_stack(self) -> bool:
-        return False
-
-    def inline(self) -> bool:
-        return True
-
-    def terminator(self, t: Any) -> None:
-        super().terminator(Jump(self.plan.exit))
-
-
-def at_hand_type(parent: ReverseFunction, head: Continuation) -> str:
-    return struct_of([LLVM_TYPES[p.type] for p in head.params if parent.is_active_scalar(p)] or ["i64"])
-
-
-class Forward:
-    """The primal loop, from given operands of the head's parameters; with or without a tape."""
-
-    def __init__(self, owner: Replay, code: Code, tape: Tape | None, label: str) -> None:
-        self.owner, self.code, self.tape, self.label = owner, code, tape, label
-        self.f, self.plan = owner.f, owner.plan
-        self.env: dict[Var, Operands] = dict(owner.inputs)
-        self.incoming: dict[str, list[tuple[str, list[Operands]]]] = {name: [] for name in self.plan.loop.blocks}
-        self.phi_at: dict[str, int] = {}
-        self.entry = ""
-
-    def run(self, start: list[Operands], entry_pointer: Any, stop: str | None, after: str) -> tuple[list[Operands], str]:
-        """Emit the loop. `entry_pointer(n)` gives the entry of iteration n; `stop` is a number of iterations after which
-        to leave. Gives the head's parameters and the count at the end; the code goes on at label `after`."""
-        code, head = self.code, self.f.blocks[self.plan.head]
-        order = [n for n in reverse_postorder(self.f) if n in self.plan.loop.blocks]
-        n, n_next = f"%{self.label}.n", f"%{self.label}.n.next"
-        for name in order:
-            for j, p in enumerate(self.f.blocks[name].params):
-                self.env[p] = [f"%{self.label}.{name}.p{j}"]
-        self.incoming[head.name].append((code.label, [*start, ["0"]]))
-        code.emit(f"br label %{self.block_label(head.name)}")
-        for name in order:
-            block = self.f.blocks[name]
-            code.place(self.block_label(name))
-            self.phi_at[name] = len(code.lines)
-            for let in block.lets if name != head.name else self.head_lets(block):
-                self.let(let)
-            if name == head.name:
-                self.leave_or_go_on(block, n, n_next, entry_pointer, stop, after)
-            else:
-                self.terminator(block)
-        self.insert_phis(order, n)
-        code.place(after)
-        return [self.env[p] for p in head.params], n
-
-    def head_lets(self, block: Block) -> list[Let]:
-        return block.lets
-
-    def block_label(self, name: str) -> str:
-        return f"{self.label}.{name}"
-
-    def leave_or_go_on(self, head: Block, n: str, n_next: str, entry_pointer: Any, stop: str | None, after: str) -> None:
-        code, t = self.code, head.terminator
-        assert isinstance(t, Branch)
-        into = code.new_label("into")
-        cond = self.read(t.cond)[0]
-        if t.then is not self.plan.body and t.then.block != self.plan.body.block:
-            cond = code.let(f"xor i1 {cond}, true")
-        if stop is not None:
-            cond = code.let(f"icmp slt i64 {n}, {stop}")
-        code.emit(f"br i1 {cond}, label %{into}, label %{after}")
-        code.place(into)
-        code.emit(f"{n_next} = add nsw i64 {n}, 1")
-        if self.tape is not None and self.plan.fields:
-            self.entry = entry_pointer(n)
-            for p in head.params:
-                if _key(p) in self.tape.index:
-                    self.tape.save(code, self.entry, p, self.env[p][0], p.type)
-            self.save_results(head.lets)
-        self.jump(self.plan.body)
-
-    def save_results(self, lets: list[Let]) -> None:
-        for let in lets:
-            if let in self.plan.kept:
-                self.save_kept(let)
-
-    def let(self, let: Let) -> None:
-        code = self.code
-        if TABLE[let.op].writes and self.tape is not None:
-            p, _, _ = element_pointer(code, let, self.read, code.module.site(let.site))
-            dtype = let.args[-1].type
-            self.tape.save(code, self.entry, let, read_element(code, p, dtype), dtype)
-            write_element(code, p, self.read(let.args[-1])[0], dtype)
-            return
-        self.env.update(zip(let.outs, emit_let(code, let, self.read), strict=True))
-        in_head = let in self.f.blocks[self.plan.head].lets
-        if self.tape is not None and let in self.plan.kept and not in_head:
-            self.save_kept(let)
-
-    def save_kept(self, let: Let) -> None:
-        """Write an expensive operation's result and derivatives to the tape."""
-        assert self.tape is not None
-        kept, code = self.plan.kept[let], self.code
-        z = self.env[let.out][0]
-        if kept.result:
-            self.tape.save(code, self.entry, (let, "result"), z, let.out.type)
-        if kept.partials:
-            machine = LLVMMachine(code, contract=True)
-            xs = [Value(machine, self.read(a)[0], a.type) for a in let.args]
-            one = machine.literal(1.0, let.out.type)
-            terms = TABLE[let.op].rule(one, Value(machine, z, let.out.type), *xs, **let.attrs)
-            for i in kept.partials:
-                self.tape.save(code, self.entry, (let, i), terms[i].name, let.args[i].type)
-
-    def read(self, a: Atom) -> Operands:
-        return self.env[a] if isinstance(a, Var) else [literal(a.value, a.type)]
-
-    def terminator(self, block: Block) -> None:
-        code, t = self.code, block.terminator
-        if isinstance(t, Jump):
-            self.jump(t.edge)
-        elif isinstance(t, Branch):
-            yes, no = code.new_label("yes"), code.new_label("no")
-            code.emit(f"br i1 {self.read(t.cond)[0]}, label %{yes}, label %{no}")
-            for label, edge in ((yes, t.then), (no, t.orelse)):
-                code.place(label)
-                self.jump(edge)
-        elif isinstance(t, Fail):
-            code.fail(t.kind, code.module.site(t.site or self.owner.context.message_site(t)))
-
-    def jump(self, edge: Edge) -> None:
-        values = [self.read(a) for a in edge.args]
-        if edge.block == self.plan.head:
-            values.append([f"%{self.label}.n.next"])
-        self.incoming[edge.block].append((self.code.label, values))
-        self.code.emit(f"br label %{self.block_label(edge.block)}")
-
-    def insert_phis(self, order: list[str], n: str) -> None:
-        for name in reversed(order):
-            params = [(self.env[p][0], LLVM_TYPES[p.type]) for p in self.f.blocks[name].params]
-            if name == self.plan.head:
-                params.append((n, "i64"))
-            phis = []
-            for j, (v, t) in enumerate(params):
-                arms = ", ".join(f"[{values[j][0]}, %{label}]" for label, values in self.incoming[name])
-                phis.append(f" {v} = phi {t} {arms}")
-            self.code.lines[self.phi_at[name] : self.phi_at[name]] = phis
+from .....ir.core.graph import Atom, Let, Var
+from .....ir.core.types import BOOL, Scalar
+from .....ir.diff.coverage import Cover
+from .....ir.diff.cps import WHOLE, Closure, Continuation
+from .....ir.diff.policies import CHUNK, TAPE_LIMIT, Plan, is_address
+from .....ir.ops.memory import codes
+from .....ir.ops.memory import quiet as quiet_codes
+from ..code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, flat_types, literal, struct_of
+from ..lets import Operands, element_pointer, emit_let, fill_zero, read_element, write_element
+from .function import ReverseFunction
+from .iteration import Iteration, Last, at_hand_type
+from .tape import Forward, Tape, key_of
 
 
 class Replay:
@@ -370,7 +118,7 @@ class Replay:
             self.emit_chunks()
         else:
             tape = self.make_tape() if self.plan.fields else None
-            state, n = Forward(self, self.code, self.tape, "forward").run(self.start(), tape, None, "turn")
+            state, n = Forward(self.f, self.plan, self.inputs, self.code, self.tape, "forward").run(self.start(), tape, None, "turn")
             self.last(state)
             self.backward(n, tape, self.start())
 
@@ -464,7 +212,7 @@ class Replay:
             step = self.plan.inductions[p]
             by = m if step == 1 else code.let(f"mul i64 {m}, {step}")
             return by if start[0] == "0" else code.let(f"add nsw i64 {start[0]}, {by}")
-        if _key(p) in self.tape.index:
+        if key_of(p) in self.tape.index:
             return self.tape.load(code, entry, p, p.type)
         assert isinstance(p.type, Scalar)
         return literal(0, p.type)
@@ -539,7 +287,7 @@ class Replay:
         at = len(code.lines)
         c, count, ahead = code.fresh(), code.fresh(), code.fresh()
         begin = [[code.fresh()] for _ in self.block.params]
-        end, _ = Forward(self, code, self.tape, "forward").run(begin, entry, count, "turn")
+        end, _ = Forward(self.f, self.plan, self.inputs, code, self.tape, "forward").run(begin, entry, count, "turn")
         code.emit(f"br i1 {ahead}, label %{there}, label %{here}")
         code.place(there)
         self.keep_state(kept, states, c, begin)

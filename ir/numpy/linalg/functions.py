@@ -8,25 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from ..core import errors
-from ..core.sites import user_site
-from ..core.types import I64
-from ..ops import library as arrayops
-from ..ops import table
-from ..ops.library import bind
-from ..staging.loops import each
-from ..values import kernels, reshaping, sizes
-from ..values.arrays import allocate
-from ..values.kernels import reduce
-from ..values.reshaping import drop, expand, spread
-from ..values.values import Arrayed, to_type, truth
-from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
-from .axes import moveaxis, swapaxes
-from .common import astype, common_dtype, float_array, unsupported
-from .creation import eye, identity
-from .products import _matrices, dot, matmul
-from .reductions import max_, min_, sum_
-from .registry import implements
+from ...core import errors
+from ...core.sites import user_site
+from ...core.types import I64
+from ...ops import table
+from ...staging.loops import each
+from ...values import kernels, reshaping, sizes
+from ...values.arrays import allocate
+from ...values.kernels import reduce
+from ...values.library import bind
+from ...values.reshaping import drop, expand, spread
+from ...values.values import Arrayed, to_type, truth
+from ...values.views import as_array, axes_of, contiguous, shape_of, with_axes
+from ..axes import moveaxis, swapaxes
+from ..common import astype, common_dtype, float_array, unsupported
+from ..creation import eye, identity
+from ..products import _matrices, dot, matmul
+from ..reductions import max_, min_, sum_
+from ..registry import implements
+from . import solving, spectral
 
 
 def batched(fn: Callable[..., Any], ranks: Sequence[int], name: str) -> Callable[..., Any]:
@@ -77,10 +77,8 @@ OUT_SHAPES: dict[str, Callable[..., list[tuple[Any, Any]]]] = {
 
 
 def _one_cholesky(a: Any) -> Any:
-    from ..ops.library import cholesky
-
     _square(*shape_of(a))
-    return cholesky(contiguous(a))
+    return solving.cholesky(contiguous(a))
 
 
 @implements(np.linalg.cholesky)
@@ -91,14 +89,12 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
 
 
 def _one_solve(a: Any, b: Any) -> Any:
-    from ..ops.library import lu_solve
-
     _square(*shape_of(a))
     sizes.require_equal(shape_of(a)[0], shape_of(b)[0], "solve: the sizes of the matrix and of the right hand side differ")
     x, trans = _matrices(a, [])
     if b.ndim == 1:
-        return drop(lu_solve(x, contiguous(expand(b, (0,))), trans), [0])
-    return with_axes(lu_solve(x, contiguous(with_axes(b, (1, 0))), trans), (1, 0))
+        return drop(solving.lu_solve(x, contiguous(expand(b, (0,))), trans), [0])
+    return with_axes(solving.lu_solve(x, contiguous(with_axes(b, (1, 0))), trans), (1, 0))
 
 
 @implements(np.linalg.solve, "scipy.linalg.solve")
@@ -138,10 +134,8 @@ def det(a: Any) -> Any:
 
 
 def _one_eigh(a: Any) -> Any:
-    from ..ops.library import eigh
-
     _square(*shape_of(a))
-    return tuple(eigh(contiguous(a)))
+    return tuple(spectral.eigh(contiguous(a)))
 
 
 @implements(np.linalg.eigh)
@@ -156,9 +150,7 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
 
 
 def _one_svd(a: Any) -> Any:
-    from ..ops.library import svd
-
-    return tuple(svd(contiguous(a)))
+    return tuple(spectral.svd(contiguous(a)))
 
 
 @implements(np.linalg.svd)
@@ -191,12 +183,10 @@ def svdvals(a: Any) -> Any:
 
 
 def _one_qr(a: Any) -> Any:
-    from ..ops.library import qr
-
     m, n = shape_of(a)
     if sizes.is_known(m) and sizes.is_known(n) and sizes.plain(m) < sizes.plain(n):
         unsupported("np.linalg.qr of a matrix with more columns than rows", "use its first columns, or the transpose")
-    return tuple(qr(contiguous(a)))
+    return tuple(solving.qr(contiguous(a)))
 
 
 @implements(np.linalg.qr)
@@ -215,8 +205,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
         raise errors.LinAlgError(f"lstsq: a matrix is needed, and a vector or a matrix ({user_site()})")
     cut = -1.0 if rcond is None else float(rcond)
     a = contiguous(a)
-    _, s, _, p = arrayops.pinv(a, cut)
-    rank = reduce("sum", s, None, False, lambda x, c: to_type(table.gt(x, c), I64), None, arrayops._cut(a, s, cut))
+    _, s, _, p = spectral.pinv(a, cut)
+    rank = reduce("sum", s, None, False, lambda x, c: to_type(table.gt(x, c), I64), None, spectral.cut(a, s, cut))
     bm = b if b.ndim == 2 else expand(b, (1,))
     x = matmul(p, bm)
     r = bm - matmul(a, x)
@@ -227,7 +217,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     rcond = rcond if rtol is None else rtol
     cut = 1e-15 if rcond is None else float(rcond)
-    return batched(lambda a: arrayops.pinv(contiguous(a), cut)[3], [2], "pinv")(a)
+    return batched(lambda a: spectral.pinv(contiguous(a), cut)[3], [2], "pinv")(a)
 
 
 @implements(np.linalg.matrix_power)
@@ -261,7 +251,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
             return pick(total, (i, j), keepdims=keepdims)
         moved = moveaxis(x, (i, j), (-2, -1))
         if ord == "nuc":
-            total = batched(lambda a: arrayops.nuclear(contiguous(a))[0], [2], "nuclear")(moved)
+            total = batched(lambda a: spectral.nuclear(contiguous(a))[0], [2], "nuclear")(moved)
             return kernels.put_back(total, axes, x.ndim) if keepdims else total
         s = svdvals(moved)
         found = max_(s, -1) if ord == 2 else min_(s, -1) if ord == -2 else unsupported(f"norm with ord={ord!r}", "use 1, 2, inf or 'fro'")
@@ -288,8 +278,6 @@ def multi_dot(arrays_: Any) -> Any:
 
 @implements("scipy.linalg.solve_triangular")
 def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_diagonal: bool = False) -> Any:
-    from ..ops.library import trsm
-
     code = {"N": 0, "T": 1, "C": 1}.get(trans, trans)
 
     def one(a: Any, b: Any) -> Any:
@@ -298,8 +286,8 @@ def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_d
         x, turned = _matrices(a, [])
         flags = (1 - code if turned else code, int(unit_diagonal), int(bool(lower) != bool(turned)))
         if b.ndim == 1:
-            return drop(trsm(x, contiguous(expand(b, (0,))), *flags), [0])
-        return with_axes(trsm(x, contiguous(with_axes(b, (1, 0))), *flags), (1, 0))
+            return drop(solving.trsm(x, contiguous(expand(b, (0,))), *flags), [0])
+        return with_axes(solving.trsm(x, contiguous(with_axes(b, (1, 0))), *flags), (1, 0))
 
     b = as_array(b)
     return batched(one, [2, b.ndim if b.ndim < 2 else 2], "trsm")(a, b)

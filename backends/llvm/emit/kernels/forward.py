@@ -1,0 +1,156 @@
+"""A kernel forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .....ir.core.graph import Var
+from .....ir.core.kernel import Result
+from .....ir.core.types import BOOL, F64, I32, Array, Scalar, element, is_float
+from ..code import LLVM_TYPES, literal
+from ..lets import Operands, count, read_element, write_element
+from .nest import Nest, is_prefix, times
+
+IDENTITY = {"sum": 0.0, "max": float("-inf"), "min": float("inf"), "argmax": float("-inf"), "argmin": float("inf")}
+
+
+def identity(kind: str, t: Scalar) -> str:
+    if is_float(t):
+        return literal(IDENTITY[kind], t)
+    if t == BOOL:
+        return {"sum": "false", "max": "false", "min": "true", "argmax": "false", "argmin": "true"}[kind]
+    bits = 31 if t == I32 else 63
+    return {"sum": "0"}.get(kind) or str(-(2**bits) if kind.endswith("max") else 2**bits - 1)
+
+
+class Forward(Nest):
+    """The kernel itself."""
+
+    def run(self, new: Callable[[Var, str], str]) -> list[Operands]:
+        """The operands of the outs; new(variable, count) allocates."""
+        self.made: dict[int, list[str]] = {}  # result number: data and sizes, outside
+        for i, r in enumerate(self.k.results):
+            if r.out is not None and isinstance(r.out.type, Array):
+                axes = list(range(self.rank)) if r.kind == "map" else list(r.axes)
+                dims = [self.read(self.k.sizes[q])[0] for q in axes]
+                n = count(self.outer, dims, self.site) if r.out not in self.context.tiny else ""
+                self.made[i] = [new(r.out, n), *dims]
+        self.cells: dict[int, list[str]] = {}
+        self.filled: set[int] = set()
+        code = self.code
+        self.start()
+        self.loops(0, self.open, self.point, self.close)
+        scalars = [(i, r) for i, r in enumerate(self.k.results) if r.out is not None and i not in self.made]
+        returned = []
+        for i, r in scalars:
+            t = LLVM_TYPES[r.out.type]  # type: ignore[union-attr]
+            returned.append((t, code.load(t, self.cells[i][-1])))
+        back = self.function(f"@kernel.{self.context.unique()}", returned)
+        found = dict(zip((i for i, _ in scalars), back, strict=True))
+        return [self.made[i] if i in self.made else [found[i]] for i, r in enumerate(self.k.results) if r.out is not None]
+
+    def result_type(self, i: int) -> Scalar:
+        t = self.body.results[i]
+        assert isinstance(t, Scalar)
+        return t
+
+    def start(self) -> None:
+        """Memory that loops accumulate in, filled before them."""
+        for i, r in enumerate(self.k.results):
+            if r.out is None or r.kind == "map":
+                continue
+            if is_prefix(self.order, r.axes):
+                t = LLVM_TYPES[self.result_type(i)]
+                self.cells[i] = [
+                    self.code.alloca(t),
+                    *([self.code.alloca("i64"), self.code.alloca("i64")] if r.kind.startswith("arg") else []),
+                ]
+            else:
+                n = "1"
+                for q in r.axes:
+                    n = times(self.code, n, self.sizes[q])
+                p, dtype = self.target(i), r.out.type.dtype  # type: ignore[union-attr]
+                first = identity(r.kind, dtype)
+                self.repeat(n, lambda j, p=p, d=dtype, v=first: write_element(self.code, self.element(p, j, d), v, d))  # type: ignore[misc]
+
+    def target(self, i: int) -> str:
+        return self.pointer(self.made[i][0], ("new", i))
+
+    def open(self, depth: int) -> None:
+        for i, r in enumerate(self.k.results):
+            if i in self.cells and depth == len(r.axes):
+                t = self.result_type(i)
+                self.code.store(LLVM_TYPES[t], identity(r.kind, t), self.cells[i][0])
+                for cell in self.cells[i][1:]:
+                    self.code.store("i64", "0", cell)
+
+    def close(self, depth: int) -> None:
+        for i, r in enumerate(self.k.results):
+            if i in self.cells and i in self.made and depth == len(r.axes):
+                dtype = r.out.type.dtype  # type: ignore[union-attr]
+                t = LLVM_TYPES[element(dtype)]
+                write_element(
+                    self.code, self.element(self.target(i), self.linear(r.axes), dtype), self.code.load(t, self.cells[i][-1]), dtype
+                )
+
+    def finish_point(self, env: dict[Var, str]) -> None:
+        """What else is to be done at a point."""
+
+    def point(self) -> None:
+        code = self.code
+        env = self.inputs()
+        values = self.run_body(env)
+        for kept in self.kept:
+            code.store(LLVM_TYPES[kept.type], env[kept], self.kept_element(kept))
+        for i, (r, v) in enumerate(zip(self.k.results, values, strict=True)):
+            if r.into is not None:
+                dtype = r.into.base.type.dtype  # type: ignore[union-attr]
+                write_element(code, self.element(self.data(r.into), self.offset(r.into), dtype), v, dtype)
+            elif r.kind == "map":
+                dtype = r.out.type.dtype  # type: ignore[union-attr]
+                write_element(code, self.element(self.target(i), self.linear(range(self.rank)), dtype), v, dtype)
+            elif r.kind.startswith("arg"):
+                self.position(i, r, v)
+            elif r.kind != "drop":
+                t = self.result_type(i)
+                if i in self.cells:
+                    p = self.cells[i][0]
+                    code.store(LLVM_TYPES[t], self.combine(r.kind, t, code.load(LLVM_TYPES[t], p), v), p)
+                else:
+                    dtype = r.out.type.dtype  # type: ignore[union-attr]
+                    p = self.element(self.target(i), self.linear(r.axes), dtype)
+                    write_element(code, p, self.combine(r.kind, t, read_element(code, p, dtype), v), dtype)
+        self.finish_point(env)
+
+    def combine(self, kind: str, t: Scalar, a: str, x: str) -> str:
+        code, ty = self.code, LLVM_TYPES[t]
+        if kind == "sum":
+            return (
+                code.let(f"fadd reassoc contract {ty} {a}, {x}")
+                if is_float(t)
+                else code.let(f"{'or' if t == BOOL else 'add'} {ty} {a}, {x}")
+            )
+        if is_float(t):
+            name = f"llvm.{'maximum' if kind == 'max' else 'minimum'}.{'f64' if t == F64 else 'f32'}"
+            code.module.declare(name, f"declare {ty} @{name}({ty}, {ty})")
+            return code.let(f"call {ty} @{name}({ty} {a}, {ty} {x})")
+        better = code.let(f"icmp {('u' if t == BOOL else 's')}{'gt' if kind == 'max' else 'lt'} {ty} {x}, {a}")
+        return code.let(f"select i1 {better}, {ty} {x}, {ty} {a}")
+
+    def position(self, i: int, r: Result, v: str) -> None:
+        """The first of the best, or of the NaNs. Cells: best value, how many were seen, position."""
+        code, t = self.code, self.result_type(i)
+        ty = LLVM_TYPES[t]
+        best_cell, count_cell, at_cell = self.cells[i]
+        best, n = code.load(ty, best_cell), code.load("i64", count_cell)
+        first = code.let(f"icmp eq i64 {n}, 0")
+        if is_float(t):
+            wins = code.let(f"fcmp {'ogt' if r.kind == 'argmax' else 'olt'} {ty} {v}, {best}")
+            nan, old = code.let(f"fcmp uno {ty} {v}, 0.0"), code.let(f"fcmp ord {ty} {best}, 0.0")
+            wins = code.let(f"or i1 {wins}, {code.let(f'and i1 {nan}, {old}')}")
+        else:
+            wins = code.let(f"icmp {'u' if t == BOOL else 's'}{'gt' if r.kind == 'argmax' else 'lt'} {ty} {v}, {best}")
+        wins = code.let(f"or i1 {first}, {wins}")
+        code.store(ty, code.let(f"select i1 {wins}, {ty} {v}, {ty} {best}"), best_cell)
+        code.store("i64", code.let(f"select i1 {wins}, i64 {n}, i64 {code.load('i64', at_cell)}"), at_cell)
+        code.store("i64", code.let(f"add i64 {n}, 1"), count_cell)

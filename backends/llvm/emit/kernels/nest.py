@@ -1,0 +1,235 @@
+"""The loop nest of a kernel, as a function of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .....ir.core.graph import Atom, Const, Let, Var
+from .....ir.core.kernel import Access, Gather, Kernel, Same, kernel_of
+from .....ir.core.types import Array, Type
+from ..code import LLVM_TYPES, MEMORY_TYPES, Code, literal, struct_of
+from ..lets import emit_scalar, loop, read_element
+
+
+class Outside:
+    """The parameters of a function that is being made: each operand of the caller that it uses, once."""
+
+    def __init__(self, code: Code, inline: bool) -> None:
+        self.code, self.inline = code, inline
+        self.names: dict[tuple[str, str], str] = {}
+        self.roots: dict[str, Any] = {}  # of pointers: what they may alias
+
+    def use(self, t: str, operand: str, root: Any = None) -> str:
+        if self.inline or not operand.startswith("%"):
+            return operand
+        key = (t, operand)
+        if key not in self.names:
+            self.names[key] = f"%o{len(self.names)}"
+            self.roots[operand] = root
+        return self.names[key]
+
+    def params(self) -> str:
+        out = []
+        for (t, operand), name in self.names.items():
+            root = self.roots[operand]
+            alone = t == "ptr" and root is not None and [r for r in self.roots.values() if r == root] == [root]
+            out.append(f"{t}{' noalias' if alone else ''} {name}")
+        return ", ".join(out)
+
+    def args(self) -> str:
+        return ", ".join(f"{t} {operand}" for t, operand in self.names)
+
+
+TINY = 32  # points of a space of known size that is not worth a loop: its code is written out, with everything in registers
+TINY_OPERATIONS = 128
+
+
+def is_tiny(k: Kernel, body: Any) -> bool:
+    """Is a kernel's space of known size and small?"""
+    if not all(isinstance(n, Const) for n in k.sizes):
+        return False
+    n = math.prod(s.value for s in k.sizes)  # type: ignore[union-attr]
+    return n <= TINY and n * len(body.entry.lets) <= TINY_OPERATIONS
+
+
+def times(code: Code, x: str, y: str) -> str:
+    if x == "0" or y == "0":
+        return "0"
+    if x.isdigit() and y.isdigit():
+        return str(int(x) * int(y))
+    if x == "1" or y == "1":
+        return y if x == "1" else x
+    return code.let(f"mul nsw i64 {x}, {y}")
+
+
+def plus(code: Code, x: str, y: str) -> str:
+    if x == "0" or y == "0":
+        return y if x == "0" else x
+    if x.isdigit() and y.isdigit():
+        return str(int(x) + int(y))
+    return code.let(f"add nsw i64 {x}, {y}")
+
+
+class Nest:
+    """The loop nest of one kernel in one direction, inside of its own function."""
+
+    def __init__(self, context: Any, let: Let, read: Any, outer: Code, site: int) -> None:
+        self.context, self.let, self.read, self.outer, self.site = context, let, read, outer, site
+        self.k: Kernel = kernel_of(let)
+        self.body = context.program.functions[self.k.f]
+        self.unrolled = is_tiny(self.k, self.body)
+        self.code = outer if self.unrolled else Code(context.module)
+        self.outside = Outside(outer, self.unrolled)
+        self.rank = len(self.k.sizes)
+        self.sizes = [self.integer(n) for n in self.k.sizes]
+        self.offsets: dict[int, tuple[str, list[str]]] = {}  # of an access: where it starts, and its stride along each axis
+        self.index: list[str] = []
+        self.order = self.loop_order()
+        self.kept: dict[Var, str] = {}  # values of the scalar function that are kept in memory: their buffers
+
+    def loop_order(self) -> list[int]:
+        """The axes from the outermost loop to the innermost. A position needs all candidates of one output in a row."""
+        for r in self.k.results:
+            if r.kind.startswith("arg"):
+                return [*r.axes, *(q for q in range(self.rank) if q not in r.axes)]
+        return list(range(self.rank))
+
+    def integer(self, a: Atom) -> str:
+        return self.outside.use("i64", self.read(a)[0])
+
+    def pointer(self, operand: str, root: Any) -> str:
+        return self.outside.use("ptr", operand, root)
+
+    def root(self, v: Var) -> Any:
+        return self.context.aliases.root(v)
+
+    # ---- places
+    def place(self, x: Access) -> tuple[str, list[str]]:
+        """(offset of the first element, stride along each axis of the space), once for each access."""
+        if id(x) not in self.offsets:
+            code, t = self.code, x.base.type
+            assert isinstance(t, Array)
+            dims = [self.outside.use("i64", d) for d in self.read(x.base)[1 : 1 + t.rank]]
+            natural = ["1"] * t.rank
+            for j in reversed(range(t.rank - 1)):
+                natural[j] = times(code, natural[j + 1], dims[j + 1])
+            start = "0"
+            strides = ["0"] * self.rank
+            for j, (s, step, q) in enumerate(zip(x.starts, x.steps, x.axes, strict=True)):
+                start = plus(code, start, times(code, self.integer(s), natural[j]))
+                if q >= 0:
+                    strides[q] = plus(code, strides[q], times(code, self.integer(step), natural[j]))
+            self.offsets[id(x)] = start, strides
+        return self.offsets[id(x)]
+
+    def offset(self, x: Access, axes: list[int] | None = None) -> str:
+        """The offset of the element at the current indices of these axes (of all)."""
+        start, strides = self.place(x)
+        for q in self.order if axes is None else axes:
+            if strides[q] != "0":
+                start = plus(self.code, start, times(self.code, self.index[q], strides[q]))
+        return start
+
+    def moves(self, x: Access, q: int) -> bool:
+        return self.place(x)[1][q] != "0"
+
+    def linear(self, axes: Any) -> str:
+        """The row-major index over some axes."""
+        offset = "0"
+        for q in axes:
+            offset = plus(self.code, times(self.code, offset, self.sizes[q]), self.index[q])
+        return offset
+
+    def element(self, pointer: str, offset: str, dtype: Type) -> str:
+        return self.code.let(f"getelementptr inbounds {MEMORY_TYPES[dtype]}, ptr {pointer}, i64 {offset}")
+
+    def data(self, x: Access | Gather) -> str:
+        return self.pointer(self.read(x.base)[0], ("data", self.root(x.base)))
+
+    # ---- the scalar function
+    def inputs(self) -> dict[Var, str]:
+        env: dict[Var, str] = {}
+        seen: dict[Any, str] = {}
+        for x, p in zip(self.k.inputs, self.body.params, strict=True):
+            if isinstance(x, Access):
+                key = (x.base, x.starts, x.steps, x.axes)
+                if key not in seen:
+                    seen[key] = read_element(self.code, self.element(self.data(x), self.offset(x), x.base.type.dtype), x.base.type.dtype)  # type: ignore[union-attr]
+                env[p] = seen[key]
+            elif isinstance(x, Same):
+                env[p] = self.scalar(x.atom)
+            elif isinstance(x, Gather):
+                t = x.base.type.dtype  # type: ignore[union-attr]
+                env[p] = read_element(self.code, self.element(self.data(x), env[self.body.params[x.place]], t), t)
+            else:
+                env[p] = self.index[x.axis]
+        return env
+
+    def scalar(self, a: Atom) -> str:
+        return self.outside.use(LLVM_TYPES[a.type], self.read(a)[0])
+
+    def value(self, env: dict[Var, str], a: Atom) -> str:
+        return env[a] if isinstance(a, Var) else literal(a.value, a.type)
+
+    def run_body(self, env: dict[Var, str], skip: Any = ()) -> list[str]:
+        for let in self.body.entry.lets:
+            if let.out not in skip:
+                env[let.out] = emit_scalar(self.code, let, [self.value(env, a) for a in let.args], self.site)
+        return [self.value(env, a) for a in self.body.entry.terminator.args]
+
+    def kept_element(self, v: Var) -> str:
+        return self.element(self.pointer(self.kept[v], ("kept", v)), self.linear(range(self.rank)), v.type)
+
+    # ---- loops
+    def prepare(self) -> None:
+        """What the loops use is computed before them."""
+        self.index = ["0"] * self.rank
+        for x in [*self.k.inputs, *(r.into for r in self.k.results)]:
+            if isinstance(x, Access):
+                self.place(x)
+
+    def loops(self, depth: int, before: Callable[[int], None], inside: Callable[[], None], after: Callable[[int], None]) -> None:
+        """The loops from `depth` on; before(d) and after(d) stand around the loop of depth d."""
+        if depth == 0:
+            self.prepare()
+        before(depth)
+        if depth == self.rank:
+            inside()
+        else:
+            q = self.order[depth]
+
+            def body(i: str) -> None:
+                self.index[q] = i
+                self.loops(depth + 1, before, inside, after)
+
+            self.repeat(self.sizes[q], body)
+            self.index[q] = "0"
+        after(depth)
+
+    def repeat(self, n: str, body: Callable[[str], None]) -> None:
+        """for i in range(n): body(i)"""
+        if self.unrolled:
+            for i in range(int(n)):
+                body(str(i))
+        else:
+            loop(self.code, n, body)
+
+    def function(self, name: str, returned: list[tuple[str, str]]) -> list[str]:
+        """End the function, call it, and give what it returns."""
+        if self.unrolled:
+            return [v for _, v in returned]
+        t = struct_of([x for x, _ in returned])
+        self.code.emit(f"ret {t} {self.code.pack(t, returned)}" if returned else "ret void")
+        self.context.module.functions.append(self.code.text(f"define internal {t} {name}({self.outside.params()}) nounwind"))
+        call = f"call {t} {name}({self.outside.args()})"
+        if not returned:
+            self.outer.emit(call)
+            return []
+        return self.outer.unpack(t, self.outer.let(call), len(returned))
+
+
+def is_prefix(order: list[int], axes: Any) -> bool:
+    """Are these axes the outermost loops?"""
+    return set(order[: len(axes)]) == set(axes)

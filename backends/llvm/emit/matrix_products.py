@@ -1,0 +1,136 @@
+"""Products of matrices: by BLAS, and by loops where they are small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ....ir.core.graph import Let
+from ....ir.core.types import F64, Scalar
+from .code import LLVM_TYPES, Code, literal
+from .lets import Operands, count, fill_zero, loop, product
+from .library import Routines, call_library, element_at, emits
+
+SMALL = 4096  # multiplications: below, loops are faster than a call of BLAS (measured: 16 x 16 x 16)
+
+
+@emits("gemm")
+def emit_gemm(lib: Routines) -> list[Operands]:
+    return [gemm(lib.code, lib.let, lib.read, lambda n: lib.new(lib.let.out, n))]
+
+
+def gemm(code: Code, let: Let, read: Any, new: Callable[[str], str]) -> Operands:
+    (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
+    x, y = read(a), read(b)
+    rank = a.type.rank  # type: ignore[union-attr]
+    stack = x[1 : rank - 1]
+    m, k = (x[rank], x[rank - 1]) if ta else (x[rank - 1], x[rank])
+    n = y[rank - 1] if tb else y[rank]
+    total = count(code, [*stack, m, n], code.module.site(let.site))
+    out = new(total)
+    fill_zero(code, out, total, let.out.type.dtype)  # type: ignore[union-attr]
+    multiply(code, let.out.type.dtype, (x[0], y[0], out), (m, n, k), ta, tb, product(code, stack))  # type: ignore[union-attr]
+    return [out, *stack, m, n]
+
+
+def gemm_back(code: Code, let: Let, read: Any, active: Any, d: Operands) -> None:
+    """Adds to the adjoints of A and B in place."""
+    (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
+    x, y = read(a), read(b)
+    rank = a.type.rank  # type: ignore[union-attr]
+    stack = product(code, x[1 : rank - 1])
+    m, k = (x[rank], x[rank - 1]) if ta else (x[rank - 1], x[rank])
+    n = y[rank - 1] if tb else y[rank]
+    t = let.out.type.dtype  # type: ignore[union-attr]
+    if a in active:
+        if ta:
+            multiply(code, t, (y[0], d[0], x[-1]), (k, m, n), tb, 1, stack)
+        else:
+            multiply(code, t, (d[0], y[0], x[-1]), (m, k, n), 0, 1 - tb, stack)
+    if b in active:
+        if tb:
+            multiply(code, t, (d[0], x[0], y[-1]), (n, k, m), 1, ta, stack)
+        else:
+            multiply(code, t, (x[0], d[0], y[-1]), (k, n, m), 1 - ta, 0, stack)
+
+
+def multiply(code: Code, t: Scalar, pointers: Any, sizes: Any, ta: int, tb: int, stack: str) -> None:
+    """C += op(A) op(B) for each matrix of a stack, by a function of the module."""
+    name = f"@lantern_gemm.{t}.{'t' if ta else 'n'}{'t' if tb else 'n'}"
+    module = code.module
+    if name not in module.made:
+        module.made[name] = True
+        module.functions.append(_multiply_text(module, name, t, ta, tb))
+    (a, b, c), (m, n, k) = pointers, sizes
+
+    def one(s: str) -> None:
+        places = []
+        for p, (rows, columns) in ((a, (m, k)), (b, (k, n)), (c, (m, n))):
+            offset = code.let(f"mul i64 {s}, {code.let(f'mul i64 {rows}, {columns}')}")
+            places.append(element_at(code, p, offset, t))
+        code.emit(f"call void {name}({', '.join(f'ptr {p}' for p in places)}, i64 {m}, i64 {n}, i64 {k})")
+
+    if stack == "1":
+        code.emit(f"call void {name}(ptr {a}, ptr {b}, ptr {c}, i64 {m}, i64 {n}, i64 {k})")
+    else:
+        loop(code, stack, one)
+
+
+def _multiply_text(module: Any, name: str, t: Scalar, ta: int, tb: int) -> str:
+    """C (m x n) += op(A) op(B), with k in between: loops where it is small, BLAS where not."""
+    code, ty = Code(module), LLVM_TYPES[t]
+    work = code.let(f"mul i64 %m, {code.let('mul i64 %n, %k')}")
+    code.emit(f"br i1 {code.let(f'icmp sle i64 {work}, {SMALL}')}, label %small, label %large")
+    code.place("small")
+
+    def row(i: str) -> None:
+        def a_at(p: str) -> str:
+            offset = f"mul i64 {p}, %m" if ta else f"mul i64 {i}, %k"
+            return code.load(ty, element_at(code, "%a", code.let(f"add i64 {code.let(offset)}, {i if ta else p}"), t))
+
+        first = code.let(f"mul i64 {i}, %n")
+        if tb:
+
+            def dot(j: str) -> None:
+                cell, start = element_at(code, "%c", code.let(f"add i64 {first}, {j}"), t), code.let(f"mul i64 {j}, %k")
+                code.store(ty, literal(0.0, t), "%sum")
+
+                def term(p: str) -> None:
+                    v = code.load(ty, element_at(code, "%b", code.let(f"add i64 {start}, {p}"), t))
+                    x = code.let(f"fmul contract {ty} {a_at(p)}, {v}")
+                    code.store(ty, code.let(f"fadd reassoc contract {ty} {code.load(ty, '%sum')}, {x}"), "%sum")
+
+                loop(code, "%k", term)
+                code.store(ty, code.let(f"fadd {ty} {code.load(ty, cell)}, {code.load(ty, '%sum')}"), cell)
+
+            loop(code, "%n", dot)
+            return
+
+        def axpy(p: str) -> None:
+            v, start = a_at(p), code.let(f"mul i64 {p}, %n")
+
+            def add(j: str) -> None:
+                cell = element_at(code, "%c", code.let(f"add i64 {first}, {j}"), t)
+                x = code.let(f"fmul contract {ty} {v}, {code.load(ty, element_at(code, '%b', code.let(f'add i64 {start}, {j}'), t))}")
+                code.store(ty, code.let(f"fadd contract {ty} {code.load(ty, cell)}, {x}"), cell)
+
+            loop(code, "%n", add)
+
+        loop(code, "%k", axpy)
+
+    code.allocas.append(f" %sum = alloca {ty}")
+    loop(code, "%m", row)
+    code.emit("ret void")
+    code.place("large")
+    cells = []
+    for kind, value in (("i8", str(ord("T" if tb else "N"))), ("i8", str(ord("T" if ta else "N"))), ("i32", "%n"), ("i32", "%m"), ("i32", "%k"),
+                        (ty, literal(1.0, t)), ("i32", "%k" if tb else "%n"), ("i32", "%m" if ta else "%k"), (ty, literal(1.0, t)), ("i32", "%n")):  # fmt: skip
+        cell = code.alloca(kind)
+        code.store(kind, code.let(f"trunc i64 {value} to i32") if kind == "i32" else value, cell)
+        cells.append(cell)
+    transb, transa, n, m, k, alpha, ldb, lda, beta, ldc = cells
+    call_library(code, f"{'d' if t == F64 else 's'}gemm", [transb, transa, n, m, k, alpha, "%b", ldb, "%a", lda, beta, "%c", ldc])
+    code.emit("ret void")
+    return code.text(
+        f"define internal void {name}(ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %m, i64 %n, i64 %k) noinline nounwind"
+    )

@@ -1,0 +1,40 @@
+"""Forward mode where a program asks for it: `pushforward` becomes a call of a jvp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..core.graph import Block, Call, Edge, Program
+from ..core.op import FORWARD, TABLE
+
+
+def expand(program: Program, name: str, jvp_name: Callable[[Program, str, list[bool]], str]) -> bool:
+    """Replace every `pushforward` in `name` by a call of the jvp.
+
+    %y, %ty = pushforward(%x, %tx) {f='g'}; rest   ->   call jvp.x.g(%x, %tx) then k();   k(%y, %ty): rest
+    """
+    f = program.functions[name]
+    expanded = False
+    work = list(f.blocks.values())
+    while work:
+        block = work.pop()
+        for i, let in enumerate(block.lets):
+            if TABLE[let.op].calls != FORWARD:
+                continue
+            n = let.attrs["cotangents"]
+            own = len(let.args) - n
+            mask = [j in let.attrs["wrt"] for j in range(own)]
+            callee = jvp_name(program, let.attrs["f"], mask)
+            k = 1
+            while f"{block.name}.then{k}" in f.blocks:
+                k += 1
+            rest = Block(f"{block.name}.then{k}", list(let.outs), block.lets[i + 1 :], block.terminator)
+            f.blocks[rest.name] = rest
+            order = sorted(range(n), key=lambda j: let.attrs["wrt"][j])
+            args = (*let.args[:own], *(let.args[own + j] for j in order))
+            del block.lets[i:]
+            block.terminator = Call(callee, args, Edge(rest.name))
+            work.append(rest)
+            expanded = True
+            break
+    return expanded
