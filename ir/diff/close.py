@@ -42,7 +42,7 @@ def close(program: Program) -> bool:
       return %z
     }
 
-    fn pull.cumsum.reverse_0.f64xx.x(%a2: f64[?, ?], %a3: f64[?, ?], %a4: f64[?, ?]) -> (f64[?, ?]) {
+    fn pull.cumsum.reverse_0.f64.x.x_f64.x.x.x(%a2: f64[?, ?], %a3: f64[?, ?], %a4: f64[?, ?]) -> (f64[?, ?]) {
     entry:
       %v7: f64[?, ?] = cumsum(%a4) {reverse=1, fails=False} @ "":0 ""
       return %v7

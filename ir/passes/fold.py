@@ -73,7 +73,7 @@ def folded(let: Let) -> Atom | None:
     """What an operation's result is known to be."""
     op = TABLE[let.op]
     if not op.scalar:
-        return None if op.folds is None else op.folds(let)  # type: ignore[no-any-return]
+        return None if op.folds is None else op.folds(let)
     if not op.may_fail and not op.expensive and all(isinstance(a, Const) for a in let.args):
         return _compute(let)
     args = let.args
