@@ -42,9 +42,9 @@ def close(program: Program) -> bool:
       return %z
     }
 
-    fn pull.cumsum.reverse_0.f64.x.x_f64.x.x.x(%a2: f64[?, ?], %a3: f64[?, ?], %a4: f64[?, ?]) -> (f64[?, ?]) {
+    fn pull.cumsum.reverse_0.f64.x.x_f64.x.x.x(%a2: f64[n, m], %a3: f64[k, l], %a4: f64[k, l]) -> (f64[k, l]) {
     entry:
-      %v7: f64[?, ?] = cumsum(%a4) {reverse=1, fails=False} @ "":0 ""
+      %v7: f64[k, l] = cumsum(%a4) {reverse=1, fails=False} @ "":0 ""
       return %v7
     }
     """
