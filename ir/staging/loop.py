@@ -266,35 +266,32 @@ class Loop:
             self._latch_growth(key, name, a[1], was[1] if was is not None else (), b[1], state, args)
             return
         if a is not None and b is not None and a[0] == b[0]:
-            was = opened(before, self.heap, self.before.heap)
-            originals = was[1] if was is not None and was[0] == a[0] else a[1]
-            if a[0].mutable and key not in self.parts:
-                self.forms[key] = "parts"
-                return
-            for k, (x, y, z) in enumerate(zip(a[1], originals, b[1], strict=True)):
-                self._latch((*key, k), name, x, y, z, state, args)
+            self._latch_parts(key, name, a, before, b, state, args)
+        elif not (a is None and b is None and same_leaf(old, new)) and not self._takes_form(key, old, new, view, a is None and b is None):
+            raise self._differs(name, before, new)
+
+    def _latch_parts(self, key: Any, name: str, a: Any, before: Any, b: Any, state: State, args: dict[Any, Atom]) -> None:
+        """An object of the same structure comes back, part by part."""
+        was = opened(before, self.heap, self.before.heap)
+        originals = was[1] if was is not None and was[0] == a[0] else a[1]
+        if a[0].mutable and key not in self.parts:
+            self.forms[key] = "parts"
             return
-        if a is None and b is None and same_leaf(old, new):
-            return
+        for k, (x, y, z) in enumerate(zip(a[1], originals, b[1], strict=True)):
+            self._latch((*key, k), name, x, y, z, state, args)
+
+    def _takes_form(self, key: Any, old: Any, new: Any, view: bool, leaves: bool) -> bool:
+        """Is there another form that holds both? The loop is traced again with it."""
         if (view or isinstance(old, np.ndarray)) and all(isinstance(v, (Arrayed, np.ndarray)) for v in (old, new)):
-            if not view:
-                merged = merge_types([old, new])
-                if merged is not None:
-                    self.forms[key] = merged[0]
-                    return
-            elif self.forms.get(key) != "settled":
-                self.forms[key] = "settled"
-                return
-        if (
-            a is None
-            and b is None
-            and leaf_type(old) is not None
-            and (merged := merge_types([old, new])) is not None
-            and key not in self.forms
-        ):
+            merged = None if view else merge_types([old, new])
+            form = merged[0] if merged is not None else "settled" if view and self.forms.get(key) != "settled" else None
+            if form is not None:
+                self.forms[key] = form
+                return True
+        if leaves and leaf_type(old) is not None and (merged := merge_types([old, new])) is not None and key not in self.forms:
             self.forms[key] = merged[0]
-            return
-        raise self._differs(name, before, new)
+            return True
+        return False
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
         why = (

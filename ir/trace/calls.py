@@ -106,6 +106,16 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
+    if isinstance(function, functools.partial):
+        return call(function.func, *function.args, *args, **{**function.keywords, **kwargs})
+    method = getattr(type(function), "__call__", None)  # noqa: B004  # the method itself is needed
+    if not isinstance(function, type) and isinstance(method, types.FunctionType) and _is_user_code(method):
+        return invoke(types.MethodType(method, function), args, kwargs)
+    return _call_as_it_is(function, args, kwargs)
+
+
+def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
+    """A call of code that is not rewritten, which may write into containers and look at them."""
     if _is_method_of_array(function) and _building() and (function.__name__ == "copy" or _any_traced((args, kwargs))):
         return getattr(arrays.lift_array(function.__self__), function.__name__)(*args, **kwargs)  # of a captured one, as of an argument
     if (
@@ -117,11 +127,6 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         heap_of().note(function.__self__)
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
         args = tuple(plain_key(x) if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
-    if isinstance(function, functools.partial):
-        return call(function.func, *function.args, *args, **{**function.keywords, **kwargs})
-    method = getattr(type(function), "__call__", None)  # noqa: B004  # the method itself is needed
-    if not isinstance(function, type) and isinstance(method, types.FunctionType) and _is_user_code(method):
-        return invoke(types.MethodType(method, function), args, kwargs)
     if not _building():
         return function(*args, **kwargs)
     _looks_at(function, args)
