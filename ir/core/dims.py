@@ -35,18 +35,18 @@ class Symbol:
 class Applied:
     """max, min or // of dimensions."""
 
-    op: str
+    name: str
     args: tuple[Dim, ...]
 
     def __str__(self) -> str:
-        return f"{self.op}({', '.join(map(str, self.args))})"
+        return f"{self.name}({', '.join(map(str, self.args))})"
 
     @property
     def least(self) -> int | None:
         bounds = [least(a) for a in self.args]
-        if self.op == "max":
+        if self.name == "max":
             return max((b for b in bounds if b is not None), default=None)
-        if self.op == "min":
+        if self.name == "min":
             return min(bounds) if None not in bounds else None  # type: ignore[type-var]
         return 0 if bounds[0] is not None and bounds[0] >= 0 else None
 

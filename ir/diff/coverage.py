@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.analysis import Aliases, dominators, find_loops, predecessors, reverse_postorder
-from ..core.dims import UNKNOWN
 from ..core.graph import Atom, Call, Const, Function, Jump, Let, Program, Return, Var, defined_vars, edges, terminator_atoms
 from ..core.kernel import Access, Gather, expensive, kernel_of, made_with, varies
 from ..core.op import TABLE
@@ -22,6 +21,7 @@ from .activity import Activity, all_vars
 from .cps import has_adjoint
 from .policies import Plan, rule_uses
 from .reverse import Reverse
+from .shapes import _key, _Shapes
 
 
 @dataclass(frozen=True)
@@ -274,51 +274,6 @@ def _same_place(x: Access, y: Access) -> bool:
 
 def _atoms(atoms: Iterable[Atom]) -> list[object]:
     return [a.value if isinstance(a, Const) else a for a in atoms]
-
-
-class _Shapes:
-    """Which atoms are known to be the sizes of arrays: made with them, read from them, or checked to be equal."""
-
-    def __init__(self, f: Function, block: str) -> None:
-        self.parent: dict[object, object] = {}
-        for name in {f.entry.name, block}:
-            for let in f.blocks[name].lets:
-                if TABLE[let.op].measures and let.outs:
-                    self.join(let.out, (let.args[0], let.attrs["axis"]))
-                elif TABLE[let.op].equates:
-                    self.join(_key(let.args[0]), _key(let.args[1]))
-                    self.join(let.out, _key(let.args[0]))
-                for v, dims in made_with(let):
-                    for j, n in enumerate(dims):
-                        self.join((v, j), _key(n))
-        for v in all_vars(f):  # and sizes of one dimension are equal
-            for j, d in enumerate(v.type.dims if isinstance(v.type, Array) else ()):
-                if d != UNKNOWN:
-                    self.join((v, j), ("const", d) if isinstance(d, int) else d)
-
-    def root(self, x: object) -> object:
-        while self.parent.get(x, x) != x:
-            x = self.parent[x]
-        return x
-
-    def join(self, x: object, y: object) -> None:
-        a, b = self.root(x), self.root(y)
-        if a != b:
-            self.parent[a] = b
-
-    def of(self, v: Var, sizes: object) -> _Shapes:
-        """With the sizes of one more array."""
-        assert isinstance(sizes, list)
-        for j, n in enumerate(sizes):
-            self.join((v, j), n)
-        return self
-
-    def same(self, n: Atom, v: Var, axis: int) -> bool:
-        return bool(self.root(_key(n)) == self.root((v, axis)))
-
-
-def _key(a: Atom) -> object:
-    return a if isinstance(a, Var) else ("const", a.value)
 
 
 def _is_alone(f: Function, p: Var, aliases: Aliases) -> bool:

@@ -21,7 +21,7 @@ from ..core.analysis import Loop, find_loops
 from ..core.builder import Builder, Operand, tracing
 from ..core.graph import Atom, Branch, Call, Const, Edge, Function, Jump, Let, Return, Var, defined_vars, edges
 from ..core.op import TABLE, Op
-from ..core.types import I64, Array, Scalar, Type
+from ..core.types import BOOL, F64, I64, Array, Scalar, Type
 from .activity import Activity
 from .cps import has_adjoint
 
@@ -63,8 +63,6 @@ class Plan:
 @functools.cache
 def rule_uses(name: str, attrs: tuple[tuple[str, Any], ...]) -> tuple[frozenset[int], ...]:
     """For each argument's term of an operation's rule the values it reads: argument numbers, and -1 for the result."""
-    from ..core.types import BOOL, F64
-
     op = TABLE[name]
     kinds = {"I": I64, "B": BOOL}
     with tracing() as trace, trace.building("rule") as builder:

@@ -10,12 +10,11 @@ import numpy as np
 from ..core import errors
 from ..core.sites import user_site
 from ..values import reshaping, sizes
-from ..values.blanks import blank
 from ..values.kernels import copied, filled
 from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
 from ..values.views import View, as_array, axes_of, base_of, shape_of, spec_of, with_axes
-from ..values.writes import write
+from ..values.writes import blank, write
 from .common import Axis, common_dtype, unsupported
 from .registry import implements
 

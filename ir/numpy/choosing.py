@@ -14,7 +14,8 @@ from ..ops.library import rules
 from ..values import gather, indexing, operators, sizes, values, writes
 from ..values.kernels import elementwise, from_index
 from ..values.reshaping import expand
-from ..values.values import Arrayed, Traced, to_type, truth
+from ..values.scalars import truth
+from ..values.values import Arrayed, Traced, to_type
 from ..values.views import as_array, axes_of, contiguous, is_array, shape_of
 from ..values.writes import assign
 from .axes import along, atleast_1d, ravel

@@ -12,13 +12,13 @@ import numpy as np
 from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, Scalar, element, is_float
 from ..ops import table
-from ..values import arrays, operators, sizes, values, views
-from ..values.blanks import blank
+from ..values import arrays, operators, scalars, sizes, values, views
 from ..values.kernels import copied, elementwise, from_index
 from ..values.reshaping import expand
-from ..values.values import Arrayed, Traced, is_traced, promote, to_type
+from ..values.scalars import promote
+from ..values.values import Arrayed, Traced, is_traced, to_type
 from ..values.views import as_array, shape_of
-from ..values.writes import stored
+from ..values.writes import blank, stored
 from .axes import joined, moveaxis
 from .common import astype, dtype_of, scalar_kind
 from .registry import implements
@@ -50,7 +50,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> An
         out = arrays.allocate(dtype_of(dtype) if dtype is not None else fill_value.type.dtype, shape, 0)
         out[...] = fill_value
         return out
-    t = dtype_of(dtype) if dtype is not None else values.operand("np.full", fill_value)[0]
+    t = dtype_of(dtype) if dtype is not None else scalars.operand("np.full", fill_value)[0]
     return arrays.allocate(t, shape, stored(fill_value, t) if dtype is not None else fill_value)
 
 
@@ -105,7 +105,7 @@ def _array(a: Any, dtype: Any) -> Any:
     if isinstance(a, Arrayed):
         return copied(a) if t is None or t == a.type.dtype else astype(a, t)
     if not isinstance(a, (list, tuple)):
-        t = values.operand("np.array", a)[0] if t is None else t
+        t = scalars.operand("np.array", a)[0] if t is None else t
         return arrays.strong(stored(a, t), t)
     if not any(is_traced(x) for x in _leaves(a)):
         plain = np.array(a, dtype)
@@ -128,7 +128,7 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
         out = joined([expand(x, (0,)) for x in parts], 0)
         return out if t is None or t == out.type.dtype else astype(out, t)
     if t is None:
-        kinds = {values.operand("np.array", x)[0] for x in parts}  # here a Python float is a float64
+        kinds = {scalars.operand("np.array", x)[0] for x in parts}  # here a Python float is a float64
         t = BOOL if kinds == {BOOL} else F64 if F64 in kinds or {F32, I64} <= kinds else F32 if F32 in kinds else I64
     out = arrays.allocate(t, len(parts), 0)
     for i, x in enumerate(parts):
@@ -190,7 +190,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
     if not any(map(is_traced, (start, stop, step))):
         return array(np.arange(*(start, stop, step), dtype=dtype))
     kind = promote("np.arange", start, stop, step)[0]
-    if kind == F32 and any(values.operand("np.arange", x)[0] != F32 for x in (start, stop, step)):
+    if kind == F32 and any(scalars.operand("np.arange", x)[0] != F32 for x in (start, stop, step)):
         kind = F64  # here a Python number is an int64 or a float64
     t = dtype_of(dtype) if dtype is not None else kind
     if kind == I64:

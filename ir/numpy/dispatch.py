@@ -19,7 +19,8 @@ from ..ops import table
 from ..staging.growing import growing
 from ..values.kernels import elementwise, filled
 from ..values.reshaping import expand
-from ..values.values import Arrayed, Traced, constant, is_traced, zero_dimensional
+from ..values.scalars import zero_dimensional
+from ..values.values import Arrayed, Traced, constant, is_traced
 from ..values.views import as_array
 from ..values.writes import update
 from . import axes, choosing, creation, differences, products, reductions, shaping, sorting, ufuncs  # noqa: F401

@@ -16,7 +16,8 @@ from ..values import kernels, reshaping, sizes
 from ..values.kernels import elementwise, filled, reduce
 from ..values.library import bind
 from ..values.reshaping import drop, expand, spread
-from ..values.values import Arrayed, to_type, truth
+from ..values.scalars import truth
+from ..values.values import Arrayed, to_type
 from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
 from .axes import along, back_from_rows, rows
 from .choosing import isclose, take_along

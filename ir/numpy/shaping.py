@@ -17,7 +17,8 @@ from ..values import reshaping, sizes, writes
 from ..values.arrays import allocate, strong
 from ..values.kernels import copied, elementwise_with_index, filled, from_index
 from ..values.reshaping import expand, spread
-from ..values.values import Arrayed, Traced, is_traced, operand
+from ..values.scalars import operand
+from ..values.values import Arrayed, Traced, is_traced
 from ..values.views import View, as_array, axes_of, base_of, is_array, shape_of, spec_of
 from ..values.writes import write
 from .axes import along, broadcast_arrays, diagonal, joined, moveaxis, ravel, swapaxes

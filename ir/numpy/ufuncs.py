@@ -17,10 +17,11 @@ from ..core.op import TABLE, Op, literal
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, Scalar, is_float
 from ..ops import table
-from ..values import operators, values
+from ..values import operators, scalars, values
 from ..values.kernels import elementwise
 from ..values.operators import arithmetic, bitwise, compare, has_array, operands, power
-from ..values.values import Traced, is_traced, logical_not, promote, to_type, truth
+from ..values.scalars import logical_not, promote, truth
+from ..values.values import Traced, is_traced, to_type
 from .registry import implements
 
 
@@ -161,7 +162,7 @@ def _logical(name: str) -> Callable[[Any, Any], Any]:
 
 
 def ldexp(x: Any, n: Any) -> Any:
-    if is_float(values.operand("ldexp", n)[0]):
+    if is_float(scalars.operand("ldexp", n)[0]):
         raise TypeError(f"ufunc 'ldexp' needs an int as its second argument ({user_site()})")
     t = x.type if isinstance(x, Traced) and is_float(x.type) else F64
     return arithmetic("mul", x, table.exp2(to_type(n, t)) if isinstance(n, Traced) else 2.0**n)

@@ -14,12 +14,11 @@ A row gives the value by NumPy (for the interpreter), its shape rule, its deriva
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..core.op import STAGES, Elsewhere, Op, Size, Zero, arrays, as_marked, nothing, register, sizes
+from ..core.op import Elsewhere, Op, Size, Stage, Zero, arrays, as_marked, nothing, register, sizes
 from ..core.types import F32, F64, I64, NUMPY_DTYPES, Scalar
 
 
@@ -46,7 +45,15 @@ def row(
     return register(Op(name, "*:*", python, rule, shape=shape, jvp=jvp, vjp=vjp, program=program, **{**common, **facts}))
 
 
-AWAITED: dict[str, Callable[..., Op]] = {}
+class _Awaited(Stage):
+    """Rows that still wait for their code, by name. No row may when all are sealed."""
+
+    def check(self) -> None:
+        if self:
+            raise ValueError(f"operation {min(self)!r} has no derivative and does not say why")
+
+
+AWAITED = _Awaited("rules", lambda op: False)
 
 
 def awaited(name: str, python: Any, **facts: Any) -> None:
@@ -57,17 +64,6 @@ def awaited(name: str, python: Any, **facts: Any) -> None:
 def rules(name: str, jvp: Any = None, vjp: Any = None, program: Any = None) -> None:
     """The traced code of a row: it goes into the table."""
     AWAITED.pop(name)(jvp, vjp, program)
-
-
-class Complete:
-    """A check of `seal`: no row still waits for its code."""
-
-    def check(self) -> None:
-        if AWAITED:
-            raise ValueError(f"operation {min(AWAITED)!r} has no derivative and does not say why")
-
-
-STAGES.append(Complete())  # type: ignore[arg-type]
 
 
 def _like(*places: int) -> Any:

@@ -11,8 +11,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..core.graph import Const, same_atom
 from ..core.op import TABLE, Op, Zero, elementwise
+from ..core.types import FROM_NUMPY, I64, is_float
 
 STEP = Zero("piecewise constant: zero wherever it exists")
 STEADY = {"speculate": True, "steady": True}
@@ -321,18 +324,12 @@ def checked_power(m: Any, x: Any, n: Any) -> Any:
 
 
 def checked_truncation(m: Any, x: Any) -> Any:
-    from ..core.types import I64
-
     m.check(lt(absolute(x), 2.0**63), "conversion")
     return m.convert(x, I64)
 
 
 def convert_like(d: Any, x: Any) -> Any:
     """`d` in the type of `x`: the transpose of a conversion between floats."""
-    import numpy as np
-
-    from ..core.types import FROM_NUMPY, is_float
-
     t = getattr(x, "type", None) or FROM_NUMPY.get(np.asarray(x).dtype)
     if t is None or not is_float(t):
         return None

@@ -13,7 +13,8 @@ from ..numpy.ufuncs import choose
 from ..staging.branches import and_, if_, ifexp, not_, or_
 from ..staging.leaves import leaf_type
 from ..values import pytree
-from ..values.values import Arrayed, Traced, dimension, load, truth
+from ..values.scalars import truth
+from ..values.values import Arrayed, Traced, dimension, load
 from ..values.views import base_of, settled
 from .folds import ABSENT
 from .for_loops import _any_traced, _building, _each, _is_empty, _key_of, _look, _require_not, _require_one, _rest, _source, _variables

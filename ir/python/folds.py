@@ -18,7 +18,8 @@ from ..core.types import BOOL, is_float
 from ..numpy.ufuncs import choose
 from ..staging.branches import and_, not_, or_
 from ..values.operators import arithmetic
-from ..values.values import Arrayed, Traced, call, is_traced, scalar_type, truth
+from ..values.scalars import truth
+from ..values.values import Arrayed, Traced, call, is_traced, scalar_type
 from ..values.views import settled
 from .for_loops import _building, _each, _look, _require_one, _rest, _source, _variables
 from .iterables import Staged, staged_iterable

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..core.builder import current_trace
 from ..staging.branches import and_
-from ..values.values import call, truth
+from ..values.scalars import truth
+from ..values.values import call
 from .iterables import Staged, staged_iterable
 
 

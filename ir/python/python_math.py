@@ -19,7 +19,8 @@ from ..ops import table
 from ..staging import branches
 from ..values import pytree
 from ..values.operators import arithmetic
-from ..values.values import Arrayed, Traced, constant, is_traced, operand, to_float, to_integer
+from ..values.scalars import operand, to_float, to_integer
+from ..values.values import Arrayed, Traced, constant, is_traced
 from . import for_loops, raising
 
 

@@ -24,7 +24,8 @@ from ..staging import functions
 from ..staging.leaves import Undefined
 from ..staging.lists import List
 from ..staging.optional import Maybe, needed
-from ..values.values import Arrayed, Traced, is_traced, logical_not
+from ..values.scalars import logical_not
+from ..values.values import Arrayed, Traced, is_traced
 from .iterables import Staged
 
 _ITERABLES = {"range": range, "enumerate": enumerate, "zip": zip, "reversed": reversed}

@@ -9,7 +9,8 @@ from ..core.builder import Builder, current_builder, current_trace
 from ..core.graph import Fail
 from ..core.sites import user_site
 from ..staging.paths import DEAD, branch, open_block
-from ..values.values import Traced, truth
+from ..values.scalars import truth
+from ..values.values import Traced
 from . import guarded, host
 
 

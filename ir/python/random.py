@@ -29,8 +29,9 @@ from ..numpy.creation import asarray
 from ..ops import table
 from ..values import pytree
 from ..values.kernels import whole
+from ..values.scalars import logical_not
 from ..values.sizes import broadcast
-from ..values.values import Arrayed, Traced, dim_of, logical_not, scalar_type, to_type
+from ..values.values import Arrayed, Traced, dim_of, scalar_type, to_type
 from .raising import raise_
 
 KINDS = {"uniform": "random", "normal": "standard_normal", "exponential": "standard_exponential", "bounded": "integers"}

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..core.builder import Frame, current_builder
 from ..core.port import Port
-from ..values.values import Traced, logical_not, truth
+from ..values.scalars import logical_not, truth
+from ..values.values import Traced
 from . import optional
 from .join import join, join_values
 from .paths import (

@@ -12,7 +12,8 @@ from ..core.sites import user_site
 from ..core.types import I64
 from ..ops import table
 from ..values import concrete
-from ..values.values import Traced, truth
+from ..values.scalars import truth
+from ..values.values import Traced
 from .join import join
 from .leaves import Undefined
 from .loop import Loop, Widen

@@ -24,7 +24,8 @@ from ..ops import table
 from ..values import pytree
 from ..values.arrays import allocate
 from ..values.kernels import copied
-from ..values.values import Arrayed, Traced, constant, is_traced, logical_not, truth
+from ..values.scalars import logical_not, truth
+from ..values.values import Arrayed, Traced, constant, is_traced
 from .growing import described, growing
 from .kinds import Kind, Skeleton, filled
 from .lists import List

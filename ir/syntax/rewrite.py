@@ -12,6 +12,7 @@ Closures share the original's cells and line numbers stay, so tracebacks show th
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import dis
@@ -177,6 +178,4 @@ def _mangle(node: ast.AST, qualname: str) -> None:
 
 
 def _future_flags(function: types.FunctionType) -> int:
-    import __future__
-
     return function.__code__.co_flags & __future__.annotations.compiler_flag

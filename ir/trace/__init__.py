@@ -1,6 +1,6 @@
 """A function's trace as a whole. Rewritten code finds its names in language.py; values have their operators and their indexing."""
 
-from ..values import blanks, items, operators
+from ..values import items, operators
 from . import language
 
-__all__ = ["blanks", "items", "language", "operators"]
+__all__ = ["items", "language", "operators"]

@@ -42,8 +42,9 @@ from ..staging.optional import is_
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Return, Scope, heap_of
 from ..staging.stores import delattr_, delitem, in_place, seen, setattr_
 from ..syntax.rewrite import LANGUAGE, assigned_outside
-from ..values import arrays, values
-from ..values.values import Arrayed, Traced, is_traced, truth
+from ..values import arrays, scalars
+from ..values.scalars import truth
+from ..values.values import Arrayed, Traced, is_traced
 from .calls import _PLAIN_TYPES, REPLACED, _building, _is_user_code, attribute, call
 
 
@@ -183,11 +184,11 @@ def _own(x: Any, name: str) -> Any:
 
 # ---- builtins and math on traced values
 def _float(x: Any = 0.0) -> Any:
-    return values.to_float(x) if isinstance(x, Traced) else float(x)
+    return scalars.to_float(x) if isinstance(x, Traced) else float(x)
 
 
 def _int(x: Any = 0, *base: Any) -> Any:
-    return values.to_integer(x) if isinstance(x, Traced) else int(x, *base)
+    return scalars.to_integer(x) if isinstance(x, Traced) else int(x, *base)
 
 
 def _number(kind: Any) -> Callable[..., Any]:
@@ -203,7 +204,7 @@ def _number(kind: Any) -> Callable[..., Any]:
 
 
 def _bool(x: Any = False) -> Any:
-    return values.truth(x)
+    return scalars.truth(x)
 
 
 def _pow(x: Any, y: Any, *mod: Any) -> Any:
@@ -224,7 +225,7 @@ REPLACED.update(QUESTIONS)
 REPLACED[builtins.getattr] = _getattr
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
 REPLACED[np.where] = lambda *a: (
-    values.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
+    scalars.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 )
 REPLACED.update(python_math.REPLACED)
 

@@ -22,8 +22,9 @@ from .indexing import basic, is_mask
 from .kernels import convert, elementwise, emit
 from .library import bind
 from .reshaping import fit, reshape
+from .scalars import truth
 from .sizes import Size
-from .values import Arrayed, Traced, constant, to_type, truth
+from .values import Arrayed, Traced, constant, to_type
 from .views import View, access, as_array, base_of, contiguous, is_array, places, shape_of
 from .writes import stored, write
 

@@ -17,8 +17,9 @@ from ..core.types import BOOL, F64, I32, I64, Array, Scalar, element, widened
 from ..ops import table
 from . import sizes, values, views
 from .arrays import allocate
+from .scalars import truth
 from .sizes import Size
-from .values import Arrayed, Traced, constant, dim_of, scalar_type, truth
+from .values import Arrayed, Traced, constant, dim_of, scalar_type
 from .views import View, access, as_array, axes_of, base_of, places, shape_of, spec_of
 
 

@@ -17,7 +17,8 @@ from ..core.types import BOOL, F64, I64, Scalar, is_float
 from ..ops import table
 from . import concrete
 from .kernels import elementwise
-from .values import Arrayed, Traced, constant, is_traced, logical_not, operand, promote, scalar_type, to_integer, to_type
+from .scalars import logical_not, operand, promote, to_integer
+from .values import Arrayed, Traced, constant, is_traced, scalar_type, to_type
 
 
 def arithmetic(name: str, x: Any, y: Any) -> Any:

@@ -18,7 +18,8 @@ from ...values.arrays import allocate
 from ...values.kernels import reduce
 from ...values.library import bind
 from ...values.reshaping import drop, expand, spread
-from ...values.values import Arrayed, to_type, truth
+from ...values.scalars import truth
+from ...values.values import Arrayed, to_type
 from ...values.views import as_array, axes_of, contiguous, shape_of, with_axes
 from ..axes import moveaxis, swapaxes
 from ..common import astype, common_dtype, float_array, unsupported
