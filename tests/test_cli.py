@@ -61,7 +61,7 @@ def test_inspect_of_one_stage_and_of_arrays(source: Path, capsys: pytest.Capture
     assert main(["inspect", f"{source}:total", "[1.0, 2.0]", "--stage", "graph"]) == 0
     shown = capsys.readouterr().out
     assert "fn total(" in shown
-    assert "f64[?]" in shown
+    assert "f64[n]" in shown
     assert "define" not in shown
 
 

@@ -90,6 +90,6 @@ def test_all_frames_on_request() -> None:
         done = subprocess.run(
             [sys.executable, "-c", text], capture_output=True, text=True, env={**__import__("os").environ, "LANTERN_TRACEBACK": setting}
         )
-        assert ("staging.py" in done.stderr) is not hidden
+        assert ("calls.py" in done.stderr) is not hidden
         assert "AttributeError: 'float' object has no attribute 'nothing'" in done.stderr
         assert "line 4, in <module>" in done.stderr

@@ -43,9 +43,12 @@ Kinds = tuple[type[BaseException], ...]
 keep("guarding", lambda trace: [])  # each `try` whose body is traced (Guarding)
 
 
+_OWN = errors.__name__.removesuffix("core.errors")  # the modules of the library's exceptions
+
+
 def _is_own(e: BaseException) -> bool:
     """An exception of the library itself, which no program handles."""
-    return (type(e).__module__.startswith(str(__package__)) and not isinstance(e, AS_PYTHON)) or not isinstance(e, Exception)
+    return (type(e).__module__.startswith(_OWN) and not isinstance(e, AS_PYTHON)) or not isinstance(e, Exception)
 
 
 def _flat(kinds: Any) -> Kinds:

@@ -235,8 +235,9 @@ class Checker:
     def text(self) -> None:
         """parse(show(p)) is p, for f and its gradient"""
         for f in (self.jitted, self.gradient):
-            s = show(f.lower(*self.args).program)
-            if show(parse(s)) != s:
+            program = f.lower(*self.args).program
+            s = show(program)
+            if show(parse(s, program.constants, program.recipes)) != s:
                 raise Wrong("parse(show(p)) prints another text than show(p)")
 
     def checkpoint(self) -> None:
