@@ -35,7 +35,14 @@ def _classes(node: ast.Call) -> str:
 
 def messages() -> Iterator[tuple[str, str, str]]:
     """(place in the library, class, source of the message) of each error that is made with a message."""
-    for file in sorted([*(ROOT / "ir").rglob("*.py"), *(ROOT / "lantern_jit").glob("*.py"), *(ROOT / "lantern_jit" / "command").glob("*.py"), *(ROOT / "backends").rglob("*.py")]):
+    for file in sorted(
+        [
+            *(ROOT / "ir").rglob("*.py"),
+            *(ROOT / "lantern_jit").glob("*.py"),
+            *(ROOT / "lantern_jit" / "command").glob("*.py"),
+            *(ROOT / "backends").rglob("*.py"),
+        ]
+    ):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and node.args and (_classes(node) in USERS or _classes(node) == "unsupported"):
                 text = " ".join(ast.unparse(a) for a in node.args)
