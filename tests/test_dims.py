@@ -154,6 +154,19 @@ def test_what_changes_in_a_loop_is_not_known() -> None:
     assert "f64[1]" not in head
 
 
+def grows_sometimes(x: Any) -> Any:
+    a = x[:2] * 1.0
+    for i in range(len(x)):
+        if x[i] > 2.0:
+            a = np.concatenate([a, x[i : i + 1]])
+    return np.sum(a * a)
+
+
+def test_what_changes_on_one_path_of_a_loop() -> None:
+    both(grows_sometimes, X)
+    both(lj.grad(grows_sometimes), X)
+
+
 def unequal(x: Any, y: Any, k: int) -> Any:
     return np.sum(x * y) if k == 0 else unequal(y * 1.0, x[1:] * 1.0, k - 1)
 

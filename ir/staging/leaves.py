@@ -75,8 +75,10 @@ def same_leaf(a: Any, b: Any) -> bool:
         return True
     if is_view(a) or is_view(b):
         return False
-    if isinstance(a, (Traced, Arrayed)) and type(a) is type(b):
-        return a.atom is b.atom or (isinstance(a, Traced) and not hasattr(a.atom, "name") and a.atom == b.atom)
+    if isinstance(a, Arrayed) and type(a) is type(b):
+        return a.variable is b.variable  # to ask for its atom would be a use of its elements, here
+    if isinstance(a, Traced) and type(a) is type(b):
+        return a.atom is b.atom or (not hasattr(a.atom, "name") and a.atom == b.atom)
     plain = (bool, int, float, str, np.generic)
     return isinstance(a, plain) and type(a) is type(b) and (a == b or (a != a and b != b)) and str(a) == str(b)
 
