@@ -154,6 +154,31 @@ def test_what_changes_in_a_loop_is_not_known() -> None:
     assert "f64[1]" not in head
 
 
+def shorter(x: Any, n: int) -> Any:
+    y = x * 1.0
+    for _ in range(n):
+        y = y[1:] * 2.0
+    return y
+
+
+def test_a_size_that_changes_in_a_loop_is_not_that_of_its_beginning() -> None:
+    both(lambda x, n: np.sum(shorter(x, n) * x[n:]), X, 2)
+    assert lj.jit(lambda x, n: len(shorter(x, n)))(X, 3) == 1
+    with pytest.raises(lj.errors.BroadcastError):
+        lj.jit(lambda x, n: np.sum(shorter(x, n) * x))(X, 2)
+
+
+def halves(x: Any, k: int) -> Any:
+    return x[::2] * 1.0 if k == 0 else halves(x[: len(x) - 1] * 1.0, k - 1)
+
+
+def test_a_size_that_changes_from_call_to_call_is_not_that_of_the_first() -> None:
+    both(lambda x, k: np.sum(halves(x, k)), X, 2)
+    assert lj.jit(lambda x, k: len(halves(x, k)))(X, 2) == 1
+    with pytest.raises(lj.errors.BroadcastError):
+        lj.jit(lambda x, k: np.sum(halves(x, k) * halves(x, 0)))(np.ones(9), 4)
+
+
 def grows_sometimes(x: Any) -> Any:
     a = x[:2] * 1.0
     for i in range(len(x)):
@@ -174,12 +199,26 @@ def unequal(x: Any, y: Any, k: int) -> Any:
 def test_two_sizes_that_meet_are_compared_in_every_call() -> None:
     with pytest.raises(lj.errors.BroadcastError):
         lj.jit(unequal)(np.ones(5), np.ones(5), 3)
+    with pytest.raises(lj.errors.BroadcastError):  # also where those of the first call are equal
+        lj.jit(lambda x, k: unequal(x * 1.0, x * 2.0, k))(np.ones(5), 3)
     both(unequal, np.ones(6), np.ones(5), 1)
 
 
 def solved(a: Any, b: Any, c: Any) -> Any:
     x, y = np.linalg.solve(a, b), np.linalg.solve(c, np.ones(len(c)))
     return np.sum(x) * np.sum(y)
+
+
+def test_a_helper_knows_of_each_operation_which_sizes_are_equal() -> None:
+    """Of a @ a.T both sizes are one, of a they are two: their helpers are two."""
+
+    def sums(a: Any) -> Any:
+        return np.sum(np.cumsum(a @ a.T, axis=0) ** 2) + np.sum(np.cumsum(a, axis=0) ** 2)
+
+    tall = 0.3 * np.arange(6.0).reshape(3, 2) + np.eye(3, 2)
+    lj.check_grads(sums, (tall,))
+    names = re.findall(r"fn (pull\.cumsum\S*)\(", graph(lj.grad(sums), tall))
+    assert sorted(n.split("f64.")[1][:3] for n in names) == ["n.m", "n.n"]
 
 
 def test_one_helper_for_operations_of_several_sizes() -> None:
