@@ -14,6 +14,7 @@ import lantern_jit as lj
 from lantern_jit.ir.core import dims
 from lantern_jit.ir.core.dims import Dim, parse
 
+from .sized import WrongSize, check_sizes, looking
 from .support import both
 
 N, M = dims.symbol("n"), dims.symbol("m")
@@ -227,3 +228,33 @@ def test_one_helper_for_operations_of_several_sizes() -> None:
     both(lj.grad(solved, (0, 2)), a, np.ones(3), c)
     with pytest.raises(lj.errors.LanternError):
         lj.jit(lj.grad(solved, (0, 2)))(a, np.ones(2), c)
+
+
+PROGRAMS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "carried": (carried, (X, 3)),
+    "joined": (joined, (X, True)),
+    "repeated": (repeated, (X, np.ones(2), 2)),
+    "grows": (grows, (X, 3)),
+    "shorter": (shorter, (X, 2)),
+    "halves": (halves, (np.ones(9), 3)),
+    "sometimes": (grows_sometimes, (X,)),
+    "solved": (solved, (np.eye(3) + 0.1, np.ones(3), np.eye(2) + 0.2)),
+    "sorted": (lambda x: np.sum(np.sort(x) * np.argsort(x)[::-1]), (X,)),
+    "masked": (lambda x: np.sum(x[x > 2.0] ** 2) + np.sum(np.repeat(x, 2)[1::3]), (X,)),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_array_has_the_sizes_of_its_type(name: str) -> None:
+    f, args = PROGRAMS[name]
+    check_sizes(f, *args)
+    check_sizes(lj.grad(lambda *a: np.sum(f(*a))), *args)
+
+
+def test_a_wrong_type_is_found() -> None:
+    s, leaves = lj.jit(carried)._dispatcher.lookup((X, 3), {})
+    f = s.program.functions[s.program.entry]
+    let = next(let for b in f.blocks.values() for let in b.lets if let.outs and "[2]" in str(let.out.type))
+    object.__setattr__(let.out, "type", type(let.out.type)(let.out.type.dtype, (3,)))
+    with looking(), pytest.raises(WrongSize, match="has the shape"):
+        s.interpret(leaves)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,9 +72,13 @@ class Primal:
         if self.left < 0:
             raise Exhausted
 
+    def environment(self, pairs: Iterable[tuple[Var, Any]]) -> dict[Var, Any]:
+        """What the variables of a call are. Those of loops change."""
+        return dict(pairs)
+
     def call(self, name: str, args: Sequence[Any]) -> list[Any]:
         f = self.program.functions[name]
-        env: dict[Var, Any] = dict(zip(f.params, args, strict=True))
+        env = self.environment(zip(f.params, args, strict=True))
         block = f.entry
         values: list[Any] = []
         while True:

@@ -19,6 +19,7 @@ import lantern_jit as lj
 from lantern_jit.ir.core.parse import parse
 from lantern_jit.ir.core.text import show
 
+from ..sized import WrongSize, check_sizes
 from .plain import load, rounding
 
 STEP = 2e-5
@@ -240,6 +241,14 @@ class Checker:
             if show(parse(s, program.constants, program.recipes)) != s:
                 raise Wrong("parse(show(p)) prints another text than show(p)")
 
+    def sizes(self) -> None:
+        """every array has the sizes that its type says, in f and in its gradient"""
+        for f in (self.f, lj.grad(self.f, self.nums)):
+            try:
+                check_sizes(f, *copies(self.args))
+            except WrongSize as e:
+                raise Wrong(str(e)) from None
+
     def checkpoint(self) -> None:
         """every loop policy gives the same gradient"""
         for policy in CHECKPOINTS if self.quick is None else [CHECKPOINTS[self.quick % 3]]:
@@ -248,7 +257,7 @@ class Checker:
 
 
 SECOND_ORDER = ("hvp", "second")
-PROPERTIES = ("value", "text", "grad", "grad_differences", "checkpoint", "jvp", "hvp", "second")
+PROPERTIES = ("value", "text", "sizes", "grad", "grad_differences", "checkpoint", "jvp", "hvp", "second")
 
 
 @contextmanager
