@@ -156,7 +156,3 @@ def chain(first: Any, *rest: Any) -> Any:
         return compare(before, left)
 
     return and_(step(*rest[0]), *(functools.partial(step, *pair) for pair in rest[1:]))
-
-
-def cond_value(pred: Any, then: Callable[[], Any], orelse: Callable[[], Any]) -> Any:
-    return ifexp(pred, then, orelse)

@@ -1,4 +1,4 @@
-"""Rewrites a Python function so that its control flow calls staging.py.
+"""Rewrites a Python function so that its control flow calls the names of trace/language.py.
 
     if c:                 def _ln_then(): nonlocal y; y = 1.0
         y = 1.0           def _ln_else(): nonlocal y; y = x

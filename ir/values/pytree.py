@@ -131,21 +131,3 @@ def argument_names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
     both: Any = (args, kwargs)
     paths = optree.tree_paths(both, is_leaf=_visit, none_is_leaf=True, namespace=_IN_ORDER)
     return [f"{p[1]}{''.join(f'.{k}' if isinstance(k, str) and k.isidentifier() else f'[{k!r}]' for k in p[2:])}" for p in paths]
-
-
-def refill(old: Any, new: Any) -> Any:
-    """Put the contents of `new` into the mutable container `old`, so that other references to it see them."""
-    if type(old) is not type(new):
-        return new
-    if isinstance(old, list):
-        old[:] = new
-        return old
-    if isinstance(old, dict):
-        old.clear()
-        old.update(new)
-        return old
-    if dataclasses.is_dataclass(old) and not isinstance(old, type) and not old.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-        for f in dataclasses.fields(old):
-            setattr(old, f.name, getattr(new, f.name))
-        return old
-    return new

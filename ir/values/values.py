@@ -1,7 +1,7 @@
 """Traced values: what the user's code computes with while it is traced.
 
 A `Traced` scalar overloads Python's operators, an `Arrayed` array overloads indexing, and both answer NumPy's
-dispatch protocols, so that `x * 2`, `np.sin(x)` and `math.sin(x)` (through staging.py) all add to the graph.
+dispatch protocols, so that `x * 2`, `np.sin(x)` and `math.sin(x)` (through python_math.py) all add to the graph.
 
 Promotion follows NumPy 2: a bare Python number is weak and takes the other operand's type.
 """
@@ -56,7 +56,7 @@ class Given:
 
 class Traced(Operand):
     """A scalar that the compiled program will compute: Python's where it is `weak`, NumPy's otherwise. Its operators are in
-    arithmetic.py."""
+    operators.py."""
 
     __slots__ = ("given",)
     __array_priority__ = 1000.0
@@ -232,10 +232,6 @@ def write_to_scalar() -> NoReturn:
     raise errors.UnsupportedOperationError(
         f"{user_site()} writes into an array without axes, which is a scalar inside of a compiled function: give the variable a new value instead"
     )
-
-
-def whole_array(name: str) -> NoReturn:
-    raise errors.UnsupportedOperationError(f"{name} on a whole array at {user_site()} is not supported")
 
 
 Arrayed.__hash__ = object.__hash__  # type: ignore[method-assign]

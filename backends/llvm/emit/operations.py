@@ -18,7 +18,7 @@ from typing import Any
 from ....ir.core.graph import Let
 from ....ir.core.op import TABLE
 from ....ir.core.types import Scalar, Type
-from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code
+from .code import LLVM_TYPES, NEGATIVE_ZERO, Code
 from .machine import LLVMMachine, Value
 
 ATTRIBUTES = "alwaysinline nounwind"
@@ -164,19 +164,4 @@ def silent_store_function(module: Any, t: Type, active: bool) -> str:
         code.emit("ret void")
         v_type = "ptr" if active else ty
         module.operations.append(code.text(f"define internal void {name}(ptr %dp, {v_type} %v, ptr %k, ptr %frame) {ATTRIBUTES}"))
-    return name
-
-
-def plain_store_function(module: Any, t: Scalar) -> str:
-    """A store without an adjoint, undone on the way back all the same."""
-    name, ty = f"@op.store.{t}.plain", MEMORY_TYPES[t]
-    if name not in module.made:
-        module.made[name] = True
-        code = Code(module)
-        old = code.load(ty, "%p")
-        code.store(ty, "%v", "%p")
-        call_continuation(code)
-        code.store(ty, old, "%p")
-        code.emit("ret void")
-        module.operations.append(code.text(f"define internal void {name}(ptr %p, {ty} %v, ptr %k, ptr %frame) {ATTRIBUTES}"))
     return name
