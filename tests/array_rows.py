@@ -221,6 +221,10 @@ row(
     "reshape ravel .reshape .ravel .flatten",
     lambda x: (
         np.reshape(x, (4, 6)),
+        x.reshape(3, -1, order="F"),
+        np.reshape(x, (4, 6), order="F"),
+        x.ravel(order="F"),
+        x[::2].flatten("F"),
         x.reshape(-1, 3),
         x.reshape(24),
         np.ravel(x),

@@ -447,8 +447,8 @@ def test_results_at_the_edges_are_numpys() -> None:
 @pytest.mark.parametrize(
     ("named", "f"),
     [
-        ("order='F'", lambda a: np.ravel(a, "F")),
-        ("order='F'", lambda a: a.flatten("F")),
+        ("order='K'", lambda a: np.ravel(a, "K")),
+        ("order='A'", lambda a: a.reshape(-1, order="A")),
         ("scipy.linalg.solve with transposed=", lambda a: scipy.linalg.solve(a, a[0], transposed=True)),
         ("scipy.linalg.solve with assume_a=", lambda a: scipy.linalg.solve(a, a[0], assume_a="sym")),
         ("scipy.linalg.eigh with eigvals_only=", lambda a: scipy.linalg.eigh(a, eigvals_only=True)),

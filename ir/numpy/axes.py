@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,9 +54,11 @@ def joined(pieces: Sequence[Arrayed], axis: int, dtype: Any = None) -> Arrayed:
 @implements(np.ravel, method="ravel")
 @implements(attribute="flat")
 def ravel(a: Any, order: str = "C") -> Any:
-    if order != "C":
-        unsupported(f"an array in one dimension with order={order!r}", "arrays are in C order; turn the axes with a.T first")
+    if order not in ("C", "F"):
+        unsupported(f"an array in one dimension with order={order!r}", "which asks how it lies in memory: use 'C' or 'F'")
     a = as_array(a)
+    if order == "F" and isinstance(a, Arrayed):
+        a = transpose(a)
     if not isinstance(a, Arrayed):
         return filled(a, (1,))
     if a.ndim == 1:
@@ -94,11 +97,14 @@ def back_from_rows(out: Arrayed, order: Sequence[int], shape: Sequence[Any]) -> 
 @implements(np.reshape)
 def reshape(a: Any, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
     a = as_array(a)
-    if order not in ("C", "A"):
-        unsupported(f"reshape with order={order!r}", "use np.transpose first")
+    if order not in ("C", "F"):
+        unsupported(f"reshape with order={order!r}", "which asks how it lies in memory: use 'C' or 'F'")
     if not isinstance(a, Arrayed):
         a = filled(a, (1,))
-    found = reshaping.reshape(a, list(shape) if isinstance(shape, (tuple, list)) else [shape])
+    shape = list(shape) if isinstance(shape, (tuple, list)) else [shape]
+    if order == "F":
+        return transpose(reshaping.reshape(transpose(a), shape[::-1]))
+    found = reshaping.reshape(a, shape)
     return copied(found) if copy else found
 
 
@@ -122,6 +128,10 @@ def _of_items(fn: Callable[..., Any]) -> Callable[..., Any]:
             return fn(a, **kwargs)
         return fn(a, items[0] if len(items) == 1 and (items[0] is None or isinstance(items[0], (tuple, list))) else items, **kwargs)
 
+    first, _, *rest = inspect.signature(fn).parameters.values()
+    items = inspect.Parameter("items", inspect.Parameter.VAR_POSITIONAL)
+    signature = inspect.Signature([first, items, *(p.replace(kind=p.KEYWORD_ONLY) for p in rest)])
+    setattr(call, "__signature__", signature)  # noqa: B010  # which keywords there are
     return call
 
 
