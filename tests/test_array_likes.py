@@ -152,6 +152,25 @@ def test_parameters_are_numpys(entry: Entry) -> None:
             arguments.call(numpys(entry), entry.fn, [1.0] * len(first), {name: object()})
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.add(x, 1.5, casting="no"),
+        lambda x: np.concatenate([x, x], dtype=np.float32, casting="no"),
+        lambda x: np.clip(x, 0, 1, casting="safe"),
+    ],
+)
+def test_a_casting_that_might_be_refused_is_refused(f: Any) -> None:
+    with pytest.raises(lj.errors.UnsupportedOperationError, match="with casting= at .* is not supported; leave it out"):
+        lj.jit(f)(np.ones(3))
+
+
+def test_the_casting_of_astype() -> None:
+    with pytest.raises(TypeError, match="Cannot cast array data from dtype..float64.. to dtype..int64.. according to the rule 'safe'"):
+        lj.jit(lambda x: x.astype(int, casting="safe"))(np.ones(3))
+    assert lj.jit(lambda x: x.astype(np.float32, casting="same_kind"))(np.ones(3)).dtype == np.float32
+
+
 def test_a_copy_that_is_none() -> None:
     """copy=False gives the array itself, and a write to that is one to the array."""
 

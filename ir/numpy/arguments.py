@@ -29,6 +29,11 @@ WITHOUT_EFFECT = {
 }  # fmt: skip
 
 
+def has_no_effect(name: str, value: Any) -> bool:
+    """Does this argument leave the result as it is? A casting that NumPy might refuse is asked for to be told so."""
+    return name in WITHOUT_EFFECT and (name != "casting" or value in ("same_kind", "unsafe"))
+
+
 def call(func: Any, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """`fn` for NumPy's or SciPy's `func`, whose own signature says what the arguments are."""
     return _called(name_of(func), _signature(func) or _own_signature(fn), fn, args, kwargs)
@@ -37,7 +42,7 @@ def call(func: Any, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
 def call_as_written(name: str, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """The same where `fn` has the signature: a method."""
     signature = _own_signature(fn)
-    return _called(name, signature, fn, args, {k: v for k, v in kwargs.items() if k in signature.parameters or k not in WITHOUT_EFFECT})
+    return _called(name, signature, fn, args, {k: v for k, v in kwargs.items() if k in signature.parameters or not has_no_effect(k, v)})
 
 
 @functools.cache
@@ -71,7 +76,7 @@ def _called(name: str, signature: inspect.Signature, fn: Callable[..., Any], arg
             for k, v in value.items():
                 if k in ours:
                     named[k] = v
-                elif k not in WITHOUT_EFFECT:
+                elif not has_no_effect(k, v):
                     _refuse(name, k, ours)
         elif p.kind is p.VAR_POSITIONAL:
             positional += _array_likes(p.name, value)
@@ -81,7 +86,7 @@ def _called(name: str, signature: inspect.Signature, fn: Callable[..., Any], arg
             continue
         elif p.name in ours:
             named[p.name] = _array_likes(p.name, value)
-        elif p.name not in WITHOUT_EFFECT:
+        elif not has_no_effect(p.name, value):
             _refuse(name, p.name, ours)
     result = fn(*positional, **named)
     return result if out is None else into(out, result)

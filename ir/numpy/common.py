@@ -53,7 +53,7 @@ def dtype_of(dtype: Any) -> Scalar:
     return found
 
 
-def astype(a: Arrayed, dtype: Any, order: Any = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Arrayed:
+def astype(a: Arrayed, dtype: Any) -> Arrayed:
     """A copy of another dtype. Floats become ints towards zero; what no int can hold raises."""
     t = dtype_of(dtype)
     return elementwise(lambda x: stored(x, t), a, name="astype", dtype=t)  # type: ignore[no-any-return]

@@ -160,6 +160,8 @@ def copied_array(a: Arrayed, order: str = "C") -> Arrayed:
 
 @implements(method="astype")
 def as_type(a: Arrayed, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Arrayed:
+    if casting != "unsafe" and not np.can_cast(a.dtype, np.dtype(dtype), casting):  # type: ignore[arg-type]
+        raise TypeError(f"Cannot cast array data from {a.dtype!r} to {np.dtype(dtype)!r} according to the rule {casting!r} ({user_site()})")
     return a if not copy and dtype_of(dtype) == a.type.dtype else astype(a, dtype)
 
 

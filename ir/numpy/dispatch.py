@@ -24,7 +24,7 @@ from ..values.values import Arrayed, Traced, constant, is_traced
 from ..values.views import as_array
 from ..values.writes import update
 from . import axes, choosing, creation, differences, products, reductions, shaping, sorting, ufuncs  # noqa: F401
-from .arguments import call, call_as_written, into
+from .arguments import call, call_as_written, has_no_effect, into
 from .common import astype, class_of, dtype_of, scalar_kind, unsupported
 from .fft import functions as _fourier  # noqa: F401
 from .linalg import functions  # noqa: F401
@@ -75,7 +75,7 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
         if name_of(ufunc) in REGISTRY:
             unsupported(f"{name} of traced values", f"write it with {name_of(ufunc)}")
         refuse(name)
-    given = {k: v for k, v in kwargs.items() if k not in ("casting", "order", "subok")}
+    given = {k: v for k, v in kwargs.items() if k not in ("casting", "order", "subok") or not has_no_effect(k, v)}
     if method != "__call__":
         return _method_of_ufunc(entry, method, inputs, given)
     out, mask = given.pop("out", None), given.pop("where", True)

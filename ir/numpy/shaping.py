@@ -30,7 +30,7 @@ from .ufuncs import pick
 
 
 @implements(np.concatenate)
-def concatenate(arrays_: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def concatenate(arrays_: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None) -> Any:
     if isinstance(arrays_, Arrayed):
         return _joined(arrays_, axis, dtype)
     pieces = [as_array(p) for p in arrays_]
@@ -67,7 +67,7 @@ def _raised(pieces: Any, added: dict[int, tuple[int, ...]]) -> tuple[Any, int]:
 
 
 @implements(np.stack)
-def stack(arrays_: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def stack(arrays_: Any, axis: int = 0, out: Any = None, *, dtype: Any = None) -> Any:
     if isinstance(arrays_, Arrayed):
         found = copied(moveaxis(arrays_, 0, axes_of(axis, arrays_.ndim)[0]))
         return found if dtype is None else astype(found, dtype)
@@ -79,12 +79,12 @@ def stack(arrays_: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, ca
 
 
 @implements(np.vstack)
-def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def vstack(tup: Any, *, dtype: Any = None) -> Any:
     return concatenate(_raised(tup, {0: (0, 1), 1: (0,)})[0], 0, dtype=dtype)
 
 
 @implements(np.hstack)
-def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def hstack(tup: Any, *, dtype: Any = None) -> Any:
     pieces, rank = _raised(tup, {0: (0,)})
     return concatenate(pieces, 0 if rank == 1 else 1, dtype=dtype)
 
