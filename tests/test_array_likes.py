@@ -161,12 +161,12 @@ def test_parameters_are_numpys(entry: Entry) -> None:
     ],
 )
 def test_a_casting_that_might_be_refused_is_refused(f: Any) -> None:
-    with pytest.raises(lj.errors.UnsupportedOperationError, match="with casting= at .* is not supported; leave it out"):
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"with casting= at .* is not supported; leave it out"):
         lj.jit(f)(np.ones(3))
 
 
 def test_the_casting_of_astype() -> None:
-    with pytest.raises(TypeError, match="Cannot cast array data from dtype..float64.. to dtype..int64.. according to the rule 'safe'"):
+    with pytest.raises(TypeError, match=r"Cannot cast array data from dtype..float64.. to dtype..int64.. according to the rule 'safe'"):
         lj.jit(lambda x: x.astype(int, casting="safe"))(np.ones(3))
     assert lj.jit(lambda x: x.astype(np.float32, casting="same_kind"))(np.ones(3)).dtype == np.float32
 
