@@ -1,7 +1,7 @@
 """Arrays in memory: their sizes, their elements, new ones, and the same memory in another shape.
 
 A load or store has a letter for each index: `c` check it, and a negative one counts from the end; `p` check it, it is not
-negative; `w` it is in bounds but may be negative; `u` it is in bounds and not negative (passes/bounds.py finds them).
+negative; `w` it is in bounds but may be negative; `u` it is in bounds and not negative (passes/simplify/bounds.py finds them).
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ They keep results, errors and gradients bit for bit.
 
 from __future__ import annotations
 
+from ..step import Local, Repeat
 from .blocks import blocks
 from .bounds import bounds
 from .dead import dead
@@ -12,7 +13,6 @@ from .fold import fold
 from .selects import selects
 from .share import share
 from .squares import squares
-from .step import Local, Repeat
 from .updates import updates
 
 SIMPLIFY = Repeat(

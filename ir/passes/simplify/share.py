@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.analysis import predecessors, reverse_postorder
-from ..core.dims import UNKNOWN
-from ..core.graph import Atom, Call, Function, Let, Var, substitute
-from ..core.op import TABLE, written
-from ..core.types import Array
+from ...core.analysis import predecessors, reverse_postorder
+from ...core.dims import UNKNOWN
+from ...core.graph import Atom, Call, Function, Let, Var, substitute
+from ...core.op import TABLE, written
+from ...core.types import Array
 from .fold import look
 
 
