@@ -11,11 +11,12 @@ import numpy as np
 from ..core import errors
 from ..core.sites import user_site
 from ..values import reshaping, sizes
+from ..values.arrays import allocate
 from ..values.kernels import copied, filled
 from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
 from ..values.views import View, as_array, axes_of, base_of, shape_of, spec_of, with_axes
-from ..values.writes import blank, write
+from ..values.writes import write
 from .common import Axis, common_dtype, unsupported
 from .registry import implements
 
@@ -42,7 +43,7 @@ def joined(pieces: Sequence[Arrayed], axis: int, dtype: Any = None) -> Arrayed:
         starts.append(total)
         total = sizes.add(total, own[at])
     shape[at] = total
-    result = blank(dtype or common_dtype(pieces), shape)
+    result = allocate(dtype or common_dtype(pieces), shape, None)
     for p, start in zip(pieces, starts, strict=True):
         own = shape_of(p)
         spec = [(q, start if q == at else 0, 1) for q in range(rank)]

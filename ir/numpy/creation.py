@@ -18,7 +18,7 @@ from ..values.reshaping import expand
 from ..values.scalars import promote
 from ..values.values import Arrayed, Traced, is_traced, to_type
 from ..values.views import as_array, shape_of
-from ..values.writes import blank, stored
+from ..values.writes import stored
 from .axes import joined, moveaxis
 from .common import astype, dtype_of, scalar_kind
 from .registry import implements
@@ -35,7 +35,7 @@ def zeros(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
 @creates(np.empty)
 def empty(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
     """np.empty: its elements are zeros here."""
-    return blank(dtype_of(dtype), list(shape) if isinstance(shape, (tuple, list)) else [shape])
+    return arrays.allocate(dtype_of(dtype), shape, None)
 
 
 @creates(np.ones)

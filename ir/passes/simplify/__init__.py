@@ -10,6 +10,7 @@ from .blocks import blocks
 from .bounds import bounds
 from .dead import dead
 from .fold import fold
+from .fresh import fresh
 from .selects import selects
 from .share import share
 from .squares import squares
@@ -26,5 +27,5 @@ SIMPLIFY = Repeat(
         Local("dead", dead),
         Local("bounds", bounds),
     ),
-    last=(Local("updates", updates),),
+    last=(Local("updates", updates), Local("fresh", fresh)),
 )
