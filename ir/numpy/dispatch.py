@@ -24,7 +24,7 @@ from ..values.values import Arrayed, Traced, constant, is_traced
 from ..values.views import as_array
 from ..values.writes import update
 from . import axes, choosing, creation, differences, products, reductions, shaping, sorting, ufuncs  # noqa: F401
-from .arguments import call, call_as_written, has_no_effect, into
+from .arguments import call, call_method, has_no_effect, into
 from .common import astype, class_of, dtype_of, scalar_kind, unsupported
 from .fft import functions as _fourier  # noqa: F401
 from .linalg import functions  # noqa: F401
@@ -117,7 +117,9 @@ def _method_of_ufunc(entry: Entry, method: str, inputs: tuple[Any, ...], kwargs:
         return entry.fn(*inputs)
     names = ("axis", "dtype", "out", "keepdims", "initial", "where")
     given = dict(zip(names, inputs[1:], strict=False)) | kwargs
-    return call_as_written(entry.name, entry.fn, (inputs[0], given.pop("axis", 0)), given)
+    out = given.pop("out", None)
+    found = call_method(entry, (inputs[0], given.pop("axis", 0)), given)
+    return found if out is None else into(out, found)
 
 
 # ---- from rewritten code
@@ -168,7 +170,7 @@ def call_scipy(function: Any, args: Any, kwargs: Any) -> Any:
 # ---- methods and attributes
 def method(name: str, a: Arrayed) -> Callable[..., Any]:
     """A bound method of a traced array."""
-    return lambda *args, **kwargs: call_as_written(f"ndarray.{name}", REGISTRY[f"ndarray.{name}"].fn, (a, *args), kwargs)
+    return lambda *args, **kwargs: call_method(REGISTRY[f"ndarray.{name}"], (a, *args), kwargs)
 
 
 def array_attribute(a: Arrayed, name: str) -> Any:
