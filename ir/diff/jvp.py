@@ -19,7 +19,7 @@ from typing import Any
 from ..core import errors
 from ..core.analysis import Aliases, references, reverse_postorder
 from ..core.builder import Builder, Operand, Trace, tracing
-from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var, edges
+from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ..core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies
 from ..core.op import FORWARD, REVERSE, TABLE, Stage, written
 from ..core.types import I64, Array, Scalar, Type, carries_gradient
@@ -381,11 +381,3 @@ def expand_all(program: Program) -> bool:
         expanded |= expand(program, name, jvp_name)
         work.extend(references(program.functions[name]))
     return expanded
-
-
-__all__ = [
-    "differentiated",
-    "edges",
-    "jvp_name",
-    "jvp_results",
-]

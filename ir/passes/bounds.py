@@ -275,6 +275,3 @@ def _hoist_access(f: Function, let: Let, span: _Range, lets: list[Let]) -> bool:
         )
         new[axis] = "w" if letter == "c" else "u"
     return _set(let, "".join(new))
-
-
-__all__ = ["bounds", "counted"]

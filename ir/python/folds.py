@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import building
 from ..core.sites import user_site
 from ..core.types import BOOL, is_float
 from ..numpy.ufuncs import choose
@@ -21,7 +22,7 @@ from ..values.operators import arithmetic
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, call, is_traced, scalar_type
 from ..values.views import settled
-from .for_loops import _building, _each, _look, _require_one, _rest, _source, _variables
+from .for_loops import _each, _look, _require_one, _rest, _source, _variables
 from .iterables import Staged, staged_iterable
 
 ABSENT: Any = object()
@@ -58,7 +59,7 @@ def _folded(staged: Staged, step: Callable[[Any, Any], Any], start: Any) -> Any:
 
 
 def reduce(function: Any, sequence: Any, /, initial: Any = ABSENT) -> Any:
-    staged = staged_iterable(sequence) if _building() else None
+    staged = staged_iterable(sequence) if building() else None
     none = TypeError("reduce() of empty iterable with no initial value")
     if staged is None or (staged.short and staged.indexed):
         items = iter(sequence)

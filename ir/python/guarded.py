@@ -178,7 +178,3 @@ def match_argument(x: Any, cls: Any, i: int) -> Any:
     x = needed(x)
     names = getattr(cls, "__match_args__", ())
     return getattr(x, names[i]) if names else x
-
-
-__all__ = ["Guarding", "context", "handled", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest", "match_sequence",
-           "raises"]  # fmt: skip

@@ -17,11 +17,11 @@ from ..numpy.linalg.functions import norm
 from ..numpy.registry import ufunc
 from ..ops import table
 from ..staging import branches
-from ..values import pytree
 from ..values.operators import arithmetic
 from ..values.scalars import operand, to_float, to_integer
 from ..values.values import Arrayed, Traced, constant, is_traced
-from . import for_loops, raising
+from ..values.views import any_traced
+from . import folds, for_loops, raising
 
 
 def _number(name: str, x: Any) -> Any:
@@ -127,38 +127,8 @@ def _isclose(a: Any, b: Any, *, rel_tol: Any = 1e-09, abs_tol: Any = 0.0) -> Any
     return _weak(either(table.eq(a, b), table.logical_and(near, table.logical_xor(infinite, constant(True)))))
 
 
-# ---- of many numbers
-def _items(name: str, items: Iterable[Any]) -> list[Any]:
-    return [_number(name, x) for x in items]
-
-
-def _fsum(items: Iterable[Any]) -> Any:
-    """A sum with what two orders of roundings lose added at the end."""
-    total, first, second = constant(0.0), constant(0.0), constant(0.0)
-    for x in _items("fsum", items):
-        total, lost = _exact_sum(total, _float("fsum", x))
-        first, lost = _exact_sum(first, lost)
-        second = table.add(second, lost)
-    finite = table.isfinite(total)
-    return _weak(table.add(total, table.select(finite, table.add(first, second), constant(0.0))))
-
-
-def _exact_sum(a: Any, b: Any) -> tuple[Any, Any]:
-    """The rounded sum, and what rounding has lost."""
-    z = table.add(a, b)
-    part = table.sub(z, a)
-    return z, table.add(table.sub(a, table.sub(z, part)), table.sub(b, part))
-
-
-def _prod(items: Iterable[Any], *, start: Any = 1) -> Any:
-    total = start
-    for x in _items("prod", items):
-        total = total * x
-    return total
-
-
 def _sumprod(p: Iterable[Any], q: Iterable[Any]) -> Any:
-    return _fsum(a * b for a, b in zip(p, q, strict=True))
+    return folds.fsum([_number("sumprod", a * b) for a, b in zip(p, q, strict=True)])
 
 
 # ---- ints
@@ -243,7 +213,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: _of_floats(name, fn) for name, fn in _OF_FLOATS.items()},
     **{name: _of_ints(name, fn) for name, fn in _OF_INTS.items()},
     "floor": _rounded("floor", table.floor), "ceil": _rounded("ceil", table.ceil), "trunc": _rounded("trunc", table.trunc),
-    "ldexp": _ldexp, "isclose": _isclose, "dist": _dist, "fsum": _fsum, "prod": _prod, "sumprod": _sumprod,
+    "ldexp": _ldexp, "isclose": _isclose, "dist": _dist, "sumprod": _sumprod,
 }  # fmt: skip
 REFUSED = {
     "frexp": "use math.log2",
@@ -257,9 +227,9 @@ def staged(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     """A function of `math`: Python's own where nothing is traced."""
 
     def fn(*args: Any, **kwargs: Any) -> Any:
-        if name in ("fsum", "prod", "sumprod"):
+        if name == "sumprod":
             args = tuple(list(x) for x in args)
-        if not any(map(is_traced, pytree.flatten((args, kwargs))[0])):
+        if not any_traced((args, kwargs)):
             return plain(*args, **kwargs)
         if name not in FUNCTIONS:
             remedy = REFUSED.get(name, "compute it outside of the compiled function")
@@ -269,6 +239,6 @@ def staged(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     return fn
 
 
-REPLACED = {fn: staged(name, fn) for name, fn in vars(math).items() if callable(fn) and not name.startswith("_")}
-
-__all__ = ["FUNCTIONS", "REPLACED"]
+REPLACED = {
+    fn: staged(name, fn) for name, fn in vars(math).items() if callable(fn) and not name.startswith("_")
+}  # but for those of sequences.py

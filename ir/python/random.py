@@ -316,6 +316,3 @@ def _global_states() -> Sequence[Any]:
     if python is not None:
         found[1] = python.getstate()
     return found
-
-
-__all__ = ["METHODS", "GeneratorValue", "check_source", "draw", "refuse_generators", "refuse_results", "watched", "wrapped"]

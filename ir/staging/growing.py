@@ -17,9 +17,9 @@ from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Fail
 from ..core.sites import user_site
-from ..core.types import NUMPY_DTYPES, Scalar, element
+from ..core.types import NUMPY_DTYPES, element
 from ..objects.heap import Heap
-from ..objects.structure import Shape, opened
+from ..objects.structure import opened
 from ..ops import table
 from ..values import concrete, pytree, sizes
 from ..values.arrays import allocate
@@ -379,6 +379,3 @@ def plain_items(g: Growing) -> list[Any]:
         found = iter(columns)
         out.append(filled(g.bones, iter([k.value if k.dtype is None else next(found)[i] for k in g.kinds]), None))
     return out
-
-
-__all__ = ["Growing", "Scalar", "Shape", "described", "growing", "grown", "is_growing", "plain_items"]

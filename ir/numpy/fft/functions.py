@@ -77,7 +77,7 @@ def irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
     at = axis_of(axis, z.ndim)
     m, others = z.shape[at], [q for q in range(z.ndim) if q != at]
     length = sizes.mul(sizes.add(m, -1), 2) if n is None else n
-    k = from_index(lambda i: i, [length])
+    k: Any = from_index(lambda i: i, [length])
     near = np.minimum(k, length - k)
     index, there = np.where(near < m, near, 0), expand(np.where(near < m, 1.0, 0.0), others)
     sign = expand(np.where((k == 0) | (2 * k == length), 0.0, np.where(2 * k > length, -1.0, 1.0)), others)
