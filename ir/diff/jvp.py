@@ -321,12 +321,7 @@ def pullback_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
         cotangents.append(forward.atom(c))
     slot = {p: own + sum(mask[:p]) for p in wrt}
     new_wrt = (*wrt, *(slot[p] for p in wrt))
-    types = [
-        *g.results,
-        *(g.results[i] for i in floats),
-        *(g.params[p].type for p in wrt),
-        *(g.params[p].type for p in wrt),
-    ]
+    types = [*g.results, *(g.results[i] for i in floats), *(g.params[p].type for p in wrt), *(g.params[p].type for p in wrt)]
     attrs = {"f": name, "wrt": new_wrt, "ct": tuple(new_ct), "cotangents": len(cotangents)}
     outs = forward.builder.emit("pullback", (*args, *cotangents), tuple(types), attrs)
     tangents = dict(zip((let.outs[i] for i in floats), outs[len(g.results) :], strict=False))

@@ -23,20 +23,7 @@ from ..core.graph import Atom, Const, Var
 from ..core.op import literal
 from ..core.port import Port
 from ..core.sites import user_site
-from ..core.types import (
-    BOOL,
-    F64,
-    I64,
-    NUMPY_DTYPES,
-    Array,
-    Scalar,
-    Type,
-    describe,
-    element,
-    is_float,
-    widened,
-    with_article,
-)
+from ..core.types import BOOL, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, describe, element, is_float, widened, with_article
 from ..ops import table
 from . import concrete
 
