@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import NUMPY_DTYPES
 from ..staging.growing import growing
 from ..values.values import Arrayed
 from ..values.views import as_array
 from ..values.writes import assign
-from .common import scalar_kind, unsupported
+from .common import scalar_kind
 from .registry import Entry, name_of
 
 # NumPy calls what it takes for an array by these names, in all of its functions; these may be whatever np.asarray takes.

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..values import reshaping, sizes
 from ..values.kernels import copied, filled
 from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
 from ..values.views import View, as_array, axes_of, base_of, shape_of, spec_of, with_axes
 from ..values.writes import blank, write
-from .common import Axis, arrayed, axis_of, common_dtype, items_of, unsupported
+from .common import Axis, arrayed, axis_of, common_dtype, items_of
 from .registry import implements
 
 

@@ -23,10 +23,6 @@ from ..values.writes import stored
 Axis = Any
 
 
-def unsupported(what: str, instead: str) -> Any:
-    raise errors.UnsupportedOperationError(f"{what} at {user_site()} is not supported; {instead}")
-
-
 def arrayed(x: Any) -> Arrayed:
     """An operand as an array: a scalar is one of one element."""
     a = as_array(x)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core import errors
 from ..core.kernel import Result
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import F32, F64, I32, is_float
 from ..ops.library import rules
 from ..values import operators, reshaping, sizes
@@ -23,7 +23,7 @@ from ..values.reshaping import expand, spread
 from ..values.values import Arrayed
 from ..values.views import View, access, as_array, contiguous, shape_of, with_axes
 from .axes import diagonal, moveaxis, ravel
-from .common import astype, axis_of, items_of, scalar_kind, unsupported
+from .common import astype, axis_of, items_of, scalar_kind
 from .creation import array
 from .reductions import sum_
 from .registry import implements

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, I64, is_float
 from ..ops import table
 from ..ops.library import rules
@@ -21,7 +21,7 @@ from ..values.values import Arrayed, to_type
 from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
 from .axes import along, back_from_rows, rows
 from .choosing import isclose, take_along
-from .common import Axis, astype, axis_of, count, divided, dtype_of, float_array, nonempty, program, unsupported
+from .common import Axis, astype, axis_of, count, divided, dtype_of, float_array, nonempty, program
 from .registry import implements
 from .sorting import sort
 from .ufuncs import to_constant

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from ..core import errors
-from ..core.sites import user_site
+from ..core.sites import unsupported
 
 Function = Callable[..., Any]
 F = TypeVar("F", bound=Function)
@@ -86,7 +86,7 @@ def ufunc(name: str) -> Function:
 
 
 def refuse(name: str) -> NoReturn:
-    raise errors.UnsupportedOperationError(f"{name} of traced values at {user_site()} is not supported: {near(name)}")
+    unsupported(f"{name} of traced values", near(name))
 
 
 def near(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, F64, I64, NUMPY_DTYPES
 from ..ops import table
 from ..values import reshaping, sizes, writes
@@ -23,7 +23,7 @@ from ..values.views import View, as_array, axes_of, base_of, is_array, shape_of,
 from ..values.writes import write
 from .axes import along, broadcast_arrays, diagonal, joined, moveaxis, ravel, swapaxes
 from .choosing import nonzero, take
-from .common import arrayed, astype, axis_of, dtype_of, items_of, unsupported
+from .common import arrayed, astype, axis_of, dtype_of, items_of
 from .creation import arange, array, linspace
 from .registry import implements
 from .ufuncs import pick

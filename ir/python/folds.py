@@ -126,24 +126,22 @@ def mean(data: Any) -> Any:
     return arithmetic("div", fsum(items), len(items) if staged is None else staged.count())
 
 
-def any_(iterable: Any, /) -> Any:
-    staged, items = _source(iterable)
-    if staged is None or (staged.short and staged.indexed and not isinstance(items, Arrayed)):
-        found: Any = False
+def _decides(wanted: bool, join: Callable[..., Any]) -> Callable[[Any], Any]:
+    """any() and all(): is there an element whose truth is `wanted`?"""
+
+    def fn(iterable: Any, /) -> Any:
+        staged, items = _source(iterable)
+        if staged is not None and not (staged.short and staged.indexed and not isinstance(items, Arrayed)):
+            return _search(staged, wanted)
+        found: Any = not wanted
         for x in items:
-            found = or_(_pythons_bool(found), lambda x=x: _pythons_bool(x))  # type: ignore[misc]
+            found = join(_pythons_bool(found), lambda x=x: _pythons_bool(x))
         return found
-    return _search(staged, True)
+
+    return fn
 
 
-def all_(iterable: Any, /) -> Any:
-    staged, items = _source(iterable)
-    if staged is None or (staged.short and staged.indexed and not isinstance(items, Arrayed)):
-        good: Any = True
-        for x in items:
-            good = and_(_pythons_bool(good), lambda x=x: _pythons_bool(x))  # type: ignore[misc]
-        return good
-    return _search(staged, False)
+any_, all_ = _decides(True, or_), _decides(False, and_)
 
 
 def _search(staged: Staged, wanted: bool) -> Any:

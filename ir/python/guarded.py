@@ -25,17 +25,8 @@ from ..values.values import Traced
 from .questions import hasattr_, isinstance_, type_of
 
 # What operations of compiled code, or Python's in their place, may raise.
-AT_RUN_TIME = (
-    IndexError,
-    ZeroDivisionError,
-    OverflowError,
-    FloatingPointError,
-    ValueError,
-    np.linalg.LinAlgError,
-    MemoryError,
-    RecursionError,
-    AssertionError,
-)
+AT_RUN_TIME = (IndexError, ZeroDivisionError, OverflowError, FloatingPointError, ValueError, np.linalg.LinAlgError, MemoryError, RecursionError,
+               AssertionError)  # fmt: skip
 AS_PYTHON = (errors.ArrayIndexError, errors.AxisError, errors.ArrayShapeError, errors.LinAlgError, errors.ZeroDivideError, errors.NegativePowerError,
              errors.IntegerOverflowError, errors.ConversionError, errors.StagedAssertionError)  # fmt: skip
 Kinds = tuple[type[BaseException], ...]

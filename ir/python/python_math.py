@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, I64, describe, is_float
 from ..numpy.linalg.functions import norm
 from ..numpy.registry import ufunc
@@ -54,12 +54,8 @@ def _weak(x: Any) -> Any:
     return Traced(x.atom, x.builder, True) if isinstance(x, Traced) else x
 
 
-def _of_floats(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args: _weak(fn(*(_float(name, x) for x in args)))
-
-
-def _of_ints(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args: _weak(fn(*(_int(name, x) for x in args)))
+def _of(number: Callable[[str, Any], Any], name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args: _weak(fn(*(number(name, x) for x in args)))
 
 
 def _rounded(name: str, op: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -181,10 +177,6 @@ def _factorial(n: Any) -> Any:
     return _falling(n, n, False)
 
 
-def _perm(n: Any, k: Any = None) -> Any:
-    return _factorial(n) if k is None else _choice("perm", n, k)
-
-
 def _choice(name: str, n: Any, k: Any) -> Any:
     _raise_unless(table.ige(n, 0), "n must be a non-negative integer")
     _raise_unless(table.ige(k, 0), "k must be a non-negative integer")
@@ -198,20 +190,15 @@ _RENAMED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arct
             "lgamma": "gammaln"}  # fmt: skip
 _SAME = ("sqrt", "cbrt", "exp", "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "copysign", "fabs", "isnan",
          "isinf", "isfinite", "degrees", "radians", "erf", "erfc", "gamma")  # fmt: skip
-_OF_FLOATS: dict[str, Callable[..., Any]] = {
-    "log": _log,
-    "hypot": _hypot,
-    "modf": _modf,
-    "remainder": _remainder,
-    "fmod": table.fmod,
-    "pow": table.power,
-}
-_OF_INTS: dict[str, Callable[..., Any]] = {"gcd": _gcd, "lcm": _lcm, "isqrt": _isqrt, "factorial": _factorial, "perm": _perm,
+_OF_FLOATS: dict[str, Callable[..., Any]] = {"log": _log, "hypot": _hypot, "modf": _modf, "remainder": _remainder, "fmod": table.fmod,
+                                             "pow": table.power}  # fmt: skip
+_OF_INTS: dict[str, Callable[..., Any]] = {"gcd": _gcd, "lcm": _lcm, "isqrt": _isqrt, "factorial": _factorial,
+                                           "perm": lambda n, k=None: _factorial(n) if k is None else _choice("perm", n, k),
                                            "comb": functools.partial(_choice, "comb")}  # fmt: skip
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: _of_floats(name, ufunc(_RENAMED.get(name, name))) for name in (*_SAME, *_RENAMED)},
-    **{name: _of_floats(name, fn) for name, fn in _OF_FLOATS.items()},
-    **{name: _of_ints(name, fn) for name, fn in _OF_INTS.items()},
+    **{name: _of(_float, name, ufunc(_RENAMED.get(name, name))) for name in (*_SAME, *_RENAMED)},
+    **{name: _of(_float, name, fn) for name, fn in _OF_FLOATS.items()},
+    **{name: _of(_int, name, fn) for name, fn in _OF_INTS.items()},
     "floor": _rounded("floor", table.floor), "ceil": _rounded("ceil", table.ceil), "trunc": _rounded("trunc", table.trunc),
     "ldexp": _ldexp, "isclose": _isclose, "dist": _dist, "sumprod": _sumprod,
 }  # fmt: skip
@@ -232,8 +219,7 @@ def staged(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
         if not any_traced((args, kwargs)):
             return plain(*args, **kwargs)
         if name not in FUNCTIONS:
-            remedy = REFUSED.get(name, "compute it outside of the compiled function")
-            raise errors.UnsupportedOperationError(f"math.{name} of traced values at {user_site()} is not supported: {remedy}")
+            unsupported(f"math.{name} of traced values", REFUSED.get(name, "compute it outside of the compiled function"))
         return FUNCTIONS[name](*args, **kwargs)
 
     return fn

@@ -16,7 +16,7 @@ import numpy as np
 from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Fail
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import NUMPY_DTYPES, element
 from ..objects.heap import Heap
 from ..objects.structure import opened
@@ -46,9 +46,7 @@ class Growing:
         return "items"
 
     def refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise errors.UnsupportedOperationError(
-            f"this use of a list that grows under traced control flow, at {user_site()}, is not supported: make an array of it first, np.array(items)"
-        )
+        unsupported("this use of a list that grows under traced control flow,", "make an array of it first, np.array(items)")
 
     __array__ = __array_ufunc__ = __array_function__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = (
         __call__

@@ -53,21 +53,8 @@ class Comparisons:
 
     lt, le, gt, ge, eq, ne = operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne
 
-    @staticmethod
-    def is_(x: Any, y: Any) -> Any:
-        return is_(x, y)
-
-    @staticmethod
-    def is_not(x: Any, y: Any) -> Any:
-        return not_(is_(x, y))
-
-    @staticmethod
-    def in_(x: Any, y: Any) -> bool:
-        return x in y
-
-    @staticmethod
-    def not_in(x: Any, y: Any) -> bool:
-        return x not in y
+    is_, is_not = staticmethod(is_), staticmethod(lambda x, y: not_(is_(x, y)))
+    in_, not_in = staticmethod(lambda x, y: x in y), staticmethod(lambda x, y: x not in y)
 
 
 comparisons, generator, listed, slice = Comparisons, generators.generator, sequences.listed, builtins.slice
@@ -183,12 +170,13 @@ def _own(x: Any, name: str) -> Any:
 
 
 # ---- builtins and math on traced values
-def _float(x: Any = 0.0) -> Any:
-    return scalars.to_float(x) if isinstance(x, Traced) else float(x)
-
-
-def _int(x: Any = 0, *base: Any) -> Any:
-    return scalars.to_integer(x) if isinstance(x, Traced) else int(x, *base)
+_BUILTINS: dict[Any, Callable[..., Any]] = {
+    float: lambda x=0.0: scalars.to_float(x) if isinstance(x, Traced) else float(x),
+    int: lambda x=0, *base: scalars.to_integer(x) if isinstance(x, Traced) else int(x, *base),
+    bool: lambda x=False: scalars.truth(x),
+    pow: lambda x, y, *mod: pow(x, y, *mod) if mod else x**y,
+    getattr: _getattr,
+}
 
 
 def _number(kind: Any) -> Callable[..., Any]:
@@ -203,21 +191,13 @@ def _number(kind: Any) -> Callable[..., Any]:
     return fn
 
 
-def _bool(x: Any = False) -> Any:
-    return scalars.truth(x)
-
-
-def _pow(x: Any, y: Any, *mod: Any) -> Any:
-    return pow(x, y, *mod) if mod else x**y
-
-
 def _where(*args: Any) -> Any:
     return numpy_api.call_function(np.where, args, {})
 
 
 for _replaced in (python_math, iterators, sequences, host, strings):
     REPLACED.update(_replaced.REPLACED)
-REPLACED.update({**numpy_api.CREATION, **QUESTIONS, float: _float, int: _int, bool: _bool, pow: _pow, getattr: _getattr})
+REPLACED.update({**numpy_api.CREATION, **QUESTIONS, **_BUILTINS})
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
 REPLACED[np.where] = lambda *a: (
     scalars.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)

@@ -12,7 +12,7 @@ from ..core import errors
 from ..core.builder import current_builder
 from ..core.graph import Const
 from ..core.op import TABLE, literal
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, F64, I64, Scalar, is_float
 from ..ops import table
 from . import concrete
@@ -168,9 +168,7 @@ def round_half_even(x: Traced, ndigits: Any) -> Traced:
     if n > 323 or n < -308:
         return x if n > 0 else table.select(table.isfinite(x), table.copysign(0.0, x), x)
     if abs(n) > 22:
-        raise errors.UnsupportedOperationError(
-            f"round() to {n} digits at {user_site()} is not supported: use 22 at most, on either side of the point"
-        )
+        unsupported(f"round() to {n} digits", "use 22 at most, on either side of the point")
     return table.round_decimal(x, n=n)  # type: ignore[no-any-return]
 
 

@@ -8,10 +8,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ...core import errors
-from ...core.sites import user_site
+from ...core.sites import unsupported, user_site
 from ...values import pytree, sizes
 from ...values.views import shape_of
-from ..common import unsupported
 from ..registry import entry_of
 
 
@@ -29,7 +28,7 @@ class Complexed:
     T = property(lambda z: Complexed(z.real.T, z.imag.T))
 
     def __repr__(self) -> str:
-        return f"a {self.ndim}-d array of complex128"
+        return f"a {self.ndim}-d array of complex numbers"
 
     def __getitem__(self, index: Any) -> Complexed:
         return Complexed(self.real[index], self.imag[index])

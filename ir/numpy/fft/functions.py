@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...core.sites import user_site
-from ...core.types import F64
+from ...core.types import F32, F64
 from ...ops import table
 from ...values import sizes
 from ...values.arrays import allocate
@@ -16,7 +16,7 @@ from ...values.reshaping import expand
 from ...values.values import Arrayed, Traced, to_type
 from ...values.views import as_array, contiguous, shape_of
 from ..axes import back_from_rows, rows
-from ..common import astype, axis_of, float_array
+from ..common import astype, axis_of, float_array, scalar_kind
 from ..registry import implements
 from .complexed import Complexed, as_complex, parts
 from .transform import dft
@@ -28,6 +28,7 @@ def _transformed(x: Any, n: Any, axis: int, norm: Any, sign: int) -> Complexed:
     re = float_array(re)
     if not isinstance(re, Arrayed):
         raise ValueError(f"a Fourier transform needs an array ({user_site()})")
+    single = scalar_kind(re) == F32 and (isinstance(im, float) or scalar_kind(im) == F32)
     im = allocate(F64, re.shape, 0) if isinstance(im, float) else float_array(im)
     at, given = axis_of(axis, re.ndim), []
     for p in (re, im):
@@ -39,7 +40,8 @@ def _transformed(x: Any, n: Any, axis: int, norm: Any, sign: int) -> Complexed:
         given.append(contiguous(matrix))
     found = Complexed(*(back_from_rows(p, order, shape) for p in dft(given[0], given[1], sign)))
     scale = _scale(shape[-1], norm, sign > 0)
-    return found if scale is None else found * scale
+    found = found if scale is None else found * scale
+    return Complexed(astype(found.real, F32), astype(found.imag, F32)) if single else found
 
 
 def _scale(n: Any, norm: Any, inverse: bool) -> Any:
@@ -78,8 +80,9 @@ def irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
     m, others = z.shape[at], [q for q in range(z.ndim) if q != at]
     length = sizes.mul(sizes.add(m, -1), 2) if n is None else n
     k: Any = from_index(lambda i: i, [length])
-    near = np.minimum(k, length - k)
-    index, there = np.where(near < m, near, 0), expand(np.where(near < m, 1.0, 0.0), others)
-    sign = expand(np.where((k == 0) | (2 * k == length), 0.0, np.where(2 * k > length, -1.0, 1.0)), others)
+    near, t = np.minimum(k, length - k), z.real.dtype
+    index, there = np.where(near < m, near, 0), np.where(near < m, 1.0, 0.0)
+    sign = np.where((k == 0) | (2 * k == length), 0.0, np.where(2 * k > length, -1.0, 1.0))
+    there, sign = (expand(x.astype(t, copy=False), others) for x in (there, sign))  # type: ignore[assignment]
     half = z[(*[slice(None)] * at, index)]
     return ifft(Complexed(half.real * there, half.imag * there * sign), None, axis, norm).real

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...core import errors
-from ...core.sites import user_site
+from ...core.sites import unsupported, user_site
 from ...core.types import I64
 from ...ops import table
 from ...staging.loops import each
@@ -23,7 +23,7 @@ from ...values.scalars import truth
 from ...values.values import Arrayed, to_type
 from ...values.views import as_array, axes_of, contiguous, shape_of, with_axes
 from ..axes import moveaxis, swapaxes
-from ..common import astype, common_dtype, float_array, unsupported
+from ..common import astype, common_dtype, float_array
 from ..creation import eye, identity
 from ..products import _matrices, dot, matmul
 from ..reductions import max_, min_, sum_
