@@ -294,6 +294,11 @@ def current_trace() -> Trace | None:
     return _STATE.trace
 
 
+def building() -> bool:
+    """Is a function under construction in this thread?"""
+    return _STATE.trace is not None and bool(_STATE.trace.builders)
+
+
 def current_builder() -> Builder:
     """The function under construction in this thread."""
     trace = _STATE.trace

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from .errors import IntegerOverflowError, LanternError
 from .machine import PYTHON
-from .types import BOOL, F32, F64, I64, Array, Scalar, Type, is_float
+from .types import BOOL, F64, I64, Array, Scalar, Type, is_float
 
 Rule = Callable[..., tuple[Any, ...]]
 
@@ -313,24 +313,3 @@ def literal(value: Any, t: Type) -> Any:
     if not -(2**63) <= int(value) < 2**63:
         raise IntegerOverflowError(f"{value} does not fit in 64 bits, which an int has in compiled code: write it as a float")
     return int(value)
-
-
-__all__ = [
-    "F32",
-    "F64",
-    "TABLE",
-    "Elsewhere",
-    "Op",
-    "Rule",
-    "Size",
-    "Stage",
-    "Zero",
-    "argument_types",
-    "can_fail",
-    "elementwise",
-    "literal",
-    "read",
-    "register",
-    "result_type",
-    "written",
-]

@@ -59,4 +59,3 @@ COPY = memory("copy", Elsewhere("adjoints are added"), reads=(0,), writes=(), al
               adjoint="own", shape=like(0), late=True, rereads=False)  # fmt: skip
 RESHAPE = memory("reshape", Elsewhere("the same memory, and so the same adjoints"), reads=(), writes=(), aliases=((0, 0),), allocates=False,
                  fails=as_marked, adjoint="own", shape=lambda let: ((let.args[0].type.dtype, let.args[1:]),), rereads=False)  # fmt: skip
-__all__ = ["ALLOC", "CHECK_RANGE", "COPY", "DIM", "LOAD", "RESHAPE", "STORE", "codes", "memory", "quiet"]

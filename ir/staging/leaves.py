@@ -25,10 +25,7 @@ class Undefined:
     __lantern_leaf__ = True
 
     def __init__(
-        self,
-        name: str,
-        why: str = "it is used before it is assigned",
-        error: type[errors.LanternError] = errors.UndefinedVariableError,
+        self, name: str, why: str = "it is used before it is assigned", error: type[errors.LanternError] = errors.UndefinedVariableError
     ) -> None:
         object.__setattr__(self, "_why", (name, why, error))
 
