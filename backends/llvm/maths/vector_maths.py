@@ -12,8 +12,9 @@ import ctypes
 from collections.abc import Iterable
 
 from ....ir.core.types import F32, F64, Scalar
+from ...targets.target import Cpu
 from ..build import cache
-from ..build.compile import Cpu, Loaded, host_cpu, load, object_file
+from ..build.compile import Loaded, host_cpu, load, object_file
 from ..build.lock import compiling
 from ..build.symbols import make_symbol
 from .bodies import BODIES, body

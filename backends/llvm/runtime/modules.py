@@ -57,7 +57,8 @@ def _support(target: Target) -> str:
     line = {"LINE_END": target.cache_line - 1, "LINE_MASK": -target.cache_line}
     constants = {
         **faults, **context, **values, **line, "ARENA_START": layout.arena_start(target), "MARGIN": layout.MARGIN,
-        "RESULT_HEADER": layout.RESULT_HEADER, "STACK_POINTER": target.stack_pointer, "MASK": "@{MASK}",
+        "RESULT_HEADER": layout.RESULT_HEADER, "STACK_POINTER": target.stack_pointer, "FRAME_END": target.frame_end, "CALL_BYTES": target.call_bytes,
+        "MASK": "@{MASK}",
     }  # fmt: skip
     return filled(_file("support.ll"), constants)
 
@@ -103,7 +104,7 @@ def regions(target: Target, bits: int = 0, hidden: bool = False) -> str:
     if hidden:
         text = re.sub(r"^define ", "define hidden ", text, flags=re.MULTILINE)
         text = re.sub(r"^(@\w+) = global", r"\1 = hidden global", text, flags=re.MULTILINE)
-    return _switch(target, hidden) + text
+    return f"{_switch(target, hidden)}{target.clock}\n{text}"
 
 
 def _switch(target: Target, hidden: bool) -> str:

@@ -12,7 +12,6 @@ declare i32 @mincore(ptr, i64, ptr)
 declare ptr @malloc(i64)
 declare void @free(ptr)
 declare i64 @llvm.umin.i64(i64, i64)
-declare i64 @@{TICKS}()
 declare i32 @lantern_enter(ptr, ptr, ptr)
 declare void @lantern_abort(ptr)
 
@@ -136,9 +135,9 @@ look:
  %end = getelementptr i8, ptr %low, i64 %length
  %high = getelementptr i8, ptr %end, i64 -@{PAGE}
  store i8 0, ptr %seen
- call i32 @mincore(ptr %low, i64 @{PAGE}, ptr %seen)
+ call i32 @mincore(ptr %low, i64 1, ptr %seen)
  %a = load i8, ptr %seen
- call i32 @mincore(ptr %high, i64 @{PAGE}, ptr %seen)
+ call i32 @mincore(ptr %high, i64 1, ptr %seen)
  %b = load i8, ptr %seen
  %ab = or i8 %a, %b
  %bit = and i8 %ab, 1
