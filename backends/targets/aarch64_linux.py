@@ -73,9 +73,10 @@ lantern_abort:
 # The counter that user mode may read runs at 10 MHz to 1 GHz, which a register says: shifted to between 2**30 and 2**31 a second.
 _CLOCK = """
 declare i64 @llvm.ctlz.i64(i64, i1)
+declare i64 @llvm.read_volatile_register.i64(metadata)
 define internal i64 @lantern_ticks() alwaysinline nounwind {
- %rate = call i64 asm sideeffect "mrs $0, cntfrq_el0", "=r"()
- %now = call i64 asm sideeffect "mrs $0, cntvct_el0", "=r"()
+ %rate = call i64 @llvm.read_volatile_register.i64(metadata !{!"cntfrq_el0"})
+ %now = call i64 @llvm.read_volatile_register.i64(metadata !{!"cntvct_el0"})
  %zeros = call i64 @llvm.ctlz.i64(i64 %rate, i1 false)
  %shift0 = sub i64 %zeros, 33
  %shift = and i64 %shift0, 63
@@ -100,6 +101,7 @@ AARCH64_LINUX = Target(
     call_bytes=0,
     switch=_SWITCH,
     hidden=".hidden",
+    assembly_end='.section .note.GNU-stack, "", %progbits\n',  # no memory is to be both written and run
     clock=_CLOCK,
     ticks="lantern_ticks",
     ticks_per_second=3 << 29,

@@ -107,6 +107,7 @@ class Target:
     call_bytes: int  # from there to the stack pointer before the call
     switch: str
     hidden: str  # the assembler's directive for a name that a shared library does not show
+    assembly_end: str  # the last lines of a file of assembly
     clock: str  # LLVM text that declares or defines the function that counts time
     ticks: str  # the function's name
     ticks_per_second: int  # about: how long calls have taken is judged by it

@@ -76,6 +76,7 @@ X86_64_LINUX = Target(
     call_bytes=8,
     switch=_SWITCH,
     hidden=".hidden",
+    assembly_end='.section .note.GNU-stack, "", %progbits\n',  # no memory is to be both written and run
     clock="declare i64 @llvm.readcyclecounter()",
     ticks="llvm.readcyclecounter",
     ticks_per_second=1 << 31,

@@ -21,7 +21,7 @@ from ..build.platforms import TARGET
 from ..emit.module import Emission
 from ..emit.routines import ADVICE, PRODUCTS, choices, of_the_system, own_products, routines
 from ..maths import vector_maths
-from ..runtime.modules import regions
+from ..runtime.modules import hidden_switch, regions
 from .c_call import CCall
 
 
@@ -88,9 +88,10 @@ def link(code: bytes, file: Path, libraries: Sequence[str], target: Target) -> N
     """Make a shared library of an object file with the C compiler."""
     first, how = compiler(target), target.linking
     with tempfile.TemporaryDirectory() as folder:
-        part, made = Path(folder) / "code.o", Path(folder) / file.name
+        part, switch, made = Path(folder) / "code.o", Path(folder) / "switch.s", Path(folder) / file.name
         part.write_bytes(code)
-        command = [*first, *how.flags, "-o", str(made), str(part), *libraries, "-lm"]
+        switch.write_text(hidden_switch(target))
+        command = [*first, *how.flags, "-o", str(made), str(part), str(switch), *libraries, "-lm"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         except OSError as e:
