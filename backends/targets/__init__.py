@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 
-from .aarch64_linux import AARCH64_LINUX
+from .aarch64_linux import AARCH64_LINUX as AARCH64_LINUX
 from .target import Cpu, Target
 from .x86_64_linux import X86_64_LINUX
 

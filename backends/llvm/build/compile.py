@@ -182,7 +182,8 @@ def _free_the_dead() -> None:
 
 @compiling
 def load(code: bytes) -> Loaded:
-    """Link an object file into this process."""
+    """Link an object file into this process. Other threads need no barrier before they run it: memory is only made executable when the code
+    is in it, so that no CPU can have fetched anything else from there."""
     _free_the_dead()
     defined, needed = symbols.of_object(code)
     library = llvm.JITLibraryBuilder().add_object_img(code)

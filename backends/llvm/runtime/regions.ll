@@ -2,6 +2,11 @@
 ;
 ; A slot of the pool belongs to one region for ever. A thread takes a region by exchanging its slot with null and gives it back by
 ; storing it there again: no lock, no ABA. Spare blocks of old results are kept in the same way.
+;
+; What orders memory between threads, by pairs (`release` makes all that was written before it seen by who reads it with `acquire`):
+; the store of lantern_give and the exchange of lantern_take, a region with its context; the cmpxchg of lantern_drop_block and the exchange
+; of lantern_new_block, a block with its size, and that nobody reads its old contents any more; the addition in lantern_take and the load at
+; its beginning, the number of regions. A `monotonic` look is a guess, which the exchange behind it proves or not.
 ; A region is aligned to its size: context | guard | arena (arrays) grows up ->    <- stack grows down | top.
 
 declare ptr @mmap(ptr, i64, i32, i32, i32, i64)
