@@ -59,7 +59,12 @@ def setup() -> None:
 def unpack_debian() -> None:
     """Packages of AArch64 with a state of apt's own, as if nothing were installed, and QEMU for this machine."""
     (FOLDER / "state/status").touch()
-    private = [f"Dir::State={FOLDER}/state", f"Dir::State::status={FOLDER}/state/status", f"Dir::Cache={FOLDER}/cache", "Debug::NoLocking=1"]
+    private = [
+        f"Dir::State={FOLDER}/state",
+        f"Dir::State::status={FOLDER}/state/status",
+        f"Dir::Cache={FOLDER}/cache",
+        "Debug::NoLocking=1",
+    ]
     apt = ["apt-get", "-qq", *(x for option in private for x in ("-o", option))]
     arm = [*apt, "-o", "APT::Architecture=arm64", "-o", "APT::Architectures=arm64"]
     command([*arm, "update"])
