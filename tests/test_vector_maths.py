@@ -31,8 +31,12 @@ Floats = Any
 Function = Callable[..., Any]
 DTYPES: dict[Scalar, Any] = {F64: np.float64, F32: np.float32}
 CPUS = {name: named(name) for name in ("x86-64-v2", "x86-64-v3", "x86-64-v4", "sapphirerapids", "znver4", "neoverse-v1", "apple-m1")}
+PLAIN_X86 = CPUS["x86-64-v2"]
+CALLS = {"call", "callq", "bl"}
 PLAIN = host_cpu().target.cpu()  # what all CPUs of its target can do
-HERE = {"plain": PLAIN, "host": host_cpu()} | ({"x86-64-v3": CPUS["x86-64-v3"]} if PLAIN.name == "x86-64" and host_cpu().fused else {})
+HERE = {"plain": PLAIN, "host": host_cpu()} | (
+    {"x86-64-v3": CPUS["x86-64-v3"]} if PLAIN.target is PLAIN_X86.target and host_cpu().fused else {}
+)
 PRECISION = 160  # bits of the exact values: more than enough beside 53
 
 # name: NumPy's or SciPy's function, the exact one, largest error in ulp that is allowed for f64, for f32
@@ -315,7 +319,9 @@ def test_loops_call_a_variant(name: str, t: Scalar, cpu: str) -> None:
 
 def vector_calls(assembly: str, scalar: str) -> list[str]:
     return [
-        line.split(f"{scalar}.v")[1].split("@")[0].strip('"') for line in assembly.splitlines() if "call" in line and f"{scalar}.v" in line
+        line.split(f"{scalar}.v")[1].split("@")[0].strip('"')
+        for line in assembly.splitlines()
+        if set(line.split()[:1]) & CALLS and f"{scalar}.v" in line
     ]
 
 
@@ -327,9 +333,13 @@ def test_variants_are_vector_code(name: str, t: Scalar, cpu: str) -> None:
     assembly = llvm_compile.optimised_texts(vector_maths.module_text(name, t, CPUS[cpu]), CPUS[cpu])[1]
     widest = vector_maths.symbol(name, t, vector_maths.lane_counts(t, CPUS[cpu])[-1])
     body = assembly.split(f"\n{widest}:" if f"\n{widest}:" in assembly else f'\n"{widest}":')[1].split(".cfi_endproc")[0]
-    register = {128: "%xmm", 256: "%ymm", 512: "%zmm"}[CPUS[cpu].register_bits]
-    arithmetic = ("mulp", "addp", "213p", "231p", "132p")
-    packed = [line for line in body.splitlines() if register in line and any(s in line.split()[0] for s in arithmetic)]
+    if CPUS[cpu].target is PLAIN_X86.target:
+        registers = ({128: "%xmm", 256: "%ymm", 512: "%zmm"}[CPUS[cpu].register_bits],)
+        arithmetic: tuple[str, ...] = ("mulp", "addp", "213p", "231p", "132p")
+    else:
+        registers, arithmetic = (".2d", ".4s"), ("fmul", "fadd", "fml")
+    lines = [line for line in body.splitlines() if any(r in line for r in registers)]
+    packed = [line for line in lines if any(s in line.split()[0] for s in arithmetic)]
     assert len(packed) >= 3
-    calls = {line.split()[1].split("@")[0] for line in body.splitlines() if "call" in line.split("#")[0].split("\t")[1:2]}
+    calls = {line.split()[1].split("@")[0] for line in body.splitlines() if set(line.split()[:1]) & CALLS}
     assert calls <= {name, f"{name}f"}

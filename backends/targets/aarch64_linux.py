@@ -135,6 +135,7 @@ AARCH64_LINUX = Target(
         scale=(),
         scale_intrinsic="",
         register_bits=(("", 128),),
+        constant_vectors=True,
     ),
     linking=Linking(
         libraries=("libm.so.6", "libc.so.6"),

@@ -110,6 +110,7 @@ X86_64_LINUX = Target(
         scale=("avx512f", "avx512vl"),
         scale_intrinsic="llvm.x86.avx512.mask.scalef",
         register_bits=(("avx512f", 512), ("avx", 256), ("", 128)),
+        constant_vectors=False,
     ),
     linking=Linking(
         libraries=("libm.so.6", "libc.so.6"),
