@@ -66,6 +66,3 @@ class Sizes:
             seen |= new
             work += new
         return b in seen
-
-
-__all__ = ["Sizes"]

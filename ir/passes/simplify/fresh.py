@@ -130,6 +130,3 @@ def _written(r: Result, k: Kernel, unread: dict[Var, _Unread], sizes: Sizes) -> 
         ends = [(sizes.of(s), space[q] if q >= 0 else 1) for s, q in zip(x.starts, x.axes, strict=True)]
         unread[x.base].boxes.append(ends)
     return replace(r, kind="fresh")
-
-
-__all__ = ["fresh"]
