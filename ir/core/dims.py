@@ -3,8 +3,8 @@
     f64[n, 2*n + 1]        n is a size that a parameter brings
     f64[max(n - 1, 0)]     what is no polynomial is a symbol of its own, known by its arguments
 
-A symbol stands for one number in each call of a function (in each iteration, where it is a loop's). Those that are named int1, int2, .. are any ints, all others are sizes, which
-are not negative.
+A symbol stands for one number in each call of a function (in each iteration, where it is a loop's). Those that are named int1, int2, .., or by a variable, %i, are any ints, all
+others are sizes, which are not negative.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Symbol:
     @property
     def least(self) -> int | None:
         """A lower bound."""
-        return None if re.fullmatch(r"int\d+", self.name) else 0
+        return None if re.fullmatch(r"int\d+|%.*", self.name) else 0
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,34 @@ def least(d: Dim) -> int | None:
             c *= b  # type: ignore[operator]
         total += c
     return total
+
+
+def symbols(d: Dim) -> set[Symbol]:
+    """The symbols that its terms are products of."""
+    return {f for factors in _terms(d) for f in factors if isinstance(f, Symbol)}
+
+
+def slope(d: Dim, s: Symbol) -> Dim | None:
+    """What d grows by where s grows by 1, if that does not depend on s."""
+    found: dict[tuple[Symbol | Applied, ...], int] = {}
+    for factors, c in _terms(d).items():
+        rest = [f for f in factors if f != s]
+        if len(factors) - len(rest) > 1 or any(_holds(f, s) for f in rest):
+            return None
+        if len(rest) < len(factors):
+            found[tuple(rest)] = c
+    return _normal(found)
+
+
+def _holds(f: Symbol | Applied, s: Symbol) -> bool:
+    return f == s or (isinstance(f, Applied) and any(_holds(g, s) for a in f.args for factors in _terms(a) for g in factors))
+
+
+def put(d: Dim, s: Symbol, value: Dim) -> Dim:
+    """d with `value` for s, in which it has a slope."""
+    grows = slope(d, s)
+    assert grows is not None
+    return add(d, mul(grows, sub(value, symbol(s.name))))
 
 
 def is_short(d: Dim) -> bool:

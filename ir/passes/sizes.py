@@ -39,7 +39,7 @@ class Sizes:
         assert isinstance(v, Var)
         assert isinstance(v.type, Array)
         d = v.type.dims[axis]
-        return symbol(f"{v}.{axis}") if d == UNKNOWN else d
+        return symbol(f"size({v}, {axis})") if d == UNKNOWN else d
 
     def of(self, a: Atom) -> Dim:
         if isinstance(a, Const):

@@ -12,15 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...core import dims
 from ...core.analysis import Loop, dominators, find_loops, predecessors
+from ...core.dims import Dim, Symbol
 from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Var, edges
 from ...core.op import RING, TABLE, Op, can_fail
 from ...core.types import I64
 from ...ops.memory import CHECK_RANGE, codes
+from ..sizes import Sizes
+
+
+MOST_COUNTERS = 4  # of an index
 
 
 class _Facts:
-    """Lower bounds of integers, found from constants, sizes and counters."""
+    """Lower bounds of integers, found from constants, sizes and counters; both ends of those that counters and sizes make up."""
 
     def __init__(self, f: Function) -> None:
         self.made = {o: let for b in f.blocks.values() for let in b.lets for o in let.outs}
@@ -29,6 +35,8 @@ class _Facts:
         self.f = f
         self.pred = predecessors(f)
         self.cache: dict[Atom, int | None] = {}
+        self.sizes = Sizes(f)
+        self.counters = {Symbol(str(p)): (p, limit, loop) for loop in self.loops.values() for p, limit in _below(f, loop, self.made)}
 
     def incoming(self, p: Var) -> tuple[list[Atom], list[Atom]]:
         """(values on entry, values from latches) of a head's parameter."""
@@ -86,6 +94,50 @@ class _Facts:
         return None
 
 
+    def span(self, a: Atom, block: str) -> tuple[Dim, Dim] | None:
+        """The smallest and the largest that `a` can be in a block, if its counters are at one of their ends there."""
+        low = high = self.sizes.of(a)
+        for _ in range(MOST_COUNTERS):
+            found = next((s for s in dims.symbols(low) | dims.symbols(high) if s in self.counters), None)
+            if found is None:
+                return low, high
+            p, limit, loop = self.counters[found]
+            first = self.lower(p)
+            if first is None or block not in loop.blocks or block == loop.head:
+                return None
+            last = dims.sub(self.sizes.of(limit), 1)
+            at_low, at_high = _at_end(low, found, first, last), _at_end(high, found, last, first)
+            if at_low is None or at_high is None:
+                return None
+            low, high = at_low, at_high
+        return None
+
+
+def _at_end(d: Dim, s: Symbol, if_it_grows: Dim, if_it_falls: Dim) -> Dim | None:
+    grows = dims.slope(d, s)
+    if grows is None:
+        return None
+    if _is_natural(grows):
+        return dims.put(d, s, if_it_grows)
+    return dims.put(d, s, if_it_falls) if _is_natural(dims.mul(grows, -1)) else None
+
+
+def _is_natural(d: Dim) -> bool:
+    bound = dims.least(d)
+    return bound is not None and bound >= 0
+
+
+def _below(f: Function, loop: Loop, made: dict[Var, Let]) -> list[tuple[Var, Atom]]:
+    """The parameter of a loop's head that is less than an atom in the rest of the loop, and that atom."""
+    head = f.blocks[loop.head]
+    t = head.terminator
+    if isinstance(t, Branch) and t.then.block in loop.blocks and t.orelse.block not in loop.blocks:
+        let = made.get(t.cond) if isinstance(t.cond, Var) else None
+        if let is not None and TABLE[let.op].less and let.args[0] in head.params:
+            return [(let.args[0], let.args[1])]  # type: ignore[list-item]
+    return []
+
+
 def bounds(f: Function) -> bool:
     """Mark indices that are not negative, and move checks out of counted loops.
 
@@ -120,13 +172,13 @@ def bounds(f: Function) -> bool:
       return %s
     }
     """
-    accesses = [let for b in f.blocks.values() for let in b.lets if TABLE[let.op].indexed]
-    if not any(x in "cpw" for let in accesses for x in codes(let)):
+    accesses = [(name, let) for name, b in f.blocks.items() for let in b.lets if TABLE[let.op].indexed]
+    if not any(x in "cpw" for _, let in accesses for x in codes(let)):
         return False
     facts = _Facts(f)
     changed = False
-    for let in accesses:
-        new = "".join(_known(facts, x, a) for x, a in zip(codes(let), let.args[1:], strict=False))
+    for name, let in accesses:
+        new = "".join(_known(facts, x, a, let, axis, name) for axis, (x, a) in enumerate(zip(codes(let), let.args[1:], strict=False)))
         changed |= _set(let, new)
     inner_first = sorted(facts.loops.values(), key=lambda loop: len(loop.blocks))
     for loop in inner_first:
@@ -134,9 +186,16 @@ def bounds(f: Function) -> bool:
     return changed
 
 
-def _known(facts: _Facts, letter: str, a: Atom) -> str:
+def _known(facts: _Facts, letter: str, a: Atom, let: Let, axis: int, block: str) -> str:
+    """The letter of an index, with what is known of it."""
+    if letter == "u":
+        return letter
+    span = facts.span(a, block)
     low = facts.lower(a)
-    return letter if low is None or low < 0 else letter.replace("c", "p").replace("w", "u")
+    if (low is not None and low >= 0) or (span is not None and _is_natural(span[0])):
+        letter = letter.replace("c", "p").replace("w", "u")
+    inside = letter == "p" and span is not None and _is_natural(dims.sub(dims.sub(facts.sizes.dim(let.args[0], axis), 1), span[1]))
+    return "u" if inside else letter
 
 
 def _set(let: Let, letters: str) -> bool:
