@@ -25,6 +25,7 @@ from .ir.passes.forbid import forbid
 from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
 from .ir.passes.protect import protect
+from .ir.passes.raise_loops import raise_loops
 from .ir.passes.simplify import SIMPLIFY
 from .ir.passes.step import Named, Step, Then, Whole
 
@@ -33,7 +34,8 @@ FUSE = Whole("fuse", fuse)
 PIPELINE: tuple[Step, ...] = (
     Whole("protect", protect),  # what is differentiated writes into copies
     Whole("forbid", forbid),  # what cannot be written ends in an error
-    SIMPLIFY,  # fold, share, squares, blocks, selects, dead, bounds: again and again; then updates
+    SIMPLIFY,  # fold, share, squares, blocks, selects, dead, bounds: again and again; then updates, fresh
+    Then(Whole("raise_loops", raise_loops), (SIMPLIFY,)),  # loops over arrays are kernels
     FUSE,  # kernels that read each other become one
     SIMPLIFY,
     Whole("guards", guard),  # the branch not taken stays out of derivatives

@@ -80,7 +80,7 @@ def test_each_pass_alone_on_random_graphs(group: int) -> None:
         found = graphs.check(seed)
         assert not isinstance(found, str), found
         counts += found
-    assert counts.keys() >= {"share", "fuse", "fresh", "dead", "bounds", "blocks", "protect"}
+    assert counts.keys() >= {"share", "fuse", "fresh", "dead", "bounds", "blocks", "protect", "raise_loops"}
 
 
 def swapped(f: Function) -> bool:

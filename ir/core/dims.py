@@ -158,6 +158,12 @@ def is_short(d: Dim) -> bool:
     return isinstance(d, int) or len(_terms(d)) <= MOST_TERMS
 
 
+def is_natural(d: Dim) -> bool:
+    """Is it known not to be negative?"""
+    bound = least(d)
+    return bound is not None and bound >= 0
+
+
 def _apply(op: str, *args: Dim) -> Dim:
     return Poly((((Applied(op, args),), 1),))
 
@@ -166,8 +172,7 @@ def nonnegative(d: Dim) -> Dim:
     """max(d, 0)"""
     if isinstance(d, int):
         return max(d, 0)
-    bound = least(d)
-    return d if bound is not None and bound >= 0 else _apply("max", d, 0)
+    return d if is_natural(d) else _apply("max", d, 0)
 
 
 def smaller(a: Dim, b: Dim) -> Dim:

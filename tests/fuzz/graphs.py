@@ -48,7 +48,7 @@ class Graph:
         known = Known(["%a", "%b"], ["%i"], {"%x": "n", "%y": "n", "%z": "m"})
         for _ in range(self.rng.randint(2, 4)):
             self.run(known, self.rng.randint(2, 5))
-            self.rng.choice((self.branch, self.loop, self.call))(known)
+            self.rng.choice((self.branch, self.loop, self.each, self.call))(known)
         self.run(known, 4)
         results = [self.scalar(known) for _ in range(2)] + [self.array(known)]
         self.put(f"return {', '.join(results)}")
@@ -244,6 +244,41 @@ class Graph:
         self.put(f"jump loop{k}({following}, {self.scalar(inner)})")
         self.block(f"exit{k}")
         known.scalars.append(s)
+
+    def each(self, known: Known) -> None:
+        """A loop that carries nothing, over arrays of one size: a kernel, if its iterations do not meet."""
+        self.count += 1
+        k, dim = self.count, known.arrays[self.array(known)]
+        n, i, more, following = self.size(known, dim), *(self.name(stem) for stem in "ibi")
+        start = self.rng.choice("001")
+        self.put(f"jump each{k}({start}:i64)")
+        self.block(f"each{k}", f"{i}: i64")
+        self.put(f"{more}: bool = ilt({i}, {n})")
+        self.put(f"branch {more} ? one{k}() : all{k}()")
+        self.block(f"one{k}")
+        inner = known.inner()
+        indices = [i, i, i]
+        if self.rng.random() < 0.5:
+            back = self.name("i")
+            last = self.name("i")
+            self.put(f"{last}: i64 = isub({n}, 1:i64)")
+            self.put(f"{back}: i64 = isub({last}, {i})")
+            indices.append(back)
+        if start == "1" and self.rng.random() < 0.3:
+            before = self.name("i")
+            self.put(f"{before}: i64 = isub({i}, 1:i64)")
+            indices.append(before)
+        for _ in range(self.rng.randint(1, 3)):
+            v = self.name()
+            self.put(f"{v}: f64 = load({self.array(known, dim)}, {self.rng.choice(indices)}) {{index='u'}}")
+            inner.scalars.append(v)
+            if self.rng.random() < 0.6:
+                self.compute(inner)
+            if self.rng.random() < 0.8:
+                self.put(f"store({self.array(known, dim)}, {self.rng.choice(indices)}, {self.scalar(inner)}) {{index='u'}}")
+        self.put(f"{following}: i64 = iadd({i}, 1:i64)")
+        self.put(f"jump each{k}({following})")
+        self.block(f"all{k}")
 
     def call(self, known: Known) -> None:
         self.count += 1

@@ -21,11 +21,10 @@ from ...core.types import I64
 from ...ops.memory import CHECK_RANGE, codes
 from ..sizes import Sizes
 
-
 MOST_COUNTERS = 4  # of an index
 
 
-class _Facts:
+class Facts:
     """Lower bounds of integers, found from constants, sizes and counters; both ends of those that counters and sizes make up."""
 
     def __init__(self, f: Function) -> None:
@@ -93,7 +92,6 @@ class _Facts:
             return x * y if x >= 0 and y >= 0 else None
         return None
 
-
     def span(self, a: Atom, block: str) -> tuple[Dim, Dim] | None:
         """The smallest and the largest that `a` can be in a block, if its counters are at one of their ends there."""
         low = high = self.sizes.of(a)
@@ -117,14 +115,9 @@ def _at_end(d: Dim, s: Symbol, if_it_grows: Dim, if_it_falls: Dim) -> Dim | None
     grows = dims.slope(d, s)
     if grows is None:
         return None
-    if _is_natural(grows):
+    if dims.is_natural(grows):
         return dims.put(d, s, if_it_grows)
-    return dims.put(d, s, if_it_falls) if _is_natural(dims.mul(grows, -1)) else None
-
-
-def _is_natural(d: Dim) -> bool:
-    bound = dims.least(d)
-    return bound is not None and bound >= 0
+    return dims.put(d, s, if_it_falls) if dims.is_natural(dims.mul(grows, -1)) else None
 
 
 def _below(f: Function, loop: Loop, made: dict[Var, Let]) -> list[tuple[Var, Atom]]:
@@ -134,7 +127,7 @@ def _below(f: Function, loop: Loop, made: dict[Var, Let]) -> list[tuple[Var, Ato
     if isinstance(t, Branch) and t.then.block in loop.blocks and t.orelse.block not in loop.blocks:
         let = made.get(t.cond) if isinstance(t.cond, Var) else None
         if let is not None and TABLE[let.op].less and let.args[0] in head.params:
-            return [(let.args[0], let.args[1])]  # type: ignore[list-item]
+            return [(let.args[0], let.args[1])]
     return []
 
 
@@ -175,7 +168,7 @@ def bounds(f: Function) -> bool:
     accesses = [(name, let) for name, b in f.blocks.items() for let in b.lets if TABLE[let.op].indexed]
     if not any(x in "cpw" for _, let in accesses for x in codes(let)):
         return False
-    facts = _Facts(f)
+    facts = Facts(f)
     changed = False
     for name, let in accesses:
         new = "".join(_known(facts, x, a, let, axis, name) for axis, (x, a) in enumerate(zip(codes(let), let.args[1:], strict=False)))
@@ -186,15 +179,15 @@ def bounds(f: Function) -> bool:
     return changed
 
 
-def _known(facts: _Facts, letter: str, a: Atom, let: Let, axis: int, block: str) -> str:
+def _known(facts: Facts, letter: str, a: Atom, let: Let, axis: int, block: str) -> str:
     """The letter of an index, with what is known of it."""
     if letter == "u":
         return letter
     span = facts.span(a, block)
     low = facts.lower(a)
-    if (low is not None and low >= 0) or (span is not None and _is_natural(span[0])):
+    if (low is not None and low >= 0) or (span is not None and dims.is_natural(span[0])):
         letter = letter.replace("c", "p").replace("w", "u")
-    inside = letter == "p" and span is not None and _is_natural(dims.sub(dims.sub(facts.sizes.dim(let.args[0], axis), 1), span[1]))
+    inside = letter == "p" and span is not None and dims.is_natural(dims.sub(dims.sub(facts.sizes.dim(let.args[0], axis), 1), span[1]))
     return "u" if inside else letter
 
 
@@ -205,7 +198,7 @@ def _set(let: Let, letters: str) -> bool:
     return True
 
 
-def counted(f: Function, loop: Loop, facts: _Facts) -> tuple[Var, Atom] | None:
+def counted(f: Function, loop: Loop, facts: Facts) -> tuple[Var, Atom] | None:
     """(counter, limit) of a loop that leaves only at its head, when counter reaches limit; step 1."""
     head = f.blocks[loop.head]
     t = head.terminator
@@ -226,7 +219,7 @@ def counted(f: Function, loop: Loop, facts: _Facts) -> tuple[Var, Atom] | None:
     return counter, let.args[1]
 
 
-def _hoist(f: Function, loop: Loop, facts: _Facts) -> bool:
+def _hoist(f: Function, loop: Loop, facts: Facts) -> bool:
     found = counted(f, loop, facts)
     outside = [n for n in facts.pred[loop.head] if n not in loop.blocks]
     if found is None or len(outside) != 1:
@@ -249,7 +242,7 @@ def _hoist(f: Function, loop: Loop, facts: _Facts) -> bool:
             if TABLE[let.op].indexed and let.args[0] not in inside:
                 changed |= _hoist_access(f, let, _Range(loop.head, counter, entry[0], limit, inside, facts), lets)
     if lets:
-        _preheader(f, f.blocks[outside[0]], loop.head).lets.extend(lets)
+        preheader(f, f.blocks[outside[0]], loop.head).lets.extend(lets)
     return changed
 
 
@@ -258,7 +251,7 @@ def _is_check(let: Let) -> bool:
     return TABLE[let.op].indexed or TABLE[let.op].measures
 
 
-def _preheader(f: Function, before: Block, head: str) -> Block:
+def preheader(f: Function, before: Block, head: str) -> Block:
     """The block that does nothing but enter the loop: `before`, or one put on its edge."""
     if isinstance(before.terminator, Jump):
         return before
@@ -274,7 +267,7 @@ def _preheader(f: Function, before: Block, head: str) -> Block:
 class _Range:
     """First and last value of an index over a loop."""
 
-    def __init__(self, head: str, counter: Var, start: Atom, limit: Atom, inside: set[Var], facts: _Facts) -> None:
+    def __init__(self, head: str, counter: Var, start: Atom, limit: Atom, inside: set[Var], facts: Facts) -> None:
         self.head, self.counter, self.start, self.limit, self.inside, self.facts = (head, counter, start, limit, inside, facts)
 
     def ends(self, a: Atom, lets: list[Let], new: Sequence[str]) -> tuple[Atom, Atom] | None:

@@ -14,7 +14,8 @@ from ..sizes import Sizes
 
 def fresh(f: Function) -> bool:
     """A kernel that writes into a new array that nobody has read overwrites nothing that matters: there is nothing to undo. If all of
-    it is written before the first read, it need not be filled. Writes are followed along one axis, in the array's own block.
+    it is written before the first read, it need not be filled; if one kernel does that, it makes the array. Writes are followed along
+    one axis, in the array's own block.
 
     fn f(%x: f64[n]) -> (f64[n + 1]) {
     entry:
@@ -85,6 +86,7 @@ class _Unread:
 def _block(block: Block, sizes: Sizes) -> bool:
     unread: dict[Var, _Unread] = {}
     changed = False
+    gone: list[Let] = []
 
     def read(v: object) -> None:
         nonlocal changed
@@ -107,6 +109,12 @@ def _block(block: Block, sizes: Sizes) -> bool:
             new = replace(k, results=[_written(r, k, unread, sizes) for r in k.results])
             if new.results != k.results:
                 block.lets[at], changed = new.let(), True
+            for array in [x for x in unread.values() if _makes(new, x, sizes) and not _is_known(x, block.lets[:at])]:
+                made = array.made.out
+                results = [Result("map", (), None, made) if r.into is not None and r.into.base is made else r for r in new.results]
+                new = replace(new, results=results)
+                block.lets[at] = new.let()
+                gone.append(unread.pop(made).made)
         elif op.indexed and op.writes:
             array = unread[let.args[0]]  # type: ignore[index]
             array.stores.append([sizes.of(i) for i in let.args[1:-1]])
@@ -116,7 +124,22 @@ def _block(block: Block, sizes: Sizes) -> bool:
                 read(a)
     for v in list(unread):
         read(v)
+    block.lets = [let for let in block.lets if let not in gone]
     return changed
+
+
+def _makes(k: Kernel, array: _Unread, sizes: Sizes) -> bool:
+    """Does it write the whole of an array, in its order?"""
+    found = [r.into for r in k.results if r.into is not None and r.into.base is array.made.out]
+    space = [sizes.of(n) for n in k.sizes]
+    if len(found) != 1 or found[0].axes != tuple(range(len(space))) or array.boxes != [[(0, n) for n in space]]:
+        return False
+    return all(sizes.dim(array.made.out, q) == n and dims.is_natural(n) for q, n in enumerate(space))
+
+
+def _is_known(array: _Unread, before: list[Let]) -> bool:
+    """Is it mentioned before it is written?"""
+    return any(array.made.out in let.args for let in before)
 
 
 def _written(r: Result, k: Kernel, unread: dict[Var, _Unread], sizes: Sizes) -> Result:
