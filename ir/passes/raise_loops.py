@@ -10,20 +10,23 @@ from dataclasses import dataclass, field
 from ..core import dims
 from ..core.analysis import Aliases
 from ..core.graph import Atom, Const, Edge, Function, Jump, Let, Program, Var, substitute, terminator_atoms
-from ..core.kernel import ONE, ZERO, Access, Index, Kernel, Result, Same
+from ..core.kernel import ONE, ZERO, Access, Gather, Index, Kernel, Result, Same, kernel_of
 from ..core.op import RING, TABLE, can_fail
 from ..core.types import I32, I64, Array
 from ..ops.memory import codes
 from ..ops.table import iadd, imax, imul, isub
 from .bodies import Body, name_of
+from .simplify.blocks import blocks
 from .simplify.bounds import Facts, counted, preheader
+from .simplify.dead import dead
+from .simplify.share import share
 
 LEAST = 16  # iterations, where their number is known: fewer are unrolled, and stay in registers
 
 
 def raise_loops(program: Program) -> bool:
     """A counted loop that carries nothing from one iteration to the next, and touches in each only elements that no other one writes,
-    is a kernel. It is fused with others, its derivative is a kernel, and nothing is kept for it.
+    is a kernel; so is one around a kernel, with one more axis. It is fused with others, its derivative is a kernel, and nothing is kept.
 
     fn f(%x: f64[n], %y: f64[n]) -> () {
     entry:
@@ -46,8 +49,6 @@ def raise_loops(program: Program) -> bool:
     entry:
       %n: i64 = dim(%x) {axis=0}
       kernel(%n, %x, 0:i64, 1:i64, %y, 0:i64, 1:i64) {f='f.loop', rank=1, inputs=(('a', 0),), results=(('into', 0),), fails=False}
-      jump exit()
-    exit:
       return
     }
 
@@ -69,29 +70,15 @@ def raise_loops(program: Program) -> bool:
             if found is None:
                 break
             found.put()
+            blocks(f)
+            share(f)
+            dead(f)
             changed = True
     return changed
 
 
 class _No(Exception):
     """This loop is none."""
-
-
-@dataclass(eq=False)
-class _Place:
-    """An element: for each axis the index at the first iteration, and what it moves by."""
-
-    base: Var
-    starts: tuple[Atom, ...]
-    steps: tuple[Atom, ...]
-
-    @property
-    def access(self) -> Access:
-        return Access(self.base, self.starts, self.steps, tuple(-1 if _is(t, 0) else 0 for t in self.steps))
-
-    @property
-    def key(self) -> object:
-        return self.base, tuple(map(name_of, self.starts)), tuple(map(name_of, self.steps))
 
 
 def _raised(program: Program, f: Function, name: str, facts: Facts, aliases: Aliases) -> _Raise | None:
@@ -129,13 +116,15 @@ class _Raise:
         self.build = Body(self.unused(f"{self.f.name}.{self.name}"))
         self.values: dict[Var, Atom] = {}
         self.places: dict[Var, tuple[Atom, Atom]] = {self.counter: (self.first, ONE)}
-        self.written: dict[object, tuple[_Place, Atom, Let]] = {}
+        self.nest: Kernel | None = None  # the loop's own, which gets one more axis
+        self.written: dict[object, tuple[Access, Atom, Let]] = {}
         self.touched: dict[Var, set[object]] = {}  # by alias class
+        self.stores = 0
         needed = self.needed()
         for let in self.body.lets:
             self.let(let, needed)
-        roots = {self.aliases.root(place.base) for place, _, _ in self.written.values()}
-        if not roots or any(len(self.touched[root]) > 1 for root in roots):
+        roots = {self.aliases.root(x.base) for x, _, _ in self.written.values()}
+        if not roots or any(len(self.touched[root]) > 1 for root in roots) or (self.nest is not None and self.stores):
             raise _No  # an iteration may touch what another one writes
         self.kernel = self.made()
 
@@ -147,23 +136,27 @@ class _Raise:
             op = TABLE[let.op]
             if op.indexed and op.writes:
                 found.add(let.args[-1])
-            elif not op.indexed and any(o in found for o in let.outs):
+            elif op.nest or (not op.indexed and any(o in found for o in let.outs)):
                 found.update(let.args)
         return found
 
     def let(self, let: Let, needed: set[Atom]) -> None:
         op = TABLE[let.op]
         if op.indexed and not set(codes(let)) - {"u"}:
-            place = self.place(let, op.writes)
-            self.touched.setdefault(self.aliases.root(place.base), set()).add(place.key)
+            base, indices = let.args[0], let.args[1 : 1 + len(codes(let))]
+            assert isinstance(base, Var)
+            x = self.access(Access(base, indices, (ZERO,) * len(indices), (-1,) * len(indices)))
             if op.writes:
-                self.written[place.key] = place, self.value(let.args[-1]), let
-            elif let.out not in needed:
-                return
-            elif place.key in self.written:
-                self.values[let.out] = self.written[place.key][1]
-            else:
-                self.values[let.out] = self.build.input(place.access, let.out)
+                self.stores += 1
+                self.write(x, self.value(let.args[-1]), let)
+            elif let.out in needed:
+                written = self.written.get(_key(x))
+                self.values[let.out] = self.build.input(x, let.out) if written is None else written[1]
+        elif op.nest and self.nest is None:
+            self.one_more_axis(kernel_of(let), let)
+        elif ((op.measures and let.outs) or (op.scalar and not can_fail(let))) and not any(a in self.inside for a in let.args):
+            self.before.append(let)
+            self.inside.difference_update(let.outs)
         elif op.scalar and not can_fail(let):
             if op.ring:
                 self.follow(let)
@@ -223,17 +216,44 @@ class _Raise:
             self.before.append(Let((known,), _BY_RING[ring].name, (a, b)))
         return known
 
-    def place(self, let: Let, writes: object) -> _Place:
-        base, indices = let.args[0], let.args[1 : 1 + len(codes(let))]
-        assert isinstance(base, Var)
-        assert isinstance(base.type, Array)
-        found = [self.places.get(a) if a in self.inside else (a, ZERO) for a in indices]
-        if base in self.inside or base.type.dtype == I32 or any(p is None for p in found):
+    def access(self, x: Access) -> Access:
+        """With the loop's axis in front: what does not move with the axes so far may move with it."""
+        found = [self.places.get(a) if a in self.inside else (a, ZERO) for a in x.starts]
+        assert isinstance(x.base.type, Array)
+        if x.base in self.inside or x.base.type.dtype == I32 or any(t in self.inside for t in x.steps):
             raise _No
-        place = _Place(base, tuple(p[0] for p in found if p), tuple(p[1] for p in found if p))
-        if writes and not any(isinstance(t, Const) and t.value for t in place.steps):
+        starts, steps, axes = [], [], []
+        for place, t, q in zip(found, x.steps, x.axes, strict=True):
+            if place is None or (q >= 0 and not _is(place[1], 0)):
+                raise _No
+            starts.append(place[0])
+            steps.append(t if q >= 0 else place[1])
+            axes.append(q + 1 if q >= 0 else -1 if _is(place[1], 0) else 0)
+        new = Access(x.base, tuple(starts), tuple(steps), tuple(axes))
+        self.touched.setdefault(self.aliases.root(x.base), set()).add(_key(new))
+        return new
+
+    def write(self, x: Access, value: Atom, let: Let) -> None:
+        if not any(q == 0 and isinstance(t, Const) and t.value for q, t in zip(x.axes, x.steps, strict=True)):
             raise _No  # it may be the same element each time
-        return place
+        self.written[_key(x)] = x, value, let
+
+    def one_more_axis(self, k: Kernel, let: Let) -> None:
+        """A kernel in the loop's body."""
+        if let.outs or k.extra.get("fails") or any(n in self.inside for n in k.sizes) or any(r.into is None for r in k.results):
+            raise _No
+        self.nest, inner = k, self.program.functions[k.f]
+        subst: dict[Var, Atom] = {}
+        for x, p in zip(k.inputs, inner.params, strict=True):
+            if isinstance(x, Same):
+                subst[p] = self.value(x.atom)
+            elif isinstance(x, Gather):
+                raise _No
+            else:
+                subst[p] = self.build.input(self.access(x) if isinstance(x, Access) else Index(x.axis + 1), p)
+        for r, value in zip(k.results, self.build.copy(inner, subst), strict=True):
+            assert r.into is not None
+            self.write(self.access(r.into), value, let)
 
     # ---- the kernel
     def made(self) -> Kernel:
@@ -241,19 +261,19 @@ class _Raise:
         least = dims.least(dims.sub(self.facts.sizes.of(self.limit), self.facts.sizes.of(self.first)))
         if isinstance(n, Const):
             n = Const(max(n.value, 0), I64)
-            if n.value < LEAST:
+            if n.value < LEAST and self.nest is None:
                 raise _No
         elif least is None or least < 0:
             out = Var(f"{self.name}.count", I64)
             self.before.append(Let((out,), imax.name, (n, ZERO)))
             n = out
         results, values = [], []
-        for place, value, _ in self.written.values():
-            results.append(Result("into", (), place.access))
+        for x, value, _ in self.written.values():
+            results.append(Result("into", (), x))
             values.append(value)
         site = next(reversed(self.written.values()))[2].site
         f = self.build.finish(values)
-        return Kernel(f.name, [n], self.build.inputs, results, site, {"fails": False})
+        return Kernel(f.name, [n, *(self.nest.sizes if self.nest is not None else ())], self.build.inputs, results, site, {"fails": False})
 
     def unused(self, name: str) -> str:
         while name in self.program.functions:
@@ -275,6 +295,10 @@ class _Raise:
 
 
 _BY_RING = {"+": iadd, "-": isub, "*": imul}
+
+
+def _key(x: Access) -> object:
+    return x.base, tuple(map(name_of, x.starts)), tuple(map(name_of, x.steps)), x.axes
 
 
 def _is(a: Atom, n: int) -> bool:
