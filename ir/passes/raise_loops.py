@@ -16,6 +16,7 @@ from ..core.types import I32, I64, Array
 from ..ops.memory import codes
 from ..ops.table import iadd, imax, imul, isub
 from .bodies import Body, name_of
+from .fuse import drop_unused
 from .simplify.blocks import blocks
 from .simplify.bounds import Facts, counted, preheader
 from .simplify.dead import dead
@@ -74,6 +75,8 @@ def raise_loops(program: Program) -> bool:
             share(f)
             dead(f)
             changed = True
+    if changed:
+        drop_unused(program)
     return changed
 
 
