@@ -250,35 +250,45 @@ class Graph:
         self.count += 1
         k, dim = self.count, known.arrays[self.array(known)]
         n, i, more, following = self.size(known, dim), *(self.name(stem) for stem in "ibi")
-        start = self.rng.choice("001")
+        start, target = self.rng.choice("00015"), ""
+        if self.rng.random() < 0.5:
+            target = self.name("w")
+            self.put(f"{target}: f64[{dim}] = alloc({n}, 0.0:f64)")
+            known.arrays[target] = dim
         self.put(f"jump each{k}({start}:i64)")
         self.block(f"each{k}", f"{i}: i64")
         self.put(f"{more}: bool = ilt({i}, {n})")
         self.put(f"branch {more} ? one{k}() : all{k}()")
         self.block(f"one{k}")
         inner = known.inner()
-        indices = [i, i, i]
-        if self.rng.random() < 0.5:
-            back = self.name("i")
-            last = self.name("i")
-            self.put(f"{last}: i64 = isub({n}, 1:i64)")
-            self.put(f"{back}: i64 = isub({last}, {i})")
-            indices.append(back)
-        if start == "1" and self.rng.random() < 0.3:
-            before = self.name("i")
-            self.put(f"{before}: i64 = isub({i}, 1:i64)")
-            indices.append(before)
+        indices = [i, i, i, *(self.beside(i, n) for _ in range(self.rng.randrange(2)))]
         for _ in range(self.rng.randint(1, 3)):
             v = self.name()
-            self.put(f"{v}: f64 = load({self.array(known, dim)}, {self.rng.choice(indices)}) {{index='u'}}")
+            self.put(f"{v}: f64 = load({self.array(known, dim)}, {self.rng.choice(indices)})")
             inner.scalars.append(v)
+            if self.rng.random() < 0.3:
+                inner.scalars.append(self.name())
+                self.put(f"{inner.scalars[-1]}: f64 = convert({self.rng.choice(indices)}) {{to=f64}}")
             if self.rng.random() < 0.6:
                 self.compute(inner)
             if self.rng.random() < 0.8:
-                self.put(f"store({self.array(known, dim)}, {self.rng.choice(indices)}, {self.scalar(inner)}) {{index='u'}}")
+                to, at = target or self.array(known, dim), self.rng.choice([*indices, *indices, "0:i64"])
+                self.put(f"store({to}, {at}, {self.scalar(inner)})")
         self.put(f"{following}: i64 = iadd({i}, 1:i64)")
         self.put(f"jump each{k}({following})")
         self.block(f"all{k}")
+        if self.rng.random() < 0.3:
+            known.scalars.append(self.name())
+            self.put(f"{known.scalars[-1]}: f64 = convert({i}) {{to=f64}}")
+
+    def beside(self, i: str, n: str) -> str:
+        """The counter's neighbour, or the element as far from the end."""
+        v, last = self.name("i"), self.name("i")
+        kind = self.rng.randrange(3)
+        if kind == 2:
+            self.put(f"{last}: i64 = isub({n}, {self.rng.choice('111122')}:i64)")
+        self.put(f"{v}: i64 = " + (f"isub({last}, {i})" if kind == 2 else f"{('iadd', 'isub')[kind]}({i}, 1:i64)"))
+        return v
 
     def call(self, known: Known) -> None:
         self.count += 1
