@@ -15,7 +15,7 @@ from ..core.sites import user_site
 from ..core.types import I64
 from ..ops import table
 from ..staging.branches import if_, ifexp
-from ..staging.paths import NO_SCOPE
+from ..staging.paths import NO_SCOPE, Body, Thunk
 from ..values.values import Arrayed, Traced, call, is_traced, scalar_type
 from .generators import staged_filter
 from .iterables import ENDLESS, Staged, _affine, _count, _ints, staged_iterable, staged_length, staged_range
@@ -47,14 +47,7 @@ def _known(parts: Sequence[Staged], of: Callable[[list[int]], int]) -> int | Non
     return of(sizes) if len(sizes) == len(parts) else None
 
 
-def _staged(
-    function: Callable[..., Any],
-    parts: Sequence[Staged],
-    count: Callable[[], Any],
-    element: Callable[[Any], Any],
-    length: Any,
-    **facts: Any,
-) -> Staged:
+def _staged(function: Callable[..., Any], parts: Sequence[Staged], count: Thunk, element: Body, length: Any, **facts: Any) -> Staged:
     """What Python's `function` makes of iterables: `count()` elements, of known sizes length(sizes)."""
     facts = {"known": _known(parts, length), "plain": all(p.plain for p in parts)} | facts
     return Staged(count, element, python=lambda: function(*(p.python() for p in parts)), once=True, **facts)

@@ -233,10 +233,9 @@ def _refuse(bad: Any, method: str, *example: Any, **keywords: Any) -> None:
     if not isinstance(bad, Traced):
         raise_(found)
         raise found
-    site = user_site(str(found))
     builder = current_builder()
     good = atom_of(logical_not(bad), BOOL, builder)
-    builder.emit("holds", (good,), (BOOL,), {}, type(site)(site.filename, site.line, site.function, site.detail, found))
+    builder.emit("holds", (good,), (BOOL,), {}, user_site(str(found), found))
 
 
 # ---- what is refused
