@@ -19,7 +19,7 @@ from ..staging.paths import BREAK, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, o
 from ..values import concrete
 from ..values.values import Arrayed, Traced, call
 from ..values.views import any_traced
-from .iterables import Staged, staged_iterable
+from .iterables import Staged, on_ints, staged_iterable
 from .raising import raise_
 
 
@@ -171,41 +171,31 @@ def _each(items: Any, body: Callable[[Any], None], scope: Scope, stop: Thunk | N
 
 def _python_only(staged: Staged) -> Staged:
     """The same, whose place no loop can be traced for: it is unrolled, and elements are left out under traced conditions."""
-
-    def refuse(i: Any) -> Any:
-        return operator.index(i)
-
-    return dataclasses.replace(staged, element=refuse, spent=False)
+    return dataclasses.replace(staged, element=operator.index, spent=False)
 
 
 def _look(make: Thunk) -> Any:
     """What make() gives, with nothing of it left in the graph."""
-    builder = current_builder()
     open_block()
-    mark, before = builder.mark(), NO_SCOPE.save()
+    go_back = way_back(NO_SCOPE)
     value = make()
-    builder.rollback(mark)
-    NO_SCOPE.restore(before)
+    go_back()
     return value
 
 
 def _rest(staged: Staged) -> Staged:
     """All but the first element, where there is one."""
-    n = staged.count()
-    less = table.isub(n, 1) if isinstance(n, Traced) else n - 1
-
-    def element(i: Any) -> Any:
-        return staged.element(table.iadd(i, 1) if isinstance(i, Traced) else i + 1)
-
-    known = None if staged.known is None else staged.known - 1
-    return dataclasses.replace(
-        staged, count=lambda: less, element=element, known=known, python=lambda: itertools.islice(staged.python(), 1, None), spent=False
-    )
+    less = on_ints(table.isub, operator.sub, staged.count(), 1)
+    facts: dict[str, Any] = {
+        "count": lambda: less,
+        "element": lambda i: staged.element(on_ints(table.iadd, operator.add, i, 1)),
+        "known": staged.known and staged.known - 1,
+    }
+    return dataclasses.replace(staged, **facts, python=lambda: itertools.islice(staged.python(), 1, None), spent=False)
 
 
 def _is_empty(staged: Staged) -> Any:
-    n = staged.count()
-    return table.ieq(n, 0) if isinstance(n, Traced) else n == 0
+    return on_ints(table.ieq, operator.eq, staged.count(), 0)
 
 
 def _require_one(staged: Staged, exception: Exception) -> None:

@@ -188,9 +188,8 @@ def _put_mask(a: Arrayed, mask: Arrayed, value: Any) -> None:
 
 
 def _like(v: Any, old: Traced) -> Any:
-    return (
-        v if isinstance(v, Traced) else Traced(constant(v).atom, None) if constant(v).type == old.type else to_type(constant(v), old.type)
-    )
+    x = v if isinstance(v, Traced) else constant(v)
+    return v if x is v else Traced(x.atom, None) if x.type == old.type else to_type(x, old.type)
 
 
 def scatter(a: Arrayed, where: Arrayed, shape: Sequence[Size], value: Any, add: int) -> None:
