@@ -16,7 +16,7 @@ from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type,
 from ..values import pytree
 from ..values.arrays import lift_array
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type, to_type
-from .paths import at_the_end, branch, open_block, run_expression
+from .paths import branch, open_block, run_expression
 
 
 class Undefined:
@@ -104,15 +104,16 @@ def common_dims(arrays: Sequence[Any]) -> tuple[Dim, ...]:
 
 def coerce(value: Any, t: Type, block: Block) -> Atom:
     """`value` as an atom of type `t`, computed at the end of `block`."""
-    return at_the_end(block, lambda: _coerced(value, t))[0]  # type: ignore[no-any-return]
-
-
-def _coerced(value: Any, t: Type) -> Atom:
-    if isinstance(value, np.ndarray):
-        value = lift_array(value) if value.ndim else value[()]
-    if isinstance(value, Arrayed) and isinstance(t, Array) and not same_type(value.type, t):
-        value = value.astype(NUMPY_DTYPES[t.dtype])
-    return atom_of(to_type(value, t) if isinstance(t, Scalar) else value, t, current_builder())
+    builder = current_builder()
+    before, builder.current = builder.current, block
+    try:
+        if isinstance(value, np.ndarray):
+            value = lift_array(value) if value.ndim else value[()]
+        if isinstance(value, Arrayed) and isinstance(t, Array) and not same_type(value.type, t):
+            value = value.astype(NUMPY_DTYPES[t.dtype])
+        return atom_of(to_type(value, t) if isinstance(t, Scalar) else value, t, builder)
+    finally:
+        builder.current = before
 
 
 def parameter(block: Block, t: Type, weak: bool, sources: Sequence[Any], builder: Builder, name: str = "p") -> Any:
