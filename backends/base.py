@@ -17,7 +17,7 @@ from ..ir.core.types import Type
 from ..ir.trace.case import Case
 from ..ir.values.concrete import Need
 from .arguments import Written
-from .targets.target import Target
+from .targets.target import Cpu, Target
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,9 @@ class Executable(Protocol):
         """What there is of it as text, after the graph."""
 
     def text(self, stage: str) -> str: ...
+
+    def made_for(self, cpu: Cpu) -> Mapping[str, str]:
+        """The texts of all stages as they are for another CPU, which may be of another target."""
 
     def peak(self, call: Callable[[], Any]) -> tuple[int, int]:
         """Run `call`; the bytes of native stack and of arrays that it has touched."""

@@ -9,6 +9,7 @@ from ..ir.core import errors
 from ..ir.trace.case import USUAL
 from .arguments import machine_value, of_case, writable, written_back
 from .base import Interface
+from .targets.target import Cpu
 
 Run = Callable[[list[Any]], Sequence[Any]]
 
@@ -53,6 +54,9 @@ class ByValues:
 
     def text(self, stage: str) -> str:
         return self._texts[stage]
+
+    def made_for(self, cpu: Cpu) -> dict[str, str]:
+        raise errors.CompilationError("there is code for other targets of native code alone: use a function that is compiled to it")
 
     def peak(self, call: Callable[[], Any]) -> tuple[int, int]:
         raise errors.CompilationError("memory is measured of native code alone: use a function that is compiled to it")

@@ -14,6 +14,7 @@ import numpy as np
 
 from .backends.base import Options
 from .backends.llvm.build.platforms import native_target
+from .backends.targets import named
 from .ir.core.faults import KINDS
 from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, array_of, element
 from .ir.trace.program import Abstract, abstract
@@ -36,7 +37,14 @@ class Exported:
 
 
 def export(
-    f: Callable[..., Any], types: Sequence[Any], name: str, folder: str | Path = ".", *, checkpoint: Any = None, stack_mib: int = 1024
+    f: Callable[..., Any],
+    types: Sequence[Any],
+    name: str,
+    folder: str | Path = ".",
+    *,
+    checkpoint: Any = None,
+    stack_mib: int = 1024,
+    target: str | None = None,
 ) -> Exported:
     """Write lib<name>.so, <name>.h and <name>_example.c to `folder`.
 
@@ -45,10 +53,12 @@ def export(
         "f32[:, :]" for arrays ("i32[:]" too), or an example value; or a container of them, whose leaves are arguments of their own in C.
     checkpoint: as in `jit`.
     stack_mib: MiB of address space for the native stack and local arrays of one call; rounded up to a power of two.
+    target: a CPU such as "x86-64-v3" or "neoverse-v1", or "aarch64-linux-gnu" or "x86_64-linux-gnu" for all of a kind, whose C compiler then
+        links the library (aarch64-linux-gnu-gcc, say); the kind of CPU of this machine unless given.
 
     The C function takes scalars by value, and an array as a pointer and its sizes (row by row), const unless `f` writes into it. Results go to buffers
     that the caller gives with their sizes. It returns 0, or a status with a message. It may be called from many threads.
-    The machine code is for this machine's kind of CPU, on Linux.
+    The machine code is for Linux.
 
     Matrix products and linear algebra are linked with the system's BLAS and LAPACK (LANTERN_BLAS gives the linker's
     arguments for another); without one, products are loops of the library's own.
@@ -60,9 +70,36 @@ def export(
     ...     lj.export(lj.grad(lambda x: x * x), [float], "slope", folder).prototype
     'int32_t slope(double x0, double *result0, char *message, int64_t message_size)'
     """
-    machine = native_target()
-    from .backends.llvm.call.c_names import refusal
+    native = native_target()
+    from .backends.llvm.build.compile import host_cpu
     from .backends.llvm.call.library import Library
+
+    cpu = host_cpu() if target is None else named(target)
+
+    _check(f, types, name, stack_mib)
+    leaves, tree = pytree.flatten(tuple(types))
+    signature = [_signature(x, f"type {i} of `{name}`") for i, x in enumerate(leaves)]
+    function = getattr(f, "__wrapped__", f) if type(f).__name__ == "Jitted" else f
+    options = Options(checkpoint, in_place=not getattr(function, "__lantern_transform__", False))
+    specialisation = Specialisation(function, signature, lambda inside: (pytree.unflatten(tree, inside), {}), name, options)
+    specialisation.for_c()
+    values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
+    expected = _expected(specialisation, values)
+    bits = 20 + math.ceil(math.log2(stack_mib))
+    library = Library(specialisation.program, cpu, checkpoint, name, bits, specialisation.written.leaves)
+    where, prototype = Path(folder), library.call.prototype()
+    compiler = "cc" if cpu.target == native else cpu.target.linking.cross_compiler
+    file = where / cpu.target.linking.file.format(name)
+    blas = " ".join(library.link(file))
+    out = Exported(file, where / f"{name}.h", where / f"{name}_example.c", prototype, blas)
+    out.header.write_text(_header(name, prototype, blas))
+    out.example.write_text(_example_program(name, specialisation, values, expected, compiler))
+    return out
+
+
+def _check(f: Any, types: Any, name: Any, stack_mib: Any) -> None:
+    """Refuse what cannot be exported so."""
+    from .backends.llvm.call.c_names import refusal
 
     why = refusal(name)
     if why:
@@ -76,23 +113,6 @@ def export(
     if type(stack_mib) is not int or not 64 <= stack_mib <= 1 << 20:
         raise ValueError(f"stack_mib={stack_mib!r}: give a whole number of MiB from 64 to {1 << 20}")
     _check_count(f, types, name)
-    leaves, tree = pytree.flatten(tuple(types))
-    signature = [_signature(x, f"type {i} of `{name}`") for i, x in enumerate(leaves)]
-    function = getattr(f, "__wrapped__", f) if type(f).__name__ == "Jitted" else f
-    options = Options(checkpoint, in_place=not getattr(function, "__lantern_transform__", False))
-    specialisation = Specialisation(function, signature, lambda inside: (pytree.unflatten(tree, inside), {}), name, options)
-    specialisation.for_c()
-    values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
-    expected = _expected(specialisation, values)
-    bits = 20 + math.ceil(math.log2(stack_mib))
-    library = Library(specialisation.program, machine, checkpoint, name, bits, specialisation.written.leaves)
-    where, prototype = Path(folder), library.call.prototype()
-    target = where / machine.linking.file.format(name)
-    blas = " ".join(library.link(target))
-    out = Exported(target, where / f"{name}.h", where / f"{name}_example.c", prototype, blas)
-    out.header.write_text(_header(name, prototype, blas))
-    out.example.write_text(_example_program(name, specialisation, values, expected))
-    return out
 
 
 def _check_count(f: Callable[..., Any], types: Sequence[Any], name: str) -> None:
@@ -186,7 +206,7 @@ extern "C" {{
 """
 
 
-def _example_program(name: str, s: Specialisation, values: list[Any], expected: list[Any] | None) -> str:
+def _example_program(name: str, s: Specialisation, values: list[Any], expected: list[Any] | None, compiler: str) -> str:
     """A C program that calls the function and prints its results and the arrays that it has written into, one number a line."""
     lines, args, printing = [], [], []
     for i, (x, t) in enumerate(zip(values, s.types, strict=True)):
@@ -210,7 +230,7 @@ def _example_program(name: str, s: Specialisation, values: list[Any], expected: 
         printing.append(_print_array(f"x{i}", s.types[i], np.size(values[i])))
     body = "\n".join([*lines, "    char message[512];", f"    int status = {name}({', '.join([*args, 'message', 'sizeof message'])});"])
     check = f'    if (status != 0) {{\n        fprintf(stderr, "{name}: %s (status %d)\\n", message, status);\n        return 1;\n    }}'
-    build = f"cc {name}_example.c -o {name}_example -L. -l{name} -Wl,-rpath,'$ORIGIN'"
+    build = f"{compiler} {name}_example.c -o {name}_example -L. -l{name} -Wl,-rpath,'$ORIGIN'"
     shown = "\n".join([body, check, *printing])
     return f'/* {build} && ./{name}_example */\n#include <stdio.h>\n#include "{name}.h"\n\nint main(void) {{\n{shown}\n    return 0;\n}}\n'
 

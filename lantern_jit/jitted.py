@@ -14,8 +14,9 @@ from typing import Any
 from .backends.base import Executable, Options
 from .backends.choice import chosen
 from .backends.llvm.build.lock import COMPILING
-from .backends.llvm.build.platforms import TARGET, WHY
+from .backends.llvm.build.platforms import TARGET, WHY, native_target
 from .backends.llvm.call.callable import NativeCallable
+from .backends.targets import named
 from .dispatcher import Dispatcher
 from .ir.core import errors
 from .ir.core.text import show
@@ -140,12 +141,13 @@ class Jitted(NativeCallable, Recipe):
         """
         return self._dispatcher.table()
 
-    def inspect(self, *args: Any, **kwargs: Any) -> Inspection:
-        """Every stage for these arguments as text: `.graph .cps .llvm .llvm_optimized .asm`, and `.after(NAME)` a pass."""
+    def inspect(self, *args: Any, target: str | None = None, **kwargs: Any) -> Inspection:
+        """Every stage for these arguments as text: `.graph .cps .llvm .llvm_optimized .asm`, and `.after(NAME)` a pass. The code is
+        for this CPU, or for another: `target` is a name such as aarch64-linux-gnu, neoverse-v1 or x86-64-v3."""
         with COMPILING:
             s = self.lower(*args, **kwargs)
             made = s.executable
-            texts = {stage: made.text(stage) for stage in made.stages}
+            texts = made.made_for(named(target)) if target is not None else {stage: made.text(stage) for stage in made.stages}
         leaves = [x.copy() if i in s.written.leaves else x for i, x in enumerate(self._dispatcher.lookup(args, kwargs)[1])]
 
         def measure() -> Memory:
@@ -207,6 +209,7 @@ def dispatcher() -> int | None:
             )
         return None
     with COMPILING:  # which a fork waits for: the child of a thread that imports would wait for ever
+        native_target()
         from .backends.llvm.call.process import runtime
 
         return runtime().dispatcher

@@ -46,7 +46,7 @@ def printed(tmp_path: Path, text: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("machine", "system", "sys_platform"), [("arm64", "Darwin", "darwin"), ("AMD64", "Windows", "win32"), ("aarch64", "Linux", "linux")]
+    ("machine", "system", "sys_platform"), [("arm64", "Darwin", "darwin"), ("AMD64", "Windows", "win32"), ("riscv64", "Linux", "linux")]
 )
 def test_calls_are_interpreted_with_one_warning(tmp_path: Path, machine: str, system: str, sys_platform: str) -> None:
     values, told = elsewhere(
@@ -64,7 +64,7 @@ print(json.dumps([[f(3.0), g(3.0), f(x=4.0), f(2), h(1.0, 0), h(1.0, n=0), p[0] 
         sys_platform,
     )
     assert values == [9.0, 6.0, 16.0, 4, 1.0, 1.0, True, 6.0, [0.0, 2.0, 4.0], True, 8.0, 12.0]
-    text = f"native code needs x86-64 Linux and CPython; this is {system} on {machine}, cpython. "
+    text = f"native code needs x86-64 Linux or AArch64 Linux and CPython; this is {system} on {machine}, cpython. "
     assert told == [["PlatformWarning", text + "Jitted functions run on the interpreter here, with the same results, slowly", True]]
 
 
@@ -97,7 +97,7 @@ for ask in (lambda: f.ctypes, lambda: f.address, lambda: lj.export(f, ["f64"], "
 print(json.dumps([out, f(3.0), f.lower(2.0).run([2.0]), "mul" in f.inspect(1.0).graph, "mul" in f.inspect(1.0).after("simplify"), len(f.specialisations)]))
 """,
     )
-    text = "native code needs x86-64 Linux and CPython; this is Darwin on arm64, cpython: calls work, by the interpreter; ctypes, address and export do not"
+    text = "native code needs x86-64 Linux or AArch64 Linux and CPython; this is Darwin on arm64, cpython: calls work, by the interpreter; ctypes, address and export do not"
     missing = [
         "there is no stage 'llvm' here, where there are graph",
         "memory is measured of native code alone: use a function that is compiled to it",
@@ -113,4 +113,29 @@ def test_where_llvm_does_not_load(tmp_path: Path) -> None:
     ((kind, text, here),) = told
     assert kind == "PlatformWarning"
     assert here
-    assert text.startswith("native code needs llvmlite, which does not load (")
+    assert text.startswith("native code needs llvmlite, which is not installed")
+
+
+def test_a_broken_llvmlite_is_named(tmp_path: Path) -> None:
+    package = tmp_path / "broken" / "llvmlite"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "binding.py").write_text("raise OSError('libllvmlite.so: file too short')")
+    found = printed(
+        tmp_path,
+        f"sys.path.insert(0, {str(package.parent)!r})"
+        """
+import json
+import lantern_jit as lj
+try: lj.jit(lambda x: x)
+except lj.errors.CompilationError as e: print(json.dumps(str(e)))
+""",
+    )
+    assert found == (
+        "llvmlite is installed, but does not load (libllvmlite.so: file too short): install it anew, or remove it, and calls run on the interpreter"
+    )
+
+
+def test_importing_does_not_load_llvm(tmp_path: Path) -> None:
+    text = "\nimport json, lantern_jit\nprint(json.dumps([m for m in sys.modules if m.startswith(('llvmlite', 'scipy'))]))"
+    assert printed(tmp_path, text) == []

@@ -10,14 +10,14 @@ SEEDS = ("0", "1")
 PROGRAMS = """
 from benchmarks import cases
 from tests import test_programs
-from lantern_jit.backends.llvm.build.platforms import native_target
+from lantern_jit.backends.llvm.build.compile import host_cpu
 from lantern_jit.backends.llvm.emit.module import Emission
 import lantern_jit as lj
 
 case = next(c for c in cases.CASES if c.name == "softdtw")
 trees, args, _ = test_programs.PROGRAMS["trees"]
 for f, given in ((lj.grad(case.program, case.argnums), case.arguments(True)), (lj.grad(trees), args)):
-    print(Emission(lj.jit(f)._dispatcher.lookup(given, {})[0].program, native_target(), None, 0).run())
+    print(Emission(lj.jit(f)._dispatcher.lookup(given, {})[0].program, host_cpu(), None, 0).run())
 """
 
 

@@ -19,25 +19,24 @@ import scipy.special
 
 import lantern_jit as lj
 from lantern_jit.backends.llvm.build import compile as llvm_compile
-from lantern_jit.backends.llvm.build.compile import Cpu, host_cpu
-from lantern_jit.backends.llvm.build.platforms import native_target
-from lantern_jit.backends.llvm.emit import machine
+from lantern_jit.backends.llvm.build.compile import host_cpu
 from lantern_jit.backends.llvm.emit.module import Emission
 from lantern_jit.backends.llvm.maths import bodies as maths
 from lantern_jit.backends.llvm.maths import vector_maths
+from lantern_jit.backends.targets import named
+from lantern_jit.backends.targets.target import Cpu
 from lantern_jit.ir.core.types import F32, F64, Scalar
 
 Floats = Any
 Function = Callable[..., Any]
 DTYPES: dict[Scalar, Any] = {F64: np.float64, F32: np.float32}
-CPUS = {
-    "x86-64-v2": Cpu("x86-64-v2"),
-    "x86-64-v3": Cpu("x86-64-v3", "+avx,+avx2,+fma"),
-    "x86-64-v4": Cpu("x86-64-v4", "+avx,+avx2,+fma,+avx512f,+avx512vl"),
-    "sapphirerapids": Cpu("sapphirerapids", "+avx,+avx2,+fma,+avx512f,+avx512vl"),
-    "znver4": Cpu("znver4", "+avx,+avx2,+fma,+avx512f,+avx512vl"),
-}
-HERE = {name: CPUS[name] for name in ("x86-64-v2", "x86-64-v3") if name == "x86-64-v2" or host_cpu().fused} | {"host": host_cpu()}
+CPUS = {name: named(name) for name in ("x86-64-v2", "x86-64-v3", "x86-64-v4", "sapphirerapids", "znver4", "neoverse-v1", "apple-m1")}
+PLAIN_X86 = CPUS["x86-64-v2"]
+CALLS = {"call", "callq", "bl"}
+PLAIN = host_cpu().target.cpu()  # what all CPUs of its target can do
+HERE = {"plain": PLAIN, "host": host_cpu()} | (
+    {"x86-64-v3": CPUS["x86-64-v3"]} if PLAIN.target is PLAIN_X86.target and host_cpu().fused else {}
+)
 PRECISION = 160  # bits of the exact values: more than enough beside 53
 
 # name: NumPy's or SciPy's function, the exact one, largest error in ulp that is allowed for f64, for f32
@@ -236,8 +235,8 @@ def test_errors_in_ulp(name: str, t: Scalar) -> None:
     allowed = EXACT[name][2 if t == F64 else 3]
     error, where = worst(name, t, lj.jit(public(name))(*xs), xs)
     assert error <= allowed, where
-    if host_cpu().fused:
-        error, where = worst(name, t, compiled_for(name, t, CPUS["x86-64-v2"])(*xs), xs)
+    if host_cpu().fused != PLAIN.fused:
+        error, where = worst(name, t, compiled_for(name, t, PLAIN)(*xs), xs)
         assert error <= allowed, where
 
 
@@ -307,12 +306,11 @@ def test_a_value_in_a_loop_and_in_a_kernel() -> None:
 @pytest.mark.parametrize("cpu", CPUS)
 @pytest.mark.parametrize("t", [F64, F32], ids=["f64", "f32"])
 @pytest.mark.parametrize("name", EXACT)
-def test_loops_call_a_variant(name: str, t: Scalar, cpu: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loops_call_a_variant(name: str, t: Scalar, cpu: str) -> None:
     """The machine code of a whole-array program calls a variant for several elements, whatever width LLVM prefers."""
-    monkeypatch.setattr(machine, "host_cpu", lambda: CPUS[cpu])
     xs = [np.ones(100, DTYPES[t])] * maths.BODIES[name][0]
     specialisation, _ = lj.jit(public(name))._dispatcher.lookup(tuple(xs), {})
-    text = Emission(specialisation.program, native_target(), None, -(1 << 30)).run()
+    text = Emission(specialisation.program, CPUS[cpu], None, -(1 << 30)).run()
     assembly = llvm_compile.optimised_texts(text, CPUS[cpu])[1]
     called = {int(n) for n in vector_calls(assembly, vector_maths.symbol(name, t))}
     assert called, "no vector call"
@@ -321,7 +319,9 @@ def test_loops_call_a_variant(name: str, t: Scalar, cpu: str, monkeypatch: pytes
 
 def vector_calls(assembly: str, scalar: str) -> list[str]:
     return [
-        line.split(f"{scalar}.v")[1].split("@")[0].strip('"') for line in assembly.splitlines() if "call" in line and f"{scalar}.v" in line
+        line.split(f"{scalar}.v")[1].split("@")[0].strip('"')
+        for line in assembly.splitlines()
+        if set(line.split()[:1]) & CALLS and f"{scalar}.v" in line
     ]
 
 
@@ -333,9 +333,13 @@ def test_variants_are_vector_code(name: str, t: Scalar, cpu: str) -> None:
     assembly = llvm_compile.optimised_texts(vector_maths.module_text(name, t, CPUS[cpu]), CPUS[cpu])[1]
     widest = vector_maths.symbol(name, t, vector_maths.lane_counts(t, CPUS[cpu])[-1])
     body = assembly.split(f"\n{widest}:" if f"\n{widest}:" in assembly else f'\n"{widest}":')[1].split(".cfi_endproc")[0]
-    register = {128: "%xmm", 256: "%ymm", 512: "%zmm"}[CPUS[cpu].register_bits]
-    arithmetic = ("mulp", "addp", "213p", "231p", "132p")
-    packed = [line for line in body.splitlines() if register in line and any(s in line.split()[0] for s in arithmetic)]
+    if CPUS[cpu].target is PLAIN_X86.target:
+        registers = ({128: "%xmm", 256: "%ymm", 512: "%zmm"}[CPUS[cpu].register_bits],)
+        arithmetic: tuple[str, ...] = ("mulp", "addp", "213p", "231p", "132p")
+    else:
+        registers, arithmetic = (".2d", ".4s"), ("fmul", "fadd", "fml")
+    lines = [line for line in body.splitlines() if any(r in line for r in registers)]
+    packed = [line for line in lines if any(s in line.split()[0] for s in arithmetic)]
     assert len(packed) >= 3
-    calls = {line.split()[1].split("@")[0] for line in body.splitlines() if "call" in line.split("#")[0].split("\t")[1:2]}
+    calls = {line.split()[1].split("@")[0] for line in body.splitlines() if set(line.split()[:1]) & CALLS}
     assert calls <= {name, f"{name}f"}

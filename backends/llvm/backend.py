@@ -18,4 +18,4 @@ class LLVM:
             raise errors.CompilationError(f"code for {target and target.name} cannot run here, use the target {native_target().name}")
         from .call.native import Native  # where llvmlite loads
 
-        return Native(program, native_target(), interface, options)
+        return Native(program, interface, options)

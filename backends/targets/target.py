@@ -1,10 +1,7 @@
 """What back ends have to know of a machine and its system, as a value: a new target is one more of these, in a file of its own.
 
-One instance has been written and run: x86-64 Linux. What is known to differ elsewhere, none of which has been run:
+Two instances have been written and run: x86-64 and AArch64 Linux. What is known to differ elsewhere, none of which has been run:
 
-- AArch64 Linux: the registers and the code of the switch of stacks, FPCR for MXCSR, where a signal's ucontext keeps the stack
-  pointer, the program counter and the first argument; the cycle counter traps in user mode, so that ticks come from
-  llvm.readsteadycounter, at another rate; pages may have 64 KiB; no convention returns more floats in registers than C's.
 - macOS: names in assembly begin with an underscore, there is no `.hidden` and no ELF (symbols.py reads Mach-O there); memory
   for code is mapped with MAP_JIT and is either written or run, one thread at a time; other numbers for mmap, madvise and
   signals, another ucontext and another struct sigaction; libraries are linked by other flags.
@@ -23,7 +20,7 @@ from dataclasses import dataclass
 class Memory:
     """How the system maps memory: arguments of mmap, mprotect and madvise."""
 
-    page: int  # bytes: the guard below a stack, and the unit in which memory is given back
+    page: int  # bytes of the largest pages that the system may have: the guard below a stack, and the unit in which memory is laid out
     read_write: int
     no_access: int
     map_flags: int  # private, without a file, and without reserving swap space
@@ -57,6 +54,7 @@ class Features:
     scale: tuple[str, ...]  # all that the multiplication by a power of two needs
     scale_intrinsic: str  # its name but for the form and width of the operands
     register_bits: tuple[tuple[str, int], ...]  # width of vector registers, the widest first; "" is every CPU
+    constant_vectors: bool  # does LLVM put vectors of a constant together in registers where reading them from memory is quicker?
 
     def has_fused(self, features: str) -> bool:
         return _has(features, self.fused)
@@ -78,6 +76,7 @@ class Linking:
     """How the system makes and finds shared libraries."""
 
     libraries: tuple[str, ...]  # the C library and its mathematics, where the process itself does not export them
+    cross_compiler: str  # the C compiler for this target on other machines
     flags: tuple[str, ...]  # of the C compiler
     file: str  # a library's file by its name
 
@@ -99,17 +98,52 @@ class Target:
     system: str  # as platform.system() has it
     machines: tuple[str, ...]  # as platform.machine() has it
     triple: str
+    short_triple: str  # as compilers are named by it
+    cpus: tuple[tuple[str, str], ...]  # names as LLVM has them, and those of the features below that they have; the first is for all
     data_layout: str
     pointer_bytes: int
     cache_line: int  # bytes, to which arrays are aligned
     stack_pointer: str  # LLVM's name of the register
+    frame_end: str  # LLVM's intrinsic for the end of a function's frame
+    call_bytes: int  # from there to the stack pointer before the call
     switch: str
     hidden: str  # the assembler's directive for a name that a shared library does not show
-    ticks: str  # LLVM's intrinsic that counts time
+    assembly_end: str  # the last lines of a file of assembly
+    clock: str  # LLVM text that declares or defines the function that counts time
+    ticks: str  # the function's name
     ticks_per_second: int  # about: how long calls have taken is judged by it
     floats_returned: int  # in registers, by the C convention
     wide_convention: str  # the calling convention that returns more, "" if there is none
+    bool_extension: str  # LLVM's attribute of a bool that is passed, "" if the upper bits are any
     memory: Memory
     signals: Signals
     features: Features
     linking: Linking
+
+    def cpu(self, name: str | None = None) -> Cpu:
+        """One of the CPUs that have a name here; the one for all."""
+        return next(Cpu(self, known, features) for known, features in self.cpus if name in (None, known))
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """A CPU of a target that code is made for; `features` as LLVM writes them, in addition to those of the name."""
+
+    target: Target
+    name: str
+    features: str = ""
+
+    @property
+    def fused(self) -> bool:
+        """Has it a fused multiply-add?"""
+        return self.target.features.has_fused(self.features)
+
+    @property
+    def scale(self) -> str:
+        """Its multiplication by a power of two, as LLVM's intrinsic; "" if it has none."""
+        features = self.target.features
+        return features.scale_intrinsic if features.has_scale(self.features) else ""
+
+    @property
+    def register_bits(self) -> int:
+        return self.target.features.width(self.features)

@@ -11,11 +11,12 @@ import numpy as np
 from ..core import errors
 from ..core.sites import unsupported, user_site
 from ..values import reshaping, sizes
+from ..values.arrays import allocate
 from ..values.kernels import copied, filled
 from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
 from ..values.views import View, as_array, axes_of, base_of, shape_of, spec_of, with_axes
-from ..values.writes import blank, write
+from ..values.writes import write
 from .common import Axis, arrayed, axis_of, common_dtype, items_of
 from .registry import implements
 
@@ -33,7 +34,7 @@ def joined(pieces: Sequence[Arrayed], axis: int, dtype: Any = None) -> Arrayed:
         shape = [m if q == at else sizes.require_equal(m, own[q], fit) for q, m in enumerate(shape)]
         ends.append(sizes.add(ends[-1], own[at]))
     shape[at] = ends[-1]
-    result = blank(dtype or common_dtype(pieces), shape)
+    result = allocate(dtype or common_dtype(pieces), shape, None)
     for p, start in zip(pieces, ends, strict=False):
         spec = [(q, start if q == at else 0, 1) for q in range(rank)]
         write(View(result, spec, [*shape[:at], shape_of(p)[at], *shape[at + 1 :]]), lambda x: x, p, reads=False)

@@ -18,9 +18,9 @@ from ..values.reshaping import expand
 from ..values.scalars import promote
 from ..values.values import Arrayed, Traced, is_traced, to_type
 from ..values.views import as_array, shape_of
-from ..values.writes import blank, stored
+from ..values.writes import stored
 from .axes import joined, moveaxis
-from .common import astype, dtype_of, items_of, scalar_kind
+from .common import astype, dtype_of, scalar_kind
 from .registry import implements
 from .ufuncs import to_constant
 
@@ -35,7 +35,7 @@ def zeros(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
 @creates(np.empty)
 def empty(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
     """np.empty: its elements are zeros here."""
-    return blank(dtype_of(dtype), items_of(shape))
+    return arrays.allocate(dtype_of(dtype), shape, None)
 
 
 @creates(np.ones)

@@ -187,7 +187,7 @@ def diag(v: Any, k: int = 0) -> Any:
         raise errors.ArrayShapeError(f"Input must be 1- or 2-d. ({user_site()})")
     n = sizes.add(shape_of(v)[0], abs(int(k)))
     out = allocate(v.type.dtype, (n, n), 0)
-    write(diagonal(out, k), lambda x: x, v, reads=False, fresh=False)
+    write(diagonal(out, k), lambda x: x, v, reads=False)
     return out
 
 

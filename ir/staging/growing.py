@@ -185,7 +185,7 @@ def _loop() -> Any:
 def _is_roomy(b: Any) -> bool:
     trace = current_trace()
     assert trace is not None
-    found = trace.roomy.get(b.variable)
+    found = trace.roomy.get(b.atom)
     return found is not None and found is _loop()
 
 
@@ -269,7 +269,7 @@ def _room(b: Any, n: Any, shape: list[Any], k: Kind) -> Any:
 
         return _unsized(either(table.igt(*_traced(n, 0)), moved, lambda: new)) if shape else moved()
 
-    old = Arrayed(b.variable, b.builder, True)
+    old = Arrayed(b.atom, b.builder, True)
     old.joined = True
     return _unsized(either(table.ige(*_traced(n, dimension(b, 0))), lambda: _unsized(larger()), lambda: old))
 

@@ -47,7 +47,7 @@ class View(Arrayed):
     @property
     def atom(self) -> Var:
         """As an array of its own: a copy."""
-        return contiguous(self).atom
+        return contiguous(self).atom  # type: ignore[no-any-return]
 
     @property
     def type(self) -> Array:

@@ -16,14 +16,14 @@ import itertools
 import re
 import time
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 
 from ....ir.core import errors
-from ...targets.target import Target
+from ...targets.target import Cpu
 from . import symbols
 from .lock import COMPILING, compiling
 from .platforms import native_target
@@ -65,53 +65,35 @@ def _slp_pays(text: str) -> bool:
     return len(re.findall(r"= call \w+ @maths\.", text)) >= 4
 
 
-@dataclass(frozen=True)
-class Cpu:
-    """A CPU that code is made for; `features` as LLVM writes them, in addition to those of the name."""
-
-    name: str
-    features: str = ""
-    target: Target = field(default_factory=native_target)
-
-    @property
-    def fused(self) -> bool:
-        """Has it a fused multiply-add?"""
-        return self.target.features.has_fused(self.features)
-
-    @property
-    def scale(self) -> str:
-        """Its multiplication by a power of two, as LLVM's intrinsic; "" if it has none."""
-        features = self.target.features
-        return features.scale_intrinsic if features.has_scale(self.features) else ""
-
-    @property
-    def register_bits(self) -> int:
-        return self.target.features.width(self.features)
-
-
 @functools.cache
 def host_cpu() -> Cpu:
-    return Cpu(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    return Cpu(native_target(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
 
 
 def target_machine(cpu: Cpu | None = None) -> Any:
     """Position-independent code with near calls: a call of another function of the module is direct."""
-    _initialise()
     cpu = cpu or host_cpu()
+    _initialise(cpu.target == native_target())
     target = llvm.Target.from_triple(cpu.target.triple)
     return target.create_target_machine(opt=2, cpu=cpu.name, features=cpu.features, reloc="pic", codemodel="small")
 
 
-def host() -> tuple[str, str, str]:
-    """The versions of llvmlite and LLVM, and the CPU that code is made for."""
-    return f"{llvmlite.__version__} {llvm.llvm_version_info}", host_cpu().name, host_cpu().features
+def host() -> tuple[str, str, str, str]:
+    """The versions of llvmlite and LLVM, and the machine that code is made for."""
+    cpu = host_cpu()
+    return f"{llvmlite.__version__} {llvm.llvm_version_info}", cpu.target.triple, cpu.name, cpu.features
 
 
-def _initialise() -> None:
-    native_target()
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    llvm.initialize_native_asmparser()
+@functools.cache
+def _initialise(native: bool) -> None:
+    """LLVM's part for this machine, or its parts for all."""
+    if native:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        llvm.initialize_native_asmparser()
+    else:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
 
 
 def parse(text: str) -> Any:
@@ -163,9 +145,9 @@ def optimised_texts(text: str, cpu: Cpu | None = None) -> tuple[str, str]:
 
 
 @compiling
-def linked_object(texts: list[str]) -> bytes:
+def linked_object(texts: list[str], cpu: Cpu) -> bytes:
     """One object file of several modules."""
-    machine = target_machine()
+    machine = target_machine(cpu)
     module, *others = map(parse, texts)
     for other in others:
         module.link_in(other)
@@ -200,7 +182,8 @@ def _free_the_dead() -> None:
 
 @compiling
 def load(code: bytes) -> Loaded:
-    """Link an object file into this process."""
+    """Link an object file into this process. Other threads need no barrier before they run it: memory is only made executable when the code
+    is in it, so that no CPU can have fetched anything else from there."""
     _free_the_dead()
     defined, needed = symbols.of_object(code)
     library = llvm.JITLibraryBuilder().add_object_img(code)

@@ -18,7 +18,7 @@ from typing import Any
 from ....ir.core.faults import BY_CODE, KINDS
 from ....ir.core.graph import Program, Site
 from ....ir.core.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
-from ...targets.target import Target
+from ...targets.target import Cpu
 from ..emit.code import LLVM_TYPES, SIZES, Code, Module
 from ..emit.lets import disjoint, product
 from ..runtime.layout import CODE, SITE, VALUES
@@ -49,7 +49,7 @@ class CCall:
     def __init__(
         self,
         program: Program,
-        target: Target,
+        cpu: Cpu,
         name: str,
         written: Sequence[int] = (),
         sites: Sequence[Site | None] | None = None,
@@ -61,7 +61,7 @@ class CCall:
         self.results, self.name, self.written = list(f.results), name, list(written)
         self.sites, self.constants = sites, constants
         self.status = sites is not None or not returns_value(self.results)
-        self.code = Code(Module(target))
+        self.code = Code(Module(cpu))
         self.globals: list[str] = []
         self.record_size = CONSTANTS + sum(1 + t.rank for t in self.constant_types if isinstance(t, Array))
 
@@ -105,7 +105,7 @@ class CCall:
         for i, t in enumerate(self.params):
             parts = ["ptr", *["i64"] * t.rank] if isinstance(t, Array) else [LLVM_TYPES[t]]
             for j, part in enumerate(parts):
-                params.append(f"{part} {'zeroext ' if part == 'i1' else ''}%a{i}.{j}")
+                params.append(f"{part} {self.code.module.target.bool_extension if part == 'i1' else ''}%a{i}.{j}")
                 slots.append((part, f"%a{i}.{j}"))
         if self.status:
             for r, t in enumerate(self.results):

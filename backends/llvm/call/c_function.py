@@ -27,8 +27,8 @@ class CFunction:
             raise errors.UnsupportedOperationError(
                 f"`{native.program.entry}` draws random numbers, and C has no generator to give it: draw outside and pass the numbers as an argument"
             )
-        call = CCall(native.program, native.target, "c_entry", native.written.leaves)
-        self.prototype = CCall(native.program, native.target, "f", native.written.leaves).prototype()
+        call = CCall(native.program, native.cpu, "c_entry", native.written.leaves)
+        self.prototype = CCall(native.program, native.cpu, "f", native.written.leaves).prototype()
         self.loaded = load(object_file(call.text())[0])
         self.address = self.loaded.address("c_entry")
         self.record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.c_record"))

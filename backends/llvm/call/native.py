@@ -26,9 +26,9 @@ from ....ir.trace.case import USUAL
 from ....ir.values.concrete import Numbers, at_hand
 from ...arguments import of_case, writable, written_back
 from ...base import Interface, Options
-from ...targets.target import Target
+from ...targets.target import Cpu
 from ..build import cache, special
-from ..build.compile import load, object_file, optimised_texts
+from ..build.compile import host_cpu, load, object_file, optimised_texts
 from ..build.symbols import is_symbol
 from ..emit.code import Module
 from ..emit.module import Emission
@@ -128,10 +128,11 @@ class Native:
 
     stages = ("cps", "llvm", "llvm_optimized", "asm")
 
-    def __init__(self, program: Program, target: Target, interface: Interface, options: Options) -> None:
+    def __init__(self, program: Program, interface: Interface, options: Options) -> None:
         self.runtime: Runtime = runtime()
+        self.cpu = host_cpu()
         self.stale = False  # sizes have come up that it does not broadcast
-        self.program, self.target, self.interface, self.checkpoint = program, target, interface, options.checkpoint
+        self.program, self.interface, self.checkpoint = program, interface, options.checkpoint
         self.weak, self.shape, self.written, self.numbers = (
             list(interface.weak),
             interface.shape,
@@ -149,7 +150,7 @@ class Native:
         self.loaded = load(code)
         self.address = self.loaded.address("call")
         self._fill_record(
-            PythonCall(Module(target), program, self.weak, self.shape, self.numbers, self.written.leaves), interface.finish, options.nogil
+            PythonCall(Module(self.cpu), program, self.weak, self.shape, self.numbers, self.written.leaves), interface.finish, options.nogil
         )
         self.entry, self.exact = Entry(self), Exact(self)
 
@@ -212,8 +213,11 @@ class Native:
 
     @functools.cached_property
     def emission(self) -> tuple[Emission, str]:
-        """The emitted module as text, and what was found out on the way."""
-        emission = Emission(self.program, self.target, self.checkpoint, self.runtime.mask)
+        return self._emit(self.cpu)
+
+    def _emit(self, cpu: Cpu) -> tuple[Emission, str]:
+        """What was found out while emitting the module, and its text."""
+        emission = Emission(self.program, cpu, self.checkpoint, self.runtime.mask)
         call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers, self.written.leaves)
         return emission, emission.run() + "\n" + call.text()
 
@@ -226,6 +230,10 @@ class Native:
         if stage == "cps":
             return "\n".join(map(show_closures, self.emission[0].closures))
         return self.emission[1] if stage == "llvm" else self._optimised[stage == "asm"]
+
+    def made_for(self, cpu: Cpu) -> dict[str, str]:
+        text = self._emit(cpu)[1]
+        return dict(zip(self.stages, (self.text("cps"), text, *optimised_texts(text, cpu)), strict=True))
 
     def peak(self, call: Callable[[], Any]) -> tuple[int, int]:
         return self.runtime.peak(call)

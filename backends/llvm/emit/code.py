@@ -8,7 +8,7 @@ from typing import Any
 from ....ir.core.faults import KINDS
 from ....ir.core.graph import Site
 from ....ir.core.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
-from ...targets.target import Target
+from ...targets.target import Cpu
 from ..build.constants import literal as literal  # for those who write text
 
 LLVM_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i1"}
@@ -34,8 +34,8 @@ NEGATIVE_ZERO = "0x8000000000000000"  # x + -0.0 is x for every x, so a first ac
 class Module:
     """The text of one LLVM module, and what its functions share."""
 
-    def __init__(self, target: Target) -> None:
-        self.target = target
+    def __init__(self, cpu: Cpu) -> None:
+        self.cpu, self.target = cpu, cpu.target
         self.operations: list[str] = []  # op functions
         self.functions: list[str] = []  # all others, callers before callees
         self.types: list[str] = []

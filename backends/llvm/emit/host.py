@@ -80,8 +80,9 @@ def emit_draw(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
 def _call(code: Code, kind: str, dtype: Scalar, generator: str, bounds: Sequence[str], n: str, out: str) -> None:
     """Fill n places. A Ctrl-C waits meanwhile: the generator's state would be neither the old one nor the new one."""
     if kind == "bounded":
-        name, types = _BOUNDED, "ptr, i64, i64, i64, i1 zeroext, ptr"
-        args = f"ptr {generator}, i64 {bounds[0]}, i64 {bounds[1]}, i64 {n}, i1 zeroext false, ptr {out}"
+        name, extension = _BOUNDED, code.module.target.bool_extension
+        types = f"ptr, i64, i64, i64, i1 {extension}, ptr"
+        args = f"ptr {generator}, i64 {bounds[0]}, i64 {bounds[1]}, i64 {n}, i1 {extension}false, ptr {out}"
     else:
         name, types = _NAMES[kind] + "_fill" + ("_f" if dtype == F32 else ""), "ptr, i64, ptr"
         args = f"ptr {generator}, i64 {n}, ptr {out}"

@@ -12,7 +12,6 @@ from ....ir.core.machine import SPLITTERS
 from ....ir.core.op import Op, argument_types, result_type
 from ....ir.core.op import literal as python_literal
 from ....ir.core.types import BOOL, F32, F64, I64, Scalar, Type, is_float
-from ..build.compile import host_cpu
 from ..build.special import symbol
 from ..maths import vector_maths
 from ..maths.bodies import BODIES
@@ -164,7 +163,7 @@ class LLVMMachine:
         if name in BODIES:
             symbol = vector_maths.symbol(name, xs[0].type)  # type: ignore[arg-type]
             if symbol not in self.code.module.declared:
-                self.code.module.declared.update(vector_maths.declarations(name, xs[0].type, host_cpu()))  # type: ignore[arg-type]
+                self.code.module.declared.update(vector_maths.declarations(name, xs[0].type, self.code.module.cpu))  # type: ignore[arg-type]
         else:
             symbol = name + ("" if xs[0].type == F64 else "f")
             self.code.module.declare(symbol, f"declare {t} @{symbol}({', '.join(t for _ in xs)}) {PURE}")

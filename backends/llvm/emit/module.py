@@ -18,7 +18,7 @@ from ....ir.diff.coverage import covering_kernels, covers, tiny_arrays
 from ....ir.diff.cps import Closures, cut_block, to_closures
 from ....ir.diff.policies import Plan, choose, plan_loops
 from ....ir.diff.reverse import Reverse, Reverses
-from ...targets.target import Target
+from ...targets.target import Cpu
 from ..maths.vector_maths import is_variant
 from ..runtime.modules import helpers
 from . import host, library, matrix_products, pullback, scattering  # noqa: F401  # they enter their operations into EMIT
@@ -35,10 +35,10 @@ from .reverse.replay import Replay
 class Emission:
     """One module under construction. Functions are emitted when first asked for, callers first."""
 
-    def __init__(self, program: Program, target: Target, checkpoint: Any, mask: int, python: bool = True) -> None:
+    def __init__(self, program: Program, cpu: Cpu, checkpoint: Any, mask: int, python: bool = True) -> None:
         """`python`: is there a process with Python around it, which effects may call?"""
         self.program, self.checkpoint, self.mask, self.python = closed(program), checkpoint, mask, python
-        self.module = Module(target)
+        self.module = Module(cpu)
         self.module.context = self
         self.reverses: Reverses = self.program.reverses
         self.aliases: Aliases = self.reverses.aliases

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable
 
 from ....ir.core.types import F32, F64, Scalar
-from ...targets.target import Target
+from ...targets.target import Cpu
 from ..build.special import PREFIX
 from .code import LLVM_TYPES, SIZES, Code, Module, literal
 from .lets import loop
@@ -44,15 +44,15 @@ def of_the_system(text: str, names: Iterable[str]) -> str:
     return re.sub(rf"@{PREFIX}({'|'.join(names)})\b", r"@\1_", text)
 
 
-def own_products(target: Target, names: Iterable[str]) -> str:
+def own_products(cpu: Cpu, names: Iterable[str]) -> str:
     """A module with these routines as loops."""
-    return "\n".join(_product(target, f"{PREFIX}{name}", PRODUCTS[name]) for name in names)
+    return "\n".join(_product(cpu, f"{PREFIX}{name}", PRODUCTS[name]) for name in names)
 
 
-def _product(target: Target, name: str, t: Scalar) -> str:
+def _product(cpu: Cpu, name: str, t: Scalar) -> str:
     """C (m x n) += op(A) op(B), column by column as in BLAS. Of A as it is, four columns at a time are added to one of C; of
     a transposed one, dot products are taken."""
-    code, ty = Code(Module(target)), LLVM_TYPES[t]
+    code, ty = Code(Module(cpu)), LLVM_TYPES[t]
     flags = "reassoc contract"
     m, n, k, lda, ldb, ldc = (code.let(f"sext i32 {code.load('i32', f'%{p}')} to i64") for p in ("m", "n", "k", "lda", "ldb", "ldc"))
     ta, tb = (code.let(f"icmp eq i8 {code.load('i8', f'%{p}')}, {ord('T')}") for p in ("transa", "transb"))

@@ -6,6 +6,7 @@ and nothing is contracted behind the body's back: a result does not depend on th
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -126,7 +127,10 @@ class LaneMachine:
             return x
         one = {"f": "double" if self.double else "float", "i": f"i{self.bits}", "b": "i1"}[kind]
         number = literal(x, self.float) if kind == "f" else str(x).lower()
-        return Lanes(self, number if self.lanes == 1 else f"splat ({one} {number})", kind)
+        if self.lanes == 1:
+            return Lanes(self, number, kind)
+        vector = f"splat ({one} {number})"
+        return Lanes(self, self.text.constant(self.type(kind), vector, x) if kind == "f" else vector, kind)
 
     def constant(self, x: float) -> Lanes:
         return self.operand(x, "f")
@@ -290,11 +294,14 @@ class LaneMachine:
 
 
 class LaneText:
-    """The text of one function under construction, and the declarations that it needs."""
+    """The text of one function under construction, and the declarations that it needs. With a name for its `table` constants of vectors
+    stand there, and are read: who else sees it may have changed them, for all that LLVM knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: str = "") -> None:
         self.lines: list[str] = []
         self.declared: dict[str, str] = {}
+        self.table = table
+        self.constants: dict[str, str] = {}  # of the table, with the variables that they are read into
         self.counter = 0
         self.label = "entry"
 
@@ -309,6 +316,27 @@ class LaneText:
 
     def declare(self, name: str, text: str) -> None:
         self.declared[name] = text
+
+    def constant(self, t: str, vector: str, x: float) -> str:
+        """A vector of equal floats as an operand. Short ones are part of an instruction, on every CPU that has no table."""
+        fraction, exponent = math.frexp(x)
+        if not self.table or ((fraction * 32).is_integer() and -2 <= exponent <= 5):
+            return vector
+        entry = f"{t} {vector}"
+        if entry not in self.constants:
+            self.constants[entry] = f"%c{len(self.constants)}"
+        return self.constants[entry]
+
+    def loads(self) -> list[str]:
+        """Of the table's constants."""
+        types = [entry[: entry.index(">") + 1] for entry in self.constants]
+        if types:
+            table = f"{{{', '.join(types)}}}"
+            self.declare(self.table, f"@{self.table} = hidden global {table} {{{', '.join(self.constants)}}}")
+        places = [f"getelementptr ({table}, ptr @{self.table}, i32 0, i32 {i})" for i in range(len(types))]
+        return [
+            f" {name} = load {t}, ptr {p}, !invariant.load !2" for t, p, name in zip(types, places, self.constants.values(), strict=True)
+        ]
 
     def place(self, label: str) -> None:
         self.lines.append(f"{label}:")

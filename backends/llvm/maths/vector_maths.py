@@ -12,12 +12,13 @@ import ctypes
 from collections.abc import Iterable
 
 from ....ir.core.types import F32, F64, Scalar
+from ...targets.target import Cpu
 from ..build import cache
-from ..build.compile import Cpu, Loaded, host_cpu, load, object_file
+from ..build.compile import Loaded, host_cpu, load, object_file
 from ..build.lock import compiling
 from ..build.symbols import make_symbol
 from .bodies import BODIES, body
-from .lanes import LaneMachine, Lanes
+from .lanes import LaneMachine, Lanes, LaneText
 
 PREFIX = "maths."
 PURE = "nounwind willreturn memory(none)"
@@ -61,19 +62,21 @@ def module_text(name: str, t: Scalar, cpu: Cpu, hidden: bool = False) -> str:
             *functions,
             '!0 = !{!"branch_weights", i32 1, i32 1000000}',
             '!1 = !{!"branch_weights", i32 1000000, i32 1}',
-            "",
+            "!2 = !{}\n" if cpu.target.features.constant_vectors else "",
         ]
     )
 
 
 def _function(name: str, t: Scalar, lanes: int, cpu: Cpu, hidden: bool, declared: dict[str, str]) -> str:
-    m = LaneMachine(t, lanes, cpu.fused, cpu.scale)
+    table = f"{symbol(name, t, lanes)}.constants" if cpu.target.features.constant_vectors else ""
+    m = LaneMachine(t, lanes, cpu.fused, cpu.scale, LaneText(table))
     xs = [Lanes(m, f"%x{i}", "f") for i in range(BODIES[name][0])]
     result = body(m, name, xs)
+    loads = m.text.loads()
     declared.update(m.text.declared)
     v = m.type("f")
     head = f"define {'hidden ' if hidden else ''}{v} @{symbol(name, t, lanes)}({', '.join(f'{v} {x.name}' for x in xs)}) nounwind"
-    return "\n".join([head + " {", "entry:", *m.text.lines, f" ret {v} {result.name}", "}"])
+    return "\n".join([head + " {", "entry:", *loads, *m.text.lines, f" ret {v} {result.name}", "}"])
 
 
 def functions_of(names: Iterable[str]) -> list[tuple[str, Scalar]]:

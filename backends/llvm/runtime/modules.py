@@ -57,7 +57,8 @@ def _support(target: Target) -> str:
     line = {"LINE_END": target.cache_line - 1, "LINE_MASK": -target.cache_line}
     constants = {
         **faults, **context, **values, **line, "ARENA_START": layout.arena_start(target), "MARGIN": layout.MARGIN,
-        "RESULT_HEADER": layout.RESULT_HEADER, "STACK_POINTER": target.stack_pointer, "MASK": "@{MASK}",
+        "RESULT_HEADER": layout.RESULT_HEADER, "STACK_POINTER": target.stack_pointer, "FRAME_END": target.frame_end, "CALL_BYTES": target.call_bytes,
+        "MASK": "@{MASK}",
     }  # fmt: skip
     return filled(_file("support.ll"), constants)
 
@@ -103,15 +104,18 @@ def regions(target: Target, bits: int = 0, hidden: bool = False) -> str:
     if hidden:
         text = re.sub(r"^define ", "define hidden ", text, flags=re.MULTILINE)
         text = re.sub(r"^(@\w+) = global", r"\1 = hidden global", text, flags=re.MULTILINE)
-    return _switch(target, hidden) + text
+    return f"{target.clock}\n{text}"
 
 
-def _switch(target: Target, hidden: bool) -> str:
+def switch(target: Target) -> str:
     """The assembly that goes to another stack."""
-    lines = filled(target.switch, words(CONTEXT, "FLOAT_MODE", "SAVED_SP", "TOP")).strip().splitlines()
-    if hidden:
-        lines += [f"{target.hidden} {name}" for name in ("lantern_enter", "lantern_abort", "lantern_outside")]
-    return "".join(f'module asm "{line}"\n' for line in lines)
+    return filled(target.switch, words(CONTEXT, "FLOAT_MODE", "SAVED_SP", "TOP")).lstrip()
+
+
+def hidden_switch(target: Target) -> str:
+    """The same as a file of its own, of whose names nothing is to be seen in a shared library. LLVM assembles for its own machine alone."""
+    names = ("lantern_enter", "lantern_abort", "lantern_outside")
+    return switch(target) + "".join(f"{target.hidden} {name}\n" for name in names) + target.assembly_end
 
 
 def process(target: Target) -> str:
@@ -120,7 +124,8 @@ def process(target: Target) -> str:
         f"@service.{name} = private alias ptr, getelementptr ([{len(SERVICE)} x ptr], ptr @lantern_services, i64 0, i64 {i})\n"
         for name, i in SERVICE.items()
     ]
-    return "".join([regions(target), _signals(target), _calls(target), *places])
+    assembly = "".join(f'module asm "{line}"\n' for line in switch(target).splitlines())
+    return "".join([assembly, regions(target), _signals(target), _calls(target), *places])
 
 
 def _signals(target: Target) -> str:

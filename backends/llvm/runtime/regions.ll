@@ -2,6 +2,11 @@
 ;
 ; A slot of the pool belongs to one region for ever. A thread takes a region by exchanging its slot with null and gives it back by
 ; storing it there again: no lock, no ABA. Spare blocks of old results are kept in the same way.
+;
+; What orders memory between threads, by pairs (`release` makes all that was written before it seen by who reads it with `acquire`):
+; the store of lantern_give and the exchange of lantern_take, a region with its context; the cmpxchg of lantern_drop_block and the exchange
+; of lantern_new_block, a block with its size, and that nobody reads its old contents any more; the addition in lantern_take and the load at
+; its beginning, the number of regions. A `monotonic` look is a guess, which the exchange behind it proves or not.
 ; A region is aligned to its size: context | guard | arena (arrays) grows up ->    <- stack grows down | top.
 
 declare ptr @mmap(ptr, i64, i32, i32, i32, i64)
@@ -12,7 +17,6 @@ declare i32 @mincore(ptr, i64, ptr)
 declare ptr @malloc(i64)
 declare void @free(ptr)
 declare i64 @llvm.umin.i64(i64, i64)
-declare i64 @@{TICKS}()
 declare i32 @lantern_enter(ptr, ptr, ptr)
 declare void @lantern_abort(ptr)
 
@@ -136,9 +140,9 @@ look:
  %end = getelementptr i8, ptr %low, i64 %length
  %high = getelementptr i8, ptr %end, i64 -@{PAGE}
  store i8 0, ptr %seen
- call i32 @mincore(ptr %low, i64 @{PAGE}, ptr %seen)
+ call i32 @mincore(ptr %low, i64 1, ptr %seen)
  %a = load i8, ptr %seen
- call i32 @mincore(ptr %high, i64 @{PAGE}, ptr %seen)
+ call i32 @mincore(ptr %high, i64 1, ptr %seen)
  %b = load i8, ptr %seen
  %ab = or i8 %a, %b
  %bit = and i8 %ab, 1

@@ -1,5 +1,10 @@
 ; Signals of a process with Python.
 ;
+; A handler interrupts its own thread, whose writes it sees as they stand in the program: `volatile` keeps LLVM from moving those to a context.
+; What another thread writes: lantern_watch stores a handler (release) before sigaction makes it known, lantern_on_signal loads it (acquire), with
+; its flags; lantern_take lists a region (release) before its thread, or another that takes it later (acquire), can be interrupted on it, so
+; that the look at the list may be monotonic, as at single words that stand for themselves alone.
+;
 ; lantern_on_signal runs before Python's own handler, for each signal that Python has one for; handlers of others are left alone. If
 ; it finds the main thread on a region, it lets the interrupted code go on at lantern_abort; compiled loops do not poll. Then Python's
 ; handler runs, and ends the call by an exception, or the call starts again. A call that has started again is not left before it has
@@ -33,7 +38,7 @@ define ptr @lantern_signal(ptr %module, ptr %args, i64 %n) nounwind {
 ; lantern_abort, or later where it is in the midst of what must not be left half done. Then Python's handler runs.
 define void @lantern_on_signal(i32 %sig, ptr %info, ptr %uc) nounwind {
  %me = call i64 @pthread_self()
- %main = load i64, ptr @lantern_main_thread
+ %main = load atomic i64, ptr @lantern_main_thread monotonic, align 8
  %is_main = icmp eq i64 %me, %main
  br i1 %is_main, label %where, label %chain
 where:
@@ -44,7 +49,7 @@ where:
  %mask = sub i64 0, %size
  %b = and i64 %sp, %mask
  %base = inttoptr i64 %b to ptr
- %count = load i64, ptr @lantern_count
+ %count = load atomic i64, ptr @lantern_count monotonic, align 8
  %n = call i64 @llvm.umin.i64(i64 %count, i64 @{SLOTS})
  br label %next
 next:
@@ -53,7 +58,7 @@ next:
  br i1 %more, label %look, label %chain
 look:
  %p = getelementptr ptr, ptr @lantern_all, i64 %i
- %region = load ptr, ptr %p
+ %region = load atomic ptr, ptr %p monotonic, align 8
  %here = icmp eq ptr %region, %base
  br i1 %here, label %found, label %other
 other:
@@ -101,9 +106,9 @@ now:
 chain:
  %s = zext i32 %sig to i64
  %pold = getelementptr ptr, ptr @lantern_old_handlers, i64 %s
- %old = load ptr, ptr %pold
+ %old = load atomic ptr, ptr %pold acquire, align 8
  %pflags = getelementptr i32, ptr @lantern_old_flags, i64 %s
- %flags = load i32, ptr %pflags
+ %flags = load atomic i32, ptr %pflags monotonic, align 4
  %long = and i32 %flags, @{WITH_INFO}
  %is_long = icmp ne i32 %long, 0
  br i1 %is_long, label %with_info, label %plain
@@ -150,9 +155,9 @@ install:
  %flags = load i32, ptr %pflags
  %at = zext i32 %n to i64
  %pold = getelementptr ptr, ptr @lantern_old_handlers, i64 %at
- store ptr %handler, ptr %pold
  %pold_flags = getelementptr i32, ptr @lantern_old_flags, i64 %at
- store i32 %flags, ptr %pold_flags
+ store atomic i32 %flags, ptr %pold_flags monotonic, align 4
+ store atomic ptr %handler, ptr %pold release, align 8
  %with = or i32 %flags, @{WITH_INFO}
  store i32 %with, ptr %pflags
  store ptr @lantern_on_signal, ptr %now

@@ -3,7 +3,7 @@
 ; One region of address space per call under way, aligned to its size, so that any code finds its context by masking the stack pointer.
 
 declare i64 @llvm.read_register.i64(metadata)
-declare ptr @llvm.addressofreturnaddress.p0()
+declare ptr @@{FRAME_END}()
 declare void @lantern_abort(ptr) noreturn
 declare ptr @lantern_new_block(i64)
 declare void @lantern_drop_block(ptr)
@@ -52,10 +52,10 @@ define internal void @lantern.check_stack(i64 %site) alwaysinline nounwind {
  %over = icmp ult i64 %sp, %limit
  br i1 %over, label %bad, label %ok, !prof !2
 bad:
- %ra = call ptr @llvm.addressofreturnaddress.p0()
+ %ra = call ptr @@{FRAME_END}()
  %rai = ptrtoint ptr %ra to i64
  %frame0 = sub i64 %rai, %sp
- %frame = add i64 %frame0, 8
+ %frame = add i64 %frame0, @{CALL_BYTES}
  call void @lantern.fail(i64 @{STACK}, i64 %site, i64 %frame, i64 %sp, i64 0)
  unreachable
 ok:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.analysis import Loop, dominators, find_loops, predecessors
-from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Var, edges
-from ..core.op import RING, TABLE, Op, can_fail
-from ..core.types import I64
-from ..ops.memory import CHECK_RANGE, codes
+from ...core.analysis import Loop, dominators, find_loops, predecessors
+from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Var, edges
+from ...core.op import RING, TABLE, Op, can_fail
+from ...core.types import I64
+from ...ops.memory import CHECK_RANGE, codes
 
 
 class _Facts:
