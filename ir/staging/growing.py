@@ -71,7 +71,7 @@ class Growing:
         leaves: list[Any] = []
         bones = skeleton(item, leaves)
         if bones != self.bones:
-            refuse_items(f"have one structure: {item!r} at {user_site()} differs from those before it")
+            refuse_items(f"have one structure: {item!r} differs from those before it")
         _copied(item)
         kinds = tuple(meet(k, kind_of(x)) for k, x in zip(self.kinds, leaves, strict=True))
         return self.cast(kinds), [x for x, k in zip(leaves, kinds, strict=True) if k.dtype is not None]
@@ -298,7 +298,7 @@ def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...], capa
         _copied(item)
         leaves: list[Any] = []
         if skeleton(item, leaves) != bones:
-            refuse_items(f"have one structure ({user_site()})")
+            refuse_items("have one structure")
         rows.append([x for x, k in zip(leaves, kinds, strict=True) if k.dtype is not None])
     buffers = []
     for j, k in enumerate(k for k in kinds if k.dtype is not None):
@@ -327,7 +327,7 @@ def described(contents: Sequence[Sequence[Any]]) -> tuple[Skeleton, tuple[Kind, 
             if kinds is None:
                 bones, kinds = found, mine
             elif found != bones:
-                refuse_items(f"have one structure, and at {user_site()} they have not")
+                refuse_items("have one structure")
             else:
                 kinds = tuple(map(meet, kinds, mine))
     assert kinds is not None

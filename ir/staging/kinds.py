@@ -53,7 +53,7 @@ def kind_of(x: Any) -> Kind:
 
 
 def refuse_items(must: str) -> NoReturn:
-    raise errors.TypeMismatchError(f"the items of a list that grows under traced control flow must {must}")
+    raise errors.TypeMismatchError(f"the items of a list that grows under traced control flow must {must} ({user_site()})")
 
 
 def meet(a: Kind, b: Kind) -> Kind:
@@ -61,7 +61,7 @@ def meet(a: Kind, b: Kind) -> Kind:
     if a == b:
         return a
     if a.dtype is None or b.dtype is None or a.rank != b.rank or (BOOL in (a.dtype, b.dtype) and a.dtype != b.dtype):
-        refuse_items(f"have one type: {a} and {b} at {user_site()}")
+        refuse_items(f"have one type, not {a} and {b}")
     dtype = a.dtype
     if a.dtype != b.dtype:
         strong = {k.dtype for k in (a, b) if not k.weak}
