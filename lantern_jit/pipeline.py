@@ -35,9 +35,9 @@ PIPELINE: tuple[Step, ...] = (
     Whole("protect", protect),  # what is differentiated writes into copies
     Whole("forbid", forbid),  # what cannot be written ends in an error
     SIMPLIFY,  # fold, share, squares, blocks, selects, dead, bounds: again and again; then updates, fresh
-    Then(Whole("raise_loops", raise_loops), (SIMPLIFY,)),  # loops over arrays are kernels
     FUSE,  # kernels that read each other become one
     SIMPLIFY,
+    Then(Whole("raise_loops", raise_loops), (SIMPLIFY, FUSE, SIMPLIFY)),  # loops over arrays are kernels, too
     Whole("guards", guard),  # the branch not taken stays out of derivatives
     Then(Whole("jvp", expand_all), (SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
     Whole("close", close),  # what reverse mode needs is made now, and no function later

@@ -31,7 +31,7 @@ def loss(x: Any) -> Any:
 def test_the_list() -> None:
     """As a newcomer reads it aloud."""
     spoken = [step.first.name if isinstance(step, Then) else step.name for step in PIPELINE]
-    assert spoken == ["protect", "forbid", "simplify", "raise_loops", "fuse", "simplify", "guards", "jvp", "close"]
+    assert spoken == ["protect", "forbid", "simplify", "fuse", "simplify", "raise_loops", "guards", "jvp", "close"]
 
 
 @pytest.mark.parametrize("name", SINGLE)

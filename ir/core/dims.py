@@ -175,6 +175,15 @@ def nonnegative(d: Dim) -> Dim:
     return d if is_natural(d) else _apply("max", d, 0)
 
 
+def positive(d: Dim) -> Dim:
+    """What d is where it is positive: max(d, 0) is d."""
+    if isinstance(d, Poly) and len(d.terms) == 1 and d.terms[0][1] == 1 and len(d.terms[0][0]) == 1:
+        (f,) = d.terms[0][0]
+        if isinstance(f, Applied) and f.name == "max":
+            return f.args[0]
+    return d
+
+
 def smaller(a: Dim, b: Dim) -> Dim:
     """min(a, b)"""
     if a == b:

@@ -100,6 +100,7 @@ class Op:
     gates: bool = False  # it is its second argument; backwards nothing goes through but where the first is `when`
     dim: Callable[..., Any] | None = None  # the dimension of its result from those of its arguments; None where it has none
     equates: bool = False  # it is its first argument, and fails unless the second is equal
+    bounded: bool = False  # it is its first argument where that is an index of so many elements as the second says
     optimistic: bool = False  # it fails where sizes broadcast that the trace has taken for equal
     # ---- of arrays
     indexed: bool = False  # of one element: the index stands behind the array, with a letter for each part (memory.codes)

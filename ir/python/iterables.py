@@ -13,16 +13,16 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..core import errors
+from ..core import dims, errors
 from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import I64, behaves_as_array, widened
 from ..ops import table
 from ..staging.growing import growing
-from ..values import concrete
+from ..values import concrete, sizes
 from ..values.arrays import lift_array
 from ..values.indexing import index_in, slice_of
-from ..values.values import Arrayed, Traced, constant, dimension, load, scalar_type
+from ..values.values import Arrayed, Traced, constant, dim_of, dimension, load, scalar_type
 
 FEW = concrete.LONG  # so many elements, known while tracing, may be unrolled without a word
 
@@ -176,6 +176,8 @@ def _count(start: Any, stop: Any, step: Any) -> Any:
         by = constant(abs(int(step))) if step != -(2**63) else constant(step)
         if step in (1, -1) and not isinstance(low, Traced) and int(low) == 0:
             return high  # fewer than none are none
+        if step in (1, -1) and dims.least(dims.sub(dim_of(high), dim_of(low))) is not None:
+            return sizes.nonnegative(sizes.sub(high, low))  # made of sizes, whose spans are no 64 bits long
     low, high = _ints(low, high)
     n = table.isub(high, low)
     if isinstance(step, Traced) or abs(step) > 1:

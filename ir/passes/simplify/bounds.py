@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from ...core import dims
 from ...core.analysis import Loop, dominators, find_loops, predecessors
 from ...core.dims import Dim, Symbol
-from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Var, edges
+from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Var, edges, substitute
 from ...core.op import RING, TABLE, Op, can_fail
 from ...core.types import I64
 from ...ops.memory import CHECK_RANGE, codes
@@ -103,12 +103,24 @@ class Facts:
             first = self.lower(p)
             if first is None or block not in loop.blocks or block == loop.head:
                 return None
-            last = dims.sub(self.sizes.of(limit), 1)
+            last = dims.sub(dims.positive(self.sizes.of(limit)) if first >= 0 else self.sizes.of(limit), 1)
             at_low, at_high = _at_end(low, found, first, last), _at_end(high, found, last, first)
             if at_low is None or at_high is None:
                 return None
             low, high = at_low, at_high
         return None
+
+    def is_natural(self, a: Atom, block: str) -> bool:
+        low = self.lower(a)
+        if low is not None and low >= 0:
+            return True
+        span = self.span(a, block)
+        return span is not None and dims.is_natural(span[0])
+
+    def is_inside(self, a: Atom, n: Dim, block: str) -> bool:
+        """Is it an index of n elements, none from their end?"""
+        span = self.span(a, block)
+        return span is not None and dims.is_natural(dims.sub(dims.sub(n, 1), span[1])) and self.is_natural(a, block)
 
 
 def _at_end(d: Dim, s: Symbol, if_it_grows: Dim, if_it_falls: Dim) -> Dim | None:
@@ -166,10 +178,17 @@ def bounds(f: Function) -> bool:
     }
     """
     accesses = [(name, let) for name, b in f.blocks.items() for let in b.lets if TABLE[let.op].indexed]
-    if not any(x in "cpw" for _, let in accesses for x in codes(let)):
+    checks = [(b, let) for b in f.blocks.values() for let in b.lets if TABLE[let.op].bounded]
+    if not checks and not any(x in "cpw" for _, let in accesses for x in codes(let)):
         return False
     facts = Facts(f)
     changed = False
+    for block, let in checks:
+        i, n = let.args
+        if facts.is_inside(i, facts.sizes.of(n), block.name):
+            block.lets.remove(let)
+            substitute(f.blocks.values(), {let.out: i})
+            changed = True
     for name, let in accesses:
         new = "".join(_known(facts, x, a, let, axis, name) for axis, (x, a) in enumerate(zip(codes(let), let.args[1:], strict=False)))
         changed |= _set(let, new)
@@ -183,12 +202,9 @@ def _known(facts: Facts, letter: str, a: Atom, let: Let, axis: int, block: str) 
     """The letter of an index, with what is known of it."""
     if letter == "u":
         return letter
-    span = facts.span(a, block)
-    low = facts.lower(a)
-    if (low is not None and low >= 0) or (span is not None and dims.is_natural(span[0])):
+    if facts.is_natural(a, block):
         letter = letter.replace("c", "p").replace("w", "u")
-    inside = letter == "p" and span is not None and dims.is_natural(dims.sub(dims.sub(facts.sizes.dim(let.args[0], axis), 1), span[1]))
-    return "u" if inside else letter
+    return "u" if letter == "p" and facts.is_inside(a, facts.sizes.dim(let.args[0], axis), block) else letter
 
 
 def _set(let: Let, letters: str) -> bool:
