@@ -137,8 +137,33 @@ def only_compares(x: Any) -> Any:
     return c
 
 
-FIRST = [squares, inner, two_passes, both_arrays, counts_large]
-NOT_FIRST = [only_compares, middle, sometimes, under_a_branch, again_and_again, used_afterwards, neighbours, from_the_end, leaves_early]
+def kernel_in_the_loop(x: Any) -> Any:
+    s = 0.0
+    for i in range(len(x)):
+        s += x[i] * np.sum(x * x)
+    return s
+
+
+def kernel_afterwards(x: Any) -> Any:
+    s = 0.0
+    for i in range(len(x)):
+        s += x[i] * x[i]
+    return s * np.sum(x * x * x)
+
+
+FIRST = [squares, inner, two_passes, both_arrays, counts_large, middle]
+NOT_FIRST = [
+    only_compares,
+    kernel_in_the_loop,
+    kernel_afterwards,
+    sometimes,
+    under_a_branch,
+    again_and_again,
+    used_afterwards,
+    neighbours,
+    from_the_end,
+    leaves_early,
+]
 X = np.array([0.3, -0.7, 1.1, 0.4, -0.2])
 
 

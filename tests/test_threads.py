@@ -1078,7 +1078,10 @@ def test_ctrl_c_does_not_leak(tmp_path: Path) -> None:
         settle()
         before, blocks = resident(), sys.getallocatedblocks()
         caught = interrupted(40)
-        settle()
+        for _ in range(10):  # on a busy machine it may take longer
+            settle()
+            if resident() - before < 16e6:
+                break
         print(json.dumps([caught, resident() - before, sys.getallocatedblocks() - blocks]))
         """,
         LANTERN_STACK_GIB="1",

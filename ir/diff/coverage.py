@@ -278,7 +278,7 @@ def _atoms(atoms: Iterable[Atom]) -> list[object]:
 
 
 def _is_alone(f: Function, p: Var, aliases: Aliases) -> bool:
-    """Is the array known by this name only, and is it only read?"""
+    """Is the array known by this name only, and is it only read: element by element, or by kernels?"""
     root = aliases.root(p)
     for b in f.blocks.values():
         if any(a is p for a in terminator_atoms(b.terminator)):
@@ -287,6 +287,8 @@ def _is_alone(f: Function, p: Var, aliases: Aliases) -> bool:
             arrays = (a for a in (*let.args, *let.outs) if isinstance(a, Var) and isinstance(a.type, Array))
             op = TABLE[let.op]
             reads = (op.indexed or op.measures) and not op.writes and let.args[0] is p
+            if op.nest:
+                reads = all(r.into is None or aliases.root(r.into.base) is not root for r in kernel_of(let).results) and p in let.args
             if not reads and any(aliases.root(a) is root for a in arrays):
                 return False
     return True
@@ -305,7 +307,8 @@ def _cover(f: Function, p: Var, activity: Activity, plan: Plan, above: dict[str,
     after = _after(f, plan)
     for name in reverse_postorder(f):
         reads = [let for let in f.blocks[name].lets if TABLE[let.op].indexed and let.args[0] is p and let.out in activity]
-        if name in after and reads:
+        whole = any(TABLE[let.op].nest and p in let.args for let in f.blocks[name].lets)
+        if (name in after and (reads or whole)) or (whole and name in plan.loop.blocks):
             return None
         if name in plan.loop.blocks:
             inside += [(name, let) for let in reads]
