@@ -29,6 +29,11 @@ PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in (28, 27, 26, 24, 17)] +
 SELECTION = (
     "tests/test_targets.py",
     "tests/test_stacks.py",
+    "tests/test_recursion.py",
+    "tests/test_other_targets.py",
+    "tests/test_loading.py",
+    *(f"tests/test_c_functions.py::test_{name}" for name in ("every_scalar_type", "export_of_types", "export_of_a_gradient")),
+    *(f"tests/test_threads.py::test_{name}" for name in ("ctrl_c", "forks", "two_long_calls_run_at_the_same_time")),
 )
 
 
@@ -122,7 +127,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def test(arguments: Sequence[str]) -> int:
-    return run(["-m", "pytest", "-q", "-p", "no:cacheprovider", *(arguments or SELECTION)])
+    """pytest; on the selection unless there is more than options."""
+    chosen = () if any(not a.startswith("-") for a in arguments) else SELECTION
+    return run(["-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, *chosen])
 
 
 def check() -> int:
@@ -131,7 +138,7 @@ def check() -> int:
     except NotHere as e:
         print(f"native code for AArch64 was NOT tested: {e}", flush=True)
         return 0
-    return test(["-n", str(os.cpu_count() or 1), *SELECTION])
+    return test([f"-n{os.cpu_count() or 1}"])
 
 
 def main(words: Sequence[str]) -> int:
