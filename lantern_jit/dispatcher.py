@@ -65,11 +65,7 @@ class Dispatcher:
         dynamic = without(fixed, args, kwargs) if fixed else (args, kwargs)
         leaves, tree = pytree.flatten_in_order(dynamic)
         try:
-            key = (
-                tree,
-                tuple(_leaf_key(x) for x in leaves),
-                tuple((i, statics.key(v)) for i, v in fixed.items()),
-            )
+            key = (tree, tuple(_leaf_key(x) for x in leaves), tuple((i, statics.key(v)) for i, v in fixed.items()))
             family = self.made.get(key)
         except TypeError:
             raise TypeError(f"a static argument of `{self.name}` cannot be hashed: {list(fixed.values())!r}") from None

@@ -14,7 +14,7 @@ from typing import Any
 from .backends.base import Executable, Options
 from .backends.choice import chosen
 from .backends.llvm.build.lock import COMPILING
-from .backends.llvm.build.platforms import TARGET, WHY
+from .backends.llvm.build.platforms import TARGET, WHY, native_target
 from .backends.llvm.call.callable import NativeCallable
 from .backends.targets import named
 from .dispatcher import Dispatcher
@@ -209,6 +209,7 @@ def dispatcher() -> int | None:
             )
         return None
     with COMPILING:  # which a fork waits for: the child of a thread that imports would wait for ever
+        native_target()
         from .backends.llvm.call.process import runtime
 
         return runtime().dispatcher

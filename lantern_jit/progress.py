@@ -51,6 +51,3 @@ class Progress:
         if not self.said:
             self.said = True
             LOGGER.warning("`%s` is still being compiled after %.1f s, now in %s", self.name, seconds, self.under_way)
-
-
-__all__ = ["LOGGER", "PATIENCE", "Progress"]

@@ -45,6 +45,3 @@ class Table(Sequence[Row]):
         lines = [tuple(f.name for f in fields(Row)), *(row.cells() for row in self._rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
-
-
-__all__ = ["Row", "Table"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from lantern_jit.backends.python import interpreter
 from lantern_jit.backends.python.interpreter import Primal, Ref
+from lantern_jit.ir.core.dims import Applied, Symbol
 from lantern_jit.ir.core.errors import LanternError, StackOverflowError
 from lantern_jit.ir.core.graph import Block, Function, Let, Program, Return, Var
 from lantern_jit.ir.core.text import show
@@ -21,18 +22,27 @@ from lantern_jit.ir.core.types import BOOL, F32, F64, NUMPY_DTYPES, Array, Type,
 from lantern_jit.ir.diff.close import closed
 from lantern_jit.ir.passes.forbid import READ_ONLY
 
+from .sized import Numbers
+
 SIZE = 3  # of arrays, and what an int named %n is
 
 
+class _Same(Numbers):
+    """Each symbol is SIZE."""
+
+    def factor(self, f: Symbol | Applied) -> int | None:
+        return SIZE if isinstance(f, Symbol) else super().factor(f)
+
+
 def arguments(program: Program, rng: random.Random) -> list[Any]:
-    """Random arguments of the entry, but for the captured arrays. Each size of an array is SIZE."""
+    """Random arguments of the entry, but for the captured arrays. Each symbol in the size of an array is SIZE."""
     params = program.functions[program.entry].params
     return [_random(p.type, p.name, rng) for p in params[: len(params) - len(program.constants)]]
 
 
 def _random(t: Type, name: str, rng: random.Random) -> Any:
     if isinstance(t, Array):
-        shape = [SIZE if isinstance(n, str) else n for n in t.dims]
+        shape = [SIZE if isinstance(n, str) else _Same().value(n) or 0 for n in t.dims]
         return np.reshape([_random(t.dtype, "", rng) for _ in range(int(np.prod(shape)))], shape).astype(NUMPY_DTYPES[t.dtype])
     if t == BOOL:
         return rng.random() < 0.5

@@ -152,6 +152,8 @@ def _shift(f: Function) -> Function:
 
 # (NumPy's value, the operator, which pairs are legal)
 INTEGRAL: dict[str, tuple[Function, tuple[Function, ...], Callable[..., bool]]] = {
+    "imax": (np.maximum, (), lambda x, y: True),
+    "imin": (np.minimum, (), lambda x, y: True),
     "iadd": (np.add, (lambda x, y: x + y,), lambda x, y: True),
     "isub": (np.subtract, (lambda x, y: x - y,), lambda x, y: True),
     "imul": (np.multiply, (lambda x, y: x * y,), lambda x, y: True),

@@ -148,7 +148,7 @@ def test_parameters_are_numpys(entry: Entry) -> None:
         assert not [q for q in theirs if q.name == p.name and q.default not in (p.default, np._NoValue)]
     given = {p.name for p in optional} | WITHOUT_EFFECT | {"out"}
     for name in [p.name for p in theirs[len(first) :] if p.name not in given]:
-        with pytest.raises(lj.errors.UnsupportedOperationError, match=rf" with {name}= at .* is not supported; leave it out"):
+        with pytest.raises(lj.errors.UnsupportedOperationError, match=rf" with {name}= at .* is not supported: leave it out"):
             arguments.call(numpys(entry), entry.fn, [1.0] * len(first), {name: object()})
 
 
@@ -161,7 +161,7 @@ def test_parameters_are_numpys(entry: Entry) -> None:
     ],
 )
 def test_a_casting_that_might_be_refused_is_refused(f: Any) -> None:
-    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"with casting= at .* is not supported; leave it out"):
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"with casting= at .* is not supported: leave it out"):
         lj.jit(f)(np.ones(3))
 
 
@@ -189,7 +189,7 @@ def test_what_is_not_taken_is_named() -> None:
     def f(a: Any) -> Any:
         return np.pad(a, 1, mode="reflect", reflect_type="odd")
 
-    message = r"np\.pad with reflect_type= at .*test_array_likes.py:\d+ in .*f is not supported; leave it out; it takes mode=, constant_values= here"
+    message = r"np\.pad with reflect_type= at .*test_array_likes.py:\d+ in .*f is not supported: leave it out; it takes mode=, constant_values= here"
     with pytest.raises(lj.errors.UnsupportedOperationError, match=message):
         lj.jit(f)(np.ones(3))
     with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.vecdot with axis= at .* is not supported"):
@@ -204,3 +204,18 @@ def test_what_is_not_taken_is_named() -> None:
         lj.jit(lambda a: np.exp(a, where=a > 0))(np.ones(3))
     with pytest.raises(TypeError, match="Cannot cast output"):
         lj.jit(lambda a: np.sum(a, axis=0, out=np.zeros(3, int)))(np.ones((2, 3)))
+
+
+def test_out_without_its_name() -> None:
+    def f(x: Any) -> Any:
+        out = np.zeros_like(x)
+        np.sin(x, out)
+        np.exp(x, x)
+        x.sum(0, None, out[0])
+        return out, np.add(x, 1.0, np.empty_like(x)), x, np.sin(x, None)
+
+    x = np.arange(6.0).reshape(2, 3)
+    for found, wanted in zip(lj.jit(f)(x.copy()), f(x.copy()), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    with pytest.raises(TypeError, match="multiple values for keyword argument 'out'"):
+        lj.jit(lambda x: np.sin(x, x, out=x))(x)

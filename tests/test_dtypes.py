@@ -116,3 +116,29 @@ def test_bools_of_numpy_and_of_python() -> None:
     for f in (lambda a: -a, lambda a: +a, lambda a: a - a, np.sign):
         with pytest.raises(TypeError, match=r"numpy boolean|not supported"):
             lj.jit(f)(t)
+
+
+def test_powers_of_bools() -> None:
+    b = np.array([True, False, True])
+    functions: list[Any] = [
+        lambda b: b**3,
+        lambda b: np.power(b, 2),
+        lambda b: b ** np.array([0, 1, 2], np.int32),
+        lambda b: 2**b,
+        lambda b: b**2.0,
+    ]
+    for f in [*functions, lambda b: b**2, lambda b: b**b, np.square]:
+        found, wanted = lj.jit(f)(b), f(b)
+        np.testing.assert_array_equal(found, wanted)
+        assert found.dtype == (wanted.dtype if f in functions else np.int64)  # where NumPy's is an int8
+
+
+def test_spectra_of_single_precision() -> None:
+    def f(x: Any) -> Any:
+        z = np.fft.fft(x)
+        return z, np.fft.rfft(x, norm="ortho"), np.fft.ifft(z), np.fft.irfft(z, 4), np.abs(z), np.fft.fft(z * 2.0)
+
+    x = np.arange(6.0, dtype=np.float32)
+    for found, wanted in zip(lj.jit(f)(x), f(x), strict=True):
+        assert found.dtype == wanted.dtype
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)

@@ -113,4 +113,29 @@ def test_where_llvm_does_not_load(tmp_path: Path) -> None:
     ((kind, text, here),) = told
     assert kind == "PlatformWarning"
     assert here
-    assert text.startswith("native code needs llvmlite, which does not load (")
+    assert text.startswith("native code needs llvmlite, which is not installed")
+
+
+def test_a_broken_llvmlite_is_named(tmp_path: Path) -> None:
+    package = tmp_path / "broken" / "llvmlite"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "binding.py").write_text("raise OSError('libllvmlite.so: file too short')")
+    found = printed(
+        tmp_path,
+        f"sys.path.insert(0, {str(package.parent)!r})"
+        """
+import json
+import lantern_jit as lj
+try: lj.jit(lambda x: x)
+except lj.errors.CompilationError as e: print(json.dumps(str(e)))
+""",
+    )
+    assert found == (
+        "llvmlite is installed, but does not load (libllvmlite.so: file too short): install it anew, or remove it, and calls run on the interpreter"
+    )
+
+
+def test_importing_does_not_load_llvm(tmp_path: Path) -> None:
+    text = "\nimport json, lantern_jit\nprint(json.dumps([m for m in sys.modules if m.startswith(('llvmlite', 'scipy'))]))"
+    assert printed(tmp_path, text) == []

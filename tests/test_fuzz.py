@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lantern_jit.ir.core.graph import Function
 from lantern_jit.ir.passes.step import Local
 
-from .fuzz import passes
+from .fuzz import graphs, passes
 from .fuzz.arrays import ARRAYS
 from .fuzz.check import check
 from .fuzz.effects import EFFECTS
@@ -71,6 +71,16 @@ def test_each_pass_alone(seed: int) -> None:
     found = passes.check(program(seeded(seed), single=seed % 10 == 9))
     assert not isinstance(found, str), found
     assert found, "some pass should have changed something"
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_each_pass_alone_on_random_graphs(group: int) -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(20 * group, 20 * group + 20):
+        found = graphs.check(seed)
+        assert not isinstance(found, str), found
+        counts += found
+    assert counts.keys() >= {"share", "fuse", "fresh", "dead", "bounds", "blocks", "protect"}
 
 
 def swapped(f: Function) -> bool:

@@ -16,8 +16,9 @@ from ...ir.core.op import FORWARD, TABLE, Stage
 from ...ir.core.types import NUMPY_DTYPES, Array
 from ...ir.diff.reverse import Reverses
 from ...ir.diff.rules import library_function
+from ...ir.ops.memory import codes
 from ...ir.python import host, random
-from .kernels import Run, scalar
+from .kernels import Run, nothing, scalar
 
 
 class Ref:
@@ -41,10 +42,12 @@ def literal(c: Const) -> Any:
 
 
 def element(let: Let, ref: Ref, index: Sequence[Any]) -> tuple[int, ...]:
-    """A checked, non-negative index."""
+    """A checked, non-negative index. What its letters promise is checked, too."""
     out = []
-    for axis, (i, n) in enumerate(zip(index, ref.value.shape, strict=True)):
+    for axis, (i, n, letter) in enumerate(zip(index, ref.value.shape, codes(let), strict=True)):
         i = int(i)
+        if (i < 0 and letter in "pu") or (not -n <= i < n and letter in "wu"):
+            raise AssertionError(f"the index {i} of {n} elements is not as {let} says")
         if not -n <= i < n:
             raise faults.make_error(faults.KINDS["index"], let.site, (i, n, axis))
         out.append(i + n if i < 0 else i)
@@ -177,7 +180,8 @@ def allocate(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     if any(n < 0 for n in shape):
         raise faults.make_error(faults.KINDS["size"], let.site, (min(shape), 0, 0))
     try:
-        return [Ref(np.full(shape, xs[-1], NUMPY_DTYPES[t.dtype]))]
+        value = xs[-1] if let.attrs.get("fill", True) else nothing(NUMPY_DTYPES[t.dtype])
+        return [Ref(np.full(shape, value, NUMPY_DTYPES[t.dtype]))]
     except (MemoryError, ValueError):
         raise faults.make_error(
             faults.KINDS["memory"], let.site, (os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20, 0, 0)

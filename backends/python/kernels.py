@@ -94,8 +94,15 @@ class Run:
 
     # ---- the way back
     def saved(self) -> list[Any]:
-        """Copies of the arrays that are about to be written."""
-        return [(self.read(r.into.base), self.read(r.into.base).value.copy()) for r in self.k.results if r.into is not None]
+        """Copies of the arrays that are about to be written, but for what nobody is to see again."""
+        found = []
+        for r in self.k.results:
+            if r.into is not None:
+                ref = self.read(r.into.base)
+                found.append((ref, ref.value.copy()))
+                for point in self.points() if r.kind == "fresh" else ():
+                    found[-1][1][self.at(r.into, point)] = nothing(ref.value.dtype)
+        return found
 
     def backward(self, pull: Any, active: Any, adjoints: dict[Any, Any], add: Any, old: Any) -> None:
         """pull(args, cotangents) gives the adjoints of the scalar function's parameters. `adjoints` are the outs', `old` the
@@ -129,6 +136,11 @@ class Run:
                     self.read(x.base).adjoint[int(values[x.place])] += d
                 elif isinstance(x, Same) and not isinstance(x.atom, Const) and active(x.atom):
                     add(x.atom, d)
+
+
+def nothing(dtype: Any) -> Any:
+    """The element of an array that nobody is to read: one that shows."""
+    return np.nan if dtype.kind == "f" else True if dtype.kind == "b" else np.iinfo(dtype).min // 3
 
 
 def _empty(kind: str, dtype: Any) -> Any:

@@ -194,6 +194,7 @@ class Trace:
         self.functions: dict[str, Function] = program.functions if program is not None else {}
         self.optimistic = optimistic
         self.symbols = program.symbols if program is not None else Names()
+        self.sums: dict[Var, tuple[Callable[..., Any], tuple[Atom, ...]]] = {}  # how integers are computed whose dimension follows
         self.builders: list[Builder] = []
         self.constants: dict[int, tuple[Any, Var]] = {}
         self.recipes: list[Any] = program.recipes if program is not None else []
@@ -293,6 +294,11 @@ def current_trace() -> Trace | None:
     return _STATE.trace
 
 
+def building() -> bool:
+    """Is a function under construction in this thread?"""
+    return _STATE.trace is not None and bool(_STATE.trace.builders)
+
+
 def current_builder() -> Builder:
     """The function under construction in this thread."""
     trace = _STATE.trace
@@ -339,6 +345,8 @@ class GraphAlgebra:
         out_type = result_type(op, types, attrs)  # type: ignore[arg-type]
         site = user_site() if op.may_fail else None
         (out,) = builder.emit(op.name, atoms, (out_type,), attrs, site)
+        if op.dim is not None:
+            builder.trace.sums[out] = op.dim, atoms
         return type(operands[0])(out, builder, all(a.weak for a in operands))
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Union
 
+MOST_TERMS = 8
 UNKNOWN = "?"  # the dimension of a signature's types, which serve every size
 
 
@@ -122,6 +123,11 @@ def least(d: Dim) -> int | None:
             c *= b  # type: ignore[operator]
         total += c
     return total
+
+
+def is_short(d: Dim) -> bool:
+    """Is it worth following? Products of sums grow."""
+    return isinstance(d, int) or len(_terms(d)) <= MOST_TERMS
 
 
 def _apply(op: str, *args: Dim) -> Dim:

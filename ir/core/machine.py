@@ -58,14 +58,7 @@ class PythonMachine:
         return {"and": x and y, "or": x or y, "xor": bool(x) != bool(y)}[name]
 
     def compare(self, name: str, x: Any, y: Any) -> Any:
-        fn = {
-            "eq": np.equal,
-            "ne": np.not_equal,
-            "lt": np.less,
-            "le": np.less_equal,
-            "gt": np.greater,
-            "ge": np.greater_equal,
-        }
+        fn = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
         return bool(fn[name](x, y))
 
     def select(self, c: Any, x: Any, y: Any) -> Any:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from .errors import IntegerOverflowError, LanternError
 from .machine import PYTHON
-from .types import BOOL, F32, F64, I64, Array, Scalar, Type, is_float
+from .types import BOOL, F64, I64, Array, Scalar, Type, is_float
 
 Rule = Callable[..., tuple[Any, ...]]
 
@@ -98,6 +98,7 @@ class Op:
     ring: str = ""  # which arithmetic of integers it is: a key of RING
     less: bool = False  # is the first integer less than the second?
     gates: bool = False  # it is its second argument; backwards nothing goes through but where the first is `when`
+    dim: Callable[..., Any] | None = None  # the dimension of its result from those of its arguments; None where it has none
     equates: bool = False  # it is its first argument, and fails unless the second is equal
     optimistic: bool = False  # it fails where sizes broadcast that the trace has taken for equal
     # ---- of arrays
@@ -105,6 +106,7 @@ class Op:
     measures: bool = False  # it reads a size and no element
     calls: str = ""  # how it uses the function of the program that `f` names: NEST in a loop nest, REVERSE or FORWARD differentiated
     late: bool = False  # its code touches adjoints on the way back alone
+    fills: bool = False  # it makes an array of one value, its last argument
     registers: bool = False  # its code keeps a small new array in registers
     rereads: bool = True  # its way back may read elements of its arguments and results
     unread: bool = False  # its vjp is to know which results nobody reads: their cotangents are None
@@ -311,24 +313,3 @@ def literal(value: Any, t: Type) -> Any:
     if not -(2**63) <= int(value) < 2**63:
         raise IntegerOverflowError(f"{value} does not fit in 64 bits, which an int has in compiled code: write it as a float")
     return int(value)
-
-
-__all__ = [
-    "F32",
-    "F64",
-    "TABLE",
-    "Elsewhere",
-    "Op",
-    "Rule",
-    "Size",
-    "Stage",
-    "Zero",
-    "argument_types",
-    "can_fail",
-    "elementwise",
-    "literal",
-    "read",
-    "register",
-    "result_type",
-    "written",
-]

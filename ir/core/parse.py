@@ -277,6 +277,3 @@ class _Function:
     ENDS: dict[str, Callable[[_Function, _Line], Terminator]] = {  # noqa: RUF012
         "jump": jump, "branch": branch, "call": call, "return": give_back, "fail": raises,
     }  # fmt: skip
-
-
-__all__ = ["parse"]

@@ -8,10 +8,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import numpy as np
 import optree
 
+from . import errors
 from .graph import Site
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -55,6 +57,10 @@ def user_site(detail: str = "") -> Site:
     if frame is None:
         return Site("?", 0, "?", detail)
     return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, detail)
+
+
+def unsupported(what: str, remedy: str) -> NoReturn:
+    raise errors.UnsupportedOperationError(f"{what} at {user_site()} is not supported: {remedy}")
 
 
 def is_library(filename: str) -> bool:

@@ -179,12 +179,7 @@ class _Verifier:
             self.fail(6, f"{let.op} of unknown {let.attrs['f']}")
             return
         extra = let.attrs["cotangents"]
-        self.passes(
-            6,
-            [a.type for a in let.args[: len(let.args) - extra]],
-            [p.type for p in callee.params],
-            f"{let.op} of {callee.name}",
-        )
+        self.passes(6, [a.type for a in let.args[: len(let.args) - extra]], [p.type for p in callee.params], f"{let.op} of {callee.name}")
         if TABLE[let.op].calls == REVERSE:
             gives = [*callee.results, *(callee.params[i].type for i in let.attrs["wrt"])]
             self.passes(6, [o.type for o in let.outs], gives, f"{let.op} of {callee.name} gives what it does not: it")

@@ -140,6 +140,3 @@ class _Walk:
             aliases = Aliases(self.program)
             SIMPLIFY.on([*(g for f in new for g in fuse_function(self.program, f, aliases)), *new])
         return found  # type: ignore[no-any-return]
-
-
-__all__ = ["close", "closed"]

@@ -12,16 +12,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.analysis import Aliases, dominators, find_loops, predecessors, reverse_postorder
+from ..core.dims import Dim
 from ..core.graph import Atom, Call, Const, Function, Jump, Let, Program, Return, Var, defined_vars, edges, terminator_atoms
 from ..core.kernel import Access, Gather, expensive, kernel_of, made_with, varies
 from ..core.op import TABLE
 from ..core.types import I64, Array, carries_gradient
 from ..ops.memory import codes
+from ..passes.sizes import Sizes
 from .activity import Activity, all_vars
 from .cps import has_adjoint
 from .policies import Plan, rule_uses
 from .reverse import Reverse
-from .shapes import _key, _Shapes
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def covering_kernels(f: Function, variables: Iterable[Var], activity: Activity, 
             if isinstance(a, Var) and isinstance(a.type, Array):
                 users.setdefault(a, []).append((name, -1, None))
     home = {o: name for name, b in f.blocks.items() for let in b.lets for o in let.outs}
+    sizes = Sizes(f)
     for p in f.params:
         if isinstance(p.type, Array):
             named.setdefault(aliases.root(p), set()).add(p)
@@ -80,7 +82,7 @@ def covering_kernels(f: Function, variables: Iterable[Var], activity: Activity, 
         name, _, last = uses[-1]
         if home.get(v, name) != name or last is None or not has_adjoint(last, activity):
             continue  # it may run many times, or not at all, or not on the way back
-        if TABLE[last.op].nest and all(u[0] == name for u in uses) and reads_once(last, v, _Shapes(f, name)):
+        if TABLE[last.op].nest and all(u[0] == name for u in uses) and reads_once(last, v, shape_of(v, sizes), sizes, {f.entry.name, name}):
             found.add((last, v))
     return found
 
@@ -171,6 +173,7 @@ def carried_covers(f: Function, activity: Activity, aliases: Aliases) -> tuple[s
     home = {o: name for name, b in f.blocks.items() for let in b.lets if TABLE[let.op].allocates for o, _ in made_with(let)}
     pairs: set[tuple[Let, Var]] = set()
     passed: set[Var] = set()
+    sizes = Sizes(f)
     before = predecessors(f)
     for head in find_loops(f):
         params = [p for p in f.blocks[head].params if isinstance(p.type, Array)]
@@ -191,27 +194,20 @@ def carried_covers(f: Function, activity: Activity, aliases: Aliases) -> tuple[s
             last: dict[str, Let | None] = dict(uses.get(p, []))
             if not alone or set(last) != following:
                 continue
-            sizes = [_made_sizes(f, v) for v in arguments]
-            if not sizes or any(n is None or n != sizes[0] for n in sizes):
+            shapes = [shape_of(v, sizes) for v in arguments]
+            if not shapes or any(n != shapes[0] for n in shapes):
                 continue
-            if not all(let is not None and _writes_first(f, name, let, p, sizes[0], activity) for name, let in last.items()):
+            if not all(
+                let is not None
+                and TABLE[let.op].nest
+                and has_adjoint(let, activity)
+                and reads_once(let, p, shapes[0], sizes, {f.entry.name, name})
+                for name, let in last.items()
+            ):
                 continue
             pairs |= {(let, p) for let in last.values() if let is not None}
             passed |= {v for v in arguments if v in home}
     return pairs, passed
-
-
-def _writes_first(f: Function, block: str, let: Let, p: Var, sizes: object, activity: Activity) -> bool:
-    return TABLE[let.op].nest and has_adjoint(let, activity) and reads_once(let, p, _Shapes(f, block).of(p, sizes))
-
-
-def _made_sizes(f: Function, v: Var) -> list[object] | None:
-    """The sizes that a new array is made with."""
-    for b in f.blocks.values():
-        for let in b.lets:
-            if v in let.outs:
-                return next(([_key(n) for n in dims] for o, dims in made_with(let) if o is v), None)
-    return None
 
 
 def _passed(f: Function, head: str, p: Var) -> list[Var]:
@@ -254,8 +250,13 @@ def tiny_arrays(f: Function, aliases: Aliases) -> dict[Var, int]:
     return found
 
 
-def reads_once(let: Let, v: Var, shapes: _Shapes) -> bool:
-    """Does a kernel read each element of an array once, or in loops one inside of the others?"""
+def shape_of(v: Var, sizes: Sizes) -> list[Dim]:
+    assert isinstance(v.type, Array)
+    return [sizes.dim(v, axis) for axis in range(v.type.rank)]
+
+
+def reads_once(let: Let, v: Var, shape: list[Dim], sizes: Sizes, checked: set[str]) -> bool:
+    """Does a kernel read each element of an array of this shape once, or in loops one inside of the others? `checked` blocks have run."""
     k = kernel_of(let)
     reads = [x for x in k.inputs if isinstance(x, (Access, Gather)) and x.base is v]
     x = reads[0] if reads else None
@@ -264,8 +265,8 @@ def reads_once(let: Let, v: Var, shapes: _Shapes) -> bool:
     if any(r.kind.startswith("arg") or (r.into is not None and r.into.base is v) for r in k.results):
         return False
     whole = all(isinstance(s, Const) and s.value == 0 for s in x.starts) and all(isinstance(t, Const) and t.value == 1 for t in x.steps)
-    sizes = all(shapes.same(k.sizes[q], v, j) for j, q in enumerate(x.axes) if q >= 0)
-    return whole and sizes and sorted(x.axes) == list(range(len(x.axes)))
+    all_of_it = all(sizes.same(sizes.of(k.sizes[q]), n, checked) for q, n in zip(x.axes, shape, strict=True) if q >= 0)
+    return whole and all_of_it and sorted(x.axes) == list(range(len(x.axes)))
 
 
 def _same_place(x: Access, y: Access) -> bool:

@@ -24,7 +24,6 @@ from ..core.analysis import Loop, find_loops, live_in, predecessors, reverse_pos
 from ..core.graph import Call, Edge, Jump, Let, Terminator, Var, edges, terminator_atoms, used_vars
 from ..core.op import written
 from ..core.text import show_let, show_terminator
-from ..core.types import Array, Scalar, Type
 from .activity import Activity
 from .reverse import Reverse
 
@@ -189,18 +188,3 @@ def show_closures(c: Closures) -> str:
             else:
                 out.append(f"    {show_terminator(closure.end)}")
     return "\n".join(out) + "\n"
-
-
-__all__ = [
-    "WHOLE",
-    "Array",
-    "Closure",
-    "Closures",
-    "Continuation",
-    "Scalar",
-    "Type",
-    "cut_block",
-    "has_adjoint",
-    "show_closures",
-    "to_closures",
-]

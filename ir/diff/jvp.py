@@ -19,7 +19,7 @@ from typing import Any
 from ..core import errors
 from ..core.analysis import Aliases, references, reverse_postorder
 from ..core.builder import Builder, Operand, Trace, tracing
-from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var, edges
+from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ..core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies
 from ..core.op import FORWARD, REVERSE, TABLE, Stage, written
 from ..core.types import I64, Array, Scalar, Type, carries_gradient
@@ -321,12 +321,7 @@ def pullback_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
         cotangents.append(forward.atom(c))
     slot = {p: own + sum(mask[:p]) for p in wrt}
     new_wrt = (*wrt, *(slot[p] for p in wrt))
-    types = [
-        *g.results,
-        *(g.results[i] for i in floats),
-        *(g.params[p].type for p in wrt),
-        *(g.params[p].type for p in wrt),
-    ]
+    types = [*g.results, *(g.results[i] for i in floats), *(g.params[p].type for p in wrt), *(g.params[p].type for p in wrt)]
     attrs = {"f": name, "wrt": new_wrt, "ct": tuple(new_ct), "cotangents": len(cotangents)}
     outs = forward.builder.emit("pullback", (*args, *cotangents), tuple(types), attrs)
     tangents = dict(zip((let.outs[i] for i in floats), outs[len(g.results) :], strict=False))
@@ -381,11 +376,3 @@ def expand_all(program: Program) -> bool:
         expanded |= expand(program, name, jvp_name)
         work.extend(references(program.functions[name]))
     return expanded
-
-
-__all__ = [
-    "differentiated",
-    "edges",
-    "jvp_name",
-    "jvp_results",
-]

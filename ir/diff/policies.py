@@ -20,7 +20,7 @@ from typing import Any
 from ..core.analysis import Loop, find_loops
 from ..core.builder import Builder, Operand, tracing
 from ..core.graph import Atom, Branch, Call, Const, Edge, Function, Jump, Let, Return, Var, defined_vars, edges
-from ..core.op import TABLE, Op
+from ..core.op import TABLE
 from ..core.types import BOOL, F64, I64, Array, Scalar, Type
 from .activity import Activity
 from .cps import has_adjoint
@@ -310,6 +310,3 @@ def choose(plan: Plan | None, checkpoint: Any) -> str:
     if plan.chunkable and checkpoint != "replay":
         return "chunks"
     return "replay"
-
-
-__all__ = ["CHUNK", "TAPE_LIMIT", "Kept", "Op", "Plan", "choose", "latch_edge", "plan_loops", "rule_uses"]

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.analysis import Aliases
-from ..core.graph import Call, Function, Let, Program, Return, Var
-from ..core.types import Array, carries_gradient
+from ..core.graph import Call, Function, Let, Program, Var
+from ..core.types import carries_gradient
 from .activity import Activity, active
 from .jvp import differentiated
 
@@ -86,6 +86,3 @@ def adjoint_of_pullback(program: Program, let: Let, activity: Activity) -> tuple
     ct = (*given, *(len(g.results) + floats.index(r) for r in let.attrs["ct"]))
     attrs = {"f": name, "wrt": wrt, "ct": ct, "cotangents": len(ct)}
     return Let(outs, "pullback", (), attrs), floats, given
-
-
-__all__ = ["Array", "Return", "Reverse", "Reverses", "adjoint_of_pullback"]

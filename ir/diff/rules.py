@@ -117,6 +117,3 @@ def _made(program: Program, name: str, what: str, let: Let, build: Any) -> str:
             builder.terminate(Return(atoms))
             program.functions[name] = builder.finish(tuple(a.type for a in atoms))
     return name
-
-
-__all__ = ["library_function", "lifted", "pull_function", "results_read", "traced_tangents"]

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import NUMPY_DTYPES
 from ..staging.growing import growing
 from ..values.values import Arrayed
 from ..values.views import as_array
 from ..values.writes import assign
-from .common import scalar_kind, unsupported
-from .registry import name_of
+from .common import scalar_kind
+from .registry import Entry, name_of
 
 # NumPy calls what it takes for an array by these names, in all of its functions; these may be whatever np.asarray takes.
 ARRAY_LIKES = {
@@ -36,26 +36,22 @@ def has_no_effect(name: str, value: Any) -> bool:
 
 def call(func: Any, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """`fn` for NumPy's or SciPy's `func`, whose own signature says what the arguments are."""
-    return _called(name_of(func), _signature(func) or _own_signature(fn), fn, args, kwargs)
+    return _called(name_of(func), _signature(func, fn), fn, args, kwargs)
 
 
-def call_as_written(name: str, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """The same where `fn` has the signature: a method."""
-    signature = _own_signature(fn)
-    return _called(name, signature, fn, args, {k: v for k, v in kwargs.items() if k in signature.parameters or not has_no_effect(k, v)})
+def call_method(entry: Entry, args: Any, kwargs: Any) -> Any:
+    """A method, which takes what NumPy's function of its name does; else `fn` says what that is."""
+    signature = _signature(entry.what or entry.fn, entry.fn)
+    kwargs = {k: v for k, v in kwargs.items() if k in signature.parameters or not has_no_effect(k, v)}
+    return _called(entry.name, signature, entry.fn, args, kwargs)
 
 
 @functools.cache
-def _signature(func: Any) -> inspect.Signature | None:
+def _signature(func: Any, fn: Any) -> inspect.Signature:
     try:
         return inspect.signature(func)
     except ValueError:  # of a function in C, of an older NumPy
-        return None
-
-
-@functools.cache
-def _own_signature(fn: Any) -> inspect.Signature:
-    return inspect.signature(fn)
+        return inspect.signature(fn)
 
 
 def _called(name: str, signature: inspect.Signature, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -64,7 +60,7 @@ def _called(name: str, signature: inspect.Signature, fn: Callable[..., Any], arg
         bound = signature.bind(*args, **kwargs).arguments
     except TypeError as e:
         raise TypeError(f"{name}() at {user_site()}: {e}") from None
-    ours = _own_signature(fn).parameters
+    ours = _signature(fn, fn).parameters
     positional: list[Any] = []
     named: dict[str, Any] = {}
     out = bound.pop("out", None)

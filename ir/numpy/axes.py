@@ -9,61 +9,50 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..values import reshaping, sizes
+from ..values.arrays import allocate
 from ..values.kernels import copied, filled
 from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
 from ..values.views import View, as_array, axes_of, base_of, shape_of, spec_of, with_axes
-from ..values.writes import blank, write
-from .common import Axis, common_dtype, unsupported
+from ..values.writes import write
+from .common import Axis, arrayed, axis_of, common_dtype, items_of
 from .registry import implements
 
 
 def joined(pieces: Sequence[Arrayed], axis: int, dtype: Any = None) -> Arrayed:
     """Arrays one behind the other along an axis of theirs."""
-    rank = pieces[0].ndim
+    rank, fit = pieces[0].ndim, "all the input array dimensions except for the concatenation axis must match exactly"
     for p in pieces:
         if p.ndim != rank:
-            raise errors.ArrayShapeError(
-                f"all the input array dimensions except for the concatenation axis must match exactly: {rank} and {p.ndim} dimensions ({user_site()})"
-            )
-    at = axes_of(axis, rank)[0]
-    shape = shape_of(pieces[0])
-    total: Any = 0
-    starts = []
+            raise errors.ArrayShapeError(f"{fit}: {rank} and {p.ndim} dimensions ({user_site()})")
+    at, shape = axis_of(axis, rank), shape_of(pieces[0])
+    ends: list[Any] = [0]
     for p in pieces:
         own = shape_of(p)
-        for q in range(rank):
-            if q != at:
-                shape[q] = sizes.require_equal(
-                    shape[q], own[q], "all the input array dimensions except for the concatenation axis must match exactly"
-                )
-        starts.append(total)
-        total = sizes.add(total, own[at])
-    shape[at] = total
-    result = blank(dtype or common_dtype(pieces), shape)
-    for p, start in zip(pieces, starts, strict=True):
-        own = shape_of(p)
+        shape = [m if q == at else sizes.require_equal(m, own[q], fit) for q, m in enumerate(shape)]
+        ends.append(sizes.add(ends[-1], own[at]))
+    shape[at] = ends[-1]
+    result = allocate(dtype or common_dtype(pieces), shape, None)
+    for p, start in zip(pieces, ends, strict=False):
         spec = [(q, start if q == at else 0, 1) for q in range(rank)]
-        place = View(result, spec, [own[q] if q == at else shape[q] for q in range(rank)])
-        write(place, lambda x: x, p, reads=False)
+        write(View(result, spec, [*shape[:at], shape_of(p)[at], *shape[at + 1 :]]), lambda x: x, p, reads=False)
     return result
+
+
+def _refuse_order(order: str, what: str) -> None:
+    if order not in ("C", "F"):
+        unsupported(f"{what} with order={order!r}", "which asks how it lies in memory: use 'C' or 'F'")
 
 
 @implements(np.ravel, method="ravel")
 @implements(attribute="flat")
 def ravel(a: Any, order: str = "C") -> Any:
-    if order not in ("C", "F"):
-        unsupported(f"an array in one dimension with order={order!r}", "which asks how it lies in memory: use 'C' or 'F'")
-    a = as_array(a)
-    if order == "F" and isinstance(a, Arrayed):
-        a = transpose(a)
-    if not isinstance(a, Arrayed):
-        return filled(a, (1,))
-    if a.ndim == 1:
-        return a
-    return reshaping.reshape(a, [sizes.product(shape_of(a))])
+    _refuse_order(order, "an array in one dimension")
+    a = arrayed(a)
+    a = transpose(a) if order == "F" else a
+    return a if a.ndim == 1 else reshaping.reshape(a, [sizes.product(shape_of(a))])
 
 
 @implements(method="flatten")
@@ -73,12 +62,8 @@ def flatten(a: Any, order: str = "C") -> Any:
 
 def along(a: Any, axis: Axis) -> tuple[Arrayed, int]:
     """(array, axis), flat where axis is None."""
-    a = as_array(a)
-    if not isinstance(a, Arrayed):
-        a = filled(a, (1,))
-    if axis is None:
-        return (a if a.ndim == 1 else ravel(a)), 0
-    return a, axes_of(axis, a.ndim)[0]
+    a = arrayed(a)
+    return (ravel(a), 0) if axis is None else (a, axis_of(axis, a.ndim))
 
 
 def rows(a: Arrayed, axis: int) -> tuple[Arrayed, list[int], list[Any]]:
@@ -96,12 +81,8 @@ def back_from_rows(out: Arrayed, order: Sequence[int], shape: Sequence[Any]) -> 
 
 @implements(np.reshape)
 def reshape(a: Any, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
-    a = as_array(a)
-    if order not in ("C", "F"):
-        unsupported(f"reshape with order={order!r}", "which asks how it lies in memory: use 'C' or 'F'")
-    if not isinstance(a, Arrayed):
-        a = filled(a, (1,))
-    shape = list(shape) if isinstance(shape, (tuple, list)) else [shape]
+    _refuse_order(order, "reshape")
+    a, shape = arrayed(a), items_of(shape)
     if order == "F":
         return transpose(reshaping.reshape(transpose(a), shape[::-1]))
     found = reshaping.reshape(a, shape)
@@ -114,7 +95,7 @@ def transpose(a: Any, axes: Any = None) -> Any:
     a = as_array(a)
     if not isinstance(a, Arrayed):
         return a
-    order = list(range(a.ndim))[::-1] if axes is None else [axes_of(q, a.ndim)[0] for q in axes]
+    order = list(range(a.ndim))[::-1] if axes is None else [axis_of(q, a.ndim) for q in axes]
     if sorted(order) != list(range(a.ndim)):
         raise errors.ArrayShapeError(f"axes don't match array ({user_site()})")
     return reshaping.settle(with_axes(a, order))  # type: ignore[arg-type]
@@ -142,22 +123,17 @@ implements(method="transpose")(_of_items(transpose))
 @implements(np.swapaxes, method="swapaxes")
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     a = as_array(a)
-    order = list(range(a.ndim))
-    i, j = axes_of(axis1, a.ndim)[0], axes_of(axis2, a.ndim)[0]
-    order[i], order[j] = j, i
-    return transpose(a, order)
+    i, j = axis_of(axis1, a.ndim), axis_of(axis2, a.ndim)
+    return transpose(a, [{i: j, j: i}.get(q, q) for q in range(a.ndim)])
 
 
-@implements(attribute="mT")
-def matrix_transpose(a: Any) -> Any:
-    return swapaxes(a, -1, -2)
+matrix_transpose = implements(attribute="mT")(lambda a: swapaxes(a, -1, -2))
 
 
 @implements(np.moveaxis)
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     a = as_array(a)
-    from_, to = ([x] if isinstance(x, (int, np.integer)) else list(x) for x in (source, destination))
-    from_, to = [axes_of(x, a.ndim)[0] for x in from_], [axes_of(x, a.ndim)[0] for x in to]
+    from_, to = ([axis_of(x, a.ndim) for x in items_of(axes)] for axes in (source, destination))
     order = [q for q in range(a.ndim) if q not in from_]
     for d, s in sorted(zip(to, from_, strict=True)):
         order.insert(d, s)
@@ -166,11 +142,8 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 
 @implements(np.expand_dims)
 def expand_dims(a: Any, axis: Any) -> Any:
-    a = as_array(a)
-    n = len(axis) if isinstance(axis, (tuple, list)) else 1
-    if not isinstance(a, Arrayed):
-        return filled(a, (1,) * n)
-    return expand(a, axes_of(axis, a.ndim + n))
+    a, n = as_array(a), len(items_of(axis))
+    return expand(a, axes_of(axis, a.ndim + n)) if isinstance(a, Arrayed) else filled(a, (1,) * n)
 
 
 @implements(np.squeeze, method="squeeze")
@@ -186,13 +159,11 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     return drop(a, axes_of(axis, a.ndim))
 
 
-@implements(np.broadcast_to)
-def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    return spread(array, list(shape) if isinstance(shape, (tuple, list)) else [shape])
+implements(np.broadcast_to)(lambda array, shape: spread(array, items_of(shape)))
 
 
 @implements(np.broadcast_arrays)
-def broadcast_arrays(*args: Any, subok: bool = False) -> Any:
+def broadcast_arrays(*args: Any) -> Any:
     given = [as_array(a) for a in args]
     shape = sizes.broadcast([shape_of(a) for a in given])
     return tuple(spread(a, shape) for a in given)
@@ -203,11 +174,9 @@ def _at_least(n: int) -> Callable[..., Any]:
         a = as_array(a)
         if not isinstance(a, Arrayed):
             return filled(a, (1,) * n)
-        if a.ndim >= n:
-            return a
-        if n == 3:
-            return expand(a, (0, 2)) if a.ndim == 1 else expand(a, (2,))
-        return expand(a, range(n - a.ndim))
+        if n == 3 and a.ndim < n:
+            return expand(a, (0, 2) if a.ndim == 1 else (2,))
+        return expand(a, range(n - a.ndim)) if a.ndim < n else a
 
     return lambda *args: one(args[0]) if len(args) == 1 else tuple(map(one, args))
 
@@ -223,81 +192,45 @@ def flip(m: Any, axis: Any = None) -> Any:
     if not isinstance(m, Arrayed):
         return m
     gone = axes_of(axis, m.ndim)
-    return m[tuple(slice(None, None, -1) if q in gone else slice(None) for q in range(m.ndim))]
+    return m[tuple(slice(None, None, -1 if q in gone else None) for q in range(m.ndim))]
 
 
-@implements(np.fliplr)
-def fliplr(m: Any) -> Any:
-    return flip(m, 1)
-
-
-@implements(np.flipud)
-def flipud(m: Any) -> Any:
-    return flip(m, 0)
+implements(np.fliplr)(lambda m: flip(m, 1))
+implements(np.flipud)(lambda m: flip(m, 0))
 
 
 @implements(np.rot90)
 def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
     m = as_array(m)
-    i, j = (axes_of(x, m.ndim)[0] for x in axes)
-    k %= 4
-    if k == 0:
-        return copied(m)
-    if k == 2:
-        return flip(flip(m, i), j)
-    return swapaxes(flip(m, j), i, j) if k == 1 else flip(swapaxes(m, i, j), j)
+    i, j = (axis_of(x, m.ndim) for x in axes)
+    if k % 2 == 0:
+        return flip(m, (i, j)) if k % 4 else copied(m)
+    return swapaxes(flip(m, j), i, j) if k % 4 == 1 else flip(swapaxes(m, i, j), j)
 
 
 @implements(np.diagonal, method="diagonal")
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """A copy of a diagonal, as the last axis."""
+    """A view of a diagonal, as the last axis."""
     a = as_array(a)
     if a.ndim < 2:
         raise errors.ArrayShapeError(f"diag requires an array of at least two dimensions ({user_site()})")
-    i, j = axes_of(axis1, a.ndim)[0], axes_of(axis2, a.ndim)[0]
+    i, j, rank = axis_of(axis1, a.ndim), axis_of(axis2, a.ndim), a.ndim
     if i == j:
         raise ValueError(f"axis1 and axis2 cannot be the same ({user_site()})")
-    order = [q for q in range(a.ndim) if q not in (i, j)] + [i, j]
-    a = with_axes(a, order)
-    shape = shape_of(a)
-    m, n, k = shape[-2], shape[-1], int(offset)
-    first, second = (sizes.add(m, min(k, 0)), sizes.add(n, -max(k, 0)))
+    a = with_axes(a, [q for q in range(rank) if q not in (i, j)] + [i, j])
+    *others, m, n = shape_of(a)
+    first, second = sizes.add(m, min(int(offset), 0)), sizes.add(n, -max(int(offset), 0))
     length = sizes.nonnegative(sizes.smaller(sizes.nonnegative(first), sizes.nonnegative(second)))
-    base, spec, rank = base_of(a), spec_of(a), a.ndim
-    if len({v for v, _, _ in spec if v >= rank - 2}) < 2:
+    if len({v for v, _, _ in spec_of(a) if v >= rank - 2}) < 2:
         a = copied(a)
-        base, spec = a, spec_of(a)
-    down, along_ = max(-k, 0), max(k, 0)
-    new = [
-        (rank - 2, sizes.add(s, sizes.mul(t, down)), t)
-        if v == rank - 2
-        else (rank - 2, sizes.add(s, sizes.mul(t, along_)), t)
-        if v == rank - 1
-        else (v, s, t)
-        for v, s, t in spec
-    ]
-    return View(base, new, [*shape[:-2], length], a.owned)
-
-
-@implements(np.real, attribute="real")
-def real(val: Any) -> Any:
-    return val
-
-
-@implements(method="conj")
-@implements(method="conjugate")
-def conjugate(a: Any) -> Any:
-    return a
+    begin = {rank - 2: max(-int(offset), 0), rank - 1: max(int(offset), 0)}
+    spec = [(rank - 2, sizes.add(s, sizes.mul(t, begin[v])), t) if v in begin else (v, s, t) for v, s, t in spec_of(a)]
+    return View(base_of(a), spec, [*others, length], a.owned)
 
 
 @implements(np.shape, gives="python")
 def shape(a: Any) -> Any:
     return tuple(shape_of(as_array(a)))
-
-
-@implements(np.ndim, gives="python")
-def ndim(a: Any) -> Any:
-    return len(shape(a))
 
 
 @implements(np.size, gives="python")
@@ -306,11 +239,8 @@ def size(a: Any, axis: Axis = None) -> Any:
     return sizes.product([own[q] for q in axes_of(axis, len(own))])
 
 
-@implements(attribute="itemsize")
-def itemsize(a: Any) -> Any:
-    return a.dtype.itemsize
-
-
-@implements(attribute="nbytes")
-def nbytes(a: Any) -> Any:
-    return a.size * a.dtype.itemsize
+implements(np.ndim, gives="python")(lambda a: len(shape(a)))
+implements(np.real, attribute="real")(lambda val: val)
+implements("ndarray.conj", "ndarray.conjugate")(lambda a: a)
+implements(attribute="itemsize")(lambda a: a.dtype.itemsize)
+implements(attribute="nbytes")(lambda a: a.size * a.dtype.itemsize)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from ..values.kernels import elementwise, from_index
 from ..values.reshaping import expand
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, to_type
-from ..values.views import as_array, axes_of, contiguous, is_array, shape_of
+from ..values.views import as_array, contiguous, is_array, shape_of
 from ..values.writes import assign
 from .axes import along, atleast_1d, ravel
-from .common import program, scalar_kind
+from .common import axis_of, program, scalar_kind
 from .creation import array
 from .registry import implements
 from .ufuncs import choose, clip, common, pick, to_constant
@@ -30,7 +31,7 @@ def gather_flat(a: Arrayed, index: Arrayed) -> Arrayed:
 
 
 @implements(np.take, method="take")
-def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+def take(a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
     a, at = along(a, axis)
     indices, n = as_array(indices), shape_of(a)[at]
     if mode == "wrap":
@@ -42,18 +43,19 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     return a[(*[slice(None)] * at, indices)]
 
 
+def _all_but(indices: Any, axis: int, shape: Sequence[Any]) -> list[Any]:
+    """Indices that broadcast: these along one axis, all places along the others."""
+    rank = len(shape)
+    return [
+        indices if q == axis else expand(from_index(lambda i: i, [n], "index"), [j for j in range(rank) if j != q])
+        for q, n in enumerate(shape)
+    ]
+
+
 def take_along(a: Arrayed, indices: Arrayed, axis: int) -> Arrayed:
     """np.take_along_axis"""
-    shape, own = shape_of(a), shape_of(indices)
-    parts: list[Any] = []
-    for q in range(a.ndim):
-        if q == axis:
-            parts.append(indices)
-        else:
-            n = shape[q] if not (sizes.is_known(own[q]) and sizes.plain(own[q]) == 1 and not sizes.same(own[q], shape[q])) else own[q]
-            index = from_index(lambda i: i, [n], "index")
-            parts.append(expand(index, [j for j in range(a.ndim) if j != q]))
-    return gather.take_index(a, parts)  # type: ignore[no-any-return]
+    shape = [n if sizes.is_just(n, 1) else m for m, n in zip(shape_of(a), shape_of(indices), strict=True)]
+    return gather.take_index(a, _all_but(indices, axis, shape))  # type: ignore[no-any-return]
 
 
 @implements(np.take_along_axis)
@@ -67,22 +69,17 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
 
 @implements(np.put_along_axis)
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int) -> None:
-    a, at = as_array(arr), axes_of(axis, arr.ndim)[0]
-    indices = as_array(indices)
-    parts = [indices if q == at else expand(from_index(lambda i: i, [shape_of(a)[q]], "index"), [j for j in range(a.ndim) if j != q])
-             for q in range(a.ndim)]  # fmt: skip
-    gather.put_index(a, parts, values)
+    a = as_array(arr)
+    gather.put_index(a, _all_but(as_array(indices), axis_of(axis, a.ndim), shape_of(a)), values)
 
 
 @implements(np.compress)
-def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+def compress(condition: Any, a: Any, axis: Any = None) -> Any:
     a, at = along(a, axis)
     return a[(*[slice(None)] * at, as_array(condition))]
 
 
-@implements(method="compress")
-def _compress(a: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
-    return compress(condition, a, axis)
+implements(method="compress")(lambda a, condition, axis=None, out=None: compress(condition, a, axis))
 
 
 @implements(np.nonzero, method="nonzero")
@@ -106,9 +103,7 @@ def _places(mask: Any) -> Any:
 rules("nonzero", program=_places)
 
 
-@implements(np.flatnonzero)
-def flatnonzero(a: Any) -> Any:
-    return nonzero(ravel(a))[0]
+implements(np.flatnonzero)(lambda a: nonzero(ravel(a))[0])
 
 
 @implements(np.where, gives="array")
@@ -128,21 +123,20 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     return out
 
 
-@implements(method="clip")
-def _clip(a: Any, min: Any = None, max: Any = None, out: Any = None) -> Any:
-    return clip(a, min, max)
+implements(method="clip")(lambda a, min=None, max=None, out=None: clip(a, min, max))
 
 
 @implements(np.round, np.around, method="round")
-def round_(a: Any, decimals: int = 0, out: Any = None) -> Any:
+def round_(a: Any, decimals: int = 0) -> Any:
     return elementwise(lambda x: operators.round_numpy(x, decimals), a, name="round")
 
 
 @implements(np.nan_to_num)
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    if not is_float(scalar_kind(as_array(x))):
+    kind = scalar_kind(as_array(x))
+    if not is_float(kind):
         return array(x, copy=copy)
-    info = np.finfo(NUMPY_DTYPES[scalar_kind(as_array(x))])
+    info = np.finfo(NUMPY_DTYPES[kind])
     top, low = float(info.max) if posinf is None else posinf, float(info.min) if neginf is None else neginf
 
     def one(v: Any) -> Any:
@@ -174,14 +168,8 @@ def _item(a: Any, *args: Any) -> Any:
     return found.item() if isinstance(found, Traced) else found
 
 
-@implements(method="tolist", gives="python")
-def _tolist(a: Any) -> list[Any]:
-    return [x.tolist() if isinstance(x, Arrayed) else x.item() for x in a]
-
-
-@implements(method="fill")
-def _fill(a: Arrayed, value: Any) -> None:
-    assign(a, value)
+implements(method="tolist", gives="python")(lambda a: [x.tolist() if isinstance(x, Arrayed) else x.item() for x in a])
+implements(method="fill")(lambda a, value: assign(a, value))
 
 
 @implements("np.add.at")
@@ -199,6 +187,4 @@ def add_at(a: Any, indices: Any, b: Any) -> None:
         a[tuple(parts)] = place + b
 
 
-@implements("np.subtract.at")
-def subtract_at(a: Any, indices: Any, b: Any) -> None:
-    add_at(a, indices, -as_array(b))
+implements("np.subtract.at")(lambda a, indices, b: add_at(a, indices, -as_array(b)))

@@ -14,7 +14,7 @@ from ..core.types import BOOL, F64, FROM_NUMPY, I64, NUMPY_DTYPES, SCALARS, Scal
 from ..ops import table
 from ..staging.functions import invoke
 from ..values import sizes
-from ..values.kernels import elementwise
+from ..values.kernels import elementwise, filled
 from ..values.operators import arithmetic
 from ..values.values import Arrayed, Traced, scalar_type, to_type
 from ..values.views import as_array, axes_of, shape_of
@@ -23,8 +23,19 @@ from ..values.writes import stored
 Axis = Any
 
 
-def unsupported(what: str, instead: str) -> Any:
-    raise errors.UnsupportedOperationError(f"{what} at {user_site()} is not supported; {instead}")
+def arrayed(x: Any) -> Arrayed:
+    """An operand as an array: a scalar is one of one element."""
+    a = as_array(x)
+    return a if isinstance(a, Arrayed) else filled(a, (1,))
+
+
+def items_of(x: Any) -> list[Any]:
+    """What may be given as several things, or as one."""
+    return list(x) if isinstance(x, (tuple, list)) else [x]
+
+
+def axis_of(axis: Any, rank: int) -> int:
+    return axes_of(axis, rank)[0]
 
 
 def scalar_kind(x: Any) -> Scalar:
@@ -59,9 +70,11 @@ def astype(a: Arrayed, dtype: Any) -> Arrayed:
     return elementwise(lambda x: stored(x, t), a, name="astype", dtype=t)  # type: ignore[no-any-return]
 
 
-def float_array(x: Any) -> Any:
-    """As floats: ints and bools become f64."""
+def float_array(x: Any, dtype: Any = None) -> Any:
+    """As floats, of a dtype if one is given; else ints and bools become f64."""
     x = as_array(x)
+    if dtype is not None:
+        return astype(x, dtype)
     if is_float(scalar_kind(x)):
         return x
     return astype(x, F64) if isinstance(x, Arrayed) else arithmetic("div", x, 1) if isinstance(x, Traced) else float(x)
@@ -71,8 +84,7 @@ def common_dtype(parts: Sequence[Any]) -> Scalar:
     kinds = [scalar_kind(p) for p in parts]
     if all(k == kinds[0] for k in kinds):
         return kinds[0]
-    found = np.result_type(*(NUMPY_DTYPES[k] for k in kinds))
-    return dtype_of(found)
+    return dtype_of(np.result_type(*(NUMPY_DTYPES[k] for k in kinds)))
 
 
 def program(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -100,14 +112,8 @@ def divided(total: Any, n: Any) -> Any:
 
 
 def nonempty(a: Arrayed, axis: Axis, name: str) -> None:
-    n = count(a, axis)
-    if sizes.is_known(n):
-        if int(sizes.plain(n)) == 0:
-            raise errors.ArrayShapeError(f"zero-size array to reduction operation {name} which has no identity ({user_site()})")
-        return
-    sizes._check(
-        "equal_size",
-        table.select(table.ieq(n, 0), n, sizes.lifted(1)[0]),
-        1,
-        f"zero-size array to reduction operation {name} which has no identity",
-    )
+    n, message = count(a, axis), f"zero-size array to reduction operation {name} which has no identity"
+    if not sizes.is_known(n):
+        sizes._check("equal_size", table.select(table.ieq(n, 0), n, sizes.lifted(1)[0]), 1, message)
+    elif sizes.plain(n) == 0:
+        raise errors.ArrayShapeError(f"{message} ({user_site()})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..values.reshaping import expand
 from ..values.scalars import promote
 from ..values.values import Arrayed, Traced, is_traced, to_type
 from ..values.views import as_array, shape_of
-from ..values.writes import blank, stored
+from ..values.writes import stored
 from .axes import joined, moveaxis
 from .common import astype, dtype_of, scalar_kind
 from .registry import implements
@@ -35,16 +35,16 @@ def zeros(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
 @creates(np.empty)
 def empty(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
     """np.empty: its elements are zeros here."""
-    return blank(dtype_of(dtype), list(shape) if isinstance(shape, (tuple, list)) else [shape])
+    return arrays.allocate(dtype_of(dtype), shape, None)
 
 
 @creates(np.ones)
-def ones(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
+def ones(shape: Any, dtype: Any = None) -> Any:
     return arrays.allocate(dtype_of(float if dtype is None else dtype), shape, 1)
 
 
 @creates(np.full)
-def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> Any:
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     fill_value = as_array(fill_value)
     if isinstance(fill_value, Arrayed):
         out = arrays.allocate(dtype_of(dtype) if dtype is not None else fill_value.type.dtype, shape, 0)
@@ -55,20 +55,18 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> An
 
 
 @creates(np.full_like)
-def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
-) -> Any:
+def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
     return full(_shape(a, shape), fill_value, _kind(a, dtype))
 
 
 @creates(np.zeros_like)
-def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
-    return full(_shape(a, shape), 0, _kind(a, dtype))
+def zeros_like(a: Any, dtype: Any = None, shape: Any = None) -> Any:
+    return full_like(a, 0, dtype, shape)
 
 
 @creates(np.ones_like)
-def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
-    return full(_shape(a, shape), 1, _kind(a, dtype))
+def ones_like(a: Any, dtype: Any = None, shape: Any = None) -> Any:
+    return full_like(a, 1, dtype, shape)
 
 
 @creates(np.empty_like)
@@ -107,12 +105,10 @@ def _array(a: Any, dtype: Any) -> Any:
     if not isinstance(a, (list, tuple)):
         t = scalars.operand("np.array", a)[0] if t is None else t
         return arrays.strong(stored(a, t), t)
-    if not any(is_traced(x) for x in _leaves(a)):
-        plain = np.array(a, dtype)
-        if not plain.size:
-            return arrays.allocate(dtype_of(plain.dtype), plain.shape, 0)
-        return copied(arrays.lift_array(plain))
-    return _from_list(list(a), t)
+    if any(is_traced(x) for x in _leaves(a)):
+        return _from_list(list(a), t)
+    plain = np.array(a, dtype)
+    return copied(arrays.lift_array(plain)) if plain.size else arrays.allocate(dtype_of(plain.dtype), plain.shape, 0)
 
 
 def _leaves(a: Any) -> list[Any]:
@@ -136,11 +132,6 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
     return out
 
 
-@creates(np.ascontiguousarray)
-def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
-    return asarray(a, dtype)
-
-
 @creates(np.asarray, np.asanyarray)
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None, like: Any = None) -> Any:
     """np.asarray: a traced array is itself."""
@@ -148,14 +139,9 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None,
     return a if same else array(a, dtype)
 
 
-@creates(np.copy)
-def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
-    return array(a)
-
-
-@implements(method="copy")
-def copied_array(a: Arrayed, order: str = "C") -> Arrayed:
-    return copied(a)
+creates(np.ascontiguousarray)(lambda a, dtype=None, *, like=None: asarray(a, dtype))
+creates(np.copy)(lambda a: array(a))
+implements(method="copy")(lambda a, order="C": copied(a))
 
 
 @implements(method="astype")
@@ -165,19 +151,23 @@ def as_type(a: Arrayed, dtype: Any, order: str = "K", casting: str = "unsafe", s
     return a if not copy and dtype_of(dtype) == a.type.dtype else astype(a, dtype)
 
 
-@implements(attribute="imag")
-def imaginary(a: Arrayed) -> Arrayed:
-    return zeros(tuple(a.shape), a.dtype)  # type: ignore[no-any-return]
+implements(attribute="imag")(lambda a: zeros(tuple(a.shape), a.dtype))
+
+
+def _diagonals(name: str, keeps: Callable[[Any, Any], Any], N: Any, M: Any, k: int, dtype: Any) -> Arrayed:
+    t = dtype_of(dtype)
+    one, zero = (to_constant(x, element(t)) for x in (1, 0))
+    return from_index(lambda i, j: table.select(keeps(i + int(k), j), one, zero), [N, N if M is None else M], name, t)
 
 
 @creates(np.eye)
-def eye(N: Any, M: Any = None, k: int = 0, dtype: Any = float, order: Any = "C", *, device: Any = None, like: Any = None) -> Arrayed:
-    return _diagonals("eye", operator.eq, [N, N if M is None else M], k, dtype_of(dtype))
+def eye(N: Any, M: Any = None, k: int = 0, dtype: Any = float) -> Arrayed:
+    return _diagonals("eye", operator.eq, N, M, k, dtype)
 
 
-def _diagonals(name: str, keeps: Callable[[Any, Any], Any], shape: Sequence[Any], k: int, t: Scalar) -> Arrayed:
-    one, zero = (to_constant(x, element(t)) for x in (1, 0))
-    return from_index(lambda i, j: table.select(keeps(i + int(k), j), one, zero), shape, name, t)
+@creates(np.tri)
+def tri(N: Any, M: Any = None, k: int = 0, dtype: Any = float) -> Arrayed:
+    return _diagonals("tri", operator.ge, N, M, k, dtype)
 
 
 @creates(np.identity)
@@ -200,15 +190,7 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
     else:
         length = operators.arithmetic("div", operators.arithmetic("sub", stop, start), step)
         n = sizes.nonnegative(table.to_integer(table.ceil(length)) if isinstance(length, Traced) else int(np.ceil(length)))
-    given = [x for x in (start, step) if isinstance(x, Traced)]
-
-    def one(i: Any, *rest: Any) -> Any:
-        it = iter(rest)
-        first = next(it) if isinstance(start, Traced) else start
-        by = next(it) if isinstance(step, Traced) else step
-        return first + i * by
-
-    return from_index(one, [n], "arange", t, given)
+    return from_index(lambda i, first, by: first + i * by, [n], "arange", t, [start, step])
 
 
 def _count_of_ints(start: Any, stop: Any, step: Any) -> Any:
@@ -236,31 +218,24 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
         return array(np.linspace(start, stop, num, endpoint, dtype=dtype))
     n = num if isinstance(num, Traced) else values.constant(int(num))
     last = table.isub(n, 1) if endpoint else n
-    start, stop = as_array(start), as_array(stop)
+    start, stop, size = as_array(start), as_array(stop), num if isinstance(num, Traced) else int(num)
     rank = max(len(shape_of(x)) for x in (start, stop))
     t = dtype_of(dtype) if dtype is not None else F32 if {scalar_kind(start), scalar_kind(stop)} == {F32} else F64
+    made = t if is_float(t) else F64
 
     def one(i: Any, a: Any, b: Any, top: Any) -> Any:
         a, b = _float(a), _float(b)
         at = to_type(i, F64) / to_type(table.select(table.ieq(top, 0), table.iadd(top, 1), top), F64)
         value = a + (b - a) * at
-        if endpoint:
-            value = table.select(table.logical_and(table.ieq(i, top), table.igt(top, 0)), b, value)
-        return value
+        return table.select(table.logical_and(table.ieq(i, top), table.igt(top, 0)), b, value) if endpoint else value
 
-    size = num if isinstance(num, Traced) else int(num)
     if rank:
         index = expand(from_index(lambda i: i, [size], "index"), range(1, 1 + rank))
-        out = elementwise(one, index, start, stop, last, name="linspace", dtype=t if is_float(t) else F64)
+        out = elementwise(one, index, start, stop, last, name="linspace", dtype=made)
     else:
-        out = from_index(one, [size], "linspace", t if is_float(t) else F64, [_float(start), _float(stop), last])
+        out = from_index(one, [size], "linspace", made, [_float(start), _float(stop), last])
     return out if is_float(t) else elementwise(lambda x: stored(table.floor(x), t), out, name="linspace", dtype=t)
 
 
 def _float(x: Any) -> Traced:
     return to_type(x if isinstance(x, Traced) else values.constant(float(x)), F64)  # type: ignore[no-any-return]
-
-
-@creates(np.tri)
-def tri(N: Any, M: Any = None, k: int = 0, dtype: Any = float) -> Arrayed:
-    return _diagonals("tri", operator.ge, [N, N if M is None else M], k, dtype_of(dtype))

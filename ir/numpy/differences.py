@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, F64, is_float
 from ..staging.loops import each
 from ..values import sizes
@@ -17,7 +17,7 @@ from ..values.views import as_array, axes_of, shape_of
 from ..values.writes import assign
 from .axes import atleast_1d, moveaxis
 from .choosing import gather_flat
-from .common import common_dtype, float_array, scalar_kind, unsupported
+from .common import common_dtype, float_array, scalar_kind
 from .creation import array
 from .reductions import sum_
 from .registry import implements

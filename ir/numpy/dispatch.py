@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core import errors
 from ..core.builder import current_trace
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, NUMPY_DTYPES, is_float
 from ..ops import table
 from ..staging.growing import growing
@@ -24,8 +23,8 @@ from ..values.values import Arrayed, Traced, constant, is_traced
 from ..values.views import as_array
 from ..values.writes import update
 from . import axes, choosing, creation, differences, products, reductions, shaping, sorting, ufuncs  # noqa: F401
-from .arguments import call, call_as_written, has_no_effect, into
-from .common import astype, class_of, dtype_of, scalar_kind, unsupported
+from .arguments import call, call_method, has_no_effect, into
+from .common import astype, class_of, dtype_of, scalar_kind
 from .fft import functions as _fourier  # noqa: F401
 from .linalg import functions  # noqa: F401
 from .registry import REGISTRY, Entry, entry_of, name_of, near, refuse
@@ -117,7 +116,9 @@ def _method_of_ufunc(entry: Entry, method: str, inputs: tuple[Any, ...], kwargs:
         return entry.fn(*inputs)
     names = ("axis", "dtype", "out", "keepdims", "initial", "where")
     given = dict(zip(names, inputs[1:], strict=False)) | kwargs
-    return call_as_written(entry.name, entry.fn, (inputs[0], given.pop("axis", 0)), given)
+    out = given.pop("out", None)
+    found = call_method(entry, (inputs[0], given.pop("axis", 0)), given)
+    return found if out is None else into(out, found)
 
 
 # ---- from rewritten code
@@ -152,7 +153,8 @@ def mentions_traced(x: Any) -> bool:
 def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of NumPy's (`is_of_numpy`) that rewritten code calls with a traced value somewhere in its arguments."""
     if isinstance(function, np.ufunc):
-        return call_ufunc(function, "__call__", args, kwargs)
+        given, out = args[: function.nin], tuple(x for x in args[function.nin :] if x is not None)
+        return call_ufunc(function, "__call__", given, dict(out=out, **kwargs) if out else kwargs)
     if isinstance(function, type):
         return creation.array(args[0], function) if args else function()
     if isinstance(function, types.BuiltinMethodType):
@@ -168,7 +170,7 @@ def call_scipy(function: Any, args: Any, kwargs: Any) -> Any:
 # ---- methods and attributes
 def method(name: str, a: Arrayed) -> Callable[..., Any]:
     """A bound method of a traced array."""
-    return lambda *args, **kwargs: call_as_written(f"ndarray.{name}", REGISTRY[f"ndarray.{name}"].fn, (a, *args), kwargs)
+    return lambda *args, **kwargs: call_method(REGISTRY[f"ndarray.{name}"], (a, *args), kwargs)
 
 
 def array_attribute(a: Arrayed, name: str) -> Any:
@@ -178,7 +180,7 @@ def array_attribute(a: Arrayed, name: str) -> Any:
         return entry.fn(a) if entry.attribute else method(name, a)
     if name.startswith("__") or not hasattr(np.ndarray, name):
         raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r} ({user_site()})")
-    raise errors.UnsupportedOperationError(f"ndarray.{name} at {user_site()} is not supported: {near(f'ndarray.{name}')}")
+    unsupported(f"ndarray.{name}", near(f"ndarray.{name}"))
 
 
 def scalar_attribute(x: Traced, name: str) -> Any:
@@ -199,25 +201,11 @@ def scalar_attribute(x: Traced, name: str) -> Any:
         return method(name, filled(x, (1,)))
     cls = class_of(x)
     if hasattr(cls, name) and not name.startswith("__"):
-        raise errors.UnsupportedOperationError(
-            f"{cls.__name__}.{name} at {user_site()} is not supported in compiled code: compute it from the number"
-        )
+        unsupported(f"{cls.__name__}.{name}", "compute it from the number")
     raise AttributeError(f"{cls.__name__!r} object has no attribute {name!r} ({user_site()})")
 
 
 # ---- operators of arrays
-def _reflected(fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda x, y: fn(y, x)
-
-
-def _in_place(fn: Callable[..., Any], symbol: str) -> Callable[..., Any]:
-    return lambda x, y: update(x, fn, y, symbol)
-
-
-def _written(fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda x, y: x.__setitem__(Ellipsis, fn(x, y)) or x
-
-
 _SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "and": "&", "or": "|", "xor": "^",
             "lshift": "<<", "rshift": ">>"}  # fmt: skip
 
@@ -225,13 +213,9 @@ _SYMBOLS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//"
 def _operators() -> dict[str, Callable[..., Any]]:
     """Those that are registered, with the operands the other way round, and in place."""
     found = {name.removeprefix("operator."): e.fn for name, e in REGISTRY.items() if name.startswith("operator.")}
-    turned = {f"r{name}": _reflected(found[name]) for name in (*_SYMBOLS, "divmod", "matmul")}
-    return (
-        found
-        | turned
-        | {f"i{name}": _in_place(found[name], f"{s}=") for name, s in _SYMBOLS.items()}
-        | {"imatmul": _written(found["matmul"])}
-    )
+    turned = {f"r{name}": lambda x, y, fn=found[name]: fn(y, x) for name in (*_SYMBOLS, "divmod", "matmul")}
+    in_place = {f"i{name}": lambda x, y, fn=found[name], s=f"{s}=": update(x, fn, y, s) for name, s in _SYMBOLS.items()}
+    return found | turned | in_place | {"imatmul": lambda x, y: x.__setitem__(Ellipsis, found["matmul"](x, y)) or x}
 
 
 OPERATORS = _operators()

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import itertools
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import errors
 from ..core.kernel import Result
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import F32, F64, I32, is_float
 from ..ops.library import rules
 from ..values import operators, reshaping, sizes
 from ..values.kernels import emit
 from ..values.library import bind
 from ..values.operators import arithmetic
-from ..values.reshaping import drop, expand, spread
+from ..values.reshaping import expand, spread
 from ..values.values import Arrayed
-from ..values.views import View, access, as_array, axes_of, contiguous, shape_of, with_axes
+from ..values.views import View, access, as_array, contiguous, shape_of, with_axes
 from .axes import diagonal, moveaxis, ravel
-from .common import astype, scalar_kind, unsupported
+from .common import astype, axis_of, items_of, scalar_kind
 from .creation import array
 from .reductions import sum_
 from .registry import implements
@@ -45,42 +48,34 @@ def contract(out: str, *operands: tuple[Any, str]) -> Any:
     shape = [space[c] for c in order]
     inputs = [access(a, [order.index(c) for c in ls], shape) if isinstance(a, Arrayed) else a for a, ls in operands]
 
-    def one(*xs: Any) -> Any:
-        total = xs[0]
-        for x in xs[1:]:
-            total = operators._of_bools("mul", total, x) if operators._bools(total, x) else arithmetic("mul", total, x)
-        return total
-
     dtype = I32 if all(isinstance(a, Arrayed) and a.type.dtype == I32 for a, _ in operands) else None
-    (result,) = emit("product", shape, inputs, one, [Result("sum", tuple(sorted(order.index(c) for c in out)))], [dtype] if out else [])
+    kept = Result("sum", tuple(sorted(order.index(c) for c in out)))
+    (result,) = emit("product", shape, inputs, lambda *xs: functools.reduce(_times, xs), [kept], [dtype] if out else [])
     now = [c for c in order if c in out]
     if isinstance(result, Arrayed) and now != list(out):
         result = with_axes(result, [now.index(c) for c in out])
     return result
 
 
+def _times(x: Any, y: Any) -> Any:
+    return operators._of_bools("mul", x, y) if operators._bools(x, y) else arithmetic("mul", x, y)
+
+
 def stretched(operands: Sequence[tuple[Any, str]]) -> list[tuple[Any, str]]:
     """Axes of size 1 as wide as the others of the same letter."""
     common: dict[str, Any] = {}
-    shapes = [shape_of(a) for a, _ in operands]
-    for shape, (_, letters) in zip(shapes, operands, strict=True):
-        for n, c in zip(shape, letters, strict=True):
+    for a, letters in operands:
+        for n, c in zip(shape_of(a), letters, strict=True):
             (common[c],) = sizes.broadcast([[common[c]], [n]]) if c in common else (n,)
-    out = []
-    for shape, (a, letters) in zip(shapes, operands, strict=True):
-        wide = [common[c] for c in letters]
-        out.append((a if all(map(sizes.same, shape, wide)) else spread(a, wide), letters))
-    return out
+    wide = [[common[c] for c in letters] for _, letters in operands]
+    return [(a if all(map(sizes.same, shape_of(a), w)) else spread(a, w), letters) for (a, letters), w in zip(operands, wide, strict=True)]
 
 
 def loop_order(out: str, order: list[str], operands: Any) -> list[str]:
     """The loops of a product: the innermost runs along the last axis of as many operands as can be."""
-    if len(order) < 2:
-        return order
     votes = {c: sum(letters[-1:] == c for _, letters in operands) + (out[-1:] == c) * 0.5 for c in order}
-    last = max(order, key=lambda c: (votes[c], order.index(c)))
-    rest = [c for c in order if c != last]
-    return [*rest, last]
+    last = max(order, key=lambda c: (votes[c], order.index(c)), default=None)
+    return [c for c in order if c != last] + [c for c in order if c == last]
 
 
 @implements(np.matmul, operator="matmul", whole=True)
@@ -89,19 +84,13 @@ def matmul(x: Any, y: Any) -> Any:
     x, y = as_array(x), as_array(y)
     if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
         raise ValueError(f"matmul: Input operand does not have enough dimensions ({user_site()})")
-    names = "the inner sizes of `@` differ"
-    sizes.require_equal(
-        shape_of(x)[-1], shape_of(y)[-2 if y.ndim > 1 else 0], f"matmul: {names}, {sizes.show(shape_of(x))} and {sizes.show(shape_of(y))}"
-    )
-    if x.ndim == 1 and y.ndim == 1:
-        return contract("", (x, "k"), (y, "k"))
-    if x.ndim == 1 or y.ndim == 1:
-        big = x if y.ndim == 1 else y
-        stack = "abcdefg"[: big.ndim - 2]
-        if y.ndim == 1:
-            return contract(stack + "i", (x, stack + "ik"), (y, "k"))
-        return contract(stack + "j", (x, "k"), (y, stack + "kj"))
-    return stacked_product(x, y)
+    s, t = shape_of(x), shape_of(y)
+    sizes.require_equal(s[-1], t[-2 if y.ndim > 1 else 0], f"matmul: the inner sizes of `@` differ, {sizes.show(s)} and {sizes.show(t)}")
+    if x.ndim > 1 and y.ndim > 1:
+        return stacked_product(x, y)
+    stack = "abcdefg"[: max(x.ndim, y.ndim, 2) - 2]
+    rows, columns = ("k" if x.ndim == 1 else stack + "ik"), ("k" if y.ndim == 1 else stack + "kj")
+    return contract((rows + columns).replace("k", ""), (x, rows), (y, columns))
 
 
 def stacked_product(x: Arrayed, y: Arrayed) -> Any:
@@ -135,58 +124,35 @@ def _matrices(a: Arrayed, stack: Sequence[Any]) -> tuple[Arrayed, int]:
     return a, 0
 
 
-def _scaled(x: Any, y: Any) -> Any:
+@implements(np.dot, method="dot")
+def dot(a: Any, b: Any, out: Any = None) -> Any:
+    return _product(a, b, lambda x, y: matmul(x, y) if x.ndim <= 2 and y.ndim <= 2 else tensordot(x, y, (-1, -2 if y.ndim > 1 else -1)))
+
+
+def _product(x: Any, y: Any, of_arrays: Callable[[Any, Any], Any]) -> Any:
     """A product with a scalar, which is an array of its own dtype here: Python's numbers do not adapt."""
+    x, y = as_array(x), as_array(y)
+    if isinstance(x, Arrayed) and isinstance(y, Arrayed):
+        return of_arrays(x, y)
     return arithmetic("mul", *(v if isinstance(v, Arrayed) else array(v) for v in (x, y)))
 
 
-@implements(np.dot, method="dot")
-def dot(a: Any, b: Any, out: Any = None) -> Any:
-    x, y = as_array(a), as_array(b)
-    if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
-        return _scaled(x, y)
-    if x.ndim <= 2 and y.ndim <= 2:
-        return matmul(x, y)
-    a, b = "abcdefgh"[: x.ndim - 1], "ijklmnop"[: y.ndim - 1]
-    right = b + "z" if y.ndim == 1 else b[:-1] + "z" + b[-1]
-    return einsum(f"{a}z,{right}->{a}{b}", x, y)
-
-
-@implements(np.inner)
-def inner(x: Any, y: Any) -> Any:
-    x, y = as_array(x), as_array(y)
-    if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
-        return _scaled(x, y)
-    a, b = "abcdefgh"[: x.ndim - 1], "ijklmnop"[: y.ndim - 1]
-    return einsum(f"{a}z,{b}z->{a}{b}", x, y)
-
-
-@implements(np.outer)
-def outer(x: Any, y: Any, out: Any = None) -> Any:
-    x, y = ravel(x), ravel(y)
-    return arithmetic("mul", expand(x, (1,)), expand(y, (0,)))
-
-
-@implements(np.vdot)
-def vdot(x: Any, y: Any) -> Any:
-    return matmul(ravel(x), ravel(y))
-
-
-@implements(np.vecdot, whole=True)
-def vecdot(x: Any, y: Any) -> Any:
-    return sum_(as_array(x) * as_array(y), -1)
+implements(np.outer)(lambda x, y: arithmetic("mul", expand(ravel(x), (1,)), expand(ravel(y), (0,))))
+implements(np.vdot)(lambda x, y: matmul(ravel(x), ravel(y)))
+implements(np.vecdot, whole=True)(lambda x, y: sum_(as_array(x) * as_array(y), -1))
 
 
 @implements(np.trace, method="trace")
-def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
     return sum_(diagonal(a, offset, axis1, axis2), -1, dtype)
 
 
 @implements(np.kron)
 def kron(x: Any, y: Any) -> Any:
-    x, y = as_array(x), as_array(y)
-    if not (isinstance(x, Arrayed) and isinstance(y, Arrayed)):
-        return _scaled(x, y)
+    return _product(x, y, _blocks)
+
+
+def _blocks(x: Arrayed, y: Arrayed) -> Any:
     rank = max(x.ndim, y.ndim)
     x, y = expand(x, range(rank - x.ndim)), expand(y, range(rank - y.ndim))
     z = arithmetic("mul", expand(x, range(1, 2 * rank, 2)), expand(y, range(0, 2 * rank, 2)))
@@ -196,11 +162,8 @@ def kron(x: Any, y: Any) -> Any:
 @implements(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = as_array(a), as_array(b)
-    if isinstance(axes, (int, np.integer)):
-        left, right = list(range(a.ndim - int(axes), a.ndim)), list(range(int(axes)))
-    else:
-        left, right = ([int(x)] if isinstance(x, (int, np.integer)) else list(x) for x in axes)
-    left, right = [axes_of(x, a.ndim)[0] for x in left], [axes_of(x, b.ndim)[0] for x in right]
+    pairs = (range(-int(axes), 0), range(int(axes))) if isinstance(axes, (int, np.integer)) else map(items_of, axes)
+    left, right = ([axis_of(q, x.ndim) for q in which] for which, x in zip(pairs, (a, b), strict=True))
     if len(left) != len(right):
         raise errors.ArrayShapeError(f"shape-mismatch for sum ({user_site()})")
     letters = iter("abcdefghijklmnopqrstuvwxyz")
@@ -210,8 +173,11 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return einsum(f"{''.join(first)},{''.join(second)}->{''.join(result)}", a, b)
 
 
+implements(np.inner)(lambda x, y: _product(x, y, lambda x, y: tensordot(x, y, (-1, -1))))
+
+
 @implements(np.einsum)
-def einsum(subscripts: Any, *operands: Any, optimize: Any = False, dtype: Any = None) -> Any:
+def einsum(subscripts: Any, *operands: Any, dtype: Any = None) -> Any:
     """Einstein's sums. Two operands become a matrix product where they are one; more are taken two at a time."""
     if not isinstance(subscripts, str):
         unsupported("np.einsum with operands before subscripts", "give the subscripts as a string first")
@@ -221,20 +187,15 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False, dtype: Any = 
     given = stretched([_no_repeats(x, s) for x, s in zip(map(as_array, operands), terms, strict=True)])
     while len(given) > 1:
         (a, s), (b, t), *rest = given
-        later = set(result).union(*(set(u) for _, u in rest))
-        if rest and _one_loop(given, result):
+        if rest and any(len(set(u)) == len({c for _, t in given for c in t}) for _, u in given):  # all letters stand in one operand
             return contract(result, *given)
-        keep = "".join(c for c in dict.fromkeys(s + t) if c in later)
-        target = result if not rest else keep
+        later = set(result).union(*(set(u) for _, u in rest))
+        target = "".join(c for c in dict.fromkeys(s + t) if c in later) if rest else result
         given = [(pair(a, s, b, t, target), target), *rest]
     a, s = given[0]
-    return a if s == result else single(a, s, result)
-
-
-def _one_loop(given: Any, result: str) -> bool:
-    """Do all letters stand in one operand?"""
-    every = {c for _, s in given for c in s}
-    return any(set(s) == every for _, s in given)
+    if sorted(s) != sorted(result):
+        return contract(result, (a, s))
+    return a if s == result else with_axes(a, [s.index(c) for c in result])
 
 
 def _subscripts(text: str, operands: list[Any]) -> tuple[list[str], str]:
@@ -277,12 +238,6 @@ def _no_repeats(a: Any, s: str) -> tuple[Any, str]:
     return a, s
 
 
-def single(a: Any, s: str, result: str) -> Any:
-    if sorted(s) == sorted(result):
-        return with_axes(a, [s.index(c) for c in result])
-    return contract(result, (a, s))
-
-
 def pair(a: Any, s: str, b: Any, t: str, result: str) -> Any:
     stack = [c for c in s if c in t and c in result]
     summed = [c for c in s if c in t and c not in result]
@@ -293,24 +248,21 @@ def pair(a: Any, s: str, b: Any, t: str, result: str) -> Any:
         return contract(result, (a, s), (b, t))
     x = with_axes(a, [s.index(c) for c in (*stack, *left, *summed)])
     y = with_axes(b, [t.index(c) for c in (*stack, *summed, *right)])
-    sx, sy = shape_of(x), shape_of(y)
-    n, m = len(stack), len(left)
-    x = _grouped(x, [sx[:n], sx[n : n + m], sx[n + m :]])
-    y = _grouped(y, [sy[:n], sy[n : n + len(summed)], sy[n + len(summed) :]])
-    if n == 0:
-        x, y = drop(x, [0]) if x.ndim == 3 else x, drop(y, [0]) if y.ndim == 3 else y
-    z = matmul(x, y)
-    z = reshaping.reshape(z, [*sx[:n], *sx[n : n + m], *sy[n + len(summed) :]])
+    n, m, k = len(stack), len(left), len(summed)
+    rows, columns = shape_of(x)[: n + m], shape_of(y)[n + k :]
+    z = matmul(_grouped(x, [n, m, k]), _grouped(y, [n, k, len(right)]))
+    z = reshaping.reshape(z, [*rows, *columns])
     now = [*stack, *left, *right]
     return z if now == list(result) else with_axes(z, [now.index(c) for c in result])
 
 
-def _grouped(a: Arrayed, groups: Sequence[Sequence[Any]]) -> Arrayed:
-    """Axes joined in groups; as it is where each group is one axis."""
-    if all(len(g) == 1 for g in groups) or (not groups[0] and all(len(g) == 1 for g in groups[1:])):
+def _grouped(a: Arrayed, counts: Sequence[int]) -> Arrayed:
+    """So many axes at a time joined into one, and none for none of a stack; as it is where each is one."""
+    if counts[0] <= 1 and all(n == 1 for n in counts[1:]):
         return a
-    new = [sizes.product(g) for g in groups]
-    return reshaping.reshape(a, new if groups[0] else new[1:])  # type: ignore[no-any-return]
+    ends = list(itertools.accumulate(counts, initial=0))
+    groups = [shape_of(a)[i:j] for i, j in itertools.pairwise(ends)]
+    return reshaping.reshape(a, [sizes.product(g) for g in groups[not counts[0] :]])  # type: ignore[no-any-return]
 
 
 @implements(np.cross)
@@ -336,11 +288,8 @@ def gemm(a: Any, b: Any, ta: int = 0, tb: int = 0) -> Any:
 
 
 def add_up(*terms: Any) -> Any:
-    found = [t for t in terms if t is not None]
-    out = found[0]
-    for t in found[1:]:
-        out = out + t
-    return out
+    """The sum of those that are there."""
+    return functools.reduce(operator.add, [t for t in terms if t is not None])
 
 
 def _gemm_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:

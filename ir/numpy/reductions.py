@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, I64, is_float
 from ..ops import table
 from ..ops.library import rules
@@ -21,7 +21,7 @@ from ..values.values import Arrayed, to_type
 from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
 from .axes import along, back_from_rows, rows
 from .choosing import isclose, take_along
-from .common import Axis, astype, count, divided, dtype_of, float_array, nonempty, program, unsupported
+from .common import Axis, astype, axis_of, count, divided, dtype_of, float_array, nonempty, program
 from .registry import implements
 from .sorting import sort
 from .ufuncs import to_constant
@@ -38,7 +38,6 @@ def _reduction(fn: Callable[..., Any]) -> Callable[..., Any]:
             a = filled(a, (1,))
         return fn(a, axis, *args, **kwargs)
 
-    reduction.__name__ = fn.__name__.rstrip("_")
     return reduction
 
 
@@ -46,25 +45,23 @@ def _masked(a: Arrayed, where: Any, instead: Any) -> Arrayed:
     """`a` with `instead` for the elements that `where=` leaves out."""
     if where is True:
         return a
-    dtype = a.type.dtype
-    return elementwise(  # type: ignore[no-any-return]
-        lambda x, w, other: table.select(truth(w), x, to_constant(other, x.type)), a, where, instead, name="where", dtype=dtype
-    )
+    choice = lambda x, w, other: table.select(truth(w), x, to_constant(other, x.type))  # noqa: E731
+    return elementwise(choice, a, where, instead, name="where", dtype=a.type.dtype)  # type: ignore[no-any-return]
 
 
 def _number(a: Arrayed, axis: Axis, where: Any, keepdims: bool) -> Any:
     """How many elements each result is made of."""
-    if where is True:
-        return count(a, axis)
-    chosen = spread(where, shape_of(a))
-    return reduce("sum", chosen, axis, keepdims, lambda w: to_type(truth(w), I64))
+    return count(a, axis) if where is True else count_nonzero(spread(where, shape_of(a)), axis, keepdims=keepdims)
+
+
+def _widened(a: Arrayed, dtype: Any) -> Arrayed:
+    """As what it is added up or multiplied in: ints and bools as int64."""
+    return astype(a, I64 if dtype is None else dtype) if dtype is not None or not is_float(a.type.dtype) else a
 
 
 @implements(np.sum, method="sum", reduce_of=np.add)
 @_reduction
-def sum_(
-    a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
-) -> Any:
+def sum_(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
     a = _masked(a if dtype is None or dtype_of(dtype) == a.type.dtype else astype(a, dtype), where, 0)
     total = reduce("sum", a, axis, keepdims, (lambda x: to_type(x, I64)) if a.type.dtype == BOOL else lambda x: x)
     return total if initial is None else total + initial
@@ -72,8 +69,8 @@ def sum_(
 
 @implements(np.mean, method="mean")
 @_reduction
-def mean(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True) -> Any:
-    a = astype(a, dtype) if dtype is not None else float_array(a)
+def mean(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, *, where: Any = True) -> Any:
+    a = float_array(a, dtype)
     return divided(sum_(a, axis, keepdims=keepdims, where=where), _number(a, axis, where, keepdims))
 
 
@@ -83,7 +80,6 @@ def var(
     a: Any,
     axis: Axis = None,
     dtype: Any = None,
-    out: Any = None,
     ddof: Any = 0,
     keepdims: bool = False,
     *,
@@ -91,7 +87,7 @@ def var(
     mean: Any = None,
     correction: Any = None,
 ) -> Any:
-    a = astype(a, dtype) if dtype is not None else float_array(a)
+    a = float_array(a, dtype)
     n = _number(a, axis, where, keepdims)
     if mean is None:
         mean = divided(sum_(a, axis, keepdims=True, where=where), _number(a, axis, where, True))
@@ -101,31 +97,18 @@ def var(
 
 
 @implements(np.std, method="std")
-@_reduction
-def std(
-    a: Any,
-    axis: Axis = None,
-    dtype: Any = None,
-    out: Any = None,
-    ddof: Any = 0,
-    keepdims: bool = False,
-    *,
-    where: Any = True,
-    mean: Any = None,
-    correction: Any = None,
-) -> Any:
-    found = var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
-    return np.sqrt(found)
+@functools.wraps(var)
+def std(*args: Any, **kwargs: Any) -> Any:
+    return np.sqrt(var(*args, **kwargs))
 
 
 def _positions(kind: str) -> Callable[..., Any]:
-    def fn(a: Any, axis: Axis = None, out: Any = None, *, keepdims: bool = False) -> Any:
+    def fn(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
         nonempty(a, axis, kind)
         if axis is not None and not isinstance(axis, (int, np.integer)):
             raise TypeError(f"{kind}: axis must be an int")
         return reduce(kind, a, axis, keepdims)
 
-    fn.__name__ = kind
     return _reduction(fn)
 
 
@@ -133,40 +116,30 @@ argmax = implements(np.argmax, method="argmax")(_positions("argmax"))
 argmin = implements(np.argmin, method="argmin")(_positions("argmin"))
 
 
-def _extreme(kind: str) -> Callable[..., Any]:
-    ufunc = "maximum" if kind == "max" else "minimum"
-
-    def fn(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+def _extreme(kind: str, ufunc: np.ufunc) -> Callable[..., Any]:
+    def fn(a: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
         if where is not True and initial is None:
-            raise ValueError(
-                f"reduction operation '{ufunc}' does not have an identity, so to use a where mask one has to specify 'initial' ({user_site()})"
-            )
-        nonempty(a, axis, ufunc)
+            what = f"reduction operation '{ufunc.__name__}' does not have an identity"
+            raise ValueError(f"{what}, so to use a where mask one has to specify 'initial' ({user_site()})")
+        nonempty(a, axis, ufunc.__name__)
         a = _masked(a, where, initial)
         found = chosen(a, "arg" + kind, axis, keepdims) if is_float(a.type.dtype) else reduce(kind, a, axis, keepdims, dtype=a.type.dtype)
-        return found if initial is None else getattr(np, ufunc)(found, initial)
+        return found if initial is None else ufunc(found, initial)
 
-    fn.__name__ = kind
     return _reduction(fn)
 
 
 def chosen(a: Arrayed, kind: str, axis: Axis, keepdims: bool) -> Any:
     """The first of the largest (or smallest) elements, read at its position: its derivative goes there."""
-    rank = a.ndim
-    gone = axes_of(axis, rank)
-    kept = [q for q in range(rank) if q not in gone]
+    gone = axes_of(axis, a.ndim)
     flat = contiguous(_last(contiguous(a), gone))
-    where = reduce(kind, flat, len(kept))
-    if not kept:
-        out: Any = reshaping.read(flat, [where])
-    else:
-        out = take_along(flat, expand(where, [len(kept)]), len(kept))
-        out = drop(out, [len(kept)])
-    return kernels.put_back(out, gone, rank) if keepdims else out
+    where = reduce(kind, flat, at := flat.ndim - 1)
+    out = drop(take_along(flat, expand(where, [at]), at), [at]) if at else reshaping.read(flat, [where])
+    return kernels.put_back(out, gone, a.ndim) if keepdims else out
 
 
-max_ = implements(np.max, np.amax, method="max", reduce_of=np.maximum)(_extreme("max"))
-min_ = implements(np.min, np.amin, method="min", reduce_of=np.minimum)(_extreme("min"))
+max_ = implements(np.max, np.amax, method="max", reduce_of=np.maximum)(_extreme("max", np.maximum))
+min_ = implements(np.min, np.amin, method="min", reduce_of=np.minimum)(_extreme("min", np.minimum))
 
 
 def largest(a: Arrayed, axis: Axis, keepdims: bool = False) -> Any:
@@ -176,13 +149,13 @@ def largest(a: Arrayed, axis: Axis, keepdims: bool = False) -> Any:
 
 @implements(np.any, method="any", reduce_of=np.logical_or)
 @_reduction
-def any_(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False, *, where: Any = True) -> Any:
+def any_(a: Any, axis: Axis = None, keepdims: bool = False, *, where: Any = True) -> Any:
     return reduce("max", _masked(a, where, False), axis, keepdims, truth, BOOL)
 
 
 @implements(np.all, method="all", reduce_of=np.logical_and)
 @_reduction
-def all_(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False, *, where: Any = True) -> Any:
+def all_(a: Any, axis: Axis = None, keepdims: bool = False, *, where: Any = True) -> Any:
     return reduce("min", _masked(a, where, True), axis, keepdims, truth, BOOL)
 
 
@@ -193,20 +166,24 @@ def count_nonzero(a: Any, axis: Axis = None, *, keepdims: bool = False) -> Any:
 
 
 @implements(np.ptp)
-@_reduction
-def ptp(a: Any, axis: Axis = None, out: Any = None, keepdims: bool = False) -> Any:
+def ptp(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return max_(a, axis, keepdims=keepdims) - min_(a, axis, keepdims=keepdims)
 
 
 @implements(np.cumsum, method="cumsum", accumulate_of=np.add)
-def cumsum(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None) -> Any:
+def cumsum(a: Any, axis: Axis = None, dtype: Any = None) -> Any:
+    return _running(_sums, a, axis, dtype)
+
+
+@implements(np.cumprod, method="cumprod", accumulate_of=np.multiply)
+def cumprod(a: Any, axis: Axis = None, dtype: Any = None) -> Any:
+    return _running(lambda x: _running_products(contiguous(x)), a, axis, dtype)
+
+
+def _running(of_rows: Callable[[Any], Any], a: Any, axis: Axis, dtype: Any) -> Any:
     a, axis = along(a, axis)
-    if dtype is not None:
-        a = astype(a, dtype)
-    elif not is_float(a.type.dtype):
-        a = astype(a, I64)
-    matrix, order, shape = rows(a, axis)
-    return back_from_rows(_sums(matrix), order, shape)
+    matrix, order, shape = rows(_widened(a, dtype), axis)
+    return back_from_rows(of_rows(matrix), order, shape)
 
 
 def _sums(x: Any, reverse: int = 0) -> Any:
@@ -241,21 +218,10 @@ def _products(x: Any) -> Any:
     return out
 
 
-@implements(np.cumprod, method="cumprod", accumulate_of=np.multiply)
-def cumprod(a: Any, axis: Axis = None, dtype: Any = None, out: Any = None) -> Any:
-    a, axis = along(a, axis)
-    a = astype(a, dtype) if dtype is not None else a if is_float(a.type.dtype) else astype(a, I64)
-    matrix, order, shape = rows(a, axis)
-    return back_from_rows(_running_products(contiguous(matrix)), order, shape)
-
-
 @implements(np.prod, method="prod", reduce_of=np.multiply)
 @_reduction
-def prod(
-    a: Any, axis: Axis = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
-) -> Any:
-    a = _masked(a, where, 1)
-    a = astype(a, dtype) if dtype is not None else a if is_float(a.type.dtype) else astype(a, I64)
+def prod(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+    a = _widened(_masked(a, where, 1), dtype)
     gone, rank = axes_of(axis, a.ndim), a.ndim
     matrix, _, shape = rows(_last(a, gone), rank - len(gone))
     result = reshaping.reshape(_products(contiguous(matrix)), shape[:-1])
@@ -271,14 +237,14 @@ def average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fal
         return (found, found * 0.0 + count(a, axis)) if returned else found
     w = as_array(weights)
     if w.ndim != a.ndim:
-        w = expand(w, [q for q in range(a.ndim) if q != axes_of(axis, a.ndim)[0]])
+        w = expand(w, [q for q in range(a.ndim) if q != axis_of(axis, a.ndim)])
     total = sum_(spread(w, shape_of(a)), axis, keepdims=keepdims)
     found = sum_(a * w, axis, keepdims=keepdims) / total
     return (found, total) if returned else found
 
 
 @implements(np.median)
-def median(a: Any, axis: Axis = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+def median(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     a = float_array(a)
     if not isinstance(a, Arrayed):
         return a
@@ -340,9 +306,8 @@ def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
 def array_equal(a: Any, b: Any, equal_nan: bool = False) -> Any:
     a, b = as_array(a), as_array(b)
     s, t = shape_of(a), shape_of(b)
-    if len(s) != len(t) or any(
-        sizes.is_known(m) and sizes.is_known(n) and sizes.plain(m) != sizes.plain(n) for m, n in zip(s, t, strict=True)
-    ):
+    known = [(sizes.plain(m), sizes.plain(n)) for m, n in zip(s, t, strict=False) if sizes.is_known(m) and sizes.is_known(n)]
+    if len(s) != len(t) or any(m != n for m, n in known):
         return False
     for m, n in zip(s, t, strict=True):
         sizes.require_equal(m, n, "np.array_equal of traced arrays needs equal shapes")

@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from ..core import errors
-from ..core.sites import user_site
+from ..core.sites import unsupported
 
 Function = Callable[..., Any]
 F = TypeVar("F", bound=Function)
@@ -31,7 +31,7 @@ class Entry:
 
     name: str
     fn: Function
-    what: Any = None  # NumPy's own, where it is not given by its name alone
+    what: Any = None  # NumPy's own, where it is not given by its name alone; of a method the function with its arguments
     gives: str = "numpy"  # a result without axes is: a scalar of "numpy", one of "python", an "array"
     whole: bool = False  # of a ufunc: `fn` takes arrays as they are, not an element of each
     attribute: bool = False  # of arrays: what is there without a call
@@ -48,7 +48,9 @@ def implements(
     """The decorated function is NumPy's or SciPy's of these names, a method or an attribute of arrays, an operator between them,
     a ufunc's `.reduce` or `.accumulate`. `facts` are fields of Entry."""
     names = {name_of(x): x for x in named}
-    names |= {f"ndarray.{n}": None for n in (method, attribute) if n} | ({f"operator.{operator}": None} if operator else {})
+    names |= {f"ndarray.{method}": next(iter(named), None)} if method else {}
+    names |= {f"ndarray.{attribute}": None} if attribute else {}
+    names |= {f"operator.{operator}": None} if operator else {}
     names |= {f"{name_of(u)}.{how}": None for u, how in ((reduce_of, "reduce"), (accumulate_of, "accumulate")) if u is not None}
 
     def add(fn: F) -> F:
@@ -84,7 +86,7 @@ def ufunc(name: str) -> Function:
 
 
 def refuse(name: str) -> NoReturn:
-    raise errors.UnsupportedOperationError(f"{name} of traced values at {user_site()} is not supported: {near(name)}")
+    unsupported(f"{name} of traced values", near(name))
 
 
 def near(name: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import errors
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, F64, I64, NUMPY_DTYPES
 from ..ops import table
 from ..values import reshaping, sizes, writes
@@ -23,7 +23,7 @@ from ..values.views import View, as_array, axes_of, base_of, is_array, shape_of,
 from ..values.writes import write
 from .axes import along, broadcast_arrays, diagonal, joined, moveaxis, ravel, swapaxes
 from .choosing import nonzero, take
-from .common import astype, dtype_of, unsupported
+from .common import arrayed, astype, axis_of, dtype_of, items_of
 from .creation import arange, array, linspace
 from .registry import implements
 from .ufuncs import pick
@@ -50,7 +50,7 @@ def _joined(a: Arrayed, axis: Any, dtype: Any = None) -> Arrayed:
     if axis is None:
         found = copied(ravel(a))
     else:
-        at = axes_of(axis, a.ndim - 1)[0]
+        at = axis_of(axis, a.ndim - 1)
         shape = shape_of(a)[1:]
         found = copied(reshaping.reshape(moveaxis(a, 0, at), [*shape[:at], sizes.mul(shape_of(a)[0], shape[at]), *shape[at + 1 :]]))
     return found if dtype is None else astype(found, dtype)
@@ -67,9 +67,9 @@ def _raised(pieces: Any, added: dict[int, tuple[int, ...]]) -> tuple[Any, int]:
 
 
 @implements(np.stack)
-def stack(arrays_: Any, axis: int = 0, out: Any = None, *, dtype: Any = None) -> Any:
+def stack(arrays_: Any, axis: int = 0, *, dtype: Any = None) -> Any:
     if isinstance(arrays_, Arrayed):
-        found = copied(moveaxis(arrays_, 0, axes_of(axis, arrays_.ndim)[0]))
+        found = copied(moveaxis(arrays_, 0, axis_of(axis, arrays_.ndim)))
         return found if dtype is None else astype(found, dtype)
     pieces = [as_array(p) for p in arrays_]
     if not any(isinstance(p, Arrayed) for p in pieces):
@@ -78,32 +78,20 @@ def stack(arrays_: Any, axis: int = 0, out: Any = None, *, dtype: Any = None) ->
     return concatenate([expand(p, axes_of(axis, rank)) for p in pieces], axis, dtype=dtype)
 
 
-@implements(np.vstack)
-def vstack(tup: Any, *, dtype: Any = None) -> Any:
-    return concatenate(_raised(tup, {0: (0, 1), 1: (0,)})[0], 0, dtype=dtype)
-
-
 @implements(np.hstack)
 def hstack(tup: Any, *, dtype: Any = None) -> Any:
     pieces, rank = _raised(tup, {0: (0,)})
     return concatenate(pieces, 0 if rank == 1 else 1, dtype=dtype)
 
 
-@implements(np.dstack)
-def dstack(tup: Any) -> Any:
-    return concatenate(_raised(tup, {0: (0, 1, 2), 1: (0, 2), 2: (2,)})[0], 2)
-
-
-@implements(np.column_stack)
-def column_stack(tup: Any) -> Any:
-    return concatenate(_raised(tup, {0: (0, 1), 1: (1,)})[0], 1)
+implements(np.vstack)(lambda tup, *, dtype=None: concatenate(_raised(tup, {0: (0, 1), 1: (0,)})[0], 0, dtype=dtype))
+implements(np.dstack)(lambda tup: concatenate(_raised(tup, {0: (0, 1, 2), 1: (0, 2), 2: (2,)})[0], 2))
+implements(np.column_stack)(lambda tup: concatenate(_raised(tup, {0: (0, 1), 1: (1,)})[0], 1))
 
 
 @implements(np.append)
 def append(arr: Any, values: Any, axis: Any = None) -> Any:
-    if axis is None:
-        return concatenate([ravel(arr), ravel(values)])
-    return concatenate([arr, values], axis)
+    return concatenate([ravel(arr), ravel(values)] if axis is None else [arr, values], axis or 0)
 
 
 @implements(np.block)
@@ -129,16 +117,9 @@ def _rank(part: Any) -> int:
     return max(map(_rank, part), default=0) if isinstance(part, list) else int(as_array(part).ndim) if is_array(part) else 0
 
 
-@implements("np.r_")
-def row_joined(parts: Any) -> Any:
-    """np.r_[...]: scalars, arrays and ranges (slices) along the first axis."""
-    return concatenate(_pieces("np.r_", parts, {0: (0,)}))
-
-
-@implements("np.c_")
-def column_joined(parts: Any) -> Any:
-    """np.c_[...]: the same along the last axis, one-dimensional ones as columns."""
-    return concatenate(_pieces("np.c_", parts, {0: (0, 1), 1: (1,)}), -1)
+# np.r_[...] joins scalars, arrays and ranges (slices) along the first axis, np.c_[...] along the last one, vectors as columns.
+implements("np.r_")(lambda parts: concatenate(_pieces("np.r_", parts, {0: (0,)})))
+implements("np.c_")(lambda parts: concatenate(_pieces("np.c_", parts, {0: (0, 1), 1: (1,)}), -1))
 
 
 def _pieces(name: str, parts: Any, added: dict[int, tuple[int, ...]]) -> Any:
@@ -165,44 +146,36 @@ def _piece(name: str, p: Any) -> Any:
     return arange(start, p.stop, step)
 
 
-@implements(np.split)
-def split(a: Any, parts: Any, axis: int = 0) -> Any:
-    return _split(a, parts, axis, True)
-
-
-@implements(np.array_split)
-def array_split(a: Any, parts: Any, axis: int = 0) -> Any:
-    return _split(a, parts, axis, False)
+implements(np.split)(lambda a, parts, axis=0: _split(a, parts, axis, True))
+implements(np.array_split)(lambda a, parts, axis=0: _split(a, parts, axis, False))
 
 
 def _split(a: Any, parts: Any, axis: int, even: bool) -> Any:
     a = as_array(a)
-    at = axes_of(axis, a.ndim)[0]
-    n = shape_of(a)[at]
+    at = axis_of(axis, a.ndim)
+    n, message = shape_of(a)[at], "array split does not result in an equal division"
+    if not isinstance(parts, (int, np.integer, Traced)):
+        return _pieces_at(a, at, [None, *list(parts), None])
+    k = int(parts)
+    if k <= 0:
+        raise ValueError(f"number sections must be larger than 0. ({user_site()})")
+    if not sizes.is_known(n) and not even:
+        n = sizes.needed(n)
+        if n is None:
+            unsupported("np.array_split of an axis of unknown size", "use np.split where the sizes are even")
+    if not sizes.is_known(n):
+        size = table.ifloordiv(*sizes.lifted(n, k))
+        sizes.require_equal(sizes.mul(size, k), n, message)
+        behind = [a[(*[slice(None)] * at, slice(size * i, None))] for i in range(k)]
+        return [View(base_of(p), spec_of(p), [size if q == at else m for q, m in enumerate(shape_of(p))], p.owned) for p in behind]
+    each, rest = divmod(int(sizes.plain(n)), k)
+    if even and rest:
+        raise errors.ArrayShapeError(f"{message} ({user_site()})")
+    return _pieces_at(a, at, [each * i + min(i, rest) for i in range(k + 1)])
 
-    def piece(start: Any, stop: Any) -> Any:
-        return a[(*[slice(None)] * at, slice(start, stop))]
 
-    if isinstance(parts, (int, np.integer, Traced)):
-        k = int(parts)
-        if k <= 0:
-            raise ValueError(f"number sections must be larger than 0. ({user_site()})")
-        if not sizes.is_known(n) and not even:
-            n = sizes.needed(n)
-            if n is None:
-                unsupported("np.array_split of an axis of unknown size", "use np.split where the sizes are even")
-        if not sizes.is_known(n):
-            size = table.ifloordiv(*sizes.lifted(n, k))
-            sizes.require_equal(sizes.mul(size, k), n, "array split does not result in an equal division")
-            return [View(base_of(p), spec_of(p), [size if q == at else m for q, m in enumerate(shape_of(p))], p.owned)
-                    for i in range(k) for p in [a[(*[slice(None)] * at, slice(size * i, None))]]]  # fmt: skip
-        total = int(sizes.plain(n))
-        if even and total % k:
-            raise errors.ArrayShapeError(f"array split does not result in an equal division ({user_site()})")
-        ends = [total // k * (i + 1) + min(i + 1, total % k) for i in range(k)]
-        return [piece(s, e) for s, e in zip([0, *ends[:-1]], ends, strict=True)]
-    cuts = [None, *list(parts), None]
-    return [piece(s, e) for s, e in itertools.pairwise(cuts)]
+def _pieces_at(a: Arrayed, axis: int, cuts: Sequence[Any]) -> list[Any]:
+    return [a[(*[slice(None)] * axis, slice(i, j))] for i, j in itertools.pairwise(cuts)]
 
 
 @implements(np.diag)
@@ -214,7 +187,7 @@ def diag(v: Any, k: int = 0) -> Any:
         raise errors.ArrayShapeError(f"Input must be 1- or 2-d. ({user_site()})")
     n = sizes.add(shape_of(v)[0], abs(int(k)))
     out = allocate(v.type.dtype, (n, n), 0)
-    write(diagonal(out, k), lambda x: x, v, reads=False, fresh=False)
+    write(diagonal(out, k), lambda x: x, v, reads=False)
     return out
 
 
@@ -236,16 +209,15 @@ triu = implements(np.triu)(_triangle(operator.le))
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     a = as_array(a)
     if axis is None:
-        flat = roll(ravel(a), shift, 0)
-        return reshaping.reshape(flat, shape_of(a))
+        return reshaping.reshape(roll(ravel(a), shift, 0), shape_of(a))
     if isinstance(axis, (tuple, list)):
         for s, x in zip(shift if isinstance(shift, (tuple, list)) else [shift] * len(axis), axis, strict=True):
             a = roll(a, s, x)
         return a
-    at = axes_of(axis, a.ndim)[0]
-    n, head = sizes.plain(shape_of(a)[at]), (slice(None),) * at
+    at = axis_of(axis, a.ndim)
+    n = sizes.plain(shape_of(a)[at])
     k = shift % np.maximum(n, 1)
-    return concatenate([a[(*head, slice(n - k, None))], a[(*head, slice(None, n - k))]], at)
+    return concatenate([a[(*[slice(None)] * at, part)] for part in (slice(n - k, None), slice(None, n - k))], at)
 
 
 @implements(np.repeat, method="repeat")
@@ -264,10 +236,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
 
 @implements(np.tile)
 def tile(a: Any, reps: Any) -> Any:
-    a = as_array(a)
-    if not isinstance(a, Arrayed):
-        a = filled(a, (1,))
-    reps = list(reps) if isinstance(reps, (tuple, list)) else [reps]
+    a, reps = arrayed(a), items_of(reps)
     rank = max(a.ndim, len(reps))
     a, reps = expand(a, range(rank - a.ndim)), [1] * (rank - len(reps)) + reps
     shape = shape_of(a)
@@ -286,13 +255,11 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: 
     if any(w < 0 for pair in widths for w in pair):
         raise ValueError(f"index can't contain negative values ({user_site()})")
     if mode == "constant":
-        value = constant_values
-        if not isinstance(value, (int, float, np.generic, Traced)):
+        if not isinstance(constant_values, (int, float, np.generic, Traced)):
             unsupported("np.pad with several constant_values", "use one")
         shape = [sizes.add(n, lo + hi) for n, (lo, hi) in zip(shape_of(a), widths, strict=True)]
-        out = allocate(a.type.dtype, tuple(shape), writes.stored(value, a.type.dtype))
-        place = View(out, [(q, lo, 1) for q, (lo, _) in enumerate(widths)], shape_of(a))
-        write(place, lambda x: x, a, reads=False)
+        out = allocate(a.type.dtype, tuple(shape), writes.stored(constant_values, a.type.dtype))
+        write(View(out, [(q, lo, 1) for q, (lo, _) in enumerate(widths)], shape_of(a)), lambda x: x, a, reads=False)
         return out
     for q, (lo, hi) in enumerate(widths):
         a = _padded(a, q, lo, hi, mode)
@@ -316,9 +283,7 @@ def _padded(a: Arrayed, q: int, lo: int, hi: int, mode: str) -> Arrayed:
     return take(a, index, q)  # type: ignore[no-any-return]
 
 
-@implements(np.argwhere)
-def argwhere(a: Any) -> Any:
-    return stack(nonzero(a), 1)
+implements(np.argwhere)(lambda a: stack(nonzero(a), 1))
 
 
 @implements(np.meshgrid)

@@ -11,53 +11,44 @@ from ..core.sites import user_site
 from ..core.types import I64
 from ..ops.library import rules
 from ..values import reshaping
-from ..values.kernels import filled
 from ..values.library import bind
 from ..values.values import Arrayed
 from ..values.views import as_array, contiguous, shape_of
 from ..values.writes import assign
 from .axes import along, back_from_rows, ravel, rows
 from .choosing import take_along
-from .common import astype, common_dtype, program
+from .common import arrayed, astype, common_dtype, program
 from .registry import implements
 
 
 @implements(np.argsort, method="argsort")
-def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+def argsort(a: Any, axis: Any = -1, kind: Any = None) -> Any:
     a, at = along(a, axis)
-    matrix, order_, shape = rows(a, at)
+    matrix, order, shape = rows(a, at)
     out = bind("argsort", (matrix,), [(I64, shape_of(matrix))], fails=False)[0]
-    return back_from_rows(out, order_, shape)
+    return back_from_rows(out, order, shape)
 
 
 @implements(np.sort)
-def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+def sort(a: Any, axis: Any = -1, kind: Any = None) -> Any:
     a, at = along(a, axis)
     return take_along(a, argsort(a, at), at)
 
 
-@implements(method="sort")
-def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
-    assign(a, sort(a, axis))
+implements(method="sort")(lambda a, axis=-1, kind=None, order=None, *, stable=None: assign(a, sort(a, axis)))
 
 
 @implements(np.searchsorted, method="searchsorted")
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
-    """Positions by binary search in a kernel: as many steps as the array's size has bits."""
     a, v = as_array(a), as_array(v)
     if not isinstance(a, Arrayed):
         raise ValueError(f"object of too small depth for desired array ({user_site()})")
     a = contiguous(a)
-    if sorter is not None:
-        a = a[sorter]
-    right = side == "right"
-    one_value = not isinstance(v, Arrayed)
-    if one_value:
-        v = filled(v, (1,))
-    t = common_dtype([a, v])
-    a, v = (x if x.type.dtype == t else astype(x, t) for x in (a, v))
-    out = positions(a, contiguous(ravel(v)), right)
-    return out[0] if one_value else reshaping.reshape(out, shape_of(v))
+    a, given = a if sorter is None else a[sorter], arrayed(v)
+    t = common_dtype([a, given])
+    sorted_, values = (x if x.type.dtype == t else astype(x, t) for x in (a, given))
+    out = positions(sorted_, contiguous(ravel(values)), side == "right")
+    return reshaping.reshape(out, shape_of(v)) if isinstance(v, Arrayed) else out[0]
 
 
 @program

@@ -19,7 +19,7 @@ from ..core.types import BOOL, F64, I64, Scalar, is_float
 from ..ops import table
 from ..values import operators, scalars, values
 from ..values.kernels import elementwise
-from ..values.operators import arithmetic, bitwise, compare, has_array, operands, power
+from ..values.operators import arithmetic, compare, has_array, operands
 from ..values.scalars import logical_not, promote, truth
 from ..values.values import Traced, is_traced, to_type
 from .registry import implements
@@ -40,11 +40,7 @@ def _floating(op: Op) -> Callable[..., Any]:
 
 def _rounding(op: Op) -> Callable[[Any], Any]:
     """floor, ceil, trunc: ints stay as they are."""
-
-    def fn(x: Any) -> Any:
-        return op(x) if is_float(x.type) else x
-
-    return fn
+    return lambda x: op(x) if is_float(x.type) else x
 
 
 def _either(name: str) -> Callable[[Any, Any], Any]:
@@ -98,7 +94,7 @@ def sign(x: Any) -> Any:
 def choose(cond: Any, x: Any, y: Any) -> Any:
     """np.where(cond, x, y) of numbers, and of elements."""
     if has_array(cond, x, y):
-        return operators.each(choose, cond, x, y, name="where")
+        return elementwise(choose, cond, x, y, name="where")
     cond = truth(cond)
     t, weak = common(x, y)
     if not isinstance(cond, Traced):
@@ -131,34 +127,21 @@ def to_constant(x: Any, t: Scalar) -> Any:
 def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """np.clip; a NaN stays."""
     low, high = a_min if min is None else min, a_max if max is None else max
-    if has_array(a, low, high):
-        given = [v for v in (low, high) if v is not None]
-        return operators.each(lambda v, *ends: clip(v, *_ends(ends, low, high)), a, *given, name="clip")
-    if not is_traced(a):
-        a = values.constant(a)
+    ends = {name: x for name, x in (("min", low), ("max", high)) if x is not None}
+    if has_array(a, *ends.values()):
+        return elementwise(lambda x, *given: clip(x, **dict(zip(ends, given, strict=True))), a, *ends.values(), name="clip")
+    a = a if is_traced(a) else values.constant(a)
     if low is not None:
         a = _either("maximum")(a, low)
     return a if high is None else _either("minimum")(a, high)
 
 
-def _ends(ends: Any, low: Any, high: Any) -> tuple[Any, Any]:
-    rest = iter(ends)
-    return (None if low is None else next(rest)), (None if high is None else next(rest))
-
-
-def _isfinite(op: Op) -> Callable[[Any], Any]:
-    def fn(x: Any) -> Any:
-        return op(x) if is_float(x.type) else op(to_type(x, F64))
-
-    return fn
+def _of_floats(op: Op) -> Callable[[Any], Any]:
+    return lambda x: op(x if is_float(x.type) else to_type(x, F64))
 
 
 def _logical(name: str) -> Callable[[Any, Any], Any]:
-    def fn(x: Any, y: Any) -> Any:
-        x, y = truth(x), truth(y)
-        return TABLE[name](x, y)
-
-    return fn
+    return lambda x, y: TABLE[name](truth(x), truth(y))
 
 
 def ldexp(x: Any, n: Any) -> Any:
@@ -181,7 +164,7 @@ def heaviside(x: Any, h: Any) -> Any:
 def sinc(x: Any) -> Any:
     """np.sinc: sin(pi x) / (pi x); near 0 its Taylor series, so that derivatives of every order are right there."""
     if has_array(x):
-        return operators.each(sinc, x, name="sinc")
+        return elementwise(sinc, x, name="sinc")
     x = to_type(x, F64) if not is_float(x.type) else x
     t = x * np.pi
     near = compare("lt", abs(t), 0.3)
@@ -193,53 +176,41 @@ def sinc(x: Any) -> Any:
     return choose(near, 1.0 + series, table.sin(safe) / safe)
 
 
-def _in_degrees(x: Any) -> Any:
-    return x * (180 / np.pi)
-
-
-def _in_radians(x: Any) -> Any:
-    return x * (np.pi / 180)
-
-
 def _of_operator(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
     """The function behind an operator of arrays that is none of values.py."""
     return lambda *xs: elementwise(fn, *xs, name=name) if operands(xs[0], xs[-1], name) else NotImplemented
 
 
-_F = _floating
-_OPERATORS: dict[np.ufunc, tuple[str, Callable[..., Any]]] = {
-    np.add: ("add", lambda x, y: arithmetic("add", x, y)), np.subtract: ("sub", lambda x, y: arithmetic("sub", x, y)),
-    np.multiply: ("mul", lambda x, y: arithmetic("mul", x, y)), np.divide: ("truediv", lambda x, y: arithmetic("div", x, y)),
-    np.floor_divide: ("floordiv", lambda x, y: arithmetic("floordiv", x, y)), np.remainder: ("mod", lambda x, y: arithmetic("mod", x, y)),
-    np.power: ("pow", power), np.divmod: ("divmod", _of_operator(divmod, "divmod")),
-    np.bitwise_and: ("and", lambda x, y: bitwise("and", x, y)), np.bitwise_or: ("or", lambda x, y: bitwise("or", x, y)),
-    np.bitwise_xor: ("xor", lambda x, y: bitwise("xor", x, y)), np.left_shift: ("lshift", _of_operator(operator.lshift, "lshift")),
-    np.right_shift: ("rshift", _of_operator(operator.rshift, "rshift")), np.less: ("lt", lambda x, y: compare("lt", x, y)),
-    np.less_equal: ("le", lambda x, y: compare("le", x, y)), np.greater: ("gt", lambda x, y: compare("gt", x, y)),
-    np.greater_equal: ("ge", lambda x, y: compare("ge", x, y)), np.equal: ("eq", lambda x, y: compare("eq", x, y)),
-    np.not_equal: ("ne", lambda x, y: compare("ne", x, y)), np.negative: ("neg", _of_operator(operator.neg, "negative")),
-    np.positive: ("pos", _of_operator(operator.pos, "positive")), np.absolute: ("abs", _of_operator(abs, "absolute")),
-    np.invert: ("invert", _of_operator(operator.invert, "invert")),
+_OPERATORS: dict[np.ufunc, str] = {
+    np.add: "add", np.subtract: "sub", np.multiply: "mul", np.divide: "truediv", np.floor_divide: "floordiv", np.remainder: "mod", np.power: "pow",
+    np.bitwise_and: "and", np.bitwise_or: "or", np.bitwise_xor: "xor", np.less: "lt", np.less_equal: "le", np.greater: "gt", np.greater_equal: "ge",
+    np.equal: "eq", np.not_equal: "ne",
+}  # fmt: skip
+_OF_PYTHON: dict[np.ufunc, tuple[str, Callable[..., Any]]] = {
+    np.divmod: ("divmod", divmod), np.left_shift: ("lshift", operator.lshift), np.right_shift: ("rshift", operator.rshift),
+    np.negative: ("neg", operator.neg), np.positive: ("pos", operator.pos), np.absolute: ("abs", abs), np.invert: ("invert", operator.invert),
+}  # fmt: skip
+_SAME = ("sqrt", "cbrt", "hypot", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "sin", "cos", "tan", "sinh", "cosh", "tanh",
+         "rint", "copysign")  # fmt: skip
+_RENAMED = {
+    np.arcsin: table.asin, np.arccos: table.acos, np.arctan: table.atan, np.arctan2: table.atan2, np.arcsinh: table.asinh, np.arccosh: table.acosh,
+    np.arctanh: table.atanh, "scipy.special.psi": table.digamma,
 }  # fmt: skip
 _OF_ELEMENTS: dict[Any, Callable[..., Any]] = {
-    np.fmod: lambda x, y: arithmetic("fmod", x, y), np.float_power: lambda x, y: table.power(to_constant(x, F64), to_constant(y, F64)),
-    np.fabs: lambda x: abs(to_type(x, F64) if not is_float(x.type) else x), np.sign: sign,
-    np.square: lambda x: x * x if x.type != BOOL else to_type(x, I64), np.reciprocal: reciprocal,
-    np.logical_and: _logical("and"), np.logical_or: _logical("or"), np.logical_xor: _logical("xor"), np.logical_not: lambda x: logical_not(truth(x)),
+    **{getattr(np, name): _floating(TABLE[name]) for name in _SAME}, **{name: _floating(op) for name, op in _RENAMED.items()},
+    **{f"scipy.special.{name}": _floating(TABLE[name]) for name in ("erf", "erfc", "expit", "gammaln", "gamma")},
+    **{getattr(np, name): _rounding(TABLE[name]) for name in ("floor", "ceil", "trunc")},
+    **{getattr(np, name): _of_floats(TABLE[name]) for name in ("signbit", "isnan", "isinf", "isfinite")},
+    **{getattr(np, f"logical_{name}"): _logical(name) for name in ("and", "or", "xor")}, np.logical_not: lambda x: logical_not(truth(x)),
     np.maximum: _either("maximum"), np.minimum: _either("minimum"), np.fmax: _ignore_nan("maximum"), np.fmin: _ignore_nan("minimum"),
-    np.sqrt: _F(table.sqrt), np.cbrt: _F(table.cbrt), np.hypot: _F(table.hypot), np.exp: _F(table.exp), np.exp2: _F(table.exp2),
-    np.expm1: _F(table.expm1), np.log: _F(table.log), np.log2: _F(table.log2), np.log10: _F(table.log10), np.log1p: _F(table.log1p),
-    np.logaddexp: _F(table.logaddexp), np.sin: _F(table.sin), np.cos: _F(table.cos), np.tan: _F(table.tan), np.arcsin: _F(table.asin),
-    np.arccos: _F(table.acos), np.arctan: _F(table.atan), np.arctan2: _F(table.atan2), np.sinh: _F(table.sinh), np.cosh: _F(table.cosh),
-    np.tanh: _F(table.tanh), np.arcsinh: _F(table.asinh), np.arccosh: _F(table.acosh), np.arctanh: _F(table.atanh),
-    np.floor: _rounding(table.floor), np.ceil: _rounding(table.ceil), np.trunc: _rounding(table.trunc), np.rint: _F(table.rint),
-    np.copysign: _F(table.copysign), np.signbit: _isfinite(table.signbit), np.isnan: _isfinite(table.isnan), np.isinf: _isfinite(table.isinf),
-    np.isfinite: _isfinite(table.isfinite), np.deg2rad: _in_radians, np.radians: _in_radians, np.rad2deg: _in_degrees, np.degrees: _in_degrees,
-    np.ldexp: ldexp, np.heaviside: heaviside, "scipy.special.erf": _F(table.erf), "scipy.special.erfc": _F(table.erfc),
-    "scipy.special.expit": _F(table.expit), "scipy.special.gammaln": _F(table.gammaln), "scipy.special.psi": _F(table.digamma),
-    "scipy.special.gamma": _F(table.gamma),
+    np.deg2rad: lambda x: x * (np.pi / 180), np.radians: lambda x: x * (np.pi / 180), np.rad2deg: lambda x: x * (180 / np.pi),
+    np.degrees: lambda x: x * (180 / np.pi), np.fabs: lambda x: abs(x if is_float(x.type) else to_type(x, F64)), np.sign: sign,
+    np.square: lambda x: x * x if x.type != BOOL else to_type(x, I64), np.reciprocal: reciprocal, np.ldexp: ldexp, np.heaviside: heaviside,
+    np.fmod: lambda x, y: arithmetic("fmod", x, y), np.float_power: lambda x, y: table.power(to_constant(x, F64), to_constant(y, F64)),
 }  # fmt: skip
-for _ufunc, (_symbol, _fn) in _OPERATORS.items():
-    implements(_ufunc, operator=_symbol, whole=True)(_fn)
+for _ufunc, _symbol in _OPERATORS.items():
+    implements(_ufunc, operator=_symbol, whole=True)(operators.BINARY[_symbol])
+for _ufunc, (_symbol, _fn) in _OF_PYTHON.items():
+    implements(_ufunc, operator=_symbol, whole=True)(_of_operator(_fn, _ufunc.__name__))
 for _ufunc, _fn in _OF_ELEMENTS.items():
     implements(_ufunc)(_fn)

@@ -120,6 +120,3 @@ def holder(x: Any) -> Callable[[], Any]:
         function, instance = x.__func__, holder(x.__self__)
         return lambda: types.MethodType(function, instance())
     return _reference(x) if isinstance(key(x), Identity) else lambda: x
-
-
-__all__ = ["Identity", "holder", "is_dead", "is_static", "key"]

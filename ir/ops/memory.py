@@ -1,7 +1,7 @@
 """Arrays in memory: their sizes, their elements, new ones, and the same memory in another shape.
 
 A load or store has a letter for each index: `c` check it, and a negative one counts from the end; `p` check it, it is not
-negative; `w` it is in bounds but may be negative; `u` it is in bounds and not negative (passes/bounds.py finds them).
+negative; `w` it is in bounds but may be negative; `u` it is in bounds and not negative (passes/simplify/bounds.py finds them).
 """
 
 from __future__ import annotations
@@ -54,9 +54,8 @@ LOAD = memory("load", Elsewhere("an adjoint is added to an element"), reads=(0,)
 STORE = memory("store", Elsewhere("a reversible store"), reads=(), writes=(0,), aliases=(), allocates=False, fails=_unchecked,
                adjoint="own", shape=nothing, indexed=True, late=True)  # fmt: skip
 ALLOC = memory("alloc", Elsewhere("the sum of the elements' adjoints"), reads=(), writes=(), aliases=(), allocates=True, fails=as_marked, cost="dear",
-               adjoint="own", shape=_made, late=True, registers=True, rereads=False)  # fmt: skip
+               adjoint="own", shape=_made, late=True, fills=True, registers=True, rereads=False)  # fmt: skip
 COPY = memory("copy", Elsewhere("adjoints are added"), reads=(0,), writes=(), aliases=(), allocates=True, fails=as_marked, cost="dear",
               adjoint="own", shape=like(0), late=True, rereads=False)  # fmt: skip
 RESHAPE = memory("reshape", Elsewhere("the same memory, and so the same adjoints"), reads=(), writes=(), aliases=((0, 0),), allocates=False,
                  fails=as_marked, adjoint="own", shape=lambda let: ((let.args[0].type.dtype, let.args[1:]),), rereads=False)  # fmt: skip
-__all__ = ["ALLOC", "CHECK_RANGE", "COPY", "DIM", "LOAD", "RESHAPE", "STORE", "codes", "memory", "quiet"]

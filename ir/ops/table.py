@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import dims
 from ..core.graph import Const, same_atom
 from ..core.op import TABLE, Op, Zero, elementwise
 from ..core.types import FROM_NUMPY, I64, is_float
@@ -130,10 +131,14 @@ polygamma: Op = row("polygamma", "F:F", lambda m, x, n: polygamma_series(m, x, n
                 lambda d, z, x, n: (mul(d, polygamma(x, n=n + 1)),), cost="heavy")
 
 # ---- integers (wrap at 64 bits as NumPy's; division and modulo follow Python's signs)
-iadd = row("iadd", "II:I", lambda m, x, y: m.integer("add", x, y), speculate=True, ring="+", neutral=0, commutes=True)
-isub = row("isub", "II:I", lambda m, x, y: m.integer("sub", x, y), speculate=True, ring="-", neutral=0)
-imul = row("imul", "II:I", lambda m, x, y: m.integer("mul", x, y), speculate=True, ring="*", neutral=1, absorbing=0, commutes=True)
-ifloordiv = row("ifloordiv", "II:I", lambda m, x, y: checked_integer(m, "floordiv", x, y), fails=True)
+iadd = row("iadd", "II:I", lambda m, x, y: m.integer("add", x, y), speculate=True, ring="+", neutral=0, commutes=True, dim=dims.add)
+isub = row("isub", "II:I", lambda m, x, y: m.integer("sub", x, y), speculate=True, ring="-", neutral=0, dim=dims.sub)
+imul = row("imul", "II:I", lambda m, x, y: m.integer("mul", x, y), speculate=True, ring="*", neutral=1, absorbing=0, commutes=True,
+           dim=dims.mul)
+imax = row("imax", "II:I", lambda m, x, y: select(igt(x, y), x, y), speculate=True, dim=lambda x, y: dims.nonnegative(x) if y == 0 else None)
+imin = row("imin", "II:I", lambda m, x, y: select(ilt(x, y), x, y), speculate=True, dim=dims.smaller)
+ifloordiv = row("ifloordiv", "II:I", lambda m, x, y: checked_integer(m, "floordiv", x, y), fails=True,
+                dim=lambda x, y: dims.over(x, y) if isinstance(y, int) and y > 0 else None)
 imod = row("imod", "II:I", lambda m, x, y: checked_integer(m, "mod", x, y), fails=True)
 exact_add = row("exact_add", "II:I", lambda m, x, y: exact(m, "add", x, y), fails=True)
 exact_sub = row("exact_sub", "II:I", lambda m, x, y: exact(m, "sub", x, y), fails=True)
@@ -151,9 +156,9 @@ ishl = row("ishl", "II:I", lambda m, x, y: m.integer("shl", x, y))
 ishr = row("ishr", "II:I", lambda m, x, y: m.integer("shr", x, y))
 ieq = row("ieq", "II:B", lambda m, x, y: m.compare("eq", x, y), speculate=True)
 ine = row("ine", "II:B", lambda m, x, y: m.compare("ne", x, y), speculate=True)
-ilt = row("ilt", "II:B", lambda m, x, y: m.compare("lt", x, y), speculate=True, less=True)
+ilt: Op = row("ilt", "II:B", lambda m, x, y: m.compare("lt", x, y), speculate=True, less=True)
 ile = row("ile", "II:B", lambda m, x, y: m.compare("le", x, y), speculate=True)
-igt = row("igt", "II:B", lambda m, x, y: m.compare("gt", x, y), speculate=True)
+igt: Op = row("igt", "II:B", lambda m, x, y: m.compare("gt", x, y), speculate=True)
 ige = row("ige", "II:B", lambda m, x, y: m.compare("ge", x, y), speculate=True)
 logical_and: Op = row("and", "BB:B", lambda m, x, y: m.logical("and", x, y), speculate=True)
 logical_or = row("or", "BB:B", lambda m, x, y: m.logical("or", x, y), speculate=True)

@@ -8,7 +8,7 @@ from ..core.graph import Atom, Block, Const, Function, Let, Return, Var
 from ..core.kernel import Access, Gather, Same
 from ..core.op import RING, Op
 from ..core.types import I64
-from .fold import folded
+from .simplify.fold import folded
 
 
 class Body:

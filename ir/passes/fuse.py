@@ -20,8 +20,8 @@ from heapq import heappop, heappush
 from typing import Any
 
 from ..core.analysis import Aliases, references
-from ..core.graph import Atom, Block, Function, Let, Program, Var, substitute, terminator_atoms
-from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, expensive, kernel_of, made_with, same_element
+from ..core.graph import Atom, Block, Function, Let, Program, Var, terminator_atoms
+from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, expensive, kernel_of, same_element
 from ..core.op import TABLE, Op, written
 from ..core.types import I64
 from ..ops.table import iadd, imul
@@ -95,23 +95,6 @@ def drop_unused(program: Program) -> bool:
     return bool(unused)
 
 
-def known_sizes(f: Function) -> bool:
-    """dim(z) of a new array is the size that it was made with."""
-    shapes = {v: dims for b in f.blocks.values() for let in b.lets for v, dims in made_with(let)}
-    mapping: dict[Var, Atom] = {}
-    for b in f.blocks.values():
-        kept = []
-        for let in b.lets:
-            if TABLE[let.op].measures and let.outs and let.args[0] in shapes:
-                mapping[let.out] = shapes[let.args[0]][let.attrs["axis"]]
-            else:
-                kept.append(let)
-        b.lets = kept
-    if mapping:
-        substitute(f.blocks.values(), mapping)
-    return bool(mapping)
-
-
 @dataclass(eq=False)
 class _Slot:
     """A place in a block: its operation (None: it has gone into others), and the integer arithmetic that this needs."""
@@ -135,12 +118,11 @@ class _Fusion:
         self.joins = 0
 
     def run(self) -> bool:
-        changed = known_sizes(self.f)
         self.uses = Counter(v for b in self.f.blocks.values() for let in b.lets for v in _variables(let.args))
         self.uses.update(v for b in self.f.blocks.values() for v in _variables(terminator_atoms(b.terminator)))
         for block in self.f.blocks.values():
             self.block(block)
-        return self.drop_results() or self.joins > 0 or changed
+        return self.drop_results() or self.joins > 0
 
     def block(self, block: Block) -> None:
         self.slots = [_Slot(i, let, kernel_of(let) if TABLE[let.op].nest else None) for i, let in enumerate(block.lets)]

@@ -352,6 +352,3 @@ def _move(let: Let, source: Block, target: Block, users: dict[Var, set[str]]) ->
             users[a].add(target.name)
             if not any(a in other.args for other in source.lets) and a not in set(terminator_atoms(source.terminator)):
                 users[a].discard(source.name)
-
-
-__all__ = ["guard"]

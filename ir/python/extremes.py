@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core import errors
+from ..core.builder import building
 from ..core.sites import user_site
 from ..core.types import BOOL, Scalar, is_float
 from ..numpy.ufuncs import choose
@@ -15,9 +16,9 @@ from ..staging.leaves import leaf_type
 from ..values import pytree
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, dimension, load
-from ..values.views import base_of, settled
+from ..values.views import any_traced, base_of, settled
 from .folds import ABSENT
-from .for_loops import _any_traced, _building, _each, _is_empty, _key_of, _look, _require_not, _require_one, _rest, _source, _variables
+from .for_loops import _each, _is_empty, _key_of, _look, _require_not, _require_one, _rest, _source, _variables
 from .iterables import Staged
 
 
@@ -32,7 +33,7 @@ def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Ca
         if staged is not None and not (staged.short and staged.keep is None and not isinstance(items, Arrayed)):
             return _best_of(staged, items, better, key, default, name)
         items = list(items)
-        if not items or not _building():
+        if not items or not building():
             more = {} if default is ABSENT else {"default": default}
             return plain(*((items,) if len(args) == 1 else args), key=key, **more)
         return _best(items, better, key)
@@ -44,7 +45,7 @@ def _before(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """`compare`, < or >, also of tuples."""
 
     def fn(x: Any, y: Any) -> Any:
-        if not (isinstance(x, tuple) and isinstance(y, tuple)) or not (_any_traced(x) or _any_traced(y)):
+        if not (isinstance(x, tuple) and isinstance(y, tuple)) or not (any_traced(x) or any_traced(y)):
             return compare(x, y)
         if not x or not y:
             return compare(len(x), len(y))

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import building
 from ..core.sites import user_site
 from ..core.types import BOOL, is_float
 from ..numpy.ufuncs import choose
@@ -21,7 +22,7 @@ from ..values.operators import arithmetic
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, call, is_traced, scalar_type
 from ..values.views import settled
-from .for_loops import _building, _each, _look, _require_one, _rest, _source, _variables
+from .for_loops import _each, _look, _require_one, _rest, _source, _variables
 from .iterables import Staged, staged_iterable
 
 ABSENT: Any = object()
@@ -58,7 +59,7 @@ def _folded(staged: Staged, step: Callable[[Any, Any], Any], start: Any) -> Any:
 
 
 def reduce(function: Any, sequence: Any, /, initial: Any = ABSENT) -> Any:
-    staged = staged_iterable(sequence) if _building() else None
+    staged = staged_iterable(sequence) if building() else None
     none = TypeError("reduce() of empty iterable with no initial value")
     if staged is None or (staged.short and staged.indexed):
         items = iter(sequence)
@@ -125,24 +126,22 @@ def mean(data: Any) -> Any:
     return arithmetic("div", fsum(items), len(items) if staged is None else staged.count())
 
 
-def any_(iterable: Any, /) -> Any:
-    staged, items = _source(iterable)
-    if staged is None or (staged.short and staged.indexed and not isinstance(items, Arrayed)):
-        found: Any = False
+def _decides(wanted: bool, join: Callable[..., Any]) -> Callable[[Any], Any]:
+    """any() and all(): is there an element whose truth is `wanted`?"""
+
+    def fn(iterable: Any, /) -> Any:
+        staged, items = _source(iterable)
+        if staged is not None and not (staged.short and staged.indexed and not isinstance(items, Arrayed)):
+            return _search(staged, wanted)
+        found: Any = not wanted
         for x in items:
-            found = or_(_pythons_bool(found), lambda x=x: _pythons_bool(x))  # type: ignore[misc]
+            found = join(_pythons_bool(found), lambda x=x: _pythons_bool(x))
         return found
-    return _search(staged, True)
+
+    return fn
 
 
-def all_(iterable: Any, /) -> Any:
-    staged, items = _source(iterable)
-    if staged is None or (staged.short and staged.indexed and not isinstance(items, Arrayed)):
-        good: Any = True
-        for x in items:
-            good = and_(_pythons_bool(good), lambda x=x: _pythons_bool(x))  # type: ignore[misc]
-        return good
-    return _search(staged, False)
+any_, all_ = _decides(True, or_), _decides(False, and_)
 
 
 def _search(staged: Staged, wanted: bool) -> Any:

@@ -9,15 +9,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core import errors
-from ..core.builder import current_builder, current_trace
+from ..core.builder import building, current_builder, current_trace
 from ..core.sites import user_site
 from ..ops import table
 from ..staging import lists
 from ..staging.branches import if_
 from ..staging.loops import CANNOT_BE_STAGED, UNROLL_ALWAYS, counted_loop, python_loop, while_
 from ..staging.paths import BREAK, DEAD, NO_SCOPE, Bottom, Scope, open_block
-from ..values import concrete, pytree
-from ..values.values import Arrayed, Traced, call, is_traced
+from ..values import concrete
+from ..values.values import Arrayed, Traced, call
+from ..values.views import any_traced
 from .iterables import Staged, staged_iterable
 from .raising import raise_
 
@@ -105,15 +106,10 @@ def loop_value(test: Callable[[Any], Any], body: Callable[..., Any], init: Any, 
     return cell[0]
 
 
-def _building() -> bool:
-    trace = current_trace()
-    return trace is not None and bool(trace.builders)
-
-
 def _source(items: Any, key: Any = None) -> tuple[Staged | None, Any]:
     """(the loop in the graph that goes over `items`, or None where Python does, items). What a generator computes of plain numbers
     alone, and a key of them, is found out now: it may be the size of an array."""
-    staged = staged_iterable(items) if _building() else None
+    staged = staged_iterable(items) if building() else None
     if staged is None:
         return None, items
     if staged.of_plain or (staged.plain and key is not None):
@@ -130,7 +126,7 @@ def _plain_elements(staged: Staged, key: Any) -> list[Any] | None:
     out: list[Any] = []
     try:
         for x in itertools.islice(staged.elements(), concrete.MOST_UNROLLED + 1):
-            if _any_traced(x) or (key is not None and _any_traced(_key_of(key, x))):
+            if any_traced(x) or (key is not None and any_traced(_key_of(key, x))):
                 break
             out.append(x)
         else:
@@ -142,10 +138,6 @@ def _plain_elements(staged: Staged, key: Any) -> list[Any] | None:
     builder.rollback(mark)
     NO_SCOPE.restore(before)
     return None
-
-
-def _any_traced(tree: Any) -> bool:
-    return is_traced(tree) or (isinstance(tree, (tuple, list, dict)) and any(map(is_traced, pytree.flatten(tree)[0])))
 
 
 def _variables(**values: Any) -> tuple[dict[str, Any], Scope]:

@@ -25,17 +25,8 @@ from ..values.values import Traced
 from .questions import hasattr_, isinstance_, type_of
 
 # What operations of compiled code, or Python's in their place, may raise.
-AT_RUN_TIME = (
-    IndexError,
-    ZeroDivisionError,
-    OverflowError,
-    FloatingPointError,
-    ValueError,
-    np.linalg.LinAlgError,
-    MemoryError,
-    RecursionError,
-    AssertionError,
-)
+AT_RUN_TIME = (IndexError, ZeroDivisionError, OverflowError, FloatingPointError, ValueError, np.linalg.LinAlgError, MemoryError, RecursionError,
+               AssertionError)  # fmt: skip
 AS_PYTHON = (errors.ArrayIndexError, errors.AxisError, errors.ArrayShapeError, errors.LinAlgError, errors.ZeroDivideError, errors.NegativePowerError,
              errors.IntegerOverflowError, errors.ConversionError, errors.StagedAssertionError)  # fmt: skip
 Kinds = tuple[type[BaseException], ...]
@@ -178,7 +169,3 @@ def match_argument(x: Any, cls: Any, i: int) -> Any:
     x = needed(x)
     names = getattr(cls, "__match_args__", ())
     return getattr(x, names[i]) if names else x
-
-
-__all__ = ["Guarding", "context", "handled", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest", "match_sequence",
-           "raises"]  # fmt: skip

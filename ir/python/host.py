@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from ..core import errors
-from ..core.builder import current_builder, current_trace, keep
+from ..core.builder import building, current_builder, keep
 from ..core.graph import Program
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Type
@@ -36,7 +36,7 @@ from ..staging.paths import open_block
 from ..values import pytree
 from ..values.values import Arrayed, Traced, is_traced
 from ..values.views import contiguous, settled
-from .strings import mentions_traced, shown
+from .strings import shown
 
 keep("effects", lambda trace: 0)  # operations that a second evaluation must not repeat
 
@@ -204,14 +204,9 @@ def repeating(moment: Any) -> Iterator[None]:
 
 
 # ---- what rewritten code calls
-def _building() -> bool:
-    trace = current_trace()
-    return trace is not None and bool(trace.builders)
-
-
 def print_(*args: Any, sep: Any = " ", end: Any = "\n", file: Any = None, flush: Any = False) -> None:
     """Python's print: at once, or whenever the program gets here."""
-    if not _building():
+    if not building():
         print(*args, sep=sep, end=end, file=file, flush=flush)
         return
     for x in (*args, sep, end):
@@ -317,8 +312,3 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     breakpoint: refused("breakpoint()", "take it out, or call the function without jit"),
     input: refused("input()", "ask before the call and pass the answer as an argument"),
 }
-
-__all__ = [
-    "REPLACED", "Deferred", "Recipe", "Running", "at_run_time", "call", "evaluated", "is_effect",
-    "is_exception", "later", "mentions_traced", "perform", "print_", "raise_later", "repeating", "running",
-]  # fmt: skip

@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import errors
-from ..core.builder import current_builder
 from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import I64, behaves_as_array, widened
@@ -22,7 +21,7 @@ from ..staging.growing import growing
 from ..values import concrete
 from ..values.arrays import lift_array
 from ..values.indexing import index_in, slice_of
-from ..values.values import Arrayed, Traced, constant, dimension, load, scalar_type, to_type
+from ..values.values import Arrayed, Traced, constant, dimension, load, scalar_type
 
 FEW = concrete.LONG  # so many elements, known while tracing, may be unrolled without a word
 
@@ -235,6 +234,3 @@ def staged_iterable(items: Any) -> Staged | None:
 
 
 # ---- itertools
-
-
-__all__ = ["Staged", "current_builder", "staged_iterable", "staged_length", "staged_range", "to_type"]

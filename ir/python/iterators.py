@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ..core import errors
-from ..core.builder import current_trace
+from ..core.builder import building
 from ..core.sites import user_site
 from ..core.types import I64
 from ..ops import table
@@ -23,8 +24,7 @@ from .raising import raise_
 
 def _parts(what: str, items: Sequence[Any], begin: bool = True) -> list[Staged] | None:
     """All of `items` as staged iterables with an i-th element, taken over; None where Python goes through them."""
-    trace = current_trace()
-    if trace is None or not trace.builders or not items:
+    if not building() or not items:
         return None
     parts = [staged_iterable(x) for x in items]
     found = [p for p in parts if p is not None and p.indexed]
@@ -41,14 +41,37 @@ def _parts(what: str, items: Sequence[Any], begin: bool = True) -> list[Staged] 
     return found
 
 
-def _plain(parts: Sequence[Staged]) -> bool:
-    return all(p.plain for p in parts)
-
-
 def _known(parts: Sequence[Staged], of: Callable[[list[int]], int]) -> int | None:
     """A length that follows from the parts', where they are known."""
     sizes = [p.known for p in parts if p.known is not None]
     return of(sizes) if len(sizes) == len(parts) else None
+
+
+def _staged(
+    function: Callable[..., Any],
+    parts: Sequence[Staged],
+    count: Callable[[], Any],
+    element: Callable[[Any], Any],
+    length: Any,
+    **facts: Any,
+) -> Staged:
+    """What Python's `function` makes of iterables: `count()` elements, of known sizes length(sizes)."""
+    facts = {"known": _known(parts, length), "plain": all(p.plain for p in parts)} | facts
+    return Staged(count, element, python=lambda: function(*(p.python() for p in parts)), once=True, **facts)
+
+
+def _on_ints(op: Callable[[Any, Any], Any], plain: Callable[[Any, Any], Any], n: Any, m: Any) -> Any:
+    """An operation on two ints, in the program where one of them is traced."""
+    return op(*_ints(n, m)) if isinstance(n, Traced) or isinstance(m, Traced) else plain(n, m)
+
+
+_smaller = functools.partial(_on_ints, lambda n, m: table.select(table.ilt(m, n), m, n), min)
+_larger = functools.partial(_on_ints, lambda n, m: table.select(table.igt(m, n), m, n), max)
+_times = functools.partial(_on_ints, table.imul, operator.mul)
+
+
+def _lengths(parts: Sequence[Staged], of: Callable[[Any, Any], Any]) -> Any:
+    return functools.reduce(of, [p.count() for p in parts])
 
 
 def staged_enumerate(iterable: Any, start: Any = 0) -> Any:
@@ -56,15 +79,9 @@ def staged_enumerate(iterable: Any, start: Any = 0) -> Any:
     if parts is None:
         return enumerate(iterable, start)
     (inner,) = parts
-    return Staged(
-        inner.count,
-        lambda i: (_affine(start, i, 1), inner.element(i)),
-        inner.known,
-        lambda: _numbered(inner.python(), start),
-        "enumerate()",
-        inner.plain and not isinstance(start, Traced),
-        once=True,
-        ended=inner.ended,
+    facts = {"what": "enumerate()", "plain": inner.plain and not isinstance(start, Traced), "ended": inner.ended}
+    return _staged(
+        lambda items: _numbered(items, start), parts, inner.count, lambda i: (_affine(start, i, 1), inner.element(i)), min, **facts
     )
 
 
@@ -76,42 +93,22 @@ def staged_zip(*items: Any, strict: bool = False) -> Any:
     parts = _parts("zip()", items)
     if parts is None:
         return zip(*items, strict=strict)
-    return Staged(
-        lambda: _shortest([p.count() for p in parts]),
-        lambda i: tuple(p.element(i) for p in parts),
-        _known(parts, min),
-        lambda: zip(*(p.python() for p in parts), strict=False),
-        "zip()",
-        _plain(parts),
-        once=True,
-        ended=(lambda: _same_lengths([p.count() for p in parts])) if strict else None,
-    )
-
-
-def _shortest(counts: Sequence[Any]) -> Any:
-    n = counts[0]
-    for m in counts[1:]:
-        n = _smaller(n, m)
-    return n
-
-
-def _smaller(n: Any, m: Any) -> Any:
-    return table.select(table.ilt(*_ints(m, n)), *_ints(m, n)) if isinstance(n, Traced) or isinstance(m, Traced) else min(n, m)
+    ended = (lambda: _same_lengths([p.count() for p in parts])) if strict else None
+    element = lambda i: tuple(p.element(i) for p in parts)  # noqa: E731
+    return _staged(zip, parts, lambda: _lengths(parts, _smaller), element, min, what="zip()", ended=ended)
 
 
 def _same_lengths(counts: list[Any]) -> Any:
     """What zip(strict=True) does when one of its arguments has ended, in Python's words."""
-    least = _shortest(counts)
+    least = functools.reduce(_smaller, counts)
 
     def check(j: int, word: str, wrong: Any) -> Any:
         others = "argument 1" if j == 1 else f"arguments 1-{j}"
         return if_(wrong, lambda: raise_(ValueError(f"zip() argument {j + 1} is {word} than {others}")), lambda: None, NO_SCOPE)
 
     for j in range(1, len(counts)):
-        longer, shorter = (
-            functools.partial(check, j, "longer", counts[j] != least),
-            functools.partial(check, j, "shorter", counts[j] == least),
-        )
+        longer = functools.partial(check, j, "longer", counts[j] != least)
+        shorter = functools.partial(check, j, "shorter", counts[j] == least)
         signal = if_(counts[0] == least, longer, shorter, NO_SCOPE)
         if signal is not None:
             return signal
@@ -128,26 +125,22 @@ def staged_reversed(sequence: Any) -> Any:
     (inner,) = parts
 
     def element(i: Any) -> Any:
-        last = _affine(inner.count(), -1, 1)
-        return inner.element(table.isub(*_ints(last, i)) if isinstance(last, Traced) or isinstance(i, Traced) else last - i)
+        return inner.element(_on_ints(table.isub, operator.sub, _affine(inner.count(), -1, 1), i))
 
-    return Staged(inner.count, element, inner.known, lambda: list(inner.python())[::-1], "reversed()", inner.plain, once=True)
+    return _staged(lambda items: list(items)[::-1], parts, inner.count, element, min, what="reversed()")
 
 
 def staged_map(function: Any, *items: Any) -> Any:
     """map(), which calls the function where an element is taken."""
+
+    def plain(*given: Any) -> Iterator[Any]:
+        return (call(function, *xs) for xs in zip(*given, strict=False))
+
     parts = _parts("map()", items)
     if parts is None:
-        return (call(function, *xs) for xs in zip(*items, strict=False))
-    return Staged(
-        lambda: _shortest([p.count() for p in parts]),
-        lambda i: call(function, *(p.element(i) for p in parts)),
-        _known(parts, min),
-        lambda: (call(function, *xs) for xs in zip(*(p.python() for p in parts), strict=False)),
-        "map()",
-        of_plain=_plain(parts),
-        once=True,
-    )
+        return plain(*items)
+    facts = {"what": "map()", "plain": False, "of_plain": all(p.plain for p in parts)}
+    return _staged(plain, parts, lambda: _lengths(parts, _smaller), lambda i: call(function, *(p.element(i) for p in parts)), min, **facts)
 
 
 def staged_chain(*items: Any) -> Any:
@@ -155,21 +148,17 @@ def staged_chain(*items: Any) -> Any:
     if parts is None:
         return itertools.chain(*items)
 
-    def element(i: Any) -> Any:
-        return _of_first(parts, i)
-
     def count() -> Any:
         counts = [p.count() for p in parts]
         if known is not None or ENDLESS in [n for n in counts if isinstance(n, int)]:
             return ENDLESS if known is None else known
-        n = counts[0]
-        for m in counts[1:]:
-            n = table.iadd(*_ints(n, m))
-        return n
+        return functools.reduce(lambda n, m: table.iadd(*_ints(n, m)), counts)
 
-    known = _known(parts, lambda sizes: min(sum(sizes), ENDLESS))
-    python = lambda: itertools.chain(*(p.python() for p in parts))  # noqa: E731
-    return Staged(count, element, known, python, "itertools.chain()", _plain(parts), once=True)
+    def length(sizes: list[int]) -> int:
+        return min(sum(sizes), ENDLESS)
+
+    known = _known(parts, length)
+    return _staged(itertools.chain, parts, count, lambda i: _of_first(parts, i), length, what="itertools.chain()")
 
 
 def _of_first(parts: Sequence[Staged], i: Any) -> Any:
@@ -178,20 +167,14 @@ def _of_first(parts: Sequence[Staged], i: Any) -> Any:
     if not rest:
         return first.element(i)
     n = first.count()
-    return ifexp(i < n, lambda: first.element(i), lambda: _of_first(rest, _affine(i, _negative(n), 1)))
-
-
-def _negative(n: Any) -> Any:
-    return table.isub(0, n) if isinstance(n, Traced) else -n
+    back = table.isub(0, n) if isinstance(n, Traced) else -n
+    return ifexp(i < n, lambda: first.element(i), lambda: _of_first(rest, _affine(i, back, 1)))
 
 
 def chain_from_iterable(items: Any) -> Any:
     if isinstance(items, Arrayed) and items.ndim == 2:
         return staged_chain(items.reshape(-1))
-    trace = current_trace()
-    if trace is not None and trace.builders and isinstance(items, (list, tuple)):
-        return staged_chain(*items)
-    return itertools.chain.from_iterable(items)
+    return staged_chain(*items) if building() and isinstance(items, (list, tuple)) else itertools.chain.from_iterable(items)
 
 
 def staged_product(*items: Any, repeat: int = 1) -> Any:
@@ -199,12 +182,6 @@ def staged_product(*items: Any, repeat: int = 1) -> Any:
     if parts is None:
         return itertools.product(*items, repeat=repeat)
     parts = parts * repeat
-
-    def count() -> Any:
-        n: Any = 1
-        for p in parts:
-            n = _times(n, p.count())
-        return n
 
     def element(i: Any) -> Any:
         out: list[Any] = []
@@ -214,13 +191,9 @@ def staged_product(*items: Any, repeat: int = 1) -> Any:
             i = i // n
         return tuple(out)
 
-    known = _known(parts, lambda sizes: min(math.prod(sizes), ENDLESS))
-    python = lambda: itertools.product(*(tuple(p.python()) for p in parts))  # noqa: E731
-    return Staged(count, element, known, python, "itertools.product()", _plain(parts), once=True)
-
-
-def _times(n: Any, m: Any) -> Any:
-    return table.imul(*_ints(n, m)) if isinstance(n, Traced) or isinstance(m, Traced) else n * m
+    plain = lambda *given: itertools.product(*map(tuple, given))  # noqa: E731
+    length = lambda sizes: min(math.prod(sizes), ENDLESS)  # noqa: E731
+    return _staged(plain, parts, lambda: _lengths(parts, _times), element, length, what="itertools.product()")
 
 
 def staged_pairwise(items: Any) -> Any:
@@ -233,15 +206,8 @@ def staged_pairwise(items: Any) -> Any:
         n = _affine(inner.count(), -1, 1)
         return table.select(table.igt(n, 0), n, 0) if isinstance(n, Traced) else max(n, 0)
 
-    return Staged(
-        count,
-        lambda i: (inner.element(i), inner.element(_affine(i, 1, 1))),
-        None if inner.known is None else max(inner.known - 1, 0),
-        lambda: itertools.pairwise(inner.python()),
-        "itertools.pairwise()",
-        inner.plain,
-        once=True,
-    )
+    pair = lambda i: (inner.element(i), inner.element(_affine(i, 1, 1)))  # noqa: E731
+    return _staged(itertools.pairwise, parts, count, pair, lambda sizes: max(sizes[0] - 1, 0), what="itertools.pairwise()")
 
 
 def staged_islice(items: Any, *bounds: Any) -> Any:
@@ -257,20 +223,15 @@ def staged_islice(items: Any, *bounds: Any) -> Any:
         n = inner.count()
         return _count(start, n if given.stop is None else _smaller(n, given.stop), step)
 
-    return Staged(
-        count,
-        lambda i: inner.element(_affine(start, i, step)),
-        None if inner.known is None or isinstance(given.stop, Traced) else len(range(inner.known)[given]),
-        lambda: itertools.islice(inner.python(), *bounds),
-        "itertools.islice()",
-        inner.plain,
-        once=True,
+    facts = {"what": "itertools.islice()"} | ({"known": None} if isinstance(given.stop, Traced) else {})
+    length = lambda sizes: 0 if isinstance(given.stop, Traced) else len(range(sizes[0])[given])  # noqa: E731
+    return _staged(
+        lambda xs: itertools.islice(xs, *bounds), parts, count, lambda i: inner.element(_affine(start, i, step)), length, **facts
     )
 
 
 def staged_repeat(value: Any, *times: Any) -> Any:
-    trace = current_trace()
-    if trace is None or not trace.builders:
+    if not building():
         return itertools.repeat(value, *times)
     (n,) = times or (ENDLESS,)
     known = None if isinstance(n, Traced) else max(int(n), 0)
@@ -279,8 +240,7 @@ def staged_repeat(value: Any, *times: Any) -> Any:
 
 
 def staged_count(start: Any = 0, step: Any = 1) -> Any:
-    trace = current_trace()
-    if trace is None or not trace.builders or any((scalar_type(x) or (None,))[0] != I64 for x in (start, step)):
+    if not building() or any((scalar_type(x) or (None,))[0] != I64 for x in (start, step)):
         return itertools.count(start, step)
     python = lambda: (_affine(start, i, step) for i in itertools.count())  # noqa: E731
     plain = not isinstance(start, Traced) and not isinstance(step, Traced)
@@ -292,29 +252,16 @@ def staged_starmap(function: Any, items: Any) -> Any:
 
 
 def staged_zip_longest(*items: Any, fillvalue: Any = None) -> Any:
+    plain = functools.partial(itertools.zip_longest, fillvalue=fillvalue)
     parts = _parts("itertools.zip_longest()", items)
     if parts is None:
-        return itertools.zip_longest(*items, fillvalue=fillvalue)
+        return plain(*items)
 
     def one(p: Staged, i: Any) -> Any:
         return ifexp(i < p.count(), lambda: p.element(i), lambda: fillvalue)
 
-    def count() -> Any:
-        n = parts[0].count()
-        for p in parts[1:]:
-            m = p.count()
-            n = table.select(table.igt(*_ints(m, n)), *_ints(m, n)) if isinstance(n, Traced) or isinstance(m, Traced) else max(n, m)
-        return n
-
-    return Staged(
-        count,
-        lambda i: tuple(one(p, i) for p in parts),
-        _known(parts, max),
-        lambda: itertools.zip_longest(*(p.python() for p in parts), fillvalue=fillvalue),
-        "itertools.zip_longest()",
-        _plain(parts) and not is_traced(fillvalue),
-        once=True,
-    )
+    facts = {"what": "itertools.zip_longest()", "plain": all(p.plain for p in parts) and not is_traced(fillvalue)}
+    return _staged(plain, parts, lambda: _lengths(parts, _larger), lambda i: tuple(one(p, i) for p in parts), max, **facts)
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {

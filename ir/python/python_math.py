@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, I64, describe, is_float
 from ..numpy.linalg.functions import norm
 from ..numpy.registry import ufunc
 from ..ops import table
 from ..staging import branches
-from ..values import pytree
 from ..values.operators import arithmetic
 from ..values.scalars import operand, to_float, to_integer
 from ..values.values import Arrayed, Traced, constant, is_traced
-from . import for_loops, raising
+from ..values.views import any_traced
+from . import folds, for_loops, raising
 
 
 def _number(name: str, x: Any) -> Any:
@@ -54,12 +54,8 @@ def _weak(x: Any) -> Any:
     return Traced(x.atom, x.builder, True) if isinstance(x, Traced) else x
 
 
-def _of_floats(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args: _weak(fn(*(_float(name, x) for x in args)))
-
-
-def _of_ints(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args: _weak(fn(*(_int(name, x) for x in args)))
+def _of(number: Callable[[str, Any], Any], name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args: _weak(fn(*(number(name, x) for x in args)))
 
 
 def _rounded(name: str, op: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -127,38 +123,8 @@ def _isclose(a: Any, b: Any, *, rel_tol: Any = 1e-09, abs_tol: Any = 0.0) -> Any
     return _weak(either(table.eq(a, b), table.logical_and(near, table.logical_xor(infinite, constant(True)))))
 
 
-# ---- of many numbers
-def _items(name: str, items: Iterable[Any]) -> list[Any]:
-    return [_number(name, x) for x in items]
-
-
-def _fsum(items: Iterable[Any]) -> Any:
-    """A sum with what two orders of roundings lose added at the end."""
-    total, first, second = constant(0.0), constant(0.0), constant(0.0)
-    for x in _items("fsum", items):
-        total, lost = _exact_sum(total, _float("fsum", x))
-        first, lost = _exact_sum(first, lost)
-        second = table.add(second, lost)
-    finite = table.isfinite(total)
-    return _weak(table.add(total, table.select(finite, table.add(first, second), constant(0.0))))
-
-
-def _exact_sum(a: Any, b: Any) -> tuple[Any, Any]:
-    """The rounded sum, and what rounding has lost."""
-    z = table.add(a, b)
-    part = table.sub(z, a)
-    return z, table.add(table.sub(a, table.sub(z, part)), table.sub(b, part))
-
-
-def _prod(items: Iterable[Any], *, start: Any = 1) -> Any:
-    total = start
-    for x in _items("prod", items):
-        total = total * x
-    return total
-
-
 def _sumprod(p: Iterable[Any], q: Iterable[Any]) -> Any:
-    return _fsum(a * b for a, b in zip(p, q, strict=True))
+    return folds.fsum([_number("sumprod", a * b) for a, b in zip(p, q, strict=True)])
 
 
 # ---- ints
@@ -211,10 +177,6 @@ def _factorial(n: Any) -> Any:
     return _falling(n, n, False)
 
 
-def _perm(n: Any, k: Any = None) -> Any:
-    return _factorial(n) if k is None else _choice("perm", n, k)
-
-
 def _choice(name: str, n: Any, k: Any) -> Any:
     _raise_unless(table.ige(n, 0), "n must be a non-negative integer")
     _raise_unless(table.ige(k, 0), "k must be a non-negative integer")
@@ -228,22 +190,17 @@ _RENAMED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arct
             "lgamma": "gammaln"}  # fmt: skip
 _SAME = ("sqrt", "cbrt", "exp", "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "copysign", "fabs", "isnan",
          "isinf", "isfinite", "degrees", "radians", "erf", "erfc", "gamma")  # fmt: skip
-_OF_FLOATS: dict[str, Callable[..., Any]] = {
-    "log": _log,
-    "hypot": _hypot,
-    "modf": _modf,
-    "remainder": _remainder,
-    "fmod": table.fmod,
-    "pow": table.power,
-}
-_OF_INTS: dict[str, Callable[..., Any]] = {"gcd": _gcd, "lcm": _lcm, "isqrt": _isqrt, "factorial": _factorial, "perm": _perm,
+_OF_FLOATS: dict[str, Callable[..., Any]] = {"log": _log, "hypot": _hypot, "modf": _modf, "remainder": _remainder, "fmod": table.fmod,
+                                             "pow": table.power}  # fmt: skip
+_OF_INTS: dict[str, Callable[..., Any]] = {"gcd": _gcd, "lcm": _lcm, "isqrt": _isqrt, "factorial": _factorial,
+                                           "perm": lambda n, k=None: _factorial(n) if k is None else _choice("perm", n, k),
                                            "comb": functools.partial(_choice, "comb")}  # fmt: skip
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: _of_floats(name, ufunc(_RENAMED.get(name, name))) for name in (*_SAME, *_RENAMED)},
-    **{name: _of_floats(name, fn) for name, fn in _OF_FLOATS.items()},
-    **{name: _of_ints(name, fn) for name, fn in _OF_INTS.items()},
+    **{name: _of(_float, name, ufunc(_RENAMED.get(name, name))) for name in (*_SAME, *_RENAMED)},
+    **{name: _of(_float, name, fn) for name, fn in _OF_FLOATS.items()},
+    **{name: _of(_int, name, fn) for name, fn in _OF_INTS.items()},
     "floor": _rounded("floor", table.floor), "ceil": _rounded("ceil", table.ceil), "trunc": _rounded("trunc", table.trunc),
-    "ldexp": _ldexp, "isclose": _isclose, "dist": _dist, "fsum": _fsum, "prod": _prod, "sumprod": _sumprod,
+    "ldexp": _ldexp, "isclose": _isclose, "dist": _dist, "sumprod": _sumprod,
 }  # fmt: skip
 REFUSED = {
     "frexp": "use math.log2",
@@ -257,18 +214,17 @@ def staged(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     """A function of `math`: Python's own where nothing is traced."""
 
     def fn(*args: Any, **kwargs: Any) -> Any:
-        if name in ("fsum", "prod", "sumprod"):
+        if name == "sumprod":
             args = tuple(list(x) for x in args)
-        if not any(map(is_traced, pytree.flatten((args, kwargs))[0])):
+        if not any_traced((args, kwargs)):
             return plain(*args, **kwargs)
         if name not in FUNCTIONS:
-            remedy = REFUSED.get(name, "compute it outside of the compiled function")
-            raise errors.UnsupportedOperationError(f"math.{name} of traced values at {user_site()} is not supported: {remedy}")
+            unsupported(f"math.{name} of traced values", REFUSED.get(name, "compute it outside of the compiled function"))
         return FUNCTIONS[name](*args, **kwargs)
 
     return fn
 
 
-REPLACED = {fn: staged(name, fn) for name, fn in vars(math).items() if callable(fn) and not name.startswith("_")}
-
-__all__ = ["FUNCTIONS", "REPLACED"]
+REPLACED = {
+    fn: staged(name, fn) for name, fn in vars(math).items() if callable(fn) and not name.startswith("_")
+}  # but for those of sequences.py

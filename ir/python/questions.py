@@ -181,5 +181,3 @@ QUESTIONS: dict[Any, Callable[..., Any]] = {
 
 for _function in (np.isscalar, np.iterable, np.result_type, np.can_cast, np.isrealobj, np.iscomplexobj, np.common_type):
     implements(_function, gives="python")(QUESTIONS[_function])
-
-__all__ = ["QUESTIONS", "asking", "dispatched", "example", "type_", "type_of"]

@@ -11,6 +11,7 @@ from ..core.sites import user_site
 from ..staging.paths import DEAD, branch, open_block
 from ..values.scalars import truth
 from ..values.values import Traced
+from ..values.views import any_traced
 from . import guarded, host
 
 
@@ -22,7 +23,7 @@ def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     ok, bad = branch(cond, "holds", "fails")
     current_builder().enter(bad)
     text = message()
-    if host.mentions_traced(text):
+    if any_traced(text):
         host.raise_later(host.Deferred(AssertionError, (text,), {}))
     detail = "assertion failed" if text is None else str(text)
     current_builder().terminate(Fail("assertion", detail, user_site(detail)))
@@ -39,7 +40,7 @@ def raise_(exception: Any, cause: Any = None) -> Any:
     trace = current_trace()
     if trace is None or not trace.builders:
         raise exception
-    has_values = host.mentions_traced(exception.given if isinstance(exception, host.Deferred) else exception.args)
+    has_values = any_traced(exception.given if isinstance(exception, host.Deferred) else exception.args)
     if not has_values and not _is_staged(trace.builders):
         raise exception
     guarded.raises(exception.cls if isinstance(exception, host.Deferred) else type(exception))

@@ -14,7 +14,7 @@ import math
 import operator
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import atom_of, current_builder
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, is_generator, loaded
 from ..numpy.common import astype
 from ..numpy.creation import asarray
@@ -39,20 +39,19 @@ KINDS = {"uniform": "random", "normal": "standard_normal", "exponential": "stand
 
 def refuse_generators(tree: Any, what: str) -> None:
     """No derivative is taken with respect to a generator."""
-
-    def refuse(x: Any) -> NoReturn:
-        raise errors.NotDifferentiableError(
-            f"{what} has a random Generator in it at {user_site()}: close over it, as in lambda x: f(x, rng)"
-        )
-
-    pytree.map_nodes(GeneratorValue, refuse, tree)
+    message = f"{what} has a random Generator in it at %s: close over it, as in lambda x: f(x, rng)"
+    _refuse_generators(tree, lambda: errors.NotDifferentiableError(message % user_site()))
 
 
 def refuse_results(tree: Any, name: str) -> None:
     """The caller has its generator: it is not given back."""
+    message = f"`{name}` returns a random Generator: it moves on in place, leave it out of the result"
+    _refuse_generators(tree, lambda: errors.ArgumentTypeError(message))
 
+
+def _refuse_generators(tree: Any, error: Callable[[], Exception]) -> None:
     def refuse(x: Any) -> NoReturn:
-        raise errors.ArgumentTypeError(f"`{name}` returns a random Generator: it moves on in place, leave it out of the result")
+        raise error()
 
     pytree.map_nodes(GeneratorValue, refuse, tree)
 
@@ -106,16 +105,12 @@ class GeneratorValue:
 
     def standard_exponential(self, size: Any = None, dtype: Any = np.float64, method: str = "zig", out: Any = None) -> Any:
         if method != "zig":
-            raise errors.UnsupportedOperationError(
-                f"standard_exponential(method={method!r}) at {user_site()} is not supported: leave it out"
-            )
+            unsupported(f"standard_exponential(method={method!r})", "leave it out")
         return self._standard("exponential", size, dtype, out)
 
     def _standard(self, kind: str, size: Any, dtype: Any, out: Any) -> Any:
         if out is not None:
-            raise errors.UnsupportedOperationError(
-                f"draws into out= at {user_site()} are not supported: write x[:] = rng.random(len(x)) and the like"
-            )
+            unsupported("a draw into out=", "write x[:] = rng.random(len(x)) and the like")
         found = np.dtype(dtype)
         if found not in (np.float64, np.float32):
             raise TypeError(f"Unsupported dtype {found!r} for {KINDS[kind]}")
@@ -167,16 +162,12 @@ class GeneratorValue:
 
     def integers(self, low: Any, high: Any = None, size: Any = None, dtype: Any = np.int64, endpoint: bool = False) -> Any:
         if np.dtype(dtype) != np.int64:
-            raise errors.UnsupportedOperationError(
-                f"integers(dtype={dtype!r}) at {user_site()} is not supported: int64 is; convert what is drawn"
-            )
+            unsupported(f"integers(dtype={dtype!r})", "int64 is; convert what is drawn")
         one = high is None
         low, high = (0, low) if one else (low, high)
         for x in (low, high):
             if (scalar_type(x) or (None,))[0] != I64:
-                raise errors.UnsupportedOperationError(
-                    f"integers() at {user_site()} takes ints, not {x!r:.40}: draw in a loop where the bounds are an array"
-                )
+                unsupported(f"integers() of {x!r:.40}", "it takes ints; draw in a loop where the bounds are an array")
         empty = low > high if endpoint else low >= high
         _refuse(empty, "integers", *((-1,) if one and endpoint else (0,) if one else (1, 0)), endpoint=endpoint)
         span = _minus(_minus(high, low), 0 if endpoint else 1)
@@ -316,6 +307,3 @@ def _global_states() -> Sequence[Any]:
     if python is not None:
         found[1] = python.getstate()
     return found
-
-
-__all__ = ["METHODS", "GeneratorValue", "check_source", "draw", "refuse_generators", "refuse_results", "watched", "wrapped"]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import current_builder
+from ..core.builder import building, current_builder
 from ..core.sites import user_site
 from ..core.types import I32
 from ..numpy.sorting import argsort
@@ -33,11 +33,11 @@ from ..staging.paths import NO_SCOPE, open_block
 from ..values import sizes
 from ..values.arrays import allocate
 from ..values.values import _SERIAL, Arrayed, call, dimension
-from ..values.views import base_of, settled
+from ..values.views import any_traced, base_of, settled
 from . import iterables
 from .extremes import _before, _extreme, _hold, _is_vector
 from .folds import ABSENT, all_, any_, fsum, mean, prod, reduce, sum_
-from .for_loops import _any_traced, _building, _each, _key_of, _look, _rest, _source, _variables
+from .for_loops import _each, _key_of, _look, _rest, _source, _variables
 from .iterables import FEW, Staged, staged_iterable, staged_range
 from .iterators import staged_map
 
@@ -131,7 +131,7 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
     if staged is None or staged.short:
         items = list(items)
         keys = [_key_of(key, x) for x in items]
-        if not any(map(_any_traced, keys)):
+        if not any(map(any_traced, keys)):
             order = sorted(range(len(keys)), key=keys.__getitem__, reverse=bool(reverse))
             return [items[i] for i in order]
     elif not staged.indexed:
@@ -162,7 +162,7 @@ def _order(keys: Arrayed, n: Any, reverse: bool) -> Arrayed:
 def accumulate(iterable: Any, func: Any = operator.add, *, initial: Any = None) -> Any:
     """itertools.accumulate; the running totals of a long sequence are kept in an array."""
     func = operator.add if func is None else func
-    staged = staged_iterable(iterable) if _building() else None
+    staged = staged_iterable(iterable) if building() else None
     if staged is None or staged.short or not staged.indexed:
         return _running(iterable, lambda x, y: call(func, x, y), initial)
     staged.begin()
@@ -211,6 +211,3 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     builtins.sorted: sorted_, builtins.list: list_, math.prod: prod, math.fsum: fsum, functools.reduce: reduce, itertools.accumulate: accumulate, statistics.mean: mean,
     statistics.fmean: mean,
 }  # fmt: skip
-
-
-__all__ = ["REPLACED", "collected", "list_", "listed", "stacked"]

@@ -22,7 +22,7 @@ from ..staging import branches
 from ..staging.optional import returned
 from ..values import pytree
 from ..values.values import call, is_traced
-from ..values.views import settled
+from ..values.views import any_traced, settled
 
 _CONVERSIONS: dict[int, Callable[[Any], Any]] = {-1: lambda x: x, ord("s"): str, ord("r"): repr, ord("a"): ascii}
 METHODS = ("capitalize", "center", "expandtabs", "format", "join", "ljust", "lower", "lstrip", "removeprefix", "removesuffix", "replace",
@@ -113,14 +113,10 @@ def _is_known(x: Any) -> bool:
         return all(map(_is_known, x))
     if isinstance(x, dict):
         return all(map(_is_known, x.values()))
-    return not isinstance(x, Text) and not type(x).__module__.startswith(("lantern_jit", "optree")) and not mentions_traced(x)
+    return not isinstance(x, Text) and not type(x).__module__.startswith(("lantern_jit", "optree")) and not any_traced(x)
 
 
 pytree.register(Text, lambda t: (t.children, t.make), _again)
-
-
-def mentions_traced(tree: Any) -> bool:
-    return any(map(is_traced, pytree.flatten(tree)[0]))
 
 
 @branches.join_texts.define
@@ -145,7 +141,7 @@ def _field(x: Any, conversion: int) -> tuple[int, Any]:
 
 
 def _made(make: Callable[..., str], children: tuple[Any, ...]) -> str:
-    return Text(make, settled(returned(children))) if mentions_traced(children) else make(*children)
+    return Text(make, settled(returned(children))) if any_traced(children) else make(*children)
 
 
 def remainder(a: Any, b: Any) -> Any:
@@ -162,7 +158,7 @@ def method(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if name == "join" and args and not isinstance(args[0], (list, tuple, str)):
         args = (list(args[0]),)
     given = (tuple(map(shown, args)), {k: shown(v) for k, v in kwargs.items()})
-    if not mentions_traced((text, given)):
+    if not any_traced((text, given)):
         return function(*args, **kwargs)
     if name not in METHODS:
         raise errors.TracedConditionError(
@@ -207,5 +203,3 @@ def shown(x: Any, conversion: int = -1) -> Any:
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {str: str_, repr: repr_, format: format_}
-
-__all__ = ["METHODS", "REPLACED", "Text", "fstring", "mentions_traced", "method", "one_of", "remainder", "shown"]

@@ -17,7 +17,7 @@ from ..values.values import Traced, is_traced, store, write_to_scalar
 
 def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
-    if isinstance(obj, np.ndarray) and _mentions_traced(index):
+    if isinstance(obj, np.ndarray) and mentions_traced(index):
         return lift_array(obj)[index]
     if isinstance(obj, AxisConcatenator) and mentions_traced(index):
         return index_joined(obj, index)
@@ -36,18 +36,12 @@ def plain_key(key: Traced) -> Any:
     return (bool if key.type == BOOL else int if key.type == I64 else float)(key)
 
 
-def _mentions_traced(index: Any) -> bool:
-    if isinstance(index, (tuple, list)):
-        return any(map(_mentions_traced, index))
-    return is_traced(index) or (isinstance(index, slice) and any(map(is_traced, (index.start, index.stop, index.step))))
-
-
 def setitem(value: Any, obj: Any, index: Any) -> None:
     """obj[index] = value, evaluated in Python's order; compiled code never writes into an array it captured."""
     if current_trace() is not None:
         if isinstance(obj, CONTAINERS):
             heap_of().note(obj)
-        elif isinstance(obj, np.ndarray) and (_mentions_traced(index) or is_traced(value)):
+        elif isinstance(obj, np.ndarray) and (mentions_traced(index) or is_traced(value)):
             store(lift_array(obj), index, value)
         elif isinstance(obj, np.generic):
             write_to_scalar()

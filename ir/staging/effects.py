@@ -32,6 +32,3 @@ def _content(cell: Any) -> Any:
         return cell.cell_contents
     except ValueError:
         return None
-
-
-__all__ = ["without_effects"]

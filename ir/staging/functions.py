@@ -26,7 +26,7 @@ from ..syntax import rewrite as syntax
 from ..values import pytree
 from ..values.values import constant, scalar_type
 from .loop import Widen
-from .paths import DEAD, Bottom, Return, StagedExit, leave, open_block
+from .paths import Bottom, Return, StagedExit, open_block
 from .signatures import Same, _check_effects, _contents, _is_shaped, captured, signature
 from .staged import StagedFunction, _result, call_staged, stage
 
@@ -240,11 +240,3 @@ def _widened(trace: Trace, key: Any, function: Callable[..., Any], args: Any, kw
     trace.heap.restore(objects)
     trace.staged, trace.functions = staged, functions
     return invoke(function, args, kwargs)
-
-
-__all__ = [
-    "DEAD",
-    "invoke",
-    "invoke_staged",
-    "leave",
-]

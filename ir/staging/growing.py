@@ -16,10 +16,10 @@ import numpy as np
 from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Fail
-from ..core.sites import user_site
-from ..core.types import NUMPY_DTYPES, Scalar, element
+from ..core.sites import unsupported, user_site
+from ..core.types import NUMPY_DTYPES, element
 from ..objects.heap import Heap
-from ..objects.structure import Shape, opened
+from ..objects.structure import opened
 from ..ops import table
 from ..values import concrete, pytree, sizes
 from ..values.arrays import allocate
@@ -46,9 +46,7 @@ class Growing:
         return "items"
 
     def refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise errors.UnsupportedOperationError(
-            f"this use of a list that grows under traced control flow, at {user_site()}, is not supported: make an array of it first, np.array(items)"
-        )
+        unsupported("this use of a list that grows under traced control flow,", "make an array of it first, np.array(items)")
 
     __array__ = __array_ufunc__ = __array_function__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = (
         __call__
@@ -191,7 +189,7 @@ def _loop() -> Any:
 def _is_roomy(b: Any) -> bool:
     trace = current_trace()
     assert trace is not None
-    found = trace.roomy.get(b.variable)
+    found = trace.roomy.get(b.atom)
     return found is not None and found is _loop()
 
 
@@ -275,7 +273,7 @@ def _room(b: Any, n: Any, shape: list[Any], k: Kind) -> Any:
 
         return _unsized(either(table.igt(*_traced(n, 0)), moved, lambda: new)) if shape else moved()
 
-    old = Arrayed(b.variable, b.builder, True)
+    old = Arrayed(b.atom, b.builder, True)
     old.joined = True
     return _unsized(either(table.ige(*_traced(n, dimension(b, 0))), lambda: _unsized(larger()), lambda: old))
 
@@ -379,6 +377,3 @@ def plain_items(g: Growing) -> list[Any]:
         found = iter(columns)
         out.append(filled(g.bones, iter([k.value if k.dtype is None else next(found)[i] for k in g.kinds]), None))
     return out
-
-
-__all__ = ["Growing", "Scalar", "Shape", "described", "growing", "grown", "is_growing", "plain_items"]

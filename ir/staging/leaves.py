@@ -25,10 +25,7 @@ class Undefined:
     __lantern_leaf__ = True
 
     def __init__(
-        self,
-        name: str,
-        why: str = "it is used before it is assigned",
-        error: type[errors.LanternError] = errors.UndefinedVariableError,
+        self, name: str, why: str = "it is used before it is assigned", error: type[errors.LanternError] = errors.UndefinedVariableError
     ) -> None:
         object.__setattr__(self, "_why", (name, why, error))
 
@@ -76,7 +73,7 @@ def same_leaf(a: Any, b: Any) -> bool:
     if is_view(a) or is_view(b):
         return False
     if isinstance(a, Arrayed) and type(a) is type(b):
-        return a.variable is b.variable  # to ask for its atom would be a use of its elements, here
+        return a.atom is b.atom
     if isinstance(a, Traced) and type(a) is type(b):
         return a.atom is b.atom or (not hasattr(a.atom, "name") and a.atom == b.atom)
     plain = (bool, int, float, str, np.generic)

@@ -11,7 +11,7 @@ import optree
 from ..core import errors
 from ..core.builder import current_trace
 from ..core.port import Port
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..objects.heap import Heap
 from ..ops import table
 from ..values import pytree
@@ -33,10 +33,7 @@ def spread(*parts: tuple[Any, bool]) -> Any:
     """[a, *b, ...]: (value, whether it is starred) for each."""
     out = made([])
     for value, starred in parts:
-        if starred:
-            out.extend(value)
-        else:
-            out.append(value)
+        (out.extend if starred else out.append)(value)
     return out
 
 
@@ -108,33 +105,29 @@ class List(list):  # type: ignore[type-arg]
         return new_list(list.__iter__(self) if g is None else g.part(0, g.n))
 
     def remove(self, item: Any) -> None:
-        self._plain("remove")(item)
+        self._plain("remove", item)
+
+    def count(self, item: Any) -> Any:
+        return self._plain("count", item)
+
+    def index(self, *args: Any) -> Any:
+        return self._plain("index", *args)
+
+    def _plain(self, name: str, *args: Any) -> Any:
+        g = self._note()
+        if g is not None:
+            unsupported(f"{name}() of a list that grows under traced control flow,", "make an array of it first, np.array(items)")
+        return getattr(list, name)(self, *args)
 
     def sort(self, **kwargs: Any) -> None:
         g = self._note()
         if g is None and not any(map(is_traced, list.__iter__(self))):
             return list.sort(self, **kwargs)
         if g is None or len(g.buffers) != 1 or g.kinds[0].rank or kwargs.get("key") is not None:
-            raise errors.UnsupportedOperationError(
-                f"sort() of this list at {user_site()} is not supported: use np.sort(np.array(items)), which gives a sorted array"
-            )
+            unsupported("sort() of this list", "use np.sort(np.array(items)), which gives a sorted array")
         up = np.sort(g.stacked())
         self._set(Growing([up[::-1].copy() if kwargs.get("reverse") else up], g.n, g.bones, g.kinds))
         return None
-
-    def count(self, item: Any) -> Any:
-        return self._plain("count")(item)
-
-    def index(self, *args: Any) -> Any:
-        return self._plain("index")(*args)
-
-    def _plain(self, name: str) -> Callable[..., Any]:
-        g = self._note()
-        if g is not None:
-            raise errors.UnsupportedOperationError(
-                f"{name}() of a list that grows under traced control flow, at {user_site()}, is not supported: make an array of it first, np.array(items)"
-            )
-        return getattr(super(), name)  # type: ignore[no-any-return]
 
     def __getitem__(self, i: Any) -> Any:
         g = growing(self)
@@ -150,7 +143,7 @@ class List(list):  # type: ignore[type-arg]
         if g is None and not is_traced(i):
             list.__setitem__(self, i, value)
         elif isinstance(i, slice):
-            if (i.start, i.stop, i.step) != (None, None, None):
+            if i != slice(None):
                 _of(self).refuse()
             self._set(Growing(*_parts(value)) if growing(value) is not None else list(value))
         else:
@@ -161,7 +154,7 @@ class List(list):  # type: ignore[type-arg]
         if g is None and not is_traced(i):
             list.__delitem__(self, i)
         elif isinstance(i, slice):
-            if (i.start, i.step) != (None, None) or i.stop is not None:
+            if i != slice(None):
                 _of(self).refuse()
             self.clear()
         else:
@@ -202,28 +195,29 @@ class List(list):  # type: ignore[type-arg]
         g = growing(self)
         return bool(list.__len__(self)) if g is None else table.ine(*_traced(g.n, 0))
 
-    def __len__(self) -> int:
-        g = growing(self)
-        return list.__len__(self) if g is None else g.number()
-
     def __bool__(self) -> bool:
         g = growing(self)
         return bool(list.__len__(self)) if g is None else g.refuse()
 
-    def __iter__(self) -> Any:
-        g = growing(self)
-        return list.__iter__(self) if g is None else iter([g.item(i, checked=False) for i in range(g.number())])
-
-    def __contains__(self, x: Any) -> Any:
-        g = growing(self)
-        return list.__contains__(self, x) if g is None else g.refuse()
-
-    def __reversed__(self) -> Any:
-        g = growing(self)
-        return list.__reversed__(self) if g is None else g.refuse()
-
     def __reduce__(self) -> Any:
         return list, (list(self),)
+
+
+def _unless_grown(name: str, grown: Callable[..., Any]) -> Callable[..., Any]:
+    plain = getattr(list, name)
+
+    def method(self: List, *args: Any) -> Any:
+        g = growing(self)
+        return plain(self, *args) if g is None else grown(g, *args)
+
+    return method
+
+
+for _name, _grown in {
+    "__len__": Growing.number, "__contains__": Growing.refuse, "__reversed__": Growing.refuse,
+    "__iter__": lambda g: iter([g.item(i, checked=False) for i in range(g.number())]),
+}.items():  # fmt: skip
+    setattr(List, _name, _unless_grown(_name, _grown))
 
 
 def new_list(held: Any) -> List:

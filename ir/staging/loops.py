@@ -171,7 +171,7 @@ def _trace_loop(test: Any, body: Any, orelse: Any, loop: Loop) -> Any:
     builder.frames.append(Frame("staged"))
     builder.frames.append(frame)
     for buffer in loop.reserved:
-        builder.trace.roomy[buffer.variable] = frame
+        builder.trace.roomy[buffer.atom] = frame
     cond = truth(test())
     exits: list[tuple[Block, Saved]] = []
     if isinstance(cond, Traced):

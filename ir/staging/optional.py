@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from ..core import errors
 from ..core.builder import current_builder, current_trace
 from ..core.graph import Const, Fail, Site
 from ..core.op import literal
 from ..core.port import Port
 from ..core.sites import user_site
-from ..core.types import BOOL, I64, element
+from ..core.types import BOOL, element
 from ..objects.structure import closed, opened
 from ..ops import table
 from ..values import pytree
@@ -215,5 +214,3 @@ def _unflatten(name: Any, children: Any) -> Any:
 
 
 pytree.register(Maybe, _flatten, _unflatten)
-
-__all__ = ["BOOL", "I64", "Arrayed", "Form", "Maybe", "errors", "form_of", "is_", "maybe", "needed", "seeded"]

@@ -8,16 +8,7 @@ from typing import Any, NoReturn
 
 from ..core import errors
 from . import desugar
-from .nodes import (
-    _arguments,
-    _call,
-    _define,
-    _load,
-    _own_nodes_of,
-    _staging,
-    _thunk,
-    assigned_names,
-)
+from .nodes import _arguments, _call, _define, _load, _own_nodes_of, _staging, _thunk, assigned_names
 
 
 class Base(ast.NodeTransformer):

@@ -202,6 +202,3 @@ def spread_out(node: ast.expr, fresh: Callable[[], str]) -> tuple[list[ast.stmt]
     for statement in out:
         ast.fix_missing_locations(ast.copy_location(statement, node))
     return out, ast.copy_location(_load(name), node)
-
-
-__all__ = ["branches", "has_walrus", "loop", "match_statement", "pattern", "spread_out"]

@@ -7,16 +7,7 @@ import copy
 from typing import Any
 
 from .base import Base
-from .nodes import (
-    _IN_PLACE,
-    COMPARISONS,
-    _arguments,
-    _asked,
-    _call,
-    _load,
-    _staging,
-    _thunk,
-)
+from .nodes import _IN_PLACE, COMPARISONS, _arguments, _asked, _call, _load, _staging, _thunk
 
 
 class Expressions(Base):

@@ -6,11 +6,7 @@ import ast
 from typing import Any
 
 from .expressions import Expressions
-from .nodes import (
-    _call,
-    _define,
-    _staging,
-)
+from .nodes import _call, _define, _staging
 from .statements import Statements
 
 

@@ -8,16 +8,7 @@ from typing import Any
 
 from . import desugar
 from .base import Base
-from .nodes import (
-    _IN_PLACE,
-    _arms,
-    _asked,
-    _call,
-    _load,
-    _own_nodes,
-    _staging,
-    _thunk,
-)
+from .nodes import _IN_PLACE, _arms, _asked, _call, _load, _own_nodes, _staging, _thunk
 
 
 class Statements(Base):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.builder import current_trace
+from ..core.builder import building, current_trace
 from ..core.sites import is_library
 from ..numpy import dispatch as numpy_api
 from ..objects.heap import CONTAINERS, MISSING, MUTATORS
@@ -25,8 +25,9 @@ from ..staging.lists import List, made
 from ..staging.optional import Maybe, needed
 from ..staging.paths import heap_of
 from ..syntax.rewrite import NOT_USER_CODE
-from ..values import arrays, pytree, values
-from ..values.values import Arrayed, Traced, is_traced
+from ..values import arrays, values
+from ..values.values import Arrayed, Traced
+from ..values.views import any_traced
 
 REPLACED: dict[Any, Callable[..., Any]] = {}  # what is called in place of functions that do not know traced values
 
@@ -76,24 +77,24 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     except TypeError:  # not hashable: a user's callable object
         replacement = None
     if replacement is not None:
-        if _building():
+        if building():
             _looks_at(function, args)
         return _new(replacement(*args, **kwargs))
-    if _building() and not (type(function) is types.FunctionType and function.__module__ not in _WITH_EFFECTS):
+    if building() and not (type(function) is types.FunctionType and function.__module__ not in _WITH_EFFECTS):
         if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
             return strings.method(function, args, kwargs)
         random.check_source(function)
         if host.is_effect(function):
             return host.later(function, args, kwargs)
-        if host.is_exception(function) and host.mentions_traced((args, kwargs)):
+        if host.is_exception(function) and any_traced((args, kwargs)):
             return host.Deferred(function, args, kwargs)
-    if isinstance(function, type) and _building() and _is_made_by_init(function):
+    if isinstance(function, type) and building() and _is_made_by_init(function):
         return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
         return function(*args, **kwargs)
     if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
         return _new(numpy_api.call_numpy(function, args, kwargs))
-    if (getattr(function, "__module__", None) or "").startswith("scipy.") and _any_traced((args, kwargs)):
+    if (getattr(function, "__module__", None) or "").startswith("scipy.") and any_traced((args, kwargs)):
         return numpy_api.call_scipy(function, args, kwargs)
     if isinstance(function, types.FunctionType):
         implementation = dispatched(function, args)
@@ -101,7 +102,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
             return call(implementation, *args, **kwargs)
         if _is_user_code(function):
             return invoke(function, args, kwargs)
-        if _building():
+        if building():
             _looks_at(function, args)
         return function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
@@ -116,18 +117,18 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
     """A call of code that is not rewritten, which may write into containers and look at them."""
-    if _is_method_of_array(function) and _building() and (function.__name__ == "copy" or _any_traced((args, kwargs))):
+    if _is_method_of_array(function) and building() and (function.__name__ == "copy" or any_traced((args, kwargs))):
         return getattr(arrays.lift_array(function.__self__), function.__name__)(*args, **kwargs)  # of a captured one, as of an argument
     if (
         isinstance(function, (types.BuiltinMethodType, types.MethodWrapperType))
         and isinstance(function.__self__, CONTAINERS)
         and function.__name__ in MUTATORS
-        and _building()
+        and building()
     ):
         heap_of().note(function.__self__)
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
         args = tuple(plain_key(x) if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
-    if not _building():
+    if not building():
         return function(*args, **kwargs)
     _looks_at(function, args)
     for x in args:
@@ -145,7 +146,7 @@ def _looks_at(function: Any, args: Sequence[Any]) -> None:
     elif isinstance(owner, (list, dict)) and function.__name__ not in MUTATORS:
         reads.contents(owner)
     reads.every(args)
-    if not _any_traced(args):
+    if not any_traced(args):
         reads.arrays((owner, *args))
 
 
@@ -251,15 +252,6 @@ _PLAIN_TYPES = {int, float, bool, str, Traced, Arrayed, np.ndarray, np.float64, 
 
 def _is_method_of_array(function: Any) -> bool:
     return isinstance(function, types.BuiltinMethodType) and isinstance(function.__self__, np.ndarray)
-
-
-def _any_traced(tree: Any) -> bool:
-    return any(map(is_traced, pytree.flatten(tree)[0]))
-
-
-def _building() -> bool:
-    trace = current_trace()
-    return trace is not None and bool(trace.builders)
 
 
 def _is_user_code(function: types.FunctionType) -> bool:

@@ -74,7 +74,7 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         new_args, new_kwargs = trace.heap.adopt(made, pytree.unflatten(tree, inside))
         frame = Frame("function", label=label, since=objects.clock)
         builder.frames.append(frame)
-        signal = run(lambda: _as_signal(call(f, *new_args, **new_kwargs)))
+        signal = run(lambda: Return(call(f, *new_args, **new_kwargs)))
         value = returned(_result(signal, frame, label), optional=False)
         _check_objects(trace.heap, objects, builder, label)
         open_block()
@@ -110,10 +110,6 @@ def _check_objects(heap: Heap, before: State, builder: Builder, label: str) -> N
                 )
 
 
-def _as_signal(value: Any) -> Any:
-    return Return(value)
-
-
 def _emit(op: str, sub: Sub, extra: Sequence[Atom], types: Sequence[Type], attrs: dict[str, Any]) -> list[Any]:
     builder = current_builder()
     open_block()
@@ -137,7 +133,7 @@ def differentiable(leaf: Any, what: str) -> Any:
             raise errors.NotDifferentiableError(
                 f"{what} is an array of bools: there is no derivative with respect to it, so leave it out of argnums"
             )
-        return float_copy(leaf)
+        return astype(leaf, F64)
     found = scalar_type(leaf)
     if found is None or found[0] == BOOL:
         raise errors.NotDifferentiableError(
@@ -154,11 +150,6 @@ def all_differentiable(argument: Any, what: str) -> Any:
     if leaves and all(map(is_static, leaves)):
         differentiable(leaves[0], what)  # which says why not
     return pytree.unflatten(tree, [x if is_static(x) else differentiable(x, what) for x in leaves])
-
-
-def float_copy(a: Arrayed) -> Arrayed:
-    """An int array as float64."""
-    return astype(a, F64)
 
 
 def _normalise(argnums: Any, n: int) -> tuple[int, ...]:
@@ -257,7 +248,7 @@ def _like(value: Any, t: Type, what: str, primal: Any = None) -> Atom:
     if isinstance(value, np.ndarray) and value.ndim:
         value = lift_array(value.astype(np.float64) if value.dtype.kind in "iu" else value)
     if isinstance(value, Arrayed) and value.type.dtype in (I64, I32):
-        value = float_copy(value)
+        value = astype(value, F64)
     have = leaf_type(value)
     fits = isinstance(have, Scalar) if isinstance(t, Scalar) else have is not None and same_type(have, t)
     if not fits:
@@ -327,28 +318,25 @@ def jacobian(f: Callable[..., Any], x: Any, forward: bool) -> Any:
         raise errors.UnsupportedOperationError(
             f"Jacobians and Hessians take a function whose result is one float or float array, not {show(y)} ({user_site()}): use jvp and vjp"
         )
-    y_shape = y.shape if isinstance(y, Arrayed) else ()
     if isinstance(y, Traced):
         with host.repeating(moment):
             return value_and_grad(f, 0, False, (x,), {})[1]
-    out = allocate(x.type.dtype, (*y_shape, *x.shape), 0)
-    if forward:
+    out = allocate(x.type.dtype, (*y.shape, *x.shape), 0)
 
-        def column(j: tuple[Any, ...]) -> None:
-            e = allocate(x.type.dtype, x.shape, 0)
-            e[j] = 1.0
-            with host.repeating(moment):
-                t = jvp(f, (x,), (e,))[1]
-            each_index(y_shape, lambda i: out.__setitem__((*i, *j), t[i]))
+    def unit(like: Arrayed, at: tuple[Any, ...]) -> Arrayed:
+        e = allocate(like.type.dtype, like.shape, 0)
+        e[at] = 1.0
+        return e
 
-        each_index(x.shape, column)
-    else:
+    def column(j: tuple[Any, ...]) -> None:
+        e = unit(x, j)
+        with host.repeating(moment):
+            t = jvp(f, (x,), (e,))[1]
+        each_index(y.shape, lambda i: out.__setitem__((*i, *j), t[i]))
 
-        def row(i: tuple[Any, ...]) -> None:
-            e = allocate(y.type.dtype, y_shape, 0)
-            e[i] = 1.0
-            (g,) = pull(e)
-            each_index(x.shape, lambda j: out.__setitem__((*i, *j), g[j]))
+    def row(i: tuple[Any, ...]) -> None:
+        (g,) = pull(unit(y, i))
+        each_index(x.shape, lambda j: out.__setitem__((*i, *j), g[j]))
 
-        each_index(y_shape, row)
+    each_index(x.shape if forward else y.shape, column if forward else row)
     return out

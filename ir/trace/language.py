@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.builder import current_builder, current_trace
+from ..core.builder import building, current_builder, current_trace
 from ..numpy import creation
 from ..numpy import dispatch as numpy_api
 from ..python import generators, host, iterators, python_math, sequences, strings
@@ -45,7 +45,7 @@ from ..syntax.rewrite import LANGUAGE, assigned_outside
 from ..values import arrays, scalars
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, is_traced
-from .calls import _PLAIN_TYPES, REPLACED, _building, _is_user_code, attribute, call
+from .calls import _PLAIN_TYPES, REPLACED, _is_user_code, attribute, call
 
 
 class Comparisons:
@@ -53,21 +53,8 @@ class Comparisons:
 
     lt, le, gt, ge, eq, ne = operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne
 
-    @staticmethod
-    def is_(x: Any, y: Any) -> Any:
-        return is_(x, y)
-
-    @staticmethod
-    def is_not(x: Any, y: Any) -> Any:
-        return not_(is_(x, y))
-
-    @staticmethod
-    def in_(x: Any, y: Any) -> bool:
-        return x in y
-
-    @staticmethod
-    def not_in(x: Any, y: Any) -> bool:
-        return x not in y
+    is_, is_not = staticmethod(is_), staticmethod(lambda x, y: not_(is_(x, y)))
+    in_, not_in = staticmethod(lambda x, y: x in y), staticmethod(lambda x, y: x not in y)
 
 
 comparisons, generator, listed, slice = Comparisons, generators.generator, sequences.listed, builtins.slice
@@ -95,7 +82,7 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
             return invoke(function, args, kwargs)
 
     function.__lantern_raw__ = raw  # type: ignore[attr-defined]
-    if _building():
+    if building():
         heap_of().closures += raw.__closure__ or ()
         assigned = assigned_outside(raw.__code__)
         raw.__lantern_outer__, raw.__lantern_globals__ = assigned, ()  # type: ignore[attr-defined]
@@ -135,11 +122,11 @@ def _getattr(obj: Any, name: str, *default: Any) -> Any:
 def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
     """x (op) y; what a user's class says about it is rewritten like other code."""
     if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
-        if (type(x) is np.ndarray or type(y) is np.ndarray) and not is_traced(x) and not is_traced(y) and _building():
+        if (type(x) is np.ndarray or type(y) is np.ndarray) and not is_traced(x) and not is_traced(y) and building():
             return _computed(fn, x, y)
         return fn(x, y)
     forward, back = _own(x, f"__{name}__"), _own(y, REFLECTED.get(name, f"__r{name}__"))
-    if (forward is None and back is None) or not _building():
+    if (forward is None and back is None) or not building():
         return fn(x, y)
     pairs = [(x, f"__{name}__", y), (y, REFLECTED.get(name, f"__r{name}__"), x)]
     if type(x) is type(y) and name not in REFLECTED:
@@ -168,10 +155,10 @@ def _computed(fn: Any, *operands: Any) -> Any:
 
 def unary(fn: Any, name: str, x: Any) -> Any:
     """(op) x"""
-    if type(x) is np.ndarray and _building():
+    if type(x) is np.ndarray and building():
         return _computed(fn, x)
     own = _own(x, f"__{name}__")
-    return fn(x) if own is None or not _building() else call(types.MethodType(own, x))
+    return fn(x) if own is None or not building() else call(types.MethodType(own, x))
 
 
 def _own(x: Any, name: str) -> Any:
@@ -183,12 +170,13 @@ def _own(x: Any, name: str) -> Any:
 
 
 # ---- builtins and math on traced values
-def _float(x: Any = 0.0) -> Any:
-    return scalars.to_float(x) if isinstance(x, Traced) else float(x)
-
-
-def _int(x: Any = 0, *base: Any) -> Any:
-    return scalars.to_integer(x) if isinstance(x, Traced) else int(x, *base)
+_BUILTINS: dict[Any, Callable[..., Any]] = {
+    float: lambda x=0.0: scalars.to_float(x) if isinstance(x, Traced) else float(x),
+    int: lambda x=0, *base: scalars.to_integer(x) if isinstance(x, Traced) else int(x, *base),
+    bool: lambda x=False: scalars.truth(x),
+    pow: lambda x, y, *mod: pow(x, y, *mod) if mod else x**y,
+    getattr: _getattr,
+}
 
 
 def _number(kind: Any) -> Callable[..., Any]:
@@ -203,31 +191,17 @@ def _number(kind: Any) -> Callable[..., Any]:
     return fn
 
 
-def _bool(x: Any = False) -> Any:
-    return scalars.truth(x)
-
-
-def _pow(x: Any, y: Any, *mod: Any) -> Any:
-    return pow(x, y, *mod) if mod else x**y
-
-
 def _where(*args: Any) -> Any:
     return numpy_api.call_function(np.where, args, {})
 
 
-REPLACED.update({
-    **iterators.REPLACED, **sequences.REPLACED, float: _float, int: _int, bool: _bool, pow: _pow,
-})  # fmt: skip
-REPLACED.update(numpy_api.CREATION)
-REPLACED.update(host.REPLACED)
-REPLACED.update(strings.REPLACED)
-REPLACED.update(QUESTIONS)
-REPLACED[builtins.getattr] = _getattr
+for _replaced in (python_math, iterators, sequences, host, strings):
+    REPLACED.update(_replaced.REPLACED)
+REPLACED.update({**numpy_api.CREATION, **QUESTIONS, **_BUILTINS})
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
 REPLACED[np.where] = lambda *a: (
     scalars.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 )
-REPLACED.update(python_math.REPLACED)
 
 
 __all__ = [

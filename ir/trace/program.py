@@ -16,7 +16,6 @@ from ..core.graph import Return as GraphReturn
 from ..core.types import (
     BOOL,
     CONVERT,
-    F32,
     F64,
     I64,
     NUMPY_DTYPES,
@@ -222,9 +221,6 @@ def _check_results(out: list[Any], types: list[Any], name: str) -> None:
             x._raise()
         if t is None and not isinstance(x, (np.ndarray, str, type(None))) and not is_object(x):
             raise errors.ArgumentTypeError(f"`{name}` returns {show(x)}: compiled functions return numbers, arrays and containers of them")
-
-
-__all__ = ["F32", "Abstract", "Array", "Traceable", "abstract", "trace_program"]
 
 
 def _parts(case: Case, inside: list[Any]) -> list[Any]:

@@ -46,6 +46,3 @@ def _filtered(tb: types.TracebackType | None) -> types.TracebackType | None:
 
 def _place(tb: types.TracebackType) -> tuple[str, str]:
     return tb.tb_frame.f_code.co_filename, tb.tb_frame.f_code.co_name
-
-
-__all__ = ["hide"]

@@ -282,6 +282,3 @@ def _computed(let: Let, values: list[Any]) -> Any:
             return op.body(op.machine, *values, **let.attrs)
     except Fault:
         return _literal(0, let.out.type)  # with these numbers as constants it is Python that raises
-
-
-__all__ = ["LOGGER", "LONG", "MOST_UNROLLED", "UNDECIDED", "Need", "Numbers", "agree", "at_hand", "decide", "number"]

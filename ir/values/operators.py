@@ -12,11 +12,11 @@ from ..core import errors
 from ..core.builder import current_builder
 from ..core.graph import Const
 from ..core.op import TABLE, literal
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, F64, I64, Scalar, is_float
 from ..ops import table
 from . import concrete
-from .kernels import elementwise
+from .kernels import COMPARISONS, elementwise
 from .scalars import logical_not, operand, promote, to_integer
 from .values import Arrayed, Traced, constant, is_traced, scalar_type, to_type
 
@@ -27,7 +27,7 @@ def arithmetic(name: str, x: Any, y: Any) -> Any:
     if not operands(x, y, symbol):
         return NotImplemented
     if has_array(x, y):
-        return each(lambda a, b: arithmetic(name, a, b), x, y, name=name)
+        return elementwise(lambda a, b: arithmetic(name, a, b), x, y, name=name)
     if _bools(x, y) and not (_is_weak(x) and _is_weak(y)):
         return _of_bools(name, x, y)
     t, weak = promote(f"`{symbol}`", x, y)
@@ -40,11 +40,6 @@ def arithmetic(name: str, x: Any, y: Any) -> Any:
 def has_array(*xs: Any) -> bool:
     """Is one of the operands an array? (A 0-d array of NumPy is a scalar.)"""
     return any(isinstance(x, Arrayed) or (isinstance(x, np.ndarray) and x.ndim > 0) or isinstance(x, (list, tuple)) for x in xs)
-
-
-def each(fn: Any, *operands: Any, name: str) -> Any:
-    """fn for each element, with NumPy's broadcasting."""
-    return elementwise(fn, *operands, name=name)
 
 
 def _bools(x: Any, y: Any) -> bool:
@@ -94,7 +89,7 @@ def compare(name: str, x: Any, y: Any) -> Any:
     if not operands(x, y, name):
         return NotImplemented
     if has_array(x, y):
-        return each(lambda a, b: compare(name, a, b), x, y, name=name)
+        return elementwise(lambda a, b: compare(name, a, b), x, y, name=name)
     t, _ = promote(f"`{name}`", x, y)
     op = table.BINARY_FLOAT_TO_INT[name] if t == I64 else TABLE[name]
     return op(*_typed(t, x, y))
@@ -102,7 +97,7 @@ def compare(name: str, x: Any, y: Any) -> Any:
 
 def bitwise(name: str, x: Any, y: Any) -> Any:
     if has_array(x, y):
-        return each(lambda a, b: bitwise(name, a, b), x, y, name=name)
+        return elementwise(lambda a, b: bitwise(name, a, b), x, y, name=name)
     kinds = [operand(f"`{name}`", v)[0] for v in (x, y)]
     if kinds == [BOOL, BOOL]:
         return TABLE[name](x, y)
@@ -120,7 +115,7 @@ def power(x: Any, n: Any) -> Any:
     if not operands(x, n, "**"):
         return NotImplemented
     if has_array(x, n):
-        return each(power, x, n, name="power")
+        return elementwise(power, x, n, name="power")
     t, weak = promote("`**`", x, n)
     if (isinstance(n, (int, np.integer)) and not isinstance(n, bool)) or (isinstance(n, float) and n == int_or_none(n)):
         k = int(n)
@@ -173,9 +168,7 @@ def round_half_even(x: Traced, ndigits: Any) -> Traced:
     if n > 323 or n < -308:
         return x if n > 0 else table.select(table.isfinite(x), table.copysign(0.0, x), x)
     if abs(n) > 22:
-        raise errors.UnsupportedOperationError(
-            f"round() to {n} digits at {user_site()} is not supported: use 22 at most, on either side of the point"
-        )
+        unsupported(f"round() to {n} digits", "use 22 at most, on either side of the point")
     return table.round_decimal(x, n=n)  # type: ignore[no-any-return]
 
 
@@ -211,10 +204,6 @@ def round_integer(x: Traced, digits: int) -> Traced:
 
 
 # ---- the operators of traced scalars
-def _both_ways(operation: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
-    return lambda self, y: operation(self, y), lambda self, y: operation(y, self)
-
-
 def _named(function: Callable[[str, Any, Any], Any], name: str) -> Callable[[Any, Any], Any]:
     return lambda x, y: function(name, x, y)
 
@@ -229,7 +218,8 @@ def _positive(x: Traced) -> Any:
     return x if x.type != BOOL else to_type(x, I64)
 
 
-_BINARY: dict[str, Callable[[Any, Any], Any]] = {
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    **{name: _named(compare, name) for name in COMPARISONS},
     **{name: _named(arithmetic, name) for name in ("add", "sub", "mul", "floordiv", "mod")},
     **{name: _named(bitwise, name) for name in ("and", "or", "xor")},
     "truediv": _named(arithmetic, "div"),
@@ -248,11 +238,9 @@ _UNARY: dict[str, Callable[..., Any]] = {
     "floor": lambda x: to_integer(table.floor(x) if is_float(x.type) else x),
     "ceil": lambda x: to_integer(table.ceil(x) if is_float(x.type) else x),
 }
-for _name, _operation in _BINARY.items():
-    _forward, _reflected = _both_ways(_operation)
-    setattr(Traced, f"__{_name}__", _forward)
-    setattr(Traced, f"__r{_name}__", _reflected)
-for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
-    setattr(Traced, f"__{_name}__", _named(compare, _name))
+for _name, _operation in BINARY.items():
+    setattr(Traced, f"__{_name}__", _operation)
+    if _name not in COMPARISONS:
+        setattr(Traced, f"__r{_name}__", lambda self, y, _operation=_operation: _operation(y, self))
 for _name, _operation in _UNARY.items():
     setattr(Traced, f"__{_name}__", _operation)

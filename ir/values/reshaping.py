@@ -17,7 +17,7 @@ from .values import Arrayed, Traced, dim_of
 from .views import View, as_array, base_of, contiguous, shape_of, spec_of
 
 
-def expand(a: Arrayed, axes: Sequence[int]) -> Arrayed:
+def expand(a: Any, axes: Sequence[int]) -> Arrayed:
     """With new axes of size 1 at these places of the result."""
     return put_back(a, axes, a.ndim + len(axes))  # type: ignore[no-any-return]
 

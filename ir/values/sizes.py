@@ -92,7 +92,7 @@ def nonnegative(n: Size) -> Size:
     d = dims.nonnegative(dim_of(n))
     if isinstance(d, int):
         return d
-    return n if d == dim_of(n) else named(table.select(table.igt(n, 0), n, 0), d)
+    return n if d == dim_of(n) else named(table.imax(n, 0), d)
 
 
 def smaller(n: Size, c: Size) -> Size:
@@ -101,8 +101,7 @@ def smaller(n: Size, c: Size) -> Size:
         return d
     if same(n, c):
         return n
-    x, y = _both(n, c)
-    return named(table.select(table.ilt(x, y), x, y), d)
+    return named(table.imin(*_both(n, c)), d)
 
 
 def product(sizes: Sequence[Size]) -> Size:

@@ -16,27 +16,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from ..core import errors
-from ..core.builder import Builder, GraphValue, Operand, current_builder, keep, lifted
+from ..core import dims, errors
+from ..core.builder import Builder, GraphValue, Operand, Trace, current_builder, keep, lifted
 from ..core.dims import UNKNOWN, Dim
 from ..core.graph import Atom, Const, Var
 from ..core.op import literal
 from ..core.port import Port
 from ..core.sites import user_site
-from ..core.types import (
-    BOOL,
-    F64,
-    I64,
-    NUMPY_DTYPES,
-    Array,
-    Scalar,
-    Type,
-    describe,
-    element,
-    is_float,
-    widened,
-    with_article,
-)
+from ..core.types import BOOL, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, describe, element, is_float, widened, with_article
 from ..ops import table
 from . import concrete
 
@@ -144,26 +131,18 @@ class Arrayed(GraphValue):
     """An array in the compiled program's memory. `sizes` are its sizes where they are known by name. `memory` is the
     variable that its memory was made with; `fresh` arrays were made in this trace, `joined` ones may be another one."""
 
-    __slots__ = ("blank", "builder", "fresh", "given", "joined", "memory", "owned", "serial", "sizes", "variable")
+    __slots__ = ("atom", "builder", "fresh", "given", "joined", "memory", "owned", "serial", "sizes")
     __array_priority__ = 1000.0
 
     def __init__(self, atom: Var, builder: Builder, owned: bool = True) -> None:
-        self.variable, self.builder, self.owned = atom, builder, owned
-        self.blank: Any = None  # what has been written of a new array that nobody has read (arrays.Blank)
+        self.atom, self.builder, self.owned = atom, builder, owned
         self.sizes: list[Any] | None = None
         self.given: Given | None = None
         self.fresh, self.joined, self.memory, self.serial = False, False, atom, next(_SERIAL)
 
     @property
-    def atom(self) -> Var:
-        """The variable, for a use of its elements."""
-        if self.blank is not None:
-            self.blank.close(self)
-        return self.variable
-
-    @property
     def type(self) -> Array:
-        return self.variable.type  # type: ignore[return-value]
+        return self.atom.type  # type: ignore[no-any-return]
 
     @property
     def dtype(self) -> Any:
@@ -275,23 +254,32 @@ def constant(value: Any) -> Traced:
 
 
 def _here(array: Arrayed) -> Var:
-    return current_builder().use(array.variable, array.builder)  # type: ignore[return-value]
+    return current_builder().use(array.atom, array.builder)  # type: ignore[return-value]
 
 
 # what is known of ints in a trace: the dimension of each variable, and of sizes, by (array, axis), that a type leaves open
 keep("dims", lambda trace: {})
+DEEPEST = 50  # how far an int is followed to the sizes that it is computed from
 
 
 def dim_of(n: Any) -> Dim:
     """The dimension of a size, or of another int."""
     if not isinstance(n, Traced):
         return int(n)
-    if isinstance(n.atom, Const):
-        return int(n.atom.value)
-    trace = current_builder().trace
-    found: Dim | None = trace.dims.get(n.atom)
+    return _dim_of(n.atom, current_builder().trace, 0)
+
+
+def _dim_of(a: Atom, trace: Trace, depth: int) -> Dim:
+    if isinstance(a, Const):
+        return int(a.value)
+    found: Dim | None = trace.dims.get(a)
     if found is None:
-        found = trace.dims[n.atom] = trace.symbols.int()
+        if a in trace.sums and depth < DEEPEST:
+            rule, args = trace.sums[a]
+            found = rule(*(_dim_of(x, trace, depth + 1) for x in args))
+        if found is None or not dims.is_short(found):
+            found = trace.symbols.int()
+        trace.dims[a] = found
     return found
 
 
@@ -322,7 +310,7 @@ def dims_of(array: Any) -> tuple[Dim, ...]:
     out = []
     for axis, d in enumerate(array.type.dims):
         if d == UNKNOWN:
-            at = array.variable, axis
+            at = array.atom, axis
             d = trace.dims[at] = trace.dims.get(at) or trace.symbols.size()
         out.append(d)
     return tuple(out)

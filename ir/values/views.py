@@ -25,7 +25,7 @@ from ..core.types import Array
 from . import pytree, sizes
 from .arrays import lift_array
 from .sizes import Size
-from .values import Arrayed, Traced, dim_of
+from .values import Arrayed, Traced, dim_of, is_traced
 
 copied = Port("copies an array's elements into a new one")
 array_of_items = Port("makes an array of a list or a tuple")
@@ -47,7 +47,7 @@ class View(Arrayed):
     @property
     def atom(self) -> Var:
         """As an array of its own: a copy."""
-        return contiguous(self).atom
+        return contiguous(self).atom  # type: ignore[no-any-return]
 
     @property
     def type(self) -> Array:
@@ -75,6 +75,11 @@ def _unflatten_view(known: Any, children: Any) -> View:
 class _Nobody(Arrayed):
     def __init__(self) -> None:
         self.builder, self.owned, self.serial = None, False, 0
+
+
+def any_traced(tree: Any) -> bool:
+    """Is there a traced value in a structure?"""
+    return any(map(is_traced, pytree.flatten(tree)[0]))
 
 
 def settled(tree: Any) -> Any:

@@ -8,22 +8,19 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import atom_of, current_builder, keep
-from ..core.graph import Let
+from ..core.builder import atom_of, current_builder
 from ..core.kernel import Access, Result, same_element
-from ..core.op import TABLE
 from ..core.sites import user_site
 from ..core.types import BOOL, I32, I64, Scalar, element, is_float
 from ..ops import table
 from . import sizes
-from .arrays import allocate
 from .indexing import _int, basic
 from .kernels import _as_int32, copied, emit
 from .reshaping import drop, fit
 from .scalars import to_integer, truth
-from .sizes import Size, is_just
+from .sizes import Size
 from .values import Arrayed, Traced, dim_of, scalar_type, to_type
-from .views import View, access, as_array, base_of, places, shape_of, spec_of
+from .views import View, access, as_array, base_of, places, shape_of
 
 
 def check_owned(a: Arrayed) -> None:
@@ -43,9 +40,6 @@ def store(a: Arrayed, parts: Sequence[Any], value: Any) -> None:
         index = [_int(p) for p in parts]
     else:
         index, attrs = [start for _, start, _ in basic(a, parts).spec], {"index": "u" * len(a.spec)}
-    unread = base.blank
-    if unread is not None and unread.is_here:
-        base.blank = None  # a write is no use
     var = builder.use(base.atom, base.builder)
     v = stored(value, base.type.dtype)
     t = element(base.type.dtype)
@@ -53,10 +47,6 @@ def store(a: Arrayed, parts: Sequence[Any], value: Any) -> None:
         v = table.fits32(v) if isinstance(v, Traced) else _as_int32(int(v))
     atoms = [atom_of(to_type(i, I64), I64, builder) for i in index]
     builder.emit("store", (var, *atoms, atom_of(v, t, builder)), (), attrs, user_site())
-    if unread is not None and unread.is_here:
-        base.blank = unread
-        if len(index) == 1 and (isinstance(index[0], Traced) or int(index[0]) >= 0):
-            unread.written.append((index[0], 1, unread.block.lets[-1]))
 
 
 def stored(value: Any, dtype: Scalar) -> Any:
@@ -106,25 +96,15 @@ def assign(target: Arrayed, value: Any) -> None:
     write(target, lambda v: stored(v, dtype), value, reads=False)
 
 
-def write(target: Arrayed, fn: Callable[..., Any], *operands: Any, reads: bool = True, fresh: bool = False) -> None:
+def write(target: Arrayed, fn: Callable[..., Any], *operands: Any, reads: bool = True) -> None:
     """target[...] = fn(*operands) for each element, with the old element before them if `reads`; operands that may overlap
-    with the target are copied first. `fresh`: nobody has seen the old elements."""
+    with the target are copied first."""
     check_owned(target)
-    shape, base = shape_of(target), base_of(target)
-    blank, base.blank = base.blank, None  # a write is no use
+    shape = shape_of(target)
     into = access(target, list(range(len(shape))), shape)
-    base.blank = blank
     given = [_read_apart(x, target, into, shape) if isinstance(x, Arrayed) else x for x in operands]
-    unread = base.blank if base.blank is not None and not reads and base.blank.is_here else None
-    if unread is not None:
-        base.blank, fresh = None, True
-    elif base.blank is not None:
-        base.blank.close(base)
     inputs = [into, *given] if reads else given
-    emit("write", shape, inputs, fn, [Result("fresh" if fresh else "into", (), into)], [target.type.dtype])
-    if unread is not None:
-        base.blank = unread
-        unread.wrote(target, base)
+    emit("write", shape, inputs, fn, [Result("into", (), into)], [target.type.dtype])
 
 
 def _read_apart(x: Arrayed, target: Arrayed, into: Access, shape: Sequence[Size]) -> Access:
@@ -166,78 +146,3 @@ def update(target: Arrayed, fn: Callable[..., Any], value: Any, symbol: str) -> 
 
     write(target, one, value)
     return target
-
-
-class Blank:
-    """A new array that nobody has read yet: a write to it overwrites nothing that matters, and if all of it has been written
-    before the first read it need not be filled. Writes are followed along the first axis, in the array's own block."""
-
-    def __init__(self, let: Let, block: Any, n: Size) -> None:
-        self.let, self.block, self.n = let, block, n
-        self.written: list[tuple[Size, Size, Let]] = []  # (start, size, by)
-        self.used: list[Let] = []
-        current_builder().trace.blanks.append(self)
-
-    @property
-    def is_here(self) -> bool:
-        return current_builder().current is self.block
-
-    def wrote(self, target: Arrayed, base: Arrayed) -> None:
-        """The last operation has written `target`, a view of `base` or all of it."""
-        spec, shape = spec_of(target), shape_of(base)
-        rest = all(
-            is_just(start, 0) and v >= 0 and sizes.same(shape_of(target)[v], n)
-            for (v, start, _), n in zip(spec[1:], shape[1:], strict=True)
-        )
-        v, start, step = spec[0]
-        rest = rest and len({axis for axis, _, _ in spec}) == len(spec)  # a diagonal is less than it looks
-        if rest and (v < 0 or is_just(step, 1)):
-            self.written.append((start, 1 if v < 0 else shape_of(target)[v], self.block.lets[-1]))
-
-    def close(self, base: Arrayed) -> None:
-        base.blank = None
-        if self.is_full():
-            self.let.attrs = {**self.let.attrs, "fill": False}
-
-    def is_full(self) -> bool:
-        """Do the writes follow one another from the start to the end?"""
-        end: Size = 0
-        left = [w for w in self.written if w[2] in self.block.lets]
-        least = max(
-            [int(sizes.plain(start)) + 1 for start, size, let in left if TABLE[let.op].indexed and sizes.is_known(start)], default=0
-        )
-        while not sizes.same(end, self.n):
-            following = next((w for w in left if sizes.same(w[0], end)), None)
-            if following is None:
-                return False
-            left = [w for w in left if w is not following]
-            self.used.append(following[2])
-            start, size, _ = following
-            end = sizes.add(start, size)
-            known = sizes.is_known(start) and int(sizes.plain(start)) <= least
-            if known and sizes.same(size, sizes.nonnegative(sizes.sub(self.n, start))):
-                end = self.n
-        return True
-
-    def check(self) -> None:
-        """At the end of the trace: what has been taken back was not written."""
-        if not self.let.attrs.get("fill", True) and any(let not in self.block.lets for let in self.used):
-            self.let.attrs = {k: v for k, v in self.let.attrs.items() if k != "fill"}
-
-
-def _check(blanks: list[Blank]) -> None:
-    for b in blanks:
-        b.check()
-
-
-def blank(dtype: Scalar, shape: Sequence[Size]) -> Arrayed:
-    """np.empty: an array whose elements are zeros, if they are read before they are written."""
-    out = allocate(dtype, tuple(shape), None)
-    block = current_builder().current
-    assert block is not None
-    if isinstance(out, Arrayed):
-        out.blank = Blank(block.lets[-1], block, shape_of(out)[0])
-    return out
-
-
-keep("blanks", lambda trace: [], check=_check)  # new arrays that are written before they are read

@@ -75,12 +75,7 @@ def glyphs_for(encoding: str | None) -> Glyphs:
     return UNICODE
 
 
-def chart(
-    years: FloatArray,
-    curves: tuple[FloatArray, FloatArray],
-    counts: tuple[FloatArray, FloatArray],
-    glyphs: Glyphs,
-) -> str:
+def chart(years: FloatArray, curves: tuple[FloatArray, FloatArray], counts: tuple[FloatArray, FloatArray], glyphs: Glyphs) -> str:
     """Both species over the years as text: fitted curves and counted marks.
 
     `years` and each of `counts` have shape (n,), thousands of pelts; each of `curves` samples the same span evenly.

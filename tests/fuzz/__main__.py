@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from queue import Empty, SimpleQueue
 
-from . import passes
+from . import graphs, passes
 from .check import FAILURES, Outcome
 from .expressions import seeded
 from .generate import program
@@ -23,13 +23,13 @@ if __name__ == "__main__":
 """
 
 
-def between_passes(seeds: range, seconds: float) -> int:
-    """The passes one by one, see passes.py."""
+def between_passes(seeds: range, options: argparse.Namespace) -> int:
+    """The passes one by one, see passes.py and graphs.py."""
     counts: Counter[str] = Counter()
     wrong = 0
     for seed in seeds:
-        source = program(seeded(seed), single(seed))
-        found = passes.check(source, seconds)
+        source = "" if options.graphs else program(seeded(seed), single(seed))
+        found = graphs.check(seed) if options.graphs else passes.check(source, options.seconds)
         if isinstance(found, str):
             wrong += 1
             print(f"\n# ---- program {seed}: {found}\n{source}", flush=True)
@@ -96,10 +96,11 @@ def main() -> int:
     parser.add_argument("--refusals", action="store_true", help="print what was refused with an error of lantern_jit")
     parser.add_argument("--no-effects", action="store_true", help="no functions that change variables and containers around them")
     parser.add_argument("--passes", type=int, metavar="N", help="instead, each pass alone, between its graphs, over N programs")
+    parser.add_argument("--graphs", type=int, metavar="N", help="the same over N random graphs, which do more with memory")
     options = parser.parse_args()
     first = options.first if options.first is not None else options.seed * 1_000_000
-    if options.passes:
-        return between_passes(range(first, first + options.passes), options.seconds)
+    if options.passes or options.graphs:
+        return between_passes(range(first, first + (options.graphs or options.passes)), options)
     run = Run(range(first, first + options.programs), options)
     threads = [threading.Thread(target=run.work) for _ in range(options.workers)]
     for t in threads:

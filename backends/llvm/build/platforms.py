@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 import sys
 
@@ -19,10 +20,8 @@ def _look() -> tuple[Target | None, str]:
             None,
             f"native code needs {known} and CPython; this is {platform.system()} on {platform.machine()}, {sys.implementation.name}",
         )
-    try:
-        import llvmlite.binding  # noqa: F401
-    except (ImportError, OSError, RuntimeError) as e:
-        return None, f"native code needs llvmlite, which does not load ({e})"
+    if importlib.util.find_spec("llvmlite") is None:
+        return None, "native code needs llvmlite, which is not installed"
     return found, ""
 
 
@@ -31,7 +30,13 @@ NOT_HERE = f"{WHY}: calls work, by the interpreter; ctypes, address and export d
 
 
 def native_target() -> Target:
-    """The target of this process. Raises CompilationError where there is no native code."""
+    """The target of this process, once llvmlite has been loaded. Raises CompilationError where there is no native code."""
     if TARGET is None:
         raise errors.CompilationError(NOT_HERE)
+    try:
+        import llvmlite.binding  # noqa: F401  # 20 ms that importing lantern_jit does without
+    except (ImportError, OSError, RuntimeError) as e:
+        raise errors.CompilationError(
+            f"llvmlite is installed, but does not load ({e}): install it anew, or remove it, and calls run on the interpreter"
+        ) from e
     return TARGET

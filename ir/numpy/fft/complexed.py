@@ -8,10 +8,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ...core import errors
-from ...core.sites import user_site
+from ...core.sites import unsupported, user_site
 from ...values import pytree, sizes
 from ...values.views import shape_of
-from ..common import unsupported
 from ..registry import entry_of
 
 
@@ -23,24 +22,13 @@ class Complexed:
     def __init__(self, re: Any, im: Any) -> None:
         self.real, self.imag = re, im
 
-    @property
-    def shape(self) -> Any:
-        return tuple(shape_of(self.real))
-
-    @property
-    def ndim(self) -> int:
-        return len(shape_of(self.real))
-
-    @property
-    def size(self) -> Any:
-        return sizes.product(shape_of(self.real))
-
-    @property
-    def T(self) -> Complexed:
-        return Complexed(self.real.T, self.imag.T)
+    shape = property(lambda z: tuple(shape_of(z.real)))
+    ndim = property(lambda z: len(z.shape))
+    size = property(lambda z: sizes.product(z.shape))
+    T = property(lambda z: Complexed(z.real.T, z.imag.T))
 
     def __repr__(self) -> str:
-        return f"a {self.ndim}-d array of complex128"
+        return f"a {self.ndim}-d array of complex numbers"
 
     def __getitem__(self, index: Any) -> Complexed:
         return Complexed(self.real[index], self.imag[index])
@@ -95,22 +83,18 @@ class Complexed:
         return Complexed(self.real.sum(axis), self.imag.sum(axis))
 
     def __bool__(self) -> NoReturn:
-        raise errors.TracedConditionError(
-            f"the truth value of a complex array is ambiguous at {user_site()}: compare it, and use .any() or .all()"
-        )
+        what = "the truth value of a complex array is ambiguous"
+        raise errors.TracedConditionError(f"{what} at {user_site()}: compare it, and use .any() or .all()")
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise errors.TracedConditionError(
-            f"a complex array that is computed at run time has no values yet at {user_site()}: make NumPy arrays of it outside of the compiled function"
-        )
+        what = "a complex array that is computed at run time has no values yet"
+        raise errors.TracedConditionError(f"{what} at {user_site()}: make NumPy arrays of it outside of the compiled function")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         fn = UFUNCS.get(ufunc)
         if method != "__call__" or kwargs or fn is None:
-            return unsupported(
-                f"np.{ufunc.__name__} of complex values",
-                f"use {', '.join(sorted(f.__name__ for f in UFUNCS)[:3])}, or take the real and imaginary parts",
-            )
+            known = ", ".join(sorted(f.__name__ for f in UFUNCS)[:3])
+            return unsupported(f"np.{ufunc.__name__} of complex values", f"use {known}, or take the real and imaginary parts")
         return fn(*inputs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -133,9 +117,7 @@ def parts(y: Any) -> tuple[Any, Any]:
 
 
 def as_complex(y: Any) -> Complexed:
-    if isinstance(y, Complexed):
-        return y
-    return Complexed(*parts(y))
+    return y if isinstance(y, Complexed) else Complexed(*parts(y))
 
 
 def _unflatten(_: Any, children: Any) -> Any:
@@ -155,11 +137,8 @@ def angle(z: Any, deg: bool = False) -> Any:
 
 
 OF_COMPLEX: dict[Any, Any] = {
-    np.real: lambda z: z.real,
-    np.imag: lambda z: z.imag,
-    np.angle: angle,
-    np.sum: lambda z, axis=None: z.sum(axis),
-}
+    np.real: lambda z: z.real, np.imag: lambda z: z.imag, np.angle: angle, np.sum: lambda z, axis=None: z.sum(axis),
+}  # fmt: skip
 UFUNCS: dict[Any, Any] = {
     np.add: lambda x, y: as_complex(x) + y, np.subtract: lambda x, y: as_complex(x) - y, np.multiply: lambda x, y: as_complex(x) * y,
     np.divide: lambda x, y: as_complex(x) / y, np.negative: lambda x: -x, np.absolute: abs, np.conjugate: lambda z: z.conj(), np.square: lambda z: z * z,

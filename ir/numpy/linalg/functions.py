@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...core import errors
-from ...core.sites import user_site
+from ...core.sites import unsupported, user_site
 from ...core.types import I64
 from ...ops import table
 from ...staging.loops import each
@@ -22,7 +23,7 @@ from ...values.scalars import truth
 from ...values.values import Arrayed, to_type
 from ...values.views import as_array, axes_of, contiguous, shape_of, with_axes
 from ..axes import moveaxis, swapaxes
-from ..common import astype, common_dtype, float_array, unsupported
+from ..common import astype, common_dtype, float_array
 from ..creation import eye, identity
 from ..products import _matrices, dot, matmul
 from ..reductions import max_, min_, sum_
@@ -30,128 +31,123 @@ from ..registry import implements
 from . import solving, spectral
 
 
-def batched(fn: Callable[..., Any], ranks: Sequence[int], name: str) -> Callable[..., Any]:
-    """A function of matrices (or vectors) for stacks of them: a loop over the stack."""
+def batched(
+    name: str, fn: Callable[..., Any], outs: Callable[..., list[Any]], ranks: Sequence[int] = (2,), square: bool = False
+) -> Callable[..., Any]:
+    """A function of contiguous matrices (or vectors) for stacks of them: a loop over the stack. `outs` gives the shapes of the results for
+    those of the arguments; `square` matrices come first."""
+
+    def one(*args: Any) -> Any:
+        if square:
+            m, n = shape_of(args[0])
+            sizes.require_equal(m, n, "Last 2 dimensions of the array must be square", "square")
+        found = fn(*args)
+        return tuple(found) if isinstance(found, list) else found
 
     def apply(*args: Any) -> Any:
         given = [float_array(a) for a in args]
         for a, r in zip(given, ranks, strict=True):
             if not isinstance(a, Arrayed) or a.ndim < r:
-                rank = a.ndim if isinstance(a, Arrayed) else 0
+                rank = len(shape_of(a))
                 raise errors.LinAlgError(f"{name}: {rank}-dimensional array given. Array must be at least {r}-dimensional ({user_site()})")
         t = common_dtype(given)
         given = [a if a.type.dtype == t else astype(a, t) for a in given]
-        stack_ = sizes.broadcast([shape_of(a)[: a.ndim - r] for a, r in zip(given, ranks, strict=True)])
-        if not stack_:
-            return fn(*given)
-        given = [spread(a, [*stack_, *shape_of(a)[a.ndim - r :]]) for a, r in zip(given, ranks, strict=True)]
-        total = sizes.product(stack_)
-        flat = [contiguous(reshaping.reshape(a, [total, *shape_of(a)[a.ndim - r :]])) for a, r in zip(given, ranks, strict=True)]
-        shapes = [[shape_of(a)[1:] for a in flat]]
-        outs: list[Any] = []
-        for shape, kind in OUT_SHAPES[name](*shapes[0]):
-            outs.append(allocate(kind or t, (total, *shape), 0))
+        kept = [shape_of(a)[a.ndim - r :] for a, r in zip(given, ranks, strict=True)]
+        stack = sizes.broadcast([shape_of(a)[: a.ndim - r] for a, r in zip(given, ranks, strict=True)])
+        if not stack:
+            return one(*given)
+        given = [spread(a, [*stack, *s]) for a, s in zip(given, kept, strict=True)]
+        total = sizes.product(stack)
+        flat = [contiguous(reshaping.reshape(a, [total, *s])) for a, s in zip(given, kept, strict=True)]
+        made = [allocate(t, (total, *shape), 0) for shape in outs(*(shape_of(a)[1:] for a in flat))]
 
-        def one(i: Any) -> None:
-            result = fn(*(a[i] for a in flat))
-            for out, x in zip(outs, result if isinstance(result, tuple) else (result,), strict=True):
+        def step(i: Any) -> None:
+            result = one(*(a[i] for a in flat))
+            for out, x in zip(made, result if isinstance(result, tuple) else (result,), strict=True):
                 out[i] = x
 
-        each(total, one)
-        made = [reshaping.reshape(o, [*stack_, *shape_of(o)[1:]]) for o in outs]
-        return made[0] if len(made) == 1 else tuple(made)
+        each(total, step)
+        found = tuple(reshaping.reshape(o, [*stack, *shape_of(o)[1:]]) for o in made)
+        return found[0] if len(found) == 1 else found
 
     return apply
 
 
-def _square(*shape: Any) -> None:
-    sizes.require_equal(shape[-2], shape[-1], "Last 2 dimensions of the array must be square", "square")
+def _of(name: str, operation: Callable[[Any], Any], outs: Callable[..., list[Any]], square: bool = True) -> Callable[..., Any]:
+    """The same of one contiguous matrix."""
+    return batched(name, lambda a: operation(contiguous(a)), outs, square=square)
 
 
-OUT_SHAPES: dict[str, Callable[..., list[tuple[Any, Any]]]] = {
-    "cholesky": lambda a: [(a, None)], "inv": lambda a: [(a, None)], "solve": lambda a, b: [(b, None)], "solve_vector": lambda a, b: [(b, None)],
-    "slogdet": lambda a: [((), None), ((), None)], "eigvalsh": lambda a: [((a[0],), None)],
-    "svdvals": lambda a: [((sizes.smaller(*a),), None)], "nuclear": lambda a: [((), None)], "pinv": lambda a: [((a[1], a[0]), None)], "eigh": lambda a: [((a[0],), None), (a, None)],
-    "svd": lambda a: [((a[0], sizes.smaller(*a)), None), ((sizes.smaller(*a),), None), ((sizes.smaller(*a), a[1]), None)],
-    "qr": lambda a: [((a[0], sizes.smaller(*a)), None), ((sizes.smaller(*a), a[1]), None)], "trsm": lambda a, b: [(b, None)],
-}  # fmt: skip
+def _by_rows(solve: Callable[[Any], Any], b: Any) -> Any:
+    """op(A)^-1 B for an operation that takes B^T and gives X^T; B may be a vector."""
+    if b.ndim == 1:
+        return drop(solve(contiguous(expand(b, (0,)))), [0])
+    return with_axes(solve(contiguous(with_axes(b, (1, 0)))), (1, 0))
 
 
-def _one_cholesky(a: Any) -> Any:
-    _square(*shape_of(a))
-    return solving.cholesky(contiguous(a))
+_cholesky = _of("cholesky", solving.cholesky, lambda a: [a])
+_slogdet = _of("slogdet", lambda a: bind("slogdet", (a,), [(a.type.dtype, ()), (a.type.dtype, ())], fails=False), lambda a: [(), ()])
+_eigh = _of("eigh", spectral.eigh, lambda a: [a[:1], a])
+_eigvalsh = _of("eigvalsh", lambda a: spectral.eigh(a)[0], lambda a: [a[:1]])
+_svd = _of("svd", spectral.svd, lambda a: [(a[0], k := sizes.smaller(*a)), (k,), (k, a[1])], False)
+_svdvals = _of("svdvals", lambda a: spectral.svd(a)[1], lambda a: [(sizes.smaller(*a),)], False)
+_nuclear = _of("nuclear", lambda a: spectral.nuclear(a)[0], lambda a: [()], False)
 
 
 @implements(np.linalg.cholesky)
 def cholesky(a: Any, *, upper: bool = False) -> Any:
-    if upper:
-        return swapaxes(cholesky(swapaxes(a, -1, -2)), -1, -2)
-    return batched(_one_cholesky, [2], "cholesky")(a)
+    return _turned(_cholesky, a, not upper)
 
 
-def _one_solve(a: Any, b: Any) -> Any:
-    _square(*shape_of(a))
-    sizes.require_equal(shape_of(a)[0], shape_of(b)[0], "solve: the sizes of the matrix and of the right hand side differ")
-    x, trans = _matrices(a, [])
-    if b.ndim == 1:
-        return drop(solving.lu_solve(x, contiguous(expand(b, (0,))), trans), [0])
-    return with_axes(solving.lu_solve(x, contiguous(with_axes(b, (1, 0))), trans), (1, 0))
+def _turned(fn: Callable[[Any], Any], a: Any, lower: bool) -> Any:
+    """A factor of the lower triangle, or the upper one of the upper."""
+    return fn(a) if lower else swapaxes(fn(swapaxes(a, -1, -2)), -1, -2)
 
 
 @implements(np.linalg.solve, "scipy.linalg.solve")
 def solve(a: Any, b: Any) -> Any:
+    def one(a: Any, b: Any) -> Any:
+        sizes.require_equal(shape_of(a)[0], shape_of(b)[0], "solve: the sizes of the matrix and of the right hand side differ")
+        return _solved(a, b)
+
     a, b = as_array(a), as_array(b)
-    if b.ndim == 1:
-        return batched(_one_solve, [2, 1], "solve_vector")(a, b)
-    return batched(_one_solve, [2, 2], "solve")(a, b)
+    vector = b.ndim == 1
+    return batched("solve_vector" if vector else "solve", one, lambda a, b: [b], (2, 1 if vector else 2), True)(a, b)
 
 
-def _one_inverse(a: Any) -> Any:
-    _square(*shape_of(a))
-    return _one_solve(a, identity(shape_of(a)[0], a.type.dtype))
+def _solved(a: Any, b: Any) -> Any:
+    x, trans = _matrices(a, [])
+    return _by_rows(lambda bt: solving.lu_solve(x, bt, trans), b)
 
 
-@implements(np.linalg.inv, "scipy.linalg.inv")
-def inv(a: Any) -> Any:
-    return batched(_one_inverse, [2], "inv")(a)
-
-
-def _one_slogdet(a: Any) -> Any:
-    _square(*shape_of(a))
-    t = a.type.dtype
-    return tuple(bind("slogdet", (contiguous(a),), [(t, ()), (t, ())], fails=False))
+inv = implements(np.linalg.inv, "scipy.linalg.inv")(
+    batched("inv", lambda a: _solved(a, identity(shape_of(a)[0], a.type.dtype)), lambda a: [a], square=True)
+)
 
 
 @implements(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
-    sign, log = batched(_one_slogdet, [2], "slogdet")(a)
-    return np.linalg._linalg.SlogdetResult(sign, log)
+    return np.linalg._linalg.SlogdetResult(*_slogdet(a))
 
 
 @implements(np.linalg.det, "scipy.linalg.det")
 def det(a: Any) -> Any:
-    sign, log = batched(_one_slogdet, [2], "slogdet")(a)
+    sign, log = _slogdet(a)
     return sign * np.exp(log)
 
 
-def _one_eigh(a: Any) -> Any:
-    _square(*shape_of(a))
-    return tuple(spectral.eigh(contiguous(a)))
+def _triangle(a: Any, UPLO: str) -> Any:
+    return a if UPLO.upper() == "L" else swapaxes(a, -1, -2)
 
 
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> Any:
-    w, v = batched(_one_eigh, [2], "eigh")(a if UPLO.upper() == "L" else swapaxes(a, -1, -2))
-    return np.linalg._linalg.EighResult(w, v)
+    return np.linalg._linalg.EighResult(*_eigh(_triangle(a, UPLO)))
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    return batched(lambda a: _one_eigh(a)[0], [2], "eigvalsh")(a if UPLO.upper() == "L" else swapaxes(a, -1, -2))
-
-
-def _one_svd(a: Any) -> Any:
-    return tuple(spectral.svd(contiguous(a)))
+    return _eigvalsh(_triangle(a, UPLO))
 
 
 @implements(np.linalg.svd)
@@ -159,12 +155,11 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     if hermitian:
         unsupported("np.linalg.svd with hermitian=True", "use np.linalg.eigh")
     if not compute_uv:
-        return batched(lambda a: _one_svd(a)[1], [2], "svdvals")(a)
+        return _svdvals(a)
     shape = shape_of(as_array(a))
     if full_matrices and not sizes.same(shape[-1], shape[-2]) and not _are_equal(*shape[-2:]):
         unsupported("np.linalg.svd with full_matrices=True of a matrix that is not square", "write full_matrices=False")
-    u, s, vt = batched(_one_svd, [2], "svd")(a)
-    return np.linalg._linalg.SVDResult(u, s, vt)
+    return np.linalg._linalg.SVDResult(*_svd(a))
 
 
 @implements("scipy.linalg.svd")
@@ -178,23 +173,24 @@ def _are_equal(m: Any, n: Any) -> bool:
     return rows is not None and rows == columns
 
 
-@implements(np.linalg.svdvals, "scipy.linalg.svdvals")
-def svdvals(a: Any) -> Any:
-    return svd(a, compute_uv=False)
+implements(np.linalg.svdvals, "scipy.linalg.svdvals")(lambda a: _svdvals(a))
 
 
 def _one_qr(a: Any) -> Any:
     m, n = shape_of(a)
     if sizes.is_known(m) and sizes.is_known(n) and sizes.plain(m) < sizes.plain(n):
         unsupported("np.linalg.qr of a matrix with more columns than rows", "use its first columns, or the transpose")
-    return tuple(solving.qr(contiguous(a)))
+    return solving.qr(a)
+
+
+_qr = _of("qr", _one_qr, lambda a: [(a[0], k := sizes.smaller(*a)), (k, a[1])], False)
 
 
 @implements(np.linalg.qr)
 def qr(a: Any, mode: str = "reduced") -> Any:
     if mode not in ("reduced", "r"):
         unsupported(f"np.linalg.qr with mode={mode!r}", "use mode='reduced'")
-    q, r = batched(_one_qr, [2], "qr")(a)
+    q, r = _qr(a)
     return np.linalg._linalg.QRResult(q, r) if mode == "reduced" else r
 
 
@@ -215,10 +211,10 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
 
 @implements(np.linalg.pinv)
-def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
-    rcond = rcond if rtol is None else rtol
-    cut = 1e-15 if rcond is None else float(rcond)
-    return batched(lambda a: spectral.pinv(contiguous(a), cut)[3], [2], "pinv")(a)
+def pinv(a: Any, rcond: Any = None, *, rtol: Any = None) -> Any:
+    given = rcond if rtol is None else rtol
+    cut = 1e-15 if given is None else float(given)
+    return _of("pinv", lambda a: spectral.pinv(a, cut)[3], lambda a: [(a[1], a[0])], False)(a)
 
 
 @implements(np.linalg.matrix_power)
@@ -245,17 +241,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     axes = axes_of(axis, x.ndim)
     if len(axes) == 2 and ord not in (None, "fro"):
         i, j = (q % x.ndim for q in axis)
-        if ord in (1, -1, math.inf, -math.inf):
-            column = ord in (1, -1)
-            total = reduce("sum", x, i if column else j, True, abs)
-            pick = max_ if ord in (1, math.inf) else min_
-            return pick(total, (i, j), keepdims=keepdims)
-        moved = moveaxis(x, (i, j), (-2, -1))
-        if ord == "nuc":
-            total = batched(lambda a: spectral.nuclear(contiguous(a))[0], [2], "nuclear")(moved)
-            return kernels.put_back(total, axes, x.ndim) if keepdims else total
-        s = svdvals(moved)
-        found = max_(s, -1) if ord == 2 else min_(s, -1) if ord == -2 else unsupported(f"norm with ord={ord!r}", "use 1, 2, inf or 'fro'")
+        found = _of_matrices(x, ord, i, j)
         return kernels.put_back(found, axes, x.ndim) if keepdims else found
     if ord in (None, 2, "fro"):
         return np.sqrt(reduce("sum", x, axis, keepdims, lambda v: v * v))
@@ -265,16 +251,22 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         return (max_ if ord > 0 else min_)(abs(x), axis, keepdims=keepdims)
     if ord == 0:
         return reduce("sum", x, axis, keepdims, lambda v: to_type(truth(v), v.type))
-    total = reduce("sum", x, axis, keepdims, lambda v: table.power(abs(v), float(ord)))
-    return total ** (1.0 / ord)
+    return reduce("sum", x, axis, keepdims, lambda v: table.power(abs(v), float(ord))) ** (1.0 / ord)
+
+
+def _of_matrices(x: Any, ord: Any, rows: int, columns: int) -> Any:
+    if ord in (1, -1, math.inf, -math.inf):
+        total = reduce("sum", x, rows if ord in (1, -1) else columns, True, abs)
+        return (max_ if ord > 0 else min_)(total, (rows, columns))
+    if ord not in (2, -2, "nuc"):
+        unsupported(f"norm with ord={ord!r}", "use 1, 2, inf or 'fro'")
+    moved = moveaxis(x, (rows, columns), (-2, -1))
+    return _nuclear(moved) if ord == "nuc" else (max_ if ord == 2 else min_)(_svdvals(moved), -1)
 
 
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays_: Any) -> Any:
-    out = as_array(arrays_[0])
-    for p in arrays_[1:]:
-        out = dot(out, p)
-    return out
+    return functools.reduce(dot, arrays_[1:], as_array(arrays_[0]))
 
 
 @implements("scipy.linalg.solve_triangular")
@@ -282,22 +274,18 @@ def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_d
     code = {"N": 0, "T": 1, "C": 1}.get(trans, trans)
 
     def one(a: Any, b: Any) -> Any:
-        _square(*shape_of(a))
         sizes.require_equal(shape_of(a)[0], shape_of(b)[0], "shapes of a and b are incompatible")
         x, turned = _matrices(a, [])
         flags = (1 - code if turned else code, int(unit_diagonal), int(bool(lower) != bool(turned)))
-        if b.ndim == 1:
-            return drop(solving.trsm(x, contiguous(expand(b, (0,))), *flags), [0])
-        return with_axes(solving.trsm(x, contiguous(with_axes(b, (1, 0))), *flags), (1, 0))
+        return _by_rows(lambda bt: solving.trsm(x, bt, *flags), b)
 
     b = as_array(b)
-    return batched(one, [2, b.ndim if b.ndim < 2 else 2], "trsm")(a, b)
+    return batched("trsm", one, lambda a, b: [b], (2, min(b.ndim, 2)), True)(a, b)
 
 
 @implements("scipy.linalg.cho_factor")
 def cho_factor(a: Any, lower: bool = False) -> Any:
-    c = cholesky(a) if lower else swapaxes(cholesky(swapaxes(a, -1, -2)), -1, -2)
-    return c, lower
+    return _turned(_cholesky, a, lower), lower
 
 
 @implements("scipy.linalg.cho_solve")
@@ -307,11 +295,5 @@ def cho_solve(c_and_lower: Any, b: Any) -> Any:
     return solve_triangular(c, first, trans=1 if lower else 0, lower=lower)
 
 
-@implements("scipy.linalg.cholesky")
-def scipy_cholesky(a: Any, lower: bool = False) -> Any:
-    return cholesky(a) if lower else cho_factor(a, False)[0]
-
-
-@implements("scipy.linalg.eigh")
-def scipy_eigh(a: Any, *, lower: bool = True) -> Any:
-    return tuple(eigh(a, "L" if lower else "U"))
+implements("scipy.linalg.cholesky")(lambda a, lower=False: _turned(_cholesky, a, lower))
+implements("scipy.linalg.eigh")(lambda a, *, lower=True: tuple(eigh(a, "L" if lower else "U")))

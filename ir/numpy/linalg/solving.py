@@ -7,7 +7,7 @@ linear algebra functions" (2010) for qr.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...ops import table
@@ -37,54 +37,35 @@ def _triangle(a: Any, attrs: Any) -> Any:
     return tril(a) if attrs["lower"] else triu(a)
 
 
-def _flags(attrs: Any) -> dict[str, int]:
-    return {k: attrs[k] for k in ("trans", "unit", "lower")}
-
-
-def _trsm_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
-    (a, _), (xt,), (ta, tb) = args, outs, tangents
-    if ta is not None:
-        ta = _triangle(ta, attrs)
-        product = matmul(xt, ta) if attrs["trans"] else matmul(xt, ta.T)
-        tb = -product if tb is None else tb - product
-    return (trsm(a, tb, **_flags(attrs)),)
-
-
-def _trsm_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
-    (a, _), (xt,), (d,) = args, outs, cotangents
-    dbt = trsm(a, d, 1 - attrs["trans"], attrs["unit"], attrs["lower"])
-    da = None
-    if wanted[0]:
-        da = _triangle(-(matmul(xt.T, dbt) if attrs["trans"] else matmul(dbt.T, xt)), attrs)
-    return da, dbt
-
-
-rules("trsm", jvp=_trsm_jvp, vjp=_trsm_vjp)
-
-
 def lu_solve(a: Any, bt: Any, trans: int = 0) -> Any:
     """X^T for op(A) X = B, from B^T."""
     return bind("lu_solve", (a, bt), [(a.type.dtype, tuple(bt.shape))], trans=trans)[0]
 
 
-def _lu_solve_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
-    (a, _), (xt,), (ta, tb) = args, outs, tangents
-    if ta is not None:
-        product = matmul(xt, ta) if attrs["trans"] else matmul(xt, ta.T)
-        tb = -product if tb is None else tb - product
-    return (lu_solve(a, tb, attrs["trans"]),)
+def _rules_of(name: str, solve: Callable[..., Any], part: Callable[[Any, Any], Any]) -> None:
+    """The rules of X = op(A)^-1 B, where the operation reads a `part` of A."""
+
+    def again(attrs: Any, a: Any, bt: Any, trans: int) -> Any:
+        return solve(a, bt, **{k: v for k, v in attrs.items() if k in ("unit", "lower")}, trans=trans)
+
+    def jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
+        (a, _), (xt,), (ta, tb) = args, outs, tangents
+        if ta is not None:
+            ta = part(ta, attrs)
+            product = matmul(xt, ta if attrs["trans"] else ta.T)
+            tb = -product if tb is None else tb - product
+        return (again(attrs, a, tb, attrs["trans"]),)
+
+    def vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
+        (a, _), (xt,), (d,) = args, outs, cotangents
+        dbt = again(attrs, a, d, 1 - attrs["trans"])
+        return part(-(matmul(xt.T, dbt) if attrs["trans"] else matmul(dbt.T, xt)), attrs) if wanted[0] else None, dbt
+
+    rules(name, jvp=jvp, vjp=vjp)
 
 
-def _lu_solve_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
-    (a, _), (xt,), (d,) = args, outs, cotangents
-    dbt = lu_solve(a, d, 1 - attrs["trans"])
-    da = None
-    if wanted[0]:
-        da = -(matmul(xt.T, dbt) if attrs["trans"] else matmul(dbt.T, xt))
-    return da, dbt
-
-
-rules("lu_solve", jvp=_lu_solve_jvp, vjp=_lu_solve_vjp)
+_rules_of("trsm", trsm, _triangle)
+_rules_of("lu_solve", lu_solve, lambda a, attrs: a)
 
 
 def _inverse_transposed(a: Any) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.analysis import drop_unreachable, reverse_postorder
-from ..core.graph import Atom, Branch, Const, Function, Jump, Let, Var, substitute
-from ..core.op import TABLE
-from ..core.types import BOOL, NUMPY_DTYPES, is_float
+from ...core.analysis import drop_unreachable, reverse_postorder
+from ...core.graph import Atom, Branch, Const, Function, Jump, Let, Var, substitute
+from ...core.op import TABLE
+from ...core.types import BOOL, NUMPY_DTYPES, is_float
 
 
 def fold(f: Function) -> bool:

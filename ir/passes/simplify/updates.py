@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.graph import Atom, Function, Let, Var
-from ..core.op import TABLE, can_fail, written
+from ...core.graph import Atom, Function, Let, Var
+from ...core.op import TABLE, can_fail, written
 
 
 def updates(f: Function) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.graph import Function
-from ..core.op import TABLE
+from ...core.graph import Function
+from ...core.op import TABLE
 
 
 def squares(f: Function) -> bool:

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..core.analysis import Loop, dominators, find_loops, predecessors
-from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Var, edges
-from ..core.op import RING, TABLE, Op, can_fail
-from ..core.types import I64
-from ..ops.memory import CHECK_RANGE, codes
+from ...core.analysis import Loop, dominators, find_loops, predecessors
+from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Var, edges
+from ...core.op import RING, TABLE, Op, can_fail
+from ...core.types import I64
+from ...ops.memory import CHECK_RANGE, codes
 
 
 class _Facts:
@@ -216,14 +216,7 @@ class _Range:
     """First and last value of an index over a loop."""
 
     def __init__(self, head: str, counter: Var, start: Atom, limit: Atom, inside: set[Var], facts: _Facts) -> None:
-        self.head, self.counter, self.start, self.limit, self.inside, self.facts = (
-            head,
-            counter,
-            start,
-            limit,
-            inside,
-            facts,
-        )
+        self.head, self.counter, self.start, self.limit, self.inside, self.facts = (head, counter, start, limit, inside, facts)
 
     def ends(self, a: Atom, lets: list[Let], new: Sequence[str]) -> tuple[Atom, Atom] | None:
         """(first, one past the last) of index `a`, computed by `lets`; None if it moves in another way."""
@@ -265,16 +258,7 @@ def _hoist_access(f: Function, let: Let, span: _Range, lets: list[Let]) -> bool:
             continue
         lets += extra
         lets.append(
-            Let(
-                (),
-                CHECK_RANGE.name,
-                (let.args[0], ends[0], ends[1], span.start, span.limit),
-                {"axis": axis, "moves": moves},
-                let.site,
-            )
+            Let((), CHECK_RANGE.name, (let.args[0], ends[0], ends[1], span.start, span.limit), {"axis": axis, "moves": moves}, let.site)
         )
         new[axis] = "w" if letter == "c" else "u"
     return _set(let, "".join(new))
-
-
-__all__ = ["bounds", "counted"]

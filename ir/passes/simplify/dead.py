@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.graph import Atom, Branch, Call, Edge, Function, Var, edges
-from ..core.op import can_fail, written
+from ...core.graph import Atom, Branch, Call, Edge, Function, Var, edges
+from ...core.op import can_fail, written
 
 
 def needed(f: Function) -> set[Var]:

@@ -5,14 +5,15 @@ They keep results, errors and gradients bit for bit.
 
 from __future__ import annotations
 
+from ..step import Local, Repeat
 from .blocks import blocks
 from .bounds import bounds
 from .dead import dead
 from .fold import fold
+from .fresh import fresh
 from .selects import selects
 from .share import share
 from .squares import squares
-from .step import Local, Repeat
 from .updates import updates
 
 SIMPLIFY = Repeat(
@@ -26,5 +27,5 @@ SIMPLIFY = Repeat(
         Local("dead", dead),
         Local("bounds", bounds),
     ),
-    last=(Local("updates", updates),),
+    last=(Local("updates", updates), Local("fresh", fresh)),
 )

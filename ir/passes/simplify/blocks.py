@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..core.analysis import drop_unreachable, predecessors, reverse_postorder
-from ..core.graph import (
+from ...core.analysis import drop_unreachable, predecessors, reverse_postorder
+from ...core.graph import (
     Atom,
     Block,
     Branch,

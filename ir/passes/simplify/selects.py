@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..core.analysis import drop_unreachable, predecessors
-from ..core.graph import Branch, Edge, Function, Jump, Let, Var, same_atom
-from ..core.op import TABLE
-from ..core.types import Array
+from ...core.analysis import drop_unreachable, predecessors
+from ...core.graph import Branch, Edge, Function, Jump, Let, Var, same_atom
+from ...core.op import TABLE
+from ...core.types import Array
 
 SELECT_LIMIT = 8  # operations in an arm that may run on both paths
 
