@@ -28,7 +28,7 @@ WHEELS = ("llvmlite", "numpy", "scipy", "optree", "platformdirs", "pytest", "pyt
 PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in (28, 27, 26, 24, 17)] + ["manylinux2014_aarch64"]
 SELECTION = (
     "tests/test_targets.py",
-    "tests/test_stacks.py",
+    "tests/test_memory.py",
     "tests/test_recursion.py",
     "tests/test_other_targets.py",
     "tests/test_loading.py",
