@@ -98,7 +98,7 @@ def write_programs(version: str) -> None:
         "python": f'PYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{FOLDER}/site" exec "{qemu()}" -0 "$0" {root} "{FOLDER}/root/usr/bin/python{version}" "$@"\n'
     }
     if shutil.which(CROSS):
-        programs["cc"] = (
+        programs["cc"] = programs["gcc"] = (
             f'{shutil.which(CROSS)} "$@" || exit\nfor x; do case $x in -shared|-c|-S|-E) exit;; esac; done\n'
             'while [ $# -gt 1 ]; do [ "$1" = -o ] && out=$2; shift; done\n[ -n "$out" ] || exit 0\nmv "$out" "$out.aarch64"\n'
             f'printf \'#!/bin/sh\\nexec %s "%s" "$@"\\n\' \'"{qemu()}" {root}\' "$(realpath "$out.aarch64")" >"$out"\nchmod +x "$out"\n'
@@ -120,7 +120,8 @@ def run(arguments: Sequence[str], longest: float | None = None) -> int:
     """The emulated Python; its exit status. Raises subprocess.TimeoutExpired after so many seconds."""
     if not READY.exists():
         raise NotHere(f"there is nothing in {FOLDER}: python tools/aarch64.py setup")
-    paths = os.pathsep.join(filter(None, [str(FOLDER / "bin"), os.environ.get("PATH", "")]))
+    programs = [str(FOLDER / "bin"), os.environ.get("PATH", "")]
+    paths = os.pathsep.join(programs if shutil.which(CROSS) else programs[:1])  # no compiler rather than one for this machine
     cache = os.environ.get("LANTERN_CACHE_DIR", str(FOLDER / "code"))
     env = {**os.environ, "PATH": paths, "PYTHONPATH": str(ROOT), "LANTERN_CACHE_DIR": cache, "LANTERN_TEST_PATIENCE": "10"}
     return subprocess.run([str(FOLDER / "bin/python"), *arguments], cwd=ROOT, env=env, check=False, timeout=longest).returncode
