@@ -127,7 +127,7 @@ def run(arguments: Sequence[str], longest: float | None = None) -> int:
     return subprocess.run([str(FOLDER / "bin/python"), *arguments], cwd=ROOT, env=env, check=False, timeout=longest).returncode
 
 
-def test(arguments: Sequence[str], longest: float | None = None) -> int:
+def pytest(arguments: Sequence[str], longest: float | None = None) -> int:
     """pytest; on the selection unless there is more than options."""
     chosen = () if any(not a.startswith("-") for a in arguments) else SELECTION
     return run(["-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, *chosen], longest)
@@ -140,7 +140,7 @@ def check() -> int:
         print(f"native code for AArch64 was NOT tested: {e}", flush=True)
         return 0
     try:
-        return test(["-x", f"-n{os.cpu_count() or 1}"], LONGEST)
+        return pytest(["-x", f"-n{os.cpu_count() or 1}"], LONGEST)
     except subprocess.TimeoutExpired:
         print(f"\nof the tests for AArch64 only those above ran, without a failure, in {LONGEST} s", flush=True)
         return 0
@@ -153,7 +153,7 @@ def main(words: Sequence[str]) -> int:
             setup()
             return 0
         if what in ("python", "test"):
-            return run(rest) if what == "python" else test(rest)
+            return run(rest) if what == "python" else pytest(rest)
         if what == "check" and not rest:
             return check()
     except NotHere as e:
