@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -16,13 +15,14 @@ from .backends.base import Options
 from .backends.llvm.build.platforms import native_target
 from .backends.targets import named
 from .ir.core.faults import KINDS
-from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, array_of, element
+from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Type, array_of, element
 from .ir.trace.program import Abstract, abstract
 from .ir.values import pytree
+from .leaves import misfit
 from .specialisation import Specialisation
 
 _ALIASES = {"float64": F64, "float32": F32, "int64": I64, "int32": I32, **SCALARS}
-_PRINT = {F64: "%.17g", F32: "%.9g", I64: "%lld", I32: "%d", BOOL: "%d"}
+_PRINT: dict[Any, str] = {F64: "%.17g", F32: "%.9g", I64: "%lld", I32: "%d", BOOL: "%d"}
 
 
 @dataclass(frozen=True)
@@ -103,28 +103,17 @@ def _check(f: Any, types: Any, name: Any, stack_mib: Any) -> None:
 
     why = refusal(name)
     if why:
-        raise (ValueError if isinstance(name, str) else TypeError)(
-            f"a function of C cannot be called {name!r}: this {why}. Choose another name"
-        )
+        kind = ValueError if isinstance(name, str) else TypeError
+        raise kind(f"a function of C cannot be called {name!r}: this {why}. Choose another name")
     if not callable(f):
         raise TypeError(f"export() takes a function, not {type(f).__name__} {f!r}")
     if not isinstance(types, (list, tuple)) or any(x is None for x in pytree.flatten(tuple(types))[0]):
         raise TypeError(f'types={types!r}: give a list with one entry for each argument of `{name}`, as in [float, "f64[:]"]')
     if type(stack_mib) is not int or not 64 <= stack_mib <= 1 << 20:
         raise ValueError(f"stack_mib={stack_mib!r}: give a whole number of MiB from 64 to {1 << 20}")
-    _check_count(f, types, name)
-
-
-def _check_count(f: Callable[..., Any], types: Sequence[Any], name: str) -> None:
-    """There is a type for each argument."""
-    try:
-        signature = inspect.signature(f)
-    except (TypeError, ValueError):  # some builtins have none
-        return
-    try:
-        signature.bind(*types)
-    except TypeError as e:
-        raise TypeError(f"types has {len(types)} entries, and `{name}` is called as {name}{signature}: {e}") from None
+    wrong = misfit(f, types)
+    if wrong is not None:
+        raise TypeError(f"types has {len(types)} entries, and `{name}` is called as {name}{wrong[0]}: {wrong[1]}")
 
 
 def _signature(x: Any, where: str) -> Abstract:
@@ -176,9 +165,8 @@ def _expected(specialisation: Specialisation, values: list[Any]) -> list[Any] | 
 
 
 def _header(name: str, prototype: str, blas: str) -> str:
-    statuses = "\n".join(
-        f"   {kind.code:3d}  {kind.message.format('N', 'N', 'N', detail='the error of the source')}" for kind in KINDS.values()
-    )
+    messages = {kind.code: kind.message.format("N", "N", "N", detail="the error of the source") for kind in KINDS.values()}
+    statuses = "\n".join(f"   {code:3d}  {message}" for code, message in messages.items())
     guard = f"{name.upper()}_H"
     needs = f" It was linked with {blas}." if blas else ""
     return f"""/* Written by lantern_jit. Link with -l{name}.{needs}
@@ -225,7 +213,7 @@ def _example_program(name: str, s: Specialisation, values: list[Any], expected: 
         else:
             lines.append(f"    {_c(t)} result{r};")
             args.append(f"&result{r}")
-            printing.append(f'    printf("{_format(t)}\\n", {_printed(t, f"result{r}")});')
+            printing.append(f'    printf("{_PRINT[t]}\\n", {_printed(t, f"result{r}")});')
     for i in s.written.leaves:
         printing.append(_print_array(f"x{i}", s.types[i], np.size(values[i])))
     body = "\n".join([*lines, "    char message[512];", f"    int status = {name}({', '.join([*args, 'message', 'sizeof message'])});"])
@@ -236,7 +224,7 @@ def _example_program(name: str, s: Specialisation, values: list[Any], expected: 
 
 
 def _print_array(name: str, t: Any, n: int) -> str:
-    return f'    for (int i = 0; i < {n}; i++) printf("{_format(t.dtype)}\\n", {_printed(t.dtype, f"{name}[i]")});'
+    return f'    for (int i = 0; i < {n}; i++) printf("{_PRINT[t.dtype]}\\n", {_printed(t.dtype, f"{name}[i]")});'
 
 
 def _array_line(name: str, t: Array, shape: tuple[int, ...], values: Any, written: bool) -> str:
@@ -256,10 +244,6 @@ def _number(x: Any, t: Type) -> str:
         v = float(x)
         return repr(v) if math.isfinite(v) else "NAN" if v != v else "INFINITY" if v > 0 else "-INFINITY"
     return str(int(x))
-
-
-def _format(t: Scalar | Type) -> str:
-    return _PRINT[t]  # type: ignore[index]
 
 
 def _printed(t: Type, x: str) -> str:

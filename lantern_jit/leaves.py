@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,3 +56,16 @@ def built(traced: Traceable, finish: Callable[[tuple[Any, ...]], Any]) -> Shape:
     except KeyError:
         whole = "leaves"
     return Shape(whole, tuple(places), tuple(fixed))
+
+
+def misfit(f: Callable[..., Any], args: Sequence[Any]) -> tuple[inspect.Signature, TypeError] | None:
+    """The signature of a function that does not take so many arguments, and what Python says of it."""
+    try:
+        signature = inspect.signature(f)
+    except (TypeError, ValueError):  # some builtins have none
+        return None
+    try:
+        signature.bind(*args)
+    except TypeError as error:
+        return signature, error
+    return None

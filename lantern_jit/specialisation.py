@@ -110,11 +110,8 @@ class Specialisation:
             asked = numbers.fix()
             self.numbers.update({need: numbers.fixed[need] for need in asked})
             self.why.update(asked)
-            LOGGER.debug(
-                "`%s` is traced again: %s",
-                self.name,
-                "; ".join(f"Python needs {self.spell(n)} = {self.numbers[n]} at {asked[n]}" for n in asked),
-            )
+            why = "; ".join(f"Python needs {self.spell(n)} = {self.numbers[n]} at {asked[n]}" for n in asked)
+            LOGGER.debug("`%s` is traced again: %s", self.name, why)
 
     def spell(self, need: Need) -> str:
         """A number that Python has asked for, as `x.shape[0]`."""
@@ -203,17 +200,11 @@ class Specialisation:
             self.generalise()
             return run(self, leaves)
 
-        return Interface(
-            self.types,
-            self.weak,
-            self.written,
-            self.numbers,
-            built(self.traced, self.finish),
-            self.finish,
-            self.result,
-            lambda case, leaves: run(self.other(case, leaves), leaves),
-            again if self.optimistic else None,
-        )
+        def other(case: Case, leaves: Sequence[Any]) -> Any:
+            return run(self.other(case, leaves), leaves)
+
+        made, broadcasts = built(self.traced, self.finish), again if self.optimistic else None
+        return Interface(self.types, self.weak, self.written, self.numbers, made, self.finish, self.result, other, broadcasts)
 
     def result(self, values: Sequence[Any]) -> Any:
         """The user's result from the program's result values."""
@@ -288,9 +279,8 @@ class Specialisation:
         with COMPILING:
             found = self.for_c().c_function
         if found is None:
-            raise CompilationError(
-                NOT_HERE if TARGET is None else "a function for C is native code: use jit without a back end of another kind"
-            )
+            elsewhere = "a function for C is native code: use jit without a back end of another kind"
+            raise CompilationError(NOT_HERE if TARGET is None else elsewhere)
         return found
 
 
@@ -333,9 +323,8 @@ class Family:
         del versions[self.VERSIONS :]
         if len(versions) == 1 and len(self) == self.MANY and s.numbers:
             why = "; ".join(f"Python needs {s.spell(n)} at {site}" for n, site in s.why.items())
-            LOGGER.warning(
-                "`%s` has been compiled for %d values of numbers (%s): each further value compiles again", s.name, self.MANY, why
-            )
+            message = "`%s` has been compiled for %d values of numbers (%s): each further value compiles again"
+            LOGGER.warning(message, s.name, self.MANY, why)
 
 
 def checks_sizes(program: Program) -> bool:

@@ -46,17 +46,18 @@ def derived_from(site: Site | None) -> Iterator[None]:
         _STATE.derived = before
 
 
-def user_site(detail: str = "") -> Site:
-    """The innermost line of the user's code on the Python stack."""
+def user_site(detail: str = "", exception: Exception | None = None) -> Site:
+    """The innermost line of the user's code on the Python stack; what happens there, or the exception that is raised."""
     if _STATE.derived is not None:
         (site,) = _STATE.derived
-        return Site("", 0, "", detail) if site is None else Site(site.filename, site.line, site.function, detail, None, site.origin or site)
+        origin = site and (site.origin or site)
+        return Site(site.filename, site.line, site.function, detail, exception, origin) if site else Site("", 0, "", detail, exception)
     frame = sys._getframe(1)
     while frame is not None and is_library(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
     if frame is None:
-        return Site("?", 0, "?", detail)
-    return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, detail)
+        return Site("?", 0, "?", detail, exception)
+    return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, detail, exception)
 
 
 def unsupported(what: str, remedy: str) -> NoReturn:

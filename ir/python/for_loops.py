@@ -15,15 +15,15 @@ from ..ops import table
 from ..staging import lists
 from ..staging.branches import if_
 from ..staging.loops import CANNOT_BE_STAGED, UNROLL_ALWAYS, counted_loop, python_loop, while_
-from ..staging.paths import BREAK, DEAD, NO_SCOPE, Bottom, Scope, open_block
+from ..staging.paths import BREAK, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, open_block, way_back
 from ..values import concrete
 from ..values.values import Arrayed, Traced, call
 from ..values.views import any_traced
-from .iterables import Staged, staged_iterable
+from .iterables import Staged, on_ints, staged_iterable
 from .raising import raise_
 
 
-def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | None, scope: Scope, later: Sequence[str] = ()) -> Any:
+def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequence[str] = ()) -> Any:
     """for target in items. `later`: variables that the code after the loop reads."""
     trace = current_trace()
     if trace is None:
@@ -39,13 +39,12 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     surely = bool(staged.known) and staged.keep is None
     builder = current_builder()
     open_block()
-    mark, before = builder.mark(), scope.save()
+    go_back = way_back(scope)
     builder.trace.no_growth += staged.short
     try:
         return counted_loop(staged.count(), staged.element, body, orelse, scope, later, surely)
     except CANNOT_BE_STAGED as reason:
-        builder.rollback(mark)
-        scope.restore(before)
+        go_back()
         items, why = staged.for_python(), str(reason)
         if items is None:
             raise
@@ -54,7 +53,7 @@ def for_(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | Non
     return python_loop(items, body, orelse, scope, why=why)
 
 
-def _chosen(staged: Staged, body: Callable[[Any], Any], scope: Scope) -> Callable[[Any], Any]:
+def _chosen(staged: Staged, body: Body, scope: Scope) -> Body:
     """The body for elements as they come from `staged`, some of which may be left out."""
     keep, item = staged.keep, staged.item
 
@@ -66,7 +65,7 @@ def _chosen(staged: Staged, body: Callable[[Any], Any], scope: Scope) -> Callabl
     return lambda x: if_(keep(x), lambda: on_item(x), lambda: None, scope)
 
 
-def _ended(staged: Staged, orelse: Callable[[], Any] | None) -> Callable[[], Any] | None:
+def _ended(staged: Staged, orelse: Thunk | None) -> Thunk | None:
     """What happens when there is no further element: the end of zip(strict=True), then the loop's own `else`."""
     ended = staged.ended
     if ended is None:
@@ -80,7 +79,7 @@ def _ended(staged: Staged, orelse: Callable[[], Any] | None) -> Callable[[], Any
 
 
 @lists.for_over.define
-def for_over(items: Any, body: Callable[[Any], Any]) -> None:
+def for_over(items: Any, body: Body) -> None:
     """for x in items: body(x)"""
     for_(items, lambda x: body(x), None, NO_SCOPE)
 
@@ -91,7 +90,7 @@ def _limited(items: Any) -> Any:
     return items
 
 
-def loop_value(test: Callable[[Any], Any], body: Callable[..., Any], init: Any, counted: Any = None) -> Any:
+def loop_value(test: Body, body: Callable[..., Any], init: Any, counted: Any = None) -> Any:
     """while test(state): state = body(state), for a state of any structure."""
     cell = [init]
     scope = Scope(("state",), lambda: (cell[0],), lambda v: cell.__setitem__(0, v[0]))
@@ -120,9 +119,8 @@ def _source(items: Any, key: Any = None) -> tuple[Staged | None, Any]:
 
 def _plain_elements(staged: Staged, key: Any) -> list[Any] | None:
     """The elements, where neither they nor their keys are traced; else nothing has happened."""
-    builder = current_builder()
     open_block()
-    mark, before = builder.mark(), NO_SCOPE.save()
+    go_back = way_back(NO_SCOPE)
     out: list[Any] = []
     try:
         for x in itertools.islice(staged.elements(), concrete.MOST_UNROLLED + 1):
@@ -135,8 +133,7 @@ def _plain_elements(staged: Staged, key: Any) -> list[Any] | None:
                 return out
     except errors.TracedConditionError:
         pass
-    builder.rollback(mark)
-    NO_SCOPE.restore(before)
+    go_back()
     return None
 
 
@@ -144,7 +141,7 @@ def _variables(**values: Any) -> tuple[dict[str, Any], Scope]:
     return values, Scope(tuple(values), lambda: tuple(values.values()), lambda new: values.update(zip(tuple(values), new, strict=True)))
 
 
-def _each(items: Any, body: Callable[[Any], None], scope: Scope, stop: Callable[[], Any] | None = None) -> None:
+def _each(items: Any, body: Callable[[Any], None], scope: Scope, stop: Thunk | None = None) -> None:
     """body(x) for each element, until `stop()`."""
 
     def one(x: Any) -> Any:
@@ -174,41 +171,31 @@ def _each(items: Any, body: Callable[[Any], None], scope: Scope, stop: Callable[
 
 def _python_only(staged: Staged) -> Staged:
     """The same, whose place no loop can be traced for: it is unrolled, and elements are left out under traced conditions."""
-
-    def refuse(i: Any) -> Any:
-        return operator.index(i)
-
-    return dataclasses.replace(staged, element=refuse, spent=False)
+    return dataclasses.replace(staged, element=operator.index, spent=False)
 
 
-def _look(make: Callable[[], Any]) -> Any:
+def _look(make: Thunk) -> Any:
     """What make() gives, with nothing of it left in the graph."""
-    builder = current_builder()
     open_block()
-    mark, before = builder.mark(), NO_SCOPE.save()
+    go_back = way_back(NO_SCOPE)
     value = make()
-    builder.rollback(mark)
-    NO_SCOPE.restore(before)
+    go_back()
     return value
 
 
 def _rest(staged: Staged) -> Staged:
     """All but the first element, where there is one."""
-    n = staged.count()
-    less = table.isub(n, 1) if isinstance(n, Traced) else n - 1
-
-    def element(i: Any) -> Any:
-        return staged.element(table.iadd(i, 1) if isinstance(i, Traced) else i + 1)
-
-    known = None if staged.known is None else staged.known - 1
-    return dataclasses.replace(
-        staged, count=lambda: less, element=element, known=known, python=lambda: itertools.islice(staged.python(), 1, None), spent=False
-    )
+    less = on_ints(table.isub, operator.sub, staged.count(), 1)
+    facts: dict[str, Any] = {
+        "count": lambda: less,
+        "element": lambda i: staged.element(on_ints(table.iadd, operator.add, i, 1)),
+        "known": staged.known and staged.known - 1,
+    }
+    return dataclasses.replace(staged, **facts, python=lambda: itertools.islice(staged.python(), 1, None), spent=False)
 
 
 def _is_empty(staged: Staged) -> Any:
-    n = staged.count()
-    return table.ieq(n, 0) if isinstance(n, Traced) else n == 0
+    return on_ints(table.ieq, operator.eq, staged.count(), 0)
 
 
 def _require_one(staged: Staged, exception: Exception) -> None:

@@ -120,9 +120,7 @@ def context(manager: Any) -> Any:
 
 
 # ---- match
-def match_bool(x: Any, value: bool) -> Any:
-    """Is x the constant True or False?"""
-    return is_(x, value)
+match_bool = is_  # is x the constant True or False?
 
 
 def match_sequence(x: Any, n: int, more: bool) -> bool:

@@ -6,6 +6,7 @@ A `Staged` iterable knows its length (maybe traced) and its i-th element. Where 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -188,18 +189,15 @@ def _ints(*xs: Any) -> list[Any]:
     return [x if isinstance(x, Traced) else constant(int(x)) for x in xs]
 
 
+def on_ints(op: Callable[[Any, Any], Any], plain: Callable[[Any, Any], Any], n: Any, m: Any) -> Any:
+    """An operation on two ints, in the program where one of them is traced."""
+    return op(*_ints(n, m)) if isinstance(n, Traced) or isinstance(m, Traced) else plain(n, m)
+
+
 def _affine(start: Any, i: Any, step: Any) -> Any:
     """start + i * step, which is an int64 for each i of a range, whatever the product is."""
-    scaled = (
-        i
-        if isinstance(step, int) and step == 1
-        else table.imul(*_ints(i, step))
-        if isinstance(i, Traced) or isinstance(step, Traced)
-        else i * step
-    )
-    if isinstance(start, int) and start == 0:
-        return scaled
-    return table.iadd(*_ints(start, scaled)) if isinstance(start, Traced) or isinstance(scaled, Traced) else start + scaled
+    scaled = i if isinstance(step, int) and step == 1 else on_ints(table.imul, operator.mul, i, step)
+    return scaled if isinstance(start, int) and start == 0 else on_ints(table.iadd, operator.add, start, scaled)
 
 
 def staged_length(x: Any) -> Any:

@@ -15,10 +15,10 @@ from ..core.sites import user_site
 from ..core.types import I64
 from ..ops import table
 from ..staging.branches import if_, ifexp
-from ..staging.paths import NO_SCOPE
+from ..staging.paths import NO_SCOPE, Body, Thunk
 from ..values.values import Arrayed, Traced, call, is_traced, scalar_type
 from .generators import staged_filter
-from .iterables import ENDLESS, Staged, _affine, _count, _ints, staged_iterable, staged_length, staged_range
+from .iterables import ENDLESS, Staged, _affine, _count, _ints, on_ints, staged_iterable, staged_length, staged_range
 from .raising import raise_
 
 
@@ -47,27 +47,15 @@ def _known(parts: Sequence[Staged], of: Callable[[list[int]], int]) -> int | Non
     return of(sizes) if len(sizes) == len(parts) else None
 
 
-def _staged(
-    function: Callable[..., Any],
-    parts: Sequence[Staged],
-    count: Callable[[], Any],
-    element: Callable[[Any], Any],
-    length: Any,
-    **facts: Any,
-) -> Staged:
+def _staged(function: Callable[..., Any], parts: Sequence[Staged], count: Thunk, element: Body, length: Any, **facts: Any) -> Staged:
     """What Python's `function` makes of iterables: `count()` elements, of known sizes length(sizes)."""
     facts = {"known": _known(parts, length), "plain": all(p.plain for p in parts)} | facts
     return Staged(count, element, python=lambda: function(*(p.python() for p in parts)), once=True, **facts)
 
 
-def _on_ints(op: Callable[[Any, Any], Any], plain: Callable[[Any, Any], Any], n: Any, m: Any) -> Any:
-    """An operation on two ints, in the program where one of them is traced."""
-    return op(*_ints(n, m)) if isinstance(n, Traced) or isinstance(m, Traced) else plain(n, m)
-
-
-_smaller = functools.partial(_on_ints, lambda n, m: table.select(table.ilt(m, n), m, n), min)
-_larger = functools.partial(_on_ints, lambda n, m: table.select(table.igt(m, n), m, n), max)
-_times = functools.partial(_on_ints, table.imul, operator.mul)
+_smaller = functools.partial(on_ints, lambda n, m: table.select(table.ilt(m, n), m, n), min)
+_larger = functools.partial(on_ints, lambda n, m: table.select(table.igt(m, n), m, n), max)
+_times = functools.partial(on_ints, table.imul, operator.mul)
 
 
 def _lengths(parts: Sequence[Staged], of: Callable[[Any, Any], Any]) -> Any:
@@ -125,7 +113,7 @@ def staged_reversed(sequence: Any) -> Any:
     (inner,) = parts
 
     def element(i: Any) -> Any:
-        return inner.element(_on_ints(table.isub, operator.sub, _affine(inner.count(), -1, 1), i))
+        return inner.element(on_ints(table.isub, operator.sub, _affine(inner.count(), -1, 1), i))
 
     return _staged(lambda items: list(items)[::-1], parts, inner.count, element, min, what="reversed()")
 

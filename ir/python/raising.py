@@ -46,8 +46,7 @@ def raise_(exception: Any, cause: Any = None) -> Any:
     guarded.raises(exception.cls if isinstance(exception, host.Deferred) else type(exception))
     if has_values:
         host.raise_later(exception)
-    site = user_site(str(exception))
-    site = type(site)(site.filename, site.line, site.function, site.detail, exception)
+    site = user_site(str(exception), exception)
     open_block()
     current_builder().terminate(Fail("raise", str(exception), site))
     return DEAD

@@ -29,7 +29,7 @@ from ..numpy.creation import asarray
 from ..ops import table
 from ..values import pytree
 from ..values.kernels import whole
-from ..values.scalars import logical_not
+from ..values.scalars import logical_not, to_float
 from ..values.sizes import broadcast
 from ..values.values import Arrayed, Traced, dim_of, scalar_type, to_type
 from .raising import raise_
@@ -128,7 +128,7 @@ class GeneratorValue:
         if sizes is not None:
             return whole(out, sizes)
         one = Traced(out, builder, t == F64)
-        return Traced(to_type(one, F64).atom, builder, True) if t == F32 else one
+        return to_float(one) if t == F32 else one
 
     # ---- what is made of them
     def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Any = None) -> Any:
@@ -201,10 +201,7 @@ def _float(x: Any) -> Any:
         x = asarray(x)
     if isinstance(x, Arrayed):
         return x if x.type.dtype == F64 else astype(x, F64)
-    if isinstance(x, Traced):
-        wide = to_type(x, F64)
-        return Traced(wide.atom, wide.builder, True)
-    return float(x)
+    return to_float(x) if isinstance(x, Traced) else float(x)
 
 
 def _not_finite(x: Any) -> Any:
@@ -233,10 +230,9 @@ def _refuse(bad: Any, method: str, *example: Any, **keywords: Any) -> None:
     if not isinstance(bad, Traced):
         raise_(found)
         raise found
-    site = user_site(str(found))
     builder = current_builder()
     good = atom_of(logical_not(bad), BOOL, builder)
-    builder.emit("holds", (good,), (BOOL,), {}, type(site)(site.filename, site.line, site.function, site.detail, found))
+    builder.emit("holds", (good,), (BOOL,), {}, user_site(str(found), found))
 
 
 # ---- what is refused

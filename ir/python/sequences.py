@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import building, current_builder
+from ..core.builder import building
 from ..core.sites import user_site
 from ..core.types import I32
 from ..numpy.sorting import argsort
@@ -29,7 +29,7 @@ from ..staging.kinds import LEAF, Kind, kind_of, skeleton
 from ..staging.leaves import leaf_type
 from ..staging.lists import made, new_list
 from ..staging.loops import CANNOT_BE_STAGED
-from ..staging.paths import NO_SCOPE, open_block
+from ..staging.paths import NO_SCOPE, open_block, way_back
 from ..values import sizes
 from ..values.arrays import allocate
 from ..values.values import _SERIAL, Arrayed, call, dimension
@@ -103,16 +103,14 @@ def list_(items: Any = (), /) -> Any:
     if not staged.indexed:
         _each(staged, out.append, NO_SCOPE)
         return out
-    builder = current_builder()
     open_block()
-    mark, before = builder.mark(), NO_SCOPE.save()
+    go_back = way_back(NO_SCOPE)
     try:
         since = next(_SERIAL)
         if _is_value(_look(lambda: staged.element(0)), since):
             return new_list(collected(items))
     except CANNOT_BE_STAGED:
-        builder.rollback(mark)
-        NO_SCOPE.restore(before)
+        go_back()
     staged.spent = False
     return list(staged)
 

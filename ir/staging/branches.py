@@ -18,13 +18,14 @@ from .paths import (
     NO_SCOPE,
     Bottom,
     Scope,
+    Thunk,
     _conditions,
     _enter_condition,
     branch,
     clock,
+    falls_through,
     heap_of,
     here,
-    leave,
     open_block,
     run,
     run_expression,
@@ -34,7 +35,7 @@ from .paths import (
 join_texts = Port("makes one text of the texts of several paths; None where there are others")
 
 
-def if_(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any], scope: Scope = NO_SCOPE, *later: Callable[[], Any]) -> Any:
+def if_(cond: Any, then: Thunk, orelse: Thunk, scope: Scope = NO_SCOPE, *later: Thunk) -> Any:
     """`later`: test and body of each `elif`."""
     ends: list[Any] = []
     since = clock()
@@ -42,10 +43,7 @@ def if_(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any], scope: Sc
         signal = _arms(truth(cond), then, orelse, scope, later, ends, under)
         if not under:
             return signal
-        if signal is None:
-            ends.append((open_block(), scope.save()))
-        else:
-            leave(signal)
+        falls_through(signal, ends, scope)
     if not ends:
         return DEAD
     join(ends, scope, since=since)
@@ -61,11 +59,7 @@ def _arms(cond: Any, then: Any, orelse: Any, scope: Scope, later: Sequence[Any],
             builder = current_builder()
             builder.enter(yes)
             scope.restore(before)
-            signal = run_staged(then, scope)
-            if signal is None:
-                ends.append((open_block(), scope.save()))
-            else:
-                leave(signal)
+            falls_through(run_staged(then, scope), ends, scope)
             builder.enter(no)
             scope.restore(before)
             _enter_condition(scope, under)
@@ -83,7 +77,7 @@ def _arms(cond: Any, then: Any, orelse: Any, scope: Scope, later: Sequence[Any],
     return None
 
 
-def ifexp(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any]) -> Any:
+def ifexp(cond: Any, then: Thunk, orelse: Thunk) -> Any:
     cond = truth(cond)
     if not isinstance(cond, Traced):
         return then() if cond else orelse()
@@ -107,15 +101,15 @@ def ifexp(cond: Any, then: Callable[[], Any], orelse: Callable[[], Any]) -> Any:
 
 
 @optional.and_.define
-def and_(x: Any, *rest: Callable[[], Any]) -> Any:
+def and_(x: Any, *rest: Thunk) -> Any:
     return _short_circuit(x, rest, True)
 
 
-def or_(x: Any, *rest: Callable[[], Any]) -> Any:
+def or_(x: Any, *rest: Thunk) -> Any:
     return _short_circuit(x, rest, False)
 
 
-def _short_circuit(x: Any, rest: Sequence[Callable[[], Any]], goes_on: bool) -> Any:
+def _short_circuit(x: Any, rest: Sequence[Thunk], goes_on: bool) -> Any:
     """Operand after operand, as long as their truth is `goes_on`."""
     ends: list[Any] = []
     since = clock()
@@ -150,7 +144,7 @@ def chain(first: Any, *rest: Any) -> Any:
     """a < b < c: rest is (compare, thunk of b), (compare, thunk of c), ...; each operand is evaluated once."""
     left = first
 
-    def step(compare: Callable[[Any, Any], Any], operand: Callable[[], Any]) -> Any:
+    def step(compare: Callable[[Any, Any], Any], operand: Thunk) -> Any:
         nonlocal left
         before, left = left, operand()
         return compare(before, left)

@@ -12,7 +12,7 @@ it is unrolled all the same, so long as that ends. A recursion that only Python 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,8 @@ from ..values import pytree
 from ..values.values import constant, scalar_type
 from .loop import Widen
 from .paths import Bottom, Return, StagedExit, open_block
-from .signatures import Same, _check_effects, _contents, _is_shaped, captured, signature
-from .staged import StagedFunction, _result, call_staged, stage
+from .signatures import Same, _check_effects, _is_shaped, captured, signature
+from .staged import StagedFunction, _result, call_staged, enter, stage
 
 MAX_DEPTH = 150
 MAX_UNROLLED = 3_000  # calls of a function under traced conditions that needs its numbers plain
@@ -41,17 +41,10 @@ keep("unrolled", lambda trace: {})  # functions that cannot be staged (Unrolled)
 
 
 class Recursion(Exception):
-    """Unwinds to the first call of a function that turned out to be recursive."""
+    """Unwinds to the first call of a function that turned out to be recursive. At these `positions` plain numbers change from call
+    to call: if there are some, they become traced there; else the function is traced on its own."""
 
-    def __init__(self, activation: Activation) -> None:
-        super().__init__()
-        self.activation = activation
-
-
-class Widening(Exception):
-    """Unwinds to the first call of a recursion in which plain numbers change from call to call: there they become traced."""
-
-    def __init__(self, activation: Activation, positions: set[int]) -> None:
+    def __init__(self, activation: Activation, positions: Collection[int] = ()) -> None:
         super().__init__()
         self.activation, self.positions = activation, positions
 
@@ -90,15 +83,9 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     if trace is None or not trace.builders:
         signal = raw(*args, **kwargs)
         return signal.value if isinstance(signal, Return) else None
-    key = (
-        Same(getattr(function, "__func__", function)),
-        Same(getattr(function, "__self__", None)),
-        signature((args, kwargs), _is_shaped(trace, raw)),
-    )
-    staged = trace.staged.get(key)
-    if staged is not None and staged.captured is not None and staged.captured != captured(raw, set()):
-        del trace.staged[key]  # a variable that it uses has changed since
-        staged = None
+    itself, owner = getattr(function, "__func__", function), getattr(function, "__self__", None)
+    key = (Same(itself), Same(owner), signature((args, kwargs), _is_shaped(trace, raw)))
+    staged = _known(trace, key, raw)
     if staged is not None:
         return call_staged(trace, staged, args, kwargs)
     running = next((a for a in trace.active if a.key == key), None)
@@ -115,12 +102,16 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     trace.reads.function(function)
     raw = syntax.convert(function) or (lambda *a, **k: Return(asking(function)(*a, **k)))
     key = (Same(function), None, signature((args, kwargs), _is_shaped(trace, raw)))
-    staged = trace.staged.get(key)
+    return call_staged(trace, _known(trace, key, raw) or stage(trace, key, function, raw, args, kwargs), args, kwargs)
+
+
+def _known(trace: Trace, key: Any, raw: Any) -> StagedFunction | None:
+    """The function that has been traced on its own, if no variable that it uses has changed since."""
+    staged: StagedFunction | None = trace.staged.get(key)
     if staged is not None and staged.captured is not None and staged.captured != captured(raw, set()):
-        staged = None
-    if staged is None:
-        staged = stage(trace, key, function, raw, args, kwargs)
-    return call_staged(trace, staged, args, kwargs)
+        del trace.staged[key]
+        return None
+    return staged
 
 
 def _limit_depth(trace: Trace, function: Callable[..., Any], key: Any) -> None:
@@ -158,7 +149,7 @@ def _widen(trace: Trace, key: Any, wanted: Callable[[Activation], bool]) -> None
     if first is not None:
         positions = {i for i in positions if first.key[2][1][i][0] != "traced"}
         if positions:
-            raise Widening(first, positions)
+            raise Recursion(first, positions)
 
 
 def _is_number(key: Any) -> bool:
@@ -171,7 +162,7 @@ def _is_number(key: Any) -> bool:
     return kind is float or (isinstance(kind, type) and issubclass(kind, (np.integer, np.floating)) and scalar_type(kind(0)) is not None)
 
 
-def _traced_at(positions: set[int], tree: Any) -> Any:
+def _traced_at(positions: Collection[int], tree: Any) -> Any:
     """The same arguments, with traced values for the plain numbers at these leaves."""
     leaves, treedef = flatten(tree)
     return pytree.unflatten(treedef, [constant(x) if i in positions else x for i, x in enumerate(leaves)])
@@ -186,15 +177,11 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
     trace.active.append(active)
     frame = Frame("function", label=function.__qualname__)
     builder.frames.append(frame)
-    before, objects = _contents(raw), trace.heap.save()
-    declares = getattr(raw, "func", raw)
-    if hasattr(declares, "__lantern_outer__"):
-        trace.heap.enter(declares)
-    frame.since = objects.clock
+    before, objects = enter(trace, raw, frame)
     active.frame = frame
     if function.__name__ == "__init__" and args and args[0] is trace.heap.blank:
         trace.heap.made(args[0])  # nobody else sees it yet: what is written into it need not be logged
-    wider: set[int] = set()
+    wider: Collection[int] = ()
     try:
         signal = raw(*args, **kwargs)
         _check_effects(function, raw, before, builder)
@@ -206,13 +193,7 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
         del trace.builders[depth:]
         builder.rollback(mark)
         trace.heap.restore(objects)
-    except Widening as widening:
-        if widening.activation is not active:
-            raise
-        del trace.builders[depth:]
-        builder.rollback(mark)
-        trace.heap.restore(objects)
-        wider = widening.positions
+        wider = recursion.positions
     finally:
         del trace.active[trace.active.index(active) :]
         if frame in builder.frames:
@@ -223,7 +204,7 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
     return call_staged(trace, staged, args, kwargs)
 
 
-def _widened(trace: Trace, key: Any, function: Callable[..., Any], args: Any, kwargs: Any, positions: set[int]) -> Any:
+def _widened(trace: Trace, key: Any, function: Callable[..., Any], args: Any, kwargs: Any, positions: Collection[int]) -> Any:
     """The call with traced numbers at these positions; as it is, where it needs them plain."""
     builder = trace.builders[-1]
     mark, depth = builder.mark(), len(trace.builders)
@@ -231,7 +212,7 @@ def _widened(trace: Trace, key: Any, function: Callable[..., Any], args: Any, kw
     objects = trace.heap.save()
     try:
         return invoke(function, *_traced_at(positions, (args, kwargs)))
-    except (Recursion, Widening, Bottom, StagedExit, Widen):
+    except (Recursion, Bottom, StagedExit, Widen):
         raise
     except Exception as reason:
         trace.unrolled[key[:2]] = Unrolled(reason)

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Fail
 from ..core.sites import unsupported, user_site
@@ -24,7 +23,7 @@ from ..ops import table
 from ..values import concrete, pytree, sizes
 from ..values.arrays import allocate
 from ..values.values import Arrayed, Traced, constant, dimension, to_type
-from .kinds import Kind, Skeleton, filled, kind_of, meet, skeleton
+from .kinds import Kind, Skeleton, filled, kind_of, meet, refuse_items, skeleton
 from .leaves import either
 from .paths import branch
 
@@ -72,9 +71,7 @@ class Growing:
         leaves: list[Any] = []
         bones = skeleton(item, leaves)
         if bones != self.bones:
-            raise errors.TypeMismatchError(
-                f"the items of a list that grows under traced control flow must have one structure: {item!r} at {user_site()} differs from those before it"
-            )
+            refuse_items(f"have one structure: {item!r} differs from those before it")
         _copied(item)
         kinds = tuple(meet(k, kind_of(x)) for k, x in zip(self.kinds, leaves, strict=True))
         return self.cast(kinds), [x for x, k in zip(leaves, kinds, strict=True) if k.dtype is not None]
@@ -138,11 +135,10 @@ class Growing:
     def popped(self, i: Any = -1) -> tuple[Any, Growing]:
         at = self.index(i)
         out = self.item(at, checked=False)
-        rest = self
         if not (isinstance(i, int) and i == -1):
             for b in self.buffers:
                 b[at : self.n - 1] = b[at + 1 : self.n].copy()
-        return out, Growing(rest.buffers, sizes.sub(self.n, 1), self.bones, self.kinds)
+        return out, Growing(self.buffers, sizes.sub(self.n, 1), self.bones, self.kinds)
 
     def inserted(self, i: Any, item: Any) -> Growing:
         at = _clipped(i, self.n)
@@ -302,19 +298,13 @@ def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...], capa
         _copied(item)
         leaves: list[Any] = []
         if skeleton(item, leaves) != bones:
-            raise errors.TypeMismatchError(
-                f"the items of a list that grows under traced control flow must have one structure ({user_site()})"
-            )
+            refuse_items("have one structure")
         rows.append([x for x, k in zip(leaves, kinds, strict=True) if k.dtype is not None])
     buffers = []
     for j, k in enumerate(k for k in kinds if k.dtype is not None):
         shape = shapes[j] if shapes is not None else shape_of(rows[0][j]) if rows else [0] * k.rank
-        b = allocate(
-            k.dtype,
-            (capacity if capacity is not None else len(items) + 4 if rows or not k.rank else 0, *shape),
-            0,
-            sized=capacity is not None,
-        )
+        room = capacity if capacity is not None else len(items) + 4 if rows or not k.rank else 0
+        b = allocate(k.dtype, (room, *shape), 0, sized=capacity is not None)
         for i, row in enumerate(rows):
             _same_shape(b, row[j], k)
             b[i] = row[j]
@@ -337,9 +327,7 @@ def described(contents: Sequence[Sequence[Any]]) -> tuple[Skeleton, tuple[Kind, 
             if kinds is None:
                 bones, kinds = found, mine
             elif found != bones:
-                raise errors.TypeMismatchError(
-                    f"the items of a list that grows under traced control flow must have one structure, and at {user_site()} they have not"
-                )
+                refuse_items("have one structure")
             else:
                 kinds = tuple(map(meet, kinds, mine))
     assert kinds is not None

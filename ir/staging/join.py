@@ -6,7 +6,8 @@ some path leaves unassigned, or in another type, is poisoned: using it raises an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ class Meeting:
             self.sharing.seal(made, shared)
             return made
         if any(is_view(v) for v in values) and all(isinstance(v, (Arrayed, np.ndarray)) for v in values):
-            return self._unowned(name, _settled_in_blocks(list(zip(self.blocks, values, strict=True))))
+            return self._unowned(name, self._in_blocks(values, lambda v: settled(v) if isinstance(v, Arrayed) else lift_array(v)))
         if any(v is None or type(v) is Maybe for v in values):
             return self._optional(name, values)
         merged = merge_types(values)
@@ -111,11 +112,13 @@ class Meeting:
                 f"a list has {' items on one path and '.join(str(len(h)) for h in contents)} on another at {user_site()}: give it one length on all paths"
             )
         form = described(contents)
-        items = []
-        for i, held in enumerate(contents):
-            made, self.blocks[i] = at_the_end(self.blocks[i], lambda held=held: grown(held, *form))  # type: ignore[misc]
-            items.append(made)
-        return (self.value(name, items),)
+        return (self.value(name, self._in_blocks(contents, lambda held: grown(held, *form))),)
+
+    def _in_blocks(self, values: Sequence[Any], make: Callable[[Any], Any]) -> list[Any]:
+        """make(value) for each path's value, computed at its end."""
+        ends = [at_the_end(block, functools.partial(make, v)) for block, v in zip(self.blocks, values, strict=True)]
+        self.blocks = [block for _, block in ends]
+        return [made for made, _ in ends]
 
     def _optional(self, name: str, values: Sequence[Any]) -> Any:
         """A value on some paths and None on others."""
@@ -123,11 +126,7 @@ class Meeting:
             form = form_of(values, next((unassigned(v) for v in values if type(v) is Maybe), None))
         except errors.TypeMismatchError:
             return Undefined(name, differs(values), errors.TypeMismatchError)
-        found = []
-        for i, value in enumerate(values):
-            made, self.blocks[i] = at_the_end(self.blocks[i], lambda value=value: maybe(value, form))  # type: ignore[misc]
-            found.append(made)
-        return self.value(name, found)
+        return self.value(name, self._in_blocks(values, lambda v: maybe(v, form)))
 
     def _unowned(self, name: str, values: Sequence[Any]) -> Any:
         """Views and arrays meet as copies, which nobody may write to: a write would have to reach what is viewed."""
@@ -234,17 +233,6 @@ def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", sinc
     heap = meeting.places()
     meeting.go_on()
     scope.restore(Saved(values, heap))
-
-
-def _settled_in_blocks(ends: list[tuple[Block, Any]]) -> list[Any]:
-    """Values with their views as arrays of their own, each made where it comes from."""
-    builder = current_builder()
-    before, out = builder.current, []
-    for block, value in ends:
-        builder.current = block
-        out.append(settled(value) if isinstance(value, Arrayed) else lift_array(value))
-    builder.current = before
-    return out
 
 
 def join_values(ends: list[tuple[Block, Saved]], what: str, since: int) -> Any:

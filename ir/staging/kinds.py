@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -52,20 +52,21 @@ def kind_of(x: Any) -> Kind:
     )
 
 
+def refuse_items(must: str) -> NoReturn:
+    raise errors.TypeMismatchError(f"the items of a list that grows under traced control flow must {must} ({user_site()})")
+
+
 def meet(a: Kind, b: Kind) -> Kind:
     """The kind of leaves of both kinds."""
     if a == b:
         return a
     if a.dtype is None or b.dtype is None or a.rank != b.rank or (BOOL in (a.dtype, b.dtype) and a.dtype != b.dtype):
-        raise errors.TypeMismatchError(
-            f"the items of a list that grows under traced control flow must have one type: {a} and {b} at {user_site()}"
-        )
+        refuse_items(f"have one type, not {a} and {b}")
     dtype = a.dtype
     if a.dtype != b.dtype:
         strong = {k.dtype for k in (a, b) if not k.weak}
-        dtype = (
-            strong.pop() if len(strong) == 1 and is_float(next(iter(strong))) else F64 if any(is_float(k.dtype) for k in (a, b)) else I64
-        )
+        one_float = len(strong) == 1 and is_float(next(iter(strong)))
+        dtype = strong.pop() if one_float else F64 if any(is_float(k.dtype) for k in (a, b)) else I64
     return Kind(dtype, a.rank, a.weak and b.weak)
 
 

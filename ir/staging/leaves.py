@@ -111,9 +111,7 @@ def coerce(value: Any, t: Type, block: Block) -> Atom:
             value = lift_array(value) if value.ndim else value[()]
         if isinstance(value, Arrayed) and isinstance(t, Array) and not same_type(value.type, t):
             value = value.astype(NUMPY_DTYPES[t.dtype])
-        if isinstance(t, Scalar):
-            value = to_type(value, t)
-        return atom_of(value, t, builder)
+        return atom_of(to_type(value, t) if isinstance(t, Scalar) else value, t, builder)
     finally:
         builder.current = before
 

@@ -255,13 +255,7 @@ class Loop:
         if view and self.forms.get(key) == "settled":
             new = self._at_the_end(lambda: settled(new))
         a, b = self.parts.get(key) or opened(old, self.heap, self.before.heap), opened(new, self.heap, state)
-        if (
-            isinstance(old, list)
-            and isinstance(new, list)
-            and a is not None
-            and b is not None
-            and (a[0].more != b[0].more or a[0].more == "growing")
-        ):
+        if isinstance(old, list) and isinstance(new, list) and a and b and (a[0].more != b[0].more or a[0].more == "growing"):
             was = opened(before, self.heap, self.before.heap)
             self._latch_growth(key, name, a[1], was[1] if was is not None else (), b[1], state, args)
             return

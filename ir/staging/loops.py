@@ -17,7 +17,25 @@ from ..values.values import Traced
 from .join import join
 from .leaves import Undefined
 from .loop import Loop, Widen
-from .paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Saved, Scope, StagedExit, branch, clock, leave, open_block, run, run_staged
+from .paths import (
+    BREAK,
+    CONTINUE,
+    DEAD,
+    NO_SCOPE,
+    Body,
+    Saved,
+    Scope,
+    StagedExit,
+    Thunk,
+    branch,
+    clock,
+    falls_through,
+    leave,
+    open_block,
+    run,
+    run_staged,
+    way_back,
+)
 from .stores import seen
 
 UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
@@ -25,43 +43,30 @@ UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
 CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
 
 
-def while_(
-    test: Callable[[], Any],
-    body: Callable[[], Any],
-    orelse: Callable[[], Any] | None,
-    scope: Scope,
-    forever: bool = False,
-    later: Sequence[str] = (),
-) -> Any:
+def while_(test: Thunk, body: Thunk, orelse: Thunk | None, scope: Scope, forever: bool = False, later: Sequence[str] = ()) -> Any:
     if current_trace() is None:
         return python_loop(_tests(test), lambda _: body(), orelse, scope)
-    builder = current_builder()
-    mark, before = builder.mark(), scope.save()
+    go_back = way_back(scope)
     first = truth(test())
-    builder.rollback(mark)
-    scope.restore(before)
-    if isinstance(first, Traced):
-        return staged_loop(test, body, orelse, scope, later)
-    if forever:
+    go_back()
+    if isinstance(first, Traced) or forever:
         return staged_loop(test, body, orelse, scope, later)
     try:
         return python_loop(_tests(test), lambda _: body(), orelse, scope, stop_at_exit=True)
     except StagedExit:
-        builder.rollback(mark)
-        scope.restore(before)
+        go_back()
     try:
         return staged_loop(test, body, orelse, scope, later)
     except CANNOT_BE_STAGED as reason:
         why = reason
-    builder.rollback(mark)
-    scope.restore(before)
+    go_back()
     try:
         return python_loop(_tests(test), lambda _: body(), orelse, scope)
     except StagedExit:  # its condition comes to depend on the program's values: no other way is left
         raise why from None
 
 
-def _tests(test: Callable[[], Any]) -> Any:
+def _tests(test: Thunk) -> Any:
     while True:
         t = truth(test())
         if isinstance(t, Traced):
@@ -73,8 +78,8 @@ def _tests(test: Callable[[], Any]) -> Any:
 
 def python_loop(
     items: Any,
-    body: Callable[[Any], Any],
-    orelse: Callable[[], Any] | None,
+    body: Body,
+    orelse: Thunk | None,
     scope: Scope,
     stop_at_exit: bool = False,
     why: str = "what it runs over, or its condition, is plain Python",
@@ -103,9 +108,8 @@ def python_loop(
                 ends.append((open_block(), scope.save()))
                 signal = None
             elif signal is not DEAD:
-                leave_later = signal
                 builder.frames.append(Frame("loop", scope))
-                leave(leave_later)
+                leave(signal)
                 breaks += builder.frames.pop().ends["break"]
             join(ends, scope, since=since)
             signal = None
@@ -120,15 +124,12 @@ def python_loop(
         signal = run(orelse)
     if not breaks:
         return signal
-    if signal is None:
-        breaks.append((open_block(), scope.save()))
-    else:
-        leave(signal)
+    falls_through(signal, breaks, scope)
     join(breaks, scope, since=began)
     return None
 
 
-def _plain_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any] | None) -> Any:
+def _plain_loop(items: Any, body: Body, orelse: Thunk | None) -> Any:
     for item in items:
         signal = body(item)
         if signal is BREAK:
@@ -139,13 +140,7 @@ def _plain_loop(items: Any, body: Callable[[Any], Any], orelse: Callable[[], Any
 
 
 def staged_loop(
-    test: Callable[[], Any],
-    body: Callable[[], Any],
-    orelse: Callable[[], Any] | None,
-    scope: Scope,
-    later: Sequence[str] = (),
-    surely: bool = False,
-    trips: Any = None,
+    test: Thunk, body: Thunk, orelse: Thunk | None, scope: Scope, later: Sequence[str] = (), surely: bool = False, trips: Any = None
 ) -> Any:
     """A loop in the graph. Traced again with other forms of its variables until they are a fixpoint."""
     builder = current_builder()
@@ -182,12 +177,7 @@ def _trace_loop(test: Any, body: Any, orelse: Any, loop: Loop) -> Any:
     builder.frames.remove(frame)
     builder.frames.pop()
     latches = frame.ends["continue"]
-    if signal is None or signal is CONTINUE:
-        latches.append((open_block(), scope.save()))
-    elif signal is BREAK:
-        frame.ends["break"].append((open_block(), scope.save()))
-    else:
-        leave(signal)
+    falls_through(signal, frame.ends["break"] if signal is BREAK else latches, scope, CONTINUE, BREAK)
     loop.seed(latches)
     loop.close(latches)
     loop.reserve(frame)
@@ -202,12 +192,8 @@ def _after_loop(exits: Any, breaks: Any, latches: Any, orelse: Any, loop: Loop) 
     if exits and orelse is not None:
         builder.enter(exits[0][0])
         scope.restore(exits[0][1])
-        signal = run_staged(orelse, scope)
-        if signal is None:
-            exits = [(open_block(), scope.save())]
-        else:
-            leave(signal)
-            exits = []
+        exits = []
+        falls_through(run_staged(orelse, scope), exits, scope)
     ends = exits + breaks
     if not ends:
         return DEAD
@@ -225,13 +211,7 @@ def _poison(state: Saved, latches: list[Saved], scope: Scope) -> Saved:
 
 
 def counted_loop(
-    count: Any,
-    element: Callable[[Any], Any],
-    body: Callable[[Any], Any],
-    orelse: Callable[[], Any] | None,
-    scope: Scope,
-    later: Sequence[str] = (),
-    surely: bool = False,
+    count: Any, element: Body, body: Body, orelse: Thunk | None, scope: Scope, later: Sequence[str] = (), surely: bool = False
 ) -> Any:
     """for target in element(0), .. element(count - 1): a while loop over a hidden counter."""
     counter: list[Any] = [0]
@@ -250,10 +230,7 @@ def counted_loop(
         frame = next(f for f in reversed(current_builder().frames) if f.kind == "loop")
         signal = run(body, element(i))
         if frame.ends["continue"]:  # the counter moves on from every path that continues
-            if signal is None or signal is CONTINUE:
-                frame.ends["continue"].append((open_block(), frame.scope.save()))
-            elif signal is not DEAD:
-                leave(signal)
+            falls_through(signal, frame.ends["continue"], frame.scope, CONTINUE)
             ends = list(frame.ends["continue"])
             frame.ends["continue"].clear()
             join(ends, inner, since=since)

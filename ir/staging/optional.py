@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.builder import current_builder, current_trace
-from ..core.graph import Const, Fail, Site
+from ..core.builder import current_builder
+from ..core.graph import Const, Fail
 from ..core.op import literal
 from ..core.port import Port
 from ..core.sites import user_site
@@ -25,7 +25,7 @@ from ..values.arrays import allocate
 from ..values.kernels import copied
 from ..values.scalars import logical_not, truth
 from ..values.values import Arrayed, Traced, constant, is_traced
-from .growing import described, growing
+from .growing import _heap, described, growing
 from .kinds import Kind, Skeleton, filled
 from .lists import List
 from .paths import branch
@@ -107,8 +107,7 @@ def needed(x: Any) -> Any:
         raise _failure(name)
     ok, bad = branch(there, "there", "nothing")
     error = _failure(name)
-    site = user_site(str(error))
-    current_builder().terminate(Fail("raise", str(error), Site(site.filename, site.line, site.function, site.detail, error)), bad)
+    current_builder().terminate(Fail("raise", str(error), user_site(str(error), error)), bad)
     current_builder().enter(ok)
     return value
 
@@ -194,11 +193,6 @@ def returned(value: Any, optional: bool = True) -> Any:
     shape, parts = found
     new = [returned(x, optional) for x in parts]
     return value if all(a is b for a, b in zip(new, parts, strict=True)) else closed(shape, new, _heap())
-
-
-def _heap() -> Any:
-    trace = current_trace()
-    return trace.heap if trace is not None else None
 
 
 def _flatten(m: Maybe) -> Any:

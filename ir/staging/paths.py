@@ -19,6 +19,9 @@ from ..core.types import BOOL
 from ..objects.heap import Heap, State
 from ..values.values import Traced
 
+Thunk = Callable[[], Any]  # a test, an arm, a body without a target
+Body = Callable[[Any], Any]
+
 
 @dataclass
 class Saved:
@@ -53,7 +56,7 @@ class Scope:
 NO_SCOPE = Scope((), lambda: (), lambda _: None)
 
 
-def at_the_end(block: Block, make: Callable[[], Any]) -> tuple[Any, Block]:
+def at_the_end(block: Block, make: Thunk) -> tuple[Any, Block]:
     """make(), computed at the end of that block, and the block where that ends."""
     builder = current_builder()
     before, builder.current = builder.current, block
@@ -157,20 +160,35 @@ def branch(cond: Traced, *names: str) -> tuple[Block, Block]:
 
 def run_staged(body: Callable[..., Any], scope: Scope) -> Any:
     """`run` under a traced condition: there a `raise` is staged."""
-    builder = current_builder()
-    builder.frames.append(Frame("condition", scope))
-    depth = len(builder.frames)
-    try:
-        return run(body)
-    finally:
-        del builder.frames[depth - 1 :]
+    return run_expression(lambda: run(body), scope)
 
 
-def run_expression(arm: Callable[[], Any]) -> Any:
-    builder = current_builder()
-    builder.frames.append(Frame("condition"))
-    depth = len(builder.frames)
+def run_expression(arm: Thunk, scope: Scope | None = None) -> Any:
+    frames = current_builder().frames
+    depth = len(frames)
+    frames.append(Frame("condition", scope))
     try:
         return arm()
     finally:
-        del builder.frames[depth - 1 :]
+        del frames[depth:]
+
+
+def falls_through(signal: Any, ends: list[Any], scope: Scope, *through: Any) -> bool:
+    """A body has ended by this signal: its block waits among `ends` where that is None, or one of `through`; else it leaves."""
+    if signal is not None and signal not in through:
+        leave(signal)
+        return False
+    ends.append((open_block(), scope.save()))
+    return True
+
+
+def way_back(scope: Scope) -> Callable[[], None]:
+    """What undoes all that has been added to the program since."""
+    builder = current_builder()
+    mark, before = builder.mark(), scope.save()
+
+    def go() -> None:
+        builder.rollback(mark)
+        scope.restore(before)
+
+    return go

@@ -12,6 +12,7 @@ from ..core.graph import Call, Edge
 from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
 from ..core.types import Array, Scalar, Type, is_float
+from ..objects.heap import State
 from ..objects.structure import adopted, flatten
 from ..values import pytree
 from ..values.values import Arrayed, Traced, dims_of, is_traced, resized, scalar_type
@@ -44,6 +45,16 @@ def _result(signal: Any, frame: Frame, label: str) -> Any:
     if not ends:
         raise Bottom
     return join_values(ends, f"the result of `{label}`", frame.since)
+
+
+def enter(trace: Trace, raw: Any, frame: Frame) -> tuple[list[tuple[Any, Any]], State]:
+    """What a function's variables, and the objects, hold before its body is traced."""
+    before, objects = _contents(raw), trace.heap.save()
+    declares = getattr(raw, "func", raw)
+    if hasattr(declares, "__lantern_outer__"):
+        trace.heap.enter(declares)
+    frame.since = objects.clock
+    return before, objects
 
 
 def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: Any, kwargs: Any) -> StagedFunction:
@@ -86,11 +97,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         frame = Frame("function", label=function.__qualname__)
         builder.frames.append(Frame("staged"))
         builder.frames.append(frame)
-        before, objects = _contents(raw), trace.heap.save()
-        declares = getattr(raw, "func", raw)
-        if hasattr(declares, "__lantern_outer__"):
-            trace.heap.enter(declares)
-        frame.since = objects.clock
+        before, objects = enter(trace, raw, frame)
         signal = run(lambda: raw(*new_args, **new_kwargs))
         changed = any((c.cell_contents if _filled(c) else None) is not old for c, old in before)
         if changed or trace.heap.changed(objects, trace.heap.save(), frame.since):

@@ -162,14 +162,9 @@ def unravel(where: Arrayed, shape: Sequence[Size]) -> list[Arrayed]:
         divisor, modulus = _scalar(stride), _scalar(n)
         if v == 0 and len(shape) == 1:
             return [where]
-        out.insert(0, elementwise(lambda i, s, m, v=v: _digit(i, s, m, v == 0), where, divisor, modulus, name="unravel"))
+        out.insert(0, elementwise(lambda i, s, m, v=v: i // s % m if v else i // s, where, divisor, modulus, name="unravel"))
         stride = sizes.mul(stride, n)
     return out
-
-
-def _digit(i: Any, stride: Any, n: Any, first: bool) -> Any:
-    q = i // stride
-    return q if first else q % n
 
 
 # ---- writes
@@ -193,9 +188,8 @@ def _put_mask(a: Arrayed, mask: Arrayed, value: Any) -> None:
 
 
 def _like(v: Any, old: Traced) -> Any:
-    return (
-        v if isinstance(v, Traced) else Traced(constant(v).atom, None) if constant(v).type == old.type else to_type(constant(v), old.type)
-    )
+    x = v if isinstance(v, Traced) else constant(v)
+    return v if x is v else Traced(x.atom, None) if x.type == old.type else to_type(x, old.type)
 
 
 def scatter(a: Arrayed, where: Arrayed, shape: Sequence[Size], value: Any, add: int) -> None:
@@ -205,9 +199,8 @@ def scatter(a: Arrayed, where: Arrayed, shape: Sequence[Size], value: Any, add: 
     if isinstance(value, Arrayed):
         own = shape_of(value)
         if len(own) > len(shape):
-            raise errors.ArrayShapeError(
-                f"shape mismatch: value array of shape {sizes.show(own)} could not be broadcast to indexing result of shape {sizes.show(shape)}"
-            )
+            wrong = f"value array of shape {sizes.show(own)} could not be broadcast to indexing result of shape {sizes.show(shape)}"
+            raise errors.ArrayShapeError(f"shape mismatch: {wrong}")
         for n, m in zip(own[::-1], list(shape)[::-1], strict=False):
             fit(n, m, own, shape)
         inputs: list[Any] = [access(value, places(value, len(shape)), shape)]

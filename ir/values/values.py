@@ -187,8 +187,9 @@ class Arrayed(GraphValue):
         raise errors.TracedConditionError(f"the truth value of an array is ambiguous at {user_site()}: use a.any() or a.all()")
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        what = f"an array that is computed at run time has no values yet to make a NumPy array of at {user_site()}"
         raise errors.TracedConditionError(
-            f"an array that is computed at run time has no values yet to make a NumPy array of at {user_site()}: use np.asarray in code whose source is available, or make it outside of the compiled function"
+            f"{what}: use np.asarray in code whose source is available, or make it outside of the compiled function"
         )
 
     if TYPE_CHECKING:  # NumPy's attributes and methods: ir/numpy/dispatch.py

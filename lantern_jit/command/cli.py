@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
-import inspect
 import os
 import sys
 import traceback
@@ -20,6 +19,7 @@ from typing import Any, NoReturn
 from ..ir.core.errors import LanternError
 from ..ir.core.sites import is_library
 from ..jitted import jit
+from ..leaves import misfit
 from ..pipeline import AFTER, PASSES, known
 from ..transforms import grad
 
@@ -85,12 +85,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     look.add_argument("target", metavar="FILE:FUNCTION", help="a Python file and a function in it")
     look.add_argument("arguments", metavar="ARG", nargs="*", help="int, float, or list (a float64 array)")
     look.add_argument("--grad", action="store_true", help="differentiate by the first argument")
-    look.add_argument(
-        "--stage",
-        metavar="NAME,...",
-        default=",".join(STAGES),
-        help=f"default: %(default)s; also {AFTER}NAME, the graph after a pass: {', '.join(PASSES)}",
-    )
+    stages = f"default: %(default)s; also {AFTER}NAME, the graph after a pass: {', '.join(PASSES)}"
+    look.add_argument("--stage", metavar="NAME,...", default=",".join(STAGES), help=stages)
     look.set_defaults(command=run_inspect)
 
     cache = commands.add_parser("cache", help="show the folder of compiled code, or clear it")
@@ -152,7 +148,9 @@ def run_inspect(options: argparse.Namespace) -> None:
         raise UsageError(str(error)) from None
     function = load(options.target)
     arguments = [literal(word) for word in options.arguments]
-    check_arguments(options.target, function, arguments)
+    wrong = misfit(function, arguments)
+    if wrong is not None:
+        raise UsageError(f"{options.target}{wrong[0]} and {len(arguments)} arguments: {wrong[1]}") from wrong[1]
     try:
         compiled = jit(grad(function) if options.grad else function).inspect(*arguments)
         texts = [compiled.after(s.removeprefix(AFTER)) if s.startswith(AFTER) else getattr(compiled, s) for s in stages]
@@ -214,18 +212,6 @@ def converted(value: object) -> object:
     if isinstance(value, bool | int | float):
         return value
     raise ValueError(value)
-
-
-def check_arguments(target: str, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
-    """Reject a number of arguments that the function does not take."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some builtins have none
-        return
-    try:
-        signature.bind(*arguments)
-    except TypeError as error:
-        raise UsageError(f"{target}{signature} and {len(arguments)} arguments: {error}") from error
 
 
 def described(error: BaseException) -> str:

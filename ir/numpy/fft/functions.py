@@ -80,9 +80,9 @@ def irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
     m, others = z.shape[at], [q for q in range(z.ndim) if q != at]
     length = sizes.mul(sizes.add(m, -1), 2) if n is None else n
     k: Any = from_index(lambda i: i, [length])
-    near, t = np.minimum(k, length - k), z.real.dtype
-    index, there = np.where(near < m, near, 0), np.where(near < m, 1.0, 0.0)
-    sign = np.where((k == 0) | (2 * k == length), 0.0, np.where(2 * k > length, -1.0, 1.0))
-    there, sign = (expand(x.astype(t, copy=False), others) for x in (there, sign))  # type: ignore[assignment]
-    half = z[(*[slice(None)] * at, index)]
-    return ifft(Complexed(half.real * there, half.imag * there * sign), None, axis, norm).real
+    near = np.minimum(k, length - k)
+    there = near < m
+    turned = (np.sign(length - 2 * k) * (k > 0) * there).astype(z.real.dtype)
+    half = z[(*[slice(None)] * at, near * there)]
+    full = Complexed(half.real * expand(there, others), half.imag * expand(turned, others))
+    return ifft(full, None, axis, norm).real
