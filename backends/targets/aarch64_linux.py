@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .target import Features, Linking, Memory, Signals, Target
+from .linux import linking, memory, signals
+from .target import Features, Target
 
 # What a C function must not change: x19 to x30, and the lower halves of v8 to v15. 160 bytes.
 _SWITCH = """
@@ -108,28 +109,8 @@ AARCH64_LINUX = Target(
     floats_returned=8,
     wide_convention="",
     bool_extension="",
-    memory=Memory(
-        page=1 << 16,
-        read_write=0x1 | 0x2,
-        no_access=0,
-        map_flags=0x2 | 0x20 | 0x4000,
-        unneeded=4,
-        huge_pages=14,
-        small_pages=15,
-        limit_files=("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-        mapped_file="/proc/self/statm",
-    ),
-    signals=Signals(
-        interrupt=2,
-        count=65,
-        never=(0, 4, 5, 6, 7, 8, 9, 11, 19),  # ILL, TRAP, ABRT, BUS, FPE, KILL, SEGV, STOP
-        action_bytes=152,
-        action_flags=136,
-        with_info=4,
-        stack_pointer=_CONTEXT + 8 * 32,
-        program_counter=_CONTEXT + 8 * 33,
-        first_argument=_CONTEXT + 8,
-    ),
+    memory=memory(1 << 16),
+    signals=signals(_CONTEXT + 8 * 32, _CONTEXT + 8 * 33, _CONTEXT + 8),
     features=Features(
         fused="",
         scale=(),
@@ -137,10 +118,5 @@ AARCH64_LINUX = Target(
         register_bits=(("", 128),),
         constant_vectors=True,
     ),
-    linking=Linking(
-        libraries=("libm.so.6", "libc.so.6"),
-        cross_compiler="aarch64-linux-gnu-gcc",
-        flags=("-shared", "-Wl,-z,defs"),
-        file="lib{}.so",
-    ),
+    linking=linking("aarch64-linux-gnu-gcc"),
 )

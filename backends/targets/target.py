@@ -1,14 +1,17 @@
 """What back ends have to know of a machine and its system, as a value: a new target is one more of these, in a file of its own.
 
-Two instances have been written and run: x86-64 and AArch64 Linux. What is known to differ elsewhere, none of which has been run:
+Two instances have been written: x86-64 Linux, which runs on machines, and AArch64 Linux, which has run by emulation alone. What is known to
+differ elsewhere, none of which has been run:
 
 - macOS: names in assembly begin with an underscore, there is no `.hidden` and no ELF (symbols.py reads Mach-O there); memory
   for code is mapped with MAP_JIT and is either written or run, one thread at a time; other numbers for mmap, madvise and
-  signals, another ucontext and another struct sigaction; libraries are linked by other flags.
+  signals, another ucontext and another struct sigaction; libraries are linked by other flags. On AArch64 pages have 16 KiB and lines of the
+  cache 128 bytes, x18 is the system's, bools are extended by who passes them, and what stands for `...` is passed in memory.
 - Windows: VirtualAlloc for mmap, whose reserved memory has to be committed; no signals of POSIX, so that a Ctrl-C comes in
   another thread; another calling convention, with more registers to save; a stack that is not the system's has to be told
   to the thread (the bounds in its TEB), and unwinding by SEH wants a description of each function that moves the stack pointer.
 - None of them has glibc's libmvec. Nothing here needs it: the vector functions are the library's own (llvm/maths).
+- A shadow stack (CET, GCS) would have to be cut when a call is left by lantern_abort.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .target import Features, Linking, Memory, Signals, Target
+from .linux import linking, memory, signals
+from .target import Features, Target
 
 _SWITCH = """
 .text
@@ -83,28 +84,8 @@ X86_64_LINUX = Target(
     floats_returned=4,
     wide_convention="x86_regcallcc",
     bool_extension="zeroext ",
-    memory=Memory(
-        page=4096,
-        read_write=0x1 | 0x2,
-        no_access=0,
-        map_flags=0x2 | 0x20 | 0x4000,
-        unneeded=4,
-        huge_pages=14,
-        small_pages=15,
-        limit_files=("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-        mapped_file="/proc/self/statm",
-    ),
-    signals=Signals(
-        interrupt=2,
-        count=65,
-        never=(0, 4, 5, 6, 7, 8, 9, 11, 19),  # ILL, TRAP, ABRT, BUS, FPE, KILL, SEGV, STOP
-        action_bytes=152,
-        action_flags=136,
-        with_info=4,
-        stack_pointer=_REGISTERS + 8 * 15,
-        program_counter=_REGISTERS + 8 * 16,
-        first_argument=_REGISTERS + 8 * 8,
-    ),
+    memory=memory(4096),
+    signals=signals(_REGISTERS + 8 * 15, _REGISTERS + 8 * 16, _REGISTERS + 8 * 8),
     features=Features(
         fused="fma",
         scale=("avx512f", "avx512vl"),
@@ -112,10 +93,5 @@ X86_64_LINUX = Target(
         register_bits=(("avx512f", 512), ("avx", 256), ("", 128)),
         constant_vectors=False,
     ),
-    linking=Linking(
-        libraries=("libm.so.6", "libc.so.6"),
-        cross_compiler="x86_64-linux-gnu-gcc",
-        flags=("-shared", "-Wl,-z,defs"),
-        file="lib{}.so",
-    ),
+    linking=linking("x86_64-linux-gnu-gcc"),
 )

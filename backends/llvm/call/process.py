@@ -154,6 +154,7 @@ class Runtime:
         p, n = ctypes.c_void_p, ctypes.c_size_t
         libc = ctypes.CDLL(None)
         keep, memory, start = self.loaded.word("lantern_keep"), self.target.memory, layout.arena_start(self.target)
+        page = resource.getpagesize()  # which may be less than the target's
         with COMPILING:
             region = ctypes.CFUNCTYPE(p)(self.loaded.address("lantern_take"))()
             ctypes.CFUNCTYPE(None, p)(self.loaded.address("lantern_give"))(region)
@@ -162,17 +163,17 @@ class Runtime:
                 for advice in (memory.unneeded, memory.small_pages):  # but for the context at the start
                     libc.madvise(p(region + start), n(self.size - start), advice)
                 call()
-                pages = (ctypes.c_ubyte * (self.size // memory.page))()
+                pages = (ctypes.c_ubyte * (self.size // page))()
                 for first in range(0, self.size, 1 << 22):  # one call fails where a page may not be read
-                    view = (ctypes.c_ubyte * ((1 << 22) // memory.page)).from_buffer(pages, first // memory.page)
+                    view = (ctypes.c_ubyte * ((1 << 22) // page)).from_buffer(pages, first // page)
                     libc.mincore(p(region + first), n(1 << 22), view)
             finally:
                 keep.value = before
                 libc.madvise(p(region), n(self.size), memory.huge_pages)
                 self._trim(region)
-        touched = np.frombuffer(bytes(pages), np.uint8)[start // memory.page :] & 1
+        touched = np.frombuffer(bytes(pages), np.uint8)[start // page :] & 1
         half = len(touched) // 2
-        return int(touched[half:].sum()) * memory.page, int(touched[:half].sum()) * memory.page
+        return int(touched[half:].sum()) * page, int(touched[:half].sum()) * page
 
     def _trim(self, region: int) -> None:
         ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.loaded.address("lantern_trim"))(region)
