@@ -66,9 +66,14 @@ shared = mmap.mmap(-1, 8)
 
 def interrupt_after(*delays, number=signal.SIGINT):
     # another process sends the signal; no thread of this one has to run for it
+    # it waits for this one to be back from os.fork, whose hooks swallow exceptions
+    ready, back = os.pipe()
     me, child = os.getpid(), os.fork()
     if child:
+        os.write(back, b"!")
+        os.close(back), os.close(ready)
         return child
+    os.read(ready, 1)
     for d in delays:
         time.sleep(d)
         shared[:] = struct.pack("d", time.monotonic())

@@ -159,7 +159,16 @@ watch:
  call void @lantern_watch()
  call void @lantern_ask()
  call void @lantern_trim(ptr %region)
- br label %lock
+ ; all this takes its time: a signal that came meanwhile found nobody on a region, and the program may run for long
+ %PyErr_CheckSignals = load ptr, ptr @service.PyErr_CheckSignals
+ %raises = call i32 %PyErr_CheckSignals()
+ %goes_on = icmp eq i32 %raises, 0
+ br i1 %goes_on, label %lock, label %leave
+leave:
+ store volatile i64 0, ptr %ppython
+ call void @lantern_free_blocks(ptr %region)
+ call void @lantern_give(ptr %region)
+ br label %failed
 lock:
  br i1 %long, label %alone, label %held
 held:

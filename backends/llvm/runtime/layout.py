@@ -44,7 +44,7 @@ SERVICES = (
     "PyFloat_FromDouble", "PyLong_FromLongLong", "PyLong_AsLongLongAndOverflow", "PyBool_FromLong", "PyTuple_New", "PyTuple_SetItem",
     "PyList_New", "PyList_SetItem", "PyDict_New", "PyDict_SetItem", "Py_IncRef", "Py_DecRef", "PyObject_VectorcallMethod", "PyObject_CallFunctionObjArgs",
     "PyEval_SaveThread", "PyEval_RestoreThread", "PyCapsule_New", "PyCapsule_GetPointer", "PyArray_New", "PyArray_SetBaseObject",
-    "PyArray_Scalar", "slow", "PyErr_Fetch", "PyErr_Restore", "getsignal", "sigint", "default_int_handler",
+    "PyArray_Scalar", "slow", "PyErr_Fetch", "PyErr_Restore", "PyErr_CheckSignals", "getsignal", "sigint", "default_int_handler",
 )  # fmt: skip
 SERVICE = {name: i for i, name in enumerate(SERVICES)}
 
