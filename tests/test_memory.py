@@ -238,7 +238,7 @@ def test_more_specialisations_than_native_entries(tmp_path: Path) -> None:
     )
     grown, blocks = found
     assert grown < 2 * MIB
-    assert blocks < 100
+    assert blocks < 1000  # Python's own are some 80; one for each call would be 20,000
 
 
 def test_functions_that_are_thrown_away(tmp_path: Path) -> None:
