@@ -88,7 +88,7 @@ def test_reading_at_two_places_goes_through_buffers() -> None:
 
 def test_kernels_are_functions_whose_pointers_are_apart() -> None:
     llvm = lj.jit(lj.grad(lambda x, y: np.sum(np.cumsum(np.tanh(x) * y)), (0, 1))).inspect(X, X).llvm
-    heads = re.findall(r"define internal .* @kernel\.\d+\.back\((.*)\)", llvm)
+    heads = re.findall(r"define internal .* @kernel\.\d+\.[\w.]+\.each\((.*)\)", llvm)
     assert heads
     assert all(part.count("noalias") == part.count("ptr") for part in heads[0].split(", ") if "ptr" in part)
 
@@ -129,8 +129,8 @@ def test_writes_are_undone_only_where_somebody_reads_the_old_values() -> None:
             y *= x
         return np.sum(y)
 
-    assert count(lj.jit(lj.grad(linear)).inspect(X, 3).llvm, r"define internal void @kernel\.\d+\.save") == 0
-    assert count(lj.jit(lj.grad(product)).inspect(X, 3).llvm, r"define internal void @kernel\.\d+\.save") == 1
+    assert count(lj.jit(lj.grad(linear)).inspect(X, 3).llvm, r"define internal void @kernel.*there") == 0
+    assert count(lj.jit(lj.grad(product)).inspect(X, 3).llvm, r"define internal void @kernel.*there") == 1
 
 
 def test_a_loop_that_carries_an_array_stays_in_the_same_memory() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...ir.core.graph import Const, Let
-from ...ir.core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of
+from ...ir.core.kernel import ADDS, SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of
 from ...ir.core.types import NUMPY_DTYPES, Array
 
 _FIRST = {"sum": lambda a, x: a + x, "max": lambda a, x: x if x > a or x != x else a, "min": lambda a, x: x if x < a or x != x else a}
@@ -57,19 +57,32 @@ class Run:
                     best[i] = np.empty(shape, object)
         writes = []
         for n, point in enumerate(self.points()):
-            for i, (r, v) in enumerate(zip(self.k.results, call(self.inputs(point)), strict=True)):
+            inputs = self.inputs(point)
+            for i, (r, v) in enumerate(zip(self.k.results, call(inputs), strict=True)):
                 if r.into is not None:
-                    writes.append((r.into, point, v))
+                    writes.append((r, self.at(r.into, point), v))
+                elif r.at is not None:
+                    writes.append((r, (int(inputs[r.at.place]),), v))
                 elif r.out is not None:
                     self.collect(r, outs[i], best[i], point, v, n)
-        for x, point, v in writes:
-            self.read(x.base).value[self.at(x, point)] = plain(v)
+        self.write(writes)
         for i, (r, b) in enumerate(zip(self.k.results, best, strict=True)):
             if b is not None and r.kind in ("max", "min"):
                 for at in np.ndindex(*b.shape):
                     outs[i][at] = b[at] if b[at] is not None else _empty(r.kind, outs[i].dtype)
         done = [(r, o) for r, o in zip(self.k.results, outs, strict=True) if r.out is not None]
         return [new(o) if isinstance(r.out.type, Array) else scalar(o[()]) for r, o in done]  # type: ignore[union-attr]
+
+    def write(self, writes: list[tuple[Result, tuple[int, ...], Any]]) -> None:
+        """What goes into arrays that exist."""
+        for r in self.k.results:
+            if r.kind == "first":
+                assert r.into is not None
+                for point in np.ndindex(*(n if q in r.into.axes else 1 for q, n in enumerate(self.sizes))):
+                    self.read(r.into.base).value[self.at(r.into, point)] = 0.0
+        for r, at, v in writes:
+            there = self.read(r.written).value
+            there[at] = there[at] + v if r.kind in ADDS else plain(v)
 
     def shape(self, r: Result) -> tuple[int, ...]:
         return self.sizes if r.kind == "map" else tuple(self.sizes[q] for q in r.axes)

@@ -194,9 +194,13 @@ class Aliases:
     def _join_all(self, xs: Iterable[Atom], ys: Iterable[Atom]) -> None:
         for x, y in zip(xs, ys, strict=False):
             if isinstance(x.type, Array):
-                a, b = self.root(x), self.root(y)
-                if a is not b:
-                    self.parent[a] = b
+                self.join(x, y)
+
+    def join(self, x: Atom, y: Atom) -> None:
+        """They may be the same memory."""
+        a, b = self.root(x), self.root(y)
+        if a is not b:
+            self.parent[a] = b
 
     def is_written(self, v: Atom) -> bool:
         return self.root(v) in {self.root(w) for w in self.written}

@@ -64,13 +64,15 @@ class Site:
 
 @dataclass(eq=False)
 class Let:
-    """`outs = op(args) {attrs}`: one operation of the table (op.py), or `pullback` / `pushforward`."""
+    """`outs = op(args) {attrs}`: one operation of the table (op.py), or `pullback` / `pushforward`. One that may `contract` is a term of
+    an adjoint: a multiplication and an addition may be rounded once."""
 
     outs: tuple[Var, ...]
     op: str
     args: tuple[Atom, ...]
     attrs: dict[str, Any] = field(default_factory=dict)
     site: Site | None = None
+    contract: bool = False
 
     @property
     def out(self) -> Var:
@@ -143,6 +145,13 @@ class Function:
     @property
     def entry(self) -> Block:
         return next(iter(self.blocks.values()))
+
+    @property
+    def returned(self) -> tuple[Atom, ...]:
+        """What a function of one block returns."""
+        t = self.entry.terminator
+        assert isinstance(t, Return)
+        return t.args
 
 
 class Closed(dict[str, Function]):

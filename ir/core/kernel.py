@@ -14,6 +14,9 @@ Each of its results goes somewhere:
   ('sum', q0, ..)    a new array over the axes q, or a scalar where there are none; so do 'max', 'min', 'argmax', 'argmin'
   ('into', q0, ..)   the elements of an array that exists, at start_j + step_j * i_(qj): a write, undone on the way back
   ('fresh', q0, ..)  the same where nobody has seen the elements before: nothing to undo
+  ('add', q0, ..)    is added to the elements of an array that exists; so is the sum over the axes that do not move it
+  ('first', q0, ..)  the same where the elements are to be taken for zeros: they are written, and not read
+  ('at', j)          is added to a one-dimensional array's element at the position that parameter j gives
   ('drop',)          nowhere
 A kernel's arguments stand in the order: sizes of the space, inputs, destinations.
 
@@ -34,7 +37,8 @@ from .types import I64, Array, carries_gradient
 
 ONE, ZERO = Const(1, I64), Const(0, I64)
 SMOOTH = ("map", "sum", "into", "fresh")  # what a derivative flows through
-WRITES = ("into", "fresh")
+ADDS = ("add", "first", "at")  # what adjoints are made of: such kernels are not differentiated
+WRITES = ("into", "fresh", "add", "first")
 
 
 @dataclass
@@ -85,6 +89,12 @@ class Result:
     axes: tuple[int, ...] = ()
     into: Access | None = None
     out: Var | None = None
+    at: Gather | None = None
+
+    @property
+    def written(self) -> Var | None:
+        """The array that exists and is written."""
+        return self.into.base if self.into is not None else self.at.base if self.at is not None else None
 
 
 @dataclass
@@ -104,15 +114,21 @@ class Kernel:
     def args(self) -> tuple[Atom, ...]:
         args: list[Atom] = list(self.sizes)
         for x in self.inputs:
-            args += x.atoms() if isinstance(x, Access) else [x.atom] if isinstance(x, Same) else [x.base] if isinstance(x, Gather) else []
+            args += _atoms(x)
         for r in self.results:
-            args += r.into.atoms() if r.into is not None else []
+            args += _atoms(r.into) if r.into is not None else _atoms(r.at) if r.at is not None else ()
         return tuple(args)
 
     def attrs(self) -> dict[str, Any]:
         inputs = tuple(map(_described, self.inputs))
         results = tuple((r.kind, *(r.into.axes if r.into is not None else r.axes)) for r in self.results)
         return {"f": self.f, "rank": len(self.sizes), "inputs": inputs, "results": results, **self.extra}
+
+
+def _atoms(x: Access | Same | Index | Gather) -> tuple[Atom, ...]:
+    if isinstance(x, Access):
+        return x.atoms()
+    return (x.atom,) if isinstance(x, Same) else (x.base,) if isinstance(x, Gather) else ()
 
 
 def _described(x: Access | Same | Index | Gather) -> tuple[Any, ...]:
@@ -151,6 +167,10 @@ def kernel_of(let: Let) -> Kernel:
     for kind, *axes in attrs["results"]:
         if kind in WRITES:
             results.append(Result(kind, tuple(axes), access(tuple(axes))))
+        elif kind == "at":
+            base = rest.pop(0)
+            assert isinstance(base, Var)
+            results.append(Result(kind, tuple(axes), at=Gather(base, axes[0])))
         else:
             results.append(Result(kind, tuple(axes), None, None if kind == "drop" else next(outs)))
     extra = {k: v for k, v in attrs.items() if k not in ("f", "rank", "inputs", "results")}
@@ -182,7 +202,7 @@ def varied_results(f: Function, mask: Sequence[bool]) -> list[bool]:
     for let in f.entry.lets:
         if TABLE[let.op].differentiable and any(a in active for a in let.args):
             active.update(o for o in let.outs if carries_gradient(o.type))
-    return [a in active for a in f.entry.terminator.args]  # type: ignore[union-attr]
+    return [a in active for a in f.returned]
 
 
 def may_fail(f: Function) -> bool:

@@ -217,7 +217,8 @@ class _Function:
         line.need("(")
         args = tuple(line.list(lambda: self.atom(line), ")"))
         attrs = dict(line.list(lambda: self.attribute(line), "}")) if line.skip(" {") else {}
-        block.lets.append(Let(outs, word, args, attrs, line.site()))
+        contract = bool(attrs.pop("contract", False))
+        block.lets.append(Let(outs, word, args, attrs, line.site(), contract))
 
     def attribute(self, line: _Line) -> tuple[str, Any]:
         name = line.name("the name of an attribute")

@@ -65,9 +65,8 @@ def _atoms(atoms: tuple[Atom, ...]) -> str:
 
 def show_let(let: Let, sites: bool = True) -> str:
     outs = ", ".join(f"{o}: {o.type}" for o in let.outs)
-    attrs = (
-        " {" + ", ".join(f"{k}={v if isinstance(v, (Scalar, Array)) else repr(v)}" for k, v in let.attrs.items()) + "}" if let.attrs else ""
-    )
+    given = let.attrs | {"contract": True} if let.contract else let.attrs
+    attrs = " {" + ", ".join(f"{k}={v if isinstance(v, (Scalar, Array)) else repr(v)}" for k, v in given.items()) + "}" if given else ""
     return f"{outs + ' = ' if outs else ''}{let.op}({_atoms(let.args)}){attrs}{_site(let.site, sites)}"
 
 

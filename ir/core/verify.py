@@ -161,7 +161,9 @@ class _Verifier:
             if given != p.type:
                 self.fail(7, f"input {i} of a kernel is {given}, and `{body.name}` takes {p.type}")
         for r, t in zip(k.results, body.results, strict=True):
-            to = r.into.base if r.into is not None else r.out
+            to = r.written or r.out
+            if r.at is not None and body.params[r.at.place].type != I64:
+                self.fail(7, f"a kernel adds at {r.at.place}")
             if to is not None and isinstance(to.type, Array) and not r.kind.startswith("arg") and element(to.type.dtype) != t:
                 self.fail(7, f"a kernel writes {t} to {to.type}")
 

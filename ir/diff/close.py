@@ -10,6 +10,7 @@ from ..core.op import REVERSE, TABLE
 from ..passes.fuse import fuse_function
 from ..passes.simplify import SIMPLIFY
 from .cps import has_adjoint
+from .memory import remember_all
 from .reverse import Reverse, Reverses, adjoint_of_pullback
 from .rules import library_function, pull_function
 
@@ -54,10 +55,11 @@ def close(program: Program) -> bool:
         walk.run()
         if not walk.added:
             break
-    keep = [name for name in program.functions if name in walk.needed]
-    program.functions = Closed((name, program.functions[name]) for name in keep)
+    program.functions = {name: f for name, f in program.functions.items() if name in walk.needed}
+    remember_all(program, walk.reverses, walk.called, walk.started)
+    program.functions = Closed(program.functions)
     program.reverses = walk.reverses
-    return set(keep) != before
+    return set(program.functions) != before
 
 
 def closed(program: Program) -> Program:
@@ -78,6 +80,8 @@ class _Walk:
         self.reverses = Reverses(program)
         self.needed: dict[str, None] = {}
         self.back: set[str] = set()
+        self.started: dict[str, Reverse] = {}  # by pullbacks
+        self.called: dict[str, Reverse] = {}  # by functions that run backwards
         self.work: list[Reverse] = []
 
     def run(self) -> None:
@@ -103,7 +107,12 @@ class _Walk:
         if op.program is not None:
             self.need(self.made(lambda: library_function(self.program, let)))
         elif op.calls == REVERSE:
-            self.reverse(self.reverses.of_pullback(let))
+            self.start(let)
+
+    def start(self, let: Let) -> None:
+        rev = self.reverses.of_pullback(let)
+        self.started[rev.name] = rev
+        self.reverse(rev)
 
     def reverse(self, rev: Reverse) -> None:
         if rev.name not in self.back:
@@ -117,7 +126,9 @@ class _Walk:
                 if has_adjoint(let, rev.activity):
                     self.adjoint(let, rev)
             if isinstance(block.terminator, Call):
-                self.reverse(self.reverses.of_call(rev, block.terminator))
+                callee = self.reverses.of_call(rev, block.terminator)
+                self.called[callee.name] = callee
+                self.reverse(callee)
 
     def adjoint(self, let: Let, rev: Reverse) -> None:
         op = TABLE[let.op]
@@ -127,7 +138,7 @@ class _Walk:
         elif op.calls == REVERSE:
             adjoint: list[Let] = []
             self.made(lambda: adjoint.append(adjoint_of_pullback(self.program, let, rev.activity)[0]))
-            self.reverse(self.reverses.of_pullback(adjoint[0]))
+            self.start(adjoint[0])
 
     def made(self, make: object) -> str:
         """What `make` gives; functions that it adds are simplified and fused."""

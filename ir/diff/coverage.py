@@ -8,20 +8,20 @@ store instead of add, and only the elements outside of a..n have to be zero befo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..core.analysis import Aliases, dominators, find_loops, predecessors, reverse_postorder
 from ..core.dims import Dim
-from ..core.graph import Atom, Call, Const, Function, Jump, Let, Program, Return, Var, defined_vars, edges, terminator_atoms
-from ..core.kernel import Access, Gather, expensive, kernel_of, made_with, varies
+from ..core.graph import Atom, Call, Const, Function, Jump, Let, Return, Var, defined_vars, edges, terminator_atoms
+from ..core.kernel import Access, Gather, kernel_of, made_with
 from ..core.op import TABLE
-from ..core.types import I64, Array, carries_gradient
+from ..core.types import I64, Array
 from ..ops.memory import codes
 from ..passes.sizes import Sizes
 from .activity import Activity, all_vars
 from .cps import has_adjoint
-from .policies import Plan, rule_uses
+from .policies import Plan
 from .reverse import Reverse
 
 
@@ -105,13 +105,13 @@ def local_arrays(f: Function, own: Iterable[Var], activity: Activity, aliases: A
     return [v for v in own if v in activity and v in made and v not in far and count[aliases.root(v)] == 1]
 
 
-def read_back(f: Function, activity: Activity, aliases: Aliases, program: Program) -> set[Var]:
-    """The alias classes whose values the way back may read. A write to any other array need not be undone."""
+def read_back(f: Function, aliases: Aliases, reads: Callable[[Let], Iterable[Var]]) -> set[Var]:
+    """The alias classes whose values the way back may read; `reads` says so of a kernel. A write to any other array need not be undone."""
     needed = {aliases.root(p) for p in f.params if isinstance(p.type, Array)}  # by the caller
     for b in f.blocks.values():
         for let in b.lets:
             if TABLE[let.op].nest:
-                needed |= {aliases.root(v) for v in _kernel_needs(let, activity, program)}
+                needed |= {aliases.root(v) for v in reads(let)}
             elif TABLE[let.op].rereads:
                 needed |= {aliases.root(a) for a in (*let.args, *let.outs) if isinstance(a, Var) and isinstance(a.type, Array)}
         if isinstance(b.terminator, Call):  # what a call gives, its own way back may read
@@ -119,40 +119,6 @@ def read_back(f: Function, activity: Activity, aliases: Aliases, program: Progra
         if isinstance(b.terminator, (Return, Call)):
             needed |= {aliases.root(a) for a in b.terminator.args if isinstance(a, Var) and isinstance(a.type, Array)}
     return needed
-
-
-def _kernel_needs(let: Let, activity: Activity, program: Program) -> list[Var]:
-    """The arrays that the way back of a kernel reads."""
-    k = kernel_of(let)
-    body = program.functions[k.f]
-    has = activity.__contains__
-    mask = [varies(x, has) for x in k.inputs]
-    if not any(mask):
-        return []
-    active = {p for p, m in zip(body.params, mask, strict=True) if m}
-    made = {o: x for x in body.entry.lets for o in x.outs}
-    wanted: set[Var] = set()
-    for x in body.entry.lets:
-        if TABLE[x.op].differentiable and any(a in active for a in x.args):
-            active.update(o for o in x.outs if carries_gradient(o.type))
-            for i, uses in enumerate(rule_uses(x.op, tuple(x.attrs.items()))):
-                if x.args[i] in active:
-                    wanted |= {v for v in (x.out if u < 0 else x.args[u] for u in uses) if isinstance(v, Var)}
-            if x.attrs.get("where"):
-                wanted |= {a for a in x.args if isinstance(a, Var)}
-    work = list(wanted)
-    while work:
-        v = work.pop()
-        for a in made[v].args if v in made else ():
-            if isinstance(a, Var) and a not in wanted:
-                wanted.add(a)
-                work.append(a)
-    found = []
-    for i, (y, p) in enumerate(zip(k.inputs, body.params, strict=True)):
-        places = any(isinstance(z, Gather) and z.place == i for z in k.inputs)
-        if isinstance(y, (Access, Gather)) and (p in wanted or places):
-            found.append(y.base)
-    return found + [r.out for r in k.results if r.kind == "map" and r.out is not None and expensive(body)]
 
 
 def carried_covers(f: Function, activity: Activity, aliases: Aliases) -> tuple[set[tuple[Let, Var]], set[Var]]:

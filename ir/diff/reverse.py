@@ -31,6 +31,7 @@ class Reverse:
     name: str
     covers: dict[Let, Any] = field(default_factory=dict)
     firsts: set[tuple[Let, Any]] = field(default_factory=set)  # kernels that do the same, each with its parameter
+    memory: Any = None  # what is known of its arrays, from when the program is closed (memory.py)
 
 
 class Reverses:
@@ -41,6 +42,13 @@ class Reverses:
         self.program = program
         self.made: dict[Key, Reverse] = {}
         self.aliases = Aliases(program)
+        self.starts: dict[str, Reverse] = {}  # by name: what a reverse pass starts with, where that is not the function itself
+        self._adjoints: dict[Var, Var] = {}
+
+    def adjoint_class(self, v: Var) -> Var:
+        """Stands for the adjoints of the arrays that may be the same memory as v."""
+        root = self.aliases.root(v)
+        return self._adjoints.setdefault(root, Var("d", root.type))
 
     def get(self, name: str, mask: Sequence[bool], wanted: Sequence[bool] | None = None) -> Reverse:
         """`wanted` marks the results that have a cotangent, None all of them: the others' is a zero that nothing multiplies."""

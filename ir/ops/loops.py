@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.kernel import Access, Gather, kernel_of
+from ..core.kernel import ADDS, Access, Gather, kernel_of
 from ..core.op import NEST, Elsewhere, Op, Result, as_marked, register
 from ..core.types import Array
 
 
 def _reads(let: Any) -> list[Any]:
-    return [x.base for x in kernel_of(let).inputs if isinstance(x, (Access, Gather))]
+    k = kernel_of(let)
+    return [*(x.base for x in k.inputs if isinstance(x, (Access, Gather))), *(r.written for r in k.results if r.kind in ADDS)]
 
 
 def _writes(let: Any) -> list[Any]:
-    return [r.into.base for r in kernel_of(let).results if r.into is not None]
+    return [r.written for r in kernel_of(let).results if r.written is not None]
 
 
 def _shape(let: Any) -> tuple[Result, ...]:

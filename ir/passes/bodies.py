@@ -66,7 +66,7 @@ class Body:
                 outs = self.done[key] = tuple(self.fresh(o.type) for o in let.outs)
                 self.f.entry.lets.append(Let(outs, let.op, args, dict(let.attrs), let.site))
             mapping.update(zip(let.outs, outs, strict=True))
-        return [look(a) for a in f.entry.terminator.args]  # type: ignore[union-attr]
+        return [look(a) for a in f.returned]
 
     def finish(self, values: list[Atom]) -> Function:
         self.f.entry.terminator = Return(tuple(values))

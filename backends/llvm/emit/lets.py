@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ....ir.core.graph import Atom, Const, Let
+from ....ir.core.graph import Atom, Const, Function, Let
 from ....ir.core.op import FORWARD, TABLE, Op, Stage
 from ....ir.core.types import BOOL, I32, Array, Scalar, Type
 from ....ir.ops.memory import codes
@@ -20,10 +20,10 @@ Read = Callable[[Atom], Operands]
 
 def emit_scalar(code: Code, let: Let, args: Sequence[str], site: int) -> str:
     """An elementwise operation: its body, run on the LLVM machine."""
-    machine = LLVMMachine(code, site)
-    values = [Value(machine, x, a.type) for x, a in zip(args, let.args, strict=True)]
-    z = TABLE[let.op].body(machine, *values, **let.attrs)
-    return z.name  # type: ignore[no-any-return]
+    machine, op = LLVMMachine(code, site, let.contract), TABLE[let.op]
+    values = tuple(Value(machine, x, a.type) for x, a in zip(args, let.args, strict=True))
+    z = machine.bind(op, values, let.attrs) if let.contract else op.body(machine, *values, **let.attrs)
+    return z.name
 
 
 def element_offset(
@@ -172,6 +172,18 @@ def emit_whole(code: Code, let: Let, read: Read, site: int = 0) -> list[Operands
     return EMIT[let.op](code, let, read, site)  # type: ignore[no-any-return]
 
 
+def run_function(code: Code, f: Function, args: Sequence[Operands]) -> list[Operands]:
+    """A function of one block, in place."""
+    env: dict[Atom, Operands] = dict(zip(f.params, args, strict=True))
+
+    def read(a: Atom) -> Operands:
+        return env[a] if a in env else [literal(a.value, a.type)]  # type: ignore[union-attr]
+
+    for let in f.entry.lets:
+        env.update(zip(let.outs, emit_let(code, let, read), strict=True))
+    return [read(a) for a in f.returned]
+
+
 @EMIT.of("load")
 def emit_load(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     p, _, _ = element_pointer(code, let, read, site)
@@ -258,4 +270,5 @@ __all__ = [
     "fill_zero",
     "loop",
     "product",
+    "run_function",
 ]

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ....ir.core.analysis import Aliases, call_graph_cycles, find_loops
-from ....ir.core.graph import Call, Fail, Let, Program, Return, Site
+from ....ir.core.analysis import Aliases
+from ....ir.core.graph import Fail, Let, Program, Site
 from ....ir.core.types import Array, Scalar
 from ....ir.diff.close import closed
-from ....ir.diff.coverage import covering_kernels, covers, tiny_arrays
+from ....ir.diff.coverage import covers, tiny_arrays
 from ....ir.diff.cps import Closures, cut_block, to_closures
+from ....ir.diff.memory import recursive
 from ....ir.diff.policies import Plan, choose, plan_loops
 from ....ir.diff.reverse import Reverse, Reverses
 from ...targets.target import Cpu
@@ -47,12 +48,9 @@ class Emission:
         self.closures: list[Closures] = []
         self.counter = 0
         self.tiny: dict[Any, int] = {}  # small arrays that one block alone sees: their elements
-        functions = self.program.functions.items()
-        self.recursive = call_graph_cycles(
-            {n: {b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)} for n, f in functions}
-        )
+        self.recursive = recursive(self.program)
         self.planned: dict[Any, dict[str, Plan]] = {}
-        self.fresh: dict[str, Reverse] = {}
+        self.covered: dict[str, Reverse] = {}
 
     def run(self) -> str:
         entry = self.program.functions[self.program.entry]
@@ -113,7 +111,7 @@ class Emission:
         return symbol
 
     def emit_reverse(self, rev: Reverse) -> None:
-        self.tiny.update(tiny_arrays(rev.function, self.aliases))
+        self.tiny.update(rev.memory.tiny)
         closures = to_closures(rev)
         self.closures.append(closures)
         plans = self.plans(rev)
@@ -141,27 +139,15 @@ class Emission:
         return self.planned[key]
 
     def of_pullback(self, let: Let) -> Reverse:
-        """The reverse function that starts a reverse pass: one of its own where it writes an adjoint array first."""
+        """The reverse function that starts a reverse pass: one of its own where loops write an adjoint array first."""
         rev = self.reverses.of_pullback(let)
+        rev = self.reverses.starts.get(rev.name, rev)
         replayed = {head: plan for head, plan in self.plans(rev).items() if choose(plan, self.checkpoint) != "recursion"}
         found = covers(rev, self.aliases, replayed) if replayed else {}
-        firsts = self.first_kernels(rev)
-        if not found and not firsts:
+        if not found:
             return rev
-        name = f"{rev.name}.fresh"
-        return self.fresh.setdefault(name, replace(rev, name=name, covers=found, firsts=firsts))
-
-    def first_kernels(self, rev: Reverse) -> set[Any]:
-        """The kernels of a function that write the adjoint of a parameter first, if they run whenever it returns."""
-        f = rev.function
-        ends = [n for n, b in f.blocks.items() if isinstance(b.terminator, Return)]
-        inside = {b for loop in find_loops(f).values() for b in loop.blocks}
-        if len(ends) != 1 or ends[0] in inside or self.recursive & {f.name}:
-            return set()
-        params = [p for p, m in zip(f.params, rev.mask, strict=True) if m and isinstance(p.type, Array)]
-        found = covering_kernels(f, params, rev.activity, self.aliases)
-        here = set(map(id, f.blocks[ends[0]].lets))
-        return {(let, p) for let, p in found if id(let) in here}
+        name = f"{rev.name}.covered"
+        return self.covered.setdefault(name, replace(rev, name=name, covers=found))
 
     def call_reverse(self, code: Code, rev: Reverse, args: list[list[str]], k: str, env: str) -> dict[int, str]:
         """Call a reverse function; the adjoints of its active scalar parameters by position."""

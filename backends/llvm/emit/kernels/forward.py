@@ -45,7 +45,7 @@ class Forward(Nest):
         for i, r in scalars:
             t = LLVM_TYPES[r.out.type]  # type: ignore[union-attr]
             returned.append((t, code.load(t, self.cells[i][-1])))
-        back = self.function(f"@kernel.{self.context.unique()}", returned)
+        back = self.function(f"@kernel.{self.context.unique()}.{self.k.f}", returned)
         found = dict(zip((i for i, _ in scalars), back, strict=True))
         return [self.made[i] if i in self.made else [found[i]] for i, r in enumerate(self.k.results) if r.out is not None]
 
@@ -93,19 +93,18 @@ class Forward(Nest):
                     self.code, self.element(self.target(i), self.linear(r.axes), dtype), self.code.load(t, self.cells[i][-1]), dtype
                 )
 
-    def finish_point(self, env: dict[Var, str]) -> None:
-        """What else is to be done at a point."""
+    def put(self, i: int, r: Result, v: str, env: dict[Var, str]) -> None:
+        """A result goes into an array that exists."""
+        assert r.into is not None
+        dtype = r.into.base.type.dtype  # type: ignore[union-attr]
+        write_element(self.code, self.element(self.data(r.into), self.offset(r.into), dtype), v, dtype)
 
     def point(self) -> None:
         code = self.code
         env = self.inputs()
-        values = self.run_body(env)
-        for kept in self.kept:
-            code.store(LLVM_TYPES[kept.type], env[kept], self.kept_element(kept))
-        for i, (r, v) in enumerate(zip(self.k.results, values, strict=True)):
-            if r.into is not None:
-                dtype = r.into.base.type.dtype  # type: ignore[union-attr]
-                write_element(code, self.element(self.data(r.into), self.offset(r.into), dtype), v, dtype)
+        for i, (r, v) in enumerate(zip(self.k.results, self.run_body(env), strict=True)):
+            if r.written is not None:
+                self.put(i, r, v, env)
             elif r.kind == "map":
                 dtype = r.out.type.dtype  # type: ignore[union-attr]
                 write_element(code, self.element(self.target(i), self.linear(range(self.rank)), dtype), v, dtype)
@@ -120,7 +119,6 @@ class Forward(Nest):
                     dtype = r.out.type.dtype  # type: ignore[union-attr]
                     p = self.element(self.target(i), self.linear(r.axes), dtype)
                     write_element(code, p, self.combine(r.kind, t, read_element(code, p, dtype), v), dtype)
-        self.finish_point(env)
 
     def combine(self, kind: str, t: Scalar, a: str, x: str) -> str:
         code, ty = self.code, LLVM_TYPES[t]

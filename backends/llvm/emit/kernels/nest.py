@@ -87,7 +87,6 @@ class Nest:
         self.offsets: dict[int, tuple[str, list[str]]] = {}  # of an access: where it starts, and its stride along each axis
         self.index: list[str] = []
         self.order = self.loop_order()
-        self.kept: dict[Var, str] = {}  # values of the scalar function that are kept in memory: their buffers
 
     def loop_order(self) -> list[int]:
         """The axes from the outermost loop to the innermost. A position needs all candidates of one output in a row."""
@@ -173,14 +172,10 @@ class Nest:
     def value(self, env: dict[Var, str], a: Atom) -> str:
         return env[a] if isinstance(a, Var) else literal(a.value, a.type)
 
-    def run_body(self, env: dict[Var, str], skip: Any = ()) -> list[str]:
+    def run_body(self, env: dict[Var, str]) -> list[str]:
         for let in self.body.entry.lets:
-            if let.out not in skip:
-                env[let.out] = emit_scalar(self.code, let, [self.value(env, a) for a in let.args], self.site)
-        return [self.value(env, a) for a in self.body.entry.terminator.args]
-
-    def kept_element(self, v: Var) -> str:
-        return self.element(self.pointer(self.kept[v], ("kept", v)), self.linear(range(self.rank)), v.type)
+            env[let.out] = emit_scalar(self.code, let, [self.value(env, a) for a in let.args], self.site)
+        return [self.value(env, a) for a in self.body.returned]
 
     # ---- loops
     def prepare(self) -> None:

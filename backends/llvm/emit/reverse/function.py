@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .....ir.core.graph import Atom, Var
-from .....ir.core.op import TABLE
 from .....ir.core.types import Array, Scalar
-from .....ir.diff.coverage import carried_covers, covering_kernels, local_arrays, read_back
 from .....ir.diff.cps import WHOLE, Closures, Continuation
 from ..code import LLVM_TYPES, NEGATIVE_ZERO, Code, flat_types, struct_of
 from ..lets import Operands, allocate, fill_zero, product
@@ -24,16 +22,9 @@ class ReverseFunction:
         self.activity = closures.activity
         self.record_types: dict[str, str] = {}
         self.orders: dict[str, dict[Var, int]] = {}
-        f = self.rev.function
-        own = [o for b in f.blocks.values() for let in b.lets if not TABLE[let.op].aliases for o in let.outs if isinstance(o.type, Array)]
-        kernels = any(TABLE[let.op].nest for b in f.blocks.values() for let in b.lets)
-        self.firsts = covering_kernels(f, own, self.activity, context.aliases) | self.rev.firsts if kernels else set()
-        self.read_back = read_back(f, self.activity, context.aliases, context.program) if kernels else None
-        self.locals = [v for v in local_arrays(f, own, self.activity, context.aliases) if v not in context.tiny] if kernels else []
-        self.covered = {v for _, v in self.firsts}  # arrays whose adjoints need no zeros
-        pairs, passed = carried_covers(f, self.activity, context.aliases) if kernels else (set(), set())
-        self.carried_firsts = pairs
-        self.covered |= passed
+        self.memory = self.rev.memory
+        self.locals = self.memory.late
+        self.covered = self.memory.covered
 
     def positions(self, head: str) -> dict[Var, int]:
         """Where the variables of a record are in it."""

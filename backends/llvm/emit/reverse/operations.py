@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .....ir.core.graph import Atom, Let, Var
 from .....ir.core.op import FORWARD, TABLE, Stage, written
 from .....ir.core.types import F64, I64, Array, Scalar, carries_gradient
+from .....ir.diff.adjoint import Given
 from .....ir.diff.reverse import adjoint_of_pullback
 from .....ir.ops.effects import AGAIN, DONE, MARK, has_effects
-from ..code import LLVM_TYPES, NEGATIVE_ZERO, Code, literal
-from ..kernels.backward import Backward, Scaling, keeps_partials
-from ..kernels.emission import emit_kernel, heavy_values
-from ..kernels.save import save_elements, save_written
-from ..lets import Operands, allocate, copy_data, element_pointer, emit_let, emit_whole, fill_zero, in_memory, loop, product, tiny_array
+from ..code import LLVM_TYPES, NEGATIVE_ZERO, Code, flat_types, literal
+from ..lets import (
+    Operands,
+    allocate,
+    copy_data,
+    element_pointer,
+    emit_let,
+    emit_whole,
+    fill_zero,
+    in_memory,
+    loop,
+    product,
+    run_function,
+    tiny_array,
+)
 from ..library import backward as array_backward
 from ..matrix_products import gemm_back
 from ..operations import accumulate, elementwise_function, load_function, store_function
 from ..pullback import add_arrays, emit_pullback
+from ..saving import save_written
 from ..scattering import scatter_back, scatter_save
 from .frame import BlockFrame
 
@@ -37,10 +50,39 @@ class BlockOperations(BlockFrame):
 
     def plain_write(self, let: Let) -> Any:
         """The same for an operation that writes whole arrays; gives what puts the old elements back."""
-        restore = save_written(self.context, self.code, let, self.read, self.parent.read_back)
+        if let in self.parent.memory.adjoints:
+            outs, kept = self.go(let)
+            for o, x in zip(let.outs, outs, strict=True):
+                self.write(o, x)
+            return lambda: self.come_back(let, kept)
+        restore = save_written(self.code, let, self.read)
         for o, x in zip(let.outs, self.straight_let(let), strict=True):
             self.write(o, x)
         return lambda: restore(self.code)
+
+    # ---- operations whose way back is a function of the program
+    def go(self, let: Let) -> tuple[list[Operands], list[Operands]]:
+        """The operands of the outs, and of what is kept for the way back."""
+        adjoint, tiny = self.parent.memory.adjoints[let], self.context.tiny
+        if adjoint.there is None:
+            return emit_let(self.code, let, self.read), []
+        made = self.context.program.functions[adjoint.there].returned
+        tiny.update({new: tiny[o] for o, new in zip(let.outs, made, strict=False) if o in tiny})
+        outs = self.run_function(adjoint.there, adjoint.there_given, [])
+        return outs[: len(let.outs)], outs[len(let.outs) :]
+
+    def come_back(self, let: Let, kept: list[Operands]) -> None:
+        adjoint = self.parent.memory.adjoints[let]
+        for a, d in zip(adjoint.returned, self.run_function(adjoint.back, adjoint.given, kept), strict=True):
+            self.add(a, d[0])
+
+    def run_function(self, name: str, given: Sequence[Given], kept: list[Operands]) -> list[Operands]:
+        def operands(what: str, x: Any) -> Operands:
+            if what == "kept":
+                return kept[x]
+            return self.adjoint_operands(x) if what == "adjoint" else self.read(x)[: len(flat_types(x.type))]
+
+        return run_function(self.code, self.context.program.functions[name], [operands(*each) for each in given])
 
     # ---- operations
     def operand(self, a: Atom) -> str:
@@ -179,32 +221,15 @@ class BlockOperations(BlockFrame):
 
     @WAYS.of("kernel")
     def op_kernel(self, let: Let, k: str) -> None:
-        restore: dict[int, str] = {}
-        kept: dict[Var, str] = {}
-        firsts = {v for x, v in self.parent.firsts if x is let}
-        carried = {v for x, v in self.parent.carried_firsts if x is let}
-        keeps = keeps_partials(self.context, let, self.activity, firsts - set(self.locals))
+        kept: list[Operands] = []
 
         def forward() -> None:
-            restore.update(save_elements(self.context, self.code, let, self.read, self.parent.read_back))
-            partials = self.activity if keeps else None
-            kept.update(heavy_values(self.context, self.code, let, self.read, self.activity) if not keeps else {})
-            for o, x in zip(let.outs, emit_kernel(self.code, let, self.read, partials, kept), strict=True):
+            outs, found = self.go(let)
+            kept.extend(found)
+            for o, x in zip(let.outs, outs, strict=True):
                 self.out_with_adjoint(o, x)
 
-        def backward() -> None:
-            site = self.module.site(let.site)
-            outs = {o: self.read(o) for o in let.outs if isinstance(o.type, Array)}
-            given = {o: self.code.load(LLVM_TYPES[o.type], self.adjoint_cell(o)) for o in let.outs if self.parent.is_active_scalar(o)}
-            if keeps:
-                Scaling(self.context, let, self.read, self.code, site, self.activity).run(outs, given)
-                return
-            run = Backward(self.context, let, self.read, self.code, site, self.activity, firsts | carried)
-            run.kept = kept
-            for a, d in run.run(outs, given, restore).items():
-                self.add(a, d)
-
-        self.on_the_way(f"@op.kernel.{self.context.unique()}", forward, backward, k)
+        self.on_the_way(f"@op.kernel.{self.context.unique()}", forward, lambda: self.come_back(let, kept), k)
 
     @WAYS.of("gemm")
     def op_gemm(self, let: Let, k: str) -> None:
@@ -237,7 +262,7 @@ class BlockOperations(BlockFrame):
 
         def forward() -> None:
             if targets:
-                restore.append(save_written(self.context, self.code, let, self.read, None))
+                restore.append(save_written(self.code, let, self.read))
             for o, x in zip(let.outs, emit_whole(self.code, let, self.read), strict=True):
                 self.out_with_adjoint(o, x)
 

@@ -1,0 +1,135 @@
+"""Kernels that add to arrays: what adjoints are made of.
+
+Terms for elements that do not move along the innermost axes are summed up in registers. Where two results add to one array at
+different places (`x[1:] - x[:-1]` backwards), their terms go through buffers of `STRIP` elements, so that each loop adds at one place
+and is a vector loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .....ir.core.graph import Var
+from .....ir.core.kernel import ADDS, Access, Result
+from .....ir.core.types import Array, Scalar
+from ..code import LLVM_TYPES, NEGATIVE_ZERO
+from ..lets import Operands, loop
+from .forward import Forward
+
+STRIP = 256  # elements of a buffer of terms: 2 KiB, in the first cache
+
+
+class Adding(Forward):
+    """A kernel with results that are added."""
+
+    def run(self, new: Callable[[Var, str], str]) -> list[Operands]:
+        self.prepare()
+        adds = {i: r for i, r in enumerate(self.k.results) if r.kind in ADDS}
+        self.buffers = {i: self.code.alloca(f"[{STRIP} x {self.term_type(r)}]") for i, r in self.conflicts(adds).items()}
+        self.sums = {
+            i: (self.code.alloca(self.term_type(r)), self.level(r.into))
+            for i, r in adds.items()
+            if r.into is not None and i not in self.buffers and self.level(r.into) < self.rank
+        }
+        return super().run(new)
+
+    @staticmethod
+    def dtype(r: Result) -> Scalar:
+        assert r.written is not None
+        assert isinstance(r.written.type, Array)
+        return r.written.type.dtype
+
+    def term_type(self, r: Result) -> str:
+        return LLVM_TYPES[self.dtype(r)]
+
+    def level(self, x: Access) -> int:
+        """How many of the loops an access moves along, from the outermost to the last that matters."""
+        return max([d + 1 for d, q in enumerate(self.order) if self.moves(x, q)], default=0)
+
+    def conflicts(self, adds: dict[int, Result]) -> dict[int, Result]:
+        """Those that add to an array to which another one adds as well, at other places, in the innermost loop."""
+        if not self.rank or self.unrolled:
+            return {}
+        inner = {i: r for i, r in adds.items() if r.at is not None or self.moves(r.into, self.order[-1])}  # type: ignore[arg-type]
+        roots = [self.root(r.written) for r in inner.values()]  # type: ignore[arg-type]
+        return {i: r for i, r in inner.items() if r.into is not None and roots.count(self.root(r.into.base)) > 1}
+
+    # ---- around the loops
+    def open(self, depth: int) -> None:
+        super().open(depth)
+        for i, (cell, level) in self.sums.items():
+            if depth == level:
+                self.code.store(self.term_type(self.k.results[i]), NEGATIVE_ZERO, cell)
+
+    def close(self, depth: int) -> None:
+        super().close(depth)
+        for i, (cell, level) in self.sums.items():
+            if depth == level:
+                r = self.k.results[i]
+                assert r.into is not None
+                total = self.code.load(self.term_type(r), cell)
+                self.add(r, self.element(self.data(r.into), self.offset(r.into, self.order[:depth]), self.dtype(r)), total)
+
+    def loops(self, depth: int, before: Callable[[int], None], inside: Callable[[], None], after: Callable[[int], None]) -> None:
+        if not self.buffers or depth != self.rank - 1:
+            super().loops(depth, before, inside, after)
+            return
+        if depth == 0:
+            self.prepare()
+        before(depth)
+        self.strip_mined(lambda: super(Adding, self).loops(self.rank, before, inside, after))
+        after(depth)
+
+    def strip_mined(self, inside: Callable[[], None]) -> None:
+        """The innermost loop in strips: terms to buffers, then each buffer to its array."""
+        code, q = self.code, self.order[-1]
+        n = self.sizes[q]
+        strips = code.let(f"sdiv i64 {code.let(f'add nsw i64 {n}, {STRIP - 1}')}, {STRIP}")
+
+        def strip(s: str) -> None:
+            first = code.let(f"mul nsw i64 {s}, {STRIP}")
+            rest = code.let(f"sub nsw i64 {n}, {first}")
+            count = code.let(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {STRIP})")
+
+            def one(j: str) -> None:
+                self.index[q], self.within = code.let(f"add nsw i64 {first}, {j}"), j
+                inside()
+
+            loop(code, count, one)
+            for i, buffer in self.buffers.items():
+                r = self.k.results[i]
+
+                def spill(j: str, r: Result = r, buffer: str = buffer) -> None:
+                    assert r.into is not None
+                    self.index[q] = code.let(f"add nsw i64 {first}, {j}")
+                    term = code.load(self.term_type(r), self.element(buffer, j, self.dtype(r)))
+                    self.add(r, self.element(self.data(r.into), self.offset(r.into), self.dtype(r)), term)
+
+                loop(code, count, spill)
+
+        loop(code, strips, strip)
+        self.index[q] = "0"
+
+    # ---- one point
+    def put(self, i: int, r: Result, v: str, env: dict[Var, str]) -> None:
+        if r.kind not in ADDS:
+            super().put(i, r, v, env)
+        elif r.at is not None:
+            self.add(r, self.element(self.data(r.at), env[self.body.params[r.at.place]], self.dtype(r)), v)
+        elif i in self.buffers:
+            self.code.store(self.term_type(r), v, self.element(self.buffers[i], self.within, self.dtype(r)))
+        elif i in self.sums:
+            self.sum(self.term_type(r), self.sums[i][0], v, "reassoc contract")
+        else:
+            assert r.into is not None
+            self.add(r, self.element(self.data(r.into), self.offset(r.into), self.dtype(r)), v)
+
+    def add(self, r: Result, p: str, v: str) -> None:
+        t = self.term_type(r)
+        if r.kind == "first":  # plus 0.0, as if it had been added
+            self.code.store(t, self.code.let(f"fadd {t} {v}, 0.0"), p)
+        else:
+            self.sum(t, p, v, "contract")
+
+    def sum(self, t: str, p: str, v: str, flags: str) -> None:
+        self.code.store(t, self.code.let(f"fadd {flags} {t} {self.code.load(t, p)}, {v}"), p)

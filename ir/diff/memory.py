@@ -1,0 +1,104 @@
+"""What is known of the arrays of a reverse function before it is emitted: which adjoints need no zeros, which are made late, which
+elements are put back; and with it the functions of its kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..core.analysis import call_graph_cycles, find_loops
+from ..core.graph import Call, Let, Program, Return, Var
+from ..core.op import TABLE, written
+from ..core.types import Array
+from .adjoint import Adjoint, Given, KernelAdjoint, Places
+from .coverage import carried_covers, covering_kernels, local_arrays, read_back, tiny_arrays
+from .cps import has_adjoint
+from .reverse import Reverse, Reverses
+
+
+@dataclass
+class Memory:
+    """`firsts` are kernels that are the first to touch an adjoint, which they write, each with its array; `covered` the arrays whose
+    adjoints need no zeros; `late` those whose adjoints are made when the way back begins; `read_back` the classes whose elements the way
+    back may read (None: all); `tiny` small arrays in registers, with their sizes."""
+
+    firsts: set[tuple[Let, Var]] = field(default_factory=set)
+    covered: set[Var] = field(default_factory=set)
+    late: list[Var] = field(default_factory=list)
+    read_back: set[Var] | None = None
+    tiny: dict[Var, int] = field(default_factory=dict)
+    adjoints: dict[Let, Adjoint] = field(default_factory=dict)
+
+
+def remember(program: Program, rev: Reverse, reverses: Reverses) -> Memory:
+    """All of it for one reverse function; the functions of its kernels go into the program."""
+    f, activity, aliases = rev.function, rev.activity, reverses.aliases
+    lets = [let for b in f.blocks.values() for let in b.lets]
+    memory = Memory(tiny=tiny_arrays(f, aliases))
+    if not any(TABLE[let.op].nest for let in lets):
+        return memory
+    own = [o for let in lets if not TABLE[let.op].aliases for o in let.outs if isinstance(o.type, Array)]
+    firsts = covering_kernels(f, own, activity, aliases) | rev.firsts
+    carried, passed = carried_covers(f, activity, aliases)
+    memory.firsts, memory.covered = firsts | carried, {v for _, v in firsts} | passed
+    memory.late = [v for v in local_arrays(f, own, activity, aliases) if v not in memory.tiny]
+    ways = [let for let in lets if TABLE[let.op].nest and (has_adjoint(let, activity) or written(let))]
+    made = {let: KernelAdjoint(program, let, activity, f"{rev.name}.{i}") for i, let in enumerate(ways)}
+    memory.read_back = read_back(f, aliases, lambda let: made[let].reads() if let in made else ())
+    for let, kernel in made.items():
+        mine = {v for x, v in firsts if x is let}
+        carries = {v for x, v in carried if x is let}
+        places = Places(mine | carries, _undone(memory, reverses), aliases.root, _Known(reverses, let).as_)
+        memory.adjoints[let] = kernel.make(places, kernel.keeps_partials(mine - set(memory.late)))
+    return memory
+
+
+def remember_all(program: Program, reverses: Reverses, called: dict[str, Reverse], started: dict[str, Reverse]) -> None:
+    """For all functions that are called in reverse, and those that reverse passes start with."""
+    for rev in started.values():
+        first = from_the_start(program, rev, reverses)
+        if first is rev:
+            called = {**called, rev.name: rev}
+        else:
+            reverses.starts[rev.name] = first
+            first.memory = remember(program, first, reverses)
+    for rev in called.values():
+        rev.memory = remember(program, rev, reverses)
+
+
+def _undone(memory: Memory, reverses: Reverses) -> Any:
+    return lambda v: memory.read_back is None or reverses.aliases.root(v) in memory.read_back
+
+
+class _Known:
+    """Enters the arrays of a kernel's functions into what is known of arrays: a parameter is the array it stands for, and adjoints are
+    one class for each class of arrays. What the kernel itself makes is new."""
+
+    def __init__(self, reverses: Reverses, let: Let) -> None:
+        self.reverses, self.let = reverses, let
+
+    def as_(self, given: Given, parameter: Var) -> None:
+        what, v = given
+        if what == "kept" or v in self.let.outs:
+            return
+        self.reverses.aliases.join(parameter, v if what == "value" else self.reverses.adjoint_class(v))
+
+
+def from_the_start(program: Program, rev: Reverse, reverses: Reverses) -> Reverse:
+    """The reverse function that a reverse pass starts with: one of its own where kernels are the first to touch an adjoint of a parameter,
+    and run whenever it returns."""
+    f = rev.function
+    ends = [n for n, b in f.blocks.items() if isinstance(b.terminator, Return)]
+    inside = {b for loop in find_loops(f).values() for b in loop.blocks}
+    if len(ends) != 1 or ends[0] in inside or f.name in recursive(program):
+        return rev
+    params = [p for p, m in zip(f.params, rev.mask, strict=True) if m and isinstance(p.type, Array)]
+    here = set(f.blocks[ends[0]].lets)
+    found = {(let, p) for let, p in covering_kernels(f, params, rev.activity, reverses.aliases) if let in here}
+    return replace(rev, name=f"{rev.name}.fresh", firsts=found) if found else rev
+
+
+def recursive(program: Program) -> set[str]:
+    """The functions that may call themselves."""
+    calls = {n: {b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)} for n, f in program.functions.items()}
+    return call_graph_cycles(calls)
