@@ -30,7 +30,8 @@ from .kernels import Run
 
 Continuation = Callable[[list[Any]], list[Any]]
 CONTINUED = Stage("reverse mode in Python", lambda op: False)  # operations that call their continuation themselves
-ADJOINTS = Stage("reverse mode in Python", lambda op: op.adjoint == "own" and op.calls != FORWARD and op.name not in CONTINUED)
+OWN = ("own", "function")
+ADJOINTS = Stage("reverse mode in Python", lambda op: op.adjoint in OWN and op.calls != FORWARD and op.name not in CONTINUED)
 
 
 class Callbacks:
@@ -185,7 +186,7 @@ class Callbacks:
 
     def accumulate(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         adjoint = TABLE[let.op].adjoint
-        (ADJOINTS[let.op] if adjoint == "own" else BY_ADJOINT[adjoint])(self, let, ds, zs, xs, moment)
+        (ADJOINTS[let.op] if adjoint in OWN else BY_ADJOINT[adjoint])(self, let, ds, zs, xs, moment)
 
     def nothing(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """It does not depend on anything."""

@@ -51,7 +51,7 @@ Places = Any  # () or numbers of arguments, or a function of the Let that gives 
 Result = Any  # of a shape rule: (dtype, sizes): atoms, `Size`s, or None where the operation finds them; None: known elsewhere
 FACTS = ("reads", "writes", "aliases", "allocates", "fails", "cost", "shape", "adjoint", "effect")
 COSTS = ("cheap", "dear", "heavy")
-ADJOINTS = ("rule", "zero", "pullback", "own")
+ADJOINTS = ("rule", "zero", "pullback", "function", "own")
 NEST, REVERSE, FORWARD = "nest", "reverse", "forward"
 RING = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
@@ -67,7 +67,8 @@ class Op:
       fails          may it raise at run time, so that it may not be dropped or moved: a bool, or a function of the Let
       cost           cheap; dear: better kept than computed again, where that costs no memory; heavy: better kept in memory
       shape          the types of its results, as a function of the Let: a `Result` for each
-      adjoint        how its derivative is written: by `rule`; zero; pullback: `jvp` and `vjp` are traced; own: each stage has its own
+      adjoint        how its derivative is written: by `rule`; zero; pullback: `jvp` and `vjp` are traced; function:
+                     of the program, made by ir/diff/ways.py; own: each stage has its own
       effect         what it does besides: "host" calls Python, "draw" moves a generator on; never run again by a replay
     """
 

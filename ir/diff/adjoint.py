@@ -15,91 +15,16 @@ in reverse passes; nobody differentiates them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.builder import Operand
-from ..core.graph import Atom, Block, Const, Function, Let, Program, Return, Var
-from ..core.kernel import ONE, SMOOTH, ZERO, Access, Gather, Kernel, Result, Same, expensive, kernel_of, varied_results, varies
+from ..core.graph import Atom, Const, Function, Let, Program, Return, Var
+from ..core.kernel import ONE, SMOOTH, ZERO, Access, Gather, Result, Same, expensive, kernel_of, varied_results, varies
 from ..core.op import TABLE
 from ..core.types import Array, Scalar, Type, carries_gradient, element
 from .scalars import Each, collect, prune, reverse, scalar_function
-
-Given = tuple[str, Any]  # what a parameter is: ("value", atom), ("adjoint", variable) or ("kept", number)
-Input = Any  # Access, Same, Index or Gather
-
-
-@dataclass
-class Adjoint:
-    """How an operation runs in reverse mode. `back` adds to the adjoints of arrays, and gives those of the scalars in `returned`.
-    `there` gives the operation's outs, and behind them what is kept; where it is None, the operation itself runs."""
-
-    back: str
-    given: tuple[Given, ...]
-    returned: tuple[Var, ...]
-    there: str | None = None
-    there_given: tuple[Given, ...] = ()
-
-
-@dataclass
-class Places:
-    """What is known of the arrays around an operation: those whose adjoints it writes first, and whether what it writes is to be put
-    back. `known_as(given, parameter)` is told of each array that a function made here is given, `root` knows which may be the same."""
-
-    firsts: set[Var]
-    undone: Callable[[Var], bool]
-    root: Callable[[Var], Var]
-    known_as: Callable[[Given, Var], None]
-
-
-class _Whole:
-    """A function of kernels under construction; its parameters are what they are first asked for."""
-
-    def __init__(self, k: Kernel, places: Places) -> None:
-        self.k, self.places = k, places
-        self.params: dict[Given, Var] = {}
-        self.lets: list[Let] = []
-        self.outs: list[Var] = []
-
-    def param(self, what: str, key: Any, t: Type) -> Var:
-        if (what, key) not in self.params:
-            self.params[what, key] = v = Var(f"a{len(self.params)}", t)
-            if isinstance(t, Array):
-                self.places.known_as((what, key), v)
-        return self.params[what, key]
-
-    def value(self, a: Atom) -> Any:
-        return a if isinstance(a, Const) else self.param("value", a, a.type)
-
-    def adjoint(self, v: Var) -> Var:
-        return self.param("adjoint", v, v.type)
-
-    def access(self, x: Access, base: Var) -> Access:
-        return Access(base, tuple(map(self.value, x.starts)), tuple(map(self.value, x.steps)), x.axes)
-
-    def adjoint_of(self, x: Access) -> Access:
-        return self.access(x, self.adjoint(x.base))
-
-    def input(self, x: Input) -> Input:
-        if isinstance(x, Access):
-            return self.access(x, self.value(x.base))
-        if isinstance(x, Gather):
-            return Gather(self.value(x.base), x.place)
-        return Same(self.value(x.atom)) if isinstance(x, Same) else x
-
-    def new(self, t: Type) -> Var:
-        self.outs.append(Var(f"v{len(self.outs)}", t))
-        return self.outs[-1]
-
-    def kernel(self, f: str, inputs: Iterable[Input], results: Iterable[Result]) -> None:
-        made = Kernel(f, [self.value(n) for n in self.k.sizes], list(inputs), list(results), self.k.site, {"fails": False})
-        self.lets.append(made.let())
-
-    def finish(self, program: Program, name: str) -> tuple[str, tuple[Given, ...]]:
-        block = Block("entry", [], self.lets, Return(tuple(self.outs)))
-        program.functions[name] = Function(name, list(self.params.values()), {"entry": block}, tuple(v.type for v in self.outs))
-        return name, tuple(self.params)
+from .ways import Adjoint, Given, Input, Nests, Places
 
 
 class KernelAdjoint:
@@ -210,7 +135,7 @@ class KernelAdjoint:
             return self._by_partials(places)
         old = {j: r for j, r in enumerate(self.k.results) if r.kind == "into" and r.into is not None and places.undone(r.into.base)}
         there, given, number = self._there(places, old) if old or any(v in self.takes for v in self.kept) else (None, (), {})
-        whole = _Whole(self.k, places)
+        whole = Nests(self.k, places)
         before = {self.key(_into(r)): whole.param("kept", number[j], self._cell(_dtype(_into(r)))) for j, r in old.items()}
         inputs = [self._taken(whole, x, before, number) for x in self.takes]
         results, atoms = self._restored(whole, old, before, inputs)
@@ -252,7 +177,7 @@ class KernelAdjoint:
         n = len(self.k.sizes)
         return Access(v, (ZERO,) * n, (ONE,) * n, tuple(range(n))) if isinstance(v.type, Array) else Same(v)
 
-    def _taken(self, whole: _Whole, x: Any, before: dict[Any, Var], number: dict[Any, int]) -> Input:
+    def _taken(self, whole: Nests, x: Any, before: dict[Any, Var], number: dict[Any, int]) -> Input:
         """What a parameter of the derivative is, as an input."""
         if isinstance(x, Result):
             if x.into is not None:
@@ -268,7 +193,7 @@ class KernelAdjoint:
         return whole.input(x)
 
     def _restored(
-        self, whole: _Whole, old: dict[int, Result], before: dict[Any, Var], inputs: list[Input]
+        self, whole: Nests, old: dict[int, Result], before: dict[Any, Var], inputs: list[Input]
     ) -> tuple[list[Result], list[Atom]]:
         """What was overwritten is put back: by the same kernel, unless that reads the array under another name."""
         roots = {whole.places.root(_into(r).base) for r in old.values()}
@@ -289,7 +214,7 @@ class KernelAdjoint:
         inputs += saved
         return results, list(params)
 
-    def _added(self, whole: _Whole, term: Any, t: Type | None, first: bool) -> Result:
+    def _added(self, whole: Nests, term: Any, t: Type | None, first: bool) -> Result:
         """Where a term goes."""
         if term[0] == "s":
             assert t is not None
@@ -303,7 +228,7 @@ class KernelAdjoint:
 
     def _there(self, places: Places, old: dict[int, Result]) -> tuple[str, tuple[Given, ...], dict[Any, int]]:
         """The kernel, which keeps values and what it overwrites; the numbers of these."""
-        whole = _Whole(self.k, places)
+        whole = Nests(self.k, places)
         kept = [v for v in self.kept if v in self.takes]
 
         def build(each: Each) -> list[Operand]:
@@ -317,12 +242,11 @@ class KernelAdjoint:
         results = self._results(whole)
         for t in (*(v.type for v in kept), *(_dtype(_into(r)) for r in old.values())):
             results.append(Result("map" if self.k.sizes else "sum", (), None, whole.new(self._cell(t))))
-        whole.kernel(f.name, map(whole.input, takes), results)
-        whole.lets[-1].attrs.update(self.k.extra)
+        whole.kernel(f.name, map(whole.input, takes), results).attrs.update(self.k.extra)
         name, given = whole.finish(self.program, f"{self.name}.there")
         return name, given, {key: i for i, key in enumerate((*kept, *old))}
 
-    def _results(self, whole: _Whole) -> list[Result]:
+    def _results(self, whole: Nests) -> list[Result]:
         """The kernel's own results."""
         return [
             Result(
@@ -354,13 +278,13 @@ class KernelAdjoint:
             return out
 
         f, takes = self._scalar(f"{self.name}.there.each", there)
-        whole = _Whole(self.k, places)
+        whole = Nests(self.k, places)
         own = self._results(whole)
-        whole.kernel(f.name, map(whole.input, takes), [*own, *(Result("fresh", x.axes, whole.adjoint_of(x)) for x in self.groups.values())])
-        whole.lets[-1].attrs.update(self.k.extra)
+        own += [Result("fresh", x.axes, whole.adjoint_of(x)) for x in self.groups.values()]
+        whole.kernel(f.name, map(whole.input, takes), own).attrs.update(self.k.extra)
         name, given = whole.finish(self.program, f"{self.name}.there")
         scale, _ = self._scalar(f"{self.name}.each", back)
-        whole = _Whole(self.k, places)
+        whole = Nests(self.k, places)
         adjoints = [whole.adjoint_of(x) for x in self.groups.values()]
         whole.kernel(scale.name, [self._taken(whole, r, {}, {}), *adjoints], [Result("first", x.axes, x) for x in adjoints])
         return Adjoint(*whole.finish(self.program, f"{self.name}.back"), (), name, given)
@@ -374,6 +298,3 @@ def _into(r: Result) -> Access:
 def _dtype(x: Access | Gather) -> Scalar:
     assert isinstance(x.base.type, Array)
     return x.base.type.dtype
-
-
-__all__ = ["Adjoint", "KernelAdjoint", "Places"]

@@ -59,7 +59,8 @@ def jvp_results(f: Function) -> tuple[Type, ...]:
     return (*f.results, *(t for t in f.results if carries_gradient(t)))
 
 
-TANGENTS = Stage("forward mode", lambda op: op.adjoint == "own" and op.jvp is None and not op.nest and op.calls != FORWARD)
+OWN = ("own", "function")
+TANGENTS = Stage("forward mode", lambda op: op.adjoint in OWN and op.jvp is None and not op.nest and op.calls != FORWARD)
 
 
 class _Forward:
@@ -161,7 +162,7 @@ class _Forward:
         if active:
             if moment:
                 self.builder.emit("host", moment, (), {"recipe": AGAIN})
-            (TANGENTS[let.op] if op.adjoint == "own" and op.jvp is None else BY_ADJOINT[op.adjoint])(self, let)
+            (TANGENTS[let.op] if op.adjoint in OWN and op.jvp is None else BY_ADJOINT[op.adjoint])(self, let)
             if moment:
                 self.builder.emit("host", (), (), {"recipe": DONE})
 
@@ -291,7 +292,13 @@ class _Forward:
             new.terminator = Fail(t.kind, t.message, t.site)
 
 
-BY_ADJOINT = {"rule": _Forward.by_rule, "zero": _Forward.nothing, "pullback": traced_tangents, "own": traced_tangents}
+BY_ADJOINT = {
+    "rule": _Forward.by_rule,
+    "zero": _Forward.nothing,
+    "pullback": traced_tangents,
+    "own": traced_tangents,
+    "function": traced_tangents,
+}
 
 
 def differentiated(program: Program, let: Let, active: Sequence[bool]) -> tuple[str, tuple[bool, ...], int]:

@@ -10,10 +10,12 @@ from ..core.analysis import call_graph_cycles, find_loops
 from ..core.graph import Call, Let, Program, Return, Var
 from ..core.op import TABLE, written
 from ..core.types import Array
-from .adjoint import Adjoint, Given, KernelAdjoint, Places
+from .activity import Activity
+from .adjoint import KernelAdjoint
 from .coverage import carried_covers, covering_kernels, local_arrays, read_back, tiny_arrays
 from .cps import has_adjoint
 from .reverse import Reverse, Reverses
+from .ways import Adjoint, Given, Places, WholeAdjoint
 
 
 @dataclass
@@ -35,22 +37,32 @@ def remember(program: Program, rev: Reverse, reverses: Reverses) -> Memory:
     f, activity, aliases = rev.function, rev.activity, reverses.aliases
     lets = [let for b in f.blocks.values() for let in b.lets]
     memory = Memory(tiny=tiny_arrays(f, aliases))
-    if not any(TABLE[let.op].nest for let in lets):
+    ways = [let for let in lets if _has_way(let, activity)]
+    if not ways and not any(TABLE[let.op].nest for let in lets):
         return memory
     own = [o for let in lets if not TABLE[let.op].aliases for o in let.outs if isinstance(o.type, Array)]
     firsts = covering_kernels(f, own, activity, aliases) | rev.firsts
     carried, passed = carried_covers(f, activity, aliases)
     memory.firsts, memory.covered = firsts | carried, {v for _, v in firsts} | passed
     memory.late = [v for v in local_arrays(f, own, activity, aliases) if v not in memory.tiny]
-    ways = [let for let in lets if TABLE[let.op].nest and (has_adjoint(let, activity) or written(let))]
-    made = {let: KernelAdjoint(program, let, activity, f"{rev.name}.{i}") for i, let in enumerate(ways)}
-    memory.read_back = read_back(f, aliases, lambda let: made[let].reads() if let in made else ())
-    for let, kernel in made.items():
+    names = {let: f"{rev.name}.{i}" for i, let in enumerate(ways)}
+    kernels = {let: KernelAdjoint(program, let, activity, name) for let, name in names.items() if TABLE[let.op].nest}
+    memory.read_back = read_back(f, aliases, lambda let: kernels[let].reads() if let in kernels else ())
+    for let, name in names.items():
         mine = {v for x, v in firsts if x is let}
         carries = {v for x, v in carried if x is let}
-        places = Places(mine | carries, _undone(memory, reverses), aliases.root, _Known(reverses, let).as_)
-        memory.adjoints[let] = kernel.make(places, kernel.keeps_partials(mine - set(memory.late)))
+        places = Places(mine | carries, _undone(memory, reverses), aliases.root, _Known(reverses, let).as_, aliases.join)
+        if let in kernels:
+            memory.adjoints[let] = kernels[let].make(places, kernels[let].keeps_partials(mine - set(memory.late)))
+        else:
+            memory.adjoints[let] = WholeAdjoint(program, let, activity, places).make(name)
     return memory
+
+
+def _has_way(let: Let, activity: Activity) -> bool:
+    """Does a function of its own run it backwards?"""
+    op = TABLE[let.op]
+    return op.adjoint in ("function", "pullback") and (has_adjoint(let, activity) or bool(written(let)))
 
 
 def remember_all(program: Program, reverses: Reverses, called: dict[str, Reverse], started: dict[str, Reverse]) -> None:

@@ -85,7 +85,15 @@ def _gemm(a: Any, b: Any, ta: int, tb: int) -> tuple[Any]:
     return (np.matmul(np.swapaxes(a, -1, -2) if ta else a, np.swapaxes(b, -1, -2) if tb else b),)
 
 
-awaited("gemm", _gemm, shape=_product, adjoint="own")
+awaited("gemm", _gemm, shape=_product, adjoint="function")
+
+
+def _gemm_add(a: Any, b: Any, c: Any, ta: int, tb: int) -> tuple[()]:
+    c += _gemm(a, b, ta, tb)[0]
+    return ()
+
+
+row("gemm_add", _gemm_add, shape=nothing, writes=(2,), zero="it is used in adjoints alone, which are not differentiated")
 
 
 def _scatter(x: Any, index: Any, v: Any, add: int) -> tuple[()]:
@@ -94,7 +102,7 @@ def _scatter(x: Any, index: Any, v: Any, add: int) -> tuple[()]:
     return ()
 
 
-awaited("scatter", _scatter, shape=nothing, writes=(0,), adjoint="own")
+awaited("scatter", _scatter, shape=nothing, writes=(0,), adjoint="function")
 
 
 def _cumsum(x: Any, reverse: int) -> tuple[Any]:

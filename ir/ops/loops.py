@@ -26,5 +26,5 @@ def _shape(let: Any) -> tuple[Result, ...]:
 
 
 KERNEL = register(Op("kernel", "*:*", None, Elsewhere("a kernel around the derivative of its function"), reads=_reads, writes=_writes,
-                     aliases=(), allocates=True, fails=as_marked, cost="heavy", shape=_shape, adjoint="own", effect="", calls=NEST, late=True,
+                     aliases=(), allocates=True, fails=as_marked, cost="heavy", shape=_shape, adjoint="function", effect="", calls=NEST, late=True,
                      registers=True))  # fmt: skip

@@ -54,8 +54,8 @@ LOAD = memory("load", Elsewhere("an adjoint is added to an element"), reads=(0,)
 STORE = memory("store", Elsewhere("a reversible store"), reads=(), writes=(0,), aliases=(), allocates=False, fails=_unchecked,
                adjoint="own", shape=nothing, indexed=True, late=True)  # fmt: skip
 ALLOC = memory("alloc", Elsewhere("the sum of the elements' adjoints"), reads=(), writes=(), aliases=(), allocates=True, fails=as_marked, cost="dear",
-               adjoint="own", shape=_made, late=True, fills=True, registers=True, rereads=False)  # fmt: skip
+               adjoint="function", shape=_made, late=True, fills=True, registers=True, rereads=False)  # fmt: skip
 COPY = memory("copy", Elsewhere("adjoints are added"), reads=(0,), writes=(), aliases=(), allocates=True, fails=as_marked, cost="dear",
-              adjoint="own", shape=like(0), late=True, rereads=False)  # fmt: skip
+              adjoint="function", shape=like(0), late=True, rereads=False)  # fmt: skip
 RESHAPE = memory("reshape", Elsewhere("the same memory, and so the same adjoints"), reads=(), writes=(), aliases=((0, 0),), allocates=False,
                  fails=as_marked, adjoint="own", shape=lambda let: ((let.args[0].type.dtype, let.args[1:]),), rereads=False)  # fmt: skip

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ....ir.core.graph import Atom, Const, Function, Let
+from ....ir.core.graph import Atom, Const, Let
 from ....ir.core.op import FORWARD, TABLE, Op, Stage
 from ....ir.core.types import BOOL, I32, Array, Scalar, Type
 from ....ir.ops.memory import codes
@@ -172,18 +172,6 @@ def emit_whole(code: Code, let: Let, read: Read, site: int = 0) -> list[Operands
     return EMIT[let.op](code, let, read, site)  # type: ignore[no-any-return]
 
 
-def run_function(code: Code, f: Function, args: Sequence[Operands]) -> list[Operands]:
-    """A function of one block, in place."""
-    env: dict[Atom, Operands] = dict(zip(f.params, args, strict=True))
-
-    def read(a: Atom) -> Operands:
-        return env[a] if a in env else [literal(a.value, a.type)]  # type: ignore[union-attr]
-
-    for let in f.entry.lets:
-        env.update(zip(let.outs, emit_let(code, let, read), strict=True))
-    return [read(a) for a in f.returned]
-
-
 @EMIT.of("load")
 def emit_load(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     p, _, _ = element_pointer(code, let, read, site)
@@ -270,5 +258,4 @@ __all__ = [
     "fill_zero",
     "loop",
     "product",
-    "run_function",
 ]

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ....ir.core.graph import Let, Var
-from ....ir.core.op import written
-from ....ir.core.types import F64, I64, Array, Scalar, carries_gradient
-from ....ir.diff.rules import library_function, pull_function
+from ....ir.core.types import F64, I64, Array, Scalar
+from ....ir.diff.rules import library_function
 from ..build.special import symbol
 from .code import LLVM_TYPES, MEMORY_TYPES, Code, flat_types, literal, struct_of
 from .lets import EMIT, Operands, allocate, copy_data, fill_zero, loop, product, read_element, write_element
@@ -37,18 +36,6 @@ def call_primal(context: Any, code: Code, name: str, args: Sequence[Operands]) -
         return []
     values = iter(code.unpack(rt, code.let(call), sum(map(len, types))))
     return [[next(values) for _ in ts] for ts in types]
-
-
-def backward(
-    context: Any, code: Code, let: Let, read: Any, active: Any, outs: dict[Var, Operands], adjoints: dict[Var, Operands]
-) -> list[Any]:
-    """The way back of a traced rule: for each active argument what is to be added, None for the others."""
-    wanted = [a in active for a in let.args]
-    name = pull_function(context.program, let, wanted)
-    values = [*(read(a)[: len(flat_types(a.type))] for a in let.args), *(outs[o][: len(flat_types(o.type))] for o in let.outs)]
-    values += [adjoints[v] for v in (*let.outs, *written(let)) if carries_gradient(v.type)]
-    back = iter(call_primal(context, code, name, values))
-    return [next(back) if w else None for w in wanted]
 
 
 def emits(name: str) -> Callable[[Callable[[Routines], list[Operands]]], Any]:

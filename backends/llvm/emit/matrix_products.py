@@ -33,25 +33,17 @@ def gemm(code: Code, let: Let, read: Any, new: Callable[[str], str]) -> Operands
     return [out, *stack, m, n]
 
 
-def gemm_back(code: Code, let: Let, read: Any, active: Any, d: Operands) -> None:
-    """Adds to the adjoints of A and B in place."""
-    (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
-    x, y = read(a), read(b)
-    rank = a.type.rank  # type: ignore[union-attr]
-    stack = product(code, x[1 : rank - 1])
-    m, k = (x[rank], x[rank - 1]) if ta else (x[rank - 1], x[rank])
-    n = y[rank - 1] if tb else y[rank]
-    t = let.out.type.dtype  # type: ignore[union-attr]
-    if a in active:
-        if ta:
-            multiply(code, t, (y[0], d[0], x[-1]), (k, m, n), tb, 1, stack)
-        else:
-            multiply(code, t, (d[0], y[0], x[-1]), (m, k, n), 0, 1 - tb, stack)
-    if b in active:
-        if tb:
-            multiply(code, t, (d[0], x[0], y[-1]), (n, k, m), 1, ta, stack)
-        else:
-            multiply(code, t, (x[0], d[0], y[-1]), (k, n, m), 1 - ta, 0, stack)
+@emits("gemm_add")
+def emit_gemm_add(lib: Routines) -> list[Operands]:
+    """C += op(A) op(B)"""
+    code, ta, tb = lib.code, lib.let.attrs["ta"], lib.let.attrs["tb"]
+    x, y, z = (
+        lib.read(a)[: 1 + a.type.rank]  # type: ignore[union-attr]
+        for a in lib.let.args
+    )
+    k = x[-2 if ta else -1]
+    multiply(code, lib.t, (x[0], y[0], z[0]), (*z[-2:], k), ta, tb, product(code, z[1:-2]))
+    return []
 
 
 def multiply(code: Code, t: Scalar, pointers: Any, sizes: Any, ta: int, tb: int, stack: str) -> None:

@@ -16,6 +16,7 @@ from ....ir.core.op import TABLE
 from ....ir.core.types import Array
 from .code import SIZES, Code, flat_types, literal, struct_of
 from .lets import Operands, emit_let, product
+from .library import call_primal
 
 GARBAGE = 1 << 18  # bytes that iterations may leave behind before what is alive moves down: half of a second cache
 RECURSION = ".recursion"  # the function that calls itself, without what never changes
@@ -252,6 +253,27 @@ def call_function(context: Any, code: Code, t: Call, read: Any, within: Sequence
         return []
     values = iter(code.unpack(rt, code.let(f"call {rt} {name}({args})"), sum(map(len, types))))
     return [[next(values) for _ in ts] for ts in types]
+
+
+def run_function(context: Any, code: Code, f: Function, args: Sequence[Operands]) -> list[Operands]:
+    """A function in place, if it runs straight through; else a call."""
+    if any(isinstance(b.terminator, (Branch, Fail)) for b in f.blocks.values()):
+        return call_primal(context, code, f.name, args)
+    env: dict[Atom, Operands] = dict(zip(f.params, args, strict=True))
+
+    def read(a: Atom) -> Operands:
+        return env[a] if a in env else [literal(a.value, a.type)]  # type: ignore[union-attr]
+
+    block = f.entry
+    while True:
+        for let in block.lets:
+            env.update(zip(let.outs, emit_let(code, let, read), strict=True))
+        t = block.terminator
+        if isinstance(t, Return):
+            return [read(a) for a in t.args]
+        assert isinstance(t, Call)
+        results, block = call_function(context, code, t, read), f.blocks[t.then.block]
+        env.update(zip(block.params, [*results, *map(read, t.then.args)], strict=True))
 
 
 def _clean(name: str) -> str:

@@ -6,32 +6,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from .....ir.core.graph import Atom, Let, Var
-from .....ir.core.op import FORWARD, TABLE, Stage, written
+from .....ir.core.op import FORWARD, TABLE, Stage
 from .....ir.core.types import F64, I64, Array, Scalar, carries_gradient
-from .....ir.diff.adjoint import Given
 from .....ir.diff.reverse import adjoint_of_pullback
+from .....ir.diff.ways import Given
 from .....ir.ops.effects import AGAIN, DONE, MARK, has_effects
 from ..code import LLVM_TYPES, NEGATIVE_ZERO, Code, flat_types, literal
 from ..lets import (
     Operands,
     allocate,
-    copy_data,
     element_pointer,
     emit_let,
-    emit_whole,
     fill_zero,
     in_memory,
-    loop,
     product,
-    run_function,
     tiny_array,
 )
-from ..library import backward as array_backward
-from ..matrix_products import gemm_back
-from ..operations import accumulate, elementwise_function, load_function, store_function
+from ..operations import elementwise_function, load_function, store_function
+from ..primal import run_function
 from ..pullback import add_arrays, emit_pullback
 from ..saving import save_written
-from ..scattering import scatter_back, scatter_save
 from .frame import BlockFrame
 
 WAYS = Stage("reverse mode in LLVM", lambda op: op.adjoint == "own" and op.calls != FORWARD)
@@ -82,7 +76,7 @@ class BlockOperations(BlockFrame):
                 return kept[x]
             return self.adjoint_operands(x) if what == "adjoint" else self.read(x)[: len(flat_types(x.type))]
 
-        return run_function(self.code, self.context.program.functions[name], [operands(*each) for each in given])
+        return run_function(self.context, self.code, self.context.program.functions[name], [operands(*each) for each in given])
 
     # ---- operations
     def operand(self, a: Atom) -> str:
@@ -143,31 +137,6 @@ class BlockOperations(BlockFrame):
 
         self.on_the_way(f"@op.store.{self.context.unique()}", forward, backward, k)
 
-    @WAYS.of("alloc")
-    def op_alloc(self, let: Let, k: str) -> None:
-        v = let.args[-1]
-
-        def backward() -> None:
-            if self.parent.is_active_scalar(v):
-                ty, (_, *dims, adjoint) = LLVM_TYPES[v.type], self.read(let.out)
-                cell = self.adjoint_cell(v)  # type: ignore[arg-type]
-
-                def one(i: str) -> None:
-                    accumulate(self.code, ty, cell, self.code.load(ty, self.code.let(f"getelementptr {ty}, ptr {adjoint}, i64 {i}")))
-
-                loop(self.code, product(self.code, dims), one)
-
-        self.on_the_way(f"@op.alloc.{self.context.unique()}", lambda: self.bind_outs(let), backward, k)
-
-    @WAYS.of("copy")
-    def op_copy(self, let: Let, k: str) -> None:
-        def backward() -> None:
-            if let.args[0] in self.activity:
-                out = self.read(let.out)
-                self.add_operands(let.args[0], [out[-1], *out[1:-1]])
-
-        self.on_the_way(f"@op.copy.{self.context.unique()}", lambda: self.bind_outs(let), backward, k)
-
     def bind_outs(self, let: Let) -> None:
         for o, x in zip(let.outs, emit_let(self.code, let, self.read), strict=True):
             self.out_with_adjoint(o, x)
@@ -219,8 +188,8 @@ class BlockOperations(BlockFrame):
             operands = self.read(o)
             self.write(o, [*operands[:-1], self.adjoint_array(o, operands[1:-1])])
 
-    @WAYS.of("kernel")
-    def op_kernel(self, let: Let, k: str) -> None:
+    def op_function(self, let: Let, k: str) -> None:
+        """An operation whose way back is a function of the program."""
         kept: list[Operands] = []
 
         def forward() -> None:
@@ -229,60 +198,7 @@ class BlockOperations(BlockFrame):
             for o, x in zip(let.outs, outs, strict=True):
                 self.out_with_adjoint(o, x)
 
-        self.on_the_way(f"@op.kernel.{self.context.unique()}", forward, lambda: self.come_back(let, kept), k)
-
-    @WAYS.of("gemm")
-    def op_gemm(self, let: Let, k: str) -> None:
-        def forward() -> None:
-            self.out_with_adjoint(let.out, emit_whole(self.code, let, self.read)[0])
-
-        self.on_the_way(
-            f"@op.gemm.{self.context.unique()}",
-            forward,
-            lambda: gemm_back(self.code, let, self.read, self.activity, self.adjoint_operands(let.out)),
-            k,
-        )
-
-    @WAYS.of("scatter")
-    def op_scatter(self, let: Let, k: str) -> None:
-        saved: list[Any] = []
-
-        def forward() -> None:
-            saved.append(scatter_save(self.code, let, self.read))
-            emit_whole(self.code, let, self.read)
-
-        self.on_the_way(
-            f"@op.scatter.{self.context.unique()}", forward, lambda: scatter_back(self.code, let, self.read, saved[0], self.activity), k
-        )
-
-    def op_traced(self, let: Let, k: str) -> None:
-        """An operation whose rule is traced code. What it writes is put back first, and gets the adjoints of before in place."""
-        targets = written(let)
-        restore: list[Any] = []
-
-        def forward() -> None:
-            if targets:
-                restore.append(save_written(self.code, let, self.read))
-            for o, x in zip(let.outs, emit_whole(self.code, let, self.read), strict=True):
-                self.out_with_adjoint(o, x)
-
-        def back() -> None:
-            for put_back in restore:
-                put_back(self.code)
-            outs = {o: self.read(o) for o in let.outs}
-            adjoints = {o: self.adjoint_operands(o) for o in (*let.outs, *targets)}
-            for a, d in zip(let.args, array_backward(self.context, self.code, let, self.read, self.activity, outs, adjoints), strict=True):
-                if d is not None and a in targets:
-                    self.replace_adjoint(a, d)
-                elif d is not None:
-                    self.add_operands(a, d)
-
-        self.on_the_way(f"@op.{let.op}.{self.context.unique()}", forward, back, k)
-
-    def replace_adjoint(self, a: Atom, d: Operands) -> None:
-        assert isinstance(a.type, Array)
-        there = self.read(a)
-        copy_data(self.code, there[-1], d[0], product(self.code, there[1 : 1 + a.type.rank]), a.type.dtype)
+        self.on_the_way(f"@op.{let.op}.{self.context.unique()}", forward, lambda: self.come_back(let, kept), k)
 
     def op_zero(self, let: Let, k: str) -> None:
         """It runs on the way forward; nothing flows back through it."""
@@ -359,4 +275,4 @@ class BlockOperations(BlockFrame):
             self.add(a, d[0])
 
 
-BY_ADJOINT = {"pullback": BlockOperations.op_traced, "zero": BlockOperations.op_zero}
+BY_ADJOINT = {"pullback": BlockOperations.op_function, "function": BlockOperations.op_function, "zero": BlockOperations.op_zero}
