@@ -13,6 +13,8 @@ from lantern_jit.ir.core.op import OWN, STAGES, TABLE
 from lantern_jit.ir.objects.containers import Changed
 from lantern_jit.ir.values import pytree
 
+from .ways import by_functions
+
 Function = Callable[..., Any]
 
 
@@ -29,17 +31,20 @@ def result(found: Any, args: Any, kwargs: Any = None) -> Any:
 
 
 def in_both(interpreted: Function, native: Function, arrays: Any) -> dict[str, Any]:
-    """The results of both; `arrays` are the arguments, into which both write the same. Afterwards they are as before."""
+    """The results of both, and of the interpreter by the functions that native code runs backwards, where there are some; `arrays` are the
+    arguments, into which all write the same. Afterwards they are as before."""
     given = [x for x in pytree.flatten(arrays)[0] if isinstance(x, np.ndarray)]
     before = [x.copy() for x in given]
     out, after = {}, []
-    for name, run in (("interpreter", interpreted), ("native", native)):
-        out[name] = run()
+    for name, run in (("interpreter", interpreted), ("native", native), ("functions", lambda: by_functions(interpreted))):
+        found = run()
+        if found is not None or name != "functions":
+            out[name] = found
         after.append([x.copy() for x in given])
         for x, old in zip(given, before, strict=True):
             if not np.array_equal(x, old):
                 x[...] = old
-    close(*after, 1e-10, 1e-10, "what the interpreter and native code have written")
+        close(after[-1], after[0], 1e-10, 1e-10, f"what the interpreter and {name} have written")
     return out
 
 

@@ -64,7 +64,7 @@ class Whole:
     # ---- parameters
     def param(self, what: str, key: Any, t: Type) -> Var:
         if (what, key) not in self.params:
-            self.params[what, key] = v = Var(f"a{len(self.params)}", t)
+            self.params[what, key] = v = Var({"value": "", "adjoint": "d."}.get(what, "kept.") + getattr(key, "name", str(key)), t)
             if isinstance(t, Array):
                 self.places.known_as((what, key), v)
         return self.params[what, key]
@@ -91,7 +91,7 @@ class Whole:
     # ---- what it does
     def fresh(self, t: Type) -> Var:
         self.counter += 1
-        return Var(f"v{self.counter}", t)
+        return Var(f"new.{self.counter}", t)
 
     def new(self, t: Type) -> Var:
         """One more result."""
