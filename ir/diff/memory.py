@@ -60,9 +60,9 @@ def remember(program: Program, rev: Reverse, reverses: Reverses) -> Memory:
 
 
 def _has_way(let: Let, activity: Activity) -> bool:
-    """Does a function of its own run it backwards?"""
+    """Does a function of its own run it backwards? What writes whole arrays is undone in any case."""
     op = TABLE[let.op]
-    return op.adjoint in ("function", "pullback") and (has_adjoint(let, activity) or bool(written(let)))
+    return bool(written(let) and not op.indexed) or (op.adjoint in ("function", "pullback") and has_adjoint(let, activity))
 
 
 def remember_all(program: Program, reverses: Reverses, called: dict[str, Reverse], started: dict[str, Reverse]) -> None:

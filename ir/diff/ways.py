@@ -208,7 +208,7 @@ class WholeAdjoint(Whole):
 
     def make(self, name: str) -> Adjoint:
         let = self.source
-        (traced if TABLE[let.op].adjoint == "pullback" else BACK[let.op])(self, let)
+        (BACK[let.op] if TABLE[let.op].adjoint == "function" else traced)(self, let)
         back, given = self.finish(self.program, f"{name}.back")
         there = self.there(f"{name}.there") if self.kept else (None, ())
         return Adjoint(back, given, tuple(self.returned), *there)

@@ -25,7 +25,6 @@ from ..lets import (
 from ..operations import elementwise_function, load_function, store_function
 from ..primal import run_function
 from ..pullback import add_arrays, emit_pullback
-from ..saving import save_written
 from .frame import BlockFrame
 
 WAYS = Stage("reverse mode in LLVM", lambda op: op.adjoint == "own" and op.calls != FORWARD)
@@ -44,15 +43,10 @@ class BlockOperations(BlockFrame):
 
     def plain_write(self, let: Let) -> Any:
         """The same for an operation that writes whole arrays; gives what puts the old elements back."""
-        if let in self.parent.memory.adjoints:
-            outs, kept = self.go(let)
-            for o, x in zip(let.outs, outs, strict=True):
-                self.write(o, x)
-            return lambda: self.come_back(let, kept)
-        restore = save_written(self.code, let, self.read)
-        for o, x in zip(let.outs, self.straight_let(let), strict=True):
+        outs, kept = self.go(let)
+        for o, x in zip(let.outs, outs, strict=True):
             self.write(o, x)
-        return lambda: restore(self.code)
+        return lambda: self.come_back(let, kept)
 
     # ---- operations whose way back is a function of the program
     def go(self, let: Let) -> tuple[list[Operands], list[Operands]]:
