@@ -38,7 +38,7 @@ class Ref:
 
 def literal(c: Const) -> Any:
     """A constant as a value of the scalar machine."""
-    return c.value if c.type.name == "bool" else NUMPY_DTYPES[c.type].type(c.value)  # type: ignore[union-attr, index]
+    return c.value if c.type.name in ("bool", "ptr", "code") else NUMPY_DTYPES[c.type].type(c.value)  # type: ignore[union-attr, index]
 
 
 def element(let: Let, ref: Ref, index: Sequence[Any]) -> tuple[int, ...]:
@@ -79,8 +79,11 @@ class Primal:
         """What the variables of a call are. Those of loops change."""
         return dict(pairs)
 
+    def function(self, name: str) -> Function:
+        return self.program.functions[name]
+
     def call(self, name: str, args: Sequence[Any]) -> list[Any]:
-        f = self.program.functions[name]
+        f = self.function(name)
         env = self.environment(zip(f.params, args, strict=True))
         block = f.entry
         values: list[Any] = []

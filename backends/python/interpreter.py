@@ -14,6 +14,7 @@ from ...ir.core import errors
 from ...ir.core.graph import Program
 from ...ir.diff.close import closed
 from ...ir.python import host
+from . import low  # noqa: F401  # it enters its operations into VALUES
 from .callbacks import Callbacks
 from .forward import Exhausted, Primal, Ref
 

@@ -94,9 +94,12 @@ class Jump:
 
 @dataclass(eq=False)
 class Branch:
+    """`rare`: it seldom goes to `then`."""
+
     cond: Atom
     then: Edge
     orelse: Edge
+    rare: bool = False
 
 
 @dataclass(eq=False)
@@ -246,7 +249,7 @@ def map_terminator(t: Terminator | None, look: Any) -> Terminator | None:
     if isinstance(t, Jump):
         return Jump(edge(t.edge))
     if isinstance(t, Branch):
-        return Branch(look(t.cond), edge(t.then), edge(t.orelse))
+        return Branch(look(t.cond), edge(t.then), edge(t.orelse), t.rare)
     if isinstance(t, Call):
         return Call(t.function, tuple(look(a) for a in t.args), edge(t.then))
     if isinstance(t, Return):

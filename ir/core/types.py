@@ -44,6 +44,7 @@ Type = Union[Scalar, Array]
 
 F64, F32, I64, BOOL = Scalar("f64"), Scalar("f32"), Scalar("i64"), Scalar("bool")
 I32 = Scalar("i32")  # of array elements only
+PTR, CODE = Scalar("ptr"), Scalar("code")  # addresses of memory and of functions, below derivatives only
 SCALARS = {t.name: t for t in (F64, F32, I64, BOOL, I32)}
 NUMPY_DTYPES: dict[Scalar, np.dtype[Any]] = {F64: np.dtype("f8"), F32: np.dtype("f4"), I64: np.dtype("i8"), BOOL: np.dtype("?"),
                                               I32: np.dtype("i4")}  # fmt: skip

@@ -1,5 +1,5 @@
 """The rows of all operations: importing this fills the table, but for those that ir/numpy adds."""
 
-from . import derivative, effects, loops, memory, table
+from . import derivative, effects, loops, low, memory, table
 
-__all__ = ["derivative", "effects", "loops", "memory", "table"]
+__all__ = ["derivative", "effects", "loops", "low", "memory", "table"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from ....ir.core.types import BOOL, F32, F64, Type
+from ....ir.core.types import BOOL, CODE, F32, F64, PTR, Type
 
 
 def literal(value: Any, t: Type) -> str:
@@ -15,6 +15,8 @@ def literal(value: Any, t: Type) -> str:
     if t == F32:
         rounded = struct.unpack("<f", struct.pack("<f", _clamp(value)))[0]
         return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"
+    if t in (PTR, CODE):
+        return "null" if t == PTR else f"@{value}"
     return ("true" if value else "false") if t == BOOL else str(int(value))
 
 

@@ -206,7 +206,7 @@ class Native:
         vector_maths.provide(module.declared)
         effects.provide(list(module.declared))
         self.sites = module.sites
-        notes = {"policies": module.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
+        notes = {"policies": emission.low.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
         if keeps and notes["sites"] is not None:
             cache.write(name, notes, code)
         return code, {**notes, "timings": {"emit": emitted, **timings}}
@@ -228,7 +228,7 @@ class Native:
     def text(self, stage: str) -> str:
         """Closures, LLVM, optimised LLVM or assembly."""
         if stage == "cps":
-            return "\n".join(map(show_closures, self.emission[0].closures))
+            return "\n".join(map(show_closures, self.emission[0].lowering.closures))
         return self.emission[1] if stage == "llvm" else self._optimised[stage == "asm"]
 
     def made_for(self, cpu: Cpu) -> dict[str, str]:

@@ -7,13 +7,13 @@ from typing import Any
 
 from ....ir.core.faults import KINDS
 from ....ir.core.graph import Site
-from ....ir.core.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
+from ....ir.core.types import BOOL, CODE, F32, F64, I32, I64, PTR, Array, Scalar, Type
 from ...targets.target import Cpu
 from ..build.constants import literal as literal  # for those who write text
 
-LLVM_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i1"}
+LLVM_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i1", PTR: "ptr", CODE: "ptr"}
 SIZES: dict[Type, int] = {F64: 8, F32: 4, I64: 8, BOOL: 1, I32: 4}
-MEMORY_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i8", I32: "i32"}  # of array elements
+MEMORY_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i8", I32: "i32", PTR: "ptr"}  # of array elements
 
 
 def scalar_type(t: Type) -> str:
@@ -21,10 +21,10 @@ def scalar_type(t: Type) -> str:
     return LLVM_TYPES[t]
 
 
-def flat_types(t: Type, adjoint: bool = False) -> list[str]:
-    """The LLVM values that make up a graph value; an array is its data, its sizes, and maybe its adjoint's data."""
+def flat_types(t: Type) -> list[str]:
+    """The LLVM values that make up a graph value; an array is its data and its sizes."""
     if isinstance(t, Array):
-        return ["ptr", *["i64"] * t.rank, *(["ptr"] if adjoint else [])]
+        return ["ptr", *["i64"] * t.rank]
     return [LLVM_TYPES[t]]
 
 
@@ -42,7 +42,6 @@ class Module:
         self.declared: dict[str, str] = {}
         self.made: dict[str, Any] = {}  # functions made on demand, by name
         self.sites: list[Site | None] = [None]
-        self.policies: dict[str, str] = {}
         self.context: Any = None  # the emission that the module belongs to
 
     def site(self, site: Site | None) -> int:
@@ -75,7 +74,8 @@ class Code:
         self.lines: list[str] = []
         self.counter = 0
         self.label = "entry"
-        self.addresses: dict[tuple[int, ...], str] = {}
+        self.addresses: dict[str, str] = {}  # of fields, by how they are computed
+        self.stable: set[str] = set()  # pointers that are there from the start
         self.escaping: set[Any] = set()  # arrays that leave the program
         self.allocator = "lantern.alloc"  # or "lantern.alloc_result" for an array that leaves the program
 
@@ -112,15 +112,8 @@ class Code:
         self.emit(f"store {t} {v}, ptr {p}")
 
     def field(self, struct_type: str, p: str, *path: int) -> str:
-        """The address of a struct's field. Those of the frame are computed once, at the top."""
-        text = f"getelementptr inbounds {struct_type}, ptr {p}, i32 0, " + ", ".join(f"i32 {i}" for i in path)
-        if p != "%frame":
-            return self.let(text)
-        known = self.addresses.get(path)
-        if known is None:
-            known = self.addresses[path] = self.fresh()
-            self.allocas.append(f" {known} = {text}")
-        return known
+        """The address of a struct's field."""
+        return self.let(f"getelementptr inbounds {struct_type}, ptr {p}, i32 0, " + ", ".join(f"i32 {i}" for i in path))
 
     # ---- structs of returned values
     def pack(self, t: str, parts: list[tuple[str, str]]) -> str:

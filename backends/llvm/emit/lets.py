@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ....ir.core.graph import Atom, Const, Let
-from ....ir.core.op import FORWARD, TABLE, Op, Stage
+from ....ir.core.op import TABLE, Op, Stage
 from ....ir.core.types import BOOL, I32, Array, Scalar, Type
 from ....ir.ops.memory import codes
 from .code import LLVM_TYPES, MEMORY_TYPES, SIZES, Code, literal
@@ -150,7 +150,7 @@ def loop(code: Code, n: str, body: Callable[[str], Any]) -> None:
 
 
 def _has_own_code(op: Op) -> bool:
-    return not op.scalar and op.program is None and op.calls != FORWARD
+    return not op.scalar and op.program is None and not op.derivative
 
 
 EMIT = Stage("LLVM emission", _has_own_code)  # by operation: (code, let, read, site) -> the operands of its outs

@@ -7,30 +7,24 @@ void @entry(ptr slots)       slots: 8 bytes for each scalar argument, 8 for an a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from ....ir.core.analysis import Aliases
-from ....ir.core.graph import Fail, Let, Program, Site
-from ....ir.core.types import Array, Scalar
+from ....ir.core.graph import Fail, Program, Site
+from ....ir.core.types import Array
 from ....ir.diff.close import closed
-from ....ir.diff.coverage import covers, tiny_arrays
-from ....ir.diff.cps import Closures, cut_block, to_closures
+from ....ir.diff.coverage import tiny_arrays
 from ....ir.diff.memory import recursive
-from ....ir.diff.policies import Plan, choose, plan_loops
-from ....ir.diff.reverse import Reverse, Reverses
+from ....ir.lower.lower import Lowering
 from ...targets.target import Cpu
 from ..maths.vector_maths import is_variant
 from ..runtime.modules import helpers
-from . import host, library, matrix_products, pullback, scattering  # noqa: F401  # they enter their operations into EMIT
-from .code import LLVM_TYPES, Code, Module, flat_types, struct_of
+from . import host, library, matrix_products, scattering  # noqa: F401  # they enter their operations into EMIT
+from .code import Code, Module, flat_types, struct_of
 from .kernels import emission  # noqa: F401
 from .lets import EMIT
+from .low import Low
 from .primal import Primal
-from .reverse.block import BlockFunction
-from .reverse.function import ReverseFunction
-from .reverse.operations import WAYS
-from .reverse.replay import Replay
 
 
 class Emission:
@@ -41,16 +35,14 @@ class Emission:
         self.program, self.checkpoint, self.mask, self.python = closed(program), checkpoint, mask, python
         self.module = Module(cpu)
         self.module.context = self
-        self.reverses: Reverses = self.program.reverses
-        self.aliases: Aliases = self.reverses.aliases
+        self.aliases: Aliases = self.program.reverses.aliases
+        self.lowering = Lowering(self.program, checkpoint)
+        self.low = self.lowering.run()
         self.names: dict[str, str] = {}
         self.queue: list[Callable[[], None]] = []
-        self.closures: list[Closures] = []
         self.counter = 0
-        self.tiny: dict[Any, int] = {}  # small arrays that one block alone sees: their elements
+        self.tiny: dict[Any, int] = dict(self.low.tiny)  # small arrays that one block alone sees: their elements
         self.recursive = recursive(self.program)
-        self.planned: dict[Any, dict[str, Plan]] = {}
-        self.covered: dict[str, Reverse] = {}
 
     def run(self) -> str:
         entry = self.program.functions[self.program.entry]
@@ -58,6 +50,14 @@ class Emission:
         while self.queue:
             self.queue.pop(0)()
         m = self.module
+        for low in self.low.functions.values():
+            Low(self, low).run()
+        functions, m.functions = m.functions, []
+        for low in self.low.operations.values():
+            Low(self, low).run()
+        m.operations, m.functions = m.functions, functions
+        while self.queue:
+            self.queue.pop(0)()
         own = "\n".join([*m.types, *m.declared.values(), text, *m.operations, *m.functions])
         return "\n".join([own, helpers(self.module.target, own, self.mask), self.keep_variants()])
 
@@ -99,70 +99,9 @@ class Emission:
     emit_program = staticmethod(library.emit_program)
 
     def emit_primal(self, name: str) -> None:
-        self.tiny.update(tiny_arrays(self.program.functions[name], self.aliases))
-        Primal(self, self.program.functions[name]).run()
-
-    def reverse(self, rev: Reverse) -> str:
-        """@r.name, emitted once."""
-        symbol = f"@r.{rev.name}"
-        if symbol not in self.names:
-            self.names[symbol] = symbol
-            self.queue.append(lambda: self.emit_reverse(rev))
-        return symbol
-
-    def emit_reverse(self, rev: Reverse) -> None:
-        self.tiny.update(rev.memory.tiny)
-        closures = to_closures(rev)
-        self.closures.append(closures)
-        plans = self.plans(rev)
-        policies = {head: choose(plans.get(head), self.checkpoint) for head in closures.loops}
-        replayed = {b for head, policy in policies.items() if policy != "recursion" for b in plans[head].loop.blocks}
-        parent = ReverseFunction(self, closures)
-        late = set(parent.locals)  # their adjoints are made when the whole block begins its way back
-        for name, block in list(closures.blocks.items()):
-            if name not in replayed and not any(o in late for let in block.lets for o in let.outs):
-                cut_block(closures, name)
-        self.module.functions += parent.entry()
-        for name, block in closures.blocks.items():
-            if name in policies:
-                self.module.policies[f"{rev.name}.{name}"] = policies[name]
-            if policies.get(name, "recursion") != "recursion":
-                Replay(parent, block, plans[name], policies[name] == "chunks", self.checkpoint).run()
-            elif name not in replayed:
-                BlockFunction(parent, block).run()
-
-    def plans(self, rev: Reverse) -> dict[str, Plan]:
-        """How the loops of a function could be replayed."""
-        key = rev.function.name, rev.mask, rev.results
-        if key not in self.planned:
-            self.planned[key] = plan_loops(rev.function, rev.activity)
-        return self.planned[key]
-
-    def of_pullback(self, let: Let) -> Reverse:
-        """The reverse function that starts a reverse pass: one of its own where loops write an adjoint array first."""
-        rev = self.reverses.of_pullback(let)
-        rev = self.reverses.starts.get(rev.name, rev)
-        replayed = {head: plan for head, plan in self.plans(rev).items() if choose(plan, self.checkpoint) != "recursion"}
-        found = covers(rev, self.aliases, replayed) if replayed else {}
-        if not found:
-            return rev
-        name = f"{rev.name}.covered"
-        return self.covered.setdefault(name, replace(rev, name=name, covers=found))
-
-    def call_reverse(self, code: Code, rev: Reverse, args: list[list[str]], k: str, env: str) -> dict[int, str]:
-        """Call a reverse function; the adjoints of its active scalar parameters by position."""
-        symbol = self.reverse(rev)
-        flat = []
-        for p, m, operands in zip(rev.function.params, rev.mask, args, strict=True):
-            types = flat_types(p.type, m and isinstance(p.type, Array))
-            flat += [f"{t} {x}" for t, x in zip(types, operands, strict=True)]
-        active = [i for i, (p, m) in enumerate(zip(rev.function.params, rev.mask, strict=True)) if m and isinstance(p.type, Scalar)]
-        rt = struct_of([LLVM_TYPES[rev.function.params[i].type] for i in active])
-        call = f"call {self.module.convention(len(active))} {rt} {symbol}({', '.join([*flat, f'ptr {k}', f'ptr {env}'])})"
-        if not active:
-            code.emit(call)
-            return {}
-        return dict(zip(active, code.unpack(rt, code.let(call), len(active)), strict=True))
+        f = self.low.primals.get(name) or self.program.functions[name]
+        self.tiny.update(tiny_arrays(f, self.aliases))
+        Primal(self, f).run()
 
     # ---- the entry
     def entry(self, f: Any) -> str:
@@ -197,6 +136,5 @@ def _load_bool(code: Code, p: str) -> str:
     return "i1 " + code.let(f"icmp ne i64 {v}, 0")
 
 
-for stage in (EMIT, WAYS):
-    stage.check()
+EMIT.check()
 __all__ = ["Emission"]

@@ -16,7 +16,6 @@ from ....ir.core.op import TABLE
 from ....ir.core.types import Array
 from .code import SIZES, Code, flat_types, literal, struct_of
 from .lets import Operands, emit_let, product
-from .library import call_primal
 
 GARBAGE = 1 << 18  # bytes that iterations may leave behind before what is alive moves down: half of a second cache
 RECURSION = ".recursion"  # the function that calls itself, without what never changes
@@ -24,7 +23,8 @@ RECURSION = ".recursion"  # the function that calls itself, without what never c
 
 def allocates(let: Any) -> bool:
     """Does this operation make an array?"""
-    return TABLE[let.op].whole and not TABLE[let.op].aliases and any(isinstance(o.type, Array) for o in let.outs)
+    op = TABLE[let.op]
+    return op.whole and not op.aliases and any(isinstance(o.type, Array) or op.allocates for o in let.outs)
 
 
 class Primal:
@@ -38,11 +38,18 @@ class Primal:
         self.phi_at: dict[str, int] = {}
         self.loops = find_loops(f)
         self.marks: dict[str, str] = {}
+        self.carrying: dict[str, str] = {}
+        self.returned: set[Var] = set()
+        self.unchanging: list[Var] = []
+        self.plan()
+
+    def plan(self) -> None:
+        """What is to be done about memory."""
         self.carrying = {
             h: self.code.alloca("ptr") for h in self.loops if self.allocates(self.loops[h].blocks) and not self.frees_iteration(h)
         }
         self.returned = self.escaping()
-        self.unchanging = unchanging_params(f)
+        self.unchanging = unchanging_params(self.f)
 
     def run(self) -> None:
         f, code = self.f, self.code
@@ -55,6 +62,7 @@ class Primal:
             if p not in self.unchanging:
                 params += [f"{t} {n}" for t, n in zip(types, names, strict=True)]
             self.env[p] = names
+            code.stable.update(names)
         if self.unchanging:
             params.append("ptr %record")
         if f.name in self.context.recursive:
@@ -68,10 +76,13 @@ class Primal:
         for name in order:
             self.block(f.blocks[name])
         self.insert_phis()
-        name = f"@p.{f.name}" if not self.unchanging else f"@p.{f.name}{RECURSION}"
-        self.context.module.functions[at] = code.text(f"define internal {self.result_type()} {name}({', '.join(params)}) nounwind")
+        self.context.module.functions[at] = code.text(self.head(params))
         if self.unchanging:
             self.context.module.functions.insert(at, self.outermost())
+
+    def head(self, params: list[str]) -> str:
+        name = f"@p.{self.f.name}" if not self.unchanging else f"@p.{self.f.name}{RECURSION}"
+        return f"define internal {self.result_type()} {name}({', '.join(params)}) nounwind"
 
     def outermost(self) -> str:
         """@p.f of a recursion: what it never changes goes into a record, whose address is all that each call is given."""
@@ -128,13 +139,10 @@ class Primal:
             return set()
         inside = {n for loop in self.loops.values() for n in loop.blocks}
         once = {o for n, b in self.f.blocks.items() if n not in inside for let in b.lets if allocates(let) for o in let.outs}
-        return {
-            a
-            for b in self.f.blocks.values()
-            if isinstance(b.terminator, Return)
-            for a in b.terminator.args
-            if isinstance(a.type, Array) and a in once
-        }
+        same = {let.outs[o]: let.args[a] for b in self.f.blocks.values() for let in b.lets for o, a in TABLE[let.op].aliases}
+        ends = [b.terminator for b in self.f.blocks.values() if isinstance(b.terminator, Return)]
+        returned = {a for t in ends for a in t.args if isinstance(a.type, Array)}
+        return {x for x in (*returned, *(same[a] for a in returned if a in same)) if x in once}  # type: ignore[misc, index]
 
     def let(self, let: Let) -> None:
         self.code.escaping = self.returned
@@ -154,7 +162,8 @@ class Primal:
             self.jump(block, t.edge)
         elif isinstance(t, Branch):
             yes, no = code.new_label("yes"), code.new_label("no")
-            code.emit(f"br i1 {self.read(t.cond)[0]}, label %{yes}, label %{no}")
+            rare = ", !prof !2" if t.rare else ""
+            code.emit(f"br i1 {self.read(t.cond)[0]}, label %{yes}, label %{no}{rare}")
             code.place(yes)
             self.jump(block, t.then)
             code.place(no)
@@ -253,27 +262,6 @@ def call_function(context: Any, code: Code, t: Call, read: Any, within: Sequence
         return []
     values = iter(code.unpack(rt, code.let(f"call {rt} {name}({args})"), sum(map(len, types))))
     return [[next(values) for _ in ts] for ts in types]
-
-
-def run_function(context: Any, code: Code, f: Function, args: Sequence[Operands]) -> list[Operands]:
-    """A function in place, if it runs straight through; else a call."""
-    if any(isinstance(b.terminator, (Branch, Fail)) for b in f.blocks.values()):
-        return call_primal(context, code, f.name, args)
-    env: dict[Atom, Operands] = dict(zip(f.params, args, strict=True))
-
-    def read(a: Atom) -> Operands:
-        return env[a] if a in env else [literal(a.value, a.type)]  # type: ignore[union-attr]
-
-    block = f.entry
-    while True:
-        for let in block.lets:
-            env.update(zip(let.outs, emit_let(code, let, read), strict=True))
-        t = block.terminator
-        if isinstance(t, Return):
-            return [read(a) for a in t.args]
-        assert isinstance(t, Call)
-        results, block = call_function(context, code, t, read), f.blocks[t.then.block]
-        env.update(zip(block.params, [*results, *map(read, t.then.args)], strict=True))
 
 
 def _clean(name: str) -> str:

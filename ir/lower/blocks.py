@@ -1,0 +1,219 @@
+"""A block in reverse mode: its function, those of its further closures, and its ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..core.graph import Atom, Branch, Call, Const, Edge, Fail, Jump, Return, Var
+from ..core.memory import Struct
+from ..core.op import TABLE, written
+from ..core.types import CODE, PTR, Array, Scalar, carries_gradient
+from ..diff.cps import WHOLE, Closure, Continuation
+from ..diff.reverse import Reverse
+from .function import Parts, fields_of, zeros_like
+from .low import Body, Place, code, minus_zero
+from .pullback import result_types
+from .steps import BlockSteps
+
+
+class BlockFunction(BlockSteps):
+    """Lowers one block: its own function, and one function for each further closure of its chain."""
+
+    # ---- the functions
+    def run(self) -> None:
+        for i, closure in enumerate(self.block.chain):
+            if i == 0:
+                self.open()
+                self.closure(closure)
+                self.close()
+            else:
+                frame = Var("frame", PTR)
+                self.body, self.frame = Body(self.low, self.chain_name(closure), [frame], (), "always"), frame
+                self.closure(closure)
+                self.body.ret()
+
+    def open(self) -> None:
+        """The frame, filled with the inputs."""
+        names = self.parent.parameters(self.block.inputs)
+        params = [*(x for v in self.block.inputs for x in names[v]), *self.pointers]
+        inline = "always" if self.inline() else "never" if self.block.is_head or self.block.is_piece else ""
+        self.body = Body(self.low, self.name, params, [v.type for v in self.parent.returned(self.block)], inline)
+        self.frame = self.body.cell(self.frame_type, "frame")
+        if self.checks_stack():
+            self.body.emit("check_stack", [], of=self.parent.rev.function.name)
+        for v in self.block.inputs:
+            self.write(v, list(names[v]))
+            if self.parent.is_active_scalar(v):
+                self.body.put(minus_zero(v.type), self.adjoint_place(v))
+        for x in self.pointers:
+            self.body.put(x, Place(self.frame, self.frame_type, (f"ptr.{x.name}",)))
+        if self.gives_back:
+            self.mark = self.body.let("mark", [], PTR)
+
+    def close(self) -> None:
+        """Return the adjoints of the inputs."""
+        found = [self.body.get(self.adjoint_place(v)) for v in self.parent.returned(self.block)]
+        if self.mark is not None:
+            self.body.emit("release", [self.mark])
+        self.body.ret(*found)
+
+    def inline(self) -> bool:
+        return self.block.inline
+
+    def chain_name(self, closure: Closure) -> str:
+        return self.name + closure.name[len(self.block.name) :]
+
+    def closure(self, closure: Closure) -> None:
+        undo: list[Callable[[], None] | None] = []
+        for let in closure.straight:
+            if TABLE[let.op].indexed and TABLE[let.op].writes:
+                undo.append(self.plain_store(let))
+            elif written(let):
+                undo.append(self.plain_write(let))
+            else:
+                for o, x in zip(let.outs, self.straight_let(let), strict=True):
+                    self.write(o, [x])
+        if closure.operation is not None:
+            self.step(closure.operation, self.name + (closure.then or "")[len(self.block.name) :])
+        else:
+            self.terminator(closure.end)
+            self.begin_way_back()
+        for undone in reversed(undo):
+            if undone is not None:
+                undone()
+
+    # ---- the ends of blocks
+    def terminator(self, t: Any) -> None:
+        body = self.body
+        if isinstance(t, Jump):
+            self.jump(t.edge)
+        elif isinstance(t, Branch):
+            yes, no, end = (body.block(x) for x in ("yes", "no", "end"))
+            body.branch(self.value(t.cond), yes, no)
+            for block, edge in ((yes, t.then), (no, t.orelse)):
+                body.current = block
+                self.jump(edge)
+                body.jump(end)
+            body.current = end
+        elif isinstance(t, Return):
+            self.return_(t)
+        elif isinstance(t, Call):
+            self.call(t)
+        elif isinstance(t, Fail):
+            body.end(t)
+            body.current = body.block("never")
+
+    def jump(self, edge: Edge, results: Sequence[Parts] | None = None) -> list[Atom]:
+        """Call the target with values, and add the adjoints that it returns to where the values came from. Gives the
+        adjoints of `results`, the values that a call has just returned."""
+        target = self.parent.closures.blocks[edge.block]
+        skip = len(target.params) - len(edge.args)
+        sources: list[Any] = [*(results or [])[:skip], *edge.args, *target.by_value]
+        args: list[Atom] = []
+        for v, source in zip(target.inputs, sources, strict=True):
+            parts = source if isinstance(source, list) else self.adapt(source, v)
+            args += parts[: len(self.parent.types(v))]
+        records = {h: self.make_record(h) for h in target.nest if h not in self.block.nest}
+        args += [self.pointer("k"), self.pointer("kenv")]
+        args += [records[h] if h in records else self.pointer(f"e.{h}") for h in target.nest]
+        args += [self.pointer(x.name) for x in self.extra_pointers()]
+        vs = self.parent.returned(target)
+        adjoints = dict(zip(vs, self.body.call(self.target_name(target), args, [v.type for v in vs]), strict=True))
+        back: list[Atom] = []
+        for v, source in zip(target.inputs, sources, strict=True):
+            if isinstance(source, list):
+                if isinstance(v.type, Scalar) and carries_gradient(v.type):
+                    back.append(adjoints.get(v, minus_zero(v.type)))
+            elif v in adjoints:
+                self.add(source, adjoints[v])
+        for h, record in records.items():
+            self.empty_record(h, record)
+        return back
+
+    def target_name(self, target: Continuation) -> str:
+        return self.parent.block_name(target.name)
+
+    def adapt(self, source: Atom, v: Var) -> Parts:
+        """The parts of `source` for the input `v`; where v has an adjoint and source has none, a zero one."""
+        if isinstance(v.type, Scalar):
+            return [self.value(source)]
+        parts = self.read(source)
+        want = len(self.parent.types(v))
+        return [*parts, zeros_like(self.body, parts[0])] if len(parts) < want else parts[:want]
+
+    def return_(self, t: Return) -> None:
+        """Call the caller's continuation with the results."""
+        types = list(self.parent.rev.function.results)
+        args = [self.pointer("kenv")]
+        for a, ty in zip(t.args, types, strict=True):
+            args += self.result_parts(a, ty)
+        scalars = [a for a, ty in zip(t.args, types, strict=True) if isinstance(ty, Scalar) and carries_gradient(ty)]
+        found = self.body.emit("callk", [self.pointer("k"), *args], [a.type for a in scalars])
+        for a, d in zip(scalars, found, strict=True):
+            self.add(a, d)
+
+    def result_parts(self, a: Atom, t: Any) -> Parts:
+        """A result as the continuation takes it: an array has an adjoint, made here if it had none."""
+        if isinstance(t, Array) and carries_gradient(t) and a not in self.activity:
+            x = self.value(a)
+            return [x, zeros_like(self.body, x)]
+        return [self.value(a)] if isinstance(t, Scalar) else self.read(a)
+
+    def call(self, t: Call) -> None:
+        """Call a function in reverse mode. Its continuation's environment is a record of what the code after the call
+        needs; the frame itself stays at home, where it can become registers."""
+        body, parent = self.body, self.parent
+        callee = self.context.reverses.of_call(parent.rev, t)
+        target = parent.closures.blocks[t.then.block]
+        kept = [v for v in dict.fromkeys([*target.by_value, *t.then.args]) if isinstance(v, Var) and v in self.kept]
+        fields = [f for v in kept for f in fields_of(v, v in self.activity)] + [(f"ptr.{x.name}", x.type) for x in self.pointers]
+        record_type = Struct(f"record.{self.low.unique()}", tuple(fields))
+        record = body.cell(record_type, "record")
+        for v in kept:
+            parent.store_parts(body, record, record_type, v, self.read(v))
+        for x in self.pointers:
+            body.put(self.pointer(x.name), Place(record, record_type, (f"ptr.{x.name}",)))
+        k = code(f"k.{self.low.unique()}.{self.name[2:]}")
+        args = [x for a, p, m in zip(t.args, callee.function.params, callee.mask, strict=True) for x in self.argument(a, p, m)]
+        active = [i for i, (p, m) in enumerate(zip(callee.function.params, callee.mask, strict=True)) if m and isinstance(p.type, Scalar)]
+        if callee.name == parent.rev.name and WHOLE in parent.closures.records:
+            returned = self.call_itself(t, callee, active, k, record)
+        else:
+            found = body.call(self.context.reverse(callee), [*args, k, record], [callee.function.params[i].type for i in active])
+            returned = dict(zip(active, found, strict=True))
+        for i, d in returned.items():
+            self.add(t.args[i], d)
+        for v in kept:
+            if parent.is_active_scalar(v):
+                self.add(v, body.get(Place(record, record_type, (v.name, "d"))))
+        self.continuation_of_call(t, callee, k.value, record_type, kept)
+
+    def argument(self, a: Atom, p: Var, active: bool) -> Parts:
+        if isinstance(p.type, Scalar):
+            return [self.value(a)]
+        return self.read(a)[: 2 if active else 1]
+
+    def call_itself(self, t: Call, callee: Reverse, active: list[int], k: Atom, record: Atom) -> dict[int, Atom]:
+        """A call of the recursion to itself; the adjoints of its active scalar parameters by position."""
+        params, whole = callee.function.params, self.parent.closures.records[WHOLE]
+        args = [x for a, p, m in zip(t.args, params, callee.mask, strict=True) if p not in whole for x in self.argument(a, p, m)]
+        mine = [i for i in active if params[i] not in whole]
+        name = f"{self.parent.name}.recursion"
+        found = self.body.call(name, [*args, k, record, self.pointer(f"e.{WHOLE}")], [params[i].type for i in mine])
+        return dict(zip(mine, found, strict=True))
+
+    def continuation_of_call(self, t: Call, callee: Reverse, name: str, record_type: Struct, kept: list[Var]) -> None:
+        """k.N(frame, results): go on at the block after the call. Its frame is the record."""
+        outer = self.body, self.frame, self.frame_type, self.kept
+        types = list(callee.function.results)
+        frame = Var("frame", PTR)
+        results = [[Var(f"r{r}" + (".d" if j else ""), ty) for j, ty in enumerate(result_types(t_))] for r, t_ in enumerate(types)]
+        back_types = [ty for ty in types if isinstance(ty, Scalar) and carries_gradient(ty)]
+        self.body = Body(self.low, name, [frame, *(x for r in results for x in r)], back_types)
+        self.frame, self.frame_type, self.kept = frame, record_type, dict.fromkeys(kept)
+        self.body.ret(*self.jump(t.then, [list(r) for r in results]))
+        self.body, self.frame, self.frame_type, self.kept = outer
+
+
+__all__ = ["CODE", "BlockFunction", "Const"]

@@ -1,0 +1,162 @@
+"""Functions below derivatives, under construction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Return, Var
+from ..core.memory import Struct
+from ..core.op import Op, argument_types, literal, result_type
+from ..core.types import BOOL, CODE, I64, PTR, Type, element
+
+ZERO, ONE = Const(0, I64), Const(1, I64)
+NOWHERE = Const(None, PTR)
+
+
+@dataclass(eq=False)
+class LowFunction(Function):
+    """`inline`: "always", "never", or "" where that is left to the back end."""
+
+    inline: str = ""
+
+
+@dataclass(eq=False)
+class LowProgram:
+    """`operations` are inlined first; `functions` stand callers before callees, which is the order in which they are inlined. `primals`
+    are functions that run forward. `tiny` are small arrays in registers, with their sizes; `policies` say how loops keep values."""
+
+    primals: dict[str, Function] = field(default_factory=dict)
+    operations: dict[str, LowFunction] = field(default_factory=dict)
+    functions: dict[str, LowFunction] = field(default_factory=dict)
+    tiny: dict[Var, int] = field(default_factory=dict)
+    policies: dict[str, str] = field(default_factory=dict)
+    counter: int = 0
+
+    def unique(self) -> int:
+        self.counter += 1
+        return self.counter
+
+
+@dataclass(frozen=True)
+class Place:
+    """A field of the `of` at an address."""
+
+    p: Atom
+    of: Any
+    path: tuple[str, ...] = ()
+
+    def field(self, *path: str) -> Place:
+        return Place(self.p, self.of, (*self.path, *path))
+
+    @property
+    def type(self) -> Any:
+        return self.of.at(self.path) if isinstance(self.of, Struct) else element(self.of)
+
+
+class Value:
+    """An atom on which rows compute: they add operations. Terms of adjoints may be contracted."""
+
+    __slots__ = ("algebra", "atom", "type")
+
+    def __init__(self, body: Body, atom: Atom) -> None:
+        self.algebra, self.atom, self.type = body, atom, atom.type
+
+
+class Body:
+    """A function under construction. It is in the program from the start: what it calls comes behind it."""
+
+    def __init__(self, program: LowProgram, name: str, params: Sequence[Var], results: Sequence[Type], inline: str = "", operation: bool = False) -> None:
+        self.program = program
+        self.counter = 0
+        self.top = self.current = Block("entry")
+        self.f = LowFunction(name, list(params), {"entry": self.current}, tuple(results), inline)
+        (program.operations if operation else program.functions)[name] = self.f
+        self.cells = 0
+
+    # ---- operations
+    def var(self, t: Any, hint: str = "t") -> Var:
+        self.counter += 1
+        return Var(f"{hint}.{self.counter}", t)
+
+    def emit(self, op: str, args: Sequence[Atom], types: Sequence[Any] = (), hint: str = "t", site: Any = None, **attrs: Any) -> list[Var]:
+        outs = [self.var(t, hint) for t in types]
+        self.current.lets.append(Let(tuple(outs), op, tuple(args), attrs, site))
+        return outs
+
+    def let(self, op: str, args: Sequence[Atom], t: Any, hint: str = "t", **attrs: Any) -> Var:
+        return self.emit(op, args, (t,), hint, **attrs)[0]
+
+    def bind(self, op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Value:
+        """The algebra of `Value`: derivative rules run on it."""
+        types = argument_types(op, [a.type if isinstance(a, Value) else None for a in args])
+        atoms = [a.atom if isinstance(a, Value) else Const(literal(a, t), t) for a, t in zip(args, types, strict=True)]
+        out = self.let(op.name, atoms, result_type(op, types, attrs), **attrs)  # type: ignore[arg-type]
+        self.current.lets[-1].contract = True
+        return Value(self, out)
+
+    # ---- memory
+    def cell(self, of: Any, hint: str = "cell") -> Var:
+        out = self.var(PTR, hint)
+        self.top.lets.insert(self.cells, Let((out,), "cell", (), {"of": of}))
+        self.cells += 1
+        return out
+
+    def get(self, place: Place, hint: str = "t") -> Var:
+        return self.let("get", [place.p], place.type, hint, of=place.of, path=place.path)
+
+    def put(self, v: Atom, place: Place) -> None:
+        self.emit("put", [v, place.p], of=place.of, path=place.path)
+
+    def address(self, place: Place) -> Atom:
+        return self.let("field", [place.p], PTR, of=place.of, path=place.path) if place.path else place.p
+
+    def accumulate(self, place: Place, term: Atom) -> None:
+        """place += term"""
+        total = self.let("add", [self.get(place), term], term.type)
+        self.current.lets[-1].contract = True
+        self.put(total, place)
+
+    # ---- control
+    def block(self, hint: str, params: Sequence[Any] = ()) -> Block:
+        self.counter += 1
+        b = Block(f"{hint}.{self.counter}", [self.var(t, "p") for t in params])
+        self.f.blocks[b.name] = b
+        return b
+
+    def end(self, t: Any) -> None:
+        assert self.current.terminator is None
+        self.current.terminator = t
+
+    def jump(self, b: Block, *args: Atom) -> None:
+        self.end(Jump(Edge(b.name, tuple(args))))
+
+    def branch(self, c: Atom, yes: Block, no: Block) -> None:
+        self.end(Branch(c, Edge(yes.name), Edge(no.name)))
+
+    def ret(self, *args: Atom) -> None:
+        self.end(Return(tuple(args)))
+
+    def call(self, name: str, args: Sequence[Atom], results: Sequence[Any], site: Any = None) -> list[Var]:
+        return self.emit("call", args, results, f=name)
+
+    # ---- integers
+    def integer(self, op: str, *args: Atom, hint: str = "n") -> Var:
+        return self.let(op, args, I64, hint)
+
+    def test(self, op: str, *args: Atom) -> Var:
+        return self.let(op, args, BOOL, "c")
+
+
+def code(name: str) -> Const:
+    """The address of a function."""
+    return Const(name, CODE)
+
+
+def minus_zero(t: Any) -> Const:
+    """x + -0.0 is x for every x, so a first accumulation folds away."""
+    return Const(-0.0, t)
+
+
+__all__ = ["NOWHERE", "ONE", "ZERO", "Body", "Call", "LowFunction", "LowProgram", "Place", "Value", "code", "minus_zero"]

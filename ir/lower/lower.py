@@ -1,0 +1,145 @@
+"""Reverse mode as functions that run forward: the last stage that knows of derivatives.
+
+    closures  ->  functions of cells, calls and continuation pointers
+
+A back end prints what is here, and needs to know nothing else. Which functions are made follows from what the entry needs, one after the
+other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ..core.graph import Atom, Block, Call, Function, Let, Program, Var, map_terminator
+from ..core.op import REVERSE, TABLE
+from ..core.types import Array
+from ..diff.close import closed
+from ..diff.coverage import covers
+from ..diff.cps import Closures, cut_block, to_closures
+from ..diff.memory import recursive
+from ..diff.policies import Plan, choose, plan_loops
+from ..diff.reverse import Reverse
+from ..ops.low import CALL
+from .blocks import BlockFunction
+from .function import ReverseFunction
+from .low import Body, LowProgram
+from .pullback import lower_pullback
+from .replay import Replay
+
+
+class Lowering:
+    """One program on its way."""
+
+    def __init__(self, program: Program, checkpoint: Any) -> None:
+        self.program, self.checkpoint = closed(program), checkpoint
+        self.reverses = self.program.reverses
+        self.aliases = self.reverses.aliases
+        self.low = LowProgram()
+        self.recursive = recursive(self.program)
+        self.queue: list[Callable[[], None]] = []
+        self.names: set[str] = set()
+        self.closures: list[Closures] = []
+        self.planned: dict[Any, dict[str, Plan]] = {}
+        self.covered: dict[str, Reverse] = {}
+
+    def run(self) -> LowProgram:
+        """Everything that the entry needs."""
+        work = [self.program.entry]
+        while work:
+            name = work.pop(0)
+            if name not in self.low.primals:
+                f = self.low.primals[name] = self.forward(self.program.functions[name])
+                known = len(self.low.operations), len(self.low.functions)
+                while self.queue:
+                    self.queue.pop(0)()
+                new = [*list(self.low.operations.values())[known[0] :], *list(self.low.functions.values())[known[1] :]]
+                work += [n for g in (f, *new) for n in called(g) if n in self.program.functions]
+        return self.low
+
+    # ---- functions that run forward
+    def forward(self, f: Function) -> Function:
+        """A function whose reverse passes are calls."""
+        if not any(TABLE[let.op].calls == REVERSE for b in f.blocks.values() for let in b.lets):
+            return f
+        body = Body(LowProgram(), f.name, f.params, f.results)
+        body.program = self.low
+        known: dict[Var, Atom] = {}
+        for name, b in f.blocks.items():
+            body.current = body.f.blocks[name] = Block(name, b.params)
+            for let in b.lets:
+                if TABLE[let.op].calls == REVERSE:
+                    found = lower_pullback(self, body, let, let.args)
+                    known.update(zip(let.outs, found, strict=True))
+                    for o, x in zip(let.outs, found, strict=True):
+                        if isinstance(o.type, Array):
+                            self.aliases.join(x, o)
+                else:
+                    body.current.lets.append(let)
+            body.current.terminator = b.terminator
+        made = Function(f.name, f.params, {name: b for name, b in body.f.blocks.items() if name in f.blocks}, f.results)
+        for b in made.blocks.values():
+            b.lets = [_of(let, known) for let in b.lets]
+            b.terminator = map_terminator(b.terminator, lambda a: known.get(a, a))
+        made.entry.lets[:0] = body.top.lets
+        return made
+
+    # ---- functions that run backwards
+    def reverse(self, rev: Reverse) -> str:
+        """The name of a function in reverse, lowered once."""
+        if rev.name not in self.names:
+            self.names.add(rev.name)
+            self.queue.append(lambda: self.backwards(rev))
+        return f"r.{rev.name}"
+
+    def backwards(self, rev: Reverse) -> None:
+        closures = to_closures(rev)
+        self.closures.append(closures)
+        plans = self.plans(rev)
+        policies = {head: choose(plans.get(head), self.checkpoint) for head in closures.loops}
+        replayed = {b for head, policy in policies.items() if policy != "recursion" for b in plans[head].loop.blocks}
+        parent = ReverseFunction(self, closures)
+        late = set(parent.late)  # their adjoints are made when the whole block begins its way back
+        for name, block in list(closures.blocks.items()):
+            if name not in replayed and not any(o in late for let in block.lets for o in let.outs):
+                cut_block(closures, name)
+        parent.entry()
+        for name, block in closures.blocks.items():
+            if name in policies:
+                self.low.policies[f"{rev.name}.{name}"] = policies[name]
+            if policies.get(name, "recursion") != "recursion":
+                Replay(parent, block, plans[name], policies[name] == "chunks", self.checkpoint).run()
+            elif name not in replayed:
+                BlockFunction(parent, block).run()
+
+    def plans(self, rev: Reverse) -> dict[str, Plan]:
+        """How the loops of a function could be replayed."""
+        key = rev.function.name, rev.mask, rev.results
+        if key not in self.planned:
+            self.planned[key] = plan_loops(rev.function, rev.activity)
+        return self.planned[key]
+
+    def of_pullback(self, let: Let) -> Reverse:
+        """The reverse function that starts a reverse pass: one of its own where loops write an adjoint array first."""
+        rev = self.reverses.of_pullback(let)
+        rev = self.reverses.starts.get(rev.name, rev)
+        replayed = {head: plan for head, plan in self.plans(rev).items() if choose(plan, self.checkpoint) != "recursion"}
+        found = covers(rev, self.aliases, replayed) if replayed else {}
+        if not found:
+            return rev
+        name = f"{rev.name}.covered"
+        return self.covered.setdefault(name, replace(rev, name=name, covers=found))
+
+
+def _of(let: Let, known: dict[Var, Atom]) -> Let:
+    """An operation of what is known; graphs that others use stay as they are."""
+    if not any(a in known for a in let.args):
+        return let
+    return replace(let, args=tuple(known.get(a, a) for a in let.args))  # type: ignore[arg-type]
+
+
+def called(f: Function) -> list[str]:
+    """The functions that it calls."""
+    found = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
+    return found + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if let.op == CALL.name]
