@@ -12,6 +12,8 @@ from .types import Array
 
 def reverse_postorder(f: Function) -> list[str]:
     """Reachable blocks, each before its successors except along loops' back edges."""
+    if len(f.blocks) == 1:
+        return list(f.blocks)
     order: list[str] = []
     seen: set[str] = set()
     stack: list[tuple[str, list[str]]] = [(f.entry.name, [e.block for e in edges(f.entry.terminator)])]
@@ -88,6 +90,8 @@ class Loop:
 
 def find_loops(f: Function) -> dict[str, Loop]:
     """Natural loops by head. Traced programs are reducible: every cycle has one."""
+    if len(f.blocks) == 1:
+        return {}
     above = dominators(f)
     pred = predecessors(f)
     loops: dict[str, Loop] = {}

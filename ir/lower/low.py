@@ -67,7 +67,9 @@ class Value:
 class Body:
     """A function under construction. It is in the program from the start: what it calls comes behind it."""
 
-    def __init__(self, program: LowProgram, name: str, params: Sequence[Var], results: Sequence[Type], inline: str = "", operation: bool = False) -> None:
+    def __init__(
+        self, program: LowProgram, name: str, params: Sequence[Var], results: Sequence[Type], inline: str = "", operation: bool = False
+    ) -> None:
         self.program = program
         self.counter = 0
         self.top = self.current = Block("entry")

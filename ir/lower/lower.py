@@ -122,7 +122,7 @@ class Lowering:
 
     def of_pullback(self, let: Let) -> Reverse:
         """The reverse function that starts a reverse pass: one of its own where loops write an adjoint array first."""
-        rev = self.reverses.of_pullback(let)
+        rev: Reverse = self.reverses.of_pullback(let)
         rev = self.reverses.starts.get(rev.name, rev)
         replayed = {head: plan for head, plan in self.plans(rev).items() if choose(plan, self.checkpoint) != "recursion"}
         found = covers(rev, self.aliases, replayed) if replayed else {}

@@ -50,12 +50,16 @@ def by_rule(program: LowProgram, let: Let, active: Sequence[bool]) -> str:
     pattern = "".join("a" if a else "c" for a in active)
     kinds = ".".join(str(a.type) for a in let.args)
     name = f"op.{let.op}.{kinds}.{pattern}{_attrs(let)}".replace("-", "m")
-    started = operation(program, name, [*((f"x{i}", PTR if a else x.type) for i, (x, a) in enumerate(zip(let.args, active, strict=True))), ("z", PTR)])
+    started = operation(
+        program, name, [*((f"x{i}", PTR if a else x.type) for i, (x, a) in enumerate(zip(let.args, active, strict=True))), ("z", PTR)]
+    )
     if started is None:
         return name
     body, given = started
     t, op = let.out.type, TABLE[let.op]
-    xs = [body.get(value_of(given[f"x{i}"], x.type)) if a else given[f"x{i}"] for i, (x, a) in enumerate(zip(let.args, active, strict=True))]
+    xs = [
+        body.get(value_of(given[f"x{i}"], x.type)) if a else given[f"x{i}"] for i, (x, a) in enumerate(zip(let.args, active, strict=True))
+    ]
     z = body.let(let.op, xs, t, site=None, **let.attrs)  # 1
     body.put(z, value_of(given["z"], t))
     body.put(minus_zero(t), adjoint_of(given["z"], t))  # 2

@@ -252,7 +252,12 @@ class BlockSteps(BlockFrame):
         results = len(let.outs) - len(let.attrs["wrt"])
         cotangent = [self.adjoint_value(o) for o in let.outs]
         v = dict(zip(let.attrs["wrt"], cotangent[results:], strict=True))
-        args = [*map(self.value, let.args[:own]), *(v[i] for i in sorted(v)), *(cotangent[i] for i in given), *map(self.value, let.args[own:])]
+        args = [
+            *map(self.value, let.args[:own]),
+            *(v[i] for i in sorted(v)),
+            *(cotangent[i] for i in given),
+            *map(self.value, let.args[own:]),
+        ]
         outs = lower_pullback(self.context, self.body, Let(adjoint.outs, "pullback", tuple(args), adjoint.attrs), args)
         total = len(outs) - len(adjoint.attrs["wrt"])
         for i, d in zip(adjoint.attrs["wrt"], outs[total:], strict=True):

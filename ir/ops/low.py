@@ -42,7 +42,9 @@ CLEAR = low("clear", given)  # zeros in n `of` from there
 DATA = low("data", address)  # where the elements of an array are
 LIKE = low("like", given, aliases=((0, 0),))  # the array of these elements and of another one's sizes
 OFFSET = low("offset", lambda let: ((I64, ()),), fails=True)  # how far from there one of them is, by letters as in a load
-ZEROS = low("zeros", address, fails=True, allocates=True)  # the elements of a new array as large as another one; not `fill`ed where all will be written
+ZEROS = low(
+    "zeros", address, fails=True, allocates=True
+)  # the elements of a new array as large as another one; not `fill`ed where all will be written
 ACCUMULATE = low("accumulate", given)  # the elements there += those of an array
 KEEP = low("keep", given, fails=True)  # a copy of an array outside of the arena
 BRING_BACK = low("bring_back", given, fails=True)  # and in it again

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -123,6 +125,18 @@ def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
     return NUMPY_DTYPES[t].type(x)
 
 
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Graphs are many objects, and none of them is garbage: looking for some takes a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 class Native:
     """One program's machine code."""
 
@@ -217,9 +231,10 @@ class Native:
 
     def _emit(self, cpu: Cpu) -> tuple[Emission, str]:
         """What was found out while emitting the module, and its text."""
-        emission = Emission(self.program, cpu, self.checkpoint, self.runtime.mask)
-        call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers, self.written.leaves)
-        return emission, emission.run() + "\n" + call.text()
+        with without_collector():
+            emission = Emission(self.program, cpu, self.checkpoint, self.runtime.mask)
+            call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers, self.written.leaves)
+            return emission, emission.run() + "\n" + call.text()
 
     @functools.cached_property
     def _optimised(self) -> tuple[str, str]:

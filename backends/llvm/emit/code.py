@@ -74,7 +74,7 @@ class Code:
         self.lines: list[str] = []
         self.counter = 0
         self.label = "entry"
-        self.addresses: dict[str, str] = {}  # of fields, by how they are computed
+        self.addresses: dict[Any, str] = {}  # of fields, by where they are
         self.stable: set[str] = set()  # pointers that are there from the start
         self.escaping: set[Any] = set()  # arrays that leave the program
         self.allocator = "lantern.alloc"  # or "lantern.alloc_result" for an array that leaves the program

@@ -44,6 +44,10 @@ def size_of(of: Any) -> tuple[int, int]:
 
 def address(code: Code, p: str, of: Any, path: tuple[str, ...], *rest: int) -> str:
     """The address of a field. Of what is there from the start it is computed once, at the top."""
+    key = (p, path, rest)
+    known = code.addresses.get(key)
+    if known is not None:
+        return known
     indices, t = [], of
     for name in path:
         indices.append(t.numbers[name])
@@ -54,10 +58,9 @@ def address(code: Code, p: str, of: Any, path: tuple[str, ...], *rest: int) -> s
     text = f"getelementptr inbounds {memory_type(code.module, of)}, ptr {p}, i32 0, " + ", ".join(f"i32 {i}" for i in indices)
     if p not in code.stable:
         return code.let(text)
-    if text not in code.addresses:
-        code.addresses[text] = code.fresh()
-        code.allocas.append(f" {code.addresses[text]} = {text}")
-    return code.addresses[text]
+    name = code.addresses[key] = code.fresh()
+    code.allocas.append(f" {name} = {text}")
+    return name
 
 
 @EMIT.of("cell")

@@ -72,7 +72,6 @@ class Primal:
         for name in order:
             for j, p in enumerate(f.blocks[name].params):
                 self.env[p] = [f"%{_clean(name)}.p{j}.{k}" for k in range(len(flat_types(p.type)))]
-        code.emit(f"br label %{_clean(order[0])}")
         for name in order:
             self.block(f.blocks[name])
         self.insert_phis()
@@ -124,8 +123,8 @@ class Primal:
     # ---- blocks
     def block(self, block: Block) -> None:
         code = self.code
-        label = _clean(block.name)
-        code.place(label)
+        if block is not self.f.entry:
+            code.place(_clean(block.name))
         self.phi_at[block.name] = len(code.lines)
         if block.name in self.loops and self.frees_iteration(block.name):
             self.marks[block.name] = code.let("call ptr @lantern.mark()")
@@ -142,7 +141,7 @@ class Primal:
         same = {let.outs[o]: let.args[a] for b in self.f.blocks.values() for let in b.lets for o, a in TABLE[let.op].aliases}
         ends = [b.terminator for b in self.f.blocks.values() if isinstance(b.terminator, Return)]
         returned = {a for t in ends for a in t.args if isinstance(a.type, Array)}
-        return {x for x in (*returned, *(same[a] for a in returned if a in same)) if x in once}  # type: ignore[misc, index]
+        return {x for x in (*returned, *(same[a] for a in returned if a in same)) if x in once}
 
     def let(self, let: Let) -> None:
         self.code.escaping = self.returned
