@@ -13,7 +13,7 @@ from lantern_jit.ir.core.op import OWN, STAGES, TABLE
 from lantern_jit.ir.objects.containers import Changed
 from lantern_jit.ir.values import pytree
 
-from .ways import by_functions
+from .lowered import lowered
 
 Function = Callable[..., Any]
 
@@ -31,14 +31,14 @@ def result(found: Any, args: Any, kwargs: Any = None) -> Any:
 
 
 def in_both(interpreted: Function, native: Function, arrays: Any) -> dict[str, Any]:
-    """The results of both, and of the interpreter by the functions that native code runs backwards, where there are some; `arrays` are the
+    """The results of both, and of the interpreter after lowering, where that runs anything backwards; `arrays` are the
     arguments, into which all write the same. Afterwards they are as before."""
     given = [x for x in pytree.flatten(arrays)[0] if isinstance(x, np.ndarray)]
     before = [x.copy() for x in given]
     out, after = {}, []
-    for name, run in (("interpreter", interpreted), ("native", native), ("functions", lambda: by_functions(interpreted))):
+    for name, run in (("interpreter", interpreted), ("native", native), ("lowered", lambda: lowered(interpreted))):
         found = run()
-        if found is not None or name != "functions":
+        if found is not None or name != "lowered":
             out[name] = found
         after.append([x.copy() for x in given])
         for x, old in zip(given, before, strict=True):

@@ -43,11 +43,6 @@ class Callbacks:
         self.env: dict[Var, Any] = {}
         self.adj: dict[Var, Any] = {}
 
-    @staticmethod
-    def starting(primal: Primal, let: Let) -> Reverse:
-        """What a reverse pass starts with."""
-        return primal.reverses.of_pullback(let)
-
     def run(self, args: Sequence[Any], k: Continuation) -> list[Any]:
         """The adjoints of the parameters (0.0 for arrays: theirs is in memory)."""
         self.k = k
@@ -278,7 +273,7 @@ class Callbacks:
             def after(results: list[Any]) -> list[Any]:
                 return self.pass_on(t.then, results)[: len(results)]
 
-            for a, d in zip(t.args, type(self)(self.primal, callee).run(args, after), strict=True):
+            for a, d in zip(t.args, Callbacks(self.primal, callee).run(args, after), strict=True):
                 self.add(a, d)
         else:
             self.pass_on(t.edge if isinstance(t, Jump) else t.then if read(self.env, t.cond) else t.orelse, [])
@@ -299,7 +294,7 @@ BY_ADJOINT = {"rule": Callbacks.by_rule, "zero": Callbacks.nothing, "pullback": 
 @VALUES.of("pullback")
 def pullback(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     """y and dx of `y, dx = pullback[f](x, c)`: one reverse pass."""
-    rev = Callbacks.starting(primal, let)
+    rev = primal.reverses.of_pullback(let)
     n = len(xs) - let.attrs["cotangents"]
     cotangents = dict(zip(let.attrs["ct"], xs[n:], strict=True))
     args = [Ref(x.value, np.zeros_like(x.value)) if i in let.attrs["wrt"] and isinstance(x, Ref) else x for i, x in enumerate(xs[:n])]

@@ -79,11 +79,8 @@ class Primal:
         """What the variables of a call are. Those of loops change."""
         return dict(pairs)
 
-    def function(self, name: str) -> Function:
-        return self.program.functions[name]
-
     def call(self, name: str, args: Sequence[Any]) -> list[Any]:
-        f = self.function(name)
+        f = self.program.functions[name]
         env = self.environment(zip(f.params, args, strict=True))
         block = f.entry
         values: list[Any] = []

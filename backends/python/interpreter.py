@@ -14,9 +14,9 @@ from ...ir.core import errors
 from ...ir.core.graph import Program
 from ...ir.diff.close import closed
 from ...ir.python import host
-from . import low  # noqa: F401  # it enters its operations into VALUES
 from .callbacks import Callbacks
 from .forward import Exhausted, Primal, Ref
+from .low import Lowered
 
 MAX_DEPTH = 400_000
 
@@ -73,4 +73,4 @@ def own_results(out: Sequence[Any], arrays: list[Any]) -> list[Any]:
     return results
 
 
-__all__ = ["Callbacks", "Exhausted", "Primal", "Ref", "run"]
+__all__ = ["Callbacks", "Exhausted", "Lowered", "Primal", "Ref", "run"]

@@ -14,7 +14,7 @@ import numpy as np
 from ...ir.core.graph import Let, Program
 from ...ir.core.memory import Struct
 from ...ir.core.types import NUMPY_DTYPES, Array
-from ...ir.lower.low import LowProgram
+from ...ir.lower.lower import as_program, lower
 from ...ir.ops.memory import codes
 from .forward import VALUES, Primal, Ref, element
 from .kernels import plain, scalar
@@ -50,15 +50,10 @@ class Elements:
 
 
 class Lowered(Primal):
-    """Runs a lowered program."""
+    """Runs a program as a back end does: there are no derivatives in it."""
 
-    def __init__(self, program: Program, low: LowProgram, left: float = math.inf) -> None:
-        super().__init__(program, left)
-        self.low = low
-        self.functions = {**program.functions, **low.primals, **low.operations, **low.functions}
-
-    def function(self, name: str) -> Any:
-        return self.functions[name]
+    def __init__(self, program: Program, left: float = math.inf, checkpoint: Any = None) -> None:
+        super().__init__(as_program(program, lower(program, checkpoint)), left)
 
 
 @VALUES.of("cell")

@@ -138,12 +138,13 @@ class Block:
 
 @dataclass(eq=False)
 class Function:
-    """`results` are the types of what `Return` passes on."""
+    """`results` are the types of what `Return` passes on. `inline`: "always", "never", or "" where that is left to the back end."""
 
     name: str
     params: list[Var]
     blocks: dict[str, Block]
     results: tuple[Type, ...] = ()
+    inline: str = ""
 
     @property
     def entry(self) -> Block:

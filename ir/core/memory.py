@@ -17,8 +17,13 @@ class Struct:
     name: str
     fields: tuple[tuple[str, Any], ...]
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_pair(self) -> bool:
+        """A value and its adjoint, which has no name of its own."""
+        return self.name.endswith("'")
 
     @functools.cached_property
     def numbers(self) -> dict[str, int]:

@@ -13,10 +13,12 @@ import numpy as np
 from .dims import Dim
 from .dims import parse as parse_dimension
 from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Site, Terminator, Var
+from .memory import Struct, pair
 from .text import KEEPS, READ_ONLY
-from .types import BOOL, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, is_float
+from .types import BOOL, CODE, NUMPY_DTYPES, PTR, SCALARS, Array, Scalar, Type, is_float
 
 T = TypeVar("T")
+TYPES = {**SCALARS, PTR.name: PTR, CODE.name: CODE}
 
 
 def parse(text: str, constants: Sequence[Any] = (), recipes: Sequence[Any] = ()) -> Program:
@@ -24,17 +26,21 @@ def parse(text: str, constants: Sequence[Any] = (), recipes: Sequence[Any] = ())
     operations do. Raises ValueError with the line and what should stand there."""
     lines = [_Line(line, n) for n, line in enumerate(text.splitlines(), 1) if line.strip() and not line.startswith("#")]
     program = Program({}, "", [], list(recipes))
+    structs: dict[str, Struct] = {}
     while lines:
         line = lines.pop(0)
         if line.skip(KEEPS):
             program.keeps = True
         elif line.skip(READ_ONLY):
             program.read_only = tuple(line.list(line.number))
+        elif line.skip("type "):
+            struct = _struct(line)
+            structs[struct.name] = struct
         elif line.skip("constant "):
             program.constants.append(_constant(line, constants[len(program.constants) :]))
         else:
             end = next((i for i, x in enumerate(lines) if x.text == "}"), None)
-            f = _Function(line, lines[:end]).function
+            f = _Function(line, lines[:end], structs).function
             if end is None:
                 line.fail("expected a line `}` at the end of the function")
             program.functions[f.name] = f
@@ -46,6 +52,19 @@ def parse(text: str, constants: Sequence[Any] = (), recipes: Sequence[Any] = ())
     for dims in re.findall(r"\b(?:f64|f32|i64|i32|bool)\[([^\]]*)\]", text):
         program.symbols.reserve(dims)
     return program
+
+
+def _struct(line: _Line) -> Struct:
+    """A type of memory: fields by name."""
+    name = line.name("the name of a type of memory")
+    line.need(" = {")
+
+    def one() -> tuple[str, Any]:
+        key = line.name("the name of a field")
+        line.need(": ")
+        return key, line.memory({})
+
+    return Struct(name, tuple(line.list(one, "}")))
 
 
 def _constant(line: _Line, given: Sequence[Any]) -> Any:
@@ -133,7 +152,16 @@ class _Line:
         return self.take(r"[\w.]+", what)
 
     def scalar(self) -> Scalar:
-        return SCALARS[self.take(rf"(?:{'|'.join(SCALARS)})\b", f"a type, one of {', '.join(SCALARS)}")]
+        return TYPES[self.take(rf"(?:{'|'.join(TYPES)})\b", f"a type, one of {', '.join(SCALARS)}")]
+
+    def memory(self, structs: dict[str, Struct]) -> Any:
+        """A type of memory: a struct, a value with its adjoint, or what a variable may be."""
+        name = re.compile(r"[\w.]+").match(self.text, self.at)
+        if name and name.group() in structs:
+            self.at = name.end()
+            return structs[name.group()]
+        t = self.type()
+        return pair(t) if self.skip("'") else t
 
     def type(self) -> Type:
         scalar = self.scalar()
@@ -162,7 +190,8 @@ class _Line:
 class _Function:
     """One function. Its variables are bound before any line is read: a use may stand before its definition."""
 
-    def __init__(self, head: _Line, lines: list[_Line]) -> None:
+    def __init__(self, head: _Line, lines: list[_Line], structs: dict[str, Struct]) -> None:
+        self.structs = structs
         self.vars: dict[str, Var] = {}
         head.need("fn ")
         name = head.name("the name of a function")
@@ -170,8 +199,9 @@ class _Function:
         params = head.list(lambda: self.bind(head), ")")
         head.need(" -> (")
         results = tuple(head.list(head.type, ")"))
+        inline = head.name("how it is inlined") if head.skip(" inline=") else ""
         head.need(" {")
-        self.function = Function(name, params, {}, results)
+        self.function = Function(name, params, {}, results, inline)
         blocks = [self.block(line) if not line.text.startswith(" ") else self.outs(line) for line in lines]
         here: Block | None = None
         for line, block in zip(lines, blocks, strict=True):
@@ -211,7 +241,7 @@ class _Function:
 
     def statement(self, block: Block, line: _Line, outs: tuple[Var, ...]) -> None:
         word = line.name("an operation or the end of a block")
-        if word in self.ENDS and not outs:
+        if word in self.ENDS and not outs and not line.text.startswith("(", line.at):
             block.terminator = self.ENDS[word](self, line)
             return
         line.need("(")
@@ -223,7 +253,7 @@ class _Function:
     def attribute(self, line: _Line) -> tuple[str, Any]:
         name = line.name("the name of an attribute")
         line.need("=")
-        return name, line.python(",}")
+        return name, line.memory(self.structs) if name == "of" else line.python(",}")
 
     def atom(self, line: _Line) -> Atom:
         if line.skip("%"):
@@ -233,6 +263,10 @@ class _Function:
                 line.at = start
                 line.fail("expected a variable that is bound in this function")
             return self.vars[name]
+        if line.skip("@"):
+            return Const(line.name("the name of a function"), CODE)
+        if line.skip("null"):
+            return Const(None, PTR)
         value = line.take(r"-?[\w.+]+(?:(?<=e)-\d+)?", "a variable or a constant")
         line.need(":")
         kind = line.scalar()
@@ -256,7 +290,7 @@ class _Function:
         line.need(" ? ")
         then = self.edge(line)
         line.need(" : ")
-        return Branch(cond, then, self.edge(line))
+        return Branch(cond, then, self.edge(line), line.skip(" rare"))
 
     def call(self, line: _Line) -> Terminator:
         line.need(" ")

@@ -14,10 +14,12 @@ What is no text: large arrays that the program has captured, what `host` operati
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from .graph import Atom, Block, Branch, Call, Edge, Fail, Function, Jump, Let, Program, Return, Site, Terminator, Var
-from .types import FROM_NUMPY, Array, Scalar
+from .memory import Struct
+from .types import CODE, FROM_NUMPY, PTR, Array, Scalar
 
 MOST_ELEMENTS = 64  # of a captured array that is spelled
 KEEPS = "the entry keeps its arguments"
@@ -30,6 +32,8 @@ def show(program: Program) -> str:
     if program.read_only:
         head += f"{READ_ONLY}{', '.join(map(str, program.read_only))}\n"
     names = [program.entry, *(n for n in program.functions if n != program.entry)]
+    types = show_types(program.functions.values())
+    head += f"{types}\n" if types else ""
     text = head + "\n".join(show_function(program.functions[n]) for n in names)
     return "\n".join([text, *map(_constant, program.constants), ""]) if program.constants else text
 
@@ -39,6 +43,17 @@ def _constant(x: Any) -> str:
     return f"constant {t} = {x.tolist()!r}" if x.size <= MOST_ELEMENTS else f"constant {t}"
 
 
+def show_types(functions: Iterable[Function]) -> str:
+    """The types of memory that functions speak of."""
+    found: dict[str, Struct] = {}
+    for f in functions:
+        for b in f.blocks.values():
+            for of in (let.attrs.get("of") for let in b.lets):
+                if isinstance(of, Struct) and not of.is_pair:
+                    found[of.name] = of
+    return "".join(f"type {s.name} = {{{', '.join(f'{n}: {t}' for n, t in s.fields)}}}\n" for s in found.values())
+
+
 def show_anywhere(program: Program, names: list[str]) -> str:
     """These functions without what depends on where the source stands: the same text for the same program in another file."""
     return "\n".join(show_function(program.functions[n], sites=False) for n in names)
@@ -46,7 +61,8 @@ def show_anywhere(program: Program, names: list[str]) -> str:
 
 def show_function(f: Function, sites: bool = True) -> str:
     params = ", ".join(f"{p}: {p.type}" for p in f.params)
-    head = f"fn {f.name}({params}) -> ({', '.join(map(str, f.results))}) {{"
+    inline = f" inline={f.inline}" if f.inline else ""
+    head = f"fn {f.name}({params}) -> ({', '.join(map(str, f.results))}){inline} {{"
     return "\n".join([head, *(line for b in f.blocks.values() for line in show_block(b, sites)), "}", ""])
 
 
@@ -56,7 +72,9 @@ def show_block(b: Block, sites: bool = True) -> list[str]:
 
 
 def show_atom(a: Atom) -> str:
-    return repr(a) if isinstance(a, Var) else f"{a.value!r}:{a.type}"
+    if isinstance(a, Var):
+        return repr(a)
+    return f"@{a.value}" if a.type == CODE else "null" if a.type == PTR else f"{a.value!r}:{a.type}"
 
 
 def _atoms(atoms: tuple[Atom, ...]) -> str:
@@ -66,7 +84,9 @@ def _atoms(atoms: tuple[Atom, ...]) -> str:
 def show_let(let: Let, sites: bool = True) -> str:
     outs = ", ".join(f"{o}: {o.type}" for o in let.outs)
     given = let.attrs | {"contract": True} if let.contract else let.attrs
-    attrs = " {" + ", ".join(f"{k}={v if isinstance(v, (Scalar, Array)) else repr(v)}" for k, v in given.items()) + "}" if given else ""
+    attrs = (
+        " {" + ", ".join(f"{k}={v if isinstance(v, (Scalar, Array, Struct)) else repr(v)}" for k, v in given.items()) + "}" if given else ""
+    )
     return f"{outs + ' = ' if outs else ''}{let.op}({_atoms(let.args)}){attrs}{_site(let.site, sites)}"
 
 
@@ -87,7 +107,7 @@ def show_terminator(t: Terminator | None, sites: bool = True) -> str:
     if isinstance(t, Jump):
         return f"jump {_edge(t.edge)}"
     if isinstance(t, Branch):
-        return f"branch {show_atom(t.cond)} ? {_edge(t.then)} : {_edge(t.orelse)}"
+        return f"branch {show_atom(t.cond)} ? {_edge(t.then)} : {_edge(t.orelse)}{' rare' if t.rare else ''}"
     if isinstance(t, Call):
         return f"call {t.function}({_atoms(t.args)}) then {_edge(t.then)}"
     if isinstance(t, Return):

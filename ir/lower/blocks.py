@@ -41,7 +41,7 @@ class BlockFunction(BlockSteps):
         self.body = Body(self.low, self.name, params, [v.type for v in self.parent.returned(self.block)], inline)
         self.frame = self.body.cell(self.frame_type, "frame")
         if self.checks_stack():
-            self.body.emit("check_stack", [], of=self.parent.rev.function.name)
+            self.body.emit("check_stack", [], name=self.parent.rev.function.name)
         for v in self.block.inputs:
             self.write(v, list(names[v]))
             if self.parent.is_active_scalar(v):

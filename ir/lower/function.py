@@ -102,7 +102,7 @@ class ReverseFunction:
         params = [x for p in given for x in names[p]]
         body = Body(self.low, self.name + (RECURSION if whole else ""), [*params, *pointers], [p.type for p in returned])
         if f.name in self.context.recursive:
-            body.emit("check_stack", [], of=f.name)
+            body.emit("check_stack", [], name=f.name)
         args = [x for v in first.inputs for x in self.passed(body, v, names[v])]
         vs = self.returned(first)
         found = dict(zip(vs, body.call(self.block_name(first.name), [*args, *pointers], [v.type for v in vs]), strict=True))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Return, Var
+from ..core.graph import Atom, Block, Branch, Const, Edge, Function, Jump, Let, Return, Var
 from ..core.memory import Struct
 from ..core.op import Op, argument_types, literal, result_type
 from ..core.types import BOOL, CODE, I64, PTR, Type, element
@@ -16,20 +16,13 @@ NOWHERE = Const(None, PTR)
 
 
 @dataclass(eq=False)
-class LowFunction(Function):
-    """`inline`: "always", "never", or "" where that is left to the back end."""
-
-    inline: str = ""
-
-
-@dataclass(eq=False)
 class LowProgram:
     """`operations` are inlined first; `functions` stand callers before callees, which is the order in which they are inlined. `primals`
     are functions that run forward. `tiny` are small arrays in registers, with their sizes; `policies` say how loops keep values."""
 
     primals: dict[str, Function] = field(default_factory=dict)
-    operations: dict[str, LowFunction] = field(default_factory=dict)
-    functions: dict[str, LowFunction] = field(default_factory=dict)
+    operations: dict[str, Function] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
     tiny: dict[Var, int] = field(default_factory=dict)
     policies: dict[str, str] = field(default_factory=dict)
     counter: int = 0
@@ -37,6 +30,10 @@ class LowProgram:
     def unique(self) -> int:
         self.counter += 1
         return self.counter
+
+    @property
+    def all(self) -> dict[str, Function]:
+        return {**self.primals, **self.operations, **self.functions}
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ class Body:
         self.program = program
         self.counter = 0
         self.top = self.current = Block("entry")
-        self.f = LowFunction(name, list(params), {"entry": self.current}, tuple(results), inline)
+        self.f = Function(name, list(params), {"entry": self.current}, tuple(results), inline)
         (program.operations if operation else program.functions)[name] = self.f
         self.cells = 0
 
@@ -161,4 +158,4 @@ def minus_zero(t: Any) -> Const:
     return Const(-0.0, t)
 
 
-__all__ = ["NOWHERE", "ONE", "ZERO", "Body", "Call", "LowFunction", "LowProgram", "Place", "Value", "code", "minus_zero"]
+__all__ = ["NOWHERE", "ONE", "ZERO", "Body", "LowProgram", "Place", "Value", "code", "minus_zero"]

@@ -143,3 +143,21 @@ def called(f: Function) -> list[str]:
     """The functions that it calls."""
     found = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
     return found + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if let.op == CALL.name]
+
+
+def lower(program: Program, checkpoint: Any = None) -> LowProgram:
+    """A program whose reverse mode is functions that run forward. `checkpoint`: as in `jit`."""
+    return Lowering(program, checkpoint).run()
+
+
+def as_program(program: Program, low: LowProgram) -> Program:
+    """All of its functions as a program of their own."""
+    return replace(
+        program,
+        functions={
+            **low.primals,
+            **{n: f for n, f in program.functions.items() if n not in low.primals},
+            **low.operations,
+            **low.functions,
+        },
+    )

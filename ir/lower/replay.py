@@ -65,7 +65,7 @@ class Replay:
                 self.inputs[v] = parent.load_parts(body, record, parent.record_type(WHOLE), v)
         self.hand = body.cell(self.hand_type, "hand")
         self.sums = {v: body.cell(v.type, "sum") for v in self.invariant}
-        body.emit("check_stack", [], of=self.f.name)
+        body.emit("check_stack", [], name=self.f.name)
         mark = body.let("mark", [], PTR) if self.plan.fields else None
         for cover in parent.rev.covers.values():
             if cover.head == self.plan.head:

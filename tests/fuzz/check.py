@@ -19,8 +19,8 @@ import lantern_jit as lj
 from lantern_jit.ir.core.parse import parse
 from lantern_jit.ir.core.text import show
 
+from ..lowered import lowered
 from ..sized import WrongSize, check_sizes
-from ..ways import by_functions
 from .plain import load, rounding
 
 STEP = 2e-5
@@ -163,9 +163,9 @@ class Checker:
                 raise Discard("a large gradient")
         self.scale = max(self.scale, float(np.max(np.abs(self.g))))
         self.same(self.call(lj.grad(self.f, self.nums), self.args), native, "grad, interpreter against native")
-        again = by_functions(lambda: self.call(lj.grad(self.f, self.nums), self.args))
+        again = lowered(lambda: self.call(lj.grad(self.f, self.nums), self.args))
         if again is not None:
-            self.same(again, native, "grad, functions of the way back against native")
+            self.same(again, native, "grad, lowered and interpreted against native")
 
     def grad_differences(self) -> None:
         """jit(grad(f)) == central differences of f"""
@@ -220,9 +220,9 @@ class Checker:
         self.scale = max(self.scale, float(np.max(np.abs(h))))
         other = lj.hvp(bound, floats, self.tangents(v))
         self.same(other if len(floats) > 1 else [other], [h], "hvp, interpreter against native")
-        again = by_functions(lambda: lj.hvp(bound, floats, self.tangents(v)))
+        again = lowered(lambda: lj.hvp(bound, floats, self.tangents(v)))
         if again is not None:
-            self.same(again if len(floats) > 1 else [again], [h], "hvp, functions of the way back against native")
+            self.same(again if len(floats) > 1 else [again], [h], "hvp, lowered and interpreted against native")
         if not self.single:
             value, error = self.differences(lambda args: self.gradient(*args), v)
             self.same([h], value, "hvp against differences", atol=error)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....ir.core.graph import Atom, Let
+from ....ir.core.graph import Let
 from ....ir.core.memory import Struct
-from ....ir.core.types import F64, Array, element, is_float
-from ....ir.lower.low import LowFunction
+from ....ir.core.types import Array, element
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, Module, flat_types, struct_of
 from .lets import EMIT, Operands, Read, allocate, element_offset, fill_zero, loop, product, read_element, write_element
 from .primal import Primal
@@ -20,7 +19,7 @@ def memory_type(module: Module, of: Any) -> str:
         return struct_of(flat_types(of))
     if not isinstance(of, Struct):
         return LLVM_TYPES[of]
-    if of.name.endswith("'"):
+    if of.is_pair:
         return struct_of([memory_type(module, t) for _, t in of.fields])
     if of.name not in module.made:
         module.made[of.name] = module.named_type(of.name, struct_of([memory_type(module, t) for _, t in of.fields] or ["i64"]))
@@ -154,7 +153,7 @@ def release(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
 
 @EMIT.of("check_stack")
 def check_stack(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
-    code.emit(f"call void @lantern.check_stack(i64 {code.module.context.function_site(let.attrs['of'])})")
+    code.emit(f"call void @lantern.check_stack(i64 {code.module.context.function_site(let.attrs['name'])})")
     return []
 
 
@@ -246,8 +245,6 @@ def over(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
 class Low(Primal):
     """A function that reverse mode was lowered to: whatever it does about memory is written in it."""
 
-    f: LowFunction
-
     def plan(self) -> None:
         self.carrying, self.returned, self.unchanging = {}, set(), []
 
@@ -261,6 +258,3 @@ class Low(Primal):
         convention = self.code.module.convention(len(self.f.results))
         inline = {"always": "alwaysinline", "never": "noinline"}.get(self.f.inline, "")
         return f"define internal {convention} {self.result_type()} @{self.f.name}({', '.join(params)}) {inline} nounwind"
-
-
-__all__ = ["F64", "Atom", "Low", "is_float"]
