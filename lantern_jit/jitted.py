@@ -58,6 +58,7 @@ class Inspection:
         return self.texts[stage]
 
     cps = property(lambda self: self.text("cps"), doc="Each function as closures.")
+    lowered = property(lambda self: self.text("lowered"), doc="All functions with reverse mode as functions that run forward.")
     llvm = property(lambda self: self.text("llvm"), doc="LLVM text as it is emitted.")
     llvm_optimized = property(lambda self: self.text("llvm_optimized"), doc="LLVM text after its passes.")
     asm = property(lambda self: self.text("asm"), doc="Assembly.")

@@ -1,8 +1,8 @@
 """The passes in their order, and what happens between them.
 
-    trace  ->  THE LIST  ->  closures  ->  LLVM  ->  machine code
+    trace  ->  THE LIST  ->  closures  ->  functions that run forward  ->  LLVM  ->  machine code
 
-LANTERN_DUMP=graph,cps,llvm,after:fuse prints these stages as they are made, and the graph after a pass; LANTERN_VERIFY=1 checks the
+LANTERN_DUMP=graph,cps,lowered,llvm,after:fuse prints these stages as they are made, and the graph after a pass; LANTERN_VERIFY=1 checks the
 graph between all of them.
 """
 
@@ -44,7 +44,7 @@ PIPELINE: tuple[Step, ...] = (
 )
 
 PASSES: dict[str, Named] = {part.name: part for step in PIPELINE for part in step.parts()}
-STAGES = ("graph", "cps", "llvm")
+STAGES = ("graph", "cps", "lowered", "llvm")
 AFTER = "after:"
 
 

@@ -272,6 +272,7 @@ def test_inspect_gives_every_stage() -> None:
     for stage, sign in {
         "graph": "pullback(",
         "cps": "reverse newton.x",
+        "lowered": "%z: ptr, %k: code, %frame: ptr) -> () inline=always {",
         "llvm": "@op.",
         "llvm_optimized": "define",
         "asm": "retq",

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...ir.core.graph import Let, Program
-from ...ir.core.memory import Struct
-from ...ir.core.types import NUMPY_DTYPES, Array
+from ...ir.core.types import NUMPY_DTYPES, Array, Struct
 from ...ir.lower.lower import as_program, lower
 from ...ir.ops.memory import codes
 from .forward import VALUES, Primal, Ref, element

@@ -13,9 +13,8 @@ import numpy as np
 from .dims import Dim
 from .dims import parse as parse_dimension
 from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Site, Terminator, Var
-from .memory import Struct, pair
 from .text import KEEPS, READ_ONLY
-from .types import BOOL, CODE, NUMPY_DTYPES, PTR, SCALARS, Array, Scalar, Type, is_float
+from .types import BOOL, CODE, NUMPY_DTYPES, PTR, SCALARS, Array, Scalar, Struct, Type, is_float, pair
 
 T = TypeVar("T")
 TYPES = {**SCALARS, PTR.name: PTR, CODE.name: CODE}

@@ -18,8 +18,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .graph import Atom, Block, Branch, Call, Edge, Fail, Function, Jump, Let, Program, Return, Site, Terminator, Var
-from .memory import Struct
-from .types import CODE, FROM_NUMPY, PTR, Array, Scalar
+from .types import CODE, FROM_NUMPY, PTR, Array, Scalar, Struct
 
 MOST_ELEMENTS = 64  # of a captured array that is spelled
 KEEPS = "the entry keeps its arguments"

@@ -154,16 +154,19 @@ class WholeAdjoint(Whole):
         self.returned: list[Var] = []
         self.kept: list[Callable[[WholeAdjoint], Var]] = []  # what the way there adds to its results
 
-    def flat(self, v: Var) -> tuple[Var, Var]:
-        """An array as a row, and the number of its elements."""
-        t = v.type
-        assert isinstance(t, Array)
-        n, *more = (self.emit("dim", [v], [I64], axis=i)[0] for i in range(t.rank))
+    def count(self, v: Var) -> Var:
+        """The number of elements."""
+        assert isinstance(v.type, Array)
+        n, *more = (self.emit("dim", [v], [I64], axis=i)[0] for i in range(v.type.rank))
         for m in more:
             n = self.integer("imul", n, m)
-        if t.rank == 1:
-            return v, n
-        return self.emit("reshape", [v, n], [Array(t.dtype, (self.program.symbols.size(),))], fails=False)[0], n
+        return n
+
+    def flat(self, v: Var, n: Var) -> Var:
+        """An array of n elements as a row."""
+        t = v.type
+        assert isinstance(t, Array)
+        return v if t.rank == 1 else self.emit("reshape", [v, n], [Array(t.dtype, (self.program.symbols.size(),))], fails=False)[0]
 
     def kernel(self, n: Atom, inputs: Sequence[Input], t: Scalar, result: Result) -> None:
         """A kernel whose result is the last of its inputs. Those before are positions."""
@@ -173,20 +176,25 @@ class WholeAdjoint(Whole):
             self.program.functions[name] = Function(name, x, {"entry": Block("entry", [], [], Return((x[-1],)))}, (t,))
         self.let(Kernel(name, [n], list(inputs), [result], self.source.site, {"fails": False}).let())
 
+    def row(self, v: Var) -> Var:
+        return v if v.type.rank == 1 else self.flat(v, self.count(v))  # type: ignore[union-attr]
+
+    def move(self, to: Var, d: Var, kind: str) -> None:
+        n = self.count(to)
+        self.kernel(n, [_row(self.flat(d, n))], element(_dtype(to)), Result(kind, (0,), _row(self.flat(to, n))))
+
     def add(self, to: Var, d: Var) -> None:
         """to[...] += d"""
-        (x, n), (y, _) = self.flat(to), self.flat(d)
-        self.kernel(n, [_row(y)], element(_dtype(to)), Result("add", (0,), _row(x)))
+        self.move(to, d, "add")
 
     def put(self, to: Var, x: Var) -> None:
         """to[...] = x"""
-        (a, n), (b, _) = self.flat(to), self.flat(x)
-        self.kernel(n, [_row(b)], element(_dtype(to)), Result("fresh", (0,), _row(a)))
+        self.move(to, x, "fresh")
 
     def sum(self, v: Var, of: Var) -> None:
         """The adjoint of a scalar."""
-        x, n = self.flat(of)
-        self.kernel(n, [_row(x)], element(_dtype(of)), Result("sum", (), None, self.new(v.type)))
+        n = self.count(of)
+        self.kernel(n, [_row(self.flat(of, n))], element(_dtype(of)), Result("sum", (), None, self.new(v.type)))
         self.returned.append(v)
 
     def term(self, a: Var, d: Var) -> None:
@@ -269,16 +277,18 @@ def scatter(way: WholeAdjoint, let: Let) -> None:
     t = _dtype(x)  # type: ignore[arg-type]
 
     def elements(there: WholeAdjoint) -> Var:
-        (places, n), (row, _) = there.flat(there.value(index)), there.flat(there.value(x))
+        n = there.count(there.value(index))
+        places, row = there.flat(there.value(index), n), there.row(there.value(x))
         out = there.fresh(Array(t, (there.program.symbols.size(),)))
         there.kernel(n, [_row(places), Gather(row, 0)], element(t), Result("map", (), None, out))
         return out
 
     old = way.keep(Array(t, (way.program.symbols.size(),)), elements)
-    (places, n), (row, _) = way.flat(way.value(index)), way.flat(way.value(x))
+    n = way.count(way.value(index))
+    places, row = way.flat(way.value(index), n), way.row(way.value(x))
     flows = x in way.activity
-    dx = way.flat(way.adjoint(x))[0] if flows else row
-    dv = way.flat(way.adjoint(v))[0] if flows and v in way.activity else None
+    dx = way.row(way.adjoint(x)) if flows else row
+    dv = way.flat(way.adjoint(v), n) if flows and v in way.activity else None
     j = way.fresh(I64)
     way.end(Jump(Edge(f"b{len(way.blocks)}", (n,))))
     head = way.block([j])

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..core.graph import Atom, Branch, Call, Const, Edge, Fail, Jump, Return, Var
-from ..core.memory import Struct
+from ..core.graph import Atom, Branch, Call, Edge, Fail, Jump, Return, Var
 from ..core.op import TABLE, written
-from ..core.types import CODE, PTR, Array, Scalar, carries_gradient
+from ..core.types import PTR, Array, Scalar, Struct, carries_gradient
 from ..diff.cps import WHOLE, Closure, Continuation
 from ..diff.reverse import Reverse
 from .function import Parts, fields_of, zeros_like
@@ -39,7 +38,7 @@ class BlockFunction(BlockSteps):
         params = [*(x for v in self.block.inputs for x in names[v]), *self.pointers]
         inline = "always" if self.inline() else "never" if self.block.is_head or self.block.is_piece else ""
         self.body = Body(self.low, self.name, params, [v.type for v in self.parent.returned(self.block)], inline)
-        self.frame = self.body.cell(self.frame_type, "frame")
+        self.frame = self.body.cell(self.frame_type, name="frame")
         if self.checks_stack():
             self.body.emit("check_stack", [], name=self.parent.rev.function.name)
         for v in self.block.inputs:
@@ -214,6 +213,3 @@ class BlockFunction(BlockSteps):
         self.frame, self.frame_type, self.kept = frame, record_type, dict.fromkeys(kept)
         self.body.ret(*self.jump(t.then, [list(r) for r in results]))
         self.body, self.frame, self.frame_type, self.kept = outer
-
-
-__all__ = ["CODE", "BlockFunction", "Const"]

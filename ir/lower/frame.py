@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.graph import Atom, Let, Var
-from ..core.memory import Struct
 from ..core.op import REVERSE, TABLE
-from ..core.types import CODE, PTR, Array
+from ..core.types import CODE, PTR, Array, Struct
 from ..diff.cps import Continuation
 from ..ops.memory import codes, quiet
 from .function import Parts, ReverseFunction, fields_of
-from .low import Body, Place, minus_zero
+from .low import Body, Place
 from .pullback import lower_pullback
 
 
@@ -141,6 +140,3 @@ class BlockFrame:
         for v in self.parent.closures.records[head]:
             if self.parent.is_active_scalar(v):
                 self.add(v, self.body.get(Place(record, t, (v.name, "d"))))
-
-
-__all__ = ["BlockFrame", "minus_zero"]

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.graph import Atom, Var
-from ..core.memory import Struct, pair
-from ..core.types import CODE, PTR, Array, Scalar
+from ..core.types import CODE, PTR, Array, Scalar, Struct, pair
 from ..diff.cps import WHOLE, Closures, Continuation
 from .low import Body, Place, minus_zero
 
@@ -140,6 +139,3 @@ class ReverseFunction:
             if p in whole and p in self.activity:
                 back[p] = body.get(Place(record, t, (p.name, "d")))
         body.ret(*(back.get(p, minus_zero(p.type)) for p in self.active_params()))
-
-
-__all__ = ["RECURSION", "Parts", "ReverseFunction", "fields_of", "types_of", "zeros_like"]

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.graph import Atom, Edge, Jump, Let, Var
-from ..core.memory import Struct
 from ..core.op import TABLE
-from ..core.types import PTR
+from ..core.types import PTR, Struct
 from ..diff.cps import Continuation
 from ..diff.policies import Plan
 from . import operations

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.graph import Atom, Block, Branch, Const, Edge, Function, Jump, Let, Return, Var
-from ..core.memory import Struct
 from ..core.op import Op, argument_types, literal, result_type
-from ..core.types import BOOL, CODE, I64, PTR, Type, element
+from ..core.types import BOOL, CODE, I64, PTR, Struct, Type, element
 
 ZERO, ONE = Const(0, I64), Const(1, I64)
 NOWHERE = Const(None, PTR)
@@ -96,8 +95,8 @@ class Body:
         return Value(self, out)
 
     # ---- memory
-    def cell(self, of: Any, hint: str = "cell") -> Var:
-        out = self.var(PTR, hint)
+    def cell(self, of: Any, hint: str = "cell", name: str = "") -> Var:
+        out = Var(name, PTR) if name else self.var(PTR, hint)
         self.top.lets.insert(self.cells, Let((out,), "cell", (), {"of": of}))
         self.cells += 1
         return out
@@ -156,6 +155,3 @@ def code(name: str) -> Const:
 def minus_zero(t: Any) -> Const:
     """x + -0.0 is x for every x, so a first accumulation folds away."""
     return Const(-0.0, t)
-
-
-__all__ = ["NOWHERE", "ONE", "ZERO", "Body", "LowProgram", "Place", "Value", "code", "minus_zero"]

@@ -8,16 +8,18 @@ other.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from ..core.graph import Atom, Block, Call, Function, Let, Program, Var, map_terminator
 from ..core.op import REVERSE, TABLE
+from ..core.text import show
 from ..core.types import Array
 from ..diff.close import closed
 from ..diff.coverage import covers
-from ..diff.cps import Closures, cut_block, to_closures
+from ..diff.cps import Closures, cut_block, show_closures, to_closures
 from ..diff.memory import recursive
 from ..diff.policies import Plan, choose, plan_loops
 from ..diff.reverse import Reverse
@@ -27,6 +29,7 @@ from .function import ReverseFunction
 from .low import Body, LowProgram
 from .pullback import lower_pullback
 from .replay import Replay
+from .verify import verify_lowered
 
 
 class Lowering:
@@ -56,7 +59,13 @@ class Lowering:
                     self.queue.pop(0)()
                 new = [*list(self.low.operations.values())[known[0] :], *list(self.low.functions.values())[known[1] :]]
                 work += [n for g in (f, *new) for n in called(g) if n in self.program.functions]
+        if os.environ.get("LANTERN_VERIFY"):
+            verify_lowered(as_program(self.program, self.low), self.low)
         return self.low
+
+    def text(self, stage: str) -> str:
+        """What it has started from, "cps", or come to."""
+        return "\n".join(map(show_closures, self.closures)) if stage == "cps" else show(as_program(self.program, self.low))
 
     # ---- functions that run forward
     def forward(self, f: Function) -> Function:
@@ -142,7 +151,7 @@ def _of(let: Let, known: dict[Var, Atom]) -> Let:
 def called(f: Function) -> list[str]:
     """The functions that it calls."""
     found = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
-    return found + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if let.op == CALL.name]
+    return found + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op] is CALL]
 
 
 def lower(program: Program, checkpoint: Any = None) -> LowProgram:

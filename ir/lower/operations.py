@@ -17,9 +17,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.graph import Const, Let, Var
-from ..core.memory import pair
 from ..core.op import TABLE
-from ..core.types import CODE, PTR, Type
+from ..core.types import CODE, PTR, Type, pair
 from .low import Body, LowProgram, Place, Value, minus_zero
 
 K, FRAME = "k", "frame"

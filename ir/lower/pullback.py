@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.graph import Atom, Let, Var
-from ..core.memory import Struct
-from ..core.types import PTR, Array, Scalar, carries_gradient
+from ..core.types import PTR, Array, Scalar, Struct, carries_gradient
 from .function import types_of, zeros_like
 from .low import Body, Place, code, minus_zero
 

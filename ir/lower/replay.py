@@ -18,8 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.graph import Atom, Const, Let, Var
-from ..core.memory import Struct
-from ..core.types import BOOL, I64, PTR
+from ..core.types import BOOL, I64, PTR, Struct
 from ..diff.coverage import Cover
 from ..diff.cps import WHOLE, Continuation
 from ..diff.policies import CHUNK, TAPE_LIMIT, Plan, is_address

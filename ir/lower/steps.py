@@ -14,7 +14,7 @@ from ..ops.effects import AGAIN, DONE, MARK, has_effects
 from ..ops.memory import codes
 from . import operations
 from .frame import BlockFrame
-from .function import Parts, zeros_like
+from .function import zeros_like
 from .low import NOWHERE, Body, Place, code, minus_zero
 from .pullback import add_arrays, lower_pullback
 
@@ -280,6 +280,3 @@ class BlockSteps(BlockFrame):
             add_arrays(self.context, self.body, self.adjoint_data(a), d)  # type: ignore[arg-type]
         else:
             self.add(a, d)
-
-
-__all__ = ["STEPS", "BlockSteps", "Parts"]

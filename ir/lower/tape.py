@@ -7,9 +7,8 @@ from typing import Any
 
 from ..core.analysis import reverse_postorder
 from ..core.graph import Atom, Block, Branch, Const, Edge, Fail, Function, Jump, Let, Var
-from ..core.memory import Struct
 from ..core.op import TABLE
-from ..core.types import BOOL, I64, PTR
+from ..core.types import I64, PTR, Struct
 from ..diff.policies import Plan
 from ..ops.memory import codes
 from .function import Parts
@@ -140,6 +139,3 @@ class Forward:
     def jump(self, edge: Edge) -> None:
         more = [self.next] if edge.block == self.plan.head else []
         self.body.jump(self.blocks[edge.block], *map(self.read, edge.args), *more)
-
-
-__all__ = ["BOOL", "Forward", "Tape", "key_of"]

@@ -1,6 +1,6 @@
 """Memory, calls by address and the arena: what reverse mode is made of once it is a function that runs forward (ir/lower).
 
-`of` is a type of memory (core/memory.py: a `Struct`, or a scalar's or array's type), `path` the names of fields in it.
+`of` is a type of memory (a `Struct`, or a scalar's or array's type), `path` the names of fields in it.
 """
 
 from __future__ import annotations

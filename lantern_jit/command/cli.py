@@ -23,7 +23,7 @@ from ..leaves import misfit
 from ..pipeline import AFTER, PASSES, known
 from ..transforms import grad
 
-STAGES = ("graph", "cps", "llvm", "llvm_optimized", "asm")
+STAGES = ("graph", "cps", "lowered", "llvm", "llvm_optimized", "asm")
 
 
 class UsageError(Exception):

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,6 @@ from ....ir.core.graph import Call, Program, Site
 from ....ir.core.op import OWN, TABLE
 from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
-from ....ir.diff.cps import show_closures
 from ....ir.ops.effects import has_effects
 from ....ir.trace.case import USUAL
 from ....ir.values.concrete import Numbers, at_hand
@@ -30,6 +27,7 @@ from ...arguments import of_case, writable, written_back
 from ...base import Interface, Options
 from ...targets.target import Cpu
 from ..build import cache, special
+from ..build.collector import without_collector
 from ..build.compile import host_cpu, load, object_file, optimised_texts
 from ..build.symbols import is_symbol
 from ..emit.code import Module
@@ -125,22 +123,10 @@ def exact_leaf(x: Any, t: Type, weak: bool) -> Any:
     return NUMPY_DTYPES[t].type(x)
 
 
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Graphs are many objects, and none of them is garbage: looking for some takes a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 class Native:
     """One program's machine code."""
 
-    stages = ("cps", "llvm", "llvm_optimized", "asm")
+    stages = ("cps", "lowered", "llvm", "llvm_optimized", "asm")
 
     def __init__(self, program: Program, interface: Interface, options: Options) -> None:
         self.runtime: Runtime = runtime()
@@ -241,14 +227,14 @@ class Native:
         return optimised_texts(self.emission[1])
 
     def text(self, stage: str) -> str:
-        """Closures, LLVM, optimised LLVM or assembly."""
-        if stage == "cps":
-            return "\n".join(map(show_closures, self.emission[0].lowering.closures))
+        """Closures, what reverse mode is lowered to, LLVM, optimised LLVM or assembly."""
+        if stage in ("cps", "lowered"):
+            return self.emission[0].lowering.text(stage)
         return self.emission[1] if stage == "llvm" else self._optimised[stage == "asm"]
 
     def made_for(self, cpu: Cpu) -> dict[str, str]:
         text = self._emit(cpu)[1]
-        return dict(zip(self.stages, (self.text("cps"), text, *optimised_texts(text, cpu)), strict=True))
+        return dict(zip(self.stages, (self.text("cps"), self.text("lowered"), text, *optimised_texts(text, cpu)), strict=True))
 
     def peak(self, call: Callable[[], Any]) -> tuple[int, int]:
         return self.runtime.peak(call)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....ir.core.graph import Let
-from ....ir.core.memory import Struct
-from ....ir.core.types import Array, element
+from ....ir.core.graph import Let, Var
+from ....ir.core.types import Array, Struct, element
 from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, Module, flat_types, struct_of
 from .lets import EMIT, Operands, Read, allocate, element_offset, fill_zero, loop, product, read_element, write_element
 from .primal import Primal
@@ -64,7 +63,8 @@ def address(code: Code, p: str, of: Any, path: tuple[str, ...], *rest: int) -> s
 
 @EMIT.of("cell")
 def cell(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
-    p = code.alloca(memory_type(code.module, let.attrs["of"]))
+    p = f"%{let.out.name}"
+    code.allocas.append(f" {p} = alloca {memory_type(code.module, let.attrs['of'])}")
     code.stable.add(p)
     return [[p]]
 
@@ -110,7 +110,7 @@ def _call(code: Code, target: str, low: bool, args: list[str], let: Let) -> list
     types = [flat_types(o.type) for o in let.outs]
     rt = struct_of([t for ts in types for t in ts])
     convention = code.module.convention(len(let.outs)) if low else ""
-    text = f"call {convention} {rt} {target}({', '.join(args)})"
+    text = f"call {convention} {rt} {target}({', '.join(args)})" if convention else f"call {rt} {target}({', '.join(args)})"
     if not let.outs:
         code.emit(text)
         return []
@@ -257,4 +257,10 @@ class Low(Primal):
     def head(self, params: list[str]) -> str:
         convention = self.code.module.convention(len(self.f.results))
         inline = {"always": "alwaysinline", "never": "noinline"}.get(self.f.inline, "")
-        return f"define internal {convention} {self.result_type()} @{self.f.name}({', '.join(params)}) {inline} nounwind"
+        text = f"{self.result_type()} @{self.f.name}({', '.join(params)})"
+        return " ".join(x for x in ("define internal", convention, text, inline, "nounwind") if x)
+
+    def names(self, i: int, p: Var, n: int) -> list[str]:
+        """As in the graph; what emission names itself is a `t` with a number."""
+        name = f"%{p.name}_" if p.name[0] == "t" and p.name[1:].isdigit() else f"%{p.name}"
+        return [name] if n == 1 else [f"{name}.{j}" for j in range(n)]

@@ -58,7 +58,7 @@ class Primal:
         params = []
         for i, p in enumerate(f.params):
             types = flat_types(p.type)
-            names = [f"%a{i}.{j}" for j in range(len(types))]
+            names = self.names(i, p, len(types))
             if p not in self.unchanging:
                 params += [f"{t} {n}" for t, n in zip(types, names, strict=True)]
             self.env[p] = names
@@ -78,6 +78,10 @@ class Primal:
         self.context.module.functions[at] = code.text(self.head(params))
         if self.unchanging:
             self.context.module.functions.insert(at, self.outermost())
+
+    def names(self, i: int, p: Var, n: int) -> list[str]:
+        """Of a parameter's parts."""
+        return [f"%a{i}.{j}" for j in range(n)]
 
     def head(self, params: list[str]) -> str:
         name = f"@p.{self.f.name}" if not self.unchanging else f"@p.{self.f.name}{RECURSION}"
