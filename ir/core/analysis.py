@@ -154,6 +154,19 @@ def references(f: Function) -> list[str]:
     return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls]
 
 
+def drop_unused(program: Program) -> None:
+    """Remove the functions that nobody refers to. A trace that has been taken back leaves some behind."""
+    used: dict[str, None] = {}
+    work = [program.entry]
+    while work:
+        name = work.pop()
+        if name not in used and name in program.functions:
+            used[name] = None
+            work += references(program.functions[name])
+    for name in [n for n in program.functions if n not in used]:
+        del program.functions[name]
+
+
 class Aliases:
     """Array variables of a whole program that may share memory (union-find), and which classes are written."""
 
