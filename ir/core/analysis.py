@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .graph import Atom, Call, Function, Program, Return, Var, defined_vars, edges, used_vars
+from .graph import Atom, Call, Function, Program, Return, Shift, Var, defined_vars, edges, used_vars
 from .op import TABLE, written
 from .types import Array
 
@@ -148,6 +148,10 @@ def call_graph_cycles(calls: dict[str, set[str]]) -> set[str]:
     return {name for name in calls if name in reach[name]}
 
 
+def shifts(f: Function) -> list[Shift]:
+    return [b.terminator for b in f.blocks.values() if isinstance(b.terminator, Shift)]
+
+
 def references(f: Function) -> list[str]:
     """The functions that `f` calls, differentiates or runs in kernels."""
     out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
@@ -182,12 +186,7 @@ class Aliases:
                     params = f.blocks[e.block].params
                     self._join_all(params[len(params) - len(e.args) :], e.args)
                 if isinstance(block.terminator, Call):
-                    callee = program.functions[block.terminator.function]
-                    self._join_all(callee.params, block.terminator.args)
-                    results = f.blocks[block.terminator.then.block].params
-                    for inner in callee.blocks.values():
-                        if isinstance(inner.terminator, Return):
-                            self._join_all(results, inner.terminator.args)
+                    self._call(f, block.terminator)
         for f in functions:
             for block in f.blocks.values():
                 for let in block.lets:
@@ -197,6 +196,22 @@ class Aliases:
             for block in f.blocks.values():
                 for let in block.lets:
                     self.written.update(self.root(a) for a in written(let))
+
+    def _call(self, f: Function, call: Call) -> None:
+        callee = self.program.functions.get(call.function)
+        if callee is None:  # a continuation
+            holder, t = next((g, t) for g in self.program.functions.values() for t in shifts(g) if t.k == call.function)
+            params, tag = holder.blocks[t.then.block].params, t.tag
+        else:
+            params, tag = callee.params, callee.tag
+        self._join_all(params, call.args)
+        if isinstance(call, Shift):
+            return
+        results = f.blocks[call.then.block].params
+        for g in self.program.functions.values() if tag else (callee,):
+            for inner in g.blocks.values() if g is callee or g.tag == tag else ():  # type: ignore[union-attr]
+                if isinstance(inner.terminator, Return):
+                    self._join_all(results, inner.terminator.args)
 
     def root(self, v: Atom) -> Var:
         assert isinstance(v, Var)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ..core import errors
-from ..core.analysis import call_graph_cycles, drop_unreachable, drop_unused, live_in, references
+from ..core.analysis import call_graph_cycles, drop_unreachable, drop_unused, live_in, references, shifts
 from ..core.graph import Block, Call, Edge, Function, Program, Return, Shift, Var
 from ..core.op import TABLE
 from .outline import Names, clone, inline, outline, rest_of
@@ -239,10 +239,6 @@ class _Pass:
                 if isinstance(t, Call) and t.function in single and t.function != name:
                     work += inline(f, block, self.functions.pop(t.function), self.names, once=True)
             drop_unreachable(f)
-
-
-def shifts(f: Function) -> list[Shift]:
-    return [b.terminator for b in f.blocks.values() if isinstance(b.terminator, Shift)]
 
 
 def open_shift(f: Function) -> Shift | None:

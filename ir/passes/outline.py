@@ -84,7 +84,10 @@ def outline(f: Function, rest: Rest, live: Mapping[str, Sequence[Var]], name: st
     for n in order:
         old = f.blocks[n]
         first = n == start and n not in joins
-        env = envs[n] = given if first else {} if n in joins else envs[before[n]]
+        env = given if first else {} if n in joins else envs[before[n]]
+        if any(v in env for v in defined_vars(old) if not first):  # its own are not those that the copy came with
+            env = dict(env)
+        envs[n] = env
         taken = [] if first else [*old.params, *(live[n] if n in joins else ())]
         env.update((v, fresh(v)) for v in taken)
         new = made["entry"] if first else made.setdefault(n, Block(n))

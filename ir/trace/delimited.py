@@ -208,5 +208,5 @@ def shift(function: Callable[[Any], Any], prompt: Prompt) -> Any:
         raise Bottom  # nothing comes after it
     builder.enter(after)
     value = parameters(builder, after, k.spec, f"{site} is given it by the function of its shift, which has it too")
-    own_buffers(trace.heap)
+    own_buffers(builder)
     return value

@@ -128,7 +128,7 @@ def parameters(builder: Builder, block: Block, spec: Spec, why: str = "") -> Any
     made = adopted(pytree.unflatten(spec.tree, values), heap)
     if why or spec.shared:
         for x in _objects(made):
-            heap.seal(x, f"{describe_value(x)} {show(x)} is written, and {why or 'others have it too'}. Write to a copy of it")
+            heap.seal(x, f"{show(x)} is written, and {why or 'others have it too'}. Write to a copy of it")
     return made
 
 
@@ -140,9 +140,9 @@ def _objects(value: Any) -> list[Any]:
     return [*([value] if found[0].mutable else []), *(x for part in found[1] for x in _objects(part))]
 
 
-def own_buffers(heap: Heap) -> None:
-    """From here on lists that grow have buffers of their own: a path that is gone again and again appends to each anew."""
-    for x, _ in list(heap.born.values()):
+def own_buffers(builder: Builder) -> None:
+    """From here on the function's lists that grow have buffers of their own: what is done again and again appends to each anew."""
+    for x, _ in list(builder.trace.heap.born.values()):
         g = growing(x) if isinstance(x, List) else None
-        if g is not None:
+        if g is not None and any(b.builder is builder for b in g.buffers):
             x._set(Growing([b.copy() for b in g.buffers], g.n, g.bones, g.kinds))
