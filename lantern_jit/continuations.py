@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from .backends.base import Options
+from .dispatcher import Dispatcher
+from .ir.objects.heap import attribute_of
 from .ir.trace import delimited
 from .ir.trace.delimited import MAIN, Prompt
+from .ir.trace.tracebacks import hide
 from .transforms import Transformed, in_trace
 
 
@@ -34,7 +40,44 @@ def reset(f: Callable[[], Any], tag: Prompt | None = None) -> Any:
     mark = MAIN if tag is None else tag
     if in_trace():
         return delimited.reset(f, mark)
-    return Transformed(f, "reset", lambda: delimited.reset(f, mark), options=mark)()
+    cells = _cells_of_arrays(f, set())
+    if not cells:
+        return Transformed(f, "reset", lambda: delimited.reset(f, mark), options=mark)()
+    return _writing(f, mark, cells)
+
+
+def _cells_of_arrays(f: Any, seen: set[int]) -> list[Any]:
+    """The variables of enclosing functions that hold arrays, which f and the functions that it knows may write into."""
+    found = []
+    for cell in getattr(f, "__closure__", None) or ():
+        if id(cell) not in seen:
+            seen.add(id(cell))
+            held = attribute_of(cell, "")
+            found += [cell] if isinstance(held, np.ndarray) and held.ndim else _cells_of_arrays(held, seen)
+    return found
+
+
+def _writing(f: Callable[[], Any], mark: Prompt, cells: list[Any]) -> Any:
+    """The same outside of compiled code, where arrays are memory, too: while f is traced they are arguments."""
+    arrays = {id(c.cell_contents): c.cell_contents for c in cells}
+
+    def traced(*inside: Any) -> Any:
+        known = dict(zip(arrays, inside, strict=True))
+        before = [c.cell_contents for c in cells]
+        try:
+            for cell, held in zip(cells, before, strict=True):
+                cell.cell_contents = known[id(held)]
+            return delimited.reset(f, mark)
+        finally:
+            for cell, held in zip(cells, before, strict=True):
+                cell.cell_contents = held
+
+    traced.__lantern_transform__ = True  # type: ignore[attr-defined]
+    try:
+        made, leaves = Dispatcher(traced, "reset", options=Options(in_place=True)).lookup(tuple(arrays.values()), {})
+        return made.run(leaves)
+    except BaseException as e:
+        raise hide(e)  # noqa: B904  # itself
 
 
 def shift(g: Callable[[Any], Any], tag: Prompt | None = None) -> Any:

@@ -8,6 +8,7 @@ value, as that of a recursion has none. So a body is traced again until these ty
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -23,13 +24,12 @@ from .calls import call
 from .given import Spec, atoms_of, described, meet, own_buffers, parameters
 
 MOST_ROUNDS = 10
+ITS_LIFE = "it lives as long as the function that it is given to. Call it there, and return what it gives"
 NEVER = Spec(None, (), False)  # of a reset whose every path shifts to one around it: it gives nothing
 
 keep("resets", lambda trace: [])  # under way, the outermost first (Reset)
 keep("prompts", lambda trace: {})  # the names of prompts in the graph
-keep(
-    "turns", lambda trace: {}, mark=dict, undo=lambda turns, was: (turns.clear(), turns.update(was))
-)  # how many shifts each reset has seen
+keep("turns", lambda trace: Counter(), mark=Counter, undo=lambda turns, was: (turns.clear(), turns.update(was)))  # of shifts, by line
 
 
 class Prompt:
@@ -48,9 +48,10 @@ MAIN = Prompt("main")
 
 
 class Reset:
-    """A reset under way. `spec` is what it gives, once that is known; `given` what the continuations of its shifts take, in turn."""
+    """A reset under way. `spec` is what it gives, once that is known; `given` what the continuations of its shifts take: those of one
+    line in turn."""
 
-    def __init__(self, trace: Trace, prompt: Prompt, spec: Spec | None, given: dict[int, Spec | None]) -> None:
+    def __init__(self, trace: Trace, prompt: Prompt, spec: Spec | None, given: dict[Any, Spec | None]) -> None:
         self.prompt, self.spec, self.given = prompt, spec, dict(given)
         self.answers: list[Spec] = []  # what functions of its shifts give
         self.left = False  # by a shift to a reset around it
@@ -75,10 +76,7 @@ class Continuation:
         """The rest of the reset, with these values of the shift: no value is None, several are a tuple."""
         trace = current_trace()
         if trace is not self.trace or self.inside not in trace.builders:
-            raise errors.ContinuationError(
-                f"a continuation is called at {user_site()}, where its shift has ended: it lives as long as the function that it is given to. Call it "
-                "there, and return what it gives"
-            )
+            raise errors.ContinuationError(f"a continuation is called at {user_site()}, where its shift has ended: {ITS_LIFE}")
         leaves, spec = described(values[0] if len(values) == 1 else values or None, trace.heap)
         self.spec = meet(self.spec, spec, "what a continuation is given")
         atoms = atoms_of(leaves, self.spec)
@@ -121,6 +119,8 @@ def _function(trace: Trace, label: str, body: Callable[[], Any], reset: Reset) -
             found = None
         else:
             leaves, found = described(returned(value), trace.heap, frame.since)
+            if any(isinstance(x, Continuation) for x in leaves):
+                raise errors.ContinuationError(f"the function given to {label}() at {user_site()} returns a continuation: {ITS_LIFE}")
             spec = found = meet(spec, found, "what a reset gives")
             atoms = atoms_of(leaves, spec)
         if atoms is not None:
@@ -138,12 +138,11 @@ def reset(body: Callable[[], Any], prompt: Prompt) -> Any:
     assert trace is not None
     open_block()
     spec: Spec | None = None
-    given: dict[int, Spec | None] = {}
+    given: dict[Any, Spec | None] = {}
     for _ in range(MOST_ROUNDS):
         functions, staged = dict(trace.functions), dict(trace.staged)
         this = Reset(trace, prompt, spec, given)
         trace.resets = [*trace.resets, this]
-        trace.turns[id(this)] = 0
         try:
             name, found = _function(trace, "reset", lambda: call(body), this)
         finally:
@@ -182,8 +181,9 @@ def shift(function: Callable[[Any], Any], prompt: Prompt) -> Any:
     for inner in around[at + 1 :]:
         inner.left = True
     open_block()
-    turn = trace.turns[id(this)]
-    trace.turns[id(this)] = turn + 1
+    line = this, site.filename, site.line
+    turn = (*line[1:], trace.turns[line])
+    trace.turns[line] += 1
     k = Continuation(trace, this, this.given.get(turn))
 
     def body() -> Any:
