@@ -83,10 +83,27 @@ def each(k: Any, n: Any) -> Any:
     return total
 
 
+def queens_by_recursion(n: Any) -> Any:
+    columns = np.zeros(n, dtype=np.int64)
+
+    def place(row: Any) -> Any:
+        if row == n:
+            return 1
+        columns[row] = lj.shift(lambda k: each(k, n))
+        for i in range(row):
+            apart = columns[row] - columns[i]
+            if apart == 0 or abs(apart) == row - i:
+                return lj.shift(lambda k: 0)
+        return place(row + 1)
+
+    return lj.reset(lambda: place(0))
+
+
 def test_queens_are_counted() -> None:
     count = lj.jit(queens)
     assert [count(n) for n in range(1, 8)] == [1, 0, 0, 2, 10, 4, 40]
-    assert queens(5) == 10  # each reset is traced on its own
+    assert queens(5) == 10  # outside of compiled code
+    assert [lj.jit(queens_by_recursion)(n) for n in (4, 6)] == [2, 4]
 
 
 # ---- Newton's method on the rest of the program
@@ -248,9 +265,24 @@ def over_a_tree(x: Any, tree: Any = TREE) -> Any:
     return product
 
 
+LEFT, RIGHT = np.array([1, 3, 5, 0, 0, 0, 0]), np.array([2, 4, 6, 0, 0, 0, 0])
+WEIGHTS = np.array([0.0, 0.0, 0.0, 1.5, 0.5, 2.0, 3.0])
+
+
+def over_a_tree_in_arrays(x: Any, weights: Any, i: Any = 0) -> Any:
+    """The same of a tree that the program sees only when it runs."""
+    if LEFT[i] == 0:
+        return x * weights[i] + 1.0
+    return over_a_tree_in_arrays(x, weights, LEFT[i]) * over_a_tree_in_arrays(x, weights, RIGHT[i]) + x
+
+
+def power(x: Any, n: Any) -> Any:
+    return x * 0.0 + 1.0 if n == 0 else x * power(x, n - 1)
+
+
 CASES = [
     (polynomial, (2.0,)), (loop, (1.1, 7)), (loop, (1.1, 0)), (until, (1.5,)), (branch, (3.0,)), (branch, (1.0,)), (branch_in_a_loop, (1.3, 9)),
-    (branch_in_a_loop, (7.0, 40)), (over_a_tree, (0.7,)),
+    (branch_in_a_loop, (7.0, 40)), (over_a_tree, (0.7,)), (power, (1.3, 5)), (over_a_tree_in_arrays, (0.7, WEIGHTS)),
 ]  # fmt: skip
 
 
@@ -261,7 +293,7 @@ def test_reverse_mode_by_a_user(f: Callable[..., Any], args: tuple[Any, ...]) ->
         assert found == pytest.approx(want, rel=1e-12)
 
 
-@pytest.mark.parametrize(("f", "args"), [CASES[i] for i in (0, 1, 3, 4, 6)])
+@pytest.mark.parametrize(("f", "args"), [CASES[i] for i in (0, 1, 3, 4, 6, 9, 10)])
 def test_reverse_mode_of_reverse_mode_by_a_user(f: Callable[..., Any], args: tuple[Any, ...]) -> None:
     want = lj.jit(lj.grad(lj.grad(f)))(*args)
     assert lj.jit(lj.grad(gradient(f)))(*args) == pytest.approx(want, rel=1e-11)

@@ -118,6 +118,64 @@ def in_a_recursion(x: Any, n: Any) -> Any:
     return lj.reset(lambda: 0.5 * lj.shift(lambda k: k(in_a_recursion(x, n - 1)) + k(0.5)))
 
 
+def power(x: Any, n: Any) -> Any:
+    return 1.0 if n == 0 else x * power(x, n - 1) + 0.3 * lj.shift(lambda k: k(x) + k(2.0))
+
+
+def out_of_a_recursion(x: Any, n: Any) -> Any:
+    return lj.reset(lambda: power(x, n) ** 2 + x)
+
+
+def out_of_several_calls(x: Any, n: Any) -> Any:
+    """Of a recursion, in a loop, in the function of a shift, and in another reset of other values."""
+
+    def body() -> Any:
+        s = lj.shift(lambda k: k(power(x, 2)) * 2.0)
+        for i in range(n):
+            s += power(s, i)
+        return s
+
+    return lj.reset(body) + 0.1 * lj.reset(lambda: power(x, n - n // 2))
+
+
+def even(x: Any, n: Any) -> Any:
+    return 1.0 if n == 0 else odd(x, n - 1) * x
+
+
+def odd(x: Any, n: Any) -> Any:
+    return x if n == 0 else even(x, n - 1) + lj.shift(lambda k: k(x) - 0.5 * k(2.0))
+
+
+def out_of_two_recursions(x: Any, n: Any) -> Any:
+    return lj.reset(lambda: even(x, n) * 2.0 + x)
+
+
+def out_of_a_recursion_through_the_inner(x: Any, n: Any) -> Any:
+    outer, inner = lj.prompt("outer"), lj.prompt("inner")
+
+    def down(n: Any) -> Any:
+        return 1.0 if n == 0 else x * down(n - 1) * lj.shift(lambda k: k(x) + k(1.0), tag=outer)
+
+    def within() -> Any:
+        return down(n) + lj.shift(lambda k: k(x) * 2.0, tag=inner)
+
+    return lj.reset(lambda: lj.reset(within, tag=inner) * 3.0, tag=outer)
+
+
+def with_all_types(x: Any, n: Any) -> Any:
+    """What a caller needs after the call: numbers of all types, arrays of several ranks."""
+
+    def down(x: Any, n: Any, flag: Any, m: Any, a: Any) -> Any:
+        if n == 0:
+            return a.sum() + x
+        b = a * x
+        t = down(0.9 * x, n - 1, not flag, m + n, b)
+        c = lj.shift(lambda k: k(1) + 0.5 * k(2))
+        return t * (2.0 if flag else 3.0) + m * c + b[0, 1]
+
+    return 0.1 * lj.reset(lambda: down(x, n, x > 0.5, 7 * n, np.arange(6.0).reshape(2, 3)))
+
+
 def several_values(x: Any, n: Any) -> Any:
     def body() -> Any:
         a, b = lj.shift(lambda k: k((x, 2.0)) + k((1.0, x)))
@@ -158,7 +216,8 @@ def first_numbers(x: Any, n: Any) -> Any:
 
 PROGRAMS = [
     in_a_loop, in_nested_loops, in_a_test, on_both_paths, never, shifts_in_a_shift, of_itself, through_the_inner, by_helpers, in_a_recursion,
-    several_values, an_object, a_list, first_numbers,
+    several_values, an_object, a_list, first_numbers, out_of_a_recursion, out_of_several_calls, out_of_two_recursions,
+    out_of_a_recursion_through_the_inner, with_all_types,
 ]  # fmt: skip
 
 
@@ -297,6 +356,17 @@ def test_deep() -> None:
     assert lj.jit(lj.grad(f))(2.0, 100_000) == 100_000.0
 
 
+def test_deep_recursion() -> None:
+    def down(x: Any, n: Any) -> Any:
+        return 0.0 if n == 0 else down(x, n - 1) + x * lj.shift(lambda k: k(1.0))
+
+    def f(x: Any, n: Any) -> Any:
+        return lj.reset(lambda: down(x, n))
+
+    assert lj.jit(f)(2.0, 20_000) == 40_000.0
+    assert lj.jit(lj.grad(f))(2.0, 20_000) == 20_000.0
+
+
 def test_combinators_and_functions_of_their_own() -> None:
     pick = lj.fun(lambda p: lj.shift(lambda k: p * k(1.0) + (1.0 - p) * k(0.0)))
 
@@ -356,7 +426,21 @@ def writes_to_what_it_is_given(x: Any) -> Any:
     return lj.reset(body)
 
 
-other = lj.prompt("other")
+other, third = lj.prompt("other"), lj.prompt("third")
+
+
+def to_both(n: Any) -> Any:
+    return 1.0 if n == 0 else to_both(n - 1) * lj.shift(lambda k: k(2.0), tag=other) * lj.shift(lambda k: k(3.0), tag=third)
+
+
+def differentiates(n: Any) -> Any:
+    return 1.0 if n == 0 else differentiates(n - 1) * lj.shift(lambda k: lj.grad(k)(2.0))
+
+
+def calls(k: Any, n: Any) -> Any:
+    return 1.0 if n == 0 else k(2.0) * calls(k, n - 1) * lj.shift(lambda q: q(2.0))
+
+
 REFUSED = [
     (lambda x: lj.shift(lambda k: k(x)), lj.errors.ContinuationError, r"the shift at .* has no reset of <prompt main> around it"),
     (lambda x: lj.reset(lambda: lj.shift(lambda k: k(x), tag=other)), lj.errors.ContinuationError, r"has no reset of <prompt other> around it"),
@@ -368,6 +452,12 @@ REFUSED = [
     (writes_to_what_it_is_given, lj.errors.UnsupportedOperationError, r"is written, and .* in body is given it by the function of its shift"),
     (lambda x: lj.reset(lambda: (x, 1.0) if x > 0 else lj.shift(lambda k: x)), lj.errors.TypeMismatchError,
      r"what a reset gives at .* is \(float, float\) in one place and float in another"),
+    (lambda x: lj.reset(lambda: lj.reset(lambda: to_both(x), tag=third), tag=other), lj.errors.UnsupportedOperationError,
+     r"the recursion of `to_both.*` shifts to `other` at .* and to `third` at .*, which are both outside of it"),
+    (lambda x: lj.reset(lambda: differentiates(x)), lj.errors.UnsupportedOperationError,
+     r"a continuation that goes on in the callers of a recursion \(`differentiates.*`\) is differentiated: differentiate the whole reset"),
+    (lambda x: lj.reset(lambda: lj.shift(lambda k: calls(k, x))), lj.errors.UnsupportedOperationError,
+     r"the continuation of the shift at .* is called by a recursion that shifts itself to a reset outside of it"),
     (lambda x: lj.reset(lambda: 1.0 + lj.shift(lambda k: k(x) + k((x, x)))), lj.errors.TypeMismatchError,
      r"what a continuation is given at .* is float in one place and \(float, float\) in another"),
 ]  # fmt: skip

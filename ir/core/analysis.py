@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .graph import Atom, Call, Function, Program, Return, Shift, Var, defined_vars, edges, used_vars
+from .graph import Atom, Call, Function, Let, Program, Return, Shift, Var, defined_vars, edges, used_vars
 from .op import TABLE, written
 from .types import Array
 
@@ -179,6 +179,7 @@ class Aliases:
         self.program = program
         self.parent: dict[Var, Var] = {}
         self.written: set[Var] = set()
+        self.records: set[Var] = set()  # arrays that hold others
         functions = program.functions.values() if only is None else [only]
         for f in functions:
             for block in f.blocks.values():
@@ -187,11 +188,17 @@ class Aliases:
                     self._join_all(params[len(params) - len(e.args) :], e.args)
                 if isinstance(block.terminator, Call):
                     self._call(f, block.terminator)
+        opened: list[Let] = []
         for f in functions:
             for block in f.blocks.values():
                 for let in block.lets:
-                    for out, arg in TABLE[let.op].aliases:
+                    op = TABLE[let.op]
+                    for out, arg in op.aliases:
                         self._join_all(let.outs[out : out + 1], let.args[arg : arg + 1])
+                    if op.record:
+                        opened.append(let)
+        if opened:
+            self._records(opened)
         for f in functions:
             for block in f.blocks.values():
                 for let in block.lets:
@@ -213,6 +220,15 @@ class Aliases:
                 if isinstance(inner.terminator, Return):
                     self._join_all(results, inner.terminator.args)
 
+    def _records(self, lets: list[Let]) -> None:
+        """What is taken out of a record is what has been put into one of its site."""
+        made = {let.attrs["site"]: let for let in lets if TABLE[let.op].record == "made"}
+        for let in lets:
+            if let.attrs["site"] in made:
+                first = made[let.attrs["site"]]
+                self._join_all(first.args, let.outs if TABLE[let.op].record == "opened" else let.args)
+        self.records.update(let.out for let in lets if TABLE[let.op].record == "made")
+
     def root(self, v: Atom) -> Var:
         assert isinstance(v, Var)
         while self.parent.get(v, v) is not v:
@@ -228,3 +244,6 @@ class Aliases:
 
     def is_written(self, v: Atom) -> bool:
         return self.root(v) in {self.root(w) for w in self.written}
+
+    def is_record(self, v: Atom) -> bool:
+        return bool(self.records) and self.root(v) in {self.root(w) for w in self.records}

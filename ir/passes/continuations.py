@@ -15,12 +15,15 @@ prompt. Its copies have rests of their own, and so their functions g have copies
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from ..core import errors
-from ..core.analysis import call_graph_cycles, drop_unreachable, drop_unused, live_in, references, shifts
+from ..core.analysis import Aliases, call_graph_cycles, drop_unreachable, drop_unused, live_in, references, shifts
 from ..core.graph import Block, Call, Edge, Function, Program, Return, Shift, Var
 from ..core.op import TABLE
+from ..core.types import Array
 from .outline import Names, clone, inline, outline, rest_of
+from .recursions import Recursions
 
 
 def continuations(program: Program) -> bool:
@@ -75,6 +78,7 @@ class _Pass:
     def __init__(self, program: Program, made: set[str]) -> None:
         self.program, self.functions, self.made = program, program.functions, made
         self.names = Names()
+        self.recursions = Recursions(program, self.names)
         self.settled: set[str] = set()
         self.going: list[str] = []
 
@@ -82,29 +86,63 @@ class _Pass:
         drop_unused(self.program)
         for name in list(self.functions):
             self.settle(name)
+        self.recursions.finish()
         drop_unused(self.program)
         for f in self.functions.values():
             if shift := open_shift(f):
                 raise errors.ContinuationError(f"a shift to `{shift.tag}` at {shift.site} has no reset of that prompt around it")
             f.tag = ""
+        self.refuse_records()
         self.inline_single()
 
     def settle(self, name: str) -> None:
         if name in self.settled or name in self.going or name not in self.functions:
             return
-        self.going.append(name)
-        f = self.functions[name]
-        for callee in references(f):
+        group = self.recursion(name)
+        self.going += group
+        for callee in [c for n in group for c in references(self.functions[n])]:
             self.settle(callee)
-        self.refuse_derivatives(f)
-        self.put_in(name)
-        for k in self.resolve(f):
-            self.settle(k)
-        for below in self.below(name):
-            self.put_in(below)  # functions of shifts call what has just been made
-        self.put_in(name)
-        self.going.remove(name)
-        self.settled.add(name)
+        for n in group:
+            self.refuse_derivatives(self.functions[n])
+            self.put_in(n, group)
+        self.convert(group)
+        for n in group:
+            self.put_in(n)
+            for k in self.resolve(self.functions[n]):
+                self.settle(k)
+            for below in self.below(n):
+                self.put_in(below)  # functions of shifts call what has just been made
+            self.put_in(n)
+        self.going = [n for n in self.going if n not in group]
+        self.settled.update(group)
+
+    def recursion(self, name: str) -> list[str]:
+        """A function and those that it calls and that call it, but through functions of prompts."""
+
+        def reached(start: str) -> set[str]:
+            found: set[str] = set()
+            work = [start]
+            while work:
+                new = [c for c in references(self.functions[work.pop()]) if c in self.functions and c not in found]
+                new = [c for c in new if not self.functions[c].tag and c not in self.settled]
+                found.update(new)
+                work += new
+            return found
+
+        return [name] if self.functions[name].tag else [name, *sorted(n for n in reached(name) if n != name and name in reached(n))]
+
+    def convert(self, group: list[str]) -> None:
+        """A recursion that shifts to a prompt outside of it is given its continuation when it runs."""
+        found = [t for n in group for t in shifts(self.functions[n])]
+        if self.functions[group[0]].tag or not found or not any(c in group for n in group for c in references(self.functions[n])):
+            return
+        if len({t.tag for t in found}) > 1:
+            raise errors.UnsupportedOperationError(
+                f"the recursion of `{group[0]}` shifts to `{found[0].tag}` at {found[0].site} and to `{found[-1].tag}` at {found[-1].site}, which are both "
+                "outside of it: put one of the resets inside of it, or make a loop of it"
+            )
+        self.recursions.convert(group, found[0])
+        self.made.update(group)
 
     def refuse_derivatives(self, f: Function) -> None:
         for let in (let for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls):
@@ -131,14 +169,17 @@ class _Pass:
         return order[:-1]
 
     # ---- functions that shift to a prompt outside of them
-    def put_in(self, name: str) -> None:
+    def put_in(self, name: str, besides: Sequence[str] = ()) -> None:
         """Put functions that shift to a prompt outside of them where this one calls them."""
         f = self.functions[name]
         work = list(f.blocks.values())
         while work:
             block = work.pop()
             call = block.terminator
-            if not isinstance(call, Call) or isinstance(call, Shift) or call.function not in self.functions:
+            if not isinstance(call, Call) or isinstance(call, Shift) or call.function not in self.functions or call.function in besides:
+                continue
+            if call.function in self.recursions.sites:
+                self.recursions.shifted(f, block, call)
                 continue
             shift = open_shift(self.functions[call.function])
             if shift is None:
@@ -168,6 +209,9 @@ class _Pass:
 
     def separate(self, t: Shift) -> None:
         """A copy of a shift has a rest of its own: so have the functions that call it."""
+        if not t.k:
+            return  # a record
+        self.refuse_in_rests(t.k, self.users(t.k), t)
         renamed = {n: self.names.new(n) for n in (*self.users(t.k), t.k)}
         for n in list(renamed)[:-1]:
             copy = self.functions[renamed[n]] = clone(self.functions[n], renamed)
@@ -187,16 +231,21 @@ class _Pass:
         rests = [rest_of(f, t.then.block, live[t.then.block]) for _, t in sites]
         for (block, t), rest in zip(sites, rests, strict=True):
             params, captured = f.blocks[rest.start].params, rest.captured
-            users = self.users(t.k)
-            self.give(t.k, users, [*params[len(params) - len(t.then.args) :], *captured])
+            needs = [*t.then.args, *captured]
+            if t.k:
+                k, users = t.k, self.users(t.k)
+                self.refuse_in_rests(k, users, t)
+                self.give(k, users, [*params[len(params) - len(t.then.args) :], *captured])
+            else:
+                k, record = self.recursions.hold(block, t, needs)
+                users, needs = [t.function], [record]
             done = self.names.new("done")
             answers = tuple(Var(self.names.new("answer"), r) for r in f.results)
             f.blocks[done] = Block(done, list(answers), [], Return(answers))
             live[done] = []
-            extra = (*t.then.args, *captured) if t.function in users else ()
-            block.terminator = Call(t.function, (*t.args, *extra), Edge(done))
+            block.terminator = Call(t.function, (*t.args, *(needs if t.function in users else ())), Edge(done))
             if users:
-                made.append((t.k, rest))
+                made.append((k, rest))
         for k, rest in made:
             self.functions[k] = outline(f, rest, live, k, self.names)
             self.made.add(k)
@@ -204,6 +253,25 @@ class _Pass:
                 self.separate(t)
         drop_unreachable(f)
         return [k for k, _ in made]
+
+    def refuse_in_rests(self, k: str, users: list[str], t: Shift) -> None:
+        if any(n in self.recursions.rests or n in self.recursions.sites for n in users):
+            raise errors.UnsupportedOperationError(
+                f"the continuation of the shift at {t.site} is called by a recursion that shifts itself to a reset outside of it: call it where the recursion has "
+                "returned"
+            )
+
+    def refuse_records(self) -> None:
+        """What a record holds is reached by no derivative that begins behind it."""
+        if not self.recursions.rests:
+            return
+        aliases = Aliases(self.program)
+        for let in (let for f in self.functions.values() for b in f.blocks.values() for let in b.lets if TABLE[let.op].derivative):
+            if any(isinstance(a.type, Array) and aliases.is_record(a) for a in let.args):
+                raise errors.UnsupportedOperationError(
+                    f"a continuation that goes on in the callers of a recursion (`{next(iter(self.recursions.sites))}`) is differentiated: differentiate the whole reset, "
+                    "or make a loop of the recursion"
+                )
 
     def give(self, k: str, users: list[str], captured: list[Var]) -> None:
         """Those that call k take what is live at its shift, and pass it on."""

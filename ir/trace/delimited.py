@@ -55,6 +55,7 @@ class Reset:
         self.prompt, self.spec, self.given = prompt, spec, dict(given)
         self.answers: list[Spec] = []  # what functions of its shifts give
         self.left = False  # by a shift to a reset around it
+        self.depth = len(trace.builders)
         clean = "".join(c if c.isalnum() else "_" for c in prompt.name) or "prompt"
         known = trace.prompts
         if prompt not in known:
@@ -139,8 +140,10 @@ def reset(body: Callable[[], Any], prompt: Prompt) -> Any:
     open_block()
     spec: Spec | None = None
     given: dict[Any, Spec | None] = {}
+    functions, staged = dict(trace.functions), dict(trace.staged)
     for _ in range(MOST_ROUNDS):
-        functions, staged = dict(trace.functions), dict(trace.staged)
+        trace.functions = dict(functions)
+        trace.staged = {key: s for key, s in staged.items() if not (s.shifts and s.captured)}
         this = Reset(trace, prompt, spec, given)
         trace.resets = [*trace.resets, this]
         try:
@@ -156,9 +159,9 @@ def reset(body: Callable[[], Any], prompt: Prompt) -> Any:
                 raise errors.EndlessTraceError(f"no path of the reset at {user_site()} gives a value")
             found = NEVER
         if found == spec and this.given == given:
+            trace.staged = dict(staged)
             return _called(trace, name, (), found)
         spec, given = found, this.given
-        trace.functions, trace.staged = functions, staged
     raise errors.TypeMismatchError(f"what the reset at {user_site()} gives is of another type after each call of a continuation")
 
 
@@ -180,6 +183,8 @@ def shift(function: Callable[[Any], Any], prompt: Prompt) -> Any:
     this, site = around[at], user_site()
     for inner in around[at + 1 :]:
         inner.left = True
+    for s in trace.staged.values():
+        s.shifts |= s.builder in trace.builders[this.depth + 1 :]
     open_block()
     line = this, site.filename, site.line
     turn = (*line[1:], trace.turns[line])

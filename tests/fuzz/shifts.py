@@ -37,6 +37,12 @@ def down(k, n, e):
 
 
 def f(x, n):
+    def deep(m, e):
+        return e if m == 0 else 0.8 * deep(m - 1, e * x) + 0.5 * lj.shift(lambda k: 0.6 * k(e) + 0.3 * k(x), tag=A)
+
+    def wide(m, e):
+        return math.sin(e) if m < 1 else wide(m - 1, e) * lj.shift(lambda k: k(x) * e, tag=A) + wide(m - 2, x)
+
     A, B = lj.prompt("A"), lj.prompt("B")
 
     def body():
@@ -52,7 +58,7 @@ class Shifts:
     """One program."""
 
     def __init__(self, source: Source) -> None:
-        self.source, self.shifts, self.inner = source, 4, 0
+        self.source, self.shifts, self.inner, self.recursions = source, 4, 0, 2
 
     def pick(self, items: Sequence[Any]) -> Any:
         return items[self.source(len(items))]
@@ -82,6 +88,9 @@ class Shifts:
     def shift(self, tags: Sequence[str]) -> list[str]:
         tag = self.pick(tags)
         self.shifts -= 1
+        if tag == "A" and self.recursions and not self.source(4):
+            self.recursions -= 1
+            return [f"{self.pick('vw')} = {self.pick(('deep', 'wide'))}(n % 3, {self.real(1)})"]
         if not self.source(5):
             first, second = (f"k(({self.real(1)}, {self.real(1)}))" for _ in range(2))
             return [f"v, w = lj.shift(lambda k: 0.6 * {first} + 0.4 * {second}, tag={tag})"]

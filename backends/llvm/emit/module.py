@@ -21,7 +21,7 @@ from ....ir.diff.reverse import Reverse, Reverses
 from ...targets.target import Cpu
 from ..maths.vector_maths import is_variant
 from ..runtime.modules import helpers
-from . import host, library, matrix_products, pullback, scattering  # noqa: F401  # they enter their operations into EMIT
+from . import host, library, matrix_products, pullback, records, scattering  # noqa: F401  # they enter their operations into EMIT
 from .code import LLVM_TYPES, Code, Module, flat_types, struct_of
 from .kernels import emission  # noqa: F401
 from .lets import EMIT
