@@ -162,6 +162,19 @@ def out_of_a_recursion_through_the_inner(x: Any, n: Any) -> Any:
     return lj.reset(lambda: lj.reset(within, tag=inner) * 3.0, tag=outer)
 
 
+def to_two_prompts_in_a_loop(x: Any, n: Any) -> Any:
+    outer, inner = lj.prompt("outer"), lj.prompt("inner")
+
+    def within() -> Any:
+        s = 0.3 * x
+        for _ in range(n - n // 3):
+            here = lj.shift(lambda k: k(s) + k(0.2), tag=inner)  # noqa: B023
+            s = s + 0.5 * here * lj.shift(lambda k: 0.7 * k(s) + 0.1 * k(x), tag=outer)  # noqa: B023
+        return s
+
+    return lj.reset(lambda: lj.reset(within, tag=inner) * 2.0 + x, tag=outer)
+
+
 def with_all_types(x: Any, n: Any) -> Any:
     """What a caller needs after the call: numbers of all types, arrays of several ranks."""
 
@@ -217,7 +230,7 @@ def first_numbers(x: Any, n: Any) -> Any:
 PROGRAMS = [
     in_a_loop, in_nested_loops, in_a_test, on_both_paths, never, shifts_in_a_shift, of_itself, through_the_inner, by_helpers, in_a_recursion,
     several_values, an_object, a_list, first_numbers, out_of_a_recursion, out_of_several_calls, out_of_two_recursions,
-    out_of_a_recursion_through_the_inner, with_all_types,
+    out_of_a_recursion_through_the_inner, to_two_prompts_in_a_loop, with_all_types,
 ]  # fmt: skip
 
 

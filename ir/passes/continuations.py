@@ -15,7 +15,7 @@ prompt. Its copies have rests of their own, and so their functions g have copies
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..core import errors
 from ..core.analysis import Aliases, call_graph_cycles, drop_unreachable, drop_unused, live_in, references, shifts
@@ -90,7 +90,10 @@ class _Pass:
         drop_unused(self.program)
         for f in self.functions.values():
             if shift := open_shift(f):
-                raise errors.ContinuationError(f"a shift to `{shift.tag}` at {shift.site} has no reset of that prompt around it")
+                raise errors.ContinuationError(
+                    f"the shift to `{shift.tag}` at {shift.site} reaches no reset of that prompt: there is none around it, or a recursion between them goes through "
+                    "other resets. Make a loop of the recursion, or put the reset into it"
+                )
             f.tag = ""
         self.refuse_records()
         self.inline_single()
@@ -98,43 +101,54 @@ class _Pass:
     def settle(self, name: str) -> None:
         if name in self.settled or name in self.going or name not in self.functions:
             return
-        group = self.recursion(name)
+        tag = self.functions[name].tag
+        group = [name] if tag else self.recursion(name, lambda n: not self.functions[n].tag and n not in self.settled)
         self.going += group
         for callee in [c for n in group for c in references(self.functions[n])]:
             self.settle(callee)
         for n in group:
             self.refuse_derivatives(self.functions[n])
             self.put_in(n, group)
-        self.convert(group)
+        if not tag:
+            self.convert(group)
         for n in group:
-            self.put_in(n)
-            for k in self.resolve(self.functions[n]):
-                self.settle(k)
+            self.finish(n)
             for below in self.below(n):
                 self.put_in(below)  # functions of shifts call what has just been made
             self.put_in(n)
         self.going = [n for n in self.going if n not in group]
         self.settled.update(group)
 
-    def recursion(self, name: str) -> list[str]:
-        """A function and those that it calls and that call it, but through functions of prompts."""
+    def finish(self, name: str) -> None:
+        self.put_in(name)
+        for k in self.resolve(self.functions[name]):
+            self.settle(k)
+
+    def finish_recursion(self, name: str) -> None:
+        """Where a loop shifts to several prompts, those of the inner one have made a recursion of it."""
+        group = self.recursion(name, lambda n: n in self.settled)
+        self.convert(group)
+        for n in group if name in self.recursions.sites else ():
+            self.finish(n)
+
+    def recursion(self, name: str, goes_on: Callable[[str], bool]) -> list[str]:
+        """A function and those that it calls and that call it, through such functions."""
 
         def reached(start: str) -> set[str]:
             found: set[str] = set()
             work = [start]
             while work:
-                new = [c for c in references(self.functions[work.pop()]) if c in self.functions and c not in found]
-                new = [c for c in new if not self.functions[c].tag and c not in self.settled]
+                new = [c for c in references(self.functions[work.pop()]) if c in self.functions and c not in found and goes_on(c)]
                 found.update(new)
                 work += new
             return found
 
-        return [name] if self.functions[name].tag else [name, *sorted(n for n in reached(name) if n != name and name in reached(n))]
+        return [name, *sorted(n for n in reached(name) if n != name and name in reached(n))]
 
     def convert(self, group: list[str]) -> None:
         """A recursion that shifts to a prompt outside of it is given its continuation when it runs."""
         found = [t for n in group for t in shifts(self.functions[n])]
-        if self.functions[group[0]].tag or not found or not any(c in group for n in group for c in references(self.functions[n])):
+        if not found or not any(c in group for n in group for c in references(self.functions[n])):
             return
         if len({t.tag for t in found}) > 1:
             raise errors.UnsupportedOperationError(
@@ -184,10 +198,12 @@ class _Pass:
             shift = open_shift(self.functions[call.function])
             if shift is None:
                 continue
-            if call.function in (*self.going, name) or self.is_recursive(call.function):
-                raise errors.UnsupportedOperationError(
-                    f"`{shift.function}` at {shift.site} shifts to `{shift.tag}`, whose reset is outside of a recursion: put the reset inside of it, or make a loop of it"
-                )
+            if call.function in (*self.going, name):
+                continue  # it is looked at again when that is settled
+            if self.is_recursive(call.function):
+                self.finish_recursion(call.function)
+                work += [block] if call.function in self.recursions.sites else []
+                continue
             made = inline(f, block, self.functions[call.function], self.names, once=False)
             for new in made:
                 if isinstance(new.terminator, Shift):
