@@ -9,6 +9,7 @@ import numpy as np
 
 from .backends.base import Options
 from .dispatcher import Dispatcher
+from .ir.core.errors import UnsupportedOperationError
 from .ir.objects.heap import attribute_of
 from .ir.trace import delimited
 from .ir.trace.delimited import MAIN, Prompt
@@ -40,9 +41,12 @@ def reset(f: Callable[[], Any], tag: Prompt | None = None) -> Any:
     mark = MAIN if tag is None else tag
     if in_trace():
         return delimited.reset(f, mark)
-    cells = _cells_of_arrays(f, set())
-    if not cells:
+    try:
         return Transformed(f, "reset", lambda: delimited.reset(f, mark), options=mark)()
+    except UnsupportedOperationError:
+        cells = _cells_of_arrays(f, set())
+        if not cells:
+            raise
     return _writing(f, mark, cells)
 
 
@@ -58,7 +62,7 @@ def _cells_of_arrays(f: Any, seen: set[int]) -> list[Any]:
 
 
 def _writing(f: Callable[[], Any], mark: Prompt, cells: list[Any]) -> Any:
-    """The same outside of compiled code, where arrays are memory, too: while f is traced they are arguments."""
+    """The same where f may write into arrays that it has from outside of compiled code: while it is traced they are arguments."""
     arrays = {id(c.cell_contents): c.cell_contents for c in cells}
 
     def traced(*inside: Any) -> Any:

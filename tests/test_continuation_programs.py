@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -291,6 +292,16 @@ def test_reverse_mode_by_a_user(f: Callable[..., Any], args: tuple[Any, ...]) ->
     want = lj.jit(lj.grad(f))(*args)
     for found in both(gradient(f), *args).values():
         assert found == pytest.approx(want, rel=1e-12)
+
+
+def test_it_is_exported(tmp_path: Any) -> None:
+    """A library for C has it, too: a recursion that is given its continuation, differentiated."""
+    f = lj.grad(gradient(lambda x: over_a_tree_in_arrays(x, WEIGHTS)))
+    made = lj.export(f, (0.7,), name="slope", folder=tmp_path)
+    found, message = ctypes.c_double(), ctypes.create_string_buffer(200)
+    slope = ctypes.CDLL(str(made.library)).slope
+    assert slope(ctypes.c_double(0.7), ctypes.byref(found), message, ctypes.c_int64(200)) == 0
+    assert found.value == lj.jit(f)(0.7)
 
 
 @pytest.mark.parametrize(("f", "args"), [CASES[i] for i in (0, 1, 3, 4, 6, 9, 10)])
