@@ -25,6 +25,7 @@ from .given import Spec, atoms_of, described, meet, own_buffers, parameters
 
 MOST_ROUNDS = 10
 ITS_LIFE = "it lives as long as the function that it is given to. Call it there, and return what it gives"
+Given = dict[Any, Spec | None]
 NEVER = Spec(None, (), False)  # of a reset whose every path shifts to one around it: it gives nothing
 
 keep("resets", lambda trace: [])  # under way, the outermost first (Reset)
@@ -49,10 +50,10 @@ MAIN = Prompt("main")
 
 class Reset:
     """A reset under way. `spec` is what it gives, once that is known; `given` what the continuations of its shifts take: those of one
-    line in turn."""
+    line in turn. `within`: the same of the resets in it, from which the next round begins."""
 
-    def __init__(self, trace: Trace, prompt: Prompt, spec: Spec | None, given: dict[Any, Spec | None]) -> None:
-        self.prompt, self.spec, self.given = prompt, spec, dict(given)
+    def __init__(self, trace: Trace, prompt: Prompt, spec: Spec | None, given: Given, within: dict[Any, tuple[Spec, Given]]) -> None:
+        self.prompt, self.spec, self.given, self.within = prompt, spec, dict(given), within
         self.answers: list[Spec] = []  # what functions of its shifts give
         self.left = False  # by a shift to a reset around it
         self.depth = len(trace.builders)
@@ -138,13 +139,15 @@ def reset(body: Callable[[], Any], prompt: Prompt) -> Any:
     trace = current_trace()
     assert trace is not None
     open_block()
-    spec: Spec | None = None
-    given: dict[Any, Spec | None] = {}
+    within: dict[Any, tuple[Spec, Given]] = {}
+    around = trace.resets[-1].within if trace.resets else {}
+    turn = _turn(trace, trace.resets[-1] if trace.resets else None)
+    spec, given = around.get(turn, (None, {}))
     functions, staged = dict(trace.functions), dict(trace.staged)
     for _ in range(MOST_ROUNDS):
         trace.functions = dict(functions)
         trace.staged = {key: s for key, s in staged.items() if not (s.shifts and s.captured)}
-        this = Reset(trace, prompt, spec, given)
+        this = Reset(trace, prompt, spec, given, within)
         trace.resets = [*trace.resets, this]
         try:
             name, found = _function(trace, "reset", lambda: call(body), this)
@@ -159,10 +162,18 @@ def reset(body: Callable[[], Any], prompt: Prompt) -> Any:
                 raise errors.EndlessTraceError(f"no path of the reset at {user_site()} gives a value")
             found = NEVER
         if found == spec and this.given == given:
-            trace.staged = dict(staged)
+            trace.staged, around[turn] = dict(staged), (found, given)
             return _called(trace, name, (), found)
         spec, given = found, this.given
     raise errors.TypeMismatchError(f"what the reset at {user_site()} gives is of another type after each call of a continuation")
+
+
+def _turn(trace: Trace, this: Reset | None) -> Any:
+    """The line of the user's that is traced, and how often it has been come to in this round."""
+    site = user_site()
+    line = this, site.filename, site.line
+    trace.turns[line] += 1
+    return (*line[1:], trace.turns[line])
 
 
 def _waits(trace: Trace) -> bool:
@@ -186,9 +197,7 @@ def shift(function: Callable[[Any], Any], prompt: Prompt) -> Any:
     for s in trace.staged.values():
         s.shifts |= s.builder in trace.builders[this.depth + 1 :]
     open_block()
-    line = this, site.filename, site.line
-    turn = (*line[1:], trace.turns[line])
-    trace.turns[line] += 1
+    turn = _turn(trace, this)
     k = Continuation(trace, this, this.given.get(turn))
 
     def body() -> Any:

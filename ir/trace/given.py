@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,7 @@ def described(value: Any, heap: Heap, since: int = -1) -> tuple[list[Any], Spec]
             leaf._raise()
         t = leaf_type(leaf)
         if t is None:
-            kinds.append(Kind(None, same=Same(leaf)))
+            kinds.append(Kind(None, same=Same(sys.intern(leaf) if type(leaf) is str else leaf)))
             continue
         found = scalar_type(leaf)
         if isinstance(t, Array):  # what is known of it in every call
