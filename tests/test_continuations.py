@@ -353,6 +353,30 @@ def test_a_list_that_has_grown_is_each_calls_own() -> None:
     assert lj.jit(f)(0.35, 5) == pytest.approx((21.0, (before + 1.0) * (before + 2.0)))
 
 
+def test_all_that_is_found_is_a_list() -> None:
+    """A search that gives lists of several lengths: none, one, those of all calls of k."""
+
+    def every(k: Any, n: Any) -> Any:
+        found = []
+        for i in range(n):
+            found += k(1.0 * i)
+        return found
+
+    def f(n: Any, x: Any) -> Any:
+        def body() -> Any:
+            i = lj.shift(lambda k: every(k, n))
+            j = lj.shift(lambda k: every(k, n))
+            return [(i * x, j)] if i + j == 3.0 else []
+
+        return lj.reset(body)
+
+    want = [(0.0, 3.0), (0.5, 2.0), (1.0, 1.0), (1.5, 0.0)]
+    for found in (*both(f, 4, 0.5).values(), f(4, 0.5)):
+        assert found == want
+    assert lj.jit(f)(1, 0.5) == []
+    assert lj.jit(lj.grad(lambda x, n: sum([a * b for a, b in f(n, x)])))(0.5, 4) == 4.0
+
+
 def test_deep() -> None:
     """A shift in a loop is a recursion, on a native stack."""
 

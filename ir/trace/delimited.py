@@ -17,11 +17,12 @@ from ..core.builder import Builder, Frame, Trace, current_trace, keep
 from ..core.graph import Atom, Call, Edge, Shift
 from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
+from ..objects.heap import Heap
 from ..staging.optional import returned
 from ..staging.paths import Bottom, Return, open_block, run
 from ..staging.staged import _result
 from .calls import call
-from .given import Spec, atoms_of, described, meet, own_buffers, parameters
+from .given import Spec, atoms_of, described, grown_list, list_form, meet, own_buffers, parameters
 
 MOST_ROUNDS = 10
 ITS_LIFE = "it lives as long as the function that it is given to. Call it there, and return what it gives"
@@ -50,10 +51,13 @@ MAIN = Prompt("main")
 
 class Reset:
     """A reset under way. `spec` is what it gives, once that is known; `given` what the continuations of its shifts take: those of one
-    line in turn. `within`: the same of the resets in it, from which the next round begins."""
+    line in turn. `within`: the same of the resets in it, from which the next round begins; `lists`: what it gives where that are lists."""
 
-    def __init__(self, trace: Trace, prompt: Prompt, spec: Spec | None, given: Given, within: dict[Any, tuple[Spec, Given]]) -> None:
+    def __init__(
+        self, trace: Trace, prompt: Prompt, spec: Spec | None, given: Given, within: dict[Any, tuple[Spec, Given]], lists: list[Any]
+    ) -> None:
         self.prompt, self.spec, self.given, self.within = prompt, spec, dict(given), within
+        self.lists, self.form = lists, list_form(lists)
         self.answers: list[Spec] = []  # what functions of its shifts give
         self.left = False  # by a shift to a reset around it
         self.depth = len(trace.builders)
@@ -62,6 +66,15 @@ class Reset:
         if prompt not in known:
             known[prompt] = clean if clean not in known.values() else f"{clean}.{len(known)}"
         self.name: str = known[prompt]
+
+    def answer(self, value: Any, heap: Heap) -> Any:
+        """A value that it gives. Lists of several lengths are lists that grow; Bottom where that has only now been found."""
+        if not isinstance(value, list):
+            return value
+        self.lists.append(tuple(list.__iter__(value)))
+        if list_form(self.lists) != self.form:
+            raise Bottom
+        return value if self.form is None else grown_list(self.lists[-1], self.form, heap)
 
 
 class Continuation:
@@ -116,11 +129,11 @@ def _function(trace: Trace, label: str, body: Callable[[], Any], reset: Reset) -
         builder.frames.remove(frame)
         spec, atoms = reset.spec if reset.spec is not NEVER else None, None
         try:
-            value = _result(signal, frame, label)
+            value = reset.answer(returned(_result(signal, frame, label)), trace.heap)
         except Bottom:
             found = None
         else:
-            leaves, found = described(returned(value), trace.heap, frame.since)
+            leaves, found = described(value, trace.heap, frame.since)
             if any(isinstance(x, Continuation) for x in leaves):
                 raise errors.ContinuationError(f"the function given to {label}() at {user_site()} returns a continuation: {ITS_LIFE}")
             spec = found = meet(spec, found, "what a reset gives")
@@ -140,6 +153,7 @@ def reset(body: Callable[[], Any], prompt: Prompt) -> Any:
     assert trace is not None
     open_block()
     within: dict[Any, tuple[Spec, Given]] = {}
+    lists: list[Any] = []
     around = trace.resets[-1].within if trace.resets else {}
     turn = _turn(trace, trace.resets[-1] if trace.resets else None)
     spec, given = around.get(turn, (None, {}))
@@ -147,12 +161,15 @@ def reset(body: Callable[[], Any], prompt: Prompt) -> Any:
     for _ in range(MOST_ROUNDS):
         trace.functions = dict(functions)
         trace.staged = {key: s for key, s in staged.items() if not (s.shifts and s.captured)}
-        this = Reset(trace, prompt, spec, given, within)
+        this = Reset(trace, prompt, spec, given, within, lists)
         trace.resets = [*trace.resets, this]
         try:
             name, found = _function(trace, "reset", lambda: call(body), this)
         finally:
             trace.resets = trace.resets[: trace.resets.index(this)]
+        if list_form(lists) != this.form:
+            spec, given = None, this.given
+            continue
         for answer in this.answers:
             found = meet(found, answer, "what a reset gives")
         if found is None:

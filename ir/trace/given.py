@@ -16,8 +16,9 @@ from ..core.graph import Atom, Block
 from ..core.sites import user_site
 from ..core.types import Array, Scalar, Type, describe
 from ..objects.heap import Heap
-from ..objects.structure import adopted, flatten, opened
-from ..staging.growing import Growing, growing
+from ..objects.structure import Shape, adopted, closed, flatten, opened
+from ..staging.growing import Growing, growing, grown, is_growing
+from ..staging.growing import described as growing_form
 from ..staging.leaves import Undefined, coerce, common_type, describe_value, leaf_type, show
 from ..staging.lists import List
 from ..staging.paths import open_block
@@ -147,3 +148,15 @@ def own_buffers(builder: Builder) -> None:
         g = growing(x) if isinstance(x, List) else None
         if g is not None and any(b.builder is builder for b in g.buffers):
             x._set(Growing([b.copy() for b in g.buffers], g.n, g.bones, g.kinds))
+
+
+# ---- lists of several lengths
+def list_form(contents: Sequence[tuple[Any, ...]]) -> Any:
+    """The items of lists that are to be one: what a list that grows needs to know of them, None where all have one length."""
+    if len({len(c) for c in contents}) < 2 and not any(map(is_growing, contents)):
+        return None
+    return growing_form(contents)
+
+
+def grown_list(content: tuple[Any, ...], form: Any, heap: Heap) -> Any:
+    return closed(Shape(list, "growing"), (grown(content, *form),), heap)
