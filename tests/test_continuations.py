@@ -175,6 +175,21 @@ def to_two_prompts_in_a_loop(x: Any, n: Any) -> Any:
     return lj.reset(lambda: lj.reset(within, tag=inner) * 2.0 + x, tag=outer)
 
 
+def with_sizes_that_change(x: Any, n: Any) -> Any:
+    """Arrays of another size in each iteration; those of two of them meet in a rest."""
+
+    def body() -> Any:
+        a, s = np.array([x, 1.0]), 0.0
+        for i in range(n):
+            v = lj.shift(lambda k: k(x) + 0.5 * k(0.2))
+            b = np.arange(i + 1) * x
+            s += b.sum() + np.sin(a).sum() * len(a)
+            a = np.concatenate([a, a[1:] * v])
+        return s + (a * np.arange(len(a))).sum()
+
+    return lj.reset(body)
+
+
 def with_all_types(x: Any, n: Any) -> Any:
     """What a caller needs after the call: numbers of all types, arrays of several ranks."""
 
@@ -230,7 +245,7 @@ def first_numbers(x: Any, n: Any) -> Any:
 PROGRAMS = [
     in_a_loop, in_nested_loops, in_a_test, on_both_paths, never, shifts_in_a_shift, of_itself, through_the_inner, by_helpers, in_a_recursion,
     several_values, an_object, a_list, first_numbers, out_of_a_recursion, out_of_several_calls, out_of_two_recursions,
-    out_of_a_recursion_through_the_inner, to_two_prompts_in_a_loop, with_all_types,
+    out_of_a_recursion_through_the_inner, to_two_prompts_in_a_loop, with_all_types, with_sizes_that_change,
 ]  # fmt: skip
 
 

@@ -119,11 +119,13 @@ def _order(f: Function, start: str) -> list[str]:
 
 def _varying(f: Function, start: str) -> Retype:
     """Types without the symbols of the loop that `start` is in: in the copy two of its iterations meet."""
-    order, cycle = _order(f, start), {start}
-    while more := {n for n in order if n not in cycle and any(e.block in cycle for e in edges(f.blocks[n].terminator))}:
-        cycle |= more
+    before = {start}  # blocks from which it can be reached
+    while more := {n for n, b in f.blocks.items() if n not in before and any(e.block in before for e in edges(b.terminator))}:
+        before |= more
+    order = _order(f, start)
+    cycle = before.intersection(order) if any(e.block == start for n in order for e in edges(f.blocks[n].terminator)) else set()
     inside = _symbols(v for n in cycle for v in defined_vars(f.blocks[n]))
-    outside = _symbols([*f.params, *(v for n, b in f.blocks.items() if n not in cycle for v in defined_vars(b))])
+    outside = _symbols([*f.params, *(v for n in before - cycle for v in defined_vars(f.blocks[n]))])
     return _retyped({s: UNKNOWN for s in inside - outside})
 
 

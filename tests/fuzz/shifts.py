@@ -51,9 +51,9 @@ def f(x, n):
     A, B = lj.prompt("A"), lj.prompt("B")
 
     def body():
-        a, acc, v, w = np.array([x, 0.5]), [x], 0.9 * x, 0.5
+        a, b, acc, v, w = np.array([x, 0.5]), np.array([0.3, x]), [x], 0.9 * x, 0.5
 """
-TAIL = """        return math.sin(v) * w + x + a[0] * a[1] + 0.1 * sum(acc)
+TAIL = """        return math.sin(v) * w + x + a[0] * a[1] + 0.1 * sum(acc) + np.sum(np.sin(b) * np.arange(len(b)))
 
     return 0.5 * lj.reset(body, tag=A) + 0.1
 """
@@ -105,7 +105,7 @@ class Shifts:
         return [line for _ in range(1 + self.source(3)) for line in self.statement(tags, depth, in_loop)]
 
     def statement(self, tags: list[str], depth: int, in_loop: bool) -> list[str]:
-        kind = self.source(20)
+        kind = self.source(22)
         if kind < 8 and self.shifts > 0:
             return self.shift(tags)
         if kind < 11 and depth:
@@ -120,6 +120,10 @@ class Shifts:
             return [f"acc.append({self.real(1)})"]
         if kind == 17:
             return ["a = a.copy()", f"a[{self.source(2)}] = {self.real(1)}"]
+        if kind == 18:
+            return [f"b = np.concatenate([b, b[1:] * {self.real(1)}])"]
+        if kind == 19:
+            return [f"{self.pick('vw')} = np.sum(np.sin(b) * {self.real(1)} + np.arange(len(b))[::-1])"]
         return [f"{self.pick('vw')} = {self.real()}"]
 
     def loop(self, tags: list[str], depth: int) -> list[str]:
@@ -134,9 +138,9 @@ class Shifts:
         self.inner += 1
         name, other = f"inner{self.inner}", self.pick(("B", "A"))
         lines = [
-            "a, acc, v, w = np.array([v, 0.25]), [w], 0.3 * v, w",
+            "a, b, acc, v, w = np.array([v, 0.25]), np.array([v, w, 1.0]), [w], 0.3 * v, w",
             *self.block([*tags, other], depth - 1, False),
-            "return v * w + a[1] * sum(acc)",
+            "return v * w + a[1] * sum(acc) + b[-1]",
         ]
         return [f"def {name}(a=a, acc=acc, v=v, w=w):", *indented(lines), f"v = 0.5 * v + lj.reset({name}, tag={other})"]
 
