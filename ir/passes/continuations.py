@@ -92,7 +92,7 @@ class _Pass:
             if shift := open_shift(f):
                 raise errors.ContinuationError(
                     f"the shift to `{shift.tag}` at {shift.site} reaches no reset of that prompt: there is none around it, or a recursion between them goes through "
-                    "other resets. Make a loop of the recursion, or put the reset into it"
+                    "other resets: make a loop of the recursion, or put the reset into it"
                 )
             f.tag = ""
         self.refuse_records()
@@ -164,7 +164,7 @@ class _Pass:
             if g is not None and (shift := open_shift(g)):
                 raise errors.UnsupportedOperationError(
                     f"the function that is differentiated here shifts to `{shift.tag}` at {shift.site}, whose reset is outside of the derivative: a continuation "
-                    "cannot hold half of a derivative. Put the reset into the function that is differentiated"
+                    "cannot hold half of a derivative: put the reset into the function that is differentiated"
                 )
 
     def below(self, name: str) -> list[str]:

@@ -25,7 +25,7 @@ from .calls import call
 from .given import Spec, atoms_of, described, grown_list, list_form, meet, own_buffers, parameters
 
 MOST_ROUNDS = 10
-ITS_LIFE = "it lives as long as the function that it is given to. Call it there, and return what it gives"
+ITS_LIFE = "it lives as long as the function that it is given to"
 Given = dict[Any, Spec | None]
 NEVER = Spec(None, (), False)  # of a reset whose every path shifts to one around it: it gives nothing
 
@@ -91,7 +91,9 @@ class Continuation:
         """The rest of the reset, with these values of the shift: no value is None, several are a tuple."""
         trace = current_trace()
         if trace is not self.trace or self.inside not in trace.builders:
-            raise errors.ContinuationError(f"a continuation is called at {user_site()}, where its shift has ended: {ITS_LIFE}")
+            raise errors.ContinuationError(
+                f"a continuation is called at {user_site()}, where its shift has ended: {ITS_LIFE}, so call it there"
+            )
         leaves, spec = described(values[0] if len(values) == 1 else values or None, trace.heap)
         self.spec = meet(self.spec, spec, "what a continuation is given")
         atoms = atoms_of(leaves, self.spec)
@@ -124,7 +126,7 @@ def _function(trace: Trace, label: str, body: Callable[[], Any], reset: Reset) -
         if trace.heap.changed(objects, trace.heap.save(), frame.since):
             raise errors.UnsupportedOperationError(
                 f"a function given to {label}() at {user_site()} changes a list, a dict, an attribute or a variable of an enclosing function: it may run "
-                "never, once or often. Return the value, or write into an array"
+                "never, once or often: return the value, or write into an array"
             )
         builder.frames.remove(frame)
         spec, atoms = reset.spec if reset.spec is not NEVER else None, None
@@ -135,7 +137,9 @@ def _function(trace: Trace, label: str, body: Callable[[], Any], reset: Reset) -
         else:
             leaves, found = described(value, trace.heap, frame.since)
             if any(isinstance(x, Continuation) for x in leaves):
-                raise errors.ContinuationError(f"the function given to {label}() at {user_site()} returns a continuation: {ITS_LIFE}")
+                raise errors.ContinuationError(
+                    f"the function given to {label}() at {user_site()} returns a continuation: {ITS_LIFE}, so call it there and return what it gives"
+                )
             spec = found = meet(spec, found, "what a reset gives")
             atoms = atoms_of(leaves, spec)
         if atoms is not None:
@@ -176,13 +180,15 @@ def reset(body: Callable[[], Any], prompt: Prompt) -> Any:
             if _waits(trace):
                 raise Bottom
             if not this.left:
-                raise errors.EndlessTraceError(f"no path of the reset at {user_site()} gives a value")
+                raise errors.EndlessTraceError(f"no path of the reset at {user_site()} gives a value: return one on some path")
             found = NEVER
         if found == spec and this.given == given:
             trace.staged, around[turn] = dict(staged), (found, given)
             return _called(trace, name, (), found)
         spec, given = found, this.given
-    raise errors.TypeMismatchError(f"what the reset at {user_site()} gives is of another type after each call of a continuation")
+    raise errors.TypeMismatchError(
+        f"what the reset at {user_site()} gives is of another type after each call of a continuation: return values of one type"
+    )
 
 
 def _turn(trace: Trace, this: Reset | None) -> Any:
