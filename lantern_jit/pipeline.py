@@ -21,6 +21,7 @@ from .ir.core.verify import verify
 from .ir.diff.close import close
 from .ir.diff.jvp import expand_all
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
+from .ir.passes.continuations import continuations
 from .ir.passes.forbid import forbid
 from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
@@ -32,6 +33,7 @@ from .ir.passes.step import Named, Step, Then, Whole
 FUSE = Whole("fuse", fuse)
 
 PIPELINE: tuple[Step, ...] = (
+    Whole("continuations", continuations),  # shift and reset are calls
     Whole("protect", protect),  # what is differentiated writes into copies
     Whole("forbid", forbid),  # what cannot be written ends in an error
     SIMPLIFY,  # fold, share, squares, blocks, selects, dead, bounds: again and again; then updates, fresh

@@ -44,7 +44,8 @@ def test_the_table_of_array_functions() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["lantern_jit", "lantern_jit.checks", "lantern_jit.combinators", "lantern_jit.jitted", "lantern_jit.transforms"]
+    "name",
+    ["lantern_jit", *(f"lantern_jit.{part}" for part in ("checks", "combinators", "continuations", "jitted", "transforms"))],
 )
 def test_docstrings(name: str) -> None:
     result = doctest.testmod(importlib.import_module(name))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lantern_jit.ir.core.graph import Function
 from lantern_jit.ir.passes.step import Local
 
-from .fuzz import graphs, passes
+from .fuzz import graphs, passes, shifts
 from .fuzz.arrays import ARRAYS
 from .fuzz.check import check
 from .fuzz.effects import EFFECTS
@@ -81,6 +81,13 @@ def test_each_pass_alone_on_random_graphs(group: int) -> None:
         assert not isinstance(found, str), found
         counts += found
     assert counts.keys() >= {"share", "fuse", "fresh", "dead", "bounds", "blocks", "protect", "raise_loops"}
+
+
+@pytest.mark.parametrize("seed", range(1000, 1005))
+def test_programs_that_shift(seed: int) -> None:
+    found = shifts.check(seed)
+    assert not isinstance(found, str), f"{found}\n{shifts.text(seed)}"
+    assert found["ok"] + found["discarded"] == len(shifts.POINTS), found
 
 
 def swapped(f: Function) -> bool:

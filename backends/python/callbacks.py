@@ -19,11 +19,12 @@ from ...ir.core import faults
 from ...ir.core.graph import Atom, Block, Call, Edge, Fail, Jump, Let, Return, Var
 from ...ir.core.kernel import varies
 from ...ir.core.op import FORWARD, REVERSE, TABLE, Stage, written
-from ...ir.core.types import carries_gradient
+from ...ir.core.types import carries_gradient, is_float
 from ...ir.diff.cps import has_adjoint
 from ...ir.diff.reverse import Reverse, adjoint_of_pullback
 from ...ir.diff.rules import pull_function
 from ...ir.ops import effects
+from ...ir.ops.records import places
 from ...ir.python import host
 from .forward import VALUES, Primal, Ref, array_op, element, typed
 from .kernels import Run
@@ -196,6 +197,18 @@ class Callbacks:
         for a, term in zip(let.args, terms, strict=True):
             if term is not None:
                 self.add(a, term)
+
+    @ADJOINTS.of("hold")
+    def hold(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        for a, at in zip(let.args, places(let.args), strict=False):
+            if is_float(a.type):
+                self.add(a, typed(ds[0][at], a.type))
+
+    @ADJOINTS.of("held")
+    def held(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        for o, d, at in zip(let.outs, ds, places(let.outs), strict=False):
+            if is_float(o.type):
+                xs[0].adjoint[at] += d
 
     @ADJOINTS.of("load")
     def load(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:

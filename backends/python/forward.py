@@ -17,6 +17,7 @@ from ...ir.core.types import NUMPY_DTYPES, Array
 from ...ir.diff.reverse import Reverses
 from ...ir.diff.rules import library_function
 from ...ir.ops.memory import codes
+from ...ir.ops.records import places
 from ...ir.python import host, random
 from .kernels import Run, nothing, scalar
 
@@ -24,10 +25,11 @@ from .kernels import Run, nothing, scalar
 class Ref:
     """An array and its adjoint (made when first asked for: a symbolic zero until then)."""
 
-    __slots__ = ("adjoint_", "value")
+    __slots__ = ("adjoint_", "held", "value")
 
-    def __init__(self, value: np.ndarray[Any, Any], adjoint: np.ndarray[Any, Any] | None = None) -> None:
-        self.value, self.adjoint_ = value, adjoint
+    def __init__(self, value: np.ndarray[Any, Any], adjoint: np.ndarray[Any, Any] | None = None, held: Sequence[Any] = ()) -> None:
+        """`held`: what is in a record."""
+        self.value, self.adjoint_, self.held = value, adjoint, held
 
     @property
     def adjoint(self) -> np.ndarray[Any, Any]:
@@ -193,6 +195,16 @@ def reshaped(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     """The same memory in another shape, and so its adjoint."""
     shape = tuple(int(n) for n in xs[1:])
     return [Ref(xs[0].value.reshape(shape), None if xs[0].adjoint_ is None else xs[0].adjoint.reshape(shape))]
+
+
+@VALUES.of("hold")
+def hold(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    return [Ref(np.zeros(places(let.args)[-1]), None, xs)]
+
+
+@VALUES.of("held")
+def held(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    return list(xs[0].held[: len(let.outs)])
 
 
 def by_program(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .graph import Atom, Call, Function, Program, Return, Var, defined_vars, edges, used_vars
+from .graph import Atom, Call, Function, Let, Program, Return, Shift, Var, defined_vars, edges, used_vars
 from .op import TABLE, written
 from .types import Array
 
@@ -152,10 +152,27 @@ def call_graph_cycles(calls: dict[str, set[str]]) -> set[str]:
     return {name for name in calls if name in reach[name]}
 
 
+def shifts(f: Function) -> list[Shift]:
+    return [b.terminator for b in f.blocks.values() if isinstance(b.terminator, Shift)]
+
+
 def references(f: Function) -> list[str]:
     """The functions that `f` calls, differentiates or runs in kernels."""
     out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
     return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls]
+
+
+def drop_unused(program: Program) -> None:
+    """Remove the functions that nobody refers to. A trace that has been taken back leaves some behind."""
+    used: dict[str, None] = {}
+    work = [program.entry]
+    while work:
+        name = work.pop()
+        if name not in used and name in program.functions:
+            used[name] = None
+            work += references(program.functions[name])
+    for name in [n for n in program.functions if n not in used]:
+        del program.functions[name]
 
 
 class Aliases:
@@ -166,6 +183,7 @@ class Aliases:
         self.program = program
         self.parent: dict[Var, Var] = {}
         self.written: set[Var] = set()
+        self.records: set[Var] = set()  # arrays that hold others
         functions = program.functions.values() if only is None else [only]
         for f in functions:
             for block in f.blocks.values():
@@ -173,21 +191,47 @@ class Aliases:
                     params = f.blocks[e.block].params
                     self._join_all(params[len(params) - len(e.args) :], e.args)
                 if isinstance(block.terminator, Call):
-                    callee = program.functions[block.terminator.function]
-                    self._join_all(callee.params, block.terminator.args)
-                    results = f.blocks[block.terminator.then.block].params
-                    for inner in callee.blocks.values():
-                        if isinstance(inner.terminator, Return):
-                            self._join_all(results, inner.terminator.args)
+                    self._call(f, block.terminator)
+        opened: list[Let] = []
         for f in functions:
             for block in f.blocks.values():
                 for let in block.lets:
-                    for out, arg in TABLE[let.op].aliases:
+                    op = TABLE[let.op]
+                    for out, arg in op.aliases:
                         self._join_all(let.outs[out : out + 1], let.args[arg : arg + 1])
+                    if op.record:
+                        opened.append(let)
+        if opened:
+            self._records(opened)
         for f in functions:
             for block in f.blocks.values():
                 for let in block.lets:
                     self.written.update(self.root(a) for a in written(let))
+
+    def _call(self, f: Function, call: Call) -> None:
+        callee = self.program.functions.get(call.function)
+        if callee is None:  # a continuation
+            holder, t = next((g, t) for g in self.program.functions.values() for t in shifts(g) if t.k == call.function)
+            params, tag = holder.blocks[t.then.block].params, t.tag
+        else:
+            params, tag = callee.params, callee.tag
+        self._join_all(params, call.args)
+        if isinstance(call, Shift):
+            return
+        results = f.blocks[call.then.block].params
+        for g in self.program.functions.values() if tag else (callee,):
+            for inner in g.blocks.values() if g is callee or g.tag == tag else ():  # type: ignore[union-attr]
+                if isinstance(inner.terminator, Return):
+                    self._join_all(results, inner.terminator.args)
+
+    def _records(self, lets: list[Let]) -> None:
+        """What is taken out of a record is what has been put into one of its site."""
+        made = {let.attrs["site"]: let for let in lets if TABLE[let.op].record == "made"}
+        for let in lets:
+            if let.attrs["site"] in made:
+                first = made[let.attrs["site"]]
+                self._join_all(first.args, let.outs if TABLE[let.op].record == "opened" else let.args)
+        self.records.update(let.out for let in lets if TABLE[let.op].record == "made")
 
     def root(self, v: Atom) -> Var:
         assert isinstance(v, Var)
@@ -208,3 +252,6 @@ class Aliases:
 
     def is_written(self, v: Atom) -> bool:
         return self.root(v) in {self.root(w) for w in self.written}
+
+    def is_record(self, v: Atom) -> bool:
+        return bool(self.records) and self.root(v) in {self.root(w) for w in self.records}

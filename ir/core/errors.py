@@ -62,6 +62,10 @@ class EscapedTracerError(LanternError, RuntimeError):
     """A traced value was kept after the trace that made it had ended."""
 
 
+class ContinuationError(LanternError, RuntimeError):
+    """A shift without its reset, or a continuation that is called when its shift has ended."""
+
+
 class EndlessTraceError(LanternError, RecursionError):
     """Tracing does not end: a recursion without a base case, or a Python loop without an end."""
 

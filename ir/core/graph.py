@@ -112,6 +112,16 @@ class Call:
 
 
 @dataclass(eq=False)
+class Shift(Call):
+    """Call `function`, which may call the rest of what the nearest function of prompt `tag` does, from `then` on, as `k`; what it
+    returns that function returns. The results of `then` are what k is given. Until passes/continuations.py has made functions of it."""
+
+    tag: str = ""
+    k: str = ""
+    site: Site | None = None
+
+
+@dataclass(eq=False)
 class Return:
     args: tuple[Atom, ...]
 
@@ -138,12 +148,14 @@ class Block:
 
 @dataclass(eq=False)
 class Function:
-    """`results` are the types of what `Return` passes on. `inline`: "always", "never", or "" where that is left to the back end."""
+    """`results` are the types of what `Return` passes on; `tag` is the prompt whose shifts end here, if there is one. `inline`: "always",
+    "never", or "" where that is left to the back end."""
 
     name: str
     params: list[Var]
     blocks: dict[str, Block]
     results: tuple[Type, ...] = ()
+    tag: str = ""
     inline: str = ""
 
     @property
@@ -251,6 +263,8 @@ def map_terminator(t: Terminator | None, look: Any) -> Terminator | None:
         return Jump(edge(t.edge))
     if isinstance(t, Branch):
         return Branch(look(t.cond), edge(t.then), edge(t.orelse), t.rare)
+    if isinstance(t, Shift):
+        return Shift(t.function, tuple(look(a) for a in t.args), edge(t.then), t.tag, t.k, t.site)
     if isinstance(t, Call):
         return Call(t.function, tuple(look(a) for a in t.args), edge(t.then))
     if isinstance(t, Return):

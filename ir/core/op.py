@@ -110,6 +110,7 @@ class Op:
     late: bool = False  # its code touches adjoints on the way back alone
     fills: bool = False  # it makes an array of one value, its last argument
     registers: bool = False  # its code keeps a small new array in registers
+    record: str = ""  # "made": its result holds its arguments; "opened": its results are what such a result of the same `site` holds
     rereads: bool = True  # its way back may read elements of its arguments and results
     unread: bool = False  # its vjp is to know which results nobody reads: their cotangents are None
     jvp: Callable[..., Any] | None = None

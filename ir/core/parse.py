@@ -12,7 +12,7 @@ import numpy as np
 
 from .dims import Dim
 from .dims import parse as parse_dimension
-from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Site, Terminator, Var
+from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Shift, Site, Terminator, Var
 from .text import KEEPS, READ_ONLY
 from .types import BOOL, CODE, NUMPY_DTYPES, PTR, SCALARS, Array, Scalar, Struct, Type, is_float, pair
 
@@ -198,9 +198,10 @@ class _Function:
         params = head.list(lambda: self.bind(head), ")")
         head.need(" -> (")
         results = tuple(head.list(head.type, ")"))
+        tag = head.name("the name of a prompt") if head.skip(" of ") else ""
         inline = head.name("how it is inlined") if head.skip(" inline=") else ""
         head.need(" {")
-        self.function = Function(name, params, {}, results, inline)
+        self.function = Function(name, params, {}, results, tag, inline)
         blocks = [self.block(line) if not line.text.startswith(" ") else self.outs(line) for line in lines]
         here: Block | None = None
         for line, block in zip(lines, blocks, strict=True):
@@ -218,7 +219,7 @@ class _Function:
 
     def ended(self, block: Block | None, line: _Line) -> None:
         if block is not None and block.terminator is None:
-            line.fail(f"expected the end of {block.name} (jump, branch, call, return, fail)")
+            line.fail(f"expected the end of {block.name} (jump, branch, call, shift, return, fail)")
 
     def bind(self, line: _Line) -> Var:
         line.need("%")
@@ -291,13 +292,26 @@ class _Function:
         line.need(" : ")
         return Branch(cond, then, self.edge(line), line.skip(" rare"))
 
-    def call(self, line: _Line) -> Terminator:
+    def called(self, line: _Line) -> tuple[str, tuple[Atom, ...]]:
+        """A function, and what it is given."""
         line.need(" ")
         name = line.name("the name of a function")
         line.need("(")
-        args = tuple(line.list(lambda: self.atom(line), ")"))
+        return name, tuple(line.list(lambda: self.atom(line), ")"))
+
+    def call(self, line: _Line) -> Terminator:
+        name, args = self.called(line)
         line.need(" then ")
         return Call(name, args, self.edge(line))
+
+    def shift(self, line: _Line) -> Terminator:
+        name, args = self.called(line)
+        line.need(" of ")
+        tag = line.name("the name of a prompt")
+        line.need(" as ")
+        k = line.name("the name of a continuation")
+        line.need(" then ")
+        return Shift(name, args, self.edge(line), tag, k, line.site())
 
     def give_back(self, line: _Line) -> Terminator:
         return Return(tuple(line.list(lambda: self.atom(line))) if line.skip(" ") else ())
@@ -309,5 +323,5 @@ class _Function:
         return Fail(kind, line.string(), line.site())
 
     ENDS: dict[str, Callable[[_Function, _Line], Terminator]] = {  # noqa: RUF012
-        "jump": jump, "branch": branch, "call": call, "return": give_back, "fail": raises,
+        "jump": jump, "branch": branch, "call": call, "shift": shift, "return": give_back, "fail": raises,
     }  # fmt: skip

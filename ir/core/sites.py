@@ -18,7 +18,16 @@ from .graph import Site
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-FRONT = ("checks", "combinators", "dispatcher", "jitted", "pipeline", "specialisation", "transforms")  # modules of the front
+FRONT = (
+    "checks",
+    "combinators",
+    "continuations",
+    "dispatcher",
+    "jitted",
+    "pipeline",
+    "specialisation",
+    "transforms",
+)  # modules of the front
 
 _LIBRARY = (
     *(os.path.join(_ROOT, part + os.sep) for part in ("ir", "backends")),

@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from .graph import Atom, Block, Branch, Call, Edge, Fail, Function, Jump, Let, Program, Return, Site, Terminator, Var
+from .graph import Atom, Block, Branch, Call, Edge, Fail, Function, Jump, Let, Program, Return, Shift, Site, Terminator, Var
 from .types import CODE, FROM_NUMPY, PTR, Array, Scalar, Struct
 
 MOST_ELEMENTS = 64  # of a captured array that is spelled
@@ -60,8 +60,8 @@ def show_anywhere(program: Program, names: list[str]) -> str:
 
 def show_function(f: Function, sites: bool = True) -> str:
     params = ", ".join(f"{p}: {p.type}" for p in f.params)
-    inline = f" inline={f.inline}" if f.inline else ""
-    head = f"fn {f.name}({params}) -> ({', '.join(map(str, f.results))}){inline} {{"
+    marks = (f" of {f.tag}" if f.tag else "") + (f" inline={f.inline}" if f.inline else "")
+    head = f"fn {f.name}({params}) -> ({', '.join(map(str, f.results))}){marks} {{"
     return "\n".join([head, *(line for b in f.blocks.values() for line in show_block(b, sites)), "}", ""])
 
 
@@ -107,6 +107,8 @@ def show_terminator(t: Terminator | None, sites: bool = True) -> str:
         return f"jump {_edge(t.edge)}"
     if isinstance(t, Branch):
         return f"branch {show_atom(t.cond)} ? {_edge(t.then)} : {_edge(t.orelse)}{' rare' if t.rare else ''}"
+    if isinstance(t, Shift):
+        return f"shift {t.function}({_atoms(t.args)}) of {t.tag} as {t.k} then {_edge(t.then)}{_site(t.site, sites)}"
     if isinstance(t, Call):
         return f"call {t.function}({_atoms(t.args)}) then {_edge(t.then)}"
     if isinstance(t, Return):

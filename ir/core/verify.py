@@ -11,7 +11,9 @@ Invariants:
  7. a kernel names a function of one block of scalar operations, with a parameter for each input and a result for each of its
     results, of the types of the elements; what it reads at positions comes after the positions;
  8. returns agree with the function's result types; every block ends in a terminator;
- 9. a `host` operation names a recipe of the program, and gives the values that this takes.
+ 9. a `host` operation names a recipe of the program, and gives the values that this takes;
+10. the function of a shift is of the shift's prompt, and gives what functions of that prompt around it give; a continuation is of one
+    shift, and is called with what the block after the shift takes.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from collections.abc import Iterable
 
 from .analysis import dominators
 from .errors import UnsupportedOperationError, VerifyError
-from .graph import Block, Branch, Call, Function, Let, Program, Return, Var, defined_vars, edges, used_vars
+from .graph import Block, Branch, Call, Function, Let, Program, Return, Shift, Var, defined_vars, edges, used_vars
 from .kernel import Gather, Index, Same, kernel_of
 from .op import REVERSE, TABLE, Op, argument_types, read, result_type, written
 from .types import BOOL, I64, Array, Type, element, same_type
@@ -28,9 +30,24 @@ from .types import BOOL, I64, Array, Type, element, same_type
 
 def verify(program: Program) -> Program:
     """`program` itself; raises VerifyError naming the invariant that does not hold."""
+    continuations = _continuations(program)
     for f in program.functions.values():
-        _Verifier(program, f).run()
+        _Verifier(program, f, continuations).run()
     return program
+
+
+def _continuations(program: Program) -> dict[str, tuple[list[Type], list[Type]]]:
+    """Of each continuation what it takes, and what it gives."""
+    found: dict[str, tuple[list[Type], list[Type]]] = {}
+    for f in program.functions.values():
+        for t in (b.terminator for b in f.blocks.values()):
+            if isinstance(t, Shift):
+                if t.k in found or t.k in program.functions:
+                    raise VerifyError(f"invariant 10 in `{f.name}`: there is another {t.k}")
+                takes = f.blocks[t.then.block].params if t.then.block in f.blocks else []
+                gives = program.functions[t.function].results if t.function in program.functions else ()
+                found[t.k] = [p.type for p in takes[: len(takes) - len(t.then.args)]], list(gives)
+    return found
 
 
 def verify_scopes(program: Program) -> None:
@@ -48,8 +65,8 @@ def verify_scopes(program: Program) -> None:
 
 
 class _Verifier:
-    def __init__(self, program: Program, f: Function) -> None:
-        self.program, self.f = program, f
+    def __init__(self, program: Program, f: Function, continuations: dict[str, tuple[list[Type], list[Type]]] | None = None) -> None:
+        self.program, self.f, self.continuations = program, f, continuations or {}
 
     def fail(self, number: int, what: str) -> None:
         raise VerifyError(f"invariant {number} in `{self.f.name}`: {what}")
@@ -186,6 +203,15 @@ class _Verifier:
             gives = [*callee.results, *(callee.params[i].type for i in let.attrs["wrt"])]
             self.passes(6, [o.type for o in let.outs], gives, f"{let.op} of {callee.name} gives what it does not: it")
 
+    def shift(self, t: Shift) -> None:
+        callee = self.program.functions.get(t.function)
+        if callee is None:
+            self.fail(6, f"shift of unknown {t.function}")
+            return
+        self.passes(6, [a.type for a in t.args], [p.type for p in callee.params], f"shift of {t.function}")
+        if callee.tag != t.tag or (self.f.tag == t.tag and callee.results != self.f.results):
+            self.fail(10, f"`{t.function}` is of {callee.tag or 'no prompt'} and gives {callee.results}")
+
     def passes(self, number: int, given: list[Type], wanted: list[Type], where: str) -> None:
         if len(given) != len(wanted) or not all(same_type(a, b) for a, b in zip(given, wanted, strict=True)):
             self.fail(number, f"{where} passes ({', '.join(map(str, given))}) for ({', '.join(map(str, wanted))})")
@@ -197,7 +223,13 @@ class _Verifier:
         if isinstance(t, Branch) and t.cond.type != BOOL:
             self.fail(5, f"branch on {t.cond.type}")
         results: list[Type] = []
-        if isinstance(t, Call):
+        if isinstance(t, Shift):
+            self.shift(t)
+            results = self.continuations[t.k][0]
+        elif isinstance(t, Call) and t.function in self.continuations:
+            takes, results = self.continuations[t.function]
+            self.passes(10, [a.type for a in t.args], takes, f"call of {t.function}")
+        elif isinstance(t, Call):
             callee = self.program.functions.get(t.function)
             if callee is None:
                 self.fail(6, f"call of unknown {t.function}")

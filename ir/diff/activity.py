@@ -81,6 +81,9 @@ class _Varied:
         elif op.differentiable and any(self.has(a) for a in let.args):
             for out in let.outs:
                 self.mark(out)
+            for a in let.args if op.record == "made" else ():
+                if isinstance(a, Var) and isinstance(a.type, Array):
+                    self.mark(a)  # who opens the record does not know which of its arrays have no adjoint
 
     def edges(self, block: object) -> None:
         t = block.terminator  # type: ignore[attr-defined]
@@ -93,7 +96,7 @@ class _Varied:
             for p in self.f.blocks[t.then.block].params[: len(self.f.blocks[t.then.block].params) - len(t.then.args)]:
                 self.mark(p)
             for a in t.args:
-                if isinstance(a.type, Array) and self.aliases.is_written(a):
+                if isinstance(a.type, Array) and (self.aliases.is_written(a) or self.aliases.is_record(a)):
                     self.mark(a)  # type: ignore[arg-type]
 
 

@@ -218,6 +218,18 @@ class _Forward:
         args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
         (self.tangents[let.out],) = self.builder.emit("reshape", args, (let.out.type,), dict(let.attrs), let.site)
 
+    @TANGENTS.of("hold")
+    def hold(self, let: Let) -> None:
+        args = tuple(self.tangent(a) if carries_gradient(a.type) else self.atom(a) for a in let.args)
+        attrs = {"site": "t." + let.attrs["site"]}
+        (self.tangents[let.out],) = self.builder.emit("hold", args, (let.out.type,), attrs, let.site)
+
+    @TANGENTS.of("held")
+    def held(self, let: Let) -> None:
+        attrs = {"site": "t." + let.attrs["site"]}
+        outs = self.builder.emit("held", (self.tangent(let.args[0]),), tuple(o.type for o in let.outs), attrs, let.site)
+        self.tangents.update((o, t) for o, t in zip(let.outs, outs, strict=True) if o in self.activity)
+
     def kernel(self, let: Let) -> None:
         """One kernel for values and tangents."""
         k, active = kernel_of(let), self.activity.__contains__

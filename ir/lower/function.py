@@ -26,9 +26,9 @@ def fields_of(v: Var, active: bool) -> list[tuple[str, Any]]:
     return [(v.name, v.type), *([(f"{v.name}.d", PTR)] if active else [])]
 
 
-def zeros_like(body: Body, x: Atom, fill: bool = True, tiny: int = 0) -> Atom:
-    """The address of the elements of a new array, as large as x. `tiny`: so many, for registers."""
-    return body.let("zeros", [x], PTR, fill=fill, tiny=tiny)
+def zeros_like(body: Body, x: Atom, fill: bool = True, tiny: int = 0, words: bool = False) -> Atom:
+    """The address of the elements of a new array, as large as x. `tiny`: so many, for registers; `words` hold addresses, too."""
+    return body.let("zeros", [x], PTR, fill=fill, tiny=tiny, **({"words": True} if words else {}))
 
 
 class ReverseFunction:

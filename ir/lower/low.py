@@ -69,7 +69,7 @@ class Body:
         self.program = program
         self.counter = 0
         self.top = self.current = Block("entry")
-        self.f = Function(name, list(params), {"entry": self.current}, tuple(results), inline)
+        self.f = Function(name, list(params), {"entry": self.current}, tuple(results), inline=inline)
         (program.operations if operation else program.functions)[name] = self.f
         self.cells = 0
 

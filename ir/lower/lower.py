@@ -24,6 +24,7 @@ from ..diff.memory import recursive
 from ..diff.policies import Plan, choose, plan_loops
 from ..diff.reverse import Reverse
 from ..ops.low import CALL
+from . import records  # noqa: F401  # it enters its steps
 from .blocks import BlockFunction
 from .function import ReverseFunction
 from .low import Body, LowProgram

@@ -29,7 +29,7 @@ def has_effects(program: Program, name: str) -> bool:
     seen, work = set(), [name]
     while work:
         name = work.pop()
-        if name not in seen:
+        if name not in seen and name in program.functions:  # a continuation is none yet, and the rest of its shift's function
             seen.add(name)
             f = program.functions[name]
             if any(_is_effect(let, program) for b in f.blocks.values() for let in b.lets):

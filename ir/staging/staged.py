@@ -32,6 +32,7 @@ class StagedFunction:
         self.spec: Any = None
         self.builder: Builder | None = None
         self.captured: Any = None
+        self.shifts = False  # to a reset outside of it: another one may give something else
 
 
 def _result(signal: Any, frame: Frame, label: str) -> Any:

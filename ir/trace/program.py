@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.analysis import drop_unused
 from ..core.builder import Builder, Frame, Trace, tracing
 from ..core.graph import Fail, Program
 from ..core.graph import Return as GraphReturn
@@ -42,6 +43,7 @@ from ..staging.staged import _result
 from ..values.concrete import UNDECIDED, Numbers, decide
 from ..values.values import Arrayed, Given, Traced, new_dim
 from ..values.views import View, settled, shape_of
+from . import delimited  # noqa: F401  # what a trace knows of prompts
 from .calls import call
 from .case import USUAL, Case
 
@@ -155,6 +157,8 @@ def trace_program(
         builder.terminate(GraphReturn(atoms), block)
         function = builder.finish(tuple(a.type for a in atoms))
         program = trace.program(function)
+        if trace.prompts:
+            drop_unused(program)  # some call continuations that are no more
         reads = trace.reads.settle()
     verify_scopes(program)
     program.keeps, program.read_only = not in_place, case.read_only

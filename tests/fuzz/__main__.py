@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from queue import Empty, SimpleQueue
 
-from . import graphs, passes
+from . import graphs, passes, shifts
 from .check import FAILURES, Outcome
 from .expressions import seeded
 from .generate import program
@@ -24,18 +24,22 @@ if __name__ == "__main__":
 
 
 def between_passes(seeds: range, options: argparse.Namespace) -> int:
-    """The passes one by one, see passes.py and graphs.py."""
+    """The passes one by one, see passes.py and graphs.py; programs that shift, see shifts.py."""
     counts: Counter[str] = Counter()
     wrong = 0
     for seed in seeds:
-        source = "" if options.graphs else program(seeded(seed), single(seed))
-        found = graphs.check(seed) if options.graphs else passes.check(source, options.seconds)
+        source = "" if options.graphs else shifts.text(seed) if options.shifts else program(seeded(seed), single(seed))
+        check = graphs.check if options.graphs else shifts.check
+        found = check(seed) if options.graphs or options.shifts else passes.check(source, options.seconds)
         if isinstance(found, str):
             wrong += 1
             print(f"\n# ---- program {seed}: {found}\n{source}", flush=True)
         else:
             counts += found
-    print("# graphs changed:", ", ".join(f"{n} by {name}" for name, n in counts.most_common()))
+    print(
+        "# runs:" if options.shifts else "# graphs changed:",
+        ", ".join(f"{n} {name}" if options.shifts else f"{n} by {name}" for name, n in counts.most_common()),
+    )
     return int(wrong > 0)
 
 
@@ -97,10 +101,13 @@ def main() -> int:
     parser.add_argument("--no-effects", action="store_true", help="no functions that change variables and containers around them")
     parser.add_argument("--passes", type=int, metavar="N", help="instead, each pass alone, between its graphs, over N programs")
     parser.add_argument("--graphs", type=int, metavar="N", help="the same over N random graphs, which do more with memory")
+    parser.add_argument(
+        "--shifts", type=int, metavar="N", help="instead, N programs with reset and shift, against running their bodies again"
+    )
     options = parser.parse_args()
     first = options.first if options.first is not None else options.seed * 1_000_000
-    if options.passes or options.graphs:
-        return between_passes(range(first, first + (options.graphs or options.passes)), options)
+    if others := options.passes or options.graphs or options.shifts:
+        return between_passes(range(first, first + others), options)
     run = Run(range(first, first + options.programs), options)
     threads = [threading.Thread(target=run.work) for _ in range(options.workers)]
     for t in threads:

@@ -19,7 +19,7 @@ from ....ir.lower.lower import Lowering
 from ...targets.target import Cpu
 from ..maths.vector_maths import is_variant
 from ..runtime.modules import helpers
-from . import host, library, matrix_products, scattering  # noqa: F401  # they enter their operations into EMIT
+from . import host, library, matrix_products, records, scattering  # noqa: F401  # they enter their operations into EMIT
 from .code import Code, Module, flat_types, struct_of
 from .kernels import emission  # noqa: F401
 from .lets import EMIT
