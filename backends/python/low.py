@@ -145,7 +145,7 @@ def offset(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
 def zeros(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     t = let.args[0].type
     assert isinstance(t, Array)
-    if let.attrs.get("words"):
+    if let.attrs["words"]:
         return [Elements(np.full(xs[0].value.size, 0.0, object))]
     return [Elements(np.full(xs[0].value.size, 0.0 if let.attrs["fill"] or let.attrs["tiny"] else np.nan, NUMPY_DTYPES[t.dtype]))]
 

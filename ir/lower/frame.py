@@ -59,7 +59,7 @@ class BlockFrame:
         """An operation of these values, here; a derivative is a reverse pass of its own."""
         if TABLE[let.op].calls == REVERSE:
             return lower_pullback(self.context, self.body, let, args)
-        return list(self.body.emit(let.op, args, [o.type for o in let.outs], "v", let.site, **let.attrs))
+        return list(self.body.again(let, args))
 
     def made(self, outs: Sequence[Var], new: Sequence[Atom]) -> None:
         """New names of arrays."""

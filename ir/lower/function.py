@@ -28,7 +28,7 @@ def fields_of(v: Var, active: bool) -> list[tuple[str, Any]]:
 
 def zeros_like(body: Body, x: Atom, fill: bool = True, tiny: int = 0, words: bool = False) -> Atom:
     """The address of the elements of a new array, as large as x. `tiny`: so many, for registers; `words` hold addresses, too."""
-    return body.let("zeros", [x], PTR, fill=fill, tiny=tiny, **({"words": True} if words else {}))
+    return body.let("zeros", [x], PTR, fill=fill, tiny=tiny, words=words)
 
 
 class ReverseFunction:

@@ -83,6 +83,12 @@ class Body:
         self.current.lets.append(Let(tuple(outs), op, tuple(args), attrs, site))
         return outs
 
+    def again(self, let: Let, args: Sequence[Atom], hint: str = "v") -> list[Var]:
+        """An operation of the graph above, of these values."""
+        outs = [self.var(o.type, hint) for o in let.outs]
+        self.current.lets.append(Let(tuple(outs), let.op, tuple(args), let.attrs, let.site))
+        return outs
+
     def let(self, op: str, args: Sequence[Atom], t: Any, hint: str = "t", **attrs: Any) -> Var:
         return self.emit(op, args, (t,), hint, **attrs)[0]
 

@@ -59,7 +59,7 @@ def by_rule(program: LowProgram, let: Let, active: Sequence[bool]) -> str:
     xs = [
         body.get(value_of(given[f"x{i}"], x.type)) if a else given[f"x{i}"] for i, (x, a) in enumerate(zip(let.args, active, strict=True))
     ]
-    z = body.let(let.op, xs, t, site=None, **let.attrs)  # 1
+    z = body.let(let.op, xs, t, **let.attrs)  # 1
     body.put(z, value_of(given["z"], t))
     body.put(minus_zero(t), adjoint_of(given["z"], t))  # 2
     go_on(body, given)  # 3

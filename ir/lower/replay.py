@@ -200,7 +200,7 @@ class Replay:
         for name in self.parent.closures.blocks if self.plan.stores else ():
             for let in self.f.blocks[name].lets if name in self.plan.loop.blocks else ():
                 if is_address(let) and all(not isinstance(a, Var) or a in env for a in let.args):
-                    outs = body.emit(let.op, list(map(read, let.args)), [o.type for o in let.outs], "v", **let.attrs)
+                    outs = body.again(let, list(map(read, let.args)))
                     env.update(zip(let.outs, outs, strict=True))
                 elif let in self.plan.stores:
                     t = let.args[0].type.dtype  # type: ignore[union-attr]

@@ -120,7 +120,7 @@ class BlockSteps(BlockFrame):
     @STEPS.of("reshape")
     def reshape(self, let: Let, k: str) -> None:
         x, d = self.read(let.args[0])
-        (new,) = self.body.emit("reshape", [x, *map(self.value, let.args[1:])], [let.out.type], "v", let.site, **let.attrs)
+        (new,) = self.body.again(let, [x, *map(self.value, let.args[1:])])
         self.write(let.out, [new, d])
         self.body.emit("callk", [code(k), self.frame])
 

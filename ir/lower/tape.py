@@ -103,7 +103,7 @@ class Forward:
             self.tape.save(body, self.entry, let, body.get(place))
             body.put(args[-1], place)
             return
-        outs = body.emit(let.op, args, [o.type for o in let.outs], "v", let.site, **let.attrs)
+        outs = body.again(let, args)
         self.env.update(zip(let.outs, outs, strict=True))
         if let in self.plan.kept and let not in self.f.blocks[self.plan.head].lets:
             self.save_kept(let)
