@@ -19,6 +19,11 @@ def types_of(t: Any, adjoint: bool) -> list[Any]:
     return [t, PTR] if isinstance(t, Array) and adjoint else [t]
 
 
+def apart(name: str) -> str:
+    """A variable's name as a parameter's, beside those of pointers."""
+    return f"{name}_" if name in ("k", "kenv", "frame", "at_hand", "step") or name.startswith("e.") else name
+
+
 def fields_of(v: Var, active: bool) -> list[tuple[str, Any]]:
     """What keeps a variable: an active scalar is a value and its adjoint."""
     if isinstance(v.type, Scalar):
@@ -52,7 +57,7 @@ class ReverseFunction:
 
     def parameters(self, vs: Sequence[Var]) -> dict[Var, list[Var]]:
         """New parameters for variables that come by value."""
-        return {v: [Var(v.name + (".d" if j else ""), t) for j, t in enumerate(self.types(v))] for v in vs}
+        return {v: [Var(apart(v.name) + (".d" if j else ""), t) for j, t in enumerate(self.types(v))] for v in vs}
 
     def returned(self, block: Continuation) -> list[Var]:
         """The inputs whose adjoints a block returns."""
@@ -110,7 +115,7 @@ class ReverseFunction:
     def given(self) -> dict[Var, list[Var]]:
         """The parameters as a caller passes them."""
         return {
-            p: [Var(p.name + (".d" if j else ""), t) for j, t in enumerate(types_of(p.type, m and isinstance(p.type, Array)))]
+            p: [Var(apart(p.name) + (".d" if j else ""), t) for j, t in enumerate(types_of(p.type, m and isinstance(p.type, Array)))]
             for p, m in zip(self.rev.function.params, self.rev.mask, strict=True)
         }
 
