@@ -22,21 +22,22 @@ from ..core.builder import Builder, Operand, Trace, tracing
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ..core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies
 from ..core.op import FORWARD, REVERSE, TABLE, Stage, written
-from ..core.types import I64, Array, Scalar, Type, carries_gradient
+from ..core.types import I64, Array, Scalar, Type, carries_gradient, wide
 from ..ops.effects import AGAIN, DONE, MARK, has_effects
 from ..ops.memory import codes, quiet
 from ..passes.simplify import SIMPLIFY
 from .activity import Activity, is_scalar, varied
 from .expand import expand
+from .lanes import each_lane, zeros
 from .rules import traced_tangents
 
 MAX_ORDER = 8  # of derivatives: each doubles the program
 MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
 
 
-def jvp_name(program: Program, name: str, mask: Sequence[bool]) -> str:
-    """The name of `name`'s jvp with tangents for the parameters in `mask`; made when first asked for."""
-    marks = "".join("x" if m else "o" for m in mask)
+def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1) -> str:
+    """The name of `name`'s jvp in so many directions, with tangents for the parameters in `mask`; made when first asked for."""
+    marks = "".join("x" if m else "o" for m in mask) + ("" if lanes == 1 else f".{lanes}")
     new = f"jvp.{marks}.{name}"
     if new not in program.functions:
         if new.count("jvp.") > MAX_ORDER or (
@@ -50,21 +51,21 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool]) -> str:
         program.functions[new] = Function(new, [], {})  # a recursive function asks for itself
         expand(program, name, jvp_name)
         with tracing(program) as trace:
-            f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), new, trace).run()
+            f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), lanes, new, trace).run()
         SIMPLIFY.on([f])  # before it may be differentiated again
     return new
 
 
-def jvp_results(f: Function) -> tuple[Type, ...]:
-    return (*f.results, *(t for t in f.results if carries_gradient(t)))
+def jvp_results(f: Function, lanes: int = 1) -> tuple[Type, ...]:
+    return (*f.results, *(wide(t, lanes) for t in f.results if carries_gradient(t)))
 
 
 TANGENTS = Stage("forward mode", lambda op: op.adjoint == "own" and op.jvp is None and not op.nest and op.calls != FORWARD)
 
 
 class _Forward:
-    def __init__(self, program: Program, f: Function, mask: tuple[bool, ...], name: str, trace: Trace) -> None:
-        self.program, self.f, self.mask = program, f, mask
+    def __init__(self, program: Program, f: Function, mask: tuple[bool, ...], lanes: int, name: str, trace: Trace) -> None:
+        self.program, self.f, self.mask, self.lanes = program, f, mask, lanes
         self.activity: Activity = varied(f, mask, Aliases(program, f if is_scalar(f) else None))
         self.builder = Builder(trace, name, None)
         trace.builders.append(self.builder)
@@ -79,7 +80,7 @@ class _Forward:
             self.values[p] = b.parameter(p.type, p.name + ".")
         for p, m in zip(f.params, self.mask, strict=True):
             if m:
-                self.tangents[p] = b.parameter(p.type, "t." + p.name + ".")
+                self.tangents[p] = b.parameter(wide(p.type, self.lanes), "t." + p.name + ".")
         for name, block in f.blocks.items():
             new = self.blocks[name] = Block(name)
             b.blocks.append(new)
@@ -93,7 +94,7 @@ class _Forward:
             for let in f.blocks[name].lets:
                 self.let(let)
             self.terminator(f.blocks[name])
-        return b.finish(jvp_results(f))
+        return b.finish(jvp_results(f, self.lanes))
 
     def tangent_params(self, name: str, block: Block) -> None:
         """Tangents of block parameters; after a call, tangents of its results come between results and values."""
@@ -101,7 +102,7 @@ class _Forward:
         tangents = []
         for p in [*results, *(p for p in block.params if p not in results)]:
             if p in self.activity or (p in results and carries_gradient(p.type) and self._after_active_call(name)):
-                t = self.builder.fresh(p.type, "t." + p.name + ".")
+                t = self.builder.fresh(wide(p.type, self.lanes), "t." + p.name + ".")
                 self.tangents[p] = t
                 tangents.append((p, t))
         head = [self.values[p] for p in results] + [t for p, t in tangents if p in results]
@@ -133,14 +134,11 @@ class _Forward:
         if isinstance(a, Var) and a in self.tangents:
             return self.tangents[a]
         if isinstance(a.type, Scalar):
-            return Const(0.0, a.type)
+            return Const(0.0, wide(a.type, self.lanes))
         return self.zeros(self.atom(a))
 
     def zeros(self, array: Atom) -> Var:
-        t = array.type
-        assert isinstance(t, Array)
-        dims = [self.builder.emit("dim", (array,), (I64,), {"axis": i})[0] for i in range(t.rank)]
-        return self.builder.emit("alloc", (*dims, Const(0.0, t.dtype)), (t,))[0]
+        return zeros(self.builder, array, wide(array.type, self.lanes))
 
     def value(self, a: Atom) -> Operand:
         return Operand(self.atom(a), self.builder)
@@ -161,7 +159,11 @@ class _Forward:
         if active:
             if moment:
                 self.builder.emit("host", moment, (), {"recipe": AGAIN})
-            (TANGENTS[let.op] if op.adjoint == "own" and op.jvp is None else BY_ADJOINT[op.adjoint])(self, let)
+            rule = TANGENTS[let.op] if op.adjoint == "own" and op.jvp is None else BY_ADJOINT[op.adjoint]
+            if self.lanes > 1 and rule in ONE_DIRECTION:
+                each_lane(self, let, rule)
+            else:
+                rule(self, let)
             if moment:
                 self.builder.emit("host", (), (), {"recipe": DONE})
 
@@ -183,20 +185,20 @@ class _Forward:
         if tangent is not None:
             ts = [Operand(self.tangent(a), self.builder) for a in let.args if carries_gradient(a.type)]
             return tangent(*ts, *xs, **let.attrs).atom  # type: ignore[no-any-return]
-        total: Any = None
+        total, t = None, wide(let.out.type, self.lanes)
         for i, a in enumerate(let.args):
             if a in self.activity:
                 term = rule(Operand(self.tangents[a], self.builder), z, *xs, **let.attrs)[i]  # type: ignore[index]
                 if term is not None:
-                    if term.type != let.out.type:  # a conversion between float types
-                        term = TABLE["convert"](term, to=let.out.type)
+                    if term.type != t:  # a conversion between float types
+                        term = TABLE["convert"](term, to=t)
                     total = term if total is None else TABLE["add"](total, term)
-        return total.atom if total is not None else Const(0.0, let.out.type)
+        return total.atom if total is not None else Const(0.0, t)
 
     @TANGENTS.of("load")
     def load(self, let: Let) -> None:
         args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
-        (self.tangents[let.out],) = self.builder.emit("load", args, (let.out.type,), {"index": quiet(codes(let))}, let.site)
+        self.emit("load", let, args, {"index": quiet(codes(let))})
 
     @TANGENTS.of("store")
     def store(self, let: Let) -> None:
@@ -206,16 +208,20 @@ class _Forward:
     @TANGENTS.of("alloc")
     def alloc(self, let: Let) -> None:
         args = (*map(self.atom, let.args[:-1]), self.tangent(let.args[-1]))
-        (self.tangents[let.out],) = self.builder.emit("alloc", args, (let.out.type,), {}, let.site)
+        self.emit("alloc", let, args, {})
 
     @TANGENTS.of("copy")
     def copy(self, let: Let) -> None:
-        (self.tangents[let.out],) = self.builder.emit("copy", (self.tangent(let.args[0]),), (let.out.type,), {}, let.site)
+        self.emit("copy", let, (self.tangent(let.args[0]),), {})
 
     @TANGENTS.of("reshape")
     def reshape(self, let: Let) -> None:
         args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
-        (self.tangents[let.out],) = self.builder.emit("reshape", args, (let.out.type,), dict(let.attrs), let.site)
+        self.emit("reshape", let, args, dict(let.attrs))
+
+    def emit(self, op: str, let: Let, args: tuple[Atom, ...], attrs: dict[str, Any]) -> None:
+        """The tangent of what an operation gives."""
+        (self.tangents[let.out],) = self.builder.emit(op, args, (wide(let.out.type, self.lanes),), attrs, let.site)
 
     def kernel(self, let: Let) -> None:
         """One kernel for values and tangents."""
@@ -234,10 +240,10 @@ class _Forward:
                 results.append(Result(r.kind, r.axes, self._access(r.into, True)))
             else:
                 assert r.out is not None
-                out = self.builder.fresh(r.out.type)
+                out = self.builder.fresh(wide(r.out.type, self.lanes))
                 self.tangents[r.out] = out
                 results.append(Result(r.kind, r.axes, None, out))
-        made = Kernel(jvp_name(self.program, k.f, mask), [self.atom(n) for n in k.sizes], new, results, let.site, k.extra)
+        made = Kernel(jvp_name(self.program, k.f, mask, self.lanes), [self.atom(n) for n in k.sizes], new, results, let.site, k.extra)
         assert self.builder.current is not None
         self.builder.current.lets.append(made.let())
 
@@ -283,7 +289,7 @@ class _Forward:
             mask = [a in self.activity for a in t.args]
             args = tuple(map(self.atom, t.args))
             if any(mask):
-                name = jvp_name(self.program, t.function, mask)
+                name = jvp_name(self.program, t.function, mask, self.lanes)
                 new.terminator = Call(name, (*args, *(self.tangent(a) for a in t.args if a in self.activity)), self.edge(t.then))
             else:
                 new.terminator = Call(t.function, args, self.edge(t.then))
@@ -292,6 +298,7 @@ class _Forward:
 
 
 BY_ADJOINT = {"rule": _Forward.by_rule, "zero": _Forward.nothing, "pullback": traced_tangents, "own": traced_tangents}
+ONE_DIRECTION = (traced_tangents, TANGENTS["pullback"])
 
 
 def differentiated(program: Program, let: Let, active: Sequence[bool]) -> tuple[str, tuple[bool, ...], int]:

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, Frame, current_builder, current_trace
+from ..core.builder import Builder, Frame, current_builder, current_trace, keep
 from ..core.graph import Atom, Const, Fail
 from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
-from ..core.types import BOOL, F64, I32, I64, Array, Scalar, Type, carries_gradient, describe, is_float, same_type, widened, with_article
+from ..core.types import (BOOL, F64, I32, I64, NUMPY_DTYPES, WIDTHS, Array, Scalar, Type, carries_gradient, describe, is_float, lane_type, same_type, wide, widened,
+                          with_article)  # fmt: skip
 from ..numpy.common import astype
 from ..objects.heap import Heap, State, identical
 from ..objects.statics import is_static
@@ -29,15 +30,18 @@ from ..python import host
 from ..python.random import refuse_generators
 from ..staging.leaves import Undefined, coerce, describe_value, leaf_type, show
 from ..staging.lists import made
-from ..staging.loops import each_index
+from ..staging.loops import each
 from ..staging.optional import returned
 from ..staging.paths import Return, branch, open_block, run
 from ..staging.staged import _result
-from ..values import pytree
+from ..values import pytree, sizes
 from ..values.arrays import allocate, lift_array
-from ..values.values import Arrayed, Traced, constant, is_traced, scalar_type
+from ..values.values import Arrayed, Traced, constant, dim_of, is_traced, scalar_type
 from ..values.views import as_array, settled
 from .calls import call
+
+
+keep("differentiated", lambda trace: 0)  # how many functions under construction are
 
 
 @dataclass
@@ -74,7 +78,11 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         new_args, new_kwargs = trace.heap.adopt(made, pytree.unflatten(tree, inside))
         frame = Frame("function", label=label, since=objects.clock)
         builder.frames.append(frame)
-        signal = run(lambda: Return(call(f, *new_args, **new_kwargs)))
+        trace.differentiated += 1
+        try:
+            signal = run(lambda: Return(call(f, *new_args, **new_kwargs)))
+        finally:
+            trace.differentiated -= 1
         value = returned(_result(signal, frame, label), optional=False)
         _check_objects(trace.heap, objects, builder, label)
         open_block()
@@ -313,30 +321,80 @@ def jacobian(f: Callable[..., Any], x: Any, forward: bool) -> Any:
         )
     if isinstance(x, Traced):
         return jvp(f, (x,), (1.0,))[1]
+    open_block()
+    before = current_builder().mark()
     y, pull, moment = vjp(f, (x,))
     if not isinstance(y, (Traced, Arrayed)):
         raise errors.UnsupportedOperationError(
             f"Jacobians and Hessians take a function whose result is one float or float array, not {show(y)} ({user_site()}): use jvp and vjp"
         )
-    if isinstance(y, Traced):
+    known = all(isinstance(n, int) for n in y.shape)
+    if forward and moment is None and known:
+        current_builder().rollback(before)  # its sizes were all that was to be found
+    few = isinstance(x.size, int) and x.size <= WIDTHS[-1]
+    if isinstance(y, Traced) and not (forward and few):
         with host.repeating(moment):
             return value_and_grad(f, 0, False, (x,), {})[1]
-    out = allocate(x.type.dtype, (*y.shape, *x.shape), 0)
+    m = y.size if isinstance(y, Arrayed) else 1
+    out = _columns(f, x, m, moment) if forward else _rows(pull, x, y)
+    return astype(out, x.type.dtype).reshape((*y.shape, *x.shape))
 
-    def unit(like: Arrayed, at: tuple[Any, ...]) -> Arrayed:
-        e = allocate(like.type.dtype, like.shape, 0)
-        e[at] = 1.0
-        return e
 
-    def column(j: tuple[Any, ...]) -> None:
-        e = unit(x, j)
-        with host.repeating(moment):
-            t = jvp(f, (x,), (e,))[1]
-        each_index(y.shape, lambda i: out.__setitem__((*i, *j), t[i]))
+def _rows(pull: Callable[[Any], Any], x: Arrayed, y: Arrayed) -> Arrayed:
+    """A reverse pass for each."""
+    out = allocate(x.type.dtype, (y.size, x.size), 0)
 
-    def row(i: tuple[Any, ...]) -> None:
-        (g,) = pull(unit(y, i))
-        each_index(x.shape, lambda j: out.__setitem__((*i, *j), g[j]))
+    def row(i: Any) -> None:
+        e = allocate(y.type.dtype, (y.size,), 0)
+        e[i] = 1.0
+        (g,) = pull(e.reshape(y.shape))
+        flat = g.reshape((x.size,))
+        each(x.size, lambda j: out.__setitem__((i, j), flat[j]))
 
-    each_index(x.shape if forward else y.shape, column if forward else row)
+    each(y.size, row)
     return out
+
+
+def _columns(f: Callable[..., Any], x: Arrayed, m: Any, moment: Any) -> Arrayed:
+    """A block of them for each evaluation of f; the last block may go on with the last column. Where this is differentiated itself a
+    block is one column: there are no blocks of blocks."""
+    n = x.size
+    lanes = 1 if current_builder().trace.differentiated else next((w for w in WIDTHS if isinstance(n, int) and n <= w), WIDTHS[-1])
+    blocks = sizes.floordiv(sizes.add(n, lanes - 1), lanes)
+    sub = trace_sub(f, (x,), {})
+    t = sub.types[0]
+    if not carries_gradient(t):
+        return allocate(x.type.dtype, (m, n), 0)
+    out = allocate(wide(t.dtype if isinstance(t, Array) else t, lanes), (m, blocks), 0)
+
+    def block(b: Any) -> None:
+        at = [sizes.smaller(sizes.add(sizes.mul(b, lanes), i), sizes.sub(n, 1)) for i in range(lanes)]
+        with host.repeating(moment):
+            attrs = {"wrt": tuple(p for p in sub.where if p >= 0)}
+            (_, moved) = _emit("pushforward", sub, [_units(x, at, lanes).atom], (t, wide(t, lanes)), attrs)
+        flat = moved.reshape((m,)) if isinstance(moved, Arrayed) else None
+        each(m, lambda i: out.__setitem__((i, b), moved if flat is None else flat[i]))
+
+    each(blocks, block)
+    return _as_numbers(out, lanes)[:, :n]
+
+
+def _as_numbers(blocks: Arrayed, lanes: int) -> Arrayed:
+    """The lanes of a matrix of blocks as its columns: the same memory."""
+    if lanes == 1:
+        return blocks
+    builder, (m, n) = current_builder(), blocks.shape
+    shape = (m, sizes.mul(n, lanes))
+    t = Array(lane_type(blocks.type.dtype), tuple(map(dim_of, shape)))
+    (out,) = builder.emit("reshape", (builder.use(blocks.atom, blocks.builder), *map(sizes.atom, shape)), (t,))
+    return Arrayed(out, builder)
+
+
+def _units(x: Arrayed, at: Sequence[Any], lanes: int) -> Arrayed:
+    """Tangents of x: in direction k the element at flat position at[k] moves."""
+    t = wide(x.type.dtype, lanes)
+    flat = allocate(t, (x.size,), 0)
+    for k, j in enumerate(at):
+        one = constant(NUMPY_DTYPES[x.type.dtype].type(1))
+        flat[j] = table.add(flat[j], table.in_lane(one, i=k, to=t)) if lanes > 1 else one
+    return flat.reshape(x.shape)
