@@ -28,7 +28,7 @@ from ..ops.memory import codes, quiet
 from ..passes.simplify import SIMPLIFY
 from .activity import Activity, is_scalar, varied
 from .expand import expand
-from .lanes import each_lane, zeros
+from .lanes import each_lane, has_blocks, one_by_one, zeros
 from .rules import traced_tangents
 
 MAX_ORDER = 8  # of derivatives: each doubles the program
@@ -50,6 +50,9 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1) 
             )
         program.functions[new] = Function(new, [], {})  # a recursive function asks for itself
         expand(program, name, jvp_name)
+        if lanes > 1 and has_blocks(program, name):
+            one_by_one(program, name, jvp_name(program, name, mask), mask, lanes, new)
+            return new
         with tracing(program) as trace:
             f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), lanes, new, trace).run()
         SIMPLIFY.on([f])  # before it may be differentiated again

@@ -6,14 +6,17 @@ the blocks are taken apart, it is applied in each direction beside the one value
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..core.builder import Operand
-from ..core.graph import Atom, Block, Const, Function, Let, Return, Var
+from ..core.analysis import references
+from ..core.builder import Builder, Operand, tracing
+from ..core.graph import Atom, Block, Call, Const, Edge, Function, Let, Program, Return, Var
 from ..core.kernel import ONE, ZERO, Access, Kernel, Result
 from ..core.op import TABLE, written
-from ..core.types import I64, LANES, Array, Scalar, Type, wide
+from ..core.types import I64, LANE, LANES, Array, Scalar, Type, carries_gradient, lane_type, wide, width
+from ..ops.effects import AGAIN, DONE, MARK, has_effects
+from .activity import all_vars
 
 
 class _Direction:
@@ -45,39 +48,43 @@ def dims(builder: Any, array: Atom) -> list[Atom]:
 
 def each_lane(forward: Any, let: Let, rule: Callable[[Any, Let], None]) -> None:
     """The tangents of an operation by a rule for one direction."""
-    parts = {a: apart(forward, forward.tangents[a], a.type) for a in let.args if a in forward.activity}
+    program, builder = forward.program, forward.builder
+    parts = {a: apart(program, builder, forward.tangents[a]) for a in let.args if a in forward.activity}
     directions = [_Direction(forward, {a: ts[i] for a, ts in parts.items()}) for i in range(forward.lanes)]
     for direction in directions:
         rule(direction, let)
     for o in let.outs:
         if o in forward.activity:
-            forward.tangents[o] = together(forward, [d.tangents[o] for d in directions])
+            forward.tangents[o] = together(program, builder, [d.tangents[o] for d in directions])
     for a in written(let):
         if a in forward.activity:
-            together(forward, list(parts[a]), forward.tangents[a])
+            together(program, builder, list(parts[a]), forward.tangents[a])
 
 
-def apart(forward: Any, block: Atom, t: Type) -> list[Atom]:
-    """The tangents in a block, each of type `t`."""
-    n, builder = forward.lanes, forward.builder
-    if not isinstance(t, Array):
-        return [TABLE["lane"](Operand(block, builder), i=i, to=t).atom for i in range(n)]
-    outs = [builder.fresh(t) for _ in range(n)]
-    results = [Result("map", (), None, out) for out in outs]
-    _kernel(forward, "apart", t.dtype, [block], dims(builder, block), results)
+def apart(program: Program, builder: Builder, block: Atom) -> list[Atom]:
+    """The tangents in a block."""
+    n = width(block.type)
+    if not isinstance(block.type, Array):
+        return [TABLE["lane"](Operand(block, builder), i=i, to=lane_type(block.type)).atom for i in range(n)]
+    t = lane_type(block.type.dtype)
+    outs = [builder.fresh(Array(t, block.type.dims)) for _ in range(n)]
+    _kernel(program, builder, "apart", LANES[t, n], [block], [Result("map", (), None, out) for out in outs])
     return list(outs)
 
 
-def together(forward: Any, parts: list[Atom], into: Atom | None = None) -> Atom:
+def together(program: Program, builder: Builder, parts: list[Atom], into: Var | None = None) -> Atom:
     """The block of these tangents: a new one, or written into one that there is."""
-    builder, t = forward.builder, parts[0].type
+    n, t = len(parts), parts[0].type
     if not isinstance(t, Array):
-        terms = [TABLE["in_lane"](Operand(x, builder), i=i, to=wide(t, len(parts))) for i, x in enumerate(parts)]
-        return _sum(terms).atom  # type: ignore[no-any-return]
-    out = builder.fresh(wide(t, len(parts))) if into is None else into
+        total = None
+        for i, x in enumerate(parts):
+            term = TABLE["in_lane"](Operand(x, builder), i=i, to=wide(t, n))
+            total = term if total is None else TABLE["add"](total, term)
+        return total.atom  # type: ignore[union-attr, no-any-return]
+    out = builder.fresh(wide(t, n)) if into is None else into
     result = Result("map", (), None, out) if into is None else Result("into", (), _all(out))
-    _kernel(forward, "together", t.dtype, parts, dims(builder, parts[0]), [result])
-    return out  # type: ignore[no-any-return]
+    _kernel(program, builder, "together", LANES[t.dtype, n], parts, [result])
+    return out
 
 
 def _all(array: Any) -> Access:
@@ -85,16 +92,17 @@ def _all(array: Any) -> Access:
     return Access(array, (ZERO,) * n, (ONE,) * n, tuple(range(n)))
 
 
-def _kernel(forward: Any, what: str, t: Scalar, inputs: list[Any], sizes: list[Atom], results: list[Result]) -> None:
-    name = f"lanes.{what}.{LANES[t, forward.lanes]}"
-    if name not in forward.program.functions:
-        forward.program.functions[name] = _function(name, what, t, forward.lanes)
-    forward.builder.current.lets.append(Kernel(name, sizes, [_all(x) for x in inputs], results).let())
+def _kernel(program: Program, builder: Builder, what: str, block: Scalar, inputs: Sequence[Any], results: list[Result]) -> None:
+    name = f"lanes.{what}.{block}"
+    if name not in program.functions:
+        program.functions[name] = _function(name, what, block)
+    assert builder.current is not None
+    builder.current.lets.append(Kernel(name, dims(builder, inputs[0]), [_all(x) for x in inputs], results).let())
 
 
-def _function(name: str, what: str, t: Scalar, n: int) -> Function:
+def _function(name: str, what: str, block: Scalar) -> Function:
     """A block from numbers, or numbers from a block."""
-    block = LANES[t, n]
+    t, n = LANE[block]
     lets: list[Let] = []
 
     def emit(op: str, args: tuple[Atom, ...], out: Scalar, **attrs: Any) -> Var:
@@ -113,8 +121,41 @@ def _function(name: str, what: str, t: Scalar, n: int) -> Function:
     return Function(name, params, {"entry": Block("entry", [], lets, Return(tuple(results)))}, tuple(r.type for r in results))
 
 
-def _sum(terms: list[Any]) -> Any:
-    total = terms[0]
-    for term in terms[1:]:
-        total = TABLE["add"](total, term)
-    return total
+# ---- functions that have blocks themselves
+def has_blocks(program: Program, name: str) -> bool:
+    """Does a function handle blocks, or what it calls?"""
+    seen, work = {name}, [name]
+    while work:
+        f = program.functions[work.pop()]
+        if any(width(v.type) > 1 for v in all_vars(f)):
+            return True
+        new = set(references(f)) - seen
+        seen |= new
+        work += new
+    return False
+
+
+def one_by_one(program: Program, name: str, single: str, mask: Sequence[bool], n: int, new: str) -> None:
+    """The jvp in n directions of such a function, by its jvp in one direction: there are no blocks of blocks. Its effects are had once."""
+    f = program.functions[name]
+    with tracing(program) as trace, trace.building("directions") as b:
+        b.name = new
+        own = [b.parameter(p.type, p.name + ".") for p in f.params]
+        blocks = [b.parameter(wide(p.type, n), "t." + p.name + ".") for p, m in zip(f.params, mask, strict=True) if m]
+        parts = [apart(program, b, t) for t in blocks]
+        moment = b.emit("host", (), (I64,), {"recipe": MARK}) if has_effects(program, name) else ()
+        moved: list[tuple[Var, ...]] = []
+        for i in range(n):
+            if moment and moved:
+                b.emit("host", moment, (), {"recipe": AGAIN})
+            outs = [b.fresh(t) for t in (*f.results, *(t for t in f.results if carries_gradient(t)))]
+            then = Block(f"then{i}", outs)
+            b.terminate(Call(single, (*own, *(ts[i] for ts in parts)), Edge(then.name)))
+            b.blocks.append(then)
+            b.enter(then)
+            if moment and moved:
+                b.emit("host", (), (), {"recipe": DONE})
+            moved.append(tuple(outs[len(f.results) :]))
+        tangents = [together(program, b, list(ts)) for ts in zip(*moved, strict=True)]
+        b.terminate(Return((*outs[: len(f.results)], *tangents)))
+        program.functions[new] = b.finish((*f.results, *(t.type for t in tangents)))

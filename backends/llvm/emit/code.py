@@ -112,7 +112,7 @@ class Code:
         return self.let(f"load {t}, ptr {p}{_alignment(t)}")
 
     def store(self, t: str, v: str, p: str) -> None:
-        self.emit(f"store {t} {v}, ptr {p}{_alignment(t)}")
+        self.emit(f"store {t} {in_lanes(t, v)}, ptr {p}{_alignment(t)}")
 
     def field(self, struct_type: str, p: str, *path: int) -> str:
         """The address of a struct's field. Those of the frame are computed once, at the top."""
@@ -129,7 +129,7 @@ class Code:
     def pack(self, t: str, parts: list[tuple[str, str]]) -> str:
         current = "poison"
         for i, (pt, v) in enumerate(parts):
-            current = self.let(f"insertvalue {t} {current}, {pt} {v}, {i}")
+            current = self.let(f"insertvalue {t} {current}, {pt} {in_lanes(pt, v)}, {i}")
         return current
 
     def unpack(self, t: str, value: str, n: int) -> list[str]:
@@ -151,6 +151,11 @@ class Code:
 
     def text(self, head: str) -> str:
         return "\n".join([head + " {", "entry:", *self.allocas, *self.lines, "}", ""])
+
+
+def in_lanes(t: str, v: str) -> str:
+    """A constant, in all lanes where `t` has several."""
+    return f"splat ({t.split()[2][:-1]} {v})" if t.startswith("<") and v.startswith("0x") else v
 
 
 def _alignment(t: str) -> str:
