@@ -22,22 +22,23 @@ from ..core.builder import Builder, Operand, Trace, tracing
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ..core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies
 from ..core.op import FORWARD, REVERSE, TABLE, Stage, written
-from ..core.types import I64, Array, Scalar, Type, carries_gradient, wide
+from ..core.types import I64, Array, Scalar, Type, carries_gradient, wide, width
 from ..ops.effects import AGAIN, DONE, MARK, has_effects
 from ..ops.memory import codes, quiet
 from ..passes.simplify import SIMPLIFY
 from .activity import Activity, is_scalar, varied
 from .expand import expand
-from .lanes import each_lane, has_blocks, one_by_one, zeros
+from .lanes import each_lane, has_blocks, one_by_one, reachable, spread, zeros
 from .rules import traced_tangents
 
 MAX_ORDER = 8  # of derivatives: each doubles the program
 MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
 
 
-def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1) -> str:
-    """The name of `name`'s jvp in so many directions, with tangents for the parameters in `mask`; made when first asked for."""
-    marks = "".join("x" if m else "o" for m in mask) + ("" if lanes == 1 else f".{lanes}")
+def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1, paired: bool = False) -> str:
+    """The name of `name`'s jvp in so many directions, with tangents for the parameters in `mask`; made when first asked for. `paired`:
+    of a function that has blocks itself, each lane of which moves in its own direction alone."""
+    marks = "".join("x" if m else "o" for m in mask) + ("" if lanes == 1 else f".{lanes}") + (".paired" if paired else "")
     new = f"jvp.{marks}.{name}"
     if new not in program.functions:
         if new.count("jvp.") > MAX_ORDER or (
@@ -50,25 +51,21 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1) 
             )
         program.functions[new] = Function(new, [], {})  # a recursive function asks for itself
         expand(program, name, jvp_name)
-        if lanes > 1 and has_blocks(program, name):
+        if lanes > 1 and not paired and has_blocks(program, name):
             one_by_one(program, name, jvp_name(program, name, mask), mask, lanes, new)
             return new
         with tracing(program) as trace:
-            f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), lanes, new, trace).run()
+            f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), lanes, paired, new, trace).run()
         SIMPLIFY.on([f])  # before it may be differentiated again
     return new
-
-
-def jvp_results(f: Function, lanes: int = 1) -> tuple[Type, ...]:
-    return (*f.results, *(wide(t, lanes) for t in f.results if carries_gradient(t)))
 
 
 TANGENTS = Stage("forward mode", lambda op: op.adjoint == "own" and op.jvp is None and not op.nest and op.calls != FORWARD)
 
 
 class _Forward:
-    def __init__(self, program: Program, f: Function, mask: tuple[bool, ...], lanes: int, name: str, trace: Trace) -> None:
-        self.program, self.f, self.mask, self.lanes = program, f, mask, lanes
+    def __init__(self, program: Program, f: Function, mask: tuple[bool, ...], lanes: int, paired: bool, name: str, trace: Trace) -> None:
+        self.program, self.f, self.mask, self.lanes, self.paired = program, f, mask, lanes, paired
         self.activity: Activity = varied(f, mask, Aliases(program, f if is_scalar(f) else None))
         self.builder = Builder(trace, name, None)
         trace.builders.append(self.builder)
@@ -83,7 +80,7 @@ class _Forward:
             self.values[p] = b.parameter(p.type, p.name + ".")
         for p, m in zip(f.params, self.mask, strict=True):
             if m:
-                self.tangents[p] = b.parameter(wide(p.type, self.lanes), "t." + p.name + ".")
+                self.tangents[p] = b.parameter(self.of(p.type), "t." + p.name + ".")
         for name, block in f.blocks.items():
             new = self.blocks[name] = Block(name)
             b.blocks.append(new)
@@ -97,7 +94,7 @@ class _Forward:
             for let in f.blocks[name].lets:
                 self.let(let)
             self.terminator(f.blocks[name])
-        return b.finish(jvp_results(f, self.lanes))
+        return b.finish((*f.results, *(self.of(t) for t in f.results if carries_gradient(t))))
 
     def tangent_params(self, name: str, block: Block) -> None:
         """Tangents of block parameters; after a call, tangents of its results come between results and values."""
@@ -105,7 +102,7 @@ class _Forward:
         tangents = []
         for p in [*results, *(p for p in block.params if p not in results)]:
             if p in self.activity or (p in results and carries_gradient(p.type) and self._after_active_call(name)):
-                t = self.builder.fresh(wide(p.type, self.lanes), "t." + p.name + ".")
+                t = self.builder.fresh(self.of(p.type), "t." + p.name + ".")
                 self.tangents[p] = t
                 tangents.append((p, t))
         head = [self.values[p] for p in results] + [t for p, t in tangents if p in results]
@@ -128,6 +125,13 @@ class _Forward:
         call = self._caller(name)
         return call is not None and any(a in self.activity for a in call.args)
 
+    def of(self, t: Type) -> Type:
+        """The type of a tangent."""
+        return t if self.paired and width(t) > 1 else wide(t, self.lanes)
+
+    def jvp_of(self, name: str, mask: Sequence[bool]) -> str:
+        return jvp_name(self.program, name, mask, self.lanes, self.paired)
+
     # ---- values
     def atom(self, a: Atom) -> Atom:
         return self.values[a] if isinstance(a, Var) else a
@@ -136,12 +140,18 @@ class _Forward:
         """The tangent of `a`: its variable, or a zero that is made here."""
         if isinstance(a, Var) and a in self.tangents:
             return self.tangents[a]
-        if isinstance(a.type, Scalar):
-            return Const(0.0, wide(a.type, self.lanes))
-        return self.zeros(self.atom(a))
+        return self.nowhere(a)
 
     def zeros(self, array: Atom) -> Var:
-        return zeros(self.builder, array, wide(array.type, self.lanes))
+        return zeros(self.builder, array, self.of(array.type))
+
+    def nowhere(self, a: Atom) -> Atom:
+        """A tangent of zero."""
+        return self.zeros(self.atom(a)) if isinstance(a.type, Array) else Const(0.0, self.of(a.type))
+
+    def everywhere(self, a: Atom) -> Atom:
+        """A value in all lanes."""
+        return spread(self.program, self.builder, self.atom(a), self.lanes)
 
     def value(self, a: Atom) -> Operand:
         return Operand(self.atom(a), self.builder)
@@ -163,7 +173,7 @@ class _Forward:
             if moment:
                 self.builder.emit("host", moment, (), {"recipe": AGAIN})
             rule = TANGENTS[let.op] if op.adjoint == "own" and op.jvp is None else BY_ADJOINT[op.adjoint]
-            if self.lanes > 1 and rule in ONE_DIRECTION:
+            if self.lanes > 1 and rule in ONE_DIRECTION and not (op.derivative and by_blocks(self.program, let.attrs["f"])):
                 each_lane(self, let, rule)
             else:
                 rule(self, let)
@@ -188,10 +198,11 @@ class _Forward:
         if tangent is not None:
             ts = [Operand(self.tangent(a), self.builder) for a in let.args if carries_gradient(a.type)]
             return tangent(*ts, *xs, **let.attrs).atom  # type: ignore[no-any-return]
-        total, t = None, wide(let.out.type, self.lanes)
+        total, t = None, self.of(let.out.type)
         for i, a in enumerate(let.args):
             if a in self.activity:
-                term = rule(Operand(self.tangents[a], self.builder), z, *xs, **let.attrs)[i]  # type: ignore[index]
+                d = Operand(self.tangents[a], self.builder)
+                term = d if width(a.type) < width(let.out.type) else rule(d, z, *xs, **let.attrs)[i]  # type: ignore[index]
                 if term is not None:
                     if term.type != t:  # a conversion between float types
                         term = TABLE["convert"](term, to=t)
@@ -224,7 +235,7 @@ class _Forward:
 
     def emit(self, op: str, let: Let, args: tuple[Atom, ...], attrs: dict[str, Any]) -> None:
         """The tangent of what an operation gives."""
-        (self.tangents[let.out],) = self.builder.emit(op, args, (wide(let.out.type, self.lanes),), attrs, let.site)
+        (self.tangents[let.out],) = self.builder.emit(op, args, (self.of(let.out.type),), attrs, let.site)
 
     def kernel(self, let: Let) -> None:
         """One kernel for values and tangents."""
@@ -243,10 +254,10 @@ class _Forward:
                 results.append(Result(r.kind, r.axes, self._access(r.into, True)))
             else:
                 assert r.out is not None
-                out = self.builder.fresh(wide(r.out.type, self.lanes))
+                out = self.builder.fresh(self.of(r.out.type))
                 self.tangents[r.out] = out
                 results.append(Result(r.kind, r.axes, None, out))
-        made = Kernel(jvp_name(self.program, k.f, mask, self.lanes), [self.atom(n) for n in k.sizes], new, results, let.site, k.extra)
+        made = Kernel(self.jvp_of(k.f, mask), [self.atom(n) for n in k.sizes], new, results, let.site, k.extra)
         assert self.builder.current is not None
         self.builder.current.lets.append(made.let())
 
@@ -269,7 +280,7 @@ class _Forward:
 
     @TANGENTS.of("pullback")
     def pullback(self, let: Let) -> None:
-        self.tangents.update(pullback_tangents(self, let))
+        self.tangents.update(pullback_tangents(self, let) if self.lanes == 1 else block_tangents(self, let))
 
     # ---- terminators
     def edge(self, e: Edge) -> Edge:
@@ -292,7 +303,7 @@ class _Forward:
             mask = [a in self.activity for a in t.args]
             args = tuple(map(self.atom, t.args))
             if any(mask):
-                name = jvp_name(self.program, t.function, mask, self.lanes)
+                name = self.jvp_of(t.function, mask)
                 new.terminator = Call(name, (*args, *(self.tangent(a) for a in t.args if a in self.activity)), self.edge(t.then))
             else:
                 new.terminator = Call(t.function, args, self.edge(t.then))
@@ -337,6 +348,45 @@ def pullback_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
     tangents = dict(zip((let.outs[i] for i in floats), outs[len(g.results) :], strict=False))
     tangents.update(zip(let.outs[len(g.results) :], outs[len(g.results) + len(floats) :], strict=False))
     return tangents
+
+
+def block_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
+    """The same in several directions, for a g that knows blocks. Of F(x, T) = (f(x), J T) the derivative along S of x and W of T, lane
+    by lane, is linear in both: (J S, J W + H T S). Backwards, with cotangents Tc and c, S gets J^T Tc + H T c, which is Tdx, and W gets
+    dx: one reverse pass in which x and T are constants."""
+    program, builder = forward.program, forward.builder
+    g, own, lanes = program.functions[let.attrs["f"]], len(let.args) - let.attrs["cotangents"], forward.lanes
+    wrt, xs, cs = let.attrs["wrt"], let.args[:own], let.args[own:]
+    mask = [a in forward.activity or i in wrt for i, a in enumerate(xs)]
+    first = jvp_name(program, g.name, mask, lanes)
+    moves = [*(i in wrt for i in range(own)), *(i in wrt for i, m in enumerate(mask) if m)]
+    name = jvp_name(program, first, moves, lanes, paired=True)
+    floats = [i for i, t in enumerate(g.results) if carries_gradient(t)]
+    values, tangents = [forward.atom(a) for a in xs], [forward.tangent(a) for a, m in zip(xs, mask, strict=True) if m]
+    still = [forward.nowhere(xs[i]) for i in (*sorted(wrt), *sorted(wrt))]
+    n = len(g.results) + len(floats)  # behind the results of F: first those of y along S, then those of its tangents along W
+    moved = [(n + floats.index(r), forward.tangent(c)) for r, c in zip(let.attrs["ct"], cs, strict=True) if c in forward.activity]
+    fixed = [(n + len(floats) + floats.index(r), forward.everywhere(c)) for r, c in zip(let.attrs["ct"], cs, strict=True)]
+    ct, cotangents = zip(*moved, *fixed, strict=True)
+    place = {p: len(values) + len(tangents) + i for i, p in enumerate(sorted(wrt))}
+    new_wrt = (*(place[p] for p in wrt), *(place[p] + len(wrt) for p in wrt))
+    f = program.functions[name]
+    attrs = {"f": name, "wrt": new_wrt, "ct": ct, "cotangents": len(ct)}
+    outs = builder.emit("pullback", (*values, *tangents, *still, *cotangents), (*f.results, *(f.params[p].type for p in new_wrt)), attrs)
+    found = dict(zip((let.outs[i] for i in floats), outs[len(g.results) :], strict=False))
+    found.update(zip(let.outs[len(g.results) :], outs[len(f.results) : len(f.results) + len(wrt)], strict=True))
+    return found
+
+
+def by_blocks(program: Program, name: str) -> bool:
+    """Is there nothing in a function, or in what it calls, that goes direction by direction?"""
+
+    def each(let: Let) -> bool:
+        op = TABLE[let.op]
+        return op.scalar or op.nest or op.adjoint == "zero" or (let.op in TANGENTS and not op.derivative)
+
+    functions = reachable(program, name)
+    return all(each(let) for f in functions for b in f.blocks.values() for let in b.lets) and not has_blocks(program, name)
 
 
 def expand_all(program: Program) -> bool:

@@ -25,7 +25,7 @@ class _Direction:
     def __init__(self, forward: Any, tangents: dict[Atom, Atom]) -> None:
         self.forward, self.tangents = forward, tangents
         self.program, self.builder, self.activity, self.values = forward.program, forward.builder, forward.activity, forward.values
-        self.atom = forward.atom
+        self.atom, self.lanes = forward.atom, 1
 
     def tangent(self, a: Atom) -> Atom:
         if a in self.tangents:
@@ -87,6 +87,15 @@ def together(program: Program, builder: Builder, parts: list[Atom], into: Var | 
     return out
 
 
+def spread(program: Program, builder: Builder, x: Atom, n: int) -> Atom:
+    """A value in all lanes of a block."""
+    if not isinstance(x.type, Array):
+        return TABLE["convert"](Operand(x, builder), to=wide(x.type, n)).atom  # type: ignore[no-any-return]
+    out = builder.fresh(wide(x.type, n))
+    _kernel(program, builder, "spread", out.type.dtype, [x], [Result("map", (), None, out)])  # type: ignore[union-attr]
+    return out
+
+
 def _all(array: Any) -> Access:
     n = array.type.rank
     return Access(array, (ZERO,) * n, (ONE,) * n, tuple(range(n)))
@@ -109,9 +118,12 @@ def _function(name: str, what: str, block: Scalar) -> Function:
         lets.append(Let((Var(f"v{len(lets)}", out),), op, args, attrs))
         return lets[-1].out
 
-    if what == "apart":
+    if what == "spread":
+        params = [Var("x", t)]
+        results: list[Atom] = [emit("convert", (params[0],), block, to=block)]
+    elif what == "apart":
         params = [Var("x", block)]
-        results: list[Atom] = [emit("lane", (params[0],), t, i=i, to=t) for i in range(n)]
+        results = [emit("lane", (params[0],), t, i=i, to=t) for i in range(n)]
     else:
         params = [Var(f"x{i}", t) for i in range(n)]
         total = emit("in_lane", (params[0],), block, i=0, to=block)
@@ -122,17 +134,19 @@ def _function(name: str, what: str, block: Scalar) -> Function:
 
 
 # ---- functions that have blocks themselves
+def reachable(program: Program, name: str) -> list[Function]:
+    """A function and all that it calls."""
+    found, work = {name: program.functions[name]}, [name]
+    while work:
+        new = [n for n in references(found[work.pop()]) if n not in found]
+        found.update((n, program.functions[n]) for n in new)
+        work += dict.fromkeys(new)
+    return list(found.values())
+
+
 def has_blocks(program: Program, name: str) -> bool:
     """Does a function handle blocks, or what it calls?"""
-    seen, work = {name}, [name]
-    while work:
-        f = program.functions[work.pop()]
-        if any(width(v.type) > 1 for v in all_vars(f)):
-            return True
-        new = set(references(f)) - seen
-        seen |= new
-        work += new
-    return False
+    return any(width(v.type) > 1 for f in reachable(program, name) for v in all_vars(f))
 
 
 def one_by_one(program: Program, name: str, single: str, mask: Sequence[bool], n: int, new: str) -> None:
