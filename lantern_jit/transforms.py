@@ -12,6 +12,7 @@ from typing import Any
 from .dispatcher import Dispatcher
 from .ir.core.builder import current_trace
 from .ir.trace import derivatives
+from .ir.trace.jacobians import jacobian
 from .ir.trace.language import call
 from .ir.trace.tracebacks import hide
 from .pickling import Recipe
@@ -172,12 +173,12 @@ def jacfwd(f: Callable[..., Any]) -> Transformed:
     >>> lj.jacfwd(lambda x: x[0] * x[1])(np.array([3.0, 4.0]))
     array([4., 3.])
     """
-    return Transformed(f, "jacfwd", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, True), (jacfwd, (f,)), ())
+    return Transformed(f, "jacfwd", lambda x, *rest: jacobian(_bind(f, rest), x, True), (jacfwd, (f,)), ())
 
 
 def jacrev(f: Callable[..., Any]) -> Transformed:
     """The Jacobian of f, row by row by reverse mode. See `jacfwd`."""
-    return Transformed(f, "jacrev", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, False), (jacrev, (f,)), ())
+    return Transformed(f, "jacrev", lambda x, *rest: jacobian(_bind(f, rest), x, False), (jacrev, (f,)), ())
 
 
 def hessian(f: Callable[..., Any]) -> Transformed:
@@ -188,7 +189,7 @@ def hessian(f: Callable[..., Any]) -> Transformed:
     array([[8., 6.],
            [6., 0.]])
     """
-    return Transformed(f, "hessian", lambda x, *rest: derivatives.jacobian(grad(_bind(f, rest)), x, True), (hessian, (f,)), ())
+    return Transformed(f, "hessian", lambda x, *rest: jacobian(grad(_bind(f, rest)), x, True), (hessian, (f,)), ())
 
 
 def _bind(f: Callable[..., Any], rest: tuple[Any, ...]) -> Callable[..., Any]:

@@ -106,10 +106,10 @@ def lane_type(t: Scalar) -> Scalar:
     return LANE[t][0] if t in LANE else t
 
 
-def wide(t: Type, n: int) -> Type:
+def wide(t: Any, n: int) -> Any:
     """The type of n tangents of a value side by side."""
     if isinstance(t, Array):
-        return Array(wide(t.dtype, n), t.dims)  # type: ignore[arg-type]
+        return Array(wide(t.dtype, n), t.dims)
     return t if n == 1 else LANES[t, n]
 
 

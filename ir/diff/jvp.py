@@ -3,12 +3,8 @@
     z = mul(x, y)      ->      z = mul(x, y);  tz = add(mul(tx, y), mul(ty, x))
 
 `jvp(f)` takes f's parameters and a tangent for each active one, and returns f's results and a tangent for each
-float result. The derivative of `pullback` is forward over reverse: with F(x, t) = (f(x), J t),
-
-    jvp of  dx = pullback[f](x, c)  along (tx, tc)  is  (tdx, dx) = pullback[F](x, tx; cotangents tc of y, c of ty)
-
-because Hessians are symmetric (Pearlmutter, "Fast Exact Multiplication by the Hessian", 1994). So every order
-is one reverse pass over a graph that jvp made.
+float result. In several directions at once a tangent is a block of numbers, one for each (lanes.py). The derivative of `pullback` is in
+forward_over_reverse.py.
 """
 
 from __future__ import annotations
@@ -22,14 +18,13 @@ from ..core.builder import Builder, Operand, Trace, tracing
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ..core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies
 from ..core.op import FORWARD, REVERSE, TABLE, Stage, written
-from ..core.types import I64, Array, Scalar, Type, carries_gradient, wide, width
+from ..core.types import I64, Array, Type, carries_gradient, wide, width
 from ..ops.effects import AGAIN, DONE, MARK, has_effects
 from ..ops.memory import codes, quiet
 from ..passes.simplify import SIMPLIFY
 from .activity import Activity, is_scalar, varied
 from .expand import expand
-from .lanes import each_lane, has_blocks, one_by_one, reachable, spread, zeros
-from .rules import traced_tangents
+from .lanes import has_blocks, one_by_one, whole_tangents, zeros
 
 MAX_ORDER = 8  # of derivatives: each doubles the program
 MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
@@ -149,10 +144,6 @@ class _Forward:
         """A tangent of zero."""
         return self.zeros(self.atom(a)) if isinstance(a.type, Array) else Const(0.0, self.of(a.type))
 
-    def everywhere(self, a: Atom) -> Atom:
-        """A value in all lanes."""
-        return spread(self.program, self.builder, self.atom(a), self.lanes)
-
     def value(self, a: Atom) -> Operand:
         return Operand(self.atom(a), self.builder)
 
@@ -172,11 +163,7 @@ class _Forward:
         if active:
             if moment:
                 self.builder.emit("host", moment, (), {"recipe": AGAIN})
-            rule = TANGENTS[let.op] if op.adjoint == "own" and op.jvp is None else BY_ADJOINT[op.adjoint]
-            if self.lanes > 1 and rule in ONE_DIRECTION and not (op.derivative and by_blocks(self.program, let.attrs["f"])):
-                each_lane(self, let, rule)
-            else:
-                rule(self, let)
+            (TANGENTS[let.op] if op.adjoint == "own" and op.jvp is None else BY_ADJOINT[op.adjoint])(self, let)
             if moment:
                 self.builder.emit("host", (), (), {"recipe": DONE})
 
@@ -201,8 +188,8 @@ class _Forward:
         total, t = None, self.of(let.out.type)
         for i, a in enumerate(let.args):
             if a in self.activity:
-                d = Operand(self.tangents[a], self.builder)
-                term = d if width(a.type) < width(let.out.type) else rule(d, z, *xs, **let.attrs)[i]  # type: ignore[index]
+                d = Operand(self.tangent(a), self.builder)
+                term = d if width(a.type) < width(let.out.type) else rule(d, z, *xs, **let.attrs)[i]
                 if term is not None:
                     if term.type != t:  # a conversion between float types
                         term = TABLE["convert"](term, to=t)
@@ -278,10 +265,6 @@ class _Forward:
         base = self.tangent(x.base) if tangent else self.atom(x.base)
         return Access(base, tuple(map(self.atom, x.starts)), tuple(map(self.atom, x.steps)), x.axes)  # type: ignore[arg-type]
 
-    @TANGENTS.of("pullback")
-    def pullback(self, let: Let) -> None:
-        self.tangents.update(pullback_tangents(self, let) if self.lanes == 1 else block_tangents(self, let))
-
     # ---- terminators
     def edge(self, e: Edge) -> Edge:
         target = self.f.blocks[e.block]
@@ -311,82 +294,7 @@ class _Forward:
             new.terminator = Fail(t.kind, t.message, t.site)
 
 
-BY_ADJOINT = {"rule": _Forward.by_rule, "zero": _Forward.nothing, "pullback": traced_tangents, "own": traced_tangents}
-ONE_DIRECTION = (traced_tangents, TANGENTS["pullback"])
-
-
-def differentiated(program: Program, let: Let, active: Sequence[bool]) -> tuple[str, tuple[bool, ...], int]:
-    """For a pullback of g: (name of F = jvp g, its mask, number of own arguments). F has tangents where an
-    argument is active or a derivative is taken."""
-    own = len(let.args) - let.attrs["cotangents"]
-    mask = tuple(bool(active[i]) or i in let.attrs["wrt"] for i in range(own))
-    return jvp_name(program, let.attrs["f"], mask), mask, own
-
-
-def pullback_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
-    """Tangents of y and dx for `y, dx = pullback[g](x, c)`: one pullback of F = jvp g (module docstring)."""
-    g = forward.program.functions[let.attrs["f"]]
-    is_active = [a in forward.activity for a in let.args]
-    name, mask, own = differentiated(forward.program, let, is_active)
-    wrt, ct = let.attrs["wrt"], let.attrs["ct"]
-    xs, cs = let.args[:own], let.args[own:]
-    floats = [i for i, t in enumerate(g.results) if carries_gradient(t)]
-    args = [forward.atom(a) for a in xs] + [forward.tangent(a) for a, m in zip(xs, mask, strict=True) if m]
-    new_ct, cotangents = [], []
-    for r, c in zip(ct, cs, strict=True):  # of y: tc
-        if c in forward.activity:
-            new_ct.append(r)
-            cotangents.append(forward.tangent(c))
-    for r, c in zip(ct, cs, strict=True):  # of ty: c
-        new_ct.append(len(g.results) + floats.index(r))
-        cotangents.append(forward.atom(c))
-    slot = {p: own + sum(mask[:p]) for p in wrt}
-    new_wrt = (*wrt, *(slot[p] for p in wrt))
-    types = [*g.results, *(g.results[i] for i in floats), *(g.params[p].type for p in wrt), *(g.params[p].type for p in wrt)]
-    attrs = {"f": name, "wrt": new_wrt, "ct": tuple(new_ct), "cotangents": len(cotangents)}
-    outs = forward.builder.emit("pullback", (*args, *cotangents), tuple(types), attrs)
-    tangents = dict(zip((let.outs[i] for i in floats), outs[len(g.results) :], strict=False))
-    tangents.update(zip(let.outs[len(g.results) :], outs[len(g.results) + len(floats) :], strict=False))
-    return tangents
-
-
-def block_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
-    """The same in several directions, for a g that knows blocks. Of F(x, T) = (f(x), J T) the derivative along S of x and W of T, lane
-    by lane, is linear in both: (J S, J W + H T S). Backwards, with cotangents Tc and c, S gets J^T Tc + H T c, which is Tdx, and W gets
-    dx: one reverse pass in which x and T are constants."""
-    program, builder = forward.program, forward.builder
-    g, own, lanes = program.functions[let.attrs["f"]], len(let.args) - let.attrs["cotangents"], forward.lanes
-    wrt, xs, cs = let.attrs["wrt"], let.args[:own], let.args[own:]
-    mask = [a in forward.activity or i in wrt for i, a in enumerate(xs)]
-    first = jvp_name(program, g.name, mask, lanes)
-    moves = [*(i in wrt for i in range(own)), *(i in wrt for i, m in enumerate(mask) if m)]
-    name = jvp_name(program, first, moves, lanes, paired=True)
-    floats = [i for i, t in enumerate(g.results) if carries_gradient(t)]
-    values, tangents = [forward.atom(a) for a in xs], [forward.tangent(a) for a, m in zip(xs, mask, strict=True) if m]
-    still = [forward.nowhere(xs[i]) for i in (*sorted(wrt), *sorted(wrt))]
-    n = len(g.results) + len(floats)  # behind the results of F: first those of y along S, then those of its tangents along W
-    moved = [(n + floats.index(r), forward.tangent(c)) for r, c in zip(let.attrs["ct"], cs, strict=True) if c in forward.activity]
-    fixed = [(n + len(floats) + floats.index(r), forward.everywhere(c)) for r, c in zip(let.attrs["ct"], cs, strict=True)]
-    ct, cotangents = zip(*moved, *fixed, strict=True)
-    place = {p: len(values) + len(tangents) + i for i, p in enumerate(sorted(wrt))}
-    new_wrt = (*(place[p] for p in wrt), *(place[p] + len(wrt) for p in wrt))
-    f = program.functions[name]
-    attrs = {"f": name, "wrt": new_wrt, "ct": ct, "cotangents": len(ct)}
-    outs = builder.emit("pullback", (*values, *tangents, *still, *cotangents), (*f.results, *(f.params[p].type for p in new_wrt)), attrs)
-    found = dict(zip((let.outs[i] for i in floats), outs[len(g.results) :], strict=False))
-    found.update(zip(let.outs[len(g.results) :], outs[len(f.results) : len(f.results) + len(wrt)], strict=True))
-    return found
-
-
-def by_blocks(program: Program, name: str) -> bool:
-    """Is there nothing in a function, or in what it calls, that goes direction by direction?"""
-
-    def each(let: Let) -> bool:
-        op = TABLE[let.op]
-        return op.scalar or op.nest or op.adjoint == "zero" or (let.op in TANGENTS and not op.derivative)
-
-    functions = reachable(program, name)
-    return all(each(let) for f in functions for b in f.blocks.values() for let in b.lets) and not has_blocks(program, name)
+BY_ADJOINT = {"rule": _Forward.by_rule, "zero": _Forward.nothing, "pullback": whole_tangents, "own": whole_tangents}
 
 
 def expand_all(program: Program) -> bool:

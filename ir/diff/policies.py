@@ -298,7 +298,7 @@ class _Needs:
                 plan.fields += [((let, i), let.args[i].type) for i in kept.partials]
         plan.fields += [(let, let.args[-1].type) for let in plan.stores]
         sizes = {"f64": 8, "i64": 8, "f32": 4, "bool": 1}
-        plan.fields.sort(key=lambda kv: -sizes[str(lane_type(kv[1]))] * width(kv[1]))
+        plan.fields.sort(key=lambda kv: -sizes[str(lane_type(kv[1]))] * width(kv[1]))  # type: ignore[arg-type]
 
 
 def choose(plan: Plan | None, checkpoint: Any) -> str:

@@ -37,9 +37,9 @@ def _made(let: Any) -> tuple[Result, ...]:
 
 
 def _reshaped(let: Any) -> tuple[Result, ...]:
-    """Of the same elements, or of the lanes of its blocks."""
-    t = let.args[0].type.dtype
-    return ((lane_type(t) if let.out.type.dtype == lane_type(t) else t, let.args[1:]),)
+    """Of the same elements; blocks of lanes may come apart or together."""
+    old, new = let.args[0].type.dtype, let.out.type.dtype
+    return ((new if lane_type(old) == lane_type(new) else old, let.args[1:]),)
 
 
 def memory(name: str, rule: Any, **facts: Any) -> Op:

@@ -19,8 +19,7 @@ from ..core.builder import Builder, Frame, current_builder, current_trace, keep
 from ..core.graph import Atom, Const, Fail
 from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
-from ..core.types import (BOOL, F64, I32, I64, NUMPY_DTYPES, WIDTHS, Array, Scalar, Type, carries_gradient, describe, is_float, lane_type, same_type, wide, widened,
-                          with_article)  # fmt: skip
+from ..core.types import BOOL, F64, I32, I64, Array, Scalar, Type, carries_gradient, describe, is_float, same_type, widened, with_article
 from ..numpy.common import astype
 from ..objects.heap import Heap, State, identical
 from ..objects.statics import is_static
@@ -30,16 +29,14 @@ from ..python import host
 from ..python.random import refuse_generators
 from ..staging.leaves import Undefined, coerce, describe_value, leaf_type, show
 from ..staging.lists import made
-from ..staging.loops import each
 from ..staging.optional import returned
 from ..staging.paths import Return, branch, open_block, run
 from ..staging.staged import _result
-from ..values import pytree, sizes
+from ..values import pytree
 from ..values.arrays import allocate, lift_array
-from ..values.values import Arrayed, Traced, constant, dim_of, is_traced, scalar_type
+from ..values.values import Arrayed, Traced, constant, is_traced, scalar_type
 from ..values.views import as_array, settled
 from .calls import call
-
 
 keep("differentiated", lambda trace: 0)  # how many functions under construction are
 
@@ -118,7 +115,7 @@ def _check_objects(heap: Heap, before: State, builder: Builder, label: str) -> N
                 )
 
 
-def _emit(op: str, sub: Sub, extra: Sequence[Atom], types: Sequence[Type], attrs: dict[str, Any]) -> list[Any]:
+def emit(op: str, sub: Sub, extra: Sequence[Atom], types: Sequence[Type], attrs: dict[str, Any]) -> list[Any]:
     builder = current_builder()
     open_block()
     atoms = tuple(builder.use(x.atom, x.builder) for x in sub.leaves)
@@ -184,7 +181,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Any, has_aux: bool, args: tup
     _check_scalar(sub, has_aux, name)
     wrt = _parameters_of(sub, args, kwargs, nums)
     types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
-    outs = _emit("pullback", sub, [Const(1.0, sub.types[0])], types, {"wrt": tuple(wrt), "ct": (0,)})
+    outs = emit("pullback", sub, [Const(1.0, sub.types[0])], types, {"wrt": tuple(wrt), "ct": (0,)})
     value = pytree.unflatten(sub.tree, outs[: len(sub.types)])
     grads = iter(outs[len(sub.types) :])
     trees = [pytree.flatten(args[i]) for i in nums]
@@ -243,7 +240,7 @@ def vjp(f: Callable[..., Any], primals: tuple[Any, ...], again: bool = False) ->
         wrt = [p for p in sub.where if p >= 0]
         types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
         with host.repeating(moment):
-            outs = _emit("pullback", sub, extra, types, {"wrt": tuple(wrt), "ct": tuple(ct)})
+            outs = emit("pullback", sub, extra, types, {"wrt": tuple(wrt), "ct": tuple(ct)})
         leaves, structure = pytree.flatten(new)
         pulled = iter(outs[len(sub.types) :])
         return pytree.unflatten(structure, [x if is_static(x) else next(pulled) for x in leaves])
@@ -300,7 +297,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     active = [i for i, t in enumerate(sub.types) if carries_gradient(t)]
     types = [*sub.types, *(sub.types[i] for i in active)]
     wrt = tuple(p for p, m in zip([p for p in sub.where if p >= 0], moves, strict=True) if m)
-    outs = _emit("pushforward", sub, [t for t, m in zip(extra, moves, strict=True) if m], types, {"wrt": wrt})
+    outs = emit("pushforward", sub, [t for t, m in zip(extra, moves, strict=True) if m], types, {"wrt": wrt})
     values, rest = outs[: len(sub.types)], iter(outs[len(sub.types) :])
     ts = [next(rest) if i in active else _zero(v) for i, v in enumerate(values)]
     return pytree.unflatten(sub.tree, values), pytree.unflatten(sub.tree, ts)
@@ -308,93 +305,3 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 
 def _zero(v: Any) -> Any:
     return constant(0.0) if isinstance(v, Traced) else allocate(F64, v.shape, 0)
-
-
-# ---- Jacobians and Hessians, by loops of the above
-def jacobian(f: Callable[..., Any], x: Any, forward: bool) -> Any:
-    """J[i..., j...] = d f_i / d x_j for f from a float or float array to a float or float array."""
-    x = settled(x)
-    x = differentiable(x, "argument 0 of a Jacobian") if not isinstance(x, (tuple, list, dict)) else x
-    if not isinstance(x, (Traced, Arrayed)):
-        raise errors.UnsupportedOperationError(
-            f"Jacobians and Hessians take one float or float array, not {show(x)} ({user_site()}): use jvp and vjp for containers"
-        )
-    if isinstance(x, Traced):
-        return jvp(f, (x,), (1.0,))[1]
-    open_block()
-    before = current_builder().mark()
-    y, pull, moment = vjp(f, (x,))
-    if not isinstance(y, (Traced, Arrayed)):
-        raise errors.UnsupportedOperationError(
-            f"Jacobians and Hessians take a function whose result is one float or float array, not {show(y)} ({user_site()}): use jvp and vjp"
-        )
-    known = all(isinstance(n, int) for n in y.shape)
-    if forward and moment is None and known:
-        current_builder().rollback(before)  # its sizes were all that was to be found
-    few = isinstance(x.size, int) and x.size <= WIDTHS[-1]
-    if isinstance(y, Traced) and not (forward and few):
-        with host.repeating(moment):
-            return value_and_grad(f, 0, False, (x,), {})[1]
-    m = y.size if isinstance(y, Arrayed) else 1
-    out = _columns(f, x, m, moment) if forward else _rows(pull, x, y)
-    return astype(out, x.type.dtype).reshape((*y.shape, *x.shape))
-
-
-def _rows(pull: Callable[[Any], Any], x: Arrayed, y: Arrayed) -> Arrayed:
-    """A reverse pass for each."""
-    out = allocate(x.type.dtype, (y.size, x.size), 0)
-
-    def row(i: Any) -> None:
-        e = allocate(y.type.dtype, (y.size,), 0)
-        e[i] = 1.0
-        (g,) = pull(e.reshape(y.shape))
-        flat = g.reshape((x.size,))
-        each(x.size, lambda j: out.__setitem__((i, j), flat[j]))
-
-    each(y.size, row)
-    return out
-
-
-def _columns(f: Callable[..., Any], x: Arrayed, m: Any, moment: Any) -> Arrayed:
-    """A block of them for each evaluation of f; the last block may go on with the last column. Where this is differentiated itself a
-    block is one column: there are no blocks of blocks."""
-    n = x.size
-    lanes = 1 if current_builder().trace.differentiated else next((w for w in WIDTHS if isinstance(n, int) and n <= w), WIDTHS[-1])
-    blocks = sizes.floordiv(sizes.add(n, lanes - 1), lanes)
-    sub = trace_sub(f, (x,), {})
-    t = sub.types[0]
-    if not carries_gradient(t):
-        return allocate(x.type.dtype, (m, n), 0)
-    out = allocate(wide(t.dtype if isinstance(t, Array) else t, lanes), (m, blocks), 0)
-
-    def block(b: Any) -> None:
-        at = [sizes.smaller(sizes.add(sizes.mul(b, lanes), i), sizes.sub(n, 1)) for i in range(lanes)]
-        with host.repeating(moment):
-            attrs = {"wrt": tuple(p for p in sub.where if p >= 0)}
-            (_, moved) = _emit("pushforward", sub, [_units(x, at, lanes).atom], (t, wide(t, lanes)), attrs)
-        flat = moved.reshape((m,)) if isinstance(moved, Arrayed) else None
-        each(m, lambda i: out.__setitem__((i, b), moved if flat is None else flat[i]))
-
-    each(blocks, block)
-    return _as_numbers(out, lanes)[:, :n]
-
-
-def _as_numbers(blocks: Arrayed, lanes: int) -> Arrayed:
-    """The lanes of a matrix of blocks as its columns: the same memory."""
-    if lanes == 1:
-        return blocks
-    builder, (m, n) = current_builder(), blocks.shape
-    shape = (m, sizes.mul(n, lanes))
-    t = Array(lane_type(blocks.type.dtype), tuple(map(dim_of, shape)))
-    (out,) = builder.emit("reshape", (builder.use(blocks.atom, blocks.builder), *map(sizes.atom, shape)), (t,))
-    return Arrayed(out, builder)
-
-
-def _units(x: Arrayed, at: Sequence[Any], lanes: int) -> Arrayed:
-    """Tangents of x: in direction k the element at flat position at[k] moves."""
-    t = wide(x.type.dtype, lanes)
-    flat = allocate(t, (x.size,), 0)
-    for k, j in enumerate(at):
-        one = constant(NUMPY_DTYPES[x.type.dtype].type(1))
-        flat[j] = table.add(flat[j], table.in_lane(one, i=k, to=t)) if lanes > 1 else one
-    return flat.reshape(x.shape)

@@ -155,7 +155,7 @@ class Code:
 
 def in_lanes(t: str, v: str) -> str:
     """A constant, in all lanes where `t` has several."""
-    return f"splat ({t.split()[2][:-1]} {v})" if t.startswith("<") and v.startswith("0x") else v
+    return f"splat ({t.split()[2][:-1]} {v})" if t.startswith("<") and v.startswith(("0x", "0.")) else v
 
 
 def _alignment(t: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from ....ir.core.graph import Let
 from ....ir.core.op import TABLE
 from ....ir.core.types import Scalar, Type
-from .code import LLVM_TYPES, NEGATIVE_ZERO, Code
+from .code import LLVM_TYPES, NEGATIVE_ZERO, Code, in_lanes
 from .machine import LLVMMachine, Value
 
 ATTRIBUTES = "alwaysinline nounwind"
@@ -123,7 +123,7 @@ def load_function(module: Any, t: Type, first: bool = False) -> str:
         code.store(ty, NEGATIVE_ZERO, dz)  # 2
         call_continuation(code)  # 3
         if first:
-            code.store(ty, code.let(f"fadd {ty} {code.load(ty, dz)}, 0.0"), "%dp")  # 4, 5
+            code.store(ty, code.let(f"fadd {ty} {code.load(ty, dz)}, {in_lanes(ty, '0.0')}"), "%dp")  # 4, 5
         else:
             accumulate(code, ty, "%dp", code.load(ty, dz))  # 4, 5
         code.emit("ret void")

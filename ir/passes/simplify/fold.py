@@ -6,8 +6,8 @@ import numpy as np
 
 from ...core.analysis import drop_unreachable, reverse_postorder
 from ...core.graph import Atom, Branch, Const, Function, Jump, Let, Var, substitute
-from ...core.op import TABLE
 from ...core.machine import number
+from ...core.op import TABLE
 from ...core.types import BOOL, LANE, is_float
 
 

@@ -9,7 +9,7 @@ from .....ir.core.graph import Let, Var
 from .....ir.core.kernel import SMOOTH, Access, Gather, Result, Same, expensive, kernel_of, varied_results, varies
 from .....ir.core.op import TABLE
 from .....ir.core.types import Array, Type, carries_gradient, element
-from ..code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, literal
+from ..code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, in_lanes, literal
 from ..lets import Operands, loop, read_element
 from ..machine import LLVMMachine, Value
 from .forward import Forward
@@ -151,7 +151,7 @@ class Backward(Differentiated):
     def add_to_array(self, x: Access, p: str, term: str) -> None:
         t = x.base.type.dtype  # type: ignore[union-attr]
         if x.base in self.firsts:  # plus 0.0, as if it had been added
-            self.code.store(LLVM_TYPES[t], self.code.let(f"fadd {LLVM_TYPES[t]} {term}, 0.0"), p)
+            self.code.store(LLVM_TYPES[t], self.code.let(f"fadd {LLVM_TYPES[t]} {term}, {in_lanes(LLVM_TYPES[t], '0.0')}"), p)
         else:
             self.add(p, t, term)
 
@@ -335,7 +335,7 @@ class Scaling(Differentiated):
                 p = self.element(self.adjoint(x), self.offset(x), t)
                 partial = Value(machine, self.code.load(LLVM_TYPES[t], p), t)
                 z = TABLE["mul"](g if g.type == t else TABLE["convert"](g, to=t), partial)
-                self.code.store(LLVM_TYPES[t], self.code.let(f"fadd {LLVM_TYPES[t]} {z.name}, 0.0"), p)
+                self.code.store(LLVM_TYPES[t], self.code.let(f"fadd {LLVM_TYPES[t]} {z.name}, {in_lanes(LLVM_TYPES[t], '0.0')}"), p)
 
         self.loops(0, lambda d: None, point, lambda d: None)
         self.function(f"@kernel.{self.context.unique()}.scale", [])
