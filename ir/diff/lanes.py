@@ -67,10 +67,12 @@ def whole_tangents(forward: Any, let: Let) -> None:
     """Tangents of an operation whose rule is traced code."""
     if forward.lanes == 1:
         traced_tangents(forward, let)
-    elif let.op in BLOCKS:
-        BLOCKS[let.op](forward, let)
     else:
-        each_lane(forward, let, traced_tangents)
+        BLOCKS.get(let.op, one_direction)(forward, let)
+
+
+def one_direction(forward: Any, let: Let) -> None:
+    each_lane(forward, let, traced_tangents)
 
 
 BLOCKS = Stage("blocks of tangents", lambda op: False)  # what is better done at once than direction by direction
@@ -84,7 +86,7 @@ def product(forward: Any, let: Let) -> None:
     assert isinstance(b.type, Array)
     first, second = (x in forward.activity for x in let.args)
     if t.rank != 2 or let.attrs["tb"] or (first and (let.attrs["ta"] or b.type.dims[-1] != 1)):
-        each_lane(forward, let, traced_tangents)
+        one_direction(forward, let)
         return
     parts = [_of_columns(forward, let)] if second else []
     if first:
