@@ -17,8 +17,8 @@ from lantern_jit.backends.python.interpreter import Primal, Ref
 from lantern_jit.ir.core.dims import Applied, Symbol
 from lantern_jit.ir.core.errors import LanternError, StackOverflowError
 from lantern_jit.ir.core.graph import Block, Function, Let, Program, Return, Var
-from lantern_jit.ir.core.text import show
 from lantern_jit.ir.core.machine import number
+from lantern_jit.ir.core.text import show
 from lantern_jit.ir.core.types import BOOL, F32, F64, NUMPY_DTYPES, Array, Type, carries_gradient, wide, width
 from lantern_jit.ir.diff.close import closed
 from lantern_jit.ir.passes.forbid import READ_ONLY

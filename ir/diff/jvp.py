@@ -189,7 +189,7 @@ class _Forward:
         for i, a in enumerate(let.args):
             if a in self.activity:
                 d = Operand(self.tangent(a), self.builder)
-                term = d if width(a.type) < width(let.out.type) else rule(d, z, *xs, **let.attrs)[i]
+                term = d if self.paired and width(a.type) < width(let.out.type) else rule(d, z, *xs, **let.attrs)[i]
                 if term is not None:
                     if term.type != t:  # a conversion between float types
                         term = TABLE["convert"](term, to=t)
