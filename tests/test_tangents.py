@@ -18,7 +18,7 @@ from lantern_jit.ir.core.types import F64, LANES, NUMPY_DTYPES
 from lantern_jit.ir.ops import table
 
 from .samples import DIFFERENTIABLE
-from .support import Runner, both, close, specialisations
+from .support import Runner, both, close, interpret, specialisations
 
 Function = Callable[..., Any]
 SIZES = (1, 2, 3, 5, 9)  # the last one is in more than one block
@@ -322,6 +322,22 @@ def test_effects_are_had_once(capsys: pytest.CaptureFixture[str]) -> None:
 
     close(lj.jit(lj.jacfwd(f))(point(3)), np.diag(2 * point(3)))
     assert capsys.readouterr().out.count("here") == 1
+
+
+def test_numbers_are_drawn_once_for_all_directions() -> None:
+    """Where a Hessian goes column by column, each evaluates what draws again, from the same state of the generator."""
+
+    def noisy(g: Any, x: Any) -> Any:
+        return np.sum(factors(x * g.standard_normal(3)))
+
+    def f(g: Any, x: Any) -> Any:
+        return lj.hessian(lambda x: noisy(g, x))(x), g.random()
+
+    plain = np.random.default_rng(4)
+    drawn = plain.standard_normal(3)
+    want = lj.jit(lj.hessian(lambda x: np.sum(factors(x * drawn))))(point(3)), plain.random()
+    for run in (interpret, lambda f, *args: lj.jit(f)(*args)):
+        close(run(f, np.random.default_rng(4), point(3)), want, 1e-9, 1e-9)
 
 
 # ---- how much work it is

@@ -68,6 +68,7 @@ class _Forward:
         self.values: dict[Var, Var] = {}
         self.tangents: dict[Var, Atom] = {}
         self.blocks: dict[str, Block] = {}
+        self.moment: tuple[Var, ...] = ()  # before the operation at hand, if its tangent repeats its effects
 
     def run(self) -> Function:
         b, f = self.builder, self.f
@@ -157,7 +158,7 @@ class _Forward:
         attrs = dict(let.attrs)
         if "order" in attrs and any(v in self.activity for v in let.outs):
             attrs["order"] += 1  # what is done with it from here on is a derivative of a derivative
-        moment = self.builder.emit("host", (), (I64,), {"recipe": MARK}) if active and self.repeats(let) else ()
+        self.moment = moment = self.builder.emit("host", (), (I64,), {"recipe": MARK}) if active and self.repeats(let) else ()
         outs = self.builder.emit(let.op, tuple(map(self.atom, let.args)), tuple(o.type for o in let.outs), attrs, let.site)
         self.values.update(zip(let.outs, outs, strict=True))
         if active:

@@ -53,7 +53,10 @@ def each_lane(forward: Any, let: Let, rule: Callable[[Any, Let], None]) -> None:
     """The tangents of an operation by a rule for one direction."""
     parts = {a: apart(forward, forward.tangents[a]) for a in let.args if a in forward.activity}
     directions = [_Direction(forward, {a: ts[i] for a, ts in parts.items()}) for i in range(forward.lanes)]
-    for direction in directions:
+    for i, direction in enumerate(directions):
+        if i and forward.moment:  # what is evaluated again is so from the same moment on
+            forward.builder.emit("host", (), (), {"recipe": DONE})
+            forward.builder.emit("host", forward.moment, (), {"recipe": AGAIN})
         rule(direction, let)
     for o in let.outs:
         if o in forward.activity:
