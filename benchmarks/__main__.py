@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import arrays, calls, compile_time, floor, functions, machine, report, starts, timing
+from benchmarks import arrays, calls, compile_time, floor, functions, machine, report, starts, tangents, timing
 from benchmarks.arrays import ArrayRow
 from benchmarks.calls import CallRow
 from benchmarks.cases import CASES
@@ -40,6 +40,9 @@ new arrays, JAX its own, and is waited for. C's and Numba's derivatives are writ
 ARRAYS_CHECKED = """
 A time is of one call from Python, the least of many batches run in turns, on one core. Before timing: lantern's value is
 NumPy's (1e-9), its gradient that of central differences along one direction (1e-4), C's (1e-8), JAX's and PyTorch's (1e-7)."""
+TANGENTS_CHECKED = """
+A time is of one call from Python, of a whole Jacobian or Hessian, on one core; one direction is a jvp, or an hvp. Before timing: the columns are
+those of single directions (1e-10), those of central differences (1e-5), and JAX's (1e-8)."""
 FUNCTIONS_CHECKED = """
 A time is of one element, of a call from Python on 4,096 of them, the least of many batches run in turns. Values are NumPy's but for the last bits."""
 STARTS_CHECKED = """
@@ -57,17 +60,18 @@ class Results:
     starts: list[StartRow] = field(default_factory=list)
     arrays: list[ArrayRow] = field(default_factory=list)
     functions: list[FunctionRow] = field(default_factory=list)
+    tangents: list[ArrayRow] = field(default_factory=list)
 
     @property
     def right(self) -> bool:
         """Whether all numbers agree and everything runs; times do not count."""
-        agree = all(row.agrees for rows in (self.run, self.calls, self.arrays, self.functions) for row in rows)
+        agree = all(row.agrees for rows in (self.run, self.calls, self.arrays, self.functions, self.tangents) for row in rows)
         return agree and not any(row.note for row in self.compile) and not any(row.note for row in self.starts)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    names = [case.name for case in (*CASES, *arrays.CASES)]
+    names = [case.name for case in (*CASES, *arrays.CASES, *tangents.CASES)]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Time gradients against C and peers.")
     parser.add_argument("--quick", action="store_true", help="small sizes and short batches: a check, not a measurement")
     parser.add_argument(
@@ -82,7 +86,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options.calls = CALLS.startswith(wanted)
     options.functions = FUNCTIONS.startswith(wanted)
     options.arrays = [case for case in arrays.CASES if case.name.startswith(wanted)]
-    if not any((options.cases, options.arrays, options.compile, options.calls, options.functions)):
+    options.tangents = [case for case in tangents.CASES if case.name.startswith(wanted)]
+    if not any((options.cases, options.arrays, options.tangents, options.compile, options.calls, options.functions)):
         parser.error(f"no case starts with {' or '.join(wanted)}; there are {', '.join([*names, COMPILE, CALLS, FUNCTIONS])}")
     return options
 
@@ -106,6 +111,9 @@ def measure_all(options: argparse.Namespace, lj: Any, c: Floor | None, peers: li
     if options.arrays:
         progress("whole arrays")
         results.arrays = arrays.measure_arrays([case.name for case in options.arrays], not options.no_peers, options.quick, effort)
+    if options.tangents:
+        progress("Jacobians and Hessians")
+        results.tangents = tangents.measure_tangents([case.name for case in options.tangents], not options.no_peers, effort)
     if options.functions:
         progress("mathematical functions")
         results.functions = functions.measure_functions(lj, timing.QUICK)
@@ -139,6 +147,10 @@ def print_results(results: Results, peers: list[Peer]) -> None:
         print()
         print(report.array_table(results.arrays))
         print(ARRAYS_CHECKED)
+    if results.tangents:
+        print()
+        print(report.array_table(results.tangents, tangents.COLUMNS))
+        print(TANGENTS_CHECKED)
     if results.functions:
         print()
         print(report.function_table(results.functions))
@@ -155,7 +167,7 @@ def print_results(results: Results, peers: list[Peer]) -> None:
         print(report.start_table(results.starts))
         if not any(row.note for row in results.starts):
             print(STARTS_CHECKED)
-    for line in report.notes(results.run, results.compile, results.calls, results.starts, results.arrays):
+    for line in report.notes(results.run, results.compile, results.calls, results.starts, [*results.arrays, *results.tangents]):
         print(line)
 
 

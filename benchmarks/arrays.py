@@ -292,11 +292,11 @@ def flat(result: Any) -> Any:
 def measure_arrays(names: list[str], with_peers: bool, quick: bool, effort: Effort) -> list[ArrayRow]:
     """One row for each case, measured in a process of its own on one core."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, _one_core) as pool:
+    with ProcessPoolExecutor(1, context, on_one_core) as pool:
         return pool.submit(measure_here, names, with_peers, quick, effort).result()
 
 
-def _one_core() -> None:
+def on_one_core() -> None:
     os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})

@@ -125,9 +125,11 @@ def function_table(rows: Sequence[FunctionRow]) -> str:
     return table(["an element", LANTERN, "NumPy", "ratio", f"at most {ASKED:g}x"], body)
 
 
-def array_table(rows: Sequence[ArrayRow]) -> str:
+ARRAY_COLUMNS = ("lantern", "own primal", "C primal", "C gradient", "JAX", "PyTorch")
+
+
+def array_table(rows: Sequence[ArrayRow], columns: Sequence[str] = ARRAY_COLUMNS) -> str:
     """Times of the gradient, the program, C and peers; then each ratio that was asked."""
-    columns = [*_ARRAY_COLUMNS]
     head = ["program", *columns, "asked"]
     body = []
     for row in rows:
@@ -137,9 +139,6 @@ def array_table(rows: Sequence[ArrayRow]) -> str:
         )
         body.append([row.name, *(duration(row.seconds.get(c)) for c in columns), asked if row.agrees else "FAIL"])
     return table(head, body)
-
-
-_ARRAY_COLUMNS = ("lantern", "own primal", "C primal", "C gradient", "JAX", "PyTorch")
 
 
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:

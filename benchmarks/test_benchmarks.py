@@ -179,3 +179,12 @@ def test_whole_array_programs_agree() -> None:
     rows = arrays.measure_here([case.name for case in arrays.CASES], True, True, QUICK)
     assert [row.name for row in rows] == [case.name for case in arrays.CASES]
     assert [row.notes for row in rows if not row.agrees] == []
+
+
+def test_jacobians_and_hessians_agree() -> None:
+    """With single directions, central differences, and JAX where it is installed."""
+    from benchmarks import tangents
+
+    rows = tangents.measure_here([case.name for case in tangents.CASES], True, QUICK)
+    assert [row.notes for row in rows if not row.agrees] == []
+    assert len(rows) == len(tangents.CASES)

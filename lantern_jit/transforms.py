@@ -12,6 +12,7 @@ from typing import Any
 from .dispatcher import Dispatcher
 from .ir.core.builder import current_trace
 from .ir.trace import derivatives
+from .ir.trace.jacobians import jacobian
 from .ir.trace.language import call
 from .ir.trace.tracebacks import hide
 from .pickling import Recipe
@@ -164,31 +165,32 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 
 
 def jacfwd(f: Callable[..., Any]) -> Transformed:
-    """The Jacobian of f (one float or float array to the same), column by column by forward mode.
+    """The Jacobian of f (one float or float array to the same) by forward mode: f is evaluated once for eight columns.
 
-    The result's shape is (*shape of f(x), *shape of x).
+    The result's shape is (*shape of f(x), *shape of x). Under `jit` an x of at most eight elements has a program for its size.
 
     >>> import lantern_jit as lj, numpy as np
     >>> lj.jacfwd(lambda x: x[0] * x[1])(np.array([3.0, 4.0]))
     array([4., 3.])
     """
-    return Transformed(f, "jacfwd", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, True), (jacfwd, (f,)), ())
+    return Transformed(f, "jacfwd", lambda x, *rest: jacobian(_bind(f, rest), x, True), (jacfwd, (f,)), ())
 
 
 def jacrev(f: Callable[..., Any]) -> Transformed:
     """The Jacobian of f, row by row by reverse mode. See `jacfwd`."""
-    return Transformed(f, "jacrev", lambda x, *rest: derivatives.jacobian(_bind(f, rest), x, False), (jacrev, (f,)), ())
+    return Transformed(f, "jacrev", lambda x, *rest: jacobian(_bind(f, rest), x, False), (jacrev, (f,)), ())
 
 
 def hessian(f: Callable[..., Any]) -> Transformed:
-    """The Hessian of f (one float result) in its first argument: shape (*shape of x, *shape of x).
+    """The Hessian of f (one float result) in its first argument: shape (*shape of x, *shape of x). One reverse pass for eight columns,
+    where f is made of scalars, elementwise code and control flow; linear algebra goes column by column.
 
     >>> import lantern_jit as lj, numpy as np
     >>> lj.hessian(lambda x: x[0] * x[0] * x[1])(np.array([3.0, 4.0]))
     array([[8., 6.],
            [6., 0.]])
     """
-    return Transformed(f, "hessian", lambda x, *rest: derivatives.jacobian(grad(_bind(f, rest)), x, True), (hessian, (f,)), ())
+    return Transformed(f, "hessian", lambda x, *rest: jacobian(grad(_bind(f, rest)), x, True), (hessian, (f,)), ())
 
 
 def _bind(f: Callable[..., Any], rest: tuple[Any, ...]) -> Callable[..., Any]:

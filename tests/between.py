@@ -17,8 +17,9 @@ from lantern_jit.backends.python.interpreter import Primal, Ref
 from lantern_jit.ir.core.dims import Applied, Symbol
 from lantern_jit.ir.core.errors import LanternError, StackOverflowError
 from lantern_jit.ir.core.graph import Block, Function, Let, Program, Return, Var
+from lantern_jit.ir.core.machine import number
 from lantern_jit.ir.core.text import show
-from lantern_jit.ir.core.types import BOOL, F32, F64, NUMPY_DTYPES, Array, Type, carries_gradient
+from lantern_jit.ir.core.types import BOOL, F32, F64, NUMPY_DTYPES, Array, Type, carries_gradient, wide, width
 from lantern_jit.ir.diff.close import closed
 from lantern_jit.ir.passes.forbid import READ_ONLY
 
@@ -102,15 +103,16 @@ def pushforward(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
         )
         program = closed(replace(primal.program, functions={"along": f, **functions}, entry="along"))
         adjoints = Primal(program).call("along", [*copy.deepcopy(args), cotangent])
-        return sum(np.sum(value_of(a) * t) for a, t in zip(adjoints, tangents, strict=True))
+        return sum(np.tensordot(value_of(a), t, np.ndim(value_of(a))) for a, t in zip(adjoints, tangents, strict=True))  # in each lane
 
     found: list[Any] = []
     for r, (y, t) in enumerate(zip(results, types, strict=True)):
         if isinstance(t, Array) and carries_gradient(t):
             units = np.eye(y.value.size, dtype=y.value.dtype).reshape(-1, *y.value.shape)
-            found.append(Ref(np.array([along(r, Ref(u)) for u in units], y.value.dtype).reshape(y.value.shape)))
+            moved = np.array([along(r, Ref(u)) for u in units], y.value.dtype)
+            found.append(Ref(moved.reshape(*y.value.shape, *moved.shape[1:])))
         elif carries_gradient(t):
-            found.append(NUMPY_DTYPES[t].type(along(r, NUMPY_DTYPES[t].type(1.0))))  # type: ignore[index]
+            found.append(number(along(r, NUMPY_DTYPES[t].type(1.0)), wide(t, width(let.args[-1].type))))  # type: ignore[index]
     return [*results, *found]
 
 

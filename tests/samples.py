@@ -179,6 +179,7 @@ LOGICAL: dict[str, Function] = {"and": np.logical_and, "or": np.logical_or, "xor
 OTHERS = {"tanh_slope", "expit_slope"}  # derivatives of tanh and expit, tested with them
 OTHERS |= {"round_decimal", "unsigned_div", "exact_add", "exact_sub", "exact_mul", "wrap32", "fits32"}  # in test_scalars.py
 OTHERS |= {"select", "gate", "convert", "nonzero_step", "holds", "same_size", "equal_size", "broadcast_size", "check_index"}
+OTHERS |= {"lane", "in_lane", "lane_sum"}  # in test_tangents.py
 SAMPLED = {*DIFFERENTIABLE, *FLAT, *INTEGRAL, *LOGICAL, *OTHERS}
 
 __all__ = ["DIFFERENTIABLE", "FLAT", "INTEGERS", "INTEGRAL", "LD", "LOGICAL", "SAMPLED", "Sample"]

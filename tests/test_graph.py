@@ -119,7 +119,11 @@ def test_text_that_is_no_program(text: str) -> None:
     [
         ("mul(%a, %a)", "mul(%a %a)", "line 3: expected `,`, not ' %a)'  [%b: f64 = mul(%a %a)]"),
         ("mul(%a, %a)", "mul(%a, %q)", "line 3: expected a variable that is bound in this function, not 'q)'  [%b: f64 = mul(%a, %q)]"),
-        ("1.0:f64)", "1.0:f16)", "line 4: expected a type, one of f64, f32, i64, bool, i32, not 'f16)'  [%c: bool = gt(%b, 1.0:f16)]"),
+        (
+            "1.0:f64)",
+            "1.0:f16)",
+            "line 4: expected a type, one of f64, f32, i64, bool, i32, f64x2, f64x4, f64x8, f32x2, f32x4, f32x8, not 'f16)'  [%c: bool = gt(%b, 1.0:f16)]",
+        ),
         (" : two(%b)", "", "line 5: expected `:`, not ''  [branch %c ? one()]"),
         ("  return %p\n", "", "line 8: expected the end of two (jump, branch, call, shift, return, fail), not ''"),
         ("wrt=(0,)", "wrt=(0,", "line 14: expected a Python literal, not '(0,"),

@@ -11,9 +11,9 @@ import numpy as np
 
 from ...ir.core import errors, faults
 from ...ir.core.graph import Atom, Block, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
-from ...ir.core.machine import Fault
+from ...ir.core.machine import Fault, number
 from ...ir.core.op import FORWARD, TABLE, Stage
-from ...ir.core.types import NUMPY_DTYPES, Array
+from ...ir.core.types import CODE, NUMPY_DTYPES, PTR, Array
 from ...ir.diff.reverse import Reverses
 from ...ir.diff.rules import library_function
 from ...ir.ops.memory import codes
@@ -40,13 +40,13 @@ class Ref:
 
 def literal(c: Const) -> Any:
     """A constant as a value of the scalar machine."""
-    return c.value if c.type.name in ("bool", "ptr", "code") else NUMPY_DTYPES[c.type].type(c.value)  # type: ignore[union-attr, index]
+    return c.value if c.type in (PTR, CODE) else number(c.value, c.type)  # type: ignore[arg-type]
 
 
 def element(let: Let, ref: Ref, index: Sequence[Any]) -> tuple[int, ...]:
     """A checked, non-negative index. What its letters promise is checked, too."""
     out = []
-    for axis, (i, n, letter) in enumerate(zip(index, ref.value.shape, codes(let), strict=True)):
+    for axis, (i, n, letter) in enumerate(zip(index, ref.value.shape[: len(index)], codes(let), strict=True)):
         i = int(i)
         if (i < 0 and letter in "pu") or (not -n <= i < n and letter in "wu"):
             raise AssertionError(f"the index {i} of {n} elements is not as {let} says")
@@ -193,7 +193,7 @@ def allocate(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
 @VALUES.of("reshape")
 def reshaped(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     """The same memory in another shape, and so its adjoint."""
-    shape = tuple(int(n) for n in xs[1:])
+    shape = (*map(int, xs[1:]), *NUMPY_DTYPES[let.out.type.dtype].shape)  # type: ignore[union-attr]
     return [Ref(xs[0].value.reshape(shape), None if xs[0].adjoint_ is None else xs[0].adjoint.reshape(shape))]
 
 
@@ -227,4 +227,4 @@ def array_op(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
 
 
 def typed(x: Any, t: Any) -> Any:
-    return NUMPY_DTYPES[t].type(x)
+    return number(x, t)

@@ -153,7 +153,8 @@ class Run:
 
 def nothing(dtype: Any) -> Any:
     """The element of an array that nobody is to read: one that shows."""
-    return np.nan if dtype.kind == "f" else True if dtype.kind == "b" else np.iinfo(dtype).min // 3
+    kind = dtype.base.kind
+    return np.nan if kind == "f" else True if kind == "b" else np.iinfo(dtype).min // 3
 
 
 def _empty(kind: str, dtype: Any) -> Any:
@@ -175,4 +176,6 @@ def scalar(x: Any) -> Any:
     """An element as the scalar machine takes it."""
     if isinstance(x, np.bool_):
         return bool(x)
+    if isinstance(x, np.ndarray):
+        return x.copy()
     return np.int64(x) if isinstance(x, np.integer) else x

@@ -68,7 +68,10 @@ def field(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
 
 @VALUES.of("at")
 def at(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
-    return [Elements(xs[0].row, xs[0].at + int(xs[1]))]
+    row = xs[0].row
+    if isinstance(row, np.ndarray) and row.dtype != object:
+        row = row.reshape(-1, *NUMPY_DTYPES[let.attrs["of"]].shape)  # blocks of lanes may have come apart or together
+    return [Elements(row, xs[0].at + int(xs[1]))]
 
 
 @VALUES.of("get")
@@ -127,7 +130,14 @@ def clear(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
 
 @VALUES.of("data")
 def data(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
-    return [Elements(xs[0].value.reshape(-1))]
+    return [Elements(_row(let, xs[0]))]
+
+
+def _row(let: Let, x: Any) -> Any:
+    """An array as a row of elements."""
+    t = let.args[0].type
+    assert isinstance(t, Array)
+    return x.value.reshape(-1, *NUMPY_DTYPES[t.dtype].shape)
 
 
 @VALUES.of("like")
@@ -138,21 +148,20 @@ def like(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
 @VALUES.of("offset")
 def offset(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     as_load = Let(let.outs, let.op, let.args, {"index": codes(let)}, let.site)
-    return [np.int64(np.ravel_multi_index(element(as_load, xs[0], xs[1:]), xs[0].value.shape))]
+    index = element(as_load, xs[0], xs[1:])
+    return [np.int64(np.ravel_multi_index(index, xs[0].value.shape[: len(index)]))]
 
 
 @VALUES.of("zeros")
 def zeros(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
-    t = let.args[0].type
-    assert isinstance(t, Array)
     if let.attrs["words"]:
         return [Elements(np.full(xs[0].value.size, 0.0, object))]
-    return [Elements(np.full(xs[0].value.size, 0.0 if let.attrs["fill"] or let.attrs["tiny"] else np.nan, NUMPY_DTYPES[t.dtype]))]
+    return [Elements(np.full_like(_row(let, xs[0]), 0.0 if let.attrs["fill"] or let.attrs["tiny"] else np.nan))]
 
 
 @VALUES.of("accumulate")
 def accumulate(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
-    xs[0].row += xs[1].value.reshape(-1)
+    xs[0].row += xs[1].value.reshape(xs[0].row.shape)
     return []
 
 

@@ -20,10 +20,10 @@ from . import errors
 from .analysis import drop_unreachable
 from .dims import Names
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
-from .op import Op, argument_types, literal, result_type
+from .op import TABLE, Op, argument_types, literal, result_type
 from .port import Port
 from .sites import user_site
-from .types import Scalar, Type
+from .types import LANE, Scalar, Type
 
 MAX_OPERATIONS = 500_000
 
@@ -340,6 +340,8 @@ class GraphAlgebra:
     def bind(op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
         builder = current_builder()
         operands = [a for a in args if isinstance(a, Operand)]
+        if any(a.type in LANE for a in operands):
+            args = spread(op, args)
         types = argument_types(op, [a.type if isinstance(a, Operand) else None for a in args])
         atoms = tuple(atom_of(a, t, builder) for a, t in zip(args, types, strict=True))
         out_type = result_type(op, types, attrs)  # type: ignore[arg-type]
@@ -348,6 +350,13 @@ class GraphAlgebra:
         if op.dim is not None:
             builder.trace.sums[out] = op.dim, atoms
         return type(operands[0])(out, builder, all(a.weak for a in operands))
+
+
+def spread(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Beside a block of lanes a number stands in each of them."""
+    wides = {k: a.type for k, a in zip(op.signature, args, strict=False) if getattr(a, "type", None) in LANE}
+    pairs = zip(op.signature, args, strict=False)
+    return tuple(TABLE["convert"](a, to=wides[k]) if k in wides and getattr(a, "type", wides[k]) not in LANE else a for k, a in pairs)
 
 
 class Operand(GraphValue):

@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import LanternError
 from .faults import KINDS
-from .types import F32, F64, NUMPY_DTYPES, Scalar
+from .types import BOOL, F32, F64, LANE, NUMPY_DTYPES, Scalar
 
 SPLITTERS = {F64: 2.0**27 + 1, F32: 2.0**12 + 1}
 
@@ -87,7 +87,18 @@ class PythonMachine:
             raise Fault(kind, *map(int, values))
 
     def convert(self, x: Any, to: Scalar) -> Any:
-        return bool(x) if to.name == "bool" else NUMPY_DTYPES[to].type(x)
+        return number(x, to)
+
+    def lane(self, x: Any, i: int) -> Any:
+        return x[i]
+
+    def in_lane(self, x: Any, i: int, to: Scalar) -> Any:
+        z = number(0.0, to)
+        z[i] = x
+        return z
+
+    def lane_sum(self, x: Any) -> Any:
+        return x.sum()
 
     def constant(self, value: float, like: Any) -> Any:
         return type(like)(value)
@@ -95,6 +106,13 @@ class PythonMachine:
     def splitter(self, like: Any) -> Any:
         """Multiplied by it, a number of this type splits into two halves of its digits (Dekker, 1971)."""
         return type(like)(SPLITTERS[F32 if isinstance(like, np.float32) else F64])
+
+
+def number(x: Any, t: Scalar) -> Any:
+    """A number as a value of this machine."""
+    if t in LANE:
+        return np.full(LANE[t][1], x, NUMPY_DTYPES[LANE[t][0]])
+    return bool(x) if t == BOOL else NUMPY_DTYPES[t].type(x)
 
 
 class Fault(LanternError):

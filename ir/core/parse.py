@@ -48,7 +48,7 @@ def parse(text: str, constants: Sequence[Any] = (), recipes: Sequence[Any] = ())
     if not program.functions:
         raise ValueError("line 1: expected a function, `fn name(..) -> (..) {`")
     program.entry = next(iter(program.functions))
-    for dims in re.findall(r"\b(?:f64|f32|i64|i32|bool)\[([^\]]*)\]", text):
+    for dims in re.findall(rf"\b(?:{'|'.join(SCALARS)})\[([^\]]*)\]", text):
         program.symbols.reserve(dims)
     return program
 

@@ -47,10 +47,14 @@ Type = Union[Scalar, Array]
 F64, F32, I64, BOOL = Scalar("f64"), Scalar("f32"), Scalar("i64"), Scalar("bool")
 I32 = Scalar("i32")  # of array elements only
 PTR, CODE = Scalar("ptr"), Scalar("code")  # addresses of memory and of functions, below derivatives only
-SCALARS = {t.name: t for t in (F64, F32, I64, BOOL, I32)}
+WIDTHS = (2, 4, 8)  # of blocks of lanes
+LANES = {(t, n): Scalar(f"{t}x{n}") for t in (F64, F32) for n in WIDTHS}  # floats side by side: the tangents of one value in n directions
+LANE = {wide: (t, n) for (t, n), wide in LANES.items()}
+SCALARS = {t.name: t for t in (F64, F32, I64, BOOL, I32, *LANE)}
 NUMPY_DTYPES: dict[Scalar, np.dtype[Any]] = {F64: np.dtype("f8"), F32: np.dtype("f4"), I64: np.dtype("i8"), BOOL: np.dtype("?"),
                                               I32: np.dtype("i4")}  # fmt: skip
 FROM_NUMPY = {dtype: t for t, dtype in NUMPY_DTYPES.items()}
+NUMPY_DTYPES.update((wide, np.dtype((NUMPY_DTYPES[t], (n,)))) for wide, (t, n) in LANE.items())
 WIDER = {np.dtype(d): t for t, ds in ((I32, ("i1", "i2", "u1", "u2")), (I64, ("u4",)), (F32, ("f2",))) for d in ds}
 
 CONVERT = "convert it to float64, float32, int64, int32 or bool"
@@ -90,8 +94,26 @@ def is_generator(x: Any) -> bool:
 
 
 def is_float(t: Type) -> bool:
-    """Is `t` f64 or f32?"""
-    return t is F64 or t is F32 or t in (F64, F32)
+    """Is `t` f64 or f32, or a block of them?"""
+    return t is F64 or t is F32 or t in (F64, F32) or t in LANE
+
+
+def width(t: Type) -> int:
+    """How many lanes does a value have?"""
+    found = LANE.get(t.dtype if isinstance(t, Array) else t)
+    return 1 if found is None else found[1]
+
+
+def lane_type(t: Scalar) -> Scalar:
+    """The type of one lane."""
+    return LANE[t][0] if t in LANE else t
+
+
+def wide(t: Any, n: int) -> Any:
+    """The type of n tangents of a value side by side."""
+    if isinstance(t, Array):
+        return Array(wide(t.dtype, n), t.dims)
+    return t if n == 1 else LANES[t, n]
 
 
 def carries_gradient(t: Type) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from ..core.graph import Block, Call, Edge, Program
 from ..core.op import FORWARD, TABLE
+from ..core.types import width
 
 
-def expand(program: Program, name: str, jvp_name: Callable[[Program, str, list[bool]], str]) -> bool:
+def expand(program: Program, name: str, jvp_name: Callable[[Program, str, list[bool], int], str]) -> bool:
     """Replace every `pushforward` in `name` by a call of the jvp.
 
     %y, %ty = pushforward(%x, %tx) {f='g'}; rest   ->   call jvp.x.g(%x, %tx) then k();   k(%y, %ty): rest
@@ -24,7 +25,7 @@ def expand(program: Program, name: str, jvp_name: Callable[[Program, str, list[b
             n = let.attrs["cotangents"]
             own = len(let.args) - n
             mask = [j in let.attrs["wrt"] for j in range(own)]
-            callee = jvp_name(program, let.attrs["f"], mask)
+            callee = jvp_name(program, let.attrs["f"], mask, width(let.args[-1].type) if n else 1)
             k = 1
             while f"{block.name}.then{k}" in f.blocks:
                 k += 1

@@ -3,12 +3,8 @@
     z = mul(x, y)      ->      z = mul(x, y);  tz = add(mul(tx, y), mul(ty, x))
 
 `jvp(f)` takes f's parameters and a tangent for each active one, and returns f's results and a tangent for each
-float result. The derivative of `pullback` is forward over reverse: with F(x, t) = (f(x), J t),
-
-    jvp of  dx = pullback[f](x, c)  along (tx, tc)  is  (tdx, dx) = pullback[F](x, tx; cotangents tc of y, c of ty)
-
-because Hessians are symmetric (Pearlmutter, "Fast Exact Multiplication by the Hessian", 1994). So every order
-is one reverse pass over a graph that jvp made.
+float result. In several directions at once a tangent is a block of numbers, one for each (lanes.py). The derivative of `pullback` is in
+forward_over_reverse.py.
 """
 
 from __future__ import annotations
@@ -22,21 +18,22 @@ from ..core.builder import Builder, Operand, Trace, tracing
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ..core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies
 from ..core.op import FORWARD, REVERSE, TABLE, Stage, written
-from ..core.types import I64, Array, Scalar, Type, carries_gradient
+from ..core.types import I64, Array, Type, carries_gradient, wide, width
 from ..ops.effects import AGAIN, DONE, MARK, has_effects
 from ..ops.memory import codes, quiet
 from ..passes.simplify import SIMPLIFY
 from .activity import Activity, is_scalar, varied
 from .expand import expand
-from .rules import traced_tangents
+from .lanes import has_blocks, one_by_one, whole_tangents, zeros
 
 MAX_ORDER = 8  # of derivatives: each doubles the program
 MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
 
 
-def jvp_name(program: Program, name: str, mask: Sequence[bool]) -> str:
-    """The name of `name`'s jvp with tangents for the parameters in `mask`; made when first asked for."""
-    marks = "".join("x" if m else "o" for m in mask)
+def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1, paired: bool = False) -> str:
+    """The name of `name`'s jvp in so many directions, with tangents for the parameters in `mask`; made when first asked for. `paired`:
+    of a function that has blocks itself, each lane of which moves in its own direction alone."""
+    marks = "".join("x" if m else "o" for m in mask) + ("" if lanes == 1 else f".{lanes}") + (".paired" if paired else "")
     new = f"jvp.{marks}.{name}"
     if new not in program.functions:
         if new.count("jvp.") > MAX_ORDER or (
@@ -49,14 +46,13 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool]) -> str:
             )
         program.functions[new] = Function(new, [], {})  # a recursive function asks for itself
         expand(program, name, jvp_name)
+        if lanes > 1 and not paired and has_blocks(program, name):
+            one_by_one(program, name, jvp_name(program, name, mask), mask, lanes, new)
+            return new
         with tracing(program) as trace:
-            f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), new, trace).run()
+            f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), lanes, paired, new, trace).run()
         SIMPLIFY.on([f])  # before it may be differentiated again
     return new
-
-
-def jvp_results(f: Function) -> tuple[Type, ...]:
-    return (*f.results, *(t for t in f.results if carries_gradient(t)))
 
 
 OWN = ("own", "function")
@@ -64,8 +60,8 @@ TANGENTS = Stage("forward mode", lambda op: op.adjoint in OWN and op.jvp is None
 
 
 class _Forward:
-    def __init__(self, program: Program, f: Function, mask: tuple[bool, ...], name: str, trace: Trace) -> None:
-        self.program, self.f, self.mask = program, f, mask
+    def __init__(self, program: Program, f: Function, mask: tuple[bool, ...], lanes: int, paired: bool, name: str, trace: Trace) -> None:
+        self.program, self.f, self.mask, self.lanes, self.paired = program, f, mask, lanes, paired
         self.activity: Activity = varied(f, mask, Aliases(program, f if is_scalar(f) else None))
         self.builder = Builder(trace, name, None)
         trace.builders.append(self.builder)
@@ -73,6 +69,7 @@ class _Forward:
         self.values: dict[Var, Var] = {}
         self.tangents: dict[Var, Atom] = {}
         self.blocks: dict[str, Block] = {}
+        self.moment: tuple[Var, ...] = ()  # before the operation at hand, if its tangent repeats its effects
 
     def run(self) -> Function:
         b, f = self.builder, self.f
@@ -80,7 +77,7 @@ class _Forward:
             self.values[p] = b.parameter(p.type, p.name + ".")
         for p, m in zip(f.params, self.mask, strict=True):
             if m:
-                self.tangents[p] = b.parameter(p.type, "t." + p.name + ".")
+                self.tangents[p] = b.parameter(self.of(p.type), "t." + p.name + ".")
         for name, block in f.blocks.items():
             new = self.blocks[name] = Block(name)
             b.blocks.append(new)
@@ -94,7 +91,7 @@ class _Forward:
             for let in f.blocks[name].lets:
                 self.let(let)
             self.terminator(f.blocks[name])
-        return b.finish(jvp_results(f))
+        return b.finish((*f.results, *(self.of(t) for t in f.results if carries_gradient(t))))
 
     def tangent_params(self, name: str, block: Block) -> None:
         """Tangents of block parameters; after a call, tangents of its results come between results and values."""
@@ -102,7 +99,7 @@ class _Forward:
         tangents = []
         for p in [*results, *(p for p in block.params if p not in results)]:
             if p in self.activity or (p in results and carries_gradient(p.type) and self._after_active_call(name)):
-                t = self.builder.fresh(p.type, "t." + p.name + ".")
+                t = self.builder.fresh(self.of(p.type), "t." + p.name + ".")
                 self.tangents[p] = t
                 tangents.append((p, t))
         head = [self.values[p] for p in results] + [t for p, t in tangents if p in results]
@@ -125,6 +122,13 @@ class _Forward:
         call = self._caller(name)
         return call is not None and any(a in self.activity for a in call.args)
 
+    def of(self, t: Type) -> Type:
+        """The type of a tangent."""
+        return t if self.paired and width(t) > 1 else wide(t, self.lanes)
+
+    def jvp_of(self, name: str, mask: Sequence[bool]) -> str:
+        return jvp_name(self.program, name, mask, self.lanes, self.paired)
+
     # ---- values
     def atom(self, a: Atom) -> Atom:
         return self.values[a] if isinstance(a, Var) else a
@@ -133,15 +137,14 @@ class _Forward:
         """The tangent of `a`: its variable, or a zero that is made here."""
         if isinstance(a, Var) and a in self.tangents:
             return self.tangents[a]
-        if isinstance(a.type, Scalar):
-            return Const(0.0, a.type)
-        return self.zeros(self.atom(a))
+        return self.nowhere(a)
 
     def zeros(self, array: Atom) -> Var:
-        t = array.type
-        assert isinstance(t, Array)
-        dims = [self.builder.emit("dim", (array,), (I64,), {"axis": i})[0] for i in range(t.rank)]
-        return self.builder.emit("alloc", (*dims, Const(0.0, t.dtype)), (t,))[0]
+        return zeros(self.builder, array, self.of(array.type))
+
+    def nowhere(self, a: Atom) -> Atom:
+        """A tangent of zero."""
+        return self.zeros(self.atom(a)) if isinstance(a.type, Array) else Const(0.0, self.of(a.type))
 
     def value(self, a: Atom) -> Operand:
         return Operand(self.atom(a), self.builder)
@@ -156,7 +159,7 @@ class _Forward:
         attrs = dict(let.attrs)
         if "order" in attrs and any(v in self.activity for v in let.outs):
             attrs["order"] += 1  # what is done with it from here on is a derivative of a derivative
-        moment = self.builder.emit("host", (), (I64,), {"recipe": MARK}) if active and self.repeats(let) else ()
+        self.moment = moment = self.builder.emit("host", (), (I64,), {"recipe": MARK}) if active and self.repeats(let) else ()
         outs = self.builder.emit(let.op, tuple(map(self.atom, let.args)), tuple(o.type for o in let.outs), attrs, let.site)
         self.values.update(zip(let.outs, outs, strict=True))
         if active:
@@ -184,20 +187,21 @@ class _Forward:
         if tangent is not None:
             ts = [Operand(self.tangent(a), self.builder) for a in let.args if carries_gradient(a.type)]
             return tangent(*ts, *xs, **let.attrs).atom  # type: ignore[no-any-return]
-        total: Any = None
+        total, t = None, self.of(let.out.type)
         for i, a in enumerate(let.args):
             if a in self.activity:
-                term = rule(Operand(self.tangents[a], self.builder), z, *xs, **let.attrs)[i]  # type: ignore[index]
+                d = Operand(self.tangent(a), self.builder)
+                term = d if self.paired and width(a.type) < width(let.out.type) else rule(d, z, *xs, **let.attrs)[i]
                 if term is not None:
-                    if term.type != let.out.type:  # a conversion between float types
-                        term = TABLE["convert"](term, to=let.out.type)
+                    if term.type != t:  # a conversion between float types
+                        term = TABLE["convert"](term, to=t)
                     total = term if total is None else TABLE["add"](total, term)
-        return total.atom if total is not None else Const(0.0, let.out.type)
+        return total.atom if total is not None else Const(0.0, t)
 
     @TANGENTS.of("load")
     def load(self, let: Let) -> None:
         args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
-        (self.tangents[let.out],) = self.builder.emit("load", args, (let.out.type,), {"index": quiet(codes(let))}, let.site)
+        self.emit("load", let, args, {"index": quiet(codes(let))})
 
     @TANGENTS.of("store")
     def store(self, let: Let) -> None:
@@ -207,16 +211,20 @@ class _Forward:
     @TANGENTS.of("alloc")
     def alloc(self, let: Let) -> None:
         args = (*map(self.atom, let.args[:-1]), self.tangent(let.args[-1]))
-        (self.tangents[let.out],) = self.builder.emit("alloc", args, (let.out.type,), {}, let.site)
+        self.emit("alloc", let, args, {})
 
     @TANGENTS.of("copy")
     def copy(self, let: Let) -> None:
-        (self.tangents[let.out],) = self.builder.emit("copy", (self.tangent(let.args[0]),), (let.out.type,), {}, let.site)
+        self.emit("copy", let, (self.tangent(let.args[0]),), {})
 
     @TANGENTS.of("reshape")
     def reshape(self, let: Let) -> None:
         args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
-        (self.tangents[let.out],) = self.builder.emit("reshape", args, (let.out.type,), dict(let.attrs), let.site)
+        self.emit("reshape", let, args, dict(let.attrs))
+
+    def emit(self, op: str, let: Let, args: tuple[Atom, ...], attrs: dict[str, Any]) -> None:
+        """The tangent of what an operation gives."""
+        (self.tangents[let.out],) = self.builder.emit(op, args, (self.of(let.out.type),), attrs, let.site)
 
     @TANGENTS.of("hold")
     def hold(self, let: Let) -> None:
@@ -247,10 +255,10 @@ class _Forward:
                 results.append(Result(r.kind, r.axes, self._access(r.into, True)))
             else:
                 assert r.out is not None
-                out = self.builder.fresh(r.out.type)
+                out = self.builder.fresh(self.of(r.out.type))
                 self.tangents[r.out] = out
                 results.append(Result(r.kind, r.axes, None, out))
-        made = Kernel(jvp_name(self.program, k.f, mask), [self.atom(n) for n in k.sizes], new, results, let.site, k.extra)
+        made = Kernel(self.jvp_of(k.f, mask), [self.atom(n) for n in k.sizes], new, results, let.site, k.extra)
         assert self.builder.current is not None
         self.builder.current.lets.append(made.let())
 
@@ -270,10 +278,6 @@ class _Forward:
     def _access(self, x: Access, tangent: bool = False) -> Access:
         base = self.tangent(x.base) if tangent else self.atom(x.base)
         return Access(base, tuple(map(self.atom, x.starts)), tuple(map(self.atom, x.steps)), x.axes)  # type: ignore[arg-type]
-
-    @TANGENTS.of("pullback")
-    def pullback(self, let: Let) -> None:
-        self.tangents.update(pullback_tangents(self, let))
 
     # ---- terminators
     def edge(self, e: Edge) -> Edge:
@@ -296,7 +300,7 @@ class _Forward:
             mask = [a in self.activity for a in t.args]
             args = tuple(map(self.atom, t.args))
             if any(mask):
-                name = jvp_name(self.program, t.function, mask)
+                name = self.jvp_of(t.function, mask)
                 new.terminator = Call(name, (*args, *(self.tangent(a) for a in t.args if a in self.activity)), self.edge(t.then))
             else:
                 new.terminator = Call(t.function, args, self.edge(t.then))
@@ -304,48 +308,7 @@ class _Forward:
             new.terminator = Fail(t.kind, t.message, t.site)
 
 
-BY_ADJOINT = {
-    "rule": _Forward.by_rule,
-    "zero": _Forward.nothing,
-    "pullback": traced_tangents,
-    "own": traced_tangents,
-    "function": traced_tangents,
-}
-
-
-def differentiated(program: Program, let: Let, active: Sequence[bool]) -> tuple[str, tuple[bool, ...], int]:
-    """For a pullback of g: (name of F = jvp g, its mask, number of own arguments). F has tangents where an
-    argument is active or a derivative is taken."""
-    own = len(let.args) - let.attrs["cotangents"]
-    mask = tuple(bool(active[i]) or i in let.attrs["wrt"] for i in range(own))
-    return jvp_name(program, let.attrs["f"], mask), mask, own
-
-
-def pullback_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
-    """Tangents of y and dx for `y, dx = pullback[g](x, c)`: one pullback of F = jvp g (module docstring)."""
-    g = forward.program.functions[let.attrs["f"]]
-    is_active = [a in forward.activity for a in let.args]
-    name, mask, own = differentiated(forward.program, let, is_active)
-    wrt, ct = let.attrs["wrt"], let.attrs["ct"]
-    xs, cs = let.args[:own], let.args[own:]
-    floats = [i for i, t in enumerate(g.results) if carries_gradient(t)]
-    args = [forward.atom(a) for a in xs] + [forward.tangent(a) for a, m in zip(xs, mask, strict=True) if m]
-    new_ct, cotangents = [], []
-    for r, c in zip(ct, cs, strict=True):  # of y: tc
-        if c in forward.activity:
-            new_ct.append(r)
-            cotangents.append(forward.tangent(c))
-    for r, c in zip(ct, cs, strict=True):  # of ty: c
-        new_ct.append(len(g.results) + floats.index(r))
-        cotangents.append(forward.atom(c))
-    slot = {p: own + sum(mask[:p]) for p in wrt}
-    new_wrt = (*wrt, *(slot[p] for p in wrt))
-    types = [*g.results, *(g.results[i] for i in floats), *(g.params[p].type for p in wrt), *(g.params[p].type for p in wrt)]
-    attrs = {"f": name, "wrt": new_wrt, "ct": tuple(new_ct), "cotangents": len(cotangents)}
-    outs = forward.builder.emit("pullback", (*args, *cotangents), tuple(types), attrs)
-    tangents = dict(zip((let.outs[i] for i in floats), outs[len(g.results) :], strict=False))
-    tangents.update(zip(let.outs[len(g.results) :], outs[len(g.results) + len(floats) :], strict=False))
-    return tangents
+BY_ADJOINT = {"rule": _Forward.by_rule, "zero": _Forward.nothing} | dict.fromkeys(("pullback", "own", "function"), whole_tangents)
 
 
 def expand_all(program: Program) -> bool:

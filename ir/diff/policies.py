@@ -21,7 +21,7 @@ from ..core.analysis import Loop, find_loops
 from ..core.builder import Builder, Operand, tracing
 from ..core.graph import Atom, Branch, Call, Const, Edge, Function, Jump, Let, Return, Var, defined_vars, edges
 from ..core.op import TABLE
-from ..core.types import BOOL, F64, I64, Array, Scalar, Type
+from ..core.types import BOOL, F64, I64, Array, Scalar, Type, lane_type, width
 from .activity import Activity
 from .cps import has_adjoint
 
@@ -298,7 +298,7 @@ class _Needs:
                 plan.fields += [((let, i), let.args[i].type) for i in kept.partials]
         plan.fields += [(let, let.args[-1].type) for let in plan.stores]
         sizes = {"f64": 8, "i64": 8, "f32": 4, "bool": 1}
-        plan.fields.sort(key=lambda kv: -sizes[str(kv[1])])
+        plan.fields.sort(key=lambda kv: -sizes[str(lane_type(kv[1]))] * width(kv[1]))  # type: ignore[arg-type]
 
 
 def choose(plan: Plan | None, checkpoint: Any) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.graph import Atom, Const, Let, Var
-from ..core.types import BOOL, I64, PTR, Struct
+from ..core.types import BOOL, I64, LANE, PTR, Struct
 from ..diff.coverage import Cover
 from ..diff.cps import WHOLE, Continuation
 from ..diff.policies import CHUNK, TAPE_LIMIT, Plan, is_address
@@ -213,7 +213,7 @@ class Replay:
     # ---- chunks
     def size(self) -> int:
         """Bytes of an entry."""
-        sizes = [SIZES[t.name] for _, t in self.tape.type.fields]
+        sizes: list[int] = [SIZES[lane.name] * n for lane, n in (LANE.get(t, (t, 1)) for _, t in self.tape.type.fields)]
         widest = max(sizes, default=1)
         return (sum(sizes) + widest - 1) // widest * widest
 

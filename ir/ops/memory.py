@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.graph import Const
 from ..core.op import Elsewhere, Op, Result, Zero, as_marked, like, nothing, register
-from ..core.types import I64, Array, element
+from ..core.types import I64, Array, element, lane_type
 
 DEFAULT = "c"
 
@@ -36,6 +36,12 @@ def _made(let: Any) -> tuple[Result, ...]:
     return ((dtype if element(dtype) == value else value, let.args[:-1]),)
 
 
+def _reshaped(let: Any) -> tuple[Result, ...]:
+    """Of the same elements; blocks of lanes may come apart or together."""
+    old, new = let.args[0].type.dtype, let.out.type.dtype
+    return ((new if lane_type(old) == lane_type(new) else old, let.args[1:]),)
+
+
 def memory(name: str, rule: Any, **facts: Any) -> Op:
     return register(Op(name, "*:*", None, rule, effect="", cost=facts.pop("cost", "cheap"), **facts))
 
@@ -58,4 +64,4 @@ ALLOC = memory("alloc", Elsewhere("the sum of the elements' adjoints"), reads=()
 COPY = memory("copy", Elsewhere("adjoints are added"), reads=(0,), writes=(), aliases=(), allocates=True, fails=as_marked, cost="dear",
               adjoint="function", shape=like(0), late=True, rereads=False)  # fmt: skip
 RESHAPE = memory("reshape", Elsewhere("the same memory, and so the same adjoints"), reads=(), writes=(), aliases=((0, 0),), allocates=False,
-                 fails=as_marked, adjoint="own", shape=lambda let: ((let.args[0].type.dtype, let.args[1:]),), rereads=False)  # fmt: skip
+                 fails=as_marked, adjoint="own", shape=_reshaped, rereads=False)  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 from ..core import dims
 from ..core.graph import Const, same_atom
 from ..core.op import TABLE, Op, Zero, elementwise
-from ..core.types import FROM_NUMPY, I64, is_float
+from ..core.types import FROM_NUMPY, I64, LANES, Scalar, is_float, wide, width
 
 STEP = Zero("piecewise constant: zero wherever it exists")
 STEADY = {"speculate": True, "steady": True}
@@ -174,9 +174,17 @@ broadcast_size = row("broadcast_size", "II:I", lambda m, x, y: select(ieq(x, 1),
 check_index = row("check_index", "II:I", lambda m, i, n, axis: checked_index(m, i, n, axis), fails=True, bounded=True)
 
 # ---- conversions: `to` is the result's type
-convert = row("convert", "T:>", lambda m, x, to: m.convert(x, to), lambda d, z, x, to: (convert_like(d, x),), **STEADY,
+convert = row("convert", "T:>", lambda m, x, to: m.convert(x, to), lambda d, z, x, to: (convert_like(d, x, to),), **STEADY,
               folds=lambda let: let.args[0] if let.args[0].type == let.out.type else None)
 to_integer = row("to_integer", "F:I", lambda m, x: checked_truncation(m, x), fails=True)
+
+# ---- blocks of lanes; a number in all of them is a conversion
+lane: Op = row("lane", "F:>", lambda m, x, i, to: m.lane(x, i), lambda d, z, x, i, to: (
+    lane(d, i=i, to=to) if width(type_of(d)) > 1 else in_lane(d, i=i, to=type_of(x)),), **STEADY)
+in_lane: Op = row("in_lane", "F:>", lambda m, x, i, to: m.in_lane(x, i, to), lambda d, z, x, i, to: (
+    lane(d, i=i, to=type_of(x)) if width(type_of(d)) > 1 else in_lane(d, i=i, to=to),), **STEADY)
+lane_sum: Op = row("lane_sum", "F:>", lambda m, x, to: m.lane_sum(x), lambda d, z, x, to: (
+    lane_sum(d, to=to) if width(type_of(d)) > 1 else convert(d, to=type_of(x)),), **STEADY)
 # fmt: on
 
 
@@ -333,12 +341,22 @@ def checked_truncation(m: Any, x: Any) -> Any:
     return m.convert(x, I64)
 
 
-def convert_like(d: Any, x: Any) -> Any:
+def type_of(x: Any) -> Any:
+    """The type of a value of some machine; None for an integer of NumPy's that no array holds."""
+    if hasattr(x, "type"):
+        return x.type
+    t = FROM_NUMPY.get(np.asarray(x).dtype)
+    return LANES[t, len(x)] if np.ndim(x) else t  # type: ignore[index]
+
+
+def convert_like(d: Any, x: Any, to: Scalar) -> Any:
     """`d` in the type of `x`: the transpose of a conversion between floats."""
-    t = getattr(x, "type", None) or FROM_NUMPY.get(np.asarray(x).dtype)
+    t, lanes = type_of(x), width(type_of(d))
     if t is None or not is_float(t):
         return None
-    return convert(d, to=t)
+    if width(t) < width(to) == lanes:
+        return lane_sum(d, to=t)
+    return convert(d, to=wide(t, lanes) if width(t) == 1 else t)
 
 
 BINARY_FLOAT_TO_INT = {

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, Frame, current_builder, current_trace
+from ..core.builder import Builder, Frame, current_builder, current_trace, keep
 from ..core.graph import Atom, Const, Fail
 from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
@@ -29,7 +29,6 @@ from ..python import host
 from ..python.random import refuse_generators
 from ..staging.leaves import Undefined, coerce, describe_value, leaf_type, show
 from ..staging.lists import made
-from ..staging.loops import each_index
 from ..staging.optional import returned
 from ..staging.paths import Return, branch, open_block, run
 from ..staging.staged import _result
@@ -38,6 +37,8 @@ from ..values.arrays import allocate, lift_array
 from ..values.values import Arrayed, Traced, constant, is_traced, scalar_type
 from ..values.views import as_array, settled
 from .calls import call
+
+keep("differentiated", lambda trace: 0)  # how many functions under construction are
 
 
 @dataclass
@@ -74,7 +75,11 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         new_args, new_kwargs = trace.heap.adopt(made, pytree.unflatten(tree, inside))
         frame = Frame("function", label=label, since=objects.clock)
         builder.frames.append(frame)
-        signal = run(lambda: Return(call(f, *new_args, **new_kwargs)))
+        trace.differentiated += 1
+        try:
+            signal = run(lambda: Return(call(f, *new_args, **new_kwargs)))
+        finally:
+            trace.differentiated -= 1
         value = returned(_result(signal, frame, label), optional=False)
         _check_objects(trace.heap, objects, builder, label)
         open_block()
@@ -110,7 +115,7 @@ def _check_objects(heap: Heap, before: State, builder: Builder, label: str) -> N
                 )
 
 
-def _emit(op: str, sub: Sub, extra: Sequence[Atom], types: Sequence[Type], attrs: dict[str, Any]) -> list[Any]:
+def emit(op: str, sub: Sub, extra: Sequence[Atom], types: Sequence[Type], attrs: dict[str, Any]) -> list[Any]:
     builder = current_builder()
     open_block()
     atoms = tuple(builder.use(x.atom, x.builder) for x in sub.leaves)
@@ -176,7 +181,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Any, has_aux: bool, args: tup
     _check_scalar(sub, has_aux, name)
     wrt = _parameters_of(sub, args, kwargs, nums)
     types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
-    outs = _emit("pullback", sub, [Const(1.0, sub.types[0])], types, {"wrt": tuple(wrt), "ct": (0,)})
+    outs = emit("pullback", sub, [Const(1.0, sub.types[0])], types, {"wrt": tuple(wrt), "ct": (0,)})
     value = pytree.unflatten(sub.tree, outs[: len(sub.types)])
     grads = iter(outs[len(sub.types) :])
     trees = [pytree.flatten(args[i]) for i in nums]
@@ -235,7 +240,7 @@ def vjp(f: Callable[..., Any], primals: tuple[Any, ...], again: bool = False) ->
         wrt = [p for p in sub.where if p >= 0]
         types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
         with host.repeating(moment):
-            outs = _emit("pullback", sub, extra, types, {"wrt": tuple(wrt), "ct": tuple(ct)})
+            outs = emit("pullback", sub, extra, types, {"wrt": tuple(wrt), "ct": tuple(ct)})
         leaves, structure = pytree.flatten(new)
         pulled = iter(outs[len(sub.types) :])
         return pytree.unflatten(structure, [x if is_static(x) else next(pulled) for x in leaves])
@@ -292,7 +297,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     active = [i for i, t in enumerate(sub.types) if carries_gradient(t)]
     types = [*sub.types, *(sub.types[i] for i in active)]
     wrt = tuple(p for p, m in zip([p for p in sub.where if p >= 0], moves, strict=True) if m)
-    outs = _emit("pushforward", sub, [t for t, m in zip(extra, moves, strict=True) if m], types, {"wrt": wrt})
+    outs = emit("pushforward", sub, [t for t, m in zip(extra, moves, strict=True) if m], types, {"wrt": wrt})
     values, rest = outs[: len(sub.types)], iter(outs[len(sub.types) :])
     ts = [next(rest) if i in active else _zero(v) for i, v in enumerate(values)]
     return pytree.unflatten(sub.tree, values), pytree.unflatten(sub.tree, ts)
@@ -300,43 +305,3 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
 
 def _zero(v: Any) -> Any:
     return constant(0.0) if isinstance(v, Traced) else allocate(F64, v.shape, 0)
-
-
-# ---- Jacobians and Hessians, by loops of the above
-def jacobian(f: Callable[..., Any], x: Any, forward: bool) -> Any:
-    """J[i..., j...] = d f_i / d x_j for f from a float or float array to a float or float array."""
-    x = settled(x)
-    x = differentiable(x, "argument 0 of a Jacobian") if not isinstance(x, (tuple, list, dict)) else x
-    if not isinstance(x, (Traced, Arrayed)):
-        raise errors.UnsupportedOperationError(
-            f"Jacobians and Hessians take one float or float array, not {show(x)} ({user_site()}): use jvp and vjp for containers"
-        )
-    if isinstance(x, Traced):
-        return jvp(f, (x,), (1.0,))[1]
-    y, pull, moment = vjp(f, (x,))
-    if not isinstance(y, (Traced, Arrayed)):
-        raise errors.UnsupportedOperationError(
-            f"Jacobians and Hessians take a function whose result is one float or float array, not {show(y)} ({user_site()}): use jvp and vjp"
-        )
-    if isinstance(y, Traced):
-        with host.repeating(moment):
-            return value_and_grad(f, 0, False, (x,), {})[1]
-    out = allocate(x.type.dtype, (*y.shape, *x.shape), 0)
-
-    def unit(like: Arrayed, at: tuple[Any, ...]) -> Arrayed:
-        e = allocate(like.type.dtype, like.shape, 0)
-        e[at] = 1.0
-        return e
-
-    def column(j: tuple[Any, ...]) -> None:
-        e = unit(x, j)
-        with host.repeating(moment):
-            t = jvp(f, (x,), (e,))[1]
-        each_index(y.shape, lambda i: out.__setitem__((*i, *j), t[i]))
-
-    def row(i: tuple[Any, ...]) -> None:
-        (g,) = pull(unit(y, i))
-        each_index(x.shape, lambda j: out.__setitem__((*i, *j), g[j]))
-
-    each_index(x.shape if forward else y.shape, column if forward else row)
-    return out

@@ -126,6 +126,17 @@ def number(value: Any, most: int | None = None) -> Any:
     return found.item() if value.weak else found
 
 
+def small(value: Any, most: int) -> int | None:
+    """The number that `value` is in the call at hand if it is no larger than `most`: the program is made for it then. Else None: it
+    serves others, too."""
+    trace = current_trace()
+    if trace is None or trace.numbers is None:
+        return None
+    found = _Origin(trace).of(value)
+    asked = number(value) if found is not None and found <= most else None
+    return None if asked is None else int(asked)
+
+
 def agree(n: Any, m: Any) -> None:
     """A size that has to agree with a fixed one is a number like it: an array of size 1 there is another program."""
     trace = current_trace()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from ....ir.core.types import BOOL, CODE, F32, F64, PTR, Type
+from ....ir.core.types import BOOL, CODE, F32, F64, LANE, PTR, Type
 
 
 def literal(value: Any, t: Type) -> str:
     """A constant; floats as the bits of a double, which is exact for both float types."""
+    if t in LANE:
+        return f"splat ({'double' if LANE[t][0] == F64 else 'float'} {literal(value, LANE[t][0])})"
     if t == F64:
         return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
     if t == F32:

@@ -7,13 +7,16 @@ from typing import Any
 
 from ....ir.core.faults import KINDS
 from ....ir.core.graph import Site
-from ....ir.core.types import BOOL, CODE, F32, F64, I32, I64, PTR, Array, Scalar, Type
+from ....ir.core.types import BOOL, CODE, F32, F64, I32, I64, LANE, PTR, Array, Scalar, Type
 from ...targets.target import Cpu
 from ..build.constants import literal as literal  # for those who write text
 
 LLVM_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i1", PTR: "ptr", CODE: "ptr"}
 SIZES: dict[Type, int] = {F64: 8, F32: 4, I64: 8, BOOL: 1, I32: 4}
 MEMORY_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i8", I32: "i32", PTR: "ptr"}  # of array elements
+for _wide, (_lane, _n) in LANE.items():
+    SIZES[_wide] = SIZES[_lane] * _n
+    LLVM_TYPES[_wide] = MEMORY_TYPES[_wide] = f"<{_n} x {LLVM_TYPES[_lane]}>"
 
 
 def scalar_type(t: Type) -> str:
@@ -106,10 +109,10 @@ class Code:
 
     # ---- memory
     def load(self, t: str, p: str) -> str:
-        return self.let(f"load {t}, ptr {p}")
+        return self.let(f"load {t}, ptr {p}{_alignment(t)}")
 
     def store(self, t: str, v: str, p: str) -> None:
-        self.emit(f"store {t} {v}, ptr {p}")
+        self.emit(f"store {t} {in_lanes(t, v)}, ptr {p}{_alignment(t)}")
 
     def field(self, struct_type: str, p: str, *path: int) -> str:
         """The address of a struct's field."""
@@ -119,7 +122,7 @@ class Code:
     def pack(self, t: str, parts: list[tuple[str, str]]) -> str:
         current = "poison"
         for i, (pt, v) in enumerate(parts):
-            current = self.let(f"insertvalue {t} {current}, {pt} {v}, {i}")
+            current = self.let(f"insertvalue {t} {current}, {pt} {in_lanes(pt, v)}, {i}")
         return current
 
     def unpack(self, t: str, value: str, n: int) -> list[str]:
@@ -141,6 +144,16 @@ class Code:
 
     def text(self, head: str) -> str:
         return "\n".join([head + " {", "entry:", *self.allocas, *self.lines, "}", ""])
+
+
+def in_lanes(t: str, v: str) -> str:
+    """A constant, in all lanes where `t` has several."""
+    return f"splat ({t.split()[2][:-1]} {v})" if t.startswith("<") and v.startswith(("0x", "0.")) else v
+
+
+def _alignment(t: str) -> str:
+    """Memory is aligned for numbers alone."""
+    return ", align 4" if t.startswith("<") else ""
 
 
 def struct_of(types: list[str]) -> str:

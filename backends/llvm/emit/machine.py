@@ -11,7 +11,7 @@ from typing import Any
 from ....ir.core.machine import SPLITTERS
 from ....ir.core.op import Op, argument_types, result_type
 from ....ir.core.op import literal as python_literal
-from ....ir.core.types import BOOL, F32, F64, I64, Scalar, Type, is_float
+from ....ir.core.types import BOOL, F32, F64, I64, LANE, Scalar, Type, is_float
 from ..build.special import symbol
 from ..maths import vector_maths
 from ..maths.bodies import BODIES
@@ -65,7 +65,8 @@ class LLVMMachine:
     # ---- instructions
     def arithmetic(self, name: str, *xs: Value) -> Value:
         operands = ", ".join(x.name for x in xs)
-        return self._let(f"{_FLOAT[name]}{self.flags} {self._ty(xs[0])} {operands}", xs[0].type)
+        flags = " contract" if xs[0].type in LANE else self.flags  # tangents are terms of sums
+        return self._let(f"{_FLOAT[name]}{flags} {self._ty(xs[0])} {operands}", xs[0].type)
 
     def integer(self, name: str, x: Value, y: Value) -> Value:
         if name in _INTEGER:
@@ -188,15 +189,30 @@ class LLVMMachine:
         if x.type == to:
             return x
         source, target = LLVM_TYPES[x.type], LLVM_TYPES[to]
+        if to in LANE and x.type not in LANE:
+            first = self.code.let(f"insertelement {target} poison, {LLVM_TYPES[LANE[to][0]]} {self.convert(x, LANE[to][0]).name}, i64 0")
+            return self._let(f"shufflevector {target} {first}, {target} poison, <{LANE[to][1]} x i32> zeroinitializer", to)
         if to == BOOL:
             return self._let(f"fcmp une {source} {x.name}, 0.0" if is_float(x.type) else f"icmp ne i64 {x.name}, 0", BOOL)
         if is_float(x.type) and is_float(to):
-            return self._let(f"{'fpext' if to == F64 else 'fptrunc'} {source} {x.name} to {target}", to)
+            return self._let(f"{'fpext' if LANE.get(to, (to,))[0] == F64 else 'fptrunc'} {source} {x.name} to {target}", to)
         if is_float(x.type):
             return self._let(f"fptosi {source} {x.name} to i64", I64)
         unsigned = x.type == BOOL
         cast = ("uitofp" if unsigned else "sitofp") if is_float(to) else "zext"
         return self._let(f"{cast} {source} {x.name} to {target}", to)
+
+    def lane(self, x: Value, i: int) -> Value:
+        return self._let(f"extractelement {self._ty(x)} {x.name}, i64 {i}", LANE[x.type][0])  # type: ignore[index]
+
+    def in_lane(self, x: Value, i: int, to: Scalar) -> Value:
+        return self._let(f"insertelement {LLVM_TYPES[to]} zeroinitializer, {self._ty(x)} {x.name}, i64 {i}", to)
+
+    def lane_sum(self, x: Value) -> Value:
+        t, (lane, n) = self._ty(x), LANE[x.type]  # type: ignore[index]
+        name = f"llvm.vector.reduce.fadd.v{n}{lane}"
+        self.code.module.declare(name, f"declare {LLVM_TYPES[lane]} @{name}({LLVM_TYPES[lane]}, {t})")
+        return self._let(f"call reassoc {LLVM_TYPES[lane]} @{name}({LLVM_TYPES[lane]} {literal(-0.0, lane)}, {t} {x.name})", lane)
 
     def constant(self, value: float, like: Value) -> Value:
         return self.literal(value, like.type)

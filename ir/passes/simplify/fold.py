@@ -6,8 +6,9 @@ import numpy as np
 
 from ...core.analysis import drop_unreachable, reverse_postorder
 from ...core.graph import Atom, Branch, Const, Function, Jump, Let, Var, substitute
+from ...core.machine import number
 from ...core.op import TABLE
-from ...core.types import BOOL, NUMPY_DTYPES, is_float
+from ...core.types import BOOL, LANE, is_float
 
 
 def fold(f: Function) -> bool:
@@ -87,9 +88,11 @@ def folded(let: Let) -> Atom | None:
     return None
 
 
-def _compute(let: Let) -> Atom:
-    values = [a.value if a.type == BOOL else NUMPY_DTYPES[a.type].type(a.value) for a in let.args]  # type: ignore[union-attr, index]
+def _compute(let: Let) -> Atom | None:
+    values = [number(a.value, a.type) for a in let.args]  # type: ignore[union-attr, arg-type]
     with np.errstate(all="ignore"):
         z = TABLE[let.op].body(TABLE[let.op].machine, *values, **let.attrs)
     t = let.out.type
+    if t in LANE:  # a constant has one number in all of them
+        return Const(float(z[0]), t) if len({repr(float(x)) for x in z}) == 1 else None
     return Const(bool(z) if t == BOOL else float(z) if is_float(t) else int(z), t)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from .....ir.core.graph import Var
 from .....ir.core.kernel import ADDS, Access, Result
 from .....ir.core.types import Array, Scalar
-from ..code import LLVM_TYPES, NEGATIVE_ZERO
+from ..code import LLVM_TYPES, NEGATIVE_ZERO, in_lanes
 from ..lets import Operands, loop
 from .forward import Forward
 
@@ -127,7 +127,7 @@ class Adding(Forward):
     def add(self, r: Result, p: str, v: str) -> None:
         t = self.term_type(r)
         if r.kind == "first":  # plus 0.0, as if it had been added
-            self.code.store(t, self.code.let(f"fadd {t} {v}, 0.0"), p)
+            self.code.store(t, self.code.let(f"fadd {t} {v}, {in_lanes(t, '0.0')}"), p)
         else:
             self.sum(t, p, v, "contract")
 
