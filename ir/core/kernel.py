@@ -12,10 +12,14 @@
 Each of its results goes somewhere:
   ('map',)           a new array over the whole space, contiguous
   ('sum', q0, ..)    a new array over the axes q, or a scalar where there are none; so do 'max', 'min', 'argmax', 'argmin'
+  ('ordered', start, q0, ..)  the same sum as a loop takes it: from a start, the terms one after another in the order of the space
+  ('argmost', start, q0, ..)  the position of the last one, in that order, that is greater than a start and all before it; -1 if none
+                     is. ('argleast', start, q0, ..) of the last that is less
   ('into', q0, ..)   the elements of an array that exists, at start_j + step_j * i_(qj): a write, undone on the way back
   ('fresh', q0, ..)  the same where nobody has seen the elements before: nothing to undo
   ('drop',)          nowhere
-A kernel's arguments stand in the order: sizes of the space, inputs, destinations.
+A kernel's arguments stand in the order: sizes of the space, inputs, destinations and starts. A start is an ('s',) or an ('a', q0, ..);
+no derivative goes to it: `carried` (ops/table.py) passes it on.
 
 The derivative of a kernel is a kernel around the derivative of `f`: nothing is stored for the way back, the loop
 backwards computes again what it needs. 'max', 'min' and the positions have a zero derivative: what differentiates
@@ -33,7 +37,9 @@ from .op import TABLE
 from .types import I64, Array, carries_gradient
 
 ONE, ZERO = Const(1, I64), Const(0, I64)
-SMOOTH = ("map", "sum", "into", "fresh")  # what a derivative flows through
+SUMS = ("sum", "ordered")
+STARTED = ("ordered", "argmost", "argleast")
+SMOOTH = ("map", *SUMS, "into", "fresh")  # what a derivative flows through
 WRITES = ("into", "fresh")
 
 
@@ -85,6 +91,15 @@ class Result:
     axes: tuple[int, ...] = ()
     into: Access | None = None
     out: Var | None = None
+    start: Access | Same | None = None  # of what is STARTED
+
+    def atoms(self) -> tuple[Atom, ...]:
+        return _atoms(self.into) if self.into is not None else _atoms(self.start) if self.start is not None else ()
+
+    def described(self) -> tuple[Any, ...]:
+        if self.start is not None:
+            return (self.kind, _described(self.start), *self.axes)
+        return (self.kind, *(self.into.axes if self.into is not None else self.axes))
 
 
 @dataclass
@@ -104,15 +119,26 @@ class Kernel:
     def args(self) -> tuple[Atom, ...]:
         args: list[Atom] = list(self.sizes)
         for x in self.inputs:
-            args += x.atoms() if isinstance(x, Access) else [x.atom] if isinstance(x, Same) else [x.base] if isinstance(x, Gather) else []
+            args += _atoms(x)
         for r in self.results:
-            args += r.into.atoms() if r.into is not None else []
+            args += r.atoms()
         return tuple(args)
+
+    def reads(self) -> list[Var]:
+        """The arrays whose elements it reads."""
+        places = (*self.inputs, *(r.start for r in self.results))
+        return [x.base for x in places if isinstance(x, (Access, Gather))]
 
     def attrs(self) -> dict[str, Any]:
         inputs = tuple(map(_described, self.inputs))
-        results = tuple((r.kind, *(r.into.axes if r.into is not None else r.axes)) for r in self.results)
+        results = tuple(r.described() for r in self.results)
         return {"f": self.f, "rank": len(self.sizes), "inputs": inputs, "results": results, **self.extra}
+
+
+def _atoms(x: Access | Same | Index | Gather) -> tuple[Atom, ...]:
+    if isinstance(x, Access):
+        return x.atoms()
+    return (x.atom,) if isinstance(x, Same) else (x.base,) if isinstance(x, Gather) else ()
 
 
 def _described(x: Access | Same | Index | Gather) -> tuple[Any, ...]:
@@ -134,22 +160,26 @@ def kernel_of(let: Let) -> Kernel:
         assert isinstance(mine[0], Var)
         return Access(mine[0], tuple(mine[1::2]), tuple(mine[2::2]), axes)
 
-    inputs: list[Access | Same | Index | Gather] = []
-    for kind, *axes in attrs["inputs"]:
+    def place(kind: str, *axes: int) -> Access | Same | Index | Gather:
         if kind == "a":
-            inputs.append(access(tuple(axes)))
-        elif kind == "s":
-            inputs.append(Same(rest.pop(0)))
-        elif kind == "g":
+            return access(axes)
+        if kind == "s":
+            return Same(rest.pop(0))
+        if kind == "g":
             base = rest.pop(0)
             assert isinstance(base, Var)
-            inputs.append(Gather(base, axes[0]))
-        else:
-            inputs.append(Index(axes[0]))
+            return Gather(base, axes[0])
+        return Index(axes[0])
+
+    inputs = [place(*described) for described in attrs["inputs"]]
     outs = iter(let.outs)
     results = []
     for kind, *axes in attrs["results"]:
-        if kind in WRITES:
+        if kind in STARTED:
+            start = place(*axes[0])
+            assert isinstance(start, (Access, Same))
+            results.append(Result(kind, tuple(axes[1:]), None, next(outs), start))
+        elif kind in WRITES:
             results.append(Result(kind, tuple(axes), access(tuple(axes))))
         else:
             results.append(Result(kind, tuple(axes), None, None if kind == "drop" else next(outs)))

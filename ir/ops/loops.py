@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.kernel import Access, Gather, kernel_of
+from ..core.kernel import kernel_of
 from ..core.op import NEST, Elsewhere, Op, Result, as_marked, register
 from ..core.types import Array
 
 
 def _reads(let: Any) -> list[Any]:
-    return [x.base for x in kernel_of(let).inputs if isinstance(x, (Access, Gather))]
+    return kernel_of(let).reads()
 
 
 def _writes(let: Any) -> list[Any]:

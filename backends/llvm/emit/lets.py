@@ -112,6 +112,18 @@ def fill_zero(code: Code, p: str, n: str, dtype: Scalar) -> None:
     code.emit(f"call void @llvm.memset.p0.i64(ptr {p}, i8 0, i64 {size}, i1 false)")
 
 
+def fill_zero_outside(code: Code, p: str, n: str, start: str, end: str, dtype: Scalar) -> None:
+    """Zeros before the element `start` of n, and from `end` on."""
+
+    def clamped(i: str, low: str) -> str:
+        return code.let(f"call i64 @llvm.smax.i64(i64 {code.let(f'call i64 @llvm.smin.i64(i64 {i}, i64 {n})')}, i64 {low})")
+
+    below = clamped(start, "0")
+    fill_zero(code, p, below, dtype)
+    end = clamped(end, below)
+    fill_zero(code, code.let(f"getelementptr {MEMORY_TYPES[dtype]}, ptr {p}, i64 {end}"), code.let(f"sub i64 {n}, {end}"), dtype)
+
+
 def copy_data(code: Code, target: str, source: str, n: str, dtype: Scalar) -> None:
     size = code.let(f"mul i64 {n}, {SIZES[dtype]}")
     code.emit(f"call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {size}, i1 false)")

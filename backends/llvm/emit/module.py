@@ -151,17 +151,17 @@ class Emission:
         name = f"{rev.name}.fresh"
         return self.fresh.setdefault(name, replace(rev, name=name, covers=found, firsts=firsts))
 
-    def first_kernels(self, rev: Reverse) -> set[Any]:
+    def first_kernels(self, rev: Reverse) -> dict[tuple[Let, Any], bool]:
         """The kernels of a function that write the adjoint of a parameter first, if they run whenever it returns."""
         f = rev.function
         ends = [n for n, b in f.blocks.items() if isinstance(b.terminator, Return)]
         inside = {b for loop in find_loops(f).values() for b in loop.blocks}
         if len(ends) != 1 or ends[0] in inside or self.recursive & {f.name}:
-            return set()
+            return {}
         params = [p for p, m in zip(f.params, rev.mask, strict=True) if m and isinstance(p.type, Array)]
         found = covering_kernels(f, params, rev.activity, self.aliases)
         here = set(map(id, f.blocks[ends[0]].lets))
-        return {(let, p) for let, p in found if id(let) in here}
+        return {first: whole for first, whole in found.items() if id(first[0]) in here}
 
     def call_reverse(self, code: Code, rev: Reverse, args: list[list[str]], k: str, env: str) -> dict[int, str]:
         """Call a reverse function; the adjoints of its active scalar parameters by position."""

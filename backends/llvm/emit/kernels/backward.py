@@ -6,16 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from .....ir.core.graph import Let, Var
-from .....ir.core.kernel import SMOOTH, Access, Gather, Result, Same, expensive, kernel_of, varied_results, varies
+from .....ir.core.kernel import SMOOTH, SUMS, Access, Gather, Result, Same, expensive, kernel_of, varied_results, varies
 from .....ir.core.op import TABLE
 from .....ir.core.types import Array, Type, carries_gradient, element
 from ..code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, literal
 from ..lets import Operands, loop, read_element
 from ..machine import LLVMMachine, Value
 from .forward import Forward
-from .nest import Nest, is_prefix
-
-STRIP = 256  # elements of a buffer of adjoint terms: 2 KiB, in the first cache
+from .nest import STRIP, Nest, is_prefix
 
 
 class Differentiated(Nest):
@@ -129,7 +127,7 @@ class Backward(Differentiated):
             if depth == self.level(x):
                 code.store(LLVM_TYPES[x.base.type.dtype], NEGATIVE_ZERO, cell)  # type: ignore[union-attr]
         for i, r in enumerate(self.k.results):
-            if self.live[i] and r.kind == "sum" and is_prefix(self.order, r.axes) and depth == len(r.axes):
+            if self.live[i] and r.kind in SUMS and is_prefix(self.order, r.axes) and depth == len(r.axes):
                 self.held[i] = self.cotangent_of_sum(i, r)
 
     def cotangent_of_sum(self, i: int, r: Result) -> str:
@@ -231,7 +229,7 @@ class Backward(Differentiated):
         if i in self.held:
             return self.held[i]
         assert r.out is not None
-        if r.kind == "sum":
+        if r.kind in SUMS:
             return self.cotangent_of_sum(i, r)
         t = r.out.type.dtype  # type: ignore[union-attr]
         return code.load(LLVM_TYPES[t], self.element(self.pointer(self.outs[r.out][-1], ("dout", i)), self.linear(range(self.rank)), t))
@@ -345,7 +343,7 @@ def keeps_partials(context: Any, let: Let, activity: Any, firsts: set[Var]) -> b
     """Is this kernel one sum of an expensive function, all of whose active inputs are arrays whose adjoints it writes first?"""
     k = kernel_of(let)
     body = context.program.functions[k.f]
-    if len(k.results) != 1 or k.results[0].kind != "sum" or not expensive(body):
+    if len(k.results) != 1 or k.results[0].kind not in SUMS or not expensive(body):
         return False
     for x, p in zip(k.inputs, body.params, strict=True):
         active = carries_gradient(p.type) and varies(x, activity.__contains__)

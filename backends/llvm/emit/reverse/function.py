@@ -27,7 +27,7 @@ class ReverseFunction:
         f = self.rev.function
         own = [o for b in f.blocks.values() for let in b.lets if not TABLE[let.op].aliases for o in let.outs if isinstance(o.type, Array)]
         kernels = any(TABLE[let.op].nest for b in f.blocks.values() for let in b.lets)
-        self.firsts = covering_kernels(f, own, self.activity, context.aliases) | self.rev.firsts if kernels else set()
+        self.firsts = covering_kernels(f, own, self.activity, context.aliases) | self.rev.firsts if kernels else {}
         self.read_back = read_back(f, self.activity, context.aliases, context.program) if kernels else None
         self.locals = [v for v in local_arrays(f, own, self.activity, context.aliases) if v not in context.tiny] if kernels else []
         self.covered = {v for _, v in self.firsts}  # arrays whose adjoints need no zeros

@@ -7,13 +7,27 @@ from typing import Any
 from .....ir.core.graph import Atom, Let, Var
 from .....ir.core.op import FORWARD, TABLE, Stage, written
 from .....ir.core.types import F64, I64, Array, Scalar, carries_gradient
+from .....ir.diff.coverage import part_read
 from .....ir.diff.reverse import adjoint_of_pullback
 from .....ir.ops.effects import AGAIN, DONE, MARK, has_effects
 from ..code import LLVM_TYPES, NEGATIVE_ZERO, Code, literal
 from ..kernels.backward import Backward, Scaling, keeps_partials
 from ..kernels.emission import emit_kernel, heavy_values
 from ..kernels.save import save_elements, save_written
-from ..lets import Operands, allocate, copy_data, element_pointer, emit_let, emit_whole, fill_zero, in_memory, loop, product, tiny_array
+from ..lets import (
+    Operands,
+    allocate,
+    copy_data,
+    element_pointer,
+    emit_let,
+    emit_whole,
+    fill_zero,
+    fill_zero_outside,
+    in_memory,
+    loop,
+    product,
+    tiny_array,
+)
 from ..library import backward as array_backward
 from ..matrix_products import gemm_back
 from ..operations import accumulate, elementwise_function, load_function, store_function
@@ -183,7 +197,8 @@ class BlockOperations(BlockFrame):
         kept: dict[Var, str] = {}
         firsts = {v for x, v in self.parent.firsts if x is let}
         carried = {v for x, v in self.parent.carried_firsts if x is let}
-        keeps = keeps_partials(self.context, let, self.activity, firsts - set(self.locals))
+        whole = {v for v in firsts if self.parent.firsts[let, v]}
+        keeps = keeps_partials(self.context, let, self.activity, whole - set(self.locals))
 
         def forward() -> None:
             restore.update(save_elements(self.context, self.code, let, self.read, self.parent.read_back))
@@ -196,6 +211,8 @@ class BlockOperations(BlockFrame):
             site = self.module.site(let.site)
             outs = {o: self.read(o) for o in let.outs if isinstance(o.type, Array)}
             given = {o: self.code.load(LLVM_TYPES[o.type], self.adjoint_cell(o)) for o in let.outs if self.parent.is_active_scalar(o)}
+            for v in firsts - whole - self.context.tiny.keys():
+                self.zero_what_is_left(let, v)
             if keeps:
                 Scaling(self.context, let, self.read, self.code, site, self.activity).run(outs, given)
                 return
@@ -205,6 +222,19 @@ class BlockOperations(BlockFrame):
                 self.add(a, d)
 
         self.on_the_way(f"@op.kernel.{self.context.unique()}", forward, backward, k)
+
+    def zero_what_is_left(self, let: Let, v: Var) -> None:
+        """Zeros for the elements of an adjoint that a kernel does not go over, which is to write the others first. Of rows, for all."""
+        code, (_, *dims) = self.code, self.read(v)[: 1 + v.type.rank]  # type: ignore[union-attr]
+        t, adjoint, (starts, counts) = v.type.dtype, self.read(v)[-1], part_read(let, v)  # type: ignore[union-attr]
+        if len(dims) == 1:
+            (start,), (count,) = (self.read(a) for a in (*starts, *counts))
+            fill_zero_outside(code, adjoint, dims[0], start, code.let(f"add i64 {start}, {count}"), t)
+            return
+        missing = "false"
+        for n, a in zip(dims, counts, strict=True):
+            missing = code.let(f"or i1 {missing}, {code.let(f'icmp ne i64 {n}, {self.read(a)[0]}')}")
+        fill_zero(code, adjoint, code.let(f"select i1 {missing}, i64 {product(code, dims)}, i64 0"), t)
 
     @WAYS.of("gemm")
     def op_gemm(self, let: Let, k: str) -> None:

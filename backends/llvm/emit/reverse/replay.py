@@ -24,7 +24,7 @@ from .....ir.diff.policies import CHUNK, TAPE_LIMIT, Plan, is_address
 from .....ir.ops.memory import codes
 from .....ir.ops.memory import quiet as quiet_codes
 from ..code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, flat_types, literal, struct_of
-from ..lets import Operands, element_pointer, emit_let, fill_zero, read_element, write_element
+from ..lets import Operands, element_pointer, emit_let, fill_zero_outside, read_element, write_element
 from .function import ReverseFunction
 from .iteration import Iteration, Last, at_hand_type
 from .tape import Forward, Tape, key_of
@@ -90,24 +90,12 @@ class Replay:
 
     def zero_outside(self, cover: Cover) -> None:
         """Zeros for the adjoint elements that the loop does not write."""
-        code = self.code
-        dtype = cover.array.type.dtype  # type: ignore[union-attr]
-        t = MEMORY_TYPES[dtype]
-        values = self.inputs[cover.array]
-        n, adjoint = values[1], values[-1]
         start, limit, offset = (
             self.inputs[a][0] if isinstance(a, Var) else literal(a.value, a.type) for a in (cover.start, cover.limit, cover.offset)
         )
-
-        def clamped(i: str, low: str) -> str:
-            at = code.let(f"call i64 @llvm.smin.i64(i64 {code.let(f'add i64 {i}, {offset}')}, i64 {n})")
-            return code.let(f"call i64 @llvm.smax.i64(i64 {at}, i64 {low})")
-
-        below = clamped(start, "0")
-        fill_zero(code, adjoint, below, dtype)
-        end = clamped(limit, below)
-        rest = code.let(f"getelementptr {t}, ptr {adjoint}, i64 {end}")
-        fill_zero(code, rest, code.let(f"sub i64 {n}, {end}"), dtype)
+        first, end = (self.code.let(f"add i64 {i}, {offset}") for i in (start, limit))
+        values = self.inputs[cover.array]
+        fill_zero_outside(self.code, values[-1], values[1], first, end, cover.array.type.dtype)  # type: ignore[union-attr]
 
     # ---- the loops
     def start(self) -> list[Operands]:
