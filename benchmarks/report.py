@@ -139,7 +139,7 @@ def array_table(rows: Sequence[ArrayRow]) -> str:
     return table(head, body)
 
 
-_ARRAY_COLUMNS = ("lantern", "own primal", "C primal", "C gradient", "JAX", "PyTorch")
+_ARRAY_COLUMNS = ("lantern", "own primal", "by arrays", "C primal", "C gradient", "JAX", "PyTorch")
 
 
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
