@@ -17,6 +17,7 @@ import numpy as np
 import scipy.linalg
 import scipy.special
 
+from benchmarks import spellings
 from benchmarks.agreement import DisagreementError, require_close
 from benchmarks.timing import Effort, python_batch, race
 
@@ -180,6 +181,7 @@ class ArrayCase:
     asked: tuple[tuple[str, float], ...]
     asked_primal: tuple[tuple[str, float], ...] = ()
     c: str = ""
+    by_arrays: Callable[..., Any] | None = None  # the same program, where it is spelled by loops
 
     @property
     def key(self) -> str:
@@ -227,6 +229,16 @@ def _two(g: np.random.Generator, quick: bool) -> tuple[Any, ...]:
     return g.normal(size=n), g.normal(size=n)
 
 
+def _many(g: np.random.Generator, quick: bool) -> tuple[Any, ...]:
+    n = 40 if quick else 1_000_000
+    return g.normal(size=n), g.normal(size=n)
+
+
+def _clusters(g: np.random.Generator, quick: bool) -> tuple[Any, ...]:
+    return g.normal(size=(40 if quick else 10_000, 8)), g.normal(size=(10, 8))
+
+
+BY_ARRAYS = (("by arrays", 1.2),)
 CASES = (
     ArrayCase("array-logsumexp", logsumexp, (0,), _normal(640_000), (("JAX", 0.8),)),
     ArrayCase("array-least-squares", least_squares, (0,), _squares, (("C primal", 1.3),), c="least_squares"),
@@ -240,6 +252,11 @@ CASES = (
     ArrayCase("array-rosenbrock-1e6", rosenbrock, (0,), _normal(1_000_000), (("JAX", 0.9),)),
     ArrayCase("array-gp-50", gaussian_process, (0,), _gp(50), (("JAX", 0.9),)),
     ArrayCase("array-gp-500", gaussian_process, (0,), _gp(500), (("JAX", 0.9),)),
+    ArrayCase("loops-dot", spellings.dot, (0, 1), _two, BY_ARRAYS, by_arrays=spellings.dot_by_arrays),
+    ArrayCase("loops-dot-1e6", spellings.dot, (0, 1), _many, BY_ARRAYS, by_arrays=spellings.dot_by_arrays),
+    ArrayCase("loops-mapped", spellings.mapped, (0,), _normal(10_000), BY_ARRAYS, by_arrays=spellings.mapped_by_arrays),
+    ArrayCase("loops-k-means", spellings.k_means, (0, 1), _clusters, BY_ARRAYS, by_arrays=spellings.k_means_by_arrays),
+    ArrayCase("loops-mixture", spellings.mixture, (0, 1, 2), _mixture, BY_ARRAYS, by_arrays=mixture),
 )
 
 
@@ -343,6 +360,10 @@ def _measure(lj: Any, floor: Any, case: ArrayCase, peers: dict[str, Any], quick:
         require_close(f"{case.name}: lantern and NumPy", flat(value), flat(case.program(*arguments)), 1e-9)
         _check_gradient(case, arguments, slopes)
         thunks: dict[str, Callable[[], Any]] = {"lantern": lambda: gradient(*arguments), "own primal": lambda: primal(*arguments)}
+        if case.by_arrays is not None:
+            other = lj.jit(lj.grad(case.by_arrays, case.argnums))
+            require_close(f"{case.name}: by arrays", flat(other(*arguments)), flat(slopes), 1e-9)
+            thunks["by arrays"] = lambda: other(*arguments)
         if floor is not None:
             for name, thunk in c_functions(floor.library, case, arguments).items():
                 require_close(f"{case.name}: {name}", flat(thunk()), flat(slopes if "gradient" in name else value), 1e-8)
@@ -381,12 +402,12 @@ def _check_gradient(case: ArrayCase, arguments: tuple[Any, ...], slopes: Any) ->
 
 def _peer_thunks(case: ArrayCase, peers: dict[str, Any], arguments: tuple[Any, ...]) -> dict[str, Callable[[], Any]]:
     out: dict[str, Callable[[], Any]] = {}
-    if "JAX" in peers:
+    if "JAX" in peers and case.key in peers["JAX"][1] and case.by_arrays is None:
         jax, programs = peers["JAX"]
         compiled = jax.jit(jax.grad(programs[case.key], case.argnums))
         given = [jax.numpy.asarray(a) for a in arguments]
         out["JAX"] = lambda: jax.block_until_ready(compiled(*given))
-    if "PyTorch" in peers and case.key in peers["PyTorch"][1]:
+    if "PyTorch" in peers and case.by_arrays is None and case.key in peers["PyTorch"][1]:
         torch, programs = peers["PyTorch"]
         tensors = [torch.tensor(a, requires_grad=i in case.argnums) for i, a in enumerate(arguments)]
 

@@ -27,7 +27,7 @@ ASKED_GRADIENT: dict[str, float | None] = {
     "tree": 1.3,
     "squares": 1.3,
     "dot": 1.3,
-    "logsumexp": 0.7,
+    "logsumexp": 0.5,
     "softdtw": 1.5,
     "logdet": 1.5,
 }

@@ -141,6 +141,9 @@ def array_table(rows: Sequence[ArrayRow], columns: Sequence[str] = ARRAY_COLUMNS
     return table(head, body)
 
 
+_ARRAY_COLUMNS = ("lantern", "own primal", "by arrays", "C primal", "C gradient", "JAX", "PyTorch")
+
+
 def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Aligned columns, the first to the left and the others to the right."""
     rows = [list(head), *map(list, body)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...ir.core.graph import Const, Let
-from ...ir.core.kernel import ADDS, SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of
+from ...ir.core.kernel import ADDS, SMOOTH, SUMS, Access, Gather, Kernel, Result, Same, kernel_of
 from ...ir.core.types import NUMPY_DTYPES, Array
 
 _FIRST = {"sum": lambda a, x: a + x, "max": lambda a, x: x if x > a or x != x else a, "min": lambda a, x: x if x < a or x != x else a}
@@ -53,7 +53,12 @@ class Run:
                 t = r.out.type
                 dtype = NUMPY_DTYPES[t.dtype if isinstance(t, Array) else t]
                 outs[i] = np.zeros(shape, dtype)
-                if r.kind != "map" and r.kind != "sum":
+                if r.kind == "ordered":
+                    self.begin(r, outs[i])
+                elif r.start is not None:
+                    best[i], outs[i][...] = np.empty(shape, object), -1
+                    self.begin(r, best[i])
+                elif r.kind != "map" and r.kind != "sum":
                     best[i] = np.empty(shape, object)
         writes = []
         for n, point in enumerate(self.points()):
@@ -84,6 +89,15 @@ class Run:
             there = self.read(r.written).value
             there[at] = there[at] + v if r.kind in ADDS else plain(v)
 
+    def begin(self, r: Result, out: Any) -> None:
+        """Fill in what a result starts from."""
+        for at in np.ndindex(*out.shape):
+            point = [at[r.axes.index(q)] if q in r.axes else 0 for q in range(len(self.sizes))]
+            assert r.start is not None
+            out[at] = (
+                self.read(r.start.atom) if isinstance(r.start, Same) else scalar(self.read(r.start.base).value[self.at(r.start, point)])
+            )
+
     def shape(self, r: Result) -> tuple[int, ...]:
         return self.sizes if r.kind == "map" else tuple(self.sizes[q] for q in r.axes)
 
@@ -91,7 +105,7 @@ class Run:
         at = point if r.kind == "map" else tuple(point[q] for q in r.axes)
         if r.kind == "map":
             out[at] = plain(v)
-        elif r.kind == "sum":
+        elif r.kind in SUMS:
             out[at] += v
         elif r.kind in ("max", "min"):
             best[at] = v if best[at] is None else _FIRST[r.kind](best[at], v)
@@ -101,7 +115,8 @@ class Run:
                 if q not in r.axes:
                     place = place * self.sizes[q] + point[q]
             old = best[at]
-            wins = old is None or (old == old and (v != v or (v > old if r.kind == "argmax" else v < old)))
+            better = old is not None and (v > old if r.kind in ("argmax", "argmost") else v < old)
+            wins = better if r.start is not None else old is None or (old == old and (v != v or better))
             if wins:
                 best[at], out[at] = v, place
 

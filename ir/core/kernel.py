@@ -12,13 +12,17 @@
 Each of its results goes somewhere:
   ('map',)           a new array over the whole space, contiguous
   ('sum', q0, ..)    a new array over the axes q, or a scalar where there are none; so do 'max', 'min', 'argmax', 'argmin'
+  ('ordered', start, q0, ..)  the same sum as a loop takes it: from a start, the terms one after another in the order of the space
+  ('argmost', start, q0, ..)  the position of the last one, in that order, that is greater than a start and all before it; -1 if none
+                     is. ('argleast', start, q0, ..) of the last that is less
   ('into', q0, ..)   the elements of an array that exists, at start_j + step_j * i_(qj): a write, undone on the way back
   ('fresh', q0, ..)  the same where nobody has seen the elements before: nothing to undo
   ('add', q0, ..)    is added to the elements of an array that exists; so is the sum over the axes that do not move it
   ('first', q0, ..)  the same where the elements are to be taken for zeros: they are written, and not read
   ('at', j)          is added to a one-dimensional array's element at the position that parameter j gives
   ('drop',)          nowhere
-A kernel's arguments stand in the order: sizes of the space, inputs, destinations.
+A kernel's arguments stand in the order: sizes of the space, inputs, destinations and starts. A start is an ('s',) or an ('a', q0, ..);
+no derivative goes to it: `carried` (ops/table.py) passes it on.
 
 The derivative of a kernel is a kernel around the derivative of `f`: nothing is stored for the way back, the loop
 backwards computes again what it needs. 'max', 'min' and the positions have a zero derivative: what differentiates
@@ -36,7 +40,9 @@ from .op import TABLE
 from .types import I64, Array, carries_gradient
 
 ONE, ZERO = Const(1, I64), Const(0, I64)
-SMOOTH = ("map", "sum", "into", "fresh")  # what a derivative flows through
+SUMS = ("sum", "ordered")
+STARTED = ("ordered", "argmost", "argleast")
+SMOOTH = ("map", *SUMS, "into", "fresh")  # what a derivative flows through
 ADDS = ("add", "first", "at")  # what adjoints are made of: such kernels are not differentiated
 WRITES = ("into", "fresh", "add", "first")
 
@@ -89,12 +95,22 @@ class Result:
     axes: tuple[int, ...] = ()
     into: Access | None = None
     out: Var | None = None
+    start: Access | Same | None = None  # of what is STARTED
     at: Gather | None = None
 
     @property
     def written(self) -> Var | None:
         """The array that exists and is written."""
         return self.into.base if self.into is not None else self.at.base if self.at is not None else None
+
+    def atoms(self) -> tuple[Atom, ...]:
+        given = self.into or self.start or self.at
+        return _atoms(given) if given is not None else ()
+
+    def described(self) -> tuple[Any, ...]:
+        if self.start is not None:
+            return (self.kind, _described(self.start), *self.axes)
+        return (self.kind, *(self.into.axes if self.into is not None else self.axes))
 
 
 @dataclass
@@ -116,12 +132,18 @@ class Kernel:
         for x in self.inputs:
             args += _atoms(x)
         for r in self.results:
-            args += _atoms(r.into) if r.into is not None else _atoms(r.at) if r.at is not None else ()
+            args += r.atoms()
         return tuple(args)
+
+    def reads(self) -> list[Var]:
+        """The arrays whose elements it reads."""
+        places = (*self.inputs, *(r.start for r in self.results))
+        adds = [r.written for r in self.results if r.kind in ADDS and r.written is not None]
+        return [x.base for x in places if isinstance(x, (Access, Gather))] + adds
 
     def attrs(self) -> dict[str, Any]:
         inputs = tuple(map(_described, self.inputs))
-        results = tuple((r.kind, *(r.into.axes if r.into is not None else r.axes)) for r in self.results)
+        results = tuple(r.described() for r in self.results)
         return {"f": self.f, "rank": len(self.sizes), "inputs": inputs, "results": results, **self.extra}
 
 
@@ -150,22 +172,26 @@ def kernel_of(let: Let) -> Kernel:
         assert isinstance(mine[0], Var)
         return Access(mine[0], tuple(mine[1::2]), tuple(mine[2::2]), axes)
 
-    inputs: list[Access | Same | Index | Gather] = []
-    for kind, *axes in attrs["inputs"]:
+    def place(kind: str, *axes: int) -> Access | Same | Index | Gather:
         if kind == "a":
-            inputs.append(access(tuple(axes)))
-        elif kind == "s":
-            inputs.append(Same(rest.pop(0)))
-        elif kind == "g":
+            return access(axes)
+        if kind == "s":
+            return Same(rest.pop(0))
+        if kind == "g":
             base = rest.pop(0)
             assert isinstance(base, Var)
-            inputs.append(Gather(base, axes[0]))
-        else:
-            inputs.append(Index(axes[0]))
+            return Gather(base, axes[0])
+        return Index(axes[0])
+
+    inputs = [place(*described) for described in attrs["inputs"]]
     outs = iter(let.outs)
     results = []
     for kind, *axes in attrs["results"]:
-        if kind in WRITES:
+        if kind in STARTED:
+            start = place(*axes[0])
+            assert isinstance(start, (Access, Same))
+            results.append(Result(kind, tuple(axes[1:]), None, next(outs), start))
+        elif kind in WRITES:
             results.append(Result(kind, tuple(axes), access(tuple(axes))))
         elif kind == "at":
             base = rest.pop(0)

@@ -97,7 +97,11 @@ class Op:
     folds: Callable[[Any], Any] | None = None  # the atom that a Let's result is known to be
     square: Callable[[Any], bool] | None = None  # is a Let the square of its first argument?
     ring: str = ""  # which arithmetic of integers it is: a key of RING
+    orders: str = ""  # is the first number less (<), or greater (>), than the second?
     less: bool = False  # is the first integer less than the second?
+    sums: str = ""  # it adds (+) its second argument to its first, or takes it away (-)
+    chooses: bool = False  # it is its second argument where the first is true, else its third
+    continues: bool = False  # its first argument is a sum that has begun with its second
     gates: bool = False  # it is its second argument; backwards nothing goes through but where the first is `when`
     dim: Callable[..., Any] | None = None  # the dimension of its result from those of its arguments; None where it has none
     equates: bool = False  # it is its first argument, and fails unless the second is equal
@@ -105,6 +109,9 @@ class Op:
     optimistic: bool = False  # it fails where sizes broadcast that the trace has taken for equal
     # ---- of arrays
     indexed: bool = False  # of one element: the index stands behind the array, with a letter for each part (memory.codes)
+    ranged: bool = (
+        False  # it checks the range of an index of its array: from the second to before the third, if the fourth is below the last
+    )
     measures: bool = False  # it reads a size and no element
     calls: str = ""  # how it uses the function of the program that `f` names: NEST in a loop nest, REVERSE or FORWARD differentiated
     late: bool = False  # its code touches adjoints on the way back alone

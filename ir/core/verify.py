@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from .analysis import dominators
 from .errors import UnsupportedOperationError, VerifyError
 from .graph import Block, Branch, Call, Function, Let, Program, Return, Shift, Var, defined_vars, edges, used_vars
-from .kernel import Gather, Index, Same, kernel_of
+from .kernel import Access, Gather, Index, Same, kernel_of
 from .op import REVERSE, TABLE, Op, argument_types, read, result_type, written
 from .types import BOOL, I64, Array, Type, element, same_type
 
@@ -178,6 +178,14 @@ class _Verifier:
             if given != p.type:
                 self.fail(7, f"input {i} of a kernel is {given}, and `{body.name}` takes {p.type}")
         for r, t in zip(k.results, body.results, strict=True):
+            if isinstance(r.start, Access):
+                wrong = (
+                    set(r.start.axes) - {-1, *r.axes} or not isinstance(r.start.base.type, Array) or element(r.start.base.type.dtype) != t
+                )
+            else:
+                wrong = r.start is not None and r.start.atom.type != t
+            if wrong:
+                self.fail(7, f"what a kernel of `{body.name}` starts from is none")
             to = r.written or r.out
             if r.at is not None and body.params[r.at.place].type != I64:
                 self.fail(7, f"a kernel adds at {r.at.place}")

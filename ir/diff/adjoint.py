@@ -20,7 +20,7 @@ from typing import Any
 
 from ..core.builder import Operand
 from ..core.graph import Atom, Const, Function, Let, Program, Return, Var
-from ..core.kernel import ONE, SMOOTH, ZERO, Access, Gather, Result, Same, expensive, kernel_of, varied_results, varies
+from ..core.kernel import ONE, SMOOTH, SUMS, ZERO, Access, Gather, Result, Same, expensive, kernel_of, varied_results, varies
 from ..core.op import TABLE
 from ..core.types import Array, Scalar, Type, carries_gradient, element
 from .scalars import Each, collect, prune, reverse, scalar_function
@@ -74,7 +74,7 @@ class KernelAdjoint:
         """Is this one sum of a dear function, all of whose active inputs are arrays whose adjoints it is the first to touch? Then the
         derivatives are written where the adjoints will be. (log-sum-exp: one exp instead of two.)"""
         k = self.k
-        if len(k.results) != 1 or k.results[0].kind != "sum" or not expensive(self.body):
+        if len(k.results) != 1 or k.results[0].kind not in SUMS or not expensive(self.body):
             return False
         active = [x for x, m in zip(k.inputs, self.mask, strict=True) if m]
         return all(isinstance(x, Access) and x.base in firsts and sorted(x.axes) == list(range(len(k.sizes))) for x in active)
@@ -248,12 +248,12 @@ class KernelAdjoint:
 
     def _results(self, whole: Nests) -> list[Result]:
         """The kernel's own results."""
-        return [
-            Result(
-                r.kind, r.axes, whole.input(r.into) if r.into is not None else None, whole.new(r.out.type) if r.out is not None else None
-            )
-            for r in self.k.results
-        ]
+
+        def one(r: Result) -> Result:
+            out = whole.new(r.out.type) if r.out is not None else None
+            return Result(r.kind, r.axes, whole.input(r.into) if r.into is not None else None, out, whole.input(r.start))
+
+        return list(map(one, self.k.results))
 
     def _by_partials(self, places: Places) -> Adjoint:
         """There the derivatives are written where adjoints will be; on the way back they are multiplied by the sum's adjoint."""

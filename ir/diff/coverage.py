@@ -53,10 +53,11 @@ def covers(rev: Reverse, aliases: Aliases, plans: dict[str, Plan]) -> dict[Let, 
     return found
 
 
-def covering_kernels(f: Function, variables: Iterable[Var], activity: Activity, aliases: Aliases) -> set[tuple[Let, Var]]:
+def covering_kernels(f: Function, variables: Iterable[Var], activity: Activity, aliases: Aliases) -> dict[tuple[Let, Var], bool]:
     """Kernels that are the last to use an array, each element of it exactly once: backwards they are the first to touch its
-    adjoint, and write it. Only arrays that one block alone uses, under this one name, are looked at."""
-    found: set[tuple[Let, Var]] = set()
+    adjoint, and write it. Only arrays that one block alone uses, under this one name, are looked at. Of each: is it known that there
+    are no more elements? (`for i in range(len(x)): .. x[i] * y[i]`: y may be longer.)"""
+    found: dict[tuple[Let, Var], bool] = {}
     named: dict[Var, set[Var]] = {}
     users: dict[Var, list[tuple[str, int, Let | None]]] = {}
     for name, b in f.blocks.items():
@@ -82,8 +83,8 @@ def covering_kernels(f: Function, variables: Iterable[Var], activity: Activity, 
         name, _, last = uses[-1]
         if home.get(v, name) != name or last is None or not has_adjoint(last, activity):
             continue  # it may run many times, or not at all, or not on the way back
-        if TABLE[last.op].nest and all(u[0] == name for u in uses) and reads_once(last, v, shape_of(v, sizes), sizes, {f.entry.name, name}):
-            found.add((last, v))
+        if TABLE[last.op].nest and all(u[0] == name for u in uses) and reads_once(last, v):
+            found[last, v] = reads_all(last, v, shape_of(v, sizes), sizes, {f.entry.name, name})
     return found
 
 
@@ -167,7 +168,8 @@ def carried_covers(f: Function, activity: Activity, aliases: Aliases) -> tuple[s
                 let is not None
                 and TABLE[let.op].nest
                 and has_adjoint(let, activity)
-                and reads_once(let, p, shapes[0], sizes, {f.entry.name, name})
+                and reads_once(let, p)
+                and reads_all(let, p, shapes[0], sizes, {f.entry.name, name})
                 for name, let in last.items()
             ):
                 continue
@@ -221,8 +223,8 @@ def shape_of(v: Var, sizes: Sizes) -> list[Dim]:
     return [sizes.dim(v, axis) for axis in range(v.type.rank)]
 
 
-def reads_once(let: Let, v: Var, shape: list[Dim], sizes: Sizes, checked: set[str]) -> bool:
-    """Does a kernel read each element of an array of this shape once, or in loops one inside of the others? `checked` blocks have run."""
+def reads_once(let: Let, v: Var) -> bool:
+    """Does a kernel read elements of an array that lie together, each of them once or in loops one inside of the others?"""
     k = kernel_of(let)
     reads = [x for x in k.inputs if isinstance(x, (Access, Gather)) and x.base is v]
     x = reads[0] if reads else None
@@ -230,9 +232,27 @@ def reads_once(let: Let, v: Var, shape: list[Dim], sizes: Sizes, checked: set[st
         return False
     if any(r.kind.startswith("arg") or (r.into is not None and r.into.base is v) for r in k.results):
         return False
-    whole = all(isinstance(s, Const) and s.value == 0 for s in x.starts) and all(isinstance(t, Const) and t.value == 1 for t in x.steps)
-    all_of_it = all(sizes.same(sizes.of(k.sizes[q]), n, checked) for q, n in zip(x.axes, shape, strict=True) if q >= 0)
-    return whole and all_of_it and sorted(x.axes) == list(range(len(x.axes)))
+    together = all(isinstance(t, Const) and t.value == 1 for t in x.steps) and (len(x.axes) == 1 or _from_first(x))
+    return together and sorted(x.axes) == list(range(len(x.axes)))
+
+
+def _from_first(x: Access) -> bool:
+    return all(isinstance(s, Const) and s.value == 0 for s in x.starts)
+
+
+def reads_all(let: Let, v: Var, shape: list[Dim], sizes: Sizes, checked: set[str]) -> bool:
+    """Does such a kernel read all elements of an array of this shape? `checked` blocks have run."""
+    starts, counts = part_read(let, v)
+    return all(isinstance(s, Const) and s.value == 0 for s in starts) and all(
+        sizes.same(sizes.of(a), n, checked) for a, n in zip(counts, shape, strict=True)
+    )
+
+
+def part_read(let: Let, v: Var) -> tuple[list[Atom], list[Atom]]:
+    """Where such a kernel starts along each axis of an array, and how many indices it goes over."""
+    k = kernel_of(let)
+    x = next(x for x in k.inputs if isinstance(x, Access) and x.base is v)
+    return list(x.starts), [k.sizes[q] for q in x.axes]
 
 
 def _same_place(x: Access, y: Access) -> bool:

@@ -16,7 +16,7 @@ from ..core import errors
 from ..core.analysis import Aliases, references, reverse_postorder
 from ..core.builder import Builder, Operand, Trace, tracing
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
-from ..core.kernel import SMOOTH, Access, Gather, Kernel, Result, Same, kernel_of, varies
+from ..core.kernel import SMOOTH, SUMS, Access, Gather, Kernel, Result, Same, kernel_of, varies
 from ..core.op import FORWARD, REVERSE, TABLE, Stage, written
 from ..core.types import I64, Array, Type, carries_gradient, wide, width
 from ..ops.effects import AGAIN, DONE, MARK, has_effects
@@ -245,7 +245,9 @@ class _Forward:
         mask = [varies(x, active) and carries_gradient(p.type) for x, p in zip(k.inputs, body.params, strict=True)]
         new: list[Any] = [self._input(x) for x in k.inputs]
         new += [self._input(x, True) for x, m in zip(k.inputs, mask, strict=True) if m]
-        results = [Result(r.kind, r.axes, self._access(r.into) if r.into else None, self._out(r.out)) for r in k.results]
+        results = [
+            Result(r.kind, r.axes, self._access(r.into) if r.into else None, self._out(r.out), self._input(r.start)) for r in k.results
+        ]
         floats = [r for r, t in zip(k.results, body.results, strict=True) if carries_gradient(t)]
         for r in floats:
             there = r.into.base if r.into else r.out
@@ -257,7 +259,7 @@ class _Forward:
                 assert r.out is not None
                 out = self.builder.fresh(self.of(r.out.type))
                 self.tangents[r.out] = out
-                results.append(Result(r.kind, r.axes, None, out))
+                results.append(Result("sum" if r.kind in SUMS else r.kind, r.axes, None, out))
         made = Kernel(self.jvp_of(k.f, mask), [self.atom(n) for n in k.sizes], new, results, let.site, k.extra)
         assert self.builder.current is not None
         self.builder.current.lets.append(made.let())

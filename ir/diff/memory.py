@@ -20,11 +20,12 @@ from .ways import Adjoint, Given, Places, WholeAdjoint
 
 @dataclass
 class Memory:
-    """`firsts` are kernels that are the first to touch an adjoint, which they write, each with its array; `covered` the arrays whose
+    """`firsts` are kernels that are the first to touch an adjoint, which they write, each with its array: is it known that they write all
+    of it? `covered` the arrays whose
     adjoints need no zeros; `late` those whose adjoints are made when the way back begins; `read_back` the classes whose elements the way
     back may read (None: all); `tiny` small arrays in registers, with their sizes."""
 
-    firsts: set[tuple[Let, Var]] = field(default_factory=set)
+    firsts: dict[tuple[Let, Var], bool] = field(default_factory=dict)
     covered: set[Var] = field(default_factory=set)
     late: list[Var] = field(default_factory=list)
     read_back: set[Var] | None = None
@@ -43,7 +44,7 @@ def remember(program: Program, rev: Reverse, reverses: Reverses) -> Memory:
     own = [o for let in lets if not TABLE[let.op].aliases for o in let.outs if isinstance(o.type, Array)]
     firsts = covering_kernels(f, own, activity, aliases) | rev.firsts
     carried, passed = carried_covers(f, activity, aliases)
-    memory.firsts, memory.covered = firsts | carried, {v for _, v in firsts} | passed
+    memory.firsts, memory.covered = firsts | dict.fromkeys(carried, True), {v for _, v in firsts} | passed
     memory.late = [v for v in local_arrays(f, own, activity, aliases) if v not in memory.tiny]
     names = {let: f"{rev.name}.{i}" for i, let in enumerate(ways)}
     kernels = {let: KernelAdjoint(program, let, activity, name) for let, name in names.items() if TABLE[let.op].nest}
@@ -53,7 +54,8 @@ def remember(program: Program, rev: Reverse, reverses: Reverses) -> Memory:
         carries = {v for x, v in carried if x is let}
         places = Places(mine | carries, _undone(memory, reverses), aliases.root, _Known(reverses, let).as_, aliases.join)
         if let in kernels:
-            memory.adjoints[let] = kernels[let].make(places, kernels[let].keeps_partials(mine - set(memory.late)))
+            whole = {v for v in mine if firsts[let, v]}
+            memory.adjoints[let] = kernels[let].make(places, kernels[let].keeps_partials(whole - set(memory.late)))
         else:
             memory.adjoints[let] = WholeAdjoint(program, let, activity, places).make(name)
     return memory
@@ -106,7 +108,7 @@ def from_the_start(program: Program, rev: Reverse, reverses: Reverses) -> Revers
         return rev
     params = [p for p, m in zip(f.params, rev.mask, strict=True) if m and isinstance(p.type, Array)]
     here = set(f.blocks[ends[0]].lets)
-    found = {(let, p) for let, p in covering_kernels(f, params, rev.activity, reverses.aliases) if let in here}
+    found = {first: whole for first, whole in covering_kernels(f, params, rev.activity, reverses.aliases).items() if first[0] in here}
     return replace(rev, name=f"{rev.name}.fresh", firsts=found) if found else rev
 
 

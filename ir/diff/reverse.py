@@ -30,7 +30,7 @@ class Reverse:
     results: tuple[bool, ...]
     name: str
     covers: dict[Let, Any] = field(default_factory=dict)
-    firsts: set[tuple[Let, Any]] = field(default_factory=set)  # kernels that do the same, each with its parameter
+    firsts: dict[tuple[Let, Any], bool] = field(default_factory=dict)  # kernels that do the same, each with its parameter
     memory: Any = None  # what is known of its arrays, from when the program is closed (memory.py)
 
 

@@ -153,6 +153,18 @@ class Body:
         return self.let(op, args, BOOL, "c")
 
 
+def clear_outside(body: Body, p: Atom, n: Atom, start: Atom, end: Atom, t: Any) -> None:
+    """Zeros before the element `start` of n, and from `end` on."""
+
+    def clamped(i: Atom, low: Atom) -> Atom:
+        return body.integer("imax", body.integer("imin", i, n), low)
+
+    below = clamped(start, ZERO)
+    body.emit("clear", [p, below], of=t)
+    end = clamped(end, below)
+    body.emit("clear", [body.let("at", [p, end], PTR, of=t), body.integer("isub", n, end)], of=t)
+
+
 def code(name: str) -> Const:
     """The address of a function."""
     return Const(name, CODE)

@@ -25,7 +25,7 @@ from ..diff.policies import CHUNK, TAPE_LIMIT, Plan, is_address
 from ..ops.memory import codes, quiet
 from .function import Parts, ReverseFunction
 from .iteration import Iteration, Last, at_hand_type
-from .low import NOWHERE, ONE, ZERO, Body, Place
+from .low import NOWHERE, ONE, ZERO, Body, Place, clear_outside
 from .operations import zero_of
 from .tape import Forward, Tape
 
@@ -88,16 +88,9 @@ class Replay:
         """Zeros for the adjoint elements that the loop does not write."""
         body, t = self.body, cover.array.type.dtype  # type: ignore[union-attr]
         x, adjoint = self.inputs[cover.array]
-        n = body.let("dim", [x], I64, axis=0)
         start, limit, shift = map(self.given, (cover.start, cover.limit, cover.offset))
-
-        def clamped(i: Atom, low: Atom) -> Atom:
-            return body.integer("imax", body.integer("imin", body.integer("iadd", i, shift), n), low)
-
-        below = clamped(start, ZERO)
-        body.emit("clear", [adjoint, below], of=t)
-        end = clamped(limit, below)
-        body.emit("clear", [body.let("at", [adjoint, end], PTR, of=t), body.integer("isub", n, end)], of=t)
+        n = body.let("dim", [x], I64, axis=0)
+        clear_outside(body, adjoint, n, body.integer("iadd", start, shift), body.integer("iadd", limit, shift), t)
 
     # ---- the loops
     def start(self) -> list[Atom]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.graph import Atom, Branch, Call, Const, Fail, Function, Let, Return, Var
 from ..core.op import FORWARD, TABLE, Stage
 from ..core.types import CODE, I64, PTR, Array, Scalar, carries_gradient
+from ..diff.coverage import part_read
 from ..diff.reverse import adjoint_of_pullback
 from ..diff.ways import Given
 from ..ops.effects import AGAIN, DONE, MARK, has_effects
@@ -15,7 +17,7 @@ from ..ops.memory import codes
 from . import operations
 from .frame import BlockFrame
 from .function import zeros_like
-from .low import NOWHERE, Body, Place, code, minus_zero
+from .low import NOWHERE, ZERO, Body, Place, clear_outside, code, minus_zero
 from .pullback import add_arrays, lower_pullback
 
 STEPS = Stage("reverse mode", lambda op: op.adjoint == "own" and op.calls != FORWARD)
@@ -181,9 +183,26 @@ class BlockSteps(BlockFrame):
         return outs[: len(let.outs)], outs[len(let.outs) :]
 
     def come_back(self, let: Let, kept: list[Atom]) -> None:
-        adjoint = self.parent.memory.adjoints[let]
+        memory = self.parent.memory
+        adjoint = memory.adjoints[let]
+        for v in (v for (x, v), whole in memory.firsts.items() if x is let and not whole and v not in memory.tiny):
+            self.zero_what_is_left(let, v)
         for a, d in zip(adjoint.returned, self.run_function(adjoint.back, adjoint.given, kept), strict=True):
             self.add(a, d)
+
+    def zero_what_is_left(self, let: Let, v: Var) -> None:
+        """Zeros for the elements of an adjoint that a kernel does not go over, which is to write the others first. Of rows, for all."""
+        body, x, adjoint = self.body, self.value(v), self.adjoint_data(v)
+        assert isinstance(v.type, Array)
+        sizes = [body.let("dim", [x], I64, axis=i) for i in range(v.type.rank)]
+        starts, counts = ([self.value(a) for a in atoms] for atoms in part_read(let, v))
+        if len(sizes) == 1:
+            clear_outside(body, adjoint, sizes[0], starts[0], body.integer("iadd", starts[0], counts[0]), v.type.dtype)
+            return
+        missing = [body.test("ine", n, a) for n, a in zip(sizes, counts, strict=True)]
+        some = functools.reduce(lambda a, b: body.test("or", a, b), missing)
+        whole = functools.reduce(lambda a, b: body.integer("imul", a, b), sizes)
+        body.emit("clear", [adjoint, body.let("select", [some, whole, ZERO], I64)], of=v.type.dtype)
 
     def run_function(self, name: str, given: Sequence[Given], kept: Sequence[Atom]) -> list[Atom]:
         """In place, if it runs straight through; else a call."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.kernel import ADDS, Access, Gather, kernel_of
+from ..core.kernel import kernel_of
 from ..core.op import NEST, Elsewhere, Op, Result, as_marked, register
 from ..core.types import Array
 
 
 def _reads(let: Any) -> list[Any]:
-    k = kernel_of(let)
-    return [*(x.base for x in k.inputs if isinstance(x, (Access, Gather))), *(r.written for r in k.results if r.kind in ADDS)]
+    return kernel_of(let).reads()
 
 
 def _writes(let: Any) -> list[Any]:

@@ -54,7 +54,7 @@ def _known_size(let: Any) -> Const | None:
 DIM = memory("dim", Zero("a size is an integer"), reads=(), writes=(), aliases=(), allocates=False, fails=False, adjoint="zero",
              shape=lambda let: ((I64, ()),), measures=True, late=True, rereads=False, folds=_known_size)  # fmt: skip
 CHECK_RANGE = memory("check_range", Zero("it has no result"), reads=(), writes=(), aliases=(), allocates=False, fails=as_marked, adjoint="zero",
-                     shape=nothing, measures=True)  # fmt: skip
+                     shape=nothing, measures=True, ranged=True)  # fmt: skip
 LOAD = memory("load", Elsewhere("an adjoint is added to an element"), reads=(0,), writes=(), aliases=(), allocates=False, fails=_unchecked,
               adjoint="own", shape=lambda let: ((element(let.args[0].type.dtype), ()),), indexed=True)  # fmt: skip
 STORE = memory("store", Elsewhere("a reversible store"), reads=(), writes=(0,), aliases=(), allocates=False, fails=_unchecked,

@@ -35,8 +35,8 @@ def libm(name: str, rule: Any, arity: int = 1, squared: Any = None, cost: str = 
 
 # fmt: off
 # ---- arithmetic
-add = row("add", "FF:F", lambda m, x, y: m.arithmetic("add", x, y), lambda d, z, x, y: (d, d), **STEADY)
-sub = row("sub", "FF:F", lambda m, x, y: m.arithmetic("sub", x, y), lambda d, z, x, y: (d, neg(d)), **STEADY)
+add = row("add", "FF:F", lambda m, x, y: m.arithmetic("add", x, y), lambda d, z, x, y: (d, d), sums="+", **STEADY)
+sub = row("sub", "FF:F", lambda m, x, y: m.arithmetic("sub", x, y), lambda d, z, x, y: (d, neg(d)), sums="-", **STEADY)
 mul: Op = row("mul", "FF:F", lambda m, x, y: m.arithmetic("mul", x, y), lambda d, z, x, y: (mul(d, y), mul(d, x)),
               neutral=1.0, commutes=True, square=lambda let: let.args[0] is let.args[1])
 neg: Op = row("neg", "F:F", lambda m, x: m.arithmetic("neg", x), lambda d, z, x: (neg(d),), **STEADY)
@@ -46,15 +46,17 @@ mul_zero: Op = row("mul_zero", "FF:F", lambda m, x, y: select(eq(x, 0.0), 0.0, m
 # ---- comparison and choice
 eq: Op = row("eq", "FF:B", lambda m, x, y: m.compare("eq", x, y), speculate=True)
 ne = row("ne", "FF:B", lambda m, x, y: m.compare("ne", x, y), speculate=True)
-lt = row("lt", "FF:B", lambda m, x, y: m.compare("lt", x, y), speculate=True)
+lt = row("lt", "FF:B", lambda m, x, y: m.compare("lt", x, y), speculate=True, orders="<")
 le = row("le", "FF:B", lambda m, x, y: m.compare("le", x, y), speculate=True)
-gt = row("gt", "FF:B", lambda m, x, y: m.compare("gt", x, y), speculate=True)
+gt = row("gt", "FF:B", lambda m, x, y: m.compare("gt", x, y), speculate=True, orders=">")
 ge = row("ge", "FF:B", lambda m, x, y: m.compare("ge", x, y), speculate=True)
 select: Op = row("select", "BTT:T", lambda m, c, x, y, where=False: m.select(c, x, y),
              lambda d, z, c, x, y, where=False: (None, select(c, d, 0.0), select(c, 0.0, d)),
-             lambda tx, ty, c, x, y, where=False: select(c, tx, ty, where=where), folds=lambda let: chosen(let), **STEADY)
+             lambda tx, ty, c, x, y, where=False: select(c, tx, ty, where=where), folds=lambda let: chosen(let), chooses=True,
+             **STEADY)
 gate: Op = row("gate", "BF:F", lambda m, c, x, when: x,  # x; backwards nothing goes through it but where c == when (guards.py)
                lambda d, z, c, x, when: (None, select(c, d, 0.0) if when else select(c, 0.0, d)), gates=True, **STEADY)
+carried: Op = row("carried", "FF:F", lambda m, total, start: total, lambda d, z, total, start: (d, d), continues=True, **STEADY)  # a sum that began with `start`
 
 # ---- rounding and signs
 absolute = row("abs", "F:F", lambda m, x: m.instruction("fabs", x), lambda d, z, x: (mul(d, direction(x)),), speculate=True)
@@ -131,7 +133,7 @@ polygamma: Op = row("polygamma", "F:F", lambda m, x, n: polygamma_series(m, x, n
                 lambda d, z, x, n: (mul(d, polygamma(x, n=n + 1)),), cost="heavy")
 
 # ---- integers (wrap at 64 bits as NumPy's; division and modulo follow Python's signs)
-iadd = row("iadd", "II:I", lambda m, x, y: m.integer("add", x, y), speculate=True, ring="+", neutral=0, commutes=True, dim=dims.add)
+iadd = row("iadd", "II:I", lambda m, x, y: m.integer("add", x, y), speculate=True, sums="+", ring="+", neutral=0, commutes=True, dim=dims.add)
 isub = row("isub", "II:I", lambda m, x, y: m.integer("sub", x, y), speculate=True, ring="-", neutral=0, dim=dims.sub)
 imul = row("imul", "II:I", lambda m, x, y: m.integer("mul", x, y), speculate=True, ring="*", neutral=1, absorbing=0, commutes=True,
            dim=dims.mul)

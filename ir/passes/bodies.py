@@ -47,6 +47,15 @@ class Body:
             self.f.entry.lets.append(Let((found,), op.name, (a, b)))
         return found
 
+    def add(self, let: Let, args: tuple[Atom, ...]) -> tuple[Var, ...]:
+        """An operation with these arguments, if it is not there yet; its results."""
+        key = (let.op, tuple(map(name_of, args)), repr(let.attrs) if let.attrs else "")
+        outs = self.done.get(key)
+        if outs is None:
+            outs = self.done[key] = tuple(self.fresh(o.type) for o in let.outs)
+            self.f.entry.lets.append(Let(outs, let.op, args, dict(let.attrs), let.site))
+        return outs
+
     def copy(self, f: Function, subst: dict[Var, Atom]) -> list[Atom]:
         """f's operations with these values for its parameters; its results."""
         mapping: dict[Var, Atom] = dict(subst)
@@ -60,12 +69,7 @@ class Body:
             if known is not None:
                 mapping[let.out] = known
                 continue
-            key = (let.op, tuple(map(name_of, args)), repr(let.attrs) if let.attrs else "")
-            outs = self.done.get(key)
-            if outs is None:
-                outs = self.done[key] = tuple(self.fresh(o.type) for o in let.outs)
-                self.f.entry.lets.append(Let(outs, let.op, args, dict(let.attrs), let.site))
-            mapping.update(zip(let.outs, outs, strict=True))
+            mapping.update(zip(let.outs, self.add(let, args), strict=True))
         return [look(a) for a in f.returned]
 
     def finish(self, values: list[Atom]) -> Function:

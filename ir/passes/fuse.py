@@ -177,10 +177,10 @@ class _Fusion:
         return self.facts[name]
 
     def is_plain_reader(self, reader: _Slot, maker: Let) -> bool:
-        """Is it a kernel that reads what `maker` makes at places of its space, and writes nothing there?"""
+        """Is it a kernel that reads what `maker` makes at places of its space, and neither writes nor starts sums there?"""
         k = reader.kernel
         return k is not None and not any(
-            _gathers(k, o) or any(r.into is not None and r.into.base is o for r in k.results) for o in maker.outs
+            _gathers(k, o) or any(isinstance(x, Access) and x.base is o for r in k.results for x in (r.into, r.start)) for o in maker.outs
         )
 
     def same_space(self, maker: _Slot, reader: _Slot) -> bool:

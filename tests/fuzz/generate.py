@@ -44,6 +44,8 @@ class Statements(Functions, Objects):
             self.branch,
             self.for_loop,
             self.for_loop,
+            self.sums,
+            self.sums,
             self.while_loop,
             self.create,
             self.table,
@@ -92,6 +94,40 @@ class Statements(Functions, Objects):
         out = [f"for {header}:", *indent([*leak, *self.block(inner, 4)]), *self.loop_else(names)]
         if leak:
             names.floats.append(new)
+        return out
+
+    def sums(self, names: Names) -> list[str]:
+        """A loop over an array that does nothing but add up, or look for the greatest; perhaps one in another."""
+        vectors = [a.name for a in names.arrays if len(a.sizes) == 1]
+        if not vectors or names.loops > 1:
+            return []
+        total, best = self.fresh("s"), self.fresh("s")
+        x, y = self.pick(vectors), self.pick(vectors)
+        inner = names.inner(loops=names.loops + 2)
+        body = [*self.met(inner, x), *self.added(inner, total, best)]
+        if self.chance(50):
+            row, deep = self.fresh("s"), inner.inner()
+            first = [f"{row} = {self.pick(('0.0', self.leaf(inner)))}", *body[:1]]
+            inside = [*self.met(deep, y), *self.added(deep, row, best)]
+            inner.floats.append(row)
+            body = [*first, f"for {deep.ints[-1]} in range(len({y})):", *indent(inside), *self.added(inner, total, best)]
+        names.floats += [total, best]
+        head = f"for {inner.ints[-1]} in range({self.pick(('', '1, '))}len({x})):"
+        return [f"{total} = {self.pick(('0.0', self.leaf(names)))}", f"{best} = {self.leaf(names)}", head, *indent(body)]
+
+    def met(self, names: Names, array: str) -> list[str]:
+        """The element of an array at a counter."""
+        names.ints.append(self.fresh("i"))
+        names.floats.append(self.fresh("v"))
+        return [f"{names.floats[-1]} = {array}[{names.ints[-1]}]"]
+
+    def added(self, names: Names, total: str, best: str) -> list[str]:
+        out = [f"{total} {self.pick(('+=', '+=', '-='))} {self.squash(names)}"]
+        if self.chance(30):
+            out = [f"if {self.condition(names)}:", *indent(out)]
+        if self.chance(30):
+            e = self.leaf(names)
+            out += self.pick(([f"{best} = max({best}, {e})"], [f"{best} = min({best}, {e})"], [f"if {e} < {best}:", f"    {best} = {e}"]))
         return out
 
     def loop_else(self, names: Names) -> list[str]:

@@ -48,7 +48,7 @@ class Graph:
         known = Known(["%a", "%b"], ["%i"], {"%x": "n", "%y": "n", "%z": "m"})
         for _ in range(self.rng.randint(2, 4)):
             self.run(known, self.rng.randint(2, 5))
-            self.rng.choice((self.branch, self.loop, self.each, self.call))(known)
+            self.rng.choice((self.branch, self.loop, self.each, self.sums, self.sums, self.rows, self.call))(known)
         self.run(known, 4)
         results = [self.scalar(known) for _ in range(2)] + [self.array(known)]
         self.put(f"return {', '.join(results)}")
@@ -280,6 +280,93 @@ class Graph:
         if self.rng.random() < 0.3:
             known.scalars.append(self.name())
             self.put(f"{known.scalars[-1]}: f64 = convert({i}) {{to=f64}}")
+
+    def sums(self, known: Known) -> None:
+        """A loop that carries a sum, and the greatest or the least of what it has met."""
+        self.count += 1
+        k, dim = self.count, known.arrays[self.array(known)]
+        n, i, s, m, more, following = self.size(known, dim), *(self.name(stem) for stem in "ivvbi")
+        first, second = (self.rng.choice(("0.0:f64", self.scalar(known))) for _ in range(2))
+        self.put(f"jump sum{k}({self.rng.choice('0001')}:i64, {first}, {second})")
+        self.block(f"sum{k}", f"{i}: i64, {s}: f64, {m}: f64")
+        self.put(f"{more}: bool = ilt({i}, {n})")
+        self.put(f"branch {more} ? add{k}() : out{k}()")
+        self.block(f"add{k}")
+        inner = known.inner()
+        for _ in range(self.rng.randint(1, 2)):
+            self.load_at(inner, self.array(known, dim), i)
+            self.compute(inner)
+        if self.rng.random() < 0.3:
+            self.put(f"store({self.array(known, dim)}, {i}, {self.scalar(inner)})")
+        total = self.added(inner, s)
+        best = self.rng.choice((m, m, self.best(inner, m)))
+        self.put(f"{following}: i64 = iadd({i}, 1:i64)")
+        self.put(f"jump sum{k}({following}, {total}, {best})")
+        self.block(f"out{k}")
+        known.scalars += [s, m]
+
+    def load_at(self, known: Known, array: str, i: str) -> None:
+        known.scalars.append(self.name())
+        self.put(f"{known.scalars[-1]}: f64 = load({array}, {i})")
+
+    def added(self, known: Known, s: str) -> str:
+        """What a sum is after an iteration."""
+        term, total = self.scalar(known), self.name()
+        kind = self.rng.randrange(5)
+        self.put(f"{total}: f64 = " + (f"sub({s}, {term})" if kind == 0 else f"add({', '.join((s, term) if kind < 4 else (term, s))})"))
+        if self.rng.random() < 0.3:
+            c, chosen = self.name("b"), self.name()
+            self.put(f"{c}: bool = lt({self.scalar(known)}, {self.scalar(known)})")
+            self.put(f"{chosen}: f64 = select({c}, {', '.join(self.rng.sample((total, s), 2))}) {{where=True}}")
+            return chosen
+        return total
+
+    def best(self, known: Known, m: str) -> str:
+        x, c, out = self.scalar(known), self.name("b"), self.name()
+        self.put(f"{c}: bool = {self.rng.choice(('lt', 'gt'))}({', '.join(self.rng.sample((x, m), 2))})")
+        self.put(f"{out}: f64 = select({c}, {x}, {m}) {{where=True}}")
+        return out
+
+    def rows(self, known: Known) -> None:
+        """A loop around a loop with a sum; what that comes to is stored, or summed up itself."""
+        self.count += 1
+        k, one, two = self.count, known.arrays[self.array(known)], known.arrays[self.array(known)]
+        n, m = self.size(known, one), self.size(known, two)
+        i, j, s, t, out = (self.name(stem) for stem in "iivvv")
+        counts, target = [self.name(stem) for stem in "bibi"], self.name("w")
+        self.put(f"{target}: f64[{one}] = alloc({n}, 0.0:f64)")
+        self.put(f"jump row{k}(0:i64, {self.scalar(known)})")
+        self.block(f"row{k}", f"{i}: i64, {t}: f64")
+        self.put(f"{counts[0]}: bool = ilt({i}, {n})")
+        self.put(f"branch {counts[0]} ? start{k}() : last{k}()")
+        self.block(f"start{k}")
+        inner = known.inner()
+        self.load_at(inner, self.array(known, one), i)
+        self.compute(inner)
+        through = self.rng.random() < 0.3
+        self.put(f"jump column{k}(0:i64, {t if through else self.rng.choice(('0.0:f64', self.scalar(inner)))})")
+        self.block(f"column{k}", f"{j}: i64, {s}: f64")
+        self.put(f"{counts[2]}: bool = ilt({j}, {m})")
+        self.put(f"branch {counts[2]} ? each{k}() : end{k}()")
+        self.block(f"each{k}")
+        deep = inner.inner()
+        self.load_at(deep, self.array(known, two), j)
+        self.compute(deep)
+        total = self.rng.choice((self.added, self.added, self.best))(deep, s)
+        self.put(f"{counts[3]}: i64 = iadd({j}, 1:i64)")
+        self.put(f"jump column{k}({counts[3]}, {total})")
+        self.block(f"end{k}")
+        inner.scalars += [s, s, s]
+        self.compute(inner)
+        if self.rng.random() < 0.6:
+            self.put(f"store({target}, {i}, {self.scalar(inner)})")
+        following = s if through else self.rng.choice((t, self.added(inner, t), self.best(inner, t)))
+        self.put(f"{counts[1]}: i64 = iadd({i}, 1:i64)")
+        self.put(f"jump row{k}({counts[1]}, {following})")
+        self.block(f"last{k}")
+        self.put(f"{out}: f64 = add({t}, 0.5:f64)")
+        known.scalars += [t, out]
+        known.arrays[target] = one
 
     def beside(self, i: str, n: str) -> str:
         """The counter's neighbour, or the element as far from the end."""

@@ -16,9 +16,11 @@ from ...core import dims
 from ...core.analysis import Loop, dominators, find_loops, predecessors
 from ...core.dims import Dim, Symbol
 from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Var, edges, substitute
+from ...core.kernel import made_with
 from ...core.op import RING, TABLE, Op, can_fail
-from ...core.types import I64
+from ...core.types import BOOL, I64
 from ...ops.memory import CHECK_RANGE, codes
+from ...ops.table import check_index, iadd, ilt, imax, select
 from ..sizes import Sizes
 
 MOST_COUNTERS = 4  # of an index
@@ -179,7 +181,8 @@ def bounds(f: Function) -> bool:
     """
     accesses = [(name, let) for name, b in f.blocks.items() for let in b.lets if TABLE[let.op].indexed]
     checks = [(b, let) for b in f.blocks.values() for let in b.lets if TABLE[let.op].bounded]
-    if not checks and not any(x in "cpw" for _, let in accesses for x in codes(let)):
+    ranges = any(TABLE[let.op].ranged for b in f.blocks.values() for let in b.lets)
+    if not checks and not ranges and not any(x in "cpw" for _, let in accesses for x in codes(let)):
         return False
     facts = Facts(f)
     changed = False
@@ -254,9 +257,15 @@ def _hoist(f: Function, loop: Loop, facts: Facts) -> bool:
     for name in loop.blocks:
         if name not in always or name == loop.head:
             continue
-        for let in f.blocks[name].lets:
+        span = _Range(loop.head, counter, entry[0], limit, inside, facts)
+        for let in list(f.blocks[name].lets):
             if TABLE[let.op].indexed and let.args[0] not in inside:
-                changed |= _hoist_access(f, let, _Range(loop.head, counter, entry[0], limit, inside, facts), lets)
+                changed |= _hoist_access(f, let, span, lets)
+            elif TABLE[let.op].indexed:
+                changed |= _hoist_index(let, span, lets)
+            elif TABLE[let.op].ranged and _hoist_range(let, span, lets, name):
+                f.blocks[name].lets.remove(let)
+                changed = True
     if lets:
         preheader(f, f.blocks[outside[0]], loop.head).lets.extend(lets)
     return changed
@@ -286,6 +295,18 @@ class _Range:
     def __init__(self, head: str, counter: Var, start: Atom, limit: Atom, inside: set[Var], facts: Facts) -> None:
         self.head, self.counter, self.start, self.limit, self.inside, self.facts = (head, counter, start, limit, inside, facts)
 
+    def still(self, a: Atom, lets: list[Let], name: str) -> Atom:
+        """`a`, computed by `lets` if it is the same in every iteration."""
+        let = self.facts.made.get(a) if a in self.inside else None
+        if let is None or not (TABLE[let.op].scalar or TABLE[let.op].measures) or can_fail(let):
+            return a
+        args = tuple(self.still(x, lets, f"{name}.{i}") for i, x in enumerate(let.args))
+        if any(x in self.inside for x in args):
+            return a
+        out = Var(name, a.type)
+        lets.append(Let((out,), let.op, args, let.attrs))
+        return out
+
     def ends(self, a: Atom, lets: list[Let], new: Sequence[str]) -> tuple[Atom, Atom] | None:
         """(first, one past the last) of index `a`, computed by `lets`; None if it moves in another way."""
         if a not in self.inside:
@@ -310,6 +331,52 @@ def _compute(op: Op, x: Atom, y: Atom, lets: list[Let], name: str) -> Atom:
     out = Var(name, I64)
     lets.append(Let((out,), op.name, (x, y)))
     return out
+
+
+def _hoist_range(let: Let, span: _Range, lets: list[Let], block: str) -> bool:
+    """The check of an inner loop's accesses, if it is the same each time, or moves with this loop alone: it is made once, if both loops run."""
+    array, *ints = let.args
+    extra: list[Let] = []
+    stem = f"{span.head}.{len(lets)}"
+    first, end, start, limit = (span.still(a, extra, f"{stem}.{i}") for i, a in enumerate(ints))
+    moves = let.attrs["moves"]
+    if array in span.inside or start in span.inside or limit in span.inside or (moves and (first in span.inside or end in span.inside)):
+        return False
+    if first in span.inside:
+        ends = span.ends(first, extra, (f"{stem}.first", f"{stem}.end"))
+        if ends is None or not span.facts.is_natural(first, block):
+            return False
+        (first, end), moves = ends, True
+    # it runs if this loop does: from `start` to where the inner one ends, else to nowhere
+    runs, until = Var(f"{stem}.runs", BOOL), Var(f"{stem}.until", I64)
+    lets += [*extra, Let((runs,), ilt.name, (span.start, span.limit)), Let((until,), select.name, (runs, limit, start))]
+    lets.append(Let((), CHECK_RANGE.name, (array, first, end, start, until), {**let.attrs, "moves": moves}, let.site))
+    return True
+
+
+def _hoist_index(let: Let, span: _Range, lets: list[Let]) -> bool:
+    """The check of an index that is the same in every iteration, of an array that is made in each with the same size."""
+    letters = list(codes(let))
+    made = span.facts.made.get(let.args[0])  # type: ignore[arg-type]
+    sizes = next((n for o, n in made_with(made) if o is let.args[0]), None) if made is not None else None
+    for axis, (letter, *atoms) in enumerate(zip(letters, let.args[1:], sizes or (), strict=False)):
+        stem, extra = f"{span.head}.{len(lets)}.{axis}", list[Let]()
+        i, n = (span.still(a, extra, f"{stem}.{j}") for j, a in enumerate(atoms))
+        if letter not in "cp" or i in span.inside or n in span.inside:
+            continue
+        lets += extra
+        runs, enough, size, place = (
+            Var(f"{stem}.runs", BOOL),
+            Var(f"{stem}.enough", I64),
+            Var(f"{stem}.size", I64),
+            Var(f"{stem}.place", I64),
+        )
+        lets.append(Let((runs,), ilt.name, (span.start, span.limit)))
+        lets.append(Let((enough,), imax.name, (n, _compute(iadd, i, Const(1, I64), lets, f"{stem}.end"))))
+        lets.append(Let((size,), select.name, (runs, n, enough)))
+        lets.append(Let((place,), check_index.name, (i, size), {"axis": axis}, let.site))
+        letters[axis] = "w" if letter == "c" else "u"
+    return _set(let, "".join(letters))
 
 
 def _hoist_access(f: Function, let: Let, span: _Range, lets: list[Let]) -> bool:

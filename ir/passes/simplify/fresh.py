@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from ...core import dims
 from ...core.dims import Dim
 from ...core.graph import Block, Const, Function, Let, Var
-from ...core.kernel import Access, Gather, Kernel, Result, kernel_of
+from ...core.kernel import Kernel, Result, kernel_of
 from ...core.op import TABLE
 from ..sizes import Sizes
 
@@ -103,9 +103,8 @@ def _block(block: Block, sizes: Sizes) -> bool:
             continue
         elif op.nest:
             k = kernel_of(let)
-            for x in k.inputs:
-                if isinstance(x, (Access, Gather)):
-                    read(x.base)
+            for base in k.reads():
+                read(base)
             new = replace(k, results=[_written(r, k, unread, sizes) for r in k.results])
             if new.results != k.results:
                 block.lets[at], changed = new.let(), True

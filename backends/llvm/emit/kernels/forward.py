@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .....ir.core.graph import Var
-from .....ir.core.kernel import Result
+from .....ir.core.kernel import SUMS, Access, Result, Same
 from .....ir.core.types import BOOL, F64, I32, Array, Scalar, element, is_float
 from ..code import LLVM_TYPES, literal
-from ..lets import Operands, count, read_element, write_element
-from .nest import Nest, is_prefix, times
+from ..lets import Operands, count, loop, read_element, write_element
+from .nest import STRIP, Nest, is_prefix, times
 
 IDENTITY = {"sum": 0.0, "max": float("-inf"), "min": float("inf"), "argmax": float("-inf"), "argmin": float("inf")}
 
@@ -36,7 +36,6 @@ class Forward(Nest):
                 n = count(self.outer, dims, self.site) if r.out not in self.context.tiny else ""
                 self.made[i] = [new(r.out, n), *dims]
         self.cells: dict[int, list[str]] = {}
-        self.filled: set[int] = set()
         code = self.code
         self.start()
         self.loops(0, self.open, self.point, self.close)
@@ -65,13 +64,36 @@ class Forward(Nest):
                     self.code.alloca(t),
                     *([self.code.alloca("i64"), self.code.alloca("i64")] if r.kind.startswith("arg") else []),
                 ]
+            elif isinstance(r.start, Access):
+                self.prepare()
+                self.fill(i, r, list(r.axes))
             else:
                 n = "1"
                 for q in r.axes:
                     n = times(self.code, n, self.sizes[q])
                 p, dtype = self.target(i), r.out.type.dtype  # type: ignore[union-attr]
-                first = identity(r.kind, dtype)
+                first = self.first(r, dtype)
                 self.repeat(n, lambda j, p=p, d=dtype, v=first: write_element(self.code, self.element(p, j, d), v, d))  # type: ignore[misc]
+
+    def fill(self, i: int, r: Result, axes: list[int]) -> None:
+        """A result's array with what its elements start from."""
+        if axes:
+
+            def one(j: str) -> None:
+                self.index[axes[0]] = j
+                self.fill(i, r, axes[1:])
+
+            self.repeat(self.sizes[axes[0]], one)
+            self.index[axes[0]] = "0"
+        else:
+            dtype = r.out.type.dtype  # type: ignore[union-attr]
+            write_element(self.code, self.element(self.target(i), self.linear(r.axes), dtype), self.first(r, dtype), dtype)
+
+    def first(self, r: Result, t: Scalar) -> str:
+        """What a result starts from, at the indices of its axes."""
+        if r.start is None:
+            return identity(r.kind, t)
+        return self.scalar(r.start.atom) if isinstance(r.start, Same) else self.read_input(r.start)
 
     def target(self, i: int) -> str:
         return self.pointer(self.made[i][0], ("new", i))
@@ -80,9 +102,9 @@ class Forward(Nest):
         for i, r in enumerate(self.k.results):
             if i in self.cells and depth == len(r.axes):
                 t = self.result_type(i)
-                self.code.store(LLVM_TYPES[t], identity(r.kind, t), self.cells[i][0])
-                for cell in self.cells[i][1:]:
-                    self.code.store("i64", "0", cell)
+                self.code.store(LLVM_TYPES[t], self.first(r, t), self.cells[i][0])
+                for cell, v in zip(self.cells[i][1:], ("0", "0" if r.start is None else "-1"), strict=False):
+                    self.code.store("i64", v, cell)
 
     def close(self, depth: int) -> None:
         for i, r in enumerate(self.k.results):
@@ -98,6 +120,57 @@ class Forward(Nest):
         assert r.into is not None
         dtype = r.into.base.type.dtype  # type: ignore[union-attr]
         write_element(self.code, self.element(self.data(r.into), self.offset(r.into), dtype), v, dtype)
+
+    # ---- a search for the best, which most elements are not
+    def loops(self, depth: int, before: Callable[[int], None], inside: Callable[[], None], after: Callable[[int], None]) -> None:
+        if depth != self.rank - 1 or not self.searches():
+            super().loops(depth, before, inside, after)
+            return
+        if depth == 0:
+            self.prepare()
+        before(depth)
+        self.search(inside)
+        after(depth)
+
+    def searches(self) -> bool:
+        """Is it one search along the innermost axis?"""
+        (r, *others) = self.k.results
+        alone = not others and r.start is not None and r.kind != "ordered" and len(r.axes) == self.rank - 1
+        return alone and not self.unrolled and is_float(self.result_type(0))
+
+    def search(self, inside: Callable[[], None]) -> None:
+        """Strips without a better one than there is are left after a look at all of a strip at once, by vectors."""
+        code, q = self.code, self.order[-1]
+        t = self.result_type(0)
+        ty = LLVM_TYPES[t]
+        best_cell, count_cell, _ = self.cells[0]
+        some = code.alloca("i32")
+
+        def one(first: str, j: str) -> None:
+            self.index[q] = code.let(f"add nsw i64 {first}, {j}")
+            inside()
+
+        def strip(s: str) -> None:
+            first, best = code.let(f"mul nsw i64 {s}, {STRIP}"), code.load(ty, best_cell)
+            code.store("i32", "0", some)
+
+            def look(j: str) -> None:
+                self.index[q] = code.let(f"add nsw i64 {first}, {j}")
+                (v,) = self.run_body(self.inputs())
+                better = self.better(self.k.results[0].kind, t, v, best)
+                code.store("i32", code.let(f"select i1 {better}, i32 1, i32 {code.load('i32', some)}"), some)
+
+            loop(code, str(STRIP), look)
+            found = code.let(f"icmp ne i32 {code.load('i32', some)}, 0")
+            loop(code, code.let(f"select i1 {found}, i64 {STRIP}, i64 0"), lambda j: one(first, j))
+            code.store("i64", code.let(f"add i64 {first}, {STRIP}"), count_cell)
+
+        n = self.sizes[q]
+        strips = code.let(f"sdiv i64 {n}, {STRIP}")
+        loop(code, strips, strip)
+        done = code.let(f"mul nsw i64 {strips}, {STRIP}")
+        loop(code, code.let(f"sub nsw i64 {n}, {done}"), lambda j: one(done, j))
+        self.index[q] = "0"
 
     def point(self) -> None:
         code = self.code
@@ -122,9 +195,9 @@ class Forward(Nest):
 
     def combine(self, kind: str, t: Scalar, a: str, x: str) -> str:
         code, ty = self.code, LLVM_TYPES[t]
-        if kind == "sum":
+        if kind in SUMS:
             return (
-                code.let(f"fadd reassoc contract {ty} {a}, {x}")
+                code.let(f"fadd{' reassoc contract' if kind == 'sum' else ''} {ty} {a}, {x}")
                 if is_float(t)
                 else code.let(f"{'or' if t == BOOL else 'add'} {ty} {a}, {x}")
             )
@@ -136,19 +209,28 @@ class Forward(Nest):
         return code.let(f"select i1 {better}, {ty} {x}, {ty} {a}")
 
     def position(self, i: int, r: Result, v: str) -> None:
-        """The first of the best, or of the NaNs. Cells: best value, how many were seen, position."""
+        """The first of the best, or of the NaNs; of those that are better than a start. Cells: best value, how many were seen, position."""
         code, t = self.code, self.result_type(i)
         ty = LLVM_TYPES[t]
         best_cell, count_cell, at_cell = self.cells[i]
         best, n = code.load(ty, best_cell), code.load("i64", count_cell)
-        first = code.let(f"icmp eq i64 {n}, 0")
-        if is_float(t):
-            wins = code.let(f"fcmp {'ogt' if r.kind == 'argmax' else 'olt'} {ty} {v}, {best}")
-            nan, old = code.let(f"fcmp uno {ty} {v}, 0.0"), code.let(f"fcmp ord {ty} {best}, 0.0")
-            wins = code.let(f"or i1 {wins}, {code.let(f'and i1 {nan}, {old}')}")
-        else:
-            wins = code.let(f"icmp {'u' if t == BOOL else 's'}{'gt' if r.kind == 'argmax' else 'lt'} {ty} {v}, {best}")
-        wins = code.let(f"or i1 {first}, {wins}")
+        wins = self.better(r.kind, t, v, best)
+        if r.start is None:
+            wins = self.or_first(wins, t, v, best, n)
         code.store(ty, code.let(f"select i1 {wins}, {ty} {v}, {ty} {best}"), best_cell)
         code.store("i64", code.let(f"select i1 {wins}, i64 {n}, i64 {code.load('i64', at_cell)}"), at_cell)
         code.store("i64", code.let(f"add i64 {n}, 1"), count_cell)
+
+    def better(self, kind: str, t: Scalar, v: str, best: str) -> str:
+        order = "gt" if kind in ("argmax", "argmost") else "lt"
+        sign = "fcmp o" if is_float(t) else "icmp u" if t == BOOL else "icmp s"
+        return self.code.let(f"{sign}{order} {LLVM_TYPES[t]} {v}, {best}")
+
+    def or_first(self, wins: str, t: Scalar, v: str, best: str, n: str) -> str:
+        """Or is it the first of all, or of the NaNs?"""
+        code, ty = self.code, LLVM_TYPES[t]
+        first = code.let(f"icmp eq i64 {n}, 0")
+        if is_float(t):
+            nan, old = code.let(f"fcmp uno {ty} {v}, 0.0"), code.let(f"fcmp ord {ty} {best}, 0.0")
+            wins = code.let(f"or i1 {wins}, {code.let(f'and i1 {nan}, {old}')}")
+        return code.let(f"or i1 {first}, {wins}")

@@ -42,6 +42,7 @@ class Outside:
         return ", ".join(f"{t} {operand}" for t, operand in self.names)
 
 
+STRIP = 256  # points that are handled together: a buffer of 2 KiB is in the first cache
 TINY = 32  # points of a space of known size that is not worth a loop: its code is written out, with everything in registers
 TINY_OPERATIONS = 128
 
@@ -155,7 +156,7 @@ class Nest:
             if isinstance(x, Access):
                 key = (x.base, x.starts, x.steps, x.axes)
                 if key not in seen:
-                    seen[key] = read_element(self.code, self.element(self.data(x), self.offset(x), x.base.type.dtype), x.base.type.dtype)  # type: ignore[union-attr]
+                    seen[key] = self.read_input(x)
                 env[p] = seen[key]
             elif isinstance(x, Same):
                 env[p] = self.scalar(x.atom)
@@ -165,6 +166,10 @@ class Nest:
             else:
                 env[p] = self.index[x.axis]
         return env
+
+    def read_input(self, x: Access) -> str:
+        t = x.base.type.dtype  # type: ignore[union-attr]
+        return read_element(self.code, self.element(self.data(x), self.offset(x), t), t)
 
     def scalar(self, a: Atom) -> str:
         return self.outside.use(LLVM_TYPES[a.type], self.read(a)[0])
@@ -181,7 +186,7 @@ class Nest:
     def prepare(self) -> None:
         """What the loops use is computed before them."""
         self.index = ["0"] * self.rank
-        for x in [*self.k.inputs, *(r.into for r in self.k.results)]:
+        for x in [*self.k.inputs, *(x for r in self.k.results for x in (r.into, r.start))]:
             if isinstance(x, Access):
                 self.place(x)
 
