@@ -113,9 +113,10 @@ class _Pass:
             self.convert(group)
         for n in group:
             self.finish(n)
-            for below in self.below(n):
-                self.put_in(below)  # functions of shifts call what has just been made
-            self.put_in(n)
+            if any(map(open_shift, self.functions.values())):
+                for below in self.below(n):
+                    self.put_in(below)  # functions of shifts call what has just been made
+                self.put_in(n)
         self.going = [n for n in self.going if n not in group]
         self.settled.update(group)
 
@@ -214,21 +215,32 @@ class _Pass:
     def is_recursive(self, name: str) -> bool:
         return name in call_graph_cycles({n: set(references(f)) for n, f in self.functions.items()})
 
-    def users(self, k: str) -> list[str]:
+    def callers(self) -> dict[str, list[str]]:
+        """Of each function and continuation those that call or differentiate it."""
+        found: dict[str, list[str]] = {}
+        for n, f in self.functions.items():
+            for c in references(f):
+                found.setdefault(c, []).append(n)
+        return found
+
+    def users(self, k: str, callers: dict[str, list[str]]) -> list[str]:
         """The functions that call k, and those that call or differentiate them: all but the one that shifts."""
         found: dict[str, None] = {}
-        holders = {n for n, f in self.functions.items() if any(t.k == k for t in shifts(f))}
-        uses = {n: references(f) for n, f in self.functions.items() if n not in holders}
-        while more := [n for n, names in uses.items() if n not in found and any(c == k or c in found for c in names)]:
-            found.update(dict.fromkeys(more))
+        work = [k]
+        while work:
+            for n in callers.get(work.pop(), ()):
+                if n not in found and not any(t.k == k for t in shifts(self.functions[n])):
+                    found[n] = None
+                    work.append(n)
         return list(found)
 
     def separate(self, t: Shift) -> None:
         """A copy of a shift has a rest of its own: so have the functions that call it."""
         if not t.k:
             return  # a record
-        self.refuse_in_rests(t.k, self.users(t.k), t)
-        renamed = {n: self.names.new(n) for n in (*self.users(t.k), t.k)}
+        users = self.users(t.k, self.callers())
+        self.refuse_in_rests(t.k, users, t)
+        renamed = {n: self.names.new(n) for n in (*users, t.k)}
         for n in list(renamed)[:-1]:
             copy = self.functions[renamed[n]] = clone(self.functions[n], renamed)
             self.settled.add(copy.name)
@@ -243,13 +255,13 @@ class _Pass:
     def resolve(self, f: Function) -> list[str]:
         """Calls for the shifts to f's prompt; the rests that these call."""
         sites = [(b, t) for b in f.blocks.values() for t in [b.terminator] if isinstance(t, Shift) and t.tag == f.tag]
-        live, made = live_in(f), []
+        live, made, callers = live_in(f), [], self.callers() if sites else {}
         rests = [rest_of(f, t.then.block, live[t.then.block]) for _, t in sites]
         for (block, t), rest in zip(sites, rests, strict=True):
             params, captured = f.blocks[rest.start].params, rest.captured
             needs = [*t.then.args, *captured]
             if t.k:
-                k, users = t.k, self.users(t.k)
+                k, users = t.k, self.users(t.k, callers)
                 self.refuse_in_rests(k, users, t)
                 self.give(k, users, [*params[len(params) - len(t.then.args) :], *captured])
             else:
@@ -268,7 +280,7 @@ class _Pass:
             for t in shifts(self.functions[k]):
                 self.separate(t)
         drop_unreachable(f)
-        return [k for k, _ in made]
+        return [k for k, _ in reversed(made)]  # those that come last first: the others call them
 
     def refuse_in_rests(self, k: str, users: list[str], t: Shift) -> None:
         if any(n in self.recursions.rests or n in self.recursions.sites for n in users):

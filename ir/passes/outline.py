@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core import dims
+from ..core.analysis import predecessors
 from ..core.dims import UNKNOWN, Dim
 from ..core.graph import Atom, Block, Call, Edge, Function, Jump, Let, Return, Shift, Terminator, Var, defined_vars, edges, map_terminator
 from ..core.op import TABLE
@@ -119,11 +120,15 @@ def _order(f: Function, start: str) -> list[str]:
 
 def _varying(f: Function, start: str) -> Retype:
     """Types without the symbols of the loop that `start` is in: in the copy two of its iterations meet."""
-    before = {start}  # blocks from which it can be reached
-    while more := {n for n, b in f.blocks.items() if n not in before and any(e.block in before for e in edges(b.terminator))}:
-        before |= more
     order = _order(f, start)
-    cycle = before.intersection(order) if any(e.block == start for n in order for e in edges(f.blocks[n].terminator)) else set()
+    if not any(e.block == start for n in order for e in edges(f.blocks[n].terminator)):
+        return lambda t: t
+    pred, before, work = predecessors(f), {start}, [start]  # blocks from which it can be reached
+    while work:
+        more = set(pred[work.pop()]) - before
+        before |= more
+        work += more
+    cycle = before.intersection(order)
     inside = _symbols(v for n in cycle for v in defined_vars(f.blocks[n]))
     outside = _symbols([*f.params, *(v for n in before - cycle for v in defined_vars(f.blocks[n]))])
     return _retyped({s: UNKNOWN for s in inside - outside})
