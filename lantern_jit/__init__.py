@@ -12,7 +12,7 @@
 
 from . import errors
 from .checks import check_grads
-from .combinators import cond, fori_loop, fun, scan, switch, while_loop
+from .combinators import checkpoint, cond, fori_loop, fun, scan, switch, while_loop
 from .errors import LanternError
 from .export import export
 from .jitted import jit
@@ -20,6 +20,6 @@ from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad,
 
 __version__ = "0.1.0"
 __all__ = [
-    "LanternError", "check_grads", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "scan", "switch",
+    "LanternError", "check_grads", "checkpoint", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "scan", "switch",
     "value_and_grad", "vjp", "while_loop",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from .ir.core.verify import verify
 from .ir.diff.close import close
 from .ir.diff.jvp import expand_all
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
+from .ir.passes.explicit import explicit
 from .ir.passes.forbid import forbid
 from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
@@ -34,6 +35,7 @@ FUSE = Whole("fuse", fuse)
 PIPELINE: tuple[Step, ...] = (
     Whole("protect", protect),  # what is differentiated writes into copies
     Whole("forbid", forbid),  # what cannot be written ends in an error
+    Whole("explicit", explicit),  # what is checkpointed writes into copies, which are written back
     SIMPLIFY,  # fold, share, squares, blocks, selects, dead, bounds: again and again; then updates, fresh
     FUSE,  # kernels that read each other become one
     SIMPLIFY,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .graph import Atom, Call, Function, Program, Return, Var, defined_vars, edges, used_vars
-from .op import TABLE, written
+from .op import PLAIN, TABLE, written
 from .types import Array
 
 
@@ -148,10 +148,15 @@ def call_graph_cycles(calls: dict[str, set[str]]) -> set[str]:
     return {name for name in calls if name in reach[name]}
 
 
+def called(f: Function) -> list[str]:
+    """The functions that `f` calls."""
+    out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
+    return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls == PLAIN]
+
+
 def references(f: Function) -> list[str]:
     """The functions that `f` calls, differentiates or runs in kernels."""
-    out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
-    return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls]
+    return called(f) + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls not in ("", PLAIN)]
 
 
 class Aliases:
@@ -169,21 +174,25 @@ class Aliases:
                     params = f.blocks[e.block].params
                     self._join_all(params[len(params) - len(e.args) :], e.args)
                 if isinstance(block.terminator, Call):
-                    callee = program.functions[block.terminator.function]
-                    self._join_all(callee.params, block.terminator.args)
-                    results = f.blocks[block.terminator.then.block].params
-                    for inner in callee.blocks.values():
-                        if isinstance(inner.terminator, Return):
-                            self._join_all(results, inner.terminator.args)
+                    self._call(block.terminator.function, block.terminator.args, f.blocks[block.terminator.then.block].params)
         for f in functions:
             for block in f.blocks.values():
                 for let in block.lets:
                     for out, arg in TABLE[let.op].aliases:
                         self._join_all(let.outs[out : out + 1], let.args[arg : arg + 1])
+                    if TABLE[let.op].calls == PLAIN:
+                        self._call(let.attrs["f"], let.args, () if let.attrs.get("apart") else let.outs)
         for f in functions:
             for block in f.blocks.values():
                 for let in block.lets:
                     self.written.update(self.root(a) for a in written(let))
+
+    def _call(self, name: str, args: Iterable[Atom], results: Iterable[Var]) -> None:
+        callee = self.program.functions[name]
+        self._join_all(callee.params, args)
+        for inner in callee.blocks.values():
+            if isinstance(inner.terminator, Return):
+                self._join_all(results, inner.terminator.args)
 
     def root(self, v: Atom) -> Var:
         assert isinstance(v, Var)

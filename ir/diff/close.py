@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..core.analysis import Aliases, references
 from ..core.graph import Call, Closed, Let, Program
-from ..core.op import REVERSE, TABLE
+from ..core.op import PLAIN, REVERSE, TABLE
 from ..passes.fuse import fuse_function
 from ..passes.simplify import SIMPLIFY
 from .cps import has_adjoint
@@ -124,6 +124,8 @@ class _Walk:
         if op.adjoint == "pullback":
             wanted = [a in rev.activity for a in let.args]
             self.need(self.made(lambda: pull_function(self.program, let, wanted)))
+        elif op.calls == PLAIN:
+            self.reverse(self.reverses.of_checkpoint(rev, let))
         elif op.calls == REVERSE:
             adjoint: list[Let] = []
             self.made(lambda: adjoint.append(adjoint_of_pullback(self.program, let, rev.activity)[0]))

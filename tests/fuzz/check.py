@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+import re
 import signal
 import time
 import traceback
@@ -183,9 +185,9 @@ class Checker:
             k += a.size
         return tuple(out)
 
-    def floats_only(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def floats_only(self, f: Any = None) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """f of its float arguments, and those."""
-        f, args, nums = self.f, self.args, self.nums
+        f, args, nums = f or self.f, self.args, self.nums
 
         def bound(*floats: Any) -> Any:
             full = list(args)
@@ -255,9 +257,26 @@ class Checker:
             got = self.call(lj.jit(lj.grad(self.f, self.nums), checkpoint=policy), self.args)
             self.same(got, [self.g], f"gradient with checkpoint={policy!r} against the default")
 
+    def checkpointed(self) -> None:
+        """the same with a checkpoint at each call of the program's own functions, orders 1 and 2"""
+        source = "".join(linecache.getlines(self.module.__file__ or ""))
+        other = re.sub(r"(?<!def )(?<![\w.])([hr]\d+)\(", r"lj.checkpoint(\1)(", source)
+        if other == source:
+            return
+        f = load(other).f
+        try:
+            got = self.call(lj.jit(lj.grad(f, self.nums)), self.args)
+        except REFUSALS:
+            return  # it changes variables, or arrays that may be one another
+        self.same(got, [self.g], "gradient with checkpoints against the one without")
+        if self.quick is None:
+            (one, floats), v = self.floats_only(f), self.directions()
+            twice = [lj.jit(lambda p, t, g=g: lj.hvp(g, p, t))(floats, self.tangents(v)) for g in (one, self.floats_only()[0])]
+            self.same(*([h if len(floats) > 1 else [h] for h in twice]), "hvp with checkpoints against the one without")
+
 
 SECOND_ORDER = ("hvp", "second")
-PROPERTIES = ("value", "text", "sizes", "grad", "grad_differences", "checkpoint", "jvp", "hvp", "second")
+PROPERTIES = ("value", "text", "sizes", "grad", "grad_differences", "checkpoint", "jvp", "hvp", "second", "checkpointed")
 
 
 @contextmanager

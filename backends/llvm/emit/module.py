@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ....ir.core.analysis import Aliases, call_graph_cycles, find_loops
-from ....ir.core.graph import Call, Fail, Let, Program, Return, Site
+from ....ir.core.analysis import Aliases, call_graph_cycles, called, find_loops
+from ....ir.core.graph import Fail, Let, Program, Return, Site
 from ....ir.core.types import Array, Scalar
 from ....ir.diff.close import closed
 from ....ir.diff.coverage import covering_kernels, covers, tiny_arrays
@@ -48,9 +48,7 @@ class Emission:
         self.counter = 0
         self.tiny: dict[Any, int] = {}  # small arrays that one block alone sees: their elements
         functions = self.program.functions.items()
-        self.recursive = call_graph_cycles(
-            {n: {b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)} for n, f in functions}
-        )
+        self.recursive = call_graph_cycles({n: {*called(f)} for n, f in functions})
         self.planned: dict[Any, dict[str, Plan]] = {}
         self.fresh: dict[str, Reverse] = {}
 

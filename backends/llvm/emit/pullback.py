@@ -31,14 +31,10 @@ def emit_pullback(code: Code, let: Let, read: Read) -> list[Operands]:
     f = rev.function
     own = len(f.params)
     cotangents = {r: read(a) for r, a in zip(let.attrs["ct"], let.args[own:], strict=True)}
-    env_type, slots = _environment(f, cotangents)
-    env = code.alloca(env_type)
-    for (kind, r, j), i in slots.items():
-        if kind == "c":
-            code.store(_slot_types(f.results[r], "c")[j], cotangents[r][j], code.field(env_type, env, i))
+    env_type, slots, env = environment(code, f, cotangents)
     args, adjoints = _arguments(context, code, rev, let, read)
     mark = code.let("call ptr @lantern.mark()")
-    k = _last_continuation(context, code, f, env_type, slots)
+    k = last_continuation(context, f, env_type, slots)
     returned = context.call_reverse(code, rev, args, k, env)
     code.emit(f"call void @lantern.release(ptr {mark})")
     last_first = [_result(code, f.results[r], r, env_type, env, slots) for r in reversed(range(len(f.results)))]
@@ -51,23 +47,27 @@ def emit_pullback(code: Code, let: Let, read: Read) -> list[Operands]:
 EMIT["pullback"] = lambda code, let, read, site: emit_pullback(code, let, read)
 
 
-def _slot_types(t: Any, kind: str) -> list[str]:
-    return flat_types(t)
-
-
-def _environment(f: Any, cotangents: dict[int, Operands]) -> tuple[str, dict[tuple[str, int, int], int]]:
-    """The record that the last continuation is given: cotangents to hand out, and places for the results."""
+def environment(
+    code: Code, f: Any, cotangents: dict[int, Operands], keeps: bool = True
+) -> tuple[str, dict[tuple[str, int, int], int], str]:
+    """(type, slots, address) of the record that the last continuation is given: cotangents to hand out, and, if it `keeps`
+    them, places for the results."""
     types: list[str] = []
     slots: dict[tuple[str, int, int], int] = {}
     for r, t in enumerate(f.results):
-        for j, part in enumerate(flat_types(t)):
+        for j, part in enumerate(flat_types(t) if keeps else ()):
             slots["r", r, j] = len(types)
             types.append(part)
         if r in cotangents:
             for j, part in enumerate(flat_types(t)):
                 slots["c", r, j] = len(types)
                 types.append(part)
-    return struct_of(types or ["i64"]), slots
+    env_type = struct_of(types or ["i64"])
+    env = code.alloca(env_type)
+    for (kind, r, j), i in slots.items():
+        if kind == "c":
+            code.store(flat_types(f.results[r])[j], cotangents[r][j], code.field(env_type, env, i))
+    return env_type, slots, env
 
 
 def _arguments(context: Any, code: Code, rev: Any, let: Let, read: Read) -> tuple[list[Operands], dict[int, Operands]]:
@@ -86,8 +86,8 @@ def _arguments(context: Any, code: Code, rev: Any, let: Let, read: Read) -> tupl
     return args, adjoints
 
 
-def _last_continuation(context: Any, outer: Code, f: Any, env_type: str, slots: dict[tuple[str, int, int], int]) -> str:
-    """define S @k(ptr env, results): keep the results, return the cotangents."""
+def last_continuation(context: Any, f: Any, env_type: str, slots: dict[tuple[str, int, int], int]) -> str:
+    """define S @k(ptr env, results): keep the results that have a place, return the cotangents."""
     module = context.module
     name = f"@k.{context.unique()}.{f.name}"
     code = Code(module)
@@ -100,7 +100,8 @@ def _last_continuation(context: Any, outer: Code, f: Any, env_type: str, slots: 
         if isinstance(t, Array):
             _keep_array(code, t, r, names, env_type, slots, has_cotangent)
         else:
-            code.store(LLVM_TYPES[t], names[0], code.field(env_type, "%env", slots["r", r, 0]))
+            if ("r", r, 0) in slots:
+                code.store(LLVM_TYPES[t], names[0], code.field(env_type, "%env", slots["r", r, 0]))
             if carries_gradient(t):
                 c = code.load(LLVM_TYPES[t], code.field(env_type, "%env", slots["c", r, 0])) if has_cotangent else NEGATIVE_ZERO
                 returned.append((LLVM_TYPES[t], c))
@@ -120,9 +121,10 @@ def _keep_array(
 ) -> None:
     """Copy a result array out of the arena, and add its cotangent to its adjoint."""
     n = product(code, names[1 : 1 + t.rank])
-    kept = code.let(f"call ptr @lantern.keep(ptr {names[0]}, i64 {code.let(f'mul i64 {n}, {SIZES[t.dtype]}')})")
-    for j, v in enumerate([kept, *names[1 : 1 + t.rank]]):
-        code.store("ptr" if j == 0 else "i64", v, code.field(env_type, "%env", slots["r", r, j]))
+    if ("r", r, 0) in slots:
+        kept = code.let(f"call ptr @lantern.keep(ptr {names[0]}, i64 {code.let(f'mul i64 {n}, {SIZES[t.dtype]}')})")
+        for j, v in enumerate([kept, *names[1 : 1 + t.rank]]):
+            code.store("ptr" if j == 0 else "i64", v, code.field(env_type, "%env", slots["r", r, j]))
     if has_cotangent and carries_gradient(t):
         c = code.load("ptr", code.field(env_type, "%env", slots["c", r, 0]))
         add_arrays(code, names[-1], c, n, LLVM_TYPES[t.dtype])

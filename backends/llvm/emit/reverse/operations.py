@@ -7,9 +7,9 @@ from typing import Any
 from .....ir.core.graph import Atom, Let, Var
 from .....ir.core.op import FORWARD, TABLE, Stage, written
 from .....ir.core.types import F64, I64, Array, Scalar, carries_gradient
-from .....ir.diff.reverse import adjoint_of_pullback
+from .....ir.diff.reverse import Reverse, adjoint_of_pullback
 from .....ir.ops.effects import AGAIN, DONE, MARK, has_effects
-from ..code import LLVM_TYPES, NEGATIVE_ZERO, Code, literal
+from ..code import LLVM_TYPES, NEGATIVE_ZERO, Code, flat_types, literal
 from ..kernels.backward import Backward, Scaling, keeps_partials
 from ..kernels.emission import emit_kernel, heavy_values
 from ..kernels.save import save_elements, save_written
@@ -17,7 +17,8 @@ from ..lets import Operands, allocate, copy_data, element_pointer, emit_let, emi
 from ..library import backward as array_backward
 from ..matrix_products import gemm_back
 from ..operations import accumulate, elementwise_function, load_function, store_function
-from ..pullback import add_arrays, emit_pullback
+from ..primal import compact
+from ..pullback import add_arrays, emit_pullback, environment, last_continuation
 from ..scattering import scatter_back, scatter_save
 from .frame import BlockFrame
 
@@ -291,6 +292,41 @@ class BlockOperations(BlockFrame):
         self.code.emit("ret void")
         self.module.functions.append(self.code.text(f"define internal void {name}(ptr %frame, ptr %k) alwaysinline nounwind"))
         self.code = outer
+
+    @WAYS.of("checkpoint")
+    def op_checkpoint(self, let: Let, k: str) -> None:
+        """A call, of which nothing but the results stays in memory; on the way back its function in reverse."""
+        rev = self.context.reverses.of_checkpoint(self.parent.rev, let)
+        repeats = has_effects(self.context.program, let.attrs["f"])
+        moment: list[str] = []
+
+        def forward() -> None:
+            moment.extend([self.host(MARK)] if repeats else [])
+            mark = self.code.let("call ptr @lantern.mark()")
+            found = emit_whole(self.code, let, self.read)
+            arrays = [(x, o.type) for o, x in zip(let.outs, found, strict=True) if isinstance(o.type, Array)]
+            moved = iter(compact(self.code, mark, arrays, lambda live: live))
+            for o, x in zip(let.outs, found, strict=True):
+                self.out_with_adjoint(o, next(moved) if isinstance(o.type, Array) else x)
+
+        def backward() -> None:
+            if repeats:
+                self.host(AGAIN, *moment)
+            self.once_more(let, rev)
+            if repeats:
+                self.host(DONE)
+
+        self.on_the_way(f"@op.checkpoint.{self.context.unique()}", forward, backward, k)
+
+    def once_more(self, let: Let, rev: Reverse) -> None:
+        """A call of a function in reverse whose continuation is the adjoints of its results. It adds to those of the arguments."""
+        code, f = self.code, rev.function
+        cotangents = {r: self.adjoint_operands(o) for r, o in enumerate(let.outs) if o in self.activity}
+        env_type, slots, env = environment(code, f, cotangents, keeps=False)
+        args = [self.read(a)[: len(flat_types(p.type, m))] for a, p, m in zip(let.args, f.params, rev.mask, strict=True)]
+        k = last_continuation(self.context, f, env_type, slots)
+        for i, d in self.context.call_reverse(code, rev, args, k, env).items():
+            self.add(let.args[i], d)
 
     def host(self, recipe: int, *args: str) -> str:
         """Call Python by one of the recipes that every program has."""
