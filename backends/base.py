@@ -30,6 +30,11 @@ class Options:
     in_place: bool = False
     backend: str | None = None
 
+    @property
+    def pieces(self) -> Any:
+        """How long loops are cut, see diff/pieces.py."""
+        return self.checkpoint if isinstance(self.checkpoint, int) or self.checkpoint in ("sqrt", "log") else None
+
 
 @dataclass(frozen=True)
 class Shape:

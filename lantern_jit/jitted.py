@@ -28,7 +28,7 @@ from .specialisation import Specialisation
 from .table import Table
 from .transforms import Transformed, in_trace
 
-POLICIES = (None, "recursion", "replay")
+POLICIES = (None, "recursion", "replay", "sqrt", "log")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,7 +253,7 @@ def jit(
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
-        raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
+        raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay", "sqrt", "log" or a positive chunk length')
     chosen(backend)  # or an error
     again: Any = functools.partial(
         jit, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil, backend=backend

@@ -20,6 +20,7 @@ from .ir.core.text import show
 from .ir.core.verify import verify
 from .ir.diff.close import close
 from .ir.diff.jvp import expand_all
+from .ir.diff.pieces import pieces
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
 from .ir.passes.explicit import explicit
 from .ir.passes.forbid import forbid
@@ -40,6 +41,7 @@ PIPELINE: tuple[Step, ...] = (
     FUSE,  # kernels that read each other become one
     SIMPLIFY,
     Then(Whole("raise_loops", raise_loops), (SIMPLIFY, FUSE, SIMPLIFY)),  # loops over arrays are kernels, too
+    Then(Whole("pieces", pieces), (SIMPLIFY,)),  # of loops that keep much, only what is between pieces is kept
     Whole("guards", guard),  # the branch not taken stays out of derivatives
     Then(Whole("jvp", expand_all), (SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
     Whole("close", close),  # what reverse mode needs is made now, and no function later

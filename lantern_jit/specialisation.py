@@ -86,6 +86,7 @@ class Specialisation:
         self.left: float = ALLOWANCE
         self.timings = {"trace": time.perf_counter() - start}
         with self.progress.stage("passes"):
+            self.program.pieces = self.options.pieces
             self.timings |= transform(self.program, self.progress.now)
         self.timings["all"] = time.perf_counter() - start
         self.written = Written(self.name, tuple(written_arguments(self.program)), self.where, self.program.constants)
@@ -135,6 +136,7 @@ class Specialisation:
                 text = show(program)
 
         program = self._traced(self._known_numbers()).program
+        program.pieces = self.options.pieces
         transform(program, after=look)
         return text
 

@@ -12,7 +12,7 @@ import lantern_jit as lj
 from . import test_array_gradients, test_loops, test_recursion
 from .support import Function, close
 
-POLICIES: list[Any] = ["recursion", "replay", 2]
+POLICIES: list[Any] = ["recursion", "replay", 2, "sqrt", "log"]
 
 
 def _nums(args: tuple[Any, ...]) -> tuple[int, ...]:
@@ -77,5 +77,5 @@ def forward(x: float, n: int) -> float:
 
 @pytest.mark.parametrize("bad", ["no", 0, -3, True, 2.5])
 def test_a_bad_policy_is_refused(bad: Any) -> None:
-    with pytest.raises(ValueError, match='give None, "recursion", "replay" or a positive chunk length'):
+    with pytest.raises(ValueError, match='give None, "recursion", "replay", "sqrt", "log" or a positive chunk length'):
         lj.jit(long_loop, checkpoint=bad)

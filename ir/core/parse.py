@@ -13,7 +13,7 @@ import numpy as np
 from .dims import Dim
 from .dims import parse as parse_dimension
 from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Site, Terminator, Var
-from .text import KEEPS, READ_ONLY
+from .text import KEEPS, PIECES, READ_ONLY
 from .types import BOOL, NUMPY_DTYPES, SCALARS, Array, Scalar, Type, is_float
 
 T = TypeVar("T")
@@ -30,6 +30,8 @@ def parse(text: str, constants: Sequence[Any] = (), recipes: Sequence[Any] = ())
             program.keeps = True
         elif line.skip(READ_ONLY):
             program.read_only = tuple(line.list(line.number))
+        elif line.skip(PIECES):
+            program.pieces = line.python()
         elif line.skip("constant "):
             program.constants.append(_constant(line, constants[len(program.constants) :]))
         else:

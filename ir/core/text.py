@@ -22,6 +22,7 @@ from .types import FROM_NUMPY, Array, Scalar
 MOST_ELEMENTS = 64  # of a captured array that is spelled
 KEEPS = "the entry keeps its arguments"
 READ_ONLY = "the entry cannot write to "
+PIECES = "the entry has its loops cut into pieces of "
 
 
 def show(program: Program) -> str:
@@ -29,6 +30,8 @@ def show(program: Program) -> str:
     head = f"{KEEPS}\n" if program.keeps else ""
     if program.read_only:
         head += f"{READ_ONLY}{', '.join(map(str, program.read_only))}\n"
+    if program.pieces is not None:
+        head += f"{PIECES}{program.pieces!r}\n"
     names = [program.entry, *(n for n in program.functions if n != program.entry)]
     text = head + "\n".join(show_function(program.functions[n]) for n in names)
     return "\n".join([text, *map(_constant, program.constants), ""]) if program.constants else text

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..core import errors
-from ..core.analysis import Aliases, called, dominators
-from ..core.graph import Atom, Block, Call, Edge, Function, Let, Program, Return, Var, defined_vars, edges, passed, substitute
+from ..core.analysis import Aliases, called
+from ..core.graph import Atom, Block, Call, Edge, Function, Let, Program, Return, Var, defined_vars, substitute
 from ..core.kernel import ONE, ZERO, Access, Kernel, Result
 from ..core.op import PLAIN, TABLE
 from ..core.types import I64, Array, Scalar, element
 from ..ops.memory import COPY, DIM
+from .apart import Apart
 
 
 def explicit(program: Program) -> bool:
@@ -78,7 +79,7 @@ class _Explicit:
         self.callee = program.functions[let.attrs["f"]]
         self.aliases = Aliases(program)
         self.own = Aliases(Program(dict(_reachable(program, self.callee.name)), self.callee.name))
-        self.names = {v.name for v in (*f.params, *(v for b in f.blocks.values() for v in defined_vars(b)))}
+        self.fresh = Fresh(f)
 
     def run(self) -> None:
         let, params = self.let, self.callee.params
@@ -145,7 +146,9 @@ class _Explicit:
         let.outs = (*(let.outs[r] for r in new), *outs)
         let.args, let.attrs = tuple(args[i] for i in own), {**let.attrs, "f": self.wrappers[key]}
         at = self.block.lets.index(let) + 1
-        self.block.lets[at:at] = [one for i, out in zip(written, outs, strict=True) for one in self.write_back(args[i], out)]
+        self.block.lets[at:at] = [
+            one for i, out in zip(written, outs, strict=True) for one in write_back(self.program, self.fresh, args[i], out, let.site)
+        ]
 
     def wrapper(self, places: list[int], own: list[int], written: list[int], new: list[int], copied: set[int]) -> str:
         params = self.callee.params
@@ -161,27 +164,36 @@ class _Explicit:
         self.program.functions[name] = Function(name, [params[i] for i in own], {"entry": entry, "done": done}, types)
         return name
 
-    def write_back(self, array: Any, new: Var) -> list[Let]:
-        """array[...] = new"""
-        t = array.type
-        sizes = [self.fresh(f"{array.name}.{axis}", I64) for axis in range(t.rank)]
-        dims = [Let((n,), DIM.name, (array,), {"axis": axis}) for axis, n in enumerate(sizes)]
-        every = (ZERO,) * t.rank, (ONE,) * t.rank, tuple(range(t.rank))
-        f = self.identity(element(t.dtype))
-        return [*dims, Kernel(f, [*sizes], [Access(new, *every)], [Result("into", (), Access(array, *every))], self.let.site, {"fails": False}).let()]  # fmt: skip
 
-    def identity(self, t: Scalar) -> str:
-        name = f"same.{t}"
-        if name not in self.program.functions:
-            a = Var("a", t)
-            self.program.functions[name] = Function(name, [a], {"entry": Block("entry", [], [], Return((a,)))}, (t,))
-        return name
+class Fresh:
+    """Makes variables whose names a function does not have yet."""
 
-    def fresh(self, name: str, t: Any) -> Var:
+    def __init__(self, f: Function) -> None:
+        self.names = {v.name for v in (*f.params, *(v for b in f.blocks.values() for v in defined_vars(b)))}
+
+    def __call__(self, name: str, t: Any) -> Var:
         while name in self.names:
             name += "_"
         self.names.add(name)
         return Var(name, t)
+
+
+def write_back(program: Program, fresh: Fresh, array: Any, new: Var, site: Any) -> list[Let]:
+    """array[...] = new"""
+    t = array.type
+    sizes = [fresh(f"{array.name}.{axis}", I64) for axis in range(t.rank)]
+    dims = [Let((n,), DIM.name, (array,), {"axis": axis}) for axis, n in enumerate(sizes)]
+    every = (ZERO,) * t.rank, (ONE,) * t.rank, tuple(range(t.rank))
+    f = _identity(program, element(t.dtype))
+    return [*dims, Kernel(f, [*sizes], [Access(new, *every)], [Result("into", (), Access(array, *every))], site, {"fails": False}).let()]
+
+
+def _identity(program: Program, t: Scalar) -> str:
+    name = f"same.{t}"
+    if name not in program.functions:
+        a = Var("a", t)
+        program.functions[name] = Function(name, [a], {"entry": Block("entry", [], [], Return((a,)))}, (t,))
+    return name
 
 
 def unused(program: Program, name: str) -> str:
@@ -199,58 +211,3 @@ def _reachable(program: Program, name: str) -> Iterator[tuple[str, Function]]:
         new = [g for g in called(f) if g not in seen]
         seen.update(new)
         work += new
-
-
-class Apart:
-    """Which arrays of a function are sure to be different memory wherever both are known. Those that a loop swaps are if they were
-    before it."""
-
-    def __init__(self, f: Function, aliases: Aliases) -> None:
-        self.f, self.aliases, self.above = f, aliases, dominators(f)
-        self.made: dict[Atom, Let] = {o: let for b in f.blocks.values() for let in b.lets for o in let.outs}
-        self.place: dict[Atom, tuple[str, int]] = {v: (b.name, i) for b in f.blocks.values() for i, v in enumerate(defined_vars(b))}
-        self.params: dict[Atom, Block] = {p: b for b in f.blocks.values() for p in b.params}
-        self.known: set[frozenset[Atom]] = set()
-
-    def __call__(self, a: Atom, b: Atom) -> bool:
-        a, b = self.own(a), self.own(b)
-        if a is b:
-            return False
-        pair = frozenset((a, b))
-        if self.aliases.root(a) is not self.aliases.root(b) or pair in self.known:
-            return True
-        self.known.add(pair)  # so it is, if it is at every way to here
-        found = self.found(b, a) if self.is_before(a, b) else self.found(a, b)
-        if not found:
-            self.known.discard(pair)
-        return found
-
-    def own(self, a: Atom) -> Atom:
-        """What it is another shape of."""
-        while a in self.made and TABLE[self.made[a].op].aliases:
-            let = self.made[a]
-            a = let.args[next(place for _, place in TABLE[let.op].aliases)]
-        return a
-
-    def is_before(self, a: Atom, b: Atom) -> bool:
-        """Those of two variables that one place knows are bound one before the other."""
-        if a not in self.place or b not in self.place:
-            return a not in self.place
-        (x, i), (y, j) = self.place[a], self.place[b]
-        return i < j if x == y else x in self.above[y]
-
-    def found(self, a: Atom, b: Atom) -> bool:
-        """`a` comes after `b`."""
-        if a in self.made:
-            return True  # it is new
-        block = self.params.get(a)
-        if block is None:
-            return False
-        for name in self.above:
-            t = self.f.blocks[name].terminator
-            for e in edges(t):
-                if e.block == block.name:
-                    given = dict(passed(t, e, block))
-                    if a not in given or (b in block.params and b not in given) or not self(given[a], given[b] if b in block.params else b):
-                        return False
-        return True

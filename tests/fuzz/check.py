@@ -28,7 +28,7 @@ STEP = 2e-5
 LARGE = 1e4  # gradients above it are left out: the program amplifies rounding errors
 SLOW = 0.2  # seconds a program may take in plain Python
 FAILURES = ("wrong", "error", "crash", "hang")
-CHECKPOINTS = ("recursion", "replay", 3)
+CHECKPOINTS = ("recursion", "replay", 3, "sqrt", "log")
 REFUSALS = (
     lj.errors.UnsupportedSyntaxError, lj.errors.UnsupportedOperationError, lj.errors.TracedConditionError, lj.errors.TypeMismatchError,
     lj.errors.UndefinedVariableError, lj.errors.EndlessTraceError, lj.errors.NotDifferentiableError, lj.errors.ArgumentTypeError,
@@ -253,7 +253,7 @@ class Checker:
 
     def checkpoint(self) -> None:
         """every loop policy gives the same gradient"""
-        for policy in CHECKPOINTS if self.quick is None else [CHECKPOINTS[self.quick % 3]]:
+        for policy in CHECKPOINTS if self.quick is None else [CHECKPOINTS[self.quick % len(CHECKPOINTS)]]:
             got = self.call(lj.jit(lj.grad(self.f, self.nums), checkpoint=policy), self.args)
             self.same(got, [self.g], f"gradient with checkpoint={policy!r} against the default")
 

@@ -7,7 +7,7 @@ loop4(%i: i64, %s: f64):          loop4:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ....ir.core.analysis import find_loops, reverse_postorder, unchanging_params
@@ -189,10 +189,7 @@ class Primal:
         start = code.load("ptr", self.carrying[head])
         arrays = [(values[j], p.type, j) for j, p in enumerate(self.f.blocks[head].params) if isinstance(p.type, Array)]
 
-        def most(live: str) -> str:
-            return code.let(f"add i64 {code.let(f'mul i64 {live}, 2')}, {GARBAGE}")
-
-        for (_, _, j), moved in zip(arrays, compact(code, start, [(x, t) for x, t, _ in arrays], most), strict=True):
+        for (_, _, j), moved in zip(arrays, compact(code, start, [(x, t) for x, t, _ in arrays], GARBAGE), strict=True):
             out[j] = moved
         return out
 
@@ -206,8 +203,9 @@ class Primal:
             self.code.lines[self.phi_at[name] : self.phi_at[name]] = phis
 
 
-def compact(code: Code, start: str, arrays: Sequence[tuple[Operands, Array]], most: Callable[[str], str]) -> list[Operands]:
-    """These arrays, moved to `start` in the arena, where it then ends, if it has grown by more than `most(their bytes)` since."""
+def compact(code: Code, start: str, arrays: Sequence[tuple[Operands, Array]], garbage: int = 0) -> list[Operands]:
+    """These arrays, moved to `start` in the arena, where it then ends, if there is anything else behind it. With some `garbage`: if
+    there is more than that and as much again as they are."""
     live = "0"
     sizes = []
     for (_, *dims), t in arrays:
@@ -216,7 +214,7 @@ def compact(code: Code, start: str, arrays: Sequence[tuple[Operands, Array]], mo
         live = code.let(f"add i64 {live}, {sizes[-1]}")
     top = code.let("call ptr @lantern.mark()")
     used = code.let(f"sub i64 {code.let(f'ptrtoint ptr {top} to i64')}, {code.let(f'ptrtoint ptr {start} to i64')}")
-    limit = most(live)
+    limit = code.let(f"add i64 {code.let(f'mul i64 {live}, 2')}, {garbage}") if garbage else live
     before, move, done = code.label, code.new_label("compact"), code.new_label("compacted")
     code.emit(f"br i1 {code.let(f'icmp ugt i64 {used}, {limit}')}, label %{move}, label %{done}")
     code.place(move)
@@ -246,8 +244,16 @@ def compact(code: Code, start: str, arrays: Sequence[tuple[Operands, Array]], mo
 
 @EMIT.of("checkpoint")
 def emit_checkpoint(code: Code, let: Let, read: Any, site: int) -> list[Operands]:
-    """Forward it is a call."""
-    return call_function(code.module.context, code, Call(let.attrs["f"], let.args, Edge("")), read)
+    """Forward it is a call. What it leaves behind beside its results goes, where that is much."""
+    start = code.let("call ptr @lantern.mark()") if any(isinstance(o.type, Array) for o in let.outs) else ""
+    found = call_function(code.module.context, code, Call(let.attrs["f"], let.args, Edge("")), read)
+    return moved(code, start, let, found, GARBAGE) if start else found
+
+
+def moved(code: Code, start: str, let: Let, outs: list[Operands], garbage: int = 0) -> list[Operands]:
+    """The outs of a call, of which the arrays are compacted."""
+    arrays = iter(compact(code, start, [(x, o.type) for o, x in zip(let.outs, outs, strict=True) if isinstance(o.type, Array)], garbage))
+    return [next(arrays) if isinstance(o.type, Array) else x for o, x in zip(let.outs, outs, strict=True)]
 
 
 def call_function(context: Any, code: Code, t: Call, read: Any, within: Sequence[Var] = ()) -> list[Operands]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .....ir.core.graph import Atom, Let, Var
+from .....ir.core.graph import Atom, Call, Edge, Let, Var
 from .....ir.core.op import FORWARD, TABLE, Stage, written
 from .....ir.core.types import F64, I64, Array, Scalar, carries_gradient
 from .....ir.diff.reverse import Reverse, adjoint_of_pullback
@@ -17,7 +17,7 @@ from ..lets import Operands, allocate, copy_data, element_pointer, emit_let, emi
 from ..library import backward as array_backward
 from ..matrix_products import gemm_back
 from ..operations import accumulate, elementwise_function, load_function, store_function
-from ..primal import compact
+from ..primal import call_function, moved
 from ..pullback import add_arrays, emit_pullback, environment, last_continuation
 from ..scattering import scatter_back, scatter_save
 from .frame import BlockFrame
@@ -303,11 +303,9 @@ class BlockOperations(BlockFrame):
         def forward() -> None:
             moment.extend([self.host(MARK)] if repeats else [])
             mark = self.code.let("call ptr @lantern.mark()")
-            found = emit_whole(self.code, let, self.read)
-            arrays = [(x, o.type) for o, x in zip(let.outs, found, strict=True) if isinstance(o.type, Array)]
-            moved = iter(compact(self.code, mark, arrays, lambda live: live))
-            for o, x in zip(let.outs, found, strict=True):
-                self.out_with_adjoint(o, next(moved) if isinstance(o.type, Array) else x)
+            found = call_function(self.context, self.code, Call(let.attrs["f"], let.args, Edge("")), self.read)
+            for o, x in zip(let.outs, moved(self.code, mark, let, found), strict=True):
+                self.out_with_adjoint(o, x)
 
         def backward() -> None:
             if repeats:
