@@ -126,6 +126,11 @@ def _cut_all(program: Program) -> None:
             work.append((cut.run(), {cut.turn}, True))
 
 
+def may_be_cut(program: Program) -> bool:
+    """Are there loops to cut?"""
+    return any(next(_candidates(program, program.functions[name], set(), False), None) is not None for name in _differentiated(program))
+
+
 def _differentiated(program: Program) -> list[str]:
     """What runs backwards."""
     work = [
