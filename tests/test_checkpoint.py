@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.ir.diff import pieces
+from lantern_jit.ir.diff import carried
 
 from . import test_array_gradients, test_loops, test_recursion
 from .support import Function, close
@@ -195,6 +195,15 @@ def written_and_seen(x: Any, n: int) -> Any:
     return total + b[0]
 
 
+def ring(x: Any, n: int) -> Any:
+    """A loop over elements, which could be replayed: of a small array, and, where that is large, of a few of its elements."""
+    b = np.zeros(8 if n < 100_000 else n)
+    b[:3] = x
+    for i in range(n):
+        b[i & 7] += 0.01 * np.sin(b[(i + 3) & 7] * b[(i + 1) & 7])
+    return np.sum(b * b)
+
+
 def either(x: Any, n: int) -> Any:
     """Arrays that may be one another, of which one is written: that loop is not cut."""
     a, b = np.zeros(3), np.ones(3)
@@ -213,19 +222,32 @@ def entry_after(x: Any, n: int) -> Any:
     return np.sum(u * u0)
 
 
-LOOPS = [(with_a_break, 40), (with_a_break, 12), (with_a_return, 2), (until_small, 3), (written_and_seen, 31), (either, 20), (entry_after, 0), (entry_after, 33)]  # fmt: skip
+LOOPS = [(with_a_break, 40), (with_a_break, 12), (with_a_return, 2), (until_small, 3), (written_and_seen, 31), (either, 20), (entry_after, 0), (entry_after, 33), (ring, 300)]  # fmt: skip
 
 
 @pytest.mark.parametrize("policy", [2, "sqrt", "log"])
 @pytest.mark.parametrize(("f", "n"), LOOPS, ids=[f"{f.__name__}-{n}" for f, n in LOOPS])
 def test_loops_of_all_kinds(f: Function, n: int, policy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "SHORT", 2)
+    monkeypatch.setattr(carried, "SHORT", 2)
     x, v = np.array([0.7, 0.4, 0.9]), np.array([0.3, -0.2, 0.5])
 
     def ways(x: Any, n: int) -> Any:
         return *lj.value_and_grad(f)(x, n), lj.hvp(lambda x: f(x, n), (x,), (v,))
 
     close(lj.jit(ways, checkpoint=policy)(x, n), lj.jit(ways)(x, n), 1e-11, 1e-11)
+
+
+def test_a_loop_over_elements_is_cut_where_that_pays() -> None:
+    x = np.array([0.7, 0.4, 0.9])
+    for n, most in ((80_000, 1 << 19), (120_000, 12 << 20)):
+        whole = lj.jit(lj.grad(ring))
+        for policy in (2000, "sqrt", "log"):
+            cut = lj.jit(lj.grad(ring), checkpoint=policy)
+            assert np.array_equal(cut(x, n), whole(x, n))
+            memory = cut.inspect(x, n).memory
+            assert memory.stack + memory.arrays < most, policy
+        memory = whole.inspect(x, n).memory
+        assert memory.stack + memory.arrays > n * 16
 
 
 def drawing(x: Any, n: int, g: np.random.Generator) -> Any:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..core.analysis import Aliases, Loop, live_in
-from ..core.graph import Block, Call, Const, Edge, Fail, Function, Program, Var, defined_vars, edges, used_vars
+from ..core.graph import Atom, Block, Call, Const, Edge, Fail, Function, Let, Program, Var, defined_vars, edges, used_vars
 from ..core.op import written
-from ..core.types import Array
+from ..core.types import BOOL, F64, I64, Array, Type
+from ..ops import table
+from ..ops.memory import DIM
 from ..passes.apart import Apart
-from .policies import counter_of
+from ..passes.explicit import Fresh
+from .policies import Plan, counter_of
 
 LEAF = 4  # iterations that are not halved any more
+SHORT = 16  # at the least, of pieces whose length is found
+ELEMENT = 8  # bytes, about
+HALVINGS = 32  # at the most
+ZERO, ONE = Const(0, I64), Const(1, I64)
 
 
 def writes(f: Function, aliases: Aliases) -> set[Var]:
@@ -29,6 +37,7 @@ class State:
     loop: Loop
     aliases: Aliases
     elsewhere: set[Var | None]  # classes of arrays that other functions write into, not having made them
+    plan: Plan | None  # of its replay
     exits: list[tuple[str, Edge]] = field(default_factory=list)
     fails: dict[str, None] = field(default_factory=dict)  # blocks behind exits that end in an error: they are part of the loop
 
@@ -53,7 +62,8 @@ class State:
         written_here = self.written_here()
         self.changed = [v for v in self.outer if self.root(v) in written_here]
         self.copied = {p for p in self.params if self.root(p) in written_here}
-        self.turn = f"{self.head.name}.turn"
+        self.is_counted = self.counter is not None and [name for name, _ in self.exits] == [self.head.name]
+        self.turn = self.head.name if self.is_counted else f"{self.head.name}.turn"  # the head of a piece's loop
 
     def root(self, v: Var) -> Var | None:
         return self.aliases.root(v) if isinstance(v.type, Array) else None
@@ -114,3 +124,40 @@ class State:
 
     def entering(self) -> list[Block]:
         return [b for name, b in self.f.blocks.items() if name not in self.loop.blocks and any(e.block == self.head.name for e in edges(b.terminator))]  # fmt: skip
+
+    # ---- how much of it?
+    def length(self, fresh: Fresh, state: list[Var], grows: Var | None, lets: list[Let]) -> tuple[Atom, Atom, Atom | None]:
+        """(iterations of the next piece, those of all that are left, whether these are the last): where nobody knows how many are left,
+        pieces grow, and none is the last. A loop that could be replayed stays whole where its tape is less than the copies of what it writes."""
+        how = self.program.pieces
+
+        def made(op: Any, *args: Atom, t: Type = I64, **attrs: Any) -> Var:
+            out = fresh(op.name, t)
+            lets.append(Let((out,), op.name, args, attrs))
+            return out
+
+        most: Atom = Const(how, I64) if isinstance(how, int) else grows or ZERO
+        if self.counter is None:
+            return most, most, None
+        counter, limit = self.counter
+        rest = made(table.imax, made(table.isub, limit, state[self.params.index(counter)]), ZERO)
+        whole = rest if self.is_counted else made(table.iadd, rest, ONE)  # one that may end before finds out that it has
+        count: Atom = ONE  # so many copies of what is written are made, where the tape would be of `covered` iterations
+        covered: Atom = most if isinstance(how, int) else rest
+        if how == "sqrt":
+            root = made(table.sqrt, made(table.convert, rest, t=F64, to=F64), t=F64)
+            most = count = made(table.imax, made(table.convert, root, to=I64), Const(SHORT, I64))
+        elif how == "log":
+            most, count = whole, Const(HALVINGS, I64)
+        is_last = Const(True, BOOL) if how == "log" else made(table.ile, rest, most, t=BOOL)
+        if self.plan is None:
+            return most, whole, is_last
+        copies: Atom = ZERO
+        for x in self.changed:
+            n: Atom = Const(4 * ELEMENT, I64)  # the array and its adjoint, twice for "sqrt"
+            for axis in range(x.type.rank):  # type: ignore[union-attr]
+                n = made(table.imul, n, made(DIM, x, axis=axis))
+            copies = made(table.iadd, copies, n)
+        tape = made(table.imul, covered, Const(ELEMENT * len(self.plan.fields), I64))
+        small = made(table.ile, tape, made(table.imul, copies, count), t=BOOL)
+        return most, whole, small if how == "log" else made(table.logical_or, is_last, small, t=BOOL)

@@ -10,7 +10,7 @@ is to do at most. It gives these back, with the exit that it has left by, 0 for 
     "sqrt"   about the square root of those that are left
     "log"    the half of them: recursively, down to LEAF. n iterations keep log2(n) states, and are run log2(n) / 2 times more
 
-Where it is known how many are left, the last piece is a plain call. A loop whose policy keeps little (policies.py) is left alone, and so
+Where it is known how many are left, the last piece is a plain call. A loop of scalars that runs in chunks (policies.py) is left alone, and so
 is one which writes into arrays that may be the same, or which somebody else sees by other names.
 """
 
@@ -40,19 +40,16 @@ from ..core.graph import (
     substitute,
 )
 from ..core.op import REVERSE, TABLE
-from ..core.types import BOOL, F64, I32, I64, Array, Type, element
+from ..core.types import BOOL, I32, I64, Array, Type, element
 from ..ops import table
 from ..ops.derivative import CHECKPOINT
 from ..ops.memory import ALLOC, COPY, DIM
 from ..passes.apart import Apart
 from ..passes.explicit import Fresh, unused, write_back
 from ..passes.sizes import Sizes
-from .carried import LEAF, State, writes
+from .carried import LEAF, ONE, SHORT, ZERO, State, writes
 from .policies import plan_loops
 from .reverse import Reverses
-
-SHORT = 16  # at the least, of pieces whose length is found
-ZERO, ONE = Const(0, I64), Const(1, I64)
 
 
 def pieces(program: Program) -> bool:
@@ -98,17 +95,17 @@ def pieces(program: Program) -> bool:
     loop.turn(%s: f64[n], %count: i64):
       %more_: bool = ilt(%count, %most)
       branch %more_ ? loop() : stop()
-    loop:
-      %t: f64[n] = cumsum(%s) {reverse=0}
-      %more: bool = load(%b.in, 0:i64)
-      %count.next: i64 = iadd(%count, 1:i64)
-      branch %more ? loop.turn(%t, %count.next) : leave1()
     stop:
       %s.copy: f64[n] = copy(%s)
       return %s.copy, 0:i64
     leave1:
       %s.copy_: f64[n] = copy(%s)
       return %s.copy_, 1:i64
+    loop:
+      %t: f64[n] = cumsum(%s) {reverse=0}
+      %more: bool = load(%b.in, 0:i64)
+      %count.next: i64 = iadd(%count, 1:i64)
+      branch %more ? loop.turn(%t, %count.next) : leave1()
     }
     """
     if program.pieces is not None:
@@ -155,8 +152,9 @@ def _candidates(program: Program, f: Function, done: set[str], inside: bool) -> 
     elsewhere: set[Var | None] = {root for g in program.functions.values() if g is not f for root in writes(g, aliases)}
     plans = plan_loops(f, Reverses(program).get(f.name, [True] * len(f.params)).activity)
     for head, loop in sorted(loops.items(), key=lambda item: -len(item[1].blocks)):
-        if head not in done and head not in plans:
-            cut = _Cut(program, f, loop, aliases, elsewhere)
+        plan = plans.get(head)
+        if head not in done and (plan is None or (plan.counter is not None and not plan.chunkable and not inside)):
+            cut = _Cut(program, f, loop, aliases, elsewhere, plan)
             if cut.fits() and not (inside and cut.changed):
                 yield cut
 
@@ -174,7 +172,7 @@ class _Cut(State):
         before = self.entering()
         sizes = Sizes(self.f)
         piece = self.piece(sizes)
-        self.outer_loop(before, targets, self.halves(piece) if self.program.pieces == "log" else piece)
+        self.outer_loop(before, targets, piece, self.halves(piece) if self.program.pieces == "log" else piece)
         drop_unreachable(self.f)
         self.new_results(self.program.functions[piece])
         return piece
@@ -183,7 +181,7 @@ class _Cut(State):
         """fn piece(carried, changed, most, other): the loop for `most` iterations."""
         name = unused(self.program, f"{self.f.name}.{self.head.name}")
         fresh = Fresh(Function(name, [], {**self.moved, **{n: self.f.blocks[n] for n in self.fails}}))
-        count, most = fresh("count", I64), fresh("most", I64)
+        most = fresh("most", I64)
         inside = {v: fresh(f"{v.name}.in", v.type) for v in (*self.params, *self.outer)}
         measured = self.measured(sizes)
         self.passed = [v for v in self.outer if v not in self.changed and v not in measured]
@@ -191,15 +189,37 @@ class _Cut(State):
         entry.lets += [Let((inside[v],), DIM.name, (inside[a],), {"axis": axis}) for v, (a, axis) in measured.items()]
         copies = {v: fresh(f"{v.name}.own", v.type) for v in (*self.changed, *(p for p in self.params if p in self.copied))}
         entry.lets += [Let((c,), COPY.name, (inside[v],)) for v, c in copies.items()]
-        entry.terminator = Jump(Edge(self.turn, (*(copies.get(p, inside[p]) for p in self.params), ZERO)))
-        more = fresh("more", BOOL)
-        turn = Block(
-            self.turn,
-            [*self.params, count],
-            [Let((more,), table.ilt.name, (count, most))],
-            Branch(more, Edge(self.head.name), Edge("stop")),
+        start = tuple(copies.get(p, inside[p]) for p in self.params)
+        blocks = [entry, *(self.counted if self.is_counted else self.free)(entry, start, inside, most, fresh)]
+        blocks += [*self.moved.values(), *(self.failing(n, fresh) for n in self.fails)]
+        g = Function(
+            name, [*(inside[v] for v in self.given), most, *(inside[v] for v in self.passed)], {b.name: b for b in blocks}, self.types
         )
-        blocks = [entry, turn, *self.moved.values(), *(self.failing(n, fresh) for n in self.fails)]
+        substitute(blocks[1:], {v: copies.get(v, inside[v]) for v in self.outer})
+        self.program.functions[name] = g
+        return name
+
+    def counted(self, entry: Block, start: tuple[Atom, ...], inside: dict[Var, Var], most: Var, fresh: Fresh) -> list[Block]:
+        """A loop with another limit: a piece is a loop of the same kind."""
+        assert self.counter is not None
+        counter, limit = self.counter
+        end, last, ended, where = fresh("end", I64), fresh("last", I64), fresh("ended", BOOL), fresh("where", I64)
+        old = inside[limit] if isinstance(limit, Var) else limit
+        entry.lets += [Let((end,), table.iadd.name, (inside[counter], most)), Let((last,), table.imin.name, (end, old))]
+        entry.terminator = Jump(Edge(self.turn, start))
+        test = next(let for let in self.head.lets if let.out is self.head.terminator.cond)  # type: ignore[union-attr]
+        test.args = (counter, last)
+        ((_, e),) = self.exits
+        e.block, e.args = "stop", ()
+        lets = [Let((ended,), table.ile.name, (old, end)), Let((where,), table.select.name, (ended, ONE, ZERO))]
+        return [Block("stop", [], lets, Return((*self.given, where, *self.left)))]
+
+    def free(self, entry: Block, start: tuple[Atom, ...], inside: dict[Var, Var], most: Var, fresh: Fresh) -> list[Block]:
+        """A loop that counts its turns besides."""
+        count, more = fresh("count", I64), fresh("more", BOOL)
+        entry.terminator = Jump(Edge(self.turn, (*start, ZERO)))
+        test = Let((more,), table.ilt.name, (count, most))
+        turn = Block(self.turn, [*self.params, count], [test], Branch(more, Edge(self.head.name), Edge("stop")))
         self.head.params = []
         for n in self.loop.latches:
             following = fresh("count.next", I64)
@@ -207,16 +227,11 @@ class _Cut(State):
             for e in edges(self.moved[n].terminator):
                 if e.block == self.head.name:
                     e.block, e.args = self.turn, (*e.args, following)
-        blocks.append(self.leaving("stop", 0, None, fresh))
+        blocks = [turn, self.leaving("stop", 0, None, fresh)]
         for k, (n, e) in enumerate(self.exits, 1):
             blocks.append(self.leaving(f"leave{k}", k, n, fresh))
             e.block, e.args = f"leave{k}", ()
-        g = Function(
-            name, [*(inside[v] for v in self.given), most, *(inside[v] for v in self.passed)], {b.name: b for b in blocks}, self.types
-        )
-        substitute(blocks[2:], {v: copies.get(v, inside[v]) for v in self.outer})
-        self.program.functions[name] = g
-        return name
+        return blocks
 
     def measured(self, sizes: Sizes) -> dict[Var, tuple[Var, int]]:
         """The integers that are sizes of arrays which are passed: they are measured there, and known to be sizes."""
@@ -298,7 +313,7 @@ class _Cut(State):
         return name
 
     # ---- what stays
-    def outer_loop(self, before: list[Block], targets: list[tuple[str, tuple[Atom, ...]]], callee: str) -> None:
+    def outer_loop(self, before: list[Block], targets: list[tuple[str, tuple[Atom, ...]]], piece: str, callee: str) -> None:
         f, how, head = self.f, self.program.pieces, self.head.name
         rest = {name: b for name, b in f.blocks.items() if name not in self.loop.blocks}
         fresh = Fresh(f)
@@ -323,7 +338,7 @@ class _Cut(State):
         more = fresh("more", BOOL)
         go.lets.append(Let((more,), table.ieq.name, (outs[n], ZERO)))
         go.terminator = Branch(more, Edge(head, following), Edge(after_name, tuple(outs)))
-        last = Block(last_name, [], [], Call(callee, (*state, whole, *self.passed), Edge(ended)))
+        last = Block(last_name, [], [], Call(callee if self.plan is None else piece, (*state, whole, *self.passed), Edge(ended)))
         blocks = [first]
         if is_last is not None:
             first.terminator = Branch(is_last, Edge(last_name), Edge(go_name))
@@ -343,30 +358,6 @@ class _Cut(State):
                 blocks[-1].terminator = Branch(here, to, Edge(f"{after_name}{k}"))
                 blocks.append(Block(f"{after_name}{k}"))
         f.blocks = {**rest, **{b.name: b for b in blocks}}
-
-    def length(self, fresh: Fresh, state: list[Var], grows: Var | None, lets: list[Let]) -> tuple[Atom, Atom, Atom | None]:
-        """(iterations of the next piece, those of all that are left, whether these are the last): where nobody knows how many are left,
-        pieces grow, and none is the last."""
-        how = self.program.pieces
-
-        def made(op: Any, *args: Atom, t: Type = I64, **attrs: Any) -> Var:
-            out = fresh(op.name, t)
-            lets.append(Let((out,), op.name, args, attrs))
-            return out
-
-        if self.counter is None:
-            most: Atom = grows if grows is not None else Const(how, I64)
-            return most, most, None
-        counter, limit = self.counter
-        rest = made(table.imax, made(table.isub, limit, state[self.params.index(counter)]), ZERO)
-        whole = made(table.iadd, rest, ONE)  # the last one finds out that it is
-        if how == "log":
-            return whole, whole, Const(True, BOOL)
-        most = Const(how, I64)
-        if how == "sqrt":
-            root = made(table.sqrt, made(table.convert, rest, t=F64, to=F64), t=F64)
-            most = made(table.imax, made(table.convert, root, to=I64), Const(SHORT, I64))
-        return most, whole, made(table.ile, rest, most, t=BOOL)
 
 
 def _open(t: Type) -> Type:
