@@ -10,8 +10,8 @@ is to do at most. It gives these back, with the exit that it has left by, 0 for 
     "sqrt"   about the square root of those that are left
     "log"    the half of them: recursively, down to LEAF. n iterations keep log2(n) states, and are run log2(n) / 2 times more
 
-Where it is known how many are left, the last piece is a plain call. A loop of scalars that runs in chunks (policies.py) is left alone, and so
-is one which writes into arrays that may be the same, or which somebody else sees by other names.
+Where it is known how many are left, the last piece is a plain call. A loop of scalars that runs in chunks or is replayed (policies.py)
+is left alone, and so is one which writes into arrays that may be the same, or which somebody else sees by other names.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _candidates(program: Program, f: Function, done: set[str], inside: bool) -> 
     plans = plan_loops(f, Reverses(program).get(f.name, [True] * len(f.params)).activity)
     for head, loop in sorted(loops.items(), key=lambda item: -len(item[1].blocks)):
         plan = plans.get(head)
-        if head not in done and (plan is None or (plan.counter is not None and not plan.chunkable and not inside)):
+        if head not in done and (plan is None or (plan.counter is not None and plan.stores and not plan.effects and not inside)):
             cut = _Cut(program, f, loop, aliases, elsewhere, plan)
             if cut.fits() and not (inside and cut.changed):
                 yield cut
