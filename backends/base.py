@@ -23,12 +23,19 @@ from .targets.target import Cpu, Target
 @dataclass(frozen=True)
 class Options:
     """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's; `in_place`: write into the
-    caller's arrays where the function does, as a transform never may; `backend` is its name, None for the best that there is."""
+    caller's arrays where the function does, as a transform never may; `backend` is its name, None for the best that there is; `memory`
+    the bytes that a call may use."""
 
     checkpoint: Any = None
     nogil: bool | None = None
     in_place: bool = False
     backend: str | None = None
+    memory: int | None = None
+
+    @property
+    def pieces(self) -> Any:
+        """How long loops are cut, see diff/pieces.py."""
+        return self.checkpoint if isinstance(self.checkpoint, int) or self.checkpoint in ("sqrt", "log") else None
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,9 @@ class Interface:
     result: Callable[[Sequence[Any]], Any]  # the user's result from the values of the program's results
     other: Callable[[Case, Sequence[Any]], Any]  # call the program for a case of its arguments, by the same back end
     again: Callable[[Sequence[Any]], Any] | None  # call the program that broadcasts, by the same back end; None if this is it
+    smaller: Callable[
+        [], Callable[[Sequence[Any]], Any] | None
+    ]  # a call has run out of memory: what calls one that needs less, if there is any
 
 
 class Executable(Protocol):

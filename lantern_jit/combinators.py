@@ -119,3 +119,23 @@ def fun(f: Callable[..., Any]) -> Callable[..., Any]:
 
     staged.__lantern_transform__ = True  # type: ignore[attr-defined]
     return staged
+
+
+def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of which a derivative keeps nothing but its arguments: on the way back it runs once more. Without a derivative it
+    is f. What it prints is printed once, and what it draws is drawn once: running again, it is silent and sees the same numbers.
+
+    It may write into arrays, as long as no two of those that it is given may be parts of one; not into objects.
+
+    >>> import lantern_jit as lj, numpy as np
+    >>> step = lj.checkpoint(lambda x: np.sin(x) * np.exp(-x * x))
+    >>> lj.jit(lj.grad(lambda x: np.sum(step(step(x)))))(np.zeros(3))
+    array([1., 1., 1.])
+    """
+
+    @functools.wraps(f)
+    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        return invoke_staged(f, args, kwargs, checkpoint=True) if in_trace() else f(*args, **kwargs)
+
+    checkpointed.__lantern_transform__ = True  # type: ignore[attr-defined]
+    return checkpointed

@@ -28,7 +28,7 @@ from .specialisation import Specialisation
 from .table import Table
 from .transforms import Transformed, in_trace
 
-POLICIES = (None, "recursion", "replay")
+POLICIES = (None, "recursion", "replay", "sqrt", "log")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,6 +227,7 @@ def jit(
     checkpoint: Any = None,
     nogil: bool | None = None,
     backend: str | None = None,
+    memory: int | None = None,
 ) -> Any:
     """Compile `f` to native code, once for each combination of argument types.
 
@@ -236,10 +237,13 @@ def jit(
 
     static_argnums: positions of arguments that are Python values fixed at compile time (hashable).
     static_argnames: names of such arguments, however a call passes them.
-    checkpoint: how differentiated loops keep their intermediate values. None chooses by structure and length.
-        "recursion": each iteration is a native call; its frame keeps everything. "replay": the loop runs forward
-        saving its state, and backward iteration by iteration, where its structure allows. An int n: replay, and
-        beyond n iterations recompute chunks of n, so that memory is (state / n) a step.
+    checkpoint: how differentiated loops keep their intermediate values. None chooses by structure and length; where a call
+        runs out of memory, its loops are cut as by "sqrt", then as by "log". An int n: pieces of n iterations, which run again
+        on the way back, so that memory is that of one piece, and of the loop's state (with its adjoint) between pieces.
+        "sqrt": pieces of the square root of what is left. "log": halves of halves, so that n iterations keep log2(n) states
+        and are run log2(n) / 2 times more. "recursion": each iteration is a native call; its frame keeps everything.
+        "replay": the loop runs forward saving its state, and backward iteration by iteration, where its structure allows.
+    memory: the bytes that one call may use for what it keeps, at most those of the native stack, which is the default.
     nogil: whether calls let other Python threads run. None: a function with loops does if its last call was long
         (about 20 us, where letting go of the lock costs under 1%). True and False fix it.
     backend: what runs the program. None: machine code by LLVM ("llvm") where there is any, else the interpreter ("python").
@@ -254,10 +258,18 @@ def jit(
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
-        raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay" or a positive chunk length')
+        raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay", "sqrt", "log" or a positive chunk length')
+    if memory is not None and (not isinstance(memory, int) or memory <= 0):
+        raise ValueError(f"memory={memory!r}: give a positive number of bytes")
     chosen(backend)  # or an error
     again: Any = functools.partial(
-        jit, static_argnums=static_argnums, static_argnames=static_argnames, checkpoint=checkpoint, nogil=nogil, backend=backend
+        jit,
+        static_argnums=static_argnums,
+        static_argnames=static_argnames,
+        checkpoint=checkpoint,
+        nogil=nogil,
+        backend=backend,
+        memory=memory,
     )
     if f is None:
         return again
@@ -267,7 +279,7 @@ def jit(
         return property(again(f.fget), f.fset, f.fdel, f.__doc__)
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
-    return Jitted(f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil, backend=backend))
+    return Jitted(f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil, backend=backend, memory=memory))
 
 
 def _static(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[int | str, ...]:

@@ -20,8 +20,10 @@ from .ir.core.text import show
 from .ir.core.verify import verify
 from .ir.diff.close import close
 from .ir.diff.jvp import expand_all
+from .ir.diff.pieces import pieces
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
 from .ir.passes.continuations import continuations
+from .ir.passes.explicit import explicit
 from .ir.passes.forbid import forbid
 from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
@@ -36,10 +38,12 @@ PIPELINE: tuple[Step, ...] = (
     Whole("continuations", continuations),  # shift and reset are calls
     Whole("protect", protect),  # what is differentiated writes into copies
     Whole("forbid", forbid),  # what cannot be written ends in an error
+    Whole("explicit", explicit),  # what is checkpointed writes into copies, which are written back
     SIMPLIFY,  # fold, share, squares, blocks, selects, dead, bounds: again and again; then updates, fresh
     FUSE,  # kernels that read each other become one
     SIMPLIFY,
     Then(Whole("raise_loops", raise_loops), (SIMPLIFY, FUSE, SIMPLIFY)),  # loops over arrays are kernels, too
+    Then(Whole("pieces", pieces), (SIMPLIFY,)),  # of loops that keep much, only what is between pieces is kept
     Whole("guards", guard),  # the branch not taken stays out of derivatives
     Then(Whole("jvp", expand_all), (SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
     Whole("close", close),  # what reverse mode needs is made now, and no function later

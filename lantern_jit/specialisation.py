@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import math
 import time
@@ -21,6 +22,7 @@ from .ir.core.graph import Program
 from .ir.core.op import TABLE
 from .ir.core.text import show
 from .ir.core.types import I64, describe
+from .ir.diff.pieces import may_be_cut
 from .ir.objects.containers import Changed
 from .ir.objects.reads import hold
 from .ir.ops.effects import has_effects
@@ -55,6 +57,7 @@ class Specialisation:
     ) -> None:
         """`leaves`: the arguments of the call at hand, if there is one; `where` are their names, `case` what is particular about them."""
         self.options, self.name, self.where = options, name, where
+        self.shrinks = options.checkpoint is None  # are its loops cut where it runs out of memory?
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
         self.is_exact = all(a.given is None for a in signature)  # no argument is of a type that the native entry does not tell from another
         self.constants: dict[str, str] = {}  # static arguments in words, by name
@@ -83,9 +86,11 @@ class Specialisation:
                 self.optimistic = False  # a call that has written or printed cannot start again in another form
                 traced = self._traced(numbers)
         self.traced, self.program = traced, traced.program
+        self.pending = False  # is it to be made again?
         self.left: float = ALLOWANCE
         self.timings = {"trace": time.perf_counter() - start}
         with self.progress.stage("passes"):
+            self.program.pieces = self.options.pieces
             self.timings |= transform(self.program, self.progress.now)
         self.timings["all"] = time.perf_counter() - start
         self.written = Written(self.name, tuple(written_arguments(self.program)), self.where, self.program.constants)
@@ -135,6 +140,7 @@ class Specialisation:
                 text = show(program)
 
         program = self._traced(self._known_numbers()).program
+        program.pieces = self.options.pieces
         transform(program, after=look)
         return text
 
@@ -161,6 +167,17 @@ class Specialisation:
                 self.optimistic = False
                 self._make(self._known_numbers())
 
+    def smaller(self, program: Program, how: Any) -> Callable[[Sequence[Any]], Any] | None:
+        """A call of a program whose loops are not cut, or not by halves, has run out of memory: from now on they are."""
+        if not self.shrinks or how == "log" or not may_be_cut(program):
+            return None
+        if self.options.checkpoint == how:
+            cut = "sqrt" if how is None else "log"
+            LOGGER.warning("a call of `%s` does not fit in memory: it is compiled again with checkpoint=%r", self.name, cut)
+            self.options = dataclasses.replace(self.options, checkpoint=cut)
+            self.pending, self._executable = True, None
+        return self.run
+
     def _known_numbers(self) -> Numbers:
         """Those that it is for, and no others: sizes that have to agree with them are among them (sizes.py)."""
         numbers = Numbers()
@@ -184,6 +201,8 @@ class Specialisation:
         if found is None:
             with COMPILING:
                 found = self._executable
+                if self.pending:
+                    self._make(self._known_numbers())
                 if found is None:
                     with self.progress.stage("code generation"):
                         backend = chosen(self.options.backend)
@@ -203,8 +222,9 @@ class Specialisation:
         def other(case: Case, leaves: Sequence[Any]) -> Any:
             return run(self.other(case, leaves), leaves)
 
-        made, broadcasts = built(self.traced, self.finish), again if self.optimistic else None
-        return Interface(self.types, self.weak, self.written, self.numbers, made, self.finish, self.result, other, broadcasts)
+        made, broadcasts, how = built(self.traced, self.finish), again if self.optimistic else None, self.options.checkpoint
+        less = functools.partial(self.smaller, self.program, how)
+        return Interface(self.types, self.weak, self.written, self.numbers, made, self.finish, self.result, other, broadcasts, less)
 
     def result(self, values: Sequence[Any]) -> Any:
         """The user's result from the program's result values."""

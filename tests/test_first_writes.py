@@ -195,7 +195,8 @@ def test_against_differences(f: Any) -> None:
 
 @pytest.mark.parametrize(("f", "first"), [*((f, True) for f in FIRST), *((f, False) for f in NOT_FIRST)])
 def test_where_it_is_done(f: Any, first: bool) -> None:
-    assert (".fresh(" in lj.jit(lj.grad(f)).inspect(X).llvm) == first
+    llvm = lj.jit(lj.grad(f)).inspect(X).llvm
+    assert (".fresh(" in llvm or ".covered(" in llvm) == first
 
 
 def test_a_replayed_loop_does_it() -> None:

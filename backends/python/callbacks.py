@@ -18,7 +18,7 @@ import numpy as np
 from ...ir.core import faults
 from ...ir.core.graph import Atom, Block, Call, Edge, Fail, Jump, Let, Return, Var
 from ...ir.core.kernel import varies
-from ...ir.core.op import FORWARD, REVERSE, TABLE, Stage, written
+from ...ir.core.op import FORWARD, PLAIN, REVERSE, TABLE, Stage, written
 from ...ir.core.types import carries_gradient, is_float
 from ...ir.diff.cps import has_adjoint
 from ...ir.diff.reverse import Reverse, adjoint_of_pullback
@@ -115,7 +115,8 @@ class Callbacks:
         for place in (place for _, place in op.aliases if isinstance(xs[place], Ref)):
             _ = xs[place].adjoint  # shared with the result
         old = self.saved(let)
-        moment = host.running().mark() if op.calls == REVERSE and effects.has_effects(self.primal.program, let.attrs["f"]) else None
+        runs_again = op.calls in (REVERSE, PLAIN) and effects.has_effects(self.primal.program, let.attrs["f"])
+        moment = host.running().mark() if runs_again else None
         zs = self.primal.compute(let, xs)  # 1
         for o, z in zip(let.outs, zs, strict=True):
             self.env[o], self.adj[o] = z, 0.0  # 2
@@ -263,6 +264,24 @@ class Callbacks:
             self.add_value(let.args[i], xs[i], d)
         for c, r in zip(range(n, len(xs)), let.attrs["ct"], strict=True):
             self.add_value(let.args[c], xs[c], outs[results + floats.index(r)])
+
+    @ADJOINTS.of("checkpoint")
+    def checkpoint(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        """Its function once more, and at once back."""
+
+        def k(values: list[Any]) -> list[Any]:
+            for v, d in zip(values, ds, strict=True):
+                if isinstance(v, Ref) and isinstance(d, np.ndarray):
+                    v.adjoint[...] += d
+            return [0.0 if isinstance(v, Ref) or not carries_gradient(o.type) else d for v, d, o in zip(values, ds, let.outs, strict=True)]
+
+        if moment is not None:
+            host.running().again(moment)
+        adjoints = Callbacks(self.primal, self.primal.reverses.of_checkpoint(self.rev, let)).run(xs, k)
+        if moment is not None:
+            host.running().done()
+        for a, d in zip(let.args, adjoints, strict=True):
+            self.add(a, d)
 
     def add_value(self, a: Atom, x: Any, d: Any) -> None:
         if a in self.rev.activity:

@@ -151,6 +151,10 @@ class Primal:
     def copy(self, let: Let, xs: list[Any]) -> list[Any]:
         return [Ref(xs[0].value.copy())]
 
+    @VALUES.of("checkpoint")
+    def checkpoint(self, let: Let, xs: list[Any]) -> list[Any]:
+        return self.call(let.attrs["f"], xs)
+
     @VALUES.of("host")
     def host(self, let: Let, xs: list[Any]) -> list[Any]:
         number = host.perform(self.program, let.attrs["recipe"], [x.value.copy() if isinstance(x, Ref) else x for x in xs])

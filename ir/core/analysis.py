@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .graph import Atom, Call, Function, Let, Program, Return, Shift, Var, defined_vars, edges, used_vars
-from .op import TABLE, written
+from .op import PLAIN, TABLE, written
 from .types import Array
 
 
@@ -156,10 +156,15 @@ def shifts(f: Function) -> list[Shift]:
     return [b.terminator for b in f.blocks.values() if isinstance(b.terminator, Shift)]
 
 
+def called(f: Function) -> list[str]:
+    """The functions that `f` calls."""
+    out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
+    return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls == PLAIN]
+
+
 def references(f: Function) -> list[str]:
     """The functions that `f` calls, differentiates or runs in kernels."""
-    out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
-    return out + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls]
+    return called(f) + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls not in ("", PLAIN)]
 
 
 def drop_unused(program: Program) -> None:
@@ -191,7 +196,10 @@ class Aliases:
                     params = f.blocks[e.block].params
                     self._join_all(params[len(params) - len(e.args) :], e.args)
                 if isinstance(block.terminator, Call):
-                    self._call(f, block.terminator)
+                    shift = isinstance(block.terminator, Shift)
+                    self._call(
+                        block.terminator.function, block.terminator.args, () if shift else f.blocks[block.terminator.then.block].params
+                    )
         opened: list[Let] = []
         for f in functions:
             for block in f.blocks.values():
@@ -199,6 +207,8 @@ class Aliases:
                     op = TABLE[let.op]
                     for out, arg in op.aliases:
                         self._join_all(let.outs[out : out + 1], let.args[arg : arg + 1])
+                    if TABLE[let.op].calls == PLAIN:
+                        self._call(let.attrs["f"], let.args, () if let.attrs.get("apart") else let.outs)
                     if op.record:
                         opened.append(let)
         if opened:
@@ -208,18 +218,15 @@ class Aliases:
                 for let in block.lets:
                     self.written.update(self.root(a) for a in written(let))
 
-    def _call(self, f: Function, call: Call) -> None:
-        callee = self.program.functions.get(call.function)
+    def _call(self, name: str, args: Iterable[Atom], results: Sequence[Var]) -> None:
+        callee = self.program.functions.get(name)
         if callee is None:  # a continuation
-            holder, t = next((g, t) for g in self.program.functions.values() for t in shifts(g) if t.k == call.function)
+            holder, t = next((g, t) for g in self.program.functions.values() for t in shifts(g) if t.k == name)
             params, tag = holder.blocks[t.then.block].params, t.tag
         else:
             params, tag = callee.params, callee.tag
-        self._join_all(params, call.args)
-        if isinstance(call, Shift):
-            return
-        results = f.blocks[call.then.block].params
-        for g in self.program.functions.values() if tag else (callee,):
+        self._join_all(params, args)
+        for g in (self.program.functions.values() if tag else (callee,)) if results else ():
             for inner in g.blocks.values() if g is callee or g.tag == tag else ():  # type: ignore[union-attr]
                 if isinstance(inner.terminator, Return):
                     self._join_all(results, inner.terminator.args)

@@ -185,7 +185,7 @@ class Program:
     """Functions by name; `entry` is called from outside. Its last parameters are the arrays in `constants`. `recipes` are
     what `host` operations have Python do (host.py). `keeps`: the entry is to leave its arguments as they are (protect.py sees to it);
     `read_only`: those of its parameters that cannot be written (forbid.py). `reverses`: how its functions run backwards, from when it
-    is closed (diff/close.py)."""
+    is closed (diff/close.py). `pieces`: how long loops that are differentiated are cut, None if they are not (diff/pieces.py)."""
 
     functions: dict[str, Function]
     entry: str
@@ -194,6 +194,7 @@ class Program:
     keeps: bool = False
     read_only: tuple[int, ...] = ()
     reverses: Any = None
+    pieces: Any = None
     symbols: Names = field(default_factory=Names, compare=False)  # of the dimensions in its types
 
 

@@ -52,7 +52,7 @@ Result = Any  # of a shape rule: (dtype, sizes): atoms, `Size`s, or None where t
 FACTS = ("reads", "writes", "aliases", "allocates", "fails", "cost", "shape", "adjoint", "effect")
 COSTS = ("cheap", "dear", "heavy")
 ADJOINTS = ("rule", "zero", "pullback", "function", "own")
-NEST, REVERSE, FORWARD = "nest", "reverse", "forward"
+NEST, REVERSE, FORWARD, PLAIN = "nest", "reverse", "forward", "plain"
 RING = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
@@ -113,7 +113,7 @@ class Op:
         False  # it checks the range of an index of its array: from the second to before the third, if the fourth is below the last
     )
     measures: bool = False  # it reads a size and no element
-    calls: str = ""  # how it uses the function of the program that `f` names: NEST in a loop nest, REVERSE or FORWARD differentiated
+    calls: str = ""  # how it uses the function of the program that `f` names: PLAIN it calls it, NEST in a loop nest, REVERSE or FORWARD its derivative
     late: bool = False  # its code touches adjoints on the way back alone
     fills: bool = False  # it makes an array of one value, its last argument
     registers: bool = False  # its code keeps a small new array in registers

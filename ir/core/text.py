@@ -23,6 +23,7 @@ from .types import CODE, FROM_NUMPY, PTR, Array, Scalar, Struct
 MOST_ELEMENTS = 64  # of a captured array that is spelled
 KEEPS = "the entry keeps its arguments"
 READ_ONLY = "the entry cannot write to "
+PIECES = "the entry has its loops cut into pieces of "
 
 
 def show(program: Program) -> str:
@@ -30,6 +31,8 @@ def show(program: Program) -> str:
     head = f"{KEEPS}\n" if program.keeps else ""
     if program.read_only:
         head += f"{READ_ONLY}{', '.join(map(str, program.read_only))}\n"
+    if program.pieces is not None:
+        head += f"{PIECES}{program.pieces!r}\n"
     names = [program.entry, *(n for n in program.functions if n != program.entry)]
     types = show_types(program.functions.values())
     head += f"{types}\n" if types else ""

@@ -24,7 +24,7 @@ from .analysis import dominators
 from .errors import UnsupportedOperationError, VerifyError
 from .graph import Block, Branch, Call, Function, Let, Program, Return, Shift, Var, defined_vars, edges, used_vars
 from .kernel import Access, Gather, Index, Same, kernel_of
-from .op import REVERSE, TABLE, Op, argument_types, read, result_type, written
+from .op import PLAIN, REVERSE, TABLE, Op, argument_types, read, result_type, written
 from .types import BOOL, I64, Array, Type, element, same_type
 
 
@@ -129,7 +129,7 @@ class _Verifier:
             except TypeError as e:
                 self.fail(5, str(e))
             return
-        if op.derivative:
+        if op.derivative or op.calls == PLAIN:
             self.derivative(let)
         elif op.nest:
             self.kernel(let)
@@ -205,10 +205,10 @@ class _Verifier:
         if callee is None:
             self.fail(6, f"{let.op} of unknown {let.attrs['f']}")
             return
-        extra = let.attrs["cotangents"]
+        extra = let.attrs.get("cotangents", 0)
         self.passes(6, [a.type for a in let.args[: len(let.args) - extra]], [p.type for p in callee.params], f"{let.op} of {callee.name}")
-        if TABLE[let.op].calls == REVERSE:
-            gives = [*callee.results, *(callee.params[i].type for i in let.attrs["wrt"])]
+        if TABLE[let.op].calls in (REVERSE, PLAIN):
+            gives = [*callee.results, *(callee.params[i].type for i in let.attrs.get("wrt", ()))]
             self.passes(6, [o.type for o in let.outs], gives, f"{let.op} of {callee.name} gives what it does not: it")
 
     def shift(self, t: Shift) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..core.analysis import Aliases
 from ..core.graph import Atom, Call, Function, Let, Return, Var, edges
 from ..core.kernel import flows, kernel_of, varies
-from ..core.op import REVERSE, TABLE, written
+from ..core.op import PLAIN, REVERSE, TABLE, written
 from ..core.types import Array, carries_gradient
 
 
@@ -135,7 +135,8 @@ def _useful(f: Function, v: Activity, wanted: Sequence[bool]) -> set[Var]:
                 pairs = zip(params[len(params) - len(e.args) :], e.args, strict=True)
                 changed |= want(a for p, a in pairs if p in useful)
             for let in reversed(block.lets):
-                if written(let) or TABLE[let.op].calls == REVERSE or any(o in useful or isinstance(o.type, Array) for o in let.outs):
+                whole = written(let) or TABLE[let.op].calls in (REVERSE, PLAIN)
+                if whole or any(o in useful or isinstance(o.type, Array) for o in let.outs):
                     changed |= want(let.args)
     return useful
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..core.analysis import Aliases, references
 from ..core.graph import Call, Closed, Let, Program
-from ..core.op import REVERSE, TABLE
+from ..core.op import PLAIN, REVERSE, TABLE
 from ..passes.fuse import fuse_function
 from ..passes.simplify import SIMPLIFY
 from .cps import has_adjoint
@@ -127,15 +127,19 @@ class _Walk:
                 if has_adjoint(let, rev.activity):
                     self.adjoint(let, rev)
             if isinstance(block.terminator, Call):
-                callee = self.reverses.of_call(rev, block.terminator)
-                self.called[callee.name] = callee
-                self.reverse(callee)
+                self.call(self.reverses.of_call(rev, block.terminator))
+
+    def call(self, callee: Reverse) -> None:
+        self.called[callee.name] = callee
+        self.reverse(callee)
 
     def adjoint(self, let: Let, rev: Reverse) -> None:
         op = TABLE[let.op]
         if op.adjoint == "pullback":
             wanted = [a in rev.activity for a in let.args]
             self.need(self.made(lambda: pull_function(self.program, let, wanted)))
+        elif op.calls == PLAIN:
+            self.call(self.reverses.of_checkpoint(rev, let))
         elif op.calls == REVERSE:
             adjoint: list[Let] = []
             self.made(lambda: adjoint.append(adjoint_of_pullback(self.program, let, rev.activity)[0]))

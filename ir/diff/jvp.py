@@ -17,7 +17,7 @@ from ..core.analysis import Aliases, references, reverse_postorder
 from ..core.builder import Builder, Operand, Trace, tracing
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ..core.kernel import SMOOTH, SUMS, Access, Gather, Kernel, Result, Same, kernel_of, varies
-from ..core.op import FORWARD, REVERSE, TABLE, Stage, written
+from ..core.op import FORWARD, PLAIN, REVERSE, TABLE, Stage, written
 from ..core.types import I64, Array, Type, carries_gradient, wide, width
 from ..ops.effects import AGAIN, DONE, MARK, has_effects
 from ..ops.memory import codes, quiet
@@ -56,7 +56,7 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1, 
 
 
 OWN = ("own", "function")
-TANGENTS = Stage("forward mode", lambda op: op.adjoint in OWN and op.jvp is None and not op.nest and op.calls != FORWARD)
+TANGENTS = Stage("forward mode", lambda op: op.adjoint in OWN and op.jvp is None and not op.nest and op.calls not in (FORWARD, PLAIN))
 
 
 class _Forward:
@@ -156,6 +156,9 @@ class _Forward:
         if active and op.nest:
             self.kernel(let)
             return
+        if active and op.calls == PLAIN:
+            self.called(let)
+            return
         attrs = dict(let.attrs)
         if "order" in attrs and any(v in self.activity for v in let.outs):
             attrs["order"] += 1  # what is done with it from here on is a derivative of a derivative
@@ -168,6 +171,16 @@ class _Forward:
             (TANGENTS[let.op] if op.adjoint in OWN and op.jvp is None else BY_ADJOINT[op.adjoint])(self, let)
             if moment:
                 self.builder.emit("host", (), (), {"recipe": DONE})
+
+    def called(self, let: Let) -> None:
+        """The same of the function's jvp: the value is no other operation."""
+        name = self.jvp_of(let.attrs["f"], [a in self.activity for a in let.args])
+        args = (*map(self.atom, let.args), *(self.tangent(a) for a in let.args if a in self.activity))
+        floats = [o for o in let.outs if carries_gradient(o.type)]
+        types = (*(o.type for o in let.outs), *(self.of(o.type) for o in floats))
+        outs = self.builder.emit(let.op, args, types, {**let.attrs, "f": name}, let.site)
+        self.values.update(zip(let.outs, outs, strict=False))
+        self.tangents.update(zip(floats, outs[len(let.outs) :], strict=True))
 
     def repeats(self, let: Let) -> bool:
         """Does its tangent evaluate a function with effects again?"""

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..core.analysis import call_graph_cycles, find_loops
-from ..core.graph import Call, Let, Program, Return, Var
+from ..core.analysis import call_graph_cycles, called, find_loops
+from ..core.graph import Let, Program, Return, Var
 from ..core.op import TABLE, written
 from ..core.types import Array
 from .activity import Activity
@@ -114,5 +114,4 @@ def from_the_start(program: Program, rev: Reverse, reverses: Reverses) -> Revers
 
 def recursive(program: Program) -> set[str]:
     """The functions that may call themselves."""
-    calls = {n: {b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)} for n, f in program.functions.items()}
-    return call_graph_cycles(calls)
+    return call_graph_cycles({n: {*called(f)} for n, f in program.functions.items()})

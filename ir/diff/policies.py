@@ -178,6 +178,11 @@ def _counter(f: Function, loop: Loop, inductions: dict[Var, int]) -> tuple[Var, 
     return None
 
 
+def counter_of(f: Function, loop: Loop) -> tuple[Var, Atom] | None:
+    """(counter, limit) of a loop that does not go on from there; it may end before."""
+    return _counter(f, loop, _inductions(f, loop)) if isinstance(f.blocks[loop.head].terminator, Branch) else None
+
+
 def _stores(f: Function, loop: Loop) -> list[Let] | None:
     """The stores of a loop, in order, if each runs once in an iteration at an address that integers alone decide."""
     straight = _straight(f, loop)

@@ -71,6 +71,10 @@ class Reverses:
             f.name, [i in let.attrs["wrt"] for i in range(len(f.params))], [r in let.attrs["ct"] for r in range(len(f.results))]
         )
 
+    def of_checkpoint(self, rev: Reverse, let: Let) -> Reverse:
+        """Its function on the way back."""
+        return self.get(let.attrs["f"], [a in rev.activity for a in let.args], [o in rev.activity for o in let.outs])
+
     def of_call(self, rev: Reverse, call: Call) -> Reverse:
         results = rev.function.blocks[call.then.block].params[: len(self.program.functions[call.function].results)]
         return self.get(call.function, [a in rev.activity for a in call.args], [r in rev.activity for r in results])

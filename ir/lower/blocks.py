@@ -188,11 +188,6 @@ class BlockFunction(BlockSteps):
                 self.add(v, body.get(Place(record, record_type, (v.name, "d"))))
         self.continuation_of_call(t, callee, k.value, record_type, kept)
 
-    def argument(self, a: Atom, p: Var, active: bool) -> Parts:
-        if isinstance(p.type, Scalar):
-            return [self.value(a)]
-        return self.read(a)[: 2 if active else 1]
-
     def call_itself(self, t: Call, callee: Reverse, active: list[int], k: Atom, record: Atom) -> dict[int, Atom]:
         """A call of the recursion to itself; the adjoints of its active scalar parameters by position."""
         params, whole = callee.function.params, self.parent.closures.records[WHOLE]

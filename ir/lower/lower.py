@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..core.graph import Atom, Block, Call, Function, Let, Program, Var, map_terminator
+from ..core.analysis import called as direct
+from ..core.graph import Atom, Block, Function, Let, Program, Var, map_terminator
 from ..core.op import REVERSE, TABLE
 from ..core.text import show
 from ..core.types import Array
@@ -151,8 +152,7 @@ def _of(let: Let, known: dict[Var, Atom]) -> Let:
 
 def called(f: Function) -> list[str]:
     """The functions that it calls."""
-    found = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
-    return found + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op] is CALL]
+    return direct(f) + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op] is CALL]
 
 
 def lower(program: Program, checkpoint: Any = None) -> LowProgram:

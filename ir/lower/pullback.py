@@ -26,11 +26,7 @@ def lower_pullback(context: Any, body: Body, let: Let, args: Sequence[Atom]) -> 
     f = rev.function
     own = len(f.params)
     cotangents = dict(zip(let.attrs["ct"], args[own:], strict=True))
-    fields = [(f"r{r}", t) for r, t in enumerate(f.results)] + [(f"c{r}", a.type) for r, a in cotangents.items()]
-    env_type = Struct(f"env.{context.low.unique()}", tuple(fields))
-    env = body.cell(env_type, "env")
-    for r, a in cotangents.items():
-        body.put(a, Place(env, env_type, (f"c{r}",)))
+    env_type, env = _environment(context, body, f.results, cotangents)
     passed, adjoints = _arguments(body, rev, args)
     mark = body.let("mark", [], PTR)
     k = f"k.{context.low.unique()}.{f.name}"
@@ -41,6 +37,28 @@ def lower_pullback(context: Any, body: Body, let: Let, args: Sequence[Atom]) -> 
     results = {r: _result(body, t, Place(env, env_type, (f"r{r}",))) for r, t in reversed(list(enumerate(f.results)))}  # last first
     _last_continuation(context, k, f, env_type, cotangents)
     return [*(results[r] for r in range(len(f.results))), *(adjoints[i] if i in adjoints else returned[i] for i in let.attrs["wrt"])]
+
+
+def once_more(context: Any, body: Body, rev: Any, args: Sequence[Atom], cotangents: dict[int, Atom]) -> dict[int, Atom]:
+    """A call of a function in reverse, whose results nobody needs: they have these adjoints. It adds to those of its arrays, and gives
+    those of its scalars by position."""
+    f = rev.function
+    env_type, env = _environment(context, body, (), cotangents)
+    k = f"k.{context.low.unique()}.{f.name}"
+    active = [i for i, (p, m) in enumerate(zip(f.params, rev.mask, strict=True)) if m and isinstance(p.type, Scalar)]
+    found = body.call(context.reverse(rev), [*args, code(k), env], [f.params[i].type for i in active])
+    _last_continuation(context, k, f, env_type, cotangents)
+    return dict(zip(active, found, strict=True))
+
+
+def _environment(context: Any, body: Body, kept: Sequence[Any], cotangents: dict[int, Atom]) -> tuple[Struct, Atom]:
+    """What the last continuation is given: cotangents to hand out, and places for the results."""
+    fields = [(f"r{r}", t) for r, t in enumerate(kept)] + [(f"c{r}", a.type) for r, a in cotangents.items()]
+    env_type = Struct(f"env.{context.low.unique()}", tuple(fields))
+    env = body.cell(env_type, "env")
+    for r, a in cotangents.items():
+        body.put(a, Place(env, env_type, (f"c{r}",)))
+    return env_type, env
 
 
 def _arguments(body: Body, rev: Any, args: Sequence[Atom]) -> tuple[list[Atom], dict[int, Atom]]:
@@ -58,7 +76,7 @@ def _arguments(body: Body, rev: Any, args: Sequence[Atom]) -> tuple[list[Atom], 
 
 
 def _last_continuation(context: Any, name: str, f: Any, env_type: Struct, cotangents: dict[int, Atom]) -> None:
-    """k(env, results): keep the results, return the cotangents."""
+    """k(env, results): keep the results that have a place, return the cotangents."""
     env = Var("env", PTR)
     given = [[Var(f"r{r}" + (".d" if j else ""), t) for j, t in enumerate(result_types(ty))] for r, ty in enumerate(f.results)]
     floats = [t for t in f.results if isinstance(t, Scalar) and carries_gradient(t)]
@@ -66,14 +84,13 @@ def _last_continuation(context: Any, name: str, f: Any, env_type: Struct, cotang
     returned: list[Atom] = []
     for r, t in enumerate(f.results):
         x, place = given[r][0], Place(env, env_type, (f"r{r}",))
+        if f"r{r}" in env_type.numbers:
+            body.put(body.let("keep", [x], t) if isinstance(t, Array) else x, place)
         if isinstance(t, Array):
-            body.put(body.let("keep", [x], t), place)
             if r in cotangents and carries_gradient(t):
                 add_arrays(context, body, given[r][1], body.get(Place(env, env_type, (f"c{r}",))))
-        else:
-            body.put(x, place)
-            if carries_gradient(t):
-                returned.append(body.get(Place(env, env_type, (f"c{r}",))) if r in cotangents else minus_zero(t))
+        elif carries_gradient(t):
+            returned.append(body.get(Place(env, env_type, (f"c{r}",))) if r in cotangents else minus_zero(t))
     body.ret(*returned)
 
 

@@ -16,9 +16,9 @@ from ..ops.effects import AGAIN, DONE, MARK, has_effects
 from ..ops.memory import codes
 from . import operations
 from .frame import BlockFrame
-from .function import zeros_like
+from .function import Parts, zeros_like
 from .low import NOWHERE, ZERO, Body, Place, clear_outside, code, minus_zero
-from .pullback import add_arrays, lower_pullback
+from .pullback import add_arrays, lower_pullback, once_more
 
 STEPS = Stage("reverse mode", lambda op: op.adjoint == "own" and op.calls != FORWARD)
 
@@ -260,6 +260,37 @@ class BlockSteps(BlockFrame):
                 self.host(DONE)
 
         self.on_the_way("pullback", forward, backward, k, False)
+
+    @STEPS.of("checkpoint")
+    def checkpoint(self, let: Let, k: str) -> None:
+        """A call, of which nothing but the results stays in memory; on the way back its function in reverse."""
+        rev = self.context.reverses.of_checkpoint(self.parent.rev, let)
+        repeats = has_effects(self.context.program, let.attrs["f"])
+        moment: list[Atom] = []
+
+        def forward() -> None:
+            moment.extend([self.host(MARK)] if repeats else [])
+            alone = Let(let.outs, let.op, let.args, {**let.attrs, "compact": True}, let.site)
+            for o, x in zip(let.outs, self.straight_let(alone), strict=True):
+                self.out_with_adjoint(o, x)
+
+        def backward() -> None:
+            if repeats:
+                self.host(AGAIN, *moment)
+            cotangents = {r: self.adjoint_value(o) for r, o in enumerate(let.outs) if o in self.activity}
+            args = [x for a, p, m in zip(let.args, rev.function.params, rev.mask, strict=True) for x in self.argument(a, p, m)]
+            for i, d in once_more(self.context, self.body, rev, args, cotangents).items():
+                self.add(let.args[i], d)
+            if repeats:
+                self.host(DONE)
+
+        self.on_the_way("checkpoint", forward, backward, k)
+
+    def argument(self, a: Atom, p: Var, active: bool) -> Parts:
+        """What a function in reverse is given for a parameter."""
+        if isinstance(p.type, Scalar):
+            return [self.value(a)]
+        return self.read(a)[: 2 if active else 1]
 
     def host(self, recipe: int, *args: Atom) -> Atom:
         """Call Python by one of the recipes that every program has."""

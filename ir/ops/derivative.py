@@ -2,13 +2,16 @@
 
 y.., dx.. = pullback(x.., c..) {f, wrt, ct, cotangents}        a reverse pass: c are cotangents of the results `ct`
 y.., ty.. = pushforward(x.., t..) {f, wrt, cotangents}         t are tangents of the parameters `wrt`; expanded into a call of the jvp
+y.. = checkpoint(x..) {f, apart}                               a call of f, of which nothing but x is kept: on the way back f runs once more
+
+`apart`: f writes into none of its arguments, and its results are new arrays (passes/explicit.py sees to it).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..core.op import FORWARD, REVERSE, Elsewhere, Op, Result, arrays, as_marked, register, sizes
+from ..core.op import FORWARD, PLAIN, REVERSE, Elsewhere, Op, Result, arrays, as_marked, register, sizes
 from ..core.types import Array
 
 
@@ -26,3 +29,4 @@ def _derivative(name: str, owner: str, calls: str, shape: Any) -> Op:
 
 PULLBACK = _derivative("pullback", "forward over reverse", REVERSE, _gradients)
 PUSHFORWARD = _derivative("pushforward", "replaced by a call of the jvp", FORWARD, lambda let: (None,) * len(let.outs))
+CHECKPOINT = _derivative("checkpoint", "its function, once more in reverse", PLAIN, lambda let: (None,) * len(let.outs))

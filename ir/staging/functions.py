@@ -24,7 +24,7 @@ from ..core.sites import user_site
 from ..objects.structure import flatten
 from ..syntax import rewrite as syntax
 from ..values import pytree
-from ..values.values import constant, scalar_type
+from ..values.values import call, constant, scalar_type
 from .loop import Widen
 from .paths import Bottom, Return, StagedExit, open_block
 from .signatures import Same, _check_effects, _is_shaped, captured, signature
@@ -95,14 +95,15 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     return _inline(trace, key, function, raw, args, kwargs)
 
 
-def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], checkpoint: bool = False) -> Any:
     """Call `function` as a function of its own in the graph, also where it does not recurse or has no source."""
     trace = current_trace()
     assert trace is not None
     trace.reads.function(function)
-    raw = syntax.convert(function) or (lambda *a, **k: Return(asking(function)(*a, **k)))
+    raw = syntax.convert(function) or (lambda *a, **k: Return(call(function, *a, **k)))
     key = (Same(function), None, signature((args, kwargs), _is_shaped(trace, raw)))
-    return call_staged(trace, _known(trace, key, raw) or stage(trace, key, function, raw, args, kwargs), args, kwargs)
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return call_staged(trace, _known(trace, key, raw) or stage(trace, key, named, raw, args, kwargs), args, kwargs, checkpoint)
 
 
 def _known(trace: Trace, key: Any, raw: Any) -> StagedFunction | None:

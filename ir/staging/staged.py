@@ -8,12 +8,13 @@ from typing import Any
 from ..core import errors
 from ..core.builder import Builder, Frame, Trace
 from ..core.dims import UNKNOWN
-from ..core.graph import Call, Edge
+from ..core.graph import Call, Edge, Let
 from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
 from ..core.types import Array, Scalar, Type, is_float
 from ..objects.heap import State
 from ..objects.structure import adopted, flatten
+from ..ops.derivative import CHECKPOINT
 from ..values import pytree
 from ..values.values import Arrayed, Traced, dims_of, is_traced, resized, scalar_type
 from ..values.views import settled
@@ -103,7 +104,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         changed = any((c.cell_contents if _filled(c) else None) is not old for c, old in before)
         if changed or trace.heap.changed(objects, trace.heap.save(), frame.since):
             raise errors.UnsupportedOperationError(
-                f"`{function.__qualname__}` is recursive and changes a list, a dict, an attribute or a variable of an enclosing function: pass the value "
+                f"`{function.__qualname__}` is recursive, or checkpointed, and changes a list, a dict, an attribute or a variable of an enclosing function: pass the value "
                 "as an argument and return it"
             )
         builder.frames.remove(frame)
@@ -149,7 +150,7 @@ def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]
             kinds.append((None, False, True))
             continue
         if t is None:
-            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive and returns {show(leaf)}: return numbers, arrays and containers of them")  # fmt: skip
+            raise errors.ArgumentTypeError(f"`{function.__qualname__}` is recursive, or checkpointed, and returns {show(leaf)}: return numbers, arrays and containers of them")  # fmt: skip
         found = scalar_type(leaf)
         weak = found is not None and found[1]
         owned = not isinstance(leaf, Arrayed) or leaf.owned
@@ -162,8 +163,8 @@ def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]
     return (tree, tuple(kinds)), tuple(atoms)
 
 
-def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) -> Any:
-    """A call in the graph. Its block ends here; the results are the parameters of the next one."""
+def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any, checkpoint: bool = False) -> Any:
+    """A call in the graph. Its block ends here; the results are the parameters of the next one. A checkpoint is an operation."""
     if staged.spec is None:
         raise Bottom
     builder = trace.builders[-1]
@@ -171,13 +172,19 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any) ->
     block = open_block()
     atoms = tuple(builder.use(leaf.atom, leaf.builder) for leaf in leaves if is_traced(leaf))
     tree, kinds = staged.spec
-    after = builder.new_block("then")
+    after = block if checkpoint else builder.new_block("then")
     results = [None if t is None else builder.fresh(_of_a_call(t), "r") for t, _, _ in kinds]
-    after.params.extend(r for r in results if r is not None)
-    call = Call(staged.name, atoms, Edge(after.name))
-    builder.terminate(call, block)
+    found = [r for r in results if r is not None]
+    call: Any
+    if checkpoint:
+        call = Let(tuple(found), CHECKPOINT.name, atoms, {"f": staged.name}, user_site())
+        block.lets.append(call)
+    else:
+        after.params.extend(found)
+        call = Call(staged.name, atoms, Edge(after.name))
+        builder.terminate(call, block)
+        builder.enter(after)
     trace.record(builder, call, staged.name)
-    builder.enter(after)
     values = [
         None if r is None else Traced(r, builder, w) if isinstance(t, Scalar) else _joined(Arrayed(r, builder, o))
         for r, (t, w, o) in zip(results, kinds, strict=True)

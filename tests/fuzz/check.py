@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import linecache
+import re
 import signal
 import time
 import traceback
@@ -27,7 +29,7 @@ STEP = 2e-5
 LARGE = 1e4  # gradients above it are left out: the program amplifies rounding errors
 SLOW = 0.2  # seconds a program may take in plain Python
 FAILURES = ("wrong", "error", "crash", "hang")
-CHECKPOINTS = ("recursion", "replay", 3)
+CHECKPOINTS = ("recursion", "replay", 3, "sqrt", "log")
 REFUSALS = (
     lj.errors.UnsupportedSyntaxError, lj.errors.UnsupportedOperationError, lj.errors.TracedConditionError, lj.errors.TypeMismatchError,
     lj.errors.UndefinedVariableError, lj.errors.EndlessTraceError, lj.errors.NotDifferentiableError, lj.errors.ArgumentTypeError,
@@ -187,9 +189,9 @@ class Checker:
             k += a.size
         return tuple(out)
 
-    def floats_only(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def floats_only(self, f: Any = None) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """f of its float arguments, and those."""
-        f, args, nums = self.f, self.args, self.nums
+        f, args, nums = f or self.f, self.args, self.nums
 
         def bound(*floats: Any) -> Any:
             full = list(args)
@@ -258,13 +260,30 @@ class Checker:
 
     def checkpoint(self) -> None:
         """every loop policy gives the same gradient"""
-        for policy in CHECKPOINTS if self.quick is None else [CHECKPOINTS[self.quick % 3]]:
+        for policy in CHECKPOINTS if self.quick is None else [CHECKPOINTS[self.quick % len(CHECKPOINTS)]]:
             got = self.call(lj.jit(lj.grad(self.f, self.nums), checkpoint=policy), self.args)
             self.same(got, [self.g], f"gradient with checkpoint={policy!r} against the default")
 
+    def checkpointed(self) -> None:
+        """the same with a checkpoint at each call of the program's own functions, orders 1 and 2"""
+        source = "".join(linecache.getlines(self.module.__file__ or ""))
+        other = re.sub(r"(?<!def )(?<![\w.])([hr]\d+)\(", r"lj.checkpoint(\1)(", source)
+        if other == source:
+            return
+        f = load(other).f
+        try:
+            got = self.call(lj.jit(lj.grad(f, self.nums)), self.args)
+        except REFUSALS:
+            return  # it changes variables, or arrays that may be one another
+        self.same(got, [self.g], "gradient with checkpoints against the one without")
+        if self.quick is None:
+            (one, floats), v = self.floats_only(f), self.directions()
+            twice = [lj.jit(lambda p, t, g=g: lj.hvp(g, p, t))(floats, self.tangents(v)) for g in (one, self.floats_only()[0])]
+            self.same(*([h if len(floats) > 1 else [h] for h in twice]), "hvp with checkpoints against the one without")
+
 
 SECOND_ORDER = ("hvp", "second")
-PROPERTIES = ("value", "text", "sizes", "grad", "grad_differences", "checkpoint", "jvp", "hvp", "second")
+PROPERTIES = ("value", "text", "sizes", "grad", "grad_differences", "checkpoint", "jvp", "hvp", "second", "checkpointed")
 
 
 @contextmanager

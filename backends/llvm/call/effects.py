@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ....ir.core.graph import Program
-from ....ir.core.op import REVERSE, TABLE
+from ....ir.core.op import PLAIN, REVERSE, TABLE
 from ....ir.core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Type, is_generator
 from ....ir.ops.effects import AGAIN
 from ....ir.python import host
@@ -81,8 +81,9 @@ def draws(program: Program) -> bool:
 
 
 def _nested(program: Program) -> bool:
-    """May there be derivatives of derivatives, which evaluate functions again?"""
-    return sum(TABLE[let.op].calls == REVERSE for f in program.functions.values() for b in f.blocks.values() for let in b.lets) > 1
+    """May there be derivatives of derivatives, or checkpoints, which evaluate functions again?"""
+    calls = [TABLE[let.op].calls for f in program.functions.values() for b in f.blocks.values() for let in b.lets]
+    return PLAIN in calls or calls.count(REVERSE) > 1
 
 
 def handle(generator: Any) -> Any:

@@ -131,14 +131,12 @@ class Native:
     def __init__(self, program: Program, interface: Interface, options: Options) -> None:
         self.runtime: Runtime = runtime()
         self.cpu = host_cpu()
-        self.stale = False  # sizes have come up that it does not broadcast
+        self.instead = interface.again  # what takes the calls once it is `stale`
+        self.stale = False  # sizes have come up that it does not broadcast, or for which it needs too much memory
         self.program, self.interface, self.checkpoint = program, interface, options.checkpoint
-        self.weak, self.shape, self.written, self.numbers = (
-            list(interface.weak),
-            interface.shape,
-            interface.written,
-            dict(interface.numbers),
-        )
+        self.memory, self.room = options.memory, self.runtime.room(options.memory)
+        self.weak, self.shape = list(interface.weak), interface.shape
+        self.written, self.numbers = interface.written, dict(interface.numbers)
         f = program.functions[program.entry]
         self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
         self.results = list(f.results)
@@ -155,7 +153,7 @@ class Native:
         self.entry, self.exact = Entry(self), Exact(self)
 
     def call(self, leaves: Sequence[Any]) -> Any:
-        return self.entry(*leaves)
+        return self.replaced(leaves) if self.stale else self.entry(*leaves)
 
     @property
     def direct(self) -> int | None:
@@ -163,9 +161,9 @@ class Native:
         return None if self.draws else self.address
 
     def replaced(self, leaves: Sequence[Any]) -> Any:
-        """A call after sizes have come up that this program does not broadcast."""
-        assert self.interface.again is not None
-        return self.interface.again(leaves)
+        """A call by the program that is needed instead."""
+        assert self.instead is not None
+        return self.instead(leaves)
 
     def run(self, args: Sequence[Any], exact: Sequence[Any]) -> Any:
         """A call with exact leaves of these arguments."""
@@ -237,7 +235,7 @@ class Native:
         return dict(zip(self.stages, (self.text("cps"), self.text("lowered"), text, *optimised_texts(text, cpu)), strict=True))
 
     def peak(self, call: Callable[[], Any]) -> tuple[int, int]:
-        return self.runtime.peak(call)
+        return self.runtime.peak(call, self.room)
 
     def _fill_record(self, call: PythonCall, finish: Any, nogil: bool | None) -> None:
         constants = [np.ascontiguousarray(c) for c in self.program.constants]
@@ -249,7 +247,7 @@ class Native:
         record[layout.FAULT], record[layout.FINISH] = id(fault), id(finish)
         record[layout.USUAL] = NEVER if has_loops(self.program) else layout.PLAIN  # nothing is known of the first call
         record[layout.LONG] = ticks(self.runtime.target, LONG_CALL) if nogil is None else 0 if nogil else NEVER
-        record[layout.WRITES] = self.once
+        record[layout.LIMITS] = self.room | self.once
         for i, x in enumerate(self.shape.fixed):
             record[layout.FIXED + i] = id(x)
         at = call.constants_at
@@ -287,16 +285,21 @@ class Native:
         if isinstance(error, errors.BroadcastError) and 1 in error.sizes and self.interface.again is not None:
             self.stale = True
             return False  # another program is needed, which broadcasts: the dispatcher asks Python for it
+        if isinstance(error, (errors.StackOverflowError, errors.ArrayMemoryError)) and not self.once:
+            smaller = self.interface.smaller()
+            if smaller is not None:
+                self.stale, self.instead = True, smaller
+                return False
         raise error
 
     def exception(self, code: int, site_number: int, values: list[int]) -> BaseException:
         """The exception of a fault."""
-        size, site, kind = self.runtime.size, self.sites[site_number], faults.BY_CODE[code]
+        size, site, kind = (self.memory if self.room else None) or self.runtime.size, self.sites[site_number], faults.BY_CODE[code]
         if kind is faults.KINDS["host"]:
             return effects.failure(values[0])
         advice = ""
         if kind is faults.KINDS["stack"]:
-            frame, used = max(values[0], 1), size - (values[1] & (size - 1))
+            frame, used = max(values[0], 1), size - (values[1] & (self.runtime.size - 1))
             values = [size >> 20, used // frame, frame]
             advice = faults.stack_advice(values[0], values[1])
         if kind is faults.KINDS["memory"]:

@@ -149,8 +149,14 @@ class Runtime:
                 value = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
             ctypes.c_void_p.from_address(self.services + 8 * i).value = value
 
-    def peak(self, call: Callable[[], Any]) -> tuple[int, int]:
-        """Run `call`; (bytes of native stack, bytes of arrays) that it has touched, in whole pages."""
+    def room(self, memory: int | None) -> int:
+        """The bytes of a region in which a call has so much memory; 0: all of it."""
+        page = self.target.memory.page
+        room = self.size if memory is None else -(-(layout.arena_start(self.target) + memory + layout.MARGIN) // page) * page
+        return room if room < self.size - page else 0
+
+    def peak(self, call: Callable[[], Any], room: int = 0) -> tuple[int, int]:
+        """Run `call`, which has so much of a region; (bytes of native stack, bytes of arrays) that it has touched, in whole pages."""
         p, n = ctypes.c_void_p, ctypes.c_size_t
         libc = ctypes.CDLL(None)
         keep, memory, start = self.loaded.word("lantern_keep"), self.target.memory, layout.arena_start(self.target)
@@ -172,7 +178,7 @@ class Runtime:
                 libc.madvise(p(region), n(self.size), memory.huge_pages)
                 self._trim(region)
         touched = np.frombuffer(bytes(pages), np.uint8)[start // page :] & 1
-        half = len(touched) // 2
+        half = ((room or self.size) - start) // 2 // page
         return int(touched[half:].sum()) * page, int(touched[:half].sum()) * page
 
     def _trim(self, region: int) -> None:

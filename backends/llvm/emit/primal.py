@@ -15,7 +15,7 @@ from ....ir.core.graph import Atom, Block, Branch, Call, Edge, Fail, Function, J
 from ....ir.core.op import TABLE
 from ....ir.core.types import Array
 from .code import SIZES, Code, flat_types, literal, struct_of
-from .lets import Operands, emit_let, product
+from .lets import EMIT, Operands, emit_let, product
 
 GARBAGE = 1 << 18  # bytes that iterations may leave behind before what is alive moves down: half of a second cache
 RECURSION = ".recursion"  # the function that calls itself, without what never changes
@@ -198,46 +198,12 @@ class Primal:
     def compacted(self, head: str, values: list[Operands]) -> list[Operands]:
         """The arrays that an iteration passes on, moved to where the loop began to allocate if what the iterations have
         left behind fills more than the cache: so the loop stays in the same memory."""
-        code, params = self.code, self.f.blocks[head].params
+        code, out = self.code, list(values)
         start = code.load("ptr", self.carrying[head])
-        arrays = [(j, values[j], p.type) for j, p in enumerate(params) if isinstance(p.type, Array)]
-        live = "0"
-        sizes = {}
-        for j, (_, *dims), t in arrays:
-            n = code.let(f"mul i64 {product(code, dims)}, {SIZES[t.dtype]}")
-            sizes[j] = code.let(f"and i64 {code.let(f'add i64 {n}, 63')}, -64")
-            live = code.let(f"add i64 {live}, {sizes[j]}")
-        top = code.let("call ptr @lantern.mark()")
-        used = code.let(f"sub i64 {code.let(f'ptrtoint ptr {top} to i64')}, {code.let(f'ptrtoint ptr {start} to i64')}")
-        limit = code.let(f"add i64 {code.let(f'mul i64 {live}, 2')}, {GARBAGE}")
-        before, move, done = code.label, code.new_label("compact"), code.new_label("compacted")
-        code.emit(f"br i1 {code.let(f'icmp ugt i64 {used}, {limit}')}, label %{move}, label %{done}")
-        code.place(move)
-        scratch = code.let(f"call ptr @lantern.alloc(i64 {live}, i64 1, i64 0)")
-        end, moved = "0", {}
-        places: list[tuple[int, str, str]] = []
-        for j, (p, *_), _ in arrays:
-            inside = code.let(f"and i1 {code.let(f'icmp uge ptr {p}, {start}')}, {code.let(f'icmp ult ptr {p}, {top}')}")
-            new, known = code.let(f"getelementptr i8, ptr {start}, i64 {end}"), "false"
-            for _, old, target in places:
-                same = code.let(f"icmp eq ptr {p}, {old}")
-                new, known = code.let(f"select i1 {same}, ptr {target}, ptr {new}"), code.let(f"or i1 {known}, {same}")
-            takes = code.let(f"and i1 {inside}, {code.let(f'xor i1 {known}, true')}")
-            size = code.let(f"select i1 {takes}, i64 {sizes[j]}, i64 0")
-            code.emit(
-                f"call void @llvm.memcpy.p0.p0.i64(ptr {code.let(f'getelementptr i8, ptr {scratch}, i64 {end}')}, ptr {p}, i64 {size}, i1 false)"
-            )
-            places.append((j, p, new))
-            moved[j] = code.let(f"select i1 {inside}, ptr {new}, ptr {p}")
-            end = code.let(f"add i64 {end}, {size}")
-        code.emit(f"call void @llvm.memcpy.p0.p0.i64(ptr {start}, ptr {scratch}, i64 {end}, i1 false)")
-        code.emit(f"call void @lantern.release(ptr {code.let(f'getelementptr i8, ptr {start}, i64 {end}')})")
-        after = code.label
-        code.emit(f"br label %{done}")
-        code.place(done)
-        out = list(values)
-        for j, (p, *dims), _ in arrays:
-            out[j] = [code.let(f"phi ptr [{p}, %{before}], [{moved[j]}, %{after}]"), *dims]
+        arrays = [(values[j], p.type, j) for j, p in enumerate(self.f.blocks[head].params) if isinstance(p.type, Array)]
+
+        for (_, _, j), moved in zip(arrays, compact(code, start, [(x, t) for x, t, _ in arrays], GARBAGE), strict=True):
+            out[j] = moved
         return out
 
     def insert_phis(self) -> None:
@@ -248,6 +214,59 @@ class Primal:
                     arms = ", ".join(f"[{values[j][k]}, %{label}]" for label, values in self.incoming[name])
                     phis.append(f" {self.env[p][k]} = phi {t} {arms}")
             self.code.lines[self.phi_at[name] : self.phi_at[name]] = phis
+
+
+def compact(code: Code, start: str, arrays: Sequence[tuple[Operands, Array]], garbage: int = 0) -> list[Operands]:
+    """These arrays, moved to `start` in the arena, where it then ends, if there is anything else behind it. With some `garbage`: if
+    there is more than that and as much again as they are."""
+    live = "0"
+    sizes = []
+    for (_, *dims), t in arrays:
+        n = code.let(f"mul i64 {product(code, dims)}, {SIZES[t.dtype]}")
+        sizes.append(code.let(f"and i64 {code.let(f'add i64 {n}, 63')}, -64"))
+        live = code.let(f"add i64 {live}, {sizes[-1]}")
+    top = code.let("call ptr @lantern.mark()")
+    used = code.let(f"sub i64 {code.let(f'ptrtoint ptr {top} to i64')}, {code.let(f'ptrtoint ptr {start} to i64')}")
+    limit = code.let(f"add i64 {code.let(f'mul i64 {live}, 2')}, {garbage}") if garbage else live
+    before, move, done = code.label, code.new_label("compact"), code.new_label("compacted")
+    code.emit(f"br i1 {code.let(f'icmp ugt i64 {used}, {limit}')}, label %{move}, label %{done}")
+    code.place(move)
+    scratch = code.let(f"call ptr @lantern.alloc(i64 {live}, i64 1, i64 0)")
+    end, moved = "0", []
+    places: list[tuple[str, str]] = []
+    for ((p, *_), _), bytes_ in zip(arrays, sizes, strict=True):
+        inside = code.let(f"and i1 {code.let(f'icmp uge ptr {p}, {start}')}, {code.let(f'icmp ult ptr {p}, {top}')}")
+        new, known = code.let(f"getelementptr i8, ptr {start}, i64 {end}"), "false"
+        for old, target in places:
+            same = code.let(f"icmp eq ptr {p}, {old}")
+            new, known = code.let(f"select i1 {same}, ptr {target}, ptr {new}"), code.let(f"or i1 {known}, {same}")
+        takes = code.let(f"and i1 {inside}, {code.let(f'xor i1 {known}, true')}")
+        size = code.let(f"select i1 {takes}, i64 {bytes_}, i64 0")
+        to = code.let(f"getelementptr i8, ptr {scratch}, i64 {end}")
+        code.emit(f"call void @llvm.memcpy.p0.p0.i64(ptr {to}, ptr {p}, i64 {size}, i1 false)")
+        places.append((p, new))
+        moved.append(code.let(f"select i1 {inside}, ptr {new}, ptr {p}"))
+        end = code.let(f"add i64 {end}, {size}")
+    code.emit(f"call void @llvm.memcpy.p0.p0.i64(ptr {start}, ptr {scratch}, i64 {end}, i1 false)")
+    code.emit(f"call void @lantern.release(ptr {code.let(f'getelementptr i8, ptr {start}, i64 {end}')})")
+    after = code.label
+    code.emit(f"br label %{done}")
+    code.place(done)
+    return [[code.let(f"phi ptr [{p}, %{before}], [{new}, %{after}]"), *dims] for ((p, *dims), _), new in zip(arrays, moved, strict=True)]
+
+
+@EMIT.of("checkpoint")
+def emit_checkpoint(code: Code, let: Let, read: Any, site: int) -> list[Operands]:
+    """Forward it is a call. What it leaves behind beside its results goes, where that is much."""
+    start = code.let("call ptr @lantern.mark()") if any(isinstance(o.type, Array) for o in let.outs) else ""
+    found = call_function(code.module.context, code, Call(let.attrs["f"], let.args, Edge("")), read)
+    return moved(code, start, let, found, 0 if let.attrs.get("compact") else GARBAGE) if start else found
+
+
+def moved(code: Code, start: str, let: Let, outs: list[Operands], garbage: int = 0) -> list[Operands]:
+    """The outs of a call, of which the arrays are compacted."""
+    arrays = iter(compact(code, start, [(x, o.type) for o, x in zip(let.outs, outs, strict=True) if isinstance(o.type, Array)], garbage))
+    return [next(arrays) if isinstance(o.type, Array) else x for o, x in zip(let.outs, outs, strict=True)]
 
 
 def call_function(context: Any, code: Code, t: Call, read: Any, within: Sequence[Var] = ()) -> list[Operands]:

@@ -121,8 +121,11 @@ start:
  %pusual = getelementptr i64, ptr %record, i64 @{USUAL}
  %plong = getelementptr i64, ptr %record, i64 @{LONG}
  %pfault = getelementptr ptr, ptr %record, i64 @{FAULT}
- %pwrites = getelementptr i64, ptr %record, i64 @{WRITES}
- %writes = load i64, ptr %pwrites
+ %plimits = getelementptr i64, ptr %record, i64 @{LIMITS}
+ %limits = load i64, ptr %plimits
+ %writes = and i64 %limits, 1
+ %room = xor i64 %limits, %writes
+ %all = icmp eq i64 %room, 0
  %quick_mode = sub i64 1, %writes
  %timed_mode = add i64 1, %writes
  br label %again
@@ -132,6 +135,13 @@ again:
  %none = icmp eq ptr %region, null
  br i1 %none, label %raise, label %prepare
 prepare:
+ br i1 %all, label %ready, label %narrow
+narrow:
+ %top = getelementptr i8, ptr %region, i64 %room
+ %ptop = getelementptr i8, ptr %region, i64 @{TOP}
+ store ptr %top, ptr %ptop
+ br label %ready
+ready:
  %ppython = getelementptr i8, ptr %region, i64 @{BY_PYTHON}
  %pbegan = getelementptr i8, ptr %region, i64 @{BEGAN}
  %ppatience = getelementptr i8, ptr %region, i64 @{PATIENCE}

@@ -145,7 +145,7 @@ def _calls(target: Target) -> str:
     """The dispatcher, entering and leaving programs, results as objects."""
     constants = {
         **words(CONTEXT, "BY_PYTHON", "BEGAN", "PATIENCE"),
-        **words(RECORD, "FAULT", "USUAL", "LONG", "WRITES"),
+        **words(RECORD, "FAULT", "USUAL", "LONG", "LIMITS"), **words(CONTEXT, "TOP"),
         "SERVICES": len(SERVICE), "HEADER": layout.HEADER, "PLAIN": layout.PLAIN, "TICKS": target.ticks,
         "WATCH_TICKS": ticks(target, 2000), "TRIM_TICKS": ticks(target, 2000),
         "COPY_BELOW": layout.COPY_BELOW, "RESULT_HEADER": layout.RESULT_HEADER, "WRITABLE": layout.NUMPY_WRITABLE,

@@ -113,6 +113,12 @@ enlist:
  store atomic ptr %new, ptr %all release, align 8
  ret ptr %new
 done:
+ %known = load i64, ptr @lantern_bits
+ %all_of_it = shl i64 1, %known
+ %last = getelementptr i8, ptr %got, i64 %all_of_it
+ %top = getelementptr i8, ptr %last, i64 -@{PAGE}
+ %ptop = getelementptr i8, ptr %got, i64 @{TOP}
+ store ptr %top, ptr %ptop
  ret ptr %got
 }
 
