@@ -19,10 +19,10 @@ from .ir.core.op import seal
 from .ir.core.text import show
 from .ir.core.verify import verify
 from .ir.diff.close import close
-from .ir.diff.jvp import expand_all
+from .ir.diff.forward.jvp import expand_all
 from .ir.diff.pieces import pieces
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
-from .ir.passes.continuations import continuations
+from .ir.passes.delimited.continuations import continuations
 from .ir.passes.explicit import explicit
 from .ir.passes.forbid import forbid
 from .ir.passes.fuse import fuse

@@ -16,7 +16,7 @@ from lantern_jit.ir.core.graph import Closed
 from lantern_jit.ir.core.parse import parse
 from lantern_jit.ir.core.text import show
 from lantern_jit.ir.diff.close import close, closed
-from lantern_jit.ir.diff.jvp import jvp_name
+from lantern_jit.ir.diff.forward.jvp import jvp_name
 
 from .support import close as near
 

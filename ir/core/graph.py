@@ -114,7 +114,7 @@ class Call:
 @dataclass(eq=False)
 class Shift(Call):
     """Call `function`, which may call the rest of what the nearest function of prompt `tag` does, from `then` on, as `k`; what it
-    returns that function returns. The results of `then` are what k is given. Until passes/continuations.py has made functions of it."""
+    returns that function returns. The results of `then` are what k is given. Until passes/delimited/continuations.py has made functions of it."""
 
     tag: str = ""
     k: str = ""

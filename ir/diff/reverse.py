@@ -14,7 +14,7 @@ from ..core.analysis import Aliases
 from ..core.graph import Call, Function, Let, Program, Var
 from ..core.types import carries_gradient
 from .activity import Activity, active
-from .forward_over_reverse import differentiated
+from .forward.forward_over_reverse import differentiated
 
 Key = tuple[str, tuple[bool, ...], tuple[bool, ...]]
 

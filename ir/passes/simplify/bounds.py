@@ -333,11 +333,19 @@ def _compute(op: Op, x: Atom, y: Atom, lets: list[Let], name: str) -> Atom:
     return out
 
 
+def _stem(span: _Range, lets: list[Let], *axis: int) -> str:
+    """What the names of new variables begin with; there may be some of another time that this loop was looked at."""
+    stem = ".".join(map(str, (span.head, len(lets), *axis)))
+    while any(v.name.startswith(f"{stem}.") for v in span.facts.made):
+        stem += "x"
+    return stem
+
+
 def _hoist_range(let: Let, span: _Range, lets: list[Let], block: str) -> bool:
     """The check of an inner loop's accesses, if it is the same each time, or moves with this loop alone: it is made once, if both loops run."""
     array, *ints = let.args
     extra: list[Let] = []
-    stem = f"{span.head}.{len(lets)}"
+    stem = _stem(span, lets)
     first, end, start, limit = (span.still(a, extra, f"{stem}.{i}") for i, a in enumerate(ints))
     moves = let.attrs["moves"]
     if array in span.inside or start in span.inside or limit in span.inside or (moves and (first in span.inside or end in span.inside)):
@@ -360,17 +368,12 @@ def _hoist_index(let: Let, span: _Range, lets: list[Let]) -> bool:
     made = span.facts.made.get(let.args[0])  # type: ignore[arg-type]
     sizes = next((n for o, n in made_with(made) if o is let.args[0]), None) if made is not None else None
     for axis, (letter, *atoms) in enumerate(zip(letters, let.args[1:], sizes or (), strict=False)):
-        stem, extra = f"{span.head}.{len(lets)}.{axis}", list[Let]()
+        stem, extra = _stem(span, lets, axis), list[Let]()
         i, n = (span.still(a, extra, f"{stem}.{j}") for j, a in enumerate(atoms))
         if letter not in "cp" or i in span.inside or n in span.inside:
             continue
         lets += extra
-        runs, enough, size, place = (
-            Var(f"{stem}.runs", BOOL),
-            Var(f"{stem}.enough", I64),
-            Var(f"{stem}.size", I64),
-            Var(f"{stem}.place", I64),
-        )
+        runs, (enough, size, place) = Var(f"{stem}.runs", BOOL), (Var(f"{stem}.{x}", I64) for x in ("enough", "size", "place"))
         lets.append(Let((runs,), ilt.name, (span.start, span.limit)))
         lets.append(Let((enough,), imax.name, (n, _compute(iadd, i, Const(1, I64), lets, f"{stem}.end"))))
         lets.append(Let((size,), select.name, (runs, n, enough)))
@@ -387,13 +390,12 @@ def _hoist_access(f: Function, let: Let, span: _Range, lets: list[Let]) -> bool:
         if letter not in "cp" or (moves and letter == "c"):
             continue
         extra: list[Let] = []
-        stem = f"{span.head}.{len(lets)}.{axis}"
+        stem = _stem(span, lets, axis)
         ends = span.ends(a, extra, (f"{stem}.first", f"{stem}.end"))
         if ends is None:
             continue
         lets += extra
-        lets.append(
-            Let((), CHECK_RANGE.name, (let.args[0], ends[0], ends[1], span.start, span.limit), {"axis": axis, "moves": moves}, let.site)
-        )
+        args = (let.args[0], ends[0], ends[1], span.start, span.limit)
+        lets.append(Let((), CHECK_RANGE.name, args, {"axis": axis, "moves": moves}, let.site))
         new[axis] = "w" if letter == "c" else "u"
     return _set(let, "".join(new))

@@ -17,12 +17,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..core.dims import UNKNOWN
-from ..core.errors import UnsupportedOperationError
-from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Program, Return, Shift, Var
-from ..core.types import BOOL, F64, I64, Array, Type
-from ..ops.records import HELD, HOLD, places
-from ..ops.table import ieq
+from ...core.dims import UNKNOWN
+from ...core.errors import UnsupportedOperationError
+from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Program, Return, Shift, Var
+from ...core.types import BOOL, F64, I64, Array, Type
+from ...ops.records import HELD, HOLD, places
+from ...ops.table import ieq
 from .outline import Names
 
 RECORD = Array(F64, (UNKNOWN,))

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.graph import Atom, Let, Program, Var
-from ..core.op import TABLE
-from ..core.types import carries_gradient
+from ...core.graph import Atom, Let, Program, Var
+from ...core.op import TABLE
+from ...core.types import carries_gradient
 from .jvp import TANGENTS, jvp_name
 from .lanes import each_lane, has_blocks, reachable, spread
 

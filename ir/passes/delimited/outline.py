@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..core import dims
-from ..core.analysis import predecessors
-from ..core.dims import UNKNOWN, Dim
-from ..core.graph import Atom, Block, Call, Edge, Function, Jump, Let, Return, Shift, Terminator, Var, defined_vars, edges, map_terminator
-from ..core.op import TABLE
-from ..core.types import Array, Type
+from ...core import dims
+from ...core.analysis import predecessors
+from ...core.dims import UNKNOWN, Dim
+from ...core.graph import Atom, Block, Call, Edge, Function, Jump, Let, Return, Shift, Terminator, Var, defined_vars, edges, map_terminator
+from ...core.op import TABLE
+from ...core.types import Array, Type
 
 MARK = re.compile(r"\.k\d+$")  # of what a copy has named
 Retype = Callable[[Type], Type]

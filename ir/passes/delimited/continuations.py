@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ..core import errors
-from ..core.analysis import Aliases, call_graph_cycles, drop_unreachable, drop_unused, live_in, references, shifts
-from ..core.graph import Block, Call, Edge, Function, Program, Return, Shift, Var
-from ..core.op import TABLE
-from ..core.types import Array
+from ...core import errors
+from ...core.analysis import Aliases, call_graph_cycles, drop_unreachable, drop_unused, live_in, references, shifts
+from ...core.graph import Block, Call, Edge, Function, Program, Return, Shift, Var
+from ...core.op import TABLE
+from ...core.types import Array
 from .outline import Names, clone, inline, outline, rest_of
 from .recursions import Recursions
 

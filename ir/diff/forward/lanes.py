@@ -10,16 +10,16 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..core.analysis import references
-from ..core.builder import Builder, Operand, tracing
-from ..core.dims import UNKNOWN
-from ..core.graph import Atom, Block, Call, Const, Edge, Function, Let, Program, Return, Var
-from ..core.kernel import ONE, ZERO, Access, Kernel, Result
-from ..core.op import TABLE, Stage, written
-from ..core.types import I64, LANE, LANES, Array, Scalar, Type, carries_gradient, lane_type, wide, width
-from ..ops.effects import AGAIN, DONE, MARK, has_effects
-from .activity import all_vars
-from .rules import traced_tangents
+from ...core.analysis import references
+from ...core.builder import Builder, Operand, tracing
+from ...core.dims import UNKNOWN
+from ...core.graph import Atom, Block, Call, Const, Edge, Function, Let, Program, Return, Var
+from ...core.kernel import ONE, ZERO, Access, Kernel, Result
+from ...core.op import TABLE, Stage, written
+from ...core.types import I64, LANE, LANES, Array, Scalar, Type, carries_gradient, lane_type, wide, width
+from ...ops.effects import AGAIN, DONE, MARK, has_effects
+from ..activity import all_vars
+from ..rules import traced_tangents
 
 
 class _Direction:

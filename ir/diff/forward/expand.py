@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..core.graph import Block, Call, Edge, Program
-from ..core.op import FORWARD, TABLE
-from ..core.types import width
+from ...core.graph import Block, Call, Edge, Program
+from ...core.op import FORWARD, TABLE
+from ...core.types import width
 
 
 def expand(program: Program, name: str, jvp_name: Callable[[Program, str, list[bool], int], str]) -> bool:

@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..core import errors
-from ..core.analysis import Aliases, references, reverse_postorder
-from ..core.builder import Builder, Operand, Trace, tracing
-from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
-from ..core.kernel import SMOOTH, SUMS, Access, Gather, Kernel, Result, Same, kernel_of, varies
-from ..core.op import FORWARD, PLAIN, REVERSE, TABLE, Stage, written
-from ..core.types import I64, Array, Type, carries_gradient, wide, width
-from ..ops.effects import AGAIN, DONE, MARK, has_effects
-from ..ops.memory import codes, quiet
-from ..passes.simplify import SIMPLIFY
-from .activity import Activity, is_scalar, varied
+from ...core import errors
+from ...core.analysis import Aliases, references, reverse_postorder
+from ...core.builder import Builder, Operand, Trace, tracing
+from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
+from ...core.kernel import SMOOTH, SUMS, Access, Gather, Kernel, Result, Same, kernel_of, varies
+from ...core.op import FORWARD, PLAIN, REVERSE, TABLE, Stage, written
+from ...core.types import I64, Array, Type, carries_gradient, wide, width
+from ...ops.effects import AGAIN, DONE, MARK, has_effects
+from ...ops.memory import codes, quiet
+from ...passes.simplify import SIMPLIFY
+from ..activity import Activity, is_scalar, varied
 from .expand import expand
 from .lanes import has_blocks, one_by_one, whole_tangents, zeros
 
