@@ -9,7 +9,7 @@ import pytest
 
 import lantern_jit as lj
 
-from .support import both, close
+from .support import both, check, close
 
 
 def numbers(x: float, n: int) -> Any:
@@ -237,3 +237,99 @@ def test_a_counted_loop_makes_room_before_it_begins() -> None:
     assert "alloc(" not in loop[: loop.index("exit")]
     policies = lj.jit(lj.grad(numbers)).inspect(2.0, 5).policies
     assert all("recursion" not in str(p) for p in policies), policies
+
+
+# ---- the rest of what lists do
+def grown(x: float, n: int) -> list[Any]:
+    out = []
+    for i in range(n):
+        if x * i > -1:
+            out.append(x * i * (-1) ** i)
+    return out
+
+
+def sorted_in_place(x: float, n: int) -> Any:
+    xs, ys = grown(x, n), grown(2 * x, n)
+    xs.sort()
+    ys.sort(reverse=True)
+    return xs[0] * ys[0] + xs[-1]
+
+
+def without_some(x: float, n: int) -> Any:
+    xs, ys = grown(x, n), grown(x, n)
+    del xs[0]
+    del xs[-1]
+    del ys[:]
+    return sum(xs) + xs[0] * len(xs) + len(ys)
+
+
+def replaced_whole(x: float, n: int) -> Any:
+    xs, ys = grown(x, n), grown(2 * x, n)
+    xs[:] = ys
+    ys[:] = [x, x * x]
+    return sum(xs) + ys[1] * len(ys)
+
+
+def copied_and_joined(x: float, n: int) -> Any:
+    xs = grown(x, n)
+    ys = list(xs)
+    ys.append(x)
+    return sum([x, 2 * x] + xs) + len(ys) * xs[::-1][0]  # noqa: RUF005
+
+
+def columns(x: float, n: int) -> Any:
+    out = []
+    for i in range(n):
+        out.append((x * i, x - i))
+    return (np.array(out) * np.array([1.0, 2.0])).sum()
+
+
+@pytest.mark.parametrize("f", [sorted_in_place, without_some, replaced_whole, copied_and_joined, columns])
+def test_other_uses(f: Any) -> None:
+    check(f, (1.5, 70), (-0.01, 9))
+
+
+REFUSED: dict[str, Any] = {
+    "repeated": lambda xs, x: sum(xs * 2),
+    "remove": lambda xs, x: xs.remove(x),
+    "count": lambda xs, x: xs.count(x),
+    "index": lambda xs, x: xs.index(x),
+    "equality": lambda xs, x: 1.0 if xs == [x] else 2.0,
+    "a tuple": lambda xs, x: sum(tuple(xs)),
+    "every second": lambda xs, x: sum(xs[::2]),
+    "with an array": lambda xs, x: (xs + np.ones(3)).sum(),
+}
+
+
+@pytest.mark.parametrize("use", REFUSED.values(), ids=REFUSED)
+def test_uses_that_are_refused(use: Any) -> None:
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"a list that grows under traced control flow.*np.array\(items\)"):
+        lj.jit(lambda x, n: use(grown(x, n), x))(1.5, 70)
+
+
+def test_parts_are_not_replaced() -> None:
+    def deleted(x: float, n: int) -> Any:
+        xs = grown(x, n)
+        del xs[1:3]
+        return xs[1]
+
+    def stored(x: float, n: int) -> Any:
+        xs = grown(x, n)
+        xs[1:2] = [x]
+        return xs[1]
+
+    for f in (deleted, stored):
+        with pytest.raises(lj.errors.UnsupportedOperationError, match="a list that grows"):
+            lj.jit(f)(1.5, 70)
+
+
+def test_a_list_of_traced_numbers_sorts_as_an_array() -> None:
+    def plain(x: float) -> Any:
+        xs = [3, 1, 2]
+        xs.sort()
+        xs.remove(2)
+        return x * xs.index(3) + xs.count(1)
+
+    assert lj.jit(plain)(1.5) == plain(1.5)
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.sort"):
+        lj.jit(lambda x: [x, 1.0].sort())(1.5)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .processes import start
+from .processes import PATIENCE, start
 
 PROMPT = 0.2  # seconds within which Ctrl-C ends a native loop
 BUSY = 1.0  # the same on a machine that has other work
@@ -511,7 +511,7 @@ thread.start()
 time.sleep(DELAY)
 pid = os.fork()
 if pid == 0:
-    faulthandler.dump_traceback_later(30, exit=True)
+    faulthandler.dump_traceback_later(LONGEST, exit=True)
     os._exit(7 if lj.jit(f)(1.0) == 2.0 and lj.grad(f)(1.0) == 2.0 and works["for C"]() == 2.0 else 1)
 print(json.dumps(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
 thread.join()
@@ -523,7 +523,7 @@ def test_a_fork_while_another_thread_is_in_its_first_call(tmp_path: Path, work: 
     """Whatever it imports, makes or holds at that moment, the child finds in order."""
     running = []
     for k, delay in enumerate((0.0, 0.02, 0.06)):
-        text = PRELUDE + f"import faulthandler\nWORK, DELAY = {work!r}, {delay}\n" + FIRST
+        text = PRELUDE + f"import faulthandler\nWORK, DELAY, LONGEST = {work!r}, {delay}, {30 * PATIENCE}\n" + FIRST
         running.append(start(text, tmp_path / f"{k}.py", fresh=True, LANTERN_CACHE_DIR=""))
     assert [r.result() for r in running] == [7] * 3
 

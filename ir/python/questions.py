@@ -78,6 +78,12 @@ def hasattr_(x: Any, name: str) -> Any:
     return hasattr(x, name) if cls is type(x) else _has(cls, name)
 
 
+def callable_(x: Any) -> Any:
+    if type(x) is Maybe:
+        return _of_optional(x, callable_)
+    return type_of(x) is type(x) and callable(x)
+
+
 def getattr_(x: Any, name: str, *default: Any) -> Any:
     cls = type_of(x)
     if cls is type(x) or _has(cls, name):
@@ -140,7 +146,7 @@ class _Type(metaclass=_Asking):
     pass
 
 
-_BUILTINS: dict[str, Any] = {"isinstance": isinstance_, "hasattr": hasattr_, "getattr": getattr_, "type": _Type}
+_BUILTINS: dict[str, Any] = {"isinstance": isinstance_, "hasattr": hasattr_, "getattr": getattr_, "callable": callable_, "type": _Type}
 
 
 def _names(code: types.CodeType) -> set[str]:
@@ -175,7 +181,7 @@ def asking(function: Any) -> Any:
 
 
 QUESTIONS: dict[Any, Callable[..., Any]] = {
-    isinstance: isinstance_, type: type_, hasattr: hasattr_, getattr: getattr_, np.isscalar: isscalar, np.iterable: iterable,
+    isinstance: isinstance_, type: type_, hasattr: hasattr_, getattr: getattr_, callable: callable_, np.isscalar: isscalar, np.iterable: iterable,
     **{f: _of_examples(f) for f in (np.result_type, np.can_cast, np.isrealobj, np.iscomplexobj, np.common_type)},
 }  # fmt: skip
 

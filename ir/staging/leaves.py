@@ -41,6 +41,7 @@ class Undefined:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __pow__ = __rpow__ = _raise
     __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __lt__ = __le__ = __gt__ = __ge__ = __neg__ = __abs__ = __bool__ = _raise
     __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = __setitem__ = __call__ = __array__ = __array_ufunc__ = _raise
+    __eq__ = __ne__ = __hash__ = __contains__ = __repr__ = __str__ = __format__ = _raise
 
 
 def common_type(kinds: Sequence[tuple[Scalar, bool]]) -> tuple[Scalar, bool] | None:

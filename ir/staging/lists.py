@@ -180,7 +180,7 @@ class List(list):  # type: ignore[type-arg]
         if isinstance(n, Arrayed):
             return NotImplemented
         if growing(self) is not None:
-            self[0:0].refuse()
+            _of(self).refuse()
         return new_list(list.__mul__(self, n))
 
     __rmul__ = __mul__

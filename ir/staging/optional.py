@@ -16,7 +16,7 @@ from ..core.builder import current_builder
 from ..core.graph import Const, Fail
 from ..core.op import literal
 from ..core.port import Port
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, element
 from ..objects.structure import closed, opened
 from ..ops import table
@@ -27,6 +27,7 @@ from ..values.scalars import logical_not, truth
 from ..values.values import Arrayed, Traced, constant, is_traced
 from .growing import _heap, described, growing
 from .kinds import Kind, Skeleton, filled
+from .leaves import Undefined
 from .lists import List
 from .paths import branch
 from .stores import setattr_
@@ -70,6 +71,16 @@ class Maybe:
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return func(*map(needed, args), **kwargs)
 
+    def __eq__(self, other: Any) -> Any:
+        there, value, name = object.__getattribute__(self, "_state")
+        if name is not None or type(other) is Maybe or isinstance(value, (Arrayed, np.ndarray)):
+            return needed(self) == needed(other)
+        return is_(self, None) if other is None else and_(there, lambda: value == other)
+
+    def __ne__(self, other: Any) -> Any:
+        same = self == other
+        return np.logical_not(same) if is_traced(same) else not same
+
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -89,7 +100,7 @@ for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"
 for _name, _of in (("and", "and_"), ("or", "or_"), ("xor", "xor")):
     setattr(Maybe, f"__{_name}__", _forward(_of))
     setattr(Maybe, f"__r{_name}__", _forward(_of, True))
-for _name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "invert", "abs", "getitem", "setitem"):
+for _name in ("lt", "le", "gt", "ge", "neg", "pos", "invert", "abs", "getitem", "setitem"):
     setattr(Maybe, f"__{_name}__", _forward(_name))
 for _name, _python in {"iter": iter, "len": len, "float": float, "int": int, "index": operator.index, "bool": bool, "next": next}.items():
     setattr(Maybe, f"__{_name}__", lambda self, _python=_python: _python(needed(self)))
@@ -126,6 +137,8 @@ def unassigned(m: Maybe) -> str | None:
 def is_(x: Any, y: Any) -> Any:
     """x is y"""
     for a, b in ((x, y), (y, x)):
+        if isinstance(a, Undefined):
+            a._raise()
         if type(a) is Maybe:
             there, value, name = object.__getattribute__(a, "_state")
             if name is not None:
@@ -135,7 +148,17 @@ def is_(x: Any, y: Any) -> Any:
             return is_(value, b) if not isinstance(there, Traced) else _both(there, is_(value, needed(b)))
         if isinstance(a, Traced) and isinstance(b, bool):  # there is one True and one False
             return False if not a.weak or a.type != BOOL else a if b else logical_not(a)
-    return x is y
+    return x is y or told_apart(x, y)
+
+
+def told_apart(x: Any, *others: Any) -> bool:
+    """False: x is none of the others. Refused where it cannot be known, as both have come to stand for several objects."""
+    heap = _heap()
+    if heap is not None and id(x) in heap.sealed and any(y is not x and type(y) is type(x) and id(y) in heap.sealed for y in others):
+        unsupported(
+            f"which {type(x).__name__} it is that a traced condition or a loop has chosen,", "give each a number, and compare these"
+        )
+    return False
 
 
 def _both(a: Any, b: Any) -> Any:
@@ -148,7 +171,7 @@ def form_of(values: Sequence[Any], name: str | None) -> Form:
     for v in values:
         if type(v) is Maybe:
             found.append([object.__getattribute__(v, "_state")[1]])
-        elif v is not None and type(v).__name__ != "Undefined":
+        elif v is not None and not isinstance(v, Undefined):
             found.append([v])
     bones, kinds = described(found)
     return name, bones, kinds
@@ -159,7 +182,7 @@ def maybe(value: Any, form: Form) -> Any:
     name, bones, kinds = form
     if type(value) is Maybe:
         return value
-    if value is None or type(value).__name__ == "Undefined":
+    if value is None or isinstance(value, Undefined):
         return Maybe(constant(False), seeded(bones, kinds), name)
     return Maybe(constant(True), value, name)
 

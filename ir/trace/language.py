@@ -38,7 +38,7 @@ from ..staging.functions import invoke
 from ..staging.leaves import Undefined
 from ..staging.lists import made, spread
 from ..staging.loops import while_
-from ..staging.optional import is_
+from ..staging.optional import is_, told_apart
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Return, Scope, heap_of
 from ..staging.stores import delattr_, delitem, in_place, seen, setattr_
 from ..syntax.rewrite import LANGUAGE, assigned_outside
@@ -105,6 +105,8 @@ def contains(x: Any, items: Any) -> Any:
         for item in items:
             found = or_(found, lambda item=item: x == item)  # type: ignore[misc]
         return found
+    if type(x).__eq__ is _BY_IDENTITY and isinstance(items, (tuple, list, dict, set, frozenset)):
+        told_apart(x, *items)
     return x in items
 
 
@@ -127,6 +129,8 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
         return fn(x, y)
     forward, back = _own(x, f"__{name}__"), _own(y, REFLECTED.get(name, f"__r{name}__"))
     if (forward is None and back is None) or not building():
+        if name in ("eq", "ne") and type(x).__eq__ is _BY_IDENTITY:
+            told_apart(x, y)
         return fn(x, y)
     pairs = [(x, f"__{name}__", y), (y, REFLECTED.get(name, f"__r{name}__"), x)]
     if type(x) is type(y) and name not in REFLECTED:
@@ -143,6 +147,7 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
     return fn(x, y)
 
 
+_BY_IDENTITY: Any = object.__eq__
 REFLECTED = {"lt": "__gt__", "gt": "__lt__", "le": "__ge__", "ge": "__le__", "eq": "__eq__", "ne": "__ne__"}
 
 

@@ -71,6 +71,15 @@ class Complexed:
             unsupported("** of a complex array but to the power 2", "write it as a product")
         return self * self
 
+    def __eq__(self, y: Any) -> Any:
+        a, b = parts(y)
+        return np.logical_and(self.real == a, self.imag == b)
+
+    def __ne__(self, y: Any) -> Any:
+        return np.logical_not(self == y)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __abs__(self) -> Any:
         return np.hypot(self.real, self.imag)
 
@@ -142,4 +151,5 @@ OF_COMPLEX: dict[Any, Any] = {
 UFUNCS: dict[Any, Any] = {
     np.add: lambda x, y: as_complex(x) + y, np.subtract: lambda x, y: as_complex(x) - y, np.multiply: lambda x, y: as_complex(x) * y,
     np.divide: lambda x, y: as_complex(x) / y, np.negative: lambda x: -x, np.absolute: abs, np.conjugate: lambda z: z.conj(), np.square: lambda z: z * z,
+    np.equal: lambda x, y: as_complex(x) == y, np.not_equal: lambda x, y: as_complex(x) != y,
 }  # fmt: skip

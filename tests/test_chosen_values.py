@@ -1,0 +1,176 @@
+"""What a condition has chosen among texts, functions and objects, or has not assigned: a use of it is refused, never guessed."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lantern_jit as lj
+from lantern_jit import errors
+
+from .support import both, check, close
+
+Function = Callable[..., Any]
+
+
+class Thing:
+    pass
+
+
+ONE, OTHER = Thing(), Thing()
+
+
+def matched(y: Any) -> float:
+    match y:
+        case "a":
+            return 1.0
+        case None:
+            return 2.0
+    return 3.0
+
+
+ASKED: dict[str, Function] = {
+    "==": lambda y: y == "a",
+    "== the other way round": lambda y: "a" == y,  # noqa: SIM300
+    "!=": lambda y: y != "a",
+    "is": lambda y: y is ONE,
+    "is not None": lambda y: y is not None,
+    "chained": lambda y: 1 < 2 == y,
+    "in": lambda y: y in ("a", "c"),
+    "in a set": lambda y: y in {"a", "c"},
+    "of a list": lambda y: "a" in [y],
+    "key": lambda y: {"a": 1.0}.get(y, 2.0),
+    "new key": lambda y: len({y: 1.0}),
+    "count": lambda y: [y].count("a"),
+    "match": matched,
+    "callable": callable,
+    "hash": lambda y: hash(y) % 2,
+    "operator": lambda y: operator.eq(y, "a"),
+    "text": lambda y: len(f"{y}"),
+    "text of a list": lambda y: len(str([y])),
+    "truth": lambda y: not y,
+    "type": lambda y: isinstance(y, str),
+}
+
+
+@pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED)
+def test_texts_and_functions(ask: Function) -> None:
+    def differ(x: float) -> Any:
+        y: Any = "a"
+        if x > 2:
+            y = math.sin
+        return 1.0 * ask(y)
+
+    def unassigned(x: float) -> Any:
+        if x > 2:
+            y = "a"
+        return 1.0 * ask(y)
+
+    for f, error in ((differ, errors.TypeMismatchError), (unassigned, errors.UndefinedVariableError)):
+        with pytest.raises(error, match="`y`"):
+            lj.jit(f)(1.0)
+
+
+def test_a_text_that_a_loop_or_an_object_holds() -> None:
+    def loop(x: float, n: int) -> Any:
+        y = "go"
+        for i in range(n):
+            if i * x > 3:
+                y = "stop"
+        return 1.0 if y == "stop" else 2.0
+
+    def attribute(x: float, n: int) -> Any:
+        p = Thing()
+        p.mode = "a"
+        if x > n:
+            p.mode = "b"
+        return 1.0 if p.mode == "b" else 2.0
+
+    for f in (loop, attribute):
+        with pytest.raises((errors.TypeMismatchError, errors.UndefinedVariableError)):
+            lj.jit(f)(1.0, 70)
+
+
+def test_what_is_not_asked_about_may_differ() -> None:
+    def f(x: float) -> Any:
+        y = "a"
+        if x > 2:
+            y = "b"
+        kept = [y]  # noqa: F841
+        return x * x
+
+    check(f, (1.0,), (3.0,))
+
+
+IDENTITY: dict[str, Function] = {
+    "is": lambda y: y is ONE,
+    "is not": lambda y: y is not ONE,
+    "==": lambda y: y == ONE,
+    "!=": lambda y: ONE != y,  # noqa: SIM300
+    "in": lambda y: y in [OTHER, ONE],
+}
+
+
+@pytest.mark.parametrize("ask", IDENTITY.values(), ids=IDENTITY)
+def test_which_of_two_objects_it_is(ask: Function) -> None:
+    def f(x: float) -> Any:
+        y = ONE if x > 2 else OTHER
+        return 1.0 if ask(y) else 2.0
+
+    with pytest.raises(errors.UnsupportedOperationError, match="which Thing it is"):
+        lj.jit(f)(3.0)
+
+
+def test_a_chosen_object_is_itself_and_not_none() -> None:
+    def f(x: float) -> Any:
+        y = ONE if x > 2 else OTHER
+        return x * (2.0 if y is y and y == y else 3.0) * (5.0 if y is None else 7.0)
+
+    close(both(f, 3.0), {"interpreter": 42.0, "native": 42.0})
+
+
+# ---- a value or None
+def test_none_equals_nothing_else() -> None:
+    def number(x: float) -> Any:
+        y = x * x if x > 2 else None
+        return x * (2.0 if y == 9.0 else 3.0) * (5.0 if y != 9.0 else 7.0) * (11.0 if None == y else 13.0)  # noqa: E711, SIM300
+
+    def text(x: float) -> Any:
+        y = "a" if x > 2 else None
+        return x * (2.0 if y == "a" else 3.0) * (5.0 if y != "a" else 7.0)
+
+    def array(x: float) -> Any:
+        y = np.arange(3) * x if x > 2 else None
+        return x if y is None else np.sum((y == 3.0) + 10 * (y != 3.0))
+
+    for f in (number, text, array):
+        for x in (1.0, 3.0):
+            close(both(f, x), dict.fromkeys(("interpreter", "native"), f(x)))
+
+
+def test_what_needs_the_value_finds_it() -> None:
+    def f(x: float) -> Any:
+        y, p = None, None
+        if x > 0:
+            y, p = x, Thing()
+            p.v = x
+        if p is not None:
+            p.v = 3 * y
+        s = np.sin(y) + math.exp(y) + abs(y) + max(y, 1.2)
+        return s + (p.v if p is not None else 0.0) + (1.0 if y is True else 2.0) + (4.0 if callable(y) else 8.0)
+
+    check(f, (1.5,), (0.5,))
+    with pytest.raises(TypeError, match="None"):
+        lj.jit(f)(-1.0)
+
+
+def test_callable() -> None:
+    def f(x: float) -> Any:
+        return [callable(v) for v in (x, np.ones(2) * x, f, math.sin, Thing, "a")]
+
+    assert lj.jit(f)(1.0) == f(1.0)
