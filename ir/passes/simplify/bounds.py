@@ -389,8 +389,7 @@ def _hoist_access(f: Function, let: Let, span: _Range, lets: list[Let]) -> bool:
         moves = a in span.inside
         if letter not in "cp" or (moves and letter == "c"):
             continue
-        extra: list[Let] = []
-        stem = _stem(span, lets, axis)
+        stem, extra = _stem(span, lets, axis), list[Let]()
         ends = span.ends(a, extra, (f"{stem}.first", f"{stem}.end"))
         if ends is None:
             continue
