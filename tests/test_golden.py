@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from lantern_jit.ir.core.graph import Program
+from lantern_jit.ir.core.graph import Closed, Program
 from lantern_jit.ir.core.parse import parse
 from lantern_jit.ir.core.text import show
 from lantern_jit.ir.core.verify import verify
+from lantern_jit.ir.diff.close import closed
 from lantern_jit.ir.diff.cps import show_closures, to_closures
 from lantern_jit.ir.diff.policies import choose, plan_loops
 from lantern_jit.ir.diff.reverse import Reverses
+from lantern_jit.ir.lower.lower import as_program, lower
 from lantern_jit.pipeline import PASSES
 
 from .between import arguments, outcome, same
@@ -52,6 +54,9 @@ def changed(name: str, before: str) -> str:
     folder = name.split("/")[0]
     if folder == "cps":
         return closures(program)
+    if folder == "lowered":
+        program = closed(program)
+        return show(verify(as_program(program, lower(program))))
     text = show(program)
     did = PASSES[folder].run(program)
     after = show(verify(program))
@@ -74,7 +79,9 @@ def test_case(name: str, request: pytest.FixtureRequest) -> None:
 def test_both_forms_compute_the_same(name: str) -> None:
     _, before, after = parts(name)
     one, other = parse(before), parse(after)
-    rtol = 1e-9 if "pushforward(" in before else 0.0  # compared with reverse mode
+    if name.startswith("lowered/"):
+        other.functions = Closed(other.functions)
+    rtol = 1e-9 if "pushforward(" in before or name.startswith("lowered/") else 0.0  # reverse mode, other zeros
     rng = random.Random(name)
     calls = [arguments(one, rng) for _ in range(RUNS)]
     if "  shift " in before:
@@ -86,5 +93,5 @@ def test_both_forms_compute_the_same(name: str) -> None:
 
 def test_each_pass_has_cases() -> None:
     few = ("simplify", "squares", "updates", "forbid")
-    counts = {name: len(list((FOLDER / name).glob("*.txt"))) for name in (*PASSES, "cps")}
+    counts = {name: len(list((FOLDER / name).glob("*.txt"))) for name in (*PASSES, "cps", "lowered")}
     assert not [name for name, n in counts.items() if n < (4 if name in few else 8)]

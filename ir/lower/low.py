@@ -72,11 +72,14 @@ class Body:
         self.f = Function(name, list(params), {"entry": self.current}, tuple(results), inline=inline)
         (program.operations if operation else program.functions)[name] = self.f
         self.cells = 0
+        self.taken = {p.name for p in params}  # names
 
     # ---- operations
     def var(self, t: Any, hint: str = "t") -> Var:
         self.counter += 1
-        return Var(f"{hint}.{self.counter}", t)
+        while (name := f"{hint}.{self.counter}") in self.taken:
+            self.counter += 1
+        return Var(name, t)
 
     def emit(self, op: str, args: Sequence[Atom], types: Sequence[Any] = (), hint: str = "t", site: Any = None, **attrs: Any) -> list[Var]:
         outs = [self.var(t, hint) for t in types]

@@ -18,6 +18,7 @@ from ..core.graph import Atom, Block, Function, Let, Program, Var, map_terminato
 from ..core.op import REVERSE, TABLE
 from ..core.text import show
 from ..core.types import Array
+from ..diff.activity import all_vars
 from ..diff.close import closed
 from ..diff.coverage import covers
 from ..diff.cps import Closures, cut_block, show_closures, to_closures
@@ -76,6 +77,7 @@ class Lowering:
             return f
         body = Body(LowProgram(), f.name, f.params, f.results)
         body.program = self.low
+        body.taken |= {v.name for v in all_vars(f)}
         known: dict[Var, Atom] = {}
         for name, b in f.blocks.items():
             body.current = body.f.blocks[name] = Block(name, b.params)

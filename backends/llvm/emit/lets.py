@@ -1,5 +1,4 @@
-"""Operations without an adjoint, as straight LLVM code: in primal functions, and in reverse functions where no
-derivative flows. One place for arithmetic, element access and arrays; other files of this folder enter the rest into EMIT."""
+"""Operations as straight LLVM code. One place for arithmetic, element access and arrays; other files of this folder enter the rest into EMIT."""
 
 from __future__ import annotations
 
