@@ -11,17 +11,19 @@ from .lets import EMIT, Operands, Read, allocate, element_offset, fill_zero, loo
 from .primal import Primal
 
 
+LONG = 8  # fields of a type
+
+
 # ---- types of memory
 def memory_type(module: Module, of: Any) -> str:
-    """The LLVM type of what stands at an address; Structs of the program have names."""
+    """The LLVM type of what stands at an address. A long one has a name, since it is mentioned often."""
     if isinstance(of, Array):
         return struct_of(flat_types(of))
     if not isinstance(of, Struct):
         return LLVM_TYPES[of]
-    if of.is_pair:
-        return struct_of([memory_type(module, t) for _, t in of.fields])
     if of.name not in module.made:
-        module.made[of.name] = module.named_type(of.name, struct_of([memory_type(module, t) for _, t in of.fields] or ["i64"]))
+        t = struct_of([memory_type(module, t) for _, t in of.fields] or ["i64"])
+        module.made[of.name] = module.named_type(of.name, t) if len(of.fields) > LONG else t
     return module.made[of.name]  # type: ignore[no-any-return]
 
 
