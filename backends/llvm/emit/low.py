@@ -10,7 +10,6 @@ from .code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, SIZES, Code, Module, 
 from .lets import EMIT, Operands, Read, allocate, element_offset, fill_zero, loop, product, read_element, write_element
 from .primal import Primal
 
-
 LONG = 8  # fields of a type
 
 
