@@ -167,11 +167,11 @@ def calls_inside(x: float, n: int) -> float:
 R, P, C = "recursion", "replay", "chunks"
 POLICIES: list[tuple[Function, tuple[Any, ...], dict[Any, list[str]]]] = [
     (lorenz, (10.0, 30), {None: [C], "recursion": [R], "replay": [P], 7: [C]}),
-    (with_break, (1.1, 30), {None: [R], "recursion": [R], "replay": [R], 7: [R]}),
+    (with_break, (1.1, 30), {None: [R], "recursion": [R], "replay": [R], 7: [R, R]}),
     (newton_sine, (1.0,), {None: [R], "recursion": [R], "replay": [P], 7: [P]}),
-    (with_store, (0.9, 30), {None: [P], "recursion": [R], "replay": [P], 7: [P]}),
-    (nested, (0.9, 9), {None: [R, C], "recursion": [R, R], "replay": [R, P], 7: [R, C]}),
-    (calls_inside, (0.9, 9), {None: [R], "recursion": [R], "replay": [R], 7: [R]}),
+    (with_store, (0.9, 30), {None: [P], "recursion": [R], "replay": [P], 7: [R, P]}),
+    (nested, (0.9, 9), {None: [R, C], "recursion": [R, R], "replay": [R, P], 7: [R, R, C]}),
+    (calls_inside, (0.9, 9), {None: [R], "recursion": [R], "replay": [R], 7: [R, R]}),
 ]
 
 
