@@ -111,9 +111,10 @@ class Statements(Functions, Objects):
             inside = [*self.met(deep, y), *self.added(deep, row, best)]
             inner.floats.append(row)
             body = [*first, f"for {deep.ints[-1]} in range(len({y})):", *indent(inside), *self.added(inner, total, best)]
-        names.floats += [total, best]
+        first = [f"{total} = {self.pick(('0.0', self.leaf(names)))}", f"{best} = {self.leaf(names)}"]
         head = f"for {inner.ints[-1]} in range({self.pick(('', '1, '))}len({x})):"
-        return [f"{total} = {self.pick(('0.0', self.leaf(names)))}", f"{best} = {self.leaf(names)}", head, *indent(body)]
+        names.floats += [total, best]
+        return [*first, head, *indent(body)]
 
     def met(self, names: Names, array: str) -> list[str]:
         """The element of an array at a counter."""

@@ -138,8 +138,7 @@ class Native:
         self.weak, self.shape = list(interface.weak), interface.shape
         self.written, self.numbers = interface.written, dict(interface.numbers)
         f = program.functions[program.entry]
-        self.types = [p.type for p in f.params][: len(f.params) - len(program.constants)]
-        self.results = list(f.results)
+        self.types, self.results = [p.type for p in f.params[: len(f.params) - len(program.constants)]], list(f.results)
         self.draws = effects.draws(program)
         self.once = bool(self.written.leaves) or has_effects(program, program.entry)  # a call cannot start again
         start = time.perf_counter()
