@@ -73,9 +73,6 @@ class ReverseFunction:
             self.record_types[head] = Struct(f"record.{self.context.low.unique()}", tuple(fields))
         return self.record_types[head]
 
-    def field(self, p: Atom, of: Struct, v: Var, *rest: str) -> Place:
-        return Place(p, of, (v.name, *rest))
-
     def store_parts(self, body: Body, p: Atom, of: Struct, v: Var, parts: Sequence[Atom]) -> None:
         """Into fields: an active scalar's adjoint begins as zero."""
         if self.is_active_scalar(v):

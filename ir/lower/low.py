@@ -43,9 +43,6 @@ class Place:
     of: Any
     path: tuple[str, ...] = ()
 
-    def field(self, *path: str) -> Place:
-        return Place(self.p, self.of, (*self.path, *path))
-
     @property
     def type(self) -> Any:
         return self.of.at(self.path) if isinstance(self.of, Struct) else element(self.of)
