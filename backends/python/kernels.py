@@ -85,8 +85,12 @@ class Run:
                 assert r.into is not None
                 for point in np.ndindex(*(n if q in r.into.axes else 1 for q, n in enumerate(self.sizes))):
                     self.read(r.into.base).value[self.at(r.into, point)] = 0.0
+        begun: set[tuple[int, tuple[int, ...]]] = set()
         for r, at, v in writes:
             there = self.read(r.written).value
+            if r.kind == "first" and (id(r), at) not in begun:  # whatever others have added by now
+                begun.add((id(r), at))
+                there[at] = 0.0
             there[at] = there[at] + v if r.kind in ADDS else plain(v)
 
     def begin(self, r: Result, out: Any) -> None:

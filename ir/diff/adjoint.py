@@ -164,9 +164,8 @@ class KernelAdjoint:
 
     def _alone(self, x: Access, places: Places) -> bool:
         """Does one term go to this array?"""
-        return [places.root(t[1] if t[0] == "a" else self.k.inputs[t[1]].base) for t in self.terms if t[0] != "s"].count(
-            places.root(x.base)
-        ) == 1
+        arrays = [t[1] if t[0] == "a" else self.k.inputs[t[1]].base for t in self.terms if t[0] != "s"]
+        return list(map(places.root, arrays)).count(places.root(x.base)) == 1
 
     def _cell(self, t: Any) -> Type:
         """What keeps one value for each point: an array of the space, whatever its sizes are."""
