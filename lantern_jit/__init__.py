@@ -16,11 +16,12 @@ from .combinators import checkpoint, cond, fori_loop, fun, scan, switch, while_l
 from .continuations import prompt, reset, shift
 from .errors import LanternError
 from .export import export
+from .ir.trace.callback import callback
 from .jitted import jit
 from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __all__ = [
-    "LanternError", "check_grads", "checkpoint", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "prompt", "reset", "scan",
+    "LanternError", "callback", "check_grads", "checkpoint", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "prompt", "reset", "scan",
     "shift", "switch", "value_and_grad", "vjp", "while_loop",
 ]  # fmt: skip
