@@ -12,7 +12,8 @@
 
 from . import errors
 from .checks import check_grads
-from .combinators import checkpoint, cond, fori_loop, fun, scan, switch, while_loop
+from .combinators import associative_scan, checkpoint, cond, fori_loop, fun, scan, switch, while_loop
+from .combinators import map as map  # not in __all__: it would hide Python's from who imports all
 from .continuations import prompt, reset, shift
 from .errors import LanternError
 from .export import export
@@ -22,6 +23,6 @@ from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad,
 
 __version__ = "0.1.0"
 __all__ = [
-    "LanternError", "callback", "check_grads", "checkpoint", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "prompt", "reset", "scan",
+    "LanternError", "associative_scan", "callback", "check_grads", "checkpoint", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "prompt", "reset", "scan",
     "shift", "switch", "value_and_grad", "vjp", "while_loop",
 ]  # fmt: skip
