@@ -114,8 +114,14 @@ def room(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
 
 @VALUES.of("push")
 def push(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
-    primal.tape.append({})
-    return [Elements(primal.tape, len(primal.tape) - 1)]
+    first = len(primal.tape)
+    primal.tape += [{} for _ in let.attrs["of"].fields]
+    return [Elements(primal.tape, first)]
+
+
+@VALUES.of("next")
+def following(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    return [Elements(xs[0].row, xs[0].at + 1)]
 
 
 @VALUES.of("top")

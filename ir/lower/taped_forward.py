@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.analysis import dominators, reverse_postorder
-from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Jump, Let, Return, Var
+from ..core.analysis import dominators, predecessors, reverse_postorder
+from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Jump, Let, Return, Var, edges
 from ..core.op import TABLE
 from ..core.types import BOOL, I64, PTR, Struct
 from ..diff.taped import FUNCTION, Taped
@@ -47,7 +47,7 @@ class Forward:
         self.counts: dict[str, Var] = {}
         self.cells: dict[tuple[str, Any], tuple[Place, Any]] = {}
         self.ran: dict[str, Place] = {}
-        self.above = dominators(self.f)
+        self.above, self.pred = dominators(self.f), predecessors(self.f)
         self.order = reverse_postorder(self.f)
 
     def run(self) -> None:
@@ -149,17 +149,48 @@ class Forward:
     def push(self, region: str, end: str) -> None:
         """The entries of a region's blocks, the last one's first."""
         body = self.body
-        for name in reversed([n for n in self.order if n in self.entries.types and self.taped.region[n] == region]):
+        for names in reversed(self.runs([n for n in self.order if n in self.entries.types and self.taped.region[n] == region])):
             after = None
-            if name not in self.above[end]:
+            if names[0] not in self.above[end]:
                 one, after = body.block("push"), body.block("pushed")
-                body.branch(body.get(self.ran[name]), one, after)
+                body.branch(body.get(self.ran[names[0]]), one, after)
                 body.current = one
-            of = self.entries.types[name]
-            entry = body.let("push", [], PTR, "entry", of=of)
-            for (block, _), (place, key) in self.cells.items():
-                if block == name:
-                    body.put(body.get(place), self.entries.place(name, entry, key))
+            self.push_entries(names[::-1])
             if after is not None:
                 body.jump(after)
                 body.current = after
+
+    def push_entries(self, names: list[str]) -> None:
+        body, types = self.body, [self.entries.types[n] for n in names]
+        whole = Struct(f"entries.{body.program.unique()}", tuple(zip(names, types, strict=True)))
+        entry = body.let("push", [], PTR, "entry", of=whole)
+        for name, before in zip(names, [None, *types], strict=False):
+            if before is not None:
+                entry = body.let("next", [entry], PTR, "entry", of=before)
+            for (block, _), (place, key) in self.cells.items():
+                if block == name:
+                    body.put(body.get(place), self.entries.place(name, entry, key))
+
+    def runs(self, names: list[str]) -> list[list[str]]:
+        """Blocks that run one after the other, if at all, are pushed together."""
+        found: list[list[str]] = []
+        for name in names:
+            mine = found[-1][-1] if found else ""
+            if mine and self.only_after(name, mine):
+                found[-1].append(name)
+            else:
+                found.append([name])
+        return found
+
+    def only_after(self, name: str, before: str) -> bool:
+        """Does this block come after that one alone, and always?"""
+        while name != before:
+            above = self.pred[name]
+            if (
+                len(above) != 1
+                or len(edges(self.f.blocks[above[0]].terminator)) != 1
+                or self.taped.region[above[0]] != self.taped.region[name]
+            ):
+                return False
+            name = above[0]
+        return True

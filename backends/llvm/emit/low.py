@@ -148,7 +148,12 @@ def _words(of: Any) -> int:
 
 @EMIT.of("push")
 def push(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
-    return [[code.let(f"call ptr @lantern.push(i64 {_words(let.attrs['of'])})")]]
+    return [[code.let(f"call ptr @lantern.push(i64 {sum(_words(t) for _, t in let.attrs['of'].fields)})")]]
+
+
+@EMIT.of("next")
+def following(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    return [[code.let(f"getelementptr i8, ptr {read(let.args[0])[0]}, i64 {_words(let.attrs['of'])}")]]
 
 
 @EMIT.of("pop")
