@@ -19,6 +19,7 @@ from ..diff.taped import Taped, TapedLoop
 from . import operations
 from .blocks import BlockFunction, call_back
 from .function import Parts, ReverseFunction
+from .iteration import at_hand_type
 from .low import ZERO, Body, Place, minus_zero
 from .taped_forward import Entries
 
@@ -142,12 +143,7 @@ class TapedBlock(BlockFunction):
         if kept is None:
             super().step(let, k)
             return
-        active = [self.parent.is_active_scalar(a) for a in let.args]
-        z = self.held((let, "result")) if kept.result else operations.zero_of(let.out.type)
-        partials = [self.held((let, i)) for i in kept.partials]
-        name = operations.kept(self.low, let, active, kept.partials)
-        args = [self.operand(a) for a, is_active in zip(let.args, active, strict=True) if is_active]
-        self.call_operation(name, [*args, z, *partials, self.body.address(self.place(let.out))], k)
+        self.kept_step(let, k, kept, self.held)
 
     # ---- ends
     def terminator(self, t: Any) -> None:
@@ -184,11 +180,6 @@ class TapedBlock(BlockFunction):
         back = self.jump(t.then, [[operations.zero_of(ty)] for ty in callee.function.results])
         top = self.parent.top(self.pointer(ENV))
         self.body.put(call_back(self, t, callee, back, self.body.get(top)), top)
-
-
-def at_hand_type(parent: ReverseFunction, head: Continuation) -> Struct:
-    """The adjoints that the way on from an iteration gives."""
-    return Struct(f"hand.{parent.name}.{head.name}", tuple((p.name, p.type) for p in head.params if parent.is_active_scalar(p)))
 
 
 class LoopBack:
