@@ -18,11 +18,12 @@ from .continuations import prompt, reset, shift
 from .errors import LanternError
 from .export import export
 from .ir.trace.callback import callback
+from .ir.trace.progress import progress
 from .jitted import jit
 from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __all__ = [
-    "LanternError", "associative_scan", "callback", "check_grads", "checkpoint", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "prompt", "reset", "scan",
+    "LanternError", "associative_scan", "callback", "check_grads", "checkpoint", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "progress", "prompt", "reset", "scan",
     "shift", "switch", "value_and_grad", "vjp", "while_loop",
 ]  # fmt: skip

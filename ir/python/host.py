@@ -56,6 +56,7 @@ class Running:
     waiting: list[Any] = field(default_factory=list)
     heard: list[Any] = field(default_factory=list)
     place: int = 0
+    bars: dict[int, Any] = field(default_factory=dict)  # that show how far its loops are
 
     def moment(self) -> Any:
         return [g.bit_generator.state for g in self.generators], self.place
@@ -115,6 +116,8 @@ def call(this: Running) -> Iterator[Running]:
         yield this
     finally:
         _HERE.running = before
+        for bar in this.bars.values():
+            bar.close()
 
 
 # ---- recipes
@@ -129,7 +132,8 @@ class _Hole:
 @dataclass(eq=False)
 class Recipe:
     """A call of a Python function, with holes for run-time values of `types`. `repeats`: also where it repeats an earlier one.
-    `gives`: the types of its results, of which `checked` makes what the program takes, given the sizes of arrays."""
+    `gives`: the types of its results, of which `checked` makes what the program takes, given the sizes of arrays. `inside`: the action
+    is about the program's run."""
 
     action: Callable[..., Any]
     leaves: list[Any]
@@ -138,6 +142,7 @@ class Recipe:
     repeats: bool
     gives: tuple[Type, ...] = ()
     checked: Callable[[Any, Sequence[int]], list[Any]] | None = None
+    inside: bool = False
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         now = running()
@@ -151,7 +156,8 @@ class Recipe:
         """Call it. What runs meanwhile is no part of the program's run."""
         filled = [x.convert(values[x.index]) if type(x) is _Hole else x for x in self.leaves]
         args, kwargs = pytree.unflatten(self.tree, filled)
-        before, _HERE.running = _HERE.running, None
+        before = _HERE.running
+        _HERE.running = before if self.inside else None
         try:
             found = self.action(*args, **kwargs)
         finally:
@@ -196,6 +202,7 @@ def recipe(
     sizes: Sequence[Atom] = (),
     gives: Any = (),
     checked: Any = None,
+    inside: bool = False,
 ) -> tuple[tuple[Atom, ...], tuple[Type, ...], dict[str, Any]]:
     """A recipe of that call; the arguments, types of results and attributes of the operation that runs it."""
     builder = current_builder()
@@ -217,7 +224,7 @@ def recipe(
     recipes = builder.trace.recipes
     builder.trace.effects += not repeats
     atoms += sizes
-    recipes.append(Recipe(action, leaves, tree, [a.type for a in atoms], repeats, gives, checked))
+    recipes.append(Recipe(action, leaves, tree, [a.type for a in atoms], repeats, gives, checked, inside))
     return tuple(atoms), gives, {"recipe": len(recipes) - 1}
 
 

@@ -28,12 +28,19 @@ from ..syntax.rewrite import NOT_USER_CODE
 from ..values import arrays, values
 from ..values.values import Arrayed, Traced
 from ..values.views import any_traced
+from . import progress
 
 REPLACED: dict[Any, Callable[..., Any]] = {}  # what is called in place of functions that do not know traced values
 
 _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")
 
-_WITH_EFFECTS = ("uuid", "secrets", "logging", "warnings")  # modules with functions written in Python that host.py or random.py must see
+_WITH_EFFECTS = (
+    "uuid",
+    "secrets",
+    "logging",
+    "warnings",
+    "tqdm.std",
+)  # modules with functions written in Python that host.py or random.py must see
 
 
 def attribute(obj: Any, name: str) -> Any:
@@ -83,6 +90,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     if building() and not (type(function) is types.FunctionType and function.__module__ not in _WITH_EFFECTS):
         if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
             return strings.method(function, args, kwargs)
+        if progress.shows(function):
+            return progress.of_tqdm(function, args, dict(kwargs))
         random.check_source(function)
         if host.is_effect(function):
             return host.later(function, args, kwargs)

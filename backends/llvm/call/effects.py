@@ -93,7 +93,8 @@ def draws(program: Program) -> bool:
     """Does a call of it have to hold generators, or to remember anything?"""
     functions = program.functions.values()
     lets = [let for f in functions for b in f.blocks.values() for let in b.lets if TABLE[let.op].effect]
-    return any(TABLE[let.op].effect == "draw" or let.attrs["recipe"] < 0 for let in lets) or (bool(lets) and _nested(program))
+    kept = any(TABLE[let.op].effect == "draw" or let.attrs["recipe"] < 0 or program.recipes[let.attrs["recipe"]].inside for let in lets)
+    return kept or (bool(lets) and _nested(program))
 
 
 def _nested(program: Program) -> bool:
