@@ -28,7 +28,7 @@ from ..syntax.rewrite import NOT_USER_CODE
 from ..values import arrays, values
 from ..values.values import Arrayed, Traced
 from ..values.views import any_traced
-from . import progress
+from .progress import of_tqdm, shows
 
 REPLACED: dict[Any, Callable[..., Any]] = {}  # what is called in place of functions that do not know traced values
 
@@ -90,8 +90,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     if building() and not (type(function) is types.FunctionType and function.__module__ not in _WITH_EFFECTS):
         if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
             return strings.method(function, args, kwargs)
-        if progress.shows(function):
-            return progress.of_tqdm(function, args, dict(kwargs))
+        if shows(function):
+            return of_tqdm(function, args, dict(kwargs))
         random.check_source(function)
         if host.is_effect(function):
             return host.later(function, args, kwargs)
