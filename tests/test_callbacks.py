@@ -330,6 +330,39 @@ def test_what_a_function_of_the_program_may_not_use() -> None:
         lj.jit(appends)(1.0)
 
 
+class Holder:
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def __call__(self, *args: Any) -> float:
+        SEEN.append(args)
+        return 1.0
+
+
+def test_all_kinds_of_arguments_and_functions() -> None:
+    held = Holder(3)
+
+    def f(x: float, n: int) -> Any:
+        grows = [x]
+        for i in range(n):
+            grows.append(x * i)
+        some = x if x > 1 else None
+        lj.callback(held, float, f"{x:.2f}", None, some, np.float64, grows, (n, [x]))
+        return lj.callback(functools.partial(max, 1), float, x) + lj.callback(max, float, x, n)
+
+    assert (lj.jit(f)(3.0, 5), lj.jit(f)(0.5, 2)) == (8.0, 3.0)
+    assert SEEN[0] == ("3.00", None, 3.0, np.float64, [3.0, 0.0, 3.0, 6.0, 9.0, 12.0], (5, [3.0]))
+    assert SEEN[1] == ("0.50", None, None, np.float64, [0.5, 0.0, 0.5], (2, [0.5]))
+    with pytest.raises(
+        errors.UnsupportedOperationError, match=r"`note`, called back at .*, is given a Holder with traced values: give it the values"
+    ):
+        lj.jit(lambda x: lj.callback(note, None, [Holder(x)]))(1.0)
+    with pytest.raises(
+        errors.UnsupportedOperationError, match=r"`note`, called back at .*, is given a random Generator .* give it what is drawn"
+    ):
+        lj.jit(lambda rng: lj.callback(note, None, rng))(np.random.default_rng(0))
+
+
 def test_exported_libraries_refuse_it(tmp_path: Any) -> None:
     with pytest.raises(errors.UnsupportedOperationError, match=r"callback\(\) of `weight` needs Python"):
         lj.export(lambda n: lj.callback(weight, float, n), [int], "calls", tmp_path)

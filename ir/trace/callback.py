@@ -22,6 +22,7 @@ from ..core.types import BOOL, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, Array, S
 from ..objects.heap import CONTAINERS
 from ..objects.structure import is_object, leaves_of
 from ..python.host import recipe
+from ..python.random import GeneratorValue
 from ..staging.paths import Return, heap_of
 from ..syntax.rewrite import assigned_outside
 from ..values import pytree, sizes
@@ -161,6 +162,7 @@ def _staged(f: Callable[..., Any], result: Any, args: tuple[Any, ...], kwargs: d
     wanted = spec.wanted if spec is not None else []
     atoms = [sizes.atom(n) for _, _, shape in wanted for n in shape or ()]
     f = _own(f, {})
+    _refuse_arguments((args, kwargs), name)
     if not wanted:
         current_builder().emit("host", *recipe(f, args, kwargs), site)
         return result
@@ -174,6 +176,21 @@ def _staged(f: Callable[..., Any], result: Any, args: tuple[Any, ...], kwargs: d
         else:
             leaves.append(Traced(next(outs), builder, leaf[1]) if leaf[2] is None else whole(next(outs), leaf[2]))
     return pytree.unflatten(spec.tree, leaves)
+
+
+def _refuse_arguments(tree: Any, name: str) -> None:
+    for x in pytree.flatten(tree)[0]:
+        if is_object(x) and any(map(is_traced, leaves_of(x))):
+            raise errors.UnsupportedOperationError(
+                f"`{name}`, called back at {user_site()}, is given a {type(x).__qualname__} with traced values: give it the values, or a tuple or dict of them"
+            )
+
+    def refuse(x: Any) -> None:
+        raise errors.UnsupportedOperationError(
+            f"`{name}`, called back at {user_site()}, is given a random Generator of the program: draw in compiled code and give it what is drawn"
+        )
+
+    pytree.map_nodes(GeneratorValue, refuse, tree)
 
 
 def _plain(f: Any, result: Any, found: Any) -> Any:

@@ -28,6 +28,7 @@ from ..syntax.rewrite import NOT_USER_CODE
 from ..values import arrays, values
 from ..values.values import Arrayed, Traced
 from ..values.views import any_traced
+from .callback import callback
 from .progress import of_tqdm, shows
 
 REPLACED: dict[Any, Callable[..., Any]] = {}  # what is called in place of functions that do not know traced values
@@ -164,7 +165,7 @@ def _takes_optionals(function: Any) -> bool:
     if function is isinstance or function is hasattr:
         return True
     raw = getattr(function, "__func__", function)
-    if function is print or function in strings.REPLACED or host.is_effect(function):
+    if function is print or function in strings.REPLACED or host.is_effect(function) or function is callback:
         return True
     return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or (isinstance(function, type) and _is_made_by_init(function))
 
