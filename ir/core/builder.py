@@ -63,6 +63,7 @@ class Builder:
         self.given: dict[Var, Any] = {}  # of the parameters of a function that is called once: the values given
         self.first: dict[Var, Any] = {}  # of one that may be called again: the values of the first call
         self.code: Any = None  # of such a function
+        self.sites: dict[str, tuple[Site, bool]] | None = None  # if somebody asks: the condition under which a block is come to
         self.frames: list[Frame] = []
         self.calls: list[tuple[Call, Any]] = []  # (call, StagedFunction): arguments for captures are added at the end
         self.closed = False
