@@ -1,12 +1,12 @@
 """Operations of the user's own: a function of the graph that goes on with `resume` where the user's calls its continuation.
 
-y.. = operation(x.., captured..) {f, own}                  f: x..  ->  ..; dy.. = resume(y..); ..; return dx..
+y.. = operation(x.., captured..) {f, own, still, named}    f: x..  ->  ..; dy.. = resume(y..); ..; return dx..
 dy.. = resume(y..)                                         in f: y goes to the rest of the program, and its adjoint comes back
-z.. = custom(x.., y.., r.., c..) {f, own, kept, linear}    z is y; backwards dx.. = f(x.., z.., r.., dz..)
+z.. = custom(x.., y.., r.., c..) {f, own, kept}    z is y; backwards dx.. = f(x.., z.., r.., dz..)
 
 passes/delimited/operations.py cuts the first into what stands before `resume`, put in its place, and the third, whose f is what stands behind it;
-the r are what this needs from before. No derivative flows to y and r: f says what there is. The c are floats of the function around the
-operation: they may have none. `linear`: f is linear in dz.
+the r are what this needs from before. No derivative flows to y and r: f says what there is. The arguments in `still` have no adjoint, and are
+none of the x then. The c are floats of the function around the operation, and arguments by name: they may have no derivative.
 """
 
 from __future__ import annotations

@@ -44,6 +44,8 @@ class Rest:
         self.label, self.spec = label, spec
         self.inside: Builder | None = None  # the operation's function, while that is traced
         self.given: set[tuple[Type, ...]] = set()
+        self.still: list[int] = []  # the arguments, as leaves, that have no adjoint
+        self.named: list[int] = []  # those of them that are given by name, and may have none
 
     def __call__(self, *values: Any) -> Any:
         """The adjoint of a value, or a tuple of those of several."""
@@ -79,7 +81,7 @@ def operation(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         sub = _traced(trace, f, args, kwargs, k)
         assert k.spec is not None
         if k.given == {k.spec.types}:
-            return _values(sub, k.spec)
+            return _values(sub, k.spec, {"still": tuple(sub.where[i] for i in k.still), "named": tuple(sub.where[i] for i in k.named)})
         del trace.functions[sub.name]  # what k is given has another type in another place: a type that suits all
         k = Rest(label, k.spec)
     raise errors.TypeMismatchError(
@@ -102,7 +104,8 @@ def _traced(trace: Trace, f: Callable[..., Any], args: tuple[Any, ...], kwargs: 
             raise errors.UnsupportedOperationError(
                 f"the operation `{k.label}` changes a list, a dict, an attribute or a variable of an enclosing function: give the value to k"
             )
-        return _adjoints(found, own, k.label)
+        k.still, k.named = [], _floats(own, more)
+        return _adjoints(found, own, k)
 
     body.__name__, body.__lantern_transform__ = k.label, True  # type: ignore[attr-defined]
     nested = sum(b.sites is not None for b in trace.builders)
@@ -113,9 +116,9 @@ def _traced(trace: Trace, f: Callable[..., Any], args: tuple[Any, ...], kwargs: 
     return sub
 
 
-def _values(sub: Sub, spec: Spec) -> Any:
+def _values(sub: Sub, spec: Spec, attrs: dict[str, Any]) -> Any:
     types = [resized(t, {i: d for i, d in enumerate(t.dims) if isinstance(d, int)}) if isinstance(t, Array) else t for t in spec.types]
-    outs = iter(emit(OPERATION.name, sub, (), types, {}))
+    outs = iter(emit(OPERATION.name, sub, (), types, attrs))
     current_trace().builders[-1].current.lets[-1].site = user_site()  # type: ignore[union-attr]
     leaves = []
     for kind in spec.kinds:
@@ -130,8 +133,9 @@ def _values(sub: Sub, spec: Spec) -> Any:
 
 
 # ---- the adjoints that it gives
-def _adjoints(found: Any, args: tuple[Any, ...], label: str) -> tuple[Any, ...]:
-    """One for each float of the arguments, in order."""
+def _adjoints(found: Any, args: tuple[Any, ...], k: Rest) -> tuple[Any, ...]:
+    """One for each float of the arguments, in order, but for those that have none."""
+    label = k.label
     names = [f"d{i}" for i in range(len(args))]
     if len(args) == 1:
         parts: Sequence[Any] = (found,)
@@ -146,13 +150,20 @@ def _adjoints(found: Any, args: tuple[Any, ...], label: str) -> tuple[Any, ...]:
     out: list[Any] = []
     for i, (a, d) in enumerate(zip(args, parts, strict=True)):
         out += _adjoint(a, d, i, label)
-    return tuple(out)
+    k.still += [i for i, d in zip(_floats((), args), out, strict=True) if d is None]
+    return tuple(d for d in out if d is not None)
+
+
+def _floats(before: Any, args: Any) -> list[int]:
+    """The places of the floats among the leaves of arguments that stand behind others."""
+    n = len(pytree.flatten(before)[0])
+    return [n + i for i, x in enumerate(pytree.flatten(args)[0]) if is_differentiable(x)]
 
 
 def _adjoint(a: Any, d: Any, i: int, label: str) -> list[Any]:
     """Those of one argument, as leaves."""
     leaves, tree = pytree.flatten(a)
-    wanted = [is_traced(x) and carries_gradient(x.type) for x in leaves]
+    wanted = list(map(is_differentiable, leaves))
     given, other = pytree.flatten(settled(d)) if d is not None else ([None] * len(leaves), tree)
     if other != tree and any(wanted):
         raise errors.TypeMismatchError(
@@ -167,9 +178,9 @@ def _shown(tree: Any) -> str:
 
 
 def _like(x: Any, d: Any, i: int, label: str) -> Any:
-    """The adjoint of a leaf: of its type and its sizes."""
+    """The adjoint of a leaf: of its type and its sizes; None if it has none."""
     if d is None:
-        return allocate(x.type.dtype, x.shape, 0) if isinstance(x, Arrayed) else coerce_zero(x.type)
+        return None
     if isinstance(d, np.ndarray) and d.ndim:
         d = lift_array(d)
     have, t = leaf_type(d), x.type
@@ -189,8 +200,14 @@ def _like(x: Any, d: Any, i: int, label: str) -> Any:
     return Traced(coerce(d, t, open_block()), None if not isinstance(d, Traced) else current_trace().builders[-1])  # type: ignore[union-attr]
 
 
-def coerce_zero(t: Type) -> Any:
-    return Traced(coerce(0.0, t, open_block()), None)
+def is_differentiable(x: Any) -> bool:
+    """Is this leaf a number or an array that has derivatives?"""
+    return is_traced(x) and carries_gradient(x.type)
+
+
+def zero_like(x: Any) -> Any:
+    """Zeros of its type and sizes."""
+    return allocate(x.type.dtype, x.shape, 0) if isinstance(x, Arrayed) else Traced(coerce(0.0, x.type, open_block()), None)
 
 
 # ---- the paths

@@ -30,7 +30,7 @@ def operations(program: Program) -> bool:
 
     fn f(%x: f64) -> (f64) {
     entry:
-      %y: f64 = operation(%x) {f='twice', cotangents=0, own=1}
+      %y: f64 = operation(%x) {f='twice', still=(), named=(), cotangents=0, own=1}
       return %y
     }
 
@@ -86,13 +86,13 @@ def _is_whole(let: Let) -> bool:
 
 @dataclass
 class _Cut:
-    """The halves of an operation. `first` gives what k is given, and `kept` that `back` needs besides; `around` are the places of its
-    parameters that are floats of the function around it."""
+    """The halves of an operation. `first` gives what k is given, and `kept` that `back` needs besides; `own` are the places of those of its
+    parameters that have an adjoint, `around` that are floats of the function around it."""
 
     first: Function
     back: Function
     kept: int
-    own: int
+    own: list[int]
     around: list[int]
 
 
@@ -106,8 +106,8 @@ def _put_in(program: Program, f: Function, block: Block, i: int, cut: _Cut, name
     outs = tuple(o for o in let.outs if carries_gradient(o.type))
     ys = [g for g, o in zip(given, let.outs, strict=True) if g is not o]
     if outs:
-        args = (*let.args[: cut.own], *ys, *kept, *(let.args[j] for j in cut.around))
-        attrs = {"f": cut.back.name, "own": cut.own, "kept": cut.kept}
+        args = (*(let.args[j] for j in cut.own), *ys, *kept, *(let.args[j] for j in cut.around))
+        attrs = {"f": cut.back.name, "own": len(cut.own), "kept": cut.kept}
         rest.lets.insert(0, Let(outs, CUSTOM.name, args, attrs, let.site))
     del block.lets[i:]
     block.terminator = Call(cut.first.name, let.args, Edge(rest.name))
@@ -117,7 +117,10 @@ def _put_in(program: Program, f: Function, block: Block, i: int, cut: _Cut, name
 
 # ---- the cut
 def _cut(program: Program, let: Let, names: Names) -> _Cut:
-    f, own = program.functions[let.attrs["f"]], let.attrs["own"]
+    f, count = program.functions[let.attrs["f"]], let.attrs["own"]
+    named = let.attrs["named"]
+    own = [i for i in range(count) if i not in (*let.attrs["still"], *named)]
+    xs = [f.params[i] for i in own]
     _check_writes(program, f, f.params, let, "an array that it is given, or one of the function around it")
     paths = _split(f, names)
     live = live_in(f)
@@ -132,8 +135,8 @@ def _cut(program: Program, let: Let, names: Names) -> _Cut:
         ys = [a for a in resume.args if carries_gradient(a.type)]
         params = dict(zip(live[tail], half.params[len(floats) :], strict=True))
         needs.append((ys, params))
-        slots.update((v, None) for v in params if v not in f.params[:own] and v not in ys)
-    back = _back(f, own, needs, halves, list(slots), names)
+        slots.update((v, None) for v in params if v not in xs and v not in ys)
+    back = _back(f, xs, needs, halves, list(slots), names)
     program.functions[back.name] = back
     for j, (block, resume, _) in enumerate(paths):
         path = [Const(j, I64)] if len(paths) > 1 else []
@@ -144,7 +147,7 @@ def _cut(program: Program, let: Let, names: Names) -> _Cut:
     types = [_open(a.type) if several else a.type for a in paths[0][1].args]
     kept = [*([I64] if several else []), *(_open(v.type) if several else v.type for v in slots)]
     first = Function(f"{f.name}.first", f.params, f.blocks, (*types, *kept))
-    around = [i for i, p in enumerate(f.params) if i >= own and carries_gradient(p.type)]
+    around = [i for i, p in enumerate(f.params) if (i >= count or i in named) and carries_gradient(p.type)]
     return _Cut(first, back, len(kept), own, around)
 
 
@@ -163,7 +166,7 @@ def _split(f: Function, names: Names) -> list[tuple[Block, Let, str]]:
     return found
 
 
-def _back(f: Function, own: int, needs: Sequence[tuple[list[Atom], dict[Var, Var]]], halves: Sequence[Function], slots: list[Var], names: Names) -> Function:  # fmt: skip
+def _back(f: Function, own: list[Var], needs: Sequence[tuple[list[Atom], dict[Var, Var]]], halves: Sequence[Function], slots: list[Var], names: Names) -> Function:  # fmt: skip
     """The function of the way back, of (x.., z.., kept.., dz..). `needs`: of each half what k is given, and what its parameters are."""
     several = len(halves) > 1
     ys = needs[0][0]
@@ -171,7 +174,7 @@ def _back(f: Function, own: int, needs: Sequence[tuple[list[Atom], dict[Var, Var
     def new(name: str, t: Type) -> Var:
         return Var(names.new(name), _open(t) if several else t)
 
-    xs, zs = [new(p.name, p.type) for p in f.params[:own]], [new("z", a.type) for a in ys]
+    xs, zs = [new(p.name, p.type) for p in own], [new("z", a.type) for a in ys]
     rs, ds = [new(v.name, v.type) for v in slots], [new("d", a.type) for a in ys]
     path = [Var(names.new("path"), I64)] if several else []
 
@@ -179,7 +182,7 @@ def _back(f: Function, own: int, needs: Sequence[tuple[list[Atom], dict[Var, Var
         mine, params = needs[j]
         known: dict[Any, Var] = dict(zip(slots, rs, strict=True))
         known.update((y, z) for y, z in reversed(list(zip(mine, zs, strict=True))) if isinstance(y, Var))
-        known.update(zip(f.params[:own], xs, strict=True))
+        known.update(zip(own, xs, strict=True))
         return [*ds, *(known[v] for v in params)]
 
     params, name = [*xs, *zs, *path, *rs, *ds], f"{f.name}.back"
