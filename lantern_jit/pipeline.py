@@ -21,6 +21,7 @@ from .ir.core.verify import verify
 from .ir.diff.close import close
 from .ir.diff.forward import custom  # noqa: F401  # derivatives of operations of the user's
 from .ir.diff.forward.jvp import expand_all
+from .ir.diff.forward.scalar_rules import scalar_rules
 from .ir.diff.pieces import pieces
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
 from .ir.passes.delimited.continuations import continuations
@@ -48,6 +49,7 @@ PIPELINE: tuple[Step, ...] = (
     SIMPLIFY,  # fold, share, squares, blocks, selects, dead, bounds: again and again; then updates, fresh
     FUSE,  # kernels that read each other become one
     SIMPLIFY,
+    Then(Whole("scalar_rules", scalar_rules), (SIMPLIFY, FUSE, SIMPLIFY)),  # operations on scalars have rules, as those of the table
     Then(Whole("raise_loops", raise_loops), (SIMPLIFY, FUSE, SIMPLIFY)),  # loops over arrays are kernels, too
     Then(Whole("pieces", pieces), (SIMPLIFY,)),  # of loops that keep much, only what is between pieces is kept
     Whole("guards", guard),  # the branch not taken stays out of derivatives

@@ -41,6 +41,7 @@ def test_the_list() -> None:
         "simplify",
         "fuse",
         "simplify",
+        "scalar_rules",
         "raise_loops",
         "pieces",
         "guards",

@@ -22,7 +22,7 @@ from ...ir.core.op import PLAIN, REVERSE, TABLE, Stage, written
 from ...ir.core.types import carries_gradient, is_float
 from ...ir.diff.cps import has_adjoint
 from ...ir.diff.reverse import Reverse, adjoint_of_pullback
-from ...ir.diff.rules import pull_function
+from ...ir.diff.rules import pull_function, rule_terms
 from ...ir.ops import effects
 from ...ir.ops.records import places
 from ...ir.python import host
@@ -194,7 +194,7 @@ class Callbacks:
         """It does not depend on anything."""
 
     def by_rule(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
-        terms = TABLE[let.op].rule(typed(ds[0], let.out.type), zs[0], *xs, **let.attrs)
+        terms = rule_terms(self.primal.program.functions, let, typed(ds[0], let.out.type), zs[0], *xs)
         for a, term in zip(let.args, terms, strict=True):
             if term is not None:
                 self.add(a, term)
@@ -231,10 +231,10 @@ class Callbacks:
     @ADJOINTS.of("custom")
     def custom(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """The user's function of the way back."""
-        n, start = let.attrs["own"], let.attrs["own"] + len(zs)
+        n, m = len(zs), len(zs) + let.attrs["own"]
         cotangents = [Ref(d) if isinstance(d, np.ndarray) else typed(d, o.type) for d, o in zip(ds, let.outs, strict=True)]
-        back = iter(self.primal.call(let.attrs["f"], [*xs[:n], *zs, *xs[start : start + let.attrs["kept"]], *cotangents]))
-        for a, x in zip(let.args[:n], xs[:n], strict=True):
+        back = iter(self.primal.call(let.attrs["f"], [*xs[n:m], *zs, *xs[m : m + let.attrs["kept"]], *cotangents]))
+        for a, x in zip(let.args[n:m], xs[n:m], strict=True):
             if carries_gradient(a.type):
                 self.add_value(a, x, next(back))
 

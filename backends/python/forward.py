@@ -203,8 +203,7 @@ def reshaped(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
 
 @VALUES.of("custom")
 def custom(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
-    n = let.attrs["own"]
-    return [Ref(y.value.copy()) if isinstance(y, Ref) else y for y in xs[n : n + len(let.outs)]]
+    return [Ref(y.value.copy()) if isinstance(y, Ref) else y for y in xs[: len(let.outs)]]
 
 
 @VALUES.of("hold")

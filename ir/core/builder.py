@@ -373,6 +373,11 @@ class Operand(GraphValue):
     def type(self) -> Scalar:
         return self.atom.type  # type: ignore[no-any-return]
 
+    @staticmethod
+    def constant(c: Const) -> Operand:
+        """A number beside it."""
+        return Operand(c, None)
+
 
 def atom_of(value: Any, t: Type, builder: Builder) -> Atom:
     """`value` (of the graph and of type `t`, or a Python number) as an atom of `builder`'s function."""

@@ -7,12 +7,12 @@ Forward, the rule adds to the function at hand. Backwards, and where an operatio
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.builder import Builder, Operand, lifted, tracing
 from ..core.dims import UNKNOWN, Dim, Names
-from ..core.graph import Atom, Const, Let, Program, Return, terminator_atoms
+from ..core.graph import Atom, Const, Function, Let, Program, Return, terminator_atoms
 from ..core.op import TABLE, written
 from ..core.sites import derived_from
 from ..core.types import BOOL, F64, I64, Array, Type, carries_gradient
@@ -22,6 +22,8 @@ from ..core.types import BOOL, F64, I64, Array, Type, carries_gradient
 def rule_uses(name: str, attrs: tuple[tuple[str, Any], ...]) -> tuple[frozenset[int], ...]:
     """For each argument's term of an operation's rule the values it reads: argument numbers, and -1 for the result."""
     op = TABLE[name]
+    if op.calls:
+        return tuple(map(frozenset, dict(attrs)["uses"]))
     kinds = {"I": I64, "B": BOOL}
     with tracing() as trace, trace.building("rule") as builder:
         types = [kinds.get(k, F64) for k in op.signature[: op.arity]]
@@ -43,6 +45,13 @@ def _reads(builder: Builder, atom: Atom, index: dict[Atom, int]) -> set[int]:
         elif a in made:
             work.extend(made[a].args)
     return found
+
+
+def rule_terms(functions: Mapping[str, Function], let: Let, d: Any, z: Any, *xs: Any) -> tuple[Any, ...]:
+    """The terms of an operation's rule. One of the user's is a function of the program."""
+    op = TABLE[let.op]
+    given = {**let.attrs, "f": functions[let.attrs["f"]]} if op.calls else let.attrs
+    return op.rule(d, z, *xs, **given)  # type: ignore[no-any-return]
 
 
 def traced_tangents(forward: Any, let: Let) -> None:

@@ -20,7 +20,7 @@ from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump,
 from ..core.kernel import ONE, ZERO, Access, Gather, Kernel, Result, Same
 from ..core.op import TABLE, Stage, written
 from ..core.types import BOOL, I64, Array, Scalar, Type, carries_gradient, element
-from ..ops.custom import kept
+from ..ops.custom import kept, own
 from .rules import pull_function
 
 Given = tuple[str, Any]  # what a parameter is: ("value", atom), ("adjoint", variable) or ("kept", number)
@@ -259,13 +259,13 @@ def alloc(way: WholeAdjoint, let: Let) -> None:
 @BACK.of("custom")
 def custom(way: WholeAdjoint, let: Let) -> None:
     """The user's function of the way back."""
-    own, cotangents = let.args[: let.attrs["own"]], [way.adjoint(o) for o in let.outs]
-    given = [*map(way.value, (*own, *let.outs, *kept(let))), *cotangents]
+    cotangents = [way.adjoint(o) for o in let.outs]
+    given = [*map(way.value, (*own(let), *let.outs, *kept(let))), *cotangents]
     found = iter(way.call(way.program.functions[let.attrs["f"]], given))
-    for a in (a for a in own if carries_gradient(a.type)):
+    for a in (a for a in own(let) if carries_gradient(a.type)):
         d = next(found)
         if a in way.activity:
-            way.term(a, d)  # type: ignore[arg-type]
+            way.term(a, d)
 
 
 @BACK.of("gemm")

@@ -46,7 +46,7 @@ def custom_tangents(forward: Any, let: Let) -> None:
     else:
         tys = [forward.tangent(y) for y in ys]
     name = derived(forward.program, back, xs_move, n, rs_move)
-    args = (*xs, *txs, *map(forward.atom, ys), *tys, *atoms, *trs, *map(forward.atom, around(let)))
+    args = (*map(forward.atom, ys), *tys, *xs, *txs, *atoms, *trs, *map(forward.atom, around(let)))
     attrs = {"f": name, "own": len(xs) + len(txs), "kept": len(atoms) + len(trs)}
     outs = forward.builder.emit(CUSTOM.name, args, (*(o.type for o in let.outs),) * 2, attrs, let.site)
     forward.values.update(zip(let.outs, outs[:n], strict=True))

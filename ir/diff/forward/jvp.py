@@ -170,7 +170,7 @@ class _Forward:
         if active:
             if moment:
                 self.builder.emit("host", moment, (), {"recipe": AGAIN})
-            (TANGENTS[let.op] if op.adjoint in OWN and op.jvp is None else BY_ADJOINT[op.adjoint])(self, let)
+            (TANGENTS[let.op] if let.op in TANGENTS else BY_ADJOINT[op.adjoint])(self, let)
             if moment:
                 self.builder.emit("host", (), (), {"recipe": DONE})
 

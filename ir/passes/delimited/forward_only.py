@@ -19,7 +19,7 @@ def forward_only(program: Program) -> bool:
     fn f(%x: f64) -> (f64) {
     entry:
       %y: f64 = sin(%x)
-      %z: f64 = custom(%x, %y) {f='twice', own=1, kept=0}
+      %z: f64 = custom(%y, %x) {f='twice', own=1, kept=0}
       return %z
     }
 

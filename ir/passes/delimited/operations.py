@@ -47,7 +47,7 @@ def operations(program: Program) -> bool:
       %s.k7: f64 = sin(%x)
       jump entry.k5(%s.k7)
     entry.k5(%y.k6: f64):
-      %y: f64 = custom(%x, %y.k6) {f='twice.back', own=1, kept=0}
+      %y: f64 = custom(%y.k6, %x) {f='twice.back', own=1, kept=0}
       return %y
     }
 
@@ -106,7 +106,7 @@ def _put_in(program: Program, f: Function, block: Block, i: int, cut: _Cut, name
     outs = tuple(o for o in let.outs if carries_gradient(o.type))
     ys = [g for g, o in zip(given, let.outs, strict=True) if g is not o]
     if outs:
-        args = (*(let.args[j] for j in cut.own), *ys, *kept, *(let.args[j] for j in cut.around))
+        args = (*ys, *(let.args[j] for j in cut.own), *kept, *(let.args[j] for j in cut.around))
         attrs = {"f": cut.back.name, "own": len(cut.own), "kept": cut.kept}
         rest.lets.insert(0, Let(outs, CUSTOM.name, args, attrs, let.site))
     del block.lets[i:]
