@@ -14,17 +14,16 @@ What is written to the tape follows from the derivative rules: `rule_uses` trace
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.analysis import Loop, find_loops
-from ..core.builder import Builder, Operand, tracing
 from ..core.graph import Atom, Branch, Call, Const, Edge, Function, Jump, Let, Return, Var, defined_vars, edges
 from ..core.op import TABLE
-from ..core.types import BOOL, F64, I64, Array, Scalar, Type, lane_type, width
+from ..core.types import I64, Array, Scalar, Type, lane_type, width
 from .activity import Activity
 from .cps import has_adjoint
+from .rules import rule_uses
 
 CHUNK = 4096  # iterations
 TAPE_LIMIT = 8 << 20  # bytes: a longer tape is cut into chunks
@@ -59,33 +58,6 @@ class Plan:
     @property
     def chunkable(self) -> bool:
         return self.counter is not None and not self.stores and not self.effects
-
-
-@functools.cache
-def rule_uses(name: str, attrs: tuple[tuple[str, Any], ...]) -> tuple[frozenset[int], ...]:
-    """For each argument's term of an operation's rule the values it reads: argument numbers, and -1 for the result."""
-    op = TABLE[name]
-    kinds = {"I": I64, "B": BOOL}
-    with tracing() as trace, trace.building("rule") as builder:
-        types = [kinds.get(k, F64) for k in op.signature[: op.arity]]
-        xs = [Operand(builder.parameter(t), builder) for t in types]
-        z, d = Operand(builder.parameter(F64), builder), Operand(builder.parameter(F64), builder)
-        terms = op.rule(d, z, *xs, **dict(attrs))
-        index = {x.atom: i for i, x in enumerate(xs)} | {z.atom: -1}
-        return tuple(frozenset(_reads(builder, t.atom, index)) if t is not None else frozenset() for t in terms)
-
-
-def _reads(builder: Builder, atom: Atom, index: dict[Atom, int]) -> set[int]:
-    made = {o: let for b in builder.blocks for let in b.lets for o in let.outs}
-    found: set[int] = set()
-    work = [atom]
-    while work:
-        a = work.pop()
-        if a in index:
-            found.add(index[a])
-        elif a in made:
-            work.extend(made[a].args)
-    return found
 
 
 def plan_loops(f: Function, activity: Activity) -> dict[str, Plan]:

@@ -20,8 +20,9 @@ from ..core.graph import Atom, Branch, Call, Edge, Function, Let, Var, edges
 from ..core.op import TABLE
 from ..core.types import BOOL, I64, Array, Scalar, Type
 from .cps import has_adjoint
-from .policies import Kept, counter_of, inductions_of, rule_uses
+from .policies import Kept, counter_of, inductions_of
 from .reverse import Reverse, Reverses
+from .rules import rule_uses
 
 FUNCTION = ""  # the region outside of all loops
 
@@ -121,7 +122,9 @@ def _shape(rev: Reverse) -> Taped | None:
 
 def _is_small(let: Let) -> bool:
     op = TABLE[let.op]
-    return not (op.whole or op.writes or op.effect or op.calls or any(not isinstance(o.type, Scalar) for o in let.outs))
+    return not (
+        op.whole or op.writes or op.effect or (op.calls and op.adjoint != "rule") or any(not isinstance(o.type, Scalar) for o in let.outs)
+    )
 
 
 def _loop(f: Function, loop: Loop, parent: str, above: list[str]) -> TapedLoop | None:
