@@ -193,6 +193,22 @@ def _straight(f: Function, loop: Loop) -> list[str]:
     return names
 
 
+def way_back_reads(let: Let, activity: Activity) -> tuple[Kept | None, list[Atom]]:
+    """What is kept of an operation, if it is expensive, and the values that its way back reads. It runs once more if it is cheap, so what may
+    fail then needs its arguments."""
+    op = TABLE[let.op]
+    if op.indexed:
+        return None, list(let.args[1 : 1 + let.args[0].type.rank])  # type: ignore[union-attr]
+    if op.may_fail and not op.effect:
+        return None, list(let.args)
+    terms = rule_uses(let.op, tuple(let.attrs.items()))
+    uses = {i: terms[i] for i, a in enumerate(let.args) if a in activity and isinstance(a.type, Scalar)}
+    if not op.expensive:
+        return None, [let.out if i < 0 else let.args[i] for u in uses.values() for i in u]
+    kept = Kept(False, tuple(i for i, u in uses.items() if u - {-1}))
+    return kept, [let.out] if any(-1 in u for u in uses.values() if not u - {-1}) else []
+
+
 class _Needs:
     """Which values the way back reads, and so what an iteration writes to the tape."""
 
@@ -231,25 +247,12 @@ class _Needs:
 
     def seed(self, let: Let) -> None:
         op = TABLE[let.op]
-        if op.indexed:
-            self.want(*let.args[1 : 1 + let.args[0].type.rank])  # type: ignore[union-attr]
-        elif op.may_fail and not op.effect:
-            self.want(*let.args)
-        elif has_adjoint(let, self.activity):
-            uses = self.uses(let)
-            if op.expensive:
+        if op.indexed or (op.may_fail and not op.effect) or has_adjoint(let, self.activity):
+            kept, read = way_back_reads(let, self.activity)
+            if kept is not None:
                 self.plan.expensive = True
-                self.plan.kept[let] = Kept(False, tuple(i for i, u in uses.items() if u - {-1}))
-                if any(-1 in u for i, u in uses.items() if not u - {-1}):
-                    self.want(let.out)
-            else:
-                for u in uses.values():
-                    self.want(*(let.out if i < 0 else let.args[i] for i in u))
-
-    def uses(self, let: Let) -> dict[int, frozenset[int]]:
-        """What the terms of the active arguments read."""
-        terms = rule_uses(let.op, tuple(let.attrs.items()))
-        return {i: terms[i] for i, a in enumerate(let.args) if a in self.activity and isinstance(a.type, Scalar)}
+                self.plan.kept[let] = kept
+            self.want(*read)
 
     def follow(self) -> None:
         while self.work:
