@@ -223,6 +223,26 @@ def test_arrays() -> None:
     agree(lambda x, v: lj.hvp(lambda x: np.sum(unit_gradient(x) ** 2), (x,), (v,)), (V - u * (u @ V)) / np.linalg.norm(X), X, V)
 
 
+def test_arrays_straight_through() -> None:
+    """Nothing but the rule says that there is a derivative, in kernels and out of them."""
+    rounded = lj.op(lambda x, k: k(np.round(x)))
+    halved = lj.op(lambda x, k: k(lj.stop_gradient(np.sum(x * x))) * x)
+    r = np.round(3.0 * X)
+    f = lambda x: np.sum(rounded(3.0 * x) ** 3)  # noqa: E731
+    agree(lj.grad(f), 9.0 * r * r, X)
+    agree(lambda x, v: lj.jvp(f, (x,), (v,)), (np.sum(r**3), np.sum(9.0 * r * r * V)), X, V)
+    agree(lambda x, v: lj.hvp(f, (x,), (v,)), 54.0 * r * V, X, V)
+    agree(lj.hessian(f), np.diag(54.0 * r), X)
+    s = X @ X
+    agree(lambda x, v: lj.hvp(lambda x: halved(x) ** 2, (x,), (v,)), 2.0 * s * V + 2.0 * X * (X @ V), X, V)
+    agree(
+        lambda x, v: lj.jvp(lambda x: lj.jvp(lambda x: halved(x) ** 2, (x,), (v,))[1], (x,), (v,))[1],
+        2.0 * s * (V @ V) + 2.0 * (X @ V) ** 2,
+        X,
+        V,
+    )
+
+
 def test_a_solver_of_ones_own() -> None:
     a, b = RNG.normal(size=(4, 4)) + 4.0 * np.eye(4), RNG.normal(size=4)
     va, vb = RNG.normal(size=(4, 4)), RNG.normal(size=4)
@@ -461,3 +481,54 @@ def test_errors_of_writes() -> None:
     for f in (before, after, outside):
         with pytest.raises(lj.errors.UnsupportedOperationError, match="copy"):
             lj.jit(lj.grad(lambda x, f=f: np.sum(lj.op(f)(x))))(X)
+
+
+# ---- what they cost
+def softplus_plain(x: Any) -> Any:
+    return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
+
+
+def soft_plain(x: Any) -> Any:
+    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0.0)
+
+
+def iterated(f: Callable[..., Any]) -> Callable[..., Any]:
+    def g(x: Any, n: Any) -> Any:
+        for _ in range(n):
+            x = f(x) * 0.5
+        return x
+
+    return g
+
+
+def filled(f: Callable[..., Any]) -> Callable[..., Any]:
+    def g(x: Any) -> Any:
+        y = np.zeros(len(x))
+        for i in range(len(x)):
+            y[i] = f(x[i]) * 2.0
+        return np.sum(y * y)
+
+    return g
+
+
+@pytest.mark.parametrize(
+    ("mine", "plain", "args"),
+    [
+        (softplus, softplus_plain, (0.3,)),
+        (iterated(softplus), iterated(softplus_plain), (0.3, 9000)),
+        (filled(softplus), filled(softplus_plain), (X,)),
+        (lambda x: np.sum(soft(x) ** 2), lambda x: np.sum(soft_plain(x) ** 2), (X,)),
+    ],
+    ids=["scalar", "loop", "loop that is a kernel", "arrays"],
+)
+def test_they_cost_what_the_table_s_own_do(mine: Any, plain: Any, args: Any) -> None:
+    """No call more, the same loops, no more memory, and nothing left that is not a rule."""
+    for of in (lambda f: f, lj.grad):
+        a, b = (lj.jit(of(f)).inspect(*args) for f in (mine, plain))
+        for function in ("define", "call void @op.", "call {double} @r.", "softplus.", "soft."):
+            assert a.llvm_optimized.count(function) <= b.llvm_optimized.count(function), function
+        assert a.policies == {k.replace("plain", ""): v for k, v in b.policies.items()}
+        assert a.memory.arrays <= b.memory.arrays
+        assert "custom(" not in a.graph
+        kernels = [text.lowered.count("= kernel(") + text.lowered.count("  kernel(") for text in (a, b)]
+        assert kernels[0] <= kernels[1]
