@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -532,3 +534,80 @@ def test_they_cost_what_the_table_s_own_do(mine: Any, plain: Any, args: Any) -> 
         assert "custom(" not in a.graph
         kernels = [text.lowered.count("= kernel(") + text.lowered.count("  kernel(") for text in (a, b)]
         assert kernels[0] <= kernels[1]
+
+
+# ---- among other things
+def test_with_other_constructs() -> None:
+    s = lambda x: math.log1p(math.exp(x))  # noqa: E731
+    agree(
+        lj.grad(lambda x: lj.reset(lambda: softplus(lj.shift(lambda k: k(x) * k(2 * x))))),
+        sigmoid(0.3) * s(0.6) + 2 * s(0.3) * sigmoid(0.6),
+        0.3,
+    )
+    agree(lj.grad(lambda x: lj.cond(x > 0, softplus, logistic, x)), sigmoid(0.3), 0.3)
+    agree(lj.grad(lambda x: lj.fun(softplus)(x)), sigmoid(0.3), 0.3)
+    agree(lj.grad(lambda x: lj.checkpoint(softplus)(x)), sigmoid(0.3), 0.3)
+    of_scan = [lj.grad(lambda x, f=f: lj.scan(lambda c, v: (f(c * v), c), x, X)[0]) for f in (softplus, softplus_plain)]
+    agree(of_scan[0], of_scan[1](0.3), 0.3)
+    of_while = [
+        lj.grad(lambda x, f=f: lj.while_loop(lambda v: v < 9.0, lambda v: f(v) + v * v + 1.0, x)) for f in (softplus, softplus_plain)
+    ]
+    agree(of_while[0], of_while[1](0.3), 0.3)
+    lj.check_grads(lambda x: softplus(x) * logistic(x), (0.4,), order=2)
+    agree(lj.jacrev(lambda x: soft(x) * x), np.diag(sigmoid(X) * X + np.log1p(np.exp(X))), X)
+    assert pickle.loads(pickle.dumps(softplus)) is softplus
+
+
+def test_lists_and_two_widths() -> None:
+    @lj.op
+    def listed(p: Any, k: Any) -> Any:
+        d = k([p[0] * p[1], p[0]])
+        return [d[0] * p[1] + d[1], d[0] * p[0]]
+
+    agree(lj.grad(lambda x: sum(listed([x, 2.0 * x]))), 13.0, 3.0)
+
+    @lj.op
+    def wider(x: Any, k: Any) -> Any:
+        return k(np.float64(x) * 2.0) * 2.0
+
+    agree(lj.grad(lambda x: wider(x) ** 2), np.float32(12.0), np.float32(1.5))
+    agree(lj.grad(lj.grad(lambda x: wider(x) ** 2)), np.float32(8.0), np.float32(1.5))
+
+
+def test_effects_and_exceptions(capsys: pytest.CaptureFixture[str]) -> None:
+    @lj.op
+    def root_of(x: Any, k: Any) -> Any:
+        print("value of", x)
+        if x < 0.0:
+            raise ValueError("negative")
+        dy = k(math.sqrt(x))
+        print("adjoint", dy)
+        return dy * 0.5 / math.sqrt(x)
+
+    assert lj.jit(lj.grad(lambda x: 3.0 * root_of(x)))(4.0) == 0.75
+    assert capsys.readouterr().out == "value of 4.0\nadjoint 3.0\n"
+    with pytest.raises(ValueError, match="negative"):
+        lj.jit(lj.grad(root_of))(-4.0)
+
+
+def test_captured_in_a_loop_that_is_a_kernel() -> None:
+    def f(a: Any, x: Any) -> Any:
+        scale = lj.op(lambda v, k: k(a * v) * a)
+        y = np.zeros(len(x))
+        for i in range(len(x)):
+            y[i] = scale(x[i])
+        return np.sum(y * y)
+
+    agree(lj.grad(f, argnums=1), 8.0 * X, 2.0, X)
+    for d in (lj.grad(f), lambda a, x: lj.jvp(lambda a: f(a, x), (a,), (1.0,))):
+        with pytest.raises(lj.errors.NotDifferentiableError, match="make it an argument"):
+            lj.jit(d)(2.0, X)
+
+
+def test_exported(tmp_path: Any) -> None:
+    lj.export(lj.value_and_grad(filled(softplus)), ["f64[:]"], "filled", str(tmp_path))
+    library = ctypes.CDLL(str(tmp_path / "libfilled.so"))
+    assert library.filled is not None
+    address = lj.jit(lj.grad(softplus))
+    address(0.3)
+    assert math.isclose(address.ctypes(0.3), sigmoid(0.3))

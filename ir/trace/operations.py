@@ -18,6 +18,7 @@ from ..core.op import TABLE
 from ..core.sites import user_site
 from ..core.types import Array, Scalar, Type, carries_gradient, describe, is_float, with_article
 from ..numpy.common import astype
+from ..objects.structure import adopted
 from ..ops import table
 from ..ops.custom import OPERATION, RESUME
 from ..staging.leaves import coerce, describe_value, leaf_type
@@ -64,7 +65,7 @@ class Rest:
         floats = [a.type for a in atoms if carries_gradient(a.type)]
         found = iter(self.inside.emit(RESUME.name, atoms, tuple(floats), {}, user_site()))
         cotangents = [_of(next(found), self.inside) if k.type is not None and carries_gradient(k.type) else 0.0 for k in self.spec.kinds]
-        return pytree.unflatten(spec.tree, cotangents)
+        return adopted(pytree.unflatten(spec.tree, cotangents), trace.heap)
 
 
 def _of(v: Any, builder: Builder) -> Any:
@@ -129,7 +130,7 @@ def _values(sub: Sub, spec: Spec, attrs: dict[str, Any]) -> Any:
         leaves.append(next(outs))
         if isinstance(leaves[-1], Traced):
             leaves[-1].weak = kind.weak
-    return pytree.unflatten(spec.tree, leaves)
+    return adopted(pytree.unflatten(spec.tree, leaves), current_trace().heap)  # type: ignore[union-attr]
 
 
 # ---- the adjoints that it gives
@@ -165,7 +166,7 @@ def _adjoint(a: Any, d: Any, i: int, label: str) -> list[Any]:
     leaves, tree = pytree.flatten(a)
     wanted = list(map(is_differentiable, leaves))
     given, other = pytree.flatten(settled(d)) if d is not None else ([None] * len(leaves), tree)
-    if other != tree and any(wanted):
+    if other != tree and any(wanted) and _marked(other) != _marked(tree):  # a list is as good as one of the trace
         raise errors.TypeMismatchError(
             f"the adjoint of argument {i} of the operation `{label}` has another structure than the argument: expected {_shown(tree)}, "
             f"got {_shown(other)}: return one number or array for each in it"
@@ -173,8 +174,12 @@ def _adjoint(a: Any, d: Any, i: int, label: str) -> list[Any]:
     return [_like(x, g, i, label) for x, g, w in zip(leaves, given, wanted, strict=False) if w]
 
 
+def _marked(tree: Any) -> Any:
+    return pytree.unflatten(tree, ["*"] * tree.num_leaves)
+
+
 def _shown(tree: Any) -> str:
-    return str(pytree.unflatten(tree, ["*"] * tree.num_leaves)).replace("'*'", "*")
+    return str(_marked(tree)).replace("'*'", "*")
 
 
 def _like(x: Any, d: Any, i: int, label: str) -> Any:

@@ -25,6 +25,7 @@ class Operation:
 
     __lantern_transform__ = True
     __name__: str
+    __qualname__: str
 
     def __init__(self, f: Callable[..., Any]) -> None:
         functools.update_wrapper(self, f, updated=())
@@ -61,6 +62,9 @@ class Operation:
                 return e.value
             raise
         raise errors.ContinuationError(f"the operation `{self.__name__}` returns without a call of k: write dy = k(y) on every path")
+
+    def __reduce__(self) -> str:
+        return self.__qualname__  # it is pickled by its name, as functions are
 
     def __repr__(self) -> str:
         return f"<lantern_jit.op {self.__name__}>"
