@@ -245,6 +245,17 @@ def test_arrays_straight_through() -> None:
     )
 
 
+def test_beside_operations_with_several_arrays() -> None:
+    """Of which only some are read."""
+    a = RNG.normal(size=(6, 4))
+    f = lambda a, f: np.sum(f(np.linalg.qr(a)[1][0])) + np.sum(np.linalg.svd(a, full_matrices=False)[1] * f(a[0]))  # noqa: E731
+    agree(lj.grad(lambda a: f(a, soft)), lj.grad(lambda a: f(a, soft_plain))(a), a)
+
+    two = lj.op(lambda x, k: (lambda d: d[0] * 2.0 * x + d[1])(k(x * x, x * 1.0)))
+    agree(lj.grad(lambda x: np.sum(two(x)[0])), 2.0 * X, X)
+    agree(lj.grad(lambda x: np.sum(two(x)[1] * x)), 2.0 * X, X)
+
+
 def test_a_solver_of_ones_own() -> None:
     a, b = RNG.normal(size=(4, 4)) + 4.0 * np.eye(4), RNG.normal(size=4)
     va, vb = RNG.normal(size=(4, 4)), RNG.normal(size=4)
@@ -611,3 +622,45 @@ def test_exported(tmp_path: Any) -> None:
     address = lj.jit(lj.grad(softplus))
     address(0.3)
     assert math.isclose(address.ctypes(0.3), sigmoid(0.3))
+
+
+# ---- a rule for forward mode
+def test_a_rule_for_forward_mode() -> None:
+    """It comes first, and tells so by being another than the second half's. Of higher orders it is differentiated as it stands."""
+
+    @lj.op
+    def square(x: Any, k: Any) -> Any:
+        return 2.0 * x * k(x * x)
+
+    square.jvp(lambda x, t: 7.0 * x * t)
+    agree(lambda x: lj.jvp(square, (x,), (1.0,)), (9.0, 21.0), 3.0)
+    agree(lj.grad(square), 6.0, 3.0)
+    agree(lambda x: lj.jvp(lambda x: lj.jvp(square, (x,), (1.0,))[1], (x,), (1.0,)), (21.0, 7.0), 3.0)
+    agree(lj.grad(lj.grad(lambda x: square(x) ** 2)), 2.0 * 2.0 * 9.0 + 2.0 * 2.0 * 3.0 * 21.0, 3.0)
+
+    @lj.op
+    def pair(x: Any, y: Any, k: Any) -> Any:
+        d, e = k(x * y, x + y)
+        return d * y + e, None
+
+    @pair.jvp
+    def rule(x: Any, y: Any, tx: Any, ty: Any) -> Any:
+        return tx * y + x * ty, 5.0 * (tx + ty)
+
+    agree(lambda x, y: lj.jvp(pair, (x, y), (y, x))[1], (X * X + V * V, 5.0 * (X + V)), X, V)
+    agree(lj.jacfwd(lambda x, y: pair(x, y)[1]), 5.0 * np.eye(6), X, V)
+    agree(lj.grad(lambda x, y: np.sum(pair(x, y)[0]), argnums=(0, 1)), (V, 0.0 * X), X, V)
+    pair.jvp(lambda x, y, tx, ty: tx)
+    with pytest.raises(lj.errors.TypeMismatchError, match="gives 1 tangents, and the operation 2 values: return one for each"):
+        lj.jit(lambda x: lj.jvp(lambda x: pair(x, x), (x,), (1.0,)))(1.0)
+
+    def around(a: Any, x: Any) -> Any:
+        made = lj.op(lambda x, k: 2.0 * x * k(x * x))
+        made.jvp(lambda x, t: a * t)
+        return lj.jvp(made, (x,), (1.0,))
+
+    with pytest.raises(
+        lj.errors.UnsupportedOperationError,
+        match=r"the rule for forward mode of the operation at .* uses a value of the function around it",
+    ):
+        lj.jit(around)(1.0, 2.0)
