@@ -7,6 +7,7 @@ replay      the loop runs forward as a real loop and writes to a tape what the w
             For innermost loops that leave only at their head.
 chunks      replay of a long counted loop in pieces: only the state at the start of each piece is kept, and a piece is
             run forward again before its way back. Memory is one piece's tape and n / length states.
+tape        a function with a nest of loops, or a recursion, that is two functions (taped.py).
 
 What is written to the tape follows from the derivative rules: `rule_uses` traces a rule and looks at what it reads.
 """
@@ -90,7 +91,7 @@ def _plan(f: Function, loop: Loop, activity: Activity) -> Plan | None:
             return None
         if any(isinstance(p.type, Array) for p in block.params):
             return None
-    inductions = _inductions(f, loop)
+    inductions = inductions_of(f, loop)
     stores = _stores(f, loop)
     if stores is None:
         return None
@@ -126,7 +127,7 @@ def latch_edge(f: Function, loop: Loop) -> Edge:
     return next(e for e in edges(f.blocks[loop.latches[0]].terminator) if e.block == loop.head)
 
 
-def _inductions(f: Function, loop: Loop) -> dict[Var, int]:
+def inductions_of(f: Function, loop: Loop) -> dict[Var, int]:
     """Head parameters that grow by a constant in each iteration."""
     made = {o: let for name in loop.blocks for let in f.blocks[name].lets for o in let.outs}
     found = {}
@@ -152,7 +153,7 @@ def _counter(f: Function, loop: Loop, inductions: dict[Var, int]) -> tuple[Var, 
 
 def counter_of(f: Function, loop: Loop) -> tuple[Var, Atom] | None:
     """(counter, limit) of a loop that does not go on from there; it may end before."""
-    return _counter(f, loop, _inductions(f, loop)) if isinstance(f.blocks[loop.head].terminator, Branch) else None
+    return _counter(f, loop, inductions_of(f, loop)) if isinstance(f.blocks[loop.head].terminator, Branch) else None
 
 
 def _stores(f: Function, loop: Loop) -> list[Let] | None:
@@ -190,6 +191,22 @@ def _straight(f: Function, loop: Loop) -> list[str]:
             break
         following = end.edge.block
     return names
+
+
+def way_back_reads(let: Let, activity: Activity) -> tuple[Kept | None, list[Atom]]:
+    """What is kept of an operation, if it is expensive, and the values that its way back reads. It runs once more if it is cheap, so what may
+    fail then needs its arguments."""
+    op = TABLE[let.op]
+    if op.indexed:
+        return None, list(let.args[1 : 1 + let.args[0].type.rank])  # type: ignore[union-attr]
+    if op.may_fail and not op.effect:
+        return None, list(let.args)
+    terms = rule_uses(let.op, tuple(let.attrs.items()))
+    uses = {i: terms[i] for i, a in enumerate(let.args) if a in activity and isinstance(a.type, Scalar)}
+    if not op.expensive:
+        return None, [let.out if i < 0 else let.args[i] for u in uses.values() for i in u]
+    kept = Kept(False, tuple(i for i, u in uses.items() if u - {-1}))
+    return kept, [let.out] if any(-1 in u for u in uses.values() if not u - {-1}) else []
 
 
 class _Needs:
@@ -230,25 +247,12 @@ class _Needs:
 
     def seed(self, let: Let) -> None:
         op = TABLE[let.op]
-        if op.indexed:
-            self.want(*let.args[1 : 1 + let.args[0].type.rank])  # type: ignore[union-attr]
-        elif op.may_fail and not op.effect:
-            self.want(*let.args)
-        elif has_adjoint(let, self.activity):
-            uses = self.uses(let)
-            if op.expensive:
+        if op.indexed or (op.may_fail and not op.effect) or has_adjoint(let, self.activity):
+            kept, read = way_back_reads(let, self.activity)
+            if kept is not None:
                 self.plan.expensive = True
-                self.plan.kept[let] = Kept(False, tuple(i for i, u in uses.items() if u - {-1}))
-                if any(-1 in u for i, u in uses.items() if not u - {-1}):
-                    self.want(let.out)
-            else:
-                for u in uses.values():
-                    self.want(*(let.out if i < 0 else let.args[i] for i in u))
-
-    def uses(self, let: Let) -> dict[int, frozenset[int]]:
-        """What the terms of the active arguments read."""
-        terms = rule_uses(let.op, tuple(let.attrs.items()))
-        return {i: terms[i] for i, a in enumerate(let.args) if a in self.activity and isinstance(a.type, Scalar)}
+                self.plan.kept[let] = kept
+            self.want(*read)
 
     def follow(self) -> None:
         while self.work:
