@@ -17,10 +17,11 @@ from .continuations import prompt, reset, shift
 from .errors import LanternError
 from .export import export
 from .jitted import jit
+from .sparse.api import sparse_hessian, sparse_jacobian, sparsity
 from .transforms import grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, linearize, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __all__ = [
     "LanternError", "check_grads", "checkpoint", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linearize", "prompt", "reset", "scan",
-    "shift", "switch", "value_and_grad", "vjp", "while_loop",
+    "shift", "sparse_hessian", "sparse_jacobian", "sparsity", "switch", "value_and_grad", "vjp", "while_loop",
 ]  # fmt: skip
