@@ -101,7 +101,7 @@ class Sparse:
         groups, plan.groups = colours.symmetric(plan.pattern) if self.second else colours.columns(plan.pattern)
         if self.second:
             rows, cols = colours.oriented(rows, cols, groups)
-        apart = not self.second and is_straight(plan.program)
+        apart = is_straight(plan.program)
         width = compressed.at_once(plan.groups, apart)
         count = max(plan.groups, 1) if apart else -(-max(plan.groups, 1) // width) * width
         seeds = np.zeros((count, n), x.dtype)
