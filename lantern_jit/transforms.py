@@ -14,7 +14,8 @@ import numpy as np
 
 from .dispatcher import Dispatcher
 from .ir.core.builder import current_trace
-from .ir.trace import derivatives, jacobians, linear
+from .ir.trace import derivatives
+from .ir.trace.jacobian import jacobians, linear
 from .ir.trace.tracebacks import hide
 from .ir.values import pytree
 from .pickling import Recipe

@@ -14,8 +14,8 @@ from ..ir.core import errors
 from ..ir.core.analysis import find_loops, references
 from ..ir.core.types import Array, is_float, is_generator
 from ..ir.objects.statics import is_static
-from ..ir.trace import compressed
 from ..ir.trace.arguments import Chosen
+from ..ir.trace.jacobian import compressed
 from ..ir.trace.language import call
 from ..ir.values import pytree
 from ..jitted import jit

@@ -10,6 +10,7 @@ A second derivative may be other than zero where two columns meet in an operatio
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -234,12 +235,12 @@ class Run:
             return NONE
         if op.gates:
             return sets_of(xs[1])
-        kinds = op.signature[: op.arity]
-        sets = [sets_of(x) if kind in "FT" and x is not UNKNOWN else NONE for kind, x in zip(kinds, xs, strict=True)]
+        sets = [sets_of(x) if carries_gradient(a.type) else NONE for a, x in zip(let.args, xs, strict=True)]
         if op.commutes and op.neutral == 1.0:  # a product: times a zero that is known it is none
             sets = [self.kept(s, y, points) for s, y in zip(sets, reversed(xs), strict=True)]
         if self.pairs is not None:
-            for i, j in interactions(op, let.attrs):
+            found = interactions(op, let.attrs) if "*" not in op.signature else itertools.product(range(len(sets)), repeat=2)
+            for i, j in found:
                 self.pairs.add(sets[i], sets[j])
         return self.sets.union(*sets)
 

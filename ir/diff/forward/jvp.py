@@ -17,14 +17,15 @@ from ...core.analysis import Aliases, references, reverse_postorder
 from ...core.builder import Builder, Operand, Trace, tracing
 from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ...core.kernel import SMOOTH, SUMS, Access, Gather, Kernel, Result, Same, kernel_of, varies
-from ...core.op import FORWARD, PLAIN, REVERSE, TABLE, Stage, written
+from ...core.op import PLAIN, REVERSE, TABLE, Stage, written
 from ...core.types import I64, Array, Type, carries_gradient, wide, width
-from ...ops.effects import AGAIN, DONE, MARK, has_effects
+from ...ops.effects import AGAIN, DONE, MARK, has_effects, no_derivative
 from ...ops.memory import codes, quiet
 from ...passes.simplify import SIMPLIFY
-from ..activity import Activity, is_scalar, varied
+from ..activity import Activity, is_scalar, moving
 from .expand import expand
 from .lanes import has_blocks, one_by_one, whole_tangents, zeros
+from .linear import has_tangents
 
 MAX_ORDER = 8  # of derivatives: each doubles the program
 MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
@@ -58,7 +59,7 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1, 
 
 
 OWN = ("own", "function")
-TANGENTS = Stage("forward mode", lambda op: op.adjoint in OWN and op.jvp is None and not op.nest and op.calls not in (FORWARD, PLAIN))
+TANGENTS = Stage("forward mode", lambda op: op.adjoint in OWN and op.jvp is None and not op.nest and not op.early and op.calls != PLAIN)
 
 
 class _Forward:
@@ -66,7 +67,8 @@ class _Forward:
         self, program: Program, f: Function, mask: tuple[bool, ...], lanes: int, paired: bool, name: str, trace: Trace, apart: int = 1
     ) -> None:
         self.program, self.f, self.mask, self.lanes, self.paired = program, f, mask, lanes, paired
-        self.activity: Activity = varied(f, mask, Aliases(program, f if is_scalar(f) else None))
+        aliases = Aliases(program, f if is_scalar(f) else None)
+        self.activity: Activity = moving(f, mask, aliases, lambda let: has_tangents(program, let))
         self.builder = Builder(trace, name, None)
         trace.builders.append(self.builder)
         self.builder.blocks.clear()
@@ -80,10 +82,9 @@ class _Forward:
         b, f = self.builder, self.f
         for p in f.params:
             self.values[p] = b.parameter(p.type, p.name + ".")
+        moving = [p for p, m in zip(f.params, self.mask, strict=True) if m]
         for _ in self.each():
-            for p, m in zip(f.params, self.mask, strict=True):
-                if m:
-                    self.tangents[p] = b.parameter(self.of(p.type), "t." + p.name + ".")
+            self.tangents.update((p, b.parameter(self.of(p.type), "t." + p.name + ".")) for p in moving)
         for name, block in f.blocks.items():
             new = self.blocks[name] = Block(name)
             b.blocks.append(new)
@@ -183,7 +184,7 @@ class _Forward:
             for _ in self.each():
                 if moment:
                     self.builder.emit("host", moment, (), {"recipe": AGAIN})
-                (TANGENTS[let.op] if op.adjoint in OWN and op.jvp is None else BY_ADJOINT[op.adjoint])(self, let)
+                (TANGENTS[let.op] if let.op in TANGENTS else BY_ADJOINT[op.adjoint])(self, let)
                 if moment:
                     self.builder.emit("host", (), (), {"recipe": DONE})
 
@@ -200,7 +201,6 @@ class _Forward:
             self.tangents.update((o, next(rest)) for o in floats)
 
     def passed(self, args: Sequence[Atom]) -> list[Atom]:
-        """The tangents of those that have some."""
         return [self.tangent(a) for _ in self.each() for a in args if a in self.activity]
 
     def repeats(self, let: Let) -> bool:
@@ -260,6 +260,10 @@ class _Forward:
         """The tangent of what an operation gives."""
         (self.tangents[let.out],) = self.builder.emit(op, args, (self.of(let.out.type),), attrs, let.site)
 
+    @TANGENTS.of("callback")
+    def callback(self, let: Let) -> None:
+        no_derivative(let)
+
     @TANGENTS.of("hold")
     def hold(self, let: Let) -> None:
         args = tuple(self.tangent(a) if carries_gradient(a.type) else self.atom(a) for a in let.args)
@@ -295,9 +299,7 @@ class _Forward:
             return Result("drop")
         if r.into is not None:
             return Result(r.kind, r.axes, self._access(r.into, True))
-        assert r.out is not None
-        out = self.builder.fresh(self.of(r.out.type))
-        self.tangents[r.out] = out
+        self.tangents[there] = out = self.builder.fresh(self.of(there.type))
         return Result("sum" if r.kind in SUMS else r.kind, r.axes, None, out)
 
     def _out(self, out: Var | None) -> Var | None:

@@ -13,17 +13,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..core.builder import current_builder
-from ..core.graph import Const
-from ..core.graph import Return as GraphReturn
-from ..core.types import NUMPY_DTYPES, WIDTHS, Array, Scalar, carries_gradient, lane_type, wide
-from ..numpy.common import astype
-from ..ops import table
-from ..values import sizes
-from ..values.arrays import allocate
-from ..values.values import Arrayed, Traced, constant, dim_of
-from . import derivatives
-from .derivatives import Sub
+from ...core.builder import current_builder
+from ...core.graph import Const
+from ...core.graph import Return as GraphReturn
+from ...core.types import NUMPY_DTYPES, WIDTHS, Array, Scalar, carries_gradient, lane_type, wide
+from ...numpy.common import astype
+from ...ops import table
+from ...values import sizes
+from ...values.arrays import allocate
+from ...values.values import Arrayed, Traced, constant, dim_of
+from .. import derivatives
+from ..derivatives import Sub
 
 
 def width_for(n: int) -> int:

@@ -12,21 +12,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..core import errors
-from ..core.builder import current_builder
-from ..core.sites import user_site
-from ..core.types import Array, carries_gradient, lane_type
-from ..objects.statics import is_static
-from ..ops import table
-from ..python import host
-from ..python.random import refuse_generators
-from ..values import pytree
-from ..values.arrays import allocate
-from ..values.values import Arrayed, Traced
-from ..values.views import settled
-from . import blocks, derivatives
+from ...core import errors
+from ...core.builder import current_builder
+from ...core.sites import user_site
+from ...core.types import Array, carries_gradient, lane_type
+from ...objects.statics import is_static
+from ...ops import table
+from ...python import host
+from ...python.random import refuse_generators
+from ...values import pytree
+from ...values.arrays import allocate
+from ...values.values import Arrayed, Traced
+from ...values.views import settled
+from .. import derivatives
+from ..derivatives import all_differentiable, like, zero
+from . import blocks
 from .blocks import dtype_of
-from .derivatives import all_differentiable, like, zero
 from .jacobians import WHOLE, Jacobian, ask_if_small, lanes_of, size_of
 
 ROWS, COLUMNS, AGAIN = "rows", "columns", "again"
@@ -98,15 +99,22 @@ class Linear:
         return [t for t in moved if t is not None]
 
 
-def linear(f: Callable[..., Any], primals: tuple[Any, ...], what: str, has_aux: bool = False, again: bool = False) -> tuple[Linear, Any]:
-    """(the derivative of f, aux). The effects of f run once; not at all if this call is made `again`."""
+def pullback_at(f: Callable[..., Any], primals: tuple[Any, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """What `vjp` gives as a function that is called once."""
+    return linear(f, primals, "vjp", once=True)[0].pull
+
+
+def linear(
+    f: Callable[..., Any], primals: tuple[Any, ...], what: str, has_aux: bool = False, again: bool = False, once: bool = False
+) -> tuple[Linear, Any]:
+    """(the derivative of f, aux). The effects of f run once; not at all if this call is made `again`. It may be applied more than `once`."""
     primals = settled(primals)
     refuse_generators(primals, f"an argument of {what}")
     new = tuple(all_differentiable(x, f"argument {i} of {what}") for i, x in enumerate(primals))
     found = Jacobian(f, new, has_aux, what == "linearize")
     value, aux = found.evaluated(again)
     results = [y for y in pytree.flatten(value)[0] if not is_static(y)]
-    kind = AGAIN if again else _kind(found, results)
+    kind = AGAIN if again or once else _kind(found, results)
     if kind == AGAIN:
         return Linear(kind, [], new, value, (derivatives.trace_sub(found.value, new, {}), found.moment)), aux
     if found.moment is None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..core.types import WIDTHS
-from ..values import sizes
-from ..values.arrays import allocate
-from ..values.gather import gathered
-from ..values.values import Arrayed
-from ..values.views import settled
-from . import blocks, derivatives
-from .arguments import Chosen
-from .calls import call
+from ...core.types import WIDTHS
+from ...values import sizes
+from ...values.arrays import allocate
+from ...values.gather import gathered
+from ...values.values import Arrayed
+from ...values.views import settled
+from .. import derivatives
+from ..arguments import Chosen
+from ..calls import call
+from . import blocks
 
 MOST = WIDTHS[-1]  # groups in one evaluation
 

@@ -11,24 +11,25 @@ from typing import Any
 
 import numpy as np
 
-from ..core import errors
-from ..core.builder import current_builder
-from ..core.sites import user_site
-from ..core.types import WIDTHS, carries_gradient, wide
-from ..objects.statics import is_static
-from ..python import host
-from ..python.random import refuse_generators
-from ..staging.leaves import leaf_type, show
-from ..staging.loops import each
-from ..staging.paths import open_block
-from ..values import concrete, pytree, sizes
-from ..values.arrays import allocate, lift_array
-from ..values.values import Arrayed, Traced, constant, is_traced
-from ..values.views import settled
-from . import blocks, derivatives
-from .arguments import Chosen
+from ...core import errors
+from ...core.builder import current_builder
+from ...core.sites import user_site
+from ...core.types import WIDTHS, carries_gradient, wide
+from ...objects.statics import is_static
+from ...python import host
+from ...python.random import refuse_generators
+from ...staging.leaves import leaf_type, show
+from ...staging.loops import each
+from ...staging.paths import open_block
+from ...values import concrete, pytree, sizes
+from ...values.arrays import allocate, lift_array
+from ...values.values import Arrayed, Traced, constant, is_traced
+from ...values.views import settled
+from .. import derivatives
+from ..arguments import Chosen
+from ..calls import call
+from . import blocks
 from .blocks import dtype_of
-from .calls import call
 
 WHOLE = WIDTHS[-1]
 Leaf = tuple[int, Any]  # which one, and its value
