@@ -40,6 +40,7 @@ def test_the_list() -> None:
         "fuse",
         "simplify",
         "raise_loops",
+        "registers",
         "pieces",
         "guards",
         "jvp",
