@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from queue import Empty, SimpleQueue
 
-from . import graphs, passes, shifts
+from . import graphs, passes, shifts, small, vectors
 from .check import FAILURES, Outcome
 from .expressions import seeded
 from .generate import program
@@ -24,21 +24,30 @@ if __name__ == "__main__":
 
 
 def between_passes(seeds: range, options: argparse.Namespace) -> int:
-    """The passes one by one, see passes.py and graphs.py; programs that shift, see shifts.py."""
+    """The passes one by one, see passes.py and graphs.py; programs that shift, see shifts.py; arrays of a few elements, see small.py and vectors.py."""
     counts: Counter[str] = Counter()
     wrong = 0
+    own = (
+        options.graphs
+        and graphs.check
+        or options.shifts
+        and shifts.check
+        or options.small
+        and small.check
+        or options.vectors
+        and vectors.check
+    )
     for seed in seeds:
-        source = "" if options.graphs else shifts.text(seed) if options.shifts else program(seeded(seed), single(seed))
-        check = graphs.check if options.graphs else shifts.check
-        found = check(seed) if options.graphs or options.shifts else passes.check(source, options.seconds)
+        source = shifts.text(seed) if options.shifts else "" if own else program(seeded(seed), single(seed))
+        found = own(seed) if own else passes.check(source, options.seconds)
         if isinstance(found, str):
             wrong += 1
             print(f"\n# ---- program {seed}: {found}\n{source}", flush=True)
         else:
             counts += found
     print(
-        "# runs:" if options.shifts else "# graphs changed:",
-        ", ".join(f"{n} {name}" if options.shifts else f"{n} by {name}" for name, n in counts.most_common()),
+        "# runs:" if options.shifts or options.vectors else "# graphs changed:",
+        ", ".join(f"{n} {name}" if options.shifts or options.vectors else f"{n} by {name}" for name, n in counts.most_common()),
     )
     return int(wrong > 0)
 
@@ -104,9 +113,11 @@ def main() -> int:
     parser.add_argument(
         "--shifts", type=int, metavar="N", help="instead, N programs with reset and shift, against running their bodies again"
     )
+    parser.add_argument("--small", type=int, metavar="N", help="instead, N random graphs of arrays of a few elements, between all passes")
+    parser.add_argument("--vectors", type=int, metavar="N", help="instead, N random programs with arrays of a few elements")
     options = parser.parse_args()
     first = options.first if options.first is not None else options.seed * 1_000_000
-    if others := options.passes or options.graphs or options.shifts:
+    if others := options.passes or options.graphs or options.shifts or options.small or options.vectors:
         return between_passes(range(first, first + others), options)
     run = Run(range(first, first + options.programs), options)
     threads = [threading.Thread(target=run.work) for _ in range(options.workers)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from lantern_jit.ir.core.parse import parse
 
-from ..between import arguments
+from ..between import SIZE, arguments
 from .check import Wrong
 from .passes import Between
 
@@ -74,6 +74,8 @@ class Graph:
         known = Known(["%a", "%b"], {})
         for _ in range(3):
             self.make(known)
+        if self.rng.random() < 0.5:  # the caller's, of a size that nobody knows here
+            known.arrays["%x"] = SIZE
         for _ in range(self.rng.randint(2, 4)):
             self.statements(known, 4)
             self.control(known)
@@ -238,7 +240,7 @@ class Graph:
             self.statements(inner, 4)
             self.put(f"jump on{k}({', '.join([self.scalar(inner), *(self.array(inner, n) for n in sizes)])})")
         s, qs = self.name(), [self.name("q") for _ in sizes]
-        self.block(f"on{k}", ", ".join([f"{s}: f64", *(f"{q}: f64[{n}]" for q, n in zip(qs, sizes, strict=True))]))
+        self.block(f"on{k}", ", ".join([f"{s}: f64", *(f"{q}: {self.type(n)}" for q, n in zip(qs, sizes, strict=True))]))
         known.scalars.append(s)
         known.arrays.update(zip(qs, sizes, strict=True))
 
@@ -249,7 +251,7 @@ class Graph:
         i, s, more, following = (self.name(stem) for stem in "ivbi")
         qs = [self.name("q") for _ in sizes]
         self.put(f"jump loop{k}({', '.join(['0:i64', self.scalar(known), *(self.array(known, n) for n in sizes)])})")
-        self.block(f"loop{k}", ", ".join([f"{i}: i64", f"{s}: f64", *(f"{q}: f64[{n}]" for q, n in zip(qs, sizes, strict=True))]))
+        self.block(f"loop{k}", ", ".join([f"{i}: i64", f"{s}: f64", *(f"{q}: {self.type(n)}" for q, n in zip(qs, sizes, strict=True))]))
         self.put(f"{more}: bool = ilt({i}, {self.rng.choice('0123')}:i64)")
         self.put(f"branch {more} ? body{k}() : exit{k}()")
         known.arrays.update(zip(qs, sizes, strict=True))

@@ -30,13 +30,15 @@ class Program:
     def text(self) -> str:
         self.lines = []
         self.put(1, f"x = np.array([{', '.join(self.element() for _ in range(self.size))}], np.{self.dtype})")
+        if self.rng.random() < 0.4:  # of a size that nobody knows before it meets another one
+            self.put(1, "x = v * a")
         self.put(1, f"y = np.{self.rng.choice(('zeros', 'ones'))}({self.size}, np.{self.dtype}) * a")
         self.put(1, "z = x")
         self.put(1, "s = a * 1")
         for _ in range(self.rng.randint(2, 4)):
             self.statement(1, 2)
         self.put(1, f"return {self.rng.choice(('np.sum(x * y) + s', 'x[0] * y[-1] + s', 'np.sum(z) + x[-1] * s'))}")
-        return "\n".join(["import math", "import numpy as np", "", *self.helpers, "def f(a, n):", *self.lines, ""])
+        return "\n".join(["import math", "import numpy as np", "", *self.helpers, "def f(a, n, v):", *self.lines, ""])
 
     def element(self) -> str:
         return self.rng.choice(("a", "1.0", "0.5 * a", "math.sin(a)"))
@@ -58,7 +60,8 @@ class Program:
     def array(self) -> str:
         x, y, c = self.name(), self.name(), self.number()
         kinds = [f"{x} * {y}", f"{x} + 0.5 * {y}", f"np.tanh({x}) * {c}", f"0.3 * {x} - {y}", f"{x}[::-1] * 0.5", f"{x}.copy()",
-                 f"np.where({x} > {y}, {x}, 0.5 * {y})", f"np.full({self.size}, {c}, np.{self.dtype})", f"np.sin({x})"]  # fmt: skip
+                 f"np.where({x} > {y}, {x}, 0.5 * {y})", f"np.full({self.size}, {c}, np.{self.dtype})", f"np.sin({x})",
+                 f"{x} + np.array([{', '.join(self.element() for _ in range(self.size))}], np.{self.dtype})"]  # fmt: skip
         if self.helpers:
             kinds += [f"g{self.rng.randrange(len(self.helpers))}({x}, {y}, {c}, {self.rng.randrange(3)})"] * 3
         return self.rng.choice(kinds)
@@ -156,20 +159,26 @@ def check(seed: int) -> Counter[str] | str:
     counts: Counter[str] = Counter()
     try:
         value, slope = lj.jit(f), lj.jit(lj.grad(f))
-        second = lj.jit(lambda a, n: lj.jvp(lambda a: lj.grad(f)(a, n), (a,), (1.0,)))
+        second = lj.jit(lambda a, n, v: lj.jvp(lambda a: lj.grad(f)(a, n, v), (a,), (1.0,)))
         for a, n in POINTS:
-            expected = outcome(lambda a=a, n=n: f(a, n))
-            agree(outcome(lambda a=a, n=n: value(a, n)), expected, rtol, f"native at {a}")
-            agree(outcome(lambda a=a, n=n: interpret(f, a, n)), expected, rtol, f"interpreted at {a}")
+            args = a, n, np.linspace(0.2, 0.9, program.size).astype(program.dtype)
+            expected, native, interpreted = (outcome(lambda g=g: g(*args)) for g in (f, value, lambda *args: interpret(f, *args)))  # noqa: B023
+            agree(native, expected, rtol, f"native at {a}")
+            agree(interpreted, expected, rtol, f"interpreted at {a}")
             counts["ok"] += 1
             if isinstance(expected, tuple):
                 continue
-            one = slope(a, n)
-            agree(interpret(lj.grad(f), a, n), one, rtol, f"the gradient interpreted at {a}")
-            agree(second(a, n)[0], one, rtol, f"the gradient under jvp at {a}")
-            if not single and smooth(f, a, n):
-                agree(one, numeric_gradient(f, (a, n), (0,))[0], 1e-5, f"the gradient at {a}")
-                agree(second(a, n)[1], (slope(a + 1e-5, n) - slope(a - 1e-5, n)) / 2e-5, 1e-3, f"the second derivative at {a}")
+            one = slope(*args)
+            agree(interpret(lj.grad(f), *args), one, rtol, f"the gradient interpreted at {a}")
+            agree(second(*args)[0], one, rtol, f"the gradient under jvp at {a}")
+            if not single and smooth(f, *args):
+                agree(one, numeric_gradient(f, args, (0,))[0], 1e-5, f"the gradient at {a}")
+                agree(
+                    second(*args)[1],
+                    (slope(a + 1e-5, *args[1:]) - slope(a - 1e-5, *args[1:])) / 2e-5,
+                    1e-3,
+                    f"the second derivative at {a}",
+                )
                 counts["differences"] += 1
     except lj.LanternError as e:
         counts[f"refused: {type(e).__name__}"] += 1
@@ -178,11 +187,11 @@ def check(seed: int) -> Counter[str] | str:
     return counts
 
 
-def smooth(f: Any, a: float, n: int) -> bool:
+def smooth(f: Any, a: float, *rest: Any) -> bool:
     """Is f near a what its differences say? Two steps say the same."""
     with np.errstate(all="ignore"):
-        one, two = (numeric_gradient(f, (a, n), (0,), h)[0] for h in (1e-3, 5e-4))
-        second = [(f(a + h, n) - 2 * f(a, n) + f(a - h, n)) / (h * h) for h in (1e-3, 2e-3)]
+        one, two = (numeric_gradient(f, (a, *rest), (0,), h)[0] for h in (1e-3, 5e-4))
+        second = [(f(a + h, *rest) - 2 * f(a, *rest) + f(a - h, *rest)) / (h * h) for h in (1e-3, 2e-3)]
     return bool(abs(one - two) <= 1e-7 * (1 + abs(one)) and abs(second[0] - second[1]) <= 1e-3 * (1 + abs(second[0])))
 
 

@@ -1,6 +1,6 @@
 """Small arrays of known size are scalars: a loop carries them in registers, a call passes them as arguments, and so do their adjoints.
 
-known.py finds the sizes, plan.py chooses, objects.py follows arrays that are written to where they go, rewrite.py writes functions anew,
+peel.py parts a loop's first iteration from those whose arrays have a known size, known.py finds the sizes, plan.py chooses, objects.py follows arrays that are written to where they go, rewrite.py writes functions anew,
 elements.py their operations, kernels.py their kernels.
 """
 
@@ -10,6 +10,7 @@ from ...core.analysis import drop_unused
 from ...core.graph import Const, Program, defined_vars
 from ...core.types import Array
 from .objects import Objects
+from .peel import peel
 from .plan import MOST, Plan
 from .rewrite import Rewrite, signatures
 
@@ -56,6 +57,7 @@ def registers(program: Program) -> bool:
     """
     if not _any_small(program):
         return False
+    peeled = peel(program, MOST)
     plan = Plan(program)
     plan.choose()
     while plan.small:
@@ -65,7 +67,7 @@ def registers(program: Program) -> bool:
         plan.small -= objects.bad
         plan.moving -= objects.bad
     if not plan.small:
-        return False
+        return peeled
     signed = signatures(plan, objects)
     for f in plan.functions:
         if any(map(plan.root, (*f.params, *(v for b in f.blocks.values() for v in defined_vars(b))))):

@@ -62,11 +62,11 @@ class Elements:
         assert found is not None
         return found
 
-    def elements(self, v: Any, site: Site | None = None) -> list[Atom]:
+    def elements(self, v: Any, shape: Shape, site: Site | None = None) -> list[Atom]:
         """All elements of an array, of one in memory too."""
         if self.is_small(v):
             return list(self.cell(v).elements)
-        return [self.load(v, [Const(i, I64) for i in at], site) for at in itertools.product(*map(range, self.shape(v)))]
+        return [self.load(v, [Const(i, I64) for i in at], site) for at in itertools.product(*map(range, shape))]
 
     def load(self, v: Any, at: Sequence[Atom], site: Site | None) -> Var:
         """An element of an array in memory."""
@@ -117,7 +117,9 @@ class Elements:
         return out
 
     def let(self, let: Let) -> None:
-        if not any(map(self.is_small, (*let.args, *let.outs))):
+        if TABLE[let.op].equates and self.known.integer(let.args[0]) == self.known.integer(let.args[1]) is not None:
+            self.atoms[let.out] = let.args[0]
+        elif not any(map(self.is_small, (*let.args, *let.outs))):
             self.lets.append(let)
         elif id(let) in self.plan.plain:
             TAKEN[let.op](self, let)
@@ -157,7 +159,7 @@ def _alloc(e: Elements, let: Let) -> None:
 
 @TAKEN.of("copy")
 def _copy(e: Elements, let: Let) -> None:
-    _made(e, let.out, e.elements(let.args[0], let.site), let.site)
+    _made(e, let.out, e.elements(let.args[0], e.shape(let.args[0]), let.site), let.site)
 
 
 def _made(e: Elements, out: Var, elements: list[Atom], site: Site | None) -> None:

@@ -36,6 +36,11 @@ class Known:
         found = self._of(v)
         return found if isinstance(found, tuple) else None
 
+    def result(self, function: str, i: int) -> Shape | None:
+        """The sizes of what a function returns."""
+        found = self.found.get((function, i))
+        return found if isinstance(found, tuple) else None
+
     def integer(self, a: Atom) -> int | None:
         found = self._of(a)
         return found if isinstance(found, int) else None

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ...core.analysis import Aliases, call_graph_cycles, called, find_loops, predecessors, references
-from ...core.graph import Block, Call, Function, Let, Program, Return, Var, defined_vars
+from ...core.graph import Block, Call, Function, Let, Program, Return, Var, defined_vars, edges, passed
 from ...core.kernel import Access
 from ...core.op import PLAIN, TABLE, Stage, can_fail, read, written
 from ...core.types import BOOL, F32, F64, I64, Array
 from .kernels import extent, growth, is_short
-from .known import Known
+from .known import Known, Shape
 
-MOST = 16  # elements of an array
+MOST = 12  # elements of an array: a gradient of 16 that are carried is slower by half in registers
 BUDGET = 4000  # operations that a program may grow by
 DEEPER = 8  # times that a loop is thought to run
 
@@ -24,7 +24,8 @@ Place = tuple[Function, Block]
 
 class Plan:
     """The alias classes of arrays, by their roots, that become scalars. `settled` are never written once the block that made them has
-    ended: such an array is its elements. Others are `moving`: each is an object, which names share, with elements of its own."""
+    ended: such an array is its elements. Others are `moving`: each is an object, which names share, with elements of its own. Of a settled
+    class some arrays may stay in memory, because nobody knows their sizes."""
 
     def __init__(self, program: Program) -> None:
         self.program, self.functions = program, reachable(program)
@@ -41,6 +42,8 @@ class Plan:
         self.growth: defaultdict[Var, int] = defaultdict(int)
         self.reads: set[Var] = set()
         self.returning = {f.name for f in self.functions if any(isinstance(b.terminator, Return) for b in f.blocks.values())}
+        self.variables: set[Var] = set()  # that may be scalars
+        self.partial: set[Var] = set()  # classes that have others
         self.small = self._small()
         if self.small:
             self._look()
@@ -52,7 +55,7 @@ class Plan:
 
     def root(self, a: Any) -> Var | None:
         """The class of an array that may be taken apart."""
-        if not isinstance(a, Var) or not isinstance(a.type, Array):
+        if a not in self.variables:
             return None
         root = self.aliases.root(a)
         return root if root in self.small else None
@@ -75,17 +78,17 @@ class Plan:
 
     # ---- what is found
     def _small(self) -> set[Var]:
-        found: dict[Var, bool] = {}
+        found: set[Var] = set()
         for f in self.functions:
             for v in (*f.params, *(v for b in f.blocks.values() for v in defined_vars(b))):
                 if isinstance(v.type, Array):
-                    root = self.aliases.root(v)
-                    found[root] = found.get(root, True) and self._is_small(v)
-        return {root for root, small in found.items() if small and not self.aliases.is_record(root)}
+                    small = self._is_small(v)
+                    (found if small else self.partial).add(self.aliases.root(v))
+                    self.variables.update([v] if small else [])
+        return {root for root in found if not self.aliases.is_record(root)}
 
     def _is_small(self, v: Var) -> bool:
-        shape = self.known.shape(v)
-        return shape is not None and 0 < math.prod(shape) <= MOST and v.type.dtype in (F64, F32, I64, BOOL)  # type: ignore[union-attr]
+        return _is_short(self.known.shape(v)) and v.type.dtype in (F64, F32, I64, BOOL)  # type: ignore[union-attr]
 
     def _look(self) -> None:
         cycles = call_graph_cycles({f.name: set(called(f)) for f in self.functions})
@@ -103,11 +106,12 @@ class Plan:
                 for let in b.lets:
                     self._let(let, made, times)
                     made.update(dict.fromkeys(let.outs, let))
-                self._end(f, b, pred, times)
-        self.bad |= (self.whole & self.moving) | (self.kept & {self.aliases.root(v) for v in self.aliases.written})
+                self._end(f, b, pred, depth)
+        self.bad |= ((self.whole | self.partial) & self.moving) | (self.kept & {self.aliases.root(v) for v in self.aliases.written})
 
     def _let(self, let: Let, made: dict[Var, Let], times: int) -> None:
         roots = [root for a in (*let.args, *let.outs) if (root := self.root(a)) is not None]
+        self.bad.update(self.aliases.root(a) for a in written(let) if a not in self.variables)
         if not roots:
             return
         if self._fits(let):
@@ -124,28 +128,53 @@ class Plan:
         self.kept.update(root for o in let.outs if (root := self.root(o)) is not None)
         if op.record or op.aliases or op.calls == PLAIN:
             self.kept.update(roots)
-        self._whole(roots, times)
+        self._whole((*let.args, *let.outs), times)
 
-    def _whole(self, roots: list[Var], times: int) -> None:
+    def _whole(self, arrays: Iterable[Any], times: int) -> None:
         """Something uses whole arrays: it is given one that is made for it, or its own is read."""
-        for root in roots:
-            self.worth[root] -= times * self.length(root)
-            self.growth[root] += self.length(root)
-            self.whole.add(root)
+        for a in arrays:
+            root = self.root(a)
+            if root is not None:
+                self.worth[root] -= times * self.length(a)
+                self.growth[root] += self.length(a)
+                self.whole.add(root)
 
-    def _end(self, f: Function, b: Block, pred: dict[str, list[str]], times: int) -> None:
+    def _end(self, f: Function, b: Block, pred: dict[str, list[str]], depth: dict[str, int]) -> None:
         t = b.terminator
-        if isinstance(t, Return) and f.name in self.open:
-            for whole in filter(None, map(self.root, t.args)):
-                self.growth[whole] += self.length(whole)
+        times = DEEPER ** depth[b.name]
+        if isinstance(t, Return):
+            for i, a in enumerate(t.args):
+                if (root := self.root(a)) is not None and f.name in self.open:
+                    self.growth[root] += self.length(a)  # type: ignore[arg-type]
+                elif root is not None and not self.gives(f.name, i):
+                    self._whole([a], times)
+        for e in edges(t):
+            self._passed(passed(t, e, f.blocks[e.block]), DEEPER ** min(depth[b.name], depth[e.block]))
         if isinstance(t, Call):
-            results = f.blocks[t.then.block].params[: len(self.program.functions[t.function].results)]
+            callee = self.program.functions[t.function]
+            results = f.blocks[t.then.block].params[: len(callee.results)]
             roots = [root for a in (*t.args, *results) if (root := self.root(a)) is not None]
             if len(pred[t.then.block]) > 1 or t.function not in self.returning:
                 self.bad.update(roots)
             if t.function in self.open:
                 self.kept.update(roots)
-                self._whole(roots, times)
+                self._whole((*t.args, *results), times)
+            else:
+                self._passed(zip(callee.params, t.args, strict=True), times)
+                odd = [self.aliases.root(p) for i, p in enumerate(results) if (p in self.variables) != self.gives(t.function, i)]
+                self.bad.update(odd)
+
+    def gives(self, function: str, i: int) -> bool:
+        """Is a result an array of a few elements, whatever the function returns?"""
+        return _is_short(self.known.result(function, i))
+
+    def _passed(self, pairs: Iterable[tuple[Any, Any]], times: int) -> None:
+        """From memory to scalars elements are read; for the other way an array is made."""
+        for p, a in pairs:
+            if p in self.variables and a not in self.variables:
+                self.kept.add(self.aliases.root(p))
+            elif a in self.variables and p not in self.variables:
+                self._whole([a], times)
 
     # ---- single operations
     def _fits(self, let: Let) -> bool:
@@ -179,13 +208,17 @@ def can_fail_within(let: Let) -> bool:
 
 @FITS.of("alloc", "copy", "reshape", "dim")
 def _always(plan: Plan, let: Let) -> bool:
-    return all(plan.known.shape(a) is not None for a in (*let.args, *let.outs) if isinstance(a.type, Array))
+    arrays = [a for a in (*let.args, *let.outs) if isinstance(a.type, Array)]
+    if TABLE[let.op].aliases:  # one of them in memory is no other one's elements
+        return all(a in plan.variables for a in arrays)
+    return all(plan.known.shape(a) is not None for a in arrays)
 
 
 @FITS.of("load", "store")
 def _element(plan: Plan, let: Let) -> bool:
     shape = plan.known.shape(let.args[0])
-    assert shape is not None
+    if shape is None or let.args[0] not in plan.variables:
+        return False
     at = [plan.known.integer(i) for i in let.args[1 : 1 + len(shape)]]
     return all(i is not None and -n <= i < n for i, n in zip(at, shape, strict=True))
 
@@ -204,6 +237,10 @@ def _kernel(plan: Plan, let: Let) -> bool:
         if ends is None or any(low < 0 or high >= n for (low, high), n in zip(ends, shape, strict=True)):  # type: ignore[arg-type]
             return False
     return True
+
+
+def _is_short(shape: Shape | None) -> bool:
+    return shape is not None and 0 < math.prod(shape) <= MOST
 
 
 def _is_home(a: Any, made: dict[Var, Let]) -> bool:

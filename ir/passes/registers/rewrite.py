@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ...core.analysis import reverse_postorder
-from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Return, Terminator, Var, passed, substitute
+from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Return, Terminator, Var, edges, passed, substitute
 from ...core.types import element, is_float
 from .elements import Cell, Elements
 from .objects import Objects
@@ -81,6 +81,7 @@ class Rewrite(Elements):
             t = block.terminator
             uses = [a for let in block.lets if id(let) not in self.plan.plain for a in let.args]
             uses += t.args if isinstance(t, Call) and t.function in self.plan.open else []
+            uses += [a for e in edges(t) for p, a in passed(t, e, self.f.blocks[e.block]) if not self.is_small(p)]
             for a in uses:
                 if self.is_small(a) and self.around[name] - self.around[self.home.get(a, self.f.entry.name)]:
                     yield a
@@ -188,15 +189,39 @@ class Rewrite(Elements):
 
     def edge(self, t: Terminator, e: Edge) -> Edge:
         pairs = passed(t, e, Block(e.block, self.params[e.block]))
+        if isinstance(t, Branch) and any(self.is_small(a) != self.is_small(p) for p, a in pairs):
+            return self.between(e, pairs)
+        return Edge(e.block, self.given(e.block, pairs))
+
+    def between(self, e: Edge, pairs: list[tuple[Var, Atom]]) -> Edge:
+        """Arrays are made, or read, on this edge of a branch alone."""
+        name, before, lets = f"{e.block}.between", self.name, self.lets
+        while name in self.f.blocks:
+            name += "_"
+        self.above[name] = self.above[before] | {name}
+        self.name, self.lets = name, []
+        to = Edge(e.block, self.given(e.block, pairs))
+        self.f.blocks[name] = Block(name, [], self.lets, Jump(to))
+        self.name, self.lets = before, lets
+        return Edge(name)
+
+    def given(self, block: str, pairs: list[tuple[Var, Atom]]) -> tuple[Atom, ...]:
+        """What an edge passes on."""
         args: list[Atom] = []
         for p, a in pairs:
-            args += [a] if not self.is_small(p) else [] if self.objects.is_moving(p) else self.cell(a).elements
+            args += [] if self.objects.is_moving(p) else self.passed(p, a)
         state = self.state | {p: self.state[a] for p, a in pairs if self.objects.is_moving(p)}  # type: ignore[index]
-        if e.block in self.heads:
-            args += [x for v in self.heads[e.block] for x in state[v].elements]
+        if block in self.heads:
+            args += [x for v in self.heads[block] for x in state[v].elements]
         else:
-            self.states[e.block] = state
-        return Edge(e.block, tuple(args))
+            self.states[block] = state
+        return tuple(args)
+
+    def passed(self, p: Var, a: Atom) -> list[Atom]:
+        """A value as a parameter takes it."""
+        if not self.is_small(p):
+            return [self.whole(a) if self.is_small(a) else a]
+        return self.elements(a, self.shape(p))
 
     def call(self, t: Call) -> Call:
         callee = self.signed[t.function]
@@ -205,10 +230,8 @@ class Rewrite(Elements):
             return Call(t.function, tuple(args), self.edge(t, t.then))
         given, firsts, new = dict(zip(callee.params, t.args, strict=True)), callee.firsts(self.objects), []
         for p, a in given.items():
-            if not self.is_small(p):
-                new.append(a)
-            elif not self.objects.is_moving(p) or p in firsts:
-                new += self.cell(a).elements
+            if not self.objects.is_moving(p) or p in firsts:
+                new += self.passed(p, a)
         edge = self.edge(t, t.then)
         if t.then.block not in self.heads:
             self.states[t.then.block] = self.state_after(t, callee, given, self.states[t.then.block])
@@ -235,9 +258,9 @@ class Rewrite(Elements):
             return Return(tuple(self.whole(a) if self.is_small(a) else a for a in t.args))
         args: list[Atom] = []
         seen = len([p for p in self.own.params if self.objects.is_moving(p)])
-        for a in t.args:
-            if not self.is_small(a):
-                args.append(a)
+        for i, a in enumerate(t.args):
+            if not self.is_small(a) or not self.plan.gives(self.f.name, i):
+                args.append(self.whole(a) if self.is_small(a) else a)
             elif not self.objects.is_moving(a):
                 args += self.cell(a).elements
             else:
