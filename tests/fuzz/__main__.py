@@ -14,6 +14,7 @@ from .generate import program
 from .shrink import cause, shrink
 from .worker import Worker
 
+OF_NUMBERS = {"graphs": graphs.check, "shifts": shifts.check, "small": small.check, "vectors": vectors.check}  # by option, of a seed
 TAIL = """
 
 if __name__ == "__main__":
@@ -27,16 +28,7 @@ def between_passes(seeds: range, options: argparse.Namespace) -> int:
     """The passes one by one, see passes.py and graphs.py; programs that shift, see shifts.py; arrays of a few elements, see small.py and vectors.py."""
     counts: Counter[str] = Counter()
     wrong = 0
-    own = (
-        options.graphs
-        and graphs.check
-        or options.shifts
-        and shifts.check
-        or options.small
-        and small.check
-        or options.vectors
-        and vectors.check
-    )
+    own = next((check for name, check in OF_NUMBERS.items() if getattr(options, name)), None)
     for seed in seeds:
         source = shifts.text(seed) if options.shifts else "" if own else program(seeded(seed), single(seed))
         found = own(seed) if own else passes.check(source, options.seconds)
