@@ -22,7 +22,7 @@ from ..core.types import Array
 from ..diff.activity import all_vars
 from ..diff.close import closed
 from ..diff.coverage import covers
-from ..diff.cps import Closures, cut_block, show_closures, to_closures
+from ..diff.cps import WHOLE, Closures, cut_block, show_closures, to_closures
 from ..diff.memory import recursive
 from ..diff.policies import Plan, choose, plan_loops
 from ..diff.reverse import Reverse
@@ -46,7 +46,7 @@ class Lowering:
         self.program, self.checkpoint = closed(program), checkpoint
         self.reverses = self.program.reverses
         self.aliases = self.reverses.aliases
-        self.low = LowProgram()
+        self.low = LowProgram(sources=self.program.functions)
         self.recursive = recursive(self.program)
         self.queue: list[Callable[[], None]] = []
         self.names: set[str] = set()
@@ -147,9 +147,9 @@ class Lowering:
         return rev.function.name in self.recursive or pays(rev.function, chunked)
 
     def tape(self, taped: Taped) -> None:
-        entries = Entries(taped)
-        Forward(self, taped, entries).run()
-        Back(self, taped, entries).run()
+        entries, closures = Entries(taped), to_closures(taped.rev)
+        Forward(self, taped, entries, closures.records.get(WHOLE, [])).run()
+        Back(self, taped, entries, closures).run()
         if taped.rev.function.name in self.recursive:
             self.low.policies[taped.rev.name] = "tape"
         self.low.policies.update({f"{taped.rev.name}.{head}": "tape" for head in taped.loops})
