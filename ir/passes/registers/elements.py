@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -30,11 +31,12 @@ class Cell:
 
 
 class Elements:
-    """One function, block by block. `cells` are those of settled arrays, `state` those of moving ones where the block is now."""
+    """One function, block by block. `cells` are those of still arrays, `state` those of moving ones where the block is now."""
 
     def __init__(self, plan: Plan, objects: Objects, f: Function) -> None:
         self.plan, self.objects, self.known, self.f = plan, objects, plan.known, f
         self.names = {v.name for v in (*f.params, *(v for b in f.blocks.values() for v in defined_vars(b)))}
+        self.numbers: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
         self.home = {v: b.name for b in f.blocks.values() for v in defined_vars(b)}
         self.above = dominators(f)
         self.around: dict[str, set[str]] = {name: set() for name in f.blocks}
@@ -101,11 +103,10 @@ class Elements:
 
     # ---- operations
     def fresh(self, stem: str, t: Type) -> Var:
-        i = 0
-        while f"{stem}.{i}" in self.names:
-            i += 1
-        self.names.add(f"{stem}.{i}")
-        return Var(f"{stem}.{i}", t)
+        name = f"{stem}.{next(self.numbers[stem])}"
+        while name in self.names:
+            name = f"{stem}.{next(self.numbers[stem])}"
+        return Var(name, t)
 
     def scalars(self, v: Any) -> list[Var]:
         """New variables for the elements of an array."""

@@ -35,9 +35,10 @@ class Objects:
         self.pred = {f.name: predecessors(f) for f in self.functions}
         self.writes = self._writes()
         self.kept = {f.name: self._kept(f) for f in self.functions}
+        called_each_other = {f.name for f in self.functions} & {name for f in self.functions for name in called(f)}
         changed = bool(self.functions)
         while changed:
-            changed = any([self._walk(f) for f in self.functions])
+            changed = any([self._walk(f) for f in self.functions]) and bool(called_each_other)
         for f in self.functions:
             self._unreached(f)
 

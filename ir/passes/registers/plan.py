@@ -23,8 +23,8 @@ Place = tuple[Function, Block]
 
 
 class Plan:
-    """The alias classes of arrays, by their roots, that become scalars. `settled` are never written once the block that made them has
-    ended: such an array is its elements. Others are `moving`: each is an object, which names share, with elements of its own. Of a settled
+    """The alias classes of arrays, by their roots, that become scalars. `still` are never written once the block that made them has
+    ended: such an array is its elements. Others are `moving`: each is an object, which names share, with elements of its own. Of a still
     class some arrays may stay in memory, because nobody knows their sizes."""
 
     def __init__(self, program: Program) -> None:

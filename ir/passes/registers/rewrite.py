@@ -75,7 +75,7 @@ class Rewrite(Elements):
         substitute(f.blocks.values(), dict(self.atoms))
 
     def used_in_loops(self) -> Iterator[Var]:
-        """Settled arrays that somebody wants whole in a loop that they are not made in."""
+        """Still arrays that somebody wants whole in a loop that they are not made in."""
         for name in self.above:
             block = self.f.blocks[name]
             t = block.terminator
