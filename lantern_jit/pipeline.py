@@ -33,6 +33,7 @@ from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
 from .ir.passes.protect import protect
 from .ir.passes.raise_loops import raise_loops
+from .ir.passes.registers import registers
 from .ir.passes.simplify import SIMPLIFY
 from .ir.passes.step import Named, Step, Then, Whole
 
@@ -51,6 +52,7 @@ PIPELINE: tuple[Step, ...] = (
     SIMPLIFY,
     Then(Whole("scalar_rules", scalar_rules), (SIMPLIFY, FUSE, SIMPLIFY)),  # operations on scalars have rules, as those of the table
     Then(Whole("raise_loops", raise_loops), (SIMPLIFY, FUSE, SIMPLIFY)),  # loops over arrays are kernels, too
+    Then(Whole("registers", registers), (SIMPLIFY,)),  # small arrays of known size are scalars
     Then(Whole("pieces", pieces), (SIMPLIFY,)),  # of loops that keep much, only what is between pieces is kept
     Whole("guards", guard),  # the branch not taken stays out of derivatives
     Then(Whole("jvp", expand_all), (FORWARD_ONLY, SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
