@@ -44,6 +44,12 @@ class Signals:
     action_bytes: int  # of a struct sigaction, whose first word is the handler
     action_flags: int  # the offset of its flags
     with_info: int  # the flag of handlers that take three arguments
+    sent: int  # offset in siginfo_t of how a signal was sent
+    to_thread: int  # there: to one thread, by pthread_kill
+    block: int  # arguments of pthread_sigmask
+    unblock: int
+    mask: int
+    set_bytes: int  # of a sigset_t, whose bit n - 1 is signal n's
     stack_pointer: int  # offset in ucontext_t
     program_counter: int
     first_argument: int  # of a function: the register that holds it

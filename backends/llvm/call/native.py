@@ -134,6 +134,7 @@ class Native:
         self.instead = interface.again  # what takes the calls once it is `stale`
         self.stale = False  # sizes have come up that it does not broadcast, or for which it needs too much memory
         self.program, self.interface, self.checkpoint = program, interface, options.checkpoint
+        self.threads = options.threads
         self.memory, self.room = options.memory, self.runtime.room(options.memory)
         self.weak, self.shape = list(interface.weak), interface.shape
         self.written, self.numbers = interface.written, dict(interface.numbers)
@@ -144,6 +145,7 @@ class Native:
         start = time.perf_counter()
         code, notes = self._machine_code()
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
+        self.parallel = {name: f"{what} ({self.sites[site]})" for name, (what, site) in notes["parallel"].items()}
         self.loaded = load(code)
         self.address = self.loaded.address("call")
         self._fill_record(
@@ -188,6 +190,7 @@ class Native:
             self.runtime.mask,
             numbers,
             self.written.leaves,
+            self.threads,
         )
         keeps = uses_own(self.program, names)
         found = cache.read(name) if keeps else None
@@ -203,7 +206,7 @@ class Native:
         vector_maths.provide(module.declared)
         effects.provide(list(module.declared))
         self.sites = module.sites
-        notes = {"policies": emission.low.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
+        notes = {"policies": emission.low.policies, "parallel": emission.parallel, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
         if keeps and notes["sites"] is not None:
             cache.write(name, notes, code)
         return code, {**notes, "timings": {"emit": emitted, **timings}}
@@ -215,7 +218,7 @@ class Native:
     def _emit(self, cpu: Cpu) -> tuple[Emission, str]:
         """What was found out while emitting the module, and its text."""
         with without_collector():
-            emission = Emission(self.program, cpu, self.checkpoint, self.runtime.mask)
+            emission = Emission(self.program, cpu, self.checkpoint, self.runtime.mask, threads=self.threads)
             call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers, self.written.leaves)
             return emission, emission.run() + "\n" + call.text()
 
@@ -381,7 +384,7 @@ def sound(notes: dict[str, Any], n: int) -> bool:
         pair = isinstance(x, list) and len(x) == 2 and (number(x[0]) or isinstance(x[0], str)) and isinstance(x[1], str)
         return x is None or number(x) or pair
 
-    policies, needs, sites = (notes.get(k) for k in ("policies", "needs", "sites"))
+    policies, parallel, needs, sites = (notes.get(k) for k in ("policies", "parallel", "needs", "sites"))
     return (
         isinstance(policies, dict)
         and all(isinstance(v, str) for v in policies.values())
@@ -389,6 +392,8 @@ def sound(notes: dict[str, Any], n: int) -> bool:
         and all(isinstance(v, str) for v in needs)
         and isinstance(sites, list)
         and all(map(site, sites))
+        and isinstance(parallel, dict)
+        and all(isinstance(x, (list, tuple)) and len(x) == 2 and type(x[1]) is int and 0 <= x[1] < len(sites) for x in parallel.values())
     )
 
 

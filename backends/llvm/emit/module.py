@@ -30,8 +30,10 @@ from .primal import Primal
 class Emission:
     """One module under construction. Functions are emitted when first asked for, callers first."""
 
-    def __init__(self, program: Program, cpu: Cpu, checkpoint: Any, mask: int, python: bool = True) -> None:
-        """`python`: is there a process with Python around it, which effects may call?"""
+    def __init__(self, program: Program, cpu: Cpu, checkpoint: Any, mask: int, python: bool = True, threads: int = 1) -> None:
+        """`python`: is there a process with Python around it, which effects may call? `threads` of it run parts of loops."""
+        self.threads = threads
+        self.parallel: dict[str, tuple[str, int]] = {}  # kernels: the axis that parts are of, or why there are none, and their places
         self.program, self.checkpoint, self.mask, self.python = closed(program), checkpoint, mask, python
         self.module = Module(cpu)
         self.module.context = self

@@ -14,7 +14,7 @@ from typing import Any
 from ....ir.core.faults import KINDS
 from ...targets.target import Target
 from . import layout
-from .layout import CONTEXT, RECORD, SERVICE, words
+from .layout import CONTEXT, JOB, RECORD, SERVICE, words
 
 _PLACE = re.compile(r"@\{(\w+)\}")
 _FUNCTION = re.compile(r"^define [^@]*@([\w.]+)\(.*?^\}$", re.MULTILINE | re.DOTALL)
@@ -125,14 +125,28 @@ def process(target: Target) -> str:
         for name, i in SERVICE.items()
     ]
     assembly = "".join(f'module asm "{line}"\n' for line in switch(target).splitlines())
-    return "".join([assembly, regions(target), _signals(target), _calls(target), *places])
+    return "".join([assembly, regions(target), _threads(target), _signals(target), _calls(target), *places])
+
+
+def _threads(target: Target) -> str:
+    """The pool of threads that run parts of loops."""
+    signals = target.signals
+    constants = {
+        **words(CONTEXT, "ARENA", "LIMIT", "CODE", "SITE", "BUSY", "PENDING", "BY_PYTHON", "BEGAN", "PATIENCE", "TOP", "JOB"), **JOB,
+        "VALUES": layout.VALUES, "JOB_BYTES": layout.JOB_BYTES, "WORKERS": layout.WORKERS,
+        "ARENA_START": layout.arena_start(target), "MARGIN": layout.MARGIN, "INTERRUPT": KINDS["interrupt"].code, "SIGINT": signals.interrupt, "ACTION_BYTES": signals.action_bytes,
+        "BLOCK": signals.block, "UNBLOCK": signals.unblock, "MASK": signals.mask, "SET_BYTES": signals.set_bytes,
+        "SOME": -1 - sum(1 << n - 1 for n in signals.never if n), "ONE": 1 << signals.interrupt - 1,
+    }  # fmt: skip
+    return filled(_file("threads.ll"), constants)
 
 
 def _signals(target: Target) -> str:
     """Signals that interrupt calls."""
     signals = target.signals
     constants = {
-        **words(CONTEXT, "CODE", "BUSY", "PENDING", "BY_PYTHON", "BEGAN", "PATIENCE"),
+        **words(CONTEXT, "CODE", "BUSY", "PENDING", "BY_PYTHON", "BEGAN", "PATIENCE", "JOB"), **words(JOB, "ENDED"),
+        "SENT": signals.sent, "TO_THREAD": signals.to_thread,
         "STACK_POINTER": signals.stack_pointer, "PROGRAM_COUNTER": signals.program_counter, "FIRST_ARGUMENT": signals.first_argument,
         "SIGINT": signals.interrupt, "SIGNALS": signals.count, "NEVER": sum(1 << n for n in signals.never), "WITH_INFO": signals.with_info,
         "ACTION_BYTES": signals.action_bytes, "ACTION_FLAGS": signals.action_flags,

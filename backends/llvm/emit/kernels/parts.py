@@ -1,0 +1,203 @@
+"""Kernels in parts, which several threads run (`jit(f, threads=n)`): a kernel's function is then three.
+
+    @kernel.N.f.part(.., i64 first, i64 length)    the loops, with these indices of one axis alone; what it gives is the part's share of sums
+    @kernel.N.f.task(ptr environment, i64 part)    calls it with what the environment has, and leaves there what it gives
+    @kernel.N.f(..)                                is called: decides by the work in how many parts, and joins their sums in their order
+
+How many parts there are depends on sizes alone, so results are the same with any number of threads; with little work it is one, and
+the results are those of serial code. Along the axis, no two points touch an element that one of them writes; what is summed up over all
+points comes together in the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .....ir.core.graph import Atom, Const
+from .....ir.core.kernel import ADDS, Access, Gather, Result, Same, same_element
+from .....ir.core.op import TABLE
+from ..code import Code, struct_of
+from ..lets import loop
+
+UNITS = {"cheap": 1, "dear": 12, "heavy": 40}  # about 0.3 ns each
+GRAIN = 16  # log2 of the units of a part: some 20 microseconds, a few times what it takes to wake a thread
+LEAST = 4  # parts: with fewer, one thread does all
+MOST = 64  # parts
+LINE = 64  # elements: parts begin at multiples, where the axis is the innermost
+
+
+def work(k: Any, body: Any) -> int:
+    """Units of one point."""
+    arrays = sum(not isinstance(x, Same) for x in k.inputs) + len(k.results)
+    return arrays + sum(UNITS[TABLE[let.op].cost] for let in body.entry.lets)
+
+
+def axis(nest: Any) -> tuple[int | None, str]:
+    """The axis that parts are of; or None, and why there are none."""
+    k, cost = nest.k, work(nest.k, nest.body)
+    if nest.unrolled or not k.sizes:
+        return None, "a few points"
+    if all(isinstance(n, Const) for n in k.sizes) and math.prod(n.value for n in k.sizes) * cost >> GRAIN < LEAST:
+        return None, "too little work"
+    reasons = [_obstacle(nest, q) for q in nest.order]
+    free = [q for q, why in zip(nest.order, reasons, strict=True) if not why]
+    if not free:
+        return None, reasons[0]
+    return next((q for q in free if not _is_short(k.sizes[q])), free[0]), ""
+
+
+def _is_short(n: Atom) -> bool:
+    return isinstance(n, Const) and n.value < 2 * LEAST
+
+
+def _obstacle(nest: Any, q: int) -> str:
+    """Why a kernel cannot be cut along an axis; "" if it can."""
+    for r in nest.k.results:
+        if r.at is not None:
+            return "it adds at places that it reads from an array"
+        if r.into is not None:
+            if r.kind in ADDS and not any(_moves(r.into, p) for p in nest.order):
+                continue
+            if not _steps(r.into, q):
+                return "its parts would write the same elements"
+            if any(not _apart(nest, r.into, x) for x in _places(nest, r)):
+                return "its parts would touch elements that others write"
+        elif r.axes and q not in r.axes:
+            return "its parts would add to the same elements"
+        elif not r.axes and r.kind.startswith("arg"):
+            return "it looks for the position of the best"
+    return ""
+
+
+def _moves(x: Access, q: int) -> bool:
+    return any(p == q and not (isinstance(t, Const) and t.value == 0) for p, t in zip(x.axes, x.steps, strict=True))
+
+
+def _steps(x: Access, q: int) -> bool:
+    """Has it another element at each index of the axis, for sure?"""
+    return any(p == q and isinstance(t, Const) and t.value for p, t in zip(x.axes, x.steps, strict=True))
+
+
+def _places(nest: Any, r: Result) -> list[Access | Gather]:
+    """What else the kernel touches, but for sums that are added in the end."""
+    others = [x for other in nest.k.results if other is not r for x in (other.into, other.start, other.at)]
+    found = [x for x in (*nest.k.inputs, *others) if isinstance(x, (Access, Gather))]
+    ends = [o.into for o in nest.k.results if o.kind in ADDS and o.into is not None and not any(_moves(o.into, p) for p in nest.order)]
+    return [x for x in found if not any(x is end for end in ends)]
+
+
+def _apart(nest: Any, x: Access, y: Access | Gather) -> bool:
+    """Do points touch either the same element of two, or different arrays?"""
+    if nest.root(x.base) != nest.root(y.base):
+        return True
+    return isinstance(y, Access) and same_element(x, y, lambda a: a.value if isinstance(a, Const) else a)
+
+
+class Parts:
+    """The three functions of one kernel. `values` are what its code gives (type, operand), `joins` say how two of them are one."""
+
+    def __init__(self, nest: Any, name: str, values: Sequence[tuple[str, str]], joins: Sequence[Callable[[str, str], str]]) -> None:
+        self.nest, self.name, self.values, self.joins = nest, name, values, joins
+        self.t = struct_of([t for t, _ in values])
+        self.names = [(t, own) for (t, _), own in nest.outside.names.items()]
+        self.environment = struct_of([*(t for t, _ in self.names), "i64", *([f"[{MOST} x {self.t}]"] if values else [])])
+
+    def emit(self, finish: Callable[[list[str]], list[tuple[str, str]]]) -> str:
+        """Emit them; what the kernel returns. `finish` gives that, of the joined values."""
+        nest = self.nest
+        functions, params = nest.context.module.functions, nest.outside.params()
+        nest.code.emit(f"ret {self.t} {nest.code.pack(self.t, list(self.values))}" if self.values else "ret void")
+        head = ", ".join(x for x in (params, "i64 %first, i64 %length") if x)
+        part = nest.code.text(f"define internal {self.t} {self.name}.part({head}) nounwind")
+        nest.code = code = Code(nest.context.module)
+        cells = self.decide(code)
+        returned = finish([code.load(t, cell) for (t, _), cell in zip(self.values, cells, strict=True)])
+        t = struct_of([t for t, _ in returned])
+        code.emit(f"ret {t} {code.pack(t, returned)}" if returned else "ret void")
+        functions += [code.text(f"define internal {t} {self.name}({params}) noinline nounwind"), self.task(), part]
+        return t
+
+    def decide(self, code: Code) -> list[str]:
+        """In one part or in several, by the work; where the joined values are."""
+        nest = self.nest
+        units = str(work(nest.k, nest.body))
+        for n in nest.sizes:
+            units = code.let(f"mul i64 {units}, {n}")
+        cells = [code.alloca(t) for t, _ in self.values]
+        grains, all_of_it = code.let(f"ashr i64 {units}, {GRAIN}"), nest.sizes[nest.split]
+        alone, several, joined = (code.new_label(x) for x in ("alone", "several", "joined"))
+        code.emit(f"br i1 {code.let(f'icmp slt i64 {grains}, {LEAST}')}, label %{alone}, label %{several}")
+        code.place(alone)
+        self.keep(code, self.call(code, "0", all_of_it), cells)
+        code.emit(f"br label %{joined}")
+        code.place(several)
+        self.several(code, code.let(f"call i64 @llvm.smin.i64(i64 {grains}, i64 {MOST})"), cells)
+        code.emit(f"br label %{joined}")
+        code.place(joined)
+        return cells
+
+    def keep(self, code: Code, value: str, cells: list[str]) -> None:
+        for (t, _), cell, v in zip(self.values, cells, code.unpack(self.t, value, len(self.values)), strict=True):
+            code.store(t, v, cell)
+
+    def call(self, code: Code, first: str, length: str) -> str:
+        args = ", ".join([*(f"{t} {own}" for t, own in self.names), f"i64 {first}", f"i64 {length}"])
+        text = f"call {self.t} {self.name}.part({args})"
+        if self.values:
+            return code.let(text)
+        code.emit(text)
+        return ""
+
+    def several(self, code: Code, wanted: str, cells: list[str]) -> None:
+        nest = self.nest
+        n = nest.sizes[nest.split]
+        step = _rounded_up(code, n, wanted)
+        if nest.split == nest.order[-1]:
+            step = code.let(f"mul i64 {_rounded_up(code, step, str(LINE))}, {LINE}")
+        parts, environment = _rounded_up(code, n, step), code.alloca(self.environment)
+        for i, (t, own) in enumerate((*self.names, ("i64", step))):
+            code.store(t, own, code.field(self.environment, environment, i))
+        module = nest.context.module
+        run = module.declare("lantern_parallel", "declare void @lantern_parallel(ptr, ptr, ptr, i64, i64)")
+        here = code.let("call ptr @lantern.context()")
+        code.emit(f"call void {run}(ptr {here}, ptr {self.name}.task, ptr {environment}, i64 {parts}, i64 {nest.context.threads})")
+        if not self.values:
+            return
+
+        def left(part: str) -> str:
+            return code.load(self.t, self.place(code, environment, part))
+
+        def join(i: str) -> None:
+            found = code.unpack(self.t, left(code.let(f"add i64 {i}, 1")), len(self.values))
+            for (t, _), cell, v, one in zip(self.values, cells, found, self.joins, strict=True):
+                code.store(t, one(code.load(t, cell), v), cell)
+
+        self.keep(code, left("0"), cells)
+        loop(code, code.let(f"sub i64 {parts}, 1"), join)
+
+    def place(self, code: Code, environment: str, part: str) -> str:
+        """Where a part leaves what it gives."""
+        path = f"i32 0, i32 {len(self.names) + 1}, i64 {part}"
+        return code.let(f"getelementptr inbounds {self.environment}, ptr {environment}, {path}")
+
+    def task(self) -> str:
+        code, nest = Code(self.nest.context.module), self.nest
+        for i, (t, own) in enumerate(self.names):
+            code.emit(f"{own} = load {t}, ptr {code.field(self.environment, '%environment', i)}")
+        step = code.load("i64", code.field(self.environment, "%environment", len(self.names)))
+        first = code.let(f"mul i64 %part, {step}")
+        rest = code.let(f"sub i64 {nest.sizes[nest.split]}, {first}")
+        value = self.call(code, first, code.let(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {step})"))
+        if self.values:
+            code.store(self.t, value, self.place(code, "%environment", "%part"))
+        code.emit("ret void")
+        return code.text(f"define internal void {self.name}.task(ptr %environment, i64 %part) nounwind")
+
+
+def _rounded_up(code: Code, n: str, by: str) -> str:
+    """n / by, or the next integer."""
+    more = code.let(f"add i64 {n}, {by}")
+    return code.let(f"sdiv i64 {code.let(f'sub i64 {more}, 1')}, {by}")
+
