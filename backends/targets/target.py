@@ -92,7 +92,7 @@ class Linking:
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of CPU under a system. `switch` is assembly that defines three functions, whose arguments come by the C convention:
+    """A kind of CPU under a system. `switch` is assembly that defines five functions, whose arguments come by the C convention:
 
     int lantern_enter(region, function, argument)
         Save what a C function must not change and the mode of floating-point operations (at @{FLOAT_MODE}), save the stack pointer
@@ -101,6 +101,11 @@ class Target:
         End the call that is under way in the region: lantern_enter returns 1. A signal handler lets interrupted code go on here.
     long lantern_outside(region, function, a, b, c, d)
         Call function(a, b, c, d) on the stack that lantern_enter has left, and come back to this one.
+    void lantern_pause(region)
+        Go back to the caller of lantern_enter, which returns 2; save what a C function must not change, and the stack pointer at
+        @{PAUSED_SP}.
+    int lantern_resume(region)
+        Go on where the region has paused: as lantern_enter, and from any thread.
     """
 
     name: str  # for people

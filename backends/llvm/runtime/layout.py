@@ -27,6 +27,9 @@ CONTEXT = {
     "PATIENCE": 128,
     "GAVE": 136,
     "JOB": 144,  # of parallel code: what a call waits for, or whose part is run here; null in serial code
+    "PAUSED_SP": 152,
+    "LENT": 160,  # the regions of parts that have paused, and are to go on: a list
+    "NEXT_LENT": 168,
 }
 CODE, VALUES, SITE = CONTEXT["CODE"], CONTEXT["VALUES"], CONTEXT["SITE"]
 

@@ -94,7 +94,7 @@ def regions(target: Target, bits: int = 0, hidden: bool = False) -> str:
     size; in an exported library nothing of this is to be seen."""
     memory = target.memory
     constants = {
-        **words(CONTEXT, "HEAP", "INDEX", "TOP", "GAVE"),
+        **words(CONTEXT, "HEAP", "INDEX", "TOP", "GAVE", "LENT", "NEXT_LENT"),
         "PAGE": memory.page, "TWO_PAGES": 2 * memory.page, "CONTEXT_BYTES": memory.page, "READ_WRITE": memory.read_write,
         "NO_ACCESS": memory.no_access, "MAP_FLAGS": memory.map_flags, "UNNEEDED": memory.unneeded, "HUGE_PAGES": memory.huge_pages,
         "BITS": bits, "KEEP": layout.KEEP, "SLOTS": layout.SLOTS, "SPARE_SLOTS": layout.SPARE_SLOTS, "SPARE_LIMIT": layout.SPARE_LIMIT,
@@ -109,12 +109,12 @@ def regions(target: Target, bits: int = 0, hidden: bool = False) -> str:
 
 def switch(target: Target) -> str:
     """The assembly that goes to another stack."""
-    return filled(target.switch, words(CONTEXT, "FLOAT_MODE", "SAVED_SP", "TOP")).lstrip()
+    return filled(target.switch, words(CONTEXT, "FLOAT_MODE", "SAVED_SP", "TOP", "PAUSED_SP")).lstrip()
 
 
 def hidden_switch(target: Target) -> str:
     """The same as a file of its own, of whose names nothing is to be seen in a shared library. LLVM assembles for its own machine alone."""
-    names = ("lantern_enter", "lantern_abort", "lantern_outside")
+    names = ("lantern_enter", "lantern_abort", "lantern_outside", "lantern_pause", "lantern_resume")
     return switch(target) + "".join(f"{target.hidden} {name}\n" for name in names) + target.assembly_end
 
 
@@ -132,7 +132,8 @@ def _threads(target: Target) -> str:
     """The pool of threads that run parts of loops."""
     signals = target.signals
     constants = {
-        **words(CONTEXT, "ARENA", "LIMIT", "CODE", "SITE", "BUSY", "PENDING", "BY_PYTHON", "BEGAN", "PATIENCE", "TOP", "JOB"), **JOB,
+        **words(CONTEXT, "ARENA", "LIMIT", "CODE", "SITE", "BUSY", "PENDING", "BY_PYTHON", "BEGAN", "PATIENCE", "TOP", "JOB", "LENT", "NEXT_LENT"),
+        **JOB, "MEMORY": KINDS["memory"].code,
         "VALUES": layout.VALUES, "JOB_BYTES": layout.JOB_BYTES, "WORKERS": layout.WORKERS,
         "ARENA_START": layout.arena_start(target), "MARGIN": layout.MARGIN, "INTERRUPT": KINDS["interrupt"].code, "SIGINT": signals.interrupt, "ACTION_BYTES": signals.action_bytes,
         "BLOCK": signals.block, "UNBLOCK": signals.unblock, "MASK": signals.mask, "SET_BYTES": signals.set_bytes,

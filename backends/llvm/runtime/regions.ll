@@ -283,5 +283,27 @@ drop:
  call void @lantern_drop_block(ptr %at)
  br label %next
 done:
+ call void @lantern_dismiss(ptr %region, ptr null)
+ ret void
+}
+
+; Give back regions that have been lent to the parts of loops, down to one of them, with what is on them.
+define void @lantern_dismiss(ptr %region, ptr %until) nounwind {
+entry:
+ %plent = getelementptr i8, ptr %region, i64 @{LENT}
+ br label %next
+next:
+ %at = load ptr, ptr %plent
+ %all = icmp eq ptr %at, %until
+ br i1 %all, label %done, label %one
+one:
+ %pnext = getelementptr i8, ptr %at, i64 @{NEXT_LENT}
+ %following = load ptr, ptr %pnext
+ store ptr %following, ptr %plent
+ call void @lantern_free_blocks(ptr %at)
+ call void @lantern_trim(ptr %at)
+ call void @lantern_give(ptr %at)
+ br label %next
+done:
  ret void
 }

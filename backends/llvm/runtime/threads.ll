@@ -16,6 +16,7 @@ declare i32 @pthread_cond_wait(ptr, ptr)
 declare i32 @pthread_cond_broadcast(ptr)
 declare i32 @pthread_sigmask(i32, ptr, ptr)
 declare i32 @pthread_kill(i64, i32)
+declare i32 @lantern_resume(ptr)
 declare i32 @sigtimedwait(ptr, ptr, ptr)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 
@@ -481,6 +482,148 @@ yes:
  ret i64 %i
 no:
  ret i64 -1
+}
+
+; ---- parts that pause: their frames and arrays stay on a region of their own until they go on
+
+; In a part, on the region %here: run a function on a new region until it pauses. The region is lent by the call, and in this slot.
+define void @lantern_start(ptr %here, ptr %slot, ptr %function, ptr %argument) nounwind {
+ %pbusy = getelementptr i8, ptr %here, i64 @{BUSY}
+ store volatile i64 1, ptr %pbusy
+ %region = call ptr @lantern_take()
+ %none = icmp eq ptr %region, null
+ br i1 %none, label %poor, label %lend
+poor:
+ store volatile i64 0, ptr %pbusy
+ %pcode = getelementptr i8, ptr %here, i64 @{CODE}
+ store i64 @{MEMORY}, ptr %pcode
+ %psite = getelementptr i8, ptr %here, i64 @{SITE}
+ store i64 0, ptr %psite
+ call void @lantern_abort(ptr %here)
+ unreachable
+lend:
+ %arena = getelementptr i8, ptr %region, i64 @{ARENA_START}
+ %parena = getelementptr i8, ptr %region, i64 @{ARENA}
+ store ptr %arena, ptr %parena
+ %low = getelementptr i8, ptr %arena, i64 @{MARGIN}
+ %plimit = getelementptr i8, ptr %region, i64 @{LIMIT}
+ store ptr %low, ptr %plimit
+ store ptr %region, ptr %slot
+ %pjob = getelementptr i8, ptr %here, i64 @{JOB}
+ %job = load ptr, ptr %pjob
+ %alone = icmp eq ptr %job, null
+ %pcaller = getelementptr i8, ptr %job, i64 @{CALLER}
+ %place = select i1 %alone, ptr %slot, ptr %pcaller
+ %read = load ptr, ptr %place
+ %caller = select i1 %alone, ptr %here, ptr %read
+ %plent = getelementptr i8, ptr %caller, i64 @{LENT}
+ %pnext = getelementptr i8, ptr %region, i64 @{NEXT_LENT}
+ call i32 @pthread_mutex_lock(ptr @lantern_mutex)
+ %first = load ptr, ptr %plent
+ store ptr %first, ptr %pnext
+ store ptr %region, ptr %plent
+ call i32 @pthread_mutex_unlock(ptr @lantern_mutex)
+ call void @lantern_lend(ptr %here, ptr %region)
+ store volatile i64 0, ptr %pbusy
+ %ppending = getelementptr i8, ptr %here, i64 @{PENDING}
+ %pending = load volatile i64, ptr %ppending
+ %stop = icmp ne i64 %pending, 0
+ br i1 %stop, label %interrupted, label %run
+interrupted:
+ %pcode2 = getelementptr i8, ptr %here, i64 @{CODE}
+ store i64 @{INTERRUPT}, ptr %pcode2
+ call void @lantern_abort(ptr %here)
+ unreachable
+run:
+ %status = call i32 @lantern_enter(ptr %region, ptr %function, ptr %argument)
+ call void @lantern_after(ptr %here, ptr %region, i32 %status)
+ ret void
+}
+
+; In a part, on the region %here: let what has paused go on to its end.
+define void @lantern_go_on(ptr %here, ptr %slot) nounwind {
+ %region = load ptr, ptr %slot
+ call void @lantern_lend(ptr %here, ptr %region)
+ %status = call i32 @lantern_resume(ptr %region)
+ call void @lantern_after(ptr %here, ptr %region, i32 %status)
+ ret void
+}
+
+; What runs on %region is a part of the job that %here is at.
+define internal void @lantern_lend(ptr %here, ptr %region) nounwind {
+ %pbusy = getelementptr i8, ptr %region, i64 @{BUSY}
+ store volatile i64 0, ptr %pbusy
+ %ppending = getelementptr i8, ptr %region, i64 @{PENDING}
+ store volatile i64 0, ptr %ppending
+ %ptop = getelementptr i8, ptr %here, i64 @{TOP}
+ %top = load i64, ptr %ptop
+ %from = ptrtoint ptr %here to i64
+ %room = sub i64 %top, %from
+ %own = getelementptr i8, ptr %region, i64 %room
+ %pown = getelementptr i8, ptr %region, i64 @{TOP}
+ store ptr %own, ptr %pown
+ %p1 = getelementptr i8, ptr %here, i64 @{JOB}
+ %v1 = load i64, ptr %p1
+ %q1 = getelementptr i8, ptr %region, i64 @{JOB}
+ store volatile i64 %v1, ptr %q1
+ %p2 = getelementptr i8, ptr %here, i64 @{BEGAN}
+ %v2 = load i64, ptr %p2
+ %q2 = getelementptr i8, ptr %region, i64 @{BEGAN}
+ store volatile i64 %v2, ptr %q2
+ %p3 = getelementptr i8, ptr %here, i64 @{PATIENCE}
+ %v3 = load i64, ptr %p3
+ %q3 = getelementptr i8, ptr %region, i64 @{PATIENCE}
+ store volatile i64 %v3, ptr %q3
+ %p4 = getelementptr i8, ptr %here, i64 @{BY_PYTHON}
+ %v4 = load i64, ptr %p4
+ %q4 = getelementptr i8, ptr %region, i64 @{BY_PYTHON}
+ store volatile i64 %v4, ptr %q4
+ ret void
+}
+
+; It has paused, or come to its end, or failed: then so does this part.
+define internal void @lantern_after(ptr %here, ptr %region, i32 %status) nounwind {
+ %ppython = getelementptr i8, ptr %region, i64 @{BY_PYTHON}
+ store volatile i64 0, ptr %ppython
+ %pjob = getelementptr i8, ptr %region, i64 @{JOB}
+ store volatile ptr null, ptr %pjob
+ %failed = icmp eq i32 %status, 1
+ br i1 %failed, label %bad, label %good
+bad:
+ %pcode = getelementptr i8, ptr %region, i64 @{CODE}
+ %code = load i64, ptr %pcode
+ %pto = getelementptr i8, ptr %here, i64 @{CODE}
+ store i64 %code, ptr %pto
+ %pvalues = getelementptr i8, ptr %region, i64 @{VALUES}
+ %ptold = getelementptr i8, ptr %here, i64 @{VALUES}
+ call void @llvm.memcpy.p0.p0.i64(ptr %ptold, ptr %pvalues, i64 24, i1 false)
+ %psite = getelementptr i8, ptr %region, i64 @{SITE}
+ %site = load i64, ptr %psite
+ %pat = getelementptr i8, ptr %here, i64 @{SITE}
+ store i64 %site, ptr %pat
+ call void @lantern_abort(ptr %here)
+ unreachable
+good:
+ ret void
+}
+
+; All parts have come to their ends: their regions are idle, down to one that was lent before.
+define void @lantern_ended(ptr %region, ptr %until) nounwind {
+ %pbusy = getelementptr i8, ptr %region, i64 @{BUSY}
+ store volatile i64 1, ptr %pbusy
+ call void @lantern_dismiss(ptr %region, ptr %until)
+ store volatile i64 0, ptr %pbusy
+ %ppending = getelementptr i8, ptr %region, i64 @{PENDING}
+ %pending = load volatile i64, ptr %ppending
+ %stop = icmp ne i64 %pending, 0
+ br i1 %stop, label %interrupted, label %done
+interrupted:
+ %pcode = getelementptr i8, ptr %region, i64 @{CODE}
+ store i64 @{INTERRUPT}, ptr %pcode
+ call void @lantern_abort(ptr %region)
+ unreachable
+done:
+ ret void
 }
 
 ; The process ends: so do workers. Those that are at a job, of a thread that Python does not wait for, end with the process.
