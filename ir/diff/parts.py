@@ -1,0 +1,439 @@
+"""Loops whose iterations need nothing of each other, with calls, branches and loops in them: functions of some of the iterations.
+
+    loop(i):  branch i < n ? body : exit         loop(i):  call f.loop.part(i, n, x.., y..) then after         after:  jump exit
+    body:     ..  jump loop(i + 1)        ->
+                                                 fn f.loop.part(from, to, x.., y..) parts=..                   the loop from there to there
+
+A back end may call such a function for parts of the range, in any order and at the same time (`Function.parts`). Two iterations touch
+no element that one of them writes: every access to an array that is written has one index in common, which moves with the counter. Arrays
+that iterations only read are touched by one each in the same way, or are shared: then parts have adjoints of their own, which are added
+up. A sum that the loop carries is one of an array of its terms, behind the loop: in the loop's order, with its value.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from ..core.analysis import Aliases, Loop, call_graph_cycles, called, drop_unreachable, find_loops, references
+from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Program, Return, Var, edges, substitute, used_vars
+from ..core.kernel import ONE, ZERO, Access, Gather, Kernel, Result, Same, kernel_of
+from ..core.op import COSTS, TABLE, read, written
+from ..core.types import I64, Array, is_float
+from ..ops.memory import ALLOC, STORE, codes
+from ..ops.table import carried, imax, isub
+from ..passes.explicit import Fresh, same, unused
+from .carried import State
+
+Place = tuple[int, int, tuple[tuple[Var, int], ...]]  # an index: how often the counter, a number, how often what comes from outside
+UNITS = dict(zip(COSTS, (1, 12, 40), strict=True))  # of an operation, about 0.3 ns each
+WHOLE_ARRAY = 400  # units of one that is on whole arrays and no kernel
+TURNS = 64  # of a loop, where nobody knows
+LEAST = 64  # units of an iteration
+
+
+def parts(program: Program) -> bool:
+    """Make functions of the outermost of such loops.
+
+    the entry has its loops run by threads: 2
+    fn f(%x: f64[n], %y: f64[n]) -> () {
+    entry:
+      %n: i64 = dim(%x) {axis=0}
+      jump loop(0:i64)
+    loop(%i: i64):
+      %more: bool = ilt(%i, %n)
+      branch %more ? body() : exit()
+    body:
+      %v: f64 = load(%x, %i) {index='u'}
+      call g(%v) then stored()
+    stored(%w: f64):
+      store(%y, %i, %w) {index='p'}
+      %j: i64 = iadd(%i, 1:i64)
+      jump loop(%j)
+    exit:
+      return
+    }
+    fn g(%a: f64) -> (f64) {
+    entry:
+      jump turn(0:i64, %a)
+    turn(%k: i64, %s: f64):
+      %again: bool = ilt(%k, 100:i64)
+      branch %again ? more() : done()
+    more:
+      %t: f64 = mul(%s, %a)
+      %k1: i64 = iadd(%k, 1:i64)
+      jump turn(%k1, %t)
+    done:
+      return %s
+    }
+    ->
+    the entry has its loops run by threads: 2
+    fn f(%x: f64[n], %y: f64[n]) -> () {
+    entry:
+      %n: i64 = dim(%x) {axis=0}
+      jump loop(0:i64)
+    exit:
+      return
+    loop(%i.at: i64):
+      call f.loop.part(%i.at, %n, %x, %y) then loop.after()
+    loop.after:
+      jump exit()
+    }
+    fn g(%a: f64) -> (f64) {
+    entry:
+      jump turn(0:i64, %a)
+    turn(%k: i64, %s: f64):
+      %again: bool = ilt(%k, 100:i64)
+      branch %again ? more() : done()
+    more:
+      %t: f64 = mul(%s, %a)
+      %k1: i64 = iadd(%k, 1:i64)
+      jump turn(%k1, %t)
+    done:
+      return %s
+    }
+    fn f.loop.part(%from: i64, %to: i64, %x.in: f64[n], %y.in: f64[n]) -> () parts=(390,) {
+    entry:
+      jump loop(%from)
+    loop(%i: i64):
+      %more: bool = ilt(%i, %to)
+      branch %more ? body() : stop()
+    stop:
+      return
+    body:
+      %v: f64 = load(%x.in, %i) {index='u'}
+      call g(%v) then stored()
+    stored(%w: f64):
+      store(%y.in, %i, %w) {index='p'}
+      %j: i64 = iadd(%i, 1:i64)
+      jump loop(%j)
+    }
+    """
+    if program.threads < 2:
+        return False
+    cycles = call_graph_cycles({n: {*called(f)} for n, f in program.functions.items()})
+    changed = False
+    for f in list(program.functions.values()):
+        done: set[str] = set()
+        while (loop := _next(f, done)) is not None:
+            done.add(loop.head)
+            changed |= _one(program, f, loop, cycles)
+    return changed
+
+
+def _next(f: Function, done: set[str]) -> Loop | None:
+    """The largest loop that nobody has looked at."""
+    return max((loop for head, loop in find_loops(f).items() if head not in done), key=lambda loop: len(loop.blocks), default=None)
+
+
+def _one(program: Program, f: Function, loop: Loop, cycles: set[str]) -> bool:
+    try:
+        if f.name in cycles:
+            raise WholeError("its function calls itself")
+        found = _Parts(program, f, loop, Aliases(program), set(), None)
+        found.check()
+    except WholeError as e:
+        lets = [let for name in loop.blocks for let in f.blocks[name].lets]
+        program.whole[f"{f.name}.{loop.head}"] = str(e), next((let.site for let in lets if let.site is not None), None)
+        return False
+    found.run()
+    return True
+
+
+class WholeError(Exception):
+    """Why a loop stays whole."""
+
+
+@dataclass(eq=False)
+class _Parts(State):
+    """One loop."""
+
+    sums: dict[Var, tuple[str, Let, Atom]] = field(default_factory=dict)  # what is carried: the block and the operation that adds, the term
+
+    def check(self) -> None:
+        """WholeError if iterations may need something of each other, or do too little."""
+        if self.counter is None or not self.is_counted or len(self.head.lets) != 1:
+            raise WholeError("it does not count from one number to another")
+        if self.head.terminator.then.block not in self.loop.blocks:  # type: ignore[union-attr]
+            raise WholeError("it does not count from one number to another")
+        self.made = {o: let for name in (*self.loop.blocks, *self.fails) for let in self.f.blocks[name].lets for o in let.outs}
+        self.start = [e.args[self.params.index(self.counter[0])] for b in self.entering() for e in edges(b.terminator) if e.block == self.loop.head]
+        for p in self.params:
+            if p is not self.counter[0]:
+                self.sums[p] = self.sum(p)
+        if self.left:
+            raise WholeError("what an iteration has computed is used behind it")
+        self.effects()
+        self.shared = self.touched()
+        self.cost = self.units()
+        if self.cost < LEAST:
+            raise WholeError("its iterations do little")
+
+    # ---- sums
+    def sum(self, p: Var) -> tuple[str, Let, Atom]:
+        """p = p + term, once in each iteration, and nothing else sees it."""
+        blocks = [self.f.blocks[name] for name in (*self.loop.blocks, *self.fails)]
+        at = self.params.index(p)
+        (following,) = (e.args[at] for e in edges(self.f.blocks[self.loop.latches[0]].terminator) if e.block == self.loop.head)
+        uses = [v for b in blocks for v in used_vars(b)]
+        let = self.made.get(following) if isinstance(following, Var) else None
+        if let is None or TABLE[let.op].sums != "+" or uses.count(p) != 1 or uses.count(let.out) != 1 or p not in let.args:
+            raise WholeError("an iteration needs what the one before it has computed")
+        name, inner = self.inner[let.out], [x for x in find_loops(self.f).values() if x.head in self.loop.blocks and x.head != self.loop.head]
+        if isinstance(p.type, Array) or name not in self.above_latch() or any(name in x.blocks for x in inner):
+            raise WholeError("an iteration needs what the one before it has computed")
+        return name, let, let.args[1] if let.args[0] is p else let.args[0]
+
+    def above_latch(self) -> set[str]:
+        return self.apart.above[self.loop.latches[0]]
+
+    # ---- effects
+    def effects(self) -> None:
+        """No iteration calls Python, draws or takes part in a continuation, nor does a function that it calls."""
+        here = Function("", [], {name: self.f.blocks[name] for name in (*self.loop.blocks, *self.fails)})
+        outer = {self.root(v) for v in self.outer if isinstance(v.type, Array)}
+        seen: dict[str, None] = {}
+        work = references(here)
+        while work:
+            name = work.pop()
+            if name not in seen:
+                seen[name] = None
+                work += references(self.program.functions[name])
+        for g in (here, *(self.program.functions[name] for name in seen)):
+            for let in (let for b in g.blocks.values() for let in b.lets):
+                if TABLE[let.op].effect or TABLE[let.op].record:
+                    raise WholeError("an iteration calls Python, draws or prints")
+                if g is not here and any(self.root(v) in outer for v in written(let)):
+                    raise WholeError("a function that it calls writes into an array from outside of it")
+
+    # ---- memory
+    def touched(self) -> list[Var]:
+        """The arrays that many iterations may read. WholeError if one is written that others touch."""
+        outer = {self.root(v) for v in self.outer if isinstance(v.type, Array)}
+        found: dict[Var | None, list[tuple[Var, tuple[Place | None, ...], bool]]] = {}
+        for name in (*self.loop.blocks, *self.fails):
+            block = self.f.blocks[name]
+            accesses = [x for let in block.lets for x in self.accesses(let)]
+            if isinstance(block.terminator, Call):
+                accesses += [(a, (), False) for a in block.terminator.args if isinstance(a, Var) and isinstance(a.type, Array)]
+            for v, places, writes in accesses:
+                if self.root(v) in outer:
+                    found.setdefault(self.root(v), []).append((v, places, writes))
+        shared: dict[Var, None] = {}
+        for uses in found.values():
+            own = len({v for v, *_ in uses}) == 1 and uses[0][0] not in self.inner and self.is_own([places for _, places, _ in uses])
+            if not own and any(writes for *_, writes in uses):
+                raise WholeError(f"iterations may touch elements of `{uses[0][0].name}` that others write")
+            if not own:
+                shared.update((v, None) for v in self.outer if self.root(v) is self.root(uses[0][0]))
+        return list(shared)
+
+    @staticmethod
+    def is_own(uses: list[tuple[Place | None, ...]]) -> bool:
+        """Has each access one and the same index that moves with the counter?"""
+        return any(all(p is not None and p[0] and p == column[0] for p in column) for column in zip(*uses, strict=True)) if all(uses) else False
+
+    def accesses(self, let: Let) -> list[tuple[Var, tuple[Place | None, ...], bool]]:
+        """The arrays that an operation touches: where, and whether it writes."""
+        op = TABLE[let.op]
+        if op.indexed:
+            array, n = let.args[0], len(codes(let))
+            places = tuple(self.index(a, letter) for a, letter in zip(let.args[1 : 1 + n], codes(let), strict=True))
+            return [(array, places, bool(op.writes))]  # type: ignore[list-item]
+        if op.nest:
+            k = kernel_of(let)
+            inputs = [*k.inputs, *(r.start for r in k.results)]
+            found = [(x.base, self.row(x), False) for x in inputs if isinstance(x, (Access, Gather))]
+            return found + [(x.base, self.row(x), True) for r in k.results for x in (r.into, r.at) if x is not None]
+        if op.measures or op.aliases:
+            return []
+        touched = dict.fromkeys((*read(let), *(a for a in let.args if op.calls and isinstance(a.type, Array))), False) | dict.fromkeys(written(let), True)
+        return [(v, (), writes) for v, writes in touched.items()]  # type: ignore[misc]
+
+    def row(self, x: Access | Gather) -> tuple[Place | None, ...]:
+        if isinstance(x, Gather):
+            return ()
+        return tuple(self.place(s) if q < 0 or _is_zero(t) else None for s, t, q in zip(x.starts, x.steps, x.axes, strict=True))
+
+    def index(self, a: Atom, letter: str) -> Place | None:
+        """Of an element. One that may count from the end could be that of another iteration."""
+        found = self.place(a)
+        if found is None or letter in "up":
+            return found
+        counts_up = all(isinstance(s, Const) and found[0] * s.value + found[1] >= 0 for s in self.start)
+        return found if not found[2] and (found[0] > 0 and counts_up or (found[0] == 0 and found[1] >= 0)) else None
+
+    def place(self, a: Atom) -> Place | None:
+        """An integer as a sum."""
+        if isinstance(a, Const):
+            return 0, int(a.value), ()
+        if self.counter is not None and a is self.counter[0]:
+            return 1, 0, ()
+        if a not in self.inner:
+            return 0, 0, ((a, 1),)
+        let = self.made.get(a)
+        if let is None or not (TABLE[let.op].ring or TABLE[let.op].bounded):
+            return None
+        x, y = self.place(let.args[0]), (0, 0, ()) if TABLE[let.op].bounded else self.place(let.args[1])
+        if x is None or y is None:
+            return None
+        ring = TABLE[let.op].ring or "+"
+        if ring in "+-":
+            return _plus(x, y, 1 if ring == "+" else -1)
+        for number, other in ((x, y), (y, x)):
+            if number[0] == 0 and not number[2]:
+                return _plus((0, 0, ()), other, number[1])
+        return None
+
+    # ---- what it costs
+    def units(self) -> int:
+        inner = {h: x for h, x in find_loops(self.f).items() if h in self.loop.blocks and h != self.loop.head}
+        return _units(self.program, {name: self.f.blocks[name] for name in self.loop.blocks}, inner, self.f, ())
+
+    # ---- the function of a part
+    def run(self) -> None:
+        assert self.counter is not None
+        (counter, limit), f, head = self.counter, self.f, self.head
+        name = unused(self.program, f"{f.name}.{head.name}.part")
+        moved = {n: b for n, b in f.blocks.items() if n in self.loop.blocks}
+        fresh = Fresh(Function(name, [], {**moved, **{n: f.blocks[n] for n in self.fails}}))
+        start, end = fresh("from", I64), fresh("to", I64)
+        head.lets[0].args = (counter, end)
+        base, rows = self.terms(fresh)
+        outer = [v for v in self.outer if any(v in set(used_vars(f.blocks[n])) for n in (*moved, *self.fails))]
+        inside = {v: fresh(f"{v.name}.in", v.type) for v in outer}
+        blocks = {b.name: b for b in (Block("entry", [], [], Jump(Edge(head.name, (start,)))), *moved.values(), *(self.failing(n, fresh) for n in self.fails))}
+        at = self.params.index(counter)
+        for e in edges(f.blocks[self.loop.latches[0]].terminator):
+            if e.block == head.name:
+                e.args = (e.args[at],)
+        left, to = self.exits[0][1].args, self.exits[0][1].block
+        self.exits[0][1].block, self.exits[0][1].args, head.params = "stop", (), [counter]
+        blocks["stop"] = Block("stop", [], [], Return(()))
+        substitute(blocks.values(), dict(inside))
+        given = [*outer, *base, *rows.values()]
+        places = tuple(2 + outer.index(v) for v in self.shared if v in inside)
+        params = [start, end, *inside.values(), *base, *rows.values()]
+        self.program.functions[name] = Function(name, params, blocks, (), parts=(self.cost, *places))
+        self.outer_part(name, given, rows, limit, to, left)
+
+    def terms(self, fresh: Fresh) -> tuple[list[Var], dict[Var, Var]]:
+        """Sums become stores of their terms: the parameter that says where they begin, and the arrays."""
+        if not self.sums:
+            return [], {}
+        assert self.counter is not None
+        begin, rows = fresh("begin", I64), {}
+        for p, (name, let, term) in self.sums.items():
+            lets = self.f.blocks[name].lets
+            rows[p], place = fresh(f"{p.name}.terms", Array(p.type, self.dims())), fresh(f"{p.name}.place", I64)  # type: ignore[arg-type]
+            i = lets.index(let)
+            lets[i : i + 1] = [
+                Let((place,), isub.name, (self.counter[0], begin)),
+                Let((), STORE.name, (rows[p], place, term), {"index": "u"}, let.site),
+            ]
+        return [begin], rows
+
+    def dims(self) -> tuple[int, ...]:
+        if not hasattr(self, "size"):
+            self.size = (self.program.symbols.size(),)
+        return self.size
+
+    def outer_part(self, name: str, given: list[Var], rows: dict[Var, Var], limit: Atom, to: str, left: tuple[Atom, ...]) -> None:
+        """What stays: the call, and sums behind it."""
+        assert self.counter is not None
+        f, head = self.f, self.head.name
+        f.blocks = {n: b for n, b in f.blocks.items() if n not in self.loop.blocks}
+        fresh = Fresh(f)
+        new = {p: fresh(f"{p.name}.at", p.type) for p in self.params}
+        here = new[self.counter[0]]
+        first, after = Block(head, list(new.values())), Block(unused_block(f, f"{head}.after"))
+        mapping: dict[Var, Atom] = {}
+        arrays: dict[Var, Var] = {}
+        if rows:
+            n, count = fresh("count", I64), fresh("many", I64)
+            first.lets += [Let((n,), isub.name, (limit, here)), Let((count,), imax.name, (n, ZERO))]
+            for p, row in rows.items():
+                arrays[row] = v = fresh(row.name, row.type)
+                none = Const(0.0 if is_float(p.type) else 0, p.type)
+                first.lets.append(Let((v,), ALLOC.name, (count, none), {"fill": False}))
+                mapping[p] = self.total(fresh, p, v, count, new[p], after)
+        args = tuple(arrays.get(v, here if v not in self.outer else v) for v in given)
+        first.terminator = Call(name, (here, limit, *args), Edge(after.name))
+        rest = [b for n, b in f.blocks.items() if n not in self.fails]
+        if self.counter[0] in (*left, *(v for b in rest for v in used_vars(b))):
+            mapping[self.counter[0]] = last = fresh(f"{self.counter[0].name}.last", I64)
+            after.lets.append(Let((last,), imax.name, (limit, here)))
+        after.terminator = Jump(Edge(to, tuple(mapping.get(a, a) for a in left)))  # type: ignore[arg-type]
+        substitute(rest, mapping)
+        f.blocks |= {first.name: first, after.name: after}
+        drop_unreachable(f)
+
+    def total(self, fresh: Fresh, p: Var, row: Var, count: Var, start: Var, after: Block) -> Var:
+        """The sum of the terms, in their order, from where it starts."""
+        out, whole = fresh(f"{p.name}.sum", p.type), fresh(f"{p.name}.from", p.type)
+        f = same(self.program, p.type)  # type: ignore[arg-type]
+        k = Kernel(f, [count], [Access(row, (ZERO,), (ONE,), (0,))], [Result("ordered", (), None, out, Same(start))], None, {"fails": False})
+        after.lets.append(k.let())
+        if not is_float(p.type):
+            return out
+        after.lets.append(Let((whole,), carried.name, (out, start)))
+        return whole
+
+
+def unused_block(f: Function, name: str) -> str:
+    while name in f.blocks:
+        name += "_"
+    return name
+
+
+def _is_zero(t: Atom) -> bool:
+    return isinstance(t, Const) and t.value == 0
+
+
+def _plus(x: Place, y: Place, factor: int) -> Place:
+    terms = dict(x[2])
+    for v, n in y[2]:
+        terms[v] = terms.get(v, 0) + factor * n
+    return x[0] + factor * y[0], x[1] + factor * y[1], tuple(sorted(((v, n) for v, n in terms.items() if n), key=lambda pair: pair[0].name))
+
+
+def _units(program: Program, blocks: dict[str, Block], loops: dict[str, Loop], f: Function, within: tuple[str, ...]) -> int:
+    """About how much it is to run these blocks once, loops in them as often as is known."""
+    total = 0
+    for name, block in blocks.items():
+        turns = math.prod(_turns(f, loop) for loop in loops.values() if name in loop.blocks)
+        here = sum(_let_units(program, let, within) for let in block.lets)
+        if isinstance(block.terminator, Call):
+            here += _call_units(program, block.terminator.function, within)
+        total += turns * here
+    return min(total, 1 << 40)
+
+
+def _turns(f: Function, loop: Loop) -> int:
+    head = f.blocks[loop.head]
+    if isinstance(head.terminator, Branch):
+        for let in head.lets:
+            if let.out is head.terminator.cond and TABLE[let.op].less and let.args[0] in head.params and isinstance(let.args[1], Const):
+                at = head.params.index(let.args[0])  # type: ignore[arg-type]
+                starts = [e.args[at] for n, b in f.blocks.items() if n not in loop.blocks for e in edges(b.terminator) if e.block == loop.head]
+                if all(isinstance(a, Const) for a in starts):
+                    return max(int(let.args[1].value) - min(a.value for a in starts), 1)  # type: ignore[union-attr]
+    return TURNS
+
+
+def _call_units(program: Program, name: str, within: tuple[str, ...]) -> int:
+    if name in within:
+        return TURNS
+    g = program.functions[name]
+    return _units(program, g.blocks, find_loops(g), g, (*within, name))
+
+
+def _let_units(program: Program, let: Let, within: tuple[str, ...]) -> int:
+    op = TABLE[let.op]
+    if op.nest:
+        k = kernel_of(let)
+        points = math.prod(n.value if isinstance(n, Const) else TURNS for n in k.sizes)
+        return int(points * sum(_let_units(program, x, within) for x in program.functions[k.f].entry.lets) + points)
+    if op.calls:
+        return (1 if op.calls == "plain" else 4) * _call_units(program, let.attrs["f"], within)
+    return UNITS[op.cost] if op.scalar or op.indexed or op.measures else WHOLE_ARRAY
