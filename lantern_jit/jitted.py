@@ -289,7 +289,9 @@ def jit(
         return property(again(f.fget), f.fset, f.fdel, f.__doc__)
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
-    return Jitted(f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil, backend=backend, memory=memory, threads=threads))
+    return Jitted(
+        f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil, backend=backend, memory=memory, threads=threads)
+    )
 
 
 def _static(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[int | str, ...]:

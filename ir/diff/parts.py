@@ -12,23 +12,20 @@ up. A sum that the loop carries is one of an array of its terms, behind the loop
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from ..core.analysis import Aliases, Loop, call_graph_cycles, called, drop_unreachable, find_loops, references
-from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Program, Return, Var, edges, substitute, used_vars
+from ..core.graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Return, Var, edges, substitute, used_vars
 from ..core.kernel import ONE, ZERO, Access, Gather, Kernel, Result, Same, kernel_of
-from ..core.op import COSTS, TABLE, read, written
+from ..core.op import TABLE, read, written
 from ..core.types import I64, Array, is_float
 from ..ops.memory import ALLOC, STORE, codes
 from ..ops.table import carried, imax, isub
 from ..passes.explicit import Fresh, same, unused
+from ..passes.work import units
 from .carried import State
 
 Place = tuple[int, int, tuple[tuple[Var, int], ...]]  # an index: how often the counter, a number, how often what comes from outside
-UNITS = dict(zip(COSTS, (1, 12, 40), strict=True))  # of an operation, about 0.3 ns each
-WHOLE_ARRAY = 400  # units of one that is on whole arrays and no kernel
-TURNS = 64  # of a loop, where nobody knows
 LEAST = 64  # units of an iteration
 
 
@@ -55,16 +52,9 @@ def parts(program: Program) -> bool:
     }
     fn g(%a: f64) -> (f64) {
     entry:
-      jump turn(0:i64, %a)
-    turn(%k: i64, %s: f64):
-      %again: bool = ilt(%k, 100:i64)
-      branch %again ? more() : done()
-    more:
-      %t: f64 = mul(%s, %a)
-      %k1: i64 = iadd(%k, 1:i64)
-      jump turn(%k1, %t)
-    done:
-      return %s
+      %b: f64 = gammaln(%a)
+      %c: f64 = gammaln(%b)
+      return %c
     }
     ->
     the entry has its loops run by threads: 2
@@ -81,18 +71,11 @@ def parts(program: Program) -> bool:
     }
     fn g(%a: f64) -> (f64) {
     entry:
-      jump turn(0:i64, %a)
-    turn(%k: i64, %s: f64):
-      %again: bool = ilt(%k, 100:i64)
-      branch %again ? more() : done()
-    more:
-      %t: f64 = mul(%s, %a)
-      %k1: i64 = iadd(%k, 1:i64)
-      jump turn(%k1, %t)
-    done:
-      return %s
+      %b: f64 = gammaln(%a)
+      %c: f64 = gammaln(%b)
+      return %c
     }
-    fn f.loop.part(%from: i64, %to: i64, %x.in: f64[n], %y.in: f64[n]) -> () parts=(390,) {
+    fn f.loop.part(%from: i64, %to: i64, %x.in: f64[n], %y.in: f64[n]) -> () parts=(85,) {
     entry:
       jump loop(%from)
     loop(%i: i64):
@@ -157,7 +140,9 @@ class _Parts(State):
         if self.head.terminator.then.block not in self.loop.blocks:  # type: ignore[union-attr]
             raise WholeError("it does not count from one number to another")
         self.made = {o: let for name in (*self.loop.blocks, *self.fails) for let in self.f.blocks[name].lets for o in let.outs}
-        self.start = [e.args[self.params.index(self.counter[0])] for b in self.entering() for e in edges(b.terminator) if e.block == self.loop.head]
+        self.start = [
+            e.args[self.params.index(self.counter[0])] for b in self.entering() for e in edges(b.terminator) if e.block == self.loop.head
+        ]
         for p in self.params:
             if p is not self.counter[0]:
                 self.sums[p] = self.sum(p)
@@ -165,7 +150,7 @@ class _Parts(State):
             raise WholeError("what an iteration has computed is used behind it")
         self.effects()
         self.shared = self.touched()
-        self.cost = self.units()
+        self.cost = units(self.program, {name: self.f.blocks[name] for name in self.loop.blocks}, self.inside(), self.f)
         if self.cost < LEAST:
             raise WholeError("its iterations do little")
 
@@ -179,13 +164,15 @@ class _Parts(State):
         let = self.made.get(following) if isinstance(following, Var) else None
         if let is None or TABLE[let.op].sums != "+" or uses.count(p) != 1 or uses.count(let.out) != 1 or p not in let.args:
             raise WholeError("an iteration needs what the one before it has computed")
-        name, inner = self.inner[let.out], [x for x in find_loops(self.f).values() if x.head in self.loop.blocks and x.head != self.loop.head]
-        if isinstance(p.type, Array) or name not in self.above_latch() or any(name in x.blocks for x in inner):
+        name = self.inner[let.out]
+        once = name in self.apart.above[self.loop.latches[0]] and not any(name in x.blocks for x in self.inside().values())
+        if isinstance(p.type, Array) or not once:
             raise WholeError("an iteration needs what the one before it has computed")
         return name, let, let.args[1] if let.args[0] is p else let.args[0]
 
-    def above_latch(self) -> set[str]:
-        return self.apart.above[self.loop.latches[0]]
+    def inside(self) -> dict[str, Loop]:
+        """The loops in it."""
+        return {h: x for h, x in find_loops(self.f).items() if h in self.loop.blocks and h != self.loop.head}
 
     # ---- effects
     def effects(self) -> None:
@@ -231,7 +218,11 @@ class _Parts(State):
     @staticmethod
     def is_own(uses: list[tuple[Place | None, ...]]) -> bool:
         """Has each access one and the same index that moves with the counter?"""
-        return any(all(p is not None and p[0] and p == column[0] for p in column) for column in zip(*uses, strict=True)) if all(uses) else False
+        return (
+            any(all(p is not None and p[0] and p == column[0] for p in column) for column in zip(*uses, strict=True))
+            if all(uses)
+            else False
+        )
 
     def accesses(self, let: Let) -> list[tuple[Var, tuple[Place | None, ...], bool]]:
         """The arrays that an operation touches: where, and whether it writes."""
@@ -247,7 +238,9 @@ class _Parts(State):
             return found + [(x.base, self.row(x), True) for r in k.results for x in (r.into, r.at) if x is not None]
         if op.measures or op.aliases:
             return []
-        touched = dict.fromkeys((*read(let), *(a for a in let.args if op.calls and isinstance(a.type, Array))), False) | dict.fromkeys(written(let), True)
+        touched = dict.fromkeys((*read(let), *(a for a in let.args if op.calls and isinstance(a.type, Array))), False) | dict.fromkeys(
+            written(let), True
+        )
         return [(v, (), writes) for v, writes in touched.items()]  # type: ignore[misc]
 
     def row(self, x: Access | Gather) -> tuple[Place | None, ...]:
@@ -261,7 +254,7 @@ class _Parts(State):
         if found is None or letter in "up":
             return found
         counts_up = all(isinstance(s, Const) and found[0] * s.value + found[1] >= 0 for s in self.start)
-        return found if not found[2] and (found[0] > 0 and counts_up or (found[0] == 0 and found[1] >= 0)) else None
+        return found if not found[2] and ((found[0] > 0 and counts_up) or (found[0] == 0 and found[1] >= 0)) else None
 
     def place(self, a: Atom) -> Place | None:
         """An integer as a sum."""
@@ -285,11 +278,6 @@ class _Parts(State):
                 return _plus((0, 0, ()), other, number[1])
         return None
 
-    # ---- what it costs
-    def units(self) -> int:
-        inner = {h: x for h, x in find_loops(self.f).items() if h in self.loop.blocks and h != self.loop.head}
-        return _units(self.program, {name: self.f.blocks[name] for name in self.loop.blocks}, inner, self.f, ())
-
     # ---- the function of a part
     def run(self) -> None:
         assert self.counter is not None
@@ -302,7 +290,14 @@ class _Parts(State):
         base, rows = self.terms(fresh)
         outer = [v for v in self.outer if any(v in set(used_vars(f.blocks[n])) for n in (*moved, *self.fails))]
         inside = {v: fresh(f"{v.name}.in", v.type) for v in outer}
-        blocks = {b.name: b for b in (Block("entry", [], [], Jump(Edge(head.name, (start,)))), *moved.values(), *(self.failing(n, fresh) for n in self.fails))}
+        blocks = {
+            b.name: b
+            for b in (
+                Block("entry", [], [], Jump(Edge(head.name, (start,)))),
+                *moved.values(),
+                *(self.failing(n, fresh) for n in self.fails),
+            )
+        }
         at = self.params.index(counter)
         for e in edges(f.blocks[self.loop.latches[0]].terminator):
             if e.block == head.name:
@@ -322,21 +317,16 @@ class _Parts(State):
         if not self.sums:
             return [], {}
         assert self.counter is not None
-        begin, rows = fresh("begin", I64), {}
+        begin, rows, size = fresh("begin", I64), {}, (self.program.symbols.size(),)
         for p, (name, let, term) in self.sums.items():
             lets = self.f.blocks[name].lets
-            rows[p], place = fresh(f"{p.name}.terms", Array(p.type, self.dims())), fresh(f"{p.name}.place", I64)  # type: ignore[arg-type]
+            rows[p], place = fresh(f"{p.name}.terms", Array(p.type, size)), fresh(f"{p.name}.place", I64)  # type: ignore[arg-type]
             i = lets.index(let)
             lets[i : i + 1] = [
                 Let((place,), isub.name, (self.counter[0], begin)),
                 Let((), STORE.name, (rows[p], place, term), {"index": "u"}, let.site),
             ]
         return [begin], rows
-
-    def dims(self) -> tuple[int, ...]:
-        if not hasattr(self, "size"):
-            self.size = (self.program.symbols.size(),)
-        return self.size
 
     def outer_part(self, name: str, given: list[Var], rows: dict[Var, Var], limit: Atom, to: str, left: tuple[Atom, ...]) -> None:
         """What stays: the call, and sums behind it."""
@@ -372,7 +362,9 @@ class _Parts(State):
         """The sum of the terms, in their order, from where it starts."""
         out, whole = fresh(f"{p.name}.sum", p.type), fresh(f"{p.name}.from", p.type)
         f = same(self.program, p.type)  # type: ignore[arg-type]
-        k = Kernel(f, [count], [Access(row, (ZERO,), (ONE,), (0,))], [Result("ordered", (), None, out, Same(start))], None, {"fails": False})
+        k = Kernel(
+            f, [count], [Access(row, (ZERO,), (ONE,), (0,))], [Result("ordered", (), None, out, Same(start))], None, {"fails": False}
+        )
         after.lets.append(k.let())
         if not is_float(p.type):
             return out
@@ -395,45 +387,3 @@ def _plus(x: Place, y: Place, factor: int) -> Place:
     for v, n in y[2]:
         terms[v] = terms.get(v, 0) + factor * n
     return x[0] + factor * y[0], x[1] + factor * y[1], tuple(sorted(((v, n) for v, n in terms.items() if n), key=lambda pair: pair[0].name))
-
-
-def _units(program: Program, blocks: dict[str, Block], loops: dict[str, Loop], f: Function, within: tuple[str, ...]) -> int:
-    """About how much it is to run these blocks once, loops in them as often as is known."""
-    total = 0
-    for name, block in blocks.items():
-        turns = math.prod(_turns(f, loop) for loop in loops.values() if name in loop.blocks)
-        here = sum(_let_units(program, let, within) for let in block.lets)
-        if isinstance(block.terminator, Call):
-            here += _call_units(program, block.terminator.function, within)
-        total += turns * here
-    return min(total, 1 << 40)
-
-
-def _turns(f: Function, loop: Loop) -> int:
-    head = f.blocks[loop.head]
-    if isinstance(head.terminator, Branch):
-        for let in head.lets:
-            if let.out is head.terminator.cond and TABLE[let.op].less and let.args[0] in head.params and isinstance(let.args[1], Const):
-                at = head.params.index(let.args[0])  # type: ignore[arg-type]
-                starts = [e.args[at] for n, b in f.blocks.items() if n not in loop.blocks for e in edges(b.terminator) if e.block == loop.head]
-                if all(isinstance(a, Const) for a in starts):
-                    return max(int(let.args[1].value) - min(a.value for a in starts), 1)  # type: ignore[union-attr]
-    return TURNS
-
-
-def _call_units(program: Program, name: str, within: tuple[str, ...]) -> int:
-    if name in within:
-        return TURNS
-    g = program.functions[name]
-    return _units(program, g.blocks, find_loops(g), g, (*within, name))
-
-
-def _let_units(program: Program, let: Let, within: tuple[str, ...]) -> int:
-    op = TABLE[let.op]
-    if op.nest:
-        k = kernel_of(let)
-        points = math.prod(n.value if isinstance(n, Const) else TURNS for n in k.sizes)
-        return int(points * sum(_let_units(program, x, within) for x in program.functions[k.f].entry.lets) + points)
-    if op.calls:
-        return (1 if op.calls == "plain" else 4) * _call_units(program, let.attrs["f"], within)
-    return UNITS[op.cost] if op.scalar or op.indexed or op.measures else WHOLE_ARRAY

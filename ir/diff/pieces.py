@@ -34,9 +34,7 @@ from ..core.graph import (
     Program,
     Return,
     Var,
-    defined_vars,
     edges,
-    map_terminator,
     substitute,
 )
 from ..core.op import REVERSE, TABLE

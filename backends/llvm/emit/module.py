@@ -19,7 +19,7 @@ from ....ir.lower.lower import Lowering
 from ...targets.target import Cpu
 from ..maths.vector_maths import is_variant
 from ..runtime.modules import helpers
-from . import host, library, matrix_products, records, scattering  # noqa: F401  # they enter their operations into EMIT
+from . import host, library, loop_parts, matrix_products, records, scattering  # noqa: F401  # they enter their operations into EMIT
 from .code import Code, Module, flat_types, struct_of
 from .kernels import emission  # noqa: F401
 from .lets import EMIT
@@ -91,12 +91,28 @@ class Emission:
         return Site("", 0, "", t.message)
 
     def primal(self, name: str) -> str:
-        """@p.name, emitted once."""
+        """@p.name, emitted once; or what calls it for parts of a range."""
         symbol = f"@p.{name}"
         if symbol not in self.names:
             self.names[symbol] = symbol
             self.queue.append(lambda: self.emit_primal(name))
-        return symbol
+            f = self.program.functions[name]
+            if f.parts and self.threads > 1:
+                self.names[symbol] = f"@parts.{name}"
+                params = [[(t, f"%a{i}.{j}") for j, t in enumerate(flat_types(p.type))] for i, p in enumerate(f.params)]
+                self.queue.append(loop_parts.Forward(self, f, self.names[symbol], params).emit)
+        return self.names[symbol]
+
+    def low_function(self, name: str) -> str:
+        """The same of a function that reverse mode was lowered to."""
+        symbol = f"@{name}"
+        if name not in self.low.parts or self.threads < 2:
+            return symbol
+        if symbol not in self.names:
+            self.names[symbol] = f"@parts.{name}"
+            f, adjoints = self.low.parts[name]
+            self.queue.append(loop_parts.Backwards(self, f, self.low.functions[name], self.names[symbol], adjoints).emit)
+        return self.names[symbol]
 
     emit_program = staticmethod(library.emit_program)
 

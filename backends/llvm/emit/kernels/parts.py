@@ -18,13 +18,11 @@ from typing import Any
 from .....ir.core.graph import Atom, Const
 from .....ir.core.kernel import ADDS, Access, Gather, Result, Same, same_element
 from .....ir.core.op import TABLE
+from .....ir.passes.work import UNITS
 from ..code import Code, struct_of
+from ..jobs import GRAIN, LEAST, MOST, Environment, least, named, rounded_up, run
 from ..lets import loop
 
-UNITS = {"cheap": 1, "dear": 12, "heavy": 40}  # about 0.3 ns each
-GRAIN = 16  # log2 of the units of a part: some 20 microseconds, a few times what it takes to wake a thread
-LEAST = 4  # parts: with fewer, one thread does all
-MOST = 64  # parts
 LINE = 64  # elements: parts begin at multiples, where the axis is the innermost
 
 
@@ -102,7 +100,6 @@ class Parts:
         self.nest, self.name, self.values, self.joins = nest, name, values, joins
         self.t = struct_of([t for t, _ in values])
         self.names = [(t, own) for (t, _), own in nest.outside.names.items()]
-        self.environment = struct_of([*(t for t, _ in self.names), "i64", *([f"[{MOST} x {self.t}]"] if values else [])])
 
     def emit(self, finish: Callable[[list[str]], list[tuple[str, str]]]) -> str:
         """Emit them; what the kernel returns. `finish` gives that, of the joined values."""
@@ -133,7 +130,7 @@ class Parts:
         self.keep(code, self.call(code, "0", all_of_it), cells)
         code.emit(f"br label %{joined}")
         code.place(several)
-        self.several(code, code.let(f"call i64 @llvm.smin.i64(i64 {grains}, i64 {MOST})"), cells)
+        self.several(code, least(code, grains, str(MOST)), cells)
         code.emit(f"br label %{joined}")
         code.place(joined)
         return cells
@@ -153,21 +150,18 @@ class Parts:
     def several(self, code: Code, wanted: str, cells: list[str]) -> None:
         nest = self.nest
         n = nest.sizes[nest.split]
-        step = _rounded_up(code, n, wanted)
+        step = rounded_up(code, n, wanted)
         if nest.split == nest.order[-1]:
-            step = code.let(f"mul i64 {_rounded_up(code, step, str(LINE))}, {LINE}")
-        parts, environment = _rounded_up(code, n, step), code.alloca(self.environment)
-        for i, (t, own) in enumerate((*self.names, ("i64", step))):
-            code.store(t, own, code.field(self.environment, environment, i))
-        module = nest.context.module
-        run = module.declare("lantern_parallel", "declare void @lantern_parallel(ptr, ptr, ptr, i64, i64)")
-        here = code.let("call ptr @lantern.context()")
-        code.emit(f"call void {run}(ptr {here}, ptr {self.name}.task, ptr {environment}, i64 {parts}, i64 {nest.context.threads})")
+            step = code.let(f"mul i64 {rounded_up(code, step, str(LINE))}, {LINE}")
+        parts, self.step = rounded_up(code, n, step), named(code, "%step", step)
+        self.environment = Environment([*self.names, ("i64", self.step)], [self.t] if self.values else [])
+        environment = self.environment.make(code)
+        run(nest.context, code, f"{self.name}.task", environment, parts)
         if not self.values:
             return
 
         def left(part: str) -> str:
-            return code.load(self.t, self.place(code, environment, part))
+            return code.load(self.t, self.environment.place(code, environment, 0, part))
 
         def join(i: str) -> None:
             found = code.unpack(self.t, left(code.let(f"add i64 {i}, 1")), len(self.values))
@@ -177,27 +171,13 @@ class Parts:
         self.keep(code, left("0"), cells)
         loop(code, code.let(f"sub i64 {parts}, 1"), join)
 
-    def place(self, code: Code, environment: str, part: str) -> str:
-        """Where a part leaves what it gives."""
-        path = f"i32 0, i32 {len(self.names) + 1}, i64 {part}"
-        return code.let(f"getelementptr inbounds {self.environment}, ptr {environment}, {path}")
-
     def task(self) -> str:
         code, nest = Code(self.nest.context.module), self.nest
-        for i, (t, own) in enumerate(self.names):
-            code.emit(f"{own} = load {t}, ptr {code.field(self.environment, '%environment', i)}")
-        step = code.load("i64", code.field(self.environment, "%environment", len(self.names)))
-        first = code.let(f"mul i64 %part, {step}")
+        self.environment.take(code, "%environment")
+        first = code.let(f"mul i64 %part, {self.step}")
         rest = code.let(f"sub i64 {nest.sizes[nest.split]}, {first}")
-        value = self.call(code, first, code.let(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {step})"))
+        value = self.call(code, first, least(code, rest, self.step))
         if self.values:
-            code.store(self.t, value, self.place(code, "%environment", "%part"))
+            code.store(self.t, value, self.environment.place(code, "%environment", 0, "%part"))
         code.emit("ret void")
         return code.text(f"define internal void {self.name}.task(ptr %environment, i64 %part) nounwind")
-
-
-def _rounded_up(code: Code, n: str, by: str) -> str:
-    """n / by, or the next integer."""
-    more = code.let(f"add i64 {n}, {by}")
-    return code.let(f"sdiv i64 {code.let(f'sub i64 {more}, 1')}, {by}")
-
