@@ -19,6 +19,7 @@ import pytest
 from scipy import special
 
 from lantern_jit.backends.llvm.build import cache
+from lantern_jit.backends.llvm.call.notes import sound
 
 from .processes import Running, start
 

@@ -241,7 +241,7 @@ class _Parts(State):
         touched = dict.fromkeys((*read(let), *(a for a in let.args if op.calls and isinstance(a.type, Array))), False) | dict.fromkeys(
             written(let), True
         )
-        return [(v, (), writes) for v, writes in touched.items()]  # type: ignore[misc]
+        return [(v, (), writes) for v, writes in touched.items()]
 
     def row(self, x: Access | Gather) -> tuple[Place | None, ...]:
         if isinstance(x, Gather):
