@@ -250,10 +250,9 @@ def jit(
     nogil: whether calls let other Python threads run. None: a function with loops does if its last call was long
         (about 20 us, where letting go of the lock costs under 1%). True and False fix it.
     backend: what runs the program. None: machine code by LLVM ("llvm") where there is any, else the interpreter ("python").
-
-    threads: how many threads run loops over arrays whose iterations need nothing of each other, and do enough. Sums are then taken part by
-        part, so that they round otherwise than those of one thread, and in the same way with any number of them. What is left in the
-        caller's arrays after an error may be more than what iterations before the error have written.
+    threads: how many threads run loops whose iterations need nothing of each other, where there is enough to do. Sums are taken part
+        by part: they round otherwise than with one thread, and all alike with any number above. Two or more of them write more into the
+        caller's arrays before an error than one does. `inspect(..).parallel` says which loops are run so, and why others are not.
 
     Raises LanternError and its kinds, see `lantern_jit.errors`.
 
@@ -264,13 +263,7 @@ def jit(
     """
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
-    if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
-        raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay", "sqrt", "log" or a positive chunk length')
-    if memory is not None and (not isinstance(memory, int) or memory <= 0):
-        raise ValueError(f"memory={memory!r}: give a positive number of bytes")
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
-        raise ValueError(f"threads={threads!r}: give a positive number of threads")
-    chosen(backend)  # or an error
+    options = _checked(Options(checkpoint, nogil, backend=backend, memory=memory, threads=threads))
     again: Any = functools.partial(
         jit,
         static_argnums=static_argnums,
@@ -289,9 +282,20 @@ def jit(
         return property(again(f.fget), f.fset, f.fdel, f.__doc__)
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
-    return Jitted(
-        f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil, backend=backend, memory=memory, threads=threads)
-    )
+    return Jitted(f, _static(f, nums, names) if names else nums, options)
+
+
+def _checked(options: Options) -> Options:
+    """These options; ValueError if one is none."""
+    checkpoint, memory, threads = options.checkpoint, options.memory, options.threads
+    if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
+        raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay", "sqrt", "log" or a positive chunk length')
+    if memory is not None and (not isinstance(memory, int) or memory <= 0):
+        raise ValueError(f"memory={memory!r}: give a positive number of bytes")
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise ValueError(f"threads={threads!r}: give a positive number of threads")
+    chosen(options.backend)  # or an error
+    return options
 
 
 def _static(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[int | str, ...]:

@@ -42,19 +42,13 @@ def parts(program: Program) -> bool:
       branch %more ? body() : exit()
     body:
       %v: f64 = load(%x, %i) {index='u'}
-      call g(%v) then stored()
-    stored(%w: f64):
-      store(%y, %i, %w) {index='p'}
+      %w: f64 = gammaln(%v)
+      %u: f64 = gammaln(%w)
+      store(%y, %i, %u) {index='p'}
       %j: i64 = iadd(%i, 1:i64)
       jump loop(%j)
     exit:
       return
-    }
-    fn g(%a: f64) -> (f64) {
-    entry:
-      %b: f64 = gammaln(%a)
-      %c: f64 = gammaln(%b)
-      return %c
     }
     ->
     the entry has its loops run by threads: 2
@@ -69,13 +63,7 @@ def parts(program: Program) -> bool:
     loop.after:
       jump exit()
     }
-    fn g(%a: f64) -> (f64) {
-    entry:
-      %b: f64 = gammaln(%a)
-      %c: f64 = gammaln(%b)
-      return %c
-    }
-    fn f.loop.part(%from: i64, %to: i64, %x.in: f64[n], %y.in: f64[n]) -> () parts=(85,) {
+    fn f.loop.part(%from: i64, %to: i64, %x.in: f64[n], %y.in: f64[n]) -> () parts=(84,) {
     entry:
       jump loop(%from)
     loop(%i: i64):
@@ -85,17 +73,16 @@ def parts(program: Program) -> bool:
       return
     body:
       %v: f64 = load(%x.in, %i) {index='u'}
-      call g(%v) then stored()
-    stored(%w: f64):
-      store(%y.in, %i, %w) {index='p'}
+      %w: f64 = gammaln(%v)
+      %u: f64 = gammaln(%w)
+      store(%y.in, %i, %u) {index='p'}
       %j: i64 = iadd(%i, 1:i64)
       jump loop(%j)
     }
     """
     if program.threads < 2:
         return False
-    cycles = call_graph_cycles({n: {*called(f)} for n, f in program.functions.items()})
-    changed = False
+    cycles, changed = call_graph_cycles({n: {*called(f)} for n, f in program.functions.items()}), False
     for f in list(program.functions.values()):
         done: set[str] = set()
         while (loop := _next(f, done)) is not None:

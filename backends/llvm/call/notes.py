@@ -71,7 +71,7 @@ def loops(program: Program) -> dict[str, str]:
     """Which loops that are no kernels have parts that several threads run, and why the others have none."""
     run = {f.name: f for f in program.functions.values() if f.parts}
     sites = {name: next((let.site for b in f.blocks.values() for let in b.lets if let.site), None) for name, f in run.items()}
-    found = {name: shown("parts of its iterations", site) for name, site in sites.items()}
+    found = {name.removesuffix(".part"): shown("parts of its iterations", site) for name, site in sites.items()}
     return found | {name: shown(why, site) for name, (why, site) in program.whole.items()}
 
 

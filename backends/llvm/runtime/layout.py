@@ -78,6 +78,7 @@ SLOTS = 4096  # regions of one process at the same time
 SPARE_SLOTS = 16
 SPARE_LIMIT = 64 << 20  # bytes of old results that are kept for the next ones
 KEEP = 64 << 20  # bytes that an idle region may keep of its stack and of its arena
+LENT_SHARE = 4  # log2 of how much less is left of one that a part of a loop has had
 COPY_BELOW = 1 << 15  # bytes: a smaller result is cheaper to copy than to wrap
 WORKERS = 255  # threads of the pool, beside those that call
 NUMPY_READABLE, NUMPY_WRITABLE = 0x101, 0x501  # flags of an array: contiguous, aligned; and writeable

@@ -97,7 +97,7 @@ def regions(target: Target, bits: int = 0, hidden: bool = False) -> str:
         **words(CONTEXT, "HEAP", "INDEX", "TOP", "GAVE", "LENT", "NEXT_LENT"),
         "PAGE": memory.page, "TWO_PAGES": 2 * memory.page, "CONTEXT_BYTES": memory.page, "READ_WRITE": memory.read_write,
         "NO_ACCESS": memory.no_access, "MAP_FLAGS": memory.map_flags, "UNNEEDED": memory.unneeded, "HUGE_PAGES": memory.huge_pages,
-        "BITS": bits, "KEEP": layout.KEEP, "SLOTS": layout.SLOTS, "SPARE_SLOTS": layout.SPARE_SLOTS, "SPARE_LIMIT": layout.SPARE_LIMIT,
+        "BITS": bits, "KEEP": layout.KEEP, "LENT_SHARE": layout.LENT_SHARE, "SLOTS": layout.SLOTS, "SPARE_SLOTS": layout.SPARE_SLOTS, "SPARE_LIMIT": layout.SPARE_LIMIT,
         "TICKS": target.ticks, "REST": ticks(target, _SECOND),
     }  # fmt: skip
     text = filled(_file("regions.ll"), constants)
