@@ -264,16 +264,8 @@ def jit(
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     options = _checked(Options(checkpoint, nogil, backend=backend, memory=memory, threads=threads))
-    again: Any = functools.partial(
-        jit,
-        static_argnums=static_argnums,
-        static_argnames=static_argnames,
-        checkpoint=checkpoint,
-        nogil=nogil,
-        backend=backend,
-        memory=memory,
-        threads=threads,
-    )
+    given = {"checkpoint": checkpoint, "nogil": nogil, "backend": backend, "memory": memory, "threads": threads}
+    again: Any = functools.partial(jit, static_argnums=static_argnums, static_argnames=static_argnames, **given)
     if f is None:
         return again
     if isinstance(f, (classmethod, staticmethod)):

@@ -93,7 +93,6 @@ def test_the_target_is_as_llvm_has_it(target: Target) -> None:
         ("lantern_on_signal", {"ldar"}),
         ("lantern_parallel", {"stlr"}),
         ("lantern_worker", {"stlr"}),
-        ("lantern_number", {"ldar"}),
     ],
 )
 def test_what_threads_hand_over_is_ordered(function: str, pairs: set[str]) -> None:

@@ -69,8 +69,6 @@ def parts(program: Program) -> bool:
     loop(%i: i64):
       %more: bool = ilt(%i, %to)
       branch %more ? body() : stop()
-    stop:
-      return
     body:
       %v: f64 = load(%x.in, %i) {index='u'}
       %w: f64 = gammaln(%v)
@@ -78,6 +76,8 @@ def parts(program: Program) -> bool:
       store(%y.in, %i, %u) {index='p'}
       %j: i64 = iadd(%i, 1:i64)
       jump loop(%j)
+    stop:
+      return
     }
     """
     if program.threads < 2:

@@ -139,7 +139,7 @@ define void @lantern_trim(ptr %region) nounwind {
 }
 
 ; The same beyond so many bytes.
-define internal void @lantern_trim_to(ptr %region, i64 %keep) nounwind {
+define void @lantern_trim_to(ptr %region, i64 %keep) nounwind {
  %seen = alloca i8
  %bits = load i64, ptr @lantern_bits
  %size = shl i64 1, %bits
