@@ -170,7 +170,7 @@ POLICIES: list[tuple[Function, tuple[Any, ...], dict[Any, list[str]]]] = [
     (with_break, (1.1, 30), {None: [R], "recursion": [R], "replay": [R], 7: [R, R]}),
     (newton_sine, (1.0,), {None: [R], "recursion": [R], "replay": [P], 7: [P]}),
     (with_store, (0.9, 30), {None: [P], "recursion": [R], "replay": [P], 7: [R, P]}),
-    (nested, (0.9, 9), {None: [T, T], "recursion": [R, R], "replay": [T, T], 7: [R, T, T]}),
+    (nested, (0.9, 9), {None: [R, C], "recursion": [R, R], "replay": [T, T], 7: [R, R, C]}),
     (calls_inside, (0.9, 9), {None: [T, T], "recursion": [R], "replay": [T, T], 7: [R, T, T]}),
 ]
 

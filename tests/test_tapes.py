@@ -145,7 +145,8 @@ def test_three_ways(f: Function, args: tuple[Any, ...], argnums: Any) -> None:
     found = both(lj.value_and_grad(f, argnums), *args)
     close(found["native"], found["interpreter"], 1e-12, 1e-12)
     close(found["lowered"], found["interpreter"], 1e-12, 1e-12)
-    assert "tape" in lj.jit(lj.grad(f, argnums)).inspect(*args).policies.values()
+    assert "tape" in lj.jit(lj.grad(f, argnums), checkpoint="replay").inspect(*args).policies.values()
+    close(lj.jit(lj.grad(f, argnums), checkpoint="replay")(*args), found["native"][1], 1e-12, 1e-12)
     close(lj.jit(lj.grad(f, argnums), checkpoint="recursion")(*args), found["native"][1], 1e-12, 1e-12)
     assert "tape" not in lj.jit(lj.grad(f, argnums), checkpoint="recursion").inspect(*args).policies.values()
 
@@ -161,6 +162,21 @@ def test_against_differences_of_two_orders(f: Function, args: tuple[Any, ...], a
         return f(*given)
 
     lj.check_grads(of_floats, tuple(args[i] for i in where), order=2)
+
+
+def test_a_loop_in_chunks_needs_no_tape_as_long() -> None:
+    def some(x: float, k: int, n: int) -> float:
+        t = 0.0
+        for i in range(k):
+            y = x + i
+            for _ in range(n):
+                y = 3.1 * y * (1.0 - y)
+            t = t + y
+        return t
+
+    gradient = lj.jit(lj.grad(some))
+    assert list(gradient.inspect(0.1, 3, 1).policies.values()) == ["recursion", "chunks"]
+    assert gradient.inspect(0.001, 3, 4_000_000).memory.arrays < 3_000_000
 
 
 def test_float32() -> None:

@@ -86,8 +86,7 @@ def has_adjoint(let: Let, activity: Activity) -> bool:
     return any(o in activity for o in let.outs) or any(a in activity for a in written(let))
 
 
-def to_closures(rev: Reverse, whole: bool = True) -> Closures:
-    """`whole`: with a record of what a recursion never changes."""
+def to_closures(rev: Reverse) -> Closures:
     f = rev.function
     live, loops, pred = live_in(f), find_loops(f), predecessors(f)
     order = reverse_postorder(f)
@@ -95,7 +94,7 @@ def to_closures(rev: Reverse, whole: bool = True) -> Closures:
     used = {h: {v for b in loop.blocks for v in used_vars(f.blocks[b])} for h, loop in loops.items()}
     records: dict[str, list[Var]] = {}
     unchanging = [v for v in unchanging_params(f) if v in {x for vs in live.values() for x in vs}]
-    if unchanging and whole:
+    if unchanging:
         records[WHOLE] = unchanging
         nest = {b: [WHOLE, *heads] for b, heads in nest.items()}
     for h in sorted(loops, key=lambda h: -len(loops[h].blocks)):

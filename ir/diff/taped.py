@@ -66,12 +66,14 @@ class Taped:
         return frozenset(i for i, p in enumerate(self.rev.function.params) if (p, False) in self.needed)
 
 
-def has_nest(f: Function) -> bool:
-    """Is there a loop with another one or with a call in it?"""
+def pays(f: Function, chunked: set[str]) -> bool:
+    """Has it a loop with calls in it, or with loops that frames would be kept of? A loop in one other that runs `chunked` needs no tape as
+    long as itself."""
     loops = find_loops(f)
-    return any(
-        (name in loops and name != head) or isinstance(f.blocks[name].terminator, Call) for head in loops for name in loops[head].blocks
-    )
+    if any(isinstance(f.blocks[name].terminator, Call) for loop in loops.values() for name in loop.blocks):
+        return True
+    depth = {head: sum(head in loop.blocks for loop in loops.values()) for head in loops}
+    return any(n > 1 and (n > 2 or head not in chunked) for head, n in depth.items())
 
 
 def calls_of(f: Function) -> list[Call]:

@@ -10,7 +10,7 @@ from ..core.op import TABLE, written
 from ..core.types import PTR, Array, Scalar, Struct, carries_gradient
 from ..diff.cps import WHOLE, Closure, Continuation
 from ..diff.reverse import Reverse
-from .function import Parts, fields_of, zeros_like
+from .function import RECURSION, Parts, fields_of, zeros_like
 from .low import Body, Place, code, minus_zero
 from .pullback import active_scalars, result_types
 from .steps import BlockSteps
@@ -203,7 +203,7 @@ class BlockFunction(BlockSteps):
         results = body.call(f"t.{callee.name}", args, callee.function.results)
         top = body.let("top", [], PTR)
         back = self.jump(t.then, [[x] for x in results])
-        call_back(self, t, callee, back, top)
+        call_back(self, t, callee, [*back, top])
         body.emit("release", [start])
 
     def call_itself(self, t: Call, callee: Reverse, active: list[int], k: Atom, record: Atom) -> dict[int, Atom]:
@@ -211,7 +211,7 @@ class BlockFunction(BlockSteps):
         params, whole = callee.function.params, self.parent.closures.records[WHOLE]
         args = [x for a, p, m in zip(t.args, params, callee.mask, strict=True) if p not in whole for x in self.argument(a, p, m)]
         mine = [i for i in active if params[i] not in whole]
-        name = f"{self.parent.name}.recursion"
+        name = self.parent.name + RECURSION
         found = self.body.call(name, [*args, k, record, self.pointer(f"e.{WHOLE}")], [params[i].type for i in mine])
         return dict(zip(mine, found, strict=True))
 
@@ -228,12 +228,14 @@ class BlockFunction(BlockSteps):
         self.body, self.frame, self.frame_type, self.kept = outer
 
 
-def call_back(block: BlockFunction, t: Call, callee: Reverse, back: Sequence[Atom], top: Atom) -> Atom:
-    """Run a callee backwards from the adjoints of its results that are floats, and add to those of its arguments. Gives the tape's end."""
+def call_back(block: BlockFunction, t: Call, callee: Reverse, more: Sequence[Atom], whole: Sequence[Var] = ()) -> Atom:
+    """Run a callee backwards from the adjoints of its results that are floats and the tape's end, and add to those of its arguments. Gives
+    the tape's end. A recursion that calls itself has in its record what it never changes."""
     params = callee.function.params
-    args = [x for a, p, m in zip(t.args, params, callee.mask, strict=True) for x in block.argument(a, p, m)]
-    active = active_scalars(callee)
-    *found, end = block.body.call(f"b.{callee.name}", [*args, *back, top], [*(params[i].type for i in active), PTR])
+    args = [x for a, p, m in zip(t.args, params, callee.mask, strict=True) if p not in whole for x in block.argument(a, p, m)]
+    active = [i for i in active_scalars(callee) if params[i] not in whole]
+    name = f"b.{callee.name}{RECURSION if whole else ''}"
+    *found, end = block.body.call(name, [*args, *more], [*(params[i].type for i in active), PTR])
     for i, d in zip(active, found, strict=True):
         block.add(t.args[i], d)
     return end

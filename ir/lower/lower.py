@@ -22,11 +22,11 @@ from ..core.types import Array
 from ..diff.activity import all_vars
 from ..diff.close import closed
 from ..diff.coverage import covers
-from ..diff.cps import Closures, cut_block, show_closures, to_closures
+from ..diff.cps import WHOLE, Closures, cut_block, show_closures, to_closures
 from ..diff.memory import recursive
 from ..diff.policies import Plan, choose, plan_loops
 from ..diff.reverse import Reverse
-from ..diff.taped import Taped, has_nest, plan_tape
+from ..diff.taped import Taped, pays, plan_tape
 from ..ops.low import CALL
 from . import records  # noqa: F401  # it enters its steps
 from .blocks import BlockFunction
@@ -132,10 +132,9 @@ class Lowering:
                 BlockFunction(parent, block).run()
 
     def on_tape(self, rev: Reverse) -> bool:
-        """Does a function run backwards from a tape? Recursions and nests of loops do that can, unless `checkpoint` says "recursion"."""
+        """Does a function run backwards from a tape? Where it can and pays, unless `checkpoint` says "recursion"."""
         if rev.name not in self.taped:
-            able = self.checkpoint != "recursion" and (rev.function.name in self.recursive or has_nest(rev.function))
-            plans = plan_tape(self.reverses, rev) if able else None
+            plans = plan_tape(self.reverses, rev) if self.checkpoint != "recursion" and self.pays_on_tape(rev) else None
             self.taped[rev.name] = plans is not None
             for name, plan in (plans or {}).items():
                 if name == rev.name or not self.taped.get(name):
@@ -143,10 +142,14 @@ class Lowering:
                     self.queue.append(functools.partial(self.tape, plan))
         return self.taped[rev.name]
 
+    def pays_on_tape(self, rev: Reverse) -> bool:
+        chunked = {head for head, plan in self.plans(rev).items() if choose(plan, self.checkpoint) == "chunks"}
+        return rev.function.name in self.recursive or pays(rev.function, chunked)
+
     def tape(self, taped: Taped) -> None:
-        entries = Entries(taped)
-        Forward(self, taped, entries).run()
-        Back(self, taped, entries).run()
+        entries, closures = Entries(taped), to_closures(taped.rev)
+        Forward(self, taped, entries, closures.records.get(WHOLE, [])).run()
+        Back(self, taped, entries, closures).run()
         if taped.rev.function.name in self.recursive:
             self.low.policies[taped.rev.name] = "tape"
         self.low.policies.update({f"{taped.rev.name}.{head}": "tape" for head in taped.loops})

@@ -14,11 +14,11 @@ from typing import Any
 
 from ..core.graph import Atom, Call, Const, Edge, Jump, Let, Return, Var
 from ..core.types import I64, PTR, Struct, carries_gradient
-from ..diff.cps import Continuation, to_closures
+from ..diff.cps import WHOLE, Closures, Continuation
 from ..diff.taped import Taped, TapedLoop
 from . import operations
 from .blocks import BlockFunction, call_back
-from .function import Parts, ReverseFunction
+from .function import RECURSION, Parts, ReverseFunction
 from .iteration import at_hand_type
 from .low import ZERO, Body, Place, minus_zero
 from .taped_forward import Entries
@@ -29,20 +29,24 @@ ENV = "kenv"  # points to the cotangents and the tape's end
 class Back(ReverseFunction):
     """b.f"""
 
-    def __init__(self, context: Any, taped: Taped, entries: Entries) -> None:
-        super().__init__(context, to_closures(taped.rev, whole=False))
+    def __init__(self, context: Any, taped: Taped, entries: Entries, closures: Closures) -> None:
+        super().__init__(context, closures)
         self.taped, self.entries = taped, entries
         self.name = f"b.{self.rev.name}"
         floats = [(f"c{r}", t) for r, t in enumerate(self.rev.function.results) if carries_gradient(t)]
         self.env_type = Struct(f"env.{self.name}", (*floats, ("top", PTR)))
 
     def run(self) -> None:
+        whole = self.closures.records.get(WHOLE, [])
+        if whole:
+            self.outermost_back(whole)
         f, names = self.rev.function, self.given()
         first = self.closures.blocks[f.entry.name]
-        cotangents = [Var(name, t) for name, t in self.env_type.fields]  # and the tape's end
-        params = [*(x for p in f.params for x in names[p]), *cotangents]
-        active = self.active_params()
-        body = Body(self.low, self.name, params, [*(p.type for p in active), PTR])
+        cotangents = self.cotangents()
+        active = [p for p in self.active_params() if p not in whole]
+        pointers = [Var(f"e.{WHOLE}", PTR)] if whole else []
+        params = [*(x for p in f.params if p not in whole for x in names[p]), *cotangents, *pointers]
+        body = Body(self.low, self.name + (RECURSION if whole else ""), params, [*(p.type for p in active), PTR])
         env = body.cell(self.env_type, "env")
         if f.name in self.context.recursive:
             body.emit("check_stack", [], name=f.name)
@@ -50,8 +54,31 @@ class Back(ReverseFunction):
             body.put(v, Place(env, self.env_type, (v.name,)))
         args = [x for v in first.inputs for x in self.passed(body, v, names[v])]
         vs = self.returned(first)
-        found = dict(zip(vs, body.call(self.block_name(first.name), [*args, env], [v.type for v in vs]), strict=True))
+        found = dict(zip(vs, body.call(self.block_name(first.name), [*args, env, *pointers], [v.type for v in vs]), strict=True))
         body.ret(*(found.get(p, minus_zero(p.type)) for p in active), body.get(self.top(env)))
+        self.blocks()
+
+    def cotangents(self) -> list[Var]:
+        """Those of the results, and the tape's end."""
+        return [Var(name, t) for name, t in self.env_type.fields]
+
+    def outermost_back(self, whole: Sequence[Var]) -> None:
+        """b.f of a recursion makes the record of what never changes, with its adjoints; b.f.recursion does the rest."""
+        names, t, cotangents = self.given(), self.record_type(WHOLE), self.cotangents()
+        params = self.rev.function.params
+        active = self.active_params()
+        body = Body(self.low, self.name, [*(x for p in params for x in names[p]), *cotangents], [*(p.type for p in active), PTR])
+        record = body.cell(t, "record")
+        for v in whole:
+            self.store_parts(body, record, t, v, self.passed(body, v, names[v]))
+        rest = [p for p in active if p not in whole]
+        args = [x for p in params if p not in whole for x in names[p]]
+        *found, end = body.call(self.name + RECURSION, [*args, *cotangents, record], [*(p.type for p in rest), PTR])
+        back: dict[Var, Atom] = dict(zip(rest, found, strict=True))
+        back |= {p: body.get(Place(record, t, (p.name, "d"))) for p in active if p in whole and p in self.activity}
+        body.ret(*(back.get(p, minus_zero(p.type)) for p in active), end)
+
+    def blocks(self) -> None:
         for name, block in self.closures.blocks.items():
             loop = self.taped.loops.get(name)
             if loop is not None:
@@ -76,7 +103,7 @@ def hand_name(head: str) -> str:
 
 
 def hands(block: Continuation, without: str = "") -> list[Var]:
-    return [Var(hand_name(h), PTR) for h in block.nest if h != without]
+    return [Var(hand_name(h), PTR) for h in block.nest if h not in (without, WHOLE)]
 
 
 class TapedBlock(BlockFunction):
@@ -179,7 +206,9 @@ class TapedBlock(BlockFunction):
         callee = self.context.reverses.of_call(self.parent.rev, t)
         back = self.jump(t.then, [[operations.zero_of(ty)] for ty in callee.function.results])
         top = self.parent.top(self.pointer(ENV))
-        self.body.put(call_back(self, t, callee, back, self.body.get(top)), top)
+        whole = self.parent.closures.records.get(WHOLE, []) if callee.name == self.parent.rev.name else []
+        record = [self.pointer(f"e.{WHOLE}")] if whole else []
+        self.body.put(call_back(self, t, callee, [*back, self.body.get(top), *record], whole), top)
 
 
 class LoopBack:
@@ -198,12 +227,15 @@ class LoopBack:
         outer = hands(block, block.name)
         entry = [Var("step", PTR)] if self.loop.before in parent.entries.types else []
         self.pointers: list[Atom] = [Var(ENV, PTR), *records]
-        self.outer: list[Atom] = list(outer)
+        self.outer = outer
         self.entry = entry[0] if entry else None
         params = [*(x for v in block.inputs for x in names[v]), *self.pointers, *outer, *entry]
         vs = parent.returned(block)
         body = self.body = Body(parent.low, parent.block_name(block.name), params, [v.type for v in vs])  # type: ignore[arg-type]
         self.inputs: dict[Var, Parts] = {v: list(names[v]) for v in block.inputs}
+        for x in (x for x in records if x.name == f"e.{WHOLE}"):
+            t = parent.record_type(WHOLE)
+            self.inputs |= {v: parent.load_parts(body, x, t, v) for v in parent.closures.records[WHOLE]}
         self.hand = body.cell(self.hand_type, "hand")
         self.sums = {v: Place(body.cell(v.type, "sum"), v.type) for v in self.invariant}
         n = self.count()
@@ -262,7 +294,8 @@ class LoopBack:
         body.branch(body.test("igt", head.params[0], ZERO), inside, done)
         body.current = inside
         m = body.integer("iadd", head.params[0], Const(-1, I64))
-        mine = [self.hand if h == self.block.name else x for h, x in zip(self.block.nest, self.hands_of_nest(), strict=True)]
+        known = {x.name: x for x in self.outer}
+        mine = [known.get(x.name, self.hand) for x in hands(self.block)]
         returned = self.call(".iter", [self.state_value(p, m) for p in self.block.params], mine)
         for p in self.active:
             body.put(returned[p], self.at_hand(p))
@@ -270,7 +303,3 @@ class LoopBack:
             body.put(body.let("sum", [body.get(self.sums[v]), returned[v]], v.type), self.sums[v])
         body.jump(head, m)
         body.current = done
-
-    def hands_of_nest(self) -> list[Atom]:
-        known = {x.name: x for x in self.outer if isinstance(x, Var)}
-        return [known.get(hand_name(h), self.hand) for h in self.block.nest]

@@ -12,8 +12,11 @@ from typing import Any
 from ..core.analysis import dominators, predecessors, reverse_postorder
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Jump, Let, Return, Var, edges
 from ..core.op import TABLE
-from ..core.types import BOOL, I64, PTR, Struct
+from ..core.types import BOOL, I64, PTR, Array, Struct
+from ..diff.cps import WHOLE
+from ..diff.reverse import Reverse
 from ..diff.taped import FUNCTION, Taped
+from .function import RECURSION
 from .low import ONE, ZERO, Body, Place, Value
 from .tape import key_of
 
@@ -35,20 +38,35 @@ class Entries:
 
 
 class Forward:
-    """t.f"""
+    """t.f; what a recursion never changes is in the record `whole`, from which it is read where it is used."""
 
-    def __init__(self, context: Any, taped: Taped, entries: Entries) -> None:
+    def __init__(self, context: Any, taped: Taped, entries: Entries, whole: Sequence[Var]) -> None:
         self.context, self.taped, self.entries = context, taped, entries
-        self.f = taped.rev.function
-        params = [Var(p.name, p.type) for p in self.f.params]
-        self.body = Body(context.low, f"t.{taped.rev.name}", params, self.f.results)
-        self.env: dict[Var, Atom] = dict(zip(self.f.params, params, strict=True))
+        self.f, self.whole = taped.rev.function, list(whole)
+        self.name = f"t.{taped.rev.name}"
+        self.record = Struct(f"record.{self.name}", tuple((v.name, v.type) for v in whole))
+        if whole:
+            self.outermost()
+        params = {p: Var(p.name, p.type) for p in self.f.params if p not in whole}
+        self.pointer = Var(f"e.{WHOLE}", PTR)
+        name, pointers = (self.name + RECURSION, [self.pointer]) if whole else (self.name, [])
+        self.body = Body(context.low, name, [*params.values(), *pointers], self.f.results)
+        self.env: dict[Var, Atom] = dict(params)
         self.blocks: dict[str, Block] = {}
         self.counts: dict[str, Var] = {}
         self.cells: dict[tuple[str, Any], tuple[Place, Any]] = {}
         self.ran: dict[str, Place] = {}
         self.above, self.pred = dominators(self.f), predecessors(self.f)
         self.order = reverse_postorder(self.f)
+
+    def outermost(self) -> None:
+        """t.f makes the record, t.f.recursion does the rest."""
+        params = {p: Var(p.name, p.type) for p in self.f.params}
+        body = Body(self.context.low, self.name, list(params.values()), self.f.results)
+        record = body.cell(self.record, "record")
+        for v in self.whole:
+            body.put(params[v], Place(record, self.record, (v.name,)))
+        body.ret(*body.call(self.name + RECURSION, [*(x for p, x in params.items() if p not in self.whole), record], self.f.results))
 
     def run(self) -> None:
         body, taped = self.body, self.taped
@@ -107,6 +125,11 @@ class Forward:
                 self.keep(name, (let, i), terms[i].atom)
 
     def read(self, a: Atom) -> Atom:
+        if a in self.whole:
+            x = self.body.get(Place(self.pointer, self.record, (a.name,)))
+            if isinstance(x.type, Array):
+                self.context.aliases.join(x, a)
+            return x
         return self.env[a] if isinstance(a, Var) else a
 
     def terminator(self, name: str, t: Any) -> None:
@@ -121,13 +144,19 @@ class Forward:
                 self.jump(name, edge)
         elif isinstance(t, Call):
             callee = self.context.reverses.of_call(self.taped.rev, t)
-            results = body.call(f"t.{callee.name}", [self.read(a) for a in t.args], callee.function.results)
-            self.jump(name, t.then, results)
+            self.jump(name, t.then, self.call(callee, t.args))
         elif isinstance(t, Return):
             self.push(FUNCTION, name)
             body.ret(*map(self.read, t.args))
         elif isinstance(t, Fail):
             body.end(t)
+
+    def call(self, callee: Reverse, args: Sequence[Atom]) -> list[Var]:
+        results = callee.function.results
+        if callee.name != self.taped.rev.name or not self.whole:
+            return self.body.call(f"t.{callee.name}", list(map(self.read, args)), results)
+        rest = [self.read(a) for p, a in zip(self.f.params, args, strict=True) if p not in self.whole]
+        return self.body.call(self.name + RECURSION, [*rest, self.pointer], results)
 
     def jump(self, name: str, edge: Edge, results: Sequence[Atom] = ()) -> None:
         more: list[Atom] = []
