@@ -150,7 +150,8 @@ class Block:
 class Function:
     """`results` are the types of what `Return` passes on; `tag` is the prompt whose shifts end here, if there is one. `inline`: "always",
     "never", or "" where that is left to the back end. `parts`: it is a loop from its first parameter to before its second, any parts
-    of which may run at the same time (diff/parts.py): units of work of an iteration, and the parameters whose elements many iterations read."""
+    of which may run at the same time, and whose results are sums (diff/parts.py): units of work of an iteration, and the parameters whose
+    elements many iterations read."""
 
     name: str
     params: list[Var]

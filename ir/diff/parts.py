@@ -7,7 +7,7 @@
 A back end may call such a function for parts of the range, in any order and at the same time (`Function.parts`). Two iterations touch
 no element that one of them writes: every access to an array that is written has one index in common, which moves with the counter. Arrays
 that iterations only read are touched by one each in the same way, or are shared: then parts have adjoints of their own, which are added
-up. A sum that the loop carries is one of an array of its terms, behind the loop: in the loop's order, with its value.
+up. A sum that the loop carries is what such a function gives: those of parts are added up, too.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 
 from ..core.analysis import Aliases, Loop, call_graph_cycles, called, drop_unreachable, find_loops, references
 from ..core.graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Return, Var, edges, substitute, used_vars
-from ..core.kernel import ONE, ZERO, Access, Gather, Kernel, Result, Same, kernel_of
+from ..core.kernel import Access, Gather, kernel_of
 from ..core.op import TABLE, read, written
 from ..core.types import I64, Array, is_float
-from ..ops.memory import ALLOC, STORE, codes
-from ..ops.table import carried, imax, isub
-from ..passes.explicit import Fresh, same, unused
+from ..ops.memory import codes
+from ..ops.table import imax
+from ..passes.explicit import Fresh, unused
 from ..passes.work import units
 from .carried import State
 
@@ -274,68 +274,39 @@ class _Parts(State):
         fresh = Fresh(Function(name, [], {**moved, **{n: f.blocks[n] for n in self.fails}}))
         start, end = fresh("from", I64), fresh("to", I64)
         head.lets[0].args = (counter, end)
-        base, rows = self.terms(fresh)
         outer = [v for v in self.outer if any(v in set(used_vars(f.blocks[n])) for n in (*moved, *self.fails))]
         inside = {v: fresh(f"{v.name}.in", v.type) for v in outer}
-        blocks = {
-            b.name: b
-            for b in (
-                Block("entry", [], [], Jump(Edge(head.name, (start,)))),
-                *moved.values(),
-                *(self.failing(n, fresh) for n in self.fails),
-            )
-        }
-        at = self.params.index(counter)
+        zeros = [Const(-0.0 if is_float(p.type) else 0, p.type) for p in self.sums]
+        at = [self.params.index(p) for p in (counter, *self.sums)]
+        entry = Block("entry", [], [], Jump(Edge(head.name, (start, *zeros))))
+        blocks = {b.name: b for b in (entry, *moved.values(), *(self.failing(n, fresh) for n in self.fails))}
         for e in edges(f.blocks[self.loop.latches[0]].terminator):
             if e.block == head.name:
-                e.args = (e.args[at],)
-        left, to = self.exits[0][1].args, self.exits[0][1].block
-        self.exits[0][1].block, self.exits[0][1].args, head.params = "stop", (), [counter]
-        blocks["stop"] = Block("stop", [], [], Return(()))
+                e.args = tuple(e.args[i] for i in at)
+        exit = self.exits[0][1]
+        left, to = exit.args, exit.block
+        exit.block, exit.args, head.params = "stop", (), [counter, *self.sums]
+        blocks["stop"] = Block("stop", [], [], Return(tuple(self.sums)))
         substitute(blocks.values(), dict(inside))
-        given = [*outer, *base, *rows.values()]
         places = tuple(2 + outer.index(v) for v in self.shared if v in inside)
-        params = [start, end, *inside.values(), *base, *rows.values()]
-        self.program.functions[name] = Function(name, params, blocks, (), parts=(self.cost, *places))
-        self.outer_part(name, given, rows, limit, to, left)
+        results = tuple(p.type for p in self.sums)
+        self.program.functions[name] = Function(name, [start, end, *inside.values()], blocks, results, parts=(self.cost, *places))
+        self.outer_part(name, outer, limit, to, left)
 
-    def terms(self, fresh: Fresh) -> tuple[list[Var], dict[Var, Var]]:
-        """Sums become stores of their terms: the parameter that says where they begin, and the arrays."""
-        if not self.sums:
-            return [], {}
-        assert self.counter is not None
-        begin, rows, size = fresh("begin", I64), {}, (self.program.symbols.size(),)
-        for p, (name, let, term) in self.sums.items():
-            lets = self.f.blocks[name].lets
-            rows[p], place = fresh(f"{p.name}.terms", Array(p.type, size)), fresh(f"{p.name}.place", I64)  # type: ignore[arg-type]
-            i = lets.index(let)
-            lets[i : i + 1] = [
-                Let((place,), isub.name, (self.counter[0], begin)),
-                Let((), STORE.name, (rows[p], place, term), {"index": "u"}, let.site),
-            ]
-        return [begin], rows
-
-    def outer_part(self, name: str, given: list[Var], rows: dict[Var, Var], limit: Atom, to: str, left: tuple[Atom, ...]) -> None:
-        """What stays: the call, and sums behind it."""
+    def outer_part(self, name: str, given: list[Var], limit: Atom, to: str, left: tuple[Atom, ...]) -> None:
+        """What stays: the call, and what sums have started from."""
         assert self.counter is not None
         f, head = self.f, self.head.name
         f.blocks = {n: b for n, b in f.blocks.items() if n not in self.loop.blocks}
         fresh = Fresh(f)
         new = {p: fresh(f"{p.name}.at", p.type) for p in self.params}
-        here = new[self.counter[0]]
-        first, after = Block(head, list(new.values())), Block(unused_block(f, f"{head}.after"))
+        here, totals = new[self.counter[0]], {p: fresh(f"{p.name}.sum", p.type) for p in self.sums}
+        first, after = Block(head, list(new.values())), Block(unused_block(f, f"{head}.after"), list(totals.values()))
+        first.terminator = Call(name, (here, limit, *given), Edge(after.name))
         mapping: dict[Var, Atom] = {}
-        arrays: dict[Var, Var] = {}
-        if rows:
-            n, count = fresh("count", I64), fresh("many", I64)
-            first.lets += [Let((n,), isub.name, (limit, here)), Let((count,), imax.name, (n, ZERO))]
-            for p, row in rows.items():
-                arrays[row] = v = fresh(row.name, row.type)
-                none = Const(0.0 if is_float(p.type) else 0, p.type)
-                first.lets.append(Let((v,), ALLOC.name, (count, none), {"fill": False}))
-                mapping[p] = self.total(fresh, p, v, count, new[p], after)
-        args = tuple(arrays.get(v, here if v not in self.outer else v) for v in given)
-        first.terminator = Call(name, (here, limit, *args), Edge(after.name))
+        for p, (_, let, _) in self.sums.items():
+            mapping[p] = out = fresh(f"{p.name}.from", p.type)
+            after.lets.append(Let((out,), let.op, (new[p], totals[p]), dict(let.attrs)))
         rest = [b for n, b in f.blocks.items() if n not in self.fails]
         if self.counter[0] in (*left, *(v for b in rest for v in used_vars(b))):
             mapping[self.counter[0]] = last = fresh(f"{self.counter[0].name}.last", I64)
@@ -344,19 +315,6 @@ class _Parts(State):
         substitute(rest, mapping)
         f.blocks |= {first.name: first, after.name: after}
         drop_unreachable(f)
-
-    def total(self, fresh: Fresh, p: Var, row: Var, count: Var, start: Var, after: Block) -> Var:
-        """The sum of the terms, in their order, from where it starts."""
-        out, whole = fresh(f"{p.name}.sum", p.type), fresh(f"{p.name}.from", p.type)
-        f = same(self.program, p.type)  # type: ignore[arg-type]
-        k = Kernel(
-            f, [count], [Access(row, (ZERO,), (ONE,), (0,))], [Result("ordered", (), None, out, Same(start))], None, {"fails": False}
-        )
-        after.lets.append(k.let())
-        if not is_float(p.type):
-            return out
-        after.lets.append(Let((whole,), carried.name, (out, start)))
-        return whole
 
 
 def unused_block(f: Function, name: str) -> str:

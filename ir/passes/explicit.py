@@ -184,12 +184,11 @@ def write_back(program: Program, fresh: Fresh, array: Any, new: Var, site: Any) 
     sizes = [fresh(f"{array.name}.{axis}", I64) for axis in range(t.rank)]
     dims = [Let((n,), DIM.name, (array,), {"axis": axis}) for axis, n in enumerate(sizes)]
     every = (ZERO,) * t.rank, (ONE,) * t.rank, tuple(range(t.rank))
-    f = same(program, element(t.dtype))
+    f = _identity(program, element(t.dtype))
     return [*dims, Kernel(f, [*sizes], [Access(new, *every)], [Result("into", (), Access(array, *every))], site, {"fails": False}).let()]
 
 
-def same(program: Program, t: Scalar) -> str:
-    """The scalar function that gives its argument."""
+def _identity(program: Program, t: Scalar) -> str:
     name = f"same.{t}"
     if name not in program.functions:
         a = Var("a", t)

@@ -30,7 +30,7 @@ _METH_FASTCALL = 0x80
 _NUMPY_API = {"PyArray_New": 93, "PyArray_SetBaseObject": 282, "PyArray_Scalar": 60}  # places in NumPy's table of functions
 _SYMBOLS = (
     "lantern_abort", "lantern_new_block", "lantern_drop_block", "lantern_take", "lantern_give", "lantern_enter", "lantern_free_blocks",
-    "lantern_trim", "lantern_host", "lantern_parallel", "lantern_start", "lantern_go_on", "lantern_pause",
+    "lantern_trim", "lantern_host", "lantern_parallel", "lantern_start", "lantern_again", "lantern_go_on", "lantern_pause",
     "lantern_ended",
 )  # fmt: skip
 _ENTRIES = {"run": "lantern_run", "give": "lantern_give", "to_numpy": "lantern_to_numpy", "free_blocks": "lantern_free_blocks",

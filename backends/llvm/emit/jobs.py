@@ -50,11 +50,19 @@ class Environment:
         self.values, self.count = list(values), len(values)
         self.type = "{" + ", ".join([*(t for t, _ in values), *(f"[{MOST} x {t}]" for t in places)]) + "}"
 
+    @property
+    def size(self) -> str:
+        """Bytes, as a constant."""
+        return f"ptrtoint (ptr getelementptr ({self.type}, ptr null, i32 1) to i64)"
+
     def make(self, code: Code) -> str:
         p = code.alloca(self.type)
+        self.fill(code, p)
+        return p
+
+    def fill(self, code: Code, p: str) -> None:
         for i, (t, own) in enumerate(self.values):
             code.store(t, own, code.field(self.type, p, i))
-        return p
 
     def take(self, code: Code, p: str) -> None:
         for i, (t, own) in enumerate(self.values):

@@ -19,7 +19,7 @@ from ....ir.lower.lower import Lowering
 from ...targets.target import Cpu
 from ..maths.vector_maths import is_variant
 from ..runtime.modules import helpers
-from . import host, library, loop_parts, matrix_products, records, scattering  # noqa: F401  # they enter their operations into EMIT
+from . import host, library, loop_parts, matrix_products, records, reverse_parts, scattering  # noqa: F401  # they enter their operations into EMIT
 from .code import Code, Module, flat_types, struct_of
 from .kernels import emission  # noqa: F401
 from .lets import EMIT
@@ -99,8 +99,7 @@ class Emission:
             f = self.program.functions[name]
             if f.parts and self.threads > 1:
                 self.names[symbol] = f"@parts.{name}"
-                params = [[(t, f"%a{i}.{j}") for j, t in enumerate(flat_types(p.type))] for i, p in enumerate(f.params)]
-                self.queue.append(loop_parts.Forward(self, f, self.names[symbol], params).emit)
+                self.queue.append(loop_parts.Forward(self, f, self.names[symbol]).emit)
         return self.names[symbol]
 
     def low_function(self, name: str) -> str:
@@ -110,8 +109,7 @@ class Emission:
             return symbol
         if symbol not in self.names:
             self.names[symbol] = f"@parts.{name}"
-            f, adjoints = self.low.parts[name]
-            self.queue.append(loop_parts.Backwards(self, f, self.low.functions[name], self.names[symbol], adjoints).emit)
+            self.queue.append(lambda: reverse_parts.emitter(self, name, self.names[symbol]).emit())
         return self.names[symbol]
 
     emit_program = staticmethod(library.emit_program)

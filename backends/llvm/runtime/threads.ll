@@ -484,9 +484,9 @@ no:
  ret i64 -1
 }
 
-; ---- parts that pause: their frames and arrays stay on a region of their own until they go on
+; ---- parts with a way back: their frames and arrays stay on a region of their own until then
 
-; In a part, on the region %here: run a function on a new region until it pauses. The region is lent by the call, and in this slot.
+; In a part, on the region %here: run a function on a new region until it pauses or ends. The region is lent by the call, and in this slot.
 define void @lantern_start(ptr %here, ptr %slot, ptr %function, ptr %argument) nounwind {
  %pbusy = getelementptr i8, ptr %here, i64 @{BUSY}
  store volatile i64 1, ptr %pbusy
@@ -535,6 +535,15 @@ interrupted:
  call void @lantern_abort(ptr %here)
  unreachable
 run:
+ %status = call i32 @lantern_enter(ptr %region, ptr %function, ptr %argument)
+ call void @lantern_after(ptr %here, ptr %region, i32 %status)
+ ret void
+}
+
+; In a part, on the region %here: run a function on the region in this slot, where there is what an earlier one has left in the arena.
+define void @lantern_again(ptr %here, ptr %slot, ptr %function, ptr %argument) nounwind {
+ %region = load ptr, ptr %slot
+ call void @lantern_lend(ptr %here, ptr %region)
  %status = call i32 @lantern_enter(ptr %region, ptr %function, ptr %argument)
  call void @lantern_after(ptr %here, ptr %region, i32 %status)
  ret void
