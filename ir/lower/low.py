@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ NOWHERE = Const(None, PTR)
 @dataclass(eq=False)
 class LowProgram:
     """`operations` are inlined first; `functions` stand callers before callees, which is the order in which they are inlined. `primals`
-    are functions that run forward. `tiny` are small arrays in registers, with their sizes; `policies` say how loops keep values.
+    are functions that run forward, `sources` what rules may be. `tiny` are small arrays in registers, with their sizes; `policies` say how loops keep values.
     `parts` are the functions of `functions` that are for some iterations of a loop, as Function.parts says: what they come from, and the
     arrays that many iterations read: number of the parameter, of its adjoint's, type."""
 
@@ -27,6 +27,7 @@ class LowProgram:
     tiny: dict[Var, int] = field(default_factory=dict)
     policies: dict[str, str] = field(default_factory=dict)
     parts: dict[str, tuple[Function, list[tuple[int, int, Array]]]] = field(default_factory=dict)
+    sources: Mapping[str, Function] = field(default_factory=dict)
     counter: int = 0
 
     def unique(self) -> int:
@@ -58,6 +59,10 @@ class Value:
 
     def __init__(self, body: Body, atom: Atom) -> None:
         self.algebra, self.atom, self.type = body, atom, atom.type
+
+    def constant(self, c: Const) -> Value:
+        """A number beside it."""
+        return Value(self.algebra, c)
 
 
 class Body:
