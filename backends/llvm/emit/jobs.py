@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ....ir.core.types import Scalar
 from .code import Code
+from .lets import fill_zero, loop
 
 GRAIN = 16  # log2 of the units of a part (about 0.3 ns each): some 20 microseconds, a few times what it takes to wake a thread
 LEAST = 4  # parts: with fewer, one thread does all
@@ -41,6 +43,28 @@ def run(context: Any, code: Code, task: str, environment: str, parts: str) -> No
     """Run all parts of a task."""
     declared = context.module.declare("lantern_parallel", "declare void @lantern_parallel(ptr, ptr, ptr, i64, i64)")
     code.emit(f"call void {declared}(ptr {region(code)}, ptr {task}, ptr {environment}, i64 {parts}, i64 {context.threads})")
+
+
+def zero_row(code: Code, ty: str, rows: str, size: str, dtype: Scalar) -> str:
+    """The array of the part %part, one of several that stand one after another: zeros."""
+    p = code.let(f"getelementptr {ty}, ptr {rows}, i64 {code.let(f'mul i64 %part, {size}')}")
+    fill_zero(code, p, size, dtype)
+    return p
+
+
+def add_rows(code: Code, ty: str, total: str, rows: str, size: str, parts: str) -> None:
+    """The arrays of all parts, in their order, are added to one."""
+
+    def each(part: str) -> None:
+        row = code.let(f"getelementptr {ty}, ptr {rows}, i64 {code.let(f'mul i64 {part}, {size}')}")
+
+        def one(j: str) -> None:
+            p, q = (code.let(f"getelementptr {ty}, ptr {x}, i64 {j}") for x in (total, row))
+            code.store(ty, code.let(f"fadd {ty} {code.load(ty, p)}, {code.load(ty, q)}"), p)
+
+        loop(code, size, one)
+
+    loop(code, parts, each)
 
 
 class Environment:

@@ -9,14 +9,13 @@ What many iterations read has an adjoint for each part; those are added up in th
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from ....ir.core.types import Array, carries_gradient
 from ..runtime.layout import CONTEXT
 from .code import LLVM_TYPES, MEMORY_TYPES, SIZES, Code, flat_types, struct_of
-from .jobs import Environment, least, named, region, run
-from .lets import fill_zero, loop, product
+from .jobs import Environment, add_rows, least, named, region, run, zero_row
+from .lets import product
 from .loop_parts import Names, Parts
 
 MOST_REGIONS = 16  # parts that wait for their way back
@@ -68,24 +67,12 @@ class Back(Parts):
         """The zero adjoints of the part %part: instead of those for all."""
         instead = {}
         for (_, adjoint, t), (own, size) in zip(self.arrays, self.rows, strict=True):
-            p = code.let(f"getelementptr {MEMORY_TYPES[t.dtype]}, ptr {own}, i64 {code.let(f'mul i64 %part, {size}')}")
-            fill_zero(code, p, size, t.dtype)
-            instead[self.params[adjoint][0][1]] = p
+            instead[self.params[adjoint][0][1]] = zero_row(code, MEMORY_TYPES[t.dtype], own, size, t.dtype)
         return instead
 
     def sum_rows(self, code: Code, parts: str) -> None:
         for (_, adjoint, t), (own, size) in zip(self.arrays, self.rows, strict=True):
-            loop(code, parts, functools.partial(self.add_row, code, MEMORY_TYPES[t.dtype], self.params[adjoint][0][1], own, size))
-
-    @staticmethod
-    def add_row(code: Code, ty: str, total: str, own: str, size: str, part: str) -> None:
-        row = code.let(f"getelementptr {ty}, ptr {own}, i64 {code.let(f'mul i64 {part}, {size}')}")
-
-        def one(j: str) -> None:
-            p, q = (code.let(f"getelementptr {ty}, ptr {x}, i64 {j}") for x in (total, row))
-            code.store(ty, code.let(f"fadd {ty} {code.load(ty, p)}, {code.load(ty, q)}"), p)
-
-        loop(code, size, one)
+            add_rows(code, MEMORY_TYPES[t.dtype], self.params[adjoint][0][1], own, size, parts)
 
     def ended(self, code: Code, here: str, before: str) -> None:
         code.emit(f"call void {self.service('lantern_ended', 'ptr, ptr')}(ptr {here}, ptr {before})")

@@ -89,7 +89,8 @@ class Nest:
         self.offsets: dict[int, tuple[str, list[str]]] = {}  # of an access: where it starts, and its stride along each axis
         self.index: list[str] = []
         self.order = self.loop_order()
-        self.split, self.whole = axis(self) if context.threads > 1 else (None, "")  # the axis that parts are of, or why there are none
+        # the axis that parts are of, or why there are none; results for which parts have arrays of their own
+        self.split, self.whole, self.met = axis(self) if context.threads > 1 else (None, "", [])
 
     def loop_order(self) -> list[int]:
         """The axes from the outermost loop to the innermost. A position needs all candidates of one output in a row."""

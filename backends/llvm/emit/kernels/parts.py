@@ -16,13 +16,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .....ir.core.graph import Atom, Const
-from .....ir.core.kernel import ADDS, Access, Gather, Result, Same, same_element
+from .....ir.core.kernel import ADDS, Access, Gather, Result, Same, may_fail, same_element
 from .....ir.core.op import TABLE
+from .....ir.core.types import Array, Scalar
 from .....ir.passes.work import UNITS
-from ..code import Code, struct_of
-from ..jobs import GRAIN, LEAST, MOST, Environment, least, named, rounded_up, run
-from ..lets import loop
+from ..code import MEMORY_TYPES, SIZES, Code, struct_of
+from ..jobs import GRAIN, LEAST, MOST, Environment, add_rows, least, named, rounded_up, run, zero_row
+from ..lets import loop, product
 
+PRICE = 8  # units of an element of an array that a part has for itself: zero, read and added
 LINE = 64  # elements: parts begin at multiples, where the axis is the innermost
 
 
@@ -32,41 +34,43 @@ def work(k: Any, body: Any) -> int:
     return arrays + sum(UNITS[TABLE[let.op].cost] for let in body.entry.lets)
 
 
-def axis(nest: Any) -> tuple[int | None, str]:
-    """The axis that parts are of; or None, and why there are none."""
+def axis(nest: Any) -> tuple[int | None, str, list[Result]]:
+    """The axis that parts are of, the outermost that can be; or None, and why there are none. The results that parts add to arrays of their
+    own, since they meet."""
     k, cost = nest.k, work(nest.k, nest.body)
     if nest.unrolled or not k.sizes:
-        return None, "a few points"
+        return None, "a few points", []
     if all(isinstance(n, Const) for n in k.sizes) and math.prod(n.value for n in k.sizes) * cost >> GRAIN < LEAST:
-        return None, "too little work"
-    reasons = [_obstacle(nest, q) for q in nest.order]
-    free = [q for q, why in zip(nest.order, reasons, strict=True) if not why]
-    if not free:
-        return None, reasons[0]
-    return next((q for q in free if not _is_short(k.sizes[q])), free[0]), ""
+        return None, "too little work", []
+    found = [(q, *_obstacle(nest, q)) for q in nest.order]
+    free = [(q, why, met) for q, why, met in found if not why]
+    return next((x for x in free if not _is_short(k.sizes[x[0]])), free[0]) if free else (None, found[0][1], [])
 
 
 def _is_short(n: Atom) -> bool:
     return isinstance(n, Const) and n.value < 2 * LEAST
 
 
-def _obstacle(nest: Any, q: int) -> str:
-    """Why a kernel cannot be cut along an axis; "" if it can."""
+def _obstacle(nest: Any, q: int) -> tuple[str, list[Result]]:
+    """Why a kernel cannot be cut along an axis, "" if it can; and the results that meet."""
+    met = []
     for r in nest.k.results:
         if r.at is not None:
-            return "it adds at places that it reads from an array"
+            return "it adds at places that it reads from an array", []
         if r.into is not None:
             if r.kind in ADDS and not any(_moves(r.into, p) for p in nest.order):
                 continue
-            if not _steps(r.into, q):
-                return "its parts would write the same elements"
+            alone = all(nest.root(x.base) != nest.root(r.into.base) for x in _places(nest, r))
+            if not _steps(r.into, q) and not (r.kind == "add" and alone):
+                return "its parts would write the same elements", []
             if any(not _apart(nest, r.into, x) for x in _places(nest, r)):
-                return "its parts would touch elements that others write"
+                return "its parts would touch elements that others write", []
+            met += [] if _steps(r.into, q) else [r]
         elif r.axes and q not in r.axes:
-            return "its parts would add to the same elements"
+            return "its parts would add to the same elements", []
         elif not r.axes and r.kind.startswith("arg"):
-            return "it looks for the position of the best"
-    return ""
+            return "it looks for the position of the best", []
+    return "", met
 
 
 def _moves(x: Access, q: int) -> bool:
@@ -100,6 +104,16 @@ class Parts:
         self.nest, self.name, self.values, self.joins = nest, name, values, joins
         self.t = struct_of([t for t, _ in values])
         self.names = [(t, own) for (t, _), own in nest.outside.names.items()]
+        self.rows = [self.row(r, i) for i, r in enumerate(nest.met)]
+
+    def row(self, r: Result, i: int) -> tuple[str, list[str], Scalar, str, str]:
+        """Of a result that each part has an array of its own for: the array of all, its sizes and type; those of parts, how large one is."""
+        nest = self.nest
+        assert r.into is not None
+        t = r.into.base.type
+        assert isinstance(t, Array)
+        dims = [nest.outside.use("i64", d) for d in nest.read(r.into.base)[1 : 1 + t.rank]]
+        return nest.data(r.into), dims, t.dtype, f"%own{i}", f"%size{i}"
 
     def emit(self, finish: Callable[[list[str]], list[tuple[str, str]]]) -> str:
         """Emit them; what the kernel returns. `finish` gives that, of the joined values."""
@@ -113,8 +127,15 @@ class Parts:
         returned = finish([code.load(t, cell) for (t, _), cell in zip(self.values, cells, strict=True)])
         t = struct_of([t for t, _ in returned])
         code.emit(f"ret {t} {code.pack(t, returned)}" if returned else "ret void")
-        functions += [code.text(f"define internal {t} {self.name}({params}) noinline nounwind"), self.task(), part]
+        quiet = " willreturn memory(read)" if self.is_quiet() else ""
+        functions += [code.text(f"define internal {t} {self.name}({params}) noinline nounwind{quiet}"), self.task(), part]
         return t
+
+    def is_quiet(self) -> bool:
+        """Does it nothing but give numbers, so that LLVM may leave it out where nobody needs them? (The value, beside a gradient.)"""
+        return not may_fail(self.nest.body) and all(
+            r.written is None and not isinstance(r.out and r.out.type, Array) for r in self.nest.k.results
+        )
 
     def decide(self, code: Code) -> list[str]:
         """In one part or in several, by the work; where the joined values are."""
@@ -124,23 +145,35 @@ class Parts:
             units = code.let(f"mul i64 {units}, {n}")
         cells = [code.alloca(t) for t, _ in self.values]
         grains, all_of_it = code.let(f"ashr i64 {units}, {GRAIN}"), nest.sizes[nest.split]
+        wanted = self.bounded(code, units, least(code, grains, str(MOST)))
         alone, several, joined = (code.new_label(x) for x in ("alone", "several", "joined"))
-        code.emit(f"br i1 {code.let(f'icmp slt i64 {grains}, {LEAST}')}, label %{alone}, label %{several}")
+        small = code.let(f"icmp slt i64 {grains}, {LEAST}")
+        if self.rows:
+            small = code.let(f"or i1 {small}, {code.let(f'icmp slt i64 {wanted}, 2')}")
+        code.emit(f"br i1 {small}, label %{alone}, label %{several}")
         code.place(alone)
         self.keep(code, self.call(code, "0", all_of_it), cells)
         code.emit(f"br label %{joined}")
         code.place(several)
-        self.several(code, least(code, grains, str(MOST)), cells)
+        self.several(code, wanted, cells)
         code.emit(f"br label %{joined}")
         code.place(joined)
         return cells
+
+    def bounded(self, code: Code, units: str, wanted: str) -> str:
+        """No more parts than pay for arrays of their own: each element of these costs as much as PRICE units."""
+        total = "1"
+        for _, dims, _, _, size in self.rows:
+            total = code.let(f"add i64 {total}, {named(code, size, product(code, dims))}")
+        return least(code, wanted, code.let(f"sdiv i64 {units}, {code.let(f'mul i64 {total}, {PRICE}')}")) if self.rows else wanted
 
     def keep(self, code: Code, value: str, cells: list[str]) -> None:
         for (t, _), cell, v in zip(self.values, cells, code.unpack(self.t, value, len(self.values)), strict=True):
             code.store(t, v, cell)
 
-    def call(self, code: Code, first: str, length: str) -> str:
-        args = ", ".join([*(f"{t} {own}" for t, own in self.names), f"i64 {first}", f"i64 {length}"])
+    def call(self, code: Code, first: str, length: str, instead: dict[str, str] | None = None) -> str:
+        given = instead or {}
+        args = ", ".join([*(f"{t} {given.get(own, own)}" for t, own in self.names), f"i64 {first}", f"i64 {length}"])
         text = f"call {self.t} {self.name}.part({args})"
         if self.values:
             return code.let(text)
@@ -154,9 +187,17 @@ class Parts:
         if nest.split == nest.order[-1]:
             step = code.let(f"mul i64 {rounded_up(code, step, str(LINE))}, {LINE}")
         parts, self.step = rounded_up(code, n, step), named(code, "%step", step)
-        self.environment = Environment([*self.names, ("i64", self.step)], [self.t] if self.values else [])
+        mark = code.let("call ptr @lantern.mark()") if self.rows else ""
+        for _, _, dtype, own, size in self.rows:
+            code.emit(f"{own} = call ptr @lantern.alloc(i64 {code.let(f'mul i64 {size}, {parts}')}, i64 {SIZES[dtype]}, i64 0)")
+        rows = [x for _, _, _, own, size in self.rows for x in (("ptr", own), ("i64", size))]
+        self.environment = Environment([*self.names, ("i64", self.step), *rows], [self.t] if self.values else [])
         environment = self.environment.make(code)
         run(nest.context, code, f"{self.name}.task", environment, parts)
+        for array, _, dtype, own, size in self.rows:
+            add_rows(code, MEMORY_TYPES[dtype], array, own, size, parts)
+        if mark:
+            code.emit(f"call void @lantern.release(ptr {mark})")
         if not self.values:
             return
 
@@ -176,7 +217,10 @@ class Parts:
         self.environment.take(code, "%environment")
         first = code.let(f"mul i64 %part, {self.step}")
         rest = code.let(f"sub i64 {nest.sizes[nest.split]}, {first}")
-        value = self.call(code, first, least(code, rest, self.step))
+        instead = {}
+        for array, _, dtype, own, size in self.rows:
+            instead[array] = zero_row(code, MEMORY_TYPES[dtype], own, size, dtype)
+        value = self.call(code, first, least(code, rest, self.step), instead)
         if self.values:
             code.store(self.t, value, self.environment.place(code, "%environment", 0, "%part"))
         code.emit("ret void")
