@@ -22,6 +22,7 @@ from .ir.diff.close import close
 from .ir.diff.forward import custom  # noqa: F401  # derivatives of operations of the user's
 from .ir.diff.forward.jvp import expand_all
 from .ir.diff.forward.scalar_rules import scalar_rules
+from .ir.diff.parts import parts
 from .ir.diff.pieces import pieces
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
 from .ir.passes.delimited.continuations import continuations
@@ -56,6 +57,7 @@ PIPELINE: tuple[Step, ...] = (
     Then(Whole("pieces", pieces), (SIMPLIFY,)),  # of loops that keep much, only what is between pieces is kept
     Whole("guards", guard),  # the branch not taken stays out of derivatives
     Then(Whole("jvp", expand_all), (FORWARD_ONLY, SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
+    Then(Whole("parts", parts), (SIMPLIFY,)),  # loops whose iterations several threads can share
     Whole("close", close),  # what reverse mode needs is made now, and no function later
 )
 

@@ -46,6 +46,11 @@ class Back(ReverseFunction):
         active = [p for p in self.active_params() if p not in whole]
         pointers = [Var(f"e.{WHOLE}", PTR)] if whole else []
         params = [*(x for p in f.params if p not in whole for x in names[p]), *cotangents, *pointers]
+        if f.parts:
+            shared = self.shared(names, params)
+            self.low.parts[self.name] = f, shared
+            numbers = {x: i for i, p in enumerate(f.params) for x in names[p][:1]}
+            self.low.parts[f"t{self.name[1:]}"] = f, [(numbers[params[i]], -1, t) for i, _, t in shared]
         body = Body(self.low, self.name + (RECURSION if whole else ""), params, [*(p.type for p in active), PTR])
         env = body.cell(self.env_type, "env")
         if f.name in self.context.recursive:
