@@ -119,6 +119,8 @@ class Op:
     registers: bool = False  # its code keeps a small new array in registers
     record: str = ""  # "made": its result holds its arguments; "opened": its results are what such a result of the same `site` holds
     rereads: bool = True  # its way back may read elements of its arguments and results
+    weighted: str = ""  # it is a matrix product, and so is the operation of this name, which leaves its part of a gradient for later
+    closing: bool = False  # it is made when the program is closed: there is no forward mode of it
     unread: bool = False  # its vjp is to know which results nobody reads: their cotangents are None
     jvp: Callable[..., Any] | None = None
     vjp: Callable[..., Any] | None = None

@@ -9,10 +9,12 @@ from ..core.graph import Call, Closed, Let, Program
 from ..core.op import PLAIN, REVERSE, TABLE
 from ..passes.fuse import fuse_function
 from ..passes.simplify import SIMPLIFY
+from .activity import Activity
 from .cps import has_adjoint
 from .memory import remember_all
 from .reverse import Reverse, Reverses, adjoint_of_pullback
 from .rules import library_function, pull_function
+from .weights import gather_weights
 
 
 def close(program: Program) -> bool:
@@ -54,7 +56,7 @@ def close(program: Program) -> bool:
     while True:
         walk = _Walk(program)
         walk.run()
-        if not walk.added:
+        if not walk.added and not walk.gathers():
             break
     program.functions = {name: f for name, f in program.functions.items() if name in walk.needed}
     remember_all(program, walk.reverses, walk.called, walk.started)
@@ -89,6 +91,15 @@ class _Walk:
         self.need(self.program.entry)
         while self.work:
             self.backwards(self.work.pop())
+
+    def gathers(self) -> bool:
+        """Once nothing is to be added: are products in loops changed, so that their weights' gradients are gathered?"""
+        found: dict[str, list[Activity]] = {}
+        for rev in self.reverses.made.values():
+            if rev.name in self.back:
+                found.setdefault(rev.function.name, []).append(rev.activity)
+        functions = self.program.functions
+        return any([gather_weights(self.program, functions[name], each, self.reverses.aliases) for name, each in found.items()])
 
     def need(self, name: str) -> None:
         """A function that runs, and what it needs."""

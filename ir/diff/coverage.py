@@ -78,8 +78,8 @@ def covering_kernels(f: Function, variables: Iterable[Var], activity: Activity, 
             named.setdefault(aliases.root(p), set()).add(p)
     for v in variables:
         uses = users.get(v, [])
-        if not uses or v not in activity or named.get(aliases.root(v)) != {v} or aliases.is_written(v):
-            continue
+        if not uses or v not in activity or named.get(aliases.root(v)) != {v} or (v not in home and aliases.is_written(v)):
+            continue  # (a new array that is written before its last use: the ways back of the writes come after that of this)
         name, _, last = uses[-1]
         if home.get(v, name) != name or last is None or not has_adjoint(last, activity):
             continue  # it may run many times, or not at all, or not on the way back
