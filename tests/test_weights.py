@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from lantern_jit.backends.python import interpreter
 from lantern_jit.backends.python.interpreter import Lowered
 
 from .support import both, check, close, interpret
+
 
 def rows(w: Any, xs: Any, h: Any) -> Any:
     for t in range(len(xs)):
@@ -50,7 +51,8 @@ def two_places(w: Any, xs: Any, h: Any) -> Any:
 def under_a_branch(w: Any, xs: Any, h: Any) -> Any:
     for t in range(len(xs)):
         if np.sum(h) > 0.0:
-            h = np.tanh(xs[t] + h @ w)
+            y = h @ w
+            h = np.tanh(xs[t] + y)
         else:
             h = np.cos(xs[t] - h @ w)
     return np.sum(h * h)
@@ -121,7 +123,7 @@ def test_float32(f: Any) -> None:
 
 
 class Counting(Lowered):
-    ran: Counter[str] = Counter()
+    ran: ClassVar[Counter[str]] = Counter()
 
     def let(self, let: Any, env: Any) -> None:
         Counting.ran[let.op] += 1

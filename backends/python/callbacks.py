@@ -228,6 +228,11 @@ class Callbacks:
     def shared(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """The adjoint is shared."""
 
+    @ADJOINTS.of("take")
+    def take(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        if let.args[0] in self.rev.activity:
+            np.add.at(xs[0].adjoint, xs[1].value, ds[0])
+
     def add(self, a: Atom, d: Any) -> None:
         if a in self.rev.activity:
             self.adj[a] = self.adj[a] + d  # type: ignore[index]

@@ -118,7 +118,7 @@ class Op:
     fills: bool = False  # it makes an array of one value, its last argument
     registers: bool = False  # its code keeps a small new array in registers
     record: str = ""  # "made": its result holds its arguments; "opened": its results are what such a result of the same `site` holds
-    rereads: bool = True  # its way back may read elements of its arguments and results
+    rereads: bool | tuple[int, ...] = True  # its way back may read elements of its arguments and results; of these arguments alone
     weighted: str = ""  # it is a matrix product, and so is the operation of this name, which leaves its part of a gradient for later
     closing: bool = False  # it is made when the program is closed: there is no forward mode of it
     unread: bool = False  # its vjp is to know which results nobody reads: their cotangents are None

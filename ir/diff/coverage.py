@@ -114,12 +114,17 @@ def read_back(f: Function, aliases: Aliases, reads: Callable[[Let], Iterable[Var
             if TABLE[let.op].nest:
                 needed |= {aliases.root(v) for v in reads(let)}
             elif TABLE[let.op].rereads:
-                needed |= {aliases.root(a) for a in (*let.args, *let.outs) if isinstance(a, Var) and isinstance(a.type, Array)}
+                needed |= {aliases.root(a) for a in _reread(let) if isinstance(a, Var) and isinstance(a.type, Array)}
         if isinstance(b.terminator, Call):  # what a call gives, its own way back may read
             needed |= {aliases.root(p) for p in f.blocks[b.terminator.then.block].params if isinstance(p.type, Array)}
         if isinstance(b.terminator, (Return, Call)):
             needed |= {aliases.root(a) for a in b.terminator.args if isinstance(a, Var) and isinstance(a.type, Array)}
     return needed
+
+
+def _reread(let: Let) -> Iterable[Atom]:
+    some = TABLE[let.op].rereads
+    return [let.args[i] for i in some] if isinstance(some, tuple) else (*let.args, *let.outs)
 
 
 def carried_covers(f: Function, activity: Activity, aliases: Aliases) -> tuple[set[tuple[Let, Var]], set[Var]]:

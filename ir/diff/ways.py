@@ -293,6 +293,13 @@ def product_adjoint(way: WholeAdjoint, let: Let, i: int, later: Sequence[Var] = 
         add(*((d, x, 1, ta) if tb else (x, d, 1 - ta, 0)))
 
 
+@BACK.of("take")
+def take(way: WholeAdjoint, let: Let) -> None:
+    x, index = let.args
+    if x in way.activity:
+        way.emit("take_add", [way.adjoint(let.out), way.value(index), way.adjoint(x)], [], fails=False)
+
+
 @BACK.of("scatter")
 def scatter(way: WholeAdjoint, let: Let) -> None:
     """From the last write to the first, since of several writes to one place the last took effect: x[i] = what it was before all of

@@ -7,6 +7,7 @@
     gemm_later(A, B, p, q, n, C) {ta, tb}       C += op(A) op(B), or else op(A)^T and op(B) become rows, which are added before it is too late
     gemm_rest(p, q, n, C)          C += P^T Q of the rows so far
     cholesky(A)  solve_triangular  solve  slogdet  qr  eigh  svd            LAPACK, one matrix at a time
+    take(x, i)                     the rows x[i] of an array, i in bounds; take_add(d, i, x) adds to them, one row after another
     scatter(x, i, v) {add}         x[i] = v or x[i] += v, one element after another
     cumsum  argsort  nonzero
 
@@ -150,6 +151,22 @@ def _gemm_later(a: Any, b: Any, p: Any, q: Any, n: Any, c: Any, ta: int, tb: int
 
 
 row("gemm_later", _gemm_later, shape=nothing, writes=(2, 3, 4, 5), zero=ADJOINTS)
+
+
+def _taken(let: Any) -> Any:
+    x, i = let.args
+    return ((x.type.dtype, (*sizes(i), *sizes(x)[1:])),)
+
+
+row("take", lambda x, i: (x[i],), shape=_taken, adjoint="function", rereads=(1,))
+
+
+def _take_add(d: Any, i: Any, x: Any) -> tuple[()]:
+    np.add.at(x, i, d)
+    return ()
+
+
+row("take_add", _take_add, shape=nothing, writes=(2,), zero=ADJOINTS)
 
 
 def _scatter(x: Any, index: Any, v: Any, add: int) -> tuple[()]:

@@ -232,8 +232,8 @@ class _Forward:
     def copy(self, let: Let) -> None:
         self.emit("copy", let, (self.tangent(let.args[0]),), {})
 
-    @TANGENTS.of("reshape", "part")
-    def shared(self, let: Let) -> None:
+    @TANGENTS.of("reshape", "part", "take")
+    def linear(self, let: Let) -> None:
         args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
         self.emit(let.op, let, args, dict(let.attrs))
 
