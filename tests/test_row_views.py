@@ -148,3 +148,39 @@ def test_rows_are_no_part_of_a_loop_over_elements() -> None:
     text = lj.jit(looked_up_in_a_loop).inspect(x, w, index).graph
     assert text.count("= take(") == 1
     assert "('g'," not in text
+
+
+def filled(x: Any, w: Any, index: Any) -> Any:
+    y = np.zeros((x.shape[0], w.shape[1]))
+    for t in range(x.shape[0]):
+        y[t] = np.tanh(x[t] @ w)
+    return np.sum(y * y)
+
+
+def read_as_it_is_filled(x: Any, w: Any, index: Any) -> Any:
+    y = np.zeros((x.shape[0], w.shape[1]))
+    total = 0.0
+    for t in range(x.shape[0]):
+        total += np.sum(np.sin(y) * np.cos(y + x[t, 0]))
+        y[t] = np.tanh(x[t] @ w) + y[t - 1]
+    return total + np.sum(y * y)
+
+
+def filled_again(x: Any, w: Any, index: Any) -> Any:
+    y = np.zeros((x.shape[0], w.shape[1]))
+    for t in range(x.shape[0]):
+        y[t] = np.tanh(x[t] @ w)
+    between = np.sum(y**3)
+    for t in range(x.shape[0]):
+        y[t] = y[t] * x[t, 0]
+    return between + np.sum(y * y)
+
+
+@pytest.mark.parametrize("f", [filled, read_as_it_is_filled, filled_again], ids=lambda f: f.__name__)
+def test_what_is_read_before_it_is_overwritten_is_put_back(f: Any) -> None:
+    check(f, arguments(), argnums=(0, 1))
+
+
+def test_what_nobody_has_read_is_not_saved() -> None:
+    assert ".there(" not in lj.jit(lj.grad(filled)).inspect(*arguments()).graph
+    assert ".there(" in lj.jit(lj.grad(read_as_it_is_filled)).inspect(*arguments()).graph
