@@ -71,6 +71,7 @@ class Primal:
     def __init__(self, program: Program, left: float = math.inf) -> None:
         self.program, self.left = program, left
         self.reverses: Reverses = program.reverses
+        self.tape: list[dict[Any, Any]] = []  # of what is lowered (low.py)
 
     def spend(self) -> None:
         self.left -= 1

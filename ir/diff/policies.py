@@ -7,6 +7,7 @@ replay      the loop runs forward as a real loop and writes to a tape what the w
             For innermost loops that leave only at their head.
 chunks      replay of a long counted loop in pieces: only the state at the start of each piece is kept, and a piece is
             run forward again before its way back. Memory is one piece's tape and n / length states.
+tape        a function with a nest of loops, or a recursion, that is two functions (taped.py).
 
 What is written to the tape follows from the derivative rules: `rule_uses` traces a rule and looks at what it reads.
 """
@@ -118,7 +119,7 @@ def _plan(f: Function, loop: Loop, activity: Activity) -> Plan | None:
             return None
         if any(isinstance(p.type, Array) for p in block.params):
             return None
-    inductions = _inductions(f, loop)
+    inductions = inductions_of(f, loop)
     stores = _stores(f, loop)
     if stores is None:
         return None
@@ -154,7 +155,7 @@ def latch_edge(f: Function, loop: Loop) -> Edge:
     return next(e for e in edges(f.blocks[loop.latches[0]].terminator) if e.block == loop.head)
 
 
-def _inductions(f: Function, loop: Loop) -> dict[Var, int]:
+def inductions_of(f: Function, loop: Loop) -> dict[Var, int]:
     """Head parameters that grow by a constant in each iteration."""
     made = {o: let for name in loop.blocks for let in f.blocks[name].lets for o in let.outs}
     found = {}
@@ -180,7 +181,7 @@ def _counter(f: Function, loop: Loop, inductions: dict[Var, int]) -> tuple[Var, 
 
 def counter_of(f: Function, loop: Loop) -> tuple[Var, Atom] | None:
     """(counter, limit) of a loop that does not go on from there; it may end before."""
-    return _counter(f, loop, _inductions(f, loop)) if isinstance(f.blocks[loop.head].terminator, Branch) else None
+    return _counter(f, loop, inductions_of(f, loop)) if isinstance(f.blocks[loop.head].terminator, Branch) else None
 
 
 def _stores(f: Function, loop: Loop) -> list[Let] | None:
