@@ -7,6 +7,7 @@ from dataclasses import replace
 from ..core.analysis import Aliases, references
 from ..core.graph import Call, Closed, Let, Program
 from ..core.op import PLAIN, REVERSE, TABLE
+from ..passes.accumulate import accumulate
 from ..passes.fuse import fuse_function
 from ..passes.simplify import SIMPLIFY
 from .activity import Activity
@@ -56,7 +57,7 @@ def close(program: Program) -> bool:
     while True:
         walk = _Walk(program)
         walk.run()
-        if not walk.added and not walk.gathers():
+        if not walk.added and not walk.changes_loops():
             break
     program.functions = {name: f for name, f in program.functions.items() if name in walk.needed}
     remember_all(program, walk.reverses, walk.called, walk.started)
@@ -92,14 +93,15 @@ class _Walk:
         while self.work:
             self.backwards(self.work.pop())
 
-    def gathers(self) -> bool:
-        """Once nothing is to be added: are products in loops changed, so that their weights' gradients are gathered?"""
+    def changes_loops(self) -> bool:
+        """Once nothing is to be added: are loops that run backwards changed, so that they add in place, or gather weights' gradients?"""
         found: dict[str, list[Activity]] = {}
         for rev in self.reverses.made.values():
             if rev.name in self.back:
                 found.setdefault(rev.function.name, []).append(rev.activity)
-        functions = self.program.functions
-        return any([gather_weights(self.program, functions[name], each, self.reverses.aliases) for name, each in found.items()])
+        program, aliases = self.program, self.reverses.aliases
+        functions = [(program.functions[name], each) for name, each in found.items()]
+        return any([accumulate(program, f, aliases) or gather_weights(program, f, each, aliases) for f, each in functions])
 
     def need(self, name: str) -> None:
         """A function that runs, and what it needs."""
