@@ -17,10 +17,12 @@ from .continuations import prompt, reset, shift
 from .errors import LanternError
 from .export import export
 from .jitted import jit
+from .operations.callback import op
+from .operations.rules import clip_gradient, custom_jvp, custom_vjp, fixed_point, implicit, stop_gradient
 from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 __all__ = [
-    "LanternError", "check_grads", "checkpoint", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "prompt", "reset", "scan",
-    "shift", "switch", "value_and_grad", "vjp", "while_loop",
+    "LanternError", "check_grads", "checkpoint", "clip_gradient", "cond", "custom_jvp", "custom_vjp", "errors", "export", "fixed_point", "fori_loop", "fun", "grad", "hessian", "hvp", "implicit", "jacfwd", "jacrev", "jit", "jvp", "op", "prompt", "reset", "scan",
+    "shift", "stop_gradient", "switch", "value_and_grad", "vjp", "while_loop",
 ]  # fmt: skip

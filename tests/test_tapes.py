@@ -113,6 +113,15 @@ def reads_rows(w: Any, x: Any, n: int) -> float:
     return s
 
 
+def a_loop_on_one_path(x: float, n: int) -> float:
+    if n == 0:
+        y = x
+        while y * y * y + y - x > 1e-13:
+            y = y - (y * y * y + y - x) / (3.0 * y * y + 1.0)
+        return y * x
+    return a_loop_on_one_path(x * 0.9, n - 1) + x * a_loop_on_one_path(x * 0.5, n - 1)
+
+
 def final_values(x: float, n: int) -> float:
     """What a loop carries is read behind it, nonlinearly, and its counter too."""
     s = 0.0
@@ -136,6 +145,7 @@ PROGRAMS: list[tuple[Function, tuple[Any, ...], Any]] = [
     (recursion_in_nest, (0.6, 3), 0),
     (reads_rows, (W, V, 3), (0, 1)),
     (final_values, (0.9, 4), 0),
+    (a_loop_on_one_path, (0.8, 3), 0),
 ]
 IDS = [f.__name__ for f, _, _ in PROGRAMS]
 
@@ -263,3 +273,24 @@ def test_what_has_no_tape_has_frames() -> None:
         gradient = lj.jit(lj.grad(f))
         assert "tape" not in gradient.inspect(*args).policies.values()
         close(gradient(*args), lj.grad(f)(*args))
+
+
+@lj.op
+def squash(x: float, k: Any) -> float:
+    y = math.tanh(x)
+    return 0.5 * k(y) * (1.0 - y * y)
+
+
+def test_an_operation_of_ones_own() -> None:
+    def chain(x: float, n: int) -> float:
+        return x if n == 0 else squash(chain(x, n - 1) * 0.8) + x
+
+    found = both(lj.value_and_grad(chain), 0.7, 5)
+    close(found["native"], found["interpreter"], 1e-12, 1e-12)
+    close(found["lowered"], found["interpreter"], 1e-12, 1e-12)
+    value, slope = 0.7, 1.0
+    for _ in range(5):
+        z = math.tanh(value * 0.8)
+        value, slope = z + 0.7, 0.5 * (1.0 - z * z) * 0.8 * slope + 1.0
+    close(found["native"], (value, slope), 1e-12, 1e-12)
+    assert "tape" in lj.jit(lj.grad(chain)).inspect(0.7, 5).policies.values()

@@ -12,7 +12,7 @@ import numpy as np
 from ...ir.core import errors, faults
 from ...ir.core.graph import Atom, Block, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ...ir.core.machine import Fault, number
-from ...ir.core.op import FORWARD, TABLE, Stage
+from ...ir.core.op import TABLE, Stage
 from ...ir.core.types import CODE, NUMPY_DTYPES, PTR, Array
 from ...ir.diff.reverse import Reverses
 from ...ir.diff.rules import library_function
@@ -61,7 +61,7 @@ class Exhausted(Exception):
 
 
 VALUES = Stage(
-    "interpretation", lambda op: op.body is None and op.program is None and not op.nest and op.calls != FORWARD
+    "interpretation", lambda op: op.body is None and op.program is None and not op.nest and not op.early
 )  # (primal, let, values) -> outs
 
 
@@ -212,6 +212,11 @@ def part(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
 @VALUES.of("weight")
 def weight(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     return [xs[0]]
+
+
+@VALUES.of("custom")
+def custom(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    return [Ref(y.value.copy()) if isinstance(y, Ref) else y for y in xs[: len(let.outs)]]
 
 
 @VALUES.of("hold")

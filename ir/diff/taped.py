@@ -20,7 +20,7 @@ from ..core.graph import Atom, Branch, Call, Edge, Function, Let, Var, edges
 from ..core.op import TABLE
 from ..core.types import BOOL, I64, Array, Scalar, Type
 from .cps import has_adjoint
-from .policies import Kept, counter_of, inductions_of, rule_uses
+from .policies import Kept, counter_of, inductions_of, way_back_reads
 from .reverse import Reverse, Reverses
 
 FUNCTION = ""  # the region outside of all loops
@@ -121,7 +121,9 @@ def _shape(rev: Reverse) -> Taped | None:
 
 def _is_small(let: Let) -> bool:
     op = TABLE[let.op]
-    return not (op.whole or op.writes or op.effect or op.calls or any(not isinstance(o.type, Scalar) for o in let.outs))
+    return not (
+        op.whole or op.writes or op.effect or (op.calls and op.adjoint != "rule") or any(not isinstance(o.type, Scalar) for o in let.outs)
+    )
 
 
 def _loop(f: Function, loop: Loop, parent: str, above: list[str]) -> TapedLoop | None:
@@ -200,19 +202,10 @@ class _Needs:
     def seed(self, site: Site, let: Let) -> None:
         if not has_adjoint(let, self.activity):
             return
-        op = TABLE[let.op]
-        if op.indexed:
-            self.want(site, let.args[1:])
-            return
-        terms = rule_uses(let.op, tuple(let.attrs.items()))
-        uses = {i: terms[i] for i, a in enumerate(let.args) if a in self.activity}
-        if op.expensive:
-            self.taped.kept.setdefault(let, Kept(False, tuple(i for i, u in uses.items() if u - {-1})))
-            if any(-1 in u for u in uses.values() if not u - {-1}):
-                self.want(site, [let.out])
-        else:
-            for u in uses.values():
-                self.want(site, (let.out if i < 0 else let.args[i] for i in u))
+        kept, read = way_back_reads(let, self.activity)
+        if kept is not None:
+            self.taped.kept.setdefault(let, kept)
+        self.want(site, read)
 
     def follow(self, v: Var, last: bool) -> None:
         home, let = self.home.get(v), self.made.get(v)

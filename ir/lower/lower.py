@@ -46,7 +46,7 @@ class Lowering:
         self.program, self.checkpoint = closed(program), checkpoint
         self.reverses = self.program.reverses
         self.aliases = self.reverses.aliases
-        self.low = LowProgram()
+        self.low = LowProgram(sources=self.program.functions)
         self.recursive = recursive(self.program)
         self.queue: list[Callable[[], None]] = []
         self.names: set[str] = set()

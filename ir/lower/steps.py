@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.graph import Atom, Branch, Call, Const, Fail, Function, Let, Return, Var
-from ..core.op import FORWARD, TABLE, Stage
+from ..core.op import TABLE, Stage
 from ..core.types import CODE, I64, PTR, Array, Scalar, carries_gradient
 from ..diff.coverage import part_read
 from ..diff.policies import Kept
@@ -21,7 +21,7 @@ from .function import Parts, zeros_like
 from .low import NOWHERE, ZERO, Body, Place, clear_outside, code, minus_zero
 from .pullback import add_arrays, lower_pullback, once_more
 
-STEPS = Stage("reverse mode", lambda op: op.adjoint == "own" and op.calls != FORWARD)
+STEPS = Stage("reverse mode", lambda op: op.adjoint == "own" and not op.early)
 
 
 class BlockSteps(BlockFrame):

@@ -11,13 +11,14 @@ from typing import Any
 
 from ..core.analysis import dominators, predecessors, reverse_postorder
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Jump, Let, Return, Var, edges
-from ..core.op import TABLE
 from ..core.types import BOOL, I64, PTR, Array, Struct
 from ..diff.cps import WHOLE
 from ..diff.reverse import Reverse
+from ..diff.rules import rule_terms
 from ..diff.taped import FUNCTION, Taped
 from .function import RECURSION
 from .low import ONE, ZERO, Body, Place, Value
+from .operations import zero_of
 from .tape import key_of
 
 
@@ -101,9 +102,11 @@ class Forward:
             self.begin(name)
         if name in self.ran:
             self.body.put(Const(True, BOOL), self.ran[name])
-        for key, _ in self.taped.fields.get(name, ()):
+        for key, t in self.taped.fields.get(name, ()):
             if isinstance(key, Var):
                 self.keep(name, key, self.env[key])
+            elif isinstance(key[0], str):
+                self.keep(name, key, zero_of(t))  # of a loop that may not be entered from here
         for let in block.lets:
             outs = self.body.again(let, [self.read(a) for a in let.args])
             self.env.update(zip(let.outs, outs, strict=True))
@@ -120,7 +123,7 @@ class Forward:
         self.keep(name, (let, "result"), z)
         if kept.partials:
             xs = [Value(body, self.read(a)) for a in let.args]
-            terms = TABLE[let.op].rule(Value(body, Const(1.0, let.out.type)), Value(body, z), *xs, **let.attrs)
+            terms = rule_terms(body.program.sources, let, Value(body, Const(1.0, let.out.type)), Value(body, z), *xs)
             for i in kept.partials:
                 self.keep(name, (let, i), terms[i].atom)
 
