@@ -281,6 +281,10 @@ class Callbacks:
         for c, r in zip(range(n, len(xs)), let.attrs["ct"], strict=True):
             self.add_value(let.args[c], xs[c], outs[results + floats.index(r)])
 
+    @ADJOINTS.of("callback")
+    def callback(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        effects.no_derivative(let)
+
     @ADJOINTS.of("checkpoint")
     def checkpoint(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """Its function once more, and at once back."""

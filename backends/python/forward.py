@@ -158,8 +158,12 @@ class Primal:
 
     @VALUES.of("host")
     def host(self, let: Let, xs: list[Any]) -> list[Any]:
-        number = host.perform(self.program, let.attrs["recipe"], [x.value.copy() if isinstance(x, Ref) else x for x in xs])
-        return [np.int64(number) for _ in let.outs]
+        found = host.perform(self.program, let.attrs["recipe"], [x.value.copy() if isinstance(x, Ref) else x for x in xs])
+        return found or [np.int64(0) for _ in let.outs]
+
+    @VALUES.of("callback")
+    def callback(self, let: Let, xs: list[Any]) -> list[Any]:
+        return [Ref(x.copy()) if isinstance(x, np.ndarray) else x for x in self.host(let, xs)]
 
     @VALUES.of("draw")
     def draw(self, let: Let, xs: list[Any]) -> list[Any]:

@@ -21,6 +21,7 @@ from ..core.kernel import ONE, ZERO, Access, Gather, Kernel, Result, Same
 from ..core.op import TABLE, Stage, written
 from ..core.types import BOOL, I64, Array, Scalar, Type, carries_gradient, element
 from ..ops.custom import kept, own
+from ..ops.effects import no_derivative
 from .rules import pull_function
 
 Given = tuple[str, Any]  # what a parameter is: ("value", atom), ("adjoint", variable) or ("kept", number)
@@ -281,6 +282,11 @@ def custom(way: WholeAdjoint, let: Let) -> None:
         d = next(found)
         if a in way.activity:
             way.term(a, d)
+
+
+@BACK.of("callback")
+def callback(way: WholeAdjoint, let: Let) -> None:
+    no_derivative(let)
 
 
 @BACK.of("gemm")

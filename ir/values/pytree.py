@@ -131,3 +131,9 @@ def argument_names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
     both: Any = (args, kwargs)
     paths = optree.tree_paths(both, is_leaf=_visit, none_is_leaf=True, namespace=_IN_ORDER)
     return [f"{p[1]}{''.join(f'.{k}' if isinstance(k, str) and k.isidentifier() else f'[{k!r}]' for k in p[2:])}" for p in paths]
+
+
+def leaf_names(tree: Any) -> list[str]:
+    """A name for each leaf of a container, such as `['rate'][2]`; of a leaf by itself it is empty."""
+    paths = optree.tree_paths(tree, is_leaf=_visit, none_is_leaf=True, namespace=_NAMESPACE)
+    return ["".join(f"[{k!r}]" for k in p) for p in paths]

@@ -19,7 +19,7 @@ from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function
 from ...core.kernel import SMOOTH, SUMS, Access, Gather, Kernel, Result, Same, kernel_of, varies
 from ...core.op import PLAIN, REVERSE, TABLE, Stage, written
 from ...core.types import I64, Array, Type, carries_gradient, wide, width
-from ...ops.effects import AGAIN, DONE, MARK, has_effects
+from ...ops.effects import AGAIN, DONE, MARK, has_effects, no_derivative
 from ...ops.memory import codes, quiet
 from ...passes.simplify import SIMPLIFY
 from ..activity import Activity, is_scalar, moving
@@ -243,6 +243,10 @@ class _Forward:
     def emit(self, op: str, let: Let, args: tuple[Atom, ...], attrs: dict[str, Any]) -> None:
         """The tangent of what an operation gives."""
         (self.tangents[let.out],) = self.builder.emit(op, args, (self.of(let.out.type),), attrs, let.site)
+
+    @TANGENTS.of("callback")
+    def callback(self, let: Let) -> None:
+        no_derivative(let)
 
     @TANGENTS.of("hold")
     def hold(self, let: Let) -> None:
