@@ -163,3 +163,19 @@ def test_a_matrix_of_one_long_column_has_no_room_beside_it() -> None:
     found = lj.jit(lj.grad(f))
     close(found(w), 2 * xs.sum(axis=0)[:, None] * np.sum(xs @ w), 1e-9, 1e-9)
     assert found.inspect(w).memory.arrays < 16 * w.nbytes
+
+
+def test_calls_that_wait_have_no_room_for_rows() -> None:
+    """Each call of a recursion would have some of its own."""
+    w, xs, h = arguments(3, ())
+
+    def f(w: Any, h: Any, depth: int) -> Any:
+        for t in range(2):
+            h = np.tanh(xs[t] + h @ w)
+        if depth == 0:
+            return np.sum(h * h)
+        return f(w, h, depth - 1) + h[0]
+
+    args = w, h, 4
+    check(f, args, argnums=(0, 1), order=1)
+    assert "gathering(" not in lj.jit(lj.grad(f)).inspect(*args).graph

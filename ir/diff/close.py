@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..core.analysis import Aliases, references
-from ..core.graph import Call, Closed, Let, Program
+from ..core.graph import Call, Closed, Function, Let, Program
 from ..core.op import PLAIN, REVERSE, TABLE
 from ..passes.accumulate import accumulate
 from ..passes.fuse import fuse_function
@@ -86,6 +86,7 @@ class _Walk:
         self.back: set[str] = set()
         self.started: dict[str, Reverse] = {}  # by pullbacks
         self.called: dict[str, Reverse] = {}  # by functions that run backwards
+        self.framed: set[str] = set()  # functions whose memory waits, once for each call, until the way back
         self.work: list[Reverse] = []
 
     def run(self) -> None:
@@ -99,9 +100,11 @@ class _Walk:
         for rev in self.reverses.made.values():
             if rev.name in self.back:
                 found.setdefault(rev.function.name, []).append(rev.activity)
+        return any([self.change(self.program.functions[name], each) for name, each in found.items()])
+
+    def change(self, f: Function, activities: list[Activity]) -> bool:
         program, aliases = self.program, self.reverses.aliases
-        functions = [(program.functions[name], each) for name, each in found.items()]
-        return any([accumulate(program, f, aliases) or gather_weights(program, f, each, aliases) for f, each in functions])
+        return accumulate(program, f, aliases) or (f.name not in self.framed and gather_weights(program, f, activities, aliases))
 
     def need(self, name: str) -> None:
         """A function that runs, and what it needs."""
@@ -142,7 +145,9 @@ class _Walk:
                 if has_adjoint(let, rev.activity):
                     self.adjoint(let, rev)
             if isinstance(block.terminator, Call):
-                self.call(self.reverses.of_call(rev, block.terminator))
+                callee = self.reverses.of_call(rev, block.terminator)
+                self.framed.add(callee.function.name)
+                self.call(callee)
 
     def call(self, callee: Reverse) -> None:
         self.called[callee.name] = callee

@@ -67,9 +67,8 @@ class _Gathering:
         beside, product = found
         for i in (1, 0):
             w = product.args[i]
-            loop = next((x for x in around if self.is_weight(w, x)), None)
-            if loop is not None:
-                w, *rows = self.gathered(w, loop, let)  # type: ignore[arg-type]
+            if self.is_weight(w, around[0]):  # inside of a loop there would be room for rows in each of its iterations
+                w, *rows = self.gathered(w, around[0], let)  # type: ignore[arg-type]
                 factors = (product.args[0], w) if i else (w, product.args[1])
                 attrs = {**product.attrs, "w": i}
                 return [*beside, Let(let.outs, TABLE[product.op].weighted, (*factors, *rows), attrs, let.site)]
