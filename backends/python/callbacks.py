@@ -224,9 +224,14 @@ class Callbacks:
     def alloc(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         self.add(let.args[-1], ds[0].sum())
 
-    @ADJOINTS.of("reshape")
-    def reshape(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+    @ADJOINTS.of("reshape", "part", "weight")
+    def shared(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """The adjoint is shared."""
+
+    @ADJOINTS.of("take")
+    def take(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        if let.args[0] in self.rev.activity:
+            np.add.at(xs[0].adjoint, xs[1].value, ds[0])
 
     @ADJOINTS.of("custom")
     def custom(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
@@ -242,15 +247,16 @@ class Callbacks:
         if a in self.rev.activity:
             self.adj[a] = self.adj[a] + d  # type: ignore[index]
 
-    @ADJOINTS.of("gemm")
+    @ADJOINTS.of("gemm", "gemm_weight")
     def gemm(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """Z = X Y of X = op(A), Y = op(B): dX += dZ Y^T; dY += X^T dZ"""
         turns = let.attrs["ta"], let.attrs["tb"]
-        x, y = (np.swapaxes(v.value, -1, -2) if turn else v.value for v, turn in zip(xs, turns, strict=True))
-        found = np.matmul(ds[0], np.swapaxes(y, -1, -2)), np.matmul(np.swapaxes(x, -1, -2), ds[0])
-        for a, v, d, turn in zip(let.args, xs, found, turns, strict=True):
+        x, y = (np.swapaxes(np.atleast_2d(v.value), -1, -2) if turn else np.atleast_2d(v.value) for v, turn in zip(xs, turns, strict=False))
+        d = np.atleast_2d(ds[0])
+        found = np.matmul(d, np.swapaxes(y, -1, -2)), np.matmul(np.swapaxes(x, -1, -2), d)
+        for a, v, term, turn in zip(let.args, xs, found, turns, strict=False):
             if a in self.rev.activity:
-                v.adjoint[...] += np.swapaxes(d, -1, -2) if turn else d
+                v.adjoint[...] += (np.swapaxes(term, -1, -2) if turn else term).reshape(v.value.shape)
 
     @ADJOINTS.of("pullback")
     def pullback(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:

@@ -59,7 +59,10 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1, 
 
 
 OWN = ("own", "function")
-TANGENTS = Stage("forward mode", lambda op: op.adjoint in OWN and op.jvp is None and not op.nest and not op.early and op.calls != PLAIN)
+TANGENTS = Stage(
+    "forward mode",
+    lambda op: op.adjoint in OWN and op.jvp is None and not op.nest and not op.early and not op.closing and op.calls != PLAIN,
+)
 
 
 class _Forward:
@@ -251,10 +254,10 @@ class _Forward:
     def copy(self, let: Let) -> None:
         self.emit("copy", let, (self.tangent(let.args[0]),), {})
 
-    @TANGENTS.of("reshape")
-    def reshape(self, let: Let) -> None:
+    @TANGENTS.of("reshape", "part", "take")
+    def linear(self, let: Let) -> None:
         args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
-        self.emit("reshape", let, args, dict(let.attrs))
+        self.emit(let.op, let, args, dict(let.attrs))
 
     def emit(self, op: str, let: Let, args: tuple[Atom, ...], attrs: dict[str, Any]) -> None:
         """The tangent of what an operation gives."""
