@@ -26,8 +26,12 @@ class Known:
         self.found: dict[Place, Any] = {}  # what is not there is open still
         self.lets = [let for f in functions for b in f.blocks.values() for let in b.lets if _matters(let)]
         self.ways = [(p, a) for f in functions for p, a in self._ways(f)]
-        for p in program.functions[program.entry].params:
-            self._learn(p, NEVER)
+        others = {
+            let.attrs["f"] for f in functions for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls and not _passes(let)
+        }
+        for name in (program.entry, *others):  # who calls them gives what it likes
+            for p in program.functions[name].params:
+                self._learn(p, NEVER)
         while self._round():
             pass
 
@@ -88,7 +92,7 @@ class Known:
             elif isinstance(t, Return):
                 yield from (((f.name, i), a) for i, a in enumerate(t.args))
             for let in b.lets:
-                if TABLE[let.op].derivative or TABLE[let.op].calls == PLAIN:
+                if _passes(let):
                     callee = self.program.functions[let.attrs["f"]]
                     yield from zip(callee.params, let.args, strict=False)
                     yield from ((o, (callee.name, i)) for i, o in enumerate(let.outs[: len(callee.results)]))
@@ -108,7 +112,7 @@ class Known:
             shape = self._of(let.args[0])
             return [shape[let.attrs["axis"]] if isinstance(shape, tuple) else shape] * len(let.outs)
         if not op.scalar:
-            called = self.program.functions[let.attrs["f"]].results if op.derivative or op.calls == PLAIN else ()
+            called = self.program.functions[let.attrs["f"]].results if _passes(let) else ()
             return [self._shape(t) if t is not None else None if i < len(called) else NEVER for i, t in enumerate(op.shape(let))]
         values = [self._of(a) for a in let.args]
         if op.equates:
@@ -129,6 +133,11 @@ class Known:
             else:
                 sizes.append(NEVER if n is None else self._of(n))
         return NEVER if NEVER in sizes else None if None in sizes else tuple(sizes)
+
+
+def _passes(let: Let) -> bool:
+    """Does it give its first arguments to a function of the program, whose results are its first ones?"""
+    return TABLE[let.op].derivative or TABLE[let.op].calls == PLAIN
 
 
 def _matters(let: Let) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeGuard
 
-from ...core.analysis import called, live_in, predecessors, reverse_postorder
+from ...core.analysis import called, immediate_dominators, live_in, predecessors, reverse_postorder
 from ...core.graph import Call, Function, Return, Var, edges, passed
 from ...core.op import TABLE, written
 from .plan import Plan
@@ -30,11 +30,15 @@ class Objects:
         self.plan = plan
         self.groups: dict[Any, tuple[int, ...]] = {}
         self.bad: set[Var] = set()
+        self.ends: dict[tuple[str, str], State] = {}  # of blocks
         self.functions = [f for f in plan.functions if self._concerns(f)] if plan.moving else []
         self.live = {f.name: live_in(f) for f in self.functions}
         self.pred = {f.name: predecessors(f) for f in self.functions}
+        self.written_in: dict[tuple[str, str], set[Var]] = {}
         self.writes = self._writes()
         self.kept = {f.name: self._kept(f) for f in self.functions}
+        self.above = {f.name: immediate_dominators(f) for f in self.functions}
+        self.known = {(f.name, name): self._names(f, name) for f in self.functions for name in self.above[f.name] if self.joins(f, name)}
         called_each_other = {f.name for f in self.functions} & {name for f in self.functions for name in called(f)}
         changed = bool(self.functions)
         while changed:
@@ -51,9 +55,27 @@ class Objects:
         return [p for p in f.params if self.is_moving(p) and self.plan.root(p) in self.writes[f.name]]
 
     def names(self, f: Function, block: str) -> list[Var]:
-        """What a block that several edges lead to knows."""
+        """What may be another array, or hold something else, at a block that several edges lead to than at the block above it."""
+        return self.known[f.name, block]
+
+    def _names(self, f: Function, block: str) -> list[Var]:
         own = [p for p in f.blocks[block].params if self.is_moving(p)]
-        return list(dict.fromkeys([*own, *filter(self.is_moving, self.live[f.name][block]), *self.kept[f.name]]))
+        roots = {self.plan.root(p) for p in own} | self._written_between(f, block)
+        around = (*self.live[f.name][block], *self.kept[f.name]) if roots else ()
+        return list(dict.fromkeys([*own, *(v for v in around if self.is_moving(v) and self.plan.root(v) in roots)]))
+
+    def _written_between(self, f: Function, block: str) -> set[Var | None]:
+        """The classes that are written on the ways from the block above it."""
+        above = self.above[f.name][block]
+        seen, work = {above}, list(self.pred[f.name][block])
+        found: set[Var | None] = set()
+        while work:
+            name = work.pop()
+            if name not in seen:
+                seen.add(name)
+                found |= self.written_in[f.name, name]
+                work += self.pred[f.name][name]
+        return found
 
     def joins(self, f: Function, block: str) -> bool:
         return f.name in self.pred and len(self.pred[f.name][block]) > 1
@@ -62,11 +84,13 @@ class Objects:
         return any(map(self.is_moving, f.params)) or any(self.is_moving(o) for b in f.blocks.values() for let in b.lets for o in let.outs)
 
     def _writes(self) -> dict[str, set[Var]]:
-        """The classes that a function writes to, or what it calls."""
+        """The classes that a function writes to, or what it calls; and those of each block."""
         found: dict[str, set[Var]] = {}
         for f in self.functions:
-            roots = (self.plan.root(a) for b in f.blocks.values() for let in b.lets for a in written(let))
-            found[f.name] = {r for r in roots if r in self.plan.moving}
+            for b in f.blocks.values():
+                roots = {self.plan.root(a) for let in b.lets for a in written(let)}
+                self.written_in[f.name, b.name] = {r for r in roots if r is not None and r in self.plan.moving}
+            found[f.name] = set().union(*(self.written_in[f.name, name] for name in f.blocks))
         changed = True
         while changed:
             changed = False
@@ -74,6 +98,10 @@ class Objects:
                 more = set().union(*(found.get(g, set()) for g in called(f))) - found[f.name]
                 found[f.name] |= more
                 changed |= bool(more)
+        for f in self.functions:
+            for b in f.blocks.values():
+                if isinstance(b.terminator, Call):
+                    self.written_in[f.name, b.name] |= found.get(b.terminator.function, set())
         return found
 
     def _kept(self, f: Function) -> list[Var]:
@@ -91,13 +119,15 @@ class Objects:
         states: dict[str, State] = {f.entry.name: dict(zip(params, self.groups.get(f.name, ()), strict=True))}
         for name in reverse_postorder(f):
             if name not in states and (f.name, name) in self.groups:
-                states[name] = dict(zip(self.names(f, name), self.groups[f.name, name], strict=True))
+                own = zip(self.names(f, name), self.groups[f.name, name], strict=True)
+                states[name] = self.ends[f.name, self.above[f.name][name]] | {v: (name, n) for v, n in own}
             if name in states:
                 self._block(f, name, states)
         return before != (len(self.groups), len(self.bad))
 
     def _block(self, f: Function, name: str, states: dict[str, State]) -> None:
         block, state = f.blocks[name], dict(states[name])
+        self.ends[f.name, name] = state
         for let in block.lets:
             for out in filter(self.is_moving, let.outs):
                 state[out] = state[let.args[0]] if TABLE[let.op].aliases else object()  # type: ignore[index]

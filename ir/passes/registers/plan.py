@@ -10,7 +10,7 @@ from typing import Any
 from ...core.analysis import Aliases, call_graph_cycles, called, find_loops, predecessors, references
 from ...core.graph import Block, Call, Function, Let, Program, Return, Var, defined_vars, edges, passed
 from ...core.kernel import Access
-from ...core.op import PLAIN, TABLE, Stage, can_fail, read, written
+from ...core.op import NEST, PLAIN, TABLE, Stage, can_fail, read, written
 from ...core.types import BOOL, F32, F64, I64, Array
 from .kernels import extent, growth, is_short
 from .known import Known, Shape
@@ -252,7 +252,7 @@ def _is_home(a: Any, made: dict[Var, Let]) -> bool:
 
 def _is_derived(let: Let) -> bool:
     """Does it run a function of the program in a way of its own?"""
-    return TABLE[let.op].derivative or TABLE[let.op].calls == PLAIN
+    return TABLE[let.op].calls not in ("", NEST)
 
 
 __all__ = ["MOST", "Plan"]

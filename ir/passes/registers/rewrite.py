@@ -46,6 +46,7 @@ class Rewrite(Elements):
         super().__init__(plan, objects, f)
         self.signed, self.own = signed, signed[f.name]
         self.states: dict[str, dict[Var, Cell]] = {}
+        self.ends: dict[str, dict[Var, Cell]] = {}  # of blocks
         self.heads: dict[str, list[Var]] = {}  # of a block that several edges lead to: a name of each moving array
         self.after: dict[str, list[tuple[Var, list[Var]]]] = {}  # of a block behind a call: what parameters hold now, and new results
         self.params = {name: list(b.params) for name, b in f.blocks.items()}
@@ -63,7 +64,8 @@ class Rewrite(Elements):
             block = f.blocks[name]
             copies: dict[Cell, Cell] = {}
             self.name, self.lets = name, []
-            self.state = {v: copies.setdefault(c, Cell(list(c.elements), [], c.site)) for v, c in self.states[name].items()}
+            before = self.ends[self.objects.above[f.name][name]] | self.states[name] if name in self.heads else self.states[name]
+            self.state = self.ends[name] = {v: copies.setdefault(c, Cell(list(c.elements), [], c.site)) for v, c in before.items()}
             self.begin(name)
             for let in block.lets:
                 self.let(let)
