@@ -19,7 +19,7 @@ from ...ir.core import faults
 from ...ir.core.graph import Atom, Block, Call, Edge, Fail, Jump, Let, Return, Var
 from ...ir.core.kernel import varies
 from ...ir.core.op import PLAIN, REVERSE, TABLE, Stage, written
-from ...ir.core.types import carries_gradient, is_float
+from ...ir.core.types import Array, carries_gradient, is_float
 from ...ir.diff.cps import has_adjoint
 from ...ir.diff.reverse import Reverse, adjoint_of_pullback
 from ...ir.diff.rules import pull_function, rule_terms
@@ -176,7 +176,9 @@ class Callbacks:
         wanted, targets = [a in self.rev.activity for a in let.args], written(let)
         name = pull_function(self.primal.program, let, wanted)
         values = [
-            Ref(d) if isinstance(d, np.ndarray) else typed(d, o.type) for d, o in zip(ds, let.outs, strict=True) if carries_gradient(o.type)
+            Ref(d) if isinstance(d, np.ndarray) and isinstance(o.type, Array) else typed(d, o.type)
+            for d, o in zip(ds, let.outs, strict=True)
+            if carries_gradient(o.type)
         ]
         values += [Ref(self.env[v].adjoint.copy()) for v in targets if carries_gradient(v.type)]
         back = iter(self.primal.call(name, [*xs, *zs, *values]))
@@ -237,7 +239,10 @@ class Callbacks:
     def custom(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """The user's function of the way back."""
         n, m = len(zs), len(zs) + let.attrs["own"]
-        cotangents = [Ref(d) if isinstance(d, np.ndarray) else typed(d, o.type) for d, o in zip(ds, let.outs, strict=True)]
+        cotangents = [
+            Ref(d) if isinstance(d, np.ndarray) and isinstance(o.type, Array) else typed(d, o.type)
+            for d, o in zip(ds, let.outs, strict=True)
+        ]
         back = iter(self.primal.call(let.attrs["f"], [*xs[n:m], *zs, *xs[m : m + let.attrs["kept"]], *cotangents]))
         for a, x in zip(let.args[n:m], xs[n:m], strict=True):
             if carries_gradient(a.type):
@@ -265,7 +270,7 @@ class Callbacks:
         n = len(xs) - let.attrs["cotangents"]
         results = len(let.outs) - len(let.attrs["wrt"])
         values = [
-            Ref(d) if isinstance(d, np.ndarray) else typed(d, o.type) if carries_gradient(o.type) else d
+            Ref(d) if isinstance(d, np.ndarray) and isinstance(o.type, Array) else typed(d, o.type) if carries_gradient(o.type) else d
             for d, o in zip(ds, let.outs, strict=True)
         ]
         v = dict(zip(let.attrs["wrt"], values[results:], strict=True))
