@@ -35,7 +35,7 @@ class Options:
 
     @property
     def pieces(self) -> Any:
-        """How long loops are cut, see diff/pieces.py."""
+        """How long loops are cut, see diff/loops/pieces.py."""
         return self.checkpoint if isinstance(self.checkpoint, int) or self.checkpoint in ("sqrt", "log") else None
 
 

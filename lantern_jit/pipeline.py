@@ -22,8 +22,8 @@ from .ir.diff.close import close
 from .ir.diff.forward import custom  # noqa: F401  # derivatives of operations of the user's
 from .ir.diff.forward.jvp import expand_all
 from .ir.diff.forward.scalar_rules import scalar_rules
-from .ir.diff.parts import parts
-from .ir.diff.pieces import pieces
+from .ir.diff.loops.parts import parts
+from .ir.diff.loops.pieces import pieces
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
 from .ir.passes.delimited.continuations import continuations
 from .ir.passes.delimited.forward_only import forward_only

@@ -22,7 +22,7 @@ from .ir.core.graph import Program
 from .ir.core.op import TABLE
 from .ir.core.text import show
 from .ir.core.types import I64, describe
-from .ir.diff.pieces import may_be_cut
+from .ir.diff.loops.pieces import may_be_cut
 from .ir.objects.containers import Changed
 from .ir.objects.reads import hold
 from .ir.ops.effects import has_effects

@@ -14,7 +14,7 @@ import lantern_jit as lj
 from lantern_jit.backends.llvm.call.process import runtime
 from lantern_jit.backends.llvm.emit import jobs, loop_parts
 from lantern_jit.backends.llvm.emit.kernels import parts as kernel_parts
-from lantern_jit.ir.diff import parts as loops
+from lantern_jit.ir.diff.loops import parts as loops
 
 from .processes import start
 

@@ -12,8 +12,8 @@ from ..core.op import TABLE, written
 from ..core.types import Array
 from .activity import Activity
 from .adjoint import KernelAdjoint
-from .coverage import ReadBack, carried_covers, covering_kernels, local_arrays, tiny_arrays
 from .cps import has_adjoint
+from .loops.coverage import ReadBack, carried_covers, covering_kernels, local_arrays, tiny_arrays
 from .reverse import Reverse, Reverses
 from .ways import Adjoint, Given, Places, WholeAdjoint
 

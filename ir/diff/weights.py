@@ -23,7 +23,7 @@ from ..core.op import TABLE
 from ..core.types import I64, Array
 from ..passes.sizes import Sizes
 from .activity import Activity
-from .coverage import reads_all, shape_of
+from .loops.coverage import reads_all, shape_of
 from .ways import BACK, WholeAdjoint, dtype_of, last, product_adjoint
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from ..core.graph import Atom, Branch, Call, Const, Fail, Function, Let, Return, Var
 from ..core.op import TABLE, Stage
 from ..core.types import CODE, I64, PTR, Array, Scalar, carries_gradient
-from ..diff.coverage import part_read
-from ..diff.policies import Kept
+from ..diff.loops.coverage import part_read
+from ..diff.loops.policies import Kept
 from ..diff.reverse import adjoint_of_pullback
 from ..diff.ways import Given
 from ..ops.effects import AGAIN, DONE, MARK, has_effects

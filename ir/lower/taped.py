@@ -1,4 +1,4 @@
-"""A function on a tape (diff/taped.py): t.f runs forward and writes, b.f reads and runs backwards.
+"""A function on a tape (diff/loops/taped.py): t.f runs forward and writes, b.f reads and runs backwards.
 
     t.f(x, ..) -> (results)                          taped_forward.py
     b.f(x, .., cotangents, top) -> (adjoints, top)   the blocks in reverse form: each pops its entry on the way there; a call runs
@@ -15,7 +15,7 @@ from typing import Any
 from ..core.graph import Atom, Call, Const, Edge, Jump, Let, Return, Var
 from ..core.types import I64, PTR, Struct, carries_gradient
 from ..diff.cps import WHOLE, Closures, Continuation
-from ..diff.taped import Taped, TapedLoop
+from ..diff.loops.taped import Taped, TapedLoop
 from . import operations
 from .blocks import BlockFunction, call_back
 from .function import RECURSION, Parts, ReverseFunction

@@ -1,4 +1,4 @@
-"""Functions of some iterations of a loop (ir/diff/parts.py), which several threads run.
+"""Functions of some iterations of a loop (ir/diff/loops/parts.py), which several threads run.
 
     @parts.f(from, to, ..)                    forward: calls @p.f for parts of the range
     @parts.r.f(from, to, .., k, kenv)         in reverse mode (reverse_parts.py)

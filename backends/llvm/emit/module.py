@@ -13,7 +13,7 @@ from ....ir.core.analysis import Aliases
 from ....ir.core.graph import Fail, Program, Site
 from ....ir.core.types import Array
 from ....ir.diff.close import closed
-from ....ir.diff.coverage import tiny_arrays
+from ....ir.diff.loops.coverage import tiny_arrays
 from ....ir.diff.memory import recursive
 from ....ir.lower.lower import Lowering
 from ...targets.target import Cpu

@@ -83,16 +83,14 @@ class _Forward:
 
     def run(self) -> Function:
         b, f = self.builder, self.f
-        for p in f.params:
-            self.values[p] = b.parameter(p.type, p.name + ".")
+        self.values.update((p, b.parameter(p.type, p.name + ".")) for p in f.params)
         moving = [p for p, m in zip(f.params, self.mask, strict=True) if m]
         for _ in self.each():
             self.tangents.update((p, b.parameter(self.of(p.type), "t." + p.name + ".")) for p in moving)
         for name, block in f.blocks.items():
             new = self.blocks[name] = Block(name)
             b.blocks.append(new)
-            for p in block.params:
-                self.values[p] = b.fresh(p.type, p.name + ".")
+            self.values.update((p, b.fresh(p.type, p.name + ".")) for p in block.params)
             new.params = [self.values[p] for p in block.params]
         for name, block in f.blocks.items():
             self.tangent_params(name, block)
@@ -112,8 +110,7 @@ class _Forward:
 
     def tangent_params(self, name: str, block: Block) -> None:
         """Tangents of block parameters; after a call, tangents of its results come between results and values."""
-        results = self._result_params(name)
-        tangents = []
+        results, tangents = self._result_params(name), []
         for _ in self.each():
             for p in [*results, *(p for p in block.params if p not in results)]:
                 if p in self.activity or (p in results and carries_gradient(p.type) and self._after_active_call(name)):

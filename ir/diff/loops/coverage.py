@@ -11,18 +11,18 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..core.analysis import Aliases, dominators, find_loops, predecessors, reverse_postorder
-from ..core.dims import Dim
-from ..core.graph import Atom, Call, Const, Function, Jump, Let, Return, Var, defined_vars, edges, terminator_atoms
-from ..core.kernel import Access, Gather, kernel_of, made_with
-from ..core.op import TABLE, written
-from ..core.types import I64, Array
-from ..ops.memory import codes
-from ..passes.sizes import Sizes
-from .activity import Activity, all_vars
-from .cps import has_adjoint
+from ...core.analysis import Aliases, dominators, find_loops, predecessors, reverse_postorder
+from ...core.dims import Dim
+from ...core.graph import Atom, Call, Const, Function, Jump, Let, Return, Var, defined_vars, edges, terminator_atoms
+from ...core.kernel import Access, Gather, kernel_of, made_with
+from ...core.op import TABLE, written
+from ...core.types import I64, Array
+from ...ops.memory import codes
+from ...passes.sizes import Sizes
+from ..activity import Activity, all_vars
+from ..cps import has_adjoint
+from ..reverse import Reverse
 from .policies import Plan
-from .reverse import Reverse
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.analysis import Aliases, Loop, live_in
-from ..core.graph import Atom, Block, Call, Const, Edge, Fail, Function, Let, Program, Var, defined_vars, edges, map_terminator, used_vars
-from ..core.op import written
-from ..core.types import BOOL, F64, I64, Array, Type
-from ..ops import table
-from ..ops.memory import DIM
-from ..passes.apart import Apart
-from ..passes.explicit import Fresh
+from ...core.analysis import Aliases, Loop, live_in
+from ...core.graph import Atom, Block, Call, Const, Edge, Fail, Function, Let, Program, Var, defined_vars, edges, map_terminator, used_vars
+from ...core.op import written
+from ...core.types import BOOL, F64, I64, Array, Type
+from ...ops import table
+from ...ops.memory import DIM
+from ...passes.apart import Apart
+from ...passes.explicit import Fresh
 from .policies import Plan, counter_of
 
 LEAF = 4  # iterations that are not halved any more

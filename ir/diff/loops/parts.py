@@ -14,15 +14,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..core.analysis import Aliases, Loop, call_graph_cycles, called, drop_unreachable, find_loops, references
-from ..core.graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Return, Var, edges, substitute, used_vars
-from ..core.kernel import Access, Gather, kernel_of
-from ..core.op import TABLE, read, written
-from ..core.types import I64, Array, is_float
-from ..ops.memory import codes
-from ..ops.table import imax
-from ..passes.explicit import Fresh, unused
-from ..passes.work import units
+from ...core.analysis import Aliases, Loop, call_graph_cycles, called, drop_unreachable, find_loops, references
+from ...core.graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Return, Var, edges, substitute, used_vars
+from ...core.kernel import Access, Gather, kernel_of
+from ...core.op import TABLE, read, written
+from ...core.types import I64, Array, is_float
+from ...ops.memory import codes
+from ...ops.table import imax
+from ...passes.explicit import Fresh, unused
+from ...passes.work import units
 from .carried import State
 
 Place = tuple[int, int, tuple[tuple[Var, int], ...]]  # an index: how often the counter, a number, how often what comes from outside

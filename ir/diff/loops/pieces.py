@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.analysis import Aliases, dominators, drop_unreachable, find_loops, references
-from ..core.dims import UNKNOWN
-from ..core.graph import (
+from ...core.analysis import Aliases, dominators, drop_unreachable, find_loops, references
+from ...core.dims import UNKNOWN
+from ...core.graph import (
     Atom,
     Block,
     Branch,
@@ -37,17 +37,17 @@ from ..core.graph import (
     edges,
     substitute,
 )
-from ..core.op import REVERSE, TABLE
-from ..core.types import BOOL, I32, I64, Array, Type, element
-from ..ops import table
-from ..ops.derivative import CHECKPOINT
-from ..ops.memory import ALLOC, COPY, DIM
-from ..passes.apart import Apart
-from ..passes.explicit import Fresh, unused, write_back
-from ..passes.sizes import Sizes
+from ...core.op import REVERSE, TABLE
+from ...core.types import BOOL, I32, I64, Array, Type, element
+from ...ops import table
+from ...ops.derivative import CHECKPOINT
+from ...ops.memory import ALLOC, COPY, DIM
+from ...passes.apart import Apart
+from ...passes.explicit import Fresh, unused, write_back
+from ...passes.sizes import Sizes
+from ..reverse import Reverses
 from .carried import LEAF, ONE, SHORT, ZERO, State, writes
 from .policies import plan_loops
-from .reverse import Reverses
 
 
 def pieces(program: Program) -> bool:
