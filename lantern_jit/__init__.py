@@ -17,10 +17,10 @@ from .continuations import prompt, reset, shift
 from .errors import LanternError
 from .export import export
 from .jitted import jit
-from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp
+from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp, vmap
 
 __version__ = "0.1.0"
 __all__ = [
     "LanternError", "check_grads", "checkpoint", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "prompt", "reset", "scan",
-    "shift", "switch", "value_and_grad", "vjp", "while_loop",
+    "shift", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
 ]  # fmt: skip
