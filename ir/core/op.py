@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from .errors import IntegerOverflowError, LanternError
 from .machine import PYTHON
-from .types import BOOL, F64, I64, Array, Scalar, Type, is_float
+from .types import BOOL, F64, I64, MASK, SIDE, Array, Scalar, Type, is_float, width
 
 Rule = Callable[..., tuple[Any, ...]]
 
@@ -293,6 +293,8 @@ def result_type(op: Op, types: list[Type | None], attrs: dict[str, Any]) -> Type
     result = op.signature[-1]
     if result == ">":
         return attrs["to"]  # type: ignore[no-any-return]
+    if result == "B" and any(width(t) == SIDE or t == MASK for t in types if t is not None):
+        return MASK
     return {"I": I64, "B": BOOL}.get(result) or argument_types(op, types)[op.signature.index(result)]
 
 
@@ -304,14 +306,14 @@ def argument_types(op: Op, types: list[Type | None]) -> list[Type]:
     generic: dict[str, Type] = {}
     for kind, t in zip(kinds, types, strict=True):
         if t is None or kind in "IB":
-            if t is not None and t != (I64 if kind == "I" else BOOL):
+            if t is not None and t != (I64 if kind == "I" else BOOL) and (kind == "I" or t != MASK):
                 raise TypeError(f"{op.name} needs {kind} where it has {t}")
             continue
         if (kind == "F" and not is_float(t)) or not isinstance(t, Scalar) or generic.setdefault(kind, t) != t:
             raise TypeError(f"{op.name}{op.signature} does not take ({', '.join(map(str, types))})")
     generic.setdefault("F", F64)
     generic.setdefault("T", F64)
-    return [{"I": I64, "B": BOOL}.get(k) or generic[k] for k in kinds]
+    return [MASK if k == "B" and t == MASK else {"I": I64, "B": BOOL}.get(k) or generic[k] for k, t in zip(kinds, types, strict=True)]
 
 
 def literal(value: Any, t: Type) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from ..core import dims
 from ..core.graph import Const, same_atom
 from ..core.op import TABLE, Op, Zero, elementwise
-from ..core.types import FROM_NUMPY, I64, LANES, Scalar, is_float, wide, width
+from ..core.types import FROM_NUMPY, I64, LANES, SIDE, Scalar, is_float, lane_type, wide, width
 
 STEP = Zero("piecewise constant: zero wherever it exists")
 STEADY = {"speculate": True, "steady": True}
@@ -185,6 +185,8 @@ lane: Op = row("lane", "F:>", lambda m, x, i, to: m.lane(x, i), lambda d, z, x, 
     lane(d, i=i, to=to) if width(type_of(d)) > 1 else in_lane(d, i=i, to=type_of(x)),), **STEADY)
 in_lane: Op = row("in_lane", "F:>", lambda m, x, i, to: m.in_lane(x, i, to), lambda d, z, x, i, to: (
     lane(d, i=i, to=type_of(x)) if width(type_of(d)) > 1 else in_lane(d, i=i, to=to),), **STEADY)
+block: Op = row("block", "F" * SIDE + ":>", lambda m, *xs, to: m.block(xs, to), lambda d, z, *xs, to: tuple(lane(d, i=i, to=lane_type(to)) for i in range(SIDE)),
+                **STEADY)
 lane_sum: Op = row("lane_sum", "F:>", lambda m, x, to: m.lane_sum(x), lambda d, z, x, to: (
     lane_sum(d, to=to) if width(type_of(d)) > 1 else convert(d, to=type_of(x)),), **STEADY)
 # fmt: on
