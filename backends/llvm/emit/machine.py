@@ -165,7 +165,7 @@ class LLVMMachine:
 
     def instruction(self, name: str, *xs: Value) -> Value:
         t = self._ty(xs[0])
-        suffix = xs[0].type.name if width(xs[0].type) == 1 else f"v{width(xs[0].type)}{lane_type(xs[0].type)}"  # type: ignore[union-attr]
+        suffix = xs[0].type.name if width(xs[0].type) == 1 else f"v{width(xs[0].type)}{lane_type(xs[0].type)}"  # type: ignore[arg-type, union-attr]
         self.code.module.declare(f"llvm.{name}.{suffix}", f"declare {t} @llvm.{name}.{suffix}({', '.join(t for _ in xs)})")
         return self._let(f"call {t} @llvm.{name}.{suffix}({', '.join(f'{t} {x.name}' for x in xs)})", xs[0].type)
 
@@ -209,7 +209,7 @@ class LLVMMachine:
     def special(self, name: str, *xs: Value) -> Value:
         """A function of scipy.special, by its C pointer; float32 goes through float64."""
         if xs[0].type in LANE:
-            return self.block([self.special(name, *(self.lane(x, i) for x in xs)) for i in range(width(xs[0].type))], xs[0].type)  # type: ignore[arg-type]
+            return self.block([self.special(name, *(self.lane(x, i) for x in xs)) for i in range(width(xs[0].type))], xs[0].type)
         wide = [self.convert(x, F64) if x.type == F32 else x for x in xs]
         s = symbol(name)
         self.code.module.declare(s, f"declare double @{s}({', '.join('double' for _ in xs)}, i32) nounwind willreturn memory(none)")

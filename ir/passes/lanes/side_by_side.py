@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
 
 from ...core.analysis import Aliases, Loop
-from ...core.graph import Atom, Block, Branch, Const, Edge, Function, Jump, Let, Program, Var, defined_vars, edges, terminator_atoms
+from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Program, Var, defined_vars, edges, terminator_atoms
 from ...core.kernel import Access, kernel_of
 from ...core.op import TABLE, written
 from ...core.types import I64, SIDE, Array
@@ -18,8 +18,7 @@ SHIFT = SIDE.bit_length() - 1
 
 
 def side_by_side(program: Program) -> bool:
-    """A counted loop around loops, or around a reverse pass, whose iterations go one way, and touch in arrays from outside of it only places of their
-    own where they write: sixteen of them run at once, in vector registers; what is left of them runs as before."""
+    """See below."""
     changed = False
     for f in list(program.functions.values()):
         done: set[str] = set()
@@ -58,18 +57,17 @@ class Outer:
         self.made = self.widen()
 
     def pays(self) -> bool:
-        """Is there a loop in it, or a derivative of one?"""
+        """Is there a loop in it, a derivative or a call?"""
         inner = any(n in self.loop.blocks for n in self.facts.loops if n != self.loop.head)
         lets = [let for n in self.loop.blocks for let in self.f.blocks[n].lets]
-        return inner or any(TABLE[let.op].derivative for let in lets)
+        calls = any(isinstance(self.f.blocks[n].terminator, Call) for n in self.loop.blocks)
+        return inner or calls or any(TABLE[let.op].derivative for let in lets)
 
     # ---- arrays from outside
     def apart(self) -> set[Var]:
         """Those that are written: each iteration has places of its own, by its number."""
         inside = {v for b in self.blocks for v in defined_vars(b)}
-        used = [a for b in self.blocks for let in b.lets for a in let.args] + [
-            a for b in self.blocks for a in terminator_atoms(b.terminator)
-        ]
+        used = [a for b in self.blocks for a in _used(b)]
         self.shared = {self.aliases.root(a) for a in used if isinstance(a, Var) and isinstance(a.type, Array) and a not in inside}
         writes = {self.aliases.root(v) for b in self.blocks for let in b.lets for v in written(let)} & self.shared
         axes: dict[Var, set[int]] = {}
@@ -139,15 +137,17 @@ class Outer:
     def fill(self, copy: Widen, old: Block, new: Block, renamed: dict[str, str]) -> None:
         """A block; the edges back to the head bring nothing."""
         t = old.terminator
-        back = [e for e in _edges(t) if e.block == self.loop.head]
+        back = [e for e in edges(t) if e.block == self.loop.head]
         if not back:
             copy.block(old, new, renamed, self.f)
             return
         if not isinstance(t, Jump):
             raise MixedError
         copy.lets = new.lets
+        used = Counter(a for b in self.blocks for a in _used(b))
         for let in old.lets:
-            copy.let(let)
+            if let.outs != t.edge.args or used[let.out] > 1:  # not the old counter's next value
+                copy.let(let)
         new.terminator = Jump(Edge(renamed[self.loop.head]))
 
     def put(self) -> list[str]:
@@ -167,5 +167,116 @@ class Outer:
         return [*self.loop.blocks, *new]
 
 
-def _edges(t: Any) -> list[Edge]:
-    return edges(t)
+def _used(b: Block) -> list[Atom]:
+    return [*(a for let in b.lets for a in let.args), *terminator_atoms(b.terminator)]
+
+
+side_by_side.__doc__ = """A counted loop around loops, calls or derivatives, whose iterations go one way and touch, in arrays from outside of it
+that they write, only places of their own: sixteen of them at once, in vector registers. What is left of them runs as before. Here nothing differs
+between iterations but where they write; a float that does is a block of lanes (f64x16), an int is one for each lane.
+
+fn f(%x: f64, %y: f64[?], %n: i64) -> () {
+entry:
+  jump loop(0:i64)
+loop(%i: i64):
+  %more: bool = ilt(%i, %n)
+  branch %more ? body() : exit()
+body:
+  jump inner(0:i64, %x)
+inner(%j: i64, %s: f64):
+  %on: bool = ilt(%j, 9:i64)
+  branch %on ? turn() : end()
+turn:
+  %t: f64 = sin(%s)
+  %k: i64 = iadd(%j, 1:i64)
+  jump inner(%k, %t)
+end:
+  store(%y, %i, %s) {index='u'}
+  %next: i64 = iadd(%i, 1:i64)
+  jump loop(%next)
+exit:
+  return
+}
+->
+fn f(%x: f64, %y: f64[?], %n: i64) -> () {
+entry:
+  %w.17: i64 = isub(%n, 0:i64)
+  %w.18: i64 = imax(%w.17, 0:i64)
+  %w.19: i64 = ishr(%w.18, 4:i64)
+  %w.20: i64 = imul(%w.19, 16:i64)
+  %w.21: i64 = iadd(0:i64, %w.20)
+  jump loop.side1(0:i64)
+loop(%i: i64):
+  %more: bool = ilt(%i, %n)
+  branch %more ? body() : exit()
+body:
+  jump inner(0:i64, %x)
+inner(%j: i64, %s: f64):
+  %on: bool = ilt(%j, 9:i64)
+  branch %on ? turn() : end()
+turn:
+  %t: f64 = sin(%s)
+  %k: i64 = iadd(%j, 1:i64)
+  jump inner(%k, %t)
+end:
+  store(%y, %i, %s) {index='u'}
+  %next: i64 = iadd(%i, 1:i64)
+  jump loop(%next)
+exit:
+  return
+loop.side1(%i.1: i64):
+  %more.1: bool = ilt(%i.1, %w.19)
+  branch %more.1 ? start.side1() : after.side1()
+start.side1:
+  %w: i64 = imul(%i.1, 16:i64)
+  %w.1: i64 = iadd(0:i64, %w)
+  %w.2: i64 = iadd(%w.1, 1:i64)
+  %w.3: i64 = iadd(%w.1, 2:i64)
+  %w.4: i64 = iadd(%w.1, 3:i64)
+  %w.5: i64 = iadd(%w.1, 4:i64)
+  %w.6: i64 = iadd(%w.1, 5:i64)
+  %w.7: i64 = iadd(%w.1, 6:i64)
+  %w.8: i64 = iadd(%w.1, 7:i64)
+  %w.9: i64 = iadd(%w.1, 8:i64)
+  %w.10: i64 = iadd(%w.1, 9:i64)
+  %w.11: i64 = iadd(%w.1, 10:i64)
+  %w.12: i64 = iadd(%w.1, 11:i64)
+  %w.13: i64 = iadd(%w.1, 12:i64)
+  %w.14: i64 = iadd(%w.1, 13:i64)
+  %w.15: i64 = iadd(%w.1, 14:i64)
+  %w.16: i64 = iadd(%w.1, 15:i64)
+  jump body.side1()
+body.side1:
+  jump inner.side1(0:i64, %x)
+inner.side1(%j.1: i64, %s.1: f64):
+  %on.1: bool = ilt(%j.1, 9:i64)
+  branch %on.1 ? turn.side1() : end.side1()
+turn.side1:
+  %t.1: f64 = sin(%s.1)
+  %k.1: i64 = iadd(%j.1, 1:i64)
+  jump inner.side1(%k.1, %t.1)
+end.side1:
+  store(%y, %w.1, %s.1) {index='u'}
+  store(%y, %w.2, %s.1) {index='u'}
+  store(%y, %w.3, %s.1) {index='u'}
+  store(%y, %w.4, %s.1) {index='u'}
+  store(%y, %w.5, %s.1) {index='u'}
+  store(%y, %w.6, %s.1) {index='u'}
+  store(%y, %w.7, %s.1) {index='u'}
+  store(%y, %w.8, %s.1) {index='u'}
+  store(%y, %w.9, %s.1) {index='u'}
+  store(%y, %w.10, %s.1) {index='u'}
+  store(%y, %w.11, %s.1) {index='u'}
+  store(%y, %w.12, %s.1) {index='u'}
+  store(%y, %w.13, %s.1) {index='u'}
+  store(%y, %w.14, %s.1) {index='u'}
+  store(%y, %w.15, %s.1) {index='u'}
+  store(%y, %w.16, %s.1) {index='u'}
+  jump latch.side1()
+latch.side1:
+  %next.1: i64 = iadd(%i.1, 1:i64)
+  jump loop.side1(%next.1)
+after.side1:
+  jump loop(%w.21)
+}
+"""

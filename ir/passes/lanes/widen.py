@@ -125,8 +125,7 @@ class Widen:
             self.pullback(let)
         elif op.fills:
             *dims, value = let.args
-            args = (*map(self.plain, dims), self.wide(value))
-            self.lets.append(Let((self.copy_of(let.out),), let.op, args, dict(let.attrs), let.site))
+            self.lets.append(Let((self.copy_of(let.out),), let.op, (*map(self.plain, dims), self.wide(value)), dict(let.attrs), let.site))
         elif op.aliases or (op.cost == "dear" and not op.calls and len(let.args) == 1 and op.rule is not None and op.adjoint == "function"):
             args = (self.wide(let.args[0]), *map(self.plain, let.args[1:]))
             self.lets.append(Let((self.copy_of(let.out),), let.op, args, dict(let.attrs), let.site))
@@ -146,11 +145,11 @@ class Widen:
             return
         if can_fail(let) or op.signature[-1] == "I" or let.out.type == I64:
             raise MixedError
-        args = [self.wide(a) if k in "FT" or self.varied.has(a) else self.plain(a) for k, a in zip(kinds, let.args, strict=True)]
+        atoms = [self.wide(a) if k in "FT" or self.varied.has(a) else self.plain(a) for k, a in zip(kinds, let.args, strict=True)]
         attrs = dict(let.attrs)
         if op.signature[-1] == ">":
             attrs["to"] = widened(attrs["to"])
-        self.lets.append(Let((self.copy_of(let.out),), let.op, tuple(args), attrs, let.site, let.contract))
+        self.lets.append(Let((self.copy_of(let.out),), let.op, tuple(atoms), attrs, let.site, let.contract))
 
     def element(self, let: Let, writes: bool) -> None:
         """A load or a store. Where its place differs it is one for each lane."""
@@ -346,8 +345,11 @@ class Clones:
     def flags(self, name: str, mask: tuple[bool, ...]) -> tuple[bool, ...]:
         key = name, mask
         if key not in self.found:
-            self.found[key] = ()  # a recursion
-            self.found[key] = self.varied(name, mask).results()
+            found: tuple[bool, ...] | None = None
+            self.found[key] = (False,) * len(self.program.functions[name].results)
+            while found != self.found[key]:  # a recursion asks for it, too
+                found = self.found[key]
+                self.found[key] = self.varied(name, mask).results()
         return self.found[key]
 
     def called(self, name: str, mask: tuple[bool, ...]) -> str:
