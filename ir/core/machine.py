@@ -104,6 +104,9 @@ class PythonMachine:
     def block(self, xs: Any, to: Scalar) -> Any:
         return np.array(xs, bool if to == MASK else NUMPY_DTYPES[LANE[to][0]])
 
+    def any_lane(self, x: Any) -> Any:
+        return bool(np.any(x))
+
     def lane_sum(self, x: Any) -> Any:
         return x.sum()
 

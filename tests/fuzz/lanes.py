@@ -168,6 +168,9 @@ def same(got: Any, wanted: Sequence[Any], args: Sequence[Any], what: str, rtol: 
 
 def value(f: Function, args: Any, axes: Any) -> str:
     wanted = lane_by_lane(lj.jit(f), args, axes)
+    moved = tuple(a * (1 + 1e-15) if is_float(a) else a for a in args)
+    if np.max(np.abs(np.array(lane_by_lane(lj.jit(f), moved, axes)) - np.array(wanted))) > 1e-11:
+        raise OverflowError("sensitive")
     mapped = lj.jit(lj.vmap(f, in_axes=axes))
     found = same(mapped(*copies(args)), wanted, args, "the value")
     few = tuple(a if axis is None else a[:17] for a, axis in zip(args, axes, strict=True))

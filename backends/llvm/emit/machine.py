@@ -248,6 +248,10 @@ class LLVMMachine:
             z = self.code.let(f"insertelement {LLVM_TYPES[to]} {z}, {self._ty(x)} {x.name}, i64 {i}")
         return Value(self, z, to)
 
+    def any_lane(self, x: Value) -> Value:
+        bits = self.code.let(f"bitcast {self._ty(x)} {x.name} to i{SIDE}")
+        return self._let(f"icmp ne i{SIDE} {bits}, 0", BOOL)
+
     def lane(self, x: Value, i: int) -> Value:
         return self._let(f"extractelement {self._ty(x)} {x.name}, i64 {i}", LANE[x.type][0])  # type: ignore[index]
 

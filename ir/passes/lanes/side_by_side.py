@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ...core.analysis import Aliases, Loop
+from ...core.analysis import Aliases, Loop, references
 from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Program, Var, defined_vars, edges, terminator_atoms
 from ...core.kernel import Access, kernel_of
-from ...core.op import TABLE, written
+from ...core.op import PLAIN, TABLE, can_fail, written
 from ...core.types import I64, SIDE, Array
 from ...ops.table import iadd, ilt, imax, imul, ishr, isub
 from ..simplify.bounds import Facts, counted, preheader
@@ -51,7 +51,7 @@ class Outer:
         self.blocks = [f.blocks[n] for n in order(f) if n in loop.blocks and n != loop.head]
         self.aliases = Aliases(program)
         self.clones = Clones(program, self.aliases)
-        self.varied = Varied(self.aliases, f, self.blocks, [self.counter], self.apart(), self.clones.flags)
+        self.varied = Varied(self.aliases, f, self.blocks, [self.counter], self.apart(), self.clones.flags, self.harmless())
         if self.shared & self.varied.roots:
             raise MixedError
         self.made = self.widen()
@@ -63,6 +63,24 @@ class Outer:
         calls = any(isinstance(self.f.blocks[n].terminator, Call) for n in self.loop.blocks)
         return inner or calls or any(TABLE[let.op].derivative for let in lets)
 
+    def harmless(self) -> dict[str, Loop]:
+        """Loops in it that compute numbers alone: a lane that has left one keeps its own, while others go on. (A derivative would
+        go through what they compute for it meanwhile.)"""
+        named = [
+            let.attrs["f"] for g in self.program.functions.values() for b in g.blocks.values() for let in b.lets if TABLE[let.op].derivative
+        ]
+        if any(self.f in reachable(self.program, name) for name in dict.fromkeys(named)):
+            return {}
+        inner = {n: loop for n, loop in self.facts.loops.items() if n in self.loop.blocks and n != self.loop.head}
+        return {n: loop for n, loop in inner.items() if self.is_harmless(loop, inner)}
+
+    def is_harmless(self, loop: Loop, inner: dict[str, Loop]) -> bool:
+        blocks = [self.f.blocks[n] for n in loop.blocks]
+        t = self.f.blocks[loop.head].terminator
+        leaves = [e.block for b in blocks for e in edges(b.terminator) if e.block not in loop.blocks]
+        alone = isinstance(t, Branch) and leaves == [t.orelse.block] and not any(n in loop.blocks for n in inner if n != loop.head)
+        return alone and not any(not TABLE[let.op].scalar or can_fail(let) for b in blocks for let in b.lets)
+
     # ---- arrays from outside
     def apart(self) -> set[Var]:
         """Those that are written: each iteration has places of its own, by its number."""
@@ -72,7 +90,9 @@ class Outer:
         writes = {self.aliases.root(v) for b in self.blocks for let in b.lets for v in written(let)} & self.shared
         axes: dict[Var, set[int]] = {}
         for b in self.blocks:
-            if any(isinstance(a.type, Array) and self.aliases.root(a) in writes for a in terminator_atoms(b.terminator)):
+            given = [a for a in terminator_atoms(b.terminator) if isinstance(a.type, Array) and self.aliases.root(a) in self.shared]
+            given += [a for let in b.lets for a in let.args if TABLE[let.op].calls == PLAIN and isinstance(a.type, Array)]
+            if any(self.aliases.is_written(a) for a in given):
                 raise MixedError
             for let in b.lets:
                 for root, found in self.places(let, writes):
@@ -165,6 +185,16 @@ class Outer:
         f.blocks.update(new)
         self.program.functions.update(self.clones.made)
         return [*self.loop.blocks, *new]
+
+
+def reachable(program: Program, name: str) -> list[Function]:
+    """A function and all that it calls."""
+    found, work = {name: program.functions[name]}, [name]
+    while work:
+        new = [n for n in references(found[work.pop()]) if n not in found and n in program.functions]
+        found.update((n, program.functions[n]) for n in new)
+        work += dict.fromkeys(new)
+    return list(found.values())
 
 
 def _used(b: Block) -> list[Atom]:

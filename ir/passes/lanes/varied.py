@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from ...core.analysis import Aliases
+from ...core.analysis import Aliases, Loop
 from ...core.graph import Atom, Block, Branch, Call, Function, Let, Return, Var, edges, passed
 from ...core.kernel import kernel_of
 from ...core.op import REVERSE, TABLE, written
 from ...core.types import Array
+from ...ops.effects import has_effects
 
 Flags = Callable[[str, tuple[bool, ...]], tuple[bool, ...]]  # which results of a function differ where these arguments do
 
@@ -21,8 +23,19 @@ class Varied:
     """`values` are numbers that differ, `roots` arrays (by the root of their alias class) whose elements do. An array that is `apart`
     has places of its own for each iteration."""
 
-    def __init__(self, aliases: Aliases, f: Function, blocks: Sequence[Block], given: Iterable[Var], apart: set[Var], flags: Flags) -> None:
+    def __init__(
+        self,
+        aliases: Aliases,
+        f: Function,
+        blocks: Sequence[Block],
+        given: Iterable[Var],
+        apart: set[Var],
+        flags: Flags,
+        harmless: Any = None,
+    ) -> None:
+        """`harmless`: loops that may go on where a lane has left them, by their heads."""
         self.aliases, self.f, self.apart, self.flags = aliases, f, apart, flags
+        self.harmless: dict[str, Loop] = harmless or {}
         self.values: set[Var] = set()
         self.roots: set[Var] = set()
         for v in given:
@@ -57,7 +70,7 @@ class Varied:
 
     def let(self, let: Let) -> None:
         op = TABLE[let.op]
-        if op.effect:
+        if op.effect or (op.calls and has_effects(self.aliases.program, let.attrs["f"])):
             raise MixedError
         if op.measures:
             return
@@ -85,6 +98,11 @@ class Varied:
     def end(self, b: Block) -> None:
         t = b.terminator
         if isinstance(t, Branch) and self.has(t.cond):
+            if b.name not in self.harmless:
+                raise MixedError
+            for p in b.params:  # each lane keeps what it has left the loop with
+                self.mark(p)
+        if isinstance(t, Call) and has_effects(self.aliases.program, t.function):
             raise MixedError
         if isinstance(t, Call) and self.any(t.args):
             results = self.flags(t.function, tuple(map(self.has, t.args)))
@@ -95,6 +113,11 @@ class Varied:
             for p, a in passed(t, e, self.f.blocks[e.block]):
                 if self.has(a):
                     self.mark(p)
+
+    def waits(self, head: str) -> bool:
+        """Is it a loop that a lane may leave before others?"""
+        t = self.f.blocks[head].terminator
+        return head in self.harmless and isinstance(t, Branch) and self.has(t.cond)
 
     def results(self) -> tuple[bool, ...]:
         """Which results of the function differ."""

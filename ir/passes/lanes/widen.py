@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...core.analysis import Aliases, reverse_postorder
+from ...core.dims import UNKNOWN
 from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Terminator, Var, passed
 from ...core.kernel import ONE, ZERO, Access, Gather, Kernel, Result, Same, kernel_of
 from ...core.op import REVERSE, TABLE, can_fail
 from ...core.types import BOOL, F32, F64, I64, LANES, MASK, SIDE, Array, width
 from ...ops.memory import DIM
+from ...ops.table import any_lane, convert, lane, select
 from ...ops.table import block as blocked
-from ...ops.table import convert, lane
 from .varied import MixedError, Varied
 
 Known = Any  # what a variable of the old code is in the new one: an atom, or an int for each lane
@@ -35,6 +36,7 @@ class Widen:
     def __init__(self, clones: Clones, varied: Varied, names: set[str], env: dict[Var, Known]) -> None:
         self.clones, self.varied, self.names, self.env = clones, varied, names, env
         self.lets: list[Let] = []
+        self.name = ""  # of the block that is copied
 
     # ---- variables
     def var(self, name: str, t: Any) -> Var:
@@ -46,7 +48,10 @@ class Widen:
 
     def copy_of(self, v: Var) -> Var:
         """A variable of the new code for one of the old."""
-        new = self.env[v] = self.var(v.name, widened(v.type) if self.varied.has(v) else v.type)
+        t = v.type
+        if isinstance(t, Array):  # a loop's own symbol is of that loop alone
+            t = Array(t.dtype, tuple(UNKNOWN if "%" in str(d) else d for d in t.dims))
+        new = self.env[v] = self.var(v.name, widened(t) if self.varied.has(v) else t)
         return new
 
     def emit(self, op: str, args: Sequence[Atom], t: Any, site: Any = None, **attrs: Any) -> Var:
@@ -249,12 +254,18 @@ class Widen:
     # ---- blocks
     def block(self, old: Block, new: Block, renamed: dict[str, str], f: Function) -> None:
         """Fill in a block; its parameters are there."""
-        self.lets = new.lets
+        self.lets, self.name = new.lets, old.name
         for let in old.lets:
             self.let(let)
         new.terminator = self.end(old.terminator, renamed, f)
 
     def edge(self, t: Any, e: Edge, renamed: dict[str, str], f: Function) -> Edge:
+        head = f.blocks[e.block]
+        if self.varied.waits(e.block) and self.name in self.varied.harmless[e.block].blocks:
+            going = self.env[head.terminator.cond]  # type: ignore[union-attr, index]
+            pairs = passed(t, e, head)
+            stays = [self.emit(select.name, [going, self.wide(a), self.env[p]], self.env[p].type, where=True) for p, a in pairs]
+            return Edge(renamed[e.block], tuple(stays))
         args = [self.wide(a) if self.varied.has(p) else self.plain(a) for p, a in passed(t, e, f.blocks[e.block])]
         return Edge(renamed[e.block], tuple(args))
 
@@ -262,7 +273,9 @@ class Widen:
         if isinstance(t, Jump):
             return Jump(self.edge(t, t.edge, renamed, f))
         if isinstance(t, Branch):
-            return Branch(self.plain(t.cond), self.edge(t, t.then, renamed, f), self.edge(t, t.orelse, renamed, f), t.rare)
+            waits = self.varied.waits(self.name)
+            cond = self.emit(any_lane.name, [self.wide(t.cond)], BOOL, to=BOOL) if waits else self.plain(t.cond)
+            return Branch(cond, self.edge(t, t.then, renamed, f), self.edge(t, t.orelse, renamed, f), t.rare)
         if type(t) is Call:
             mask = tuple(map(self.varied.has, t.args))
             name = self.clones.called(t.function, mask) if any(mask) else t.function
