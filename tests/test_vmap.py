@@ -460,3 +460,50 @@ def test_refused(run: Function, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         run()
     assert KEPT == {"n": 0.0}
+
+
+# ---- products of matrices
+@pytest.mark.parametrize(
+    ("f", "whole", "shapes"),
+    [
+        (lambda w, x: np.tanh(w @ x), lambda w, x: np.tanh(x @ w.T), ((9, 8), (20, 8))),
+        (lambda w, x: np.sin(x @ w), lambda w, x: np.sin(x @ w), ((9, 8), (20, 4, 9))),
+        (lambda w, x: np.sum(np.sin(x @ w.T), axis=0), lambda w, x: np.sum(np.sin(x @ w.T), axis=1), ((8, 9), (20, 4, 9))),
+    ],
+)
+def test_products_with_a_shared_matrix_are_one(f: Function, whole: Function, shapes: Any) -> None:
+    rng = np.random.default_rng(4)
+    args = tuple(rng.normal(size=s) for s in shapes)
+    mapped = lj.vmap(f, in_axes=(None, 0))
+    text = lj.jit(mapped).inspect(*args).graph
+    assert text.count("gemm(") == 1
+    assert "branch" not in text
+    for found in both(mapped, *args).values():
+        close(found, whole(*args))
+    one, other = (lj.grad(lambda w, x, g=g: np.sum(g(w, x) ** 2), (0, 1)) for g in (mapped, whole))
+    for found in both(one, *args).values():
+        close(found, lj.jit(other)(*args), 1e-10, 1e-10)
+
+
+def test_a_product_with_what_the_loop_writes_is_made_in_each_iteration() -> None:
+    def f(w: Any, x: Any) -> Any:
+        for i in range(len(x)):
+            w[i] = w[i] + np.tanh(x[i] @ w)
+        return w
+
+    def steps(w: Any, x: Any) -> Any:
+        w = w.copy()
+        for i in range(len(x)):
+            w[i] = w[i] + np.tanh(x[i] @ w)
+        return w
+
+    w, x = np.random.default_rng(5).normal(size=(2, 9, 9))
+    close(lj.jit(f)(w.copy(), x), steps(w, x))
+
+
+def test_sizes_are_compared_once_for_all_lanes() -> None:
+    f = lj.vmap(lambda w, x: np.sum(w * np.sin(x)), in_axes=(None, 0))
+    text = lj.jit(f).inspect(ROWS[0], ROWS).graph
+    assert "branch" not in text  # it is a kernel
+    with pytest.raises(lj.errors.ArrayShapeError):
+        lj.jit(f)(np.ones(4), ROWS)

@@ -99,6 +99,7 @@ class Op:
     ring: str = ""  # which arithmetic of integers it is: a key of RING
     orders: str = ""  # is the first number less (<), or greater (>), than the second?
     less: bool = False  # is the first integer less than the second?
+    multiplies: bool = False  # it is the product of two floats
     sums: str = ""  # it adds (+) its second argument to its first, or takes it away (-)
     chooses: bool = False  # it is its second argument where the first is true, else its third
     continues: bool = False  # its first argument is a sum that has begun with its second
@@ -116,6 +117,7 @@ class Op:
     calls: str = ""  # how it uses the function of the program that `f` names: PLAIN it calls it, NEST in a loop nest, REVERSE or FORWARD its derivative
     late: bool = False  # its code touches adjoints on the way back alone
     fills: bool = False  # it makes an array of one value, its last argument
+    matrices: bool = False  # it is the product of two matrices, transposed where `ta` and `tb` say so
     registers: bool = False  # its code keeps a small new array in registers
     record: str = ""  # "made": its result holds its arguments; "opened": its results are what such a result of the same `site` holds
     rereads: bool = True  # its way back may read elements of its arguments and results

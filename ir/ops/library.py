@@ -85,7 +85,7 @@ def _gemm(a: Any, b: Any, ta: int, tb: int) -> tuple[Any]:
     return (np.matmul(np.swapaxes(a, -1, -2) if ta else a, np.swapaxes(b, -1, -2) if tb else b),)
 
 
-awaited("gemm", _gemm, shape=_product, adjoint="function")
+awaited("gemm", _gemm, shape=_product, adjoint="function", matrices=True)
 
 
 def _gemm_add(a: Any, b: Any, c: Any, ta: int, tb: int) -> tuple[()]:

@@ -38,7 +38,7 @@ def libm(name: str, rule: Any, arity: int = 1, squared: Any = None, cost: str = 
 add = row("add", "FF:F", lambda m, x, y: m.arithmetic("add", x, y), lambda d, z, x, y: (d, d), sums="+", **STEADY)
 sub = row("sub", "FF:F", lambda m, x, y: m.arithmetic("sub", x, y), lambda d, z, x, y: (d, neg(d)), sums="-", **STEADY)
 mul: Op = row("mul", "FF:F", lambda m, x, y: m.arithmetic("mul", x, y), lambda d, z, x, y: (mul(d, y), mul(d, x)),
-              neutral=1.0, commutes=True, square=lambda let: let.args[0] is let.args[1])
+              neutral=1.0, commutes=True, multiplies=True, square=lambda let: let.args[0] is let.args[1])
 neg: Op = row("neg", "F:F", lambda m, x: m.arithmetic("neg", x), lambda d, z, x: (neg(d),), **STEADY)
 div: Op = row("div", "FF:F", lambda m, x, y: m.arithmetic("div", x, y), lambda d, z, x, y: (div(d, y), neg(mul(div(d, y), z))), neutral=1.0)
 mul_zero: Op = row("mul_zero", "FF:F", lambda m, x, y: select(eq(x, 0.0), 0.0, mul(x, y)), lambda d, z, x, y: (mul(d, y), mul(d, x)))

@@ -17,8 +17,8 @@ import numpy as np
 from ..core import errors
 from ..core.analysis import Aliases, called
 from ..core.builder import Trace, current_builder, current_trace, keep
-from ..core.graph import Block, Call, Program, Var, defined_vars, terminator_atoms
-from ..core.op import PLAIN, TABLE, written
+from ..core.graph import Block, Call, Jump, Program, Var, defined_vars, terminator_atoms
+from ..core.op import PLAIN, TABLE, can_fail, written
 from ..core.sites import user_site
 from ..core.types import Array, Scalar
 from ..numpy.creation import asarray
@@ -182,11 +182,27 @@ class Lanes:
         if self.outs is None:
             raise Bottom
         blocks = [b for b in self.blocks() if b is not self.builder.current]
+        self.hoist(blocks)
         results = [x.atom for x in self.outs if isinstance(x, Arrayed)]
         self.builder.trace.lanes.append((blocks, results))
         at_risk = {v for b in blocks for v in touched(b)}
         rows = [k for k, x in enumerate(self.leaves) if self.axes[k] is not None and isinstance(x, Arrayed) and x.ndim > 1]
         return {k for k in rows if self.builder.use(base_of(self.leaves[k]).atom, self.leaves[k].builder) in at_risk}
+
+    def hoist(self, blocks: Sequence[Block]) -> None:
+        """Sizes, and whether they fit together, are found out once for all lanes, where each lane asks and the answer is the same. (Also
+        where there is no lane.)"""
+        inside = {v for b in blocks for v in defined_vars(b)}
+        at: Block | None = next(b for b in blocks if b.name == blocks[0].terminator.then.block)  # type: ignore[union-attr]
+        while at is not None:
+            for let in list(at.lets):
+                op = TABLE[let.op]
+                if (op.measures or (op.scalar and (not can_fail(let) or op.equates or op.optimistic))) and not inside & set(let.args):
+                    at.lets.remove(let)
+                    self.before.lets.append(let)
+                    inside -= set(let.outs)
+            t = at.terminator
+            at = next((b for b in blocks if isinstance(t, Jump) and b.name == t.edge.block and not b.params), None)
 
     def result(self) -> Any:
         trace = current_trace()
