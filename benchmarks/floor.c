@@ -227,3 +227,52 @@ void tree_gradient(const Inputs *in, double *g) {
     memset(g, 0, 4 * sizeof *g);
     tree_backward(in, 0, value, 1, g);
 }
+
+// ---- Determinant by minors: a recursion with a loop; x = the matrix, n x n
+
+static double minors(const double *a, int64_t n, int64_t row, int64_t used) {
+    if (row == n) return 1;
+    double total = 0, sign = 1;
+    for (int64_t j = 0; j < n; j++)
+        if (!(used & (int64_t)1 << j)) {
+            total += sign * a[row * n + j] * minors(a, n, row + 1, used | (int64_t)1 << j);
+            sign = -sign;
+        }
+    return total;
+}
+
+double determinant(const Inputs *in) { return minors(in->x, in->n, 0, 0); }
+
+// Every minor goes to the tape when it is known; the way back takes them off in the other order.
+static double minors_forward(const double *a, int64_t n, int64_t row, int64_t used, double **tape) {
+    if (row == n) return 1;
+    double total = 0, sign = 1;
+    for (int64_t j = 0; j < n; j++)
+        if (!(used & (int64_t)1 << j)) {
+            double m = minors_forward(a, n, row + 1, used | (int64_t)1 << j, tape);
+            *(*tape)++ = m;
+            total += sign * a[row * n + j] * m;
+            sign = -sign;
+        }
+    return total;
+}
+
+static void minors_backward(const double *a, int64_t n, int64_t row, int64_t used, double **tape, double d, double *g) {
+    if (row == n) return;
+    double sign = (n - row) % 2 ? 1 : -1;
+    for (int64_t j = n - 1; j >= 0; j--)
+        if (!(used & (int64_t)1 << j)) {
+            g[row * n + j] += d * sign * *--*tape;
+            minors_backward(a, n, row + 1, used | (int64_t)1 << j, tape, d * sign * a[row * n + j], g);
+            sign = -sign;
+        }
+}
+
+void determinant_gradient(const Inputs *in, double *g) {
+    double calls = 1;
+    for (int64_t k = 1; k <= in->n; k++) calls = calls * (double)k + 1;
+    double *tape = reserve((size_t)calls);
+    minors_forward(in->x, in->n, 0, 0, &tape);
+    memset(g, 0, (size_t)(in->n * in->n) * sizeof *g);
+    minors_backward(in->x, in->n, 0, 0, &tape, 1, g);
+}

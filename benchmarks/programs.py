@@ -69,6 +69,23 @@ def tree(node: int, left: Indices, right: Indices, value: Floats, w0: float, w1:
     return math.tanh(w0 * a + w1 * b + w2)
 
 
+def minors(a: Floats, row: int, used: int) -> float:
+    """The minor of a matrix's rows from this one on, without the columns in the set `used`, by expansion along its first row."""
+    if row == len(a):
+        return 1.0
+    total, sign = 0.0, 1.0
+    for j in range(len(a)):
+        if not used & (1 << j):
+            total = total + sign * a[row, j] * minors(a, row + 1, used | (1 << j))
+            sign = -sign
+    return total
+
+
+def determinant(a: Floats) -> float:
+    """A determinant by minors: a recursion as wide as it is deep."""
+    return minors(a, 0, 0)
+
+
 def squares(x: Floats) -> float:
     """The sum of x[i] ** 2."""
     total = 0.0

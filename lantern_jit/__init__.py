@@ -12,15 +12,21 @@
 
 from . import errors
 from .checks import check_grads
-from .combinators import checkpoint, cond, fori_loop, fun, scan, switch, while_loop
+from .combinators import associative_scan, checkpoint, cond, fori_loop, fun, scan, switch, while_loop
+from .combinators import map as map  # not in __all__: it would hide Python's from who imports all
 from .continuations import prompt, reset, shift
 from .errors import LanternError
 from .export import export
+from .ir.trace.callback import callback
+from .ir.trace.progress import progress
 from .jitted import jit
+from .operations.callback import op
+from .operations.rules import clip_gradient, custom_jvp, custom_vjp, fixed_point, implicit, stop_gradient
 from .transforms import grad, hessian, hvp, jacfwd, jacrev, jvp, value_and_grad, vjp, vmap
 
 __version__ = "0.1.0"
 __all__ = [
-    "LanternError", "check_grads", "checkpoint", "cond", "errors", "export", "fori_loop", "fun", "grad", "hessian", "hvp", "jacfwd", "jacrev", "jit", "jvp", "prompt", "reset", "scan",
-    "shift", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
+    "LanternError", "associative_scan", "callback", "check_grads", "checkpoint", "clip_gradient", "cond", "custom_jvp", "custom_vjp",
+    "errors", "export", "fixed_point", "fori_loop", "fun", "grad", "hessian", "hvp", "implicit", "jacfwd", "jacrev", "jit", "jvp", "op",
+    "progress", "prompt", "reset", "scan", "shift", "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
 ]  # fmt: skip

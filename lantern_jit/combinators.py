@@ -6,101 +6,124 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .ir.core import errors
-from .ir.core.builder import current_builder
-from .ir.core.sites import user_site
-from .ir.core.types import Scalar
-from .ir.python.for_loops import loop_value
 from .ir.python.iterables import staged_range
 from .ir.staging.branches import ifexp
 from .ir.staging.effects import without_effects
 from .ir.staging.functions import invoke_staged
-from .ir.staging.leaves import leaf_type
+from .ir.trace import combined
 from .ir.trace.language import call
-from .ir.values.arrays import allocate, lift_array
-from .ir.values.values import Arrayed
 from .transforms import Transformed, in_trace
 
 
-def cond(pred: Any, then: Callable[..., Any], orelse: Callable[..., Any], *args: Any) -> Any:
-    """then(*args) if pred else orelse(*args); only one of them runs. Both give the same type.
+def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any) -> Any:
+    """true_fun(*operands) if pred else false_fun(*operands); only one of them runs. Both give the same type.
+
+    pred: one bool, or a number (0 is false). Arrays and containers are refused.
 
     >>> import lantern_jit as lj
     >>> lj.jit(lambda x: lj.cond(x > 0, lambda v: v * 2, lambda v: -v, x))(-3.0)
     3.0
     """
-    return without_effects((then, orelse), lambda: ifexp(pred, lambda: call(then, *args), lambda: call(orelse, *args)))
+    pred = combined.predicate("cond()", pred, numbers=True)
+    return without_effects(
+        (true_fun, false_fun), lambda: ifexp(pred, lambda: call(true_fun, *operands), lambda: call(false_fun, *operands))
+    )
 
 
-def switch(index: Any, branches: Sequence[Callable[..., Any]], *args: Any) -> Any:
-    """branches[index](*args), with index clamped to the range of branches.
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    """branches[index](*operands), with index clamped to the range of branches. It must be an int.
 
     >>> import lantern_jit as lj
     >>> lj.jit(lambda i, x: lj.switch(i, [lambda v: v, lambda v: v * v], x))(1, 3.0)
     9.0
     """
+    branches = list(branches)
     if not branches:
         raise ValueError("switch() needs at least one branch")
-    if len(branches) == 1:
-        return call(branches[0], *args)
-    return ifexp(index <= 0, lambda: call(branches[0], *args), lambda: switch(index - 1, branches[1:], *args))
+    index = combined.integer("switch()", "the index", index)
+    return without_effects(branches, lambda: combined.chosen(index, branches, operands))
 
 
-def while_loop(test: Callable[[Any], Any], body: Callable[[Any], Any], init: Any) -> Any:
-    """state = init; while test(state): state = body(state). The state's structure and types stay the same.
+def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any) -> Any:
+    """state = init_val; while cond_fun(state): state = body_fun(state). The state's structure, types and shapes stay the same.
 
     >>> import lantern_jit as lj
     >>> lj.jit(lambda x: lj.while_loop(lambda v: v < 100.0, lambda v: v * 2, x))(3.0)
     192.0
     """
-    return without_effects((test, body), lambda: loop_value(lambda s: call(test, s), lambda s: call(body, s), init))
+
+    def test(state: Any) -> Any:
+        return combined.predicate("while_loop(): its condition", call(cond_fun, state), numbers=False)
+
+    return without_effects(
+        (cond_fun, body_fun), lambda: combined.repeated("while_loop()", "the state", test, lambda s: call(body_fun, s), init_val)
+    )
 
 
-def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], init: Any) -> Any:
-    """state = init; for i in range(lower, upper): state = body(i, state).
+def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
+    """state = init_val; for i in range(lower, upper): state = body_fun(i, state).
 
     >>> import lantern_jit as lj
     >>> lj.jit(lambda n: lj.fori_loop(0, n, lambda i, s: s + i, 0))(5)
     10
     """
-    steps = staged_range(lower, upper)
-    return without_effects((body,), lambda: loop_value(lambda s: True, lambda i, s: call(body, i, s), init, steps))
+    steps = staged_range(combined.integer("fori_loop()", "lower", lower), combined.integer("fori_loop()", "upper", upper))
+    return without_effects(
+        (body_fun,),
+        lambda: combined.repeated("fori_loop()", "the state", lambda s: True, lambda i, s: call(body_fun, i, s), init_val, steps),
+    )
 
 
-def scan(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any) -> tuple[Any, Any]:
-    """carry = init; for x in xs: carry, y = body(carry, x). Gives (carry, array of the ys).
+def scan(
+    f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None, length: Any = None, reverse: bool = False, unroll: int | bool = 1
+) -> tuple[Any, Any]:
+    """carry = init; for x in xs: carry, y = f(carry, x). Gives (carry, the ys).
 
-    xs: a one-dimensional array; each y is a scalar.
+    xs: an array, or a container of arrays of one length; x is an element, or a container of elements. None: f is given None, `length` times.
+    y: a number, an array, None or a container of them; the ys are one array for each, whose first axis counts.
+    reverse: the last x comes first; the ys stand where their xs do.
+    unroll: so many iterations of the loop as one; True for all, if their number is known.
+
+    The carry's structure, types and shapes stay the same.
 
     >>> import lantern_jit as lj, numpy as np
     >>> lj.jit(lambda xs: lj.scan(lambda c, x: (c + x, c), 0.0, xs))(np.array([1.0, 2.0, 3.0]))
     (6.0, array([0., 1., 3.]))
+    >>> lj.scan(lambda c, x: (c * x["a"], {"c": c, "b": -x["b"]}), 1.0, {"a": np.array([2.0, 3.0]), "b": np.eye(2)}, reverse=True)
+    (6.0, {'c': array([3., 1.]), 'b': array([[-1., -0.],
+           [-0., -1.]])})
     """
-    if not in_trace():
-        return Transformed(body, "scan", lambda c, v: scan(body, c, v))(init, xs)  # type: ignore[no-any-return]
-    array = xs if isinstance(xs, Arrayed) else lift_array(xs)
-    kind: list[Any] = []
+    if in_trace():
+        return without_effects((f,), lambda: combined.scan(f, init, xs, length, reverse, unroll))  # type: ignore[no-any-return]
+    staged = Transformed(f, "scan", lambda c, v: scan(f, c, v, length, reverse, unroll), options=(length, reverse, unroll))
+    return staged(init, xs)  # type: ignore[no-any-return]
 
-    def probe(i: Any, c: Any) -> Any:
-        c, y = call(body, c, array[i])
-        kind.append(leaf_type(y))
-        return c
 
-    builder = current_builder()
-    mark = builder.mark()
-    loop_value(lambda s: True, probe, init, staged_range(array.shape[0]))
-    builder.rollback(mark)
-    if not isinstance(kind[-1], Scalar):
-        raise errors.UnsupportedOperationError(
-            f"scan() at {user_site()} collects one scalar y a step: store other results into arrays of your own"
-        )
-    out = allocate(kind[-1], array.shape[0], 0)
+def map(f: Callable[[Any], Any], xs: Any) -> Any:
+    """The results of f for each element of xs, an array or a container of arrays, as `scan` collects them.
 
-    def step(i: Any, c: Any) -> Any:
-        c, out[i] = call(body, c, array[i])
-        return c
+    >>> import lantern_jit as lj, numpy as np
+    >>> lj.jit(lambda xs: lj.map(lambda x: x * x, xs))(np.array([1.0, 2.0, 3.0]))
+    array([1., 4., 9.])
+    """
+    if in_trace():
+        return without_effects((f,), lambda: combined.scan(lambda c, x: (c, call(f, x)), (), xs, None, False, 1))[1]
+    return Transformed(f, "map", lambda v: map(f, v), options=())(xs)
 
-    return loop_value(lambda s: True, step, init, staged_range(array.shape[0])), out
+
+def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = False, axis: int = 0) -> Any:
+    """The running results of fn(so far, element) along an axis of elems, an array or a container of arrays; from the end if `reverse`.
+
+    fn: any function of two elements, without the axis, that gives one of the same type. It is called once for each element, in order, so that it
+        need not be associative, and may branch.
+
+    >>> import lantern_jit as lj, numpy as np
+    >>> lj.associative_scan(lambda a, b: a * b, np.array([1.0, 2.0, 3.0, 4.0]))
+    array([ 1.,  2.,  6., 24.])
+    """
+    if in_trace():
+        return without_effects((fn,), lambda: combined.associative_scan(fn, elems, reverse, axis))
+    return Transformed(fn, "associative_scan", lambda v: associative_scan(fn, v, reverse, axis), options=(reverse, axis))(elems)
 
 
 def fun(f: Callable[..., Any]) -> Callable[..., Any]:

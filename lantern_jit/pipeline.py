@@ -19,10 +19,14 @@ from .ir.core.op import seal
 from .ir.core.text import show
 from .ir.core.verify import verify
 from .ir.diff.close import close
+from .ir.diff.forward import custom  # noqa: F401  # derivatives of operations of the user's
 from .ir.diff.forward.jvp import expand_all
+from .ir.diff.forward.scalar_rules import scalar_rules
 from .ir.diff.pieces import pieces
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
 from .ir.passes.delimited.continuations import continuations
+from .ir.passes.delimited.forward_only import forward_only
+from .ir.passes.delimited.operations import operations
 from .ir.passes.explicit import explicit
 from .ir.passes.forbid import forbid
 from .ir.passes.fuse import fuse
@@ -34,19 +38,23 @@ from .ir.passes.simplify import SIMPLIFY
 from .ir.passes.step import Named, Step, Then, Whole
 
 FUSE = Whole("fuse", fuse)
+FORWARD_ONLY = Whole("forward_only", forward_only)
 
 PIPELINE: tuple[Step, ...] = (
     Whole("continuations", continuations),  # shift and reset are calls
+    Whole("operations", operations),  # what stands before k is in their place, what stands behind is for the way back
+    FORWARD_ONLY,  # where no derivative is taken an operation is its value
     Whole("protect", protect),  # what is differentiated writes into copies
     Whole("forbid", forbid),  # what cannot be written ends in an error
     Whole("explicit", explicit),  # what is checkpointed writes into copies, which are written back
     SIMPLIFY,  # fold, share, squares, blocks, selects, dead, bounds: again and again; then updates, fresh
     FUSE,  # kernels that read each other become one
     SIMPLIFY,
+    Then(Whole("scalar_rules", scalar_rules), (SIMPLIFY, FUSE, SIMPLIFY)),  # operations on scalars have rules, as those of the table
     Then(Whole("raise_loops", raise_loops), (SIMPLIFY, FUSE, SIMPLIFY)),  # loops over arrays are kernels, too
     Then(Whole("pieces", pieces), (SIMPLIFY,)),  # of loops that keep much, only what is between pieces is kept
     Whole("guards", guard),  # the branch not taken stays out of derivatives
-    Then(Whole("jvp", expand_all), (SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
+    Then(Whole("jvp", expand_all), (FORWARD_ONLY, SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
     Then(Whole("side_by_side", side_by_side), (SIMPLIFY,)),  # lanes of loops around loops, in vector registers
     Whole("close", close),  # what reverse mode needs is made now, and no function later
 )

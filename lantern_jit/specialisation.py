@@ -32,8 +32,8 @@ from .ir.trace.program import Abstract, Traceable, trace_program
 from .ir.values import pytree
 from .ir.values.concrete import UNDECIDED, Need, Numbers, at_hand
 from .leaves import built, python_value
+from .patience import LOGGER, Progress
 from .pipeline import AFTER, dump, known, transform
-from .progress import LOGGER, Progress
 from .table import Row
 
 ALLOWANCE: float = 10_000  # operations that transforms without jit interpret before they are compiled; math.inf: they never are

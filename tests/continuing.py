@@ -1,4 +1,5 @@
-"""Graphs with shifts, run as they stand: functions under way are a list of frames, a continuation is a copy of its end."""
+"""Graphs with shifts and operations in callback form, run as they stand: functions under way are a list of frames, a continuation is a
+copy of its end. An operation gives what its function comes to `resume` with."""
 
 from __future__ import annotations
 
@@ -6,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lantern_jit.backends.python.forward import Primal
-from lantern_jit.ir.core.graph import Block, Call, Edge, Function, Return, Shift, Var
+from lantern_jit.backends.python.forward import Primal, Ref
+from lantern_jit.ir.core.graph import Block, Call, Edge, Function, Let, Return, Shift, Var
+from lantern_jit.ir.core.op import CUT, TABLE
 
 
 @dataclass
@@ -22,8 +24,24 @@ class Frame:
         return replace(self, env=dict(self.env))
 
 
+class ResumedError(Exception):
+    """An operation in callback form has come to its continuation."""
+
+
 class Continuing(Primal):
     """The interpreter, for functions that shift."""
+
+    def let(self, let: Let, env: dict[Var, Any]) -> None:
+        if TABLE[let.op].resumes:
+            raise ResumedError([self.read(env, a) for a in let.args])
+        if TABLE[let.op].calls != CUT:
+            super().let(let, env)
+            return
+        try:
+            self.call(let.attrs["f"], [self.read(env, a) for a in let.args])
+        except ResumedError as e:
+            values = [Ref(x.value.copy()) if isinstance(x, Ref) else x for x in e.args[0]]
+            env.update(zip(let.outs, values, strict=True))
 
     def call(self, name: str, args: Sequence[Any]) -> list[Any]:
         frames = [self.frame(name, args, {})]

@@ -14,7 +14,7 @@ class _Counted(Lowered):
     ran = 0  # functions that are there for derivatives
 
     def call(self, name: str, args: Any) -> list[Any]:
-        _Counted.ran += name.startswith("r.")
+        _Counted.ran += name.startswith(("r.", "b."))
         return super().call(name, args)
 
 

@@ -45,7 +45,13 @@ def test_the_table_of_array_functions() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["lantern_jit", *(f"lantern_jit.{part}" for part in ("checks", "combinators", "continuations", "jitted", "transforms"))],
+    [
+        "lantern_jit",
+        *(
+            f"lantern_jit.{part}"
+            for part in ("checks", "combinators", "continuations", "ir.trace.callback", "ir.trace.progress", "jitted", "transforms")
+        ),
+    ],
 )
 def test_docstrings(name: str) -> None:
     result = doctest.testmod(importlib.import_module(name))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lantern_jit.ir.core.graph import Function
 from lantern_jit.ir.passes.step import Local
 
-from .fuzz import graphs, passes, shifts
+from .fuzz import combined, graphs, passes, shifts
 from .fuzz.arrays import ARRAYS
 from .fuzz.check import check
 from .fuzz.effects import EFFECTS
@@ -88,6 +88,13 @@ def test_programs_that_shift(seed: int) -> None:
     found = shifts.check(seed)
     assert not isinstance(found, str), f"{found}\n{shifts.text(seed)}"
     assert found["ok"] + found["discarded"] == len(shifts.POINTS), found
+
+
+@pytest.mark.parametrize("seed", range(2000, 2004))
+def test_programs_of_combinators(seed: int) -> None:
+    found = combined.check(seed)
+    assert not isinstance(found, str), f"{found}\n{combined.text(seed)}"
+    assert found["ok"] + found["discarded"] == len(combined.POINTS), found
 
 
 def swapped(f: Function) -> bool:

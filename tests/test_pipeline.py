@@ -33,12 +33,15 @@ def test_the_list() -> None:
     spoken = [step.first.name if isinstance(step, Then) else step.name for step in PIPELINE]
     assert spoken == [
         "continuations",
+        "operations",
+        "forward_only",
         "protect",
         "forbid",
         "explicit",
         "simplify",
         "fuse",
         "simplify",
+        "scalar_rules",
         "raise_loops",
         "pieces",
         "guards",
@@ -73,7 +76,7 @@ def test_a_pass_is_printed_after_it_has_run(monkeypatch: pytest.MonkeyPatch, cap
 
 def test_no_such_stage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("LANTERN_DUMP", "graph,after:fusion")
-    known = r"there are graph, cps, lowered, llvm, and after:NAME for NAME in continuations, protect, forbid, explicit, simplify, fold, .*, guards, jvp, side_by_side, close$"
+    known = r"there are graph, cps, lowered, llvm, and after:NAME for NAME in continuations, operations, forward_only, protect, forbid, explicit, simplify, fold, .*, guards, jvp, side_by_side, close$"
     with pytest.raises(ValueError, match=r"^LANTERN_DUMP: there is no stage 'after:fusion'; " + known):
         lj.jit(loss)(X)
     monkeypatch.delenv("LANTERN_DUMP")

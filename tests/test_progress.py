@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import lantern_jit as lj
-from lantern_jit import pipeline, progress
+from lantern_jit import patience as progress
+from lantern_jit import pipeline
 from lantern_jit.ir.passes.step import Whole
 
 

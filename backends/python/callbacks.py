@@ -18,11 +18,11 @@ import numpy as np
 from ...ir.core import faults
 from ...ir.core.graph import Atom, Block, Call, Edge, Fail, Jump, Let, Return, Var
 from ...ir.core.kernel import varies
-from ...ir.core.op import FORWARD, PLAIN, REVERSE, TABLE, Stage, written
+from ...ir.core.op import PLAIN, REVERSE, TABLE, Stage, written
 from ...ir.core.types import carries_gradient, is_float
 from ...ir.diff.cps import has_adjoint
 from ...ir.diff.reverse import Reverse, adjoint_of_pullback
-from ...ir.diff.rules import pull_function
+from ...ir.diff.rules import pull_function, rule_terms
 from ...ir.ops import effects
 from ...ir.ops.records import places
 from ...ir.python import host
@@ -32,7 +32,7 @@ from .kernels import Run
 Continuation = Callable[[list[Any]], list[Any]]
 CONTINUED = Stage("reverse mode in Python", lambda op: False)  # operations that call their continuation themselves
 OWN = ("own", "function")
-ADJOINTS = Stage("reverse mode in Python", lambda op: op.adjoint in OWN and op.calls != FORWARD and op.name not in CONTINUED)
+ADJOINTS = Stage("reverse mode in Python", lambda op: op.adjoint in OWN and not op.early and op.name not in CONTINUED)
 
 
 class Callbacks:
@@ -194,7 +194,7 @@ class Callbacks:
         """It does not depend on anything."""
 
     def by_rule(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
-        terms = TABLE[let.op].rule(typed(ds[0], let.out.type), zs[0], *xs, **let.attrs)
+        terms = rule_terms(self.primal.program.functions, let, typed(ds[0], let.out.type), zs[0], *xs)
         for a, term in zip(let.args, terms, strict=True):
             if term is not None:
                 self.add(a, term)
@@ -227,6 +227,16 @@ class Callbacks:
     @ADJOINTS.of("reshape")
     def reshape(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """The adjoint is shared."""
+
+    @ADJOINTS.of("custom")
+    def custom(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        """The user's function of the way back."""
+        n, m = len(zs), len(zs) + let.attrs["own"]
+        cotangents = [Ref(d) if isinstance(d, np.ndarray) else typed(d, o.type) for d, o in zip(ds, let.outs, strict=True)]
+        back = iter(self.primal.call(let.attrs["f"], [*xs[n:m], *zs, *xs[m : m + let.attrs["kept"]], *cotangents]))
+        for a, x in zip(let.args[n:m], xs[n:m], strict=True):
+            if carries_gradient(a.type):
+                self.add_value(a, x, next(back))
 
     def add(self, a: Atom, d: Any) -> None:
         if a in self.rev.activity:
@@ -264,6 +274,10 @@ class Callbacks:
             self.add_value(let.args[i], xs[i], d)
         for c, r in zip(range(n, len(xs)), let.attrs["ct"], strict=True):
             self.add_value(let.args[c], xs[c], outs[results + floats.index(r)])
+
+    @ADJOINTS.of("callback")
+    def callback(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        effects.no_derivative(let)
 
     @ADJOINTS.of("checkpoint")
     def checkpoint(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:

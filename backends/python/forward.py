@@ -12,7 +12,7 @@ import numpy as np
 from ...ir.core import errors, faults
 from ...ir.core.graph import Atom, Block, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ...ir.core.machine import Fault, number
-from ...ir.core.op import FORWARD, TABLE, Stage
+from ...ir.core.op import TABLE, Stage
 from ...ir.core.types import CODE, NUMPY_DTYPES, PTR, Array
 from ...ir.diff.reverse import Reverses
 from ...ir.diff.rules import library_function
@@ -61,7 +61,7 @@ class Exhausted(Exception):
 
 
 VALUES = Stage(
-    "interpretation", lambda op: op.body is None and op.program is None and not op.nest and op.calls != FORWARD
+    "interpretation", lambda op: op.body is None and op.program is None and not op.nest and not op.early
 )  # (primal, let, values) -> outs
 
 
@@ -71,6 +71,7 @@ class Primal:
     def __init__(self, program: Program, left: float = math.inf) -> None:
         self.program, self.left = program, left
         self.reverses: Reverses = program.reverses
+        self.tape: list[dict[Any, Any]] = []  # of what is lowered (low.py)
 
     def spend(self) -> None:
         self.left -= 1
@@ -157,8 +158,12 @@ class Primal:
 
     @VALUES.of("host")
     def host(self, let: Let, xs: list[Any]) -> list[Any]:
-        number = host.perform(self.program, let.attrs["recipe"], [x.value.copy() if isinstance(x, Ref) else x for x in xs])
-        return [np.int64(number) for _ in let.outs]
+        found = host.perform(self.program, let.attrs["recipe"], [x.value.copy() if isinstance(x, Ref) else x for x in xs])
+        return found or [np.int64(0) for _ in let.outs]
+
+    @VALUES.of("callback")
+    def callback(self, let: Let, xs: list[Any]) -> list[Any]:
+        return [Ref(x.copy()) if isinstance(x, np.ndarray) else x for x in self.host(let, xs)]
 
     @VALUES.of("draw")
     def draw(self, let: Let, xs: list[Any]) -> list[Any]:
@@ -199,6 +204,11 @@ def reshaped(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     """The same memory in another shape, and so its adjoint."""
     shape = (*map(int, xs[1:]), *NUMPY_DTYPES[let.out.type.dtype].shape)  # type: ignore[union-attr]
     return [Ref(xs[0].value.reshape(shape), None if xs[0].adjoint_ is None else xs[0].adjoint.reshape(shape))]
+
+
+@VALUES.of("custom")
+def custom(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    return [Ref(y.value.copy()) if isinstance(y, Ref) else y for y in xs[: len(let.outs)]]
 
 
 @VALUES.of("hold")

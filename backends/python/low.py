@@ -112,6 +112,28 @@ def room(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     return [Elements(Row(int(xs[0])))]
 
 
+@VALUES.of("push")
+def push(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    first = len(primal.tape)
+    primal.tape += [{} for _ in let.attrs["of"].fields]
+    return [Elements(primal.tape, first)]
+
+
+@VALUES.of("next")
+def following(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    return [Elements(xs[0].row, xs[0].at + 1)]
+
+
+@VALUES.of("top")
+def top(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    return [Elements(primal.tape, len(primal.tape))]
+
+
+@VALUES.of("pop")
+def pop(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    return [Elements(xs[0].row, xs[0].at - 1)]
+
+
 @VALUES.of("mark")
 def mark(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     return [Elements(Row(math.inf))]

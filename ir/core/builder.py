@@ -63,6 +63,7 @@ class Builder:
         self.given: dict[Var, Any] = {}  # of the parameters of a function that is called once: the values given
         self.first: dict[Var, Any] = {}  # of one that may be called again: the values of the first call
         self.code: Any = None  # of such a function
+        self.sites: dict[str, tuple[Site, bool]] | None = None  # if somebody asks: the condition under which a block is come to
         self.frames: list[Frame] = []
         self.calls: list[tuple[Call, Any]] = []  # (call, StagedFunction): arguments for captures are added at the end
         self.closed = False
@@ -371,6 +372,11 @@ class Operand(GraphValue):
     @property
     def type(self) -> Scalar:
         return self.atom.type  # type: ignore[no-any-return]
+
+    @staticmethod
+    def constant(c: Const) -> Operand:
+        """A number beside it."""
+        return Operand(c, None)
 
 
 def atom_of(value: Any, t: Type, builder: Builder) -> Atom:

@@ -52,7 +52,7 @@ Result = Any  # of a shape rule: (dtype, sizes): atoms, `Size`s, or None where t
 FACTS = ("reads", "writes", "aliases", "allocates", "fails", "cost", "shape", "adjoint", "effect")
 COSTS = ("cheap", "dear", "heavy")
 ADJOINTS = ("rule", "zero", "pullback", "function", "own")
-NEST, REVERSE, FORWARD, PLAIN = "nest", "reverse", "forward", "plain"
+NEST, REVERSE, FORWARD, PLAIN, CUT, BACKWARDS = "nest", "reverse", "forward", "plain", "cut", "backwards"
 RING = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 
 
@@ -114,13 +114,16 @@ class Op:
         False  # it checks the range of an index of its array: from the second to before the third, if the fourth is below the last
     )
     measures: bool = False  # it reads a size and no element
-    calls: str = ""  # how it uses the function of the program that `f` names: PLAIN it calls it, NEST in a loop nest, REVERSE or FORWARD its derivative
+    calls: str = ""  # how it uses the function of the program that `f` names: PLAIN it calls it, NEST in a loop nest, REVERSE or FORWARD its derivative, BACKWARDS it calls it on the way back, CUT when it is in two
     late: bool = False  # its code touches adjoints on the way back alone
     fills: bool = False  # it makes an array of one value, its last argument
     matrices: bool = False  # it is the product of two matrices, transposed where `ta` and `tb` say so
     registers: bool = False  # its code keeps a small new array in registers
     record: str = ""  # "made": its result holds its arguments; "opened": its results are what such a result of the same `site` holds
+    resumes: bool = False  # the rest of the program runs here: it takes values, and gives their adjoints
     rereads: bool = True  # its way back may read elements of its arguments and results
+    flows: Callable[[Any], Any] | None = None  # the arguments of a Let that a derivative goes to, where that is not all
+    linear: tuple[int, ...] = ()  # the arguments in each of which it is linear while the others stay as they are
     unread: bool = False  # its vjp is to know which results nobody reads: their cotangents are None
     jvp: Callable[..., Any] | None = None
     vjp: Callable[..., Any] | None = None
@@ -130,13 +133,15 @@ class Op:
     whole: bool = field(init=False)  # of whole arrays, or an effect, or a derivative
     nest: bool = field(init=False)
     derivative: bool = field(init=False)
+    early: bool = field(init=False)  # another operation has taken its place before it would run
     may_fail: bool = field(init=False)
     expensive: bool = field(init=False)
 
     def __post_init__(self) -> None:
         scalar = self.signature != "*:*"
         found = {"scalar": scalar, "whole": not scalar and not self.indexed and not self.measures, "nest": self.calls == NEST,
-                 "derivative": self.calls in (REVERSE, FORWARD), "may_fail": self.fails is not False, "expensive": self.cost != "cheap"}  # fmt: skip
+                 "derivative": self.calls in (REVERSE, FORWARD), "early": self.calls in (FORWARD, CUT) or self.resumes,
+                 "may_fail": self.fails is not False, "expensive": self.cost != "cheap"}  # fmt: skip
         for name, value in found.items():
             object.__setattr__(self, name, value)
 
@@ -229,6 +234,12 @@ def read(let: Any) -> list[Any]:
     return _arguments(let, TABLE[let.op].reads)
 
 
+def flowing(let: Any) -> Any:
+    """The arguments that a derivative goes to."""
+    flows = TABLE[let.op].flows
+    return let.args if flows is None else flows(let)
+
+
 def _arguments(let: Any, places: Places) -> list[Any]:
     if not places:
         return []
@@ -303,6 +314,8 @@ def result_type(op: Op, types: list[Type | None], attrs: dict[str, Any]) -> Type
 def argument_types(op: Op, types: list[Type | None]) -> list[Type]:
     """The full argument types, where None (a bare Python number) takes the type that the others need."""
     kinds = op.signature[: op.arity]
+    if kinds[1:] == "*":  # and any others
+        return [*argument_types(TABLE["neg"], types[:1]), *(t or F64 for t in types[1:])]
     if len(kinds) != len(types):
         raise TypeError(f"{op.name} takes {len(kinds)} arguments, not {len(types)}")
     generic: dict[str, Type] = {}

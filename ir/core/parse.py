@@ -33,7 +33,7 @@ def parse(text: str, constants: Sequence[Any] = (), recipes: Sequence[Any] = ())
         elif line.skip(READ_ONLY):
             program.read_only = tuple(line.list(line.number))
         elif line.skip("type "):
-            struct = _struct(line)
+            struct = _struct(line, structs)
             structs[struct.name] = struct
         elif line.skip(PIECES):
             program.pieces = line.python()
@@ -55,7 +55,7 @@ def parse(text: str, constants: Sequence[Any] = (), recipes: Sequence[Any] = ())
     return program
 
 
-def _struct(line: _Line) -> Struct:
+def _struct(line: _Line, known: dict[str, Struct]) -> Struct:
     """A type of memory: fields by name."""
     name = line.name("the name of a type of memory")
     line.need(" = {")
@@ -63,7 +63,7 @@ def _struct(line: _Line) -> Struct:
     def one() -> tuple[str, Any]:
         key = line.name("the name of a field")
         line.need(": ")
-        return key, line.memory({})
+        return key, line.memory(known)
 
     return Struct(name, tuple(line.list(one, "}")))
 

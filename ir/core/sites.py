@@ -30,7 +30,7 @@ FRONT = (
 )  # modules of the front
 
 _LIBRARY = (
-    *(os.path.join(_ROOT, part + os.sep) for part in ("ir", "backends")),
+    *(os.path.join(_ROOT, part + os.sep) for part in ("ir", "backends", "operations")),
     *(os.path.join(_ROOT, f"{name}.py") for name in FRONT),
     *(os.path.dirname(module.__file__ or "") + os.sep for module in (np, optree)),
     functools.__file__,

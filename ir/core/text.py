@@ -46,13 +46,19 @@ def _constant(x: Any) -> str:
 
 
 def show_types(functions: Iterable[Function]) -> str:
-    """The types of memory that functions speak of."""
+    """The types of memory that functions speak of, each after those of its fields."""
     found: dict[str, Struct] = {}
+
+    def add(of: Any) -> None:
+        if isinstance(of, Struct) and not of.is_pair and of.name not in found:
+            for _, t in of.fields:
+                add(t)
+            found[of.name] = of
+
     for f in functions:
         for b in f.blocks.values():
             for of in (let.attrs.get("of") for let in b.lets):
-                if isinstance(of, Struct) and not of.is_pair:
-                    found[of.name] = of
+                add(of)
     return "".join(f"type {s.name} = {{{', '.join(f'{n}: {t}' for n, t in s.fields)}}}\n" for s in found.values())
 
 

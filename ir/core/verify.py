@@ -199,6 +199,9 @@ class _Verifier:
         wanted = self.program.recipes[i].types if i >= 0 else [I64] * (i == -2)
         if len(types) != len(wanted) or not all(map(same_type, types, wanted)):
             self.fail(9, f"recipe {i} takes {wanted}, not {types}")
+        gives, found = self.program.recipes[i].gives if i >= 0 else (), [o.type for o in let.outs]
+        if i >= 0 and (len(gives) != len(found) or not all(map(same_type, gives, found))):
+            self.fail(9, f"recipe {i} gives {gives}, not {found}")
 
     def derivative(self, let: Let) -> None:
         callee = self.program.functions.get(let.attrs["f"])

@@ -6,14 +6,16 @@ activity is a property of an alias class: `Aliases` joins array variables that m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ..core import errors
 from ..core.analysis import Aliases
-from ..core.graph import Atom, Call, Function, Let, Return, Var, edges
+from ..core.graph import Atom, Call, Function, Let, Return, Terminator, Var, edges
 from ..core.kernel import flows, kernel_of, varies
-from ..core.op import PLAIN, REVERSE, TABLE, written
+from ..core.op import PLAIN, REVERSE, TABLE, flowing, written
 from ..core.types import Array, carries_gradient
+from ..ops.custom import around
 
 
 def is_scalar(f: Function) -> bool:
@@ -78,7 +80,7 @@ class _Varied:
             if any(self.has(a) for a in let.args if a not in to):
                 for v in to:
                     self.mark(v)
-        elif op.differentiable and any(self.has(a) for a in let.args):
+        elif op.differentiable and any(self.has(a) for a in flowing(let)):
             for out in let.outs:
                 self.mark(out)
             for a in let.args if op.record == "made" else ():
@@ -109,8 +111,61 @@ def varied(f: Function, mask: Sequence[bool], aliases: Aliases) -> Activity:
 def active(f: Function, mask: Sequence[bool], aliases: Aliases, wanted: Sequence[bool]) -> Activity:
     """What is varied and also useful: some derivative flows through it to a `wanted` result or into memory."""
     v = varied(f, mask, aliases)
+    if has_operations(f):
+        return _Useful(f, v, mask, aliases, wanted, flowing).found()
     useful = _useful(f, v, wanted)
     return Activity({x for x in v.active if isinstance(x.type, Array) or x in useful})
+
+
+def moving(f: Function, mask: Sequence[bool], aliases: Aliases, flows: Callable[[Let], Iterable[Atom]]) -> Activity:
+    """What is varied and, where there are operations of the user's, has a tangent that somebody reads: theirs read those of `flows`."""
+    v = varied(f, mask, aliases)
+    if not has_operations(f):
+        return v
+    check_around(f, v)
+    return _Useful(f, v, mask, aliases, [True] * len(f.results), flows).found()
+
+
+class _Useful:
+    """The same as `_useful` for arrays, too: a class of them is useful if a derivative flows through what is read from one of them. It is
+    for functions with operations that no derivative flows through, as a whole or in part, since what these are made of is none."""
+
+    def __init__(self, f: Function, v: Activity, mask: Sequence[bool], aliases: Aliases, wanted: Sequence[bool], flows: Callable[[Let], Iterable[Atom]]) -> None:  # fmt: skip
+        self.f, self.v, self.aliases, self.flows = f, v, aliases, flows
+        self.useful: set[Var] = set()
+        self.want(p for p, m in zip(f.params, mask, strict=True) if m and isinstance(p.type, Array))
+        while True:
+            before = len(self.useful)
+            for block in reversed(list(f.blocks.values())):
+                self.end(block.terminator, wanted)
+                for let in reversed(block.lets):
+                    self.let(let)
+            if len(self.useful) == before:
+                break
+
+    def found(self) -> Activity:
+        return Activity({x for x in self.v.active if self.key(x) in self.useful})
+
+    def key(self, v: Var) -> Var:
+        return self.aliases.root(v) if isinstance(v.type, Array) else v
+
+    def want(self, atoms: Iterable[Atom]) -> None:
+        self.useful.update(self.key(a) for a in atoms if isinstance(a, Var) and a in self.v.active)
+
+    def let(self, let: Let) -> None:
+        op = TABLE[let.op]
+        if op.record or any(self.key(o) in self.useful for o in (*let.outs, *written(let))):
+            self.want((*self.flows(let), *(let.args if op.record else ())))
+
+    def end(self, t: Terminator | None, wanted: Sequence[bool]) -> None:
+        if isinstance(t, Call):
+            self.want(t.args)
+        elif isinstance(t, Return):
+            self.want(a for a, w in zip(t.args, wanted, strict=True) if w)
+        for e in edges(t):
+            params = self.f.blocks[e.block].params
+            pairs = zip(params[len(params) - len(e.args) :], e.args, strict=True)
+            self.want(a for p, a in pairs if self.key(p) in self.useful)
 
 
 def _useful(f: Function, v: Activity, wanted: Sequence[bool]) -> set[Var]:
@@ -147,3 +202,18 @@ def all_vars(f: Function) -> Iterable[Var]:
         yield from b.params
         for let in b.lets:
             yield from let.outs
+
+
+def has_operations(f: Function) -> bool:
+    """Are there operations of the user's in it?"""
+    return any(TABLE[let.op].flows for b in f.blocks.values() for let in b.lets)
+
+
+def check_around(f: Function, v: Activity) -> None:
+    """A float of the function around an operation that is used in it would get no derivative; `v` is what is varied."""
+    for let in (let for b in f.blocks.values() for let in b.lets if TABLE[let.op].flows):
+        if any(a in v for a in around(let)):
+            raise errors.NotDifferentiableError(
+                f"the operation at {let.site} uses a number or an array of the function around it that is differentiated, and would get no adjoint: "
+                "make it an argument of the operation"
+            )

@@ -9,6 +9,7 @@ from ..core.graph import Call, Closed, Let, Program
 from ..core.op import PLAIN, REVERSE, TABLE
 from ..passes.fuse import fuse_function
 from ..passes.simplify import SIMPLIFY
+from .activity import check_around, has_operations, varied
 from .cps import has_adjoint
 from .memory import remember_all
 from .reverse import Reverse, Reverses, adjoint_of_pullback
@@ -122,6 +123,8 @@ class _Walk:
             self.work.append(rev)
 
     def backwards(self, rev: Reverse) -> None:
+        if has_operations(rev.function):
+            check_around(rev.function, varied(rev.function, rev.mask, self.reverses.aliases))
         for block in rev.function.blocks.values():
             for let in block.lets:
                 if has_adjoint(let, rev.activity):

@@ -7,23 +7,23 @@ replay      the loop runs forward as a real loop and writes to a tape what the w
             For innermost loops that leave only at their head.
 chunks      replay of a long counted loop in pieces: only the state at the start of each piece is kept, and a piece is
             run forward again before its way back. Memory is one piece's tape and n / length states.
+tape        a function with a nest of loops, or a recursion, that is two functions (taped.py).
 
 What is written to the tape follows from the derivative rules: `rule_uses` traces a rule and looks at what it reads.
 """
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.analysis import Loop, find_loops
-from ..core.builder import Builder, Operand, tracing
 from ..core.graph import Atom, Branch, Call, Const, Edge, Function, Jump, Let, Return, Var, defined_vars, edges
 from ..core.op import TABLE
-from ..core.types import BOOL, F64, I64, Array, Scalar, Type, lane_type, width
+from ..core.types import I64, Array, Scalar, Type, lane_type, width
 from .activity import Activity
 from .cps import has_adjoint
+from .rules import rule_uses
 
 CHUNK = 4096  # iterations
 TAPE_LIMIT = 8 << 20  # bytes: a longer tape is cut into chunks
@@ -60,33 +60,6 @@ class Plan:
         return self.counter is not None and not self.stores and not self.effects
 
 
-@functools.cache
-def rule_uses(name: str, attrs: tuple[tuple[str, Any], ...]) -> tuple[frozenset[int], ...]:
-    """For each argument's term of an operation's rule the values it reads: argument numbers, and -1 for the result."""
-    op = TABLE[name]
-    kinds = {"I": I64, "B": BOOL}
-    with tracing() as trace, trace.building("rule") as builder:
-        types = [kinds.get(k, F64) for k in op.signature[: op.arity]]
-        xs = [Operand(builder.parameter(t), builder) for t in types]
-        z, d = Operand(builder.parameter(F64), builder), Operand(builder.parameter(F64), builder)
-        terms = op.rule(d, z, *xs, **dict(attrs))
-        index = {x.atom: i for i, x in enumerate(xs)} | {z.atom: -1}
-        return tuple(frozenset(_reads(builder, t.atom, index)) if t is not None else frozenset() for t in terms)
-
-
-def _reads(builder: Builder, atom: Atom, index: dict[Atom, int]) -> set[int]:
-    made = {o: let for b in builder.blocks for let in b.lets for o in let.outs}
-    found: set[int] = set()
-    work = [atom]
-    while work:
-        a = work.pop()
-        if a in index:
-            found.add(index[a])
-        elif a in made:
-            work.extend(made[a].args)
-    return found
-
-
 def plan_loops(f: Function, activity: Activity) -> dict[str, Plan]:
     """The loops of `f` that can be replayed, by head."""
     loops = find_loops(f)
@@ -118,7 +91,7 @@ def _plan(f: Function, loop: Loop, activity: Activity) -> Plan | None:
             return None
         if any(isinstance(p.type, Array) for p in block.params):
             return None
-    inductions = _inductions(f, loop)
+    inductions = inductions_of(f, loop)
     stores = _stores(f, loop)
     if stores is None:
         return None
@@ -154,7 +127,7 @@ def latch_edge(f: Function, loop: Loop) -> Edge:
     return next(e for e in edges(f.blocks[loop.latches[0]].terminator) if e.block == loop.head)
 
 
-def _inductions(f: Function, loop: Loop) -> dict[Var, int]:
+def inductions_of(f: Function, loop: Loop) -> dict[Var, int]:
     """Head parameters that grow by a constant in each iteration."""
     made = {o: let for name in loop.blocks for let in f.blocks[name].lets for o in let.outs}
     found = {}
@@ -180,7 +153,7 @@ def _counter(f: Function, loop: Loop, inductions: dict[Var, int]) -> tuple[Var, 
 
 def counter_of(f: Function, loop: Loop) -> tuple[Var, Atom] | None:
     """(counter, limit) of a loop that does not go on from there; it may end before."""
-    return _counter(f, loop, _inductions(f, loop)) if isinstance(f.blocks[loop.head].terminator, Branch) else None
+    return _counter(f, loop, inductions_of(f, loop)) if isinstance(f.blocks[loop.head].terminator, Branch) else None
 
 
 def _stores(f: Function, loop: Loop) -> list[Let] | None:
@@ -218,6 +191,22 @@ def _straight(f: Function, loop: Loop) -> list[str]:
             break
         following = end.edge.block
     return names
+
+
+def way_back_reads(let: Let, activity: Activity) -> tuple[Kept | None, list[Atom]]:
+    """What is kept of an operation, if it is expensive, and the values that its way back reads. It runs once more if it is cheap, so what may
+    fail then needs its arguments."""
+    op = TABLE[let.op]
+    if op.indexed:
+        return None, list(let.args[1 : 1 + let.args[0].type.rank])  # type: ignore[union-attr]
+    if op.may_fail and not op.effect:
+        return None, list(let.args)
+    terms = rule_uses(let.op, tuple(let.attrs.items()))
+    uses = {i: terms[i] for i, a in enumerate(let.args) if a in activity and isinstance(a.type, Scalar)}
+    if not op.expensive:
+        return None, [let.out if i < 0 else let.args[i] for u in uses.values() for i in u]
+    kept = Kept(False, tuple(i for i, u in uses.items() if u - {-1}))
+    return kept, [let.out] if any(-1 in u for u in uses.values() if not u - {-1}) else []
 
 
 class _Needs:
@@ -258,25 +247,12 @@ class _Needs:
 
     def seed(self, let: Let) -> None:
         op = TABLE[let.op]
-        if op.indexed:
-            self.want(*let.args[1 : 1 + let.args[0].type.rank])  # type: ignore[union-attr]
-        elif op.may_fail and not op.effect:
-            self.want(*let.args)
-        elif has_adjoint(let, self.activity):
-            uses = self.uses(let)
-            if op.expensive:
+        if op.indexed or (op.may_fail and not op.effect) or has_adjoint(let, self.activity):
+            kept, read = way_back_reads(let, self.activity)
+            if kept is not None:
                 self.plan.expensive = True
-                self.plan.kept[let] = Kept(False, tuple(i for i, u in uses.items() if u - {-1}))
-                if any(-1 in u for i, u in uses.items() if not u - {-1}):
-                    self.want(let.out)
-            else:
-                for u in uses.values():
-                    self.want(*(let.out if i < 0 else let.args[i] for i in u))
-
-    def uses(self, let: Let) -> dict[int, frozenset[int]]:
-        """What the terms of the active arguments read."""
-        terms = rule_uses(let.op, tuple(let.attrs.items()))
-        return {i: terms[i] for i, a in enumerate(let.args) if a in self.activity and isinstance(a.type, Scalar)}
+                self.plan.kept[let] = kept
+            self.want(*read)
 
     def follow(self) -> None:
         while self.work:

@@ -6,15 +6,52 @@ Forward, the rule adds to the function at hand. Backwards, and where an operatio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..core.builder import Builder, lifted, tracing
+from ..core.builder import Builder, Operand, lifted, tracing
 from ..core.dims import UNKNOWN, Dim, Names
-from ..core.graph import Atom, Const, Let, Program, Return, terminator_atoms
+from ..core.graph import Atom, Const, Function, Let, Program, Return, terminator_atoms
 from ..core.op import TABLE, written
 from ..core.sites import derived_from
-from ..core.types import Array, Type, carries_gradient
+from ..core.types import BOOL, F64, I64, Array, Type, carries_gradient
+
+
+@functools.cache
+def rule_uses(name: str, attrs: tuple[tuple[str, Any], ...]) -> tuple[frozenset[int], ...]:
+    """For each argument's term of an operation's rule the values it reads: argument numbers, and -1 for the result."""
+    op = TABLE[name]
+    if op.calls:
+        return tuple(map(frozenset, dict(attrs)["uses"]))
+    kinds = {"I": I64, "B": BOOL}
+    with tracing() as trace, trace.building("rule") as builder:
+        types = [kinds.get(k, F64) for k in op.signature[: op.arity]]
+        xs = [Operand(builder.parameter(t), builder) for t in types]
+        z, d = Operand(builder.parameter(F64), builder), Operand(builder.parameter(F64), builder)
+        terms = op.rule(d, z, *xs, **dict(attrs))
+        index = {x.atom: i for i, x in enumerate(xs)} | {z.atom: -1}
+        return tuple(frozenset(_reads(builder, t.atom, index)) if t is not None else frozenset() for t in terms)
+
+
+def _reads(builder: Builder, atom: Atom, index: dict[Atom, int]) -> set[int]:
+    made = {o: let for b in builder.blocks for let in b.lets for o in let.outs}
+    found: set[int] = set()
+    work = [atom]
+    while work:
+        a = work.pop()
+        if a in index:
+            found.add(index[a])
+        elif a in made:
+            work.extend(made[a].args)
+    return found
+
+
+def rule_terms(functions: Mapping[str, Function], let: Let, d: Any, z: Any, *xs: Any) -> tuple[Any, ...]:
+    """The terms of an operation's rule. One of the user's is a function of the program."""
+    op = TABLE[let.op]
+    given = {**let.attrs, "f": functions[let.attrs["f"]]} if op.calls else let.attrs
+    return op.rule(d, z, *xs, **given)  # type: ignore[no-any-return]
 
 
 def traced_tangents(forward: Any, let: Let) -> None:

@@ -13,6 +13,7 @@ from ..core.op import TABLE
 from ..core.sites import derived_from
 from ..core.types import carries_gradient
 from ..passes.simplify import SIMPLIFY
+from .rules import rule_terms
 
 
 class Each:
@@ -77,7 +78,7 @@ def reverse(each: Each, body: Function, mask: Sequence[bool], gs: dict[int, Oper
                 collect(found, body.returned[j], g)
         for let in reversed(body.entry.lets):
             if let.out in found and let.out in varied:
-                terms = TABLE[let.op].rule(found[let.out], each.env[let.out], *map(each.value, let.args), **let.attrs)
+                terms = rule_terms(each.builder.trace.functions, let, found[let.out], each.env[let.out], *map(each.value, let.args))
                 for a, term in zip(let.args, terms, strict=True):
                     if term is not None and a in varied:
                         collect(found, a, term)

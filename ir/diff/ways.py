@@ -20,6 +20,8 @@ from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump,
 from ..core.kernel import ONE, ZERO, Access, Gather, Kernel, Result, Same
 from ..core.op import TABLE, Stage, written
 from ..core.types import BOOL, I64, Array, Scalar, Type, carries_gradient, element
+from ..ops.custom import kept, own
+from ..ops.effects import no_derivative
 from .rules import pull_function
 
 Given = tuple[str, Any]  # what a parameter is: ("value", atom), ("adjoint", variable) or ("kept", number)
@@ -253,6 +255,23 @@ def copy(way: WholeAdjoint, let: Let) -> None:
 def alloc(way: WholeAdjoint, let: Let) -> None:
     if let.args[-1] in way.activity:
         way.sum(let.args[-1], way.adjoint(let.out))  # type: ignore[arg-type]
+
+
+@BACK.of("custom")
+def custom(way: WholeAdjoint, let: Let) -> None:
+    """The user's function of the way back."""
+    cotangents = [way.adjoint(o) for o in let.outs]
+    given = [*map(way.value, (*own(let), *let.outs, *kept(let))), *cotangents]
+    found = iter(way.call(way.program.functions[let.attrs["f"]], given))
+    for a in (a for a in own(let) if carries_gradient(a.type)):
+        d = next(found)
+        if a in way.activity:
+            way.term(a, d)
+
+
+@BACK.of("callback")
+def callback(way: WholeAdjoint, let: Let) -> None:
+    no_derivative(let)
 
 
 @BACK.of("gemm")

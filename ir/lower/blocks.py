@@ -10,9 +10,9 @@ from ..core.op import TABLE, written
 from ..core.types import PTR, Array, Scalar, Struct, carries_gradient
 from ..diff.cps import WHOLE, Closure, Continuation
 from ..diff.reverse import Reverse
-from .function import Parts, fields_of, zeros_like
+from .function import RECURSION, Parts, fields_of, zeros_like
 from .low import Body, Place, code, minus_zero
-from .pullback import result_types
+from .pullback import active_scalars, result_types
 from .steps import BlockSteps
 
 
@@ -114,9 +114,9 @@ class BlockFunction(BlockSteps):
             parts = source if isinstance(source, list) else self.adapt(source, v)
             args += parts[: len(self.parent.types(v))]
         records = {h: self.make_record(h) for h in target.nest if h not in self.block.nest}
-        args += [self.pointer("k"), self.pointer("kenv")]
+        args += [self.pointer(x.name) for x in self.ways_on()]
         args += [records[h] if h in records else self.pointer(f"e.{h}") for h in target.nest]
-        args += [self.pointer(x.name) for x in self.extra_pointers()]
+        args += self.pointers_of(target)
         vs = self.parent.returned(target)
         adjoints = dict(zip(vs, self.body.call(self.target_name(target), args, [v.type for v in vs]), strict=True))
         back: list[Atom] = []
@@ -129,6 +129,10 @@ class BlockFunction(BlockSteps):
         for h, record in records.items():
             self.empty_record(h, record)
         return back
+
+    def pointers_of(self, target: Continuation) -> list[Atom]:
+        """What it is given besides."""
+        return [self.pointer(x.name) for x in self.extra_pointers()]
 
     def target_name(self, target: Continuation) -> str:
         return self.parent.block_name(target.name)
@@ -164,6 +168,9 @@ class BlockFunction(BlockSteps):
         needs; the frame itself stays at home, where it can become registers."""
         body, parent = self.body, self.parent
         callee = self.context.reverses.of_call(parent.rev, t)
+        if self.context.on_tape(callee):
+            self.call_on_tape(t, callee)
+            return
         target = parent.closures.blocks[t.then.block]
         kept = [v for v in dict.fromkeys([*target.by_value, *t.then.args]) if isinstance(v, Var) and v in self.kept]
         fields = [f for v in kept for f in fields_of(v, v in self.activity)] + [(f"ptr.{x.name}", x.type) for x in self.pointers]
@@ -175,7 +182,7 @@ class BlockFunction(BlockSteps):
             body.put(self.pointer(x.name), Place(record, record_type, (f"ptr.{x.name}",)))
         k = code(f"k.{self.low.unique()}.{self.name[2:]}")
         args = [x for a, p, m in zip(t.args, callee.function.params, callee.mask, strict=True) for x in self.argument(a, p, m)]
-        active = [i for i, (p, m) in enumerate(zip(callee.function.params, callee.mask, strict=True)) if m and isinstance(p.type, Scalar)]
+        active = active_scalars(callee)
         if callee.name == parent.rev.name and WHOLE in parent.closures.records:
             returned = self.call_itself(t, callee, active, k, record)
         else:
@@ -188,12 +195,23 @@ class BlockFunction(BlockSteps):
                 self.add(v, body.get(Place(record, record_type, (v.name, "d"))))
         self.continuation_of_call(t, callee, k.value, record_type, kept)
 
+    def call_on_tape(self, t: Call, callee: Reverse) -> None:
+        """Run a function forward, then the rest, then the function backwards; the tape is gone then."""
+        body = self.body
+        start = body.let("mark", [], PTR)
+        args = [self.value(a) for a in t.args]
+        results = body.call(f"t.{callee.name}", args, callee.function.results)
+        top = body.let("top", [], PTR)
+        back = self.jump(t.then, [[x] for x in results])
+        call_back(self, t, callee, [*back, top])
+        body.emit("release", [start])
+
     def call_itself(self, t: Call, callee: Reverse, active: list[int], k: Atom, record: Atom) -> dict[int, Atom]:
         """A call of the recursion to itself; the adjoints of its active scalar parameters by position."""
         params, whole = callee.function.params, self.parent.closures.records[WHOLE]
         args = [x for a, p, m in zip(t.args, params, callee.mask, strict=True) if p not in whole for x in self.argument(a, p, m)]
         mine = [i for i in active if params[i] not in whole]
-        name = f"{self.parent.name}.recursion"
+        name = self.parent.name + RECURSION
         found = self.body.call(name, [*args, k, record, self.pointer(f"e.{WHOLE}")], [params[i].type for i in mine])
         return dict(zip(mine, found, strict=True))
 
@@ -208,3 +226,16 @@ class BlockFunction(BlockSteps):
         self.frame, self.frame_type, self.kept = frame, record_type, dict.fromkeys(kept)
         self.body.ret(*self.jump(t.then, [list(r) for r in results]))
         self.body, self.frame, self.frame_type, self.kept = outer
+
+
+def call_back(block: BlockFunction, t: Call, callee: Reverse, more: Sequence[Atom], whole: Sequence[Var] = ()) -> Atom:
+    """Run a callee backwards from the adjoints of its results that are floats and the tape's end, and add to those of its arguments. Gives
+    the tape's end. A recursion that calls itself has in its record what it never changes."""
+    params = callee.function.params
+    args = [x for a, p, m in zip(t.args, params, callee.mask, strict=True) if p not in whole for x in block.argument(a, p, m)]
+    active = [i for i in active_scalars(callee) if params[i] not in whole]
+    name = f"b.{callee.name}{RECURSION if whole else ''}"
+    *found, end = block.body.call(name, [*args, *more], [*(params[i].type for i in active), PTR])
+    for i, d in zip(active, found, strict=True):
+        block.add(t.args[i], d)
+    return end

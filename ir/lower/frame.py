@@ -28,14 +28,22 @@ class BlockFrame:
         self.late = [o for o in parent.late if o in own]  # arrays whose adjoints are made when the way back begins
         self.gives_back = any(TABLE[let.op].whole for let in block.lets)
         self.mark: Atom | None = None
-        self.pointers = [Var("k", CODE), Var("kenv", PTR), *(Var(f"e.{h}", PTR) for h in block.nest), *self.extra_pointers()]
+        self.pointers = [*self.ways_on(), *(Var(f"e.{h}", PTR) for h in block.nest), *self.extra_pointers()]
         fields = [f for v in self.kept for f in fields_of(v, v in self.activity)]
-        fields += [(f"ptr.{x.name}", x.type) for x in self.pointers]
+        fields += [(f"ptr.{x.name}", x.type) for x in [*self.pointers, *self.own_pointers()]]
         self.frame_type = Struct(f"frame.{self.low.unique()}", tuple(fields))
         self.body: Body
         self.frame: Atom
 
-    # ---- what replay.py changes for one iteration
+    # ---- what replay.py and taped.py change
+    def ways_on(self) -> list[Var]:
+        """Where the function goes on when it returns."""
+        return [Var("k", CODE), Var("kenv", PTR)]
+
+    def own_pointers(self) -> list[Var]:
+        """Pointers that this block alone keeps."""
+        return []
+
     def extra_pointers(self) -> list[Var]:
         """Pointers that this block and its successors are given besides the usual ones."""
         return []

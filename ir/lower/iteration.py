@@ -84,13 +84,7 @@ class Iteration(BlockFunction):
             silent, first = let in self.plan.silent, let in self.parent.rev.covers
             (self.silent_store if silent else self.first_load if first else super().step)(let, k)
             return
-        active = [self.parent.is_active_scalar(a) for a in let.args]
-        entry = self.pointer("step")
-        z = self.tape.load(self.body, entry, (let, "result")) if kept.result else operations.zero_of(let.out.type)
-        partials = [self.tape.load(self.body, entry, (let, i)) for i in kept.partials]
-        name = operations.kept(self.low, let, active, kept.partials)
-        args = [self.operand(a) for a, is_active in zip(let.args, active, strict=True) if is_active]
-        self.call_operation(name, [*args, z, *partials, self.body.address(self.place(let.out))], k)
+        self.kept_step(let, k, kept, lambda key: self.tape.load(self.body, self.pointer("step"), key))
 
 
 class Last(BlockFunction):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,13 +17,14 @@ NOWHERE = Const(None, PTR)
 @dataclass(eq=False)
 class LowProgram:
     """`operations` are inlined first; `functions` stand callers before callees, which is the order in which they are inlined. `primals`
-    are functions that run forward. `tiny` are small arrays in registers, with their sizes; `policies` say how loops keep values."""
+    are functions that run forward, `sources` what rules may be. `tiny` are small arrays in registers, with their sizes; `policies` say how loops keep values."""
 
     primals: dict[str, Function] = field(default_factory=dict)
     operations: dict[str, Function] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     tiny: dict[Var, int] = field(default_factory=dict)
     policies: dict[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Function] = field(default_factory=dict)
     counter: int = 0
 
     def unique(self) -> int:
@@ -55,6 +56,10 @@ class Value:
 
     def __init__(self, body: Body, atom: Atom) -> None:
         self.algebra, self.atom, self.type = body, atom, atom.type
+
+    def constant(self, c: Const) -> Value:
+        """A number beside it."""
+        return Value(self.algebra, c)
 
 
 class Body:

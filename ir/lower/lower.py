@@ -8,6 +8,7 @@ other.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,10 +22,11 @@ from ..core.types import Array
 from ..diff.activity import all_vars
 from ..diff.close import closed
 from ..diff.coverage import covers
-from ..diff.cps import Closures, cut_block, show_closures, to_closures
+from ..diff.cps import WHOLE, Closures, cut_block, show_closures, to_closures
 from ..diff.memory import recursive
 from ..diff.policies import Plan, choose, plan_loops
 from ..diff.reverse import Reverse
+from ..diff.taped import Taped, pays, plan_tape
 from ..ops.low import CALL
 from . import records  # noqa: F401  # it enters its steps
 from .blocks import BlockFunction
@@ -32,6 +34,8 @@ from .function import ReverseFunction
 from .low import Body, LowProgram
 from .pullback import lower_pullback
 from .replay import Replay
+from .taped import Back
+from .taped_forward import Entries, Forward
 from .verify import verify_lowered
 
 
@@ -42,13 +46,14 @@ class Lowering:
         self.program, self.checkpoint = closed(program), checkpoint
         self.reverses = self.program.reverses
         self.aliases = self.reverses.aliases
-        self.low = LowProgram()
+        self.low = LowProgram(sources=self.program.functions)
         self.recursive = recursive(self.program)
         self.queue: list[Callable[[], None]] = []
         self.names: set[str] = set()
         self.closures: list[Closures] = []
         self.planned: dict[Any, dict[str, Plan]] = {}
         self.covered: dict[str, Reverse] = {}
+        self.taped: dict[str, bool] = {}
 
     def run(self) -> LowProgram:
         """Everything that the entry needs."""
@@ -125,6 +130,29 @@ class Lowering:
                 Replay(parent, block, plans[name], policies[name] == "chunks", self.checkpoint).run()
             elif name not in replayed:
                 BlockFunction(parent, block).run()
+
+    def on_tape(self, rev: Reverse) -> bool:
+        """Does a function run backwards from a tape? Where it can and pays, unless `checkpoint` says "recursion"."""
+        if rev.name not in self.taped:
+            plans = plan_tape(self.reverses, rev) if self.checkpoint != "recursion" and self.pays_on_tape(rev) else None
+            self.taped[rev.name] = plans is not None
+            for name, plan in (plans or {}).items():
+                if name == rev.name or not self.taped.get(name):
+                    self.taped[name] = True
+                    self.queue.append(functools.partial(self.tape, plan))
+        return self.taped[rev.name]
+
+    def pays_on_tape(self, rev: Reverse) -> bool:
+        chunked = {head for head, plan in self.plans(rev).items() if choose(plan, self.checkpoint) == "chunks"}
+        return rev.function.name in self.recursive or pays(rev.function, chunked)
+
+    def tape(self, taped: Taped) -> None:
+        entries, closures = Entries(taped), to_closures(taped.rev)
+        Forward(self, taped, entries, closures.records.get(WHOLE, [])).run()
+        Back(self, taped, entries, closures).run()
+        if taped.rev.function.name in self.recursive:
+            self.low.policies[taped.rev.name] = "tape"
+        self.low.policies.update({f"{taped.rev.name}.{head}": "tape" for head in taped.loops})
 
     def plans(self, rev: Reverse) -> dict[str, Plan]:
         """How the loops of a function could be replayed."""

@@ -19,6 +19,7 @@ from typing import Any
 from ..core.graph import Const, Let, Var
 from ..core.op import TABLE
 from ..core.types import CODE, PTR, Type, pair
+from ..diff.rules import rule_terms
 from .low import Body, LowProgram, Place, Value, minus_zero
 
 K, FRAME = "k", "frame"
@@ -55,7 +56,7 @@ def by_rule(program: LowProgram, let: Let, active: Sequence[bool]) -> str:
     if started is None:
         return name
     body, given = started
-    t, op = let.out.type, TABLE[let.op]
+    t = let.out.type
     xs = [
         body.get(value_of(given[f"x{i}"], x.type)) if a else given[f"x{i}"] for i, (x, a) in enumerate(zip(let.args, active, strict=True))
     ]
@@ -64,7 +65,7 @@ def by_rule(program: LowProgram, let: Let, active: Sequence[bool]) -> str:
     body.put(minus_zero(t), adjoint_of(given["z"], t))  # 2
     go_on(body, given)  # 3
     g = Value(body, body.get(adjoint_of(given["z"], t)))  # 4
-    terms = op.rule(g, Value(body, z), *(Value(body, x) for x in xs), **let.attrs)
+    terms = rule_terms(program.sources, let, g, Value(body, z), *(Value(body, x) for x in xs))
     for i, (x, term) in enumerate(zip(let.args, terms, strict=True)):  # 5
         if active[i] and term is not None:
             body.accumulate(adjoint_of(given[f"x{i}"], x.type), term.atom)
@@ -88,7 +89,7 @@ def kept(program: LowProgram, let: Let, active: Sequence[bool], partials: Sequen
     go_on(body, given)  # 3
     g = Value(body, body.get(adjoint_of(given["z"], t)))  # 4
     nothing = [Value(body, zero_of(a.type)) for a in let.args]
-    terms = TABLE[let.op].rule(g, Value(body, given["kept"]), *nothing, **let.attrs)
+    terms = rule_terms(program.sources, let, g, Value(body, given["kept"]), *nothing)
     for i, a in enumerate(let.args):  # 5
         if active[i]:
             term = TABLE["mul"](g, Value(body, given[f"p{i}"])) if i in partials else terms[i]
@@ -158,4 +159,4 @@ def zero_of(t: Any) -> Const:
 
 
 def _attrs(let: Let) -> str:
-    return "".join(f".{k}.{v}" for k, v in let.attrs.items())
+    return "".join(f".{k}.{v}" for k, v in let.attrs.items() if type(v) is not tuple)

@@ -26,11 +26,15 @@ def lower_pullback(context: Any, body: Body, let: Let, args: Sequence[Atom]) -> 
     f = rev.function
     own = len(f.params)
     cotangents = dict(zip(let.attrs["ct"], args[own:], strict=True))
+    if context.on_tape(rev):
+        passed, adjoints = _arguments(body, rev, args)
+        known, back = there_and_back(body, rev, passed, cotangents)
+        return [*known, *(adjoints[i] if i in adjoints else back[i] for i in let.attrs["wrt"])]
     env_type, env = _environment(context, body, f.results, cotangents)
     passed, adjoints = _arguments(body, rev, args)
     mark = body.let("mark", [], PTR)
     k = f"k.{context.low.unique()}.{f.name}"
-    active = [i for i, (p, m) in enumerate(zip(f.params, rev.mask, strict=True)) if m and isinstance(p.type, Scalar)]
+    active = active_scalars(rev)
     found = body.call(context.reverse(rev), [*passed, code(k), env], [f.params[i].type for i in active])
     returned = dict(zip(active, found, strict=True))
     body.emit("release", [mark])
@@ -39,13 +43,37 @@ def lower_pullback(context: Any, body: Body, let: Let, args: Sequence[Atom]) -> 
     return [*(results[r] for r in range(len(f.results))), *(adjoints[i] if i in adjoints else returned[i] for i in let.attrs["wrt"])]
 
 
+def there_and_back(body: Body, rev: Any, passed: Sequence[Atom], cotangents: dict[int, Atom]) -> tuple[list[Atom], dict[int, Atom]]:
+    """A function on a tape: its results, and the adjoints of its scalars by position."""
+    f, parts = rev.function, iter(passed)
+    values = [
+        next(parts) if isinstance(p.type, Scalar) or not m else (next(parts), next(parts))[0]
+        for p, m in zip(f.params, rev.mask, strict=True)
+    ]
+    start = body.let("mark", [], PTR)
+    results = body.call(f"t.{rev.name}", values, f.results)
+    top = body.let("top", [], PTR)
+    back = [cotangents.get(r, minus_zero(t)) for r, t in enumerate(f.results) if carries_gradient(t)]
+    active = active_scalars(rev)
+    *found, _ = body.call(f"b.{rev.name}", [*passed, *back, top], [*(f.params[i].type for i in active), PTR])
+    body.emit("release", [start])
+    return list(results), dict(zip(active, found, strict=True))
+
+
+def active_scalars(rev: Any) -> list[int]:
+    """The parameters whose adjoints a function in reverse returns."""
+    return [i for i, (p, m) in enumerate(zip(rev.function.params, rev.mask, strict=True)) if m and isinstance(p.type, Scalar)]
+
+
 def once_more(context: Any, body: Body, rev: Any, args: Sequence[Atom], cotangents: dict[int, Atom]) -> dict[int, Atom]:
     """A call of a function in reverse, whose results nobody needs: they have these adjoints. It adds to those of its arrays, and gives
     those of its scalars by position."""
     f = rev.function
+    if context.on_tape(rev):
+        return there_and_back(body, rev, args, cotangents)[1]
     env_type, env = _environment(context, body, (), cotangents)
     k = f"k.{context.low.unique()}.{f.name}"
-    active = [i for i, (p, m) in enumerate(zip(f.params, rev.mask, strict=True)) if m and isinstance(p.type, Scalar)]
+    active = active_scalars(rev)
     found = body.call(context.reverse(rev), [*args, code(k), env], [f.params[i].type for i in active])
     _last_continuation(context, k, f, env_type, cotangents)
     return dict(zip(active, found, strict=True))

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.graph import Atom, Branch, Call, Const, Fail, Function, Let, Return, Var
-from ..core.op import FORWARD, TABLE, Stage
+from ..core.op import TABLE, Stage
 from ..core.types import CODE, I64, PTR, Array, Scalar, carries_gradient
 from ..diff.coverage import part_read
+from ..diff.policies import Kept
 from ..diff.reverse import adjoint_of_pullback
 from ..diff.ways import Given
 from ..ops.effects import AGAIN, DONE, MARK, has_effects
@@ -20,7 +21,7 @@ from .function import Parts, zeros_like
 from .low import NOWHERE, ZERO, Body, Place, clear_outside, code, minus_zero
 from .pullback import add_arrays, lower_pullback, once_more
 
-STEPS = Stage("reverse mode", lambda op: op.adjoint == "own" and op.calls != FORWARD)
+STEPS = Stage("reverse mode", lambda op: op.adjoint == "own" and not op.early)
 
 
 class BlockSteps(BlockFrame):
@@ -80,6 +81,15 @@ class BlockSteps(BlockFrame):
             self.on_the_way(let.op, lambda: self.bind_outs(let), lambda: None, k)
         else:
             self.by_function(let, k)
+
+    def kept_step(self, let: Let, k: str, kept: Kept, read: Callable[[Any], Atom]) -> None:
+        """An operation that has run before: `read` gives what a tape has of it."""
+        active = [self.parent.is_active_scalar(a) for a in let.args]
+        z = read((let, "result")) if kept.result else operations.zero_of(let.out.type)
+        partials = [read((let, i)) for i in kept.partials]
+        name = operations.kept(self.low, let, active, kept.partials)
+        args = [self.operand(a) for a, is_active in zip(let.args, active, strict=True) if is_active]
+        self.call_operation(name, [*args, z, *partials, self.body.address(self.place(let.out))], k)
 
     @STEPS.of("load")
     def load(self, let: Let, k: str) -> None:

@@ -10,6 +10,7 @@ from ..core.graph import Atom, Block, Branch, Const, Edge, Fail, Function, Jump,
 from ..core.op import TABLE
 from ..core.types import I64, PTR, Struct
 from ..diff.policies import Plan
+from ..diff.rules import rule_terms
 from ..ops.memory import codes
 from .function import Parts
 from .low import ONE, ZERO, Body, Place, Value
@@ -116,7 +117,7 @@ class Forward:
             self.tape.save(body, self.entry, (let, "result"), z)
         if kept.partials:
             xs = [Value(body, self.read(a)) for a in let.args]
-            terms = TABLE[let.op].rule(Value(body, Const(1.0, let.out.type)), Value(body, z), *xs, **let.attrs)
+            terms = rule_terms(body.program.sources, let, Value(body, Const(1.0, let.out.type)), Value(body, z), *xs)
             for i in kept.partials:
                 self.tape.save(body, self.entry, (let, i), terms[i].atom)
 

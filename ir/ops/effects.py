@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
+from ..core import errors
 from ..core.analysis import references
 from ..core.graph import Let, Program
-from ..core.op import TABLE, Op, Result, Zero, arrays, as_marked, register
+from ..core.op import TABLE, Elsewhere, Op, Result, Zero, arrays, as_marked, register
 from ..core.types import I64, Array
 
 
@@ -16,8 +17,22 @@ def _drawn(let: Any) -> tuple[Result, ...]:
     return ((t.dtype, let.args[3 if let.attrs["kind"] == "bounded" else 1 :]) if isinstance(t, Array) else (t, ()),)
 
 
+def _given(let: Any) -> tuple[Result, ...]:
+    """Behind what the function is given stand the sizes of the arrays that it gives."""
+    out: list[Result] = []
+    at = len(let.args) - sum(o.type.rank for o in let.outs if isinstance(o.type, Array))
+    for t in (o.type for o in let.outs):
+        n = t.rank if isinstance(t, Array) else 0
+        out.append((t.dtype if isinstance(t, Array) else t, let.args[at : at + n]))
+        at += n
+    return tuple(out)
+
+
 HOST = register(Op("host", "*:*", None, Zero("it has no result but a number of its own"), reads=arrays, writes=(), aliases=(), allocates=False,
                    fails=as_marked, cost="dear", shape=lambda let: ((I64, ()),) * len(let.outs), adjoint="zero", effect="host"))  # fmt: skip
+CALLBACK = register(Op("callback", "*:*", None, Elsewhere("nobody knows it: who wants one wraps the call in an operation with a rule"),
+                       reads=arrays, writes=(), aliases=(), allocates=True, fails=as_marked, cost="heavy", shape=_given, adjoint="function",
+                       effect="host"))  # fmt: skip
 DRAW = register(Op("draw", "*:*", None, Zero("a standard draw depends on nothing"), reads=(), writes=(), aliases=(), allocates=True,
                    fails=as_marked, cost="dear", shape=_drawn, adjoint="zero", effect="draw"))  # fmt: skip
 
@@ -43,3 +58,11 @@ def _is_effect(let: Let, program: Program) -> bool:
         return False
     index = let.attrs.get("recipe", -1)
     return index < 0 or not program.recipes[index].repeats
+
+
+def no_derivative(let: Let) -> NoReturn:
+    """Refuse to differentiate a call of Python."""
+    raise errors.NotDifferentiableError(
+        f"callback() of `{let.site.detail if let.site else ''}` at {let.site} has no derivative, and a result depends on it: give it one by lj.op or a custom "
+        "rule around the call, or give it lj.stop_gradient(x) for each argument x that is differentiated"
+    )

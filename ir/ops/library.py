@@ -85,7 +85,7 @@ def _gemm(a: Any, b: Any, ta: int, tb: int) -> tuple[Any]:
     return (np.matmul(np.swapaxes(a, -1, -2) if ta else a, np.swapaxes(b, -1, -2) if tb else b),)
 
 
-awaited("gemm", _gemm, shape=_product, adjoint="function", matrices=True)
+awaited("gemm", _gemm, shape=_product, adjoint="function", linear=(0, 1), matrices=True)
 
 
 def _gemm_add(a: Any, b: Any, c: Any, ta: int, tb: int) -> tuple[()]:
@@ -109,7 +109,7 @@ def _cumsum(x: Any, reverse: int) -> tuple[Any]:
     return (np.flip(np.cumsum(np.flip(x, -1), -1, dtype=x.dtype), -1) if reverse else np.cumsum(x, -1, dtype=x.dtype),)
 
 
-awaited("cumsum", _cumsum, shape=_like(0))
+awaited("cumsum", _cumsum, shape=_like(0), linear=(0,))
 
 
 POSITIONS = "the result is an integer"
@@ -127,7 +127,7 @@ def _trsm(a: Any, bt: Any, trans: int, unit: int, lower: int) -> tuple[Any]:
     return (scipy.linalg.solve_triangular(a, bt.T, trans=trans, lower=bool(lower), unit_diagonal=bool(unit), check_finite=False).T,)
 
 
-awaited("trsm", _trsm, shape=_like(1))
+awaited("trsm", _trsm, shape=_like(1), linear=(1,))
 
 
 def _trmm(a: Any, b: Any) -> tuple[Any]:
@@ -141,7 +141,7 @@ def _lu_solve(a: Any, bt: Any, trans: int) -> tuple[Any]:
     return (np.linalg.solve(a.T if trans else a, bt.T).T,)
 
 
-awaited("lu_solve", _lu_solve, shape=_like(1))
+awaited("lu_solve", _lu_solve, shape=_like(1), linear=(1,))
 
 
 awaited("slogdet", lambda a: tuple(np.linalg.slogdet(a)), shape=_factors((), ()))

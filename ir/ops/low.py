@@ -36,6 +36,10 @@ PUT = low("put", given)
 CALL = low("call", given, fails=True)  # call the function `f`: what follows is the way back
 CALLK = low("callk", given, fails=True)  # the same of the function at an address
 ROOM = low("room", address, fails=True)  # for n `of` in the arena
+PUSH = low("push", address, fails=True)  # entries of a tape, which ends where the arena does: the fields of `of`
+NEXT = low("next", address)  # the entry after an entry `of`
+TOP = low("top", address)  # the tape's end
+POP = low("pop", address)  # the entry `of` that ends there, and where the tape ends without it
 MARK = low("mark", address)  # the arena's top
 RELEASE = low("release", given)  # the arena's top is there again
 CLEAR = low("clear", given)  # zeros in n `of` from there

@@ -62,6 +62,6 @@ STORE = memory("store", Elsewhere("a reversible store"), reads=(), writes=(0,), 
 ALLOC = memory("alloc", Elsewhere("the sum of the elements' adjoints"), reads=(), writes=(), aliases=(), allocates=True, fails=as_marked, cost="dear",
                adjoint="function", shape=_made, late=True, fills=True, registers=True, rereads=False)  # fmt: skip
 COPY = memory("copy", Elsewhere("adjoints are added"), reads=(0,), writes=(), aliases=(), allocates=True, fails=as_marked, cost="dear",
-              adjoint="function", shape=like(0), late=True, rereads=False)  # fmt: skip
+              adjoint="function", shape=like(0), late=True, rereads=False, linear=(0,))  # fmt: skip
 RESHAPE = memory("reshape", Elsewhere("the same memory, and so the same adjoints"), reads=(), writes=(), aliases=((0, 0),), allocates=False,
                  fails=as_marked, adjoint="own", shape=_reshaped, rereads=False)  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 from ..core import dims
 from ..core.graph import Const, same_atom
 from ..core.op import TABLE, Op, Zero, elementwise
-from ..core.types import FROM_NUMPY, I64, LANES, SIDE, Scalar, is_float, lane_type, wide, width
+from ..core.types import BOOL, FROM_NUMPY, I64, LANES, SIDE, Scalar, is_float, lane_type, wide, width
 
 STEP = Zero("piecewise constant: zero wherever it exists")
 STEADY = {"speculate": True, "steady": True}
@@ -156,7 +156,8 @@ ior = row("ior", "II:I", lambda m, x, y: m.integer("or", x, y), speculate=True)
 ixor = row("ixor", "II:I", lambda m, x, y: m.integer("xor", x, y), speculate=True)
 ishl = row("ishl", "II:I", lambda m, x, y: m.integer("shl", x, y))
 ishr = row("ishr", "II:I", lambda m, x, y: m.integer("shr", x, y))
-ieq = row("ieq", "II:B", lambda m, x, y: m.compare("eq", x, y), speculate=True)
+ieq = row("ieq", "II:B", lambda m, x, y: m.compare("eq", x, y), speculate=True,
+          folds=lambda let: Const(True, BOOL) if let.args[0] is let.args[1] else None)  # fmt: skip
 ine = row("ine", "II:B", lambda m, x, y: m.compare("ne", x, y), speculate=True)
 ilt: Op = row("ilt", "II:B", lambda m, x, y: m.compare("lt", x, y), speculate=True, less=True)
 ile = row("ile", "II:B", lambda m, x, y: m.compare("le", x, y), speculate=True)

@@ -15,11 +15,11 @@ from ..ops import table
 from ..staging import lists
 from ..staging.branches import if_
 from ..staging.loops import CANNOT_BE_STAGED, UNROLL_ALWAYS, counted_loop, python_loop, while_
-from ..staging.paths import BREAK, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, open_block, way_back
+from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, open_block, way_back
 from ..values import concrete
 from ..values.values import Arrayed, Traced, call
 from ..values.views import any_traced
-from .iterables import Staged, on_ints, staged_iterable
+from .iterables import Staged, on_ints, staged_iterable, staged_range
 from .raising import raise_
 
 
@@ -33,6 +33,8 @@ def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequ
     if staged is None or staged.flat:
         return python_loop(_limited(items), body, orelse, scope)
     staged.begin()
+    if staged.shown is not None:
+        return _in_blocks(staged, body, orelse, scope, later)
     body, orelse = _chosen(staged, body, scope), _ended(staged, orelse)
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:
         return python_loop(staged.python(), body, orelse, scope)
@@ -51,6 +53,41 @@ def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequ
     finally:
         builder.trace.no_growth -= staged.short
     return python_loop(items, body, orelse, scope, why=why)
+
+
+MOVES = 128  # of a bar, at most
+
+
+def _in_blocks(staged: Staged, body: Body, orelse: Thunk | None, scope: Scope, later: Sequence[str]) -> Any:
+    """A loop that shows how far it is: blocks of iterations, after each of which its bar moves."""
+    shown, n = staged.shown, staged.count()
+    every = on_ints(table.iadd, operator.add, on_ints(table.ifloordiv, operator.floordiv, n, MOVES), 1)
+
+    def block(start: Any) -> Any:
+        stop = on_ints(table.imin, min, on_ints(table.iadd, operator.add, start, every), n)
+        signal = for_(_part(staged, start, stop), body, lambda: moved(stop), scope, later)
+        return BREAK if signal is None else signal
+
+    def moved(place: Any) -> Any:
+        shown.move(place)
+        return CONTINUE
+
+    signal = for_(staged_range(0, n, every), block, _ended(staged, orelse), scope, later)
+    if signal is None:
+        shown.close()
+    return signal
+
+
+def _part(staged: Staged, start: Any, stop: Any) -> Staged:
+    """The elements from start to before stop."""
+    n = on_ints(table.isub, operator.sub, stop, start)
+    known = None if isinstance(n, Traced) else n
+    facts: dict[str, Any] = {
+        "count": lambda: n,
+        "element": lambda i: staged.element(on_ints(table.iadd, operator.add, start, i)),
+        "python": lambda: (staged.element(i) for i in range(start, stop)),
+    }
+    return dataclasses.replace(staged, **facts, known=known, once=False, spent=False, ended=None, shown=None)
 
 
 def _chosen(staged: Staged, body: Body, scope: Scope) -> Body:

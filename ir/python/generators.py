@@ -78,6 +78,7 @@ def generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any]
             of_plain=source.plain or source.of_plain,
             once=True,
             ended=source.ended,
+            shown=source.shown,
         )
     return _chosen(source, keep, item, "a generator", flat)
 

@@ -1,6 +1,7 @@
 """Effects that need Python while compiled code runs: printing, logging, exceptions made of values.
 
-    print("step", i, y)          host(%i, %y) {recipe=0}        recipe 0: print("step", <0: int>, <1: float64>)
+    print("step", i, y)                  host(%i, %y) {recipe=0}              recipe 0: print("step", <0: int>, <1: float64>)
+    z = lj.callback(f, float, y)         %z = callback(%y) {recipe=1}         recipe 1: f(<0: float64>) -> f64
 
 The operation's arguments are the traced values in the call; its `Recipe`, which is kept beside the program, is the rest.
 Whoever runs the program gives the values to `perform`, which calls Python's own function with them: what it prints, raises
@@ -23,9 +24,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+import numpy as np
+
 from ..core import errors
 from ..core.builder import building, current_builder, keep
-from ..core.graph import Program
+from ..core.graph import Atom, Program
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Type
 from ..objects.structure import is_object, leaves_of
@@ -44,34 +47,51 @@ keep("effects", lambda trace: 0)  # operations that a second evaluation must not
 # ---- one call of a program
 @dataclass
 class Running:
-    """A call under way: its generators, and what it has to remember of them. `silent` counts evaluations that repeat an earlier one."""
+    """A call under way: its generators, and what it has to remember of them. `silent` counts evaluations that repeat an earlier one;
+    `heard` is what Python's functions have given since the first mark, of which such an evaluation has come to `place`."""
 
     generators: list[Any] = field(default_factory=list)
     silent: int = 0
-    marks: list[list[Any]] = field(default_factory=list)
-    waiting: list[list[Any]] = field(default_factory=list)
+    marks: list[Any] = field(default_factory=list)
+    waiting: list[Any] = field(default_factory=list)
+    heard: list[Any] = field(default_factory=list)
+    place: int = 0
+    bars: dict[int, Any] = field(default_factory=dict)  # that show how far its loops are
 
-    def states(self) -> list[Any]:
-        return [g.bit_generator.state for g in self.generators]
+    def moment(self) -> Any:
+        return [g.bit_generator.state for g in self.generators], self.place
 
-    def restore(self, states: Sequence[Any]) -> None:
+    def restore(self, moment: Any) -> None:
+        states, self.place = moment
         for g, state in zip(self.generators, states, strict=False):
             g.bit_generator.state = state
 
     def mark(self) -> int:
         """A number for this moment, to come back to."""
-        self.marks.append(self.states())
+        self.marks.append(self.moment())
         return len(self.marks) - 1
 
     def again(self, mark: int) -> None:
         """What ran since the mark runs again."""
         self.silent += 1
-        self.waiting.append(self.states())
+        self.waiting.append(self.moment())
         self.restore(self.marks[mark])
 
     def done(self) -> None:
         self.silent -= 1
         self.restore(self.waiting.pop())
+
+    def hear(self, ask: Callable[[], Any]) -> Any:
+        """What a function of Python's gives: what it gave, where this call repeats an earlier one of the same program's run."""
+        if self.silent and self.place < len(self.heard):
+            found = self.heard[self.place]
+        else:
+            found = ask()
+            if not self.marks:
+                return found
+            self.heard.append(found)
+        self.place += 1
+        return found
 
 
 class _Here(threading.local):
@@ -96,6 +116,8 @@ def call(this: Running) -> Iterator[Running]:
         yield this
     finally:
         _HERE.running = before
+        for bar in this.bars.values():
+            bar.close()
 
 
 # ---- recipes
@@ -109,20 +131,39 @@ class _Hole:
 
 @dataclass(eq=False)
 class Recipe:
-    """A call of a Python function, with holes for run-time values of `types`. `repeats`: also where it repeats an earlier one."""
+    """A call of a Python function, with holes for run-time values of `types`. `repeats`: also where it repeats an earlier one.
+    `gives`: the types of its results, of which `checked` makes what the program takes, given the sizes of arrays. `inside`: the action
+    is about the program's run."""
 
     action: Callable[..., Any]
     leaves: list[Any]
     tree: Any
     types: list[Type]
     repeats: bool
+    gives: tuple[Type, ...] = ()
+    checked: Callable[[Any, Sequence[int]], list[Any]] | None = None
+    inside: bool = False
 
-    def run(self, values: Sequence[Any]) -> None:
-        if running().silent and not self.repeats:
-            return
+    def run(self, values: Sequence[Any]) -> list[Any]:
+        now = running()
+        if self.checked is not None:
+            return now.hear(lambda: self.ask(values))  # type: ignore[no-any-return]
+        if self.repeats or not now.silent:
+            self.ask(values)
+        return []
+
+    def ask(self, values: Sequence[Any]) -> list[Any]:
+        """Call it. What runs meanwhile is no part of the program's run."""
         filled = [x.convert(values[x.index]) if type(x) is _Hole else x for x in self.leaves]
         args, kwargs = pytree.unflatten(self.tree, filled)
-        self.action(*args, **kwargs)
+        before = _HERE.running
+        _HERE.running = before if self.inside else None
+        try:
+            found = self.action(*args, **kwargs)
+        finally:
+            _HERE.running = before
+        sizes = sum(t.rank for t in self.gives if isinstance(t, Array))
+        return [] if self.checked is None else self.checked(found, [int(n) for n in values[len(values) - sizes :]])
 
 
 def _python(t: Type, weak: bool) -> Callable[[Any], Any]:
@@ -134,21 +175,36 @@ def _python(t: Type, weak: bool) -> Callable[[Any], Any]:
     return NUMPY_DTYPES[t].type
 
 
-def perform(program: Program, index: int, values: Sequence[Any]) -> int:
-    """Run a recipe of the program; the result of those that have one, else 0."""
+def perform(program: Program, index: int, values: Sequence[Any]) -> list[Any]:
+    """Run a recipe of the program; its results."""
+    if index >= 0:
+        return program.recipes[index].run(values)  # type: ignore[no-any-return]
     if index == MARK:
-        return running().mark()
+        return [np.int64(running().mark())]
     if index == AGAIN:
         running().again(int(values[0]))
-    elif index == DONE:
-        running().done()
     else:
-        program.recipes[index].run(values)
-    return 0
+        running().done()
+    return []
 
 
 def at_run_time(action: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], repeats: bool = False) -> None:
     """Add the call `action(*args, **kwargs)` to the program under construction."""
+    made = recipe(action, args, kwargs, repeats)
+    current_builder().emit("host", *made, user_site())
+
+
+def recipe(
+    action: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    repeats: bool = False,
+    sizes: Sequence[Atom] = (),
+    gives: Any = (),
+    checked: Any = None,
+    inside: bool = False,
+) -> tuple[tuple[Atom, ...], tuple[Type, ...], dict[str, Any]]:
+    """A recipe of that call; the arguments, types of results and attributes of the operation that runs it."""
     builder = current_builder()
     leaves, tree = pytree.flatten(settled(returned((args, kwargs))))
     atoms: list[Any] = []
@@ -167,8 +223,9 @@ def at_run_time(action: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     open_block()
     recipes = builder.trace.recipes
     builder.trace.effects += not repeats
-    recipes.append(Recipe(action, leaves, tree, [a.type for a in atoms], repeats))
-    builder.emit("host", tuple(atoms), (), {"recipe": len(recipes) - 1}, user_site())
+    atoms += sizes
+    recipes.append(Recipe(action, leaves, tree, [a.type for a in atoms], repeats, gives, checked, inside))
+    return tuple(atoms), gives, {"recipe": len(recipes) - 1}
 
 
 # ---- evaluations that repeat an earlier one

@@ -52,6 +52,7 @@ class Staged:
     flat: bool = False  # `item` gives further elements to iterate: a generator with a `for` inside
     ended: Callable[[], Any] | None = None  # what happens when Python finds no further element: zip(strict=True) compares
     spent: bool = False
+    shown: Any = None  # the bar that says how far the loop is (trace/progress.py)
     begun: Iterator[Any] | None = None  # where Python has taken elements by next()
 
     def begin(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -11,7 +12,7 @@ from typing import Any
 
 from ..core import errors
 from ..core.builder import building
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import I64
 from ..ops import table
 from ..staging.branches import if_, ifexp
@@ -27,6 +28,8 @@ def _parts(what: str, items: Sequence[Any], begin: bool = True) -> list[Staged] 
     if not building() or not items:
         return None
     parts = [staged_iterable(x) for x in items]
+    if any(p is not None and p.shown is not None for p in parts):
+        unsupported(f"a bar inside of {what}", f"put it around: tqdm({what.rstrip('()')}(..)) or progress(..)")
     found = [p for p in parts if p is not None and p.indexed]
     if len(found) < len(parts):
         for p in found:
@@ -63,6 +66,8 @@ def _lengths(parts: Sequence[Staged], of: Callable[[Any, Any], Any]) -> Any:
 
 
 def staged_enumerate(iterable: Any, start: Any = 0) -> Any:
+    if isinstance(iterable, Staged) and iterable.shown is not None:
+        return dataclasses.replace(staged_enumerate(dataclasses.replace(iterable, shown=None), start), shown=iterable.shown)
     parts = _parts("enumerate()", [iterable])
     if parts is None:
         return enumerate(iterable, start)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..core.builder import Frame, atom_of, current_builder, current_trace
 from ..core.graph import Block, Branch, Edge
+from ..core.sites import user_site
 from ..core.types import BOOL
 from ..objects.heap import Heap, State
 from ..values.values import Traced
@@ -155,6 +156,8 @@ def branch(cond: Traced, *names: str) -> tuple[Block, Block]:
     open_block()
     yes, no = builder.new_block(names[0]), builder.new_block(names[1])
     builder.terminate(Branch(c, Edge(yes.name), Edge(no.name)))
+    if builder.sites is not None:
+        builder.sites.update({yes.name: (user_site(), True), no.name: (user_site(), False)})
     return yes, no
 
 

@@ -28,12 +28,20 @@ from ..syntax.rewrite import NOT_USER_CODE
 from ..values import arrays, values
 from ..values.values import Arrayed, Traced
 from ..values.views import any_traced
+from .callback import callback
+from .progress import of_tqdm, shows
 
 REPLACED: dict[Any, Callable[..., Any]] = {}  # what is called in place of functions that do not know traced values
 
 _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")
 
-_WITH_EFFECTS = ("uuid", "secrets", "logging", "warnings")  # modules with functions written in Python that host.py or random.py must see
+_WITH_EFFECTS = (
+    "uuid",
+    "secrets",
+    "logging",
+    "warnings",
+    "tqdm.std",
+)  # modules with functions written in Python that host.py or random.py must see
 
 
 def attribute(obj: Any, name: str) -> Any:
@@ -83,6 +91,8 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     if building() and not (type(function) is types.FunctionType and function.__module__ not in _WITH_EFFECTS):
         if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
             return strings.method(function, args, kwargs)
+        if shows(function):
+            return of_tqdm(function, args, dict(kwargs))
         random.check_source(function)
         if host.is_effect(function):
             return host.later(function, args, kwargs)
@@ -155,7 +165,7 @@ def _takes_optionals(function: Any) -> bool:
     if function is isinstance or function is hasattr:
         return True
     raw = getattr(function, "__func__", function)
-    if function is print or function in strings.REPLACED or host.is_effect(function):
+    if function is print or function in strings.REPLACED or host.is_effect(function) or function is callback:
         return True
     return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or (isinstance(function, type) and _is_made_by_init(function))
 

@@ -145,3 +145,9 @@ def spell_path(path: Sequence[Any]) -> str:
     """Where a leaf is, in words."""
     first, *rest = path or ("the whole",)
     return f"{first}{''.join(f'.{k}' if isinstance(k, str) and k.isidentifier() else f'[{k!r}]' for k in rest)}"
+
+
+def leaf_names(tree: Any) -> list[str]:
+    """A name for each leaf of a container, such as `['rate'][2]`; of a leaf by itself it is empty."""
+    paths = optree.tree_paths(tree, is_leaf=_visit, none_is_leaf=True, namespace=_NAMESPACE)
+    return ["".join(f"[{k!r}]" for k in p) for p in paths]

@@ -6,8 +6,9 @@ import argparse
 import threading
 from collections import Counter
 from queue import Empty, SimpleQueue
+from typing import Any
 
-from . import graphs, lanes, passes, shifts
+from . import combined, graphs, lanes, passes, shifts
 from .check import FAILURES, Outcome
 from .expressions import seeded
 from .generate import program
@@ -24,29 +25,22 @@ if __name__ == "__main__":
 
 
 def between_passes(seeds: range, options: argparse.Namespace) -> int:
-    """The passes one by one, see passes.py and graphs.py; programs that shift, see shifts.py."""
+    """The passes one by one, see passes.py and graphs.py; programs of a kind, see shifts.py, combined.py and lanes.py."""
     counts: Counter[str] = Counter()
+    kind: Any = shifts if options.shifts else combined if options.combined else lanes if options.lanes else None
     wrong = 0
     for seed in seeds:
-        source = (
-            ""
-            if options.graphs
-            else shifts.text(seed)
-            if options.shifts
-            else lanes.text(seed)
-            if options.lanes
-            else program(seeded(seed), single(seed))
-        )
-        check = graphs.check if options.graphs else shifts.check if options.shifts else lanes.check
-        found = check(seed) if options.graphs or options.shifts or options.lanes else passes.check(source, options.seconds)
+        source = "" if options.graphs else kind.text(seed) if kind else program(seeded(seed), single(seed))
+        check = graphs.check if options.graphs else kind and kind.check
+        found = check(seed) if check else passes.check(source, options.seconds)
         if isinstance(found, str):
             wrong += 1
             print(f"\n# ---- program {seed}: {found}\n{source}", flush=True)
         else:
             counts += found
     print(
-        "# runs:" if options.shifts or options.lanes else "# graphs changed:",
-        ", ".join(f"{n} {name}" if options.shifts or options.lanes else f"{n} by {name}" for name, n in counts.most_common()),
+        "# runs:" if kind else "# graphs changed:",
+        ", ".join(f"{n} {name}" if kind else f"{n} by {name}" for name, n in counts.most_common()),
     )
     return int(wrong > 0)
 
@@ -112,10 +106,11 @@ def main() -> int:
     parser.add_argument(
         "--shifts", type=int, metavar="N", help="instead, N programs with reset and shift, against running their bodies again"
     )
+    parser.add_argument("--combined", type=int, metavar="N", help="instead, N programs of scans, maps and the like, against plain Python")
     parser.add_argument("--lanes", type=int, metavar="N", help="instead, N programs in lanes (vmap), against the same lane by lane")
     options = parser.parse_args()
     first = options.first if options.first is not None else options.seed * 1_000_000
-    if others := options.passes or options.graphs or options.shifts or options.lanes:
+    if others := options.passes or options.graphs or options.shifts or options.combined or options.lanes:
         return between_passes(range(first, first + others), options)
     run = Run(range(first, first + options.programs), options)
     threads = [threading.Thread(target=run.work) for _ in range(options.workers)]

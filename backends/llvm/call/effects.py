@@ -14,8 +14,10 @@ from ....ir.core.op import PLAIN, REVERSE, TABLE
 from ....ir.core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Type, is_generator
 from ....ir.ops.effects import AGAIN
 from ....ir.python import host
+from ....ir.trace.tracebacks import hide
 from ..build import symbols
 from ..emit.host import is_draw
+from ..runtime import layout
 
 _FAILED: dict[int, BaseException] = {}  # by region, until its fault is raised
 _SCALARS: dict[Type, Any] = {F64: ctypes.c_double, F32: ctypes.c_float, I64: ctypes.c_int64, BOOL: ctypes.c_bool}
@@ -31,23 +33,37 @@ def provide(names: Sequence[str]) -> None:
 
 # ---- calls of Python
 def _called(fault: Any, recipe: int, slots: int, region: int) -> int:
-    """What compiled code calls: 0, or 1 after an exception."""
+    """What compiled code calls. That all is well stands in the region: of a call that a signal cuts off, ctypes gives anything."""
     try:
         program = fault.__self__.program
-        result = host.perform(program, recipe, _values(_types(program, recipe), slots))
-        ctypes.c_int64.from_address(slots).value = result
+        types = _types(program, recipe)
+        found = host.perform(program, recipe, _values(types, slots))
+        _give(found, slots, slots + 8 * sum(1 + t.rank if isinstance(t, Array) else 1 for t in types))
+        performed = ctypes.c_int64.from_address(region + layout.VALUES)
+        performed.value = 1  # the last thing that is done: no signal is looked at from here on
     except BaseException as e:
-        _FAILED[region] = e
-        return 1
+        _FAILED[region] = hide(e)
     return 0
+
+
+def _give(found: Sequence[Any], slots: int, places: int) -> None:
+    """Results: numbers take the place of what the program has given; behind that stands where it wants the elements of arrays."""
+    for x in found:
+        if isinstance(x, np.ndarray):
+            x = np.ascontiguousarray(x)
+            ctypes.memmove(ctypes.c_int64.from_address(places).value, x.ctypes.data, x.nbytes)
+            places += 8
+        else:
+            ctypes.memmove(slots, x.tobytes(), x.itemsize)
+            slots += 8
 
 
 called = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.py_object, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(_called)
 
 
 def failure(region: int) -> BaseException:
-    """The exception that has ended a call."""
-    return _FAILED.pop(region)
+    """The exception that has ended a call. A signal's handler may raise it before `_called` can keep it: then it is Ctrl-C's."""
+    return _FAILED.pop(region, None) or KeyboardInterrupt()
 
 
 def _types(program: Program, recipe: int) -> list[Type]:
@@ -77,7 +93,8 @@ def draws(program: Program) -> bool:
     """Does a call of it have to hold generators, or to remember anything?"""
     functions = program.functions.values()
     lets = [let for f in functions for b in f.blocks.values() for let in b.lets if TABLE[let.op].effect]
-    return any(TABLE[let.op].effect == "draw" or let.attrs["recipe"] < 0 for let in lets) or (bool(lets) and _nested(program))
+    kept = any(TABLE[let.op].effect == "draw" or let.attrs["recipe"] < 0 or program.recipes[let.attrs["recipe"]].inside for let in lets)
+    return kept or (bool(lets) and _nested(program))
 
 
 def _nested(program: Program) -> bool:

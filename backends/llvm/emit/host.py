@@ -1,6 +1,7 @@
 """Effects in compiled code (ir/python/host.py, ir/python/random.py): calls of Python, and draws from a NumPy generator.
 
-    call void @lantern.host(ptr %record, i64 recipe, i64 site, ptr %slots)      slots: the values, 8 bytes each
+    call void @lantern.host(ptr %record, i64 recipe, i64 site, ptr %slots)      slots: the values, 8 bytes each, and where to put arrays;
+                                                                                then the results that are numbers
 
 leaves the region's stack for the caller's, where Python may run, and comes back; `lantern_host` (calls.ll) calls `called` of
 call/effects.py, which takes the GIL, reads the slots and does what the recipe says. An exception waits until the fault that it
@@ -13,9 +14,10 @@ from collections.abc import Sequence
 
 from ....ir.core import errors
 from ....ir.core.graph import Let
+from ....ir.core.op import TABLE
 from ....ir.core.types import F32, Array, Scalar
 from .code import LLVM_TYPES, Code, flat_types
-from .lets import EMIT, Operands, Read, allocate, count
+from .lets import EMIT, Operands, Read, allocate, count, read_element
 
 _NAMES = {"uniform": "random_standard_uniform", "normal": "random_standard_normal", "exponential": "random_standard_exponential"}
 _BOUNDED = "random_bounded_uint64_fill"
@@ -23,29 +25,44 @@ _BOUNDED = "random_bounded_uint64_fill"
 
 # ---- emission
 def _refuse(let: Let) -> None:
+    what = f"callback() of `{let.site.detail}` needs" if let.op == "callback" and let.site else "printing and random draws need"
     raise errors.UnsupportedOperationError(
-        f"printing and random draws need Python and NumPy, and an exported library runs without ({let.site}): take them out"
+        f"{what} Python and NumPy, and an exported library runs without ({let.site}): take {'it' if let.op == 'callback' else 'them'} out"
     )
 
 
-@EMIT.of("host")
+@EMIT.of("host", "callback")
 def emit_host(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     context, recipe = code.module.context, let.attrs["recipe"]
     if not context.python:
         if recipe < 0 or not context.program.recipes[recipe].repeats:
             _refuse(let)
         return []  # the exception that follows says as much as can be said without values
-    at = 0
-    n = sum(len(flat_types(a.type)) for a in let.args)
-    slots = code.alloca(f"[{max(n, 1)} x i64]")
-    for a in let.args:
-        for t, x in zip(flat_types(a.type), read(a), strict=False):
-            if t == "i1":
-                t, x = "i64", code.let(f"zext i1 {x} to i64")
-            code.store(t, x, code.let(f"getelementptr i64, ptr {slots}, i64 {at}"))
-            at += 1
+    results = _results(code, let, read)
+    given = [(t, x) for a in let.args for t, x in zip(flat_types(a.type), read(a), strict=False)]
+    given += [("ptr", x[0]) for x in results if x]
+    slots = code.alloca(f"[{max(len(given), len(results), 1)} x i64]")
+    for i, (t, x) in enumerate(given):
+        if t == "i1":
+            t, x = "i64", code.let(f"zext i1 {x} to i64")
+        code.store(t, x, code.let(f"getelementptr i64, ptr {slots}, i64 {i}"))
     code.emit(f"call void @lantern.host(ptr @lantern.record, i64 {recipe}, i64 {code.module.site(let.site)}, ptr {slots})")
-    return [[code.load("i64", slots)] for _ in let.outs]
+    place = 0
+    for o, operands in zip(let.outs, results, strict=True):
+        if not operands:
+            operands.append(read_element(code, code.let(f"getelementptr i64, ptr {slots}, i64 {place}") if place else slots, o.type))
+            place += 1
+    return results
+
+
+def _results(code: Code, let: Let, read: Read) -> list[Operands]:
+    """The operands of the outs: new arrays; those of numbers are empty."""
+    out: list[Operands] = [[] for _ in let.outs]
+    for o, x, (dtype, atoms) in zip(let.outs, out, TABLE[let.op].shape(let), strict=True):
+        if isinstance(o.type, Array):
+            sizes, site = [read(a)[0] for a in atoms], code.module.site(let.site)
+            x += [allocate(code, count(code, sizes, site), dtype, site), *sizes]
+    return out
 
 
 @EMIT.of("draw")

@@ -9,6 +9,7 @@ from typing import Any
 from ....ir.core.graph import Atom, Const, Let
 from ....ir.core.op import TABLE, Op, Stage
 from ....ir.core.types import BOOL, I32, Array, Scalar, Type
+from ....ir.ops.custom import values
 from ....ir.ops.memory import codes
 from .code import LLVM_TYPES, MEMORY_TYPES, SIZES, Code, literal
 from .machine import LLVMMachine, Value
@@ -149,7 +150,7 @@ def loop(code: Code, n: str, body: Callable[[str], Any]) -> None:
 
 
 def _has_own_code(op: Op) -> bool:
-    return not op.scalar and op.program is None and not op.derivative
+    return not op.scalar and op.program is None and not op.derivative and not op.early
 
 
 EMIT = Stage("LLVM emission", _has_own_code)  # by operation: (code, let, read, site) -> the operands of its outs
@@ -233,15 +234,24 @@ def tiny_array(context: Any, code: Code, v: Any) -> str:
     return code.alloca(f"[{context.tiny[v]} x {MEMORY_TYPES[v.type.dtype]}]")
 
 
+@EMIT.of("custom")
+def emit_custom(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    return [_copied(code, y.type, read(y), site) if isinstance(y.type, Array) else read(y) for y in values(let)]
+
+
 @EMIT.of("copy")
 def emit_copy(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     t = let.out.type
     assert isinstance(t, Array)
-    source, *dims = read(let.args[0])[: 1 + t.rank]
+    return [_copied(code, t, read(let.args[0]), site)]
+
+
+def _copied(code: Code, t: Array, array: Operands, site: int) -> Operands:
+    source, *dims = array[: 1 + t.rank]
     n = product(code, dims)
     p = allocate(code, n, t.dtype, site)
     copy_data(code, p, source, n, t.dtype)
-    return [[p, *dims]]
+    return [p, *dims]
 
 
 __all__ = [

@@ -141,7 +141,27 @@ def room(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     return [[code.let(f"call ptr @lantern.alloc(i64 {read(let.args[0])[0]}, i64 {size_of(let.attrs['of'])[0]}, i64 0)")]]
 
 
-@EMIT.of("mark")
+def _words(of: Any) -> int:
+    """The bytes of an entry of a tape."""
+    return -(-size_of(of)[0] // 8) * 8
+
+
+@EMIT.of("push")
+def push(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    return [[code.let(f"call ptr @lantern.push(i64 {sum(_words(t) for _, t in let.attrs['of'].fields)})")]]
+
+
+@EMIT.of("next")
+def following(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    return [[code.let(f"getelementptr i8, ptr {read(let.args[0])[0]}, i64 {_words(let.attrs['of'])}")]]
+
+
+@EMIT.of("pop")
+def pop(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    return [[code.let(f"getelementptr i8, ptr {read(let.args[0])[0]}, i64 -{_words(let.attrs['of'])}")]]
+
+
+@EMIT.of("mark", "top")
 def mark(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     return [[code.let("call ptr @lantern.mark()")]]
 

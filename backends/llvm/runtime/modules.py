@@ -148,6 +148,6 @@ def _calls(target: Target) -> str:
         **words(RECORD, "FAULT", "USUAL", "LONG", "LIMITS"), **words(CONTEXT, "TOP"),
         "SERVICES": len(SERVICE), "HEADER": layout.HEADER, "PLAIN": layout.PLAIN, "TICKS": target.ticks,
         "WATCH_TICKS": ticks(target, 2000), "TRIM_TICKS": ticks(target, 2000),
-        "COPY_BELOW": layout.COPY_BELOW, "RESULT_HEADER": layout.RESULT_HEADER, "WRITABLE": layout.NUMPY_WRITABLE,
+        "COPY_BELOW": layout.COPY_BELOW, "RESULT_HEADER": layout.RESULT_HEADER, "WRITABLE": layout.NUMPY_WRITABLE, "PERFORMED": layout.VALUES,
     }  # fmt: skip
     return filled(_file("calls.ll"), constants)

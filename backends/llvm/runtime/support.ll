@@ -94,7 +94,7 @@ define internal void @lantern.release(ptr %top) alwaysinline nounwind {
  ret void
 }
 
-; Memory for n elements in the arena. A fault if there is none between it and the stack.
+; Memory for n elements in the arena, from a cache line's start. A fault if there is none between it and the stack.
 define internal ptr @lantern.alloc(i64 %n, i64 %size, i64 %site) noinline nounwind {
  %m = call {i64, i1} @llvm.umul.with.overflow.i64(i64 %n, i64 %size)
  %bytes0 = extractvalue {i64, i1} %m, 0
@@ -108,7 +108,10 @@ fits:
  %c = call ptr @lantern.context()
  %pt = getelementptr i8, ptr %c, i64 @{ARENA}
  %top = load ptr, ptr %pt
- %ti = ptrtoint ptr %top to i64
+ %t0 = ptrtoint ptr %top to i64
+ %t1 = add i64 %t0, @{LINE_END}
+ %ti = and i64 %t1, @{LINE_MASK}
+ %start = inttoptr i64 %ti to ptr
  %new = add i64 %ti, %bytes
  %l = add i64 %new, @{MARGIN}
  %sp = call i64 @llvm.read_register.i64(metadata !0)
@@ -120,6 +123,27 @@ bad:
 ok:
  %np = inttoptr i64 %new to ptr
  store ptr %np, ptr %pt
+ %pl = getelementptr i8, ptr %c, i64 @{LIMIT}
+ store i64 %l, ptr %pl
+ ret ptr %start
+}
+
+; Room for an entry of a tape, of so many bytes, which are words. A fault if there is none.
+define internal ptr @lantern.push(i64 %bytes) alwaysinline nounwind {
+ %c = call ptr @lantern.context()
+ %pt = getelementptr i8, ptr %c, i64 @{ARENA}
+ %top = load ptr, ptr %pt
+ %new = getelementptr i8, ptr %top, i64 %bytes
+ %ni = ptrtoint ptr %new to i64
+ %l = add i64 %ni, @{MARGIN}
+ %sp = call i64 @llvm.read_register.i64(metadata !0)
+ %over = icmp ugt i64 %l, %sp
+ br i1 %over, label %bad, label %ok, !prof !2
+bad:
+ call void @lantern.fail(i64 @{MEMORY}, i64 0, i64 0, i64 0, i64 0)
+ unreachable
+ok:
+ store ptr %new, ptr %pt
  %pl = getelementptr i8, ptr %c, i64 @{LIMIT}
  store i64 %l, ptr %pl
  ret ptr %top

@@ -96,7 +96,7 @@ def by_blocks(program: Program, name: str) -> bool:
 
     def each(let: Let) -> bool:
         op = TABLE[let.op]
-        return op.scalar or op.nest or op.adjoint == "zero" or (TANGENTS.get(let.op) is not None and not op.derivative)
+        return (op.scalar and not op.calls) or op.nest or op.adjoint == "zero" or (TANGENTS.get(let.op) is not None and not op.calls)
 
     functions = reachable(program, name)
     return all(each(let) for f in functions for b in f.blocks.values() for let in b.lets) and not has_blocks(program, name)

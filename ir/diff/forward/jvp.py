@@ -17,14 +17,15 @@ from ...core.analysis import Aliases, references, reverse_postorder
 from ...core.builder import Builder, Operand, Trace, tracing
 from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
 from ...core.kernel import SMOOTH, SUMS, Access, Gather, Kernel, Result, Same, kernel_of, varies
-from ...core.op import FORWARD, PLAIN, REVERSE, TABLE, Stage, written
+from ...core.op import PLAIN, REVERSE, TABLE, Stage, written
 from ...core.types import I64, Array, Type, carries_gradient, wide, width
-from ...ops.effects import AGAIN, DONE, MARK, has_effects
+from ...ops.effects import AGAIN, DONE, MARK, has_effects, no_derivative
 from ...ops.memory import codes, quiet
 from ...passes.simplify import SIMPLIFY
-from ..activity import Activity, is_scalar, varied
+from ..activity import Activity, is_scalar, moving
 from .expand import expand
 from .lanes import has_blocks, one_by_one, whole_tangents, zeros
+from .linear import has_tangents
 
 MAX_ORDER = 8  # of derivatives: each doubles the program
 MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
@@ -56,13 +57,14 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1, 
 
 
 OWN = ("own", "function")
-TANGENTS = Stage("forward mode", lambda op: op.adjoint in OWN and op.jvp is None and not op.nest and op.calls not in (FORWARD, PLAIN))
+TANGENTS = Stage("forward mode", lambda op: op.adjoint in OWN and op.jvp is None and not op.nest and not op.early and op.calls != PLAIN)
 
 
 class _Forward:
     def __init__(self, program: Program, f: Function, mask: tuple[bool, ...], lanes: int, paired: bool, name: str, trace: Trace) -> None:
         self.program, self.f, self.mask, self.lanes, self.paired = program, f, mask, lanes, paired
-        self.activity: Activity = varied(f, mask, Aliases(program, f if is_scalar(f) else None))
+        aliases = Aliases(program, f if is_scalar(f) else None)
+        self.activity: Activity = moving(f, mask, aliases, lambda let: has_tangents(program, let))
         self.builder = Builder(trace, name, None)
         trace.builders.append(self.builder)
         self.builder.blocks.clear()
@@ -168,7 +170,7 @@ class _Forward:
         if active:
             if moment:
                 self.builder.emit("host", moment, (), {"recipe": AGAIN})
-            (TANGENTS[let.op] if op.adjoint in OWN and op.jvp is None else BY_ADJOINT[op.adjoint])(self, let)
+            (TANGENTS[let.op] if let.op in TANGENTS else BY_ADJOINT[op.adjoint])(self, let)
             if moment:
                 self.builder.emit("host", (), (), {"recipe": DONE})
 
@@ -238,6 +240,10 @@ class _Forward:
     def emit(self, op: str, let: Let, args: tuple[Atom, ...], attrs: dict[str, Any]) -> None:
         """The tangent of what an operation gives."""
         (self.tangents[let.out],) = self.builder.emit(op, args, (self.of(let.out.type),), attrs, let.site)
+
+    @TANGENTS.of("callback")
+    def callback(self, let: Let) -> None:
+        no_derivative(let)
 
     @TANGENTS.of("hold")
     def hold(self, let: Let) -> None:

@@ -148,7 +148,7 @@ class Widen:
                 parts.append(self.emit(let.op, args, let.out.type, let.site, **let.attrs))
             self.together(let.out, parts)
             return
-        if can_fail(let) or op.signature[-1] == "I" or let.out.type == I64:
+        if can_fail(let) or op.calls or op.signature[-1] == "I" or let.out.type == I64:
             raise MixedError
         atoms = [self.wide(a) if k in "FT" or self.varied.has(a) else self.plain(a) for k, a in zip(kinds, let.args, strict=True)]
         attrs = dict(let.attrs)

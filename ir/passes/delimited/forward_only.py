@@ -1,0 +1,81 @@
+"""An operation of the user's that nobody differentiates is its value: what stands behind k is for the way back alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from ...core.analysis import called, drop_unused, references
+from ...core.graph import Atom, Function, Let, Program, Var, substitute, terminator_atoms
+from ...core.op import BACKWARDS, FORWARD, REVERSE, TABLE
+from ...core.types import Array
+from ...ops.custom import values
+from ...ops.memory import COPY
+
+
+def forward_only(program: Program) -> bool:
+    """Replace `custom` where no derivative is taken. An array that it gives is memory of its own.
+
+    fn f(%x: f64) -> (f64) {
+    entry:
+      %y: f64 = sin(%x)
+      %z: f64 = custom(%y, %x) {f='twice', own=1, kept=0}
+      return %z
+    }
+
+    fn twice(%a: f64, %s: f64, %d: f64) -> (f64) {
+    entry:
+      %da: f64 = mul(%d, 2.0:f64)
+      return %da
+    }
+    ->
+    fn f(%x: f64) -> (f64) {
+    entry:
+      %y: f64 = sin(%x)
+      return %y
+    }
+    """
+    there = [let for f in program.functions.values() for b in f.blocks.values() for let in b.lets]
+    if not any(TABLE[let.op].calls == BACKWARDS for let in there):
+        return False
+    forward = any(TABLE[let.op].calls == FORWARD for let in there)  # jvps are still to be made: of what is reached in any way
+    back = _reached(program, (let.attrs["f"] for let in there if TABLE[let.op].calls in (REVERSE, FORWARD)), forward)
+    changed = any([_replace(f) for name, f in program.functions.items() if name not in back])
+    drop_unused(program)
+    return changed
+
+
+def _reached(program: Program, names: Iterable[str], all_ways: bool) -> set[str]:
+    found, work = set[str](), list(names)
+    while work:
+        name = work.pop()
+        if name not in found:
+            found.add(name)
+            work += (references if all_ways else called)(program.functions[name])
+    return found
+
+
+def _replace(f: Function) -> bool:
+    uses: Counter[Atom] = Counter()
+    made: dict[Var, Let] = {}
+    for b in f.blocks.values():
+        uses.update(a for let in b.lets for a in let.args)
+        uses.update(terminator_atoms(b.terminator))
+        made.update((o, let) for let in b.lets for o in let.outs if TABLE[let.op].allocates)
+    known: dict[Var, Atom] = {}
+    changed = False
+    for b in f.blocks.values():
+        lets = []
+        for let in b.lets:
+            if TABLE[let.op].calls != BACKWARDS:
+                lets.append(let)
+                continue
+            changed = True
+            for o, y in zip(let.outs, values(let), strict=True):
+                if isinstance(o.type, Array) and (uses[y] > 1 or y not in made):
+                    lets.append(Let((o,), COPY.name, (y,), {}, let.site))
+                else:
+                    known[o] = y
+        b.lets = lets
+    substitute(f.blocks.values(), known)
+    return changed

@@ -1,0 +1,246 @@
+"""Operations in callback form while they are traced: y = f(x, k), where k(y) is all that follows, and gives the adjoint of y.
+
+The whole of f is one function of the graph, in which the call of k is an operation, `resume`. Control flow around it is blocks, as
+everywhere; that every path calls k once is seen there. passes/delimited/operations.py cuts the function at k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import errors
+from ..core.builder import Builder, Trace, current_trace
+from ..core.graph import Function, Return, Site, edges
+from ..core.op import TABLE
+from ..core.sites import user_site
+from ..core.types import Array, Scalar, Type, carries_gradient, describe, is_float, with_article
+from ..numpy.common import astype
+from ..ops import table
+from ..ops.custom import OPERATION, RESUME
+from ..staging.leaves import coerce, describe_value, leaf_type
+from ..staging.paths import open_block
+from ..values import pytree
+from ..values.arrays import allocate, lift_array
+from ..values.values import Arrayed, Traced, is_traced, resized
+from ..values.views import settled
+from .calls import call
+from .derivatives import Sub, emit, same_shape, trace_sub
+from .given import Spec, atoms_of, described, meet
+
+MOST_ROUNDS = 4
+MOST_NESTED = 40  # operations inside of operations
+
+
+class Rest:
+    """What an operation is given for the rest of the program."""
+
+    __lantern_transform__ = True
+    __name__ = __qualname__ = "k"
+
+    def __init__(self, label: str, spec: Spec | None) -> None:
+        self.label, self.spec = label, spec
+        self.inside: Builder | None = None  # the operation's function, while that is traced
+        self.given: set[tuple[Type, ...]] = set()
+        self.still: list[int] = []  # the arguments, as leaves, that have no adjoint
+        self.named: list[int] = []  # those of them that are given by name, and may have none
+
+    def __call__(self, *values: Any) -> Any:
+        """The adjoint of a value, or a tuple of those of several."""
+        trace = current_trace()
+        if self.inside is None or trace is None or trace.builders[-1] is not self.inside:
+            raise errors.ContinuationError(
+                f"k of the operation `{self.label}` is called at {user_site()}, in a function of its own or after the operation has ended: "
+                f"call it in `{self.label}` itself, once on each path"
+            )
+        if not values:
+            raise errors.ArgumentTypeError(f"k of the operation `{self.label}` is given nothing at {user_site()}: write dy = k(y)")
+        leaves, spec = described(settled(values[0] if len(values) == 1 else values), trace.heap)
+        self.spec = meet(self.spec, spec, f"what k of the operation `{self.label}` is given")
+        atoms = atoms_of(leaves, self.spec)
+        self.given.add(self.spec.types)
+        floats = [a.type for a in atoms if carries_gradient(a.type)]
+        found = iter(self.inside.emit(RESUME.name, atoms, tuple(floats), {}, user_site()))
+        cotangents = [_of(next(found), self.inside) if k.type is not None and carries_gradient(k.type) else 0.0 for k in self.spec.kinds]
+        return pytree.unflatten(spec.tree, cotangents)
+
+
+def _of(v: Any, builder: Builder) -> Any:
+    return Traced(v, builder) if isinstance(v.type, Scalar) else Arrayed(v, builder)
+
+
+def operation(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """f(*args, k, **kwargs) up to k; what k is given. Backwards, what f gives then are the adjoints of `args`."""
+    trace = current_trace()
+    assert trace is not None
+    label = getattr(f, "__name__", "operation").replace("<lambda>", "lambda")
+    k = Rest(label, None)
+    for _ in range(MOST_ROUNDS):
+        sub = _traced(trace, f, args, kwargs, k)
+        assert k.spec is not None
+        if k.given == {k.spec.types}:
+            return _values(sub, k.spec, {"still": tuple(sub.where[i] for i in k.still), "named": tuple(sub.where[i] for i in k.named)})
+        del trace.functions[sub.name]  # what k is given has another type in another place: a type that suits all
+        k = Rest(label, k.spec)
+    raise errors.TypeMismatchError(
+        f"k of the operation `{label}` is given values of other types again and again: give it values of one type"
+    )
+
+
+def _traced(trace: Trace, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], k: Rest) -> Sub:
+    sites: dict[str, tuple[Site, bool]] = {}
+
+    def body(*own: Any, **more: Any) -> Any:
+        k.inside = trace.builders[-1]
+        k.inside.sites = sites
+        before = trace.heap.save()
+        try:
+            found = call(f, *own, k, **more)
+        finally:
+            k.inside = None
+        if trace.heap.changed(before, trace.heap.save(), before.clock):
+            raise errors.UnsupportedOperationError(
+                f"the operation `{k.label}` changes a list, a dict, an attribute or a variable of an enclosing function: give the value to k"
+            )
+        k.still, k.named = [], _floats(own, more)
+        return _adjoints(found, own, k)
+
+    body.__name__, body.__lantern_transform__ = k.label, True  # type: ignore[attr-defined]
+    nested = sum(b.sites is not None for b in trace.builders)
+    if nested > MOST_NESTED:
+        raise errors.EndlessTraceError(f"the operation `{k.label}` calls itself without end: call a function from it that is no operation")
+    sub = trace_sub(body, args, kwargs)
+    _check_paths(trace.functions[sub.name], k.label, sites)
+    return sub
+
+
+def _values(sub: Sub, spec: Spec, attrs: dict[str, Any]) -> Any:
+    types = [resized(t, {i: d for i, d in enumerate(t.dims) if isinstance(d, int)}) if isinstance(t, Array) else t for t in spec.types]
+    outs = iter(emit(OPERATION.name, sub, (), types, attrs))
+    current_trace().builders[-1].current.lets[-1].site = user_site()  # type: ignore[union-attr]
+    leaves = []
+    for kind in spec.kinds:
+        if kind.type is None:
+            assert kind.same is not None
+            leaves.append(kind.same.value)
+            continue
+        leaves.append(next(outs))
+        if isinstance(leaves[-1], Traced):
+            leaves[-1].weak = kind.weak
+    return pytree.unflatten(spec.tree, leaves)
+
+
+# ---- the adjoints that it gives
+def _adjoints(found: Any, args: tuple[Any, ...], k: Rest) -> tuple[Any, ...]:
+    """One for each float of the arguments, in order, but for those that have none."""
+    label = k.label
+    names = [f"d{i}" for i in range(len(args))]
+    if len(args) == 1:
+        parts: Sequence[Any] = (found,)
+    elif not isinstance(found, (tuple, list)) or len(found) != len(args):
+        got = f"{len(found)} values" if isinstance(found, (tuple, list)) else describe_value(found)
+        raise errors.TypeMismatchError(
+            f"the operation `{label}` has {len(args)} arguments and returns {got}: expected one adjoint for each argument, None where there is none: "
+            f"write return {', '.join(names)}"
+        )
+    else:
+        parts = found
+    out: list[Any] = []
+    for i, (a, d) in enumerate(zip(args, parts, strict=True)):
+        out += _adjoint(a, d, i, label)
+    k.still += [i for i, d in zip(_floats((), args), out, strict=True) if d is None]
+    return tuple(d for d in out if d is not None)
+
+
+def _floats(before: Any, args: Any) -> list[int]:
+    """The places of the floats among the leaves of arguments that stand behind others."""
+    n = len(pytree.flatten(before)[0])
+    return [n + i for i, x in enumerate(pytree.flatten(args)[0]) if is_differentiable(x)]
+
+
+def _adjoint(a: Any, d: Any, i: int, label: str) -> list[Any]:
+    """Those of one argument, as leaves."""
+    leaves, tree = pytree.flatten(a)
+    wanted = list(map(is_differentiable, leaves))
+    given, other = pytree.flatten(settled(d)) if d is not None else ([None] * len(leaves), tree)
+    if other != tree and any(wanted):
+        raise errors.TypeMismatchError(
+            f"the adjoint of argument {i} of the operation `{label}` has another structure than the argument: expected {_shown(tree)}, "
+            f"got {_shown(other)}: return one number or array for each in it"
+        )
+    return [_like(x, g, i, label) for x, g, w in zip(leaves, given, wanted, strict=False) if w]
+
+
+def _shown(tree: Any) -> str:
+    return str(pytree.unflatten(tree, ["*"] * tree.num_leaves)).replace("'*'", "*")
+
+
+def _like(x: Any, d: Any, i: int, label: str) -> Any:
+    """The adjoint of a leaf: of its type and its sizes; None if it has none."""
+    if d is None:
+        return None
+    if isinstance(d, np.ndarray) and d.ndim:
+        d = lift_array(d)
+    have, t = leaf_type(d), x.type
+    fits = isinstance(have, Scalar) if isinstance(t, Scalar) else isinstance(have, Array) and have.rank == t.rank
+    if not fits:
+        remedy = "sum it over the elements" if isinstance(t, Scalar) and isinstance(have, Array) else "return an array of its shape"
+        raise errors.TypeMismatchError(
+            f"the adjoint of argument {i} of the operation `{label}` is of another shape than the argument: expected {with_article(describe(t))}, "
+            f"got {describe_value(d)}: {remedy if have is not None else 'return a number or an array'}"
+        )
+    if isinstance(t, Array):
+        d = d if d.type.dtype == t.dtype else astype(d, t.dtype)
+        same_shape(d, x, f"the adjoint of argument {i} of the operation `{label}` differs from it in shape: return an array of its shape")
+        return d
+    if isinstance(d, Traced) and is_float(d.type) and d.type != t:
+        return table.convert(d, to=t)
+    return Traced(coerce(d, t, open_block()), None if not isinstance(d, Traced) else current_trace().builders[-1])  # type: ignore[union-attr]
+
+
+def is_differentiable(x: Any) -> bool:
+    """Is this leaf a number or an array that has derivatives?"""
+    return is_traced(x) and carries_gradient(x.type)
+
+
+def zero_like(x: Any) -> Any:
+    """Zeros of its type and sizes."""
+    return allocate(x.type.dtype, x.shape, 0) if isinstance(x, Arrayed) else Traced(coerce(0.0, x.type, open_block()), None)
+
+
+# ---- the paths
+def _check_paths(f: Function, label: str, sites: dict[str, tuple[Site, bool]]) -> None:
+    """k is called once on every path that returns."""
+    calls = [let.site for b in f.blocks.values() for let in b.lets if TABLE[let.op].resumes]
+    if not calls:
+        raise errors.ContinuationError(f"the operation `{label}` never calls k: write dy = k(y), and return the adjoints of its arguments")
+    work: list[tuple[str, Site | None, tuple[str, ...]]] = [(f.entry.name, None, ())]
+    seen: set[tuple[str, bool]] = set()
+    while work:
+        name, called, path = work.pop()
+        if (name, called is not None) in seen:
+            continue
+        seen.add((name, called is not None))
+        block = f.blocks[name]
+        for let in block.lets:
+            if TABLE[let.op].resumes:
+                if called is not None:
+                    where = "in a loop" if let.site == called else f"after {called}"
+                    raise errors.ContinuationError(
+                        f"the operation `{label}` calls k again at {let.site}, {where}{_path(path, sites)}: it is called once on each path, so "
+                        "choose the value first and call k(value) behind the branches and loops"
+                    )
+                called = let.site or Site("", 0, "")
+        if isinstance(block.terminator, Return) and called is None:
+            raise errors.ContinuationError(
+                f"the operation `{label}` returns without a call of k{_path(path, sites)}: call k(value) on this path, too, and return the adjoints"
+            )
+        work += [(e.block, called, (*path, e.block)) for e in edges(block.terminator)]
+
+
+def _path(path: Sequence[str], sites: dict[str, tuple[Site, bool]]) -> str:
+    """Which path that is, by the conditions on it."""
+    said = list(dict.fromkeys(f"the condition at {site} is {str(truth).lower()}" for site, truth in (sites[n] for n in path if n in sites)))
+    return f", on the path where {' and '.join(said)}" if said else ""
