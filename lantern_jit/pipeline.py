@@ -43,11 +43,11 @@ FORWARD_ONLY = Whole("forward_only", forward_only)
 PIPELINE: tuple[Step, ...] = (
     Whole("continuations", continuations),  # shift and reset are calls
     Whole("operations", operations),  # what stands before k is in their place, what stands behind is for the way back
-    FORWARD_ONLY,  # where no derivative is taken an operation is its value
     Whole("protect", protect),  # what is differentiated writes into copies
     Whole("forbid", forbid),  # what cannot be written ends in an error
     Whole("explicit", explicit),  # what is checkpointed writes into copies, which are written back
     SIMPLIFY,  # fold, share, squares, blocks, selects, dead, bounds: again and again; then updates, fresh
+    Then(FORWARD_ONLY, (SIMPLIFY,)),  # where no derivative is taken an operation is its value
     FUSE,  # kernels that read each other become one
     SIMPLIFY,
     Then(Whole("scalar_rules", scalar_rules), (SIMPLIFY, FUSE, SIMPLIFY)),  # operations on scalars have rules, as those of the table

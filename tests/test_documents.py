@@ -49,7 +49,17 @@ def test_the_table_of_array_functions() -> None:
         "lantern_jit",
         *(
             f"lantern_jit.{part}"
-            for part in ("checks", "combinators", "continuations", "ir.trace.callback", "ir.trace.progress", "jitted", "transforms")
+            for part in (
+                "checks",
+                "combinators",
+                "continuations",
+                "ir.trace.callback",
+                "ir.trace.progress",
+                "jitted",
+                "operations.callback",
+                "operations.rules",
+                "transforms",
+            )
         ),
     ],
 )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lantern_jit.ir.core.graph import Function
 from lantern_jit.ir.passes.step import Local
 
-from .fuzz import combined, graphs, passes, shifts
+from .fuzz import combined, graphs, operations, passes, shifts
 from .fuzz.arrays import ARRAYS
 from .fuzz.check import check
 from .fuzz.effects import EFFECTS
@@ -95,6 +95,13 @@ def test_programs_of_combinators(seed: int) -> None:
     found = combined.check(seed)
     assert not isinstance(found, str), f"{found}\n{combined.text(seed)}"
     assert found["ok"] + found["discarded"] == len(combined.POINTS), found
+
+
+@pytest.mark.parametrize("seed", range(1000, 1003))
+def test_programs_of_operations(seed: int) -> None:
+    found = operations.check(seed)
+    assert not isinstance(found, str), f"{found}\n{operations.text(seed)}"
+    assert found["ok"] + found["discarded"] == len(operations.POINTS), found
 
 
 def swapped(f: Function) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -221,6 +223,37 @@ def test_arrays() -> None:
     u = X / np.linalg.norm(X)
     agree(lj.grad(lambda x: np.sum(unit_gradient(x) ** 2)), u, X)
     agree(lambda x, v: lj.hvp(lambda x: np.sum(unit_gradient(x) ** 2), (x,), (v,)), (V - u * (u @ V)) / np.linalg.norm(X), X, V)
+
+
+def test_arrays_straight_through() -> None:
+    """Nothing but the rule says that there is a derivative, in kernels and out of them."""
+    rounded = lj.op(lambda x, k: k(np.round(x)))
+    halved = lj.op(lambda x, k: k(lj.stop_gradient(np.sum(x * x))) * x)
+    r = np.round(3.0 * X)
+    f = lambda x: np.sum(rounded(3.0 * x) ** 3)  # noqa: E731
+    agree(lj.grad(f), 9.0 * r * r, X)
+    agree(lambda x, v: lj.jvp(f, (x,), (v,)), (np.sum(r**3), np.sum(9.0 * r * r * V)), X, V)
+    agree(lambda x, v: lj.hvp(f, (x,), (v,)), 54.0 * r * V, X, V)
+    agree(lj.hessian(f), np.diag(54.0 * r), X)
+    s = X @ X
+    agree(lambda x, v: lj.hvp(lambda x: halved(x) ** 2, (x,), (v,)), 2.0 * s * V + 2.0 * X * (X @ V), X, V)
+    agree(
+        lambda x, v: lj.jvp(lambda x: lj.jvp(lambda x: halved(x) ** 2, (x,), (v,))[1], (x,), (v,))[1],
+        2.0 * s * (V @ V) + 2.0 * (X @ V) ** 2,
+        X,
+        V,
+    )
+
+
+def test_beside_operations_with_several_arrays() -> None:
+    """Of which only some are read."""
+    a = RNG.normal(size=(6, 4))
+    f = lambda a, f: np.sum(f(np.linalg.qr(a)[1][0])) + np.sum(np.linalg.svd(a, full_matrices=False)[1] * f(a[0]))  # noqa: E731
+    agree(lj.grad(lambda a: f(a, soft)), lj.grad(lambda a: f(a, soft_plain))(a), a)
+
+    two = lj.op(lambda x, k: (lambda d: d[0] * 2.0 * x + d[1])(k(x * x, x * 1.0)))
+    agree(lj.grad(lambda x: np.sum(two(x)[0])), 2.0 * X, X)
+    agree(lj.grad(lambda x: np.sum(two(x)[1] * x)), 2.0 * X, X)
 
 
 def test_a_solver_of_ones_own() -> None:
@@ -461,3 +494,173 @@ def test_errors_of_writes() -> None:
     for f in (before, after, outside):
         with pytest.raises(lj.errors.UnsupportedOperationError, match="copy"):
             lj.jit(lj.grad(lambda x, f=f: np.sum(lj.op(f)(x))))(X)
+
+
+# ---- what they cost
+def softplus_plain(x: Any) -> Any:
+    return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
+
+
+def soft_plain(x: Any) -> Any:
+    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0.0)
+
+
+def iterated(f: Callable[..., Any]) -> Callable[..., Any]:
+    def g(x: Any, n: Any) -> Any:
+        for _ in range(n):
+            x = f(x) * 0.5
+        return x
+
+    return g
+
+
+def filled(f: Callable[..., Any]) -> Callable[..., Any]:
+    def g(x: Any) -> Any:
+        y = np.zeros(len(x))
+        for i in range(len(x)):
+            y[i] = f(x[i]) * 2.0
+        return np.sum(y * y)
+
+    return g
+
+
+@pytest.mark.parametrize(
+    ("mine", "plain", "args"),
+    [
+        (softplus, softplus_plain, (0.3,)),
+        (iterated(softplus), iterated(softplus_plain), (0.3, 9000)),
+        (filled(softplus), filled(softplus_plain), (X,)),
+        (lambda x: np.sum(soft(x) ** 2), lambda x: np.sum(soft_plain(x) ** 2), (X,)),
+    ],
+    ids=["scalar", "loop", "loop that is a kernel", "arrays"],
+)
+def test_they_cost_what_the_table_s_own_do(mine: Any, plain: Any, args: Any) -> None:
+    """No call more, the same loops, no more memory, and nothing left that is not a rule."""
+    for of in (lambda f: f, lj.grad):
+        a, b = (lj.jit(of(f)).inspect(*args) for f in (mine, plain))
+        for function in ("define", "call void @op.", "call {double} @r.", "softplus.", "soft."):
+            assert a.llvm_optimized.count(function) <= b.llvm_optimized.count(function), function
+        assert a.policies == {k.replace("plain", ""): v for k, v in b.policies.items()}
+        assert a.memory.arrays <= b.memory.arrays
+        assert "custom(" not in a.graph
+        kernels = [text.lowered.count("= kernel(") + text.lowered.count("  kernel(") for text in (a, b)]
+        assert kernels[0] <= kernels[1]
+
+
+# ---- among other things
+def test_with_other_constructs() -> None:
+    s = lambda x: math.log1p(math.exp(x))  # noqa: E731
+    agree(
+        lj.grad(lambda x: lj.reset(lambda: softplus(lj.shift(lambda k: k(x) * k(2 * x))))),
+        sigmoid(0.3) * s(0.6) + 2 * s(0.3) * sigmoid(0.6),
+        0.3,
+    )
+    agree(lj.grad(lambda x: lj.cond(x > 0, softplus, logistic, x)), sigmoid(0.3), 0.3)
+    agree(lj.grad(lambda x: lj.fun(softplus)(x)), sigmoid(0.3), 0.3)
+    agree(lj.grad(lambda x: lj.checkpoint(softplus)(x)), sigmoid(0.3), 0.3)
+    of_scan = [lj.grad(lambda x, f=f: lj.scan(lambda c, v: (f(c * v), c), x, X)[0]) for f in (softplus, softplus_plain)]
+    agree(of_scan[0], of_scan[1](0.3), 0.3)
+    of_while = [
+        lj.grad(lambda x, f=f: lj.while_loop(lambda v: v < 9.0, lambda v: f(v) + v * v + 1.0, x)) for f in (softplus, softplus_plain)
+    ]
+    agree(of_while[0], of_while[1](0.3), 0.3)
+    lj.check_grads(lambda x: softplus(x) * logistic(x), (0.4,), order=2)
+    agree(lj.jacrev(lambda x: soft(x) * x), np.diag(sigmoid(X) * X + np.log1p(np.exp(X))), X)
+    assert pickle.loads(pickle.dumps(softplus)) is softplus
+
+
+def test_lists_and_two_widths() -> None:
+    @lj.op
+    def listed(p: Any, k: Any) -> Any:
+        d = k([p[0] * p[1], p[0]])
+        return [d[0] * p[1] + d[1], d[0] * p[0]]
+
+    agree(lj.grad(lambda x: sum(listed([x, 2.0 * x]))), 13.0, 3.0)
+
+    @lj.op
+    def wider(x: Any, k: Any) -> Any:
+        return k(np.float64(x) * 2.0) * 2.0
+
+    agree(lj.grad(lambda x: wider(x) ** 2), np.float32(12.0), np.float32(1.5))
+    agree(lj.grad(lj.grad(lambda x: wider(x) ** 2)), np.float32(8.0), np.float32(1.5))
+
+
+def test_effects_and_exceptions(capsys: pytest.CaptureFixture[str]) -> None:
+    @lj.op
+    def root_of(x: Any, k: Any) -> Any:
+        print("value of", x)
+        if x < 0.0:
+            raise ValueError("negative")
+        dy = k(math.sqrt(x))
+        print("adjoint", dy)
+        return dy * 0.5 / math.sqrt(x)
+
+    assert lj.jit(lj.grad(lambda x: 3.0 * root_of(x)))(4.0) == 0.75
+    assert capsys.readouterr().out == "value of 4.0\nadjoint 3.0\n"
+    with pytest.raises(ValueError, match="negative"):
+        lj.jit(lj.grad(root_of))(-4.0)
+
+
+def test_captured_in_a_loop_that_is_a_kernel() -> None:
+    def f(a: Any, x: Any) -> Any:
+        scale = lj.op(lambda v, k: k(a * v) * a)
+        y = np.zeros(len(x))
+        for i in range(len(x)):
+            y[i] = scale(x[i])
+        return np.sum(y * y)
+
+    agree(lj.grad(f, argnums=1), 8.0 * X, 2.0, X)
+    for d in (lj.grad(f), lambda a, x: lj.jvp(lambda a: f(a, x), (a,), (1.0,))):
+        with pytest.raises(lj.errors.NotDifferentiableError, match="make it an argument"):
+            lj.jit(d)(2.0, X)
+
+
+def test_exported(tmp_path: Any) -> None:
+    lj.export(lj.value_and_grad(filled(softplus)), ["f64[:]"], "filled", str(tmp_path))
+    library = ctypes.CDLL(str(tmp_path / "libfilled.so"))
+    assert library.filled is not None
+    address = lj.jit(lj.grad(softplus))
+    address(0.3)
+    assert math.isclose(address.ctypes(0.3), sigmoid(0.3))
+
+
+# ---- a rule for forward mode
+def test_a_rule_for_forward_mode() -> None:
+    """It comes first, and tells so by being another than the second half's. Of higher orders it is differentiated as it stands."""
+
+    @lj.op
+    def square(x: Any, k: Any) -> Any:
+        return 2.0 * x * k(x * x)
+
+    square.jvp(lambda x, t: 7.0 * x * t)
+    agree(lambda x: lj.jvp(square, (x,), (1.0,)), (9.0, 21.0), 3.0)
+    agree(lj.grad(square), 6.0, 3.0)
+    agree(lambda x: lj.jvp(lambda x: lj.jvp(square, (x,), (1.0,))[1], (x,), (1.0,)), (21.0, 7.0), 3.0)
+    agree(lj.grad(lj.grad(lambda x: square(x) ** 2)), 2.0 * 2.0 * 9.0 + 2.0 * 2.0 * 3.0 * 21.0, 3.0)
+
+    @lj.op
+    def pair(x: Any, y: Any, k: Any) -> Any:
+        d, e = k(x * y, x + y)
+        return d * y + e, None
+
+    @pair.jvp
+    def rule(x: Any, y: Any, tx: Any, ty: Any) -> Any:
+        return tx * y + x * ty, 5.0 * (tx + ty)
+
+    agree(lambda x, y: lj.jvp(pair, (x, y), (y, x))[1], (X * X + V * V, 5.0 * (X + V)), X, V)
+    agree(lj.jacfwd(lambda x, y: pair(x, y)[1]), 5.0 * np.eye(6), X, V)
+    agree(lj.grad(lambda x, y: np.sum(pair(x, y)[0]), argnums=(0, 1)), (V, 0.0 * X), X, V)
+    pair.jvp(lambda x, y, tx, ty: tx)
+    with pytest.raises(lj.errors.TypeMismatchError, match="gives 1 tangents, and the operation 2 values: return one for each"):
+        lj.jit(lambda x: lj.jvp(lambda x: pair(x, x), (x,), (1.0,)))(1.0)
+
+    def around(a: Any, x: Any) -> Any:
+        made = lj.op(lambda x, k: 2.0 * x * k(x * x))
+        made.jvp(lambda x, t: a * t)
+        return lj.jvp(made, (x,), (1.0,))
+
+    with pytest.raises(
+        lj.errors.UnsupportedOperationError,
+        match=r"the rule for forward mode of the operation at .* uses a value of the function around it",
+    ):
+        lj.jit(around)(1.0, 2.0)

@@ -164,7 +164,8 @@ def called(f: Function) -> list[str]:
 
 def references(f: Function) -> list[str]:
     """The functions that `f` calls, differentiates or runs in kernels."""
-    return called(f) + [let.attrs["f"] for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls not in ("", PLAIN)]
+    lets = [let for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls not in ("", PLAIN)]
+    return called(f) + [name for let in lets for name in (let.attrs["f"], let.attrs.get("forward")) if name]
 
 
 def drop_unused(program: Program) -> None:

@@ -315,7 +315,9 @@ def argument_types(op: Op, types: list[Type | None]) -> list[Type]:
     """The full argument types, where None (a bare Python number) takes the type that the others need."""
     kinds = op.signature[: op.arity]
     if kinds[1:] == "*":  # and any others
-        return [*argument_types(TABLE["neg"], types[:1]), *(t or F64 for t in types[1:])]
+        if not is_float(types[0] or F64):
+            raise TypeError(f"{op.name}{op.signature} does not take ({', '.join(map(str, types))})")
+        return [t or F64 for t in types]
     if len(kinds) != len(types):
         raise TypeError(f"{op.name} takes {len(kinds)} arguments, not {len(types)}")
     generic: dict[str, Type] = {}

@@ -156,6 +156,7 @@ class _Useful:
         op = TABLE[let.op]
         if op.record or any(self.key(o) in self.useful for o in (*let.outs, *written(let))):
             self.want((*self.flows(let), *(let.args if op.record else ())))
+            self.want(o for o in let.outs if isinstance(o.type, Array))  # one way back is given the adjoints of all
 
     def end(self, t: Terminator | None, wanted: Sequence[bool]) -> None:
         if isinstance(t, Call):

@@ -13,6 +13,7 @@ from ..core.op import TABLE
 from ..core.sites import derived_from
 from ..core.types import carries_gradient
 from ..passes.simplify import SIMPLIFY
+from .activity import Activity, check_around
 from .rules import rule_terms
 
 
@@ -71,6 +72,7 @@ def reverse(each: Each, body: Function, mask: Sequence[bool], gs: dict[int, Oper
     for let in body.entry.lets:
         if TABLE[let.op].differentiable and carries_gradient(let.out.type) and any(a in varied for a in let.args):
             varied.add(let.out)
+    check_around(body, Activity(varied))
     found: dict[Any, Operand] = {}
     with each.terms():
         for j, g in gs.items():

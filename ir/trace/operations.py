@@ -18,6 +18,7 @@ from ..core.op import TABLE
 from ..core.sites import user_site
 from ..core.types import Array, Scalar, Type, carries_gradient, describe, is_float, with_article
 from ..numpy.common import astype
+from ..objects.structure import adopted
 from ..ops import table
 from ..ops.custom import OPERATION, RESUME
 from ..staging.leaves import coerce, describe_value, leaf_type
@@ -40,8 +41,9 @@ class Rest:
     __lantern_transform__ = True
     __name__ = __qualname__ = "k"
 
-    def __init__(self, label: str, spec: Spec | None) -> None:
-        self.label, self.spec = label, spec
+    def __init__(self, label: str, spec: Spec | None, whole: bool) -> None:
+        """`whole`: an argument without an adjoint has zeros."""
+        self.label, self.spec, self.whole = label, spec, whole
         self.inside: Builder | None = None  # the operation's function, while that is traced
         self.given: set[tuple[Type, ...]] = set()
         self.still: list[int] = []  # the arguments, as leaves, that have no adjoint
@@ -64,26 +66,30 @@ class Rest:
         floats = [a.type for a in atoms if carries_gradient(a.type)]
         found = iter(self.inside.emit(RESUME.name, atoms, tuple(floats), {}, user_site()))
         cotangents = [_of(next(found), self.inside) if k.type is not None and carries_gradient(k.type) else 0.0 for k in self.spec.kinds]
-        return pytree.unflatten(spec.tree, cotangents)
+        return adopted(pytree.unflatten(spec.tree, cotangents), trace.heap)
 
 
 def _of(v: Any, builder: Builder) -> Any:
     return Traced(v, builder) if isinstance(v.type, Scalar) else Arrayed(v, builder)
 
 
-def operation(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """f(*args, k, **kwargs) up to k; what k is given. Backwards, what f gives then are the adjoints of `args`."""
+def operation(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], rule: Callable[..., Any] | None = None) -> Any:
+    """f(*args, k, **kwargs) up to k; what k is given. Backwards, what f gives then are the adjoints of `args`. rule(*args, *tangents), if
+    there is one, gives the tangents of what k is given."""
     trace = current_trace()
     assert trace is not None
     label = getattr(f, "__name__", "operation").replace("<lambda>", "lambda")
-    k = Rest(label, None)
+    k = Rest(label, None, rule is not None)
     for _ in range(MOST_ROUNDS):
         sub = _traced(trace, f, args, kwargs, k)
         assert k.spec is not None
         if k.given == {k.spec.types}:
-            return _values(sub, k.spec, {"still": tuple(sub.where[i] for i in k.still), "named": tuple(sub.where[i] for i in k.named)})
+            attrs: dict[str, Any] = {"still": tuple(sub.where[i] for i in k.still), "named": tuple(sub.where[i] for i in k.named)}
+            if rule is not None:
+                attrs["forward"] = _tangents(trace, rule, args, k)
+            return _values(sub, k.spec, attrs)
         del trace.functions[sub.name]  # what k is given has another type in another place: a type that suits all
-        k = Rest(label, k.spec)
+        k = Rest(label, k.spec, rule is not None)
     raise errors.TypeMismatchError(
         f"k of the operation `{label}` is given values of other types again and again: give it values of one type"
     )
@@ -129,7 +135,37 @@ def _values(sub: Sub, spec: Spec, attrs: dict[str, Any]) -> Any:
         leaves.append(next(outs))
         if isinstance(leaves[-1], Traced):
             leaves[-1].weak = kind.weak
-    return pytree.unflatten(spec.tree, leaves)
+    return adopted(pytree.unflatten(spec.tree, leaves), current_trace().heap)  # type: ignore[union-attr]
+
+
+def _tangents(trace: Trace, rule: Callable[..., Any], args: tuple[Any, ...], k: Rest) -> str:
+    """The rule of forward mode as a function of the graph, of the leaves of `args` and of the tangents of those that are floats."""
+    leaves, tree = pytree.flatten(args)
+    floats = [x for x in leaves if is_differentiable(x)]
+    assert k.spec is not None
+    wanted = [kind.type for kind in k.spec.kinds if kind.type is not None and carries_gradient(kind.type)]
+    if k.named:
+        raise errors.UnsupportedOperationError(
+            f"the operation `{k.label}` has a rule for forward mode: give it all its arguments by position"
+        )
+
+    def body(own: Any, moved: Any) -> Any:
+        known = iter(moved)
+        tangents = pytree.unflatten(tree, [next(known) if is_differentiable(x) else 0.0 for x in leaves])
+        given, _ = pytree.flatten(settled(call(rule, *own, *tangents)))
+        if len(given) == len(k.spec.kinds):  # type: ignore[union-attr]
+            given = [t for t, kind in zip(given, k.spec.kinds, strict=True) if kind.type is not None and carries_gradient(kind.type)]  # type: ignore[union-attr]
+        if len(given) != len(wanted):
+            raise errors.TypeMismatchError(
+                f"the rule of the operation `{k.label}` gives {len(given)} tangents, and the operation {len(wanted)} values: return one for each"
+            )
+        return tuple(
+            _fitting(t, w, f"the tangent of value {i} of the operation `{k.label}`", "value")
+            for i, (t, w) in enumerate(zip(given, wanted, strict=True))
+        )
+
+    body.__name__, body.__lantern_transform__ = f"{k.label}.jvp", True  # type: ignore[attr-defined]
+    return trace_sub(body, (args, tuple(zero_like(x) for x in floats)), {}).name
 
 
 # ---- the adjoints that it gives
@@ -150,6 +186,9 @@ def _adjoints(found: Any, args: tuple[Any, ...], k: Rest) -> tuple[Any, ...]:
     out: list[Any] = []
     for i, (a, d) in enumerate(zip(args, parts, strict=True)):
         out += _adjoint(a, d, i, label)
+    if k.whole:
+        leaves = pytree.flatten(args)[0]
+        out = [zero_like(leaves[i]) if d is None else d for i, d in zip(_floats((), args), out, strict=True)]
     k.still += [i for i, d in zip(_floats((), args), out, strict=True) if d is None]
     return tuple(d for d in out if d is not None)
 
@@ -165,7 +204,7 @@ def _adjoint(a: Any, d: Any, i: int, label: str) -> list[Any]:
     leaves, tree = pytree.flatten(a)
     wanted = list(map(is_differentiable, leaves))
     given, other = pytree.flatten(settled(d)) if d is not None else ([None] * len(leaves), tree)
-    if other != tree and any(wanted):
+    if other != tree and any(wanted) and _marked(other) != _marked(tree):  # a list is as good as one of the trace
         raise errors.TypeMismatchError(
             f"the adjoint of argument {i} of the operation `{label}` has another structure than the argument: expected {_shown(tree)}, "
             f"got {_shown(other)}: return one number or array for each in it"
@@ -173,28 +212,39 @@ def _adjoint(a: Any, d: Any, i: int, label: str) -> list[Any]:
     return [_like(x, g, i, label) for x, g, w in zip(leaves, given, wanted, strict=False) if w]
 
 
+def _marked(tree: Any) -> Any:
+    return pytree.unflatten(tree, ["*"] * tree.num_leaves)
+
+
 def _shown(tree: Any) -> str:
-    return str(pytree.unflatten(tree, ["*"] * tree.num_leaves)).replace("'*'", "*")
+    return str(_marked(tree)).replace("'*'", "*")
 
 
 def _like(x: Any, d: Any, i: int, label: str) -> Any:
     """The adjoint of a leaf: of its type and its sizes; None if it has none."""
     if d is None:
         return None
+    what = f"the adjoint of argument {i} of the operation `{label}`"
+    d = _fitting(d, x.type, what, "argument")
+    if isinstance(x, Arrayed):
+        same_shape(d, x, f"{what} differs from it in shape: return an array of its shape")
+    return d
+
+
+def _fitting(d: Any, t: Type, what: str, of: str) -> Any:
+    """An adjoint or a tangent as a value of that type."""
     if isinstance(d, np.ndarray) and d.ndim:
         d = lift_array(d)
-    have, t = leaf_type(d), x.type
+    have = leaf_type(d)
     fits = isinstance(have, Scalar) if isinstance(t, Scalar) else isinstance(have, Array) and have.rank == t.rank
     if not fits:
         remedy = "sum it over the elements" if isinstance(t, Scalar) and isinstance(have, Array) else "return an array of its shape"
         raise errors.TypeMismatchError(
-            f"the adjoint of argument {i} of the operation `{label}` is of another shape than the argument: expected {with_article(describe(t))}, "
-            f"got {describe_value(d)}: {remedy if have is not None else 'return a number or an array'}"
+            f"{what} is of another shape than the {of}: expected {with_article(describe(t))}, got {describe_value(d)}: "
+            f"{remedy if have is not None else 'return a number or an array'}"
         )
     if isinstance(t, Array):
-        d = d if d.type.dtype == t.dtype else astype(d, t.dtype)
-        same_shape(d, x, f"the adjoint of argument {i} of the operation `{label}` differs from it in shape: return an array of its shape")
-        return d
+        return d if d.type.dtype == t.dtype else astype(d, t.dtype)
     if isinstance(d, Traced) and is_float(d.type) and d.type != t:
         return table.convert(d, to=t)
     return Traced(coerce(d, t, open_block()), None if not isinstance(d, Traced) else current_trace().builders[-1])  # type: ignore[union-attr]

@@ -25,15 +25,34 @@ class Operation:
 
     __lantern_transform__ = True
     __name__: str
+    __qualname__: str
 
     def __init__(self, f: Callable[..., Any]) -> None:
         functools.update_wrapper(self, f, updated=())
         self.function = f
         self.names = _parameters(f)
+        self.rule: Callable[..., Any] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         given, more = self._bound(args, kwargs)
-        return operation(self.function, given, more) if in_trace() else self._plain(given, more)
+        return operation(self.function, given, more, self.rule) if in_trace() else self._plain(given, more)
+
+    def jvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """Say what forward mode is to do: rule(*arguments, *tangents) gives the tangent of the value, or a tuple of those of several. Without
+        it that is the transpose of what stands behind k, where that is linear, else the derivative of what stands before.
+
+        >>> import lantern_jit as lj
+        >>> @lj.op
+        ... def square(x, k):
+        ...     return 2.0 * x * k(x * x)
+        >>> @square.jvp
+        ... def rule(x, t):
+        ...     return 2.0 * x * t
+        >>> lj.jit(lambda x: lj.jvp(square, (x,), (1.0,)))(3.0)
+        (9.0, 6.0)
+        """
+        self.rule = rule
+        return rule
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Arguments by position, as k comes behind them."""
@@ -61,6 +80,9 @@ class Operation:
                 return e.value
             raise
         raise errors.ContinuationError(f"the operation `{self.__name__}` returns without a call of k: write dy = k(y) on every path")
+
+    def __reduce__(self) -> str:
+        return self.__qualname__  # it is pickled by its name, as functions are
 
     def __repr__(self) -> str:
         return f"<lantern_jit.op {self.__name__}>"

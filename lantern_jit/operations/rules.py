@@ -25,6 +25,7 @@ class _Ruled:
 
     __lantern_transform__ = True
     __name__: str
+    __qualname__: str
     remedy = ""
 
     def __init__(self, f: Callable[..., Any], nondiff_argnums: int | Sequence[int] = ()) -> None:
@@ -76,6 +77,9 @@ class _Ruled:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
+
+    def __reduce__(self) -> str:
+        return self.__qualname__  # it is pickled by its name, as functions are
 
     def __repr__(self) -> str:
         return f"<lantern_jit.{type(self).__name__} {self.__name__}>"

@@ -8,7 +8,7 @@ from collections import Counter
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from . import combined, graphs, lanes, passes, shifts
+from . import combined, graphs, lanes, operations, passes, shifts
 from .check import FAILURES, Outcome
 from .expressions import seeded
 from .generate import program
@@ -24,10 +24,18 @@ if __name__ == "__main__":
 """
 
 
+KINDS = {  # of programs, each with a generator and a check of its own
+    "shifts": (shifts, "with reset and shift, against running their bodies again"),
+    "combined": (combined, "of scans, maps and the like, against plain Python"),
+    "operations": (operations, "of operations in callback form, against plain functions"),
+    "lanes": (lanes, "in lanes (vmap), against the same lane by lane"),
+}
+
+
 def between_passes(seeds: range, options: argparse.Namespace) -> int:
-    """The passes one by one, see passes.py and graphs.py; programs of a kind, see shifts.py, combined.py and lanes.py."""
+    """The passes one by one, see passes.py and graphs.py; programs of a kind."""
     counts: Counter[str] = Counter()
-    kind: Any = shifts if options.shifts else combined if options.combined else lanes if options.lanes else None
+    kind: Any = next((module for name, (module, _) in KINDS.items() if getattr(options, name)), None)
     wrong = 0
     for seed in seeds:
         source = "" if options.graphs else kind.text(seed) if kind else program(seeded(seed), single(seed))
@@ -103,14 +111,11 @@ def main() -> int:
     parser.add_argument("--no-effects", action="store_true", help="no functions that change variables and containers around them")
     parser.add_argument("--passes", type=int, metavar="N", help="instead, each pass alone, between its graphs, over N programs")
     parser.add_argument("--graphs", type=int, metavar="N", help="the same over N random graphs, which do more with memory")
-    parser.add_argument(
-        "--shifts", type=int, metavar="N", help="instead, N programs with reset and shift, against running their bodies again"
-    )
-    parser.add_argument("--combined", type=int, metavar="N", help="instead, N programs of scans, maps and the like, against plain Python")
-    parser.add_argument("--lanes", type=int, metavar="N", help="instead, N programs in lanes (vmap), against the same lane by lane")
+    for name, (_, what) in KINDS.items():
+        parser.add_argument(f"--{name}", type=int, metavar="N", help=f"instead, N programs {what}")
     options = parser.parse_args()
     first = options.first if options.first is not None else options.seed * 1_000_000
-    if others := options.passes or options.graphs or options.shifts or options.combined or options.lanes:
+    if others := options.passes or options.graphs or max((getattr(options, name) or 0 for name in KINDS), default=0):
         return between_passes(range(first, first + others), options)
     run = Run(range(first, first + options.programs), options)
     threads = [threading.Thread(target=run.work) for _ in range(options.workers)]

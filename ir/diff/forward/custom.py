@@ -6,15 +6,16 @@
 
 because the cotangent of a tangent is what a plain reverse pass calls dz, and the cotangent of a value is its tangent. So the next order is
 this once more. The value of tz is the transpose of f where that is linear in dz, as the derivative of a linear map is its transpose;
-else the tangent of y.
+else the tangent of y. A rule of the user's for forward mode, a function of x and tx, comes before both; what it gives is differentiated as it stands.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from ...core import errors
-from ...core.graph import Atom, Const, Function, Let, Program, Return, Var
+from ...core.graph import Atom, Block, Call, Const, Edge, Function, Let, Program, Return, Var
 from ...core.types import Array, carries_gradient
 from ...ops.custom import CUSTOM, around, kept, own, values
 from ...passes.delimited.outline import clone
@@ -39,7 +40,12 @@ def custom_tangents(forward: Any, let: Let) -> None:
     trs = [forward.tangent(a) for a, m in zip(rs, rs_move, strict=True) if m]
     xs, zs, atoms = [forward.atom(a) for a in own(let)], [forward.values[o] for o in let.outs], [forward.atom(a) for a in rs]
     back, n = forward.program.functions[let.attrs["f"]], len(let.outs)
-    if is_linear(forward.program, let):
+    attrs: dict[str, Any] = {name: let.attrs[name] for name in ("forward", "covers") if name in let.attrs}
+    if attrs:
+        n0, m0 = attrs["covers"]
+        given = [*xs[:n0], *(forward.tangent(a) for a in own(let)[:n0] if carries_gradient(a.type))]
+        tys = [*_called(forward, attrs["forward"], given), *(forward.tangent(y) for y in ys[m0:])]
+    elif is_linear(forward.program, let):
         tys = _transposed(
             forward, back, [*xs, *zs, *atoms], zs, [m for m, a in zip(xs_move, own(let), strict=True) if carries_gradient(a.type)], txs
         )
@@ -47,10 +53,21 @@ def custom_tangents(forward: Any, let: Let) -> None:
         tys = [forward.tangent(y) for y in ys]
     name = derived(forward.program, back, xs_move, n, rs_move)
     args = (*map(forward.atom, ys), *tys, *xs, *txs, *atoms, *trs, *map(forward.atom, around(let)))
-    attrs = {"f": name, "own": len(xs) + len(txs), "kept": len(atoms) + len(trs)}
+    attrs |= {"f": name, "own": len(xs) + len(txs), "kept": len(atoms) + len(trs)}
     outs = forward.builder.emit(CUSTOM.name, args, (*(o.type for o in let.outs),) * 2, attrs, let.site)
     forward.values.update(zip(let.outs, outs[:n], strict=True))
     forward.tangents.update(zip(let.outs, outs[n:], strict=True))
+
+
+def _called(forward: Any, name: str, args: list[Atom]) -> list[Var]:
+    """The results of a function, in the block that comes next."""
+    builder, taken = forward.builder, {b.name for b in forward.builder.blocks}
+    after = Block(next(n for n in (f"{name}.then{i}" for i in itertools.count()) if n not in taken))
+    after.params = [builder.fresh(t) for t in forward.program.functions[name].results]
+    builder.terminate(Call(name, tuple(args), Edge(after.name)))
+    builder.blocks.append(after)
+    builder.enter(after)
+    return after.params
 
 
 def _transposed(forward: Any, back: Function, given: list[Atom], zs: list[Var], moved: list[bool], txs: list[Atom]) -> list[Atom]:

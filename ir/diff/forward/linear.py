@@ -37,7 +37,8 @@ def has_tangents(program: Program, let: Let) -> Iterable[Atom]:
     """The arguments whose tangents those of an operation's results are made of."""
     if TABLE[let.op].flows is None:
         return let.args
-    return (*own(let), *kept(let), *(() if is_linear(program, let) else values(let)))
+    covered = let.attrs["covers"][1] if "covers" in let.attrs else len(let.outs) if is_linear(program, let) else 0
+    return (*own(let), *kept(let), *values(let)[covered:])
 
 
 def joined(kinds: Iterable[int]) -> int:

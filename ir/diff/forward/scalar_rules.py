@@ -80,6 +80,8 @@ def scalar_rules(program: Program) -> bool:
 
 def _ruled(program: Program, let: Let) -> list[Let] | None:
     back = program.functions[let.attrs["f"]]
+    if "forward" in let.attrs:
+        return None
     atoms = (*values(let), *own(let), *kept(let))
     if all(isinstance(a.type, Scalar) for a in atoms):
         return _scalars(program, let, back, let.outs, values(let), own(let), kept(let), around(let))

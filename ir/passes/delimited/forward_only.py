@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from ...core.analysis import called, drop_unused, references
+from ...core.analysis import drop_unused, references
 from ...core.graph import Atom, Function, Let, Program, Var, substitute, terminator_atoms
 from ...core.op import BACKWARDS, FORWARD, REVERSE, TABLE
 from ...core.types import Array
@@ -38,20 +38,20 @@ def forward_only(program: Program) -> bool:
     there = [let for f in program.functions.values() for b in f.blocks.values() for let in b.lets]
     if not any(TABLE[let.op].calls == BACKWARDS for let in there):
         return False
-    forward = any(TABLE[let.op].calls == FORWARD for let in there)  # jvps are still to be made: of what is reached in any way
-    back = _reached(program, (let.attrs["f"] for let in there if TABLE[let.op].calls in (REVERSE, FORWARD)), forward)
+    back = _reached(program, (let.attrs["f"] for let in there if TABLE[let.op].calls in (REVERSE, FORWARD)))
     changed = any([_replace(f) for name, f in program.functions.items() if name not in back])
     drop_unused(program)
     return changed
 
 
-def _reached(program: Program, names: Iterable[str], all_ways: bool) -> set[str]:
+def _reached(program: Program, names: Iterable[str]) -> set[str]:
+    """Those functions, and all that they call, run in kernels, or differentiate."""
     found, work = set[str](), list(names)
     while work:
         name = work.pop()
         if name not in found:
             found.add(name)
-            work += (references if all_ways else called)(program.functions[name])
+            work += references(program.functions[name])
     return found
 
 

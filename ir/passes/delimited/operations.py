@@ -6,7 +6,6 @@ What stands behind is a function of its own, which `custom` has for the way back
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,11 +56,11 @@ def operations(program: Program) -> bool:
       return %da
     }
     """
-    users = Counter(let.attrs["f"] for f in program.functions.values() for b in f.blocks.values() for let in b.lets if _is_whole(let))
-    if not users:
+    whole = {let.attrs["f"] for f in program.functions.values() for b in f.blocks.values() for let in b.lets if _is_whole(let)}
+    if not whole:
         return False
     names, cut = Names(), dict[str, _Cut]()
-    work = [f for name, f in program.functions.items() if name not in users]
+    work = [f for name, f in program.functions.items() if name not in whole]
     while work:
         f = work.pop()
         blocks = list(f.blocks.values())
@@ -71,11 +70,12 @@ def operations(program: Program) -> bool:
             if i is None:
                 continue
             name = block.lets[i].attrs["f"]
-            if name not in cut:
+            once = name not in cut  # the symbols of its sizes are of one copy
+            if once:
                 cut[name] = _cut(program, block.lets[i], names)
                 work.append(cut[name].back)
-            blocks += _put_in(program, f, block, i, cut[name], names, users[name] == 1)
-    for name in users:
+            blocks += _put_in(program, f, block, i, cut[name], names, once)
+    for name in whole:
         del program.functions[name]
     return True
 
@@ -107,12 +107,26 @@ def _put_in(program: Program, f: Function, block: Block, i: int, cut: _Cut, name
     ys = [g for g, o in zip(given, let.outs, strict=True) if g is not o]
     if outs:
         args = (*ys, *(let.args[j] for j in cut.own), *kept, *(let.args[j] for j in cut.around))
-        attrs = {"f": cut.back.name, "own": len(cut.own), "kept": cut.kept}
+        attrs: dict[str, Any] = {"f": cut.back.name, "own": len(cut.own), "kept": cut.kept}
+        if "forward" in let.attrs:
+            attrs |= {"forward": _forward(program, let), "covers": (len(cut.own), len(outs))}
         rest.lets.insert(0, Let(outs, CUSTOM.name, args, attrs, let.site))
     del block.lets[i:]
     block.terminator = Call(cut.first.name, let.args, Edge(rest.name))
     f.blocks[rest.name] = rest
     return [*inline(f, block, cut.first, names, once), rest]
+
+
+def _forward(program: Program, let: Let) -> str:
+    """The function of the user's rule for forward mode."""
+    f = program.functions[let.attrs["forward"]]
+    own = f.params[: let.attrs["own"]]
+    if len(f.params) != len(own) + sum(carries_gradient(p.type) for p in own):
+        raise errors.UnsupportedOperationError(
+            f"the rule for forward mode of the operation at {let.site} uses a value of the function around it: make it an argument of the operation"
+        )
+    _check_writes(program, f, f.params, let, "an array that it is given, in its rule for forward mode")
+    return f.name
 
 
 # ---- the cut

@@ -11,8 +11,9 @@ from ...core.op import PLAIN, TABLE, can_fail, written
 from ...core.types import I64, SIDE, Array
 from ...ops.table import iadd, ilt, imax, imul, ishr, isub
 from ..simplify.bounds import Facts, counted, preheader
+from .clones import Clones, order
 from .varied import MixedError, Varied
-from .widen import Clones, Widen, order
+from .widen import Widen
 
 SHIFT = SIDE.bit_length() - 1
 
