@@ -21,20 +21,17 @@ SHIFT = SIDE.bit_length() - 1
 def side_by_side(program: Program) -> bool:
     """See below."""
     changed = False
-    for f in list(program.functions.values()):
+    for f in [f for f in program.functions.values() if len(f.blocks) > 1]:
         done: set[str] = set()
-        while True:
-            facts = Facts(f)
-            name = next((n for n in facts.loops if n not in done), None)
-            if name is None:
-                break
+        facts = Facts(f)
+        while (name := next((n for n in facts.loops if n not in done), None)) is not None:
             done.add(name)
             try:
                 loop = Outer(program, f, facts, facts.loops[name])
             except MixedError:
                 continue
             done.update(loop.put())
-            changed = True
+            facts, changed = Facts(f), True
     return changed
 
 
