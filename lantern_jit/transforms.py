@@ -4,16 +4,18 @@ adds to the graph; called with plain values it runs on the reference interpreter
 from __future__ import annotations
 
 import functools
+import itertools
 import pickle
 import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Union
+
+import numpy as np
 
 from .dispatcher import Dispatcher
 from .ir.core.builder import current_trace
 from .ir.trace import derivatives
-from .ir.trace.jacobians import jacobian
-from .ir.trace.language import call
+from .ir.trace.jacobian import jacobians, linear
 from .ir.trace.tracebacks import hide
 from .ir.trace.vmap import vmap as batched
 from .ir.values import pytree
@@ -81,20 +83,28 @@ class Transformed(Recipe):
         return self if instance is None else types.MethodType(self, instance)
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Transformed:
+Argnums = Union[int, str, Sequence[Union[int, str]]]
+
+
+def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
     """A function that gives `(f(*args), gradient)`.
 
-    argnums: which positional arguments to differentiate; an int gives one gradient, a sequence a tuple. Each
-        gradient has its argument's structure; ints are promoted to float64.
-    has_aux: `f` returns `(value, aux)`; so does the first result.
+    argnums: which arguments to differentiate, by position (from the end if negative) or by the parameter's name, which also finds
+        one that a call passes by keyword; one gives one gradient, a sequence a tuple. Each gradient has its argument's structure; ints
+        are promoted to float64; None and strings in an argument stay what they are.
+    has_aux: `f` returns `(value, aux)`; so does the first result. aux is anything that the trace knows: numbers and arrays, also of the
+        program, strings, None, objects, containers of them.
 
-    Raises NotDifferentiableError unless f's value is one float.
+    Raises NotDifferentiableError unless f's value is one float, and for an argument of bools; ArgumentTypeError where argnums names
+    no argument of the call.
 
     >>> import lantern_jit as lj
     >>> lj.value_and_grad(lambda x, y: x * y)(3.0, 4.0)
     (12.0, 4.0)
+    >>> lj.value_and_grad(lambda x, rate: x * rate, argnums=("rate", 0))(3.0, rate=4.0)
+    (12.0, (3.0, 4.0))
     """
-    nums = argnums if isinstance(argnums, int) else tuple(argnums)
+    nums = _nums(argnums)
     return Transformed(
         f,
         "value_and_grad",
@@ -104,7 +114,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_
     )
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Transformed:
+def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
     """The gradient of a function with one float result, by reverse mode. Arguments as in `value_and_grad`.
 
     With has_aux the result is `(gradient, aux)`.
@@ -115,7 +125,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     >>> lj.grad(lj.grad(lambda x: x ** 3))(2.0)
     12.0
     """
-    nums = argnums if isinstance(argnums, int) else tuple(argnums)
+    nums = _nums(argnums)
 
     def staged(*args: Any, **kwargs: Any) -> Any:
         value, gradient = derivatives.value_and_grad(f, nums, has_aux, args, kwargs)
@@ -124,35 +134,97 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     return Transformed(f, "grad", staged, (grad, (f, nums, has_aux)), (nums, has_aux))
 
 
-def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """(f(*primals), J tangents): the directional derivative, by forward mode.
+def _nums(argnums: Argnums) -> Any:
+    if isinstance(argnums, (int, str)):
+        return argnums
+    try:
+        return tuple(argnums)
+    except TypeError:
+        raise TypeError(f"argnums={argnums!r}: give an int, the name of a parameter, or a sequence of them") from None
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
+    """(f(*primals), J tangents): the directional derivative, by forward mode. With has_aux f returns (value, aux), and aux comes third.
+
+    A tangent has the structure, shapes and float types of its primal; the result's has those of the value (0.0 for ints and bools).
+    Raises TypeMismatchError, or ArrayShapeError, where tangents do not fit.
 
     >>> import lantern_jit as lj
     >>> lj.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
     (12.0, 4.0)
     """
-    return Transformed(f, "jvp", lambda p, t: derivatives.jvp(f, p, t), options=())(tuple(primals), tuple(tangents))  # type: ignore[no-any-return]
+    given = tuple(primals), tuple(tangents)
+    return Transformed(f, "jvp", lambda p, t: derivatives.jvp(f, p, t, has_aux), options=has_aux)(*given)  # type: ignore[no-any-return]
 
 
-def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """(f(*primals), pull), where pull(cotangent) gives a tuple of cotangents of the primals.
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """(f(*primals), pull), where pull(cotangent) gives a tuple of cotangents of the primals; has_aux: f returns (value, aux), and
+    aux comes third.
+
+    A cotangent has the structure and shapes of the value. Where the value, or the primals, are at most eight numbers all in all, f is
+    evaluated once, now, and pull adds up rows (or columns) that have been found together; else each pull evaluates f once more.
 
     >>> import lantern_jit as lj
     >>> y, pull = lj.vjp(lambda x: (x * x, 3.0 * x), 2.0)
     >>> pull((1.0, 10.0))
     (34.0,)
     """
+    return _linear(f, primals, "vjp", has_aux)
+
+
+def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
+    """(f(*primals), push), where push(*tangents) gives the tangent of the value; has_aux as in `vjp`.
+
+    Where the primals, or the value, are at most eight numbers all in all, f is evaluated once, now; else each push evaluates it once more.
+
+    >>> import lantern_jit as lj
+    >>> y, push = lj.linearize(lambda x: x * x, 3.0)
+    >>> y, push(1.0), push(2.0)
+    (9.0, 6.0, 12.0)
+    """
+    return _linear(f, primals, "linearize", has_aux)
+
+
+def _linear(f: Callable[..., Any], primals: tuple[Any, ...], kind: str, has_aux: bool) -> tuple[Any, ...]:
     if in_trace():
-        return derivatives.vjp(f, primals)[:2]
-    value = Transformed(f, "vjp", lambda *p: derivatives.vjp(f, p)[0], options="value")(*primals)
-    pull = Transformed(f, "vjp", lambda p, c: derivatives.vjp(f, p, again=True)[1](c), options="pull")
-    return value, lambda cotangent: pull(primals, cotangent)
+        found, aux = linear.linear(f, primals, kind, has_aux)
+        return (found.value, found.pull if kind == "vjp" else found.push, *((aux,) if has_aux else ()))
+
+    def first(*p: Any) -> Any:
+        found, aux = linear.linear(f, p, kind, has_aux)
+        return found.value, aux, found.kind, found.parts
+
+    def again(p: Any, changes: Any) -> Any:
+        found, _ = linear.linear(f, p, kind, has_aux, again=True)
+        return found.pull(*changes) if kind == "vjp" else found.push(*changes)
+
+    leaves, tree = pytree.flatten(primals)
+    own = pytree.unflatten(tree, [x.copy() if isinstance(x, np.ndarray) else x for x in leaves])  # the caller may write into them
+    value, aux, how, parts = Transformed(f, kind, first, options=("value", has_aux))(*own)
+    anew = Transformed(f, kind, again, options=("again", has_aux))
+
+    def apply(*changes: Any) -> Any:
+        return anew(own, changes) if how == linear.AGAIN else _APPLIED(kind, how, parts, own, value, changes)
+
+    def pull(cotangent: Any) -> Any:
+        return apply(cotangent)
+
+    return (value, pull if kind == "vjp" else apply, *((aux,) if has_aux else ()))
 
 
-def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """The Hessian of f (one float result) at `primals` times `tangents`: forward over reverse.
+def _applied(kind: str, how: str, parts: Any, primals: Any, value: Any, changes: Any) -> Any:
+    found = linear.Linear(how, parts, tuple(map(derivatives.all_differentiable, primals, itertools.repeat(kind))), value)
+    return found.pull(*changes) if kind == "vjp" else found.push(*changes)
 
-    Gives a value like the primal for one primal, else a tuple.
+
+_APPLIED = Transformed(_applied, "linear", _applied)
+
+
+def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+    """The Hessian of f (one float result) at `primals` times `tangents`: forward over reverse (Pearlmutter, "Fast Exact Multiplication
+    by the Hessian", 1994).
+
+    Gives a value like the primal for one primal, else a tuple; with has_aux, where f returns (value, aux), a pair of that and aux.
 
     >>> import lantern_jit as lj
     >>> lj.hvp(lambda x: x ** 3, (2.0,), (1.0,))
@@ -161,46 +233,67 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     nums: Any = 0 if len(primals) == 1 else tuple(range(len(primals)))
 
     def staged(p: Any, t: Any) -> Any:
-        return derivatives.jvp(grad(f, nums), p, t)[1]
+        _, *found = derivatives.jvp(grad(f, nums, has_aux), p, t, has_aux)
+        return tuple(found) if has_aux else found[0]
 
-    return Transformed(f, "hvp", staged, options=nums)(tuple(primals), tuple(tangents))
+    return Transformed(f, "hvp", staged, options=(nums, has_aux))(tuple(primals), tuple(tangents))
 
 
-def jacfwd(f: Callable[..., Any]) -> Transformed:
-    """The Jacobian of f (one float or float array to the same) by forward mode: f is evaluated once for eight columns.
+def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
+    """The Jacobian of f by forward mode: f is evaluated once for eight columns.
 
-    The result's shape is (*shape of f(x), *shape of x). Under `jit` an x of at most eight elements has a program for its size.
+    argnums, has_aux: as in `value_and_grad`; with has_aux the result is (Jacobian, aux). Arguments and results are floats, float
+    arrays (ints are promoted) and containers of them. For each number or array y of f's result, in its structure, stands what a gradient
+    would be, with an array of the shape (*shape of y, *shape of x) and the dtype of x for each number or array x.
+
+    Under `jit` an x of at most eight elements has a program for its size.
 
     >>> import lantern_jit as lj, numpy as np
     >>> lj.jacfwd(lambda x: x[0] * x[1])(np.array([3.0, 4.0]))
     array([4., 3.])
+    >>> lj.jacfwd(lambda x, y: {"a": x * y, "b": x}, argnums=(0, 1))(3.0, 4.0)
+    {'a': (4.0, 3.0), 'b': (1.0, 0.0)}
     """
-    return Transformed(f, "jacfwd", lambda x, *rest: jacobian(_bind(f, rest), x, True), (jacfwd, (f,)), ())
+    return _jacobian(f, argnums, has_aux, jacfwd)
 
 
-def jacrev(f: Callable[..., Any]) -> Transformed:
-    """The Jacobian of f, row by row by reverse mode. See `jacfwd`."""
-    return Transformed(f, "jacrev", lambda x, *rest: jacobian(_bind(f, rest), x, False), (jacrev, (f,)), ())
+def jacrev(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
+    """The Jacobian of f by reverse mode: eight rows for each forward and reverse pass. Arguments and result as in `jacfwd`.
+
+    >>> import lantern_jit as lj, numpy as np
+    >>> lj.jacrev(lambda x: np.array([x[0] * x[1], x[1]]))(np.array([3.0, 4.0]))
+    array([[4., 3.],
+           [0., 1.]])
+    """
+    return _jacobian(f, argnums, has_aux, jacrev)
 
 
-def hessian(f: Callable[..., Any]) -> Transformed:
-    """The Hessian of f (one float result) in its first argument: shape (*shape of x, *shape of x). One reverse pass for eight columns,
-    where f is made of scalars, elementwise code and control flow; linear algebra goes column by column.
+jacobian = jacrev
+
+
+def _jacobian(f: Callable[..., Any], argnums: Argnums, has_aux: bool, make: Any) -> Transformed:
+    nums = _nums(argnums)
+
+    def staged(*args: Any, **kwargs: Any) -> Any:
+        found, aux = jacobians.jacobian(f, nums, has_aux, args, kwargs, make is jacfwd)
+        return (found, aux) if has_aux else found
+
+    return Transformed(f, make.__name__, staged, (make, (f, nums, has_aux)), (nums, has_aux))
+
+
+def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
+    """The second derivatives of f, as `jacfwd` of `jacrev`: for one float result, and one array x, the shape is (*shape of x, *shape of
+    x); in general y, x, x as in `jacfwd`. One reverse pass for eight columns, where f is made of scalars, elementwise code and control
+    flow; linear algebra goes column by column.
 
     >>> import lantern_jit as lj, numpy as np
     >>> lj.hessian(lambda x: x[0] * x[0] * x[1])(np.array([3.0, 4.0]))
     array([[8., 6.],
            [6., 0.]])
     """
-    return Transformed(f, "hessian", lambda x, *rest: jacobian(grad(_bind(f, rest)), x, True), (hessian, (f,)), ())
-
-
-def _bind(f: Callable[..., Any], rest: tuple[Any, ...]) -> Callable[..., Any]:
-    return functools.partial(_last_first, f, rest) if rest else f
-
-
-def _last_first(f: Callable[..., Any], rest: tuple[Any, ...], x: Any) -> Any:
-    return call(f, x, *rest)
+    nums = _nums(argnums)
+    staged = jacfwd(jacrev(f, nums, has_aux), nums, has_aux)._staged
+    return Transformed(f, "hessian", staged, (hessian, (f, nums, has_aux)), (nums, has_aux))
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Transformed:

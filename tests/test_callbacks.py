@@ -234,6 +234,16 @@ def test_ints_and_notes_have_no_derivative_to_refuse() -> None:
     assert SEEN == [(2.5,), (2.5,)]
 
 
+def test_an_operation_around_it_has_a_derivative() -> None:
+    @lj.op
+    def outside(x: Any, k: Any) -> Any:
+        y = lj.callback(lambda v: float(np.exp(v)), float, x)
+        return k(y) * y
+
+    check(lambda x: outside(x) * x, (0.4,))
+    assert lj.jit(lj.grad(lambda x: x * lj.callback(lambda v: 2 * v, float, lj.stop_gradient(x))))(3.0) == 6.0
+
+
 # ---- what is refused
 BAD: list[tuple[Any, Any, str]] = [
     ("text", float, r"gives a str where float64 is announced"),

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit import errors
 
 from .support import both, close
 
@@ -260,12 +259,6 @@ def test_gradient_through_a_hessian() -> None:
         return h[0, 0] + h[1, 1]  # 6 x y^2 + 2 x^3
 
     agree(lj.grad(trace), np.array([2.0, 3.0]), expected=np.array([6 * 9.0 + 6 * 4.0, 12 * 2.0 * 3]))
-
-
-@pytest.mark.parametrize("kind", [lj.jacfwd, lj.jacrev, lj.hessian])
-def test_jacobians_of_containers_are_refused(kind: Any) -> None:
-    with pytest.raises(errors.UnsupportedOperationError, match="use jvp and vjp for containers"):
-        kind(lambda x: x[0])((1.0, 2.0))
 
 
 def writes(x: Any) -> Any:

@@ -290,7 +290,6 @@ REFUSED: dict[str, Function] = {
     "takes floats": lambda x, n: statistics.mean([n, n + 1]),
     "compares numbers": lambda x, n: sorted((x * i, i) for i in range(n)),
     "give the class a __repr__": lambda x, n: f"{Vector(x)}",
-    "one float or float array": lambda x, n: lj.jacrev(lambda v: (v, v))(np.ones(2) * x),
 }
 
 

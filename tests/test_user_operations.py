@@ -256,6 +256,20 @@ def test_beside_operations_with_several_arrays() -> None:
     agree(lj.grad(lambda x: np.sum(two(x)[1] * x)), 2.0 * X, X)
 
 
+def test_an_array_and_a_number() -> None:
+    @lj.op
+    def both_of(x: Any, a: Any, k: Any) -> Any:
+        d, e = k(lj.stop_gradient(np.sin(x) * a), lj.stop_gradient(a * 2.0))
+        return d * np.cos(x) * a, np.sum(d * np.sin(x)) + 2.0 * e
+
+    f = lambda x, a, op: np.sum(op(x, a)[0] ** 2) * op(x, a)[1]  # noqa: E731
+    plain = lambda x, a: (np.sin(x) * a, a * 2.0)  # noqa: E731
+    wanted = lj.grad(lambda x, a: f(x, a, plain), argnums=(0, 1))(X, 0.7)
+    agree(lj.grad(lambda x, a: f(x, a, both_of), argnums=(0, 1)), wanted, X, 0.7)
+    second = lambda op: lambda x, a, v: lj.hvp(lambda x, a: f(x, a, op), (x, a), (v, 0.3))  # noqa: E731
+    agree(second(both_of), lj.jit(second(plain))(X, 0.7, V), X, 0.7, V)
+
+
 def test_a_solver_of_ones_own() -> None:
     a, b = RNG.normal(size=(4, 4)) + 4.0 * np.eye(4), RNG.normal(size=4)
     va, vb = RNG.normal(size=(4, 4)), RNG.normal(size=4)
@@ -383,6 +397,13 @@ def test_results_are_memory_of_their_own() -> None:
         return np.sum(y * x) + x[0]
 
     agree(f, 3.0 * 2.0 + 1.0 + 2.0, np.array([2.0, 1.0]))
+
+    def of_integers(n: Any) -> Any:
+        m = lj.stop_gradient(n)
+        m[0] = 7
+        return n[0] + 10 * m[0]
+
+    agree(of_integers, 71, np.array([1, 2]))
     agree(lj.grad(f), np.array([3.0 + 1.0, 1.0 + 10.0]), np.array([2.0, 1.0]))
 
 

@@ -79,6 +79,25 @@ def dominators(f: Function) -> dict[str, set[str]]:
     return out
 
 
+def postdominators(f: Function) -> dict[str, str]:
+    """For each block the nearest other one that every way from it to a return goes through, or "" where there is none: blocks from which
+    no way leads to a return have none, and count for nothing."""
+    pred = predecessors(f)
+    returns = [name for name in pred if isinstance(f.blocks[name].terminator, Return)]
+    after: dict[str, set[str] | None] = dict.fromkeys(f.blocks)  # None: all, as far as is known
+    after.update((name, {name}) for name in returns)
+    work = [p for name in returns for p in pred[name]]
+    while work:
+        name = work.pop()
+        known = [s for e in edges(f.blocks[name].terminator) if (s := after[e.block]) is not None]
+        new = {name}.union(set.intersection(*known)) if known else {name}
+        if new != after[name]:
+            after[name] = new
+            work += pred[name]
+    depth = {name: len(found or ()) for name, found in after.items()}
+    return {name: max((found or set()) - {name}, key=depth.__getitem__, default="") for name, found in after.items()}
+
+
 @dataclass
 class Loop:
     """A natural loop: its head, all its blocks in the order in which they stand, and the blocks that jump back."""

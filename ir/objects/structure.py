@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import enum
 import types
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,13 +135,13 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     return pytree.flatten_results(tree, lambda x: heap is not None and heap.birth(x) > 0 and is_object(x), attributes)
 
 
-def adopted(tree: Any, heap: Heap) -> Any:
-    """A structure that has been put together anew: its objects are the trace's own."""
-    found = opened(tree) if not pytree.is_node(type(tree)) else None
+def adopted(tree: Any, heap: Heap, leaves: Collection[int] = ()) -> Any:
+    """A structure that has been put together anew: its objects are the trace's own, but for those with these ids."""
+    found = opened(tree) if not pytree.is_node(type(tree)) and id(tree) not in leaves else None
     if found is None:
         return tree
     shape, parts = found
-    new = [adopted(x, heap) for x in parts]
+    new = [adopted(x, heap, leaves) for x in parts]
     if isinstance(tree, list) or (isinstance(tree, tuple) and any(a is not b for a, b in zip(new, parts, strict=True))):
         return closed(shape, new, heap)
     if isinstance(tree, dict):

@@ -1,7 +1,8 @@
 """Derivatives of a function of the program, as operations.
 
 y.., dx.. = pullback(x.., c..) {f, wrt, ct, cotangents}        a reverse pass: c are cotangents of the results `ct`
-y.., ty.. = pushforward(x.., t..) {f, wrt, cotangents}         t are tangents of the parameters `wrt`; expanded into a call of the jvp
+y.., ty.. = pushforward(x.., t..) {f, wrt, cotangents}         t are tangents of the parameters `wrt`, or, with {apart}, such for each of so many
+                                                            directions; expanded into a call of the jvp
 y.. = checkpoint(x..) {f, apart}                               a call of f, of which nothing but x is kept: on the way back f runs once more
 
 `apart`: f writes into none of its arguments, and its results are new arrays (passes/explicit.py sees to it).

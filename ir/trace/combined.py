@@ -331,7 +331,7 @@ def _described(y: Any) -> tuple[Scalar, list[Any]]:
     found = scalar_type(y)
     if found is None:
         raise errors.TypeMismatchError(
-            f"a y of scan() at {user_site()} is a {type(y).__name__}: numbers and arrays, None and containers of them are collected"
+            f"a y of scan() at {user_site()} is a {type(y).__name__}: give numbers, arrays, None and containers of them"
         )
     return found[0], []
 
@@ -374,7 +374,9 @@ class _Room:
     def put(self, i: Any, y: Any) -> None:
         leaves, bones = _flatten(y)
         if bones != self.bones:
-            raise errors.TypeMismatchError(f"{self.who} at {user_site()}: y is of another structure in another iteration")
+            raise errors.TypeMismatchError(
+                f"{self.who} at {user_site()}: y is of another structure in another iteration: keep its structure"
+            )
         for a, x, name in zip(self.arrays, leaves, self.names, strict=True):
             if a is not None:
                 for n, m in zip(a.shape[1:], getattr(x, "shape", ()), strict=True):

@@ -8,7 +8,7 @@ Both are ordinary operations of the graph, so derivatives nest: jvp.py knows the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import Builder, Frame, current_builder, current_trace, keep
+from ..core.faults import KINDS
 from ..core.graph import Atom, Const, Fail
 from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
@@ -23,9 +24,8 @@ from ..core.types import BOOL, F64, I32, I64, Array, Scalar, Type, carries_gradi
 from ..numpy.common import astype
 from ..objects.heap import Heap, State, identical
 from ..objects.statics import is_static
-from ..objects.structure import leaves_of
+from ..objects.structure import adopted, flatten, leaves_of
 from ..ops import table
-from ..python import host
 from ..python.random import refuse_generators
 from ..staging.leaves import Undefined, coerce, describe_value, leaf_type, show
 from ..staging.lists import made
@@ -36,6 +36,7 @@ from ..values import pytree
 from ..values.arrays import allocate, lift_array
 from ..values.values import Arrayed, Traced, constant, is_traced, scalar_type
 from ..values.views import as_array, settled
+from .arguments import Chosen
 from .calls import call
 
 keep("differentiated", lambda trace: 0)  # how many functions under construction are
@@ -49,12 +50,21 @@ class Sub:
     leaves: list[Any]
     where: list[int]  # for each argument leaf its parameter, or -1 when it is static
     tree: Any
-    types: tuple[Type, ...]
-    static: list[Any]  # result leaves that are no values of the graph
+    types: tuple[Type, ...]  # of the results that are values of the graph
+    static: list[Any]  # for each result leaf VALUE, or what else it is
+
+    def whole(self, values: Iterable[Any]) -> Any:
+        """The result of such values."""
+        it = iter(values)
+        found = pytree.unflatten(self.tree, [next(it) if x is VALUE else x for x in self.static])
+        return adopted(found, current_builder().trace.heap, [id(x) for x in self.static])
 
 
-def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sub:
-    """Trace f(*args) as a function of its own. Values of enclosing functions are captured."""
+VALUE = object()
+
+
+def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], has_aux: bool = False) -> Sub:
+    """Trace f(*args) as a function of its own. Values of enclosing functions are captured. With has_aux it gives (value, aux)."""
     trace = current_trace()
     assert trace is not None
     leaves, tree = pytree.flatten(settled((args, kwargs)))
@@ -83,23 +93,37 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         value = returned(_result(signal, frame, label), optional=False)
         _check_objects(trace.heap, objects, builder, label)
         open_block()
-        out, out_tree = pytree.flatten(settled(value))
-        atoms, types = [], []
-        for leaf in out:
-            if isinstance(leaf, Undefined):
-                leaf._raise()
-            if isinstance(leaf, np.ndarray) and widened(leaf.dtype) is not None:  # a constant, say beside the value
-                leaf = as_array(leaf)
-            t = leaf_type(leaf)
-            if t is None:
-                raise errors.ArgumentTypeError(f"`{label}` returns {show(leaf)} at {user_site()}: return numbers, "
-                                               "arrays and containers of them")  # fmt: skip
-            atoms.append(coerce(leaf, t, open_block()))
-            types.append(t)
-        builder.terminate(GraphReturn(tuple(atoms)), open_block())
-        trace.functions[builder.name] = builder.finish(tuple(types))
+        if has_aux and not (isinstance(value, tuple) and len(value) == 2):
+            raise errors.NotDifferentiableError(f"has_aux=True needs `{label}` to return (value, aux), not {show(value)}")
+        out, out_tree = flatten(settled(value)) if has_aux else pytree.flatten(settled(value))
+        own = len(pytree.flatten(settled(value[0]))[0]) if has_aux else len(out)
+        atoms, static = _results(out, own, label)
+        types = tuple(a.type for a in atoms)
+        builder.terminate(GraphReturn(atoms), open_block())
+        trace.functions[builder.name] = builder.finish(types)
         trace.register(builder.name, builder)
-    return Sub(builder.name, [x for x in leaves if is_traced(x)], where, out_tree, tuple(types), out)
+    return Sub(builder.name, [x for x in leaves if is_traced(x)], where, out_tree, types, static)
+
+
+def _results(out: list[Any], own: int, label: str) -> tuple[tuple[Atom, ...], list[Any]]:
+    """The result leaves as atoms, and `Sub.static`. Behind the first `own` ones, beside the value, there may be anything."""
+    atoms: list[Atom] = []
+    static: list[Any] = []
+    for i, leaf in enumerate(out):
+        if isinstance(leaf, Undefined):
+            leaf._raise()
+        if isinstance(leaf, np.ndarray) and widened(leaf.dtype) is not None:  # a constant, say beside the value
+            leaf = as_array(leaf)
+        t = leaf_type(leaf)
+        if t is None and i < own and not is_static(leaf):
+            raise errors.ArgumentTypeError(f"`{label}` returns {show(leaf)} at {user_site()}: return numbers, "
+                                           "arrays and containers of them")  # fmt: skip
+        if t is None or (i >= own and not is_traced(leaf)):
+            static.append(leaf)
+        else:
+            atoms.append(coerce(leaf, t, open_block()))
+            static.append(VALUE)
+    return tuple(atoms), static
 
 
 def _check_objects(heap: Heap, before: State, builder: Builder, label: str) -> None:
@@ -157,47 +181,32 @@ def all_differentiable(argument: Any, what: str) -> Any:
     return pytree.unflatten(tree, [x if is_static(x) else differentiable(x, what) for x in leaves])
 
 
-def _normalise(argnums: Any, n: int) -> tuple[int, ...]:
-    nums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    for i in nums:
-        if not -n <= i < n:
-            raise errors.ArgumentTypeError(
-                f"argnums={argnums} names an argument that the call does not have: it has {n} positional arguments"
-            )
-    return tuple(i % n for i in nums)
-
-
 # ---- reverse mode
 def value_and_grad(f: Callable[..., Any], argnums: Any, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
     """(f(*args), gradients); with has_aux the value is (y, aux)."""
-    nums = _normalise(argnums, len(args))
-    args = settled(args)
-    new = list(args)
-    for i in nums:
-        refuse_generators(args[i], f"argument {i} of grad")
-        new[i] = all_differentiable(args[i], f"argument {i} of grad")
-    sub = trace_sub(f, tuple(new), kwargs)
-    name = getattr(f, "__qualname__", "f")
-    _check_scalar(sub, has_aux, name)
-    wrt = _parameters_of(sub, args, kwargs, nums)
+    places = Chosen.of(f, argnums, args, kwargs, "grad")
+    args, kwargs = settled((args, kwargs))
+    given = places.taken(args, kwargs)
+    refuse_generators(tuple(given), "an argument of grad")
+    new = [all_differentiable(x, f"{places.what(i)} of grad") for i, x in enumerate(given)]
+    sub = trace_sub(f, *places.put(args, kwargs, new), has_aux)
+    _check_scalar(sub, has_aux, getattr(f, "__qualname__", "f"))
+    wrt = [sub.where[i] for i in places.leaves(args, kwargs) if sub.where[i] >= 0]
     types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
     outs = emit("pullback", sub, [Const(1.0, sub.types[0])], types, {"wrt": tuple(wrt), "ct": (0,)})
-    value = pytree.unflatten(sub.tree, outs[: len(sub.types)])
     grads = iter(outs[len(sub.types) :])
-    trees = [pytree.flatten(args[i]) for i in nums]
+    trees = [pytree.flatten(x) for x in given]
     result = [pytree.unflatten(tree, [x if is_static(x) else next(grads) for x in leaves]) for leaves, tree in trees]
-    return value, result[0] if isinstance(argnums, int) else tuple(result)
+    return sub.whole(outs[: len(sub.types)]), places.given(result)
 
 
 def _check_scalar(sub: Sub, has_aux: bool, name: str) -> None:
-    example = pytree.unflatten(sub.tree, sub.types)
-    if has_aux:
-        if not isinstance(example, tuple) or len(example) != 2:
-            raise errors.NotDifferentiableError(f"grad(has_aux=True) needs `{name}` to return (value, aux)")
-        example = example[0]
+    types = iter(sub.types)
+    example = pytree.unflatten(sub.tree, [next(types) if x is VALUE else x for x in sub.static])
+    example = example[0] if has_aux else example
     if not isinstance(example, Scalar):
         raise errors.NotDifferentiableError(
-            f"grad needs a function with a scalar result, but `{name}` returns {pytree_words(example)}: use vjp, jacrev or jacfwd for such a function"
+            f"grad needs a function with a scalar result, but `{name}` returns {_words(example)}: use vjp, jacrev or jacfwd for such a function{_remedy(example)}"
         )
     if not is_float(example):
         raise errors.NotDifferentiableError(
@@ -205,50 +214,23 @@ def _check_scalar(sub: Sub, has_aux: bool, name: str) -> None:
         )
 
 
-def pytree_words(example: Any) -> str:
-    return f"a {describe(example)}" if isinstance(example, Array) else f"a {type(example).__name__}"
+def _words(example: Any) -> str:
+    return f"a {describe(example)}" if isinstance(example, Array) else f"a {type(example).__name__}" if example is not None else "None"
 
 
-def _parameters_of(sub: Sub, args: tuple[Any, ...], kwargs: dict[str, Any], nums: tuple[int, ...]) -> list[int]:
-    """The parameters of `sub` that are leaves of the arguments `nums`, in the order of `nums`."""
-    starts, n = [], 0
-    for a in args:
-        starts.append(n)
-        n += len(pytree.flatten(a)[0])
-    return [sub.where[starts[i] + j] for i in nums for j, x in enumerate(pytree.flatten(args[i])[0]) if not is_static(x)]
+def _remedy(example: Any) -> str:
+    """What to write where a result is nearly a number."""
+    if isinstance(example, Array):
+        one = f"`y[{', '.join('0' * example.rank)}]`"
+        return f", or return {one} where the result `y` has one element" + (
+            "" if all(n == 1 for n in example.dims) else ", `np.sum(y)` for the sum of all"
+        )
+    if isinstance(example, tuple) and len(example) == 2 and isinstance(example[0], Scalar):
+        return ", or has_aux=True if it is (value, aux)"
+    return ", or return its one item" if isinstance(example, (tuple, list)) and len(example) == 1 else ""
 
 
-def vjp(f: Callable[..., Any], primals: tuple[Any, ...], again: bool = False) -> tuple[Any, Callable[[Any], Any], Any]:
-    """(f(*primals), pull, moment) with pull(cotangent) -> tuple of cotangents of primals. The effects of f run once, after that
-    moment; not at all if this call is made `again`."""
-    primals = settled(primals)
-    refuse_generators(primals, "an argument of vjp")
-    new = tuple(all_differentiable(x, f"argument {i} of vjp") for i, x in enumerate(primals))
-    own = [pytree.unflatten(t, [x.copy() if isinstance(x, Arrayed) else x for x in ls]) for ls, t in map(pytree.flatten, new)]
-    value, moment = host.evaluated(lambda: call(f, *own), again)  # f may write into its arguments
-
-    def pull(cotangent: Any) -> Any:
-        sub = trace_sub(f, new, {})
-        given, tree = pytree.flatten(settled(cotangent))
-        if tree != sub.tree:
-            raise errors.TypeMismatchError(
-                f"the cotangent at {user_site()} has another structure than the result: give one cotangent for each number or array of it"
-            )
-        ct = [i for i, t in enumerate(sub.types) if carries_gradient(t)]
-        results, _ = pytree.flatten(settled(value))
-        extra = [_like(given[i], sub.types[i], "cotangent", results[i]) for i in ct]
-        wrt = [p for p in sub.where if p >= 0]
-        types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
-        with host.repeating(moment):
-            outs = emit("pullback", sub, extra, types, {"wrt": tuple(wrt), "ct": tuple(ct)})
-        leaves, structure = pytree.flatten(new)
-        pulled = iter(outs[len(sub.types) :])
-        return pytree.unflatten(structure, [x if is_static(x) else next(pulled) for x in leaves])
-
-    return value, pull, moment
-
-
-def _like(value: Any, t: Type, what: str, primal: Any = None) -> Atom:
+def like(value: Any, t: Type, what: str, primal: Any = None) -> Atom:
     """A tangent or cotangent as an atom of type `t`; an array must have the sizes of `primal`."""
     if isinstance(value, np.ndarray) and value.ndim:
         value = lift_array(value.astype(np.float64) if value.dtype.kind in "iu" else value)
@@ -271,6 +253,8 @@ def same_shape(a: Arrayed, b: Arrayed, message: str) -> None:
         return
     same: Any = True
     for m, n in zip(a.shape, b.shape, strict=True):
+        if isinstance(m, int) and isinstance(n, int) and m != n:
+            raise KINDS["shape"].error(f"{message} ({user_site()})")
         same = table.ieq(m, n) if same is True else table.logical_and(same, table.ieq(m, n))
     if same is True:
         return
@@ -280,8 +264,8 @@ def same_shape(a: Arrayed, b: Arrayed, message: str) -> None:
 
 
 # ---- forward mode
-def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """(f(*primals), J tangents). Integer results have tangent 0."""
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
+    """(f(*primals), J tangents), and aux if it has that. Integer results have tangent 0."""
     refuse_generators(tuple(primals), "an argument of jvp")
     leaves, tree = pytree.flatten(settled(tuple(primals)))
     given, other = pytree.flatten(settled(tuple(tangents)))
@@ -290,8 +274,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
             f"the tangents at {user_site()} have another structure than the primals: give one tangent for each number or array"
         )
     new, _ = pytree.flatten(all_differentiable(pytree.unflatten(tree, leaves), "an argument of jvp"))
-    sub = trace_sub(f, pytree.unflatten(tree, new), {})
-    extra = [_like(g, x.type, "tangent", x) for g, x in zip(given, new, strict=True) if not is_static(x)]
+    sub = trace_sub(f, pytree.unflatten(tree, new), {}, has_aux)
+    extra = [like(g, x.type, "tangent", x) for g, x in zip(given, new, strict=True) if not is_static(x)]
     moves = [not (isinstance(t, Const) and t.value == 0) for t in extra]
     moves = moves if any(moves) else [True] * len(extra)  # along an axis the others do not move: 0 * inf would be NaN
     active = [i for i, t in enumerate(sub.types) if carries_gradient(t)]
@@ -299,9 +283,11 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     wrt = tuple(p for p, m in zip([p for p in sub.where if p >= 0], moves, strict=True) if m)
     outs = emit("pushforward", sub, [t for t, m in zip(extra, moves, strict=True) if m], types, {"wrt": wrt})
     values, rest = outs[: len(sub.types)], iter(outs[len(sub.types) :])
-    ts = [next(rest) if i in active else _zero(v) for i, v in enumerate(values)]
-    return pytree.unflatten(sub.tree, values), pytree.unflatten(sub.tree, ts)
+    ts = [next(rest) if i in active else zero(v) for i, v in enumerate(values)]
+    value, tangent = sub.whole(values), sub.whole(ts)
+    return (value[0], tangent[0], value[1]) if has_aux else (value, tangent)
 
 
-def _zero(v: Any) -> Any:
+def zero(v: Any) -> Any:
+    """The tangent of what has none."""
     return constant(0.0) if isinstance(v, Traced) else allocate(F64, v.shape, 0)

@@ -12,8 +12,8 @@ import numpy as np
 from ..ir.core.builder import current_trace
 from ..ir.core.errors import LanternError
 from ..ir.python.for_loops import loop_value
-from ..ir.trace.derivatives import vjp
-from ..ir.trace.jacobians import jacobian
+from ..ir.trace.jacobian.jacobians import jacobian
+from ..ir.trace.jacobian.linear import pullback_at
 from ..ir.trace.language import call
 from ..ir.trace.operations import is_differentiable, operation, zero_like
 from ..ir.values import pytree
@@ -172,7 +172,7 @@ class custom_jvp(_Ruled):
             tangents = pytree.unflatten(tree, [known.get(i, 0.0) for i in range(len(leaves))])
             return self.follow(self.rule, args, y, *fixed, own, tangents)[1]
 
-        found = dict(zip(moving, vjp(_named(tangent, self.__name__), tuple(zero_like(leaves[i]) for i in moving))[1](dy), strict=True))
+        found = dict(zip(moving, pullback_at(_named(tangent, self.__name__), tuple(zero_like(leaves[i]) for i in moving))(dy), strict=True))
         return _one_or_all(pytree.unflatten(tree, [found.get(i) for i in range(len(leaves))]), own)
 
 
@@ -231,7 +231,7 @@ def implicit(solve: Callable[..., Any], residual: Callable[..., Any]) -> Callabl
             known = dict(zip(moving, moved, strict=True))
             return call(residual, y, *pytree.unflatten(tree, [known.get(i, x) for i, x in enumerate(leaves)]))
 
-        pull = vjp(_named(at, "residual"), tuple(leaves[i] for i in moving))[1]
+        pull = pullback_at(_named(at, "residual"), tuple(leaves[i] for i in moving))
         found = dict(zip(moving, pull(-_solved(lambda v: call(residual, v, *args), y, dy)), strict=True))
         return _one_or_all(pytree.unflatten(tree, [found.get(i) for i in range(len(leaves))]), tuple(args))
 
@@ -247,12 +247,12 @@ def _solved(residual: Callable[[Any], Any], y: Any, dy: Any) -> Any:
     """w of which J^T w = dy, with the residual's Jacobian in y."""
     shape = getattr(y, "shape", ())
     if not shape:
-        return dy / jacobian(_named(residual, "residual"), y, True)
+        return dy / jacobian(_named(residual, "residual"), 0, False, (y,), {}, True)[0]
 
     def flat(v: Any) -> Any:
         return residual(v.reshape(shape)).reshape(-1)
 
-    j = jacobian(_named(flat, "residual"), y.reshape(-1), True)
+    j = jacobian(_named(flat, "residual"), 0, False, (y.reshape(-1),), {}, True)[0]
     return call(np.linalg.solve, j.T, dy.reshape(-1)).reshape(shape)
 
 

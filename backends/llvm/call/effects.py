@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,7 +22,7 @@ from ..emit.host import is_draw
 from ..runtime import layout
 
 _FAILED: dict[int, BaseException] = {}  # by region, until its fault is raised
-_SCALARS: dict[Type, Any] = {F64: ctypes.c_double, F32: ctypes.c_float, I64: ctypes.c_int64, BOOL: ctypes.c_bool}
+_SCALARS: dict[Type, str] = {F64: "d", F32: "f4x", I64: "q", BOOL: "?7x"}
 _LIBRARY: list[ctypes.CDLL] = []
 
 
@@ -38,7 +40,8 @@ def _called(fault: Any, recipe: int, slots: int, region: int) -> int:
         program = fault.__self__.program
         types = _types(program, recipe)
         found = host.perform(program, recipe, _values(types, slots))
-        _give(found, slots, slots + 8 * sum(1 + t.rank if isinstance(t, Array) else 1 for t in types))
+        if found:
+            _give(found, slots, slots + _layout(types).size)
         performed = ctypes.c_int64.from_address(region + layout.VALUES)
         performed.value = 1  # the last thing that is done: no signal is looked at from here on
     except BaseException as e:
@@ -71,16 +74,23 @@ def _types(program: Program, recipe: int) -> list[Type]:
 
 
 def _values(types: Sequence[Type], slots: int) -> list[Any]:
+    layout = _layout(types)
+    parts = iter(layout.unpack(ctypes.string_at(slots, layout.size)))
     out: list[Any] = []
     for t in types:
         if isinstance(t, Array):
-            data, *shape = (ctypes.c_int64.from_address(slots + 8 * i).value for i in range(1 + t.rank))
-            out.append(_array(data, tuple(shape), NUMPY_DTYPES[t.dtype]))
-            slots += 8 * (1 + t.rank)
-            continue
-        out.append(_SCALARS[t].from_address(slots).value)
-        slots += 8
+            out.append(_array(next(parts), tuple(next(parts) for _ in range(t.rank)), NUMPY_DTYPES[t.dtype]))
+        else:
+            out.append(next(parts))
     return out
+
+
+_words = functools.cache(struct.Struct)
+
+
+def _layout(types: Sequence[Type]) -> struct.Struct:
+    """Of slots that hold these: a word for each number, and for the address and the sizes of an array."""
+    return _words("=" + "".join("q" * (1 + t.rank) if isinstance(t, Array) else _SCALARS[t] for t in types))
 
 
 def _array(data: int, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -9,7 +9,7 @@ forward_over_reverse.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...core import errors
@@ -31,10 +31,12 @@ MAX_ORDER = 8  # of derivatives: each doubles the program
 MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
 
 
-def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1, paired: bool = False) -> str:
+def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1, paired: bool = False, apart: int = 1) -> str:
     """The name of `name`'s jvp in so many directions, with tangents for the parameters in `mask`; made when first asked for. `paired`:
-    of a function that has blocks itself, each lane of which moves in its own direction alone."""
+    of a function that has blocks itself, each lane of which moves in its own direction alone. `apart`: so many directions, each with
+    tangents of its own."""
     marks = "".join("x" if m else "o" for m in mask) + ("" if lanes == 1 else f".{lanes}") + (".paired" if paired else "")
+    marks += "" if apart == 1 else f".by{apart}"
     new = f"jvp.{marks}.{name}"
     if new not in program.functions:
         if new.count("jvp.") > MAX_ORDER or (
@@ -51,7 +53,7 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1, 
             one_by_one(program, name, jvp_name(program, name, mask), mask, lanes, new)
             return new
         with tracing(program) as trace:
-            f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), lanes, paired, new, trace).run()
+            f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), lanes, paired, new, trace, apart).run()
         SIMPLIFY.on([f])  # before it may be differentiated again
     return new
 
@@ -61,7 +63,9 @@ TANGENTS = Stage("forward mode", lambda op: op.adjoint in OWN and op.jvp is None
 
 
 class _Forward:
-    def __init__(self, program: Program, f: Function, mask: tuple[bool, ...], lanes: int, paired: bool, name: str, trace: Trace) -> None:
+    def __init__(
+        self, program: Program, f: Function, mask: tuple[bool, ...], lanes: int, paired: bool, name: str, trace: Trace, apart: int = 1
+    ) -> None:
         self.program, self.f, self.mask, self.lanes, self.paired = program, f, mask, lanes, paired
         aliases = Aliases(program, f if is_scalar(f) else None)
         self.activity: Activity = moving(f, mask, aliases, lambda let: has_tangents(program, let))
@@ -69,7 +73,8 @@ class _Forward:
         trace.builders.append(self.builder)
         self.builder.blocks.clear()
         self.values: dict[Var, Var] = {}
-        self.tangents: dict[Var, Atom] = {}
+        self.directions: list[dict[Var, Atom]] = [{} for _ in range(apart)]
+        self.tangents = self.directions[0]  # in the direction at hand
         self.blocks: dict[str, Block] = {}
         self.moment: tuple[Var, ...] = ()  # before the operation at hand, if its tangent repeats its effects
 
@@ -77,9 +82,9 @@ class _Forward:
         b, f = self.builder, self.f
         for p in f.params:
             self.values[p] = b.parameter(p.type, p.name + ".")
-        for p, m in zip(f.params, self.mask, strict=True):
-            if m:
-                self.tangents[p] = b.parameter(self.of(p.type), "t." + p.name + ".")
+        moving = [p for p, m in zip(f.params, self.mask, strict=True) if m]
+        for _ in self.each():
+            self.tangents.update((p, b.parameter(self.of(p.type), "t." + p.name + ".")) for p in moving)
         for name, block in f.blocks.items():
             new = self.blocks[name] = Block(name)
             b.blocks.append(new)
@@ -93,17 +98,25 @@ class _Forward:
             for let in f.blocks[name].lets:
                 self.let(let)
             self.terminator(f.blocks[name])
-        return b.finish((*f.results, *(self.of(t) for t in f.results if carries_gradient(t))))
+        return b.finish((*f.results, *(self.of(t) for _ in self.directions for t in f.results if carries_gradient(t))))
+
+    def each(self) -> Iterator[None]:
+        """One direction after another is at hand."""
+        for tangents in self.directions:
+            self.tangents = tangents
+            yield
+        self.tangents = self.directions[0]
 
     def tangent_params(self, name: str, block: Block) -> None:
         """Tangents of block parameters; after a call, tangents of its results come between results and values."""
         results = self._result_params(name)
         tangents = []
-        for p in [*results, *(p for p in block.params if p not in results)]:
-            if p in self.activity or (p in results and carries_gradient(p.type) and self._after_active_call(name)):
-                t = self.builder.fresh(self.of(p.type), "t." + p.name + ".")
-                self.tangents[p] = t
-                tangents.append((p, t))
+        for _ in self.each():
+            for p in [*results, *(p for p in block.params if p not in results)]:
+                if p in self.activity or (p in results and carries_gradient(p.type) and self._after_active_call(name)):
+                    t = self.builder.fresh(self.of(p.type), "t." + p.name + ".")
+                    self.tangents[p] = t
+                    tangents.append((p, t))
         head = [self.values[p] for p in results] + [t for p, t in tangents if p in results]
         rest = [p for p in block.params if p not in results]
         self.blocks[name].params = head + [self.values[p] for p in rest] + [t for p, t in tangents if p not in results]
@@ -129,7 +142,7 @@ class _Forward:
         return t if self.paired and width(t) > 1 else wide(t, self.lanes)
 
     def jvp_of(self, name: str, mask: Sequence[bool]) -> str:
-        return jvp_name(self.program, name, mask, self.lanes, self.paired)
+        return jvp_name(self.program, name, mask, self.lanes, self.paired, len(self.directions))
 
     # ---- values
     def atom(self, a: Atom) -> Atom:
@@ -168,21 +181,27 @@ class _Forward:
         outs = self.builder.emit(let.op, tuple(map(self.atom, let.args)), tuple(o.type for o in let.outs), attrs, let.site)
         self.values.update(zip(let.outs, outs, strict=True))
         if active:
-            if moment:
-                self.builder.emit("host", moment, (), {"recipe": AGAIN})
-            (TANGENTS[let.op] if let.op in TANGENTS else BY_ADJOINT[op.adjoint])(self, let)
-            if moment:
-                self.builder.emit("host", (), (), {"recipe": DONE})
+            for _ in self.each():
+                if moment:
+                    self.builder.emit("host", moment, (), {"recipe": AGAIN})
+                (TANGENTS[let.op] if let.op in TANGENTS else BY_ADJOINT[op.adjoint])(self, let)
+                if moment:
+                    self.builder.emit("host", (), (), {"recipe": DONE})
 
     def called(self, let: Let) -> None:
         """The same of the function's jvp: the value is no other operation."""
         name = self.jvp_of(let.attrs["f"], [a in self.activity for a in let.args])
-        args = (*map(self.atom, let.args), *(self.tangent(a) for a in let.args if a in self.activity))
+        args = (*map(self.atom, let.args), *self.passed(let.args))
         floats = [o for o in let.outs if carries_gradient(o.type)]
-        types = (*(o.type for o in let.outs), *(self.of(o.type) for o in floats))
+        types = (*(o.type for o in let.outs), *(self.of(o.type) for _ in self.directions for o in floats))
         outs = self.builder.emit(let.op, args, types, {**let.attrs, "f": name}, let.site)
         self.values.update(zip(let.outs, outs, strict=False))
-        self.tangents.update(zip(floats, outs[len(let.outs) :], strict=True))
+        rest = iter(outs[len(let.outs) :])
+        for _ in self.each():
+            self.tangents.update((o, next(rest)) for o in floats)
+
+    def passed(self, args: Sequence[Atom]) -> list[Atom]:
+        return [self.tangent(a) for _ in self.each() for a in args if a in self.activity]
 
     def repeats(self, let: Let) -> bool:
         """Does its tangent evaluate a function with effects again?"""
@@ -263,25 +282,25 @@ class _Forward:
         body = self.program.functions[k.f]
         mask = [varies(x, active) and carries_gradient(p.type) for x, p in zip(k.inputs, body.params, strict=True)]
         new: list[Any] = [self._input(x) for x in k.inputs]
-        new += [self._input(x, True) for x, m in zip(k.inputs, mask, strict=True) if m]
+        new += [self._input(x, True) for _ in self.each() for x, m in zip(k.inputs, mask, strict=True) if m]
         results = [
             Result(r.kind, r.axes, self._access(r.into) if r.into else None, self._out(r.out), self._input(r.start)) for r in k.results
         ]
         floats = [r for r, t in zip(k.results, body.results, strict=True) if carries_gradient(t)]
-        for r in floats:
-            there = r.into.base if r.into else r.out
-            if r.kind not in SMOOTH or there is None or there not in self.activity:
-                results.append(Result("drop"))
-            elif r.into is not None:
-                results.append(Result(r.kind, r.axes, self._access(r.into, True)))
-            else:
-                assert r.out is not None
-                out = self.builder.fresh(self.of(r.out.type))
-                self.tangents[r.out] = out
-                results.append(Result("sum" if r.kind in SUMS else r.kind, r.axes, None, out))
+        results += [self._moved(r) for _ in self.each() for r in floats]
         made = Kernel(self.jvp_of(k.f, mask), [self.atom(n) for n in k.sizes], new, results, let.site, k.extra)
         assert self.builder.current is not None
         self.builder.current.lets.append(made.let())
+
+    def _moved(self, r: Result) -> Result:
+        """Where the tangent of a kernel's result goes."""
+        there = r.into.base if r.into else r.out
+        if r.kind not in SMOOTH or there is None or there not in self.activity:
+            return Result("drop")
+        if r.into is not None:
+            return Result(r.kind, r.axes, self._access(r.into, True))
+        self.tangents[there] = out = self.builder.fresh(self.of(there.type))
+        return Result("sum" if r.kind in SUMS else r.kind, r.axes, None, out)
 
     def _out(self, out: Var | None) -> Var | None:
         if out is not None:
@@ -304,7 +323,7 @@ class _Forward:
     def edge(self, e: Edge) -> Edge:
         target = self.f.blocks[e.block]
         params = target.params[len(target.params) - len(e.args) :]
-        tangents = tuple(self.tangent(a) for p, a in zip(params, e.args, strict=True) if p in self.activity)
+        tangents = [self.tangent(a) for _ in self.each() for p, a in zip(params, e.args, strict=True) if p in self.activity]
         return Edge(e.block, (*map(self.atom, e.args), *tangents))
 
     def terminator(self, block: Block) -> None:
@@ -315,14 +334,14 @@ class _Forward:
         elif isinstance(t, Branch):
             new.terminator = Branch(self.atom(t.cond), self.edge(t.then), self.edge(t.orelse))
         elif isinstance(t, Return):
-            tangents = tuple(self.tangent(a) for a in t.args if carries_gradient(a.type))
+            tangents = [self.tangent(a) for _ in self.each() for a in t.args if carries_gradient(a.type)]
             new.terminator = Return((*map(self.atom, t.args), *tangents))
         elif isinstance(t, Call):
             mask = [a in self.activity for a in t.args]
             args = tuple(map(self.atom, t.args))
             if any(mask):
                 name = self.jvp_of(t.function, mask)
-                new.terminator = Call(name, (*args, *(self.tangent(a) for a in t.args if a in self.activity)), self.edge(t.then))
+                new.terminator = Call(name, (*args, *self.passed(t.args)), self.edge(t.then))
             else:
                 new.terminator = Call(t.function, args, self.edge(t.then))
         elif isinstance(t, Fail):

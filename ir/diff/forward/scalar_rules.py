@@ -85,7 +85,7 @@ def _ruled(program: Program, let: Let) -> list[Let] | None:
     atoms = (*values(let), *own(let), *kept(let))
     if all(isinstance(a.type, Scalar) for a in atoms):
         return _scalars(program, let, back, let.outs, values(let), own(let), kept(let), around(let))
-    if around(let):
+    if around(let) or not all(isinstance(o.type, Array) for o in let.outs):
         return None
     each = _each(program, back, let)
     return None if each is None else _kernel(program, let, each)

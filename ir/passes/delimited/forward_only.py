@@ -57,22 +57,21 @@ def _reached(program: Program, names: Iterable[str]) -> set[str]:
 
 def _replace(f: Function) -> bool:
     uses: Counter[Atom] = Counter()
-    made: dict[Var, Let] = {}
     for b in f.blocks.values():
         uses.update(a for let in b.lets for a in let.args)
         uses.update(terminator_atoms(b.terminator))
-        made.update((o, let) for let in b.lets for o in let.outs if TABLE[let.op].allocates)
     known: dict[Var, Atom] = {}
     changed = False
     for b in f.blocks.values():
-        lets = []
+        lets = list[Let]()
         for let in b.lets:
             if TABLE[let.op].calls != BACKWARDS:
                 lets.append(let)
                 continue
             changed = True
             for o, y in zip(let.outs, values(let), strict=True):
-                if isinstance(o.type, Array) and (uses[y] > 1 or y not in made):
+                here = any(y in x.outs for x in lets if TABLE[x.op].allocates)  # each time anew, if in a loop
+                if isinstance(o.type, Array) and (uses[y] > 1 or not here):
                     lets.append(Let((o,), COPY.name, (y,), {}, let.site))
                 else:
                     known[o] = y

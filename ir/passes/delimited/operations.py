@@ -100,11 +100,13 @@ def _put_in(program: Program, f: Function, block: Block, i: int, cut: _Cut, name
     """The first half in the place of the operation, and a `custom` behind it; the blocks that are new or changed."""
     let = block.lets[i]
     rest = Block(names.new(block.name), [], block.lets[i + 1 :], block.terminator)
-    given = [Var(names.new(o.name), o.type) if carries_gradient(o.type) else o for o in let.outs]
+    given = [Var(names.new(o.name), o.type) if carries_gradient(o.type) or isinstance(o.type, Array) else o for o in let.outs]
     kept = [Var(names.new("kept"), t) for t in cut.first.results[len(let.outs) :]]
     rest.params = [*given, *kept]
     outs = tuple(o for o in let.outs if carries_gradient(o.type))
-    ys = [g for g, o in zip(given, let.outs, strict=True) if g is not o]
+    ys = [g for g in given if carries_gradient(g.type)]
+    pairs = [(o, g) for o, g in zip(let.outs, given, strict=True) if o is not g and not carries_gradient(o.type)]
+    rest.lets[:0] = [Let((o,), COPY.name, (g,), {}, let.site) for o, g in pairs]  # integers: memory of their own, too
     if outs:
         args = (*ys, *(let.args[j] for j in cut.own), *kept, *(let.args[j] for j in cut.around))
         attrs: dict[str, Any] = {"f": cut.back.name, "own": len(cut.own), "kept": cut.kept}

@@ -1,0 +1,80 @@
+"""Which arguments of a call a transform is about."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..core import errors
+from ..values import pytree
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Arguments by position, and by name where a call passes them so. `one`: an argument, and no tuple of them."""
+
+    places: tuple[int | str, ...]
+    one: bool
+
+    @staticmethod
+    def of(f: Callable[..., Any], argnums: Any, args: Sequence[Any], kwargs: dict[str, Any], what: str) -> Chosen:
+        """What `argnums` names: an int, the name of a parameter, or a sequence of them."""
+        one = isinstance(argnums, (int, str))
+        places = [_place(f, n, argnums, args, kwargs, what) for n in ((argnums,) if one else argnums)]
+        return Chosen(tuple(places), one)
+
+    def taken(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """Them, in the order of argnums."""
+        return [kwargs[p] if isinstance(p, str) else args[p] for p in self.places]
+
+    def put(self, args: Sequence[Any], kwargs: dict[str, Any], new: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """All arguments, with new ones in their places."""
+        named, at = dict(kwargs), list(args)
+        for p, x in zip(self.places, new, strict=True):
+            if isinstance(p, str):
+                named[p] = x
+            else:
+                at[p] = x
+        return tuple(at), named
+
+    def leaves(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[int]:
+        """The positions of their leaves among all."""
+
+        def marked(place: int | str, x: Any) -> Any:
+            return [place] * len(pytree.flatten(x)[0])
+
+        owners, _ = pytree.flatten(([marked(i, x) for i, x in enumerate(args)], {k: marked(k, x) for k, x in kwargs.items()}))
+        return [i for p in self.places for i, owner in enumerate(owners) if owner == p]
+
+    def what(self, i: int) -> str:
+        """The i-th of them in words."""
+        p = self.places[i]
+        return f"argument `{p}`" if isinstance(p, str) else f"argument {p}"
+
+    def given(self, found: Sequence[Any]) -> Any:
+        """What there is for each of them, as argnums asks for it."""
+        return found[0] if self.one else tuple(found)
+
+
+def _place(f: Callable[..., Any], n: Any, argnums: Any, args: Sequence[Any], kwargs: dict[str, Any], what: str) -> int | str:
+    if not isinstance(n, str):
+        if not -len(args) <= n < len(args):
+            raise errors.ArgumentTypeError(
+                f"argnums={argnums} names an argument that the call does not have: it has {len(args)} positional arguments"
+            )
+        return int(n) % len(args)
+    if n in kwargs:
+        return n
+    try:
+        parameters = inspect.signature(f).parameters
+    except (TypeError, ValueError):  # some builtins have none
+        parameters = {}  # type: ignore[assignment]
+    positional = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if n in positional[: len(args)]:
+        return positional.index(n)
+    name = getattr(f, "__qualname__", "f")
+    if n in parameters:
+        raise errors.ArgumentTypeError(f"{what} of `{name}` is to be with respect to `{n}`, which the call does not give: pass it")
+    raise errors.ArgumentTypeError(f"argnums={argnums!r} names no parameter of `{name}`, which has {', '.join(parameters) or 'none'}")
