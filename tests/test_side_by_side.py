@@ -251,3 +251,29 @@ def test_lanes_that_have_left_a_loop_are_not_in_its_derivative() -> None:
     for g in (lj.vmap(lj.grad(f)), lj.grad(lambda x: np.sum(lj.vmap(f)(x)))):
         close(lj.jit(g)(X), np.array([one(x) for x in X]), 1e-9)
     assert math.isfinite(functools.reduce(max, lj.jit(lj.vmap(f))(X)))
+
+
+@pytest.mark.parametrize("checkpoint", [None, "recursion", "replay", 3])
+def test_masks_that_the_way_back_needs(checkpoint: Any) -> None:
+    def f(r: Any) -> Any:
+        s = r[0]
+        for i in range(12):
+            s = np.where(s > r[1], np.sin(s) * r[2], s * s * 0.5 + r[0])
+            s = max(s, r[1] * 0.5) * (1.5 if i % 2 else 0.5)
+        return s
+
+    one = lj.jit(lj.grad(f))
+    assert goes(lj.vmap(lj.grad(f)), ROWS)
+    for g in (lj.vmap(lj.grad(f)), lj.grad(lambda x: np.sum(lj.vmap(f)(x)))):
+        close(lj.jit(g, checkpoint=checkpoint)(ROWS), np.array([one(r) for r in ROWS]), 1e-10, 1e-10)
+
+
+def test_arrays_of_bools_go_one_by_one() -> None:
+    def f(r: Any) -> Any:
+        s = r[0]
+        for _ in range(7):
+            above = r > s
+            s = s * 0.5 + np.sum(np.where(above, r, 0.1)) * 0.1
+        return s
+
+    close(lj.jit(lj.vmap(f))(ROWS), np.array([f(r) for r in ROWS]), 1e-13)

@@ -124,7 +124,7 @@ def check(seed: int) -> Counter[str] | str:
             counts[f"{name}: {prop(f, args, axes)}"] += 1
     except REFUSALS as e:
         counts[f"refused: {type(e).__name__} {str(e)[-60:]}"] += 1
-    except (ZeroDivisionError, ValueError, OverflowError, IndexError):
+    except (ZeroDivisionError, ValueError, OverflowError, IndexError, UnboundLocalError):
         counts["discarded"] += 1  # also in plain Python
     except AssertionError as e:
         return str(e)

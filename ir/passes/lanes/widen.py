@@ -21,6 +21,8 @@ Known = Any  # what a variable of the old code is in the new one: an atom, or an
 def widened(t: Any) -> Any:
     """The type of a value that differs."""
     if isinstance(t, Array):
+        if t.dtype == BOOL:  # of masks there are no arrays
+            raise MixedError
         return Array(widened(t.dtype), t.dims)
     if t == BOOL:
         return MASK
