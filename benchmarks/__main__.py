@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import arrays, calls, compile_time, floor, functions, machine, report, starts, tangents, timing
+from benchmarks import arrays, calls, compile_time, floor, functions, lanes, machine, report, starts, tangents, timing
 from benchmarks.arrays import ArrayRow
 from benchmarks.calls import CallRow
 from benchmarks.cases import CASES
@@ -43,6 +43,9 @@ NumPy's (1e-9), its gradient that of central differences along one direction (1e
 TANGENTS_CHECKED = """
 A time is of one call from Python, of a whole Jacobian or Hessian, on one core; one direction is a jvp, or an hvp. Before timing: the columns are
 those of single directions (1e-10), those of central differences (1e-5), and JAX's (1e-8)."""
+LANES_CHECKED = """
+A time is of one call from Python, of all lanes, on one core; lane by lane is a loop that stores into the rows of an array. Before timing: both
+agree (1e-12), and JAX's vmap does (1e-8)."""
 FUNCTIONS_CHECKED = """
 A time is of one element, of a call from Python on 4,096 of them, the least of many batches run in turns. Values are NumPy's but for the last bits."""
 STARTS_CHECKED = """
@@ -61,17 +64,18 @@ class Results:
     arrays: list[ArrayRow] = field(default_factory=list)
     functions: list[FunctionRow] = field(default_factory=list)
     tangents: list[ArrayRow] = field(default_factory=list)
+    lanes: list[ArrayRow] = field(default_factory=list)
 
     @property
     def right(self) -> bool:
         """Whether all numbers agree and everything runs; times do not count."""
-        agree = all(row.agrees for rows in (self.run, self.calls, self.arrays, self.functions, self.tangents) for row in rows)
+        agree = all(row.agrees for rows in (self.run, self.calls, self.arrays, self.functions, self.tangents, self.lanes) for row in rows)
         return agree and not any(row.note for row in self.compile) and not any(row.note for row in self.starts)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    names = [case.name for case in (*CASES, *arrays.CASES, *tangents.CASES)]
+    names = [case.name for case in (*CASES, *arrays.CASES, *tangents.CASES, *lanes.CASES)]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Time gradients against C and peers.")
     parser.add_argument("--quick", action="store_true", help="small sizes and short batches: a check, not a measurement")
     parser.add_argument(
@@ -87,7 +91,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options.functions = FUNCTIONS.startswith(wanted)
     options.arrays = [case for case in arrays.CASES if case.name.startswith(wanted)]
     options.tangents = [case for case in tangents.CASES if case.name.startswith(wanted)]
-    if not any((options.cases, options.arrays, options.tangents, options.compile, options.calls, options.functions)):
+    options.lanes = [case for case in lanes.CASES if case.name.startswith(wanted)]
+    if not any((options.cases, options.arrays, options.tangents, options.lanes, options.compile, options.calls, options.functions)):
         parser.error(f"no case starts with {' or '.join(wanted)}; there are {', '.join([*names, COMPILE, CALLS, FUNCTIONS])}")
     return options
 
@@ -114,6 +119,9 @@ def measure_all(options: argparse.Namespace, lj: Any, c: Floor | None, peers: li
     if options.tangents:
         progress("Jacobians and Hessians")
         results.tangents = tangents.measure_tangents([case.name for case in options.tangents], not options.no_peers, effort)
+    if options.lanes:
+        progress("lanes")
+        results.lanes = lanes.measure_lanes([case.name for case in options.lanes], not options.no_peers, effort)
     if options.functions:
         progress("mathematical functions")
         results.functions = functions.measure_functions(lj, timing.QUICK)
@@ -151,6 +159,10 @@ def print_results(results: Results, peers: list[Peer]) -> None:
         print()
         print(report.array_table(results.tangents, tangents.COLUMNS))
         print(TANGENTS_CHECKED)
+    if results.lanes:
+        print()
+        print(report.array_table(results.lanes, lanes.COLUMNS))
+        print(LANES_CHECKED)
     if results.functions:
         print()
         print(report.function_table(results.functions))
@@ -167,7 +179,9 @@ def print_results(results: Results, peers: list[Peer]) -> None:
         print(report.start_table(results.starts))
         if not any(row.note for row in results.starts):
             print(STARTS_CHECKED)
-    for line in report.notes(results.run, results.compile, results.calls, results.starts, [*results.arrays, *results.tangents]):
+    for line in report.notes(
+        results.run, results.compile, results.calls, results.starts, [*results.arrays, *results.tangents, *results.lanes]
+    ):
         print(line)
 
 

@@ -181,6 +181,15 @@ def test_whole_array_programs_agree() -> None:
     assert [row.notes for row in rows if not row.agrees] == []
 
 
+def test_lanes_agree() -> None:
+    """With a loop over lanes, and JAX where it is installed."""
+    from benchmarks import lanes
+
+    rows = lanes.measure_here([case.name for case in lanes.CASES], True, QUICK)
+    assert [row.notes for row in rows if not row.agrees] == []
+    assert len(rows) == len(lanes.CASES)
+
+
 def test_jacobians_and_hessians_agree() -> None:
     """With single directions, central differences, and JAX where it is installed."""
     from benchmarks import tangents

@@ -23,12 +23,12 @@ from .jitted import jit
 from .operations.callback import op
 from .operations.rules import clip_gradient, custom_jvp, custom_vjp, fixed_point, implicit, stop_gradient
 from .sparse.api import sparse_hessian, sparse_jacobian, sparsity
-from .transforms import grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, linearize, value_and_grad, vjp
+from .transforms import grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, linearize, value_and_grad, vjp, vmap
 
 __version__ = "0.1.0"
 __all__ = [
     "LanternError", "associative_scan", "callback", "check_grads", "checkpoint", "clip_gradient", "cond", "custom_jvp", "custom_vjp",
     "errors", "export", "fixed_point", "fori_loop", "fun", "grad", "hessian", "hvp", "implicit", "jacfwd", "jacobian", "jacrev", "jit",
     "jvp", "linearize", "op", "progress", "prompt", "reset", "scan", "shift", "sparse_hessian", "sparse_jacobian", "sparsity",
-    "stop_gradient", "switch", "value_and_grad", "vjp", "while_loop",
+    "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
 ]  # fmt: skip

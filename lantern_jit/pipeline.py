@@ -32,6 +32,7 @@ from .ir.passes.explicit import explicit
 from .ir.passes.forbid import forbid
 from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
+from .ir.passes.lanes.side_by_side import side_by_side
 from .ir.passes.protect import protect
 from .ir.passes.raise_loops import raise_loops
 from .ir.passes.registers import registers
@@ -58,6 +59,7 @@ PIPELINE: tuple[Step, ...] = (
     Whole("guards", guard),  # the branch not taken stays out of derivatives
     Then(Whole("jvp", expand_all), (FORWARD_ONLY, SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
     Then(Whole("parts", parts), (SIMPLIFY,)),  # loops whose iterations several threads can share
+    Then(Whole("side_by_side", side_by_side), (SIMPLIFY,)),  # lanes of loops around loops, in vector registers
     Whole("close", close),  # what reverse mode needs is made now, and no function later
 )
 

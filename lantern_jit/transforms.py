@@ -17,6 +17,7 @@ from .ir.core.builder import current_trace
 from .ir.trace import derivatives
 from .ir.trace.jacobian import jacobians, linear
 from .ir.trace.tracebacks import hide
+from .ir.trace.vmap import vmap as batched
 from .ir.values import pytree
 from .pickling import Recipe
 from .sharing import identity, shared
@@ -293,3 +294,23 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
     nums = _nums(argnums)
     staged = jacfwd(jacrev(f, nums, has_aux), nums, has_aux)._staged
     return Transformed(f, "hessian", staged, (hessian, (f, nums, has_aux)), (nums, has_aux))
+
+
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Transformed:
+    """A function of arrays of arguments, which gives arrays of results: those of f for each lane.
+
+    in_axes: the axis of each positional argument that lanes go over, an int, or None for what all lanes share; in containers one
+        for each part, or one for all. Keyword arguments go by axis 0.
+    out_axes: where the axis of lanes is in a result.
+
+    Each lane has its own control flow: loops run as long as its own values say. f may write into arrays that it makes and into its
+    rows, which are its own then, and not into what all lanes share. From one random Generator the lanes draw one after another.
+
+    >>> import lantern_jit as lj, numpy as np
+    >>> lj.vmap(lambda a, x: a * x[0] + x[1], in_axes=(None, 0))(2.0, np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([ 4., 10.])
+    """
+    options = tuple((tuple(leaves), tree) for leaves, tree in map(pytree.flatten, (in_axes, out_axes)))
+    return Transformed(
+        f, "vmap", lambda *args, **kwargs: batched(f, in_axes, out_axes, args, kwargs), (vmap, (f, in_axes, out_axes)), options
+    )

@@ -180,6 +180,7 @@ OTHERS = {"tanh_slope", "expit_slope"}  # derivatives of tanh and expit, tested 
 OTHERS |= {"round_decimal", "unsigned_div", "exact_add", "exact_sub", "exact_mul", "wrap32", "fits32"}  # in test_scalars.py
 OTHERS |= {"select", "gate", "carried", "convert", "nonzero_step", "holds", "same_size", "equal_size", "broadcast_size", "check_index"}
 OTHERS |= {"lane", "in_lane", "lane_sum"}  # in test_tangents.py
+OTHERS |= {"block", "any_lane"}  # in test_side_by_side.py
 SAMPLED = {*DIFFERENTIABLE, *FLAT, *INTEGRAL, *LOGICAL, *OTHERS}
 
 __all__ = ["DIFFERENTIABLE", "FLAT", "INTEGERS", "INTEGRAL", "LD", "LOGICAL", "SAMPLED", "Sample"]

@@ -167,7 +167,7 @@ class Primal:
 
     @VALUES.of("draw")
     def draw(self, let: Let, xs: list[Any]) -> list[Any]:
-        made = random.draw(let.attrs["kind"], let.out.type, *xs)
+        made = random.draw(let.attrs["kind"], let.out.type, host.running().generators[xs[0]], *xs[1:])
         return [Ref(made) if isinstance(made, np.ndarray) else made]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,9 @@ def run(program: Program, args: Sequence[Any], allowance: float = math.inf) -> t
     suffice, Exhausted. `args`: NumPy scalars, bools and arrays, one for each parameter but the constants; arrays are written into
     where the program does."""
     program = closed(program)
-    values = [Ref(x) if isinstance(x, np.ndarray) else x for x in (*args, *program.constants)]
+    generators = [x for x in args if isinstance(x, np.random.Generator)]
+    numbers = iter(range(len(generators)))
+    values = [_value(x, numbers) for x in (*args, *program.constants)]
     out: list[Any] = []
     failure: list[BaseException] = []
     primal = Primal(program, allowance)
@@ -35,7 +37,6 @@ def run(program: Program, args: Sequence[Any], allowance: float = math.inf) -> t
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(MAX_DEPTH)
         try:
-            generators = [x for x in args if isinstance(x, np.random.Generator)]
             with np.errstate(all="ignore"), host.call(host.Running(generators)):
                 out.extend(primal.call(program.entry, values))
         except RecursionError as e:
@@ -60,6 +61,11 @@ def run(program: Program, args: Sequence[Any], allowance: float = math.inf) -> t
     if failure:
         raise failure[0]
     return own_results(out, [v.value for v in values if isinstance(v, Ref)]), primal.left
+
+
+def _value(x: Any, numbers: Iterator[int]) -> Any:
+    """An argument as the program has it: a generator is its number among those of the call."""
+    return Ref(x) if isinstance(x, np.ndarray) else np.int64(next(numbers)) if isinstance(x, np.random.Generator) else x
 
 
 def own_results(out: Sequence[Any], arrays: list[Any]) -> list[Any]:

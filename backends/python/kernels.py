@@ -147,11 +147,11 @@ class Run:
                     cs.append(0.0)
                 elif r.into is not None:
                     ref, at = self.read(r.into.base), self.at(r.into, point)
-                    cs.append(ref.adjoint[at] if active(r.into.base) else 0.0)
+                    cs.append(scalar(ref.adjoint[at]) if active(r.into.base) else 0.0)
                 else:
                     d = adjoints.get(r.out, 0.0)
                     at = point if r.kind == "map" else tuple(point[q] for q in r.axes)
-                    cs.append(d[at] if isinstance(d, np.ndarray) else d)
+                    cs.append(scalar(d[at]) if isinstance(d, np.ndarray) else d)
             cotangents.append((point, cs))
         for r in self.k.results:
             if r.into is not None and active(r.into.base):

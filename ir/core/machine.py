@@ -13,7 +13,7 @@ import numpy as np
 
 from .errors import LanternError
 from .faults import KINDS
-from .types import BOOL, F32, F64, LANE, NUMPY_DTYPES, Scalar
+from .types import BOOL, F32, F64, LANE, MASK, NUMPY_DTYPES, SIDE, Scalar
 
 SPLITTERS = {F64: 2.0**27 + 1, F32: 2.0**12 + 1}
 
@@ -55,14 +55,17 @@ class PythonMachine:
         return type(x)(round(float(x), n))
 
     def logical(self, name: str, x: Any, y: Any) -> Any:
+        if np.ndim(x) or np.ndim(y):
+            return {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}[name](x, y)
         return {"and": x and y, "or": x or y, "xor": bool(x) != bool(y)}[name]
 
     def compare(self, name: str, x: Any, y: Any) -> Any:
         fn = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
-        return bool(fn[name](x, y))
+        z = fn[name](x, y)
+        return z if np.ndim(z) else bool(z)
 
     def select(self, c: Any, x: Any, y: Any) -> Any:
-        return x if c else y
+        return np.where(c, x, y) if np.ndim(c) else x if c else y
 
     def instruction(self, name: str, *xs: Any) -> Any:
         """sqrt, fabs, floor, ceil, trunc, rint, copysign: one instruction on most machines."""
@@ -74,12 +77,13 @@ class PythonMachine:
     def slope(self, name: str, x: Any, z: Any) -> Any:
         """The derivative of z = tanh(x) or expit(x), to the last digits where z saturates."""
         e = np.exp(-np.abs(x + x if name == "tanh" else x))
-        return type(x)(4 if name == "tanh" else 1) * e / ((1 + e) * (1 + e))
+        return self.constant(4 if name == "tanh" else 1, x) * e / ((1 + e) * (1 + e))
 
     def special(self, name: str, *xs: Any) -> Any:
         import scipy.special
 
-        return type(xs[0])(getattr(scipy.special, name)(*xs))
+        z = getattr(scipy.special, name)(*xs)
+        return z.astype(xs[0].dtype) if np.ndim(z) else type(xs[0])(z)
 
     def check(self, ok: Any, kind: str, *values: Any) -> None:
         """Raise the fault `kind` unless `ok`."""
@@ -97,21 +101,29 @@ class PythonMachine:
         z[i] = x
         return z
 
+    def block(self, xs: Any, to: Scalar) -> Any:
+        return np.array(xs, bool if to == MASK else NUMPY_DTYPES[LANE[to][0]])
+
+    def any_lane(self, x: Any) -> Any:
+        return bool(np.any(x))
+
     def lane_sum(self, x: Any) -> Any:
         return x.sum()
 
     def constant(self, value: float, like: Any) -> Any:
-        return type(like)(value)
+        return np.full(like.shape, value, like.dtype) if np.ndim(like) else type(like)(value)
 
     def splitter(self, like: Any) -> Any:
         """Multiplied by it, a number of this type splits into two halves of its digits (Dekker, 1971)."""
-        return type(like)(SPLITTERS[F32 if isinstance(like, np.float32) else F64])
+        return self.constant(SPLITTERS[F32 if like.dtype == np.float32 else F64], like)
 
 
 def number(x: Any, t: Scalar) -> Any:
     """A number as a value of this machine."""
     if t in LANE:
         return np.full(LANE[t][1], x, NUMPY_DTYPES[LANE[t][0]])
+    if t == MASK:
+        return np.full(SIDE, x, bool)
     return bool(x) if t == BOOL else NUMPY_DTYPES[t].type(x)
 
 

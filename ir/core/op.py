@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from .errors import IntegerOverflowError, LanternError
 from .machine import PYTHON
-from .types import BOOL, F64, I64, Array, Scalar, Type, is_float
+from .types import BOOL, F64, I64, MASK, SIDE, Array, Scalar, Type, is_float, width
 
 Rule = Callable[..., tuple[Any, ...]]
 
@@ -99,6 +99,7 @@ class Op:
     ring: str = ""  # which arithmetic of integers it is: a key of RING
     orders: str = ""  # is the first number less (<), or greater (>), than the second?
     less: bool = False  # is the first integer less than the second?
+    multiplies: bool = False  # it is the product of two floats
     sums: str = ""  # it adds (+) its second argument to its first, or takes it away (-)
     chooses: bool = False  # it is its second argument where the first is true, else its third
     continues: bool = False  # its first argument is a sum that has begun with its second
@@ -116,6 +117,7 @@ class Op:
     calls: str = ""  # how it uses the function of the program that `f` names: PLAIN it calls it, NEST in a loop nest, REVERSE or FORWARD its derivative, BACKWARDS it calls it on the way back, CUT when it is in two
     late: bool = False  # its code touches adjoints on the way back alone
     fills: bool = False  # it makes an array of one value, its last argument
+    matrices: bool = False  # it is the product of two matrices, transposed where `ta` and `tb` say so
     registers: bool = False  # its code keeps a small new array in registers
     record: str = ""  # "made": its result holds its arguments; "opened": its results are what such a result of the same `site` holds
     resumes: bool = False  # the rest of the program runs here: it takes values, and gives their adjoints
@@ -306,6 +308,8 @@ def result_type(op: Op, types: list[Type | None], attrs: dict[str, Any]) -> Type
     result = op.signature[-1]
     if result == ">":
         return attrs["to"]  # type: ignore[no-any-return]
+    if result == "B" and any(width(t) == SIDE or t == MASK for t in types if t is not None):
+        return MASK
     return {"I": I64, "B": BOOL}.get(result) or argument_types(op, types)[op.signature.index(result)]
 
 
@@ -321,14 +325,14 @@ def argument_types(op: Op, types: list[Type | None]) -> list[Type]:
     generic: dict[str, Type] = {}
     for kind, t in zip(kinds, types, strict=True):
         if t is None or kind in "IB":
-            if t is not None and t != (I64 if kind == "I" else BOOL):
+            if t is not None and t != (I64 if kind == "I" else BOOL) and (kind == "I" or t != MASK):
                 raise TypeError(f"{op.name} needs {kind} where it has {t}")
             continue
         if (kind == "F" and not is_float(t)) or not isinstance(t, Scalar) or generic.setdefault(kind, t) != t:
             raise TypeError(f"{op.name}{op.signature} does not take ({', '.join(map(str, types))})")
     generic.setdefault("F", F64)
     generic.setdefault("T", F64)
-    return [{"I": I64, "B": BOOL}.get(k) or generic[k] for k in kinds]
+    return [MASK if k == "B" and t == MASK else {"I": I64, "B": BOOL}.get(k) or generic[k] for k, t in zip(kinds, types, strict=True)]
 
 
 def literal(value: Any, t: Type) -> Any:

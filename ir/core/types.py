@@ -48,9 +48,11 @@ F64, F32, I64, BOOL = Scalar("f64"), Scalar("f32"), Scalar("i64"), Scalar("bool"
 I32 = Scalar("i32")  # of array elements only
 PTR, CODE = Scalar("ptr"), Scalar("code")  # addresses of memory and of functions, below derivatives only
 WIDTHS = (2, 4, 8)  # of blocks of lanes
-LANES = {(t, n): Scalar(f"{t}x{n}") for t in (F64, F32) for n in WIDTHS}  # floats side by side: the tangents of one value in n directions
+SIDE = 16  # the width of blocks that are not the tangents of one value, but values of loop iterations that run side by side
+LANES = {(t, n): Scalar(f"{t}x{n}") for t in (F64, F32) for n in (*WIDTHS, SIDE)}  # floats side by side
 LANE = {wide: (t, n) for (t, n), wide in LANES.items()}
-SCALARS = {t.name: t for t in (F64, F32, I64, BOOL, I32, *LANE)}
+MASK = Scalar(f"boolx{SIDE}")  # what a comparison of such values gives
+SCALARS = {t.name: t for t in (F64, F32, I64, BOOL, I32, *LANE, MASK)}
 NUMPY_DTYPES: dict[Scalar, np.dtype[Any]] = {F64: np.dtype("f8"), F32: np.dtype("f4"), I64: np.dtype("i8"), BOOL: np.dtype("?"),
                                               I32: np.dtype("i4")}  # fmt: skip
 FROM_NUMPY = {dtype: t for t, dtype in NUMPY_DTYPES.items()}

@@ -30,7 +30,7 @@ from .operations import zero_of
 from .tape import Forward, Tape
 
 ENTRIES = 1024  # by which a tape grows
-SIZES = {"f64": 8, "i64": 8, "f32": 4, "bool": 1}
+SIZES = {"f64": 8, "i64": 8, "f32": 4, "bool": 1, "boolx16": 2}
 
 
 class Replay:

@@ -92,7 +92,7 @@ def _gemm(a: Any, b: Any, ta: int, tb: int) -> tuple[Any]:
     return (np.matmul(np.swapaxes(a, -1, -2) if ta else a, np.swapaxes(b, -1, -2) if tb else b),)
 
 
-awaited("gemm", _gemm, shape=_product, adjoint="function", linear=(0, 1), weighted="gemm_weight")
+awaited("gemm", _gemm, shape=_product, adjoint="function", linear=(0, 1), weighted="gemm_weight", matrices=True)
 
 
 MANY = 16  # rows at once are multiplied at once

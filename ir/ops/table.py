@@ -16,7 +16,7 @@ import numpy as np
 from ..core import dims
 from ..core.graph import Const, same_atom
 from ..core.op import TABLE, Op, Zero, elementwise
-from ..core.types import BOOL, FROM_NUMPY, I64, LANES, Scalar, is_float, wide, width
+from ..core.types import BOOL, FROM_NUMPY, I64, LANES, SIDE, Scalar, is_float, lane_type, wide, width
 
 STEP = Zero("piecewise constant: zero wherever it exists")
 STEADY = {"speculate": True, "steady": True}
@@ -38,7 +38,7 @@ def libm(name: str, rule: Any, arity: int = 1, squared: Any = None, cost: str = 
 add = row("add", "FF:F", lambda m, x, y: m.arithmetic("add", x, y), lambda d, z, x, y: (d, d), sums="+", **STEADY)
 sub = row("sub", "FF:F", lambda m, x, y: m.arithmetic("sub", x, y), lambda d, z, x, y: (d, neg(d)), sums="-", **STEADY)
 mul: Op = row("mul", "FF:F", lambda m, x, y: m.arithmetic("mul", x, y), lambda d, z, x, y: (mul(d, y), mul(d, x)),
-              neutral=1.0, commutes=True, square=lambda let: let.args[0] is let.args[1])
+              neutral=1.0, commutes=True, multiplies=True, square=lambda let: let.args[0] is let.args[1])
 neg: Op = row("neg", "F:F", lambda m, x: m.arithmetic("neg", x), lambda d, z, x: (neg(d),), **STEADY)
 div: Op = row("div", "FF:F", lambda m, x, y: m.arithmetic("div", x, y), lambda d, z, x, y: (div(d, y), neg(mul(div(d, y), z))), neutral=1.0)
 mul_zero: Op = row("mul_zero", "FF:F", lambda m, x, y: select(eq(x, 0.0), 0.0, mul(x, y)), lambda d, z, x, y: (mul(d, y), mul(d, x)))
@@ -186,6 +186,9 @@ lane: Op = row("lane", "F:>", lambda m, x, i, to: m.lane(x, i), lambda d, z, x, 
     lane(d, i=i, to=to) if width(type_of(d)) > 1 else in_lane(d, i=i, to=type_of(x)),), **STEADY)
 in_lane: Op = row("in_lane", "F:>", lambda m, x, i, to: m.in_lane(x, i, to), lambda d, z, x, i, to: (
     lane(d, i=i, to=type_of(x)) if width(type_of(d)) > 1 else in_lane(d, i=i, to=to),), **STEADY)
+block: Op = row("block", "F" * SIDE + ":>", lambda m, *xs, to: m.block(xs, to), lambda d, z, *xs, to: tuple(lane(d, i=i, to=lane_type(to)) for i in range(SIDE)),
+                **STEADY)
+any_lane = row("any_lane", "T:>", lambda m, x, to: m.any_lane(x), Zero("a truth value"), speculate=True)
 lane_sum: Op = row("lane_sum", "F:>", lambda m, x, to: m.lane_sum(x), lambda d, z, x, to: (
     lane_sum(d, to=to) if width(type_of(d)) > 1 else convert(d, to=type_of(x)),), **STEADY)
 # fmt: on

@@ -11,16 +11,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..core import dims
+from ..core.analysis import dominators
 from ..core.dims import Dim
 from ..core.graph import Atom, Const, Function, Let, Var
 from ..core.kernel import ONE, ZERO, Access, Gather, Index, Kernel, Result, Same, kernel_of
 from ..core.op import TABLE, can_fail
 from ..core.types import BOOL, I64, Array, Scalar, Type
-from ..ops.memory import RESHAPE, codes
+from ..ops.memory import DIM, RESHAPE, codes
 from ..ops.table import carried, iadd, ilt, imax, imin, imul, select
 from .bodies import Body, is_one, is_zero, name_of
 from .places import LAST, Places, SequentialError, Sum, key
 
+FEW = 64  # elements of a matrix
 LEAST = 16  # iterations, where their number is known: fewer are unrolled, and stay in registers
 
 
@@ -60,6 +62,8 @@ class Iterations(Places):
                 self.loads[let.out] = x if known is None else known[1]
         elif op.nest:
             self.around(kernel_of(let), at, let)
+        elif op.matrices:
+            self.rows(at, let)
         elif op.measures and let.outs and let.args[0] in self.arrays:
             raise SequentialError
         elif ((op.measures and let.outs) or (op.scalar and not can_fail(let))) and not any(a in self.inside for a in let.args):
@@ -189,7 +193,56 @@ class Iterations(Places):
                 subst[p] = build.input(self.access(x, at) if isinstance(x, Access) else Index(x.axis + 1), p)
         values = build.copy(inner, subst)
         results = [self.result(r, value, at, let, k) for r, value in zip(k.results, values, strict=True)]
+        product = self.product(build, values, [self.size, *k.sizes], results)
+        if product is not None:
+            self.kernels.append(product)
+            return
         self.kernel(build, values, [self.size, *k.sizes], results, let)
+
+    def product(self, build: Body, values: list[Atom], sizes: list[Atom], results: list[Result]) -> Let | None:
+        """A matrix times a vector in each iteration is one product of matrices. (With a matrix of few elements it stays a kernel, which is fused.)"""
+        lets = build.f.entry.lets
+        if len(lets) != 1 or not TABLE[lets[0].op].multiplies or values != [lets[0].out] or len(build.inputs) != 2 or len(sizes) != 3:
+            return None
+        (r,), known = results, [self.facts.sizes.of(n) for n in sizes]
+        if r.kind != "sum" or r.out is None or not all(isinstance(x, Access) and self.is_whole(x, known) for x in build.inputs):
+            return None
+        kept = r.axes[1]
+        rest = dims.mul(known[1], known[2])
+        ours, theirs = sorted(build.inputs, key=lambda x: 0 not in x.axes)
+        if 0 in theirs.axes or kept in ours.axes or set(theirs.axes) != {1, 2} or (isinstance(rest, int) and rest < FEW):
+            return None
+        attrs = {"ta": int(ours.axes[0] != 0), "tb": int(theirs.axes[0] == kept), "fails": False}
+        return Let((r.out,), "gemm", (ours.base, theirs.base), attrs)
+
+    def rows(self, at: int, let: Let) -> None:
+        """A matrix of each iteration times one of all: the rows of all matrices are those of one."""
+        a, b = let.args
+        assert isinstance(b, Var)
+        assert isinstance(b.type, Array)
+        if let.attrs["ta"] or b.type.rank != 2 or b in self.inside or len(self.lengths.get(a, ())) != 2:
+            raise SequentialError
+        (m, k), last = self.lengths[a], Var(f"{self.loop.name}.columns{len(self.before)}", I64)
+        self.before.append(Let((last,), DIM.name, (b,), {"axis": 0 if let.attrs["tb"] else 1}))
+        self.touched.setdefault(self.aliases.root(b), []).append((at, at))
+        n = self.integer("*", self.size, m)
+        dtype, name = b.type.dtype, f"{self.loop.name}.rows{len(self.kernels)}"
+        flat, product = (Var(name + end, Array(dtype, (dims.UNKNOWN, dims.UNKNOWN))) for end in ("", "p"))
+        self.kernels.append(Let((flat,), RESHAPE.name, (self.arrays[a], n, k), {"fails": False}))
+        self.kernels.append(Let((product,), let.op, (flat, b), dict(let.attrs), let.site))
+        self.kernels.append(Let((self.all(let.out, [m, last]),), RESHAPE.name, (product, self.size, m, last), {"fails": False}))
+
+    def is_whole(self, x: Access, known: list[Dim]) -> bool:
+        """Does it read all of a matrix, each element where it is?"""
+        of = self.facts.sizes.dim
+        moves = all(is_zero(s) and is_one(t) and q >= 0 for s, t, q in zip(x.starts, x.steps, x.axes, strict=True))
+        return moves and len(x.axes) == 2 and all(self.is_equal(of(x.base, j), known[q]) for j, q in enumerate(x.axes))
+
+    def is_equal(self, a: Dim, b: Dim) -> bool:
+        """Are two sizes one, or found to be before the loop?"""
+        of, above = self.facts.sizes.of, dominators(self.f)[self.loop.name] - {self.loop.name}
+        lets = (let for name in above for let in self.f.blocks[name].lets if TABLE[let.op].equates)
+        return a == b or any({of(let.args[0]), of(let.args[1])} == {a, b} for let in lets)
 
     def place(self, at: Atom, bases: list[Var], inner: Function, p: Var) -> Access | Same:
         """Where a kernel gathers from arrays: in all rows of those that are made in the body."""

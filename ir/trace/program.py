@@ -46,6 +46,7 @@ from ..values.views import View, settled, shape_of
 from . import delimited  # noqa: F401  # what a trace knows of prompts
 from .calls import call
 from .case import USUAL, Case
+from .vmap import refuse_shared
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,7 @@ def trace_program(
         builder.terminate(GraphReturn(atoms), block)
         function = builder.finish(tuple(a.type for a in atoms))
         program = trace.program(function)
+        refuse_shared(trace, program)
         if trace.prompts:
             drop_unused(program)  # some call continuations that are no more
         reads = trace.reads.settle()

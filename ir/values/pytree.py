@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import optree
@@ -48,6 +48,14 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     """(leaves, structure). None is a leaf."""
     leaves, treedef = optree.tree_flatten(tree, is_leaf=_visit, none_is_leaf=True, namespace=_NAMESPACE)
     return leaves, treedef
+
+
+def flatten_above(tree: Any, is_whole: Callable[[Any], bool]) -> tuple[list[Any], Any, list[tuple[Any, ...]]]:
+    """(leaves, structure, path to each leaf), where also what `is_whole` is a leaf."""
+    paths, leaves, treedef = optree.tree_flatten_with_path(
+        tree, is_leaf=lambda x: _visit(x) or is_whole(x), none_is_leaf=True, namespace=_NAMESPACE
+    )
+    return leaves, treedef, paths
 
 
 def flatten_in_order(tree: Any) -> tuple[list[Any], Any]:
@@ -130,7 +138,13 @@ def argument_names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
     """A name for each leaf of a call's arguments, such as `1`, `x` or `0['rate'][2]`."""
     both: Any = (args, kwargs)
     paths = optree.tree_paths(both, is_leaf=_visit, none_is_leaf=True, namespace=_IN_ORDER)
-    return [f"{p[1]}{''.join(f'.{k}' if isinstance(k, str) and k.isidentifier() else f'[{k!r}]' for k in p[2:])}" for p in paths]
+    return [spell_path(p[1:]) for p in paths]
+
+
+def spell_path(path: Sequence[Any]) -> str:
+    """Where a leaf is, in words."""
+    first, *rest = path or ("the whole",)
+    return f"{first}{''.join(f'.{k}' if isinstance(k, str) and k.isidentifier() else f'[{k!r}]' for k in rest)}"
 
 
 def leaf_names(tree: Any) -> list[str]:

@@ -8,7 +8,7 @@ from collections import Counter
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from . import combined, graphs, operations, passes, shifts, small, vectors
+from . import combined, graphs, lanes, operations, passes, shifts, small, vectors
 from .check import FAILURES, Outcome
 from .expressions import seeded
 from .generate import program
@@ -32,6 +32,7 @@ KINDS = {  # of programs and graphs, each with a generator and a check of its ow
     "shifts": (shifts, "programs with reset and shift, against running their bodies again"),
     "combined": (combined, "programs of scans, maps and the like, against plain Python"),
     "operations": (operations, "programs of operations in callback form, against plain functions"),
+    "lanes": (lanes, "programs in lanes (vmap), against the same lane by lane"),
 }
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from ....ir.core.types import BOOL, CODE, F32, F64, LANE, PTR, Type
+from ....ir.core.types import BOOL, CODE, F32, F64, LANE, MASK, PTR, Type
 
 
 def literal(value: Any, t: Type) -> str:
     """A constant; floats as the bits of a double, which is exact for both float types."""
+    if t == MASK:
+        return f"splat (i1 {literal(value, BOOL)})"
     if t in LANE:
         return f"splat ({'double' if LANE[t][0] == F64 else 'float'} {literal(value, LANE[t][0])})"
     if t == F64:

@@ -7,13 +7,15 @@ from typing import Any
 
 from ....ir.core.faults import KINDS
 from ....ir.core.graph import Site
-from ....ir.core.types import BOOL, CODE, F32, F64, I32, I64, LANE, PTR, Array, Scalar, Type
+from ....ir.core.types import BOOL, CODE, F32, F64, I32, I64, LANE, MASK, PTR, SIDE, Array, Scalar, Type
 from ...targets.target import Cpu
 from ..build.constants import literal as literal  # for those who write text
 
 LLVM_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i1", PTR: "ptr", CODE: "ptr"}
 SIZES: dict[Type, int] = {F64: 8, F32: 4, I64: 8, BOOL: 1, I32: 4}
 MEMORY_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i8", I32: "i32", PTR: "ptr"}  # of array elements
+LLVM_TYPES[MASK] = MEMORY_TYPES[MASK] = f"<{SIDE} x i1>"
+SIZES[MASK] = SIDE // 8
 for _wide, (_lane, _n) in LANE.items():
     SIZES[_wide] = SIZES[_lane] * _n
     LLVM_TYPES[_wide] = MEMORY_TYPES[_wide] = f"<{_n} x {LLVM_TYPES[_lane]}>"

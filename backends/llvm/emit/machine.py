@@ -6,12 +6,13 @@ made of + - * / and sqrt. The terms of adjoint sums may be contracted: a multipl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ....ir.core.machine import SPLITTERS
 from ....ir.core.op import Op, argument_types, result_type
 from ....ir.core.op import literal as python_literal
-from ....ir.core.types import BOOL, F32, F64, I64, LANE, Scalar, Type, is_float
+from ....ir.core.types import BOOL, F32, F64, I64, LANE, MASK, SIDE, Scalar, Type, is_float, lane_type, width
 from ..build.special import symbol
 from ..maths import vector_maths
 from ..maths.bodies import BODIES
@@ -65,7 +66,7 @@ class LLVMMachine:
     # ---- instructions
     def arithmetic(self, name: str, *xs: Value) -> Value:
         operands = ", ".join(x.name for x in xs)
-        flags = " contract" if xs[0].type in LANE else self.flags  # tangents are terms of sums
+        flags = " contract" if 1 < width(xs[0].type) < SIDE else self.flags  # tangents are terms of sums
         return self._let(f"{_FLOAT[name]}{flags} {self._ty(xs[0])} {operands}", xs[0].type)
 
     def integer(self, name: str, x: Value, y: Value) -> Value:
@@ -141,25 +142,37 @@ class LLVMMachine:
         return self._let(f"select i1 {small}, double {y}, double {x.name}", F64)
 
     def logical(self, name: str, x: Value, y: Value) -> Value:
-        return self._let(f"{name} i1 {x.name}, {y.name}", BOOL)
+        x, y = self._alike(x, y)
+        return self._let(f"{name} {self._ty(x)} {x.name}, {y.name}", x.type)
+
+    def _alike(self, *xs: Value) -> Sequence[Value]:
+        """Truth values beside a mask as masks."""
+        if all(x.type != MASK for x in xs) or all(x.type == MASK for x in xs):
+            return xs
+        return [x if x.type == MASK else self._everywhere(x, MASK, SIDE) for x in xs]
 
     def compare(self, name: str, x: Value, y: Value) -> Value:
         if is_float(x.type):
-            return self._let(f"fcmp {_FCMP[name]} {self._ty(x)} {x.name}, {y.name}", BOOL)
+            return self._let(f"fcmp {_FCMP[name]} {self._ty(x)} {x.name}, {y.name}", BOOL if width(x.type) == 1 else MASK)
         return self._let(f"icmp {_ICMP[name]} {self._ty(x)} {x.name}, {y.name}", BOOL)
 
     def select(self, c: Value, x: Value, y: Value) -> Value:
         t = self._ty(x)
-        return self._let(f"select i1 {c.name}, {t} {x.name}, {t} {y.name}", x.type)
+        if x.type in (BOOL, MASK):
+            x, y = self._alike(x, y, *([c] if c.type == MASK else []))[:2]
+            t = self._ty(x)
+        return self._let(f"select {self._ty(c)} {c.name}, {t} {x.name}, {t} {y.name}", x.type)
 
     def instruction(self, name: str, *xs: Value) -> Value:
         t = self._ty(xs[0])
-        suffix = "f64" if xs[0].type == F64 else "f32"
+        suffix = xs[0].type.name if width(xs[0].type) == 1 else f"v{width(xs[0].type)}{lane_type(xs[0].type)}"  # type: ignore[arg-type, union-attr]
         self.code.module.declare(f"llvm.{name}.{suffix}", f"declare {t} @llvm.{name}.{suffix}({', '.join(t for _ in xs)})")
         return self._let(f"call {t} @llvm.{name}.{suffix}({', '.join(f'{t} {x.name}' for x in xs)})", xs[0].type)
 
     def libm(self, name: str, *xs: Value) -> Value:
         """A mathematical function: the library's own, of which LLVM may use a SIMD variant, or else the C library's."""
+        if xs[0].type in LANE:
+            return self._by_lanes(name, xs)
         t = self._ty(xs[0])
         if name in BODIES:
             symbol = vector_maths.symbol(name, xs[0].type)  # type: ignore[arg-type]
@@ -170,11 +183,33 @@ class LLVMMachine:
             self.code.module.declare(symbol, f"declare {t} @{symbol}({', '.join(t for _ in xs)}) {PURE}")
         return self._let(f"call {t} @{symbol}({', '.join(f'{t} {x.name}' for x in xs)}) {PURE}", xs[0].type)
 
+    def _by_lanes(self, name: str, xs: Sequence[Value]) -> Value:
+        """A mathematical function of blocks: of as many lanes at a time as the CPU's registers have, or of one."""
+        lane, n = LANE[xs[0].type]  # type: ignore[index]
+        if name not in BODIES:
+            return self.block([self.libm(name, *(self.lane(x, i) for x in xs)) for i in range(n)], xs[0].type)  # type: ignore[arg-type]
+        self.code.module.declared.update(vector_maths.declarations(name, lane, self.code.module.cpu))
+        m = vector_maths.lane_counts(lane, self.code.module.cpu)[-1]
+        whole, part, found = self._ty(xs[0]), f"<{m} x {LLVM_TYPES[lane]}>", []
+        for first in range(0, n, m):
+            places = ", ".join(f"i32 {first + i}" for i in range(m))
+            parts = [self.code.let(f"shufflevector {whole} {x.name}, {whole} poison, <{m} x i32> <{places}>") for x in xs]
+            args = ", ".join(f"{part} {p}" for p in parts)
+            found.append(self.code.let(f"call {part} @{vector_maths.symbol(name, lane, m)}({args}) {PURE}"))
+        while len(found) > 1:
+            places = ", ".join(f"i32 {i}" for i in range(2 * m))
+            joined = [f"shufflevector <{m} x {LLVM_TYPES[lane]}> {a}, <{m} x {LLVM_TYPES[lane]}> {b}, <{2 * m} x i32> <{places}>"
+                      for a, b in zip(found[::2], found[1::2], strict=True)]  # fmt: skip
+            found, m = list(map(self.code.let, joined)), 2 * m
+        return Value(self, found[0], xs[0].type)
+
     def slope(self, name: str, x: Value, z: Value) -> Value:
         return self.libm(f"{name}_slope", x, z)
 
     def special(self, name: str, *xs: Value) -> Value:
         """A function of scipy.special, by its C pointer; float32 goes through float64."""
+        if xs[0].type in LANE:
+            return self.block([self.special(name, *(self.lane(x, i) for x in xs)) for i in range(width(xs[0].type))], xs[0].type)
         wide = [self.convert(x, F64) if x.type == F32 else x for x in xs]
         s = symbol(name)
         self.code.module.declare(s, f"declare double @{s}({', '.join('double' for _ in xs)}, i32) nounwind willreturn memory(none)")
@@ -190,8 +225,7 @@ class LLVMMachine:
             return x
         source, target = LLVM_TYPES[x.type], LLVM_TYPES[to]
         if to in LANE and x.type not in LANE:
-            first = self.code.let(f"insertelement {target} poison, {LLVM_TYPES[LANE[to][0]]} {self.convert(x, LANE[to][0]).name}, i64 0")
-            return self._let(f"shufflevector {target} {first}, {target} poison, <{LANE[to][1]} x i32> zeroinitializer", to)
+            return self._everywhere(self.convert(x, LANE[to][0]), to, LANE[to][1])
         if to == BOOL:
             return self._let(f"fcmp une {source} {x.name}, 0.0" if is_float(x.type) else f"icmp ne i64 {x.name}, 0", BOOL)
         if is_float(x.type) and is_float(to):
@@ -201,6 +235,22 @@ class LLVMMachine:
         unsigned = x.type == BOOL
         cast = ("uitofp" if unsigned else "sitofp") if is_float(to) else "zext"
         return self._let(f"{cast} {source} {x.name} to {target}", to)
+
+    def _everywhere(self, x: Value, to: Scalar, n: int) -> Value:
+        """A number in all lanes of a block."""
+        target = LLVM_TYPES[to]
+        first = self.code.let(f"insertelement {target} poison, {self._ty(x)} {x.name}, i64 0")
+        return self._let(f"shufflevector {target} {first}, {target} poison, <{n} x i32> zeroinitializer", to)
+
+    def block(self, xs: Sequence[Value], to: Scalar) -> Value:
+        z = "poison"
+        for i, x in enumerate(xs):
+            z = self.code.let(f"insertelement {LLVM_TYPES[to]} {z}, {self._ty(x)} {x.name}, i64 {i}")
+        return Value(self, z, to)
+
+    def any_lane(self, x: Value) -> Value:
+        bits = self.code.let(f"bitcast {self._ty(x)} {x.name} to i{SIDE}")
+        return self._let(f"icmp ne i{SIDE} {bits}, 0", BOOL)
 
     def lane(self, x: Value, i: int) -> Value:
         return self._let(f"extractelement {self._ty(x)} {x.name}, i64 {i}", LANE[x.type][0])  # type: ignore[index]
@@ -218,7 +268,7 @@ class LLVMMachine:
         return self.literal(value, like.type)
 
     def splitter(self, like: Value) -> Value:
-        return self.literal(SPLITTERS[like.type], like.type)  # type: ignore[index]
+        return self.literal(SPLITTERS[lane_type(like.type)], like.type)  # type: ignore[arg-type]
 
 
 __all__ = ["LLVMMachine", "Value", "result_type"]

@@ -278,7 +278,7 @@ class _Needs:
                     plan.fields.append(((let, "result"), let.out.type))
                 plan.fields += [((let, i), let.args[i].type) for i in kept.partials]
         plan.fields += [(let, let.args[-1].type) for let in plan.stores]
-        sizes = {"f64": 8, "i64": 8, "f32": 4, "bool": 1}
+        sizes = {"f64": 8, "i64": 8, "f32": 4, "bool": 1, "boolx16": 2}
         plan.fields.sort(key=lambda kv: -sizes[str(lane_type(kv[1]))] * width(kv[1]))  # type: ignore[arg-type]
 
 
