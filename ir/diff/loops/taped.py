@@ -161,7 +161,7 @@ class _Needs:
                 self.arrives.setdefault(e.block, []).append((Site(name, self.leaves(name, e)), e))
         self.readers: dict[Var, list[Site]] = {}  # of carried values
         self.lasts: dict[Var, str] = {}
-        self.results: set[Var] = set()
+        self.results: dict[Var, None] = {}
         taped.kept, taped.needed, taped.fields = {}, set(), {}
         self.work: list[tuple[Var, bool]] = []
 
@@ -229,7 +229,7 @@ class _Needs:
             skip = len(params) - len(e.args)  # results of a call
             at = params.index(v)
             if at < skip:
-                self.results.add(v)
+                self.results[v] = None
             else:
                 self.want(site, [e.args[at - skip]])
 
