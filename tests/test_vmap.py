@@ -14,6 +14,7 @@ import pytest
 import lantern_jit as lj
 from lantern_jit.ir.values import pytree
 
+from .fuzz import lanes
 from .support import both, close, interpret
 
 Function = Callable[..., Any]
@@ -507,3 +508,9 @@ def test_sizes_are_compared_once_for_all_lanes() -> None:
     assert "branch" not in text  # it is a kernel
     with pytest.raises(lj.errors.ArrayShapeError):
         lj.jit(f)(np.ones(4), ROWS)
+
+
+@pytest.mark.parametrize("seed", [1001, 1002, 1003, 1005])
+def test_random_programs_in_lanes(seed: int) -> None:
+    found = lanes.check(seed)
+    assert not isinstance(found, str), f"{found}\n{lanes.text(seed)}"
