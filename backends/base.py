@@ -24,17 +24,18 @@ from .targets.target import Cpu, Target
 class Options:
     """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's; `in_place`: write into the
     caller's arrays where the function does, as a transform never may; `backend` is its name, None for the best that there is; `memory`
-    the bytes that a call may use."""
+    the bytes that a call may use, `threads` how many run its loops."""
 
     checkpoint: Any = None
     nogil: bool | None = None
     in_place: bool = False
     backend: str | None = None
     memory: int | None = None
+    threads: int = 1
 
     @property
     def pieces(self) -> Any:
-        """How long loops are cut, see diff/pieces.py."""
+        """How long loops are cut, see diff/loops/pieces.py."""
         return self.checkpoint if isinstance(self.checkpoint, int) or self.checkpoint in ("sqrt", "log") else None
 
 
@@ -81,6 +82,10 @@ class Executable(Protocol):
 
     @property
     def policies(self) -> Mapping[str, str]: ...
+
+    @property
+    def parallel(self) -> Mapping[str, str]:
+        """With several threads: each loop, what its parts are, or why it has none."""
 
     @property
     def direct(self) -> int | None:

@@ -26,6 +26,7 @@ class ByValues:
         self.calls = 0
         self.timings: dict[str, float] = {"all": 0.0}
         self.policies: dict[str, str] = {}
+        self.parallel: dict[str, str] = {}
         self._texts = texts or {}
 
     def call(self, leaves: Sequence[Any], run: Run | None = None) -> Any:

@@ -42,11 +42,13 @@ class Memory:
 @dataclasses.dataclass
 class Inspection:
     """Each stage of one specialisation as text. `after(NAME)` traces it once more, and gives the graph as that pass leaves it;
-    `timings` are seconds by stage and pass (`simplify` with the passes in it); `memory` runs it once more, and measures."""
+    `parallel` says of each kernel, with several threads, which axis is shared
+    among them, or why none is; `timings` are seconds by stage and pass (`simplify` with the passes in it); `memory` runs it once more, and measures."""
 
     graph: str
     texts: Mapping[str, str]  # the stages after it
     policies: dict[str, str]
+    parallel: dict[str, str]
     timings: dict[str, float]
     after: Callable[[str], str]
     measure: Callable[[], Memory]
@@ -155,7 +157,7 @@ class Jitted(NativeCallable, Recipe):
             return Memory(*made.peak(lambda: s.run(leaves)))
 
         timings = {**s.timings, **made.timings, "all": s.timings["all"] + made.timings["all"]}
-        return Inspection(show(s.program), texts, dict(made.policies), timings, s.after, measure)
+        return Inspection(show(s.program), texts, dict(made.policies), dict(made.parallel), timings, s.after, measure)
 
     def recipe(self) -> Any:
         """By name where a module has this very object, else the function with its options."""
@@ -228,6 +230,7 @@ def jit(
     nogil: bool | None = None,
     backend: str | None = None,
     memory: int | None = None,
+    threads: int = 1,
 ) -> Any:
     """Compile `f` to native code, once for each combination of argument types.
 
@@ -247,6 +250,9 @@ def jit(
     nogil: whether calls let other Python threads run. None: a function with loops does if its last call was long
         (about 20 us, where letting go of the lock costs under 1%). True and False fix it.
     backend: what runs the program. None: machine code by LLVM ("llvm") where there is any, else the interpreter ("python").
+    threads: how many threads run loops whose iterations need nothing of each other, where there is enough to do. Sums are taken part
+        by part: they round otherwise than with one thread, and all alike with any number above. Two or more of them write more into the
+        caller's arrays before an error than one does. `inspect(..).parallel` says which loops are run so, and why others are not.
 
     Raises LanternError and its kinds, see `lantern_jit.errors`.
 
@@ -257,20 +263,9 @@ def jit(
     """
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
-    if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
-        raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay", "sqrt", "log" or a positive chunk length')
-    if memory is not None and (not isinstance(memory, int) or memory <= 0):
-        raise ValueError(f"memory={memory!r}: give a positive number of bytes")
-    chosen(backend)  # or an error
-    again: Any = functools.partial(
-        jit,
-        static_argnums=static_argnums,
-        static_argnames=static_argnames,
-        checkpoint=checkpoint,
-        nogil=nogil,
-        backend=backend,
-        memory=memory,
-    )
+    options = _checked(Options(checkpoint, nogil, backend=backend, memory=memory, threads=threads))
+    given = {"checkpoint": checkpoint, "nogil": nogil, "backend": backend, "memory": memory, "threads": threads}
+    again: Any = functools.partial(jit, static_argnums=static_argnums, static_argnames=static_argnames, **given)
     if f is None:
         return again
     if isinstance(f, (classmethod, staticmethod)):
@@ -279,7 +274,20 @@ def jit(
         return property(again(f.fget), f.fset, f.fdel, f.__doc__)
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
-    return Jitted(f, _static(f, nums, names) if names else nums, Options(checkpoint, nogil, backend=backend, memory=memory))
+    return Jitted(f, _static(f, nums, names) if names else nums, options)
+
+
+def _checked(options: Options) -> Options:
+    """These options; ValueError if one is none."""
+    checkpoint, memory, threads = options.checkpoint, options.memory, options.threads
+    if not (checkpoint in POLICIES or (isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0)):
+        raise ValueError(f'checkpoint={checkpoint!r}: give None, "recursion", "replay", "sqrt", "log" or a positive chunk length')
+    if memory is not None and (not isinstance(memory, int) or memory <= 0):
+        raise ValueError(f"memory={memory!r}: give a positive number of bytes")
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise ValueError(f"threads={threads!r}: give a positive number of threads")
+    chosen(options.backend)  # or an error
+    return options
 
 
 def _static(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[int | str, ...]:

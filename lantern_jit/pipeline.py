@@ -22,7 +22,8 @@ from .ir.diff.close import close
 from .ir.diff.forward import custom  # noqa: F401  # derivatives of operations of the user's
 from .ir.diff.forward.jvp import expand_all
 from .ir.diff.forward.scalar_rules import scalar_rules
-from .ir.diff.pieces import pieces
+from .ir.diff.loops.parts import parts
+from .ir.diff.loops.pieces import pieces
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
 from .ir.passes.delimited.continuations import continuations
 from .ir.passes.delimited.forward_only import forward_only
@@ -34,6 +35,7 @@ from .ir.passes.guards import guard
 from .ir.passes.lanes.side_by_side import side_by_side
 from .ir.passes.protect import protect
 from .ir.passes.raise_loops import raise_loops
+from .ir.passes.registers import registers
 from .ir.passes.simplify import SIMPLIFY
 from .ir.passes.step import Named, Step, Then, Whole
 
@@ -52,9 +54,11 @@ PIPELINE: tuple[Step, ...] = (
     SIMPLIFY,
     Then(Whole("scalar_rules", scalar_rules), (SIMPLIFY, FUSE, SIMPLIFY)),  # operations on scalars have rules, as those of the table
     Then(Whole("raise_loops", raise_loops), (SIMPLIFY, FUSE, SIMPLIFY)),  # loops over arrays are kernels, too
+    Then(Whole("registers", registers), (SIMPLIFY,)),  # small arrays of known size are scalars
     Then(Whole("pieces", pieces), (SIMPLIFY,)),  # of loops that keep much, only what is between pieces is kept
     Whole("guards", guard),  # the branch not taken stays out of derivatives
     Then(Whole("jvp", expand_all), (FORWARD_ONLY, SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
+    Then(Whole("parts", parts), (SIMPLIFY,)),  # loops whose iterations several threads can share
     Then(Whole("side_by_side", side_by_side), (SIMPLIFY,)),  # lanes of loops around loops, in vector registers
     Whole("close", close),  # what reverse mode needs is made now, and no function later
 )

@@ -22,7 +22,7 @@ from .ir.core.graph import Program
 from .ir.core.op import TABLE
 from .ir.core.text import show
 from .ir.core.types import I64, describe
-from .ir.diff.pieces import may_be_cut
+from .ir.diff.loops.pieces import may_be_cut
 from .ir.objects.containers import Changed
 from .ir.objects.reads import hold
 from .ir.ops.effects import has_effects
@@ -90,7 +90,7 @@ class Specialisation:
         self.left: float = ALLOWANCE
         self.timings = {"trace": time.perf_counter() - start}
         with self.progress.stage("passes"):
-            self.program.pieces = self.options.pieces
+            self.program.pieces, self.program.threads = self.options.pieces, self.options.threads
             self.timings |= transform(self.program, self.progress.now)
         self.timings["all"] = time.perf_counter() - start
         self.written = Written(self.name, tuple(written_arguments(self.program)), self.where, self.program.constants)
@@ -140,7 +140,7 @@ class Specialisation:
                 text = show(program)
 
         program = self._traced(self._known_numbers()).program
-        program.pieces = self.options.pieces
+        program.pieces, program.threads = self.options.pieces, self.options.threads
         transform(program, after=look)
         return text
 

@@ -19,7 +19,7 @@ import pytest
 from scipy import special
 
 from lantern_jit.backends.llvm.build import cache
-from lantern_jit.backends.llvm.call import native
+from lantern_jit.backends.llvm.call.notes import sound
 
 from .processes import Running, start
 
@@ -549,8 +549,10 @@ def test_a_file_that_is_well_formed_but_senseless(payload: bytes) -> None:
      {"policies": {}, "needs": [], "sites": [["f"]]}, {"policies": {}, "needs": [], "sites": [[2, "text"]]}, {"policies": {}, "needs": [], "sites": 5}],
 )  # fmt: skip
 def test_notes_that_do_not_belong_to_the_program(notes: dict[str, Any]) -> None:
-    assert native.sound({"policies": {"f": "replay"}, "needs": ["sin"], "sites": [None, 0, 1, [1, "text"], ["f", "f"]]}, 2)
-    assert not native.sound(notes, 2)
+    good = {"policies": {"f": "replay"}, "parallel": {"k": ["why", 4]}, "needs": ["sin"], "sites": [None, 0, 1, [1, "text"], ["f", "f"]]}
+    assert sound(good, 2)
+    assert not sound({**good, "parallel": {"k": ["why", 5]}}, 2)
+    assert not sound({"parallel": {}, **notes}, 2)
 
 
 LAYOUTS = """

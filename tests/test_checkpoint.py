@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.ir.diff import carried
+from lantern_jit.ir.diff.loops import carried
 
 from . import test_array_gradients, test_loops, test_recursion
 from .support import Function, close

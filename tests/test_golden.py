@@ -16,7 +16,7 @@ from lantern_jit.ir.core.text import show
 from lantern_jit.ir.core.verify import verify
 from lantern_jit.ir.diff.close import closed
 from lantern_jit.ir.diff.cps import show_closures, to_closures
-from lantern_jit.ir.diff.policies import choose, plan_loops
+from lantern_jit.ir.diff.loops.policies import choose, plan_loops
 from lantern_jit.ir.diff.reverse import Reverses
 from lantern_jit.ir.lower.lower import as_program, lower
 from lantern_jit.pipeline import PASSES

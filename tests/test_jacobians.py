@@ -375,6 +375,18 @@ def test_derivatives_of_jacobians(f: Any) -> None:
     agree(f, x, expected=2 * np.einsum("ij,ijk->k", first, second), tolerance=1e-10)
 
 
+@pytest.mark.parametrize("kind", [lj.jacfwd, lj.jacrev])
+def test_derivatives_of_pulls_of_numbers(kind: Any) -> None:
+    """Rows of a function that has a reverse pass inside: blocks of adjoints of its numbers."""
+
+    def f(x: Any, y: Any) -> Any:
+        return x * y * y
+
+    agree(kind(lambda x, y: lj.vjp(f, x, y)[1](2.0), (0, 1)), 2.0, 3.0, expected=((0.0, 12.0), (12.0, 8.0)))
+    agree(lambda x: lj.vjp(lambda x: lj.jacrev(lambda v: (v[0] * v[1], v[1] ** 3))(x), x)[1]((np.ones(2), np.ones(2)))[0], np.array([2.0, 3.0]),
+          expected=np.array([1.0, 19.0]))  # fmt: skip
+
+
 def test_in_loops_and_branches() -> None:
     def newton(x: Any) -> Any:
         for _ in range(20):

@@ -1,4 +1,4 @@
-"""Recursions and nests of loops that run backwards from a tape (ir/diff/taped.py, ir/lower/taped.py)."""
+"""Recursions and nests of loops that run backwards from a tape (ir/diff/loops/taped.py, ir/lower/taped.py)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def all_helpers(target: Target) -> str:
 TEXTS: dict[str, tuple[set[str], Callable[[Target], str]]] = {
     "support": ({"support.ll"}, all_helpers),
     "library": ({"regions.ll"}, lambda target: modules.regions(target, 30, hidden=True)),
-    "process": ({"regions.ll", "signals.ll", "calls.ll"}, modules.process),
+    "process": ({"regions.ll", "signals.ll", "threads.ll", "calls.ll"}, modules.process),
 }
 
 
@@ -91,6 +91,8 @@ def test_the_target_is_as_llvm_has_it(target: Target) -> None:
         ("lantern_drop_block", {"stlxr"}),
         ("lantern_watch", {"stlr"}),
         ("lantern_on_signal", {"ldar"}),
+        ("lantern_parallel", {"stlr"}),
+        ("lantern_worker", {"stlr"}),
     ],
 )
 def test_what_threads_hand_over_is_ordered(function: str, pairs: set[str]) -> None:

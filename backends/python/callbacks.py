@@ -19,7 +19,7 @@ from ...ir.core import faults
 from ...ir.core.graph import Atom, Block, Call, Edge, Fail, Jump, Let, Return, Var
 from ...ir.core.kernel import varies
 from ...ir.core.op import PLAIN, REVERSE, TABLE, Stage, written
-from ...ir.core.types import carries_gradient, is_float
+from ...ir.core.types import Array, carries_gradient, is_float
 from ...ir.diff.cps import has_adjoint
 from ...ir.diff.reverse import Reverse, adjoint_of_pullback
 from ...ir.diff.rules import pull_function, rule_terms
@@ -176,7 +176,9 @@ class Callbacks:
         wanted, targets = [a in self.rev.activity for a in let.args], written(let)
         name = pull_function(self.primal.program, let, wanted)
         values = [
-            Ref(d) if isinstance(d, np.ndarray) else typed(d, o.type) for d, o in zip(ds, let.outs, strict=True) if carries_gradient(o.type)
+            Ref(d) if isinstance(d, np.ndarray) and isinstance(o.type, Array) else typed(d, o.type)
+            for d, o in zip(ds, let.outs, strict=True)
+            if carries_gradient(o.type)
         ]
         values += [Ref(self.env[v].adjoint.copy()) for v in targets if carries_gradient(v.type)]
         back = iter(self.primal.call(name, [*xs, *zs, *values]))
@@ -224,15 +226,23 @@ class Callbacks:
     def alloc(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         self.add(let.args[-1], ds[0].sum())
 
-    @ADJOINTS.of("reshape")
-    def reshape(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+    @ADJOINTS.of("reshape", "part", "weight")
+    def shared(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """The adjoint is shared."""
+
+    @ADJOINTS.of("take")
+    def take(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        if let.args[0] in self.rev.activity:
+            np.add.at(xs[0].adjoint, xs[1].value, ds[0])
 
     @ADJOINTS.of("custom")
     def custom(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """The user's function of the way back."""
         n, m = len(zs), len(zs) + let.attrs["own"]
-        cotangents = [Ref(d) if isinstance(d, np.ndarray) else typed(d, o.type) for d, o in zip(ds, let.outs, strict=True)]
+        cotangents = [
+            Ref(d) if isinstance(d, np.ndarray) and isinstance(o.type, Array) else typed(d, o.type)
+            for d, o in zip(ds, let.outs, strict=True)
+        ]
         back = iter(self.primal.call(let.attrs["f"], [*xs[n:m], *zs, *xs[m : m + let.attrs["kept"]], *cotangents]))
         for a, x in zip(let.args[n:m], xs[n:m], strict=True):
             if carries_gradient(a.type):
@@ -242,15 +252,16 @@ class Callbacks:
         if a in self.rev.activity:
             self.adj[a] = self.adj[a] + d  # type: ignore[index]
 
-    @ADJOINTS.of("gemm")
+    @ADJOINTS.of("gemm", "gemm_weight")
     def gemm(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         """Z = X Y of X = op(A), Y = op(B): dX += dZ Y^T; dY += X^T dZ"""
         turns = let.attrs["ta"], let.attrs["tb"]
-        x, y = (np.swapaxes(v.value, -1, -2) if turn else v.value for v, turn in zip(xs, turns, strict=True))
-        found = np.matmul(ds[0], np.swapaxes(y, -1, -2)), np.matmul(np.swapaxes(x, -1, -2), ds[0])
-        for a, v, d, turn in zip(let.args, xs, found, turns, strict=True):
+        x, y = (np.swapaxes(np.atleast_2d(v.value), -1, -2) if turn else np.atleast_2d(v.value) for v, turn in zip(xs, turns, strict=False))
+        d = np.atleast_2d(ds[0])
+        found = np.matmul(d, np.swapaxes(y, -1, -2)), np.matmul(np.swapaxes(x, -1, -2), d)
+        for a, v, term, turn in zip(let.args, xs, found, turns, strict=False):
             if a in self.rev.activity:
-                v.adjoint[...] += np.swapaxes(d, -1, -2) if turn else d
+                v.adjoint[...] += (np.swapaxes(term, -1, -2) if turn else term).reshape(v.value.shape)
 
     @ADJOINTS.of("pullback")
     def pullback(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
@@ -259,7 +270,7 @@ class Callbacks:
         n = len(xs) - let.attrs["cotangents"]
         results = len(let.outs) - len(let.attrs["wrt"])
         values = [
-            Ref(d) if isinstance(d, np.ndarray) else typed(d, o.type) if carries_gradient(o.type) else d
+            Ref(d) if isinstance(d, np.ndarray) and isinstance(o.type, Array) else typed(d, o.type) if carries_gradient(o.type) else d
             for d, o in zip(ds, let.outs, strict=True)
         ]
         v = dict(zip(let.attrs["wrt"], values[results:], strict=True))

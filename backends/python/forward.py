@@ -206,6 +206,18 @@ def reshaped(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     return [Ref(xs[0].value.reshape(shape), None if xs[0].adjoint_ is None else xs[0].adjoint.reshape(shape))]
 
 
+@VALUES.of("part")
+def part(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    """Some rows, in the same memory, and of the adjoint."""
+    x, some = xs[0], slice(int(xs[1]), int(xs[1]) + int(xs[2]))
+    return [Ref(x.value[some], None if x.adjoint_ is None else x.adjoint[some])]
+
+
+@VALUES.of("weight")
+def weight(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    return [xs[0]]
+
+
 @VALUES.of("custom")
 def custom(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     return [Ref(y.value.copy()) if isinstance(y, Ref) else y for y in xs[: len(let.outs)]]

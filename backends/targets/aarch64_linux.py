@@ -11,6 +11,8 @@ _SWITCH = """
 .globl lantern_enter
 .globl lantern_abort
 .globl lantern_outside
+.globl lantern_pause
+.globl lantern_resume
 .p2align 2
 lantern_enter:
   stp x29, x30, [sp, #-160]!
@@ -51,6 +53,41 @@ lantern_outside:
   mov sp, x29
   ldp x29, x30, [sp], #16
   ret
+lantern_pause:
+  stp x29, x30, [sp, #-160]!
+  stp x19, x20, [sp, #16]
+  stp x21, x22, [sp, #32]
+  stp x23, x24, [sp, #48]
+  stp x25, x26, [sp, #64]
+  stp x27, x28, [sp, #80]
+  stp d8, d9, [sp, #96]
+  stp d10, d11, [sp, #112]
+  stp d12, d13, [sp, #128]
+  stp d14, d15, [sp, #144]
+  mov x9, sp
+  str x9, [x0, #@{PAUSED_SP}]
+  ldr x9, [x0, #@{SAVED_SP}]
+  mov sp, x9
+  mov w0, #2
+  b .Llantern_leave
+lantern_resume:
+  stp x29, x30, [sp, #-160]!
+  stp x19, x20, [sp, #16]
+  stp x21, x22, [sp, #32]
+  stp x23, x24, [sp, #48]
+  stp x25, x26, [sp, #64]
+  stp x27, x28, [sp, #80]
+  stp d8, d9, [sp, #96]
+  stp d10, d11, [sp, #112]
+  stp d12, d13, [sp, #128]
+  stp d14, d15, [sp, #144]
+  mrs x9, fpcr
+  str x9, [x0, #@{FLOAT_MODE}]
+  mov x9, sp
+  str x9, [x0, #@{SAVED_SP}]
+  ldr x9, [x0, #@{PAUSED_SP}]
+  mov sp, x9
+  b .Llantern_leave
 lantern_abort:
   ldr x9, [x0, #@{FLOAT_MODE}]
   msr fpcr, x9

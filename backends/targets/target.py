@@ -44,6 +44,12 @@ class Signals:
     action_bytes: int  # of a struct sigaction, whose first word is the handler
     action_flags: int  # the offset of its flags
     with_info: int  # the flag of handlers that take three arguments
+    sent: int  # offset in siginfo_t of how a signal was sent
+    to_thread: int  # there: to one thread, by pthread_kill
+    block: int  # arguments of pthread_sigmask
+    unblock: int
+    mask: int
+    set_bytes: int  # of a sigset_t, whose bit n - 1 is signal n's
     stack_pointer: int  # offset in ucontext_t
     program_counter: int
     first_argument: int  # of a function: the register that holds it
@@ -86,7 +92,7 @@ class Linking:
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of CPU under a system. `switch` is assembly that defines three functions, whose arguments come by the C convention:
+    """A kind of CPU under a system. `switch` is assembly that defines five functions, whose arguments come by the C convention:
 
     int lantern_enter(region, function, argument)
         Save what a C function must not change and the mode of floating-point operations (at @{FLOAT_MODE}), save the stack pointer
@@ -95,6 +101,11 @@ class Target:
         End the call that is under way in the region: lantern_enter returns 1. A signal handler lets interrupted code go on here.
     long lantern_outside(region, function, a, b, c, d)
         Call function(a, b, c, d) on the stack that lantern_enter has left, and come back to this one.
+    void lantern_pause(region)
+        Go back to the caller of lantern_enter, which returns 2; save what a C function must not change, and the stack pointer at
+        @{PAUSED_SP}.
+    int lantern_resume(region)
+        Go on where the region has paused: as lantern_enter, and from any thread.
     """
 
     name: str  # for people

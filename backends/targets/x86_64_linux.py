@@ -10,6 +10,8 @@ _SWITCH = """
 .globl lantern_enter
 .globl lantern_abort
 .globl lantern_outside
+.globl lantern_pause
+.globl lantern_resume
 lantern_enter:
   pushq %rbp
   pushq %rbx
@@ -41,6 +43,28 @@ lantern_outside:
   movq %rbp, %rsp
   popq %rbp
   retq
+lantern_pause:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, @{PAUSED_SP}(%rdi)
+  movq @{SAVED_SP}(%rdi), %rsp
+  movl $2, %eax
+  jmp .Llantern_leave
+lantern_resume:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  stmxcsr @{FLOAT_MODE}(%rdi)
+  movq %rsp, @{SAVED_SP}(%rdi)
+  movq @{PAUSED_SP}(%rdi), %rsp
+  jmp .Llantern_leave
 lantern_abort:
   ldmxcsr @{FLOAT_MODE}(%rdi)
   cld

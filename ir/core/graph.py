@@ -149,7 +149,9 @@ class Block:
 @dataclass(eq=False)
 class Function:
     """`results` are the types of what `Return` passes on; `tag` is the prompt whose shifts end here, if there is one. `inline`: "always",
-    "never", or "" where that is left to the back end."""
+    "never", or "" where that is left to the back end. `parts`: it is a loop from its first parameter to before its second, any parts
+    of which may run at the same time, and whose results are sums (diff/loops/parts.py): units of work of an iteration, and the parameters whose
+    elements many iterations read."""
 
     name: str
     params: list[Var]
@@ -157,6 +159,7 @@ class Function:
     results: tuple[Type, ...] = ()
     tag: str = ""
     inline: str = ""
+    parts: tuple[int, ...] = ()
 
     @property
     def entry(self) -> Block:
@@ -185,7 +188,8 @@ class Program:
     """Functions by name; `entry` is called from outside. Its last parameters are the arrays in `constants`. `recipes` are
     what `host` operations have Python do (host.py). `keeps`: the entry is to leave its arguments as they are (protect.py sees to it);
     `read_only`: those of its parameters that cannot be written (forbid.py). `reverses`: how its functions run backwards, from when it
-    is closed (diff/close.py). `pieces`: how long loops that are differentiated are cut, None if they are not (diff/pieces.py)."""
+    is closed (diff/close.py). `pieces`: how long loops that are differentiated are cut, None if they are not (diff/loops/pieces.py).
+    `threads`: how many may run parts of loops; `whole`: loops that have none: why, and where (diff/loops/parts.py)."""
 
     functions: dict[str, Function]
     entry: str
@@ -195,6 +199,8 @@ class Program:
     read_only: tuple[int, ...] = ()
     reverses: Any = None
     pieces: Any = None
+    threads: int = 1
+    whole: dict[str, tuple[str, Site | None]] = field(default_factory=dict, compare=False)
     symbols: Names = field(default_factory=Names, compare=False)  # of the dimensions in its types
 
 

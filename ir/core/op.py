@@ -121,7 +121,9 @@ class Op:
     registers: bool = False  # its code keeps a small new array in registers
     record: str = ""  # "made": its result holds its arguments; "opened": its results are what such a result of the same `site` holds
     resumes: bool = False  # the rest of the program runs here: it takes values, and gives their adjoints
-    rereads: bool = True  # its way back may read elements of its arguments and results
+    rereads: bool | tuple[int, ...] = True  # its way back may read elements of its arguments and results; of these arguments alone
+    weighted: str = ""  # it is a matrix product, and so is the operation of this name, which leaves its part of a gradient for later
+    closing: bool = False  # it is made when the program is closed: there is no forward mode of it
     flows: Callable[[Any], Any] | None = None  # the arguments of a Let that a derivative goes to, where that is not all
     linear: tuple[int, ...] = ()  # the arguments in each of which it is linear while the others stay as they are
     unread: bool = False  # its vjp is to know which results nobody reads: their cotangents are None

@@ -13,7 +13,7 @@ import numpy as np
 from .dims import Dim
 from .dims import parse as parse_dimension
 from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Shift, Site, Terminator, Var
-from .text import KEEPS, PIECES, READ_ONLY
+from .text import KEEPS, PIECES, READ_ONLY, THREADS
 from .types import BOOL, CODE, NUMPY_DTYPES, PTR, SCALARS, Array, Scalar, Struct, Type, is_float, pair
 
 T = TypeVar("T")
@@ -37,6 +37,8 @@ def parse(text: str, constants: Sequence[Any] = (), recipes: Sequence[Any] = ())
             structs[struct.name] = struct
         elif line.skip(PIECES):
             program.pieces = line.python()
+        elif line.skip(THREADS):
+            program.threads = line.number()
         elif line.skip("constant "):
             program.constants.append(_constant(line, constants[len(program.constants) :]))
         else:
@@ -202,8 +204,9 @@ class _Function:
         results = tuple(head.list(head.type, ")"))
         tag = head.name("the name of a prompt") if head.skip(" of ") else ""
         inline = head.name("how it is inlined") if head.skip(" inline=") else ""
+        parts = ast.literal_eval(head.take(r"\([\d, ]+\)", "numbers")) if head.skip(" parts=") else ()
         head.need(" {")
-        self.function = Function(name, params, {}, results, tag, inline)
+        self.function = Function(name, params, {}, results, tag, inline, parts)
         blocks = [self.block(line) if not line.text.startswith(" ") else self.outs(line) for line in lines]
         here: Block | None = None
         for line, block in zip(lines, blocks, strict=True):

@@ -24,6 +24,7 @@ MOST_ELEMENTS = 64  # of a captured array that is spelled
 KEEPS = "the entry keeps its arguments"
 READ_ONLY = "the entry cannot write to "
 PIECES = "the entry has its loops cut into pieces of "
+THREADS = "the entry has its loops run by threads: "
 
 
 def show(program: Program) -> str:
@@ -33,6 +34,8 @@ def show(program: Program) -> str:
         head += f"{READ_ONLY}{', '.join(map(str, program.read_only))}\n"
     if program.pieces is not None:
         head += f"{PIECES}{program.pieces!r}\n"
+    if program.threads > 1:
+        head += f"{THREADS}{program.threads}\n"
     names = [program.entry, *(n for n in program.functions if n != program.entry)]
     types = show_types(program.functions.values())
     head += f"{types}\n" if types else ""
@@ -70,6 +73,7 @@ def show_anywhere(program: Program, names: list[str]) -> str:
 def show_function(f: Function, sites: bool = True) -> str:
     params = ", ".join(f"{p}: {p.type}" for p in f.params)
     marks = (f" of {f.tag}" if f.tag else "") + (f" inline={f.inline}" if f.inline else "")
+    marks += f" parts={f.parts!r}" if f.parts else ""
     head = f"fn {f.name}({params}) -> ({', '.join(map(str, f.results))}){marks} {{"
     return "\n".join([head, *(line for b in f.blocks.values() for line in show_block(b, sites)), "}", ""])
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..core.analysis import Aliases, references
-from ..core.graph import Call, Closed, Let, Program
+from ..core.graph import Call, Closed, Function, Let, Program
 from ..core.op import PLAIN, REVERSE, TABLE
+from ..passes.accumulate import accumulate
 from ..passes.fuse import fuse_function
 from ..passes.simplify import SIMPLIFY
-from .activity import check_around, has_operations, varied
+from .activity import Activity, check_around, has_operations, varied
 from .cps import has_adjoint
 from .memory import remember_all
 from .reverse import Reverse, Reverses, adjoint_of_pullback
 from .rules import library_function, pull_function
+from .weights import gather_weights
 
 
 def close(program: Program) -> bool:
@@ -55,7 +57,7 @@ def close(program: Program) -> bool:
     while True:
         walk = _Walk(program)
         walk.run()
-        if not walk.added:
+        if not walk.added and not walk.changes_loops():
             break
     program.functions = {name: f for name, f in program.functions.items() if name in walk.needed}
     remember_all(program, walk.reverses, walk.called, walk.started)
@@ -84,12 +86,25 @@ class _Walk:
         self.back: set[str] = set()
         self.started: dict[str, Reverse] = {}  # by pullbacks
         self.called: dict[str, Reverse] = {}  # by functions that run backwards
+        self.framed: set[str] = set()  # functions whose memory waits, once for each call, until the way back
         self.work: list[Reverse] = []
 
     def run(self) -> None:
         self.need(self.program.entry)
         while self.work:
             self.backwards(self.work.pop())
+
+    def changes_loops(self) -> bool:
+        """Once nothing is to be added: are loops that run backwards changed, so that they add in place, or gather weights' gradients?"""
+        found: dict[str, list[Activity]] = {}
+        for rev in self.reverses.made.values():
+            if rev.name in self.back:
+                found.setdefault(rev.function.name, []).append(rev.activity)
+        return any([self.change(self.program.functions[name], each) for name, each in found.items()])
+
+    def change(self, f: Function, activities: list[Activity]) -> bool:
+        program, aliases = self.program, self.reverses.aliases
+        return accumulate(program, f, aliases) or (f.name not in self.framed and gather_weights(program, f, activities, aliases))
 
     def need(self, name: str) -> None:
         """A function that runs, and what it needs."""
@@ -130,7 +145,9 @@ class _Walk:
                 if has_adjoint(let, rev.activity):
                     self.adjoint(let, rev)
             if isinstance(block.terminator, Call):
-                self.call(self.reverses.of_call(rev, block.terminator))
+                callee = self.reverses.of_call(rev, block.terminator)
+                self.framed.add(callee.function.name)
+                self.call(callee)
 
     def call(self, callee: Reverse) -> None:
         self.called[callee.name] = callee

@@ -3,8 +3,8 @@ elements are put back; and with it the functions of its kernels."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ..core.analysis import call_graph_cycles, called, find_loops
 from ..core.graph import Let, Program, Return, Var
@@ -12,8 +12,8 @@ from ..core.op import TABLE, written
 from ..core.types import Array
 from .activity import Activity
 from .adjoint import KernelAdjoint
-from .coverage import carried_covers, covering_kernels, local_arrays, read_back, tiny_arrays
 from .cps import has_adjoint
+from .loops.coverage import ReadBack, carried_covers, covering_kernels, local_arrays, tiny_arrays
 from .reverse import Reverse, Reverses
 from .ways import Adjoint, Given, Places, WholeAdjoint
 
@@ -22,13 +22,11 @@ from .ways import Adjoint, Given, Places, WholeAdjoint
 class Memory:
     """`firsts` are kernels that are the first to touch an adjoint, which they write, each with its array: is it known that they write all
     of it? `covered` the arrays whose
-    adjoints need no zeros; `late` those whose adjoints are made when the way back begins; `read_back` the classes whose elements the way
-    back may read (None: all); `tiny` small arrays in registers, with their sizes."""
+    adjoints need no zeros; `late` those whose adjoints are made when the way back begins; `tiny` small arrays in registers, with their sizes."""
 
     firsts: dict[tuple[Let, Var], bool] = field(default_factory=dict)
     covered: set[Var] = field(default_factory=set)
     late: list[Var] = field(default_factory=list)
-    read_back: set[Var] | None = None
     tiny: dict[Var, int] = field(default_factory=dict)
     adjoints: dict[Let, Adjoint] = field(default_factory=dict)
 
@@ -48,11 +46,11 @@ def remember(program: Program, rev: Reverse, reverses: Reverses) -> Memory:
     memory.late = [v for v in local_arrays(f, own, activity, aliases) if v not in memory.tiny]
     names = {let: f"{rev.name}.{i}" for i, let in enumerate(ways)}
     kernels = {let: KernelAdjoint(program, let, activity, name) for let, name in names.items() if TABLE[let.op].nest}
-    memory.read_back = read_back(f, aliases, lambda let: kernels[let].reads() if let in kernels else ())
+    back = ReadBack(f, aliases, lambda let: kernels[let].reads() if let in kernels else ())
     for let, name in names.items():
         mine = {v for x, v in firsts if x is let}
         carries = {v for x, v in carried if x is let}
-        places = Places(mine | carries, _undone(memory, reverses), aliases.root, _Known(reverses, let).as_, aliases.join)
+        places = Places(mine | carries, functools.partial(back.before, let), aliases.root, _Known(reverses, let).as_, aliases.join)
         if let in kernels:
             whole = {v for v in mine if firsts[let, v]}
             memory.adjoints[let] = kernels[let].make(places, kernels[let].keeps_partials(whole - set(memory.late)))
@@ -78,10 +76,6 @@ def remember_all(program: Program, reverses: Reverses, called: dict[str, Reverse
             first.memory = remember(program, first, reverses)
     for rev in called.values():
         rev.memory = remember(program, rev, reverses)
-
-
-def _undone(memory: Memory, reverses: Reverses) -> Any:
-    return lambda v: memory.read_back is None or reverses.aliases.root(v) in memory.read_back
 
 
 class _Known:

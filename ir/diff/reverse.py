@@ -22,7 +22,7 @@ Key = tuple[str, tuple[bool, ...], tuple[bool, ...]]
 @dataclass
 class Reverse:
     """`mask` marks the active parameters, `results` the results that have an adjoint. `covers` are the loads that write
-    an adjoint first (coverage.py): their arrays' adjoints come here without zeros."""
+    an adjoint first (loops/coverage.py): their arrays' adjoints come here without zeros."""
 
     function: Function
     mask: tuple[bool, ...]

@@ -170,12 +170,18 @@ class WholeAdjoint(Whole):
         assert isinstance(t, Array)
         return v if t.rank == 1 else self.emit("reshape", [v, n], [Array(t.dtype, (self.program.symbols.size(),))], fails=False)[0]
 
+    def matrix(self, v: Var) -> Var:
+        """A row as a matrix of one."""
+        t = v.type
+        assert isinstance(t, Array)
+        if t.rank > 1:
+            return v
+        (n,) = self.emit("dim", [v], [I64], axis=0)
+        return self.emit("reshape", [v, ONE, n], [Array(t.dtype, (1, *t.dims))], fails=False)[0]
+
     def kernel(self, n: Atom, inputs: Sequence[Input], t: Scalar, result: Result) -> None:
         """A kernel whose result is the last of its inputs. Those before are positions."""
-        name = f"last.{len(inputs)}.{t}"
-        if name not in self.program.functions:
-            x = [*(Var(f"i{i}", I64) for i in range(len(inputs) - 1)), Var("x", t)]
-            self.program.functions[name] = Function(name, x, {"entry": Block("entry", [], [], Return((x[-1],)))}, (t,))
+        name = last(self.program, len(inputs), t)
         self.let(Kernel(name, [n], list(inputs), [result], self.source.site, {"fails": False}).let())
 
     def row(self, v: Var) -> Var:
@@ -183,7 +189,7 @@ class WholeAdjoint(Whole):
 
     def move(self, to: Var, d: Var, kind: str) -> None:
         n = self.count(to)
-        self.kernel(n, [_row(self.flat(d, n))], element(_dtype(to)), Result(kind, (0,), _row(self.flat(to, n))))
+        self.kernel(n, [_row(self.flat(d, n))], element(dtype_of(to)), Result(kind, (0,), _row(self.flat(to, n))))
 
     def add(self, to: Var, d: Var) -> None:
         """to[...] += d"""
@@ -196,7 +202,7 @@ class WholeAdjoint(Whole):
     def sum(self, v: Var, of: Var) -> None:
         """The adjoint of a scalar."""
         n = self.count(of)
-        self.kernel(n, [_row(self.flat(of, n))], element(_dtype(of)), Result("sum", (), None, self.new(v.type)))
+        self.kernel(n, [_row(self.flat(of, n))], element(dtype_of(of)), Result("sum", (), None, self.new(v.type)))
         self.returned.append(v)
 
     def term(self, a: Var, d: Var) -> None:
@@ -233,11 +239,20 @@ class WholeAdjoint(Whole):
         return way.finish(self.program, name)
 
 
+def last(program: Program, count: int, t: Scalar) -> str:
+    """The scalar function that is the last of so many parameters; the others are positions."""
+    name = f"last.{count}.{t}"
+    if name not in program.functions:
+        x = [*(Var(f"i{i}", I64) for i in range(count - 1)), Var("x", t)]
+        program.functions[name] = Function(name, x, {"entry": Block("entry", [], [], Return((x[-1],)))}, (t,))
+    return name
+
+
 def _row(v: Var) -> Access:
     return Access(v, (ZERO,), (ONE,), (0,))
 
 
-def _dtype(v: Var) -> Scalar:
+def dtype_of(v: Var) -> Scalar:
     assert isinstance(v.type, Array)
     return v.type.dtype
 
@@ -277,15 +292,31 @@ def callback(way: WholeAdjoint, let: Let) -> None:
 @BACK.of("gemm")
 def gemm(way: WholeAdjoint, let: Let) -> None:
     """Z = X Y of X = op(A), Y = op(B): dX += dZ Y^T; dY += X^T dZ"""
-    (a, b), ta, tb, d = let.args, let.attrs["ta"], let.attrs["tb"], way.adjoint(let.out)
+    for i in range(2):
+        if let.args[i] in way.activity:
+            product_adjoint(way, let, i)
 
-    def add(x: Var, y: Var, to: Any, ta: int, tb: int) -> None:
-        way.emit("gemm_add", [x, y, way.adjoint(to)], [], ta=ta, tb=tb, fails=False)
 
-    if a in way.activity:
-        add(*((way.value(b), d, a, tb, 1) if ta else (d, way.value(b), a, 0, 1 - tb)))
-    if b in way.activity:
-        add(*((d, way.value(a), b, 1, ta) if tb else (way.value(a), d, b, 1 - ta, 0)))
+def product_adjoint(way: WholeAdjoint, let: Let, i: int, later: Sequence[Var] = ()) -> None:
+    """Of argument i of a matrix product, or as rows that are multiplied `later`. A row is a matrix of one."""
+    (a, b), ta, tb, d = let.args[:2], let.attrs["ta"], let.attrs["tb"], way.matrix(way.adjoint(let.out))
+
+    def add(x: Var, y: Var, ta: int, tb: int) -> None:
+        to = way.matrix(way.adjoint(let.args[i]))
+        way.emit("gemm_later" if later else "gemm_add", [x, y, *later, to], [], ta=ta, tb=tb, fails=False)
+
+    if i == 0:
+        add(*((way.value(b), d, tb, 1) if ta else (d, way.value(b), 0, 1 - tb)))
+    else:
+        x = way.matrix(way.value(a))
+        add(*((d, x, 1, ta) if tb else (x, d, 1 - ta, 0)))
+
+
+@BACK.of("take")
+def take(way: WholeAdjoint, let: Let) -> None:
+    x, index = let.args
+    if x in way.activity:
+        way.emit("take_add", [way.adjoint(let.out), way.value(index), way.adjoint(x)], [], fails=False)
 
 
 @BACK.of("scatter")
@@ -293,7 +324,7 @@ def scatter(way: WholeAdjoint, let: Let) -> None:
     """From the last write to the first, since of several writes to one place the last took effect: x[i] = what it was before all of
     them; dv += dx[i]; dx[i] = 0 where x[i] was replaced."""
     x, index, v = let.args
-    t = _dtype(x)  # type: ignore[arg-type]
+    t = dtype_of(x)  # type: ignore[arg-type]
 
     def elements(there: WholeAdjoint) -> Var:
         n = there.count(there.value(index))

@@ -101,6 +101,8 @@ class ReverseFunction:
         returned = [p for p in self.active_params() if p not in whole]
         pointers = [Var("k", CODE), Var("kenv", PTR), *([Var("e.whole", PTR)] if whole else [])]
         params = [x for p in given for x in names[p]]
+        if f.parts:
+            self.low.parts[self.name] = f, self.shared(names, params)
         body = Body(self.low, self.name + (RECURSION if whole else ""), [*params, *pointers], [p.type for p in returned])
         if f.name in self.context.recursive:
             body.emit("check_stack", [], name=f.name)
@@ -108,6 +110,11 @@ class ReverseFunction:
         vs = self.returned(first)
         found = dict(zip(vs, body.call(self.block_name(first.name), [*args, *pointers], [v.type for v in vs]), strict=True))
         body.ret(*(found.get(p, minus_zero(p.type)) for p in returned))
+
+    def shared(self, names: dict[Var, list[Var]], params: list[Var]) -> list[tuple[int, int, Array]]:
+        """The arrays whose adjoints many iterations of a loop add to, by number."""
+        arrays = [p for i, p in enumerate(self.rev.function.params) if i in self.rev.function.parts[1:] and len(names[p]) > 1]
+        return [(params.index(names[p][0]), params.index(names[p][1]), p.type) for p in arrays]  # type: ignore[misc]
 
     def given(self) -> dict[Var, list[Var]]:
         """The parameters as a caller passes them."""

@@ -9,7 +9,7 @@ from ..core.graph import Atom, Edge, Jump, Let, Var
 from ..core.op import TABLE
 from ..core.types import PTR, Struct
 from ..diff.cps import Continuation
-from ..diff.policies import Plan
+from ..diff.loops.policies import Plan
 from . import operations
 from .blocks import BlockFunction
 from .function import Parts, ReverseFunction

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.graph import Atom, Block, Branch, Const, Edge, Function, Jump, Let, Return, Var
 from ..core.op import Op, argument_types, literal, result_type
-from ..core.types import BOOL, CODE, I64, PTR, Struct, Type, element
+from ..core.types import BOOL, CODE, I64, PTR, Array, Struct, Type, element
 
 ZERO, ONE = Const(0, I64), Const(1, I64)
 NOWHERE = Const(None, PTR)
@@ -17,13 +17,16 @@ NOWHERE = Const(None, PTR)
 @dataclass(eq=False)
 class LowProgram:
     """`operations` are inlined first; `functions` stand callers before callees, which is the order in which they are inlined. `primals`
-    are functions that run forward, `sources` what rules may be. `tiny` are small arrays in registers, with their sizes; `policies` say how loops keep values."""
+    are functions that run forward, `sources` what rules may be. `tiny` are small arrays in registers, with their sizes; `policies` say how loops keep values.
+    `parts` are the functions of `functions` that are for some iterations of a loop, as Function.parts says: what they come from, and the
+    arrays that many iterations read: number of the parameter, of its adjoint's, type."""
 
     primals: dict[str, Function] = field(default_factory=dict)
     operations: dict[str, Function] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     tiny: dict[Var, int] = field(default_factory=dict)
     policies: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, tuple[Function, list[tuple[int, int, Array]]]] = field(default_factory=dict)
     sources: Mapping[str, Function] = field(default_factory=dict)
     counter: int = 0
 

@@ -21,12 +21,12 @@ from ..core.text import show
 from ..core.types import Array
 from ..diff.activity import all_vars
 from ..diff.close import closed
-from ..diff.coverage import covers
 from ..diff.cps import WHOLE, Closures, cut_block, show_closures, to_closures
+from ..diff.loops.coverage import covers
+from ..diff.loops.policies import Plan, choose, plan_loops
+from ..diff.loops.taped import Taped, pays, plan_tape
 from ..diff.memory import recursive
-from ..diff.policies import Plan, choose, plan_loops
 from ..diff.reverse import Reverse
-from ..diff.taped import Taped, pays, plan_tape
 from ..ops.low import CALL
 from . import records  # noqa: F401  # it enters its steps
 from .blocks import BlockFunction

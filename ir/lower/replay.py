@@ -6,7 +6,7 @@
       backward   for each entry, last first: undo the stores, then r.f.loop4.iter, the body in reverse form
 
 The body's reverse code is the same as under recursion, but where it would go on to the next iteration it reads the
-adjoint at hand from `at_hand`. For chunks (diff/policies.py) the pieces before the last one run forward without a use of their tape, and
+adjoint at hand from `at_hand`. For chunks (diff/loops/policies.py) the pieces before the last one run forward without a use of their tape, and
 again with it when their turn comes. Everything below is inlined into one function; both loops may become vector loops. What
 the program itself computes keeps its order; the adjoint of a value from outside the loop is a sum over iterations whose
 order nobody has written down.
@@ -19,9 +19,9 @@ from typing import Any
 
 from ..core.graph import Atom, Const, Let, Var
 from ..core.types import BOOL, I64, LANE, PTR, Struct
-from ..diff.coverage import Cover
 from ..diff.cps import WHOLE, Continuation
-from ..diff.policies import CHUNK, TAPE_LIMIT, Plan, is_address
+from ..diff.loops.coverage import Cover
+from ..diff.loops.policies import CHUNK, TAPE_LIMIT, Plan, is_address
 from ..ops.memory import codes, quiet
 from .function import Parts, ReverseFunction
 from .iteration import Iteration, Last, at_hand_type

@@ -9,8 +9,8 @@ from typing import Any
 from ..core.graph import Atom, Branch, Call, Const, Fail, Function, Let, Return, Var
 from ..core.op import TABLE, Stage
 from ..core.types import CODE, I64, PTR, Array, Scalar, carries_gradient
-from ..diff.coverage import part_read
-from ..diff.policies import Kept
+from ..diff.loops.coverage import part_read
+from ..diff.loops.policies import Kept
 from ..diff.reverse import adjoint_of_pullback
 from ..diff.ways import Given
 from ..ops.effects import AGAIN, DONE, MARK, has_effects
@@ -136,6 +136,16 @@ class BlockSteps(BlockFrame):
         self.write(let.out, [new, d])
         self.body.emit("callk", [code(k), self.frame])
 
+    @STEPS.of("part")
+    def part(self, let: Let, k: str) -> None:
+        """Rows of the adjoint are the adjoint of rows."""
+        x, d = self.read(let.args[0])
+        rows = [self.value(a) for a in let.args[1:]]
+        (new,) = self.body.again(let, [x, *rows])
+        (mine,) = self.body.again(let, [self.body.let("like", [d, x], let.args[0].type), *rows])
+        self.write(let.out, [new, self.body.let("data", [mine], PTR)])
+        self.body.emit("callk", [code(k), self.frame])
+
     def on_the_way(self, what: str, forward: Callable[[], Any], backward: Callable[[], Any], k: str, gives_back: bool = True) -> None:
         """An op function of its own for each place: forward(), the continuation, backward(). The block gives arrays back."""
         name = f"op.{what}.{self.low.unique()}"
@@ -178,8 +188,12 @@ class BlockSteps(BlockFrame):
         def forward() -> None:
             outs, found = self.go(let)
             kept.extend(found)
-            for o, x in zip(let.outs, outs, strict=True):
-                self.out_with_adjoint(o, x)
+            shared = dict(TABLE[let.op].aliases)
+            for i, (o, x) in enumerate(zip(let.outs, outs, strict=True)):
+                if i in shared:
+                    self.write(o, [x, *self.read(let.args[shared[i]])[1:]])
+                else:
+                    self.out_with_adjoint(o, x)
 
         self.on_the_way(let.op, forward, lambda: self.come_back(let, kept), k)
 

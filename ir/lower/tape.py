@@ -9,7 +9,7 @@ from ..core.analysis import reverse_postorder
 from ..core.graph import Atom, Block, Branch, Const, Edge, Fail, Function, Jump, Let, Var
 from ..core.op import TABLE
 from ..core.types import I64, PTR, Struct
-from ..diff.policies import Plan
+from ..diff.loops.policies import Plan
 from ..diff.rules import rule_terms
 from ..ops.memory import codes
 from .function import Parts

@@ -1,4 +1,4 @@
-"""A function on a tape (diff/taped.py): t.f runs forward and writes, b.f reads and runs backwards.
+"""A function on a tape (diff/loops/taped.py): t.f runs forward and writes, b.f reads and runs backwards.
 
     t.f(x, ..) -> (results)                          taped_forward.py
     b.f(x, .., cotangents, top) -> (adjoints, top)   the blocks in reverse form: each pops its entry on the way there; a call runs
@@ -15,7 +15,7 @@ from typing import Any
 from ..core.graph import Atom, Call, Const, Edge, Jump, Let, Return, Var
 from ..core.types import I64, PTR, Struct, carries_gradient
 from ..diff.cps import WHOLE, Closures, Continuation
-from ..diff.taped import Taped, TapedLoop
+from ..diff.loops.taped import Taped, TapedLoop
 from . import operations
 from .blocks import BlockFunction, call_back
 from .function import RECURSION, Parts, ReverseFunction
@@ -46,6 +46,11 @@ class Back(ReverseFunction):
         active = [p for p in self.active_params() if p not in whole]
         pointers = [Var(f"e.{WHOLE}", PTR)] if whole else []
         params = [*(x for p in f.params if p not in whole for x in names[p]), *cotangents, *pointers]
+        if f.parts:
+            shared = self.shared(names, params)
+            self.low.parts[self.name] = f, shared
+            numbers = {x: i for i, p in enumerate(f.params) for x in names[p][:1]}
+            self.low.parts[f"t{self.name[1:]}"] = f, [(numbers[params[i]], -1, t) for i, _, t in shared]
         body = Body(self.low, self.name + (RECURSION if whole else ""), params, [*(p.type for p in active), PTR])
         env = body.cell(self.env_type, "env")
         if f.name in self.context.recursive:

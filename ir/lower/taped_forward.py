@@ -13,9 +13,9 @@ from ..core.analysis import dominators, predecessors, reverse_postorder
 from ..core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Jump, Let, Return, Var, edges
 from ..core.types import BOOL, I64, PTR, Array, Struct
 from ..diff.cps import WHOLE
+from ..diff.loops.taped import FUNCTION, Taped
 from ..diff.reverse import Reverse
 from ..diff.rules import rule_terms
-from ..diff.taped import FUNCTION, Taped
 from .function import RECURSION
 from .low import ONE, ZERO, Body, Place, Value
 from .operations import zero_of

@@ -21,7 +21,7 @@ from ..values.library import bind
 from ..values.operators import arithmetic
 from ..values.reshaping import expand, spread
 from ..values.values import Arrayed
-from ..values.views import View, access, as_array, contiguous, shape_of, with_axes
+from ..values.views import View, access, as_array, shape_of, with_axes
 from .axes import diagonal, moveaxis, ravel
 from .common import astype, axis_of, items_of, scalar_kind
 from .creation import array
@@ -120,7 +120,7 @@ def _matrices(a: Arrayed, stack: Sequence[Any]) -> tuple[Arrayed, int]:
         turned = [v for v, _, _ in a.spec] == whole and all(sizes.same(s, 0) and sizes.same(t, 1) for _, s, t in a.spec)
         if turned and all(sizes.same(p, q) for p, q in zip([a.sizes[v] for v in whole], shape_of(a.base), strict=True)):
             return a.base, 1
-        return contiguous(a), 0
+        return reshaping.in_place(a), 0
     return a, 0
 
 

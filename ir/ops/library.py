@@ -2,7 +2,12 @@
 
 
     gemm(A, B) {ta, tb}            a matrix product, for stacks of matrices too
+    gemm_weight(A, B, p, q, n) {ta, tb, w}      one that leaves what it adds to the adjoint of argument w for later, as rows of p and q
+    p, q, n = gathering(w)         room for such rows, none so far
+    gemm_later(A, B, p, q, n, C) {ta, tb}       C += op(A) op(B), or else op(A)^T and op(B) become rows, which are added before it is too late
+    gemm_rest(p, q, n, C)          C += P^T Q of the rows so far
     cholesky(A)  solve_triangular  solve  slogdet  qr  eigh  svd            LAPACK, one matrix at a time
+    take(x, i)                     the rows x[i] of an array, i in bounds; take_add(d, i, x) adds to them, one row after another
     scatter(x, i, v) {add}         x[i] = v or x[i] += v, one element after another
     cumsum  argsort  nonzero
 
@@ -18,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.graph import Const
 from ..core.op import Elsewhere, Op, Size, Stage, Zero, arrays, as_marked, nothing, register, sizes
 from ..core.types import F32, F64, I64, NUMPY_DTYPES, Scalar
 
@@ -71,9 +77,10 @@ def _like(*places: int) -> Any:
 
 
 def _product(let: Any) -> Any:
-    (a, b), ta, tb = let.args, let.attrs["ta"], let.attrs["tb"]
+    """Of matrices, or of a row and a matrix."""
+    (a, b), ta, tb = let.args[:2], let.attrs["ta"], let.attrs["tb"]
     x, y = sizes(a), sizes(b)
-    return ((a.type.dtype, (*x[:-2], x[-1 if ta else -2], y[-2 if tb else -1])),)
+    return ((a.type.dtype, (*x[:-2], *((x[-1 if ta else -2],) if len(x) > 1 else ()), y[-2 if tb else -1])),)
 
 
 def _factors(*axes: Any) -> Any:
@@ -85,7 +92,32 @@ def _gemm(a: Any, b: Any, ta: int, tb: int) -> tuple[Any]:
     return (np.matmul(np.swapaxes(a, -1, -2) if ta else a, np.swapaxes(b, -1, -2) if tb else b),)
 
 
-awaited("gemm", _gemm, shape=_product, adjoint="function", linear=(0, 1), matrices=True)
+awaited("gemm", _gemm, shape=_product, adjoint="function", linear=(0, 1), weighted="gemm_weight", matrices=True)
+
+
+MANY = 16  # rows at once are multiplied at once
+ROWS = 128  # are gathered at most (measured: with more of them a product is no faster)
+ROOM = 1 << 20  # elements of them at most, or four times as many as the matrix has; where that is too little, none are
+
+
+def _gathering(w: Any) -> tuple[Any, ...]:
+    rows = ROWS if ROWS * sum(w.shape) <= max(ROOM, 4 * w.size) else 0
+    return np.empty((rows, w.shape[0]), w.dtype), np.empty((rows, w.shape[1]), w.dtype), np.zeros(1, np.int64)
+
+
+def _rows(let: Any) -> Any:
+    (w,) = let.args
+    return (w.type.dtype, (None, Size(w, 0))), (w.type.dtype, (None, Size(w, 1))), (I64, (Const(1, I64),))
+
+
+row("gathering", _gathering, shape=_rows, zero="it is room for what is not there yet")
+
+
+def _gemm_weight(a: Any, b: Any, p: Any, q: Any, n: Any, ta: int, tb: int, w: int) -> tuple[Any]:
+    return _gemm(a, b, ta, tb)
+
+
+row("gemm_weight", _gemm_weight, shape=_product, adjoint="function", closing=True)
 
 
 def _gemm_add(a: Any, b: Any, c: Any, ta: int, tb: int) -> tuple[()]:
@@ -93,7 +125,48 @@ def _gemm_add(a: Any, b: Any, c: Any, ta: int, tb: int) -> tuple[()]:
     return ()
 
 
-row("gemm_add", _gemm_add, shape=nothing, writes=(2,), zero="it is used in adjoints alone, which are not differentiated")
+ADJOINTS = "it is used in adjoints alone, which are not differentiated"
+row("gemm_add", _gemm_add, shape=nothing, writes=(2,), zero=ADJOINTS)
+
+
+def _gemm_rest(p: Any, q: Any, n: Any, c: Any) -> tuple[()]:
+    c += p[: n[0]].T @ q[: n[0]]
+    n[0] = 0
+    return ()
+
+
+row("gemm_rest", _gemm_rest, shape=nothing, writes=(2, 3), zero=ADJOINTS)
+
+
+def _gemm_later(a: Any, b: Any, p: Any, q: Any, n: Any, c: Any, ta: int, tb: int) -> tuple[()]:
+    x, y = a if ta else a.T, b.T if tb else b
+    if len(x) >= min(MANY, len(p)):
+        return _gemm_add(a, b, c, ta, tb)
+    if n[0] + len(x) > len(p):
+        _gemm_rest(p, q, n, c)
+    i = n[0]
+    n[0] += len(x)
+    p[i : n[0]], q[i : n[0]] = x, y
+    return ()
+
+
+row("gemm_later", _gemm_later, shape=nothing, writes=(2, 3, 4, 5), zero=ADJOINTS)
+
+
+def _taken(let: Any) -> Any:
+    x, i = let.args
+    return ((x.type.dtype, (*sizes(i), *sizes(x)[1:])),)
+
+
+row("take", lambda x, i: (x[i],), shape=_taken, adjoint="function", rereads=(1,), linear=(0,))
+
+
+def _take_add(d: Any, i: Any, x: Any) -> tuple[()]:
+    np.add.at(x, i, d)
+    return ()
+
+
+row("take_add", _take_add, shape=nothing, writes=(2,), zero=ADJOINTS)
 
 
 def _scatter(x: Any, index: Any, v: Any, add: int) -> tuple[()]:

@@ -1,5 +1,9 @@
 """Arrays in memory: their sizes, their elements, new ones, and the same memory in another shape.
 
+    part(x, i, n)          the n rows of x from row i on, which are there: the same memory
+    weight(w, p, q, n)     w itself. On the way back the products of rows that `gemm_weight` has left in p and q, n[0] of them, are added to
+                           its adjoint
+
 A load or store has a letter for each index: `c` check it, and a negative one counts from the end; `p` check it, it is not
 negative; `w` it is in bounds but may be negative; `u` it is in bounds and not negative (passes/simplify/bounds.py finds them).
 """
@@ -9,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.graph import Const
-from ..core.op import Elsewhere, Op, Result, Zero, as_marked, like, nothing, register
+from ..core.op import Elsewhere, Op, Result, Zero, as_marked, like, nothing, register, sizes
 from ..core.types import I64, Array, element, lane_type
 
 DEFAULT = "c"
@@ -42,6 +46,11 @@ def _reshaped(let: Any) -> tuple[Result, ...]:
     return ((new if lane_type(old) == lane_type(new) else old, let.args[1:]),)
 
 
+def _part(let: Any) -> tuple[Result, ...]:
+    """So many rows of an array."""
+    return ((let.args[0].type.dtype, (let.args[2], *sizes(let.args[0])[1:])),)
+
+
 def memory(name: str, rule: Any, **facts: Any) -> Op:
     return register(Op(name, "*:*", None, rule, effect="", cost=facts.pop("cost", "cheap"), **facts))
 
@@ -65,3 +74,7 @@ COPY = memory("copy", Elsewhere("adjoints are added"), reads=(0,), writes=(), al
               adjoint="function", shape=like(0), late=True, rereads=False, linear=(0,))  # fmt: skip
 RESHAPE = memory("reshape", Elsewhere("the same memory, and so the same adjoints"), reads=(), writes=(), aliases=((0, 0),), allocates=False,
                  fails=as_marked, adjoint="own", shape=_reshaped, rereads=False)  # fmt: skip
+PART = memory("part", Elsewhere("a part of the adjoint"), reads=(), writes=(), aliases=((0, 0),), allocates=False, fails=False, adjoint="own",
+              shape=_part, rereads=False, linear=(0,))  # fmt: skip
+WEIGHT = memory("weight", Elsewhere("rows that were gathered are multiplied"), reads=(), writes=(), aliases=((0, 0),), allocates=False,
+                fails=False, adjoint="function", shape=like(0), rereads=False, closing=True)  # fmt: skip

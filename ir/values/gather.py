@@ -21,9 +21,9 @@ from .arrays import allocate
 from .indexing import basic, is_mask
 from .kernels import convert, elementwise, emit
 from .library import bind
-from .reshaping import fit, reshape
+from .reshaping import fit, in_place, reshape, rows_of
 from .scalars import truth
-from .sizes import Size
+from .sizes import Size, lifted
 from .values import Arrayed, Traced, constant, to_type
 from .views import View, access, as_array, base_of, contiguous, is_array, places, shape_of
 from .writes import stored, write
@@ -31,8 +31,32 @@ from .writes import stored, write
 
 def take_index(a: Arrayed, parts: Sequence[Any]) -> Any:
     """a[parts], at least one of which is an array."""
+    if _are_rows(a, parts):
+        return _rows(a, as_array(parts[0]))
     where, shape = positions(a, parts)
     return gathered(a, where, shape)
+
+
+def _are_rows(a: Arrayed, parts: Sequence[Any]) -> bool:
+    """Is it whole rows of an array, or of rows of one, that an array of ints chooses?"""
+    first, *rest = parts
+    whole = all(isinstance(p, slice) and p.start is None and p.stop is None and p.step is None for p in rest)
+    return a.ndim > 1 and is_array(first) and not is_mask(first) and whole and (not isinstance(a, View) or rows_of(a) is not None)
+
+
+def _rows(a: Arrayed, index: Arrayed) -> Arrayed:
+    """Each row is read and added to as a whole: no positions of elements, and no part of a loop over elements."""
+    _require_ints(index)
+    shape = shape_of(index)
+    inputs: list[Any] = [access(index, list(range(len(shape))), shape), _scalar(shape_of(a)[0])]
+    (where,) = emit("rows", shape, inputs, lambda i, n: table.check_index(*lifted(_int(i), n), axis=0), [Result("map")], [I64])
+    (out,) = bind("take", (in_place(a), where), [(a.type.dtype, (*shape, *shape_of(a)[1:]))], fails=False)
+    return out  # type: ignore[no-any-return]
+
+
+def _require_ints(index: Arrayed) -> None:
+    if index.type.dtype.name not in ("i64", "i32"):
+        raise errors.ArrayIndexError(f"arrays used as indices must be of integer (or boolean) type ({user_site()})")
 
 
 def gathered(a: Arrayed, where: Arrayed, shape: Sequence[Size]) -> Arrayed:
@@ -61,8 +85,7 @@ def positions(a: Arrayed, parts: Sequence[Any]) -> tuple[Arrayed, list[Size]]:
     adjacent = fancy == list(range(fancy[0], fancy[-1] + 1))
     indices = {i: as_array(full[i]) for i in arrays}
     for i in arrays:
-        if indices[i].type.dtype.name not in ("i64", "i32"):
-            raise errors.ArrayIndexError(f"arrays used as indices must be of integer (or boolean) type ({user_site()})")
+        _require_ints(indices[i])
     common = sizes.broadcast([shape_of(x) for x in indices.values()])
     rest: list[Any] = []  # what is left is a basic index of a view, whose axes are then chosen
     at: dict[int, int] = {}

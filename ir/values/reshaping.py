@@ -117,6 +117,40 @@ def reshape(a: Arrayed, shape: Sequence[Size]) -> Any:
     return made
 
 
+def in_place(a: Arrayed) -> Arrayed:
+    """An array for an operation that reads it where it stands, and writes nothing: rows of a whole array in its own memory, or a copy."""
+    rows = rows_of(a) if isinstance(a, View) else None
+    if rows is None:
+        return contiguous(a)
+    axes, start, count = rows
+    base, shape = base_of(a), shape_of(base_of(a))
+    flat = reshape(base, [sizes.product(shape[:axes]), *shape[axes:]]) if axes > 1 else base
+    builder = current_builder()
+    t = Array(a.type.dtype, tuple(map(dim_of, (count, *shape[axes:]))))
+    (out,) = builder.emit("part", (builder.use(flat.atom, flat.builder), sizes.atom(start), sizes.atom(count)), (t,), {}, user_site())
+    made = whole(out, [count, *shape[axes:]])
+    made.owned, made.fresh, made.serial, made.joined, made.memory = False, base.fresh, base.serial, base.joined, base.memory
+    return reshape(made, shape_of(a))  # type: ignore[no-any-return]
+
+
+def rows_of(a: View) -> tuple[int, Size, Size] | None:
+    """Of a view whose elements lie together, in order: so many first axes of its array joined are one axis, along which they start
+    somewhere, and are so many; or None."""
+    shape, fixed = shape_of(a.base), 0
+    while fixed < len(a.spec) and a.spec[fixed][0] < 0:
+        fixed += 1
+    rest = a.spec[fixed:]
+    if [v for v, _, _ in rest] != list(range(len(a.sizes))) or not rest or not all(is_just(step, 1) for _, _, step in rest):
+        return None
+    if not all(is_just(s, 0) and sizes.same(n, m) for (_, s, _), n, m in zip(rest[1:], a.sizes[1:], shape[fixed + 1 :], strict=True)):
+        return None
+    cut = not (is_just(rest[0][1], 0) and sizes.same(a.sizes[0], shape[fixed]))
+    start: Size = 0
+    for (_, s, _), n in zip(a.spec[: fixed + cut], shape, strict=False):
+        start = sizes.add(sizes.mul(start, n), s)
+    return fixed + cut, start, a.sizes[0] if cut else 1
+
+
 def is_copy(a: Arrayed) -> bool:
     """Does NumPy copy this array for another shape too, or is it whole? Else NumPy's result may be a view, and ours is not."""
     if not isinstance(a, View):

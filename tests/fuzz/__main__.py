@@ -8,13 +8,14 @@ from collections import Counter
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from . import combined, graphs, lanes, operations, passes, shifts
+from . import combined, graphs, lanes, operations, passes, shifts, small, vectors
 from .check import FAILURES, Outcome
 from .expressions import seeded
 from .generate import program
 from .shrink import cause, shrink
 from .worker import Worker
 
+OF_NUMBERS = {"graphs": graphs.check, "shifts": shifts.check, "small": small.check, "vectors": vectors.check}  # by option, of a seed
 TAIL = """
 
 if __name__ == "__main__":
@@ -24,32 +25,31 @@ if __name__ == "__main__":
 """
 
 
-KINDS = {  # of programs, each with a generator and a check of its own
-    "shifts": (shifts, "with reset and shift, against running their bodies again"),
-    "combined": (combined, "of scans, maps and the like, against plain Python"),
-    "operations": (operations, "of operations in callback form, against plain functions"),
-    "lanes": (lanes, "in lanes (vmap), against the same lane by lane"),
+KINDS = {  # of programs and graphs, each with a generator and a check of its own
+    "graphs": (graphs, "random graphs, which do more with memory, between all passes"),
+    "small": (small, "random graphs of arrays of a few elements, between all passes"),
+    "vectors": (vectors, "random programs with arrays of a few elements"),
+    "shifts": (shifts, "programs with reset and shift, against running their bodies again"),
+    "combined": (combined, "programs of scans, maps and the like, against plain Python"),
+    "operations": (operations, "programs of operations in callback form, against plain functions"),
+    "lanes": (lanes, "programs in lanes (vmap), against the same lane by lane"),
 }
 
 
 def between_passes(seeds: range, options: argparse.Namespace) -> int:
-    """The passes one by one, see passes.py and graphs.py; programs of a kind."""
+    """The passes one by one, see passes.py, or what a kind of programs is checked by."""
     counts: Counter[str] = Counter()
     kind: Any = next((module for name, (module, _) in KINDS.items() if getattr(options, name)), None)
     wrong = 0
     for seed in seeds:
-        source = "" if options.graphs else kind.text(seed) if kind else program(seeded(seed), single(seed))
-        check = graphs.check if options.graphs else kind and kind.check
-        found = check(seed) if check else passes.check(source, options.seconds)
+        source = program(seeded(seed), single(seed)) if kind is None else kind.text(seed) if hasattr(kind, "text") else ""
+        found = kind.check(seed) if kind else passes.check(source, options.seconds)
         if isinstance(found, str):
             wrong += 1
             print(f"\n# ---- program {seed}: {found}\n{source}", flush=True)
         else:
             counts += found
-    print(
-        "# runs:" if kind else "# graphs changed:",
-        ", ".join(f"{n} {name}" if kind else f"{n} by {name}" for name, n in counts.most_common()),
-    )
+    print("# " + ", ".join(f"{n} {name}" for name, n in counts.most_common()))
     return int(wrong > 0)
 
 
@@ -110,12 +110,11 @@ def main() -> int:
     parser.add_argument("--refusals", action="store_true", help="print what was refused with an error of lantern_jit")
     parser.add_argument("--no-effects", action="store_true", help="no functions that change variables and containers around them")
     parser.add_argument("--passes", type=int, metavar="N", help="instead, each pass alone, between its graphs, over N programs")
-    parser.add_argument("--graphs", type=int, metavar="N", help="the same over N random graphs, which do more with memory")
     for name, (_, what) in KINDS.items():
-        parser.add_argument(f"--{name}", type=int, metavar="N", help=f"instead, N programs {what}")
+        parser.add_argument(f"--{name}", type=int, metavar="N", help=f"instead, N {what}")
     options = parser.parse_args()
     first = options.first if options.first is not None else options.seed * 1_000_000
-    if others := options.passes or options.graphs or max((getattr(options, name) or 0 for name in KINDS), default=0):
+    if others := options.passes or max((getattr(options, name) or 0 for name in KINDS), default=0):
         return between_passes(range(first, first + others), options)
     run = Run(range(first, first + options.programs), options)
     threads = [threading.Thread(target=run.work) for _ in range(options.workers)]

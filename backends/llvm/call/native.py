@@ -16,7 +16,7 @@ import numpy as np
 
 from ....ir.core import errors, faults
 from ....ir.core.analysis import find_loops
-from ....ir.core.graph import Call, Program, Site
+from ....ir.core.graph import Call, Program
 from ....ir.core.op import OWN, TABLE
 from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
@@ -39,6 +39,7 @@ from ..runtime.modules import ticks
 from . import effects
 from .c_function import CFunction
 from .callable import NativeCallable
+from .notes import graph_sites, loops, placed, places, shown, sound
 from .process import Runtime, runtime
 from .python_call import PythonCall
 from .watch import Watch
@@ -134,6 +135,7 @@ class Native:
         self.instead = interface.again  # what takes the calls once it is `stale`
         self.stale = False  # sizes have come up that it does not broadcast, or for which it needs too much memory
         self.program, self.interface, self.checkpoint = program, interface, options.checkpoint
+        self.threads = options.threads
         self.memory, self.room = options.memory, self.runtime.room(options.memory)
         self.weak, self.shape = list(interface.weak), interface.shape
         self.written, self.numbers = interface.written, dict(interface.numbers)
@@ -144,6 +146,7 @@ class Native:
         start = time.perf_counter()
         code, notes = self._machine_code()
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
+        self.parallel = {**loops(program), **{name: shown(what, self.sites[site]) for name, (what, site) in notes["parallel"].items()}}
         self.loaded = load(code)
         self.address = self.loaded.address("call")
         self._fill_record(
@@ -188,6 +191,7 @@ class Native:
             self.runtime.mask,
             numbers,
             self.written.leaves,
+            self.threads,
         )
         keeps = uses_own(self.program, names)
         found = cache.read(name) if keeps else None
@@ -203,7 +207,12 @@ class Native:
         vector_maths.provide(module.declared)
         effects.provide(list(module.declared))
         self.sites = module.sites
-        notes = {"policies": emission.low.policies, "needs": sorted(module.declared), "sites": places(mine, module.sites)}
+        notes = {
+            "policies": emission.low.policies,
+            "parallel": emission.parallel,
+            "needs": sorted(module.declared),
+            "sites": places(mine, module.sites),
+        }
         if keeps and notes["sites"] is not None:
             cache.write(name, notes, code)
         return code, {**notes, "timings": {"emit": emitted, **timings}}
@@ -215,7 +224,7 @@ class Native:
     def _emit(self, cpu: Cpu) -> tuple[Emission, str]:
         """What was found out while emitting the module, and its text."""
         with without_collector():
-            emission = Emission(self.program, cpu, self.checkpoint, self.runtime.mask)
+            emission = Emission(self.program, cpu, self.checkpoint, self.runtime.mask, threads=self.threads)
             call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers, self.written.leaves)
             return emission, emission.run() + "\n" + call.text()
 
@@ -333,63 +342,6 @@ def known_symbols(names: Sequence[str]) -> bool:
 def uses_own(program: Program, names: Sequence[str]) -> bool:
     """Are all of its operations the library's own? What others do is not in the key."""
     return OWN.issuperset(let.op for name in names for b in program.functions[name].blocks.values() for let in b.lets)
-
-
-def graph_sites(program: Program, names: Sequence[str]) -> list[Site]:
-    """All sites in these functions, in the order in which they are written."""
-    blocks = [b for name in names for b in program.functions[name].blocks.values()]
-    nodes = [n for b in blocks for n in (*b.lets, b.terminator)]
-    sites = [getattr(n, "site", None) for n in nodes]
-    return [s for s in sites if s is not None]
-
-
-def places(mine: Sequence[Site], sites: Sequence[Site | None]) -> list[Any] | None:
-    """Sites of the code as parts of the program, whichever file that stands in: the number of one of `mine`; that and a
-    detail, for what was derived from it; or a name and a detail, where there is no place. None if it cannot be said."""
-    numbers = {id(s): i for i, s in enumerate(mine)}
-    out: list[Any] = []
-    for s in sites:
-        if s is None or id(s) in numbers:
-            out.append(None if s is None else numbers[id(s)])
-        elif id(s.origin) in numbers:
-            out.append([numbers[id(s.origin)], s.detail])
-        elif not s.filename and s.exception is None:
-            out.append([s.function, s.detail])
-        else:
-            return None
-    return out
-
-
-def placed(mine: Sequence[Site], x: Any) -> Site | None:
-    """The site that `places` has written as `x`."""
-    if x is None or isinstance(x, int):
-        return None if x is None else mine[x]
-    where, detail = x
-    if isinstance(where, str):
-        return Site("", 0, where, detail)
-    origin = mine[where]
-    return Site(origin.filename, origin.line, origin.function, detail, None, origin)
-
-
-def sound(notes: dict[str, Any], n: int) -> bool:
-    """Are these notes on the code of a program with n sites?"""
-
-    def number(x: Any) -> bool:
-        return type(x) is int and 0 <= x < n
-
-    def site(x: Any) -> bool:
-        pair = isinstance(x, list) and len(x) == 2 and (number(x[0]) or isinstance(x[0], str)) and isinstance(x[1], str)
-        return x is None or number(x) or pair
-
-    policies, needs, sites = (notes.get(k) for k in ("policies", "needs", "sites"))
-    return (
-        isinstance(policies, dict)
-        and all(isinstance(v, str) for v in policies.values())
-        and isinstance(needs, list)
-        and all(isinstance(v, str) for v in needs)
-        and isinstance(sites, list)
-        and all(map(site, sites))
-    )
 
 
 def has_loops(program: Program) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import math
 import os
@@ -29,7 +30,8 @@ _METH_FASTCALL = 0x80
 _NUMPY_API = {"PyArray_New": 93, "PyArray_SetBaseObject": 282, "PyArray_Scalar": 60}  # places in NumPy's table of functions
 _SYMBOLS = (
     "lantern_abort", "lantern_new_block", "lantern_drop_block", "lantern_take", "lantern_give", "lantern_enter", "lantern_free_blocks",
-    "lantern_trim", "lantern_host",
+    "lantern_trim", "lantern_host", "lantern_parallel", "lantern_start", "lantern_again", "lantern_go_on", "lantern_pause",
+    "lantern_ended",
 )  # fmt: skip
 _ENTRIES = {"run": "lantern_run", "give": "lantern_give", "to_numpy": "lantern_to_numpy", "free_blocks": "lantern_free_blocks",
             "discard": "lantern_discard"}  # fmt: skip
@@ -97,7 +99,12 @@ class Runtime:
         self.main_thread = self.loaded.word("lantern_main_thread")
         self._notice_main_thread()
         self._notice_handlers()
-        os.register_at_fork(after_in_child=self._notice_main_thread)
+        os.register_at_fork(after_in_child=self._after_fork)
+        atexit.register(ctypes.CFUNCTYPE(None)(self.loaded.address("lantern_join")))
+
+    def _after_fork(self) -> None:
+        self._notice_main_thread()
+        ctypes.CFUNCTYPE(None)(self.loaded.address("lantern_forked"))()
 
     def _notice_main_thread(self) -> None:
         self.main_thread.value = threading.main_thread().ident

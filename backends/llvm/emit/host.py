@@ -16,6 +16,7 @@ from ....ir.core import errors
 from ....ir.core.graph import Let
 from ....ir.core.op import TABLE
 from ....ir.core.types import F32, Array, Scalar
+from ....ir.ops.effects import CALLBACK
 from .code import LLVM_TYPES, Code, flat_types
 from .lets import EMIT, Operands, Read, allocate, count, read_element
 
@@ -25,9 +26,10 @@ _BOUNDED = "random_bounded_uint64_fill"
 
 # ---- emission
 def _refuse(let: Let) -> None:
-    what = f"callback() of `{let.site.detail}` needs" if let.op == "callback" and let.site else "printing and random draws need"
+    mine = TABLE[let.op] is CALLBACK and let.site is not None
+    what = f"callback() of `{let.site.detail}` needs" if mine else "printing and random draws need"  # type: ignore[union-attr]
     raise errors.UnsupportedOperationError(
-        f"{what} Python and NumPy, and an exported library runs without ({let.site}): take {'it' if let.op == 'callback' else 'them'} out"
+        f"{what} Python and NumPy, and an exported library runs without ({let.site}): take {'it' if mine else 'them'} out"
     )
 
 

@@ -212,6 +212,20 @@ def emit_reshape(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     return [[read(let.args[0])[0], *(read(a)[0] for a in let.args[1:])]]
 
 
+@EMIT.of("part")
+def emit_part(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    t = let.out.type
+    assert isinstance(t, Array)
+    (data, *dims), (start,), (n,) = (read(a) for a in let.args)
+    offset = code.let(f"mul nsw i64 {start}, {product(code, dims[1:])}")
+    return [[code.let(f"getelementptr {MEMORY_TYPES[t.dtype]}, ptr {data}, i64 {offset}"), n, *dims[1:]]]
+
+
+@EMIT.of("weight")
+def emit_weight(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    return [read(let.args[0])]
+
+
 @EMIT.of("alloc")
 def emit_alloc(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     t = let.out.type

@@ -127,7 +127,7 @@ def _flat(args: Any, read: Read) -> list[str]:
 def call(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     name, context = let.attrs["f"], code.module.context
     low = name in context.low.operations or name in context.low.functions
-    return _call(code, f"@{name}" if low else context.primal(name), low, _flat(let.args, read), let)
+    return _call(code, context.low_function(name) if low else context.primal(name), low, _flat(let.args, read), let)
 
 
 @EMIT.of("callk")

@@ -13,13 +13,13 @@ from ....ir.core.analysis import Aliases
 from ....ir.core.graph import Fail, Program, Site
 from ....ir.core.types import Array
 from ....ir.diff.close import closed
-from ....ir.diff.coverage import tiny_arrays
+from ....ir.diff.loops.coverage import tiny_arrays
 from ....ir.diff.memory import recursive
 from ....ir.lower.lower import Lowering
 from ...targets.target import Cpu
 from ..maths.vector_maths import is_variant
 from ..runtime.modules import helpers
-from . import host, library, matrix_products, records, scattering  # noqa: F401  # they enter their operations into EMIT
+from . import host, library, loop_parts, matrix_products, records, reverse_parts, scattering  # noqa: F401  # they enter their operations into EMIT
 from .code import Code, Module, flat_types, struct_of
 from .kernels import emission  # noqa: F401
 from .lets import EMIT
@@ -30,8 +30,10 @@ from .primal import Primal
 class Emission:
     """One module under construction. Functions are emitted when first asked for, callers first."""
 
-    def __init__(self, program: Program, cpu: Cpu, checkpoint: Any, mask: int, python: bool = True) -> None:
-        """`python`: is there a process with Python around it, which effects may call?"""
+    def __init__(self, program: Program, cpu: Cpu, checkpoint: Any, mask: int, python: bool = True, threads: int = 1) -> None:
+        """`python`: is there a process with Python around it, which effects may call? `threads` of it run parts of loops."""
+        self.threads = threads
+        self.parallel: dict[str, tuple[str, int]] = {}  # kernels: the axis that parts are of, or why there are none, and their places
         self.program, self.checkpoint, self.mask, self.python = closed(program), checkpoint, mask, python
         self.module = Module(cpu)
         self.module.context = self
@@ -89,12 +91,26 @@ class Emission:
         return Site("", 0, "", t.message)
 
     def primal(self, name: str) -> str:
-        """@p.name, emitted once."""
+        """@p.name, emitted once; or what calls it for parts of a range."""
         symbol = f"@p.{name}"
         if symbol not in self.names:
             self.names[symbol] = symbol
             self.queue.append(lambda: self.emit_primal(name))
-        return symbol
+            f = self.program.functions[name]
+            if f.parts and self.threads > 1:
+                self.names[symbol] = f"@parts.{name}"
+                self.queue.append(loop_parts.Forward(self, f, self.names[symbol]).emit)
+        return self.names[symbol]
+
+    def low_function(self, name: str) -> str:
+        """The same of a function that reverse mode was lowered to."""
+        symbol = f"@{name}"
+        if name not in self.low.parts or self.threads < 2:
+            return symbol
+        if symbol not in self.names:
+            self.names[symbol] = f"@parts.{name}"
+            self.queue.append(lambda: reverse_parts.emitter(self, name, self.names[symbol]).emit())
+        return self.names[symbol]
 
     emit_program = staticmethod(library.emit_program)
 

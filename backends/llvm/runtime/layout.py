@@ -26,8 +26,31 @@ CONTEXT = {
     "BEGAN": 120,
     "PATIENCE": 128,
     "GAVE": 136,
+    "JOB": 144,  # of parallel code: what a call waits for, or whose part is run here; null in serial code
+    "PAUSED_SP": 152,
+    "LENT": 160,  # the regions of parts that have paused, and are to go on: a list
+    "NEXT_LENT": 168,
 }
 CODE, VALUES, SITE = CONTEXT["CODE"], CONTEXT["VALUES"], CONTEXT["SITE"]
+
+# A loop whose parts several threads run: offsets of 8-byte words. VALUES are three.
+JOB = {
+    "TASK": 0,
+    "ENVIRONMENT": 8,
+    "NEXT": 16,  # the first part that nobody has taken
+    "PARTS": 24,
+    "HELPERS": 32,  # workers that may still come
+    "RUNNING": 40,  # workers that are at it
+    "LAST": 48,  # no later part begins any more: it has failed; -1 after a Ctrl-C
+    "FAILED": 56,  # the first part that has failed, and its fault
+    "FAULT": 64,
+    "FAULT_VALUES": 72,
+    "FAULT_SITE": 96,
+    "LINK": 104,
+    "CALLER": 112,  # the region of the call
+    "ENDED": 120,  # by a signal
+}
+JOB_BYTES = 128
 
 # A program's record, for calls from Python: places after the address of the services, which is the first.
 RECORD = {"FAULT": 1, "FINISH": 2, "USUAL": 3, "LONG": 4, "CALLS": 5, "LIMITS": 6}
@@ -55,7 +78,9 @@ SLOTS = 4096  # regions of one process at the same time
 SPARE_SLOTS = 16
 SPARE_LIMIT = 64 << 20  # bytes of old results that are kept for the next ones
 KEEP = 64 << 20  # bytes that an idle region may keep of its stack and of its arena
+LENT_SHARE = 3  # log2 of how much less is left of one that a part of a loop has had
 COPY_BELOW = 1 << 15  # bytes: a smaller result is cheaper to copy than to wrap
+WORKERS = 255  # threads of the pool, beside those that call
 NUMPY_READABLE, NUMPY_WRITABLE = 0x101, 0x501  # flags of an array: contiguous, aligned; and writeable
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from ....ir.core.faults import KINDS
 from ...targets.target import Target
 from . import layout
-from .layout import CONTEXT, RECORD, SERVICE, words
+from .layout import CONTEXT, JOB, RECORD, SERVICE, words
 
 _PLACE = re.compile(r"@\{(\w+)\}")
 _FUNCTION = re.compile(r"^define [^@]*@([\w.]+)\(.*?^\}$", re.MULTILINE | re.DOTALL)
@@ -94,10 +94,10 @@ def regions(target: Target, bits: int = 0, hidden: bool = False) -> str:
     size; in an exported library nothing of this is to be seen."""
     memory = target.memory
     constants = {
-        **words(CONTEXT, "HEAP", "INDEX", "TOP", "GAVE"),
+        **words(CONTEXT, "HEAP", "INDEX", "TOP", "GAVE", "LENT", "NEXT_LENT"),
         "PAGE": memory.page, "TWO_PAGES": 2 * memory.page, "CONTEXT_BYTES": memory.page, "READ_WRITE": memory.read_write,
         "NO_ACCESS": memory.no_access, "MAP_FLAGS": memory.map_flags, "UNNEEDED": memory.unneeded, "HUGE_PAGES": memory.huge_pages,
-        "BITS": bits, "KEEP": layout.KEEP, "SLOTS": layout.SLOTS, "SPARE_SLOTS": layout.SPARE_SLOTS, "SPARE_LIMIT": layout.SPARE_LIMIT,
+        "BITS": bits, "KEEP": layout.KEEP, "LENT_SHARE": layout.LENT_SHARE, "SLOTS": layout.SLOTS, "SPARE_SLOTS": layout.SPARE_SLOTS, "SPARE_LIMIT": layout.SPARE_LIMIT,
         "TICKS": target.ticks, "REST": ticks(target, _SECOND),
     }  # fmt: skip
     text = filled(_file("regions.ll"), constants)
@@ -109,12 +109,12 @@ def regions(target: Target, bits: int = 0, hidden: bool = False) -> str:
 
 def switch(target: Target) -> str:
     """The assembly that goes to another stack."""
-    return filled(target.switch, words(CONTEXT, "FLOAT_MODE", "SAVED_SP", "TOP")).lstrip()
+    return filled(target.switch, words(CONTEXT, "FLOAT_MODE", "SAVED_SP", "TOP", "PAUSED_SP")).lstrip()
 
 
 def hidden_switch(target: Target) -> str:
     """The same as a file of its own, of whose names nothing is to be seen in a shared library. LLVM assembles for its own machine alone."""
-    names = ("lantern_enter", "lantern_abort", "lantern_outside")
+    names = ("lantern_enter", "lantern_abort", "lantern_outside", "lantern_pause", "lantern_resume")
     return switch(target) + "".join(f"{target.hidden} {name}\n" for name in names) + target.assembly_end
 
 
@@ -125,14 +125,29 @@ def process(target: Target) -> str:
         for name, i in SERVICE.items()
     ]
     assembly = "".join(f'module asm "{line}"\n' for line in switch(target).splitlines())
-    return "".join([assembly, regions(target), _signals(target), _calls(target), *places])
+    return "".join([assembly, regions(target), _threads(target), _signals(target), _calls(target), *places])
+
+
+def _threads(target: Target) -> str:
+    """The pool of threads that run parts of loops."""
+    signals = target.signals
+    constants = {
+        **words(CONTEXT, "ARENA", "LIMIT", "CODE", "SITE", "BUSY", "PENDING", "BY_PYTHON", "BEGAN", "PATIENCE", "TOP", "JOB", "LENT", "NEXT_LENT"),
+        **JOB, "MEMORY": KINDS["memory"].code,
+        "VALUES": layout.VALUES, "JOB_BYTES": layout.JOB_BYTES, "WORKERS": layout.WORKERS,
+        "ARENA_START": layout.arena_start(target), "MARGIN": layout.MARGIN, "INTERRUPT": KINDS["interrupt"].code, "SIGINT": signals.interrupt, "ACTION_BYTES": signals.action_bytes,
+        "BLOCK": signals.block, "UNBLOCK": signals.unblock, "MASK": signals.mask, "SET_BYTES": signals.set_bytes,
+        "SOME": -1 - sum(1 << n - 1 for n in signals.never if n), "ONE": 1 << signals.interrupt - 1,
+    }  # fmt: skip
+    return filled(_file("threads.ll"), constants)
 
 
 def _signals(target: Target) -> str:
     """Signals that interrupt calls."""
     signals = target.signals
     constants = {
-        **words(CONTEXT, "CODE", "BUSY", "PENDING", "BY_PYTHON", "BEGAN", "PATIENCE"),
+        **words(CONTEXT, "CODE", "BUSY", "PENDING", "BY_PYTHON", "BEGAN", "PATIENCE", "JOB"), **words(JOB, "ENDED"),
+        "SENT": signals.sent, "TO_THREAD": signals.to_thread,
         "STACK_POINTER": signals.stack_pointer, "PROGRAM_COUNTER": signals.program_counter, "FIRST_ARGUMENT": signals.first_argument,
         "SIGINT": signals.interrupt, "SIGNALS": signals.count, "NEVER": sum(1 << n for n in signals.never), "WITH_INFO": signals.with_info,
         "ACTION_BYTES": signals.action_bytes, "ACTION_FLAGS": signals.action_flags,

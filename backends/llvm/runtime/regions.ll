@@ -133,10 +133,16 @@ define void @lantern_give(ptr %region) nounwind {
 
 ; Give back what deep calls have touched beyond lantern_keep bytes at either end, unless the region has just done so.
 define void @lantern_trim(ptr %region) nounwind {
+ %keep = load i64, ptr @lantern_keep
+ call void @lantern_trim_to(ptr %region, i64 %keep)
+ ret void
+}
+
+; The same beyond so many bytes.
+define void @lantern_trim_to(ptr %region, i64 %keep) nounwind {
  %seen = alloca i8
  %bits = load i64, ptr @lantern_bits
  %size = shl i64 1, %bits
- %keep = load i64, ptr @lantern_keep
  %low = getelementptr i8, ptr %region, i64 %keep
  %twice = shl i64 %keep, 1
  %length = sub i64 %size, %twice
@@ -281,6 +287,30 @@ drop:
  %following = load ptr, ptr %at
  store ptr %following, ptr %ph
  call void @lantern_drop_block(ptr %at)
+ br label %next
+done:
+ call void @lantern_dismiss(ptr %region, ptr null)
+ ret void
+}
+
+; Give back regions that have been lent to the parts of loops, down to one of them, with what is on them.
+define void @lantern_dismiss(ptr %region, ptr %until) nounwind {
+entry:
+ %plent = getelementptr i8, ptr %region, i64 @{LENT}
+ br label %next
+next:
+ %at = load ptr, ptr %plent
+ %all = icmp eq ptr %at, %until
+ br i1 %all, label %done, label %one
+one:
+ %pnext = getelementptr i8, ptr %at, i64 @{NEXT_LENT}
+ %following = load ptr, ptr %pnext
+ store ptr %following, ptr %plent
+ call void @lantern_free_blocks(ptr %at)
+ %keep = load i64, ptr @lantern_keep
+ %less = lshr i64 %keep, @{LENT_SHARE} ; there are many
+ call void @lantern_trim_to(ptr %at, i64 %less)
+ call void @lantern_give(ptr %at)
  br label %next
 done:
  ret void

@@ -11,6 +11,8 @@
 ; run as long as all attempts before it, but for SIGINT: under a timer that ticks for ever it ends, after twice its time or so. A call
 ; from C is left alone: nobody there would repeat it. A call that writes into its arguments cannot start again: it is left only for a
 ; SIGINT that Python's own handler turns into KeyboardInterrupt; other signals wait for its end.
+; In parallel code (threads.ll) the call's job is ended, which lets the workers that are at it, too, go on at lantern_abort. A SIGINT that the
+; system gives to a worker goes on to the main thread; what a worker is sent by lantern_end says so itself.
 ; lantern_watch puts it in front of Python's handler: before the next call after a call of signal.signal, and every millisecond or two,
 ; should others have changed something (looking takes longer than many programs).
 
@@ -40,8 +42,13 @@ define void @lantern_on_signal(i32 %sig, ptr %info, ptr %uc) nounwind {
  %me = call i64 @pthread_self()
  %main = load atomic i64, ptr @lantern_main_thread monotonic, align 8
  %is_main = icmp eq i64 %me, %main
- br i1 %is_main, label %where, label %chain
+ br i1 %is_main, label %where, label %other_thread
+other_thread:
+ %number = call i64 @lantern_number()
+ %worker = icmp sge i64 %number, 0
+ br i1 %worker, label %where, label %chain
 where:
+ %helps = phi i1 [false, %0], [true, %other_thread]
  %prsp = getelementptr i8, ptr %uc, i64 @{STACK_POINTER}
  %sp = load i64, ptr %prsp
  %bits = load i64, ptr @lantern_bits
@@ -55,7 +62,9 @@ where:
 next:
  %i = phi i64 [0, %where], [%i1, %other]
  %more = icmp ult i64 %i, %n
- br i1 %more, label %look, label %chain
+ br i1 %more, label %look, label %nowhere
+nowhere:
+ br i1 %helps, label %stray, label %chain
 look:
  %p = getelementptr ptr, ptr @lantern_all, i64 %i
  %region = load atomic ptr, ptr %p monotonic, align 8
@@ -65,6 +74,28 @@ other:
  %i1 = add i64 %i, 1
  br label %next
 found:
+ %pjob = getelementptr i8, ptr %base, i64 @{JOB}
+ %job = load volatile ptr, ptr %pjob
+ %alone_at_it = icmp eq ptr %job, null
+ br i1 %helps, label %part, label %call
+part:
+ br i1 %alone_at_it, label %stray, label %ask
+ask:
+ %pended = getelementptr i8, ptr %job, i64 @{ENDED}
+ %ended = load volatile i64, ptr %pended
+ %leaves = icmp ne i64 %ended, 0
+ br i1 %leaves, label %end, label %stray
+stray:
+ %psent = getelementptr i8, ptr %info, i64 @{SENT}
+ %sent = load i32, ptr %psent
+ %to_me = icmp eq i32 %sent, @{TO_THREAD}
+ br i1 %to_me, label %out, label %forward
+forward:
+ call i32 @pthread_kill(i64 %main, i32 %sig)
+ br label %out
+out:
+ ret void
+call:
  %ppython = getelementptr i8, ptr %base, i64 @{BY_PYTHON}
  %python = load i64, ptr %ppython
  %urgent = icmp eq i32 %sig, @{SIGINT}
@@ -87,6 +118,11 @@ mine:
  %stop = or i1 %urgent, %enough
  br i1 %stop, label %stopping, label %chain
 stopping:
+ br i1 %alone_at_it, label %end, label %tell
+tell:
+ call void @lantern_end(ptr %job)
+ br label %end
+end:
  %pbusy = getelementptr i8, ptr %base, i64 @{BUSY}
  %busy = load volatile i64, ptr %pbusy
  %wait = icmp ne i64 %busy, 0
@@ -94,7 +130,7 @@ stopping:
 later:
  %ppending = getelementptr i8, ptr %base, i64 @{PENDING}
  store volatile i64 1, ptr %ppending
- br label %chain
+ br i1 %helps, label %out, label %chain
 now:
  %pcode = getelementptr i8, ptr %base, i64 @{CODE}
  store i64 @{INTERRUPT}, ptr %pcode
@@ -102,7 +138,7 @@ now:
  store i64 ptrtoint (ptr @lantern_abort to i64), ptr %prip
  %prdi = getelementptr i8, ptr %uc, i64 @{FIRST_ARGUMENT}
  store i64 %b, ptr %prdi
- br label %chain
+ br i1 %helps, label %out, label %chain
 chain:
  %s = zext i32 %sig to i64
  %pold = getelementptr ptr, ptr @lantern_old_handlers, i64 %s

@@ -59,7 +59,10 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1, 
 
 
 OWN = ("own", "function")
-TANGENTS = Stage("forward mode", lambda op: op.adjoint in OWN and op.jvp is None and not op.nest and not op.early and op.calls != PLAIN)
+TANGENTS = Stage(
+    "forward mode",
+    lambda op: op.adjoint in OWN and op.jvp is None and not op.nest and not op.early and not op.closing and op.calls != PLAIN,
+)
 
 
 class _Forward:
@@ -80,16 +83,14 @@ class _Forward:
 
     def run(self) -> Function:
         b, f = self.builder, self.f
-        for p in f.params:
-            self.values[p] = b.parameter(p.type, p.name + ".")
+        self.values.update((p, b.parameter(p.type, p.name + ".")) for p in f.params)
         moving = [p for p, m in zip(f.params, self.mask, strict=True) if m]
         for _ in self.each():
             self.tangents.update((p, b.parameter(self.of(p.type), "t." + p.name + ".")) for p in moving)
         for name, block in f.blocks.items():
             new = self.blocks[name] = Block(name)
             b.blocks.append(new)
-            for p in block.params:
-                self.values[p] = b.fresh(p.type, p.name + ".")
+            self.values.update((p, b.fresh(p.type, p.name + ".")) for p in block.params)
             new.params = [self.values[p] for p in block.params]
         for name, block in f.blocks.items():
             self.tangent_params(name, block)
@@ -109,8 +110,7 @@ class _Forward:
 
     def tangent_params(self, name: str, block: Block) -> None:
         """Tangents of block parameters; after a call, tangents of its results come between results and values."""
-        results = self._result_params(name)
-        tangents = []
+        results, tangents = self._result_params(name), []
         for _ in self.each():
             for p in [*results, *(p for p in block.params if p not in results)]:
                 if p in self.activity or (p in results and carries_gradient(p.type) and self._after_active_call(name)):
@@ -251,10 +251,10 @@ class _Forward:
     def copy(self, let: Let) -> None:
         self.emit("copy", let, (self.tangent(let.args[0]),), {})
 
-    @TANGENTS.of("reshape")
-    def reshape(self, let: Let) -> None:
+    @TANGENTS.of("reshape", "part", "take")
+    def linear(self, let: Let) -> None:
         args = (self.tangents[let.args[0]], *map(self.atom, let.args[1:]))  # type: ignore[index]
-        self.emit("reshape", let, args, dict(let.attrs))
+        self.emit(let.op, let, args, dict(let.attrs))
 
     def emit(self, op: str, let: Let, args: tuple[Atom, ...], attrs: dict[str, Any]) -> None:
         """The tangent of what an operation gives."""

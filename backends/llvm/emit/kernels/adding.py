@@ -15,6 +15,7 @@ from .....ir.core.types import Array, Scalar
 from ..code import LLVM_TYPES, NEGATIVE_ZERO, in_lanes
 from ..lets import Operands, loop
 from .forward import Forward
+from .nest import plus
 
 STRIP = 256  # elements of a buffer of terms: 2 KiB, in the first cache
 
@@ -24,6 +25,7 @@ class Adding(Forward):
 
     def run(self, new: Callable[[Var, str], str]) -> list[Operands]:
         self.prepare()
+        self.ends: list[tuple[Result, str, str]] = []
         adds = {i: r for i, r in enumerate(self.k.results) if r.kind in ADDS}
         self.buffers = {i: self.code.alloca(f"[{STRIP} x {self.term_type(r)}]") for i, r in self.conflicts(adds).items()}
         self.sums = {
@@ -68,7 +70,27 @@ class Adding(Forward):
                 r = self.k.results[i]
                 assert r.into is not None
                 total = self.code.load(self.term_type(r), cell)
-                self.add(r, self.element(self.data(r.into), self.offset(r.into, self.order[:depth]), self.dtype(r)), total)
+                p = self.element(self.data(r.into), self.offset(r.into, self.order[:depth]), self.dtype(r))
+                if depth == 0 and self.split is not None:
+                    self.ends.append((r, p, total))
+                else:
+                    self.add(r, p, total)
+
+    # ---- parts: what does not move is added when all are there
+    def joins(self) -> list[Callable[[str, str], str]]:
+        def join(r: Result) -> Callable[[str, str], str]:
+            return lambda a, x: self.code.let(f"fadd {self.term_type(r)} {a}, {x}")
+
+        return [*super().joins(), *(one for r, _, _ in self.ends for one in (join(r), lambda a, _: a))]
+
+    def added(self) -> list[tuple[str, str]]:
+        return [x for r, p, total in self.ends for x in ((self.term_type(r), total), ("ptr", p))]
+
+    def finish(self, returned: list[tuple[str, str]], values: list[str]) -> list[tuple[str, str]]:
+        rest = values[len(returned) :]
+        for (r, _, _), total, p in zip(self.ends, rest[::2], rest[1::2], strict=True):
+            self.add(r, p, total)
+        return super().finish(returned, values)
 
     def loops(self, depth: int, before: Callable[[int], None], inside: Callable[[], None], after: Callable[[int], None]) -> None:
         if not self.buffers or depth != self.rank - 1:
@@ -83,12 +105,13 @@ class Adding(Forward):
     def strip_mined(self, inside: Callable[[], None]) -> None:
         """The innermost loop in strips: terms to buffers, then each buffer to its array."""
         code, q = self.code, self.order[-1]
-        n = self.sizes[q]
+        start, n = self.span(q)
         strips = code.let(f"sdiv i64 {code.let(f'add nsw i64 {n}, {STRIP - 1}')}, {STRIP}")
 
         def strip(s: str) -> None:
             first = code.let(f"mul nsw i64 {s}, {STRIP}")
             rest = code.let(f"sub nsw i64 {n}, {first}")
+            first = plus(code, start, first)
             count = code.let(f"call i64 @llvm.smin.i64(i64 {rest}, i64 {STRIP})")
 
             def one(j: str) -> None:

@@ -64,7 +64,7 @@ class Forward(Nest):
                     self.code.alloca(t),
                     *([self.code.alloca("i64"), self.code.alloca("i64")] if r.kind.startswith("arg") else []),
                 ]
-            elif isinstance(r.start, Access):
+            elif isinstance(r.start, Access) or self.split is not None:
                 self.prepare()
                 self.fill(i, r, list(r.axes))
             else:
@@ -83,7 +83,7 @@ class Forward(Nest):
                 self.index[axes[0]] = j
                 self.fill(i, r, axes[1:])
 
-            self.repeat(self.sizes[axes[0]], one)
+            self.along(axes[0], one)
             self.index[axes[0]] = "0"
         else:
             dtype = r.out.type.dtype  # type: ignore[union-attr]
@@ -93,7 +93,17 @@ class Forward(Nest):
         """What a result starts from, at the indices of its axes."""
         if r.start is None:
             return identity(r.kind, t)
-        return self.scalar(r.start.atom) if isinstance(r.start, Same) else self.read_input(r.start)
+        start = self.scalar(r.start.atom) if isinstance(r.start, Same) else self.read_input(r.start)
+        if self.split is None or r.axes:
+            return start
+        ty, nothing = LLVM_TYPES[t], literal(-0.0, t) if is_float(t) else identity("sum", t)
+        return self.code.let(f"select i1 {self.code.let('icmp eq i64 %first, 0')}, {ty} {start}, {ty} {nothing}")
+
+    def joins(self) -> list[Callable[[str, str], str]]:
+        def join(i: int, r: Result) -> Callable[[str, str], str]:
+            return lambda a, x: self.combine(r.kind, self.result_type(i), a, x)
+
+        return [join(i, r) for i, r in enumerate(self.k.results) if r.out is not None and i not in self.made]
 
     def target(self, i: int) -> str:
         return self.pointer(self.made[i][0], ("new", i))

@@ -11,6 +11,7 @@ from .....ir.core.kernel import Access, Gather, Kernel, Same, kernel_of
 from .....ir.core.types import Array, Type
 from ..code import LLVM_TYPES, MEMORY_TYPES, Code, literal, struct_of
 from ..lets import emit_scalar, loop, read_element
+from .parts import Parts, axis
 
 
 class Outside:
@@ -88,6 +89,8 @@ class Nest:
         self.offsets: dict[int, tuple[str, list[str]]] = {}  # of an access: where it starts, and its stride along each axis
         self.index: list[str] = []
         self.order = self.loop_order()
+        # the axis that parts are of, or why there are none; results for which parts have arrays of their own
+        self.split, self.whole, self.met = axis(self) if context.threads > 1 else (None, "", [])
 
     def loop_order(self) -> list[int]:
         """The axes from the outermost loop to the innermost. A position needs all candidates of one output in a row."""
@@ -204,9 +207,18 @@ class Nest:
                 self.index[q] = i
                 self.loops(depth + 1, before, inside, after)
 
-            self.repeat(self.sizes[q], body)
+            self.along(q, body)
             self.index[q] = "0"
         after(depth)
+
+    def along(self, q: int, body: Callable[[str], None]) -> None:
+        """The loop along an axis: all of it, or what a part has."""
+        first, n = self.span(q)
+        self.repeat(n, body if first == "0" else lambda i: body(self.code.let(f"add nsw i64 {first}, {i}")))
+
+    def span(self, q: int) -> tuple[str, str]:
+        """The first index along an axis, and how many there are."""
+        return ("%first", "%length") if q == self.split else ("0", self.sizes[q])
 
     def repeat(self, n: str, body: Callable[[str], None]) -> None:
         """for i in range(n): body(i)"""
@@ -218,16 +230,35 @@ class Nest:
 
     def function(self, name: str, returned: list[tuple[str, str]]) -> list[str]:
         """End the function, call it, and give what it returns."""
+        if self.context.threads > 1:
+            self.context.parallel[name[1:]] = (f"parts of axis {self.split}" if self.split is not None else self.whole, self.site)
         if self.unrolled:
             return [v for _, v in returned]
-        t = struct_of([x for x, _ in returned])
-        self.code.emit(f"ret {t} {self.code.pack(t, returned)}" if returned else "ret void")
-        self.context.module.functions.append(self.code.text(f"define internal {t} {name}({self.outside.params()}) nounwind"))
+        if self.split is not None:
+            joins = self.joins()
+            t = Parts(self, name, [*returned, *self.added()], joins).emit(lambda values: self.finish(returned, values))
+        else:
+            t = struct_of([x for x, _ in returned])
+            self.code.emit(f"ret {t} {self.code.pack(t, returned)}" if returned else "ret void")
+            self.context.module.functions.append(self.code.text(f"define internal {t} {name}({self.outside.params()}) nounwind"))
         call = f"call {t} {name}({self.outside.args()})"
         if not returned:
             self.outer.emit(call)
             return []
         return self.outer.unpack(t, self.outer.let(call), len(returned))
+
+    # ---- parts
+    def joins(self) -> list[Callable[[str, str], str]]:
+        """How what two parts give becomes one, for each value."""
+        raise NotImplementedError
+
+    def added(self) -> list[tuple[str, str]]:
+        """What a part gives beside what the kernel returns."""
+        return []
+
+    def finish(self, returned: list[tuple[str, str]], values: list[str]) -> list[tuple[str, str]]:
+        """What the kernel returns."""
+        return [(t, v) for (t, _), v in zip(returned, values, strict=False)]
 
 
 def is_prefix(order: list[int], axes: Any) -> bool:

@@ -11,18 +11,18 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ..core.analysis import Aliases, dominators, find_loops, predecessors, reverse_postorder
-from ..core.dims import Dim
-from ..core.graph import Atom, Call, Const, Function, Jump, Let, Return, Var, defined_vars, edges, terminator_atoms
-from ..core.kernel import Access, Gather, kernel_of, made_with
-from ..core.op import TABLE
-from ..core.types import I64, Array
-from ..ops.memory import codes
-from ..passes.sizes import Sizes
-from .activity import Activity, all_vars
-from .cps import has_adjoint
+from ...core.analysis import Aliases, dominators, find_loops, predecessors, reverse_postorder
+from ...core.dims import Dim
+from ...core.graph import Atom, Call, Const, Function, Jump, Let, Return, Var, defined_vars, edges, terminator_atoms
+from ...core.kernel import Access, Gather, kernel_of, made_with
+from ...core.op import TABLE, written
+from ...core.types import I64, Array
+from ...ops.memory import codes
+from ...passes.sizes import Sizes
+from ..activity import Activity, all_vars
+from ..cps import has_adjoint
+from ..reverse import Reverse
 from .policies import Plan
-from .reverse import Reverse
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def covering_kernels(f: Function, variables: Iterable[Var], activity: Activity, 
             named.setdefault(aliases.root(p), set()).add(p)
     for v in variables:
         uses = users.get(v, [])
-        if not uses or v not in activity or named.get(aliases.root(v)) != {v} or aliases.is_written(v):
-            continue
+        if not uses or v not in activity or named.get(aliases.root(v)) != {v} or (v not in home and aliases.is_written(v)):
+            continue  # (a new array that is written before its last use: the ways back of the writes come after that of this)
         name, _, last = uses[-1]
         if home.get(v, name) != name or last is None or not has_adjoint(last, activity):
             continue  # it may run many times, or not at all, or not on the way back
@@ -106,20 +106,48 @@ def local_arrays(f: Function, own: Iterable[Var], activity: Activity, aliases: A
     return [v for v in own if v in activity and v in made and v not in far and count[aliases.root(v)] == 1]
 
 
-def read_back(f: Function, aliases: Aliases, reads: Callable[[Let], Iterable[Var]]) -> set[Var]:
-    """The alias classes whose values the way back may read; `reads` says so of a kernel. A write to any other array need not be undone."""
-    needed = {aliases.root(p) for p in f.params if isinstance(p.type, Array)}  # by the caller
-    for b in f.blocks.values():
-        for let in b.lets:
-            if TABLE[let.op].nest:
-                needed |= {aliases.root(v) for v in reads(let)}
-            elif TABLE[let.op].rereads:
-                needed |= {aliases.root(a) for a in (*let.args, *let.outs) if isinstance(a, Var) and isinstance(a.type, Array)}
-        if isinstance(b.terminator, Call):  # what a call gives, its own way back may read
-            needed |= {aliases.root(p) for p in f.blocks[b.terminator.then.block].params if isinstance(p.type, Array)}
-        if isinstance(b.terminator, (Return, Call)):
-            needed |= {aliases.root(a) for a in b.terminator.args if isinstance(a, Var) and isinstance(a.type, Array)}
-    return needed
+class ReadBack:
+    """Where the way back may read the values of each class of arrays; `reads` says so of a kernel. A write that no such place comes before
+    need not be undone: nobody asks any more what was there."""
+
+    def __init__(self, f: Function, aliases: Aliases, reads: Callable[[Let], Iterable[Var]]) -> None:
+        self.f, self.aliases = f, aliases
+        self.always = {aliases.root(p) for p in f.params if isinstance(p.type, Array)}  # by the caller
+        self.places: dict[Var, list[tuple[str, int]]] = {}
+        self.home = {let: (name, i) for name, b in f.blocks.items() for i, let in enumerate(b.lets) if written(let)}
+        self.after: dict[str, set[str]] = {}
+        for name, b in f.blocks.items():
+            for i, let in enumerate(b.lets):
+                op = TABLE[let.op]
+                self.read(reads(let) if op.nest else _reread(let) if op.rereads else (), name, i)
+            if isinstance(b.terminator, Call):  # what a call gives, its own way back may read
+                self.always |= {aliases.root(p) for p in f.blocks[b.terminator.then.block].params if isinstance(p.type, Array)}
+                self.read(b.terminator.args, name, len(b.lets))
+
+    def read(self, atoms: Iterable[Atom], name: str, i: int) -> None:
+        for root in {self.aliases.root(a) for a in atoms if isinstance(a, Var) and isinstance(a.type, Array)}:
+            self.places.setdefault(root, []).append((name, i))
+
+    def before(self, let: Let, v: Var) -> bool:
+        """May what `let` overwrites of an array be read on the way back?"""
+        root, (name, i) = self.aliases.root(v), self.home[let]
+        places = self.places.get(root, [])
+        return root in self.always or any((b == name and j <= i) or name in self.reached(b) for b, j in places)
+
+    def reached(self, name: str) -> set[str]:
+        """The blocks that may run after the end of one."""
+        if name not in self.after:
+            self.after[name], work = set(), [name]
+            while work:
+                new = {e.block for e in edges(self.f.blocks[work.pop()].terminator)} - self.after[name]
+                self.after[name] |= new
+                work += new
+        return self.after[name]
+
+
+def _reread(let: Let) -> Iterable[Atom]:
+    some = TABLE[let.op].rereads
+    return [let.args[i] for i in some] if isinstance(some, tuple) else (*let.args, *let.outs)
 
 
 def carried_covers(f: Function, activity: Activity, aliases: Aliases) -> tuple[set[tuple[Let, Var]], set[Var]]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.analysis import Aliases, Loop, live_in
-from ..core.graph import Atom, Block, Call, Const, Edge, Fail, Function, Let, Program, Var, defined_vars, edges, used_vars
-from ..core.op import written
-from ..core.types import BOOL, F64, I64, Array, Type
-from ..ops import table
-from ..ops.memory import DIM
-from ..passes.apart import Apart
-from ..passes.explicit import Fresh
+from ...core.analysis import Aliases, Loop, live_in
+from ...core.graph import Atom, Block, Call, Const, Edge, Fail, Function, Let, Program, Var, defined_vars, edges, map_terminator, used_vars
+from ...core.op import written
+from ...core.types import BOOL, F64, I64, Array, Type
+from ...ops import table
+from ...ops.memory import DIM
+from ...passes.apart import Apart
+from ...passes.explicit import Fresh
 from .policies import Plan, counter_of
 
 LEAF = 4  # iterations that are not halved any more
@@ -124,6 +124,18 @@ class State:
 
     def entering(self) -> list[Block]:
         return [b for name, b in self.f.blocks.items() if name not in self.loop.blocks and any(e.block == self.head.name for e in edges(b.terminator))]  # fmt: skip
+
+    # ---- its blocks elsewhere
+    def failing(self, name: str, fresh: Fresh) -> Block:
+        """A block of an error, which others may come to as well."""
+        old = self.f.blocks[name]
+        new = {v: fresh(v.name, v.type) for v in defined_vars(old)}
+
+        def look(a: Any) -> Any:
+            return new.get(a, a)
+
+        lets = [Let(tuple(map(look, let.outs)), let.op, tuple(map(look, let.args)), let.attrs, let.site) for let in old.lets]
+        return Block(name, [new[p] for p in old.params], lets, map_terminator(old.terminator, look))
 
     # ---- how much of it?
     def length(self, fresh: Fresh, state: list[Var], grows: Var | None, lets: list[Let]) -> tuple[Atom, Atom, Atom | None]:

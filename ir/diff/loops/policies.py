@@ -17,13 +17,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.analysis import Loop, find_loops
-from ..core.graph import Atom, Branch, Call, Const, Edge, Function, Jump, Let, Return, Var, defined_vars, edges
-from ..core.op import TABLE
-from ..core.types import I64, Array, Scalar, Type, lane_type, width
-from .activity import Activity
-from .cps import has_adjoint
-from .rules import rule_uses
+from ...core.analysis import Loop, find_loops
+from ...core.graph import Atom, Branch, Call, Const, Edge, Function, Jump, Let, Return, Var, defined_vars, edges
+from ...core.op import TABLE
+from ...core.types import I64, Array, Scalar, Type, lane_type, width
+from ..activity import Activity
+from ..cps import has_adjoint
+from ..rules import rule_uses
 
 CHUNK = 4096  # iterations
 TAPE_LIMIT = 8 << 20  # bytes: a longer tape is cut into chunks

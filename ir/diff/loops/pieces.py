@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..core.analysis import Aliases, dominators, drop_unreachable, find_loops, references
-from ..core.dims import UNKNOWN
-from ..core.graph import (
+from ...core.analysis import Aliases, dominators, drop_unreachable, find_loops, references
+from ...core.dims import UNKNOWN
+from ...core.graph import (
     Atom,
     Block,
     Branch,
@@ -34,22 +34,20 @@ from ..core.graph import (
     Program,
     Return,
     Var,
-    defined_vars,
     edges,
-    map_terminator,
     substitute,
 )
-from ..core.op import REVERSE, TABLE
-from ..core.types import BOOL, I32, I64, Array, Type, element
-from ..ops import table
-from ..ops.derivative import CHECKPOINT
-from ..ops.memory import ALLOC, COPY, DIM
-from ..passes.apart import Apart
-from ..passes.explicit import Fresh, unused, write_back
-from ..passes.sizes import Sizes
+from ...core.op import REVERSE, TABLE
+from ...core.types import BOOL, I32, I64, Array, Type, element
+from ...ops import table
+from ...ops.derivative import CHECKPOINT
+from ...ops.memory import ALLOC, COPY, DIM
+from ...passes.apart import Apart
+from ...passes.explicit import Fresh, unused, write_back
+from ...passes.sizes import Sizes
+from ..reverse import Reverses
 from .carried import LEAF, ONE, SHORT, ZERO, State, writes
 from .policies import plan_loops
-from .reverse import Reverses
 
 
 def pieces(program: Program) -> bool:
@@ -243,17 +241,6 @@ class _Cut(State):
             if v.type == I64 and sizes.of(v) in known:
                 found[v] = known[sizes.of(v)]
         return found
-
-    def failing(self, name: str, fresh: Fresh) -> Block:
-        """A block of an error, which others may come to as well."""
-        old = self.f.blocks[name]
-        new = {v: fresh(v.name, v.type) for v in defined_vars(old)}
-
-        def look(a: Any) -> Any:
-            return new.get(a, a)
-
-        lets = [Let(tuple(map(look, let.outs)), let.op, tuple(map(look, let.args)), let.attrs, let.site) for let in old.lets]
-        return Block(name, [new[p] for p in old.params], lets, map_terminator(old.terminator, look))
 
     def leaving(self, name: str, k: int, source: str | None, fresh: Fresh) -> Block:
         """Return the state, how the loop has been left, and what there is of that which the exits need."""

@@ -15,13 +15,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.analysis import Loop, find_loops, immediate_dominators, predecessors
-from ..core.graph import Atom, Branch, Call, Edge, Function, Let, Var, edges
-from ..core.op import TABLE
-from ..core.types import BOOL, I64, Array, Scalar, Type
-from .cps import has_adjoint
+from ...core.analysis import Loop, find_loops, immediate_dominators, predecessors
+from ...core.graph import Atom, Branch, Call, Edge, Function, Let, Var, edges
+from ...core.op import TABLE
+from ...core.types import BOOL, I64, Array, Scalar, Type
+from ..cps import has_adjoint
+from ..reverse import Reverse, Reverses
 from .policies import Kept, counter_of, inductions_of, way_back_reads
-from .reverse import Reverse, Reverses
 
 FUNCTION = ""  # the region outside of all loops
 

@@ -1,0 +1,186 @@
+"""Rows of arrays: read in place, or whole at an array of indices; their adjoints are added row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lantern_jit as lj
+
+from .support import both, check, close
+
+
+def looked_up(x: Any, w: Any, index: Any) -> Any:
+    """Embeddings."""
+    return np.sum(np.tanh(x[index] @ w) ** 2)
+
+
+def looked_up_in_a_loop(x: Any, w: Any, index: Any) -> Any:
+    h = np.zeros((index.shape[1], w.shape[1]))
+    for t in range(len(index)):
+        h = np.tanh(x[index[t]] @ w + h)
+    return np.sum(h * h)
+
+
+def of_a_layer(x: Any, w: Any, index: Any) -> Any:
+    """Rows of a part of an array of more axes."""
+    total = 0.0
+    layers = x.reshape(-1, 2, x.shape[1])
+    for i in range(layers.shape[0]):
+        total += np.sum((layers[i][index % 2] @ w) ** 2)
+    return total
+
+
+def one_row_at_a_time(x: Any, w: Any, index: Any) -> Any:
+    h = np.zeros(x.shape[1])
+    for i in index.ravel():
+        h = np.tanh(x[i] * h + x[i % 3 - len(x)])
+    return np.sum(h @ w)
+
+
+def blocks(x: Any, w: Any, index: Any) -> Any:
+    """Operands of products are rows in place: one matrix of several, and rows from one to another."""
+    stacked = x.reshape(-1, 2, x.shape[1])
+    h = np.zeros((2, w.shape[1]))
+    for t in range(stacked.shape[0]):
+        h = np.tanh(stacked[t] @ w + h + x[t : t + 2] @ w)
+    for m in stacked:
+        h = h * (m @ w) + stacked[-1, :1] @ w
+    return np.sum(h)
+
+
+def written_after(x: Any, w: Any, index: Any) -> Any:
+    """What has been read is what was there then, also on the way back."""
+    y = x.copy()
+    rows = y[index.ravel()]
+    total = 0.0
+    for t in range(y.shape[0] - 1):
+        h = y[t : t + 2] @ w
+        total += np.sum(h * h)
+        y[t] = np.tanh(h[1] @ w.T)
+        y[t + 1, 0] = total * 0.01
+    return total + np.sum(rows * rows) + np.sum(y[index.ravel()])
+
+
+def written_before(x: Any, w: Any, index: Any) -> Any:
+    """New memory, whose rows are written one after another and read."""
+    y = np.zeros((x.shape[0], w.shape[1]))
+    for t in range(x.shape[0]):
+        y[t] = np.sin(x[t] @ w)
+    z = np.empty((2, w.shape[1]))
+    z[0] = y[0]
+    z[1:] = y[1:2] @ w[: w.shape[1]] if w.shape[0] >= w.shape[1] else y[1:2]
+    return np.sum(y[index.ravel()] ** 2) + np.sum(z[0:1] @ w.T) + np.sum(z[1:2] @ w.T)
+
+
+def added_at(x: Any, w: Any, index: Any) -> Any:
+    """Rows are taken, and written at the same places."""
+    y = x * 1.0
+    flat = index.ravel()
+    taken = y[flat]
+    y[flat] = 2.0 * taken
+    return np.sum((y @ w) ** 2) + np.sum(taken[0] * y[flat[-1]])
+
+
+PROGRAMS = [looked_up, looked_up_in_a_loop, of_a_layer, one_row_at_a_time, blocks, written_after, written_before, added_at]
+
+
+def arguments(dtype: Any = np.float64) -> tuple[Any, ...]:
+    g = np.random.default_rng(5)
+    x, w = g.normal(size=(4, 3)).astype(dtype), (0.5 * g.normal(size=(3, 2))).astype(dtype)
+    return x, w, np.array([[1, -1, 1], [0, 3, -4]])  # again, from the end, and one not at all
+
+
+@pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
+def test_values_and_derivatives(f: Any) -> None:
+    check(f, arguments(), argnums=(0, 1))
+
+
+@pytest.mark.parametrize("f", [looked_up, looked_up_in_a_loop, blocks, added_at], ids=lambda f: f.__name__)
+def test_float32(f: Any) -> None:
+    exact = lj.jit(lj.grad(f, argnums=(0, 1)))(*arguments())
+    for name, slopes in both(lj.grad(f, argnums=(0, 1)), *arguments(np.float32)).items():
+        assert all(s.dtype == np.float32 for s in slopes)
+        close(slopes, exact, 1e-4, 1e-5, name)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.int32, np.bool_])
+def test_rows_of_every_dtype(dtype: Any) -> None:
+    x = np.arange(24).reshape(4, 3, 2).astype(dtype)
+    for index in (np.array([0, -1, 2]), np.array([[1], [-4]], np.int32), np.zeros(0, np.int64)):
+        for found in both(lambda x, i: (x[i], x[i, :], x[i, :, :], x[1][i % 3]), x, index).values():
+            for y, z in zip(found, (x[index], x[index], x[index], x[1][index % 3]), strict=True):
+                assert y.dtype == z.dtype
+                np.testing.assert_array_equal(y, z)
+
+
+@pytest.mark.parametrize("at", [4, -5])
+def test_an_index_out_of_bounds(at: int) -> None:
+    x, _, _ = arguments()
+    for run in (lj.jit(lambda x, i: x[i]), lj.jit(lj.grad(lambda x, i: np.sum(x[i])))):
+        with pytest.raises(IndexError, match=f"index {at} is out of bounds for axis 0 with size 4"):
+            run(x, np.array([0, at]))
+
+
+def test_a_gradient_of_rows_clears_nothing_in_the_loop() -> None:
+    """One adjoint of x, and none of its size in a step; and no copies of operands."""
+    g = np.random.default_rng(0)
+    w = g.normal(size=(3, 3))
+
+    def f(x: Any, w: Any) -> Any:
+        h = np.zeros((2, 3))
+        for t in range(x.shape[0]):
+            h = np.tanh(x[t] @ w + h)
+        return np.sum(h)
+
+    found = lj.jit(lj.grad(f))
+    few, many = (found.inspect(g.normal(size=(n, 2, 3)), w).memory.arrays for n in (100, 200))
+    assert many - few < 100 * 6 * 8 * 8  # bytes: no more than eight small arrays a step
+    text = found.inspect(g.normal(size=(9, 2, 3)), w).graph
+    assert "part(" in text
+    assert "each_copy" not in text
+
+
+def test_rows_are_no_part_of_a_loop_over_elements() -> None:
+    x, w, index = arguments()
+    text = lj.jit(looked_up_in_a_loop).inspect(x, w, index).graph
+    assert text.count("= take(") == 1
+    assert "('g'," not in text
+
+
+def filled(x: Any, w: Any, index: Any) -> Any:
+    y = np.zeros((x.shape[0], w.shape[1]))
+    for t in range(x.shape[0]):
+        y[t] = np.tanh(x[t] @ w)
+    return np.sum(y * y)
+
+
+def read_as_it_is_filled(x: Any, w: Any, index: Any) -> Any:
+    y = np.zeros((x.shape[0], w.shape[1]))
+    total = 0.0
+    for t in range(x.shape[0]):
+        total += np.sum(np.sin(y) * np.cos(y + x[t, 0]))
+        y[t] = np.tanh(x[t] @ w) + y[t - 1]
+    return total + np.sum(y * y)
+
+
+def filled_again(x: Any, w: Any, index: Any) -> Any:
+    y = np.zeros((x.shape[0], w.shape[1]))
+    for t in range(x.shape[0]):
+        y[t] = np.tanh(x[t] @ w)
+    between = np.sum(y**3)
+    for t in range(x.shape[0]):
+        y[t] = y[t] * x[t, 0]
+    return between + np.sum(y * y)
+
+
+@pytest.mark.parametrize("f", [filled, read_as_it_is_filled, filled_again], ids=lambda f: f.__name__)
+def test_what_is_read_before_it_is_overwritten_is_put_back(f: Any) -> None:
+    check(f, arguments(), argnums=(0, 1))
+
+
+def test_what_nobody_has_read_is_not_saved() -> None:
+    assert ".there(" not in lj.jit(lj.grad(filled)).inspect(*arguments()).graph
+    assert ".there(" in lj.jit(lj.grad(read_as_it_is_filled)).inspect(*arguments()).graph
