@@ -468,8 +468,8 @@ def test_refused(run: Function, error: Any, message: str) -> None:
     ("f", "whole", "shapes"),
     [
         (lambda w, x: np.tanh(w @ x), lambda w, x: np.tanh(x @ w.T), ((9, 8), (20, 8))),
-        (lambda w, x: np.sin(x @ w), lambda w, x: np.sin(x @ w), ((9, 8), (20, 4, 9))),
-        (lambda w, x: np.sum(np.sin(x @ w.T), axis=0), lambda w, x: np.sum(np.sin(x @ w.T), axis=1), ((8, 9), (20, 4, 9))),
+        (lambda w, x: np.sin((x * 0.5) @ w), lambda w, x: np.sin((x * 0.5) @ w), ((9, 8), (20, 4, 9))),
+        (lambda w, x: np.sum(np.sin((x + 1) @ w.T), axis=0), lambda w, x: np.sum(np.sin((x + 1) @ w.T), axis=1), ((8, 9), (20, 4, 9))),
     ],
 )
 def test_products_with_a_shared_matrix_are_one(f: Function, whole: Function, shapes: Any) -> None:
