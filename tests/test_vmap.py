@@ -14,6 +14,7 @@ import pytest
 import lantern_jit as lj
 from lantern_jit.ir.values import pytree
 
+from .fuzz import lanes
 from .support import both, close, interpret
 
 Function = Callable[..., Any]
@@ -467,8 +468,8 @@ def test_refused(run: Function, error: Any, message: str) -> None:
     ("f", "whole", "shapes"),
     [
         (lambda w, x: np.tanh(w @ x), lambda w, x: np.tanh(x @ w.T), ((9, 8), (20, 8))),
-        (lambda w, x: np.sin(x @ w), lambda w, x: np.sin(x @ w), ((9, 8), (20, 4, 9))),
-        (lambda w, x: np.sum(np.sin(x @ w.T), axis=0), lambda w, x: np.sum(np.sin(x @ w.T), axis=1), ((8, 9), (20, 4, 9))),
+        (lambda w, x: np.sin((x * 0.5) @ w), lambda w, x: np.sin((x * 0.5) @ w), ((9, 8), (20, 4, 9))),
+        (lambda w, x: np.sum(np.sin((x + 1) @ w.T), axis=0), lambda w, x: np.sum(np.sin((x + 1) @ w.T), axis=1), ((8, 9), (20, 4, 9))),
     ],
 )
 def test_products_with_a_shared_matrix_are_one(f: Function, whole: Function, shapes: Any) -> None:
@@ -507,3 +508,9 @@ def test_sizes_are_compared_once_for_all_lanes() -> None:
     assert "branch" not in text  # it is a kernel
     with pytest.raises(lj.errors.ArrayShapeError):
         lj.jit(f)(np.ones(4), ROWS)
+
+
+@pytest.mark.parametrize("seed", [1001, 1002, 1003, 1005])
+def test_random_programs_in_lanes(seed: int) -> None:
+    found = lanes.check(seed)
+    assert not isinstance(found, str), f"{found}\n{lanes.text(seed)}"
