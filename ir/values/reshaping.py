@@ -124,6 +124,8 @@ def in_place(a: Arrayed) -> Arrayed:
         return contiguous(a)
     axes, start, count = rows
     base, shape = base_of(a), shape_of(base_of(a))
+    if axes == 0:  # all of it
+        return reshape(base, shape_of(a))  # type: ignore[no-any-return]
     flat = reshape(base, [sizes.product(shape[:axes]), *shape[axes:]]) if axes > 1 else base
     builder = current_builder()
     t = Array(a.type.dtype, tuple(map(dim_of, (count, *shape[axes:]))))
