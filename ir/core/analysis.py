@@ -175,6 +175,11 @@ def shifts(f: Function) -> list[Shift]:
     return [b.terminator for b in f.blocks.values() if isinstance(b.terminator, Shift)]
 
 
+def named(let: Let) -> list[str]:
+    """The functions that an operation names."""
+    return [name for name in (let.attrs["f"], let.attrs.get("forward")) if name]
+
+
 def called(f: Function) -> list[str]:
     """The functions that `f` calls."""
     out = [b.terminator.function for b in f.blocks.values() if isinstance(b.terminator, Call)]
@@ -184,7 +189,7 @@ def called(f: Function) -> list[str]:
 def references(f: Function) -> list[str]:
     """The functions that `f` calls, differentiates or runs in kernels."""
     lets = [let for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls not in ("", PLAIN)]
-    return called(f) + [name for let in lets for name in (let.attrs["f"], let.attrs.get("forward")) if name]
+    return called(f) + [name for let in lets for name in named(let)]
 
 
 def drop_unused(program: Program) -> None:

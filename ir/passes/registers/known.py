@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Union
 
+from ...core.analysis import named
 from ...core.graph import Atom, Call, Const, Function, Let, Program, Return, Var, edges, passed
 from ...core.kernel import Access, Kernel, kernel_of
 from ...core.machine import number
@@ -27,7 +28,12 @@ class Known:
         self.lets = [let for f in functions for b in f.blocks.values() for let in b.lets if _matters(let)]
         self.ways = [(p, a) for f in functions for p, a in self._ways(f)]
         others = {
-            let.attrs["f"] for f in functions for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls and not _passes(let)
+            name
+            for f in functions
+            for b in f.blocks.values()
+            for let in b.lets
+            if TABLE[let.op].calls and not _passes(let)
+            for name in named(let)
         }
         for name in (program.entry, *others):  # who calls them gives what it likes
             for p in program.functions[name].params:

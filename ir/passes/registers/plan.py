@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ...core.analysis import Aliases, call_graph_cycles, called, find_loops, predecessors, references
+from ...core.analysis import Aliases, call_graph_cycles, called, find_loops, named, predecessors, references
 from ...core.graph import Block, Call, Function, Let, Program, Return, Var, defined_vars, edges, passed
 from ...core.kernel import Access
 from ...core.op import NEST, PLAIN, TABLE, Stage, can_fail, read, written
@@ -32,7 +32,10 @@ class Plan:
         self.known, self.aliases = Known(program, self.functions), Aliases(program)
         entry = program.functions[program.entry]
         self.constants = dict(zip(entry.params[len(entry.params) - len(program.constants) :], program.constants, strict=True))
-        self.open = {program.entry, *(let.attrs["f"] for _, _, let in self.lets() if _is_derived(let))}  # called with arrays as they are
+        self.open = {
+            program.entry,
+            *(name for _, _, let in self.lets() if _is_derived(let) for name in named(let)),
+        }  # called with arrays as they are
         self.plain: set[int] = set()  # the operations that can be written out, by id
         self.moving: set[Var] = set()
         self.bad: set[Var] = set()
