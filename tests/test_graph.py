@@ -122,7 +122,7 @@ def test_text_that_is_no_program(text: str) -> None:
         (
             "1.0:f64)",
             "1.0:f16)",
-            "line 4: expected a type, one of f64, f32, i64, bool, i32, f64x2, f64x4, f64x8, f32x2, f32x4, f32x8, not 'f16)'  [%c: bool = gt(%b, 1.0:f16)]",
+            "line 4: expected a type, one of f64, f32, i64, bool, i32, f64x2, f64x4, f64x8, f64x16, f32x2, f32x4, f32x8, f32x16, boolx16, not 'f16)'  [%c: bool = gt(%b, 1.0:f16)]",
         ),
         (" : two(%b)", "", "line 5: expected `:`, not ''  [branch %c ? one()]"),
         ("  return %p\n", "", "line 8: expected the end of two (jump, branch, call, shift, return, fail), not ''"),

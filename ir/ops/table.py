@@ -186,8 +186,8 @@ lane: Op = row("lane", "F:>", lambda m, x, i, to: m.lane(x, i), lambda d, z, x, 
     lane(d, i=i, to=to) if width(type_of(d)) > 1 else in_lane(d, i=i, to=type_of(x)),), **STEADY)
 in_lane: Op = row("in_lane", "F:>", lambda m, x, i, to: m.in_lane(x, i, to), lambda d, z, x, i, to: (
     lane(d, i=i, to=type_of(x)) if width(type_of(d)) > 1 else in_lane(d, i=i, to=to),), **STEADY)
-block: Op = row("block", "F" * SIDE + ":>", lambda m, *xs, to: m.block(xs, to), lambda d, z, *xs, to: tuple(lane(d, i=i, to=lane_type(to)) for i in range(SIDE)),
-                **STEADY)
+block: Op = row("block", "F" * SIDE + ":>", lambda m, *xs, to: m.block(xs, to), lambda d, z, *xs, to: tuple(
+    lane(d, i=i, to=lane_type(to)) if width(type_of(d)) > 1 else in_lane(d, i=i, to=to) for i in range(SIDE)), **STEADY)
 any_lane = row("any_lane", "T:>", lambda m, x, to: m.any_lane(x), Zero("a truth value"), speculate=True)
 lane_sum: Op = row("lane_sum", "F:>", lambda m, x, to: m.lane_sum(x), lambda d, z, x, to: (
     lane_sum(d, to=to) if width(type_of(d)) > 1 else convert(d, to=type_of(x)),), **STEADY)
