@@ -21,3 +21,11 @@ specialisation.ALLOWANCE = math.inf
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what the passes give now into tests/golden")
+    parser.addoption("--all", action="store_true", help="also the tests that are marked `more`: further samples of what others have shown")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--all"):
+        more = [item for item in items if item.get_closest_marker("more")]
+        config.hook.pytest_deselected(items=more)
+        items[:] = [item for item in items if item not in set(more)]

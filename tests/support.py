@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 
 import lantern_jit as lj
 from lantern_jit.ir.core.op import OWN, STAGES, TABLE
@@ -16,6 +17,11 @@ from lantern_jit.ir.values import pytree
 from .lowered import lowered
 
 Function = Callable[..., Any]
+
+
+def first(n: int, values: Iterable[Any]) -> list[Any]:
+    """Parameters of a test, of which those after n are run with `--all` alone."""
+    return [v if i < n else pytest.param(v, marks=pytest.mark.more) for i, v in enumerate(values)]
 
 
 # ---- one program in every mode

@@ -328,12 +328,12 @@ def test_memory_does_not_grow(tmp_path: Path) -> None:
     )
 
 
-DEEP = """
+DEEP = """  # of the stack and of the tape 64 MiB each are kept
 f = lj.jit(lj.grad(geometric))
 f(0.5, 10)
 before = resident()
 f(0.5, DEPTH)
-assert resident() - before < 100e6, (resident() - before) / 1e6
+assert resident() - before < 140e6, (resident() - before) / 1e6
 """
 
 

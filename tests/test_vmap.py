@@ -15,7 +15,7 @@ import lantern_jit as lj
 from lantern_jit.ir.values import pytree
 
 from .fuzz import lanes
-from .support import both, close, interpret
+from .support import both, close, first, interpret
 
 Function = Callable[..., Any]
 
@@ -510,7 +510,7 @@ def test_sizes_are_compared_once_for_all_lanes() -> None:
         lj.jit(f)(np.ones(4), ROWS)
 
 
-@pytest.mark.parametrize("seed", [1001, 1002, 1003, 1005])
+@pytest.mark.parametrize("seed", first(1, [1001, 1002, 1003, 1005]))
 def test_random_programs_in_lanes(seed: int) -> None:
     found = lanes.check(seed)
     assert not isinstance(found, str), f"{found}\n{lanes.text(seed)}"
