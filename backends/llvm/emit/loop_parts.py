@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ....ir.core.types import is_float
+from ....ir.core.types import SIDE, is_float
 from .code import LLVM_TYPES, NEGATIVE_ZERO, Code, flat_types, struct_of
 from .jobs import GRAIN, LEAST, MOST, Environment, least, named, rounded_up, run
 from .lets import loop
@@ -49,8 +49,11 @@ class Parts:
         return code.let(f"icmp slt i64 {grains}, {LEAST}"), n, least(code, least(code, grains, str(self.most)), n)
 
     def cut(self, code: Code, n: str, wanted: str) -> str:
-        """%step is how long parts are; how many."""
-        return rounded_up(code, n, named(code, "%step", rounded_up(code, n, wanted)))
+        """%step is how long parts are, in whole blocks of iterations that run side by side if there are that many; how many."""
+        step = rounded_up(code, n, wanted)
+        blocks = code.let(f"and i64 {code.let(f'add i64 {step}, {SIDE - 1}')}, -{SIDE}")
+        step = code.let(f"select i1 {code.let(f'icmp slt i64 {step}, {SIDE}')}, i64 {step}, i64 {blocks}")
+        return rounded_up(code, n, named(code, "%step", step))
 
     def range(self, code: Code) -> dict[str, str]:
         """From where to where the part %part goes: instead of the whole."""
