@@ -34,7 +34,7 @@ SELECTION = (
     "tests/test_other_targets.py",
     "tests/test_array_gradients.py",
 )
-LONGEST = 90  # seconds
+LONGEST = 60  # seconds
 QUIRK = "ignore:divide by zero encountered in matmul:RuntimeWarning"  # NumPy says so of its own float32 products when they are emulated
 
 
