@@ -122,6 +122,51 @@ def a_loop_on_one_path(x: float, n: int) -> float:
     return a_loop_on_one_path(x * 0.9, n - 1) + x * a_loop_on_one_path(x * 0.5, n - 1)
 
 
+def what_a_head_computes(a: float, n: int) -> float:
+    """The condition's value is read behind the loop, where it is of the last state."""
+    s = 0.0
+    for i in range(n):
+        x = a + i
+        while (z := x * x * a) > 1.0:
+            x = x * 0.7 + 0.01 * z
+        s = s + z * z
+    return s
+
+
+def factors_without_derivative(x: float, t: float, n: int) -> float:
+    """Dear to compute, of carried values that nobody else needs."""
+    s = 1.0
+    for i in range(n):
+        u, k = t + i, 0
+        while k < n:
+            s = s * x * math.exp(-0.1 * u * u)
+            u, k = u * 0.8, k + 1
+    return s
+
+
+def weighted(a: Any, i: int) -> float:
+    return 1.0 if i == len(a) else math.sin(a[i]) * a[i] * weighted(a, i + 1) + a[i]
+
+
+def written_after_a_call(x: Any) -> float:
+    """The way back of a call reads elements that the caller has overwritten since."""
+    a = np.zeros(len(x))
+    for i in range(len(x)):
+        a[i] = x[i] * x[i]
+    s = weighted(a, 0)
+    a[0] = 5.0 * x[1]
+    a[1] = a[0] * x[2]
+    return s * a[0] + a[1]
+
+
+def written_between_calls(x: Any) -> float:
+    a, s = x * 2.0, 0.0
+    for k in range(len(x)):
+        s = math.sin(s + weighted(a, 0)) + weighted(a, 1)
+        a[k] = a[k] * math.sin(s)
+    return s + np.sum(a)
+
+
 def final_values(x: float, n: int) -> float:
     """What a loop carries is read behind it, nonlinearly, and its counter too."""
     s = 0.0
@@ -146,6 +191,10 @@ PROGRAMS: list[tuple[Function, tuple[Any, ...], Any]] = [
     (reads_rows, (W, V, 3), (0, 1)),
     (final_values, (0.9, 4), 0),
     (a_loop_on_one_path, (0.8, 3), 0),
+    (what_a_head_computes, (0.9, 4), 0),
+    (factors_without_derivative, (0.9, 0.7, 3), 0),
+    (written_after_a_call, (np.array([0.3, 0.7, 1.1]),), 0),
+    (written_between_calls, (np.array([0.3, 0.7, 1.1]),), 0),
 ]
 IDS = [f.__name__ for f, _, _ in PROGRAMS]
 
@@ -217,6 +266,17 @@ def test_one_recursion_after_another_takes_the_memory_of_one() -> None:
 
     a = np.random.default_rng(1).normal(size=(5, 5))
     close(lj.jit(lj.grad(many))(a, 3), lj.jit(lj.grad(many), checkpoint="recursion")(a, 3), 1e-10, 1e-10)
+
+
+def test_a_gradient_in_a_loop_takes_the_memory_of_one() -> None:
+    def descend(x: float, n: int, deep: int) -> float:
+        for _ in range(n):
+            x = x - 1e-7 * lj.grad(newton_in_loop)(x, deep)
+        return x
+
+    compiled = lj.jit(descend)
+    close(compiled(0.8, 3, 40), descend(0.8, 3, 40), 1e-10)
+    assert compiled.inspect(0.8, 3000, 40).memory.arrays == compiled.inspect(0.8, 1, 40).memory.arrays
 
 
 def test_a_fault_is_raised_on_the_way_there() -> None:
