@@ -31,6 +31,9 @@ class Widen(Exception):
     """A loop variable turned out to need another form than it entered with: the loop is traced again."""
 
 
+DEEPEST = 16  # parts of parts of a variable that a loop changes
+
+
 @dataclass
 class Loop:
     """A loop while it is traced. A *variable* is a name of the scope or a place that the loop writes; `forms` says, for a part of
@@ -225,6 +228,11 @@ class Loop:
 
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """One part of a variable comes back to the head, where it is `old`."""
+        if len(key) > DEEPEST:
+            raise errors.TypeMismatchError(
+                f"the objects in a loop at {user_site()} refer to one another in a chain that is longer after each iteration: its length must be "
+                "known while the function is traced. Keep its parts in a list, or in arrays, and refer to them by their numbers"
+            )
         if key in self.heads and (new is None or type(new) is Maybe):
             self.forms[key] = form_of([self.heads[key], new], unassigned(new) if new is not None else None)
             return
