@@ -22,7 +22,7 @@ from ..values.writes import stored
 from .axes import joined, moveaxis
 from .common import astype, dtype_of, scalar_kind
 from .registry import implements
-from .ufuncs import to_constant
+from .ufuncs import pick, to_constant
 
 creates = functools.partial(implements, creates=True, gives="array")
 
@@ -225,8 +225,9 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
 
     def one(i: Any, a: Any, b: Any, top: Any) -> Any:
         a, b = _float(a), _float(b)
-        at = to_type(i, F64) / to_type(table.select(table.ieq(top, 0), table.iadd(top, 1), top), F64)
-        value = a + (b - a) * at
+        count = to_type(table.select(table.ieq(top, 0), table.iadd(top, 1), top), F64)
+        i_, step = to_type(i, F64), (b - a) / count
+        value = pick(step == 0.0, i_ / count * (b - a), i_ * step) + a  # in this order as NumPy: what lies on a point is found there
         return table.select(table.logical_and(table.ieq(i, top), table.igt(top, 0)), b, value) if endpoint else value
 
     if rank:

@@ -315,8 +315,3 @@ def array_equal(a: Any, b: Any, equal_nan: bool = False) -> Any:
     if equal_nan:
         same = np.logical_or(same, np.logical_and(np.isnan(a), np.isnan(b)))
     return all_(same) if isinstance(same, Arrayed) else same
-
-
-@implements(np.bincount, refused=True)
-def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
-    return unsupported("np.bincount, whose result's size depends on values,", "use np.add.at on an array of zeros")

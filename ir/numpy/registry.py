@@ -12,6 +12,7 @@ has no name of its own: "np.r_", "ndarray.T".
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -40,6 +41,47 @@ class Entry:
 
 
 REGISTRY: dict[str, Entry] = {}
+
+# What is seldom used: names that a module of this room implements, which is imported when one of them is first asked for. `+` before
+# a name says that it creates an array (Entry.creates).
+FAMILIES: dict[str, str] = {
+    "statistics.nans": "np.nansum np.nanprod np.nancumsum np.nancumprod np.nanmean np.nanvar np.nanstd np.nanmax np.nanmin np.nanargmax np.nanargmin",
+    "statistics.quantiles": "np.quantile np.percentile np.nanquantile np.nanpercentile np.nanmedian",
+    "statistics.spread": "np.cov np.corrcoef",
+    "statistics.counting": "np.bincount np.digitize np.histogram np.histogram_bin_edges np.histogramdd np.histogram2d",
+    "statistics.sets": "np.unique np.unique_values np.unique_counts np.unique_inverse np.unique_all np.isin np.intersect1d np.union1d "
+    "np.setdiff1d np.setxor1d",
+    "arranging.places": "np.put ndarray.put np.place np.putmask np.copyto np.fill_diagonal np.extract np.choose ndarray.choose",
+    "arranging.grids": "+np.indices np.ix_ np.mgrid np.ogrid np.diag_indices np.diag_indices_from np.tril_indices np.triu_indices "
+    "np.tril_indices_from np.triu_indices_from np.unravel_index np.ravel_multi_index",
+    "arranging.edits": "np.insert np.delete np.resize np.rollaxis np.diagflat np.unstack np.hsplit np.vsplit np.dsplit np.trim_zeros",
+    "arranging.padding": "np.pad",
+    "polynomials.classic": "np.vander np.polyfit np.polyadd np.polysub np.polymul np.polydiv np.polyder np.polyint np.poly",
+    "sequences.windows": "+np.hanning +np.hamming +np.blackman +np.bartlett +np.kaiser np.i0 +np.logspace +np.geomspace",
+    "sequences.views": "np.lib.stride_tricks.sliding_window_view np.lib.stride_tricks.as_strided ndarray.strides",
+    "sequences.steps": "np.correlate np.ediff1d np.unwrap np.cumulative_sum np.cumulative_prod",
+    "elements.parts": "np.frexp np.modf np.spacing np.nextafter np.logaddexp2 np.gcd np.lcm np.bitwise_count",
+    "elements.real": "np.imag np.conjugate np.real_if_close np.iscomplex np.isreal np.angle np.isposinf np.isneginf np.fix",
+    "calling.mapping": "np.apply_along_axis np.apply_over_axes np.piecewise +np.fromfunction +np.fromiter",
+}
+PREFIXES = {"np.polynomial.": "polynomials.series"}  # all names that begin so
+_FAMILY_OF = {name.lstrip("+"): module for module, names in FAMILIES.items() for name in names.split()}
+LATER_CREATED = [name[1:] for names in FAMILIES.values() for name in names.split() if name.startswith("+")]
+
+
+def find(name: str) -> Entry | None:
+    """The entry of a name, of which the module is imported if it is not yet."""
+    if name not in REGISTRY:
+        module = _FAMILY_OF.get(name) or next((m for prefix, m in PREFIXES.items() if name.startswith(prefix)), None)
+        if module is not None:
+            importlib.import_module(f"{__package__}.{module}")
+    return REGISTRY.get(name)
+
+
+def load_all() -> None:
+    """Import all families: for the table, and for tests."""
+    for module in (*FAMILIES, *PREFIXES.values()):
+        importlib.import_module(f"{__package__}.{module}")
 
 
 def implements(
@@ -77,7 +119,7 @@ def name_of(what: Any) -> str:
 
 
 def entry_of(what: Any) -> Entry | None:
-    return REGISTRY.get(name_of(what))
+    return find(name_of(what))
 
 
 def ufunc(name: str) -> Function:
@@ -92,7 +134,8 @@ def refuse(name: str) -> NoReturn:
 def near(name: str) -> str:
     """What to use instead: the supported names that are most like it."""
     package, _, last = name.partition(".")[0], *name.rpartition(".")[1:]
-    known = {n.rpartition(".")[2]: n for n in REGISTRY if n.startswith(f"{package}.") and n.rpartition(".")[0] not in REGISTRY}
+    names = {*REGISTRY, *_FAMILY_OF}
+    known = {n.rpartition(".")[2]: n for n in sorted(names) if n.startswith(f"{package}.") and n.rpartition(".")[0] not in names}
     return errors.instead(last, known, known.__getitem__)
 
 

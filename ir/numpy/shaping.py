@@ -244,45 +244,6 @@ def tile(a: Any, reps: Any) -> Any:
     return reshaping.reshape(wide, [sizes.mul(r, n) for r, n in zip(reps, shape, strict=True)])
 
 
-@implements(np.pad)
-def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
-    a = as_array(array)
-    if mode not in ("constant", "edge", "reflect", "wrap"):
-        unsupported(f"np.pad with mode={mode!r}", "use mode='constant', 'edge', 'reflect' or 'wrap'")
-    if not isinstance(a, Arrayed):
-        return a
-    widths = np.broadcast_to(np.asarray(pad_width), (a.ndim, 2)).tolist()
-    if any(w < 0 for pair in widths for w in pair):
-        raise ValueError(f"index can't contain negative values ({user_site()})")
-    if mode == "constant":
-        if not isinstance(constant_values, (int, float, np.generic, Traced)):
-            unsupported("np.pad with several constant_values", "use one")
-        shape = [sizes.add(n, lo + hi) for n, (lo, hi) in zip(shape_of(a), widths, strict=True)]
-        out = allocate(a.type.dtype, tuple(shape), writes.stored(constant_values, a.type.dtype))
-        write(View(out, [(q, lo, 1) for q, (lo, _) in enumerate(widths)], shape_of(a)), lambda x: x, a, reads=False)
-        return out
-    for q, (lo, hi) in enumerate(widths):
-        a = _padded(a, q, lo, hi, mode)
-    return a
-
-
-def _padded(a: Arrayed, q: int, lo: int, hi: int, mode: str) -> Arrayed:
-    n = shape_of(a)[q]
-    (top,) = sizes.lifted(n)
-
-    def source(i: Any, n: Any) -> Any:
-        j, last = i - lo, n - 1
-        if mode == "wrap":
-            return j % n
-        if mode == "edge":
-            return pick(j < 0, 0, pick(j > last, last, j))
-        r = j % pick(last == 0, 1, 2 * last)
-        return pick(r > last, 2 * last - r, r)
-
-    index = from_index(source, [sizes.add(n, lo + hi)], "pad", I64, [top])
-    return take(a, index, q)  # type: ignore[no-any-return]
-
-
 implements(np.argwhere)(lambda a: stack(nonzero(a), 1))
 
 
