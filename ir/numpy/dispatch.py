@@ -5,7 +5,6 @@ All of it is looked up in the registry; the imports below fill it.
 
 from __future__ import annotations
 
-import importlib
 import types
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +27,7 @@ from .arguments import call, call_method, has_no_effect, into
 from .common import astype, class_of, dtype_of, scalar_kind
 from .fft import functions as _fourier  # noqa: F401
 from .linalg import functions  # noqa: F401
-from .registry import LATER_CREATED, REGISTRY, Entry, entry_of, find, name_of, near, refuse
+from .registry import LATER_CREATED, REGISTRY, Entry, entry_of, family, find, name_of, near, refuse
 from .ufuncs import choose
 
 
@@ -75,9 +74,10 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
         return ufunc(expand(a, range(a.ndim, a.ndim + rank)) if isinstance(a, Arrayed) else a, b, **kwargs)
     entry = find(name)
     if entry is None:
-        if find(name_of(ufunc)) is not None:
-            unsupported(f"{name} of traced values", f"write it with {name_of(ufunc)}")
-        refuse(name)
+        if find(name_of(ufunc)) is None:
+            refuse(name)
+        found = family("calling.folding").folded(ufunc, method, inputs, kwargs)
+        return found if kwargs.get("out") is None else into(kwargs["out"], found)
     given = {k: v for k, v in kwargs.items() if k not in ("casting", "order", "subok") or not has_no_effect(k, v)}
     if method != "__call__":
         return _method_of_ufunc(entry, method, inputs, given)
@@ -160,7 +160,7 @@ def mentions_traced(x: Any) -> bool:
 def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of NumPy's (`is_of_numpy`) that rewritten code calls with a traced value somewhere in its arguments."""
     if isinstance(function, np.vectorize):
-        return importlib.import_module(".calling.mapping", __package__).vectorized(function, args, kwargs)
+        return family("calling.mapping").vectorized(function, args, kwargs)
     if isinstance(function, np.ufunc):
         given, out = args[: function.nin], tuple(x for x in args[function.nin :] if x is not None)
         return call_ufunc(function, "__call__", given, dict(out=out, **kwargs) if out else kwargs)

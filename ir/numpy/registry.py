@@ -69,19 +69,24 @@ _FAMILY_OF = {name.lstrip("+"): module for module, names in FAMILIES.items() for
 LATER_CREATED = [name[1:] for names in FAMILIES.values() for name in names.split() if name.startswith("+")]
 
 
+def family(module: str) -> Any:
+    """A module of this room that is loaded when it is first used."""
+    return importlib.import_module(f"{__package__}.{module}")
+
+
 def find(name: str) -> Entry | None:
     """The entry of a name, of which the module is imported if it is not yet."""
     if name not in REGISTRY:
         module = _FAMILY_OF.get(name) or next((m for prefix, m in PREFIXES.items() if name.startswith(prefix)), None)
         if module is not None:
-            importlib.import_module(f"{__package__}.{module}")
+            family(module)
     return REGISTRY.get(name)
 
 
 def load_all() -> None:
     """Import all families: for the table, and for tests."""
     for module in (*FAMILIES, *PREFIXES.values()):
-        importlib.import_module(f"{__package__}.{module}")
+        family(module)
 
 
 def implements(

@@ -166,23 +166,3 @@ def _placed(i: Any, n: Any, mode: str) -> Any:
 def _valid(good: Any) -> None:
     if not good:
         raise ValueError("invalid entry in coordinates array")
-
-
-def joined_as(name: str, directive: str, parts: Sequence[Any]) -> Arrayed:
-    """np.r_ with a directive: "axis,rank,place", where arrays of a lower rank have their axes at that place."""
-    if directive in ("r", "c"):
-        unsupported(f"{name} with the directive {directive!r}, which makes a matrix,", "use an array of two axes")
-    numbers = list(map(int, directive.split(",")))
-    axis, rank, place = [*numbers, *(0, 1, -1)[len(numbers) :]]
-    return concatenate([_raised(as_array(p), rank, place) for p in parts], axis)  # type: ignore[no-any-return]
-
-
-def _raised(p: Any, rank: int, place: int) -> Arrayed:
-    p = p if isinstance(p, Arrayed) else arrayed(p)
-    missing = rank - p.ndim
-    if missing <= 0:
-        return p
-    if place == -1:
-        return expand(p, range(missing))
-    first = place + missing + 1 if place < 0 else place
-    return expand(p, [q for q in range(rank) if q < first or q >= first + p.ndim])

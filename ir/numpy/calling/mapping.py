@@ -33,7 +33,7 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
     found = _rows(lambda row: _as_array(call(func1d, row, *args, **kwargs)), matrix)
     found = reshape(found, [*lead, *shape_of(found)[1:]])
     own = found.ndim - len(lead)
-    return moveaxis(found, range(len(lead), found.ndim), range(at, at + own)) if own else found
+    return moveaxis(found, list(range(len(lead), found.ndim)), list(range(at, at + own))) if own else found
 
 
 def _as_array(x: Any) -> Any:

@@ -22,7 +22,7 @@ from ...values.scalars import operand, promote, to_float
 from ...values.values import Arrayed, Traced, constant, to_type
 from ...values.views import as_array, contiguous, shape_of
 from ..axes import broadcast_arrays, ravel
-from ..common import program
+from ..common import astype, program
 from ..registry import implements
 from ..ufuncs import pick, to_constant
 
@@ -50,8 +50,16 @@ def _type_of(x: Any) -> Any:
     return F32 if isinstance(x, Traced) and x.type == F32 else F64
 
 
-@implements(np.frexp)
+@implements(np.frexp, whole=True)
 def frexp(x: Any) -> Any:
+    """The exponents of an array are ints of 32 bits."""
+    if not has_array(x):
+        return _frexp(x)
+    m, e = elementwise(_frexp, x, name="frexp")
+    return m, astype(e, I32)
+
+
+def _frexp(x: Any) -> Any:
     t = _type_of(x)
     x = _double(x)
     proper = table.logical_and(table.isfinite(x), x != 0.0)
@@ -137,6 +145,7 @@ def _all(fn: Any, x: Any, y: Any) -> Any:
     return out
 
 
+@program
 def _gcd(x: Any, y: Any) -> Any:
     x, y = abs(x), abs(y)
     while y != 0:
@@ -144,6 +153,7 @@ def _gcd(x: Any, y: Any) -> Any:
     return x
 
 
+@program
 def _lcm(x: Any, y: Any) -> Any:
     x, y = abs(x), abs(y)
     a, b = x, y
