@@ -25,9 +25,9 @@ from ..values.writes import update
 from . import axes, choosing, creation, differences, products, reductions, shaping, sorting, ufuncs  # noqa: F401
 from .arguments import call, call_method, has_no_effect, into
 from .common import astype, class_of, dtype_of, scalar_kind
-from .fft import functions as _fourier  # noqa: F401
+from .fft import transform  # noqa: F401
 from .linalg import functions  # noqa: F401
-from .registry import LATER_CREATED, REGISTRY, Entry, entry_of, family, find, name_of, near, refuse
+from .registry import LATE_CREATION, REGISTRY, Entry, entry_of, family, find, name_of, near, refuse
 from .ufuncs import choose
 
 
@@ -60,7 +60,7 @@ def in_trace(plain: Callable[..., Any]) -> Callable[..., Any]:
 
 CREATION = {
     what: in_trace(what)
-    for what in (*(e.what for e in REGISTRY.values() if e.creates), *(getattr(np, name.removeprefix("np.")) for name in LATER_CREATED))
+    for what in (*(e.what for e in REGISTRY.values() if e.creates), *(getattr(np, name.removeprefix("np.")) for name in LATE_CREATION))
 }
 
 
@@ -179,7 +179,7 @@ def call_scipy(function: Any, args: Any, kwargs: Any) -> Any:
 # ---- methods and attributes
 def method(name: str, a: Arrayed) -> Callable[..., Any]:
     """A bound method of a traced array."""
-    return lambda *args, **kwargs: call_method(find(f"ndarray.{name}"), (a, *args), kwargs)
+    return lambda *args, **kwargs: call_method(REGISTRY[f"ndarray.{name}"], (a, *args), kwargs)
 
 
 def array_attribute(a: Arrayed, name: str) -> Any:

@@ -6,14 +6,16 @@ A function says so where it is defined, and README's table, the dispatcher (disp
     def sum_(a, axis=None, ...):
 
 NumPy's things are named by themselves. SciPy's are named by strings, since SciPy is imported by whoever uses it, and so is what
-has no name of its own: "np.r_", "ndarray.T".
+has no name of its own: "np.r_", "ndarray.T". What is seldom used is in modules that are imported when a name of theirs is first
+looked for (LATE); `find` and `every` look there too. Rows of operations and their rules are no part of that: all of them are known
+before anything is compiled.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
@@ -41,9 +43,12 @@ class Entry:
 
 
 REGISTRY: dict[str, Entry] = {}
-
-# What is seldom used: names that a module of this room implements, which is imported when one of them is first asked for. `+` before
-# a name says that it creates an array (Entry.creates).
+LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modules of this room, in the order in which they are asked
+    "np.fft": ["fft.functions"],
+    "np.lib.stride_tricks": ["sequences.views"],
+    **{f"np.polynomial.{basis}": ["polynomials.series"] for basis in ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")},
+}
+# Of np and of arrays: the names that such a module implements. `+` says that what has the name makes an array (Entry.creates).
 FAMILIES: dict[str, str] = {
     "statistics.nans": "np.nansum np.nanprod np.nancumsum np.nancumprod np.nanmean np.nanvar np.nanstd np.nanmax np.nanmin np.nanargmax np.nanargmin",
     "statistics.quantiles": "np.quantile np.percentile np.nanquantile np.nanpercentile np.nanmedian",
@@ -58,35 +63,14 @@ FAMILIES: dict[str, str] = {
     "arranging.padding": "np.pad",
     "polynomials.classic": "np.vander np.polyfit np.polyadd np.polysub np.polymul np.polydiv np.polyder np.polyint np.poly",
     "sequences.windows": "+np.hanning +np.hamming +np.blackman +np.bartlett +np.kaiser np.i0 +np.logspace +np.geomspace",
-    "sequences.views": "np.lib.stride_tricks.sliding_window_view np.lib.stride_tricks.as_strided ndarray.strides",
+    "sequences.views": "ndarray.strides",
     "sequences.steps": "np.correlate np.ediff1d np.unwrap np.cumulative_sum np.cumulative_prod",
     "elements.parts": "np.frexp np.modf np.spacing np.nextafter np.logaddexp2 np.gcd np.lcm np.bitwise_count",
     "elements.real": "np.imag np.conjugate np.real_if_close np.iscomplex np.isreal np.angle np.isposinf np.isneginf np.fix",
     "calling.mapping": "np.apply_along_axis np.apply_over_axes np.piecewise +np.fromfunction +np.fromiter",
 }
-PREFIXES = {"np.polynomial.": "polynomials.series"}  # all names that begin so
-_FAMILY_OF = {name.lstrip("+"): module for module, names in FAMILIES.items() for name in names.split()}
-LATER_CREATED = [name[1:] for names in FAMILIES.values() for name in names.split() if name.startswith("+")]
-
-
-def family(module: str) -> Any:
-    """A module of this room that is loaded when it is first used."""
-    return importlib.import_module(f"{__package__}.{module}")
-
-
-def find(name: str) -> Entry | None:
-    """The entry of a name, of which the module is imported if it is not yet."""
-    if name not in REGISTRY:
-        module = _FAMILY_OF.get(name) or next((m for prefix, m in PREFIXES.items() if name.startswith(prefix)), None)
-        if module is not None:
-            family(module)
-    return REGISTRY.get(name)
-
-
-def load_all() -> None:
-    """Import all families: for the table, and for tests."""
-    for module in (*FAMILIES, *PREFIXES.values()):
-        family(module)
+LATE |= {name.lstrip("+"): [module] for module, names in FAMILIES.items() for name in names.split()}
+LATE_CREATION = [name[1:] for names in FAMILIES.values() for name in names.split() if name.startswith("+")]
 
 
 def implements(
@@ -123,13 +107,45 @@ def name_of(what: Any) -> str:
     return ".".join(("np" if module[0] == "numpy" else module[0], *module[1:], getattr(what, "__name__", "")))
 
 
+def find(name: str) -> Entry | None:
+    """The entry of a name, from a module that is loaded for it where there is one."""
+    return next((e for e in (REGISTRY.get(name) for _ in _loading(name, name.rpartition(".")[0])) if e is not None), None)
+
+
+def _loading(*places: str) -> Iterator[None]:
+    """One step for what is there, and one for each module that is loaded."""
+    yield
+    for module in (m for place in places for m in LATE.get(place, ())):
+        family(module)
+        yield
+
+
+def family(module: str) -> Any:
+    """A module of this room, which is loaded when it is first used."""
+    return importlib.import_module(f".{module}", __package__)
+
+
+def every() -> dict[str, Entry]:
+    """All there is."""
+    for package in LATE:
+        list(_loading(package))
+    return REGISTRY
+
+
 def entry_of(what: Any) -> Entry | None:
     return find(name_of(what))
 
 
+def function(what: Any) -> Function:
+    """What stands for a function that is known to be registered."""
+    entry = entry_of(what)
+    assert entry is not None, name_of(what)
+    return entry.fn
+
+
 def ufunc(name: str) -> Function:
     """What computes an element of a ufunc of NumPy, or of scipy.special."""
-    return (REGISTRY.get(f"np.{name}") or REGISTRY[f"scipy.special.{name}"]).fn
+    return function(f"np.{name}" if hasattr(np, name) else f"scipy.special.{name}")
 
 
 def refuse(name: str) -> NoReturn:
@@ -139,8 +155,7 @@ def refuse(name: str) -> NoReturn:
 def near(name: str) -> str:
     """What to use instead: the supported names that are most like it."""
     package, _, last = name.partition(".")[0], *name.rpartition(".")[1:]
-    names = {*REGISTRY, *_FAMILY_OF}
-    known = {n.rpartition(".")[2]: n for n in sorted(names) if n.startswith(f"{package}.") and n.rpartition(".")[0] not in names}
+    known = {n.rpartition(".")[2]: n for n in every() if n.startswith(f"{package}.") and n.rpartition(".")[0] not in REGISTRY}
     return errors.instead(last, known, known.__getitem__)
 
 
@@ -162,10 +177,11 @@ def _row(entry: Entry) -> str:
 def table() -> str:
     """The registered names as the table that README shows."""
     rows: dict[str, set[str]] = {}
-    shown = (e for e in REGISTRY.values() if not e.refused and e.name.rpartition(".")[0] not in {"operator", *REGISTRY})
+    shown = (e for e in every().values() if not e.refused and e.name.rpartition(".")[0] not in {"operator", *REGISTRY})
     for entry in shown:
         rows.setdefault(_row(entry), set()).add(entry.name.rpartition(".")[2])
-    order = [*dict.fromkeys(ROWS.values()), "`np.linalg`", "`np.fft`", "`scipy.linalg`", "`scipy.special`", "methods", "attributes"]
+    packages = sorted(row for row in rows if row.startswith("`"))
+    order = [*dict.fromkeys(ROWS.values()), *packages, "methods", "attributes"]
     return "\n".join(f"| {row} | {_listed(rows[row])} |" for row in order)
 
 
