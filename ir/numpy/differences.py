@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.sites import unsupported, user_site
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, is_float
 from ..staging.loops import each
 from ..values import sizes
@@ -17,7 +17,7 @@ from ..values.views import as_array, axes_of, shape_of
 from ..values.writes import assign
 from .axes import atleast_1d, moveaxis
 from .choosing import gather_flat
-from .common import common_dtype, float_array, scalar_kind
+from .common import common_dtype, float_array, require, scalar_kind
 from .creation import array
 from .reductions import sum_
 from .registry import implements
@@ -97,6 +97,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     a, v = atleast_1d(a), atleast_1d(v)
     n, m = shape_of(a)[0], shape_of(v)[0]
+    for size, name in ((n, "a"), (m, "v")):
+        require(np.greater(size, 0), ValueError(f"{name} cannot be empty"))
     none = np.zeros_like(v[1:], a.dtype)
     index = from_index(lambda i, j: i + j, [n + m - 1, m], "window")
     out = sum_(gather_flat(concatenate([none, a, none]), index) * v[::-1], 1)

@@ -27,7 +27,7 @@ from .arguments import call, call_method, has_no_effect, into
 from .common import astype, class_of, dtype_of, scalar_kind
 from .fft import transform  # noqa: F401
 from .linalg import functions  # noqa: F401
-from .registry import LATE_CREATION, REGISTRY, Entry, entry_of, family, find, name_of, near, refuse
+from .registry import LATE_CREATION, REGISTRY, Entry, entry_of, family, find, instead_of, name_of, refuse
 from .ufuncs import choose
 
 
@@ -189,7 +189,7 @@ def array_attribute(a: Arrayed, name: str) -> Any:
         return entry.fn(a) if entry.attribute else method(name, a)
     if name.startswith("__") or not hasattr(np.ndarray, name):
         raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r} ({user_site()})")
-    unsupported(f"ndarray.{name}", near(f"ndarray.{name}"))
+    unsupported(f"ndarray.{name}", instead_of(f"ndarray.{name}"))
 
 
 def scalar_attribute(x: Traced, name: str) -> Any:
@@ -235,6 +235,9 @@ def _operator(name: str) -> Any:
     return lambda self, *args: OPERATORS[name](self, *args)
 
 
+Arrayed.flat = property(  # type: ignore[attr-defined]
+    lambda self: array_attribute(self, "flat"), lambda self, value: family("arranging.places").fill_flat(self, value)
+)
 for _name in OPERATORS:
     setattr(Arrayed, f"__{_name}__", _operator(_name))
 _kinds: tuple[tuple[Any, Any], ...] = ((Traced, scalar_attribute), (Arrayed, array_attribute))

@@ -196,15 +196,15 @@ def einsum(subscripts: Any, *operands: Any, dtype: Any = None) -> Any:
         if not all(np.can_cast(array(x).dtype, dtype, "safe") for x in given):
             raise TypeError(f"an operand could not be cast to {np.dtype(dtype)!r} according to the rule 'safe' ({user_site()})")
     terms, result = _subscripts(subscripts.replace(" ", ""), [as_array(x) for x in operands])
-    given = stretched([_no_repeats(x, s) for x, s in zip(map(as_array, operands), terms, strict=True)])
-    while len(given) > 1:
-        (a, s), (b, t), *rest = given
-        if rest and any(len(set(u)) == len({c for _, t in given for c in t}) for _, u in given):  # all letters stand in one operand
-            return contract(result, *given)
+    parts = stretched([_no_repeats(x, s) for x, s in zip(map(as_array, operands), terms, strict=True)])
+    while len(parts) > 1:
+        (a, s), (b, t), *rest = parts
+        if rest and any(len(set(u)) == len({c for _, t in parts for c in t}) for _, u in parts):  # all letters stand in one operand
+            return contract(result, *parts)
         later = set(result).union(*(set(u) for _, u in rest))
         target = "".join(c for c in dict.fromkeys(s + t) if c in later) if rest else result
-        given = [(pair(a, s, b, t, target), target), *rest]
-    a, s = given[0]
+        parts = [(pair(a, s, b, t, target), target), *rest]
+    a, s = parts[0]
     if sorted(s) != sorted(result):
         return contract(result, (a, s))
     return a if s == result else with_axes(a, [s.index(c) for c in result])
@@ -291,9 +291,11 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     if axis is not None:
         axisa = axisb = axisc = axis
     x, y = moveaxis(a, axisa, 0), moveaxis(b, axisb, 0)
-    flat = [sizes.is_just(shape_of(v)[0], 2) for v in (x, y)]
+    flat = [sizes.needed(shape_of(v)[0]) == 2 for v in (x, y)]
     for v, two in zip((x, y), flat, strict=True):
-        sizes.require_equal(shape_of(v)[0], 2 if two else 3, "incompatible dimensions for cross product (dimension must be 2 or 3): sizes differ")
+        sizes.require_equal(
+            shape_of(v)[0], 2 if two else 3, "incompatible dimensions for cross product (dimension must be 2 or 3): sizes differ"
+        )
     z = x[0] * y[1] - x[1] * y[0]
     if all(flat):
         return z

@@ -46,7 +46,10 @@ REGISTRY: dict[str, Entry] = {}
 LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modules of this room, in the order in which they are asked
     "np.fft": ["fft.functions"],
     "np.lib.stride_tricks": ["sequences.views"],
-    **{f"np.polynomial.{basis}": ["polynomials.series"] for basis in ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")},
+    **{
+        f"np.polynomial.{basis}": ["polynomials.series"]
+        for basis in ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")
+    },
 }
 # Of np and of arrays: the names that such a module implements. `+` says that what has the name makes an array (Entry.creates).
 FAMILIES: dict[str, str] = {
@@ -148,8 +151,34 @@ def ufunc(name: str) -> Function:
     return function(f"np.{name}" if hasattr(np, name) else f"scipy.special.{name}")
 
 
+# What makes no sense in compiled code, and what to do.
+_REMEDIES = {
+    "read and write files outside of the compiled function, or in a function that lantern_jit.callback calls": "np.save np.savez np.savez_compressed "
+    "np.savetxt np.load np.loadtxt np.genfromtxt np.fromfile np.fromregex np.memmap ndarray.tofile ndarray.dump ndarray.dumps",
+    "print the array, write it into an f-string, or give it to a function that lantern_jit.callback calls": "np.array2string np.array_repr np.array_str "
+    "np.format_float_positional np.format_float_scientific np.base_repr np.binary_repr np.info",
+    "compiled code has numbers and no bytes of them: use astype, or do it outside of the compiled function": "np.frombuffer np.fromstring np.packbits "
+    "np.unpackbits ndarray.tobytes ndarray.byteswap ndarray.getfield ndarray.setfield ndarray.data ndarray.ctypes",
+    "what is in the memory of another array is not told: ask outside of the compiled function": "np.shares_memory np.may_share_memory ndarray.base "
+    "ndarray.flags ndarray.setflags ndarray.device ndarray.to_device",
+    "an array keeps its size: make a new one by np.resize or np.concatenate": "ndarray.resize",
+    "use an array of two axes": "np.asmatrix np.bmat np.matrix",
+    "its results are Python objects: use np.vectorize": "np.frompyfunc",
+    "what it gives for negative numbers is complex: use the function of np, of numbers that it is real for": "np.lib.scimath.sqrt np.lib.scimath.log "
+    "np.lib.scimath.log2 np.lib.scimath.log10 np.lib.scimath.power np.lib.scimath.arccos np.lib.scimath.arcsin np.lib.scimath.arctanh np.lib.scimath.logn",
+    "dates are no numbers of compiled code: make numbers of them outside": "np.isnat np.busday_count np.busday_offset np.is_busday np.datetime_as_string",
+}
+REMEDIES = {name: remedy for remedy, names in _REMEDIES.items() for name in names.split()}
+
+
 def refuse(name: str) -> NoReturn:
-    unsupported(f"{name} of traced values", near(name))
+    name = "np.frompyfunc" if name.endswith(" (vectorized)") else name
+    unsupported(f"{name} of traced values", instead_of(name))
+
+
+def instead_of(name: str) -> str:
+    """What to do instead of what this is."""
+    return REMEDIES.get(name) or near(name)
 
 
 def near(name: str) -> str:

@@ -13,9 +13,9 @@ from ..core import errors
 from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, F64, I64, NUMPY_DTYPES, is_float
 from ..ops import table
-from ..values import reshaping, sizes, writes
+from ..values import reshaping, sizes
 from ..values.arrays import allocate, strong
-from ..values.kernels import copied, elementwise_with_index, filled, from_index
+from ..values.kernels import copied, elementwise_with_index, filled
 from ..values.reshaping import expand, spread
 from ..values.scalars import operand
 from ..values.values import Arrayed, Traced, is_traced

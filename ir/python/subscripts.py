@@ -14,7 +14,6 @@ from ..staging.paths import heap_of
 from ..values.arrays import lift_array
 from ..values.values import Traced, is_traced, store, write_to_scalar
 
-
 _MAKERS = set(map(type, INDEXED))
 
 

@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, current_builder
-from ..core.graph import Atom, Var
-from ..core.op import TABLE
+from ..core.builder import current_builder
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Scalar, describe
 from ..ops import table
-from ..python.for_loops import loop_value
+from ..python.for_loops import Region, loop_value
 from ..python.iterables import on_ints, staged_range
 from ..staging.branches import if_, ifexp
 from ..staging.growing import growing
@@ -31,9 +29,8 @@ from ..staging.paths import NO_SCOPE, heap_of, open_block, way_back
 from ..values import sizes
 from ..values.arrays import allocate, lift_array
 from ..values.kernels import whole
-from ..values.values import Arrayed, Traced, constant, dim_of, is_traced, load, named, scalar_type, to_type
+from ..values.values import Arrayed, Traced, constant, dim_of, is_traced, load, scalar_type, to_type
 from ..values.views import contiguous, is_array
-from ..python.for_loops import Region
 from .calls import call
 
 

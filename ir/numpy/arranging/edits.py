@@ -11,14 +11,14 @@ from ...core.sites import unsupported, user_site
 from ...core.types import BOOL, I64
 from ...values import sizes
 from ...values.reshaping import expand, reshape, spread
-from ...values.values import Arrayed, Traced, is_traced
-from ...values.views import View, as_array, axes_of, base_of, shape_of
+from ...values.values import Arrayed, is_traced
+from ...values.views import as_array, axes_of, shape_of
 from ..axes import along, moveaxis, ravel
 from ..choosing import nonzero, take
-from ..common import arrayed, astype, axis_of, items_of, scalar_kind
+from ..common import astype, axis_of, items_of
 from ..creation import arange, array, ones, zeros
 from ..registry import implements
-from ..shaping import concatenate, diag, _split
+from ..shaping import _split, concatenate, diag
 from ..sorting import argsort, searchsorted, sort
 
 
@@ -85,7 +85,7 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     if isinstance(obj, (list, tuple)) and not any(map(is_traced, obj)):
         obj = np.asarray(obj) if len(obj) else np.zeros(0, int)
     if isinstance(obj, slice) and obj.step in (None, 1):
-        start, stop = obj.start, obj.stop
+        start = obj.start
         head = a[(*_head(at), slice(None, 0 if start is None else start))]
         size = shape_of(a[(*_head(at), obj)])[at]
         rest = sizes.add(shape_of(head)[at], size)
@@ -110,9 +110,8 @@ def resize(a: Any, new_shape: Any) -> Any:
     if any(not is_traced(n) and n < 0 for n in shape):
         raise ValueError(f"all elements of `new_shape` must be non-negative ({user_site()})")
     n = shape_of(flat)[0]
-    if sizes.is_just(n, 0):
-        return zeros(tuple(shape), flat.dtype)
-    return reshape(flat[arange(sizes.product(shape)) % n], shape)
+    flat = concatenate([flat, zeros(1, flat.dtype)])  # of nothing: zeros
+    return reshape(flat[arange(sizes.product(shape)) % np.maximum(n, 1)], shape)
 
 
 @implements(np.rollaxis)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ...core.sites import unsupported, user_site
+from ...core.sites import user_site
 from ...core.types import BOOL
 from ...values import gather, sizes
 from ...values.kernels import from_index
@@ -16,10 +15,10 @@ from ...values.values import Arrayed, is_traced
 from ...values.views import as_array, contiguous, shape_of
 from ..axes import broadcast_arrays, ravel
 from ..choosing import nonzero
-from ..common import arrayed, dtype_of, items_of, program, scalar_kind
-from ..creation import arange, array, linspace, tri
+from ..common import arrayed, dtype_of, items_of, require
+from ..creation import arange, tri
 from ..registry import implements
-from ..shaping import concatenate, stack
+from ..shaping import stack
 
 
 @implements(np.indices, creates=True, gives="array")
@@ -120,8 +119,8 @@ def _sides(a: Any, k: int) -> tuple[Any, int, Any]:
 def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
     shape, given = items_of(shape), as_array(indices)
     total = sizes.product(shape)
-    good = np.logical_and(given >= 0, given < total)
-    _inside(np.all(good) if isinstance(good, Arrayed) else good, total)
+    inside = np.logical_and(np.greater_equal(given, 0), np.less(given, total))
+    require(inside, ValueError(f"an index is out of bounds for array with shape {sizes.show(shape)}"))
     found = gather.unravel(_flat(given), shape if order == "C" else shape[::-1])
     found = found if order == "C" else found[::-1]
     return tuple(x.reshape(*shape_of(given)) if isinstance(given, Arrayed) else x[0] for x in found)
@@ -129,12 +128,6 @@ def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
 
 def _flat(x: Any) -> Arrayed:
     return contiguous(ravel(arrayed(x)))
-
-
-@program
-def _inside(good: Any, size: Any) -> None:
-    if not good:
-        raise ValueError(f"an index is out of bounds for array with size {size}")
 
 
 @implements(np.ravel_multi_index)
@@ -157,12 +150,5 @@ def _placed(i: Any, n: Any, mode: str) -> Any:
         return i % n
     if mode == "clip":
         return np.minimum(np.maximum(i, 0), n - 1)
-    good = np.logical_and(i >= 0, i < n)
-    _valid(np.all(good) if isinstance(good, Arrayed) else good)
+    require(np.logical_and(np.greater_equal(i, 0), np.less(i, n)), ValueError("invalid entry in coordinates array"))
     return i
-
-
-@program
-def _valid(good: Any) -> None:
-    if not good:
-        raise ValueError("invalid entry in coordinates array")

@@ -13,7 +13,7 @@ from ...values import sizes
 from ...values.arrays import allocate
 from ...values.kernels import from_index
 from ...values.reshaping import spread
-from ...values.values import Arrayed, Traced, is_traced
+from ...values.values import Arrayed
 from ...values.views import View, as_array, shape_of
 from ...values.writes import stored, write
 from ..axes import moveaxis

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ...core import errors
 from ...core.sites import unsupported, user_site
-from ...core.types import BOOL
 from ...values import gather, sizes
-from ...values.kernels import elementwise
-from ...values.scalars import truth
-from ...values.values import Arrayed, is_traced
+from ...values.values import Arrayed
 from ...values.views import as_array, contiguous, shape_of
 from ...values.writes import assign
 from ..axes import diagonal, ravel
 from ..choosing import nonzero, where
-from ..common import arrayed, astype, program, scalar_kind
+from ..common import require
 from ..creation import arange, array
 from ..registry import implements
-from ..shaping import stack
 
 
 def target(a: Any, what: str) -> Arrayed:
     """An array that is written into."""
     if not isinstance(a, Arrayed):
-        raise TypeError(f"argument 1 must be numpy.ndarray, not {type(a).__name__}: {what} at {user_site()} writes into an array of the program")
+        raise TypeError(
+            f"argument 1 must be numpy.ndarray, not {type(a).__name__}: {what} at {user_site()} writes into an array of the program"
+        )
     return a
 
 
@@ -53,6 +49,13 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     gather.put_index(a, gather.unravel(contiguous(ind), shape_of(a)), _cycled(v, shape_of(ind)[0]))
 
 
+def fill_flat(a: Any, values: Any) -> None:
+    """a.flat = values"""
+    n = sizes.product(shape_of(a))
+    values = _cycled(values, n)
+    assign(a, values.reshape(*shape_of(a)) if isinstance(values, Arrayed) else values)
+
+
 @implements(np.place)
 def place(arr: Any, mask: Any, vals: Any) -> None:
     at = nonzero(ravel(mask))[0]
@@ -64,7 +67,6 @@ def putmask(a: Any, /, mask: Any, values: Any) -> None:
     a, values = target(a, "np.putmask"), as_array(values)
     if isinstance(values, Arrayed):
         values = _cycled(values, sizes.product(shape_of(a))).reshape(*shape_of(a))
-    _require_cast(values, a, "same_kind")
     assign(a, where(mask, values, a))
 
 
@@ -121,7 +123,7 @@ def choose(a: Any, choices: Any, mode: str = "raise") -> Any:
     choices = [as_array(x) for x in choices]
     n = len(choices)
     if mode == "raise":
-        _valid(np.all(np.logical_and(a >= 0, a < n)) if isinstance(a, Arrayed) else np.logical_and(a >= 0, a < n))
+        require(np.logical_and(np.greater_equal(a, 0), np.less(a, n)), ValueError("invalid entry in choice array"))
     elif mode == "wrap":
         a = a % n
     elif mode != "clip":
@@ -130,12 +132,6 @@ def choose(a: Any, choices: Any, mode: str = "raise") -> Any:
     for i in range(n - 2, -1, -1):
         found = where(a <= i, choices[i], found)
     return found
-
-
-@program
-def _valid(good: Any) -> None:
-    if not good:
-        raise ValueError("invalid entry in choice array")
 
 
 implements(method="choose")(lambda a, choices, out=None, mode="raise": choose(a, choices, mode))

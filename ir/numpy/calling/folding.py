@@ -93,7 +93,9 @@ def _at(ufunc: Any, a: Arrayed, indices: Any, b: Any = None) -> None:
     b, parts = None if b is None else as_array(b), indexing.split_index(a, indices)
     writes.check_owned(a)
     if b is not None and is_float(scalar_kind(b)) and not is_float(a.type.dtype):
-        raise TypeError(f"Cannot cast ufunc {ufunc.__name__!r} output from {b.dtype} to {a.dtype} with casting rule 'same_kind' ({user_site()})")
+        raise TypeError(
+            f"Cannot cast ufunc {ufunc.__name__!r} output from {b.dtype} to {a.dtype} with casting rule 'same_kind' ({user_site()})"
+        )
     if not any(is_array(p) for p in parts):
         a[tuple(parts)] = ufunc(a[tuple(parts)], *(() if b is None else (b,)))
         return

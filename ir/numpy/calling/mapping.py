@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ...core.sites import unsupported, user_site
 from ...values import sizes
-from ...values.reshaping import reshape
+from ...values.reshaping import reshape, spread
 from ...values.values import Arrayed, call
 from ...values.views import as_array, axes_of, shape_of
-from ..axes import broadcast_arrays, moveaxis, ravel
-from ..choosing import where
-from ..common import arrayed, astype, axis_of, dtype_of, items_of, program
-from ..creation import array, zeros_like
-from ..registry import implements
-from ..shaping import stack
 from ..arranging.grids import indices
+from ..axes import moveaxis
+from ..common import arrayed, astype, axis_of, program
+from ..creation import zeros_like
+from ..registry import implements
 
 
 @implements(np.apply_along_axis)
@@ -58,13 +55,17 @@ def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     given = as_array(x)
     a = arrayed(given)
-    several = isinstance(condlist, (list, tuple)) or (isinstance(condlist, Arrayed) and condlist.ndim > a.ndim and isinstance(given, Arrayed))
+    several = isinstance(condlist, (list, tuple)) or (
+        isinstance(condlist, Arrayed) and condlist.ndim > a.ndim and isinstance(given, Arrayed)
+    )
     conditions = [as_array(c) for c in (list(condlist) if several else [condlist])]
     functions = list(funclist)
     if len(functions) == len(conditions) + 1:
         conditions.append(np.logical_not(_any_of(conditions)))
     elif len(functions) != len(conditions):
-        raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected ({user_site()})")
+        raise ValueError(
+            f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected ({user_site()})"
+        )
     out = zeros_like(a)
     for c, f in zip(conditions, functions, strict=True):
         c = c if isinstance(c, Arrayed) else arrayed(c)
@@ -89,7 +90,7 @@ def fromfunction(function: Any, shape: Any, *, dtype: Any = float, like: Any = N
 
 
 @implements(np.fromiter, creates=True, gives="array")
-def fromiter(iter: Any, dtype: Any, count: int = -1, *, like: Any = None) -> Any:  # noqa: A002  # NumPy's
+def fromiter(iter: Any, dtype: Any, count: int = -1, *, like: Any = None) -> Any:  # NumPy's
     found = _listed(iter)
     found = astype(found, dtype)
     return found if count < 0 else found[:count]
@@ -97,7 +98,7 @@ def fromiter(iter: Any, dtype: Any, count: int = -1, *, like: Any = None) -> Any
 
 @program
 def _listed(items: Any) -> Any:
-    return np.array([x for x in items])  # noqa: C416  # rewritten code makes a list of what is staged
+    return np.array([x for x in items])  # rewritten code makes a list of what is staged
 
 
 # ---- np.vectorize
@@ -105,7 +106,9 @@ def vectorized(v: Any, args: Any, kwargs: Any) -> Any:
     """A call of an object that np.vectorize has made: its function is called for each element, or with arrays of the axes that its
     signature names. Of results of several types it takes the wider one, where NumPy takes the first."""
     if kwargs or v.excluded:
-        unsupported("np.vectorize with keywords or excluded arguments", "give the arguments by position, or close over what is not an array")
+        unsupported(
+            "np.vectorize with keywords or excluded arguments", "give the arguments by position, or close over what is not an array"
+        )
     core = _cores(v.signature) if v.signature is not None else [0] * len(args)
     given = [as_array(x) for x in args]
     leads = [shape_of(x)[: len(shape_of(x)) - r] for x, r in zip(given, core, strict=True)]
@@ -115,9 +118,9 @@ def vectorized(v: Any, args: Any, kwargs: Any) -> Any:
     flat = []
     for x, r in zip(given, core, strict=True):
         shape = shape_of(x)
-        wide = np.broadcast_to(x, (*lead, *shape[len(shape) - r :]))
+        wide = spread(x, [*lead, *shape[len(shape) - r :]])
         flat.append(reshape(wide, [sizes.product(lead), *shape[len(shape) - r :]]))
-    found = _numbers(lambda *xs: _one_value(call(v.pyfunc, *xs)), flat)
+    found: Any = _numbers(lambda *xs: _one_value(call(v.pyfunc, *xs)), flat)
     found = reshape(found, [*lead, *shape_of(found)[1:]])
     return astype(found, np.dtype(v.otypes[0])) if v.otypes else found
 

@@ -12,21 +12,20 @@ from typing import Any
 import numpy as np
 
 from ...core.sites import user_site
-from ...core.types import BOOL, F32, F64, I32, I64, is_float
+from ...core.types import F32, F64, I32, I64, is_float
 from ...ops import table
-from ...values import sizes
 from ...values.kernels import elementwise
-from ...values.operators import arithmetic, has_array
+from ...values.operators import has_array
 from ...values.reshaping import reshape
-from ...values.scalars import operand, promote, to_float
-from ...values.values import Arrayed, Traced, constant, to_type
-from ...values.views import as_array, contiguous, shape_of
+from ...values.scalars import operand, promote
+from ...values.values import Arrayed, Traced, to_type
+from ...values.views import as_array, shape_of
 from ..axes import broadcast_arrays, ravel
 from ..common import astype, program
 from ..registry import implements
 from ..ufuncs import pick, to_constant
 
-SHIFTS = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
+SHIFTS = (512, 256, 128, 64, 32, 16, 8, 4, 2, 1, 1)
 
 
 def _double(x: Any) -> Any:
@@ -34,10 +33,10 @@ def _double(x: Any) -> Any:
 
 
 def _normalised(x: Any) -> tuple[Any, Any, Any]:
-    """(m, e, p) with x = m * 2**e, 0.5 <= |m| < 1, and p = 2**e where that is a float64; of a finite number that is not 0."""
+    """(m, e, p) with x = m * 2**e, 0.5 <= |m| < 1, and p = 2**(e - 1); of a finite number that is not 0."""
     tiny = abs(x) < 2.0**-1000
     m, e = pick(tiny, x * 2.0**60, x), pick(tiny, -60, 0)
-    p = pick(tiny, 2.0**-60, _double(1.0))
+    p = pick(tiny, 2.0**-61, _double(0.5))
     for k in SHIFTS:
         large, small = abs(m) >= 2.0 ** (k - 1), abs(m) < 2.0**-k
         m = pick(large, m * 2.0**-k, pick(small, m * 2.0**k, m))
@@ -86,7 +85,7 @@ def _gap(x: Any, t: Any) -> Any:
     """From a finite number to the next one of its type that is further from 0."""
     digits, least = (24, 2.0**-149) if t == F32 else (53, 2.0**-1074)
     _, _, p = _normalised(pick(table.logical_and(table.isfinite(x), x != 0.0), x, 1.0))
-    gap = p * 2.0**-digits
+    gap = p * 2.0 ** (1 - digits)
     return pick(table.logical_or(x == 0.0, gap < least), least, gap)
 
 

@@ -6,15 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ...core.types import F64, is_float
-from ...ops import table
-from ...values.kernels import elementwise
-from ...values.values import Arrayed, Traced, to_type
 from ...values.views import as_array
 from ..common import float_array
 from ..creation import zeros_like
 from ..registry import implements
-from ..ufuncs import pick
 
 implements(np.imag)(lambda val: zeros_like(val))
 implements(np.conjugate)(lambda x: x)

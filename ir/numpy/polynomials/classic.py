@@ -9,11 +9,10 @@ import numpy as np
 from ...core.sites import unsupported, user_site
 from ...core.types import is_float
 from ...values import sizes
-from ...values.reshaping import expand
 from ...values.values import Arrayed
 from ...values.views import as_array, shape_of
 from ..axes import atleast_1d, ravel
-from ..common import arrayed, float_array, program, scalar_kind
+from ..common import float_array, program, scalar_kind
 from ..creation import arange, array, ones, zeros
 from ..linalg.functions import lstsq
 from ..registry import implements
@@ -39,7 +38,7 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
     columns = [ones(shape_of(x)[0], x.dtype)]
     for _ in range(int(n) - 1):
         columns.append(columns[-1] * x)
-    return np.stack((columns if increasing else columns[::-1])[: int(n)] or [x[:0]], axis=1)
+    return np.stack(columns if increasing else columns[::-1], axis=1) if n else zeros((shape_of(x)[0], 0), x.dtype)
 
 
 @implements(np.polyfit)
@@ -157,6 +156,7 @@ def poly(seq_of_zeros: Any) -> Any:
     elif zs.ndim != 1:
         raise ValueError(f"input must be 1d or non-empty square 2d array. ({user_site()})")
     found = ones(1, zs.dtype if is_float(scalar_kind(zs)) else np.float64)
-    for i in range(degree(zs, "np.poly")):
+    n = degree(zs, "np.poly")
+    for i in range(n):
         found = concatenate([found, zeros(1, found.dtype)]) - concatenate([zeros(1, found.dtype), found * zs[i]])
-    return found
+    return found if n else found[0]

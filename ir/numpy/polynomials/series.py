@@ -13,15 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ...core.sites import unsupported, user_site
+from ...core.sites import user_site
 from ...core.types import is_float
-from ...values import sizes
 from ...values.reshaping import expand
 from ...values.values import Arrayed
 from ...values.views import as_array, shape_of
-from ..axes import atleast_1d, moveaxis, ravel
-from ..common import arrayed, astype, float_array, scalar_kind
-from ..creation import array, ones, zeros
+from ..axes import atleast_1d, moveaxis
+from ..common import arrayed, astype, float_array
+from ..creation import ones, zeros
 from ..registry import implements
 from ..shaping import concatenate
 from .classic import degree, fitted
@@ -64,7 +63,7 @@ def _series(c: Any) -> Arrayed:
 def _value(basis: Basis, x: Any, c: Arrayed) -> Any:
     """The sum of c[n] P[n](x) by Clenshaw's recurrence, from the last coefficient down."""
     n = degree(c, f"{basis.prefix}val")
-    zero = x * 0.0 if isinstance(x, Arrayed) else 0.0 * x
+    zero = 0.0 * x
     before: Any = zero
     total: Any = c[n - 1] + zero
     for k in range(n - 2, 0, -1):
@@ -136,10 +135,7 @@ def _vander_of(basis: Basis, count: int) -> Callable[..., Any]:
         found: Any = None
         for p, d in zip(points, degrees, strict=True):
             v = _vander(basis)(p, d)
-            if found is None:
-                found = v
-            else:
-                found = (found[..., :, None] * v[..., None, :]).reshape(*shape_of(v)[:-1], -1)
+            found = v if found is None else (found[..., :, None] * v[..., None, :]).reshape(*shape_of(v)[:-1], -1)
         return found
 
     return (lambda x, y, deg: of(deg, x, y)) if count == 2 else (lambda x, y, z, deg: of(deg, x, y, z))
@@ -170,7 +166,7 @@ def _integral(basis: Basis) -> Callable[..., Any]:
     def integral(c: Any, m: int = 1, k: Any = (), lbnd: Any = 0, scl: Any = 1, axis: int = 0) -> Any:
         if m < 0:
             raise ValueError(f"The order of integration must be non-negative ({user_site()})")
-        constants = list(k) if isinstance(k, (list, tuple)) or isinstance(k, Arrayed) else [k]
+        constants = list(k) if isinstance(k, (list, tuple, Arrayed)) else [k]
         if len(constants) > m:
             raise ValueError(f"Too many integration constants ({user_site()})")
         c = moveaxis(_series(c), axis, 0)
@@ -207,7 +203,7 @@ def _product(basis: Basis) -> Callable[..., Any]:
 
 
 def _power(basis: Basis) -> Callable[..., Any]:
-    def power(c: Any, pow: int, maxpower: Any = None) -> Any:  # noqa: A002  # NumPy's
+    def power(c: Any, pow: int, maxpower: Any = None) -> Any:  # NumPy's
         if pow < 0 or pow != int(pow):
             raise ValueError(f"Power must be a non-negative integer. ({user_site()})")
         found: Any = ones(1)
@@ -225,23 +221,29 @@ def _from_roots(basis: Basis) -> Callable[..., Any]:
         for i in range(degree(roots, "a product of roots")):
             zero = zeros(1, roots.dtype)
             found = concatenate([zero, found]) - concatenate([found * roots[i], zero])
-        return found if basis is POWER else _linear_from(basis, found)
+        return found if basis is POWER else _from_powers(basis)(found)
 
     return from_roots
 
 
-def _linear_from(basis: Basis, pol: Any) -> Any:
-    """A series of powers as one of this basis."""
-    n = degree(pol, "a change of basis")
-    fn = getattr(importlib.import_module(f"numpy.polynomial.{basis.module}"), f"poly2{basis.prefix}")
-    return np.stack([_padded(fn(unit), n) for unit in np.eye(n)], axis=1) @ _series(pol)
+def _times_x(basis: Basis) -> Callable[..., Any]:
+    return lambda c: _linear(basis, "mulx", c, 0)
 
 
-def _to_powers(basis: Basis, c: Any) -> Any:
+def _changed(basis: Basis, name: str, c: Any) -> Any:
+    """Coefficients of another basis: a product with what NumPy's function makes of each unit vector."""
     c = _series(c)
     n = degree(c, "a change of basis")
-    fn = getattr(importlib.import_module(f"numpy.polynomial.{basis.module}"), f"{basis.prefix}2poly")
+    fn = getattr(importlib.import_module(f"numpy.polynomial.{basis.module}"), name)
     return np.stack([_padded(fn(unit), n) for unit in np.eye(n)], axis=1) @ c
+
+
+def _from_powers(basis: Basis) -> Callable[..., Any]:
+    return lambda pol: _changed(basis, f"poly2{basis.prefix}", pol)
+
+
+def _to_powers(basis: Basis) -> Callable[..., Any]:
+    return lambda c: _changed(basis, f"{basis.prefix}2poly", c)
 
 
 def _fit(basis: Basis) -> Callable[..., Any]:
@@ -272,10 +274,10 @@ for _b in BASES:
         implements(_name(_b, f"vander{_count}d"))(_vander_of(_b, _count))
     implements(_name(_b, "add"))(_sum(np.add))
     implements(_name(_b, "sub"))(_sum(np.subtract))
-    implements(_name(_b, "mulx"))(lambda c, b=_b: _linear(b, "mulx", c, 0))
+    implements(_name(_b, "mulx"))(_times_x(_b))
     if _b is not POWER:
-        implements(f"np.polynomial.{_b.module}.poly2{_b.prefix}")(lambda pol, b=_b: _linear_from(b, pol))
-        implements(f"np.polynomial.{_b.module}.{_b.prefix}2poly")(lambda c, b=_b: _to_powers(b, c))
+        implements(f"np.polynomial.{_b.module}.poly2{_b.prefix}")(_from_powers(_b))
+        implements(f"np.polynomial.{_b.module}.{_b.prefix}2poly")(_to_powers(_b))
 
 
 @implements("np.polynomial.polynomial.polydiv")

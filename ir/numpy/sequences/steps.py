@@ -9,7 +9,7 @@ import numpy as np
 from ...core.sites import user_site
 from ...core.types import is_float
 from ...values import sizes
-from ...values.views import as_array, axes_of, shape_of
+from ...values.views import axes_of, shape_of
 from ..axes import atleast_1d, moveaxis, ravel
 from ..common import arrayed, scalar_kind
 from ..creation import zeros

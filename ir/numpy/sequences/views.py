@@ -6,16 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ...core import errors
 from ...core.sites import unsupported, user_site
-from ...values import sizes
+from ...values import gather, sizes
 from ...values.kernels import from_index
 from ...values.reshaping import expand
 from ...values.values import Arrayed, is_traced
-from ...values.views import View, as_array, base_of, shape_of, spec_of
-from ..axes import ravel
-from ..choosing import gather_flat
-from ..common import axis_of, items_of
+from ...values.views import as_array, base_of, shape_of, spec_of
+from ..common import axis_of, items_of, require
 from ..registry import implements
 
 
@@ -43,8 +40,7 @@ def _windows(a: Arrayed, parts: list[tuple[int, Any]]) -> Any:
     starts = list(shape)
     for q, w in parts:
         starts[q] = sizes.add(starts[q], sizes.add(1, sizes.mul(w, -1)))
-        if sizes.is_known(starts[q]) and sizes.plain(starts[q]) <= 0:
-            raise ValueError(f"window shape cannot be larger than input array shape ({user_site()})")
+        require(np.greater(starts[q], 0), ValueError("window shape cannot be larger than input array shape"))
     total = rank + len(parts)
     index = []
     for q in range(rank):
@@ -59,8 +55,6 @@ def _windows(a: Arrayed, parts: list[tuple[int, Any]]) -> Any:
 def as_strided(x: Any, shape: Any = None, strides: Any = None, subok: bool = False, writeable: bool = True) -> Any:
     """A copy for reading, of the elements that NumPy's view would have: positions in the memory of a whole array."""
     a = as_array(x)
-    if isinstance(a, View):
-        unsupported("as_strided of a part of an array", "give it a whole one: x.copy()")
     shape = shape_of(a) if shape is None else items_of(shape)
     steps = strides_of(a) if strides is None else items_of(strides)
     if len(shape) != len(steps):
@@ -69,16 +63,21 @@ def as_strided(x: Any, shape: Any = None, strides: Any = None, subok: bool = Fal
     for s in steps:
         if not is_traced(s) and s % size:
             unsupported("as_strided with strides that are no multiple of an element's size", "give them in bytes: x.strides")
-    steps = [s // size for s in steps]
-    index = from_index(lambda *ij: sum(i * s for i, s in zip(ij[: len(shape)], ij[len(shape) :], strict=True)), shape, "strided", None, steps)
-    return ravel(a)[index]
+    steps, n = [s // size for s in steps], len(shape)
+    first: Any = 0
+    for (_, start, _), m in zip(spec_of(a), shape_of(base_of(a)), strict=True):
+        first = sizes.add(sizes.mul(first, m), start)
+    place = lambda *ij: sum((i * s for i, s in zip(ij[:n], ij[n + 1 :], strict=True)), ij[n])  # noqa: E731
+    return gather.flat_of(a)[from_index(place, shape, "strided", None, [first, *steps])]
 
 
 @implements(attribute="strides")
 def strides_of(a: Arrayed) -> Any:
-    """As of an array that lies in its memory row by row."""
-    steps, step = [], a.dtype.itemsize
-    for n in reversed(shape_of(a)):
-        steps.insert(0, step)
+    """Of a whole array they are those of one that lies in its memory row by row."""
+    steps: list[Any] = [0] * a.ndim
+    step: Any = a.dtype.itemsize
+    for (v, _, along), n in reversed(list(zip(spec_of(a), shape_of(base_of(a)), strict=True))):
+        if v >= 0:
+            steps[v] = sizes.add(steps[v], sizes.mul(step, along))
         step = sizes.mul(step, n)
     return tuple(steps)

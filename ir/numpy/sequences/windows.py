@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ...core.sites import user_site
 from ...values.kernels import elementwise
 from ...values.operators import has_array
 from ...values.values import Arrayed, is_traced
 from ...values.views import as_array, shape_of
 from ..axes import moveaxis
-from ..common import float_array, items_of
+from ..common import float_array
 from ..creation import arange, array, linspace
 from ..registry import implements
 from ..ufuncs import choose
 
 
-def _made(plain: Callable[..., Any]) -> Any:
+def _made(plain: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """NumPy's own, where nothing is traced, as an array of the program; else the decorated function."""
 
     def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
         def make(*args: Any) -> Any:
             return fn(*args) if any(map(is_traced, args)) else array(plain(*args))
 
-        make.__signature__ = __import__("inspect").signature(plain)  # type: ignore[attr-defined]
+        setattr(make, "__signature__", inspect.signature(plain))  # noqa: B010
         return implements(plain, creates=True, gives="array")(make)
 
     return decorate

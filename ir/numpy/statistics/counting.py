@@ -11,11 +11,11 @@ import numpy as np
 from ...core.sites import unsupported, user_site
 from ...core.types import BOOL, F64, is_float
 from ...values import sizes
-from ...values.values import Arrayed, is_traced
+from ...values.values import Arrayed
 from ...values.views import as_array, shape_of
 from ..axes import ravel
 from ..choosing import add_at
-from ..common import arrayed, astype, float_array, program, scalar_kind
+from ..common import arrayed, astype, float_array, program, require
 from ..creation import linspace, zeros
 from ..registry import implements
 from ..sorting import searchsorted
@@ -64,30 +64,23 @@ def _digitized(x: Any, bins: Any, side: Any) -> Any:
 
 # ---- histograms
 @implements(np.histogram_bin_edges)
-def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # noqa: A002  # NumPy's
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # NumPy's
     if isinstance(bins, str):
         unsupported(f"a histogram with bins={bins!r}", "give their number, or their edges")
     bins = as_array(bins)
     if isinstance(bins, Arrayed):
         if bins.ndim != 1:
             raise ValueError(f"`bins` must be 1d, when an array ({user_site()})")
-        _rising(bins)
+        require(bins[:-1] <= bins[1:], ValueError("`bins` must increase monotonically, when an array"))
         return bins
-    if not is_traced(bins) and bins < 1:
-        raise ValueError(f"`bins` must be positive, when an integer ({user_site()})")
+    require(np.greater_equal(bins, 1), ValueError("`bins` must be positive, when an integer"))
     a = arrayed(a)
     first, last = _ends(a, range)
     t = np.result_type(a.dtype, np.float32) if a.dtype == np.float32 else np.float64
     return linspace(first, last, bins + 1, dtype=t)
 
 
-@program
-def _rising(edges: Any) -> None:
-    if np.any(edges[:-1] > edges[1:]):
-        raise ValueError("`bins` must increase monotonically, when an array")
-
-
-def _ends(a: Arrayed, range: Any) -> tuple[Any, Any]:  # noqa: A002
+def _ends(a: Arrayed, range: Any) -> tuple[Any, Any]:
     """The outer edges: those that are given, or of the elements."""
     if range is not None:
         first, last = (float_array(x) for x in range)
@@ -98,17 +91,10 @@ def _ends(a: Arrayed, range: Any) -> tuple[Any, Any]:  # noqa: A002
         high = a.dtype.type(np.inf)
         first, last = np.min(a, initial=high), np.max(a, initial=-high)
         first, last = np.where(none, 0.0, first), np.where(none, 1.0, last)
-    _finite(first, last)
+    require(np.logical_and(np.isfinite(first), np.isfinite(last)), ValueError("the range of a histogram is not finite"))
+    require(first <= last, ValueError("max must be larger than min in range parameter."))
     same = first == last
     return np.where(same, first - 0.5, first), np.where(same, last + 0.5, last)
-
-
-@program
-def _finite(first: Any, last: Any) -> None:
-    if not (np.isfinite(first) and np.isfinite(last)):
-        raise ValueError(f"range of [{first}, {last}] is not finite")
-    if first > last:
-        raise ValueError("max must be larger than min in range parameter.")
 
 
 def _bins(a: Any, edges: Any) -> tuple[Any, Any]:
@@ -120,11 +106,11 @@ def _bins(a: Any, edges: Any) -> tuple[Any, Any]:
 
 
 @implements(np.histogram)
-def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:  # noqa: A002
+def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     a = ravel(a)
     edges = histogram_bin_edges(a, bins, range)
     at, inside = _bins(a, edges)
-    given = 1 if weights is None else ravel(weights)
+    given: Any = 1 if weights is None else ravel(weights)
     kind = np.dtype(np.int64) if weights is None else given.dtype
     out = zeros(shape_of(edges)[0] - 1, kind)
     add_at(out, at, np.where(inside, given, kind.type(0)))
@@ -141,7 +127,7 @@ def _of_each(x: Any, n: int, what: str) -> list[Any]:
 
 
 @implements(np.histogramdd)
-def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:  # noqa: A002
+def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     if isinstance(sample, (list, tuple)):
         columns: Sequence[Any] = [ravel(x) for x in sample]
     else:
@@ -149,7 +135,9 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = N
         a = a[:, None] if a.ndim == 1 else a
         n = sizes.needed(shape_of(a)[1])
         if n is None:
-            unsupported("np.histogramdd of so many axes that their number depends on values", "give a sample with a known number of columns")
+            unsupported(
+                "np.histogramdd of so many axes that their number depends on values", "give a sample with a known number of columns"
+            )
         columns = [a[:, j] for j in builtins.range(int(n))]
     n = len(columns)
     ends = [None] * n if range is None else list(range)
@@ -171,7 +159,7 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = N
 
 
 @implements(np.histogram2d)
-def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:  # noqa: A002
+def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     alone = as_array(bins) if not isinstance(bins, (list, tuple)) or len(bins) != 2 else None
     if isinstance(alone, Arrayed):
         bins = [alone, alone]

@@ -9,9 +9,9 @@ import numpy as np
 
 from ...core.types import is_float
 from ...values.views import as_array
-from ..common import Axis, astype, divided, program, scalar_kind
-from ..registry import implements
+from ..common import Axis, astype, divided, require, scalar_kind
 from ..reductions import all_, argmax, argmin, count_nonzero, cumprod, cumsum, max_, min_, prod, sum_
+from ..registry import implements
 
 
 def _filled(a: Any, instead: Any) -> Any:
@@ -109,16 +109,10 @@ def _position(of: Callable[..., Any], least: float) -> Callable[..., Any]:
     def fn(a: Any, axis: Axis = None, *, keepdims: Any = False) -> Any:
         a = as_array(a)
         if is_float(scalar_kind(a)):
-            _some_numbers(np.any(all_(np.isnan(a), axis)))
+            require(np.logical_not(all_(np.isnan(a), axis)), ValueError("All-NaN slice encountered"))
         return of(_filled(a, least), axis, keepdims=keepdims)
 
     return fn
-
-
-@program
-def _some_numbers(empty: Any) -> None:
-    if empty:
-        raise ValueError("All-NaN slice encountered")
 
 
 implements(np.nanargmax)(_position(argmax, -np.inf))

@@ -15,7 +15,7 @@ from ...values.reshaping import expand, spread
 from ...values.values import Arrayed, is_traced, scalar_type
 from ...values.views import as_array, axes_of, shape_of
 from ..choosing import take_along
-from ..common import Axis, arrayed, float_array, nonempty, program
+from ..common import Axis, arrayed, float_array, nonempty, require
 from ..creation import array
 from ..reductions import _last, count_nonzero
 from ..registry import implements
@@ -86,17 +86,9 @@ def _share(a: Any, q: Any, percent: bool) -> Any:
     if found is not None and found[1]:
         q = array(q, kind)
     q = float_array(q / kind(100) if percent else q)
-    within = np.logical_and(q >= 0.0, q <= 1.0)
-    _within(np.all(within) if isinstance(within, Arrayed) else within, percent)
+    what = "Percentiles must be in the range [0, 100]" if percent else "Quantiles must be in the range [0, 1]"
+    require(np.logical_and(q >= 0.0, q <= 1.0), ValueError(what))
     return q
-
-
-@program
-def _within(good: Any, percent: Any) -> None:
-    if not good:
-        if percent:
-            raise ValueError("Percentiles must be in the range [0, 100]")
-        raise ValueError("Quantiles must be in the range [0, 1]")
 
 
 def _element(ordered: Any, at: Any) -> Any:

@@ -26,7 +26,7 @@ def unique(
     axis: Any = None,
     *,
     equal_nan: Any = True,
-    sorted: Any = True,  # noqa: A002  # NumPy's
+    sorted: Any = True,  # NumPy's
 ) -> Any:
     a = arrayed(ar)
     wanted = (return_index, return_inverse, return_counts)

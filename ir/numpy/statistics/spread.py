@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from ...core.sites import user_site
+from ...core.types import F64
 from ...values.values import Arrayed
 from ...values.views import as_array, shape_of
 from ..axes import atleast_2d, squeeze
-from ..common import float_array
+from ..common import astype, float_array
 from ..registry import implements
 from ..shaping import concatenate
 
@@ -53,7 +54,7 @@ def _variables(m: Any, rowvar: Any, dtype: Any) -> Arrayed:
     m = as_array(m)
     if len(shape_of(m)) > 2:
         raise ValueError(f"m has more than 2 dimensions ({user_site()})")
-    x = atleast_2d(float_array(m, dtype))
+    x = atleast_2d(astype(as_array(m), F64 if dtype is None else dtype))
     return x if rowvar or len(shape_of(m)) < 2 else x.T  # type: ignore[no-any-return]
 
 
