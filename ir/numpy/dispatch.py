@@ -139,8 +139,15 @@ def is_of_numpy(function: Any) -> bool:
     if kind is types.FunctionType:  # one that does not ask its arguments what to do
         return (function.__module__ or "").startswith("numpy") and entry_of(function) is not None
     if kind is type:
-        return issubclass(function, np.generic)
-    return kind is types.BuiltinMethodType and isinstance(function.__self__, np.ufunc)
+        return issubclass(function, np.generic) or function is np.poly1d
+    return (kind is types.BuiltinMethodType and isinstance(function.__self__, np.ufunc)) or _is_of_polynomials(function)
+
+
+def _is_of_polynomials(function: Any) -> bool:
+    """Is it a class of polynomials, an object of one, or a method of either?"""
+    owner = getattr(function, "__self__", function) if type(function) is types.MethodType else function
+    cls = owner if isinstance(owner, type) else type(owner)
+    return cls is np.poly1d or (cls.__module__ or "").startswith("numpy.polynomial.")
 
 
 def index_joined(obj: Any, index: Any) -> Any:
@@ -161,6 +168,8 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of NumPy's (`is_of_numpy`) that rewritten code calls with a traced value somewhere in its arguments."""
     if isinstance(function, np.vectorize):
         return family("calling.mapping").vectorized(function, args, kwargs)
+    if _is_of_polynomials(function):
+        return family("polynomials.objects").called(function, args, kwargs)
     if isinstance(function, np.ufunc):
         given, out = args[: function.nin], tuple(x for x in args[function.nin :] if x is not None)
         return call_ufunc(function, "__call__", given, dict(out=out, **kwargs) if out else kwargs)
