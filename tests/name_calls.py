@@ -68,7 +68,7 @@ VALUES: dict[str, list[Call]] = {
         lambda d: (d.x[np.ix_(d.i3, d.x[0] > 0)], d.sq[np.tril_indices(d.k + 1, -1)], d.sq[np.triu_indices(d.k + 1)], d.sq[np.diag_indices(d.k + 1)], d.sq[np.diag_indices_from(d.sq)]),
         lambda d: (d.x[np.tril_indices_from(d.x, 1)], d.x[np.triu_indices_from(d.x)], np.unravel_index(np.argmax(d.x), d.x.shape), np.unravel_index(d.i3, (2, 2), order="F")),
         lambda d: (np.ravel_multi_index((d.i3, d.i3), (3, 2), mode="clip"), np.indices((d.k, 3)), np.indices((d.k, 2), sparse=True), np.mgrid[0 : d.k, 0:1:3j], np.ogrid[0 : d.s : 0.5, 1:3], np.mgrid[0 : d.s : 4j]),
-        lambda d: (np.r_["0,2", d.v, d.w], np.r_["-1", d.x, d.y], np.r_["0,3,1", d.x, d.s], d.x.strides, d.x[::2, 1:].strides, d.v.view()[1]),
+        lambda d: (np.r_["0,2", d.v, d.w], np.r_["-1", d.x, d.y], np.r_["0,2,0", d.v, d.w], d.x.strides, d.x[::2, 1:].strides, d.v.view()[1]),
     ],
     "edits": [
         lambda d: (np.insert(d.n, 1, 2.7), np.insert(d.x, 1, d.i3, axis=1), np.insert(d.x, [1, 1, 3], d.s, axis=1), np.insert(d.v, d.b, d.s), np.insert(d.v, -d.k, d.w), np.insert(d.e, 0, d.s)),
@@ -82,7 +82,7 @@ VALUES: dict[str, list[Call]] = {
     "polynomials": [
         lambda d: (np.vander(d.n, 3), np.vander(d.e), np.vander(d.v, 0), np.polyadd(d.n, d.i3), np.polysub(d.i3, d.n), np.polymul(d.n, d.i3), np.polydiv(d.v, d.c[:3]), np.polydiv(d.c, d.v)),
         lambda d: (np.polyder(d.n, 2), np.polyint(d.n, 2, k=[1.0, 2.0]), np.poly(d.e), np.poly(d.n), np.polyfit(d.n, d.t, 1, cov=True), np.polyfit(d.v, np.stack([d.w, d.v], 1), 2, w=d.w)),
-        lambda d: [(b[0](d.n, [1, 2, 3]), b[1](d.x, axis=1), b[2](d.c, 2, [1.0, d.s], lbnd=0.5, scl=2.0), b[3](d.c, d.v), b[4](d.c, 2), b[5](d.v, [1])) for b in SERIES],
+        lambda d: [(b[0](d.n, [1, 2, 3]), b[1](d.x, axis=1), b[2](d.c, 2, [1.0, d.s], lbnd=0.5, scl=2.0), b[3](d.c, d.v), b[4](d.c, 2), b[5](d.v, 2)) for b in SERIES],
         lambda d: [(b[6](d.v, d.w, d.x), b[7](d.v, d.w, d.x), b[8](d.v, d.w, (1, 2)), b[9](d.v, d.w, [0, 2]), b[10](d.c), b[11](d.v), b[12](d.v, d.c), b[13](d.c, d.v)) for b in SERIES],
         lambda d: [(c[0](d.c), c[1](d.c)) for c in CHANGES] + [P.polynomial.polyvalfromroots(d.x, d.c), P.polynomial.polydiv(d.v, d.c[:2])],
         lambda d: [(b[14](d.v, d.w, d.v, d.cube), b[15](d.v, d.w, d.v, d.cube), b[16](d.v, d.w, d.v, (1, 0, 2))) for b in SERIES[:2]],

@@ -14,7 +14,7 @@ from ..reductions import all_, argmax, argmin, count_nonzero, cumprod, cumsum, m
 from ..registry import implements
 
 
-def _filled(a: Any, instead: Any) -> Any:
+def filled(a: Any, instead: Any) -> Any:
     """`a` with `instead` for its NaNs."""
     a = as_array(a)
     return np.where(np.isnan(a), instead, a) if is_float(scalar_kind(a)) else a
@@ -22,22 +22,22 @@ def _filled(a: Any, instead: Any) -> Any:
 
 @implements(np.nansum)
 def nansum(a: Any, axis: Axis = None, dtype: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
-    return sum_(_filled(a, 0), axis, dtype, keepdims, initial, where)
+    return sum_(filled(a, 0), axis, dtype, keepdims, initial, where)
 
 
 @implements(np.nanprod)
 def nanprod(a: Any, axis: Axis = None, dtype: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
-    return prod(_filled(a, 1), axis, dtype, keepdims, initial, where)
+    return prod(filled(a, 1), axis, dtype, keepdims, initial, where)
 
 
 @implements(np.nancumsum)
 def nancumsum(a: Any, axis: Axis = None, dtype: Any = None) -> Any:
-    return cumsum(_filled(a, 0), axis, dtype)
+    return cumsum(filled(a, 0), axis, dtype)
 
 
 @implements(np.nancumprod)
 def nancumprod(a: Any, axis: Axis = None, dtype: Any = None) -> Any:
-    return cumprod(_filled(a, 1), axis, dtype)
+    return cumprod(filled(a, 1), axis, dtype)
 
 
 def _numbers(a: Any, axis: Axis, where: Any, keepdims: Any = False) -> Any:
@@ -48,7 +48,7 @@ def _numbers(a: Any, axis: Axis, where: Any, keepdims: Any = False) -> Any:
 @implements(np.nanmean)
 def nanmean(a: Any, axis: Axis = None, dtype: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     a = _as_floats(a, dtype)
-    return divided(sum_(_filled(a, 0), axis, keepdims=keepdims, where=where), _numbers(a, axis, where, keepdims))
+    return divided(sum_(filled(a, 0), axis, keepdims=keepdims, where=where), _numbers(a, axis, where, keepdims))
 
 
 def _as_floats(a: Any, dtype: Any) -> Any:
@@ -70,7 +70,7 @@ def nanvar(
 ) -> Any:
     a = _as_floats(a, dtype)
     middle = nanmean(a, axis, keepdims=True, where=where) if mean is None else mean
-    apart = _filled(a - middle, 0)
+    apart = np.where(np.isnan(a), 0.0, filled(a, 0) - middle)
     free = _numbers(a, axis, where, keepdims) - (ddof if correction is None else correction)
     return divided(sum_(apart * apart, axis, keepdims=keepdims, where=where), np.where(free > 0, free, np.nan))
 
@@ -92,7 +92,7 @@ def nanstd(
 
 def _extreme(of: Callable[..., Any], least: float) -> Callable[..., Any]:
     def fn(a: Any, axis: Axis = None, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
-        found = of(_filled(a, least), axis, keepdims, initial, where)
+        found = of(filled(a, least), axis, keepdims, initial, where)
         a = as_array(a)
         if initial is not None or not is_float(scalar_kind(a)):
             return found
@@ -110,7 +110,7 @@ def _position(of: Callable[..., Any], least: float) -> Callable[..., Any]:
         a = as_array(a)
         if is_float(scalar_kind(a)):
             require(np.logical_not(all_(np.isnan(a), axis)), ValueError("All-NaN slice encountered"))
-        return of(_filled(a, least), axis, keepdims=keepdims)
+        return of(filled(a, least), axis, keepdims=keepdims)
 
     return fn
 

@@ -20,6 +20,7 @@ from ..creation import array
 from ..reductions import _last, count_nonzero
 from ..registry import implements
 from ..sorting import argsort, sort
+from .nans import filled
 
 
 def _of_plotting(alpha: float, beta: float) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -68,10 +69,15 @@ def _quantile(ignore: bool, percent: bool) -> Callable[..., Any]:
         gone, rank = axes_of(axis, a.ndim), a.ndim
         flat, places = _last(a, gone), len(shape_of(q))
         nonempty(flat, -1, "quantile")
+        number = None
+        if ignore and is_float(a.type.dtype):  # NaNs come last, and have no part in derivatives
+            number = count_nonzero(np.logical_not(np.isnan(flat)), -1)
+            weights = weights if weights is None else np.where(np.isnan(a), 0.0, _like(as_array(weights), a, gone))
+            flat = filled(flat, np.inf)
         if weights is None:
-            found = _of_sorted(sort(flat, -1), q, places, method, ignore)
+            found = _of_sorted(sort(flat, -1), q, places, method, number)
         elif method == "inverted_cdf":
-            found = _weighted(flat, _last(_like(as_array(weights), a, gone), gone), q, places, ignore)
+            found = _weighted(flat, _last(_like(as_array(weights), a, gone), gone), q, places, number)
         else:
             raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}. ({user_site()})")
         return kernels.put_back(found, [places + g for g in gone], rank + places) if keepdims else found
@@ -100,12 +106,9 @@ def _element(ordered: Any, at: Any) -> Any:
     return ordered[(*rows, at)]
 
 
-def _of_sorted(ordered: Any, q: Any, places: int, method: str, ignore: bool) -> Any:
-    """Quantiles along the last axis, whose axes come first. NaNs are last: they are all that is found, or ignored."""
-    lead, n = ordered.ndim - 1, shape_of(ordered)[-1]
-    last, floats = ordered[..., -1], is_float(ordered.type.dtype)
-    if ignore and floats:
-        n = count_nonzero(np.logical_not(np.isnan(ordered)), -1)
+def _of_sorted(ordered: Any, q: Any, places: int, method: str, number: Any) -> Any:
+    """Quantiles along the last axis, whose axes come first: of the first `number` of each row, or of all."""
+    lead, n = ordered.ndim - 1, shape_of(ordered)[-1] if number is None else number
     if places and lead:
         q = expand(q, range(places, places + lead))
 
@@ -121,7 +124,14 @@ def _of_sorted(ordered: Any, q: Any, places: int, method: str, ignore: bool) -> 
         low = np.floor(at)
         x, y, t = _element(ordered, place(low)), _element(ordered, place(low + 1)), weight(at - low)
         found = np.where(t >= 0.5, y - (y - x) * (1 - t), x + (y - x) * t)
-    return found if ignore or not floats else np.where(np.isnan(last), last, found)
+    return _or_nan(found, ordered, number)
+
+
+def _or_nan(found: Any, ordered: Any, number: Any) -> Any:
+    """NaN where there is one, or where there is nothing else."""
+    if not is_float(ordered.type.dtype):
+        return found
+    return np.where(np.isnan(ordered[..., -1]) if number is None else np.equal(number, 0), np.nan, found)
 
 
 def _like(weights: Any, a: Any, gone: Any) -> Any:
@@ -131,19 +141,16 @@ def _like(weights: Any, a: Any, gone: Any) -> Any:
     return spread(weights, shape_of(a))
 
 
-def _weighted(a: Any, weights: Any, q: Any, places: int, ignore: bool) -> Any:
+def _weighted(a: Any, weights: Any, q: Any, places: int, number: Any) -> Any:
     """The first elements of each row up to which there is that share of the weights."""
     order = argsort(a, -1)
     ordered = take_along(a, order, a.ndim - 1)
-    if ignore:
-        weights = np.where(np.isnan(a), 0.0, weights)
     below = np.cumsum(take_along(weights, order, a.ndim - 1), axis=-1, dtype=np.float64)
     below = below / below[..., -1:]
     below = np.where(below == 0.0, -1.0, below)  # none of weight 0 comes first
     level = expand(q, range(places, places + a.ndim)) if places else q
     at = np.minimum(count_nonzero(below < level, -1), shape_of(a)[-1] - 1)
-    found, last = _element(ordered, at), ordered[..., -1]
-    return found if ignore else np.where(np.isnan(last), last, found)
+    return _or_nan(_element(ordered, at), ordered, number)
 
 
 quantile = implements(np.quantile)(_quantile(False, False))
@@ -154,9 +161,10 @@ implements(np.nanpercentile)(_quantile(True, True))
 
 @implements(np.nanmedian)
 def nanmedian(a: Any, axis: Axis = None, keepdims: Any = False) -> Any:
-    a = float_array(a)
-    ordered = sort(_last(arrayed(a), axes_of(axis, a.ndim)), -1)
-    n = count_nonzero(np.logical_not(np.isnan(ordered)), -1)
+    a = arrayed(float_array(a))
+    flat = _last(a, axes_of(axis, a.ndim))
+    n = count_nonzero(np.logical_not(np.isnan(flat)), -1)
+    ordered = sort(filled(flat, np.inf), -1)
     low, high = (_element(ordered, np.maximum(k, 0)) for k in ((n - 1) // 2, n // 2))
-    found = (low + high) * 0.5
+    found = _or_nan((low + high) * 0.5, ordered, n)
     return kernels.put_back(found, axes_of(axis, a.ndim), a.ndim) if keepdims else found
