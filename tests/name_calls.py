@@ -5,8 +5,9 @@ Each is given the arrays of `given()`. Results of SMOOTH are differentiated by t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -117,12 +118,27 @@ VALUES: dict[str, list[Call]] = {
 LIMITS = np.array([0.0, -0.0, 1.0, -1.0, np.inf, np.nan, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308])
 TOWARDS = np.array([1.0, -1.0, 0.0, -5.0, 0.0, 1.0, 0.0, 0.0, np.inf])
 _BASES = {"polynomial": "poly", "chebyshev": "cheb", "legendre": "leg", "hermite": "herm", "hermite_e": "herme", "laguerre": "lag"}
-_FUNCTIONS = ("val", "der", "int", "mul", "pow", "vander", "val2d", "grid2d", "vander2d", "fit", "mulx", "fromroots", "add", "sub", "val3d", "grid3d", "vander3d")
+_FUNCTIONS = (
+    "val",
+    "der",
+    "int",
+    "mul",
+    "pow",
+    "vander",
+    "val2d",
+    "grid2d",
+    "vander2d",
+    "fit",
+    "mulx",
+    "fromroots",
+    "add",
+    "sub",
+    "val3d",
+    "grid3d",
+    "vander3d",
+)
 SERIES = [[getattr(getattr(P, module), prefix + name) for name in _FUNCTIONS] for module, prefix in _BASES.items()]
 CHANGES = [[getattr(getattr(P, m), f"{p}2poly"), getattr(getattr(P, m), f"poly2{p}")] for m, p in _BASES.items() if p != "poly"]
-COVERED = {f"np.polynomial.{m}.{p}{name}" for m, p in _BASES.items() for name in _FUNCTIONS} | {
-    f"np.polynomial.{m}.{name}" for m, p in _BASES.items() for name in (f"{p}2poly", f"poly2{p}")
-}
 
 SMOOTH: dict[str, list[Call]] = {
     "statistics": [
@@ -145,5 +161,11 @@ SMOOTH: dict[str, list[Call]] = {
 }  # fmt: skip
 
 
-def family(calls: list[Call]) -> Callable[[dict[str, Any]], Any]:
-    return lambda arrays: [call(SimpleNamespace(**arrays)) for call in calls]
+def called() -> set[str]:
+    """The names that are called here, as they stand behind `np.` or, of methods, with the point."""
+    text = Path(__file__).read_text()
+    found = set(re.findall(r"\b(?:np|P)\.([\w.]+)[(\[]", text)) | set(re.findall(r"(\.\w+)", text))
+    found |= {"mgrid", "ogrid", "lib.stride_tricks.sliding_window_view", "lib.stride_tricks.as_strided"}
+    series = {f"{m}.{p}{name}" for m, p in _BASES.items() for name in _FUNCTIONS}
+    series |= {f"{m}.{name}" for m, p in _BASES.items() for name in (f"{p}2poly", f"poly2{p}")}
+    return found | {f"polynomial.{name}" for name in series | {name for name in found if name.startswith(tuple(_BASES))}}

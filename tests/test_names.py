@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-import subprocess
-import sys
 import warnings
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +10,7 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.ir.numpy import registry
 
-from . import name_calls
 from .name_calls import SMOOTH, VALUES, given
 
 
@@ -49,7 +43,10 @@ FLOATS = ("x", "y", "v", "w", "t", "sq", "c", "s")
 @pytest.mark.parametrize("name", SMOOTH)
 def test_derivatives(name: str) -> None:
     arrays = given()
-    weights = [np.random.default_rng(i).normal(size=np.shape(y)) for i, y in enumerate(leaves([call(SimpleNamespace(**arrays)) for call in SMOOTH[name]]))]
+    weights = [
+        np.random.default_rng(i).normal(size=np.shape(y))
+        for i, y in enumerate(leaves([call(SimpleNamespace(**arrays)) for call in SMOOTH[name]]))
+    ]
     rng = np.random.default_rng(7)
     moves = {k: rng.normal(size=np.shape(arrays[k])) for k in FLOATS}
 

@@ -192,12 +192,20 @@ def near(name: str) -> str:
 ROWS = {
     "creation": "creation", "reductions": "reductions", "products": "products", "axes": "shapes", "shaping": "shapes", "choosing": "choosing",
     "sorting": "choosing", "differences": "differences", "ufuncs": "elementwise",
-    "questions": "questions",
+    "questions": "questions", "nans": "statistics", "quantiles": "statistics", "spread": "statistics", "counting": "counting, sets",
+    "sets": "counting, sets", "places": "places, grids", "grids": "places, grids", "edits": "shapes", "padding": "shapes", "classic": "polynomials",
+    "windows": "sequences", "steps": "differences", "parts": "elementwise", "real": "elementwise", "mapping": "calls of functions",
 }  # fmt: skip
+
+
+SERIES = {"polynomial": "poly", "chebyshev": "cheb", "legendre": "leg", "hermite": "herm", "hermite_e": "herme", "laguerre": "lag"}
+_OF_POWERS = ("polydiv", "polyvalfromroots")  # of that basis alone
 
 
 def _row(entry: Entry) -> str:
     part, _, _ = entry.name.rpartition(".")
+    if part.startswith("np.polynomial."):
+        return "`np.polynomial`"
     if part == "ndarray":
         return "attributes" if entry.attribute else "methods"
     return ROWS.get(entry.fn.__module__.rpartition(".")[2], "elementwise") if part == "np" else f"`{part}`"
@@ -208,7 +216,11 @@ def table() -> str:
     rows: dict[str, set[str]] = {}
     shown = (e for e in every().values() if not e.refused and e.name.rpartition(".")[0] not in {"operator", *REGISTRY})
     for entry in shown:
-        rows.setdefault(_row(entry), set()).add(entry.name.rpartition(".")[2])
+        part, _, name = entry.name.rpartition(".")
+        prefix = SERIES.get(part.rpartition(".")[2], "") if part.startswith("np.polynomial.") else ""
+        rows.setdefault(_row(entry), set()).add(
+            name.replace(prefix, "*") if prefix and name.startswith((prefix, "poly2")) and name not in _OF_POWERS else name
+        )
     packages = sorted(row for row in rows if row.startswith("`"))
     order = [*dict.fromkeys(ROWS.values()), *packages, "methods", "attributes"]
     return "\n".join(f"| {row} | {_listed(rows[row])} |" for row in order)

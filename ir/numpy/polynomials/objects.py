@@ -49,9 +49,20 @@ def _with_our_arithmetic(cls: type) -> Any:
     if cls is np.poly1d or issubclass(cls, _Ours):
         return _Poly1d if cls is np.poly1d else cls
     if cls not in CLASSES:
-        unsupported(f"{cls.__name__} with traced coefficients", "use Polynomial, Chebyshev, Legendre, Hermite, HermiteE or Laguerre themselves")
+        unsupported(
+            f"{cls.__name__} with traced coefficients", "use Polynomial, Chebyshev, Legendre, Hermite, HermiteE or Laguerre themselves"
+        )
     basis = CLASSES[cls]
-    names = {"_add": "add", "_sub": "sub", "_mul": "mul", "_pow": "pow", "_val": "val", "_int": "int", "_der": "der", "_fromroots": "fromroots"}
+    names = {
+        "_add": "add",
+        "_sub": "sub",
+        "_mul": "mul",
+        "_pow": "pow",
+        "_val": "val",
+        "_int": "int",
+        "_der": "der",
+        "_fromroots": "fromroots",
+    }
     own = {mine: staticmethod(_function(basis, name)) for mine, name in names.items()} | {"_fit": staticmethod(_fit(basis))}
     own |= {name: _reflected(cls, name) for name in ("__radd__", "__rsub__", "__rmul__")}
     return type(cls.__name__, (_Series, cls), own | {"__doc__": None, "__module__": __name__, "basis": basis, "plain": cls})
@@ -112,10 +123,14 @@ class _Series(_Ours):
         return (b * c - a * d) / (b - a), (d - c) / (b - a)
 
     def roots(self) -> Any:
-        unsupported("the roots of a polynomial with traced coefficients", "they may be complex: compute them outside, or by Newton's method")
+        unsupported(
+            "the roots of a polynomial with traced coefficients", "they may be complex: compute them outside, or by Newton's method"
+        )
 
     @classmethod
-    def fit(cls, x: Any, y: Any, deg: Any, domain: Any = None, rcond: Any = None, full: bool = False, w: Any = None, window: Any = None) -> Any:
+    def fit(
+        cls, x: Any, y: Any, deg: Any, domain: Any = None, rcond: Any = None, full: bool = False, w: Any = None, window: Any = None
+    ) -> Any:
         x = float_array(x)
         window = cls.window if window is None else window
         if domain is None:
