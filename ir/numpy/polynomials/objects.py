@@ -203,7 +203,7 @@ class _Poly1d(_Ours, np.poly1d):
             return _Poly1d(quotient), _Poly1d(rest)
         return _Poly1d(self.coeffs / other)
 
-    def __pow__(self, val: int) -> Any:
+    def __pow__(self, val: Any) -> Any:
         found: Any = np.ones(1)
         for _ in range(val):
             found = classic.polymul(found, self.coeffs)
@@ -212,8 +212,8 @@ class _Poly1d(_Ours, np.poly1d):
     def __getitem__(self, val: int) -> Any:
         return self.coeffs[self.order - val] if 0 <= val <= self.order else 0.0
 
-    def deriv(self, m: int = 1) -> Any:
+    def deriv(self, m: Any = 1) -> Any:
         return _Poly1d(classic.polyder(self.coeffs, m))
 
-    def integ(self, m: int = 1, k: Any = 0) -> Any:
+    def integ(self, m: Any = 1, k: Any = 0) -> Any:
         return _Poly1d(classic.polyint(self.coeffs, m, k))
