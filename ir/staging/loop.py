@@ -21,7 +21,7 @@ from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
 from .growing import Room, described, grown, is_growing, known_before, started
 from .join import Sharing
-from .leaves import Undefined, coerce, describe_value, is_view, leaf_type, merge_types, parameter, same_leaf, show
+from .leaves import Undefined, coerce, describe_value, in_words, is_view, leaf_type, merge_types, parameter, same_leaf, show
 from .lists import List
 from .optional import Maybe, form_of, maybe, seeded, unassigned
 from .paths import Saved, Scope, at_the_end, heap_of, open_block
@@ -301,7 +301,7 @@ class Loop:
             if type(old) is type(new)
             else "its structure must stay the same"
         )
-        return errors.TypeMismatchError(f"loop variable `{name}` at {user_site()} changes from {show(old)} to {show(new)}: {why}")
+        return errors.TypeMismatchError(f"loop {in_words(name)} at {user_site()} changes from {show(old)} to {show(new)}: {why}")
 
     def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""
@@ -318,7 +318,7 @@ class Loop:
             raise self._differs(name, before, new)
         if merged is None:
             raise errors.TypeMismatchError(
-                f"loop variable `{name}` at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
+                f"loop {in_words(name)} at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
             )
         found = scalar_type(new)
         if isinstance(head, Arrayed):
