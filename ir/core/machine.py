@@ -82,7 +82,11 @@ class PythonMachine:
     def special(self, name: str, *xs: Any) -> Any:
         import scipy.special
 
-        z = getattr(scipy.special, name)(*xs)
+        function, given = getattr(scipy.special, name), list(xs)
+        if "d" * len(xs) + "->d" not in getattr(function, "types", ["d" * len(xs) + "->d"]):  # whole numbers are ints of its own
+            kinds = next(t for t in function.types if t.endswith("->d") and t.count("d") == len(xs))
+            given = [x.astype(k) if k != "d" else x for x, k in zip(xs, kinds, strict=False)]
+        z = function(*given)
         return z.astype(xs[0].dtype) if np.ndim(z) else type(xs[0])(z)
 
     def check(self, ok: Any, kind: str, *values: Any) -> None:

@@ -45,6 +45,7 @@ class Entry:
 REGISTRY: dict[str, Entry] = {}
 LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modules of this room, in the order in which they are asked
     "np.fft": ["fft.functions"],
+    "scipy.special": ["special.functions", "special.bessel"],
 }
 
 
@@ -75,7 +76,7 @@ def name_of(what: Any) -> str:
     if isinstance(what, str):
         return what
     if isinstance(what, np.ufunc):
-        return f"{'np' if hasattr(np, what.__name__) else 'scipy.special'}.{what.__name__}"
+        return f"{'np' if isinstance(getattr(np, what.__name__, None), np.ufunc) else 'scipy.special'}.{what.__name__}"  # np.i0 is none
     module = (getattr(what, "__module__", None) or "numpy").split(".")
     if module[0] == "scipy":
         module = module[:2]  # the rest is private
@@ -115,7 +116,7 @@ def function(what: Any) -> Function:
 
 def ufunc(name: str) -> Function:
     """What computes an element of a ufunc of NumPy, or of scipy.special."""
-    return function(f"np.{name}" if hasattr(np, name) else f"scipy.special.{name}")
+    return function(f"np.{name}" if isinstance(getattr(np, name, None), np.ufunc) else f"scipy.special.{name}")
 
 
 def refuse(name: str) -> NoReturn:
