@@ -6,7 +6,7 @@ made of + - * / and sqrt. The terms of adjoint sums may be contracted: a multipl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ....ir.core.machine import SPLITTERS
@@ -217,6 +217,21 @@ class LLVMMachine:
         given = ", ".join([*(f"{self._ty(x)} {x.name}" for x in wide), *more])
         z = self._let(f"call double @{s}({given}) {PURE}", F64)
         return self.convert(z, F32) if xs[0].type == F32 else z
+
+    def apart(self, name: str, value: Callable[..., Value], *xs: Value) -> Value:
+        """A long value: a function of the module, in float64."""
+        if xs[-1].type in LANE:
+            return self.block([self.apart(name, value, *(self.lane(x, i) for x in xs)) for i in range(width(xs[-1].type))], xs[-1].type)  # type: ignore[arg-type]
+        module, symbol = self.code.module, f"lantern.special.{name}"
+        if symbol not in module.made:
+            code = Code(module)
+            inner = LLVMMachine(code)
+            params = [Value(inner, f"%x{i}", F64) for i in range(len(xs))]
+            code.emit(f"ret double {value(*params).name}")
+            module.made[symbol] = code.text(f"define internal double @{symbol}({', '.join(f'double {p.name}' for p in params)}) noinline {PURE}")
+            module.functions.append(module.made[symbol])
+        z = self._let(f"call double @{symbol}({', '.join(f'double {self.convert(x, F64).name}' for x in xs)}) {PURE}", F64)
+        return self.convert(z, xs[-1].type)  # type: ignore[arg-type]
 
     def check(self, ok: Value, kind: str, *values: Any) -> None:
         if ok.name != "true":

@@ -19,8 +19,9 @@ from .terms import (
 PI, ROOT_PI, ROOT_2PI, ROOT_2, DEGREE = math.pi, math.sqrt(math.pi), math.sqrt(2 * math.pi), math.sqrt(2.0), math.pi / 180
 
 
-def define(name: str, *slopes: Callable[..., Any] | str, value: Callable[..., Any] | None = None) -> None:
-    SPECIAL[name] = Special(tuple(s if isinstance(s, str) else of_terms(s) for s in slopes), None if value is None else of_terms(value))
+def define(name: str, *slopes: Callable[..., Any] | str, value: Callable[..., Any] | None = None, long: bool = False) -> None:
+    given = tuple(s if isinstance(s, str) else of_terms(s) for s in slopes)
+    SPECIAL[name] = Special(given, None if value is None else of_terms(value), long)
 
 
 # fmt: off
@@ -81,9 +82,9 @@ define("gammainc", lambda z, a, x: S.gamma_by_1(a, x), lambda z, a, x: _gamma_pd
 define("gammaincc", lambda z, a, x: -S.gamma_by_1(a, x), lambda z, a, x: -_gamma_pdf(a, x))
 define("gammaincinv", lambda z, a, y: -S.gamma_by_1(a, z) / _gamma_pdf(a, z), lambda z, a, y: 1.0 / _gamma_pdf(a, z))
 define("gammainccinv", lambda z, a, y: -S.gamma_by_1(a, z) / _gamma_pdf(a, z), lambda z, a, y: -1.0 / _gamma_pdf(a, z))
-define("gamma_by_1", lambda z, a, x: S.gamma_by_2(a, x), lambda z, a, x: _gamma_pdf(a, x) * (log(x) - digamma(a)), value=gamma_by(1))
+define("gamma_by_1", lambda z, a, x: S.gamma_by_2(a, x), lambda z, a, x: _gamma_pdf(a, x) * (log(x) - digamma(a)), value=gamma_by(1), long=True)
 define("gamma_by_2", "the shape a, a third time", lambda z, a, x: _gamma_pdf(a, x) * ((log(x) - digamma(a)) * (log(x) - digamma(a)) - trigamma(a)),
-       value=gamma_by(2))
+       value=gamma_by(2), long=True)
 _BETA: dict[str, Any] = {
     "a": lambda a, b, x: log(x) - digamma(a) + digamma(a + b), "b": lambda a, b, x: log1p(-x) - digamma(b) + digamma(a + b),
 }
@@ -96,11 +97,11 @@ for _name, _sign in (("betainc", 1.0), ("betaincc", -1.0)):
 for _by in ("a", "b"):
     define(f"beta_by_{_by}", lambda z, a, b, x, f="".join(sorted(f"a{_by}")): getattr(S, f"beta_by_{f}")(a, b, x),
            lambda z, a, b, x, f="".join(sorted(f"b{_by}")): getattr(S, f"beta_by_{f}")(a, b, x),
-           lambda z, a, b, x, f=_by: _beta_pdf(a, b, x) * _BETA[f](a, b, x), value=beta_by(_by.count("a"), _by.count("b")))
+           lambda z, a, b, x, f=_by: _beta_pdf(a, b, x) * _BETA[f](a, b, x), value=beta_by(_by.count("a"), _by.count("b")), long=True)
 for _by in ("aa", "ab", "bb"):
     define(f"beta_by_{_by}", "a parameter, a third time", "a parameter, a third time",
            lambda z, a, b, x, f=_by: _beta_pdf(a, b, x) * (_BETA[f[0]](a, b, x) * _BETA[f[1]](a, b, x) + _BETA_2[f](a, b)),
-           value=beta_by(_by.count("a"), _by.count("b")))
+           value=beta_by(_by.count("a"), _by.count("b")), long=True)
 
 
 def _t_pdf(n: Term, t: Term) -> Term:
@@ -109,7 +110,7 @@ def _t_pdf(n: Term, t: Term) -> Term:
 
 def _t_by_n(n: Term, t: Term) -> Term:
     """Of the distribution function at t by n, the degrees of freedom: half an incomplete beta function on each side of 0."""
-    return -0.25 * direction(t) * S.beta_by_a(0.5 * n, 0.0 * n + 0.5, n / (n + t * t)) - _t_pdf(n, t) * t / (2.0 * n)
+    return -0.25 * direction(t) * S.beta_by_a(0.5 * n, 0.5, n / (n + t * t)) - _t_pdf(n, t) * t / (2.0 * n)
 
 
 define("stdtr", lambda z, n, t: _t_by_n(n, t), lambda z, n, t: _t_pdf(n, t))
@@ -118,17 +119,17 @@ define("stdtrit", lambda z, n, p: -_t_by_n(n, z) / _t_pdf(n, z), lambda z, n, p:
 # ---- Bessel functions
 ORDER = "its order v"
 define("j0", lambda z, x: -S.j1(x))
-define("j1", lambda z, x: 0.5 * (S.j0(x) - S.jv(0.0 * x + 2.0, x)))
+define("j1", lambda z, x: 0.5 * (S.j0(x) - S.jv(2.0, x)))
 define("y0", lambda z, x: -S.y1(x))
-define("y1", lambda z, x: 0.5 * (S.y0(x) - S.yv(0.0 * x + 2.0, x)))
+define("y1", lambda z, x: 0.5 * (S.y0(x) - S.yv(2.0, x)))
 for _name in ("jv", "yv", "jve", "yve"):
     define(_name, ORDER, lambda z, v, x, f=_name: 0.5 * (getattr(S, f)(v - 1.0, x) - getattr(S, f)(v + 1.0, x)))
 define("yn", ORDER, lambda z, n, x: 0.5 * (S.yn(n - 1.0, x) - S.yn(n + 1.0, x)))
 define("kn", ORDER, lambda z, n, x: -0.5 * (S.kn(absolute(n - 1.0), x) + S.kn(n + 1.0, x)))
 define("i0", lambda z, x: S.i1(x))
-define("i1", lambda z, x: 0.5 * (S.i0(x) + S.iv(0.0 * x + 2.0, x)))
+define("i1", lambda z, x: 0.5 * (S.i0(x) + S.iv(2.0, x)))
 define("i0e", lambda z, x: S.i1e(x) - direction(x) * z)
-define("i1e", lambda z, x: 0.5 * (S.i0e(x) + S.ive(0.0 * x + 2.0, x)) - direction(x) * z)
+define("i1e", lambda z, x: 0.5 * (S.i0e(x) + S.ive(2.0, x)) - direction(x) * z)
 define("iv", ORDER, lambda z, v, x: 0.5 * (S.iv(v - 1.0, x) + S.iv(v + 1.0, x)))
 define("ive", ORDER, lambda z, v, x: 0.5 * (S.ive(v - 1.0, x) + S.ive(v + 1.0, x)) - direction(x) * z)
 define("k0", lambda z, x: -S.k1(x))
@@ -137,8 +138,8 @@ define("k0e", lambda z, x: z - S.k1e(x))
 define("k1e", lambda z, x: z - S.k0e(x) - z / x)
 define("kv", lambda z, v, x: S.kv_by_1(v, x), lambda z, v, x: -0.5 * (S.kv(v - 1.0, x) + S.kv(v + 1.0, x)))
 define("kve", lambda z, v, x: exp(x) * S.kv_by_1(v, x), lambda z, v, x: z - 0.5 * (S.kve(v - 1.0, x) + S.kve(v + 1.0, x)))
-define("kv_by_1", lambda z, v, x: S.kv_by_2(v, x), lambda z, v, x: -0.5 * (S.kv_by_1(v - 1.0, x) + S.kv_by_1(v + 1.0, x)), value=bessel_by(1))
-define("kv_by_2", f"{ORDER}, a third time", lambda z, v, x: -0.5 * (S.kv_by_2(v - 1.0, x) + S.kv_by_2(v + 1.0, x)), value=bessel_by(2))
+define("kv_by_1", lambda z, v, x: S.kv_by_2(v, x), lambda z, v, x: -0.5 * (S.kv_by_1(v - 1.0, x) + S.kv_by_1(v + 1.0, x)), value=bessel_by(1), long=True)
+define("kv_by_2", f"{ORDER}, a third time", lambda z, v, x: -0.5 * (S.kv_by_2(v - 1.0, x) + S.kv_by_2(v + 1.0, x)), value=bessel_by(2), long=True)
 for _name, _signs in {"spherical_jn": (1.0, -1.0), "spherical_yn": (1.0, -1.0), "spherical_in": (1.0, 1.0), "spherical_kn": (-1.0, -1.0)}.items():
     define(_name, ORDER, lambda z, n, x, f=_name, s=_signs: (
         select(n > 0.0, s[0] * n * getattr(S, f)(absolute(n - 1.0), x), 0.0) + s[1] * (n + 1.0) * getattr(S, f)(n + 1.0, x)) / (2.0 * n + 1.0))
@@ -146,11 +147,24 @@ _struve = lambda v, x: power(0.5 * x, v) * S.rgamma(v + 1.5) / ROOT_PI  # noqa: 
 define("struve", ORDER, lambda z, v, x: 0.5 * (S.struve(v - 1.0, x) - S.struve(v + 1.0, x) + _struve(v, x)))
 define("modstruve", ORDER, lambda z, v, x: 0.5 * (S.modstruve(v - 1.0, x) + S.modstruve(v + 1.0, x) + _struve(v, x)))
 
+
+def _log_quotient(x: Term) -> Term:
+    """log(x) / (x - 1); near 1 twice the series of artanh at (x - 1) / (x + 1)."""
+    near = absolute(x - 1.0) < 0.3
+    y = select(near, x, 1.0)
+    w = (y - 1.0) / (y + 1.0)
+    series: Any = 0.0
+    for k in range(10, -1, -1):
+        series = 1.0 / (2 * k + 1) + w * w * series
+    far = select(near, 2.0, x)
+    return select(near, 2.0 * series / (y + 1.0), log(far) / (far - 1.0))
+
+
 # ---- integrals
 define("expi", lambda z, x: exp(x) / x)
 define("exp1", lambda z, x: -exp(-x) / x)
-define("expn", "its order n", lambda z, n, x: -S.expn(n - 1.0, x))
-define("spence", lambda z, x: select(eq(x, 1.0), -1.0, log(x) / (1.0 - x)))
+define("expn", "its order n", lambda z, n, x: -select(n > 1.5, S.expn(select(n > 1.5, n - 1.0, 1.0), x), (exp(-x) - (n - 1.0) * z) / x))
+define("spence", lambda z, x: -_log_quotient(x))
 define("ellipk", lambda z, m: (S.ellipe(m) / (1.0 - m) - z) / (2.0 * m))
 define("ellipkm1", lambda z, p: -(S.ellipe(1.0 - p) / p - z) / (2.0 * (1.0 - p)))
 define("ellipe", lambda z, m: (z - S.ellipk(m)) / (2.0 * m))
@@ -170,15 +184,15 @@ define("hyp0f1", PARAMETER, lambda z, v, x: S.hyp0f1(v + 1.0, x) / v)
 define("hyp1f1", PARAMETER, PARAMETER, lambda z, a, b, x: a / b * S.hyp1f1(a + 1.0, b + 1.0, x))
 define("hyp2f1", PARAMETER, PARAMETER, PARAMETER, lambda z, a, b, c, x: a * b / c * S.hyp2f1(a + 1.0, b + 1.0, c + 1.0, x))
 define("hyperu", PARAMETER, PARAMETER, lambda z, a, b, x: -a * S.hyperu(a + 1.0, b + 1.0, x))
-define("eval_legendre", DEGREE_N, lambda z, n, x: _lower(n, 0.5 * (n + 1.0) * S.eval_jacobi(n - 1.0, 0.0 * x + 1.0, 0.0 * x + 1.0, x)))
+define("eval_legendre", DEGREE_N, lambda z, n, x: _lower(n, 0.5 * (n + 1.0) * S.eval_jacobi(n - 1.0, 1.0, 1.0, x)))
 define("eval_chebyt", DEGREE_N, lambda z, n, x: _lower(n, n * S.eval_chebyu(n - 1.0, x)))
-define("eval_chebyu", DEGREE_N, lambda z, n, x: _lower(n, 2.0 * S.eval_gegenbauer(n - 1.0, 0.0 * x + 2.0, x)))
+define("eval_chebyu", DEGREE_N, lambda z, n, x: _lower(n, 2.0 * S.eval_gegenbauer(n - 1.0, 2.0, x)))
 define("eval_gegenbauer", DEGREE_N, PARAMETER, lambda z, n, a, x: _lower(n, 2.0 * a * S.eval_gegenbauer(n - 1.0, a + 1.0, x)))
 define("eval_jacobi", DEGREE_N, PARAMETER, PARAMETER,
        lambda z, n, a, b, x: _lower(n, 0.5 * (n + a + b + 1.0) * S.eval_jacobi(n - 1.0, a + 1.0, b + 1.0, x)))
 define("eval_hermite", DEGREE_N, lambda z, n, x: _lower(n, 2.0 * n * S.eval_hermite(n - 1.0, x)))
 define("eval_hermitenorm", DEGREE_N, lambda z, n, x: _lower(n, n * S.eval_hermitenorm(n - 1.0, x)))
-define("eval_laguerre", DEGREE_N, lambda z, n, x: _lower(n, -S.eval_genlaguerre(n - 1.0, 0.0 * x + 1.0, x)))
+define("eval_laguerre", DEGREE_N, lambda z, n, x: _lower(n, -S.eval_genlaguerre(n - 1.0, 1.0, x)))
 define("eval_genlaguerre", DEGREE_N, PARAMETER, lambda z, n, a, x: _lower(n, -S.eval_genlaguerre(n - 1.0, a + 1.0, x)))
 
 

@@ -22,6 +22,7 @@ MOST = 4  # arguments
 class Special(NamedTuple):
     slopes: tuple[Callable[..., Any] | str, ...]  # of (z, x..); a string names the argument by which the derivative is not known
     value: Callable[..., Any] | None = None  # of (x..); None: SciPy's
+    long: bool = False  # that is some hundred operations
 
 
 class _Functions(dict[str, Special]):
@@ -34,8 +35,10 @@ SPECIAL = _Functions()
 
 
 def _value(m: Any, *xs: Any, function: str) -> Any:
-    value = SPECIAL[function].value
-    return m.special(function, *xs) if value is None else value(*xs)
+    found = SPECIAL[function]
+    if found.value is None:
+        return m.special(function, *xs)
+    return m.apart(function, found.value, *xs) if found.long else found.value(*xs)
 
 
 def _term(slope: Callable[..., Any] | str, function: str, d: Any, z: Any, xs: Any) -> Any:
