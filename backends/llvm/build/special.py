@@ -58,6 +58,8 @@ def _special(name: str) -> tuple[Any, tuple[Scalar, ...], list[str]] | None:
             head, _, args = _signature(capsule).decode().partition("(")
             given = [a.strip() for a in args.rstrip(")").split(",")]
             end = given.index("int __pyx_skip_dispatch") if "int __pyx_skip_dispatch" in given else len(given)
-            if head.strip() == "double" and all(a in KINDS for a in given[:end]) and len(given) - end in (1, 2):  # arguments by name are last
+            if (
+                head.strip() == "double" and all(a in KINDS for a in given[:end]) and len(given) - end in (1, 2)
+            ):  # arguments by name are last
                 found.append((capsule, tuple(KINDS[a] for a in given[:end]), ["i32 0", "ptr null"][: len(given) - end]))
     return max(found, key=lambda f: f[1].count(F64), default=None)

@@ -221,14 +221,16 @@ class LLVMMachine:
     def apart(self, name: str, value: Callable[..., Value], *xs: Value) -> Value:
         """A long value: a function of the module, in float64."""
         if xs[-1].type in LANE:
-            return self.block([self.apart(name, value, *(self.lane(x, i) for x in xs)) for i in range(width(xs[-1].type))], xs[-1].type)  # type: ignore[arg-type]
+            return self.block([self.apart(name, value, *(self.lane(x, i) for x in xs)) for i in range(width(xs[-1].type))], xs[-1].type)
         module, symbol = self.code.module, f"lantern.special.{name}"
         if symbol not in module.made:
             code = Code(module)
             inner = LLVMMachine(code)
             params = [Value(inner, f"%x{i}", F64) for i in range(len(xs))]
             code.emit(f"ret double {value(*params).name}")
-            module.made[symbol] = code.text(f"define internal double @{symbol}({', '.join(f'double {p.name}' for p in params)}) noinline {PURE}")
+            module.made[symbol] = code.text(
+                f"define internal double @{symbol}({', '.join(f'double {p.name}' for p in params)}) noinline {PURE}"
+            )
             module.functions.append(module.made[symbol])
         z = self._let(f"call double @{symbol}({', '.join(f'double {self.convert(x, F64).name}' for x in xs)}) {PURE}", F64)
         return self.convert(z, xs[-1].type)  # type: ignore[arg-type]

@@ -6,9 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from ...core.graph import Const
 from ...core.op import literal
 from ...core.types import F64, Scalar, is_float
-from ...core.graph import Const
 from ...ops.special.rows import special
 from ...values.kernels import elementwise
 from ...values.scalars import promote

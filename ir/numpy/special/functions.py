@@ -11,8 +11,8 @@ from ...core.sites import unsupported
 from ...ops import table
 from ...values.values import Traced
 from ..registry import implements
-from ..ufuncs import pick, to_constant
-from .elements import S, each, floats, ufunc
+from ..ufuncs import to_constant
+from .elements import S, each, ufunc
 
 OPERATIONS = """
     xlogy xlog1py entr rel_entr kl_div log_ndtr ndtri ndtri_exp erfinv erfcinv erfcx erfi dawsn owens_t logit

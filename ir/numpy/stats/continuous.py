@@ -13,7 +13,16 @@ from ..special.functions import fdtr, fdtrc, fdtri, log_expit, ndtr
 from .objects import continuous
 
 EULER, LOG_2PI = 0.5772156649015329, math.log(2 * math.pi)
-digamma, gammaln, gamma, expit, erf, pi, inf, nan = table.digamma, table.gammaln, table.gamma, table.expit, table.erf, math.pi, math.inf, math.nan
+digamma, gammaln, gamma, expit, erf, pi, inf, nan = (
+    table.digamma,
+    table.gammaln,
+    table.gamma,
+    table.expit,
+    table.erf,
+    math.pi,
+    math.inf,
+    math.nan,
+)
 exp, log, log1p, expm1, sqrt, where = np.exp, np.log, np.log1p, np.expm1, np.sqrt, np.where
 
 
@@ -38,7 +47,7 @@ def _t_entropy(df: Any) -> Any:
 
 
 def _f_log_density(x: Any, m: Any, n: Any) -> Any:
-    return (0.5 * m * log(m) + 0.5 * n * log(n) + S.xlogy(0.5 * m - 1.0, x) - 0.5 * (m + n) * log(n + m * x) - S.betaln(0.5 * m, 0.5 * n))
+    return 0.5 * m * log(m) + 0.5 * n * log(n) + S.xlogy(0.5 * m - 1.0, x) - 0.5 * (m + n) * log(n + m * x) - S.betaln(0.5 * m, 0.5 * n)
 
 
 continuous(
@@ -112,7 +121,18 @@ continuous(
     logpdf=lambda x: -np.abs(x) - 2.0 * log1p(exp(-np.abs(x))), cdf=expit, sf=lambda x: expit(-x), logcdf=log_expit, logsf=lambda x: log_expit(-x),
     ppf=S.logit, isf=lambda q: -S.logit(q), mean=0.0, var=pi * pi / 3, entropy=2.0,
 )  # fmt: skip
-continuous("uniform", pdf=lambda x: 1.0 + 0.0 * x, cdf=lambda x: x, sf=lambda x: 1.0 - x, ppf=lambda q: q, low=0.0, high=1.0, mean=0.5, var=1 / 12, entropy=0.0)
+continuous(
+    "uniform",
+    pdf=lambda x: 1.0 + 0.0 * x,
+    cdf=lambda x: x,
+    sf=lambda x: 1.0 - x,
+    ppf=lambda q: q,
+    low=0.0,
+    high=1.0,
+    mean=0.5,
+    var=1 / 12,
+    entropy=0.0,
+)
 continuous(
     "halfnorm",
     logpdf=lambda x: 0.5 * math.log(2 / pi) - 0.5 * x * x, cdf=lambda x: erf(x * math.sqrt(0.5)), sf=lambda x: 2.0 * ndtr(-x),

@@ -56,7 +56,7 @@ discrete(
     sf=lambda k, n, p: S.betaincc(n, k + 1.0, p), mean=lambda n, p: n * (1.0 - p) / p, var=lambda n, p: n * (1.0 - p) / (p * p),
 )  # fmt: skip
 discrete(
-    "hypergeom", "M n N", valid=lambda M, n, N: _whole(n) & _whole(N) & (M == np.floor(M)) & (n <= M) & (N <= M),
+    "hypergeom", "M n N", valid=lambda M, n, N: _whole(n) & _whole(N) & (np.floor(M) == M) & (n <= M) & (N <= M),
     low=lambda M, n, N: np.maximum(N - (M - n), 0.0), high=lambda M, n, N: np.minimum(n, N), logpmf=_hypergeometric,
     mean=lambda M, n, N: n * N / M, var=lambda M, n, N: n * N * (M - n) * (M - N) / (M * M * (M - 1.0)),
 )  # fmt: skip

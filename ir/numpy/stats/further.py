@@ -189,7 +189,16 @@ def _inverse_normal(x: Any, mu: Any) -> Any:
     return where((x == 0.0) | (x == inf), -inf, -0.5 * LOG_2PI - 1.5 * log(x) - (x / mu - 1.0) ** 2 / (2.0 * x))
 
 
-continuous("invgauss", "mu", low=0.0, logpdf=_inverse_normal, cdf=_inverse_normal_cdf, sf=_inverse_normal_sf, mean=lambda mu: mu, var=lambda mu: mu**3)
+continuous(
+    "invgauss",
+    "mu",
+    low=0.0,
+    logpdf=_inverse_normal,
+    cdf=_inverse_normal_cdf,
+    sf=_inverse_normal_sf,
+    mean=lambda mu: mu,
+    var=lambda mu: mu**3,
+)
 continuous("wald", low=0.0, logpdf=lambda x: _inverse_normal(x, 1.0), cdf=lambda x: _inverse_normal_cdf(x, 1.0), sf=lambda x: _inverse_normal_sf(x, 1.0),
            mean=1.0, var=1.0)  # fmt: skip
 continuous(

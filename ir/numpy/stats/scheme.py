@@ -25,7 +25,8 @@ Function = Callable[..., Any]
 class Distribution:
     """`given` are the functions, of a number and `shapes`, or of shapes alone."""
 
-    density, log_density, places = "pdf", "logpdf", ("loc", "scale")
+    density, log_density = "pdf", "logpdf"
+    places: tuple[str, ...] = ("loc", "scale")
 
     def __init__(self, name: str, shapes: str, given: dict[str, Any]) -> None:
         self.name, self.shapes, self.given = name, shapes.split(), given
@@ -57,14 +58,25 @@ class Distribution:
         return run
 
     def default(self, parameter: str) -> Any:
-        return {"loc": 0.0, "scale": 1.0}.get(parameter, inspect.Parameter.empty) if parameter not in self.shapes else inspect.Parameter.empty
+        return (
+            {"loc": 0.0, "scale": 1.0}.get(parameter, inspect.Parameter.empty) if parameter not in self.shapes else inspect.Parameter.empty
+        )
 
     def has_quantiles(self) -> bool:
         return self.own("ppf") is not None
 
     def knows(self, name: str) -> bool:
         """Is it there, or follows from what is?"""
-        given = {"interval": "ppf", "isf": "ppf", "median": "ppf", "std": "var", "logcdf": "cdf", "logsf": "cdf", "sf": "cdf", "stats": "var"}
+        given = {
+            "interval": "ppf",
+            "isf": "ppf",
+            "median": "ppf",
+            "std": "var",
+            "logcdf": "cdf",
+            "logsf": "cdf",
+            "sf": "cdf",
+            "stats": "var",
+        }
         return self.own(given.get(name, name)) is not None or name in (self.density, self.log_density, "support")
 
     def compute(self, name: str, args: list[Any]) -> Any:
@@ -225,7 +237,8 @@ class Continuous(Distribution):
 
 
 class Discrete(Distribution):
-    density, log_density, places = "pmf", "logpmf", ("loc",)
+    density, log_density = "pmf", "logpmf"
+    places = ("loc",)
 
     def logpmf(self, x: Any, *args: Any) -> Any:
         return self.supported(self.logarithm, -math.inf, x, args)

@@ -13,7 +13,25 @@ from typing import Any
 from .parameters import bessel_by, beta_by, gamma_by
 from .rows import SPECIAL, Special
 from .terms import (
-    S, Term, absolute, cos, digamma, direction, eq, erf, exp, gaussian, isnan, log, log1p, of_terms, over, power, select, sin, sqrt, trigamma,
+    S,
+    Term,
+    absolute,
+    digamma,
+    direction,
+    eq,
+    erf,
+    exp,
+    gaussian,
+    isnan,
+    log,
+    log1p,
+    of_terms,
+    over,
+    power,
+    select,
+    sin,
+    sqrt,
+    trigamma,
 )  # fmt: skip
 
 PI, ROOT_PI, ROOT_2PI, ROOT_2, DEGREE = math.pi, math.sqrt(math.pi), math.sqrt(2 * math.pi), math.sqrt(2.0), math.pi / 180
@@ -46,7 +64,7 @@ define("kl_div", lambda z, x, y: log(x / y), lambda z, x, y: 1.0 - over(x, 1.0 /
        value=lambda x, y: _divergence(x, y, x * log(x / y) - x + y, y))
 
 # ---- of the normal distribution, and the error function
-def _mills(x: Term) -> Term:
+def _mills(x: Term) -> Any:
     """The normal density over the distribution function, however small both are."""
     return math.sqrt(2 / PI) / S.erfcx(-x / ROOT_2)
 
@@ -94,9 +112,8 @@ for _name, _sign in (("betainc", 1.0), ("betaincc", -1.0)):
            lambda z, a, b, x, s=_sign: s * _beta_pdf(a, b, x))
     define(f"{_name}inv", lambda z, a, b, y: -S.beta_by_a(a, b, z) / _beta_pdf(a, b, z), lambda z, a, b, y: -S.beta_by_b(a, b, z) / _beta_pdf(a, b, z),
            lambda z, a, b, y, s=_sign: s / _beta_pdf(a, b, z))
-for _by in ("a", "b"):
-    define(f"beta_by_{_by}", lambda z, a, b, x, f="".join(sorted(f"a{_by}")): getattr(S, f"beta_by_{f}")(a, b, x),
-           lambda z, a, b, x, f="".join(sorted(f"b{_by}")): getattr(S, f"beta_by_{f}")(a, b, x),
+for _by, _and_a, _and_b in (("a", "beta_by_aa", "beta_by_ab"), ("b", "beta_by_ab", "beta_by_bb")):
+    define(f"beta_by_{_by}", lambda z, a, b, x, f=_and_a: getattr(S, f)(a, b, x), lambda z, a, b, x, f=_and_b: getattr(S, f)(a, b, x),
            lambda z, a, b, x, f=_by: _beta_pdf(a, b, x) * _BETA[f](a, b, x), value=beta_by(_by.count("a"), _by.count("b")), long=True)
 for _by in ("aa", "ab", "bb"):
     define(f"beta_by_{_by}", "a parameter, a third time", "a parameter, a third time",
@@ -108,7 +125,7 @@ def _t_pdf(n: Term, t: Term) -> Term:
     return exp(S.loggamma(0.5 * (n + 1.0)) - S.loggamma(0.5 * n) - 0.5 * log(PI * n) - 0.5 * (n + 1.0) * log1p(t * t / n))
 
 
-def _t_by_n(n: Term, t: Term) -> Term:
+def _t_by_n(n: Term, t: Term) -> Any:
     """Of the distribution function at t by n, the degrees of freedom: half an incomplete beta function on each side of 0."""
     return -0.25 * direction(t) * S.beta_by_a(0.5 * n, 0.5, n / (n + t * t)) - _t_pdf(n, t) * t / (2.0 * n)
 
@@ -143,7 +160,10 @@ define("kv_by_2", f"{ORDER}, a third time", lambda z, v, x: -0.5 * (S.kv_by_2(v 
 for _name, _signs in {"spherical_jn": (1.0, -1.0), "spherical_yn": (1.0, -1.0), "spherical_in": (1.0, 1.0), "spherical_kn": (-1.0, -1.0)}.items():
     define(_name, ORDER, lambda z, n, x, f=_name, s=_signs: (
         select(n > 0.0, s[0] * n * getattr(S, f)(absolute(n - 1.0), x), 0.0) + s[1] * (n + 1.0) * getattr(S, f)(n + 1.0, x)) / (2.0 * n + 1.0))
-_struve = lambda v, x: power(0.5 * x, v) * S.rgamma(v + 1.5) / ROOT_PI  # noqa: E731
+def _struve(v: Term, x: Term) -> Any:
+    return power(0.5 * x, v) * S.rgamma(v + 1.5) / ROOT_PI
+
+
 define("struve", ORDER, lambda z, v, x: 0.5 * (S.struve(v - 1.0, x) - S.struve(v + 1.0, x) + _struve(v, x)))
 define("modstruve", ORDER, lambda z, v, x: 0.5 * (S.modstruve(v - 1.0, x) + S.modstruve(v + 1.0, x) + _struve(v, x)))
 

@@ -16,7 +16,25 @@ from typing import Any
 import numpy as np
 
 from .terms import (
-    S, Term, absolute, acosh, asinh, digamma, direction, eq, exp, expm1, gammaln, hypot, isnan, log, log1p, select, sinh, sqrt, trigamma,
+    S,
+    Term,
+    absolute,
+    acosh,
+    asinh,
+    digamma,
+    direction,
+    eq,
+    exp,
+    expm1,
+    gammaln,
+    hypot,
+    isnan,
+    log,
+    log1p,
+    select,
+    sinh,
+    sqrt,
+    trigamma,
 )  # fmt: skip
 
 NODES, STEPS, END = 32, 64, 40.0  # exp(-END) is nothing
@@ -39,11 +57,15 @@ def _end(g: Callable[[Term], tuple[Term, Term]], start: Term, steps: int) -> Ter
 def _weighed(g: Callable[[Term], tuple[Term, ...]], end: Term) -> tuple[list[Term], list[list[Term]]]:
     """Means, and second moments about them, of what g gives behind -g, under exp(-g) between 0 and `end`."""
     points = [(exp(first) * weight, rest) for first, *rest, weight in ((*g(end * u), w) for u, w in _rule())]
-    total = sum(e for e, _ in points)
+    total = _sum(e for e, _ in points)
     n = len(points[0][1])
-    means = [sum(e * rest[i] for e, rest in points) / total for i in range(n)]
-    seconds = [[sum(e * rest[i] * rest[j] for e, rest in points) / total - means[i] * means[j] for j in range(n)] for i in range(n)]
+    means = [_sum(e * rest[i] for e, rest in points) / total for i in range(n)]
+    seconds = [[_sum(e * rest[i] * rest[j] for e, rest in points) / total - means[i] * means[j] for j in range(n)] for i in range(n)]
     return means, seconds
+
+
+def _sum(terms: Iterable[Term]) -> Term:
+    return functools.reduce(lambda x, y: x + y, terms)
 
 
 def gamma_by(order: int) -> Callable[[Term, Term], Term]:
@@ -135,11 +157,11 @@ class _Part:
         return self.firsts[k] * self.firsts[m] + trigamma(self.both) - own
 
 
-def bessel_by(order: int) -> Callable[[Term, Term], Term]:
+def bessel_by(order: int) -> Callable[[Term, Term], Any]:
     """The first or second derivative of kv(v, x) by v: its integral of exp(-x cosh t) cosh(v t) (DLMF 10.32.9) by equal steps around the peak,
     which are enough where a function falls off like this one on both sides."""
 
-    def value(v: Term, x: Term) -> Term:
+    def value(v: Term, x: Term) -> Any:
         u = absolute(v)
         peak, c = asinh(u / x), hypot(x, u)
         side = acosh(1.0 + END / c)
