@@ -226,11 +226,9 @@ class _Forward:
         for i, a in enumerate(let.args):
             if a in self.activity:
                 d = Operand(self.tangent(a), self.builder)
-                own = self.paired and width(a.type) < width(let.out.type)
-                term = d if own else wanted_term(rule(d, z, *xs, **let.attrs)[i], let.site)
+                term = d if self.paired and width(a.type) < width(let.out.type) else wanted_term(rule(d, z, *xs, **let.attrs)[i], let.site)
                 if term is not None:
-                    if term.type != t:  # a conversion between float types
-                        term = TABLE["convert"](term, to=t)
+                    term = term if term.type == t else TABLE["convert"](term, to=t)  # a conversion between float types
                     total = term if total is None else TABLE["add"](total, term)
         return total.atom if total is not None else Const(0.0, t)
 

@@ -37,6 +37,9 @@ def log_expit(x: Any) -> Any:
     return -table.logaddexp(0.0 * x, -x)
 
 
+ufunc("round")(table.rint)
+
+
 @ufunc()
 def exp10(x: Any) -> Any:
     return table.power(to_constant(10.0, x.type), x)

@@ -125,13 +125,31 @@ def _t_pdf(n: Term, t: Term) -> Term:
     return exp(S.loggamma(0.5 * (n + 1.0)) - S.loggamma(0.5 * n) - 0.5 * log(PI * n) - 0.5 * (n + 1.0) * log1p(t * t / n))
 
 
-def _t_by_n(n: Term, t: Term) -> Any:
-    """Of the distribution function at t by n, the degrees of freedom: half an incomplete beta function on each side of 0."""
-    return -0.25 * direction(t) * S.beta_by_a(0.5 * n, 0.5, n / (n + t * t)) - _t_pdf(n, t) * t / (2.0 * n)
+def _t_side(n: Term, t: Term, name: str) -> Any:
+    """Half an incomplete beta function on each side of 0, of which the distribution function is made, by n / 2."""
+    return -0.5 * direction(t) * getattr(S, name)(0.5 * n, 0.5, n / (n + t * t))
 
 
-define("stdtr", lambda z, n, t: _t_by_n(n, t), lambda z, n, t: _t_pdf(n, t))
-define("stdtrit", lambda z, n, p: -_t_by_n(n, z) / _t_pdf(n, z), lambda z, n, p: 1.0 / _t_pdf(n, z))
+def _t_rest(n: Term, t: Term) -> Any:
+    """What n changes through the argument of that."""
+    return -_t_pdf(n, t) * t / (2.0 * n)
+
+
+def _t_log_slope(n: Term, t: Term) -> Any:
+    """Of the density's logarithm by n."""
+    u = t * t / n
+    return 0.5 * (digamma(0.5 * (n + 1.0)) - digamma(0.5 * n) - 1.0 / n - log1p(u) + (n + 1.0) / n * u / (1.0 + u))
+
+
+def _t_by_nn(n: Term, t: Term) -> Any:
+    inner = digamma(0.5 * (n + 1.0)) - digamma(0.5 * n) - log1p(t * t / n)
+    return 0.25 * _t_side(n, t, "beta_by_aa") + _t_rest(n, t) * (0.5 * inner + _t_log_slope(n, t) - 1.0 / n)
+
+
+define("stdtr", lambda z, n, t: S.t_by_n(n, t), lambda z, n, t: _t_pdf(n, t))
+define("t_by_n", lambda z, n, t: _t_by_nn(n, t), lambda z, n, t: _t_pdf(n, t) * _t_log_slope(n, t),
+       value=lambda n, t: 0.5 * _t_side(n, t, "beta_by_a") + _t_rest(n, t))
+define("stdtrit", lambda z, n, p: -S.t_by_n(n, z) / _t_pdf(n, z), lambda z, n, p: 1.0 / _t_pdf(n, z))
 
 # ---- Bessel functions
 ORDER = "its order v"
