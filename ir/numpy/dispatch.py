@@ -5,6 +5,7 @@ All of it is looked up in the registry; the imports below fill it.
 
 from __future__ import annotations
 
+import importlib
 import types
 from collections.abc import Callable
 from typing import Any
@@ -182,7 +183,12 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
 
 def call_scipy(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of SciPy, which does not ask its arguments what to do unless it is a ufunc."""
-    return function(*args, **kwargs) if isinstance(function, np.ufunc) else call_function(function, args, kwargs)
+    if isinstance(function, np.ufunc):
+        return function(*args, **kwargs)
+    owner = getattr(function, "__self__", function)
+    if type(owner).__module__.startswith("scipy.stats."):  # a distribution, with its methods
+        return importlib.import_module(".stats.objects", __package__).call(function, args, kwargs)
+    return call_function(function, args, kwargs)
 
 
 # ---- methods and attributes

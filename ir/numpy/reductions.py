@@ -282,16 +282,16 @@ def _last(a: Arrayed, gone: Sequence[int]) -> Arrayed:
 @_reduction
 def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
     """log(sum(b * exp(a))) along axes, without overflow: the largest element is taken out first. Its derivative is softmax."""
-    if return_sign:
-        unsupported("logsumexp with return_sign=True", "leave it out")
     a = float_array(a)
     gone = axes_of(axis, a.ndim)
     keep = keepdims or len(gone) < a.ndim
     top = largest(a, axis, keep)
     top = np.where(np.isfinite(top), top, 0.0)
     e = np.exp(a - top)
-    out = np.log(sum_(e if b is None else e * float_array(b), axis, keepdims=keep)) + top
-    return drop(out, gone) if keep and not keepdims else out
+    total = sum_(e if b is None else e * float_array(b), axis, keepdims=keep)
+    parts = (np.log(np.abs(total)) + top, np.sign(total)) if return_sign else (np.log(total) + top,)
+    parts = tuple(drop(z, gone) for z in parts) if keep and not keepdims else parts
+    return parts if return_sign else parts[0]
 
 
 @implements("scipy.special.softmax")

@@ -50,6 +50,8 @@ LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modul
         f"np.polynomial.{basis}": ["polynomials.series"]
         for basis in ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")
     },
+    "scipy.special": ["special.functions", "special.bessel"],
+    "scipy.stats": ["stats.samples"],
 }
 # Of np and of arrays: the names that such a module implements. `+` says that what has the name makes an array (Entry.creates).
 FAMILIES: dict[str, str] = {
@@ -103,7 +105,7 @@ def name_of(what: Any) -> str:
     if isinstance(what, str):
         return what
     if isinstance(what, np.ufunc):
-        return f"{'np' if hasattr(np, what.__name__) else 'scipy.special'}.{what.__name__}"
+        return f"{'np' if isinstance(getattr(np, what.__name__, None), np.ufunc) else 'scipy.special'}.{what.__name__}"  # np.i0 is none
     module = (getattr(what, "__module__", None) or "numpy").split(".")
     if module[0] == "scipy":
         module = module[:2]  # the rest is private
@@ -148,7 +150,7 @@ def function(what: Any) -> Function:
 
 def ufunc(name: str) -> Function:
     """What computes an element of a ufunc of NumPy, or of scipy.special."""
-    return function(f"np.{name}" if hasattr(np, name) else f"scipy.special.{name}")
+    return function(f"np.{name}" if isinstance(getattr(np, name, None), np.ufunc) else f"scipy.special.{name}")
 
 
 # What makes no sense in compiled code, and what to do.
