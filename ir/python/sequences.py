@@ -20,7 +20,7 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import building
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import I32
 from ..numpy.sorting import argsort
 from ..staging.branches import if_
@@ -51,12 +51,20 @@ from .iterators import staged_map
 
 
 # ---- sequences that are kept: lists, sorted, accumulate
-def _room(example: Any, n: Any) -> Growing:
-    """Room for n elements like this one."""
-    leaves: list[Any] = []
-    bones = skeleton(example, leaves)
-    kinds = tuple(map(kind_of, leaves))
-    buffers = [allocate(k.dtype, (n, *shape_of(x)), None) for x, k in zip(leaves, kinds, strict=True) if k.dtype is not None]
+def _room(make: Callable[[], Any], n: Any) -> Growing | None:
+    """Room for n elements like the one that make() gives, of which nothing stays in the graph; None where it is the elements' computation
+    that says how large they are."""
+
+    def look() -> tuple[Any, Any, list[Any]]:
+        leaves: list[Any] = []
+        bones = skeleton(make(), leaves)
+        return bones, tuple(map(kind_of, leaves)), [[sizes.dim_of(n) for n in shape_of(x)] for x in leaves]
+
+    bones, kinds, found = _look(look)
+    shapes = [[sizes.of_dimension(d) for d in shape] for shape in found]
+    if any(size is None for shape in shapes for size in shape):
+        return None
+    buffers = [allocate(k.dtype, (n, *shape), None) for shape, k in zip(shapes, kinds, strict=True) if k.dtype is not None]
     return Growing(buffers, constant_if_plain(n), bones, kinds)
 
 
@@ -69,9 +77,13 @@ def collected(items: Any) -> Growing:
     if staged is None:
         return started(items, *described([items]))
     staged.begin()
-    out = _room(_look(lambda: staged.element(0)), staged.count())
-    _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
-    return out
+    out = _room(lambda: staged.element(0), staged.count())
+    if out is not None:
+        _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
+        return out
+    appended = made([])
+    _each(dataclasses.replace(staged, once=False), appended.append, NO_SCOPE)
+    return started(appended, *described([appended])) if growing(appended) is None else growing(appended)
 
 
 def _numbered(staged: Staged) -> Staged:
@@ -172,7 +184,9 @@ def accumulate(iterable: Any, func: Any = operator.add, *, initial: Any = None) 
     def start() -> Any:
         return staged.element(0) if initial is None else initial
 
-    out = _room(_look(lambda: call(func, start(), staged.element(0))), n)
+    out = _room(lambda: call(func, start(), staged.element(0)), n)
+    if out is None:
+        unsupported("itertools.accumulate() of arrays whose sizes only its function knows", "write a loop that appends to a list")
 
     def fill() -> None:
         total = settled(start())
