@@ -10,13 +10,13 @@ import numpy as np
 
 from .backends.base import Options
 from .backends.llvm.build.lock import COMPILING
+from .inspection.table import Table
 from .ir.core.types import FROM_NUMPY
 from .ir.objects import statics
 from .ir.python.random import wrapped
 from .ir.trace.program import abstract
 from .ir.values import pytree
 from .specialisation import Family, Specialisation
-from .table import Table
 
 
 class Dispatcher:

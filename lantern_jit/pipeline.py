@@ -33,6 +33,7 @@ from .ir.passes.forbid import forbid
 from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
 from .ir.passes.lanes.side_by_side import side_by_side
+from .ir.passes.nans.find import find_nans, find_nans_behind
 from .ir.passes.protect import protect
 from .ir.passes.raise_loops import raise_loops
 from .ir.passes.registers import registers
@@ -60,7 +61,8 @@ PIPELINE: tuple[Step, ...] = (
     Then(Whole("jvp", expand_all), (FORWARD_ONLY, SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
     Then(Whole("parts", parts), (SIMPLIFY,)),  # loops whose iterations several threads can share
     Then(Whole("side_by_side", side_by_side), (SIMPLIFY,)),  # lanes of loops around loops, in vector registers
-    Whole("close", close),  # what reverse mode needs is made now, and no function later
+    Whole("nans", find_nans),  # where jit(f, nans="raise") asks for it, rows look for the first NaN
+    Whole("close", lambda program: closing(program)),  # what reverse mode needs is made now, and no function later
 )
 
 PASSES: dict[str, Named] = {part.name: part for step in PIPELINE for part in step.parts()}
@@ -96,6 +98,15 @@ def transform(
     if verifies:
         verify(program)  # what a pass has changed without saying so is found here
     return seconds
+
+
+def closing(program: Program) -> bool:
+    """Close the program; what that has made is looked at for NaNs, too, if they are looked for."""
+    before = set(program.functions)
+    did = close(program)
+    if program.nans:
+        find_nans_behind(program, before)
+    return did
 
 
 def known(name: str, where: str, stages: tuple[str, ...] = STAGES) -> str:

@@ -17,9 +17,11 @@ from .backends.llvm.build.lock import COMPILING
 from .backends.llvm.build.platforms import NOT_HERE, TARGET
 from .backends.python.backend import Interpreted
 from .backends.python.interpreter import Exhausted
+from .inspection.table import Row
 from .ir.core.errors import ArgumentTypeError, CompilationError, UnsupportedOperationError
 from .ir.core.graph import Program
 from .ir.core.op import TABLE
+from .ir.core.sites import located
 from .ir.core.text import show
 from .ir.core.types import I64, describe
 from .ir.diff.loops.pieces import may_be_cut
@@ -34,7 +36,6 @@ from .ir.values.concrete import UNDECIDED, Need, Numbers, at_hand
 from .leaves import built, python_value
 from .patience import LOGGER, Progress
 from .pipeline import AFTER, dump, known, transform
-from .table import Row
 
 ALLOWANCE: float = 10_000  # operations that transforms without jit interpret before they are compiled; math.inf: they never are
 OPERATIONS_OF_A_CALL = 100  # that the interpreter could do in the time which a call takes apart from them
@@ -70,6 +71,7 @@ class Specialisation:
         self._trace: Callable[[Numbers | None], Traceable] = lambda numbers: trace_program(
             f, signature, rebuild, name, self.optimistic, numbers, options.in_place, case
         )
+        self.located = options.nans is not None  # has each operation a place?
         self.optimistic = True
         self.progress = Progress(name)
         self._make(None if leaves is None else Numbers(self.at_hand(leaves)))
@@ -90,7 +92,7 @@ class Specialisation:
         self.left: float = ALLOWANCE
         self.timings = {"trace": time.perf_counter() - start}
         with self.progress.stage("passes"):
-            self.program.pieces, self.program.threads = self.options.pieces, self.options.threads
+            self._ask(self.program)
             self.timings |= transform(self.program, self.progress.now)
         self.timings["all"] = time.perf_counter() - start
         self.written = Written(self.name, tuple(written_arguments(self.program)), self.where, self.program.constants)
@@ -98,11 +100,16 @@ class Specialisation:
         self._executable: Executable | None = None
         self._interpreted: Interpreted = INTERPRETER.compile(self.program, TARGET, self._interface(Specialisation.interpret), self.options)
 
+    def _ask(self, program: Program) -> None:
+        """Tell the passes what the options want."""
+        program.pieces, program.threads, program.nans = self.options.pieces, self.options.threads, self.options.nans is not None
+
     def _traced(self, numbers: Numbers | None) -> Traceable:
         """Trace, again and again until Python asks for no number that is not yet fixed."""
         while True:
             try:
-                traced = self._trace(numbers)
+                with located(self.located):
+                    traced = self._trace(numbers)
             except UNDECIDED as e:
                 if numbers is None or not numbers.is_asking:
                     raise (numbers and numbers.undecided) or e  # noqa: B904  # as it was without numbers that have not helped
@@ -140,9 +147,18 @@ class Specialisation:
                 text = show(program)
 
         program = self._traced(self._known_numbers()).program
-        program.pieces, program.threads = self.options.pieces, self.options.threads
+        self._ask(program)
         transform(program, after=look)
         return text
+
+    def placed(self) -> Program:
+        """The program, traced once more with the place of each operation."""
+        new = copy.copy(self)
+        new.located, new.numbers = True, dict(self.numbers)
+        program = new._traced(self._known_numbers()).program
+        self._ask(program)
+        transform(program)
+        return program
 
     def holds(self) -> bool:
         """Is all that the trace has read outside still so?"""

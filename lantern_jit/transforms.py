@@ -21,7 +21,7 @@ from .ir.trace.vmap import vmap as batched
 from .ir.values import pytree
 from .pickling import Recipe
 from .sharing import identity, shared
-from .table import Table
+from .inspection.table import Table
 
 
 def in_trace() -> bool:

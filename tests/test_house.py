@@ -24,6 +24,7 @@ LATER = {  # imports inside functions, and what is not to be loaded before
     "lantern_jit/command/cli.py": "the demonstration, and matplotlib with it",
     "lantern_jit/command/info.py": "scipy",
     "lantern_jit/export.py": "the writer of C",
+    "lantern_jit/inspection/report.py": "the page, by the first one that is asked for",
     "lantern_jit/jitted.py": "llvmlite, where it loads at all",
     "lantern_jit/pickling.py": "cloudpickle, where it is installed",
     "lantern_jit/sparse/api.py": "scipy.sparse, by the first function that gives such a matrix",

@@ -49,6 +49,7 @@ def test_the_list() -> None:
         "jvp",
         "parts",
         "side_by_side",
+        "nans",
         "close",
     ]
 

@@ -22,7 +22,7 @@ from .dims import Names
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
 from .op import TABLE, Op, argument_types, literal, result_type
 from .port import Port
-from .sites import user_site
+from .sites import is_located, located_site, user_site
 from .types import LANE, Scalar, Type
 
 MAX_OPERATIONS = 500_000
@@ -108,7 +108,7 @@ class Builder:
             self.current = self.new_block("dead")
         self.trace.count()
         outs = tuple(self.fresh(t) for t in types)
-        let = Let(outs, op, args, attrs or {}, site)
+        let = Let(outs, op, args, attrs or {}, located_site() if site is None and self.trace.located else site)
         self.current.lets.append(let)
         for out in outs:
             self.made[out] = let
@@ -193,7 +193,7 @@ class Trace:
 
     def __init__(self, program: Program | None = None, optimistic: bool = True) -> None:
         self.functions: dict[str, Function] = program.functions if program is not None else {}
-        self.optimistic = optimistic
+        self.optimistic, self.located = optimistic, is_located()
         self.symbols = program.symbols if program is not None else Names()
         self.sums: dict[Var, tuple[Callable[..., Any], tuple[Atom, ...]]] = {}  # how integers are computed whose dimension follows
         self.builders: list[Builder] = []
