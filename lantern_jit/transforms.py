@@ -13,6 +13,7 @@ from typing import Any, Union
 import numpy as np
 
 from .dispatcher import Dispatcher
+from .inspection.table import Table
 from .ir.core.builder import current_trace
 from .ir.trace import derivatives
 from .ir.trace.jacobian import jacobians, linear
@@ -21,7 +22,6 @@ from .ir.trace.vmap import vmap as batched
 from .ir.values import pytree
 from .pickling import Recipe
 from .sharing import identity, shared
-from .inspection.table import Table
 
 
 def in_trace() -> bool:

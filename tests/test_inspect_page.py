@@ -81,7 +81,7 @@ def test_one_file_in_which_lines_know_each_other(looked: Any, tmp_path: Path) ->
     assert not re.search(r"(src|href)=|https?://|@import|url\(", text.replace(str(Path(__file__)), ""))
     panes = ("source", "graph", "closures", "low-level graph", "LLVM, emitted", "LLVM", "assembly")
     assert tuple(parsed.places) == panes
-    sine = re.search(r'data-k="(\d+)"> *%s  ' % line_of("np.sin(speed)"), text)
+    sine = re.search(r'data-k="(\d+)"> *{}  '.format(line_of("np.sin(speed)")), text)
     assert sine
     for pane in panes:
         assert sine.group(1) in parsed.places[pane], f"np.sin(speed) has left no line in {pane}"
@@ -152,5 +152,6 @@ def test_in_a_browser(looked: Any, tmp_path: Path, width: int) -> None:
     assert "CONSOLE" not in run.stderr, "an error of the page's script"
     assert found["wider"] == 0, f"wider than {found['width']} pixels"
     assert all(n > 0 for n in found["lit"].values()), found["lit"]
-    assert found["shown"] and found["left"] == 0
+    assert found["shown"]
+    assert found["left"] == 0
     assert found["seen"] or width == 400
