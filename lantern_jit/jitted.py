@@ -18,7 +18,7 @@ from .backends.llvm.build.platforms import TARGET, WHY, native_target
 from .backends.llvm.call.callable import NativeCallable
 from .backends.targets import named
 from .dispatcher import Dispatcher
-from .inspection.report import Inspection, Memory
+from .inspection.report import Explanation, Inspection, Memory
 from .inspection.table import Table
 from .ir.core import errors
 from .ir.core.text import show
@@ -119,6 +119,22 @@ class Jitted(NativeCallable, Recipe):
 
         timings = {**s.timings, **made.timings, "all": s.timings["all"] + made.timings["all"]}
         return Inspection(show(s.program), texts, dict(made.policies), dict(made.parallel), timings, s.after, measure, self._name, s)
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """Where the time and the memory of a call with these arguments go, and what to change: printed it is a text, and it is a sequence of
+        findings, each with a `kind`, a `site`, a `text` and a `remedy`.
+
+        >>> import lantern_jit as lj
+        >>> f = lj.jit(lambda x: sum([k * x for k in range(100)]))
+        >>> [finding.kind for finding in f.explain(2.0)]
+        ['unrolled']
+        """
+        from .inspection.explain import explain
+
+        looked = self.inspect(*args, **kwargs)
+        s, leaves = self._dispatcher.lookup(args, kwargs)
+        family = next(len(f) for f in self._dispatcher.made.values() if s in list(f))
+        return explain(self._name, s, family, looked.policies, leaves)
 
     def recipe(self) -> Any:
         """By name where a module has this very object, else the function with its options."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -151,13 +152,13 @@ class Specialisation:
         transform(program, after=look)
         return text
 
-    def placed(self) -> Program:
-        """The program, traced once more with the place of each operation."""
+    def placed(self, after: Callable[[str, Program], None] = lambda name, program: None) -> Program:
+        """The program, traced once more with the place of each operation; `after` is told which pass has run."""
         new = copy.copy(self)
         new.located, new.numbers = True, dict(self.numbers)
         program = new._traced(self._known_numbers()).program
         self._ask(program)
-        transform(program)
+        transform(program, after=lambda name: after(name, program))
         return program
 
     def holds(self) -> bool:
@@ -224,9 +225,23 @@ class Specialisation:
                         backend = chosen(self.options.backend)
                         found = backend.compile(self.program, TARGET, self._interface(Specialisation.run), self.options)
                     self._executable = found
+                    if LOGGER.isEnabledFor(logging.INFO):
+                        self._say(found)
                     for stage in found.stages:
                         dump(stage, functools.partial(found.text, stage))
         return found
+
+    def _say(self, made: Executable) -> None:
+        """Tell the log how long that took, and where the machine code was found if it was not made."""
+        steps = [f"{name} {seconds:.3f}" for name, seconds in made.timings.items() if name != "all"]
+        passes = self.timings["all"] - self.timings["trace"]
+        code = f"code generation {made.timings['all']:.3f}" + (
+            f" ({', '.join(steps)})" if steps else ", as it was kept on disk" if made.direct else ""
+        )
+        total = self.timings["all"] + made.timings["all"]
+        LOGGER.info(
+            "`%s` is compiled: %.3f s, of these tracing %.3f, passes %.3f, %s", self.name, total, self.timings["trace"], passes, code
+        )
 
     def _interface(self, run: Callable[[Specialisation, Sequence[Any]], Any]) -> Interface:
         """How the program is called; `run` calls another specialisation by the same back end."""

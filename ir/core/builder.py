@@ -194,6 +194,7 @@ class Trace:
     def __init__(self, program: Program | None = None, optimistic: bool = True) -> None:
         self.functions: dict[str, Function] = program.functions if program is not None else {}
         self.optimistic, self.located = optimistic, is_located()
+        self.ran_as_python: list[tuple[Site, int, str]] = []  # loops that ran as Python: where, how often, why; only of a trace with places
         self.symbols = program.symbols if program is not None else Names()
         self.sums: dict[Var, tuple[Callable[..., Any], tuple[Atom, ...]]] = {}  # how integers are computed whose dimension follows
         self.builders: list[Builder] = []
@@ -270,7 +271,8 @@ class Trace:
         self.pass_captures()
         entry.params.extend(var for _, var in self.constants.values())
         constants = [value for value, _ in self.constants.values()]
-        return Program({entry.name: entry, **self.functions}, entry.name, constants, self.recipes, symbols=self.symbols)
+        functions = {entry.name: entry, **self.functions}
+        return Program(functions, entry.name, constants, self.recipes, symbols=self.symbols, unrolled=self.ran_as_python)
 
     @contextmanager
     def building(self, name: str) -> Iterator[Builder]:

@@ -205,6 +205,9 @@ class Program:
     threads: int = 1
     whole: dict[str, tuple[str, Site | None]] = field(default_factory=dict, compare=False)
     nans: bool = False
+    unrolled: list[tuple[Site, int, str]] = field(
+        default_factory=list, compare=False
+    )  # loops that ran while tracing, if places are asked for
     symbols: Names = field(default_factory=Names, compare=False)  # of the dimensions in its types
 
 

@@ -1,14 +1,15 @@
-"""What `jit(f).inspect(*args)` gives."""
+"""What `jit(f).inspect(*args)` and `jit(f).explain(*args)` give."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..ir.core import errors
+from ..ir.core.graph import Site
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,3 +75,37 @@ class Inspection:
         from .page import frame
 
         return frame(self.html)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """`kind` is a word for programs, `site` the place, `text` what is so, `remedy` what to do about it."""
+
+    kind: str
+    site: Site | None
+    text: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"{self.site.filename}:{self.site.line} in {self.site.function}: " if self.site is not None and self.site.filename else ""
+        return f"{where}{self.text}. {self.remedy}."
+
+
+class Explanation(Sequence[Finding]):
+    """Findings, those that cost most first. Prints as a text."""
+
+    def __init__(self, name: str, findings: Sequence[Finding], head: str) -> None:
+        self.name, self._findings, self.head = name, tuple(findings), head
+
+    def __getitem__(self, i: Any) -> Any:
+        return self._findings[i]
+
+    def __len__(self) -> int:
+        return len(self._findings)
+
+    def __repr__(self) -> str:
+        return f"<explanation of `{self.name}`: {len(self)} findings; print it>"
+
+    def __str__(self) -> str:
+        found = [f"{i}. {x}" for i, x in enumerate(self._findings, 1)] or ["Nothing to change has been found."]
+        return "\n".join([self.head, *found])

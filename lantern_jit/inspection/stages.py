@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -42,9 +42,9 @@ class Stages:
         return next((i for i, s in enumerate(self.sites, 1) if site and (s.filename, s.line) == (site.filename, site.line)), 0)
 
 
-def stages(specialisation: Any) -> Stages:
-    """All stages of a specialisation, which is traced once more for them."""
-    program, places, made = specialisation.placed(), Places(), specialisation.executable
+def stages(specialisation: Any, after: Callable[[str, Program], None] = lambda name, program: None) -> Stages:
+    """All stages of a specialisation, which is traced once more for them; `after` is told which pass has run."""
+    program, places, made = specialisation.placed(after), Places(), specialisation.executable
 
     def numbered(lines: Iterable[tuple[str, Site | None]]) -> list[Line]:
         return [Line(text.split(' @ "')[0], places.number(site) if site is not None and site.filename else 0) for text, site in lines]
