@@ -17,6 +17,7 @@ from .combinators import map as map  # not in __all__: it would hide Python's fr
 from .continuations import prompt, reset, shift
 from .errors import LanternError
 from .export import export
+from .inspection.debugging import interpreted
 from .ir.trace.callback import callback
 from .ir.trace.progress import progress
 from .jitted import jit
@@ -28,7 +29,7 @@ from .transforms import grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, linea
 __version__ = "0.1.0"
 __all__ = [
     "LanternError", "associative_scan", "callback", "check_grads", "checkpoint", "clip_gradient", "cond", "custom_jvp", "custom_vjp",
-    "errors", "export", "fixed_point", "fori_loop", "fun", "grad", "hessian", "hvp", "implicit", "jacfwd", "jacobian", "jacrev", "jit",
+    "errors", "export", "fixed_point", "fori_loop", "fun", "grad", "hessian", "hvp", "implicit", "interpreted", "jacfwd", "jacobian", "jacrev", "jit",
     "jvp", "linearize", "op", "progress", "prompt", "reset", "scan", "shift", "sparse_hessian", "sparse_jacobian", "sparsity",
     "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from .backends.llvm.build.platforms import TARGET, WHY, native_target
 from .backends.llvm.call.callable import NativeCallable
 from .backends.targets import named
 from .dispatcher import Dispatcher
+from .inspection.debugging import is_interpreted, may_enter
 from .inspection.report import Explanation, Inspection, Memory
 from .inspection.table import Table
 from .ir.core import errors
@@ -51,6 +52,8 @@ class Jitted(NativeCallable, Recipe):
         """A call that no compiled entry takes: inside a trace, with containers, static or keyword arguments, or new types."""
         if in_trace():
             return call(self.__wrapped__, *args, **kwargs)
+        if is_interpreted():
+            return self.__wrapped__(*args, **kwargs)
         specialisation, leaves = self._dispatcher.lookup(args, kwargs)
         found = self._run(specialisation, leaves, args, kwargs)
         return found.apply(args, kwargs) if type(found) is Changed else found
@@ -67,6 +70,8 @@ class Jitted(NativeCallable, Recipe):
         where that has only moved. (Code lives as long as this object refers to it.)"""
         from .backends.llvm.call.watch import Watch
 
+        if not may_enter():
+            return
         with COMPILING:  # no lock of its own, which another thread might hold when this one forks
             known = [watch for n, watch in self._direct if n is executable]
             if known:

@@ -13,6 +13,7 @@ from typing import Any, Union
 import numpy as np
 
 from .dispatcher import Dispatcher
+from .inspection.debugging import is_interpreted
 from .inspection.table import Table
 from .ir.core.builder import current_trace
 from .ir.trace import derivatives
@@ -61,6 +62,9 @@ class Transformed(Recipe):
         if in_trace():
             return self._staged(*args, **kwargs)
         try:
+            if is_interpreted():
+                specialisation, leaves = Dispatcher(self, self.__name__).lookup(args, kwargs)
+                return specialisation.interpret(leaves)
             specialisation, leaves = self._dispatcher.lookup(args, kwargs)
             return specialisation.evaluate(leaves)
         except BaseException as e:

@@ -20,6 +20,7 @@ LATER = {  # imports inside functions, and what is not to be loaded before
     "backends/llvm/build/cache.py": "llvmlite, where it loads at all",
     "backends/llvm/emit/routines.py": "scipy.linalg, by programs that call it",
     "ir/core/machine.py": "scipy.special, by programs that call it",
+    "ir/python/host.py": "the debugger, by who asks for it",
     "ir/ops/library.py": "scipy.linalg, by programs that call it",
     "lantern_jit/command/cli.py": "the demonstration, and matplotlib with it",
     "lantern_jit/command/info.py": "scipy",

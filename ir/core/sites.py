@@ -42,6 +42,7 @@ _LIBRARY = (
 class _State(threading.local):
     derived: tuple[Site | None] | None = None  # the place of the operation whose rule runs
     located = False  # has every operation a place, down to the expression?
+    stepping = 0  # may a debugger stop here?
 
 
 _STATE = _State()
@@ -77,6 +78,20 @@ def placed(block: Block | None, site: Site | None) -> Iterator[None]:
         derived = dataclasses.replace(site, origin=site.origin or site, asked=True)
         for let in block.lets[start:]:
             let.site = let.site or derived
+
+
+@contextmanager
+def stepping() -> Iterator[None]:
+    """Nothing is compiled in this thread meanwhile, so that a debugger may stop in the user's code."""
+    _STATE.stepping += 1
+    try:
+        yield
+    finally:
+        _STATE.stepping -= 1
+
+
+def is_stepping() -> bool:
+    return _STATE.stepping > 0
 
 
 def is_located() -> bool:

@@ -169,7 +169,7 @@ def _copies(program: Program, known: Mapping[Var, str]) -> Iterator[Finding]:
         for b in f.blocks.values():
             for let in b.lets:
                 if TABLE[let.op] is COPY and let.args[0] in f.params and (let.site is None or let.site.asked):
-                    name = known.get(let.args[0], plain(let.args[0]))  # type: ignore[arg-type]
+                    name = known.get(let.args[0], plain(let.args[0]))
                     site = next((x.site for blk in f.blocks.values() for x in blk.lets if let.out in x.args and x.site is not None), None)
                     text = f"`{name}` is copied at each call, because the function writes into it, and a derivative leaves its arguments as they are"
                     yield Finding("copy", site, text, "Write into an array that the function makes, or compute a new one instead")
