@@ -27,6 +27,13 @@ from .sparse.api import sparse_hessian, sparse_jacobian, sparsity
 from .transforms import grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, linearize, value_and_grad, vjp, vmap
 
 __version__ = "0.1.0"
+
+
+def __dir__() -> list[str]:
+    """The public names, without the modules behind them."""
+    return sorted([*__all__, "map", "__all__", "__doc__", "__name__", "__version__"])
+
+
 __all__ = [
     "LanternError", "associative_scan", "callback", "check_grads", "checkpoint", "clip_gradient", "cond", "custom_jvp", "custom_vjp",
     "errors", "export", "fixed_point", "fori_loop", "fun", "grad", "hessian", "hvp", "implicit", "interpreted", "jacfwd", "jacobian", "jacrev", "jit",

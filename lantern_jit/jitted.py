@@ -37,6 +37,7 @@ class Jitted(NativeCallable, Recipe):
     """A function compiled to native code for each new combination of argument types."""
 
     __lantern_transform__ = True
+    _public = ("address", "ctypes", "explain", "inspect", "lower", "specialisations")
     MOST_ENTRIES = 8  # specialisations that are tried in native code; others are found in a dict
 
     def __init__(self, f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> None:

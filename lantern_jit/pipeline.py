@@ -8,6 +8,7 @@ graph between all of them.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -40,6 +41,16 @@ from .ir.passes.registers import registers
 from .ir.passes.simplify import SIMPLIFY
 from .ir.passes.step import Named, Step, Then, Whole
 
+
+@functools.wraps(close)
+def closing(program: Program) -> bool:
+    before = set(program.functions)
+    did = close(program)
+    if program.nans:  # what that has made is looked at, too
+        find_nans_behind(program, before)
+    return did
+
+
 FUSE = Whole("fuse", fuse)
 FORWARD_ONLY = Whole("forward_only", forward_only)
 
@@ -62,7 +73,7 @@ PIPELINE: tuple[Step, ...] = (
     Then(Whole("parts", parts), (SIMPLIFY,)),  # loops whose iterations several threads can share
     Then(Whole("side_by_side", side_by_side), (SIMPLIFY,)),  # lanes of loops around loops, in vector registers
     Whole("nans", find_nans),  # where jit(f, nans="raise") asks for it, rows look for the first NaN
-    Whole("close", lambda program: closing(program)),  # what reverse mode needs is made now, and no function later
+    Whole("close", closing),  # what reverse mode needs is made now, and no function later
 )
 
 PASSES: dict[str, Named] = {part.name: part for step in PIPELINE for part in step.parts()}
@@ -98,15 +109,6 @@ def transform(
     if verifies:
         verify(program)  # what a pass has changed without saying so is found here
     return seconds
-
-
-def closing(program: Program) -> bool:
-    """Close the program; what that has made is looked at for NaNs, too, if they are looked for."""
-    before = set(program.functions)
-    did = close(program)
-    if program.nans:
-        find_nans_behind(program, before)
-    return did
 
 
 def known(name: str, where: str, stages: tuple[str, ...] = STAGES) -> str:

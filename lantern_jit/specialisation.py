@@ -18,6 +18,7 @@ from .backends.llvm.build.lock import COMPILING
 from .backends.llvm.build.platforms import NOT_HERE, TARGET
 from .backends.python.backend import Interpreted
 from .backends.python.interpreter import Exhausted
+from .inspection.public import Public
 from .inspection.table import Row
 from .ir.core.errors import ArgumentTypeError, CompilationError, UnsupportedOperationError
 from .ir.core.graph import Program
@@ -42,9 +43,11 @@ ALLOWANCE: float = 10_000  # operations that transforms without jit interpret be
 OPERATIONS_OF_A_CALL = 100  # that the interpreter could do in the time which a call takes apart from them
 
 
-class Specialisation:
+class Specialisation(Public):
     """A traced and simplified program; compiled when first called natively. `numbers` are the sizes and arguments that it is
     for: those that Python has asked for while it was traced. `why` says where."""
+
+    _public = ("address", "ctypes", "numbers", "prototype", "why")
 
     def __init__(
         self,

@@ -34,6 +34,7 @@ class Transformed(Recipe):
     """A function made from a function. Outside a trace it is interpreted at first, see `Specialisation.evaluate`."""
 
     __lantern_transform__ = True
+    _public = ("specialisations",)
 
     def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any], recipe: Any = None, options: Any = None) -> None:
         """`recipe` is (function, arguments) that make the same again, for pickle. Of the same kind, function and `options` (if

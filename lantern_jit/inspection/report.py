@@ -10,6 +10,7 @@ from typing import Any
 
 from ..ir.core import errors
 from ..ir.core.graph import Site
+from .public import Public
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +22,28 @@ class Memory:
 
 
 @dataclasses.dataclass(repr=False)
-class Inspection:
-    """Each stage of one specialisation as text. `after(NAME)` traces it once more, and gives the graph as that pass leaves it;
+class Inspection(Public):
+    """Each stage of one specialisation as text: `graph`, and those that `text(STAGE)` gives. `after(NAME)` traces it once more, and gives the graph as that pass leaves it;
     `parallel` says of each kernel, with several threads, which axis is shared
     among them, or why none is; `timings` are seconds by stage and pass (`simplify` with the passes in it); `memory` runs it once more, and measures.
-    `save(FILE)` writes all of it as one page of HTML, which a notebook shows by itself."""
+    `policies` say how differentiated loops keep their values. `save(FILE)` writes all of it as one page of HTML, which a notebook shows by itself."""
+
+    _public = (
+        "after",
+        "asm",
+        "cps",
+        "graph",
+        "html",
+        "llvm",
+        "llvm_optimized",
+        "lowered",
+        "memory",
+        "parallel",
+        "policies",
+        "save",
+        "text",
+        "timings",
+    )
 
     graph: str
     texts: Mapping[str, str]  # the stages after it
@@ -92,7 +110,7 @@ class Finding:
 
 
 class Explanation(Sequence[Finding]):
-    """Findings, those that cost most first. Prints as a text."""
+    """Findings about the function `name`, those that cost most first. Prints as a text, which begins with `head`."""
 
     def __init__(self, name: str, findings: Sequence[Finding], head: str) -> None:
         self.name, self._findings, self.head = name, tuple(findings), head

@@ -41,7 +41,10 @@ def find_nans(program: Program) -> bool:
     entry:
       %x.n1: f64 = sound(%x, %x) {at=1, place=('model.py', 2, 'f', '', 'NaN in the derivative of `log`'), whens=()} @ "model.py":2 "f"
       %y.n2: f64 = log(%x.n1) @ "model.py":2 "f"
-      ...
+      %y: f64 = sound(%y.n2, %x.n1) {at=3, place=('model.py', 2, 'f', 'NaN in `log`: log({0})', 'NaN in the adjoint of `log`: its uses give infinite ones of both signs'), whens=()} @ "model.py":2 "f"
+      sound_arrays(%y) {made=1, place=('model.py', 2, 'f', 'the result is NaN, and no operation that was looked at has made one of numbers: is there a NaN among the arguments?', '')}
+      return %y
+    }
     """
     if not program.nans:
         return False
