@@ -131,9 +131,9 @@ class Jitted(NativeCallable, Recipe):
         findings, each with a `kind`, a `site`, a `text` and a `remedy`.
 
         >>> import lantern_jit as lj
-        >>> f = lj.jit(lambda x: sum([k * x for k in range(100)]))
-        >>> [finding.kind for finding in f.explain(2.0)]
-        ['unrolled']
+        >>> f = lj.jit(lambda x, n: [x] * n)
+        >>> [finding.kind for finding in f.explain(2.0, 3)]
+        ['recompilation']
         """
         from .inspection.explain import explain
 
