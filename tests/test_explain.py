@@ -10,6 +10,8 @@ import pytest
 
 import lantern_jit as lj
 
+pytestmark = pytest.mark.optimised
+
 
 def nothing(x, n):  # one loop over an array, which is a kernel, and whole arrays
     total = 0.0

@@ -17,6 +17,8 @@ import pytest
 import lantern_jit as lj
 from lantern_jit.inspection.stages import of_assembly, stages
 
+pytestmark = pytest.mark.optimised
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 

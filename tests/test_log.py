@@ -10,6 +10,8 @@ import pytest
 
 import lantern_jit as lj
 
+pytestmark = pytest.mark.optimised
+
 FACTOR = 2.0
 
 

@@ -25,9 +25,9 @@ from ..values.writes import update
 from . import axes, choosing, creation, differences, products, reductions, shaping, sorting, ufuncs  # noqa: F401
 from .arguments import call, call_method, has_no_effect, into
 from .common import astype, class_of, dtype_of, scalar_kind
-from .fft import functions as _fourier  # noqa: F401
+from .fft import transform  # noqa: F401
 from .linalg import functions  # noqa: F401
-from .registry import REGISTRY, Entry, entry_of, name_of, near, refuse
+from .registry import REGISTRY, Entry, entry_of, find, name_of, near, refuse
 from .ufuncs import choose
 
 
@@ -69,9 +69,9 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
         a, b = map(as_array, inputs)
         rank = len(np.shape(b)) if not isinstance(b, Arrayed) else b.ndim
         return ufunc(expand(a, range(a.ndim, a.ndim + rank)) if isinstance(a, Arrayed) else a, b, **kwargs)
-    entry = REGISTRY.get(name)
+    entry = find(name)
     if entry is None:
-        if name_of(ufunc) in REGISTRY:
+        if find(name_of(ufunc)) is not None:
             unsupported(f"{name} of traced values", f"write it with {name_of(ufunc)}")
         refuse(name)
     given = {k: v for k, v in kwargs.items() if k not in ("casting", "order", "subok") or not has_no_effect(k, v)}
@@ -175,7 +175,7 @@ def method(name: str, a: Arrayed) -> Callable[..., Any]:
 
 def array_attribute(a: Arrayed, name: str) -> Any:
     """A method or property of a traced array."""
-    entry = REGISTRY.get(f"ndarray.{name}")
+    entry = find(f"ndarray.{name}")
     if entry is not None:
         return entry.fn(a) if entry.attribute else method(name, a)
     if name.startswith("__") or not hasattr(np.ndarray, name):
@@ -196,7 +196,7 @@ def scalar_attribute(x: Traced, name: str) -> Any:
         return lambda: table.logical_and(table.eq(table.trunc(x), x), table.isfinite(x))
     if name == "astype":
         return lambda dtype, *args, **kwargs: creation.array(x, dtype)
-    entry = REGISTRY.get(f"ndarray.{name}")
+    entry = find(f"ndarray.{name}")
     if entry is not None and not entry.attribute and name not in ("fill", "sort", "diagonal", "trace", "swapaxes", "tolist"):
         return method(name, filled(x, (1,)))
     cls = class_of(x)

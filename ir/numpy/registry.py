@@ -6,13 +6,16 @@ A function says so where it is defined, and README's table, the dispatcher (disp
     def sum_(a, axis=None, ...):
 
 NumPy's things are named by themselves. SciPy's are named by strings, since SciPy is imported by whoever uses it, and so is what
-has no name of its own: "np.r_", "ndarray.T".
+has no name of its own: "np.r_", "ndarray.T". What is seldom used is in modules that are imported when a name of theirs is first
+looked for (LATE); `find` and `every` look there too. Rows of operations and their rules are no part of that: all of them are known
+before anything is compiled.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+import importlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
@@ -40,6 +43,9 @@ class Entry:
 
 
 REGISTRY: dict[str, Entry] = {}
+LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modules of this room, in the order in which they are asked
+    "np.fft": ["fft.functions"],
+}
 
 
 def implements(
@@ -76,13 +82,40 @@ def name_of(what: Any) -> str:
     return ".".join(("np" if module[0] == "numpy" else module[0], *module[1:], getattr(what, "__name__", "")))
 
 
+def find(name: str) -> Entry | None:
+    """The entry of a name, from a module that is loaded for it where there is one."""
+    return next((e for e in (REGISTRY.get(name) for _ in _loading(name.rpartition(".")[0])) if e is not None), None)
+
+
+def _loading(package: str) -> Iterator[None]:
+    """One step for what is there, and one for each module that is loaded."""
+    yield
+    for module in LATE.get(package, ()):
+        importlib.import_module(f".{module}", __package__)
+        yield
+
+
+def every() -> dict[str, Entry]:
+    """All there is."""
+    for package in LATE:
+        list(_loading(package))
+    return REGISTRY
+
+
 def entry_of(what: Any) -> Entry | None:
-    return REGISTRY.get(name_of(what))
+    return find(name_of(what))
+
+
+def function(what: Any) -> Function:
+    """What stands for a function that is known to be registered."""
+    entry = entry_of(what)
+    assert entry is not None, name_of(what)
+    return entry.fn
 
 
 def ufunc(name: str) -> Function:
     """What computes an element of a ufunc of NumPy, or of scipy.special."""
-    return (REGISTRY.get(f"np.{name}") or REGISTRY[f"scipy.special.{name}"]).fn
+    return function(f"np.{name}" if hasattr(np, name) else f"scipy.special.{name}")
 
 
 def refuse(name: str) -> NoReturn:
@@ -92,7 +125,7 @@ def refuse(name: str) -> NoReturn:
 def near(name: str) -> str:
     """What to use instead: the supported names that are most like it."""
     package, _, last = name.partition(".")[0], *name.rpartition(".")[1:]
-    known = {n.rpartition(".")[2]: n for n in REGISTRY if n.startswith(f"{package}.") and n.rpartition(".")[0] not in REGISTRY}
+    known = {n.rpartition(".")[2]: n for n in every() if n.startswith(f"{package}.") and n.rpartition(".")[0] not in REGISTRY}
     return errors.instead(last, known, known.__getitem__)
 
 
@@ -114,10 +147,11 @@ def _row(entry: Entry) -> str:
 def table() -> str:
     """The registered names as the table that README shows."""
     rows: dict[str, set[str]] = {}
-    shown = (e for e in REGISTRY.values() if not e.refused and e.name.rpartition(".")[0] not in {"operator", *REGISTRY})
+    shown = (e for e in every().values() if not e.refused and e.name.rpartition(".")[0] not in {"operator", *REGISTRY})
     for entry in shown:
         rows.setdefault(_row(entry), set()).add(entry.name.rpartition(".")[2])
-    order = [*dict.fromkeys(ROWS.values()), "`np.linalg`", "`np.fft`", "`scipy.linalg`", "`scipy.special`", "methods", "attributes"]
+    packages = sorted(row for row in rows if row.startswith("`"))
+    order = [*dict.fromkeys(ROWS.values()), *packages, "methods", "attributes"]
     return "\n".join(f"| {row} | {_listed(rows[row])} |" for row in order)
 
 
