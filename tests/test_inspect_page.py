@@ -139,8 +139,12 @@ line.click();
 document.dispatchEvent(new KeyboardEvent("keydown", {key: "Escape"}));
 const left = document.querySelectorAll(".lit, .pin").length;
 const d = document.documentElement;
-document.body.dataset.found = JSON.stringify({lit, seen, shown, left, wider: d.scrollWidth - d.clientWidth, width: innerWidth});
+parent.postMessage({lit, seen, shown, left, wider: d.scrollWidth - d.clientWidth, width: innerWidth}, "*");
 </script></body>"""
+
+
+AROUND = """<!doctype html><body><script>onmessage = (e) => { document.body.dataset.found = JSON.stringify(e.data); };</script>
+<iframe src="page.html" style="border:0;width:{width}px;height:900px"></iframe></body>"""  # a window is not so narrow
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
@@ -148,10 +152,12 @@ document.body.dataset.found = JSON.stringify({lit, seen, shown, left, wider: d.s
 def test_in_a_browser(looked: Any, tmp_path: Path, width: int) -> None:
     page = tmp_path / "page.html"
     page.write_text(looked.html.replace("</body>", PROBE))
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile", "--enable-logging=stderr", f"--window-size={width},900"]  # fmt: skip
-    run = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120)
+    (tmp_path / "around.html").write_text(AROUND.replace("{width}", str(width)))
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile", "--enable-logging=stderr", "--window-size=1400,1000", "--virtual-time-budget=5000"]  # fmt: skip
+    run = subprocess.run([*command, "--dump-dom", (tmp_path / "around.html").as_uri()], capture_output=True, text=True, timeout=120)
     found = json.loads(html.unescape(re.search(r'data-found="([^"]*)"', run.stdout).group(1)))
     assert "CONSOLE" not in run.stderr, "an error of the page's script"
+    assert found["width"] == width
     assert found["wider"] == 0, f"wider than {found['width']} pixels"
     assert all(n > 0 for n in found["lit"].values()), found["lit"]
     assert found["shown"]

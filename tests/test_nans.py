@@ -13,6 +13,7 @@ import pytest
 import lantern_jit as lj
 from lantern_jit.errors import NotANumberError
 
+from .lowered import lowered
 from .support import close, first
 
 KNOWS_EXPRESSIONS = sys.version_info >= (3, 11)
@@ -91,8 +92,17 @@ def opposite(x, n):
     return np.sqrt(y - 2.0) - np.sqrt(3.0 * y - 6.0) + n
 
 
+def of_a_small_array(x, n):
+    r = np.sqrt((x - 1.0) ** 2)  # here
+    return np.sum(r * (x - 1.0)) * n
+
+
 def grad(f: Any) -> Any:
     return lj.grad(f)
+
+
+def columns(f: Any) -> Any:
+    return lj.jacfwd(lambda x, n: f(np.array([x[0], x[1], x[2]]), n))
 
 
 def tangent(f: Any) -> Any:
@@ -104,6 +114,7 @@ SLOPE = [of_a_slope, of_the_slope_in_a_loop, of_the_slope_of_a_kernel, of_the_sl
 CASES = [
     *((f, lambda f: f) for f in VALUE),
     *((f, grad) for f in (*SLOPE, opposite)),
+    (of_a_small_array, columns),
     *((f, grad) for f in VALUE),
     *((f, tangent) for f in SLOPE),
 ]
@@ -122,7 +133,7 @@ def test_the_first_one_is_named(case: Any) -> None:
     x, n = np.array([1.0, 2.0, 3.0]), 3
     jitted = lj.jit(way(f), nans="raise")
     specialisation, leaves = jitted._dispatcher.lookup((x, n), {})
-    for run in (specialisation.run, specialisation.interpret):
+    for run in (specialisation.run, specialisation.interpret, lambda given: lowered(lambda: specialisation.interpret(given))):
         with pytest.raises(NotANumberError) as caught:
             run(leaves)
         assert f"test_nans.py:{line(f)} in " in str(caught.value), str(caught.value)
