@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,13 +11,15 @@ import numpy as np
 
 from .backends.base import Options
 from .backends.llvm.build.lock import COMPILING
+from .inspection.reasons import kinds, reason
+from .inspection.table import Table
 from .ir.core.types import FROM_NUMPY
 from .ir.objects import statics
 from .ir.python.random import wrapped
 from .ir.trace.program import abstract
 from .ir.values import pytree
+from .patience import LOGGER
 from .specialisation import Family, Specialisation
-from .table import Table
 
 
 class Dispatcher:
@@ -77,10 +80,18 @@ class Dispatcher:
                 found = family.find(values)
                 if found is None:
                     self.made = {k: f for k, f in self.made.items() if not statics.is_dead(k[1:])}
+                    if LOGGER.isEnabledFor(logging.INFO):
+                        self._say(key, leaves, dynamic)
                     found = self._specialise(leaves, tree, fixed, dynamic)
                     family.add(found)
                     self.made[key] = family
         return found, values
+
+    def _say(self, key: Any, leaves: list[Any], dynamic: Any) -> None:
+        """Tell the log what is compiled, and why again."""
+        names = [spelled(w, self.f) for w in pytree.argument_names(*dynamic)]
+        why = reason(key, self.made, names, leaves, lambda s, need: s.spell(need))
+        LOGGER.info("`%s` is compiled for (%s): %s", self.name, ", ".join(kinds(names, leaves)), why)
 
     def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int | str, Any], dynamic: Any) -> Specialisation:
         where = pytree.argument_names(*dynamic)

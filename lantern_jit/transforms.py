@@ -13,6 +13,8 @@ from typing import Any, Union
 import numpy as np
 
 from .dispatcher import Dispatcher
+from .inspection.debugging import is_interpreted
+from .inspection.table import Table
 from .ir.core.builder import current_trace
 from .ir.trace import derivatives
 from .ir.trace.jacobian import jacobians, linear
@@ -21,7 +23,6 @@ from .ir.trace.vmap import vmap as batched
 from .ir.values import pytree
 from .pickling import Recipe
 from .sharing import identity, shared
-from .table import Table
 
 
 def in_trace() -> bool:
@@ -33,6 +34,7 @@ class Transformed(Recipe):
     """A function made from a function. Outside a trace it is interpreted at first, see `Specialisation.evaluate`."""
 
     __lantern_transform__ = True
+    _public = ("specialisations",)
 
     def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any], recipe: Any = None, options: Any = None) -> None:
         """`recipe` is (function, arguments) that make the same again, for pickle. Of the same kind, function and `options` (if
@@ -61,6 +63,9 @@ class Transformed(Recipe):
         if in_trace():
             return self._staged(*args, **kwargs)
         try:
+            if is_interpreted():
+                specialisation, leaves = Dispatcher(self, self.__name__).lookup(args, kwargs)
+                return specialisation.interpret(leaves)
             specialisation, leaves = self._dispatcher.lookup(args, kwargs)
             return specialisation.evaluate(leaves)
         except BaseException as e:

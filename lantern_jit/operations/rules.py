@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..inspection.public import Public
 from ..ir.core.builder import current_trace
 from ..ir.core.errors import LanternError
 from ..ir.python.for_loops import loop_value
@@ -20,7 +21,7 @@ from ..ir.values import pytree
 from ..transforms import in_trace
 
 
-class _Ruled:
+class _Ruled(Public):
     """A function with a rule of its own for derivatives."""
 
     __lantern_transform__ = True
@@ -120,6 +121,8 @@ class custom_vjp(_Ruled):  # it is a decorator
         super().__init__(fun, nondiff_argnums)
         self.forward, self.backward = fwd, bwd
 
+    _public = ("defvjp",)
+
     def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
         """Say what it does forward, and on the way back."""
         self.forward, self.backward = fwd, bwd
@@ -152,6 +155,8 @@ class custom_jvp(_Ruled):
     def __init__(self, fun: Callable[..., Any], nondiff_argnums: int | Sequence[int] = ()) -> None:
         super().__init__(fun, nondiff_argnums)
         self.rule: Callable[..., Any] | None = None
+
+    _public = ("defjvp", "defjvps")
 
     def defjvp(self, jvp: Callable[..., Any]) -> Callable[..., Any]:
         """Say what it gives for primals and tangents."""
