@@ -14,7 +14,7 @@ def load() -> Any:
     """DyNet for one thread, with automatic batching; it has to be told when it is first imported."""
     import dynet_config  # type: ignore[import-not-found]
 
-    dynet_config.set(mem=2048, autobatch=True, random_seed=1)
+    dynet_config.set(mem=1024, autobatch=True, random_seed=1)
     import dynet  # type: ignore[import-not-found]
 
     return dynet
@@ -24,8 +24,9 @@ def makers(dy: Any) -> dict[str, dict[str, Callable[..., Step]]]:
     def tree(params: Any, embeddings: Any, trees: Any) -> Step:
         model = dy.ParameterCollection()
         p = {k: model.parameters_from_numpy(np.ascontiguousarray(v.T)) for k, v in params.items()}
-        trainer, n = dy.AdagradTrainer(model, 0.05, eps=1e-8), params["out"].shape[0]
-        trainer.set_clip_threshold(0)
+        held = model, dy.AdagradTrainer(model, 0.05, eps=1e-16)  # neither keeps the other; eps is added before the root
+        held[1].set_clip_threshold(0)
+        n = params["out"].shape[0]
         lists = [tuple(a.tolist() for a in t) for t in trees]
 
         def one(words: Any, left: Any, right: Any, labels: Any, root: int) -> float:
@@ -50,7 +51,7 @@ def makers(dy: Any) -> dict[str, dict[str, Callable[..., Step]]]:
             loss = dy.esum(losses)
             value = loss.value()
             loss.backward()
-            trainer.update()
+            held[1].update()
             return float(value)
 
         return lambda: sum(one(*t) for t in lists)

@@ -27,7 +27,7 @@ def makers(torch: Any) -> dict[str, dict[str, Callable[..., Step]]]:
             if clip:
                 torch.nn.utils.clip_grad_value_(weights, CLIP)
             optimiser.step()
-            return float(value)
+            return float(value.detach())
 
         return step
 
