@@ -23,7 +23,7 @@ from ..values.scalars import zero_dimensional
 from ..values.values import Arrayed, Traced, constant, is_traced
 from ..values.views import as_array
 from ..values.writes import update
-from . import axes, choosing, creation, differences, products, reductions, shaping, sorting, ufuncs  # noqa: F401
+from . import axes, choosing, creation, differences, images, products, reductions, shaping, sorting, ufuncs  # noqa: F401
 from .arguments import call, call_method, has_no_effect, into
 from .common import astype, class_of, dtype_of, scalar_kind
 from .fft import transform  # noqa: F401
