@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import pathlib
-import re
 import sys
 from typing import Any
 
@@ -27,11 +25,12 @@ extensions = [
     "sphinx_design",
     "myst_nb",
     "numpydoc",
-    "sphinx_gallery.gen_gallery",
 ]
 nitpicky = False
 suppress_warnings = ["config.cache"]  # the gallery's settings are objects
-exclude_patterns = ["build"]
+exclude_patterns = ["build", "templates"]
+templates_path = ["templates"]
+default_role = "py:obj"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 
@@ -52,36 +51,29 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = {"GL08", "SS01", "PR01", "PR02", "PR03", "RT01", "EX01"}
-numpydoc_validation_exclude = {r"\.errors\.", r"\.(Jitted|Inspection|Memory|Row|Table|Exported|Operation|Prompt)\b"}
+numpydoc_validation_exclude = {r"\.errors\.", r"\.custom_[jv]+p\.", r"\.(Jitted|Inspection|Memory|Row|Table|Exported|Operation|Prompt)\b"}
 
-# ---- the gallery: the programs of examples/ that have cells
-EXAMPLES = ROOT / "examples"
-
-
-def _is_page(path: pathlib.Path) -> bool:
-    text = path.read_text()
-    title = (ast.get_docstring(ast.parse(text)) or "").lstrip().split("\n")
-    return "\n# %%" in text and len(title) > 1 and re.fullmatch(r"([=\-~#*])\1+", title[1].strip()) is not None
-
-
-_others = [path.stem for path in EXAMPLES.glob("*.py") if not _is_page(path)]
+# ---- the gallery
+EXAMPLES = ROOT / "examples" / "gallery"
+if (EXAMPLES / "GALLERY_HEADER.rst").exists():
+    extensions.append("sphinx_gallery.gen_gallery")
 sphinx_gallery_conf = {
     "examples_dirs": str(EXAMPLES),
     "gallery_dirs": "gallery",
     "filename_pattern": r"\.py$",
-    "ignore_pattern": rf"[\\/]({'|'.join(map(re.escape, _others))})\.py$",
+    "ignore_pattern": r"__init__\.py$",
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
-    "plot_gallery": True,
     "abort_on_example_error": True,
     "within_subsection_order": "FileNameSortKey",
-    "copyfile_regex": r".*\.csv$",
+    "min_reported_time": 1e9,  # a page says nothing of how long it took
 }
 
 # ---- looks
 html_theme = "pydata_sphinx_theme"
 html_title = "lantern_jit"
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
@@ -107,8 +99,14 @@ def _formula(self: Any, node: Any, display: str) -> None:
     raise SkipNode
 
 
+def _without_gallery(app: Any, page: str, source: list[str]) -> None:
+    if page == "index" and "sphinx_gallery.gen_gallery" not in extensions:
+        source[0] = source[0].replace("gallery/index\n", "")
+
+
 def setup(app: Any) -> None:
-    """Formulas need no script."""
+    """Formulas need no script; where there is no gallery no page names it."""
+    app.connect("source-read", _without_gallery)
     from docutils.nodes import math, math_block
 
     app.add_node(math, override=True, html=(lambda self, node: _formula(self, node, "inline"), None))

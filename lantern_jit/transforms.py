@@ -348,7 +348,7 @@ def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -
     -------
     callable
         For each number or array y of f's result, in its structure, stands what a gradient would be, with an array of the shape
-        (*shape of y, *shape of x) and the dtype of x for each number or array x.
+        `(*y.shape, *x.shape)` and the dtype of x for each number or array x.
 
     Examples
     --------
@@ -410,7 +410,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
     Returns
     -------
     callable
-        For one float result, and one array x, the shape is (*shape of x, *shape of x); in general y, x, x as in `jacfwd`.
+        For one float result, and one array x, the shape is `(*x.shape, *x.shape)`; in general y, x, x as in `jacfwd`.
 
     Examples
     --------

@@ -38,7 +38,7 @@ class _Page(HTMLParser):
 
 def pages(folder: Path) -> list[Path]:
     """All pages of a built site."""
-    return sorted(folder.rglob("*.html"))
+    return sorted(path for path in folder.rglob("*.html") if "_static" not in path.parts)
 
 
 @functools.cache

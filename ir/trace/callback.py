@@ -127,7 +127,7 @@ def _described(x: Any, made: Any) -> str:
 
 
 def callback(f: Callable[..., Any], result: Any, *args: Any, **kwargs: Any) -> Any:
-    """f(*args, **kwargs), called by Python each time that compiled code gets here.
+    """`f(*args, **kwargs)`, called by Python each time that compiled code gets here.
 
     It happens in order with everything else that the program does, once for each time that plain Python would run it, also where nobody
     reads the result: what a derivative or a checkpoint evaluates again is given what f gave. Its exceptions reach the caller of the compiled

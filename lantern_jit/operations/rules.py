@@ -252,7 +252,7 @@ def clip_gradient(x: Any, lo: Any, hi: Any) -> Any:
 
 
 def implicit(solve: Callable[..., Any], residual: Callable[..., Any]) -> Callable[..., Any]:
-    """y = solve(*args), where residual(y, *args) is 0, with the derivative of the implicit function.
+    """`y = solve(*args)`, where `residual(y, *args)` is 0, with the derivative of the implicit function.
 
     Parameters
     ----------
@@ -321,7 +321,7 @@ def _solved(residual: Callable[[Any], Any], y: Any, dy: Any) -> Any:
 
 
 def fixed_point(f: Callable[..., Any], x0: Any, *args: Any, xtol: float = 1e-12, maxiter: int = 1000) -> Any:
-    """x = f(x, *args), by iteration from x0, with the derivative of the implicit function.
+    """`x = f(x, *args)`, by iteration from x0, with the derivative of the implicit function.
 
     Parameters
     ----------
