@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import sys
 from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])  # for the kernels of pages
-os.environ.setdefault("MPLBACKEND", "agg")
 
 import lantern_jit  # noqa: E402
 
@@ -43,6 +43,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_ipywidgets_js: dict[str, Any] = {}
 nb_merge_streams = True
+nb_output_stderr = "remove"  # the log, which tells of slow compilations
 
 # ---- the API
 autosummary_generate = True
@@ -78,6 +79,7 @@ html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
+    "search_bar_text": "Search",
     "show_prev_next": True,
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
@@ -99,13 +101,23 @@ def _formula(self: Any, node: Any, display: str) -> None:
     raise SkipNode
 
 
+def _cells_without_paths(app: Any, doctree: Any) -> None:
+    """Messages say where: `cell:3` instead of the file that a kernel makes of it."""
+    from docutils.nodes import Text
+
+    for text in list(doctree.findall(Text)):
+        if "ipykernel_" in text:
+            text.parent.replace(text, Text(re.sub(r"\S*/ipykernel_\d+/\d+\.py", "cell", text)))
+
+
 def _without_gallery(app: Any, page: str, source: list[str]) -> None:
     if page == "index" and "sphinx_gallery.gen_gallery" not in extensions:
         source[0] = source[0].replace("gallery/index\n", "")
 
 
 def setup(app: Any) -> None:
-    """Formulas need no script; where there is no gallery no page names it."""
+    """Formulas need no script; outputs name no file; where there is no gallery no page names it."""
+    app.connect("doctree-read", _cells_without_paths)
     app.connect("source-read", _without_gallery)
     from docutils.nodes import math, math_block
 
