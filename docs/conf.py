@@ -37,8 +37,7 @@ html_css_files = ["site.css"]
 # ---- pages
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-nb_execution_mode = "cache"
-nb_execution_cache_path = str(ROOT / "build" / "docs" / "cells")
+nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_ipywidgets_js: dict[str, Any] = {}
@@ -107,7 +106,9 @@ def _cells_without_paths(app: Any, doctree: Any) -> None:
 
     for text in list(doctree.findall(Text)):
         if "ipykernel_" in text:
-            text.parent.replace(text, Text(re.sub(r"\S*/ipykernel_\d+/\d+\.py", "cell", text)))
+            block = text.parent
+            block.replace(text, Text(re.sub(r"[^\s(\[]*/ipykernel_\d+/\d+\.py", "cell", text)))
+            block.rawsource = block.astext()  # by which Sphinx knows that it may be highlighted
 
 
 def _without_gallery(app: Any, page: str, source: list[str]) -> None:
