@@ -163,8 +163,25 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
 
 
 def call_scipy(function: Any, args: Any, kwargs: Any) -> Any:
-    """A function of SciPy, which does not ask its arguments what to do unless it is a ufunc."""
-    return function(*args, **kwargs) if isinstance(function, np.ufunc) else call_function(function, args, kwargs)
+    """A function of SciPy, which does not ask its arguments what to do unless it is a ufunc; a class of its, an object or a method of one."""
+    if isinstance(function, np.ufunc):
+        return function(*args, **kwargs)
+    if isinstance(function, (type, types.FunctionType)) or (hasattr(function, "__name__") and not isinstance(function, types.MethodType)):
+        return call_function(function, args, kwargs)
+    owner, name = (function.__self__, function.__name__) if isinstance(function, types.MethodType) else (function, "__call__")
+    classes = [cls for cls in type(owner).__mro__ if cls.__module__.startswith("scipy.")]
+    for cls in classes:
+        find(name_of(cls))  # what is seldom used is loaded
+        entry = REGISTRY.get(f"{name_of(cls)}.{name}")
+        if entry is not None:
+            return of_numpy(call(getattr(cls, name), entry.fn, (owner, *args), kwargs))
+    refuse(f"{name_of(classes[0])}.{name}")
+
+
+def runs_functions(function: Any) -> bool:
+    """Is it a function of SciPy's that calls functions of the user's, and is known here?"""
+    entry = entry_of(function) if isinstance(function, types.FunctionType) else None
+    return entry is not None and entry.runs
 
 
 # ---- methods and attributes
