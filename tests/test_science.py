@@ -15,8 +15,11 @@ from .science import CASES, Case
 from .support import first, interpret
 from .test_array_api import flat
 
-NATIVE = [c for c in CASES if c.native]
-IDS = [c.name for c in CASES]
+NATIVE, COMPOSED = [c for c in CASES if c.native], [c for c in CASES if not c.native]
+
+
+def named(case: Case) -> str:
+    return case.name
 
 
 def agree(actual: Any, case: Case) -> None:
@@ -29,12 +32,12 @@ def agree(actual: Any, case: Case) -> None:
         np.testing.assert_allclose(np.asarray(x, float), np.asarray(y, float), rtol=1e-9, atol=1e-9, err_msg=f"result {i}")
 
 
-@pytest.mark.parametrize("case", CASES, ids=IDS)
+@pytest.mark.parametrize("case", first(len(COMPOSED), COMPOSED + NATIVE), ids=named)
 def test_values(case: Case) -> None:
     agree(interpret(case.f, *case.args), case)
 
 
-@pytest.mark.parametrize("case", first(len(NATIVE), [*NATIVE, *(c for c in CASES if not c.native)]))
+@pytest.mark.parametrize("case", first(len(NATIVE), NATIVE + COMPOSED), ids=named)
 def test_native_values(case: Case) -> None:
     agree(lj.jit(case.f)(*case.args), case)
 
@@ -66,7 +69,7 @@ def difference(f: Any, args: tuple[Any, ...], d: tuple[Any, ...], h: float = 1e-
     return (up - down) / (2 * h)
 
 
-@pytest.mark.parametrize("case", first(len(NATIVE), [*NATIVE, *(c for c in CASES if not c.native)]))
+@pytest.mark.parametrize("case", first(len(NATIVE), NATIVE + COMPOSED), ids=named)
 def test_gradients(case: Case) -> None:
     f, slope, d, _ = along(case)
     expected = difference(f, case.args, d)
@@ -74,7 +77,7 @@ def test_gradients(case: Case) -> None:
 
 
 @pytest.mark.more
-@pytest.mark.parametrize("case", CASES, ids=IDS)
+@pytest.mark.parametrize("case", CASES, ids=named)
 def test_second_derivatives_and_forward_mode(case: Case) -> None:
     f, slope, d, moving = along(case)
     tangents = tuple(d[i] for i in moving)
@@ -94,6 +97,7 @@ def test_second_derivatives_and_forward_mode(case: Case) -> None:
     np.testing.assert_allclose(lj.jit(push(slope))(*case.args), difference(native, case.args, d), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.more
 def test_second_derivatives_of_factors() -> None:
     """log det by LU, LDL^T and square roots are one function."""
     rng = np.random.default_rng(3)

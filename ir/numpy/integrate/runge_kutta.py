@@ -175,12 +175,7 @@ def solved(problem: Any, t: Any, y: Any, points: Any, reach: Any) -> Any:
     """(t, y, times of events, y there, status, calls of fun); y at `points`, or at all steps where they are None. With `reach` all points are
     reached, else there is an event that may end it."""
     f, direction = slope(problem.fun, t, y), problem.direction
-    calls = 1
-    if problem.first is None:
-        size = first_step(problem, t, y, f)
-        calls = 2
-    else:
-        size = fixed(problem.first)
+    size, calls = (first_step(problem, t, y, f), 2) if problem.first is None else (fixed(problem.first), 1)
     ts, ys, done = [t], [y], 0
     out = np.full((0 if points is None else len(points), len(y)), np.nan)
     if points is not None:
@@ -208,16 +203,13 @@ def solved(problem: Any, t: Any, y: Any, points: Any, reach: Any) -> Any:
             wrong = error(problem, y, new, h, ks)
             size = fixed(abs(h))
             if wrong < 1:
-                factor = MOST
-                if wrong != 0:
-                    factor = min(MOST, SAFETY * wrong**problem.pair.exponent)
-                size = size * (min(1.0, factor) if again else factor)
-                again = False
+                factor = MOST if wrong == 0 else min(MOST, SAFETY * wrong**problem.pair.exponent)
+                size, again = size * (min(1.0, factor) if again else factor), False
                 if problem.events:
                     here = values_of(problem, after, new)
-                    found = happened(problem, signs, here, counts, t, y, h, ks, t_events, y_events)
-                    counts, stop, signs = found[0], found[1], here
-                    if found[2]:
+                    seen = happened(problem, signs, here, counts, t, y, h, ks, t_events, y_events)
+                    counts, stop, signs = seen[0], seen[1], here
+                    if seen[2]:
                         status, after, new = 1, stop, between(problem, stop, t, y, h, ks)
                 if points is None:
                     ts.append(after)

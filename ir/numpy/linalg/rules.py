@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core import errors
 from ...core.types import I64
 from ...ops import (
     lapack,  # noqa: F401  # the rows
@@ -193,7 +194,7 @@ def _sqrtm_program(a: Any) -> Any:
         w, v = np.linalg.eigh(a)
         floor = -10 * n * np.finfo(a.dtype).eps * np.max(np.abs(w))
         if np.any(w < floor):
-            raise np.linalg.LinAlgError("The principal square root of the matrix is not real")
+            raise errors.LinAlgError("The principal square root of the matrix is not real")
         return ((v * np.sqrt(np.maximum(w, 0.0))) @ v.T,)
     x, m, one = a.copy(), a.copy(), np.eye(n, dtype=a.dtype)
     change, rounds = 1.0, 0
@@ -206,7 +207,7 @@ def _sqrtm_program(a: Any) -> Any:
         change = np.max(np.abs(m - one))
         rounds += 1
     if not change <= 1e3 * n * np.finfo(a.dtype).eps:
-        raise np.linalg.LinAlgError("The principal square root of the matrix is not real")
+        raise errors.LinAlgError("The principal square root of the matrix is not real")
     return (x,)
 
 

@@ -205,7 +205,9 @@ def _extreme(name: str, pick: np.ufunc, input: Any, size: Any, mode: Any, cval: 
 
 
 def _of_neighbours(name: str, pick: np.ufunc) -> None:
-    def whole(input: Any, size: Any, mode: Any = "reflect", cval: Any = 0.0, origin: Any = 0) -> Any:
+    def whole(input: Any, size: Any = None, mode: Any = "reflect", cval: Any = 0.0, origin: Any = 0) -> Any:
+        if size is None:
+            unsupported(f"scipy.ndimage.{name} without size=", "give the size of the neighbourhood")
         return _extreme(name, pick, input, size, mode, cval, origin)
 
     def one(input: Any, size: Any, axis: int = -1, mode: Any = "reflect", cval: Any = 0.0, origin: Any = 0) -> Any:
