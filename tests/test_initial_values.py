@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.integrate import odeint, quad, solve_ivp
+from scipy.optimize import brentq, minimize
 
 import lantern_jit as lj
 
@@ -129,12 +130,20 @@ def test_what_fails_is_told() -> None:
     [
         (lambda k: solve_ivp(lambda t, y: -k * y, (0, 1), [1.0], method="BDF"), "method='BDF' in compiled code .*use method='RK45'"),
         (lambda k: solve_ivp(lambda t, y: -k * y, (0, 1), [1.0], dense_output=True), "dense_output=True in compiled code .*t_eval="),
-        (lambda k: quad(lambda x: k * x, 0, 1), "scipy.integrate.quad, which chooses its points as it goes, .*fixed_quad"),
+        (lambda k: quad(lambda x: k * x, 0, 1), "scipy.integrate.quad in compiled code at .*fixed_quad"),
+        (lambda k: brentq(lambda x: x * x - k, 0, 3), "scipy.optimize.brentq in compiled code at .*lantern_jit.implicit"),
+        (lambda k: minimize(lambda x: np.sum((x - k) ** 2), [0.0]), "scipy.optimize.minimize in compiled code at .*lantern_jit.implicit"),
     ],
 )
 def test_refusals_say_what_to_write(f: Any, message: str) -> None:
     with pytest.raises(lj.errors.UnsupportedOperationError, match=message):
         lj.jit(f)(2.0)
+
+
+def test_what_knows_no_traced_value_runs_while_tracing() -> None:
+    root = lj.jit(lambda x: x * brentq(lambda v: v * v - 2.0, 0, 3))(1.0)
+    area = lj.jit(lambda x: x * quad(lambda v: v, 0, 2)[0])(1.0)
+    assert (round(root, 12), area) == (round(2**0.5, 12), 2.0)
 
 
 def test_times_outside_are_refused() -> None:

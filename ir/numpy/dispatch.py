@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import errors
 from ..core.builder import current_trace
 from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, NUMPY_DTYPES, is_float
@@ -20,7 +21,7 @@ from ..values.kernels import elementwise, filled
 from ..values.reshaping import expand
 from ..values.scalars import zero_dimensional
 from ..values.values import Arrayed, Traced, constant, is_traced
-from ..values.views import as_array
+from ..values.views import any_traced, as_array
 from ..values.writes import update
 from . import axes, choosing, creation, differences, products, reductions, shaping, sorting, ufuncs  # noqa: F401
 from .arguments import call, call_method, has_no_effect, into
@@ -166,9 +167,27 @@ def call_scipy(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of SciPy, which does not ask its arguments what to do unless it is a ufunc; a class of its, an object or a method of one."""
     if isinstance(function, np.ufunc):
         return function(*args, **kwargs)
-    if isinstance(function, (type, types.FunctionType)) or (hasattr(function, "__name__") and not isinstance(function, types.MethodType)):
+    if isinstance(function, types.MethodType):
+        return _method_of_scipy(function.__self__, function.__name__, args, kwargs)
+    if not hasattr(function, "__name__"):
+        return _method_of_scipy(function, "__call__", args, kwargs)
+    if any_traced((args, kwargs)):
         return call_function(function, args, kwargs)
-    owner, name = (function.__self__, function.__name__) if isinstance(function, types.MethodType) else (function, "__call__")
+    try:
+        return call_function(function, args, kwargs)
+    except errors.UnsupportedOperationError as refusal:
+        return _as_it_is(function, args, kwargs, refusal)
+
+
+def _as_it_is(function: Any, args: Any, kwargs: Any, refusal: Exception) -> Any:
+    """What is refused may run while tracing, as long as the functions that it is given know no traced value either."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as e:
+        raise refusal from e
+
+
+def _method_of_scipy(owner: Any, name: str, args: Any, kwargs: Any) -> Any:
     classes = [cls for cls in type(owner).__mro__ if cls.__module__.startswith("scipy.")]
     for cls in classes:
         find(name_of(cls))  # what is seldom used is loaded

@@ -106,13 +106,13 @@ def fixed_quad(func: Any, a: Any, b: Any, args: Any = (), n: int = 5) -> Any:
     return half * np.sum(w * y, -1) if isinstance(y, Arrayed) else half * y * 2.0, None
 
 
-def _refused(*names: str) -> None:
+def refused(what: str, *names: str) -> None:
+    """Functions that call the user's and are not compiled: what to write instead."""
     for name in names:
-        implements(name, refused=True, runs=True)(
-            lambda *args, name=name, **kwargs: unsupported(
-                f"{name}, which chooses its points as it goes,", "use scipy.integrate.fixed_quad, or call it outside"
-            )
-        )
+        implements(name, refused=True, runs=True)(lambda *args, name=name, **kwargs: unsupported(f"{name} in compiled code", what))
 
 
-_refused(*(f"scipy.integrate.{name}" for name in ("quad", "quad_vec", "dblquad", "tplquad", "nquad")))
+refused(
+    "use scipy.integrate.fixed_quad, or call it outside",
+    *(f"scipy.integrate.{f}" for f in ("quad", "quad_vec", "dblquad", "tplquad", "nquad")),
+)

@@ -323,7 +323,7 @@ def zoom(input: Any, zoom: Any, order: int = 3, mode: str = "constant", cval: An
     known = [sizes.needed(n) for n in shape_of(x)]
     if None in known:
         unsupported("zoom of an image of unknown sizes", "use map_coordinates")
-    shape = [round(n * z) for n, z in zip(known, _for_each(zoom, x.ndim), strict=True)]  # type: ignore[operator]
+    shape = [round(n * z) for n, z in zip(known, _for_each(zoom, x.ndim), strict=True)]
     steps = [(n - 1) / (m - 1) if m > 1 else 1.0 for n, m in zip(known, shape, strict=True)]  # type: ignore[operator]
     return _sampled(x, [p * s for p, s in zip(_places(shape), steps, strict=True)], order, mode, cval, t)
 
