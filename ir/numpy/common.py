@@ -10,18 +10,20 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import atom_of, current_builder
+from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, FROM_NUMPY, I64, NUMPY_DTYPES, SCALARS, Scalar, is_float
 from ..ops import table
-from ..staging.functions import invoke
+from ..staging.functions import invoke, invoke_staged
 from ..values import sizes
 from ..values.kernels import elementwise, filled
 from ..values.operators import arithmetic
-from ..values.values import Arrayed, Traced, scalar_type, to_type
+from ..values.values import Arrayed, Traced, is_traced, scalar_type, to_type
 from ..values.views import as_array, axes_of, shape_of
 from ..values.writes import stored
 
 Axis = Any
+jvp = Port("gives a function's value and its derivative along tangents")
 
 
 def arrayed(x: Any) -> Arrayed:
@@ -81,6 +83,13 @@ def float_array(x: Any, dtype: Any = None) -> Any:
     return astype(x, F64) if isinstance(x, Arrayed) else arithmetic("div", x, 1) if isinstance(x, Traced) else float(x)
 
 
+def fixed(x: Any) -> Any:
+    """x, through which no derivative goes."""
+    if not is_traced(x):
+        return x
+    return elementwise(lambda v: table.fixed(v) if is_float(v.type) else v, x, name="fixed") if isinstance(x, Arrayed) else table.fixed(x)
+
+
 def common_dtype(parts: Sequence[Any]) -> Scalar:
     kinds = [scalar_kind(p) for p in parts]
     if all(k == kinds[0] for k in kinds):
@@ -94,6 +103,16 @@ def program(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any) -> Any:
         return invoke(function, args, {})
+
+    return run
+
+
+def shared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same as a function of its own in the graph: what is long is there once, however often it is called."""
+
+    @functools.wraps(function)
+    def run(*args: Any) -> Any:
+        return invoke_staged(function, args, {})
 
     return run
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import errors
 from ..core.builder import current_trace
 from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, NUMPY_DTYPES, is_float
@@ -21,7 +22,7 @@ from ..values.kernels import elementwise, filled
 from ..values.reshaping import expand
 from ..values.scalars import zero_dimensional
 from ..values.values import Arrayed, Traced, constant, is_traced
-from ..values.views import as_array
+from ..values.views import any_traced, as_array
 from ..values.writes import update
 from . import axes, choosing, creation, differences, images, products, reductions, shaping, sorting, ufuncs  # noqa: F401
 from .arguments import call, call_method, has_no_effect, into
@@ -182,13 +183,46 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
 
 
 def call_scipy(function: Any, args: Any, kwargs: Any) -> Any:
-    """A function of SciPy, which does not ask its arguments what to do unless it is a ufunc."""
+    """A function of SciPy, which does not ask its arguments what to do unless it is a ufunc; a class of its, an object or a method of one."""
     if isinstance(function, np.ufunc):
         return function(*args, **kwargs)
     owner = getattr(function, "__self__", function)
     if type(owner).__module__.startswith("scipy.stats."):  # a distribution, with its methods
         return importlib.import_module(".stats.objects", __package__).call(function, args, kwargs)
-    return call_function(function, args, kwargs)
+    if isinstance(function, types.MethodType):
+        return _method_of_scipy(owner, function.__name__, args, kwargs)
+    if not hasattr(function, "__name__"):
+        return _method_of_scipy(function, "__call__", args, kwargs)
+    if any_traced((args, kwargs)):
+        return call_function(function, args, kwargs)
+    try:
+        return call_function(function, args, kwargs)
+    except errors.UnsupportedOperationError as refusal:
+        return _as_it_is(function, args, kwargs, refusal)
+
+
+def _as_it_is(function: Any, args: Any, kwargs: Any, refusal: Exception) -> Any:
+    """What is refused may run while tracing, as long as the functions that it is given know no traced value either."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as e:
+        raise refusal from e
+
+
+def _method_of_scipy(owner: Any, name: str, args: Any, kwargs: Any) -> Any:
+    classes = [cls for cls in type(owner).__mro__ if cls.__module__.startswith("scipy.")]
+    for cls in classes:
+        find(name_of(cls))  # what is seldom used is loaded
+        entry = REGISTRY.get(f"{name_of(cls)}.{name}")
+        if entry is not None:
+            return of_numpy(call(getattr(cls, name), entry.fn, (owner, *args), kwargs))
+    refuse(f"{name_of(classes[0])}.{name}")
+
+
+def runs_functions(function: Any) -> bool:
+    """Is it a function of SciPy's that calls functions of the user's, and is known here?"""
+    entry = entry_of(function) if isinstance(function, types.FunctionType) else None
+    return entry is not None and entry.runs
 
 
 # ---- methods and attributes
