@@ -46,7 +46,7 @@ REGISTRY: dict[str, Entry] = {}
 LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modules of this room, in the order in which they are asked
     "np.fft": ["fft.functions"],
     "scipy.special": ["special.functions", "special.bessel"],
-    "scipy.stats": ["stats.samples"],
+    "scipy.stats": ["stats.continuous", "stats.discrete", "stats.multivariate", "stats.samples", "stats.further"],
 }
 
 
