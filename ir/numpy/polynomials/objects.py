@@ -45,7 +45,7 @@ class _Ours:
 
 
 @functools.cache
-def _with_our_arithmetic(cls: type) -> Any:
+def _with_our_arithmetic(cls: Any) -> Any:
     if cls is np.poly1d or issubclass(cls, _Ours):
         return _Poly1d if cls is np.poly1d else cls
     if cls not in CLASSES:
@@ -112,7 +112,7 @@ class _Series(_Ours):
     def __truediv__(self, other: Any) -> Any:
         if not isinstance(other, numbers.Number) and not is_traced(other):
             raise TypeError(f"unsupported types for true division: a polynomial and {type(other).__name__} ({user_site()})")
-        return type(self)(self.coef / other, self.domain, self.window, self._symbol)  # type: ignore[attr-defined]
+        return type(self)(self.coef / other, self.domain, self.window, self._symbol)
 
     def __call__(self, arg: Any) -> Any:
         offset, scale = self.mapparms()
