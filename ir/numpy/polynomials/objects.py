@@ -36,7 +36,8 @@ def called(function: Any, args: Any, kwargs: Any) -> Any:
     if type(owner) is np.poly1d:
         mine: Any = _Poly1d(owner.coeffs)
     else:
-        mine = _with_our_arithmetic(type(owner))(owner.coef, owner.domain, owner.window, owner.symbol)
+        kind: Any = type(owner)
+        mine = _with_our_arithmetic(kind)(owner.coef, owner.domain, owner.window, owner.symbol)
     return getattr(mine, function.__name__)(*args, **kwargs) if isinstance(function, types.MethodType) else mine(*args, **kwargs)
 
 
