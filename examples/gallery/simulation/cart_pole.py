@@ -15,7 +15,7 @@ import numpy as np
 
 import lantern_jit as lj
 
-STEP, LIMIT = 0.03, 20.0
+STEP, LIMIT = 0.03, 15.0
 
 
 def accelerations(angle, spin, force):
@@ -39,7 +39,7 @@ def cost(plan, state):
     for force in plan:
         state = move(state, LIMIT * math.tanh(force))
         x, v, angle, spin = state
-        total += 10.0 * (1.0 - math.cos(angle)) + 0.5 * x**2 + 0.05 * v**2 + 0.02 * spin**2 + 0.01 * force**2
+        total += 10.0 * (1.0 - math.cos(angle)) + x**2 + 0.1 * v**2 + 0.1 * spin**2 + 0.05 * force**2
     return total / len(plan)
 
 
@@ -53,7 +53,7 @@ def improve(plan, state, rounds):
         g = lj.grad(cost)(plan, state)
         m = 0.9 * m + 0.1 * g
         s = 0.99 * s + 0.01 * g**2
-        plan = plan - 0.1 * (m / (1 - 0.9 ** (i + 1))) / (np.sqrt(s / (1 - 0.99 ** (i + 1))) + 1e-8)
+        plan = plan - 0.05 * (m / (1 - 0.9 ** (i + 1))) / (np.sqrt(s / (1 - 0.99 ** (i + 1))) + 1e-8)
     return plan
 
 
@@ -73,7 +73,7 @@ def control(state, plan, steps, rounds, noise):
 def main(steps=200, horizon=50, rounds=40, seed=0):
     rng = np.random.default_rng(seed)
     noise = rng.normal(size=steps)
-    noise[2 * steps // 3] = 60.0  # somebody pushes
+    noise[3 * steps // 4] = 30.0  # somebody pushes
     start = time.perf_counter()
     states, forces = control((0.0, 0.0, math.pi, 0.0), 0.1 * rng.normal(size=horizon), steps, rounds, noise)
     seconds = time.perf_counter() - start

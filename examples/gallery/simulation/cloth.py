@@ -2,8 +2,8 @@
 A cloth that is thrown over a ball
 ==================================
 
-Points, springs between neighbours, gravity, a ball and a floor that push back. With which velocity must the cloth be thrown so that it comes to hang
-over the ball? The gradient of where it ends by its initial velocity goes through every step and every contact.
+Points, springs between neighbours, gravity, a ball and a floor that push back. With which velocity must the cloth be thrown to lie on
+the ball when the time is over? The gradient of where it ends by its initial velocity goes through every step and every contact.
 """
 
 import sys
@@ -63,17 +63,17 @@ def loss(throw, x, rest, steps):
 # Descent.
 
 
-def main(n=12, steps=250, rounds=40):
+def main(n=12, steps=200, rounds=40):
     side = np.linspace(-0.4, 0.4, n)
-    x = np.stack([*np.meshgrid(side - 1.5, side, indexing="ij"), np.ones((n, n))], axis=-1)
+    x = np.stack([*np.meshgrid(side - 1.5, side, indexing="ij"), np.full((n, n), 1.5)], axis=-1)
     rest = side[1] - side[0]
     objective = lj.jit(lj.value_and_grad(loss))
-    throw, history = np.array([0.5, 0.3, 1.0]), []
+    throw, history = np.array([1.2, 0.4, 2.0]), []
     start = time.perf_counter()
-    for _ in range(rounds):
+    for i in range(rounds):
         value, slope = objective(throw, x, rest, steps)
         history.append(value)
-        throw = throw - 0.5 * slope
+        throw = throw - 0.3 * 0.95**i * slope / np.sqrt(np.sum(slope**2))
     seconds = time.perf_counter() - start
     print(f"miss {history[0] ** 0.5:.3f} m -> {history[-1] ** 0.5:.3f} m in {rounds} gradients, {seconds:.2f} s with compilation")
     print("thrown with", throw.round(3), "m/s")
@@ -90,7 +90,7 @@ def picture(found):
     axes.plot_surface(*ball, alpha=0.3)
     for cloth, colour in zip(found["ends"], ("C1", "C2", "C3"), strict=True):
         axes.plot_wireframe(*np.moveaxis(cloth, -1, 0), color=colour, linewidth=0.7)
-    axes.set(xlim=(-2, 1), ylim=(-1.5, 1.5), zlim=(0, 2))
+    axes.set(xlim=(-2, 1), ylim=(-1.5, 1.5), zlim=(0, 2.5))
     figure.add_subplot(1, 2, 2, xlabel="gradient step", ylabel="miss (m)").plot(np.sqrt(found["history"]))
     return figure
 

@@ -95,11 +95,12 @@ def picture(found):
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
-    days, (mean, error) = np.arange(len(found["seen"])), found["filtered"].T
+    some = slice(0, 80)
+    days, (mean, error) = np.arange(len(found["seen"]))[some], found["filtered"][some].T
     axes.fill_between(days, mean - 2 * error, mean + 2 * error, alpha=0.3, label="filter, two standard deviations")
-    axes.plot(days, found["level"], "k", linewidth=1, label="level")
-    axes.plot(days, found["seen"], ".", markersize=3, label="seen")
-    axes.set(xlabel="day", ylim=(found["level"].min() - 8, found["level"].max() + 8))
+    axes.plot(days, found["level"][some], "k", linewidth=1, label="level")
+    axes.plot(days, found["seen"][some], "o", markersize=4, label="seen")
+    axes.set(xlabel="day")
     axes.legend()
     return figure
 
