@@ -15,7 +15,7 @@ import scipy.special
 import lantern_jit as lj
 from lantern_jit.ir.numpy import arguments
 from lantern_jit.ir.numpy.arguments import WITHOUT_EFFECT
-from lantern_jit.ir.numpy.registry import REGISTRY, Entry
+from lantern_jit.ir.numpy.registry import Entry, every
 from lantern_jit.ir.values import pytree
 
 from .support import both, interpret
@@ -129,7 +129,7 @@ def parameters(function: Any) -> list[inspect.Parameter]:
     return [p for p in inspect.signature(function).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
-CALLED = [e for e in REGISTRY.values() if numpys(e) is not None and not isinstance(numpys(e), np.ufunc) and not e.refused]
+CALLED = [e for e in every().values() if numpys(e) is not None and not isinstance(numpys(e), np.ufunc) and not e.refused]
 
 
 @pytest.mark.parametrize("entry", CALLED, ids=[e.name for e in CALLED])

@@ -12,7 +12,7 @@ import numpy as np
 from ..core.sites import unsupported, user_site
 from ..core.types import NUMPY_DTYPES
 from ..staging.growing import growing
-from ..values.values import Arrayed
+from ..values.values import Arrayed, is_sequence
 from ..values.views import as_array
 from ..values.writes import assign
 from .common import scalar_kind
@@ -111,7 +111,7 @@ def _is_default(value: Any, default: Any) -> bool:
 
 
 def _array_likes(name: str, value: Any) -> Any:
-    if name in ARRAY_LIKES and isinstance(value, (list, tuple, np.ndarray)):
+    if name in ARRAY_LIKES and (isinstance(value, np.ndarray) or is_sequence(value)):
         return as_array(value)
     if name in SEQUENCES:  # each function takes its items for arrays: np.block has more than one level of them
         return as_array(value) if isinstance(value, np.ndarray) else value

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import atom_of, current_builder
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, FROM_NUMPY, I64, NUMPY_DTYPES, SCALARS, Scalar, is_float
 from ..ops import table
@@ -109,6 +110,17 @@ def divided(total: Any, n: Any) -> Any:
     if not isinstance(total, (Traced, Arrayed)):
         return float(np.float64(total) / n)
     return arithmetic("div", total, n)
+
+
+def require(good: Any, exception: Exception) -> None:
+    """Raise that, now or when the program runs, unless all of `good` is true."""
+    if isinstance(good, Arrayed):
+        good = np.all(good)
+    if isinstance(good, Traced):
+        builder = current_builder()
+        builder.emit("holds", (atom_of(good, BOOL, builder),), (BOOL,), {}, user_site(str(exception), exception))
+    elif not good:
+        raise type(exception)(f"{exception} ({user_site()})")
 
 
 def nonempty(a: Arrayed, axis: Axis, name: str) -> None:

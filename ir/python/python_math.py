@@ -13,8 +13,7 @@ import numpy as np
 from ..core import errors
 from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, I64, describe, is_float
-from ..numpy.linalg.functions import norm
-from ..numpy.registry import ufunc
+from ..numpy.registry import function, ufunc
 from ..ops import table
 from ..staging import branches
 from ..values.operators import arithmetic
@@ -80,7 +79,7 @@ def _hypot(*xs: Any) -> Any:
 
 def _dist(p: Any, q: Any) -> Any:
     if isinstance(p, Arrayed) or isinstance(q, Arrayed):
-        return _weak(to_float(norm(arithmetic("sub", p, q))))
+        return _weak(to_float(function(np.linalg.norm)(arithmetic("sub", p, q))))
     p, q = list(p), list(q)
     if len(p) != len(q):
         raise ValueError(f"both points must have the same number of dimensions ({user_site()})")

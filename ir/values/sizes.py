@@ -15,10 +15,10 @@ from ..core.faults import KINDS
 from ..core.graph import Atom, Const
 from ..core.op import literal
 from ..core.sites import user_site
-from ..core.types import I64, Array
+from ..core.types import I64
 from ..ops import table
 from . import concrete, sizes
-from .values import Arrayed, Traced, dim_of, dimension, dims_of, named, to_type
+from .values import Arrayed, Traced, dim_of, named, to_type
 
 Size = Any  # int | Traced
 
@@ -109,48 +109,6 @@ def product(sizes: Sequence[Size]) -> Size:
     for s in sizes:
         n = mul(n, s)
     return n
-
-
-def of_dimension(d: dims.Dim) -> Size | None:
-    """A number that is this dimension, from the sizes and ints of the current function's parameters, which stand everywhere in it; None if
-    it does not follow from them."""
-    if isinstance(d, (int, str)):
-        return d if isinstance(d, int) else None
-    total: Size = 0
-    for factors, count in d.terms:
-        term: Size = count
-        for factor in factors:
-            n = _symbol(factor) if isinstance(factor, dims.Symbol) else _applied(factor)
-            if n is None:
-                return None
-            term = mul(term, n)
-        total = add(total, term)
-    return total
-
-
-def _symbol(wanted: dims.Symbol) -> Size | None:
-    builder = current_builder()
-    d = dims.symbol(wanted.name)
-    for p in builder.params:
-        if isinstance(p.type, Array):
-            array = Arrayed(p, builder, False)
-            axis = next((i for i, found in enumerate(dims_of(array)) if found == d), None)
-            if axis is not None:
-                return dimension(array, axis)
-        elif p.type == I64 and builder.trace.dims.get(p) == d:
-            return Traced(p, builder)
-    return None
-
-
-def _applied(wanted: dims.Applied) -> Size | None:
-    args = [of_dimension(a) for a in wanted.args]
-    if any(a is None for a in args):
-        return None
-    if wanted.name == "min":
-        return smaller(*args)
-    if wanted.name == "//":
-        return floordiv(args[0], args[1]) if isinstance(args[1], int) else None
-    return nonnegative(args[0]) if args[1] == 0 else None
 
 
 def show(sizes: Sequence[Size]) -> str:

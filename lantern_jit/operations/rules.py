@@ -158,6 +158,31 @@ class custom_jvp(_Ruled):
         self.rule = jvp
         return jvp
 
+    def defjvps(self, *jvps: Callable[..., Any] | None) -> None:
+        """Say for each argument what it adds to the tangent: `jvp(tangent, value, *primals)`, or None where it adds nothing.
+
+        >>> import lantern_jit as lj
+        >>> @lj.custom_jvp
+        ... def product(x, y):
+        ...     return x * y
+        >>> product.defjvps(lambda t, value, x, y: t * y, None)
+        >>> lj.jit(lj.grad(product, argnums=(0, 1)))(2.0, 3.0)
+        (3.0, 0.0)
+        """
+
+        def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+            if len(jvps) != len(primals):
+                raise TypeError(f"defjvps of `{self.__name__}` has {len(jvps)} rules, which is called with {len(primals)} arguments")
+            value = self(*primals)
+            leaves, tree = pytree.flatten(value)
+            total: list[Any] = [0.0 * x for x in leaves]
+            for jvp, tangent in zip(jvps, tangents, strict=True):
+                if jvp is not None:
+                    total = [a + b for a, b in zip(total, pytree.flatten(call(jvp, tangent, value, *primals))[0], strict=True)]
+            return value, pytree.unflatten(tree, total)
+
+        self.rule = _named(rule, self.__name__)
+
     def has_rule(self) -> bool:
         return self.rule is not None
 

@@ -28,7 +28,7 @@ from ...base import Interface, Options
 from ...targets.target import Cpu
 from ..build import cache, special
 from ..build.collector import without_collector
-from ..build.compile import host_cpu, load, object_file, optimised_texts
+from ..build.compile import host_cpu, load, object_file, optimised_texts, quick
 from ..build.symbols import is_symbol
 from ..emit.code import Module
 from ..emit.module import Emission
@@ -192,6 +192,7 @@ class Native:
             numbers,
             self.written.leaves,
             self.threads,
+            quick(),
         )
         keeps = uses_own(self.program, names)
         found = cache.read(name) if keeps else None
@@ -202,7 +203,7 @@ class Native:
         start = time.perf_counter()
         emission, text = self.emission
         emitted = time.perf_counter() - start
-        code, timings = object_file(text)
+        code, timings = object_file(text, not quick())
         module = emission.module
         vector_maths.provide(module.declared)
         effects.provide(list(module.declared))
