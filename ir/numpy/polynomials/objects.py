@@ -36,8 +36,7 @@ def called(function: Any, args: Any, kwargs: Any) -> Any:
     if type(owner) is np.poly1d:
         mine: Any = _Poly1d(owner.coeffs)
     else:
-        kind: Any = type(owner)
-        mine = _with_our_arithmetic(kind)(owner.coef, owner.domain, owner.window, owner.symbol)
+        mine = _with_our_arithmetic(type(owner))(owner.coef, owner.domain, owner.window, owner.symbol)
     return getattr(mine, function.__name__)(*args, **kwargs) if isinstance(function, types.MethodType) else mine(*args, **kwargs)
 
 
@@ -46,7 +45,7 @@ class _Ours:
 
 
 @functools.cache
-def _with_our_arithmetic(cls: Any) -> Any:
+def _with_our_arithmetic(cls: type) -> Any:
     if cls is np.poly1d or issubclass(cls, _Ours):
         return _Poly1d if cls is np.poly1d else cls
     if cls not in CLASSES:
@@ -113,7 +112,7 @@ class _Series(_Ours):
     def __truediv__(self, other: Any) -> Any:
         if not isinstance(other, numbers.Number) and not is_traced(other):
             raise TypeError(f"unsupported types for true division: a polynomial and {type(other).__name__} ({user_site()})")
-        return type(self)(self.coef / other, self.domain, self.window, self._symbol)
+        return type(self)(self.coef / other, self.domain, self.window, self._symbol)  # type: ignore[attr-defined]
 
     def __call__(self, arg: Any) -> Any:
         offset, scale = self.mapparms()
