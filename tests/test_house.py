@@ -27,7 +27,7 @@ LATER = {  # imports inside functions, and what is not to be loaded before
     "lantern_jit/command/cli.py": "the demonstration, and matplotlib with it",
     "lantern_jit/command/info.py": "scipy",
     "lantern_jit/dispatcher.py": "the passes and what stands behind them, by the first call",
-    "lantern_jit/export.py": "the writer of C",
+    "lantern_jit/export.py": "the writer of C, and the passes",
     "lantern_jit/inspection/report.py": "the page, by the first one that is asked for",
     "lantern_jit/jitted.py": "llvmlite, where it loads at all",
     "lantern_jit/pickling.py": "cloudpickle, where it is installed",
