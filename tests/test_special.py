@@ -41,7 +41,14 @@ ARGS = {
 }
 VALUES = {"X": X, "Y": Y, "P": P, "U": U, "N": N, "M": N + 2.0, "Z": Y + 2.5, "K": N.astype(int), "L": N.astype(int) + 2}
 ALIASES: dict[str, Callable[..., Any]] = {"zeta_": lambda x, q: sc.zeta(x + 1.5, q), "hyp1f1_": lambda a, b, x: sc.hyp1f1(a, b + 0.5, x)}
-CASES = {name: tuple(VALUES[k] for k in kinds) for kinds, names in ARGS.items() for name in names.split()}
+
+
+def has(name: str) -> bool:
+    """Does this SciPy have it?"""
+    return name in ALIASES or hasattr(sc, name)
+
+
+CASES = {name: tuple(VALUES[k] for k in kinds) for kinds, names in ARGS.items() for name in names.split() if has(name)}
 FUNCTIONS = {name: ALIASES.get(name) or getattr(sc, name) for name in CASES}
 FIXED = {
     name: sum(k in "NMKL" for k in kinds) for kinds, names in ARGS.items() for name in names.split()
