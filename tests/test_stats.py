@@ -201,7 +201,8 @@ def samples(X: Any, q: Any, p: Any, c: float) -> Any:
         st.skew(X), st.skew(q, bias=False), st.kurtosis(X, axis=None), st.kurtosis(q, fisher=False, bias=False), st.moment(X, 3), st.sem(X), st.variation(X),
         st.gstd(a), st.entropy(a), st.entropy(np.abs(q), np.abs(p), base=2), st.median_abs_deviation(X), st.boxcox_llf(c, np.abs(q)), *lr, lr.intercept_stderr,
         *st.pearsonr(q, p), st.pearsonr(q, p).statistic, *st.ttest_1samp(q, c), *st.ttest_ind(q, p), *st.ttest_ind(q, p, equal_var=False),
-        *st.ttest_rel(q, p, alternative="less"), *st.chisquare(np.abs(q)), *st.chisquare(np.array([16.0, 18.0, 16.0]), np.array([15.0, 19.0, 16.0])),
+        st.iqr(X), st.tmean(X), st.tvar(q), st.tstd(X), st.circmean(X), st.circmean(X, 180.0, -180.0, axis=0), st.circvar(q), st.circstd(q), *st.jarque_bera(q),
+        *st.f_oneway(q, p, X[:, 2]), *st.ttest_rel(q, p, alternative="less"), *st.chisquare(np.abs(q)), *st.chisquare(np.array([16.0, 18.0, 16.0]), np.array([15.0, 19.0, 16.0])),
     ]  # fmt: skip
 
 
