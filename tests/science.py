@@ -305,7 +305,7 @@ case(
         nd.map_coordinates(X, C, order=0, mode="reflect"),
         nd.shift(X, (0.3, -1.2), order=1),
         nd.zoom(X, (0.6, 2), order=1),
-        nd.affine_transform(X, M, offset=(0.3, 0.2), order=1),
+        nd.affine_transform(X, M, offset=(0.37, 0.21), order=1),
     ),
     X,
     rng.uniform(-3, 8, size=(2, 9)),
