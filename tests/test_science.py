@@ -69,7 +69,7 @@ def difference(f: Any, args: tuple[Any, ...], d: tuple[Any, ...], h: float = 1e-
     return (up - down) / (2 * h)
 
 
-@pytest.mark.parametrize("case", first(len(NATIVE), NATIVE + COMPOSED), ids=named)
+@pytest.mark.parametrize("case", first(len(NATIVE) - 1, NATIVE + COMPOSED), ids=named)
 def test_gradients(case: Case) -> None:
     f, slope, d, _ = along(case)
     expected = difference(f, case.args, d)
