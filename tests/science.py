@@ -243,7 +243,7 @@ case(
     denominator,
 )
 case(
-    "signal.detrend signal.chirp signal.sawtooth signal.square",
+    "signal.detrend signal.chirp signal.sawtooth signal.square signal.savgol_filter",
     lambda x, X: (
         ss.detrend(x),
         ss.detrend(X, axis=0),
@@ -252,6 +252,9 @@ case(
         ss.sawtooth(x),
         ss.sawtooth(x, 0.5),
         ss.square(x),
+        ss.savgol_filter(x, 5, 2),
+        ss.savgol_filter(X, 3, 2, deriv=1, delta=0.5, axis=0),
+        ss.savgol_filter(x, 7, 3, mode="nearest"),
     ),
     x,
     X,
