@@ -22,7 +22,6 @@ LATER = {  # imports inside functions, and what is not to be loaded before
     "backends/llvm/emit/routines.py": "scipy.linalg, by programs that call it",
     "ir/core/machine.py": "scipy.special, by programs that call it",
     "ir/python/host.py": "the debugger, by who asks for it",
-    "ir/ops/lapack.py": "scipy.linalg, by programs that call it",
     "ir/ops/library.py": "scipy.linalg, by programs that call it",
     "lantern_jit/command/cli.py": "the demonstration, and matplotlib with it",
     "lantern_jit/command/info.py": "scipy",
