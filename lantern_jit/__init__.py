@@ -10,6 +10,9 @@
 80.0
 """
 
+import importlib
+from typing import Any
+
 from . import errors
 from .checks import check_grads
 from .combinators import associative_scan, checkpoint, cond, fori_loop, fun, scan, switch, while_loop
@@ -40,3 +43,10 @@ __all__ = [
     "jvp", "linearize", "op", "progress", "prompt", "reset", "scan", "shift", "sparse_hessian", "sparse_jacobian", "sparsity",
     "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """`lj.nn` is imported when it is first used."""
+    if name == "nn":
+        return importlib.import_module(".nn", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

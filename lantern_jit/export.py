@@ -46,25 +46,46 @@ def export(
     stack_mib: int = 1024,
     target: str | None = None,
 ) -> Exported:
-    """Write lib<name>.so, <name>.h and <name>_example.c to `folder`.
+    """Write lib<name>.so, <name>.h and <name>_example.c.
 
-    f: any function that `jit` takes, such as `grad(f)`; a jitted function is exported as what it wraps.
-    types: one entry for each argument: `float`, `int`, `bool`, a name such as "f64", "f32", "i64", "bool", "f64[:]" or
-        "f32[:, :]" for arrays ("i32[:]" too), or an example value; or a container of them, whose leaves are arguments of their own in C.
-    checkpoint: as in `jit`.
-    stack_mib: MiB of address space for the native stack and local arrays of one call; rounded up to a power of two.
-    target: a CPU such as "x86-64-v3" or "neoverse-v1", or "aarch64-linux-gnu" or "x86_64-linux-gnu" for all of a kind, whose C compiler then
+    The C function takes scalars by value, and an array as a pointer and its sizes (row by row), const unless `f` writes into it. Results go to
+    buffers that the caller gives with their sizes. It returns 0, or a status with a message. It may be called from many threads. The machine code
+    is for Linux.
+
+    Matrix products and linear algebra are linked with the system's BLAS and LAPACK (LANTERN_BLAS gives the linker's arguments for another);
+    without one, products are loops of the library's own.
+
+    Parameters
+    ----------
+    f : callable
+        Any function that `jit` takes, such as `grad(f)`; a jitted function is exported as what it wraps.
+    types : sequence
+        One entry for each argument: `float`, `int`, `bool`, a name such as "f64", "f32", "i64", "bool", "f64[:]" or "f32[:, :]" for
+        arrays ("i32[:]" too), or an example value; or a container of them, whose leaves are arguments of their own in C.
+    name : str
+        Of the C function and the files.
+    folder : str or Path, default "."
+        Where they go.
+    checkpoint : optional
+        As in `jit`.
+    stack_mib : int, default 1024
+        MiB of address space for the native stack and local arrays of one call; rounded up to a power of two.
+    target : str, optional
+        A CPU such as "x86-64-v3" or "neoverse-v1", or "aarch64-linux-gnu" or "x86_64-linux-gnu" for all of a kind, whose C compiler then
         links the library (aarch64-linux-gnu-gcc, say); the kind of CPU of this machine unless given.
 
-    The C function takes scalars by value, and an array as a pointer and its sizes (row by row), const unless `f` writes into it. Results go to buffers
-    that the caller gives with their sizes. It returns 0, or a status with a message. It may be called from many threads.
-    The machine code is for Linux.
+    Returns
+    -------
+    Exported
+        The files, and the C prototype.
 
-    Matrix products and linear algebra are linked with the system's BLAS and LAPACK (LANTERN_BLAS gives the linker's
-    arguments for another); without one, products are loops of the library's own.
+    Raises
+    ------
+    CompilationError
+        Where no C compiler is there to link the library, or no LAPACK for what needs it.
 
-    Raises CompilationError where no C compiler is there to link the library, or no LAPACK for what needs it.
-
+    Examples
+    --------
     >>> import lantern_jit as lj, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     lj.export(lj.grad(lambda x: x * x), [float], "slope", folder).prototype

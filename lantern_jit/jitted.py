@@ -218,30 +218,49 @@ def jit(
 ) -> Any:
     """Compile `f` to native code, once for each combination of argument types.
 
-    Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, bool; any size) and tuples, lists,
-    dicts, namedtuples and dataclasses of them; so are results. Arrays are written into where `f` does. A
-    numpy.random.Generator is an argument too, and moves on where `f` draws.
+    Arrays are written into where `f` does. A numpy.random.Generator is an argument too, and moves on where `f` draws.
+    `inspect(..).parallel` says which loops are run by several threads, and why others are not.
 
-    static_argnums: positions of arguments that are Python values fixed at compile time (hashable).
-    static_argnames: names of such arguments, however a call passes them.
-    checkpoint: how differentiated loops keep their intermediate values. None chooses by structure and length; where a call
-        runs out of memory, its loops are cut as by "sqrt", then as by "log". An int n: pieces of n iterations, which run again
-        on the way back, so that memory is that of one piece, and of the loop's state (with its adjoint) between pieces.
-        "sqrt": pieces of the square root of what is left. "log": halves of halves, so that n iterations keep log2(n) states
-        and are run log2(n) / 2 times more. "recursion": each iteration is a native call; its frame keeps everything.
-        "replay": the loop runs forward saving its state, and backward iteration by iteration, where its structure allows.
-    memory: the bytes that one call may use for what it keeps, at most those of the native stack, which is the default.
-    nogil: whether calls let other Python threads run. None: a function with loops does if its last call was long
-        (about 20 us, where letting go of the lock costs under 1%). True and False fix it.
-    backend: what runs the program. None: machine code by LLVM ("llvm") where there is any, else the interpreter ("python").
-    threads: how many threads run loops whose iterations need nothing of each other, where there is enough to do. Sums are taken part
-        by part: they round otherwise than with one thread, and all alike with any number above. Two or more of them write more into the
-        caller's arrays before an error than one does. `inspect(..).parallel` says which loops are run so, and why others are not.
-    nans: "raise" looks for NaNs, in values and in derivatives: NotANumberError names the line, the expression and the variable where the
-        first one appears, that is where no operand is one. It makes code several times slower. None: nothing is looked at.
+    Parameters
+    ----------
+    f : callable, optional
+        Without it, `jit(..)` is a decorator. Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, int32, bool; any size) and tuples,
+        lists, dicts, namedtuples and dataclasses of them; so are results.
+    static_argnums, static_argnames : int, str, or sequence of them, default ()
+        Positions and names of arguments that are Python values fixed at compile time (hashable).
+    checkpoint : int or str, optional
+        How differentiated loops keep their intermediate values. None chooses by structure and length; where a call runs out of memory, its loops are
+        cut as by "sqrt", then as by "log". An int n: pieces of n iterations, which run again on the way back, so that memory is that of one
+        piece, and of the loop's state (with its adjoint) between pieces. "sqrt": pieces of the square root of what is left. "log": halves of
+        halves, so that n iterations keep log2(n) states and are run log2(n) / 2 times more. "recursion": each iteration is a native call; its
+        frame keeps everything. "replay": the loop runs forward saving its state, and backward iteration by iteration, where its structure allows.
+    nogil : bool, optional
+        Whether calls let other Python threads run. None: a function with loops does if its last call was long (about 20 us, where letting
+        go of the lock costs under 1%).
+    backend : str, optional
+        What runs the program. None: machine code by LLVM ("llvm") where there is any, else the interpreter ("python").
+    memory : int, optional
+        The bytes that one call may use for what it keeps, at most those of the native stack, which is the default.
+    threads : int, default 1
+        How many threads run loops whose iterations need nothing of each other, where there is enough to do. Sums are taken part by part: they round
+        otherwise than with one thread, and all alike with any number above. Two or more of them write more into the caller's arrays before an
+        error than one does.
+    nans : str, optional
+        "raise" looks for NaNs, in values and in derivatives: NotANumberError names the line, the expression and the variable where the first one
+        appears, that is where no operand is one. It makes code several times slower. None: nothing is looked at.
 
-    Raises LanternError and its kinds, see `lantern_jit.errors`.
+    Returns
+    -------
+    Jitted
+        A function of f's arguments, with `inspect`, `lower`, `specialisations`, `ctypes` and `address`.
 
+    Raises
+    ------
+    LanternError
+        And its kinds, see `lantern_jit.errors`.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> f = lj.jit(lambda x: x * x if x > 0 else 0.0)
     >>> f(3.0)

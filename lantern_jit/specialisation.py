@@ -30,6 +30,7 @@ from .ir.diff.loops.pieces import may_be_cut
 from .ir.objects.containers import Changed
 from .ir.objects.reads import hold
 from .ir.ops.effects import has_effects
+from .ir.passes.early import checks_first
 from .ir.passes.protect import written_arguments
 from .ir.trace.case import USUAL, Case
 from .ir.trace.program import Abstract, Traceable, trace_program
@@ -88,7 +89,7 @@ class Specialisation(Public):
         start = time.perf_counter()
         with self.progress.stage("tracing"):
             traced = self._traced(numbers)
-            if self.optimistic and checks_sizes(traced.program) and happens_once(traced.program):
+            if self.optimistic and checks_sizes(traced.program) and happens_once(traced.program) and not checks_first(traced.program):
                 self.optimistic = False  # a call that has written or printed cannot start again in another form
                 traced = self._traced(numbers)
         self.traced, self.program = traced, traced.program

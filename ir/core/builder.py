@@ -348,7 +348,7 @@ class GraphAlgebra:
         types = argument_types(op, [a.type if isinstance(a, Operand) else None for a in args])
         atoms = tuple(atom_of(a, t, builder) for a, t in zip(args, types, strict=True))
         out_type = result_type(op, types, attrs)  # type: ignore[arg-type]
-        site = user_site() if op.may_fail else None
+        site = user_site() if op.may_fail or op.placed else None
         (out,) = builder.emit(op.name, atoms, (out_type,), attrs, site)
         if op.dim is not None:
             builder.trace.sums[out] = op.dim, atoms

@@ -85,8 +85,16 @@ class PythonMachine:
     def special(self, name: str, *xs: Any) -> Any:
         import scipy.special
 
-        z = getattr(scipy.special, name)(*xs)
-        return z.astype(xs[0].dtype) if np.ndim(z) else type(xs[0])(z)
+        function, given = getattr(scipy.special, name), list(xs)
+        if "d" * len(xs) + "->d" not in getattr(function, "types", ["d" * len(xs) + "->d"]):  # whole numbers are ints of its own
+            kinds = next(t for t in function.types if t.endswith("->d") and t.count("d") == len(xs))
+            given = [np.int64(x) if k != "d" else x for x, k in zip(xs, kinds, strict=False)]
+        z = function(*given)
+        return z.astype(xs[-1].dtype) if np.ndim(z) else type(xs[-1])(z)  # a number before it may be a plain one
+
+    def apart(self, name: str, value: Any, *xs: Any) -> Any:
+        """value(*xs), of a length that is worth a function of its own; in float64."""
+        return type(xs[-1])(value(*map(np.float64, xs)))
 
     def check(self, ok: Any, kind: str, *values: Any) -> None:
         """Raise the fault `kind` unless `ok`."""

@@ -127,7 +127,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     return transpose(a, [{i: j, j: i}.get(q, q) for q in range(a.ndim)])
 
 
-matrix_transpose = implements(attribute="mT")(lambda a: swapaxes(a, -1, -2))
+matrix_transpose = implements(np.matrix_transpose, attribute="mT")(lambda x, /: swapaxes(x, -1, -2))
 
 
 @implements(np.moveaxis)

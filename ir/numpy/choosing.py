@@ -76,7 +76,8 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int) -> None:
 @implements(np.compress)
 def compress(condition: Any, a: Any, axis: Any = None) -> Any:
     a, at = along(a, axis)
-    return a[(*[slice(None)] * at, as_array(condition))]
+    chosen = nonzero(ravel(condition))[0]  # it may be shorter than the axis
+    return a[(*[slice(None)] * at, chosen)]
 
 
 implements(method="compress")(lambda a, condition, axis=None, out=None: compress(condition, a, axis))

@@ -9,18 +9,21 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import atom_of, current_builder
+from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, FROM_NUMPY, I64, NUMPY_DTYPES, SCALARS, Scalar, is_float
 from ..ops import table
-from ..staging.functions import invoke
+from ..staging.functions import invoke, invoke_staged
 from ..values import sizes
 from ..values.kernels import elementwise, filled
 from ..values.operators import arithmetic
-from ..values.values import Arrayed, Traced, scalar_type, to_type
+from ..values.values import Arrayed, Traced, is_traced, scalar_type, to_type
 from ..values.views import as_array, axes_of, shape_of
 from ..values.writes import stored
 
 Axis = Any
+jvp = Port("gives a function's value and its derivative along tangents")
 
 
 def arrayed(x: Any) -> Arrayed:
@@ -80,6 +83,13 @@ def float_array(x: Any, dtype: Any = None) -> Any:
     return astype(x, F64) if isinstance(x, Arrayed) else arithmetic("div", x, 1) if isinstance(x, Traced) else float(x)
 
 
+def fixed(x: Any) -> Any:
+    """x, through which no derivative goes."""
+    if not is_traced(x):
+        return x
+    return elementwise(lambda v: table.fixed(v) if is_float(v.type) else v, x, name="fixed") if isinstance(x, Arrayed) else table.fixed(x)
+
+
 def common_dtype(parts: Sequence[Any]) -> Scalar:
     kinds = [scalar_kind(p) for p in parts]
     if all(k == kinds[0] for k in kinds):
@@ -97,6 +107,16 @@ def program(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def shared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same as a function of its own in the graph: what is long is there once, however often it is called."""
+
+    @functools.wraps(function)
+    def run(*args: Any) -> Any:
+        return invoke_staged(function, args, {})
+
+    return run
+
+
 def count(a: Arrayed, axis: Axis) -> Any:
     shape = shape_of(a)
     return sizes.product([shape[q] for q in axes_of(axis, len(shape))])
@@ -109,6 +129,17 @@ def divided(total: Any, n: Any) -> Any:
     if not isinstance(total, (Traced, Arrayed)):
         return float(np.float64(total) / n)
     return arithmetic("div", total, n)
+
+
+def require(good: Any, exception: Exception) -> None:
+    """Raise that, now or when the program runs, unless all of `good` is true."""
+    if isinstance(good, Arrayed):
+        good = np.all(good)
+    if isinstance(good, Traced):
+        builder = current_builder()
+        builder.emit("holds", (atom_of(good, BOOL, builder),), (BOOL,), {}, user_site(str(exception), exception))
+    elif not good:
+        raise type(exception)(f"{exception} ({user_site()})")
 
 
 def nonempty(a: Arrayed, axis: Axis, name: str) -> None:

@@ -5,12 +5,14 @@ All of it is looked up in the registry; the imports below fill it.
 
 from __future__ import annotations
 
+import importlib
 import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..core import errors
 from ..core.builder import current_trace
 from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, NUMPY_DTYPES, is_float
@@ -20,14 +22,14 @@ from ..values.kernels import elementwise, filled
 from ..values.reshaping import expand
 from ..values.scalars import zero_dimensional
 from ..values.values import Arrayed, Traced, constant, is_traced
-from ..values.views import as_array
+from ..values.views import any_traced, as_array
 from ..values.writes import update
-from . import axes, choosing, creation, differences, products, reductions, shaping, sorting, ufuncs  # noqa: F401
+from . import axes, choosing, creation, differences, images, products, reductions, shaping, sorting, ufuncs  # noqa: F401
 from .arguments import call, call_method, has_no_effect, into
 from .common import astype, class_of, dtype_of, scalar_kind
 from .fft import transform  # noqa: F401
 from .linalg import functions  # noqa: F401
-from .registry import REGISTRY, Entry, entry_of, find, name_of, near, refuse
+from .registry import LATE_CREATION, REGISTRY, Entry, entry_of, family, find, instead_of, name_of, refuse
 from .ufuncs import choose
 
 
@@ -58,7 +60,10 @@ def in_trace(plain: Callable[..., Any]) -> Callable[..., Any]:
     return fn
 
 
-CREATION = {e.what: in_trace(e.what) for e in REGISTRY.values() if e.creates}
+CREATION = {
+    what: in_trace(what)
+    for what in (*(e.what for e in REGISTRY.values() if e.creates), *(getattr(np, name.removeprefix("np.")) for name in LATE_CREATION))
+}
 
 
 # ---- ufuncs
@@ -71,9 +76,10 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
         return ufunc(expand(a, range(a.ndim, a.ndim + rank)) if isinstance(a, Arrayed) else a, b, **kwargs)
     entry = find(name)
     if entry is None:
-        if find(name_of(ufunc)) is not None:
-            unsupported(f"{name} of traced values", f"write it with {name_of(ufunc)}")
-        refuse(name)
+        if find(name_of(ufunc)) is None:
+            refuse(name)
+        found = family("calling.folding").folded(ufunc, method, inputs, kwargs)
+        return found if kwargs.get("out") is None else into(kwargs["out"], found)
     given = {k: v for k, v in kwargs.items() if k not in ("casting", "order", "subok") or not has_no_effect(k, v)}
     if method != "__call__":
         return _method_of_ufunc(entry, method, inputs, given)
@@ -123,22 +129,32 @@ def _method_of_ufunc(entry: Entry, method: str, inputs: tuple[Any, ...], kwargs:
 
 # ---- from rewritten code
 _DISPATCHED = type(np.mean)
-AxisConcatenator: type = type(np.r_).__mro__[1]
+INDEXED = {np.r_: "np.r_", np.c_: "np.c_", np.mgrid: "np.mgrid", np.ogrid: "np.ogrid"}  # what makes arrays of an index
 
 
 def is_of_numpy(function: Any) -> bool:
-    """Is this a function, a ufunc, a method of a ufunc or a scalar type of NumPy, whose array-likes may be lists of traced values?"""
+    """Is this a function, a ufunc, a method of a ufunc, a scalar type of NumPy or what np.vectorize has made, whose array-likes may be lists
+    of traced values?"""
     kind = type(function)
-    if kind is np.ufunc or kind is _DISPATCHED:
+    if kind is np.ufunc or kind is _DISPATCHED or kind is np.vectorize:
         return True
+    if kind is types.FunctionType:  # one that does not ask its arguments what to do
+        return (function.__module__ or "").startswith("numpy") and entry_of(function) is not None
     if kind is type:
-        return issubclass(function, np.generic)
-    return kind is types.BuiltinMethodType and isinstance(function.__self__, np.ufunc)
+        return issubclass(function, np.generic) or function is np.poly1d
+    return (kind is types.BuiltinMethodType and isinstance(function.__self__, np.ufunc)) or _is_of_polynomials(function)
+
+
+def _is_of_polynomials(function: Any) -> bool:
+    """Is it a class of polynomials, an object of one, or a method of either?"""
+    owner = getattr(function, "__self__", function) if type(function) is types.MethodType else function
+    cls = owner if isinstance(owner, type) else type(owner)
+    return cls is np.poly1d or (cls.__module__ or "").startswith("numpy.polynomial.")
 
 
 def index_joined(obj: Any, index: Any) -> Any:
-    """np.r_[...] and np.c_[...]"""
-    return REGISTRY["np.r_" if obj is np.r_ else "np.c_"].fn(index)
+    """np.r_[...] and their like."""
+    return find(INDEXED[obj]).fn(index)  # type: ignore[union-attr]
 
 
 def mentions_traced(x: Any) -> bool:
@@ -152,6 +168,10 @@ def mentions_traced(x: Any) -> bool:
 
 def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of NumPy's (`is_of_numpy`) that rewritten code calls with a traced value somewhere in its arguments."""
+    if isinstance(function, np.vectorize):
+        return family("calling.mapping").vectorized(function, args, kwargs)
+    if _is_of_polynomials(function):
+        return family("polynomials.objects").called(function, args, kwargs)
     if isinstance(function, np.ufunc):
         given, out = args[: function.nin], tuple(x for x in args[function.nin :] if x is not None)
         return call_ufunc(function, "__call__", given, dict(out=out, **kwargs) if out else kwargs)
@@ -163,8 +183,46 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
 
 
 def call_scipy(function: Any, args: Any, kwargs: Any) -> Any:
-    """A function of SciPy, which does not ask its arguments what to do unless it is a ufunc."""
-    return function(*args, **kwargs) if isinstance(function, np.ufunc) else call_function(function, args, kwargs)
+    """A function of SciPy, which does not ask its arguments what to do unless it is a ufunc; a class of its, an object or a method of one."""
+    if isinstance(function, np.ufunc):
+        return function(*args, **kwargs)
+    owner = getattr(function, "__self__", function)
+    if type(owner).__module__.startswith("scipy.stats."):  # a distribution, with its methods
+        return importlib.import_module(".stats.objects", __package__).call(function, args, kwargs)
+    if isinstance(function, types.MethodType):
+        return _method_of_scipy(owner, function.__name__, args, kwargs)
+    if not hasattr(function, "__name__"):
+        return _method_of_scipy(function, "__call__", args, kwargs)
+    if any_traced((args, kwargs)):
+        return call_function(function, args, kwargs)
+    try:
+        return call_function(function, args, kwargs)
+    except errors.UnsupportedOperationError as refusal:
+        return _as_it_is(function, args, kwargs, refusal)
+
+
+def _as_it_is(function: Any, args: Any, kwargs: Any, refusal: Exception) -> Any:
+    """What is refused may run while tracing, as long as the functions that it is given know no traced value either."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as e:
+        raise refusal from e
+
+
+def _method_of_scipy(owner: Any, name: str, args: Any, kwargs: Any) -> Any:
+    classes = [cls for cls in type(owner).__mro__ if cls.__module__.startswith("scipy.")]
+    for cls in classes:
+        find(name_of(cls))  # what is seldom used is loaded
+        entry = REGISTRY.get(f"{name_of(cls)}.{name}")
+        if entry is not None:
+            return of_numpy(call(getattr(cls, name), entry.fn, (owner, *args), kwargs))
+    refuse(f"{name_of(classes[0])}.{name}")
+
+
+def runs_functions(function: Any) -> bool:
+    """Is it a function of SciPy's that calls functions of the user's, and is known here?"""
+    entry = entry_of(function) if isinstance(function, types.FunctionType) else None
+    return entry is not None and entry.runs
 
 
 # ---- methods and attributes
@@ -180,7 +238,7 @@ def array_attribute(a: Arrayed, name: str) -> Any:
         return entry.fn(a) if entry.attribute else method(name, a)
     if name.startswith("__") or not hasattr(np.ndarray, name):
         raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r} ({user_site()})")
-    unsupported(f"ndarray.{name}", near(f"ndarray.{name}"))
+    unsupported(f"ndarray.{name}", instead_of(f"ndarray.{name}"))
 
 
 def scalar_attribute(x: Traced, name: str) -> Any:
@@ -226,6 +284,9 @@ def _operator(name: str) -> Any:
     return lambda self, *args: OPERATORS[name](self, *args)
 
 
+Arrayed.flat = property(  # type: ignore[attr-defined]
+    lambda self: array_attribute(self, "flat"), lambda self, value: family("arranging.places").fill_flat(self, value)
+)
 for _name in OPERATORS:
     setattr(Arrayed, f"__{_name}__", _operator(_name))
 _kinds: tuple[tuple[Any, Any], ...] = ((Traced, scalar_attribute), (Arrayed, array_attribute))

@@ -148,7 +148,14 @@ def ldexp(x: Any, n: Any) -> Any:
     if is_float(scalars.operand("ldexp", n)[0]):
         raise TypeError(f"ufunc 'ldexp' needs an int as its second argument ({user_site()})")
     t = x.type if isinstance(x, Traced) and is_float(x.type) else F64
-    return arithmetic("mul", x, table.exp2(to_type(n, t)) if isinstance(n, Traced) else 2.0**n)
+    n = to_constant(n, I64)
+    n = choose(compare("lt", n, -3000), -3000, choose(compare("gt", n, 3000), 3000, n))
+    third = n // 3
+    z = to_constant(x, F64)
+    for k in (third, third, n - 2 * third):  # a factor alone may be no float64 where the result is one
+        z = table.mul(z, table.exp2(to_type(k, F64)))
+    z = to_type(z, t)
+    return Traced(z.atom, z.builder, isinstance(x, Traced) and x.weak)
 
 
 def heaviside(x: Any, h: Any) -> Any:

@@ -19,6 +19,11 @@ from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type, to_t
 from .paths import branch, open_block, run_expression
 
 
+def in_words(name: str) -> str:
+    """A variable as an error calls it: those that rewriting makes have no name of the user's."""
+    return "what an expression with `:=` gives" if name.startswith("_ln_") else f"variable `{name}`"
+
+
 class Undefined:
     """The value of a variable that is not assigned on every path that leads here."""
 
@@ -31,7 +36,7 @@ class Undefined:
 
     def _raise(self, *args: Any, **kwargs: Any) -> NoReturn:
         name, why, error = object.__getattribute__(self, "_why")
-        raise error(f"variable `{name}` at {user_site()}: {why}")
+        raise error(f"{in_words(name)} at {user_site()}: {why}")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):

@@ -21,7 +21,7 @@ from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
 from .growing import Room, described, grown, is_growing, known_before, started
 from .join import Sharing
-from .leaves import Undefined, coerce, describe_value, is_view, leaf_type, merge_types, parameter, same_leaf, show
+from .leaves import Undefined, coerce, describe_value, in_words, is_view, leaf_type, merge_types, parameter, same_leaf, show
 from .lists import List
 from .optional import Maybe, form_of, maybe, seeded, unassigned
 from .paths import Saved, Scope, at_the_end, heap_of, open_block
@@ -29,6 +29,9 @@ from .paths import Saved, Scope, at_the_end, heap_of, open_block
 
 class Widen(Exception):
     """A loop variable turned out to need another form than it entered with: the loop is traced again."""
+
+
+DEEPEST = 16  # parts of parts of a variable that a loop changes
 
 
 @dataclass
@@ -225,6 +228,11 @@ class Loop:
 
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """One part of a variable comes back to the head, where it is `old`."""
+        if len(key) > DEEPEST:
+            raise errors.TypeMismatchError(
+                f"the objects in a loop at {user_site()} refer to one another in a chain that is longer after each iteration: its length must be "
+                "known while the function is traced. Keep its parts in a list, or in arrays, and refer to them by their numbers"
+            )
         if key in self.heads and (new is None or type(new) is Maybe):
             self.forms[key] = form_of([self.heads[key], new], unassigned(new) if new is not None else None)
             return
@@ -293,7 +301,7 @@ class Loop:
             if type(old) is type(new)
             else "its structure must stay the same"
         )
-        return errors.TypeMismatchError(f"loop variable `{name}` at {user_site()} changes from {show(old)} to {show(new)}: {why}")
+        return errors.TypeMismatchError(f"loop {in_words(name)} at {user_site()} changes from {show(old)} to {show(new)}: {why}")
 
     def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""
@@ -310,7 +318,7 @@ class Loop:
             raise self._differs(name, before, new)
         if merged is None:
             raise errors.TypeMismatchError(
-                f"loop variable `{name}` at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
+                f"loop {in_words(name)} at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
             )
         found = scalar_type(new)
         if isinstance(head, Arrayed):

@@ -104,8 +104,10 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
     if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
         return _new(numpy_api.call_numpy(function, args, kwargs))
-    if (getattr(function, "__module__", None) or "").startswith("scipy.") and any_traced((args, kwargs)):
-        return numpy_api.call_scipy(function, args, kwargs)
+    if (getattr(function, "__module__", None) or "").startswith("scipy.") and (
+        any_traced((args, kwargs)) or (building() and numpy_api.runs_functions(function))
+    ):
+        return _new(numpy_api.call_scipy(function, args, kwargs))
     if isinstance(function, types.FunctionType):
         implementation = dispatched(function, args)
         if implementation is not None:

@@ -22,6 +22,7 @@ from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, I32, I64, Array, Scalar, Type, carries_gradient, describe, is_float, same_type, widened, with_article
 from ..numpy.common import astype
+from ..numpy.common import jvp as derivative_along
 from ..objects.heap import Heap, State, identical
 from ..objects.statics import is_static
 from ..objects.structure import adopted, flatten, leaves_of
@@ -264,6 +265,7 @@ def same_shape(a: Arrayed, b: Arrayed, message: str) -> None:
 
 
 # ---- forward mode
+@derivative_along.define
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
     """(f(*primals), J tangents), and aux if it has that. Integer results have tangent 0."""
     refuse_generators(tuple(primals), "an argument of jvp")

@@ -18,7 +18,7 @@ from ..ops import table
 from . import concrete
 from .kernels import COMPARISONS, elementwise
 from .scalars import logical_not, operand, promote, to_integer
-from .values import Arrayed, Traced, constant, is_traced, scalar_type, to_type
+from .values import Arrayed, Traced, constant, is_sequence, is_traced, scalar_type, to_type
 
 
 def arithmetic(name: str, x: Any, y: Any) -> Any:
@@ -39,7 +39,7 @@ def arithmetic(name: str, x: Any, y: Any) -> Any:
 
 def has_array(*xs: Any) -> bool:
     """Is one of the operands an array? (A 0-d array of NumPy is a scalar.)"""
-    return any(isinstance(x, Arrayed) or (isinstance(x, np.ndarray) and x.ndim > 0) or isinstance(x, (list, tuple)) for x in xs)
+    return any(isinstance(x, Arrayed) or (isinstance(x, np.ndarray) and x.ndim > 0) or is_sequence(x) for x in xs)
 
 
 def _bools(x: Any, y: Any) -> bool:
@@ -71,9 +71,8 @@ def _of_bools(name: str, x: Any, y: Any) -> Any:
 def operands(x: Any, y: Any, symbol: str) -> bool:
     """Are both operands something this library can have an opinion on?"""
     known: tuple[Any, ...] = (np.ndarray, np.generic, bool, int, float)
-    if isinstance(x, Arrayed) or isinstance(y, Arrayed):
-        known += (list, tuple)  # which NumPy takes for arrays
-    return all(is_traced(v) or isinstance(v, known) for v in (x, y))
+    items = isinstance(x, Arrayed) or isinstance(y, Arrayed)  # beside which NumPy takes sequences for arrays
+    return all(is_traced(v) or isinstance(v, known) or (items and is_sequence(v)) for v in (x, y))
 
 
 def _typed(t: Scalar, *values: Any) -> list[Any]:

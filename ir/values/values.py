@@ -222,6 +222,11 @@ def is_traced(value: Any) -> bool:
     return isinstance(value, (Traced, Arrayed))
 
 
+def is_sequence(x: Any) -> bool:
+    """Is it what NumPy takes for an array of its items: a list, a tuple, a range, in rewritten code too?"""
+    return isinstance(x, (list, tuple, range)) or hasattr(type(x), "__lantern_array__")
+
+
 def scalar_type(value: Any) -> tuple[Scalar, bool] | None:
     """(type, weak) of a scalar operand, or None when `value` is not one."""
     if isinstance(value, Traced):

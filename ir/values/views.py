@@ -22,7 +22,7 @@ from ..core.kernel import Access
 from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import Array
-from . import pytree, sizes
+from . import pytree, sizes, values
 from .arrays import lift_array
 from .sizes import Size
 from .values import Arrayed, Traced, dim_of, is_traced
@@ -104,12 +104,10 @@ def is_array(x: Any) -> bool:
 
 
 def as_array(x: Any) -> Any:
-    """An operand: an array or a scalar. Lists and tuples become arrays."""
+    """An operand: an array or a scalar. Lists, tuples and ranges become arrays."""
     if isinstance(x, np.ndarray):
         return lift_array(x) if x.ndim else x[()]
-    if isinstance(x, (list, tuple)):
-        return array_of_items(x)
-    return x
+    return array_of_items(x) if values.is_sequence(x) else x
 
 
 def contiguous(a: Any) -> Arrayed:

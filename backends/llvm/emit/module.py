@@ -20,12 +20,14 @@ from ...targets.target import Cpu
 from ..build.places import Places
 from ..maths.vector_maths import is_variant
 from ..runtime.modules import helpers
-from . import host, library, loop_parts, matrix_products, records, reverse_parts, scattering  # noqa: F401  # they enter their operations into EMIT
+from . import host, library, loop_parts, records, reverse_parts, scattering  # noqa: F401  # they enter their operations into EMIT
 from .code import Code, Module, flat_types, struct_of
 from .kernels import emission  # noqa: F401
+from .lapack import factors  # noqa: F401
 from .lets import EMIT
 from .low import Low
 from .primal import Primal
+from .products import images, matrices  # noqa: F401
 
 
 class Emission:

@@ -22,6 +22,7 @@ from ...ops.effects import AGAIN, DONE, MARK, has_effects, no_derivative
 from ...ops.memory import codes, quiet
 from ...passes.simplify import SIMPLIFY
 from ..activity import Activity, is_scalar, moving
+from ..rules import wanted_term
 from .expand import expand
 from .lanes import has_blocks, one_by_one, whole_tangents, zeros
 from .linear import has_tangents
@@ -225,10 +226,9 @@ class _Forward:
         for i, a in enumerate(let.args):
             if a in self.activity:
                 d = Operand(self.tangent(a), self.builder)
-                term = d if self.paired and width(a.type) < width(let.out.type) else rule(d, z, *xs, **let.attrs)[i]
+                term = d if self.paired and width(a.type) < width(let.out.type) else wanted_term(rule(d, z, *xs, **let.attrs)[i], let.site)
                 if term is not None:
-                    if term.type != t:  # a conversion between float types
-                        term = TABLE["convert"](term, to=t)
+                    term = term if term.type == t else TABLE["convert"](term, to=t)  # a conversion between float types
                     total = term if total is None else TABLE["add"](total, term)
         return total.atom if total is not None else Const(0.0, t)
 

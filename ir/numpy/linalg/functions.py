@@ -28,7 +28,7 @@ from ..creation import eye, identity
 from ..products import _matrices, dot, matmul
 from ..reductions import max_, min_, sum_
 from ..registry import implements
-from . import solving, spectral
+from . import rules, solving, spectral  # noqa: F401
 
 
 def batched(
@@ -89,7 +89,6 @@ _cholesky = _of("cholesky", solving.cholesky, lambda a: [a])
 _slogdet = _of("slogdet", lambda a: bind("slogdet", (a,), [(a.type.dtype, ()), (a.type.dtype, ())], fails=False), lambda a: [(), ()])
 _eigh = _of("eigh", spectral.eigh, lambda a: [a[:1], a])
 _eigvalsh = _of("eigvalsh", lambda a: spectral.eigh(a)[0], lambda a: [a[:1]])
-_svd = _of("svd", spectral.svd, lambda a: [(a[0], k := sizes.smaller(*a)), (k,), (k, a[1])], False)
 _svdvals = _of("svdvals", lambda a: spectral.svd(a)[1], lambda a: [(sizes.smaller(*a),)], False)
 _nuclear = _of("nuclear", lambda a: spectral.nuclear(a)[0], lambda a: [()], False)
 
@@ -104,7 +103,7 @@ def _turned(fn: Callable[[Any], Any], a: Any, lower: bool) -> Any:
     return fn(a) if lower else swapaxes(fn(swapaxes(a, -1, -2)), -1, -2)
 
 
-@implements(np.linalg.solve, "scipy.linalg.solve")
+@implements(np.linalg.solve)
 def solve(a: Any, b: Any) -> Any:
     def one(a: Any, b: Any) -> Any:
         sizes.require_equal(shape_of(a)[0], shape_of(b)[0], "solve: the sizes of the matrix and of the right hand side differ")
@@ -150,48 +149,7 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return _eigvalsh(_triangle(a, UPLO))
 
 
-@implements(np.linalg.svd)
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    if hermitian:
-        unsupported("np.linalg.svd with hermitian=True", "use np.linalg.eigh")
-    if not compute_uv:
-        return _svdvals(a)
-    shape = shape_of(as_array(a))
-    if full_matrices and not sizes.same(shape[-1], shape[-2]) and not _are_equal(*shape[-2:]):
-        unsupported("np.linalg.svd with full_matrices=True of a matrix that is not square", "write full_matrices=False")
-    return np.linalg._linalg.SVDResult(*_svd(a))
-
-
-@implements("scipy.linalg.svd")
-def scipy_svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
-    found = svd(a, full_matrices, compute_uv)
-    return tuple(found) if compute_uv else found
-
-
-def _are_equal(m: Any, n: Any) -> bool:
-    rows, columns = sizes.needed(m), sizes.needed(n)
-    return rows is not None and rows == columns
-
-
-implements(np.linalg.svdvals, "scipy.linalg.svdvals")(lambda a: _svdvals(a))
-
-
-def _one_qr(a: Any) -> Any:
-    m, n = shape_of(a)
-    if sizes.is_known(m) and sizes.is_known(n) and sizes.plain(m) < sizes.plain(n):
-        unsupported("np.linalg.qr of a matrix with more columns than rows", "use its first columns, or the transpose")
-    return solving.qr(a)
-
-
-_qr = _of("qr", _one_qr, lambda a: [(a[0], k := sizes.smaller(*a)), (k, a[1])], False)
-
-
-@implements(np.linalg.qr)
-def qr(a: Any, mode: str = "reduced") -> Any:
-    if mode not in ("reduced", "r"):
-        unsupported(f"np.linalg.qr with mode={mode!r}", "use mode='reduced'")
-    q, r = _qr(a)
-    return np.linalg._linalg.QRResult(q, r) if mode == "reduced" else r
+svdvals: Any = implements(np.linalg.svdvals, "scipy.linalg.svdvals")(lambda a: _svdvals(a))
 
 
 @implements(np.linalg.lstsq)
@@ -207,7 +165,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     bm = b if b.ndim == 2 else expand(b, (1,))
     x = matmul(p, bm)
     r = bm - matmul(a, x)
-    return (x if b.ndim == 2 else drop(x, [1])), sum_(r * r, 0), rank, s
+    m, n = shape_of(a)
+    none = sizes.is_known(m) and sizes.is_known(n) and sizes.plain(m) <= sizes.plain(n)
+    return (x if b.ndim == 2 else drop(x, [1])), sum_(r * r, 0)[: 0 if none else None], rank, s
 
 
 @implements(np.linalg.pinv)
