@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .backends.arguments import Written
-from .backends.base import Executable, Interface, Options
+from .backends.base import Executable, Exhausted, Interface, Options
 from .backends.choice import INTERPRETER, chosen
 from .backends.llvm.build.lock import COMPILING
 from .backends.llvm.build.platforms import NOT_HERE, TARGET
 from .backends.python.backend import Interpreted
-from .backends.python.interpreter import Exhausted
 from .inspection.public import Public
 from .inspection.table import Row
 from .ir.core.errors import ArgumentTypeError, CompilationError, UnsupportedOperationError
@@ -25,7 +24,7 @@ from .ir.core.graph import Program
 from .ir.core.op import TABLE
 from .ir.core.sites import located
 from .ir.core.text import show
-from .ir.core.types import I64, describe
+from .ir.core.types import I64
 from .ir.diff.loops.pieces import may_be_cut
 from .ir.objects.containers import Changed
 from .ir.objects.reads import hold
@@ -65,6 +64,7 @@ class Specialisation(Public):
         self.options, self.name, self.where = options, name, where
         self.shrinks = options.checkpoint is None  # are its loops cut where it runs out of memory?
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
+        self.words = [a.words for a in signature]
         self.is_exact = all(a.given is None for a in signature)  # no argument is of a type that the native entry does not tell from another
         self.constants: dict[str, str] = {}  # static arguments in words, by name
         self.numbers: dict[Need, Any] = {}
@@ -137,7 +137,7 @@ class Specialisation(Public):
 
     def row(self) -> Row:
         """This in the table of its function."""
-        arguments = {name: describe(t) for name, t in zip(self.where, self.types, strict=True)} | self.constants
+        arguments = dict(zip(self.where, self.words, strict=True)) | self.constants
         calls = self.interpreted + (self._executable.calls if self._executable is not None else 0)
         return Row(arguments, {self.spell(need): n for need, n in self.numbers.items()}, self.progress.spent, calls)
 
@@ -350,6 +350,7 @@ class Family:
         self.groups: dict[tuple[Need, ...], dict[tuple[Any, ...], list[Specialisation]]] = {}  # by needs, by their values; newest first
         self.gone: list[Any] = []  # machine code of older ones, whose address somebody may have
         self.of_types: Specialisation | None = None  # one of them: all know the types
+        self.splits = False  # are there complex arguments, which go in by their parts?
 
     def __len__(self) -> int:
         return sum(map(len, self.groups.values()))

@@ -5,6 +5,7 @@ All of it is looked up in the registry; the imports below fill it.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import types
 from collections.abc import Callable
@@ -15,9 +16,10 @@ import numpy as np
 from ..core import errors
 from ..core.builder import current_trace
 from ..core.sites import unsupported, user_site
-from ..core.types import BOOL, NUMPY_DTYPES, is_float
+from ..core.types import BOOL, NUMPY_DTYPES, is_complex, is_float, is_inexact
 from ..ops import table
 from ..staging.growing import growing
+from ..values.complexes import functions as complex_functions
 from ..values.kernels import elementwise, filled
 from ..values.reshaping import expand
 from ..values.scalars import zero_dimensional
@@ -47,7 +49,7 @@ def of_numpy(out: Any) -> Any:
     """The result of a NumPy function: its scalars are no Python numbers."""
     if isinstance(out, tuple):
         return type(out)(*map(of_numpy, out)) if hasattr(out, "_fields") else tuple(map(of_numpy, out))
-    return Traced(out.atom, out.builder) if isinstance(out, Traced) and out.weak else out
+    return out.weakly(False) if isinstance(out, Traced) and out.weak else out
 
 
 def in_trace(plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,10 +101,26 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
 def _elements(entry: Entry, inputs: tuple[Any, ...]) -> Any:
     """A ufunc of numbers, or of each element."""
     xs = list(map(as_array, inputs))
+    if any(is_complex(scalar_kind(x)) for x in xs):
+        entry = of_complex(entry)
     if entry.whole or not any(isinstance(x, Arrayed) for x in xs):
         return entry.fn(*xs)
     first = (lambda x, *rest: entry.fn(x if isinstance(x, Traced) else constant(x), *rest)) if len(xs) > 1 else entry.fn
     return elementwise(first, *xs, name=entry.name.rpartition(".")[2])
+
+
+def of_complex(entry: Entry) -> Entry:
+    """What computes a ufunc of complex operands."""
+    name = entry.name.rpartition(".")[2]
+    fn = complex_functions.function(name)
+    if fn is not None:
+        return dataclasses.replace(entry, fn=fn, whole=False)
+    if entry.whole or name in _OF_ANY:
+        return entry
+    raise TypeError(f"ufunc {name!r} not supported for the input types: they are complex ({user_site()})")
+
+
+_OF_ANY = ("logical_and", "logical_or", "logical_xor", "logical_not")
 
 
 def _of_dtype(dtype: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -246,7 +264,7 @@ def scalar_attribute(x: Traced, name: str) -> Any:
     plain = {"T": x, "mT": x, "imag": 0.0, "size": 1, "itemsize": x.dtype.itemsize, "nbytes": x.dtype.itemsize}
     if name in plain and hasattr(np.float64, name):
         return plain[name]
-    if name in ("transpose", "squeeze", "copy", "conj") or (name in ("sum", "mean", "max", "min", "prod") and is_float(x.type)):
+    if name in ("transpose", "squeeze", "copy", "conj") or (name in ("sum", "mean", "max", "min", "prod") and is_inexact(x.type)):
         return lambda *args, **kwargs: x
     if name in ("round", "clip", "dot"):
         return lambda *args, **kwargs: call_function(getattr(np, name), (x, *args), kwargs)

@@ -11,11 +11,12 @@ import numpy as np
 
 from ...core import errors
 from ...core.sites import unsupported, user_site
-from ...core.types import I64
+from ...core.types import I64, PARTS
 from ...ops import table
 from ...staging.loops import each
 from ...values import kernels, reshaping, sizes
 from ...values.arrays import allocate
+from ...values.complexes.pairs import Complex, ComplexArray
 from ...values.kernels import reduce
 from ...values.library import bind
 from ...values.reshaping import drop, expand, spread
@@ -28,14 +29,14 @@ from ..creation import eye, identity
 from ..products import _matrices, dot, matmul
 from ..reductions import max_, min_, sum_
 from ..registry import implements
-from . import rules, solving, spectral  # noqa: F401
+from . import complex_matrices, rules, solving, spectral  # noqa: F401
 
 
 def batched(
-    name: str, fn: Callable[..., Any], outs: Callable[..., list[Any]], ranks: Sequence[int] = (2,), square: bool = False
+    name: str, fn: Callable[..., Any], outs: Callable[..., list[Any]], ranks: Sequence[int] = (2,), square: bool = False, real: bool = False
 ) -> Callable[..., Any]:
     """A function of contiguous matrices (or vectors) for stacks of them: a loop over the stack. `outs` gives the shapes of the results for
-    those of the arguments; `square` matrices come first."""
+    those of the arguments; `square` matrices come first. The results have the dtype of these, or that of its `real` part."""
 
     def one(*args: Any) -> Any:
         if square:
@@ -46,6 +47,7 @@ def batched(
 
     def apply(*args: Any) -> Any:
         given = [float_array(a) for a in args]
+        complex_matrices.refuse(name, *(() if name.endswith(" of complex matrices") else given))
         for a, r in zip(given, ranks, strict=True):
             if not isinstance(a, Arrayed) or a.ndim < r:
                 rank = len(shape_of(a))
@@ -59,7 +61,7 @@ def batched(
         given = [spread(a, [*stack, *s]) for a, s in zip(given, kept, strict=True)]
         total = sizes.product(stack)
         flat = [contiguous(reshaping.reshape(a, [total, *s])) for a, s in zip(given, kept, strict=True)]
-        made = [allocate(t, (total, *shape), 0) for shape in outs(*(shape_of(a)[1:] for a in flat))]
+        made = [allocate(PARTS[t] if real else t, (total, *shape), 0) for shape in outs(*(shape_of(a)[1:] for a in flat))]
 
         def step(i: Any) -> None:
             result = one(*(a[i] for a in flat))
@@ -90,11 +92,18 @@ _slogdet = _of("slogdet", lambda a: bind("slogdet", (a,), [(a.type.dtype, ()), (
 _eigh = _of("eigh", spectral.eigh, lambda a: [a[:1], a])
 _eigvalsh = _of("eigvalsh", lambda a: spectral.eigh(a)[0], lambda a: [a[:1]])
 _svdvals = _of("svdvals", lambda a: spectral.svd(a)[1], lambda a: [(sizes.smaller(*a),)], False)
+_complex_det = batched("det of complex matrices", complex_matrices.determinant, lambda a: [()], square=True)
+_complex_cholesky = batched("cholesky of complex matrices", complex_matrices.cholesky, lambda a: [a], square=True)
+_complex_eigvalsh = batched(
+    "eigvalsh of complex matrices", lambda a: complex_matrices.eigvalsh(_eigvalsh, a), lambda a: [a[:1]], square=True, real=True
+)
 _nuclear = _of("nuclear", lambda a: spectral.nuclear(a)[0], lambda a: [()], False)
 
 
 @implements(np.linalg.cholesky)
 def cholesky(a: Any, *, upper: bool = False) -> Any:
+    if complex_matrices.are_complex(a):
+        return np.conjugate(_turned(_complex_cholesky, np.conjugate(as_array(a)), False)) if upper else _complex_cholesky(a)
     return _turned(_cholesky, a, not upper)
 
 
@@ -105,6 +114,9 @@ def _turned(fn: Callable[[Any], Any], a: Any, lower: bool) -> Any:
 
 @implements(np.linalg.solve)
 def solve(a: Any, b: Any) -> Any:
+    if complex_matrices.are_complex(a, b):
+        return complex_matrices.solve(solve, a, b)
+
     def one(a: Any, b: Any) -> Any:
         sizes.require_equal(shape_of(a)[0], shape_of(b)[0], "solve: the sizes of the matrix and of the right hand side differ")
         return _solved(a, b)
@@ -119,18 +131,29 @@ def _solved(a: Any, b: Any) -> Any:
     return _by_rows(lambda bt: solving.lu_solve(x, bt, trans), b)
 
 
-inv = implements(np.linalg.inv, "scipy.linalg.inv")(
-    batched("inv", lambda a: _solved(a, identity(shape_of(a)[0], a.type.dtype)), lambda a: [a], square=True)
-)
+_inv = batched("inv", lambda a: _solved(a, identity(shape_of(a)[0], a.type.dtype)), lambda a: [a], square=True)
+
+
+@implements(np.linalg.inv, "scipy.linalg.inv")
+def inv(a: Any) -> Any:
+    if not complex_matrices.are_complex(a):
+        return _inv(a)
+    found, n = _inv(complex_matrices.as_real(as_array(a))), shape_of(as_array(a))[-1]
+    return ComplexArray(found[..., :n, :n], found[..., n:, :n])
 
 
 @implements(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
+    if complex_matrices.are_complex(a):
+        found = _complex_det(a)
+        return np.linalg._linalg.SlogdetResult(np.sign(found), np.log(abs(found)))
     return np.linalg._linalg.SlogdetResult(*_slogdet(a))
 
 
 @implements(np.linalg.det, "scipy.linalg.det")
 def det(a: Any) -> Any:
+    if complex_matrices.are_complex(a):
+        return _complex_det(a)
     sign, log = _slogdet(a)
     return sign * np.exp(log)
 
@@ -141,11 +164,14 @@ def _triangle(a: Any, UPLO: str) -> Any:
 
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> Any:
+    complex_matrices.refuse("np.linalg.eigh", a)
     return np.linalg._linalg.EighResult(*_eigh(_triangle(a, UPLO)))
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    if complex_matrices.are_complex(a):
+        return _complex_eigvalsh(_triangle(a, UPLO) if UPLO.upper() == "L" else np.conjugate(_triangle(a, UPLO)))
     return _eigvalsh(_triangle(a, UPLO))
 
 
@@ -188,11 +214,16 @@ def matrix_power(a: Any, n: int) -> Any:
     return a if n == 1 else matmul(half, half) if n % 2 == 0 else matmul(matmul(half, half), a)
 
 
+def _squared(v: Any) -> Any:
+    """|v|^2"""
+    return v.real * v.real + v.imag * v.imag if isinstance(v, Complex) else v * v
+
+
 @implements(np.linalg.norm, "scipy.linalg.norm")
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     x = float_array(x)
     if axis is None and isinstance(x, Arrayed) and (ord is None or (ord == 2 and x.ndim == 1) or (ord == "fro" and x.ndim == 2)):
-        return np.sqrt(reduce("sum", x, None, keepdims, lambda v: v * v))
+        return np.sqrt(reduce("sum", x, None, keepdims, _squared))
     if not isinstance(x, Arrayed):
         return abs(x)
     if axis is None and x.ndim > 2:
@@ -204,13 +235,13 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         found = _of_matrices(x, ord, i, j)
         return kernels.put_back(found, axes, x.ndim) if keepdims else found
     if ord in (None, 2, "fro"):
-        return np.sqrt(reduce("sum", x, axis, keepdims, lambda v: v * v))
+        return np.sqrt(reduce("sum", x, axis, keepdims, _squared))
     if ord == 1:
         return reduce("sum", x, axis, keepdims, abs)
     if ord in (math.inf, -math.inf):
         return (max_ if ord > 0 else min_)(abs(x), axis, keepdims=keepdims)
     if ord == 0:
-        return reduce("sum", x, axis, keepdims, lambda v: to_type(truth(v), v.type))
+        return reduce("sum", x, axis, keepdims, lambda v: to_type(truth(v), PARTS.get(v.type, v.type)))
     return reduce("sum", x, axis, keepdims, lambda v: table.power(abs(v), float(ord))) ** (1.0 / ord)
 
 
