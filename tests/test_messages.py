@@ -58,7 +58,8 @@ def test_no_message_names_a_class_of_the_library() -> None:
     assert [(at, text) for at, _, text in messages() if any(INTERNAL.search(s) for s in re.findall(r"'[^']*'|\"[^\"]*\"", text))] == []
 
 
-AT_RUN_TIME = {"complex_matrices.py", 
+AT_RUN_TIME = {
+    "complex_matrices.py",
     "c_function.py",
     "native.py",
     "interpreter.py",
