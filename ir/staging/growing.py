@@ -8,7 +8,7 @@ the adjoint of the last element. A full buffer is copied into one twice as large
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -22,8 +22,10 @@ from ..objects.structure import opened
 from ..ops import table
 from ..values import concrete, pytree, sizes
 from ..values.arrays import allocate
+from ..values.complexes.pairs import Complex, ComplexArray
 from ..values.values import Arrayed, Traced, constant, dimension, to_type
-from .kinds import Kind, Skeleton, filled, kind_of, meet, refuse_items, skeleton
+from ..values.views import base_of
+from .kinds import LEAF, Kind, Skeleton, filled, kind_of, meet, refuse_items, skeleton
 from .leaves import either
 from .paths import branch
 
@@ -157,9 +159,19 @@ class Growing:
         """np.array(items)"""
         if not self.buffers or any(k.dtype is None for k in self.kinds):
             self.refuse()
-        if len(self.buffers) == 1:
-            return self.buffers[0][: self.n].copy()
-        return np.stack([b[: self.n] for b in self.buffers], axis=1)
+        columns = _columns(self.bones, iter(self.buffers))
+        if len(columns) == 1:
+            return columns[0][: self.n].copy()
+        return np.stack([b[: self.n] for b in columns], axis=1)
+
+
+def _columns(bones: Skeleton, buffers: Iterator[Any]) -> list[Any]:
+    """The buffers of numbers and arrays, one for the two parts of a complex number."""
+    if bones == LEAF:
+        return [next(buffers)]
+    shape, parts = bones
+    found = [c for p in parts for c in _columns(p, buffers)]
+    return [ComplexArray(*found)] if shape.kind in (Complex, ComplexArray) else found
 
 
 class Room(NamedTuple):
@@ -209,9 +221,7 @@ def _copied(item: Any) -> None:
     while work:
         x = work.pop()
         if isinstance(x, Arrayed):
-            x.owned = False
-            if pytree.is_node(type(x)):
-                x.base.owned = False
+            x.owned = base_of(x).owned = False
             continue
         found = opened(x)
         if found is not None:
