@@ -756,15 +756,6 @@ def test_arrays_whose_sizes_follow_from_the_arguments_are_elements() -> None:
     lj.check_grads(lambda x: sum(np.sum(np.sin(r)) for r in f(x, shots, 5)[0]), (0.01 * x,))
 
 
-def test_arrays_whose_sizes_are_computed_are_elements() -> None:
-    def f(x: Array, shots: Array) -> Any:
-        return np.stack([x[x > 1.0] * s for s in shots])
-
-    x, shots = np.arange(5.0), np.array([2, 1, 3])
-    for mode, out in both(f, x, shots).items():
-        close(out, f(x, shots), what=mode)
-
-
 def test_draws_in_generators_are_numpys() -> None:
     def f(g: Any, n: int) -> Any:
         return [g.normal() for _ in range(n)], max(g.random() for _ in range(n)), sum(g.random() for _ in range(n))

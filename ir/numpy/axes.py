@@ -23,8 +23,8 @@ from .common import Axis, arrayed, axis_of, common_dtype, items_of, scalar_kind
 from .registry import implements
 
 
-def joined(pieces: Sequence[Arrayed], axis: int, dtype: Any = None) -> Arrayed:
-    """Arrays one behind the other along an axis of theirs."""
+def joined(pieces: Sequence[Arrayed], axis: int, dtype: Any = None, total: Any = None) -> Arrayed:
+    """Arrays one behind the other along an axis of theirs; `total` is what their sizes are known to add up to."""
     rank, fit = pieces[0].ndim, "all the input array dimensions except for the concatenation axis must match exactly"
     for p in pieces:
         if p.ndim != rank:
@@ -35,7 +35,7 @@ def joined(pieces: Sequence[Arrayed], axis: int, dtype: Any = None) -> Arrayed:
         own = shape_of(p)
         shape = [m if q == at else sizes.require_equal(m, own[q], fit) for q, m in enumerate(shape)]
         ends.append(sizes.add(ends[-1], own[at]))
-    shape[at] = ends[-1]
+    shape[at] = ends[-1] if total is None else total
     result = allocate(dtype or common_dtype(pieces), shape, None)
     for p, start in zip(pieces, ends, strict=False):
         spec = [(q, start if q == at else 0, 1) for q in range(rank)]

@@ -12,7 +12,7 @@ import numpy as np
 from ..core import errors
 from ..core.builder import atom_of, current_builder
 from ..core.port import Port
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, C128, F64, FROM_NUMPY, I64, NUMPY_DTYPES, PARTS, SCALARS, Scalar, is_complex, is_float, is_inexact
 from ..ops import table
 from ..staging.functions import invoke, invoke_staged
@@ -149,6 +149,12 @@ def require(good: Any, exception: Exception) -> None:
         builder.emit("holds", (atom_of(good, BOOL, builder),), (BOOL,), {}, user_site(str(exception), exception))
     elif not good:
         raise type(exception)(f"{exception} ({user_site()})")
+
+
+def real_only(name: str, *xs: Any) -> None:
+    """Refuse complex operands."""
+    if any(is_complex(scalar_kind(as_array(x))) for x in xs if x is not None):
+        unsupported(f"{name} of complex values", "take their real and imaginary parts")
 
 
 def nonempty(a: Arrayed, axis: Axis, name: str) -> None:

@@ -121,6 +121,11 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
 @implements(np.interp)
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Piecewise linear interpolation; beyond the ends the end values."""
+    fp = as_array(fp)
+    if is_complex_array(fp):
+        ends = [(None if e is None else np.real(e), None if e is None else np.imag(e)) for e in (left, right)]
+        real, imaginary = (interp(x, xp, part(fp, k), ends[0][k], ends[1][k], period) for k in (0, 1))
+        return real + 1j * imaginary
     x, xp, fp = (array(v, F64) if scalar_kind(v) != F64 else v for v in map(float_array, (x, xp, fp)))
     if period is not None:
         x, xp = x % period, xp % period

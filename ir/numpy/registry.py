@@ -74,7 +74,7 @@ FAMILIES: dict[str, str] = {
     "np.tril_indices_from np.triu_indices_from np.unravel_index np.ravel_multi_index",
     "arranging.edits": "np.insert np.delete np.resize np.rollaxis np.diagflat np.unstack np.hsplit np.vsplit np.dsplit np.trim_zeros",
     "arranging.padding": "np.pad",
-    "polynomials.classic": "np.vander np.polyfit np.polyadd np.polysub np.polymul np.polydiv np.polyder np.polyint np.poly",
+    "polynomials.classic": "np.vander np.polyfit np.polyadd np.polysub np.polymul np.polydiv np.polyder np.polyint np.poly np.roots",
     "sequences.windows": "+np.hanning +np.hamming +np.blackman +np.bartlett +np.kaiser np.i0 +np.logspace +np.geomspace",
     "sequences.views": "ndarray.strides",
     "sequences.steps": "np.correlate np.ediff1d np.unwrap np.cumulative_sum np.cumulative_prod",

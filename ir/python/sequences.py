@@ -60,12 +60,12 @@ def _room(make: Thunk, n: Any) -> Growing | None:
     bones = skeleton(make(), leaves)
     kinds = tuple(map(kind_of, leaves))
     inside = Region(builder, mark)
-    shapes = [[n if isinstance(n, int) else inside.found(n) for n in map(sizes.plain, shape_of(x))] for x in leaves]
+    found = [[m if isinstance(m, int) else inside.found(m) for m in map(sizes.plain, shape_of(x))] for x in leaves]
     go_back()
-    if any(m is None for shape in shapes for m in shape):
+    shapes = [[m if isinstance(m, int) else m() for m in shape if m is not None] for shape in found]
+    if any(len(known) < len(needed) for known, needed in zip(shapes, found, strict=True)):
         return None
-    made = [(k.dtype, (n, *(m if isinstance(m, int) else m() for m in shape))) for k, shape in zip(kinds, shapes, strict=True)]
-    buffers = [allocate(t, shape, None) for t, shape in made if t is not None]
+    buffers = [allocate(k.dtype, (n, *shape), None) for k, shape in zip(kinds, shapes, strict=True) if k.dtype is not None]
     return Growing(buffers, constant_if_plain(n), bones, kinds)
 
 
@@ -84,7 +84,8 @@ def collected(items: Any) -> Growing:
         return out
     appended = made([])
     _each(dataclasses.replace(staged, once=False), appended.append, NO_SCOPE)
-    return started(appended, *described([appended])) if growing(appended) is None else growing(appended)
+    grows = growing(appended)
+    return grows if grows is not None else started(appended, *described([appended]))
 
 
 def _numbered(staged: Staged) -> Staged:

@@ -8,7 +8,7 @@ the adjoint of the last element. A full buffer is copied into one twice as large
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -159,19 +159,17 @@ class Growing:
         """np.array(items)"""
         if not self.buffers or any(k.dtype is None for k in self.kinds):
             self.refuse()
-        columns = _columns(self.bones, iter(self.buffers))
-        if len(columns) == 1:
-            return columns[0][: self.n].copy()
-        return np.stack([b[: self.n] for b in columns], axis=1)
+        found = _stacked(self.bones, iter([b[: self.n] for b in self.buffers]))
+        return found.copy() if self.bones == LEAF or isinstance(found, ComplexArray) else found
 
 
-def _columns(bones: Skeleton, buffers: Iterator[Any]) -> list[Any]:
-    """The buffers of numbers and arrays, one for the two parts of a complex number."""
+def _stacked(bones: Skeleton, columns: Any) -> Any:
+    """The array of the items of that structure, a column for each leaf: the parts of an item are along the second axis."""
     if bones == LEAF:
-        return [next(buffers)]
+        return next(columns)
     shape, parts = bones
-    found = [c for p in parts for c in _columns(p, buffers)]
-    return [ComplexArray(*found)] if shape.kind in (Complex, ComplexArray) else found
+    found = [_stacked(p, columns) for p in parts]
+    return ComplexArray(*found) if shape.kind in (Complex, ComplexArray) else np.stack(found, axis=1)
 
 
 class Room(NamedTuple):
@@ -229,7 +227,7 @@ def _copied(item: Any) -> None:
             if found[0].mutable and heap is not None:
                 heap.seal(
                     x,
-                    f"{user_site()} writes to a {type(x).__name__} that is or was an item of a list that grows under traced control flow, which holds a copy "
+                    f"{user_site()} writes to a {'list' if isinstance(x, list) else type(x).__name__} that is or was an item of a list that grows under traced control flow, which holds a copy "
                     "of it: put a copy into the list, or a new one in the item's place",
                 )
 

@@ -89,6 +89,7 @@ class _Picture:
             outs = ", ".join(f"d{o.name}" for o in let.outs if o in self.c.activity)
             return f"{', '.join(f'd{self.name(a)}' for a in dict.fromkeys(active))} += the way back of `{let.attrs.get('f', let.op)}` from {outs or 'what it wrote'}"
         d, z = Text(f"d{let.out.name}", let.out.type), Text(let.out.name, let.out.type)
-        terms = rule_terms(self.functions, let, d, z, *(Text(self.name(a), a.type) for a in let.args))
+        wanted = [a in self.c.activity for a in let.args]
+        terms = rule_terms(self.functions, let, wanted, d, z, *(Text(self.name(a), a.type) for a in let.args))
         added = [f"d{self.name(a)} += {t.text}" for a, t in zip(let.args, terms, strict=True) if a in self.c.activity and t is not None]
         return "; ".join(added) or "nothing"
