@@ -24,6 +24,7 @@ from ..values import concrete, pytree, sizes
 from ..values.arrays import allocate
 from ..values.complexes.pairs import Complex, ComplexArray
 from ..values.values import Arrayed, Traced, constant, dimension, to_type
+from ..values.views import base_of
 from .kinds import LEAF, Kind, Skeleton, filled, kind_of, meet, refuse_items, skeleton
 from .leaves import either
 from .paths import branch
@@ -159,7 +160,7 @@ class Growing:
         if not self.buffers or any(k.dtype is None for k in self.kinds):
             self.refuse()
         found = _stacked(self.bones, iter([b[: self.n] for b in self.buffers]))
-        return found.copy() if self.bones == LEAF else found
+        return found.copy() if self.bones == LEAF or isinstance(found, ComplexArray) else found
 
 
 def _stacked(bones: Skeleton, columns: Any) -> Any:
@@ -168,7 +169,7 @@ def _stacked(bones: Skeleton, columns: Any) -> Any:
         return next(columns)
     shape, parts = bones
     found = [_stacked(p, columns) for p in parts]
-    return ComplexArray(*found) if issubclass(shape.kind, Complex) else np.stack(found, axis=1)
+    return ComplexArray(*found) if shape.kind in (Complex, ComplexArray) else np.stack(found, axis=1)
 
 
 class Room(NamedTuple):
@@ -218,9 +219,7 @@ def _copied(item: Any) -> None:
     while work:
         x = work.pop()
         if isinstance(x, Arrayed):
-            x.owned = False
-            if pytree.is_node(type(x)):
-                x.base.owned = False
+            x.owned = base_of(x).owned = False
             continue
         found = opened(x)
         if found is not None:

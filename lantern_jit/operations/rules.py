@@ -13,6 +13,7 @@ from ..inspection.public import Public
 from ..ir.core.builder import current_trace
 from ..ir.core.errors import LanternError
 from ..ir.python.for_loops import loop_value
+from ..ir.trace.derivatives import conjugated
 from ..ir.trace.jacobian.jacobians import jacobian
 from ..ir.trace.jacobian.linear import pullback_at
 from ..ir.trace.language import call
@@ -223,7 +224,7 @@ class custom_jvp(_Ruled):
             return self.follow(self.rule, args, y, *fixed, own, tangents)[1]
 
         found = dict(zip(moving, pullback_at(_named(tangent, self.__name__), tuple(zero_like(leaves[i]) for i in moving))(dy), strict=True))
-        return _one_or_all(pytree.unflatten(tree, [found.get(i) for i in range(len(leaves))]), own)
+        return _one_or_all(conjugated(pytree.unflatten(tree, [found.get(i) for i in range(len(leaves))])), own)
 
 
 def stop_gradient(x: Any) -> Any:
