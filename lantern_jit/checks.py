@@ -15,6 +15,8 @@ from .ir.staging.kinds import skeleton
 from .ir.trace.combined import leaf_names
 from .ir.trace.language import call
 from .ir.values import pytree
+from .ir.values.complexes import pairs as complexes
+from .ir.values.writes import at_the_border
 from .jitted import jit
 from .transforms import jvp, vjp
 
@@ -54,7 +56,7 @@ def check_grads(
     Parameters
     ----------
     f : callable
-        Gives floats, arrays and containers of them; other results are left out.
+        Gives floats, arrays and containers of them; other results are left out. Complex numbers are their real and imaginary parts.
     args : sequence
         Any that f takes; floats, arrays of floats and those in containers are differentiated.
     order : int, default 1
@@ -87,6 +89,7 @@ def check_grads(
     chosen = (modes,) if isinstance(modes, str) else tuple(modes)
     if not chosen or set(chosen) - set(MODES):
         raise ValueError(f"modes={modes!r}: give 'fwd', 'rev' or both")
+    args = complexes.split_in(tuple(args))
     leaves, tree = pytree.flatten(tuple(args))
     places = [i for i, x in enumerate(leaves) if _is_float(x)]
     if not places:
@@ -107,7 +110,8 @@ def _of_floats(f: Any, tree: Any, places: Sequence[int], n: int, names: list[str
     def flat(xs: Sequence[Any], rest: Sequence[Any]) -> tuple[Any, ...]:
         others, floats = iter(rest), dict(zip(places, xs, strict=True))
         out: list[Any] = []
-        bones = skeleton(call(f, *pytree.unflatten(tree, [floats[i] if i in floats else next(others) for i in range(n)])), out)
+        given = pytree.unflatten(tree, [floats[i] if i in floats else next(others) for i in range(n)])
+        bones = skeleton(at_the_border(call(f, *given)), out)
         names[:] = [name for name, y in zip(leaf_names(bones, "the result"), out, strict=True) if _is_float(y)]
         return tuple(y for y in out if _is_float(y))
 

@@ -15,7 +15,7 @@ from .backends.base import Options
 from .backends.llvm.build.platforms import native_target
 from .backends.targets import named
 from .ir.core.faults import KINDS
-from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Type, array_of, element
+from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Type, array_of, element, is_complex
 from .ir.trace.program import Abstract, abstract
 from .ir.values import pytree
 from .leaves import misfit
@@ -152,7 +152,7 @@ def _signature(x: Any, where: str) -> Abstract:
         return Abstract(array_of(dtype, found[2].count(":"))) if found[2] else Abstract(dtype, dtype != F32)
     if isinstance(x, (type, np.dtype)):
         dtype = {d.type: t for d, t in FROM_NUMPY.items()}.get(x if isinstance(x, type) else x.type)
-        if dtype is None:
+        if dtype is None or is_complex(dtype):
             raise TypeError(f"{where} is {x!r}: give float, int, bool, a name such as 'f64[:]', or an example value")
         return Abstract(element(dtype))
     return abstract(x, where)

@@ -13,6 +13,8 @@ from typing import Any, Union
 import numpy as np
 
 from .dispatcher import Dispatcher
+from .inspection.debugging import is_interpreted
+from .inspection.table import Table
 from .ir.core.builder import current_trace
 from .ir.trace import derivatives
 from .ir.trace.jacobian import jacobians, linear
@@ -21,7 +23,6 @@ from .ir.trace.vmap import vmap as batched
 from .ir.values import pytree
 from .pickling import Recipe
 from .sharing import identity, shared
-from .table import Table
 
 
 def in_trace() -> bool:
@@ -33,6 +34,7 @@ class Transformed(Recipe):
     """A function made from a function. Outside a trace it is interpreted at first, see `Specialisation.evaluate`."""
 
     __lantern_transform__ = True
+    _public = ("specialisations",)
 
     def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any], recipe: Any = None, options: Any = None) -> None:
         """`recipe` is (function, arguments) that make the same again, for pickle. Of the same kind, function and `options` (if
@@ -61,6 +63,9 @@ class Transformed(Recipe):
         if in_trace():
             return self._staged(*args, **kwargs)
         try:
+            if is_interpreted():
+                specialisation, leaves = Dispatcher(self, self.__name__).lookup(args, kwargs)
+                return specialisation.interpret(leaves)
             specialisation, leaves = self._dispatcher.lookup(args, kwargs)
             return specialisation.evaluate(leaves)
         except BaseException as e:
@@ -86,7 +91,7 @@ class Transformed(Recipe):
 Argnums = Union[int, str, Sequence[Union[int, str]]]
 
 
-def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
+def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Transformed:
     """A function that gives `(f(*args), gradient)`, by one pass of reverse mode.
 
     Parameters
@@ -99,6 +104,9 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
     has_aux : bool, default False
         `f` returns `(value, aux)`; so does the first result. aux is anything that the trace knows: numbers and arrays, also of the
         program, strings, None, objects, containers of them.
+    holomorphic : bool, default False
+        f is a function of complex numbers with a complex value and a complex derivative, which is given. Else the gradient by a complex
+        z = x + iy is dL/dx - i dL/dy.
 
     Returns
     -------
@@ -124,18 +132,18 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
     return Transformed(
         f,
         "value_and_grad",
-        lambda *args, **kwargs: derivatives.value_and_grad(f, nums, has_aux, args, kwargs),
-        (value_and_grad, (f, nums, has_aux)),
-        (nums, has_aux),
+        lambda *args, **kwargs: derivatives.value_and_grad(f, nums, has_aux, args, kwargs, holomorphic),
+        (value_and_grad, (f, nums, has_aux, holomorphic)),
+        (nums, has_aux, holomorphic),
     )
 
 
-def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
+def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Transformed:
     """The gradient of a function with one float result, by reverse mode.
 
     Parameters
     ----------
-    f, argnums, has_aux
+    f, argnums, has_aux, holomorphic
         As in `value_and_grad`.
 
     Returns
@@ -155,14 +163,16 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     12.0
     >>> lj.grad(lj.grad(lambda x: x ** 3))(2.0)
     12.0
+    >>> lj.grad(lambda z: abs(z) ** 2)(1 + 2j), lj.grad(lambda z: z ** 2, holomorphic=True)(1 + 1j)
+    ((2-4j), (2+2j))
     """
     nums = _nums(argnums)
 
     def staged(*args: Any, **kwargs: Any) -> Any:
-        value, gradient = derivatives.value_and_grad(f, nums, has_aux, args, kwargs)
+        value, gradient = derivatives.value_and_grad(f, nums, has_aux, args, kwargs, holomorphic)
         return (gradient, value[1]) if has_aux else gradient
 
-    return Transformed(f, "grad", staged, (grad, (f, nums, has_aux)), (nums, has_aux))
+    return Transformed(f, "grad", staged, (grad, (f, nums, has_aux, holomorphic)), (nums, has_aux, holomorphic))
 
 
 def _nums(argnums: Argnums) -> Any:
@@ -332,7 +342,7 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     return Transformed(f, "hvp", staged, options=(nums, has_aux))(tuple(primals), tuple(tangents))
 
 
-def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
+def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Transformed:
     """The Jacobian of f by forward mode: f is evaluated once for eight columns.
 
     Under `jit` an x of at most eight elements has a program for its size.
@@ -343,6 +353,8 @@ def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -
         Of floats, float arrays (ints are promoted) and containers of them, to the same.
     argnums, has_aux
         As in `value_and_grad`; with has_aux the result is (Jacobian, aux).
+    holomorphic : bool, default False
+        A complex y has a complex derivative by a real x; by a complex x it has one if f is holomorphic.
 
     Returns
     -------
@@ -358,15 +370,15 @@ def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -
     >>> lj.jacfwd(lambda x, y: {"a": x * y, "b": x}, argnums=(0, 1))(3.0, 4.0)
     {'a': (4.0, 3.0), 'b': (1.0, 0.0)}
     """
-    return _jacobian(f, argnums, has_aux, jacfwd)
+    return _jacobian(f, argnums, has_aux, jacfwd, holomorphic)
 
 
-def jacrev(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
+def jacrev(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Transformed:
     """The Jacobian of f by reverse mode: eight rows for each forward and reverse pass.
 
     Parameters
     ----------
-    f, argnums, has_aux
+    f, argnums, has_aux, holomorphic
         As in `jacfwd`.
 
     Returns
@@ -381,30 +393,30 @@ def jacrev(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -
     array([[4., 3.],
            [0., 1.]])
     """
-    return _jacobian(f, argnums, has_aux, jacrev)
+    return _jacobian(f, argnums, has_aux, jacrev, holomorphic)
 
 
 jacobian = jacrev
 
 
-def _jacobian(f: Callable[..., Any], argnums: Argnums, has_aux: bool, make: Any) -> Transformed:
+def _jacobian(f: Callable[..., Any], argnums: Argnums, has_aux: bool, make: Any, holomorphic: bool) -> Transformed:
     nums = _nums(argnums)
 
     def staged(*args: Any, **kwargs: Any) -> Any:
-        found, aux = jacobians.jacobian(f, nums, has_aux, args, kwargs, make is jacfwd)
+        found, aux = jacobians.jacobian(f, nums, has_aux, args, kwargs, make is jacfwd, holomorphic)
         return (found, aux) if has_aux else found
 
-    return Transformed(f, make.__name__, staged, (make, (f, nums, has_aux)), (nums, has_aux))
+    return Transformed(f, make.__name__, staged, (make, (f, nums, has_aux, holomorphic)), (nums, has_aux, holomorphic))
 
 
-def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
+def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Transformed:
     """The second derivatives of f, as `jacfwd` of `jacrev`.
 
     One reverse pass for eight columns, where f is made of scalars, elementwise code and control flow; linear algebra goes column by column.
 
     Parameters
     ----------
-    f, argnums, has_aux
+    f, argnums, has_aux, holomorphic
         As in `jacfwd`.
 
     Returns
@@ -420,8 +432,8 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) 
            [6., 0.]])
     """
     nums = _nums(argnums)
-    staged = jacfwd(jacrev(f, nums, has_aux), nums, has_aux)._staged
-    return Transformed(f, "hessian", staged, (hessian, (f, nums, has_aux)), (nums, has_aux))
+    staged = jacfwd(jacrev(f, nums, has_aux, holomorphic), nums, has_aux, holomorphic)._staged
+    return Transformed(f, "hessian", staged, (hessian, (f, nums, has_aux, holomorphic)), (nums, has_aux, holomorphic))
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Transformed:

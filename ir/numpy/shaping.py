@@ -238,7 +238,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     at = axis_of(axis, a.ndim)
     n = sizes.plain(shape_of(a)[at])
     k = shift % np.maximum(n, 1)
-    return concatenate([a[(*[slice(None)] * at, part)] for part in (slice(n - k, None), slice(None, n - k))], at)
+    return joined([a[(*[slice(None)] * at, part)] for part in (slice(n - k, None), slice(None, n - k))], at, total=n)
 
 
 @implements(np.repeat, method="repeat")

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import building, current_builder
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import I32
 from ..numpy.sorting import argsort
 from ..staging.branches import if_
@@ -51,19 +51,21 @@ from .iterators import staged_map
 
 
 # ---- sequences that are kept: lists, sorted, accumulate
-def _room(make: Thunk, n: Any) -> Growing:
-    """Room for n elements like the one that is made."""
+def _room(make: Thunk, n: Any) -> Growing | None:
+    """Room for n elements like the one that is made; None where it is the elements' computation that says how large they are."""
     open_block()
     builder = current_builder()
     mark, go_back = builder.mark(), way_back(NO_SCOPE)
     leaves: list[Any] = []
     bones = skeleton(make(), leaves)
     kinds = tuple(map(kind_of, leaves))
-    inside = Region(builder, mark, "what is collected")
-    shapes = [[n if isinstance(n, int) else inside.outside(n) for n in map(sizes.plain, shape_of(x))] for x in leaves]
+    inside = Region(builder, mark)
+    found = [[m if isinstance(m, int) else inside.found(m) for m in map(sizes.plain, shape_of(x))] for x in leaves]
     go_back()
-    made = [(k.dtype, (n, *(m if isinstance(m, int) else m() for m in shape))) for k, shape in zip(kinds, shapes, strict=True)]
-    buffers = [allocate(t, shape, None) for t, shape in made if t is not None]
+    shapes = [[m if isinstance(m, int) else m() for m in shape if m is not None] for shape in found]
+    if any(len(known) < len(needed) for known, needed in zip(shapes, found, strict=True)):
+        return None
+    buffers = [allocate(k.dtype, (n, *shape), None) for k, shape in zip(kinds, shapes, strict=True) if k.dtype is not None]
     return Growing(buffers, constant_if_plain(n), bones, kinds)
 
 
@@ -77,8 +79,13 @@ def collected(items: Any) -> Growing:
         return started(items, *described([items]))
     staged.begin()
     out = _room(lambda: staged.element(0), staged.count())
-    _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
-    return out
+    if out is not None:
+        _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
+        return out
+    appended = made([])
+    _each(dataclasses.replace(staged, once=False), appended.append, NO_SCOPE)
+    grows = growing(appended)
+    return grows if grows is not None else started(appended, *described([appended]))
 
 
 def _numbered(staged: Staged) -> Staged:
@@ -180,6 +187,8 @@ def accumulate(iterable: Any, func: Any = operator.add, *, initial: Any = None) 
         return staged.element(0) if initial is None else initial
 
     out = _room(lambda: call(func, start(), staged.element(0)), n)
+    if out is None:
+        unsupported("itertools.accumulate() of arrays whose sizes only its function knows", "write a loop that appends to a list")
 
     def fill() -> None:
         total = settled(start())

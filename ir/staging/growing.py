@@ -219,7 +219,7 @@ def _copied(item: Any) -> None:
             if found[0].mutable and heap is not None:
                 heap.seal(
                     x,
-                    f"{user_site()} writes to a {type(x).__name__} that is or was an item of a list that grows under traced control flow, which holds a copy "
+                    f"{user_site()} writes to a {'list' if isinstance(x, list) else type(x).__name__} that is or was an item of a list that grows under traced control flow, which holds a copy "
                     "of it: put a copy into the list, or a new one in the item's place",
                 )
 

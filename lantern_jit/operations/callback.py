@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..inspection.public import Public
 from ..ir.core import errors
 from ..ir.trace.operations import operation
 from ..transforms import in_trace
@@ -20,8 +21,10 @@ class _Resumed(BaseException):
         self.k, self.value = k, value
 
 
-class Operation:
+class Operation(Public):
     """What `op` makes of a function."""
+
+    _public = ("jvp",)
 
     __lantern_transform__ = True
     __name__: str

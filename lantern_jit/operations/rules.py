@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..inspection.public import Public
 from ..ir.core.builder import current_trace
 from ..ir.core.errors import LanternError
 from ..ir.python.for_loops import loop_value
@@ -20,7 +21,7 @@ from ..ir.values import pytree
 from ..transforms import in_trace
 
 
-class _Ruled:
+class _Ruled(Public):
     """A function with a rule of its own for derivatives."""
 
     __lantern_transform__ = True
@@ -132,6 +133,8 @@ class custom_vjp(_Ruled):  # it is a decorator
         super().__init__(fun, nondiff_argnums)
         self.forward, self.backward = fwd, bwd
 
+    _public = ("defvjp",)
+
     def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
         """Say what it does forward, and on the way back."""
         self.forward, self.backward = fwd, bwd
@@ -150,8 +153,7 @@ class custom_jvp(_Ruled):
     Parameters
     ----------
     fun : callable
-        The function. `defjvp(rule)` says the rule: of primals and tangents, to the value and its tangent, which is linear in the tangents;
-        or `defjvps(rule, ..)` one for each argument.
+        The function. `defjvp(rule)` says the rule: of primals and tangents, to the value and its tangent, which is linear in the tangents.
     nondiff_argnums : int or sequence of int, default ()
         Arguments without a derivative: they come first in the rule.
 
@@ -174,6 +176,8 @@ class custom_jvp(_Ruled):
         super().__init__(fun, nondiff_argnums)
         self.rule: Callable[..., Any] | None = None
 
+    _public = ("defjvp", "defjvps")
+
     def defjvp(self, jvp: Callable[..., Any]) -> Callable[..., Any]:
         """Say what it gives for primals and tangents."""
         self.rule = jvp
@@ -187,8 +191,8 @@ class custom_jvp(_Ruled):
         ... def product(x, y):
         ...     return x * y
         >>> product.defjvps(lambda t, value, x, y: t * y, None)
-        >>> lj.jit(lj.grad(product))(2.0, 3.0)
-        3.0
+        >>> lj.jit(lj.grad(product, argnums=(0, 1)))(2.0, 3.0)
+        (3.0, 0.0)
         """
 
         def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:

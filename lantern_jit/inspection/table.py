@@ -18,6 +18,7 @@ class Row:
     calls: int
 
     def cells(self) -> tuple[str, ...]:
+        """Its line of the table."""
         pairs = [", ".join(f"{k}: {v}" for k, v in self.arguments.items()), ", ".join(f"{k} = {v}" for k, v in self.numbers.items())]
         return (*pairs, f"{self.seconds:.3f}", str(self.calls))
 

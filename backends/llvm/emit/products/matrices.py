@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ....ir.core.graph import Let
-from ....ir.core.types import F64, I64, Scalar
-from ....ir.ops.library import MANY, ROOM, ROWS
-from .code import LLVM_TYPES, Code, literal
-from .lets import EMIT, Operands, allocate, copy_data, count, fill_zero, loop, product
-from .library import Routines, call_library, element_at, emits
+from .....ir.core.graph import Let
+from .....ir.core.types import F64, I64, Scalar
+from .....ir.ops.library import MANY, ROOM, ROWS
+from ..code import LLVM_TYPES, Code, literal
+from ..lets import EMIT, Operands, allocate, copy_data, count, fill_zero, loop, product
+from ..library import Routines, call_library, element_at, emits
 
 SMALL = 4096  # multiplications: below, loops are faster than a call of BLAS (measured: 16 x 16 x 16)
 
