@@ -191,8 +191,8 @@ class custom_jvp(_Ruled):
         ... def product(x, y):
         ...     return x * y
         >>> product.defjvps(lambda t, value, x, y: t * y, None)
-        >>> lj.jit(lj.grad(product, argnums=(0, 1)))(2.0, 3.0)
-        (3.0, 0.0)
+        >>> lj.jit(lj.grad(product))(2.0, 3.0)
+        3.0
         """
 
         def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
