@@ -153,7 +153,8 @@ class custom_jvp(_Ruled):
     Parameters
     ----------
     fun : callable
-        The function. `defjvp(rule)` says the rule: of primals and tangents, to the value and its tangent, which is linear in the tangents.
+        The function. `defjvp(rule)` says the rule: of primals and tangents, to the value and its tangent, which is linear in the tangents;
+        or `defjvps(rule, ..)` one for each argument.
     nondiff_argnums : int or sequence of int, default ()
         Arguments without a derivative: they come first in the rule.
 
