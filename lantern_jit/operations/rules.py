@@ -154,7 +154,8 @@ class custom_jvp(_Ruled):
     Parameters
     ----------
     fun : callable
-        The function. `defjvp(rule)` says the rule: of primals and tangents, to the value and its tangent, which is linear in the tangents.
+        The function. `defjvp(rule)` says the rule: of primals and tangents, to the value and its tangent, which is linear in the tangents;
+        or `defjvps(rule, ..)` one for each argument.
     nondiff_argnums : int or sequence of int, default ()
         Arguments without a derivative: they come first in the rule.
 
@@ -192,8 +193,8 @@ class custom_jvp(_Ruled):
         ... def product(x, y):
         ...     return x * y
         >>> product.defjvps(lambda t, value, x, y: t * y, None)
-        >>> lj.jit(lj.grad(product, argnums=(0, 1)))(2.0, 3.0)
-        (3.0, 0.0)
+        >>> lj.jit(lj.grad(product))(2.0, 3.0)
+        3.0
         """
 
         def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
