@@ -43,7 +43,9 @@ VALUES = {"X": X, "Y": Y, "P": P, "U": U, "N": N, "M": N + 2.0, "Z": Y + 2.5, "K
 ALIASES: dict[str, Callable[..., Any]] = {"zeta_": lambda x, q: sc.zeta(x + 1.5, q), "hyp1f1_": lambda a, b, x: sc.hyp1f1(a, b + 0.5, x)}
 CASES = {name: tuple(VALUES[k] for k in kinds) for kinds, names in ARGS.items() for name in names.split()}
 FUNCTIONS = {name: ALIASES.get(name) or getattr(sc, name) for name in CASES}
-FIXED = {name: sum(k in "NMKL" for k in kinds) for kinds, names in ARGS.items() for name in names.split()}  # leading arguments that are whole numbers
+FIXED = {
+    name: sum(k in "NMKL" for k in kinds) for kinds, names in ARGS.items() for name in names.split()
+}  # leading arguments that are whole numbers
 FIXED |= dict.fromkeys(("jv", "yv", "jve", "yve", "iv", "ive", "struve", "modstruve", "hyp0f1", "eval_gegenbauer", "eval_genlaguerre"), 1)
 FIXED |= {"hyp1f1_": 2, "eval_gegenbauer": 2, "eval_genlaguerre": 2}  # and those by which no derivative is known
 
@@ -111,7 +113,15 @@ def gamma_lower(a: Any, x: float) -> Any:
 
 POINTS = {
     "gamma": [(1.0, 0.999), (0.3, 0.9), (0.01, 0.5), (2.0, 1e-6), (5.0, 5.1), (50.0, 20.0), (500.0, 520.0), (0.5, 30.0)],
-    "beta": [(0.5, 0.5, 0.2), (2.0, 3.0, 0.45), (5.0, 0.01, 0.9), (20.0, 30.0, 0.5), (1000.0, 3.0, 0.99), (0.1, 50.0, 0.001), (3.0, 4.0, 1e-8)],
+    "beta": [
+        (0.5, 0.5, 0.2),
+        (2.0, 3.0, 0.45),
+        (5.0, 0.01, 0.9),
+        (20.0, 30.0, 0.5),
+        (1000.0, 3.0, 0.99),
+        (0.1, 50.0, 0.001),
+        (3.0, 4.0, 1e-8),
+    ],
     "kv": [(0.5, 1.0), (10.0, 0.1), (1.5, 1e-5), (50.0, 2.0), (3.0, 500.0)],
 }
 MEASURED: list[tuple[str, str, Callable[..., Any], tuple[int, ...]]] = [
@@ -192,7 +202,9 @@ def test_single_precision_loops_and_lanes() -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(lj.errors.NotDifferentiableError, match=r"derivative of scipy.special.jv by its order v, at .*test_special.py:\d+ .* is not known"):
+    with pytest.raises(
+        lj.errors.NotDifferentiableError, match=r"derivative of scipy.special.jv by its order v, at .*test_special.py:\d+ .* is not known"
+    ):
         lj.jit(lj.grad(lambda v: sc.jv(v, 2.0)))(1.5)
     for transform in (lj.grad, lj.jacfwd):
         with pytest.raises(lj.errors.NotDifferentiableError, match="hyp1f1 by a parameter"):

@@ -79,7 +79,9 @@ def test_values(names: list[str]) -> None:
         assert (relative(f, e) < 1e-9).all(), (key, f, e)
 
 
-SMOOTH = [n for n in NAMES if not is_discrete(n) and n not in ("triang", "laplace", "uniform", "semicircular", "arcsine", "levy", "truncexpon")]
+SMOOTH = [
+    n for n in NAMES if not is_discrete(n) and n not in ("triang", "laplace", "uniform", "semicircular", "arcsine", "levy", "truncexpon")
+]
 
 
 @pytest.mark.parametrize("names", first(1, [SMOOTH[i::8] for i in range(8)]))
@@ -115,7 +117,18 @@ def test_frozen_ones_broadcasting_and_names() -> None:
         total = 0.0
         for i in range(len(mu)):
             total += st.norm.logpdf(x[0, 0], loc=mu[i], scale=s) + outside.logpdf(s)
-        return d.logpdf(x), d.mean(), low, high, st.beta.pdf(0.3, a=s, b=mu + 1.0), st.norm.sf(s), outside.cdf(x), st.expon.support(), total, st.binom.pmf(k=2, n=5, p=s / 3)
+        return (
+            d.logpdf(x),
+            d.mean(),
+            low,
+            high,
+            st.beta.pdf(0.3, a=s, b=mu + 1.0),
+            st.norm.sf(s),
+            outside.cdf(x),
+            st.expon.support(),
+            total,
+            st.binom.pmf(k=2, n=5, p=s / 3),
+        )
 
     expected = program(x, mu, 1.3)
     for mode, found in both(program, x, mu, 1.3).items():
@@ -168,7 +181,11 @@ def test_vectors_and_matrices() -> None:
 
     def along(h: Any) -> Any:
         d = C + h * (lower + lower.T)
-        return st.multivariate_normal.logpdf(X, M + h, d).sum() + st.wishart.logpdf(d, 5.0 + h, C) + st.multivariate_t.logpdf(X, M, d, 3.0 + h).sum()
+        return (
+            st.multivariate_normal.logpdf(X, M + h, d).sum()
+            + st.wishart.logpdf(d, 5.0 + h, C)
+            + st.multivariate_t.logpdf(X, M, d, 3.0 + h).sum()
+        )
 
     assert lj.jit(lj.grad(along))(0.0) == pytest.approx(slope(along, 1e-3), rel=1e-8)
 
