@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.sites import unsupported, user_site
+from ..core.sites import user_site
 from ..core.types import BOOL, I64, element, is_float
 from ..ops import table
 from ..ops.library import rules

@@ -250,6 +250,10 @@ def _look(make: Thunk) -> Any:
     return value
 
 
+class SizeOfOneError(errors.UnsupportedOperationError):
+    """Room for elements is to be made before it is known how large they are."""
+
+
 class Region:
     """What has been added to a function since a mark."""
 
@@ -269,7 +273,7 @@ class Region:
         if let is None and a not in self.params:
             return lambda: a
         if let is None or not (TABLE[let.op].measures or TABLE[let.op].scalar) or TABLE[let.op].can_fail(let):
-            raise errors.UnsupportedOperationError(
+            raise SizeOfOneError(
                 f"{self.what} at {user_site()} is an array whose size is computed by the function itself: all of them are kept in one array, whose size "
                 "is needed before. Make them of a size that is known outside, or store into an array of your own"
             )

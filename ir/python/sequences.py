@@ -37,7 +37,7 @@ from ..values.views import any_traced, base_of, settled
 from . import iterables
 from .extremes import _before, _extreme, _hold, _is_vector
 from .folds import ABSENT, all_, any_, fsum, mean, prod, reduce, sum_
-from .for_loops import Region, _each, _key_of, _look, _rest, _source, _variables
+from .for_loops import Region, SizeOfOneError, _each, _key_of, _look, _rest, _source, _variables
 from .iterables import FEW, Staged, staged_iterable, staged_range
 from .iterators import staged_map
 
@@ -76,7 +76,16 @@ def collected(items: Any) -> Growing:
     if staged is None:
         return started(items, *described([items]))
     staged.begin()
-    out = _room(lambda: staged.element(0), staged.count())
+    again = dataclasses.replace(staged, once=False)
+    open_block()
+    go_back = way_back(NO_SCOPE)
+    try:
+        out = _room(lambda: staged.element(0), staged.count())
+    except SizeOfOneError:
+        go_back()
+        appended = made([])
+        _each(again, appended.append, NO_SCOPE)
+        return started(appended, *described([appended])) if growing(appended) is None else growing(appended)
     _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
     return out
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ...core.sites import unsupported, user_site
-from ...core.types import I64, is_float
+from ...core.types import is_float
 from ...values.kernels import copied
-from ...values.values import Arrayed, is_traced
+from ...values.values import Arrayed
 from ...values.views import as_array, shape_of
 from ..axes import moveaxis
 from ..choosing import take
