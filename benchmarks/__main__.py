@@ -19,10 +19,12 @@ from benchmarks.compile_time import CompileRow
 from benchmarks.floor import Floor
 from benchmarks.functions import FunctionRow
 from benchmarks.harness import Row, measure
+from benchmarks.models import measure as models
+from benchmarks.models.measure import ModelRow
 from benchmarks.peers import Peer, available
 from benchmarks.starts import StartRow
 
-COMPILE, CALLS, FUNCTIONS = "compile", "calls", "functions"
+COMPILE, CALLS, FUNCTIONS, MODELS = "compile", "calls", "functions", "models"
 CHECKED = """
 Before timing, at the small size: C's result is plain Python's (1e-11) and C's gradient its central difference (1e-6);
 at the small and the timed size: lantern's result and gradient are C's (1e-9 of the largest entry; 1e-8 for logsumexp). A time is of one
@@ -48,6 +50,9 @@ A time is of one call from Python, of all lanes, on one core; lane by lane is a 
 agree (1e-12), and JAX's vmap does (1e-8)."""
 FUNCTIONS_CHECKED = """
 A time is of one element, of a call from Python on 4,096 of them, the least of many batches run in turns. Values are NumPy's but for the last bits."""
+MODELS_CHECKED = """
+A time is CPU time of one training step that updates in place, of the trees that of a tree, on one core, the least of many batches run in turns. Before
+timing, with nothing dropped, the losses of the first two steps from the same parameters agree (2 %); the others show that the same is learnt."""
 STARTS_CHECKED = """
 A time is the least of several processes, with bytecode of all modules on disk. The import includes NumPy's, and does not
 load scipy. A first call is from `lj.jit` to the result; the warm one compiles nothing anew."""
@@ -65,11 +70,16 @@ class Results:
     functions: list[FunctionRow] = field(default_factory=list)
     tangents: list[ArrayRow] = field(default_factory=list)
     lanes: list[ArrayRow] = field(default_factory=list)
+    models: list[ModelRow] = field(default_factory=list)
 
     @property
     def right(self) -> bool:
         """Whether all numbers agree and everything runs; times do not count."""
-        agree = all(row.agrees for rows in (self.run, self.calls, self.arrays, self.functions, self.tangents, self.lanes) for row in rows)
+        agree = all(
+            row.agrees
+            for rows in (self.run, self.calls, self.arrays, self.functions, self.tangents, self.lanes, self.models)
+            for row in rows
+        )
         return agree and not any(row.note for row in self.compile) and not any(row.note for row in self.starts)
 
 
@@ -77,6 +87,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     names = [case.name for case in (*CASES, *arrays.CASES, *tangents.CASES, *lanes.CASES)]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Time gradients against C and peers.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"as --only; {MODELS} are measured where they are named")
     parser.add_argument("--quick", action="store_true", help="small sizes and short batches: a check, not a measurement")
     parser.add_argument(
         "--only", action="append", metavar="NAME", help=f"names that start so, of: {', '.join([*names, COMPILE, CALLS, FUNCTIONS])}"
@@ -84,7 +95,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     parser.add_argument("--no-peers", action="store_true", help="only C and lantern_jit")
     options = parser.parse_args(arguments)
-    wanted = tuple(options.only or [""])
+    wanted = tuple([*options.names, *(options.only or [])] or [""])
     options.cases = [case for case in CASES if case.name.startswith(wanted)]
     options.compile = COMPILE.startswith(wanted)
     options.calls = CALLS.startswith(wanted)
@@ -92,8 +103,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options.arrays = [case for case in arrays.CASES if case.name.startswith(wanted)]
     options.tangents = [case for case in tangents.CASES if case.name.startswith(wanted)]
     options.lanes = [case for case in lanes.CASES if case.name.startswith(wanted)]
-    if not any((options.cases, options.arrays, options.tangents, options.lanes, options.compile, options.calls, options.functions)):
-        parser.error(f"no case starts with {' or '.join(wanted)}; there are {', '.join([*names, COMPILE, CALLS, FUNCTIONS])}")
+    options.models = MODELS in wanted
+    sections = options.cases, options.arrays, options.tangents, options.lanes, options.compile, options.calls, options.functions
+    if not any((*sections, options.models)):
+        parser.error(f"no case starts with {' or '.join(wanted)}; there are {', '.join([*names, COMPILE, CALLS, FUNCTIONS, MODELS])}")
     return options
 
 
@@ -122,6 +135,9 @@ def measure_all(options: argparse.Namespace, lj: Any, c: Floor | None, peers: li
     if options.lanes:
         progress("lanes")
         results.lanes = lanes.measure_lanes([case.name for case in options.lanes], not options.no_peers, effort)
+    if options.models:
+        progress("networks")
+        results.models = models.measure_models(not options.no_peers, options.quick, effort)
     if options.functions:
         progress("mathematical functions")
         results.functions = functions.measure_functions(lj, timing.QUICK)
@@ -163,6 +179,11 @@ def print_results(results: Results, peers: list[Peer]) -> None:
         print()
         print(report.array_table(results.lanes, lanes.COLUMNS))
         print(LANES_CHECKED)
+    if results.models:
+        print()
+        print(models.table(results.models))
+        print(MODELS_CHECKED)
+        print("\n".join(f"{row.name}: {note}" for row in results.models for note in row.notes))
     if results.functions:
         print()
         print(report.function_table(results.functions))
@@ -205,6 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
             "compile": [vars(row) | {"passed": row.passed} for row in results.compile],
             "calls": [row.as_json() for row in results.calls],
             "starts": [row.as_json() for row in results.starts],
+            "models": [vars(row) for row in results.models],
             "functions": [vars(row) for row in results.functions],
         }
         options.json.write_text(json.dumps(data, indent=2) + "\n")

@@ -334,3 +334,54 @@ def test_an_update_reads_what_nobody_has_written() -> None:
 
     assert "fill=False" not in lj.jit(f).inspect(X).graph
     close(lj.jit(f)(X), X)
+
+
+# ---- sizes that are taken for equal
+def descent(x: Any, y: Any, z: Any) -> Any:
+    """Whether y broadcasts is asked before anything is written, where it stands."""
+    x += 1.0
+    z -= x * y
+
+    def loss(x: Any, y: Any) -> Any:
+        return np.sum((x - y) ** 2)
+
+    value, slope = lj.value_and_grad(loss)(x, y)
+    x -= 0.1 * slope
+    return value
+
+
+def test_sizes_of_arguments_are_compared_before_anything_is_written() -> None:
+    jitted = lj.jit(descent)
+    assert "broadcast_size" not in jitted.inspect(np.zeros(3), np.zeros(3), np.zeros(3)).graph
+    for m in (3, 1):
+        given = np.arange(3.0), np.arange(1.0, m + 1), np.zeros(3)
+        plain = [a.copy() for a in given]
+        assert np.isclose(jitted(*given), descent(*plain))
+        for a, b in zip(given, plain, strict=True):
+            np.testing.assert_allclose(a, b)
+    x = np.zeros(3)
+    with pytest.raises(ValueError, match="could not be broadcast together: sizes 3 and 2"):
+        jitted(x, np.zeros(2), np.zeros(3))
+    assert x[0] == 1.0  # as in NumPy
+
+
+def test_sizes_that_are_known_later_are_not_taken_for_equal_after_a_write() -> None:
+    def f(x: Any, mask: Any) -> Any:
+        x += 1.0
+        return np.sum(x[mask] * x[~mask])
+
+    jitted = lj.jit(f)
+    for mask in ([True, False], [True, False, False], [False, False, True, True]):
+        x, y = (np.arange(float(len(mask))) for _ in range(2))
+        assert jitted(x, np.array(mask)) == f(y, np.array(mask))
+        np.testing.assert_array_equal(x, y)
+
+
+def test_a_print_is_not_repeated_where_sizes_broadcast(capsys: pytest.CaptureFixture[str]) -> None:
+    def f(x: Any, y: Any) -> Any:
+        print("once")
+        return x * y
+
+    for y in (np.ones(3), np.ones(1)):
+        lj.jit(f)(np.ones(3), y)
+        assert capsys.readouterr().out == "once\n"

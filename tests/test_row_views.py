@@ -184,3 +184,13 @@ def test_what_is_read_before_it_is_overwritten_is_put_back(f: Any) -> None:
 def test_what_nobody_has_read_is_not_saved() -> None:
     assert ".there(" not in lj.jit(lj.grad(filled)).inspect(*arguments()).graph
     assert ".there(" in lj.jit(lj.grad(read_as_it_is_filled)).inspect(*arguments()).graph
+
+
+def test_the_interpreter_knows_a_place_from_an_axis() -> None:
+    """The way back adds where the second of two inputs says, in a kernel of one axis."""
+
+    def f(x: Any) -> Any:
+        rows = np.log(np.sum(x * x, axis=-1, keepdims=True)) - x
+        return np.sum(np.array([0.5, 2.0]) * -rows[np.arange(2), np.array([1, 0])])
+
+    check(f, (np.array([[1.0, 2.0], [3.0, 0.5]]),), order=1)

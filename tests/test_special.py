@@ -217,5 +217,5 @@ def test_what_is_refused() -> None:
 def test_an_exported_library_does_without_scipy(tmp_path: Any) -> None:
     """What is made of the library's own functions can be exported, what is SciPy's cannot."""
     lj.export(lambda x: sc.ndtr(x) + sc.xlogy(x, x) + sc.log_expit(x), (float,), "own", tmp_path)
-    with pytest.raises(lj.errors.UnsupportedOperationError, match="kv of scipy.special, which an exported library cannot"):
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"kv of scipy[.]special, which an exported library cannot"):
         lj.export(lambda x: sc.kv(1.0, x), (float,), "theirs", tmp_path)

@@ -179,3 +179,78 @@ def test_calls_that_wait_have_no_room_for_rows() -> None:
     args = w, h, 4
     check(f, args, argnums=(0, 1), order=1)
     assert "gathering(" not in lj.jit(lj.grad(f)).inspect(*args).graph
+
+
+# ---- recursions
+def tree(w: Any, u: Any, x: Any, left: Any, i: Any) -> Any:
+    """Node i of a binary tree whose nodes are numbered so that the right child follows the left one; an inner matrix product and an outer one."""
+
+    def leaf(i: Any) -> Any:
+        return np.tanh(x[i] @ w)
+
+    def node(i: Any) -> Any:
+        if left[i] < 0:
+            return leaf(i)
+        return np.tanh(node(left[i]) @ w + u @ node(left[i] + 1))
+
+    return np.sum(node(i) ** 2) + np.sum(w[0])
+
+
+def forest(w: Any, u: Any, x: Any, left: Any, i: Any) -> Any:
+    """Trees in a loop, with one matrix for all, and another made in the loop, for which there is no room."""
+    total = 0.0
+    for k in range(3):
+        v = (k + 1.0) * u
+        total += tree(w, v, x, left, i - k)
+    return total
+
+
+def both_ways(w: Any, u: Any, x: Any, left: Any, i: Any) -> Any:
+    """Functions that call each other, one of which changes the second matrix."""
+
+    def odd(w: Any, u: Any, i: Any) -> Any:
+        return np.sin(even(w, 0.5 * u, left[i]) @ w) if left[i] >= 0 else x[i] @ u
+
+    def even(w: Any, u: Any, i: Any) -> Any:
+        return np.cos(odd(w, u, left[i]) @ w) if left[i] >= 0 else x[i] @ w
+
+    return np.sum(odd(w, u, i))
+
+
+def nodes(n: int) -> tuple[Any, ...]:
+    """n leaves, the rest above them."""
+    left = np.full(2 * n - 1, -1)
+    left[n:] = 2 * np.arange(n - 1)
+    g = np.random.default_rng(n)
+    return 0.5 * g.normal(size=(3, 3)), 0.5 * g.normal(size=(3, 3)), g.normal(size=(2 * n - 1, 3)), left, np.int64(2 * n - 2)
+
+
+@pytest.mark.parametrize("f", [tree, forest, both_ways], ids=lambda f: f.__name__)
+def test_gradients_of_recursions(f: Any) -> None:
+    check(f, nodes(5), nodes(3), argnums=(0, 1, 2), order=1)
+
+
+def test_the_rows_of_a_recursion_are_multiplied_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interpreter, "Primal", Counting)
+    found = []
+    for leaves in (4, 40):
+        Counting.ran.clear()
+        interpret(lj.grad(tree, argnums=(0, 1)), *nodes(leaves))
+        assert Counting.ran["gemm_later"] >= 2 * leaves - 1
+        found.append(Counting.ran["gemm_rest"])
+    assert found == [2, 2]
+    close(
+        *(lj.jit(lj.grad(tree, argnums=(0, 1)))(*(a.astype(t) if a.dtype == float else a for a in nodes(90))) for t in (np.float32, float)),
+        1e-4,
+        1e-4,
+    )
+
+
+def test_where_a_recursion_is_differentiated_inside_of_another_call() -> None:
+    """The matrix is the same in all calls of the function that differentiates."""
+
+    def f(w: Any, u: Any, x: Any, left: Any, i: Any) -> Any:
+        slope = lj.grad(tree)(w, u, x, left, i)
+        return np.sum(slope**2)
+
+    check(f, nodes(3), argnums=(0, 1), order=1)

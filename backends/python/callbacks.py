@@ -23,7 +23,7 @@ from ...ir.core.types import Array, carries_gradient, is_float
 from ...ir.diff.cps import has_adjoint
 from ...ir.diff.reverse import Reverse, adjoint_of_pullback
 from ...ir.diff.rules import pull_function, rule_terms
-from ...ir.ops import effects
+from ...ir.ops import effects, images
 from ...ir.ops.records import places
 from ...ir.python import host
 from .forward import VALUES, Primal, Ref, array_op, element, typed
@@ -235,6 +235,14 @@ class Callbacks:
     def take(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
         if let.args[0] in self.rev.activity:
             np.add.at(xs[0].adjoint, xs[1].value, ds[0])
+
+    @ADJOINTS.of("conv")
+    def conv(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
+        attrs = {name: let.attrs[name] for name in ("strides", "dilation", "groups")}
+        if let.args[0] in self.rev.activity:
+            images.conv_input(ds[0], xs[1].value, xs[0].adjoint, **attrs)
+        if let.args[1] in self.rev.activity:
+            images.conv_weight(xs[0].value, ds[0], xs[1].adjoint, **attrs)
 
     @ADJOINTS.of("custom")
     def custom(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:

@@ -45,7 +45,7 @@ class Run:
 
     def forward(self, call: Any, new: Any) -> list[Any]:
         """Run it. `call(args)` calls the scalar function, `new(array)` wraps a new array. The values of the outs."""
-        kept = [self.shape(r) for r in self.k.results]
+        kept = [self.shape(r) if r.out is not None else () for r in self.k.results]
         outs: list[Any] = [None] * len(kept)
         best: list[Any] = [None] * len(kept)
         for i, (r, shape) in enumerate(zip(self.k.results, kept, strict=True)):

@@ -13,6 +13,7 @@ from ..passes.simplify import SIMPLIFY
 from .activity import Activity, check_around, has_operations, varied
 from .cps import has_adjoint
 from .memory import remember_all
+from .passed_weights import gather_passed
 from .reverse import Reverse, Reverses, adjoint_of_pullback
 from .rules import library_function, pull_function
 from .weights import gather_weights
@@ -100,7 +101,8 @@ class _Walk:
         for rev in self.reverses.made.values():
             if rev.name in self.back:
                 found.setdefault(rev.function.name, []).append(rev.activity)
-        return any([self.change(self.program.functions[name], each) for name, each in found.items()])
+        changed = any([self.change(self.program.functions[name], each) for name, each in found.items()])
+        return changed or gather_passed(self.program, found, self.framed, self.reverses.aliases)
 
     def change(self, f: Function, activities: list[Activity]) -> bool:
         program, aliases = self.program, self.reverses.aliases

@@ -312,6 +312,16 @@ def product_adjoint(way: WholeAdjoint, let: Let, i: int, later: Sequence[Var] = 
         add(*((d, x, 1, ta) if tb else (x, d, 1 - ta, 0)))
 
 
+@BACK.of("conv")
+def conv(way: WholeAdjoint, let: Let) -> None:
+    """Of a convolution, which is linear in images and in weights."""
+    (x, w), d, attrs = let.args, way.adjoint(let.out), {**let.attrs, "fails": False}
+    if x in way.activity:
+        way.emit("conv_input", [d, way.value(w), way.adjoint(x)], [], **attrs)
+    if w in way.activity:
+        way.emit("conv_weight", [way.value(x), d, way.adjoint(w)], [], **attrs)
+
+
 @BACK.of("take")
 def take(way: WholeAdjoint, let: Let) -> None:
     x, index = let.args

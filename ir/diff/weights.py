@@ -12,12 +12,12 @@ and dy_t become rows of p and q, n[0] of them so far (`gemm_later`), which are m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..core.analysis import Aliases, Loop, find_loops, predecessors
-from ..core.graph import Atom, Block, Function, Let, Program, Var, defined_vars
+from ..core.graph import Atom, Block, Function, Let, Program, Site, Var, defined_vars
 from ..core.kernel import ONE, ZERO, Access, Kernel, Result, kernel_of
 from ..core.op import TABLE
 from ..core.types import I64, Array
@@ -46,39 +46,26 @@ def _multiplies(let: Let) -> bool:
     return op.commutes and op.neutral == 1
 
 
-class _Gathering:
-    def __init__(self, program: Program, f: Function, loops: list[Loop], activities: Sequence[Activity], aliases: Aliases) -> None:
-        self.program, self.f, self.activities, self.aliases = program, f, activities, aliases
-        self.loops = sorted(loops, key=lambda loop: -len(loop.blocks))
-        self.before, self.sizes = predecessors(f), Sizes(f)
-        self.home = {v: name for name, b in f.blocks.items() for v in defined_vars(b)}
-        self.made: dict[tuple[Var, str], tuple[Atom, ...]] = {}
+class Products:
+    """The products of matrices of one function, some of which are kernels."""
 
-    def block(self, name: str) -> None:
-        around = [loop for loop in self.loops if name in loop.blocks]
-        if around:
-            lets = self.f.blocks[name].lets
-            self.f.blocks[name].lets = [new for let in lets for new in self.let(let, name, around)]
+    def __init__(self, program: Program, f: Function) -> None:
+        self.program, self.f, self.sizes = program, f, Sizes(f)
 
-    def let(self, let: Let, name: str, around: list[Loop]) -> list[Let]:
+    def weighted(self, let: Let, name: str, rows: Callable[[Any], Sequence[Atom] | None]) -> list[Let]:
+        """A product one of whose factors is a weight, for which `rows` gives (the matrix, p, q, n), as one that leaves its part for later."""
         found = self.product(let, name)
         if found is None:
             return [let]
         beside, product = found
         for i in (1, 0):
-            w = product.args[i]
-            if self.is_weight(w, around[0]):  # inside of a loop there would be room for rows in each of its iterations
-                w, *rows = self.gathered(w, around[0], let)  # type: ignore[arg-type]
+            gathered = rows(product.args[i])
+            if gathered is not None:
+                w, *more = gathered
                 factors = (product.args[0], w) if i else (w, product.args[1])
                 attrs = {**product.attrs, "w": i}
-                return [*beside, Let(let.outs, TABLE[product.op].weighted, (*factors, *rows), attrs, let.site)]
+                return [*beside, Let(let.outs, TABLE[product.op].weighted, (*factors, *more), attrs, let.site)]
         return [let]
-
-    def is_weight(self, w: Any, loop: Loop) -> bool:
-        """Does it come from outside of the loop as it is, through one door?"""
-        if self.home.get(w) in loop.blocks or self.aliases.is_written(w) or not any(w in a for a in self.activities):
-            return False
-        return w.type.rank == 2 and len([b for b in self.before[loop.head] if b not in loop.blocks]) == 1
 
     def product(self, let: Let, name: str) -> tuple[list[Let], Let] | None:
         """A product of two matrices, or of a row and a matrix, which is a kernel; and what is to be done before it."""
@@ -119,22 +106,56 @@ class _Gathering:
         f = last(self.program, 1, self.program.functions[k.f].params[0].type)  # type: ignore[arg-type]
         return [Kernel(f, [k.sizes[axis]], [moved], [Result("map", (), None, out)], let.site, {"fails": False}).let()], out
 
+
+class _Gathering(Products):
+    def __init__(self, program: Program, f: Function, loops: list[Loop], activities: Sequence[Activity], aliases: Aliases) -> None:
+        super().__init__(program, f)
+        self.activities, self.aliases = activities, aliases
+        self.loops = sorted(loops, key=lambda loop: -len(loop.blocks))
+        self.before = predecessors(f)
+        self.home = {v: name for name, b in f.blocks.items() for v in defined_vars(b)}
+        self.made: dict[tuple[Var, str], tuple[Atom, ...]] = {}
+
+    def block(self, name: str) -> None:
+        around = [loop for loop in self.loops if name in loop.blocks]
+        if around:
+            lets = self.f.blocks[name].lets
+            self.f.blocks[name].lets = [new for let in lets for new in self.let(let, name, around)]
+
+    def let(self, let: Let, name: str, around: list[Loop]) -> list[Let]:
+        """Inside of a loop there would be room for rows in each of its iterations."""
+        return self.weighted(let, name, lambda w: self.gathered(w, around[0], let) if self.is_weight(w, around[0]) else None)
+
+    def is_weight(self, w: Any, loop: Loop) -> bool:
+        """Does it come from outside of the loop as it is, through one door?"""
+        if self.home.get(w) in loop.blocks or self.aliases.is_written(w) or not any(w in a for a in self.activities):
+            return False
+        return w.type.rank == 2 and len([b for b in self.before[loop.head] if b not in loop.blocks]) == 1
+
     def gathered(self, w: Var, loop: Loop, let: Let) -> tuple[Atom, ...]:
         """The matrix, and where rows are gathered: made before the loop."""
         if (w, loop.head) not in self.made:
             (door,) = (b for b in self.before[loop.head] if b not in loop.blocks)
-            self.made[w, loop.head] = self.prepare(w, f"{w.name}.{loop.head}", self.f.blocks[door], let)
+            self.made[w, loop.head] = prepare(self.program, w, f"{w.name}.{loop.head}", self.f.blocks[door], let.site)
         return self.made[w, loop.head]
 
-    def prepare(self, w: Var, name: str, block: Block, let: Let) -> tuple[Atom, ...]:
-        t = w.type
-        assert isinstance(t, Array)
-        n = self.program.symbols.size()
-        p, q = (Var(f"{name}.{x}", Array(t.dtype, (n, d))) for x, d in zip("pq", t.dims, strict=True))
-        outs = Var(name, t), p, q, Var(f"{name}.n", Array(I64, (1,)))
-        block.lets.append(Let(outs[1:], "gathering", (w,), {"fails": False}, let.site))
-        block.lets.append(Let(outs[:1], "weight", (w, *outs[1:]), {}, let.site))
-        return outs
+
+def room(program: Program, w: Var, name: str) -> tuple[Var, Var, Var]:
+    """Variables for rows of a matrix: p, q, n."""
+    t = w.type
+    assert isinstance(t, Array)
+    size = program.symbols.size()
+    p, q = (Var(f"{name}.{x}", Array(t.dtype, (size, d))) for x, d in zip("pq", t.dims, strict=True))
+    return p, q, Var(f"{name}.n", Array(I64, (1,)))
+
+
+def prepare(program: Program, w: Var, name: str, block: Block, site: Site | None) -> tuple[Var, ...]:
+    """The matrix, and where its rows are gathered, made at the end of a block."""
+    p, q, n = room(program, w, name)
+    out = Var(name, w.type)
+    block.lets.append(Let((p, q, n), "gathering", (w,), {"fails": False}, site))
+    block.lets.append(Let((out,), "weight", (w, p, q, n), {}, site))
+    return out, p, q, n
 
 
 # ---- the ways back

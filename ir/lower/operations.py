@@ -30,7 +30,9 @@ def operation(program: LowProgram, name: str, params: Sequence[tuple[str, Any]])
     if name in program.operations:
         return None
     given = {n: Var(n, t) for n, t in (*params, (K, CODE), (FRAME, PTR))}
-    return Body(program, name, list(given.values()), (), "always", True), given
+    body = Body(program, name, list(given.values()), (), "always", True)
+    body.shared = True
+    return body, given
 
 
 def go_on(body: Body, given: dict[str, Var]) -> None:

@@ -20,7 +20,7 @@ from .registry import Entry, name_of
 
 # NumPy calls what it takes for an array by these names, in all of its functions; these may be whatever np.asarray takes.
 ARRAY_LIKES = {
-    "a", "a1", "a2", "A", "arr", "array", "ary", "b", "condition", "f", "fill_value", "fp", "h", "indices", "m", "mean", "p", "prototype", "v", "values",
+    "a", "a1", "a2", "A", "arr", "array", "ary", "b", "condition", "f", "fp", "h", "indices", "m", "mean", "p", "prototype", "v", "values",
     "weights", "where", "x", "x1", "x2", "xp", "y",
 }  # fmt: skip
 SEQUENCES = {"args", "arrays", "arrays_", "arys", "choicelist", "condlist", "tup", "xi"}  # a list of them, or one array for its rows

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..core.sites import unsupported, user_site
-from ..core.types import BOOL, F32, F64, I64, Scalar, element, is_float
+from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, PARTS, Scalar, element, is_complex, is_float
 from ..ops import table
 from ..values import arrays, operators, scalars, sizes, values, views
 from ..values.kernels import copied, elementwise, from_index
@@ -125,7 +125,10 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
         return out if t is None or t == out.type.dtype else astype(out, t)
     if t is None:
         kinds = {scalars.operand("np.array", x)[0] for x in parts}  # here a Python float is a float64
-        t = BOOL if kinds == {BOOL} else F64 if F64 in kinds or {F32, I64} <= kinds else F32 if F32 in kinds else I64
+        if kinds & PARTS.keys():
+            t = dtype_of(np.result_type(*(NUMPY_DTYPES[k] for k in kinds)))
+        else:
+            t = BOOL if kinds == {BOOL} else F64 if F64 in kinds or {F32, I64} <= kinds else F32 if F32 in kinds else I64
     out = arrays.allocate(t, len(parts), 0)
     for i, x in enumerate(parts):
         out[i] = stored(x, t)
@@ -177,11 +180,12 @@ def _require_finite(good: Any) -> None:
 
 
 creates(np.asfortranarray)(lambda a, dtype=None, *, like=None: asarray(a, dtype))  # how it lies in memory is not seen
-implements(attribute="imag")(lambda a: zeros(tuple(a.shape), a.dtype))
 
 
 def _diagonals(name: str, keeps: Callable[[Any, Any], Any], N: Any, M: Any, k: int, dtype: Any) -> Arrayed:
     t = dtype_of(dtype)
+    if is_complex(t):
+        return astype(_diagonals(name, keeps, N, M, k, PARTS[t]), t)
     one, zero = (to_constant(x, element(t)) for x in (1, 0))
     return from_index(lambda i, j: table.select(keeps(i + int(k), j), one, zero), [N, N if M is None else M], name, t)
 

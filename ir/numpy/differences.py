@@ -10,14 +10,15 @@ from ..core.sites import user_site
 from ..core.types import BOOL, F64, is_float
 from ..staging.loops import each
 from ..values import sizes
+from ..values.complexes.pairs import ComplexArray, is_complex_array
 from ..values.kernels import elementwise, filled, from_index
 from ..values.reshaping import expand, spread
 from ..values.values import Arrayed
-from ..values.views import as_array, axes_of, shape_of
+from ..values.views import as_array, axes_of, part, shape_of
 from ..values.writes import assign
 from .axes import atleast_1d, moveaxis
 from .choosing import gather_flat
-from .common import common_dtype, float_array, require, scalar_kind
+from .common import astype, common_dtype, float_array, require, scalar_kind
 from .creation import array
 from .reductions import sum_
 from .registry import implements
@@ -96,6 +97,10 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 @implements(np.convolve)
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     a, v = atleast_1d(a), atleast_1d(v)
+    if is_complex_array(a) or is_complex_array(v):
+        (p, q), (r, s) = ([part(x, k) if is_complex_array(x) or not k else np.zeros_like(x) for k in (0, 1)] for x in (a, v))
+        found = ComplexArray(convolve(p, r, mode) - convolve(q, s, mode), convolve(p, s, mode) + convolve(q, r, mode))
+        return astype(found, common_dtype([a, v]))
     n, m = shape_of(a)[0], shape_of(v)[0]
     for size, name in ((n, "a"), (m, "v")):
         require(np.greater(size, 0), ValueError(f"{name} cannot be empty"))
@@ -116,6 +121,11 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
 @implements(np.interp)
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Piecewise linear interpolation; beyond the ends the end values."""
+    fp = as_array(fp)
+    if is_complex_array(fp):
+        ends = [(None if e is None else np.real(e), None if e is None else np.imag(e)) for e in (left, right)]
+        real, imaginary = (interp(x, xp, part(fp, k), ends[0][k], ends[1][k], period) for k in (0, 1))
+        return real + 1j * imaginary
     x, xp, fp = (array(v, F64) if scalar_kind(v) != F64 else v for v in map(float_array, (x, xp, fp)))
     if period is not None:
         x, xp = x % period, xp % period

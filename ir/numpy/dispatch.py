@@ -5,6 +5,7 @@ All of it is looked up in the registry; the imports below fill it.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import types
 from collections.abc import Callable
@@ -12,18 +13,20 @@ from typing import Any
 
 import numpy as np
 
+from ..core import errors
 from ..core.builder import current_trace
 from ..core.sites import unsupported, user_site
-from ..core.types import BOOL, NUMPY_DTYPES, is_float
+from ..core.types import BOOL, NUMPY_DTYPES, is_complex, is_float, is_inexact
 from ..ops import table
 from ..staging.growing import growing
+from ..values.complexes import functions as complex_functions
 from ..values.kernels import elementwise, filled
 from ..values.reshaping import expand
 from ..values.scalars import zero_dimensional
 from ..values.values import Arrayed, Traced, constant, is_traced
-from ..values.views import as_array
+from ..values.views import any_traced, as_array
 from ..values.writes import update
-from . import axes, choosing, creation, differences, products, reductions, shaping, sorting, ufuncs  # noqa: F401
+from . import axes, choosing, creation, differences, images, products, reductions, shaping, sorting, ufuncs  # noqa: F401
 from .arguments import call, call_method, has_no_effect, into
 from .common import astype, class_of, dtype_of, scalar_kind
 from .fft import transform  # noqa: F401
@@ -46,7 +49,7 @@ def of_numpy(out: Any) -> Any:
     """The result of a NumPy function: its scalars are no Python numbers."""
     if isinstance(out, tuple):
         return type(out)(*map(of_numpy, out)) if hasattr(out, "_fields") else tuple(map(of_numpy, out))
-    return Traced(out.atom, out.builder) if isinstance(out, Traced) and out.weak else out
+    return out.weakly(False) if isinstance(out, Traced) and out.weak else out
 
 
 def in_trace(plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,10 +101,26 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
 def _elements(entry: Entry, inputs: tuple[Any, ...]) -> Any:
     """A ufunc of numbers, or of each element."""
     xs = list(map(as_array, inputs))
+    if any(is_complex(scalar_kind(x)) for x in xs):
+        entry = of_complex(entry)
     if entry.whole or not any(isinstance(x, Arrayed) for x in xs):
         return entry.fn(*xs)
     first = (lambda x, *rest: entry.fn(x if isinstance(x, Traced) else constant(x), *rest)) if len(xs) > 1 else entry.fn
     return elementwise(first, *xs, name=entry.name.rpartition(".")[2])
+
+
+def of_complex(entry: Entry) -> Entry:
+    """What computes a ufunc of complex operands."""
+    name = entry.name.rpartition(".")[2]
+    fn = complex_functions.function(name)
+    if fn is not None:
+        return dataclasses.replace(entry, fn=fn, whole=False)
+    if entry.whole or name in _OF_ANY:
+        return entry
+    raise TypeError(f"ufunc {name!r} not supported for the input types: they are complex ({user_site()})")
+
+
+_OF_ANY = ("logical_and", "logical_or", "logical_xor", "logical_not")
 
 
 def _of_dtype(dtype: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -182,13 +201,46 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
 
 
 def call_scipy(function: Any, args: Any, kwargs: Any) -> Any:
-    """A function of SciPy, which does not ask its arguments what to do unless it is a ufunc."""
+    """A function of SciPy, which does not ask its arguments what to do unless it is a ufunc; a class of its, an object or a method of one."""
     if isinstance(function, np.ufunc):
         return function(*args, **kwargs)
     owner = getattr(function, "__self__", function)
     if type(owner).__module__.startswith("scipy.stats."):  # a distribution, with its methods
         return importlib.import_module(".stats.objects", __package__).call(function, args, kwargs)
-    return call_function(function, args, kwargs)
+    if isinstance(function, types.MethodType):
+        return _method_of_scipy(owner, function.__name__, args, kwargs)
+    if not hasattr(function, "__name__"):
+        return _method_of_scipy(function, "__call__", args, kwargs)
+    if any_traced((args, kwargs)):
+        return call_function(function, args, kwargs)
+    try:
+        return call_function(function, args, kwargs)
+    except errors.UnsupportedOperationError as refusal:
+        return _as_it_is(function, args, kwargs, refusal)
+
+
+def _as_it_is(function: Any, args: Any, kwargs: Any, refusal: Exception) -> Any:
+    """What is refused may run while tracing, as long as the functions that it is given know no traced value either."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as e:
+        raise refusal from e
+
+
+def _method_of_scipy(owner: Any, name: str, args: Any, kwargs: Any) -> Any:
+    classes = [cls for cls in type(owner).__mro__ if cls.__module__.startswith("scipy.")]
+    for cls in classes:
+        find(name_of(cls))  # what is seldom used is loaded
+        entry = REGISTRY.get(f"{name_of(cls)}.{name}")
+        if entry is not None:
+            return of_numpy(call(getattr(cls, name), entry.fn, (owner, *args), kwargs))
+    refuse(f"{name_of(classes[0])}.{name}")
+
+
+def runs_functions(function: Any) -> bool:
+    """Is it a function of SciPy's that calls functions of the user's, and is known here?"""
+    entry = entry_of(function) if isinstance(function, types.FunctionType) else None
+    return entry is not None and entry.runs
 
 
 # ---- methods and attributes
@@ -212,7 +264,7 @@ def scalar_attribute(x: Traced, name: str) -> Any:
     plain = {"T": x, "mT": x, "imag": 0.0, "size": 1, "itemsize": x.dtype.itemsize, "nbytes": x.dtype.itemsize}
     if name in plain and hasattr(np.float64, name):
         return plain[name]
-    if name in ("transpose", "squeeze", "copy", "conj") or (name in ("sum", "mean", "max", "min", "prod") and is_float(x.type)):
+    if name in ("transpose", "squeeze", "copy", "conj") or (name in ("sum", "mean", "max", "min", "prod") and is_inexact(x.type)):
         return lambda *args, **kwargs: x
     if name in ("round", "clip", "dot"):
         return lambda *args, **kwargs: call_function(getattr(np, name), (x, *args), kwargs)

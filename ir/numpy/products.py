@@ -13,17 +13,18 @@ import numpy as np
 from ..core import errors
 from ..core.kernel import Result
 from ..core.sites import user_site
-from ..core.types import F32, F64, I32, is_float
+from ..core.types import F32, F64, I32, is_float, is_inexact
 from ..ops.library import rules
 from ..values import operators, reshaping, sizes
+from ..values.complexes.pairs import ComplexArray, is_complex_array
 from ..values.kernels import emit
 from ..values.library import bind
 from ..values.operators import arithmetic
 from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
-from ..values.views import View, access, as_array, shape_of, with_axes
-from .axes import broadcast_arrays, diagonal, moveaxis, ravel
-from .common import astype, axis_of, items_of, scalar_kind
+from ..values.views import View, access, as_array, plane, shape_of, with_axes
+from .axes import broadcast_arrays, conjugate, diagonal, moveaxis, ravel
+from .common import astype, axis_of, common_dtype, items_of, scalar_kind
 from .creation import array
 from .reductions import sum_
 from .registry import implements
@@ -94,6 +95,8 @@ def matmul(x: Any, y: Any) -> Any:
 
 
 def stacked_product(x: Arrayed, y: Arrayed) -> Any:
+    if is_complex_array(x) or is_complex_array(y):
+        return _complex_product(x, y)
     if not (is_float(x.type.dtype) and is_float(y.type.dtype)):
         rank = max(x.ndim, y.ndim) - 2
         letters = "abcdefgh"[:rank]
@@ -108,6 +111,18 @@ def stacked_product(x: Arrayed, y: Arrayed) -> Any:
     stack = sizes.broadcast([shape_of(x)[:-2], shape_of(y)[:-2]])
     (x, tx), (y, ty) = (_matrices(a, stack) for a in (x, y))
     return gemm(x, y, tx, ty)
+
+
+def _complex_product(x: Arrayed, y: Arrayed) -> Any:
+    """By products of real matrices."""
+    if all(map(sizes.is_known, (*shape_of(x)[-2:], shape_of(y)[-1]))) and x.ndim == y.ndim == 2:
+        m, k, n = (int(sizes.plain(s)) for s in (*shape_of(x), shape_of(y)[1]))
+        if m * k * n <= SMALL:
+            return contract("ij", (x, "ik"), (y, "kj"))
+    a, b = ([plane(v, k) for k in (0, 1)] if is_complex_array(v) else [v] for v in (x, y))
+    if len(a) == len(b) == 2:
+        return ComplexArray(matmul(a[0], b[0]) - matmul(a[1], b[1]), matmul(a[0], b[1]) + matmul(a[1], b[0]))
+    return astype(ComplexArray(*(matmul(p, q) for p in a for q in b)), common_dtype([x, y]))
 
 
 def _matrices(a: Arrayed, stack: Sequence[Any]) -> tuple[Arrayed, int]:
@@ -138,8 +153,8 @@ def _product(x: Any, y: Any, of_arrays: Callable[[Any, Any], Any]) -> Any:
 
 
 implements(np.outer)(lambda x, y: arithmetic("mul", expand(ravel(x), (1,)), expand(ravel(y), (0,))))
-implements(np.vdot)(lambda x, y: matmul(ravel(x), ravel(y)))
-implements(np.vecdot, whole=True)(lambda x, y: sum_(as_array(x) * as_array(y), -1))
+implements(np.vdot)(lambda x, y: matmul(ravel(conjugate(x)), ravel(y)))
+implements(np.vecdot, whole=True)(lambda x, y: sum_(conjugate(x) * as_array(y), -1))
 
 
 @implements(np.trace, method="trace")
@@ -183,7 +198,7 @@ def matvec(x1: Any, x2: Any) -> Any:
 
 @implements(np.vecmat, whole=True)
 def vecmat(x1: Any, x2: Any) -> Any:
-    return drop(matmul(expand(as_array(x1), (as_array(x1).ndim - 1,)), x2), [max(as_array(x1).ndim + 1, as_array(x2).ndim) - 2])
+    return drop(matmul(expand(conjugate(x1), (as_array(x1).ndim - 1,)), x2), [max(as_array(x1).ndim + 1, as_array(x2).ndim) - 2])
 
 
 @implements(np.einsum)
@@ -264,7 +279,7 @@ def pair(a: Any, s: str, b: Any, t: str, result: str) -> Any:
     summed = [c for c in s if c in t and c not in result]
     left, right = [c for c in s if c not in t], [c for c in t if c not in s]
     alone = [c for c in (*left, *right) if c not in result]
-    floats = is_float(scalar_kind(a)) and is_float(scalar_kind(b))
+    floats = is_inexact(scalar_kind(a)) and is_inexact(scalar_kind(b))
     if not summed or not left or not right or alone or not floats:
         return contract(result, (a, s), (b, t))
     x = with_axes(a, [s.index(c) for c in (*stack, *left, *summed)])

@@ -10,22 +10,23 @@ from typing import Any
 import numpy as np
 
 from ..core.sites import user_site
-from ..core.types import BOOL, I64, element, is_float
+from ..core.types import BOOL, I64, element, is_float, is_inexact
 from ..ops import table
 from ..ops.library import rules
 from ..values import kernels, reshaping, sizes
+from ..values.complexes.pairs import is_complex_array
 from ..values.kernels import elementwise, filled, reduce
 from ..values.library import bind
 from ..values.reshaping import drop, expand, spread
 from ..values.scalars import truth
 from ..values.values import Arrayed, scalar_type, to_type
-from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
+from ..values.views import as_array, axes_of, by_planes, contiguous, shape_of, with_axes
 from .axes import along, back_from_rows, joined, ravel, rows
 from .choosing import isclose, take_along
 from .common import Axis, astype, axis_of, count, divided, dtype_of, float_array, nonempty, program
 from .registry import implements
 from .sorting import sort
-from .ufuncs import to_constant
+from .ufuncs import pick, to_constant
 
 
 def _reduction(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -46,7 +47,7 @@ def _masked(a: Arrayed, where: Any, instead: Any) -> Arrayed:
     """`a` with `instead` for the elements that `where=` leaves out."""
     if where is True:
         return a
-    choice = lambda x, w, other: table.select(truth(w), x, to_constant(other, x.type))  # noqa: E731
+    choice = lambda x, w, other: pick(truth(w), x, to_constant(other, x.type))  # noqa: E731
     return elementwise(choice, a, where, instead, name="where", dtype=a.type.dtype)  # type: ignore[no-any-return]
 
 
@@ -57,7 +58,7 @@ def _number(a: Arrayed, axis: Axis, where: Any, keepdims: bool) -> Any:
 
 def _widened(a: Arrayed, dtype: Any) -> Arrayed:
     """As what it is added up or multiplied in: ints and bools as int64."""
-    return astype(a, I64 if dtype is None else dtype) if dtype is not None or not is_float(a.type.dtype) else a
+    return astype(a, I64 if dtype is None else dtype) if dtype is not None or not is_inexact(a.type.dtype) else a
 
 
 @implements(np.sum, method="sum", reduce_of=np.add)
@@ -93,7 +94,8 @@ def var(
     if mean is None:
         mean = divided(sum_(a, axis, keepdims=True, where=where), _number(a, axis, where, True))
     apart = a - mean
-    total = sum_(apart * apart, axis, keepdims=keepdims, where=where)
+    square = apart.real * apart.real + apart.imag * apart.imag if is_complex_array(apart) else apart * apart
+    total = sum_(square, axis, keepdims=keepdims, where=where)
     return divided(total, np.maximum(n - (ddof if correction is None else correction), 0))
 
 
@@ -193,6 +195,8 @@ def cumprod(a: Any, axis: Axis = None, dtype: Any = None) -> Any:
 
 def _running(of_rows: Callable[[Any], Any], a: Any, axis: Axis, dtype: Any) -> Any:
     a, axis = along(a, axis)
+    if is_complex_array(a) and of_rows is _sums:
+        return by_planes(lambda p: _running(of_rows, p, axis, None), a if dtype is None else astype(a, dtype))
     matrix, order, shape = rows(_widened(a, dtype), axis)
     return back_from_rows(of_rows(matrix), order, shape)
 

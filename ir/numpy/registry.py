@@ -40,11 +40,19 @@ class Entry:
     attribute: bool = False  # of arrays: what is there without a call
     creates: bool = False  # NumPy's own would make an array of plain numbers, which is none of the program
     refused: bool = False  # it is there to say what to use instead
+    runs: bool = False  # it calls functions of the user's, which may know traced values though none is among its arguments
 
 
 REGISTRY: dict[str, Entry] = {}
 LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modules of this room, in the order in which they are asked
     "np.fft": ["fft.functions"],
+    "np.linalg": ["linalg.factors", "linalg.others"],
+    "scipy.integrate": ["integrate.quadrature", "integrate.initial_values"],
+    "scipy.interpolate": ["integrate.interpolation"],
+    "scipy.ndimage": ["signal.images"],
+    "scipy.optimize": ["integrate.solvers"],
+    "scipy.signal": ["signal.convolutions", "signal.filters"],
+    "scipy.linalg": ["linalg.factors", "linalg.matrices", "linalg.equations", "linalg.functions_of_matrices", "linalg.others"],
     "np.lib.stride_tricks": ["sequences.views"],
     **{
         f"np.polynomial.{basis}": ["polynomials.series"]
@@ -66,7 +74,7 @@ FAMILIES: dict[str, str] = {
     "np.tril_indices_from np.triu_indices_from np.unravel_index np.ravel_multi_index",
     "arranging.edits": "np.insert np.delete np.resize np.rollaxis np.diagflat np.unstack np.hsplit np.vsplit np.dsplit np.trim_zeros",
     "arranging.padding": "np.pad",
-    "polynomials.classic": "np.vander np.polyfit np.polyadd np.polysub np.polymul np.polydiv np.polyder np.polyint np.poly",
+    "polynomials.classic": "np.vander np.polyfit np.polyadd np.polysub np.polymul np.polydiv np.polyder np.polyint np.poly np.roots",
     "sequences.windows": "+np.hanning +np.hamming +np.blackman +np.bartlett +np.kaiser np.i0 +np.logspace +np.geomspace",
     "sequences.views": "ndarray.strides",
     "sequences.steps": "np.correlate np.ediff1d np.unwrap np.cumulative_sum np.cumulative_prod",

@@ -15,9 +15,10 @@ import numpy as np
 from ..core.graph import Const
 from ..core.op import TABLE, Op, literal
 from ..core.sites import user_site
-from ..core.types import BOOL, F64, I64, Scalar, is_float
+from ..core.types import BOOL, F64, I64, Scalar, is_complex, is_float
 from ..ops import table
 from ..values import operators, scalars, values
+from ..values.complexes import functions as complex_functions
 from ..values.kernels import elementwise
 from ..values.operators import arithmetic, compare, has_array, operands
 from ..values.scalars import logical_not, promote, truth
@@ -99,6 +100,8 @@ def choose(cond: Any, x: Any, y: Any) -> Any:
     t, weak = common(x, y)
     if not isinstance(cond, Traced):
         return x if cond else y
+    if is_complex(t):
+        return complex_functions.choose(cond, to_constant(x, t), to_constant(y, t), where=True).weakly(weak)
     z = table.select(cond, to_constant(x, t), to_constant(y, t), where=True)
     return Traced(z.atom, z.builder, weak)
 
@@ -106,6 +109,8 @@ def choose(cond: Any, x: Any, y: Any) -> Any:
 def pick(cond: Any, x: Any, y: Any) -> Any:
     """The same of elements, where both have a part in derivatives."""
     t, _ = common(x, y)
+    if is_complex(t):
+        return complex_functions.choose(cond, to_constant(x, t), to_constant(y, t))
     return table.select(cond, to_constant(x, t), to_constant(y, t))
 
 
@@ -117,7 +122,7 @@ def common(*xs: Any) -> tuple[Scalar, bool]:
 
 def to_constant(x: Any, t: Scalar) -> Any:
     """`x` in type `t`, as a traced value even when it is a plain number."""
-    if isinstance(x, Traced):
+    if isinstance(x, Traced) or is_complex(t):
         return to_type(x, t)
     c = values.constant(x)
     return Traced(Const(literal(x, t), t), None, c.weak)

@@ -47,13 +47,13 @@ def has_effects(program: Program, name: str) -> bool:
         if name not in seen and name in program.functions:  # a continuation is none yet, and the rest of its shift's function
             seen.add(name)
             f = program.functions[name]
-            if any(_is_effect(let, program) for b in f.blocks.values() for let in b.lets):
+            if any(is_effect(let, program) for b in f.blocks.values() for let in b.lets):
                 return True
             work += references(f)
     return False
 
 
-def _is_effect(let: Let, program: Program) -> bool:
+def is_effect(let: Let, program: Program) -> bool:
     if not TABLE[let.op].effect:
         return False
     index = let.attrs.get("recipe", -1)

@@ -250,14 +250,10 @@ def _look(make: Thunk) -> Any:
     return value
 
 
-class SizeOfOneError(errors.UnsupportedOperationError):
-    """Room for elements is to be made before it is known how large they are."""
-
-
 class Region:
     """What has been added to a function since a mark."""
 
-    def __init__(self, builder: Builder, mark: Any, what: str) -> None:
+    def __init__(self, builder: Builder, mark: Any, what: str = "") -> None:
         self.builder, self.what = builder, what
         lets = [*(mark.block.lets[mark.lets :] if mark.block else ()), *(let for b in builder.blocks[mark.blocks :] for let in b.lets)]
         self.made = {o: let for let in lets for o in let.outs}
@@ -265,20 +261,30 @@ class Region:
 
     def outside(self, n: Traced) -> Callable[[], Any]:
         """What computes a size again that was computed here of what was there before."""
-        d, make = dim_of(n), self._again(n.atom)
-        return lambda: named(Traced(make(), current_builder(), True), d)
+        make = self.found(n)
+        if make is None:
+            raise errors.UnsupportedOperationError(
+                f"{self.what} at {user_site()} is an array whose size is computed by the function itself: all of them are kept in one array, whose size "
+                "is needed before. Make them of a size that is known outside, or store into an array of your own"
+            )
+        return make
 
-    def _again(self, a: Atom) -> Callable[[], Atom]:
+    def found(self, n: Traced) -> Callable[[], Any] | None:
+        """The same, or None where it depends on more."""
+        d, make = dim_of(n), self._again(n.atom)
+        return None if make is None else lambda: named(Traced(make(), current_builder(), True), d)
+
+    def _again(self, a: Atom) -> Callable[[], Atom] | None:
         let = self.made.get(a) if isinstance(a, Var) else None
         if let is None and a not in self.params:
             return lambda: a
         if let is None or not (TABLE[let.op].measures or TABLE[let.op].scalar) or TABLE[let.op].can_fail(let):
-            raise SizeOfOneError(
-                f"{self.what} at {user_site()} is an array whose size is computed by the function itself: all of them are kept in one array, whose size "
-                "is needed before. Make them of a size that is known outside, or store into an array of your own"
-            )
+            return None
         args = [self._again(x) for x in let.args]
-        return lambda: self.builder.emit(let.op, tuple(make() for make in args), (I64,), dict(let.attrs), let.site)[0]
+        known = [make for make in args if make is not None]
+        if len(known) < len(args):
+            return None
+        return lambda: self.builder.emit(let.op, tuple(make() for make in known), (I64,), dict(let.attrs), let.site)[0]
 
 
 def _rest(staged: Staged) -> Staged:

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import building, current_builder
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import I32
 from ..numpy.sorting import argsort
 from ..staging.branches import if_
@@ -37,7 +37,7 @@ from ..values.views import any_traced, base_of, settled
 from . import iterables
 from .extremes import _before, _extreme, _hold, _is_vector
 from .folds import ABSENT, all_, any_, fsum, mean, prod, reduce, sum_
-from .for_loops import Region, SizeOfOneError, _each, _key_of, _look, _rest, _source, _variables
+from .for_loops import Region, _each, _key_of, _look, _rest, _source, _variables
 from .iterables import FEW, Staged, staged_iterable, staged_range
 from .iterators import staged_map
 
@@ -51,19 +51,21 @@ from .iterators import staged_map
 
 
 # ---- sequences that are kept: lists, sorted, accumulate
-def _room(make: Thunk, n: Any) -> Growing:
-    """Room for n elements like the one that is made."""
+def _room(make: Thunk, n: Any) -> Growing | None:
+    """Room for n elements like the one that is made; None where it is the elements' computation that says how large they are."""
     open_block()
     builder = current_builder()
     mark, go_back = builder.mark(), way_back(NO_SCOPE)
     leaves: list[Any] = []
     bones = skeleton(make(), leaves)
     kinds = tuple(map(kind_of, leaves))
-    inside = Region(builder, mark, "what is collected")
-    shapes = [[n if isinstance(n, int) else inside.outside(n) for n in map(sizes.plain, shape_of(x))] for x in leaves]
+    inside = Region(builder, mark)
+    found = [[m if isinstance(m, int) else inside.found(m) for m in map(sizes.plain, shape_of(x))] for x in leaves]
     go_back()
-    made = [(k.dtype, (n, *(m if isinstance(m, int) else m() for m in shape))) for k, shape in zip(kinds, shapes, strict=True)]
-    buffers = [allocate(t, shape, None) for t, shape in made if t is not None]
+    shapes = [[m if isinstance(m, int) else m() for m in shape if m is not None] for shape in found]
+    if any(len(known) < len(needed) for known, needed in zip(shapes, found, strict=True)):
+        return None
+    buffers = [allocate(k.dtype, (n, *shape), None) for k, shape in zip(kinds, shapes, strict=True) if k.dtype is not None]
     return Growing(buffers, constant_if_plain(n), bones, kinds)
 
 
@@ -76,18 +78,14 @@ def collected(items: Any) -> Growing:
     if staged is None:
         return started(items, *described([items]))
     staged.begin()
-    again = dataclasses.replace(staged, once=False)
-    open_block()
-    go_back = way_back(NO_SCOPE)
-    try:
-        out = _room(lambda: staged.element(0), staged.count())
-    except SizeOfOneError:
-        go_back()
-        appended = made([])
-        _each(again, appended.append, NO_SCOPE)
-        return started(appended, *described([appended])) if growing(appended) is None else growing(appended)
-    _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
-    return out
+    out = _room(lambda: staged.element(0), staged.count())
+    if out is not None:
+        _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
+        return out
+    appended = made([])
+    _each(dataclasses.replace(staged, once=False), appended.append, NO_SCOPE)
+    grows = growing(appended)
+    return grows if grows is not None else started(appended, *described([appended]))
 
 
 def _numbered(staged: Staged) -> Staged:
@@ -198,6 +196,8 @@ def accumulate(iterable: Any, func: Any = operator.add, *, initial: Any = None) 
         return staged.element(0) if initial is None else initial
 
     out = _room(lambda: call(func, start(), staged.element(0)), n)
+    if out is None:
+        unsupported("itertools.accumulate() of arrays whose sizes only its function knows", "write a loop that appends to a list")
 
     def fill() -> None:
         total = settled(start())

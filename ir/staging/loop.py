@@ -22,7 +22,20 @@ from ..values.views import settled
 from .growing import Grows, Room, described, grown, is_growing, known_before, started
 from .join import Sharing
 from .kinds import LEAF
-from .leaves import Undefined, coerce, describe_value, in_words, is_view, leaf_type, merge_types, parameter, same_leaf, show
+from .leaves import (
+    Undefined,
+    as_complex,
+    coerce,
+    describe_value,
+    in_words,
+    is_view,
+    leaf_type,
+    merge_types,
+    one_is_complex,
+    parameter,
+    same_leaf,
+    show,
+)  # fmt: skip
 from .lists import List
 from .optional import Maybe, form_of, maybe, seeded, unassigned
 from .paths import Saved, Scope, at_the_end, heap_of, open_block
@@ -39,7 +52,8 @@ DEEPEST = 16  # parts of parts of a variable that a loop changes
 class Loop:
     """A loop while it is traced. A *variable* is a name of the scope or a place that the loop writes; `forms` says, for a part of
     a variable, what it is inside of the loop where that is not what it entered as: a Type, or one of the words
-    `parts` (an object is carried by its parts) and `settled` (a view is carried as an array)."""
+    `parts` (an object is carried by its parts), `settled` (a view is carried as an array) and `complex` (a real number or array is
+    carried as a complex one)."""
 
     scope: Scope
     before: Saved
@@ -139,6 +153,8 @@ class Loop:
             value = self._at_the_end(lambda: seeded(*form[1:]) if form[0] is SURELY else maybe(value, form))
         if form == "settled":
             value = self._at_the_end(lambda: settled(value))
+        if form == "complex":
+            value = self._at_the_end(lambda: as_complex(settled(value)))
         parts = opened(value, self.heap, self.before.heap)
         if parts is not None and (*key, "grow") in self.forms:
             items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
@@ -149,7 +165,9 @@ class Loop:
         if parts is not None:
             shape, children = parts
             if not (
-                form == "parts" or (assigned and not shape.mutable) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)
+                form in ("parts", "complex")
+                or (assigned and not shape.mutable)
+                or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)
             ):
                 return value
             shared = self.sharing.of([value], [children]) if shape.mutable else []
@@ -235,6 +253,11 @@ class Loop:
                 f"the objects in a loop at {user_site()} refer to one another in a chain that is longer after each iteration: its length must be "
                 "known while the function is traced. Keep its parts in a list, or in arrays, and refer to them by their numbers"
             )
+        if one_is_complex([old, new]):
+            if self.forms.get(key) != "complex":
+                self.forms[key] = "complex"
+                return
+            new = self._at_the_end(lambda: as_complex(settled(new)))
         if key in self.heads and (new is None or type(new) is Maybe):
             self.forms[key] = form_of([self.heads[key], new], unassigned(new) if new is not None else None)
             return

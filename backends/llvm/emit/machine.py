@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ....ir.core.graph import Site
 from ....ir.core.machine import SPLITTERS
 from ....ir.core.op import Op, argument_types, result_type
 from ....ir.core.op import literal as python_literal
@@ -238,6 +239,13 @@ class LLVMMachine:
     def check(self, ok: Value, kind: str, *values: Any) -> None:
         if ok.name != "true":
             self.code.check(ok.name, kind, self.site, *(v.name if isinstance(v, Value) else str(v) for v in values))
+
+    def refuse(self, bad: Value, kind: str, site: Site, floats: Sequence[Value]) -> None:
+        """A fault at a place of its own if `bad`, in any lane; it says these numbers, up to three."""
+        ok = self.code.let(f"xor i1 {(self.any_lane(bad) if bad.type == MASK else bad).name}, true")
+        given = [self.convert(x, F64).name for x in floats if x.type in (F64, F32)][:3]
+        bits = [self.code.let(f"bitcast double {x} to i64") for x in given]
+        self.code.check(ok, kind, self.code.module.site(site), *bits)
 
     def convert(self, x: Value, to: Scalar) -> Value:
         if x.type == to:

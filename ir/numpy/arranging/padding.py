@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...core.sites import unsupported, user_site
-from ...core.types import I64, is_float
+from ...core.types import I64, is_inexact
 from ...values import sizes
 from ...values.arrays import allocate
 from ...values.kernels import from_index
@@ -132,8 +132,8 @@ def _ramp(a: Arrayed, n: int, value: Any, last: bool) -> Any:
     edge = a[-1:] if last else a[:1]
     steps = arange(n).reshape(-1, *(1,) * (a.ndim - 1)) / max(n, 1)
     steps = steps[::-1] if last else steps
-    found = value + (edge - value) * (steps.astype(a.dtype) if is_float(a.type.dtype) else steps)
-    return found if is_float(a.type.dtype) else np.floor(found).astype(a.dtype)
+    found = value + (edge - value) * (steps.astype(a.dtype) if is_inexact(a.type.dtype) else steps)
+    return found if is_inexact(a.type.dtype) else np.floor(found).astype(a.dtype)
 
 
 def _statistic(of: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,7 +143,7 @@ def _statistic(of: Callable[..., Any]) -> Callable[..., Any]:
         part = a if length is None else a[-length:] if last else a[:length]
         found = of(part, axis=0, keepdims=True)
         if found.dtype != a.dtype:
-            found = astype(np.round(found) if not is_float(a.type.dtype) else found, a.type.dtype)
+            found = astype(np.round(found) if not is_inexact(a.type.dtype) else found, a.type.dtype)
         return _repeated(found, a, n)
 
     return end

@@ -12,7 +12,7 @@ from ...values import sizes
 from ...values.values import Arrayed
 from ...values.views import as_array, shape_of
 from ..axes import atleast_1d, ravel
-from ..common import float_array, program, scalar_kind
+from ..common import float_array, program, real_only, require, scalar_kind
 from ..creation import arange, array, ones, zeros
 from ..linalg.functions import lstsq
 from ..registry import implements
@@ -43,6 +43,7 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
 
 @implements(np.polyfit)
 def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
+    real_only("np.polyfit", x, y)
     x, y = float_array(x), float_array(y)
     for v, rank, name in ((x, (1,), "1D vector for x"), (y, (1, 2), "1D or 2D array for y")):
         if not isinstance(v, Arrayed) or v.ndim not in rank:
@@ -146,6 +147,19 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
         n = shape_of(p)[0]
         p = concatenate([p / arange(n, 0, -1), k[min(i, degree(k, "np.polyint") - 1)][None]])
     return p
+
+
+@implements(np.roots)
+def roots(p: Any) -> Any:
+    """The eigenvalues of the companion matrix, where all are real; the first coefficient is not 0."""
+    p = atleast_1d(p) * 1.0
+    real_only("np.roots", p)
+    n = degree(p, "np.roots")
+    if n < 2:
+        return zeros(0)
+    require(p[0] != 0.0, ValueError("np.roots in compiled code needs a first coefficient that is not 0"))
+    matrix = concatenate([-(p[1:] / p[0])[None], array(np.eye(n - 2, n - 1))])
+    return np.linalg.eigvals(matrix)
 
 
 @implements(np.poly)

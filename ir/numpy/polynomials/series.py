@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...core.sites import user_site
-from ...core.types import is_float
+from ...core.types import is_inexact
 from ...values.reshaping import expand
 from ...values.values import Arrayed
 from ...values.views import as_array, shape_of
@@ -56,7 +56,7 @@ def _name(basis: Basis, name: str) -> str:
 
 def _series(c: Any) -> Arrayed:
     c = atleast_1d(c)
-    return c if is_float(c.type.dtype) else astype(c, float)
+    return c if is_inexact(c.type.dtype) else astype(c, float)
 
 
 # ---- values

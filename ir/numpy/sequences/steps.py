@@ -21,7 +21,7 @@ from ..shaping import concatenate
 
 @implements(np.correlate)
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    a, v = atleast_1d(a), atleast_1d(v)
+    a, v = atleast_1d(a), np.conjugate(atleast_1d(v))
     if mode != "same":
         return convolve(a, v[::-1], mode)
     n, m = shape_of(a)[0], shape_of(v)[0]

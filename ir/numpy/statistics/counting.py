@@ -15,7 +15,7 @@ from ...values.values import Arrayed
 from ...values.views import as_array, shape_of
 from ..axes import ravel
 from ..choosing import add_at
-from ..common import arrayed, astype, float_array, program, require
+from ..common import arrayed, astype, float_array, program, real_only, require
 from ..creation import linspace, zeros
 from ..registry import implements
 from ..sorting import searchsorted
@@ -50,6 +50,7 @@ def _counted(x: Any, weights: Any, minlength: Any) -> Any:
 
 @implements(np.digitize)
 def digitize(x: Any, bins: Any, right: Any = False) -> Any:
+    real_only("np.digitize", x, bins)
     return _digitized(x, as_array(bins), "left" if right else "right")
 
 
@@ -67,6 +68,7 @@ def _digitized(x: Any, bins: Any, side: Any) -> Any:
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # NumPy's
     if isinstance(bins, str):
         unsupported(f"a histogram with bins={bins!r}", "give their number, or their edges")
+    real_only("a histogram", a, bins)
     bins = as_array(bins)
     if isinstance(bins, Arrayed):
         if bins.ndim != 1:

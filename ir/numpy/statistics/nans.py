@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ...core.types import is_float
+from ...core.types import is_float, is_inexact
 from ...values.views import as_array
-from ..common import Axis, astype, divided, require, scalar_kind
+from ..common import Axis, divided, float_array, real_only, require, scalar_kind
 from ..reductions import all_, argmax, argmin, count_nonzero, cumprod, cumsum, max_, min_, prod, sum_
 from ..registry import implements
 
@@ -17,7 +17,7 @@ from ..registry import implements
 def filled(a: Any, instead: Any) -> Any:
     """`a` with `instead` for its NaNs."""
     a = as_array(a)
-    return np.where(np.isnan(a), instead, a) if is_float(scalar_kind(a)) else a
+    return np.where(np.isnan(a), instead, a) if is_inexact(scalar_kind(a)) else a
 
 
 @implements(np.nansum)
@@ -47,13 +47,8 @@ def _numbers(a: Any, axis: Axis, where: Any, keepdims: Any = False) -> Any:
 
 @implements(np.nanmean)
 def nanmean(a: Any, axis: Axis = None, dtype: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
-    a = _as_floats(a, dtype)
+    a = float_array(a, dtype)
     return divided(sum_(filled(a, 0), axis, keepdims=keepdims, where=where), _numbers(a, axis, where, keepdims))
-
-
-def _as_floats(a: Any, dtype: Any) -> Any:
-    a = as_array(a)
-    return astype(a, dtype) if dtype is not None else a if is_float(scalar_kind(a)) else astype(a, np.float64)
 
 
 @implements(np.nanvar)
@@ -68,7 +63,8 @@ def nanvar(
     mean: Any = None,
     correction: Any = None,
 ) -> Any:
-    a = _as_floats(a, dtype)
+    real_only("np.nanvar", a)
+    a = float_array(a, dtype)
     middle = nanmean(a, axis, keepdims=True, where=where) if mean is None else mean
     apart = np.where(np.isnan(a), 0.0, filled(a, 0) - middle)
     free = _numbers(a, axis, where, keepdims) - (ddof if correction is None else correction)

@@ -15,7 +15,7 @@ from ...values.reshaping import expand, spread
 from ...values.values import Arrayed, is_traced, scalar_type
 from ...values.views import as_array, axes_of, shape_of
 from ..choosing import take_along
-from ..common import Axis, arrayed, float_array, nonempty, require
+from ..common import Axis, arrayed, float_array, nonempty, real_only, require
 from ..creation import array
 from ..reductions import _last, count_nonzero
 from ..registry import implements
@@ -64,6 +64,7 @@ def _quantile(ignore: bool, percent: bool) -> Callable[..., Any]:
     def fn(a: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: Any = False, *, weights: Any = None) -> Any:
         if method not in DISCRETE and method not in CONTINUOUS:
             raise ValueError(f"{method!r} is not a valid method. Use one of: {', '.join((*DISCRETE, *CONTINUOUS))} ({user_site()})")
+        real_only("a quantile", a, q, weights)
         a = arrayed(a)
         q = _share(a, as_array(q), percent)
         gone, rank = axes_of(axis, a.ndim), a.ndim
@@ -161,6 +162,7 @@ implements(np.nanpercentile)(_quantile(True, True))
 
 @implements(np.nanmedian)
 def nanmedian(a: Any, axis: Axis = None, keepdims: Any = False) -> Any:
+    real_only("np.nanmedian", a)
     a = arrayed(float_array(a))
     flat = _last(a, axes_of(axis, a.ndim))
     n = count_nonzero(np.logical_not(np.isnan(flat)), -1)

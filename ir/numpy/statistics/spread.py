@@ -11,7 +11,7 @@ from ...core.types import F64
 from ...values.values import Arrayed
 from ...values.views import as_array, shape_of
 from ..axes import atleast_2d, squeeze
-from ..common import astype, float_array
+from ..common import astype, float_array, real_only
 from ..registry import implements
 from ..shaping import concatenate
 
@@ -30,6 +30,7 @@ def cov(
 ) -> Any:
     if ddof is not None and ddof != int(ddof):
         raise ValueError(f"ddof must be integer ({user_site()})")
+    real_only("np.cov", m, y)
     x = _variables(m, rowvar, dtype)
     if y is not None:
         x = concatenate([x, _variables(y, rowvar, dtype)])
