@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Fail
 from ..core.sites import unsupported, user_site
@@ -32,7 +33,11 @@ from .paths import branch
 keep("no_growth", lambda trace: 0)  # loops that are unrolled rather than that a list grows in them
 keep("appends", lambda trace: [])  # to lists that grow (Append)
 keep("roomy", lambda trace: {})  # buffers that have room for all that a loop appends, and that loop's frame
-keep("postponed", lambda trace: 0)  # reads of lists that are still empty
+keep("postponed", lambda trace: 0)  # reads of lists that are still too short
+
+
+class Grows(errors.TypeMismatchError):
+    """A list of numbers or arrays would grow in a loop of few iterations, which is unrolled rather."""
 
 
 class Growing:
