@@ -321,7 +321,7 @@ def test_a_network_is_trained_in_one_step() -> None:
 @pytest.mark.parametrize(
     ("f", "error", "message"),
     [
-        (lambda x, w: nn.conv(x, w[:, :1]), ValueError, "images of 2 channels do not fit kernels of 1 channels, in groups: 1"),
+        (lambda x, w: nn.conv(x, w[:, :1]), ValueError, "the channels of images are not those of kernels, times the groups: sizes 2 and 1"),
         (
             lambda x, w: nn.conv(x[0], w),
             ValueError,
