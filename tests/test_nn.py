@@ -11,6 +11,7 @@ import scipy.signal
 import scipy.special
 
 import lantern_jit as lj
+from benchmarks.models import programs
 from lantern_jit import nn
 
 from .support import both, check, close, first
@@ -349,3 +350,24 @@ def test_it_is_loaded_when_it_is_used() -> None:
     assert lj.nn is nn
     with pytest.raises(AttributeError, match="module 'lantern_jit' has no attribute 'nnn'"):
         _ = lj.nnn  # type: ignore[attr-defined]
+
+
+# ---- the networks of the benchmarks
+def test_gradients_of_the_networks_that_are_measured() -> None:
+    """In float64, at small sizes, by differences."""
+    g = np.random.default_rng(0)
+
+    def wide(params: Any, scale: float = 1.0) -> Any:
+        return {k: v.astype(float) * scale for k, v in params.items()}
+
+    small = {"in": normal(4, 3), "u": normal(3, 3), "b": normal(3), "out": normal(3, 4), "c": normal(4)}
+    long = {"in": normal(4, 8), "u": normal(2, 8), "b": normal(8), "out": normal(2, 4), "c": normal(4)}
+    letters, following = g.integers(0, 4, (3, 2)), g.integers(0, 4, (3, 2))
+    lj.check_grads(lambda p: programs.rnn(p, letters, following), (small,), order=1)
+    lj.check_grads(lambda p: programs.lstm(p, letters, following), (long,), order=1)
+    grown = programs.make_tree(g, 4, np.array([-1.0, 1.0]))
+    embeddings = normal(2, 3)
+    params = wide(programs.tree_parameters(2, 3, 3), 2.0)
+    grown = (*grown[:3], grown[3] % 3, grown[4])
+    lj.check_grads(lambda p: programs.tree(p, embeddings, *grown), (params,), order=1)
+    assert np.isclose(lj.jit(programs.tree)(params, embeddings, *grown), programs.tree(params, embeddings, *grown))
