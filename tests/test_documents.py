@@ -56,6 +56,14 @@ def test_the_table_of_array_functions() -> None:
                 "ir.trace.callback",
                 "ir.trace.progress",
                 "jitted",
+                "nn",
+                "nn.activations",
+                "nn.cells",
+                "nn.initialisers",
+                "nn.layers",
+                "nn.losses",
+                "nn.minimising",
+                "nn.optimisers",
                 "operations.callback",
                 "operations.rules",
                 "transforms",
@@ -72,3 +80,5 @@ def test_docstrings(name: str) -> None:
 def test_public_names_have_docstrings() -> None:
     for name in lantern_jit.__all__:
         assert getattr(lantern_jit, name).__doc__, name
+    for name in lantern_jit.nn.__all__:
+        assert getattr(lantern_jit.nn, name).__doc__, name
