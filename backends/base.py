@@ -24,7 +24,7 @@ from .targets.target import Cpu, Target
 class Options:
     """How to compile and call, see `jit`: `checkpoint` overrides the loop policy, `nogil` the lock's; `in_place`: write into the
     caller's arrays where the function does, as a transform never may; `backend` is its name, None for the best that there is; `memory`
-    the bytes that a call may use, `threads` how many run its loops."""
+    the bytes that a call may use, `threads` how many run its loops. `nans`: "raise" where the first one appears."""
 
     checkpoint: Any = None
     nogil: bool | None = None
@@ -32,6 +32,7 @@ class Options:
     backend: str | None = None
     memory: int | None = None
     threads: int = 1
+    nans: str | None = None
 
     @property
     def pieces(self) -> Any:
@@ -67,6 +68,10 @@ class Interface:
     smaller: Callable[
         [], Callable[[Sequence[Any]], Any] | None
     ]  # a call has run out of memory: what calls one that needs less, if there is any
+
+
+class Exhausted(Exception):
+    """A run has done as many operations as it was allowed."""
 
 
 class Executable(Protocol):

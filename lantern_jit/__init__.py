@@ -20,6 +20,7 @@ from .combinators import map as map  # not in __all__: it would hide Python's fr
 from .continuations import prompt, reset, shift
 from .errors import LanternError
 from .export import export
+from .inspection.debugging import interpreted
 from .ir.trace.callback import callback
 from .ir.trace.progress import progress
 from .jitted import jit
@@ -29,9 +30,16 @@ from .sparse.api import sparse_hessian, sparse_jacobian, sparsity
 from .transforms import grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, linearize, value_and_grad, vjp, vmap
 
 __version__ = "0.1.0"
+
+
+def __dir__() -> list[str]:
+    """The public names, without the modules behind them."""
+    return sorted([*__all__, "map", "__all__", "__doc__", "__name__", "__version__"])
+
+
 __all__ = [
     "LanternError", "associative_scan", "callback", "check_grads", "checkpoint", "clip_gradient", "cond", "custom_jvp", "custom_vjp",
-    "errors", "export", "fixed_point", "fori_loop", "fun", "grad", "hessian", "hvp", "implicit", "jacfwd", "jacobian", "jacrev", "jit",
+    "errors", "export", "fixed_point", "fori_loop", "fun", "grad", "hessian", "hvp", "implicit", "interpreted", "jacfwd", "jacobian", "jacrev", "jit",
     "jvp", "linearize", "op", "progress", "prompt", "reset", "scan", "shift", "sparse_hessian", "sparse_jacobian", "sparsity",
     "stop_gradient", "switch", "value_and_grad", "vjp", "vmap", "while_loop",
 ]  # fmt: skip

@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .backends.python.interpreter import Exhausted
+from .backends.base import Exhausted
 from .ir.core import errors
 from .ir.ops.effects import has_effects
 from .ir.staging.kinds import skeleton
 from .ir.trace.combined import leaf_names
 from .ir.trace.language import call
 from .ir.values import pytree
+from .ir.values.complexes import pairs as complexes
+from .ir.values.writes import at_the_border
 from .jitted import jit
 from .transforms import jvp, vjp
 
@@ -45,20 +47,39 @@ def check_grads(
     atol: float | None = None,
     seed: int = 0,
 ) -> None:
-    """Compare derivatives of `f` at `args` with central differences, along a random direction.
+    """Compare derivatives of f with central differences, along a random direction.
 
-    args: any that f takes; floats, arrays of floats and those in containers are differentiated.
-    order: 1 checks the derivatives, 2 also the derivatives of these, and so on.
-    modes: "fwd" checks jvp, "rev" checks vjp; both unless given. At order 2 each is checked of each.
-    rtol, atol: 1e-4 and 1e-6; 2e-2 and 2e-3 where f computes with float32.
-
-    f gives floats, arrays and containers of them; other results are left out. Each derivative is compiled, and compared with what the
-    interpreter gives, too, unless that takes long.
-
-    Raises GradientCheckError that says which result, which argument and which element is wrong, and both numbers. The step is
+    Each derivative is compiled, and compared with what the interpreter gives, too, unless that takes long. The step is
     (machine epsilon)^(1/3), the error of a central difference is then about (machine epsilon)^(2/3) of the scale (Nocedal and Wright,
     Numerical Optimization, 8.1).
 
+    Parameters
+    ----------
+    f : callable
+        Gives floats, arrays and containers of them; other results are left out. Complex numbers are their real and imaginary parts.
+    args : sequence
+        Any that f takes; floats, arrays of floats and those in containers are differentiated.
+    order : int, default 1
+        1 checks the derivatives, 2 also the derivatives of these, and so on.
+    modes : str or sequence of str, default ("fwd", "rev")
+        "fwd" checks jvp, "rev" checks vjp. At order 2 each is checked of each.
+    rtol, atol : float, optional
+        1e-4 and 1e-6; 2e-2 and 2e-3 where f computes with float32.
+    seed : int, default 0
+        Of the directions.
+
+    Returns
+    -------
+    None
+        If all is well.
+
+    Raises
+    ------
+    GradientCheckError
+        Says which result, which argument and which element is wrong, and both numbers.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> lj.check_grads(lambda x, y: x * y * y, (2.0, 3.0), order=2)
     >>> lj.check_grads(lambda p, n: {"sum": p["a"] + n, "rest": [p["b"] ** n]}, ({"a": 1.0, "b": 2.0}, 3), modes="rev")
@@ -68,6 +89,7 @@ def check_grads(
     chosen = (modes,) if isinstance(modes, str) else tuple(modes)
     if not chosen or set(chosen) - set(MODES):
         raise ValueError(f"modes={modes!r}: give 'fwd', 'rev' or both")
+    args = complexes.split_in(tuple(args))
     leaves, tree = pytree.flatten(tuple(args))
     places = [i for i, x in enumerate(leaves) if _is_float(x)]
     if not places:
@@ -88,7 +110,8 @@ def _of_floats(f: Any, tree: Any, places: Sequence[int], n: int, names: list[str
     def flat(xs: Sequence[Any], rest: Sequence[Any]) -> tuple[Any, ...]:
         others, floats = iter(rest), dict(zip(places, xs, strict=True))
         out: list[Any] = []
-        bones = skeleton(call(f, *pytree.unflatten(tree, [floats[i] if i in floats else next(others) for i in range(n)])), out)
+        given = pytree.unflatten(tree, [floats[i] if i in floats else next(others) for i in range(n)])
+        bones = skeleton(at_the_border(call(f, *given)), out)
         names[:] = [name for name, y in zip(leaf_names(bones, "the result"), out, strict=True) if _is_float(y)]
         return tuple(y for y in out if _is_float(y))
 

@@ -16,10 +16,29 @@ from .transforms import Transformed, in_trace
 
 
 def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any) -> Any:
-    """true_fun(*operands) if pred else false_fun(*operands); only one of them runs. Both give the same type.
+    """`true_fun(*operands) if pred else false_fun(*operands)`; only one of them runs.
 
-    pred: one bool, or a number (0 is false). Arrays and containers are refused.
+    Parameters
+    ----------
+    pred : bool or number
+        One; 0 is false. Arrays and containers are refused.
+    true_fun, false_fun : callable
+        Both give the same type.
+    *operands : any
+        Their arguments.
 
+    Returns
+    -------
+    any
+        What the one gives.
+
+    Raises
+    ------
+    TypeMismatchError
+        Where they give two types.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> lj.jit(lambda x: lj.cond(x > 0, lambda v: v * 2, lambda v: -v, x))(-3.0)
     3.0
@@ -31,8 +50,24 @@ def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any],
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """branches[index](*operands), with index clamped to the range of branches. It must be an int.
+    """`branches[index](*operands)`, with index clamped to the range of branches.
 
+    Parameters
+    ----------
+    index : int
+        A float is refused.
+    branches : sequence of callable
+        All give the same type.
+    *operands : any
+        Their arguments.
+
+    Returns
+    -------
+    any
+        What the chosen one gives.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> lj.jit(lambda i, x: lj.switch(i, [lambda v: v, lambda v: v * v], x))(1, 3.0)
     9.0
@@ -45,8 +80,29 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
 
 
 def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any) -> Any:
-    """state = init_val; while cond_fun(state): state = body_fun(state). The state's structure, types and shapes stay the same.
+    """`while cond_fun(state): state = body_fun(state)`.
 
+    Parameters
+    ----------
+    cond_fun : callable
+        Gives a bool.
+    body_fun : callable
+        Gives the next state, of the same structure, types and shapes.
+    init_val : any
+        The first state.
+
+    Returns
+    -------
+    any
+        The last state.
+
+    Raises
+    ------
+    TypeMismatchError
+        Where the state changes its type; the message says which leaf.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> lj.jit(lambda x: lj.while_loop(lambda v: v < 100.0, lambda v: v * 2, x))(3.0)
     192.0
@@ -61,8 +117,24 @@ def while_loop(cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], i
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
-    """state = init_val; for i in range(lower, upper): state = body_fun(i, state).
+    """`for i in range(lower, upper): state = body_fun(i, state)`.
 
+    Parameters
+    ----------
+    lower, upper : int
+        The range.
+    body_fun : callable
+        Of i and the state, to the next state, of the same structure, types and shapes.
+    init_val : any
+        The first state.
+
+    Returns
+    -------
+    any
+        The last state.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> lj.jit(lambda n: lj.fori_loop(0, n, lambda i, s: s + i, 0))(5)
     10
@@ -77,15 +149,33 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None, length: Any = None, reverse: bool = False, unroll: int | bool = 1
 ) -> tuple[Any, Any]:
-    """carry = init; for x in xs: carry, y = f(carry, x). Gives (carry, the ys).
+    """`for x in xs: carry, y = f(carry, x)`: the last carry, and all the ys.
 
-    xs: an array, or a container of arrays of one length; x is an element, or a container of elements. None: f is given None, `length` times.
-    y: a number, an array, None or a container of them; the ys are one array for each, whose first axis counts.
-    reverse: the last x comes first; the ys stand where their xs do.
-    unroll: so many iterations of the loop as one; True for all, if their number is known.
+    Parameters
+    ----------
+    f : callable
+        Of the carry and an element, to the next carry, of the same structure, types and shapes, and a number, an array, None or a container of
+        them.
+    init : any
+        The first carry.
+    xs : array or container of arrays, optional
+        Of one length along the first axis; f is given an element, or a container of elements. None: f is given None, `length` times.
+    length : int, optional
+        How often; needed without xs.
+    reverse : bool, default False
+        The last x comes first; the ys stand where their xs do.
+    unroll : int or bool, default 1
+        So many iterations of the loop as one; True for all, if their number is known.
 
-    The carry's structure, types and shapes stay the same.
+    Returns
+    -------
+    carry : any
+        The last one.
+    ys : any
+        One array for each number or array of y; the first axis counts.
 
+    Examples
+    --------
     >>> import lantern_jit as lj, numpy as np
     >>> lj.jit(lambda xs: lj.scan(lambda c, x: (c + x, c), 0.0, xs))(np.array([1.0, 2.0, 3.0]))
     (6.0, array([0., 1., 3.]))
@@ -100,8 +190,22 @@ def scan(
 
 
 def map(f: Callable[[Any], Any], xs: Any) -> Any:
-    """The results of f for each element of xs, an array or a container of arrays, as `scan` collects them.
+    """The results of f for each element of xs, as `scan` collects them.
 
+    Parameters
+    ----------
+    f : callable
+        Of an element, or a container of elements.
+    xs : array or container of arrays
+        Of one length along the first axis.
+
+    Returns
+    -------
+    any
+        One array for each number or array of the result.
+
+    Examples
+    --------
     >>> import lantern_jit as lj, numpy as np
     >>> lj.jit(lambda xs: lj.map(lambda x: x * x, xs))(np.array([1.0, 2.0, 3.0]))
     array([1., 4., 9.])
@@ -112,11 +216,27 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
 
 
 def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = False, axis: int = 0) -> Any:
-    """The running results of fn(so far, element) along an axis of elems, an array or a container of arrays; from the end if `reverse`.
+    """The running results of `fn(so far, element)` along an axis of elems.
 
-    fn: any function of two elements, without the axis, that gives one of the same type. It is called once for each element, in order, so that it
+    Parameters
+    ----------
+    fn : callable
+        Any function of two elements, without the axis, that gives one of the same type. It is called once for each element, in order, so that it
         need not be associative, and may branch.
+    elems : array or container of arrays
+        Of one length along the axis.
+    reverse : bool, default False
+        From the end.
+    axis : int, default 0
+        Along which.
 
+    Returns
+    -------
+    any
+        Like elems.
+
+    Examples
+    --------
     >>> import lantern_jit as lj, numpy as np
     >>> lj.associative_scan(lambda a, b: a * b, np.array([1.0, 2.0, 3.0, 4.0]))
     array([ 1.,  2.,  6., 24.])
@@ -127,9 +247,20 @@ def associative_scan(fn: Callable[[Any, Any], Any], elems: Any, reverse: bool = 
 
 
 def fun(f: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that is staged on its own instead of being inlined where it is called, for recursion in code
-    whose source is not available, and to keep large programs small.
+    """A function that is staged on its own instead of being inlined where it is called.
 
+    Parameters
+    ----------
+    f : callable
+        Any function.
+
+    Returns
+    -------
+    callable
+        The same, for recursion in code whose source is not available, and to keep large programs small.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> square = lj.fun(lambda x: x * x)
     >>> lj.jit(lambda x: square(x) + square(x + 1))(2.0)
@@ -145,11 +276,22 @@ def fun(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of which a derivative keeps nothing but its arguments: on the way back it runs once more. Without a derivative it
-    is f. What it prints is printed once, and what it draws is drawn once: running again, it is silent and sees the same numbers.
+    """A function of which a derivative keeps nothing but its arguments: on the way back it runs once more.
 
-    It may write into arrays, as long as no two of those that it is given may be parts of one; not into objects.
+    What it prints is printed once, and what it draws is drawn once: running again, it is silent and sees the same numbers.
 
+    Parameters
+    ----------
+    f : callable
+        It may write into arrays, as long as no two of those that it is given may be parts of one; not into objects.
+
+    Returns
+    -------
+    callable
+        f; without a derivative nothing else happens.
+
+    Examples
+    --------
     >>> import lantern_jit as lj, numpy as np
     >>> step = lj.checkpoint(lambda x: np.sin(x) * np.exp(-x * x))
     >>> lj.jit(lj.grad(lambda x: np.sum(step(step(x)))))(np.zeros(3))

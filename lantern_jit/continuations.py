@@ -20,6 +20,18 @@ from .transforms import Transformed, in_trace
 def prompt(name: str = "prompt") -> Prompt:
     """A new prompt: `shift(g, tag=p)` finds the nearest `reset(f, tag=p)`, also through resets of other prompts.
 
+    Parameters
+    ----------
+    name : str, default "prompt"
+        For messages.
+
+    Returns
+    -------
+    Prompt
+        Different from all others.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> outer = lj.prompt("outer")
     >>> lj.reset(lambda: 1.0 + lj.reset(lambda: 2.0 * lj.shift(lambda k: 5.0, tag=outer)), tag=outer)
@@ -31,9 +43,21 @@ def prompt(name: str = "prompt") -> Prompt:
 def reset(f: Callable[[], Any], tag: Prompt | None = None) -> Any:
     """f(), in which a `shift` captures the rest of f, and no more.
 
-    Everything that f, the functions of its shifts and the rests give is of one type. f may change no list, dict, attribute or
-    variable outside of it, for it may run never, once or often; it may write into arrays.
+    Parameters
+    ----------
+    f : callable
+        Without arguments. Everything that f, the functions of its shifts and the rests give is of one type. f may change no list, dict, attribute or
+        variable outside of it, for it may run never, once or often; it may write into arrays.
+    tag : Prompt, optional
+        Of the shifts that end here.
 
+    Returns
+    -------
+    any
+        What f gives, or what the function of a shift gives.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> lj.reset(lambda: 1.0 + lj.shift(lambda k: k(2.0) * k(3.0)))
     12.0
@@ -85,13 +109,31 @@ def _writing(f: Callable[[], Any], mark: Prompt, cells: list[Any]) -> Any:
 
 
 def shift(g: Callable[[Any], Any], tag: Prompt | None = None) -> Any:
-    """What g gives to k, where g(k) takes the place of the rest of the nearest `reset`: k(v) is what that rest gives when the shift
-    has given v. g may call k never, once or often, in branches, loops and functions, and may differentiate it; not later.
+    """What g gives to k, where g(k) takes the place of the rest of the nearest `reset`.
 
-    What k is given is of one type in all calls. Lists, dicts, objects and variables that the rest changes are for each call of k
-    what they were at the shift. An array is memory: what k writes stays written, for the next call of k and for g; copy it
-    after the shift where each is to have its own.
+    Lists, dicts, objects and variables that the rest changes are for each call of k what they were at the shift. An array is memory:
+    what k writes stays written, for the next call of k and for g; copy it after the shift where each is to have its own.
 
+    Parameters
+    ----------
+    g : callable
+        Of k: k(v) is what the rest gives when the shift has given v. g may call k never, once or often, in branches, loops and functions, and may
+        differentiate it; not later. What k is given is of one type in all calls.
+    tag : Prompt, optional
+        Of the reset that is meant.
+
+    Returns
+    -------
+    any
+        What k is given.
+
+    Raises
+    ------
+    ContinuationError
+        Without a reset, and where k is called when g has ended.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> def choose(p):
     ...     return lj.shift(lambda k: p * k(1.0) + (1.0 - p) * k(0.0))

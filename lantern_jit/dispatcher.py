@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import operator
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .backends.base import Options
 from .backends.llvm.build.lock import COMPILING
+from .inspection.reasons import kinds, reason
+from .inspection.table import Table
 from .ir.core.types import FROM_NUMPY
 from .ir.objects import statics
 from .ir.python.random import wrapped
-from .ir.trace.program import abstract
+from .ir.trace.program import abstract, of_pairs
 from .ir.values import pytree
-from .specialisation import Family, Specialisation
-from .table import Table
+from .ir.values.complexes import pairs as complexes
+from .patience import LOGGER
+
+if TYPE_CHECKING:
+    from .specialisation import Family, Specialisation
+
+
+def machinery() -> Any:
+    """What makes specialisations: the passes and what stands behind them, loaded by the first call."""
+    from . import specialisation
+
+    return specialisation
 
 
 class Dispatcher:
@@ -69,23 +83,38 @@ class Dispatcher:
             family = self.made.get(key)
         except TypeError:
             raise TypeError(f"a static argument of `{self.name}` cannot be hashed: {list(fixed.values())!r}") from None
+        whole = leaves
+        if family is None or family.splits:
+            leaves, tree = split(leaves, tree)
         values = [x for x in leaves if not statics.is_static(x)]
         found = family.find(values) if family is not None else None
         if found is None:
             with COMPILING:
-                family = self.made.get(key) or Family()
+                family = self.made.get(key) or machinery().Family()
                 found = family.find(values)
                 if found is None:
                     self.made = {k: f for k, f in self.made.items() if not statics.is_dead(k[1:])}
-                    found = self._specialise(leaves, tree, fixed, dynamic)
+                    if LOGGER.isEnabledFor(logging.INFO):
+                        self._say(key, whole)
+                    found = self._specialise(leaves, tree, fixed)
                     family.add(found)
+                    family.splits = tree is not key[0]
                     self.made[key] = family
         return found, values
 
-    def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int | str, Any], dynamic: Any) -> Specialisation:
-        where = pytree.argument_names(*dynamic)
+    def _say(self, key: Any, leaves: list[Any]) -> None:
+        """Tell the log what is compiled, and why again."""
+        names = [spelled(w, self.f) for w in pytree.argument_names(key[0])]
+        why = reason(key, self.made, names, leaves, lambda s, need: s.spell(need))
+        LOGGER.info("`%s` is compiled for (%s): %s", self.name, ", ".join(kinds(names, leaves)), why)
+
+    def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int | str, Any]) -> Specialisation:
+        where = pytree.argument_names(tree)
+        pairs = complexes.pairs_in(tree)
         given = [(x, spelled(w, self.f)) for x, w in zip(leaves, where, strict=True) if not statics.is_static(x)]
         signature = [abstract(x, f"argument `{w}` of `{self.name}`") for x, w in given]
+        are_pairs = [i in pairs for i, x in enumerate(leaves) if not statics.is_static(x)]
+        signature = [of_pairs(a) if pair else a for a, pair in zip(signature, are_pairs, strict=True)]
         constant = [statics.holder(x) if statics.is_static(x) else None for x in leaves]
         held = {i: statics.holder(x) for i, x in fixed.items()}
 
@@ -95,7 +124,9 @@ class Dispatcher:
             args = tuple(held[i]() if i in held else a for i, a in enumerate(new_args))
             return args, {k: held[k]() if k in held else a for k, a in new_kwargs.items()}
 
-        made = Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given])
+        made: Specialisation = machinery().Specialisation(
+            self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given]
+        )
         plain = {w: x for x, w in zip(leaves, where, strict=True) if statics.is_static(x)} | {str(i): x for i, x in fixed.items()}
         made.constants = {spelled(w, self.f): f"{x!r:.40}" for w, x in plain.items()}
         return made
@@ -117,6 +148,14 @@ def spelled(where: str, f: Any) -> str:
         parameters = []
     name = parameters[int(digits)] if int(digits) < len(parameters) else f"argument {digits}"
     return name + where[len(digits) :]
+
+
+def split(leaves: list[Any], tree: Any) -> tuple[list[Any], Any]:
+    """The leaves and the structure of arguments, a complex one as the container of its parts; these very ones where none is."""
+    parts = list(map(complexes.split, leaves))
+    if all(map(operator.is_, parts, leaves)):
+        return leaves, tree
+    return pytree.flatten_in_order(pytree.unflatten(tree, parts))
 
 
 def _leaf_key(x: Any) -> Any:

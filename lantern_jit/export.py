@@ -7,19 +7,22 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .backends.base import Options
 from .backends.llvm.build.platforms import native_target
 from .backends.targets import named
+from .dispatcher import machinery
 from .ir.core.faults import KINDS
-from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Type, array_of, element
+from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Type, array_of, element, is_complex
 from .ir.trace.program import Abstract, abstract
 from .ir.values import pytree
 from .leaves import misfit
-from .specialisation import Specialisation
+
+if TYPE_CHECKING:
+    from .specialisation import Specialisation
 
 _ALIASES = {"float64": F64, "float32": F32, "int64": I64, "int32": I32, **SCALARS}
 _PRINT: dict[Any, str] = {F64: "%.17g", F32: "%.9g", I64: "%lld", I32: "%d", BOOL: "%d"}
@@ -46,25 +49,46 @@ def export(
     stack_mib: int = 1024,
     target: str | None = None,
 ) -> Exported:
-    """Write lib<name>.so, <name>.h and <name>_example.c to `folder`.
+    """Write lib<name>.so, <name>.h and <name>_example.c.
 
-    f: any function that `jit` takes, such as `grad(f)`; a jitted function is exported as what it wraps.
-    types: one entry for each argument: `float`, `int`, `bool`, a name such as "f64", "f32", "i64", "bool", "f64[:]" or
-        "f32[:, :]" for arrays ("i32[:]" too), or an example value; or a container of them, whose leaves are arguments of their own in C.
-    checkpoint: as in `jit`.
-    stack_mib: MiB of address space for the native stack and local arrays of one call; rounded up to a power of two.
-    target: a CPU such as "x86-64-v3" or "neoverse-v1", or "aarch64-linux-gnu" or "x86_64-linux-gnu" for all of a kind, whose C compiler then
+    The C function takes scalars by value, and an array as a pointer and its sizes (row by row), const unless `f` writes into it. Results go to
+    buffers that the caller gives with their sizes. It returns 0, or a status with a message. It may be called from many threads. The machine code
+    is for Linux.
+
+    Matrix products and linear algebra are linked with the system's BLAS and LAPACK (LANTERN_BLAS gives the linker's arguments for another);
+    without one, products are loops of the library's own.
+
+    Parameters
+    ----------
+    f : callable
+        Any function that `jit` takes, such as `grad(f)`; a jitted function is exported as what it wraps.
+    types : sequence
+        One entry for each argument: `float`, `int`, `bool`, a name such as "f64", "f32", "i64", "bool", "f64[:]" or "f32[:, :]" for
+        arrays ("i32[:]" too), or an example value; or a container of them, whose leaves are arguments of their own in C.
+    name : str
+        Of the C function and the files.
+    folder : str or Path, default "."
+        Where they go.
+    checkpoint : optional
+        As in `jit`.
+    stack_mib : int, default 1024
+        MiB of address space for the native stack and local arrays of one call; rounded up to a power of two.
+    target : str, optional
+        A CPU such as "x86-64-v3" or "neoverse-v1", or "aarch64-linux-gnu" or "x86_64-linux-gnu" for all of a kind, whose C compiler then
         links the library (aarch64-linux-gnu-gcc, say); the kind of CPU of this machine unless given.
 
-    The C function takes scalars by value, and an array as a pointer and its sizes (row by row), const unless `f` writes into it. Results go to buffers
-    that the caller gives with their sizes. It returns 0, or a status with a message. It may be called from many threads.
-    The machine code is for Linux.
+    Returns
+    -------
+    Exported
+        The files, and the C prototype.
 
-    Matrix products and linear algebra are linked with the system's BLAS and LAPACK (LANTERN_BLAS gives the linker's
-    arguments for another); without one, products are loops of the library's own.
+    Raises
+    ------
+    CompilationError
+        Where no C compiler is there to link the library, or no LAPACK for what needs it.
 
-    Raises CompilationError where no C compiler is there to link the library, or no LAPACK for what needs it.
-
+    Examples
+    --------
     >>> import lantern_jit as lj, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     lj.export(lj.grad(lambda x: x * x), [float], "slope", folder).prototype
@@ -81,7 +105,9 @@ def export(
     signature = [_signature(x, f"type {i} of `{name}`") for i, x in enumerate(leaves)]
     function = getattr(f, "__wrapped__", f) if type(f).__name__ == "Jitted" else f
     options = Options(checkpoint, in_place=not getattr(function, "__lantern_transform__", False))
-    specialisation = Specialisation(function, signature, lambda inside: (pytree.unflatten(tree, inside), {}), name, options)
+    specialisation: Specialisation = machinery().Specialisation(
+        function, signature, lambda inside: (pytree.unflatten(tree, inside), {}), name, options
+    )
     specialisation.for_c()
     values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
     expected = _expected(specialisation, values)
@@ -131,7 +157,7 @@ def _signature(x: Any, where: str) -> Abstract:
         return Abstract(array_of(dtype, found[2].count(":"))) if found[2] else Abstract(dtype, dtype != F32)
     if isinstance(x, (type, np.dtype)):
         dtype = {d.type: t for d, t in FROM_NUMPY.items()}.get(x if isinstance(x, type) else x.type)
-        if dtype is None:
+        if dtype is None or is_complex(dtype):
             raise TypeError(f"{where} is {x!r}: give float, int, bool, a name such as 'f64[:]', or an example value")
         return Abstract(element(dtype))
     return abstract(x, where)

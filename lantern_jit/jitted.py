@@ -8,8 +8,8 @@ import inspect
 import sys
 import types
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from .backends.base import Executable, Options
 from .backends.choice import chosen
@@ -18,63 +18,28 @@ from .backends.llvm.build.platforms import TARGET, WHY, native_target
 from .backends.llvm.call.callable import NativeCallable
 from .backends.targets import named
 from .dispatcher import Dispatcher
+from .inspection.debugging import is_interpreted, may_enter
+from .inspection.report import Explanation, Inspection, Memory
+from .inspection.table import Table
 from .ir.core import errors
 from .ir.core.text import show
 from .ir.objects.containers import Changed
 from .ir.objects.reads import hold
 from .ir.trace.language import call
 from .pickling import Recipe, is_by_value
-from .specialisation import Specialisation
-from .table import Table
 from .transforms import Transformed, in_trace
 
+if TYPE_CHECKING:
+    from .specialisation import Specialisation
+
 POLICIES = (None, "recursion", "replay", "sqrt", "log")
-
-
-@dataclasses.dataclass(frozen=True)
-class Memory:
-    """Bytes that one call has touched, in whole pages: of its native stack, and of arrays in it. Results are not counted."""
-
-    stack: int
-    arrays: int
-
-
-@dataclasses.dataclass
-class Inspection:
-    """Each stage of one specialisation as text. `after(NAME)` traces it once more, and gives the graph as that pass leaves it;
-    `parallel` says of each kernel, with several threads, which axis is shared
-    among them, or why none is; `timings` are seconds by stage and pass (`simplify` with the passes in it); `memory` runs it once more, and measures."""
-
-    graph: str
-    texts: Mapping[str, str]  # the stages after it
-    policies: dict[str, str]
-    parallel: dict[str, str]
-    timings: dict[str, float]
-    after: Callable[[str], str]
-    measure: Callable[[], Memory]
-
-    def text(self, stage: str) -> str:
-        """A stage after the graph. CompilationError if what runs the function makes none of that name."""
-        if stage not in self.texts:
-            raise errors.CompilationError(f"there is no stage {stage!r} here, where there are {', '.join(['graph', *self.texts])}")
-        return self.texts[stage]
-
-    cps = property(lambda self: self.text("cps"), doc="Each function as closures.")
-    lowered = property(lambda self: self.text("lowered"), doc="All functions with reverse mode as functions that run forward.")
-    llvm = property(lambda self: self.text("llvm"), doc="LLVM text as it is emitted.")
-    llvm_optimized = property(lambda self: self.text("llvm_optimized"), doc="LLVM text after its passes.")
-    asm = property(lambda self: self.text("asm"), doc="Assembly.")
-
-    @functools.cached_property
-    def memory(self) -> Memory:
-        """The peak memory of one call. Other threads should rest meanwhile."""
-        return self.measure()
 
 
 class Jitted(NativeCallable, Recipe):
     """A function compiled to native code for each new combination of argument types."""
 
     __lantern_transform__ = True
+    _public = ("address", "ctypes", "explain", "inspect", "lower", "specialisations")
     MOST_ENTRIES = 8  # specialisations that are tried in native code; others are found in a dict
 
     def __init__(self, f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> None:
@@ -90,6 +55,8 @@ class Jitted(NativeCallable, Recipe):
         """A call that no compiled entry takes: inside a trace, with containers, static or keyword arguments, or new types."""
         if in_trace():
             return call(self.__wrapped__, *args, **kwargs)
+        if is_interpreted():
+            return self.__wrapped__(*args, **kwargs)
         specialisation, leaves = self._dispatcher.lookup(args, kwargs)
         found = self._run(specialisation, leaves, args, kwargs)
         return found.apply(args, kwargs) if type(found) is Changed else found
@@ -106,6 +73,8 @@ class Jitted(NativeCallable, Recipe):
         where that has only moved. (Code lives as long as this object refers to it.)"""
         from .backends.llvm.call.watch import Watch
 
+        if not may_enter():
+            return
         with COMPILING:  # no lock of its own, which another thread might hold when this one forks
             known = [watch for n, watch in self._direct if n is executable]
             if known:
@@ -145,8 +114,8 @@ class Jitted(NativeCallable, Recipe):
         return self._dispatcher.table()
 
     def inspect(self, *args: Any, target: str | None = None, **kwargs: Any) -> Inspection:
-        """Every stage for these arguments as text: `.graph .cps .llvm .llvm_optimized .asm`, and `.after(NAME)` a pass. The code is
-        for this CPU, or for another: `target` is a name such as aarch64-linux-gnu, neoverse-v1 or x86-64-v3."""
+        """Every stage for these arguments as text: `.graph .cps .llvm .llvm_optimized .asm`, and `.after(NAME)` a pass;
+        `.save("page.html")` writes them side by side. The code is for this CPU, or for another: `target` is a name such as aarch64-linux-gnu, neoverse-v1 or x86-64-v3."""
         with COMPILING:
             s = self.lower(*args, **kwargs)
             made = s.executable
@@ -157,7 +126,23 @@ class Jitted(NativeCallable, Recipe):
             return Memory(*made.peak(lambda: s.run(leaves)))
 
         timings = {**s.timings, **made.timings, "all": s.timings["all"] + made.timings["all"]}
-        return Inspection(show(s.program), texts, dict(made.policies), dict(made.parallel), timings, s.after, measure)
+        return Inspection(show(s.program), texts, dict(made.policies), dict(made.parallel), timings, s.after, measure, self._name, s)
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """Where the time and the memory of a call with these arguments go, and what to change: printed it is a text, and it is a sequence of
+        findings, each with a `kind`, a `site`, a `text` and a `remedy`.
+
+        >>> import lantern_jit as lj
+        >>> f = lj.jit(lambda x, n: [x] * n)
+        >>> [finding.kind for finding in f.explain(2.0, 3)]
+        ['recompilation']
+        """
+        from .inspection.explain import explain
+
+        looked = self.inspect(*args, **kwargs)
+        s, leaves = self._dispatcher.lookup(args, kwargs)
+        family = next(len(f) for f in self._dispatcher.made.values() if s in list(f))
+        return explain(self._name, s, family, looked.policies, leaves)
 
     def recipe(self) -> Any:
         """By name where a module has this very object, else the function with its options."""
@@ -231,31 +216,53 @@ def jit(
     backend: str | None = None,
     memory: int | None = None,
     threads: int = 1,
+    nans: str | None = None,
 ) -> Any:
     """Compile `f` to native code, once for each combination of argument types.
 
-    Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, bool; any size) and tuples, lists,
-    dicts, namedtuples and dataclasses of them; so are results. Arrays are written into where `f` does. A
-    numpy.random.Generator is an argument too, and moves on where `f` draws.
+    Arrays are written into where `f` does. A numpy.random.Generator is an argument too, and moves on where `f` draws.
+    `inspect(..).parallel` says which loops are run by several threads, and why others are not.
 
-    static_argnums: positions of arguments that are Python values fixed at compile time (hashable).
-    static_argnames: names of such arguments, however a call passes them.
-    checkpoint: how differentiated loops keep their intermediate values. None chooses by structure and length; where a call
-        runs out of memory, its loops are cut as by "sqrt", then as by "log". An int n: pieces of n iterations, which run again
-        on the way back, so that memory is that of one piece, and of the loop's state (with its adjoint) between pieces.
-        "sqrt": pieces of the square root of what is left. "log": halves of halves, so that n iterations keep log2(n) states
-        and are run log2(n) / 2 times more. "recursion": each iteration is a native call; its frame keeps everything.
-        "replay": the loop runs forward saving its state, and backward iteration by iteration, where its structure allows.
-    memory: the bytes that one call may use for what it keeps, at most those of the native stack, which is the default.
-    nogil: whether calls let other Python threads run. None: a function with loops does if its last call was long
-        (about 20 us, where letting go of the lock costs under 1%). True and False fix it.
-    backend: what runs the program. None: machine code by LLVM ("llvm") where there is any, else the interpreter ("python").
-    threads: how many threads run loops whose iterations need nothing of each other, where there is enough to do. Sums are taken part
-        by part: they round otherwise than with one thread, and all alike with any number above. Two or more of them write more into the
-        caller's arrays before an error than one does. `inspect(..).parallel` says which loops are run so, and why others are not.
+    Parameters
+    ----------
+    f : callable, optional
+        Without it, `jit(..)` is a decorator. Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, int32, bool; any size) and tuples,
+        lists, dicts, namedtuples and dataclasses of them; so are results.
+    static_argnums, static_argnames : int, str, or sequence of them, default ()
+        Positions and names of arguments that are Python values fixed at compile time (hashable).
+    checkpoint : int or str, optional
+        How differentiated loops keep their intermediate values. None chooses by structure and length; where a call runs out of memory, its loops are
+        cut as by "sqrt", then as by "log". An int n: pieces of n iterations, which run again on the way back, so that memory is that of one
+        piece, and of the loop's state (with its adjoint) between pieces. "sqrt": pieces of the square root of what is left. "log": halves of
+        halves, so that n iterations keep log2(n) states and are run log2(n) / 2 times more. "recursion": each iteration is a native call; its
+        frame keeps everything. "replay": the loop runs forward saving its state, and backward iteration by iteration, where its structure allows.
+    nogil : bool, optional
+        Whether calls let other Python threads run. None: a function with loops does if its last call was long (about 20 us, where letting
+        go of the lock costs under 1%).
+    backend : str, optional
+        What runs the program. None: machine code by LLVM ("llvm") where there is any, else the interpreter ("python").
+    memory : int, optional
+        The bytes that one call may use for what it keeps, at most those of the native stack, which is the default.
+    threads : int, default 1
+        How many threads run loops whose iterations need nothing of each other, where there is enough to do. Sums are taken part by part: they round
+        otherwise than with one thread, and all alike with any number above. Two or more of them write more into the caller's arrays before an
+        error than one does.
+    nans : str, optional
+        "raise" looks for NaNs, in values and in derivatives: NotANumberError names the line, the expression and the variable where the first one
+        appears, that is where no operand is one. It makes code several times slower. None: nothing is looked at.
 
-    Raises LanternError and its kinds, see `lantern_jit.errors`.
+    Returns
+    -------
+    Jitted
+        A function of f's arguments, with `inspect`, `lower`, `specialisations`, `ctypes` and `address`.
 
+    Raises
+    ------
+    LanternError
+        And its kinds, see `lantern_jit.errors`.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> f = lj.jit(lambda x: x * x if x > 0 else 0.0)
     >>> f(3.0)
@@ -263,8 +270,8 @@ def jit(
     """
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
-    options = _checked(Options(checkpoint, nogil, backend=backend, memory=memory, threads=threads))
-    given = {"checkpoint": checkpoint, "nogil": nogil, "backend": backend, "memory": memory, "threads": threads}
+    options = _checked(Options(checkpoint, nogil, backend=backend, memory=memory, threads=threads, nans=nans))
+    given = {"checkpoint": checkpoint, "nogil": nogil, "backend": backend, "memory": memory, "threads": threads, "nans": nans}
     again: Any = functools.partial(jit, static_argnums=static_argnums, static_argnames=static_argnames, **given)
     if f is None:
         return again
@@ -286,6 +293,8 @@ def _checked(options: Options) -> Options:
         raise ValueError(f"memory={memory!r}: give a positive number of bytes")
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise ValueError(f"threads={threads!r}: give a positive number of threads")
+    if options.nans not in (None, "raise"):
+        raise ValueError(f'nans={options.nans!r}: give "raise", or None')
     chosen(options.backend)  # or an error
     return options
 

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from .inspection.public import Public
 from .ir.syntax.sources import Source, carry, fingerprint, source_of
 
 Sources = dict[Any, Source]
 
 
-class Recipe:
+class Recipe(Public):
     """What is pickled as a call that makes it again."""
 
     __slots__ = ()

@@ -8,6 +8,7 @@ graph between all of them.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -33,11 +34,22 @@ from .ir.passes.forbid import forbid
 from .ir.passes.fuse import fuse
 from .ir.passes.guards import guard
 from .ir.passes.lanes.side_by_side import side_by_side
+from .ir.passes.nans.find import find_nans, find_nans_behind
 from .ir.passes.protect import protect
-from .ir.passes.raise_loops import raise_loops
+from .ir.passes.raising.raise_loops import raise_loops
 from .ir.passes.registers import registers
 from .ir.passes.simplify import SIMPLIFY
 from .ir.passes.step import Named, Step, Then, Whole
+
+
+@functools.wraps(close)
+def closing(program: Program) -> bool:
+    before = set(program.functions)
+    did = close(program)
+    if program.nans:  # what that has made is looked at, too
+        find_nans_behind(program, before)
+    return did
+
 
 FUSE = Whole("fuse", fuse)
 FORWARD_ONLY = Whole("forward_only", forward_only)
@@ -60,7 +72,8 @@ PIPELINE: tuple[Step, ...] = (
     Then(Whole("jvp", expand_all), (FORWARD_ONLY, SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
     Then(Whole("parts", parts), (SIMPLIFY,)),  # loops whose iterations several threads can share
     Then(Whole("side_by_side", side_by_side), (SIMPLIFY,)),  # lanes of loops around loops, in vector registers
-    Whole("close", close),  # what reverse mode needs is made now, and no function later
+    Whole("nans", find_nans),  # where jit(f, nans="raise") asks for it, rows look for the first NaN
+    Whole("close", closing),  # what reverse mode needs is made now, and no function later
 )
 
 PASSES: dict[str, Named] = {part.name: part for step in PIPELINE for part in step.parts()}

@@ -5,23 +5,26 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .backends.arguments import Written
-from .backends.base import Executable, Interface, Options
+from .backends.base import Executable, Exhausted, Interface, Options
 from .backends.choice import INTERPRETER, chosen
 from .backends.llvm.build.lock import COMPILING
 from .backends.llvm.build.platforms import NOT_HERE, TARGET
 from .backends.python.backend import Interpreted
-from .backends.python.interpreter import Exhausted
+from .inspection.public import Public
+from .inspection.table import Row
 from .ir.core.errors import ArgumentTypeError, CompilationError, UnsupportedOperationError
 from .ir.core.graph import Program
 from .ir.core.op import TABLE
+from .ir.core.sites import located
 from .ir.core.text import show
-from .ir.core.types import I64, describe
+from .ir.core.types import I64
 from .ir.diff.loops.pieces import may_be_cut
 from .ir.objects.containers import Changed
 from .ir.objects.reads import hold
@@ -35,15 +38,16 @@ from .ir.values.concrete import UNDECIDED, Need, Numbers, at_hand
 from .leaves import built, python_value
 from .patience import LOGGER, Progress
 from .pipeline import AFTER, dump, known, transform
-from .table import Row
 
 ALLOWANCE: float = 10_000  # operations that transforms without jit interpret before they are compiled; math.inf: they never are
 OPERATIONS_OF_A_CALL = 100  # that the interpreter could do in the time which a call takes apart from them
 
 
-class Specialisation:
+class Specialisation(Public):
     """A traced and simplified program; compiled when first called natively. `numbers` are the sizes and arguments that it is
     for: those that Python has asked for while it was traced. `why` says where."""
+
+    _public = ("address", "ctypes", "numbers", "prototype", "why")
 
     def __init__(
         self,
@@ -60,6 +64,7 @@ class Specialisation:
         self.options, self.name, self.where = options, name, where
         self.shrinks = options.checkpoint is None  # are its loops cut where it runs out of memory?
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
+        self.words = [a.words for a in signature]
         self.is_exact = all(a.given is None for a in signature)  # no argument is of a type that the native entry does not tell from another
         self.constants: dict[str, str] = {}  # static arguments in words, by name
         self.numbers: dict[Need, Any] = {}
@@ -71,6 +76,7 @@ class Specialisation:
         self._trace: Callable[[Numbers | None], Traceable] = lambda numbers: trace_program(
             f, signature, rebuild, name, self.optimistic, numbers, options.in_place, case
         )
+        self.located = options.nans is not None  # has each operation a place?
         self.optimistic = True
         self.progress = Progress(name)
         self._make(None if leaves is None else Numbers(self.at_hand(leaves)))
@@ -91,7 +97,7 @@ class Specialisation:
         self.left: float = ALLOWANCE
         self.timings = {"trace": time.perf_counter() - start}
         with self.progress.stage("passes"):
-            self.program.pieces, self.program.threads = self.options.pieces, self.options.threads
+            self._ask(self.program)
             self.timings |= transform(self.program, self.progress.now)
         self.timings["all"] = time.perf_counter() - start
         self.written = Written(self.name, tuple(written_arguments(self.program)), self.where, self.program.constants)
@@ -99,11 +105,16 @@ class Specialisation:
         self._executable: Executable | None = None
         self._interpreted: Interpreted = INTERPRETER.compile(self.program, TARGET, self._interface(Specialisation.interpret), self.options)
 
+    def _ask(self, program: Program) -> None:
+        """Tell the passes what the options want."""
+        program.pieces, program.threads, program.nans = self.options.pieces, self.options.threads, self.options.nans is not None
+
     def _traced(self, numbers: Numbers | None) -> Traceable:
         """Trace, again and again until Python asks for no number that is not yet fixed."""
         while True:
             try:
-                traced = self._trace(numbers)
+                with located(self.located):
+                    traced = self._trace(numbers)
             except UNDECIDED as e:
                 if numbers is None or not numbers.is_asking:
                     raise (numbers and numbers.undecided) or e  # noqa: B904  # as it was without numbers that have not helped
@@ -126,7 +137,7 @@ class Specialisation:
 
     def row(self) -> Row:
         """This in the table of its function."""
-        arguments = {name: describe(t) for name, t in zip(self.where, self.types, strict=True)} | self.constants
+        arguments = dict(zip(self.where, self.words, strict=True)) | self.constants
         calls = self.interpreted + (self._executable.calls if self._executable is not None else 0)
         return Row(arguments, {self.spell(need): n for need, n in self.numbers.items()}, self.progress.spent, calls)
 
@@ -141,9 +152,18 @@ class Specialisation:
                 text = show(program)
 
         program = self._traced(self._known_numbers()).program
-        program.pieces, program.threads = self.options.pieces, self.options.threads
+        self._ask(program)
         transform(program, after=look)
         return text
+
+    def placed(self, after: Callable[[str, Program], None] = lambda name, program: None) -> Program:
+        """The program, traced once more with the place of each operation; `after` is told which pass has run."""
+        new = copy.copy(self)
+        new.located, new.numbers = True, dict(self.numbers)
+        program = new._traced(self._known_numbers()).program
+        self._ask(program)
+        transform(program, after=lambda name: after(name, program))
+        return program
 
     def holds(self) -> bool:
         """Is all that the trace has read outside still so?"""
@@ -209,9 +229,23 @@ class Specialisation:
                         backend = chosen(self.options.backend)
                         found = backend.compile(self.program, TARGET, self._interface(Specialisation.run), self.options)
                     self._executable = found
+                    if LOGGER.isEnabledFor(logging.INFO):
+                        self._say(found)
                     for stage in found.stages:
                         dump(stage, functools.partial(found.text, stage))
         return found
+
+    def _say(self, made: Executable) -> None:
+        """Tell the log how long that took, and where the machine code was found if it was not made."""
+        steps = [f"{name} {seconds:.3f}" for name, seconds in made.timings.items() if name != "all"]
+        passes = self.timings["all"] - self.timings["trace"]
+        code = f"code generation {made.timings['all']:.3f}" + (
+            f" ({', '.join(steps)})" if steps else ", as it was kept on disk" if made.direct else ""
+        )
+        total = self.timings["all"] + made.timings["all"]
+        LOGGER.info(
+            "`%s` is compiled: %.3f s, of these tracing %.3f, passes %.3f, %s", self.name, total, self.timings["trace"], passes, code
+        )
 
     def _interface(self, run: Callable[[Specialisation, Sequence[Any]], Any]) -> Interface:
         """How the program is called; `run` calls another specialisation by the same back end."""
@@ -316,6 +350,7 @@ class Family:
         self.groups: dict[tuple[Need, ...], dict[tuple[Any, ...], list[Specialisation]]] = {}  # by needs, by their values; newest first
         self.gone: list[Any] = []  # machine code of older ones, whose address somebody may have
         self.of_types: Specialisation | None = None  # one of them: all know the types
+        self.splits = False  # are there complex arguments, which go in by their parts?
 
     def __len__(self) -> int:
         return sum(map(len, self.groups.values()))

@@ -13,6 +13,8 @@ from typing import Any, Union
 import numpy as np
 
 from .dispatcher import Dispatcher
+from .inspection.debugging import is_interpreted
+from .inspection.table import Table
 from .ir.core.builder import current_trace
 from .ir.trace import derivatives
 from .ir.trace.jacobian import jacobians, linear
@@ -21,7 +23,6 @@ from .ir.trace.vmap import vmap as batched
 from .ir.values import pytree
 from .pickling import Recipe
 from .sharing import identity, shared
-from .table import Table
 
 
 def in_trace() -> bool:
@@ -33,6 +34,7 @@ class Transformed(Recipe):
     """A function made from a function. Outside a trace it is interpreted at first, see `Specialisation.evaluate`."""
 
     __lantern_transform__ = True
+    _public = ("specialisations",)
 
     def __init__(self, f: Callable[..., Any], kind: str, staged: Callable[..., Any], recipe: Any = None, options: Any = None) -> None:
         """`recipe` is (function, arguments) that make the same again, for pickle. Of the same kind, function and `options` (if
@@ -61,6 +63,9 @@ class Transformed(Recipe):
         if in_trace():
             return self._staged(*args, **kwargs)
         try:
+            if is_interpreted():
+                specialisation, leaves = Dispatcher(self, self.__name__).lookup(args, kwargs)
+                return specialisation.interpret(leaves)
             specialisation, leaves = self._dispatcher.lookup(args, kwargs)
             return specialisation.evaluate(leaves)
         except BaseException as e:
@@ -86,18 +91,37 @@ class Transformed(Recipe):
 Argnums = Union[int, str, Sequence[Union[int, str]]]
 
 
-def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
-    """A function that gives `(f(*args), gradient)`.
+def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Transformed:
+    """A function that gives `(f(*args), gradient)`, by one pass of reverse mode.
 
-    argnums: which arguments to differentiate, by position (from the end if negative) or by the parameter's name, which also finds
-        one that a call passes by keyword; one gives one gradient, a sequence a tuple. Each gradient has its argument's structure; ints
-        are promoted to float64; None and strings in an argument stay what they are.
-    has_aux: `f` returns `(value, aux)`; so does the first result. aux is anything that the trace knows: numbers and arrays, also of the
+    Parameters
+    ----------
+    f : callable
+        Gives one float. Its arguments are floats, float arrays of any shape, containers of them, and whatever else `jit` takes.
+    argnums : int, str, or sequence of them, default 0
+        Which arguments to differentiate, by position (from the end if negative) or by the parameter's name, which also finds one that a
+        call passes by keyword. One gives one gradient, a sequence a tuple.
+    has_aux : bool, default False
+        `f` returns `(value, aux)`; so does the first result. aux is anything that the trace knows: numbers and arrays, also of the
         program, strings, None, objects, containers of them.
+    holomorphic : bool, default False
+        f is a function of complex numbers with a complex value and a complex derivative, which is given. Else the gradient by a complex
+        z = x + iy is dL/dx - i dL/dy.
 
-    Raises NotDifferentiableError unless f's value is one float, and for an argument of bools; ArgumentTypeError where argnums names
-    no argument of the call.
+    Returns
+    -------
+    callable
+        Of f's arguments. Each gradient has its argument's structure, shapes and dtypes; ints are promoted to float64; None and strings stay.
 
+    Raises
+    ------
+    NotDifferentiableError
+        Unless f's value is one float, and for an argument of bools.
+    ArgumentTypeError
+        Where argnums names no argument of the call.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> lj.value_and_grad(lambda x, y: x * y)(3.0, 4.0)
     (12.0, 4.0)
@@ -108,30 +132,47 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
     return Transformed(
         f,
         "value_and_grad",
-        lambda *args, **kwargs: derivatives.value_and_grad(f, nums, has_aux, args, kwargs),
-        (value_and_grad, (f, nums, has_aux)),
-        (nums, has_aux),
+        lambda *args, **kwargs: derivatives.value_and_grad(f, nums, has_aux, args, kwargs, holomorphic),
+        (value_and_grad, (f, nums, has_aux, holomorphic)),
+        (nums, has_aux, holomorphic),
     )
 
 
-def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
-    """The gradient of a function with one float result, by reverse mode. Arguments as in `value_and_grad`.
+def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Transformed:
+    """The gradient of a function with one float result, by reverse mode.
 
-    With has_aux the result is `(gradient, aux)`.
+    Parameters
+    ----------
+    f, argnums, has_aux, holomorphic
+        As in `value_and_grad`.
 
+    Returns
+    -------
+    callable
+        It gives the gradient; with has_aux `(gradient, aux)`.
+
+    Raises
+    ------
+    NotDifferentiableError, ArgumentTypeError
+        As `value_and_grad`.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> lj.grad(lambda x: x ** 3)(2.0)
     12.0
     >>> lj.grad(lj.grad(lambda x: x ** 3))(2.0)
     12.0
+    >>> lj.grad(lambda z: abs(z) ** 2)(1 + 2j), lj.grad(lambda z: z ** 2, holomorphic=True)(1 + 1j)
+    ((2-4j), (2+2j))
     """
     nums = _nums(argnums)
 
     def staged(*args: Any, **kwargs: Any) -> Any:
-        value, gradient = derivatives.value_and_grad(f, nums, has_aux, args, kwargs)
+        value, gradient = derivatives.value_and_grad(f, nums, has_aux, args, kwargs, holomorphic)
         return (gradient, value[1]) if has_aux else gradient
 
-    return Transformed(f, "grad", staged, (grad, (f, nums, has_aux)), (nums, has_aux))
+    return Transformed(f, "grad", staged, (grad, (f, nums, has_aux, holomorphic)), (nums, has_aux, holomorphic))
 
 
 def _nums(argnums: Argnums) -> Any:
@@ -144,11 +185,31 @@ def _nums(argnums: Argnums) -> Any:
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
-    """(f(*primals), J tangents): the directional derivative, by forward mode. With has_aux f returns (value, aux), and aux comes third.
+    """`(f(*primals), J tangents)`: the directional derivative, by forward mode.
 
-    A tangent has the structure, shapes and float types of its primal; the result's has those of the value (0.0 for ints and bools).
-    Raises TypeMismatchError, or ArrayShapeError, where tangents do not fit.
+    Parameters
+    ----------
+    f : callable
+        Gives floats, arrays, containers of them.
+    primals, tangents : sequence
+        The arguments, and their changes: a tangent has the structure, shapes and float types of its primal.
+    has_aux : bool, default False
+        f returns `(value, aux)`, and aux comes third.
 
+    Returns
+    -------
+    value : any
+        What f gives.
+    tangent : any
+        In the structure and shapes of the value; 0.0 for ints and bools.
+
+    Raises
+    ------
+    TypeMismatchError, ArrayShapeError
+        Where tangents do not fit.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> lj.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
     (12.0, 4.0)
@@ -158,12 +219,29 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
 
 
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
-    """(f(*primals), pull), where pull(cotangent) gives a tuple of cotangents of the primals; has_aux: f returns (value, aux), and
-    aux comes third.
+    """`(f(*primals), pull)`, where pull goes from cotangents of the value to those of the primals.
 
-    A cotangent has the structure and shapes of the value. Where the value, or the primals, are at most eight numbers all in all, f is
-    evaluated once, now, and pull adds up rows (or columns) that have been found together; else each pull evaluates f once more.
+    Where the value, or the primals, are at most eight numbers all in all, f is evaluated once, now, and pull adds up rows (or columns)
+    that have been found together; else each pull evaluates f once more.
 
+    Parameters
+    ----------
+    f : callable
+        Gives floats, arrays, containers of them.
+    *primals : any
+        Its arguments.
+    has_aux : bool, default False
+        f returns `(value, aux)`, and aux comes third.
+
+    Returns
+    -------
+    value : any
+        What f gives.
+    pull : callable
+        pull(cotangent), of the structure and shapes of the value, gives a tuple with one for each primal.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> y, pull = lj.vjp(lambda x: (x * x, 3.0 * x), 2.0)
     >>> pull((1.0, 10.0))
@@ -173,10 +251,24 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
 
 
 def linearize(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
-    """(f(*primals), push), where push(*tangents) gives the tangent of the value; has_aux as in `vjp`.
+    """`(f(*primals), push)`, where `push(*tangents)` gives the tangent of the value.
 
     Where the primals, or the value, are at most eight numbers all in all, f is evaluated once, now; else each push evaluates it once more.
 
+    Parameters
+    ----------
+    f, *primals, has_aux
+        As in `vjp`.
+
+    Returns
+    -------
+    value : any
+        What f gives.
+    push : callable
+        Its arguments are like the primals, its result is like the value.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> y, push = lj.linearize(lambda x: x * x, 3.0)
     >>> y, push(1.0), push(2.0)
@@ -221,11 +313,22 @@ _APPLIED = Transformed(_applied, "linear", _applied)
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
-    """The Hessian of f (one float result) at `primals` times `tangents`: forward over reverse (Pearlmutter, "Fast Exact Multiplication
-    by the Hessian", 1994).
+    """The Hessian of f (one float result) at `primals` times `tangents`.
 
-    Gives a value like the primal for one primal, else a tuple; with has_aux, where f returns (value, aux), a pair of that and aux.
+    Forward over reverse (Pearlmutter, "Fast Exact Multiplication by the Hessian", 1994).
 
+    Parameters
+    ----------
+    f, primals, tangents, has_aux
+        As in `jvp`.
+
+    Returns
+    -------
+    any
+        A value like the primal for one primal, else a tuple; with has_aux, where f returns (value, aux), a pair of that and aux.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> lj.hvp(lambda x: x ** 3, (2.0,), (1.0,))
     12.0
@@ -239,73 +342,123 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     return Transformed(f, "hvp", staged, options=(nums, has_aux))(tuple(primals), tuple(tangents))
 
 
-def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
+def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Transformed:
     """The Jacobian of f by forward mode: f is evaluated once for eight columns.
-
-    argnums, has_aux: as in `value_and_grad`; with has_aux the result is (Jacobian, aux). Arguments and results are floats, float
-    arrays (ints are promoted) and containers of them. For each number or array y of f's result, in its structure, stands what a gradient
-    would be, with an array of the shape (*shape of y, *shape of x) and the dtype of x for each number or array x.
 
     Under `jit` an x of at most eight elements has a program for its size.
 
+    Parameters
+    ----------
+    f : callable
+        Of floats, float arrays (ints are promoted) and containers of them, to the same.
+    argnums, has_aux
+        As in `value_and_grad`; with has_aux the result is (Jacobian, aux).
+    holomorphic : bool, default False
+        A complex y has a complex derivative by a real x; by a complex x it has one if f is holomorphic.
+
+    Returns
+    -------
+    callable
+        For each number or array y of f's result, in its structure, stands what a gradient would be, with an array of the shape
+        `(*y.shape, *x.shape)` and the dtype of x for each number or array x.
+
+    Examples
+    --------
     >>> import lantern_jit as lj, numpy as np
     >>> lj.jacfwd(lambda x: x[0] * x[1])(np.array([3.0, 4.0]))
     array([4., 3.])
     >>> lj.jacfwd(lambda x, y: {"a": x * y, "b": x}, argnums=(0, 1))(3.0, 4.0)
     {'a': (4.0, 3.0), 'b': (1.0, 0.0)}
     """
-    return _jacobian(f, argnums, has_aux, jacfwd)
+    return _jacobian(f, argnums, has_aux, jacfwd, holomorphic)
 
 
-def jacrev(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
-    """The Jacobian of f by reverse mode: eight rows for each forward and reverse pass. Arguments and result as in `jacfwd`.
+def jacrev(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Transformed:
+    """The Jacobian of f by reverse mode: eight rows for each forward and reverse pass.
 
+    Parameters
+    ----------
+    f, argnums, has_aux, holomorphic
+        As in `jacfwd`.
+
+    Returns
+    -------
+    callable
+        As of `jacfwd`.
+
+    Examples
+    --------
     >>> import lantern_jit as lj, numpy as np
     >>> lj.jacrev(lambda x: np.array([x[0] * x[1], x[1]]))(np.array([3.0, 4.0]))
     array([[4., 3.],
            [0., 1.]])
     """
-    return _jacobian(f, argnums, has_aux, jacrev)
+    return _jacobian(f, argnums, has_aux, jacrev, holomorphic)
 
 
 jacobian = jacrev
 
 
-def _jacobian(f: Callable[..., Any], argnums: Argnums, has_aux: bool, make: Any) -> Transformed:
+def _jacobian(f: Callable[..., Any], argnums: Argnums, has_aux: bool, make: Any, holomorphic: bool) -> Transformed:
     nums = _nums(argnums)
 
     def staged(*args: Any, **kwargs: Any) -> Any:
-        found, aux = jacobians.jacobian(f, nums, has_aux, args, kwargs, make is jacfwd)
+        found, aux = jacobians.jacobian(f, nums, has_aux, args, kwargs, make is jacfwd, holomorphic)
         return (found, aux) if has_aux else found
 
-    return Transformed(f, make.__name__, staged, (make, (f, nums, has_aux)), (nums, has_aux))
+    return Transformed(f, make.__name__, staged, (make, (f, nums, has_aux, holomorphic)), (nums, has_aux, holomorphic))
 
 
-def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Transformed:
-    """The second derivatives of f, as `jacfwd` of `jacrev`: for one float result, and one array x, the shape is (*shape of x, *shape of
-    x); in general y, x, x as in `jacfwd`. One reverse pass for eight columns, where f is made of scalars, elementwise code and control
-    flow; linear algebra goes column by column.
+def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Transformed:
+    """The second derivatives of f, as `jacfwd` of `jacrev`.
 
+    One reverse pass for eight columns, where f is made of scalars, elementwise code and control flow; linear algebra goes column by column.
+
+    Parameters
+    ----------
+    f, argnums, has_aux, holomorphic
+        As in `jacfwd`.
+
+    Returns
+    -------
+    callable
+        For one float result, and one array x, the shape is `(*x.shape, *x.shape)`; in general y, x, x as in `jacfwd`.
+
+    Examples
+    --------
     >>> import lantern_jit as lj, numpy as np
     >>> lj.hessian(lambda x: x[0] * x[0] * x[1])(np.array([3.0, 4.0]))
     array([[8., 6.],
            [6., 0.]])
     """
     nums = _nums(argnums)
-    staged = jacfwd(jacrev(f, nums, has_aux), nums, has_aux)._staged
-    return Transformed(f, "hessian", staged, (hessian, (f, nums, has_aux)), (nums, has_aux))
+    staged = jacfwd(jacrev(f, nums, has_aux, holomorphic), nums, has_aux, holomorphic)._staged
+    return Transformed(f, "hessian", staged, (hessian, (f, nums, has_aux, holomorphic)), (nums, has_aux, holomorphic))
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Transformed:
     """A function of arrays of arguments, which gives arrays of results: those of f for each lane.
 
-    in_axes: the axis of each positional argument that lanes go over, an int, or None for what all lanes share; in containers one
-        for each part, or one for all. Keyword arguments go by axis 0.
-    out_axes: where the axis of lanes is in a result.
-
     Each lane has its own control flow: loops run as long as its own values say. f may write into arrays that it makes and into its
     rows, which are its own then, and not into what all lanes share. From one random Generator the lanes draw one after another.
 
+    Parameters
+    ----------
+    f : callable
+        The function of one lane.
+    in_axes : int, None or container, default 0
+        The axis of each positional argument that lanes go over, or None for what all lanes share; in containers one for each part, or
+        one for all. Keyword arguments go by axis 0.
+    out_axes : int, None or container, default 0
+        Where the axis of lanes is in a result.
+
+    Returns
+    -------
+    callable
+        Of f's arguments with one axis more.
+
+    Examples
+    --------
     >>> import lantern_jit as lj, numpy as np
     >>> lj.vmap(lambda a, x: a * x[0] + x[1], in_axes=(None, 0))(2.0, np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([ 4., 10.])

@@ -474,7 +474,7 @@ def _svd_parts(a: Any) -> Any:
 
 # ---- Fourier transforms
 row(
-    "fft.fft fft.ifft fft.rfft fft.irfft",
+    "fft.fft fft.ifft fft.rfft fft.irfft fft.hfft fft.ihfft fft.fftshift fft.ifftshift fft.fftfreq fft.rfftfreq angle conjugate isreal iscomplex",
     lambda x, y: _spectra(x, y),
     (8,),
     (3, 6),
@@ -485,6 +485,23 @@ row(
     "fft lengths",
     lambda x: [(np.fft.fft(x[:n]).real, np.fft.rfft(x[:n]).imag) for n in (1, 2, 3, 5, 7, 12)],
     (12,),
+    singles=False,
+    rtol=1e-10,
+)
+
+
+row(
+    "fft.fft2 fft.ifft2 fft.rfft2 fft.irfft2 fft.fftn fft.ifftn fft.rfftn fft.irfftn",
+    lambda x: (
+        np.fft.fft2(x, norm="ortho").imag,
+        np.fft.ifft2(x * 1j).imag,
+        np.abs(np.fft.rfft2(x)),
+        np.fft.irfft2(x + 0.5j),
+        np.fft.fftn(x, s=(2, 5), axes=(0, 1)).real,
+        np.fft.ifftn(x, axes=(0,)).imag,
+        np.fft.irfftn(np.fft.rfftn(x) ** 2, s=(3, 4), axes=(0, 1)),
+    ),
+    (3, 4),
     singles=False,
     rtol=1e-10,
 )
@@ -506,6 +523,12 @@ def _spectra(x: Any, y: Any) -> Any:
         np.fft.irfft(g, 6, axis=1),
         np.angle(f[1:3] / (2.0 + f.conj()[1:3])),
         np.sum(f * 1j).real,
+        np.fft.hfft(g, 5, axis=1),
+        np.fft.ihfft(x, norm="ortho").imag,
+        np.fft.fftshift(np.fft.fftfreq(x.shape[0], 0.5)) * x,
+        np.fft.ifftshift(np.fft.rfftfreq(x.shape[0])),
+        np.conjugate(f).imag,
+        np.isreal(f).sum() + np.iscomplex(f).sum(),
     )
 
 

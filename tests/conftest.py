@@ -26,10 +26,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _verified(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every graph of every third test is checked by the verifier; with `--all`, of each."""
-    if not request.config.getoption("--all") and zlib.crc32(request.node.nodeid.encode()) % 3:
+def _samples(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LLVM's optimiser and the verifier of graphs take most of the time of the tests: one test in three is compiled as users' programs are,
+    as those always are that are marked `optimised`, and the graphs of another third are verified. With `--all`, both for each."""
+    if request.config.getoption("--all"):
+        return
+    third = zlib.crc32(request.node.nodeid.encode()) % 3
+    if third != 0:
         monkeypatch.delenv("LANTERN_VERIFY", raising=False)
+    if third != 1 and not request.node.get_closest_marker("optimised"):
+        monkeypatch.setenv("LANTERN_OPTIMISE", "0")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

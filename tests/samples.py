@@ -118,6 +118,8 @@ DIFFERENTIABLE: dict[str, Sample] = {
     "gammaln": Sample(_special("gammaln"), ((1.0, 5.0),), (math.lgamma, scipy.special.gammaln), double=True),
     "gamma": Sample(_special("gamma"), ((0.5, 5.0),), (math.gamma, scipy.special.gamma), double=True),
     "digamma": Sample(_special("psi"), ((1.0, 5.0),), (scipy.special.psi, scipy.special.digamma), double=True),
+    "special1": Sample(_special("erfcx"), ((-1.0, 3.0),), (scipy.special.erfcx,), attrs={"function": "erfcx"}, double=True),
+    "special2": Sample(_special("gammainc"), ((1.0, 4.0), (0.5, 5.0)), (scipy.special.gammainc,), attrs={"function": "gammainc"}, double=True),
     "polygamma": Sample(_polygamma, ((1.0, 5.0),), attrs={"n": 1}, double=True),
 }  # fmt: skip
 
@@ -175,10 +177,23 @@ INTEGRAL: dict[str, tuple[Function, tuple[Function, ...], Callable[..., bool]]] 
 }
 LOGICAL: dict[str, Function] = {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}
 
-# Rows with a test of their own in test_operations.py; `gate` in test_guards.py; `carried` in test_loops_as_kernels.py; those of sizes and indices in test_array_shapes.py.
+# Rows with a test of their own in test_operations.py; `gate` in test_guards.py; `carried` in test_loops_as_kernels.py; `fixed` in test_initial_values.py; those of sizes and indices in test_array_shapes.py.
 OTHERS = {"tanh_slope", "expit_slope"}  # derivatives of tanh and expit, tested with them
 OTHERS |= {"round_decimal", "unsigned_div", "exact_add", "exact_sub", "exact_mul", "wrap32", "fits32"}  # in test_scalars.py
-OTHERS |= {"select", "gate", "carried", "convert", "nonzero_step", "holds", "same_size", "equal_size", "broadcast_size", "check_index"}
+OTHERS |= {"special3", "special4"}  # in test_special.py
+OTHERS |= {
+    "select",
+    "gate",
+    "fixed",
+    "carried",
+    "convert",
+    "nonzero_step",
+    "holds",
+    "same_size",
+    "equal_size",
+    "broadcast_size",
+    "check_index",
+}
 OTHERS |= {"lane", "in_lane", "lane_sum"}  # in test_tangents.py
 OTHERS |= {"block", "any_lane"}  # in test_side_by_side.py
 SAMPLED = {*DIFFERENTIABLE, *FLAT, *INTEGRAL, *LOGICAL, *OTHERS}

@@ -96,7 +96,8 @@ def close(actual: Any, expected: Any, rtol: float = 1e-12, atol: float = 1e-12, 
             assert x == y
         else:
             message = f"{what}, leaf {i} of {expected!r:.200}"
-            np.testing.assert_allclose(np.asarray(x, np.float64), np.asarray(y, np.float64), rtol, atol, err_msg=message)
+            kind = np.complex128 if np.iscomplexobj(x) or np.iscomplexobj(y) else np.float64
+            np.testing.assert_allclose(np.asarray(x, kind), np.asarray(y, kind), rtol, atol, err_msg=message)
 
 
 def same(actual: Any, expected: Any, what: str = "") -> None:

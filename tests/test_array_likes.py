@@ -15,7 +15,7 @@ import scipy.special
 import lantern_jit as lj
 from lantern_jit.ir.numpy import arguments
 from lantern_jit.ir.numpy.arguments import WITHOUT_EFFECT
-from lantern_jit.ir.numpy.registry import REGISTRY, Entry
+from lantern_jit.ir.numpy.registry import Entry, every
 from lantern_jit.ir.values import pytree
 
 from .support import both, interpret
@@ -121,7 +121,9 @@ def numpys(entry: Entry) -> Any:
     """What an entry stands for, if its arguments are bound by name."""
     package, _, name = entry.name.rpartition(".")
     if package.startswith("scipy."):
-        return getattr(importlib.import_module(package), name)
+        top, _, cls = package.removeprefix("scipy.").partition(".")
+        found = importlib.import_module(f"scipy.{top}")
+        return getattr(getattr(found, cls) if cls else found, name)
     return getattr(np.ndarray, name) if package == "ndarray" and not entry.attribute else entry.what
 
 
@@ -129,7 +131,7 @@ def parameters(function: Any) -> list[inspect.Parameter]:
     return [p for p in inspect.signature(function).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
-CALLED = [e for e in REGISTRY.values() if numpys(e) is not None and not isinstance(numpys(e), np.ufunc) and not e.refused]
+CALLED = [e for e in every().values() if numpys(e) is not None and not isinstance(numpys(e), np.ufunc) and not e.refused]
 
 
 @pytest.mark.parametrize("entry", CALLED, ids=[e.name for e in CALLED])
@@ -139,7 +141,7 @@ def test_parameters_are_numpys(entry: Entry) -> None:
         theirs = parameters(numpys(entry))
     except ValueError:
         pytest.skip("this NumPy does not tell the signatures of its C functions")
-    ours, more = parameters(entry.fn), "kwargs" in inspect.signature(numpys(entry)).parameters
+    ours, more = parameters(entry.fn), any(p.kind is p.VAR_KEYWORD for p in inspect.signature(numpys(entry)).parameters.values())
     first = [p for p in theirs if p.default is p.empty and p.kind is not p.KEYWORD_ONLY]
     optional, names = ours[len(first) :], [p.name for p in theirs]
     assert [p.name for p in optional if p.name in names] == [n for n in names if n in {p.name for p in optional}]

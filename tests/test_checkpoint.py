@@ -250,6 +250,30 @@ def test_a_loop_over_elements_is_cut_where_that_pays() -> None:
         assert memory.stack + memory.arrays > n * 16
 
 
+def shots(c: Any, n: int) -> Any:
+    """Three waves one after another, each of which is recorded while it runs."""
+    total = 0.0
+    for shot in range(3):
+        u, heard = np.zeros(len(c)), np.zeros((n, 4))
+        u[10 + 10 * shot] = 1.0
+        old = u
+        for t in range(n):
+            new = 2.0 * u - old
+            new[1:-1] += c[1:-1] * (u[2:] - 2.0 * u[1:-1] + u[:-2])
+            old, u = u, new
+            heard[t] = u[:4]
+        total = total + np.sum(heard**2) + np.sum(u * u)
+    return total
+
+
+def test_a_loop_that_carries_and_records_is_cut_inside_of_another() -> None:
+    c, n = np.linspace(0.1, 0.4, 500), 200
+    whole, cut = lj.jit(lj.value_and_grad(shots)), lj.jit(lj.value_and_grad(shots), checkpoint="sqrt")
+    close(cut(c, n), whole(c, n), 1e-12, 1e-12)
+    kept, few = (f.inspect(c, n).memory.arrays for f in (whole, cut))
+    assert few < 0.4 * kept
+
+
 def drawing(x: Any, n: int, g: np.random.Generator) -> Any:
     for i in range(n):
         x = np.sin(x + 0.1 * g.normal(size=3))

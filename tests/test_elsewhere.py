@@ -139,3 +139,15 @@ except lj.errors.CompilationError as e: print(json.dumps(str(e)))
 def test_importing_does_not_load_llvm(tmp_path: Path) -> None:
     text = "\nimport json, lantern_jit\nprint(json.dumps([m for m in sys.modules if m.startswith(('llvmlite', 'scipy'))]))"
     assert printed(tmp_path, text) == []
+
+
+def test_what_is_seldom_used_is_loaded_when_it_is_first_used(tmp_path: Path) -> None:
+    text = """
+import json, lantern_jit as lj, numpy as np
+from lantern_jit.ir.numpy.registry import LATE
+late = {f"lantern_jit.ir.numpy.{m}" for found in LATE.values() for m in found}
+before = sorted(late & set(sys.modules))
+value = lj.jit(lambda x: np.abs(np.fft.fft(x)))(np.array([1.0, 2.0, 4.0]))[0].round(9)
+print(json.dumps([before, "lantern_jit.ir.numpy.fft.functions" in late & set(sys.modules), value]))
+"""
+    assert printed(tmp_path, text) == [[], True, 7.0]

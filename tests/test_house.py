@@ -18,12 +18,17 @@ LATER = {  # imports inside functions, and what is not to be loaded before
     "backends/llvm/backend.py": "llvmlite, where it loads at all",
     "backends/llvm/build/platforms.py": "llvmlite, where it loads at all",
     "backends/llvm/build/cache.py": "llvmlite, where it loads at all",
+    "backends/python/backend.py": "the interpreter, by the first program that it runs",
     "backends/llvm/emit/routines.py": "scipy.linalg, by programs that call it",
     "ir/core/machine.py": "scipy.special, by programs that call it",
+    "ir/python/host.py": "the debugger, by who asks for it",
+    "ir/ops/lapack.py": "scipy.linalg, by programs that call it",
     "ir/ops/library.py": "scipy.linalg, by programs that call it",
     "lantern_jit/command/cli.py": "the demonstration, and matplotlib with it",
     "lantern_jit/command/info.py": "scipy",
+    "lantern_jit/dispatcher.py": "the passes and what stands behind them, by the first call",
     "lantern_jit/export.py": "the writer of C",
+    "lantern_jit/inspection/report.py": "the page, by the first one that is asked for",
     "lantern_jit/jitted.py": "llvmlite, where it loads at all",
     "lantern_jit/pickling.py": "cloudpickle, where it is installed",
     "lantern_jit/sparse/api.py": "scipy.sparse, by the first function that gives such a matrix",
@@ -78,12 +83,19 @@ def relative(path: pathlib.Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def of_the_documents(node: ast.AST) -> int:
+    """The lines of a docstring in sections, which is a page of the documents."""
+    if not isinstance(node, (ast.FunctionDef, ast.ClassDef)) or "\nParameters\n---" not in (ast.get_docstring(node) or ""):
+        return 0
+    return (node.body[0].end_lineno or 0) - node.body[0].lineno + 1
+
+
 def test_folders_and_files_can_be_read() -> None:
     for folder in {path.parent for path in FILES.values()}:
         here = [p for p in FILES.values() if p.parent == folder and p.name != "__init__.py"]
         assert len(here) <= MOST_FILES, f"{relative(folder)} has {len(here)} files"
-    for path in FILES.values():
-        lines = path.read_text().count("\n")
+    for module, path in FILES.items():
+        lines = path.read_text().count("\n") - sum(map(of_the_documents, ast.walk(TREES[module])))
         assert lines <= MOST_LINES, f"{relative(path)} has {lines} lines"
 
 
@@ -91,7 +103,7 @@ def test_functions_can_be_read() -> None:
     for module, tree in TREES.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
-                lines = (node.end_lineno or 0) - node.lineno
+                lines = (node.end_lineno or 0) - node.lineno - of_the_documents(node)
                 assert lines <= MOST_LINES_OF_A_FUNCTION, f"{node.name} in {module} has {lines} lines"
 
 

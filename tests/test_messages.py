@@ -16,7 +16,7 @@ from lantern_jit import errors
 
 ROOT = Path(__file__).parent.parent
 INTERNAL = re.compile(
-    r"\b(Traced|Arrayed|Tracer|Builder|Undefined|Growing|Maybe|Deferred|Blank|Complexed|Bottom|Saved|Scope|GraphAlgebra)\b|<traced"
+    r"\b(Traced|Arrayed|Tracer|Builder|Undefined|Growing|Maybe|Deferred|Blank|ComplexArray|Complex|Interleaved|Bottom|Saved|Scope|GraphAlgebra)\b|<traced"
 )
 PLACE = re.compile(r"site|where|place|argument|name|label|qualname|what|filename")
 REMEDY = re.compile(

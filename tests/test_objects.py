@@ -479,3 +479,39 @@ def test_an_object_under_two_names_is_followed_or_refused(f: Any, n: int) -> Non
     with contextlib.suppress(lj.errors.UnsupportedOperationError):
         found = lj.jit(f)(2.0, n)
     close(found, f(2.0, n))
+
+
+class Link:
+    def __init__(self, value: Any, rest: Any) -> None:
+        self.value, self.rest = value, rest
+
+
+def chained(x: Any) -> Any:
+    """A chain that is as long as the argument."""
+    first = None
+    for i in range(len(x)):
+        first = Link(x[i], first)
+    total, weight = 0.0, 1.0
+    while first is not None:
+        total += weight * first.value**2
+        weight, first = 2.0 * weight, first.rest
+    return total
+
+
+def chained_by_while(x: Any) -> Any:
+    first, i = None, 0
+    while i < len(x):
+        first, i = [x[i], first], i + 1
+    return first[0]
+
+
+def test_a_chain_of_objects() -> None:
+    """The loop that makes it has no fixpoint: where its length is an argument's the loop is unrolled, else an error says what to write."""
+    x = np.array([1.0, 2.0, 3.0])
+    for value, gradient in both(lj.value_and_grad(chained), x).values():
+        assert value == 21.0
+        assert np.array_equal(gradient, [8.0, 8.0, 6.0])
+    with pytest.raises(
+        lj.errors.TypeMismatchError, match=r"refer to one another in a chain that is longer after each iteration.*Keep its parts in a list"
+    ):
+        lj.jit(chained_by_while)(x)

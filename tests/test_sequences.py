@@ -738,6 +738,24 @@ def test_lists_of_views_stay_views() -> None:
             lj.jit(g)(M[:4].copy())
 
 
+def test_arrays_whose_sizes_follow_from_the_arguments_are_elements() -> None:
+    def recorded(x: Array, shot: Any, steps: int) -> Array:
+        heard = np.zeros((2 * steps, x.shape[1]))
+        for t in range(steps):
+            heard[t] = x[1] * shot + t
+        return heard
+
+    def f(x: Array, shots: Array, steps: int) -> Any:
+        stacked = np.stack([x * s for s in shots]), np.array([recorded(x, s, steps) for s in shots])
+        others = [np.concatenate([x[1:], x * s])[::-1].copy() for s in shots], [np.outer(x[0], x[:, 0] * i) for i in range(steps)]
+        return stacked, np.sum(others[0][1]), np.array(others[1]), np.stack([x + s for s in sorted(shots)])
+
+    x, shots = np.arange(12.0).reshape(3, 4) ** 1.5, np.array([2, 1, 3])
+    for mode, out in both(f, x, shots, 5).items():
+        close(out, f(x, shots, 5), what=mode)
+    lj.check_grads(lambda x: sum(np.sum(np.sin(r)) for r in f(x, shots, 5)[0]), (0.01 * x,))
+
+
 def test_draws_in_generators_are_numpys() -> None:
     def f(g: Any, n: int) -> Any:
         return [g.normal() for _ in range(n)], max(g.random() for _ in range(n)), sum(g.random() for _ in range(n))

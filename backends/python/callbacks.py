@@ -196,7 +196,8 @@ class Callbacks:
         """It does not depend on anything."""
 
     def by_rule(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
-        terms = rule_terms(self.primal.program.functions, let, typed(ds[0], let.out.type), zs[0], *xs)
+        wanted = [a in self.rev.activity for a in let.args]
+        terms = rule_terms(self.primal.program.functions, let, wanted, typed(ds[0], let.out.type), zs[0], *xs)
         for a, term in zip(let.args, terms, strict=True):
             if term is not None:
                 self.add(a, term)

@@ -22,7 +22,7 @@ from .dims import Names
 from .graph import Atom, Block, Call, Const, Edge, Function, Jump, Let, Program, Site, Terminator, Var
 from .op import TABLE, Op, argument_types, literal, result_type
 from .port import Port
-from .sites import user_site
+from .sites import is_located, located_site, user_site
 from .types import LANE, Scalar, Type
 
 MAX_OPERATIONS = 500_000
@@ -108,7 +108,7 @@ class Builder:
             self.current = self.new_block("dead")
         self.trace.count()
         outs = tuple(self.fresh(t) for t in types)
-        let = Let(outs, op, args, attrs or {}, site)
+        let = Let(outs, op, args, attrs or {}, located_site() if site is None and self.trace.located else site)
         self.current.lets.append(let)
         for out in outs:
             self.made[out] = let
@@ -193,7 +193,8 @@ class Trace:
 
     def __init__(self, program: Program | None = None, optimistic: bool = True) -> None:
         self.functions: dict[str, Function] = program.functions if program is not None else {}
-        self.optimistic = optimistic
+        self.optimistic, self.located = optimistic, is_located()
+        self.ran_as_python: list[tuple[Site, int, str]] = []  # loops that ran as Python: where, how often, why; only of a trace with places
         self.symbols = program.symbols if program is not None else Names()
         self.sums: dict[Var, tuple[Callable[..., Any], tuple[Atom, ...]]] = {}  # how integers are computed whose dimension follows
         self.builders: list[Builder] = []
@@ -270,7 +271,8 @@ class Trace:
         self.pass_captures()
         entry.params.extend(var for _, var in self.constants.values())
         constants = [value for value, _ in self.constants.values()]
-        return Program({entry.name: entry, **self.functions}, entry.name, constants, self.recipes, symbols=self.symbols)
+        functions = {entry.name: entry, **self.functions}
+        return Program(functions, entry.name, constants, self.recipes, symbols=self.symbols, unrolled=self.ran_as_python)
 
     @contextmanager
     def building(self, name: str) -> Iterator[Builder]:
@@ -346,7 +348,7 @@ class GraphAlgebra:
         types = argument_types(op, [a.type if isinstance(a, Operand) else None for a in args])
         atoms = tuple(atom_of(a, t, builder) for a, t in zip(args, types, strict=True))
         out_type = result_type(op, types, attrs)  # type: ignore[arg-type]
-        site = user_site() if op.may_fail else None
+        site = user_site() if op.may_fail or op.placed else None
         (out,) = builder.emit(op.name, atoms, (out_type,), attrs, site)
         if op.dim is not None:
             builder.trace.sums[out] = op.dim, atoms

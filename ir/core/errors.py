@@ -121,6 +121,11 @@ class ConversionError(LanternError, ValueError):
     """A float that no integer can hold (NaN, infinity, beyond 64 bits) was converted to int."""
 
 
+class NotANumberError(LanternError, FloatingPointError):
+    """A NaN where jit(f, nans="raise") looks for the first one: the line, the expression and the variable, on the way forward or in a
+    derivative."""
+
+
 class StagedAssertionError(LanternError, AssertionError):
     """An `assert` in compiled code did not hold."""
 

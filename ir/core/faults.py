@@ -5,6 +5,7 @@ A fault is a kind (a row here), a site in the user's source, and up to three int
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,16 @@ class Kind:
     code: int
     error: type[errors.LanternError]
     message: str
+
+    def text(self, values: Sequence[int], detail: str) -> str:
+        return self.message.format(*values, detail=detail)
+
+
+class OfFloats(Kind):
+    """A kind whose `detail` says where the three floats stand in it."""
+
+    def text(self, values: Sequence[int], detail: str) -> str:
+        return detail.format(*(f"{x:g}" for x in struct.unpack("3d", struct.pack("3q", *values))))
 
 
 _ROWS: list[tuple[str, type[errors.LanternError], str]] = [
@@ -45,6 +56,7 @@ _ROWS: list[tuple[str, type[errors.LanternError], str]] = [
 ]  # fmt: skip
 
 KINDS = {name: Kind(code + 1, error, message) for code, (name, error, message) in enumerate(_ROWS)}
+KINDS["nan"] = OfFloats(len(KINDS) + 1, errors.NotANumberError, "{detail}")
 BY_CODE = {kind.code: kind for kind in KINDS.values()}
 
 
@@ -65,7 +77,7 @@ def make_error(kind: Kind, site: Site | None, values: Sequence[int] = (0, 0, 0),
     if site is not None and site.exception is not None:
         return _again(site.exception)
     detail = site.detail if site else ""
-    text = kind.message.format(*values, detail=detail) + advice
+    text = kind.text(values, detail) + advice
     e = kind.error(f"{text}  [{site}]" if site else text)
     if isinstance(e, errors.BroadcastError):
         e.sizes = tuple(values[:2])

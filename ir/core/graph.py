@@ -57,6 +57,8 @@ class Site:
     detail: str = ""
     exception: Any = None  # the user's own exception, for a staged `raise`
     origin: Site | None = field(default=None, compare=False, repr=False)  # of the operation that this one's was derived from
+    span: tuple[int, ...] | None = field(default=None, compare=False, repr=False)  # of the expression: lines and columns (sites.located)
+    asked: bool = field(default=False, compare=False, repr=False)  # it is there because places were asked for, and not for errors
 
     def __str__(self) -> str:
         return f"{self.filename}:{self.line} in {self.function}"
@@ -189,7 +191,8 @@ class Program:
     what `host` operations have Python do (host.py). `keeps`: the entry is to leave its arguments as they are (protect.py sees to it);
     `read_only`: those of its parameters that cannot be written (forbid.py). `reverses`: how its functions run backwards, from when it
     is closed (diff/close.py). `pieces`: how long loops that are differentiated are cut, None if they are not (diff/loops/pieces.py).
-    `threads`: how many may run parts of loops; `whole`: loops that have none: why, and where (diff/loops/parts.py)."""
+    `threads`: how many may run parts of loops; `whole`: loops that have none: why, and where (diff/loops/parts.py). `nans`: it is to
+    raise where one appears (passes/nans.py)."""
 
     functions: dict[str, Function]
     entry: str
@@ -201,6 +204,10 @@ class Program:
     pieces: Any = None
     threads: int = 1
     whole: dict[str, tuple[str, Site | None]] = field(default_factory=dict, compare=False)
+    nans: bool = False
+    unrolled: list[tuple[Site, int, str]] = field(
+        default_factory=list, compare=False
+    )  # loops that ran while tracing, if places are asked for
     symbols: Names = field(default_factory=Names, compare=False)  # of the dimensions in its types
 
 

@@ -7,12 +7,15 @@ and bool, so that rounding, NaN and overflow are those of NumPy in every type.
 from __future__ import annotations
 
 import operator
+import struct
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .errors import LanternError
-from .faults import KINDS
+from .faults import KINDS, make_error
+from .graph import Site
 from .types import BOOL, F32, F64, LANE, MASK, NUMPY_DTYPES, SIDE, Scalar
 
 SPLITTERS = {F64: 2.0**27 + 1, F32: 2.0**12 + 1}
@@ -82,13 +85,27 @@ class PythonMachine:
     def special(self, name: str, *xs: Any) -> Any:
         import scipy.special
 
-        z = getattr(scipy.special, name)(*xs)
-        return z.astype(xs[0].dtype) if np.ndim(z) else type(xs[0])(z)
+        function, given = getattr(scipy.special, name), list(xs)
+        if "d" * len(xs) + "->d" not in getattr(function, "types", ["d" * len(xs) + "->d"]):  # whole numbers are ints of its own
+            kinds = next(t for t in function.types if t.endswith("->d") and t.count("d") == len(xs))
+            given = [np.int64(x) if k != "d" else x for x, k in zip(xs, kinds, strict=False)]
+        z = function(*given)
+        return z.astype(xs[-1].dtype) if np.ndim(z) else type(xs[-1])(z)  # a number before it may be a plain one
+
+    def apart(self, name: str, value: Any, *xs: Any) -> Any:
+        """value(*xs), of a length that is worth a function of its own; in float64."""
+        return type(xs[-1])(value(*map(np.float64, xs)))
 
     def check(self, ok: Any, kind: str, *values: Any) -> None:
         """Raise the fault `kind` unless `ok`."""
         if not ok:
             raise Fault(kind, *map(int, values))
+
+    def refuse(self, bad: Any, kind: str, site: Site, floats: Sequence[Any]) -> None:
+        """Raise the fault `kind` at a place if `bad`, in any lane; it says these floats, up to three."""
+        if np.any(bad):
+            given = [float(np.ravel(x)[0]) for x in floats if np.size(x) == 1]
+            raise make_error(KINDS[kind], site, struct.unpack("3q", struct.pack("3d", *[*given, 0.0, 0.0, 0.0][:3])))
 
     def convert(self, x: Any, to: Scalar) -> Any:
         return number(x, to)

@@ -6,7 +6,8 @@ A row gives a name, a signature, a body and a derivative rule:
 
 The body is written once against an abstract scalar machine `m`; the interpreter and LLVM both run it.
 The rule returns one term for each argument, *linear in d*. A scalar linear map is its own transpose, so the
-one rule serves both modes: tangents by `tz = sum_i rule_i(tx_i)`, adjoints by `dx_i += rule_i(dz)`.
+one rule serves both modes: tangents by `tz = sum_i rule_i(tx_i)`, adjoints by `dx_i += rule_i(dz)`. A term that is dear
+may be a function without arguments that gives it, one that nobody knows is `Unknown`: both are looked at where they are wanted.
 
 Operations are callable on values of any algebra: traced values add to a graph, LLVM values emit
 instructions, plain numbers compute. Rules and bodies are therefore ordinary arithmetic.
@@ -38,6 +39,13 @@ class Elsewhere:
     """A derivative that no scalar rule can express, and who owns it."""
 
     owner: str
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The term of a rule for an argument by which nobody knows the derivative, and what of."""
+
+    what: str
 
 
 class Size(NamedTuple):
@@ -104,6 +112,7 @@ class Op:
     chooses: bool = False  # it is its second argument where the first is true, else its third
     continues: bool = False  # its first argument is a sum that has begun with its second
     gates: bool = False  # it is its second argument; backwards nothing goes through but where the first is `when`
+    placed: bool = False  # it keeps its place in the user's code, since its derivative may be refused
     dim: Callable[..., Any] | None = None  # the dimension of its result from those of its arguments; None where it has none
     equates: bool = False  # it is its first argument, and fails unless the second is equal
     bounded: bool = False  # it is its first argument where that is an index of so many elements as the second says

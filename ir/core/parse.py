@@ -13,7 +13,7 @@ import numpy as np
 from .dims import Dim
 from .dims import parse as parse_dimension
 from .graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Shift, Site, Terminator, Var
-from .text import KEEPS, PIECES, READ_ONLY, THREADS
+from .text import KEEPS, NANS, PIECES, READ_ONLY, THREADS
 from .types import BOOL, CODE, NUMPY_DTYPES, PTR, SCALARS, Array, Scalar, Struct, Type, is_float, pair
 
 T = TypeVar("T")
@@ -39,6 +39,8 @@ def parse(text: str, constants: Sequence[Any] = (), recipes: Sequence[Any] = ())
             program.pieces = line.python()
         elif line.skip(THREADS):
             program.threads = line.number()
+        elif line.skip(NANS):
+            program.nans = True
         elif line.skip("constant "):
             program.constants.append(_constant(line, constants[len(program.constants) :]))
         else:

@@ -14,7 +14,7 @@ What is no text: large arrays that the program has captured, what `host` operati
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .graph import Atom, Block, Branch, Call, Edge, Fail, Function, Jump, Let, Program, Return, Shift, Site, Terminator, Var
@@ -25,6 +25,7 @@ KEEPS = "the entry keeps its arguments"
 READ_ONLY = "the entry cannot write to "
 PIECES = "the entry has its loops cut into pieces of "
 THREADS = "the entry has its loops run by threads: "
+NANS = "the entry raises where a NaN appears"
 
 
 def show(program: Program) -> str:
@@ -36,6 +37,7 @@ def show(program: Program) -> str:
         head += f"{PIECES}{program.pieces!r}\n"
     if program.threads > 1:
         head += f"{THREADS}{program.threads}\n"
+    head += f"{NANS}\n" if program.nans else ""
     names = [program.entry, *(n for n in program.functions if n != program.entry)]
     types = show_types(program.functions.values())
     head += f"{types}\n" if types else ""
@@ -76,6 +78,22 @@ def show_function(f: Function, sites: bool = True) -> str:
     marks += f" parts={f.parts!r}" if f.parts else ""
     head = f"fn {f.name}({params}) -> ({', '.join(map(str, f.results))}){marks} {{"
     return "\n".join([head, *(line for b in f.blocks.values() for line in show_block(b, sites)), "}", ""])
+
+
+def placed_lines(program: Program) -> Iterator[tuple[str, Site | None]]:
+    """The functions of a program line by line without places, and the place of each; the end of a block is where its last operation is."""
+    names = [program.entry, *(n for n in program.functions if n != program.entry)]
+    for f in (program.functions[n] for n in names):
+        yield show_function(Function(f.name, f.params, {}, f.results, f.tag, f.inline, f.parts)).split("\n")[0], None
+        for b in f.blocks.values():
+            label, *lets, end = show_block(b, sites=False)
+            yield label, None
+            site = None
+            for text, let in zip(lets, b.lets, strict=True):
+                site = let.site or site
+                yield text.removesuffix(" @"), let.site
+            yield end.removesuffix(" @"), site
+        yield from (("}", None), ("", None))
 
 
 def show_block(b: Block, sites: bool = True) -> list[str]:

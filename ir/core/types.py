@@ -55,11 +55,15 @@ MASK = Scalar(f"boolx{SIDE}")  # what a comparison of such values gives
 SCALARS = {t.name: t for t in (F64, F32, I64, BOOL, I32, *LANE, MASK)}
 NUMPY_DTYPES: dict[Scalar, np.dtype[Any]] = {F64: np.dtype("f8"), F32: np.dtype("f4"), I64: np.dtype("i8"), BOOL: np.dtype("?"),
                                               I32: np.dtype("i4")}  # fmt: skip
+PARTS = {Scalar("c128"): F64, Scalar("c64"): F32}  # complex numbers, which a trace alone knows: in a graph they are their parts
+C128, C64 = PARTS
+COMPLEX = {part: t for t, part in PARTS.items()}
+NUMPY_DTYPES |= {C128: np.dtype("c16"), C64: np.dtype("c8")}
 FROM_NUMPY = {dtype: t for t, dtype in NUMPY_DTYPES.items()}
 NUMPY_DTYPES.update((wide, np.dtype((NUMPY_DTYPES[t], (n,)))) for wide, (t, n) in LANE.items())
 WIDER = {np.dtype(d): t for t, ds in ((I32, ("i1", "i2", "u1", "u2")), (I64, ("u4",)), (F32, ("f2",))) for d in ds}
 
-CONVERT = "convert it to float64, float32, int64, int32 or bool"
+CONVERT = "convert it to float64, float32, complex128, complex64, int64, int32 or bool"
 
 
 def widened(dtype: np.dtype[Any]) -> Scalar | None:
@@ -100,6 +104,16 @@ def is_float(t: Type) -> bool:
     return t is F64 or t is F32 or t in (F64, F32) or t in LANE
 
 
+def is_complex(t: Type) -> bool:
+    """Is `t` c128 or c64?"""
+    return t in PARTS
+
+
+def is_inexact(t: Type) -> bool:
+    """Is it a type of floats, or of complex numbers?"""
+    return is_float(t) or t in PARTS
+
+
 def width(t: Type) -> int:
     """How many lanes does a value have?"""
     found = LANE.get(t.dtype if isinstance(t, Array) else t)
@@ -136,7 +150,7 @@ def with_article(words: str) -> str:
 
 def describe(t: Type) -> str:
     """`t` in a user's words, for error messages."""
-    words = {"f64": "float", "f32": "float32", "i64": "int", "bool": "bool"}
+    words = {"f64": "float", "f32": "float32", "i64": "int", "bool": "bool", "c128": "complex", "c64": "complex64"}
     if isinstance(t, Array):
         return f"{t.rank}-d array of {NUMPY_DTYPES[t.dtype].name}"
     return words[t.name]

@@ -18,10 +18,11 @@ time for one function, but not for many. What later pieces need of a piece waits
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..core.analysis import Loop, find_loops, live_in, predecessors, reverse_postorder, unchanging_params
-from ..core.graph import Call, Edge, Jump, Let, Terminator, Var, edges, terminator_atoms, used_vars
+from ..core.graph import Call, Edge, Jump, Let, Site, Terminator, Var, edges, terminator_atoms, used_vars
 from ..core.op import written
 from ..core.text import show_let, show_terminator
 from .activity import Activity
@@ -166,25 +167,30 @@ def _last_uses(c: Closures, block: Continuation, runs: list[list[Let]]) -> dict[
 # ---- as text
 def show_closures(c: Closures) -> str:
     """A variable with an adjoint has a prime."""
+    return "\n".join(line for line, _ in closure_lines(c)) + "\n"
+
+
+def closure_lines(c: Closures) -> Iterator[tuple[str, Site | None]]:
+    """The same line by line, with the place of each operation."""
 
     def mark(v: Var) -> str:
         return f"{v.name}'" if v in c.activity else v.name
 
     rev = c.reverse
-    out = [f"reverse {rev.name}({', '.join(map(mark, rev.function.params))}, k)"]
+    yield f"reverse {rev.name}({', '.join(map(mark, rev.function.params))}, k)", None
     if WHOLE in c.records:
-        out.append(f"  -- unchanged by recursion: {', '.join(map(mark, c.records[WHOLE]))}")
+        yield f"  -- unchanged by recursion: {', '.join(map(mark, c.records[WHOLE]))}", None
     for b in c.blocks.values():
         kind = "loop head" if b.is_head else "inlined" if b.inline else "piece" if b.is_piece else "join"
         record = f"; record: {', '.join(map(mark, c.records[b.name]))}" if b.is_head and c.records[b.name] else ""
-        out.append(f"  -- {b.name}: {kind}; by value: {', '.join(map(mark, b.by_value)) or 'nothing'}{record}")
+        yield f"  -- {b.name}: {kind}; by value: {', '.join(map(mark, b.by_value)) or 'nothing'}{record}", None
         for closure in b.chain:
-            out.append(f"  {closure.name}({', '.join(map(mark, closure.params))}) =")
-            out += [f"    {show_let(let)}" for let in closure.straight]
+            yield f"  {closure.name}({', '.join(map(mark, closure.params))}) =", None
+            for let in closure.straight:
+                yield f"    {show_let(let)}", let.site
             if closure.operation is not None:
                 let = closure.operation
                 shown = show_let(Let((), let.op, let.args, let.attrs))
-                out.append(f"    {shown[: shown.index('(') + 1]}{shown[shown.index('(') + 1 :].replace(')', f', {closure.then})', 1)}")
+                yield f"    {shown[: shown.index('(') + 1]}{shown[shown.index('(') + 1 :].replace(')', f', {closure.then})', 1)}", let.site
             else:
-                out.append(f"    {show_terminator(closure.end)}")
-    return "\n".join(out) + "\n"
+                yield f"    {show_terminator(closure.end)}", None

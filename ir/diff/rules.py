@@ -10,10 +10,11 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..core import errors
 from ..core.builder import Builder, Operand, lifted, tracing
 from ..core.dims import UNKNOWN, Dim, Names
-from ..core.graph import Atom, Const, Function, Let, Program, Return, terminator_atoms
-from ..core.op import TABLE, written
+from ..core.graph import Atom, Const, Function, Let, Program, Return, Site, terminator_atoms
+from ..core.op import TABLE, Unknown, written
 from ..core.sites import derived_from
 from ..core.types import BOOL, F64, I64, Array, Type, carries_gradient
 
@@ -29,7 +30,7 @@ def rule_uses(name: str, attrs: tuple[tuple[str, Any], ...]) -> tuple[frozenset[
         types = [kinds.get(k, F64) for k in op.signature[: op.arity]]
         xs = [Operand(builder.parameter(t), builder) for t in types]
         z, d = Operand(builder.parameter(F64), builder), Operand(builder.parameter(F64), builder)
-        terms = op.rule(d, z, *xs, **dict(attrs))
+        terms = [None if isinstance(t, Unknown) else wanted_term(t, None) for t in op.rule(d, z, *xs, **dict(attrs))]
         index = {x.atom: i for i, x in enumerate(xs)} | {z.atom: -1}
         return tuple(frozenset(_reads(builder, t.atom, index)) if t is not None else frozenset() for t in terms)
 
@@ -47,11 +48,21 @@ def _reads(builder: Builder, atom: Atom, index: dict[Atom, int]) -> set[int]:
     return found
 
 
-def rule_terms(functions: Mapping[str, Function], let: Let, d: Any, z: Any, *xs: Any) -> tuple[Any, ...]:
-    """The terms of an operation's rule. One of the user's is a function of the program."""
+def rule_terms(functions: Mapping[str, Function], let: Let, wanted: Sequence[bool], d: Any, z: Any, *xs: Any) -> tuple[Any, ...]:
+    """The terms of an operation's rule for the wanted arguments, None for others. One of the user's is a function of the program."""
     op = TABLE[let.op]
     given = {**let.attrs, "f": functions[let.attrs["f"]]} if op.calls else let.attrs
-    return op.rule(d, z, *xs, **given)  # type: ignore[no-any-return]
+    return tuple(wanted_term(t, let.site) if w else None for t, w in zip(op.rule(d, z, *xs, **given), wanted, strict=True))
+
+
+def wanted_term(term: Any, site: Site | None) -> Any:
+    """The value of a rule's term."""
+    if isinstance(term, Unknown):
+        raise errors.NotDifferentiableError(
+            f"the derivative of {term.what}{f', at {site},' if site else ''} is not known, and a result depends on it: give lj.stop_gradient(x) for that "
+            "argument, or a custom rule around the call"
+        )
+    return term() if callable(term) else term
 
 
 def traced_tangents(forward: Any, let: Let) -> None:

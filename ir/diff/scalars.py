@@ -80,9 +80,10 @@ def reverse(each: Each, body: Function, mask: Sequence[bool], gs: dict[int, Oper
                 collect(found, body.returned[j], g)
         for let in reversed(body.entry.lets):
             if let.out in found and let.out in varied:
-                terms = rule_terms(each.builder.trace.functions, let, found[let.out], each.env[let.out], *map(each.value, let.args))
+                wanted = [a in varied for a in let.args]
+                terms = rule_terms(each.builder.trace.functions, let, wanted, found[let.out], each.env[let.out], *map(each.value, let.args))
                 for a, term in zip(let.args, terms, strict=True):
-                    if term is not None and a in varied:
+                    if term is not None:
                         collect(found, a, term)
     return found
 

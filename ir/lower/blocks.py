@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ..core.graph import Atom, Branch, Call, Edge, Fail, Jump, Return, Var
+from ..core.graph import Atom, Branch, Call, Edge, Fail, Jump, Let, Return, Var
 from ..core.op import TABLE, written
 from ..core.types import PTR, Array, Scalar, Struct, carries_gradient
 from ..diff.cps import WHOLE, Closure, Continuation
@@ -66,6 +67,7 @@ class BlockFunction(BlockSteps):
     def closure(self, closure: Closure) -> None:
         undo: list[Callable[[], None] | None] = []
         for let in closure.straight:
+            self.at(let)
             if TABLE[let.op].indexed and TABLE[let.op].writes:
                 undo.append(self.plain_store(let))
             elif written(let):
@@ -73,6 +75,7 @@ class BlockFunction(BlockSteps):
             else:
                 for o, x in zip(let.outs, self.straight_let(let), strict=True):
                     self.write(o, [x])
+        self.at(closure.operation)
         if closure.operation is not None:
             self.step(closure.operation, self.name + (closure.then or "")[len(self.block.name) :])
         else:
@@ -81,6 +84,11 @@ class BlockFunction(BlockSteps):
         for undone in reversed(undo):
             if undone is not None:
                 undone()
+
+    def at(self, let: Let | None) -> None:
+        """What is made now is made for this operation."""
+        if self.low.located:
+            self.low.site = replace(let.site, asked=True) if let is not None and let.site is not None else None
 
     # ---- the ends of blocks
     def terminator(self, t: Any) -> None:

@@ -29,6 +29,8 @@ class LowProgram:
     parts: dict[str, tuple[Function, list[tuple[int, int, Array]]]] = field(default_factory=dict)
     sources: Mapping[str, Function] = field(default_factory=dict)
     counter: int = 0
+    located: bool = False  # has each operation the place of the one that it comes from?
+    site: Any = None  # that place now
 
     def unique(self) -> int:
         self.counter += 1
@@ -77,6 +79,7 @@ class Body:
         self.f = Function(name, list(params), {"entry": self.current}, tuple(results), inline=inline)
         (program.operations if operation else program.functions)[name] = self.f
         self.cells = 0
+        self.shared = False  # by places: it has none itself
         self.taken = {p.name for p in params}  # names
 
     # ---- operations
@@ -88,7 +91,7 @@ class Body:
 
     def emit(self, op: str, args: Sequence[Atom], types: Sequence[Any] = (), hint: str = "t", site: Any = None, **attrs: Any) -> list[Var]:
         outs = [self.var(t, hint) for t in types]
-        self.current.lets.append(Let(tuple(outs), op, tuple(args), attrs, site))
+        self.current.lets.append(Let(tuple(outs), op, tuple(args), attrs, site or (None if self.shared else self.program.site)))
         return outs
 
     def again(self, let: Let, args: Sequence[Atom], hint: str = "v") -> list[Var]:

@@ -42,11 +42,11 @@ from .verify import verify_lowered
 class Lowering:
     """One program on its way."""
 
-    def __init__(self, program: Program, checkpoint: Any) -> None:
+    def __init__(self, program: Program, checkpoint: Any, located: bool = False) -> None:
         self.program, self.checkpoint = closed(program), checkpoint
         self.reverses = self.program.reverses
         self.aliases = self.reverses.aliases
-        self.low = LowProgram(sources=self.program.functions)
+        self.low = LowProgram(sources=self.program.functions, located=located)
         self.recursive = recursive(self.program)
         self.queue: list[Callable[[], None]] = []
         self.names: set[str] = set()

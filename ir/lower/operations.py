@@ -30,7 +30,9 @@ def operation(program: LowProgram, name: str, params: Sequence[tuple[str, Any]])
     if name in program.operations:
         return None
     given = {n: Var(n, t) for n, t in (*params, (K, CODE), (FRAME, PTR))}
-    return Body(program, name, list(given.values()), (), "always", True), given
+    body = Body(program, name, list(given.values()), (), "always", True)
+    body.shared = True
+    return body, given
 
 
 def go_on(body: Body, given: dict[str, Var]) -> None:
@@ -65,9 +67,9 @@ def by_rule(program: LowProgram, let: Let, active: Sequence[bool]) -> str:
     body.put(minus_zero(t), adjoint_of(given["z"], t))  # 2
     go_on(body, given)  # 3
     g = Value(body, body.get(adjoint_of(given["z"], t)))  # 4
-    terms = rule_terms(program.sources, let, g, Value(body, z), *(Value(body, x) for x in xs))
+    terms = rule_terms(program.sources, let, active, g, Value(body, z), *(Value(body, x) for x in xs))
     for i, (x, term) in enumerate(zip(let.args, terms, strict=True)):  # 5
-        if active[i] and term is not None:
+        if term is not None:
             body.accumulate(adjoint_of(given[f"x{i}"], x.type), term.atom)
     body.ret()
     return name
@@ -88,8 +90,8 @@ def kept(program: LowProgram, let: Let, active: Sequence[bool], partials: Sequen
     body.put(minus_zero(t), adjoint_of(given["z"], t))  # 2
     go_on(body, given)  # 3
     g = Value(body, body.get(adjoint_of(given["z"], t)))  # 4
-    nothing = [Value(body, zero_of(a.type)) for a in let.args]
-    terms = rule_terms(program.sources, let, g, Value(body, given["kept"]), *nothing)
+    nothing, by_rule = [Value(body, zero_of(a.type)) for a in let.args], [a and i not in partials for i, a in enumerate(active)]
+    terms = rule_terms(program.sources, let, by_rule, g, Value(body, given["kept"]), *nothing)
     for i, a in enumerate(let.args):  # 5
         if active[i]:
             term = TABLE["mul"](g, Value(body, given[f"p{i}"])) if i in partials else terms[i]

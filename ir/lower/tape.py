@@ -117,7 +117,8 @@ class Forward:
             self.tape.save(body, self.entry, (let, "result"), z)
         if kept.partials:
             xs = [Value(body, self.read(a)) for a in let.args]
-            terms = rule_terms(body.program.sources, let, Value(body, Const(1.0, let.out.type)), Value(body, z), *xs)
+            wanted = [i in kept.partials for i in range(len(xs))]
+            terms = rule_terms(body.program.sources, let, wanted, Value(body, Const(1.0, let.out.type)), Value(body, z), *xs)
             for i in kept.partials:
                 self.tape.save(body, self.entry, (let, i), terms[i].atom)
 

@@ -123,7 +123,8 @@ class Forward:
         self.keep(name, (let, "result"), z)
         if kept.partials:
             xs = [Value(body, self.read(a)) for a in let.args]
-            terms = rule_terms(body.program.sources, let, Value(body, Const(1.0, let.out.type)), Value(body, z), *xs)
+            wanted = [i in kept.partials for i in range(len(xs))]
+            terms = rule_terms(body.program.sources, let, wanted, Value(body, Const(1.0, let.out.type)), Value(body, z), *xs)
             for i in kept.partials:
                 self.keep(name, (let, i), terms[i].atom)
 

@@ -12,7 +12,7 @@ import numpy as np
 from ..core.sites import unsupported, user_site
 from ..core.types import NUMPY_DTYPES
 from ..staging.growing import growing
-from ..values.values import Arrayed
+from ..values.values import Arrayed, is_sequence
 from ..values.views import as_array
 from ..values.writes import assign
 from .common import scalar_kind
@@ -20,7 +20,7 @@ from .registry import Entry, name_of
 
 # NumPy calls what it takes for an array by these names, in all of its functions; these may be whatever np.asarray takes.
 ARRAY_LIKES = {
-    "a", "a1", "a2", "A", "arr", "array", "ary", "b", "condition", "f", "fill_value", "fp", "h", "indices", "m", "mean", "p", "prototype", "v", "values",
+    "a", "a1", "a2", "A", "arr", "array", "ary", "b", "condition", "f", "fp", "h", "indices", "m", "mean", "p", "prototype", "v", "values",
     "weights", "where", "x", "x1", "x2", "xp", "y",
 }  # fmt: skip
 SEQUENCES = {"args", "arrays", "arrays_", "arys", "choicelist", "condlist", "tup", "xi"}  # a list of them, or one array for its rows
@@ -111,7 +111,7 @@ def _is_default(value: Any, default: Any) -> bool:
 
 
 def _array_likes(name: str, value: Any) -> Any:
-    if name in ARRAY_LIKES and isinstance(value, (list, tuple, np.ndarray)):
+    if name in ARRAY_LIKES and (isinstance(value, np.ndarray) or is_sequence(value)):
         return as_array(value)
     if name in SEQUENCES:  # each function takes its items for arrays: np.block has more than one level of them
         return as_array(value) if isinstance(value, np.ndarray) else value

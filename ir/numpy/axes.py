@@ -10,19 +10,21 @@ import numpy as np
 
 from ..core import errors
 from ..core.sites import unsupported, user_site
+from ..core.types import is_complex
 from ..values import reshaping, sizes
 from ..values.arrays import allocate
+from ..values.complexes.pairs import is_complex_array
 from ..values.kernels import copied, filled
 from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
-from ..values.views import View, as_array, axes_of, base_of, shape_of, spec_of, with_axes
-from ..values.writes import write
-from .common import Axis, arrayed, axis_of, common_dtype, items_of
+from ..values.views import View, as_array, axes_of, base_of, part, plane, shape_of, spec_of, with_axes
+from ..values.writes import assign, write
+from .common import Axis, arrayed, axis_of, common_dtype, items_of, scalar_kind
 from .registry import implements
 
 
-def joined(pieces: Sequence[Arrayed], axis: int, dtype: Any = None) -> Arrayed:
-    """Arrays one behind the other along an axis of theirs."""
+def joined(pieces: Sequence[Arrayed], axis: int, dtype: Any = None, total: Any = None) -> Arrayed:
+    """Arrays one behind the other along an axis of theirs; `total` is what their sizes are known to add up to."""
     rank, fit = pieces[0].ndim, "all the input array dimensions except for the concatenation axis must match exactly"
     for p in pieces:
         if p.ndim != rank:
@@ -33,11 +35,15 @@ def joined(pieces: Sequence[Arrayed], axis: int, dtype: Any = None) -> Arrayed:
         own = shape_of(p)
         shape = [m if q == at else sizes.require_equal(m, own[q], fit) for q, m in enumerate(shape)]
         ends.append(sizes.add(ends[-1], own[at]))
-    shape[at] = ends[-1]
+    shape[at] = ends[-1] if total is None else total
     result = allocate(dtype or common_dtype(pieces), shape, None)
     for p, start in zip(pieces, ends, strict=False):
         spec = [(q, start if q == at else 0, 1) for q in range(rank)]
-        write(View(result, spec, [*shape[:at], shape_of(p)[at], *shape[at + 1 :]]), lambda x: x, p, reads=False)
+        there = View(result, spec, [*shape[:at], shape_of(p)[at], *shape[at + 1 :]])
+        if is_complex_array(result):
+            assign(there, p)
+        else:
+            write(there, lambda x: x, p, reads=False)
     return result
 
 
@@ -127,7 +133,7 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     return transpose(a, [{i: j, j: i}.get(q, q) for q in range(a.ndim)])
 
 
-matrix_transpose = implements(attribute="mT")(lambda a: swapaxes(a, -1, -2))
+matrix_transpose = implements(np.matrix_transpose, attribute="mT")(lambda x, /: swapaxes(x, -1, -2))
 
 
 @implements(np.moveaxis)
@@ -240,7 +246,30 @@ def size(a: Any, axis: Axis = None) -> Any:
 
 
 implements(np.ndim, gives="python")(lambda a: len(shape(a)))
-implements(np.real, attribute="real")(lambda val: val)
-implements("ndarray.conj", "ndarray.conjugate")(lambda a: a)
+
+
+def _part(val: Any, k: int) -> Any:
+    """The real or the imaginary part: of a complex array as a view to write through, of real numbers they or zeros."""
+    x = as_array(val)
+    if isinstance(x, Arrayed):
+        return plane(x, k) if is_complex_array(x) else x if not k else allocate(x.type.dtype, shape_of(x), 0)
+    return part(x, k) if is_complex(scalar_kind(x)) else x if not k else allocate(scalar_kind(x), (), 0)
+
+
+implements(np.real, attribute="real")(lambda val: _part(val, 0))
+
+
+@implements(attribute="imag")
+def imaginary(val: Any) -> Any:
+    return _part(val, 1)
+
+
+@implements("ndarray.conj", "ndarray.conjugate")
+def conjugate(a: Any) -> Any:
+    """An array of real numbers is itself."""
+    a = as_array(a)
+    return np.conjugate(a) if is_complex_array(a) else a
+
+
 implements(attribute="itemsize")(lambda a: a.dtype.itemsize)
 implements(attribute="nbytes")(lambda a: a.size * a.dtype.itemsize)

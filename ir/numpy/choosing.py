@@ -9,15 +9,16 @@ import numpy as np
 
 from ..core import errors
 from ..core.sites import user_site
-from ..core.types import BOOL, F64, NUMPY_DTYPES, is_float
+from ..core.types import BOOL, F64, NUMPY_DTYPES, is_complex, is_float
 from ..ops import table
 from ..ops.library import rules
 from ..values import gather, indexing, operators, sizes, values, writes
+from ..values.complexes.pairs import is_complex_array
 from ..values.kernels import elementwise, from_index
 from ..values.reshaping import expand
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, to_type
-from ..values.views import as_array, contiguous, is_array, shape_of
+from ..values.views import as_array, by_planes, contiguous, is_array, part, plane, shape_of
 from ..values.writes import assign
 from .axes import along, atleast_1d, ravel
 from .common import axis_of, program, scalar_kind
@@ -76,7 +77,8 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int) -> None:
 @implements(np.compress)
 def compress(condition: Any, a: Any, axis: Any = None) -> Any:
     a, at = along(a, axis)
-    return a[(*[slice(None)] * at, as_array(condition))]
+    chosen = nonzero(ravel(condition))[0]  # it may be shorter than the axis
+    return a[(*[slice(None)] * at, chosen)]
 
 
 implements(method="compress")(lambda a, condition, axis=None, out=None: compress(condition, a, axis))
@@ -128,12 +130,16 @@ implements(method="clip")(lambda a, min=None, max=None, out=None: clip(a, min, m
 
 @implements(np.round, np.around, method="round")
 def round_(a: Any, decimals: int = 0) -> Any:
+    if is_complex(scalar_kind(as_array(a))):
+        return by_planes(lambda p: round_(p, decimals), as_array(a))
     return elementwise(lambda x: operators.round_numpy(x, decimals), a, name="round")
 
 
 @implements(np.nan_to_num)
 def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     kind = scalar_kind(as_array(x))
+    if is_complex(kind):
+        return by_planes(lambda p: nan_to_num(p, copy, nan, posinf, neginf), as_array(x))
     if not is_float(kind):
         return array(x, copy=copy)
     info = np.finfo(NUMPY_DTYPES[kind])
@@ -152,6 +158,11 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
 
 @implements(np.isclose)
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    if any(is_complex(scalar_kind(as_array(x))) for x in (a, b)):
+        a, b = as_array(a), as_array(b)
+        close = np.where(np.isfinite(b), abs(np.subtract(a, b)) <= atol + rtol * abs(b), np.equal(a, b))
+        return np.logical_or(close, np.logical_and(np.isnan(a), np.isnan(b))) if equal_nan else close
+
     def one(x: Any, y: Any) -> Any:
         x, y = (to_type(v, F64) if isinstance(v, Traced) else values.constant(float(v)) for v in (x, y))
         close = table.select(table.isfinite(y), abs(x - y) <= atol + rtol * abs(y), x == y)
@@ -176,6 +187,10 @@ implements(method="fill")(lambda a, value: assign(a, value))
 def add_at(a: Any, indices: Any, b: Any) -> None:
     b, parts = as_array(b), indexing.split_index(a, indices)
     writes.check_owned(a)
+    if is_complex_array(a):
+        for k in (0, 1):
+            add_at(plane(a, k), indices, part(b, k))
+        return
     if any(is_array(p) for p in parts):
         where, shape = gather.positions(a, parts)
         gather.scatter(a, where, shape, b, 1)

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import errors
-from ..core.sites import user_site
-from ..core.types import BOOL, F64, FROM_NUMPY, I64, NUMPY_DTYPES, SCALARS, Scalar, is_float
+from ..core.builder import atom_of, current_builder
+from ..core.port import Port
+from ..core.sites import unsupported, user_site
+from ..core.types import BOOL, C128, F64, FROM_NUMPY, I64, NUMPY_DTYPES, PARTS, SCALARS, Scalar, is_complex, is_float, is_inexact
 from ..ops import table
-from ..staging.functions import invoke
+from ..staging.functions import invoke, invoke_staged
 from ..values import sizes
+from ..values.complexes.pairs import is_complex_array
 from ..values.kernels import elementwise, filled
 from ..values.operators import arithmetic
-from ..values.values import Arrayed, Traced, scalar_type, to_type
-from ..values.views import as_array, axes_of, shape_of
+from ..values.values import Arrayed, Traced, is_traced, scalar_type, to_type
+from ..values.views import as_array, axes_of, plane, shape_of
 from ..values.writes import stored
 
 Axis = Any
+jvp = Port("gives a function's value and its derivative along tangents")
 
 
 def arrayed(x: Any) -> Arrayed:
@@ -42,7 +47,7 @@ def scalar_kind(x: Any) -> Scalar:
     return x.type.dtype if isinstance(x, Arrayed) else (scalar_type(x) or (F64, True))[0]
 
 
-_WEAK = {F64: float, I64: int, BOOL: bool}
+_WEAK = {F64: float, I64: int, BOOL: bool, C128: complex}
 
 
 def class_of(x: Traced) -> Any:
@@ -59,7 +64,7 @@ def dtype_of(dtype: Any) -> Scalar:
     found = SCALARS[wider["lantern_jit"]] if "lantern_jit" in wider else FROM_NUMPY.get(np.dtype(dtype))
     if found is None:
         raise errors.ArgumentTypeError(
-            f"arrays of dtype {np.dtype(dtype)} are not supported at {user_site()}: use float64, float32, int64, int32 or bool"
+            f"arrays of dtype {np.dtype(dtype)} are not supported at {user_site()}: use float64, float32, complex128, complex64, int64, int32 or bool"
         )
     return found
 
@@ -67,17 +72,28 @@ def dtype_of(dtype: Any) -> Scalar:
 def astype(a: Arrayed, dtype: Any) -> Arrayed:
     """A copy of another dtype. Floats become ints towards zero; what no int can hold raises."""
     t = dtype_of(dtype)
+    if is_complex_array(a) and t != BOOL and not is_complex(t):
+        what = "Casting complex values to real discards the imaginary part"
+        warnings.warn(f"{what} ({user_site()})", np.exceptions.ComplexWarning, stacklevel=2)
+        a = plane(a, 0)
     return elementwise(lambda x: stored(x, t), a, name="astype", dtype=t)  # type: ignore[no-any-return]
 
 
 def float_array(x: Any, dtype: Any = None) -> Any:
-    """As floats, of a dtype if one is given; else ints and bools become f64."""
+    """As floats or complex numbers, of a dtype if one is given; else ints and bools become f64."""
     x = as_array(x)
     if dtype is not None:
         return astype(x, dtype)
-    if is_float(scalar_kind(x)):
+    if is_inexact(scalar_kind(x)):
         return x
     return astype(x, F64) if isinstance(x, Arrayed) else arithmetic("div", x, 1) if isinstance(x, Traced) else float(x)
+
+
+def fixed(x: Any) -> Any:
+    """x, through which no derivative goes."""
+    if not is_traced(x):
+        return x
+    return elementwise(lambda v: table.fixed(v) if is_float(v.type) else v, x, name="fixed") if isinstance(x, Arrayed) else table.fixed(x)
 
 
 def common_dtype(parts: Sequence[Any]) -> Scalar:
@@ -97,6 +113,16 @@ def program(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def shared(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same as a function of its own in the graph: what is long is there once, however often it is called."""
+
+    @functools.wraps(function)
+    def run(*args: Any) -> Any:
+        return invoke_staged(function, args, {})
+
+    return run
+
+
 def count(a: Arrayed, axis: Axis) -> Any:
     shape = shape_of(a)
     return sizes.product([shape[q] for q in axes_of(axis, len(shape))])
@@ -105,10 +131,28 @@ def count(a: Arrayed, axis: Axis) -> Any:
 def divided(total: Any, n: Any) -> Any:
     """total / n in total's dtype."""
     t = scalar_kind(total)
+    t = PARTS.get(t, t)
     n = astype(n, t) if isinstance(n, Arrayed) else to_type(n, t) if isinstance(n, Traced) else float(n)
     if not isinstance(total, (Traced, Arrayed)):
         return float(np.float64(total) / n)
     return arithmetic("div", total, n)
+
+
+def require(good: Any, exception: Exception) -> None:
+    """Raise that, now or when the program runs, unless all of `good` is true."""
+    if isinstance(good, Arrayed):
+        good = np.all(good)
+    if isinstance(good, Traced):
+        builder = current_builder()
+        builder.emit("holds", (atom_of(good, BOOL, builder),), (BOOL,), {}, user_site(str(exception), exception))
+    elif not good:
+        raise type(exception)(f"{exception} ({user_site()})")
+
+
+def real_only(name: str, *xs: Any) -> None:
+    """Refuse complex operands."""
+    if any(is_complex(scalar_kind(as_array(x))) for x in xs if x is not None):
+        unsupported(f"{name} of complex values", "take their real and imaginary parts")
 
 
 def nonempty(a: Arrayed, axis: Axis, name: str) -> None:

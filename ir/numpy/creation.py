@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..core.sites import user_site
-from ..core.types import BOOL, F32, F64, I64, Scalar, element, is_float
+from ..core.sites import unsupported, user_site
+from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, PARTS, Scalar, element, is_complex, is_float
 from ..ops import table
 from ..values import arrays, operators, scalars, sizes, values, views
 from ..values.kernels import copied, elementwise, from_index
@@ -20,9 +20,9 @@ from ..values.values import Arrayed, Traced, is_traced, to_type
 from ..values.views import as_array, shape_of
 from ..values.writes import stored
 from .axes import joined, moveaxis
-from .common import astype, dtype_of, scalar_kind
+from .common import astype, dtype_of, program, scalar_kind
 from .registry import implements
-from .ufuncs import to_constant
+from .ufuncs import pick, to_constant
 
 creates = functools.partial(implements, creates=True, gives="array")
 
@@ -96,7 +96,7 @@ def array(a: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subo
 
 def _array(a: Any, dtype: Any) -> Any:
     own = getattr(type(a), "__lantern_array__", None)  # of what a staged `for` can run over
-    a = a if own is None else own(a)
+    a = np.arange(a.start, a.stop, a.step) if isinstance(a, range) else a if own is None else own(a)
     t = dtype_of(dtype) if dtype is not None else None
     if isinstance(a, np.ndarray) and a.ndim:
         return copied(arrays.lift_array(a if dtype is None else a.astype(dtype)))
@@ -125,7 +125,10 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
         return out if t is None or t == out.type.dtype else astype(out, t)
     if t is None:
         kinds = {scalars.operand("np.array", x)[0] for x in parts}  # here a Python float is a float64
-        t = BOOL if kinds == {BOOL} else F64 if F64 in kinds or {F32, I64} <= kinds else F32 if F32 in kinds else I64
+        if kinds & PARTS.keys():
+            t = dtype_of(np.result_type(*(NUMPY_DTYPES[k] for k in kinds)))
+        else:
+            t = BOOL if kinds == {BOOL} else F64 if F64 in kinds or {F32, I64} <= kinds else F32 if F32 in kinds else I64
     out = arrays.allocate(t, len(parts), 0)
     for i, x in enumerate(parts):
         out[i] = stored(x, t)
@@ -151,11 +154,38 @@ def as_type(a: Arrayed, dtype: Any, order: str = "K", casting: str = "unsafe", s
     return a if not copy and dtype_of(dtype) == a.type.dtype else astype(a, dtype)
 
 
-implements(attribute="imag")(lambda a: zeros(tuple(a.shape), a.dtype))
+@implements(method="view")
+def view(a: Arrayed, dtype: Any = None) -> Arrayed:
+    if dtype is not None and dtype is not np.ndarray and np.dtype(dtype) != a.dtype:
+        unsupported(f"ndarray.view as {np.dtype(dtype)}, which takes the same bytes for other numbers,", "use astype")
+    return a
+
+
+@implements(np.astype)
+def _astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
+    return as_type(x, dtype, copy=copy)
+
+
+@creates(np.asarray_chkfinite)
+def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
+    found = asarray(a, dtype)
+    _require_finite(np.all(np.isfinite(found)))
+    return found
+
+
+@program
+def _require_finite(good: Any) -> None:
+    if not good:
+        raise ValueError("array must not contain infs or NaNs")
+
+
+creates(np.asfortranarray)(lambda a, dtype=None, *, like=None: asarray(a, dtype))  # how it lies in memory is not seen
 
 
 def _diagonals(name: str, keeps: Callable[[Any, Any], Any], N: Any, M: Any, k: int, dtype: Any) -> Arrayed:
     t = dtype_of(dtype)
+    if is_complex(t):
+        return astype(_diagonals(name, keeps, N, M, k, PARTS[t]), t)
     one, zero = (to_constant(x, element(t)) for x in (1, 0))
     return from_index(lambda i, j: table.select(keeps(i + int(k), j), one, zero), [N, N if M is None else M], name, t)
 
@@ -225,8 +255,9 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
 
     def one(i: Any, a: Any, b: Any, top: Any) -> Any:
         a, b = _float(a), _float(b)
-        at = to_type(i, F64) / to_type(table.select(table.ieq(top, 0), table.iadd(top, 1), top), F64)
-        value = a + (b - a) * at
+        count = to_type(table.select(table.ieq(top, 0), table.iadd(top, 1), top), F64)
+        i_, step = to_type(i, F64), (b - a) / count
+        value = pick(step == 0.0, i_ / count * (b - a), i_ * step) + a  # in this order as NumPy: what lies on a point is found there
         return table.select(table.logical_and(table.ieq(i, top), table.igt(top, 0)), b, value) if endpoint else value
 
     if rank:

@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from ..core.sites import unsupported, user_site
+from ..core.sites import user_site
 from ..core.types import BOOL, F64, is_float
 from ..staging.loops import each
 from ..values import sizes
+from ..values.complexes.pairs import ComplexArray, is_complex_array
 from ..values.kernels import elementwise, filled, from_index
 from ..values.reshaping import expand, spread
 from ..values.values import Arrayed
-from ..values.views import as_array, axes_of, shape_of
+from ..values.views import as_array, axes_of, part, shape_of
 from ..values.writes import assign
 from .axes import atleast_1d, moveaxis
 from .choosing import gather_flat
-from .common import common_dtype, float_array, scalar_kind
+from .common import astype, common_dtype, float_array, require, scalar_kind
 from .creation import array
 from .reductions import sum_
 from .registry import implements
@@ -50,29 +51,39 @@ def _end(value: Any, a: Arrayed, at: int) -> list[Arrayed]:
 @implements(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     f = as_array(f)
-    if edge_order != 1:
-        unsupported("np.gradient with edge_order=2", "leave it out, or write the differences")
+    if edge_order not in (1, 2):
+        raise ValueError(f"'edge_order' greater than 2 not supported ({user_site()})")
     axes = list(range(f.ndim)) if axis is None else [axes_of(q, f.ndim)[0] for q in (axis if isinstance(axis, (tuple, list)) else (axis,))]
     steps = list(varargs) * (len(axes) if len(varargs) == 1 else 1) if varargs else [1.0] * len(axes)
     if len(steps) != len(axes):
         raise TypeError(f"invalid number of arguments: np.gradient takes one step, or one for each axis ({user_site()})")
-    found = tuple(_slopes(f, as_array(h), q) for h, q in zip(steps, axes, strict=True))
+    found = tuple(_slopes(f, as_array(h), q, edge_order) for h, q in zip(steps, axes, strict=True))
     return found[0] if len(axes) == 1 else found
 
 
-def _slopes(f: Arrayed, h: Any, axis: int) -> Arrayed:
+def _slopes(f: Arrayed, h: Any, axis: int, order: int) -> Arrayed:
     """Central differences along an axis, of evenly spaced points or of points at `h`."""
     n = shape_of(f)[axis]
-    if sizes.is_known(n) and sizes.plain(n) < 2:
-        raise ValueError(f"Shape of array too small to calculate a numerical gradient, at least 2 elements are required. ({user_site()})")
+    if sizes.is_known(n) and sizes.plain(n) < order + 1:
+        few = "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required."
+        raise ValueError(f"{few} ({user_site()})")
     f = moveaxis(float_array(f), axis, 0)
     if not isinstance(h, Arrayed):
-        inside, first, last = (f[2:] - f[:-2]) / (2.0 * h), h, h
+        inside, first, last, gaps = (f[2:] - f[:-2]) / (2.0 * h), h, h, (h, h, h, h)
     else:
-        gaps = expand(diff(h), range(1, f.ndim))
-        x, y, first, last = gaps[:-1], gaps[1:], gaps[:1], gaps[-1:]
+        d = expand(diff(h), range(1, f.ndim))
+        x, y, first, last, gaps = d[:-1], d[1:], d[:1], d[-1:], (d[:1], d[1:2], d[-1:], d[-2:-1])
         inside = (f[2:] * x / y - f[:-2] * y / x + f[1:-1] * (y - x) * (x + y) / (x * y)) / (x + y)
-    return moveaxis(concatenate([(f[1:2] - f[:1]) / first, inside, (f[-1:] - f[-2:-1]) / last]), 0, axis)  # type: ignore[no-any-return]
+    if order == 1:
+        ends = (f[1:2] - f[:1]) / first, (f[-1:] - f[-2:-1]) / last
+    else:
+        ends = _slope_at_end(f[:1], f[1:2], f[2:3], *gaps[:2]), -_slope_at_end(f[-1:], f[-2:-1], f[-3:-2], *gaps[2:])
+    return moveaxis(concatenate([ends[0], inside, ends[1]]), 0, axis)  # type: ignore[no-any-return]
+
+
+def _slope_at_end(f: Any, g: Any, h: Any, x: Any, y: Any) -> Any:
+    """At the first of three points, whose distances are x and y: of the parabola through them."""
+    return g * ((x + y) / (x * y)) - f * ((2.0 * x + y) / (x * (x + y))) - h * (x / (y * (x + y)))
 
 
 @implements(np.trapezoid)
@@ -86,7 +97,13 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 @implements(np.convolve)
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     a, v = atleast_1d(a), atleast_1d(v)
+    if is_complex_array(a) or is_complex_array(v):
+        (p, q), (r, s) = ([part(x, k) if is_complex_array(x) or not k else np.zeros_like(x) for k in (0, 1)] for x in (a, v))
+        found = ComplexArray(convolve(p, r, mode) - convolve(q, s, mode), convolve(p, s, mode) + convolve(q, r, mode))
+        return astype(found, common_dtype([a, v]))
     n, m = shape_of(a)[0], shape_of(v)[0]
+    for size, name in ((n, "a"), (m, "v")):
+        require(np.greater(size, 0), ValueError(f"{name} cannot be empty"))
     none = np.zeros_like(v[1:], a.dtype)
     index = from_index(lambda i, j: i + j, [n + m - 1, m], "window")
     out = sum_(gather_flat(concatenate([none, a, none]), index) * v[::-1], 1)
@@ -104,6 +121,11 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
 @implements(np.interp)
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Piecewise linear interpolation; beyond the ends the end values."""
+    fp = as_array(fp)
+    if is_complex_array(fp):
+        ends = [(None if e is None else np.real(e), None if e is None else np.imag(e)) for e in (left, right)]
+        real, imaginary = (interp(x, xp, part(fp, k), ends[0][k], ends[1][k], period) for k in (0, 1))
+        return real + 1j * imaginary
     x, xp, fp = (array(v, F64) if scalar_kind(v) != F64 else v for v in map(float_array, (x, xp, fp)))
     if period is not None:
         x, xp = x % period, xp % period

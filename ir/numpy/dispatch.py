@@ -5,29 +5,33 @@ All of it is looked up in the registry; the imports below fill it.
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..core import errors
 from ..core.builder import current_trace
 from ..core.sites import unsupported, user_site
-from ..core.types import BOOL, NUMPY_DTYPES, is_float
+from ..core.types import BOOL, NUMPY_DTYPES, is_complex, is_float, is_inexact
 from ..ops import table
 from ..staging.growing import growing
+from ..values.complexes import functions as complex_functions
 from ..values.kernels import elementwise, filled
 from ..values.reshaping import expand
 from ..values.scalars import zero_dimensional
 from ..values.values import Arrayed, Traced, constant, is_traced
-from ..values.views import as_array
+from ..values.views import any_traced, as_array
 from ..values.writes import update
 from . import axes, choosing, creation, differences, images, products, reductions, shaping, sorting, ufuncs  # noqa: F401
 from .arguments import call, call_method, has_no_effect, into
 from .common import astype, class_of, dtype_of, scalar_kind
-from .fft import functions as _fourier  # noqa: F401
+from .fft import transform  # noqa: F401
 from .linalg import functions  # noqa: F401
-from .registry import REGISTRY, Entry, entry_of, name_of, near, refuse
+from .registry import LATE_CREATION, REGISTRY, Entry, entry_of, family, find, instead_of, name_of, refuse
 from .ufuncs import choose
 
 
@@ -45,7 +49,7 @@ def of_numpy(out: Any) -> Any:
     """The result of a NumPy function: its scalars are no Python numbers."""
     if isinstance(out, tuple):
         return type(out)(*map(of_numpy, out)) if hasattr(out, "_fields") else tuple(map(of_numpy, out))
-    return Traced(out.atom, out.builder) if isinstance(out, Traced) and out.weak else out
+    return out.weakly(False) if isinstance(out, Traced) and out.weak else out
 
 
 def in_trace(plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,7 +62,10 @@ def in_trace(plain: Callable[..., Any]) -> Callable[..., Any]:
     return fn
 
 
-CREATION = {e.what: in_trace(e.what) for e in REGISTRY.values() if e.creates}
+CREATION = {
+    what: in_trace(what)
+    for what in (*(e.what for e in REGISTRY.values() if e.creates), *(getattr(np, name.removeprefix("np.")) for name in LATE_CREATION))
+}
 
 
 # ---- ufuncs
@@ -69,11 +76,12 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
         a, b = map(as_array, inputs)
         rank = len(np.shape(b)) if not isinstance(b, Arrayed) else b.ndim
         return ufunc(expand(a, range(a.ndim, a.ndim + rank)) if isinstance(a, Arrayed) else a, b, **kwargs)
-    entry = REGISTRY.get(name)
+    entry = find(name)
     if entry is None:
-        if name_of(ufunc) in REGISTRY:
-            unsupported(f"{name} of traced values", f"write it with {name_of(ufunc)}")
-        refuse(name)
+        if find(name_of(ufunc)) is None:
+            refuse(name)
+        found = family("calling.folding").folded(ufunc, method, inputs, kwargs)
+        return found if kwargs.get("out") is None else into(kwargs["out"], found)
     given = {k: v for k, v in kwargs.items() if k not in ("casting", "order", "subok") or not has_no_effect(k, v)}
     if method != "__call__":
         return _method_of_ufunc(entry, method, inputs, given)
@@ -93,10 +101,26 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
 def _elements(entry: Entry, inputs: tuple[Any, ...]) -> Any:
     """A ufunc of numbers, or of each element."""
     xs = list(map(as_array, inputs))
+    if any(is_complex(scalar_kind(x)) for x in xs):
+        entry = of_complex(entry)
     if entry.whole or not any(isinstance(x, Arrayed) for x in xs):
         return entry.fn(*xs)
     first = (lambda x, *rest: entry.fn(x if isinstance(x, Traced) else constant(x), *rest)) if len(xs) > 1 else entry.fn
     return elementwise(first, *xs, name=entry.name.rpartition(".")[2])
+
+
+def of_complex(entry: Entry) -> Entry:
+    """What computes a ufunc of complex operands."""
+    name = entry.name.rpartition(".")[2]
+    fn = complex_functions.function(name)
+    if fn is not None:
+        return dataclasses.replace(entry, fn=fn, whole=False)
+    if entry.whole or name in _OF_ANY:
+        return entry
+    raise TypeError(f"ufunc {name!r} not supported for the input types: they are complex ({user_site()})")
+
+
+_OF_ANY = ("logical_and", "logical_or", "logical_xor", "logical_not")
 
 
 def _of_dtype(dtype: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -123,22 +147,32 @@ def _method_of_ufunc(entry: Entry, method: str, inputs: tuple[Any, ...], kwargs:
 
 # ---- from rewritten code
 _DISPATCHED = type(np.mean)
-AxisConcatenator: type = type(np.r_).__mro__[1]
+INDEXED = {np.r_: "np.r_", np.c_: "np.c_", np.mgrid: "np.mgrid", np.ogrid: "np.ogrid"}  # what makes arrays of an index
 
 
 def is_of_numpy(function: Any) -> bool:
-    """Is this a function, a ufunc, a method of a ufunc or a scalar type of NumPy, whose array-likes may be lists of traced values?"""
+    """Is this a function, a ufunc, a method of a ufunc, a scalar type of NumPy or what np.vectorize has made, whose array-likes may be lists
+    of traced values?"""
     kind = type(function)
-    if kind is np.ufunc or kind is _DISPATCHED:
+    if kind is np.ufunc or kind is _DISPATCHED or kind is np.vectorize:
         return True
+    if kind is types.FunctionType:  # one that does not ask its arguments what to do
+        return (function.__module__ or "").startswith("numpy") and entry_of(function) is not None
     if kind is type:
-        return issubclass(function, np.generic)
-    return kind is types.BuiltinMethodType and isinstance(function.__self__, np.ufunc)
+        return issubclass(function, np.generic) or function is np.poly1d
+    return (kind is types.BuiltinMethodType and isinstance(function.__self__, np.ufunc)) or _is_of_polynomials(function)
+
+
+def _is_of_polynomials(function: Any) -> bool:
+    """Is it a class of polynomials, an object of one, or a method of either?"""
+    owner = getattr(function, "__self__", function) if type(function) is types.MethodType else function
+    cls = owner if isinstance(owner, type) else type(owner)
+    return cls is np.poly1d or (cls.__module__ or "").startswith("numpy.polynomial.")
 
 
 def index_joined(obj: Any, index: Any) -> Any:
-    """np.r_[...] and np.c_[...]"""
-    return REGISTRY["np.r_" if obj is np.r_ else "np.c_"].fn(index)
+    """np.r_[...] and their like."""
+    return find(INDEXED[obj]).fn(index)  # type: ignore[union-attr]
 
 
 def mentions_traced(x: Any) -> bool:
@@ -152,6 +186,10 @@ def mentions_traced(x: Any) -> bool:
 
 def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
     """A function of NumPy's (`is_of_numpy`) that rewritten code calls with a traced value somewhere in its arguments."""
+    if isinstance(function, np.vectorize):
+        return family("calling.mapping").vectorized(function, args, kwargs)
+    if _is_of_polynomials(function):
+        return family("polynomials.objects").called(function, args, kwargs)
     if isinstance(function, np.ufunc):
         given, out = args[: function.nin], tuple(x for x in args[function.nin :] if x is not None)
         return call_ufunc(function, "__call__", given, dict(out=out, **kwargs) if out else kwargs)
@@ -163,8 +201,46 @@ def call_numpy(function: Any, args: Any, kwargs: Any) -> Any:
 
 
 def call_scipy(function: Any, args: Any, kwargs: Any) -> Any:
-    """A function of SciPy, which does not ask its arguments what to do unless it is a ufunc."""
-    return function(*args, **kwargs) if isinstance(function, np.ufunc) else call_function(function, args, kwargs)
+    """A function of SciPy, which does not ask its arguments what to do unless it is a ufunc; a class of its, an object or a method of one."""
+    if isinstance(function, np.ufunc):
+        return function(*args, **kwargs)
+    owner = getattr(function, "__self__", function)
+    if type(owner).__module__.startswith("scipy.stats."):  # a distribution, with its methods
+        return importlib.import_module(".stats.objects", __package__).call(function, args, kwargs)
+    if isinstance(function, types.MethodType):
+        return _method_of_scipy(owner, function.__name__, args, kwargs)
+    if not hasattr(function, "__name__"):
+        return _method_of_scipy(function, "__call__", args, kwargs)
+    if any_traced((args, kwargs)):
+        return call_function(function, args, kwargs)
+    try:
+        return call_function(function, args, kwargs)
+    except errors.UnsupportedOperationError as refusal:
+        return _as_it_is(function, args, kwargs, refusal)
+
+
+def _as_it_is(function: Any, args: Any, kwargs: Any, refusal: Exception) -> Any:
+    """What is refused may run while tracing, as long as the functions that it is given know no traced value either."""
+    try:
+        return function(*args, **kwargs)
+    except Exception as e:
+        raise refusal from e
+
+
+def _method_of_scipy(owner: Any, name: str, args: Any, kwargs: Any) -> Any:
+    classes = [cls for cls in type(owner).__mro__ if cls.__module__.startswith("scipy.")]
+    for cls in classes:
+        find(name_of(cls))  # what is seldom used is loaded
+        entry = REGISTRY.get(f"{name_of(cls)}.{name}")
+        if entry is not None:
+            return of_numpy(call(getattr(cls, name), entry.fn, (owner, *args), kwargs))
+    refuse(f"{name_of(classes[0])}.{name}")
+
+
+def runs_functions(function: Any) -> bool:
+    """Is it a function of SciPy's that calls functions of the user's, and is known here?"""
+    entry = entry_of(function) if isinstance(function, types.FunctionType) else None
+    return entry is not None and entry.runs
 
 
 # ---- methods and attributes
@@ -175,12 +251,12 @@ def method(name: str, a: Arrayed) -> Callable[..., Any]:
 
 def array_attribute(a: Arrayed, name: str) -> Any:
     """A method or property of a traced array."""
-    entry = REGISTRY.get(f"ndarray.{name}")
+    entry = find(f"ndarray.{name}")
     if entry is not None:
         return entry.fn(a) if entry.attribute else method(name, a)
     if name.startswith("__") or not hasattr(np.ndarray, name):
         raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r} ({user_site()})")
-    unsupported(f"ndarray.{name}", near(f"ndarray.{name}"))
+    unsupported(f"ndarray.{name}", instead_of(f"ndarray.{name}"))
 
 
 def scalar_attribute(x: Traced, name: str) -> Any:
@@ -188,7 +264,7 @@ def scalar_attribute(x: Traced, name: str) -> Any:
     plain = {"T": x, "mT": x, "imag": 0.0, "size": 1, "itemsize": x.dtype.itemsize, "nbytes": x.dtype.itemsize}
     if name in plain and hasattr(np.float64, name):
         return plain[name]
-    if name in ("transpose", "squeeze", "copy", "conj") or (name in ("sum", "mean", "max", "min", "prod") and is_float(x.type)):
+    if name in ("transpose", "squeeze", "copy", "conj") or (name in ("sum", "mean", "max", "min", "prod") and is_inexact(x.type)):
         return lambda *args, **kwargs: x
     if name in ("round", "clip", "dot"):
         return lambda *args, **kwargs: call_function(getattr(np, name), (x, *args), kwargs)
@@ -196,7 +272,7 @@ def scalar_attribute(x: Traced, name: str) -> Any:
         return lambda: table.logical_and(table.eq(table.trunc(x), x), table.isfinite(x))
     if name == "astype":
         return lambda dtype, *args, **kwargs: creation.array(x, dtype)
-    entry = REGISTRY.get(f"ndarray.{name}")
+    entry = find(f"ndarray.{name}")
     if entry is not None and not entry.attribute and name not in ("fill", "sort", "diagonal", "trace", "swapaxes", "tolist"):
         return method(name, filled(x, (1,)))
     cls = class_of(x)
@@ -226,6 +302,9 @@ def _operator(name: str) -> Any:
     return lambda self, *args: OPERATORS[name](self, *args)
 
 
+Arrayed.flat = property(  # type: ignore[attr-defined]
+    lambda self: array_attribute(self, "flat"), lambda self, value: family("arranging.places").fill_flat(self, value)
+)
 for _name in OPERATORS:
     setattr(Arrayed, f"__{_name}__", _operator(_name))
 _kinds: tuple[tuple[Any, Any], ...] = ((Traced, scalar_attribute), (Arrayed, array_attribute))

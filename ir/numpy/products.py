@@ -12,18 +12,19 @@ import numpy as np
 
 from ..core import errors
 from ..core.kernel import Result
-from ..core.sites import unsupported, user_site
-from ..core.types import F32, F64, I32, is_float
+from ..core.sites import user_site
+from ..core.types import F32, F64, I32, is_float, is_inexact
 from ..ops.library import rules
 from ..values import operators, reshaping, sizes
+from ..values.complexes.pairs import ComplexArray, is_complex_array
 from ..values.kernels import emit
 from ..values.library import bind
 from ..values.operators import arithmetic
-from ..values.reshaping import expand, spread
+from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
-from ..values.views import View, access, as_array, shape_of, with_axes
-from .axes import diagonal, moveaxis, ravel
-from .common import astype, axis_of, items_of, scalar_kind
+from ..values.views import View, access, as_array, plane, shape_of, with_axes
+from .axes import broadcast_arrays, conjugate, diagonal, moveaxis, ravel
+from .common import astype, axis_of, common_dtype, items_of, scalar_kind
 from .creation import array
 from .reductions import sum_
 from .registry import implements
@@ -94,6 +95,8 @@ def matmul(x: Any, y: Any) -> Any:
 
 
 def stacked_product(x: Arrayed, y: Arrayed) -> Any:
+    if is_complex_array(x) or is_complex_array(y):
+        return _complex_product(x, y)
     if not (is_float(x.type.dtype) and is_float(y.type.dtype)):
         rank = max(x.ndim, y.ndim) - 2
         letters = "abcdefgh"[:rank]
@@ -108,6 +111,18 @@ def stacked_product(x: Arrayed, y: Arrayed) -> Any:
     stack = sizes.broadcast([shape_of(x)[:-2], shape_of(y)[:-2]])
     (x, tx), (y, ty) = (_matrices(a, stack) for a in (x, y))
     return gemm(x, y, tx, ty)
+
+
+def _complex_product(x: Arrayed, y: Arrayed) -> Any:
+    """By products of real matrices."""
+    if all(map(sizes.is_known, (*shape_of(x)[-2:], shape_of(y)[-1]))) and x.ndim == y.ndim == 2:
+        m, k, n = (int(sizes.plain(s)) for s in (*shape_of(x), shape_of(y)[1]))
+        if m * k * n <= SMALL:
+            return contract("ij", (x, "ik"), (y, "kj"))
+    a, b = ([plane(v, k) for k in (0, 1)] if is_complex_array(v) else [v] for v in (x, y))
+    if len(a) == len(b) == 2:
+        return ComplexArray(matmul(a[0], b[0]) - matmul(a[1], b[1]), matmul(a[0], b[1]) + matmul(a[1], b[0]))
+    return astype(ComplexArray(*(matmul(p, q) for p in a for q in b)), common_dtype([x, y]))
 
 
 def _matrices(a: Arrayed, stack: Sequence[Any]) -> tuple[Arrayed, int]:
@@ -138,8 +153,8 @@ def _product(x: Any, y: Any, of_arrays: Callable[[Any, Any], Any]) -> Any:
 
 
 implements(np.outer)(lambda x, y: arithmetic("mul", expand(ravel(x), (1,)), expand(ravel(y), (0,))))
-implements(np.vdot)(lambda x, y: matmul(ravel(x), ravel(y)))
-implements(np.vecdot, whole=True)(lambda x, y: sum_(as_array(x) * as_array(y), -1))
+implements(np.vdot)(lambda x, y: matmul(ravel(conjugate(x)), ravel(y)))
+implements(np.vecdot, whole=True)(lambda x, y: sum_(conjugate(x) * as_array(y), -1))
 
 
 @implements(np.trace, method="trace")
@@ -176,26 +191,47 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 implements(np.inner)(lambda x, y: _product(x, y, lambda x, y: tensordot(x, y, (-1, -1))))
 
 
+@implements(np.matvec, whole=True)
+def matvec(x1: Any, x2: Any) -> Any:
+    return drop(matmul(x1, expand(as_array(x2), (as_array(x2).ndim,))), [max(as_array(x1).ndim, as_array(x2).ndim + 1) - 1])
+
+
+@implements(np.vecmat, whole=True)
+def vecmat(x1: Any, x2: Any) -> Any:
+    return drop(matmul(expand(conjugate(x1), (as_array(x1).ndim - 1,)), x2), [max(as_array(x1).ndim + 1, as_array(x2).ndim) - 2])
+
+
 @implements(np.einsum)
 def einsum(subscripts: Any, *operands: Any, dtype: Any = None) -> Any:
     """Einstein's sums. Two operands become a matrix product where they are one; more are taken two at a time."""
     if not isinstance(subscripts, str):
-        unsupported("np.einsum with operands before subscripts", "give the subscripts as a string first")
+        subscripts, operands = _with_letters([subscripts, *operands])
     if dtype is not None:
-        operands = tuple(array(x, dtype) for x in operands)
+        given, operands = operands, tuple(array(x, dtype) for x in operands)
+        if not all(np.can_cast(array(x).dtype, dtype, "safe") for x in given):
+            raise TypeError(f"an operand could not be cast to {np.dtype(dtype)!r} according to the rule 'safe' ({user_site()})")
     terms, result = _subscripts(subscripts.replace(" ", ""), [as_array(x) for x in operands])
-    given = stretched([_no_repeats(x, s) for x, s in zip(map(as_array, operands), terms, strict=True)])
-    while len(given) > 1:
-        (a, s), (b, t), *rest = given
-        if rest and any(len(set(u)) == len({c for _, t in given for c in t}) for _, u in given):  # all letters stand in one operand
-            return contract(result, *given)
+    parts = stretched([_no_repeats(x, s) for x, s in zip(map(as_array, operands), terms, strict=True)])
+    while len(parts) > 1:
+        (a, s), (b, t), *rest = parts
+        if rest and any(len(set(u)) == len({c for _, t in parts for c in t}) for _, u in parts):  # all letters stand in one operand
+            return contract(result, *parts)
         later = set(result).union(*(set(u) for _, u in rest))
         target = "".join(c for c in dict.fromkeys(s + t) if c in later) if rest else result
-        given = [(pair(a, s, b, t, target), target), *rest]
-    a, s = given[0]
+        parts = [(pair(a, s, b, t, target), target), *rest]
+    a, s = parts[0]
     if sorted(s) != sorted(result):
         return contract(result, (a, s))
     return a if s == result else with_axes(a, [s.index(c) for c in result])
+
+
+def _with_letters(parts: list[Any]) -> tuple[str, tuple[Any, ...]]:
+    """einsum(a, [0, 1], b, [1, 2], [0, 2]) as "AB,BC->AC" and (a, b)."""
+    result = [parts[-1]] if len(parts) % 2 else []
+    lists = [*parts[1 : len(parts) - len(result) : 2], *result]
+    texts = ["".join("..." if i is Ellipsis else "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[i] for i in x) for x in lists]
+    n = len(parts) // 2
+    return ",".join(texts[:n]) + "".join(f"->{t}" for t in texts[n:]), tuple(parts[: 2 * n : 2])
 
 
 def _subscripts(text: str, operands: list[Any]) -> tuple[list[str], str]:
@@ -243,7 +279,7 @@ def pair(a: Any, s: str, b: Any, t: str, result: str) -> Any:
     summed = [c for c in s if c in t and c not in result]
     left, right = [c for c in s if c not in t], [c for c in t if c not in s]
     alone = [c for c in (*left, *right) if c not in result]
-    floats = is_float(scalar_kind(a)) and is_float(scalar_kind(b))
+    floats = is_inexact(scalar_kind(a)) and is_inexact(scalar_kind(b))
     if not summed or not left or not right or alone or not floats:
         return contract(result, (a, s), (b, t))
     x = with_axes(a, [s.index(c) for c in (*stack, *left, *summed)])
@@ -270,10 +306,16 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     if axis is not None:
         axisa = axisb = axisc = axis
     x, y = moveaxis(a, axisa, 0), moveaxis(b, axisb, 0)
-    for v in (x, y):
-        sizes.require_equal(shape_of(v)[0], 3, "np.cross: both arrays must be (arrays of) 3-dimensional vectors")
-    parts = [x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]]
-    return moveaxis(stack(parts), 0, axisc)
+    flat = [sizes.needed(shape_of(v)[0]) == 2 for v in (x, y)]
+    for v, two in zip((x, y), flat, strict=True):
+        sizes.require_equal(
+            shape_of(v)[0], 2 if two else 3, "incompatible dimensions for cross product (dimension must be 2 or 3): sizes differ"
+        )
+    z = x[0] * y[1] - x[1] * y[0]
+    if all(flat):
+        return z
+    p, q = (0.0 if two else v[2] for v, two in zip((x, y), flat, strict=True))
+    return moveaxis(stack(broadcast_arrays(x[1] * q - p * y[1], p * y[0] - x[0] * q, z)), 0, axisc)
 
 
 # ---- of BLAS

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..core.sites import unsupported, user_site
-from ..core.types import BOOL, I64, is_float
+from ..core.sites import user_site
+from ..core.types import BOOL, I64, element, is_float, is_inexact
 from ..ops import table
 from ..ops.library import rules
 from ..values import kernels, reshaping, sizes
+from ..values.complexes.pairs import is_complex_array
 from ..values.kernels import elementwise, filled, reduce
 from ..values.library import bind
 from ..values.reshaping import drop, expand, spread
 from ..values.scalars import truth
-from ..values.values import Arrayed, to_type
-from ..values.views import as_array, axes_of, contiguous, shape_of, with_axes
-from .axes import along, back_from_rows, rows
+from ..values.values import Arrayed, scalar_type, to_type
+from ..values.views import as_array, axes_of, by_planes, contiguous, shape_of, with_axes
+from .axes import along, back_from_rows, joined, ravel, rows
 from .choosing import isclose, take_along
 from .common import Axis, astype, axis_of, count, divided, dtype_of, float_array, nonempty, program
 from .registry import implements
 from .sorting import sort
-from .ufuncs import to_constant
+from .ufuncs import pick, to_constant
 
 
 def _reduction(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,7 +47,7 @@ def _masked(a: Arrayed, where: Any, instead: Any) -> Arrayed:
     """`a` with `instead` for the elements that `where=` leaves out."""
     if where is True:
         return a
-    choice = lambda x, w, other: table.select(truth(w), x, to_constant(other, x.type))  # noqa: E731
+    choice = lambda x, w, other: pick(truth(w), x, to_constant(other, x.type))  # noqa: E731
     return elementwise(choice, a, where, instead, name="where", dtype=a.type.dtype)  # type: ignore[no-any-return]
 
 
@@ -56,7 +58,7 @@ def _number(a: Arrayed, axis: Axis, where: Any, keepdims: bool) -> Any:
 
 def _widened(a: Arrayed, dtype: Any) -> Arrayed:
     """As what it is added up or multiplied in: ints and bools as int64."""
-    return astype(a, I64 if dtype is None else dtype) if dtype is not None or not is_float(a.type.dtype) else a
+    return astype(a, I64 if dtype is None else dtype) if dtype is not None or not is_inexact(a.type.dtype) else a
 
 
 @implements(np.sum, method="sum", reduce_of=np.add)
@@ -92,7 +94,8 @@ def var(
     if mean is None:
         mean = divided(sum_(a, axis, keepdims=True, where=where), _number(a, axis, where, True))
     apart = a - mean
-    total = sum_(apart * apart, axis, keepdims=keepdims, where=where)
+    square = apart.real * apart.real + apart.imag * apart.imag if is_complex_array(apart) else apart * apart
+    total = sum_(square, axis, keepdims=keepdims, where=where)
     return divided(total, np.maximum(n - (ddof if correction is None else correction), 0))
 
 
@@ -121,10 +124,20 @@ def _extreme(kind: str, ufunc: np.ufunc) -> Callable[..., Any]:
         if where is not True and initial is None:
             what = f"reduction operation '{ufunc.__name__}' does not have an identity"
             raise ValueError(f"{what}, so to use a where mask one has to specify 'initial' ({user_site()})")
-        nonempty(a, axis, ufunc.__name__)
         a = _masked(a, where, initial)
-        found = chosen(a, "arg" + kind, axis, keepdims) if is_float(a.type.dtype) else reduce(kind, a, axis, keepdims, dtype=a.type.dtype)
+        gone, rank = axes_of(axis, a.ndim), a.ndim
+        if initial is None:
+            nonempty(a, axis, ufunc.__name__)
+        elif not sizes.is_known(n := count(a, axis)) or sizes.plain(n) == 0:  # there may be no other element
+            a = _last(a, gone)
+            first = filled(to_constant(initial, element(a.type.dtype)), [*shape_of(a)[:-1], 1], a.type.dtype)
+            found = of(joined([a, first], -1), -1, False)
+            return ufunc(kernels.put_back(found, gone, rank) if keepdims else found, initial)
+        found = of(a, axis, keepdims)
         return found if initial is None else ufunc(found, initial)
+
+    def of(a: Arrayed, axis: Any, keepdims: bool) -> Any:
+        return chosen(a, "arg" + kind, axis, keepdims) if is_float(a.type.dtype) else reduce(kind, a, axis, keepdims, dtype=a.type.dtype)
 
     return _reduction(fn)
 
@@ -182,6 +195,8 @@ def cumprod(a: Any, axis: Axis = None, dtype: Any = None) -> Any:
 
 def _running(of_rows: Callable[[Any], Any], a: Any, axis: Axis, dtype: Any) -> Any:
     a, axis = along(a, axis)
+    if is_complex_array(a) and of_rows is _sums:
+        return by_planes(lambda p: _running(of_rows, p, axis, None), a if dtype is None else astype(a, dtype))
     matrix, order, shape = rows(_widened(a, dtype), axis)
     return back_from_rows(of_rows(matrix), order, shape)
 
@@ -271,16 +286,16 @@ def _last(a: Arrayed, gone: Sequence[int]) -> Arrayed:
 @_reduction
 def logsumexp(a: Any, axis: Axis = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
     """log(sum(b * exp(a))) along axes, without overflow: the largest element is taken out first. Its derivative is softmax."""
-    if return_sign:
-        unsupported("logsumexp with return_sign=True", "leave it out")
     a = float_array(a)
     gone = axes_of(axis, a.ndim)
     keep = keepdims or len(gone) < a.ndim
     top = largest(a, axis, keep)
     top = np.where(np.isfinite(top), top, 0.0)
     e = np.exp(a - top)
-    out = np.log(sum_(e if b is None else e * float_array(b), axis, keepdims=keep)) + top
-    return drop(out, gone) if keep and not keepdims else out
+    total = sum_(e if b is None else e * float_array(b), axis, keepdims=keep)
+    parts = (np.log(np.abs(total)) + top, np.sign(total)) if return_sign else (np.log(total) + top,)
+    parts = tuple(drop(z, gone) for z in parts) if keep and not keepdims else parts
+    return parts if return_sign else parts[0]
 
 
 @implements("scipy.special.softmax")
@@ -302,21 +317,31 @@ def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: 
     return all_(found) if isinstance(found, Arrayed) else found
 
 
+@implements(np.array_equiv, gives="python")
+def array_equiv(a1: Any, a2: Any) -> Any:
+    a, b = as_array(a1), as_array(a2)
+    pairs = itertools.zip_longest(*(reversed(shape_of(x)) for x in (a, b)), fillvalue=1)
+    known = [(sizes.plain(m), sizes.plain(n)) for m, n in pairs if sizes.is_known(m) and sizes.is_known(n)]
+    if any(m != n and 1 not in (m, n) for m, n in known):
+        return False
+    same = np.equal(a, b)
+    return all_(same) if isinstance(same, Arrayed) else same
+
+
 @implements(np.array_equal, gives="python")
 def array_equal(a: Any, b: Any, equal_nan: bool = False) -> Any:
     a, b = as_array(a), as_array(b)
+    if any(scalar_type(x) is None for x in (a, b) if not isinstance(x, Arrayed)):
+        return False  # None, a text: it is equal to no array
     s, t = shape_of(a), shape_of(b)
     known = [(sizes.plain(m), sizes.plain(n)) for m, n in zip(s, t, strict=False) if sizes.is_known(m) and sizes.is_known(n)]
     if len(s) != len(t) or any(m != n for m, n in known):
         return False
-    for m, n in zip(s, t, strict=True):
-        sizes.require_equal(m, n, "np.array_equal of traced arrays needs equal shapes")
+    fit: list[Any] = [table.ieq(*sizes.lifted(m, n)) for m, n in zip(s, t, strict=True) if not sizes.same(m, n)]
+    if fit:  # the elements that both have
+        least = sizes.smaller(sizes.product(s), sizes.product(t))
+        a, b = (ravel(x)[:least] for x in (a, b))
     same = np.equal(a, b)
     if equal_nan:
         same = np.logical_or(same, np.logical_and(np.isnan(a), np.isnan(b)))
-    return all_(same) if isinstance(same, Arrayed) else same
-
-
-@implements(np.bincount, refused=True)
-def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
-    return unsupported("np.bincount, whose result's size depends on values,", "use np.add.at on an array of zeros")
+    return functools.reduce(np.logical_and, fit, all_(same)) if isinstance(same, Arrayed) else same

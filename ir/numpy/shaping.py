@@ -11,11 +11,11 @@ import numpy as np
 
 from ..core import errors
 from ..core.sites import unsupported, user_site
-from ..core.types import BOOL, F64, I64, NUMPY_DTYPES
+from ..core.types import BOOL, F64, I64, NUMPY_DTYPES, is_float
 from ..ops import table
-from ..values import reshaping, sizes, writes
+from ..values import reshaping, sizes
 from ..values.arrays import allocate, strong
-from ..values.kernels import copied, elementwise_with_index, filled, from_index
+from ..values.kernels import copied, elementwise_with_index, filled
 from ..values.reshaping import expand, spread
 from ..values.scalars import operand
 from ..values.values import Arrayed, Traced, is_traced
@@ -23,7 +23,7 @@ from ..values.views import View, as_array, axes_of, base_of, is_array, shape_of,
 from ..values.writes import write
 from .axes import along, broadcast_arrays, diagonal, joined, moveaxis, ravel, swapaxes
 from .choosing import nonzero, take
-from .common import arrayed, astype, axis_of, dtype_of, items_of
+from .common import arrayed, astype, axis_of, dtype_of, items_of, program
 from .creation import arange, array, linspace
 from .registry import implements
 from .ufuncs import pick
@@ -118,7 +118,13 @@ def _rank(part: Any) -> int:
 
 
 # np.r_[...] joins scalars, arrays and ranges (slices) along the first axis, np.c_[...] along the last one, vectors as columns.
-implements("np.r_")(lambda parts: concatenate(_pieces("np.r_", parts, {0: (0,)})))
+@implements("np.r_")
+def _in_a_row(parts: Any) -> Any:
+    if isinstance(parts, tuple) and parts and isinstance(parts[0], str):
+        return _directed(parts[0], parts[1:])
+    return concatenate(_pieces("np.r_", parts, {0: (0,)}))
+
+
 implements("np.c_")(lambda parts: concatenate(_pieces("np.c_", parts, {0: (0, 1), 1: (1,)}), -1))
 
 
@@ -126,6 +132,20 @@ def _pieces(name: str, parts: Any, added: dict[int, tuple[int, ...]]) -> Any:
     given = [_piece(name, p) for p in (parts if isinstance(parts, tuple) else (parts,))]
     t = dtype_of(np.result_type(*map(_kind, given)))  # Python's numbers adapt here
     return _raised([p if isinstance(p, Arrayed) else strong(p, t) for p in given], added)[0]
+
+
+def _directed(directive: str, parts: Any) -> Any:
+    """np.r_ with "axis,rank,place": arrays of a lower rank have their axes at that place."""
+    if directive in ("r", "c"):
+        unsupported(f"np.r_ with the directive {directive!r}, which makes a matrix,", "use an array of two axes")
+    numbers = list(map(int, directive.split(",")))
+    axis, rank, place = [*numbers, *(0, 1, -1)[len(numbers) :]]
+    raised = []
+    for p in map(arrayed, _pieces("np.r_", parts, {0: (0,)})):
+        missing = max(rank - p.ndim, 0)
+        first = missing if place == -1 else place + missing + 1 if place < 0 else place
+        raised.append(expand(p, [q for q in range(p.ndim + missing) if q < first or q >= first + p.ndim]) if missing else p)
+    return concatenate(raised, axis)
 
 
 def _kind(p: Any) -> Any:
@@ -209,6 +229,7 @@ triu = implements(np.triu)(_triangle(operator.le))
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     a = as_array(a)
     if axis is None:
+        shift = sum(shift) if isinstance(shift, (tuple, list)) else shift
         return reshaping.reshape(roll(ravel(a), shift, 0), shape_of(a))
     if isinstance(axis, (tuple, list)):
         for s, x in zip(shift if isinstance(shift, (tuple, list)) else [shift] * len(axis), axis, strict=True):
@@ -217,7 +238,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     at = axis_of(axis, a.ndim)
     n = sizes.plain(shape_of(a)[at])
     k = shift % np.maximum(n, 1)
-    return concatenate([a[(*[slice(None)] * at, part)] for part in (slice(n - k, None), slice(None, n - k))], at)
+    return joined([a[(*[slice(None)] * at, part)] for part in (slice(n - k, None), slice(None, n - k))], at, total=n)
 
 
 @implements(np.repeat, method="repeat")
@@ -226,12 +247,28 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     if isinstance(repeats, (list, tuple)) and not any(map(is_traced, repeats)):
         repeats = np.asarray(repeats)
     if not isinstance(repeats, (int, np.integer)) and not (isinstance(repeats, Traced) and repeats.type == I64):
-        if is_array(repeats) and isinstance(repeats, np.ndarray):
+        if isinstance(repeats, np.ndarray) and repeats.ndim:
             return take(a, np.repeat(np.arange(len(repeats)), repeats), at)
-        unsupported("np.repeat with an array of counts", "use np.take with indices")
+        counts = spread(as_array(repeats), [shape_of(a)[at]])
+        if is_float(counts.type.dtype):
+            raise TypeError(f"Cannot cast array data from {counts.dtype!r} to dtype('int64') according to the rule 'safe' ({user_site()})")
+        return take(a, _as_often(counts), at)
     shape = shape_of(a)
     wide = spread(expand(a, (at + 1,)), [*shape[: at + 1], repeats, *shape[at + 1 :]])
     return reshaping.reshape(wide, [*shape[:at], sizes.mul(shape[at], repeats), *shape[at + 1 :]])
+
+
+@program
+def _as_often(counts: Any) -> Any:
+    """The place of each element, as often as it is to be there."""
+    if np.any(counts < 0):
+        raise ValueError("repeats may not contain negative values.")
+    out, k = np.zeros(np.sum(counts), int), 0
+    for i in range(len(counts)):
+        for _ in range(counts[i]):
+            out[k] = i
+            k += 1
+    return out
 
 
 @implements(np.tile)
@@ -242,45 +279,6 @@ def tile(a: Any, reps: Any) -> Any:
     shape = shape_of(a)
     wide = spread(expand(a, range(0, 2 * rank, 2)), [x for r, n in zip(reps, shape, strict=True) for x in (r, n)])
     return reshaping.reshape(wide, [sizes.mul(r, n) for r, n in zip(reps, shape, strict=True)])
-
-
-@implements(np.pad)
-def pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
-    a = as_array(array)
-    if mode not in ("constant", "edge", "reflect", "wrap"):
-        unsupported(f"np.pad with mode={mode!r}", "use mode='constant', 'edge', 'reflect' or 'wrap'")
-    if not isinstance(a, Arrayed):
-        return a
-    widths = np.broadcast_to(np.asarray(pad_width), (a.ndim, 2)).tolist()
-    if any(w < 0 for pair in widths for w in pair):
-        raise ValueError(f"index can't contain negative values ({user_site()})")
-    if mode == "constant":
-        if not isinstance(constant_values, (int, float, np.generic, Traced)):
-            unsupported("np.pad with several constant_values", "use one")
-        shape = [sizes.add(n, lo + hi) for n, (lo, hi) in zip(shape_of(a), widths, strict=True)]
-        out = allocate(a.type.dtype, tuple(shape), writes.stored(constant_values, a.type.dtype))
-        write(View(out, [(q, lo, 1) for q, (lo, _) in enumerate(widths)], shape_of(a)), lambda x: x, a, reads=False)
-        return out
-    for q, (lo, hi) in enumerate(widths):
-        a = _padded(a, q, lo, hi, mode)
-    return a
-
-
-def _padded(a: Arrayed, q: int, lo: int, hi: int, mode: str) -> Arrayed:
-    n = shape_of(a)[q]
-    (top,) = sizes.lifted(n)
-
-    def source(i: Any, n: Any) -> Any:
-        j, last = i - lo, n - 1
-        if mode == "wrap":
-            return j % n
-        if mode == "edge":
-            return pick(j < 0, 0, pick(j > last, last, j))
-        r = j % pick(last == 0, 1, 2 * last)
-        return pick(r > last, 2 * last - r, r)
-
-    index = from_index(source, [sizes.add(n, lo + hi)], "pad", I64, [top])
-    return take(a, index, q)  # type: ignore[no-any-return]
 
 
 implements(np.argwhere)(lambda a: stack(nonzero(a), 1))

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import I64
 from ..ops.library import rules
-from ..values import reshaping
+from ..values import reshaping, sizes
 from ..values.library import bind
 from ..values.values import Arrayed
 from ..values.views import as_array, contiguous, shape_of
@@ -36,6 +36,28 @@ def sort(a: Any, axis: Any = -1, kind: Any = None) -> Any:
 
 
 implements(method="sort")(lambda a, axis=-1, kind=None, order=None, *, stable=None: assign(a, sort(a, axis)))
+
+
+# What is sorted is partitioned too, at each of its places.
+implements(np.partition)(lambda a, kth, axis=-1: sort(a, axis))
+implements(np.argpartition, method="argpartition")(lambda a, kth, axis=-1: argsort(a, axis))
+implements(method="partition")(lambda a, kth, axis=-1, kind="introselect", order=None: assign(a, sort(a, axis)))
+implements(np.sort_complex, refused=True)(lambda a: unsupported("np.sort_complex", "use np.sort"))
+
+
+@implements(np.lexsort)
+def lexsort(keys: Any, axis: Any = -1) -> Any:
+    """The order by the last key, then the one before it and so on."""
+    if isinstance(keys, Arrayed):
+        n = sizes.needed(shape_of(keys)[0])
+        if n is None:
+            unsupported("np.lexsort of so many keys that their number depends on values", "give a tuple of keys")
+        keys = [keys[i] for i in range(int(n))]
+    order: Any = None
+    for key in map(as_array, keys):
+        at = along(key, axis)[1]
+        order = argsort(key, at) if order is None else take_along(order, argsort(take_along(key, order, at), at), at)
+    return order
 
 
 @implements(np.searchsorted, method="searchsorted")

@@ -15,9 +15,10 @@ import numpy as np
 from ..core.graph import Const
 from ..core.op import TABLE, Op, literal
 from ..core.sites import user_site
-from ..core.types import BOOL, F64, I64, Scalar, is_float
+from ..core.types import BOOL, F64, I64, Scalar, is_complex, is_float
 from ..ops import table
 from ..values import operators, scalars, values
+from ..values.complexes import functions as complex_functions
 from ..values.kernels import elementwise
 from ..values.operators import arithmetic, compare, has_array, operands
 from ..values.scalars import logical_not, promote, truth
@@ -99,6 +100,8 @@ def choose(cond: Any, x: Any, y: Any) -> Any:
     t, weak = common(x, y)
     if not isinstance(cond, Traced):
         return x if cond else y
+    if is_complex(t):
+        return complex_functions.choose(cond, to_constant(x, t), to_constant(y, t), where=True).weakly(weak)
     z = table.select(cond, to_constant(x, t), to_constant(y, t), where=True)
     return Traced(z.atom, z.builder, weak)
 
@@ -106,6 +109,8 @@ def choose(cond: Any, x: Any, y: Any) -> Any:
 def pick(cond: Any, x: Any, y: Any) -> Any:
     """The same of elements, where both have a part in derivatives."""
     t, _ = common(x, y)
+    if is_complex(t):
+        return complex_functions.choose(cond, to_constant(x, t), to_constant(y, t))
     return table.select(cond, to_constant(x, t), to_constant(y, t))
 
 
@@ -117,7 +122,7 @@ def common(*xs: Any) -> tuple[Scalar, bool]:
 
 def to_constant(x: Any, t: Scalar) -> Any:
     """`x` in type `t`, as a traced value even when it is a plain number."""
-    if isinstance(x, Traced):
+    if isinstance(x, Traced) or is_complex(t):
         return to_type(x, t)
     c = values.constant(x)
     return Traced(Const(literal(x, t), t), None, c.weak)
@@ -148,7 +153,14 @@ def ldexp(x: Any, n: Any) -> Any:
     if is_float(scalars.operand("ldexp", n)[0]):
         raise TypeError(f"ufunc 'ldexp' needs an int as its second argument ({user_site()})")
     t = x.type if isinstance(x, Traced) and is_float(x.type) else F64
-    return arithmetic("mul", x, table.exp2(to_type(n, t)) if isinstance(n, Traced) else 2.0**n)
+    n = to_constant(n, I64)
+    n = choose(compare("lt", n, -3000), -3000, choose(compare("gt", n, 3000), 3000, n))
+    third = n // 3
+    z = to_constant(x, F64)
+    for k in (third, third, n - 2 * third):  # a factor alone may be no float64 where the result is one
+        z = table.mul(z, table.exp2(to_type(k, F64)))
+    z = to_type(z, t)
+    return Traced(z.atom, z.builder, isinstance(x, Traced) and x.weak)
 
 
 def heaviside(x: Any, h: Any) -> Any:

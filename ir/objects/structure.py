@@ -17,6 +17,7 @@ import numpy as np
 
 from ..core.builder import current_trace
 from ..values import pytree
+from ..values.arrays import opened_constant, opened_constants
 from ..values.values import Arrayed, Traced
 from .heap import CONTAINERS, Heap, State, attributes
 
@@ -39,6 +40,9 @@ _LEAVES = (
 )  # fmt: skip
 
 
+_COMPLEX = (complex, np.complexfloating)
+
+
 def is_object(x: Any) -> bool:
     """Is it an instance of a user's class, whose attributes are all that it is?"""
     cls = type(x)
@@ -53,6 +57,10 @@ def is_object(x: Any) -> bool:
 def opened(x: Any, heap: Heap | None = None, state: State | None = None) -> tuple[Shape, list[Any]] | None:
     """(shape, parts) of a value as it was in that state; None for a leaf."""
     cls = type(x)
+    if issubclass(cls, _COMPLEX) or (cls is np.ndarray and x.dtype.kind == "c"):
+        trace = current_trace()
+        x = opened_constant(x) if trace is not None and trace.builders else x
+        cls = type(x)
     if pytree.is_node(cls):
         children, known = pytree.one_level(x)
         return Shape(cls, known), children
@@ -132,6 +140,7 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
     """(leaves, structure), where the instances of users' classes that the trace has made are opened."""
     trace = current_trace()
     heap = trace.heap if trace is not None else None
+    tree = opened_constants(tree) if heap is not None else tree
     return pytree.flatten_results(tree, lambda x: heap is not None and heap.birth(x) > 0 and is_object(x), attributes)
 
 

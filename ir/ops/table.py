@@ -56,6 +56,7 @@ select: Op = row("select", "BTT:T", lambda m, c, x, y, where=False: m.select(c, 
              **STEADY)
 gate: Op = row("gate", "BF:F", lambda m, c, x, when: x,  # x; backwards nothing goes through it but where c == when (guards.py)
                lambda d, z, c, x, when: (None, select(c, d, 0.0) if when else select(c, 0.0, d)), gates=True, **STEADY)
+fixed = row("fixed", "F:F", lambda m, x: x, Zero("it is held fixed in derivatives"), speculate=True)
 carried: Op = row("carried", "FF:F", lambda m, total, start: total, lambda d, z, total, start: (d, d), continues=True, **STEADY)  # a sum that began with `start`
 
 # ---- rounding and signs

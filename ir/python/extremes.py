@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core import errors
 from ..core.builder import building
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, Scalar, is_float
 from ..numpy.ufuncs import choose
 from ..staging.branches import and_, if_, ifexp, not_, or_
@@ -67,6 +67,8 @@ def _best(items: list[Any], better: Callable[[Any, Any], Any], key: Any) -> Any:
 def _either(first: Any, x: Any, y: Any) -> Any:
     if not isinstance(first, Traced):
         return x if first else y
+    if isinstance(x, tuple) and isinstance(y, tuple) and len(x) != len(y):
+        unsupported("max() or min() of tuples of unequal lengths", "make them equally long, or compare what decides: key=lambda t: t[0]")
     scalars = all(not isinstance(v, Arrayed) and leaf_type(v) is not None for v in (x, y))
     return choose(first, x, y) if scalars else ifexp(first, lambda: x, lambda: y)
 

@@ -9,15 +9,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core import errors
-from ..core.builder import building, current_builder, current_trace
+from ..core.builder import Builder, building, current_builder, current_trace
+from ..core.graph import Atom, Var
+from ..core.op import TABLE
 from ..core.sites import user_site
+from ..core.types import I64
 from ..ops import table
 from ..staging import lists
 from ..staging.branches import if_
 from ..staging.loops import CANNOT_BE_STAGED, UNROLL_ALWAYS, counted_loop, python_loop, while_
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, open_block, way_back
 from ..values import concrete
-from ..values.values import Arrayed, Traced, call
+from ..values.values import Arrayed, Traced, call, dim_of, named
 from ..values.views import any_traced
 from .iterables import Staged, on_ints, staged_iterable, staged_range
 from .raising import raise_
@@ -218,6 +221,43 @@ def _look(make: Thunk) -> Any:
     value = make()
     go_back()
     return value
+
+
+class Region:
+    """What has been added to a function since a mark."""
+
+    def __init__(self, builder: Builder, mark: Any, what: str = "") -> None:
+        self.builder, self.what = builder, what
+        lets = [*(mark.block.lets[mark.lets :] if mark.block else ()), *(let for b in builder.blocks[mark.blocks :] for let in b.lets)]
+        self.made = {o: let for let in lets for o in let.outs}
+        self.params = {p for b in builder.blocks[mark.blocks :] for p in b.params}
+
+    def outside(self, n: Traced) -> Callable[[], Any]:
+        """What computes a size again that was computed here of what was there before."""
+        make = self.found(n)
+        if make is None:
+            raise errors.UnsupportedOperationError(
+                f"{self.what} at {user_site()} is an array whose size is computed by the function itself: all of them are kept in one array, whose size "
+                "is needed before. Make them of a size that is known outside, or store into an array of your own"
+            )
+        return make
+
+    def found(self, n: Traced) -> Callable[[], Any] | None:
+        """The same, or None where it depends on more."""
+        d, make = dim_of(n), self._again(n.atom)
+        return None if make is None else lambda: named(Traced(make(), current_builder(), True), d)
+
+    def _again(self, a: Atom) -> Callable[[], Atom] | None:
+        let = self.made.get(a) if isinstance(a, Var) else None
+        if let is None and a not in self.params:
+            return lambda: a
+        if let is None or not (TABLE[let.op].measures or TABLE[let.op].scalar) or TABLE[let.op].can_fail(let):
+            return None
+        args = [self._again(x) for x in let.args]
+        known = [make for make in args if make is not None]
+        if len(known) < len(args):
+            return None
+        return lambda: self.builder.emit(let.op, tuple(make() for make in known), (I64,), dict(let.attrs), let.site)[0]
 
 
 def _rest(staged: Staged) -> Staged:

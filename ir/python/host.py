@@ -29,7 +29,7 @@ import numpy as np
 from ..core import errors
 from ..core.builder import building, current_builder, keep
 from ..core.graph import Atom, Program
-from ..core.sites import user_site
+from ..core.sites import is_library, is_stepping, user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Type
 from ..objects.structure import is_object, leaves_of
 from ..ops.effects import AGAIN, DONE, MARK
@@ -325,8 +325,22 @@ def _write(stream: _Stream, name: str, *args: Any) -> None:
     getattr(_now(stream), name)(*args)
 
 
-def refused(name: str, remedy: str) -> Callable[..., NoReturn]:
-    def fn(*args: Any, **kwargs: Any) -> NoReturn:
+def _stop() -> Any:
+    """The debugger, in the frame of the user's code that asks for it; it steps over the library's."""
+    if sys.breakpointhook is not sys.__breakpointhook__:
+        return sys.breakpointhook()
+    import pdb
+
+    frame = sys._getframe(1)
+    while is_library(frame.f_code.co_filename) and frame.f_back is not None:
+        frame = frame.f_back
+    return pdb.Pdb(skip=["lantern_jit.*", "numpy.*"]).set_trace(frame)
+
+
+def refused(name: str, remedy: str) -> Callable[..., Any]:
+    def fn(*args: Any, **kwargs: Any) -> Any:
+        if name == "breakpoint()" and is_stepping():
+            return _stop()
         raise errors.UnsupportedOperationError(f"{name} at {user_site()} stops for a person, which compiled code cannot: {remedy}")
 
     return fn

@@ -10,6 +10,8 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..core import errors
 from ..core.builder import building
 from ..core.sites import unsupported, user_site
@@ -189,6 +191,25 @@ def staged_product(*items: Any, repeat: int = 1) -> Any:
     return _staged(plain, parts, lambda: _lengths(parts, _times), element, length, what="itertools.product()")
 
 
+# ---- NumPy's iterators
+def staged_ndindex(*shape: Any) -> Any:
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+    return staged_product(*map(staged_range, sizes)) if sizes else iter([()])
+
+
+def staged_ndenumerate(arr: Any) -> Any:
+    a = np.asarray(arr) if not isinstance(arr, Arrayed) else arr
+    return staged_zip(staged_ndindex(*a.shape), a.reshape(-1)) if a.ndim else iter([((), a[()])])
+
+
+def staged_nditer(op: Any, *args: Any, **kwargs: Any) -> Any:
+    if not isinstance(op, Arrayed):
+        return np.nditer(op, *args, **kwargs)
+    if args or kwargs:
+        unsupported("np.nditer of a traced array with flags", "run over its elements, for i in np.ndindex(a.shape)")
+    return op.reshape(-1)
+
+
 def staged_pairwise(items: Any) -> Any:
     parts = _parts("itertools.pairwise()", [items])
     if parts is None:
@@ -261,5 +282,5 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     range: staged_range, enumerate: staged_enumerate, zip: staged_zip, len: staged_length, reversed: staged_reversed, map: staged_map,
     filter: staged_filter, itertools.chain: staged_chain, itertools.chain.from_iterable: chain_from_iterable, itertools.product: staged_product,
     itertools.pairwise: staged_pairwise, itertools.islice: staged_islice, itertools.repeat: staged_repeat, itertools.count: staged_count,
-    itertools.starmap: staged_starmap, itertools.zip_longest: staged_zip_longest,
+    np.ndindex: staged_ndindex, np.ndenumerate: staged_ndenumerate, np.nditer: staged_nditer, itertools.starmap: staged_starmap, itertools.zip_longest: staged_zip_longest,
 }  # fmt: skip

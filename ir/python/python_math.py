@@ -1,8 +1,9 @@
-"""Python's `math` module on traced values: its arguments are floats of 64 bits or ints, and so are its results, whatever NumPy
+"""Python's `math` and `cmath` on traced values: their arguments are numbers of 64 bits, and so are their results, whatever NumPy
 would have made of them. Where Python raises for a number that a function has no value at, the result is NaN or infinite."""
 
 from __future__ import annotations
 
+import cmath
 import functools
 import math
 from collections.abc import Callable, Iterable
@@ -12,11 +13,12 @@ import numpy as np
 
 from ..core import errors
 from ..core.sites import unsupported, user_site
-from ..core.types import BOOL, I64, describe, is_float
-from ..numpy.linalg.functions import norm
-from ..numpy.registry import ufunc
+from ..core.types import BOOL, C128, I64, describe, is_float
+from ..numpy.registry import function, ufunc
 from ..ops import table
 from ..staging import branches
+from ..values.complexes import functions as complex_functions
+from ..values.complexes.pairs import Complex, complex_of, to_complex
 from ..values.operators import arithmetic
 from ..values.scalars import operand, to_float, to_integer
 from ..values.values import Arrayed, Traced, constant, is_traced
@@ -80,7 +82,7 @@ def _hypot(*xs: Any) -> Any:
 
 def _dist(p: Any, q: Any) -> Any:
     if isinstance(p, Arrayed) or isinstance(q, Arrayed):
-        return _weak(to_float(norm(arithmetic("sub", p, q))))
+        return _weak(to_float(function(np.linalg.norm)(arithmetic("sub", p, q))))
     p, q = list(p), list(q)
     if len(p) != len(q):
         raise ValueError(f"both points must have the same number of dimensions ({user_site()})")
@@ -225,6 +227,80 @@ def staged(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     return fn
 
 
+# ---- complex numbers: cmath, and complex()
+def _complex(name: str, x: Any) -> Complex:
+    """An argument that is to be one number."""
+    if isinstance(x, Arrayed) or (isinstance(x, np.ndarray) and x.ndim):
+        raise errors.ArgumentTypeError(
+            f"{name} at {user_site()} takes a number, not an array: use NumPy's function, or this on each element"
+        )
+    operand(name, x)  # or TypeError
+    return to_complex(x, C128)  # type: ignore[no-any-return]
+
+
+def _weakly(x: Any) -> Any:
+    """A result, as Python's number."""
+    return x.weakly(True) if isinstance(x, Traced) else x
+
+
+def complex_(*args: Any, **kwargs: Any) -> Any:
+    """complex(real, imag): real + 1j * imag of any two numbers."""
+    if not any(map(is_traced, (*args, *kwargs.values()))):
+        return complex(*args, **kwargs)
+    real, imag = (*args, *kwargs.values(), 0.0)[:2] if "imag" not in kwargs or args else (0.0, kwargs["imag"])
+    z, w = _complex("complex()", real), _complex("complex()", imag)
+    if not any(map(complex_functions.is_any_complex, (real, imag))):
+        return _weakly(complex_of(z.real, w.real))
+    return _weakly(complex_of(table.sub(z.real, w.imag), table.add(z.imag, w.real)))
+
+
+def _complex_log(z: Complex, base: Any = None) -> Complex:
+    found = complex_functions.log(z)
+    return found if base is None else complex_functions.div(found, complex_functions.log(_complex("cmath.log", base)))
+
+
+def _rect(r: Any, phi: Any) -> Complex:
+    r, phi = (to_float(x if isinstance(x, Traced) else constant(x)) for x in (r, phi))
+    return complex_of(table.mul(r, table.cos(phi)), table.mul(r, table.sin(phi)))
+
+
+def _complex_isclose(a: Any, b: Any, *, rel_tol: Any = 1e-09, abs_tol: Any = 0.0) -> Any:
+    a, b = _complex("cmath.isclose", a), _complex("cmath.isclose", b)
+    apart, far = (complex_functions.absolute(x) for x in (complex_functions.sub(a, b), a))
+    near = complex_functions.absolute(b)
+    most = table.mul(table.select(table.gt(far, near), far, near), rel_tol)
+    return table.logical_or(table.le(apart, most), table.le(apart, abs_tol))
+
+
+_RENAMED_COMPLEX = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh"}
+_SAME_COMPLEX = ("exp", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "isnan", "isinf", "isfinite")
+OF_COMPLEX: dict[str, Callable[..., Any]] = {
+    **{name: complex_functions.FUNCTIONS[name] for name in _SAME_COMPLEX},
+    **{name: complex_functions.FUNCTIONS[other] for name, other in _RENAMED_COMPLEX.items()},
+    "log": _complex_log, "phase": complex_functions.angle, "polar": lambda z: (_weakly(complex_functions.absolute(z)), _weakly(complex_functions.angle(z))),
+}  # fmt: skip
+OF_NUMBERS: dict[str, Callable[..., Any]] = {"rect": _rect, "isclose": _complex_isclose}
+
+
+def staged_complex(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `cmath`: Python's own where nothing is traced."""
+
+    def fn(*args: Any, **kwargs: Any) -> Any:
+        if not any_traced((args, kwargs)):
+            return plain(*args, **kwargs)
+        if name in OF_NUMBERS:
+            return _weakly(OF_NUMBERS[name](*args, **kwargs))
+        if name not in OF_COMPLEX:
+            unsupported(f"cmath.{name} of traced values", "compute it outside of the compiled function")
+        return _weakly(OF_COMPLEX[name](_complex(f"cmath.{name}", args[0]), *args[1:], **kwargs))
+
+    return fn
+
+
 REPLACED = {
-    fn: staged(name, fn) for name, fn in vars(math).items() if callable(fn) and not name.startswith("_")
-}  # but for those of sequences.py
+    **{
+        fn: staged(name, fn) for name, fn in vars(math).items() if callable(fn) and not name.startswith("_")
+    },  # but for those of sequences.py
+    **{fn: staged_complex(name, fn) for name, fn in vars(cmath).items() if callable(fn) and not name.startswith("_")},
+    complex: complex_,
+}

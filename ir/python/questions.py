@@ -43,7 +43,7 @@ def type_of(x: Any) -> Any:
         x._raise()
     if isinstance(x, List):
         return list
-    return np.ndarray if type(x).__name__ == "Complexed" else type(x)
+    return type(x)
 
 
 def _of_optional(x: Maybe, ask: Callable[[Any], bool]) -> Any:

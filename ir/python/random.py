@@ -10,6 +10,7 @@ traced would be one number for ever: it is refused, and so are clocks.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import threading
@@ -26,6 +27,7 @@ from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, is_generator, loaded
 from ..numpy.common import astype
 from ..numpy.creation import asarray
+from ..numpy.registry import family
 from ..ops import table
 from ..values import pytree
 from ..values.kernels import whole
@@ -88,11 +90,14 @@ class GeneratorValue:
     def __repr__(self) -> str:
         return "<traced Generator>"
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        made_of_them = family("calling.draws").METHODS
+        if name in made_of_them:
+            return functools.partial(made_of_them[name], self)
         raise errors.UnsupportedOperationError(
-            f"Generator.{name} at {user_site()} is not supported in compiled code: there are {', '.join(METHODS)}; draw other numbers outside and "
+            f"Generator.{name} at {user_site()} is not supported in compiled code: there are {', '.join((*METHODS, *made_of_them))}; draw other numbers outside and "
             "pass them as an argument"
         )
 
@@ -147,6 +152,13 @@ class GeneratorValue:
         _refuse(_any(_not_finite(span)), "uniform", 0.0, math.inf)
         _refuse(_negative(span), "uniform", 1.0, 0.0)
         return low + span * self._like("uniform", size, low, high)
+
+    parameter = staticmethod(lambda x: _float(x))
+
+    def standard(self, kind: str, size: Any, *parameters: Any) -> Any:
+        """For what is made of it: the same as an array's element."""
+        found = self._like(kind, size, *parameters)
+        return Traced(found.atom, found.builder) if isinstance(found, Traced) else found
 
     def _like(self, kind: str, size: Any, *parameters: Any) -> Any:
         """Standard draws of this size, or of that of the parameters together."""

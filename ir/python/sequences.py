@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import building
-from ..core.sites import user_site
+from ..core.builder import building, current_builder
+from ..core.sites import unsupported, user_site
 from ..core.types import I32
 from ..numpy.sorting import argsort
 from ..staging.branches import if_
@@ -29,7 +29,7 @@ from ..staging.kinds import LEAF, Kind, kind_of, skeleton
 from ..staging.leaves import leaf_type
 from ..staging.lists import made, new_list
 from ..staging.loops import CANNOT_BE_STAGED
-from ..staging.paths import NO_SCOPE, open_block, way_back
+from ..staging.paths import NO_SCOPE, Thunk, open_block, way_back
 from ..values import sizes
 from ..values.arrays import allocate
 from ..values.values import _SERIAL, Arrayed, call, dimension
@@ -37,7 +37,7 @@ from ..values.views import any_traced, base_of, settled
 from . import iterables
 from .extremes import _before, _extreme, _hold, _is_vector
 from .folds import ABSENT, all_, any_, fsum, mean, prod, reduce, sum_
-from .for_loops import _each, _key_of, _look, _rest, _source, _variables
+from .for_loops import Region, _each, _key_of, _look, _rest, _source, _variables
 from .iterables import FEW, Staged, staged_iterable, staged_range
 from .iterators import staged_map
 
@@ -51,12 +51,21 @@ from .iterators import staged_map
 
 
 # ---- sequences that are kept: lists, sorted, accumulate
-def _room(example: Any, n: Any) -> Growing:
-    """Room for n elements like this one."""
+def _room(make: Thunk, n: Any) -> Growing | None:
+    """Room for n elements like the one that is made; None where it is the elements' computation that says how large they are."""
+    open_block()
+    builder = current_builder()
+    mark, go_back = builder.mark(), way_back(NO_SCOPE)
     leaves: list[Any] = []
-    bones = skeleton(example, leaves)
+    bones = skeleton(make(), leaves)
     kinds = tuple(map(kind_of, leaves))
-    buffers = [allocate(k.dtype, (n, *shape_of(x)), None) for x, k in zip(leaves, kinds, strict=True) if k.dtype is not None]
+    inside = Region(builder, mark)
+    found = [[m if isinstance(m, int) else inside.found(m) for m in map(sizes.plain, shape_of(x))] for x in leaves]
+    go_back()
+    shapes = [[m if isinstance(m, int) else m() for m in shape if m is not None] for shape in found]
+    if any(len(known) < len(needed) for known, needed in zip(shapes, found, strict=True)):
+        return None
+    buffers = [allocate(k.dtype, (n, *shape), None) for k, shape in zip(kinds, shapes, strict=True) if k.dtype is not None]
     return Growing(buffers, constant_if_plain(n), bones, kinds)
 
 
@@ -69,9 +78,14 @@ def collected(items: Any) -> Growing:
     if staged is None:
         return started(items, *described([items]))
     staged.begin()
-    out = _room(_look(lambda: staged.element(0)), staged.count())
-    _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
-    return out
+    out = _room(lambda: staged.element(0), staged.count())
+    if out is not None:
+        _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
+        return out
+    appended = made([])
+    _each(dataclasses.replace(staged, once=False), appended.append, NO_SCOPE)
+    grows = growing(appended)
+    return grows if grows is not None else started(appended, *described([appended]))
 
 
 def _numbered(staged: Staged) -> Staged:
@@ -172,7 +186,9 @@ def accumulate(iterable: Any, func: Any = operator.add, *, initial: Any = None) 
     def start() -> Any:
         return staged.element(0) if initial is None else initial
 
-    out = _room(_look(lambda: call(func, start(), staged.element(0))), n)
+    out = _room(lambda: call(func, start(), staged.element(0)), n)
+    if out is None:
+        unsupported("itertools.accumulate() of arrays whose sizes only its function knows", "write a loop that appends to a list")
 
     def fill() -> None:
         total = settled(start())

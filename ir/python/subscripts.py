@@ -8,18 +8,20 @@ import numpy as np
 
 from ..core.builder import current_trace
 from ..core.types import BOOL, I64
-from ..numpy.dispatch import AxisConcatenator, index_joined, mentions_traced
+from ..numpy.dispatch import INDEXED, index_joined, mentions_traced
 from ..objects.heap import CONTAINERS
 from ..staging.paths import heap_of
 from ..values.arrays import lift_array
 from ..values.values import Traced, is_traced, store, write_to_scalar
+
+_MAKERS = set(map(type, INDEXED))
 
 
 def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
     if isinstance(obj, np.ndarray) and mentions_traced(index):
         return lift_array(obj)[index]
-    if isinstance(obj, AxisConcatenator) and mentions_traced(index):
+    if type(obj) in _MAKERS and (mentions_traced(index) or current_trace() is not None):
         return index_joined(obj, index)
     if isinstance(obj, dict) and isinstance(index, Traced):
         index = plain_key(index)

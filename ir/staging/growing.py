@@ -22,8 +22,9 @@ from ..objects.structure import opened
 from ..ops import table
 from ..values import concrete, pytree, sizes
 from ..values.arrays import allocate
+from ..values.complexes.pairs import Complex, ComplexArray
 from ..values.values import Arrayed, Traced, constant, dimension, to_type
-from .kinds import Kind, Skeleton, filled, kind_of, meet, refuse_items, skeleton
+from .kinds import LEAF, Kind, Skeleton, filled, kind_of, meet, refuse_items, skeleton
 from .leaves import either
 from .paths import branch
 
@@ -157,9 +158,17 @@ class Growing:
         """np.array(items)"""
         if not self.buffers or any(k.dtype is None for k in self.kinds):
             self.refuse()
-        if len(self.buffers) == 1:
-            return self.buffers[0][: self.n].copy()
-        return np.stack([b[: self.n] for b in self.buffers], axis=1)
+        found = _stacked(self.bones, iter([b[: self.n] for b in self.buffers]))
+        return found.copy() if self.bones == LEAF else found
+
+
+def _stacked(bones: Skeleton, columns: Any) -> Any:
+    """The array of the items of that structure, a column for each leaf: the parts of an item are along the second axis."""
+    if bones == LEAF:
+        return next(columns)
+    shape, parts = bones
+    found = [_stacked(p, columns) for p in parts]
+    return ComplexArray(*found) if issubclass(shape.kind, Complex) else np.stack(found, axis=1)
 
 
 class Room(NamedTuple):
@@ -219,7 +228,7 @@ def _copied(item: Any) -> None:
             if found[0].mutable and heap is not None:
                 heap.seal(
                     x,
-                    f"{user_site()} writes to a {type(x).__name__} that is or was an item of a list that grows under traced control flow, which holds a copy "
+                    f"{user_site()} writes to a {'list' if isinstance(x, list) else type(x).__name__} that is or was an item of a list that grows under traced control flow, which holds a copy "
                     "of it: put a copy into the list, or a new one in the item's place",
                 )
 

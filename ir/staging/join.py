@@ -23,7 +23,7 @@ from ..values.arrays import lift_array
 from ..values.values import Arrayed
 from ..values.views import settled
 from .growing import described, grown, is_growing
-from .leaves import Undefined, coerce, describe_value, is_view, merge_types, parameter, same_leaf, show
+from .leaves import Undefined, as_complex, coerce, describe_value, is_view, merge_types, one_is_complex, parameter, same_leaf, show
 from .lists import List
 from .optional import Maybe, form_of, maybe, unassigned
 from .paths import Saved, Scope, at_the_end, heap_of
@@ -70,6 +70,8 @@ class Meeting:
         return found
 
     def _new(self, name: str, values: Sequence[Any]) -> Any:
+        if one_is_complex(values):
+            return self._unowned(name, self._in_blocks(values, as_complex))
         parts = [opened(v, self.heap, s) for v, s in zip(values, self.states, strict=True)]
         if all(p is not None and p[0] == parts[0][0] for p in parts):  # type: ignore[index]
             return self._parts(name, values, [p for p in parts if p is not None])

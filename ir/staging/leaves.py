@@ -15,8 +15,15 @@ from ..core.sites import user_site
 from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, describe, is_float, same_type
 from ..values import pytree
 from ..values.arrays import lift_array
-from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type, to_type
+from ..values.complexes.pairs import Complex, is_complex_array, is_complex_number
+from ..values.operators import arithmetic
+from ..values.values import Arrayed, Traced, constant, dims_of, new_dim, scalar_type, to_type
 from .paths import branch, open_block, run_expression
+
+
+def in_words(name: str) -> str:
+    """A variable as an error calls it: those that rewriting makes have no name of the user's."""
+    return "what an expression with `:=` gives" if name.startswith("_ln_") else f"variable `{name}`"
 
 
 class Undefined:
@@ -31,7 +38,7 @@ class Undefined:
 
     def _raise(self, *args: Any, **kwargs: Any) -> NoReturn:
         name, why, error = object.__getattribute__(self, "_why")
-        raise error(f"variable `{name}` at {user_site()}: {why}")
+        raise error(f"{in_words(name)} at {user_site()}: {why}")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
@@ -71,7 +78,7 @@ def same_leaf(a: Any, b: Any) -> bool:
     """Are two leaves one value, so that no parameter is needed?"""
     if a is b:
         return True
-    if is_view(a) or is_view(b):
+    if is_view(a) or is_view(b) or isinstance(a, Complex):
         return False
     if isinstance(a, Arrayed) and type(a) is type(b):
         return a.atom is b.atom
@@ -142,6 +149,22 @@ def show(value: Any) -> str:
     if isinstance(value, (Traced, Arrayed)) or value is None:
         return repr(value)
     return f"{describe_value(value)} {value!r:.60}"
+
+
+def one_is_complex(values: Sequence[Any]) -> bool:
+    """Are these numbers, or arrays, of which some are complex and others real?"""
+    if all(isinstance(v, Arrayed) or (isinstance(v, np.ndarray) and v.ndim) for v in values):
+        kinds = {is_complex_array(v) or getattr(v, "dtype", None) in (np.complex128, np.complex64) for v in values}
+    elif all(not isinstance(v, Arrayed) and scalar_type(v) is not None for v in values):
+        kinds = set(map(is_complex_number, values))
+    else:
+        return False
+    return len(kinds) == 2
+
+
+def as_complex(x: Any) -> Any:
+    """A number or an array as a complex one, which is new."""
+    return arithmetic("add", x if isinstance(x, (Traced, Arrayed)) else lift_array(x) if isinstance(x, np.ndarray) else constant(x), 0j)
 
 
 def is_view(value: Any) -> bool:

@@ -21,7 +21,20 @@ from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
 from .growing import Room, described, grown, is_growing, known_before, started
 from .join import Sharing
-from .leaves import Undefined, coerce, describe_value, is_view, leaf_type, merge_types, parameter, same_leaf, show
+from .leaves import (
+    Undefined,
+    as_complex,
+    coerce,
+    describe_value,
+    in_words,
+    is_view,
+    leaf_type,
+    merge_types,
+    one_is_complex,
+    parameter,
+    same_leaf,
+    show,
+)  # fmt: skip
 from .lists import List
 from .optional import Maybe, form_of, maybe, seeded, unassigned
 from .paths import Saved, Scope, at_the_end, heap_of, open_block
@@ -31,11 +44,15 @@ class Widen(Exception):
     """A loop variable turned out to need another form than it entered with: the loop is traced again."""
 
 
+DEEPEST = 16  # parts of parts of a variable that a loop changes
+
+
 @dataclass
 class Loop:
     """A loop while it is traced. A *variable* is a name of the scope or a place that the loop writes; `forms` says, for a part of
     a variable, what it is inside of the loop where that is not what it entered as: a Type, or one of the words
-    `parts` (an object is carried by its parts) and `settled` (a view is carried as an array)."""
+    `parts` (an object is carried by its parts), `settled` (a view is carried as an array) and `complex` (a real number or array is
+    carried as a complex one)."""
 
     scope: Scope
     before: Saved
@@ -135,6 +152,8 @@ class Loop:
             value = self._at_the_end(lambda: seeded(*form[1:]) if form[0] is SURELY else maybe(value, form))
         if form == "settled":
             value = self._at_the_end(lambda: settled(value))
+        if form == "complex":
+            value = self._at_the_end(lambda: as_complex(settled(value)))
         parts = opened(value, self.heap, self.before.heap)
         if parts is not None and (*key, "grow") in self.forms:
             items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
@@ -145,7 +164,9 @@ class Loop:
         if parts is not None:
             shape, children = parts
             if not (
-                form == "parts" or (assigned and not shape.mutable) or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)
+                form in ("parts", "complex")
+                or (assigned and not shape.mutable)
+                or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)
             ):
                 return value
             shared = self.sharing.of([value], [children]) if shape.mutable else []
@@ -225,6 +246,16 @@ class Loop:
 
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """One part of a variable comes back to the head, where it is `old`."""
+        if len(key) > DEEPEST:
+            raise errors.TypeMismatchError(
+                f"the objects in a loop at {user_site()} refer to one another in a chain that is longer after each iteration: its length must be "
+                "known while the function is traced. Keep its parts in a list, or in arrays, and refer to them by their numbers"
+            )
+        if one_is_complex([old, new]):
+            if self.forms.get(key) != "complex":
+                self.forms[key] = "complex"
+                return
+            new = self._at_the_end(lambda: as_complex(settled(new)))
         if key in self.heads and (new is None or type(new) is Maybe):
             self.forms[key] = form_of([self.heads[key], new], unassigned(new) if new is not None else None)
             return
@@ -293,7 +324,7 @@ class Loop:
             if type(old) is type(new)
             else "its structure must stay the same"
         )
-        return errors.TypeMismatchError(f"loop variable `{name}` at {user_site()} changes from {show(old)} to {show(new)}: {why}")
+        return errors.TypeMismatchError(f"loop {in_words(name)} at {user_site()} changes from {show(old)} to {show(new)}: {why}")
 
     def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""
@@ -310,7 +341,7 @@ class Loop:
             raise self._differs(name, before, new)
         if merged is None:
             raise errors.TypeMismatchError(
-                f"loop variable `{name}` at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
+                f"loop {in_words(name)} at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
             )
         found = scalar_type(new)
         if isinstance(head, Arrayed):

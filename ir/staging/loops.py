@@ -93,7 +93,7 @@ def python_loop(
     returns = next((f.ends["return"] for f in reversed(builder.frames) if f.kind == "function"), [])
     n_returns = len(returns)
     signal = None
-    began = clock()
+    began, count, operations = clock(), -1, builder.trace.operations
     for count, item in enumerate(items):
         if count == concrete.LONG:
             concrete.LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), concrete.LONG, why)
@@ -118,6 +118,8 @@ def python_loop(
         if signal is not None and signal is not CONTINUE:
             break
         signal = None
+    if builder.trace.located and builder.trace.operations > operations:
+        builder.trace.ran_as_python.append((user_site(), count + 1, why))
     if signal is BREAK:
         signal = None
     elif signal is None and orelse is not None:

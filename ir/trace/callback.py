@@ -127,16 +127,36 @@ def _described(x: Any, made: Any) -> str:
 
 
 def callback(f: Callable[..., Any], result: Any, *args: Any, **kwargs: Any) -> Any:
-    """f(*args, **kwargs), called by Python each time that compiled code gets here, in order with everything else that it does.
+    """`f(*args, **kwargs)`, called by Python each time that compiled code gets here.
 
-    result: what f gives, by type: `float`, `int`, `bool`, an example (a number, `x`, `np.empty((n, 3))`), anything with a shape and a dtype,
-        or a container of such. None: what f gives is not looked at.
-
-    f is given Python's objects: numbers, and copies of arrays. It runs once for each time that plain Python would run it, also where nobody
+    It happens in order with everything else that the program does, once for each time that plain Python would run it, also where nobody
     reads the result: what a derivative or a checkpoint evaluates again is given what f gave. Its exceptions reach the caller of the compiled
-    function. A call costs some microseconds. It may call compiled functions. It has no derivative: where a result that is
-    differentiated depends on it, wrap it in an operation with a rule.
+    function. A call costs some microseconds.
 
+    Parameters
+    ----------
+    f : callable
+        Any. It is given Python's objects: numbers, and copies of arrays. It may call compiled functions.
+    result : type, example, container of them, or None
+        What f gives: `float`, `int`, `bool`, an example (a number, `x`, `np.empty((n, 3))`), anything with a shape and a dtype. None: what f gives is not
+        looked at.
+    *args, **kwargs : any
+        For f.
+
+    Returns
+    -------
+    any
+        What f gives, as `result` says.
+
+    Raises
+    ------
+    TypeMismatchError
+        Where f gives something else.
+    NotDifferentiableError
+        Where a result that is differentiated depends on it: wrap it in an `op`.
+
+    Examples
+    --------
     >>> import lantern_jit as lj, numpy as np
     >>> def look_up(n):
     ...     return {0: 1.5, 1: 2.5}[n]

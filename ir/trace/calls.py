@@ -26,6 +26,7 @@ from ..staging.optional import Maybe, needed
 from ..staging.paths import heap_of
 from ..syntax.rewrite import NOT_USER_CODE
 from ..values import arrays, values
+from ..values.complexes.pairs import Complex, ComplexArray
 from ..values.values import Arrayed, Traced
 from ..values.views import any_traced
 from .callback import callback
@@ -104,8 +105,10 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
     if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
         return _new(numpy_api.call_numpy(function, args, kwargs))
-    if (getattr(function, "__module__", None) or "").startswith("scipy.") and any_traced((args, kwargs)):
-        return numpy_api.call_scipy(function, args, kwargs)
+    if (getattr(function, "__module__", None) or "").startswith(("scipy.", "numpy.fft")) and (
+        any_traced((args, kwargs)) or (building() and numpy_api.runs_functions(function))
+    ):
+        return _new(numpy_api.call_scipy(function, args, kwargs))
     if isinstance(function, types.FunctionType):
         implementation = dispatched(function, args)
         if implementation is not None:
@@ -193,7 +196,7 @@ def _reads_only(function: Any) -> bool:
 
 _READERS = ("numpy", "numpy.linalg", "math", "scipy.special", "functools", "copy", "json")
 
-_VALUES = {int, float, bool, str, type(None), Traced, Arrayed, np.ndarray, np.float64, np.int64}
+_VALUES = {int, float, complex, bool, str, type(None), Traced, Arrayed, Complex, ComplexArray, np.ndarray, np.float64, np.int64}
 
 
 def _new(x: Any) -> Any:
@@ -257,7 +260,23 @@ def _fields(obj: Any, cls: Any, args: Any, kwargs: Any) -> None:
         call(obj.__post_init__, *later)
 
 
-_PLAIN_TYPES = {int, float, bool, str, Traced, Arrayed, np.ndarray, np.float64, np.int64, tuple, list, type(None)}
+_PLAIN_TYPES = {
+    int,
+    float,
+    complex,
+    bool,
+    str,
+    Traced,
+    Arrayed,
+    Complex,
+    ComplexArray,
+    np.ndarray,
+    np.float64,
+    np.int64,
+    tuple,
+    list,
+    type(None),
+}
 
 
 def _is_method_of_array(function: Any) -> bool:

@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, current_builder
-from ..core.graph import Atom, Var
-from ..core.op import TABLE
+from ..core.builder import current_builder
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Scalar, describe
 from ..ops import table
-from ..python.for_loops import loop_value
+from ..python.for_loops import Region, loop_value
 from ..python.iterables import on_ints, staged_range
 from ..staging.branches import if_, ifexp
 from ..staging.growing import growing
@@ -31,7 +29,7 @@ from ..staging.paths import NO_SCOPE, heap_of, open_block, way_back
 from ..values import sizes
 from ..values.arrays import allocate, lift_array
 from ..values.kernels import whole
-from ..values.values import Arrayed, Traced, constant, dim_of, is_traced, load, named, scalar_type, to_type
+from ..values.values import Arrayed, Traced, constant, dim_of, is_traced, load, scalar_type, to_type
 from ..values.views import contiguous, is_array
 from .calls import call
 
@@ -313,7 +311,7 @@ def _look(step: Callable[[Any, Any], tuple[Any, Any]], init: Any) -> tuple[list[
         kept("scan()", "carry", init, new)
         leaves, bones = _flatten(y)
         found = [(None, ()) if x is None else _described(x) for x in leaves]
-        here = Region(builder, mark)
+        here = Region(builder, mark, "a y of scan()")
         later = [(t, [n if isinstance(n, int) else here.outside(n) for n in shape]) for t, shape in found]
         go_back()
         wide = _widened(init, new)
@@ -334,33 +332,6 @@ def _described(y: Any) -> tuple[Scalar, list[Any]]:
             f"a y of scan() at {user_site()} is a {type(y).__name__}: give numbers, arrays, None and containers of them"
         )
     return found[0], []
-
-
-class Region:
-    """What has been added to a function since a mark."""
-
-    def __init__(self, builder: Builder, mark: Any) -> None:
-        self.builder = builder
-        lets = [*(mark.block.lets[mark.lets :] if mark.block else ()), *(let for b in builder.blocks[mark.blocks :] for let in b.lets)]
-        self.made = {o: let for let in lets for o in let.outs}
-        self.params = {p for b in builder.blocks[mark.blocks :] for p in b.params}
-
-    def outside(self, n: Traced) -> Callable[[], Any]:
-        """What computes a size again that was computed here of what was there before."""
-        d, make = dim_of(n), self._again(n.atom)
-        return lambda: named(Traced(make(), current_builder(), True), d)
-
-    def _again(self, a: Atom) -> Callable[[], Atom]:
-        let = self.made.get(a) if isinstance(a, Var) else None
-        if let is None and a not in self.params:
-            return lambda: a
-        if let is None or not (TABLE[let.op].measures or TABLE[let.op].scalar) or TABLE[let.op].can_fail(let):
-            raise errors.UnsupportedOperationError(
-                f"a y of scan() at {user_site()} is an array whose size is computed by the function itself: all ys are kept in one array, whose size "
-                "is needed before. Make y of a size that is known outside, or store into an array of your own"
-            )
-        args = [self._again(x) for x in let.args]
-        return lambda: self.builder.emit(let.op, tuple(make() for make in args), (I64,), dict(let.attrs), let.site)[0]
 
 
 class _Room:

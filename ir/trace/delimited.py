@@ -35,7 +35,7 @@ keep("turns", lambda trace: Counter(), mark=Counter, undo=lambda turns, was: (tu
 
 
 class Prompt:
-    """What a shift looks for: the nearest reset of its prompt."""
+    """What a shift looks for: the nearest reset of its prompt. Its `name` is for people."""
 
     __lantern_leaf__ = True
 

@@ -22,6 +22,7 @@ from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, I32, I64, Array, Scalar, Type, carries_gradient, describe, is_float, same_type, widened, with_article
 from ..numpy.common import astype
+from ..numpy.common import jvp as derivative_along
 from ..objects.heap import Heap, State, identical
 from ..objects.statics import is_static
 from ..objects.structure import adopted, flatten, leaves_of
@@ -33,9 +34,10 @@ from ..staging.optional import returned
 from ..staging.paths import Return, branch, open_block, run
 from ..staging.staged import _result
 from ..values import pytree
-from ..values.arrays import allocate, lift_array
+from ..values.arrays import allocate, lift_array, opened_constants
+from ..values.complexes.pairs import Complex, ComplexArray, is_complex_number
 from ..values.values import Arrayed, Traced, constant, is_traced, scalar_type
-from ..values.views import as_array, settled
+from ..values.views import as_array, is_array, settled
 from .arguments import Chosen
 from .calls import call
 
@@ -90,7 +92,7 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
             signal = run(lambda: Return(call(f, *new_args, **new_kwargs)))
         finally:
             trace.differentiated -= 1
-        value = returned(_result(signal, frame, label), optional=False)
+        value = opened_constants(returned(_result(signal, frame, label), optional=False))
         _check_objects(trace.heap, objects, builder, label)
         open_block()
         if has_aux and not (isinstance(value, tuple) and len(value) == 2):
@@ -175,17 +177,23 @@ def differentiable(leaf: Any, what: str) -> Any:
 
 def all_differentiable(argument: Any, what: str) -> Any:
     """An argument with its leaves made differentiable. Strings, None and the like inside of it stay what they are."""
-    leaves, tree = pytree.flatten(argument)
+    leaves, tree = pytree.flatten(settled(opened_constants(argument)))
     if leaves and all(map(is_static, leaves)):
         differentiable(leaves[0], what)  # which says why not
     return pytree.unflatten(tree, [x if is_static(x) else differentiable(x, what) for x in leaves])
 
 
 # ---- reverse mode
-def value_and_grad(f: Callable[..., Any], argnums: Any, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    """(f(*args), gradients); with has_aux the value is (y, aux)."""
+def value_and_grad(
+    f: Callable[..., Any], argnums: Any, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any], holomorphic: bool = False
+) -> tuple[Any, Any]:
+    """(f(*args), gradients); with has_aux the value is (y, aux). `holomorphic`: f's value is complex, and it has a complex derivative."""
+    if holomorphic:
+        refuse_real(Chosen.of(f, argnums, args, kwargs, "grad").taken(args, kwargs), "argument")
+        (_, value), found = value_and_grad(real_part_of(f, has_aux), argnums, True, args, kwargs)
+        return value, found
     places = Chosen.of(f, argnums, args, kwargs, "grad")
-    args, kwargs = settled((args, kwargs))
+    args, kwargs = opened_constants(settled((args, kwargs)))
     given = places.taken(args, kwargs)
     refuse_generators(tuple(given), "an argument of grad")
     new = [all_differentiable(x, f"{places.what(i)} of grad") for i, x in enumerate(given)]
@@ -197,7 +205,35 @@ def value_and_grad(f: Callable[..., Any], argnums: Any, has_aux: bool, args: tup
     grads = iter(outs[len(sub.types) :])
     trees = [pytree.flatten(x) for x in given]
     result = [pytree.unflatten(tree, [x if is_static(x) else next(grads) for x in leaves]) for leaves, tree in trees]
-    return sub.whole(outs[: len(sub.types)]), places.given(result)
+    return sub.whole(outs[: len(sub.types)]), conjugated(places.given(result))
+
+
+def conjugated(tree: Any) -> Any:
+    """Of derivatives by the parts of complex numbers: (d/dx, d/dy) is d/dx - i d/dy, the derivative of a holomorphic function whose real part
+    this is. So are they given, and so are cotangents taken."""
+    return pytree.map_nodes(ComplexArray, np.conjugate, pytree.map_nodes(Complex, np.conjugate, tree))
+
+
+def real_part_of(f: Callable[..., Any], has_aux: bool) -> Callable[..., Any]:
+    """What f's derivative is found of where it is holomorphic; beside it what f gives."""
+
+    def real(*args: Any, **kwargs: Any) -> Any:
+        found = call(f, *args, **kwargs)
+        value = found[0] if has_aux else found
+        refuse_real(value, "result")
+        return value.real, found
+
+    real.__name__ = real.__qualname__ = getattr(f, "__name__", "f")
+    return real
+
+
+def refuse_real(tree: Any, what: str) -> None:
+    """With holomorphic=True all of it is complex."""
+    for x in pytree.flatten_above(tree, lambda x: isinstance(x, (Complex, Arrayed)))[0]:
+        if not is_static(x) and not is_complex_number(x) and not (is_array(x) and np.issubdtype(x.dtype, np.complexfloating)):
+            raise errors.NotDifferentiableError(
+                f"holomorphic=True at {user_site()} is for functions of complex numbers with a complex result, and this {what} is {show(x)}: leave it out"
+            )
 
 
 def _check_scalar(sub: Sub, has_aux: bool, name: str) -> None:
@@ -264,11 +300,12 @@ def same_shape(a: Arrayed, b: Arrayed, message: str) -> None:
 
 
 # ---- forward mode
+@derivative_along.define
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> tuple[Any, ...]:
     """(f(*primals), J tangents), and aux if it has that. Integer results have tangent 0."""
     refuse_generators(tuple(primals), "an argument of jvp")
-    leaves, tree = pytree.flatten(settled(tuple(primals)))
-    given, other = pytree.flatten(settled(tuple(tangents)))
+    leaves, tree = pytree.flatten(opened_constants(settled(tuple(primals))))
+    given, other = pytree.flatten(opened_constants(settled(tuple(tangents))))
     if tree != other:
         raise errors.TypeMismatchError(
             f"the tangents at {user_site()} have another structure than the primals: give one tangent for each number or array"

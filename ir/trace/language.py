@@ -191,7 +191,7 @@ def _number(kind: Any) -> Callable[..., Any]:
         if not any(map(is_traced, args)):
             return kind(*args)
         out = creation.array(args[0], kind)
-        return numpy_api.of_numpy(Traced(out.atom, out.builder, True)) if isinstance(out, Traced) else out
+        return out.weakly(False) if isinstance(out, Traced) else out
 
     return fn
 
@@ -203,7 +203,7 @@ def _where(*args: Any) -> Any:
 for _replaced in (python_math, iterators, sequences, host, strings):
     REPLACED.update(_replaced.REPLACED)
 REPLACED.update({**numpy_api.CREATION, **QUESTIONS, **_BUILTINS})
-REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.int64, np.bool_)})
+REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.complex128, np.complex64, np.int64, np.bool_)})
 REPLACED[np.where] = lambda *a: (
     scalars.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 )

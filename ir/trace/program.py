@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,12 @@ import numpy as np
 from ..core import errors
 from ..core.analysis import drop_unused
 from ..core.builder import Builder, Frame, Trace, tracing
+from ..core.dims import UNKNOWN
 from ..core.graph import Fail, Program
 from ..core.graph import Return as GraphReturn
 from ..core.types import (
     BOOL,
+    COMPLEX,
     CONVERT,
     F64,
     I64,
@@ -25,6 +27,7 @@ from ..core.types import (
     Type,
     array_of,
     behaves_as_array,
+    describe,
     element,
     is_generator,
     widened,
@@ -40,9 +43,11 @@ from ..staging.lists import made
 from ..staging.optional import returned
 from ..staging.paths import Bottom, Return, open_block, run
 from ..staging.staged import _result
+from ..values.arrays import opened_constants
 from ..values.concrete import UNDECIDED, Numbers, decide
 from ..values.values import Arrayed, Given, Traced, new_dim
-from ..values.views import View, settled, shape_of
+from ..values.views import View, shape_of
+from ..values.writes import at_the_border
 from . import delimited  # noqa: F401  # what a trace knows of prompts
 from .calls import call
 from .case import USUAL, Case
@@ -57,6 +62,15 @@ class Abstract:
     type: Type
     weak: bool = False
     given: Given | None = None
+    pairs: bool = False  # an array of floats whose last axis, of 2, holds complex numbers
+
+    @property
+    def words(self) -> str:
+        """What a user calls it."""
+        if not self.pairs:
+            return describe(self.type)
+        assert isinstance(self.type, Array)
+        return describe(array_of(COMPLEX[self.type.dtype], self.type.rank - 1))
 
 
 @dataclass
@@ -79,6 +93,10 @@ def abstract(x: Any, where: str) -> Abstract:
             return Abstract(t, True)
     if is_generator(x):
         return Abstract(I64)  # its number, see random.py
+    if isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c":
+        raise errors.ArgumentTypeError(
+            f"{where} is {show(x)}, of complex numbers: a jitted function takes those of 64 and 128 bits; else give the real and the imaginary part"
+        )
     if isinstance(x, np.generic):
         scalar = widened(x.dtype)
         if scalar is None and x.dtype == np.uint64:  # one number can be looked at: it fits, or the call raises
@@ -99,6 +117,12 @@ def abstract(x: Any, where: str) -> Abstract:
         f"{where} is {show(x)}: compiled functions take floats, ints, bools, NumPy arrays, strings, None, enums, functions, objects of your own classes, and "
         "containers of them; give its numbers or arrays as arguments, or mark it with static_argnums if it is configuration that can be hashed"
     )
+
+
+def of_pairs(a: Abstract) -> Abstract:
+    """An array that holds complex numbers."""
+    assert isinstance(a.type, Array)
+    return replace(a, type=Array(a.type.dtype, (*a.type.dims[:-1], 2)), pairs=True)
 
 
 def _given(x: Any, t: Scalar) -> Given | None:
@@ -150,7 +174,7 @@ def trace_program(
         refuse_results(value, name)
         _check_objects(trace.heap, name)
         puts, values = containers.puts()
-        out, tree = flatten(settled(returned((value, values) if puts else value)))
+        out, tree = flatten(at_the_border(opened_constants(returned((value, values) if puts else value))))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)
         block = open_block()
@@ -197,7 +221,7 @@ def _arguments(leaves: Sequence[Abstract], builder: Builder, numbers: Numbers | 
         if isinstance(a.type, Scalar):
             inside.append(Traced(builder.parameter(a.type), builder, a.weak))
         else:
-            dims = tuple(fixed[i, axis] if (i, axis) in fixed else new_dim() for axis in range(a.type.rank))
+            dims = tuple(fixed[i, axis] if (i, axis) in fixed else new_dim() if d == UNKNOWN else d for axis, d in enumerate(a.type.dims))
             inside.append(Arrayed(builder.parameter(Array(a.type.dtype, dims)), builder))
         inside[-1].given = a.given
     for (leaf, axis), n in fixed.items():

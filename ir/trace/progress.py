@@ -154,9 +154,29 @@ def _unrolled(items: Iterable[Any], shown: Shown) -> Iterator[Any]:
 
 
 def progress(items: Iterable[Any], desc: str = "", total: int | None = None, file: Any = None) -> Any:
-    """items, for a `for` statement that shows on stderr (or `file`) how far it is. In compiled code the line changes about a hundred times, and the
-    loop stays what it is without it; in derivatives it shows the way forward. tqdm's bars are understood likewise.
+    """items, for a `for` statement that shows how far it is.
 
+    In compiled code the line changes about a hundred times, and the loop stays what it is without it; in derivatives it shows the way
+    forward. tqdm's bars are understood likewise.
+
+    Parameters
+    ----------
+    items : iterable
+        A range, an array, whatever a loop goes over.
+    desc : str, default ""
+        Stands before the numbers.
+    total : int, optional
+        How many items, where that cannot be asked.
+    file : file, optional
+        Where the line goes; stderr unless given.
+
+    Returns
+    -------
+    iterable
+        The same items.
+
+    Examples
+    --------
     >>> import lantern_jit as lj, io
     >>> def total(n, out):
     ...     s = 0

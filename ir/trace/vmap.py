@@ -30,7 +30,7 @@ from ..staging.loops import each
 from ..staging.optional import returned
 from ..staging.paths import NO_SCOPE, Bottom, at_the_end, open_block, way_back
 from ..values import pytree
-from ..values.arrays import allocate, lift_array
+from ..values.arrays import allocate, lift_array, opened_constants
 from ..values.sizes import require_equal
 from ..values.values import Arrayed
 from ..values.views import View, as_array, base_of, settled
@@ -67,7 +67,7 @@ class Lanes:
                 f"vmap's in_axes={in_axes!r} names {len(in_axes)} arguments, and the call at {user_site()} has {len(args)} positional ones: give one for each"
             )
         given = [a if isinstance(in_axes, int) or in_axes is None else in_axes[i] for i, a in enumerate([in_axes] * len(args))]
-        leaves, self.tree, paths = pytree.flatten_above((args, kwargs), _is_whole)
+        leaves, self.tree, paths = pytree.flatten_above(opened_constants((args, kwargs)), _is_whole)
         spread = spread_axes((tuple(given), dict.fromkeys(kwargs, 0)), paths, "in_axes")
         self.axes: list[int | None] = []
         self.leaves: list[Any] = []

@@ -11,9 +11,11 @@ from ..core.builder import Builder, Trace, atom_of, current_builder, keep
 from ..core.graph import Const, Var
 from ..core.op import literal
 from ..core.sites import user_site
-from ..core.types import CONVERT, I32, I64, NUMPY_DTYPES, Array, Scalar, behaves_as_array, element, widened
+from ..core.types import CONVERT, I32, I64, NUMPY_DTYPES, PARTS, Array, Scalar, behaves_as_array, element, is_complex, widened
 from ..ops import table
-from .values import Arrayed, Traced, dim_of, new_dim, scalar_type, to_type
+from . import pytree
+from .complexes.pairs import ComplexArray, floats_of, of_pairs, to_complex
+from .values import Arrayed, Traced, constant, dim_of, new_dim, scalar_type, to_type
 
 
 def captured(trace: Trace, value: np.ndarray[Any, Any]) -> tuple[Var, Builder]:
@@ -40,10 +42,27 @@ def captured(trace: Trace, value: np.ndarray[Any, Any]) -> tuple[Var, Builder]:
 def lift_array(value: np.ndarray[Any, Any]) -> Arrayed:
     """A concrete NumPy array used in traced code: a constant of the program, never written."""
     builder = current_builder()
+    if value.dtype.kind == "c":
+        _, floats = builder.trace.pairs.setdefault(id(value), (value, floats_of(value)))
+        return of_pairs(lift_array(floats))  # type: ignore[no-any-return]
     var, root = captured(builder.trace, value)
     made = Arrayed(builder.use(var, root), builder, owned=False)  # type: ignore[arg-type]
     made.memory, made.sizes = var, list(value.shape)
     return made
+
+
+def opened_constant(x: Any) -> Any:
+    """A number or an array from outside; a complex one as a traced value, which has parts."""
+    if isinstance(x, (complex, np.complexfloating)):
+        return constant(x)
+    return lift_array(x) if isinstance(x, np.ndarray) and x.dtype.kind == "c" and x.ndim else x
+
+
+def opened_constants(tree: Any) -> Any:
+    """A structure with each complex number or array from outside as a traced value."""
+    leaves, treedef = pytree.flatten(tree)
+    opened = list(map(opened_constant, leaves))
+    return tree if all(a is b for a, b in zip(opened, leaves, strict=True)) else pytree.unflatten(treedef, opened)
 
 
 def strong(value: Any, dtype: Scalar) -> Any:
@@ -51,6 +70,8 @@ def strong(value: Any, dtype: Scalar) -> Any:
     if not isinstance(value, Traced):
         return NUMPY_DTYPES[dtype].type(value)
     found = to_type(value, element(dtype))
+    if is_complex(dtype):
+        return found.weakly(False)
     if dtype == I32:
         found = table.wrap32(found)
     return Traced(found.atom, found.builder)
@@ -63,6 +84,9 @@ def allocate(dtype: Scalar, shape: Any, fill: Any, sized: bool = True) -> Arraye
     sizes = list(shape) if isinstance(shape, (tuple, list)) else [shape]
     if not sizes:
         return strong(0 if fill is None else fill, dtype)  # type: ignore[no-any-return]
+    if is_complex(dtype):
+        z = to_complex(0 if fill is None else fill, dtype)
+        return ComplexArray(*(allocate(PARTS[dtype], sizes, None if fill is None else part, sized) for part in (z.real, z.imag)))
     for n in sizes:
         if (scalar_type(n) or (None,))[0] != I64:
             raise errors.ArgumentTypeError(f"array sizes must be ints, not {n!r} ({user_site()})")
@@ -80,3 +104,4 @@ def allocate(dtype: Scalar, shape: Any, fill: Any, sized: bool = True) -> Arraye
 
 
 keep("captured", lambda trace: [])  # arrays that are constants
+keep("pairs", lambda trace: {})  # complex ones by their ids, with their memory as floats

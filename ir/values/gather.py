@@ -18,6 +18,7 @@ from ..ops import table
 from ..ops.library import rules
 from . import sizes
 from .arrays import allocate
+from .complexes.pairs import is_complex_array
 from .indexing import basic, is_mask
 from .kernels import convert, elementwise, emit
 from .library import bind
@@ -25,12 +26,14 @@ from .reshaping import fit, in_place, reshape, rows_of
 from .scalars import truth
 from .sizes import Size, lifted
 from .values import Arrayed, Traced, constant, to_type
-from .views import View, access, as_array, base_of, contiguous, is_array, places, shape_of
+from .views import View, access, as_array, base_of, by_planes, contiguous, is_array, part, places, plane, shape_of
 from .writes import stored, write
 
 
 def take_index(a: Arrayed, parts: Sequence[Any]) -> Any:
     """a[parts], at least one of which is an array."""
+    if is_complex_array(a):
+        return by_planes(lambda p: take_index(p, parts), a)
     if _are_rows(a, parts):
         return _rows(a, as_array(parts[0]))
     where, shape = positions(a, parts)
@@ -194,6 +197,10 @@ def unravel(where: Arrayed, shape: Sequence[Size]) -> list[Arrayed]:
 def put_index(a: Arrayed, parts: Sequence[Any], value: Any) -> None:
     """a[parts] = value"""
     value = as_array(value)
+    if is_complex_array(a):
+        for k in (0, 1):
+            put_index(plane(a, k), parts, part(value, k))
+        return
     whole_mask = len([p for p in parts if p is not None]) == 1 and is_mask(parts[0]) and not isinstance(value, Arrayed)
     if whole_mask and as_array(parts[0]).ndim == a.ndim:
         _put_mask(a, as_array(parts[0]), value)

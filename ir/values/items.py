@@ -9,12 +9,13 @@ from ..core.builder import atom_of, current_builder
 from ..core.sites import user_site
 from ..core.types import I64, element
 from . import values
+from .complexes.pairs import ComplexArray, is_complex_array
 from .gather import put_index, take_index
 from .indexing import _int, _is_int, basic, split_index
 from .reshaping import read, settle
 from .values import Arrayed, Traced, to_type
-from .views import View, as_array, is_array
-from .writes import assign, check_owned, store
+from .views import View, as_array, is_array, part, plane
+from .writes import assign, check_owned, store, stored
 
 
 @values.getitem.define
@@ -22,7 +23,7 @@ def getitem(a: Arrayed, index: Any, checked: bool = True) -> Any:
     parts = split_index(a, index)
     if any(is_array(p) for p in parts):
         return take_index(a, parts)
-    if not isinstance(a, View) and len(parts) == a.ndim and all(_is_int(p) for p in parts):
+    if not isinstance(a, (View, ComplexArray)) and len(parts) == a.ndim and all(_is_int(p) for p in parts):
         letters = "".join("c" if checked else "u" for _ in parts)
         return read(a, [_int(p) for p in parts], letters) if not checked else _load(a, parts)
     return settle(basic(a, parts, checked))
@@ -41,13 +42,18 @@ def setitem(a: Arrayed, index: Any, value: Any) -> None:
     """a[index] = value, converted to the array's dtype as NumPy does."""
     parts = split_index(a, index)
     check_owned(a)
+    value = as_array(value)
     if any(is_array(p) for p in parts):
         put_index(a, parts, value)
         return
-    value = as_array(value)
     if len(parts) == a.ndim and all(_is_int(p) for p in parts):
         if isinstance(value, Arrayed):
             raise ValueError(f"setting an array element with a sequence ({user_site()})")
+        if is_complex_array(a):
+            value = stored(value, a.type.dtype)
+            for k in (0, 1):
+                store(plane(a, k), parts, part(value, k))
+            return
         store(a, parts, value)
         return
     assign(basic(a, parts), value)

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 
 from ..core import errors, kernel
-from ..core.builder import atom_of, current_builder
+from ..core.builder import Builder, atom_of, current_builder
 from ..core.graph import Let, Var
 from ..core.graph import Return as GraphReturn
 from ..core.kernel import Access, Gather, Index, Kernel, Result, Same
-from ..core.sites import user_site
-from ..core.types import BOOL, F64, I32, I64, Array, Scalar, element, widened
+from ..core.sites import unsupported, user_site
+from ..core.types import BOOL, F64, I32, I64, PARTS, Array, Scalar, element, is_complex, widened
 from ..ops import table
 from . import sizes, values, views
 from .arrays import allocate
+from .complexes.pairs import Complex, ComplexArray, to_complex
 from .scalars import truth
 from .sizes import Size
-from .values import Arrayed, Traced, constant, dim_of, scalar_type
+from .values import Arrayed, Traced, constant, dim_of, scalar_type, to_type
 from .views import View, access, as_array, axes_of, base_of, places, shape_of, spec_of
 
 
@@ -40,28 +41,17 @@ def emit(
     name: str, space: Sequence[Size], inputs: Sequence[Any], fn: Callable[..., Any], results: Sequence[Result], dtypes: Sequence[Any] = ()
 ) -> list[Any]:
     """A kernel over `space`. `inputs` are Access, Index, traced scalars or plain numbers, and fn(*elements) gives a scalar
-    for each of `results`. The values of those that are new: arrays and scalars."""
+    for each of `results`. The values of those that are new: arrays and scalars. A complex input is a Complex of two, and a complex result is two."""
     builder = current_builder()
     trace = builder.trace
     given: list[Any] = []
     with trace.building(f"each.{name}") as inner:
-        elements = []
-        for x in inputs:
-            if isinstance(x, (Access, Gather)):
-                base = x.base.type
-                assert isinstance(base, Array)
-                elements.append(Traced(inner.parameter(element(base.dtype)), inner))
-            elif isinstance(x, Index):
-                elements.append(Traced(inner.parameter(I64), inner))
-            elif isinstance(x, Traced) and isinstance(x.atom, Var):
-                elements.append(Traced(inner.parameter(x.type), inner, x.weak))
-            else:
-                elements.append(x)
-                continue
-            given.append(x)
-        out = fn(*elements)
+        out = fn(*(_entered(x, inner, given) for x in inputs))
         out = list(out) if isinstance(out, tuple) else [out]
         values = [v if isinstance(v, Traced) else constant(v) for v in out]
+        pairs = [_are_complex(v, d) for v, d in zip(values, [*dtypes, *[None] * len(values)], strict=False)]
+        if any(pairs):
+            values, results, dtypes = _in_parts(name, pairs, values, results, dtypes)
         kinds = [element(d) if d is not None else v.type for v, d in zip(values, [*dtypes, *[None] * len(values)], strict=False)]
         atoms = tuple(atom_of(convert(v, t), t, inner) for v, t in zip(values, kinds, strict=True))
         inner.terminate(GraphReturn(atoms))
@@ -80,7 +70,54 @@ def emit(
             outs.append(whole(r.out, [space[q] for q in kept]) if kept else Traced(r.out, builder))
     k = Kernel(function.name, [sizes.atom(n) for n in space], decoded, list(results), user_site(), {"fails": kernel.may_fail(function)})
     append(k.let())
-    return outs
+    return _paired(outs, pairs) if any(pairs) else outs
+
+
+def _entered(x: Any, inner: Builder, given: list[Any]) -> Any:
+    """An input as the function of the kernel has it; what it is outside is added to `given`."""
+    if isinstance(x, Complex):
+        return Complex(*(_entered(p, inner, given) for p in (x.real, x.imag)))
+    if isinstance(x, (Access, Gather)):
+        base = x.base.type
+        assert isinstance(base, Array)
+        made = Traced(inner.parameter(element(base.dtype)), inner)
+    elif isinstance(x, Index):
+        made = Traced(inner.parameter(I64), inner)
+    elif isinstance(x, Traced) and isinstance(x.atom, Var):
+        made = Traced(inner.parameter(x.type), inner, x.weak)
+    else:
+        return x
+    given.append(x)
+    return made
+
+
+def _are_complex(v: Traced, dtype: Any) -> bool:
+    return is_complex(v.type if dtype is None else dtype)
+
+
+def _in_parts(name: str, pairs: Sequence[bool], values: Sequence[Any], results: Sequence[Result], dtypes: Sequence[Any]) -> Any:
+    """The results of a kernel with two for each complex one."""
+    new: list[tuple[Any, Result, Any]] = []
+    for i, (v, r) in enumerate(zip(values, results, strict=True)):
+        dtype = dtypes[i] if i < len(dtypes) else None
+        if not pairs[i]:
+            new.append((v, r, dtype))
+            continue
+        if r.kind not in ("map", "sum"):
+            unsupported(f"{name} of complex values, which NumPy orders by their real parts first,", "take real or absolute values")
+        t = v.type if dtype is None else dtype
+        z = to_complex(v, t)
+        new += [(p, Result(r.kind, r.axes), PARTS[t]) for p in (z.real, z.imag)]
+    return tuple(map(list, zip(*new, strict=True)))
+
+
+def _paired(outs: Sequence[Any], pairs: Sequence[bool]) -> list[Any]:
+    """The values of a kernel's results, two for each complex one, one by one."""
+    it, found = iter(outs), []
+    for pair in pairs:
+        x = next(it)
+        found.append(x if not pair else (ComplexArray if isinstance(x, Arrayed) else Complex)(x, next(it)))
+    return found
 
 
 def append(let: Let) -> None:
@@ -95,9 +132,7 @@ def convert(v: Traced, t: Scalar) -> Any:
     """A scalar as NumPy's assignment converts it."""
     if v.type == t:
         return v
-    if t == BOOL:
-        return truth(v)
-    return table.convert(v, to=t)
+    return truth(v) if t == BOOL else to_type(v, t)
 
 
 def elementwise(fn: Callable[..., Any], *args: Any, name: str = "map", dtype: Scalar | None = None) -> Any:

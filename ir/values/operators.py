@@ -13,12 +13,14 @@ from ..core.builder import current_builder
 from ..core.graph import Const
 from ..core.op import TABLE, literal
 from ..core.sites import unsupported, user_site
-from ..core.types import BOOL, F64, I64, Scalar, is_float
+from ..core.types import BOOL, F64, I64, Scalar, is_complex, is_float
 from ..ops import table
 from . import concrete
+from .complexes import functions as complex_functions
+from .complexes.functions import int_or_none
 from .kernels import COMPARISONS, elementwise
 from .scalars import logical_not, operand, promote, to_integer
-from .values import Arrayed, Traced, constant, is_traced, scalar_type, to_type
+from .values import Arrayed, Traced, constant, is_sequence, is_traced, scalar_type, to_type
 
 
 def arithmetic(name: str, x: Any, y: Any) -> Any:
@@ -28,6 +30,8 @@ def arithmetic(name: str, x: Any, y: Any) -> Any:
         return NotImplemented
     if has_array(x, y):
         return elementwise(lambda a, b: arithmetic(name, a, b), x, y, name=name)
+    if complex_functions.is_any_complex(x, y):
+        return complex_functions.arithmetic(name, symbol, x, y)
     if _bools(x, y) and not (_is_weak(x) and _is_weak(y)):
         return _of_bools(name, x, y)
     t, weak = promote(f"`{symbol}`", x, y)
@@ -39,7 +43,7 @@ def arithmetic(name: str, x: Any, y: Any) -> Any:
 
 def has_array(*xs: Any) -> bool:
     """Is one of the operands an array? (A 0-d array of NumPy is a scalar.)"""
-    return any(isinstance(x, Arrayed) or (isinstance(x, np.ndarray) and x.ndim > 0) or isinstance(x, (list, tuple)) for x in xs)
+    return any(isinstance(x, Arrayed) or (isinstance(x, np.ndarray) and x.ndim > 0) or is_sequence(x) for x in xs)
 
 
 def _bools(x: Any, y: Any) -> bool:
@@ -70,10 +74,9 @@ def _of_bools(name: str, x: Any, y: Any) -> Any:
 
 def operands(x: Any, y: Any, symbol: str) -> bool:
     """Are both operands something this library can have an opinion on?"""
-    known: tuple[Any, ...] = (np.ndarray, np.generic, bool, int, float)
-    if isinstance(x, Arrayed) or isinstance(y, Arrayed):
-        known += (list, tuple)  # which NumPy takes for arrays
-    return all(is_traced(v) or isinstance(v, known) for v in (x, y))
+    known: tuple[Any, ...] = (np.ndarray, np.generic, bool, int, float, complex)
+    items = isinstance(x, Arrayed) or isinstance(y, Arrayed)  # beside which NumPy takes sequences for arrays
+    return all(is_traced(v) or isinstance(v, known) or (items and is_sequence(v)) for v in (x, y))
 
 
 def _typed(t: Scalar, *values: Any) -> list[Any]:
@@ -90,6 +93,8 @@ def compare(name: str, x: Any, y: Any) -> Any:
         return NotImplemented
     if has_array(x, y):
         return elementwise(lambda a, b: compare(name, a, b), x, y, name=name)
+    if complex_functions.is_any_complex(x, y):
+        return complex_functions.compare(name, x, y)
     t, _ = promote(f"`{name}`", x, y)
     op = table.BINARY_FLOAT_TO_INT[name] if t == I64 else TABLE[name]
     return op(*_typed(t, x, y))
@@ -116,6 +121,8 @@ def power(x: Any, n: Any) -> Any:
         return NotImplemented
     if has_array(x, n):
         return elementwise(power, x, n, name="power")
+    if complex_functions.is_any_complex(x, n):
+        return complex_functions.power(x, n)
     t, weak = promote("`**`", x, n)
     if (isinstance(n, (int, np.integer)) and not isinstance(n, bool)) or (isinstance(n, float) and n == int_or_none(n)):
         k = int(n)
@@ -135,15 +142,13 @@ def _in_kernel() -> bool:
     return current_builder().name.startswith("each")
 
 
-def int_or_none(x: float) -> int | None:
-    return int(x) if x == x and abs(x) < 2**31 and int(x) == x else None
-
-
 def constant_like(value: float, like: Traced) -> Traced:
     return Traced(Const(literal(value, like.type), like.type), None, like.weak)
 
 
 def absolute(x: Traced) -> Traced:
+    if is_complex(x.type):
+        return complex_functions.absolute(x)  # type: ignore[no-any-return,arg-type]
     if is_float(x.type):
         return table.absolute(x)  # type: ignore[no-any-return]
     if x.type == BOOL and not x.weak:

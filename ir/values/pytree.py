@@ -110,7 +110,7 @@ def is_node(cls: type) -> bool:
 
 def one_level(x: Any) -> tuple[list[Any], Any]:
     """(children, what else it is) of such a container."""
-    children, known = _NODES[type(x)][0](x)
+    children, known, *_ = _NODES[type(x)][0](x)
     return list(children), known
 
 
@@ -119,7 +119,7 @@ def of_parts(cls: type, known: Any, children: Any) -> Any:
 
 
 def register(cls: type, flatten_one: Any, unflatten_one: Any) -> None:
-    """A class of the library's own as a container."""
+    """A class of the library's own as a container: `flatten_one` gives its parts, what else it is, and the parts' names if they have any."""
     _NODES[cls] = flatten_one, unflatten_one
     for namespace in NAMESPACES:
         optree.register_pytree_node(cls, flatten_one, unflatten_one, namespace=namespace)
@@ -134,16 +134,14 @@ def map_nodes(cls: type, fn: Any, tree: Any) -> Any:
     return optree.tree_map(lambda x: fn(x) if isinstance(x, cls) else x, tree, is_leaf=is_leaf, none_is_leaf=True, namespace=_NAMESPACE)
 
 
-def argument_names(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
-    """A name for each leaf of a call's arguments, such as `1`, `x` or `0['rate'][2]`."""
-    both: Any = (args, kwargs)
-    paths = optree.tree_paths(both, is_leaf=_visit, none_is_leaf=True, namespace=_IN_ORDER)
-    return [spell_path(p[1:]) for p in paths]
+def argument_names(tree: Any) -> list[str]:
+    """A name for each leaf of a call's arguments (of this structure), such as `1`, `x` or `0['rate'][2]`."""
+    return [spell_path(p[1:]) for p in tree.paths()]
 
 
 def spell_path(path: Sequence[Any]) -> str:
-    """Where a leaf is, in words."""
-    first, *rest = path or ("the whole",)
+    """Where a leaf is, in words. What has no name of its own is its container."""
+    first, *rest = [k for k in path if k is not None] or ("the whole",)
     return f"{first}{''.join(f'.{k}' if isinstance(k, str) and k.isidentifier() else f'[{k!r}]' for k in rest)}"
 
 

@@ -11,10 +11,11 @@ from ..core.sites import user_site
 from ..core.types import Array, element
 from ..ops import table
 from . import sizes
+from .complexes.pairs import Complex, is_complex_array
 from .kernels import filled, put_back, whole
 from .sizes import Size, is_just, lifted
-from .values import Arrayed, Traced, dim_of
-from .views import View, as_array, base_of, contiguous, shape_of, spec_of
+from .values import Arrayed, Traced, dim_of, load
+from .views import View, as_array, base_of, by_planes, contiguous, floats_in, of_floats, plane, shape_of, spec_of
 
 
 def expand(a: Any, axes: Sequence[int]) -> Arrayed:
@@ -81,6 +82,8 @@ def settle(a: View) -> Any:
 
 def read(base: Arrayed, index: Sequence[Size], letters: str = "") -> Traced:
     """One element at an index that is in bounds."""
+    if is_complex_array(base):
+        return Complex(*(load(plane(base, k), tuple(index), False) for k in (0, 1)))
     builder = current_builder()
     var = builder.use(base.atom, base.builder)
     attrs = {"index": letters or "u" * len(index)}
@@ -90,6 +93,9 @@ def read(base: Arrayed, index: Sequence[Size], letters: str = "") -> Traced:
 
 def reshape(a: Arrayed, shape: Sequence[Size]) -> Any:
     """The same elements in row-major order; a view of the array where it is whole, else of a copy."""
+    if is_complex_array(a):
+        floats = floats_in(a)
+        return of_floats(reshape(floats, [*shape, 2])) if floats is not None and len(shape) else by_planes(lambda p: reshape(p, shape), a)
     own = shape_of(a)
     new = [sizes.plain(n) for n in shape]
     unknown = [i for i, n in enumerate(new) if is_just(n, -1)]

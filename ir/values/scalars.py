@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core.sites import user_site
-from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Scalar, is_float
+from ..core.types import BOOL, COMPLEX, F32, F64, I64, NUMPY_DTYPES, PARTS, Scalar, is_complex, is_float
 from ..ops import table
 from .values import Given, Traced, call, constant, scalar_type, to_type
 
@@ -16,6 +17,13 @@ from .values import Given, Traced, call, constant, scalar_type, to_type
 def promote(what: str, *values: Any) -> tuple[Scalar, bool]:
     """NumPy 2's common type of scalar operands, bools counted as ints."""
     known = [operand(what, v) for v in values]
+    if any(is_complex(t) for t, _ in known):  # a complex number is as wide as its parts
+        t, weak = _common([(PARTS.get(t, t), w) for t, w in known])
+        return COMPLEX[t], weak
+    return _common(known)
+
+
+def _common(known: Sequence[tuple[Scalar, bool]]) -> tuple[Scalar, bool]:
     weak = all(w for _, w in known)
     floats = [(t, w) for t, w in known if is_float(t)]
     if not floats:
@@ -43,6 +51,8 @@ def truth(value: Any) -> Any:
     if isinstance(value, Traced):
         if value.type == BOOL:
             return value
+        if is_complex(value.type):
+            return table.logical_or(truth(value.real), truth(value.imag))
         return table.ne(value, 0.0) if is_float(value.type) else table.ine(value, 0)
     own = getattr(type(value), "__lantern_truth__", None)
     if own is None and isinstance(getattr(type(value), "__bool__", None), types.FunctionType):  # of a user's class
@@ -53,17 +63,18 @@ def truth(value: Any) -> Any:
 def to_integer(x: Traced) -> Traced:
     """Python's int(): towards zero; NaN and infinities raise."""
     found = table.to_integer(x) if is_float(x.type) else to_type(x, I64)
-    return Traced(found.atom, found.builder, True)
+    return found.weakly(True)  # type: ignore[no-any-return]
 
 
 def to_float(x: Traced) -> Traced:
     """Python's float()."""
-    found = to_type(x, F64)
-    return Traced(found.atom, found.builder, True)
+    return to_type(x, F64).weakly(True)  # type: ignore[no-any-return]
 
 
 def zero_dimensional(x: Any) -> Any:
     """A scalar that NumPy would give as an array without axes."""
     if isinstance(x, np.generic):
         x = constant(x)
+    if isinstance(x, Traced) and is_complex(x.type):
+        return x.weakly(False)
     return Traced(x.atom, x.builder, False, Given(np.ndarray, NUMPY_DTYPES[x.type])) if isinstance(x, Traced) else x

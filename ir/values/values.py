@@ -23,7 +23,22 @@ from ..core.graph import Atom, Const, Var
 from ..core.op import literal
 from ..core.port import Port
 from ..core.sites import user_site
-from ..core.types import BOOL, F64, I64, NUMPY_DTYPES, Array, Scalar, Type, describe, element, is_float, widened, with_article
+from ..core.types import (
+    BOOL,
+    C128,
+    F64,
+    I64,
+    NUMPY_DTYPES,
+    Array,
+    Scalar,
+    Type,
+    describe,
+    element,
+    is_complex,
+    is_float,
+    widened,
+    with_article,
+)
 from ..ops import table
 from . import concrete
 
@@ -31,6 +46,7 @@ call = Port("calls a function of the user's")
 getitem = Port("reads an array at an index")
 setitem = Port("writes an array at an index")
 filled = Port("makes an array of one value")
+complexed = Port("makes a complex number of a number, in a type")
 
 
 @dataclass(frozen=True)
@@ -110,7 +126,11 @@ class Traced(Operand):
     def item(self) -> Any:
         """As the Python number that it is."""
         t = F64 if is_float(self.type) else self.type
-        return Traced(to_type(self, t).atom, self.builder, True)
+        return to_type(self, t).weakly(True)
+
+    def weakly(self, weak: bool) -> Any:
+        """The same number, as Python's or as NumPy's."""
+        return Traced(self.atom, self.builder, weak)
 
     def __getitem__(self, index: Any) -> Any:
         parts = index if isinstance(index, tuple) else (index,)
@@ -222,6 +242,11 @@ def is_traced(value: Any) -> bool:
     return isinstance(value, (Traced, Arrayed))
 
 
+def is_sequence(x: Any) -> bool:
+    """Is it what NumPy takes for an array of its items: a list, a tuple, a range, in rewritten code too?"""
+    return isinstance(x, (list, tuple, range)) or hasattr(type(x), "__lantern_array__")
+
+
 def scalar_type(value: Any) -> tuple[Scalar, bool] | None:
     """(type, weak) of a scalar operand, or None when `value` is not one."""
     if isinstance(value, Traced):
@@ -231,7 +256,7 @@ def scalar_type(value: Any) -> tuple[Scalar, bool] | None:
     if isinstance(value, np.generic):
         found = widened(value.dtype)
         return (element(found), False) if found else None
-    for python, t in ((bool, BOOL), (int, I64), (float, F64)):
+    for python, t in ((bool, BOOL), (int, I64), (float, F64), (complex, C128)):
         if isinstance(value, python):
             return t, True
     return None
@@ -239,15 +264,19 @@ def scalar_type(value: Any) -> tuple[Scalar, bool] | None:
 
 def to_type(value: Any, t: Scalar) -> Any:
     """`value` converted to `t`; a Python number becomes a literal of that type later."""
-    if isinstance(value, Traced):
-        return value if value.type == t else table.convert(value, to=t)
-    return literal(value, t)
+    if isinstance(value, Traced) and value.type == t:
+        return value
+    if is_complex(t) or isinstance(value, complex) or (isinstance(value, Traced) and is_complex(value.type)):
+        return complexed(value, t)
+    return table.convert(value, to=t) if isinstance(value, Traced) else literal(value, t)
 
 
 def constant(value: Any) -> Traced:
     """A Python or NumPy number as a traced value."""
     found = scalar_type(value)
     assert found is not None
+    if is_complex(found[0]):
+        return complexed(value, found[0])  # type: ignore[no-any-return]
     return Traced(Const(literal(value, found[0]), found[0]), None, found[1])
 
 

@@ -22,8 +22,9 @@ from ..core.kernel import Access
 from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import Array
-from . import pytree, sizes
+from . import pytree, sizes, values
 from .arrays import lift_array
+from .complexes.pairs import Complex, ComplexArray, is_complex_array, of_pairs
 from .sizes import Size
 from .values import Arrayed, Traced, dim_of, is_traced
 
@@ -67,7 +68,7 @@ def _unflatten_view(known: Any, children: Any) -> View:
     starts, rest = numbers[: len(steps)], numbers[len(steps) :]
     moving = iter(rest[: len(rest) - rank])
     spec = [(axis, start, next(moving) if t is None else t) for (axis, t), start in zip(steps, starts, strict=True)]
-    if not isinstance(base, Arrayed):  # looked at without its values
+    if not isinstance(base.planes[0] if isinstance(base, ComplexArray) else base, Arrayed):  # looked at without its values
         base = _Nobody()
     return View(base, spec, rest[len(rest) - rank :], owned)
 
@@ -104,12 +105,10 @@ def is_array(x: Any) -> bool:
 
 
 def as_array(x: Any) -> Any:
-    """An operand: an array or a scalar. Lists and tuples become arrays."""
+    """An operand: an array or a scalar. Lists, tuples and ranges become arrays."""
     if isinstance(x, np.ndarray):
         return lift_array(x) if x.ndim else x[()]
-    if isinstance(x, (list, tuple)):
-        return array_of_items(x)
-    return x
+    return array_of_items(x) if values.is_sequence(x) else x
 
 
 def contiguous(a: Any) -> Arrayed:
@@ -117,8 +116,11 @@ def contiguous(a: Any) -> Arrayed:
     return copied(a) if isinstance(a, View) else a  # type: ignore[no-any-return]
 
 
-def access(a: Arrayed, places: Sequence[int], space: Sequence[Size]) -> Access:
-    """How a kernel over `space` reads `a`, whose axis v runs along axis places[v] of the space (-1: it is 1 long)."""
+def access(a: Arrayed, places: Sequence[int], space: Sequence[Size]) -> Any:
+    """How a kernel over `space` reads `a`, whose axis v runs along axis places[v] of the space (-1: it is 1 long): an Access, or a
+    Complex of two."""
+    if is_complex_array(a):
+        return Complex(*(access(plane(a, k), places, space) for k in (0, 1)))
     builder = current_builder()
     base, shape = base_of(a), shape_of(a)
     moves = [0 if q < 0 else sizes.follows(n, space[q]) for q, n in zip(places, shape, strict=True)]
@@ -161,6 +163,59 @@ def with_axes(a: Arrayed, order: Sequence[int]) -> Arrayed:
     shape = shape_of(a)
     at = {old: new for new, old in enumerate(order)}
     return View(base_of(a), [(at[v] if v >= 0 else -1, s, t) for v, s, t in spec_of(a)], [shape[i] for i in order], a.owned)
+
+
+# ---- complex arrays
+def plane(a: Arrayed, k: int) -> Arrayed:
+    """The real (0) or the imaginary part (1) of a complex array, as a view of it."""
+    base = base_of(a)
+    assert isinstance(base, ComplexArray)
+    p = base.planes[k]
+    if a is base:
+        return p  # type: ignore[no-any-return]
+    if not isinstance(p, View):
+        return View(p, a.spec, shape_of(a), a.owned)
+    spec = []
+    for v, start, step in p.spec:
+        own, first, stride = a.spec[v] if v >= 0 else (-1, 0, 0)
+        spec.append((own, sizes.add(start, sizes.mul(first, step)), sizes.mul(stride, step)))
+    return View(p.base, spec, shape_of(a), a.owned and p.owned)
+
+
+def part(x: Any, k: int) -> Any:
+    """The same of any operand; a real one has zeros for its imaginary part."""
+    if is_complex_array(x):
+        return plane(x, k)
+    if isinstance(x, (Complex, complex, np.complexfloating)):
+        return x.imag if k else x.real
+    return 0.0 if k else x
+
+
+@of_pairs.define
+def of_floats(floats: Arrayed) -> ComplexArray:
+    own, shape = list(spec_of(floats)), shape_of(floats)
+    assert not isinstance(floats, View)
+    return ComplexArray(*(View(floats, [*own[:-1], (-1, k, 0)], shape[:-1]) for k in (0, 1)))
+
+
+def floats_in(a: Arrayed) -> Arrayed | None:
+    """The array of pairs that a whole complex array is, if it is one."""
+    if not isinstance(a, ComplexArray) or not all(isinstance(p, View) for p in a.planes):
+        return None
+    (x, y), rank = a.planes, a.ndim
+    plain = all(
+        len(p.spec) == rank + 1
+        and all(axis == j and sizes.is_just(start, 0) and sizes.is_just(step, 1) for j, (axis, start, step) in enumerate(p.spec[:-1]))
+        and p.spec[-1][0] == -1 and sizes.is_just(p.spec[-1][1], k)
+        for k, p in enumerate(a.planes)
+    )  # fmt: skip
+    return x.base if plain and x.base is y.base and all(map(sizes.same, a.shape, shape_of(x.base)[:-1])) else None
+
+
+def by_planes(fn: Any, a: Any, *more: Any) -> Any:
+    """fn of the real parts and of the imaginary parts, of an operation that treats them alike: it chooses, or is linear."""
+    real, imag = (fn(part(a, k), *(part(x, k) for x in more)) for k in (0, 1))
+    return ComplexArray(real, imag) if isinstance(real, Arrayed) else Complex(real, imag)
 
 
 pytree.register(View, _flatten_view, _unflatten_view)

@@ -11,16 +11,18 @@ from ..core import errors
 from ..core.builder import atom_of, current_builder
 from ..core.kernel import Access, Result, same_element
 from ..core.sites import user_site
-from ..core.types import BOOL, I32, I64, Scalar, element, is_float
+from ..core.types import BOOL, I32, I64, PARTS, Scalar, element, is_complex, is_float, is_inexact
 from ..ops import table
-from . import sizes
+from . import pytree, sizes
+from .arrays import allocate
+from .complexes.pairs import Interleaved, is_complex_array
 from .indexing import _int, basic
-from .kernels import _as_int32, copied, emit
+from .kernels import _as_int32, copied, elementwise, emit
 from .reshaping import drop, fit
 from .scalars import to_integer, truth
 from .sizes import Size
 from .values import Arrayed, Traced, dim_of, scalar_type, to_type
-from .views import View, access, as_array, base_of, places, shape_of
+from .views import View, access, as_array, base_of, floats_in, of_floats, part, places, plane, shape_of
 
 
 def check_owned(a: Arrayed) -> None:
@@ -56,6 +58,8 @@ def stored(value: Any, dtype: Scalar) -> Any:
         raise TypeError(f"unsupported operand for item assignment at {user_site()}: {type(value).__name__}")
     if dtype == BOOL:
         return truth(value)
+    if is_complex(found[0]) or is_complex(dtype):
+        return to_type(value, element(dtype))
     if is_float(found[0]) and not is_float(dtype):
         value = to_integer(value) if isinstance(value, Traced) else int(value)
         value = table.fits32(value) if dtype == I32 and isinstance(value, Traced) else value
@@ -87,6 +91,9 @@ def assign(target: Arrayed, value: Any) -> None:
     for n, m in zip(own[::-1], shape[::-1], strict=False):
         fit(n, m, own, shape)
     dtype = target.type.dtype
+    if is_complex(dtype):
+        _assign_parts([plane(target, k) for k in (0, 1)], [part(value, k) for k in (0, 1)], shape)
+        return
     if dtype == I32 and not isinstance(value, Arrayed):  # NumPy takes the number of a scalar, of whatever dtype
         value = (
             Traced(value.atom, value.builder, True)
@@ -96,10 +103,41 @@ def assign(target: Arrayed, value: Any) -> None:
     write(target, lambda v: stored(v, dtype), value, reads=False)
 
 
+def _assign_parts(planes: Sequence[Arrayed], values: Sequence[Any], shape: Sequence[Size]) -> None:
+    """Both parts of a complex array, by one kernel."""
+    check_owned(planes[0])
+    places_of = [access(p, list(range(len(shape))), shape) for p in planes]
+    given = []
+    for x in values:
+        apart = x
+        for p, into in zip(planes, places_of, strict=True):
+            apart = _apart(apart, p, into, shape) if isinstance(apart, Arrayed) else apart
+        given.append(access(apart, places(apart, len(shape)), shape) if isinstance(apart, Arrayed) else apart)
+    dtype = planes[0].type.dtype
+    emit("write", shape, given, lambda *xs: tuple(stored(x, dtype) for x in xs), [Result("into", (), p) for p in places_of], [dtype] * 2)
+
+
+def interleaved(a: Arrayed) -> Interleaved:
+    """A complex array in NumPy's memory, as a result."""
+    floats = floats_in(a)
+    if floats is None:
+        floats = allocate(PARTS[a.type.dtype], (*shape_of(a), 2), None)
+        assign(of_floats(floats), a)
+    return Interleaved(floats)
+
+
+def at_the_border(tree: Any) -> Any:
+    """A result with its complex arrays in NumPy's memory, and its views as arrays of their own."""
+    return pytree.map_nodes(Arrayed, lambda a: interleaved(a) if is_complex_array(a) else copied(a) if isinstance(a, View) else a, tree)
+
+
 def write(target: Arrayed, fn: Callable[..., Any], *operands: Any, reads: bool = True) -> None:
     """target[...] = fn(*operands) for each element, with the old element before them if `reads`; operands that may overlap
     with the target are copied first."""
     check_owned(target)
+    if is_complex_array(target):  # its parts one after the other, of values that have been found before
+        assign(target, elementwise(fn, *([target] if reads else []), *operands, name="write", dtype=target.type.dtype))
+        return
     shape = shape_of(target)
     into = access(target, list(range(len(shape))), shape)
     given = [_read_apart(x, target, into, shape) if isinstance(x, Arrayed) else x for x in operands]
@@ -110,10 +148,13 @@ def write(target: Arrayed, fn: Callable[..., Any], *operands: Any, reads: bool =
 def _read_apart(x: Arrayed, target: Arrayed, into: Access, shape: Sequence[Size]) -> Access:
     """How a write to `into` over `shape` reads the operand `x`: in place where that is another array, or where each point reads
     the very element that it writes (same_element); everything else may have been written before it is read, and is copied first."""
-    read = access(x, places(x, len(shape)), shape)
-    if not may_alias(x, target) or same_element(read, into, _known):
-        return read
-    return access(copied(x), places(x, len(shape)), shape)
+    return access(_apart(x, target, into, shape), places(x, len(shape)), shape)  # type: ignore[no-any-return]
+
+
+def _apart(x: Arrayed, target: Arrayed, into: Access, shape: Sequence[Size]) -> Arrayed:
+    if not may_alias(x, target) or same_element(access(x, places(x, len(shape)), shape), into, _known):
+        return x
+    return copied(x)
 
 
 def _known(a: Any) -> Any:
@@ -138,7 +179,11 @@ def update(target: Arrayed, fn: Callable[..., Any], value: Any, symbol: str) -> 
 
     def one(x: Any, v: Any) -> Any:
         z = fn(x, v)
-        if (is_float(z.type) and not is_float(dtype)) or (dtype == BOOL and z.type != BOOL):
+        if (
+            (is_float(z.type) and not is_inexact(dtype))
+            or (is_complex(z.type) and not is_complex(dtype))
+            or (dtype == BOOL and z.type != BOOL)
+        ):
             raise TypeError(
                 f"Cannot cast the result of `{symbol}` from {z.dtype} to {target.dtype} with casting rule 'same_kind' ({user_site()})"
             )

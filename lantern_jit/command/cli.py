@@ -87,7 +87,14 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     look.add_argument("--grad", action="store_true", help="differentiate by the first argument")
     stages = f"default: %(default)s; also {AFTER}NAME, the graph after a pass: {', '.join(PASSES)}"
     look.add_argument("--stage", metavar="NAME,...", default=",".join(STAGES), help=stages)
+    look.add_argument("--save", metavar="PAGE.html", help="write all stages side by side into a page instead")
     look.set_defaults(command=run_inspect)
+
+    why = commands.add_parser("explain", help="say where time and memory of a function go, and what to change")
+    why.add_argument("target", metavar="FILE:FUNCTION", help="a Python file and a function in it")
+    why.add_argument("arguments", metavar="ARG", nargs="*", help="int, float, or list (a float64 array)")
+    why.add_argument("--grad", action="store_true", help="differentiate by the first argument")
+    why.set_defaults(command=run_explain)
 
     cache = commands.add_parser("cache", help="show the folder of compiled code, or clear it")
     cache.add_argument("action", choices=("show", "clear"), nargs="?", default="show", help="default: %(default)s")
@@ -146,21 +153,40 @@ def run_inspect(options: argparse.Namespace) -> None:
         stages = [known(stage, "--stage", STAGES) for stage in options.stage.split(",")]
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+    def texts(function: Any, arguments: Sequence[Any]) -> list[str]:
+        compiled = function.inspect(*arguments)
+        if options.save:
+            return [str(compiled.save(options.save))]
+        return [compiled.after(s.removeprefix(AFTER)) if s.startswith(AFTER) else getattr(compiled, s) for s in stages]
+
+    found = looked_at(options, texts)
+    if options.save:
+        print(f"{found[0]} is the page")
+        return
+    for stage, text in zip(stages, found, strict=True):
+        title = f"== {stage} ==\n" if len(stages) > 1 else ""  # a single stage alone: fit to be piped on
+        print(title + text.rstrip())
+
+
+def run_explain(options: argparse.Namespace) -> None:
+    """`lantern-jit explain`."""
+    print(looked_at(options, lambda function, arguments: function.explain(*arguments)))
+
+
+def looked_at(options: argparse.Namespace, look: Callable[[Any, Sequence[Any]], Any]) -> Any:
+    """What `look` gives of the function that is asked for, compiled, and its arguments."""
     function = load(options.target)
     arguments = [literal(word) for word in options.arguments]
     wrong = misfit(function, arguments)
     if wrong is not None:
         raise UsageError(f"{options.target}{wrong[0]} and {len(arguments)} arguments: {wrong[1]}") from wrong[1]
     try:
-        compiled = jit(grad(function) if options.grad else function).inspect(*arguments)
-        texts = [compiled.after(s.removeprefix(AFTER)) if s.startswith(AFTER) else getattr(compiled, s) for s in stages]
+        return look(jit(grad(function) if options.grad else function), arguments)
     except LanternError:
         raise
     except (Exception, SystemExit) as error:  # of the function itself, which runs while it is traced
         raise ProgramError(f"{options.target} cannot be compiled for these arguments: {described(error)}") from error
-    for stage, text in zip(stages, texts, strict=True):
-        title = f"== {stage} ==\n" if len(stages) > 1 else ""  # a single stage alone: fit to be piped on
-        print(title + text.rstrip())
 
 
 def load(target: str) -> Callable[..., Any]:

@@ -11,7 +11,9 @@ from typing import Any
 
 import lantern_jit as lj
 
+from ..backends.llvm.build import cache
 from ..backends.llvm.build import compile as backend
+from ..backends.llvm.build.platforms import TARGET, WHY
 
 PACKAGES = {"NumPy": "numpy", "SciPy": "scipy", "llvmlite": "llvmlite", "optree": "optree"}
 WIDTH = 100  # columns; the list of CPU features is folded to it
@@ -30,6 +32,9 @@ def report() -> str:
         "OS": platform.platform(),
         "CPU": f"{cpu_model()} (to LLVM: {llvm.get_host_cpu_name()})",
         "cores": cores(),
+        "native code": str(TARGET.triple) if TARGET is not None else f"none: {WHY}",
+        "cache": kept(),
+        "environment": " ".join(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith("LANTERN_")) or "no LANTERN_ variable",
         "features": " ".join(sorted(name for name, there in features.items() if there)),
     }
     margin = max(map(len, rows)) + 2
@@ -37,6 +42,15 @@ def report() -> str:
         textwrap.fill(value, WIDTH, initial_indent=name.ljust(margin), subsequent_indent=" " * margin, break_on_hyphens=False)
         for name, value in rows.items()
     )
+
+
+def kept() -> str:
+    """Where compiled code is kept, and how much there is."""
+    where = cache.folder()
+    if where is None:
+        return "none: LANTERN_CACHE_DIR is empty"
+    sizes = [stat.st_size for _, stat in cache.files()]
+    return f"{where} ({len(sizes)} files, {sum(sizes) / 2**20:.1f} MiB of at most {cache.limit() / 2**20:.0f})"
 
 
 def installed(package: str) -> str:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..inspection.public import Public
 from ..ir.core import errors
 from ..ir.trace.operations import operation
 from ..transforms import in_trace
@@ -20,8 +21,10 @@ class _Resumed(BaseException):
         self.k, self.value = k, value
 
 
-class Operation:
+class Operation(Public):
     """What `op` makes of a function."""
+
+    _public = ("jvp",)
 
     __lantern_transform__ = True
     __name__: str
@@ -105,9 +108,24 @@ def _parameters(f: Callable[..., Any]) -> list[str]:
 def op(f: Callable[..., Any]) -> Operation:
     """An operation in callback form: a value and its derivative in one function.
 
-    `k(y)` stands for all that follows, forward and back: y is what a call gives, and what `k` gives is the adjoint of y. The function
-    returns the adjoint of its argument, or a tuple with one for each, None where there is none. Every path calls k once.
+    Parameters
+    ----------
+    f : callable
+        Of its arguments and k. `k(y)` stands for all that follows, forward and back: y is what a call gives, and what `k` gives is the adjoint
+        of y. f returns the adjoint of its argument, or a tuple with one for each, None where there is none. Every path calls k once.
 
+    Returns
+    -------
+    Operation
+        A function of the arguments before k. Its `.jvp` is a decorator for a rule of forward mode.
+
+    Raises
+    ------
+    NotDifferentiableError
+        Where a path calls k not once, or the adjoints do not fit the arguments.
+
+    Examples
+    --------
     >>> import math
     >>> import lantern_jit as lj
     >>> @lj.op

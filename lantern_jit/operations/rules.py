@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..inspection.public import Public
 from ..ir.core.builder import current_trace
 from ..ir.core.errors import LanternError
 from ..ir.python.for_loops import loop_value
@@ -20,7 +21,7 @@ from ..ir.values import pytree
 from ..transforms import in_trace
 
 
-class _Ruled:
+class _Ruled(Public):
     """A function with a rule of its own for derivatives."""
 
     __lantern_transform__ = True
@@ -96,9 +97,21 @@ def _one_or_all(found: Any, own: tuple[Any, ...]) -> Any:
 
 
 class custom_vjp(_Ruled):  # it is a decorator
-    """A function whose way back is the user's: `fwd(*args)` gives its value and what `bwd(residuals, cotangent)` needs, which gives a tuple of
-    adjoints. Arguments in `nondiff_argnums` have none: they come first in `bwd`.
+    """A function whose way back is the user's.
 
+    Parameters
+    ----------
+    fun : callable
+        The function.
+    fwd : callable, optional
+        Of the arguments, to the value and what `bwd` needs; or later, by `defvjp(fwd, bwd)`.
+    bwd : callable, optional
+        Of residuals and the cotangent of the value, to a tuple of adjoints.
+    nondiff_argnums : int or sequence of int, default ()
+        Arguments that have none: they come first in `bwd`.
+
+    Examples
+    --------
     >>> import lantern_jit as lj, math
     >>> @lj.custom_vjp
     ... def f(x, y):
@@ -120,6 +133,8 @@ class custom_vjp(_Ruled):  # it is a decorator
         super().__init__(fun, nondiff_argnums)
         self.forward, self.backward = fwd, bwd
 
+    _public = ("defvjp",)
+
     def defvjp(self, fwd: Callable[..., Any], bwd: Callable[..., Any]) -> None:
         """Say what it does forward, and on the way back."""
         self.forward, self.backward = fwd, bwd
@@ -133,9 +148,17 @@ class custom_vjp(_Ruled):  # it is a decorator
 
 
 class custom_jvp(_Ruled):
-    """A function whose derivative is the user's in forward mode: `rule(primals, tangents)` gives the value and its tangent, which is linear in
-    the tangents. Reverse mode is the transpose of that. Arguments in `nondiff_argnums` come first in `rule`.
+    """A function whose derivative is the user's in forward mode; reverse mode is the transpose of that.
 
+    Parameters
+    ----------
+    fun : callable
+        The function. `defjvp(rule)` says the rule: of primals and tangents, to the value and its tangent, which is linear in the tangents.
+    nondiff_argnums : int or sequence of int, default ()
+        Arguments without a derivative: they come first in the rule.
+
+    Examples
+    --------
     >>> import lantern_jit as lj, math
     >>> @lj.custom_jvp
     ... def f(x):
@@ -153,10 +176,37 @@ class custom_jvp(_Ruled):
         super().__init__(fun, nondiff_argnums)
         self.rule: Callable[..., Any] | None = None
 
+    _public = ("defjvp", "defjvps")
+
     def defjvp(self, jvp: Callable[..., Any]) -> Callable[..., Any]:
         """Say what it gives for primals and tangents."""
         self.rule = jvp
         return jvp
+
+    def defjvps(self, *jvps: Callable[..., Any] | None) -> None:
+        """Say for each argument what it adds to the tangent: `jvp(tangent, value, *primals)`, or None where it adds nothing.
+
+        >>> import lantern_jit as lj
+        >>> @lj.custom_jvp
+        ... def product(x, y):
+        ...     return x * y
+        >>> product.defjvps(lambda t, value, x, y: t * y, None)
+        >>> lj.jit(lj.grad(product, argnums=(0, 1)))(2.0, 3.0)
+        (3.0, 0.0)
+        """
+
+        def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+            if len(jvps) != len(primals):
+                raise TypeError(f"defjvps of `{self.__name__}` has {len(jvps)} rules, which is called with {len(primals)} arguments")
+            value = self(*primals)
+            leaves, tree = pytree.flatten(value)
+            total: list[Any] = [0.0 * x for x in leaves]
+            for jvp, tangent in zip(jvps, tangents, strict=True):
+                if jvp is not None:
+                    total = [a + b for a, b in zip(total, pytree.flatten(call(jvp, tangent, value, *primals))[0], strict=True)]
+            return value, pytree.unflatten(tree, total)
+
+        self.rule = _named(rule, self.__name__)
 
     def has_rule(self) -> bool:
         return self.rule is not None
@@ -177,8 +227,20 @@ class custom_jvp(_Ruled):
 
 
 def stop_gradient(x: Any) -> Any:
-    """x, a number, an array or a container of them, through which no derivative flows.
+    """x, through which no derivative flows.
 
+    Parameters
+    ----------
+    x : number, array or container of them
+        Any value.
+
+    Returns
+    -------
+    any
+        The same value.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> lj.jit(lj.grad(lambda x: lj.stop_gradient(x) * x))(3.0)
     3.0
@@ -191,8 +253,22 @@ def stop_gradient(x: Any) -> Any:
 
 
 def clip_gradient(x: Any, lo: Any, hi: Any) -> Any:
-    """x, a number, an array or a container of them, whose adjoint is kept between lo and hi, element by element.
+    """x, whose adjoint is kept between lo and hi, element by element.
 
+    Parameters
+    ----------
+    x : number, array or container of them
+        Any value.
+    lo, hi : float or array
+        The least and the greatest adjoint.
+
+    Returns
+    -------
+    any
+        The same value.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> lj.jit(lj.grad(lambda x: lj.clip_gradient(x, -1.0, 1.0) ** 2))(3.0)
     1.0
@@ -206,9 +282,27 @@ def clip_gradient(x: Any, lo: Any, hi: Any) -> Any:
 
 
 def implicit(solve: Callable[..., Any], residual: Callable[..., Any]) -> Callable[..., Any]:
-    """y = solve(*args), where residual(y, *args) is 0: a number or an array like y. The derivative is that of the implicit function: solve is
-    not differentiated, and may be any iteration.
+    """`y = solve(*args)`, where `residual(y, *args)` is 0, with the derivative of the implicit function.
 
+    Parameters
+    ----------
+    solve : callable
+        Gives a number or an array. It is not differentiated, and may be any iteration.
+    residual : callable
+        Of y and the arguments, to a number or an array like y.
+
+    Returns
+    -------
+    callable
+        solve, with that derivative.
+
+    Raises
+    ------
+    LinAlgError
+        On the way back, where the residual's Jacobian in y is singular.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> def newton(a):
     ...     y = 1.0
@@ -257,9 +351,28 @@ def _solved(residual: Callable[[Any], Any], y: Any, dy: Any) -> Any:
 
 
 def fixed_point(f: Callable[..., Any], x0: Any, *args: Any, xtol: float = 1e-12, maxiter: int = 1000) -> Any:
-    """x = f(x, *args), a number or an array, by iteration from x0 until no element moves by more than xtol, or maxiter times. Its derivative
-    with respect to args is that of the implicit function; x0 has none.
+    """`x = f(x, *args)`, by iteration from x0, with the derivative of the implicit function.
 
+    Parameters
+    ----------
+    f : callable
+        Of x and the arguments, to a number or an array like x.
+    x0 : float or array
+        The start, which has no derivative.
+    *args : any
+        Arguments that have one.
+    xtol : float, default 1e-12
+        Ends where no element moves by more.
+    maxiter : int, default 1000
+        Ends after so many.
+
+    Returns
+    -------
+    float or array
+        The last x.
+
+    Examples
+    --------
     >>> import lantern_jit as lj, math
     >>> round(lj.jit(lambda a: lj.fixed_point(lambda x, a: math.cos(a * x), 0.5, a))(1.0), 10)
     0.7390851332

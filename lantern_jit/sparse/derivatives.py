@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from ..inspection.public import Public
 from ..ir.core import errors
 from ..ir.core.analysis import find_loops, references
 from ..ir.core.types import Array, is_float, is_generator
@@ -45,7 +46,7 @@ class Plan:
     run: Any = None
 
 
-class Sparse:
+class Sparse(Public):
     """A function that gives a sparse matrix: the pattern, or derivatives with it."""
 
     def __init__(self, f: Callable[..., Any], argnums: Argnums, kind: str) -> None:

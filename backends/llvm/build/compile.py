@@ -13,6 +13,7 @@ import collections
 import ctypes
 import functools
 import itertools
+import os
 import re
 import time
 import weakref
@@ -70,12 +71,17 @@ def host_cpu() -> Cpu:
     return Cpu(native_target(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
 
 
-def target_machine(cpu: Cpu | None = None) -> Any:
+def quick() -> bool:
+    """Leave out LLVM's optimiser? Code is there in a seventh of its time and is slower. For tests and while one looks for an error."""
+    return os.environ.get("LANTERN_OPTIMISE") == "0"
+
+
+def target_machine(cpu: Cpu | None = None, optimised: bool = True) -> Any:
     """Position-independent code with near calls: a call of another function of the module is direct."""
     cpu = cpu or host_cpu()
     _initialise(cpu.target == native_target())
     target = llvm.Target.from_triple(cpu.target.triple)
-    return target.create_target_machine(opt=2, cpu=cpu.name, features=cpu.features, reloc="pic", codemodel="small")
+    return target.create_target_machine(opt=2 if optimised else 0, cpu=cpu.name, features=cpu.features, reloc="pic", codemodel="small")
 
 
 def host() -> tuple[str, str, str, str]:
@@ -106,8 +112,8 @@ def parse(text: str) -> Any:
     return module
 
 
-def optimise(module: Any, machine: Any, clock: list[float], slp: bool) -> None:
-    """Run the passes; append the time after each step to `clock`."""
+def optimise(module: Any, machine: Any, clock: list[float], slp: bool, optimised: bool = True) -> None:
+    """Run the passes, or only what is to be inlined; append the time after each step to `clock`."""
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     clock.append(time.perf_counter())
     options = llvm.create_pipeline_tuning_options(speed_level=1)
@@ -118,17 +124,18 @@ def optimise(module: Any, machine: Any, clock: list[float], slp: bool) -> None:
     first.add_sroa_pass()
     first.run(module, builder)
     clock.append(time.perf_counter())
-    builder.getModulePassManager().run(module, builder)
+    if optimised:
+        builder.getModulePassManager().run(module, builder)
     clock.append(time.perf_counter())
 
 
 @compiling
-def object_file(text: str) -> tuple[bytes, dict[str, float]]:
+def object_file(text: str, optimised: bool = True) -> tuple[bytes, dict[str, float]]:
     """The object file of a module as text, and the seconds that each step took."""
-    machine = target_machine()
+    machine = target_machine(optimised=optimised)
     clock = [time.perf_counter()]
     module = parse(text)
-    optimise(module, machine, clock, _slp_pays(text))
+    optimise(module, machine, clock, _slp_pays(text), optimised)
     code = machine.emit_object(module)
     clock.append(time.perf_counter())
     names = ("parse", "inline", "optimise", "code")

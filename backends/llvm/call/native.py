@@ -20,6 +20,7 @@ from ....ir.core.graph import Call, Program
 from ....ir.core.op import OWN, TABLE
 from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
+from ....ir.lower.lower import Lowering
 from ....ir.ops.effects import has_effects
 from ....ir.trace.case import USUAL
 from ....ir.values.concrete import Numbers, at_hand
@@ -28,7 +29,8 @@ from ...base import Interface, Options
 from ...targets.target import Cpu
 from ..build import cache, special
 from ..build.collector import without_collector
-from ..build.compile import host_cpu, load, object_file, optimised_texts
+from ..build.compile import host_cpu, load, object_file, optimised_texts, quick
+from ..build.places import Places
 from ..build.symbols import is_symbol
 from ..emit.code import Module
 from ..emit.module import Emission
@@ -192,6 +194,7 @@ class Native:
             numbers,
             self.written.leaves,
             self.threads,
+            quick(),
         )
         keeps = uses_own(self.program, names)
         found = cache.read(name) if keeps else None
@@ -202,7 +205,7 @@ class Native:
         start = time.perf_counter()
         emission, text = self.emission
         emitted = time.perf_counter() - start
-        code, timings = object_file(text)
+        code, timings = object_file(text, not quick())
         module = emission.module
         vector_maths.provide(module.declared)
         effects.provide(list(module.declared))
@@ -221,11 +224,12 @@ class Native:
     def emission(self) -> tuple[Emission, str]:
         return self._emit(self.cpu)
 
-    def _emit(self, cpu: Cpu) -> tuple[Emission, str]:
+    def _emit(self, cpu: Cpu, program: Program | None = None, places: Places | None = None) -> tuple[Emission, str]:
         """What was found out while emitting the module, and its text."""
+        program = program or self.program
         with without_collector():
-            emission = Emission(self.program, cpu, self.checkpoint, self.runtime.mask, threads=self.threads)
-            call = PythonCall(emission.module, self.program, self.weak, self.shape, self.numbers, self.written.leaves)
+            emission = Emission(program, cpu, self.checkpoint, self.runtime.mask, threads=self.threads, places=places)
+            call = PythonCall(emission.module, program, self.weak, self.shape, self.numbers, self.written.leaves)
             return emission, emission.run() + "\n" + call.text()
 
     @functools.cached_property
@@ -241,6 +245,12 @@ class Native:
     def made_for(self, cpu: Cpu) -> dict[str, str]:
         text = self._emit(cpu)[1]
         return dict(zip(self.stages, (self.text("cps"), self.text("lowered"), text, *optimised_texts(text, cpu)), strict=True))
+
+    def placed(self, program: Program, places: Places) -> tuple[Lowering, str, str, str]:
+        """This program, traced with the place of each operation: as it is lowered, and LLVM, optimised LLVM and assembly with places."""
+        emission, text = self._emit(self.cpu, program, places)
+        text = places.written(text)
+        return emission.lowering, text, *optimised_texts(text)
 
     def peak(self, call: Callable[[], Any]) -> tuple[int, int]:
         return self.runtime.peak(call, self.room)

@@ -10,6 +10,7 @@ from ....ir.core.graph import Site
 from ....ir.core.types import BOOL, CODE, F32, F64, I32, I64, LANE, MASK, PTR, SIDE, Array, Scalar, Type
 from ...targets.target import Cpu
 from ..build.constants import literal as literal  # for those who write text
+from ..build.places import Places
 
 LLVM_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i1", PTR: "ptr", CODE: "ptr"}
 SIZES: dict[Type, int] = {F64: 8, F32: 4, I64: 8, BOOL: 1, I32: 4}
@@ -48,9 +49,10 @@ class Module:
         self.made: dict[str, Any] = {}  # functions made on demand, by name
         self.sites: list[Site | None] = [None]
         self.context: Any = None  # the emission that the module belongs to
+        self.places: Places | None = None  # of instructions, where they are asked for
 
     def site(self, site: Site | None) -> int:
-        if site is None:
+        if site is None or site.asked:
             return 0
         self.sites.append(site)
         return len(self.sites) - 1
@@ -78,6 +80,7 @@ class Code:
         self.allocas: list[str] = []
         self.lines: list[str] = []
         self.counter = 0
+        self.place_now = ""  # what is written behind each instruction: its place
         self.label = "entry"
         self.addresses: dict[Any, str] = {}  # of fields, by where they are
         self.stable: set[str] = set()  # pointers that are there from the start
@@ -89,12 +92,17 @@ class Code:
         return f"%t{self.counter}"
 
     def emit(self, line: str) -> None:
-        self.lines.append(" " + line)
+        self.lines.append(f" {line}{self.place_now}")
 
     def let(self, text: str) -> str:
         name = self.fresh()
-        self.lines.append(f" {name} = {text}")
+        self.lines.append(f" {name} = {text}{self.place_now}")
         return name
+
+    def at(self, site: Site | None) -> None:
+        """What follows comes from this place, if that is asked for."""
+        if self.module.places is not None:
+            self.place_now = self.module.places.mark(site)
 
     def new_label(self, hint: str = "l") -> str:
         self.counter += 1

@@ -8,9 +8,10 @@ from typing import Any
 
 from ....ir.core.graph import Atom, Const, Let
 from ....ir.core.op import TABLE, Op, Stage
-from ....ir.core.types import BOOL, I32, Array, Scalar, Type
+from ....ir.core.types import BOOL, I32, Array, Scalar, Type, element
 from ....ir.ops.custom import values
 from ....ir.ops.memory import codes
+from ....ir.ops.nans import site_of
 from .code import LLVM_TYPES, MEMORY_TYPES, SIZES, Code, literal
 from .machine import LLVMMachine, Value
 
@@ -159,6 +160,7 @@ EMIT = Stage("LLVM emission", _has_own_code)  # by operation: (code, let, read, 
 def emit_let(code: Code, let: Let, read: Read) -> list[Operands]:
     """Any operation: the operands of its outs."""
     op = TABLE[let.op]
+    code.at(let.site)
     site = code.module.site(let.site) if not op.derivative else 0  # places are numbered in the order of the operations
     if op.scalar:
         return [[emit_scalar(code, let, [read(a)[0] for a in let.args], site)]]
@@ -246,6 +248,35 @@ def emit_alloc(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
 def tiny_array(context: Any, code: Code, v: Any) -> str:
     """Room for a small array of known size that no other block sees: LLVM keeps it in registers."""
     return code.alloca(f"[{context.tiny[v]} x {MEMORY_TYPES[v.type.dtype]}]")
+
+
+@EMIT.of("sound_arrays")
+def emit_sound_arrays(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    """A fault if there is a NaN among the elements that were made, and none among the others."""
+    made, given = let.args[: let.attrs["made"]], let.args[let.attrs["made"] :]
+    cells = [code.alloca("i8"), code.alloca("i8")]
+    for cell, arrays in zip(cells, (made, given), strict=True):
+        code.store("i8", "0", cell)
+        for a in arrays:
+            _find_nan(code, a, read(a), cell)
+    seen, before = (code.let(f"icmp ne i8 {code.load('i8', cell)}, 0") for cell in cells)
+    ok = code.let(f"or i1 {code.let(f'xor i1 {seen}, true')}, {before}")
+    code.check(ok, "nan", code.module.site(site_of(let.attrs["place"])))
+    return []
+
+
+def _find_nan(code: Code, a: Atom, value: Operands, cell: str) -> None:
+    """Add 1 to a bit if there is a NaN in an array or a number."""
+    t = LLVM_TYPES[element(a.type.dtype if isinstance(a.type, Array) else a.type)]
+
+    def one(x: str) -> None:
+        found = code.let(f"zext i1 {code.let(f'fcmp uno {t} {x}, 0.0')} to i8")
+        code.store("i8", code.let(f"or i8 {code.load('i8', cell)}, {found}"), cell)
+
+    if isinstance(a.type, Array):
+        loop(code, product(code, value[1:]), lambda i: one(code.load(t, code.let(f"getelementptr {t}, ptr {value[0]}, i64 {i}"))))
+    else:
+        one(value[0])
 
 
 @EMIT.of("custom")

@@ -6,14 +6,15 @@ made of + - * / and sqrt. The terms of adjoint sums may be contracted: a multipl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from ....ir.core.graph import Site
 from ....ir.core.machine import SPLITTERS
 from ....ir.core.op import Op, argument_types, result_type
 from ....ir.core.op import literal as python_literal
 from ....ir.core.types import BOOL, F32, F64, I64, LANE, MASK, SIDE, Scalar, Type, is_float, lane_type, width
-from ..build.special import symbol
+from ..build.special import arguments_of, symbol
 from ..maths import vector_maths
 from ..maths.bodies import BODIES
 from ..maths.vector_maths import PURE
@@ -210,15 +211,41 @@ class LLVMMachine:
         """A function of scipy.special, by its C pointer; float32 goes through float64."""
         if xs[0].type in LANE:
             return self.block([self.special(name, *(self.lane(x, i) for x in xs)) for i in range(width(xs[0].type))], xs[0].type)
-        wide = [self.convert(x, F64) if x.type == F32 else x for x in xs]
-        s = symbol(name)
-        self.code.module.declare(s, f"declare double @{s}({', '.join('double' for _ in xs)}, i32) nounwind willreturn memory(none)")
-        z = self._let(f"call double @{s}({', '.join(f'double {x.name}' for x in wide)}, i32 0) {PURE}", F64)
+        s, (kinds, more) = symbol(name), arguments_of(name)
+        wide = [self.convert(self.convert(x, F64), k) for x, k in zip(xs, kinds, strict=True)]
+        types = [*(LLVM_TYPES[k] for k in kinds), *(a.split()[0] for a in more)]
+        self.code.module.declare(s, f"declare double @{s}({', '.join(types)}) nounwind willreturn memory(none)")
+        given = ", ".join([*(f"{self._ty(x)} {x.name}" for x in wide), *more])
+        z = self._let(f"call double @{s}({given}) {PURE}", F64)
         return self.convert(z, F32) if xs[0].type == F32 else z
+
+    def apart(self, name: str, value: Callable[..., Value], *xs: Value) -> Value:
+        """A long value: a function of the module, in float64."""
+        if xs[-1].type in LANE:
+            return self.block([self.apart(name, value, *(self.lane(x, i) for x in xs)) for i in range(width(xs[-1].type))], xs[-1].type)
+        module, symbol = self.code.module, f"lantern.special.{name}"
+        if symbol not in module.made:
+            code = Code(module)
+            inner = LLVMMachine(code)
+            params = [Value(inner, f"%x{i}", F64) for i in range(len(xs))]
+            code.emit(f"ret double {value(*params).name}")
+            module.made[symbol] = code.text(
+                f"define internal double @{symbol}({', '.join(f'double {p.name}' for p in params)}) noinline {PURE}"
+            )
+            module.functions.append(module.made[symbol])
+        z = self._let(f"call double @{symbol}({', '.join(f'double {self.convert(x, F64).name}' for x in xs)}) {PURE}", F64)
+        return self.convert(z, xs[-1].type)  # type: ignore[arg-type]
 
     def check(self, ok: Value, kind: str, *values: Any) -> None:
         if ok.name != "true":
             self.code.check(ok.name, kind, self.site, *(v.name if isinstance(v, Value) else str(v) for v in values))
+
+    def refuse(self, bad: Value, kind: str, site: Site, floats: Sequence[Value]) -> None:
+        """A fault at a place of its own if `bad`, in any lane; it says these numbers, up to three."""
+        ok = self.code.let(f"xor i1 {(self.any_lane(bad) if bad.type == MASK else bad).name}, true")
+        given = [self.convert(x, F64).name for x in floats if x.type in (F64, F32)][:3]
+        bits = [self.code.let(f"bitcast double {x} to i64") for x in given]
+        self.code.check(ok, kind, self.code.module.site(site), *bits)
 
     def convert(self, x: Value, to: Scalar) -> Value:
         if x.type == to:

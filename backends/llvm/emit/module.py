@@ -17,11 +17,13 @@ from ....ir.diff.loops.coverage import tiny_arrays
 from ....ir.diff.memory import recursive
 from ....ir.lower.lower import Lowering
 from ...targets.target import Cpu
+from ..build.places import Places
 from ..maths.vector_maths import is_variant
 from ..runtime.modules import helpers
 from . import host, library, loop_parts, records, reverse_parts, scattering  # noqa: F401  # they enter their operations into EMIT
 from .code import Code, Module, flat_types, struct_of
 from .kernels import emission  # noqa: F401
+from .lapack import factors  # noqa: F401
 from .lets import EMIT
 from .low import Low
 from .primal import Primal
@@ -31,15 +33,19 @@ from .products import images, matrices  # noqa: F401
 class Emission:
     """One module under construction. Functions are emitted when first asked for, callers first."""
 
-    def __init__(self, program: Program, cpu: Cpu, checkpoint: Any, mask: int, python: bool = True, threads: int = 1) -> None:
-        """`python`: is there a process with Python around it, which effects may call? `threads` of it run parts of loops."""
+    def __init__(
+        self, program: Program, cpu: Cpu, checkpoint: Any, mask: int, python: bool = True, threads: int = 1, places: Places | None = None
+    ) -> None:
+        """`python`: is there a process with Python around it, which effects may call? `threads` of it run parts of loops. `places`: of
+        instructions, where they are asked for."""
         self.threads = threads
         self.parallel: dict[str, tuple[str, int]] = {}  # kernels: the axis that parts are of, or why there are none, and their places
         self.program, self.checkpoint, self.mask, self.python = closed(program), checkpoint, mask, python
         self.module = Module(cpu)
         self.module.context = self
+        self.module.places = places
         self.aliases: Aliases = self.program.reverses.aliases
-        self.lowering = Lowering(self.program, checkpoint)
+        self.lowering = Lowering(self.program, checkpoint, places is not None)
         self.low = self.lowering.run()
         self.names: dict[str, str] = {}
         self.queue: list[Callable[[], None]] = []

@@ -3,8 +3,7 @@
     z = mul(x, y)      ->      z = mul(x, y);  tz = add(mul(tx, y), mul(ty, x))
 
 `jvp(f)` takes f's parameters and a tangent for each active one, and returns f's results and a tangent for each
-float result. In several directions at once a tangent is a block of numbers, one for each (lanes.py). The derivative of `pullback` is in
-forward_over_reverse.py.
+float result. In several directions a tangent is a block of numbers, one for each (lanes.py). Of `pullback`: forward_over_reverse.py.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...core import errors
+from ...core import errors, sites
 from ...core.analysis import Aliases, references, reverse_postorder
 from ...core.builder import Builder, Operand, Trace, tracing
 from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
@@ -23,6 +22,7 @@ from ...ops.effects import AGAIN, DONE, MARK, has_effects, no_derivative
 from ...ops.memory import codes, quiet
 from ...passes.simplify import SIMPLIFY
 from ..activity import Activity, is_scalar, moving
+from ..rules import wanted_term
 from .expand import expand
 from .lanes import has_blocks, one_by_one, whole_tangents, zeros
 from .linear import has_tangents
@@ -212,7 +212,8 @@ class _Forward:
         self.tangents.update((o, self.zeros(self.values[o])) for o in let.outs if o in self.activity)
 
     def by_rule(self, let: Let) -> None:
-        self.tangents[let.out] = self.elementwise(let)
+        with sites.placed(self.builder.current, let.site):
+            self.tangents[let.out] = self.elementwise(let)
 
     def elementwise(self, let: Let) -> Atom:
         rule, tangent = TABLE[let.op].rule, TABLE[let.op].tangent
@@ -225,10 +226,9 @@ class _Forward:
         for i, a in enumerate(let.args):
             if a in self.activity:
                 d = Operand(self.tangent(a), self.builder)
-                term = d if self.paired and width(a.type) < width(let.out.type) else rule(d, z, *xs, **let.attrs)[i]
+                term = d if self.paired and width(a.type) < width(let.out.type) else wanted_term(rule(d, z, *xs, **let.attrs)[i], let.site)
                 if term is not None:
-                    if term.type != t:  # a conversion between float types
-                        term = TABLE["convert"](term, to=t)
+                    term = term if term.type == t else TABLE["convert"](term, to=t)  # a conversion between float types
                     total = term if total is None else TABLE["add"](total, term)
         return total.atom if total is not None else Const(0.0, t)
 

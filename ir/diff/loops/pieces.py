@@ -141,8 +141,8 @@ def _differentiated(program: Program) -> list[str]:
 
 
 def _candidates(program: Program, f: Function, done: set[str], inside: bool) -> Iterator[_Cut]:
-    """The loops of a function that are to be cut, outermost first. `inside` of one that is, those that write into arrays are not:
-    each of their pieces would copy what they write."""
+    """The loops of a function that are to be cut, outermost first. `inside` of one that is, those that only write into arrays are not:
+    each of their pieces would copy what they write. One that carries arrays as well keeps some for each iteration."""
     loops = find_loops(f)
     if not loops.keys() - done:
         return
@@ -153,7 +153,7 @@ def _candidates(program: Program, f: Function, done: set[str], inside: bool) -> 
         plan = plans.get(head)
         if head not in done and (plan is None or (plan.counter is not None and plan.stores and not plan.effects and not inside)):
             cut = _Cut(program, f, loop, aliases, elsewhere, plan)
-            if cut.fits() and not (inside and cut.changed):
+            if cut.fits() and not (inside and cut.changed and not any(isinstance(p.type, Array) for p in cut.params)):
                 yield cut
 
 

@@ -11,11 +11,12 @@ import numpy as np
 
 from ...core import errors
 from ...core.sites import unsupported, user_site
-from ...core.types import I64
+from ...core.types import I64, PARTS
 from ...ops import table
 from ...staging.loops import each
 from ...values import kernels, reshaping, sizes
 from ...values.arrays import allocate
+from ...values.complexes.pairs import Complex, ComplexArray
 from ...values.kernels import reduce
 from ...values.library import bind
 from ...values.reshaping import drop, expand, spread
@@ -28,14 +29,14 @@ from ..creation import eye, identity
 from ..products import _matrices, dot, matmul
 from ..reductions import max_, min_, sum_
 from ..registry import implements
-from . import solving, spectral
+from . import complex_matrices, rules, solving, spectral  # noqa: F401
 
 
 def batched(
-    name: str, fn: Callable[..., Any], outs: Callable[..., list[Any]], ranks: Sequence[int] = (2,), square: bool = False
+    name: str, fn: Callable[..., Any], outs: Callable[..., list[Any]], ranks: Sequence[int] = (2,), square: bool = False, real: bool = False
 ) -> Callable[..., Any]:
     """A function of contiguous matrices (or vectors) for stacks of them: a loop over the stack. `outs` gives the shapes of the results for
-    those of the arguments; `square` matrices come first."""
+    those of the arguments; `square` matrices come first. The results have the dtype of these, or that of its `real` part."""
 
     def one(*args: Any) -> Any:
         if square:
@@ -46,6 +47,7 @@ def batched(
 
     def apply(*args: Any) -> Any:
         given = [float_array(a) for a in args]
+        complex_matrices.refuse(name, *(() if name.endswith(" of complex matrices") else given))
         for a, r in zip(given, ranks, strict=True):
             if not isinstance(a, Arrayed) or a.ndim < r:
                 rank = len(shape_of(a))
@@ -59,7 +61,7 @@ def batched(
         given = [spread(a, [*stack, *s]) for a, s in zip(given, kept, strict=True)]
         total = sizes.product(stack)
         flat = [contiguous(reshaping.reshape(a, [total, *s])) for a, s in zip(given, kept, strict=True)]
-        made = [allocate(t, (total, *shape), 0) for shape in outs(*(shape_of(a)[1:] for a in flat))]
+        made = [allocate(PARTS[t] if real else t, (total, *shape), 0) for shape in outs(*(shape_of(a)[1:] for a in flat))]
 
         def step(i: Any) -> None:
             result = one(*(a[i] for a in flat))
@@ -89,13 +91,19 @@ _cholesky = _of("cholesky", solving.cholesky, lambda a: [a])
 _slogdet = _of("slogdet", lambda a: bind("slogdet", (a,), [(a.type.dtype, ()), (a.type.dtype, ())], fails=False), lambda a: [(), ()])
 _eigh = _of("eigh", spectral.eigh, lambda a: [a[:1], a])
 _eigvalsh = _of("eigvalsh", lambda a: spectral.eigh(a)[0], lambda a: [a[:1]])
-_svd = _of("svd", spectral.svd, lambda a: [(a[0], k := sizes.smaller(*a)), (k,), (k, a[1])], False)
 _svdvals = _of("svdvals", lambda a: spectral.svd(a)[1], lambda a: [(sizes.smaller(*a),)], False)
+_complex_det = batched("det of complex matrices", complex_matrices.determinant, lambda a: [()], square=True)
+_complex_cholesky = batched("cholesky of complex matrices", complex_matrices.cholesky, lambda a: [a], square=True)
+_complex_eigvalsh = batched(
+    "eigvalsh of complex matrices", lambda a: complex_matrices.eigvalsh(_eigvalsh, a), lambda a: [a[:1]], square=True, real=True
+)
 _nuclear = _of("nuclear", lambda a: spectral.nuclear(a)[0], lambda a: [()], False)
 
 
 @implements(np.linalg.cholesky)
 def cholesky(a: Any, *, upper: bool = False) -> Any:
+    if complex_matrices.are_complex(a):
+        return np.conjugate(_turned(_complex_cholesky, np.conjugate(as_array(a)), False)) if upper else _complex_cholesky(a)
     return _turned(_cholesky, a, not upper)
 
 
@@ -104,8 +112,11 @@ def _turned(fn: Callable[[Any], Any], a: Any, lower: bool) -> Any:
     return fn(a) if lower else swapaxes(fn(swapaxes(a, -1, -2)), -1, -2)
 
 
-@implements(np.linalg.solve, "scipy.linalg.solve")
+@implements(np.linalg.solve)
 def solve(a: Any, b: Any) -> Any:
+    if complex_matrices.are_complex(a, b):
+        return complex_matrices.solve(solve, a, b)
+
     def one(a: Any, b: Any) -> Any:
         sizes.require_equal(shape_of(a)[0], shape_of(b)[0], "solve: the sizes of the matrix and of the right hand side differ")
         return _solved(a, b)
@@ -120,18 +131,29 @@ def _solved(a: Any, b: Any) -> Any:
     return _by_rows(lambda bt: solving.lu_solve(x, bt, trans), b)
 
 
-inv = implements(np.linalg.inv, "scipy.linalg.inv")(
-    batched("inv", lambda a: _solved(a, identity(shape_of(a)[0], a.type.dtype)), lambda a: [a], square=True)
-)
+_inv = batched("inv", lambda a: _solved(a, identity(shape_of(a)[0], a.type.dtype)), lambda a: [a], square=True)
+
+
+@implements(np.linalg.inv, "scipy.linalg.inv")
+def inv(a: Any) -> Any:
+    if not complex_matrices.are_complex(a):
+        return _inv(a)
+    found, n = _inv(complex_matrices.as_real(as_array(a))), shape_of(as_array(a))[-1]
+    return ComplexArray(found[..., :n, :n], found[..., n:, :n])
 
 
 @implements(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
+    if complex_matrices.are_complex(a):
+        found = _complex_det(a)
+        return np.linalg._linalg.SlogdetResult(np.sign(found), np.log(abs(found)))
     return np.linalg._linalg.SlogdetResult(*_slogdet(a))
 
 
 @implements(np.linalg.det, "scipy.linalg.det")
 def det(a: Any) -> Any:
+    if complex_matrices.are_complex(a):
+        return _complex_det(a)
     sign, log = _slogdet(a)
     return sign * np.exp(log)
 
@@ -142,56 +164,18 @@ def _triangle(a: Any, UPLO: str) -> Any:
 
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> Any:
+    complex_matrices.refuse("np.linalg.eigh", a)
     return np.linalg._linalg.EighResult(*_eigh(_triangle(a, UPLO)))
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    if complex_matrices.are_complex(a):
+        return _complex_eigvalsh(_triangle(a, UPLO) if UPLO.upper() == "L" else np.conjugate(_triangle(a, UPLO)))
     return _eigvalsh(_triangle(a, UPLO))
 
 
-@implements(np.linalg.svd)
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    if hermitian:
-        unsupported("np.linalg.svd with hermitian=True", "use np.linalg.eigh")
-    if not compute_uv:
-        return _svdvals(a)
-    shape = shape_of(as_array(a))
-    if full_matrices and not sizes.same(shape[-1], shape[-2]) and not _are_equal(*shape[-2:]):
-        unsupported("np.linalg.svd with full_matrices=True of a matrix that is not square", "write full_matrices=False")
-    return np.linalg._linalg.SVDResult(*_svd(a))
-
-
-@implements("scipy.linalg.svd")
-def scipy_svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
-    found = svd(a, full_matrices, compute_uv)
-    return tuple(found) if compute_uv else found
-
-
-def _are_equal(m: Any, n: Any) -> bool:
-    rows, columns = sizes.needed(m), sizes.needed(n)
-    return rows is not None and rows == columns
-
-
-implements(np.linalg.svdvals, "scipy.linalg.svdvals")(lambda a: _svdvals(a))
-
-
-def _one_qr(a: Any) -> Any:
-    m, n = shape_of(a)
-    if sizes.is_known(m) and sizes.is_known(n) and sizes.plain(m) < sizes.plain(n):
-        unsupported("np.linalg.qr of a matrix with more columns than rows", "use its first columns, or the transpose")
-    return solving.qr(a)
-
-
-_qr = _of("qr", _one_qr, lambda a: [(a[0], k := sizes.smaller(*a)), (k, a[1])], False)
-
-
-@implements(np.linalg.qr)
-def qr(a: Any, mode: str = "reduced") -> Any:
-    if mode not in ("reduced", "r"):
-        unsupported(f"np.linalg.qr with mode={mode!r}", "use mode='reduced'")
-    q, r = _qr(a)
-    return np.linalg._linalg.QRResult(q, r) if mode == "reduced" else r
+svdvals: Any = implements(np.linalg.svdvals, "scipy.linalg.svdvals")(lambda a: _svdvals(a))
 
 
 @implements(np.linalg.lstsq)
@@ -207,7 +191,9 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     bm = b if b.ndim == 2 else expand(b, (1,))
     x = matmul(p, bm)
     r = bm - matmul(a, x)
-    return (x if b.ndim == 2 else drop(x, [1])), sum_(r * r, 0), rank, s
+    m, n = shape_of(a)
+    none = sizes.is_known(m) and sizes.is_known(n) and sizes.plain(m) <= sizes.plain(n)
+    return (x if b.ndim == 2 else drop(x, [1])), sum_(r * r, 0)[: 0 if none else None], rank, s
 
 
 @implements(np.linalg.pinv)
@@ -228,11 +214,16 @@ def matrix_power(a: Any, n: int) -> Any:
     return a if n == 1 else matmul(half, half) if n % 2 == 0 else matmul(matmul(half, half), a)
 
 
+def _squared(v: Any) -> Any:
+    """|v|^2"""
+    return v.real * v.real + v.imag * v.imag if isinstance(v, Complex) else v * v
+
+
 @implements(np.linalg.norm, "scipy.linalg.norm")
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     x = float_array(x)
     if axis is None and isinstance(x, Arrayed) and (ord is None or (ord == 2 and x.ndim == 1) or (ord == "fro" and x.ndim == 2)):
-        return np.sqrt(reduce("sum", x, None, keepdims, lambda v: v * v))
+        return np.sqrt(reduce("sum", x, None, keepdims, _squared))
     if not isinstance(x, Arrayed):
         return abs(x)
     if axis is None and x.ndim > 2:
@@ -244,13 +235,13 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         found = _of_matrices(x, ord, i, j)
         return kernels.put_back(found, axes, x.ndim) if keepdims else found
     if ord in (None, 2, "fro"):
-        return np.sqrt(reduce("sum", x, axis, keepdims, lambda v: v * v))
+        return np.sqrt(reduce("sum", x, axis, keepdims, _squared))
     if ord == 1:
         return reduce("sum", x, axis, keepdims, abs)
     if ord in (math.inf, -math.inf):
         return (max_ if ord > 0 else min_)(abs(x), axis, keepdims=keepdims)
     if ord == 0:
-        return reduce("sum", x, axis, keepdims, lambda v: to_type(truth(v), v.type))
+        return reduce("sum", x, axis, keepdims, lambda v: to_type(truth(v), PARTS.get(v.type, v.type)))
     return reduce("sum", x, axis, keepdims, lambda v: table.power(abs(v), float(ord))) ** (1.0 / ord)
 
 

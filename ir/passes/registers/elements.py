@@ -204,7 +204,7 @@ def _kernel(e: Elements, let: Let) -> None:
 
     def copy(inner: Let, args: tuple[Atom, ...], site: Site | None) -> tuple[Atom, ...]:
         outs = tuple(e.fresh("e", o.type) for o in inner.outs)
-        e.lets.append(Let(outs, inner.op, args, inner.attrs, site if TABLE[inner.op].may_fail else None, inner.contract))
+        e.lets.append(Let(outs, inner.op, args, inner.attrs, site if TABLE[inner.op].may_fail else inner.site, inner.contract))
         return outs
 
     found = WriteOut(k, e.plan.program.functions[k.f], load, emit, copy).run()

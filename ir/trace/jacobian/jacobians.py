@@ -6,7 +6,7 @@ size is not known, has a loop of blocks of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ from ...staging.leaves import leaf_type, show
 from ...staging.loops import each
 from ...staging.paths import open_block
 from ...values import concrete, pytree, sizes
-from ...values.arrays import allocate, lift_array
+from ...values.arrays import allocate, lift_array, opened_constants
+from ...values.complexes.pairs import Complex, ComplexArray, complex_of
 from ...values.values import Arrayed, Traced, constant, is_traced
 from ...values.views import settled
 from .. import derivatives
@@ -36,17 +37,25 @@ Leaf = tuple[int, Any]  # which one, and its value
 
 
 def jacobian(
-    f: Callable[..., Any], argnums: Any, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any], forward: bool
+    f: Callable[..., Any],
+    argnums: Any,
+    has_aux: bool,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    forward: bool,
+    holomorphic: bool = False,
 ) -> tuple[Any, Any]:
     """(J, aux): for each number or array y of the result, with the structure of the chosen arguments, arrays of the shapes
-    (*shape of y, *shape of x)."""
+    (*shape of y, *shape of x). Of a complex y or x one derivative is what is left of two, and of both that of a holomorphic function."""
     what = "jacfwd" if forward else "jacrev"
     places = Chosen.of(f, argnums, args, kwargs, what)
-    args, kwargs = settled((args, kwargs))
+    args, kwargs = opened_constants(settled((args, kwargs)))
     given = places.taken(args, kwargs)
     refuse_generators(tuple(given), f"an argument of {what}")
     new = [derivatives.all_differentiable(x, f"{places.what(i)} of {what}") for i, x in enumerate(given)]
-    return Jacobian(lambda *xs: _called(f, places.put(args, kwargs, xs)), new, has_aux, forward).found(places)
+    if holomorphic:
+        derivatives.refuse_real(given, "argument")
+    return Jacobian(lambda *xs: _called(f, places.put(args, kwargs, xs)), new, has_aux, forward).found(places, holomorphic)
 
 
 def _called(f: Callable[..., Any], given: tuple[tuple[Any, ...], dict[str, Any]]) -> Any:
@@ -63,7 +72,7 @@ class Jacobian:
         self.xs = [x for x in pytree.flatten(tuple(new))[0] if not is_static(x)]
         self.out: dict[tuple[int, int], Any] = {}  # by result and argument
 
-    def found(self, places: Chosen) -> tuple[Any, Any]:
+    def found(self, places: Chosen, holomorphic: bool) -> tuple[Any, Any]:
         """(J, aux), with the structure that these arguments are asked for in."""
         if self.forward and not self.inner:
             ask_if_small(self.xs)
@@ -81,8 +90,19 @@ class Jacobian:
             self.columns(xs, floats)
         elif xs:
             self.rows(floats)
+        if holomorphic:
+            derivatives.refuse_real(y, "result")
         rest = iter(range(len(values)))
-        return pytree.unflatten(tree, [y if is_static(y) else self.like_x(next(rest), y, places) for y in leaves]), aux
+        wholes, tree, _ = pytree.flatten_above(y, lambda x: isinstance(x, (Complex, ComplexArray)))
+        return pytree.unflatten(tree, [self.of_result(y, rest, places, holomorphic) for y in wholes]), aux
+
+    def of_result(self, y: Any, numbers: Iterator[int], places: Chosen, holomorphic: bool) -> Any:
+        """What there is of a result for each argument: of a complex one the derivatives of its parts, as one."""
+        if is_static(y):
+            return y
+        parts = [y.real, y.imag] if isinstance(y, (Complex, ComplexArray)) else [y]
+        found = [self.like_x(next(numbers), part, places) for part in parts]
+        return derivatives.conjugated(found[0]) if len(found) == 1 else _paired(found[0], found[1], holomorphic)
 
     def value(self, *xs: Any) -> Any:
         return call(self.g, *xs)[0] if self.has_aux else call(self.g, *xs)
@@ -100,7 +120,7 @@ class Jacobian:
                     f"has_aux=True needs a function that returns (value, aux), not {show(y)} ({user_site()})"
                 )
             y, aux = y
-        leaves, tree = pytree.flatten(settled(y))
+        leaves, tree = pytree.flatten(settled(opened_constants(y)))
         return pytree.unflatten(tree, list(map(_result, leaves))), aux
 
     def like_x(self, k: int, y: Any, places: Chosen) -> Any:
@@ -229,6 +249,26 @@ class Jacobian:
         each(count, block)
         for j, out in enumerate(outs):
             self.put(k, y, j, out)
+
+
+def _paired(real: Any, imag: Any, holomorphic: bool) -> Any:
+    """The derivative of a complex result, from those of its parts: by a real argument, or by a complex one of a holomorphic function."""
+
+    def is_one(x: Any) -> bool:
+        return isinstance(x, (Complex, ComplexArray))
+
+    (us, tree, _), (vs, _, _) = (pytree.flatten_above(d, is_one) for d in (real, imag))
+    if not holomorphic and any(map(is_one, us)):
+        raise errors.NotDifferentiableError(
+            f"a complex result at {user_site()} has no one derivative by a complex argument: give holomorphic=True if the function is that, or "
+            "differentiate the real and the imaginary part"
+        )
+    found = [u if is_static(u) else _one(*((d.real if is_one(d) else d) for d in (u, v))) for u, v in zip(us, vs, strict=True)]
+    return pytree.unflatten(tree, found)
+
+
+def _one(real: Any, imag: Any) -> Any:
+    return ComplexArray(real, imag) if isinstance(real, Arrayed) else complex_of(real, imag)
 
 
 def ask_if_small(leaves: Sequence[Any]) -> None:

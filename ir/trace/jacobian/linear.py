@@ -21,11 +21,11 @@ from ...ops import table
 from ...python import host
 from ...python.random import refuse_generators
 from ...values import pytree
-from ...values.arrays import allocate
+from ...values.arrays import allocate, opened_constants
 from ...values.values import Arrayed, Traced
 from ...values.views import settled
 from .. import derivatives
-from ..derivatives import all_differentiable, like, zero
+from ..derivatives import all_differentiable, conjugated, like, zero
 from . import blocks
 from .blocks import dtype_of
 from .jacobians import WHOLE, Jacobian, ask_if_small, lanes_of, size_of
@@ -47,7 +47,7 @@ class Linear:
     def pull(self, cotangent: Any) -> tuple[Any, ...]:
         """Cotangents of the primals."""
         leaves, structure = pytree.flatten(settled(self.value))
-        given, tree = pytree.flatten(settled(cotangent))
+        given, tree = pytree.flatten(settled(conjugated(opened_constants(cotangent))))
         if tree != structure:
             raise errors.TypeMismatchError(
                 f"the cotangent at {user_site()} has another structure than the result: give one cotangent for each number or array of it"
@@ -58,12 +58,12 @@ class Linear:
         found = iter(
             self.backwards(cs) if self.kind == AGAIN else self.applied(cs, [y for y in leaves if _moves(y)], own, self.kind == ROWS)
         )
-        return pytree.unflatten(structure, [x if is_static(x) else next(found) for x in xs])  # type: ignore[no-any-return]
+        return conjugated(pytree.unflatten(structure, [x if is_static(x) else next(found) for x in xs]))  # type: ignore[no-any-return]
 
     def push(self, *tangents: Any) -> Any:
         """The tangent of the value."""
         xs, structure = pytree.flatten(self.primals)
-        given, other = pytree.flatten(settled(tangents))
+        given, other = pytree.flatten(settled(opened_constants(tangents)))
         if other != structure:
             raise errors.TypeMismatchError(
                 f"the tangents at {user_site()} have another structure than the primals: give one tangent for each number or array"
@@ -108,7 +108,7 @@ def linear(
     f: Callable[..., Any], primals: tuple[Any, ...], what: str, has_aux: bool = False, again: bool = False, once: bool = False
 ) -> tuple[Linear, Any]:
     """(the derivative of f, aux). The effects of f run once; not at all if this call is made `again`. It may be applied more than `once`."""
-    primals = settled(primals)
+    primals = opened_constants(settled(primals))
     refuse_generators(primals, f"an argument of {what}")
     new = tuple(all_differentiable(x, f"argument {i} of {what}") for i, x in enumerate(primals))
     found = Jacobian(f, new, has_aux, what == "linearize")

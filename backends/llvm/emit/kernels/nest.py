@@ -84,6 +84,7 @@ class Nest:
         self.unrolled = is_tiny(self.k, self.body)
         self.code = outer if self.unrolled else Code(context.module)
         self.outside = Outside(outer, self.unrolled)
+        self.code.at(let.site)
         self.rank = len(self.k.sizes)
         self.sizes = [self.integer(n) for n in self.k.sizes]
         self.offsets: dict[int, tuple[str, list[str]]] = {}  # of an access: where it starts, and its stride along each axis
@@ -182,6 +183,7 @@ class Nest:
 
     def run_body(self, env: dict[Var, str]) -> list[str]:
         for let in self.body.entry.lets:
+            self.code.at(let.site or self.let.site)
             env[let.out] = emit_scalar(self.code, let, [self.value(env, a) for a in let.args], self.site)
         return [self.value(env, a) for a in self.body.returned]
 

@@ -1,0 +1,158 @@
+"""More of LAPACK: factorisations by row exchanges, Schur forms, and what is solved by them. One row each, as in library.py.
+
+lu(A)                    packed factors of a matrix of any shape, LAPACK's row exchanges, and A[p] = L U as p and its inverse
+sytrf(A)                 packed Bunch-Kaufman factors of the lower triangle, and LAPACK's pivots
+ldl(A)                   L, D, p of A[p][:, p] = L D L^T, from sytrf
+schur(A)                 T, Z of A = Z T Z^T, T upper triangular but for blocks of two on its diagonal
+trsyl(R, S, Q) {ta, tb}       X of op(R) X + X op(S) = Q, for such triangles
+sylvester(A, B, Q)       the same of any matrices, by the three of them
+gbsv(A, B) {below, above}     X^T for a banded A in LAPACK's storage, row by row its columns, and B^T
+sqrtm(A)                 the principal square root, where it is real
+eig(A)                   eigenvalues and eigenvectors, all real; raises where they are not
+svd_beside(A)            orthonormal columns beside the left singular vectors of a matrix with more rows than columns
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.op import Size
+from ..core.types import I64
+from .library import FAILURES, _factors, _like, awaited, row
+
+INSIDE = "it is used where nothing is differentiated"
+FAILURES |= {
+    "schur": "Schur form not found",
+    "gbsv": "singular matrix",
+    "eig": "Eigenvalues did not converge, or are complex",
+    "svd_beside": "SVD did not converge",
+    "sytrf": "LDL^T: an argument is wrong",
+    "sqrtm": "The principal square root of the matrix is not real",
+}
+
+
+def _lu(a: Any) -> tuple[Any, ...]:
+    import scipy.linalg
+
+    m = a.shape[0]
+    if not a.size:
+        return a.copy(), np.zeros(0, np.int64), np.arange(m), np.arange(m)
+    (getrf,) = scipy.linalg.get_lapack_funcs(("getrf",), (a,))
+    packed, swaps, _ = getrf(a)
+    p = np.arange(m)
+    for i, j in enumerate(swaps):
+        p[[i, j]] = p[[j, i]]
+    return packed, swaps.astype(np.int64), p, np.argsort(p)
+
+
+def _of_lu(let: Any) -> Any:
+    a = let.args[0]
+    m, n = Size(a, 0), Size(a, 1)
+    return (a.type.dtype, (m, n)), (I64, (None,)), (I64, (m,)), (I64, (m,))
+
+
+awaited("lu", _lu, shape=_of_lu, unread=True)
+
+
+def _sytrf(a: Any) -> tuple[Any, Any]:
+    import scipy.linalg
+
+    if not a.size:
+        return a.copy(), np.zeros(0, np.int64)
+    (sytrf,) = scipy.linalg.get_lapack_funcs(("sytrf",), (a,))
+    packed, pivots, _ = sytrf(a, lower=1)
+    return packed, pivots.astype(np.int64)
+
+
+row("sytrf", _sytrf, shape=lambda let: ((let.args[0].type.dtype, (Size(let.args[0], 0),) * 2), (I64, (Size(let.args[0], 0),))), zero=INSIDE)
+
+
+def _ldl(a: Any) -> tuple[Any, ...]:
+    import scipy.linalg
+
+    if not a.size:
+        return a.copy(), a.copy(), np.zeros(0, np.int64)
+    outer, d, p = scipy.linalg.ldl(a)
+    return outer[p], d, p
+
+
+def _of_ldl(let: Any) -> Any:
+    a = let.args[0]
+    n = Size(a, 0)
+    return (a.type.dtype, (n, n)), (a.type.dtype, (n, n)), (I64, (n,))
+
+
+awaited("ldl", _ldl, shape=_of_ldl, unread=True)
+
+
+def _sqrtm(a: Any) -> tuple[Any]:
+    import scipy.linalg
+
+    x = scipy.linalg.sqrtm(a) if a.size else a.copy()
+    if np.iscomplexobj(x):
+        raise np.linalg.LinAlgError("complex square root")
+    return (x,)
+
+
+awaited("sqrtm", _sqrtm, shape=_like(0))
+
+
+def _schur(a: Any) -> tuple[Any, Any]:
+    import scipy.linalg
+
+    return scipy.linalg.schur(a) if a.size else (a.copy(), a.copy())
+
+
+row("schur", _schur, shape=_factors((0, 0), (0, 0)), zero=INSIDE)
+
+
+def _trsyl(r: Any, s: Any, q: Any, ta: int, tb: int) -> tuple[Any]:
+    import scipy.linalg
+
+    if not q.size:
+        return (q.copy(),)
+    (trsyl,) = scipy.linalg.get_lapack_funcs(("trsyl",), (r, s, q))
+    x, scale, _ = trsyl(r, s, q, trana="T" if ta else "N", tranb="T" if tb else "N")
+    return (x * scale,)
+
+
+row("trsyl", _trsyl, shape=_like(2), zero=INSIDE)
+
+
+def _sylvester(a: Any, b: Any, q: Any) -> tuple[Any]:
+    import scipy.linalg
+
+    return (scipy.linalg.solve_sylvester(a, b, q) if q.size else q.copy(),)
+
+
+awaited("sylvester", _sylvester, shape=_like(2), linear=(2,))
+
+
+def _gbsv(a: Any, bt: Any, below: int, above: int) -> tuple[Any]:
+    import scipy.linalg
+
+    if not bt.size:
+        return (bt.copy(),)
+    return (scipy.linalg.solve_banded((below, above), a.T[below:], bt.T).T,)
+
+
+awaited("gbsv", _gbsv, shape=_like(1), linear=(1,))
+
+
+def _eig(a: Any) -> tuple[Any, Any]:
+    w, v = np.linalg.eig(a)
+    if np.iscomplexobj(w):
+        raise np.linalg.LinAlgError("complex eigenvalues")
+    return w, v
+
+
+awaited("eig", _eig, shape=_factors((0,), (0, 0)), unread=True)
+
+
+def _beside(a: Any) -> tuple[Any]:
+    return (np.linalg.svd(a, full_matrices=True)[0][:, a.shape[1] :],)
+
+
+row("svd_beside", _beside, shape=_factors((0, None)), zero=INSIDE)
