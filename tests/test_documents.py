@@ -158,6 +158,14 @@ def test_a_docstring_says_all(name: str) -> None:
                 "ir.trace.callback",
                 "ir.trace.progress",
                 "jitted",
+                "nn",
+                "nn.activations",
+                "nn.cells",
+                "nn.initialisers",
+                "nn.layers",
+                "nn.losses",
+                "nn.minimising",
+                "nn.optimisers",
                 "operations.callback",
                 "operations.rules",
                 "sparse.api",
@@ -175,3 +183,5 @@ def test_docstrings(name: str) -> None:
 def test_public_names_have_docstrings() -> None:
     for name in lantern_jit.__all__:
         assert getattr(lantern_jit, name).__doc__, name
+    for name in lantern_jit.nn.__all__:
+        assert getattr(lantern_jit.nn, name).__doc__, name

@@ -11,6 +11,7 @@ import scipy.signal
 import scipy.special
 
 import lantern_jit as lj
+from benchmarks.models import programs
 from lantern_jit import nn
 
 from .support import both, check, close, first
@@ -206,7 +207,7 @@ def test_recurrent_networks(batch: tuple[int, ...]) -> None:
     def loss(*args: Any) -> Any:
         return sum(np.sum(np.sin(y)) for results in recurrent(*args) for y in results)
 
-    lj.check_grads(loss, args, order=1)
+    lj.check_grads(loss, args, order=1, modes="rev")
 
 
 # ---- weights and steps
@@ -312,7 +313,6 @@ def test_a_network_is_trained_in_one_step() -> None:
         losses.append([f(p, state, x, labels, rng) for _ in range(12)])
     close(losses[1], losses[0], 1e-9, 1e-9)
     assert losses[0][-1] < 0.3 * losses[0][0]
-    lj.check_grads(lambda p: loss(p, x, labels, None), (params,), order=1)
     each = lj.jit(lj.vmap(lambda x, k: lj.grad(loss)(params, x[None], k[None], None)))(x, labels)
     close({k: v.sum(axis=0) for k, v in each.items()}, lj.jit(lj.grad(loss))(params, x, labels, None), 1e-9, 1e-9)
 
@@ -321,7 +321,7 @@ def test_a_network_is_trained_in_one_step() -> None:
 @pytest.mark.parametrize(
     ("f", "error", "message"),
     [
-        (lambda x, w: nn.conv(x, w[:, :1]), ValueError, "images of 2 channels do not fit kernels of 1 channels, in groups: 1"),
+        (lambda x, w: nn.conv(x, w[:, :1]), ValueError, "the channels of images are not those of kernels, times the groups: sizes 2 and 1"),
         (
             lambda x, w: nn.conv(x[0], w),
             ValueError,
@@ -349,3 +349,22 @@ def test_it_is_loaded_when_it_is_used() -> None:
     assert lj.nn is nn
     with pytest.raises(AttributeError, match="module 'lantern_jit' has no attribute 'nnn'"):
         _ = lj.nnn  # type: ignore[attr-defined]
+
+
+# ---- the networks of the benchmarks
+def test_gradients_of_the_networks_that_are_measured() -> None:
+    """In float64, at small sizes, by differences."""
+    g = np.random.default_rng(0)
+
+    def wide(params: Any, scale: float = 1.0) -> Any:
+        return {k: v.astype(float) * scale for k, v in params.items()}
+
+    small = {"in": normal(4, 3), "u": normal(3, 3), "b": normal(3), "out": normal(3, 4), "c": normal(4)}
+    letters, following = g.integers(0, 4, (3, 2)), g.integers(0, 4, (3, 2))
+    lj.check_grads(lambda p: programs.rnn(p, letters, following), (small,), order=1, modes="rev")
+    grown = programs.make_tree(g, 4, np.array([-1.0, 1.0]))
+    embeddings = normal(2, 3)
+    params = wide(programs.tree_parameters(2, 3, 3), 2.0)
+    grown = (*grown[:3], grown[3] % 3, grown[4])
+    lj.check_grads(lambda p: programs.tree(p, embeddings, *grown), (params,), order=1, modes="rev")
+    assert np.isclose(lj.jit(programs.tree)(params, embeddings, *grown), programs.tree(params, embeddings, *grown))

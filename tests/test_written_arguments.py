@@ -553,3 +553,19 @@ def test_exported_functions_write_in_place(tmp_path: Path) -> None:
     adagrad(w, h, g, 0.1)
     np.testing.assert_allclose([float(x) for x in printed.split()], [*w, *h])
     assert "const double *x0" in lj.export(lj.grad(fill), ["f64[:]"], "slope", tmp_path).prototype
+
+
+def test_many_arguments_that_are_parts_of_one_array() -> None:
+    """So many pairs that they are compared by a loop."""
+
+    def f(a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
+        a += b
+        c += d
+        e -= a
+        return np.sum(a * c * e)
+
+    jitted = lj.jit(f)
+    for starts in ((0, 3, 6, 9, 12), (0, 3, 6, 9, 2), (0, 3, 5, 9, 12), (0, 3, 6, 3, 12), (0, 3, 6, 9, 7)):
+        z, y = np.arange(15.0), np.arange(15.0)
+        assert jitted(*(z[i : i + 3] for i in starts)) == f(*(y[i : i + 3] for i in starts))
+        np.testing.assert_array_equal(z, y)

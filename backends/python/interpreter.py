@@ -13,6 +13,7 @@ import numpy as np
 from ...ir.core import errors
 from ...ir.core.graph import Program
 from ...ir.diff.close import closed
+from ...ir.diff.forward import custom  # noqa: F401  # derivatives of operations of the user's
 from ...ir.python import host
 from ..base import Exhausted
 from .callbacks import ADJOINTS, Callbacks

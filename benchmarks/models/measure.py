@@ -21,6 +21,7 @@ from benchmarks.models import dynet_peer, jax_peer, programs, torch_peer
 from benchmarks.timing import Batch, Effort, race
 
 LANTERN, LOSSES = "lantern", 5
+KINDS = ("rnn", "lstm", "tree", "images")
 Step = Callable[[], float]
 
 
@@ -115,20 +116,24 @@ def peers() -> list[dict[str, dict[str, Callable[..., Step]]]]:
     return found
 
 
-def measure_models(with_peers: bool, quick: bool, effort: Effort) -> list[ModelRow]:
-    """One row for each model, measured in a process of its own on one core."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _alone) as pool:
-        return pool.submit(_measure_here, with_peers, quick, effort).result()
+ALONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
 
 
-def _alone() -> None:
-    on_one_core()
-    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
+def measure_models(with_peers: bool, quick: bool, effort: Effort, kinds: Sequence[str] = KINDS) -> list[ModelRow]:
+    """One row for each model, measured in a process of its own on one core, in whose environment that stands when libraries are loaded."""
+    before = dict(os.environ)
+    os.environ.update(ALONE)
+    try:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), on_one_core) as pool:
+            return pool.submit(_measure_here, with_peers, quick, effort, kinds).result()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
-def _measure_here(with_peers: bool, quick: bool, effort: Effort) -> list[ModelRow]:
+def _measure_here(with_peers: bool, quick: bool, effort: Effort, kinds: Sequence[str]) -> list[ModelRow]:
     there = peers() if with_peers else []
-    return [_measure(model, there, effort) for model in models(quick)]
+    return [_measure(model, there, effort) for model in models(quick) if model.kind in kinds]
 
 
 def _measure(model: Model, there: Sequence[Any], effort: Effort) -> ModelRow:

@@ -206,9 +206,14 @@ class Reads:
 
     # ---- functions
     def function(self, f: Any) -> None:
-        """A user's function is called: its code, and all the globals and variables that this names."""
+        """A user's function is called: its code, and all the globals and variables that this names. Of this library's own nothing is noted."""
         f = getattr(f, "__func__", f)
-        if id(f) in self.functions or not isinstance(f, types.FunctionType) or hasattr(f, "__lantern_raw__"):
+        if (
+            id(f) in self.functions
+            or not isinstance(f, types.FunctionType)
+            or hasattr(f, "__lantern_raw__")
+            or not is_users(f.__module__ or "")
+        ):
             return
         self.functions.add(id(f))
         self.add(Field, f, "__code__")

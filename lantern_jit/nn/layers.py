@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.numpy.images import convolve
+from ..ir.numpy.images import convolve, windows
 
 Array = Any
 
@@ -83,13 +83,7 @@ def conv(
         raise ValueError(f"conv takes images (n, c, h, w) and kernels (o, c, p, q), not arrays of {np.ndim(x)} and {np.ndim(w)} axes")
     if x.dtype != w.dtype:
         raise TypeError(f"conv takes images and kernels of one dtype, not {x.dtype} and {w.dtype}: convert one of them")
-    if x.shape[1] != w.shape[1] * groups:
-        raise ValueError(f"conv: images of {x.shape[1]} channels do not fit kernels of {w.shape[1]} channels, in groups: {groups}")
-    if w.shape[0] % groups != 0:
-        raise ValueError(f"conv: {w.shape[0]} kernels cannot be cut into groups: {groups}")
     x = _padded(x, _around(padding, x.shape[2:], w.shape[2:], strides, dilation))
-    if x.shape[2] <= (w.shape[2] - 1) * dilation[0] or x.shape[3] <= (w.shape[3] - 1) * dilation[1]:
-        raise ValueError("conv: the kernel is larger than the image: pad it")
     y = convolve(x, w, strides, dilation, groups)
     return y if bias is None else y + bias[:, None, None]
 
@@ -110,20 +104,11 @@ def conv1d(
     return y[:, :, 0, :]
 
 
-def _windows(x: Array, window: Any, strides: Any, padding: Any, value: float) -> tuple[list[Array], int]:
-    """Each element of the windows, as a view of all places; and how many there are."""
+def _windows(x: Array, window: Any, strides: Any, padding: Any, value: float) -> list[Array]:
+    """Each element of the windows, as a view of all places."""
     window = _two(window, "window")
     strides = window if strides is None else _two(strides, "strides")
-    x = _padded(x, _around(padding, x.shape[2:], window, strides, (1, 1)), value)
-    rows, columns = ((n - k) // s + 1 for n, k, s in zip(x.shape[2:], window, strides))  # noqa: B905
-    if x.shape[2] < window[0] or x.shape[3] < window[1]:
-        raise ValueError("the window is larger than the image: pad it")
-    down, right = strides
-    views = []
-    for p in range(window[0]):
-        for q in range(window[1]):
-            views.append(x[:, :, p : p + (rows - 1) * down + 1 : down, q : q + (columns - 1) * right + 1 : right])
-    return views, window[0] * window[1]
+    return windows(_padded(x, _around(padding, x.shape[2:], window, strides, (1, 1)), value), window, strides)
 
 
 def max_pool(x: Array, window: Any = 2, strides: Any = None, padding: Any = "valid") -> Array:
@@ -146,7 +131,7 @@ def max_pool(x: Array, window: Any = 2, strides: Any = None, padding: Any = "val
     array([[[[ 5.,  7.],
              [13., 15.]]]])
     """
-    views, _ = _windows(x, window, strides, padding, -np.inf)
+    views = _windows(x, window, strides, padding, -np.inf)
     y = views[0]
     for v in views[1:]:
         y = np.maximum(y, v)
@@ -163,11 +148,11 @@ def avg_pool(x: Array, window: Any = 2, strides: Any = None, padding: Any = "val
     array([[[[ 2.5,  4.5],
              [10.5, 12.5]]]])
     """
-    views, n = _windows(x, window, strides, padding, 0.0)
+    views = _windows(x, window, strides, padding, 0.0)
     y = views[0]
     for v in views[1:]:
         y = y + v
-    return y / n
+    return y / len(views)
 
 
 def batch_norm(

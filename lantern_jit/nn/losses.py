@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy.special
 
 from .activations import log_softmax
 
@@ -37,18 +38,18 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     >>> cross_entropy(np.zeros((2, 4)), np.array([0, 3])) / np.log(4.0)
     array([1., 1.])
     """
-    logs = log_softmax(logits)
     if np.ndim(labels) == np.ndim(logits) and np.ndim(logits) > 0:
-        return -np.sum(labels * logs, axis=-1)
+        return -np.sum(labels * log_softmax(logits), axis=-1)
     if np.ndim(labels) != np.ndim(logits) - 1:
         raise ValueError(
             f"cross_entropy: logits of {np.ndim(logits)} axes take labels of one axis less (ints), or of as many (probabilities), not {np.ndim(labels)}"
         )
+    total = scipy.special.logsumexp(logits, axis=-1)
     if np.ndim(labels) == 0:
-        return -logs[labels]
+        return total - logits[labels]
     classes, n = logits.shape[-1], np.size(labels)
-    chosen = logs.reshape(n, classes)[np.arange(n), np.reshape(labels, (n,))]
-    return -chosen.reshape(labels.shape)
+    chosen = logits.reshape(n, classes)[np.arange(n), np.reshape(labels, (n,))]
+    return total - chosen.reshape(labels.shape)
 
 
 def binary_cross_entropy(logits: Array, labels: Array) -> Array:

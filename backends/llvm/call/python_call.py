@@ -18,10 +18,11 @@ from ....ir.core.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
 from ....ir.values.concrete import Need
 from ...base import Shape
 from ..emit.code import LLVM_TYPES, SIZES, Code
-from ..emit.lets import disjoint, product
+from ..emit.lets import disjoint, loop, product
 from ..runtime.layout import CALLS, FINISH, FIXED, HEADER, NUMPY_READABLE, NUMPY_WRITABLE, SERVICE
 
 MISMATCH = "inttoptr (i64 1 to ptr)"
+FEW_PAIRS = 6  # of arrays are compared one after another, more of them by a loop
 
 _TYPES = {F64: "float64_type", F32: "float32_type", I64: "int64_type", BOOL: "bool_type"}
 _DESCRS = {F64: "float64_descr", F32: "float32_descr", I64: "int64_descr", BOOL: "bool_descr", I32: "int32_descr"}
@@ -183,13 +184,44 @@ class PythonCall:
         arrays = [i for i, t in enumerate(self.params) if isinstance(t, Array)]
         if not self.written or len(arrays) + len(self.constants) < 2:
             return
-        spans: list[Any] = [argument(i) if i in arrays else None for i in range(len(self.params))]
-        for i in self.written:
-            others = [spans[j] for j in arrays if j != i and (j not in self.written or j > i)]
-            for k in range(len(self.constants)):
-                others.append(tuple(self.record("i64", self.bounds_at + 2 * k + end) for end in (0, 1)))
-            for other in others:
-                self.require(disjoint(self.code, spans[i], other))
+        spans = [argument(i) for i in (*self.written, *(i for i in arrays if i not in self.written))]
+        for k in range(len(self.constants)):
+            spans.append((self.record("i64", self.bounds_at + 2 * k), self.record("i64", self.bounds_at + 2 * k + 1)))
+        pairs = [(i, j) for i in range(len(self.written)) for j in range(i + 1, len(spans))]
+        if len(pairs) <= FEW_PAIRS:
+            for i, j in pairs:
+                self.require(disjoint(self.code, spans[i], spans[j]))
+        else:
+            self.require(self.all_apart(spans))
+
+    def all_apart(self, spans: list[tuple[str, str]]) -> str:
+        """The same by a loop over pairs, since many of them are much code: of the written ones, which come first, and all that follow."""
+        code, n = self.code, len(spans)
+        memory, fits = code.alloca(f"[{2 * n} x i64]"), code.alloca("i64")
+
+        def place(i: str) -> str:
+            return code.let(f"getelementptr i64, ptr {memory}, i64 {i}")
+
+        def span(i: str) -> tuple[str, str]:
+            first = code.let(f"mul i64 {i}, 2")
+            return code.load("i64", place(first)), code.load("i64", place(code.let(f"add i64 {first}, 1")))
+
+        for i, ends in enumerate(spans):
+            for k, end in enumerate(ends):
+                code.store("i64", end, place(str(2 * i + k)))
+        code.store("i64", "1", fits)
+
+        def one(i: str) -> None:
+            mine, after = span(i), code.let(f"add i64 {i}, 1")
+
+            def other(j: str) -> None:
+                apart = disjoint(code, mine, span(code.let(f"add i64 {after}, {j}")))
+                code.store("i64", code.let(f"select i1 {apart}, i64 {code.load('i64', fits)}, i64 0"), fits)
+
+            loop(code, code.let(f"sub i64 {n}, {after}"), other)
+
+        loop(code, str(len(self.written)), one)
+        return code.let(f"icmp eq i64 {code.load('i64', fits)}, 1")
 
     def python(self, place: int, argument: str) -> str:
         """Call a function of the record with one argument."""
