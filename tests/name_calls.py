@@ -52,7 +52,7 @@ VALUES: dict[str, list[Call]] = {
         lambda d: (np.cov(d.f4), np.cov(d.n, bias=True), np.cov(d.x, d.y, ddof=0), np.cov(d.x.T, rowvar=False, fweights=np.array([1, 2, 1, 3])), np.corrcoef(d.v)),
     ],
     "counting": [
-        lambda d: (np.histogram(d.v, bins=d.k), np.histogram(d.e, bins=3), np.histogram(d.n, bins=5), np.histogram(d.f4, bins=3, range=(-1, 1), density=True)),
+        lambda d: (np.histogram(d.v, bins=d.k), np.histogram(d.v, bins="auto"), np.histogram(d.e, bins=3), np.histogram(d.n, bins=5), np.histogram(d.f4, bins=3, range=(-1, 1), density=True)),
         lambda d: (np.histogram(d.x, bins=d.t), np.histogram_bin_edges(d.v, 4), np.histogram2d(d.v, d.w, bins=(3, 4), range=[[-1, 1], [0, 2]]), np.histogramdd(d.x[:, :2], bins=2, density=True)),
         lambda d: (np.bincount(d.n), np.bincount(d.n[:0], minlength=3), np.bincount(d.i4, np.arange(6.0), 8), np.digitize(d.v, d.t[::-1]), np.digitize(d.s, [0.0, 1.0], right=True)),
         lambda d: (np.unique(d.rep), np.unique(d.rep, return_counts=True, equal_nan=False), np.unique(d.n, True, True, True), np.unique(d.m, axis=0, return_inverse=True), np.unique(d.e)),
@@ -82,7 +82,7 @@ VALUES: dict[str, list[Call]] = {
     ],
     "polynomials": [
         lambda d: (np.vander(d.n, 3), np.vander(d.e), np.vander(d.v, 0), np.polyadd(d.n, d.i3), np.polysub(d.i3, d.n), np.polymul(d.n, d.i3), np.polydiv(d.v, d.c[:3]), np.polydiv(d.c, d.v)),
-        lambda d: (np.polyder(d.n, 2), np.polyint(d.n, 2, k=[1.0, 2.0]), np.poly(d.e), np.poly(d.n), np.polyfit(d.n, d.t, 1, cov=True), np.polyfit(d.v, np.stack([d.w, d.v], 1), 2, w=d.w)),
+        lambda d: (np.polyder(d.n, 2), np.polyint(d.n, 2, k=[1.0, 2.0]), np.poly(d.e), np.poly(d.n), np.roots([1.0, -3.0 * d.s, d.s]), np.polyfit(d.n, d.t, 1, cov=True), np.polyfit(d.v, np.stack([d.w, d.v], 1), 2, w=d.w)),
         lambda d: [(b[0](d.n, [1, 2, 3]), b[1](d.x, axis=1), b[2](d.c, 2, [1.0, d.s], lbnd=0.5, scl=2.0), b[3](d.c, d.v), b[4](d.c, 2), b[5](d.v, 2)) for b in SERIES],
         lambda d: [(b[6](d.v, d.w, d.x), b[7](d.v, d.w, d.x), b[8](d.v, d.w, (1, 2)), b[9](d.v, d.w, [0, 2]), b[10](d.c), b[11](d.v), b[12](d.v, d.c), b[13](d.c, d.v)) for b in SERIES],
         lambda d: [(c[0](d.c), c[1](d.c)) for c in CHANGES] + [P.polynomial.polyvalfromroots(d.x, d.c), P.polynomial.polydiv(d.v, d.c[:2])],
