@@ -70,6 +70,10 @@ class Interface:
     ]  # a call has run out of memory: what calls one that needs less, if there is any
 
 
+class Exhausted(Exception):
+    """A run has done as many operations as it was allowed."""
+
+
 class Executable(Protocol):
     """A program made ready to be called. `timings` are the seconds of each step of making it, `policies` how differentiated loops
     keep their values."""

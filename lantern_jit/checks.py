@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .backends.python.interpreter import Exhausted
+from .backends.base import Exhausted
 from .ir.core import errors
 from .ir.ops.effects import has_effects
 from .ir.staging.kinds import skeleton

@@ -6,7 +6,7 @@ import inspect
 import logging
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,16 @@ from .ir.trace.program import abstract, of_pairs
 from .ir.values import pytree
 from .ir.values.complexes import pairs as complexes
 from .patience import LOGGER
-from .specialisation import Family, Specialisation
+
+if TYPE_CHECKING:
+    from .specialisation import Family, Specialisation
+
+
+def machinery() -> Any:
+    """What makes specialisations: the passes and what stands behind them, loaded by the first call."""
+    from . import specialisation
+
+    return specialisation
 
 
 class Dispatcher:
@@ -81,7 +90,7 @@ class Dispatcher:
         found = family.find(values) if family is not None else None
         if found is None:
             with COMPILING:
-                family = self.made.get(key) or Family()
+                family = self.made.get(key) or machinery().Family()
                 found = family.find(values)
                 if found is None:
                     self.made = {k: f for k, f in self.made.items() if not statics.is_dead(k[1:])}
@@ -115,7 +124,9 @@ class Dispatcher:
             args = tuple(held[i]() if i in held else a for i, a in enumerate(new_args))
             return args, {k: held[k]() if k in held else a for k, a in new_kwargs.items()}
 
-        made = Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given])
+        made: Specialisation = machinery().Specialisation(
+            self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given]
+        )
         plain = {w: x for x, w in zip(leaves, where, strict=True) if statics.is_static(x)} | {str(i): x for i, x in fixed.items()}
         made.constants = {spelled(w, self.f): f"{x!r:.40}" for w, x in plain.items()}
         return made

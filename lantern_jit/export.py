@@ -7,19 +7,22 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .backends.base import Options
 from .backends.llvm.build.platforms import native_target
 from .backends.targets import named
+from .dispatcher import machinery
 from .ir.core.faults import KINDS
 from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Type, array_of, element, is_complex
 from .ir.trace.program import Abstract, abstract
 from .ir.values import pytree
 from .leaves import misfit
-from .specialisation import Specialisation
+
+if TYPE_CHECKING:
+    from .specialisation import Specialisation
 
 _ALIASES = {"float64": F64, "float32": F32, "int64": I64, "int32": I32, **SCALARS}
 _PRINT: dict[Any, str] = {F64: "%.17g", F32: "%.9g", I64: "%lld", I32: "%d", BOOL: "%d"}
@@ -102,7 +105,9 @@ def export(
     signature = [_signature(x, f"type {i} of `{name}`") for i, x in enumerate(leaves)]
     function = getattr(f, "__wrapped__", f) if type(f).__name__ == "Jitted" else f
     options = Options(checkpoint, in_place=not getattr(function, "__lantern_transform__", False))
-    specialisation = Specialisation(function, signature, lambda inside: (pytree.unflatten(tree, inside), {}), name, options)
+    specialisation: Specialisation = machinery().Specialisation(
+        function, signature, lambda inside: (pytree.unflatten(tree, inside), {}), name, options
+    )
     specialisation.for_c()
     values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
     expected = _expected(specialisation, values)

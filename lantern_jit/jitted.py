@@ -9,7 +9,7 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .backends.base import Executable, Options
 from .backends.choice import chosen
@@ -27,8 +27,10 @@ from .ir.objects.containers import Changed
 from .ir.objects.reads import hold
 from .ir.trace.language import call
 from .pickling import Recipe, is_by_value
-from .specialisation import Specialisation
 from .transforms import Transformed, in_trace
+
+if TYPE_CHECKING:
+    from .specialisation import Specialisation
 
 POLICIES = (None, "recursion", "replay", "sqrt", "log")
 

@@ -36,7 +36,7 @@ from .ir.passes.guards import guard
 from .ir.passes.lanes.side_by_side import side_by_side
 from .ir.passes.nans.find import find_nans, find_nans_behind
 from .ir.passes.protect import protect
-from .ir.passes.raise_loops import raise_loops
+from .ir.passes.raising.raise_loops import raise_loops
 from .ir.passes.registers import registers
 from .ir.passes.simplify import SIMPLIFY
 from .ir.passes.step import Named, Step, Then, Whole

@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .backends.arguments import Written
-from .backends.base import Executable, Interface, Options
+from .backends.base import Executable, Exhausted, Interface, Options
 from .backends.choice import INTERPRETER, chosen
 from .backends.llvm.build.lock import COMPILING
 from .backends.llvm.build.platforms import NOT_HERE, TARGET
 from .backends.python.backend import Interpreted
-from .backends.python.interpreter import Exhausted
 from .inspection.public import Public
 from .inspection.table import Row
 from .ir.core.errors import ArgumentTypeError, CompilationError, UnsupportedOperationError

@@ -9,14 +9,20 @@ from ...ir.core.graph import Program
 from ..base import Interface, Options
 from ..targets.target import Target
 from ..values import ByValues
-from . import interpreter
+
+
+def interpreter() -> Any:
+    """The interpreter, loaded by the first program that it runs."""
+    from . import interpreter
+
+    return interpreter
 
 
 class Interpreted(ByValues):
     """A program, run by the interpreter."""
 
     def __init__(self, program: Program, interface: Interface) -> None:
-        super().__init__(interface, lambda values: interpreter.run(program, values)[0])
+        super().__init__(interface, lambda values: interpreter().run(program, values)[0])
         self.program = program
 
     def call_within(self, leaves: Sequence[Any], allowance: float) -> tuple[Any, float]:
@@ -25,7 +31,8 @@ class Interpreted(ByValues):
 
         def run(values: list[Any]) -> list[Any]:
             nonlocal left
-            results, left = interpreter.run(self.program, values, allowance)
+            results: list[Any]
+            results, left = interpreter().run(self.program, values, allowance)
             return results
 
         return self.call(leaves, run), left

@@ -19,6 +19,7 @@ from ...ir.diff.rules import library_function
 from ...ir.ops.memory import codes
 from ...ir.ops.records import places
 from ...ir.python import host, random
+from ..base import Exhausted
 from .kernels import Run, nothing, scalar
 
 
@@ -54,10 +55,6 @@ def element(let: Let, ref: Ref, index: Sequence[Any]) -> tuple[int, ...]:
             raise faults.make_error(faults.KINDS["index"], let.site, (i, n, axis))
         out.append(i + n if i < 0 else i)
     return tuple(out)
-
-
-class Exhausted(Exception):
-    """A run has done as many operations as it was allowed."""
 
 
 VALUES = Stage(

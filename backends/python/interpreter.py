@@ -12,10 +12,12 @@ import numpy as np
 
 from ...ir.core import errors
 from ...ir.core.graph import Program
+from ...ir.core.op import seal
 from ...ir.diff.close import closed
 from ...ir.python import host
+from ..base import Exhausted
 from .callbacks import Callbacks
-from .forward import Exhausted, Primal, Ref
+from .forward import Primal, Ref
 from .low import Lowered
 
 MAX_DEPTH = 400_000
@@ -79,4 +81,5 @@ def own_results(out: Sequence[Any], arrays: list[Any]) -> list[Any]:
     return results
 
 
+seal()  # the interpreter's stages know what to do for each row
 __all__ = ["Callbacks", "Exhausted", "Lowered", "Primal", "Ref", "run"]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 import lantern_jit as lj
-from lantern_jit.backends.python.forward import Exhausted, Ref
+from lantern_jit.backends.base import Exhausted
+from lantern_jit.backends.python.forward import Ref
 
 from ..again import Again, TooLong
 from ..continuing import Continuing

@@ -11,22 +11,22 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from ..core import dims
-from ..core.analysis import Aliases
-from ..core.graph import Atom, Block, Const, Edge, Function, Jump, Let, Program, Var, defined_vars, same_atom, substitute, terminator_atoms
-from ..core.kernel import Same, kernel_of
-from ..core.op import TABLE, read, written
-from ..core.types import I32, I64, Array, is_float
-from ..ops.memory import codes
-from ..ops.table import imax, neg, select
-from .fuse import drop_unused
+from ...core import dims
+from ...core.analysis import Aliases
+from ...core.graph import Atom, Block, Const, Edge, Function, Jump, Let, Program, Var, defined_vars, same_atom, substitute, terminator_atoms
+from ...core.kernel import Same, kernel_of
+from ...core.op import TABLE, read, written
+from ...core.types import I32, I64, Array, is_float
+from ...ops.memory import codes
+from ...ops.table import imax, neg, select
+from ..fuse import drop_unused
+from ..simplify.blocks import blocks
+from ..simplify.bounds import Facts, bounds, counted, preheader
+from ..simplify.dead import dead
+from ..simplify.fresh import fresh
+from ..simplify.share import share
 from .iterations import Iterations
 from .places import Counted, SequentialError, Sum
-from .simplify.blocks import blocks
-from .simplify.bounds import Facts, bounds, counted, preheader
-from .simplify.dead import dead
-from .simplify.fresh import fresh
-from .simplify.share import share
 from .straight import BranchesError, Straight
 
 

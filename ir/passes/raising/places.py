@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..core import dims
-from ..core.analysis import Aliases
-from ..core.dims import Dim
-from ..core.graph import Atom, Const, Function, Let, Program, Var
-from ..core.kernel import ONE, ZERO, Access
-from ..core.op import RING, TABLE
-from ..core.types import I32, I64, Array
-from ..ops.table import iadd, imax, imul, isub
-from .bodies import is_one, is_zero, name_of
-from .simplify.bounds import Facts
+from ...core import dims
+from ...core.analysis import Aliases
+from ...core.dims import Dim
+from ...core.graph import Atom, Const, Function, Let, Program, Var
+from ...core.kernel import ONE, ZERO, Access
+from ...core.op import RING, TABLE
+from ...core.types import I32, I64, Array
+from ...ops.table import iadd, imax, imul, isub
+from ..bodies import is_one, is_zero, name_of
+from ..simplify.bounds import Facts
 
 LAST = -1  # the kernel of what no kernel in the body does
 BY_RING = {"+": iadd, "-": isub, "*": imul}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..core.graph import Atom, Block, Branch, Edge, Function, Jump, Let, Var, same_atom
-from ..core.op import TABLE, can_fail, written
-from ..core.types import Array
-from ..ops.table import select
-from .simplify.bounds import Facts
+from ...core.graph import Atom, Block, Branch, Edge, Function, Jump, Let, Var, same_atom
+from ...core.op import TABLE, can_fail, written
+from ...core.types import Array
+from ...ops.table import select
+from ..simplify.bounds import Facts
 
 
 class BranchesError(Exception):

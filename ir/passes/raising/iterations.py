@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..core import dims
-from ..core.analysis import dominators
-from ..core.dims import Dim
-from ..core.graph import Atom, Const, Function, Let, Var
-from ..core.kernel import ONE, ZERO, Access, Gather, Index, Kernel, Result, Same, kernel_of
-from ..core.op import TABLE, can_fail
-from ..core.types import BOOL, I64, Array, Scalar, Type
-from ..ops.memory import DIM, RESHAPE, codes
-from ..ops.table import carried, iadd, ilt, imax, imin, imul, select
-from .bodies import Body, is_one, is_zero, name_of
+from ...core import dims
+from ...core.analysis import dominators
+from ...core.dims import Dim
+from ...core.graph import Atom, Const, Function, Let, Var
+from ...core.kernel import ONE, ZERO, Access, Gather, Index, Kernel, Result, Same, kernel_of
+from ...core.op import TABLE, can_fail
+from ...core.types import BOOL, I64, Array, Scalar, Type
+from ...ops.memory import DIM, RESHAPE, codes
+from ...ops.table import carried, iadd, ilt, imax, imin, imul, select
+from ..bodies import Body, is_one, is_zero, name_of
 from .places import LAST, Places, SequentialError, Sum, key
 
 FEW = 64  # elements of a matrix
