@@ -160,6 +160,13 @@ SMOOTH: dict[str, list[Call]] = {
     ],
 }  # fmt: skip
 
+POLYNOMIALS = [
+    lambda c, v, s: np.stack([P.Polynomial(c).deriv()(v), P.Polynomial(c).integ(1, [s])(v), (2.0 * P.Polynomial(c) / s - P.Polynomial([1.0, 2.0]) ** 2)(v)]),
+    lambda c, v, s: np.stack([P.Chebyshev(c, domain=[0, 2]).deriv()(v), (P.Legendre([1.0, s]) * P.Legendre(c))(v), P.Polynomial([1.0, 2.0, 3.0])(v)]),
+    lambda c, v, s: np.stack([P.Polynomial.fit(v, v**2 + s, 2)(v), P.Chebyshev.fit(v, np.sin(v), 2)(v), P.Polynomial.fromroots(c)(v)]),
+    lambda c, v, s: np.stack([np.poly1d(c).deriv()(v), (np.poly1d(c) * np.poly1d([1.0, 2.0]) + s)(v), np.poly1d([1.0, 2.0])(v)]),
+]  # fmt: skip
+
 
 def called() -> set[str]:
     """The names that are called here, as they stand behind `np.` or, of methods, with the point."""
