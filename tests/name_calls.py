@@ -103,7 +103,7 @@ VALUES: dict[str, list[Call]] = {
         lambda d: (np.imag(d.v), np.conjugate(d.v), np.conj(d.n), np.angle(d.v, deg=True), np.iscomplex(d.v), np.isreal(d.v), np.real_if_close(d.v), np.isposinf(d.v / 0), np.isneginf(d.v / 0), np.fix(d.v)),
         lambda d: (np.maximum.accumulate(d.x, axis=1), np.add.reduceat(d.x, [0, 2, 1], axis=1), np.bitwise_and.reduce(d.n[:0]), np.logical_xor.reduce(d.b), np.fmin.reduce(d.nx), np.hypot.reduce(d.v)),
         lambda d: (changed(d.v, lambda q: np.multiply.at(q, [0, 0], d.s)), changed(d.x, lambda q: np.maximum.at(q, ([0, 1], [2, 2]), d.s)), changed(d.v, lambda q: np.negative.at(q, [0, 1]))),
-        lambda d: (np.astype(d.v, np.float32), np.matrix_transpose(d.cube), np.matvec(d.cube, d.c), np.vecmat(d.v[:3], d.sq), np.asfortranarray(d.x), np.asarray_chkfinite(d.v), np.array_equiv(d.x, d.x[0])),
+        lambda d: (np.astype(d.v, np.float32), np.matrix_transpose(d.cube), np.matvec(d.cube, d.c), np.vecmat(d.v[:3], d.sq), np.asfortranarray(d.x), np.require(d.n, float, "C"), np.asarray_chkfinite(d.v), np.array_equiv(d.x, d.x[0])),
         lambda d: (np.array_equal(d.v, d.v[: d.n[1]]), np.array_equal(d.v, "a"), np.max(d.e, initial=d.s), changed(d.x, lambda q: setattr(q, "flat", d.v))),
     ],
     "calls": [

@@ -36,7 +36,7 @@ def _from_front(i: Any, n: Any, axis: int, beyond: int) -> Any:
     if beyond:
         i = np.where(np.less(i, 0), i + n, i) if is_traced(i) else i if i >= 0 else sizes.add(n, int(i))
         good = np.logical_and(np.greater_equal(i, 0), np.less_equal(i, n))
-        require(good, errors.ArrayIndexError(f"an index is out of bounds for axis {axis}"))
+        require(good, IndexError(f"index is out of bounds for axis {axis}"))
         return i
     return arange(n)[i]
 
