@@ -200,7 +200,7 @@ def test_what_is_not_taken_is_named() -> None:
         lj.jit(lambda a: np.einsum_path("ij->i", a))(np.ones((2, 3)))
     with pytest.raises(TypeError, match=r"np\.mean\(\) at .*: got an unexpected keyword argument 'axes'"):
         lj.jit(lambda a: np.mean(a, axes=0))(np.ones(3))
-    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.r_ with the directive 'c' .*use np.concatenate"):
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.r_ with the directive 'c', which makes a matrix, at .*use an array of two axes"):
         lj.jit(lambda a: np.r_["c", a])(np.ones(3))
     with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.exp with where= and without out="):
         lj.jit(lambda a: np.exp(a, where=a > 0))(np.ones(3))
