@@ -196,11 +196,15 @@ def test_what_is_not_taken_is_named() -> None:
         lj.jit(f)(np.ones((3, 3)))
     with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.vecdot with axis= at .* is not supported"):
         lj.jit(lambda a: np.vecdot(a, a, axis=0))(np.ones((2, 3)))
-    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.einsum_path of traced values at .* is not supported: use np\.einsum"):
+    with pytest.raises(
+        lj.errors.UnsupportedOperationError, match=r"np\.einsum_path of traced values at .* is not supported: use np\.einsum"
+    ):
         lj.jit(lambda a: np.einsum_path("ij->i", a))(np.ones((2, 3)))
     with pytest.raises(TypeError, match=r"np\.mean\(\) at .*: got an unexpected keyword argument 'axes'"):
         lj.jit(lambda a: np.mean(a, axes=0))(np.ones(3))
-    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.r_ with the directive 'c', which makes a matrix, at .*use an array of two axes"):
+    with pytest.raises(
+        lj.errors.UnsupportedOperationError, match=r"np\.r_ with the directive 'c', which makes a matrix, at .*use an array of two axes"
+    ):
         lj.jit(lambda a: np.r_["c", a])(np.ones(3))
     with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.exp with where= and without out="):
         lj.jit(lambda a: np.exp(a, where=a > 0))(np.ones(3))
