@@ -18,7 +18,7 @@ from ....ir.ops.effects import AGAIN
 from ....ir.python import host
 from ....ir.trace.tracebacks import hide
 from ..build import symbols
-from ..emit.host import is_draw
+from ..build.draws import is_draw
 from ..runtime import layout
 
 _FAILED: dict[int, BaseException] = {}  # by region, until its fault is raised
