@@ -52,7 +52,7 @@ VALUES: dict[str, list[Call]] = {
         lambda d: (np.cov(d.f4), np.cov(d.n, bias=True), np.cov(d.x, d.y, ddof=0), np.cov(d.x.T, rowvar=False, fweights=np.array([1, 2, 1, 3])), np.corrcoef(d.v)),
     ],
     "counting": [
-        lambda d: (np.histogram(d.v, bins=d.k), np.histogram(d.e, bins=3), np.histogram(d.n, bins=5), np.histogram(d.f4, bins=3, range=(-1, 1), density=True)),
+        lambda d: (np.histogram(d.v, bins=d.k), np.histogram(d.v, bins="auto"), np.histogram(d.e, bins=3), np.histogram(d.n, bins=5), np.histogram(d.f4, bins=3, range=(-1, 1), density=True)),
         lambda d: (np.histogram(d.x, bins=d.t), np.histogram_bin_edges(d.v, 4), np.histogram2d(d.v, d.w, bins=(3, 4), range=[[-1, 1], [0, 2]]), np.histogramdd(d.x[:, :2], bins=2, density=True)),
         lambda d: (np.bincount(d.n), np.bincount(d.n[:0], minlength=3), np.bincount(d.i4, np.arange(6.0), 8), np.digitize(d.v, d.t[::-1]), np.digitize(d.s, [0.0, 1.0], right=True)),
         lambda d: (np.unique(d.rep), np.unique(d.rep, return_counts=True, equal_nan=False), np.unique(d.n, True, True, True), np.unique(d.m, axis=0, return_inverse=True), np.unique(d.e)),
@@ -82,7 +82,7 @@ VALUES: dict[str, list[Call]] = {
     ],
     "polynomials": [
         lambda d: (np.vander(d.n, 3), np.vander(d.e), np.vander(d.v, 0), np.polyadd(d.n, d.i3), np.polysub(d.i3, d.n), np.polymul(d.n, d.i3), np.polydiv(d.v, d.c[:3]), np.polydiv(d.c, d.v)),
-        lambda d: (np.polyder(d.n, 2), np.polyint(d.n, 2, k=[1.0, 2.0]), np.poly(d.e), np.poly(d.n), np.polyfit(d.n, d.t, 1, cov=True), np.polyfit(d.v, np.stack([d.w, d.v], 1), 2, w=d.w)),
+        lambda d: (np.polyder(d.n, 2), np.polyint(d.n, 2, k=[1.0, 2.0]), np.poly(d.e), np.poly(d.n), np.roots([1.0, -3.0 * d.s, d.s]), np.polyfit(d.n, d.t, 1, cov=True), np.polyfit(d.v, np.stack([d.w, d.v], 1), 2, w=d.w)),
         lambda d: [(b[0](d.n, [1, 2, 3]), b[1](d.x, axis=1), b[2](d.c, 2, [1.0, d.s], lbnd=0.5, scl=2.0), b[3](d.c, d.v), b[4](d.c, 2), b[5](d.v, 2)) for b in SERIES],
         lambda d: [(b[6](d.v, d.w, d.x), b[7](d.v, d.w, d.x), b[8](d.v, d.w, (1, 2)), b[9](d.v, d.w, [0, 2]), b[10](d.c), b[11](d.v), b[12](d.v, d.c), b[13](d.c, d.v)) for b in SERIES],
         lambda d: [(c[0](d.c), c[1](d.c)) for c in CHANGES] + [P.polynomial.polyvalfromroots(d.x, d.c), P.polynomial.polydiv(d.v, d.c[:2])],
@@ -103,7 +103,7 @@ VALUES: dict[str, list[Call]] = {
         lambda d: (np.imag(d.v), np.conjugate(d.v), np.conj(d.n), np.angle(d.v, deg=True), np.iscomplex(d.v), np.isreal(d.v), np.real_if_close(d.v), np.isposinf(d.v / 0), np.isneginf(d.v / 0), np.fix(d.v)),
         lambda d: (np.maximum.accumulate(d.x, axis=1), np.add.reduceat(d.x, [0, 2, 1], axis=1), np.bitwise_and.reduce(d.n[:0]), np.logical_xor.reduce(d.b), np.fmin.reduce(d.nx), np.hypot.reduce(d.v)),
         lambda d: (changed(d.v, lambda q: np.multiply.at(q, [0, 0], d.s)), changed(d.x, lambda q: np.maximum.at(q, ([0, 1], [2, 2]), d.s)), changed(d.v, lambda q: np.negative.at(q, [0, 1]))),
-        lambda d: (np.astype(d.v, np.float32), np.matrix_transpose(d.cube), np.matvec(d.cube, d.c), np.vecmat(d.v[:3], d.sq), np.asfortranarray(d.x), np.asarray_chkfinite(d.v), np.array_equiv(d.x, d.x[0])),
+        lambda d: (np.astype(d.v, np.float32), np.matrix_transpose(d.cube), np.matvec(d.cube, d.c), np.vecmat(d.v[:3], d.sq), np.asfortranarray(d.x), np.require(d.n, float, "C"), np.asarray_chkfinite(d.v), np.array_equiv(d.x, d.x[0])),
         lambda d: (np.array_equal(d.v, d.v[: d.n[1]]), np.array_equal(d.v, "a"), np.max(d.e, initial=d.s), changed(d.x, lambda q: setattr(q, "flat", d.v))),
     ],
     "calls": [
@@ -159,6 +159,13 @@ SMOOTH: dict[str, list[Call]] = {
         lambda d: (P.hermite.hermval(d.s, d.c), P.hermite_e.hermeint(d.c), P.polynomial.polyfromroots(d.c), np.maximum.accumulate(d.v), np.hypot.reduce(d.v), np.multiply.reduceat(d.v, [0, 2]), np.cross(d.x[:, :2], d.y[:, :2])),
     ],
 }  # fmt: skip
+
+POLYNOMIALS = [
+    lambda c, v, s: np.stack([P.Polynomial(c).deriv()(v), P.Polynomial(c).integ(1, [s])(v), (2.0 * P.Polynomial(c) / s - P.Polynomial([1.0, 2.0]) ** 2)(v)]),
+    lambda c, v, s: np.stack([P.Chebyshev(c, domain=[0, 2]).deriv()(v), (P.Legendre([1.0, s]) * P.Legendre(c))(v), P.Polynomial([1.0, 2.0, 3.0])(v)]),
+    lambda c, v, s: np.stack([P.Polynomial.fit(v, v**2 + s, 2)(v), P.Chebyshev.fit(v, np.sin(v), 2)(v), P.Polynomial.fromroots(c)(v)]),
+    lambda c, v, s: np.stack([np.poly1d(c).deriv()(v), (np.poly1d(c) * np.poly1d([1.0, 2.0]) + s)(v), np.poly1d([1.0, 2.0])(v)]),
+]  # fmt: skip
 
 
 def called() -> set[str]:

@@ -414,7 +414,7 @@ def test_absurd_sizes_are_refused() -> None:
 REFUSED: list[tuple[Callable[..., Any], type[Exception], str]] = [
     (lambda a: np.transpose(a, (2, 3)), ValueError, "axis 2 is out of bounds"),
     (lambda a: np.diagonal(a, 0, 1, 1), ValueError, "axis1 and axis2 cannot be the same"),
-    (lambda a: np.cross(a, a), ValueError, "3-dimensional vectors"),
+    (lambda a: np.cross(a, a), ValueError, "dimension must be 2 or 3"),
     (lambda a: np.pad(a, -1), ValueError, "can't contain negative values"),
     (lambda a: np.split(a, -1), ValueError, "number sections must be larger than 0"),
     (lambda a: np.einsum("i->ii", a[0]), ValueError, "output subscript 'i' is there several times"),

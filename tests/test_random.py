@@ -204,7 +204,7 @@ def test_wrong_parameters_raise_what_numpy_raises(f: Function) -> None:
 
 
 @pytest.mark.parametrize(("f", "text"), [
-    (lambda g, x: g.choice(3) + x, "Generator.choice at .* there are random, standard_normal"),
+    (lambda g, x: g.gamma(3.0) + x, "Generator.gamma at .* there are random, standard_normal"),
     (lambda g, x: g.random(3, out=np.zeros(3)), "out= at"),
     (lambda g, x: g.integers(3, dtype=np.int8) + x, "int64 is"),
     (lambda g, x: (g, x), "returns a random Generator"),

@@ -179,6 +179,7 @@ def _require_finite(good: Any) -> None:
         raise ValueError("array must not contain infs or NaNs")
 
 
+creates(np.require)(lambda a, dtype=None, requirements=None, *, like=None: asarray(a, dtype))
 creates(np.asfortranarray)(lambda a, dtype=None, *, like=None: asarray(a, dtype))  # how it lies in memory is not seen
 
 

@@ -63,10 +63,8 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
 
 def _slopes(f: Arrayed, h: Any, axis: int, order: int) -> Arrayed:
     """Central differences along an axis, of evenly spaced points or of points at `h`."""
-    n = shape_of(f)[axis]
-    if sizes.is_known(n) and sizes.plain(n) < order + 1:
-        few = "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required."
-        raise ValueError(f"{few} ({user_site()})")
+    few = "Shape of array too small to calculate a numerical gradient, at least (edge_order + 1) elements are required."
+    require(np.greater(shape_of(f)[axis], order), ValueError(few))
     f = moveaxis(float_array(f), axis, 0)
     if not isinstance(h, Arrayed):
         inside, first, last, gaps = (f[2:] - f[:-2]) / (2.0 * h), h, h, (h, h, h, h)

@@ -15,7 +15,7 @@ from ...values.values import Arrayed, is_traced
 from ...values.views import as_array, axes_of, shape_of
 from ..axes import along, moveaxis, ravel
 from ..choosing import nonzero, take
-from ..common import astype, axis_of, items_of
+from ..common import astype, axis_of, items_of, require
 from ..creation import arange, array, ones, zeros
 from ..registry import implements
 from ..shaping import _split, concatenate, diag
@@ -33,9 +33,11 @@ def _from_front(i: Any, n: Any, axis: int, beyond: int) -> Any:
         if not -size <= int(i) < size + beyond:
             raise errors.ArrayIndexError(f"index {int(i)} is out of bounds for axis {axis} with size {size} ({user_site()})")
         return int(i) + (size if i < 0 else 0)
-    if beyond:  # an index of an array that is longer by one; negative ones are of this one
+    if beyond:
         i = np.where(np.less(i, 0), i + n, i) if is_traced(i) else i if i >= 0 else sizes.add(n, int(i))
-        return arange(n + 1)[i]
+        good = np.logical_and(np.greater_equal(i, 0), np.less_equal(i, n))
+        require(good, IndexError(f"index is out of bounds for axis {axis}"))
+        return i
     return arange(n)[i]
 
 

@@ -149,7 +149,7 @@ def multivariate_normal(
     g: Any, mean: Any, cov: Any, size: Any = None, check_valid: str = "warn", tol: float = 1e-8, *, method: str = "svd"
 ) -> Any:
     if method != "cholesky":
-        unsupported(f"multivariate_normal(method={method!r})", "method='cholesky' is")
+        unsupported(f"multivariate_normal(method={method!r})", "give method='cholesky'")
     mean, cov = as_array(mean), as_array(cov)
     lead = () if size is None else tuple(size) if isinstance(size, (tuple, list)) else (size,)
     z = g.standard_normal((*lead, shape_of(mean)[0]))

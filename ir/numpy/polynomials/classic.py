@@ -97,9 +97,9 @@ def _added(name: str, fn: Any) -> Any:
     return add
 
 
-polyadd = implements(np.polyadd)(_added("polyadd", np.add))
-polysub = implements(np.polysub)(_added("polysub", np.subtract))
-polymul = implements(np.polymul)(lambda a1, a2: np.convolve(atleast_1d(a1), atleast_1d(a2)))
+polyadd: Any = implements(np.polyadd)(_added("polyadd", np.add))
+polysub: Any = implements(np.polysub)(_added("polysub", np.subtract))
+polymul: Any = implements(np.polymul)(lambda a1, a2: np.convolve(atleast_1d(a1), atleast_1d(a2)))
 
 
 @implements(np.polydiv)

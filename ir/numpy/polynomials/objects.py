@@ -36,7 +36,8 @@ def called(function: Any, args: Any, kwargs: Any) -> Any:
     if type(owner) is np.poly1d:
         mine: Any = _Poly1d(owner.coeffs)
     else:
-        mine = _with_our_arithmetic(type(owner))(owner.coef, owner.domain, owner.window, owner.symbol)
+        kind: Any = type(owner)
+        mine = _with_our_arithmetic(kind)(owner.coef, owner.domain, owner.window, owner.symbol)
     return getattr(mine, function.__name__)(*args, **kwargs) if isinstance(function, types.MethodType) else mine(*args, **kwargs)
 
 
@@ -112,7 +113,7 @@ class _Series(_Ours):
     def __truediv__(self, other: Any) -> Any:
         if not isinstance(other, numbers.Number) and not is_traced(other):
             raise TypeError(f"unsupported types for true division: a polynomial and {type(other).__name__} ({user_site()})")
-        return type(self)(self.coef / other, self.domain, self.window, self._symbol)  # type: ignore[attr-defined]
+        return type(self)(self.coef / other, self.domain, self.window, self._symbol)
 
     def __call__(self, arg: Any) -> Any:
         offset, scale = self.mapparms()

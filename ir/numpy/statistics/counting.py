@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from ...values.values import Arrayed
 from ...values.views import as_array, shape_of
 from ..axes import ravel
 from ..choosing import add_at
-from ..common import arrayed, astype, float_array, program, real_only, require
+from ..common import arrayed, astype, float_array, program, real_only, require, scalar_kind
 from ..creation import linspace, zeros
 from ..registry import implements
 from ..sorting import searchsorted
+from .quantiles import quantile
 
 
 @implements(np.bincount)
@@ -67,7 +68,9 @@ def _digitized(x: Any, bins: Any, side: Any) -> Any:
 @implements(np.histogram_bin_edges)
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:  # NumPy's
     if isinstance(bins, str):
-        unsupported(f"a histogram with bins={bins!r}", "give their number, or their edges")
+        if weights is not None:
+            raise TypeError(f"Automated estimation of the number of bins is not supported for weighted data ({user_site()})")
+        bins = _estimated(float_array(ravel(a)), bins, range, not is_float(scalar_kind(as_array(a))))
     real_only("a histogram", a, bins)
     bins = as_array(bins)
     if isinstance(bins, Arrayed):
@@ -80,6 +83,32 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     first, last = _ends(a, range)
     t = np.result_type(a.dtype, np.float32) if a.dtype == np.float32 else np.float64
     return linspace(first, last, bins + 1, dtype=t)
+
+
+# The width of bins that fits n numbers x. D. Freedman and P. Diaconis, "On the histogram as a density estimator: L2 theory" (1981), and others.
+WIDTHS: dict[str, Callable[[Any, Any], Any]] = {
+    "sqrt": lambda x, n: np.ptp(x) / np.sqrt(n),
+    "sturges": lambda x, n: np.ptp(x) / (np.log2(n) + 1.0),
+    "rice": lambda x, n: np.ptp(x) / (2.0 * np.cbrt(n)),
+    "scott": lambda x, n: np.cbrt(24.0 * np.sqrt(np.pi) / n) * np.std(x),
+    "fd": lambda x, n: 2.0 * (quantile(x, 0.75) - quantile(x, 0.25)) / np.cbrt(n),
+    "auto": lambda x, n: np.minimum(np.maximum(WIDTHS["fd"](x, n), WIDTHS["sqrt"](x, n) / 2), WIDTHS["sturges"](x, n)),
+}
+
+
+def _estimated(a: Arrayed, name: str, range: Any, of_ints: bool) -> Any:
+    """How many bins there are to be: that depends on what the numbers are."""
+    if name not in WIDTHS:
+        unsupported(f"a histogram with bins={name!r}", f"use one of {', '.join(WIDTHS)}, a number of bins, or their edges")
+    first, last = _ends(a, range)
+    if range is not None:
+        a = a[np.logical_and(a >= first, a <= last)]
+    n = shape_of(a)[0]
+    require(np.greater(n, 0), ValueError("the number of bins cannot be estimated of no numbers"))
+    width = WIDTHS[name](a, n * 1.0)
+    if of_ints:
+        width = np.where(width > 0.0, np.maximum(width, 1.0), width)
+    return np.where(width > 0.0, np.ceil((last - first) / np.where(width > 0.0, width, 1.0)), 1.0).astype(int)
 
 
 def _ends(a: Arrayed, range: Any) -> tuple[Any, Any]:
