@@ -12,13 +12,12 @@ import numpy as np
 
 from ...ir.core import errors
 from ...ir.core.graph import Program
-from ...ir.core.op import seal
 from ...ir.diff.close import closed
 from ...ir.diff.forward import custom  # noqa: F401  # derivatives of operations of the user's
 from ...ir.python import host
 from ..base import Exhausted
-from .callbacks import Callbacks
-from .forward import Primal, Ref
+from .callbacks import ADJOINTS, Callbacks
+from .forward import VALUES, Primal, Ref
 from .low import Lowered
 
 MAX_DEPTH = 400_000
@@ -82,5 +81,6 @@ def own_results(out: Sequence[Any], arrays: list[Any]) -> list[Any]:
     return results
 
 
-seal()  # the interpreter's stages know what to do for each row
+for stage in (VALUES, ADJOINTS):  # each row has what it needs here
+    stage.check()
 __all__ = ["Callbacks", "Exhausted", "Lowered", "Primal", "Ref", "run"]

@@ -16,12 +16,9 @@ from ....ir.core import errors
 from ....ir.core.graph import Let
 from ....ir.core.op import TABLE
 from ....ir.core.types import F32, Array, Scalar
-from ....ir.ops.effects import CALLBACK
+from ....ir.ops.effects import BOUNDED, CALLBACK, DRAWN_BY
 from .code import LLVM_TYPES, Code, flat_types
 from .lets import EMIT, Operands, Read, allocate, count, read_element
-
-_NAMES = {"uniform": "random_standard_uniform", "normal": "random_standard_normal", "exponential": "random_standard_exponential"}
-_BOUNDED = "random_bounded_uint64_fill"
 
 
 # ---- emission
@@ -88,7 +85,7 @@ def emit_draw(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
         out = code.alloca("i64")
         _call(code, kind, dtype, generator, bounds, "1", out)
         return [[code.load("i64", out)]]
-    name = _NAMES[kind] + ("_f" if dtype == F32 else "")
+    name = DRAWN_BY[kind] + ("_f" if dtype == F32 else "")
     ty = LLVM_TYPES[dtype]
     code.emit("call void @lantern.busy()")
     z = code.let(f"call {ty} {code.module.declare(name, f'declare {ty} @{name}(ptr)')}(ptr {generator})")
@@ -99,18 +96,13 @@ def emit_draw(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
 def _call(code: Code, kind: str, dtype: Scalar, generator: str, bounds: Sequence[str], n: str, out: str) -> None:
     """Fill n places. A Ctrl-C waits meanwhile: the generator's state would be neither the old one nor the new one."""
     if kind == "bounded":
-        name, extension = _BOUNDED, code.module.target.bool_extension
+        name, extension = BOUNDED, code.module.target.bool_extension
         types = f"ptr, i64, i64, i64, i1 {extension}, ptr"
         args = f"ptr {generator}, i64 {bounds[0]}, i64 {bounds[1]}, i64 {n}, i1 {extension}false, ptr {out}"
     else:
-        name, types = _NAMES[kind] + "_fill" + ("_f" if dtype == F32 else ""), "ptr, i64, ptr"
+        name, types = DRAWN_BY[kind] + "_fill" + ("_f" if dtype == F32 else ""), "ptr, i64, ptr"
         args = f"ptr {generator}, i64 {n}, ptr {out}"
     function = code.module.declare(name, f"declare void @{name}({types})")
     code.emit("call void @lantern.busy()")
     code.emit(f"call void {function}({args})")
     code.emit("call void @lantern.ready()")
-
-
-def is_draw(name: str) -> bool:
-    """Is this one of NumPy's functions that draw?"""
-    return name == _BOUNDED or name.startswith(tuple(_NAMES.values()))
