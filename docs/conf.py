@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import shutil
 import sys
 from typing import Any
 
@@ -51,11 +52,27 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = {"GL08", "SS01", "PR01", "PR02", "PR03", "RT01", "EX01"}
-numpydoc_validation_exclude = {r"\.errors\.", r"\.custom_[jv]+p\.", r"\.(Jitted|Inspection|Memory|Row|Table|Exported|Operation|Prompt)\b"}
+numpydoc_validation_exclude = {r"\.(errors|nn)\.", r"\.custom_[jv]+p\.", r"\.(Jitted|Inspection|Explanation|Finding|Memory|Row|Table)\b"}
 
-# ---- the gallery
-EXAMPLES = ROOT / "examples" / "gallery"
-if (EXAMPLES / "GALLERY_HEADER.rst").exists():
+# ---- the gallery: the programs of examples/gallery, by subject
+EXAMPLES = ROOT / "build" / "docs" / "examples"
+INTRODUCTION = "Programs of 40 to 150 lines, each with its picture. They are run when this site is built."
+
+
+def _with_headers(programs: pathlib.Path) -> bool:
+    """A copy of the programs, in which each folder has the introduction that a gallery needs. False where there are none."""
+    if not programs.is_dir():
+        return False
+    shutil.rmtree(EXAMPLES, ignore_errors=True)
+    shutil.copytree(programs, EXAMPLES, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in [EXAMPLES, *filter(pathlib.Path.is_dir, EXAMPLES.iterdir())]:
+        if not any(folder.glob("GALLERY_HEADER.*")):
+            title, text = ("Gallery", INTRODUCTION) if folder == EXAMPLES else (folder.name.capitalize(), "")
+            (folder / "GALLERY_HEADER.rst").write_text(f"{title}\n{'=' * len(title)}\n\n{text}\n")
+    return True
+
+
+if _with_headers(ROOT / "examples" / "gallery"):
     extensions.append("sphinx_gallery.gen_gallery")
 sphinx_gallery_conf = {
     "examples_dirs": str(EXAMPLES),

@@ -34,7 +34,7 @@ __version__ = "0.1.0"
 
 def __dir__() -> list[str]:
     """The public names, without the modules behind them."""
-    return sorted([*__all__, "map", "__all__", "__doc__", "__name__", "__version__"])
+    return sorted([*__all__, "map", "nn", "__all__", "__doc__", "__name__", "__version__"])
 
 
 __all__ = [

@@ -8,6 +8,7 @@ import numpy as np
 from typing_extensions import Self, TypeVarTuple, Unpack
 
 from . import errors as errors
+from . import nn as nn
 from .errors import LanternError as LanternError
 from .export import Exported
 from .inspection.report import Explanation, Inspection
@@ -103,44 +104,68 @@ class _Interpreted:
 # ---- derivatives: a gradient is of the type of its argument
 @overload
 def grad(
-    f: Callable[Concatenate[_A, _P], _Float], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+    f: Callable[Concatenate[_A, _P], _Float], argnums: Literal[0] = 0, has_aux: Literal[False] = False, holomorphic: Literal[False] = False
 ) -> _Function[Concatenate[_A, _P], _A]: ...
 @overload
 def grad(
-    f: Callable[Concatenate[_A, _P], tuple[_Float, _X]], argnums: Literal[0] = 0, *, has_aux: Literal[True]
+    f: Callable[Concatenate[_A, _P], tuple[_Float, _X]],
+    argnums: Literal[0] = 0,
+    *,
+    has_aux: Literal[True],
+    holomorphic: Literal[False] = False,
 ) -> _Function[Concatenate[_A, _P], tuple[_A, _X]]: ...
 @overload
 def grad(
-    f: Callable[Concatenate[_A, _B, _P], _Float], argnums: Literal[1], has_aux: Literal[False] = False
+    f: Callable[Concatenate[_A, _B, _P], _Float], argnums: Literal[1], has_aux: Literal[False] = False, holomorphic: Literal[False] = False
 ) -> _Function[Concatenate[_A, _B, _P], _B]: ...
 @overload
 def grad(
-    f: Callable[Concatenate[_A, _B, _P], _Float], argnums: tuple[Literal[0], Literal[1]], has_aux: Literal[False] = False
+    f: Callable[Concatenate[_A, _B, _P], _Float],
+    argnums: tuple[Literal[0], Literal[1]],
+    has_aux: Literal[False] = False,
+    holomorphic: Literal[False] = False,
 ) -> _Function[Concatenate[_A, _B, _P], tuple[_A, _B]]: ...
 @overload
-def grad(f: Callable[_P, _Float | tuple[_Float, Any]], argnums: _Argnums = 0, has_aux: bool = False) -> _Function[_P, Any]: ...
+def grad(
+    f: Callable[_P, _Float | tuple[_Float, Any]], argnums: _Argnums = 0, has_aux: bool = False, holomorphic: Literal[False] = False
+) -> _Function[_P, Any]: ...
+@overload
+def grad(f: Callable[_P, Any], argnums: _Argnums = 0, has_aux: bool = False, *, holomorphic: Literal[True]) -> _Function[_P, Any]: ...
 @overload
 def value_and_grad(
-    f: Callable[Concatenate[_A, _P], _Float], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+    f: Callable[Concatenate[_A, _P], _Float], argnums: Literal[0] = 0, has_aux: Literal[False] = False, holomorphic: Literal[False] = False
 ) -> _Function[Concatenate[_A, _P], tuple[_Float, _A]]: ...
 @overload
 def value_and_grad(
-    f: Callable[Concatenate[_A, _P], tuple[_Float, _X]], argnums: Literal[0] = 0, *, has_aux: Literal[True]
+    f: Callable[Concatenate[_A, _P], tuple[_Float, _X]],
+    argnums: Literal[0] = 0,
+    *,
+    has_aux: Literal[True],
+    holomorphic: Literal[False] = False,
 ) -> _Function[Concatenate[_A, _P], tuple[tuple[_Float, _X], _A]]: ...
 @overload
 def value_and_grad(
-    f: Callable[Concatenate[_A, _B, _P], _Float], argnums: Literal[1], has_aux: Literal[False] = False
+    f: Callable[Concatenate[_A, _B, _P], _Float], argnums: Literal[1], has_aux: Literal[False] = False, holomorphic: Literal[False] = False
 ) -> _Function[Concatenate[_A, _B, _P], tuple[_Float, _B]]: ...
 @overload
 def value_and_grad(
-    f: Callable[Concatenate[_A, _B, _P], _Float], argnums: tuple[Literal[0], Literal[1]], has_aux: Literal[False] = False
+    f: Callable[Concatenate[_A, _B, _P], _Float],
+    argnums: tuple[Literal[0], Literal[1]],
+    has_aux: Literal[False] = False,
+    holomorphic: Literal[False] = False,
 ) -> _Function[Concatenate[_A, _B, _P], tuple[_Float, tuple[_A, _B]]]: ...
 @overload
-def value_and_grad(f: Callable[_P, _Float | tuple[_Float, Any]], argnums: _Argnums = 0, has_aux: bool = False) -> _Function[_P, Any]: ...
-def jacfwd(f: Callable[_P, Any], argnums: _Argnums = 0, has_aux: bool = False) -> _Function[_P, Any]: ...
-def jacrev(f: Callable[_P, Any], argnums: _Argnums = 0, has_aux: bool = False) -> _Function[_P, Any]: ...
-def jacobian(f: Callable[_P, Any], argnums: _Argnums = 0, has_aux: bool = False) -> _Function[_P, Any]: ...
-def hessian(f: Callable[_P, Any], argnums: _Argnums = 0, has_aux: bool = False) -> _Function[_P, Any]: ...
+def value_and_grad(
+    f: Callable[_P, _Float | tuple[_Float, Any]], argnums: _Argnums = 0, has_aux: bool = False, holomorphic: Literal[False] = False
+) -> _Function[_P, Any]: ...
+@overload
+def value_and_grad(
+    f: Callable[_P, Any], argnums: _Argnums = 0, has_aux: bool = False, *, holomorphic: Literal[True]
+) -> _Function[_P, Any]: ...
+def jacfwd(f: Callable[_P, Any], argnums: _Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> _Function[_P, Any]: ...
+def jacrev(f: Callable[_P, Any], argnums: _Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> _Function[_P, Any]: ...
+def jacobian(f: Callable[_P, Any], argnums: _Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> _Function[_P, Any]: ...
+def hessian(f: Callable[_P, Any], argnums: _Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> _Function[_P, Any]: ...
 @overload
 def jvp(f: Callable[..., _R], primals: Sequence[Any], tangents: Sequence[Any], has_aux: Literal[False] = False) -> tuple[_R, _R]: ...
 @overload

@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     from .specialisation import Family, Specialisation
 
 
-def machinery() -> Any:
-    """What makes specialisations: the passes and what stands behind them, loaded by the first call."""
-    from . import specialisation
-
-    return specialisation
-
-
 class Dispatcher:
     """Specialisations of one function by argument types, and by the numbers that Python needs. `static` are the positions and
     the names of arguments that are compiled in as they are."""
@@ -90,7 +83,9 @@ class Dispatcher:
         found = family.find(values) if family is not None else None
         if found is None:
             with COMPILING:
-                family = self.made.get(key) or machinery().Family()
+                from .specialisation import Family  # with the passes and what stands behind them
+
+                family = self.made.get(key) or Family()
                 found = family.find(values)
                 if found is None:
                     self.made = {k: f for k, f in self.made.items() if not statics.is_dead(k[1:])}
@@ -109,6 +104,8 @@ class Dispatcher:
         LOGGER.info("`%s` is compiled for (%s): %s", self.name, ", ".join(kinds(names, leaves)), why)
 
     def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int | str, Any]) -> Specialisation:
+        from .specialisation import Specialisation
+
         where = pytree.argument_names(tree)
         pairs = complexes.pairs_in(tree)
         given = [(x, spelled(w, self.f)) for x, w in zip(leaves, where, strict=True) if not statics.is_static(x)]
@@ -124,9 +121,7 @@ class Dispatcher:
             args = tuple(held[i]() if i in held else a for i, a in enumerate(new_args))
             return args, {k: held[k]() if k in held else a for k, a in new_kwargs.items()}
 
-        made: Specialisation = machinery().Specialisation(
-            self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given]
-        )
+        made = Specialisation(self.f, signature, rebuild, self.name, self.options, [x for x, _ in given], [w for _, w in given])
         plain = {w: x for x, w in zip(leaves, where, strict=True) if statics.is_static(x)} | {str(i): x for i, x in fixed.items()}
         made.constants = {spelled(w, self.f): f"{x!r:.40}" for w, x in plain.items()}
         return made

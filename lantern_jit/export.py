@@ -14,7 +14,6 @@ import numpy as np
 from .backends.base import Options
 from .backends.llvm.build.platforms import native_target
 from .backends.targets import named
-from .dispatcher import machinery
 from .ir.core.faults import KINDS
 from .ir.core.types import BOOL, F32, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, SCALARS, Array, Type, array_of, element, is_complex
 from .ir.trace.program import Abstract, abstract
@@ -105,9 +104,9 @@ def export(
     signature = [_signature(x, f"type {i} of `{name}`") for i, x in enumerate(leaves)]
     function = getattr(f, "__wrapped__", f) if type(f).__name__ == "Jitted" else f
     options = Options(checkpoint, in_place=not getattr(function, "__lantern_transform__", False))
-    specialisation: Specialisation = machinery().Specialisation(
-        function, signature, lambda inside: (pytree.unflatten(tree, inside), {}), name, options
-    )
+    from .specialisation import Specialisation  # with the passes and what stands behind them
+
+    specialisation = Specialisation(function, signature, lambda inside: (pytree.unflatten(tree, inside), {}), name, options)
     specialisation.for_c()
     values = [_example(x, a) for x, a in zip(leaves, signature, strict=True)]
     expected = _expected(specialisation, values)

@@ -243,7 +243,7 @@ case(
     denominator,
 )
 case(
-    "signal.detrend signal.chirp signal.sawtooth signal.square",
+    "signal.detrend signal.chirp signal.sawtooth signal.square signal.savgol_filter",
     lambda x, X: (
         ss.detrend(x),
         ss.detrend(X, axis=0),
@@ -252,6 +252,9 @@ case(
         ss.sawtooth(x),
         ss.sawtooth(x, 0.5),
         ss.square(x),
+        ss.savgol_filter(x, 5, 2),
+        ss.savgol_filter(X, 3, 2, deriv=1, delta=0.5, axis=0),
+        ss.savgol_filter(x, 7, 3, mode="nearest"),
     ),
     x,
     X,
@@ -305,7 +308,7 @@ case(
         nd.map_coordinates(X, C, order=0, mode="reflect"),
         nd.shift(X, (0.3, -1.2), order=1),
         nd.zoom(X, (0.6, 2), order=1),
-        nd.affine_transform(X, M, offset=(0.3, 0.2), order=1),
+        nd.affine_transform(X, M, offset=(0.37, 0.21), order=1),
     ),
     X,
     rng.uniform(-3, 8, size=(2, 9)),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +68,21 @@ def test_inspect_of_one_stage_and_of_arrays(source: Path, capsys: pytest.Capture
     assert "define" not in shown
 
 
+def test_a_page_and_an_explanation(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    assert main(["inspect", f"{source}:wave", "0.5", "3", "--grad", "--save", str(page)]) == 0
+    assert capsys.readouterr().out == f"{page} is the page\n"
+    assert "<title>grad(wave): stages</title>" in page.read_text()
+    assert main(["explain", f"{source}:wave", "0.5", "3", "--grad"]) == 0
+    assert "`grad(wave)` has 1 loops and 0 operations on whole arrays." in capsys.readouterr().out
+    assert main(["explain", f"{source}:broken", "3.5"]) == 1
+
+
+def test_as_a_module() -> None:
+    run = subprocess.run([sys.executable, "-m", "lantern_jit", "inspect", "nothing"], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (2, "lantern-jit: 'nothing' is not of the form FILE:FUNCTION\n")
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
@@ -102,6 +120,7 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
     shown = capsys.readouterr().out
     assert lj.__version__ in shown
+    assert os.environ["LANTERN_CACHE_DIR"] in shown
     assert "llvmlite" in shown
 
 

@@ -165,6 +165,8 @@ def test_writes_go_where_numpys_go() -> None:
         z[::2] += 1
         z.real[0] = 7
         z.imag[:] = z.real
+        z.real = z.imag * 2
+        z.imag += 1
         z[1:] = z[:-1]
         z[abs(z) > 20] = 1j
         z[[0, 2]] = [1 + 1j, 3]
@@ -203,9 +205,15 @@ def test_control_flow_carries_them() -> None:
         while abs(w) < 50:
             w, k = w * w + NUMBER, k + 1
             pair = {"a": w, "b": [pair["b"][0] * 1j, x]}
+        some, rows = [], []
+        for i in range(len(z)):
+            if z[i].real > 0.1:
+                some.append(z[i] * w)
+            rows.append(z * i)
+        listed = np.array(some).sum(), np.stack(rows)
         a = z if x > 0 else z[::-1] * 2
         b = x if x > 0 else 2j
-        return total, last, found, k, pair, a, b, power(w, 3), [c for c in z[:2]], CAPTURED * x, len(z), z.dtype == complex
+        return total, last, found, k, pair, a, b, power(w, 3), [c for c in z[:2]], CAPTURED * x, len(z), z.dtype == complex, listed
 
     for x in (1.0, -1.0):
         agrees(f, normal(5), 1 + 0.5j, x)
@@ -223,6 +231,7 @@ def test_arrays_of_any_layout_containers_vmap_and_pickles() -> None:
     ):
         same(lj.jit(f)(p), f(p))
     same(lj.vmap(lambda a, b: a * b + b.sum(), in_axes=(0, None))(z, z[0]), z * z[0] + z[0].sum())
+    same(lj.vmap(lambda a: (lj.grad(lambda b: abs(b) ** 2)(a), a * 1j))(z[0]), (2 * z[0].conj(), z[0] * 1j))
     again = pickle.loads(pickle.dumps(lj.jit(_doubled)))
     same(again(z), z * 2j)
     compiled = lj.jit(f)
@@ -301,6 +310,28 @@ def test_conventions() -> None:
     np.testing.assert_allclose(lj.grad(lj.grad(np.sin, holomorphic=True), holomorphic=True)(z), -np.sin(z))
     (value, aux), d = lj.value_and_grad(lambda z: (z * z, z.real), has_aux=True, holomorphic=True)(z)
     np.testing.assert_allclose([value, aux, d], [z * z, z.real, 2 * z])
+
+
+def test_rules_of_a_users_own_follow_them() -> None:
+    @lj.custom_jvp
+    def cube(z: Any) -> Any:
+        return z**3
+
+    cube.defjvps(lambda dz, out, z: 3 * z**2 * dz)
+
+    @lj.custom_vjp
+    def square(z: Any) -> Any:
+        return z * z
+
+    square.defvjp(lambda z: (z * z, z), lambda z, c: (2 * z * c,))
+
+    def loss(f: Any, g: Any, z: Any) -> Any:
+        return (abs(f(z) + 1j * g(z)) ** 2).sum()
+
+    z = normal(2)
+    found = lj.jit(lambda z: lj.grad(lambda z: loss(cube, square, z))(z))(z)
+    np.testing.assert_allclose(found, lj.grad(lambda z: loss(lambda z: z**3, lambda z: z * z, z))(z), rtol=1e-12)
+    np.testing.assert_allclose(lj.jvp(cube, (z,), (1j * z,))[1], 3j * z**3)
 
 
 HOLOMORPHIC = {

@@ -185,6 +185,14 @@ def test_jit_and_grad_inside_jit() -> None:
         same(out, (8.0, 12.0, 12.0))
 
 
+def test_a_keyword_that_the_library_uses_itself() -> None:
+    def apply(x: Any, function: Any) -> Any:
+        return function(x)
+
+    for out in both(lambda x: apply(x, function=abs), -2.0).values():
+        assert out == 2.0
+
+
 def test_keyword_and_default_arguments() -> None:
     def f(x: float, n: int = 2, *, scale: float = 3.0) -> float:
         return scale * x**n

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -58,6 +60,16 @@ def test_programs_can_be_read(name: str) -> None:
     assert any(line.startswith("# %%") for line in lines)
     assert hasattr(program(name), "main")
     assert hasattr(program(name), "picture")
+
+
+def test_a_program_runs_as_a_script_and_draws(tmp_path: Path) -> None:
+    """In a process of its own, in which nothing but the program imports the library."""
+    picture = tmp_path / "picture.png"
+    script = [sys.executable, str(GALLERY / "simulation" / "cart_pole.py"), str(picture)]
+    done = subprocess.run(script, capture_output=True, text=True, check=False, env={**os.environ, "MPLBACKEND": "agg"})
+    assert done.returncode == 0, done.stderr
+    assert "stands at the end" in done.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 # ---- statistics

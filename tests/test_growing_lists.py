@@ -333,3 +333,45 @@ def test_a_list_of_traced_numbers_sorts_as_an_array() -> None:
     assert lj.jit(plain)(1.5) == plain(1.5)
     with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.sort"):
         lj.jit(lambda x: [x, 1.0].sort())(1.5)
+
+
+def test_an_item_that_is_there_after_some_iterations() -> None:
+    def settled(x: float) -> Any:
+        values, total = [], 0.0
+        for i in range(30):
+            total = total + x * 0.5**i
+            values.append(total)
+            if i > 3 and abs(values[-1] - values[-2]) < 1e-3 * abs(values[-4]):
+                break
+        return values[-1], len(values)
+
+    for mode, out in both(settled, 0.7).items():
+        close(out, settled(0.7), what=mode)
+
+    def never(x: float) -> float:
+        values = [x, x]
+        for _ in range(10):
+            x = x + values[3]
+        return x
+
+    with pytest.raises(IndexError, match="list index out of range"):
+        lj.jit(never)(1.0)
+
+
+def test_a_list_grows_in_a_short_loop_that_would_be_a_large_program() -> None:
+    """Forty derivatives unrolled are a second of compilation each five."""
+
+    def train(rate: float, x: Any, y: Any) -> Any:
+        w, history = np.zeros(2), []
+        for _ in range(40):
+            value, slope = lj.value_and_grad(lambda w: np.mean((x @ w - y) ** 2))(w)
+            history.append(value)
+            w = w - rate * slope
+            if len(history) > 3 and history[-2] - history[-1] < 1e-3:
+                break
+        return history[-1] + np.mean(np.array(history))
+
+    x = np.cos(np.arange(12.0)).reshape(6, 2)
+    args = 0.4, x, np.sin(np.arange(6.0))
+    check(train, args, order=1)
+    assert lj.jit(train).inspect(*args).graph.count("pullback(") == 1

@@ -59,6 +59,7 @@ def test_no_message_names_a_class_of_the_library() -> None:
 
 
 AT_RUN_TIME = {
+    "complex_matrices.py",
     "c_function.py",
     "native.py",
     "interpreter.py",

@@ -1,4 +1,4 @@
-"""What README says is not supported: each with an error that names the construct and the line, and says what to write."""
+"""What the documents say is not supported: each with an error that names the construct and the line, and says what to write."""
 
 from __future__ import annotations
 

@@ -279,7 +279,7 @@ REFUSED: dict[str, Function] = {
     "mode='mean'": of_array(lambda a: np.pad(a, 1, mode="mean")),
     "several constant_values": of_array(lambda a: np.pad(a, 1, constant_values=(1, 2))),
     "hermitian=True": lambda x, n: np.linalg.svd(np.eye(2) * x, hermitian=True),
-    "more columns than rows": lambda x, n: np.linalg.qr(np.ones((2, 3)) * x),
+    "mode='raw'": lambda x, n: np.linalg.qr(np.ones((2, 3)) * x, mode="raw"),
     "ord=3": lambda x, n: np.linalg.norm(np.ones((2, 2)) * x, 3),
     "return_sign=True": of_array(lambda a: scipy.special.logsumexp(a, return_sign=True)),
     "edge_order=2": lambda x, n: np.gradient(np.arange(5.0) * x, edge_order=2),

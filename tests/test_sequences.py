@@ -756,6 +756,23 @@ def test_arrays_whose_sizes_follow_from_the_arguments_are_elements() -> None:
     lj.check_grads(lambda x: sum(np.sum(np.sin(r)) for r in f(x, shots, 5)[0]), (0.01 * x,))
 
 
+def test_arrays_whose_sizes_are_computed_are_elements() -> None:
+    def f(x: Array, shots: Array) -> Any:
+        return np.stack([x[x > 1.0] * s for s in shots]), np.stack([np.convolve(x * s, x[:3], mode="same") for s in shots])
+
+    x, shots = np.arange(5.0), np.array([2, 1, 3])
+    for mode, out in both(f, x, shots).items():
+        close(out, f(x, shots), what=mode)
+
+
+def test_the_items_of_a_dict_are_sorted_by_their_keys() -> None:
+    def f(x: float) -> float:
+        found = {"b": x, "a": 2.0 * x, "c": x * x}
+        return sum(i * v for i, (_, v) in enumerate(sorted(found.items()))) + sorted(found.items(), reverse=True)[0][1]
+
+    check(f, (0.7,))
+
+
 def test_draws_in_generators_are_numpys() -> None:
     def f(g: Any, n: int) -> Any:
         return [g.normal() for _ in range(n)], max(g.random() for _ in range(n)), sum(g.random() for _ in range(n))

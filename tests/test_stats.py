@@ -23,10 +23,12 @@ DISTRIBUTIONS: dict[str, tuple[float, ...]] = {
     "bradford": (2.0,), "johnsonsb": (0.4, 1.2), "skewnorm": (1.5,), "vonmises": (2.0,), "gennorm": (1.7,), "hypsecant": (), "johnsonsu": (0.4, 1.2),
     "dweibull": (1.4,), "dgamma": (2.2,), "loggamma": (1.4,), "moyal": (), "laplace_asymmetric": (1.4,), "invgauss": (0.8,), "wald": (), "fisk": (3.0,),
     "burr12": (2.0, 3.0), "gompertz": (0.8,), "betaprime": (2.0, 3.5), "rice": (1.2,), "nakagami": (1.5,), "levy": (), "exponweib": (1.3, 1.6),
-    "genpareto": (0.2,), "genextreme": (0.2,), "bernoulli": (0.3,), "geom": (0.3,), "hypergeom": (20, 7, 12), "betabinom": (7, 2.0, 3.0),
+    "reciprocal": (0.5, 3.0), "gengamma": (1.4, 1.7), "halfgennorm": (1.7,), "exponnorm": (1.5,), "genlogistic": (1.3,), "burr": (2.0, 1.5),
+    "loglaplace": (3.0,), "foldnorm": (0.8,), "foldcauchy": (0.8,), "skewcauchy": (0.4,), "gibrat": (), "norminvgauss": (1.5, 0.4), "ncx2": (3.5, 1.2),
+    "rdist": (2.5,), "vonmises_line": (2.0,), "genpareto": (0.2,), "genextreme": (0.2,), "bernoulli": (0.3,), "geom": (0.3,), "hypergeom": (20, 7, 12), "betabinom": (7, 2.0, 3.0),
     "logser": (0.6,), "zipf": (3.5,), "randint": (2, 9), "dlaplace": (0.8,),
 }  # fmt: skip
-NAMES = list(DISTRIBUTIONS)
+NAMES = [name for name in DISTRIBUTIONS if hasattr(st, name)]  # an older SciPy has fewer
 METHODS = ("cdf", "logcdf", "sf", "logsf", "ppf", "isf", "mean", "var", "std", "median", "entropy")
 
 
@@ -76,12 +78,13 @@ def test_values(names: list[str]) -> None:
         f, e = np.asarray(found[key]), np.asarray(z)
         assert f.dtype == e.dtype, key
         assert f.shape == e.shape, key
-        assert (relative(f, e) < 1e-9).all(), (key, f, e)
+        infinite = np.isinf(args[0][key[0]]) if f.shape == args[0][key[0]].shape else np.zeros(f.shape, bool)
+        excused = (infinite & np.isnan(e)) | (np.isneginf(e) & (f < -700.0))  # SciPy's is inf - inf, or the logarithm of what underflows
+        assert ((relative(f, e) < 1e-9) | excused).all(), (key, f, e)
 
 
-SMOOTH = [
-    n for n in NAMES if not is_discrete(n) and n not in ("triang", "laplace", "uniform", "semicircular", "arcsine", "levy", "truncexpon")
-]
+ROUGH = ("triang", "laplace", "uniform", "semicircular", "arcsine", "levy", "truncexpon", "ncx2")  # or of parameters without a derivative
+SMOOTH = [n for n in NAMES if not is_discrete(n) and n not in ROUGH]
 
 
 @pytest.mark.parametrize("names", first(1, [SMOOTH[i::8] for i in range(8)]))
@@ -198,7 +201,8 @@ def samples(X: Any, q: Any, p: Any, c: float) -> Any:
         st.skew(X), st.skew(q, bias=False), st.kurtosis(X, axis=None), st.kurtosis(q, fisher=False, bias=False), st.moment(X, 3), st.sem(X), st.variation(X),
         st.gstd(a), st.entropy(a), st.entropy(np.abs(q), np.abs(p), base=2), st.median_abs_deviation(X), st.boxcox_llf(c, np.abs(q)), *lr, lr.intercept_stderr,
         *st.pearsonr(q, p), st.pearsonr(q, p).statistic, *st.ttest_1samp(q, c), *st.ttest_ind(q, p), *st.ttest_ind(q, p, equal_var=False),
-        *st.ttest_rel(q, p, alternative="less"), *st.chisquare(np.abs(q)), *st.chisquare(np.array([16.0, 18.0, 16.0]), np.array([15.0, 19.0, 16.0])),
+        st.iqr(X), st.tmean(X), st.tvar(q), st.tstd(X), st.circmean(X), st.circmean(X, 180.0, -180.0, axis=0), st.circvar(q), st.circstd(q), *st.jarque_bera(q),
+        *st.f_oneway(q, p, X[:, 2]), *st.ttest_rel(q, p, alternative="less"), *st.chisquare(np.abs(q)), *st.chisquare(np.array([16.0, 18.0, 16.0]), np.array([15.0, 19.0, 16.0])),
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -221,3 +222,14 @@ def test_aliases_of_a_container_see_its_changes() -> None:
 
     for out in both(f, 0.9, 5).values():
         same(out, f(0.9, 5))
+
+
+def test_an_enum_stays_in_a_gradient() -> None:
+    class Kind(enum.Enum):
+        SCALE, SHIFT = 1, 2
+
+    def f(layer: Any, x: float) -> Any:
+        return layer["w"] * x if layer["kind"] is Kind.SCALE else layer["w"] + x
+
+    for kind, slope in ((Kind.SCALE, 3.0), (Kind.SHIFT, 1.0)):
+        assert lj.jit(lj.grad(f))({"w": 2.0, "kind": kind}, 3.0) == {"w": slope, "kind": kind}

@@ -185,8 +185,10 @@ WHOLE: list[tuple[Function, Any, str, str]] = [
     (lambda x: x.byteswap(), A, "ndarray.byteswap", "or do it outside of the compiled function"),
     (lambda x: np.sum(x, out=np.zeros(())), A, "out= but of one array with axes", "use the result"),
     (lambda x: np.histogram(x, bins="stone"), A, "a histogram with bins='stone'", "a number of bins, or their edges"),
+    (lambda x: np.linalg.svd(x[x[:, 0] > 0]), M, "np.linalg.svd with full_matrices=True", "write full_matrices=False"),
+    (lambda x: np.linalg.qr(x, mode="raw"), M, "np.linalg.qr with mode='raw'", "use mode='reduced'"),
     (lambda x: np.linalg.pinv(x, hermitian=True), M, "np.linalg.pinv with hermitian=", "leave it out"),
-    (lambda x: scipy.linalg.null_space(x), M, "scipy.linalg.null_space of traced values", "compute it outside"),
+    (lambda x: scipy.linalg.signm(x), M, "scipy.linalg.signm of traced values", "or compute it outside"),
     (lambda x: np.hypot.reduce(x, where=x > 0), A, "np.hypot.reduce with where=", "leave it out"),
     (lambda x: np.squeeze(x[x[:, 0] > 0]), M, "squeeze() of an array whose sizes are not known", "name the axis"),
 ]

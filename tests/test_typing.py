@@ -19,7 +19,7 @@ import lantern_jit as lj
 from . import typed_program
 
 ROOT = Path(lj.__file__).resolve().parent
-PUBLIC = [*lj.__all__, "map"]
+PUBLIC = [*lj.__all__, "map", "nn"]
 
 
 def stub() -> dict[str, list[Any]]:

@@ -11,19 +11,14 @@ from ..targets.target import Target
 from ..values import ByValues
 
 
-def interpreter() -> Any:
-    """The interpreter, loaded by the first program that it runs."""
-    from . import interpreter
-
-    return interpreter
-
-
 class Interpreted(ByValues):
     """A program, run by the interpreter."""
 
     def __init__(self, program: Program, interface: Interface) -> None:
-        super().__init__(interface, lambda values: interpreter().run(program, values)[0])
-        self.program = program
+        from . import interpreter  # here, where whoever makes a program holds the lock that forks wait for
+
+        super().__init__(interface, lambda values: interpreter.run(program, values)[0])
+        self.program, self.interpreter = program, interpreter
 
     def call_within(self, leaves: Sequence[Any], allowance: float) -> tuple[Any, float]:
         """The result, and how much is left of so many operations. Raises Exhausted if they do not suffice."""
@@ -32,7 +27,7 @@ class Interpreted(ByValues):
         def run(values: list[Any]) -> list[Any]:
             nonlocal left
             results: list[Any]
-            results, left = interpreter().run(self.program, values, allowance)
+            results, left = self.interpreter.run(self.program, values, allowance)
             return results
 
         return self.call(leaves, run), left

@@ -30,9 +30,9 @@ from .forward import VALUES, Primal, Ref, array_op, element, typed
 from .kernels import Run
 
 Continuation = Callable[[list[Any]], list[Any]]
-CONTINUED = Stage("reverse mode in Python", lambda op: False)  # operations that call their continuation themselves
+CONTINUED = Stage("reverse mode in Python", lambda op: False, late=True)  # operations that call their continuation themselves
 OWN = ("own", "function")
-ADJOINTS = Stage("reverse mode in Python", lambda op: op.adjoint in OWN and not op.early and op.name not in CONTINUED)
+ADJOINTS = Stage("reverse mode in Python", lambda op: op.adjoint in OWN and not op.early and op.name not in CONTINUED, late=True)
 
 
 class Callbacks:

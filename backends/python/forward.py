@@ -58,7 +58,7 @@ def element(let: Let, ref: Ref, index: Sequence[Any]) -> tuple[int, ...]:
 
 
 VALUES = Stage(
-    "interpretation", lambda op: op.body is None and op.program is None and not op.nest and not op.early
+    "interpretation", lambda op: op.body is None and op.program is None and not op.nest and not op.early, late=True
 )  # (primal, let, values) -> outs
 
 

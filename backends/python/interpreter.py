@@ -12,12 +12,11 @@ import numpy as np
 
 from ...ir.core import errors
 from ...ir.core.graph import Program
-from ...ir.core.op import seal
 from ...ir.diff.close import closed
 from ...ir.python import host
 from ..base import Exhausted
-from .callbacks import Callbacks
-from .forward import Primal, Ref
+from .callbacks import ADJOINTS, Callbacks
+from .forward import VALUES, Primal, Ref
 from .low import Lowered
 
 MAX_DEPTH = 400_000
@@ -81,5 +80,6 @@ def own_results(out: Sequence[Any], arrays: list[Any]) -> list[Any]:
     return results
 
 
-seal()  # the interpreter's stages know what to do for each row
+for stage in (VALUES, ADJOINTS):  # each row has what it needs here
+    stage.check()
 __all__ = ["Callbacks", "Exhausted", "Lowered", "Primal", "Ref", "run"]

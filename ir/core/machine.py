@@ -83,13 +83,16 @@ class PythonMachine:
         return self.constant(4 if name == "tanh" else 1, x) * e / ((1 + e) * (1 + e))
 
     def special(self, name: str, *xs: Any) -> Any:
+        """A function of scipy.special; `airy.2` is the third result of one that has several."""
         import scipy.special
 
+        name, _, part = name.partition(".")
         function, given = getattr(scipy.special, name), list(xs)
-        if "d" * len(xs) + "->d" not in getattr(function, "types", ["d" * len(xs) + "->d"]):  # whole numbers are ints of its own
+        doubles = "d" * len(xs) + "->d"
+        if not any(t.startswith(doubles) for t in getattr(function, "types", [doubles])):  # whole numbers are ints of its own
             kinds = next(t for t in function.types if t.endswith("->d") and t.count("d") == len(xs))
             given = [np.int64(x) if k != "d" else x for x, k in zip(xs, kinds, strict=False)]
-        z = function(*given)
+        z = function(*given)[int(part)] if part else function(*given)
         return z.astype(xs[-1].dtype) if np.ndim(z) else type(xs[-1])(z)  # a number before it may be a plain one
 
     def apart(self, name: str, value: Any, *xs: Any) -> Any:

@@ -281,16 +281,18 @@ def seal() -> None:
     """All rows are in the table: every stage so far knows what to do for each of them."""
     OWN.update(() if OWN else TABLE)
     for stage in STAGES:
-        stage.check()
+        if not stage.late:
+            stage.check()
 
 
 class Stage(dict[str, Any]):
     """What one stage does for each operation, by its name: filled by a decorator at the definitions. `needs` says which rows
-    must be in it; what the others have in common is found from their facts."""
+    must be in it; what the others have in common is found from their facts. One of a back end is `late`: it is loaded when it is
+    first used, and is checked then."""
 
-    def __init__(self, what: str, needs: Callable[[Op], bool]) -> None:
+    def __init__(self, what: str, needs: Callable[[Op], bool], late: bool = False) -> None:
         super().__init__()
-        self.what, self.needs = what, needs
+        self.what, self.needs, self.late = what, needs, late
         STAGES.append(self)
 
     def of(self, *names: str) -> Callable[[Any], Any]:

@@ -21,7 +21,7 @@ from ..values.complexes.pairs import is_complex_array
 from ..values.kernels import elementwise, filled
 from ..values.operators import arithmetic
 from ..values.values import Arrayed, Traced, is_traced, scalar_type, to_type
-from ..values.views import as_array, axes_of, plane, shape_of
+from ..values.views import as_array, axes_of, by_planes, plane, shape_of
 from ..values.writes import stored
 
 Axis = Any
@@ -93,6 +93,8 @@ def fixed(x: Any) -> Any:
     """x, through which no derivative goes."""
     if not is_traced(x):
         return x
+    if is_complex(scalar_kind(x)):
+        return by_planes(fixed, x)
     return elementwise(lambda v: table.fixed(v) if is_float(v.type) else v, x, name="fixed") if isinstance(x, Arrayed) else table.fixed(x)
 
 

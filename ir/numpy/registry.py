@@ -59,7 +59,7 @@ LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modul
         for basis in ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")
     },
     "scipy.special": ["special.functions", "special.bessel"],
-    "scipy.stats": ["stats.samples"],
+    "scipy.stats": ["stats.continuous", "stats.discrete", "stats.multivariate", "stats.samples", "stats.further", "stats.rarer"],
 }
 # Of np and of arrays: the names that such a module implements. `+` says that what has the name makes an array (Entry.creates).
 FAMILIES: dict[str, str] = {

@@ -36,6 +36,12 @@ CALLBACK = register(Op("callback", "*:*", None, Elsewhere("nobody knows it: who 
 DRAW = register(Op("draw", "*:*", None, Zero("a standard draw depends on nothing"), reads=(), writes=(), aliases=(), allocates=True,
                    fails=as_marked, cost="dear", shape=_drawn, adjoint="zero", effect="draw"))  # fmt: skip
 
+DRAWN_BY = {
+    "uniform": "random_standard_uniform",
+    "normal": "random_standard_normal",
+    "exponential": "random_standard_exponential",
+}  # NumPy's functions
+BOUNDED = "random_bounded_uint64_fill"
 MARK, AGAIN, DONE = -1, -2, -3  # recipes that every program has
 
 
@@ -66,3 +72,8 @@ def no_derivative(let: Let) -> NoReturn:
         f"callback() of `{let.site.detail if let.site else ''}` at {let.site} has no derivative, and a result depends on it: give it one by lj.op or a custom "
         "rule around the call, or give it lj.stop_gradient(x) for each argument x that is differentiated"
     )
+
+
+def is_draw(name: str) -> bool:
+    """Is this one of NumPy's functions that draw?"""
+    return name == BOUNDED or name.startswith(tuple(DRAWN_BY.values()))

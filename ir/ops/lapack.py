@@ -14,6 +14,8 @@ svd_beside(A)            orthonormal columns beside the left singular vectors of
 
 from __future__ import annotations
 
+import functools
+import importlib
 from typing import Any
 
 import numpy as np
@@ -33,13 +35,17 @@ FAILURES |= {
 }
 
 
-def _lu(a: Any) -> tuple[Any, ...]:
-    import scipy.linalg
+@functools.cache
+def linalg() -> Any:
+    """scipy.linalg, which is loaded by programs that call it."""
+    return importlib.import_module("scipy.linalg")
 
+
+def _lu(a: Any) -> tuple[Any, ...]:
     m = a.shape[0]
     if not a.size:
         return a.copy(), np.zeros(0, np.int64), np.arange(m), np.arange(m)
-    (getrf,) = scipy.linalg.get_lapack_funcs(("getrf",), (a,))
+    (getrf,) = linalg().get_lapack_funcs(("getrf",), (a,))
     packed, swaps, _ = getrf(a)
     p = np.arange(m)
     for i, j in enumerate(swaps):
@@ -57,11 +63,9 @@ awaited("lu", _lu, shape=_of_lu, unread=True)
 
 
 def _sytrf(a: Any) -> tuple[Any, Any]:
-    import scipy.linalg
-
     if not a.size:
         return a.copy(), np.zeros(0, np.int64)
-    (sytrf,) = scipy.linalg.get_lapack_funcs(("sytrf",), (a,))
+    (sytrf,) = linalg().get_lapack_funcs(("sytrf",), (a,))
     packed, pivots, _ = sytrf(a, lower=1)
     return packed, pivots.astype(np.int64)
 
@@ -70,11 +74,9 @@ row("sytrf", _sytrf, shape=lambda let: ((let.args[0].type.dtype, (Size(let.args[
 
 
 def _ldl(a: Any) -> tuple[Any, ...]:
-    import scipy.linalg
-
     if not a.size:
         return a.copy(), a.copy(), np.zeros(0, np.int64)
-    outer, d, p = scipy.linalg.ldl(a)
+    outer, d, p = linalg().ldl(a)
     return outer[p], d, p
 
 
@@ -88,9 +90,7 @@ awaited("ldl", _ldl, shape=_of_ldl, unread=True)
 
 
 def _sqrtm(a: Any) -> tuple[Any]:
-    import scipy.linalg
-
-    x = scipy.linalg.sqrtm(a) if a.size else a.copy()
+    x = linalg().sqrtm(a) if a.size else a.copy()
     if np.iscomplexobj(x):
         raise np.linalg.LinAlgError("complex square root")
     return (x,)
@@ -100,20 +100,16 @@ awaited("sqrtm", _sqrtm, shape=_like(0))
 
 
 def _schur(a: Any) -> tuple[Any, Any]:
-    import scipy.linalg
-
-    return scipy.linalg.schur(a) if a.size else (a.copy(), a.copy())
+    return linalg().schur(a) if a.size else (a.copy(), a.copy())
 
 
 row("schur", _schur, shape=_factors((0, 0), (0, 0)), zero=INSIDE)
 
 
 def _trsyl(r: Any, s: Any, q: Any, ta: int, tb: int) -> tuple[Any]:
-    import scipy.linalg
-
     if not q.size:
         return (q.copy(),)
-    (trsyl,) = scipy.linalg.get_lapack_funcs(("trsyl",), (r, s, q))
+    (trsyl,) = linalg().get_lapack_funcs(("trsyl",), (r, s, q))
     x, scale, _ = trsyl(r, s, q, trana="T" if ta else "N", tranb="T" if tb else "N")
     return (x * scale,)
 
@@ -122,20 +118,16 @@ row("trsyl", _trsyl, shape=_like(2), zero=INSIDE)
 
 
 def _sylvester(a: Any, b: Any, q: Any) -> tuple[Any]:
-    import scipy.linalg
-
-    return (scipy.linalg.solve_sylvester(a, b, q) if q.size else q.copy(),)
+    return (linalg().solve_sylvester(a, b, q) if q.size else q.copy(),)
 
 
 awaited("sylvester", _sylvester, shape=_like(2), linear=(2,))
 
 
 def _gbsv(a: Any, bt: Any, below: int, above: int) -> tuple[Any]:
-    import scipy.linalg
-
     if not bt.size:
         return (bt.copy(),)
-    return (scipy.linalg.solve_banded((below, above), a.T[below:], bt.T).T,)
+    return (linalg().solve_banded((below, above), a.T[below:], bt.T).T,)
 
 
 awaited("gbsv", _gbsv, shape=_like(1), linear=(1,))

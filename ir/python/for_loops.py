@@ -11,12 +11,13 @@ from typing import Any
 from ..core import errors
 from ..core.builder import Builder, building, current_builder, current_trace
 from ..core.graph import Atom, Var
-from ..core.op import TABLE
+from ..core.op import FORWARD, REVERSE, TABLE
 from ..core.sites import user_site
 from ..core.types import I64
 from ..ops import table
 from ..staging import lists
 from ..staging.branches import if_
+from ..staging.growing import Grows
 from ..staging.loops import CANNOT_BE_STAGED, UNROLL_ALWAYS, counted_loop, python_loop, while_
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, open_block, way_back
 from ..values import concrete
@@ -41,21 +42,47 @@ def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequ
     body, orelse = _chosen(staged, body, scope), _ended(staged, orelse)
     if staged.known is not None and staged.known <= UNROLL_ALWAYS:
         return python_loop(staged.python(), body, orelse, scope)
-    surely = bool(staged.known) and staged.keep is None
-    builder = current_builder()
     open_block()
     go_back = way_back(scope)
-    builder.trace.no_growth += staged.short
     try:
-        return counted_loop(staged.count(), staged.element, body, orelse, scope, later, surely)
+        return _counted(staged, body, orelse, scope, later)
     except CANNOT_BE_STAGED as reason:
         go_back()
         items, why = staged.for_python(), str(reason)
         if items is None:
             raise
-    finally:
-        builder.trace.no_growth -= staged.short
     return python_loop(items, body, orelse, scope, why=why)
+
+
+MOST_UNROLLED_LETS = 2000
+LETS_OF_A_DERIVATIVE, LETS_OF_A_KERNEL = 100, 5  # about
+
+
+def _counted(staged: Staged, body: Body, orelse: Thunk | None, scope: Scope, later: Sequence[str]) -> Any:
+    """A loop in the graph. A list does not grow in a short one, which is unrolled rather: unless that is too large a program."""
+    surely = bool(staged.known) and staged.keep is None
+    builder = current_builder()
+    go_back, before, refused = way_back(scope), _lets(builder), builder.trace.no_growth
+    builder.trace.no_growth += staged.short
+    try:
+        return counted_loop(staged.count(), staged.element, body, orelse, scope, later, surely)
+    except Grows as reason:
+        if refused or staged.known is None or staged.known * (_lets(builder) - before) < MOST_UNROLLED_LETS:
+            raise
+        go_back()
+        builder.trace.no_growth = 0
+        try:
+            return counted_loop(staged.count(), staged.element, body, orelse, scope, later, surely)
+        except errors.UnsupportedOperationError:  # of a list that grows
+            raise reason from None
+    finally:
+        builder.trace.no_growth = refused
+
+
+def _lets(builder: Builder) -> int:
+    """How large the function is so far."""
+    sizes = {"": 1, REVERSE: LETS_OF_A_DERIVATIVE, FORWARD: LETS_OF_A_DERIVATIVE}
+    return sum(sizes.get(TABLE[let.op].calls, LETS_OF_A_KERNEL) for b in builder.blocks for let in b.lets)
 
 
 MOVES = 128  # of a bar, at most

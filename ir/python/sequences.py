@@ -146,6 +146,9 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
         if not any(map(any_traced, keys)):
             order = sorted(range(len(keys)), key=keys.__getitem__, reverse=bool(reverse))
             return [items[i] for i in order]
+        if _decided(keys):
+            order = sorted(range(len(keys)), key=lambda i: keys[i][0], reverse=bool(reverse))
+            return [items[i] for i in order]
     elif not staged.indexed:
         items = list_(items)
     if isinstance(items, Staged):
@@ -162,6 +165,12 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
     if isinstance(n, int) and n <= FEW:
         return [ordered.item(i, checked=False) for i in range(n)]
     return new_list(ordered)
+
+
+def _decided(keys: list[Any]) -> bool:
+    """Are they tuples, such as a dict's items, of which Python compares the first parts alone?"""
+    firsts = [x[0] if isinstance(x, tuple) and x else None for x in keys]
+    return all(isinstance(x, (str, int)) for x in firsts) and len(set(firsts)) == len(firsts)
 
 
 def _order(keys: Arrayed, n: Any, reverse: bool) -> Arrayed:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Fail
 from ..core.sites import unsupported, user_site
@@ -24,6 +25,7 @@ from ..values import concrete, pytree, sizes
 from ..values.arrays import allocate
 from ..values.complexes.pairs import Complex, ComplexArray
 from ..values.values import Arrayed, Traced, constant, dimension, to_type
+from ..values.views import base_of
 from .kinds import LEAF, Kind, Skeleton, filled, kind_of, meet, refuse_items, skeleton
 from .leaves import either
 from .paths import branch
@@ -31,7 +33,11 @@ from .paths import branch
 keep("no_growth", lambda trace: 0)  # loops that are unrolled rather than that a list grows in them
 keep("appends", lambda trace: [])  # to lists that grow (Append)
 keep("roomy", lambda trace: {})  # buffers that have room for all that a loop appends, and that loop's frame
-keep("postponed", lambda trace: 0)  # reads of lists that are still empty
+keep("postponed", lambda trace: 0)  # reads of lists that are still too short
+
+
+class Grows(errors.TypeMismatchError):
+    """A list of numbers or arrays would grow in a loop of few iterations, which is unrolled rather."""
 
 
 class Growing:
@@ -159,7 +165,7 @@ class Growing:
         if not self.buffers or any(k.dtype is None for k in self.kinds):
             self.refuse()
         found = _stacked(self.bones, iter([b[: self.n] for b in self.buffers]))
-        return found.copy() if self.bones == LEAF else found
+        return found.copy() if self.bones == LEAF or isinstance(found, ComplexArray) else found
 
 
 def _stacked(bones: Skeleton, columns: Any) -> Any:
@@ -168,7 +174,7 @@ def _stacked(bones: Skeleton, columns: Any) -> Any:
         return next(columns)
     shape, parts = bones
     found = [_stacked(p, columns) for p in parts]
-    return ComplexArray(*found) if issubclass(shape.kind, Complex) else np.stack(found, axis=1)
+    return ComplexArray(*found) if shape.kind in (Complex, ComplexArray) else np.stack(found, axis=1)
 
 
 class Room(NamedTuple):
@@ -218,9 +224,7 @@ def _copied(item: Any) -> None:
     while work:
         x = work.pop()
         if isinstance(x, Arrayed):
-            x.owned = False
-            if pytree.is_node(type(x)):
-                x.base.owned = False
+            x.owned = base_of(x).owned = False
             continue
         found = opened(x)
         if found is not None:

@@ -10,9 +10,11 @@ from ..core import errors
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, I64, NUMPY_DTYPES, is_float
 from ..objects.heap import Heap
-from ..objects.structure import closed, opened
+from ..objects.structure import Shape, closed, opened
 from ..values.arrays import lift_array
+from ..values.complexes.pairs import ComplexArray, is_complex_array
 from ..values.values import Arrayed, scalar_type
+from ..values.views import plane
 
 LEAF = "leaf"
 
@@ -73,7 +75,11 @@ def meet(a: Kind, b: Kind) -> Kind:
 def skeleton(x: Any, leaves: list[Any]) -> Skeleton:
     """The structure of an item; its leaves are appended to `leaves`."""
     found = opened(x)
-    if found is None or isinstance(x, Arrayed):
+    if is_complex_array(x):
+        found = Shape(ComplexArray, None), [plane(x, 0), plane(x, 1)]
+    elif isinstance(x, Arrayed):
+        found = None
+    if found is None:
         leaves.append(x)
         return LEAF
     shape, parts = found

@@ -16,7 +16,21 @@ from ..objects.heap import Heap
 from ..ops import table
 from ..values import pytree
 from ..values.values import Arrayed, constant, is_traced
-from .growing import Append, Growing, _clipped, _heap, _loop, _traced, constant_if_plain, described, growing, plain_items, shape_of, started
+from .growing import (
+    Append,
+    Growing,
+    Grows,
+    _clipped,
+    _heap,
+    _loop,
+    _traced,
+    constant_if_plain,
+    described,
+    growing,
+    plain_items,
+    shape_of,
+    started,
+)
 from .kinds import skeleton
 from .paths import Bottom
 
@@ -132,8 +146,10 @@ class List(list):  # type: ignore[type-arg]
     def __getitem__(self, i: Any) -> Any:
         g = growing(self)
         if g is None and not is_traced(i):
-            found = list.__getitem__(self, i) if isinstance(i, slice) or list.__len__(self) else _nothing(self)
-            return new_list(found) if isinstance(i, slice) else found
+            if isinstance(i, slice):
+                return new_list(list.__getitem__(self, i))
+            n = list.__len__(self)
+            return _nothing(self) if isinstance(i, int) and not -n <= i < n else list.__getitem__(self, i)
         if isinstance(i, slice):
             return new_list(_sliced(_of(self), i))
         return g.item(i) if g is not None else _choose(self, i)
@@ -240,11 +256,13 @@ def _of(x: List) -> Growing:
 
 
 def _nothing(x: List) -> NoReturn:
-    """An item of an empty list. In a loop where the list comes to grow there is one: that is known when the loop is traced again."""
+    """An item that a list does not have. In a loop where the list comes to grow it may: that is known when the loop is traced again."""
     trace = current_trace()
-    if trace is not None and not trace.no_growth:
+    if trace is not None:
         born = trace.heap.birth(x)
         if any(f.kind == "loop" and f.staged and born <= f.since for f in trace.builders[-1].frames):
+            if trace.no_growth:
+                raise Grows(f"an item of a list is read at {user_site()} that it may have after some iterations")
             trace.postponed += 1
             raise Bottom
     raise IndexError("list index out of range")

@@ -19,8 +19,9 @@ from ..objects.structure import Shape, closed, opened, shape_of_contents
 from ..values.sizes import add, mul
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
-from .growing import Room, described, grown, is_growing, known_before, started
+from .growing import Grows, Room, described, grown, is_growing, known_before, started
 from .join import Sharing
+from .kinds import LEAF
 from .leaves import (
     Undefined,
     as_complex,
@@ -235,9 +236,10 @@ class Loop:
 
     def _latch_growth(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """A list that comes back with another length than it had at the head."""
-        if self.builder.trace.no_growth:
-            raise errors.TypeMismatchError(f"a list grows in the loop at {user_site()}: give it its length before")
         form = described([before, old, new])
+        if self.builder.trace.no_growth:
+            kind = Grows if form[0] == LEAF else errors.TypeMismatchError
+            raise kind(f"a list grows in the loop at {user_site()}: give it its length before")
         if self.forms.get((*key, "grow")) != form:
             self.forms[(*key, "grow")] = form
             return

@@ -29,6 +29,9 @@ def delitem(obj: Any, index: Any) -> None:
 
 def setattr_(value: Any, obj: Any, name: str) -> None:
     """obj.name = value"""
+    if isinstance(obj, Arrayed) and name in ("real", "imag"):
+        getattr(obj, name)[...] = value
+        return
     if current_trace() is not None and not isinstance(obj, Arrayed):
         heap_of().note(obj, name)
     setattr(obj, name, value)

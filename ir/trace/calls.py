@@ -69,7 +69,7 @@ def _looks_up(cls: Any) -> bool:
 
 
 @values.call.define
-def call(function: Any, *args: Any, **kwargs: Any) -> Any:
+def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
     for a in args:
         if type(a) is Maybe and not _takes_optionals(function):

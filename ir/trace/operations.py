@@ -24,11 +24,11 @@ from ..ops.custom import OPERATION, RESUME
 from ..staging.leaves import coerce, describe_value, leaf_type
 from ..staging.paths import open_block
 from ..values import pytree
-from ..values.arrays import allocate, lift_array
+from ..values.arrays import allocate, lift_array, opened_constants
 from ..values.values import Arrayed, Traced, is_traced, resized
 from ..values.views import settled
 from .calls import call
-from .derivatives import Sub, emit, same_shape, trace_sub
+from .derivatives import Sub, conjugated, emit, same_shape, trace_sub
 from .given import Spec, atoms_of, described, meet
 
 MOST_ROUNDS = 4
@@ -66,7 +66,7 @@ class Rest:
         floats = [a.type for a in atoms if carries_gradient(a.type)]
         found = iter(self.inside.emit(RESUME.name, atoms, tuple(floats), {}, user_site()))
         cotangents = [_of(next(found), self.inside) if k.type is not None and carries_gradient(k.type) else 0.0 for k in self.spec.kinds]
-        return adopted(pytree.unflatten(spec.tree, cotangents), trace.heap)
+        return adopted(conjugated(pytree.unflatten(spec.tree, cotangents)), trace.heap)
 
 
 def _of(v: Any, builder: Builder) -> Any:
@@ -78,6 +78,7 @@ def operation(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
     there is one, gives the tangents of what k is given."""
     trace = current_trace()
     assert trace is not None
+    args, kwargs = opened_constants(settled((args, kwargs)))
     label = getattr(f, "__name__", "operation").replace("<lambda>", "lambda")
     k = Rest(label, None, rule is not None)
     for _ in range(MOST_ROUNDS):
@@ -111,7 +112,7 @@ def _traced(trace: Trace, f: Callable[..., Any], args: tuple[Any, ...], kwargs: 
                 f"the operation `{k.label}` changes a list, a dict, an attribute or a variable of an enclosing function: give the value to k"
             )
         k.still, k.named = [], _floats(own, more)
-        return _adjoints(found, own, k)
+        return _adjoints(conjugated(opened_constants(found)), own, k)
 
     body.__name__, body.__lantern_transform__ = k.label, True  # type: ignore[attr-defined]
     nested = sum(b.sites is not None for b in trace.builders)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -249,7 +250,7 @@ def _check_results(out: list[Any], types: list[Any], name: str) -> None:
     for x, t in zip(out, types, strict=True):
         if isinstance(x, Undefined):
             x._raise()
-        if t is None and not isinstance(x, (np.ndarray, str, type(None))) and not is_object(x):
+        if t is None and not isinstance(x, (np.ndarray, str, enum.Enum, type(None))) and not is_object(x):
             raise errors.ArgumentTypeError(f"`{name}` returns {show(x)}: compiled functions return numbers, arrays and containers of them")
 
 

@@ -32,6 +32,13 @@ def interpreted() -> Iterator[None]:
     needs a trace, derivatives and `vmap` among it, is traced at each call, where breakpoints stop, too, but variables stand for numbers; then
     the graph is interpreted. `pdb`, `breakpoint()` and the debuggers of editors work.
 
+    Returns
+    -------
+    context manager
+        For a `with` statement.
+
+    Examples
+    --------
     >>> import lantern_jit as lj
     >>> seen = []
     >>> f = lj.jit(lambda x: seen.append(x) or x * x)

@@ -19,8 +19,9 @@ BYTES = {"f64": 8, "f32": 4, "i64": 8, "i32": 4, "bool": 1}
 
 
 def plain(v: Var) -> str:
-    """The name of a variable without the numbers that tell it from others."""
-    return re.sub(r"(\.n?\d+|\d+)+$", "", v.name).removeprefix("t.") or v.name
+    """The name of a variable without the numbers that tell it from others; of what has no name the whole."""
+    found = re.sub(r"(\.n?\d+|\d+)+$", "", v.name)
+    return v.name if found.split(".")[-1] in ("", "a", "v", "e", "new") else found.removeprefix("t.")
 
 
 def names(program: Program, where: Sequence[str]) -> dict[Var, str]:
@@ -116,7 +117,8 @@ def nest(program: Program, let: Let, words: Words) -> list[str]:
     for r, a in zip(k.results, body.returned, strict=True):
         value = env[a] if isinstance(a, Var) else number(a.value)
         if r.kind != "drop":
-            lines.append(_result(r, value, k, indices, words))
+            gathered = env[body.params[r.at.place]] if r.at is not None else ""
+            lines.append(_result(r, value, k, indices, words, gathered))
     loops = [f"{'    ' * q}for {i} in range({words.atom(n)}):" for q, (i, n) in enumerate(zip(indices, k.sizes, strict=True))]
     return [*loops, *(f"{'    ' * len(indices)}{line}" for line in lines)]
 
@@ -138,7 +140,9 @@ def _input(x: Any, k: Kernel, indices: Sequence[str], words: Words, env: Mapping
     return words.atom(x.atom) if isinstance(x, Same) else indices[x.axis] if isinstance(x, Index) else "?"
 
 
-def _result(r: Any, value: str, k: Kernel, indices: Sequence[str], words: Words) -> str:
+def _result(r: Any, value: str, k: Kernel, indices: Sequence[str], words: Words, gathered: str) -> str:
+    if r.at is not None:
+        return f"{words.atom(r.at.base, 1)}[{gathered}] += {value}"
     if r.into is not None:
         sign = "+=" if r.kind == "add" else "="
         return f"{words.atom(r.into.base, 1)}[{_index(r.into, indices, words)}] {sign} {value}"
@@ -148,7 +152,7 @@ def _result(r: Any, value: str, k: Kernel, indices: Sequence[str], words: Words)
     to = f"{out}[{', '.join(kept)}]" if kept else out
     if r.kind == "map":
         return f"{to} = {value}"
-    if r.kind in ("sum", "ordered", "at"):
+    if r.kind in ("sum", "ordered"):
         return f"{to} += {value}" + ("   # in this order" if r.kind == "ordered" else "")
     return f"{to} = {r.kind.removesuffix('most').removesuffix('least') if r.kind.startswith('arg') else r.kind}({to}, {value})"
 

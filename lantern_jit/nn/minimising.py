@@ -47,7 +47,7 @@ def _direction(g: Any, s: Any, y: Any, count: Any) -> Any:
 def lbfgs(
     f: Callable[..., Any], params: Any, *args: Any, steps: int = 100, history: int = 10, tolerance: float = 1e-8, trials: int = 30
 ) -> Any:
-    """A minimum of f(params, *args) near params, by limited-memory BFGS (Liu and Nocedal, 1989) with a backtracking line search (Armijo, 1966).
+    """A minimum of `f(params, *args)` near params, by limited-memory BFGS (Liu and Nocedal, 1989) with a backtracking line search (Armijo, 1966).
 
     Parameters
     ----------

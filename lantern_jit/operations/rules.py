@@ -13,6 +13,7 @@ from ..inspection.public import Public
 from ..ir.core.builder import current_trace
 from ..ir.core.errors import LanternError
 from ..ir.python.for_loops import loop_value
+from ..ir.trace.derivatives import conjugated
 from ..ir.trace.jacobian.jacobians import jacobian
 from ..ir.trace.jacobian.linear import pullback_at
 from ..ir.trace.language import call
@@ -153,7 +154,8 @@ class custom_jvp(_Ruled):
     Parameters
     ----------
     fun : callable
-        The function. `defjvp(rule)` says the rule: of primals and tangents, to the value and its tangent, which is linear in the tangents.
+        The function. `defjvp(rule)` says the rule: of primals and tangents, to the value and its tangent, which is linear in the tangents;
+        or `defjvps(rule, ..)` one for each argument.
     nondiff_argnums : int or sequence of int, default ()
         Arguments without a derivative: they come first in the rule.
 
@@ -191,8 +193,8 @@ class custom_jvp(_Ruled):
         ... def product(x, y):
         ...     return x * y
         >>> product.defjvps(lambda t, value, x, y: t * y, None)
-        >>> lj.jit(lj.grad(product, argnums=(0, 1)))(2.0, 3.0)
-        (3.0, 0.0)
+        >>> lj.jit(lj.grad(product))(2.0, 3.0)
+        3.0
         """
 
         def rule(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -223,7 +225,7 @@ class custom_jvp(_Ruled):
             return self.follow(self.rule, args, y, *fixed, own, tangents)[1]
 
         found = dict(zip(moving, pullback_at(_named(tangent, self.__name__), tuple(zero_like(leaves[i]) for i in moving))(dy), strict=True))
-        return _one_or_all(pytree.unflatten(tree, [found.get(i) for i in range(len(leaves))]), own)
+        return _one_or_all(conjugated(pytree.unflatten(tree, [found.get(i) for i in range(len(leaves))])), own)
 
 
 def stop_gradient(x: Any) -> Any:

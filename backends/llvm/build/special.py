@@ -13,6 +13,7 @@ from .symbols import make_symbol
 
 PREFIX = "lantern_scipy_"
 SPECIAL, ROUTINES = "scipy.special.cython_special", ("scipy.linalg.cython_blas", "scipy.linalg.cython_lapack")
+RESULT = "double *"  # where one of several results goes
 KINDS = {"double": F64, "long": I64, "Py_ssize_t": I64}  # of the arguments; I64 takes what is a whole number
 
 
@@ -57,6 +58,10 @@ def _special(name: str) -> tuple[Any, tuple[Scalar, ...], list[str]] | None:
         if wanted.fullmatch(key):
             head, _, args = _signature(capsule).decode().partition("(")
             given = [a.strip() for a in args.rstrip(")").split(",")]
+            if head.strip() == "void" and RESULT in given and all(a in KINDS for a in given[: given.index(RESULT)]):
+                end = given.index(RESULT)
+                found.append((capsule, tuple(KINDS[a] for a in given[:end]), given[end:]))
+                continue
             end = given.index("int __pyx_skip_dispatch") if "int __pyx_skip_dispatch" in given else len(given)
             if (
                 head.strip() == "double" and all(a in KINDS for a in given[:end]) and len(given) - end in (1, 2)

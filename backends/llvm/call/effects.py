@@ -14,11 +14,10 @@ import numpy as np
 from ....ir.core.graph import Program
 from ....ir.core.op import PLAIN, REVERSE, TABLE
 from ....ir.core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Array, Type, is_generator
-from ....ir.ops.effects import AGAIN
+from ....ir.ops.effects import AGAIN, is_draw
 from ....ir.python import host
 from ....ir.trace.tracebacks import hide
 from ..build import symbols
-from ..build.draws import is_draw
 from ..runtime import layout
 
 _FAILED: dict[int, BaseException] = {}  # by region, until its fault is raised

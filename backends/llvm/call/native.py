@@ -33,6 +33,7 @@ from ..build.compile import host_cpu, load, object_file, optimised_texts, quick
 from ..build.places import Places
 from ..build.symbols import is_symbol
 from ..emit.code import Module
+from ..emit.lets import EMIT
 from ..emit.module import Emission
 from ..maths import vector_maths
 from ..runtime import layout
@@ -360,3 +361,6 @@ def has_loops(program: Program) -> bool:
     if any(TABLE[let.op].whole and TABLE[let.op].cost == "heavy" for f in functions for b in f.blocks.values() for let in b.lets):
         return True
     return any(find_loops(f) for f in functions) or any(isinstance(b.terminator, Call) for f in functions for b in f.blocks.values())
+
+
+EMIT.check()  # every row is emitted somewhere

@@ -16,8 +16,7 @@ from ....ir.core import errors
 from ....ir.core.graph import Let
 from ....ir.core.op import TABLE
 from ....ir.core.types import F32, Array, Scalar
-from ....ir.ops.effects import CALLBACK
-from ..build.draws import BOUNDED, NAMES
+from ....ir.ops.effects import BOUNDED, CALLBACK, DRAWN_BY
 from .code import LLVM_TYPES, Code, flat_types
 from .lets import EMIT, Operands, Read, allocate, count, read_element
 
@@ -86,7 +85,7 @@ def emit_draw(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
         out = code.alloca("i64")
         _call(code, kind, dtype, generator, bounds, "1", out)
         return [[code.load("i64", out)]]
-    name = NAMES[kind] + ("_f" if dtype == F32 else "")
+    name = DRAWN_BY[kind] + ("_f" if dtype == F32 else "")
     ty = LLVM_TYPES[dtype]
     code.emit("call void @lantern.busy()")
     z = code.let(f"call {ty} {code.module.declare(name, f'declare {ty} @{name}(ptr)')}(ptr {generator})")
@@ -101,7 +100,7 @@ def _call(code: Code, kind: str, dtype: Scalar, generator: str, bounds: Sequence
         types = f"ptr, i64, i64, i64, i1 {extension}, ptr"
         args = f"ptr {generator}, i64 {bounds[0]}, i64 {bounds[1]}, i64 {n}, i1 {extension}false, ptr {out}"
     else:
-        name, types = NAMES[kind] + "_fill" + ("_f" if dtype == F32 else ""), "ptr, i64, ptr"
+        name, types = DRAWN_BY[kind] + "_fill" + ("_f" if dtype == F32 else ""), "ptr, i64, ptr"
         args = f"ptr {generator}, i64 {n}, ptr {out}"
     function = code.module.declare(name, f"declare void @{name}({types})")
     code.emit("call void @lantern.busy()")

@@ -154,7 +154,7 @@ def _has_own_code(op: Op) -> bool:
     return not op.scalar and op.program is None and not op.derivative and not op.early
 
 
-EMIT = Stage("LLVM emission", _has_own_code)  # by operation: (code, let, read, site) -> the operands of its outs
+EMIT = Stage("LLVM emission", _has_own_code, late=True)  # by operation: (code, let, read, site) -> the operands of its outs
 
 
 def emit_let(code: Code, let: Let, read: Read) -> list[Operands]:

@@ -14,7 +14,7 @@ from ....ir.core.machine import SPLITTERS
 from ....ir.core.op import Op, argument_types, result_type
 from ....ir.core.op import literal as python_literal
 from ....ir.core.types import BOOL, F32, F64, I64, LANE, MASK, SIDE, Scalar, Type, is_float, lane_type, width
-from ..build.special import arguments_of, symbol
+from ..build.special import RESULT, arguments_of, symbol
 from ..maths import vector_maths
 from ..maths.bodies import BODIES
 from ..maths.vector_maths import PURE
@@ -211,12 +211,20 @@ class LLVMMachine:
         """A function of scipy.special, by its C pointer; float32 goes through float64."""
         if xs[0].type in LANE:
             return self.block([self.special(name, *(self.lane(x, i) for x in xs)) for i in range(width(xs[0].type))], xs[0].type)
+        name, _, part = name.partition(".")
         s, (kinds, more) = symbol(name), arguments_of(name)
         wide = [self.convert(self.convert(x, F64), k) for x, k in zip(xs, kinds, strict=True)]
+        places = [self.code.alloca("double") for m in more if m == RESULT]
+        more = [f"ptr {p}" for p in places] or more
         types = [*(LLVM_TYPES[k] for k in kinds), *(a.split()[0] for a in more)]
-        self.code.module.declare(s, f"declare double @{s}({', '.join(types)}) nounwind willreturn memory(none)")
         given = ", ".join([*(f"{self._ty(x)} {x.name}" for x in wide), *more])
-        z = self._let(f"call double @{s}({given}) {PURE}", F64)
+        if part:
+            self.code.module.declare(s, f"declare void @{s}({', '.join(types)}) nounwind willreturn memory(argmem: write)")
+            self.code.emit(f"call void @{s}({given})")
+            z = Value(self, self.code.load("double", places[int(part)]), F64)
+        else:
+            self.code.module.declare(s, f"declare double @{s}({', '.join(types)}) nounwind willreturn memory(none)")
+            z = self._let(f"call double @{s}({given}) {PURE}", F64)
         return self.convert(z, F32) if xs[0].type == F32 else z
 
     def apart(self, name: str, value: Callable[..., Value], *xs: Value) -> Value:

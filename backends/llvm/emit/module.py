@@ -138,8 +138,13 @@ class Emission:
         code.emit("call void @lantern.begin()")
         args = []
         for p in f.params:
-            for t in flat_types(p.type):
-                args.append(_load_bool(code, address()) if t == "i1" else f"{t} {code.load(t, address())}")
+            known = ["", *p.type.dims] if isinstance(p.type, Array) else [""]
+            for t, size in zip(flat_types(p.type), known, strict=True):
+                at = address()
+                if isinstance(size, int):  # what the program is for
+                    args.append(f"{t} {size}")
+                else:
+                    args.append(_load_bool(code, at) if t == "i1" else f"{t} {code.load(t, at)}")
         types = [t for r in f.results for t in flat_types(r)]
         rt = struct_of(types)
         call = f"call {rt} {self.primal(f.name)}({', '.join(args)})"

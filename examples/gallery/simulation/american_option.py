@@ -70,7 +70,7 @@ FORMULA = {name: by(european, *path) for name, path in GREEKS.items()}
 CASE = (95.0, 100.0, 0.05, 0.25, 1.0)  # share, K, interest, volatility, years
 
 
-def main(steps=500, names=tuple(GREEKS), shares=31):
+def main(steps=400, names=tuple(GREEKS), shares=21):
     start = time.perf_counter()
     formula = {name: FORMULA[name](*CASE) for name in names}
     tree = {name: TREE[name](*CASE, steps, False) for name in names}

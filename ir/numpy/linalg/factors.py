@@ -101,12 +101,12 @@ def ldl(A: Any, lower: bool = True, hermitian: bool = True) -> Any:
 # ---- QR
 def _one_qr(a: Any) -> Any:
     """Of a matrix with more columns than rows the first ones have the factor Q."""
-    a = contiguous(a)
-    m, n = (sizes.needed(x) for x in shape_of(a))
-    if m is None or n is None or m >= n:
-        return tuple(solving.qr(a))
-    q, r = solving.qr(contiguous(a[:, :m]))
-    return q, concatenate([r, matmul(q.T, a[:, m:])], 1)
+    m, n = shape_of(a)
+    k = sizes.smaller(m, n)
+    if sizes.same(k, n):
+        return tuple(solving.qr(contiguous(a)))
+    q, r = solving.qr(contiguous(a[:, :k]))
+    return q, concatenate([r, matmul(q.T, a[:, k:])], 1)
 
 
 _reduced_qr = batched("qr", _one_qr, lambda a: [(a[0], k := sizes.smaller(*a)), (k, a[1])])
@@ -114,8 +114,8 @@ _reduced_qr = batched("qr", _one_qr, lambda a: [(a[0], k := sizes.smaller(*a)), 
 
 def _complete_qr(a: Any) -> Any:
     """Q with all its columns. Those beside the range of A come from the same reflections, and have their derivatives."""
-    m, n = (sizes.needed(x) for x in shape_of(float_array(a))[-2:])
-    if m is not None and n is not None and m <= n:
+    m, n = shape_of(float_array(a))[-2:]
+    if sizes.same(sizes.smaller(m, n), m):
         return _reduced_qr(a)
     return batched("qr", lambda a: reflected(contiguous(a)), lambda a: [(a[0], a[0]), a])(a)
 

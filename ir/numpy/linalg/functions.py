@@ -234,6 +234,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         i, j = (q % x.ndim for q in axis)
         found = _of_matrices(x, ord, i, j)
         return kernels.put_back(found, axes, x.ndim) if keepdims else found
+    if len(axes) == 1 and isinstance(ord, str):
+        raise ValueError(f"Invalid norm order '{ord}' for vectors ({user_site()})")
     if ord in (None, 2, "fro"):
         return np.sqrt(reduce("sum", x, axis, keepdims, _squared))
     if ord == 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import math
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from ..common import astype, axis_of, common_dtype, float_array, program
 from ..creation import asarray, eye, zeros
 from ..registry import implements
 from ..shaping import concatenate, stack
+from .images import convolve1d
 
 
 @program
@@ -191,6 +194,28 @@ def detrend(data: Any, axis: int = -1, type: str = "linear", bp: Any = 0) -> Any
 @program
 def _places(n: Any, dtype: Any) -> Any:
     return (np.arange(n) - (n - 1) / 2).astype(dtype)
+
+
+@implements("scipy.signal.savgol_filter")
+def savgol_filter(
+    x: Any, window_length: int, polyorder: int, deriv: int = 0, delta: float = 1.0, axis: int = -1, mode: str = "interp", cval: float = 0.0
+) -> Any:
+    """A. Savitzky, M. J. E. Golay (1964): polynomials through windows; near the ends, those through the first and the last window."""
+    x = float_array(asarray(x))
+    at, wide = axis_of(axis, x.ndim), int(window_length)
+    w = importlib.import_module("scipy.signal").savgol_coeffs(wide, polyorder, deriv=deriv, delta=delta)
+    if mode != "interp":
+        return convolve1d(x, w, at, mode, cval)
+    half, places = wide // 2, np.arange(wide)
+    powers = np.vander(places, polyorder + 1, increasing=True)
+    slopes = np.zeros((wide, polyorder + 1))
+    for k in range(deriv, polyorder + 1):
+        slopes[:, k] = math.perm(k, deriv) * places ** (k - deriv) / delta**deriv
+    fit = as_array(slopes @ np.linalg.pinv(powers))
+    y = moveaxis(convolve1d(x, w, at, "constant"), at, 0)
+    y, x = y.copy(), moveaxis(x, at, 0)
+    y[:half], y[-half:] = np.tensordot(fit[:half], x[:wide], 1), np.tensordot(fit[-half:], x[-wide:], 1)
+    return moveaxis(y, 0, at)
 
 
 # ---- waves

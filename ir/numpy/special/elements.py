@@ -71,6 +71,7 @@ def ufunc(*names: str, wide: bool = False) -> Callable[[Function], Function]:
     return add
 
 
-def of_arrays(function: Function) -> Function:
-    """The decorated function of floats is scipy.special's function of its name, which is none of its ufuncs."""
-    return implements(f"scipy.special.{function.__name__}")(each(function.__name__, function))
+def several(name: str, count: int) -> None:
+    """scipy.special's ufunc of that name, with so many results."""
+    parts = [floats(name, special(f"{name}.{i}")) for i in range(count)]
+    implements(f"scipy.special.{name}")(lambda *args: tuple(part(*args) for part in parts))

@@ -12,7 +12,7 @@ from ...ops import table
 from ...values.values import Traced
 from ..registry import implements
 from ..ufuncs import to_constant
-from .elements import S, each, ufunc
+from .elements import S, each, several, ufunc
 
 OPERATIONS = """
     xlogy xlog1py entr rel_entr kl_div log_ndtr ndtri ndtri_exp erfinv erfcinv erfcx erfi dawsn owens_t logit
@@ -20,10 +20,13 @@ OPERATIONS = """
     j0 j1 y0 y1 jv yv jve yve yn kn i0 i1 i0e i1e iv ive k0 k1 k0e k1e kv kve struve modstruve
     expi exp1 expn spence ellipkinc ellipeinc hyp0f1 hyp1f1 hyp2f1 hyperu
     eval_legendre eval_chebyt eval_chebyu eval_gegenbauer eval_jacobi eval_hermite eval_hermitenorm eval_laguerre eval_genlaguerre
-    sindg cosdg tandg cotdg cosm1 powm1 wrightomega
+    sindg cosdg tandg cotdg cosm1 powm1 wrightomega ber bei ker kei berp beip kerp keip
+    elliprf elliprd elliprg elliprc elliprj chndtr nctdtr voigt_profile kolmogorov tklmbda
 """
 for _name in OPERATIONS.split():
     ufunc(_name)(getattr(S, _name))
+for _name, _count in {"airy": 4, "sici": 2, "shichi": 2, "fresnel": 2, "ellipj": 4}.items():
+    several(_name, _count)
 
 
 # ---- elementary

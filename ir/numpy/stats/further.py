@@ -59,13 +59,14 @@ continuous(
     logpdf=lambda x, b: -x - log(-expm1(-b)), cdf=lambda x, b: expm1(-x) / expm1(-b), ppf=lambda q, b: -log1p(q * expm1(-b)),
     sf=lambda x, b: (exp(-b) - exp(-x)) / expm1(-b), isf=lambda q, b: -log(exp(-b) - q * expm1(-b)),
 )  # fmt: skip
-continuous(
-    "loguniform", "a b", valid=lambda a, b: (a > 0.0) & (b > a), low=lambda a, b: a, high=lambda a, b: b,
+loguniform: dict[str, Any] = dict(
+    valid=lambda a, b: (a > 0.0) & (b > a), low=lambda a, b: a, high=lambda a, b: b,
     logpdf=lambda x, a, b: -log(x) - log(log(b) - log(a)), cdf=lambda x, a, b: (log(x) - log(a)) / (log(b) - log(a)),
     ppf=lambda q, a, b: exp(log(a) + q * (log(b) - log(a))), mean=lambda a, b: (b - a) / (log(b) - log(a)),
     var=lambda a, b: 0.5 * (b * b - a * a) / (log(b) - log(a)) - ((b - a) / (log(b) - log(a))) ** 2,
     entropy=lambda a, b: 0.5 * (log(a) + log(b)) + log(log(b) - log(a)),
 )  # fmt: skip
+continuous("loguniform", "a b", **loguniform)
 
 
 # ---- on an interval

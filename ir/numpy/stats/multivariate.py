@@ -16,7 +16,7 @@ from ..creation import arange
 from ..linalg.functions import solve_triangular
 from ..special.elements import S, each
 from .continuous import LOG_2PI
-from .objects import DISTRIBUTIONS
+from .objects import register
 
 gammaln, digamma, xlogy = each("gammaln", table.gammaln), each("digamma", table.digamma), each("xlogy", S.xlogy)
 
@@ -28,7 +28,7 @@ class Several:
         self.name, self.holds, self.methods = name, holds.split(), methods
         density, log_density = ("pmf", "logpmf") if "logpmf" in methods else ("pdf", "logpdf")
         self.methods[density] = lambda *args, **kwargs: np.exp(self.methods[log_density](*args, **kwargs))
-        DISTRIBUTIONS[name] = self
+        register(name, self)
 
     def method(self, name: str) -> Callable[..., Any]:
         if name not in self.methods:

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from ...core.sites import unsupported
-from .scheme import Continuous, Discrete, Distribution
-
-DISTRIBUTIONS: dict[str, Any] = {}  # by SciPy's name; of several numbers: an object with `method`
-MODULES = ("continuous", "further", "discrete", "multivariate")
+from .. import registry
+from .scheme import Continuous, Discrete
 
 
-def continuous(name: str, shapes: str = "", **given: Any) -> Distribution:
-    return DISTRIBUTIONS.setdefault(name, Continuous(name, shapes, given))  # type: ignore[no-any-return]
+def continuous(name: str, shapes: str = "", **given: Any) -> None:
+    register(name, Continuous(name, shapes, given))
 
 
-def discrete(name: str, shapes: str = "", **given: Any) -> Distribution:
-    return DISTRIBUTIONS.setdefault(name, Discrete(name, shapes, given))  # type: ignore[no-any-return]
+def discrete(name: str, shapes: str = "", **given: Any) -> None:
+    register(name, Discrete(name, shapes, given))
+
+
+def register(name: str, distribution: Any) -> None:
+    """What stands for a distribution has its methods by name, as `method` gives them."""
+    registry.implements(f"scipy.stats.{name}")(distribution)
 
 
 def find(name: str) -> Any:
     """The distribution of that name."""
-    for module in MODULES:
-        if name in DISTRIBUTIONS:
-            break
-        importlib.import_module(f".{module}", __package__)
-    if name not in DISTRIBUTIONS:
-        unsupported(f"scipy.stats.{name} of traced values", "write its density with NumPy and scipy.special")
-    return DISTRIBUTIONS[name]
+    entry = registry.find(f"scipy.stats.{name}")
+    return entry.fn if entry is not None and hasattr(entry.fn, "method") else registry.refuse(f"scipy.stats.{name}")
 
 
 class Frozen:

@@ -14,8 +14,10 @@ from ..common import float_array
 from ..registry import implements
 from ..special.elements import S, each
 from ..special.functions import boxcox as _boxcox
+from ..special.functions import fdtrc as _fdtrc
 
 stdtr, betaincc, gammaincc = each("stdtr", S.stdtr), each("betaincc", S.betaincc), each("gammaincc", S.gammaincc)
+fdtrc = each("fdtrc", _fdtrc)
 entr, rel_entr, boxcox = each("entr", S.entr), each("rel_entr", S.rel_entr), each("boxcox", _boxcox)
 
 
@@ -124,6 +126,49 @@ def boxcox_llf(lmb: Any, data: Any, *, axis: Any = 0) -> Any:
     return (lmb - 1.0) * np.sum(np.log(data), axis) - 0.5 * count(data, axis) * np.log(np.var(boxcox(data, lmb), axis))
 
 
+@implements("scipy.stats.iqr")
+def iqr(x: Any, axis: Any = None, rng: Any = (25, 75)) -> Any:
+    return np.percentile(array(x), rng[1], axis) - np.percentile(array(x), rng[0], axis)
+
+
+@implements("scipy.stats.tmean")
+def tmean(a: Any, axis: Any = None) -> Any:
+    return np.mean(array(a), axis)
+
+
+@implements("scipy.stats.tvar")
+def tvar(a: Any, axis: Any = 0, ddof: Any = 1) -> Any:
+    return np.var(array(a), axis, ddof=ddof)
+
+
+@implements("scipy.stats.tstd")
+def tstd(a: Any, axis: Any = 0, ddof: Any = 1) -> Any:
+    return np.std(array(a), axis, ddof=ddof)
+
+
+# ---- of angles
+def _direction(samples: Any, high: Any, low: Any, axis: Any) -> tuple[Any, Any]:
+    angle = (array(samples) - low) * (2.0 * np.pi / (high - low))
+    return np.mean(np.sin(angle), axis), np.mean(np.cos(angle), axis)
+
+
+@implements("scipy.stats.circmean")
+def circmean(samples: Any, high: Any = 2 * np.pi, low: Any = 0, axis: Any = None) -> Any:
+    angle = np.arctan2(*_direction(samples, high, low, axis))
+    return np.mod(angle, 2.0 * np.pi) * ((high - low) / (2.0 * np.pi)) + low
+
+
+@implements("scipy.stats.circvar")
+def circvar(samples: Any, high: Any = 2 * np.pi, low: Any = 0, axis: Any = None) -> Any:
+    return 1.0 - np.minimum(np.hypot(*_direction(samples, high, low, axis)), 1.0)
+
+
+@implements("scipy.stats.circstd")
+def circstd(samples: Any, high: Any = 2 * np.pi, low: Any = 0, axis: Any = None, *, normalize: bool = False) -> Any:
+    z = np.sqrt(-2.0 * np.log(np.minimum(np.hypot(*_direction(samples, high, low, axis)), 1.0)))
+    return z if normalize else z * ((high - low) / (2.0 * np.pi))
+
+
 # ---- tests, with what SciPy's results are called
 class SignificanceResult(NamedTuple):
     statistic: Any
@@ -186,6 +231,25 @@ def chisquare(f_obs: Any, f_exp: Any = None, ddof: Any = 0, axis: Any = 0) -> An
     expected = np.mean(f_obs, axis, keepdims=True) if f_exp is None else array(f_exp)
     z = np.sum((f_obs - expected) ** 2 / expected, axis)
     return SignificanceResult(z, gammaincc(0.5 * (count(f_obs, axis) - 1.0 - ddof), 0.5 * z))
+
+
+@implements("scipy.stats.jarque_bera", gives="python")
+def jarque_bera(x: Any, *, axis: Any = None) -> Any:
+    x = array(x)
+    z = count(x, axis) / 6.0 * (skew(x, axis) ** 2 + 0.25 * kurtosis(x, axis) ** 2)
+    return SignificanceResult(z, np.exp(-0.5 * z))
+
+
+@implements("scipy.stats.f_oneway", gives="python")
+def f_oneway(*samples: Any, axis: Any = 0) -> Any:
+    groups = [array(a) for a in samples]
+    counts, means = [count(a, axis) for a in groups], [np.mean(a, axis) for a in groups]
+    n, k = sum(counts), float(len(groups))
+    middle = sum(c * m for c, m in zip(counts, means, strict=True)) / n
+    between = sum(c * (m - middle) ** 2 for c, m in zip(counts, means, strict=True)) / (k - 1.0)
+    within = sum(c * np.var(a, axis) for c, a in zip(counts, groups, strict=True)) / (n - k)
+    f = between / within
+    return SignificanceResult(f, fdtrc(k - 1.0, n - k, f))
 
 
 @implements("scipy.stats.pearsonr", gives="python")

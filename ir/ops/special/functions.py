@@ -11,11 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from .parameters import bessel_by, beta_by, gamma_by
-from .rows import SPECIAL, Special
+from .rows import SPECIAL, Special, special
 from .terms import (
     S,
     Term,
     absolute,
+    cos,
+    cosh,
     digamma,
     direction,
     eq,
@@ -26,10 +28,12 @@ from .terms import (
     log,
     log1p,
     of_terms,
+    on_terms,
     over,
     power,
     select,
     sin,
+    sinh,
     sqrt,
     trigamma,
 )  # fmt: skip
@@ -216,6 +220,23 @@ define("ellipkinc", lambda z, p, m: 1.0 / _delta(p, m),
        lambda z, p, m: S.ellipeinc(p, m) / (2.0 * m * (1.0 - m)) - z / (2.0 * m) - sin(2.0 * p) / (4.0 * (1.0 - m) * _delta(p, m)))
 define("ellipeinc", lambda z, p, m: _delta(p, m), lambda z, p, m: (z - S.ellipkinc(p, m)) / (2.0 * m))
 
+# ---- functions with several results: each is one of its own, as `airy.2`
+define("airy.0", lambda z, x: getattr(S, "airy.1")(x))
+define("airy.1", lambda z, x: x * getattr(S, "airy.0")(x))
+define("airy.2", lambda z, x: getattr(S, "airy.3")(x))
+define("airy.3", lambda z, x: x * getattr(S, "airy.2")(x))
+define("sici.0", lambda z, x: select(eq(x, 0.0), 1.0, sin(x) / x))
+define("sici.1", lambda z, x: cos(x) / x)
+define("shichi.0", lambda z, x: select(eq(x, 0.0), 1.0, sinh(x) / x))
+define("shichi.1", lambda z, x: cosh(x) / x)
+define("fresnel.0", lambda z, x: sin(0.5 * PI * x * x))
+define("fresnel.1", lambda z, x: cos(0.5 * PI * x * x))
+_SN, _CN, _DN, _PHI = (on_terms(special(f"ellipj.{i}")) for i in range(4))
+define("ellipj.0", lambda z, u, m: _CN(u, m) * _DN(u, m), "its parameter m")
+define("ellipj.1", lambda z, u, m: -_SN(u, m) * _DN(u, m), "its parameter m")
+define("ellipj.2", lambda z, u, m: -m * _SN(u, m) * _CN(u, m), "its parameter m")
+define("ellipj.3", lambda z, u, m: _DN(u, m), "its parameter m")
+
 # ---- hypergeometric functions, and orthogonal polynomials of an order that is a whole number
 PARAMETER, DEGREE_N = "a parameter", "its degree n"
 define("hyp0f1", PARAMETER, lambda z, v, x: S.hyp0f1(v + 1.0, x) / v)
@@ -237,6 +258,36 @@ define("eval_genlaguerre", DEGREE_N, PARAMETER, lambda z, n, a, x: _lower(n, -S.
 def _lower(n: Term, slope: Term) -> Term:
     """The derivative of a polynomial of degree n: 0 of a constant."""
     return select(n > 0.0, slope, 0.0)
+
+
+# ---- Kelvin functions, of which the second derivatives are the others
+define("ber", lambda z, x: S.berp(x))
+define("bei", lambda z, x: S.beip(x))
+define("ker", lambda z, x: S.kerp(x))
+define("kei", lambda z, x: S.keip(x))
+define("berp", lambda z, x: -S.bei(x) - z / x)
+define("beip", lambda z, x: S.ber(x) - z / x)
+define("kerp", lambda z, x: -S.kei(x) - z / x)
+define("keip", lambda z, x: S.ker(x) - z / x)
+
+# ---- Carlson's integrals, and distributions that are not central
+define("elliprf", lambda z, x, y, w: -S.elliprd(y, w, x) / 6.0, lambda z, x, y, w: -S.elliprd(x, w, y) / 6.0, lambda z, x, y, w: -S.elliprd(x, y, w) / 6.0)
+define("elliprd", PARAMETER, PARAMETER, PARAMETER)
+define("elliprg", PARAMETER, PARAMETER, PARAMETER)
+define("elliprc", PARAMETER, PARAMETER)
+define("elliprj", PARAMETER, PARAMETER, PARAMETER, PARAMETER)
+define("chndtr", lambda z, x, n, c: _chi2_pdf(x, n, c), "the degrees of freedom", lambda z, x, n, c: 0.5 * (S.chndtr(x, n + 2.0, c) - z))
+define("nctdtr", "the degrees of freedom", "the noncentrality", "its argument")
+define("voigt_profile", "its argument", "sigma", "gamma")
+define("kolmogorov", "its argument")
+define("tklmbda", "its argument", "lambda")
+
+
+def _chi2_pdf(x: Term, n: Term, c: Term) -> Any:
+    """Of the chi-squared distribution that is not central."""
+    order = 0.5 * n - 1.0
+    r, d = sqrt(x * c), sqrt(x) - sqrt(c)
+    return 0.5 * exp(-0.5 * d * d + 0.5 * order * log(x / c)) * S.ive(order, r)
 
 
 # ---- in degrees

@@ -11,6 +11,7 @@ a program cross its border as `Interleaved`, in NumPy's memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -165,20 +166,21 @@ def to_complex(value: Any, t: Scalar) -> Any:
 
 
 # ---- as containers
-def _number(_: Any, parts: Any) -> Any:
-    real, imag = parts
-    if type(real) is float and type(imag) is float:
-        return complex(real, imag)
-    return COMPLEX_CLASSES[type(real)](complex(real, imag)) if type(real) in COMPLEX_CLASSES else Complex(real, imag)
+def _of_parts(cls: Any) -> Callable[[Any, Any], Any]:
+    def of_parts(_: Any, parts: Any) -> Any:
+        """What the parts are parts of: those of a lane are numbers, and those of all lanes arrays. Outside of a trace it is NumPy's or Python's."""
+        real, imag = parts
+        if isinstance(real, (Arrayed, Traced)):
+            return (ComplexArray if isinstance(real, Arrayed) else Complex)(real, imag)
+        if isinstance(real, np.ndarray):
+            out = np.empty(real.shape, np.result_type(real, 1j))
+            out.real, out.imag = real, imag
+            return out
+        if type(real) in CLASSES and type(imag) in CLASSES:
+            return CLASSES[type(real)](complex(real, imag))
+        return cls(real, imag)
 
-
-def _array(_: Any, planes: Any) -> Any:
-    real, imag = planes
-    if not isinstance(real, np.ndarray):
-        return ComplexArray(real, imag)
-    out = np.empty(real.shape, np.result_type(real, 1j))
-    out.real, out.imag = real, imag
-    return out
+    return of_parts
 
 
 def _interleaved(_: Any, children: Any) -> Any:
@@ -188,10 +190,10 @@ def _interleaved(_: Any, children: Any) -> Any:
     return floats.view(np.result_type(floats, 1j))[..., 0] if isinstance(floats, np.ndarray) else Interleaved(floats)
 
 
-COMPLEX_CLASSES: dict[Any, Any] = {np.float64: np.complex128, np.float32: np.complex64}
+CLASSES: dict[Any, Any] = {float: complex, np.float64: np.complex128, np.float32: np.complex64}
 _NAMES = ("real", "imag")
-pytree.register(Complex, lambda z: ((z.real, z.imag), None, _NAMES), _number)
-pytree.register(ComplexArray, lambda a: (a.planes, None, _NAMES), _array)
+pytree.register(Complex, lambda z: ((z.real, z.imag), None, _NAMES), _of_parts(Complex))
+pytree.register(ComplexArray, lambda a: (a.planes, None, _NAMES), _of_parts(ComplexArray))
 pytree.register(Interleaved, lambda a: ((a.floats,), None, (None,)), _interleaved)
 
 
