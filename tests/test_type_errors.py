@@ -190,6 +190,7 @@ WHOLE: list[tuple[Function, Any, str, str]] = [
     (lambda x: np.hypot.reduce(x, where=x > 0), A, "np.hypot.reduce with where=", "leave it out"),
     (lambda x: np.linalg.qr(x, mode="raw"), M, "np.linalg.qr with mode='raw'", "use mode='reduced'"),
     (lambda x: scipy.linalg.signm(x), M, "scipy.linalg.signm of traced values", "or compute it outside"),
+    (lambda x: np.linalg.svd(x[x[:, 0] > 0]), M, "np.linalg.svd with full_matrices=True", "write full_matrices=False"),
     (lambda x: np.squeeze(x[x[:, 0] > 0]), M, "squeeze() of an array whose sizes are not known", "name the axis"),
 ]
 
