@@ -118,7 +118,7 @@ V = np.array([0.5, -1.0, 2.0])
         (lambda x: np.repeat(x, x.astype(int)), ValueError, "repeats may not contain negative values"),
         (lambda x: np.choose(x.astype(int), [x, x]), ValueError, "invalid entry in choice array"),
         (lambda x: np.unravel_index(int(x[2]) * 3, (2, 2)), ValueError, "out of bounds for array with shape"),
-        (lambda x: np.insert(x, 5, 1.0), IndexError, "index 5 is out of bounds"),
+        (lambda x: np.insert(x, 5, 1.0), IndexError, "is out of bounds for axis 0"),
         (lambda x: np.correlate(x[:0], x), ValueError, "a cannot be empty"),
         (lambda x: np.copyto(np.zeros(3, int), x), TypeError, "Cannot cast array data from .*float64.* to .*int64.*same_kind"),
         (lambda x: np.save("f", x), lj.errors.UnsupportedOperationError, r"np\.save of traced values at .* read and write files outside"),
