@@ -449,8 +449,6 @@ def test_results_at_the_edges_are_numpys() -> None:
     [
         ("order='K'", lambda a: np.ravel(a, "K")),
         ("order='A'", lambda a: a.reshape(-1, order="A")),
-        ("scipy.linalg.solve with transposed=", lambda a: scipy.linalg.solve(a, a[0], transposed=True)),
-        ("scipy.linalg.solve with assume_a=", lambda a: scipy.linalg.solve(a, a[0], assume_a="sym")),
         ("scipy.linalg.eigh with eigvals_only=", lambda a: scipy.linalg.eigh(a, eigvals_only=True)),
     ],
 )
