@@ -85,6 +85,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "within_subsection_order": "FileNameSortKey",
     "min_reported_time": 1e9,  # a page says nothing of how long it took
+    "write_computation_times": False,  # their pages load scripts
 }
 
 # ---- looks
