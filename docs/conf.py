@@ -29,7 +29,7 @@ extensions = [
 ]
 nitpicky = False
 suppress_warnings = ["config.cache"]  # the gallery's settings are objects
-exclude_patterns = ["build", "templates"]
+exclude_patterns = ["build", "templates", "gallery/**/*.ipynb"]  # the gallery has each program as a notebook, too, to be taken along
 templates_path = ["templates"]
 default_role = "py:obj"
 html_static_path = ["static"]
