@@ -29,7 +29,7 @@ extensions = [
 ]
 nitpicky = False
 suppress_warnings = ["config.cache"]  # the gallery's settings are objects
-exclude_patterns = ["build", "templates"]
+exclude_patterns = ["build", "templates", "gallery/**/*.ipynb"]  # the gallery has each program as a notebook, too, to be taken along
 templates_path = ["templates"]
 default_role = "py:obj"
 html_static_path = ["static"]
@@ -85,6 +85,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "within_subsection_order": "FileNameSortKey",
     "min_reported_time": 1e9,  # a page says nothing of how long it took
+    "write_computation_times": False,  # their pages load scripts
 }
 
 # ---- looks
