@@ -221,11 +221,11 @@ def test_escaped_values() -> None:
 
 # ---- arguments of the wrong type
 WRONG: list[tuple[Any, str]] = [
-    (1j, "is complex 1j"),
-    (np.complex64(2), "is a scalar of dtype complex64"),
     ({1}, "is set {1}"),
-    (np.array([1, "a"], object), "is an array of dtype object: convert it to float64, float32, int64, int32 or bool"),
-    (np.ones(2, complex), "is an array of dtype complex128"),
+    (
+        np.array([1, "a"], object),
+        "is an array of dtype object: convert it to float64, float32, complex128, complex64, int64, int32 or bool",
+    ),
     (np.array(["a"]), "is an array of dtype <U1"),
     ((1.0, {"a": [bytearray(b"x")]}), "is bytearray bytearray(b'x')"),
 ]
@@ -240,8 +240,8 @@ def test_arguments_of_the_wrong_type(value: Any, words: str) -> None:
 
 
 def test_the_place_of_a_wrong_argument() -> None:
-    for args, place in (((1j, 1.0), "a"), ((1.0, 1j), "b"), ((1.0, (2.0, 1j)), r"b\[1\]")):
-        with pytest.raises(errors.ArgumentTypeError, match=rf"^argument `{place}` of `<lambda>` is complex"):
+    for args, place in ((({1}, 1.0), "a"), ((1.0, {1}), "b"), ((1.0, (2.0, {1})), r"b\[1\]")):
+        with pytest.raises(errors.ArgumentTypeError, match=rf"^argument `{place}` of `<lambda>` is set"):
             lj.jit(lambda a, b: 1.0)(*args)
 
 
@@ -251,7 +251,7 @@ def test_ints_beyond_64_bits() -> None:
             lj.jit(lambda x: x)(big)
 
 
-@pytest.mark.parametrize("result", [object(), {1}, math.sin, 1j])
+@pytest.mark.parametrize("result", [object(), {1}, math.sin])
 def test_results_of_the_wrong_type(result: Any) -> None:
     assert "compiled functions return numbers, arrays and containers of them" in refused(errors.ArgumentTypeError, lambda x: result, 1.0)
 

@@ -67,6 +67,8 @@ AT_RUN_TIME = {
     "gather.py",
     "jvp.py",
     "op.py",
+    "lapack.py",
+    "rules.py",
 }  # whose place is added, or told by the caller
 
 

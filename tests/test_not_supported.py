@@ -22,10 +22,6 @@ class Thing:
 OUTSIDE, OTHER = Thing(), Thing()
 
 
-def complex_argument(z: Any) -> Any:
-    return z * 2
-
-
 def rank_depends(x: float) -> Any:
     return np.zeros(3) if x > 0 else np.zeros((3, 3))
 
@@ -102,7 +98,6 @@ def items_of_two_structures(x: float) -> Any:
 
 
 REFUSED: list[tuple[Any, Any, str]] = [
-    (complex_argument, 1 + 2j, "complex"),
     (rank_depends, 1.0, "on one path and"),
     (generator_function, 1.0, "generator"),
     (coroutine, 1.0, "async"),

@@ -242,3 +242,16 @@ def test_an_exported_library_does_without_scipy(tmp_path: Any) -> None:
     lj.export(lambda x: sc.ndtr(x) + sc.xlogy(x, x) + sc.log_expit(x), (float,), "own", tmp_path)
     with pytest.raises(lj.errors.UnsupportedOperationError, match=r"kv of scipy\.special, which an exported library cannot"):
         lj.export(lambda x: sc.kv(1.0, x), (float,), "theirs", tmp_path)
+
+
+def test_values_of_the_rest() -> None:
+    def program(x: Any, y: Any, p: Any, u: Any, n: Any) -> Any:
+        kelvin = [f(y) for f in (sc.ber, sc.bei, sc.ker, sc.kei, sc.berp, sc.beip, sc.kerp, sc.keip)]
+        degrees = [f(100.0 * p) for f in (sc.sindg, sc.cosdg, sc.tandg, sc.cotdg)]
+        carlson = [sc.elliprc(y, p), sc.elliprd(y, p, 2.0), sc.elliprg(y, p, 2.0), sc.elliprf(y, p, 2.0), sc.elliprj(y, p, 2.0, 0.5)]
+        gauss = [sc.hyp2f1(0.5, 1.2, 2.3, u), sc.hyperu(0.7, 1.5, y), sc.eval_jacobi(n, 0.5, 1.5, u), sc.tklmbda(x, 0.3)]
+        return [*kelvin, *degrees, *carlson, *gauss, sc.ndtri_exp(-y), sc.nctdtr(4.0, 0.5, x), sc.kolmogorov(y)]
+
+    given = (X, Y, P, U, N)
+    for found, expected in zip(lj.jit(program)(*given), program(*given), strict=True):
+        assert relative(found, expected).max() < 1e-12

@@ -26,7 +26,7 @@ DISTRIBUTIONS: dict[str, tuple[float, ...]] = {
     "reciprocal": (0.5, 3.0), "gengamma": (1.4, 1.7), "halfgennorm": (1.7,), "exponnorm": (1.5,), "genlogistic": (1.3,), "burr": (2.0, 1.5),
     "loglaplace": (3.0,), "foldnorm": (0.8,), "foldcauchy": (0.8,), "skewcauchy": (0.4,), "gibrat": (), "norminvgauss": (1.5, 0.4), "ncx2": (3.5, 1.2),
     "rdist": (2.5,), "vonmises_line": (2.0,), "genpareto": (0.2,), "genextreme": (0.2,), "bernoulli": (0.3,), "geom": (0.3,), "hypergeom": (20, 7, 12), "betabinom": (7, 2.0, 3.0),
-    "logser": (0.6,), "zipf": (3.5,), "randint": (2, 9), "dlaplace": (0.8,),
+    "betanbinom": (7, 2.0, 3.0), "erlang": (2,), "logser": (0.6,), "zipf": (3.5,), "randint": (2, 9), "dlaplace": (0.8,),
 }  # fmt: skip
 NAMES = [name for name in DISTRIBUTIONS if hasattr(st, name)]  # an older SciPy has fewer
 METHODS = ("cdf", "logcdf", "sf", "logsf", "ppf", "isf", "mean", "var", "std", "median", "entropy")

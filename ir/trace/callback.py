@@ -18,7 +18,7 @@ import numpy as np
 from ..core import errors
 from ..core.builder import building, current_builder
 from ..core.sites import user_site
-from ..core.types import BOOL, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, Array, Scalar, Type
+from ..core.types import BOOL, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, Array, Scalar, Type, is_complex
 from ..objects.heap import CONTAINERS
 from ..objects.structure import is_object, leaves_of
 from ..python.host import recipe
@@ -58,7 +58,7 @@ class Results:
         except (AttributeError, TypeError):
             dtype, shape = None, ()
         found = FROM_NUMPY.get(dtype) if dtype is not None else None
-        if found is None or any((scalar_type(n) or (None,))[0] != I64 for n in shape):
+        if found is None or is_complex(found) or any((scalar_type(n) or (None,))[0] != I64 for n in shape):
             raise TypeError(
                 f"the result of callback() at {user_site()}{self._at(name)} is said to be {x!r:.60}: give float, int or bool, an example (a number, or an "
                 "array such as np.empty((n, 3))), or anything with a .shape and a .dtype of float64, float32, int64, int32 or bool"
