@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -55,3 +56,18 @@ def test_stacks_of_integers() -> None:
     a, b = np.arange(4).reshape(1, 2, 2), np.arange(12).reshape(3, 2, 2)
     for found in both(lambda a, b: a @ b, a, b).values():
         np.testing.assert_array_equal(found, a @ b)
+
+
+def count_down(n: int) -> int:
+    return 0 if n < 0 else 1 + count_down(n - 1) + 0 * count_down(-1)
+
+
+def test_a_call_that_may_have_less_says_how_deep_it_got() -> None:
+    with pytest.raises(lj.errors.StackOverflowError) as found:
+        lj.jit(count_down, memory=2**20)(10**7)
+    text = str(found.value)
+    calls, each = map(
+        int, re.search(r"the native stack of 1 MiB ended in `count_down` after about (\d+) nested calls of (\d+) bytes each", text).groups()
+    )  # type: ignore[union-attr]
+    assert 2**19 < calls * each <= 2**20 + 2**16
+    assert "jit(f, memory=...) sets how much that is" in text

@@ -63,9 +63,12 @@ BY_CODE = {kind.code: kind for kind in KINDS.values()}
 ENDLESS = 1_000_000  # nested calls: so many are rarely meant
 
 
-def stack_advice(mib: int, calls: int) -> str:
-    """What to do about a native stack that has ended: a recursion is blamed if it was as deep as one without an end."""
+def stack_advice(mib: int, calls: int, limited: bool = False) -> str:
+    """What to do about a native stack of so much that has ended: a recursion is blamed if it was as deep as one without an end. `limited`:
+    a call may not have all of it."""
     blame = ": is there a recursion without a base case? Else " if calls >= ENDLESS else ". "
+    if limited:
+        return f"{blame}jit(f, memory=...) sets how much that is, of {mib} MiB; for a long differentiated loop, jit(f, checkpoint=...) needs less"
     return (
         f"{blame}LANTERN_STACK_GIB={max(2 * mib / 1024, 1):g} in the environment of a new process gives more; "
         "for a long differentiated loop, jit(f, checkpoint=...) needs less"

@@ -317,9 +317,9 @@ class Native:
             return effects.failure(values[0])
         advice = ""
         if kind is faults.KINDS["stack"]:
-            frame, used = max(values[0], 1), size - (values[1] & (self.runtime.size - 1))
+            frame, used = max(values[0], 1), (self.room or self.runtime.size) - (values[1] & (self.runtime.size - 1))
             values = [size >> 20, used // frame, frame]
-            advice = faults.stack_advice(values[0], values[1])
+            advice = faults.stack_advice(self.runtime.size >> 20, values[1], size < self.runtime.size)
         if kind is faults.KINDS["memory"]:
             values = [size >> 20, 0, 0]
         if site is not None and not site.filename and site.exception is None:
