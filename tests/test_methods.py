@@ -281,7 +281,7 @@ class Unit:
         return 1.0
 
 
-@pytest.mark.parametrize("value", [{1}, 1j, iter([1]), bytearray(b"x"), object(), Unit()])
+@pytest.mark.parametrize("value", [{1}, iter([1]), bytearray(b"x"), object(), Unit()])
 def test_what_is_refused(value: Any) -> None:
     with pytest.raises(errors.ArgumentTypeError, match=r"strings, None, enums, functions, objects of your own classes.*static_argnums"):
         lj.jit(lambda x, y: x)(1.0, value)

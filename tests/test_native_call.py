@@ -244,18 +244,15 @@ REFUSED: list[tuple[Any, str]] = [
     (CHARACTERS, "numpy.char.chararray"),
     (np.ones(2, np.uint64), "uint64"),
     (np.ones(2, np.longdouble), str(np.dtype(np.longdouble))),
-    (np.ones(2, np.complex64), "complex64"),
     (np.array([1, None]), "object"),
     (np.array(["a"]), "<U1"),
     (np.zeros(2, "f8,f8"), "f0"),
     (np.array(["2020-01-01"], "M8[D]"), "datetime64"),
     (decimal.Decimal(1), "Decimal"),
     (Fraction(1, 2), "Fraction"),
-    (1j, "complex"),
     ({1.0}, "set"),
     (object(), "object"),
     (np.longdouble(1), str(np.dtype(np.longdouble))),
-    (np.complex128(1), "complex128"),
     (memoryview(b"x"), "memoryview"),
 ]
 
@@ -648,7 +645,7 @@ def test_ints_that_are_too_large(big: int) -> None:
 def test_the_wrong_thing_in_the_middle_of_good_calls() -> None:
     f, a = lj.jit(lambda x, v, n: x * v[n]), np.arange(5.0)
     bad: list[tuple[tuple[Any, ...], type[BaseException]]] = [
-        ((1j, a, 1), errors.ArgumentTypeError),
+        (({1}, a, 1), errors.ArgumentTypeError),
         ((1.0, a, 5), IndexError),
         ((1.0, a), TypeError),
         ((1.0, a, 1, 2), TypeError),
@@ -657,7 +654,7 @@ def test_the_wrong_thing_in_the_middle_of_good_calls() -> None:
         ((1.0, None, 1), TypeError),
         ((1.0, 2.0, 1), TypeError),
         ((1.0, a, -6), IndexError),
-        ((1.0, a.astype(np.complex64), 1), errors.ArgumentTypeError),
+        ((1.0, a.astype(object), 1), errors.ArgumentTypeError),
     ]
     for k in range(300):
         assert f(2.0, a, k % 5) == 2.0 * (k % 5)
