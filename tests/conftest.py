@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import zlib
+from collections import Counter
 
 import pytest
 
@@ -38,8 +39,26 @@ def _samples(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("LANTERN_OPTIMISE", "0")
 
 
+MANY = 40  # parameters of one test: of more than these a half is a sample, of five times as many a third
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--all"):
-        more = [item for item in items if item.get_closest_marker("more")]
-        config.hook.pytest_deselected(items=more)
-        items[:] = [item for item in items if item not in set(more)]
+    if config.getoption("--all"):
+        return
+    named = any("::" in arg for arg in config.args)  # a test that is asked for by its name is run for all of its parameters
+    tests = Counter(map(_test, items))
+    more = {
+        x for x in items if x.get_closest_marker("more") or not (named or x.get_closest_marker("every") or _sampled(x, tests[_test(x)]))
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item in more])
+    items[:] = [item for item in items if item not in more]
+
+
+def _test(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
+
+
+def _sampled(item: pytest.Item, parameters: int) -> bool:
+    """Is it one of those that stand for the parameters of a test? The same ones in every run."""
+    share = 1 if parameters <= MANY else 2 if parameters <= 5 * MANY else 3
+    return zlib.crc32(item.nodeid[::-1].encode()) % share == 0

@@ -22,6 +22,8 @@ from lantern_jit.ir.numpy import registry
 from .documents import PAGES, ROOT, Block, blocks, module
 from .support import withdraw_rows
 
+pytestmark = pytest.mark.every
+
 matplotlib.use("agg")
 SINGLE = [pytest.param(b, id=f"{b.page}-{b.line}") for page in ("README.md", "CONTRIBUTING.md") for b in blocks(page)]
 WHOLE = [page for page in PAGES if any(b.peer is None for b in blocks(page))]

@@ -13,6 +13,8 @@ import pytest
 import lantern_jit as lj
 from lantern_jit import errors
 
+pytestmark = pytest.mark.every
+
 HERE = Path(__file__).name
 Function = Callable[..., Any]
 

@@ -24,6 +24,8 @@ from lantern_jit.pipeline import PASSES
 from .between import arguments, outcome, same
 from .continuing import Continuing
 
+pytestmark = pytest.mark.every
+
 FOLDER = Path(__file__).parent / "golden"
 CASES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.txt"))
 RUNS = 20

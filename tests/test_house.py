@@ -11,6 +11,8 @@ import pytest
 import lantern_jit as lj
 from lantern_jit.ir.core.port import PORTS
 
+pytestmark = pytest.mark.every
+
 ROOT = pathlib.Path(lj.__file__).resolve().parents[1]
 HOUSES = ("ir", "backends", "lantern_jit")
 MOST_FILES, MOST_LINES, MOST_LINES_OF_A_FUNCTION = 15, 400, 60

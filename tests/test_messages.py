@@ -14,6 +14,8 @@ import pytest
 import lantern_jit as lj
 from lantern_jit import errors
 
+pytestmark = pytest.mark.every
+
 ROOT = Path(__file__).parent.parent
 INTERNAL = re.compile(
     r"\b(Traced|Arrayed|Tracer|Builder|Undefined|Growing|Maybe|Deferred|Blank|ComplexArray|Complex|Interleaved|Bottom|Saved|Scope|GraphAlgebra)\b|<traced"

@@ -11,6 +11,8 @@ import pytest
 import lantern_jit as lj
 from lantern_jit import errors
 
+pytestmark = pytest.mark.every
+
 HERE = "test_not_supported.py"
 
 
