@@ -92,11 +92,15 @@ def test_gradients() -> None:
     assert lj.jit(lj.grad(lambda w, x: np.sum(x * w)))(2.0, np.array([1, 200], np.uint8)) == 201.0
 
 
-@pytest.mark.parametrize("x", [np.longdouble(1), np.complex64(1), *(np.ones(2, t) for t in ("u8", "g", "c8", "c16", "O", "U3", "M8[s]"))])
+@pytest.mark.parametrize("x", [np.longdouble(1), *(np.ones(2, t) for t in ("u8", "g", "O", "U3", "M8[s]"))])
 def test_refused(x: Any) -> None:
     for call in (lambda: lj.jit(lambda x: x)(x), lambda: lj.grad(lambda x: np.sum(x))(x)):
-        with pytest.raises(errors.ArgumentTypeError, match=r"dtype .*convert it to float64, float32, int64, int32 or bool"):
+        with pytest.raises(
+            errors.ArgumentTypeError, match=r"dtype .*convert it to float64, float32, complex128, complex64, int64, int32 or bool"
+        ):
             call()
     if x.ndim:
-        with pytest.raises(errors.ArgumentTypeError, match=r"dtype .*convert it to float64, float32, int64, int32 or bool"):
+        with pytest.raises(
+            errors.ArgumentTypeError, match=r"dtype .*convert it to float64, float32, complex128, complex64, int64, int32 or bool"
+        ):
             lj.jit(lambda y: y * x)(1.0)

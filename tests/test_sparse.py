@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import scipy.special
 from scipy.integrate import solve_ivp
 from scipy.optimize import least_squares
 from scipy.sparse.linalg import spsolve
@@ -382,3 +383,9 @@ def test_refusals() -> None:
         lj.sparsity(bratu, (0, 1))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="takes a function, not int 3"):
         lj.sparse_hessian(3)  # type: ignore[arg-type]
+
+
+def test_functions_of_scipy_have_a_second_derivative() -> None:
+    f = lambda x: np.sum(scipy.special.jv(1.0, x[1:] * x[:-1])) + np.sum(scipy.special.gammainc(2.0, x**2))  # noqa: E731
+    x = np.linspace(0.3, 1.1, 6)
+    close(lj.sparse_hessian(f)(x).toarray(), lj.jit(lj.hessian(f))(x), 1e-9, 1e-9)

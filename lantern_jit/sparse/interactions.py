@@ -9,9 +9,10 @@ derivative with respect to both may be other than zero.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
-from ..ir.core.op import TABLE, Op
+from ..ir.core.op import TABLE, Op, Unknown
 from ..ir.core.types import F64
 
 
@@ -46,4 +47,11 @@ def _found(name: str, attrs: Any) -> frozenset[tuple[int, int]]:
         terms = op.rule(_Marked(frozenset()), _Marked(frozenset(floats)), *xs, **dict(attrs))
     except (TypeError, AttributeError):
         return frozenset((i, j) for i in floats for j in floats)
-    return frozenset((i, j) for i, term in enumerate(terms) if isinstance(term, _Marked) for j in term.marks)
+    return frozenset((i, j) for i, term in enumerate(terms) for j in _marks(term, floats))
+
+
+def _marks(term: Any, floats: list[int]) -> Iterable[int]:
+    """What a term depends on: all, where it is made by code of its own, or not known."""
+    if callable(term) or isinstance(term, Unknown):
+        return floats
+    return term.marks if isinstance(term, _Marked) else ()
