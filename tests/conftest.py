@@ -39,7 +39,7 @@ def _samples(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("LANTERN_OPTIMISE", "0")
 
 
-MANY = 40  # parameters of one test: of more than these a half is a sample, of five times as many a third
+MANY = 16  # parameters of one test: of more than these a half is a sample, of five times as many a third
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -24,6 +24,12 @@ def first(n: int, values: Iterable[Any]) -> list[Any]:
     return [v if i < n else pytest.param(v, marks=pytest.mark.more) for i, v in enumerate(values)]
 
 
+def but(seldom: Iterable[int], values: Iterable[Any]) -> list[Any]:
+    """Parameters of a test, of which those in these places take long, and are run with `--all` alone."""
+    long = set(seldom)
+    return [pytest.param(v, marks=pytest.mark.more) if i in long else v for i, v in enumerate(values)]
+
+
 # ---- one program in every mode
 def interpret(f: Function, *args: Any, **kwargs: Any) -> Any:
     """f(*args) on the reference interpreter."""
