@@ -123,3 +123,16 @@ def test_imports_stand_at_the_top(module: str) -> None:
 def test_every_port_is_defined() -> None:
     assert len(PORTS) > 5
     assert [port.what for port in PORTS if port.function is None] == []
+
+
+NEWER = {"matvec", "vecmat", "unstack", "cumulative_sum", "cumulative_prod"}  # functions of NumPy after 2.0, the oldest that is supported
+
+
+def test_names_of_newer_versions_are_looked_for() -> None:
+    """`np.matvec` in the code would be an error on the oldest NumPy; registry.newer("matvec") is none."""
+    assert not [
+        (relative(FILES[module]), node.lineno)
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in NEWER and isinstance(node.value, ast.Name) and node.value.id == "np"
+    ]

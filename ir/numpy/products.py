@@ -27,7 +27,7 @@ from .axes import broadcast_arrays, conjugate, diagonal, moveaxis, ravel
 from .common import astype, axis_of, common_dtype, items_of, scalar_kind
 from .creation import array
 from .reductions import sum_
-from .registry import implements
+from .registry import implements, newer
 from .shaping import stack
 
 Values = Sequence[Any]
@@ -191,12 +191,12 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 implements(np.inner)(lambda x, y: _product(x, y, lambda x, y: tensordot(x, y, (-1, -1))))
 
 
-@implements(np.matvec, whole=True)
+@implements(newer("matvec"), whole=True)
 def matvec(x1: Any, x2: Any) -> Any:
     return drop(matmul(x1, expand(as_array(x2), (as_array(x2).ndim,))), [max(as_array(x1).ndim, as_array(x2).ndim + 1) - 1])
 
 
-@implements(np.vecmat, whole=True)
+@implements(newer("vecmat"), whole=True)
 def vecmat(x1: Any, x2: Any) -> Any:
     return drop(matmul(expand(conjugate(x1), (as_array(x1).ndim - 1,)), x2), [max(as_array(x1).ndim + 1, as_array(x2).ndim) - 2])
 

@@ -107,6 +107,11 @@ def implements(
     return add
 
 
+def newer(name: str) -> Any:
+    """NumPy's function of this name, which the oldest NumPy that is supported has not: the name alone there."""
+    return getattr(np, name, f"np.{name}")
+
+
 @functools.cache
 def name_of(what: Any) -> str:
     """The name that users write for a function or ufunc of NumPy or SciPy."""

@@ -17,7 +17,7 @@ from ..axes import along, moveaxis, ravel
 from ..choosing import nonzero, take
 from ..common import astype, axis_of, items_of, require
 from ..creation import arange, array, ones, zeros
-from ..registry import implements
+from ..registry import implements, newer
 from ..shaping import _split, concatenate, diag
 from ..sorting import argsort, searchsorted, sort
 
@@ -130,7 +130,7 @@ def diagflat(v: Any, k: int = 0) -> Any:
     return diag(ravel(v), k)
 
 
-@implements(np.unstack)
+@implements(newer("unstack"))
 def unstack(x: Any, /, *, axis: int = 0) -> Any:
     x = as_array(x)
     if not isinstance(x, Arrayed):

@@ -15,7 +15,7 @@ from ..common import arrayed, scalar_kind
 from ..creation import zeros
 from ..differences import convolve
 from ..reductions import cumprod, cumsum
-from ..registry import implements
+from ..registry import implements, newer
 from ..shaping import concatenate
 
 
@@ -70,5 +70,5 @@ def _running(of: Any, first: float) -> Any:
     return fn
 
 
-implements(np.cumulative_sum)(_running(cumsum, 0))
-implements(np.cumulative_prod)(_running(cumprod, 1))
+implements(newer("cumulative_sum"))(_running(cumsum, 0))
+implements(newer("cumulative_prod"))(_running(cumprod, 1))
