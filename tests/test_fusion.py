@@ -12,6 +12,9 @@ import pytest
 import scipy.special
 
 import lantern_jit as lj
+from lantern_jit.ir.passes.bodies import Body
+
+from .support import both, close
 
 X = np.linspace(0.1, 0.9, 50)
 
@@ -219,3 +222,46 @@ def test_fusion_looks_at_each_kernel_a_bounded_number_of_times(monkeypatch: pyte
 def test_kernels_of_forward_mode_are_joined() -> None:
     f = statements(10)
     assert len(kernels(lambda x, c: lj.jvp(f, (x, c), (x, 1.0)), X, 0.3)) <= 2
+
+
+def chain(x: Any, n: int) -> Any:
+    for _ in range(n):
+        x = np.cos(x * 0.5)
+    return x
+
+
+def test_a_chain_is_joined_link_by_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there already is not copied again for each further operation."""
+    copied = [0]
+    copy = Body.copy
+    monkeypatch.setattr(Body, "copy", lambda self, f, subst: copied.__setitem__(0, copied[0] + len(f.entry.lets)) or copy(self, f, subst))
+    x, counts = np.linspace(0.0, 1.0, 7), []
+    for n in (10, 40):
+        copied[0] = 0
+        np.testing.assert_allclose(lj.jit(chain, static_argnums=1)(x, n), chain(x, n), rtol=1e-14)
+        counts.append(copied[0])
+    assert counts[1] <= 5 * counts[0]
+
+
+def test_links_of_a_chain_that_others_read() -> None:
+    def f(x: Any, w: Any) -> Any:
+        a = np.sin(x * w)
+        b = np.exp(a - x)
+        c = np.tanh(b * w + a)
+        return np.sum(c * b) + np.max(a) + a[0] * c[-1], a, c
+
+    x, w = np.linspace(0.1, 1.0, 9), np.linspace(2.0, 1.0, 9)
+    for value, a, c in both(f, x, w).values():
+        close((value, a, c), f(x, w), 1e-14, 1e-14)
+    g = lj.jit(lj.grad(lambda x: f(x, w)[0]))(x)
+    close(g, np.array([(f(x + h, w)[0] - f(x - h, w)[0]) / 2e-6 for h in np.eye(9) * 1e-6]), 1e-8, 1e-8)
+
+
+def test_ends_of_a_chain_that_are_read_twice_or_elsewhere() -> None:
+    def f(x: Any, w: Any) -> Any:
+        t, u = (x + 1.0) * w, (x - w) * x
+        return np.sin(t) + u[::-1], np.cos(t), np.sum(np.exp(((x * w) + 2.0)[2:]))
+
+    x, w = np.linspace(0.1, 1.0, 9), np.linspace(2.0, 1.0, 9)
+    for found in both(f, x, w).values():
+        close(found, f(x, w), 1e-14, 1e-14)

@@ -113,6 +113,7 @@ class _Fusion:
         names = [v.name for b in f.blocks.values() for let in b.lets for v in let.outs]
         self.counter = max([int(name[3:]) for name in names if name.startswith("at.") and name[3:].isdigit()], default=0)
         self.made: dict[str, Function] = {}  # scalar functions of joined kernels
+        self.bodies: dict[str, Body] = {}  # of these
         self.names: Counter[str] = Counter()
         self.facts: dict[str, tuple[int, bool]] = {}
         self.joins = 0
@@ -231,7 +232,8 @@ class _Fusion:
             gone.append(r.let.attrs["f"])
             self.forget(r)
             kept = [o for o in maker.outs if keep and self.uses[o] > 0]
-            lets, r.kernel = self.joined(slot, r, kept)
+            goes_on = len(readers) == 1 and self.same_space(slot, r)
+            lets, r.kernel = self.extended(slot, r, kept) if goes_on and maker.attrs["f"] in self.bodies else self.joined(slot, r, kept)
             r.before += lets
             r.let = r.kernel.let()
             self.home.update((o, r) for o in kept)
@@ -243,6 +245,7 @@ class _Fusion:
         for name in gone:
             if self.made.pop(name, None) is not None:
                 del self.program.functions[name]
+                self.bodies.pop(name, None)
         return [*(self.home[v].number for v in _variables(maker.args) & self.home.keys()), *(r.number for r in readers)]
 
     def forget(self, slot: _Slot) -> None:
@@ -290,13 +293,28 @@ class _Fusion:
             else:
                 subst[p] = build.input(build.moved(x, outer, subst), p)
         values = build.copy(outer, subst)
-        results = list(k.results)
-        for o in kept:
-            results.append(Result("map", (), None, o))
-            values.append(next(iter(produced.values()))[outs.index(o)])
-        f = self.made[build.f.name] = self.program.functions[build.f.name] = build.finish(values)
+        return lets, self.finished(build, m, k, values, {o: next(iter(produced.values()))[outs.index(o)] for o in kept})
+
+    def extended(self, maker: _Slot, reader: _Slot, kept: list[Var]) -> tuple[list[Let], Kernel]:
+        """The same where the maker is a joined kernel and its only reader reads just what is made at each point: the reader's operations go
+        behind those that are there, so that a long chain costs what it is long."""
+        m, k = _kernel(maker), _kernel(reader)
+        build, outer = self.bodies[m.f], self.program.functions[k.f]
+        made = {r.out: a for r, a in zip(m.results, build.f.returned, strict=True)}
+        build.f.name = self.named(k, m)
+        subst: dict[Var, Atom] = {}
+        for x, p in zip(k.inputs, outer.params, strict=True):
+            there = made.get(x.base) if isinstance(x, Access) and isinstance(x.base, Var) else None
+            subst[p] = build.input(build.moved(x, outer, subst), p) if there is None else there
+        return [], self.finished(build, m, k, build.copy(outer, subst), {o: made[o] for o in kept})
+
+    def finished(self, build: Body, m: Kernel, k: Kernel, values: list[Atom], kept: dict[Var, Atom]) -> Kernel:
+        """The kernel of a body that gives k's values, and of m's arrays those that are kept."""
+        f = self.made[build.f.name] = self.program.functions[build.f.name] = build.finish([*values, *kept.values()])
+        self.bodies[f.name] = build
         extra = {**k.extra, "fails": bool(k.extra.get("fails"))}
-        return lets, Kernel(f.name, k.sizes, build.inputs, results, k.site or m.site, extra)
+        results = [*k.results, *(Result("map", (), None, o) for o in kept)]
+        return Kernel(f.name, k.sizes, build.inputs, results, k.site or m.site, extra)
 
     def inline(self, m: Kernel, inner: Function, x: Access, build: Body, lets: list[Let]) -> list[Atom]:
         """The maker's values where the reader reads them."""
