@@ -66,6 +66,14 @@ class Module:
         self.declared[name] = text
         return f"@{name}"
 
+    def once(self, name: str, text: str) -> str:
+        """Have this function; one that is the same but for its name stands for it. Its name."""
+        key = text.replace(name, "@", 1)
+        if key not in self.made:
+            self.made[key] = name
+            self.functions.append(text)
+        return str(self.made[key])
+
     def convention(self, returned: int) -> str:
         """Of a function that returns so many floats: where C's has not so many registers for them, one that has (measured on
         x86-64: 7 adjoints 7.3 against 9.7 ns)."""

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from .....ir.core.graph import Var
 from .....ir.core.kernel import ADDS, Access, Result
 from .....ir.core.types import Array, Scalar
-from ..code import LLVM_TYPES, NEGATIVE_ZERO, in_lanes
+from ..code import LLVM_TYPES, MEMORY_TYPES, NEGATIVE_ZERO, Code, Module, in_lanes
 from ..lets import Operands, loop
 from .forward import Forward
-from .nest import plus
+from .nest import plus, times
 
 STRIP = 256  # elements of a buffer of terms: 2 KiB, in the first cache
+HERE = 2  # buffers of a kernel that are added by loops of its own
 
 
 class Adding(Forward):
@@ -120,18 +121,21 @@ class Adding(Forward):
 
             loop(code, count, one)
             for i, buffer in self.buffers.items():
-                r = self.k.results[i]
-
-                def spill(j: str, r: Result = r, buffer: str = buffer) -> None:
-                    assert r.into is not None
-                    self.index[q] = code.let(f"add nsw i64 {first}, {j}")
-                    term = code.load(self.term_type(r), self.element(buffer, j, self.dtype(r)))
-                    self.add(r, self.element(self.data(r.into), self.offset(r.into), self.dtype(r)), term)
-
-                loop(code, count, spill)
+                self.index[q] = first
+                self.add_terms(self.k.results[i], buffer, count)
 
         loop(code, strips, strip)
         self.index[q] = "0"
+
+    def add_terms(self, r: Result, buffer: str, n: str) -> None:
+        """Add a buffer from where the indices are on: here, or, where there are many, by a function, for each loop costs LLVM some milliseconds."""
+        assert r.into is not None
+        to, dtype, stride = self.data(r.into), self.dtype(r), self.place(r.into)[1][self.order[-1]]
+        to = self.element(to, self.offset(r.into), dtype)
+        if len(self.buffers) > HERE:
+            self.code.emit(f"call void {terms_function(self.code.module, dtype, r.kind)}(ptr {to}, i64 {stride}, ptr {buffer}, i64 {n})")
+        else:
+            loop(self.code, n, lambda j: add_term(self.code, dtype, r.kind, to, times(self.code, j, stride), buffer, j))
 
     # ---- one point
     def put(self, i: int, r: Result, v: str, env: dict[Var, str]) -> None:
@@ -148,11 +152,38 @@ class Adding(Forward):
             self.add(r, self.element(self.data(r.into), self.offset(r.into), self.dtype(r)), v)
 
     def add(self, r: Result, p: str, v: str) -> None:
-        t = self.term_type(r)
-        if r.kind == "first":  # plus 0.0, as if it had been added
-            self.code.store(t, self.code.let(f"fadd {t} {v}, {in_lanes(t, '0.0')}"), p)
-        else:
-            self.sum(t, p, v, "contract")
+        add(self.code, self.term_type(r), r.kind, p, v)
 
     def sum(self, t: str, p: str, v: str, flags: str) -> None:
-        self.code.store(t, self.code.let(f"fadd {flags} {t} {self.code.load(t, p)}, {v}"), p)
+        accumulate(self.code, t, p, v, flags)
+
+
+def add(code: Code, t: str, kind: str, p: str, v: str) -> None:
+    """Add a term to what is there, or be the first that is added there."""
+    if kind == "first":  # plus 0.0, as if it had been added
+        code.store(t, code.let(f"fadd {t} {v}, {in_lanes(t, '0.0')}"), p)
+    else:
+        accumulate(code, t, p, v, "contract")
+
+
+def accumulate(code: Code, t: str, p: str, v: str, flags: str) -> None:
+    code.store(t, code.let(f"fadd {flags} {t} {code.load(t, p)}, {v}"), p)
+
+
+def add_term(code: Code, dtype: Scalar, kind: str, to: str, at: str, terms: str, j: str) -> None:
+    t = LLVM_TYPES[dtype]
+    p, term = (code.let(f"getelementptr inbounds {MEMORY_TYPES[dtype]}, ptr {x}, i64 {i}") for x, i in ((to, at), (terms, j)))
+    add(code, t, kind, p, code.load(t, term))
+
+
+def terms_function(module: Module, dtype: Scalar, kind: str) -> str:
+    """The function of a module that adds a buffer of terms to elements that are `stride` apart; a loop of its own for those that lie side by side."""
+    name, code = f"@lantern_terms.{kind}.{dtype}", Code(module)
+    near, far = code.new_label("near"), code.new_label("far")
+    code.emit(f"br i1 {code.let('icmp eq i64 %stride, 1')}, label %{near}, label %{far}")
+    for label, stride in ((near, "1"), (far, "%stride")):
+        code.place(label)
+        loop(code, "%n", lambda j, s=stride: add_term(code, dtype, kind, "%to", times(code, j, s), "%terms", j))  # type: ignore[misc]
+        code.emit("ret void")
+    head = f"define internal void {name}(ptr noalias %to, i64 %stride, ptr noalias %terms, i64 %n) noinline nounwind"
+    return module.once(name, code.text(head))

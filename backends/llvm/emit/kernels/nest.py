@@ -46,6 +46,7 @@ class Outside:
 STRIP = 256  # points that are handled together: a buffer of 2 KiB is in the first cache
 TINY = 32  # points of a space of known size that is not worth a loop: its code is written out, with everything in registers
 TINY_OPERATIONS = 128
+INLINED = 40  # lines of a kernel that LLVM may inline: a call costs as much as a few points
 
 
 def is_tiny(k: Kernel, body: Any) -> bool:
@@ -242,7 +243,8 @@ class Nest:
         else:
             t = struct_of([x for x, _ in returned])
             self.code.emit(f"ret {t} {self.code.pack(t, returned)}" if returned else "ret void")
-            self.context.module.functions.append(self.code.text(f"define internal {t} {name}({self.outside.params()}) nounwind"))
+            apart = "noinline nounwind alignstack(64)" if len(self.code.lines) > INLINED else "nounwind"
+            name = self.context.module.once(name, self.code.text(f"define internal {t} {name}({self.outside.params()}) {apart}"))
         call = f"call {t} {name}({self.outside.args()})"
         if not returned:
             self.outer.emit(call)
