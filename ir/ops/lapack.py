@@ -9,7 +9,8 @@ sylvester(A, B, Q)       the same of any matrices, by the three of them
 gbsv(A, B) {below, above}     X^T for a banded A in LAPACK's storage, row by row its columns, and B^T
 sqrtm(A)                 the principal square root, where it is real
 eig(A)                   eigenvalues and eigenvectors, all real; raises where they are not
-svd_beside(A)            orthonormal columns beside the left singular vectors of a matrix with more rows than columns
+eigh_z(X, Y) {upper}     w, and V in two parts, of the Hermitian X + iY; svd_z, qr_z, eig_z likewise of any matrix
+svd_beside(A) {wide}     orthonormal columns beside the left singular vectors of a matrix with more rows than columns; of a wide one beside the right ones
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ FAILURES |= {
     "schur": "Schur form not found",
     "gbsv": "singular matrix",
     "eig": "Eigenvalues did not converge, or are complex",
+    "eigh_z": "Eigenvalues did not converge",
+    "svd_z": "SVD did not converge",
+    "qr_z": "QR: an argument is wrong",
+    "eig_z": "Eigenvalues did not converge",
     "svd_beside": "SVD did not converge",
     "sytrf": "LDL^T: an argument is wrong",
     "sqrtm": "The principal square root of the matrix is not real",
@@ -143,8 +148,34 @@ def _eig(a: Any) -> tuple[Any, Any]:
 awaited("eig", _eig, shape=_factors((0,), (0, 0)), unread=True)
 
 
-def _beside(a: Any) -> tuple[Any]:
-    return (np.linalg.svd(a, full_matrices=True)[0][:, a.shape[1] :],)
+def _beside(a: Any, wide: int) -> tuple[Any]:
+    u, _, vt = np.linalg.svd(a, full_matrices=True)
+    return (vt[a.shape[0] :].T if wide else u[:, a.shape[1] :],)
 
 
-row("svd_beside", _beside, shape=_factors((0, None)), zero=INSIDE)
+def _of_beside(let: Any) -> Any:
+    return ((let.args[0].type.dtype, (Size(let.args[0], let.attrs["wide"]), None)),)
+
+
+row("svd_beside", _beside, shape=_of_beside, zero=INSIDE)
+
+
+# ---- complex matrices X + iY; complex results are two
+def _parts(*xs: Any) -> tuple[Any, ...]:
+    return tuple(p for x in xs for p in ((x.real.copy(), x.imag.copy()) if np.iscomplexobj(x) else (x,)))
+
+
+def _eigh_z(x: Any, y: Any, order: int, upper: int) -> tuple[Any, ...]:
+    return _parts(*(np.linalg.eigh(x.T - 1j * y.T, "U") if upper else np.linalg.eigh(x + 1j * y)))
+
+
+awaited("eigh_z", _eigh_z, shape=_factors((0,), (0, 0), (0, 0)), unread=True)
+
+
+def _svd_z(x: Any, y: Any, order: int, wide: int) -> tuple[Any, ...]:
+    return _parts(*np.linalg.svd(x + 1j * y, full_matrices=False))
+
+
+awaited("svd_z", _svd_z, shape=_factors((0, None), (0, None), (None,), (None, 1), (None, 1)), unread=True)
+awaited("qr_z", lambda x, y: _parts(*np.linalg.qr(x + 1j * y)), shape=_factors((0, 1), (0, 1), (1, 1), (1, 1)))
+awaited("eig_z", lambda x, y, order: _parts(*np.linalg.eig(x + 1j * y)), shape=_factors((0,), (0,), (0, 0), (0, 0)), unread=True)

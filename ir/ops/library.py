@@ -219,7 +219,13 @@ awaited("lu_solve", _lu_solve, shape=_like(1), linear=(1,))
 
 awaited("slogdet", lambda a: tuple(np.linalg.slogdet(a)), shape=_factors((), ()))
 awaited("cholesky", lambda a: (np.linalg.cholesky(a),), shape=_like(0))
-awaited("eigh", lambda a, order: tuple(np.linalg.eigh(a)), shape=_factors((0,), (0, 0)), unread=True)
+
+
+def _eigh(a: Any, order: int, upper: int) -> tuple[Any, ...]:
+    return tuple(np.linalg.eigh(a.T, "U") if upper else np.linalg.eigh(a))
+
+
+awaited("eigh", _eigh, shape=_factors((0,), (0, 0)), unread=True)
 awaited("svd", lambda a, order: tuple(np.linalg.svd(a, full_matrices=False)), shape=_factors((0, None), (None,), (None, 1)), unread=True)
 awaited("qr", lambda a: tuple(np.linalg.qr(a)), shape=_factors((0, 1), (1, 1)))
 

@@ -71,6 +71,17 @@ class Routines:
         copy_data(self.code, p, data, n, self.t)
         return p
 
+    def column_major(self, i: int) -> str:
+        """A copy of a matrix argument as LAPACK has it, to be overwritten."""
+        data, rows, columns = self.matrix(i)
+        out = allocate(self.code, product(self.code, [rows, columns]), self.t, self.site)
+        _transpose(self.code, data, out, rows, columns, self.t)
+        return out
+
+    def ints_of_svd(self, k: str) -> str:
+        """Room for integers, for k singular values."""
+        return allocate(self.code, self.code.let(f"add i64 {product(self.code, ['8', k])}, 1"), I64, self.site)
+
     # ---- calls
     def library(self, name: str, *args: Any) -> None:
         """Call a routine: ('c', letter), ('i', i64), ('f', float literal) or a pointer."""
@@ -262,46 +273,49 @@ def emit_slogdet(lib: Routines) -> list[Operands]:
 
 @emits("eigh")
 def emit_eigh(lib: Routines) -> list[Operands]:
-    """Our lower triangle is LAPACK's upper one; its eigenvectors are columns there, rows here."""
+    """By NumPy's routine, given what NumPy gives it: the signs of eigenvectors are its own. The lower triangle of A is the upper one of A^T."""
     code, (_, n, n2) = lib.code, lib.matrix(0)
     lib.square(n, n2)
-    v, info = lib.copy_of(0, None), lib.info()
-    w = lib.new(lib.let.outs[0], n)
+    upper = lib.let.attrs["upper"]
+    v, info = lib.copy_of(0, None) if upper else lib.column_major(0), lib.info()
+    w, out = lib.new(lib.let.outs[0], n), lib.new(lib.let.outs[1], product(code, [n, n]))
+    most = code.let(f"add i64 {product(code, ['5', n])}, 3")
+    ints = allocate(code, most, I64, lib.site)
 
     def run() -> None:
         def routine(room: str, length: Any) -> None:
-            lib.library("syev", ("c", "V"), ("c", "U"), ("i", n), v, ("i", n), w, room, length, info)
+            lib.library("syevd", ("c", "V"), ("c", "U" if upper else "L"), ("i", n), v, ("i", n), w, room, length, ints, ("i", most), info)
 
         lib.work(routine)
         lib.check(info)
 
     lib.nonempty(n, run)
-    out = lib.new(lib.let.outs[1], product(code, [n, n]))
     _transpose(code, v, out, n, n, lib.t)
     return [[w, n], [out, n, n]]
 
 
 @emits("svd")
 def emit_svd(lib: Routines) -> list[Operands]:
-    """A = U S V^T is A_c = V S U^T to LAPACK: what it calls U is V, column by column, and so our V^T."""
+    """As NumPy: of A, and not of its transpose, whose singular vectors may have other signs."""
     code, (_, m, n) = lib.code, lib.matrix(0)
     k = code.let(f"call i64 @llvm.smin.i64(i64 {m}, i64 {n})")
-    a, info = lib.copy_of(0, None), lib.info()
-    u = lib.new(lib.let.outs[0], product(code, [m, k]))
+    a, info = lib.column_major(0), lib.info()
     s = lib.new(lib.let.outs[1], k)
-    vt = lib.new(lib.let.outs[2], product(code, [k, n]))
-    eight = code.let(f"mul i64 8, {k}")
-    ints = allocate(code, code.let(f"add i64 {eight}, 1"), I64, lib.site)
+    (mk, kn), ints = (product(code, [x, y]) for x, y in ((m, k), (k, n))), lib.ints_of_svd(k)
+    u, vt = (allocate(code, x, lib.t, lib.site) for x in (mk, kn))
+    u_out, vt_out = lib.new(lib.let.outs[0], mk), lib.new(lib.let.outs[2], kn)
 
     def run() -> None:
         def routine(room: str, length: Any) -> None:
-            lib.library("gesdd", ("c", "S"), ("i", n), ("i", m), a, ("i", n), s, vt, ("i", n), u, ("i", k), room, length, ints, info)
+            lib.library("gesdd", ("c", "S"), ("i", m), ("i", n), a, ("i", m), s, u, ("i", m), vt, ("i", k), room, length, ints, info)
 
         lib.work(routine)
         lib.check(info)
 
     lib.nonempty(k, run)
-    return [[u, m, k], [s, k], [vt, k, n]]
+    _transpose(code, u, u_out, k, m, lib.t)
+    _transpose(code, vt, vt_out, n, k, lib.t)
+    return [[u_out, m, k], [s, k], [vt_out, k, n]]
 
 
 @emits("qr")

@@ -23,7 +23,7 @@ from ..runtime.modules import helpers
 from . import host, library, loop_parts, records, reverse_parts, scattering  # noqa: F401  # they enter their operations into EMIT
 from .code import Code, Module, flat_types, struct_of
 from .kernels import emission  # noqa: F401
-from .lapack import factors  # noqa: F401
+from .lapack import complex_factors, factors  # noqa: F401
 from .lets import EMIT
 from .low import Low
 from .primal import Primal

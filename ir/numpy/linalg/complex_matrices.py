@@ -1,9 +1,9 @@
-"""Linear algebra of complex matrices: systems and spectra by real matrices of twice the size, the rest by elimination in traced code.
+"""Linear algebra of complex matrices: systems by real matrices of twice the size, the rest by elimination in traced code.
 
     (A + iB) (x + iy) = c + id     is     | A -B | | x |   | c |
                                           | B  A | | y | = | d |
 
-and a Hermitian A + iB has the eigenvalues of that matrix, which is symmetric, each of them twice.
+The pseudo-inverse of that matrix is the matrix of the pseudo-inverse, and it has the same singular values, each of them twice.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ...core.sites import unsupported
+from ...values import sizes
 from ...values.complexes.pairs import ComplexArray, is_complex_array
-from ...values.values import Arrayed
 from ...values.views import as_array, part, shape_of
 from ..common import astype, common_dtype, program
 from ..shaping import block, concatenate
@@ -40,6 +40,12 @@ def solve(solve_real: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     both = solve_real(as_real(a), concatenate([part(b, 0), part(b, 1)], axis))
     top, rest = slice(None, n), slice(n, None)
     return ComplexArray(both[..., top], both[..., rest]) if axis == -1 else ComplexArray(both[..., top, :], both[..., rest, :])
+
+
+def of_real(a: Any) -> Any:
+    """The complex matrix that a real one, twice as large, stands for."""
+    m, n = (sizes.floordiv(x, 2) for x in shape_of(a)[-2:])
+    return ComplexArray(a[..., :m, :n], a[..., m:, :n])
 
 
 @program
@@ -83,26 +89,6 @@ def cholesky(a: Any) -> Any:
                 rest = rest - out[i, k] * np.conjugate(out[j, k])
             out[i, j] = rest / pivot
     return out
-
-
-def hermitian(a: Arrayed) -> Any:
-    """The symmetric matrix, twice as large, of a Hermitian one, of whose lower triangle all follows."""
-    return as_real(_completed(a))
-
-
-@program
-def _completed(a: Any) -> Any:
-    out = a.copy()
-    for i in range(a.shape[0]):
-        out[i, i] = a[i, i].real
-        for j in range(i):
-            out[j, i] = np.conjugate(a[i, j])
-    return out
-
-
-def eigvalsh(of_real: Callable[[Any], Any], a: Any) -> Any:
-    found = of_real(hermitian(a))
-    return (found[::2] + found[1::2]) * 0.5
 
 
 def refuse(name: str, *xs: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,16 @@ from ...values.library import bind
 from ...values.reshaping import expand
 from ...values.values import Arrayed
 from ...values.views import as_array, contiguous, shape_of
-from ..axes import swapaxes
 from ..common import astype, fixed, float_array, program
 from ..creation import eye
 from ..products import matmul
 from ..reductions import sum_
 from ..registry import implements
 from ..shaping import concatenate, tril, triu
-from . import rules, solving, spectral
+from . import complex_spectral, rules, solving, spectral
+from .complex_matrices import are_complex
 from .functions import batched, inv, norm, svdvals
+from .spectral import adjoint
 
 
 def matrix(a: Any, name: str) -> Any:
@@ -99,17 +101,22 @@ def ldl(A: Any, lower: bool = True, hermitian: bool = True) -> Any:
 
 
 # ---- QR
-def _one_qr(a: Any) -> Any:
+def _one_qr(a: Any, qr: Any = solving.qr) -> Any:
     """Of a matrix with more columns than rows the first ones have the factor Q."""
     m, n = shape_of(a)
     k = sizes.smaller(m, n)
     if sizes.same(k, n):
-        return tuple(solving.qr(contiguous(a)))
-    q, r = solving.qr(contiguous(a[:, :k]))
-    return q, concatenate([r, matmul(q.T, a[:, k:])], 1)
+        return tuple(qr(contiguous(a)))
+    q, r = qr(contiguous(a[:, :k]))
+    return q, concatenate([r, matmul(adjoint(q), a[:, k:])], 1)
 
 
 _reduced_qr = batched("qr", _one_qr, lambda a: [(a[0], k := sizes.smaller(*a)), (k, a[1])])
+
+
+_reduced_complex_qr = batched(
+    "qr of complex matrices", functools.partial(_one_qr, qr=complex_spectral.qr), lambda a: [(a[0], k := sizes.smaller(*a)), (k, a[1])]
+)
 
 
 def _complete_qr(a: Any) -> Any:
@@ -120,11 +127,20 @@ def _complete_qr(a: Any) -> Any:
     return batched("qr", lambda a: reflected(contiguous(a)), lambda a: [(a[0], a[0]), a])(a)
 
 
+def _factors(a: Any, complete: bool) -> Any:
+    if not are_complex(a):
+        return _complete_qr(a) if complete else _reduced_qr(a)
+    m, n = map(sizes.needed, shape_of(as_array(a))[-2:])
+    if complete and (m is None or n is None or m > n):
+        unsupported("a complete QR of complex matrices", "write mode='reduced' for numpy, mode='economic' for scipy")
+    return _reduced_complex_qr(a)
+
+
 @implements(np.linalg.qr)
 def qr(a: Any, mode: str = "reduced") -> Any:
     if mode not in ("reduced", "complete", "r"):
         unsupported(f"np.linalg.qr with mode={mode!r}", "use mode='reduced'")
-    q, r = _complete_qr(a) if mode == "complete" else _reduced_qr(a)
+    q, r = _factors(a, mode == "complete")
     return r if mode == "r" else np.linalg._linalg.QRResult(q, r)
 
 
@@ -133,7 +149,7 @@ def scipy_qr(a: Any, mode: str = "full", pivoting: bool = False) -> Any:
     if pivoting or mode not in ("full", "economic", "r"):
         what = "pivoting=True" if pivoting else f"mode={mode!r}"
         unsupported(f"scipy.linalg.qr with {what}", "leave it out, or write mode='economic'")
-    q, r = _reduced_qr(a) if mode == "economic" else _complete_qr(a)
+    q, r = _factors(a, mode != "economic")
     return (r,) if mode == "r" else (q, r)
 
 
@@ -168,16 +184,29 @@ def _complete_svd(a: Any) -> Any:
         return _svd(a)
     if m is None or n is None:
         unsupported("np.linalg.svd with full_matrices=True of a matrix of unknown sizes", "write full_matrices=False")
-    if m < n:
-        u, s, vt = _complete_svd(swapaxes(a, -1, -2))
-        return swapaxes(vt, -1, -2), s, swapaxes(u, -1, -2)
 
     def one(a: Any) -> Any:
         a = contiguous(a)
         u, s, vt = spectral.svd(a)
+        if m < n:
+            return u, s, concatenate([vt, beside(vt.T, a, True).T], 0)
         return concatenate([u, beside(u, a)], 1), s, vt
 
-    return batched("svd", one, lambda a: [(a[0], a[0]), (a[1],), (a[1], a[1])])(a)
+    return batched("svd", one, lambda a: [(a[0], a[0]), (sizes.smaller(*a),), (a[1], a[1])])(a)
+
+
+def _wide(a: Any) -> bool:
+    """Are there more columns than rows? LAPACK's phases depend on it."""
+    m, n = (sizes.needed(x) for x in shape_of(as_array(a))[-2:])
+    if m is None or n is None:
+        unsupported("an SVD of complex matrices of unknown sizes", "take a matrix whose sizes do not depend on values")
+    return bool(m < n)
+
+
+_complex_svd = {
+    wide: batched("svd of complex matrices", functools.partial(complex_spectral.svd, wide=wide), lambda a: [(a[0], k := sizes.smaller(*a)), (k,), (k, a[1])], real=(1,))
+    for wide in (False, True)
+}  # fmt: skip
 
 
 @implements(np.linalg.svd)
@@ -186,6 +215,11 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
         unsupported("np.linalg.svd with hermitian=True", "use np.linalg.eigh")
     if not compute_uv:
         return svdvals(a)
+    if are_complex(a):
+        m, n = map(sizes.needed, shape_of(as_array(a))[-2:])
+        if full_matrices and m != n:
+            unsupported("an SVD of complex matrices with full_matrices=True", "write full_matrices=False")
+        return np.linalg._linalg.SVDResult(*_complex_svd[_wide(a)](a))
     return np.linalg._linalg.SVDResult(*(_complete_svd if full_matrices else _svd)(a))
 
 
@@ -195,11 +229,13 @@ def scipy_svd(a: Any, full_matrices: bool = True, compute_uv: bool = True) -> An
     return tuple(found) if compute_uv else found
 
 
-def beside(u: Any, a: Any) -> Any:
-    """Orthonormal columns beside U that move as little as they can: the polar factor of what is left of those found, without U, whose
-    derivatives are right to the third order."""
+def beside(u: Any, a: Any, wide: bool = False) -> Any:
+    """Orthonormal columns beside U (of a wide matrix beside V) that move as little as they can: the polar factor of what is left of those
+    found, without U, whose derivatives are right to the third order."""
     t = a.type.dtype
-    (n,) = bind("svd_beside", (fixed(a),), [(t, (a.shape[0], sizes.sub(a.shape[0], a.shape[1])))])
+    (n,) = bind(
+        "svd_beside", (fixed(a),), [(t, (a.shape[1 if wide else 0], sizes.sub(*(reversed(a.shape) if wide else a.shape))))], wide=int(wide)
+    )
     rest = n - matmul(u, matmul(u.T, n))
     one: Any = eye(rest.shape[1], dtype=a.dtype)
     return matmul(rest, 1.5 * one - 0.5 * matmul(rest.T, rest))
@@ -231,22 +267,21 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
     return sum_(np.greater(s, tol), -1)
 
 
-# ---- real eigenvalues
-def _squares(a: Any) -> Any:
-    return rules.eig(contiguous(a))
-
-
-_eig = batched("eig", _squares, lambda a: [a[:1], a], square=True)
+# ---- eigenvalues of any matrix
+_eig = batched("eig", lambda a: rules.eig(contiguous(a)), lambda a: [a[:1], a], square=True)
+_complex_eig = batched("eig of complex matrices", complex_spectral.eig, lambda a: [a[:1], a], square=True)
+_eigvals = batched("eigvals", lambda a: rules.eig(contiguous(a))[0], lambda a: [a[:1]], square=True)
+_complex_eigvals = batched("eigvals of complex matrices", lambda a: complex_spectral.eig(a)[0], lambda a: [a[:1]], square=True)
 
 
 @implements(np.linalg.eig)
 def eig(a: Any) -> Any:
-    return np.linalg._linalg.EigResult(*_eig(a))
+    return np.linalg._linalg.EigResult(*(_complex_eig if are_complex(a) else _eig)(a))
 
 
 @implements(np.linalg.eigvals)
 def eigvals(a: Any) -> Any:
-    return batched("eigvals", lambda a: rules.eig(contiguous(a))[0], lambda a: [a[:1]], square=True)(a)
+    return (_complex_eigvals if are_complex(a) else _eigvals)(a)
 
 
 # ---- tensors

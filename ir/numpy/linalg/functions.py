@@ -16,27 +16,32 @@ from ...ops import table
 from ...staging.loops import each
 from ...values import kernels, reshaping, sizes
 from ...values.arrays import allocate
-from ...values.complexes.pairs import Complex, ComplexArray
+from ...values.complexes.pairs import Complex
 from ...values.kernels import reduce
 from ...values.library import bind
 from ...values.reshaping import drop, expand, spread
 from ...values.scalars import truth
 from ...values.values import Arrayed, to_type
 from ...values.views import as_array, axes_of, contiguous, shape_of, with_axes
-from ..axes import moveaxis, swapaxes
+from ..axes import conjugate, moveaxis, swapaxes
 from ..common import astype, common_dtype, float_array
 from ..creation import eye, identity
 from ..products import _matrices, dot, matmul
 from ..reductions import max_, min_, sum_
 from ..registry import implements
-from . import complex_matrices, rules, solving, spectral  # noqa: F401
+from . import complex_matrices, complex_spectral, rules, solving, spectral  # noqa: F401
 
 
 def batched(
-    name: str, fn: Callable[..., Any], outs: Callable[..., list[Any]], ranks: Sequence[int] = (2,), square: bool = False, real: bool = False
+    name: str,
+    fn: Callable[..., Any],
+    outs: Callable[..., list[Any]],
+    ranks: Sequence[int] = (2,),
+    square: bool = False,
+    real: Sequence[int] = (),
 ) -> Callable[..., Any]:
     """A function of contiguous matrices (or vectors) for stacks of them: a loop over the stack. `outs` gives the shapes of the results for
-    those of the arguments; `square` matrices come first. The results have the dtype of these, or that of its `real` part."""
+    those of the arguments; `square` matrices come first. The results have the dtype of these; the `real` ones, by number, that of its real part."""
 
     def one(*args: Any) -> Any:
         if square:
@@ -61,7 +66,8 @@ def batched(
         given = [spread(a, [*stack, *s]) for a, s in zip(given, kept, strict=True)]
         total = sizes.product(stack)
         flat = [contiguous(reshaping.reshape(a, [total, *s])) for a, s in zip(given, kept, strict=True)]
-        made = [allocate(PARTS[t] if real else t, (total, *shape), 0) for shape in outs(*(shape_of(a)[1:] for a in flat))]
+        shapes = outs(*(shape_of(a)[1:] for a in flat))
+        made = [allocate(PARTS.get(t, t) if i in real else t, (total, *shape), 0) for i, shape in enumerate(shapes)]
 
         def step(i: Any) -> None:
             result = one(*(a[i] for a in flat))
@@ -89,13 +95,20 @@ def _by_rows(solve: Callable[[Any], Any], b: Any) -> Any:
 
 _cholesky = _of("cholesky", solving.cholesky, lambda a: [a])
 _slogdet = _of("slogdet", lambda a: bind("slogdet", (a,), [(a.type.dtype, ()), (a.type.dtype, ())], fails=False), lambda a: [(), ()])
-_eigh = _of("eigh", spectral.eigh, lambda a: [a[:1], a])
+_eigh = {k: _of("eigh", functools.partial(spectral.eigh, upper=k), lambda a: [a[:1], a]) for k in (0, 1)}
 _eigvalsh = _of("eigvalsh", lambda a: spectral.eigh(a)[0], lambda a: [a[:1]])
 _svdvals = _of("svdvals", lambda a: spectral.svd(a)[1], lambda a: [(sizes.smaller(*a),)], False)
 _complex_det = batched("det of complex matrices", complex_matrices.determinant, lambda a: [()], square=True)
 _complex_cholesky = batched("cholesky of complex matrices", complex_matrices.cholesky, lambda a: [a], square=True)
+_complex_eigh = {
+    k: batched("eigh of complex matrices", functools.partial(complex_spectral.eigh, upper=k), lambda a: [a[:1], a], square=True, real=(0,))
+    for k in (0, 1)
+}
 _complex_eigvalsh = batched(
-    "eigvalsh of complex matrices", lambda a: complex_matrices.eigvalsh(_eigvalsh, a), lambda a: [a[:1]], square=True, real=True
+    "eigvalsh of complex matrices", lambda a: complex_spectral.eigh(a)[0], lambda a: [a[:1]], square=True, real=(0,)
+)
+_complex_svdvals = batched(
+    "svdvals of complex matrices", lambda a: complex_spectral.svd(a, False)[1], lambda a: [(sizes.smaller(*a),)], real=(0,)
 )
 _nuclear = _of("nuclear", lambda a: spectral.nuclear(a)[0], lambda a: [()], False)
 
@@ -138,8 +151,7 @@ _inv = batched("inv", lambda a: _solved(a, identity(shape_of(a)[0], a.type.dtype
 def inv(a: Any) -> Any:
     if not complex_matrices.are_complex(a):
         return _inv(a)
-    found, n = _inv(complex_matrices.as_real(as_array(a))), shape_of(as_array(a))[-1]
-    return ComplexArray(found[..., :n, :n], found[..., n:, :n])
+    return complex_matrices.of_real(_inv(complex_matrices.as_real(as_array(a))))
 
 
 @implements(np.linalg.slogdet)
@@ -158,24 +170,26 @@ def det(a: Any) -> Any:
     return sign * np.exp(log)
 
 
-def _triangle(a: Any, UPLO: str) -> Any:
-    return a if UPLO.upper() == "L" else swapaxes(a, -1, -2)
+def _triangle(a: Any, upper: bool) -> Any:
+    """A matrix whose lower triangle is the one that is read."""
+    return conjugate(swapaxes(a, -1, -2)) if upper else a
 
 
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> Any:
-    complex_matrices.refuse("np.linalg.eigh", a)
-    return np.linalg._linalg.EighResult(*_eigh(_triangle(a, UPLO)))
+    upper = UPLO.upper() == "U"
+    of = _complex_eigh if complex_matrices.are_complex(a) else _eigh
+    return np.linalg._linalg.EighResult(*of[upper](_triangle(a, upper)))
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    if complex_matrices.are_complex(a):
-        return _complex_eigvalsh(_triangle(a, UPLO) if UPLO.upper() == "L" else np.conjugate(_triangle(a, UPLO)))
-    return _eigvalsh(_triangle(a, UPLO))
+    return (_complex_eigvalsh if complex_matrices.are_complex(a) else _eigvalsh)(_triangle(a, UPLO.upper() == "U"))
 
 
-svdvals: Any = implements(np.linalg.svdvals, "scipy.linalg.svdvals")(lambda a: _svdvals(a))
+@implements(np.linalg.svdvals, "scipy.linalg.svdvals")
+def svdvals(a: Any) -> Any:
+    return (_complex_svdvals if complex_matrices.are_complex(a) else _svdvals)(a)
 
 
 @implements(np.linalg.lstsq)
@@ -200,6 +214,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 def pinv(a: Any, rcond: Any = None, *, rtol: Any = None) -> Any:
     given = rcond if rtol is None else rtol
     cut = 1e-15 if given is None else float(given)
+    if complex_matrices.are_complex(a):
+        return complex_matrices.of_real(pinv(complex_matrices.as_real(as_array(a)), cut))
     return _of("pinv", lambda a: spectral.pinv(a, cut)[3], lambda a: [(a[1], a[0])], False)(a)
 
 
@@ -254,7 +270,9 @@ def _of_matrices(x: Any, ord: Any, rows: int, columns: int) -> Any:
     if ord not in (2, -2, "nuc"):
         unsupported(f"norm with ord={ord!r}", "use 1, 2, inf or 'fro'")
     moved = moveaxis(x, (rows, columns), (-2, -1))
-    return _nuclear(moved) if ord == "nuc" else (max_ if ord == 2 else min_)(_svdvals(moved), -1)
+    if ord == "nuc":
+        return _nuclear(complex_matrices.as_real(moved)) * 0.5 if complex_matrices.are_complex(moved) else _nuclear(moved)
+    return (max_ if ord == 2 else min_)(svdvals(moved), -1)
 
 
 @implements(np.linalg.multi_dot)

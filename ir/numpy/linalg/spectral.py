@@ -19,15 +19,16 @@ import numpy as np
 from ...ops import table
 from ...ops.library import closest, eps, rules, tolerance
 from ...values import sizes
+from ...values.complexes.pairs import is_complex_array
 from ...values.kernels import elementwise, reduce
 from ...values.library import bind
 from ...values.reshaping import expand
 from ...values.values import Arrayed, to_type
-from ..axes import diagonal
+from ..axes import conjugate, diagonal
 from ..creation import identity
 from ..products import add_up, matmul
 from ..shaping import diag, tril
-from .solving import diagonal_matrix, lower_only
+from .solving import lower_only
 
 Values = Sequence[Any]
 
@@ -57,13 +58,14 @@ def _quotient(x: Any, none: Any, instead: float) -> Any:
     return table.select(none, x * 0.0 + instead, 1.0 / table.select(none, x * 0.0 + 1.0, x))
 
 
-def _gaps(w: Any, order: int, instead: float, sign: float = -1.0) -> Any:
-    """F[i, j] = 1 / (w_j - w_i), or 1 / (w_j + w_i): 0 on the diagonal, `instead` where the two are equal to working precision."""
+def _gaps(w: Any, order: int, instead: float, sign: float = -1.0, whole: bool = False) -> Any:
+    """F[i, j] = 1 / (w_j - w_i), or 1 / (w_j + w_i): 0 on the diagonal, if not `whole`, and `instead` where the two are equal to working
+    precision."""
 
     def one(x: Any, y: Any, same: Any, cut: Any) -> Any:
         gap = y + x * sign
         found = _quotient(gap, table.le(abs(gap), cut), instead)
-        return table.select(same, found * 0.0 if instead == 0.0 else x * 0.0, found)
+        return found if whole else table.select(same, found * 0.0 if instead == 0.0 else x * 0.0, found)
 
     return _pairs(one, w, _greatest(w) * closest(w.type.dtype, order))
 
@@ -91,14 +93,15 @@ def _split(w: Any, c: Any) -> Any:
 
 
 def _mixed(w: Any, m: Any) -> Any:
-    """The tangents m_ii of eigenvalues w, NaN where equal values part: where the symmetric m is no multiple of 1 among them."""
-    t, d = w.type.dtype, diagonal(m)
+    """The tangents m_ii of eigenvalues w, NaN where equal values part: where the Hermitian m is no multiple of 1 among them."""
+    t, d = w.type.dtype, diagonal(m).real
+    one: Any = identity(w.shape[0], t)
 
-    def one(x: Any, y: Any, p: Any, q: Any, r: Any, cut: Any, most: Any) -> Any:
-        return table.select(table.le(abs(y - x), cut), _unless(table.le(abs(p - q) + abs(r), most), x), x * 0.0)
+    def parts(x: Any, y: Any, p: Any, q: Any, r: Any, other: Any, cut: Any, most: Any) -> Any:
+        return table.select(table.le(abs(y - x), cut), _unless(table.le(abs(p - q) + abs(r) * other, most), x), x * 0.0)
 
-    given = expand(w, (1,)), expand(w, (0,)), expand(d, (1,)), expand(d, (0,)), m - diagonal_matrix(m)
-    wrong = elementwise(one, *given, _greatest(w) * closest(t), _greatest(m) * (eps(t) * 1000), name="pairs")
+    given = expand(w, (1,)), expand(w, (0,)), expand(d, (1,)), expand(d, (0,)), m, 1.0 - one
+    wrong = elementwise(parts, *given, _greatest(w) * closest(t), _greatest(m) * (eps(t) * 1000), name="pairs")
     return d + reduce("sum", wrong, 1)
 
 
@@ -112,34 +115,50 @@ def _trusted(inner: Any, f: Any, largest: Any, order: int, size: Any, total: Any
         error = size * (4 * eps(t))
         for _ in range(order):
             error = error * (abs(f) * w)
-        return x + _unless(table.le(error, total), x)
+        return x + _unless(table.le(error, total), f)
 
     return elementwise(one, inner, f, largest, size, total, name="trusted")
 
 
-def eigh(a: Any) -> Any:
+def eigh(a: Any, upper: int = 0) -> Any:
+    """Of the lower triangle of A, or of the upper one of A^T, which is the same but for the signs of vectors."""
     n = a.shape[0]
-    return bind("eigh", (a,), [(a.type.dtype, (n,)), (a.type.dtype, (n, n))], order=1)
+    return bind("eigh", (a,), [(a.type.dtype, (n,)), (a.type.dtype, (n, n))], order=1, upper=upper)
+
+
+def adjoint(a: Any) -> Any:
+    """A^H"""
+    return conjugate(a).T
+
+
+def tangents_of_eigh(w: Any, v: Any, ta: Any, order: int) -> tuple[Any, Any]:
+    """Along a Hermitian dA."""
+    m = matmul(matmul(adjoint(v), ta), v)
+    return _mixed(w, m), matmul(v, _gaps(w, order, np.nan) * m)
+
+
+def cotangent_of_eigh(w: Any, v: Any, dw: Any, dv: Any, order: int) -> Any:
+    """Of a Hermitian A, of which every element counts."""
+    if dv is None:
+        inner = diag(_split(w, dw))
+    else:
+        k, f = matmul(adjoint(v), dv), _gaps(w, 1, 0.0)
+        inner = add_up(f * (k - adjoint(k)) * 0.5, diag(dw) if dw is not None else None)
+        inner = _trusted(inner, f, _greatest(w), order, _greatest(k), _greatest(inner)) + _gaps(w, 1, np.nan) * 0.0
+    full = matmul(matmul(v, inner), adjoint(v))
+    return (full + adjoint(full)) * 0.5
 
 
 def _eigh_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
     (w, v), (ta,) = outs, tangents
-    m = matmul(matmul(v.T, tril(ta) + tril(ta, -1).T), v)
-    return _mixed(w, m), matmul(v, _gaps(w, attrs["order"], np.nan) * m)
+    return tangents_of_eigh(w, v, tril(ta) + tril(ta, -1).T, attrs["order"])
 
 
 def _eigh_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
     (w, v), (dw, dv) = outs, cotangents
     if dw is None and dv is None:
         return (np.zeros_like(v),)
-    if dv is None:
-        inner = diag(_split(w, dw))
-    else:
-        k, f = matmul(v.T, dv), _gaps(w, 1, 0.0)
-        inner = add_up(f * (k - k.T) * 0.5, diag(dw) if dw is not None else None)
-        inner = _trusted(inner, f, _greatest(w), attrs["order"], _greatest(k), _greatest(inner)) + _gaps(w, 1, np.nan) * 0.0
-    full = matmul(matmul(v, inner), v.T)
-    return (lower_only((full + full.T) * 0.5),)
+    return (lower_only(cotangent_of_eigh(w, v, dw, dv, attrs["order"])),)
 
 
 rules("eigh", jvp=_eigh_jvp, vjp=_eigh_vjp)
@@ -161,47 +180,55 @@ def _beside(a: Any, n: Any, k: Any, s: Any, order: int) -> Any:
     if sizes.same(n, k):
         return None
     none = table.ieq(*sizes._both(n, k))
-    return elementwise(lambda x, r, none: table.select(none, x * 0.0, x * table.select(none, r * 0.0, r)), a, expand(_reciprocal(s, order), (0,)), none,
-                       name="beside")  # fmt: skip
+    return elementwise(lambda x, r, none: x * table.select(none, r * 0.0, r), a, expand(_reciprocal(s, order), (0,)), none, name="beside")
 
 
-def _svd_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
-    """The parts of U^T dA V that are symmetric and antisymmetric divide by differences and by sums of singular values."""
-    (u, s, vt), (ta,), order = outs, tangents, attrs["order"]
-    (m, n), k = args[0].shape, s.shape[0]
-    v, ut = vt.T, u.T
+def tangents_of_svd(u: Any, s: Any, vt: Any, ta: Any, order: int) -> tuple[Any, Any, Any]:
+    """Of U, s and V. The parts of U^H dA V that are Hermitian and antihermitian divide by differences and by sums of singular values."""
+    (m, n), k, v, ut, phases = ta.shape, s.shape[0], adjoint(vt), adjoint(u), is_complex_array(u)
     p = matmul(matmul(ut, ta), v)
-    even = _gaps(s, order, np.nan) * (p + p.T) * 0.5
-    odd = _gaps(s, order, np.nan, 1.0) * (p - p.T) * 0.5
-    tv, tav = matmul(ta.T, u), matmul(ta, v)
+    h, a = (p + adjoint(p)) * 0.5, (p - adjoint(p)) * 0.5
+    even, odd = _gaps(s, order, np.nan) * h, _gaps(s, order, np.nan, 1.0, phases) * a
+    tv, tav = matmul(adjoint(ta), u), matmul(ta, v)
     du = add_up(matmul(u, even + odd), _beside(tav - matmul(u, matmul(ut, tav)), m, k, s, order))
     dv = add_up(matmul(v, even - odd), _beside(tv - matmul(v, matmul(vt, tv)), n, k, s, order))
-    return du, _mixed(s, (p + p.T) * 0.5) + _reciprocal(s, 1) * 0.0, dv.T
+    return du, _mixed(s, h) + _reciprocal(s, 1) * 0.0, dv
 
 
-def _svd_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
-    (u, s, vt), (du, ds, dvt), order = outs, cotangents, attrs["order"]
-    if du is None and ds is None and dvt is None:
-        return (np.zeros_like(args[0]),)
-    if du is None and dvt is None:
-        return (matmul(matmul(u, diag(_of_zero(s, _split(s, ds)))), vt),)
-    (m, n), k = args[0].shape, s.shape[0]
-    none = np.zeros_like(matmul(vt, vt.T))
-    ku, kv = none if du is None else matmul(u.T, du), none if dvt is None else matmul(vt, dvt.T)
-    nu, nv = ku - ku.T, kv - kv.T
-    f, g = _gaps(s, 1, 0.0), _gaps(s, 1, 0.0, 1.0)
+def cotangent_of_svd(shape: Any, u: Any, s: Any, vt: Any, du: Any, ds: Any, dv: Any, order: int) -> Any:
+    """From those of U, s and V."""
+    if du is None and dv is None:
+        return matmul(matmul(u, diag(_of_zero(s, _split(s, ds)))), vt)
+    (m, n), k, v, phases = shape, s.shape[0], adjoint(vt), is_complex_array(u)
+    none = np.zeros_like(matmul(vt, v))
+    ku, kv = none if du is None else matmul(adjoint(u), du), none if dv is None else matmul(vt, dv)
+    nu, nv = ku - adjoint(ku), kv - adjoint(kv)
+    f, g = _gaps(s, 1, 0.0), _gaps(s, 1, 0.0, 1.0, phases)
     inner = add_up(f * (nu + nv) * 0.5 + g * (nu - nv) * 0.5, diag(ds) if ds is not None else None)
     left = _beside(du - matmul(u, ku), m, k, s, 1) if du is not None else None
-    right = _beside(dvt.T - matmul(vt.T, kv), n, k, s, 1) if dvt is not None else None
+    right = _beside(dv - matmul(v, kv), n, k, s, 1) if dv is not None else None
     size, total, largest = _greatest(ku, kv), _greatest(*(x for x in (inner, left, right) if x is not None)), _greatest(s)
     inner = _trusted(_trusted(inner, f, largest, order, size, total), g, largest, order, size, total)
-    inner = inner + _gaps(s, 1, np.nan) * 0.0 + _gaps(s, 1, np.nan, 1.0) * 0.0
+    inner = inner + _gaps(s, 1, np.nan) * 0.0 + _gaps(s, 1, np.nan, 1.0, phases) * 0.0
     parts = [
         matmul(matmul(u, inner), vt),
         matmul(left, vt) if left is not None else None,
-        matmul(u, right.T) if right is not None else None,
+        matmul(u, adjoint(right)) if right is not None else None,
     ]
-    return (add_up(*parts),)
+    return add_up(*parts)
+
+
+def _svd_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
+    u, s, vt = outs
+    du, ds, dv = tangents_of_svd(u, s, vt, tangents[0], attrs["order"])
+    return du, ds, dv.T
+
+
+def _svd_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
+    (u, s, vt), (du, ds, dvt) = outs, cotangents
+    if du is None and ds is None and dvt is None:
+        return (np.zeros_like(args[0]),)
+    return (cotangent_of_svd(args[0].shape, u, s, vt, du, ds, dvt.T if dvt is not None else None, attrs["order"]),)
 
 
 def _of_zero(s: Any, c: Any) -> Any:

@@ -7,14 +7,6 @@ from ..lets import Operands, allocate, copy_data, loop, product
 from ..library import Routines, _transpose, element_at, emits
 
 
-def _column_major(lib: Routines, i: int) -> str:
-    """A copy of a matrix as LAPACK has it."""
-    data, rows, columns = lib.matrix(i)
-    out = allocate(lib.code, product(lib.code, [rows, columns]), lib.t, lib.site)
-    _transpose(lib.code, data, out, rows, columns, lib.t)
-    return out
-
-
 def _int32(lib: Routines, p: str, i: str) -> str:
     """Element i of LAPACK's integers, as i64."""
     code = lib.code
@@ -29,7 +21,7 @@ def _store(lib: Routines, value: str, p: str, i: str) -> None:
 def emit_lu(lib: Routines) -> list[Operands]:
     code, (_, m, n) = lib.code, lib.matrix(0)
     k = code.let(f"call i64 @llvm.smin.i64(i64 {m}, i64 {n})")
-    a, info, ints = _column_major(lib, 0), lib.info(), allocate(code, k, I64, lib.site)
+    a, info, ints = lib.column_major(0), lib.info(), allocate(code, k, I64, lib.site)
     out, swaps, p, inverse = (lib.new(v, s, t) for v, s, t in zip(
         lib.let.outs, (product(code, [m, n]), k, m, m), (lib.t, I64, I64, I64), strict=True))  # fmt: skip
     lib.nonempty(k, lambda: lib.library("getrf", ("i", m), ("i", n), a, ("i", m), ints, info))
@@ -53,7 +45,7 @@ def emit_sytrf(lib: Routines) -> list[Operands]:
     """Of the lower triangle, whose columns are to be ours: the matrix is turned, and turned back."""
     code, (_, n, n2) = lib.code, lib.matrix(0)
     lib.square(n, n2)
-    a, info, ints = _column_major(lib, 0), lib.info(), allocate(code, n, I64, lib.site)
+    a, info, ints = lib.column_major(0), lib.info(), allocate(code, n, I64, lib.site)
     out, pivots = lib.new(lib.let.outs[0], product(code, [n, n])), lib.new(lib.let.outs[1], n, I64)
     lib.nonempty(
         n, lambda: lib.work(lambda room, length: lib.library("sytrf", ("c", "L"), ("i", n), a, ("i", n), ints, room, length, info))
@@ -67,7 +59,7 @@ def emit_sytrf(lib: Routines) -> list[Operands]:
 def emit_schur(lib: Routines) -> list[Operands]:
     code, (_, n, n2) = lib.code, lib.matrix(0)
     lib.square(n, n2)
-    a, info, size = _column_major(lib, 0), lib.info(), product(code, [n, n])
+    a, info, size = lib.column_major(0), lib.info(), product(code, [n, n])
     z, w = allocate(code, size, lib.t, lib.site), allocate(code, code.let(f"mul i64 2, {n}"), lib.t, lib.site)
     t, v = (lib.new(out, size) for out in lib.let.outs)
 
@@ -86,7 +78,7 @@ def emit_schur(lib: Routines) -> list[Operands]:
 @emits("trsyl")
 def emit_trsyl(lib: Routines) -> list[Operands]:
     code, (_, m, _), (_, n, _) = lib.code, lib.matrix(0), lib.matrix(1)
-    r, s, q = (_column_major(lib, i) for i in range(3))
+    r, s, q = (lib.column_major(i) for i in range(3))
     size, info, scale = product(code, [m, n]), lib.info(), code.alloca(lib.ty)
     code.store(lib.ty, "1.0", scale)
     out = lib.new(lib.let.out, size)
@@ -121,7 +113,7 @@ def emit_gbsv(lib: Routines) -> list[Operands]:
 def emit_eig(lib: Routines) -> list[Operands]:
     code, (_, n, n2) = lib.code, lib.matrix(0)
     lib.square(n, n2)
-    a, info, size = _column_major(lib, 0), lib.info(), product(code, [n, n])
+    a, info, size = lib.column_major(0), lib.info(), product(code, [n, n])
     z, imaginary = allocate(code, size, lib.t, lib.site), allocate(code, n, lib.t, lib.site)
     w, v = lib.new(lib.let.outs[0], n), lib.new(lib.let.outs[1], size)
 
@@ -143,27 +135,29 @@ def emit_eig(lib: Routines) -> list[Operands]:
 
 @emits("svd_beside")
 def emit_svd_beside(lib: Routines) -> list[Operands]:
-    """A = U S V^T is A_c = V S U^T there: the rows of its last factor behind the first n."""
-    code, (_, m, n) = lib.code, lib.matrix(0)
-    a, info = lib.copy_of(0, None), lib.info()
-    rest = code.let(f"sub i64 {m}, {n}")
-    for n_ok in (rest, code.let(f"sub i64 {n}, 1")):
+    """The columns of U behind the first n; of a wide matrix the rows of V^T behind the first m, as columns."""
+    code, (_, m, n), wide = lib.code, lib.matrix(0), lib.let.attrs["wide"]
+    small, large = (m, n) if wide else (n, m)
+    a, info, ints = lib.column_major(0), lib.info(), lib.ints_of_svd(small)
+    rest = code.let(f"sub i64 {large}, {small}")
+    for n_ok in (rest, code.let(f"sub i64 {small}, 1")):
         code.check(code.let(f"icmp sge i64 {n_ok}, 0"), "linalg", lib.site)
-    u, s, vt = (allocate(code, x, lib.t, lib.site) for x in (product(code, [m, m]), n, product(code, [n, n])))
-    eight = code.let(f"mul i64 8, {n}")
-    ints = allocate(code, code.let(f"add i64 {eight}, 1"), I64, lib.site)
-    out = lib.new(lib.let.out, product(code, [m, rest]))
+    u, s, vt = (allocate(code, x, lib.t, lib.site) for x in (product(code, [m, m]), small, product(code, [n, n])))
+    out = lib.new(lib.let.out, product(code, [large, rest]))
 
     def run() -> None:
         lib.work(lambda room, length: lib.library(
-            "gesdd", ("c", "A"), ("i", n), ("i", m), a, ("i", n), s, vt, ("i", n), u, ("i", m), room, length, ints, info))  # fmt: skip
+            "gesdd", ("c", "A"), ("i", m), ("i", n), a, ("i", m), s, u, ("i", m), vt, ("i", n), room, length, ints, info))  # fmt: skip
         lib.check(info)
 
-    lib.nonempty(n, run)
+    lib.nonempty(small, run)
+    if not wide:
+        _transpose(code, element_at(code, u, product(code, [m, n]), lib.t), out, rest, m, lib.t)
+        return [[out, m, rest]]
 
     def row(i: str) -> None:
-        source, target = (element_at(code, p, code.let(f"mul i64 {i}, {x}"), lib.t) for p, x in ((u, m), (out, rest)))
-        copy_data(code, target, element_at(code, source, n, lib.t), rest, lib.t)
+        source, target = (element_at(code, p, product(code, [i, x]), lib.t) for p, x in ((vt, n), (out, rest)))
+        copy_data(code, target, element_at(code, source, m, lib.t), rest, lib.t)
 
-    loop(code, m, row)
-    return [[out, m, rest]]
+    loop(code, n, row)
+    return [[out, n, rest]]
