@@ -220,3 +220,31 @@ def test_branch_not_taken(name: str) -> None:
 def test_second_derivative_of_sinc_at_zero() -> None:
     for out in both(lj.grad(lj.grad(np.sinc)), 0.0).values():
         assert agrees(out, -(math.pi**2) / 3)
+
+
+def test_a_deviation_of_one_element() -> None:
+    """It is 0 whatever the element is; of equal elements it has no derivative, as a norm at 0."""
+    for x in (3.5, np.array([2.0]), np.array([[1.0, 2.0, 3.0]])):
+        for f in (lambda x: np.std(x, axis=0 if np.ndim(x) else None), lambda x: np.sum(np.std(x, axis=None)) * 0.0):
+            assert np.array_equal(lj.jit(f)(x), f(x))
+        slopes = lj.jit(lj.grad(lambda x: np.sum(np.std(x, axis=0 if np.ndim(x) else None))))(x)
+        assert np.array_equal(slopes, np.zeros_like(x))
+    lj.check_grads(lambda x: np.std(x, axis=0, keepdims=True), (np.array([[1.0, 2.0], [0.0, 4.0]]),), order=2)
+    assert np.isnan(lj.jit(lj.grad(np.std))(np.ones(3))).all()
+
+
+def test_a_cotangent_of_what_does_not_move() -> None:
+    for x in (2.0, np.ones(3), np.ones(30)):
+        y, pull = lj.vjp(lambda x: x > 1.0, x)
+        assert np.array_equal(pull(np.zeros_like(x))[0], np.zeros_like(x))
+
+
+def test_an_index_of_tuples() -> None:
+    """A tuple inside of an index is a list of indices, as it is to NumPy."""
+
+    def f(a: Any, i: int) -> Any:
+        return a[(0, 1, 0), (2, 1, 2)], a[[0, 1], :, (1, 2)], a[((1, 0),)], a[(i, 0), (1, 2)]
+
+    a = np.arange(24.0).reshape(2, 3, 4)
+    for got, want in zip(lj.jit(f)(a, 1), f(a, 1), strict=True):
+        assert np.array_equal(got, want)

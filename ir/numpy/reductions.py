@@ -19,7 +19,7 @@ from ..values.kernels import elementwise, filled, reduce
 from ..values.library import bind
 from ..values.reshaping import drop, expand, spread
 from ..values.scalars import truth
-from ..values.values import Arrayed, scalar_type, to_type
+from ..values.values import Arrayed, Traced, scalar_type, to_type
 from ..values.views import as_array, axes_of, by_planes, contiguous, shape_of, with_axes
 from .axes import along, back_from_rows, joined, ravel, rows
 from .choosing import isclose, take_along
@@ -101,8 +101,14 @@ def var(
 
 @implements(np.std, method="std")
 @functools.wraps(var)
-def std(*args: Any, **kwargs: Any) -> Any:
-    return np.sqrt(var(*args, **kwargs))
+@_reduction
+def std(a: Any, axis: Axis = None, *args: Any, **kwargs: Any) -> Any:
+    """Of one element it is 0 whatever that is, and has a derivative; the root of 0 has none."""
+    found = var(a, axis, *args, **kwargs)
+    n = count(a, axis)
+    if not isinstance(n, Traced):
+        return found if n == 1 else np.sqrt(found)
+    return np.where(table.ieq(n, 1), found, np.sqrt(found))
 
 
 def _positions(kind: str) -> Callable[..., Any]:

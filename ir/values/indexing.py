@@ -21,7 +21,8 @@ def split_index(a: Arrayed, index: Any) -> list[Any]:
     """One part for each axis, and None for new ones; an Ellipsis is written out."""
     parts = list(index) if isinstance(index, tuple) else [index]
     parts = [
-        np.asarray(p) if isinstance(p, list) and not any(map(is_traced, p)) else as_array(p) if isinstance(p, list) else p for p in parts
+        np.asarray(p) if isinstance(p, (list, tuple)) and not any(map(is_traced, p)) else as_array(p) if isinstance(p, (list, tuple)) else p
+        for p in parts
     ]
     used = sum(_consumes(p) for p in parts)
     if used > a.ndim:

@@ -78,6 +78,8 @@ class Linear:
     def applied(self, given: Sequence[Any], like_these: Sequence[Any], results: Sequence[Any], combines: bool) -> list[Any]:
         """The parts times numbers, added up; or else their products with what is given, one number each. What is given is like
         `like_these`, what is found like `results`."""
+        if not given:  # of ints and bools there is no derivative
+            return [zero(result) for result in results]
         if not combines:
             numbers = [_total([_inner(a, b) for a, b in zip(part, given, strict=True)]) for part in self.parts]
             return _assembled(numbers, results)
