@@ -104,6 +104,20 @@ def calls_python(x, n):
     return x[0]
 
 
+def reads_what_it_wrote(x, n):
+    y = np.zeros(len(x))
+    for i in range(1, len(x)):
+        y[i] = 0.5 * y[i - 1] + x[i]
+    return y
+
+
+def writes_anywhere(x, n):
+    y = np.zeros(10)
+    for i in range(len(x)):
+        y[int(10.0 * x[i])] += x[i]
+    return y
+
+
 X = np.array([0.3, 0.6, 0.9])
 CASES: list[tuple[Any, set[str]]] = [
     (lj.grad(nothing), set()),
@@ -119,6 +133,8 @@ CASES: list[tuple[Any, set[str]]] = [
     (small, {"small array"}),
     (small_of_known_size, {"recompilation", "sequential"}),
     (calls_python, {"python", "small array"}),
+    (reads_what_it_wrote, {"sequential"}),
+    (writes_anywhere, {"sequential"}),
 ]
 
 
@@ -136,7 +152,7 @@ def test_as_a_text() -> None:
     jitted = lj.jit(of_a_list)
     jitted(np.ones(5), 1)
     found = jitted.explain(X, 2)
-    assert repr(found) == "<explanation of `of_a_list`: 1 findings; print it>"
+    assert repr(found) == "<explanation of `of_a_list`: 1 finding; print it>"
     head, first = str(found).splitlines()
     assert head == "`of_a_list` has 0 loops and 0 operations on whole arrays."
     assert first.startswith(f"1. {__file__}:")
@@ -148,4 +164,8 @@ def test_as_a_text() -> None:
     assert "For the way back it keeps 8 bytes of each iteration of the loop in line" in head
     assert "is no vector code: each iteration needs `y` of the one before" in first
     assert "because it may be left in the middle, by `break` or `return`" in str(lj.jit(lj.grad(left_in_the_middle)).explain(X, 2))
+    found = str(lj.jit(reads_what_it_wrote).explain(X, 2))
+    assert "this loop (len(x) - 1) is no vector code: an iteration reads what one before it has written" in found
+    assert "(LLVM says: unsafe dependent memory operations in loop)" in found
+    assert "(LLVM says: cannot identify array bounds)" in str(lj.jit(writes_anywhere).explain(X, 2))
     assert str(lj.jit(few).explain(X, 2)).endswith("Nothing to change has been found.")

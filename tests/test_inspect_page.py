@@ -97,9 +97,21 @@ def test_what_it_says_of_loops(looked: Any) -> None:
     assert re.search(r"line \d+ in model\|+at most len\(x\)\|+recursion: there are loops in it\|+16\|+0\|+no: there are loops in it", text)
     assert re.search(r"line \d+ in root\|+until its condition fails\|+", text)
     assert re.search(r"line \d+ in model\|+n\|+(replay|chunks)\|+8\|+16\|+no: each iteration needs `speed` of the one before", text)
+    assert re.search(r"vector code: yes, \d+ numbers at once \(LLVM says: vectorized loop \(vectorization width: \d+", text)
     assert re.search(r"for i in range\(len\(x\)\):\s+v\d* \+= exp\(-x\[i\]\) \* x\[i\]", text)
     assert re.search(r"\n?sin\(speed\d+, k\d\)", text)
     assert re.search(r"┌─ dspeed\d+ \+= dv\d+ \* cos\(speed\d+\)", text)
+
+
+def scaled(x):
+    return np.exp(x) * x
+
+
+def test_what_llvm_says_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    inspection = lj.jit(scaled).inspect(np.ones(5))
+    monkeypatch.setattr("sys.executable", "")  # of a program that has Python in it
+    assert "LLVM says" not in inspection.html
+    assert re.search(r"vector code: yes, \d+ numbers at once<", inspection.html)
 
 
 def test_reprs_are_short(looked: Any) -> None:

@@ -1,7 +1,7 @@
 """The documents' site: `python tools/docs.py` builds it into build/docs/html, and checks it.
 
 Needs the extra `docs`. Warnings are errors. What is built needs no network; each internal link is followed; with a browser
-each page is opened in two widths (`tools/site.py`).
+each page is opened in two widths (`tools/site_checks.py`).
 """
 
 from __future__ import annotations

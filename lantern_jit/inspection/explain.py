@@ -17,6 +17,20 @@ from .stages import Stages, stages
 from .words import Words, names, plain
 
 SMALL = 12  # elements of an array that is kept in registers where its size is known (passes/registers)
+SIDE_BY_SIDE = (
+    "Where many such loops are independent of each other, lj.vmap over them, or an outer loop around them, takes sixteen side by side"
+)
+LLVM_SAYS = {
+    "unsafe dependent memory operations": ("an iteration reads what one before it has written", SIDE_BY_SIDE),
+    "cannot identify array bounds": (
+        "where it reads or writes is not known before it runs",
+        "Let counters alone decide where it reads and writes, or sort what it reads once, outside of it",
+    ),
+    "call instruction cannot be vectorized": (
+        "it calls a function of a library, which takes one number at a time",
+        "The functions of NumPy and of `math` have vector code; of scipy.special some have not",
+    ),
+}
 FEW = 8  # iterations that may be unrolled without a word
 REMEDIES = {
     "there are loops in it": "The inner loops keep less than it does: jit(f, checkpoint=\"sqrt\") keeps less of all of it, or put the inner loop into a function under lj.checkpoint",
@@ -74,19 +88,19 @@ def _recursions(facts: Sequence[LoopFacts]) -> Iterator[Finding]:
 
 
 def _vectors(made: Stages, facts: Sequence[LoopFacts]) -> Iterator[Finding]:
-    """Innermost loops that carry floats, and are no vector code."""
+    """Innermost loops that are no vector code, for a reason that can be changed."""
     for x in facts:
         if x.width == 1 and x.loop is not None and x.policy != "recursion":
             f = made.program.functions[x.function]
-            needed = carried(f, x.loop)
-            if needed and not any(n != x.loop.head and n in x.loop.blocks for n in find_loops(f)):
-                text = f"this loop ({x.trips}) is no vector code: {x.why}"
-                yield Finding(
-                    "sequential",
-                    x.site,
-                    text,
-                    "Where many such loops are independent of each other, lj.vmap over them, or an outer loop around them, takes sixteen side by side",
-                )
+            why, remedy = (x.why, SIDE_BY_SIDE) if carried(f, x.loop) else _of_llvm(x.said)
+            if why and not any(n != x.loop.head and n in x.loop.blocks for n in find_loops(f)):
+                yield Finding("sequential", x.site, f"this loop ({x.trips}) is no vector code: {why}", remedy)
+
+
+def _of_llvm(said: Sequence[str]) -> tuple[str, str]:
+    """What LLVM says of a loop, in words, and what to do about it; two empty strings if there is nothing to do."""
+    found = [(f"{words} (LLVM says: {x})", remedy) for x in said for key, (words, remedy) in LLVM_SAYS.items() if key in x]
+    return found[0] if found else ("", "")
 
 
 def _python(program: Program) -> Iterator[Finding]:

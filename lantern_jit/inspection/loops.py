@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from ..backends.llvm.build.remarks import reasons, vector_width
 from ..ir.core.analysis import Loop, find_loops
 from ..ir.core.graph import Branch, Call, Function, Let, Program, Site, Var, edges, used_vars
 from ..ir.core.kernel import Access, kernel_of
@@ -19,7 +20,7 @@ from .words import Words, bytes_of, names, nest, plain
 @dataclass
 class LoopFacts:
     """`trips` in words; `bytes` of arrays that one iteration reads and writes, `tape` that it keeps for the way back; `width` of its vectors, 1 if it has none, 0 where that is
-    not known; `why` it has none. `code`: a kernel as a loop nest."""
+    not known; `why` it has none, and what LLVM `said`. `code`: a kernel as a loop nest."""
 
     function: str
     name: str
@@ -35,6 +36,7 @@ class LoopFacts:
     code: list[str]
     let: Let | None = None
     loop: Loop | None = None
+    said: list[str] = field(default_factory=list)
 
 
 def loop_facts(stages: Stages, where: list[str], policies: Mapping[str, str]) -> list[LoopFacts]:
@@ -68,13 +70,14 @@ def _loop(stages: Stages, f: Function, loop: Loop, words: Words, policies: Mappi
     touched = [let for let in lets if TABLE[let.op].indexed]
     used = sum(bytes_of(let.args[0].type) for let in touched)
     places = {stages.place(let.site) for let in lets} - {0}
-    width = max([vectors.get(p, 1) for p in places], default=1) if vectors or "LLVM" in stages.panes else 0
+    said = _said(stages, places)
+    width = max([vector_width(said), *(vectors.get(p, 1) for p in places)]) if "LLVM" in stages.panes else 0
     policy = ", ".join(sorted(set(policies.values())))
     site = sites[0] if sites else None
-    why = "" if width > 1 else why_scalar(f, loop)
+    why = "" if width > 1 else why_scalar(f, loop, said)
     return LoopFacts(
         f.name, loop.head, site, stages.place(site), trips(f, loop, words), policy, why_recursion(f, loop) if "recursion" in policy else "",
-        used, tape(stages, f, loop.head) if policy not in ("", "recursion") else 0, width, why, [], None, loop,
+        used, tape(stages, f, loop.head) if policy not in ("", "recursion") else 0, width, why, [], None, loop, said,
     )  # fmt: skip
 
 
@@ -95,10 +98,16 @@ def trips(f: Function, loop: Loop, words: Words) -> str:
     starts = [e.args[at] for b in f.blocks.values() if b.name not in loop.blocks for e in edges(b.terminator) if e.block == loop.head]
     start = words.atom(starts[0]) if len(starts) == 1 else "0"
     most = "at most " if exits(f, loop) > 1 else ""
-    end = words.atom(limit)
+    end = _length(words.atom(limit))
     if start.isdigit() and end.isdigit():
         return f"{most}{max(int(end) - int(start), 0)}"
     return most + (end if start == "0" else f"{end} - {start}")
+
+
+def _length(text: str) -> str:
+    """A range's length, which is never below 0 anyway."""
+    inner = re.fullmatch(r"imax\((.*), 0\)", text)
+    return (inner.group(1) if inner else text).replace(" + -", " - ")
 
 
 def exits(f: Function, loop: Loop) -> int:
@@ -120,8 +129,8 @@ def carried(f: Function, loop: Loop) -> list[Var]:
     return found
 
 
-def why_scalar(f: Function, loop: Loop) -> str:
-    """Why a loop is no vector code, as far as its graph shows."""
+def why_scalar(f: Function, loop: Loop, said: Sequence[str]) -> str:
+    """Why a loop is no vector code, as far as its graph shows; else what LLVM said."""
     blocks = [f.blocks[n] for n in loop.blocks]
     calls = [b.terminator.function for b in blocks if isinstance(b.terminator, Call)]
     if calls:
@@ -138,7 +147,7 @@ def why_scalar(f: Function, loop: Loop) -> str:
     sums = [p for p in f.blocks[loop.head].params if not isinstance(p.type, Array) and is_float(p.type)]
     if sums:
         return f"the sum {', '.join(f'`{plain(v)}`' for v in sums)} is taken in the order of the program"
-    return "LLVM has found no profit, or pointers that may meet"
+    return _llvm(said)
 
 
 def why_recursion(f: Function, loop: Loop) -> str:
@@ -169,21 +178,31 @@ def _kernel(stages: Stages, program: Program, f: Function, let: Let, words: Word
     bases += [r.into.base.type for r in k.results if r.into is not None] + [r.out.type for r in k.results if r.out is not None]
     used = sum(bytes_of(t) for t in bases if isinstance(t, Array))
     places = {stages.place(x.site) for x in (let, *body.entry.lets)} - {0}
-    width = max([vectors.get(p, 1) for p in places], default=1) if "LLVM" in stages.panes else 0
-    why = ""
-    if width <= 1:
-        why = (
-            "it is so small that it is written out"
-            if all(not isinstance(n, Var) for n in k.sizes)
-            else "its sum is taken in the order of the program"
-        )
-        why = (
-            why
-            if any(r.kind == "ordered" for r in k.results) or all(not isinstance(n, Var) for n in k.sizes)
-            else "LLVM has found no profit"
-        )
-        why = "it may fail" if let.attrs.get("fails") else why
+    said = _said(stages, places)
+    width = max([vector_width(said), *(vectors.get(p, 1) for p in places)]) if "LLVM" in stages.panes else 0
+    why = "" if width > 1 else _why_scalar_kernel(let, said)
     space = " * ".join(words.atom(n) for n in k.sizes) or "1"
     return LoopFacts(
-        f.name, k.f, let.site, stages.place(let.site), space, "kernel", "", used, 0, width, why, nest(program, let, words), let
-    )
+        f.name, k.f, let.site, stages.place(let.site), space, "kernel", "", used, 0, width, why, nest(program, let, words), let, None, said
+    )  # fmt: skip
+
+
+def _why_scalar_kernel(let: Let, said: Sequence[str]) -> str:
+    k = kernel_of(let)
+    if let.attrs.get("fails"):
+        return "it may fail"
+    if any(r.kind == "ordered" for r in k.results):
+        return "its sum is taken in the order of the program"
+    if not said and not any(isinstance(n, Var) for n in k.sizes):
+        return "it is so small that it is written out"
+    return _llvm(said)
+
+
+# ---- what LLVM says
+def _said(stages: Stages, places: set[int]) -> list[str]:
+    """Of the loops of these places."""
+    return reasons([x for p in sorted(places) for x in stages.said.get(p, ())])
+
+
+def _llvm(said: Sequence[str]) -> str:
+    return f"LLVM says: {'; '.join(said)}" if said else "LLVM has found no loop here, or no profit"

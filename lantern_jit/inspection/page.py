@@ -94,7 +94,10 @@ def _at(x: LoopFacts) -> str:
 
 
 def _vectors(x: LoopFacts) -> str:
-    return "" if not x.width else f"yes, {x.width} numbers at once" if x.width > 1 else f"no: {x.why}"
+    if not x.width:
+        return ""
+    text = f"yes, {x.width} numbers at once" if x.width > 1 else f"no: {x.why}"
+    return text if not x.said or "LLVM says" in text else f"{text} (LLVM says: {'; '.join(x.said)})"
 
 
 def _loops(facts: Sequence[LoopFacts]) -> list[str]:

@@ -122,7 +122,7 @@ class Explanation(Sequence[Finding]):
         return len(self._findings)
 
     def __repr__(self) -> str:
-        return f"<explanation of `{self.name}`: {len(self)} findings; print it>"
+        return f"<explanation of `{self.name}`: {len(self)} finding{'s' * (len(self) != 1)}; print it>"
 
     def __str__(self) -> str:
         found = [f"{i}. {x}" for i, x in enumerate(self._findings, 1)] or ["Nothing to change has been found."]

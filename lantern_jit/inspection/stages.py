@@ -6,10 +6,11 @@ import ast
 import linecache
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..backends.llvm.build.places import Places
+from ..backends.llvm.build.remarks import remarks
 from ..ir.core.graph import Program, Site
 from ..ir.core.text import placed_lines
 from ..ir.diff.cps import closure_lines
@@ -28,13 +29,15 @@ class Line(NamedTuple):
 @dataclass
 class Stages:
     """`panes` by name, in their order; `sites[i]` is the place i + 1; `program` has a place for each operation. `alike`: is the machine
-    code, which was made once more with places, the same as that which runs?"""
+    code, which was made once more with places, the same as that which runs?
+    `said`: what LLVM says of the loops of each place."""
 
     program: Program
     sites: list[Site]
     panes: dict[str, list[Line]]
     alike: bool
     lowering: Lowering | None = None
+    said: dict[int, list[str]] = field(default_factory=dict)
 
     def place(self, site: Site | None) -> int:
         """The number of a place, 0 if no stage has it."""
@@ -57,7 +60,7 @@ def stages(specialisation: Any, after: Callable[[str, Program], None] = lambda n
     panes["low-level graph"] = numbered(placed_lines(as_program(program, lowering.low)))
     panes["LLVM, emitted"], panes["LLVM"], panes["assembly"] = of_llvm(llvm), of_llvm(optimised), of_assembly(assembly)
     alike = _plain(panes["assembly"]) == _plain(of_assembly(made.text("asm")))
-    return Stages(program, places.sites, {"source": source(places.sites), **panes}, alike, lowering)
+    return Stages(program, places.sites, {"source": source(places.sites), **panes}, alike, lowering, remarks(llvm))
 
 
 def _plain(lines: list[Line]) -> list[str]:
