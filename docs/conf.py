@@ -131,7 +131,7 @@ def _cells_without_paths(app: Any, doctree: Any) -> None:
 
 def _without_gallery(app: Any, page: str, source: list[str]) -> None:
     if page == "index" and "sphinx_gallery.gen_gallery" not in extensions:
-        source[0] = source[0].replace("gallery/index\n", "")
+        source[0] = re.sub(r"(?s)^:::\{grid-item-card\} Gallery\n.*?^:::\n|^gallery/index\n", "", source[0], flags=re.M)
 
 
 def setup(app: Any) -> None:

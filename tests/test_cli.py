@@ -74,7 +74,7 @@ def test_a_page_and_an_explanation(source: Path, tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().out == f"{page} is the page\n"
     assert "<title>grad(wave): stages</title>" in page.read_text()
     assert main(["explain", f"{source}:wave", "0.5", "3", "--grad"]) == 0
-    assert "`grad(wave)` has 1 loops and 0 operations on whole arrays." in capsys.readouterr().out
+    assert "`grad(wave)` has 1 loop and 0 operations on whole arrays." in capsys.readouterr().out
     assert main(["explain", f"{source}:broken", "3.5"]) == 1
 
 

@@ -23,6 +23,9 @@ def build() -> int:
     """Run Sphinx, from nothing: what pages show is what the library gives now. Its exit status."""
     for folder in [BUILT.parent, *MADE]:
         shutil.rmtree(folder, ignore_errors=True)
+    profile = BUILT.parent / "ipython" / "profile_default"
+    profile.mkdir(parents=True)
+    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40  # no word of how a kernel is reached\n")
     command = [
         sys.executable,
         "-m",
@@ -37,7 +40,9 @@ def build() -> int:
         "docs",
         str(BUILT),
     ]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False).returncode
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(profile.parent)}, check=False
+    ).returncode
 
 
 def main() -> int:

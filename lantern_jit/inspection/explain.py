@@ -70,8 +70,12 @@ def explain(name: str, specialisation: Any, family: int, policies: Mapping[str, 
 def _head(name: str, facts: Sequence[LoopFacts]) -> str:
     loops, kernels = [x for x in facts if not x.code], [x for x in facts if x.code]
     kept = [f"{x.tape} bytes of each iteration of the loop in {_where(x.site)} ({x.trips})" for x in loops if x.tape]
-    text = f"`{name}` has {len(loops)} loops and {len(kernels)} operations on whole arrays."
+    text = f"`{name}` has {_many(len(loops), 'loop')} and {_many(len(kernels), 'operation')} on whole arrays."
     return text + (f" For the way back it keeps {'; '.join(dict.fromkeys(kept))}." if kept else "")
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def _where(site: Site | None) -> str:
