@@ -226,7 +226,7 @@ def jit(
     Parameters
     ----------
     f : callable, optional
-        Without it, `jit(..)` is a decorator. Arguments are floats, ints, bools, NumPy arrays (float64, float32, int64, int32, bool; any size) and tuples,
+        Without it, `jit(..)` is a decorator. Arguments are floats, ints, bools, complex numbers, NumPy arrays of them and of int32 (any rank and size), and tuples,
         lists, dicts, namedtuples and dataclasses of them; so are results.
     static_argnums, static_argnames : int, str, or sequence of them, default ()
         Positions and names of arguments that are Python values fixed at compile time (hashable).
@@ -254,7 +254,7 @@ def jit(
     Returns
     -------
     Jitted
-        A function of f's arguments, with `inspect`, `lower`, `specialisations`, `ctypes` and `address`.
+        A function of f's arguments, with `inspect`, `explain`, `lower`, `specialisations`, `ctypes` and `address`.
 
     Raises
     ------

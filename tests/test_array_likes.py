@@ -227,3 +227,16 @@ def test_out_without_its_name() -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-14)
     with pytest.raises(TypeError, match="multiple values for keyword argument 'out'"):
         lj.jit(lambda x: np.sin(x, x, out=x))(x)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3,), (0,)])
+def test_item_of_one_element_alone(shape: tuple[int, ...]) -> None:
+    def f(x: Any) -> Any:
+        return x.item()
+
+    for run in (lj.jit(f), lambda x: interpret(f, x)):
+        assert run(np.full((1,) * len(shape), 2.5)) == 2.5
+        with pytest.raises(ValueError, match="can only convert an array of size 1 to a Python scalar"):
+            run(np.ones(shape))
+    with pytest.raises(ValueError, match="incorrect number of indices for array"):
+        lj.jit(lambda x: x.item(0, 0, 0))(np.ones(shape))

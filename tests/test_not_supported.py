@@ -99,6 +99,20 @@ def items_of_two_structures(x: float) -> Any:
     return len(out)
 
 
+def counted(x: float) -> Any:
+    found: dict[float, int] = {}
+    for key in (x, 2.0 * x):
+        found[key] = found.get(key, 0) + 1
+    return found
+
+
+def distinct(x: float) -> Any:  # a set compares values, which nobody knows while tracing
+    found = set()
+    for i in range(3):
+        found.add(x * i)
+    return len(found)
+
+
 REFUSED: list[tuple[Any, Any, str]] = [
     (rank_depends, 1.0, "on one path and"),
     (generator_function, 1.0, "generator"),
@@ -108,6 +122,9 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (context, 1.0, "with"),
     (random_outside, 1.0, "numpy.random.Generator"),
     (clock, 1.0, "argument"),
+    (counted, 1.0, "np.bincount"),
+    (distinct, 0.0, "np.unique"),
+    (lambda x: len({x, 0.5 * x}), 0.0, "np.unique"),
     (keys_depend, 1.0, "must keep its structure"),
     (outlives, 1.0, "attribute `n` of a Thing, which outlives the call"),
     (chosen, 1.0, "one of several objects"),

@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+import optree
 import pytest
 
 import lantern_jit as lj
@@ -222,6 +224,25 @@ def test_aliases_of_a_container_see_its_changes() -> None:
 
     for out in both(f, 0.9, 5).values():
         same(out, f(0.9, 5))
+
+
+def test_trees_by_optree() -> None:
+    """What is done to nested parameters as a whole, also where lists are the program's."""
+
+    def loss(p: Any) -> Any:
+        return np.sum(p["a"][0] ** 2) * p["a"][1] + p["b"][0] ** 3
+
+    def descend(p: Any, n: int) -> Any:
+        for _ in range(n):
+            p = optree.tree_map(lambda x, dx: x - 0.1 * dx, p, lj.grad(loss)(p))
+        return p, optree.tree_reduce(lambda s, x: s + np.sum(x), p, 0.0), len(optree.tree_leaves(p))
+
+    start = {"a": [np.array([1.0, 0.5]), 1.0], "b": (2.0,)}
+    for found, total, leaves in both(descend, start, 1).values():
+        assert type(found["a"]) is list
+        assert leaves == 3
+        np.testing.assert_allclose(found["a"][0], [0.8, 0.4], rtol=1e-14)
+        assert (found["a"][1], *found["b"], total) == pytest.approx((0.875, 0.8, 2.875), rel=1e-14)
 
 
 def test_an_enum_stays_in_a_gradient() -> None:

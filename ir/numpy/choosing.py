@@ -21,7 +21,7 @@ from ..values.values import Arrayed, Traced, to_type
 from ..values.views import as_array, by_planes, contiguous, is_array, part, plane, shape_of
 from ..values.writes import assign
 from .axes import along, atleast_1d, ravel
-from .common import axis_of, program, scalar_kind
+from .common import axis_of, program, require, scalar_kind
 from .creation import array
 from .registry import implements
 from .ufuncs import choose, clip, common, pick, to_constant
@@ -175,6 +175,10 @@ def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
 def _item(a: Any, *args: Any) -> Any:
     """x.item(), x.item(flat index), x.item(i, j)"""
     index = args[0] if len(args) == 1 and isinstance(args[0], tuple) else args
+    if not index:
+        require(a.size == 1, ValueError("can only convert an array of size 1 to a Python scalar"))
+    elif len(index) not in (1, a.ndim):
+        raise ValueError(f"incorrect number of indices for array ({user_site()})")
     found = a[tuple(index)] if len(index) == a.ndim else ravel(a)[index[0] if index else 0]
     return found.item() if isinstance(found, Traced) else found
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import optree
 
 from ..core import errors
 from ..core.builder import building, current_builder
@@ -229,7 +230,32 @@ def _running(items: Any, step: Callable[[Any, Any], Any], initial: Any) -> Itera
         yield total
 
 
+# ---- trees of containers
+def _plain_lists(tree: Any) -> Any:
+    """A tree whose lists are Python's, as optree knows them; what grows stays as it is."""
+    if isinstance(tree, list) and growing(tree) is None:
+        return [_plain_lists(x) for x in tree]
+    if type(tree) is dict:
+        return {k: _plain_lists(x) for k, x in tree.items()}
+    if isinstance(tree, tuple):
+        items = [_plain_lists(x) for x in tree]
+        return tree._make(items) if hasattr(tree, "_make") else tuple(items)
+    return tree
+
+
+def _of_trees(function: Callable[..., Any]) -> Callable[..., Any]:
+    """One of optree's, of trees with lists of the program in them."""
+
+    def replaced(*args: Any, **kwargs: Any) -> Any:
+        return function(*map(_plain_lists, args), **kwargs)
+
+    return replaced
+
+
+_TREES = {f: _of_trees(f) for f in (optree.tree_map, optree.tree_leaves, optree.tree_flatten, optree.tree_reduce, optree.tree_structure)}
+
 REPLACED: dict[Any, Callable[..., Any]] = {
+    **_TREES,
     builtins.sum: sum_, builtins.max: _extreme(_before(operator.gt), max), builtins.min: _extreme(_before(operator.lt), min), builtins.any: any_, builtins.all: all_,
     builtins.sorted: sorted_, builtins.list: list_, math.prod: prod, math.fsum: fsum, functools.reduce: reduce, itertools.accumulate: accumulate, statistics.mean: mean,
     statistics.fmean: mean,

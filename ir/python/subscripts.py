@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from ..core.builder import current_trace
-from ..core.types import BOOL, I64
 from ..numpy.dispatch import INDEXED, index_joined, mentions_traced
 from ..objects.heap import CONTAINERS
 from ..staging.paths import heap_of
@@ -24,18 +23,13 @@ def getitem(obj: Any, index: Any) -> Any:
     if type(obj) in _MAKERS and (mentions_traced(index) or current_trace() is not None):
         return index_joined(obj, index)
     if isinstance(obj, dict) and isinstance(index, Traced):
-        index = plain_key(index)
+        index = index.as_key()
     trace = current_trace()
     if trace is not None and isinstance(obj, (list, dict)):
         trace.reads.item(obj, index)
     elif trace is not None and isinstance(obj, np.ndarray):
         trace.reads.element(obj, index)
     return obj[index]
-
-
-def plain_key(key: Traced) -> Any:
-    """A traced number as a dict's key, by its value: it is found by no other."""
-    return (bool if key.type == BOOL else int if key.type == I64 else float)(key)
 
 
 def setitem(value: Any, obj: Any, index: Any) -> None:

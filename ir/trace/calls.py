@@ -18,7 +18,6 @@ from ..numpy import dispatch as numpy_api
 from ..objects.heap import CONTAINERS, MISSING, MUTATORS
 from ..python import host, random, strings
 from ..python.questions import dispatched
-from ..python.subscripts import plain_key
 from ..staging.functions import invoke
 from ..staging.growing import growing
 from ..staging.lists import List, made
@@ -140,7 +139,7 @@ def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
     ):
         heap_of().note(function.__self__)
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
-        args = tuple(plain_key(x) if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
+        args = tuple(x.as_key() if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
     if not building():
         return function(*args, **kwargs)
     _looks_at(function, args)

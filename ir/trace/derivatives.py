@@ -167,12 +167,18 @@ def differentiable(leaf: Any, what: str) -> Any:
         return astype(leaf, F64)
     found = scalar_type(leaf)
     if found is None or found[0] == BOOL:
-        raise errors.NotDifferentiableError(
-            f"{what} is {show(leaf)}: derivatives are taken with respect to floats and float arrays, so leave it out of argnums"
-        )
+        raise errors.NotDifferentiableError(f"{what} is {_shown(leaf)}leave it out of argnums")
     if isinstance(leaf, Traced):
         return leaf if is_float(leaf.type) else table.convert(leaf, to=F64)
     return constant(leaf) if is_float(found[0]) else constant(float(leaf))
+
+
+def _shown(leaf: Any) -> str:
+    """What has no derivative, and for a user's class what would."""
+    cls, floats = type(leaf), "derivatives are taken with respect to floats and float arrays, so "
+    if cls.__module__ in ("builtins", "numpy"):
+        return f"{show(leaf)}: {floats}"
+    return f"{with_article(cls.__name__)}: {floats}make {cls.__name__} a dataclass, whose fields are differentiated, or "
 
 
 def all_differentiable(argument: Any, what: str) -> Any:

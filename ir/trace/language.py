@@ -32,7 +32,7 @@ from ..python.guarded import (
 from ..python.questions import QUESTIONS, getattr_, type_
 from ..python.raising import assert_, raise_
 from ..python.strings import fstring, remainder
-from ..python.subscripts import getitem, plain_key, setitem
+from ..python.subscripts import getitem, setitem
 from ..staging.branches import and_, chain, if_, ifexp, not_, or_
 from ..staging.functions import invoke
 from ..staging.leaves import Undefined
@@ -213,7 +213,7 @@ __all__ = [
     "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
     "comparisons", "context", "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp",
     "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
-    "match_sequence", "not_", "operator", "or_", "plain_key", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "truth", "type_",
+    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "truth", "type_",
     "unary", "while_",
 ]  # fmt: skip
 

@@ -99,7 +99,18 @@ class Traced(Operand):
         raise TypeError(f"{self!r} is not iterable")
 
     def __hash__(self) -> int:
-        return id(self)
+        return hash(self.as_key())
+
+    def as_key(self) -> Any:
+        """As a dict's key or in a set: by its value, so that it is found by no other."""
+        found = concrete.number(self)
+        if found is not None:
+            return found
+        raise errors.TracedConditionError(
+            f"the key of a dict, or what is in a set, depends on the values of arguments at {user_site()}: what a dict or a set holds is known before the program runs. "
+            "Count in an array (`count[i] += 1`, np.bincount), find what differs with np.unique, compare with `==` or np.isin, "
+            "or make the argument static: jit(f, static_argnums=...)"
+        )
 
     def _concrete(self, what: str, kind: str) -> Any:
         """The number that this is in the call at hand, where sizes and int arguments alone decide it."""
@@ -180,6 +191,13 @@ class Arrayed(GraphValue):
 
     def __repr__(self) -> str:
         return with_article(describe(self.type))
+
+    def _no_number(self) -> NoReturn:
+        raise TypeError(
+            f"only 0-dimensional arrays can be converted to Python scalars: {user_site()} takes {self!r} for a number; index it, as in x[0], or use x.item()"
+        )
+
+    __float__ = __int__ = __complex__ = __index__ = _no_number
 
     def __getitem__(self, index: Any) -> Any:
         return load(self, index)
