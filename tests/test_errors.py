@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -274,3 +276,25 @@ def test_not_a_function_at_once() -> None:
 def test_bad_checkpoint(bad: Any) -> None:
     with pytest.raises(ValueError, match=r'give None, "recursion", "replay", "sqrt", "log" or a positive chunk length'):
         lj.jit(lambda x: x, checkpoint=bad)
+
+
+def test_a_cell_has_the_name_that_ipython_gives_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = types.SimpleNamespace(format_code_name=lambda name: ("Cell", "In[3]") if name == __file__ else None)
+    shell = types.SimpleNamespace(compile=compiler)
+    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    with pytest.raises(AttributeError, match=r"\(Cell In\[3\], line \d+ in <lambda>\)"):
+        lj.jit(lambda x: x.nothing)(1.0)
+    with pytest.raises(errors.ArrayIndexError, match=r"\[Cell In\[3\], line \d+ in <lambda>\]"):
+        lj.jit(lambda x: x[7])(np.ones(3))
+
+
+class Column:
+    """Of another library."""
+
+    def __array__(self, dtype: object = None, copy: object = None) -> object:
+        return np.ones(2)
+
+
+def test_what_can_be_an_array_is_named_with_that() -> None:
+    with pytest.raises(errors.ArgumentTypeError, match=r"argument `x` of .* is a Column of tests: give np.asarray of it"):
+        lj.jit(lambda x: x)(Column())

@@ -10,6 +10,7 @@ Arrays are references: `store` writes memory, `load` reads it, and Lets run in t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Union
@@ -47,6 +48,19 @@ def same_atom(a: Atom, b: Atom) -> bool:
     return a is b or (isinstance(a, Const) and isinstance(b, Const) and a.type == b.type and repr(a.value) == repr(b.value))
 
 
+def cell_of(filename: str) -> str:
+    """What IPython calls the cell that is compiled under that name; "" if it is a file."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    found = getattr(getattr(shell, "compile", None), "format_code_name", lambda name: None)(filename)
+    return " ".join(found or ())
+
+
+def line_of(filename: str, line: int) -> str:
+    """A line of a file or of a cell, in words."""
+    cell = cell_of(filename)
+    return f"{cell}, line {line}" if cell else f"{filename}:{line}"
+
+
 @dataclass(frozen=True)
 class Site:
     """Where in the user's source an operation stands that may fail at run time."""
@@ -61,7 +75,7 @@ class Site:
     asked: bool = field(default=False, compare=False, repr=False)  # it is there because places were asked for, and not for errors
 
     def __str__(self) -> str:
-        return f"{self.filename}:{self.line} in {self.function}"
+        return f"{line_of(self.filename, self.line)} in {self.function}"
 
 
 @dataclass(eq=False)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..core import errors
+from ..core.graph import line_of
 from . import desugar
 from .nodes import _arguments, _call, _define, _load, _own_nodes_of, _staging, _thunk, assigned_names
 
@@ -34,7 +35,7 @@ class Base(ast.NodeTransformer):
     # ---- helpers
     def _refuse(self, node: ast.AST, what: str, remedy: str) -> NoReturn:
         line = getattr(node, "lineno", 0)
-        raise errors.UnsupportedSyntaxError(f"{what} cannot be compiled ({self.filename}:{line} in {self.name}): {remedy}")
+        raise errors.UnsupportedSyntaxError(f"{what} cannot be compiled ({line_of(self.filename, line)} in {self.name}): {remedy}")
 
     def _names(self, nodes: Sequence[ast.AST]) -> list[str]:
         """The variables that a construct may assign."""

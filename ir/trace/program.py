@@ -32,6 +32,7 @@ from ..core.types import (
     element,
     is_generator,
     widened,
+    with_article,
 )
 from ..core.verify import verify_scopes
 from ..objects.containers import Put, Watched
@@ -114,6 +115,10 @@ def abstract(x: Any, where: str) -> Abstract:
         if dtype is not None:
             return Abstract(array_of(dtype, x.ndim) if x.ndim else element(dtype), False, _given(x, dtype))
         raise errors.ArgumentTypeError(f"{where} is an array of dtype {x.dtype}: {CONVERT}")
+    if hasattr(x, "__array__"):
+        raise errors.ArgumentTypeError(
+            f"{where} is {with_article(type(x).__qualname__)} of {type(x).__module__.split('.')[0]}: give np.asarray of it"
+        )
     raise errors.ArgumentTypeError(
         f"{where} is {show(x)}: compiled functions take floats, ints, bools, NumPy arrays, strings, None, enums, functions, objects of your own classes, and "
         "containers of them; give its numbers or arrays as arguments, or mark it with static_argnums if it is configuration that can be hashed"

@@ -105,7 +105,7 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
-        where = f"{self.site.filename}:{self.site.line} in {self.site.function}: " if self.site is not None and self.site.filename else ""
+        where = f"{self.site}: " if self.site is not None and self.site.filename else ""
         return f"{where}{self.text}. {self.remedy}."
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..backends.llvm.build.places import Places
 from ..backends.llvm.build.remarks import remarks
-from ..ir.core.graph import Program, Site
+from ..ir.core.graph import Program, Site, cell_of
 from ..ir.core.text import placed_lines
 from ..ir.diff.cps import closure_lines
 from ..ir.lower.lower import Lowering, as_program
@@ -77,7 +77,7 @@ def source(sites: list[Site]) -> list[Line]:
         text = linecache.getlines(file)
         lines = {s.line for s in sites if s.filename == file}
         shown = sorted({n for first, last in _around("".join(text), lines) for n in range(first, last + 1)})
-        out.append(Line(f"# {file}", 0))
+        out.append(Line(f"# {cell_of(file) or file}", 0))
         before = 0
         for n in shown:
             if before and n > before + 1:
