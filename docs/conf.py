@@ -52,7 +52,11 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = {"GL08", "SS01", "PR01", "PR02", "PR03", "RT01", "EX01"}
-numpydoc_validation_exclude = {r"\.(errors|nn)\.", r"\.custom_[jv]+p\.", r"\.(Jitted|Inspection|Explanation|Finding|Memory|Row|Table)\b"}
+numpydoc_validation_exclude = {
+    r"\.(errors|nn)\.",
+    r"\.custom_[jv]+p\.",
+    r"\.(Jitted|Specialisation|Inspection|Explanation|Finding|Memory|Row|Table)\b",
+}
 
 # ---- the gallery: the programs of examples/gallery, by subject
 EXAMPLES = ROOT / "build" / "docs" / "examples"

@@ -135,6 +135,9 @@ class Specialisation(Public):
         name = self.where[need.leaf]
         return name if need.axis is None else f"{name}.shape[{need.axis}]"
 
+    def __repr__(self) -> str:
+        return f"<`{self.name}` compiled for {'; '.join(filter(None, self.row().cells()[:2])) or 'no arguments'}>"
+
     def row(self) -> Row:
         """This in the table of its function."""
         arguments = dict(zip(self.where, self.words, strict=True)) | self.constants

@@ -47,6 +47,12 @@ def test_what_is_for_the_library_is_not_shown() -> None:
     assert {n for n in dir(JITTED) if not n.startswith("_")} == {"address", "ctypes", "explain", "inspect", "lower", "specialisations"}
     assert "jitted" not in dir(lj)
     assert len(repr(lj.grad(square))) < 40
+    assert sorted(n for n in dir(lj.nn) if not n.startswith("_")) == sorted(lj.nn.__all__)
+
+
+def test_a_specialisation_says_what_it_is_for() -> None:
+    assert repr(JITTED.lower(1.0)) == "<`square` compiled for x: float>"
+    assert repr(lj.jit(lambda x, n: [x] * n).lower(1.0, 2)) == "<`<lambda>` compiled for x: float, n: int; n = 2>"
 
 
 @pytest.mark.parametrize("what", [w for w in OBJECTS if w not in ("the library", "a table", "a row")])

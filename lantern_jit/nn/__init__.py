@@ -42,6 +42,12 @@ from .optimisers import (
     sgd_step,
 )
 
+
+def __dir__() -> list[str]:
+    """The public names, without the modules that they are in."""
+    return sorted([*__all__, "__all__", "__doc__", "__name__"])
+
+
 __all__ = [
     "adagrad", "adagrad_step", "adam", "adam_step", "adamw_step", "avg_pool", "batch_norm", "binary_cross_entropy", "clip_by_norm", "conv",
     "conv1d", "cross_entropy", "ctc_loss", "dropout", "elu", "embedding", "gelu", "glorot_normal", "glorot_uniform", "gru", "gru_cell",
