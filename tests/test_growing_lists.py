@@ -323,7 +323,7 @@ def test_parts_are_not_replaced() -> None:
             lj.jit(f)(1.5, 70)
 
 
-def test_a_list_of_traced_numbers_sorts_as_an_array() -> None:
+def test_methods_of_lists_of_plain_numbers() -> None:
     def plain(x: float) -> Any:
         xs = [3, 1, 2]
         xs.sort()
@@ -331,8 +331,37 @@ def test_a_list_of_traced_numbers_sorts_as_an_array() -> None:
         return x * xs.index(3) + xs.count(1)
 
     assert lj.jit(plain)(1.5) == plain(1.5)
-    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"np\.sort"):
-        lj.jit(lambda x: [x, 1.0].sort())(1.5)
+
+
+def ordered(x: Any, n: int) -> Any:
+    few = [x[2], x[0], 1.0]
+    few.sort()
+    pairs = []
+    for i in range(n):
+        pairs.append((x[i] > 0.5, i, x[i]))
+    pairs.sort(key=lambda p: p[2])
+    down = sorted(pairs, reverse=True)  # by the first, then by the second
+    grown = []
+    for v in x:
+        if v > 0:
+            grown.append(v)
+    grown.sort(key=lambda v: -v)
+    squares = sum(map(lambda v: v * v, filter(lambda v: v > 0, x))) + max(map(abs, (v for v in x if v < 0.9)))
+    return few[0] + 2.0 * few[1], pairs[0][1], [(p[1], p[2]) for p in down], grown[0] - grown[1], squares, len(grown)
+
+
+def test_lists_are_sorted_by_keys_and_in_the_order_of_tuples() -> None:
+    x = np.array([0.75, -0.25, 0.5, 0.75, 1.5])
+    wanted = ordered(x, 5)
+    for out in both(ordered, x, 5).values():
+        close(out, wanted)
+    loss = lambda x, n: sum(v for v in (r[0] + r[3] + r[4] for r in [ordered(x, n)]))  # noqa: E731
+    h = 1e-6
+    slope = np.array([(loss(x + h * e, 5) - loss(x - h * e, 5)) / (2 * h) for e in np.eye(5)])
+    for out in both(lj.grad(loss), x, 5).values():
+        close(out[[1, 2, 4]], slope[[1, 2, 4]], 1e-7)
+    with pytest.raises(lj.errors.UnsupportedOperationError, match="compares numbers, and tuples of them"):
+        lj.jit(lambda x: sorted(x.reshape(2, 2), key=lambda r: r))(np.ones(4))
 
 
 def test_an_item_that_is_there_after_some_iterations() -> None:

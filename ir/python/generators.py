@@ -53,6 +53,11 @@ def _chosen(source: Staged, keep: Any, item: Any, what: str, flat: bool = False)
     )
 
 
+def each_of(source: Staged, item: Callable[[Any], Any], what: str) -> Staged:
+    """item(x) for the elements of a filter or a generator."""
+    return _chosen(source, None, item, what)
+
+
 def _both(first: Any, second: Callable[[], Any]) -> Any:
     return and_(first, second)
 

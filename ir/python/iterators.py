@@ -20,7 +20,7 @@ from ..ops import table
 from ..staging.branches import if_, ifexp
 from ..staging.paths import NO_SCOPE, Body, Thunk
 from ..values.values import Arrayed, Traced, call, is_traced, scalar_type
-from .generators import staged_filter
+from .generators import each_of, staged_filter
 from .iterables import ENDLESS, Staged, _affine, _count, _ints, on_ints, staged_iterable, staged_length, staged_range
 from .raising import raise_
 
@@ -131,6 +131,9 @@ def staged_map(function: Any, *items: Any) -> Any:
     def plain(*given: Any) -> Iterator[Any]:
         return (call(function, *xs) for xs in zip(*given, strict=False))
 
+    chosen = staged_iterable(items[0]) if building() and len(items) == 1 else None
+    if chosen is not None and not chosen.indexed and not chosen.flat:
+        return each_of(chosen, lambda x: call(function, x), "map()")
     parts = _parts("map()", items)
     if parts is None:
         return plain(*items)

@@ -28,7 +28,7 @@ from ..staging.branches import if_
 from ..staging.growing import Growing, constant_if_plain, described, growing, shape_of, started
 from ..staging.kinds import LEAF, Kind, kind_of, skeleton
 from ..staging.leaves import leaf_type
-from ..staging.lists import made, new_list
+from ..staging.lists import in_order, made, new_list
 from ..staging.loops import CANNOT_BE_STAGED
 from ..staging.paths import NO_SCOPE, Thunk, open_block, way_back
 from ..values import sizes
@@ -138,6 +138,7 @@ def _is_value(x: Any, since: int) -> bool:
     return all(_is_value(y, since) for y in x) if isinstance(x, tuple) else leaf_type(x) is not None
 
 
+@in_order.define
 def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
     """A stable sort, with NaNs last."""
     staged, items = _source(iterable, key)
@@ -158,10 +159,15 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
         _hold(items)
     found = collected(items)
     by = found if key is None else collected(staged_map(lambda i: _key_of(key, found.item(i, checked=False)), staged_range(found.n)))
-    if len(by.buffers) != 1 or by.kinds[0].rank:
-        raise errors.UnsupportedOperationError(f"sorted() at {user_site()} compares numbers: give it a key= that is one")
+    if not by.buffers or any(k.rank for k in by.kinds) or not _is_in_line(by.bones):
+        raise errors.UnsupportedOperationError(
+            f"sorted() at {user_site()} compares numbers, and tuples of them: give it a key= that is such"
+        )
     n = sizes.plain(found.n)
-    places = _order(by.buffers[0][:n], n, bool(reverse))
+    *more, last = [b[:n] for b in by.buffers]
+    places = _order(last, n, bool(reverse))
+    for keys in reversed(more):  # equal ones stay as what comes behind says
+        places = places[_order(keys[places], n, bool(reverse))]
     ordered = Growing([b[:n][places] for b in found.buffers], found.n, found.bones, found.kinds)
     if isinstance(n, int) and n <= FEW:
         return [ordered.item(i, checked=False) for i in range(n)]
@@ -172,6 +178,11 @@ def _decided(keys: list[Any]) -> bool:
     """Are they tuples, such as a dict's items, of which Python compares the first parts alone?"""
     firsts = [x[0] if isinstance(x, tuple) and x else None for x in keys]
     return all(isinstance(x, (str, int)) for x in firsts) and len(set(firsts)) == len(firsts)
+
+
+def _is_in_line(bones: Any) -> bool:
+    """Is it one number, or a tuple or list of such, which Python compares from the first to the last?"""
+    return bones == LEAF or (issubclass(bones[0].kind, (tuple, list)) and all(map(_is_in_line, bones[1])))
 
 
 def _order(keys: Arrayed, n: Any, reverse: bool) -> Arrayed:

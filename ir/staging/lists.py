@@ -62,6 +62,7 @@ def _remember(items: List, item: Any) -> None:
     trace.appends.append(Append(id(items), _loop(), shapes))
 
 
+in_order = Port("gives the items of a list in their order")
 for_over = Port("goes through what a traced program can iterate")
 
 
@@ -133,15 +134,11 @@ class List(list):  # type: ignore[type-arg]
             unsupported(f"{name}() of a list that grows under traced control flow,", "make an array of it first, np.array(items)")
         return getattr(list, name)(self, *args)
 
-    def sort(self, **kwargs: Any) -> None:
-        g = self._note()
-        if g is None and not any(map(is_traced, list.__iter__(self))):
-            return list.sort(self, **kwargs)
-        if g is None or len(g.buffers) != 1 or g.kinds[0].rank or kwargs.get("key") is not None:
-            unsupported("sort() of this list", "use np.sort(np.array(items)), which gives a sorted array")
-        up = np.sort(g.stacked())
-        self._set(Growing([up[::-1].copy() if kwargs.get("reverse") else up], g.n, g.bones, g.kinds))
-        return None
+    def sort(self, *, key: Any = None, reverse: Any = False) -> None:
+        self._note()
+        found = in_order(self, key=key, reverse=reverse)
+        g = growing(found)
+        self._set(list(list.__iter__(found)) if g is None else g)
 
     def __getitem__(self, i: Any) -> Any:
         g = growing(self)
