@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -41,17 +42,36 @@ def test_each_cpu_has_its_own_vectors() -> None:
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
 def test_as_many_adjoints_come_back_in_registers_as_it_says(target: Target) -> None:
-    """One float more goes through memory, unless the target has another convention for so many."""
+    """One float more goes through memory, or the stack of x87, unless the target has another convention for so many."""
 
     def stored(n: int, convention: str) -> bool:
         t = f"{{{', '.join(['double'] * n)}}}"
         lines = [f" %s{i} = insertvalue {t} {f'%s{i - 1}' if i else 'poison'}, double {i}.5, {i}" for i in range(n)]
         assembly = optimised_texts("\n".join([f"define {convention} {t} @f() {{", *lines, f" ret {t} %s{n - 1}", "}"]), target.cpu())[1]
-        return any("[x8" in line or "(%rdi)" in line or "(%rax)" in line for line in assembly.splitlines())
+        return any("[x8" in line or "(%rdi)" in line or "(%rax)" in line or "\tfld" in line for line in assembly.splitlines())
 
     assert [stored(target.floats_returned, ""), stored(target.floats_returned + 1, "")] == [False, True]
     if target.wide_convention:
         assert not stored(target.floats_returned + 1, target.wide_convention)
+
+
+def test_nothing_comes_back_on_the_stack_of_x87() -> None:
+    """Its floats may be loaded into registers that the instruction cannot name (LLVM 22, AVX-512)."""
+
+    def numbers(n: int, x: float) -> Any:  # a call that is not written out
+        if n == 0:
+            return x, 2.0 * x, 3.0 * x, n
+        a, b, c, _ = numbers(n - 1, x * 1.5)
+        return b, c, a * x, n
+
+    def sums(n: int, x: float) -> Any:
+        a = np.arange(8.0) * x
+        return np.sum(a * n) + np.sum(np.sin(a)) + np.sum(a * a) + np.sum(np.exp(a))
+
+    for f in (lambda n, x: numbers(n, x)[0], lj.grad(lambda n, x: numbers(n, x)[0] * x, argnums=1), lj.grad(sums, 1)):
+        found = lj.jit(f).inspect(3, 1.5, target="x86-64-v4")
+        assert not re.search(r"\tf(ld|stp)", found.asm)
+    assert lj.jit(lambda n, x: numbers(n, x)[:3])(3, 1.5) == numbers(3, 1.5)[:3]
 
 
 @pytest.mark.parametrize("name", ["aarch64", "", "pentium"])

@@ -126,7 +126,7 @@ class Target:
     clock: str  # LLVM text that declares or defines the function that counts time
     ticks: str  # the function's name
     ticks_per_second: int  # about: how long calls have taken is judged by it
-    floats_returned: int  # in registers, by the C convention
+    floats_returned: int  # in registers for vectors, by the C convention
     wide_convention: str  # the calling convention that returns more, "" if there is none
     bool_extension: str  # LLVM's attribute of a bool that is passed, "" if the upper bits are any
     memory: Memory

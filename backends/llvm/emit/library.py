@@ -30,7 +30,7 @@ def call_primal(context: Any, code: Code, name: str, args: Sequence[Operands]) -
     flat = [f"{t} {x}" for p, operands in zip(f.params, args, strict=True) for t, x in zip(flat_types(p.type), operands, strict=False)]
     types = [flat_types(r) for r in f.results]
     rt = struct_of([t for ts in types for t in ts])
-    call = f"call {rt} {context.primal(name)}({', '.join(flat)})"
+    call = f"call {code.module.typed([t for ts in types for t in ts])} {context.primal(name)}({', '.join(flat)})"
     if rt == "void":
         code.emit(call)
         return []

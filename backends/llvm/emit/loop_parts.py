@@ -26,13 +26,12 @@ class Parts:
 
     most, factor = MOST, 1  # how many parts, and how dear an iteration is against the way there
 
-    def __init__(self, context: Any, f: Any, name: str, called: str, params: list[Names], results: list[Any], convention: str = "") -> None:
+    def __init__(self, context: Any, f: Any, name: str, called: str, params: list[Names], results: list[Any]) -> None:
         self.context, self.f, self.name, self.called, self.params = context, f, name, called, params
         self.flat = [x for own in params for x in own]
         self.start, self.limit = params[0][0][1], params[1][0][1]
-        self.types, self.convention = results, convention
-        self.results = [LLVM_TYPES[t] for t in results]
-        self.t = struct_of(self.results)
+        self.types, self.results = results, [LLVM_TYPES[t] for t in results]
+        self.t, self.typed = struct_of(self.results), context.module.typed(self.results)
 
     def code(self) -> Code:
         return Code(self.context.module)
@@ -65,7 +64,7 @@ class Parts:
         """Call the function, with other operands for some."""
         given = instead or {}
         args = ", ".join(f"{t} {given.get(own, own)}" for t, own in self.flat)
-        text = " ".join(x for x in ("call", self.convention, self.t, f"{self.called}({args})") if x)
+        text = f"call {self.typed} {self.called}({args})"
         if self.results:
             return code.let(text)
         code.emit(text)
@@ -76,9 +75,7 @@ class Parts:
 
     def text(self, code: Code) -> str:
         head = ", ".join(f"{t} {own}" for t, own in self.flat)
-        return code.text(
-            " ".join(x for x in ("define internal", self.convention, self.t, f"{self.name}({head})", "noinline nounwind") if x)
-        )
+        return code.text(f"define internal {self.typed} {self.name}({head}) noinline nounwind")
 
     def task(self, code: Code, name: str) -> str:
         code.emit("ret void")

@@ -107,11 +107,10 @@ def put(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
 
 
 # ---- calls
-def _call(code: Code, target: str, low: bool, args: list[str], let: Let) -> list[Operands]:
+def _call(code: Code, target: str, args: list[str], let: Let) -> list[Operands]:
     types = [flat_types(o.type) for o in let.outs]
-    rt = struct_of([t for ts in types for t in ts])
-    convention = code.module.convention(len(let.outs)) if low else ""
-    text = f"call {convention} {rt} {target}({', '.join(args)})" if convention else f"call {rt} {target}({', '.join(args)})"
+    flat = [t for ts in types for t in ts]
+    rt, text = struct_of(flat), f"call {code.module.typed(flat)} {target}({', '.join(args)})"
     if not let.outs:
         code.emit(text)
         return []
@@ -127,12 +126,12 @@ def _flat(args: Any, read: Read) -> list[str]:
 def call(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     name, context = let.attrs["f"], code.module.context
     low = name in context.low.operations or name in context.low.functions
-    return _call(code, context.low_function(name) if low else context.primal(name), low, _flat(let.args, read), let)
+    return _call(code, context.low_function(name) if low else context.primal(name), _flat(let.args, read), let)
 
 
 @EMIT.of("callk")
 def callk(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
-    return _call(code, read(let.args[0])[0], True, _flat(let.args[1:], read), let)
+    return _call(code, read(let.args[0])[0], _flat(let.args[1:], read), let)
 
 
 # ---- the arena
@@ -276,10 +275,8 @@ class Low(Primal):
         return False
 
     def head(self, params: list[str]) -> str:
-        convention = self.code.module.convention(len(self.f.results))
         inline = {"always": "alwaysinline", "never": "noinline"}.get(self.f.inline, "")
-        text = f"{self.result_type()} @{self.f.name}({', '.join(params)})"
-        return " ".join(x for x in ("define internal", convention, text, inline, "nounwind") if x)
+        return " ".join(x for x in ("define internal", self.typed(), f"@{self.f.name}({', '.join(params)})", inline, "nounwind") if x)
 
     def names(self, i: int, p: Var, n: int) -> list[str]:
         """As in the graph; what emission names itself is a `t` with a number."""

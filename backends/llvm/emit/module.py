@@ -147,7 +147,7 @@ class Emission:
                     args.append(_load_bool(code, at) if t == "i1" else f"{t} {code.load(t, at)}")
         types = [t for r in f.results for t in flat_types(r)]
         rt = struct_of(types)
-        call = f"call {rt} {self.primal(f.name)}({', '.join(args)})"
+        call = f"call {self.module.typed(types)} {self.primal(f.name)}({', '.join(args)})"
         if types:
             for t, v in zip(types, code.unpack(rt, code.let(call), len(types)), strict=True):
                 if t == "i1":

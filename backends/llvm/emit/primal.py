@@ -85,7 +85,7 @@ class Primal:
 
     def head(self, params: list[str]) -> str:
         name = f"@p.{self.f.name}" if not self.unchanging else f"@p.{self.f.name}{RECURSION}"
-        return f"define internal {self.result_type()} {name}({', '.join(params)}) nounwind"
+        return f"define internal {self.typed()} {name}({', '.join(params)}) nounwind"
 
     def outermost(self) -> str:
         """@p.f of a recursion: what it never changes goes into a record, whose address is all that each call is given."""
@@ -100,16 +100,19 @@ class Primal:
                 else:
                     rest.append(params[-1])
         rt = self.result_type()
-        call = f"call {rt} @p.{self.f.name}{RECURSION}({', '.join([*rest, f'ptr {record}'])})"
+        call = f"call {self.typed()} @p.{self.f.name}{RECURSION}({', '.join([*rest, f'ptr {record}'])})"
         if rt == "void":
             code.emit(call)
             code.emit("ret void")
         else:
             code.emit(f"ret {rt} {code.let(call)}")
-        return code.text(f"define internal {rt} @p.{self.f.name}({', '.join(params)}) nounwind")
+        return code.text(f"define internal {self.typed()} @p.{self.f.name}({', '.join(params)}) nounwind")
 
     def result_type(self) -> str:
         return struct_of([t for r in self.f.results for t in flat_types(r)])
+
+    def typed(self) -> str:
+        return self.context.module.typed([t for r in self.f.results for t in flat_types(r)])  # type: ignore[no-any-return]
 
     # ---- arrays: what a function or an iteration allocates is given back where nothing can refer to it
     def frees_arrays(self) -> bool:
@@ -282,7 +285,8 @@ def call_function(context: Any, code: Code, t: Call, read: Any, within: Sequence
     if rt == "void":
         code.emit(f"call void {name}({args})")
         return []
-    values = iter(code.unpack(rt, code.let(f"call {rt} {name}({args})"), sum(map(len, types))))
+    call = f"call {code.module.typed([ty for ts in types for ty in ts])} {name}({args})"
+    values = iter(code.unpack(rt, code.let(call), sum(map(len, types))))
     return [[next(values) for _ in ts] for ts in types]
 
 

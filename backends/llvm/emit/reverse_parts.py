@@ -31,7 +31,7 @@ class Back(Parts):
 
     def __init__(self, context: Any, f: Any, low: Any, name: str, arrays: list[tuple[int, int, Array]]) -> None:
         params = [[(t, f"%b{i}.{j}") for j, t in enumerate(flat_types(p.type))] for i, p in enumerate(low.params)]
-        super().__init__(context, f, name, f"@{low.name}", params, list(low.results), context.module.convention(len(low.results)))
+        super().__init__(context, f, name, f"@{low.name}", params, list(low.results))
         self.arrays = arrays
         self.rows = [(f"%own{q}", f"%size{q}") for q in range(len(arrays))]  # of each adjoint: those of all parts, and how large one is
 
@@ -115,6 +115,7 @@ class Continued(Back):
         self.sums = list(f.results)
         self.floats = [t for t in f.results if carries_gradient(t)]
         self.s, self.c = (struct_of([LLVM_TYPES[t] for t in ts]) for ts in (self.sums, self.floats))
+        self.continuing = context.module.typed([LLVM_TYPES[t] for t in self.floats])
 
     def emit(self) -> None:
         code = self.code()
@@ -148,15 +149,11 @@ class Continued(Back):
     def go_through(self, code: Code, at: str, sums: list[str]) -> None:
         """Call the continuation; what it returns is for all parts."""
         args = ", ".join([f"ptr {self.params[-1][0][1]}", *(f"{LLVM_TYPES[t]} {x}" for t, x in zip(self.sums, sums, strict=True))])
-        text = f"call {self.continuing()} {self.params[-2][0][1]}({args})"
+        text = f"call {self.continuing} {self.params[-2][0][1]}({args})"
         if self.floats:
             code.store(self.c, code.let(text), self.environment.place(code, at, 4, "0"))
         else:
             code.emit(text)
-
-    def continuing(self) -> str:
-        """The convention and the type of a continuation."""
-        return " ".join(x for x in (self.context.module.convention(len(self.floats)), self.c) if x)
 
     def go_on(self) -> str:
         code = self.code()
@@ -178,7 +175,7 @@ class Continued(Back):
         else:
             code.emit("ret void")
         params = ", ".join(["ptr %record", *(f"{t} {x}" for t, x in given)])
-        return code.text(f"define internal {self.continuing()} {self.name}.paused({params}) nounwind")
+        return code.text(f"define internal {self.continuing} {self.name}.paused({params}) nounwind")
 
 
 class There(Back):

@@ -239,17 +239,19 @@ class Nest:
             return [v for _, v in returned]
         if self.split is not None:
             joins = self.joins()
-            t = Parts(self, name, [*returned, *self.added()], joins).emit(lambda values: self.finish(returned, values))
+            types = Parts(self, name, [*returned, *self.added()], joins).emit(lambda values: self.finish(returned, values))
         else:
-            t = struct_of([x for x, _ in returned])
+            types = [x for x, _ in returned]
+            t = struct_of(types)
             self.code.emit(f"ret {t} {self.code.pack(t, returned)}" if returned else "ret void")
             apart = "noinline nounwind alignstack(64)" if len(self.code.lines) > INLINED else "nounwind"
-            name = self.context.module.once(name, self.code.text(f"define internal {t} {name}({self.outside.params()}) {apart}"))
-        call = f"call {t} {name}({self.outside.args()})"
+            head = f"define internal {self.code.module.typed(types)} {name}({self.outside.params()}) {apart}"
+            name = self.context.module.once(name, self.code.text(head))
+        call = f"call {self.code.module.typed(types)} {name}({self.outside.args()})"
         if not returned:
             self.outer.emit(call)
             return []
-        return self.outer.unpack(t, self.outer.let(call), len(returned))
+        return self.outer.unpack(struct_of(types), self.outer.let(call), len(returned))
 
     # ---- parts
     def joins(self) -> list[Callable[[str, str], str]]:

@@ -102,7 +102,8 @@ class Parts:
 
     def __init__(self, nest: Any, name: str, values: Sequence[tuple[str, str]], joins: Sequence[Callable[[str, str], str]]) -> None:
         self.nest, self.name, self.values, self.joins = nest, name, values, joins
-        self.t = struct_of([t for t, _ in values])
+        types = [t for t, _ in values]
+        self.t, self.typed = struct_of(types), nest.context.module.typed(types)
         self.names = [(t, own) for (t, _), own in nest.outside.names.items()]
         self.rows = [self.row(r, i) for i, r in enumerate(nest.met)]
 
@@ -115,21 +116,23 @@ class Parts:
         dims = [nest.outside.use("i64", d) for d in nest.read(r.into.base)[1 : 1 + t.rank]]
         return nest.data(r.into), dims, t.dtype, f"%own{i}", f"%size{i}"
 
-    def emit(self, finish: Callable[[list[str]], list[tuple[str, str]]]) -> str:
-        """Emit them; what the kernel returns. `finish` gives that, of the joined values."""
+    def emit(self, finish: Callable[[list[str]], list[tuple[str, str]]]) -> list[str]:
+        """Emit them; the types that the kernel returns. `finish` gives that, of the joined values."""
         nest = self.nest
         functions, params = nest.context.module.functions, nest.outside.params()
         nest.code.emit(f"ret {self.t} {nest.code.pack(self.t, list(self.values))}" if self.values else "ret void")
         head = ", ".join(x for x in (params, "i64 %first, i64 %length") if x)
-        part = nest.code.text(f"define internal {self.t} {self.name}.part({head}) nounwind")
+        part = nest.code.text(f"define internal {self.typed} {self.name}.part({head}) nounwind")
         nest.code = code = Code(nest.context.module)
         cells = self.decide(code)
         returned = finish([code.load(t, cell) for (t, _), cell in zip(self.values, cells, strict=True)])
-        t = struct_of([t for t, _ in returned])
+        types = [t for t, _ in returned]
+        t = struct_of(types)
         code.emit(f"ret {t} {code.pack(t, returned)}" if returned else "ret void")
         quiet = " willreturn memory(read)" if self.is_quiet() else ""
-        functions += [code.text(f"define internal {t} {self.name}({params}) noinline nounwind{quiet}"), self.task(), part]
-        return t
+        head = f"define internal {code.module.typed(types)} {self.name}({params}) noinline nounwind{quiet}"
+        functions += [code.text(head), self.task(), part]
+        return types
 
     def is_quiet(self) -> bool:
         """Does it nothing but give numbers, so that LLVM may leave it out where nobody needs them? (The value, beside a gradient.)"""
@@ -174,7 +177,7 @@ class Parts:
     def call(self, code: Code, first: str, length: str, instead: dict[str, str] | None = None) -> str:
         given = instead or {}
         args = ", ".join([*(f"{t} {given.get(own, own)}" for t, own in self.names), f"i64 {first}", f"i64 {length}"])
-        text = f"call {self.t} {self.name}.part({args})"
+        text = f"call {self.typed} {self.name}.part({args})"
         if self.values:
             return code.let(text)
         code.emit(text)
