@@ -281,7 +281,7 @@ def jit(
         return property(again(f.fget), f.fset, f.fdel, f.__doc__)
     if not callable(f):
         raise TypeError(f"jit() takes a function, not {type(f).__name__} {f!r}")
-    return Jitted(f, _static(f, nums, names) if names else nums, options)
+    return Jitted(f, _static(f, nums, names) if names or nums else (), options)
 
 
 def _checked(options: Options) -> Options:
@@ -304,11 +304,15 @@ def _static(f: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
-        parameters = [inspect.Parameter("_", inspect.Parameter.VAR_KEYWORD)]
+        parameters = [inspect.Parameter("_", kind) for kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)]
     positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     unknown = [n for n in names if n not in [p.name for p in parameters]]
     if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters):
         raise TypeError(
             f"static_argnames={unknown[0]!r} names no parameter of `{getattr(f, '__name__', f)}`, which has {', '.join(p.name for p in parameters)}"
         )
+    n, open_end = len(positional), any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    for i in nums:
+        if not open_end and not -n <= i < n:
+            raise ValueError(f"static_argnums={i} names no argument of `{getattr(f, '__name__', f)}`, which has {n} by position")
     return (*nums, *(positional.index(n) for n in names if n in positional), *names)

@@ -15,6 +15,7 @@ import numpy as np
 from .dispatcher import Dispatcher
 from .inspection.debugging import is_interpreted
 from .inspection.table import Table
+from .ir.core import errors
 from .ir.core.builder import current_trace
 from .ir.trace import derivatives
 from .ir.trace.jacobian import jacobians, linear
@@ -214,8 +215,17 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     >>> lj.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
     (12.0, 4.0)
     """
-    given = tuple(primals), tuple(tangents)
+    given = _several("jvp", "primals", primals), _several("jvp", "tangents", tangents)
     return Transformed(f, "jvp", lambda p, t: derivatives.jvp(f, p, t, has_aux), options=has_aux)(*given)  # type: ignore[no-any-return]
+
+
+def _several(who: str, name: str, given: Sequence[Any]) -> tuple[Any, ...]:
+    """Arguments that are given as a sequence."""
+    if isinstance(given, (tuple, list)):
+        return tuple(given)
+    raise errors.ArgumentTypeError(
+        f"the {name} of {who} are a sequence with one for each argument, not {type(given).__name__}: write ({'x' if name == 'primals' else 't'},)"
+    )
 
 
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -305,6 +315,7 @@ def _linear(f: Callable[..., Any], primals: tuple[Any, ...], kind: str, has_aux:
 
 
 def _applied(kind: str, how: str, parts: Any, primals: Any, value: Any, changes: Any) -> Any:
+    parts, primals, value = linear.lifted((parts, primals, value))
     found = linear.Linear(how, parts, tuple(map(derivatives.all_differentiable, primals, itertools.repeat(kind))), value)
     return found.pull(*changes) if kind == "vjp" else found.push(*changes)
 
@@ -333,13 +344,14 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
     >>> lj.hvp(lambda x: x ** 3, (2.0,), (1.0,))
     12.0
     """
+    given = _several("hvp", "primals", primals), _several("hvp", "tangents", tangents)
     nums: Any = 0 if len(primals) == 1 else tuple(range(len(primals)))
 
     def staged(p: Any, t: Any) -> Any:
         _, *found = derivatives.jvp(grad(f, nums, has_aux), p, t, has_aux)
         return tuple(found) if has_aux else found[0]
 
-    return Transformed(f, "hvp", staged, options=(nums, has_aux))(tuple(primals), tuple(tangents))
+    return Transformed(f, "hvp", staged, options=(nums, has_aux))(*given)
 
 
 def jacfwd(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Transformed:
@@ -436,6 +448,13 @@ def hessian(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, 
     return Transformed(f, "hessian", staged, (hessian, (f, nums, has_aux, holomorphic)), (nums, has_aux, holomorphic))
 
 
+def _axes(name: str, leaves: Sequence[Any]) -> tuple[Any, ...]:
+    for x in leaves:
+        if not (x is None or (isinstance(x, int) and not isinstance(x, bool))):
+            raise errors.ArgumentTypeError(f"vmap's {name} has {x!r}: an axis is an int, or None")
+    return tuple(leaves)
+
+
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Transformed:
     """A function of arrays of arguments, which gives arrays of results: those of f for each lane.
 
@@ -463,7 +482,10 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Transfor
     >>> lj.vmap(lambda a, x: a * x[0] + x[1], in_axes=(None, 0))(2.0, np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([ 4., 10.])
     """
-    options = tuple((tuple(leaves), tree) for leaves, tree in map(pytree.flatten, (in_axes, out_axes)))
+    options = tuple(
+        (_axes(name, leaves), tree)
+        for name, (leaves, tree) in zip(("in_axes", "out_axes"), map(pytree.flatten, (in_axes, out_axes)), strict=True)
+    )
     return Transformed(
         f, "vmap", lambda *args, **kwargs: batched(f, in_axes, out_axes, args, kwargs), (vmap, (f, in_axes, out_axes)), options
     )

@@ -379,6 +379,35 @@ def test_what_is_refused(i: int) -> None:
         lj.jit(f)(2.0)
 
 
+def test_plain_loops_carry_arrays() -> None:
+    def below(a: Any, n: int) -> Any:
+        def body(s: Any) -> Any:
+            out = s[1].copy()
+            out[s[0]] = 2.0 * a[s[0]]
+            return s[0] + 1, out
+
+        return lj.while_loop(lambda s: s[0] < n, body, (0, np.zeros(a.shape)))[1]
+
+    close(below(VECTOR, 3), 2.0 * VECTOR * (np.arange(5) < 3))
+    close(lj.jit(below)(VECTOR, 3), 2.0 * VECTOR * (np.arange(5) < 3))
+    close(lj.fori_loop(0, 3, lambda i, s: {"a": s["a"] + i, "b": s["b"]}, {"a": VECTOR, "b": ()})["a"], VECTOR + 3.0)
+    for f, a, b in [(lambda s: np.ones(3), "shape (2,)", "shape (3,)"), (lambda s: s.astype(np.float32), "float64 of", "float32 of")]:
+        with pytest.raises(errors.TypeMismatchError, match=re.escape(f"{a}").join([".*", ".*"]) + re.escape(b)):
+            lj.while_loop(lambda s: True, f, np.ones(2))
+    with pytest.raises(
+        errors.TypeMismatchError, match=r"goes in as tuple of int, \(tuple of int, int\) and comes out as tuple of int, int, int"
+    ):
+        lj.fori_loop(0, 2, lambda i, s: (1, 2, 3), (1, (2, 3)))
+
+
+def test_the_ys_of_a_scan_are_gradients() -> None:
+    loss = lambda x: np.sum(np.sin(x) * x[0, 0])  # noqa: E731
+    x = np.arange(1.0, 7.0).reshape(2, 3)
+    for step in (lambda c: lj.grad(loss)(c), lambda c: lj.jvp(loss, (c,), (c,))[1] * c, lambda c: lj.vjp(np.sin, c)[1](c)[0]):
+        for out in both(lambda x, step=step: lj.scan(lambda c, _: (c * 0.5, step(c)), x, length=3)[1], x).values():
+            close(out, np.stack([lj.jit(step)(x * 0.5**i) for i in range(3)]))
+
+
 def test_a_shape_that_only_the_program_knows_is_compared_then() -> None:
     f = lj.jit(lambda w, h, n: lj.scan(lambda h, _: (w @ h, h), h, length=n))
     close(f(np.eye(2), np.ones(2), 6), (np.ones(2), np.ones((6, 2))))

@@ -225,6 +225,10 @@ def test_static_arguments() -> None:
     with pytest.raises(TypeError, match="static argument of `f` cannot be hashed"):
         jitted(["sin"], 0.5, 3)
 
+    with pytest.raises(ValueError, match=r"static_argnums=3 names no argument of `f`, which has 3 by position"):
+        lj.jit(f, static_argnums=3)
+    close(lj.jit(lambda *args: args[1] * args[0], static_argnums=1)(2.0, 3), 6.0)
+
 
 def test_static_arguments_of_equal_value_and_other_type() -> None:
     jitted = lj.jit(lambda x, k: x * k if isinstance(k, float) else x + k, static_argnums=1)

@@ -406,3 +406,25 @@ def test_hessian_products_and_aux() -> None:
 
 def test_one_name_more() -> None:
     assert lj.jacobian is lj.jacrev
+
+
+@pytest.mark.parametrize("n", [3, 12])
+def test_a_pull_from_outside_in_a_trace(n: int) -> None:
+    x = np.linspace(0.1, 1.0, n)
+    _, pull = lj.vjp(np.sin, x)
+    _, push = lj.linearize(np.sin, x)
+    close(lj.vmap(pull)(np.eye(n))[0], np.diag(np.cos(x)))
+    close(lj.vmap(push)(np.eye(n)), np.diag(np.cos(x)))
+    close(lj.jit(lambda c: pull(2.0 * c)[0] + push(c))(x), 3.0 * np.cos(x) * x)
+    close(lj.jit(lj.grad(lambda c: np.sum(pull(c * c)[0])))(x), 2.0 * np.cos(x) * x)
+
+
+def test_primals_and_tangents_are_sequences() -> None:
+    with pytest.raises(
+        errors.ArgumentTypeError, match=r"the primals of jvp are a sequence with one for each argument, not float: write \(x,\)"
+    ):
+        lj.jvp(lambda x: x, 1.0, (1.0,))
+    with pytest.raises(
+        errors.ArgumentTypeError, match=r"the tangents of hvp are a sequence with one for each argument, not ndarray: write \(t,\)"
+    ):
+        lj.hvp(lambda x: x, (1.0,), np.ones(1))

@@ -161,3 +161,116 @@ def test_fixed_point() -> None:
         return np.sum(x**2)
 
     agree(lj.grad(layer, argnums=(0, 1)), lj.jit(lj.grad(unrolled, argnums=(0, 1)))(w, b), w, b, tol=1e-9)
+
+
+# ---- rules that are the gradient of nothing
+def shear(x: Any, y: Any) -> Any:
+    return 2.0 * np.sin(x)
+
+
+by_argument = lj.custom_vjp(shear, lambda x, y: (shear(x, y), y), lambda y, d: (2.0 * np.cos(y) * d, None))
+by_arrays = lj.custom_vjp(
+    lambda x, y: np.sin(x) * x, lambda x, y: (np.sin(x) * x, (x, y)), lambda r, d: (r[1] * r[1] * r[0] * d, np.exp(r[0]) * d)
+)
+
+
+def by_capture(x: Any, y: Any) -> Any:
+    f = lj.custom_vjp(lambda x: shear(x, y), lambda x: (shear(x, y), None), lambda _, d: (2.0 * np.cos(y) * d,))
+    return f(x)
+
+
+@lj.custom_jvp
+def by_tangents(x: Any, y: Any) -> Any:
+    return shear(x, y)
+
+
+by_tangents.defjvp(lambda p, t: (by_tangents(*p), 2.0 * np.cos(p[1]) * t[0]))
+
+
+@pytest.mark.parametrize("f", [by_argument, by_capture, by_tangents], ids=lambda f: getattr(f, "__name__", ""))
+def test_grad_of_grad_transposes_what_the_rule_says(f: Any) -> None:
+    """The rule says (2 cos y, 0): its Jacobian has -2 sin y in one corner alone."""
+    c, s = 2.0 * math.cos(0.4), 2.0 * math.sin(0.4)
+    agree(lambda y: lj.grad(f)(1.0, y), c, 0.4)
+    agree(lj.grad(lambda y: lj.grad(f)(1.0, y)), -s, 0.4)
+    agree(lambda x, y: lj.grad(lambda x, y: lj.grad(f)(x, y) ** 2, argnums=(0, 1))(x, y), (0.0, -2.0 * c * s), 0.3, 0.4)
+    agree(lambda y: lj.jvp(lambda y: lj.grad(f)(1.0, y), (y,), (3.0,))[1], -3.0 * s, 0.4)
+    agree(lambda y: lj.hessian(lambda v: f(v[0], v[1]))(np.array([1.0, y])), np.array([[0.0, -s], [0.0, 0.0]]), 0.4)
+    agree(lambda y: lj.jacrev(lj.grad(lambda v: f(v[0], v[1])))(np.array([1.0, y])), np.array([[0.0, -s], [0.0, 0.0]]), 0.4)
+    agree(lj.grad(lj.grad(lambda y: lj.grad(f)(1.0, y))), -c, 0.4)
+
+
+def test_the_same_of_arrays_and_in_loops() -> None:
+    y, u = rng.normal(size=3), rng.normal(size=3)
+    rows = lambda x, y: lj.grad(lambda x, y: np.sum(by_arrays(x, y)), argnums=(0, 1))(x, y)  # noqa: E731
+    agree(rows, (y * y * X[:3], np.exp(X[:3])), X[:3], y)
+    transposed = (y * y * u + np.exp(X[:3]) * u, 2.0 * y * X[:3] * u)
+    agree(lj.grad(lambda x, y, u: np.sum((rows(x, y)[0] + rows(x, y)[1]) * u), argnums=(0, 1)), transposed, X[:3], y, u)
+    agree(lambda x, y, u: lj.vjp(rows, x, y)[1]((u, u)), transposed, X[:3], y, u)
+    agree(lambda x, y, u: lj.jvp(rows, (x, y), (u, u))[1], (y * y * u + 2.0 * y * X[:3] * u, np.exp(X[:3]) * u), X[:3], y, u)
+
+    def looped(y: Any) -> Any:
+        total = 0.0
+        for i in range(4):
+            total = total + lj.grad(by_argument)(1.0, i * y)
+        return total
+
+    agree(looped, 2.0 * sum(math.cos(i * 0.4) for i in range(4)), 0.4)
+    agree(lj.grad(looped), -2.0 * sum(i * math.sin(i * 0.4) for i in range(4)), 0.4)
+
+
+def test_what_only_the_way_back_uses_may_be_captured() -> None:
+    @lj.op
+    def clipped(x: Any, k: Any, *, most: Any) -> Any:
+        return np.clip(k(x), -most, most)
+
+    agree(lj.grad(lambda x: 5.0 * clipped(x, most=x + 1.0)), 3.0, 2.0)
+
+    def kept(x: Any, y: Any) -> Any:  # the value is made of y
+        return lj.custom_vjp(lambda x: x * y, lambda x: (x * y, None), lambda _, d: (d,))(x)
+
+    agree(lj.grad(kept), 1.0, 2.0, 3.0)
+    with pytest.raises(lj.errors.NotDifferentiableError, match="would get no adjoint: make it an argument of the operation"):
+        lj.jit(lj.grad(kept, 1))(2.0, 3.0)
+
+
+def test_a_rule_may_call_python() -> None:
+    sine, slope = (lambda v: float(np.sin(v))), (lambda v: float(np.cos(v)))
+    by_jvp = lj.custom_jvp(lambda x: lj.callback(sine, float, x))
+    by_jvp.defjvp(lambda p, t: (by_jvp(*p), lj.callback(slope, float, p[0]) * t[0]))
+    by_vjp = lj.custom_vjp(lambda x: lj.callback(sine, float, x))
+    by_vjp.defvjp(lambda x: (by_vjp(x), lj.callback(slope, float, x)), lambda r, d: (r * d,))
+    for f in (by_jvp, by_vjp):
+        agree(f, math.sin(0.5), 0.5)
+        agree(lj.grad(f), math.cos(0.5), 0.5)
+        agree(lambda x, f=f: lj.jvp(f, (x,), (2.0,)), (math.sin(0.5), 2.0 * math.cos(0.5)), 0.5)
+        with pytest.raises(lj.errors.NotDifferentiableError, match=r"callback\(\) of `.*` at .* has no derivative"):
+            lj.jit(lj.grad(lj.grad(f)))(0.5)
+
+
+def test_names_of_arguments_without_derivatives() -> None:
+    app = lj.custom_vjp(lambda f, g, x: f(x) + g(x), nondiff_argnums=0, nondiff_argnames="g")
+    app.defvjp(lambda f, g, x: (f(x) + g(x), x), lambda f, g, x, d: (10.0 * x * d,))
+    agree(lj.grad(lambda x: app(abs, g=math.exp, x=x)), 20.0, 2.0)
+    scaled = lj.custom_jvp(lambda k, x: k * x, nondiff_argnames=("k",))
+    scaled.defjvp(lambda k, p, t: (scaled(k, *p), 7.0 * k * t[0]))
+    agree(lj.grad(lambda x: scaled(3, x)), 21.0, 2.0)
+    with pytest.raises(TypeError, match="nondiff_argnames='z' names no parameter of `<lambda>`, which has k, x"):
+        lj.custom_jvp(lambda k, x: k * x, nondiff_argnames="z")
+
+
+def test_rules_that_do_not_return_what_they_should() -> None:
+    def jvp_of(rule: Any) -> Any:
+        f = lj.custom_jvp(lambda x: x * x)
+        f.defjvp(rule)
+        return lj.jit(lambda x: lj.jvp(f, (x,), (1.0,)))
+
+    error = lj.errors.TypeMismatchError
+    with pytest.raises(error, match=r"the rule of `<lambda>` gives a float: it returns a pair, \(value, tangent\)"):
+        jvp_of(lambda p, t: t[0])(1.0)
+    with pytest.raises(error, match=r"gives a tangent that is list \[a float, a float\], for a value that is a float: return one like"):
+        jvp_of(lambda p, t: (p[0] ** 2, [t[0], t[0]]))(1.0)
+    with pytest.raises(error, match="gives a tangent that is a 1-d array of float64, for a value that is a float"):
+        jvp_of(lambda p, t: (p[0] ** 2, t[0] * np.ones(1)))(1.0)
+    with pytest.raises(error, match=r"the fwd of `<lambda>` gives a float: it returns a pair, \(value, residuals\)"):
+        lj.jit(lj.grad(lj.custom_vjp(lambda x: x, lambda x: x, lambda r, d: (d,))))(1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import pytest
 
 import lantern_jit as lj
 
-from .support import Function, both, check, interpret, same
+from .support import Function, both, check, close, interpret, same
 
 
 class Pair(NamedTuple):
@@ -254,3 +255,54 @@ def test_an_enum_stays_in_a_gradient() -> None:
 
     for kind, slope in ((Kind.SCALE, 3.0), (Kind.SHIFT, 1.0)):
         assert lj.jit(lj.grad(f))({"w": 2.0, "kind": kind}, 3.0) == {"w": slope, "kind": kind}
+
+
+# ---- copies
+class Holder:
+    def __init__(self, a: Any) -> None:
+        self.a, self.times = a, 0
+
+
+class Counted:
+    def __init__(self, a: Any) -> None:
+        self.a = a
+
+    def __copy__(self) -> Counted:
+        return Counted(self.a + 1.0)
+
+
+def copied(x: Any, n: int) -> Any:
+    shallow, whole = copy.copy(x), copy.deepcopy({"a": [x, x], "b": (x, n, "text")})
+    shallow[0] = 5.0
+    whole["a"][0][1] = 7.0  # which is there twice
+    rows = [x, x * 2.0]
+    other, deeper = copy.copy(rows), copy.deepcopy(rows)
+    other[0] = x * 3.0
+    deeper[1][0] = 9.0
+    holder = Holder([x])
+    mine, own = copy.copy(holder), copy.deepcopy(holder)
+    mine.times += 1
+    own.a[0][2] = 11.0
+    grown = []
+    for i in range(n):
+        grown.append(i * 1.0)
+    less = copy.copy(grown)
+    less.append(100.0)
+    return x, shallow, whole, rows, other, deeper, mine.times, own.a, mine.a, len(grown), less[-1], copy.copy(n), copy.copy(Counted(x)).a
+
+
+def test_copies_are_python_s() -> None:
+    x = np.arange(1.0, 4.0)
+    wanted = copied(x, 3)
+    for out in both(copied, x, 3).values():
+        close(out, wanted)
+
+    def kept(x: Any) -> Any:
+        y = copy.deepcopy([x])
+        y[0][0] = 0.0
+        return np.sum(y[0] ** 2)
+
+    for out in both(lj.grad(kept), x).values():
+        close(out, 2.0 * x * (np.arange(3) > 0))
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"a copy of a random Generator .* would draw what the first one draws"):
+        lj.jit(lambda rng: copy.deepcopy(rng).normal())(np.random.default_rng(0))

@@ -514,3 +514,34 @@ def test_sizes_are_compared_once_for_all_lanes() -> None:
 def test_random_programs_in_lanes(seed: int) -> None:
     found = lanes.check(seed)
     assert not isinstance(found, str), f"{found}\n{lanes.text(seed)}"
+
+
+def test_rows_of_one_element_broadcast_in_a_lane() -> None:
+    f = lj.vmap(lambda x, y: x + 2.0 * y)
+    for n, m in [(1, 3), (3, 1), (3, 3), (1, 1)]:
+        x, y = np.arange(4.0 * n).reshape(4, n), np.arange(4.0 * m).reshape(4, m)
+        for out in both(f, x, y).values():
+            close(out, x + 2.0 * y)
+        slopes = lj.jit(lj.grad(lambda x, y: np.sum(f(x, y) ** 2)))(x, y)
+        close(slopes, (2.0 * (x + 2.0 * y)).sum(axis=1, keepdims=True) if n < m else 2.0 * (x + 2.0 * y))
+    with pytest.raises(lj.errors.BroadcastError):
+        lj.jit(f)(np.ones((4, 2)), np.ones((4, 3)))
+
+
+def test_the_size_of_what_an_operation_gives_is_known_before_the_lanes() -> None:
+    @lj.op
+    def project(x: Any, k: Any) -> Any:
+        y = np.maximum(x - np.sort(x)[-2], 0.0)
+        return k(y) * (y > 0)
+
+    x = np.array([[3.0, 1.0, 2.0], [0.0, 5.0, 1.0]])
+    for out in both(lj.vmap(project), x).values():
+        close(out, np.array([[1.0, 0.0, 0.0], [0.0, 4.0, 0.0]]))
+    for out in both(lj.grad(lambda x: np.sum(lj.vmap(project)(x) ** 2)), x).values():
+        close(out, np.array([[2.0, 0.0, 0.0], [0.0, 8.0, 0.0]]))
+
+
+def test_axes_are_ints() -> None:
+    for name in ("in_axes", "out_axes"):
+        with pytest.raises(lj.errors.ArgumentTypeError, match=rf"vmap's {name} has array\(\[1., 2.\]\): an axis is an int, or None"):
+            lj.vmap(lambda x: x, **{name: (np.array([1.0, 2.0]),)})

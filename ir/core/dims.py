@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Union
 
@@ -144,6 +144,14 @@ def slope(d: Dim, s: Symbol) -> Dim | None:
 
 def _holds(f: Symbol | Applied, s: Symbol) -> bool:
     return f == s or (isinstance(f, Applied) and any(_holds(g, s) for a in f.args for factors in _terms(a) for g in factors))
+
+
+def made_of(d: Dim, known: Container[Symbol]) -> bool:
+    """Are these all the symbols that it has?"""
+    if not isinstance(d, Poly):
+        return d != UNKNOWN
+    factors = [f for factors, _ in d.terms for f in factors]
+    return all(f in known if isinstance(f, Symbol) else all(made_of(a, known) for a in f.args) for f in factors)
 
 
 def put(d: Dim, s: Symbol, value: Dim) -> Dim:

@@ -116,6 +116,7 @@ class Op:
     dim: Callable[..., Any] | None = None  # the dimension of its result from those of its arguments; None where it has none
     equates: bool = False  # it is its first argument, and fails unless the second is equal
     bounded: bool = False  # it is its first argument where that is an index of so many elements as the second says
+    fits: bool = False  # it is a size, and fails where two sizes do not go together
     optimistic: bool = False  # it fails where sizes broadcast that the trace has taken for equal
     # ---- of arrays
     indexed: bool = False  # of one element: the index stands behind the array, with a letter for each part (memory.codes)

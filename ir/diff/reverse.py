@@ -89,7 +89,7 @@ def adjoint_of_pullback(program: Program, let: Let, activity: Activity) -> tuple
     their tangents among the outs, and those of them that have a dy.
     """
     g = program.functions[let.attrs["f"]]
-    name, _, own = differentiated(program, let, [False] * len(let.args))
+    name, _, own = differentiated(program, let, [False] * len(let.args), dual=False)
     floats = [i for i, t in enumerate(g.results) if carries_gradient(t)]
     given = [i for i in floats if let.outs[i] in activity]
     wrt = tuple(i for i in range(own) if let.args[i] in activity)

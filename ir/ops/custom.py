@@ -7,7 +7,7 @@ z = ruled(y, x.., r.., c..) {f, own, kept, uses}           the same of scalars, 
 
 passes/delimited/operations.py cuts the first into what stands before `resume`, put in its place, and the third, whose f is what stands behind it;
 the r are what this needs from before. No derivative flows to y and r: f says what there is. The arguments in `still` have no adjoint, and are
-none of the x then. The c are floats of the function around the operation, and arguments by name: they may have no derivative.
+none of the x then. The c are floats of the function around the operation, and arguments by name, that the y are made of: they may have no derivative.
 `uses`: what the term of each argument of `ruled` reads, as numbers of arguments, -1 for z.
 """
 

@@ -171,10 +171,11 @@ logical_xor = row("xor", "BB:B", lambda m, x, y: m.logical("xor", x, y), specula
 # ---- sizes and indices of arrays
 holds = row("holds", "B:B", lambda m, c: checked(m, c), fails=True)  # raises what its place says (Site.exception) where c is false
 same_size = row("same_size", "II:I", lambda m, x, y: checked_size(m, x, y, ieq(x, y), "broadcast"), fails=True, equates=True,
-                optimistic=True)
-equal_size = row("equal_size", "II:I", lambda m, x, y, kind="mismatch": checked_size(m, x, y, ieq(x, y), kind), fails=True, equates=True)
+                fits=True, optimistic=True)
+equal_size = row("equal_size", "II:I", lambda m, x, y, kind="mismatch": checked_size(m, x, y, ieq(x, y), kind), fails=True, equates=True,
+                 fits=True)
 broadcast_size = row("broadcast_size", "II:I", lambda m, x, y: select(ieq(x, 1), y, checked_size(
-    m, x, y, logical_or(logical_or(ieq(x, y), ieq(x, 1)), ieq(y, 1)), "sizes")), fails=True)
+    m, x, y, logical_or(logical_or(ieq(x, y), ieq(x, 1)), ieq(y, 1)), "sizes")), fails=True, fits=True)
 check_index = row("check_index", "II:I", lambda m, i, n, axis: checked_index(m, i, n, axis), fails=True, bounded=True)
 
 # ---- conversions: `to` is the result's type

@@ -11,7 +11,7 @@ from typing import Any
 from ..core import errors
 from ..core.builder import Builder, building, current_builder, current_trace
 from ..core.graph import Atom, Var
-from ..core.op import FORWARD, REVERSE, TABLE
+from ..core.op import FORWARD, REVERSE, TABLE, Size
 from ..core.sites import user_site
 from ..core.types import I64
 from ..ops import table
@@ -280,11 +280,24 @@ class Region:
             return lambda: a
         if let is None or not (TABLE[let.op].measures or TABLE[let.op].scalar) or TABLE[let.op].can_fail(let):
             return None
+        if TABLE[let.op].measures and let.args[0] in self.made:
+            return self._length(let.args[0], let.attrs["axis"])
         args = [self._again(x) for x in let.args]
         known = [make for make in args if make is not None]
         if len(known) < len(args):
             return None
         return lambda: self.builder.emit(let.op, tuple(make() for make in known), (I64,), dict(let.attrs), let.site)[0]
+
+    def _length(self, array: Any, axis: int) -> Callable[[], Atom] | None:
+        """The size of an array that was made here, as its operation says it."""
+        let = self.made[array]
+        shape = TABLE[let.op].shape(let)[let.outs.index(array)]
+        n = shape[1][axis] if shape is not None else None
+        if not isinstance(n, Size):
+            return self._again(n) if n is not None else None
+        if n.array in self.made:
+            return self._length(n.array, n.axis)
+        return None if n.array in self.params else lambda: self.builder.emit("dim", (n.array,), (I64,), {"axis": n.axis})[0]
 
 
 def _rest(staged: Staged) -> Staged:

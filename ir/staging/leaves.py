@@ -141,7 +141,7 @@ def describe_value(value: Any) -> str:
     if isinstance(value, (Traced, Arrayed)):
         return describe(value.type)
     found = scalar_type(value)
-    return describe(found[0]) if found else ("None" if value is None else type(value).__name__)
+    return describe(found[0]) if found else ("None" if value is None else ("list" if isinstance(value, list) else type(value).__name__))
 
 
 def show(value: Any) -> str:

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import current_builder
+from ..core.builder import building, current_builder
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Scalar, describe
+from ..objects.structure import opened
 from ..ops import table
 from ..python.for_loops import Region, loop_value
 from ..python.iterables import on_ints, staged_range
@@ -58,10 +59,8 @@ def _rebuilt(bones: Skeleton, leaves: Sequence[Any]) -> Any:
 
 def _words(x: Any) -> str:
     """A leaf's type in a user's words."""
-    if isinstance(x, np.ndarray) and x.ndim:
-        x = lift_array(x)
-    if isinstance(x, Arrayed):
-        return f"{NUMPY_DTYPES[x.type.dtype].name} of shape {sizes.show(x.shape)}"
+    if is_array(x):
+        return f"{_dtype(x).name} of shape {sizes.show(x.shape)}"
     found = scalar_type(x)
     return "None" if x is None else describe(found[0]) if found is not None else type(x).__name__
 
@@ -79,12 +78,13 @@ def kept(who: str, name: str, old: Any, new: Any) -> Any:
 
 
 def _shown(x: Any) -> str:
-    if isinstance(x, (Arrayed, Traced)) or scalar_type(x) is not None or x is None:
+    if isinstance(x, (Arrayed, Traced, np.ndarray)) or scalar_type(x) is not None or x is None:
         return _words(x)
-    leaves, bones = _flatten(x)
-    if bones == LEAF:
+    found = opened(x)
+    if found is None:
         return type(x).__name__
-    return f"{type(x).__name__.lower()} of {', '.join(_words(y) for y in leaves) or 'nothing'}"
+    parts = [f"({words})" if opened(y) is not None and " of " in words else words for y in found[1] for words in [_shown(y)]]
+    return f"{found[0].kind.__name__.lower()} of {', '.join(parts) or 'nothing'}"
 
 
 def _leaf(who: str, name: str, old: Any, new: Any) -> Any:
@@ -94,13 +94,12 @@ def _leaf(who: str, name: str, old: Any, new: Any) -> Any:
         return new  # no numbers: the loop says what it thinks of them
     remedy = ""
     if all(arrays):
-        a, b = (x if isinstance(x, Arrayed) else lift_array(x) for x in (old, new))
-        if a.type.dtype == b.type.dtype and a.ndim == b.ndim and not _differ(a, b):
-            return _of_sizes(who, name, a, b)
-        if a.type.dtype != b.type.dtype:
-            remedy = (
-                f": write .astype(np.{NUMPY_DTYPES[a.type.dtype].name}) in the function, or give the initial value the dtype that comes out"
-            )
+        if building():
+            old, new = (x if isinstance(x, Arrayed) else lift_array(x) for x in (old, new))
+        if _dtype(old) == _dtype(new) and old.ndim == new.ndim and not _differ(old, new):
+            return _of_sizes(who, name, old, new)
+        if _dtype(old) != _dtype(new):
+            remedy = f": write .astype(np.{_dtype(old).name}) in the function, or give the initial value the dtype that comes out"
     elif not any(arrays) and None not in kinds:
         (t, weak), (u, _) = kinds  # type: ignore[misc]
         merged = common_type(kinds)  # type: ignore[arg-type]
@@ -113,13 +112,17 @@ def _leaf(who: str, name: str, old: Any, new: Any) -> Any:
     )
 
 
-def _differ(a: Arrayed, b: Arrayed) -> bool:
+def _dtype(x: Any) -> Any:
+    return NUMPY_DTYPES[x.type.dtype] if isinstance(x, Arrayed) else x.dtype
+
+
+def _differ(a: Any, b: Any) -> bool:
     return any(sizes.is_known(n) and sizes.is_known(m) and sizes.plain(n) != sizes.plain(m) for n, m in zip(a.shape, b.shape, strict=True))
 
 
-def _of_sizes(who: str, name: str, a: Arrayed, b: Any) -> Any:
+def _of_sizes(who: str, name: str, a: Any, b: Any) -> Any:
     """`b`, whose sizes are those of `a`, or the program fails."""
-    if all(map(sizes.same, a.shape, b.shape)):
+    if a.shape == b.shape if isinstance(a, np.ndarray) else all(map(sizes.same, a.shape, b.shape)):
         return b
     new = [
         sizes.require_equal(n, m, f"{who}: {name} changes its shape, which what is carried keeps")

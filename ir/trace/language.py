@@ -15,6 +15,7 @@ import numpy as np
 from ..core.builder import building, current_builder, current_trace
 from ..numpy import creation
 from ..numpy import dispatch as numpy_api
+from ..objects import copies
 from ..python import generators, host, iterators, python_math, sequences, strings
 from ..python.for_loops import for_
 from ..python.guarded import (
@@ -200,7 +201,7 @@ def _where(*args: Any) -> Any:
     return numpy_api.call_function(np.where, args, {})
 
 
-for _replaced in (python_math, iterators, sequences, host, strings):
+for _replaced in (python_math, iterators, sequences, host, strings, copies):
     REPLACED.update(_replaced.REPLACED)
 REPLACED.update({**numpy_api.CREATION, **QUESTIONS, **_BUILTINS})
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.complex128, np.complex64, np.int64, np.bool_)})

@@ -6,13 +6,14 @@ everywhere; that every path calls k once is seen there. passes/delimited/operati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import errors
 from ..core.builder import Builder, Trace, current_trace
+from ..core.dims import UNKNOWN, Dim, made_of, symbols
 from ..core.graph import Function, Return, Site, edges
 from ..core.op import TABLE
 from ..core.sites import user_site
@@ -25,7 +26,7 @@ from ..staging.leaves import coerce, describe_value, leaf_type
 from ..staging.paths import open_block
 from ..values import pytree
 from ..values.arrays import allocate, lift_array, opened_constants
-from ..values.values import Arrayed, Traced, is_traced, resized
+from ..values.values import Arrayed, Traced, dims_of, is_traced, resized
 from ..values.views import settled
 from .calls import call
 from .derivatives import Sub, conjugated, emit, same_shape, trace_sub
@@ -46,6 +47,7 @@ class Rest:
         self.label, self.spec, self.whole = label, spec, whole
         self.inside: Builder | None = None  # the operation's function, while that is traced
         self.given: set[tuple[Type, ...]] = set()
+        self.dims: list[list[tuple[Dim, ...]]] = []  # of the values that it is given, in each place
         self.still: list[int] = []  # the arguments, as leaves, that have no adjoint
         self.named: list[int] = []  # those of them that are given by name, and may have none
 
@@ -63,6 +65,8 @@ class Rest:
         self.spec = meet(self.spec, spec, f"what k of the operation `{self.label}` is given")
         atoms = atoms_of(leaves, self.spec)
         self.given.add(self.spec.types)
+        kinds = zip(leaves, self.spec.kinds, strict=True)
+        self.dims.append([dims_of(x) if isinstance(k.type, Array) else () for x, k in kinds if k.type is not None])
         floats = [a.type for a in atoms if carries_gradient(a.type)]
         found = iter(self.inside.emit(RESUME.name, atoms, tuple(floats), {}, user_site()))
         cotangents = [_of(next(found), self.inside) if k.type is not None and carries_gradient(k.type) else 0.0 for k in self.spec.kinds]
@@ -88,7 +92,7 @@ def operation(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
             attrs: dict[str, Any] = {"still": tuple(sub.where[i] for i in k.still), "named": tuple(sub.where[i] for i in k.named)}
             if rule is not None:
                 attrs["forward"] = _tangents(trace, rule, args, k)
-            return _values(sub, k.spec, attrs)
+            return _values(sub, k, attrs)
         del trace.functions[sub.name]  # what k is given has another type in another place: a type that suits all
         k = Rest(label, k.spec, rule is not None)
     raise errors.TypeMismatchError(
@@ -123,8 +127,14 @@ def _traced(trace: Trace, f: Callable[..., Any], args: tuple[Any, ...], kwargs: 
     return sub
 
 
-def _values(sub: Sub, spec: Spec, attrs: dict[str, Any]) -> Any:
-    types = [resized(t, {i: d for i, d in enumerate(t.dims) if isinstance(d, int)}) if isinstance(t, Array) else t for t in spec.types]
+def _values(sub: Sub, k: Rest, attrs: dict[str, Any]) -> Any:
+    spec = k.spec
+    assert spec is not None
+    outside = {s for x in sub.leaves if isinstance(x, Arrayed) for d in x.type.dims if d != UNKNOWN for s in symbols(d)}
+    types = [
+        resized(t, {i: next(iter(found)) for i, found in enumerate(map(set, zip(*dims, strict=True))) if _is_said(found, outside)})
+        for t, dims in zip(spec.types, zip(*k.dims, strict=True), strict=True)
+    ]
     outs = iter(emit(OPERATION.name, sub, (), types, attrs))
     current_trace().builders[-1].current.lets[-1].site = user_site()  # type: ignore[union-attr]
     leaves = []
@@ -137,6 +147,11 @@ def _values(sub: Sub, spec: Spec, attrs: dict[str, Any]) -> Any:
         if isinstance(leaves[-1], Traced):
             leaves[-1].weak = kind.weak
     return adopted(pytree.unflatten(spec.tree, leaves), current_trace().heap)  # type: ignore[union-attr]
+
+
+def _is_said(found: set[Any], outside: Container[Any]) -> bool:
+    """Is it one dimension wherever k is called, and do the arguments say what it is?"""
+    return len(found) == 1 and all(made_of(d, outside) for d in found)
 
 
 def _tangents(trace: Trace, rule: Callable[..., Any], args: tuple[Any, ...], k: Rest) -> str:

@@ -85,7 +85,7 @@ class Outside:
         if let is not None and op is not None:
             if op.measures:
                 return self.length(let.args[0], let.attrs["axis"])
-            if op.scalar and not can_fail(let):
+            if op.scalar and (op.fits or not can_fail(let)):  # sizes that do not fit do not fit in any lane
                 return op(*map(self.again, let.args), **let.attrs)
         self.refuse()
 

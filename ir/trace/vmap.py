@@ -81,8 +81,6 @@ class Lanes:
 
     def add(self, leaf: Any, axis: Any, what: str) -> None:
         """A leaf of the arguments, which lanes go over an axis of."""
-        if axis is not None and not isinstance(axis, int):
-            raise errors.ArgumentTypeError(f"in_axes has {show(axis)} for {what} at {user_site()}: an axis is an int, or None")
         if axis is not None and isinstance(leaf, GeneratorValue):
             raise errors.ArgumentTypeError(
                 f"{what} of vmap at {user_site()} is a random Generator, which has no axis: in_axes=None lets the lanes draw from it one after another, a list of "
@@ -197,7 +195,7 @@ class Lanes:
         while at is not None:
             for let in list(at.lets):
                 op = TABLE[let.op]
-                if (op.measures or (op.scalar and (not can_fail(let) or op.equates or op.optimistic))) and not inside & set(let.args):
+                if (op.measures or (op.scalar and (not can_fail(let) or op.fits))) and not inside & set(let.args):
                     at.lets.remove(let)
                     self.before.lets.append(let)
                     inside -= set(let.outs)

@@ -11,14 +11,16 @@ import numpy as np
 
 from ..inspection.public import Public
 from ..ir.core.builder import current_trace
-from ..ir.core.errors import LanternError
+from ..ir.core.errors import LanternError, TypeMismatchError
 from ..ir.python.for_loops import loop_value
+from ..ir.staging.leaves import show
 from ..ir.trace.derivatives import conjugated
 from ..ir.trace.jacobian.jacobians import jacobian
 from ..ir.trace.jacobian.linear import pullback_at
 from ..ir.trace.language import call
 from ..ir.trace.operations import is_differentiable, operation, zero_like
 from ..ir.values import pytree
+from ..ir.values.views import settled
 from ..transforms import in_trace
 
 
@@ -30,10 +32,12 @@ class _Ruled(Public):
     __qualname__: str
     remedy = ""
 
-    def __init__(self, f: Callable[..., Any], nondiff_argnums: int | Sequence[int] = ()) -> None:
+    def __init__(self, f: Callable[..., Any], nondiff_argnums: int | Sequence[int], nondiff_argnames: str | Sequence[str]) -> None:
         functools.update_wrapper(self, f, updated=())
         self.function = f
-        self.nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        names = (nondiff_argnames,) if isinstance(nondiff_argnames, str) else tuple(nondiff_argnames)
+        places = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else tuple(nondiff_argnums)
+        self.nondiff = (*places, *(self.place(name) for name in names))
         self.under_way: dict[
             Any, tuple[Any, tuple[Any, ...], Any]
         ] = {}  # rules that run: in which trace, of what, the value if it is known
@@ -61,6 +65,13 @@ class _Ruled(Public):
 
         return operation(_named(body, self.__name__), tuple(args[i] for i in free), {})
 
+    def place(self, name: str) -> int:
+        """The position of the parameter of that name."""
+        parameters = list(inspect.signature(self.function).parameters)
+        if name not in parameters:
+            raise TypeError(f"nondiff_argnames={name!r} names no parameter of `{self.__name__}`, which has {', '.join(parameters)}")
+        return parameters.index(name)
+
     def follow(self, rule: Any, args: tuple[Any, ...], value: Any, *given: Any) -> Any:
         """rule(*given), for these arguments of the function, of which the value may be known."""
         key = object()
@@ -69,6 +80,11 @@ class _Ruled(Public):
             return call(rule, *given)
         finally:
             del self.under_way[key]
+
+    def pair(self, found: Any, rule: str, what: str) -> tuple[Any, Any]:
+        if not isinstance(found, (tuple, list)) or len(found) != 2:
+            raise TypeMismatchError(f"the {rule} of `{self.__name__}` gives {show(found)}: it returns a pair, {what}")
+        return found[0], found[1]
 
     def has_rule(self) -> bool:
         raise NotImplementedError
@@ -108,8 +124,8 @@ class custom_vjp(_Ruled):  # it is a decorator
         Of the arguments, to the value and what `bwd` needs; or later, by `defvjp(fwd, bwd)`.
     bwd : callable, optional
         Of residuals and the cotangent of the value, to a tuple of adjoints.
-    nondiff_argnums : int or sequence of int, default ()
-        Arguments that have none: they come first in `bwd`.
+    nondiff_argnums, nondiff_argnames : int, str, or sequence of them, default ()
+        Positions and names of arguments that have none: they come first in `bwd`.
 
     Examples
     --------
@@ -130,8 +146,9 @@ class custom_vjp(_Ruled):  # it is a decorator
         fwd: Callable[..., Any] | None = None,
         bwd: Callable[..., Any] | None = None,
         nondiff_argnums: int | Sequence[int] = (),
+        nondiff_argnames: str | Sequence[str] = (),
     ) -> None:
-        super().__init__(fun, nondiff_argnums)
+        super().__init__(fun, nondiff_argnums, nondiff_argnames)
         self.forward, self.backward = fwd, bwd
 
     _public = ("defvjp",)
@@ -144,7 +161,8 @@ class custom_vjp(_Ruled):  # it is a decorator
         return self.forward is not None and self.backward is not None
 
     def run(self, args: tuple[Any, ...], own: tuple[Any, ...], fixed: list[Any], k: Callable[[Any], Any]) -> Any:
-        y, residuals = self.follow(self.forward, args, None, *args)
+        found = self.follow(self.forward, args, None, *args)
+        y, residuals = self.pair(found, "fwd", "(value, residuals)")
         return _one_or_all(call(self.backward, *fixed, residuals, k(y)), own)
 
 
@@ -156,8 +174,8 @@ class custom_jvp(_Ruled):
     fun : callable
         The function. `defjvp(rule)` says the rule: of primals and tangents, to the value and its tangent, which is linear in the tangents;
         or `defjvps(rule, ..)` one for each argument.
-    nondiff_argnums : int or sequence of int, default ()
-        Arguments without a derivative: they come first in the rule.
+    nondiff_argnums, nondiff_argnames : int, str, or sequence of them, default ()
+        Positions and names of arguments without a derivative: they come first in the rule.
 
     Examples
     --------
@@ -174,8 +192,10 @@ class custom_jvp(_Ruled):
 
     remedy = "write f.defjvp(rule)"
 
-    def __init__(self, fun: Callable[..., Any], nondiff_argnums: int | Sequence[int] = ()) -> None:
-        super().__init__(fun, nondiff_argnums)
+    def __init__(
+        self, fun: Callable[..., Any], nondiff_argnums: int | Sequence[int] = (), nondiff_argnames: str | Sequence[str] = ()
+    ) -> None:
+        super().__init__(fun, nondiff_argnums, nondiff_argnames)
         self.rule: Callable[..., Any] | None = None
 
     _public = ("defjvp", "defjvps")
@@ -213,6 +233,15 @@ class custom_jvp(_Ruled):
     def has_rule(self) -> bool:
         return self.rule is not None
 
+    def like(self, tangent: Any, value: Any) -> Any:
+        """The tangent, if it has the structure of the value, and arrays where that has them."""
+        (have, tree), (want, other) = pytree.flatten(settled(tangent)), pytree.flatten(settled(value))
+        if tree != other or any(is_differentiable(y) and np.ndim(t) != np.ndim(y) for t, y in zip(have, want, strict=True)):
+            raise TypeMismatchError(
+                f"the rule of `{self.__name__}` gives a tangent that is {show(tangent)}, for a value that is {show(value)}: return one like the value"
+            )
+        return tangent
+
     def run(self, args: tuple[Any, ...], own: tuple[Any, ...], fixed: list[Any], k: Callable[[Any], Any]) -> Any:
         y = call(self.function, *args)
         dy = k(y)
@@ -222,7 +251,8 @@ class custom_jvp(_Ruled):
         def tangent(*moved: Any) -> Any:
             known = dict(zip(moving, moved, strict=True))
             tangents = pytree.unflatten(tree, [known.get(i, 0.0) for i in range(len(leaves))])
-            return self.follow(self.rule, args, y, *fixed, own, tangents)[1]
+            _, found = self.pair(self.follow(self.rule, args, y, *fixed, own, tangents), "rule", "(value, tangent)")
+            return self.like(found, y)
 
         found = dict(zip(moving, pullback_at(_named(tangent, self.__name__), tuple(zero_like(leaves[i]) for i in moving))(dy), strict=True))
         return _one_or_all(conjugated(pytree.unflatten(tree, [found.get(i) for i in range(len(leaves))])), own)

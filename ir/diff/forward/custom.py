@@ -6,7 +6,8 @@
 
 because the cotangent of a tangent is what a plain reverse pass calls dz, and the cotangent of a value is its tangent. So the next order is
 this once more. The value of tz is the transpose of f where that is linear in dz, as the derivative of a linear map is its transpose;
-else the tangent of y. A rule of the user's for forward mode, a function of x and tx, comes before both; what it gives is differentiated as it stands.
+else the tangent of y. Where no pullback of that is to be the derivative of a pullback, the transpose is all: it is code like other code,
+and a pullback of it the exact transpose. A rule of the user's for forward mode, a function of x and tx, comes before both; what it gives is differentiated as it stands.
 """
 
 from __future__ import annotations
@@ -41,16 +42,20 @@ def custom_tangents(forward: Any, let: Let) -> None:
     xs, zs, atoms = [forward.atom(a) for a in own(let)], [forward.values[o] for o in let.outs], [forward.atom(a) for a in rs]
     back, n = forward.program.functions[let.attrs["f"]], len(let.outs)
     attrs: dict[str, Any] = {name: let.attrs[name] for name in ("forward", "covers") if name in let.attrs}
+    linear = not attrs and is_linear(forward.program, let)
     if attrs:
         n0, m0 = attrs["covers"]
         given = [*xs[:n0], *(forward.tangent(a) for a in own(let)[:n0] if carries_gradient(a.type))]
         tys = [*_called(forward, attrs["forward"], given), *(forward.tangent(y) for y in ys[m0:])]
-    elif is_linear(forward.program, let):
+    elif linear:
         tys = _transposed(
             forward, back, [*xs, *zs, *atoms], zs, [m for m, a in zip(xs_move, own(let), strict=True) if carries_gradient(a.type)], txs
         )
     else:
         tys = [forward.tangent(y) for y in ys]
+    if linear and not forward.dual:
+        forward.tangents.update(zip(let.outs, tys, strict=True))
+        return
     name = derived(forward.program, back, xs_move, n, rs_move)
     args = (*map(forward.atom, ys), *tys, *xs, *txs, *atoms, *trs, *map(forward.atom, around(let)))
     attrs |= {"f": name, "own": len(xs) + len(txs), "kept": len(atoms) + len(trs)}

@@ -18,12 +18,12 @@ from .jvp import TANGENTS, jvp_name
 from .lanes import each_lane, has_blocks, reachable, spread
 
 
-def differentiated(program: Program, let: Let, active: Sequence[bool]) -> tuple[str, tuple[bool, ...], int]:
+def differentiated(program: Program, let: Let, active: Sequence[bool], dual: bool) -> tuple[str, tuple[bool, ...], int]:
     """For a pullback of g: (name of F = jvp g, its mask, number of own arguments). F has tangents where an
     argument is active or a derivative is taken."""
     own = len(let.args) - let.attrs["cotangents"]
     mask = tuple(bool(active[i]) or i in let.attrs["wrt"] for i in range(own))
-    return jvp_name(program, let.attrs["f"], mask), mask, own
+    return jvp_name(program, let.attrs["f"], mask, dual=dual), mask, own
 
 
 @TANGENTS.of("pullback")
@@ -40,7 +40,7 @@ def pullback_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
     """Tangents of y and dx for `y, dx = pullback[g](x, c)`: one pullback of F = jvp g."""
     g = forward.program.functions[let.attrs["f"]]
     is_active = [a in forward.activity for a in let.args]
-    name, mask, own = differentiated(forward.program, let, is_active)
+    name, mask, own = differentiated(forward.program, let, is_active, dual=True)
     wrt, ct = let.attrs["wrt"], let.attrs["ct"]
     xs, cs = let.args[:own], let.args[own:]
     floats = [i for i, t in enumerate(g.results) if carries_gradient(t)]
@@ -71,7 +71,7 @@ def block_tangents(forward: Any, let: Let) -> dict[Var, Atom]:
     g, own, lanes = program.functions[let.attrs["f"]], len(let.args) - let.attrs["cotangents"], forward.lanes
     wrt, xs, cs = let.attrs["wrt"], let.args[:own], let.args[own:]
     mask = [a in forward.activity or i in wrt for i, a in enumerate(xs)]
-    first = jvp_name(program, g.name, mask, lanes)
+    first = jvp_name(program, g.name, mask, lanes, dual=True)
     moves = [*(i in wrt for i in range(own)), *(i in wrt for i, m in enumerate(mask) if m)]
     name = jvp_name(program, first, moves, lanes, paired=True)
     floats = [i for i, t in enumerate(g.results) if carries_gradient(t)]

@@ -15,28 +15,32 @@ from ...core import errors, sites
 from ...core.analysis import Aliases, references, reverse_postorder
 from ...core.builder import Builder, Operand, Trace, tracing
 from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Fail, Function, Jump, Let, Program, Return, Var
-from ...core.kernel import SMOOTH, SUMS, Access, Gather, Kernel, Result, Same, kernel_of, varies
 from ...core.op import PLAIN, REVERSE, TABLE, Stage, written
 from ...core.types import I64, Array, Type, carries_gradient, wide, width
 from ...ops.effects import AGAIN, DONE, MARK, has_effects, no_derivative
 from ...ops.memory import codes, quiet
 from ...passes.simplify import SIMPLIFY
-from ..activity import Activity, is_scalar, moving
+from ..activity import Activity, has_operations, is_scalar, moving
 from ..rules import wanted_term
 from .expand import expand
-from .lanes import has_blocks, one_by_one, whole_tangents, zeros
+from .kernels import kernel
+from .lanes import has_blocks, one_by_one, reachable, whole_tangents, zeros
 from .linear import has_tangents
 
 MAX_ORDER = 8  # of derivatives: each doubles the program
 MAX_OPERATIONS = 20_000  # of a function that is differentiated a further time, where this has been done before
 
 
-def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1, paired: bool = False, apart: int = 1) -> str:
+def jvp_name(
+    program: Program, name: str, mask: Sequence[bool], lanes: int = 1, paired: bool = False, apart: int = 1, dual: bool = False
+) -> str:
     """The name of `name`'s jvp in so many directions, with tangents for the parameters in `mask`; made when first asked for. `paired`:
     of a function that has blocks itself, each lane of which moves in its own direction alone. `apart`: so many directions, each with
-    tangents of its own."""
+    tangents of its own. `dual`: its pullback is to be the derivative of the function's pullback, also where operations of the user's have
+    rules that are the gradients of nothing."""
     marks = "".join("x" if m else "o" for m in mask) + ("" if lanes == 1 else f".{lanes}") + (".paired" if paired else "")
-    marks += "" if apart == 1 else f".by{apart}"
+    dual = dual and any(map(has_operations, reachable(program, name)))
+    marks += ("" if apart == 1 else f".by{apart}") + (".dual" if dual else "")
     new = f"jvp.{marks}.{name}"
     if new not in program.functions:
         if new.count("jvp.") > MAX_ORDER or (
@@ -50,10 +54,12 @@ def jvp_name(program: Program, name: str, mask: Sequence[bool], lanes: int = 1, 
         program.functions[new] = Function(new, [], {})  # a recursive function asks for itself
         expand(program, name, jvp_name)
         if lanes > 1 and not paired and has_blocks(program, name):
-            one_by_one(program, name, jvp_name(program, name, mask), mask, lanes, new)
+            one_by_one(program, name, jvp_name(program, name, mask, dual=dual), mask, lanes, new)
             return new
         with tracing(program) as trace:
-            f = program.functions[new] = _Forward(program, program.functions[name], tuple(mask), lanes, paired, new, trace, apart).run()
+            f = program.functions[new] = _Forward(
+                program, program.functions[name], tuple(mask), lanes, paired, new, trace, apart, dual
+            ).run()
         SIMPLIFY.on([f])  # before it may be differentiated again
     return new
 
@@ -67,11 +73,20 @@ TANGENTS = Stage(
 
 class _Forward:
     def __init__(
-        self, program: Program, f: Function, mask: tuple[bool, ...], lanes: int, paired: bool, name: str, trace: Trace, apart: int = 1
+        self,
+        program: Program,
+        f: Function,
+        mask: tuple[bool, ...],
+        lanes: int,
+        paired: bool,
+        name: str,
+        trace: Trace,
+        apart: int,
+        dual: bool,
     ) -> None:
-        self.program, self.f, self.mask, self.lanes, self.paired = program, f, mask, lanes, paired
+        self.program, self.f, self.mask, self.lanes, self.paired, self.dual = program, f, mask, lanes, paired, dual
         aliases = Aliases(program, f if is_scalar(f) else None)
-        self.activity: Activity = moving(f, mask, aliases, lambda let: has_tangents(program, let))
+        self.activity: Activity = moving(f, mask, aliases, lambda let: has_tangents(program, let, dual))
         self.builder = Builder(trace, name, None)
         trace.builders.append(self.builder)
         self.builder.blocks.clear()
@@ -142,7 +157,7 @@ class _Forward:
         return t if self.paired and width(t) > 1 else wide(t, self.lanes)
 
     def jvp_of(self, name: str, mask: Sequence[bool]) -> str:
-        return jvp_name(self.program, name, mask, self.lanes, self.paired, len(self.directions))
+        return jvp_name(self.program, name, mask, self.lanes, self.paired, len(self.directions), self.dual)
 
     # ---- values
     def atom(self, a: Atom) -> Atom:
@@ -169,7 +184,7 @@ class _Forward:
         op = TABLE[let.op]
         active = any(v in self.activity for v in (*let.outs, *written(let)))
         if active and op.nest:
-            self.kernel(let)
+            kernel(self, let)
             return
         if active and op.calls == PLAIN:
             self.called(let)
@@ -275,49 +290,6 @@ class _Forward:
         attrs = {"site": "t." + let.attrs["site"]}
         outs = self.builder.emit("held", (self.tangent(let.args[0]),), tuple(o.type for o in let.outs), attrs, let.site)
         self.tangents.update((o, t) for o, t in zip(let.outs, outs, strict=True) if o in self.activity)
-
-    def kernel(self, let: Let) -> None:
-        """One kernel for values and tangents."""
-        k, active = kernel_of(let), self.activity.__contains__
-        body = self.program.functions[k.f]
-        mask = [varies(x, active) and carries_gradient(p.type) for x, p in zip(k.inputs, body.params, strict=True)]
-        new: list[Any] = [self._input(x) for x in k.inputs]
-        new += [self._input(x, True) for _ in self.each() for x, m in zip(k.inputs, mask, strict=True) if m]
-        results = [
-            Result(r.kind, r.axes, self._access(r.into) if r.into else None, self._out(r.out), self._input(r.start)) for r in k.results
-        ]
-        floats = [r for r, t in zip(k.results, body.results, strict=True) if carries_gradient(t)]
-        results += [self._moved(r) for _ in self.each() for r in floats]
-        made = Kernel(self.jvp_of(k.f, mask), [self.atom(n) for n in k.sizes], new, results, let.site, k.extra)
-        assert self.builder.current is not None
-        self.builder.current.lets.append(made.let())
-
-    def _moved(self, r: Result) -> Result:
-        """Where the tangent of a kernel's result goes."""
-        there = r.into.base if r.into else r.out
-        if r.kind not in SMOOTH or there is None or there not in self.activity:
-            return Result("drop")
-        if r.into is not None:
-            return Result(r.kind, r.axes, self._access(r.into, True))
-        self.tangents[there] = out = self.builder.fresh(self.of(there.type))
-        return Result("sum" if r.kind in SUMS else r.kind, r.axes, None, out)
-
-    def _out(self, out: Var | None) -> Var | None:
-        if out is not None:
-            self.values[out] = self.builder.fresh(out.type)
-            return self.values[out]
-        return None
-
-    def _input(self, x: Any, tangent: bool = False) -> Any:
-        if isinstance(x, Access):
-            return self._access(x, tangent)
-        if isinstance(x, Gather):
-            return Gather(self.tangent(x.base) if tangent else self.atom(x.base), x.place)  # type: ignore[arg-type]
-        return Same(self.tangent(x.atom) if tangent else self.atom(x.atom)) if isinstance(x, Same) else x
-
-    def _access(self, x: Access, tangent: bool = False) -> Access:
-        base = self.tangent(x.base) if tangent else self.atom(x.base)
-        return Access(base, tuple(map(self.atom, x.starts)), tuple(map(self.atom, x.steps)), x.axes)  # type: ignore[arg-type]
 
     # ---- terminators
     def edge(self, e: Edge) -> Edge:

@@ -28,7 +28,7 @@ class _Direction:
     def __init__(self, forward: Any, tangents: dict[Atom, Atom]) -> None:
         self.forward, self.tangents = forward, tangents
         self.program, self.builder, self.activity, self.values = forward.program, forward.builder, forward.activity, forward.values
-        self.atom, self.lanes = forward.atom, 1
+        self.atom, self.lanes, self.dual = forward.atom, 1, forward.dual
 
     def tangent(self, a: Atom) -> Atom:
         if a in self.tangents:

@@ -33,10 +33,12 @@ def is_linear(program: Program, let: Let) -> bool:
     return linear_in(program, back, back.params[len(back.params) - len(let.outs) :])
 
 
-def has_tangents(program: Program, let: Let) -> Iterable[Atom]:
-    """The arguments whose tangents those of an operation's results are made of."""
+def has_tangents(program: Program, let: Let, dual: bool) -> Iterable[Atom]:
+    """The arguments whose tangents those of an operation's results are made of; `dual` as in jvp_name."""
     if TABLE[let.op].flows is None:
         return let.args
+    if "covers" not in let.attrs and is_linear(program, let) and not dual:
+        return own(let)  # type: ignore[no-any-return]
     covered = let.attrs["covers"][1] if "covers" in let.attrs else len(let.outs) if is_linear(program, let) else 0
     return (*own(let), *kept(let), *values(let)[covered:])
 

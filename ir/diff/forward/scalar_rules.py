@@ -281,6 +281,9 @@ def ruled_tangents(forward: Any, let: Let) -> None:
     moves = [a in active for a in own(let)], [a in active for a in kept(let)]
     txs, trs = ([forward.tangent(a) for a, m in zip(of(let), mask, strict=True) if m] for of, mask in zip((own, kept), moves, strict=True))
     total = _by_rule(forward, rule, let, z, [*xs, *rs], [i for i, m in enumerate(moves[0]) if m], txs)
+    if not forward.dual:
+        forward.tangents[let.out] = total
+        return
     name = _derived(program, rule, *moves)
     args = (total, *xs, *txs, *rs, z.atom, *trs, *map(forward.atom, around(let)))
     attrs: dict[str, Any] = {"f": name, "own": len(xs) + len(txs), "kept": len(rs) + 1 + len(trs)}

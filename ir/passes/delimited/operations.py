@@ -13,8 +13,25 @@ from typing import Any
 from ...core import errors
 from ...core.analysis import Aliases, drop_unreachable, live_in, references
 from ...core.dims import UNKNOWN
-from ...core.graph import Atom, Block, Branch, Call, Const, Edge, Function, Jump, Let, Program, Return, Terminator, Var, substitute
-from ...core.op import CUT, TABLE
+from ...core.graph import (
+    Atom,
+    Block,
+    Branch,
+    Call,
+    Const,
+    Edge,
+    Function,
+    Jump,
+    Let,
+    Program,
+    Return,
+    Terminator,
+    Var,
+    edges,
+    passed,
+    substitute,
+)
+from ...core.op import CUT, TABLE, written
 from ...core.types import BOOL, I32, I64, Array, Type, carries_gradient, element
 from ...ops import table
 from ...ops.custom import CUSTOM
@@ -163,8 +180,30 @@ def _cut(program: Program, let: Let, names: Names) -> _Cut:
     types = [_open(a.type) if several else a.type for a in paths[0][1].args]
     kept = [*([I64] if several else []), *(_open(v.type) if several else v.type for v in slots)]
     first = Function(f"{f.name}.first", f.params, f.blocks, (*types, *kept))
-    around = [i for i, p in enumerate(f.params) if (i >= count or i in named) and carries_gradient(p.type)]
+    read = _read(first, len(paths[0][1].args))
+    around = [i for i, p in enumerate(f.params) if (i >= count or i in named) and carries_gradient(p.type) and p in read]
     return _Cut(first, back, len(kept), own, around)
+
+
+def _read(f: Function, n: int) -> set[Var]:
+    """What the first n results may be computed from."""
+    made = {o: let for b in f.blocks.values() for let in b.lets for o in let.outs}
+    gives: dict[Var, list[Atom]] = {}
+    work: list[Atom] = []
+    for b in f.blocks.values():
+        t = b.terminator
+        work += [a for let in b.lets if written(let) for a in let.args]
+        work += t.args[:n] if isinstance(t, Return) else t.args if isinstance(t, Call) else ()
+        for e in edges(t):
+            for p, a in passed(t, e, f.blocks[e.block]):
+                gives.setdefault(p, []).append(a)
+    found: set[Var] = set()
+    while work:
+        v = work.pop()
+        if isinstance(v, Var) and v not in found:
+            found.add(v)
+            work += made[v].args if v in made else gives.get(v, ())
+    return found
 
 
 def _split(f: Function, names: Names) -> list[tuple[Block, Let, str]]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ...core import errors
 from ...core.builder import current_builder
 from ...core.sites import user_site
@@ -21,7 +23,7 @@ from ...ops import table
 from ...python import host
 from ...python.random import refuse_generators
 from ...values import pytree
-from ...values.arrays import allocate, opened_constants
+from ...values.arrays import allocate, lift_array, opened_constants
 from ...values.values import Arrayed, Traced
 from ...values.views import settled
 from .. import derivatives
@@ -99,6 +101,12 @@ class Linear:
         with host.repeating(moment):
             moved = blocks.columns(sub, dict(zip((p for p in sub.where if p >= 0), ts, strict=True)), 1)[1]
         return [t for t in moved if t is not None]
+
+
+def lifted(tree: Any) -> Any:
+    """A structure with each array from outside as a value of the trace."""
+    leaves, structure = pytree.flatten(opened_constants(tree))
+    return pytree.unflatten(structure, [lift_array(x) if isinstance(x, np.ndarray) and x.ndim else x for x in leaves])
 
 
 def pullback_at(f: Callable[..., Any], primals: tuple[Any, ...]) -> Callable[[Any], tuple[Any, ...]]:
