@@ -19,7 +19,7 @@ import lantern_jit as lj
 from lantern_jit import errors
 from lantern_jit.ir.python import random as ir_random
 
-from .support import close, interpret
+from .support import both, close, interpret
 
 Function = Callable[..., Any]
 KINDS = [np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64]
@@ -340,7 +340,7 @@ SOURCES: list[Function] = [
     lambda x: x + np.random.rand(),
     lambda x: x + RNG.normal(),
     lambda x: x + RNG.random(3).sum(),
-    lambda x: x + np.random.default_rng().normal(),
+    lambda x: x + np.random.Generator(np.random.PCG64(1)).normal(),
     lambda x: x + np.random.RandomState(0).normal(),
     lambda x: x + random.random(),
     lambda x: x + random.gauss(0.0, 1.0),
@@ -392,3 +392,68 @@ def test_an_exported_function_and_one_for_c_have_no_generator(tmp_path: Any) -> 
 
     with pytest.raises(errors.UnsupportedOperationError, match="C has no generator to give it"):
         _ = lj.jit(f).lower(np.random.default_rng(0), 1.0).ctypes
+
+
+# ---- generators that the function makes
+def seeded(x: Any, n: int) -> Any:
+    rng = np.random.default_rng([1, 2])
+    total = rng.integers(0, 10) + np.sum(rng.permutation(x[:2]) * x[2:])
+    for i in range(n):
+        own = np.random.default_rng(i)
+        total = total + np.sin(x[0] * rng.normal(0.0, x[1])) * own.random()
+        if total > 3.0:
+            total = total - rng.exponential()
+    return total
+
+
+def test_a_generator_of_the_function_draws_the_same_in_each_call() -> None:
+    x = np.array([0.5, 1.25, -0.75, 2.0])
+    for _ in range(2):
+        for out in both(seeded, x, 12).values():
+            close(out, seeded(x, 12))
+    h = 1e-6
+    slope = np.array([(seeded(x + h * e, 12) - seeded(x - h * e, 12)) / (2 * h) for e in np.eye(4)])
+    for f in (
+        lj.grad(seeded),
+        lj.grad(lj.checkpoint(seeded)),
+        lambda x, n: lj.jvp(lambda x: lj.grad(lj.checkpoint(seeded))(x, n), (x,), (x,))[0],
+    ):
+        for out in both(f, x, 12).values():
+            close(out, slope, 1e-6, 1e-7)
+    lj.check_grads(lambda x: seeded(x, 5), (x,), order=2)
+    lanes = lj.jit(lj.vmap(lambda s: np.random.default_rng(s).normal(size=2)))(np.arange(3))
+    close(lanes, np.stack([np.random.default_rng(s).normal(size=2) for s in range(3)]))
+    close(lj.jit(lambda s: np.random.default_rng(s).random())(np.array([3, 4])), np.random.default_rng([3, 4]).random())
+    rng = np.random.default_rng(3)
+    close(lj.jit(lambda rng: np.random.default_rng(rng).normal() + np.random.default_rng(5).normal())(rng), NORMAL_3 + NORMAL_5)
+
+
+NORMAL_3, NORMAL_5 = (np.random.default_rng(n).normal() for n in (3, 5))
+
+
+def test_one_without_a_seed_is_another_in_each_call_and_one_within_it() -> None:
+    def noisy(x: Any) -> Any:
+        return x * np.random.default_rng().normal()
+
+    f = lj.jit(noisy)
+    assert f(1.0) != f(1.0)
+    for g in (lj.value_and_grad(noisy), lj.value_and_grad(lj.checkpoint(noisy))):
+        for out in both(g, 2.0).values():
+            close(out[0], 2.0 * out[1])
+
+    def pulled_twice(x: Any) -> Any:
+        y, pull = lj.vjp(lambda x: np.sum(x * np.random.default_rng().normal(size=20)), x)
+        return y, pull(1.0)[0], pull(2.0)[0]
+
+    for y, a, b in both(pulled_twice, np.ones(20)).values():
+        close(y, a.sum())
+        close(2.0 * a, b)
+
+
+def test_seeds_and_generators_that_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"the seed of default_rng\(\) at .* is made of ints, not a float"):
+        lj.jit(lambda x: np.random.default_rng(x).normal())(1.5)
+    with pytest.raises(ValueError, match="non-negative"):
+        lj.jit(lambda n: np.random.default_rng(n).normal())(-1)
+    with pytest.raises(errors.ArgumentTypeError, match="returns a random Generator"):
+        lj.jit(lambda x: (x, np.random.default_rng(1)))(1.5)

@@ -51,12 +51,18 @@ class Running:
     `heard` is what Python's functions have given since the first mark, of which such an evaluation has come to `place`."""
 
     generators: list[Any] = field(default_factory=list)
+    handle: Callable[[Any], int] | None = None  # what compiled code knows a generator by; None: its place among them
     silent: int = 0
     marks: list[Any] = field(default_factory=list)
     waiting: list[Any] = field(default_factory=list)
     heard: list[Any] = field(default_factory=list)
     place: int = 0
     bars: dict[int, Any] = field(default_factory=dict)  # that show how far its loops are
+
+    def hold(self, generator: Any) -> int:
+        """What the program knows this further generator by."""
+        self.generators.append(generator)
+        return len(self.generators) - 1 if self.handle is None else self.handle(generator)
 
     def moment(self) -> Any:
         return [g.bit_generator.state for g in self.generators], self.place
@@ -133,7 +139,7 @@ class _Hole:
 class Recipe:
     """A call of a Python function, with holes for run-time values of `types`. `repeats`: also where it repeats an earlier one.
     `gives`: the types of its results, of which `checked` makes what the program takes, given the sizes of arrays. `inside`: the action
-    is about the program's run."""
+    is about the program's run; it is `anew` where that is evaluated again, instead of what it has given before."""
 
     action: Callable[..., Any]
     leaves: list[Any]
@@ -143,11 +149,12 @@ class Recipe:
     gives: tuple[Type, ...] = ()
     checked: Callable[[Any, Sequence[int]], list[Any]] | None = None
     inside: bool = False
+    anew: bool = False
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         now = running()
         if self.checked is not None:
-            return now.hear(lambda: self.ask(values))  # type: ignore[no-any-return]
+            return self.ask(values) if self.anew else now.hear(lambda: self.ask(values))
         if self.repeats or not now.silent:
             self.ask(values)
         return []
@@ -203,6 +210,7 @@ def recipe(
     gives: Any = (),
     checked: Any = None,
     inside: bool = False,
+    anew: bool = False,
 ) -> tuple[tuple[Atom, ...], tuple[Type, ...], dict[str, Any]]:
     """A recipe of that call; the arguments, types of results and attributes of the operation that runs it."""
     builder = current_builder()
@@ -224,7 +232,7 @@ def recipe(
     recipes = builder.trace.recipes
     builder.trace.effects += not repeats
     atoms += sizes
-    recipes.append(Recipe(action, leaves, tree, [a.type for a in atoms], repeats, gives, checked, inside))
+    recipes.append(Recipe(action, leaves, tree, [a.type for a in atoms], repeats, gives, checked, inside, anew))
     return tuple(atoms), gives, {"recipe": len(recipes) - 1}
 
 

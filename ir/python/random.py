@@ -4,7 +4,8 @@
 
 A draw moves the generator on, so it runs where it stands and once; what is made of standard draws (normal(mu, sigma) is
 mu + sigma * z, as NumPy computes it) is ordinary arithmetic, and has its derivatives. Native code calls the functions that
-NumPy itself calls (backends/llvm/emit/host.py), the interpreter the generator. What is drawn from elsewhere while a function is
+NumPy itself calls (backends/llvm/emit/host.py), the interpreter the generator. A generator that the function makes by
+np.random.default_rng is made when the program gets there. What is drawn from elsewhere while a function is
 traced would be one number for ever: it is refused, and so are clocks.
 """
 
@@ -34,6 +35,7 @@ from ..values.kernels import whole
 from ..values.scalars import logical_not, to_float
 from ..values.sizes import broadcast
 from ..values.values import Arrayed, Traced, dim_of, scalar_type, to_type
+from . import host
 from .raising import raise_
 
 KINDS = {"uniform": "random", "normal": "standard_normal", "exponential": "standard_exponential", "bounded": "integers"}
@@ -186,6 +188,37 @@ class GeneratorValue:
         return self._draw("bounded", I64, size, low, span)
 
 
+# ---- generators that the function makes
+def is_maker(function: Any) -> bool:
+    """Is it np.random.default_rng?"""
+    found = loaded("numpy.random", "default_rng")
+    return found is not None and function is found.default_rng
+
+
+def begun(seed: Any = None) -> Any:
+    """np.random.default_rng(seed) each time that compiled code gets here."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    parts = seed if isinstance(seed, (list, tuple)) else [seed]
+    for n in parts:
+        if isinstance(n, (Traced, Arrayed)) and (n.type.dtype if isinstance(n, Arrayed) else n.type) != I64:
+            raise TypeError(f"the seed of default_rng() at {user_site()} is made of ints, not {n!r:.40}")
+    atoms, gives, attrs = host.recipe(
+        _begin, (seed,), {}, gives=(I64,), checked=lambda found, sizes: [np.int64(found)], inside=True, anew=True
+    )
+    builder = current_builder()
+    (out,) = builder.emit("host", atoms, gives, attrs, user_site())
+    return GeneratorValue(Traced(out, builder))
+
+
+def _begin(seed: Any) -> int:
+    """A new one each time, also where the program evaluates something again: from the same seed it draws the same."""
+    now = host.running()
+    if seed is None:
+        seed = now.hear(lambda: np.random.SeedSequence().entropy)
+    return now.hold(np.random.default_rng(seed))
+
+
 METHODS = ("random", "standard_normal", "normal", "uniform", "integers", "exponential", "standard_exponential")
 pytree.register(GeneratorValue, lambda g: ((g.handle,), None), lambda _, children: GeneratorValue(*children))
 
@@ -254,7 +287,7 @@ _CLOCKS = {
     ("datetime", name) for name in ("datetime.now", "datetime.utcnow", "datetime.today", "date.today")
 }  # fmt: skip
 _SOURCES = {("posix", "urandom"), ("posix", "getrandom"), ("uuid", "uuid1"), ("uuid", "uuid4"), ("secrets", "token_bytes"), ("secrets", "token_hex"),
-            ("secrets", "token_urlsafe"), ("secrets", "randbelow"), ("numpy.random._generator", "default_rng")}  # fmt: skip
+            ("secrets", "token_urlsafe"), ("secrets", "randbelow")}  # fmt: skip
 
 
 def check_source(function: Any) -> None:
@@ -285,7 +318,7 @@ def check_source(function: Any) -> None:
 def _refuse_draw(what: str) -> NoReturn:
     raise errors.UnsupportedOperationError(
         f"{what} at {user_site()} would draw once, while the function is traced, and be one number for ever: pass a numpy.random.Generator "
-        "(np.random.default_rng()) as an argument and draw from that, or pass the random numbers"
+        "(np.random.default_rng()) as an argument and draw from that, make one in the function (rng = np.random.default_rng(seed)), or pass the random numbers"
     )
 
 
@@ -294,7 +327,7 @@ def watched(name: str) -> Iterator[None]:
     """Notice draws from the global sources that code without source makes meanwhile."""
     before = _global_states()
     yield
-    if all(a == b for a, b in zip(before, _global_states(), strict=True)):
+    if all(a is None or a == b for a, b in zip(before, _global_states(), strict=True)):  # None: it has been loaded meanwhile
         return
     text = (
         f"`{name}` draws random numbers from a global source (np.random, random) while it is traced, in code whose source is not available: they would "

@@ -93,6 +93,8 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
             return strings.method(function, args, kwargs)
         if shows(function):
             return of_tqdm(function, args, dict(kwargs))
+        if random.is_maker(function):
+            return random.begun(*args, **kwargs)
         random.check_source(function)
         if host.is_effect(function):
             return host.later(function, args, kwargs)
