@@ -107,7 +107,8 @@ class Specialisation(Public):
 
     def _ask(self, program: Program) -> None:
         """Tell the passes what the options want."""
-        program.pieces, program.threads, program.nans = self.options.pieces, self.options.threads, self.options.nans is not None
+        program.pieces, program.nans = self.options.pieces, self.options.nans is not None
+        program.threads = max(program.threads, self.options.threads)
 
     def _traced(self, numbers: Numbers | None) -> Traceable:
         """Trace, again and again until Python asks for no number that is not yet fixed."""

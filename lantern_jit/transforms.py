@@ -455,7 +455,7 @@ def _axes(name: str, leaves: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(leaves)
 
 
-def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Transformed:
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0, threads: int = 1) -> Transformed:
     """A function of arrays of arguments, which gives arrays of results: those of f for each lane.
 
     Each lane has its own control flow: loops run as long as its own values say. f may write into arrays that it makes and into its
@@ -470,6 +470,9 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Transfor
         one for all. Keyword arguments go by axis 0.
     out_axes : int, None or container, default 0
         Where the axis of lanes is in a result.
+    threads : int, default 1
+        How many threads run lanes, where there is enough to do. The whole program that the call is compiled in has its loops run by so many,
+        as `jit(.., threads=n)` asks for; lanes that print or draw go one after another.
 
     Returns
     -------
@@ -486,6 +489,10 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Transfor
         (_axes(name, leaves), tree)
         for name, (leaves, tree) in zip(("in_axes", "out_axes"), map(pytree.flatten, (in_axes, out_axes)), strict=True)
     )
-    return Transformed(
-        f, "vmap", lambda *args, **kwargs: batched(f, in_axes, out_axes, args, kwargs), (vmap, (f, in_axes, out_axes)), options
-    )
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise ValueError(f"threads={threads!r}: give a positive number of threads")
+
+    def staged(*args: Any, **kwargs: Any) -> Any:
+        return batched(f, in_axes, out_axes, threads, args, kwargs)
+
+    return Transformed(f, "vmap", staged, (vmap, (f, in_axes, out_axes, threads)), (*options, threads))

@@ -188,6 +188,7 @@ def trace_program(
         builder.terminate(GraphReturn(atoms), block)
         function = builder.finish(tuple(a.type for a in atoms))
         program = trace.program(function)
+        program.threads = trace.threads
         refuse_shared(trace, program)
         if trace.prompts:
             drop_unused(program)  # some call continuations that are no more

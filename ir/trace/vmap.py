@@ -38,11 +38,15 @@ from .calls import call
 from .outside import Outside
 
 keep("lanes", lambda trace: [], mark=len, undo=lambda lanes, n: lanes.__delitem__(slice(n, None)))  # (blocks, results) of each vmap
+keep("threads", lambda trace: 1)  # how many are asked for
 ONE_FOR_ALL = "in_axes=None for what all lanes share"
 
 
-def vmap(f: Callable[..., Any], in_axes: Any, out_axes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def vmap(f: Callable[..., Any], in_axes: Any, out_axes: Any, threads: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """f of each lane of the arguments, with the results side by side."""
+    trace = current_trace()
+    assert trace is not None
+    trace.threads = max(trace.threads, threads)
     lanes = Lanes(f, in_axes, out_axes, args, kwargs)
     open_block()
     copied: set[int] = set()

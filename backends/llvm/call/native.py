@@ -137,7 +137,7 @@ class Native:
         self.instead = interface.again  # what takes the calls once it is `stale`
         self.stale = False  # sizes have come up that it does not broadcast, or for which it needs too much memory
         self.program, self.interface, self.checkpoint = program, interface, options.checkpoint
-        self.threads = options.threads
+        self.threads = program.threads
         self.memory, self.room = options.memory, self.runtime.room(options.memory)
         self.weak, self.shape = list(interface.weak), interface.shape
         self.written, self.numbers = interface.written, dict(interface.numbers)
