@@ -153,7 +153,7 @@ def test_gradients_of_methods() -> None:
         assert transform(m.value)(2.0) == 12.0
         assert transform(m)(2.0) == 3.0
         assert transform(Model.plain, 1)(m, 2.0) == 6.0
-    with pytest.raises(errors.NotDifferentiableError, match="argument 0 of grad is Model"):
+    with pytest.raises(errors.NotDifferentiableError, match="argument 0 of grad is a Model"):
         lj.grad(Model.plain)(m, 2.0)
 
 

@@ -113,6 +113,12 @@ def distinct(x: float) -> Any:  # a set compares values, which nobody knows whil
     return len(found)
 
 
+def evaluated(x: float) -> Any:
+    if x > 0:
+        return eval("x * 2")
+    return x
+
+
 REFUSED: list[tuple[Any, Any, str]] = [
     (rank_depends, 1.0, "on one path and"),
     (generator_function, 1.0, "generator"),
@@ -122,6 +128,8 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (context, 1.0, "with"),
     (random_outside, 1.0, "numpy.random.Generator"),
     (clock, 1.0, "argument"),
+    (evaluated, 1.0, "eval() of the variables around it"),
+    (lambda x: eval("x * 2"), 1.0, "eval() of the variables around it"),
     (counted, 1.0, "np.bincount"),
     (distinct, 0.0, "np.unique"),
     (lambda x: len({x, 0.5 * x}), 0.0, "np.unique"),

@@ -515,3 +515,64 @@ def test_a_chain_of_objects() -> None:
         lj.errors.TypeMismatchError, match=r"refer to one another in a chain that is longer after each iteration.*Keep its parts in a list"
     ):
         lj.jit(chained_by_while)(x)
+
+
+class Kept:
+    n = 1.0
+
+
+KEPT = Kept()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda o, x: setattr(o, "n", x),
+        lambda o, x: object.__setattr__(o, "n", x),
+        lambda o, x: o.__setattr__("n", x),
+        lambda o, x: type(o).__setattr__(o, "n", x),
+    ],
+)
+def test_attributes_that_functions_write(write: Any) -> None:
+    """As a statement would: on an object of the call they are seen, on one that outlives it they are refused, and nothing is left in it."""
+
+    def inside(x: Any) -> Any:
+        o = Kept()
+        for _ in range(3):
+            if x > 0:
+                write(o, o.n + x)
+        return o.n
+
+    def outside(x: Any) -> Any:
+        write(KEPT, 2.0 * x)
+        return KEPT.n
+
+    for x in (2.0, -2.0):
+        for found in both(inside, x).values():
+            assert found == inside(x)
+    assert lj.jit(lj.grad(inside))(2.0) == 3.0
+    with pytest.raises(lj.errors.UnsupportedOperationError, match="attribute `n` of a Kept, which outlives the call"):
+        lj.jit(outside)(1.0)
+    assert KEPT.n == 1.0
+
+
+def test_attributes_of_arrays_are_not_the_users() -> None:
+    def shaped(x: Any) -> Any:
+        x.shape = (2, 3)
+        return x
+
+    def named(x: Any) -> Any:
+        x.sizes = 3
+        return x
+
+    def imaginary(x: Any) -> Any:
+        x.imag = 1.0
+        return x
+
+    for f, kind, words in (
+        (shaped, lj.LanternError, r"write x = x\.reshape"),
+        (named, AttributeError, "numpy.ndarray"),
+        (imaginary, TypeError, "imaginary"),
+    ):
+        with pytest.raises(kind, match=words):
+            lj.jit(f)(np.ones(6))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import inspect
 import sys
 import types
 from collections.abc import Collection, Iterator
@@ -99,6 +100,12 @@ def attribute_of(x: Any, name: str) -> Any:
         return own[name]
     slot = getattr(type(x), name, None)
     return slot.__get__(x) if isinstance(slot, types.MemberDescriptorType) and _filled(slot, x) else MISSING
+
+
+def of_the_class(x: Any, name: str) -> Any:
+    """What is read of an object that holds nothing under that name: a plain value of its class; MISSING if there is none."""
+    found = MISSING if isinstance(x, (types.CellType, dict)) else inspect.getattr_static(type(x), name, MISSING)
+    return MISSING if hasattr(type(found), "__get__") else found
 
 
 def _filled(slot: Any, x: Any) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import errors
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..objects.structure import is_object, leaves_of
 from ..staging import branches
 from ..staging.optional import returned
@@ -202,4 +202,20 @@ def shown(x: Any, conversion: int = -1) -> Any:
     )
 
 
-REPLACED: dict[Any, Callable[..., Any]] = {str: str_, repr: repr_, format: format_}
+# ---- code in strings
+def _of_the_frame(function: Callable[..., Any], least: int) -> Callable[..., Any]:
+    """One of Python's that looks at the variables of its caller unless it has `least` arguments: those of the rewritten function are others."""
+
+    def replaced(*args: Any, **kwargs: Any) -> Any:
+        if len(args) + len(kwargs) < least:
+            unsupported(
+                f"{function.__name__}() of the variables around it", "write the code itself, or give it the names that it needs in a dict"
+            )
+        return function(*args, **kwargs)
+
+    return replaced
+
+
+REPLACED: dict[Any, Callable[..., Any]] = {
+    **{str: str_, repr: repr_, format: format_, eval: _of_the_frame(eval, 2), exec: _of_the_frame(exec, 2), dir: _of_the_frame(dir, 1)},
+}

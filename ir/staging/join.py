@@ -16,7 +16,7 @@ from ..core import errors
 from ..core.builder import current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
-from ..objects.heap import MISSING, Heap, Place, State, identical
+from ..objects.heap import MISSING, Heap, Place, State, identical, of_the_class
 from ..objects.structure import Shape, closed, leaves_of, opened, shape_of_contents
 from ..values import pytree
 from ..values.arrays import lift_array
@@ -152,8 +152,8 @@ class Meeting:
     def _place(self, place: Place, states: list[Any]) -> Any:
         self.sharing.parents.add(id(place.holder))
         if place.key is not None:
-            unset = [s is MISSING for s in states]
-            return Undefined(place.key, UNASSIGNED) if any(unset) else self.value(place.key, states)
+            states = [of_the_class(place.holder, place.key) if s is MISSING else s for s in states]
+            return Undefined(place.key, UNASSIGNED) if any(s is MISSING for s in states) else self.value(place.key, states)
         x = place.holder
         shapes = [shape_of_contents(type(x), s, x) for s in states]
         if isinstance(x, List) and any(s != shapes[0] for s in shapes):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
+
+import numpy as np
 
 from ..core.builder import current_trace
+from ..core.sites import unsupported, user_site
 from ..objects.heap import CONTAINERS
-from ..values.values import Arrayed
+from ..values.values import Arrayed, Traced
 from .paths import heap_of
 
 
@@ -30,18 +33,49 @@ def delitem(obj: Any, index: Any) -> None:
 def setattr_(value: Any, obj: Any, name: str) -> None:
     """obj.name = value"""
     if isinstance(obj, Arrayed) and name in ("real", "imag"):
+        if name == "imag" and np.dtype(obj.dtype).kind != "c":
+            raise TypeError("array does not have imaginary part to set")
         getattr(obj, name)[...] = value
         return
-    if current_trace() is not None and not isinstance(obj, Arrayed):
-        heap_of().note(obj, name)
+    announced(obj, name)
     setattr(obj, name, value)
+
+
+def announced(obj: Any, name: str) -> None:
+    """An attribute is about to be written."""
+    if isinstance(obj, (Arrayed, Traced)):
+        _no_attribute(obj, name)
+    if current_trace() is not None:
+        heap_of().note(obj, name)
+
+
+INSTEAD = {"shape": "x = x.reshape(..)", "dtype": "x = x.astype(..)", "flat": "x[...] = value"}
+
+
+def _no_attribute(obj: Any, name: str) -> NoReturn:
+    """What a traced value has is not the user's to set."""
+    if name in INSTEAD and isinstance(obj, Arrayed):
+        unsupported(f"a new .{name} of an array", f"write {INSTEAD[name]}")
+    kind = "numpy.ndarray" if isinstance(obj, Arrayed) else str(obj.dtype)
+    raise AttributeError(f"'{kind}' object has no attribute '{name}' to write ({user_site()})")
 
 
 def delattr_(obj: Any, name: str) -> None:
     """del obj.name"""
-    if current_trace() is not None:
-        heap_of().note(obj, name)
+    announced(obj, name)
     delattr(obj, name)
+
+
+def _plainly(obj: Any, name: str, value: Any) -> None:
+    announced(obj, name)
+    object.__setattr__(obj, name, value)
+
+
+REPLACED: dict[Any, Callable[..., Any]] = {
+    setattr: lambda obj, name, value: setattr_(value, obj, name),
+    delattr: delattr_,
+    object.__setattr__: _plainly,  # of dataclasses that are frozen
+}
 
 
 def in_place(fn: Callable[[Any, Any], Any], old: Any, value: Any) -> Any:

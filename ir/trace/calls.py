@@ -23,6 +23,7 @@ from ..staging.growing import growing
 from ..staging.lists import List, made
 from ..staging.optional import Maybe, needed
 from ..staging.paths import heap_of
+from ..staging.stores import announced
 from ..syntax.rewrite import NOT_USER_CODE
 from ..values import arrays, values
 from ..values.complexes.pairs import Complex, ComplexArray
@@ -140,6 +141,8 @@ def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
         and building()
     ):
         heap_of().note(function.__self__)
+    if isinstance(function, types.MethodWrapperType) and function.__name__ in ("__setattr__", "__delattr__"):
+        announced(function.__self__, args[0])
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
         args = tuple(x.as_key() if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
     if not building():

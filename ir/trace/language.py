@@ -34,6 +34,7 @@ from ..python.questions import QUESTIONS, getattr_, type_
 from ..python.raising import assert_, raise_
 from ..python.strings import fstring, remainder
 from ..python.subscripts import getitem, setitem
+from ..staging import stores
 from ..staging.branches import and_, chain, if_, ifexp, not_, or_
 from ..staging.functions import invoke
 from ..staging.leaves import Undefined
@@ -201,7 +202,7 @@ def _where(*args: Any) -> Any:
     return numpy_api.call_function(np.where, args, {})
 
 
-for _replaced in (python_math, iterators, sequences, host, strings, copies):
+for _replaced in (python_math, iterators, sequences, host, strings, copies, stores):
     REPLACED.update(_replaced.REPLACED)
 REPLACED.update({**numpy_api.CREATION, **QUESTIONS, **_BUILTINS})
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.complex128, np.complex64, np.int64, np.bool_)})
