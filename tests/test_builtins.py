@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
+import copy
+import dataclasses
+import functools
+import heapq
 import math
 from typing import Any
 
@@ -168,3 +173,52 @@ def test_any_and_all() -> None:
 
     for out in both(f, [0.5, 1.5]).values():
         assert out == (True, False, False, True)
+
+
+# ---- functions of the standard library that look inside of values
+@functools.cache
+def squared(x: Any) -> Any:
+    return x * x
+
+
+@dataclasses.dataclass
+class Held:
+    x: Any
+    y: Any = 2.0
+
+
+def deep(x: Any) -> Any:
+    y = copy.deepcopy(x)
+    y[0] = 9.0
+    return y + copy.copy(x), dataclasses.asdict(Held(x[0]))["x"]
+
+
+STANDARD: list[Any] = [
+    lambda x: (squared(x[0]) + squared(x[0]) + squared(2.0),),
+    deep,
+    lambda x: (bisect.bisect([0.0, 1.0, 2.0], x[0]), bisect.bisect_left(x, x[1]), bisect.bisect_right(x, x[1]), bisect.bisect([1, 3], 2)),
+]
+
+
+@pytest.mark.parametrize("f", STANDARD)
+def test_functions_that_look_inside(f: Any) -> None:
+    x = np.array([0.5, 1.25, 1.25, 3.0])
+    for found in both(f, x).values():
+        for a, b in zip(found, f(x.copy()), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_derivatives_through_them() -> None:
+    assert lj.jit(lj.grad(lambda x: squared(x) * squared(x)))(2.0) == 32.0
+    assert lj.jit(lj.grad(lambda x: copy.deepcopy([x, 1.0])[0] ** 2))(3.0) == 6.0
+    np.testing.assert_array_equal(lj.jit(lj.grad(lambda x: np.sum(copy.deepcopy(x) ** 2)))(np.array([1.0, 2.0])), [2.0, 4.0])
+
+
+def test_what_takes_the_memory_of_a_list_is_refused() -> None:
+    def f(x: Any) -> Any:
+        h = list(x)
+        heapq.heapify(h)
+        return heapq.heappop(h)
+
+    with pytest.raises(lj.errors.UnsupportedOperationError, match="make an array of it first"):
+        lj.jit(f)(np.array([3.0, 1.0]))

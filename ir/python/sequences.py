@@ -6,6 +6,7 @@ over Python's own containers it is unrolled. What is made of plain numbers alone
 
 from __future__ import annotations
 
+import bisect
 import builtins
 import dataclasses
 import functools
@@ -241,6 +242,17 @@ def _running(items: Any, step: Callable[[Any, Any], Any], initial: Any) -> Itera
         yield total
 
 
+def _bisected(function: Callable[..., int], side: Any) -> Callable[..., Any]:
+    """One of bisect's, which compares in C: NumPy's search in a sorted array."""
+
+    def replaced(a: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs or not any_traced((a, x)):
+            return function(a, x, *args, **kwargs)
+        return call(np.searchsorted, call(np.asarray, a), x, side)
+
+    return replaced
+
+
 # ---- trees of containers
 def _plain_lists(tree: Any) -> Any:
     """A tree whose lists are Python's, as optree knows them; what grows stays as it is."""
@@ -266,7 +278,7 @@ def _of_trees(function: Callable[..., Any]) -> Callable[..., Any]:
 _TREES = {f: _of_trees(f) for f in (optree.tree_map, optree.tree_leaves, optree.tree_flatten, optree.tree_reduce, optree.tree_structure)}
 
 REPLACED: dict[Any, Callable[..., Any]] = {
-    **_TREES,
+    **_TREES, bisect.bisect_left: _bisected(bisect.bisect_left, "left"), bisect.bisect_right: _bisected(bisect.bisect_right, "right"),
     builtins.sum: sum_, builtins.max: _extreme(_before(operator.gt), max), builtins.min: _extreme(_before(operator.lt), min), builtins.any: any_, builtins.all: all_,
     builtins.sorted: sorted_, builtins.list: list_, math.prod: prod, math.fsum: fsum, functools.reduce: reduce, itertools.accumulate: accumulate, statistics.mean: mean,
     statistics.fmean: mean,

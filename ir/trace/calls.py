@@ -122,6 +122,8 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
+    if isinstance(function, functools._lru_cache_wrapper) and any_traced((args, kwargs)):
+        return call(function.__wrapped__, *args, **kwargs)  # what it has computed is of other values
     if isinstance(function, functools.partial):
         return call(function.func, *function.args, *args, **{**function.keywords, **kwargs})
     method = getattr(type(function), "__call__", None)  # noqa: B004  # the method itself is needed
@@ -184,6 +186,8 @@ def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
         if function is list:
             return True, args[0].copy()
         g.refuse()
+    if isinstance(function, types.BuiltinFunctionType) and function.__module__ in _INSIDE_LISTS:
+        next(filter(None, map(growing, args))).refuse()
     if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")):
         return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
     return False, args
@@ -198,6 +202,7 @@ def _reads_only(function: Any) -> bool:
     )
 
 
+_INSIDE_LISTS = ("_heapq", "_bisect", "_random", "_statistics", "array")  # they take the memory of a list for its items
 _READERS = ("numpy", "numpy.linalg", "math", "scipy.special", "functools", "copy", "json")
 
 _VALUES = {int, float, complex, bool, str, type(None), Traced, Arrayed, Complex, ComplexArray, np.ndarray, np.float64, np.int64}

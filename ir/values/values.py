@@ -127,6 +127,12 @@ class Traced(Operand):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         return np.array(self._concrete("a NumPy array of concrete values", "float"), dtype)
 
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
     @property
     def real(self) -> Any:
         return self
@@ -198,6 +204,12 @@ class Arrayed(GraphValue):
         )
 
     __float__ = __int__ = __complex__ = __index__ = _no_number
+
+    def __copy__(self) -> Any:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
 
     def __getitem__(self, index: Any) -> Any:
         return load(self, index)
