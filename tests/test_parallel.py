@@ -492,7 +492,7 @@ def test_a_function_for_c(everything: None) -> None:
 
 
 # ---- lanes of vmap
-def newton(x: Any) -> Any:
+def square_root(x: Any) -> Any:
     y = x + 1.0
     while abs(y * y - x) > 1e-12:
         y = 0.5 * (y + x / y)
@@ -500,23 +500,23 @@ def newton(x: Any) -> Any:
 
 
 def lanes(threads: int) -> Callable[..., Any]:
-    return lambda x, w: np.sum(lj.vmap(lambda v: newton(v * w[0]) * np.sin(w[1] * v), threads=threads)(x))
+    return lambda x, w: np.sum(lj.vmap(lambda v: square_root(v * w[0]) * np.sin(w[1] * v), threads=threads)(x))
 
 
 def test_lanes_on_several_threads() -> None:
     x, w = np.linspace(0.5, 9.0, 4000), np.array([1.5, 0.25])
     wanted = np.sqrt(x)
-    one, two, three = (lj.jit(lj.vmap(newton, threads=n)) for n in (1, 2, 3))
+    one, two, three = (lj.jit(lj.vmap(square_root, threads=n)) for n in (1, 2, 3))
     np.testing.assert_allclose(one(x), wanted, rtol=1e-10)
     assert np.array_equal(one(x), two(x))
     assert np.array_equal(two(x), three(x))
     assert "parts of its iterations" in str(two.inspect(x).parallel)
     assert not one.inspect(x).parallel
-    np.testing.assert_allclose(lj.vmap(newton, threads=2)(x), wanted, rtol=1e-10)
+    np.testing.assert_allclose(lj.vmap(square_root, threads=2)(x), wanted, rtol=1e-10)
     slopes = [lj.jit(lj.grad(lanes(n), argnums=(0, 1)))(x, w) for n in (1, 2, 3)]
     for a, b, c in zip(*slopes, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
         assert np.array_equal(b, c)
     for n in (0, True, 1.5):
         with pytest.raises(ValueError, match=f"threads={n!r}: give a positive number of threads"):
-            lj.vmap(newton, threads=n)  # type: ignore[arg-type]
+            lj.vmap(square_root, threads=n)  # type: ignore[arg-type]
