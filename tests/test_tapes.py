@@ -10,7 +10,7 @@ import pytest
 
 import lantern_jit as lj
 
-from .support import Function, both, close
+from .support import Function, both, check, close
 
 
 def minors(a: Any, row: int, used: int) -> float:
@@ -354,3 +354,24 @@ def test_an_operation_of_ones_own() -> None:
         value, slope = z + 0.7, 0.5 * (1.0 - z * z) * 0.8 * slope + 1.0
     close(found["native"], (value, slope), 1e-12, 1e-12)
     assert "tape" in lj.jit(lj.grad(chain)).inspect(0.7, 5).policies.values()
+
+
+def falling(x: float, n: int) -> float:
+    v, w, t = x, 2.3 * x, 0.0
+    for _ in range(n):
+        while v > 0.1:
+            v = math.sin(v) * 0.8
+            t = t + v * w
+        while w > 0.2:  # what is kept of this loop is no part of the other's iterations
+            w = math.sin(w) * 0.7
+            t = t + v * w * w
+        while t > 3.0:
+            t = 0.5 * t * math.cos(0.1 * v)
+        v, w = v + 0.1 * t, w + 0.05 * t
+    return v * w + t
+
+
+def test_loops_that_follow_one_another_in_a_loop() -> None:
+    check(falling, (0.7, 4), order=2)
+    for policy in ("recursion", "replay", "sqrt"):
+        assert math.isclose(lj.jit(lj.grad(falling), checkpoint=policy)(0.7, 4), lj.jit(lj.grad(falling))(0.7, 4), rel_tol=1e-12)

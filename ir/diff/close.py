@@ -12,6 +12,7 @@ from ..passes.fuse import fuse_function
 from ..passes.simplify import SIMPLIFY
 from .activity import Activity, check_around, has_operations, varied
 from .cps import has_adjoint
+from .loops.taped import part_loops
 from .memory import remember_all
 from .passed_weights import gather_passed
 from .reverse import Reverse, Reverses, adjoint_of_pullback
@@ -61,6 +62,8 @@ def close(program: Program) -> bool:
         if not walk.added and not walk.changes_loops():
             break
     program.functions = {name: f for name, f in program.functions.items() if name in walk.needed}
+    for f in program.functions.values():
+        part_loops(f)
     remember_all(program, walk.reverses, walk.called, walk.started)
     program.functions = Closed(program.functions)
     program.reverses = walk.reverses

@@ -11,12 +11,13 @@ loop is entered. What can be computed again is: from the parameters, which the c
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...core.analysis import Loop, find_loops, immediate_dominators, predecessors
-from ...core.graph import Atom, Branch, Call, Edge, Function, Let, Var, edges
+from ...core.graph import Atom, Block, Branch, Call, Edge, Function, Jump, Let, Var, edges
 from ...core.op import TABLE
 from ...core.types import BOOL, I64, Array, Scalar, Type
 from ..cps import has_adjoint
@@ -144,6 +145,17 @@ def _loop(f: Function, loop: Loop, parent: str, above: list[str]) -> TapedLoop |
     counter = counter_of(f, loop)
     inductions = inductions_of(f, loop)
     return TapedLoop(loop, parent, outside[0], inside[0], leaving[0], start, inductions, counter)
+
+
+def part_loops(f: Function) -> None:
+    """Between two loops that follow one another is a block: what is kept of the second one stands there, and not in an iteration of the first."""
+    loops = find_loops(f)
+    for head, loop in loops.items():
+        for e in edges(f.blocks[head].terminator):
+            if e.block in loops and e.block not in loop.blocks and head not in loops[e.block].blocks:
+                name = next(n for n in (f"{head}.left{i}" for i in itertools.count(1)) if n not in f.blocks)
+                f.blocks[name] = Block(name, [], [], Jump(Edge(e.block, e.args)))
+                e.block, e.args = name, ()
 
 
 class _Needs:
