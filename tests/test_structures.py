@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import enum
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -306,3 +306,23 @@ def test_copies_are_python_s() -> None:
         close(out, 2.0 * x * (np.arange(3) > 0))
     with pytest.raises(lj.errors.UnsupportedOperationError, match=r"a copy of a random Generator .* would draw what the first one draws"):
         lj.jit(lambda rng: copy.deepcopy(rng).normal())(np.random.default_rng(0))
+
+
+@dataclass
+class Pair:
+    number: Any
+    array: Any
+
+
+def test_copies_that_a_library_makes() -> None:
+    """dataclasses' own asdict copies what it finds."""
+
+    def f(x: Any) -> Any:
+        pair = Pair(x[0] * 2, x * 3)
+        found = asdict(pair)
+        found["array"][0] = 7.0
+        return found["number"] + np.sum(found["array"]) + pair.array[0]
+
+    x = np.array([1.0, 2.0, 3.0])
+    for got in both(lj.value_and_grad(f), x).values():
+        close(got, (27.0, np.array([5.0, 3.0, 3.0])))
