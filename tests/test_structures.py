@@ -309,7 +309,7 @@ def test_copies_are_python_s() -> None:
 
 
 @dataclass
-class Pair:
+class Sample:
     number: Any
     array: Any
 
@@ -318,10 +318,10 @@ def test_copies_that_a_library_makes() -> None:
     """dataclasses' own asdict copies what it finds."""
 
     def f(x: Any) -> Any:
-        pair = Pair(x[0] * 2, x * 3)
-        found = asdict(pair)
+        sample = Sample(x[0] * 2, x * 3)
+        found = asdict(sample)
         found["array"][0] = 7.0
-        return found["number"] + np.sum(found["array"]) + pair.array[0]
+        return found["number"] + np.sum(found["array"]) + sample.array[0]
 
     x = np.array([1.0, 2.0, 3.0])
     for got in both(lj.value_and_grad(f), x).values():
