@@ -97,8 +97,8 @@ def test_no_message_lists_all_there_is() -> None:
 # ---- live ones
 def names_nothing(x: float) -> float:
     if x > 0:
-        y = 1.0
-    return y
+        y = [1.0]
+    return y[0]
 
 
 class Plain:

@@ -250,7 +250,7 @@ REFUSED: list[tuple[Any, tuple[Any, ...], str, str]] = [
     ),
     (indexes, (np.ones(3), 1), "`IndexError` cannot be handled there", "test the condition with `if`"),
     (handles_own, (1.0,), "handles OwnError, which is raised there under a condition", "return a value that says so"),
-    (fails_under_a_condition, (1.0, {}), "raises an exception under a condition that is known at run time only", "test for it with `if`"),
+    (fails_under_a_condition, (1.0, {}), "handles KeyError, which is raised there under a condition", "return a value that says so"),
     (suppressed, (1.0,), "`with contextlib.suppress` at .* computes what may fail", "test the condition with `if`"),
 ]
 

@@ -137,8 +137,8 @@ def test_loops_over_a_count_of_the_call_change_types_as_in_python() -> None:
 # ---- variables
 def maybe(x: float) -> float:
     if x > 0:
-        y = x
-    return y * 2
+        y = [x]
+    return y[0] * 2
 
 
 def only_in_loop(x: float) -> float:

@@ -9,6 +9,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from . import errors
 from .graph import Site
 
@@ -99,3 +101,25 @@ def _again(e: BaseException) -> BaseException:
     new.__dict__.update(e.__dict__)
     new.__cause__, new.__suppress_context__ = e.__cause__, e.__suppress_context__
     return new
+
+
+# What operations of compiled code, or Python's in their place, may raise.
+AT_RUN_TIME = (IndexError, ZeroDivisionError, OverflowError, FloatingPointError, ValueError, np.linalg.LinAlgError, MemoryError, RecursionError,
+               AssertionError)  # fmt: skip
+_AS_PYTHON = (errors.ArrayIndexError, errors.AxisError, errors.ArrayShapeError, errors.LinAlgError, errors.ZeroDivideError, errors.NegativePowerError,
+              errors.IntegerOverflowError, errors.ConversionError, errors.StagedAssertionError)  # fmt: skip
+_TRACED = ("Traced", "Arrayed", "View", "Complex", "ComplexArray", "Maybe", "List", "Undefined")  # classes of values while tracing
+_OWN = errors.__name__.removesuffix("core.errors")  # the modules of the library's exceptions
+
+
+def is_own(e: BaseException) -> bool:
+    """Is it an exception of the library itself, a refusal or a way of going back, which no program handles?"""
+    return (type(e).__module__.startswith(_OWN) and not isinstance(e, _AS_PYTHON)) or not isinstance(e, Exception)
+
+
+def is_of_tracing(e: BaseException) -> bool:
+    """Would it not have come up without a trace: one of the library's own, the end of Python's stack, or what code without source
+    raises because it knows no traced values?"""
+    if isinstance(e, (TypeError, AttributeError)) and any(f"'{name}'" in str(e) for name in _TRACED):
+        return True
+    return is_own(e) or isinstance(e, (RecursionError, MemoryError))

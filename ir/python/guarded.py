@@ -18,28 +18,16 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import current_trace, keep
+from ..core.faults import AT_RUN_TIME, is_own
 from ..core.sites import user_site
 from ..staging.branches import and_
 from ..staging.optional import is_, needed
 from ..values.values import Traced
 from .questions import hasattr_, isinstance_, type_of
 
-# What operations of compiled code, or Python's in their place, may raise.
-AT_RUN_TIME = (IndexError, ZeroDivisionError, OverflowError, FloatingPointError, ValueError, np.linalg.LinAlgError, MemoryError, RecursionError,
-               AssertionError)  # fmt: skip
-AS_PYTHON = (errors.ArrayIndexError, errors.AxisError, errors.ArrayShapeError, errors.LinAlgError, errors.ZeroDivideError, errors.NegativePowerError,
-             errors.IntegerOverflowError, errors.ConversionError, errors.StagedAssertionError)  # fmt: skip
 Kinds = tuple[type[BaseException], ...]
 
 keep("guarding", lambda trace: [])  # each `try` whose body is traced (Guarding)
-
-
-_OWN = errors.__name__.removesuffix("core.errors")  # the modules of the library's exceptions
-
-
-def _is_own(e: BaseException) -> bool:
-    """An exception of the library itself, which no program handles."""
-    return (type(e).__module__.startswith(_OWN) and not isinstance(e, AS_PYTHON)) or not isinstance(e, Exception)
 
 
 def _flat(kinds: Any) -> Kinds:
@@ -49,7 +37,7 @@ def _flat(kinds: Any) -> Kinds:
 def handled(kinds: Any) -> Any:
     """The classes of an `except`, for the exception under way."""
     e = sys.exc_info()[1]
-    return () if e is not None and current_trace() is not None and _is_own(e) else kinds
+    return () if e is not None and current_trace() is not None and is_own(e) else kinds
 
 
 class Guarding:
@@ -59,16 +47,10 @@ class Guarding:
         self.kinds, self.suppress = _flat(kinds()), suppress
         self.site = user_site()
 
-    def _place(self) -> Any:
-        trace = current_trace()
-        assert trace is not None
-        builder = trace.builders[-1]
-        return len(trace.builders), len(builder.blocks), builder.current
-
     def __enter__(self) -> None:
         self.trace = current_trace()
         if self.trace is not None and self.trace.builders:
-            self.operations, self.place = self.trace.operations, self._place()
+            self.operations = self.trace.operations
             self.trace.guarding.append(self)
         else:
             self.trace = None
@@ -76,16 +58,13 @@ class Guarding:
     def __exit__(self, kind: Any, e: Any, traceback: Any) -> bool:
         if self.trace is not None:
             self.trace.guarding.remove(self)
-        if e is not None and (_is_own(e) or not issubclass(kind, self.kinds)):
+        if e is not None and (is_own(e) or not issubclass(kind, self.kinds)):
             return False
-        if self.trace is not None:
-            if e is not None and self._place() != self.place:
-                self.refuse("raises an exception under a condition that is known at run time only", "test for it with `if` instead")
-            if e is None and self.trace.operations != self.operations:
-                found = [r for r in AT_RUN_TIME if issubclass(r, self.kinds)]
-                if found:
-                    self.refuse(f"computes what may fail when compiled code runs (`{found[0].__name__}` cannot be handled there)",
-                                "test the condition with `if` before the operation that may fail")  # fmt: skip
+        if self.trace is not None and e is None and self.trace.operations != self.operations:
+            found = [r for r in AT_RUN_TIME if issubclass(r, self.kinds)]
+            if found:
+                self.refuse(f"computes what may fail when compiled code runs (`{found[0].__name__}` cannot be handled there)",
+                            "test the condition with `if` before the operation that may fail")  # fmt: skip
         return e is not None and self.suppress
 
     def refuse(self, what: str, remedy: str) -> None:

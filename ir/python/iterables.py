@@ -17,6 +17,7 @@ from ..core import dims, errors
 from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import I64, behaves_as_array, widened
+from ..numpy.common import class_of
 from ..ops import table
 from ..staging.growing import growing
 from ..values import concrete, sizes
@@ -208,6 +209,8 @@ def staged_length(x: Any) -> Any:
         if x.once:
             raise TypeError(f"object of type '{x.what.rstrip('()')}' has no len() ({user_site()})")
         return x.count()
+    if isinstance(x, Traced):
+        raise TypeError(f"object of type '{class_of(x).__name__}' has no len()")
     g = growing(x)
     return dimension(x, 0) if isinstance(x, Arrayed) else len(x) if g is None else g.n
 

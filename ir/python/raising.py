@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.builder import Builder, current_builder, current_trace
+from ..core.errors import LanternError
 from ..core.graph import Fail
-from ..core.sites import user_site
-from ..staging.paths import DEAD, branch, open_block
+from ..core.sites import is_library, user_site
+from ..staging.paths import DEAD, branch, open_block, raise_here
 from ..values.scalars import truth
 from ..values.values import Traced
 from ..values.views import any_traced
@@ -18,7 +19,7 @@ from . import guarded, host
 def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     cond = truth(cond)
     if not isinstance(cond, Traced):
-        return None if cond else raise_(AssertionError(message()))
+        return None if cond else raise_(AssertionError() if (text := message()) is None else AssertionError(text))
     guarded.raises(AssertionError)
     ok, bad = branch(cond, "holds", "fails")
     current_builder().enter(bad)
@@ -50,6 +51,20 @@ def raise_(exception: Any, cause: Any = None) -> Any:
     open_block()
     current_builder().terminate(Fail("raise", str(exception), site))
     return DEAD
+
+
+@raise_here.define
+def _raise_later(e: Exception) -> None:
+    """An exception that came up while what runs here under a traced condition was traced; a note says where."""
+    last = e.__traceback__
+    at = None
+    while last is not None:
+        code = last.tb_frame.f_code
+        at = f"at {code.co_filename}:{last.tb_lineno} in {code.co_name}" if not is_library(code.co_filename) else at
+        last = last.tb_next
+    if at is not None and not isinstance(e, LanternError):
+        e.__dict__.setdefault("__notes__", []).append(at)
+    raise_(e.with_traceback(None))
 
 
 def _is_staged(builders: Sequence[Builder]) -> bool:

@@ -10,8 +10,9 @@ from ..core.builder import current_trace
 from ..numpy.dispatch import INDEXED, index_joined, mentions_traced
 from ..objects.heap import CONTAINERS
 from ..staging.paths import heap_of
+from ..staging.stores import method_of
 from ..values.arrays import lift_array
-from ..values.values import Traced, is_traced, store, write_to_scalar
+from ..values.values import Traced, call, is_traced, store, write_to_scalar
 
 _MAKERS = set(map(type, INDEXED))
 
@@ -22,6 +23,8 @@ def getitem(obj: Any, index: Any) -> Any:
         return lift_array(obj)[index]
     if type(obj) in _MAKERS and (mentions_traced(index) or current_trace() is not None):
         return index_joined(obj, index)
+    if (own := method_of(obj, "__getitem__")) is not None:
+        return call(own, index)
     if isinstance(obj, dict) and isinstance(index, Traced):
         index = index.as_key()
     trace = current_trace()
@@ -35,6 +38,9 @@ def getitem(obj: Any, index: Any) -> Any:
 def setitem(value: Any, obj: Any, index: Any) -> None:
     """obj[index] = value, evaluated in Python's order; compiled code never writes into an array it captured."""
     if current_trace() is not None:
+        if (own := method_of(obj, "__setitem__")) is not None:
+            call(own, index, value)
+            return
         if isinstance(obj, CONTAINERS):
             heap_of().note(obj)
         elif isinstance(obj, np.ndarray) and (mentions_traced(index) or is_traced(value)):

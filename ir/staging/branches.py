@@ -29,6 +29,7 @@ from .paths import (
     open_block,
     run,
     run_expression,
+    run_sometimes,
     run_staged,
 )
 
@@ -64,12 +65,12 @@ def _arms(cond: Any, then: Any, orelse: Any, scope: Scope, later: Sequence[Any],
             scope.restore(before)
             _enter_condition(scope, under)
         elif cond:
-            return run(then) if under else then()
+            return run(run_sometimes, then) if under else then()
         if i == len(later):
-            return run(orelse) if under else orelse()
+            return run(run_sometimes, orelse) if under else orelse()
         test, then = later[i : i + 2]
         try:
-            cond = truth(test())
+            cond = truth(run_sometimes(test, waiting=lambda: bool(under)))
         except Bottom:
             if under:
                 return DEAD
@@ -125,7 +126,7 @@ def _short_circuit(x: Any, rest: Sequence[Thunk], goes_on: bool) -> Any:
             elif bool(t) is not goes_on:
                 break
             try:
-                x = operand()
+                x = run_sometimes(operand, waiting=lambda: bool(ends))
             except Bottom:
                 if not ends:
                     raise

@@ -26,7 +26,7 @@ from ..syntax import rewrite as syntax
 from ..values import pytree
 from ..values.values import call, constant, scalar_type
 from .loop import Widen
-from .paths import Bottom, Return, StagedExit, open_block
+from .paths import DEAD, Bottom, Return, StagedExit, open_block, raise_later
 from .signatures import Same, _check_effects, _is_shaped, captured, signature
 from .staged import StagedFunction, _result, call_staged, enter, stage
 
@@ -184,7 +184,13 @@ def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args
         trace.heap.made(args[0])  # nobody else sees it yet: what is written into it need not be logged
     wider: Collection[int] = ()
     try:
-        signal = raw(*args, **kwargs)
+        try:
+            signal = raw(*args, **kwargs)
+        except Exception as e:
+            if not frame.ends["return"]:
+                raise
+            raise_later(e)
+            signal = DEAD
         _check_effects(function, raw, before, builder)
         builder.frames.remove(frame)
         return _result(signal, frame, function.__qualname__)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,20 @@ from ..values.arrays import lift_array
 from ..values.values import Arrayed
 from ..values.views import settled
 from .growing import described, grown, is_growing
-from .leaves import Undefined, as_complex, coerce, describe_value, is_view, merge_types, one_is_complex, parameter, same_leaf, show
+from .leaves import (
+    Undefined,
+    as_complex,
+    coerce,
+    describe_value,
+    is_unassigned,
+    is_view,
+    leaf_type,
+    merge_types,
+    one_is_complex,
+    parameter,
+    same_leaf,
+    show,
+)
 from .lists import List
 from .optional import Maybe, form_of, maybe, unassigned
 from .paths import Saved, Scope, at_the_end, heap_of
@@ -44,7 +58,9 @@ class Meeting:
         name: str = "join",
         names: Collection[str] = (),
         cells: Collection[int] = (),
+        later: Collection[str] = (),
     ) -> None:
+        self.later = later
         self.cells, self.sharing = cells, Sharing(names, cells, heap_of())
         self.builder, self.heap = current_builder(), heap_of()
         self.blocks, self.states, self.since = list(blocks), list(states), since
@@ -59,7 +75,7 @@ class Meeting:
         if all(v is first for v in values):
             return first
         if any(isinstance(v, Undefined) for v in values):
-            return first if all(isinstance(v, Undefined) for v in values) else Undefined(name, UNASSIGNED)
+            return first if all(isinstance(v, Undefined) for v in values) else self._unassigned(name, values)
         if all(same_leaf(v, first) for v in values):
             return first
         ids = tuple(map(id, values))
@@ -122,6 +138,15 @@ class Meeting:
         self.blocks = [block for _, block in ends]
         return [made for made, _ in ends]
 
+    def _unassigned(self, name: str, values: Sequence[Any]) -> Any:
+        """A number, an array or a tuple of them on some paths, and nothing on others: reading it raises where there is none."""
+        found = [v for v in values if not isinstance(v, Undefined)]
+        if name in self.later and all(map(_is_simple, found)) and all(is_unassigned(v) for v in values if isinstance(v, Undefined)):
+            with suppress(errors.TypeMismatchError):
+                form = form_of(values, name)
+                return self.value(name, self._in_blocks(values, lambda v: maybe(v, form)))
+        return Undefined(name, UNASSIGNED)
+
     def _optional(self, name: str, values: Sequence[Any]) -> Any:
         """A value on some paths and None on others."""
         try:
@@ -181,6 +206,13 @@ def _bare(held: Any) -> Any:
     return list(held) if isinstance(held, tuple) else held
 
 
+def _is_simple(value: Any) -> bool:
+    """Is it a number, an array or a tuple of such, or a variable that holds one on some paths?"""
+    if type(value) is tuple or (type(value) is Maybe and unassigned(value)):
+        return all(map(_is_simple, opened(value)[1]))  # type: ignore[index]
+    return leaf_type(value) is not None or isinstance(value, np.ndarray)
+
+
 def differs(values: Sequence[Any]) -> str:
     kinds = list(dict.fromkeys(describe_value(v) for v in values))
     if len(kinds) == 1:
@@ -229,7 +261,13 @@ def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", sinc
         return
     states = [state for _, state in ends]
     meeting = Meeting(
-        [block for block, _ in ends], [s.heap for s in states], heap_of().clock if since is None else since, name, scope.names, scope.cells
+        [block for block, _ in ends],
+        [s.heap for s in states],
+        heap_of().clock if since is None else since,
+        name,
+        scope.names,
+        scope.cells,
+        scope.later,
     )
     values = tuple(meeting.value(n, column) for n, column in zip(scope.names, zip(*(s.values for s in states), strict=True), strict=True))
     heap = meeting.places()

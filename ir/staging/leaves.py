@@ -51,6 +51,11 @@ class Undefined:
     __eq__ = __ne__ = __hash__ = __contains__ = __repr__ = __str__ = __format__ = _raise
 
 
+def is_unassigned(x: Undefined) -> bool:
+    """Is it a variable without a value, and not one of two types?"""
+    return object.__getattribute__(x, "_why")[2] is errors.UndefinedVariableError
+
+
 def common_type(kinds: Sequence[tuple[Scalar, bool]]) -> tuple[Scalar, bool] | None:
     """The one type that scalars of (type, weak) can share, or None: as wide as one of them. Weak numbers adapt."""
     types = {t for t, _ in kinds}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ from .paths import (
     leave,
     open_block,
     run,
+    run_sometimes,
     run_staged,
     way_back,
 )
@@ -52,7 +54,7 @@ def while_(test: Thunk, body: Thunk, orelse: Thunk | None, scope: Scope, forever
     if isinstance(first, Traced) or forever:
         return staged_loop(test, body, orelse, scope, later)
     try:
-        return python_loop(_tests(test), lambda _: body(), orelse, scope, stop_at_exit=True)
+        return python_loop(_tests(test), lambda _: body(), orelse, scope, or_stage=True)
     except StagedExit:
         go_back()
     try:
@@ -81,10 +83,11 @@ def python_loop(
     body: Body,
     orelse: Thunk | None,
     scope: Scope,
-    stop_at_exit: bool = False,
+    or_stage: bool = False,
     why: str = "what it runs over, or its condition, is plain Python",
 ) -> Any:
-    """A loop that runs now, as Python; the log says `why` where it is long. Exits under traced conditions wait until the loop has ended."""
+    """A loop that runs now, as Python; the log says `why` where it is long. Exits under traced conditions wait until the loop has
+    ended. `or_stage`: StagedExit where there are such, or where it is long and adds to the program."""
     if current_trace() is None:
         return _plain_loop(items, body, orelse)
     seen(items)
@@ -96,11 +99,14 @@ def python_loop(
     began, count, operations = clock(), -1, builder.trace.operations
     for count, item in enumerate(items):
         if count == concrete.LONG:
+            if or_stage and builder.trace.operations > operations:
+                raise StagedExit
             concrete.LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), concrete.LONG, why)
         frame, since = Frame("loop", scope), clock()
         builder.frames.append(frame)
-        signal = run(body, item)
-        builder.frames.remove(frame)
+        waiting = [breaks, *frame.ends.values()]
+        signal = run(run_sometimes, body, item, waiting=functools.partial(any, waiting))
+        del builder.frames[builder.frames.index(frame) :]
         breaks += frame.ends["break"]
         ends = frame.ends["continue"]
         if ends:
@@ -113,7 +119,7 @@ def python_loop(
                 breaks += builder.frames.pop().ends["break"]
             join(ends, scope, since=since)
             signal = None
-        if stop_at_exit and (breaks or len(returns) > n_returns):
+        if or_stage and (breaks or len(returns) > n_returns):
             raise StagedExit
         if signal is not None and signal is not CONTINUE:
             break
@@ -175,9 +181,8 @@ def _trace_loop(test: Any, body: Any, orelse: Any, loop: Loop) -> Any:
         inside, outside = branch(cond, "body", "exit")
         exits = [(outside, scope.save())]
         builder.enter(inside)
-    signal = run(body)
-    builder.frames.remove(frame)
-    builder.frames.pop()
+    signal = run(run_sometimes, body)
+    del builder.frames[builder.frames.index(frame) - 1 :]
     latches = frame.ends["continue"]
     falls_through(signal, frame.ends["break"] if signal is BREAK else latches, scope, CONTINUE, BREAK)
     loop.seed(latches)

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.builder import Frame, atom_of, current_builder, current_trace
+from ..core.faults import is_of_tracing
 from ..core.graph import Block, Branch, Edge
+from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import BOOL
 from ..objects.heap import Heap, State
@@ -40,10 +42,12 @@ def heap_of() -> Heap:
 
 
 class Scope:
-    """Access to the variables `names` of the function that is being traced: those that a construct may assign."""
+    """Access to the variables `names` of the function that is being traced: those that a construct may assign; `later` are read after it."""
 
-    def __init__(self, names: Sequence[str], get: Callable[[], tuple[Any, ...]], put: Callable[[Any], None]) -> None:
-        self.names, self.get, self.put = tuple(names), get, put
+    def __init__(
+        self, names: Sequence[str], get: Callable[[], tuple[Any, ...]], put: Callable[[Any], None], later: Sequence[str] = ()
+    ) -> None:
+        self.names, self.get, self.put, self.later = tuple(names), get, put, later
         self.cells = frozenset(id(c) for c in getattr(put, "__closure__", None) or ())
 
     def save(self) -> Saved:
@@ -90,10 +94,10 @@ class StagedExit(Exception):
     """A loop with a plain Python condition is left under a traced one: it must be staged."""
 
 
-def run(body: Callable[..., Any], *args: Any) -> Any:
+def run(body: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Trace a body; its signal, with DEAD for a path that never continues."""
     try:
-        return body(*args)
+        return body(*args, **kwargs)
     except Bottom:
         return DEAD
 
@@ -161,19 +165,42 @@ def branch(cond: Traced, *names: str) -> tuple[Block, Block]:
     return yes, no
 
 
+raise_here = Port("stages an exception: the compiled program raises it when it gets here")
+
+
 def run_staged(body: Callable[..., Any], scope: Scope) -> Any:
-    """`run` under a traced condition: there a `raise` is staged."""
-    return run_expression(lambda: run(body), scope)
+    """`run` under a traced condition."""
+    return run(run_expression, body, scope)
 
 
 def run_expression(arm: Thunk, scope: Scope | None = None) -> Any:
+    """Trace what runs under a traced condition: a `raise` there is staged."""
     frames = current_builder().frames
     depth = len(frames)
     frames.append(Frame("condition", scope))
     try:
-        return arm()
+        return run_sometimes(arm)
     finally:
         del frames[depth:]
+
+
+def run_sometimes(body: Callable[..., Any], *args: Any, waiting: Callable[[], bool] = lambda: True) -> Any:
+    """Trace what the program may never come to, as paths are `waiting` to go on elsewhere: what it raises there is raised by the
+    compiled program, if that does come to it."""
+    try:
+        return body(*args)
+    except Exception as e:
+        if not waiting():
+            raise
+        raise_later(e)
+    raise Bottom
+
+
+def raise_later(e: Exception) -> None:
+    """Stage what was raised; what is the trace's own goes on."""
+    if is_of_tracing(e):
+        raise e
+    raise_here(e)
 
 
 def falls_through(signal: Any, ends: list[Any], scope: Scope, *through: Any) -> bool:

@@ -21,7 +21,7 @@ from ..values.views import settled
 from .join import join_values
 from .leaves import coerce, leaf_type, show
 from .optional import returned
-from .paths import DEAD, Bottom, Return, here, open_block, run
+from .paths import DEAD, Bottom, Return, here, open_block, run, run_sometimes
 from .signatures import _code, _contents, _filled, _is_shaped, captured
 
 
@@ -100,7 +100,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         builder.frames.append(Frame("staged"))
         builder.frames.append(frame)
         before, objects = enter(trace, raw, frame)
-        signal = run(lambda: raw(*new_args, **new_kwargs))
+        signal = run(run_sometimes, lambda: raw(*new_args, **new_kwargs))
         changed = any((c.cell_contents if _filled(c) else None) is not old for c, old in before)
         if changed or trace.heap.changed(objects, trace.heap.save(), frame.since):
             raise errors.UnsupportedOperationError(

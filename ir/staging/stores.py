@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
 
-from ..core.builder import current_trace
-from ..core.sites import unsupported, user_site
+from ..core.builder import building, current_trace
+from ..core.sites import is_library, unsupported, user_site
 from ..objects.heap import CONTAINERS
-from ..values.values import Arrayed, Traced
+from ..values.values import Arrayed, Traced, call
 from .paths import heap_of
 
 
@@ -23,6 +25,12 @@ def seen(x: Any) -> Any:
     return x
 
 
+def method_of(obj: Any, name: str) -> Any:
+    """A method of an object's class that is written in Python, by a user: it is to be called by `call`. None while nothing is traced."""
+    found = getattr(type(obj), name, None) if building() else None
+    return types.MethodType(found, obj) if isinstance(found, types.FunctionType) and not is_library(found.__code__.co_filename) else None
+
+
 def delitem(obj: Any, index: Any) -> None:
     """del obj[index]"""
     if current_trace() is not None and isinstance(obj, CONTAINERS):
@@ -31,12 +39,21 @@ def delitem(obj: Any, index: Any) -> None:
 
 
 def setattr_(value: Any, obj: Any, name: str) -> None:
-    """obj.name = value"""
+    """obj.name = value; setters are rewritten like other code."""
     if isinstance(obj, Arrayed) and name in ("real", "imag"):
         if name == "imag" and np.dtype(obj.dtype).kind != "c":
             raise TypeError("array does not have imaginary part to set")
         getattr(obj, name)[...] = value
         return
+    if building():
+        of_class = inspect.getattr_static(type(obj), name, None)
+        if isinstance(of_class, property) and of_class.fset is not None:
+            call(of_class.fset, obj, value)
+            return
+        if (own := method_of(obj, "__setattr__")) is not None:
+            heap_of().note(obj, name)
+            call(own, name, value)
+            return
     announced(obj, name)
     setattr(obj, name, value)
 

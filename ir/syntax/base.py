@@ -54,14 +54,14 @@ class Base(ast.NodeTransformer):
         body = body or [ast.Pass()]
         return _define(f"_ln_{kind}_{self.counter}", _arguments(*args), prologue + body)
 
-    def _scope(self, names: list[str]) -> tuple[list[ast.stmt], ast.expr]:
+    def _scope(self, names: list[str], *later: ast.expr) -> tuple[list[ast.stmt], ast.expr]:
         if not names:
             return [], _staging("NO_SCOPE")
         targets: list[ast.expr] = [ast.Name(n, ast.Store()) for n in names]
         put = self._function("set", names, [ast.Assign([ast.Tuple(targets, ast.Store())], _load("_ln_v"))], "_ln_v")
         get = _thunk(ast.Tuple([_load(n) for n in names], ast.Load()))
         labels = ast.Tuple([ast.Constant(n) for n in names], ast.Load())
-        return [put], _call("Scope", labels, get, _load(put.name))
+        return [put], _call("Scope", labels, get, _load(put.name), *later)
 
     def _finish(self, node: ast.AST, statements: list[ast.stmt], call: ast.expr) -> list[ast.stmt]:
         out = [

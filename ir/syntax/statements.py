@@ -36,7 +36,7 @@ class Statements(Base):
             out += [cond, then]
             later += [_load(cond.name), _load(then.name)]
         out.append(self._function("else", names, self.body(last)))
-        put, scope = self._scope(names)
+        put, scope = self._scope(names, self._later(node, names))
         then_first, orelse = out[0], out[-1]
         assert isinstance(then_first, ast.FunctionDef)
         assert isinstance(orelse, ast.FunctionDef)
@@ -67,8 +67,8 @@ class Statements(Base):
         call = _call("for_", items, _load(body.name), names_else, scope, self._later(node, names))
         return self._finish(node, [body, *orelse, *put], call)
 
-    def _later(self, node: ast.For | ast.While, names: list[str]) -> ast.expr:
-        """Those of the names that are read after a loop."""
+    def _later(self, node: ast.stmt, names: list[str]) -> ast.expr:
+        """Those of the names that are read after a statement."""
         end = node.end_lineno or node.lineno
         found = sorted({name for name, line in self.loads if line > end and name in names})
         return ast.Tuple([ast.Constant(n) for n in found], ast.Load())

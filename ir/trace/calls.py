@@ -6,6 +6,7 @@ import builtins
 import dataclasses
 import functools
 import inspect
+import math
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,6 +35,11 @@ from .progress import of_tqdm, shows
 
 REPLACED: dict[Any, Callable[..., Any]] = {}  # what is called in place of functions that do not know traced values
 
+# What builtins ask of a user's class.
+_ASKS: dict[Any, str] = {
+    abs: "__abs__", len: "__len__", float: "__float__", int: "__int__", complex: "__complex__", bool: "__bool__", round: "__round__",
+    divmod: "__divmod__", math.floor: "__floor__", math.ceil: "__ceil__", math.trunc: "__trunc__",
+}  # fmt: skip
 _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")
 
 _WITH_EFFECTS = (
@@ -68,6 +74,14 @@ def _looks_up(cls: Any) -> bool:
     return plain and isinstance(found, types.FunctionType) and _is_user_code(found)
 
 
+def own_method(x: Any, name: str) -> Any:
+    """A method of a user's class, in Python."""
+    if type(x) in _PLAIN_TYPES:
+        return None
+    found = getattr(type(x), name, None)
+    return found if isinstance(found, types.FunctionType) and _is_user_code(found) else None
+
+
 @values.call.define
 def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
@@ -82,9 +96,11 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
                 return args
             break
     try:
-        replacement = REPLACED.get(function)
+        replacement, asks = REPLACED.get(function), _ASKS.get(function)
     except TypeError:  # not hashable: a user's callable object
-        replacement = None
+        replacement = asks = None
+    if asks is not None and args and building() and (own := own_method(args[0], asks)) is not None:
+        return call(types.MethodType(own, args[0]), *args[1:], **kwargs)
     if replacement is not None:
         if building():
             _looks_at(function, args)

@@ -248,7 +248,7 @@ def _check_scalar(sub: Sub, has_aux: bool, name: str) -> None:
     example = example[0] if has_aux else example
     if not isinstance(example, Scalar):
         raise errors.NotDifferentiableError(
-            f"grad needs a function with a scalar result, but `{name}` returns {_words(example)}: use vjp, jacrev or jacfwd for such a function{_remedy(example)}"
+            f"grad needs a function with a scalar result, but `{name}` at {user_site()} returns {_words(example)}: use vjp, jacrev or jacfwd for such a function{_remedy(example)}"
         )
     if not is_float(example):
         raise errors.NotDifferentiableError(

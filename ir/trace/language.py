@@ -30,7 +30,7 @@ from ..python.guarded import (
     match_rest,
     match_sequence,
 )
-from ..python.questions import QUESTIONS, getattr_, type_
+from ..python.questions import QUESTIONS, getattr_, type_, type_of
 from ..python.raising import assert_, raise_
 from ..python.strings import fstring, remainder
 from ..python.subscripts import getitem, setitem
@@ -42,12 +42,12 @@ from ..staging.lists import made, spread
 from ..staging.loops import while_
 from ..staging.optional import is_, told_apart
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Return, Scope, heap_of
-from ..staging.stores import delattr_, delitem, in_place, seen, setattr_
+from ..staging.stores import delattr_, delitem, seen, setattr_
 from ..syntax.rewrite import LANGUAGE, assigned_outside
 from ..values import arrays, scalars
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, is_traced
-from .calls import _PLAIN_TYPES, REPLACED, _is_user_code, attribute, call
+from .calls import _PLAIN_TYPES, REPLACED, attribute, call, own_method
 
 
 class Comparisons:
@@ -83,6 +83,7 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
         def function(*args: Any, **kwargs: Any) -> Any:
             return invoke(function, args, kwargs)
 
+    function.__qualname__ = function.__qualname__.rpartition("_ln_rewritten.<locals>.")[2]
     function.__lantern_raw__ = raw  # type: ignore[attr-defined]
     if building():
         heap_of().closures += raw.__closure__ or ()
@@ -109,7 +110,8 @@ def contains(x: Any, items: Any) -> Any:
         return found
     if type(x).__eq__ is _BY_IDENTITY and isinstance(items, (tuple, list, dict, set, frozenset)):
         told_apart(x, *items)
-    return x in items
+    own = stores.method_of(items, "__contains__")
+    return x in items if own is None else truth(call(own, x))
 
 
 def _getattr(obj: Any, name: str, *default: Any) -> Any:
@@ -128,12 +130,12 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
     if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
         if (type(x) is np.ndarray or type(y) is np.ndarray) and not is_traced(x) and not is_traced(y) and building():
             return _computed(fn, x, y)
-        return fn(x, y)
-    forward, back = _own(x, f"__{name}__"), _own(y, REFLECTED.get(name, f"__r{name}__"))
+        return _in_words(fn, x, y)
+    forward, back = own_method(x, f"__{name}__"), own_method(y, REFLECTED.get(name, f"__r{name}__"))
     if (forward is None and back is None) or not building():
         if name in ("eq", "ne") and type(x).__eq__ is _BY_IDENTITY:
             told_apart(x, y)
-        return fn(x, y)
+        return _in_words(fn, x, y)
     pairs = [(x, f"__{name}__", y), (y, REFLECTED.get(name, f"__r{name}__"), x)]
     if type(x) is type(y) and name not in REFLECTED:
         pairs = pairs[:1]
@@ -147,6 +149,24 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
         if result is not NotImplemented:
             return result
     return fn(x, y)
+
+
+def _in_words(fn: Any, *operands: Any) -> Any:
+    """fn(*operands); where Python has no such operation, in Python's words."""
+    try:
+        return fn(*operands)
+    except TypeError as e:
+        text = str(e)
+        for x in operands:
+            text = text.replace(f"'{type(x).__name__}'", f"'{type_of(x).__name__}'")
+        if text == str(e):
+            raise
+        raise TypeError(text) from None
+
+
+def in_place(fn: Any, old: Any, value: Any) -> Any:
+    """old (op)= value"""
+    return _in_words(functools.partial(stores.in_place, fn), old, value)
 
 
 _BY_IDENTITY: Any = object.__eq__
@@ -164,16 +184,8 @@ def unary(fn: Any, name: str, x: Any) -> Any:
     """(op) x"""
     if type(x) is np.ndarray and building():
         return _computed(fn, x)
-    own = _own(x, f"__{name}__")
+    own = own_method(x, f"__{name}__")
     return fn(x) if own is None or not building() else call(types.MethodType(own, x))
-
-
-def _own(x: Any, name: str) -> Any:
-    """A method of a user's class, in Python."""
-    if type(x) in _PLAIN_TYPES:
-        return None
-    found = getattr(type(x), name, None)
-    return found if isinstance(found, types.FunctionType) and _is_user_code(found) else None
 
 
 # ---- builtins and math on traced values

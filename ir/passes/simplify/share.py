@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...core.analysis import immediate_dominators, predecessors, reverse_postorder
@@ -12,6 +13,8 @@ from ...core.types import I64
 from ...ops.memory import DIM
 from ..sizes import Sizes
 from .fold import look
+
+Known = dict[Any, tuple[Atom, ...]]  # what operations give, by their keys; those that read memory apart from the others
 
 
 def share(f: Function) -> bool:
@@ -43,20 +46,21 @@ def share(f: Function) -> bool:
     pred = predecessors(f)
     sizes = Sizes(f) if any(TABLE[let.op].measures and let.outs for b in f.blocks.values() for let in b.lets) else None
     above = immediate_dominators(f) if sizes is not None else {}
-    at_end: dict[str, dict[Any, tuple[Atom, ...]]] = {}
+    at_end: dict[str, tuple[Known, Known]] = {}
     for name in reverse_postorder(f):
         block = f.blocks[name]
         before = pred[name]
-        known = dict(at_end[before[0]]) if len(before) == 1 else _of_sizes(at_end[above[name]]) if before and sizes is not None else {}
+        known, loaded = _there(at_end, before, above.get(name))
         kept = []
         for let in block.lets:
             if mapping and any(a in mapping for a in let.args if isinstance(a, Var)):
                 let.args = tuple(look(mapping, a) for a in let.args)
             if written(let):
-                known = _unread(known)
+                loaded = {}
             elif not TABLE[let.op].whole:
                 key = _key(let, sizes)
-                first = (Const(key[1], I64),) if isinstance(key[1], int) else known.setdefault(key, let.outs)
+                there = loaded if TABLE[key[0]].reads else known
+                first = (Const(key[1], I64),) if isinstance(key[1], int) else there.setdefault(key, let.outs)
                 if first is not let.outs:
                     mapping.update(zip(let.outs, first, strict=True))
                     changed = True
@@ -68,8 +72,8 @@ def share(f: Function) -> bool:
                         known.setdefault((DIM.name, sizes.dim(v, axis)), (n,))
         block.lets = kept
         if isinstance(block.terminator, Call):
-            known = _unread(known)
-        at_end[name] = known
+            loaded = {}
+        at_end[name] = known, loaded
     if mapping:
         substitute(f.blocks.values(), mapping)
     return changed
@@ -82,11 +86,14 @@ def _key(let: Let, sizes: Sizes | None) -> tuple[Any, ...]:
     return let.op, tuple(a if isinstance(a, Var) else (a.type, repr(a.value)) for a in let.args), repr(let.attrs)
 
 
-def _unread(known: dict[Any, tuple[Atom, ...]]) -> dict[Any, tuple[Atom, ...]]:
-    """What is known after memory has been written to."""
-    return {k: v for k, v in known.items() if not TABLE[k[0]].reads}
+def _there(at_end: dict[str, tuple[Known, Known]], before: Sequence[str], above: str | None) -> tuple[Known, Known]:
+    """What is known where a block begins that comes after these, and that `above` dominates."""
+    if len(before) == 1:
+        known, loaded = at_end[before[0]]
+        return dict(known), dict(loaded)
+    return _of_sizes(at_end[above][0]) if before and above is not None else {}, {}
 
 
-def _of_sizes(known: dict[Any, tuple[Atom, ...]]) -> dict[Any, tuple[Atom, ...]]:
+def _of_sizes(known: Known) -> Known:
     """What may be used far from where it has been computed: sizes, which arrays keep beside them."""
     return {k: v for k, v in known.items() if TABLE[k[0]].measures}

@@ -1,0 +1,290 @@
+"""What a path would raise, or leave unassigned, concerns the calls that take it, and no others."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lantern_jit as lj
+
+Function = Callable[..., Any]
+PAIR, TABLE, NOTHING = [1.0, 2.0], {"a": 1.0}, None
+
+
+class Bare:
+    pass
+
+
+def item(x: float) -> float:
+    if x > 5:
+        return PAIR[7] * x
+    return PAIR[1] * x
+
+
+def key(x: float) -> float:
+    return TABLE["b"] if x > 5 else x
+
+
+def attribute(x: float) -> float:
+    y = x
+    if x > 5:
+        y *= Bare().missing  # type: ignore[attr-defined]
+    return y
+
+
+def arithmetic(x: float) -> float:
+    y = x
+    if x <= 5:
+        y = y * 2
+    elif x <= 10:
+        y = y + NOTHING
+    return y
+
+
+def name(x: float) -> float:
+    if x <= 5:
+        return x
+    return unknown_name(x)  # type: ignore[name-defined, no-any-return]  # noqa: F821
+
+
+def division(x: float) -> float:
+    return x * (1 // 0) if x > 5 else x
+
+
+def unpacked(x: float) -> float:
+    if x > 5:
+        a, b = (1.0, 2.0, 3.0)
+        return a + b
+    return x
+
+
+def popped(x: float) -> float:
+    kept: list[float] = []
+    if x > 5:
+        kept.pop()
+    return x
+
+
+def operand(x: float) -> bool:
+    return (x > 5 and PAIR[9] > 0) or x > 2
+
+
+def in_elif(x: float) -> float:
+    if x < 2:
+        return x
+    elif TABLE["c"] > x:
+        return 2 * x
+    return x
+
+
+def unrolled(x: float) -> float:
+    total = 0.0
+    for i in range(3):
+        if x < i:
+            break
+        total += PAIR[i] * x
+    return total
+
+
+def after_a_return(x: float) -> float:
+    if x <= 5:
+        return x
+    y = x
+    for v in (1.0, None):
+        y += v  # type: ignore[operator]
+    return y
+
+
+def in_a_loop(x: float) -> float:
+    y, n = x, int(x) - 5
+    for _ in range(n):
+        y += TABLE["b"]
+    return y
+
+
+def deep(x: float) -> float:
+    if x > 7:
+        return [][0] * x  # type: ignore[no-any-return]
+    return x if x < 1 else deep(x - 1) * 1.5
+
+
+SOME: list[Function] = [
+    item,
+    key,
+    attribute,
+    arithmetic,
+    name,
+    division,
+    unpacked,
+    popped,
+    operand,
+    in_elif,
+    unrolled,
+    after_a_return,
+    in_a_loop,
+    deep,
+]
+
+
+@pytest.mark.parametrize("f", SOME, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("x", [1.5, 7.5])
+def test_an_exception_belongs_to_its_path(f: Function, x: float) -> None:
+    wanted: Any = None
+    try:
+        want = f(x)
+    except Exception as e:
+        wanted = e
+    if wanted is not None:
+        with pytest.raises(type(wanted)) as found:
+            lj.jit(f)(x)
+        assert str(found.value) == str(wanted) or (f is popped and "index" in str(found.value))
+        with pytest.raises(type(wanted)):
+            lj.jit(lj.grad(lambda x: f(x) * 1.0))(x)
+        return
+    assert lj.jit(f)(x) == want
+    slope = (f(x + 1e-6) - f(x - 1e-6)) / 2e-6 if f is not operand else 0.0
+    for g in (lj.grad(lambda x: f(x) * 1.0), lj.jit(lj.grad(lambda x: f(x) * 1.0))):
+        assert math.isclose(g(x), slope, rel_tol=1e-6, abs_tol=1e-9)
+
+
+def test_the_note_says_where_it_is_raised() -> None:
+    with pytest.raises(KeyError) as found:
+        lj.jit(key)(7.0)
+    assert any("test_paths_not_taken.py" in note and "in key" in note for note in getattr(found.value, "__notes__", []))
+
+
+def test_objects_are_as_they_were_on_the_other_path() -> None:
+    def f(x: float) -> Any:
+        kept = [1.0]
+        if x > 5:
+            kept[0] = 2.0
+            kept[4] = 3.0
+        return kept[0] * x
+
+    assert lj.jit(f)(1.0) == 1.0
+    with pytest.raises(IndexError):
+        lj.jit(f)(6.0)
+
+
+def test_what_a_handler_takes_on_the_way_that_is_left() -> None:
+    def f(x: float) -> Any:
+        try:
+            if x > 5:
+                return x
+            y = TABLE["b"]
+        except KeyError:
+            y = -x
+        return y
+
+    assert (lj.jit(f)(1.0), lj.jit(f)(6.0)) == (-1.0, 6.0)
+
+
+# ---- variables
+def twice(x: float) -> float:
+    if x > 0:
+        y = x * x
+    z = 1.0
+    if x > 0:
+        z += y
+    return z
+
+
+def differences(xs: Any) -> Any:
+    total = 0.0
+    for i in range(len(xs)):
+        if i > 0:
+            d = xs[i] - xs[i - 1]
+        total += xs[i]
+        if i > 0:
+            total += d * d
+    return total
+
+
+def arrays(xs: Any) -> Any:
+    if xs.sum() > 0:
+        tail = xs[1:] * 2
+        both = (xs[0], tail)
+    return both[0] + (both[1] * tail).sum() if xs.sum() > 0 else xs.sum()
+
+
+@pytest.mark.parametrize("f", [twice, differences, arrays], ids=lambda f: f.__name__)
+def test_a_variable_that_one_path_assigns(f: Function) -> None:
+    for x in (1.5, -1.5) if f is twice else (np.array([0.5, -0.25, 2.0]), np.array([-0.5, 0.25, -2.0])):
+        assert np.allclose(lj.jit(f)(x), f(x), rtol=1e-14)
+        d = 1e-6 * (np.array([1.0, 2.0, -1.0]) if f is not twice else 1.0)
+        slope = (f(x + d) - f(x - d)) / 2
+        for g in (lj.grad(f), lj.jit(lj.grad(f))):
+            assert np.isclose(np.sum(g(x) * d), slope, rtol=1e-6)
+    second = lj.jit(lj.hessian(twice))(1.5)
+    assert second == 2.0
+
+
+def test_reading_it_where_it_is_not_assigned() -> None:
+    def f(x: float) -> float:
+        if x > 0:
+            y = 1.0
+        return y * x
+
+    assert lj.jit(f)(2.0) == 2.0
+    with pytest.raises(UnboundLocalError, match="cannot access local variable 'y' where it is not associated with a value"):
+        lj.jit(f)(-2.0)
+
+
+def test_another_variable_of_that_name_is_no_variable_of_two_objects() -> None:
+    class Box:
+        def __init__(self) -> None:
+            self.v = 1.0
+
+    def f(x: float) -> float:
+        a, b = Box(), Box()
+        if x > 0:
+            o = a
+            o.v = 2.0 * x
+        o = b
+        o.v = 3.0 + x
+        return a.v + 10 * b.v
+
+    assert (lj.jit(f)(1.0), lj.jit(f)(-1.0)) == (f(1.0), f(-1.0)) == (42.0, 21.0)
+
+
+# ---- a plain condition that holds for long
+def integrate(x: float) -> Any:
+    t, k, seen = 0.0, 0, []
+    while t < 2.0:
+        x = x + 0.01 * math.sin(x) if x < 3 else x
+        t += 0.005
+        k += 1
+        seen.append(x)
+    return x, t, k, max(seen)
+
+
+def test_a_long_loop_of_a_plain_condition_is_staged() -> None:
+    assert lj.jit(integrate)(0.5) == integrate(0.5)
+    assert len(lj.jit(integrate).inspect(0.5).graph.splitlines()) < 120
+    slope = (integrate(0.5 + 1e-6)[0] - integrate(0.5 - 1e-6)[0]) / 2e-6
+    for g in (lj.grad(lambda x: integrate(x)[0]), lj.jit(lj.grad(lambda x: integrate(x)[0]))):
+        assert math.isclose(g(0.5), slope, rel_tol=1e-6)
+
+
+def test_what_needs_its_number_is_unrolled() -> None:
+    def f(x: float) -> Any:
+        k, table = 0, {i: 0.5 * i for i in range(100)}
+        while k < 100:
+            x = x + table[k]
+            k += 1
+        return x
+
+    assert lj.jit(f)(1.0) == f(1.0)
+
+
+def test_plain_loops_stay_plain() -> None:
+    def f(x: float) -> Any:
+        k, names = 0, []
+        while k < 100:
+            names.append(f"n{k}")
+            k += 1
+        return x * len(names) + len(names[k - 1])
+
+    assert lj.jit(f)(1.0) == 103.0
