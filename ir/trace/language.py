@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core.builder import building, current_builder, current_trace
+from ..core.sites import unsupported
 from ..numpy import creation
 from ..numpy import dispatch as numpy_api
 from ..objects import copies
@@ -37,6 +38,8 @@ from ..python.subscripts import getitem, setitem
 from ..staging import stores
 from ..staging.branches import and_, chain, if_, ifexp, not_, or_
 from ..staging.functions import invoke
+from ..staging.growing import growing
+from ..staging.kinds import LEAF
 from ..staging.leaves import Undefined
 from ..staging.lists import made, spread
 from ..staging.loops import while_
@@ -101,6 +104,8 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
 
 def contains(x: Any, items: Any) -> Any:
     """x in items: element by element where something is traced (no hash of a traced value is its number's)."""
+    if (g := growing(items)) is not None and g.bones == LEAF:
+        items = g.stacked()
     if isinstance(items, Arrayed) or (isinstance(items, np.ndarray) and is_traced(x)):
         return np.any(np.equal(arrays.lift_array(items) if isinstance(items, np.ndarray) else items, x))
     if isinstance(items, (tuple, list, dict, set, frozenset)) and (is_traced(x) or any(map(is_traced, items))):
@@ -193,9 +198,15 @@ _BUILTINS: dict[Any, Callable[..., Any]] = {
     float: lambda x=0.0: scalars.to_float(x) if isinstance(x, Traced) else float(x),
     int: lambda x=0, *base: scalars.to_integer(x) if isinstance(x, Traced) else int(x, *base),
     bool: lambda x=False: scalars.truth(x),
-    pow: lambda x, y, *mod: pow(x, y, *mod) if mod else x**y,
+    pow: lambda x, y, *mod: _modular(x, y, *mod) if mod else x**y,
     getattr: _getattr,
 }
+
+
+def _modular(x: Any, y: Any, m: Any) -> Any:
+    if any(map(is_traced, (x, y, m))):
+        unsupported("pow() with three arguments", "multiply and take the remainder in a loop")
+    return pow(x, y, m)
 
 
 def _number(kind: Any) -> Callable[..., Any]:

@@ -1,0 +1,141 @@
+"""What Python asks of a user's class is code like other code: setters, items, `in`, abs, len, float; what a defaultdict makes is the program's own."""
+
+import math
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lantern_jit as lj
+
+
+class Level:
+    """A number that stays between 0 and 1, and says when it had to."""
+
+    def __init__(self, v: Any) -> None:
+        self._v, self.clipped = 0.0, False
+        self.v = v
+
+    @property
+    def v(self) -> Any:
+        return self._v
+
+    @v.setter
+    def v(self, x: Any) -> None:
+        if x > 1:
+            self._v, self.clipped = 1.0, True
+        else:
+            self._v = x
+
+    def __abs__(self) -> Any:
+        return self._v if self._v > 0 else -self._v
+
+    def __float__(self) -> float:
+        return self._v * 1.0  # type: ignore[no-any-return]
+
+
+class Padded:
+    """An array with zeros around it."""
+
+    def __init__(self, n: int) -> None:
+        self.data = np.zeros(n)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, i: Any) -> Any:
+        if i < 0 or i >= len(self.data):
+            return 0.0
+        return self.data[i]
+
+    def __setitem__(self, i: Any, value: Any) -> None:
+        if 0 <= i < len(self.data):
+            self.data[i] = value
+
+    def __contains__(self, x: Any) -> bool:
+        return 0 < x < len(self.data)  # type: ignore[no-any-return]
+
+
+class Positive:
+    def __init__(self) -> None:
+        self.k = 1.0
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if value < 0:
+            value = 0.0
+        object.__setattr__(self, name, value)
+
+
+def setter(x: float) -> Any:
+    level = Level(0.5)
+    level.v = x
+    level.v += 0.25
+    return level.v * x + abs(level) + float(level) + (10.0 if level.clipped else 0.0)
+
+
+def items(x: float) -> Any:
+    row = Padded(5)
+    for i in range(-1, 7):
+        row[i] = x * i + row[i - 1]
+    return row.data.sum() + row[9] + len(row) + (100.0 if x in row else 0.0) + (1000.0 if x not in row else 0.0)
+
+
+def attributes(x: float) -> Any:
+    p = Positive()
+    p.k = x - 1
+    p.k -= 0.5
+    return p.k * x
+
+
+@pytest.mark.parametrize("f", [setter, items, attributes], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("x", [0.3, 0.9, 3.0, -0.4])
+def test_methods_that_python_calls(f: Any, x: float) -> None:
+    assert math.isclose(lj.jit(f)(x), f(x), rel_tol=1e-14)
+    slope = (f(x + 1e-6) - f(x - 1e-6)) / 2e-6
+    for g in (lj.grad(f), lj.jit(lj.grad(f))):
+        assert math.isclose(g(x), slope, rel_tol=1e-6, abs_tol=1e-9)
+
+
+def test_what_a_default_makes() -> None:
+    def f(a: float, b: float) -> Any:
+        groups: Any = defaultdict(list)
+        sums: Any = defaultdict(float)
+        means: Any = defaultdict(lambda: [0.0, 0])
+        for i, v in enumerate((a, b, a * b)):
+            groups[i % 2].append(v)
+            sums["later" if i else "first"] += v
+            means[i % 2][0] += v
+            means[i % 2][1] += 1
+        return sum(groups[0]) * 2 + sum(groups[1]), dict(sums), {k: v[0] / v[1] for k, v in means.items()}, len(groups[7])
+
+    assert lj.jit(f)(2.0, 3.0) == f(2.0, 3.0)
+    assert lj.jit(lj.grad(lambda a, b: f(a, b)[0], argnums=(0, 1)))(2.0, 3.0) == (8.0, 5.0)
+
+
+def test_the_callers_own_is_left_alone() -> None:
+    table: Any = defaultdict(list)
+    with pytest.raises(lj.LanternError, match="changes a defaultdict"):
+        lj.jit(lambda x: x + len(table["new"]))(1.0)
+    assert not table
+
+
+def test_a_list_that_grows_is_an_index() -> None:
+    def f(x: Any, t: float) -> Any:
+        keep = [i for i in range(len(x)) if x[i] > t]
+        y = x * 1.0
+        y[keep] += 2.0
+        return (x[keep] ** 2).sum() + (y**2).sum() + len(keep) + (5.0 if 2 in keep else 0.0)
+
+    def solved(K: Any, b: Any, n: int) -> Any:
+        free = [d for d in range(n) if d not in (0, 2)]
+        return np.linalg.solve(K[np.ix_(free, free)], b[free])
+
+    x = np.array([0.3, -0.7, 1.1, 2.0])
+    for t in (0.0, 1.5, 9.0, -9.0):
+        assert np.isclose(lj.jit(f)(x, t), f(x, t), rtol=1e-14)
+        want = np.where(x > t, 2 * x + 2 * (x + 2), 2 * x)
+        assert np.allclose(lj.grad(f)(x, t), want)
+        assert np.allclose(lj.jit(lj.grad(f))(x, t), want)
+    K, b = np.eye(5) * 2 + 0.1, np.arange(5.0)
+    assert np.allclose(lj.jit(solved)(K, b, 5), solved(K, b, 5))
