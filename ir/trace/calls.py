@@ -138,8 +138,6 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
-    if isinstance(function, functools._lru_cache_wrapper) and any_traced((args, kwargs)):
-        return call(function.__wrapped__, *args, **kwargs)  # what it has computed is of other values
     if isinstance(function, functools.partial):
         return call(function.func, *function.args, *args, **{**function.keywords, **kwargs})
     method = getattr(type(function), "__call__", None)  # noqa: B004  # the method itself is needed
@@ -150,6 +148,8 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
 
 def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
     """A call of code that is not rewritten, which may write into containers and look at them."""
+    if isinstance(function, functools._lru_cache_wrapper) and any_traced((args, kwargs)):
+        return call(function.__wrapped__, *args, **kwargs)  # what it has computed is of other values
     if _is_method_of_array(function) and building() and (function.__name__ == "copy" or any_traced((args, kwargs))):
         return getattr(arrays.lift_array(function.__self__), function.__name__)(*args, **kwargs)  # of a captured one, as of an argument
     if (
