@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import os
 import random
 import threading
@@ -333,11 +334,52 @@ def test_a_drawn_array_may_be_written() -> None:
         close(run(np.random.default_rng(4), 1.5), want)
 
 
+# ---- np.random's own functions, and a RandomState
+def of_state(state: Any, x: Any, n: int) -> Any:
+    total = state.rand() + np.sum(state.rand(n, 2)) + np.sum(state.randn(len(x)) * x) + state.random_sample() * x[0]
+    for _ in range(n):
+        total = total + state.standard_normal() * np.sum(x) + np.sum(state.uniform(x, 3.0 * x, size=(2, len(x))))
+    return total + np.sum(state.normal(x, x * x)) + np.sum(state.normal(0.5, 2.0, 3)) + state.random((2,))[1]
+
+
+def test_a_state_that_is_closed_over_draws_anew_at_each_call() -> None:
+    """What plain Python draws; derivatives are those of numbers that are there."""
+    x = np.array([0.5, 1.5, 0.25])
+    for backend in ("llvm", "python"):
+        of_a_state(functools.partial(lj.jit, backend=backend), x)
+
+
+def of_a_state(run: Any, x: Any) -> None:
+    inside, outside = np.random.RandomState(3), np.random.RandomState(3)
+    f = run(lambda x, n: of_state(inside, x, n))
+    for n in (2, 3, 2):
+        close(f(x, n), of_state(outside, x, n))
+    slope = run(lj.value_and_grad(lambda x, n: of_state(inside, x, n)))
+    for n in (2, 3):
+        start = inside.get_state()
+        value, found = slope(x, n)
+        close(value, of_state(outside, x, n))
+        for i in range(len(x)):  # it is a square in x: differences are exact
+            sides = []
+            for h in (1e-3, -1e-3):
+                outside.set_state(start)
+                sides.append(of_state(outside, x + h * (np.arange(len(x)) == i), n))
+            np.testing.assert_allclose(found[i], (sides[0] - sides[1]) / 2e-3, rtol=1e-9)
+
+
+def test_draws_of_np_random_itself() -> None:
+    f = lj.jit(lambda x: np.random.randn(2, 3) * x + np.random.uniform(1.0, 2.0))
+    np.random.seed(4)
+    found = [f(1.5), f(1.5)]
+    np.random.seed(4)
+    close(found, [np.random.randn(2, 3) * 1.5 + np.random.uniform(1.0, 2.0) for _ in range(2)])
+
+
 # ---- what is refused
 RNG = np.random.default_rng(0)
 SOURCES: list[Function] = [
-    lambda x: x + np.random.normal(),
-    lambda x: x + np.random.rand(),
+    lambda x: x + np.random.gamma(2.0),
+    lambda x: x + np.random.randint(3),
     lambda x: x + RNG.normal(),
     lambda x: x + RNG.random(3).sum(),
     lambda x: x + np.random.Generator(np.random.PCG64(1)).normal(),
@@ -348,7 +390,7 @@ SOURCES: list[Function] = [
     lambda x: x + random.Random(0).random(),
     lambda x: x + len(os.urandom(2)),
     lambda x: x + uuid.uuid4().int % 7,
-    lambda x: x + np.sum(np.random.rand(60) > 0.5),
+    lambda x: x + np.sum(np.random.permutation(60)[:3]),
 ]
 CLOCKS: list[Function] = [
     lambda x: x + time.time(),

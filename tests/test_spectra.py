@@ -136,3 +136,10 @@ def test_phases_that_have_no_derivative() -> None:
 def test_derivatives_with_signs(name: str) -> None:
     f = {"eigh": lambda a: [np.linalg.eigh(a, uplo)[1] for uplo in "LU"], "svd": lambda a: np.linalg.svd(a)[::2]}[name]
     lj.check_grads(lambda a: sum(weighted(x) for x in f(a)), (RNG.normal(size=(3, 3 if name == "eigh" else 2)),), order=2, modes="rev")
+
+
+def test_a_stack_backwards_twice() -> None:
+    """Cotangents of results that nobody reads are zeros, whatever the operation."""
+    a = RNG.normal(size=(2, 3, 2))
+    for f in (np.linalg.pinv, lambda a: np.linalg.norm(a, "nuc", axis=(1, 2))):
+        lj.check_grads(f, (a,), order=2, modes="rev")

@@ -5,8 +5,8 @@
 A draw moves the generator on, so it runs where it stands and once; what is made of standard draws (normal(mu, sigma) is
 mu + sigma * z, as NumPy computes it) is ordinary arithmetic, and has its derivatives. Native code calls the functions that
 NumPy itself calls (backends/llvm/emit/host.py), the interpreter the generator. A generator that the function makes by
-np.random.default_rng is made when the program gets there. What is drawn from elsewhere while a function is
-traced would be one number for ever: it is refused, and so are clocks.
+np.random.default_rng is made when the program gets there. np.random's own draws are callbacks (trace/callback.py). What is drawn from
+elsewhere while a function is traced would be one number for ever: it is refused, and so are clocks.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import numpy as np
 from ..core import errors
 from ..core.builder import building, current_builder
 from ..core.sites import user_site
-from ..core.types import BOOL, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, Array, Scalar, Type, is_complex
+from ..core.types import BOOL, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, Array, Scalar, Type, is_complex, loaded
 from ..objects.heap import CONTAINERS
 from ..objects.structure import is_object, leaves_of
 from ..python.host import recipe
@@ -26,6 +26,7 @@ from ..python.random import GeneratorValue
 from ..staging.paths import Return, heap_of
 from ..syntax.rewrite import assigned_outside
 from ..values import pytree, sizes
+from ..values.arrays import allocate
 from ..values.kernels import whole
 from ..values.values import Arrayed, Traced, dim_of, is_traced, scalar_type
 from ..values.views import any_traced
@@ -291,3 +292,58 @@ def _refuse_traced(x: Any, f: Any, what: str) -> None:
             f"`{getattr(f, '__name__', type(f).__name__)}`, called back at {user_site()}, uses a traced value, {what}, which is there only while the function is "
             "traced: give it as an argument, as in lj.callback(f, result, x)"
         )
+
+
+# ---- draws from np.random's own functions, and from a RandomState that a function closes over: what is made of standard ones is arithmetic
+_STANDARD = {"uniform": "random_sample", "normal": "standard_normal"}
+
+
+class StateValue(GeneratorValue):
+    """A numpy.random.RandomState in traced code."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, state: Any) -> None:
+        super().__init__(None)
+        self.state = state
+
+    def _draw(self, kind: str, t: Any, size: Any, *args: Any) -> Any:
+        draw = getattr(self.state, _STANDARD[kind])
+        if size is None:
+            return callback(_number, float, draw)
+        sizes = tuple(size) if isinstance(size, (tuple, list)) else (size,)
+        return callback(_array, allocate(F64, sizes, None), draw, *sizes)
+
+    def rand(self, *dims: Any) -> Any:
+        return self._draw("uniform", F64, dims or None)
+
+    def randn(self, *dims: Any) -> Any:
+        return self._draw("normal", F64, dims or None)
+
+    def random_sample(self, size: Any = None) -> Any:
+        return self._draw("uniform", F64, size)
+
+    random = ranf = sample = random_sample  # type: ignore[assignment]
+
+    def standard_normal(self, size: Any = None) -> Any:  # type: ignore[override]
+        return self._draw("normal", F64, size)
+
+
+def _number(draw: Callable[[], float]) -> float:
+    return float(draw())
+
+
+def _array(draw: Callable[[Any], Any], *sizes: int) -> Any:
+    return draw(sizes)
+
+
+NAMES = {"rand", "randn", "random_sample", "random", "ranf", "sample", "standard_normal", "normal", "uniform"}
+
+
+def drawing(function: Any) -> Callable[..., Any] | None:
+    """What draws in traced code instead of a method of a RandomState."""
+    owner, numpy = getattr(function, "__self__", None), loaded("numpy.random", "get_state")
+    name = getattr(function, "__name__", "")
+    if numpy is None or not issubclass(type(owner), numpy.RandomState) or name not in NAMES:
+        return None
+    return functools.partial(getattr(StateValue(owner), name))

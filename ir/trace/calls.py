@@ -30,7 +30,7 @@ from ..values import arrays, values
 from ..values.complexes.pairs import Complex, ComplexArray
 from ..values.values import Arrayed, Traced
 from ..values.views import any_traced
-from .callback import callback
+from .callback import callback, drawing
 from .progress import of_tqdm, shows
 
 REPLACED: dict[Any, Callable[..., Any]] = {}  # what is called in place of functions that do not know traced values
@@ -82,6 +82,28 @@ def own_method(x: Any, name: str) -> Any:
     return found if isinstance(found, types.FunctionType) and _is_user_code(found) else None
 
 
+_NOT_THERE = object()
+
+
+def _of_library(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a function that is not the user's does in traced code: one with effects, of texts, or one that draws."""
+    if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
+        return strings.method(function, args, kwargs)
+    if shows(function):
+        return of_tqdm(function, args, dict(kwargs))
+    if random.is_maker(function):
+        return random.begun(*args, **kwargs)
+    draws = drawing(function)
+    if draws is not None:
+        return draws(*args, **kwargs)
+    random.check_source(function)
+    if host.is_effect(function):
+        return host.later(function, args, kwargs)
+    if host.is_exception(function) and any_traced((args, kwargs)):
+        return host.Deferred(function, args, kwargs)
+    return _NOT_THERE
+
+
 @values.call.define
 def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
@@ -106,17 +128,9 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
             _looks_at(function, args)
         return _new(replacement(*args, **kwargs))
     if building() and not (type(function) is types.FunctionType and function.__module__ not in _WITH_EFFECTS):
-        if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
-            return strings.method(function, args, kwargs)
-        if shows(function):
-            return of_tqdm(function, args, dict(kwargs))
-        if random.is_maker(function):
-            return random.begun(*args, **kwargs)
-        random.check_source(function)
-        if host.is_effect(function):
-            return host.later(function, args, kwargs)
-        if host.is_exception(function) and any_traced((args, kwargs)):
-            return host.Deferred(function, args, kwargs)
+        found = _of_library(function, args, kwargs)
+        if found is not _NOT_THERE:
+            return found
     if isinstance(function, type) and building() and _is_made_by_init(function):
         return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):

@@ -21,10 +21,10 @@ from ...ops.effects import AGAIN, DONE, MARK, has_effects, no_derivative
 from ...ops.memory import codes, quiet
 from ...passes.simplify import SIMPLIFY
 from ..activity import Activity, has_operations, is_scalar, moving
-from ..rules import wanted_term
+from ..rules import wanted_term, zeros
 from .expand import expand
 from .kernels import kernel
-from .lanes import has_blocks, one_by_one, reachable, whole_tangents, zeros
+from .lanes import has_blocks, one_by_one, reachable, whole_tangents
 from .linear import has_tangents
 
 MAX_ORDER = 8  # of derivatives: each doubles the program

@@ -16,10 +16,10 @@ from ...core.dims import UNKNOWN
 from ...core.graph import Atom, Block, Call, Const, Edge, Function, Let, Program, Return, Var
 from ...core.kernel import ONE, ZERO, Access, Kernel, Result
 from ...core.op import TABLE, Stage, written
-from ...core.types import I64, LANE, LANES, Array, Scalar, Type, carries_gradient, lane_type, wide, width
+from ...core.types import I64, LANE, LANES, Array, Scalar, carries_gradient, lane_type, wide, width
 from ...ops.effects import AGAIN, DONE, MARK, has_effects
 from ..activity import all_vars
-from ..rules import traced_tangents
+from ..rules import dims, traced_tangents, zeros
 
 
 class _Direction:
@@ -37,16 +37,6 @@ class _Direction:
 
     def zeros(self, array: Atom) -> Var:
         return zeros(self.builder, array, array.type)
-
-
-def zeros(builder: Any, array: Atom, t: Type) -> Var:
-    """An array of zeros of a type, with the sizes of another one."""
-    assert isinstance(t, Array)
-    return builder.emit("alloc", (*dims(builder, array), Const(0.0, t.dtype)), (t,))[0]  # type: ignore[no-any-return]
-
-
-def dims(builder: Any, array: Atom) -> list[Atom]:
-    return [builder.emit("dim", (array,), (I64,), {"axis": i})[0] for i in range(array.type.rank)]  # type: ignore[union-attr]
 
 
 def each_lane(forward: Any, let: Let, rule: Callable[[Any, Let], None]) -> None:

@@ -111,8 +111,6 @@ def _eigh_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple
 def _eigh_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
     (w, *v_parts), (dw, *d_parts), order = outs, cotangents, attrs["order"]
     v, dv = ComplexArray(*v_parts), _joined(d_parts, args[0])
-    if dw is None and dv is None:
-        return np.zeros_like(args[0]), np.zeros_like(args[0])
     if dv is not None:
         dv = _unturned(dv, v, _row(v, attrs["upper"]), _by_phase(dv, v), order)
     x, y = _parts(cotangent_of_eigh(w, v, dw, dv, order))
@@ -141,8 +139,6 @@ def _svd_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[
 def _svd_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
     u, s, vt, order = ComplexArray(*outs[:2]), outs[2], ComplexArray(*outs[3:]), attrs["order"]
     du, ds, dvt = _joined(cotangents[:2], outs[0]), cotangents[2], _joined(cotangents[3:], outs[3])
-    if du is None and ds is None and dvt is None:
-        return np.zeros_like(args[0]), np.zeros_like(args[0])
     v, dv = adjoint(vt), None if dvt is None else adjoint(dvt)
     if du is not None or dv is not None:
         rates = add_up(*(_by_phase(d, x) for d, x in ((du, u), (dv, v)) if d is not None))
@@ -180,8 +176,6 @@ def _qr_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[A
 def _qr_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
     q, r = ComplexArray(*outs[:2]), ComplexArray(*outs[2:])
     dq, dr = _joined(cotangents[:2], outs[0]), _joined(cotangents[2:], outs[2])
-    if dq is None and dr is None:
-        return np.zeros_like(args[0]), np.zeros_like(args[0])
     m = add_up(matmul(r, adjoint(dr)) if dr is not None else None, -matmul(adjoint(dq), q) if dq is not None else None)
     lower = tril(m, -1)
     inner = matmul(q, lower + adjoint(lower) + diag(diagonal(m).real))
@@ -231,8 +225,6 @@ def _eig_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[
 def _eig_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
     w, v, order = ComplexArray(*outs[:2]), ComplexArray(*outs[2:]), attrs["order"]
     dw, dv = _joined(cotangents[:2], outs[0]), _joined(cotangents[2:], outs[2])
-    if dw is None and dv is None:
-        return np.zeros_like(args[0]), np.zeros_like(args[0])
     inner = diag(dw) if dw is not None else None
     if dv is not None:
         free = _unturned(dv, v, _largest(v), _by_phase(dv, v), order)

@@ -75,8 +75,6 @@ def _lu_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[A
 
 def _lu_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
     (f, swaps, _, inverse), (d, *_) = outs, cotangents
-    if d is None:
-        return (np.zeros_like(f),)
     k = swaps.shape[0]
     (s, low, wide), (ds, dlow, dwide) = _parts(f, k), _parts(d, k)
     dlow, dwide = right(dlow, s, 1), left(s, dwide, 1)
@@ -140,8 +138,6 @@ def _ldl_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[
 
 def _ldl_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
     (l, d, p), (dl, dd, _) = outs, cotangents  # noqa: E741
-    if dl is None and dd is None:
-        return (np.zeros_like(l),)
     same = _same_block(d)
     inner = lu_solve(d, tril(matmul(l.T, dl)) * (1.0 - same), 1) if dl is not None else None
     m = add_up(inner * (1.0 - same) if inner is not None else None, dd * same if dd is not None else None)
@@ -291,8 +287,6 @@ def _eig_jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[
 
 def _eig_vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
     (w, v), (dw, dv) = outs, cotangents
-    if dw is None and dv is None:
-        return (np.zeros_like(v),)
     inner: Any = diag(_split(w, dw)) if dw is not None else None
     if dv is not None:
         across = dv - v * expand((v * dv).sum(0), (0,))
