@@ -107,10 +107,8 @@ def _of_library(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 @values.call.define
 def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
-    for a in args:
-        if type(a) is Maybe and not _takes_optionals(function):
-            args = tuple(map(needed, args))
-            break
+    if any(type(a) is Maybe for a in args) and not _takes_optionals(function):
+        args = tuple(map(needed, args))
     for a in args:
         if type(a) is List and growing(a) is not None:
             done, args = _of_growing(function, args)
