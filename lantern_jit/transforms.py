@@ -117,7 +117,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
     Raises
     ------
     NotDifferentiableError
-        Unless f's value is one float, or an array of one, and for an argument of bools.
+        Unless f's value is one float, and for an argument of bools.
     ArgumentTypeError
         Where argnums names no argument of the call.
 
@@ -140,7 +140,7 @@ def value_and_grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = 
 
 
 def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, holomorphic: bool = False) -> Transformed:
-    """The gradient of a function with one float result (a number, or an array of one element), by reverse mode.
+    """The gradient of a function with one float result, by reverse mode.
 
     Parameters
     ----------

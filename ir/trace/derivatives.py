@@ -33,7 +33,7 @@ from ..staging.lists import made
 from ..staging.optional import returned
 from ..staging.paths import Return, branch, open_block, run
 from ..staging.staged import _result
-from ..values import pytree, sizes
+from ..values import pytree
 from ..values.arrays import allocate, lift_array, opened_constants
 from ..values.complexes.pairs import Complex, ComplexArray, is_complex_number
 from ..values.values import Arrayed, Traced, constant, is_traced, scalar_type
@@ -203,12 +203,7 @@ def value_and_grad(
     given = places.taken(args, kwargs)
     refuse_generators(tuple(given), "an argument of grad")
     new = [all_differentiable(x, f"{places.what(i)} of grad") for i, x in enumerate(given)]
-    put = places.put(args, kwargs, new)
-    sub = trace_sub(f, *put, has_aux)
-    example = _value_type(sub, has_aux)
-    ranks: list[int] = []
-    if isinstance(example, Array) and all(not isinstance(n, int) or n == 1 for n in example.dims):
-        sub = trace_sub(_number_of(f, has_aux, ranks), *put, has_aux)  # an array of one element is a number here
+    sub = trace_sub(f, *places.put(args, kwargs, new), has_aux)
     _check_scalar(sub, has_aux, getattr(f, "__qualname__", "f"))
     wrt = [sub.where[i] for i in places.leaves(args, kwargs) if sub.where[i] >= 0]
     types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
@@ -216,30 +211,7 @@ def value_and_grad(
     grads = iter(outs[len(sub.types) :])
     trees = [pytree.flatten(x) for x in given]
     result = [pytree.unflatten(tree, [x if is_static(x) else next(grads) for x in leaves]) for leaves, tree in trees]
-    found = sub.whole(outs[: len(sub.types)])
-    if ranks:
-        number, *aux = found if has_aux else (found,)
-        found = (_filled(number, ranks[-1]), *aux) if has_aux else _filled(number, ranks[-1])
-    return found, conjugated(places.given(result))
-
-
-def _filled(number: Any, rank: int) -> Any:
-    return allocate(number.type, (1,) * rank, number)
-
-
-def _number_of(f: Callable[..., Any], has_aux: bool, ranks: list[int]) -> Callable[..., Any]:
-    """f, which gives the one element of an array that has no more; `ranks` gets the array's."""
-
-    def number(*args: Any, **kwargs: Any) -> Any:
-        found = call(f, *args, **kwargs)
-        value = as_array(found[0] if has_aux else found)
-        if not all(sizes.needed(n) == 1 for n in value.shape):
-            return found
-        ranks.append(value.ndim)
-        return (value[(0,) * value.ndim], *found[1:]) if has_aux else value[(0,) * value.ndim]
-
-    number.__name__ = number.__qualname__ = getattr(f, "__name__", "f")
-    return number
+    return sub.whole(outs[: len(sub.types)]), conjugated(places.given(result))
 
 
 def conjugated(tree: Any) -> Any:
@@ -270,14 +242,10 @@ def refuse_real(tree: Any, what: str) -> None:
             )
 
 
-def _value_type(sub: Sub, has_aux: bool) -> Any:
+def _check_scalar(sub: Sub, has_aux: bool, name: str) -> None:
     types = iter(sub.types)
     example = pytree.unflatten(sub.tree, [next(types) if x is VALUE else x for x in sub.static])
-    return example[0] if has_aux else example
-
-
-def _check_scalar(sub: Sub, has_aux: bool, name: str) -> None:
-    example = _value_type(sub, has_aux)
+    example = example[0] if has_aux else example
     if not isinstance(example, Scalar):
         raise errors.NotDifferentiableError(
             f"grad needs a function with a scalar result, but `{name}` at {user_site()} returns {_words(example)}: use vjp, jacrev or jacfwd for such a function{_remedy(example)}"
@@ -295,7 +263,10 @@ def _words(example: Any) -> str:
 def _remedy(example: Any) -> str:
     """What to write where a result is nearly a number."""
     if isinstance(example, Array):
-        return ", or return `np.sum(y)` of the result `y` for the sum of all"
+        one = f"`y[{', '.join('0' * example.rank)}]`"
+        return f", or return {one} where the result `y` has one element" + (
+            "" if all(n == 1 for n in example.dims) else ", `np.sum(y)` for the sum of all"
+        )
     if isinstance(example, tuple) and len(example) == 2 and isinstance(example[0], Scalar):
         return ", or has_aux=True if it is (value, aux)"
     return ", or return its one item" if isinstance(example, (tuple, list)) and len(example) == 1 else ""
