@@ -176,7 +176,7 @@ def differentiable(leaf: Any, what: str) -> Any:
 def _shown(leaf: Any) -> str:
     """What has no derivative, and for a user's class what would."""
     cls, floats = type(leaf), "derivatives are taken with respect to floats and float arrays, so "
-    if cls.__module__ in ("builtins", "numpy"):
+    if is_traced(leaf) or cls.__module__.partition(".")[0] in ("builtins", "numpy"):
         return f"{show(leaf)}: {floats}"
     return f"{with_article(cls.__name__)}: {floats}make {cls.__name__} a dataclass, whose fields are differentiated, or "
 
