@@ -288,3 +288,45 @@ def test_plain_loops_stay_plain() -> None:
         return x * len(names) + len(names[k - 1])
 
     assert lj.jit(f)(1.0) == 103.0
+
+
+def counted(x: Any, list_of: bool) -> Any:
+    k = 0
+    while k < 100:
+        x = x * 1.01
+        k += 1
+    if list_of:
+        parts = [0.0] * (k + 1)
+        parts[k] = x
+        return parts[-1] + sum(parts)
+    return x * k
+
+
+@pytest.mark.parametrize("list_of", [False, True])
+def test_a_long_while_is_unrolled_where_python_needs_its_count(list_of: bool) -> None:
+    f = lj.jit(counted, static_argnames="list_of")
+    np.testing.assert_allclose(f(2.0, list_of), counted(2.0, list_of), rtol=1e-14)
+    slope = lj.jit(lj.grad(lambda x: counted(x, list_of)))(2.0)
+    np.testing.assert_allclose(slope, counted(1.0, list_of), rtol=1e-14)
+    products = f.inspect(2.0, list_of).graph.count(" = mul(")
+    assert products == 100 if list_of else products < 4
+
+
+def test_an_error_behind_a_long_while_is_said_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A number that is not the loop's does not unroll it."""
+
+    def f(x: Any, n: int) -> Any:
+        k = 0
+        while k < 1000:
+            x = np.sin(x)
+            k += 1
+        for _ in range(n):
+            x = x + 1.0
+        return [1.0] * int(x)
+
+    with caplog.at_level("DEBUG", "lantern_jit"):
+        with pytest.raises(lj.errors.TracedConditionError, match=r"int\(\)|an index or a size"):
+            lj.jit(f)(2.0, 3)
+        assert "traced again" not in caplog.text
+        lj.jit(lambda x: counted(x, True))(2.0)
+        assert "traced again" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,12 +54,18 @@ def while_(test: Thunk, body: Thunk, orelse: Thunk | None, scope: Scope, forever
     go_back()
     if isinstance(first, Traced) or forever:
         return staged_loop(test, body, orelse, scope, later)
+    place, builder = concrete.place(), current_builder()
+    numbers = builder.trace.numbers
+    short = numbers is not None and place in numbers.unrolled
     try:
-        return python_loop(_tests(test), lambda _: body(), orelse, scope, or_stage=True)
+        return python_loop(_tests(test), lambda _: body(), orelse, scope, most=math.inf if short else concrete.LONG)
     except StagedExit:
         go_back()
+    before = len(builder.blocks)
     try:
-        return staged_loop(test, body, orelse, scope, later)
+        found = staged_loop(test, body, orelse, scope, later)
+        builder.trace.counted.update({p: place for block in builder.blocks[before:] for p in block.params})
+        return found
     except CANNOT_BE_STAGED as reason:
         why = reason
     go_back()
@@ -83,11 +90,11 @@ def python_loop(
     body: Body,
     orelse: Thunk | None,
     scope: Scope,
-    or_stage: bool = False,
+    most: float | None = None,
     why: str = "what it runs over, or its condition, is plain Python",
 ) -> Any:
     """A loop that runs now, as Python; the log says `why` where it is long. Exits under traced conditions wait until the loop has
-    ended. `or_stage`: StagedExit where there are such, or where it is long and adds to the program."""
+    ended. `most`: StagedExit where there are such, or after so many iterations that add to the program."""
     if current_trace() is None:
         return _plain_loop(items, body, orelse)
     seen(items)
@@ -98,9 +105,9 @@ def python_loop(
     signal = None
     began, count, operations = clock(), -1, builder.trace.operations
     for count, item in enumerate(items):
+        if count == most and builder.trace.operations > operations:
+            raise StagedExit
         if count == concrete.LONG:
-            if or_stage and builder.trace.operations > operations:
-                raise StagedExit
             concrete.LOGGER.info("the loop at %s is unrolled, for more than %d iterations: %s", user_site(), concrete.LONG, why)
         frame, since = Frame("loop", scope), clock()
         builder.frames.append(frame)
@@ -119,7 +126,7 @@ def python_loop(
                 breaks += builder.frames.pop().ends["break"]
             join(ends, scope, since=since)
             signal = None
-        if or_stage and (breaks or len(returns) > n_returns):
+        if most is not None and (breaks or len(returns) > n_returns):
             raise StagedExit
         if signal is not None and signal is not CONTINUE:
             break

@@ -11,6 +11,9 @@ computed value cannot be known: the caller raises.
         return a * np.sum(x)
 
 A step back of the builder takes back what was asked for since: what an attempt needs that fails is not needed.
+
+A `while` on a plain condition that is staged because it is long makes values of plain numbers that it changes. Where Python needs one of
+those the trace is made again with that loop unrolled.
 """
 
 from __future__ import annotations
@@ -55,7 +58,8 @@ class Numbers:
         self.fixed: dict[Need, Any] = {}
         self.asked: dict[Need, Site] = {}
         self.shaped: set[Any] = set()  # code of staged functions: Python needs sizes of their arrays, or asks
-        self.reshaped = False  # such a one was found
+        self.reshaped = False  # such a one was found, or a loop that is to be unrolled
+        self.unrolled: set[tuple[str, int]] = set()  # loops whose numbers Python needs
         self.undecided: Exception | None = None  # the first error for which `decide` has asked
 
     @property
@@ -88,6 +92,7 @@ def _forget(numbers: Numbers | None, asked: int) -> None:
 # of the arguments, where they may become constants; and the conditions that have been staged
 keep("numbers", lambda trace: None, mark=lambda numbers: 0 if numbers is None else len(numbers.asked), undo=_forget)
 keep("conditions", lambda trace: [])
+keep("counted", lambda trace: {})  # what the blocks of loops are given that are staged for their length: by variable the loop's place
 
 
 def at_hand(x: Any, t: Type, weak: bool) -> Any:
@@ -124,6 +129,24 @@ def number(value: Any, most: int | None = None) -> Any:
     if isinstance(found, bool):
         return found if value.weak else np.bool_(found)
     return found.item() if value.weak else found
+
+
+def place() -> tuple[str, int]:
+    """Where in the user's code a loop is."""
+    site = user_site()
+    return site.filename, site.line
+
+
+def unroll(value: Any) -> None:
+    """Python needs this number, and gets none: if it comes from loops that are staged for their length alone, they are not the next time."""
+    trace = current_trace()
+    if trace is None or trace.numbers is None:
+        return
+    origin = _Origin(trace)
+    origin.of(value)
+    loops = {trace.counted[v] for v in origin.given if v in trace.counted} - trace.numbers.unrolled
+    trace.numbers.unrolled |= loops
+    trace.numbers.reshaped |= bool(loops)
 
 
 def small(value: Any, most: int) -> int | None:
@@ -195,6 +218,7 @@ class _Origin:
         self.needs: set[Need] = set()
         self.known: dict[Var, Any] = {}
         self.through: set[Any] = set()  # code of functions that may be called again with other values
+        self.given: set[Var] = set()  # what blocks are given, where walks end
 
     def is_sound(self) -> bool:
         """May the value be used? What another call of a function may give otherwise serves only a trace that is made again."""
@@ -227,7 +251,10 @@ class _Origin:
         if let is not None and TABLE[let.op].measures:
             assert isinstance(let.args[0], Var)
             return self.size(let.args[0], let.attrs["axis"], builder, depth + 1)
-        if let is None or not TABLE[let.op].scalar:
+        if let is None:
+            self.given.add(var)
+            return None
+        if not TABLE[let.op].scalar:
             return None
         values = []
         for a in let.args:

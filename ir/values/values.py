@@ -117,6 +117,7 @@ class Traced(Operand):
         found = concrete.number(self)
         if found is not None:
             return found
+        concrete.unroll(self)
         raise errors.TracedConditionError(
             f"{what} needs a concrete {kind} at {user_site()}, but the value depends on an argument of the compiled function. Where "
             "the source of a function is available, `if`, `while` and `for` are staged; here it is not (or the value goes to a library). "
