@@ -97,7 +97,7 @@ def test_as_a_module() -> None:
             1,
             "source.py:asks cannot be compiled for these arguments: KeyError: 'key' ({source}:22 in asks)",
         ),
-        (["inspect", "{source}:mixed", "3"], 1, "TypeError: unsupported operand type(s) for +: 'Traced' and 'str' ({source}:25 in mixed)"),
+        (["inspect", "{source}:mixed", "3"], 1, "unsupported operand type(s) for +: 'int' and 'str' ({source}:25 in mixed)"),
         (["inspect", "{source}:ends", "3"], 1, "SystemExit: 3 ("),
         (["inspect", "{source}:divides", "3"], 1, "ZeroDivisionError"),
         (["inspect", "{source}:wave", "0.5", "1.5"], 1, "TypeError: range() at {source}:6 in wave needs ints, not a float\n"),

@@ -281,7 +281,6 @@ REFUSED: dict[str, Function] = {
     "an SVD of complex matrices with full_matrices=True": lambda x, n: np.linalg.svd(np.ones((2, 3)) * x * 1j),
     "a complete QR of complex matrices": lambda x, n: np.linalg.qr(np.ones((3, 2)) * x * 1j, mode="complete"),
     "takes floats": lambda x, n: statistics.mean([n, n + 1]),
-    "compares numbers": lambda x, n: sorted((x * i, i) for i in range(n)),
     "give the class a __repr__": lambda x, n: f"{Vector(x)}",
 }
 

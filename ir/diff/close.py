@@ -62,12 +62,11 @@ def close(program: Program) -> bool:
         if not walk.added and not walk.changes_loops():
             break
     program.functions = {name: f for name, f in program.functions.items() if name in walk.needed}
-    for f in program.functions.values():
-        part_loops(f)
+    parted = [part_loops(f) for f in program.functions.values()]
     remember_all(program, walk.reverses, walk.called, walk.started)
     program.functions = Closed(program.functions)
     program.reverses = walk.reverses
-    return set(program.functions) != before
+    return any(parted) or set(program.functions) != before
 
 
 def closed(program: Program) -> Program:

@@ -147,15 +147,17 @@ def _loop(f: Function, loop: Loop, parent: str, above: list[str]) -> TapedLoop |
     return TapedLoop(loop, parent, outside[0], inside[0], leaving[0], start, inductions, counter)
 
 
-def part_loops(f: Function) -> None:
-    """Between two loops that follow one another is a block: what is kept of the second one stands there, and not in an iteration of the first."""
-    loops = find_loops(f)
+def part_loops(f: Function) -> bool:
+    """Between two loops that follow one another is a block: what is kept of the second one stands there, and not in an iteration of the first.
+    Was there none?"""
+    loops, before = find_loops(f), len(f.blocks)
     for head, loop in loops.items():
         for e in edges(f.blocks[head].terminator):
             if e.block in loops and e.block not in loop.blocks and head not in loops[e.block].blocks:
                 name = next(n for n in (f"{head}.left{i}" for i in itertools.count(1)) if n not in f.blocks)
                 f.blocks[name] = Block(name, [], [], Jump(Edge(e.block, e.args)))
                 e.block, e.args = name, ()
+    return len(f.blocks) > before
 
 
 class _Needs:
