@@ -175,3 +175,15 @@ def test_in_a_browser(looked: Any, tmp_path: Path, width: int) -> None:
     assert found["shown"]
     assert found["left"] == 0
     assert found["seen"] or width == 400
+
+
+def test_equal_kernels_of_two_lines_are_one_function_with_places_too() -> None:
+    def f(x: Any, y: Any) -> Any:
+        a = (((((x + 1) * x + 2) * x + 3) * x + 4) * x + 5) * np.tanh(((((x * x + 6) * x + 7) * x + 8) * x + 9) * x)
+        b = (((((y + 1) * y + 2) * y + 3) * y + 4) * y + 5) * np.tanh(((((y * y + 6) * y + 7) * y + 8) * y + 9) * y)
+        return a, b
+
+    args = np.ones(5), np.ones(7)
+    made = stages(lj.jit(f).lower(*args))
+    assert made.alike
+    assert sum(line.text.startswith("define internal void @kernel") for line in made.panes["LLVM, emitted"]) == 1

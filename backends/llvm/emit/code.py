@@ -10,7 +10,7 @@ from ....ir.core.graph import Site
 from ....ir.core.types import BOOL, CODE, F32, F64, I32, I64, LANE, MASK, PTR, SIDE, Array, Scalar, Type
 from ...targets.target import Cpu
 from ..build.constants import literal as literal  # for those who write text
-from ..build.places import Places
+from ..build.places import MARK, Places
 
 LLVM_TYPES: dict[Type, str] = {F64: "double", F32: "float", I64: "i64", BOOL: "i1", PTR: "ptr", CODE: "ptr"}
 SIZES: dict[Type, int] = {F64: 8, F32: 4, I64: 8, BOOL: 1, I32: 4}
@@ -67,8 +67,8 @@ class Module:
         return f"@{name}"
 
     def once(self, name: str, text: str) -> str:
-        """Have this function; one that is the same but for its name stands for it. Its name."""
-        key = text.replace(name, "@", 1)
+        """Have this function; one that is the same but for its name, and for places, stands for it. Its name."""
+        key = MARK.sub("", text.replace(name, "@", 1))
         if key not in self.made:
             self.made[key] = name
             self.functions.append(text)
