@@ -262,3 +262,14 @@ def test_a_generic_function_at_many_types() -> None:
         for out in run(x).values():
             assert out == f(x)
     assert specialisations(run.jitted) == 4
+
+
+def test_closures_on_one_line() -> None:
+    """Before Python 3.11 their code alone tells them apart."""
+
+    def made(f: Function, scale: float) -> list[Function]:
+        return [lambda x: f(x) * scale if x > 1 else x, lambda x: f(x) + scale if x > 1 else x, lambda x: f(x) + scale if x > 1 else x]
+
+    for x in (0.5, 2.0):
+        for g in made(math.sin, 3.0):
+            assert math.isclose(lj.jit(g)(x), g(x), rel_tol=1e-14)

@@ -194,10 +194,12 @@ def _by_position(candidates: list[Any], code: types.CodeType) -> list[Any]:
         inside = [n for n in candidates if spots and all(_covers(n.body if isinstance(n, ast.Lambda) else n, s) for s in spots)]
         if inside:
             return inside[-1:]
+    around = ast.arguments([], [ast.arg(name) for name in code.co_freevars], None, [], [], None, [])
     for n in candidates:
-        expr = ast.Expression(n) if isinstance(n, ast.Lambda) else None
-        if expr is not None:
-            made = next(c for c in compile(expr, "?", "eval").co_consts if isinstance(c, types.CodeType))
+        if isinstance(n, ast.Lambda):
+            expr = ast.fix_missing_locations(ast.Expression(ast.Lambda(around, n)))  # what it closes over is around it, as there
+            outer = next(c for c in compile(expr, "?", "eval").co_consts if isinstance(c, types.CodeType))
+            made = next(c for c in outer.co_consts if isinstance(c, types.CodeType))
             if fingerprint(made)[2:] == fingerprint(code)[2:]:  # 1 and 1.0, 0.0 and -0.0 are equal constants
                 return [n]
     return []
