@@ -110,6 +110,20 @@ def deep(x: float) -> float:
     return x if x < 1 else deep(x - 1) * 1.5
 
 
+def helped(x: float) -> float:
+    return _helper(x) * 2.0
+
+
+def _helper(x: float) -> float:
+    if x > 5:
+        return x * 2.0
+    return TABLE["b"] * x
+
+
+def helped_deeply(x: float, n: int = 3) -> float:
+    return _helper(x) if n == 0 else helped_deeply(x, n - 1)
+
+
 SOME: list[Function] = [
     item,
     key,
@@ -125,6 +139,8 @@ SOME: list[Function] = [
     after_a_return,
     in_a_loop,
     deep,
+    helped,
+    helped_deeply,
 ]
 
 
