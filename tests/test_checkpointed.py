@@ -12,6 +12,7 @@ import pytest
 
 import lantern_jit as lj
 from lantern_jit import specialisation
+from lantern_jit.ir.staging import staged
 
 from .support import close
 
@@ -121,12 +122,32 @@ def recursion(x: Any, wrap: Wrap) -> Any:
     return checkpointed(x[0], n) * x[1] + checkpointed(x[2], n + 1)
 
 
+def recursion_from_plain_numbers(x: Any, wrap: Wrap) -> Any:
+    def series(t: float, k: int, n: int) -> float:
+        return math.tanh(t) + k if n <= 0 else math.sin(wrapped(math.cos(t), k + 1, n - 1)) + t
+
+    wrapped, n = wrap(series), 2
+    for i in range(2):
+        n += i
+    return wrapped(2.0, 0, n) * x[0] + wrapped(x[1], 0, n + 1) * x[2]
+
+
+def recursion_over_objects(x: Any, wrap: Wrap) -> Any:
+    tree = ((1.0, (2.0, 3.0)), (0.5, 1.5))
+
+    def total(t: Any, y: Any) -> Any:
+        return wrapped(t[0], y) * wrapped(t[1], np.sin(y)) if isinstance(t, tuple) else np.sum(y * t)
+
+    wrapped = wrap(total)
+    return wrapped(tree, x) + wrapped(tree[1], x * x)
+
+
 def nested(x: Any, wrap: Wrap) -> Any:
     inner = wrap(lambda v: np.exp(-v * v))
     return np.sum(wrap(lambda v: inner(v) * inner(2.0 * v))(x))
 
 
-PROGRAMS = [results_in_a_loop, containers, captured, methods, derivatives, branches, written, swapped, views_and_results, recursion, nested]
+PROGRAMS = [results_in_a_loop, containers, captured, methods, derivatives, branches, written, swapped, views_and_results, recursion, nested, recursion_from_plain_numbers, recursion_over_objects]
 
 
 def plain(f: Any) -> Any:
@@ -150,6 +171,25 @@ def test_derivatives_are_those_of_the_plain_call(f: Any, dtype: Any, monkeypatch
     close(lj.jit(ways(lj.checkpoint))(x), expected, bits, bits)
     monkeypatch.setattr(specialisation, "ALLOWANCE", math.inf)
     close(lj.hvp(lambda x: f(x, lj.checkpoint), (x,), (v,)), expected[4], bits, bits, "on the interpreter")
+
+
+def test_a_call_is_traced_once_where_only_python_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not twice, and then four times at the next level of a recursion."""
+    rounds = []
+
+    def counted(*args: Any) -> Any:
+        rounds.append(args)
+        return trace_round(*args)
+
+    trace_round = staged._trace_round
+    monkeypatch.setattr(staged, "_trace_round", counted)
+
+    @lj.checkpoint
+    def power(t: float, n: int) -> float:
+        return t if n == 0 else math.sin(t) * power(t, n - 1)
+
+    assert math.isclose(lj.jit(lambda x: power(x, 12))(0.5), math.sin(0.5) ** 12 * 0.5)
+    assert len(rounds) == 13
 
 
 def test_a_plain_call_is_the_function() -> None:

@@ -21,13 +21,14 @@ from ..core import errors
 from ..core.builder import Builder, Frame, Mark, Trace, current_trace, keep
 from ..core.port import Port
 from ..core.sites import user_site
+from ..objects.heap import State
 from ..objects.structure import flatten
 from ..syntax import rewrite as syntax
 from ..values import pytree
 from ..values.values import call, constant, scalar_type
 from .loop import Widen
 from .paths import DEAD, Bottom, Return, StagedExit, open_block, raise_later
-from .signatures import Same, _check_effects, _is_shaped, captured, signature
+from .signatures import Same, _check_effects, _code, _is_shaped, captured, signature
 from .staged import StagedFunction, _result, call_staged, enter, stage
 
 MAX_DEPTH = 150
@@ -50,16 +51,14 @@ class Recursion(Exception):
 
 
 class Activation:
-    """A call under way; `staged` once the function is traced on its own."""
+    """A call under way, inlined or traced on its own."""
 
     def __init__(self, key: Any, builder: Builder, code: Any) -> None:
-        self.key, self.builder, self.code = key, builder, code
-        self.staged: StagedFunction | None = None
-        self.frame: Any = None
+        self.key, self.builder, self.code, self.depth = key, builder, code, len(builder.frames)
 
     def is_conditional(self, trace: Trace) -> bool:
         """Did a traced condition decide, since this call began, that the trace is here?"""
-        frames = [*self.builder.frames[self.builder.frames.index(self.frame) :]]
+        frames = self.builder.frames[self.depth :]
         for b in trace.builders[trace.builders.index(self.builder) + 1 :]:
             frames += b.frames
         return any(f.kind == "condition" or any(f.ends.values()) for f in frames)
@@ -91,8 +90,14 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     running = next((a for a in trace.active if a.key == key), None)
     if running is not None:
         raise Recursion(running)
-    _limit_depth(trace, function, key)
-    return _inline(trace, key, function, raw, args, kwargs)
+    active = Activation(key, trace.builders[-1], _code(raw))
+    _limit_depth(trace, function, active)
+    value, wider = _undone(trace, active, lambda objects: _inline(trace, objects, function, raw, args, kwargs))
+    if wider is None:
+        return value
+    if wider:
+        return _widened(trace, key, lambda a: invoke(function, a[0], a[1]), (args, kwargs), wider)
+    return call_staged(trace, stage(trace, key, function, raw, args, kwargs), args, kwargs)
 
 
 def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], checkpoint: bool = False) -> Any:
@@ -103,7 +108,14 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     raw = syntax.convert(function) or (lambda *a, **k: Return(call(function, *a, **k)))
     key = (Same(function), None, signature((args, kwargs), _is_shaped(trace, raw)))
     named = function if hasattr(function, "__qualname__") else type(function)
-    return call_staged(trace, _known(trace, key, raw) or stage(trace, key, named, raw, args, kwargs), args, kwargs, checkpoint)
+    staged = _known(trace, key, raw)
+    if staged is None:
+        active = Activation(key, trace.builders[-1], _code(raw))
+        _limit_depth(trace, named, active)
+        staged, wider = _undone(trace, active, lambda _: stage(trace, key, named, raw, args, kwargs))
+        if wider is not None:
+            return _widened(trace, key, lambda a: invoke_staged(function, a[0], a[1], checkpoint), (args, kwargs), wider)
+    return call_staged(trace, staged, args, kwargs, checkpoint)
 
 
 def _known(trace: Trace, key: Any, raw: Any) -> StagedFunction | None:
@@ -115,7 +127,8 @@ def _known(trace: Trace, key: Any, raw: Any) -> StagedFunction | None:
     return staged
 
 
-def _limit_depth(trace: Trace, function: Callable[..., Any], key: Any) -> None:
+def _limit_depth(trace: Trace, function: Callable[..., Any], active: Activation) -> None:
+    key = active.key
     unrolled = trace.unrolled.get(key[:2])
     if unrolled is None:
         _widen(trace, key, lambda a: a.is_conditional(trace))
@@ -123,7 +136,7 @@ def _limit_depth(trace: Trace, function: Callable[..., Any], key: Any) -> None:
         unrolled.calls += 1
         if unrolled.calls > MAX_UNROLLED:
             raise unrolled.reason
-    depth = sum(a.code is function.__code__ for a in trace.active)
+    depth = sum(a.code is active.code for a in trace.active)
     if depth >= MAX_DEPTH:
         if unrolled is not None:
             raise unrolled.reason
@@ -169,56 +182,54 @@ def _traced_at(positions: Collection[int], tree: Any) -> Any:
     return pytree.unflatten(treedef, [constant(x) if i in positions else x for i, x in enumerate(leaves)])
 
 
-def _inline(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: Any, kwargs: Any) -> Any:
-    builder = trace.builders[-1]
+def _undone(trace: Trace, active: Activation, body: Callable[[State], Any]) -> tuple[Any, Collection[int] | None]:
+    """What `body`, told what objects hold, gives during this call; or, where a Recursion unwinds to the call, its positions, and nothing is left of it."""
+    builder = active.builder
     open_block()
     mark: Mark = builder.mark()
-    depth = len(trace.builders)
-    active = Activation(key, builder, function.__code__)
+    depth, objects = len(trace.builders), trace.heap.save()
     trace.active.append(active)
-    frame = Frame("function", label=function.__qualname__)
-    builder.frames.append(frame)
-    before, objects = enter(trace, raw, frame)
-    active.frame = frame
-    if function.__name__ == "__init__" and args and args[0] is trace.heap.blank:
-        trace.heap.made(args[0])  # nobody else sees it yet: what is written into it need not be logged
-    wider: Collection[int] = ()
     try:
-        try:
-            signal = raw(*args, **kwargs)
-        except Exception as e:
-            if not frame.ends["return"]:
-                raise
-            raise_later(e)
-            signal = DEAD
-        _check_effects(function, raw, before, builder)
-        builder.frames.remove(frame)
-        return _result(signal, frame, function.__qualname__)
-    except Recursion as recursion:
-        if recursion.activation is not active:
+        return body(objects), None
+    except BaseException as e:
+        del builder.frames[active.depth :]
+        if not isinstance(e, Recursion) or e.activation is not active:
             raise
         del trace.builders[depth:]
         builder.rollback(mark)
         trace.heap.restore(objects)
-        wider = recursion.positions
+        return None, e.positions
     finally:
         del trace.active[trace.active.index(active) :]
-        if frame in builder.frames:
-            del builder.frames[builder.frames.index(frame) :]
-    if wider:
-        return _widened(trace, key, function, args, kwargs, wider)
-    staged = stage(trace, key, function, raw, args, kwargs)
-    return call_staged(trace, staged, args, kwargs)
 
 
-def _widened(trace: Trace, key: Any, function: Callable[..., Any], args: Any, kwargs: Any, positions: Collection[int]) -> Any:
-    """The call with traced numbers at these positions; as it is, where it needs them plain."""
+def _inline(trace: Trace, objects: State, function: Callable[..., Any], raw: Any, args: Any, kwargs: Any) -> Any:
+    builder = trace.builders[-1]
+    frame = Frame("function", label=function.__qualname__)
+    builder.frames.append(frame)
+    before = enter(trace, raw, frame, objects)
+    if function.__name__ == "__init__" and args and args[0] is trace.heap.blank:
+        trace.heap.made(args[0])  # nobody else sees it yet: what is written into it need not be logged
+    try:
+        signal = raw(*args, **kwargs)
+    except Exception as e:
+        if not frame.ends["return"]:
+            raise
+        raise_later(e)
+        signal = DEAD
+    _check_effects(function, raw, before, builder)
+    builder.frames.remove(frame)
+    return _result(signal, frame, function.__qualname__)
+
+
+def _widened(trace: Trace, key: Any, again: Callable[[Any], Any], given: tuple[Any, Any], positions: Collection[int]) -> Any:
+    """The call, made by `again`, with traced numbers at these positions; as it is, where it needs them plain."""
     builder = trace.builders[-1]
     mark, depth = builder.mark(), len(trace.builders)
     staged, functions = dict(trace.staged), dict(trace.functions)
     objects = trace.heap.save()
     try:
-        return invoke(function, *_traced_at(positions, (args, kwargs)))
+        return again(_traced_at(positions, given))
     except (Recursion, Bottom, StagedExit, Widen):
         raise
     except Exception as reason:
@@ -227,4 +238,4 @@ def _widened(trace: Trace, key: Any, function: Callable[..., Any], args: Any, kw
     builder.rollback(mark)
     trace.heap.restore(objects)
     trace.staged, trace.functions = staged, functions
-    return invoke(function, args, kwargs)
+    return again(given)

@@ -33,6 +33,7 @@ class StagedFunction:
         self.spec: Any = None
         self.builder: Builder | None = None
         self.captured: Any = None
+        self.called = False  # while its result was not known
         self.shifts = False  # to a reset outside of it: another one may give something else
 
 
@@ -49,24 +50,25 @@ def _result(signal: Any, frame: Frame, label: str) -> Any:
     return join_values(ends, f"the result of `{label}`", frame.since)
 
 
-def enter(trace: Trace, raw: Any, frame: Frame) -> tuple[list[tuple[Any, Any]], State]:
-    """What a function's variables, and the objects, hold before its body is traced."""
-    before, objects = _contents(raw), trace.heap.save()
+def enter(trace: Trace, raw: Any, frame: Frame, objects: State) -> list[tuple[Any, Any]]:
+    """What a function's variables hold before its body is traced, when the objects hold this."""
+    before = _contents(raw)
     declares = getattr(raw, "func", raw)
     if hasattr(declares, "__lantern_outer__"):
         trace.heap.enter(declares)
     frame.since = objects.clock
-    return before, objects
+    return before
 
 
 def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: Any, kwargs: Any) -> StagedFunction:
-    """Trace a recursive function on its own, again and again until its result type is a fixpoint."""
+    """Trace a function on its own: again and again until its result type is a fixpoint if it calls itself, else once."""
     staged = trace.staged[key] = StagedFunction(trace.name(function.__name__))
     known, functions = dict(trace.staged), dict(trace.functions)
     try:
         for _ in range(8):
             spec = _trace_round(trace, staged, function, raw, args, kwargs)
-            if spec == staged.spec:
+            if spec == staged.spec or not staged.called:
+                staged.spec = spec
                 _forget_inner(trace, known, staged)
                 staged.captured = captured(raw, set())
                 return staged
@@ -79,6 +81,15 @@ def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: 
     raise errors.TypeMismatchError(
         f"the result type of `{function.__qualname__}` at {user_site()} is another one after each call: return values of one type on all paths"
     )
+
+
+def waits(trace: Trace, but: StagedFunction | None = None) -> bool:
+    """Is the result of a function that is being traced, another one than `but`, not known yet? What has no value for now may have one
+    when it is: it is traced once more."""
+    found = [s for s in trace.staged.values() if s is not but and s.spec is None and s.builder is not None and not s.builder.closed]
+    for s in found:
+        s.called = True
+    return bool(found)
 
 
 def _forget_inner(trace: Trace, known: dict[Any, Any], staged: StagedFunction) -> None:
@@ -99,7 +110,8 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         frame = Frame("function", label=function.__qualname__)
         builder.frames.append(Frame("staged"))
         builder.frames.append(frame)
-        before, objects = enter(trace, raw, frame)
+        objects = trace.heap.save()
+        before = enter(trace, raw, frame, objects)
         signal = run(run_sometimes, lambda: raw(*new_args, **new_kwargs))
         changed = any((c.cell_contents if _filled(c) else None) is not old for c, old in before)
         if changed or trace.heap.changed(objects, trace.heap.save(), frame.since):
@@ -111,7 +123,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         try:
             value = _result(signal, frame, function.__qualname__)
         except Bottom:
-            if any(s is not staged and s.spec is None and s.builder is not None and not s.builder.closed for s in trace.staged.values()):
+            if waits(trace, staged):
                 raise
             raise errors.EndlessTraceError(
                 f"the recursion of `{function.__qualname__}` has no base case: every path of it calls it again ({user_site()}): return a value on one of them"
@@ -166,6 +178,7 @@ def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]
 def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any, checkpoint: bool = False) -> Any:
     """A call in the graph. Its block ends here; the results are the parameters of the next one. A checkpoint is an operation."""
     if staged.spec is None:
+        staged.called = True
         raise Bottom
     builder = trace.builders[-1]
     leaves, _ = flatten((args, kwargs))

@@ -20,7 +20,7 @@ from ..core.sites import user_site
 from ..objects.heap import Heap
 from ..staging.optional import returned
 from ..staging.paths import Bottom, Return, open_block, run
-from ..staging.staged import _result
+from ..staging.staged import _result, waits
 from .calls import call
 from .given import Spec, atoms_of, described, grown_list, list_form, meet, own_buffers, parameters
 
@@ -201,8 +201,7 @@ def _turn(trace: Trace, this: Reset | None) -> Any:
 
 def _waits(trace: Trace) -> bool:
     """Is the result of a recursion, or of a reset, around here not known yet?"""
-    recursions = any(s.spec is None and s.builder is not None and not s.builder.closed for s in trace.staged.values())
-    return recursions or any(r.spec is None for r in trace.resets)
+    return waits(trace) or any(r.spec is None for r in trace.resets)
 
 
 def shift(function: Callable[[Any], Any], prompt: Prompt) -> Any:
