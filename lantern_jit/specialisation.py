@@ -288,15 +288,20 @@ class Specialisation(Public):
     def evaluate(self, leaves: Sequence[Any]) -> Any:
         """For transforms without jit: interpreted until that has taken about as long as compiling, and compiled from then on,
         so that neither a short call waits for the compiler nor a long one for the interpreter."""
+        found = self.tried(leaves)
+        return self.run(leaves) if found is None else found[0]
+
+    def tried(self, leaves: Sequence[Any]) -> tuple[Any] | None:
+        """What the interpreter gives, while it is not time to compile."""
         if TARGET is None or math.inf == ALLOWANCE:
-            return self.interpret(leaves)
+            return (self.interpret(leaves),)
         if self._executable is None and self.left > 0 and not has_effects(self.program, self.program.entry):
             try:
                 found, self.left = self._interpreted.call_within(leaves, self.left - OPERATIONS_OF_A_CALL)
-                return found
+                return (found,)
             except Exhausted:  # nothing has happened that anybody can see
                 self.left = 0
-        return self.run(leaves)
+        return None
 
     def run(self, leaves: Sequence[Any]) -> Any:
         return self.executable.call(leaves)

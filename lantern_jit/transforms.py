@@ -18,7 +18,8 @@ from .inspection.table import Table
 from .ir.core import errors
 from .ir.core.builder import current_trace
 from .ir.trace import derivatives
-from .ir.trace.jacobian import jacobians, linear
+from .ir.trace.jacobian import jacobians, linear, paused
+from .ir.trace.jacobian.pullback import Pullback
 from .ir.trace.tracebacks import hide
 from .ir.trace.vmap import vmap as batched
 from .ir.values import pytree
@@ -63,12 +64,25 @@ class Transformed(Recipe):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if in_trace():
             return self._staged(*args, **kwargs)
+        return self._run("evaluate", args, kwargs)
+
+    def tried(self, *args: Any) -> tuple[Any] | None:
+        """What the interpreter gives, while it is not time to compile."""
+        found: tuple[Any] | None = self._run("tried", args, {})
+        return found
+
+    def compiled(self, *args: Any) -> Any:
+        """The call, compiled."""
+        return self._run("run", args, {})
+
+    def _run(self, how: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             if is_interpreted():
                 specialisation, leaves = Dispatcher(self, self.__name__).lookup(args, kwargs)
-                return specialisation.interpret(leaves)
+                found = specialisation.interpret(leaves)
+                return (found,) if how == "tried" else found
             specialisation, leaves = self._dispatcher.lookup(args, kwargs)
-            return specialisation.evaluate(leaves)
+            return getattr(specialisation, how)(leaves)
         except BaseException as e:
             raise hide(e)  # noqa: B904  # itself
 
@@ -231,8 +245,10 @@ def _several(who: str, name: str, given: Sequence[Any]) -> tuple[Any, ...]:
 def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """`(f(*primals), pull)`, where pull goes from cotangents of the value to those of the primals.
 
-    Where the value, or the primals, are at most eight numbers all in all, f is evaluated once, now, and pull adds up rows (or columns)
-    that have been found together; else each pull evaluates f once more.
+    f is evaluated now, and pull goes the way back alone. Where the value, or the primals, are at most eight numbers all in all, that is to
+    add up rows (or columns) that have been found together. Else what the forward pass leaves for the way back stays in memory as long as pull
+    does. The first pull uses it up; a second one evaluates f once more and keeps a copy, which serves all further ones. Only what is
+    interpreted, as it is short, and functions with effects or with complex numbers, are evaluated again for each pull.
 
     Parameters
     ----------
@@ -300,18 +316,24 @@ def _linear(f: Callable[..., Any], primals: tuple[Any, ...], kind: str, has_aux:
         found, _ = linear.linear(f, p, kind, has_aux, again=True)
         return found.pull(*changes) if kind == "vjp" else found.push(*changes)
 
+    def pausing(*p: Any) -> Any:
+        return paused.pausing(f, p, has_aux)
+
+    def made(name: str, function: Callable[..., Any]) -> Transformed:
+        return Transformed(f, kind, function, options=(name, has_aux))
+
     leaves, tree = pytree.flatten(primals)
     own = pytree.unflatten(tree, [x.copy() if isinstance(x, np.ndarray) else x for x in leaves])  # the caller may write into them
-    value, aux, how, parts = Transformed(f, kind, first, options=("value", has_aux))(*own)
-    anew = Transformed(f, kind, again, options=("again", has_aux))
+    anew = made("again", again)
+    if kind == "vjp":
+        pull = Pullback(made("value", first), made("pausing", pausing), anew, _APPLIED, own)
+        return (pull.value, pull, *((pull.aux,) if has_aux else ()))
+    value, aux, how, parts = made("value", first)(*own)
 
-    def apply(*changes: Any) -> Any:
-        return anew(own, changes) if how == linear.AGAIN else _APPLIED(kind, how, parts, own, value, changes)
+    def push(*tangents: Any) -> Any:
+        return anew(own, tangents) if how == linear.AGAIN else _APPLIED(kind, how, parts, own, value, tangents)
 
-    def pull(cotangent: Any) -> Any:
-        return apply(cotangent)
-
-    return (value, pull if kind == "vjp" else apply, *((aux,) if has_aux else ()))
+    return (value, push, *((aux,) if has_aux else ()))
 
 
 def _applied(kind: str, how: str, parts: Any, primals: Any, value: Any, changes: Any) -> Any:

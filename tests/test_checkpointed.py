@@ -147,7 +147,21 @@ def nested(x: Any, wrap: Wrap) -> Any:
     return np.sum(wrap(lambda v: inner(v) * inner(2.0 * v))(x))
 
 
-PROGRAMS = [results_in_a_loop, containers, captured, methods, derivatives, branches, written, swapped, views_and_results, recursion, nested, recursion_from_plain_numbers, recursion_over_objects]
+PROGRAMS = [
+    results_in_a_loop,
+    containers,
+    captured,
+    methods,
+    derivatives,
+    branches,
+    written,
+    swapped,
+    views_and_results,
+    recursion,
+    nested,
+    recursion_from_plain_numbers,
+    recursion_over_objects,
+]
 
 
 def plain(f: Any) -> Any:

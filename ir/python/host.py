@@ -139,7 +139,7 @@ class _Hole:
 class Recipe:
     """A call of a Python function, with holes for run-time values of `types`. `repeats`: also where it repeats an earlier one.
     `gives`: the types of its results, of which `checked` makes what the program takes, given the sizes of arrays. `inside`: the action
-    is about the program's run; it is `anew` where that is evaluated again, instead of what it has given before."""
+    is about the program's run; it is `anew` where that is evaluated again, instead of what it has given before. The call `pauses` after it."""
 
     action: Callable[..., Any]
     leaves: list[Any]
@@ -150,6 +150,7 @@ class Recipe:
     checked: Callable[[Any, Sequence[int]], list[Any]] | None = None
     inside: bool = False
     anew: bool = False
+    pauses: bool = False
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         now = running()
@@ -182,6 +183,10 @@ def _python(t: Type, weak: bool) -> Callable[[Any], Any]:
     return NUMPY_DTYPES[t].type
 
 
+class Paused(Exception):
+    """A call has come to a recipe that `pauses`, in compiled code: args[0], which belongs to the back end, is what is left of it."""
+
+
 def perform(program: Program, index: int, values: Sequence[Any]) -> list[Any]:
     """Run a recipe of the program; its results."""
     if index >= 0:
@@ -211,6 +216,7 @@ def recipe(
     checked: Any = None,
     inside: bool = False,
     anew: bool = False,
+    pauses: bool = False,
 ) -> tuple[tuple[Atom, ...], tuple[Type, ...], dict[str, Any]]:
     """A recipe of that call; the arguments, types of results and attributes of the operation that runs it."""
     builder = current_builder()
@@ -232,7 +238,7 @@ def recipe(
     recipes = builder.trace.recipes
     builder.trace.effects += not repeats
     atoms += sizes
-    recipes.append(Recipe(action, leaves, tree, [a.type for a in atoms], repeats, gives, checked, inside, anew))
+    recipes.append(Recipe(action, leaves, tree, [a.type for a in atoms], repeats, gives, checked, inside, anew, pauses))
     return tuple(atoms), gives, {"recipe": len(recipes) - 1}
 
 

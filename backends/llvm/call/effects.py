@@ -94,7 +94,7 @@ def _layout(types: Sequence[Type]) -> struct.Struct:
 
 def _array(data: int, shape: tuple[int, ...], dtype: Any) -> Any:
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    return np.frombuffer(ctypes.string_at(data, size), dtype).reshape(shape).copy() if size else np.empty(shape, dtype)
+    return np.frombuffer((ctypes.c_char * size).from_address(data), dtype).reshape(shape).copy() if size else np.empty(shape, dtype)
 
 
 # ---- calls of a program that draws

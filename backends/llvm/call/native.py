@@ -22,6 +22,7 @@ from ....ir.core.text import show_anywhere
 from ....ir.core.types import BOOL, I64, NUMPY_DTYPES, Array, Type, is_generator
 from ....ir.lower.lower import Lowering
 from ....ir.ops.effects import has_effects
+from ....ir.python.host import Paused
 from ....ir.trace.case import USUAL
 from ....ir.values.concrete import Numbers, at_hand
 from ...arguments import of_case, writable, written_back
@@ -42,6 +43,7 @@ from . import effects
 from .c_function import CFunction
 from .callable import NativeCallable
 from .notes import graph_sites, loops, placed, places, shown, sound
+from .paused import Rest
 from .process import Runtime, runtime
 from .python_call import PythonCall
 from .watch import Watch
@@ -298,6 +300,8 @@ class Native:
             if self.once:
                 raise KeyboardInterrupt
             return
+        if code == layout.PAUSED:
+            raise Paused(Rest(runtime, self.fault, base))
         values = [ctypes.c_int64.from_address(base + VALUES + 8 * i).value for i in range(3)]
         error = self.exception(code, ctypes.c_int64.from_address(base + SITE).value, values)
         if isinstance(error, errors.BroadcastError) and 1 in error.sizes and self.interface.again is not None:

@@ -5,7 +5,7 @@
 
 leaves the region's stack for the caller's, where Python may run, and comes back; `lantern_host` (calls.ll) calls `called` of
 call/effects.py, which takes the GIL, reads the slots and does what the recipe says. An exception waits until the fault that it
-ends in has left compiled code. A draw calls the C functions behind numpy.random.Generator, whose lock the caller of the program holds.
+ends in has left compiled code. Where the recipe pauses, the call does (call/paused.py). A draw calls the C functions behind numpy.random.Generator, whose lock the caller of the program holds.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ....ir.core.op import TABLE
 from ....ir.core.types import F32, Array, Scalar
 from ....ir.ops.effects import BOUNDED, CALLBACK, DRAWN_BY
 from .code import LLVM_TYPES, Code, flat_types
+from .jobs import region
 from .lets import EMIT, Operands, Read, allocate, count, read_element
 
 
@@ -46,6 +47,8 @@ def emit_host(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
             t, x = "i64", code.let(f"zext i1 {x} to i64")
         code.store(t, x, code.let(f"getelementptr i64, ptr {slots}, i64 {i}"))
     code.emit(f"call void @lantern.host(ptr @lantern.record, i64 {recipe}, i64 {code.module.site(let.site)}, ptr {slots})")
+    if recipe >= 0 and context.program.recipes[recipe].pauses:
+        code.emit(f"call void {code.module.declare('lantern_pause', 'declare void @lantern_pause(ptr)')}(ptr {region(code)})")
     place = 0
     for o, operands in zip(let.outs, results, strict=True):
         if not operands:

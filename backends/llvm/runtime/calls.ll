@@ -115,7 +115,7 @@ back:
 
 ; Run @entry on a region's stack, without the GIL where calls are long. The region, whose results are to be taken, or null with an
 ; exception, or 1 if the program is not the right one for these arguments. If Python makes no exception of a fault, a signal was not
-; meant to end the call: run it again.
+; meant to end the call: run it again. The region of a call that has paused belongs to the exception which says so.
 define ptr @lantern_run(ptr %record, ptr %entry, ptr %slots) nounwind {
 start:
  %pusual = getelementptr i64, ptr %record, i64 @{USUAL}
@@ -196,7 +196,9 @@ time:
  %t1 = call i64 @@{TICKS}()
  %taken = sub i64 %t1, %t0
  store i64 %taken, ptr %pusual
- %deep = icmp ugt i64 %taken, @{TRIM_TICKS}
+ %late_end = icmp ugt i64 %taken, @{TRIM_TICKS}
+ %over = icmp ne i32 %status4, 2
+ %deep = and i1 %late_end, %over
  br i1 %deep, label %trim, label %finished
 trim:
  call void @lantern_trim(ptr %region)
@@ -206,11 +208,19 @@ finished:
  %attempt = phi i64 [0, %quick], [%taken, %time], [%taken, %trim]
  store volatile i64 0, ptr %ppython
  %good = icmp eq i32 %status, 0
- br i1 %good, label %done, label %raise
+ br i1 %good, label %done, label %bad
 done:
  ret ptr %region
+bad:
+ %rests = icmp eq i32 %status, 2
+ br i1 %rests, label %paused, label %raise
+paused:
+ %pcode = getelementptr i8, ptr %region, i64 @{CODE}
+ store i64 @{PAUSED}, ptr %pcode
+ br label %raise
 raise:
- %latest = phi i64 [0, %again], [%attempt, %finished]
+ %latest = phi i64 [0, %again], [%attempt, %bad], [%attempt, %paused]
+ %kept = phi i1 [false, %again], [false, %bad], [true, %paused]
  %address = ptrtoint ptr %region to i64
  %PyLong_FromLongLong = load ptr, ptr @service.PyLong_FromLongLong
  %base = call ptr %PyLong_FromLongLong(i64 %address)
@@ -220,7 +230,9 @@ raise:
  %Py_DecRef = load ptr, ptr @service.Py_DecRef
  call void %Py_DecRef(ptr %base)
  %taken_one = icmp ne ptr %region, null
- br i1 %taken_one, label %give, label %judge
+ %lost = xor i1 %kept, true
+ %free = and i1 %taken_one, %lost
+ br i1 %free, label %give, label %judge
 give:
  call void @lantern_free_blocks(ptr %region)
  call void @lantern_give(ptr %region)
@@ -239,6 +251,24 @@ elsewhere:
  ret ptr inttoptr (i64 1 to ptr)
 failed:
  ret ptr null
+}
+
+; Go on where the call on this region has paused, without the GIL: how it ends. It may not start again by itself.
+define i32 @lantern_proceed(ptr %region) nounwind {
+ %pbusy = getelementptr i8, ptr %region, i64 @{BUSY}
+ store volatile i64 0, ptr %pbusy
+ %ppending = getelementptr i8, ptr %region, i64 @{PENDING}
+ store volatile i64 0, ptr %ppending
+ %now = call i64 @@{TICKS}()
+ %pbegan = getelementptr i8, ptr %region, i64 @{BEGAN}
+ store volatile i64 %now, ptr %pbegan
+ %ppatience = getelementptr i8, ptr %region, i64 @{PATIENCE}
+ store volatile i64 0, ptr %ppatience
+ %ppython = getelementptr i8, ptr %region, i64 @{BY_PYTHON}
+ store volatile i64 2, ptr %ppython
+ %status = call i32 @lantern_resume(ptr %region)
+ store volatile i64 0, ptr %ppython
+ ret i32 %status
 }
 
 ; Call Python from compiled code, on the stack of the program's caller. 0, or 1 after an exception.

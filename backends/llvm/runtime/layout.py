@@ -32,6 +32,8 @@ CONTEXT = {
     "NEXT_LENT": 168,
 }
 CODE, VALUES, SITE = CONTEXT["CODE"], CONTEXT["VALUES"], CONTEXT["SITE"]
+CONTEXT_BYTES = max(CONTEXT.values()) + 8
+PAUSED = -1  # in CODE: no fault, but a call that goes on later
 
 # A loop whose parts several threads run: offsets of 8-byte words. VALUES are three.
 JOB = {

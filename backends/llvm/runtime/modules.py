@@ -159,7 +159,7 @@ def _signals(target: Target) -> str:
 def _calls(target: Target) -> str:
     """The dispatcher, entering and leaving programs, results as objects."""
     constants = {
-        **words(CONTEXT, "BY_PYTHON", "BEGAN", "PATIENCE"),
+        **words(CONTEXT, "BY_PYTHON", "BEGAN", "PATIENCE", "CODE", "BUSY", "PENDING"), "PAUSED": layout.PAUSED,
         **words(RECORD, "FAULT", "USUAL", "LONG", "LIMITS"), **words(CONTEXT, "TOP"),
         "SERVICES": len(SERVICE), "HEADER": layout.HEADER, "PLAIN": layout.PLAIN, "TICKS": target.ticks,
         "WATCH_TICKS": ticks(target, 2000), "TRIM_TICKS": ticks(target, 2000),

@@ -54,11 +54,11 @@ class Linear:
             raise errors.TypeMismatchError(
                 f"the cotangent at {user_site()} has another structure than the result: give one cotangent for each number or array of it"
             )
-        cs = [_given(like(c, y.type, "cotangent", y)) for c, y in zip(given, leaves, strict=True) if _moves(y)]
+        cs = [_given(like(c, y.type, "cotangent", y)) for c, y in zip(given, leaves, strict=True) if moves(y)]
         xs, structure = pytree.flatten(self.primals)
         own = [x for x in xs if not is_static(x)]
         found = iter(
-            self.backwards(cs) if self.kind == AGAIN else self.applied(cs, [y for y in leaves if _moves(y)], own, self.kind == ROWS)
+            self.backwards(cs) if self.kind == AGAIN else self.applied(cs, [y for y in leaves if moves(y)], own, self.kind == ROWS)
         )
         return conjugated(pytree.unflatten(structure, [x if is_static(x) else next(found) for x in xs]))  # type: ignore[no-any-return]
 
@@ -72,10 +72,10 @@ class Linear:
             )
         ts = [_given(like(t, x.type, "tangent", x)) for t, x in zip(given, xs, strict=True) if not is_static(x)]
         leaves, tree = pytree.flatten(settled(self.value))
-        own = [y for y in leaves if _moves(y)]
+        own = [y for y in leaves if moves(y)]
         inputs = [x for x in xs if not is_static(x)]
         found = iter(self.forwards(ts) if self.kind == AGAIN else self.applied(ts, inputs, own, self.kind == COLUMNS))
-        return pytree.unflatten(tree, [y if is_static(y) else next(found) if _moves(y) else zero(y) for y in leaves])
+        return pytree.unflatten(tree, [y if is_static(y) else next(found) if moves(y) else zero(y) for y in leaves])
 
     def applied(self, given: Sequence[Any], like_these: Sequence[Any], results: Sequence[Any], combines: bool) -> list[Any]:
         """The parts times numbers, added up; or else their products with what is given, one number each. What is given is like
@@ -118,9 +118,7 @@ def linear(
     f: Callable[..., Any], primals: tuple[Any, ...], what: str, has_aux: bool = False, again: bool = False, once: bool = False
 ) -> tuple[Linear, Any]:
     """(the derivative of f, aux). The effects of f run once; not at all if this call is made `again`. It may be applied more than `once`."""
-    primals = opened_constants(settled(primals))
-    refuse_generators(primals, f"an argument of {what}")
-    new = tuple(all_differentiable(x, f"argument {i} of {what}") for i, x in enumerate(primals))
+    new = differentiable(primals, what)
     found = Jacobian(f, new, has_aux, what == "linearize")
     value, aux = found.evaluated(again)
     results = [y for y in pytree.flatten(value)[0] if not is_static(y)]
@@ -137,9 +135,16 @@ def linear(
     return Linear(kind, parts, new, value), aux
 
 
+def differentiable(primals: tuple[Any, ...], what: str) -> tuple[Any, ...]:
+    """Arguments with respect to which `what` differentiates."""
+    primals = opened_constants(settled(primals))
+    refuse_generators(primals, f"an argument of {what}")
+    return tuple(all_differentiable(x, f"argument {i} of {what}") for i, x in enumerate(primals))
+
+
 def _kind(found: Jacobian, results: Sequence[Any]) -> str:
     """How it is best kept. Where it is differentiated itself there are no blocks."""
-    ys = [y for y in results if _moves(y)]
+    ys = [y for y in results if moves(y)]
     if not found.inner:
         ask_if_small([*found.xs, *ys])
     rows, columns = (sum(map(size_of, side)) if all(isinstance(size_of(x), int) for x in side) else 0 for side in (ys, found.xs))
@@ -149,7 +154,7 @@ def _kind(found: Jacobian, results: Sequence[Any]) -> str:
 
 
 def _rows(sub: Any, results: Sequence[Any]) -> tuple[list[Any], list[list[Any]]]:
-    group = [(k, y) for k, y in enumerate(results) if _moves(y)]
+    group = [(k, y) for k, y in enumerate(results) if moves(y)]
     starts, lanes = lanes_of(group)
     values, found = blocks.rows(sub, {k: blocks.units(y, range(size_of(y)), lanes, starts[k]) for k, y in group}, lanes)
     return values, _parts(found, lanes, sum(size_of(y) for _, y in group))
@@ -179,7 +184,7 @@ def _given(atom: Any) -> Any:
     return Arrayed(atom, current_builder()) if isinstance(atom.type, Array) else Traced(atom, current_builder())
 
 
-def _moves(y: Any) -> bool:
+def moves(y: Any) -> bool:
     return not is_static(y) and carries_gradient(y.type)
 
 
