@@ -282,25 +282,22 @@ class Specialisation(Public):
         return self._interpreted.calls
 
     def interpret(self, leaves: Sequence[Any]) -> Any:
-        """On the reference interpreter."""
         return self._interpreted.call(leaves)
 
     def evaluate(self, leaves: Sequence[Any]) -> Any:
-        """For transforms without jit: interpreted until that has taken about as long as compiling, and compiled from then on,
-        so that neither a short call waits for the compiler nor a long one for the interpreter."""
-        found = self.tried(leaves)
-        return self.run(leaves) if found is None else found[0]
+        """For transforms without jit: as `tried`, else compiled."""
+        return (self.tried(leaves) or (self.run(leaves),))[0]
 
     def tried(self, leaves: Sequence[Any]) -> tuple[Any] | None:
-        """What the interpreter gives, while it is not time to compile."""
+        """What the interpreter gives, until that has taken as long as compiling: no short call waits for the compiler, no long one for it."""
         if TARGET is None or math.inf == ALLOWANCE:
             return (self.interpret(leaves),)
         if self._executable is None and self.left > 0 and not has_effects(self.program, self.program.entry):
             try:
                 found, self.left = self._interpreted.call_within(leaves, self.left - OPERATIONS_OF_A_CALL)
                 return (found,)
-            except Exhausted:  # nothing has happened that anybody can see
-                self.left = 0
+            except Exhausted:
+                self.left = 0  # nothing has happened that anybody can see
         return None
 
     def run(self, leaves: Sequence[Any]) -> Any:
@@ -325,7 +322,7 @@ class Specialisation(Public):
         return str(self._c_function().prototype)
 
     def for_c(self) -> Any:
-        """The native program for callers that cannot ask for another one, and have no containers."""
+        """The native program for callers that ask for no other one, and have no containers."""
         if self.traced.puts:
             raise UnsupportedOperationError(
                 f"`{self.name}` writes into a list, a dict or an object that is an argument: in C its items are arguments of their own. Return the new value"
