@@ -84,11 +84,13 @@ def test_straight_code_without_source_works() -> None:
 
 # ---- syntax
 def uses_yield(x: float) -> Any:
-    yield x
+    y = yield x
+    return y
 
 
 def uses_yield_from(x: float) -> Any:
-    yield from [x]
+    y = yield from [x]
+    return y
 
 
 def uses_class(x: float) -> float:
@@ -109,8 +111,8 @@ def uses_bare_raise(x: float) -> float:
 
 
 SYNTAX: list[tuple[Function, int, str, str]] = [
-    (uses_yield, 1, "`a generator (yield)` cannot", "write a loop that returns its result"),
-    (uses_yield_from, 1, "`a generator (yield from)` cannot", "write a loop"),
+    (uses_yield, 1, "the value of a `yield` cannot", "write `yield x` as a statement of its own"),
+    (uses_yield_from, 1, "the value of a `yield from` cannot", "write `yield from x` as a statement"),
     (uses_class, 1, "`class` cannot", "define the class outside"),
     (uses_async, 0, "`async def` cannot", "synchronous"),
     (uses_bare_raise, 2, "a bare `raise` cannot", "name the exception"),

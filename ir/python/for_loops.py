@@ -17,13 +17,13 @@ from ..core.types import I64
 from ..ops import table
 from ..staging import lists
 from ..staging.branches import if_
-from ..staging.growing import Grows
+from ..staging.growing import Grows, growing
 from ..staging.loops import CANNOT_BE_STAGED, UNROLL_ALWAYS, counted_loop, python_loop, while_
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, open_block, way_back
-from ..values import concrete
-from ..values.values import Arrayed, Traced, call, dim_of, named
+from ..values import concrete, pytree
+from ..values.values import Arrayed, Traced, call, dim_of, named, scalar_type
 from ..values.views import any_traced
-from .iterables import Staged, on_ints, staged_iterable, staged_range
+from .iterables import Staged, numbers_of, on_ints, staged_iterable, staged_range
 from .raising import raise_
 
 
@@ -37,6 +37,8 @@ def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequ
     if staged is None or staged.flat:
         return python_loop(_limited(items), body, orelse, scope)
     staged.begin()
+    if staged.drive is not None:
+        return staged.drive(_chosen(staged, body, scope), _ended(staged, orelse), scope, body)
     if staged.shown is not None:
         return _in_blocks(staged, body, orelse, scope, later)
     body, orelse = _chosen(staged, body, scope), _ended(staged, orelse)
@@ -178,10 +180,31 @@ def _source(items: Any, key: Any = None) -> tuple[Staged | None, Any]:
     staged = staged_iterable(items) if building() else None
     if staged is None:
         return None, items
+    if staged.drive is not None:
+        return _source(_values(staged), key)
     if staged.of_plain or (staged.plain and key is not None):
         found = _plain_elements(staged, key)
         return (staged, items) if found is None else (None, found)
     return (None, items) if staged.plain else (staged, items)
+
+
+def _values(staged: Staged) -> Any:
+    """A list of what a generator gives, of arrays what they hold then."""
+    out = lists.made([])
+    for_(staged, lambda x: out.append(pytree.map_nodes(Arrayed, lambda a: a.copy(), x)), None, NO_SCOPE)
+    return out
+
+
+@numbers_of.define
+def _numbers_of(staged: Staged) -> list[Any] | None:
+    """The elements of a generator, where they are numbers, and it changes nothing that others see."""
+    trace = current_trace()
+    assert trace is not None
+    before = trace.heap.save()
+    found = _values(dataclasses.replace(staged, keep=None, item=None, flat=False, spent=False))
+    changed = trace.heap.changed(before, trace.heap.save(), before.clock)
+    numbers = growing(found) is None and all(scalar_type(x) is not None for x in pytree.flatten(list(found))[0])
+    return list(found) if numbers and not changed else None
 
 
 def _plain_elements(staged: Staged, key: Any) -> list[Any] | None:
@@ -216,7 +239,9 @@ def _each(items: Any, body: Callable[[Any], None], scope: Scope, stop: Thunk | N
         return None if stop is None else if_(stop(), lambda: BREAK, lambda: None, scope)
 
     staged = staged_iterable(items)
-    if staged is None:
+    if staged is not None and staged.drive is not None and scope is not NO_SCOPE:
+        _each(_values(staged), body, scope, stop)
+    elif staged is None:
         for_(items, one, None, scope)
     elif staged.flat:
         keep, item = staged.keep, staged.item or (lambda x: x)

@@ -1,18 +1,46 @@
-"""filter() and generator expressions."""
+"""filter(), generator expressions, and generator functions.
+
+A call of a generator function is gone through from inside: its body runs, as part of the loop over it, and each `yield` runs the loop's own
+body. Variables that this assigns are carried through the generator's loops and branches as those of a closure are. What leaves the loop, a
+`break` or a `return`, leaves the generator with it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import operator
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from ..core.builder import current_trace
+from ..core import errors
+from ..core.builder import Builder, Frame, current_builder, current_trace, keep
+from ..core.sites import user_site
+from ..ops import table
 from ..staging.branches import and_
+from ..staging.functions import generated
+from ..staging.join import join, join_values
+from ..staging.paths import (
+    CONTINUE,
+    DEAD,
+    Body,
+    Scope,
+    Thunk,
+    clock,
+    falls_through,
+    here,
+    leave,
+    open_block,
+    run,
+    run_sometimes,
+)
+from ..staging.staged import enter
+from ..syntax.rewrite import assigned_outside
 from ..values.scalars import truth
 from ..values.values import call
-from .iterables import Staged, staged_iterable
+from .iterables import Staged, on_ints, staged_iterable
 
 
 def staged_filter(function: Any, items: Any) -> Any:
@@ -95,3 +123,131 @@ def _python_generator(items: Any, item: Callable[[Any], Any], keep: Callable[[An
                 yield from item(x)
             else:
                 yield item(x)
+
+
+# ---- generator functions
+MOST_NESTED = 30
+
+
+class Consumer:
+    """A loop over a generator while the generator runs. Its frames in the builder begin at `depth`."""
+
+    def __init__(self, builder: Builder, frame: Frame, body: Body) -> None:
+        self.builder, self.frame, self.body, self.depth = builder, frame, body, len(builder.frames)
+
+
+keep("consumers", lambda trace: [])  # of the generators that run, but for those that wait for the body of their loop
+keep("generating", lambda trace: 0)  # how many run
+
+
+@generated.define
+def generator_call(function: Callable[..., Any], raw: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Staged:
+    """What function(*args, **kwargs) gives."""
+
+    def drive(body: Body, orelse: Thunk | None, scope: Scope, own: Any) -> Any:
+        return _driven(function, lambda: raw(*args, **kwargs), raw, body, orelse, scope, own)
+
+    def nothing() -> Any:
+        raise AssertionError("a generator has no number of elements")
+
+    return Staged(nothing, lambda i: nothing(), what=f"the generator {function.__qualname__}()", once=True, drive=drive)
+
+
+def _driven(function: Callable[..., Any], run_it: Thunk, raw: Any, body: Body, orelse: Thunk | None, scope: Scope, own: Any) -> Any:
+    """for x in generator: body(x). `own` is the function that assigns the loop's variables."""
+    trace, builder = current_trace(), current_builder()
+    assert trace is not None
+    if trace.generating >= MOST_NESTED:
+        raise errors.EndlessTraceError(
+            f"the generator `{function.__qualname__}` at {user_site()} goes through itself, {MOST_NESTED} times and more: under a condition that is known "
+            "when compiled code runs that does not end. Write a recursive function"
+        )
+    open_block()
+    heap, names = trace.heap, assigned_outside(own.__code__) if hasattr(own, "__code__") else ()
+    cells = [(own.__closure__[own.__code__.co_freevars.index(name)], name) for name in names]
+    for cell, name in cells:
+        if (id(cell), name) not in heap.places and not heap.birth(cell):
+            heap.made(cell)  # of a function that runs in this trace
+    began, objects = clock(), heap.save()
+    for cell, name in cells:
+        heap.note(cell, name)
+    loop = Frame("loop", scope)
+    builder.frames.append(loop)
+    frame = Frame("function", label=function.__qualname__)
+    trace.consumers.append(Consumer(builder, loop, body))
+    builder.frames.append(frame)
+    enter(trace, raw, frame, objects)
+    trace.generating += 1
+    try:
+        signal = run(run_sometimes, run_it, waiting=lambda: bool(frame.ends["return"] or loop.ends["break"]))
+    finally:
+        trace.generating -= 1
+        trace.consumers.pop()
+        del builder.frames[builder.frames.index(loop) :]
+    ends, signal = frame.ends["return"], DEAD if signal is DEAD else None
+    if ends:
+        if signal is None:
+            ends.append((open_block(), here(None)))
+        join_values(ends, f"the end of `{function.__qualname__}`", frame.since)
+        signal = None
+    if signal is None and orelse is not None:
+        signal = run(orelse)
+    breaks = loop.ends["break"]
+    if not breaks:
+        return signal
+    falls_through(signal, breaks, scope)
+    join(breaks, scope, since=began)
+    return None
+
+
+def yield_(value: Any) -> Any:
+    """Run the body of the loop over the generator that is running."""
+    trace, builder = current_trace(), current_builder()
+    if trace is None or not trace.consumers or trace.consumers[-1].builder is not builder:
+        raise errors.UnsupportedSyntaxError(
+            f"the `yield` at {user_site()} is in a function that is traced on its own, as a checkpointed one is: return a list"
+        )
+    consumer = trace.consumers.pop()
+    hidden = [f for f in builder.frames[consumer.depth :] if f.kind in ("function", "loop")]  # no signal of the body is for these
+    kinds, since, continues = [f.kind for f in hidden], clock(), consumer.frame.ends["continue"]
+    for f in hidden:
+        f.kind = "generator"
+    try:
+        signal = run(run_sometimes, consumer.body, value)
+        if signal is not None and signal not in (CONTINUE, DEAD):
+            leave(signal)
+            signal = DEAD
+    finally:
+        for f, kind in zip(hidden, kinds, strict=True):
+            f.kind = kind
+        trace.consumers.append(consumer)
+    if continues:
+        ends = [*continues]
+        continues.clear()
+        if signal is not DEAD:
+            ends.append((open_block(), consumer.frame.scope.save()))
+        join(ends, consumer.frame.scope, since=since)
+        return None
+    return DEAD if signal is DEAD else None
+
+
+def yielding(function: Any) -> Any:
+    """A function defined inside of rewritten code is a generator function."""
+    function.__lantern_raw__.__lantern_yields__ = True
+    return function
+
+
+def counting(start: Any) -> Callable[[Any], Any]:
+    """What makes (i, x) of elements x of a generator."""
+    cell = types.CellType(start)
+    trace = current_trace()
+    assert trace is not None
+    trace.heap.made(cell)
+
+    def counted(x: Any) -> Any:
+        i = cell.cell_contents
+        trace.heap.note(cell, "the place in enumerate()")
+        cell.cell_contents = on_ints(table.iadd, operator.add, i, 1)
+        return i, x
+
+    return counted

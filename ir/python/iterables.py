@@ -35,6 +35,11 @@ def as_array(x: Any) -> Any:
     return stacked(x) if isinstance(x, Staged) else x
 
 
+numbers_of = Port(
+    "gives the elements of a generator at once, before `keep` and `item`: if they are numbers, and nobody can tell when they are made"
+)
+
+
 @dataclass
 class Staged:
     """`count()` is the length, `element(i)` the i-th element; `known` the length where it is a Python int, and then `python()` the
@@ -54,6 +59,7 @@ class Staged:
     ended: Callable[[], Any] | None = None  # what happens when Python finds no further element: zip(strict=True) compares
     spent: bool = False
     shown: Any = None  # the bar that says how far the loop is (trace/progress.py)
+    drive: Callable[..., Any] | None = None  # a generator function's call goes through itself: see generators.py
     begun: Iterator[Any] | None = None  # where Python has taken elements by next()
 
     def begin(self) -> None:
@@ -67,7 +73,7 @@ class Staged:
     @property
     def indexed(self) -> bool:
         """Is element(i) the i-th element that Python finds?"""
-        return self.keep is None and self.item is None
+        return self.keep is None and self.item is None and self.drive is None
 
     @property
     def short(self) -> bool:
@@ -113,7 +119,10 @@ class Staged:
 
     def elements(self) -> Iterator[Any]:
         """The elements for Python, one by one."""
-        found = self.python() if self.plain or self.short else self.for_python()
+        if self.drive is not None:
+            found: Any = numbers_of(self)
+        else:
+            found = self.python() if self.plain or self.short else self.for_python()
         return self._refuse() if found is None else self._each(found)
 
     def _each(self, found: Iterable[Any]) -> Iterator[Any]:
@@ -142,7 +151,19 @@ class Staged:
             self.begun = iter(self)
         return next(self.begun)
 
+    def __lantern_returned__(self) -> None:
+        """It is to leave the program."""
+        if self.drive is not None:
+            raise errors.UnsupportedSyntaxError(
+                f"{self.what} at {user_site()} is a result, of which compiled code makes nothing: compile the function that goes through it, or return a list of it"
+            )
+
     def _refuse(self) -> NoReturn:
+        if self.drive is not None:
+            raise errors.UnsupportedOperationError(
+                f"{self.what} at {user_site()} gives more than numbers, and so can be gone through by a `for` statement, enumerate(), list(), tuple(), sum() "
+                "and the like alone, where nobody needs one element before the next: make a list of it"
+            )
         raise errors.TracedConditionError(
             f"{self.what} of a traced length at {user_site()} can only be used in a `for` statement, list(), sum() and the like: only Python can "
             "do anything else with it, and it does not know the number of elements"

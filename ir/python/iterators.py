@@ -20,7 +20,7 @@ from ..ops import table
 from ..staging.branches import if_, ifexp
 from ..staging.paths import NO_SCOPE, Body, Thunk
 from ..values.values import Arrayed, Traced, call, is_traced, scalar_type
-from .generators import each_of, staged_filter
+from .generators import counting, each_of, staged_filter
 from .iterables import ENDLESS, Staged, _affine, _count, _ints, on_ints, staged_iterable, staged_length, staged_range
 from .raising import raise_
 
@@ -70,6 +70,8 @@ def _lengths(parts: Sequence[Staged], of: Callable[[Any, Any], Any]) -> Any:
 def staged_enumerate(iterable: Any, start: Any = 0) -> Any:
     if isinstance(iterable, Staged) and iterable.shown is not None:
         return dataclasses.replace(staged_enumerate(dataclasses.replace(iterable, shown=None), start), shown=iterable.shown)
+    if isinstance(iterable, Staged) and iterable.drive is not None:
+        return each_of(iterable, counting(start), "enumerate()")
     parts = _parts("enumerate()", [iterable])
     if parts is None:
         return enumerate(iterable, start)

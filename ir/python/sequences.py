@@ -112,6 +112,10 @@ def listed(items: Any) -> Any:
 
 def list_(items: Any = (), /) -> Any:
     """list(): of the elements of a long traced sequence one that grows, in whose place none is traced for each."""
+    if isinstance(items, Staged) and items.drive is not None:
+        out = made([])
+        _each(items, out.append, NO_SCOPE)
+        return out
     staged, found = _source(items)
     if staged is None or (staged.short and staged.indexed):
         return list(found)

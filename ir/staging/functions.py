@@ -34,6 +34,7 @@ from .staged import StagedFunction, _result, call_staged, enter, stage
 MAX_DEPTH = 150
 MAX_UNROLLED = 3_000  # calls of a function under traced conditions that needs its numbers plain
 
+generated = Port("makes what a call of a generator function gives, and runs nothing of it")
 asking = Port("gives a function that cannot be rewritten builtins that answer for traced values")
 
 keep("staged", lambda trace: {})
@@ -79,6 +80,8 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     raw = syntax.convert(function)
     if raw is None:
         return asking(function)(*args, **kwargs)
+    if getattr(getattr(raw, "func", raw), "__lantern_yields__", False):
+        return generated(function, raw, args, kwargs)
     if trace is None or not trace.builders:
         signal = raw(*args, **kwargs)
         return signal.value if isinstance(signal, Return) else None

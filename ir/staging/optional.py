@@ -206,6 +206,8 @@ def returned(value: Any, optional: bool = True) -> Any:
     """A result with its lists as Python's own where they do not grow, and, unless it may be `optional`, with a value in it."""
     if type(value) is Maybe:
         return needed(value) if unassigned(value) or not optional else value
+    if (at_the_end := getattr(type(value), "__lantern_returned__", None)) is not None:
+        at_the_end(value)
     if isinstance(value, List):
         return value if growing(value) is not None else [returned(x, optional) for x in value]
     if isinstance(value, Arrayed) and pytree.is_node(type(value)):

@@ -26,7 +26,7 @@ from typing import Any
 
 from ..core import errors
 from .nodes import _arguments, _call, _class, _define, _load
-from .rewriter import REMEDIES, Rewriter, rewrite_function
+from .rewriter import REMEDIES, Rewriter, gives, rewrite_function
 from .sources import _named, find_source
 
 DEEP_LIMIT, DEEP_STACK = 100_000, 256 << 20  # Python calls and bytes, to rewrite what is nested deeply
@@ -104,6 +104,7 @@ def on_deep_stack(work: Callable[[], Any]) -> Any:
 def _convert_code(function: types.FunctionType) -> Any:
     node, filename = find_source(function)
     _mangle(node, function.__qualname__)
+    yields = gives(node)
     if isinstance(node, ast.Lambda):
         rewriter = Rewriter(node, filename, "<lambda>")
         value = _call("Return", rewriter.visit(node.body))
@@ -132,6 +133,7 @@ def _convert_code(function: types.FunctionType) -> Any:
     raw = types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__, closure)
     raw.__kwdefaults__, raw.__qualname__ = function.__kwdefaults__, function.__qualname__
     declared = [n for n in ast.walk(node) if isinstance(n, (ast.Nonlocal, ast.Global))]
+    raw.__lantern_yields__ = yields  # type: ignore[attr-defined]
     raw.__lantern_outer__ = sorted({x for n in declared if isinstance(n, ast.Nonlocal) for x in n.names} & set(code.co_freevars))  # type: ignore[attr-defined]
     raw.__lantern_globals__ = sorted({x for n in declared if isinstance(n, ast.Global) for x in n.names})  # type: ignore[attr-defined]
     return raw

@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 from .expressions import Expressions
-from .nodes import _call, _define, _staging
+from .nodes import _call, _define, _own_nodes_of, _staging
 from .statements import Statements
 
 
@@ -18,13 +18,15 @@ class Rewriter(Statements, Expressions):
         a = node.args
         a.defaults = [self.visit(d) for d in a.defaults]
         a.kw_defaults = [self.visit(d) if d else None for d in a.kw_defaults]
+        yields = [_staging("yielding")] if gives(node) else []
         inner = rewrite_function(node, self.filename)
-        inner.decorator_list = [*node.decorator_list, _staging("local")]
+        inner.decorator_list = [*node.decorator_list, *yields, _staging("local")]
         return self._locate(inner, node)
 
     def generic_visit(self, node: ast.AST) -> Any:
         if type(node) in REMEDIES:
-            self._refuse(node, f"`{REMEDIES[type(node)][0]}`", REMEDIES[type(node)][1])
+            what, remedy = REMEDIES[type(node)]
+            self._refuse(node, what if "`" in what else f"`{what}`", remedy)
         return super().generic_visit(node)
 
     # ---- expressions
@@ -36,14 +38,20 @@ class Rewriter(Statements, Expressions):
 
 
 REMEDIES: dict[type[ast.AST], tuple[str, str]] = {
-    ast.Yield: ("a generator (yield)", "write a loop that returns its result, or store into an array"),
-    ast.YieldFrom: ("a generator (yield from)", "write a loop that returns its result, or store into an array"),
+    ast.Yield: ("the value of a `yield`", "write `yield x` as a statement of its own, and give the generator what it needs as arguments"),
+    ast.YieldFrom: ("the value of a `yield from`", "write `yield from x` as a statement of its own"),
     ast.Await: ("await", "compiled functions are synchronous"),
     ast.AsyncFor: ("async for", "compiled functions are synchronous"),
     ast.AsyncWith: ("async with", "compiled functions are synchronous"),
     ast.AsyncFunctionDef: ("async def", "compiled functions are synchronous"),
     ast.ClassDef: ("class", "define the class outside of the compiled function"),
 }
+
+
+def gives(node: ast.FunctionDef | ast.Lambda) -> bool:
+    """Is it a generator function?"""
+    body = node.body if isinstance(node, ast.FunctionDef) else [node.body]
+    return any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in _own_nodes_of(body))
 
 
 def rewrite_function(node: ast.FunctionDef, filename: str) -> ast.FunctionDef:

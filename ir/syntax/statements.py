@@ -113,6 +113,13 @@ class Statements(Base):
         return [self._locate(s, node) for s in out]
 
     def visit_Expr(self, node: ast.Expr) -> Any:
+        given = node.value
+        if isinstance(given, ast.Yield):
+            return self._finish(node, [], _call("yield_", self.visit(given.value or ast.Constant(None))))
+        if isinstance(given, ast.YieldFrom):
+            item = self._fresh("item")
+            each = ast.For(ast.Name(item, ast.Store()), given.value, [ast.Expr(ast.Yield(_load(item)))], [])
+            return self.visit(ast.fix_missing_locations(self._locate(each, node)))
         before, node.value = self._first(node.value)
         return [*before, node]
 

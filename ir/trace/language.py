@@ -63,6 +63,7 @@ class Comparisons:
 
 
 comparisons, generator, listed, slice = Comparisons, generators.generator, sequences.listed, builtins.slice
+yield_, yielding = generators.yield_, generators.yielding
 BaseException = builtins.BaseException
 
 
@@ -239,7 +240,7 @@ __all__ = [
     "comparisons", "context", "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp",
     "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
     "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "truth", "type_",
-    "unary", "while_",
+    "unary", "while_", "yield_", "yielding",
 ]  # fmt: skip
 
 LANGUAGE.append(sys.modules[__name__])
