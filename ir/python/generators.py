@@ -163,8 +163,8 @@ def _driven(function: Callable[..., Any], run_it: Thunk, raw: Any, body: Body, o
             "when compiled code runs that does not end. Write a recursive function"
         )
     open_block()
-    heap, names = trace.heap, assigned_outside(own.__code__) if hasattr(own, "__code__") else ()
-    cells = [(own.__closure__[own.__code__.co_freevars.index(name)], name) for name in names]
+    heap, names = trace.heap, {*assigned_outside(own.__code__)} & {*scope.names} if scope.names else ()
+    cells = [(own.__closure__[own.__code__.co_freevars.index(name)], name) for name in sorted(names)]
     for cell, name in cells:
         if (id(cell), name) not in heap.places and not heap.birth(cell):
             heap.made(cell)  # of a function that runs in this trace

@@ -53,6 +53,7 @@ class Statements(Functions, Objects):
             self.recursion,
             self.call_statement,
             self.alias,
+            self.generated,
         )
         table = plain + deep if self.budget > 0 and names.depth < 5 else plain
         return self.pick(table)(names) or self.assign(names)
@@ -177,6 +178,36 @@ class Statements(Functions, Objects):
         if kind == 14 and vectors:
             return f"{value} in [math.sin({self.leaf(names)} * z) for z in (0.5, {self.leaf(names)})]", inner
         return f"{value} in ({self.leaf(names)}, {self.leaf(names)}, {self.squash(names, 1)})", inner
+
+    def generated(self, names: Names) -> list[str]:
+        """A generator function, which may see and change what is around it, and a loop over a call of it, which sees and changes the same."""
+        inner = self.inside(names)
+        header, _ = self.parameters(inner, ("float", "int"))
+        value, count = header.split("=")[0].split(", ")
+        own = inner.inner(loops=inner.loops + 1)
+        own.ints.append(self.fresh("i"))
+        given = f"yield {self.squash(own)}"
+        body = [
+            *self.block(own, 1),
+            f"{value} = {self.squash(own)}",
+            *([f"if {self.condition(own)}:", f"    {given}"] if self.chance(40) else [given]),
+        ]
+        lines = [*self.nonlocal_(names, inner, 30), f"for {own.ints[-1]} in range(({count}) % 5):", *indent(body)]
+        if self.chance(50):
+            lines += [*self.block(inner.inner(), 1), f"yield {self.squash(inner)}"]
+        name = self.fresh("y")
+        out = [f"def {name}({header}):", *indent(lines)]
+        call = f"{name}({self.leaf(names)}, {self.integer(names, 1)})"
+        if self.chance(25) and names.floats:
+            form = self.pick(("sum({})", "len(list({}))", "sum(t * t for t in {})", "max([0.0, *{}])"))
+            return [*out, f"{self.target(names)} = math.sin({form.format(call)})"]
+        loop, item = names.inner(loops=names.loops + 1), self.fresh("v")
+        loop.floats.append(item)
+        header = f"{item} in {call}"
+        if self.chance(25):
+            loop.ints.append(self.fresh("i"))
+            header = f"{loop.ints[-1]}, {item} in enumerate({call})"
+        return [*out, f"for {header}:", *indent(self.block(loop, 3)), *self.loop_else(names)]
 
     def while_loop(self, names: Names) -> list[str]:
         fuel = self.fresh("m")
