@@ -6,24 +6,55 @@ import inspect
 import logging
 import operator
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .backends.base import Options
 from .backends.llvm.build.lock import COMPILING
+from .inspection.debugging import is_interpreted
 from .inspection.reasons import kinds, reason
 from .inspection.table import Table
 from .ir.core.types import FROM_NUMPY
 from .ir.objects import statics
 from .ir.python.random import wrapped
 from .ir.trace.program import abstract, of_pairs
+from .ir.trace.tracebacks import hide
 from .ir.values import pytree
 from .ir.values.complexes import pairs as complexes
 from .patience import LOGGER
 
 if TYPE_CHECKING:
     from .specialisation import Family, Specialisation
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A program and the leaves of a call of it."""
+
+    specialisation: Specialisation
+    leaves: list[Any]
+
+    def call(self, how: str) -> Any:
+        """As "run" or "evaluate" or "tried" of `Specialisation` do; where calls are interpreted, so."""
+        try:
+            if is_interpreted():
+                found = self.specialisation.interpret(self.leaves)
+                return (found,) if how == "tried" else found
+            return getattr(self.specialisation, how)(self.leaves)
+        except BaseException as e:
+            raise hide(e)  # noqa: B904  # itself
+
+    @property
+    def reads(self) -> list[Any]:
+        """What the program has read outside, and whose change makes another one of it."""
+        return self.specialisation.traced.reads
+
+    @property
+    def arrays(self) -> list[Any]:
+        """The arrays outside whose elements it reads when it runs."""
+        return self.specialisation.program.constants
 
 
 class Dispatcher:
@@ -96,6 +127,14 @@ class Dispatcher:
                     family.splits = tree is not key[0]
                     self.made[key] = family
         return found, values
+
+    def again(self, bound: Bound, args: tuple[Any, ...], like: tuple[Any, ...]) -> Bound | None:
+        """The program that was found for arguments `like` these, whatever has changed outside since then; None if these are of other types
+        or sizes."""
+        (leaves, tree), (others, same) = (pytree.flatten_in_order((x, {})) for x in (args, like))
+        if tree != same or [(_leaf_key(x), np.shape(x)) for x in leaves] != [(_leaf_key(x), np.shape(x)) for x in others]:
+            return None
+        return Bound(bound.specialisation, [x for x in split(leaves, tree)[0] if not statics.is_static(x)])
 
     def _say(self, key: Any, leaves: list[Any]) -> None:
         """Tell the log what is compiled, and why again."""

@@ -12,13 +12,14 @@ from typing import Any, Union
 
 import numpy as np
 
-from .dispatcher import Dispatcher
+from .dispatcher import Bound, Dispatcher
 from .inspection.debugging import is_interpreted
 from .inspection.table import Table
 from .ir.core import errors
 from .ir.core.builder import current_trace
 from .ir.trace import derivatives
 from .ir.trace.jacobian import jacobians, linear, paused
+from .ir.trace.jacobian.point import Point
 from .ir.trace.jacobian.pullback import Pullback
 from .ir.trace.tracebacks import hide
 from .ir.trace.vmap import vmap as batched
@@ -66,25 +67,25 @@ class Transformed(Recipe):
             return self._staged(*args, **kwargs)
         return self._run("evaluate", args, kwargs)
 
-    def tried(self, *args: Any) -> tuple[Any] | None:
-        """What the interpreter gives, while it is not time to compile."""
-        found: tuple[Any] | None = self._run("tried", args, {})
-        return found
-
-    def compiled(self, *args: Any) -> Any:
-        """The call, compiled."""
-        return self._run("run", args, {})
-
     def _run(self, how: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
-            if is_interpreted():
-                specialisation, leaves = Dispatcher(self, self.__name__).lookup(args, kwargs)
-                found = specialisation.interpret(leaves)
-                return (found,) if how == "tried" else found
-            specialisation, leaves = self._dispatcher.lookup(args, kwargs)
-            return getattr(specialisation, how)(leaves)
+            return self._bound(args, kwargs).call(how)
         except BaseException as e:
             raise hide(e)  # noqa: B904  # itself
+
+    def bound(self, *args: Any) -> Bound:
+        """The program for these arguments, with them."""
+        try:
+            return self._bound(args, {})
+        except BaseException as e:
+            raise hide(e)  # noqa: B904  # itself
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
+        return Bound(*(Dispatcher(self, self.__name__) if is_interpreted() else self._dispatcher).lookup(args, kwargs))
+
+    def again(self, bound: Bound, args: tuple[Any, ...], like: tuple[Any, ...]) -> Bound | None:
+        """See `Dispatcher.again`."""
+        return self._dispatcher.again(bound, args, like)
 
     @property
     def specialisations(self) -> Table:
@@ -248,7 +249,8 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
     f is evaluated now, and pull goes the way back alone. Where the value, or the primals, are at most eight numbers all in all, that is to
     add up rows (or columns) that have been found together. Else what the forward pass leaves for the way back stays in memory as long as pull
     does. The first pull uses it up; a second one evaluates f once more and keeps a copy, which serves all further ones. Only what is
-    interpreted, as it is short, and functions with effects or with complex numbers, are evaluated again for each pull.
+    interpreted, as it is short, and functions with effects or with complex numbers, are evaluated again for each pull, at the same point:
+    what f reads from outside is what it was, draws and callbacks give what they gave.
 
     Parameters
     ----------
@@ -328,10 +330,15 @@ def _linear(f: Callable[..., Any], primals: tuple[Any, ...], kind: str, has_aux:
     if kind == "vjp":
         pull = Pullback(made("value", first), made("pausing", pausing), anew, _APPLIED, own)
         return (pull.value, pull, *((pull.aux,) if has_aux else ()))
-    value, aux, how, parts = made("value", first)(*own)
+    point = Point(kind, made("value", first).bound(*own), anew, own)
+    value, aux, how, parts = point.first("evaluate")
+    if how == linear.AGAIN:
+        point.keep(own)
+    else:
+        point.forget()
 
     def push(*tangents: Any) -> Any:
-        return anew(own, tangents) if how == linear.AGAIN else _APPLIED(kind, how, parts, own, value, tangents)
+        return point.again(tangents) if how == linear.AGAIN else _APPLIED(kind, how, parts, own, value, tangents)
 
     return (value, push, *((aux,) if has_aux else ()))
 

@@ -33,13 +33,14 @@ def run(program: Program, args: Sequence[Any], allowance: float = math.inf) -> t
     values = [_value(x, numbers) for x in (*args, *program.constants)]
     out: list[Any] = []
     failure: list[BaseException] = []
+    this = host.begun(generators)
     primal = Primal(program, allowance)
 
     def work() -> None:
         limit = sys.getrecursionlimit()
         sys.setrecursionlimit(MAX_DEPTH)
         try:
-            with np.errstate(all="ignore"), host.call(host.Running(generators)):
+            with np.errstate(all="ignore"), host.call(this):
                 out.extend(primal.call(program.entry, values))
         except RecursionError as e:
             if isinstance(e, errors.LanternError):

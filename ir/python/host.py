@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -102,6 +102,7 @@ class Running:
 
 class _Here(threading.local):
     running: Running | None = None
+    heard: list[Any] | None = None
 
 
 _HERE = _Here()
@@ -124,6 +125,22 @@ def call(this: Running) -> Iterator[Running]:
         _HERE.running = before
         for bar in this.bars.values():
             bar.close()
+
+
+def begun(generators: list[Any], handle: Callable[[Any], int] | None = None) -> Running:
+    """For a call that begins in this thread."""
+    heard, _HERE.heard = _HERE.heard, None
+    return Running(generators, handle, heard=[] if heard is None else heard)
+
+
+@contextmanager
+def hearing(heard: list[Any]) -> Iterator[None]:
+    """The call that begins meanwhile hears this where it repeats an earlier one, and adds to it."""
+    before, _HERE.heard = _HERE.heard, heard
+    try:
+        yield
+    finally:
+        _HERE.heard = before
 
 
 # ---- recipes
@@ -165,7 +182,7 @@ class Recipe:
         filled = [x.convert(values[x.index]) if type(x) is _Hole else x for x in self.leaves]
         args, kwargs = pytree.unflatten(self.tree, filled)
         before = _HERE.running
-        _HERE.running = before if self.inside else None
+        _HERE.running, _HERE.heard = before if self.inside else None, None
         try:
             found = self.action(*args, **kwargs)
         finally:
@@ -358,38 +375,6 @@ def refused(name: str, remedy: str) -> Callable[..., Any]:
         raise errors.UnsupportedOperationError(f"{name} at {user_site()} stops for a person, which compiled code cannot: {remedy}")
 
     return fn
-
-
-# ---- exceptions
-class Deferred(Exception):
-    """An exception whose arguments are traced: it is made when it is raised."""
-
-    def __init__(self, cls: type[BaseException], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        super().__init__(*args)
-        self.cls, self.given, self.keywords = cls, args, kwargs
-
-    def __str__(self) -> str:
-        return f"{', '.join(str.__str__(x) if isinstance(x, str) else repr(x) for x in self.given)}"
-
-
-def is_exception(function: Any) -> bool:
-    return isinstance(function, type) and issubclass(function, BaseException)
-
-
-def raise_later(exception: BaseException) -> None:
-    """Add to the program: make the exception, and leave by it."""
-    cls, args, kwargs = type(exception), exception.args, {}
-    if isinstance(exception, Deferred):
-        cls, args, kwargs = exception.cls, exception.given, exception.keywords
-    attributes = {k: v for k, v in vars(exception).items() if k not in ("cls", "given", "keywords")}
-    at_run_time(_raise, (cls, args, kwargs, attributes, exception.__cause__, exception.__suppress_context__), {}, repeats=True)
-
-
-def _raise(cls: Any, args: Any, kwargs: Any, attributes: dict[str, Any], cause: Any, suppress: bool) -> NoReturn:
-    exception = cls(*args, **kwargs)
-    vars(exception).update(attributes)
-    exception.__cause__, exception.__suppress_context__ = cause, suppress
-    raise exception
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {

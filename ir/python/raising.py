@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ..core.builder import Builder, current_builder, current_trace
 from ..core.errors import LanternError
@@ -25,7 +25,7 @@ def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     current_builder().enter(bad)
     text = message()
     if any_traced(text):
-        host.raise_later(host.Deferred(AssertionError, (text,), {}))
+        raise_later(Deferred(AssertionError, (text,), {}))
     detail = "assertion failed" if text is None else str(text)
     current_builder().terminate(Fail("assertion", detail, user_site(detail)))
     current_builder().enter(ok)
@@ -41,12 +41,12 @@ def raise_(exception: Any, cause: Any = None) -> Any:
     trace = current_trace()
     if trace is None or not trace.builders:
         raise exception
-    has_values = any_traced(exception.given if isinstance(exception, host.Deferred) else exception.args)
+    has_values = any_traced(exception.given if isinstance(exception, Deferred) else exception.args)
     if not has_values and not _is_staged(trace.builders):
         raise exception
-    guarded.raises(exception.cls if isinstance(exception, host.Deferred) else type(exception))
+    guarded.raises(exception.cls if isinstance(exception, Deferred) else type(exception))
     if has_values:
-        host.raise_later(exception)
+        raise_later(exception)
     site = user_site(str(exception), exception)
     open_block()
     current_builder().terminate(Fail("raise", str(exception), site))
@@ -73,3 +73,35 @@ def _is_staged(builders: Sequence[Builder]) -> bool:
         if b.current is not b.blocks[0] or any(f.kind in ("condition", "staged") or any(f.ends.values()) for f in b.frames):
             return True
     return False
+
+
+# ---- exceptions
+class Deferred(Exception):
+    """An exception whose arguments are traced: it is made when it is raised."""
+
+    def __init__(self, cls: type[BaseException], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        super().__init__(*args)
+        self.cls, self.given, self.keywords = cls, args, kwargs
+
+    def __str__(self) -> str:
+        return f"{', '.join(str.__str__(x) if isinstance(x, str) else repr(x) for x in self.given)}"
+
+
+def is_exception(function: Any) -> bool:
+    return isinstance(function, type) and issubclass(function, BaseException)
+
+
+def raise_later(exception: BaseException) -> None:
+    """Add to the program: make the exception, and leave by it."""
+    cls, args, kwargs = type(exception), exception.args, {}
+    if isinstance(exception, Deferred):
+        cls, args, kwargs = exception.cls, exception.given, exception.keywords
+    attributes = {k: v for k, v in vars(exception).items() if k not in ("cls", "given", "keywords")}
+    host.at_run_time(_raise_now, (cls, args, kwargs, attributes, exception.__cause__, exception.__suppress_context__), {}, repeats=True)
+
+
+def _raise_now(cls: Any, args: Any, kwargs: Any, attributes: dict[str, Any], cause: Any, suppress: bool) -> NoReturn:
+    exception = cls(*args, **kwargs)
+    vars(exception).update(attributes)
+    exception.__cause__, exception.__suppress_context__ = cause, suppress
+    raise exception

@@ -17,7 +17,7 @@ from ..core.builder import building, current_trace
 from ..core.sites import is_library
 from ..numpy import dispatch as numpy_api
 from ..objects.heap import CONTAINERS, MISSING, MUTATORS
-from ..python import host, random, strings
+from ..python import host, raising, random, strings
 from ..python.questions import dispatched
 from ..staging.functions import invoke
 from ..staging.growing import growing
@@ -99,8 +99,8 @@ def _of_library(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     random.check_source(function)
     if host.is_effect(function):
         return host.later(function, args, kwargs)
-    if host.is_exception(function) and any_traced((args, kwargs)):
-        return host.Deferred(function, args, kwargs)
+    if raising.is_exception(function) and any_traced((args, kwargs)):
+        return raising.Deferred(function, args, kwargs)
     return _NOT_THERE
 
 

@@ -126,7 +126,7 @@ def drawing(args: Sequence[Any]) -> Iterator[None]:
     for lock in taken:
         lock.acquire()
     try:
-        with host.call(host.Running(generators, handle)):
+        with host.call(host.begun(generators, handle)):
             yield
     finally:
         for lock in taken:

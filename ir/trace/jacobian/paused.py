@@ -23,6 +23,7 @@ from ...objects.structure import is_object
 from ...python.host import recipe
 from ...staging.paths import open_block
 from ...values import pytree, sizes
+from ...values.complexes.pairs import Complex, ComplexArray
 from ...values.kernels import whole
 from ...values.values import Arrayed, Traced, constant
 from ...values.views import settled
@@ -56,7 +57,7 @@ def pausing(f: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool) -> t
     open_block()
     before = builder.mark()
     found, aux = linear(f, primals, "vjp", has_aux)
-    if found.kind != AGAIN or found.again[1] is not None or not _plain((found.primals, found.value, aux)):
+    if found.kind != AGAIN or found.again[1] is not None or not _plain((found.primals, found.value, aux)) or _has_complex(found.value):
         return found.value, aux, found.kind, found.parts
     builder.rollback(before)
     new = differentiable(primals, "vjp")
@@ -76,6 +77,13 @@ def _plain(tree: Any) -> bool:
     """Can Python be told all of it?"""
     leaves = pytree.flatten(tree)[0]
     return not any(is_object(x) or (isinstance(x, (Traced, Arrayed)) and is_complex(x.type)) for x in leaves)
+
+
+def _has_complex(tree: Any) -> bool:
+    """Has it a number, or an array, of two parts? Its cotangent comes as one."""
+    return any(
+        isinstance(x, (Complex, ComplexArray)) for x in pytree.flatten_above(tree, lambda x: isinstance(x, (Complex, ComplexArray)))[0]
+    )
 
 
 def _asked(f: Callable[..., Any], xs: tuple[Any, ...], has_aux: bool) -> Any:
