@@ -30,7 +30,8 @@ MAX_OPERATIONS = 500_000
 
 @dataclass(eq=False)
 class Frame:
-    """A place that signals go to: a loop (break, continue) or a function (return). Ends are (block, value)."""
+    """A place that signals go to: a loop (break, continue) or a function (return). Ends are (block, value). Or what they pass on their way:
+    a condition, or a `finally`, whose statements `last` runs."""
 
     kind: str
     scope: Any = None
@@ -38,6 +39,7 @@ class Frame:
     label: str = ""
     staged: bool = False  # a loop in the graph
     since: int = 0  # of a function, a loop: when it began, by the clock of the heap
+    last: Any = None
 
 
 @dataclass

@@ -248,7 +248,7 @@ class Heap:
         for holder, _ in self.born.values():
             if holder is x or id(holder) in self.gone or isinstance(holder, types.CellType) or sys.getrefcount(holder) <= 3:
                 continue  # with three references, those of this loop and of `born`, nobody else has it any more
-            if sum(_mentions(part, x) for part in _held(holder)) > (id(holder) in parents):
+            if sum(_mentions(part, x) for part in held_by(holder)) > (id(holder) in parents):
                 return True
         if any(id(cell) not in cells and attribute_of(cell, "") is x for cell in self.closures):
             return True
@@ -316,7 +316,7 @@ class Heap:
                 p.put(p.original)
 
 
-def _held(x: Any) -> list[Any]:
+def held_by(x: Any) -> list[Any]:
     if isinstance(x, list):
         return list(list.__iter__(x))
     return list(x.values()) if isinstance(x, dict) else list(x) if isinstance(x, CONTAINERS) else list(attributes(x).values())

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import current_trace, keep
+from ..core.builder import Frame, current_trace, keep
 from ..core.faults import AT_RUN_TIME, is_own
 from ..core.sites import user_site
 from ..staging.branches import and_
 from ..staging.optional import is_, needed
+from ..staging.paths import Scope
 from ..values.values import Traced
 from .questions import hasattr_, isinstance_, type_of
 
@@ -70,6 +71,25 @@ class Guarding:
     def refuse(self, what: str, remedy: str) -> None:
         construct = "with contextlib.suppress" if self.suppress else "try/except"
         raise errors.UnsupportedSyntaxError(f"`{construct}` at {self.site} {what}: {remedy}") from None
+
+
+class Finally:
+    """The body of a `try` with a `finally`, whose statements `last` runs: on all paths that leave it, see `leave`; here on the one that is traced now."""
+
+    def __init__(self, last: Callable[[], Any], scope: Scope) -> None:
+        self.last, self.scope = last, scope
+
+    def __enter__(self) -> None:
+        trace = current_trace()
+        self.frames = trace.builders[-1].frames if trace is not None and trace.builders else []
+        self.frame = Frame("finally", self.scope, last=self.last)
+        self.frames.append(self.frame)
+
+    def __exit__(self, kind: Any, e: Any, traceback: Any) -> None:
+        if self.frame in self.frames:
+            del self.frames[self.frames.index(self.frame) :]
+        if e is None or not is_own(e):
+            self.last()
 
 
 def raises(kind: type[BaseException]) -> None:

@@ -7,7 +7,7 @@ some path leaves unassigned, or in another type, is poisoned: using it raises an
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +17,7 @@ from ..core import errors
 from ..core.builder import current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
-from ..objects.heap import MISSING, Heap, Place, State, identical, of_the_class
+from ..objects.heap import MISSING, Heap, Place, State, held_by, identical, of_the_class
 from ..objects.structure import Shape, closed, leaves_of, opened, shape_of_contents
 from ..values import pytree
 from ..values.arrays import lift_array
@@ -68,11 +68,13 @@ class Meeting:
         self.args: list[list[Atom]] = [[] for _ in blocks]
         self.known: dict[tuple[int, ...], Any] = {}  # objects that have met, by their ids
         self.kept: list[Any] = []
+        self.same: dict[int, Any] = {}  # objects that are on all paths, and younger than the construct
 
     def value(self, name: str, values: Sequence[Any]) -> Any:
         """One value where paths meet, or an Undefined that says why there is none."""
         first = values[0]
         if all(v is first for v in values):
+            self._also(first)
             return first
         if any(isinstance(v, Undefined) for v in values):
             return first if all(isinstance(v, Undefined) for v in values) else self._unassigned(name, values)
@@ -165,14 +167,34 @@ class Meeting:
     def places(self) -> State:
         """What the objects hold that are older than the construct, but for the cells of variables that meet themselves."""
         held: dict[Any, Any] = {}
-        for at, place in self.heap.older(self.since, self.cells):
+        for at, place in self._written():
             states = [self.heap.of(s, at) for s in self.states]
-            held[at] = states[0] if all(identical(x, states[0]) for x in states) else self._place(place, states)
+            if all(identical(x, states[0]) for x in states):
+                held[at] = states[0]
+                self._also(tuple(states[0].values()) if isinstance(states[0], dict) else states[0])
+            else:
+                held[at] = self._place(place, states)
         sealed = dict(self.heap.sealed)
         for s in self.states:
             sealed.update(s.sealed)
         gone = set(self.heap.gone).intersection(*(s.gone for s in self.states)) | self.sharing.gone
         return State(self.heap.clock, held, sealed, gone)
+
+    def _also(self, x: Any) -> None:
+        """This is on all paths. Objects in it that are younger than the construct have been written on some of them, too."""
+        if (isinstance(x, tuple) or self.heap.birth(x) > self.since) and id(x) not in self.same:
+            self.same[id(x)] = x
+            for held in x if isinstance(x, tuple) else held_by(x):
+                self._also(held)
+
+    def _written(self) -> Iterator[tuple[Any, Place]]:
+        """The places to meet, of older objects and of those that are on all paths, more of which come up meanwhile."""
+        yield from self.heap.older(self.since, self.cells)
+        done: set[int] = set()
+        while more := self.same.keys() - done:
+            for x in more:
+                yield from ((at, self.heap.places[at]) for at in [(x, key) for key in self.heap.keys.get(x, ())])
+            done |= more
 
     def _place(self, place: Place, states: list[Any]) -> Any:
         self.sharing.parents.add(id(place.holder))

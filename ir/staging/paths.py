@@ -103,15 +103,25 @@ def run(body: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def leave(signal: Any) -> None:
-    """End the current block by a signal: it waits in the frame that the signal goes to."""
+    """End the current block by a signal: it waits in the frame that the signal goes to. Each `finally` on the way runs on this path alone."""
     builder = current_builder()
-    block, builder.current = builder.current, None
-    if signal is DEAD or block is None:
+    if signal is DEAD or builder.current is None:
+        builder.current = None
         return
     kind = "return" if isinstance(signal, Return) else signal.name
     wanted = "function" if kind == "return" else "loop"
     frame = next(f for f in reversed(builder.frames) if f.kind == wanted)
-    frame.ends[kind].append((block, here(signal.value) if kind == "return" else frame.scope.save()))
+    before: list[tuple[Scope, Saved]] = []
+    for passed in builder.frames[: builder.frames.index(frame) : -1]:
+        if passed.kind == "finally" and builder.current is not None:
+            before.append((passed.scope, passed.scope.save()))
+            if run_staged(passed.last, passed.scope) is DEAD:
+                builder.current = None
+    block, builder.current = builder.current, None
+    if block is not None:
+        frame.ends[kind].append((block, here(signal.value) if kind == "return" else frame.scope.save()))
+    for scope, saved in reversed(before):
+        scope.restore(saved)
 
 
 def here(value: Any) -> Saved:

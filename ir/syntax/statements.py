@@ -124,7 +124,7 @@ class Statements(Base):
         return [*before, node]
 
     def visit_Try(self, node: ast.Try) -> Any:
-        """Python's own, around a body that is watched (guarded.py)."""
+        """Python's own, around a body that is watched (guarded.py); the statements of a `finally` are a function, for all paths that leave."""
         for statement in node.finalbody:
             for child in _own_nodes(statement):
                 if isinstance(child, (ast.Return, ast.Break, ast.Continue)):
@@ -141,8 +141,16 @@ class Statements(Base):
             bind: list[ast.stmt] = [ast.Assign([ast.Name(handler.name, ast.Store())], _load(name))] if handler.name else []
             handler.type, handler.name, handler.body = _call("handled", self.visit(kind)), name, [*bind, *self.body(handler.body)]
             self.handling.pop()
-        node.orelse, node.finalbody = self.body(node.orelse), self.body(node.finalbody)
-        return node
+        node.orelse = self.body(node.orelse)
+        if not node.finalbody:
+            return node
+        names = self._names(node.finalbody)
+        last = self._function("finally", names, self.body(node.finalbody))
+        put, scope = self._scope(names)
+        node.finalbody = []
+        inside: list[ast.stmt] = [node] if node.handlers else node.body
+        watch = ast.withitem(self._header(_call("Finally", _load(last.name), scope), node))
+        return [*(self._locate(s, node) for s in (last, *put)), self._locate(ast.With([watch], inside), node)]
 
     def visit_With(self, node: ast.With) -> Any:
         for item in node.items:

@@ -20,6 +20,7 @@ from ..objects import copies
 from ..python import generators, host, iterators, python_math, sequences, strings
 from ..python.for_loops import for_
 from ..python.guarded import (
+    Finally,
     Guarding,
     context,
     handled,
@@ -236,7 +237,7 @@ REPLACED[np.where] = lambda *a: (
 
 
 __all__ = [
-    "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
+    "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
     "comparisons", "context", "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp",
     "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
     "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "truth", "type_",
