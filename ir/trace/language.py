@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import operator
+import re
 import sys
 import types
 from collections.abc import Callable
@@ -88,7 +89,7 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
         def function(*args: Any, **kwargs: Any) -> Any:
             return invoke(function, args, kwargs)
 
-    function.__qualname__ = function.__qualname__.rpartition("_ln_rewritten.<locals>.")[2]
+    function.__qualname__ = re.sub(r"\b_ln_\w+\.<locals>\.", "", function.__qualname__.rpartition("_ln_rewritten.<locals>.")[2])
     function.__lantern_raw__ = raw  # type: ignore[attr-defined]
     if building():
         heap_of().closures += raw.__closure__ or ()
