@@ -346,3 +346,63 @@ def test_an_error_behind_a_long_while_is_said_at_once(caplog: pytest.LogCaptureF
         assert "traced again" not in caplog.text
         lj.jit(lambda x: counted(x, True))(2.0)
         assert "traced again" in caplog.text
+
+
+# ---- functions of the program whose every path raises
+def chosen(x: np.ndarray, kind: str) -> Any:
+    total = 0.0
+    for i in range(len(x)):
+        if x[i] < 0:
+            raise ValueError(f"number {i} is negative")
+        total += x[i]
+    if kind == "sum":
+        return total
+    raise NotImplementedError(kind)
+
+
+def to_zero(n: int, x: float) -> float:
+    if n <= 0:
+        raise ValueError("at zero")
+    return to_zero(n - 1, 2.0 * x)
+
+
+WAYS: dict[str, Callable[[Function], Function]] = {
+    "grad": lj.grad,
+    "hessian": lj.hessian,
+    "jvp": lambda f: lambda x: lj.jvp(f, (x,), (x,)),
+    "vjp": lambda f: lambda x: lj.vjp(f, x)[0],
+    "checkpoint": lj.checkpoint,
+    "grad of checkpoint": lambda f: lj.grad(lj.checkpoint(f)),
+    "reset": lambda f: lambda x: lj.reset(lambda: f(x)),
+    "vmap": lambda f: lambda x: lj.vmap(lambda _: f(x))(x),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("first", "exception", "words"), [(1.0, NotImplementedError, "mean"), (-1.0, ValueError, "number 0 is negative")])
+def test_all_paths_raise(way: str, first: float, exception: type[Exception], words: str) -> None:
+    def f(x: np.ndarray) -> Any:
+        return chosen(x, "mean")
+
+    for g in (lj.jit(WAYS[way](f)), lj.jit(WAYS[way](f), backend="python")):
+        with pytest.raises(exception, match=words):
+            g(np.array([first, 2.0]))
+
+
+@pytest.mark.parametrize("way", ["grad", "checkpoint", "grad of checkpoint", "reset"])
+def test_a_path_to_what_only_raises(way: str) -> None:
+    def f(x: np.ndarray) -> Any:
+        return 3.0 * x[0] if x[1] > 0 else 2.0 * np.sum(WAYS[way](lambda x: chosen(x, "mean"))(x))
+
+    for backend in ("llvm", "python"):
+        for g, right in ((lj.jit(f, backend=backend), 6.0), (lj.jit(lj.grad(f), backend=backend), [3.0, 0.0])):
+            np.testing.assert_array_equal(g(np.array([2.0, 1.0])), right)
+            with pytest.raises(ValueError, match="number 1 is negative"):
+                g(np.array([2.0, -1.0]))
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, lambda f: lj.grad(f, 1)])
+def test_a_recursion_that_ends_in_an_exception(wrap: Any) -> None:
+    for n in (0, 3):
+        with pytest.raises(ValueError, match="at zero"):
+            lj.jit(wrap(to_zero))(n, 1.0)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .graph import Atom, Call, Function, Let, Program, Return, Shift, Var, defined_vars, edges, used_vars
+from .graph import Atom, Block, Call, Fail, Function, Let, Program, Return, Shift, Var, defined_vars, edges, used_vars
 from .op import PLAIN, TABLE, written
 from .types import Array
 
@@ -190,6 +190,19 @@ def references(f: Function) -> list[str]:
     """The functions that `f` calls, differentiates or runs in kernels."""
     lets = [let for b in f.blocks.values() for let in b.lets if TABLE[let.op].calls not in ("", PLAIN)]
     return called(f) + [name for let in lets for name in named(let)]
+
+
+def raises(blocks: Iterable[Block], functions: Mapping[str, Function]) -> bool:
+    """Does a path of these blocks, or of a function that they refer to, end in an exception?"""
+    work, seen = [Function("", [], {b.name: b for b in blocks})], set[str]()
+    while work:
+        f = work.pop()
+        if any(isinstance(b.terminator, Fail) for b in f.blocks.values()):
+            return True
+        new = {n for n in references(f) if n in functions} - seen
+        seen |= new
+        work += [functions[n] for n in new]
+    return False
 
 
 def drop_unused(program: Program) -> None:

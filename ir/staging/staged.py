@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from ..core import errors
+from ..core.analysis import raises
 from ..core.builder import Builder, Frame, Trace
 from ..core.dims import UNKNOWN
-from ..core.graph import Call, Edge, Let
+from ..core.graph import Atom, Call, Edge, Let
 from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
 from ..core.types import Array, Scalar, Type, is_float
@@ -23,6 +24,8 @@ from .leaves import coerce, leaf_type, show
 from .optional import returned
 from .paths import DEAD, Bottom, Return, here, open_block, run, run_sometimes
 from .signatures import _code, _contents, _filled, _is_shaped, captured
+
+NEVER: Any = (None, ())  # the spec of a function whose every path ends in an exception, or in a call of such a one
 
 
 class StagedFunction:
@@ -125,11 +128,14 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         except Bottom:
             if waits(trace, staged):
                 raise
-            raise errors.EndlessTraceError(
-                f"the recursion of `{function.__qualname__}` has no base case: every path of it calls it again ({user_site()}): return a value on one of them"
-            ) from None
-        spec, atoms = _spec(value, function, staged.spec)
-        builder.terminate(GraphReturn(atoms), open_block())
+            if not raises(builder.blocks, trace.functions):
+                raise errors.EndlessTraceError(
+                    f"the recursion of `{function.__qualname__}` has no base case: every path of it calls it again ({user_site()}): return a value on one of them"
+                ) from None
+            spec, atoms = NEVER, tuple[Atom, ...]()
+        else:
+            spec, atoms = _spec(value, function, staged.spec)
+            builder.terminate(GraphReturn(atoms), open_block())
         trace.functions[staged.name] = builder.finish(tuple(a.type for a in atoms))
         trace.register(staged.name, builder)
         return spec
@@ -184,6 +190,8 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any, ch
     leaves, _ = flatten((args, kwargs))
     block = open_block()
     atoms = tuple(builder.use(leaf.atom, leaf.builder) for leaf in leaves if is_traced(leaf))
+    if staged.spec == NEVER:
+        call_in_vain(trace, staged.name, atoms)
     tree, kinds = staged.spec
     after = block if checkpoint else builder.new_block("then")
     results = [None if t is None else builder.fresh(_of_a_call(t), "r") for t, _, _ in kinds]
@@ -203,6 +211,15 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any, ch
         for r, (t, w, o) in zip(results, kinds, strict=True)
     ]
     return adopted(pytree.unflatten(tree, values), trace.heap)
+
+
+def call_in_vain(trace: Trace, name: str, atoms: tuple[Atom, ...]) -> NoReturn:
+    """A call of a function that never returns: nothing comes after it."""
+    builder, block = trace.builders[-1], open_block()
+    node = Call(name, atoms, Edge(builder.new_block("then").name))
+    builder.terminate(node, block)
+    trace.record(builder, node, name)
+    raise Bottom
 
 
 def _of_a_call(t: Type) -> Type:

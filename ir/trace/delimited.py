@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core import errors
+from ..core.analysis import raises
 from ..core.builder import Builder, Frame, Trace, current_trace, keep
 from ..core.graph import Atom, Call, Edge, Shift
 from ..core.graph import Return as GraphReturn
@@ -27,7 +28,7 @@ from .given import Spec, atoms_of, described, grown_list, list_form, meet, own_b
 MOST_ROUNDS = 10
 ITS_LIFE = "it lives as long as the function that it is given to"
 Given = dict[Any, Spec | None]
-NEVER = Spec(None, (), False)  # of a reset whose every path shifts to one around it: it gives nothing
+NEVER = Spec(None, (), False)  # of a reset whose every path raises, or shifts to one around it: it gives nothing
 
 keep("resets", lambda trace: [])  # under way, the outermost first (Reset)
 keep("prompts", lambda trace: {})  # the names of prompts in the graph
@@ -179,7 +180,7 @@ def reset(body: Callable[[], Any], prompt: Prompt) -> Any:
         if found is None:
             if _waits(trace):
                 raise Bottom
-            if not this.left:
+            if not this.left and not raises(trace.functions[name].blocks.values(), trace.functions):
                 raise errors.EndlessTraceError(f"no path of the reset at {user_site()} gives a value: return one on some path")
             found = NEVER
         if found == spec and this.given == given:

@@ -31,8 +31,8 @@ from ..python.random import refuse_generators
 from ..staging.leaves import Undefined, coerce, describe_value, leaf_type, show
 from ..staging.lists import made
 from ..staging.optional import returned
-from ..staging.paths import Return, branch, open_block, run
-from ..staging.staged import _result
+from ..staging.paths import Bottom, Return, branch, open_block, run
+from ..staging.staged import _result, call_in_vain, waits
 from ..values import pytree
 from ..values.arrays import allocate, lift_array, opened_constants
 from ..values.complexes.pairs import Complex, ComplexArray, is_complex_number
@@ -92,19 +92,36 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
             signal = run(lambda: Return(call(f, *new_args, **new_kwargs)))
         finally:
             trace.differentiated -= 1
-        value = opened_constants(returned(_result(signal, frame, label), optional=False))
-        _check_objects(trace.heap, objects, builder, label)
-        open_block()
-        if has_aux and not (isinstance(value, tuple) and len(value) == 2):
-            raise errors.NotDifferentiableError(f"has_aux=True needs `{label}` to return (value, aux), not {show(value)}")
-        out, out_tree = flatten(settled(value)) if has_aux else pytree.flatten(settled(value))
-        own = len(pytree.flatten(settled(value[0]))[0]) if has_aux else len(out)
-        atoms, static = _results(out, own, label)
-        types = tuple(a.type for a in atoms)
-        builder.terminate(GraphReturn(atoms), open_block())
+        try:
+            value = _result(signal, frame, label)
+        except Bottom:
+            if waits(trace):
+                raise
+            found = None
+        else:
+            found = _finished(value, builder, objects, label, has_aux)
+        types = found[1] if found is not None else ()
         trace.functions[builder.name] = builder.finish(types)
         trace.register(builder.name, builder)
-    return Sub(builder.name, [x for x in leaves if is_traced(x)], where, out_tree, types, static)
+    traced = [x for x in leaves if is_traced(x)]
+    if found is None:  # it raises, and so does what differentiates it
+        around = trace.builders[-1]
+        call_in_vain(trace, builder.name, tuple(around.use(x.atom, x.builder) for x in traced))
+    return Sub(builder.name, traced, where, *found)
+
+
+def _finished(value: Any, builder: Builder, objects: State, label: str, has_aux: bool) -> tuple[Any, tuple[Type, ...], list[Any]]:
+    """The function returns this: `Sub.tree`, `types` and `static`."""
+    value = opened_constants(returned(value, optional=False))
+    _check_objects(builder.trace.heap, objects, builder, label)
+    open_block()
+    if has_aux and not (isinstance(value, tuple) and len(value) == 2):
+        raise errors.NotDifferentiableError(f"has_aux=True needs `{label}` to return (value, aux), not {show(value)}")
+    out, tree = flatten(settled(value)) if has_aux else pytree.flatten(settled(value))
+    own = len(pytree.flatten(settled(value[0]))[0]) if has_aux else len(out)
+    atoms, static = _results(out, own, label)
+    builder.terminate(GraphReturn(atoms), open_block())
+    return tree, tuple(a.type for a in atoms), static
 
 
 def _results(out: list[Any], own: int, label: str) -> tuple[tuple[Atom, ...], list[Any]]:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.analysis import drop_unused
+from ..core.analysis import drop_unused, raises
 from ..core.builder import Builder, Frame, Trace, tracing
 from ..core.dims import UNKNOWN
-from ..core.graph import Fail, Program
+from ..core.graph import Program
 from ..core.graph import Return as GraphReturn
 from ..core.types import (
     BOOL,
@@ -173,7 +173,7 @@ def trace_program(
         try:
             value = _result(signal, frame, name)
         except Bottom:
-            if not any(isinstance(b.terminator, Fail) for b in builder.blocks):
+            if not raises(builder.blocks, trace.functions):
                 raise errors.EndlessTraceError(f"`{name}` never returns: every path loops for ever") from None
             value = None  # every path raises
         open_block()
