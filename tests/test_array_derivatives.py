@@ -97,3 +97,15 @@ def test_a_write_into_a_captured_array_of_the_program_is_refused() -> None:
 
     with pytest.raises(lj.errors.UnsupportedOperationError, match="writes into an array of the function around it"):
         lj.jit(f)(sample(2), 1.0)
+
+
+def test_covariances_of_arrays_whose_sizes_the_program_decides() -> None:
+    def f(a: Array, b: Array) -> float:
+        rows = a[a[:, 0] > 0]
+        c = np.cov(rows, b)
+        return float(c[0, -1] + np.sum(np.corrcoef(rows, b)[0]))
+
+    a, b = np.array([[1.0, 2.0, 4.0], [-1.0, 0.5, 0.2], [2.0, 1.0, 0.0]]), np.array([[0.3, 1.0, 2.0]])
+    for found in both(f, a, b).values():
+        close(found, f(a, b))
+    lj.check_grads(f, (a, b), order=2)

@@ -234,3 +234,36 @@ def test_cotangents_of_another_size(size: int) -> None:
     for run in (pulled, lj.jit(pulled)):
         with pytest.raises((lj.LanternError, ValueError), match=r"size|shape"):
             run(np.ones(3), np.ones(size))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda n: np.linspace(0, 1, n),
+        lambda n: np.zeros(n),
+        lambda n: np.ones(12)[:n],
+        lambda n: np.ones((12, 2)).reshape(n, -1),
+        lambda n: np.tile(np.ones(2), n),
+        lambda n: np.array([0.0 for _ in range(n)]),
+        lambda n: np.ones(12)[n],
+    ],
+)
+@pytest.mark.parametrize("transform", [lj.grad, lj.value_and_grad, lj.jacfwd, lambda f: lambda p: lj.jvp(f, (p,), (p,))])
+def test_an_int_beside_floats_that_is_a_size(use: Any, transform: Any) -> None:
+    def f(p: dict[str, Any]) -> Any:
+        return p["x"] * np.sum(use(p["n"]))
+
+    for g in (transform(f), lj.jit(transform(f))):
+        with pytest.raises((TypeError, IndexError), match=r"integer|ints") as caught:
+            g({"x": 2.0, "n": 3})
+        (note,) = caught.value.__notes__
+        assert note.startswith("an int at ['n'] of ")
+        assert "a size or a count in another argument" in note
+
+
+def test_functions_beside_floats() -> None:
+    def f(p: dict[str, Any]) -> Any:
+        return p["rate"](p["x"])
+
+    with pytest.raises(lj.errors.ArgumentTypeError, match="a gradient has what its argument has, so give functions in another argument"):
+        lj.jit(lj.grad(f))({"x": 2.0, "rate": math.sin})

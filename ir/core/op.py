@@ -338,6 +338,8 @@ def argument_types(op: Op, types: list[Type | None]) -> list[Type]:
     for kind, t in zip(kinds, types, strict=True):
         if t is None or kind in "IB":
             if t is not None and t != (I64 if kind == "I" else BOOL) and (kind == "I" or t != MASK):
+                if kind == "I" and is_float(t):
+                    raise TypeError("'float' object cannot be interpreted as an integer")
                 raise TypeError(f"{op.name} needs {kind} where it has {t}")
             continue
         if (kind == "F" and not is_float(t)) or not isinstance(t, Scalar) or generic.setdefault(kind, t) != t:

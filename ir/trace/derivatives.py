@@ -42,6 +42,7 @@ from .arguments import Chosen
 from .calls import call
 
 keep("differentiated", lambda trace: 0)  # how many functions under construction are
+keep("promoted", lambda trace: [])  # what ints in arguments are floats, as they are differentiated: notes for errors
 
 
 @dataclass
@@ -200,9 +201,15 @@ def _shown(leaf: Any) -> str:
 
 def all_differentiable(argument: Any, what: str) -> Any:
     """An argument with its leaves made differentiable. Strings, None and the like inside of it stay what they are."""
-    leaves, tree = pytree.flatten(settled(opened_constants(argument)))
+    argument = settled(opened_constants(argument))
+    leaves, tree = pytree.flatten(argument)
     if leaves and all(map(is_static, leaves)):
         differentiable(leaves[0], what)  # which says why not
+    current_builder().trace.promoted += [
+        f"an int at {path} of {what} is differentiated, so it is a float there: give what is a size or a count in another argument"
+        for path, x in zip(pytree.leaf_names(argument), leaves, strict=True)
+        if path and (scalar_type(x) or (None,))[0] == I64
+    ]
     return pytree.unflatten(tree, [x if is_static(x) else differentiable(x, what) for x in leaves])
 
 
@@ -333,7 +340,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], 
         raise errors.TypeMismatchError(
             f"the tangents at {user_site()} have another structure than the primals: give one tangent for each number or array"
         )
-    new, _ = pytree.flatten(all_differentiable(pytree.unflatten(tree, leaves), "an argument of jvp"))
+    new, _ = pytree.flatten(tuple(all_differentiable(x, f"argument {i} of jvp") for i, x in enumerate(pytree.unflatten(tree, leaves))))
     sub = trace_sub(f, pytree.unflatten(tree, new), {}, has_aux)
     extra = [like(g, x.type, "tangent", x) for g, x in zip(given, new, strict=True) if not is_static(x)]
     moves = [not (isinstance(t, Const) and t.value == 0) for t in extra]

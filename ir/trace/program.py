@@ -170,6 +170,9 @@ def trace_program(
                 f"`{name}` recurses deeper than Python can while it is traced: a plain Python argument changes in every call. Pass that argument as a "
                 "traced value (an argument of the compiled function)"
             ) from None
+        except (TypeError, IndexError) as e:
+            e.__dict__.setdefault("__notes__", []).extend(dict.fromkeys(trace.promoted))
+            raise
         try:
             value = _result(signal, frame, name)
         except Bottom:
@@ -257,7 +260,10 @@ def _check_results(out: list[Any], types: list[Any], name: str) -> None:
         if isinstance(x, Undefined):
             x._raise()
         if t is None and not isinstance(x, (np.ndarray, str, enum.Enum, type(None))) and not is_object(x):
-            raise errors.ArgumentTypeError(f"`{name}` returns {show(x)}: compiled functions return numbers, arrays and containers of them")
+            why = "; a gradient has what its argument has, so give functions in another argument" if callable(x) and "(" in name else ""
+            raise errors.ArgumentTypeError(
+                f"`{name}` returns {show(x)}: compiled functions return numbers, arrays and containers of them{why}"
+            )
 
 
 def _parts(case: Case, inside: list[Any]) -> list[Any]:

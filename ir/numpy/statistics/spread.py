@@ -47,7 +47,8 @@ def cov(
         free = total - ddof * lost if ddof else total
     apart = x - middle
     other = apart if weighted is None else apart * weighted
-    return squeeze((apart @ other.T) / np.maximum(free, 0) if not isinstance(free, int) else (apart @ other.T) / max(free, 0.0))
+    found = (apart @ other.T) / (max(free, 0.0) if isinstance(free, int) else np.maximum(free, 0))
+    return found if y is not None else squeeze(found)  # of two, there are two variables at least
 
 
 def _variables(m: Any, rowvar: Any, dtype: Any) -> Arrayed:
