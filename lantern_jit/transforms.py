@@ -65,11 +65,8 @@ class Transformed(Recipe):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if in_trace():
             return self._staged(*args, **kwargs)
-        return self._run("evaluate", args, kwargs)
-
-    def _run(self, how: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
-            return self._bound(args, kwargs).call(how)
+            return self._bound(args, kwargs).call("evaluate")
         except BaseException as e:
             raise hide(e)  # noqa: B904  # itself
 

@@ -373,7 +373,7 @@ def gone_through(x: Any) -> Any:
 REFUSED: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
     (lambda x: sum(a[0] * b for a, b in zip(pieces(x), [1, 2, 3], strict=True)), errors.UnsupportedOperationError, "make a list of it"),
     (lambda x: next(pieces(x))[0], errors.UnsupportedOperationError, "make a list of it"),
-    (lambda x: sum(itself(x)), errors.EndlessTraceError, "Write a recursive function"),
+    (lambda x: sum(itself(x)), errors.EndlessTraceError, "write a recursive function"),
     (lambda x: sum(sent(x)), errors.UnsupportedSyntaxError, "write `yield x` as a statement of its own"),
     (gone_through, errors.UnsupportedOperationError, "has been gone through before"),
 ]

@@ -160,7 +160,7 @@ def _driven(function: Callable[..., Any], run_it: Thunk, raw: Any, body: Body, o
     if trace.generating >= MOST_NESTED:
         raise errors.EndlessTraceError(
             f"the generator `{function.__qualname__}` at {user_site()} goes through itself, {MOST_NESTED} times and more: under a condition that is known "
-            "when compiled code runs that does not end. Write a recursive function"
+            "when compiled code runs that does not end: write a recursive function"
         )
     open_block()
     heap, names = trace.heap, {*assigned_outside(own.__code__)} & {*scope.names} if scope.names else ()
