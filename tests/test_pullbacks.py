@@ -14,6 +14,7 @@ import pytest
 
 import lantern_jit as lj
 from lantern_jit import specialisation
+from lantern_jit.backends.llvm.call.process import runtime
 from lantern_jit.ir.trace.jacobian import pullback
 from lantern_jit.ir.values import pytree
 
@@ -237,9 +238,15 @@ def test_memory_comes_back() -> None:
     assert not pullback._PAUSED
     again = [pull(np.ones(20))[0] for _, pull in held]
     assert np.array_equal(again, [expected] * len(held))
-    del held
+    regions = len(runtime().regions())
+    for _ in range(3):
+        held.clear()
+        held += [lj.vjp(loops, X) for _ in range(pullback.MOST)]
+        assert len(pullback._PAUSED) == pullback.MOST
+    held.clear()
     gc.collect()
     assert not pullback._PAUSED
+    assert len(runtime().regions()) <= regions + pullback.MOST  # they are used again
 
 
 def test_faults_and_exceptions() -> None:

@@ -139,7 +139,7 @@ def _limit_depth(trace: Trace, function: Callable[..., Any], active: Activation)
         unrolled.calls += 1
         if unrolled.calls > MAX_UNROLLED:
             raise unrolled.reason
-    depth = sum(a.code is active.code for a in trace.active)
+    depth = sum(a.code == active.code for a in trace.active)  # of a closure there is one for each time that it is made
     if depth >= MAX_DEPTH:
         if unrolled is not None:
             raise unrolled.reason

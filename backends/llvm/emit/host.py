@@ -5,7 +5,8 @@
 
 leaves the region's stack for the caller's, where Python may run, and comes back; `lantern_host` (calls.ll) calls `called` of
 call/effects.py, which takes the GIL, reads the slots and does what the recipe says. An exception waits until the fault that it
-ends in has left compiled code. Where the recipe pauses, the call does (call/paused.py). A draw calls the C functions behind numpy.random.Generator, whose lock the caller of the program holds.
+ends in has left compiled code. Where the recipe pauses, the call does (call/paused.py). A draw calls the C functions behind
+numpy.random.Generator, whose lock the caller of the program holds.
 """
 
 from __future__ import annotations
