@@ -216,7 +216,7 @@ class Heap:
     def returned(self, x: Any, references: int) -> Any:
         """What code that is not rewritten gives back is new if nobody else refers to it, and so are its parts. `references`: those
         that the callers hold."""
-        if id(x) in self.born or isinstance(x, (type, types.FunctionType, types.ModuleType)):
+        if id(x) in self.born or isinstance(x, (type, types.FunctionType, types.ModuleType)) or hasattr(type(x), "__lantern_leaf__"):
             return x
         if isinstance(x, (*CONTAINERS, tuple)) or hasattr(x, "__dict__") or hasattr(type(x), "__slots__"):
             if sys.getrefcount(x) > references + 2:
@@ -323,8 +323,11 @@ def held_by(x: Any) -> list[Any]:
 
 
 def _mentions(value: Any, x: Any) -> bool:
-    """Is it the object, or a tuple of it?"""
-    return value is x or (isinstance(value, tuple) and any(_mentions(v, x) for v in value))
+    """Is it the object, a tuple of it, or a choice among objects of which it is one?"""
+    if value is x:
+        return True
+    parts = value if isinstance(value, tuple) else among(value) if (among := getattr(type(value), "__lantern_among__", None)) else ()
+    return any(_mentions(v, x) for v in parts)
 
 
 keep("heap", lambda trace: Heap(), end=Heap.undo)  # what has been written into the user's objects

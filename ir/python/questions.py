@@ -20,7 +20,10 @@ from ..core import errors
 from ..core.sites import user_site
 from ..numpy.common import class_of
 from ..numpy.registry import implements
+from ..objects.choice import Choice
 from ..staging import functions
+from ..staging.chosen.pick import each
+from ..staging.chosen.use import answer
 from ..staging.leaves import Undefined
 from ..staging.lists import List
 from ..staging.optional import Maybe, needed
@@ -43,6 +46,8 @@ def type_of(x: Any) -> Any:
         x._raise()
     if isinstance(x, List):
         return list
+    if type(x) is Choice:
+        return each(x, type)
     return type(x)
 
 
@@ -58,6 +63,8 @@ def _of_optional(x: Maybe, ask: Callable[[Any], bool]) -> Any:
 def isinstance_(x: Any, kinds: Any) -> Any:
     if type(x) is Maybe:
         return _of_optional(x, lambda v: isinstance_(v, kinds))
+    if type(x) is Choice:
+        return answer(x, lambda c: isinstance(c, kinds))
     cls = type_of(x)
     return isinstance(x, kinds) if cls is type(x) else issubclass(cls, kinds)
 
@@ -74,6 +81,8 @@ def _has(cls: type, name: str) -> bool:
 def hasattr_(x: Any, name: str) -> Any:
     if type(x) is Maybe:
         return _of_optional(x, lambda v: hasattr_(v, name))
+    if type(x) is Choice:
+        return answer(x, lambda c: hasattr(c, name))
     cls = type_of(x)
     return hasattr(x, name) if cls is type(x) else _has(cls, name)
 
@@ -81,6 +90,8 @@ def hasattr_(x: Any, name: str) -> Any:
 def callable_(x: Any) -> Any:
     if type(x) is Maybe:
         return _of_optional(x, callable_)
+    if type(x) is Choice:
+        return answer(x, callable)
     return type_of(x) is type(x) and callable(x)
 
 

@@ -25,7 +25,9 @@ from ..core.builder import building, current_builder
 from ..core.sites import unsupported, user_site
 from ..core.types import I32
 from ..numpy.sorting import argsort
+from ..objects.choice import is_choice, is_whole
 from ..staging.branches import if_
+from ..staging.chosen.pick import pick
 from ..staging.growing import Growing, constant_if_plain, described, growing, shape_of, started
 from ..staging.kinds import LEAF, Kind, kind_of, skeleton
 from ..staging.leaves import leaf_type
@@ -34,7 +36,7 @@ from ..staging.loops import CANNOT_BE_STAGED
 from ..staging.paths import NO_SCOPE, Thunk, open_block, way_back
 from ..values import sizes
 from ..values.arrays import allocate
-from ..values.values import _SERIAL, Arrayed, call, dimension
+from ..values.values import _SERIAL, Arrayed, call, dimension, load
 from ..values.views import any_traced, base_of, settled
 from . import iterables
 from .extremes import _before, _extreme, _hold, _is_vector
@@ -156,6 +158,10 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
         if _decided(keys):
             order = sorted(range(len(keys)), key=lambda i: keys[i][0], reverse=bool(reverse))
             return [items[i] for i in order]
+        if any(is_whole(x) or is_choice(x) for x in items):
+            by, n = collected(keys), len(items)
+            places = _places(by, n, reverse)
+            return [pick(load(places, i, checked=False), items) for i in range(n)]
     elif not staged.indexed:
         items = list_(items)
     if isinstance(items, Staged):
@@ -164,19 +170,25 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
         _hold(items)
     found = collected(items)
     by = found if key is None else collected(staged_map(lambda i: _key_of(key, found.item(i, checked=False)), staged_range(found.n)))
-    if not by.buffers or any(k.rank for k in by.kinds) or not _is_in_line(by.bones):
-        raise errors.UnsupportedOperationError(
-            f"sorted() at {user_site()} compares numbers, and tuples of them: give it a key= that is such"
-        )
     n = sizes.plain(found.n)
-    *more, last = [b[:n] for b in by.buffers]
-    places = _order(last, n, bool(reverse))
-    for keys in reversed(more):  # equal ones stay as what comes behind says
-        places = places[_order(keys[places], n, bool(reverse))]
+    places = _places(by, n, reverse)
     ordered = Growing([b[:n][places] for b in found.buffers], found.n, found.bones, found.kinds)
     if isinstance(n, int) and n <= FEW:
         return [ordered.item(i, checked=False) for i in range(n)]
     return new_list(ordered)
+
+
+def _places(by: Growing, n: Any, reverse: Any) -> Arrayed:
+    """The places of the n keys in their order."""
+    if not by.buffers or any(k.rank for k in by.kinds) or not _is_in_line(by.bones):
+        raise errors.UnsupportedOperationError(
+            f"sorted() at {user_site()} compares numbers, and tuples of them: give it a key= that is such"
+        )
+    *more, last = [b[:n] for b in by.buffers]
+    places = _order(last, n, bool(reverse))
+    for keys in reversed(more):  # equal ones stay as what comes behind says
+        places = places[_order(keys[places], n, bool(reverse))]
+    return places
 
 
 def _decided(keys: list[Any]) -> bool:

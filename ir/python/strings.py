@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -17,10 +17,12 @@ import numpy as np
 
 from ..core import errors
 from ..core.sites import unsupported, user_site
+from ..objects import choice
 from ..objects.structure import is_object, leaves_of
-from ..staging import branches
+from ..staging.chosen import pick
 from ..staging.optional import returned
 from ..values import pytree
+from ..values.scalars import logical_not
 from ..values.values import call, is_traced
 from ..values.views import any_traced, settled
 
@@ -62,10 +64,6 @@ def joined(a: Any, b: Any) -> str:
     return a + b  # type: ignore[no-any-return]
 
 
-def choose(i: Any, *options: str) -> str:
-    return options[int(i)]
-
-
 class Text(str):
     """make(*children), where some value in `children` is traced."""
 
@@ -91,12 +89,44 @@ class Text(str):
 
     __rmul__ = __mul__
 
+    def is_(self, text: str) -> Any:
+        """Is it that text? Known where it is one of several plain ones."""
+        return self._of_each(lambda option: option == text)
+
+    def _of_each(self, ask: Callable[[str], Any]) -> Any:
+        """What is asked of each of several plain strings, of which it is one."""
+        if not choice.is_choice(self):
+            self._unknown()
+        index, options = choice.state_of(self)
+        return pick.pick(index, [ask(o) for o in options])
+
+    def __eq__(self, other: Any) -> Any:
+        if not isinstance(other, str):
+            return False
+        return self._of_each(lambda option: other.is_(option) if isinstance(other, Text) else option == other)
+
+    def __ne__(self, other: Any) -> Any:
+        same = self == other
+        return logical_not(same) if is_traced(same) else not same
+
+    def __len__(self) -> Any:
+        return self._of_each(len)
+
+    def __getitem__(self, i: Any) -> Any:
+        return self._of_each(lambda option: option[i])
+
+    def __contains__(self, part: Any) -> Any:
+        return self._of_each(lambda option: part in option)
+
+    def __lantern_truth__(self) -> Any:
+        return self._of_each(bool)
+
     def _unknown(self, *args: Any) -> NoReturn:
         raise errors.TracedConditionError(
             f"the characters of a text that is made of traced values are needed at {user_site()}: compare or look at the values themselves"
         )
 
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __len__ = __getitem__ = __iter__ = __hash__ = __bool__ = _unknown
+    __lt__ = __le__ = __gt__ = __ge__ = __iter__ = __hash__ = __bool__ = _unknown
 
 
 Text.__name__ = "text of traced values"  # in messages
@@ -119,12 +149,10 @@ def _is_known(x: Any) -> bool:
 pytree.register(Text, lambda t: (t.children, t.make), _again)
 
 
-@branches.join_texts.define
-def one_of(values: Sequence[Any], join: Callable[[Sequence[int]], Any]) -> Any:
-    """The one of several plain strings whose path is taken, or None where they are not that; `join` joins their numbers."""
-    if len(set(map(id, values))) < 2 or not all(type(v) is str for v in values):
-        return None
-    return Text(choose, (join(range(len(values))), *values))
+@choice.text_of.define
+def one_text(index: Any, options: choice.Candidates) -> str:
+    """The one of several plain strings that has this number."""
+    return Text(options, (index,))
 
 
 def fstring(*parts: Any) -> str:
@@ -160,6 +188,8 @@ def method(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     given = (tuple(map(shown, args)), {k: shown(v) for k, v in kwargs.items()})
     if not any_traced((text, given)):
         return function(*args, **kwargs)
+    if choice.is_choice(text) and not any_traced(given):
+        return text._of_each(lambda option: getattr(option, name)(*args, **kwargs))
     if name not in METHODS:
         raise errors.TracedConditionError(
             f"str.{name} of a text that is made of traced values at {user_site()} needs its characters: compare or look at the values themselves"

@@ -9,12 +9,18 @@ import numpy as np
 
 from ..core.builder import building, current_trace
 from ..numpy.dispatch import INDEXED, index_joined, mentions_traced
+from ..objects.choice import is_choice
 from ..objects.heap import CONTAINERS
+from ..ops import table
+from ..staging.branches import and_
+from ..staging.chosen.pick import halves, is_one_of, pick, require, written
 from ..staging.growing import growing
+from ..staging.lists import List
 from ..staging.paths import heap_of
 from ..staging.stores import method_of
 from ..values.arrays import lift_array
-from ..values.values import Traced, call, is_traced, store, write_to_scalar
+from ..values.values import Traced, call, constant, is_traced, store, write_to_scalar
+from .strings import Text
 
 _MAKERS = set(map(type, INDEXED))
 
@@ -28,9 +34,10 @@ def getitem(obj: Any, index: Any) -> Any:
         return index_joined(obj, index)
     if (own := method_of(obj, "__getitem__")) is not None:
         return call(own, index)
-    if isinstance(obj, dict) and isinstance(index, Traced):
-        index = index.as_key()
     trace = current_trace()
+    if trace is not None and isinstance(obj, dict) and is_open(index):
+        trace.reads.contents(obj)
+        return pick(place_of(obj, index), list(obj.values()))
     if isinstance(obj, collections.defaultdict) and building() and index not in obj and obj.default_factory is not None:
         made = call(obj.default_factory)
         heap_of().note(obj)
@@ -39,6 +46,8 @@ def getitem(obj: Any, index: Any) -> Any:
         trace.reads.item(obj, index)
     elif trace is not None and isinstance(obj, np.ndarray):
         trace.reads.element(obj, index)
+    if isinstance(index, Traced) and isinstance(obj, (list, tuple, str)) and type(obj) is not List and building() and len(obj):
+        return pick(table.check_index(index, constant(len(obj)), axis=0), list(obj))
     return obj[index]
 
 
@@ -59,8 +68,59 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
         index = index if isinstance(obj, CONTAINERS) else _plain_lists(index)
         if isinstance(obj, CONTAINERS):
             heap_of().note(obj)
+        if isinstance(obj, dict) and is_open(index):
+            _put(obj, place_of(obj, index), value)
+            return
         elif isinstance(obj, np.ndarray) and (mentions_traced(index) or is_traced(value)):
             store(lift_array(obj), index, value)
         elif isinstance(obj, np.generic):
             write_to_scalar()
     obj[index] = value
+
+
+# ---- dicts and keys that only the program knows
+def is_open(key: Any) -> bool:
+    """Is it a key whose hash only the program knows?"""
+    return isinstance(key, (Traced, Text)) or is_choice(key) or (type(key) is tuple and any(map(is_open, key)))
+
+
+def place_of(obj: dict[Any, Any], key: Any, default: bool = False) -> Any:
+    """The number of the dict's item with that key; the program raises KeyError where there is none. With `default` it is -1 there."""
+    if isinstance(obj, (collections.defaultdict, collections.Counter)):
+        key = key.as_key() if isinstance(key, Traced) else hash(key)  # a new key for what is not there is refused
+    same = [(i, _is_key(key, k)) for i, k in enumerate(obj)]
+    found: Any = -1
+    for i, s in same:
+        if isinstance(s, Traced):
+            found = table.select(s, constant(i), found if isinstance(found, Traced) else constant(found))
+        elif s:
+            found = i
+    if not default:
+        require(table.ige(found, 0) if isinstance(found, Traced) else found >= 0, KeyError("the dict has no such key"))
+    return found
+
+
+def _is_key(key: Any, k: Any) -> Any:
+    """key == k, where k is known."""
+    if isinstance(key, tuple):
+        if not isinstance(k, tuple) or len(k) != len(key):
+            return False
+        same: Any = True
+        for a, b in zip(key, k, strict=True):
+            same = and_(same, lambda a=a, b=b: _is_key(a, b))  # type: ignore[misc]
+        return same
+    if isinstance(key, Text):
+        return key.is_(k)
+    if is_choice(key):
+        return is_one_of(key, lambda c: bool(c == k))
+    return key == k if isinstance(k, (int, float, np.number)) or not isinstance(key, Traced) else False
+
+
+def _put(obj: dict[Any, Any], i: Any, value: Any) -> None:
+    """The item number i of a dict becomes that; the others are what they are."""
+    keys, new = list(obj), written(i, list(obj.values()), value)
+    if new is None:
+        halves(i, keys, lambda k: setitem(value, obj, k))
+        return
+    for k, v in zip(keys, new, strict=True):
+        dict.__setitem__(obj, k, v)

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any
 
 from ..core.builder import Frame, current_builder
-from ..core.port import Port
 from ..values.scalars import logical_not, truth
 from ..values.values import Traced
 from . import optional
@@ -32,8 +31,6 @@ from .paths import (
     run_sometimes,
     run_staged,
 )
-
-join_texts = Port("makes one text of the texts of several paths; None where there are others")
 
 
 def if_(cond: Any, then: Thunk, orelse: Thunk, scope: Scope = NO_SCOPE, *later: Thunk) -> Any:
@@ -93,12 +90,7 @@ def ifexp(cond: Any, then: Thunk, orelse: Thunk) -> Any:
     if not ends:
         raise Bottom
     what = "the value of a conditional expression"
-
-    def join_numbers(numbers: Sequence[int]) -> Any:
-        return join_values([(block, type(s)((i,), s.heap)) for i, (block, s) in zip(numbers, ends, strict=True)], what, before.clock)
-
-    text = join_texts([s.values[0] for _, s in ends], join_numbers)
-    return join_values(ends, what, before.clock) if text is None else text
+    return join_values(ends, what, before.clock)
 
 
 @optional.and_.define

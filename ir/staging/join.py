@@ -17,8 +17,9 @@ from ..core import errors
 from ..core.builder import current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
+from ..objects.choice import Candidates, among, candidates_of, is_choice, is_whole, one_of, resolved, state_of, union
 from ..objects.heap import MISSING, Heap, Place, State, held_by, identical, of_the_class
-from ..objects.structure import Shape, closed, leaves_of, opened, shape_of_contents
+from ..objects.structure import Shape, closed, is_object, leaves_of, opened, shape_of_contents
 from ..values import pytree
 from ..values.arrays import lift_array
 from ..values.values import Arrayed
@@ -39,7 +40,7 @@ from .leaves import (
     show,
 )
 from .lists import List
-from .optional import Maybe, form_of, maybe, unassigned
+from .optional import Maybe, form_of, maybe, numbered, seeded, unassigned, value_of
 from .paths import Saved, Scope, at_the_end, heap_of
 
 
@@ -90,6 +91,16 @@ class Meeting:
     def _new(self, name: str, values: Sequence[Any]) -> Any:
         if one_is_complex(values):
             return self._unowned(name, self._in_blocks(values, as_complex))
+        if all(is_whole(v) or is_choice(v) for v in values):
+            candidates = self.sharing.candidates(values, self.since)
+            if candidates is not None:
+                return self._one_of(name, values, candidates)
+            values = [
+                self._resolved(i, v) if is_choice(v) and any(map(self._is_young, candidates_of(v))) else v for i, v in enumerate(values)
+            ]
+            found = self._of_new_ones(name, values)
+            if found is not None:
+                return found
         parts = [opened(v, self.heap, s) for v, s in zip(values, self.states, strict=True)]
         if all(p is not None and p[0] == parts[0][0] for p in parts):  # type: ignore[index]
             return self._parts(name, values, [p for p in parts if p is not None])
@@ -112,6 +123,40 @@ class Meeting:
         made = parameter(self.target, t, weak, values, self.builder, name)
         if len({getattr(v, "given", None) for v in values}) == 1:
             made.given = getattr(values[0], "given", None)
+        return made
+
+    def _one_of(self, name: str, values: Sequence[Any], candidates: Candidates) -> Any:
+        index = self.value(name, self._in_blocks(values, lambda v: state_of(among(v, candidates))[0]))
+        return one_of(index, candidates)
+
+    def _is_young(self, x: Any) -> bool:
+        """Has one path made it?"""
+        return self.heap.birth(x) > self.since
+
+    def _of_new_ones(self, name: str, values: Sequence[Any]) -> Any:
+        """Objects that some paths have made, of several structures or beside older ones: one of each structure, with parts that
+        nobody sees where another path has been taken, and the older ones, between which a number says which one it is."""
+        groups: dict[Any, list[int]] = {}
+        for i, v in enumerate(values):
+            if self._is_young(v) and (parts := opened(v, self.heap, self.states[i])) is not None:
+                groups.setdefault(parts[0], []).append(i)
+        if sum(map(len, groups.values())) in (0, len(values)) and len(groups) < 2:
+            return None
+        out = list(values)
+        for mine in groups.values():
+            try:
+                form = described([[values[mine[0]]]])
+            except errors.TypeMismatchError:
+                return None
+            alike = [v if i in mine else None for i, v in enumerate(values)]
+            made = self.value(name, self._in_blocks(alike, lambda v: seeded(*form) if v is None else v))  # noqa: B023
+            for i in mine:
+                out[i] = made
+        return self._one_of(name, out, union(out))
+
+    def _resolved(self, i: int, x: Any) -> Any:
+        """The object of path i that it is, at the end of that path."""
+        made, self.blocks[i] = at_the_end(self.blocks[i], lambda: self.sharing.resolved(x, self.states[i]))
         return made
 
     def _parts(self, name: str, values: Sequence[Any], parts: Sequence[tuple[Shape, list[Any]]]) -> Any:
@@ -151,6 +196,9 @@ class Meeting:
 
     def _optional(self, name: str, values: Sequence[Any]) -> Any:
         """A value on some paths and None on others."""
+        candidates = self.sharing.candidates(values, self.since)
+        if candidates is not None:
+            values = self._in_blocks(values, lambda v: numbered(v, candidates))
         try:
             form = form_of(values, next((unassigned(v) for v in values if type(v) is Maybe), None))
         except errors.TypeMismatchError:
@@ -182,9 +230,10 @@ class Meeting:
 
     def _also(self, x: Any) -> None:
         """This is on all paths. Objects in it that are younger than the construct have been written on some of them, too."""
-        if (isinstance(x, tuple) or self.heap.birth(x) > self.since) and id(x) not in self.same:
+        parts = candidates_of(x) if is_choice(x) else x if isinstance(x, tuple) else None
+        if (parts is not None or self.heap.birth(x) > self.since) and id(x) not in self.same:
             self.same[id(x)] = x
-            for held in x if isinstance(x, tuple) else held_by(x):
+            for held in held_by(x) if parts is None else parts:
                 self._also(held)
 
     def _written(self) -> Iterator[tuple[Any, Place]]:
@@ -252,9 +301,35 @@ class Sharing:
         self.below: set[int] = set()  # parts of shared objects
         self.kept: list[Any] = []
 
+    def sees(self, x: Any) -> bool:
+        """Can others see this object?"""
+        return id(x) in self.below or self.heap.is_shared(x, self.names, self.cells, self.parents)
+
+    def candidates(self, values: Sequence[Any], since: int) -> Candidates | None:
+        """Objects, or None beside objects, between which it has to be known which one it is: they were there by that time, and others can
+        see one of them, or they are of several classes."""
+        held = [value_of(v) for v in values if v is not None and not isinstance(v, Undefined)]
+        if not held or not all(is_whole(v) or is_choice(v) for v in held):
+            return None
+        found = union(held)
+        if any(self.heap.birth(c) > since for c in found.objects):
+            return None
+        one = held[0]
+        alike = is_object(one) and all(type(v) is type(one) for v in held)
+        return found if not alike or any(map(self.sees, held)) else None
+
+    def resolved(self, x: Any, state: State) -> Any:
+        """An object with the parts that the one that it is has in that state."""
+        now = self.heap.save()
+        self.heap.restore(state)
+        made = resolved(x)
+        self.heap.restore(now)
+        self.seal(made, [c for c in candidates_of(x) if self.sees(c)])
+        return made
+
     def of(self, values: Sequence[Any], parts: Sequence[Sequence[Any]]) -> list[Any]:
         """Those of the values that are shared. Asked before their parts meet."""
-        shared = [v for v in values if id(v) in self.below or self.heap.is_shared(v, self.names, self.cells, self.parents)]
+        shared = [v for v in values if self.sees(v)]
         self.kept += values
         self.parents |= set(map(id, values))
         for v, held in zip(values, parts, strict=True):

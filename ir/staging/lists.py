@@ -12,6 +12,7 @@ from ..core import errors
 from ..core.builder import current_trace
 from ..core.port import Port
 from ..core.sites import unsupported, user_site
+from ..objects.choice import is_choice, is_whole, pick
 from ..objects.heap import Heap
 from ..ops import table
 from ..values import pytree
@@ -272,12 +273,15 @@ def _parts(x: Any) -> Any:
 
 
 def _choose(x: List, i: Any) -> Any:
-    """An item of a list of known length at a traced place."""
-    try:
-        described([tuple(list.__iter__(x))])
-    except errors.TypeMismatchError:
-        return list.__getitem__(x, i)  # which needs the number
-    return _of(x).item(i)
+    """An item of a list of known length at a traced place: one of its objects, or a copy of an item of numbers, arrays and tuples of them."""
+    held = tuple(list.__iter__(x))
+    if not any(is_whole(v) or is_choice(v) for v in held):
+        try:
+            described([held])
+            return _of(x).item(i)
+        except errors.TypeMismatchError:
+            pass
+    return pick(table.check_index(*_traced(i, len(held)), axis=0), held)
 
 
 def _sliced(g: Growing, s: slice) -> Growing:

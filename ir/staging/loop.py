@@ -14,8 +14,9 @@ from ..core.builder import Frame, current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
 from ..core.types import I64, Array, Scalar, same_type
+from ..objects.choice import Candidates, among, is_choice, is_whole, one_of, union
 from ..objects.heap import CONTAINERS, Place, State, identical
-from ..objects.structure import Shape, closed, opened, shape_of_contents
+from ..objects.structure import Shape, closed, is_object, opened, shape_of_contents
 from ..values.sizes import add, mul
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
@@ -151,6 +152,8 @@ class Loop:
         form = self.forms.get(key)
         if isinstance(form, tuple):
             value = self._at_the_end(lambda: seeded(*form[1:]) if form[0] is SURELY else maybe(value, form))
+        if isinstance(form, Candidates):
+            value = self._at_the_end(lambda: among(value, form))
         if form == "settled":
             value = self._at_the_end(lambda: settled(value))
         if form == "complex":
@@ -165,12 +168,14 @@ class Loop:
         if parts is not None:
             shape, children = parts
             if not (
-                form in ("parts", "complex")
+                isinstance(form, Candidates)
+                or form in ("parts", "complex")
                 or (assigned and not shape.mutable)
                 or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)
             ):
                 return value
             shared = self.sharing.of([value], [children]) if shape.mutable else []
+            assigned = assigned or isinstance(form, Candidates)
             new = [self._inside((*key, k), name, child, assigned) for k, child in enumerate(children)]
             if all(a is b for a, b in zip(new, children, strict=True)) and not shape.mutable:
                 return value
@@ -258,6 +263,13 @@ class Loop:
                 self.forms[key] = "complex"
                 return
             new = self._at_the_end(lambda: as_complex(settled(new)))
+        if self._latch_chosen(key, old, before, new):
+            return
+        form = self.forms.get(key)
+        if isinstance(form, Candidates) and (is_whole(new) or is_choice(new)):
+            new = self._at_the_end(lambda: among(new, form))
+        elif is_choice(new) and is_object(old):
+            new = self._at_the_end(lambda: self.sharing.resolved(new, state))
         if key in self.heads and (new is None or type(new) is Maybe):
             self.forms[key] = form_of([self.heads[key], new], unassigned(new) if new is not None else None)
             return
@@ -279,8 +291,10 @@ class Loop:
             and not isinstance(new, Undefined)
             and not (type(old) is type(new) is Maybe)
         ):
+            candidates = self.sharing.candidates([old, new], self.since)
+            found = [old, new] if candidates is None else [x if x is None else one_of(0, candidates) for x in (old, new)]
             try:
-                self.forms[key] = form_of([old, new], next((unassigned(x) for x in (old, new) if type(x) is Maybe), None))
+                self.forms[key] = form_of(found, next((unassigned(x) for x in (old, new) if type(x) is Maybe), None))
                 return
             except errors.TypeMismatchError:
                 raise self._differs(name, before, new) from None
@@ -296,6 +310,17 @@ class Loop:
             self._latch_parts(key, name, a, before, b, state, args)
         elif not (a is None and b is None and same_leaf(old, new)) and not self._takes_form(key, old, new, view, a is None and b is None):
             raise self._differs(name, before, new)
+
+    def _latch_chosen(self, key: Any, old: Any, before: Any, new: Any) -> bool:
+        """Does another object than that of the head come back, so that from then on a number says which of them it is?"""
+        form = self.forms.get(key)
+        if old is new or isinstance(before, Undefined) or not all(is_whole(x) or is_choice(x) for x in (old, new)):
+            return False
+        candidates = self.sharing.candidates([old, new], self.since)
+        if candidates is None or candidates == form or (is_choice(old) and is_choice(new) and candidates == union([old]) == union([new])):
+            return False
+        self.forms[key] = candidates
+        return True
 
     def _latch_parts(self, key: Any, name: str, a: Any, before: Any, b: Any, state: State, args: dict[Any, Atom]) -> None:
         """An object of the same structure comes back, part by part."""

@@ -18,6 +18,7 @@ from ..core.op import literal
 from ..core.port import Port
 from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, element
+from ..objects.choice import Candidates, Choice, among, candidates_of, is_choice, is_chosen, one_of, resolved, union
 from ..objects.structure import closed, opened
 from ..ops import table
 from ..values import pytree
@@ -26,7 +27,7 @@ from ..values.kernels import copied
 from ..values.scalars import logical_not, truth
 from ..values.values import Arrayed, Traced, constant, is_traced
 from .growing import _heap, described, growing
-from .kinds import Kind, Skeleton, filled
+from .kinds import LEAF, Kind, Skeleton, filled
 from .leaves import Undefined
 from .lists import List
 from .paths import branch
@@ -146,6 +147,8 @@ def is_(x: Any, y: Any) -> Any:
             if b is None:
                 return logical_not(there) if isinstance(there, Traced) else not there
             return is_(value, b) if not isinstance(there, Traced) else _both(there, is_(value, needed(b)))
+        if is_choice(a):
+            return is_chosen(a, b)
         if isinstance(a, Traced) and isinstance(b, bool):  # there is one True and one False
             return False if not a.weak or a.type != BOOL else a if b else logical_not(a)
     return x is y or told_apart(x, y)
@@ -180,11 +183,26 @@ def form_of(values: Sequence[Any], name: str | None) -> Form:
 def maybe(value: Any, form: Form) -> Any:
     """A value, None or an unassigned variable as a Maybe of that form."""
     name, bones, kinds = form
+    if bones is not LEAF and isinstance(bones[0].more, Candidates) and value is not None and not isinstance(value, Undefined):
+        value = numbered(value, union([one_of(0, bones[0].more), value_of(value)]))
     if type(value) is Maybe:
         return value
     if value is None or isinstance(value, Undefined):
         return Maybe(constant(False), seeded(bones, kinds), name)
     return Maybe(constant(True), value, name)
+
+
+def value_of(x: Any) -> Any:
+    """What is there, if something is."""
+    return object.__getattribute__(x, "_state")[1] if type(x) is Maybe else x
+
+
+def numbered(x: Any, candidates: Candidates) -> Any:
+    """One of the objects as a Choice among them all; what is None remains so."""
+    if type(x) is Maybe:
+        there, value, name = object.__getattribute__(x, "_state")
+        return Maybe(there, among(value, candidates), name)
+    return x if x is None or isinstance(x, Undefined) else among(x, candidates)
 
 
 def seeded(bones: Skeleton, kinds: Sequence[Kind]) -> Any:
@@ -202,21 +220,30 @@ def _blank(k: Kind) -> Any:
     return Traced(Const(literal(0, t), t), None, k.weak)
 
 
-def returned(value: Any, optional: bool = True) -> Any:
-    """A result with its lists as Python's own where they do not grow, and, unless it may be `optional`, with a value in it."""
+def returned(value: Any, optional: bool = True, since: int = -1) -> Any:
+    """A result with its lists as Python's own where they do not grow, and, unless it may be `optional`, with a value in it. Which of
+    several objects it is stays open where all of them were there by the time `since`."""
     if type(value) is Maybe:
-        return needed(value) if unassigned(value) or not optional else value
+        there, held, name = object.__getattribute__(value, "_state")
+        if name is not None or not optional:
+            return returned(needed(value), optional, since)
+        new = returned(held, optional, since)
+        return value if new is held else Maybe(there, new, name)
+    if type(value) is Choice:
+        heap = _heap()
+        old = heap is not None and all(heap.birth(x) <= since for x in candidates_of(value))
+        return value if old else returned(resolved(value), optional, since)
     if (at_the_end := getattr(type(value), "__lantern_returned__", None)) is not None:
         at_the_end(value)
     if isinstance(value, List):
-        return value if growing(value) is not None else [returned(x, optional) for x in value]
+        return value if growing(value) is not None else [returned(x, optional, since) for x in value]
     if isinstance(value, Arrayed) and pytree.is_node(type(value)):
         return copied(value)
     found = opened(value) if not pytree.is_node(type(value)) else None
     if found is None:
         return value
     shape, parts = found
-    new = [returned(x, optional) for x in parts]
+    new = [returned(x, optional, since) for x in parts]
     return value if all(a is b for a, b in zip(new, parts, strict=True)) else closed(shape, new, _heap())
 
 

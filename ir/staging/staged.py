@@ -134,7 +134,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
                 ) from None
             spec, atoms = NEVER, tuple[Atom, ...]()
         else:
-            spec, atoms = _spec(value, function, staged.spec)
+            spec, atoms = _spec(returned(value, since=frame.since), function, staged.spec)
             builder.terminate(GraphReturn(atoms), open_block())
         trace.functions[staged.name] = builder.finish(tuple(a.type for a in atoms))
         trace.register(staged.name, builder)
@@ -159,7 +159,7 @@ def _parameter(builder: Builder, leaf: Any, shaped: bool) -> Any:
 
 def _spec(value: Any, function: Any, before: Any) -> tuple[Any, tuple[Any, ...]]:
     """(structure, types) of a result, and its atoms; a known spec widens weak numbers."""
-    leaves, tree = flatten(settled(returned(value, optional=True)))
+    leaves, tree = flatten(settled(value))
     kinds: list[Any] = []
     atoms = []
     for i, leaf in enumerate(leaves):

@@ -10,10 +10,14 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core.builder import building, current_trace
+from ..core.port import Port
 from ..core.sites import is_library, unsupported, user_site
+from ..objects.choice import Choice
 from ..objects.heap import CONTAINERS
 from ..values.values import Arrayed, Traced, call
 from .paths import heap_of
+
+attribute = Port("reads an attribute of an object, as rewritten code does")
 
 
 def seen(x: Any) -> Any:
@@ -40,6 +44,9 @@ def delitem(obj: Any, index: Any) -> None:
 
 def setattr_(value: Any, obj: Any, name: str) -> None:
     """obj.name = value; setters are rewritten like other code."""
+    if type(obj) is Choice:
+        setattr(obj, name, value)
+        return
     if isinstance(obj, Arrayed) and name in ("real", "imag"):
         if name == "imag" and np.dtype(obj.dtype).kind != "c":
             raise TypeError("array does not have imaginary part to set")

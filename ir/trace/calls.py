@@ -16,9 +16,11 @@ import numpy as np
 from ..core.builder import building, current_trace
 from ..core.sites import is_library
 from ..numpy import dispatch as numpy_api
+from ..objects.choice import Choice
 from ..objects.heap import CONTAINERS, MISSING, MUTATORS
 from ..python import host, raising, random, strings
 from ..python.questions import dispatched
+from ..staging import stores
 from ..staging.functions import invoke
 from ..staging.growing import growing
 from ..staging.lists import List, made
@@ -51,6 +53,7 @@ _WITH_EFFECTS = (
 )  # modules with functions written in Python that host.py or random.py must see
 
 
+@stores.attribute.define
 def attribute(obj: Any, name: str) -> Any:
     """obj.name. What it says is looked at again before later calls; properties are rewritten like other code."""
     trace = current_trace()
@@ -115,6 +118,8 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
             if done:
                 return args
             break
+    if type(function) is Choice:
+        return function(*args, **kwargs)
     try:
         replacement, asks = REPLACED.get(function), _ASKS.get(function)
     except TypeError:  # not hashable: a user's callable object

@@ -18,6 +18,7 @@ from ..core.sites import unsupported
 from ..numpy import creation
 from ..numpy import dispatch as numpy_api
 from ..objects import copies
+from ..objects.choice import is_choice
 from ..python import generators, host, iterators, python_math, sequences, strings
 from ..python.for_loops import for_
 from ..python.guarded import (
@@ -111,10 +112,12 @@ def contains(x: Any, items: Any) -> Any:
         items = g.stacked()
     if isinstance(items, Arrayed) or (isinstance(items, np.ndarray) and is_traced(x)):
         return np.any(np.equal(arrays.lift_array(items) if isinstance(items, np.ndarray) else items, x))
-    if isinstance(items, (tuple, list, dict, set, frozenset)) and (is_traced(x) or any(map(is_traced, items))):
+    if isinstance(items, (tuple, list, dict, set, frozenset)) and (
+        is_traced(x) or is_choice(x) or any(is_traced(v) or is_choice(v) for v in items)
+    ):
         found: Any = False
         for item in items:
-            found = or_(found, lambda item=item: x == item)  # type: ignore[misc]
+            found = or_(found, lambda item=item: binary(operator.eq, "eq", x, item))  # type: ignore[misc]
         return found
     if type(x).__eq__ is _BY_IDENTITY and isinstance(items, (tuple, list, dict, set, frozenset)):
         told_apart(x, *items)
