@@ -10,7 +10,7 @@ import numpy as np
 from .backends.base import Options
 from .dispatcher import Dispatcher
 from .ir.core.errors import UnsupportedOperationError
-from .ir.objects.heap import attribute_of
+from .ir.objects.held import attribute_of
 from .ir.trace import delimited
 from .ir.trace.delimited import MAIN, Prompt
 from .ir.trace.tracebacks import hide

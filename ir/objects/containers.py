@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import errors
-from .heap import attributes
+from .held import attributes
 
 Path = tuple[Any, ...]  # from (args, kwargs) on: indices, keys, names of attributes
 _MISSING = object()

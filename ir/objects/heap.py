@@ -11,9 +11,7 @@ places of objects younger than its own beginning: the other path, the next itera
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import inspect
 import sys
 import types
 from collections.abc import Collection, Iterator
@@ -22,9 +20,8 @@ from typing import Any
 from ..core import errors
 from ..core.builder import keep
 from ..core.sites import is_library
+from .held import CONTAINERS, MISSING, Holders, attribute_of, attributes, mentions, set_attribute
 
-MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
-CONTAINERS = (list, dict, set, collections.deque)
 MUTATORS = {
     "append", "extend", "pop", "insert", "remove", "clear", "update", "setdefault", "sort", "reverse", "popitem", "add", "discard",
     "appendleft", "popleft", "extendleft", "rotate", "__setitem__", "__delitem__", "__iadd__", "__imul__", "__ior__", "__iand__", "__isub__",
@@ -86,55 +83,6 @@ class Place:
         return f"attribute `{self.key}` of {f'class {x.__name__}' if isinstance(x, type) else f'a {type(x).__name__}'}"
 
 
-def attribute_of(x: Any, name: str) -> Any:
-    """What the object itself holds under that name, whatever its class says; MISSING if nothing."""
-    if isinstance(x, types.CellType):
-        try:
-            return x.cell_contents
-        except ValueError:
-            return MISSING
-    if type(x) is dict:  # a module's variables
-        return x.get(name, MISSING)
-    own = getattr(x, "__dict__", None)
-    if own is not None and name in own:
-        return own[name]
-    slot = getattr(type(x), name, None)
-    return slot.__get__(x) if isinstance(slot, types.MemberDescriptorType) and _filled(slot, x) else MISSING
-
-
-def of_the_class(x: Any, name: str) -> Any:
-    """What is read of an object that holds nothing under that name: a plain value of its class; MISSING if there is none."""
-    found = MISSING if isinstance(x, (types.CellType, dict)) else inspect.getattr_static(type(x), name, MISSING)
-    return MISSING if hasattr(type(found), "__get__") else found
-
-
-def _filled(slot: Any, x: Any) -> bool:
-    try:
-        slot.__get__(x)
-    except AttributeError:
-        return False
-    return True
-
-
-def set_attribute(x: Any, name: str, value: Any) -> None:
-    if isinstance(x, types.CellType):
-        x.cell_contents = value
-    elif type(x) is dict:
-        x[name] = value
-    else:
-        (type if isinstance(x, type) else object).__setattr__(x, name, value)
-
-
-def attributes(x: Any) -> dict[str, Any]:
-    """All that an object holds under names: its dict, and its slots."""
-    out = dict(getattr(x, "__dict__", ()))
-    for cls in type(x).__mro__:
-        for name, slot in vars(cls).items():
-            if isinstance(slot, types.MemberDescriptorType) and _filled(slot, x):
-                out[name] = slot.__get__(x)
-    return out
-
-
 def identical(a: Any, b: Any) -> bool:
     """Do two states of one place hold the same objects?"""
     if a is b:
@@ -166,6 +114,7 @@ class Heap:
         self.places: dict[At, Place] = {}
         self.keys: dict[int, list[Any]] = {}  # of each object, its written places
         self.born: dict[int, tuple[Any, int]] = {}
+        self.holders = Holders()
         self.sealed: dict[int, tuple[Any, str]] = {}  # objects that stand for several: a write could not reach the right one
         self.gone: set[int] = set()  # objects that nobody can see any more, for others stand for them
         self.closures: list[types.CellType] = []  # of functions that the trace has made
@@ -176,6 +125,7 @@ class Heap:
     def note(self, holder: Any, key: str | None = None) -> None:
         """`holder` is about to be written."""
         at = id(holder), key
+        self.holders.written(holder)
         if id(holder) in self.sealed:
             raise errors.UnsupportedOperationError(self.sealed[id(holder)][1])
         if at not in self.places and (birth := self.birth(holder)) <= self.saved:
@@ -193,6 +143,7 @@ class Heap:
         """The trace has made this object."""
         self.clock += 1
         self.born[id(x)] = x, self.clock
+        self.holders.new(x)
         return x
 
     def adopt(self, made: Any, tree: Any) -> Any:
@@ -245,10 +196,8 @@ class Heap:
         with the ids `parents`, each of which has it in one place?"""
         if not self.birth(x):
             return True
-        for holder, _ in self.born.values():
-            if holder is x or id(holder) in self.gone or isinstance(holder, types.CellType) or sys.getrefcount(holder) <= 3:
-                continue  # with three references, those of this loop and of `born`, nobody else has it any more
-            if sum(_mentions(part, x) for part in held_by(holder)) > (id(holder) in parents):
+        for number, times in self.holders.of(x):
+            if number != id(x) and number not in self.gone and times > (number in parents):
                 return True
         if any(id(cell) not in cells and attribute_of(cell, "") is x for cell in self.closures):
             return True
@@ -257,7 +206,7 @@ class Heap:
         while frame is not None:
             if not is_library(frame.f_code.co_filename):
                 for name, value in frame.f_locals.items():
-                    if name not in mine and not name.startswith("_ln_") and _mentions(value, x):
+                    if name not in mine and not name.startswith("_ln_") and mentions(value, x):
                         return True
                 mine -= set(frame.f_code.co_cellvars)  # that function's own: further out the name is another variable
             frame = frame.f_back
@@ -314,20 +263,6 @@ class Heap:
         for p in reversed(self.places.values()):
             if p not in self.cached and not identical(p.now(), p.original):
                 p.put(p.original)
-
-
-def held_by(x: Any) -> list[Any]:
-    if isinstance(x, list):
-        return list(list.__iter__(x))
-    return list(x.values()) if isinstance(x, dict) else list(x) if isinstance(x, CONTAINERS) else list(attributes(x).values())
-
-
-def _mentions(value: Any, x: Any) -> bool:
-    """Is it the object, a tuple of it, or a choice among objects of which it is one?"""
-    if value is x:
-        return True
-    parts = value if isinstance(value, tuple) else among(value) if (among := getattr(type(value), "__lantern_among__", None)) else ()
-    return any(_mentions(v, x) for v in parts)
 
 
 keep("heap", lambda trace: Heap(), end=Heap.undo)  # what has been written into the user's objects

@@ -23,7 +23,8 @@ import numpy as np
 
 from ..core.builder import keep
 from ..syntax.rewrite import NOT_USER_CODE
-from .heap import MISSING, Heap, attribute_of
+from .heap import Heap
+from .held import MISSING, attribute_of
 
 _NUMBERS = (bool, int, float, complex, str, bytes, type(None))
 _EAGER = 64  # items: a list as short is noted whole when it is found, whatever is done with it

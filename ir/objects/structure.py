@@ -19,7 +19,8 @@ from ..core.builder import current_trace
 from ..values import pytree
 from ..values.arrays import opened_constant, opened_constants
 from ..values.values import Arrayed, Traced
-from .heap import CONTAINERS, Heap, State, attributes
+from .heap import Heap, State
+from .held import CONTAINERS, attributes
 
 
 @dataclass(frozen=True)

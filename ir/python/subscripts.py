@@ -10,7 +10,7 @@ import numpy as np
 from ..core.builder import building, current_trace
 from ..numpy.dispatch import INDEXED, index_joined, mentions_traced
 from ..objects.choice import is_choice
-from ..objects.heap import CONTAINERS
+from ..objects.held import CONTAINERS
 from ..ops import table
 from ..staging.branches import and_
 from ..staging.chosen.pick import halves, is_one_of, pick, require, written

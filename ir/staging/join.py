@@ -17,17 +17,20 @@ from ..core import errors
 from ..core.builder import current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
-from ..objects.choice import Candidates, among, candidates_of, is_choice, is_whole, one_of, resolved, state_of, union
-from ..objects.heap import MISSING, Heap, Place, State, held_by, identical, of_the_class
-from ..objects.structure import Shape, closed, is_object, leaves_of, opened, shape_of_contents
+from ..objects.choice import Candidates, among, candidates_of, is_choice, is_whole, one_of, state_of, union
+from ..objects.heap import Place, State, identical
+from ..objects.held import MISSING, held_by, of_the_class
+from ..objects.structure import Shape, closed, leaves_of, opened, shape_of_contents
 from ..values import pytree
 from ..values.arrays import lift_array
 from ..values.values import Arrayed
 from ..values.views import settled
+from .chosen.sharing import Sharing
 from .growing import described, grown, is_growing
 from .leaves import (
     Undefined,
     as_complex,
+    bare,
     coerce,
     describe_value,
     is_unassigned,
@@ -40,7 +43,7 @@ from .leaves import (
     show,
 )
 from .lists import List
-from .optional import Maybe, form_of, maybe, numbered, seeded, unassigned, value_of
+from .optional import Maybe, form_of, maybe, numbered, seeded, unassigned
 from .paths import Saved, Scope, at_the_end, heap_of
 
 
@@ -256,7 +259,7 @@ class Meeting:
             return self._growing("items", states)
         if isinstance(x, (set, frozenset)) or any(s != shapes[0] for s in shapes):
             raise errors.TypeMismatchError(
-                f"{place} at {user_site()} is changed to {' on one path and '.join(repr(_bare(s)) for s in states)} on another: a container must keep its "
+                f"{place} at {user_site()} is changed to {' on one path and '.join(repr(bare(s)) for s in states)} on another: a container must keep its "
                 "structure under a traced condition"
             )
         columns = zip(*(s.values() if isinstance(s, dict) else s for s in states), strict=True)
@@ -273,10 +276,6 @@ class Meeting:
 UNASSIGNED = "it is not assigned on every path that leads here; assign it before the branch or loop"
 
 
-def _bare(held: Any) -> Any:
-    return list(held) if isinstance(held, tuple) else held
-
-
 def _is_simple(value: Any) -> bool:
     """Is it a number, an array or a tuple of such, or a variable that holds one on some paths?"""
     if type(value) is tuple or (type(value) is Maybe and unassigned(value)):
@@ -289,65 +288,6 @@ def differs(values: Sequence[Any]) -> str:
     if len(kinds) == 1:
         return f"it is {kinds[0]} of one structure on one path and of another structure on another"
     return f"it is {' on one path and '.join(kinds)} on another"
-
-
-class Sharing:
-    """Which of the objects that meet can be seen by others than the variables `names` that meet, which are in `cells`."""
-
-    def __init__(self, names: Collection[str], cells: Collection[int], heap: Heap) -> None:
-        self.names, self.cells, self.heap = names, cells, heap
-        self.parents: set[int] = set()  # objects that meet themselves: what they hold is not shared for that
-        self.gone: set[int] = set()  # objects that nobody sees from here on
-        self.below: set[int] = set()  # parts of shared objects
-        self.kept: list[Any] = []
-
-    def sees(self, x: Any) -> bool:
-        """Can others see this object?"""
-        return id(x) in self.below or self.heap.is_shared(x, self.names, self.cells, self.parents)
-
-    def candidates(self, values: Sequence[Any], since: int) -> Candidates | None:
-        """Objects, or None beside objects, between which it has to be known which one it is: they were there by that time, and others can
-        see one of them, or they are of several classes."""
-        held = [value_of(v) for v in values if v is not None and not isinstance(v, Undefined)]
-        if not held or not all(is_whole(v) or is_choice(v) for v in held):
-            return None
-        found = union(held)
-        if any(self.heap.birth(c) > since for c in found.objects):
-            return None
-        one = held[0]
-        alike = is_object(one) and all(type(v) is type(one) for v in held)
-        return found if not alike or any(map(self.sees, held)) else None
-
-    def resolved(self, x: Any, state: State) -> Any:
-        """An object with the parts that the one that it is has in that state."""
-        now = self.heap.save()
-        self.heap.restore(state)
-        made = resolved(x)
-        self.heap.restore(now)
-        self.seal(made, [c for c in candidates_of(x) if self.sees(c)])
-        return made
-
-    def of(self, values: Sequence[Any], parts: Sequence[Sequence[Any]]) -> list[Any]:
-        """Those of the values that are shared. Asked before their parts meet."""
-        shared = [v for v in values if self.sees(v)]
-        self.kept += values
-        self.parents |= set(map(id, values))
-        for v, held in zip(values, parts, strict=True):
-            if not any(v is x for x in shared):
-                self.gone.add(id(v))
-            else:
-                self.below |= set(map(id, held))
-        return shared
-
-    def seal(self, made: Any, shared: Sequence[Any]) -> None:
-        """`made` stands for several objects. Where some are shared a write to the one would have to show in the other: it is refused."""
-        if shared:
-            why = (
-                f"{user_site()} makes one {type(made).__name__} stand for several objects, which a traced condition or a loop has chosen, and one of them is "
-                "written: it is one of several objects, and compiled code cannot tell which of them to change. Write to a copy of it"
-            )
-            for v in (made, *shared):
-                self.heap.seal(v, why)
 
 
 def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", since: int | None = None) -> None:

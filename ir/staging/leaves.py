@@ -83,7 +83,7 @@ def same_leaf(a: Any, b: Any) -> bool:
     """Are two leaves one value, so that no parameter is needed?"""
     if a is b:
         return True
-    if is_view(a) or is_view(b) or isinstance(a, Complex):
+    if is_view(a) or is_view(b) or isinstance(a, Complex) or pytree.is_node(type(a)):
         return False
     if isinstance(a, Arrayed) and type(a) is type(b):
         return a.atom is b.atom
@@ -147,6 +147,11 @@ def describe_value(value: Any) -> str:
         return describe(value.type)
     found = scalar_type(value)
     return describe(found[0]) if found else ("None" if value is None else ("list" if isinstance(value, list) else type(value).__name__))
+
+
+def bare(held: Any) -> Any:
+    """What a container holds, as a message shows it."""
+    return list(held) if isinstance(held, tuple) else held
 
 
 def show(value: Any) -> str:

@@ -15,17 +15,19 @@ from ..core.graph import Atom, Block
 from ..core.sites import user_site
 from ..core.types import I64, Array, Scalar, same_type
 from ..objects.choice import Candidates, among, is_choice, is_whole, one_of, union
-from ..objects.heap import CONTAINERS, Place, State, identical
+from ..objects.heap import Place, State, identical
+from ..objects.held import CONTAINERS
 from ..objects.structure import Shape, closed, is_object, opened, shape_of_contents
 from ..values.sizes import add, mul
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
+from .chosen.sharing import Sharing
 from .growing import Grows, Room, described, grown, is_growing, known_before, started
-from .join import Sharing
 from .kinds import LEAF
 from .leaves import (
     Undefined,
     as_complex,
+    bare,
     coerce,
     describe_value,
     in_words,
@@ -52,7 +54,7 @@ DEEPEST = 16  # parts of parts of a variable that a loop changes
 @dataclass
 class Loop:
     """A loop while it is traced. A *variable* is a name of the scope or a place that the loop writes; `forms` says, for a part of
-    a variable, what it is inside of the loop where that is not what it entered as: a Type, or one of the words
+    a variable, what it is inside of the loop where that is not what it entered as: a Type, Candidates of which it is one, or one of the words
     `parts` (an object is carried by its parts), `settled` (a view is carried as an array) and `complex` (a real number or array is
     carried as a complex one)."""
 
@@ -154,10 +156,8 @@ class Loop:
             value = self._at_the_end(lambda: seeded(*form[1:]) if form[0] is SURELY else maybe(value, form))
         if isinstance(form, Candidates):
             value = self._at_the_end(lambda: among(value, form))
-        if form == "settled":
-            value = self._at_the_end(lambda: settled(value))
-        if form == "complex":
-            value = self._at_the_end(lambda: as_complex(settled(value)))
+        if form in ("settled", "complex"):
+            value = self._at_the_end(lambda: settled(value) if form == "settled" else as_complex(settled(value)))
         parts = opened(value, self.heap, self.before.heap)
         if parts is not None and (*key, "grow") in self.forms:
             items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
@@ -234,7 +234,7 @@ class Loop:
             return
         if isinstance(x, set) or shape_of_contents(type(x), old, x) != shape_of_contents(type(x), new, x):
             raise errors.TypeMismatchError(
-                f"{place} at {user_site()} changes in a staged loop from {_bare(before)!r} to {_bare(new)!r}: its structure must stay the same"
+                f"{place} at {user_site()} changes in a staged loop from {bare(before)!r} to {bare(new)!r}: its structure must stay the same"
             )
         for k in old if isinstance(old, dict) else range(len(old)):
             self._latch((at, k), "item", old[k], before[k], new[k], state.heap, args)
@@ -267,7 +267,7 @@ class Loop:
             return
         form = self.forms.get(key)
         if isinstance(form, Candidates) and (is_whole(new) or is_choice(new)):
-            new = self._at_the_end(lambda: among(new, form))
+            new = self._at_the_end(lambda: among(new, form))  # type: ignore[arg-type]
         elif is_choice(new) and is_object(old):
             new = self._at_the_end(lambda: self.sharing.resolved(new, state))
         if key in self.heads and (new is None or type(new) is Maybe):
@@ -292,8 +292,8 @@ class Loop:
             and not (type(old) is type(new) is Maybe)
         ):
             candidates = self.sharing.candidates([old, new], self.since)
-            found = [old, new] if candidates is None else [x if x is None else one_of(0, candidates) for x in (old, new)]
             try:
+                found = [x if x is None or candidates is None else one_of(0, candidates) for x in (old, new)]
                 self.forms[key] = form_of(found, next((unassigned(x) for x in (old, new) if type(x) is Maybe), None))
                 return
             except errors.TypeMismatchError:
@@ -313,13 +313,12 @@ class Loop:
 
     def _latch_chosen(self, key: Any, old: Any, before: Any, new: Any) -> bool:
         """Does another object than that of the head come back, so that from then on a number says which of them it is?"""
-        form = self.forms.get(key)
         if old is new or isinstance(before, Undefined) or not all(is_whole(x) or is_choice(x) for x in (old, new)):
             return False
-        candidates = self.sharing.candidates([old, new], self.since)
-        if candidates is None or candidates == form or (is_choice(old) and is_choice(new) and candidates == union([old]) == union([new])):
+        found = self.sharing.candidates([old, new], self.since)
+        if found in (None, self.forms.get(key)) or (is_choice(old) and is_choice(new) and found == union([old]) == union([new])):
             return False
-        self.forms[key] = candidates
+        self.forms[key] = found
         return True
 
     def _latch_parts(self, key: Any, name: str, a: Any, before: Any, b: Any, state: State, args: dict[Any, Atom]) -> None:
@@ -346,12 +345,10 @@ class Loop:
         return False
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
-        why = (
-            "only numbers, arrays and containers of them can change in a staged loop"
-            if type(old) is type(new)
-            else "its structure must stay the same"
+        why = ("its structure must stay the same", "only numbers, arrays and containers of them can change in a staged loop")
+        return errors.TypeMismatchError(
+            f"loop {in_words(name)} at {user_site()} changes from {show(old)} to {show(new)}: {why[type(old) is type(new)]}"
         )
-        return errors.TypeMismatchError(f"loop {in_words(name)} at {user_site()} changes from {show(old)} to {show(new)}: {why}")
 
     def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""
@@ -400,7 +397,3 @@ class Loop:
 
 
 SURELY = object()
-
-
-def _bare(held: Any) -> Any:
-    return list(held) if isinstance(held, tuple) else held

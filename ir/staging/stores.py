@@ -13,7 +13,7 @@ from ..core.builder import building, current_trace
 from ..core.port import Port
 from ..core.sites import is_library, unsupported, user_site
 from ..objects.choice import Choice
-from ..objects.heap import CONTAINERS
+from ..objects.held import CONTAINERS
 from ..values.values import Arrayed, Traced, call
 from .paths import heap_of
 

@@ -19,7 +19,7 @@ from ..core import errors
 from ..core.builder import building, current_builder
 from ..core.sites import user_site
 from ..core.types import BOOL, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, Array, Scalar, Type, is_complex, loaded
-from ..objects.heap import CONTAINERS
+from ..objects.held import CONTAINERS
 from ..objects.structure import is_object, leaves_of
 from ..python.host import recipe
 from ..python.random import GeneratorValue

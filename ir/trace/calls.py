@@ -17,7 +17,8 @@ from ..core.builder import building, current_trace
 from ..core.sites import is_library
 from ..numpy import dispatch as numpy_api
 from ..objects.choice import Choice
-from ..objects.heap import CONTAINERS, MISSING, MUTATORS
+from ..objects.heap import MUTATORS, Heap
+from ..objects.held import CONTAINERS, MISSING
 from ..python import host, raising, random, strings
 from ..python.questions import dispatched
 from ..staging import stores
@@ -264,6 +265,12 @@ def instance(cls: Any, args: Any, kwargs: Any) -> Any:
     """cls(*args, **kwargs), with `__init__` rewritten like other code."""
     heap = heap_of()
     obj = heap.made(cls.__new__(cls))
+    with heap.holders.being_made(obj):
+        _initialised(obj, cls, args, kwargs, heap)
+    return obj
+
+
+def _initialised(obj: Any, cls: Any, args: Any, kwargs: Any, heap: Heap) -> None:
     init = cls.__init__
     if (dataclasses.is_dataclass(cls) and init.__qualname__ == "__create_fn__.<locals>.__init__") or (
         getattr(init, "__code__", None) is not None and init.__code__.co_filename == "<string>"
@@ -275,7 +282,6 @@ def instance(cls: Any, args: Any, kwargs: Any) -> Any:
             invoke(types.MethodType(init, obj), args, kwargs)
         finally:
             heap.blank = before
-    return obj
 
 
 def _fields(obj: Any, cls: Any, args: Any, kwargs: Any) -> None:

@@ -36,7 +36,8 @@ from ..core.types import (
 )
 from ..core.verify import verify_scopes
 from ..objects.containers import Put, Watched
-from ..objects.heap import MISSING, Heap, identical
+from ..objects.heap import Heap, identical
+from ..objects.held import MISSING
 from ..objects.reads import Read
 from ..objects.structure import flatten, is_object, leaves_of
 from ..python.random import refuse_results, watched

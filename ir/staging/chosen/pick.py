@@ -14,7 +14,7 @@ from ...core.sites import user_site
 from ...core.types import Scalar, is_complex
 from ...objects import choice
 from ...objects.choice import Candidates, Choice, is_whole, one_of, renumbered, state_of
-from ...objects.heap import MISSING
+from ...objects.held import MISSING
 from ...objects.structure import closed, is_object, opened
 from ...ops import table
 from ...values.arrays import lift_array
@@ -37,7 +37,7 @@ def pick(index: Any, values: Sequence[Any]) -> Any:
         return values[0]
     merged = None if any(v is None or type(v) is Maybe for v in values) else merge_types(values)
     if merged is not None and isinstance(merged[0], Scalar) and not is_complex(merged[0]):
-        return _number(index, values, *merged)
+        return _number(index, values, merged[0], merged[1])
     if all(map(is_whole, values)):
         return one_of(index, Candidates(values))
     return halves(index, values, lambda v: v)
@@ -73,8 +73,8 @@ def written(index: Traced, old: Sequence[Any], value: Any) -> list[Any] | None:
     merged = merge_types([*old, value])
     if merged is None or not isinstance(merged[0], Scalar) or is_complex(merged[0]):
         return None
-    t, weak = merged
-    return [table.select(table.ieq(index, i), _typed(value, t), _typed(v, t)).weakly(weak) for i, v in enumerate(old)]
+    t, new = merged[0], _typed(value, merged[0])
+    return [table.select(table.ieq(index, i), new, _typed(v, t)).weakly(merged[1]) for i, v in enumerate(old)]
 
 
 def _typed(x: Any, t: Scalar) -> Any:

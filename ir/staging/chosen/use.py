@@ -10,10 +10,9 @@ from typing import Any
 
 from ...core.sites import is_library, unsupported
 from ...objects.choice import Choice, attribute_of_chosen, is_choice, is_chosen, operation_of_chosen, state_of
-from ...objects.heap import MISSING, attribute_of, of_the_class
+from ...objects.held import MISSING, attribute_of, of_the_class
 from ...objects.structure import is_object
-from ...ops import table
-from ...values.scalars import truth
+from ...values.scalars import logical_not, truth
 from ...values.values import Traced, call
 from ..optional import is_
 from ..stores import announced, attribute, method_of, setattr_
@@ -109,7 +108,7 @@ def operation(x: Choice, name: str, *args: Any, **kwargs: Any) -> Any:
     found = [getattr(type(c), name, None) for c in objects]
     if name in ("__eq__", "__ne__") and all(f in (object.__eq__, object.__ne__) for f in found):
         same = is_(x, args[0])
-        return same if name == "__eq__" else table.logical_not(same) if isinstance(same, Traced) else not same
+        return same if name == "__eq__" else logical_not(same) if isinstance(same, Traced) else not same
     if any(f is None for f in found):
         if len(args) == 1 and not name.endswith("item__"):
             return NotImplemented

@@ -1,0 +1,72 @@
+"""Which objects others can see, where paths meet or a loop begins: with those it has to be known which one is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ...core.sites import user_site
+from ...objects.choice import Candidates, candidates_of, is_choice, is_whole, resolved, union
+from ...objects.heap import Heap, State
+from ...objects.structure import is_object
+from ..leaves import Undefined
+from ..optional import value_of
+
+
+class Sharing:
+    """Which of the objects that meet can be seen by others than the variables `names` that meet, which are in `cells`."""
+
+    def __init__(self, names: Collection[str], cells: Collection[int], heap: Heap) -> None:
+        self.names, self.cells, self.heap = names, cells, heap
+        self.parents: set[int] = set()  # objects that meet themselves: what they hold is not shared for that
+        self.gone: set[int] = set()  # objects that nobody sees from here on
+        self.below: set[int] = set()  # parts of shared objects
+        self.kept: list[Any] = []
+
+    def sees(self, x: Any) -> bool:
+        """Can others see this object?"""
+        return id(x) in self.below or self.heap.is_shared(x, self.names, self.cells, self.parents)
+
+    def candidates(self, values: Sequence[Any], since: int) -> Candidates | None:
+        """Objects, or None beside objects, between which it has to be known which one it is: they were there by that time, and others can
+        see one of them, or they are of several classes."""
+        held = [value_of(v) for v in values if v is not None and not isinstance(v, Undefined)]
+        if not held or not all(is_whole(v) or is_choice(v) for v in held):
+            return None
+        found = union(held)
+        if any(self.heap.birth(c) > since for c in found.objects):
+            return None
+        one = held[0]
+        alike = is_object(one) and all(type(v) is type(one) for v in held)
+        return found if not alike or any(map(self.sees, held)) else None
+
+    def resolved(self, x: Any, state: State) -> Any:
+        """An object with the parts that the one that it is has in that state."""
+        now = self.heap.save()
+        self.heap.restore(state)
+        made = resolved(x)
+        self.heap.restore(now)
+        self.seal(made, [c for c in candidates_of(x) if self.sees(c)])
+        return made
+
+    def of(self, values: Sequence[Any], parts: Sequence[Sequence[Any]]) -> list[Any]:
+        """Those of the values that are shared. Asked before their parts meet."""
+        shared = [v for v in values if self.sees(v)]
+        self.kept += values
+        self.parents |= set(map(id, values))
+        for v, held in zip(values, parts, strict=True):
+            if not any(v is x for x in shared):
+                self.gone.add(id(v))
+            else:
+                self.below |= set(map(id, held))
+        return shared
+
+    def seal(self, made: Any, shared: Sequence[Any]) -> None:
+        """`made` stands for several objects. Where some are shared a write to the one would have to show in the other: it is refused."""
+        if shared:
+            why = (
+                f"{user_site()} makes one {type(made).__name__} stand for several objects, which a traced condition or a loop has chosen, and one of them is "
+                "written: it is one of several objects, and compiled code cannot tell which of them to change. Write to a copy of it"
+            )
+            for v in (made, *shared):
+                self.heap.seal(v, why)
