@@ -108,7 +108,17 @@ AT_RUN_TIME = (IndexError, ZeroDivisionError, OverflowError, FloatingPointError,
                AssertionError)  # fmt: skip
 _AS_PYTHON = (errors.ArrayIndexError, errors.AxisError, errors.ArrayShapeError, errors.LinAlgError, errors.ZeroDivideError, errors.NegativePowerError,
               errors.IntegerOverflowError, errors.ConversionError, errors.StagedAssertionError)  # fmt: skip
-_TRACED = ("Traced", "Arrayed", "View", "Complex", "ComplexArray", "Maybe", "List", "Undefined")  # classes of values while tracing
+_TRACED = (
+    "Traced",
+    "Arrayed",
+    "View",
+    "Complex",
+    "ComplexArray",
+    "Maybe",
+    "Choice",
+    "List",
+    "Undefined",
+)  # classes of values while tracing
 _OWN = errors.__name__.removesuffix("core.errors")  # the modules of the library's exceptions
 
 

@@ -13,16 +13,19 @@ from __future__ import annotations
 
 import enum
 import functools
+import math
 import types
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..core.builder import current_trace
 from ..core.port import Port
 from ..ops import table
 from ..values import pytree
-from ..values.values import Traced, constant
+from ..values.values import Arrayed, Traced, constant
+from .heap import Heap
 from .structure import is_object
 
 _WHOLE = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial, np.ufunc, type, enum.Enum)
@@ -126,9 +129,25 @@ def state_of(x: Any) -> tuple[Any, tuple[Any, ...]]:
 
 def is_whole(x: Any) -> bool:
     """Is it an object that can be one of several: an instance of a user's class, what can be called, a plain string, a member of an Enum?"""
-    if isinstance(x, _WHOLE):
-        return not isinstance(x, int)
-    return type(x) is str or (is_object(x) and not type(x).__module__.startswith(_LIBRARY))
+    return isinstance(x, _WHOLE) or type(x) is str or (is_object(x) and not type(x).__module__.startswith(_LIBRARY))
+
+
+def birth(x: Any, heap: Heap) -> float:
+    """When the trace made it, or what it is made of. A function belongs to the call that makes it as long as that goes on: its variables are
+    joined like others there."""
+    if isinstance(x, types.FunctionType):
+        if any(isinstance(v, (Traced, Arrayed)) for v in (*(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values())):
+            return math.inf
+        maker, since = getattr(x, "__lantern_made__", (None, 0))
+        trace = current_trace()
+        goes_on = trace is None or any(f is maker for b in trace.builders for f in b.frames)
+        return 0 if goes_on else since  # type: ignore[no-any-return]
+    if isinstance(x, types.MethodType):
+        return max(birth(x.__self__, heap), birth(x.__func__, heap))
+    if isinstance(x, functools.partial):
+        held = (*x.args, *x.keywords.values())
+        return math.inf if any(isinstance(v, (Traced, Arrayed)) for v in held) else max(birth(v, heap) for v in (x.func, *held))
+    return heap.birth(x)
 
 
 def candidates_of(x: Any) -> tuple[Any, ...]:
@@ -168,4 +187,9 @@ def _flatten(x: Choice) -> Any:
     return (index,), candidates
 
 
-pytree.register(Choice, _flatten, lambda candidates, parts: Choice(parts[0], candidates))
+def _unflatten(candidates: Candidates, parts: Any) -> Any:
+    (index,) = parts
+    return candidates(index) if isinstance(index, (int, np.integer)) else Choice(index, candidates)
+
+
+pytree.register(Choice, _flatten, _unflatten)

@@ -57,7 +57,7 @@ def set_attribute(x: Any, name: str, value: Any) -> None:
 def attributes(x: Any) -> dict[str, Any]:
     """All that an object holds under names: its dict, and its slots."""
     out = dict(getattr(x, "__dict__", ()))
-    for name, slot in _slots(type(x)):
+    for name, slot in _slots(type(x)):  # type: ignore[arg-type]
         if _filled(slot, x):
             out[name] = slot.__get__(x)
     return out

@@ -18,7 +18,9 @@ from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import I64, behaves_as_array, widened
 from ..numpy.common import class_of
+from ..objects.choice import is_choice
 from ..ops import table
+from ..staging.chosen.pick import each
 from ..staging.growing import growing
 from ..values import concrete, sizes
 from ..values.arrays import lift_array
@@ -232,6 +234,8 @@ def staged_length(x: Any) -> Any:
         return x.count()
     if isinstance(x, Traced):
         raise TypeError(f"object of type '{class_of(x).__name__}' has no len()")
+    if is_choice(x):
+        return each(x, staged_length)
     g = growing(x)
     return dimension(x, 0) if isinstance(x, Arrayed) else len(x) if g is None else g.n
 

@@ -12,7 +12,7 @@ from ..numpy.dispatch import INDEXED, index_joined, mentions_traced
 from ..objects.choice import is_choice
 from ..objects.held import CONTAINERS
 from ..ops import table
-from ..staging.branches import and_
+from ..staging.branches import and_, ifexp
 from ..staging.chosen.pick import halves, is_one_of, pick, require, written
 from ..staging.growing import growing
 from ..staging.lists import List
@@ -98,6 +98,15 @@ def place_of(obj: dict[Any, Any], key: Any, default: bool = False) -> Any:
     if not default:
         require(table.ige(found, 0) if isinstance(found, Traced) else found >= 0, KeyError("the dict has no such key"))
     return found
+
+
+def got(obj: dict[Any, Any], key: Any, default: Any = None) -> Any:
+    """obj.get(key, default)"""
+    current_trace().reads.contents(obj)  # type: ignore[union-attr]
+    at = place_of(obj, key, default=True)
+    if not isinstance(at, Traced):
+        return default if at < 0 else list(obj.values())[at]
+    return ifexp(table.ige(at, 0), lambda: pick(at, list(obj.values())), lambda: default)
 
 
 def _is_key(key: Any, k: Any) -> Any:

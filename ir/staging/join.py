@@ -7,6 +7,7 @@ some path leaves unassigned, or in another type, is poisoned: using it raises an
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -17,10 +18,10 @@ from ..core import errors
 from ..core.builder import current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
-from ..objects.choice import Candidates, among, candidates_of, is_choice, is_whole, one_of, state_of, union
+from ..objects.choice import Candidates, Choice, among, birth, candidates_of, is_choice, is_whole, one_of, state_of, union
 from ..objects.heap import Place, State, identical
 from ..objects.held import MISSING, held_by, of_the_class
-from ..objects.structure import Shape, closed, leaves_of, opened, shape_of_contents
+from ..objects.structure import Shape, closed, is_object, leaves_of, opened, shape_of_contents
 from ..values import pytree
 from ..values.arrays import lift_array
 from ..values.values import Arrayed
@@ -43,7 +44,7 @@ from .leaves import (
     show,
 )
 from .lists import List
-from .optional import Maybe, form_of, maybe, numbered, seeded, unassigned
+from .optional import Maybe, form_of, is_there, maybe, numbered, seeded, unassigned, value_of
 from .paths import Saved, Scope, at_the_end, heap_of
 
 
@@ -98,12 +99,10 @@ class Meeting:
             candidates = self.sharing.candidates(values, self.since)
             if candidates is not None:
                 return self._one_of(name, values, candidates)
-            values = [
-                self._resolved(i, v) if is_choice(v) and any(map(self._is_young, candidates_of(v))) else v for i, v in enumerate(values)
-            ]
             found = self._of_new_ones(name, values)
             if found is not None:
                 return found
+            values = [self._resolved(i, v) if is_choice(v) else v for i, v in enumerate(values)]
         parts = [opened(v, self.heap, s) for v, s in zip(values, self.states, strict=True)]
         if all(p is not None and p[0] == parts[0][0] for p in parts):  # type: ignore[index]
             return self._parts(name, values, [p for p in parts if p is not None])
@@ -132,30 +131,39 @@ class Meeting:
         index = self.value(name, self._in_blocks(values, lambda v: state_of(among(v, candidates))[0]))
         return one_of(index, candidates)
 
-    def _is_young(self, x: Any) -> bool:
-        """Has one path made it?"""
-        return self.heap.birth(x) > self.since
-
     def _of_new_ones(self, name: str, values: Sequence[Any]) -> Any:
-        """Objects that some paths have made, of several structures or beside older ones: one of each structure, with parts that
-        nobody sees where another path has been taken, and the older ones, between which a number says which one it is."""
-        groups: dict[Any, list[int]] = {}
+        """Objects that some paths have made, of several structures or beside older ones that others see. Those of one structure become
+        one, which has parts that nobody sees where another path has been taken; a number says which one of them all it is."""
+        slots: dict[Any, dict[int, Any]] = {}  # structure, how many of it one path has before: which object it is on each path
         for i, v in enumerate(values):
-            if self._is_young(v) and (parts := opened(v, self.heap, self.states[i])) is not None:
-                groups.setdefault(parts[0], []).append(i)
-        if sum(map(len, groups.values())) in (0, len(values)) and len(groups) < 2:
+            count: dict[Any, int] = {}
+            for c in candidates_of(v):
+                parts = opened(c, self.heap, self.states[i]) if self._is_nobodys(c) else None
+                if parts is not None:
+                    count[parts[0]] = count.get(parts[0], 0) + 1
+                    slots.setdefault((parts[0], count[parts[0]]), {})[i] = c
+        if not slots or (len(slots) == 1 and not any(map(is_choice, values)) and len(next(iter(slots.values()))) == len(values)):
             return None
-        out = list(values)
-        for mine in groups.values():
+        instead: dict[tuple[int, int], Any] = {}
+        for mine in slots.values():
             try:
-                form = described([[values[mine[0]]]])
+                form = described([[next(iter(mine.values()))]])
             except errors.TypeMismatchError:
                 return None
-            alike = [v if i in mine else None for i, v in enumerate(values)]
-            made = self.value(name, self._in_blocks(alike, lambda v: seeded(*form) if v is None else v))  # noqa: B023
-            for i in mine:
-                out[i] = made
-        return self._one_of(name, out, union(out))
+            column = [mine.get(i) for i in range(len(values))]
+            made = self.value(name, self._in_blocks(column, lambda v: seeded(*form) if v is None else v))  # noqa: B023
+            instead.update({(i, id(c)): made for i, c in mine.items()})
+        out = []
+        for i, v in enumerate(values):
+            held = [instead.get((i, id(c)), c) for c in candidates_of(v)]
+            out.append(Choice(state_of(v)[0], Candidates(held)) if is_choice(v) else held[0])
+        candidates = union(out)
+        young = any(birth(c, self.heap) > self.since and not any(c is m for m in instead.values()) for c in candidates.objects)
+        return None if young else self._one_of(name, out, candidates)
+
+    def _is_nobodys(self, x: Any) -> bool:
+        """Has one path made this object, or does nobody else see it any more?"""
+        return is_object(x) and is_whole(x) and (self.heap.birth(x) > self.since or not self.sharing.sees(x))
 
     def _resolved(self, i: int, x: Any) -> Any:
         """The object of path i that it is, at the end of that path."""
@@ -205,8 +213,23 @@ class Meeting:
         try:
             form = form_of(values, next((unassigned(v) for v in values if type(v) is Maybe), None))
         except errors.TypeMismatchError:
-            return Undefined(name, differs(values), errors.TypeMismatchError)
+            found = self._optional_object(name, values)
+            return Undefined(name, differs(values), errors.TypeMismatchError) if found is None else found
         return self.value(name, self._in_blocks(values, lambda v: maybe(v, form)))
+
+    def _optional_object(self, name: str, values: Sequence[Any]) -> Any:
+        """None, or one of several objects."""
+        held = [value_of(v) for v in values]
+        first = next(x for x in held if x is not None)
+        if any(x is not None and not is_whole(x) and not is_choice(x) for x in held):
+            return None
+        try:
+            form = described([[first]])
+        except errors.TypeMismatchError:
+            return None
+        there = self.value(name, [is_there(v) for v in values])
+        value = self.value(name, self._in_blocks(held, lambda x: seeded(*form) if x is None else x))
+        return value if isinstance(value, Undefined) else Maybe(there, value, None)
 
     def _unowned(self, name: str, values: Sequence[Any]) -> Any:
         """Views and arrays meet as copies, which nobody may write to: a write would have to reach what is viewed."""
@@ -285,6 +308,8 @@ def _is_simple(value: Any) -> bool:
 
 def differs(values: Sequence[Any]) -> str:
     kinds = list(dict.fromkeys(describe_value(v) for v in values))
+    if kinds == ["function"]:
+        return "it is one of several functions, of which a call that is over has made one, with values of its own: choose the values, and make the function of those"
     if len(kinds) == 1:
         return f"it is {kinds[0]} of one structure on one path and of another structure on another"
     return f"it is {' on one path and '.join(kinds)} on another"
@@ -322,6 +347,8 @@ def join_values(ends: list[tuple[Block, Saved]], what: str, since: int) -> Any:
         if isinstance(leaf, Undefined):
             values = [s.values[0] for _, s in ends]
             if len(values) > 1 and not any(v is value for v in values):
+                if all(isinstance(v, types.FunctionType) for v in values):
+                    raise errors.TypeMismatchError(f"{what} at {user_site()}: {differs(values)}")
                 shown = list(dict.fromkeys(describe_value(v) if opened(v) is None else show(v) for v in values))
                 raise errors.TypeMismatchError(
                     f"{what} at {user_site()} is {shown[0]} on one path and {shown[-1]} on another: both must have one type"

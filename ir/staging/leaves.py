@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -75,7 +76,7 @@ def leaf_type(value: Any) -> Type | None:
     """The type of a leaf that can be a block parameter."""
     if isinstance(value, Arrayed):
         return value.type
-    found = scalar_type(value)
+    found = scalar_type(value) if not isinstance(value, enum.Enum) else None
     return found[0] if found else None
 
 

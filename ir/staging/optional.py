@@ -18,7 +18,7 @@ from ..core.op import literal
 from ..core.port import Port
 from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, element
-from ..objects.choice import Candidates, Choice, among, candidates_of, is_choice, is_chosen, one_of, resolved, union
+from ..objects.choice import Candidates, Choice, among, birth, candidates_of, is_choice, is_chosen, one_of, resolved, union
 from ..objects.structure import closed, opened
 from ..ops import table
 from ..values import pytree
@@ -61,7 +61,7 @@ class Maybe:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__lantern"):
             raise AttributeError(name)
-        return getattr(needed(self), name)
+        return getattr(needed(self, AttributeError(f"'NoneType' object has no attribute '{name}'")), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr_(value, needed(self), name)
@@ -108,17 +108,17 @@ for _name, _python in {"iter": iter, "len": len, "float": float, "int": int, "in
 Maybe.__call__ = lambda self, *args, **kwargs: needed(self)(*args, **kwargs)  # type: ignore[method-assign]
 
 
-def needed(x: Any) -> Any:
-    """The value; where there is none the compiled program fails here."""
+def needed(x: Any, what: Exception | None = None) -> Any:
+    """The value; where there is none the compiled program fails here, with `what` where it is None that is there."""
     if type(x) is not Maybe:
         return x
     there, value, name = object.__getattribute__(x, "_state")
+    error = what if name is None and what is not None else _failure(name)
     if not isinstance(there, Traced):
         if there:
             return value
-        raise _failure(name)
+        raise error
     ok, bad = branch(there, "there", "nothing")
-    error = _failure(name)
     current_builder().terminate(Fail("raise", str(error), user_site(str(error), error)), bad)
     current_builder().enter(ok)
     return value
@@ -197,6 +197,10 @@ def value_of(x: Any) -> Any:
     return object.__getattribute__(x, "_state")[1] if type(x) is Maybe else x
 
 
+def is_there(x: Any) -> Any:
+    return object.__getattribute__(x, "_state")[0] if type(x) is Maybe else x is not None
+
+
 def numbered(x: Any, candidates: Candidates) -> Any:
     """One of the objects as a Choice among them all; what is None remains so."""
     if type(x) is Maybe:
@@ -220,9 +224,9 @@ def _blank(k: Kind) -> Any:
     return Traced(Const(literal(0, t), t), None, k.weak)
 
 
-def returned(value: Any, optional: bool = True, since: int = -1) -> Any:
+def returned(value: Any, optional: bool = True, since: int = 0) -> Any:
     """A result with its lists as Python's own where they do not grow, and, unless it may be `optional`, with a value in it. Which of
-    several objects it is stays open where all of them were there by the time `since`."""
+    several objects it is stays open where all of them were there by the time `since`; of others it is one with the same parts."""
     if type(value) is Maybe:
         there, held, name = object.__getattribute__(value, "_state")
         if name is not None or not optional:
@@ -231,7 +235,7 @@ def returned(value: Any, optional: bool = True, since: int = -1) -> Any:
         return value if new is held else Maybe(there, new, name)
     if type(value) is Choice:
         heap = _heap()
-        old = heap is not None and all(heap.birth(x) <= since for x in candidates_of(value))
+        old = heap is not None and all(birth(x, heap) <= since for x in candidates_of(value))
         return value if old else returned(resolved(value), optional, since)
     if (at_the_end := getattr(type(value), "__lantern_returned__", None)) is not None:
         at_the_end(value)

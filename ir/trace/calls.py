@@ -21,6 +21,7 @@ from ..objects.heap import MUTATORS, Heap
 from ..objects.held import CONTAINERS, MISSING
 from ..python import host, raising, random, strings
 from ..python.questions import dispatched
+from ..python.subscripts import got, is_open
 from ..staging import stores
 from ..staging.functions import invoke
 from ..staging.growing import growing
@@ -180,6 +181,8 @@ def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
     if isinstance(function, types.MethodWrapperType) and function.__name__ in ("__setattr__", "__delattr__"):
         announced(function.__self__, args[0])
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
+        if function.__name__ == "get" and args and is_open(args[0]) and building():
+            return got(function.__self__, *args)
         args = tuple(x.as_key() if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
     if not building():
         return function(*args, **kwargs)

@@ -40,6 +40,7 @@ from ..python.strings import fstring, remainder
 from ..python.subscripts import getitem, setitem
 from ..staging import stores
 from ..staging.branches import and_, chain, if_, ifexp, not_, or_
+from ..staging.chosen.pick import each
 from ..staging.functions import invoke
 from ..staging.growing import growing
 from ..staging.kinds import LEAF
@@ -93,10 +94,13 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
     function.__qualname__ = re.sub(r"\b_ln_\w+\.<locals>\.", "", function.__qualname__.rpartition("_ln_rewritten.<locals>.")[2])
     function.__lantern_raw__ = raw  # type: ignore[attr-defined]
     if building():
-        heap_of().closures += raw.__closure__ or ()
+        heap = heap_of()
+        heap.closures += raw.__closure__ or ()
+        heap.clock += 1
+        maker = next((f for f in reversed(current_builder().frames) if f.kind == "function"), None)
+        function.__lantern_made__ = maker, heap.clock  # type: ignore[attr-defined]
         assigned = assigned_outside(raw.__code__)
         raw.__lantern_outer__, raw.__lantern_globals__ = assigned, ()  # type: ignore[attr-defined]
-        heap = heap_of()
         for name in assigned:
             cell = raw.__closure__[raw.__code__.co_freevars.index(name)]  # type: ignore[index]
             if (id(cell), name) not in heap.places and not heap.birth(cell):
@@ -201,8 +205,8 @@ def unary(fn: Any, name: str, x: Any) -> Any:
 
 # ---- builtins and math on traced values
 _BUILTINS: dict[Any, Callable[..., Any]] = {
-    float: lambda x=0.0: scalars.to_float(x) if isinstance(x, Traced) else float(x),
-    int: lambda x=0, *base: scalars.to_integer(x) if isinstance(x, Traced) else int(x, *base),
+    float: lambda x=0.0: scalars.to_float(x) if isinstance(x, Traced) else each(x, float) if is_choice(x) else float(x),
+    int: lambda x=0, *base: scalars.to_integer(x) if isinstance(x, Traced) else each(x, int) if is_choice(x) else int(x, *base),
     bool: lambda x=False: scalars.truth(x),
     pow: lambda x, y, *mod: _modular(x, y, *mod) if mod else x**y,
     getattr: _getattr,

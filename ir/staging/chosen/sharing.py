@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from ...core.sites import user_site
-from ...objects.choice import Candidates, candidates_of, is_choice, is_whole, resolved, union
+from ...objects.choice import Candidates, birth, candidates_of, is_choice, is_whole, resolved, union
 from ...objects.heap import Heap, State
 from ...objects.structure import is_object
 from ..leaves import Undefined
@@ -34,7 +34,7 @@ class Sharing:
         if not held or not all(is_whole(v) or is_choice(v) for v in held):
             return None
         found = union(held)
-        if any(self.heap.birth(c) > since for c in found.objects):
+        if any(birth(c, self.heap) > since for c in found.objects):
             return None
         one = held[0]
         alike = is_object(one) and all(type(v) is type(one) for v in held)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import types
 from collections.abc import Callable
 from typing import Any
@@ -118,10 +119,22 @@ def operation(x: Choice, name: str, *args: Any, **kwargs: Any) -> Any:
         )
     if all(f is found[0] for f in found) and isinstance(found[0], types.FunctionType):
         return call(found[0], x, *args)
-    return each(
-        x,
-        lambda c: call(types.MethodType(f, c) if isinstance(f := getattr(type(c), name), types.FunctionType) else getattr(c, name), *args),
-    )
+    return each(x, lambda c: _do(c, name, args))
+
+
+_OPERATORS = ("eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor")
+_BINARY = {f"__{name.strip('_')}__": getattr(operator, name) for name in _OPERATORS}
+
+
+def _do(x: Any, name: str, args: Any) -> Any:
+    """The same of one of the objects."""
+    own = getattr(type(x), name)
+    if isinstance(own, types.FunctionType):
+        return call(types.MethodType(own, x), *args)
+    if name in _BINARY:
+        return _BINARY[name](x, *args)
+    reflected = _BINARY.get(f"__{name[3:]}")
+    return getattr(x, name)(*args) if reflected is None else reflected(*args, x)
 
 
 def _called(x: Any) -> Any:
