@@ -22,6 +22,7 @@ import numpy as np
 
 from ..core.builder import current_trace
 from ..core.port import Port
+from ..core.sites import unsupported
 from ..ops import table
 from ..values import pytree
 from ..values.values import Arrayed, Traced, constant
@@ -89,7 +90,8 @@ class Choice:
     def __setattr__(self, name: str, value: Any) -> None:
         operation_of_chosen(self, "__setattr__", name, value)
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        unsupported("the hash of one of several objects that the program chooses", "look it up with d[x], or compare it with each of them")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return operation_of_chosen(self, "__call__", *args, **kwargs)

@@ -13,10 +13,10 @@ from ..objects.choice import is_choice
 from ..objects.held import CONTAINERS
 from ..ops import table
 from ..staging.branches import and_, ifexp
-from ..staging.chosen.pick import halves, is_one_of, pick, require, written
+from ..staging.chosen.pick import halves, is_one_of, pick, written
 from ..staging.growing import growing
 from ..staging.lists import List
-from ..staging.paths import heap_of
+from ..staging.paths import heap_of, require
 from ..staging.stores import method_of
 from ..values.arrays import lift_array
 from ..values.values import Traced, call, constant, is_traced, store, write_to_scalar

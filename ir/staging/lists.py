@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
@@ -33,7 +34,7 @@ from .growing import (
     started,
 )
 from .kinds import skeleton
-from .paths import Bottom
+from .paths import Bottom, require
 
 
 def made(x: Any) -> Any:
@@ -121,19 +122,39 @@ class List(list):  # type: ignore[type-arg]
         return new_list(list.__iter__(self) if g is None else g.part(0, g.n))
 
     def remove(self, item: Any) -> None:
-        self._plain("remove", item)
+        self._note()
+        at, held = self._place("remove", item), list(list.__iter__(self))
+        if not is_traced(at):
+            list.__delitem__(self, at)
+            return
+        later = [table.select(table.ilt(at, j + 1), constant(1), constant(0)) for j in range(len(held) - 1)]
+        self._set([pick(i, pair) for i, pair in zip(later, itertools.pairwise(held), strict=True)])
+
+    def index(self, item: Any, *bounds: Any) -> Any:
+        if bounds and growing(self) is None:
+            return list.index(self, item, *bounds)
+        return self._place("index", item)
 
     def count(self, item: Any) -> Any:
-        return self._plain("count", item)
+        found: Any = 0
+        for same in self._equal("count", item):
+            found = table.iadd(*_traced(found, table.select(same, constant(1), constant(0)))) if is_traced(same) else found + bool(same)
+        return found.weakly(True) if is_traced(found) else found
 
-    def index(self, *args: Any) -> Any:
-        return self._plain("index", *args)
-
-    def _plain(self, name: str, *args: Any) -> Any:
-        g = self._note()
-        if g is not None:
+    def _equal(self, name: str, item: Any) -> list[Any]:
+        """Of each item, whether it is that one."""
+        if growing(self) is not None:
             unsupported(f"{name}() of a list that grows under traced control flow,", "make an array of it first, np.array(items)")
-        return getattr(list, name)(self, *args)
+        return [x is item or x == item for x in list.__iter__(self)]
+
+    def _place(self, name: str, item: Any) -> Any:
+        """Where the first item is that is that one."""
+        found: Any = -1
+        for i, same in reversed(list(enumerate(self._equal(name, item)))):
+            found = table.select(same, *_traced(i, found)) if is_traced(same) else i if same else found
+        error = ValueError("list.remove(x): x not in list" if name == "remove" else "the item is not in the list")
+        require(table.ige(found, 0) if is_traced(found) else found >= 0, error)
+        return found.weakly(True) if is_traced(found) else found
 
     def sort(self, *, key: Any = None, reverse: Any = False) -> None:
         self._note()

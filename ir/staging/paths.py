@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.builder import Frame, atom_of, current_builder, current_trace
 from ..core.faults import is_of_tracing
-from ..core.graph import Block, Branch, Edge
+from ..core.graph import Block, Branch, Edge, Fail
 from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import BOOL
@@ -173,6 +173,17 @@ def branch(cond: Traced, *names: str) -> tuple[Block, Block]:
     if builder.sites is not None:
         builder.sites.update({yes.name: (user_site(), True), no.name: (user_site(), False)})
     return yes, no
+
+
+def require(cond: Any, error: Exception) -> None:
+    """The program raises the error here where the condition does not hold."""
+    if not isinstance(cond, Traced):
+        if not cond:
+            raise error
+        return
+    ok, bad = branch(cond, "there", "nothing")
+    current_builder().terminate(Fail("raise", str(error), user_site(str(error), error)), bad)
+    current_builder().enter(ok)
 
 
 raise_here = Port("stages an exception: the compiled program raises it when it gets here")

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from ...core import errors
-from ...core.builder import current_builder
-from ...core.graph import Fail
 from ...core.sites import user_site
 from ...core.types import Scalar, is_complex
 from ...objects import choice
@@ -23,7 +21,6 @@ from ..branches import ifexp
 from ..growing import _heap
 from ..leaves import merge_types, same_leaf
 from ..optional import Maybe
-from ..paths import branch
 
 LONG = 8  # numbers: so many, and more, are looked up in an array
 
@@ -110,17 +107,6 @@ def is_one_of(x: Choice, wanted: Callable[[Any], bool]) -> Any:
     if all(a == answers[0] for a in answers):
         return answers[0]
     return pick(index, answers)
-
-
-def require(cond: Any, error: Exception) -> None:
-    """The program raises the error here where the condition does not hold."""
-    if not isinstance(cond, Traced):
-        if not cond:
-            raise error
-        return
-    ok, bad = branch(cond, "there", "nothing")
-    current_builder().terminate(Fail("raise", str(error), user_site(str(error), error)), bad)
-    current_builder().enter(ok)
 
 
 @choice.resolved.define

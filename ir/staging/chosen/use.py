@@ -16,8 +16,9 @@ from ...objects.structure import is_object
 from ...values.scalars import logical_not, truth
 from ...values.values import Traced, call
 from ..optional import is_
+from ..paths import require
 from ..stores import announced, attribute, method_of, setattr_
-from .pick import each, each_kind, is_one_of, pick, require, written
+from .pick import each, each_kind, is_one_of, pick, written
 
 
 @attribute_of_chosen.define
