@@ -103,6 +103,7 @@ def _forward(name: str) -> Any:
 
 for _name in (
     *("eq", "ne", "lt", "le", "gt", "ge", "neg", "pos", "abs", "invert", "len", "iter", "contains", "getitem", "setitem", "delitem"),
+    *(f"i{op}" for op in ("add", "or", "and", "sub", "xor", "mul")),
     *("float", "int", "index", "complex", "bool", "next", "enter", "exit", "lantern_truth"),
     *(side + op for side in ("", "r") for op in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor")),
 ):
@@ -143,7 +144,7 @@ def birth(x: Any, heap: Heap) -> float:
         maker, since = getattr(x, "__lantern_made__", (None, 0))
         trace = current_trace()
         goes_on = trace is None or any(f is maker for b in trace.builders for f in b.frames)
-        return 0 if goes_on else since  # type: ignore[no-any-return]
+        return 0 if goes_on else since
     if isinstance(x, types.MethodType):
         return max(birth(x.__self__, heap), birth(x.__func__, heap))
     if isinstance(x, functools.partial):

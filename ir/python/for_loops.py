@@ -17,6 +17,7 @@ from ..core.types import I64
 from ..ops import table
 from ..staging import lists
 from ..staging.branches import if_
+from ..staging.chosen.pick import plain
 from ..staging.growing import Grows, growing
 from ..staging.loops import CANNOT_BE_STAGED, UNROLL_ALWAYS, counted_loop, python_loop, while_
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, open_block, way_back
@@ -32,6 +33,7 @@ def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequ
     trace = current_trace()
     if trace is None:
         return python_loop(items, body, orelse, scope)
+    items = plain(items)
     staged = staged_iterable(items)
     trace.reads.contents(items)
     if staged is None or staged.flat:
@@ -177,6 +179,7 @@ def loop_value(test: Body, body: Callable[..., Any], init: Any, counted: Any = N
 def _source(items: Any, key: Any = None) -> tuple[Staged | None, Any]:
     """(the loop in the graph that goes over `items`, or None where Python does, items). What a generator computes of plain numbers
     alone, and a key of them, is found out now: it may be the size of an array."""
+    items = plain(items)
     staged = staged_iterable(items) if building() else None
     if staged is None:
         return None, items

@@ -20,7 +20,7 @@ from ..core.types import I64, behaves_as_array, widened
 from ..numpy.common import class_of
 from ..objects.choice import is_choice
 from ..ops import table
-from ..staging.chosen.pick import each
+from ..staging.chosen.pick import each, plain
 from ..staging.growing import growing
 from ..values import concrete, sizes
 from ..values.arrays import lift_array
@@ -243,6 +243,7 @@ def staged_length(x: Any) -> Any:
 # ---- what can be iterated in the graph
 def staged_iterable(items: Any) -> Staged | None:
     """`items` as a staged iterable, or None where Python should iterate."""
+    items = plain(items)
     if isinstance(items, Staged):
         return items if items.begun is None else None
     if (g := growing(items)) is not None:

@@ -13,11 +13,11 @@ from ..objects.choice import is_choice
 from ..objects.held import CONTAINERS
 from ..ops import table
 from ..staging.branches import and_, ifexp
-from ..staging.chosen.pick import halves, is_one_of, pick, written
+from ..staging.chosen.pick import halves, is_one_of, pick, plain, written
 from ..staging.growing import growing
 from ..staging.lists import List
 from ..staging.paths import heap_of, require
-from ..staging.stores import method_of
+from ..staging.stores import method_of, subscripted, subscripts_written
 from ..values.arrays import lift_array
 from ..values.values import Traced, call, constant, is_traced, store, write_to_scalar
 from .strings import Text
@@ -25,6 +25,7 @@ from .strings import Text
 _MAKERS = set(map(type, INDEXED))
 
 
+@subscripted.define
 def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
     index = index if isinstance(obj, CONTAINERS) else _plain_lists(index)
@@ -55,10 +56,12 @@ def _plain_lists(index: Any) -> Any:
     """An index of an array, with arrays for lists that grow."""
     if isinstance(index, tuple):
         return tuple(map(_plain_lists, index))
+    index = plain(index)
     g = growing(index)
     return index if g is None else g.stacked()
 
 
+@subscripts_written.define
 def setitem(value: Any, obj: Any, index: Any) -> None:
     """obj[index] = value, evaluated in Python's order; compiled code never writes into an array it captured."""
     if current_trace() is not None:

@@ -15,6 +15,7 @@ from ..core.port import Port
 from ..core.sites import unsupported, user_site
 from ..objects.choice import is_choice, is_whole, pick
 from ..objects.heap import Heap
+from ..objects.held import CONTAINERS
 from ..ops import table
 from ..values import pytree
 from ..values.values import Arrayed, constant, is_traced
@@ -64,6 +65,7 @@ def _remember(items: List, item: Any) -> None:
     trace.appends.append(Append(id(items), _loop(), shapes))
 
 
+MANY = 16  # lists in a list: of more, those at traced places are copies, which nobody may write to
 in_order = Port("gives the items of a list in their order")
 for_over = Port("goes through what a traced program can iterate")
 
@@ -294,9 +296,9 @@ def _parts(x: Any) -> Any:
 
 
 def _choose(x: List, i: Any) -> Any:
-    """An item of a list of known length at a traced place: one of its objects, or a copy of an item of numbers, arrays and tuples of them."""
+    """An item of a list of known length at a traced place: one of its objects or lists, or a copy of an item of numbers, arrays and tuples of them."""
     held = tuple(list.__iter__(x))
-    if not any(is_whole(v) or is_choice(v) for v in held):
+    if not any(is_whole(v) or is_choice(v) or (isinstance(v, CONTAINERS) and len(held) <= MANY) for v in held):
         try:
             described([held])
             return _of(x).item(i)

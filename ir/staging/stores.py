@@ -18,6 +18,8 @@ from ..values.values import Arrayed, Traced, call
 from .paths import heap_of
 
 attribute = Port("reads an attribute of an object, as rewritten code does")
+subscripted = Port("gives x[i], as rewritten code does")
+subscripts_written = Port("writes x[i], as rewritten code does")
 
 
 def seen(x: Any) -> Any:

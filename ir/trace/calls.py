@@ -16,13 +16,14 @@ import numpy as np
 from ..core.builder import building, current_trace
 from ..core.sites import is_library
 from ..numpy import dispatch as numpy_api
-from ..objects.choice import Choice
+from ..objects.choice import Choice, resolved
 from ..objects.heap import MUTATORS, Heap
 from ..objects.held import CONTAINERS, MISSING
 from ..python import host, raising, random, strings
 from ..python.questions import dispatched
 from ..python.subscripts import got, is_open
 from ..staging import stores
+from ..staging.chosen.pick import plain
 from ..staging.functions import invoke
 from ..staging.growing import growing
 from ..staging.lists import List, made
@@ -112,6 +113,8 @@ def _of_library(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 @values.call.define
 def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
+    if any(type(a) is Choice for a in (*args, *kwargs.values())) and not _keeps(function):
+        args, kwargs = tuple(map(plain, args)), {k: plain(v) for k, v in kwargs.items()}
     if any(type(a) is Maybe for a in args) and not _takes_optionals(function):
         args = tuple(map(needed, args))
     for a in args:
@@ -139,7 +142,7 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     if isinstance(function, type) and building() and _is_made_by_init(function):
         return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
-        return function(*args, **kwargs)
+        return function(*(resolved(a) if type(a) is Choice else a for a in args), **kwargs)
     if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
         return _new(numpy_api.call_numpy(function, args, kwargs))
     if (getattr(function, "__module__", None) or "").startswith(("scipy.", "numpy.fft")) and (
@@ -181,7 +184,7 @@ def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
     if isinstance(function, types.MethodWrapperType) and function.__name__ in ("__setattr__", "__delattr__"):
         announced(function.__self__, args[0])
     if isinstance(function, types.BuiltinMethodType) and function.__name__ in _LOOK_UP and isinstance(function.__self__, (dict, set)):
-        if function.__name__ == "get" and args and is_open(args[0]) and building():
+        if function.__name__ == "get" and isinstance(function.__self__, dict) and args and is_open(args[0]) and building():
             return got(function.__self__, *args)
         args = tuple(x.as_key() if i == 0 and isinstance(x, Traced) else x for i, x in enumerate(args))
     if not building():
@@ -204,6 +207,14 @@ def _looks_at(function: Any, args: Sequence[Any]) -> None:
     reads.every(args)
     if not any_traced(args):
         reads.arrays((owner, *args))
+
+
+def _keeps(function: Any) -> bool:
+    """Does a function take a list or a dict for what it is, and not for what is in it?"""
+    raw, owner = getattr(function, "__func__", function), getattr(function, "__self__", None)
+    if isinstance(owner, CONTAINERS) and getattr(function, "__name__", "") in MUTATORS:
+        return True
+    return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or isinstance(function, type) or function in (isinstance, id)
 
 
 def _takes_optionals(function: Any) -> bool:

@@ -18,7 +18,7 @@ from ..core.sites import unsupported
 from ..numpy import creation
 from ..numpy import dispatch as numpy_api
 from ..objects import copies
-from ..objects.choice import is_choice
+from ..objects.choice import Choice, is_choice
 from ..python import generators, host, iterators, python_math, sequences, strings
 from ..python.for_loops import for_
 from ..python.guarded import (
@@ -40,7 +40,7 @@ from ..python.strings import fstring, remainder
 from ..python.subscripts import getitem, setitem
 from ..staging import stores
 from ..staging.branches import and_, chain, if_, ifexp, not_, or_
-from ..staging.chosen.pick import each
+from ..staging.chosen.pick import each, plain
 from ..staging.functions import invoke
 from ..staging.growing import growing
 from ..staging.kinds import LEAF
@@ -112,6 +112,7 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
 
 def contains(x: Any, items: Any) -> Any:
     """x in items: element by element where something is traced (no hash of a traced value is its number's)."""
+    items = plain(items)
     if (g := growing(items)) is not None and g.bones == LEAF:
         items = g.stacked()
     if isinstance(items, Arrayed) or (isinstance(items, np.ndarray) and is_traced(x)):
@@ -142,6 +143,8 @@ def _getattr(obj: Any, name: str, *default: Any) -> Any:
 
 def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
     """x (op) y; what a user's class says about it is rewritten like other code."""
+    if type(x) is Choice or type(y) is Choice:
+        x, y = plain(x), plain(y)
     if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
         if (type(x) is np.ndarray or type(y) is np.ndarray) and not is_traced(x) and not is_traced(y) and building():
             return _computed(fn, x, y)

@@ -12,11 +12,11 @@ from ...core.sites import user_site
 from ...core.types import Scalar, is_complex
 from ...objects import choice
 from ...objects.choice import Candidates, Choice, is_whole, one_of, renumbered, state_of
-from ...objects.held import MISSING
+from ...objects.held import CONTAINERS, MISSING
 from ...objects.structure import closed, is_object, opened
 from ...ops import table
 from ...values.arrays import lift_array
-from ...values.values import Traced, constant, load, to_type
+from ...values.values import Traced, call, constant, load, to_type
 from ..branches import ifexp
 from ..growing import _heap
 from ..leaves import merge_types, same_leaf
@@ -35,7 +35,7 @@ def pick(index: Any, values: Sequence[Any]) -> Any:
     merged = None if any(v is None or type(v) is Maybe for v in values) else merge_types(values)
     if merged is not None and isinstance(merged[0], Scalar) and not is_complex(merged[0]):
         return _number(index, values, merged[0], merged[1])
-    if all(map(is_whole, values)):
+    if all(is_whole(v) or isinstance(v, CONTAINERS) for v in values):
         return one_of(index, Candidates(values))
     return halves(index, values, lambda v: v)
 
@@ -109,9 +109,24 @@ def is_one_of(x: Choice, wanted: Callable[[Any], bool]) -> Any:
     return pick(index, answers)
 
 
+def is_container(x: Any) -> bool:
+    """Is it one of several containers?"""
+    return type(x) is Choice and any(isinstance(c, CONTAINERS) for c in state_of(x)[1])
+
+
+def plain(x: Any) -> Any:
+    """A copy of the container that it is; other values as they are."""
+    if not is_container(x):
+        return x
+    index, objects = state_of(x)
+    return objects[index] if not isinstance(index, Traced) else halves(index, objects, lambda c: call(c.copy))
+
+
 @choice.resolved.define
 def resolved(x: Any) -> Any:
     """An object with the parts of the one that it is, for who looks at it from outside of the program."""
+    if is_container(x):
+        return plain(x)
     index, objects = state_of(x)
     if not isinstance(index, Traced):
         return objects[index]

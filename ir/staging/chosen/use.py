@@ -18,7 +18,8 @@ from ...values.values import Traced, call
 from ..optional import is_
 from ..paths import require
 from ..stores import announced, attribute, method_of, setattr_
-from .pick import each, each_kind, is_one_of, pick, written
+from . import containers
+from .pick import each, each_kind, is_container, is_one_of, pick, written
 
 
 @attribute_of_chosen.define
@@ -27,6 +28,8 @@ def read(x: Choice, name: str) -> Any:
     index, objects = state_of(x)
     if not isinstance(index, Traced):
         return attribute(objects[index], name)
+    if is_container(x):
+        return containers.attribute_of(x, name)
     found = [_of_class(c, name) for c in objects]
     if all(isinstance(f, (types.FunctionType, property, classmethod, staticmethod)) for f in found):
         if any(f is not found[0] for f in found):
@@ -104,6 +107,8 @@ def operation(x: Choice, name: str, *args: Any, **kwargs: Any) -> Any:
         return write(x, *args)
     if name == "__call__":
         return each_kind(x, _called, lambda part: _call(part, args, kwargs))
+    if is_container(x):
+        return containers.operation(x, name, args)
     if name == "__lantern_truth__":
         return _truth(x)
     _, objects = state_of(x)
