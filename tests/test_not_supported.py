@@ -135,7 +135,7 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (lambda x: len({x, 0.5 * x}), 0.0, "np.unique"),
     (keys_depend, 1.0, "must keep its structure"),
     (outlives, 1.0, "attribute `n` of a Thing, which outlives the call"),
-    (chosen, 1.0, "one of several objects"),
+    (chosen, 1.0, "outlives the call"),
     (appended_then_written, 100.0, "copy"),
     (items_of_two_structures, 100.0, "grows under traced control flow"),
 ]

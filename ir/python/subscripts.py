@@ -72,7 +72,7 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
         if isinstance(obj, CONTAINERS):
             heap_of().note(obj)
         if isinstance(obj, dict) and is_open(index):
-            _put(obj, place_of(obj, index), value)
+            _put(obj, _place_to_write(obj, index), value)
             return
         elif isinstance(obj, np.ndarray) and (mentions_traced(index) or is_traced(value)):
             store(lift_array(obj), index, value)
@@ -126,6 +126,15 @@ def _is_key(key: Any, k: Any) -> Any:
     if is_choice(key):
         return is_one_of(key, lambda c: bool(c == k))
     return key == k if isinstance(k, (int, float, np.number)) or not isinstance(key, Traced) else False
+
+
+def _place_to_write(obj: dict[Any, Any], key: Any) -> Any:
+    at = place_of(obj, key, default=True)
+    if not isinstance(at, Traced) and at < 0:
+        return key.as_key() if isinstance(key, Traced) else hash(key)  # which is refused
+    new = KeyError("a key that the program decides is written to a dict that does not have it: give the dict all of its keys before")
+    require(table.ige(at, 0) if isinstance(at, Traced) else True, new)
+    return at
 
 
 def _put(obj: dict[Any, Any], i: Any, value: Any) -> None:
