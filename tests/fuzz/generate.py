@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from .chosen import Chosen
 from .expressions import ArrayName, Names, Source
 from .functions import Functions, indent
 from .objects import CLASSES, Objects
@@ -11,7 +12,7 @@ from .objects import CLASSES, Objects
 HEADER = "import math\n\nimport numpy as np\n\nimport lantern_jit as lj\n" + CLASSES
 
 
-class Statements(Functions, Objects):
+class Statements(Functions, Objects, Chosen):
     def block(self, names: Names, most: int = 4) -> list[str]:
         """Statements; the last one may leave the block."""
         out: list[str] = []
@@ -37,6 +38,8 @@ class Statements(Functions, Objects):
             self.objects,
             self.lists,
             self.sequences,
+            self.team,
+            self.texts,
             self.leave,
         )
         deep = (
