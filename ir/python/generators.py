@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, Frame, current_builder, current_trace, keep
-from ..core.sites import user_site
+from ..core.builder import Builder, Frame, building, current_builder, current_trace, keep
+from ..core.sites import unsupported, user_site
 from ..ops import table
 from ..staging.branches import and_
 from ..staging.functions import generated
@@ -25,21 +25,26 @@ from ..staging.join import join, join_values
 from ..staging.paths import (
     CONTINUE,
     DEAD,
+    NO_SCOPE,
     Body,
+    Return,
     Scope,
     Thunk,
     clock,
     falls_through,
+    heap_of,
     here,
     leave,
     open_block,
     run,
     run_sometimes,
+    way_back,
 )
-from ..staging.staged import enter
+from ..staging.staged import _result, enter
 from ..syntax.rewrite import assigned_outside
 from ..values.scalars import truth
 from ..values.values import call
+from .for_loops import for_
 from .iterables import Staged, on_ints, staged_iterable
 
 
@@ -251,3 +256,41 @@ def counting(start: Any) -> Callable[[Any], Any]:
         return i, x
 
     return counted
+
+
+# ---- the first element
+def next_(items: Any, /, *default: Any) -> Any:
+    """next(). Of a generator whose elements the program chooses it is the first: a search that ends there."""
+    if not building() or not isinstance(items, Staged) or items.begun is not None or items.keep is None or items.drive is not None:
+        return next(items, *default)
+    open_block()
+    go_back, spent = way_back(NO_SCOPE), items.spent
+    try:
+        return next(items, *default)
+    except errors.TracedConditionError:
+        go_back()
+        items.begun, items.spent = None, spent
+    builder = current_builder()
+    frame = Frame("function", label="next()")
+    frame.since = heap_of().clock
+    builder.frames.append(frame)
+    try:
+        signal = for_(items, lambda x: Return(x), lambda: _without_elements(*default), NO_SCOPE)
+    finally:
+        builder.frames.remove(frame)
+    items.begun = _advanced(items.what)
+    return _result(signal, frame, "next()")
+
+
+def _without_elements(*default: Any) -> Return:
+    if not default:
+        raise StopIteration
+    return Return(default[0])
+
+
+def _advanced(what: str) -> Iterator[Any]:
+    unsupported(f"an element of {what} after next() has taken one that the program chooses", "make a list of it first")
+    yield
+
+
+REPLACED: dict[Any, Callable[..., Any]] = {next: next_}

@@ -238,7 +238,7 @@ def _where(*args: Any) -> Any:
     return numpy_api.call_function(np.where, args, {})
 
 
-for _replaced in (python_math, iterators, sequences, host, strings, copies, stores):
+for _replaced in (python_math, iterators, generators, sequences, host, strings, copies, stores):
     REPLACED.update(_replaced.REPLACED)
 REPLACED.update({**numpy_api.CREATION, **QUESTIONS, **_BUILTINS})
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.complex128, np.complex64, np.int64, np.bool_)})
