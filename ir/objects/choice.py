@@ -27,6 +27,7 @@ from ..ops import table
 from ..values import pytree
 from ..values.values import Arrayed, Traced, constant
 from .heap import Heap
+from .held import attributes
 from .structure import is_object
 
 _WHOLE = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial, np.ufunc, type, enum.Enum)
@@ -150,7 +151,11 @@ def birth(x: Any, heap: Heap) -> float:
     if isinstance(x, functools.partial):
         held = (*x.args, *x.keywords.values())
         return math.inf if any(isinstance(v, (Traced, Arrayed)) for v in held) else max(birth(v, heap) for v in (x.func, *held))
-    return heap.birth(x)
+    found = heap.birth(x)
+    if found or not is_object(x):
+        return found
+    written = heap.keys.get(id(x), ())  # what code that is not rewritten has made is made of what the trace has computed
+    return math.inf if any(isinstance(v, (Traced, Arrayed)) and name not in written for name, v in attributes(x).items()) else 0
 
 
 def candidates_of(x: Any) -> tuple[Any, ...]:

@@ -18,14 +18,16 @@ from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Fail
 from ..core.sites import unsupported, user_site
 from ..core.types import NUMPY_DTYPES, element
+from ..objects.choice import Candidates, among, is_choice, is_whole, one_of, union
 from ..objects.heap import Heap
-from ..objects.structure import opened
+from ..objects.structure import Shape, opened
 from ..ops import table
 from ..values import concrete, pytree, sizes
 from ..values.arrays import allocate
 from ..values.complexes.pairs import Complex, ComplexArray
 from ..values.values import Arrayed, Traced, constant, dimension, to_type
 from ..values.views import base_of
+from .chosen.references import candidates_in, renumbered_in, with_numbers
 from .kinds import LEAF, Kind, Skeleton, filled, kind_of, meet, refuse_items, skeleton
 from .leaves import either
 from .paths import branch
@@ -73,8 +75,20 @@ class Growing:
         g, leaves = self._fit(item)
         return g._stored(g.n, leaves, grow=True)
 
+    def referring(self, candidates: Candidates) -> Growing:
+        """The same items, which are objects, by their numbers among these candidates."""
+        old = candidates_in(self.bones)
+        if old is None or old == candidates:
+            return self
+        buffers = [renumbered_in(b, old, candidates) for b in self.buffers]
+        return Growing(buffers, self.n, (Shape(self.bones[0].kind, candidates), self.bones[1]), self.kinds)
+
     def _fit(self, item: Any) -> tuple[Growing, list[Any]]:
         """This list with kinds that hold the item too, and the leaves of the item."""
+        mine = candidates_in(self.bones)
+        if mine is not None and (is_whole(item) or is_choice(item)) and mine != (every := union([one_of(0, mine), item])):
+            return self.referring(every)._fit(item)
+        item = item if mine is None or not is_whole(item) else among(item, mine)
         leaves: list[Any] = []
         bones = skeleton(item, leaves)
         if bones != self.bones:
@@ -307,7 +321,7 @@ def _same_shape(b: Any, x: Any, k: Kind) -> None:
 def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...], capacity: Any = None, shapes: Any = None) -> Growing:
     """These items as a list that grows from now on; with room for `capacity` items of these shapes."""
     rows = []
-    for item in items:
+    for item in with_numbers(items, candidates_in(bones)):
         _copied(item)
         leaves: list[Any] = []
         if skeleton(item, leaves) != bones:
@@ -349,7 +363,10 @@ def described(contents: Sequence[Sequence[Any]]) -> tuple[Skeleton, tuple[Kind, 
 
 def grown(held: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...]) -> Growing:
     """The contents of a list as a Growing of these kinds."""
-    return held[0].cast(kinds) if is_growing(held) else started(held, bones, kinds)
+    if not is_growing(held):
+        return started(held, bones, kinds)
+    candidates = candidates_in(bones)
+    return (held[0] if candidates is None else held[0].referring(candidates)).cast(kinds)  # type: ignore[no-any-return]
 
 
 def is_growing(held: Any) -> bool:

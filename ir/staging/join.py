@@ -26,8 +26,9 @@ from ..values import pytree
 from ..values.arrays import lift_array
 from ..values.values import Arrayed
 from ..values.views import settled
+from .chosen.references import referred, with_numbers
 from .chosen.sharing import Sharing
-from .growing import described, grown, is_growing
+from .growing import Growing, described, grown, is_growing
 from .leaves import (
     Undefined,
     as_complex,
@@ -95,6 +96,8 @@ class Meeting:
     def _new(self, name: str, values: Sequence[Any]) -> Any:
         if one_is_complex(values):
             return self._unowned(name, self._in_blocks(values, as_complex))
+        if all(type(v) is Growing for v in values) and (known := referred([[v] for v in values], self.heap, self.since)) is not None:
+            values = self._in_blocks(values, lambda v: v.referring(known))
         if all(is_whole(v) or is_choice(v) for v in values):
             candidates = self.sharing.candidates(values, self.since)
             if candidates is not None:
@@ -187,6 +190,8 @@ class Meeting:
             raise errors.TypeMismatchError(
                 f"a list has {' items on one path and '.join(str(len(h)) for h in contents)} on another at {user_site()}: give it one length on all paths"
             )
+        candidates = referred(contents, self.heap, self.since)
+        contents = self._in_blocks(contents, lambda held: with_numbers(held, candidates))
         form = described(contents)
         return (self.value(name, self._in_blocks(contents, lambda held: grown(held, *form))),)
 

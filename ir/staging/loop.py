@@ -14,13 +14,14 @@ from ..core.builder import Frame, current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
 from ..core.types import I64, Array, Scalar, same_type
-from ..objects.choice import Candidates, among, is_choice, is_whole, one_of, union
+from ..objects.choice import Candidates, among, is_choice, is_whole, one_of
 from ..objects.heap import Place, State, identical
 from ..objects.held import CONTAINERS
 from ..objects.structure import Shape, closed, is_object, opened, shape_of_contents
 from ..values.sizes import add, mul
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
+from .chosen.references import ANY, referred
 from .chosen.sharing import Sharing
 from .growing import Grows, Room, described, grown, is_growing, known_before, started
 from .kinds import LEAF
@@ -122,7 +123,7 @@ class Loop:
             return self._inside((at, 0), "items", self._at_the_end(lambda: grown(now, *form)), True)
         more = mul(self.trips, room.appends)
         if is_growing(now):
-            reserved = self._at_the_end(lambda: now[0].cast(form[1]).reserved(add(now[0].n, more), room.shapes))
+            reserved = self._at_the_end(lambda: grown(now, *form).reserved(add(now[0].n, more), room.shapes))
         else:
             reserved = self._at_the_end(lambda: started(now, form[0], form[1], add(more, len(now)), room.shapes))
         self.forms.setdefault((at, 0, len(reserved.buffers)), I64)
@@ -241,7 +242,8 @@ class Loop:
 
     def _latch_growth(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """A list that comes back with another length than it had at the head."""
-        form = described([before, old, new])
+        known = referred(states := [before, old, new], self.heap, self.since)
+        form = described(states if known is None else [[one_of(ANY, known)]])
         if self.builder.trace.no_growth:
             kind = Grows if form[0] == LEAF else errors.TypeMismatchError
             raise kind(f"a list grows in the loop at {user_site()}: give it its length before")
@@ -313,13 +315,12 @@ class Loop:
 
     def _latch_chosen(self, key: Any, old: Any, before: Any, new: Any) -> bool:
         """Does another object than that of the head come back, so that from then on a number says which of them it is?"""
-        if old is new or isinstance(before, Undefined) or not all(is_whole(x) or is_choice(x) for x in (old, new)):
-            return False
-        found = self.sharing.candidates([old, new], self.since)
-        if found in (None, self.forms.get(key)) or (is_choice(old) and is_choice(new) and found == union([old]) == union([new])):
-            return False
-        self.forms[key] = found
-        return True
+        found = None if old is new or isinstance(before, Undefined) else self.sharing.wider(self.forms.get(key), old, new, self.since)
+        if found is not None:
+            for k in [k for k in self.forms if k[: len(key)] == key]:
+                del self.forms[k]
+            self.forms[key] = found
+        return found is not None
 
     def _latch_parts(self, key: Any, name: str, a: Any, before: Any, b: Any, state: State, args: dict[Any, Atom]) -> None:
         """An object of the same structure comes back, part by part."""

@@ -26,6 +26,7 @@ from ..values.arrays import allocate
 from ..values.kernels import copied
 from ..values.scalars import logical_not, truth
 from ..values.values import Arrayed, Traced, constant, is_traced
+from .chosen.references import candidates_in
 from .growing import _heap, described, growing
 from .kinds import LEAF, Kind, Skeleton, filled
 from .leaves import Undefined
@@ -197,6 +198,14 @@ def value_of(x: Any) -> Any:
     return object.__getattribute__(x, "_state")[1] if type(x) is Maybe else x
 
 
+def _refuse_made(candidates: Candidates) -> None:
+    heap = _heap()
+    if heap is not None and any(birth(x, heap) for x in candidates.objects):
+        unsupported(
+            "a list as a result whose length and objects the program decides", "return numbers and arrays of them, or the objects' numbers"
+        )
+
+
 def is_there(x: Any) -> Any:
     return object.__getattribute__(x, "_state")[0] if type(x) is Maybe else x is not None
 
@@ -240,6 +249,8 @@ def returned(value: Any, optional: bool = True, since: int = 0) -> Any:
     if (at_the_end := getattr(type(value), "__lantern_returned__", None)) is not None:
         at_the_end(value)
     if isinstance(value, List):
+        if (g := growing(value)) is not None and (known := candidates_in(g.bones)) is not None:
+            _refuse_made(known)
         return value if growing(value) is not None else [returned(x, optional, since) for x in value]
     if isinstance(value, Arrayed) and pytree.is_node(type(value)):
         return copied(value)

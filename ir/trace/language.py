@@ -41,6 +41,7 @@ from ..python.subscripts import getitem, setitem
 from ..staging import stores
 from ..staging.branches import and_, chain, if_, ifexp, not_, or_
 from ..staging.chosen.pick import each, plain
+from ..staging.chosen.references import candidates_in
 from ..staging.functions import invoke
 from ..staging.growing import growing
 from ..staging.kinds import LEAF
@@ -115,6 +116,8 @@ def contains(x: Any, items: Any) -> Any:
     items = plain(items)
     if (g := growing(items)) is not None and g.bones == LEAF:
         items = g.stacked()
+    elif g is not None and (known := candidates_in(g.bones)) is not None and not is_choice(x):
+        items, x = g.buffers[0][: g.n], next((i for i, c in enumerate(known.objects) if c is x or (type(c) is str and c == x)), -1)
     if isinstance(items, Arrayed) or (isinstance(items, np.ndarray) and is_traced(x)):
         return np.any(np.equal(arrays.lift_array(items) if isinstance(items, np.ndarray) else items, x))
     if isinstance(items, (tuple, list, dict, set, frozenset)) and (
@@ -184,6 +187,12 @@ def _in_words(fn: Any, *operands: Any) -> Any:
 
 def in_place(fn: Any, old: Any, value: Any) -> Any:
     """old (op)= value"""
+    if building() and (type(old) not in _PLAIN_TYPES or type(value) not in _PLAIN_TYPES):
+        name = fn.__name__.removeprefix("i")
+        if (own := own_method(old, f"__i{name}__")) is not None:
+            return call(types.MethodType(own, old), value)
+        if not hasattr(type(old), f"__i{name}__") and (own_method(old, f"__{name}__") or own_method(value, f"__r{name}__")):
+            return binary(getattr(operator, name, None) or getattr(operator, f"{name}_"), name, old, value)
     return _in_words(functools.partial(stores.in_place, fn), old, value)
 
 

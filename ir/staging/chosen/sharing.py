@@ -40,6 +40,15 @@ class Sharing:
         alike = is_object(one) and all(type(v) is type(one) for v in held)
         return found if not alike or any(map(self.sees, held)) else None
 
+    def wider(self, form: Any, old: Any, new: Any, since: int) -> Any:
+        """What a loop carries of an object that comes back as another one: a number among Candidates, or its `parts`. None: as it does."""
+        if form == "parts" or not all(is_whole(x) or is_choice(x) for x in (old, new)):
+            return None
+        found = self.candidates([old, new], since)
+        if found is None:
+            return "parts" if isinstance(form, Candidates) else None  # of an object that the loop has made
+        return None if found == form or (is_choice(old) and is_choice(new) and found == union([old]) == union([new])) else found
+
     def resolved(self, x: Any, state: State) -> Any:
         """An object with the parts that the one that it is has in that state."""
         now = self.heap.save()
