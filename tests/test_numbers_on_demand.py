@@ -203,10 +203,10 @@ def test_sizes_that_broadcast_against_a_fixed_one() -> None:
 
 def test_what_is_tried_and_given_up_needs_nothing() -> None:
     def f(x: Any, m: int) -> Any:
-        weights, total = {0: 1.0, 1: 2.0, 2: 3.0}, 0.0
+        weights, total = (1.0, 2.0, 3.0), 0.0
         for i in range(3 + len(x) - len(x)):  # cannot be staged: unrolled; the loop inside of it can be
             for j in range(m):
-                total += weights[i] * x[j]
+                total += weights[i:][0] * x[j]
         return total
 
     g = lj.jit(f)

@@ -149,7 +149,7 @@ def test_a_long_one_that_must_be_unrolled_says_so_in_the_log(caplog: pytest.LogC
     def f(a: float) -> float:
         s = 0.0
         for k in K:
-            s += a * weights[k]
+            s += a * weights[k:][0]
         return s
 
     with caplog.at_level(logging.INFO, logger="lantern_jit"):
@@ -175,11 +175,11 @@ def test_a_list_of_many_items_is_unrolled_and_says_so(caplog: pytest.LogCaptureF
 
 
 def test_what_is_far_too_long_to_unroll_is_refused() -> None:
-    table = [1.0]
+    table = (1.0,)
 
     def f(a: float) -> float:
         for k in range(100_000):
-            a += table[k % 1]
+            a += table[k % 1 :][0]
         return a
 
     with pytest.raises(lj.errors.TracedConditionError, match="an index"):

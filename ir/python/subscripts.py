@@ -18,6 +18,7 @@ from ..staging.growing import growing
 from ..staging.lists import List
 from ..staging.paths import heap_of, require
 from ..staging.stores import method_of, subscripted, subscripts_written
+from ..values import concrete
 from ..values.arrays import lift_array
 from ..values.values import Traced, call, constant, is_traced, store, write_to_scalar
 from .strings import Text
@@ -36,6 +37,8 @@ def getitem(obj: Any, index: Any) -> Any:
     if (own := method_of(obj, "__getitem__")) is not None:
         return call(own, index)
     trace = current_trace()
+    if isinstance(obj, (dict, list, tuple, str)) and is_open(index):
+        index = _known(index)
     if trace is not None and isinstance(obj, dict) and is_open(index):
         trace.reads.contents(obj)
         return pick(place_of(obj, index), list(obj.values()))
@@ -85,6 +88,16 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
 def is_open(key: Any) -> bool:
     """Is it a key whose hash only the program knows?"""
     return isinstance(key, (Traced, Text)) or is_choice(key) or (type(key) is tuple and any(map(is_open, key)))
+
+
+def _known(key: Any) -> Any:
+    """A key, or an index, with the numbers that follow from the arguments at hand; and those of a short loop's counter, which is unrolled."""
+    if type(key) is tuple:
+        return tuple(map(_known, key))
+    if not isinstance(key, Traced):
+        return key
+    number = concrete.number(key)
+    return key if number is None and not concrete.of_short_loops(key) else key.as_key() if number is None else number
 
 
 def place_of(obj: dict[Any, Any], key: Any, default: bool = False) -> Any:

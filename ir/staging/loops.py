@@ -41,6 +41,7 @@ from .paths import (
 )
 from .stores import seen
 
+SHORT = 32  # iterations, at most, that are unrolled rather than that Python's containers are indexed in a loop
 UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
 
 CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
@@ -241,6 +242,8 @@ def counted_loop(
 
     def one() -> Any:
         i, since = counter[0], clock()
+        if isinstance(count, int) and count <= SHORT:
+            current_builder().trace.counters.add(i.atom)
         frame = next(f for f in reversed(current_builder().frames) if f.kind == "loop")
         signal = run(body, element(i))
         if frame.ends["continue"]:  # the counter moves on from every path that continues

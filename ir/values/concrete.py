@@ -92,6 +92,7 @@ def _forget(numbers: Numbers | None, asked: int) -> None:
 # of the arguments, where they may become constants; and the conditions that have been staged
 keep("numbers", lambda trace: None, mark=lambda numbers: 0 if numbers is None else len(numbers.asked), undo=_forget)
 keep("conditions", lambda trace: [])
+keep("counters", lambda trace: set())  # of loops that are so short that they are unrolled where Python needs one
 keep("counted", lambda trace: {})  # what the blocks of loops are given that are staged for their length: by variable the loop's place
 
 
@@ -158,6 +159,16 @@ def small(value: Any, most: int) -> int | None:
     found = _Origin(trace).of(value)
     asked = number(value) if found is not None and found <= most else None
     return None if asked is None else int(asked)
+
+
+def of_short_loops(value: Any) -> bool:
+    """Does a number come from the counters of short loops and numbers of the arguments alone? It is known where the loops are unrolled."""
+    trace = current_trace()
+    if trace is None or trace.numbers is None or not trace.counters:
+        return False
+    origin = _Origin(trace)
+    origin.known.update(dict.fromkeys(trace.counters, 0))
+    return origin.of(value) is not None
 
 
 def agree(n: Any, m: Any) -> None:
