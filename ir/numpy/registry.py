@@ -58,7 +58,7 @@ LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modul
         f"np.polynomial.{basis}": ["polynomials.series"]
         for basis in ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")
     },
-    "scipy.special": ["special.functions", "special.bessel"],
+    "scipy.special": ["special.functions", "special.bessel", "special.complexes"],
     "scipy.stats": ["stats.continuous", "stats.discrete", "stats.multivariate", "stats.samples", "stats.further", "stats.rarer"],
 }
 # Of np and of arrays: the names that such a module implements. `+` says that what has the name makes an array (Entry.creates).
