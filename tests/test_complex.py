@@ -168,6 +168,8 @@ def test_derivatives_through_their_order() -> None:
     # of equals the first, and of equal real parts the one with the greater imaginary part
     found = lj.jit(lj.grad(lambda z: (np.max(z) * (1 + 2j)).real))(np.array([1, 1 + 1j, 1 + 1j, -5]))
     same(found, np.array([0, 1 + 2j, 0, 0]))
+    for back in both(lambda z: lj.vjp(np.max, z)[1](0.3 + 0.7j)[0], 0.3 - 0.2j).values():
+        np.testing.assert_allclose(back, 0.3 + 0.7j)
 
 
 def test_dtypes_are_numpys() -> None:
