@@ -226,10 +226,13 @@ class _Check:
             return found
         tolerance = 1e4 * self.precision.eps
         for name, a, b in zip(names, found, wanted, strict=True):
-            a, b = np.asarray(a), np.asarray(b)
-            if not np.allclose(a, b, tolerance, tolerance * max(1.0, float(np.max(np.abs(b), initial=0.0))), equal_nan=True):
+            a, b = np.atleast_1d(a), np.atleast_1d(b)
+            near = np.isclose(a, b, tolerance, tolerance * max(1.0, float(np.max(np.abs(b), initial=0.0))), equal_nan=True)
+            if not near.all():
+                i = tuple(np.argwhere(~near)[0])
+                where = f"[{', '.join(map(str, i))}]" if a.size > 1 else ""
                 raise errors.GradientCheckError(
-                    f"{self.told(what)} for {name} is {a!r:.80} in native code, and {b!r:.80} on the interpreter"
+                    f"{self.told(what)} for {name} is {a[i]!r:.80} in native code, and {b[i]!r:.80} on the interpreter{where and f', at {where}'}"
                 )
         return found
 

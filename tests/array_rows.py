@@ -363,7 +363,11 @@ row(
 row("indices by masks", lambda x: (x[x > 0], x[x[:, 0] > 0], x[np.array([True, False, True])]), (3, 4))
 row("take .take take_along_axis compress .compress", lambda x, i: (np.take(x, i), np.take(x, i, axis=1), x.take(i, axis=0), np.take_along_axis(x, np.argsort(x, 1), 1), np.take_along_axis(x, i[None, :3], 0),
     np.compress(np.array([True, False, True]), x, axis=0), x.compress(np.array([False, True, True]), axis=0)), make=lambda g: (g.normal(size=(3, 3)), ints(g, 3, 4)))  # fmt: skip
-row("sort argsort .argsort .sort", lambda x: (np.sort(x), np.sort(x, axis=0), np.sort(x, axis=None)), (5, 7))
+row(
+    "sort sort_complex argsort .argsort .sort",
+    lambda x: (np.sort(x), np.sort(x, axis=0), np.sort(x, axis=None), np.sort_complex(x[0]).real),
+    (5, 7),
+)
 row("argsort", lambda x: (np.argsort(x), np.argsort(x, axis=0), x.argsort()), (5, 7), smooth=False)
 row(
     "searchsorted .searchsorted",

@@ -89,6 +89,7 @@ DIFFERENTIABLE: dict[str, Sample] = {
     "hypot_squared": Sample(lambda x, y: x * x + y * y, (ANY, ANY)),
     "hypot": binary("hypot", ANY, math.hypot, smooth=off_zero),
     "pow": binary("power", POSITIVE, lambda x, y: x**y, math.pow, pow, np.float_power, second=ANY),
+    "pow_slope": Sample(lambda x, y: x ** (y - 1) * (1 + y * np.log(x)), (POSITIVE, ANY), attrs={"k": 1, "n": 1}),
     "powi": Sample(lambda x: x**3, (ANY,), (lambda x: x**3, lambda x: np.power(x, 3.0)), off_zero, {"n": 3}),
     "exp": unary("exp", ANY, math.exp),
     "exp2": unary("exp2", ANY, lambda x: 2.0**x, *([math.exp2] if hasattr(math, "exp2") else [])),
@@ -178,7 +179,7 @@ INTEGRAL: dict[str, tuple[Function, tuple[Function, ...], Callable[..., bool]]] 
 LOGICAL: dict[str, Function] = {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}
 
 # Rows with a test of their own in test_operations.py; `gate` in test_guards.py; `carried` in test_loops_as_kernels.py; `fixed` in test_initial_values.py; those of sizes and indices in test_array_shapes.py.
-OTHERS = {"tanh_slope", "expit_slope"}  # derivatives of tanh and expit, tested with them
+OTHERS = {"tanh_slope", "expit_slope", "pow_log"}  # derivatives of tanh, expit and pow, tested with them
 OTHERS |= {"round_decimal", "unsigned_div", "exact_add", "exact_sub", "exact_mul", "wrap32", "fits32"}  # in test_scalars.py
 OTHERS |= {"special3", "special4"}  # in test_special.py
 OTHERS |= {

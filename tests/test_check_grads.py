@@ -76,6 +76,8 @@ def test_native_code_is_compared_with_the_interpreter(monkeypatch: pytest.Monkey
     monkeypatch.setattr(checks, "jit", lambda f: Off(of(f)))
     with pytest.raises(errors.GradientCheckError, match=r"jvp for the result is .* in native code, and .* on the interpreter"):
         lj.check_grads(lambda x: x * x, (3.0,))
+    with pytest.raises(errors.GradientCheckError, match=r"on the interpreter, at \[1\]$"):
+        lj.check_grads(lambda x: x * x, (np.array([0.0, 3.0]),))
 
 
 def test_what_cannot_be_checked_is_said() -> None:

@@ -248,3 +248,51 @@ def test_an_index_of_tuples() -> None:
     a = np.arange(24.0).reshape(2, 3, 4)
     for got, want in zip(lj.jit(f)(a, 1), f(a, 1), strict=True):
         assert np.array_equal(got, want)
+
+
+def along(f: Callable[..., Any], x: Any, y: Any, by_x: float, by_y: float) -> Any:
+    """The derivative of f in a direction that has the same part in each element of an array."""
+    return lj.jvp(f, (x, y), (by_x + 0.0 * x, by_y + 0.0 * y))[1]
+
+
+def second_slopes(x: Any, y: Any) -> Any:
+    """Of sum(x ** y): by x twice, by x and y, by y and x, by y twice; in two ways."""
+    f = lambda x, y: np.sum(x**y)  # noqa: E731
+    dx, dy = lj.grad(f), lj.grad(f, 1)
+    of_gradients = [lj.grad(lambda x, y, d=d: np.sum(d(x, y)), (0, 1))(x, y) for d in (dx, dy)]
+    tangents = [along(d, x, y, *e) for d in (dx, dy) for e in ((1.0, 0.0), (0.0, 1.0))]
+    return *of_gradients[0], *of_gradients[1], *tangents
+
+
+def test_second_derivatives_of_powers_at_zero() -> None:
+    """x ** y is 0 for every y > 0, and 1 at y = 0: by x it has all derivatives where y is a whole number, by y where it is greater than 0."""
+    run = Runner(second_slopes)
+    wanted = {2.0: (2.0, 0.0, 0.0, 0.0), 3.0: (0.0, 0.0, 0.0, 0.0), 2.5: (0.0, 0.0, 0.0, 0.0), 4.0: (0.0, 0.0, 0.0, 0.0)}
+    for y, slopes in wanted.items():
+        for kind in (float, lambda v: np.array([v, v])):
+            for mode, found in run(kind(0.0), kind(y)).items():
+                for k, value in enumerate(found):
+                    assert np.all(value == slopes[k % 4]), f"{mode}: derivative {k} at 0 ** {y} is {value}"
+
+
+def test_second_derivatives_of_powers_at_zero_where_others_are_infinite() -> None:
+    f = lambda x, y: x**y  # noqa: E731
+    dxx, dxy = lj.grad(lj.grad(f)), lj.grad(lj.grad(f, 1))
+    dyy, third = lj.grad(lj.grad(f, 1), 1), lj.grad(lj.grad(lj.grad(f)))
+    run = Runner(lambda x, y: (dxx(x, y), dyy(x, y), dxy(x, y), third(x, y)))
+    for mode, found in run(0.0, 1.0).items():
+        assert found[:2] == (0.0, 0.0), mode
+        assert not math.isfinite(found[2]), mode  # 1 + log(x)
+    for mode, found in run(0.0, 0.0).items():
+        assert found[0] == found[3] == 0.0, mode
+        assert not math.isfinite(found[1]), mode  # 1 at y = 0, and 0 beside it
+        assert not math.isfinite(found[2]), mode
+    for y, slope in ((2.0, 0.0), (3.0, 6.0), (4.0, 0.0)):
+        for mode, found in run(0.0, y).items():
+            assert found[3] == slope, f"{mode} {y}"
+    for mode, found in run(-2.0, 3.0).items():  # below 0 by x alone
+        assert found[0] == -12.0, mode
+        assert found[3] == 6.0, mode
+        assert math.isnan(found[1]), mode
+    both_of_a_constant = lj.jit(lambda y: (lj.grad(lambda y: 0.0**y)(y), lj.grad(lj.grad(lambda y: 0.0**y))(y)))(2.0)
+    assert both_of_a_constant == (0.0, 0.0)

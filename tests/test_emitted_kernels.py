@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
-from lantern_jit.backends.llvm.emit.kernels.nest import INLINED
+from lantern_jit.backends.llvm.emit.kernels.nest import INLINED, MANY
 
 from .support import both, close
 
@@ -38,6 +38,41 @@ def test_kernels_that_are_the_same_are_one_function() -> None:
     f(w, slopes, 0.25)
     for x in w.values():
         np.testing.assert_array_equal(x, 0.5)
+
+
+def rows_of_sums(w: Any, x: Any) -> Any:
+    """Each row is written by a kernel of its own; they differ in where they begin."""
+    return np.exp(np.stack([np.sum(w[j] * (x / w[j]) ** 2, axis=-1) for j in range(5)]))
+
+
+def test_kernels_of_other_rows_are_one_function() -> None:
+    g = np.random.default_rng(3)
+    w, x = g.normal(size=(5, 20)), g.normal(size=(20, 20))
+    writes = [name for name in functions(lj.jit(rows_of_sums).inspect(w, x).llvm) if ".each_write" in name]
+    assert len(writes) == 2  # of the first row, and of the others
+    for found in both(rows_of_sums, w, x).values():
+        close(found, rows_of_sums(w, x))
+    lj.check_grads(rows_of_sums, (w[:, :2].copy(), x[:2, :2].copy()), order=1)
+    found, *others = both(lj.grad(lambda w, x: np.sum(rows_of_sums(w, x))), w, x).values()
+    for other in others:
+        close(other, found, rtol=1e-10)
+    # a row counted from the end, another step, and a row that the program decides
+    f = lambda w, i: (w[-1, 1:] * w[2, :0:-1] + w[i, 1:]).sum() * (w[-2, 1:] * w[3, :0:-1] + w[i, :-1]).sum()  # noqa: E731
+    np.testing.assert_allclose(lj.jit(f)(w, 3), f(w, 3), rtol=1e-12)
+
+
+def test_of_many_kernels_only_the_first_are_inlined() -> None:
+    """What LLVM does with a loop takes it longer, the longer the function is that the loop is in."""
+
+    def f(x: Any) -> Any:
+        return sum(np.sum(x[3 * i : 3 * i + 3]) ** 2 * np.max(x[i : 2 * i + 2]) for i in range(MANY))
+
+    x = np.random.default_rng(4).normal(size=3 * MANY)
+    found = [k for k in kernels(lj.jit(f).inspect(x).llvm) if k.count("\n") < INLINED]
+    apart = ["noinline" in k.partition("\n")[0] for k in found]
+    assert not all(apart)
+    assert any(apart)
+    np.testing.assert_allclose(lj.jit(f)(x), f(x), rtol=1e-12)
 
 
 def gates(z: Any, c: Any) -> Any:

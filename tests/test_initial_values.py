@@ -50,6 +50,52 @@ def test_at_times_backwards_by_the_other_pair_and_with_bounds_of_the_step() -> N
     assert (got.nfev, got["status"], got.t_events, got.message) == (expected.nfev, 0, None, expected.message)
 
 
+def waves(t: float, y: Any, a: float) -> Any:
+    return np.array([a * y[0] - y[0] * y[1], -y[1] + 0.7 * y[0] * y[1] + 0.1 * np.sin(t)])
+
+
+def above_one(t: float, y: Any, a: float) -> Any:
+    return y[0] - 1.0
+
+
+def of_order_8(a: float, y: Any) -> Any:
+    """At times, back in time, at all steps with events; and how often the function was called: the interpolant takes three times more."""
+    times = np.linspace(0, 9, 13)
+    there = solve_ivp(waves, (0, 9), y, "DOP853", times, args=(a,), rtol=1e-8, atol=1e-10)
+    back = solve_ivp(waves, (9, 0), y, "DOP853", times[::-1], args=(a,), rtol=1e-7, max_step=1.5, first_step=0.1)
+    events = solve_ivp(waves, (0, 9), y, "DOP853", args=(a,), events=above_one, rtol=1e-6)
+    return [(s.t, s.y, s.nfev, s.status) for s in (there, back, events)], events.t_events, events.y_events
+
+
+def test_by_the_pair_of_order_8() -> None:
+    args = 1.1, np.array([1.5, 0.7])
+    got, expected = lj.jit(of_order_8)(*args), of_order_8(*args)
+    for (t, y, calls, status), (*wanted, w_calls, w_status) in zip(got[0], expected[0], strict=True):
+        np.testing.assert_allclose(t, wanted[0], rtol=1e-7)  # differences of slopes are the steps' sizes: they lose half of the digits
+        np.testing.assert_allclose(y, wanted[1], rtol=1e-7)
+        assert (calls, status) == (w_calls, w_status)
+    for k in (1, 2):
+        np.testing.assert_allclose(got[k][0], expected[k][0], rtol=1e-10)
+
+
+def test_gradients_by_the_pair_of_order_8() -> None:
+    """y' = -k y: its end, at a tolerance at which the steps hardly matter, and by the interpolant the time when y is 1."""
+
+    def f(k: Any) -> Any:
+        return solve_ivp(lambda t, y: -k * y, (0, 2), [3.0], "DOP853", rtol=1e-11, atol=1e-12).y[0, -1]
+
+    def stop(t: Any, y: Any) -> Any:
+        return y[0] - 1.0
+
+    def when(k: Any) -> Any:
+        return solve_ivp(lambda t, y: -k * y, (0, 9), [3.0], "DOP853", events=stop, rtol=1e-11, atol=1e-12).t_events[0][0]
+
+    k = 0.7
+    exact = 3.0 * math.exp(-2 * k)
+    found = lj.jit(lambda k: (f(k), lj.grad(f)(k), lj.jvp(lambda k: lj.jvp(f, (k,), (1.0,))[1], (k,), (1.0,))[1], lj.grad(when)(k)))(k)
+    np.testing.assert_allclose(found, (exact, -2 * exact, 4 * exact, -math.log(3.0) / k**2), rtol=1e-8)
+
+
 def test_gradients_go_through_the_steps() -> None:
     """y' = -k y, and the gradient by k at a tolerance at which the steps hardly matter."""
 
@@ -128,7 +174,10 @@ def test_what_fails_is_told() -> None:
 @pytest.mark.parametrize(
     ("f", "message"),
     [
-        (lambda k: solve_ivp(lambda t, y: -k * y, (0, 1), [1.0], method="BDF"), "method='BDF' in compiled code .*use method='RK45'"),
+        (
+            lambda k: solve_ivp(lambda t, y: -k * y, (0, 1), [1.0], method="BDF"),
+            "method='BDF' in compiled code .*use method='RK45', 'RK23' or 'DOP853'",
+        ),
         (lambda k: solve_ivp(lambda t, y: -k * y, (0, 1), [1.0], dense_output=True), "dense_output=True in compiled code .*t_eval="),
         (lambda k: quad(lambda x: k * x, 0, 1), "scipy.integrate.quad in compiled code at .*fixed_quad"),
         (lambda k: brentq(lambda x: x * x - k, 0, 3), "scipy.optimize.brentq in compiled code at .*lantern_jit.implicit"),

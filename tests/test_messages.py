@@ -107,7 +107,7 @@ class Plain:
 
 A = np.ones(3)
 LIVE: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
-    (lambda x: np.packbits(x), (A,)), (lambda x: x.byteswap(), (A,)), (lambda x: np.sort_complex(x), (1.0,)), (lambda x: x.hex(), (1.5,)),
+    (lambda x: np.packbits(x), (A,)), (lambda x: x.byteswap(), (A,)), (lambda x: np.unpackbits(x), (1.0,)), (lambda x: x.hex(), (1.5,)),
     (lambda x: np.exp(x, where=x > 0), (1.5,)), (lambda x: bool(x > 0), (A,)), (lambda x: x.nothing, (1.5,)), (lambda x: x.nothing, (A,)),
     (lambda x: x if x > 0 else (x, x), (1.0,)), (lambda x: 1.0 if x > 0 else "a", (1.0,)), (names_nothing, (1.0,)),
     (lambda x: np.zeros(x), (1.5,)), (lambda x: A[x], (1.5,)), (lambda x: round(x, 30), (1.5,)), (lambda x: np.zeros(3, "M8[s]") + x, (1.5,)),

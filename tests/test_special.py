@@ -255,3 +255,74 @@ def test_values_of_the_rest() -> None:
     given = (X, Y, P, U, N)
     for found, expected in zip(lj.jit(program)(*given), program(*given), strict=True):
         assert relative(found, expected).max() < 1e-12
+
+
+# ---- of complex values
+BRANCH = -0.36787944117144233  # where branches of Lambert's W meet; SciPy's iteration ends there in NaN
+REAL = np.array([-3.0, -0.5, -0.3678, -0.2, -1e-9, 0.0, 1e-300, 0.3, 1.0, 4.0, 1e9, 1e308, np.inf, -np.inf, np.nan])
+COMPLEX = np.array([1j, -2 - 3j, -0.3679 + 1e-5j, -0.3679 - 1e-5j, 0.1 - 0.1j, -5e3 + 1e2j, complex(-3, -0.0), 1e200j, -1e-9 - 1e-9j, 0j])
+
+
+def test_lambert_w() -> None:
+    """On all branches; what is real of real numbers has no imaginary part."""
+
+    def program(x: Any, z: Any) -> Any:
+        of_all = [sc.lambertw(a, k) for a in (x, z) for k in (-2, -1, 0, 1, 5)]
+        return (
+            *of_all,
+            sc.lambertw(x[:, None], np.array([0, -1])),
+            sc.lambertw(x[:5].astype(np.float32)),
+            sc.lambertw(z[0], 1),
+            sc.lambertw(2),
+        )
+
+    with np.errstate(all="ignore"):
+        expected = program(REAL, COMPLEX)
+    for mode, found in both(program, REAL, COMPLEX).items():
+        for k, (f, e) in enumerate(zip(found, expected, strict=True)):
+            assert np.shape(f) == np.shape(e), (mode, k)
+            assert f.dtype == e.dtype if np.ndim(e) else type(f) is complex, (mode, k)
+            for f_part, e_part in ((np.real(f), np.real(e)), (np.imag(f), np.imag(e))):
+                assert relative(f_part, e_part).max() < 1e-9, (mode, k, f, e)  # SciPy stops at 1e-8
+    points = np.array([0.5, 3e4, -0.2, -1e-7, 2 - 1j, -0.36787 + 1e-6j])
+    with mpmath.workdps(30):
+        for branch in (0, -1, 1):
+            for z, f in zip(points, lj.jit(lambda z, k=branch: sc.lambertw(z, k))(points), strict=True):
+                exact = complex(mpmath.lambertw(mpmath.mpmathify(z), branch))
+                assert abs(f - exact) < 2e-13 * abs(exact), (z, branch, f, exact)
+    at_branch = lj.jit(lambda x: (sc.lambertw(x), sc.lambertw(x, -1)))(BRANCH)
+    np.testing.assert_allclose(at_branch, [-1.0, -1.0], atol=3e-8)
+
+
+def test_derivatives_of_lambert_w() -> None:
+    lj.check_grads(lambda x: (sc.lambertw(x).real, sc.lambertw(x - 1.0).imag), (np.array([0.5, -0.2, 3.0, 0.0]),))
+    lj.check_grads(lambda x: (sc.lambertw(x, -1).real, sc.lambertw(0.1 * x, -1)), (np.array([-0.2, -0.1]),))
+    lj.check_grads(lambda z: sc.lambertw(z) * sc.lambertw(z, 2), (np.array([1j, 1 - 2j, -2.0 + 0.5j]),))
+    # W = z - z**2 + 3 / 2 z**3 - ..
+    first_, second = lj.grad(lambda x: sc.lambertw(x).real), lj.grad(lj.grad(lambda x: sc.lambertw(x).real))
+    third = lj.grad(lj.grad(lj.grad(sc.lambertw, holomorphic=True), holomorphic=True), holomorphic=True)
+    for mode, found in both(lambda x: (first_(x), second(x), third(x + 0j)), 0.0).items():
+        np.testing.assert_allclose(found, (1.0, -2.0, 9.0), rtol=1e-13, err_msg=mode)
+    with pytest.raises(lj.errors.NotDifferentiableError, match="by its branch k"):
+        lj.jit(lj.grad(lambda k: sc.lambertw(2.0, k).real))(1.0)
+
+
+def test_hankel_functions() -> None:
+    v, x = np.array([0.0, 1.0, 0.5, 1.5, -0.5, 2.0, 3.0, 2.25]), np.array([0.3, 1.0, 2.0, 5.0, 7.5, 30.0, 100.0, 0.01])
+    functions = sc.hankel1, sc.hankel2, sc.hankel1e, sc.hankel2e
+
+    def program(v: Any, x: Any) -> Any:
+        single = sc.hankel1(v.astype(np.float32), x.astype(np.float32))
+        return [f(v, y) for f in functions for y in (x, -x)], single, sc.hankel2(2, x), [f(2, np.nan) for f in functions]
+
+    expected = program(v, x)
+    for mode, found in both(program, v, x).items():
+        for f, e in zip(found[0], expected[0], strict=True):
+            np.testing.assert_allclose(f, e, rtol=1e-13, err_msg=mode)
+        assert found[1].dtype == np.complex64
+        np.testing.assert_allclose(found[1], expected[1], rtol=1e-5)
+        np.testing.assert_allclose(found[2], expected[2], rtol=1e-13)
+        assert np.all(np.isnan(found[3]))
+    lj.check_grads(lambda x: [f(1, x) * f(0.5, x) for f in functions], (np.array([0.7, -1.5]),))
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"hankel1 of complex values .*: give it real ones"):
+        lj.jit(lambda z: sc.hankel1(0, z))(1j)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -151,7 +152,7 @@ def test_what_is_refused() -> None:
         (lambda x: st.vonmises.cdf(x, 1.0), "scipy.stats.vonmises.cdf"),
         (lambda x: st.norm.fit(x), "scipy.stats.norm.fit"),
         (lambda x: st.studentized_range.pdf(x, 3, 10), "scipy.stats.studentized_range of traced values"),
-        (lambda x: st.spearmanr(x, x), "scipy.stats.spearmanr of traced values"),
+        (lambda x: st.weightedtau(x, x), "scipy.stats.weightedtau of traced values"),
     ):
         with pytest.raises((lj.errors.UnsupportedOperationError, TypeError), match=message):
             lj.jit(f)(np.array([0.5, 1.5]))
@@ -217,3 +218,83 @@ def test_samples() -> None:
         return lr.slope + lr.pvalue + lr.stderr + st.skew(q + h * p) + st.pearsonr(q + h, p * p + h * q).pvalue
 
     assert lj.jit(lj.grad(fit))(0.1) == pytest.approx(slope(lambda h: fit(0.1 + h), 1e-3), rel=1e-7)
+
+
+def ranked(x: Any, n: Any, u: Any, v: Any) -> Any:
+    """Of a matrix of floats and one of ints, each with ties; and of two vectors without."""
+    return [
+        [st.rankdata(x, way, axis=1) for way in ("average", "min", "max", "dense", "ordinal")],
+        [
+            st.rankdata(x),
+            st.rankdata(n, axis=0),
+            *st.spearmanr(x),
+            *st.spearmanr(x[:, :2], axis=1),
+            *st.spearmanr(u, v, alternative="less"),
+        ],
+        [*st.kendalltau(x, n), *st.kendalltau(x[0], n[0], variant="c"), *st.kendalltau(u, v, alternative="less"), *st.kendalltau(u, 0 * u)],
+        [*st.pearsonr(u, v, alternative="greater"), *st.pearsonr(u, v, alternative="less"), *st.kendalltau(u, v, alternative="greater")],
+        [*st.mode(x), *st.mode(n, axis=1, keepdims=True), *st.mode(n, axis=None, keepdims=True)],
+        [st.trim_mean(x, 0.2), st.trim_mean(n, 0.3, axis=1), st.trim_mean(x, 0.0, axis=None)],
+    ]
+
+
+def alike(found: Any, wanted: Any, what: str) -> None:
+    if isinstance(wanted, list):
+        for k, (f, w) in enumerate(zip(found, wanted, strict=True)):
+            alike(f, w, f"{what} {k}")
+        return
+    f, w = np.asarray(found), np.asarray(wanted)
+    assert f.dtype == w.dtype, what
+    assert f.shape == w.shape, what
+    np.testing.assert_allclose(f, w, rtol=1e-11, atol=1e-12, err_msg=what)
+
+
+def test_ranks_modes_and_trimmed_means() -> None:
+    g = np.random.default_rng(0)
+    x, n, u, v = g.normal(size=(5, 6)).round(1), g.integers(0, 4, size=(5, 6)), g.normal(size=20), g.normal(size=20)
+    x[1, 2] = x[1, 3] = x[1, 5]
+    x[0] = x[1]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is constant
+        expected = ranked(x, n, u, v)
+    for mode, found in both(ranked, x, n, u, v).items():
+        alike(found, expected, mode)
+    missing = np.where(x == x[0, 0], np.nan, x)
+    for found, wanted in zip(*(f(missing) for f in (lj.jit(with_nans), with_nans)), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    tau = lj.jit(lambda u, v: st.kendalltau(u, v))
+    for n in (2, 4, 33, 34):  # of 34 SciPy's p-value is the normal distribution's, unless nearly all pairs are in one order
+        u, v = g.normal(size=n), g.normal(size=n)
+        for other in (v, u):
+            alike([*tau(u, other)], [*st.kendalltau(u, other)], f"{n}")
+
+
+def with_nans(x: Any) -> Any:
+    return st.rankdata(x, axis=1), *st.mode(x), *st.kendalltau(x[0], x[2]), st.spearmanr(x[0], x[2]).statistic
+
+
+def test_derivatives_of_ranks_modes_and_trimmed_means() -> None:
+    """Ranks are constants; what is chosen has its own derivative, of equals the first."""
+    g = np.random.default_rng(1)
+    lj.check_grads(lambda x: (st.mode(x, axis=1).mode ** 2, st.trim_mean(x**2, 0.2), st.rankdata(x) * x.ravel()), (g.normal(size=(5, 6)),))
+    u, v = g.normal(size=7), g.normal(size=7)
+    assert (
+        lj.jit(lj.grad(lambda u: st.spearmanr(u, v).statistic + st.kendalltau(u, v).pvalue + st.rankdata(u).sum()))(u).tolist() == [0.0] * 7
+    )
+    assert lj.jit(lj.grad(lambda x: st.mode(x).mode))(np.array([3.0, 1.0, 2.0, 1.0])).tolist() == [0.0, 1.0, 0.0, 0.0]
+    back = lj.jit(lj.grad(lambda h: st.pearsonr(u + h * v, v - h, alternative="less").pvalue))(0.1)
+    assert back == pytest.approx(slope(lambda h: st.pearsonr(u + (0.1 + h) * v, v - 0.1 - h, alternative="less").pvalue, 1e-3), rel=1e-8)
+
+
+def test_errors_of_ranks_are_scipys() -> None:
+    x = np.array([0.5, np.nan, 0.5, 2.0])
+    for f, message in (
+        (lambda x: st.trim_mean(x, 0.8), "Proportion too big"),
+        (lambda x: st.rankdata(x, "first"), "unknown method"),
+        (lambda x: st.rankdata(x, "min"), "the ranks of NaNs, of which method='min' would make floats: leave NaNs out"),
+        (lambda x: st.kendalltau(x, x, method="exact"), "Ties found, exact method cannot be used"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            lj.jit(f)(x)
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"scipy\.stats\.rankdata with nan_policy= .*: leave it out"):
+        lj.jit(lambda x: st.rankdata(x, nan_policy="omit"))(x)

@@ -33,7 +33,7 @@ def helper(x: Any) -> Any:
     if x > 0:
         for _ in range(3):
             while x < 3:
-                x = np.sort_complex(x)
+                x = np.packbits(x)
     return x
 
 
@@ -44,20 +44,20 @@ def outer(x: Any) -> Any:
 
 def recursive(x: Any, n: int) -> Any:
     if n == 0:
-        return np.sort_complex(x)
+        return np.packbits(x)
     return recursive(x, n - 1)
 
 
 def chained(x: Any) -> Any:
-    return x > 1 and np.sort_complex(x) and (lambda v: v)(x)
+    return x > 1 and np.packbits(x) and (lambda v: v)(x)
 
 
 @pytest.mark.parametrize("wrap", [lj.jit, lambda f: lj.jit(lj.grad(f)), lj.grad, lambda f: lj.jit(lj.jit(f))])
 def test_frames_of_a_failed_trace(wrap: Any) -> None:
-    assert shown(wrap(outer), 1.0) == [("outer", "return helper(y) if x < 5 else helper(x) + 1"), ("helper", "x = np.sort_complex(x)")]
-    assert shown(wrap(chained), 1.0) == [("chained", "return x > 1 and np.sort_complex(x) and (lambda v: v)(x)")]
+    assert shown(wrap(outer), 1.0) == [("outer", "return helper(y) if x < 5 else helper(x) + 1"), ("helper", "x = np.packbits(x)")]
+    assert shown(wrap(chained), 1.0) == [("chained", "return x > 1 and np.packbits(x) and (lambda v: v)(x)")]
     assert shown(wrap(lambda x: recursive(x, 2)), 1.0)[1:] == [
-        ("recursive", "return recursive(x, n - 1)"), ("recursive", "return recursive(x, n - 1)"), ("recursive", "return np.sort_complex(x)")]  # fmt: skip
+        ("recursive", "return recursive(x, n - 1)"), ("recursive", "return recursive(x, n - 1)"), ("recursive", "return np.packbits(x)")]  # fmt: skip
 
 
 def test_errors_before_and_after_the_trace() -> None:

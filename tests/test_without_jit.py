@@ -10,6 +10,7 @@ import pytest
 
 import lantern_jit as lj
 from lantern_jit import specialisation
+from lantern_jit.backends.python import kernels
 
 from .support import close
 
@@ -49,6 +50,18 @@ def test_a_long_call_is_not_interpreted_to_its_end(allowance: int) -> None:
     g = lj.grad(squares)
     close(g(x), 2 * np.tanh(x) / np.cosh(x) ** 2)
     assert the_one(g).interpreted == 0
+
+
+def test_a_long_copy_is_not_interpreted_to_its_end(allowance: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel whose function does nothing costs something for each point."""
+    points: list[Any] = []
+    inputs = kernels.Run.inputs
+    monkeypatch.setattr(kernels.Run, "inputs", lambda run, point: (points.append(point), inputs(run, point))[1])
+    x, v = np.random.default_rng(0).normal(size=(200, 300)), np.linspace(0.0, 1.0, 60_000)
+    g = lj.grad(lambda x: x.T.copy().ravel() @ v)
+    np.testing.assert_array_equal(g(x), v.reshape(300, 200).T)
+    assert the_one(g).interpreted == 0
+    assert len(points) < x.size
 
 
 def test_an_effect_happens_once(allowance: int, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,8 +70,8 @@ class Primal:
         self.reverses: Reverses = program.reverses
         self.tape: list[dict[Any, Any]] = []  # of what is lowered (low.py)
 
-    def spend(self) -> None:
-        self.left -= 1
+    def spend(self, operations: int = 1) -> None:
+        self.left -= operations
         if self.left < 0:
             raise Exhausted
 
@@ -116,6 +116,7 @@ class Primal:
         env.update(zip(let.outs, outs, strict=True))
 
     def kernel(self, let: Let, run: Run) -> list[Any]:
+        self.spend(math.prod(run.sizes))  # for each point one, beside what its function does
         try:
             return run.forward(lambda args: self.call(run.k.f, args), Ref)
         except errors.LanternError as e:

@@ -120,7 +120,7 @@ def of_complex(entry: Entry) -> Entry:
     raise TypeError(f"ufunc {name!r} not supported for the input types: they are complex ({user_site()})")
 
 
-_OF_ANY = ("logical_and", "logical_or", "logical_xor", "logical_not")
+_OF_ANY = ("logical_and", "logical_or", "logical_xor", "logical_not", "maximum", "minimum", "fmax", "fmin")
 
 
 def _of_dtype(dtype: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.sites import user_site
-from ..core.types import BOOL, I64, element, is_float, is_inexact
+from ..core.types import BOOL, I64, element, is_inexact
 from ..ops import table
 from ..ops.library import rules
 from ..values import kernels, reshaping, sizes
@@ -116,13 +116,25 @@ def _positions(kind: str) -> Callable[..., Any]:
         nonempty(a, axis, kind)
         if axis is not None and not isinstance(axis, (int, np.integer)):
             raise TypeError(f"{kind}: axis must be an int")
-        return reduce(kind, a, axis, keepdims)
+        return _place_of(kind, a, axis, keepdims)
 
     return _reduction(fn)
 
 
 argmax = implements(np.argmax, method="argmax")(_positions("argmax"))
 argmin = implements(np.argmin, method="argmin")(_positions("argmin"))
+
+
+def _place_of(kind: str, a: Arrayed, axis: Axis, keepdims: bool = False) -> Any:
+    """Where the first of the largest (or smallest) elements is, or the first NaN. Complex ones are compared by their real parts, then by
+    their imaginary parts."""
+    if not is_complex_array(a):
+        return reduce(kind, a, axis, keepdims)
+    unknown: Any = np.isnan(a)
+    extreme, beyond = ("max", -np.inf) if kind == "argmax" else ("min", np.inf)
+    real = a.real == reduce(extreme, _masked(a.real, ~unknown, np.nan), axis, True)
+    imag = a.imag == reduce(extreme, _masked(a.imag, real, beyond), axis, True)
+    return reduce("argmax", unknown | (real & imag), axis, keepdims)
 
 
 def _extreme(kind: str, ufunc: np.ufunc) -> Callable[..., Any]:
@@ -132,6 +144,8 @@ def _extreme(kind: str, ufunc: np.ufunc) -> Callable[..., Any]:
             raise ValueError(f"{what}, so to use a where mask one has to specify 'initial' ({user_site()})")
         a = _masked(a, where, initial)
         gone, rank = axes_of(axis, a.ndim), a.ndim
+        if is_complex_array(a) and rank == 1 and sizes.is_just(shape_of(a)[0], 1) and gone and initial is None and not keepdims:
+            return a[0]
         if initial is None:
             nonempty(a, axis, ufunc.__name__)
         elif not sizes.is_known(n := count(a, axis)) or sizes.plain(n) == 0:  # there may be no other element
@@ -143,7 +157,7 @@ def _extreme(kind: str, ufunc: np.ufunc) -> Callable[..., Any]:
         return found if initial is None else ufunc(found, initial)
 
     def of(a: Arrayed, axis: Any, keepdims: bool) -> Any:
-        return chosen(a, "arg" + kind, axis, keepdims) if is_float(a.type.dtype) else reduce(kind, a, axis, keepdims, dtype=a.type.dtype)
+        return chosen(a, "arg" + kind, axis, keepdims) if is_inexact(a.type.dtype) else reduce(kind, a, axis, keepdims, dtype=a.type.dtype)
 
     return _reduction(fn)
 
@@ -152,7 +166,7 @@ def chosen(a: Arrayed, kind: str, axis: Axis, keepdims: bool) -> Any:
     """The first of the largest (or smallest) elements, read at its position: its derivative goes there."""
     gone = axes_of(axis, a.ndim)
     flat = contiguous(_last(contiguous(a), gone))
-    where = reduce(kind, flat, at := flat.ndim - 1)
+    where = _place_of(kind, flat, at := flat.ndim - 1)
     out = drop(take_along(flat, expand(where, [at]), at), [at]) if at else reshaping.read(flat, [where])
     return kernels.put_back(out, gone, a.ndim) if keepdims else out
 

@@ -58,8 +58,16 @@ LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modul
         f"np.polynomial.{basis}": ["polynomials.series"]
         for basis in ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")
     },
-    "scipy.special": ["special.functions", "special.bessel"],
-    "scipy.stats": ["stats.continuous", "stats.discrete", "stats.multivariate", "stats.samples", "stats.further", "stats.rarer"],
+    "scipy.special": ["special.functions", "special.bessel", "special.complexes"],
+    "scipy.stats": [
+        "stats.continuous",
+        "stats.discrete",
+        "stats.multivariate",
+        "stats.samples",
+        "stats.further",
+        "stats.rarer",
+        "stats.ranks",
+    ],
 }
 # Of np and of arrays: the names that such a module implements. `+` says that what has the name makes an array (Entry.creates).
 FAMILIES: dict[str, str] = {

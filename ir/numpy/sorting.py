@@ -8,22 +8,25 @@ from typing import Any
 import numpy as np
 
 from ..core.sites import unsupported, user_site
-from ..core.types import I64
+from ..core.types import C128, I64, is_complex
 from ..ops.library import rules
 from ..values import reshaping, sizes
+from ..values.complexes.pairs import is_complex_array, is_complex_number
 from ..values.library import bind
 from ..values.values import Arrayed
 from ..values.views import as_array, contiguous, shape_of
 from ..values.writes import assign
 from .axes import along, back_from_rows, ravel, rows
 from .choosing import take_along
-from .common import arrayed, astype, common_dtype, program
+from .common import arrayed, astype, common_dtype, program, scalar_kind
 from .registry import implements
 
 
 @implements(np.argsort, method="argsort")
 def argsort(a: Any, axis: Any = -1, kind: Any = None) -> Any:
     a, at = along(a, axis)
+    if is_complex_array(a):  # by their real parts, then by their imaginary parts; those with NaNs last
+        return lexsort((a.imag, a.real, 2 * np.isnan(a.real) + np.isnan(a.imag)), at)
     matrix, order, shape = rows(a, at)
     out = bind("argsort", (matrix,), [(I64, shape_of(matrix))], fails=False)[0]
     return back_from_rows(out, order, shape)
@@ -42,7 +45,7 @@ implements(method="sort")(lambda a, axis=-1, kind=None, order=None, *, stable=No
 implements(np.partition)(lambda a, kth, axis=-1: sort(a, axis))
 implements(np.argpartition, method="argpartition")(lambda a, kth, axis=-1: argsort(a, axis))
 implements(method="partition")(lambda a, kth, axis=-1, kind="introselect", order=None: assign(a, sort(a, axis)))
-implements(np.sort_complex, refused=True)(lambda a: unsupported("np.sort_complex", "use np.sort"))
+implements(np.sort_complex)(lambda a: sort(a if is_complex(scalar_kind(as_array(a))) else astype(arrayed(a), C128)))
 
 
 @implements(np.lexsort)
@@ -90,9 +93,11 @@ def positions(a: Any, values: Any, right: bool) -> Any:
     return out
 
 
-@program
 def before(x: Any, y: Any) -> Any:
-    """Does x come strictly before y? NaNs come last."""
+    """Does x come strictly before y? NaNs come last; complex numbers by their real parts first, those with NaNs last."""
+    if is_complex_number(x):
+        p, q = (2 * np.isnan(z.real) + np.isnan(z.imag) for z in (x, y))
+        return (p < q) | ((p == q) & ((x.real < y.real) | (np.logical_not(y.real < x.real) & (x.imag < y.imag))))
     return (x < y) | ((y != y) & (x == x))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.graph import Const
 from ..core.op import TABLE, Op, literal
 from ..core.sites import user_site
-from ..core.types import BOOL, F64, I64, Scalar, is_complex, is_float
+from ..core.types import BOOL, F64, I64, Scalar, is_complex, is_float, is_inexact
 from ..ops import table
 from ..values import operators, scalars, values
 from ..values.complexes import functions as complex_functions
@@ -52,6 +52,9 @@ def _either(name: str) -> Callable[[Any, Any], Any]:
             return TABLE["or" if name == "maximum" else "and"](x, y)
         t, weak = promote(name, x, y)
         x, y = to_type(x, t), to_type(y, t)
+        if is_complex(t):  # by their real parts first
+            first = table.logical_or(complex_functions.ordered("ge" if name == "maximum" else "le", x, y), complex_functions.isnan(x))
+            return complex_functions.choose(first, x, y).weakly(weak)
         if is_float(t):  # a NaN stays
             first = table.logical_or((table.ge if name == "maximum" else table.le)(x, y), table.isnan(x))
         else:
@@ -68,10 +71,11 @@ def _ignore_nan(name: str) -> Callable[[Any, Any], Any]:
 
     def fn(x: Any, y: Any) -> Any:
         t, _ = promote(name, x, y)
-        if not is_float(t):
+        if not is_inexact(t):
             return pick(x, y)
         x, y = to_type(x, t), to_type(y, t)
-        return choose(table.isnan(x), y, choose(table.isnan(y), x, pick(x, y)))
+        isnan = complex_functions.isnan if is_complex(t) else table.isnan
+        return choose(isnan(y), x, choose(isnan(x), y, pick(x, y)))
 
     return fn
 

@@ -8,6 +8,7 @@ branch not taken out of a derivative is not in the rules, but in guards.py.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -87,9 +88,11 @@ cbrt = libm("cbrt", lambda d, z, x: (div(d, mul(3.0, mul(z, z))),))
 hypot_squared = row("hypot_squared", "FF:F", lambda m, x, y: power_by_squaring(hypot(x, y), 2),
                     lambda d, z, x, y: (mul(d, mul(2.0, x)), mul(d, mul(2.0, y))), cost="dear")
 hypot: Op = libm("hypot", lambda d, z, x, y: (mul(d, div(x, z)), mul(d, div(y, z))), 2, squared=hypot_squared)
-power: Op = libm("pow", lambda d, z, x, y: (
-    mul(d, mul_zero(y, power(x, sub(y, 1.0)))),
-    mul(d, select(logical_and(eq(x, 0.0), gt(y, 0.0)), 0.0, mul(z, log(x))))), 2, cost="heavy")
+power: Op = libm("pow", lambda d, z, x, y: (mul(d, power_slope(x, y, k=1, n=0)), mul(d, power_log(x, y, z))), 2, cost="heavy")
+power_slope: Op = row("pow_slope", "FF:F", lambda m, x, y, k, n: slope_of_power(x, y, k, n),  # derived k times by x, and n times by y
+                      lambda d, z, x, y, k, n: (mul(d, power_slope(x, y, k=k + 1, n=n)), mul(d, power_slope(x, y, k=k, n=n + 1))), cost="heavy")
+power_log: Op = row("pow_log", "FFF:F", lambda m, x, y, z: times_log(z, x, y, 1),  # by y; all that varies is x and y
+                    lambda d, s, x, y, z: (mul(d, power_slope(x, y, k=1, n=1)), mul(d, power_slope(x, y, k=0, n=2)), None), cost="dear")
 integer_power_of: Op = row("powi", "F:F", lambda m, x, n: power_by_squaring(x, n),
                        lambda d, z, x, n: (d if n == 1 else mul(d, mul(float(n), integer_power_of(x, n=n - 1))),),
                        square=lambda let: let.attrs["n"] == 2)
@@ -221,6 +224,29 @@ def power_by_squaring(x: Any, n: int) -> Any:
         return x
     half = power_by_squaring(x, n // 2)
     return mul(half, half) if n % 2 == 0 else mul(mul(half, half), x)
+
+
+def times_log(z: Any, x: Any, y: Any, n: int) -> Any:
+    """z log(x)**n, of z = x**y; at x = 0 its limit."""
+    none = logical_and(eq(x, 0.0), gt(y, 0.0))
+    return select(none, 0.0, mul(z, power_by_squaring(log(x), n))) if n else z
+
+
+def slope_of_power(x: Any, y: Any, k: int, n: int) -> Any:
+    """x**y derived k times by x and n times by y: the derivatives of y (y - 1) .. (y - k + 1) by y, each times x**(y - k) and a power of
+    log(x). A factor that is 0 takes the infinities at x = 0 away: x**0 is 1 there, too."""
+    least = sub(y, float(k)) if k else y
+    z = power(x, least)
+    sums: list[Any] = [1.0]  # of all products of so many of y, y - 1, ..
+    for i in range(k):
+        factor = sub(y, float(i)) if i else y
+        more = [factor if i == 0 else mul(factor, s) for s in sums]
+        sums = [sums[0], *(add(a, b) for a, b in zip(sums[1:], more, strict=False)), more[-1]]
+    terms = []
+    for j in range(min(n, k) + 1):
+        term = mul(float(math.perm(n, j)), times_log(z, x, least, n - j))
+        terms.append(mul_zero(sums[k - j], term) if k - j else term)
+    return functools.reduce(add, terms)
 
 
 def log_add_exp(x: Any, y: Any) -> Any:

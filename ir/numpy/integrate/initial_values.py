@@ -72,10 +72,10 @@ def solve_ivp(
     first_step: Any = None,
     max_step: Any = math.inf,
 ) -> OdeResult:
-    """By RK45 or RK23, step by step as SciPy's. Derivatives go through the steps, whose sizes are held fixed."""
+    """By RK45, RK23 or DOP853, step by step as SciPy's. Derivatives go through the steps, whose sizes are held fixed."""
     name = method if isinstance(method, str) else getattr(method, "__name__", str(method))
-    if name not in ("RK45", "RK23"):
-        unsupported(f"solve_ivp with method={name!r} in compiled code", "use method='RK45' or 'RK23', or call solve_ivp outside")
+    if name not in ("RK45", "RK23", "DOP853"):
+        unsupported(f"solve_ivp with method={name!r} in compiled code", "use method='RK45', 'RK23' or 'DOP853', or call solve_ivp outside")
     if dense_output:
         unsupported("solve_ivp with dense_output=True in compiled code", "give the times as t_eval=")
     start, end = map(_float, t_span)

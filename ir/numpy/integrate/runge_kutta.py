@@ -23,6 +23,15 @@ SAFETY, LEAST, MOST = 0.9, 0.2, 10.0
 EPS = float(np.finfo(float).eps)
 
 
+class Extra(NamedTuple):
+    """Of DOP853: a third formula, whose difference corrects the error's estimate; more stages and weights for the dense output."""
+
+    e: tuple[float, ...]
+    a: tuple[tuple[float, ...], ...]
+    c: tuple[float, ...]
+    d: tuple[tuple[float, ...], ...]
+
+
 class Pair(NamedTuple):
     """Two formulas that share their stages: `e` is the difference of their weights, `p` the polynomials of the dense output."""
 
@@ -32,6 +41,7 @@ class Pair(NamedTuple):
     e: tuple[float, ...]
     p: tuple[tuple[float, ...], ...]
     exponent: float  # of the error, for the next step
+    extra: Extra | None = None
 
 
 class Problem(NamedTuple):
@@ -58,9 +68,15 @@ class Event(NamedTuple):
 def pair(name: str) -> Pair:
     """The coefficients of one of SciPy's methods."""
     of = getattr(importlib.import_module("scipy.integrate"), name)
-    a, p = (tuple(tuple(map(float, row)) for row in m) for m in (of.A, of.P))
-    b, c, e = (tuple(map(float, row)) for row in (of.B, of.C, of.E))
-    return Pair(a, b, c, e, p, -1.0 / (of.error_estimator_order + 1))
+    long = hasattr(of, "E3")
+    a, p = _matrix(of.A), () if long else _matrix(of.P)
+    b, c, e = (tuple(map(float, row)) for row in (of.B, of.C, of.E5 if long else of.E))
+    extra = Extra(tuple(map(float, of.E3)), _matrix(of.A_EXTRA), tuple(map(float, of.C_EXTRA)), _matrix(of.D)) if long else None
+    return Pair(a, b, c, e, p, -1.0 / (of.error_estimator_order + 1), extra)
+
+
+def _matrix(m: Any) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(map(float, row)) for row in m)
 
 
 # ---- a step
@@ -83,9 +99,26 @@ def stages(problem: Problem, t: Any, y: Any, f: Any, h: Any) -> tuple[Any, list[
     return new, [*ks, slope(problem.fun, t + h, new)]
 
 
+def dense(problem: Problem, t: Any, y: Any, h: Any, ks: Sequence[Any], new: Any) -> Any:
+    """What the interpolant of a step from t, y is made of (Hairer, Norsett, Wanner, II.6, page 194)."""
+    extra = problem.pair.extra
+    if extra is None:
+        return ks
+    ks = list(ks)
+    for a, c in zip(extra.a, extra.c, strict=True):
+        ks.append(slope(problem.fun, t + c * h, y + dot(a[: len(ks)], ks) * h))
+    last, change = ks[len(problem.pair.b)], new - y
+    return [change, h * ks[0] - change, 2.0 * change - h * (last + ks[0]), *(h * dot(row, ks) for row in extra.d)]
+
+
 def between(problem: Problem, at: Any, t: Any, y: Any, h: Any, ks: Sequence[Any]) -> Any:
     """The interpolant of a step from t, y."""
     x = (at - t) / h
+    if problem.pair.extra is not None:
+        found = 0.0 * y
+        for i, k in enumerate(reversed(ks)):
+            found = (found + k) * (x if i % 2 == 0 else 1.0 - x)
+        return y + found
     weights = [x * functools.reduce(lambda p, q: p * x + q, row[::-1]) for row in problem.pair.p]
     return y + h * dot(weights, ks)
 
@@ -101,7 +134,12 @@ def scale(problem: Problem, *ys: Any) -> Any:
 
 def error(problem: Problem, y: Any, new: Any, h: Any, ks: Sequence[Any]) -> Any:
     y, new, h, ks = fixed(y), fixed(new), fixed(h), [fixed(k) for k in ks]
-    return norm(dot(problem.pair.e, ks) * h / scale(problem, y, new))
+    size, extra = scale(problem, y, new), problem.pair.extra
+    if extra is None:
+        return norm(dot(problem.pair.e, ks) * h / size)
+    most, less = (np.sum((dot(e, ks) / size) ** 2) for e in (problem.pair.e, extra.e))
+    under = most + 0.01 * less
+    return np.where(under == 0.0, 0.0, abs(h) * most / np.sqrt(np.where(under == 0.0, 1.0, under) * len(y)))
 
 
 @program
@@ -150,9 +188,8 @@ def rate(problem: Problem, g: Any, at: Any, t: Any, y: Any, h: Any, ks: Any) -> 
 
 
 @program
-def happened(problem: Any, before: Any, here: Any, counts: Any, t: Any, y: Any, h: Any, ks: Any, t_events: Any, y_events: Any) -> Any:
+def happened(problem: Any, hits: Any, counts: Any, t: Any, y: Any, h: Any, ks: Any, t_events: Any, y_events: Any) -> Any:
     """The events of a step, written into the lists: (how many of each there were so far, when the first terminal one was, was there one?)"""
-    hits = tuple(crosses(e, p, q) for e, p, q in zip(problem.events, before, here, strict=True))
     where, stop, ends = [], t + h, False
     for i, event in enumerate(problem.events):
         at = t + h
@@ -169,6 +206,16 @@ def happened(problem: Any, before: Any, here: Any, counts: Any, t: Any, y: Any, 
     return counts, stop, ends
 
 
+@program
+def interpolant(problem: Any, wanted: Any, t: Any, y: Any, h: Any, ks: Any, new: Any) -> Any:
+    """(what the interpolant is made of, in a step where it is wanted; calls of fun)"""
+    if problem.pair.extra is None:
+        return ks, 0
+    if wanted:
+        return dense(problem, t, y, h, ks, new), 3
+    return [0.0 * y for _ in range(7)], 0
+
+
 # ---- the loop
 @program
 def solved(problem: Any, t: Any, y: Any, points: Any, reach: Any) -> Any:
@@ -182,8 +229,9 @@ def solved(problem: Any, t: Any, y: Any, points: Any, reach: Any) -> Any:
         while done < len(points) and direction * (points[done] - t) <= 0:
             out[done] = y
             done += 1
+    begun = points is not None and problem.pair.extra is not None and done > 0  # SciPy interpolates there, too, and counts
     signs = values_of(problem, t, y)
-    counts = tuple(0 for _ in problem.events)
+    counts, hits = tuple(0 for _ in problem.events), tuple(False for _ in problem.events)
     t_events: Any = tuple([] for _ in problem.events)
     y_events: Any = tuple([] for _ in problem.events)
     status, again = 0, False
@@ -207,16 +255,21 @@ def solved(problem: Any, t: Any, y: Any, points: Any, reach: Any) -> Any:
                 size, again = size * (min(1.0, factor) if again else factor), False
                 if problem.events:
                     here = values_of(problem, after, new)
-                    seen = happened(problem, signs, here, counts, t, y, h, ks, t_events, y_events)
-                    counts, stop, signs = seen[0], seen[1], here
+                    hits, signs = tuple(crosses(e, p, q) for e, p, q in zip(problem.events, signs, here, strict=True)), here
+                wanted = any(hits) or begun or (points is not None and done < len(points) and direction * (points[done] - after) <= 0)
+                inside, more = interpolant(problem, wanted, t, y, h, ks, new)
+                calls, begun = calls + more, False
+                if problem.events:
+                    seen = happened(problem, hits, counts, t, y, h, inside, t_events, y_events)
+                    counts, stop = seen[0], seen[1]
                     if seen[2]:
-                        status, after, new = 1, stop, between(problem, stop, t, y, h, ks)
+                        status, after, new = 1, stop, between(problem, stop, t, y, h, inside)
                 if points is None:
                     ts.append(after)
                     ys.append(new)
                 else:
                     while done < len(points) and direction * (points[done] - after) <= 0:
-                        out[done] = between(problem, points[done], t, y, h, ks)
+                        out[done] = between(problem, points[done], t, y, h, inside)
                         done += 1
                 t, y, f = after, new, ks[-1]
             else:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.types import is_float
+from ...core.types import is_inexact
 from ...values.reshaping import reshape
 from ...values.values import Arrayed
 from ...values.views import as_array, shape_of
@@ -31,7 +31,7 @@ def unique(
     a = arrayed(ar)
     wanted = (return_index, return_inverse, return_counts)
     if axis is None:
-        found = _unique(ravel(a), bool(equal_nan) and is_float(a.type.dtype), *map(bool, wanted))
+        found = _unique(ravel(a), bool(equal_nan) and is_inexact(a.type.dtype), *map(bool, wanted))
         inverse = reshape(found[2], shape_of(as_array(ar))) if return_inverse else None
     else:
         rows = moveaxis(a, axis, 0)

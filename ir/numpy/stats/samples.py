@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...core.sites import unsupported
 from ...values import sizes
 from ...values.values import Traced
 from ...values.views import axes_of, shape_of
@@ -16,7 +16,8 @@ from ..special.elements import S, each
 from ..special.functions import boxcox as _boxcox
 from ..special.functions import fdtrc as _fdtrc
 
-stdtr, betaincc, gammaincc = each("stdtr", S.stdtr), each("betaincc", S.betaincc), each("gammaincc", S.gammaincc)
+stdtr, gammaincc = each("stdtr", S.stdtr), each("gammaincc", S.gammaincc)
+betainc, betaincc = each("betainc", S.betainc), each("betaincc", S.betaincc)
 fdtrc = each("fdtrc", _fdtrc)
 entr, rel_entr, boxcox = each("entr", S.entr), each("rel_entr", S.rel_entr), each("boxcox", _boxcox)
 
@@ -191,11 +192,16 @@ class TtestResult(SignificanceResult):
     df: Any = None
 
 
-def _student(t: Any, df: Any, alternative: str) -> Any:
-    found = {"two-sided": lambda: 2.0 * stdtr(df, -np.abs(t)), "less": lambda: stdtr(df, t), "greater": lambda: stdtr(df, -t)}
+def one_of(alternative: str, *values: Callable[[], Any]) -> Any:
+    """The p-value of a two-sided alternative, of "less" or of "greater"."""
+    found = dict(zip(("two-sided", "less", "greater"), values, strict=True))
     if alternative not in found:
         raise ValueError("`alternative` must be 'less', 'greater', or 'two-sided'.")
-    result = TtestResult(t, found[alternative]())
+    return found[alternative]()
+
+
+def student(t: Any, df: Any, alternative: str) -> Any:
+    result = TtestResult(t, one_of(alternative, lambda: 2.0 * stdtr(df, -np.abs(t)), lambda: stdtr(df, t), lambda: stdtr(df, -t)))
     result.df = df
     return result
 
@@ -204,7 +210,7 @@ def _student(t: Any, df: Any, alternative: str) -> Any:
 def ttest_1samp(a: Any, popmean: Any, axis: Any = 0, alternative: str = "two-sided") -> Any:
     a = array(a)
     n = count(a, axis)
-    return _student((np.mean(a, axis) - popmean) / np.sqrt(np.var(a, axis, ddof=1) / n), n - 1.0, alternative)
+    return student((np.mean(a, axis) - popmean) / np.sqrt(np.var(a, axis, ddof=1) / n), n - 1.0, alternative)
 
 
 @implements("scipy.stats.ttest_rel", gives="python")
@@ -222,7 +228,7 @@ def ttest_ind(a: Any, b: Any, *, axis: Any = 0, equal_var: bool = True, alternat
     else:
         spread = u / m + v / n
         df = spread**2 / ((u / m) ** 2 / (m - 1.0) + (v / n) ** 2 / (n - 1.0))
-    return _student((np.mean(a, axis) - np.mean(b, axis)) / np.sqrt(spread), df, alternative)
+    return student((np.mean(a, axis) - np.mean(b, axis)) / np.sqrt(spread), df, alternative)
 
 
 @implements("scipy.stats.chisquare", gives="python")
@@ -254,13 +260,15 @@ def f_oneway(*samples: Any, axis: Any = 0) -> Any:
 
 @implements("scipy.stats.pearsonr", gives="python")
 def pearsonr(x: Any, y: Any, *, alternative: str = "two-sided", axis: Any = 0) -> Any:
-    if alternative != "two-sided":
-        unsupported(f"scipy.stats.pearsonr with alternative={alternative!r}", "leave it out")
     x, y = array(x), array(y)
     u, v, n = x - np.mean(x, axis, keepdims=True), y - np.mean(y, axis, keepdims=True), count(x, axis)
     r = np.clip(np.sum(u * v, axis) / np.sqrt(np.sum(u * u, axis) * np.sum(v * v, axis)), -1.0, 1.0)
     half = 0.5 * n - 1.0
-    return SignificanceResult(r, np.where(half == 0.0, 1.0, 2.0 * betaincc(half, half, 0.5 + 0.5 * np.abs(r))))
+    far = 0.5 + 0.5 * (np.abs(r) if alternative == "two-sided" else r)
+    found = one_of(
+        alternative, lambda: 2.0 * betaincc(half, half, far), lambda: betainc(half, half, far), lambda: betaincc(half, half, far)
+    )
+    return SignificanceResult(r, np.where(half == 0.0, 1.0, found))
 
 
 @implements("scipy.stats.linregress", gives="python")
@@ -271,6 +279,6 @@ def linregress(x: Any, y: Any, alternative: str = "two-sided") -> Any:
     r, slope, df = np.clip(xy / np.sqrt(xx * yy), -1.0, 1.0), xy / xx, n - 2.0
     t = r * np.sqrt(df / ((1.0 - r + 1e-20) * (1.0 + r + 1e-20)))
     error = np.sqrt((1.0 - r * r) * yy / xx / df)
-    found = _Regression(slope, np.mean(y) - slope * np.mean(x), r, _student(t, df, alternative).pvalue, error)
+    found = _Regression(slope, np.mean(y) - slope * np.mean(x), r, student(t, df, alternative).pvalue, error)
     found.intercept_stderr = error * np.sqrt(xx + np.mean(x) ** 2)
     return found

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from .lambert import lambert
+from .lambert import slope as slope_of_lambert
 from .parameters import bessel_by, beta_by, gamma_by
 from .rows import SPECIAL, Special, special
 from .terms import (
@@ -298,4 +300,11 @@ define("cotdg", lambda z, x: -DEGREE * (1.0 + z * z))
 define("cosm1", lambda z, x: -sin(x))
 define("powm1", lambda z, x, y: y * power(x, y - 1.0), lambda z, x, y: power(x, y) * log(x))
 define("wrightomega", lambda z, x: z / (1.0 + z))
+
+# ---- Lambert's W of complex numbers: its real part and its imaginary part, by those of its argument
+_RE, _IM, _BRANCH = getattr(S, "lambertw.0"), getattr(S, "lambertw.1"), "its branch k"
+define("lambertw.0", lambda z, x, y, k: slope_of_lambert((z, _IM(x, y, k)))[0], lambda z, x, y, k: -slope_of_lambert((z, _IM(x, y, k)))[1], _BRANCH,
+       value=lambda x, y, k: lambert(x, y, k)[0], long=True)
+define("lambertw.1", lambda z, x, y, k: slope_of_lambert((_RE(x, y, k), z))[1], lambda z, x, y, k: slope_of_lambert((_RE(x, y, k), z))[0], _BRANCH,
+       value=lambda x, y, k: lambert(x, y, k)[1], long=True)
 # fmt: on

@@ -89,6 +89,7 @@ exp, expm1, log, log1p, sqrt, sin, cos, absolute, power = map(
     on_terms, (table.exp, table.expm1, table.log, table.log1p, table.sqrt, table.sin, table.cos, table.absolute, table.power)
 )
 sinh, cosh, asinh, acosh, hypot = map(on_terms, (table.sinh, table.cosh, table.asinh, table.acosh, table.hypot))
+atan2, copysign = map(on_terms, (table.atan2, table.copysign))
 select, eq, isnan, over, direction = map(on_terms, (table.select, table.eq, table.isnan, table.mul_zero, table.direction))
 gaussian, erf, digamma, polygamma, gammaln = map(on_terms, (table.gaussian, table.erf, table.digamma, table.polygamma, table.gammaln))
 

@@ -84,6 +84,11 @@ def compare(name: str, x: Any, y: Any) -> Any:
     if weak:
         sign = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}[name]
         raise TypeError(f"'{sign}' not supported between instances of 'complex' and 'complex' ({user_site()})")
+    return ordered(name, a, b)
+
+
+def ordered(name: str, a: Complex, b: Complex) -> Any:
+    """Does one of NumPy's two numbers come before the other (lt, le) or behind it (gt, ge)? By their real parts first."""
     strictly = table.lt if name in ("lt", "le") else table.gt
     second = table.logical_and(table.eq(a.real, b.real), getattr(table, name)(a.imag, b.imag))
     numbers = logical_not(table.logical_or(table.isnan(a.imag), table.isnan(b.imag)))
@@ -325,13 +330,15 @@ def _each(op: Any, join: Any) -> Callable[[Complex], Any]:
     return lambda z: join(op(z.real), op(z.imag))
 
 
+isnan = _each(table.isnan, table.logical_or)
+
 FUNCTIONS: dict[str, Callable[[Complex], Any]] = {
     "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "sqrt": sqrt, "sin": sin, "cos": cos, "tan": tan, "sinh": sinh, "cosh": cosh,
     "tanh": tanh, "arcsin": asin, "arccos": acos, "arctan": atan, "arcsinh": asinh, "arccosh": acosh, "arctanh": atanh, "square": square,
     "absolute": absolute, "conjugate": conjugate, "negative": negative, "positive": lambda z: z, "sign": sign,
     "reciprocal": lambda z: div(_constant(1.0, z.type), z), "exp2": lambda z: exp(_scaled(lambda w: w, math.log(2.0))(z)),
     "log2": _scaled(log, 1.0 / math.log(2.0)), "log10": _scaled(log, 1.0 / math.log(10.0)),
-    "isnan": _each(table.isnan, table.logical_or), "isinf": _each(table.isinf, table.logical_or),
+    "isnan": isnan, "isinf": _each(table.isinf, table.logical_or),
     "isfinite": _each(table.isfinite, table.logical_and), "rint": lambda z: Complex(table.rint(z.real), table.rint(z.imag)),
 }  # fmt: skip
 

@@ -31,6 +31,14 @@ class Outside:
             self.roots[operand] = root
         return self.names[key]
 
+    def start(self, operand: str) -> str:
+        """Where an access begins along an axis: a parameter as well where it is a number, so that kernels of other rows are the same function.
+        Of one that is called with one number alone, LLVM knows it again."""
+        if self.inline or operand == "0":
+            return operand
+        self.roots.setdefault(operand, None)
+        return self.names.setdefault(("i64", operand), f"%o{len(self.names)}")
+
     def params(self) -> str:
         out = []
         for (t, operand), name in self.names.items():
@@ -47,6 +55,7 @@ STRIP = 256  # points that are handled together: a buffer of 2 KiB is in the fir
 TINY = 32  # points of a space of known size that is not worth a loop: its code is written out, with everything in registers
 TINY_OPERATIONS = 128
 INLINED = 40  # lines of a kernel that LLVM may inline: a call costs as much as a few points
+MANY = 64  # kernels of one module that it may: making vectors of a loop takes it longer, the longer the function around is
 
 
 def is_tiny(k: Kernel, body: Any) -> bool:
@@ -123,7 +132,7 @@ class Nest:
             start = "0"
             strides = ["0"] * self.rank
             for j, (s, step, q) in enumerate(zip(x.starts, x.steps, x.axes, strict=True)):
-                start = plus(code, start, times(code, self.integer(s), natural[j]))
+                start = plus(code, start, times(code, self.outside.start(self.read(s)[0]), natural[j]))
                 if q >= 0:
                     strides[q] = plus(code, strides[q], times(code, self.integer(step), natural[j]))
             self.offsets[id(x)] = start, strides
@@ -244,7 +253,8 @@ class Nest:
             types = [x for x, _ in returned]
             t = struct_of(types)
             self.code.emit(f"ret {t} {self.code.pack(t, returned)}" if returned else "ret void")
-            apart = "noinline nounwind alignstack(64)" if len(self.code.lines) > INLINED else "nounwind"
+            long = len(self.code.lines) > INLINED or self.context.counter > MANY
+            apart = "noinline nounwind alignstack(64)" if long else "nounwind"
             head = f"define internal {self.code.module.typed(types)} {name}({self.outside.params()}) {apart}"
             name = self.context.module.once(name, self.code.text(head))
         call = f"call {self.code.module.typed(types)} {name}({self.outside.args()})"
