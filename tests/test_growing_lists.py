@@ -135,8 +135,19 @@ def in_a_branch(x: float, n: int) -> Any:
     return sum(xs) * len(xs) + xs[-1]
 
 
+def python_then_numpy_floats(x: float, n: int) -> Any:
+    t, h, ts = 0.0, 0.1, [0.0]
+    while t < n:
+        if h * x < 3.0:  # the items are Python floats until h is one of NumPy's
+            t += h
+            ts.append(t)
+        h *= min(2.0, max(0.5, np.exp(0.1 * x - 0.2 * h)))
+    return sum(ts) + len(ts) * h
+
+
 PROGRAMS = [
     numbers, conditional, until, states, pairs, stack_of_work, ends, items_written, nested, joined, ints_then_floats, emptied, in_a_branch,
+    python_then_numpy_floats,
 ]  # fmt: skip
 
 

@@ -106,6 +106,9 @@ class Meeting:
             if found is not None:
                 return found
             values = [self._resolved(i, v) if is_choice(v) else v for i, v in enumerate(values)]
+        if all(type(v) is Growing for v in values):
+            form = described([values])
+            values = self._in_blocks(values, lambda v: v.cast(form[1]))
         parts = [opened(v, self.heap, s) for v, s in zip(values, self.states, strict=True)]
         if all(p is not None and p[0] == parts[0][0] for p in parts):  # type: ignore[index]
             return self._parts(name, values, [p for p in parts if p is not None])
