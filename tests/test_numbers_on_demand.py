@@ -416,6 +416,28 @@ def test_a_number_that_changes_from_call_to_call_is_no_constant() -> None:
 
 
 # ---- static arguments by name
+def test_a_recursion_that_an_int_argument_ends() -> None:
+    def race(p: float, target: int) -> Any:
+        memo: dict[Any, Any] = {}
+
+        def win(a: int, b: int) -> Any:
+            if a >= target:
+                return 1.0
+            if b >= target:
+                return 0.0
+            if (a, b) not in memo:
+                memo[a, b] = p * win(a + 1, b) + (1 - p) * win(a, b + 1)
+            return memo[a, b]
+
+        return win(0, 0)
+
+    for target in (2, 4):
+        slope = (race(0.55 + 1e-6, target) - race(0.55 - 1e-6, target)) / 2e-6
+        for value, gradient in both(lambda p, n: (race(p, n), lj.grad(race)(p, n)), 0.55, target).values():
+            close(value, race(0.55, target))
+            close(gradient, slope, rtol=1e-6)
+
+
 def test_static_argnames() -> None:
     def f(x: float, period: int = 4, *, deep: bool = False) -> Any:
         return (x * period, [1.0] * period) if deep else x * period

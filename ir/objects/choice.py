@@ -131,6 +131,14 @@ def state_of(x: Any) -> tuple[Any, tuple[Any, ...]]:
     return index, candidates.objects
 
 
+def as_number(x: Any) -> Any:
+    """One of several members of an IntEnum as the number that it is; anything else as it is."""
+    if type(x) is not Choice or not all(isinstance(c, int) for c in state_of(x)[1]):
+        return x
+    index, objects = state_of(x)
+    return pick(index, [int(c) for c in objects])
+
+
 def is_whole(x: Any) -> bool:
     """Is it an object that can be one of several: an instance of a user's class, what can be called, a plain string, a member of an Enum?"""
     return isinstance(x, _WHOLE) or type(x) is str or (is_object(x) and not type(x).__module__.startswith(_LIBRARY))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.builder import building, current_trace
 from ..numpy.dispatch import INDEXED, index_joined, mentions_traced
-from ..objects.choice import is_choice
+from ..objects.choice import as_number, is_choice
 from ..objects.held import CONTAINERS
 from ..ops import table
 from ..staging.branches import and_, ifexp
@@ -29,6 +29,7 @@ _MAKERS = set(map(type, INDEXED))
 @subscripted.define
 def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
+    index = index if isinstance(obj, dict) else as_number(index)
     index = index if isinstance(obj, CONTAINERS) else _plain_lists(index)
     if isinstance(obj, np.ndarray) and mentions_traced(index):
         return lift_array(obj)[index]
@@ -71,6 +72,7 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
         if (own := method_of(obj, "__setitem__")) is not None:
             call(own, index, value)
             return
+        index = index if isinstance(obj, dict) else as_number(index)
         index = index if isinstance(obj, CONTAINERS) else _plain_lists(index)
         if isinstance(obj, CONTAINERS):
             heap_of().note(obj)

@@ -18,7 +18,7 @@ from ..core import errors
 from ..core.builder import current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
-from ..objects.choice import Candidates, Choice, among, birth, candidates_of, is_choice, is_whole, one_of, state_of, union
+from ..objects.choice import Candidates, Choice, among, as_number, birth, candidates_of, is_choice, is_whole, one_of, state_of, union
 from ..objects.heap import Place, State, identical
 from ..objects.held import MISSING, held_by, of_the_class
 from ..objects.structure import Shape, closed, is_object, leaves_of, opened, shape_of_contents
@@ -122,6 +122,8 @@ class Meeting:
             return self._unowned(name, self._in_blocks(values, lambda v: settled(v) if isinstance(v, Arrayed) else lift_array(v)))
         if any(v is None or type(v) is Maybe for v in values):
             return self._optional(name, values)
+        if any(map(is_choice, values)):
+            values = self._in_blocks(values, as_number)
         merged = merge_types(values)
         if merged is None:
             return Undefined(name, differs(values), errors.TypeMismatchError)

@@ -14,7 +14,7 @@ from ..core.builder import Frame, current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
 from ..core.types import I64, Array, Scalar, same_type
-from ..objects.choice import Candidates, among, is_choice, is_whole, one_of
+from ..objects.choice import Candidates, among, as_number, is_choice, is_whole, one_of
 from ..objects.heap import Place, State, identical
 from ..objects.held import CONTAINERS
 from ..objects.structure import Shape, closed, is_object, opened, shape_of_contents
@@ -270,14 +270,15 @@ class Loop:
         form = self.forms.get(key)
         if isinstance(form, Candidates) and (is_whole(new) or is_choice(new)):
             new = self._at_the_end(lambda: among(new, form))  # type: ignore[arg-type]
+        elif is_choice(new) and key in self.heads:
+            new = self._at_the_end(lambda: as_number(new))
         elif is_choice(new) and is_object(old):
             new = self._at_the_end(lambda: self.sharing.resolved(new, state))
         if key in self.heads and (new is None or type(new) is Maybe):
             self.forms[key] = form_of([self.heads[key], new], unassigned(new) if new is not None else None)
             return
         if key in self.heads:
-            atom = self._atom(key, name, before, new)
-            if atom is not None:
+            if (atom := self._atom(key, name, before, new)) is not None:
                 args[key] = atom
             return
         form = self.forms.get(key)
@@ -387,8 +388,7 @@ class Loop:
         for i, name in enumerate(self.scope.names):
             if name not in self.later or not isinstance(self.before.values[i], Undefined) or (i,) in self.forms:
                 continue
-            found = [state.values[i] for _, state in latches if not isinstance(state.values[i], Undefined)]
-            if not found:
+            if not (found := [state.values[i] for _, state in latches if not isinstance(state.values[i], Undefined)]):
                 continue
             with suppress(errors.TypeMismatchError):
                 form = form_of(found, None if self.surely else name)

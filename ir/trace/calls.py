@@ -16,7 +16,8 @@ import numpy as np
 from ..core.builder import building, current_trace
 from ..core.sites import is_library
 from ..numpy import dispatch as numpy_api
-from ..objects.choice import Choice, resolved
+from ..objects import memos
+from ..objects.choice import Choice, as_number, resolved
 from ..objects.heap import MUTATORS, Heap
 from ..objects.held import CONTAINERS, MISSING
 from ..python import host, raising, random, strings
@@ -113,6 +114,8 @@ def _of_library(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 @values.call.define
 def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
+    if any(type(a) is Choice for a in args) and not _takes_optionals(function):
+        args = tuple(map(as_number, args))
     if any(type(a) is Choice for a in (*args, *kwargs.values())) and not _keeps(function):
         args, kwargs = tuple(map(plain, args)), {k: plain(v) for k, v in kwargs.items()}
     if any(type(a) is Maybe for a in args) and not _takes_optionals(function):
@@ -170,8 +173,12 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
 
 def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
     """A call of code that is not rewritten, which may write into containers and look at them."""
-    if isinstance(function, functools._lru_cache_wrapper) and any_traced((args, kwargs)):
-        return call(function.__wrapped__, *args, **kwargs)  # what it has computed is of other values
+    if (found := memos.cached(function)) is not None and building():
+        wrapped, owner = found
+        if any_traced((args, kwargs)):
+            return call(wrapped, *owner, *args, **kwargs)  # what it has computed is of other values
+        if owner or hasattr(wrapped, "__lantern_raw__"):
+            return memos.remembered(wrapped, (*owner, *args), kwargs, lambda: call(wrapped, *owner, *args, **kwargs))
     if _is_method_of_array(function) and building() and (function.__name__ == "copy" or any_traced((args, kwargs))):
         return getattr(arrays.lift_array(function.__self__), function.__name__)(*args, **kwargs)  # of a captured one, as of an argument
     if (

@@ -39,7 +39,7 @@ DEEPEST = 500  # operations between a number and what it comes from
 
 
 # Errors of paths that do not fit together: what decides between them may be a number.
-UNDECIDED = (errors.TypeMismatchError, errors.UndefinedVariableError, errors.TracedConditionError)
+UNDECIDED = (errors.TypeMismatchError, errors.UndefinedVariableError, errors.TracedConditionError, errors.EndlessTraceError)
 
 
 class Need(NamedTuple):

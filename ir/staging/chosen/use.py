@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...core.sites import is_library, unsupported
-from ...objects.choice import Choice, attribute_of_chosen, is_choice, is_chosen, operation_of_chosen, state_of
+from ...objects.choice import Choice, as_number, attribute_of_chosen, is_choice, is_chosen, operation_of_chosen, state_of
 from ...objects.held import MISSING, attribute_of, of_the_class
 from ...objects.structure import is_object
 from ...values.scalars import logical_not, truth
@@ -111,6 +111,8 @@ def operation(x: Choice, name: str, *args: Any, **kwargs: Any) -> Any:
         return containers.operation(x, name, args)
     if name == "__lantern_truth__":
         return _truth(x)
+    if (number := as_number(x)) is not x:
+        return getattr(number, name)(*map(as_number, args))
     _, objects = state_of(x)
     found = [getattr(type(c), name, None) for c in objects]
     if name in ("__eq__", "__ne__") and all(f in (object.__eq__, object.__ne__) for f in found):
@@ -157,6 +159,9 @@ def _call(x: Any, args: Any, kwargs: Any) -> Any:
 
 
 def _truth(x: Choice) -> Any:
+    if (number := as_number(x)) is not x:
+        return truth(number)
+
     def asks(c: Any) -> bool:
         return any(getattr(type(c), name, None) is not None for name in ("__bool__", "__len__"))
 
