@@ -415,3 +415,30 @@ def test_a_list_grows_in_a_short_loop_that_would_be_a_large_program() -> None:
     args = 0.4, x, np.sin(np.arange(6.0))
     check(train, args, order=1)
     assert lj.jit(train).inspect(*args).graph.count("pullback(") == 1
+
+
+def test_items_that_are_objects_are_what_they_are_on_their_path() -> None:
+    def f(x: float, i: int) -> Any:
+        rows = [[0.0, x], [0.0, 0.0, 1.0], [x, x]]
+        row = rows[i]
+        if x > 0.5:
+            row[1] = 2.0
+        else:
+            rows.append([x, x])
+        return sum(len(r) * sum(r) for r in rows) + 10 * row[1]
+
+    def g(x: float, i: int) -> Any:
+        rows = [[0.0, x], [0.0, 1.0], [x, x]]
+        kept, row = rows[0], rows[i]
+        if x > 0.5:
+            row[1] = 2.0
+        else:
+            rows.append([x, x])
+        return sum(map(sum, rows)) + 10 * row[1] + kept[0]
+
+    for x in (0.3, 0.7):
+        for i in (0, 1, 2):
+            for value in both(g, x, i).values():
+                close(value, g(x, i))
+    with pytest.raises(lj.errors.LanternError):
+        lj.jit(f)(0.7, 1)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import types
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from ..core import errors
@@ -249,6 +249,17 @@ class Heap:
         for at, p in self.places.items():
             if p.birth <= state.clock and not identical(p.now(), wanted := self.of(state, at)):
                 p.put(wanted)
+
+    def within(self, state: State, make: Callable[[], Any]) -> Any:
+        """make(), with every object as it was then. What it seals stays sealed."""
+        now = self.save()
+        self.restore(state)
+        try:
+            return make()
+        finally:
+            sealed = self.sealed
+            self.restore(now)
+            self.sealed.update(sealed)
 
     def older(self, clock: int, besides: Collection[int] = ()) -> Iterator[tuple[At, Place]]:
         """The written places of objects that were there at that time, but for those of the objects with these ids."""

@@ -198,7 +198,8 @@ class Meeting:
         candidates = referred(contents, self.heap, self.since)
         contents = self._in_blocks(contents, lambda held: with_numbers(held, candidates))
         form = described(contents)
-        return (self.value(name, self._in_blocks(contents, lambda held: grown(held, *form))),)
+        pairs = list(zip(contents, self.states, strict=True))  # items that are objects are what they are on their path
+        return (self.value(name, self._in_blocks(pairs, lambda p: self.heap.within(p[1], lambda: grown(p[0], *form)))),)
 
     def _in_blocks(self, values: Sequence[Any], make: Callable[[Any], Any]) -> list[Any]:
         """make(value) for each path's value, computed at its end."""

@@ -250,7 +250,7 @@ class Loop:
         if self.forms.get((*key, "grow")) != form:
             self.forms[(*key, "grow")] = form
             return
-        items = self._at_the_end(lambda: grown(new, *form))
+        items = self._at_the_end(lambda: self.heap.within(state, lambda: grown(new, *form)))
         self._latch((*key, 0), name, old[0], old[0], items, state, args)
 
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
