@@ -171,7 +171,7 @@ class Meeting:
 
     def _is_nobodys(self, x: Any) -> bool:
         """Has one path made this object, or does nobody else see it any more?"""
-        return is_object(x) and is_whole(x) and (self.heap.birth(x) > self.since or not self.sharing.sees(x))
+        return is_object(x) and is_whole(x) and (birth(x, self.heap) > self.since or not self.sharing.sees(x))
 
     def _resolved(self, i: int, x: Any) -> Any:
         """The object of path i that it is, at the end of that path."""
