@@ -428,3 +428,32 @@ def test_primals_and_tangents_are_sequences() -> None:
         errors.ArgumentTypeError, match=r"the tangents of hvp are a sequence with one for each argument, not ndarray: write \(t,\)"
     ):
         lj.hvp(lambda x: x, (1.0,), np.ones(1))
+
+
+FILLED: dict[str, Any] = {
+    "full": lambda x: np.full(2, x[0] * x[1] * x[2]),
+    "keepdims": lambda x: np.prod(x, keepdims=True),
+    "reshape": lambda x: np.reshape(x[0] * x[1] * x[2], (1,)),
+    "sum": lambda x: np.sum(x * x * x, keepdims=True),
+    "max": lambda x: np.max(x * x, keepdims=True),
+}
+
+
+@pytest.mark.parametrize("f", FILLED.values(), ids=FILLED)
+def test_an_array_that_is_filled_with_one_number_and_several_cotangents_at_once(f: Any) -> None:
+    x, v = np.array([0.7, -1.2, 0.4]), np.array([0.3, -0.2, 0.5])
+
+    def program(x: Any) -> Any:
+        def pulled(x: Any) -> Any:
+            y, pull = lj.vjp(f, x)
+            return pull(np.full(len(y), 0.7))[0]
+
+        _, pull = lj.vjp(pulled, x)
+        return lj.jacrev(f)(x), pull(v)[0]
+
+    h = 1e-5
+    jacobian = np.stack([(f(x + h * e) - f(x - h * e)) / (2 * h) for e in np.eye(3)], axis=-1)
+    weighted = lj.grad(lambda x: np.dot(v, lj.grad(lambda x: 0.7 * np.sum(f(x)))(x)))(x)
+    for first, second in both(program, x).values():
+        close(first, jacobian, 1e-6, 1e-8)
+        close(second, weighted, 1e-12)

@@ -225,7 +225,8 @@ class Callbacks:
 
     @ADJOINTS.of("alloc")
     def alloc(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:
-        self.add(let.args[-1], ds[0].sum())
+        assert isinstance(let.out.type, Array)
+        self.add(let.args[-1], ds[0].sum(axis=tuple(range(let.out.type.rank))))  # not over the lanes of a block
 
     @ADJOINTS.of("reshape", "part", "weight")
     def shared(self, let: Let, ds: list[Any], zs: list[Any], xs: list[Any], moment: int | None) -> None:

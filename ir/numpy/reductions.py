@@ -144,8 +144,6 @@ def _extreme(kind: str, ufunc: np.ufunc) -> Callable[..., Any]:
             raise ValueError(f"{what}, so to use a where mask one has to specify 'initial' ({user_site()})")
         a = _masked(a, where, initial)
         gone, rank = axes_of(axis, a.ndim), a.ndim
-        if is_complex_array(a) and rank == 1 and sizes.is_just(shape_of(a)[0], 1) and gone and initial is None and not keepdims:
-            return a[0]
         if initial is None:
             nonempty(a, axis, ufunc.__name__)
         elif not sizes.is_known(n := count(a, axis)) or sizes.plain(n) == 0:  # there may be no other element
