@@ -51,7 +51,7 @@ def getitem(obj: Any, index: Any) -> Any:
         trace.reads.item(obj, index)
     elif trace is not None and isinstance(obj, np.ndarray):
         trace.reads.element(obj, index)
-    if isinstance(index, Traced) and isinstance(obj, (list, tuple, str)) and type(obj) is not List and building() and len(obj):
+    if isinstance(index, Traced) and isinstance(obj, (list, tuple, str)) and type(obj) is not List and building() and _are_few(obj):
         return pick(table.check_index(index, constant(len(obj)), axis=0), list(obj))
     return obj[index]
 
@@ -86,6 +86,13 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
     obj[index] = value
 
 
+MOST = 256  # items of which the program picks one by a branch for each
+
+
+def _are_few(obj: Any) -> bool:
+    return len(obj) > 0 and (len(obj) <= MOST or all(type(x) in (int, float, np.ndarray) for x in obj))
+
+
 # ---- dicts and keys that only the program knows
 def is_open(key: Any) -> bool:
     """Is it a key whose hash only the program knows?"""
@@ -106,6 +113,8 @@ def place_of(obj: dict[Any, Any], key: Any, default: bool = False) -> Any:
     """The number of the dict's item with that key; the program raises KeyError where there is none. With `default` it is -1 there."""
     if isinstance(obj, (collections.defaultdict, collections.Counter)):
         key = key.as_key() if isinstance(key, Traced) else hash(key)  # a new key for what is not there is refused
+    if len(obj) > MOST:
+        key = key.as_key() if isinstance(key, Traced) else hash(key)
     same = [(i, _is_key(key, k)) for i, k in enumerate(obj)]
     found: Any = -1
     for i, s in same:

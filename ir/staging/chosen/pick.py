@@ -35,6 +35,8 @@ def pick(index: Any, values: Sequence[Any]) -> Any:
     merged = None if any(v is None or type(v) is Maybe for v in values) else merge_types(values)
     if merged is not None and isinstance(merged[0], Scalar) and not is_complex(merged[0]):
         return _number(index, values, merged[0], merged[1])
+    if all(type(v) is np.ndarray and v.ndim and v.shape == values[0].shape and v.dtype == values[0].dtype for v in values):
+        return lift_array(np.stack(values))[index]
     if all(is_whole(v) or isinstance(v, CONTAINERS) for v in values):
         return one_of(index, Candidates(values))
     return halves(index, values, lambda v: v)
