@@ -38,7 +38,7 @@ def getitem(obj: Any, index: Any) -> Any:
     if (own := method_of(obj, "__getitem__")) is not None:
         return call(own, index)
     trace = current_trace()
-    if isinstance(obj, (dict, list, tuple, str)) and is_open(index):
+    if isinstance(obj, (dict, list, tuple, str)) and type(obj) is not List and is_open(index):
         index = _known(index)
     if trace is not None and isinstance(obj, dict) and is_open(index):
         trace.reads.contents(obj)

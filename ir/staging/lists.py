@@ -17,7 +17,7 @@ from ..objects.choice import is_choice, is_whole, pick
 from ..objects.heap import Heap
 from ..objects.held import CONTAINERS
 from ..ops import table
-from ..values import pytree
+from ..values import concrete, pytree
 from ..values.values import Arrayed, constant, is_traced
 from .growing import (
     Append,
@@ -304,6 +304,9 @@ def _choose(x: List, i: Any) -> Any:
             return _of(x).item(i)
         except errors.TypeMismatchError:
             pass
+    number = concrete.number(i)
+    if number is not None or concrete.of_short_loops(i):
+        return list.__getitem__(x, i if number is None else number)  # which needs the number
     return pick(table.check_index(*_traced(i, len(held)), axis=0), held)
 
 
