@@ -13,7 +13,7 @@ import pytest
 
 import lantern_jit as lj
 
-from .support import both
+from .support import both, close
 
 
 # ---- exact expectations over choices
@@ -301,7 +301,7 @@ def test_it_is_exported(tmp_path: Any) -> None:
     found, message = ctypes.c_double(), ctypes.create_string_buffer(200)
     slope = ctypes.CDLL(str(made.library)).slope
     assert slope(ctypes.c_double(0.7), ctypes.byref(found), message, ctypes.c_int64(200)) == 0
-    assert found.value == lj.jit(f)(0.7)
+    close(found.value, lj.jit(f)(0.7), 1e-14, 0)  # a library for any CPU of the target adds in another order
 
 
 @pytest.mark.parametrize(("f", "args"), [CASES[i] for i in (0, 1, 3, 4, 6, 9, 10)])

@@ -51,7 +51,11 @@ class Chosen(Expressions):
     def texts(self, names: Names) -> list[str]:
         """A text, a function or a key that the program chooses, perhaps again in a loop."""
         m, y, x = self.fresh("m"), self.fresh("y"), self.leaf(names)
+        lines = self.text(names, m, y, x)
         names.floats.append(y)
+        return lines
+
+    def text(self, names: Names, m: str, y: str, x: str) -> list[str]:
         form = self.source(5)
         if form == 0:
             table = f'{{"low": {self.leaf(names)}, "mid": {self.squash(names)}, "high": {x}}}'
