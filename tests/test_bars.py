@@ -195,9 +195,9 @@ def test_the_line_of_progress() -> None:
     for run in (f, lambda n, out: lj.jit(lambda n: f(n, out))(n)):
         out = io.StringIO()
         assert run(1000, out) == 499500
-        assert re.fullmatch(r"(\radding: +\d+ % of 1000, \d+ s, \d+ s left  )*\radding: 100 % of 1000, \d+ s, 0 s left  \n", out.getvalue()), (
-            out.getvalue()
-        )
+        assert re.fullmatch(
+            r"(\radding: +\d+ % of 1000, \d+ s, \d+ s left  )*\radding: 100 % of 1000, \d+ s, 0 s left  \n", out.getvalue()
+        ), out.getvalue()
     assert list(lj.progress(iter("ab"), total=2, file=io.StringIO())) == ["a", "b"]
     with pytest.raises(TypeError, match="give total="):
         lj.progress(iter("ab"))
