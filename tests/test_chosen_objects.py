@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import enum
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -473,3 +476,144 @@ def test_under_vmap_and_in_a_function_of_its_own() -> None:
     x = POINTS[0]
     close(lj.jit(lj.vmap(lane))(x), np.array([lane(v) for v in x]))
     agree(recursive, POINTS)
+
+
+# ---- what is easily done to another object than the one that is meant
+class Plain:
+    rank = 1.0
+
+    def __init__(self, a: Any, r: float = 1.0) -> None:
+        self.a, self.r = a, r
+
+    @classmethod
+    def order(cls) -> float:
+        return cls.rank
+
+    def add(self, x: Any) -> Plain:
+        self.a += x
+        return self
+
+    def again(self) -> Plain:
+        return self.__class__(self.a, self.r)
+
+    @property
+    def product(self) -> Any:
+        return self.a * self.r
+
+
+class Derived(Plain):
+    rank = 5.0
+
+    def __init__(self, a: Any, r: float = 2.0) -> None:
+        super().__init__(a, r)
+
+    def add(self, x: Any) -> Plain:
+        super().add(2 * x)
+        return self
+
+    @property
+    def product(self) -> Any:
+        return super().product + 1
+
+
+@dataclass(frozen=True)
+class Fixed:
+    x: Any
+    y: Any
+
+
+def one_of_two(x: Any) -> tuple[Any, list[Any]]:
+    found = [Derived(x[0]), Derived(x[1])]
+    return found[int(x[2] * 2) % 2], found
+
+
+def twice_in_a_list(x: Any) -> Any:
+    a, b = Plain(x[0]), Plain(x[1])
+    found = [a, a, b]
+    k = int(x[2] * 3) % 3
+    found[k].a += 1.0
+    found[k].add(x[2])
+    return a.a * 3 + b.a
+
+
+def class_methods(x: Any) -> Any:
+    found = [Plain(x[0]), Derived(x[1]), Plain(x[2])]
+    return found[int(x[2] * 3) % 3].order() * x[0]
+
+
+def says_super(x: Any) -> Any:
+    chosen, found = one_of_two(x)
+    chosen.add(x[0])
+    return sum(c.a * c.r for c in found) + chosen.product
+
+
+def made_of_its_class(x: Any) -> Any:
+    chosen, found = one_of_two(x)
+    new = chosen.again()
+    new.a += 1
+    return new.a * new.r + sum(c.a for c in found) + (1.0 if chosen.__class__ is Derived else 0.0)
+
+
+def copies(x: Any) -> Any:
+    chosen, found = one_of_two(x)
+    shallow, deep = copy.copy(chosen), copy.deepcopy(chosen)
+    shallow.a += 1
+    deep.a *= 2
+    return shallow.a + deep.a + sum(c.a for c in found)
+
+
+def replaced(x: Any) -> Any:
+    one, other = Fixed(x[0], x[1]), Fixed(x[1], x[2])
+    chosen = one if x[2] > 0.5 else other
+    new = dataclasses.replace(chosen, x=chosen.x + 1)
+    return new.x * new.y + sum(dataclasses.astuple(chosen)) + dataclasses.asdict(chosen)["y"]
+
+
+def identities(x: Any) -> Any:
+    one, other = Plain(x[0]), Plain(x[1])
+    chosen = one if x[2] > 0.5 else other
+    return x[0] if id(chosen) == id(one) else x[1]
+
+
+def among_arguments(x: Any) -> Any:
+    one, other, third = Plain(x[0]), Plain(x[1]), Plain(x[2])
+    chosen = one if x[2] > 0.5 else other
+    max(chosen, third, key=lambda p: p.a).a *= 2
+    functools.reduce(lambda p, q: p if p.a > q.a else q, [one, other, third]).a += 1
+    return one.a + 2 * other.a + 3 * third.a
+
+
+@pytest.mark.parametrize(
+    "f",
+    [twice_in_a_list, class_methods, says_super, made_of_its_class, copies, replaced, identities, among_arguments],
+    ids=lambda f: f.__name__,
+)
+def test_it_is_that_object_and_no_other(f: Any) -> None:
+    slopes = lj.jit(lj.grad(f))
+    h = 1e-6
+    for x in (np.array([0.31, 0.9, 0.2]), np.array([0.75, 0.4, 0.6]), np.array([0.45, 0.8, 0.9])):
+        close(both(f, x), dict.fromkeys(("interpreter", "native"), f(x)))
+        close(slopes(x), np.array([(f(x + h * e) - f(x - h * e)) / (2 * h) for e in np.eye(3)]), 1e-6, 1e-7)
+
+
+NARROW = tuple(np.float32(i) / np.float32(3) for i in range(10))
+
+
+def test_a_table_keeps_its_dtype() -> None:
+    def f(x: Any) -> Any:
+        return NARROW[int(x * 10)] * x
+
+    x = np.float32(0.45)
+    assert type(lj.jit(f)(x)) is type(f(x)) is np.float32
+    assert lj.jit(f)(x) == f(x)
+
+
+def test_an_argument_may_be_a_new_key() -> None:
+    def f(x: Any, n: int) -> Any:
+        d = {0: 1.0}
+        d[n] = x
+        d[n + 1] = d.get(n, 0.0) * 2
+        return sum(v * (k + 1) for k, v in d.items()) + len(d)
+
+    for n in (0, 3):
+        assert lj.jit(f)(2.5, n) == f(2.5, n)

@@ -102,3 +102,19 @@ def test_a_result_is_computed_once_and_python_remembers_nothing_of_it() -> None:
     tree = Tree(np.array([1.0, 2.0]))
     close(lj.jit(lambda x: Tree(x).value(0, 1))(np.array([3.0, 4.0])), 7.0)
     close(lj.jit(lambda x: tree.value(0, 1) * x)(2.0), 2.0 * tree.value(0, 1))
+
+
+def test_caches_that_are_made_anew_remember_nothing_of_one_another() -> None:
+    def f(x: float) -> float:
+        out = 0.0
+        for c in (1.0, 2.0, 3.0, 4.0):
+
+            @functools.cache
+            def g(n: int) -> float:
+                return c * n if n < 2 else g(n - 1) + g(n - 2)  # noqa: B023
+
+            out += g(4) * x
+            del g
+        return out
+
+    assert lj.jit(f)(1.5) == f(1.5)

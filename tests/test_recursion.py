@@ -391,3 +391,63 @@ def test_a_traced_number_is_found_in_a_dict() -> None:
     assert [lj.jit(looked_up)(2.5, n) for n in (0, 1)] == [2.5, 1.0]
     for x in (0.5, 1.5):
         assert both(computed, x, 1)["native"] == computed(x, 1)
+
+
+# ---- objects that are written between two calls
+class Held:
+    def __init__(self, v: Any) -> None:
+        self.v = v
+
+    def go(self, n: int) -> Any:
+        return self.v if n <= 0 else self.v * 0.5 + self.go(n - 1)
+
+
+def captured_object(x: Any) -> Any:
+    h = Held(x)
+
+    def go(n: int) -> Any:
+        return h.v if n <= 0 else h.v * 0.5 + go(n - 1)
+
+    m = int(x * 3) + 2
+    first = go(m)
+    h.v += 1.0
+    return first * 10 + go(m)
+
+
+def its_own_object(x: Any) -> Any:
+    h, m = Held(x), int(x * 3) + 2
+    first = h.go(m)
+    h.v += 1.0
+    return first * 10 + h.go(m)
+
+
+def object_in_an_object(x: Any) -> Any:
+    h = Held([Held(x)])
+
+    def go(n: int) -> Any:
+        return h.v[0].v if n <= 0 else h.v[0].v * 0.5 + go(n - 1)
+
+    m = int(x * 3) + 2
+    first = go(m)
+    h.v[0].v += 1.0
+    return first * 10 + go(m)
+
+
+def chosen_object(x: Any) -> Any:
+    both_of_them = [Held(x), Held(2 * x)]
+
+    def go(h: Any, n: int) -> Any:
+        return h.v if n <= 0 else h.v * 0.5 + go(h, n - 1)
+
+    k, m = int(x * 5) % 2, int(x * 3) + 2
+    first = go(both_of_them[k], m)
+    both_of_them[0].v += 1.0
+    both_of_them[1].v *= 3.0
+    return first * 10 + go(both_of_them[k], m)
+
+
+@pytest.mark.parametrize("f", [captured_object, its_own_object, object_in_an_object, chosen_object], ids=lambda f: f.__name__)
+def test_an_object_is_read_as_it_is_at_each_call(f: Callable[[float], float]) -> None:
+    for x in (0.45, 0.95):
+        for found in both(lambda x: (f(x), lj.grad(f)(x)), x).values():
+            close(found, (f(x), (f(x + 1e-6) - f(x - 1e-6)) / 2e-6), rtol=1e-7)

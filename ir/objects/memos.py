@@ -19,10 +19,11 @@ from .held import CONTAINERS
 class Memo:
     """A result, and under which conditions it was computed."""
 
-    __slots__ = ("builder", "under", "value")
+    __slots__ = ("builder", "of", "under", "value")
 
-    def __init__(self, value: Any, builder: Builder) -> None:
+    def __init__(self, value: Any, builder: Builder, of: Any) -> None:
         self.value, self.builder, self.under = value, builder, _conditions(builder)
+        self.of = of  # alive as long as their ids are keys
 
     def holds(self, builder: Builder) -> bool:
         """Is every path to here one on which it was computed?"""
@@ -61,7 +62,7 @@ def remembered(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], com
     if found is not None and found.holds(builder):
         return found.value
     value = compute()
-    trace.memos[key] = Memo(value, trace.builders[-1])
+    trace.memos[key] = Memo(value, trace.builders[-1], (function, args, kwargs))
     return value
 
 

@@ -77,6 +77,8 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
         if isinstance(obj, CONTAINERS):
             heap_of().note(obj)
         if isinstance(obj, dict) and is_open(index):
+            index = _known(index)
+        if isinstance(obj, dict) and is_open(index):
             _put(obj, _place_to_write(obj, index), value)
             return
         elif isinstance(obj, np.ndarray) and (mentions_traced(index) or is_traced(value)):
@@ -130,6 +132,9 @@ def place_of(obj: dict[Any, Any], key: Any, default: bool = False) -> Any:
 def got(obj: dict[Any, Any], key: Any, default: Any = None) -> Any:
     """obj.get(key, default)"""
     current_trace().reads.contents(obj)  # type: ignore[union-attr]
+    key = _known(key)
+    if not is_open(key):
+        return dict.get(obj, key, default)
     at = place_of(obj, key, default=True)
     if not isinstance(at, Traced):
         return default if at < 0 else list(obj.values())[at]

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, Trace
+from ..core.builder import Builder, Trace, current_trace
 from ..core.sites import user_site
-from ..objects.structure import flatten
+from ..objects.choice import candidates_of, is_choice
+from ..objects.structure import flatten, is_object, opened
 from ..values import pytree
 from ..values.values import Arrayed, Traced, dims_of, is_traced
 
@@ -97,6 +98,40 @@ def _closure(function: Any) -> tuple[Any, ...]:
     return getattr(getattr(function, "func", function), "__closure__", None) or ()
 
 
+def objects_in(tree: Any) -> tuple[Any, ...]:
+    """What the objects hold that a function comes by in other ways than by their parts: those it captures, its own, chosen ones."""
+    out: list[Any] = []
+    seen: set[int] = set()
+    work = [tree]
+    while work:
+        x = work.pop()
+        if is_choice(x):
+            work += candidates_of(x)
+        found = opened(x)
+        if found is None:
+            out.append(Same(x.atom) if is_traced(x) and hasattr(x.atom, "name") else x.atom if is_traced(x) else _leaf_key(x))
+        elif id(x) not in seen:
+            seen.add(id(x))
+            work += found[1]
+    return tuple(out)
+
+
+def outside_of(owner: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
+    """What the object holds whose method is called, and those among the arguments that are not taken apart."""
+    trace = current_trace()
+    found = [] if owner is None else [owner]
+    work = [args, kwargs]
+    while work:
+        x = work.pop()
+        if is_choice(x) or (is_object(x) and trace is not None and not trace.heap.birth(x)):
+            found.append(x)
+        elif isinstance(x, (tuple, list)):
+            work += x if isinstance(x, tuple) else list.__iter__(x)
+        elif isinstance(x, dict):
+            work += x.values()
+    return objects_in(tuple(found))
+
+
 def captured(function: Any, seen: set[int]) -> Any:
     """What the variables that a function captures are now."""
     if id(function) in seen:
@@ -114,7 +149,13 @@ def captured(function: Any, seen: set[int]) -> Any:
             out.append((Same(value), captured(raw, seen)))
             continue
         leaves, tree = pytree.flatten(value)
-        out.append((tree, tuple((Same(x.atom) if hasattr(x.atom, "name") else x.atom) if is_traced(x) else _leaf_key(x) for x in leaves)))
+        out.append(
+            (
+                tree,
+                objects_in(value),
+                tuple((Same(x.atom) if hasattr(x.atom, "name") else x.atom) if is_traced(x) else _leaf_key(x) for x in leaves),
+            )
+        )
     return tuple(out)
 
 

@@ -23,7 +23,7 @@ from .join import join_values
 from .leaves import coerce, leaf_type, show
 from .optional import returned
 from .paths import DEAD, Bottom, Return, here, open_block, run, run_sometimes
-from .signatures import _code, _contents, _filled, _is_shaped, captured
+from .signatures import _code, _contents, _filled, _is_shaped, captured, outside_of
 
 NEVER: Any = (None, ())  # the spec of a function whose every path ends in an exception, or in a call of such a one
 
@@ -73,7 +73,7 @@ def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: 
             if spec == staged.spec or not staged.called:
                 staged.spec = spec
                 _forget_inner(trace, known, staged)
-                staged.captured = captured(raw, set())
+                staged.captured = captured(raw, set()), outside_of(getattr(function, "__self__", None), args, kwargs)
                 return staged
             staged.spec = spec
             trace.staged = dict(known)

@@ -24,7 +24,7 @@ from ..python import host, raising, random, strings
 from ..python.questions import dispatched
 from ..python.subscripts import got, is_open
 from ..staging import stores
-from ..staging.chosen.pick import plain
+from ..staging.chosen.pick import each, plain
 from ..staging.functions import invoke
 from ..staging.growing import growing
 from ..staging.lists import List, made
@@ -118,6 +118,11 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
         args = tuple(map(as_number, args))
     if any(type(a) is Choice for a in (*args, *kwargs.values())) and not _keeps(function):
         args, kwargs = tuple(map(plain, args)), {k: plain(v) for k, v in kwargs.items()}
+        for i, a in enumerate(args):
+            if type(a) is Choice and not hasattr(
+                function, "__lantern_transform__"
+            ):  # code that is not rewritten is given the object itself
+                return each(a, lambda c, i=i, a=args: call(function, *a[:i], c, *a[i + 1 :], **kwargs))  # type: ignore[misc]
     if any(type(a) is Maybe for a in args) and not _takes_optionals(function):
         args = tuple(map(needed, args))
     for a in args:
@@ -221,7 +226,20 @@ def _keeps(function: Any) -> bool:
     raw, owner = getattr(function, "__func__", function), getattr(function, "__self__", None)
     if isinstance(owner, CONTAINERS) and getattr(function, "__name__", "") in MUTATORS:
         return True
-    return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or isinstance(function, type) or function in (isinstance, id)
+    return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or isinstance(function, type) or _asks_of_it(function)
+
+
+def _asks_of_it(function: Any) -> bool:
+    """Is it a function that knows what may be one of several objects?"""
+    if (getattr(function, "__module__", None) or "").startswith(__name__.removesuffix("trace.calls")):
+        return True
+    known = (isinstance, hasattr, getattr, setattr, delattr, callable, print, min, max, functools.reduce)
+    return (
+        any(function is f for f in known)
+        or function is callback
+        or host.is_effect(function)
+        or any(function is f for f in strings.REPLACED)
+    )
 
 
 def _takes_optionals(function: Any) -> bool:

@@ -190,10 +190,15 @@ def in_place(fn: Any, old: Any, value: Any) -> Any:
     if building() and (type(old) not in _PLAIN_TYPES or type(value) not in _PLAIN_TYPES):
         name = fn.__name__.removeprefix("i")
         if (own := own_method(old, f"__i{name}__")) is not None:
-            return call(types.MethodType(own, old), value)
+            found = call(types.MethodType(own, old), value)
+            return found if found is not NotImplemented else binary(_operation(name), name, old, value)
         if not hasattr(type(old), f"__i{name}__") and (own_method(old, f"__{name}__") or own_method(value, f"__r{name}__")):
-            return binary(getattr(operator, name, None) or getattr(operator, f"{name}_"), name, old, value)
+            return binary(_operation(name), name, old, value)
     return _in_words(functools.partial(stores.in_place, fn), old, value)
+
+
+def _operation(name: str) -> Any:
+    return getattr(operator, name, None) or getattr(operator, f"{name}_")
 
 
 _BY_IDENTITY: Any = object.__eq__

@@ -9,9 +9,9 @@ import numpy as np
 
 from ...core import errors
 from ...core.sites import user_site
-from ...core.types import Scalar, is_complex
+from ...core.types import NUMPY_DTYPES, Scalar, is_complex
 from ...objects import choice
-from ...objects.choice import Candidates, Choice, is_whole, one_of, renumbered, state_of
+from ...objects.choice import Candidates, Choice, is_whole, one_of, renumbered, state_of, union
 from ...objects.held import CONTAINERS, MISSING
 from ...objects.structure import closed, is_object, opened
 from ...ops import table
@@ -38,13 +38,15 @@ def pick(index: Any, values: Sequence[Any]) -> Any:
     if all(type(v) is np.ndarray and v.ndim and v.shape == values[0].shape and v.dtype == values[0].dtype for v in values):
         return lift_array(np.stack(values))[index]
     if all(is_whole(v) or isinstance(v, CONTAINERS) for v in values):
-        return one_of(index, Candidates(values))
+        every = union(values)  # an object may be there twice
+        places = [next(i for i, y in enumerate(every.objects) if y is x or (type(x) is str and y == x)) for x in values]
+        return one_of(renumbered(index, places), every)
     return halves(index, values, lambda v: v)
 
 
 def _number(index: Traced, values: Sequence[Any], t: Scalar, weak: bool) -> Traced:
     if len(values) >= LONG and not any(isinstance(v, Traced) for v in values):
-        found = load(lift_array(np.array([to_type(v, t) for v in values])), index, checked=False)
+        found = load(lift_array(np.array([to_type(v, t) for v in values], NUMPY_DTYPES[t])), index, checked=False)
         return found.weakly(weak)  # type: ignore[no-any-return]
     typed = [_typed(v, t) for v in values]
     out = typed[-1]

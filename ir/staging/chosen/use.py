@@ -31,13 +31,17 @@ def read(x: Choice, name: str) -> Any:
     if is_container(x):
         return containers.attribute_of(x, name)
     found = [_of_class(c, name) for c in objects]
+    if any(isinstance(f, classmethod) for f in found) and len(set(map(type, objects))) > 1:
+        return functools.partial(_method, x, name)
     if all(isinstance(f, (types.FunctionType, property, classmethod, staticmethod)) for f in found):
         if any(f is not found[0] for f in found):
             if all(isinstance(f, property) for f in found):
                 return each_kind(x, lambda c: id(_of_class(c, name)), lambda part: attribute(part, name))
             return functools.partial(_method, x, name)
         if isinstance(found[0], types.FunctionType):
-            return functools.partial(found[0], x)
+            return functools.partial(_method if _needs_itself(found[0]) else found[0], x, *([name] if _needs_itself(found[0]) else []))
+        if isinstance(found[0], property) and _needs_itself(found[0].fget):
+            return each(x, lambda c: attribute(c, name))
         return call(found[0].fget, x) if isinstance(found[0], property) else attribute(objects[0], name)
     held = [_held(c, name) for c in objects]
     there = [h is not MISSING for h in held]
@@ -50,6 +54,11 @@ def read(x: Choice, name: str) -> Any:
         some = next(h for h in held if h is not MISSING)
         held = [some if h is MISSING else h for h in held]
     return pick(index, held)
+
+
+def _needs_itself(function: Any) -> bool:
+    """Does a method say super(), which Python asks for the object itself?"""
+    return "__class__" in getattr(getattr(function, "__code__", None), "co_freevars", ())
 
 
 def _of_class(x: Any, name: str) -> Any:
@@ -66,7 +75,14 @@ def _held(x: Any, name: str) -> Any:
 
 def _method(x: Choice, name: str, *args: Any, **kwargs: Any) -> Any:
     """Objects whose classes have other methods of that name: each has its own."""
-    return each_kind(x, lambda c: id(_of_class(c, name)), lambda part: call(attribute(part, name), *args, **kwargs))
+    found = [_of_class(c, name) for c in state_of(x)[1]]
+    if any(isinstance(f, types.FunctionType) and _needs_itself(f) for f in found):
+        return each(x, lambda c: call(attribute(c, name), *args, **kwargs))
+    return each_kind(
+        x,
+        lambda c: (id(_of_class(c, name)), isinstance(_of_class(c, name), classmethod) and type(c)),
+        lambda part: call(attribute(part, name), *args, **kwargs),
+    )
 
 
 def write(x: Choice, name: str, value: Any) -> None:
