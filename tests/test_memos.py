@@ -111,10 +111,9 @@ def test_caches_that_are_made_anew_remember_nothing_of_one_another() -> None:
 
             @functools.cache
             def g(n: int) -> float:
-                return c * n if n < 2 else g(n - 1) + g(n - 2)  # noqa: B023
+                return c * n if n < 2 else g(n - 1) + g(n - 2)
 
             out += g(4) * x
-            del g
         return out
 
     assert lj.jit(f)(1.5) == f(1.5)

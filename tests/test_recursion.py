@@ -447,7 +447,7 @@ def chosen_object(x: Any) -> Any:
 
 
 @pytest.mark.parametrize("f", [captured_object, its_own_object, object_in_an_object, chosen_object], ids=lambda f: f.__name__)
-def test_an_object_is_read_as_it_is_at_each_call(f: Callable[[float], float]) -> None:
+def test_an_object_is_read_as_it_is_at_each_call(f: Any) -> None:
     for x in (0.45, 0.95):
         for found in both(lambda x: (f(x), lj.grad(f)(x)), x).values():
             close(found, (f(x), (f(x + 1e-6) - f(x - 1e-6)) / 2e-6), rtol=1e-7)
