@@ -111,7 +111,7 @@ def test_caches_that_are_made_anew_remember_nothing_of_one_another() -> None:
 
             @functools.cache
             def g(n: int) -> float:
-                return c * n if n < 2 else g(n - 1) + g(n - 2)
+                return c * n if n < 2 else g(n - 1) + g(n - 2)  # noqa: B023
 
             out += g(4) * x
         return out

@@ -117,12 +117,7 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     if any(type(a) is Choice for a in args) and not _takes_optionals(function):
         args = tuple(map(as_number, args))
     if any(type(a) is Choice for a in (*args, *kwargs.values())) and not _keeps(function):
-        args, kwargs = tuple(map(plain, args)), {k: plain(v) for k, v in kwargs.items()}
-        for i, a in enumerate(args):
-            if type(a) is Choice and not hasattr(
-                function, "__lantern_transform__"
-            ):  # code that is not rewritten is given the object itself
-                return each(a, lambda c, i=i, a=args: call(function, *a[:i], c, *a[i + 1 :], **kwargs))  # type: ignore[misc]
+        return _of_each(function, tuple(map(plain, args)), {k: plain(v) for k, v in kwargs.items()})
     if any(type(a) is Maybe for a in args) and not _takes_optionals(function):
         args = tuple(map(needed, args))
     for a in args:
@@ -150,7 +145,7 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     if isinstance(function, type) and building() and _is_made_by_init(function):
         return instance(function, args, kwargs)
     if hasattr(function, "__lantern_transform__"):
-        return function(*(resolved(a) if type(a) is Choice else a for a in args), **kwargs)
+        return function(*args, **kwargs)
     if numpy_api.is_of_numpy(function) and numpy_api.mentions_traced((args, kwargs)):
         return _new(numpy_api.call_numpy(function, args, kwargs))
     if (getattr(function, "__module__", None) or "").startswith(("scipy.", "numpy.fft")) and (
@@ -174,6 +169,17 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     if not isinstance(function, type) and isinstance(method, types.FunctionType) and _is_user_code(method):
         return invoke(types.MethodType(method, function), args, kwargs)
     return _call_as_it_is(function, args, kwargs)
+
+
+def _of_each(function: Any, args: Any, kwargs: Any) -> Any:
+    """A call of code that is not rewritten: where an argument is one of several objects, it is given the object itself."""
+    place = next((i for i, a in enumerate(args) if type(a) is Choice), None)
+    if place is not None and not hasattr(function, "__lantern_transform__"):
+        return each(args[place], lambda c: call(function, *args[:place], c, *args[place + 1 :], **kwargs))
+    if place is None and not any(type(a) is Choice for a in kwargs.values()):
+        return call(function, *args, **kwargs)
+    one = {k: resolved(v) if type(v) is Choice else v for k, v in kwargs.items()}
+    return call(function, *(resolved(a) if type(a) is Choice else a for a in args), **one)
 
 
 def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
