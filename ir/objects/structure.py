@@ -92,8 +92,8 @@ def shape_of_contents(cls: type, held: Any, x: Any) -> Shape:
     if isinstance(held, tuple) and len(held) == 1 and hasattr(type(held[0]), "__lantern_grows__"):
         return Shape(cls, "growing")
     if isinstance(held, dict):
-        return Shape(cls, (tuple(held), getattr(x, "default_factory", None)))
-    return Shape(cls, (len(held), getattr(x, "maxlen", None)) if issubclass(cls, collections.deque) else len(held))
+        return Shape(cls, (tuple(held), x.default_factory if isinstance(x, collections.defaultdict) else None))
+    return Shape(cls, (len(held), x.maxlen) if issubclass(cls, collections.deque) else len(held))
 
 
 def closed(shape: Shape, parts: Sequence[Any], heap: Heap | None) -> Any:
