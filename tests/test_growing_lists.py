@@ -300,38 +300,79 @@ def test_other_uses(f: Any) -> None:
     check(f, (1.5, 70), (-0.01, 9))
 
 
+def parts_of_it(x: float, n: int) -> Any:
+    xs = grown(x, n)
+    del xs[1:3]
+    xs[1:2] = [x, -x]
+    xs[len(xs) - 2 :] = []
+    return sum(xs[::2]) + 2.0 * sum(xs[1::3]) + xs[::-2][0] * xs[-3:][0] + sum(xs * 2)
+
+
+def found_in_it(x: float, n: int) -> Any:
+    xs = [v for v in grown(x, n) if v != x]
+    xs.append(x)
+    xs.insert(2, x)
+    xs.append(x)
+    place, times = xs.index(x), xs.count(x)
+    xs.remove(x)
+    same = (xs == xs[:], xs == xs[1:], xs == [x], xs != [])
+    return x * place + times + xs[-1] * len(xs) + sum(k * x for k, s in enumerate(same) if s) + (x in xs) * 3 + (1e9 in xs) * 7
+
+
+def unpacked(x: float, n: int) -> Any:
+    first, *rest = grown(x, n)
+    *_, last = rest
+    a, *middle, b, c = rest
+    p, q = rest[:2]
+    rest.append(first)
+    return first + 2 * last + a * b - c + sum(middle) * len(middle) + len(rest) + p * q
+
+
+def transposed(x: float, n: int) -> Any:
+    rows = [(i, v, {"w": v * v}) for i, v in enumerate(grown(x, n)) if v != x]
+    places, values, more = zip(*rows, strict=True)
+    ws = [d["w"] for d in more]
+    return np.array(values) @ np.array(ws) + sum(places) * values[1] + len(places) + max(*values) + tuple(ws)[2]
+
+
+@pytest.mark.parametrize("f", [parts_of_it, found_in_it, unpacked, transposed])
+def test_what_else_python_does_with_them(f: Any) -> None:
+    check(f, (1.5, 70), (0.3, 9))
+
+
+def test_unpacking_another_number_raises_as_python_does() -> None:
+    def two(x: float, n: int) -> Any:
+        a, b = grown(x, n)
+        return a * b
+
+    def three(x: float, n: int) -> Any:
+        a, *_, b, c = grown(x, n)
+        return a * b + c
+
+    run = [lj.jit(two), lj.jit(three)]
+    assert [f(2.0, 3) for f in run[1:]] == [three(2.0, 3)]
+    assert run[0](2.0, 2) == two(2.0, 2)
+    for f, n, text in ((run[0], 1, "not enough values"), (run[0], 3, "too many values"), (run[1], 2, "expected at least 3")):
+        with pytest.raises(ValueError, match=text):
+            f(2.0, n)
+
+
 REFUSED: dict[str, Any] = {
-    "repeated": lambda xs, x: sum(xs * 2),
-    "remove": lambda xs, x: xs.remove(x),
-    "count": lambda xs, x: xs.count(x),
-    "index": lambda xs, x: xs.index(x),
-    "equality": lambda xs, x: 1.0 if xs == [x] else 2.0,
-    "a tuple": lambda xs, x: sum(tuple(xs)),
-    "every second": lambda xs, x: sum(xs[::2]),
-    "with an array": lambda xs, x: (xs + np.ones(3)).sum(),
+    "with an array": (lambda xs, x: (xs + np.ones(3)).sum(), r"np.array\(items\)"),
+    "a set": (lambda xs, x: len(set(xs)), "np.unique"),
+    "arguments": (lambda xs, x: max(np.hypot(*xs), x), "give the function the list itself"),
 }
 
 
-@pytest.mark.parametrize("use", REFUSED.values(), ids=REFUSED)
-def test_uses_that_are_refused(use: Any) -> None:
-    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"a list that grows under traced control flow.*np.array\(items\)"):
+@pytest.mark.parametrize(("use", "instead"), REFUSED.values(), ids=REFUSED)
+def test_uses_that_are_refused(use: Any, instead: str) -> None:
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=rf"a list that grows under traced control flow.*{instead}"):
         lj.jit(lambda x, n: use(grown(x, n), x))(1.5, 70)
 
 
-def test_parts_are_not_replaced() -> None:
-    def deleted(x: float, n: int) -> Any:
-        xs = grown(x, n)
-        del xs[1:3]
-        return xs[1]
-
-    def stored(x: float, n: int) -> Any:
-        xs = grown(x, n)
-        xs[1:2] = [x]
-        return xs[1]
-
-    for f in (deleted, stored):
-        with pytest.raises(lj.errors.UnsupportedOperationError, match="a list that grows"):
-            lj.jit(f)(1.5, 70)
+def test_a_tuple_of_one_is_no_result() -> None:
+    with pytest.raises(lj.errors.UnsupportedOperationError, match="return the list"):
+        lj.jit(lambda x, n: tuple(grown(x, n)))(1.5, 70)
 
 
 def test_methods_of_lists_of_plain_numbers() -> None:

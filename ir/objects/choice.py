@@ -30,6 +30,8 @@ from .heap import Heap
 from .held import attributes
 from .structure import is_object
 
+ANY = 0  # a number that only says that there is one
+
 _WHOLE = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial, np.ufunc, type, enum.Enum)
 
 pick = Port("gives that of several values which a traced number says")

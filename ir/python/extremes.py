@@ -13,9 +13,10 @@ from ..core.types import BOOL, Scalar, is_float
 from ..numpy.ufuncs import choose
 from ..staging.branches import and_, if_, ifexp, not_, or_
 from ..staging.leaves import leaf_type
+from ..staging.stores import method_of
 from ..values import pytree
 from ..values.scalars import truth
-from ..values.values import Arrayed, Traced, dimension, load
+from ..values.values import Arrayed, Traced, call, dimension, load
 from ..values.views import any_traced, base_of, settled
 from .folds import ABSENT
 from .for_loops import _each, _is_empty, _key_of, _look, _require_not, _require_one, _rest, _source, _variables
@@ -46,7 +47,8 @@ def _before(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
     def fn(x: Any, y: Any) -> Any:
         if not (isinstance(x, tuple) and isinstance(y, tuple)) or not (any_traced(x) or any_traced(y)):
-            return compare(x, y)
+            own = method_of(x, f"__{compare.__name__}__")
+            return compare(x, y) if own is None else call(own, y)
         if not x or not y:
             return compare(len(x), len(y))
         return or_(fn(x[0], y[0]), lambda: and_(x[0] == y[0], lambda: fn(x[1:], y[1:])))

@@ -135,7 +135,7 @@ def _decides(wanted: bool, join: Callable[..., Any]) -> Callable[[Any], Any]:
             return _search(staged, wanted)
         found: Any = not wanted
         for x in items:
-            found = join(_pythons_bool(found), lambda x=x: _pythons_bool(x))
+            found = join(pythons_bool(found), lambda x=x: pythons_bool(x))
         return found
 
     return fn
@@ -147,10 +147,10 @@ any_, all_ = _decides(True, or_), _decides(False, and_)
 def _search(staged: Staged, wanted: bool) -> Any:
     """Is there an element whose truth is `wanted`? Those after it are not looked at. The answer is that truth, or the other."""
     cells, scope = _variables(answer=not wanted)
-    _each(staged, lambda x: cells.update(answer=_pythons_bool(x)), scope, lambda: cells["answer"] if wanted else not_(cells["answer"]))
-    return _pythons_bool(cells["answer"])
+    _each(staged, lambda x: cells.update(answer=pythons_bool(x)), scope, lambda: cells["answer"] if wanted else not_(cells["answer"]))
+    return pythons_bool(cells["answer"])
 
 
-def _pythons_bool(x: Any) -> Any:
+def pythons_bool(x: Any) -> Any:
     t = truth(x)
     return Traced(t.atom, t.builder, True) if isinstance(t, Traced) else t

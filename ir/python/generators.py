@@ -7,7 +7,9 @@ body. Variables that this assigns are carried through the generator's loops and 
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import itertools
 import operator
 import types
 from collections.abc import Callable, Iterator
@@ -42,6 +44,7 @@ from ..staging.paths import (
 )
 from ..staging.staged import _result, enter
 from ..syntax.rewrite import assigned_outside
+from ..values import concrete
 from ..values.scalars import truth
 from ..values.values import call
 from .for_loops import for_
@@ -52,6 +55,7 @@ def staged_filter(function: Any, items: Any) -> Any:
     def keep(x: Any) -> Any:
         return truth(x if function is None else call(function, x))
 
+    items = _taken(items)
     source = staged_source(items)
     return filter(keep, items) if source is None else _chosen(source, keep, None, "filter()")
 
@@ -66,6 +70,17 @@ def staged_source(items: Any) -> Staged | None:
         n = len(items)
         found = Staged(lambda: n, lambda i: _of_container(items, i), n, lambda: items, f"a {type(items).__name__}")
     return None if found is not None and found.flat else found
+
+
+_PASSED: Any = (zip, enumerate, map, reversed, collections.deque, type({}.keys()), type({}.values()), type({}.items()), type(reversed([])))
+
+
+def _taken(items: Any) -> Any:
+    """What an iterator of Python's over its containers gives, unless it is endless; other iterables as they are."""
+    if not building() or not isinstance(items, _PASSED):
+        return items
+    found = list(itertools.islice(items, concrete.MOST_UNROLLED + 1))
+    return found if len(found) <= concrete.MOST_UNROLLED else itertools.chain(found, items)
 
 
 def _of_container(items: Any, i: Any) -> Any:
@@ -97,6 +112,7 @@ def _both(first: Any, second: Callable[[], Any]) -> Any:
 
 def generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any] | None, flat: bool) -> Any:
     """A generator expression: item(x) for x in items if keep(x); `flat` where item(x) is a generator expression itself."""
+    items = _taken(items)
     source = staged_source(items)
     trace = current_trace()
     if trace is not None and (source is None or source.plain):

@@ -15,11 +15,12 @@ import numpy as np
 
 from ..core import dims, errors
 from ..core.port import Port
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import I64, behaves_as_array, widened
 from ..numpy.common import class_of
 from ..objects.choice import is_choice
 from ..ops import table
+from ..staging import lists
 from ..staging.chosen.pick import each, plain
 from ..staging.growing import growing
 from ..values import concrete, sizes
@@ -62,6 +63,7 @@ class Staged:
     spent: bool = False
     shown: Any = None  # the bar that says how far the loop is (trace/progress.py)
     drive: Callable[..., Any] | None = None  # a generator function's call goes through itself: see generators.py
+    frozen: bool = False  # a tuple
     begun: Iterator[Any] | None = None  # where Python has taken elements by next()
 
     def begin(self) -> None:
@@ -159,6 +161,8 @@ class Staged:
             raise errors.UnsupportedSyntaxError(
                 f"{self.what} at {user_site()} is a result, of which compiled code makes nothing: compile the function that goes through it, or return a list of it"
             )
+        if self.frozen:
+            unsupported(f"{self.what} as a result,", "return the list: list(x)")
 
     def _refuse(self) -> NoReturn:
         if self.drive is not None:
@@ -185,6 +189,8 @@ def staged_range(*args: Any) -> Any:
         raise ValueError("range() arg 3 must not be zero")
     return Staged(lambda: _count(start, stop, step), lambda i: _affine(start, i, step))
 
+
+lists.times.define(staged_range)
 
 ENDLESS = 2**63 - 1  # as long as no program runs
 

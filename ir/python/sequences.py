@@ -6,9 +6,9 @@ over Python's own containers it is unrolled. What is made of plain numbers alone
 
 from __future__ import annotations
 
-import bisect
 import builtins
 import dataclasses
+import enum
 import functools
 import itertools
 import math
@@ -25,14 +25,16 @@ from ..core.builder import building, current_builder
 from ..core.sites import unsupported, user_site
 from ..core.types import I32
 from ..numpy.sorting import argsort
-from ..objects.choice import is_choice, is_whole
+from ..objects.choice import Candidates, is_choice, is_whole
+from ..objects.structure import Shape
 from ..staging.branches import if_
 from ..staging.chosen.pick import pick
 from ..staging.growing import Growing, constant_if_plain, described, growing, shape_of, started
-from ..staging.kinds import LEAF, Kind, kind_of, skeleton
+from ..staging.kinds import LEAF, Kind, candidates_in, kind_of, skeleton
 from ..staging.leaves import leaf_type
 from ..staging.lists import in_order, made, new_list
 from ..staging.loops import CANNOT_BE_STAGED
+from ..staging.optional import value_of
 from ..staging.paths import NO_SCOPE, Thunk, open_block, way_back
 from ..values import sizes
 from ..values.arrays import allocate
@@ -82,10 +84,15 @@ def collected(items: Any) -> Growing:
     if staged is None:
         return started(items, *described([items]))
     staged.begin()
+    open_block()
+    go_back = way_back(NO_SCOPE)
     out = _room(lambda: staged.element(0), staged.count())
     if out is not None:
-        _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
-        return out
+        try:
+            _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
+            return out
+        except errors.TypeMismatchError:  # the first one does not show the form of all
+            go_back()
     appended = made([])
     _each(dataclasses.replace(staged, once=False), appended.append, NO_SCOPE)
     grows = growing(appended)
@@ -142,7 +149,10 @@ def _is_value(x: Any, since: int) -> bool:
     to, have an identity, which a list that grows does not keep."""
     if isinstance(x, Arrayed):
         return not x.owned or (base_of(x).fresh and x.serial > since)
-    return all(_is_value(y, since) for y in x) if isinstance(x, tuple) else leaf_type(x) is not None
+    if isinstance(x, tuple):
+        return all(_is_value(y, since) for y in x)
+    x = value_of(x)
+    return leaf_type(x) is not None or x is None or isinstance(x, (str, enum.Enum)) or is_choice(x)
 
 
 @in_order.define
@@ -180,6 +190,7 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
 
 def _places(by: Growing, n: Any, reverse: Any) -> Arrayed:
     """The places of the n keys in their order."""
+    by = by.cast(_by_rank(by.bones), by.kinds)
     if not by.buffers or any(k.rank for k in by.kinds) or not _is_in_line(by.bones):
         raise errors.UnsupportedOperationError(
             f"sorted() at {user_site()} compares numbers, and tuples of them: give it a key= that is such"
@@ -191,6 +202,16 @@ def _places(by: Growing, n: Any, reverse: Any) -> Arrayed:
     return places
 
 
+def _by_rank(bones: Any) -> Any:
+    """The structure of keys, where texts among them have the numbers of their order."""
+    if bones == LEAF:
+        return bones
+    known = candidates_in(bones)
+    if known is not None and all(type(x) is str for x in known.objects):
+        return Shape(bones[0].kind, Candidates(sorted(known.objects))), bones[1]
+    return bones[0], tuple(map(_by_rank, bones[1]))
+
+
 def _decided(keys: list[Any]) -> bool:
     """Are they tuples, such as a dict's items, of which Python compares the first parts alone?"""
     firsts = [x[0] if isinstance(x, tuple) and x else None for x in keys]
@@ -198,8 +219,8 @@ def _decided(keys: list[Any]) -> bool:
 
 
 def _is_in_line(bones: Any) -> bool:
-    """Is it one number, or a tuple or list of such, which Python compares from the first to the last?"""
-    return bones == LEAF or (issubclass(bones[0].kind, (tuple, list)) and all(map(_is_in_line, bones[1])))
+    """Is it one number or text, or a tuple or list of such, which Python compares from the first to the last?"""
+    return bones == LEAF or (issubclass(bones[0].kind, (tuple, list, str)) and all(map(_is_in_line, bones[1])))
 
 
 def _order(keys: Arrayed, n: Any, reverse: bool) -> Arrayed:
@@ -258,17 +279,6 @@ def _running(items: Any, step: Callable[[Any, Any], Any], initial: Any) -> Itera
         yield total
 
 
-def _bisected(function: Callable[..., int], side: Any) -> Callable[..., Any]:
-    """One of bisect's, which compares in C: NumPy's search in a sorted array."""
-
-    def replaced(a: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
-        if args or kwargs or not any_traced((a, x)):
-            return function(a, x, *args, **kwargs)
-        return call(np.searchsorted, call(np.asarray, a), x, side)
-
-    return replaced
-
-
 # ---- trees of containers
 def _plain_lists(tree: Any) -> Any:
     """A tree whose lists are Python's, as optree knows them; what grows stays as it is."""
@@ -294,7 +304,7 @@ def _of_trees(function: Callable[..., Any]) -> Callable[..., Any]:
 _TREES = {f: _of_trees(f) for f in (optree.tree_map, optree.tree_leaves, optree.tree_flatten, optree.tree_reduce, optree.tree_structure)}
 
 REPLACED: dict[Any, Callable[..., Any]] = {
-    **_TREES, bisect.bisect_left: _bisected(bisect.bisect_left, "left"), bisect.bisect_right: _bisected(bisect.bisect_right, "right"),
+    **_TREES,
     builtins.sum: sum_, builtins.max: _extreme(_before(operator.gt), max), builtins.min: _extreme(_before(operator.lt), min), builtins.any: any_, builtins.all: all_,
     builtins.sorted: sorted_, builtins.list: list_, math.prod: prod, math.fsum: fsum, functools.reduce: reduce, itertools.accumulate: accumulate, statistics.mean: mean,
     statistics.fmean: mean,

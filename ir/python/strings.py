@@ -8,6 +8,7 @@ characters while tracing is refused.
 from __future__ import annotations
 
 import dataclasses
+import operator
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from ..core.sites import unsupported, user_site
 from ..objects import choice
 from ..objects.structure import is_object, leaves_of
 from ..staging.chosen import pick
+from ..staging.growing import growing
+from ..staging.lists import made
 from ..staging.optional import returned
 from ..values import pytree
 from ..values.scalars import logical_not
@@ -109,6 +112,23 @@ class Text(str):
         same = self == other
         return logical_not(same) if is_traced(same) else not same
 
+    def _compared(self, compare: Callable[[str, str], Any], other: Any) -> Any:
+        if not isinstance(other, str):
+            return NotImplemented
+        return self._of_each(lambda o: other._of_each(lambda p: compare(o, p)) if isinstance(other, Text) else compare(o, other))
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compared(operator.lt, other)
+
+    def __le__(self, other: Any) -> Any:
+        return self._compared(operator.le, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compared(operator.gt, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compared(operator.ge, other)
+
     def __len__(self) -> Any:
         return self._of_each(len)
 
@@ -126,7 +146,7 @@ class Text(str):
             f"the characters of a text that is made of traced values are needed at {user_site()}: compare or look at the values themselves"
         )
 
-    __lt__ = __le__ = __gt__ = __ge__ = __iter__ = __hash__ = __bool__ = _unknown
+    __iter__ = __hash__ = __bool__ = _unknown
 
 
 Text.__name__ = "text of traced values"  # in messages
@@ -140,7 +160,7 @@ def _again(make: Callable[..., str], children: tuple[Any, ...]) -> str:
 def _is_known(x: Any) -> bool:
     """Is this a value, and not something that stands for one?"""
     if isinstance(x, (tuple, list)):
-        return all(map(_is_known, x))
+        return growing(x) is None and all(map(_is_known, x))
     if isinstance(x, dict):
         return all(map(_is_known, x.values()))
     return not isinstance(x, Text) and not type(x).__module__.startswith(("lantern_jit", "optree")) and not any_traced(x)
@@ -184,7 +204,7 @@ def method(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A method of a string, in rewritten code."""
     text, name = function.__self__, function.__name__
     if name == "join" and args and not isinstance(args[0], (list, tuple, str)):
-        args = (list(args[0]),)
+        args = (_all_of(args[0]),)
     given = (tuple(map(shown, args)), {k: shown(v) for k, v in kwargs.items()})
     if not any_traced((text, given)):
         return function(*args, **kwargs)
@@ -195,6 +215,15 @@ def method(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             f"str.{name} of a text that is made of traced values at {user_site()} needs its characters: compare or look at the values themselves"
         )
     return Text(Method(name), (text, *given))
+
+
+def _all_of(items: Any) -> Any:
+    """What is joined, in a list."""
+    if not hasattr(items, "indexed"):
+        return list(items)
+    found = made([])
+    found.extend(items)
+    return found
 
 
 def str_(*args: Any, **kwargs: Any) -> Any:

@@ -8,6 +8,7 @@ the adjoint of the last element. A full buffer is copied into one twice as large
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -17,18 +18,18 @@ from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Fail
 from ..core.sites import unsupported, user_site
-from ..core.types import NUMPY_DTYPES, element
-from ..objects.choice import Candidates, among, is_choice, is_whole, one_of, union
+from ..core.types import BOOL, I64, NUMPY_DTYPES, element
+from ..objects.choice import ANY, among, is_choice, is_whole, one_of, state_of, union
 from ..objects.heap import Heap
-from ..objects.structure import Shape, opened
+from ..objects.structure import opened
 from ..ops import table
 from ..values import concrete, pytree, sizes
 from ..values.arrays import allocate
 from ..values.complexes.pairs import Complex, ComplexArray
 from ..values.values import Arrayed, Traced, constant, dimension, to_type
 from ..values.views import base_of
-from .chosen.references import candidates_in, renumbered_in, with_numbers
-from .kinds import LEAF, Kind, Skeleton, filled, kind_of, meet, refuse_items, skeleton
+from .chosen.references import renumbered_in
+from .kinds import LEAF, Kind, Skeleton, candidates_in, common, filled, kind_of, laid_out, optional, skeleton, taken
 from .leaves import either
 from .paths import branch
 
@@ -75,27 +76,16 @@ class Growing:
         g, leaves = self._fit(item)
         return g._stored(g.n, leaves, grow=True)
 
-    def referring(self, candidates: Candidates) -> Growing:
-        """The same items, which are objects, by their numbers among these candidates."""
-        old = candidates_in(self.bones)
-        if old is None or old == candidates:
-            return self
-        buffers = [renumbered_in(b, old, candidates) for b in self.buffers]
-        return Growing(buffers, self.n, (Shape(self.bones[0].kind, candidates), self.bones[1]), self.kinds)
-
     def _fit(self, item: Any) -> tuple[Growing, list[Any]]:
-        """This list with kinds that hold the item too, and the leaves of the item."""
+        """This list with a form that holds the item too, and the leaves of the item."""
         mine = candidates_in(self.bones)
-        if mine is not None and (is_whole(item) or is_choice(item)) and mine != (every := union([one_of(0, mine), item])):
-            return self.referring(every)._fit(item)
-        item = item if mine is None or not is_whole(item) else among(item, mine)
+        if mine is not None and (is_whole(item) or is_choice(item)):
+            item = among(item, union([one_of(ANY, mine), item]))
         leaves: list[Any] = []
         bones = skeleton(item, leaves)
-        if bones != self.bones:
-            refuse_items(f"have one structure: {item!r} differs from those before it")
+        form = common((self.bones, self.kinds), (bones, tuple(map(kind_of, leaves))))
         _copied(item)
-        kinds = tuple(meet(k, kind_of(x)) for k, x in zip(self.kinds, leaves, strict=True))
-        return self.cast(kinds), [x for x, k in zip(leaves, kinds, strict=True) if k.dtype is not None]
+        return self.cast(*form), [x for x, k in zip(laid_out(item, *form), form[1], strict=True) if k.dtype is not None]
 
     def _stored(self, at: Any, leaves: Sequence[Any], grow: bool) -> Growing:
         out = []
@@ -115,16 +105,13 @@ class Growing:
             out.append(new)
         return Growing(out, self.n, self.bones, self.kinds)
 
-    def cast(self, kinds: tuple[Kind, ...]) -> Growing:
-        """The same items as items of these kinds."""
-        if kinds == self.kinds:
+    def cast(self, bones: Skeleton, kinds: tuple[Kind, ...]) -> Growing:
+        """The same items as items of this form."""
+        if bones == self.bones and kinds == self.kinds:
             return self
-        wanted = [k for k in kinds if k.dtype is not None]
-        buffers = [
-            b if k.dtype == old.dtype else b.astype(NUMPY_DTYPES[k.dtype])
-            for b, k, old in zip(self.buffers, wanted, self.varying, strict=True)
-        ]
-        return Growing(buffers, self.n, self.bones, kinds)
+        capacity = dimension(self.buffers[0], 0) if self.buffers else sizes.add(self.n, 4)
+        full = functools.partial(_full, capacity)
+        return Growing(_recast((self.bones, self.kinds), iter(self.buffers), (bones, kinds), full), self.n, bones, kinds)
 
     def index(self, i: Any) -> Any:
         """A Python index as one from the start, checked."""
@@ -139,9 +126,7 @@ class Growing:
 
     def put(self, i: Any, item: Any) -> None:
         """Element i of a list that has room for it, and all of whose elements are alike."""
-        leaves: list[Any] = []
-        if skeleton(item, leaves) != self.bones:
-            self._fit(item)  # refused there
+        leaves = laid_out(item, self.bones, self.kinds)
         self._stored(i, [x for x, k in zip(leaves, self.kinds, strict=True) if k.dtype is not None], grow=False)
 
     def replaced(self, i: Any, item: Any) -> Growing:
@@ -180,6 +165,34 @@ class Growing:
             self.refuse()
         found = _stacked(self.bones, iter([b[: self.n] for b in self.buffers]))
         return found.copy() if self.bones == LEAF or isinstance(found, ComplexArray) else found
+
+
+def _full(capacity: Any, dtype: Any, value: Any) -> Any:
+    return allocate(dtype, (capacity,), value)
+
+
+def _recast(old: Any, buffers: Any, new: Any, full: Any) -> list[Any]:
+    """Buffers for items of the form `new`, of those of items of the form `old`."""
+    (a, was), (b, kinds) = old, new
+    if b == LEAF:
+        (k,) = kinds
+        if k.dtype is None:
+            return []
+        found = next(buffers)
+        return [found if k.dtype == was[0].dtype else found.astype(NUMPY_DTYPES[k.dtype])]
+    if (known := candidates_in(b)) is not None:
+        mine = candidates_in(a)
+        return [full(I64, state_of(among(was[0].value, known))[0]) if mine is None else renumbered_in(next(buffers), mine, known)]
+    if b[0].kind is optional() and (a == LEAF or a[0] != b[0]):
+        there = not (a == LEAF and was[0].value is None and was[0].dtype is None)
+        rest = b[1][1], kinds[1:]
+        return [
+            full(BOOL, there),
+            *(_recast(old, buffers, rest, full) if there else [full(k.dtype, 0) for k in rest[1] if k.dtype is not None]),
+        ]
+    of_a, of_b = iter(was), iter(kinds)
+    parts = [((x, taken(x, of_a)), (y, taken(y, of_b))) for x, y in zip(a[1], b[1], strict=True)]
+    return [made for x, y in parts for made in _recast(x, buffers, y, full)]
 
 
 def _stacked(bones: Skeleton, columns: Any) -> Any:
@@ -321,12 +334,9 @@ def _same_shape(b: Any, x: Any, k: Kind) -> None:
 def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...], capacity: Any = None, shapes: Any = None) -> Growing:
     """These items as a list that grows from now on; with room for `capacity` items of these shapes."""
     rows = []
-    for item in with_numbers(items, candidates_in(bones)):
+    for item in items:
         _copied(item)
-        leaves: list[Any] = []
-        if skeleton(item, leaves) != bones:
-            refuse_items("have one structure")
-        rows.append([x for x, k in zip(leaves, kinds, strict=True) if k.dtype is not None])
+        rows.append([x for x, k in zip(laid_out(item, bones, kinds), kinds, strict=True) if k.dtype is not None])
     buffers = []
     for j, k in enumerate(k for k in kinds if k.dtype is not None):
         shape = shapes[j] if shapes is not None else shape_of(rows[0][j]) if rows else [0] * k.rank
@@ -341,32 +351,22 @@ def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...], capa
 
 def described(contents: Sequence[Sequence[Any]]) -> tuple[Skeleton, tuple[Kind, ...]]:
     """The structure and the kinds of the items of several states of a list."""
-    bones: Any = None
-    kinds: tuple[Kind, ...] | None = None
+    form: Any = None
     for held in contents:
         for item in held:
             if isinstance(item, Growing):
-                found, mine = item.bones, item.kinds
+                found = item.bones, item.kinds
             else:
                 leaves: list[Any] = []
-                found = skeleton(item, leaves)
-                mine = tuple(map(kind_of, leaves))
-            if kinds is None:
-                bones, kinds = found, mine
-            elif found != bones:
-                refuse_items("have one structure")
-            else:
-                kinds = tuple(map(meet, kinds, mine))
-    assert kinds is not None
-    return bones, kinds
+                bones = skeleton(item, leaves)
+                found = bones, tuple(map(kind_of, leaves))
+            form = found if form is None else common(form, found)
+    return form  # type: ignore[no-any-return]
 
 
 def grown(held: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...]) -> Growing:
-    """The contents of a list as a Growing of these kinds."""
-    if not is_growing(held):
-        return started(held, bones, kinds)
-    candidates = candidates_in(bones)
-    return (held[0] if candidates is None else held[0].referring(candidates)).cast(kinds)  # type: ignore[no-any-return]
+    """The contents of a list as a Growing of this form."""
+    return held[0].cast(bones, kinds) if is_growing(held) else started(held, bones, kinds)
 
 
 def is_growing(held: Any) -> bool:

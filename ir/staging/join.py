@@ -29,6 +29,7 @@ from ..values.views import settled
 from .chosen.references import referred, with_numbers
 from .chosen.sharing import Sharing
 from .growing import Growing, described, grown, is_growing
+from .kinds import all_candidates, refuse_items
 from .leaves import (
     Undefined,
     as_complex,
@@ -96,8 +97,6 @@ class Meeting:
     def _new(self, name: str, values: Sequence[Any]) -> Any:
         if one_is_complex(values):
             return self._unowned(name, self._in_blocks(values, as_complex))
-        if all(type(v) is Growing for v in values) and (known := referred([[v] for v in values], self.heap, self.since)) is not None:
-            values = self._in_blocks(values, lambda v: v.referring(known))
         if all(is_whole(v) or is_choice(v) for v in values):
             candidates = self.sharing.candidates(values, self.since)
             if candidates is not None:
@@ -108,7 +107,10 @@ class Meeting:
             values = [self._resolved(i, v) if is_choice(v) else v for i, v in enumerate(values)]
         if all(type(v) is Growing for v in values):
             form = described([values])
-            values = self._in_blocks(values, lambda v: v.cast(form[1]))
+            known = [x for c in all_candidates(form[0]) for x in c.objects]
+            if any(v.bones != form[0] for v in values) and any(birth(x, self.heap) > self.since for x in known):
+                refuse_items("be objects that were there before")
+            values = self._in_blocks(values, lambda v: v.cast(*form))
         parts = [opened(v, self.heap, s) for v, s in zip(values, self.states, strict=True)]
         if all(p is not None and p[0] == parts[0][0] for p in parts):  # type: ignore[index]
             return self._parts(name, values, [p for p in parts if p is not None])

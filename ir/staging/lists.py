@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
@@ -18,23 +19,26 @@ from ..objects.heap import Heap
 from ..objects.held import CONTAINERS
 from ..ops import table
 from ..values import concrete, pytree
-from ..values.values import Arrayed, constant, is_traced
+from ..values.indexing import slice_of
+from ..values.scalars import logical_not
+from ..values.sizes import add
+from ..values.values import Arrayed, call, constant, is_traced
 from .growing import (
     Append,
     Growing,
     Grows,
-    _clipped,
     _heap,
     _loop,
     _traced,
-    constant_if_plain,
     described,
     growing,
+    is_growing,
     plain_items,
     shape_of,
     started,
 )
-from .kinds import skeleton
+from .items.equal import equal_to, first_place, how_many, part_of, same_items
+from .kinds import laid_out
 from .paths import Bottom, require
 
 
@@ -57,17 +61,16 @@ def spread(*parts: tuple[Any, bool]) -> Any:
 def _remember(items: List, item: Any) -> None:
     trace = current_trace()
     assert trace is not None
-    leaves: list[Any] = []
-    skeleton(item, leaves)
     g = growing(items)
     assert g is not None
-    shapes = [shape_of(x) for x, k in zip(leaves, g.kinds, strict=True) if k.dtype is not None]
+    shapes = [shape_of(x) for x, k in zip(laid_out(item, g.bones, g.kinds), g.kinds, strict=True) if k.dtype is not None]
     trace.appends.append(Append(id(items), _loop(), shapes))
 
 
 MANY = 16  # lists in a list: of more, those at traced places are copies, which nobody may write to
 in_order = Port("gives the items of a list in their order")
 for_over = Port("goes through what a traced program can iterate")
+times = Port("gives the range of a traced number")
 
 
 class List(list):  # type: ignore[type-arg]
@@ -124,7 +127,10 @@ class List(list):  # type: ignore[type-arg]
         return new_list(list.__iter__(self) if g is None else g.part(0, g.n))
 
     def remove(self, item: Any) -> None:
-        self._note()
+        g = self._note()
+        if g is not None:
+            self.pop(first_place(equal_to(g, item), ValueError("list.remove(x): x not in list"), require))
+            return
         at, held = self._place("remove", item), list(list.__iter__(self))
         if not is_traced(at):
             list.__delitem__(self, at)
@@ -133,26 +139,28 @@ class List(list):  # type: ignore[type-arg]
         self._set([pick(i, pair) for i, pair in zip(later, itertools.pairwise(held), strict=True)])
 
     def index(self, item: Any, *bounds: Any) -> Any:
-        if bounds and growing(self) is None:
-            return list.index(self, item, *bounds)
+        if (g := growing(self)) is not None and not bounds:
+            return first_place(equal_to(g, item), ValueError("the item is not in the list"), require).weakly(True)
+        if bounds:
+            return list.index(self, item, *bounds) if g is None else g.refuse()
         return self._place("index", item)
 
     def count(self, item: Any) -> Any:
+        if (g := growing(self)) is not None:
+            return how_many(equal_to(g, item)).weakly(True)
         found: Any = 0
-        for same in self._equal("count", item):
+        for same in self._equal(item):
             found = table.iadd(*_traced(found, table.select(same, constant(1), constant(0)))) if is_traced(same) else found + bool(same)
         return found.weakly(True) if is_traced(found) else found
 
-    def _equal(self, name: str, item: Any) -> list[Any]:
+    def _equal(self, item: Any) -> list[Any]:
         """Of each item, whether it is that one."""
-        if growing(self) is not None:
-            unsupported(f"{name}() of a list that grows under traced control flow,", "make an array of it first, np.array(items)")
-        return [x is item or x == item for x in list.__iter__(self)]
+        return [x is item or call(operator.eq, x, item) for x in list.__iter__(self)]
 
     def _place(self, name: str, item: Any) -> Any:
         """Where the first item is that is that one."""
         found: Any = -1
-        for i, same in reversed(list(enumerate(self._equal(name, item)))):
+        for i, same in reversed(list(enumerate(self._equal(item)))):
             found = table.select(same, *_traced(i, found)) if is_traced(same) else i if same else found
         error = ValueError("list.remove(x): x not in list" if name == "remove" else "the item is not in the list")
         require(table.ige(found, 0) if is_traced(found) else found >= 0, error)
@@ -179,10 +187,10 @@ class List(list):  # type: ignore[type-arg]
         g = self._note()
         if g is None and not is_traced(i):
             list.__setitem__(self, i, value)
-        elif isinstance(i, slice):
-            if i != slice(None):
-                _of(self).refuse()
+        elif isinstance(i, slice) and i == slice(None):
             self._set(Growing(*_parts(value)) if growing(value) is not None else list(value))
+        elif isinstance(i, slice):
+            self._replace(i, value)
         else:
             self._set(_of(self).replaced(i, value))
 
@@ -191,11 +199,20 @@ class List(list):  # type: ignore[type-arg]
         if g is None and not is_traced(i):
             list.__delitem__(self, i)
         elif isinstance(i, slice):
-            if i != slice(None):
-                _of(self).refuse()
-            self.clear()
+            self._replace(i, [])
         else:
             self.pop(i)
+
+    def _replace(self, s: slice, items: Any) -> None:
+        """Other items in the place of a slice."""
+        g = _of(self)
+        start, step, n = slice_of(s, g.n)
+        if step != 1:
+            unsupported("a write to every n-th item of a list that grows under traced control flow,", "write them one by one in a loop")
+        new, rest = new_list(g.part(0, start)), new_list(g.part(add(start, n), g.n))
+        for more in (items, rest):
+            new.extend(more)
+        self._set(_of(new))
 
     def __add__(self, other: Any) -> Any:
         if isinstance(other, Arrayed):  # which takes the list for an array
@@ -216,15 +233,26 @@ class List(list):  # type: ignore[type-arg]
     def __mul__(self, n: Any) -> Any:
         if isinstance(n, Arrayed):
             return NotImplemented
-        if growing(self) is not None:
-            _of(self).refuse()
-        return new_list(list.__mul__(self, n))
+        if growing(self) is None and not is_traced(n):
+            return new_list(list.__mul__(self, n))
+        out = self.copy()
+        out.clear()
+        for_over(range(n) if not is_traced(n) else times(n), lambda _: out.extend(self))
+        return out
 
     __rmul__ = __mul__
 
     def __eq__(self, other: Any) -> Any:
-        grows = growing(self) or growing(other)
-        return list.__eq__(self, other) if grows is None else grows.refuse()
+        if (growing(self) is None and growing(other) is None) or not isinstance(other, list):
+            return list.__eq__(self, other)
+        a, b = (tuple(list.__iter__(x)) for x in (self, other))
+        if not a or not b:
+            return table.ieq(*_traced(*(x[0].n if is_growing(x) else len(x) for x in (a, b)))).weakly(True)
+        return same_items(*(x[0] if is_growing(x) else started(x, *described([x])) for x in (a, b)))
+
+    def __ne__(self, other: Any) -> Any:
+        same = self == other
+        return logical_not(same) if is_traced(same) else not same if same is not NotImplemented else same
 
     __hash__ = None
 
@@ -311,13 +339,7 @@ def _choose(x: List, i: Any) -> Any:
 
 
 def _sliced(g: Growing, s: slice) -> Growing:
-    if s.step is not None and not (isinstance(s.step, int) and s.step == 1):
-        if isinstance(s.step, int) and s.step == -1 and s.start is None and s.stop is None:
-            return g.backwards()
-        g.refuse()
-    start = constant(0) if s.start is None else _clipped(s.start, g.n)
-    stop = constant_if_plain(g.n) if s.stop is None else _clipped(s.stop, g.n)
-    return g.part(start, table.select(table.ilt(stop, start), start, stop))
+    return g.backwards() if s == slice(None, None, -1) else part_of(g, s, slice_of(s, g.n))
 
 
 def _flatten(x: List) -> Any:

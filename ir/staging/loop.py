@@ -14,14 +14,14 @@ from ..core.builder import Frame, current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
 from ..core.types import I64, Array, Scalar, same_type
-from ..objects.choice import Candidates, among, as_number, is_choice, is_whole, one_of
+from ..objects.choice import ANY, Candidates, among, as_number, is_choice, is_whole, one_of
 from ..objects.heap import Place, State, identical
 from ..objects.held import CONTAINERS
 from ..objects.structure import Shape, closed, is_object, opened, shape_of_contents
 from ..values.sizes import add, mul
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
-from .chosen.references import ANY, referred
+from .chosen.references import referred
 from .chosen.sharing import Sharing
 from .growing import Grows, Room, described, grown, is_growing, known_before, started
 from .kinds import LEAF

@@ -26,9 +26,8 @@ from ..values.arrays import allocate
 from ..values.kernels import copied
 from ..values.scalars import logical_not, truth
 from ..values.values import Arrayed, Traced, constant, is_traced
-from .chosen.references import candidates_in
 from .growing import _heap, described, growing
-from .kinds import LEAF, Kind, Skeleton, filled
+from .kinds import LEAF, Kind, Skeleton, all_candidates, blank, filled, optional
 from .leaves import Undefined
 from .lists import List
 from .paths import branch
@@ -39,6 +38,11 @@ NOTHING = None
 
 
 and_ = Port("stages `and`")
+
+
+@optional.define
+def _class() -> type:
+    return Maybe
 
 
 class Maybe:
@@ -224,6 +228,7 @@ def seeded(bones: Skeleton, kinds: Sequence[Kind]) -> Any:
     return filled(bones, iter(map(_blank, kinds)), trace.heap)
 
 
+@blank.define
 def _blank(k: Kind) -> Any:
     if k.dtype is None:
         return k.value
@@ -249,8 +254,9 @@ def returned(value: Any, optional: bool = True, since: int = 0) -> Any:
     if (at_the_end := getattr(type(value), "__lantern_returned__", None)) is not None:
         at_the_end(value)
     if isinstance(value, List):
-        if (g := growing(value)) is not None and (known := candidates_in(g.bones)) is not None:
-            _refuse_made(known)
+        if (g := growing(value)) is not None:
+            for known in all_candidates(g.bones):
+                _refuse_made(known)
         return value if growing(value) is not None else [returned(x, optional, since) for x in value]
     if isinstance(value, Arrayed) and pytree.is_node(type(value)):
         return copied(value)

@@ -140,6 +140,22 @@ class _Substitute(ast.NodeTransformer):
         return ast.copy_location(self.names[node.id](), node) if node.id in self.names and isinstance(node.ctx, ast.Load) else node
 
 
+# ---- a, *b = x
+def unpacking(node: ast.Assign) -> ast.Assign:
+    """`a, *b, c = x` as `a, b, c = _ln.unpacked(x, 1, 1)`, and `a, b = x` as `a, b = _ln.unpacked(x, 2, None)`."""
+    target = node.targets[0]
+    if len(node.targets) > 1 or not isinstance(target, (ast.Tuple, ast.List)) or isinstance(node.value, (ast.Tuple, ast.List)):
+        return node
+    star = next((i for i, e in enumerate(target.elts) if isinstance(e, ast.Starred)), None)
+    n = len(target.elts)
+    places = [ast.Constant(n if star is None else star), ast.Constant(None if star is None else n - 1 - star)]
+    elts = [e.value if isinstance(e, ast.Starred) else e for e in target.elts]
+    made = ast.Assign(
+        [ast.copy_location(ast.Tuple(elts, ast.Store()), target)], ast.copy_location(_ask("unpacked", node.value, *places), node.value)
+    )
+    return ast.fix_missing_locations(ast.copy_location(made, node))
+
+
 # ---- :=
 def has_walrus(*nodes: ast.AST) -> bool:
     return any(isinstance(child, ast.NamedExpr) for n in nodes for child in ast.walk(n))

@@ -155,5 +155,9 @@ class Expressions(Base):
             node.args = [self.visit(a) for a in node.args]
             return node  # a question of desugar.py's
         func = self.visit(node.func)
+        if len(node.args) == 1 and isinstance(node.args[0], ast.Starred) and all(k.arg for k in node.keywords):
+            return self._locate(
+                ast.Call(_staging("spread_out"), [func, self.visit(node.args[0].value)], [self.visit(k) for k in node.keywords]), node
+            )
         new = ast.Call(_staging("call"), [func, *map(self.visit, node.args)], [self.visit(k) for k in node.keywords])
         return self._locate(new, node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from .desugar import unpacking
 from .expressions import Expressions
 from .nodes import _call, _define, _own_nodes_of, _staging
 from .statements import Statements
@@ -22,6 +23,9 @@ class Rewriter(Statements, Expressions):
         inner = rewrite_function(node, self.filename)
         inner.decorator_list = [*node.decorator_list, *yields, _staging("local")]
         return self._locate(inner, node)
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        return super().visit_Assign(unpacking(node))
 
     def generic_visit(self, node: ast.AST) -> Any:
         if type(node) in REMEDIES:

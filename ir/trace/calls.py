@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from ..core.builder import building, current_trace
-from ..core.sites import is_library
+from ..core.sites import is_library, unsupported
 from ..numpy import dispatch as numpy_api
 from ..objects import memos
 from ..objects.choice import Choice, as_number, resolved
 from ..objects.heap import MUTATORS, Heap
 from ..objects.held import CONTAINERS, MISSING
 from ..python import host, raising, random, strings
+from ..python.containers.unpacking import column
 from ..python.questions import dispatched
 from ..python.subscripts import got, is_open
 from ..staging import stores
@@ -264,8 +265,10 @@ def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
     if g is not None and len(args) == 1 and function in (list, tuple, builtins.set):
         if function is list:
             return True, args[0].copy()
-        g.refuse()
-    if isinstance(function, types.BuiltinFunctionType) and function.__module__ in _INSIDE_LISTS:
+        if function is tuple:
+            return True, column(g)
+        unsupported("set() of a list that grows under traced control flow,", "find what differs with np.unique(items), or ask `x in items`")
+    if isinstance(function, types.BuiltinFunctionType) and function.__module__ in _INSIDE_LISTS and function not in REPLACED:
         next(filter(None, map(growing, args))).refuse()
     if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")):
         return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]

@@ -20,6 +20,9 @@ from ..numpy import dispatch as numpy_api
 from ..objects import copies
 from ..objects.choice import Choice, is_choice
 from ..python import generators, host, iterators, python_math, sequences, strings
+from ..python.containers import heaps
+from ..python.containers.unpacking import spread_out, unpacked
+from ..python.folds import pythons_bool
 from ..python.for_loops import for_
 from ..python.guarded import (
     Finally,
@@ -41,12 +44,12 @@ from ..python.subscripts import getitem, setitem
 from ..staging import stores
 from ..staging.branches import and_, chain, if_, ifexp, not_, or_
 from ..staging.chosen.pick import each, plain
-from ..staging.chosen.references import candidates_in
 from ..staging.functions import invoke
 from ..staging.growing import growing
-from ..staging.kinds import LEAF
+from ..staging.items.equal import equal_to
+from ..staging.kinds import LEAF, candidates_in
 from ..staging.leaves import Undefined
-from ..staging.lists import made, spread
+from ..staging.lists import List, made, spread
 from ..staging.loops import while_
 from ..staging.optional import is_, told_apart
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Return, Scope, heap_of
@@ -55,6 +58,7 @@ from ..syntax.rewrite import LANGUAGE, assigned_outside
 from ..values import arrays, scalars
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, is_traced
+from ..values.views import any_traced
 from .calls import _PLAIN_TYPES, REPLACED, attribute, call, own_method
 
 
@@ -118,11 +122,11 @@ def contains(x: Any, items: Any) -> Any:
         items = g.stacked()
     elif g is not None and (known := candidates_in(g.bones)) is not None and not is_choice(x):
         items, x = g.buffers[0][: g.n], next((i for i, c in enumerate(known.objects) if c is x or (type(c) is str and c == x)), -1)
+    elif g is not None:
+        return pythons_bool(np.any(equal_to(g, x)))
     if isinstance(items, Arrayed) or (isinstance(items, np.ndarray) and is_traced(x)):
         return np.any(np.equal(arrays.lift_array(items) if isinstance(items, np.ndarray) else items, x))
-    if isinstance(items, (tuple, list, dict, set, frozenset)) and (
-        is_traced(x) or is_choice(x) or any(is_traced(v) or is_choice(v) for v in items)
-    ):
+    if isinstance(items, (tuple, list, dict, set, frozenset)) and (is_choice(x) or any(map(is_choice, items)) or any_traced((x, *items))):
         found: Any = False
         for item in items:
             found = or_(found, lambda item=item: binary(operator.eq, "eq", x, item))  # type: ignore[misc]
@@ -148,6 +152,8 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
     """x (op) y; what a user's class says about it is rewritten like other code."""
     if type(x) is Choice or type(y) is Choice:
         x, y = plain(x), plain(y)
+    if name in _COMPARED and building() and _of_parts(x) and _of_parts(y) and any_traced((x, y)):
+        return _compared(fn, name, x, y) if isinstance(x, tuple) is isinstance(y, tuple) else fn((), [])
     if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
         if (type(x) is np.ndarray or type(y) is np.ndarray) and not is_traced(x) and not is_traced(y) and building():
             return _computed(fn, x, y)
@@ -170,6 +176,28 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
         if result is not NotImplemented:
             return result
     return fn(x, y)
+
+
+_COMPARED = ("eq", "ne", "lt", "le", "gt", "ge")
+
+
+def _of_parts(x: Any) -> bool:
+    """Is it a tuple or list, which Python compares part by part?"""
+    own = tuple.__eq__ if isinstance(x, tuple) else list.__eq__
+    return (type(x) is List and growing(x) is None) or (isinstance(x, (tuple, list)) and type(x) is not List and type(x).__eq__ is own)
+
+
+def _compared(fn: Any, name: str, x: Any, y: Any) -> Any:
+    """x (op) y of tuples or lists: what their first parts that differ say, or else their lengths."""
+    if name in ("eq", "ne"):
+        same: Any = len(x) == len(y)
+        for a, b in zip(x, y, strict=False):
+            same = and_(same, lambda a=a, b=b: pythons_bool(a is b or binary(operator.eq, "eq", a, b)))  # type: ignore[misc]
+        return same if name == "eq" else not_(same)
+    if not x or not y:
+        return fn(len(x), len(y))
+    same = x[0] is y[0] or binary(operator.eq, "eq", x[0], y[0])
+    return ifexp(same, lambda: _compared(fn, name, x[1:], y[1:]), lambda: pythons_bool(binary(fn, name, x[0], y[0])))
 
 
 def _in_words(fn: Any, *operands: Any) -> Any:
@@ -252,10 +280,11 @@ def _where(*args: Any) -> Any:
     return numpy_api.call_function(np.where, args, {})
 
 
-for _replaced in (python_math, iterators, generators, sequences, host, strings, copies, stores):
+for _replaced in (python_math, iterators, generators, sequences, heaps, host, strings, copies, stores):
     REPLACED.update(_replaced.REPLACED)
 REPLACED.update({**numpy_api.CREATION, **QUESTIONS, **_BUILTINS})
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.complex128, np.complex64, np.int64, np.bool_)})
+REPLACED.update({getattr(operator, name): functools.partial(binary, getattr(operator, name), name) for name in _COMPARED})
 REPLACED[np.where] = lambda *a: (
     scalars.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 )
@@ -265,8 +294,8 @@ __all__ = [
     "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
     "comparisons", "context", "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp",
     "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
-    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "truth", "type_",
-    "unary", "while_", "yield_", "yielding",
+    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "type_",
+    "unary", "unpacked", "while_", "yield_", "yielding",
 ]  # fmt: skip
 
 LANGUAGE.append(sys.modules[__name__])

@@ -7,17 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ...objects.choice import Candidates, among, birth, is_choice, is_whole, one_of, union
+from ...objects.choice import ANY, Candidates, among, birth, is_choice, is_whole, one_of, union
 from ...objects.heap import Heap
 from ...values.arrays import lift_array
-
-ANY = 0  # a number that only says that there is one
-
-
-def candidates_in(bones: Any) -> Candidates | None:
-    """The objects among which the items are that have this structure."""
-    known = bones[0].more if isinstance(bones, tuple) else None
-    return known if isinstance(known, Candidates) else None
+from ..kinds import candidates_in
 
 
 def referred(contents: Sequence[Sequence[Any]], heap: Heap, since: int) -> Candidates | None:
@@ -41,7 +34,7 @@ def with_numbers(held: Sequence[Any], candidates: Candidates | None) -> Sequence
     """What a list holds, with numbers of these objects."""
     if candidates is None:
         return held
-    return [x.referring(candidates) if hasattr(type(x), "__lantern_grows__") else among(x, candidates) for x in held]
+    return [x if hasattr(type(x), "__lantern_grows__") else among(x, candidates) for x in held]
 
 
 def renumbered_in(buffer: Any, old: Candidates, new: Candidates) -> Any:

@@ -1,0 +1,236 @@
+"""Ordinary programs that keep books: logs with words in them, names beside numbers, heaps, sorted lists, what is optional in a list."""
+# ruff: noqa: B905  (zip as it is mostly written)
+
+from __future__ import annotations
+
+import bisect
+import enum
+import heapq
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lantern_jit as lj
+
+from .support import both, check, close
+
+WAVE = np.sin(np.arange(30.0))
+
+
+def equal(f: Any, *args: Any) -> None:
+    """Plain Python, the interpreter and native code give the same, texts and None included."""
+    wanted = f(*args)
+    for mode, found in both(f, *args).items():
+        assert repr(_plain(found)) == repr(_plain(wanted)), mode
+
+
+def _plain(x: Any) -> Any:
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(_plain, x))
+    if isinstance(x, dict):
+        return {k: _plain(v) for k, v in x.items()}
+    return x.item() if isinstance(x, np.generic) else x
+
+
+class State(enum.Enum):
+    IDLE = "idle"
+    RUN = "run"
+    STOP = "stop"
+
+
+# ---- items that differ in a constant
+def words(x: Any) -> Any:
+    log, tags = [], ["begin"]
+    for t in range(len(x)):
+        if x[t] > 0.5:
+            log.append((t, "high", x[t]))
+            tags.append("up")
+        elif x[t] < -0.5:
+            log.append((t, "low", 0.0))
+            tags.append("down")
+    tags.append("end")
+    highs = sum(1 for _, w, _ in log if w == "high")
+    return log, highs, log[-1][1], tags, tags.count("up"), "end" in tags, "other" in tags, [w for w in tags if w != "up"]
+
+
+def members(x: Any) -> Any:
+    log, state = [], State.IDLE
+    for t in range(len(x)):
+        new = State.RUN if x[t] > 0.5 else State.STOP if x[t] < -0.5 else state
+        if new is not state:
+            log.append((t, state, new))
+            state = new
+    return log, state, sum(1 for _, _, s in log if s is State.RUN), log[0][1] == State.IDLE
+
+
+def nothing(x: Any) -> Any:
+    out, mixed, marks = [None], [], []
+    for t in range(len(x)):
+        kind = "hi" if x[t] > 0.5 else "lo" if x[t] < -0.5 else None
+        mixed.append((t, kind))
+        marks.append((t, x[t]) if kind is None else (t, None))
+        if kind is not None:
+            out.append(x[t])
+    return out, mixed, sum(1 for _, k in mixed if k is None), marks, [k for _, k in mixed if k is not None]
+
+
+def records(x: Any) -> Any:
+    rows = []
+    for i in range(len(x)):
+        rows.append({"id": i, "grade": "A" if x[i] > 0.7 else "B" if x[i] > 0 else "C", "v": x[i]})
+    good = [r for r in rows if r["grade"] == "A"]
+    by_grade = sorted(rows, key=lambda r: (r["grade"], -r["v"]))
+    return [r["grade"] for r in rows], len(good), [r["id"] for r in by_grade], max(rows, key=lambda r: r["v"])["grade"]
+
+
+@pytest.mark.parametrize("f", [words, members, nothing, records])
+def test_items_that_differ_in_a_constant(f: Any) -> None:
+    equal(f, WAVE)
+    equal(f, WAVE[:6])
+
+
+def test_derivatives_of_what_stands_beside_words() -> None:
+    def f(x: Any) -> Any:
+        log: list[Any] = []
+        i = 0
+        while i < len(x):
+            if x[i] > 0.5:
+                log.append((State.RUN, x[i] ** 2, None))
+            elif x[i] < -0.5:
+                log.append((State.STOP, -(x[i] ** 3), x[i]))
+            i += 1
+        return sum(v for s, v, _ in log if s is State.RUN) - 2 * sum(v * w for _, v, w in log if w is not None)
+
+    check(f, (WAVE[:12],), (WAVE[4:16],))
+
+
+def test_items_without_anything_in_common_are_refused() -> None:
+    def f(x: Any) -> Any:
+        out: list[Any] = []
+        for v in x:
+            if v > 0.5:
+                out.append("word")
+            else:
+                out.append(v)
+        return out
+
+    with pytest.raises(lj.errors.TypeMismatchError, match="it is str on one path and float on another"):
+        lj.jit(f)(np.concatenate([WAVE, WAVE, WAVE]))
+
+
+# ---- names beside numbers
+NAMES = ["ann", "bob", "cy", "dan", "eve", "fay"]
+
+
+def named(x: Any) -> Any:
+    hot = [n for n, v in zip(NAMES, x) if v > 0.5]
+    pairs = [(n, v) for n, v in zip(NAMES, x) if v < 0.0]
+    first = next((n for n, v in zip(NAMES, x) if v < 0.0), "nobody")
+    for_ones = [NAMES[i] for i, v in enumerate(x) if v > 0.5]
+    joined = ",".join(n for n, v in zip(NAMES, x) if v > 0.5)
+    best = max(zip(x, NAMES))[1], min(zip(x, NAMES)), [n for _, n in sorted(zip(x, NAMES))]
+    return hot, len(hot), "bob" in hot, pairs, first, for_ones, joined, best, ",".join(hot)
+
+
+def test_names_are_chosen_by_numbers_beside_them() -> None:
+    equal(named, WAVE[:6])
+    equal(named, -WAVE[:6])
+
+
+# ---- tuples
+def robot(x: Any) -> Any:
+    at, seen, turns = (0, 0), [(0, 0)], 0
+    for i in range(len(x)):
+        a, b = at
+        at = (a + 1, b) if x[i] > 0.5 else (a, b - 1) if x[i] < -0.5 else (a, b)
+        if at in seen:
+            continue
+        seen.append(at)
+        if at == (2, -1) or at != (1, 0):
+            turns += 1
+    return (
+        seen,
+        turns,
+        at == (2, -1),
+        at != (2, -1),
+        seen.index((1, 0)),
+        at > (1, 5),
+        at in [(2, -1), at],
+        [at] == [(9, 9)],
+        (at, 1) == (at, 1),
+    )
+
+
+def test_tuples_are_compared_part_by_part() -> None:
+    equal(robot, WAVE[:12])
+    equal(robot, WAVE[:3])
+
+
+# ---- heaps
+def shortest(w: Any) -> Any:
+    dist = [math.inf] * len(w)
+    dist[0] = 0.0
+    heap = [(0.0, 0)]
+    while heap:
+        d, u = heapq.heappop(heap)
+        if d > dist[u]:
+            continue
+        for v in range(len(w)):
+            if v != u and d + w[u, v] < dist[v]:
+                dist[v] = d + w[u, v]
+                heapq.heappush(heap, (dist[v], v))
+    return dist[3] + 0.5 * dist[4]
+
+
+def test_shortest_paths_and_their_derivatives() -> None:
+    w = np.array([[0, 1.0, 4, 9, 9], [1, 0, 2, 6, 9], [4, 2, 0, 3, 1.5], [9, 6, 3, 0, 1], [9, 9, 1.5, 1, 0]])
+    check(shortest, (w,), order=1)
+
+
+def heaps(x: Any) -> Any:
+    h: list[Any] = []
+    for v in x:
+        heapq.heappush(h, v)
+    pushed = list(h)
+    out = [heapq.heappop(h) for _ in range(3)]
+    replaced, both_ways = heapq.heapreplace(h, x[0] + 0.1), heapq.heappushpop(h, x[1])
+    other = [(v, "even" if i % 2 == 0 else "odd") for i, v in enumerate(x)]
+    heapq.heapify(other)
+    served = []
+    while other:
+        v, w = heapq.heappop(other)
+        served.append((v, w))
+        if w == "odd" and v < 0.0:
+            heapq.heappush(other, (v + 1.0, "again"))
+    return pushed, out, replaced, both_ways, h, served, heapq.nsmallest(2, x), heapq.nlargest(2, h)
+
+
+def test_heaps_are_what_pythons_are() -> None:
+    equal(heaps, WAVE[:9])
+    equal(heaps, np.array([2.0, 2.0, 1.0, 1.0, 3.0, -1.0, -1.0]))
+    with pytest.raises(IndexError):
+        lj.jit(lambda x: heapq.heappop([v for v in x if v > 9.0]))(WAVE)
+
+
+# ---- sorted lists
+def increasing(x: Any) -> Any:
+    tails: list[Any] = []
+    kept: list[Any] = []
+    pairs: list[Any] = []
+    for v in x:
+        i = bisect.bisect_left(tails, v)
+        if i == len(tails):
+            tails.append(v)
+        else:
+            tails[i] = v
+        if v > -0.5:
+            bisect.insort(kept, v)
+            bisect.insort(pairs, (v * v, v))
+    return tails, kept, bisect.bisect(kept, 0.3), pairs, bisect.bisect_right(pairs, (0.25, 0.0))
+
+
+def test_sorted_lists() -> None:
+    equal(increasing, WAVE[:12])
+    close(lj.jit(increasing)(np.array([1.0, 1.0, 0.5, 2.0]))[0], [0.5, 2.0])
