@@ -7,6 +7,7 @@ import bisect
 import enum
 import heapq
 import math
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ def equal(f: Any, *args: Any) -> None:
 
 
 def _plain(x: Any) -> Any:
+    if isinstance(x, deque):
+        return deque(map(_plain, x), x.maxlen)
     if isinstance(x, (list, tuple)):
         return type(x)(map(_plain, x))
     if isinstance(x, dict):
@@ -234,3 +237,86 @@ def increasing(x: Any) -> Any:
 def test_sorted_lists() -> None:
     equal(increasing, WAVE[:12])
     close(lj.jit(increasing)(np.array([1.0, 1.0, 0.5, 2.0]))[0], [0.5, 2.0])
+
+
+# ---- deques
+def queued(x: Any) -> Any:
+    q: deque[Any] = deque([1.0, 2.0], maxlen=4)
+    q.extend(x)
+    q.appendleft(9.0)
+    q.rotate(-2)
+    last, work = deque(x, 3), deque()
+    for t, v in enumerate(x):
+        if v > -0.5:
+            work.append((v, "hot" if v > 0.5 else "cold"))
+        if len(work) > 2:
+            work.popleft()
+        if t % 2:
+            work.rotate(1)
+    shown = [w for _, w in work], sorted(work), max(work), work[0], work[-1][1], work == deque(work), bool(work)
+    work.reverse()
+    return q, len(q), q.maxlen, 9.0 in q, q.count(9.0), list(last), np.array(last), sum(last), isinstance(work, deque), work, shown
+
+
+def breadth_first(x: Any) -> Any:
+    todo, seen, order = deque([0]), [False] * len(x), []
+    while todo:
+        i = todo.popleft()
+        if seen[i]:
+            continue
+        seen[i] = True
+        order.append(i)
+        todo.extend(j for j in range(len(x)) if abs(x[i] - x[j]) < 0.3 and not seen[j])
+        if x[i] > 0.0:
+            todo.appendleft((i + 1) % len(x))
+    return order, len(todo)
+
+
+def shortest_queue(x: Any) -> Any:
+    queues, lists = [deque() for _ in range(3)], [[], [], []]
+    for v in x:
+        q, xs = min(queues, key=len), lists[int(abs(v) * 2.5)]
+        q.append(v)
+        xs.append(v)
+    return queues, lists, [len(q) for q in lists]
+
+
+def test_deques() -> None:
+    for f in (queued, breadth_first, shortest_queue):
+        equal(f, WAVE[:9])
+        equal(f, WAVE[2:15])
+
+
+def test_derivatives_through_a_deque() -> None:
+    def f(x: Any) -> Any:
+        q: deque[Any] = deque([(0, 1.0)])
+        total, n = 0.0, 0
+        while q and n < 30:
+            depth, v = q.popleft()
+            n += 1
+            total += v * x[depth % 5]
+            if v * x[depth % 5] > 0.19:
+                q.append((depth + 1, v * x[depth % 5]))
+                q.append((depth + 2, v * 0.5))
+        return total
+
+    check(f, (np.array([0.4, 0.7, 0.9, 0.1, 0.6]),))
+
+
+def test_one_of_several_lists_that_others_see_is_not_written() -> None:
+    def by_name(x: float, make: Any = deque) -> Any:
+        a, b = make([1.0, 2.0]), make([3.0])
+        q = a if x > 0.5 else b
+        q.append(x)
+        return len(a), len(b)
+
+    def by_place(x: float) -> Any:
+        a, b = [1.0, 2.0], [3.0]
+        [a, b][int(x <= 0.5)].append(x)
+        return a, b
+
+    for f in (by_name, lambda x: by_name(x, list)):
+        with pytest.raises(lj.errors.UnsupportedOperationError, match=r"choose it by its place: \[a, b\]\[i\]"):
+            lj.jit(f)(0.2)
+    equal(by_place, 0.2)
+    equal(by_place, 0.7)

@@ -124,6 +124,8 @@ class Heap:
     # ---- what is announced
     def note(self, holder: Any, key: str | None = None) -> None:
         """`holder` is about to be written."""
+        if hasattr(type(holder), "__lantern_queue__"):
+            holder = holder.items
         at = id(holder), key
         self.holders.written(holder)
         if id(holder) in self.sealed:

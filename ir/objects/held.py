@@ -71,6 +71,8 @@ def _slots(cls: Any) -> list[tuple[str, Any]]:
 def held_by(x: Any) -> list[Any]:
     if isinstance(x, list):
         return list(list.__iter__(x))
+    if hasattr(type(x), "__lantern_queue__"):
+        return [x.items]
     return list(x.values()) if isinstance(x, dict) else list(x) if isinstance(x, CONTAINERS) else list(attributes(x).values())
 
 

@@ -32,7 +32,7 @@ class Shape:
 
     @property
     def mutable(self) -> bool:
-        return not issubclass(self.kind, tuple) and not pytree.is_node(self.kind)
+        return not issubclass(self.kind, tuple) and (not pytree.is_node(self.kind) or hasattr(self.kind, "__lantern_queue__"))
 
 
 _LEAVES = (

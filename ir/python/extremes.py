@@ -11,6 +11,9 @@ from ..core.builder import building
 from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, Scalar, is_float
 from ..numpy.ufuncs import choose
+from ..objects.choice import among, is_choice, is_whole, one_of, state_of, union
+from ..objects.held import CONTAINERS
+from ..ops import table
 from ..staging.branches import and_, if_, ifexp, not_, or_
 from ..staging.leaves import leaf_type
 from ..staging.stores import method_of
@@ -20,7 +23,7 @@ from ..values.values import Arrayed, Traced, call, dimension, load
 from ..values.views import any_traced, base_of, settled
 from .folds import ABSENT
 from .for_loops import _each, _is_empty, _key_of, _look, _require_not, _require_one, _rest, _source, _variables
-from .iterables import Staged
+from .iterables import Staged, _ints
 
 
 def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,6 +74,9 @@ def _either(first: Any, x: Any, y: Any) -> Any:
         return x if first else y
     if isinstance(x, tuple) and isinstance(y, tuple) and len(x) != len(y):
         unsupported("max() or min() of tuples of unequal lengths", "make them equally long, or compare what decides: key=lambda t: t[0]")
+    if all(is_whole(v) or is_choice(v) or isinstance(v, CONTAINERS) for v in (x, y)):
+        known = union([x, y])
+        return one_of(table.select(first, *_ints(*(state_of(among(v, known))[0] for v in (x, y)))), known)
     scalars = all(not isinstance(v, Arrayed) and leaf_type(v) is not None for v in (x, y))
     return choose(first, x, y) if scalars else ifexp(first, lambda: x, lambda: y)
 

@@ -23,6 +23,7 @@ from ..core.sites import unsupported, user_site
 from ..ops import table
 from ..staging.branches import and_
 from ..staging.functions import generated
+from ..staging.growing import growing
 from ..staging.join import join, join_values
 from ..staging.paths import (
     CONTINUE,
@@ -77,7 +78,7 @@ _PASSED: Any = (zip, enumerate, map, reversed, collections.deque, type({}.keys()
 
 def _taken(items: Any) -> Any:
     """What an iterator of Python's over its containers gives, unless it is endless; other iterables as they are."""
-    if not building() or not isinstance(items, _PASSED):
+    if not building() or not isinstance(items, _PASSED) or growing(items) is not None:
         return items
     found = list(itertools.islice(items, concrete.MOST_UNROLLED + 1))
     return found if len(found) <= concrete.MOST_UNROLLED else itertools.chain(found, items)

@@ -22,7 +22,7 @@ from ..objects.choice import is_choice
 from ..ops import table
 from ..staging import lists
 from ..staging.chosen.pick import each, plain
-from ..staging.growing import growing
+from ..staging.growing import growing, length_of
 from ..values import concrete, sizes
 from ..values.arrays import lift_array
 from ..values.indexing import index_in, slice_of
@@ -253,7 +253,9 @@ def staged_iterable(items: Any) -> Staged | None:
     if isinstance(items, Staged):
         return items if items.begun is None else None
     if (g := growing(items)) is not None:
-        return Staged(lambda: g.n, lambda i: g.item(i, checked=False), None, tuple, "a list that grows under traced control flow")
+        known, what = length_of((g,)), "a list that grows under traced control flow"
+        python = lambda: (g.item(constant(i), checked=False) for i in range(known or 0))  # noqa: E731
+        return Staged(lambda: g.n, lambda i: g.item(i, checked=False), known, python, what)
     if isinstance(items, range):
         return Staged(lambda: len(items), lambda i: _affine(items.start, i, items.step), len(items), lambda: items, plain=True)
     if isinstance(items, np.ndarray) and items.ndim and widened(items.dtype) is not None and behaves_as_array(type(items)):

@@ -11,6 +11,7 @@ import builtins
 import dis
 import functools
 import types
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ from ..objects.choice import Choice
 from ..staging import functions
 from ..staging.chosen.pick import each
 from ..staging.chosen.use import answer
+from ..staging.items.queue import Queue
 from ..staging.leaves import Undefined
 from ..staging.lists import List
 from ..staging.optional import Maybe, needed
@@ -40,12 +42,14 @@ def type_of(x: Any) -> Any:
         return class_of(x)
     if isinstance(x, Arrayed):
         return np.ndarray
+    if isinstance(x, Staged) and x.frozen:
+        return tuple
     if isinstance(x, Staged):
         return _ITERABLES.get(x.what, np.ndarray)
     if isinstance(x, Undefined):
         x._raise()
-    if isinstance(x, List):
-        return list
+    if isinstance(x, (List, Queue)):
+        return list if isinstance(x, List) else deque
     if type(x) is Choice:
         return each(x, type)
     return type(x)

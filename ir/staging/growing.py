@@ -8,7 +8,6 @@ the adjoint of the last element. A full buffer is copied into one twice as large
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -16,10 +15,10 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
-from ..core.graph import Fail
+from ..core.graph import Const, Fail
 from ..core.sites import unsupported, user_site
-from ..core.types import BOOL, I64, NUMPY_DTYPES, element
-from ..objects.choice import ANY, among, is_choice, is_whole, one_of, state_of, union
+from ..core.types import element
+from ..objects.choice import ANY, among, is_choice, is_whole, one_of, union
 from ..objects.heap import Heap
 from ..objects.structure import opened
 from ..ops import table
@@ -28,8 +27,8 @@ from ..values.arrays import allocate
 from ..values.complexes.pairs import Complex, ComplexArray
 from ..values.values import Arrayed, Traced, constant, dimension, to_type
 from ..values.views import base_of
-from .chosen.references import renumbered_in
-from .kinds import LEAF, Kind, Skeleton, candidates_in, common, filled, kind_of, laid_out, optional, skeleton, taken
+from .items.forms import recast
+from .kinds import LEAF, Kind, Skeleton, candidates_in, common, filled, kind_of, laid_out, skeleton
 from .leaves import either
 from .paths import branch
 
@@ -110,8 +109,7 @@ class Growing:
         if bones == self.bones and kinds == self.kinds:
             return self
         capacity = dimension(self.buffers[0], 0) if self.buffers else sizes.add(self.n, 4)
-        full = functools.partial(_full, capacity)
-        return Growing(_recast((self.bones, self.kinds), iter(self.buffers), (bones, kinds), full), self.n, bones, kinds)
+        return Growing(recast((self.bones, self.kinds), iter(self.buffers), (bones, kinds), capacity), self.n, bones, kinds)
 
     def index(self, i: Any) -> Any:
         """A Python index as one from the start, checked."""
@@ -165,34 +163,6 @@ class Growing:
             self.refuse()
         found = _stacked(self.bones, iter([b[: self.n] for b in self.buffers]))
         return found.copy() if self.bones == LEAF or isinstance(found, ComplexArray) else found
-
-
-def _full(capacity: Any, dtype: Any, value: Any) -> Any:
-    return allocate(dtype, (capacity,), value)
-
-
-def _recast(old: Any, buffers: Any, new: Any, full: Any) -> list[Any]:
-    """Buffers for items of the form `new`, of those of items of the form `old`."""
-    (a, was), (b, kinds) = old, new
-    if b == LEAF:
-        (k,) = kinds
-        if k.dtype is None:
-            return []
-        found = next(buffers)
-        return [found if k.dtype == was[0].dtype else found.astype(NUMPY_DTYPES[k.dtype])]
-    if (known := candidates_in(b)) is not None:
-        mine = candidates_in(a)
-        return [full(I64, state_of(among(was[0].value, known))[0]) if mine is None else renumbered_in(next(buffers), mine, known)]
-    if b[0].kind is optional() and (a == LEAF or a[0] != b[0]):
-        there = not (a == LEAF and was[0].value is None and was[0].dtype is None)
-        rest = b[1][1], kinds[1:]
-        return [
-            full(BOOL, there),
-            *(_recast(old, buffers, rest, full) if there else [full(k.dtype, 0) for k in rest[1] if k.dtype is not None]),
-        ]
-    of_a, of_b = iter(was), iter(kinds)
-    parts = [((x, taken(x, of_a)), (y, taken(y, of_b))) for x, y in zip(a[1], b[1], strict=True)]
-    return [made for x, y in parts for made in _recast(x, buffers, y, full)]
 
 
 def _stacked(bones: Skeleton, columns: Any) -> Any:
@@ -369,12 +339,27 @@ def grown(held: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...]) -> Grow
     return held[0].cast(bones, kinds) if is_growing(held) else started(held, bones, kinds)
 
 
+def length_of(held: Sequence[Any]) -> int | None:
+    """How many items there are, where that is known: of a list that grows that is one whose items alone the program decides."""
+    if not is_growing(held):
+        return len(held)
+    n = held[0].n
+    return int(n) if not isinstance(n, Traced) else n.atom.value if isinstance(n.atom, Const) else None
+
+
+def counts_known(x: Any) -> bool:
+    """Is it what a list that grows holds, of which it is known how much that is?"""
+    return type(x) is Growing and length_of((x,)) is not None
+
+
 def is_growing(held: Any) -> bool:
     return len(held) == 1 and type(held[0]) is Growing
 
 
 def growing(x: Any) -> Growing | None:
-    """What a list that grows holds, or None."""
+    """What a list, or deque, that grows holds, or None."""
+    if hasattr(type(x), "__lantern_queue__"):
+        x = x.items
     if isinstance(x, list) and list.__len__(x) == 1:
         (held,) = list.__iter__(x)
         return held if type(held) is Growing else None

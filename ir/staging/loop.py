@@ -23,7 +23,7 @@ from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
 from .chosen.references import referred
 from .chosen.sharing import Sharing
-from .growing import Grows, Room, described, grown, is_growing, known_before, started
+from .growing import Grows, Room, counts_known, described, grown, is_growing, known_before, length_of, started
 from .kinds import LEAF
 from .leaves import (
     Undefined,
@@ -175,9 +175,9 @@ class Loop:
                 or any(k[: len(key)] == key and len(k) > len(key) for k in self.forms)
             ):
                 return value
-            shared = self.sharing.of([value], [children]) if shape.mutable else []
-            assigned = assigned or isinstance(form, Candidates)
-            new = [self._inside((*key, k), name, child, assigned) for k, child in enumerate(children)]
+            shared, assigned = self.sharing.of([value], [children]) if shape.mutable else [], assigned or isinstance(form, Candidates)
+            last = len(children) - counts_known(value)
+            new = [self._inside((*key, k), name, child, assigned and k < last) for k, child in enumerate(children)]
             if all(a is b for a, b in zip(new, children, strict=True)) and not shape.mutable:
                 return value
             self.parts[key] = shape, new
@@ -247,8 +247,10 @@ class Loop:
         if self.builder.trace.no_growth:
             kind = Grows if form[0] == LEAF else errors.TypeMismatchError
             raise kind(f"a list grows in the loop at {user_site()}: give it its length before")
-        if self.forms.get((*key, "grow")) != form:
+        if self.forms.get((*key, "grow")) != form or not is_growing(old):
             self.forms[(*key, "grow")] = form
+            if len({*map(length_of, (before, old, new))}) > 1:
+                self.forms.setdefault((*key, 0, sum(k.dtype is not None for k in form[1])), I64)
             return
         items = self._at_the_end(lambda: self.heap.within(state, lambda: grown(new, *form)))
         self._latch((*key, 0), name, old[0], old[0], items, state, args)
@@ -301,8 +303,7 @@ class Loop:
                 return
             except errors.TypeMismatchError:
                 raise self._differs(name, before, new) from None
-        view = is_view(old) or is_view(new)
-        if view and self.forms.get(key) == "settled":
+        if (view := is_view(old) or is_view(new)) and self.forms.get(key) == "settled":
             new = self._at_the_end(lambda: settled(new))
         a, b = self.parts.get(key) or opened(old, self.heap, self.before.heap), opened(new, self.heap, state)
         if isinstance(old, list) and isinstance(new, list) and a and b and (a[0].more != b[0].more or a[0].more == "growing"):
@@ -348,9 +349,8 @@ class Loop:
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
         why = ("its structure must stay the same", "only numbers, arrays and containers of them can change in a staged loop")
-        return errors.TypeMismatchError(
-            f"loop {in_words(name)} at {user_site()} changes from {show(old)} to {show(new)}: {why[type(old) is type(new)]}"
-        )
+        what = f"loop {in_words(name)} at {user_site()} changes from {show(old)} to {show(new)}: {why[type(old) is type(new)]}"
+        return errors.TypeMismatchError(what)
 
     def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""

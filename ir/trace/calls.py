@@ -28,6 +28,7 @@ from ..staging import stores
 from ..staging.chosen.pick import each, plain
 from ..staging.functions import invoke
 from ..staging.growing import growing
+from ..staging.items.queue import Queue
 from ..staging.lists import List, made
 from ..staging.optional import Maybe, needed
 from ..staging.paths import heap_of
@@ -121,6 +122,10 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
         return _of_each(function, tuple(map(plain, args)), {k: plain(v) for k, v in kwargs.items()})
     if any(type(a) is Maybe for a in args) and not _takes_optionals(function):
         args = tuple(map(needed, args))
+    if any(type(a) is Queue for a in args) and (
+        function in (list, tuple, set) or (getattr(function, "__module__", None) or "").startswith("numpy")
+    ):
+        args = tuple(a.items if type(a) is Queue else a for a in args)
     for a in args:
         if type(a) is List and growing(a) is not None:
             done, args = _of_growing(function, args)

@@ -46,6 +46,7 @@ from ..staging.branches import and_, chain, if_, ifexp, not_, or_
 from ..staging.chosen.pick import each, plain
 from ..staging.functions import invoke
 from ..staging.growing import growing
+from ..staging.items import queue
 from ..staging.items.equal import equal_to
 from ..staging.kinds import LEAF, candidates_in
 from ..staging.leaves import Undefined
@@ -280,7 +281,7 @@ def _where(*args: Any) -> Any:
     return numpy_api.call_function(np.where, args, {})
 
 
-for _replaced in (python_math, iterators, generators, sequences, heaps, host, strings, copies, stores):
+for _replaced in (python_math, iterators, generators, sequences, heaps, queue, host, strings, copies, stores):
     REPLACED.update(_replaced.REPLACED)
 REPLACED.update({**numpy_api.CREATION, **QUESTIONS, **_BUILTINS})
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.complex128, np.complex64, np.int64, np.bool_)})

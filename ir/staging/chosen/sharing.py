@@ -8,6 +8,7 @@ from typing import Any
 from ...core.sites import user_site
 from ...objects.choice import Candidates, birth, candidates_of, is_choice, is_whole, resolved, union
 from ...objects.heap import Heap, State
+from ...objects.held import CONTAINERS
 from ...objects.structure import is_object
 from ..leaves import Undefined
 from ..optional import value_of
@@ -76,6 +77,7 @@ class Sharing:
             why = (
                 f"{user_site()} makes one {type(made).__name__} stand for several objects, which a traced condition or a loop has chosen, and one of them is "
                 "written: it is one of several objects, and compiled code cannot tell which of them to change. Write to a copy of it"
+                + (", or choose it by its place: [a, b][i]" if isinstance(made, CONTAINERS) else "")
             )
             for v in (made, *shared):
                 self.heap.seal(v, why)

@@ -1,0 +1,41 @@
+"""Buffers of items, where the list comes to hold items of another form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core.types import BOOL, I64, NUMPY_DTYPES
+from ...objects.choice import among, state_of
+from ...values.arrays import allocate
+from ..chosen.references import renumbered_in
+from ..kinds import LEAF, candidates_in, optional, taken
+
+
+def _full(capacity: Any, dtype: Any, value: Any) -> Any:
+    return allocate(dtype, (capacity,), value)
+
+
+def recast(old: Any, buffers: Any, new: Any, capacity: Any) -> list[Any]:
+    """Buffers for items of the form `new`, of those of items of the form `old`."""
+    (a, was), (b, kinds) = old, new
+    if b == LEAF:
+        (k,) = kinds
+        if k.dtype is None:
+            return []
+        found = next(buffers)
+        return [found if k.dtype == was[0].dtype else found.astype(NUMPY_DTYPES[k.dtype])]
+    if (known := candidates_in(b)) is not None:
+        mine = candidates_in(a)
+        return [
+            _full(capacity, I64, state_of(among(was[0].value, known))[0]) if mine is None else renumbered_in(next(buffers), mine, known)
+        ]
+    if b[0].kind is optional() and (a == LEAF or a[0] != b[0]):
+        there = not (a == LEAF and was[0].value is None and was[0].dtype is None)
+        rest = b[1][1], kinds[1:]
+        return [
+            _full(capacity, BOOL, there),
+            *(recast(old, buffers, rest, capacity) if there else [_full(capacity, k.dtype, 0) for k in rest[1] if k.dtype is not None]),
+        ]
+    of_a, of_b = iter(was), iter(kinds)
+    parts = [((x, taken(x, of_a)), (y, taken(y, of_b))) for x, y in zip(a[1], b[1], strict=True)]
+    return [made for x, y in parts for made in recast(x, buffers, y, capacity)]
