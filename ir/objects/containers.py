@@ -92,6 +92,10 @@ class Watched:
                 f"`{self.name}` changes the length of a {type(old).__name__} that is, or is in, an argument: return the new one, and let the caller keep it"
             )
         for key, value in after.items():
+            if hasattr(type(value), "as_result"):
+                raise errors.UnsupportedOperationError(
+                    f"`{self.name}` gives a dict that is, or is in, an argument a key on some paths only: give the dict all of its keys before the call"
+                )
             was = before.get(key, _MISSING)
             known = self.places.get(id(value))
             if known is not None and known[0] == (*path, key):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import types
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
@@ -62,9 +63,10 @@ class Place:
         elif isinstance(x, list):
             list.__setitem__(x, slice(None), value)
         elif isinstance(x, dict):
-            dict.clear(x)
+            cls: Any = OrderedDict if isinstance(x, OrderedDict) else dict
+            cls.clear(x)
             for k, v in value.items():
-                dict.__setitem__(x, k, v)
+                cls.__setitem__(x, k, v)
         elif isinstance(x, set):
             set.clear(x)
             set.update(x, value)

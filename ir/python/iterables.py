@@ -26,6 +26,7 @@ from ..staging.growing import growing, length_of
 from ..values import concrete, sizes
 from ..values.arrays import lift_array
 from ..values.indexing import index_in, slice_of
+from ..values.pytree import has_some_keys
 from ..values.values import Arrayed, Traced, constant, dim_of, dimension, load, scalar_type
 
 FEW = concrete.LONG  # so many elements, known while tracing, may be unrolled without a word
@@ -38,6 +39,8 @@ def as_array(x: Any) -> Any:
     return stacked(x) if isinstance(x, Staged) else x
 
 
+length_of_open = Port("gives how many keys such a dict has")
+seen_as_a_whole = Port("gives the keys of a dict with keys that it has on some paths only; other values as they are")
 numbers_of = Port(
     "gives the elements of a generator at once, before `keep` and `item`: if they are numbers, and nobody can tell when they are made"
 )
@@ -242,6 +245,8 @@ def staged_length(x: Any) -> Any:
         raise TypeError(f"object of type '{class_of(x).__name__}' has no len()")
     if is_choice(x):
         return each(x, staged_length)
+    if isinstance(x, dict) and has_some_keys(x):
+        return length_of_open(x)
     g = growing(x)
     return dimension(x, 0) if isinstance(x, Arrayed) else len(x) if g is None else g.n
 
@@ -252,6 +257,7 @@ def staged_iterable(items: Any) -> Staged | None:
     items = plain(items)
     if isinstance(items, Staged):
         return items if items.begun is None else None
+    items = seen_as_a_whole(items)
     if (g := growing(items)) is not None:
         known, what = length_of((g,)), "a list that grows under traced control flow"
         python = lambda: (g.item(constant(i), checked=False) for i in range(known or 0))  # noqa: E731

@@ -21,6 +21,7 @@ from ..staging.stores import method_of, subscripted, subscripts_written
 from ..values import concrete
 from ..values.arrays import lift_array
 from ..values.values import Traced, call, constant, is_traced, store, write_to_scalar
+from .containers import mappings
 from .strings import Text
 
 _MAKERS = set(map(type, INDEXED))
@@ -40,6 +41,8 @@ def getitem(obj: Any, index: Any) -> Any:
     trace = current_trace()
     if isinstance(obj, (dict, list, tuple, str)) and type(obj) is not List and is_open(index):
         index = _known(index)
+    if isinstance(obj, dict) and mappings.is_of_some_keys(obj, index):
+        return mappings.item(obj, index)
     if trace is not None and isinstance(obj, dict) and is_open(index):
         trace.reads.contents(obj)
         return pick(place_of(obj, index), list(obj.values()))
@@ -78,6 +81,9 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
             heap_of().note(obj)
         if isinstance(obj, dict) and is_open(index):
             index = _known(index)
+        if isinstance(obj, dict) and mappings.is_of_some_keys(obj, index):
+            mappings.put(obj, index, value)
+            return
         if isinstance(obj, dict) and is_open(index):
             _put(obj, _place_to_write(obj, index), value)
             return
@@ -133,6 +139,8 @@ def got(obj: dict[Any, Any], key: Any, default: Any = None) -> Any:
     """obj.get(key, default)"""
     current_trace().reads.contents(obj)  # type: ignore[union-attr]
     key = _known(key)
+    if mappings.is_of_some_keys(obj, key):
+        return mappings.got(obj, key, default)
     if not is_open(key):
         return dict.get(obj, key, default)
     at = place_of(obj, key, default=True)

@@ -26,7 +26,7 @@ from ..objects.structure import flatten
 from ..syntax import rewrite as syntax
 from ..values import pytree
 from ..values.values import call, constant, scalar_type
-from .loop import Widen
+from .items.room import Widen
 from .paths import DEAD, Bottom, Return, StagedExit, open_block, raise_later
 from .signatures import Same, _check_effects, _code, _is_shaped, captured, outside_of, signature
 from .staged import StagedFunction, _result, call_staged, enter, stage

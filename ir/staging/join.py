@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import types
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -29,6 +30,7 @@ from ..values.views import settled
 from .chosen.references import referred, with_numbers
 from .chosen.sharing import Sharing
 from .growing import Growing, described, grown, is_growing
+from .items.entries import entries, forms_of
 from .kinds import all_candidates, refuse_items
 from .leaves import (
     Undefined,
@@ -293,6 +295,8 @@ class Meeting:
         shapes = [shape_of_contents(type(x), s, x) for s in states]
         if isinstance(x, List) and any(s != shapes[0] for s in shapes):
             return self._growing("items", states)
+        if isinstance(x, dict) and not isinstance(x, OrderedDict) and any(s != shapes[0] for s in shapes):
+            return self._some_keys(states)
         if isinstance(x, (set, frozenset)) or any(s != shapes[0] for s in shapes):
             raise errors.TypeMismatchError(
                 f"{place} at {user_site()} is changed to {' on one path and '.join(repr(bare(s)) for s in states)} on another: a container must keep its "
@@ -301,6 +305,12 @@ class Meeting:
         columns = zip(*(s.values() if isinstance(s, dict) else s for s in states), strict=True)
         items = [self.value("item", column) for column in columns]
         return dict(zip(states[0], items, strict=True)) if isinstance(x, dict) else tuple(items)
+
+    def _some_keys(self, states: Sequence[dict[Any, Any]]) -> dict[Any, Any]:
+        """What a dict holds that has other keys, or has them in another order, on each path."""
+        forms = forms_of(states)
+        opened_up = self._in_blocks(states, lambda s: entries(s, forms, seeded))
+        return {k: self.value("item", [s[k] for s in opened_up]) for k in forms}
 
     def go_on(self) -> None:
         """End the blocks with jumps here, and continue here."""

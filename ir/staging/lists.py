@@ -47,6 +47,8 @@ def made(x: Any) -> Any:
     trace = current_trace()
     if trace is None or not trace.builders:
         return x
+    if isinstance(x, dict) and any(hasattr(type(v), "as_result") for v in x.values()):
+        unsupported("`{**d}` of a dict with keys that it has on some paths only", "write new = d.copy(), and new.update(..)")
     return trace.heap.made(List(x) if type(x) is list else x)
 
 
@@ -97,7 +99,13 @@ class List(list):  # type: ignore[type-arg]
 
     def extend(self, items: Any) -> None:
         g = self._note()
-        if g is None and growing(items) is None and not is_traced(items) and not hasattr(items, "element"):
+        if (
+            g is None
+            and growing(items) is None
+            and not pytree.has_some_keys(items)
+            and not is_traced(items)
+            and not hasattr(items, "element")
+        ):
             return list.extend(self, items)
         for_over(items, self.append)
         return None
@@ -176,7 +184,9 @@ class List(list):  # type: ignore[type-arg]
         g = growing(self)
         if g is None and not is_traced(i):
             if isinstance(i, slice):
-                return new_list(list.__getitem__(self, i))
+                i = _with_numbers(i)
+                known = not len(self) or not any(map(is_traced, (i.start, i.stop, i.step)))
+                return new_list(list.__getitem__(self, i) if len(self) and known else [] if known else _sliced(_of(self), i))
             n = list.__len__(self)
             return _nothing(self) if isinstance(i, int) and not -n <= i < n else list.__getitem__(self, i)
         if isinstance(i, slice):
@@ -338,6 +348,12 @@ def _choose(x: List, i: Any) -> Any:
     return pick(table.check_index(*_traced(i, len(held)), axis=0), held)
 
 
+def _with_numbers(s: slice) -> slice:
+    """A slice with the numbers that follow from the arguments at hand."""
+    numbers = [concrete.number(x) if is_traced(x) else x for x in (s.start, s.stop, s.step)]
+    return slice(*(x if n is None else n for x, n in zip((s.start, s.stop, s.step), numbers, strict=True)))
+
+
 def _sliced(g: Growing, s: slice) -> Growing:
     return g.backwards() if s == slice(None, None, -1) else part_of(g, s, slice_of(s, g.n))
 
@@ -352,7 +368,7 @@ def _unflatten(known: Any, children: Any) -> Any:
     if known is None:
         return children
     *buffers, n = children
-    if all(isinstance(b, np.ndarray) for b in buffers) and not is_traced(n):
+    if all(isinstance(b, np.ndarray) for b in buffers) and isinstance(n, (int, np.integer)):
         return plain_items(Growing(buffers, int(n), *known))
     return new_list(Growing(buffers, n, *known))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Frame, current_builder
+from ..core.builder import current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
 from ..core.types import I64, Array, Scalar, same_type
@@ -18,12 +19,14 @@ from ..objects.choice import ANY, Candidates, among, as_number, is_choice, is_wh
 from ..objects.heap import Place, State, identical
 from ..objects.held import CONTAINERS
 from ..objects.structure import Shape, closed, is_object, opened, shape_of_contents
-from ..values.sizes import add, mul
+from ..values.pytree import has_some_keys
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
 from .chosen.references import referred
 from .chosen.sharing import Sharing
-from .growing import Grows, Room, counts_known, described, grown, is_growing, known_before, length_of, started
+from .growing import Grows, counts_known, described, grown, is_growing, length_of
+from .items.entries import entries, forms_of
+from .items.room import Reserving, Widen
 from .kinds import LEAF
 from .leaves import (
     Undefined,
@@ -44,16 +47,12 @@ from .lists import List
 from .optional import Maybe, form_of, maybe, seeded, unassigned
 from .paths import Saved, Scope, at_the_end, heap_of, open_block
 
-
-class Widen(Exception):
-    """A loop variable turned out to need another form than it entered with: the loop is traced again."""
-
-
+KEYS, ITEM = object(), object()  # of a dict, in forms: all that it may have; an item
 DEEPEST = 16  # parts of parts of a variable that a loop changes
 
 
 @dataclass
-class Loop:
+class Loop(Reserving):
     """A loop while it is traced. A *variable* is a name of the scope or a place that the loop writes; `forms` says, for a part of
     a variable, what it is inside of the loop where that is not what it entered as: a Type, Candidates of which it is one, or one of the words
     `parts` (an object is carried by its parts), `settled` (a view is carried as an array) and `complex` (a real number or array is
@@ -106,7 +105,9 @@ class Loop:
             elif (at, "grow") in self.forms:
                 held[at] = (self._items(at, now),)
             elif isinstance(now, dict):
-                held[at] = {k: self._inside((at, k), "item", v, False) for k, v in now.items()}
+                if (known := self.forms.get((at, KEYS))) is not None:
+                    now = self._at_the_end(lambda: entries(now, dict(known), seeded))  # noqa: B023
+                held[at] = {k: self._inside((at, ITEM, k), "item", v, False) for k, v in now.items()}
             else:
                 held[at] = tuple(self._inside((at, k), "item", v, False) for k, v in enumerate(now))
             self.inside[at] = held[at]
@@ -115,40 +116,6 @@ class Loop:
         self.heap.restore(State(self.since, held, self.heap.sealed, self.heap.gone | self.sharing.gone))
         self.scope.put(tuple(self.inside[i] for i in range(len(self.scope.names))))
         return self.head
-
-    def _items(self, at: Any, now: Any) -> Any:
-        """The items of a list that grows in the loop, at its head."""
-        form, room = self.forms[at, "grow"], self.forms.get(("reserve", at))
-        if not room:
-            return self._inside((at, 0), "items", self._at_the_end(lambda: grown(now, *form)), True)
-        more = mul(self.trips, room.appends)
-        if is_growing(now):
-            reserved = self._at_the_end(lambda: grown(now, *form).reserved(add(now[0].n, more), room.shapes))
-        else:
-            reserved = self._at_the_end(lambda: started(now, form[0], form[1], add(more, len(now)), room.shapes))
-        self.forms.setdefault((at, 0, len(reserved.buffers)), I64)
-        self.reserved += reserved.buffers
-        return self._inside((at, 0), "items", reserved, False)
-
-    def reserve(self, frame: Frame) -> None:
-        """A loop whose count is known when it begins, and that is not left early, makes room for all that is appended in it: then the
-        buffers do not change in it."""
-        trace = self.builder.trace
-        if self.trips is None or any(frame.ends["break"]):
-            return
-        known = dict(self.forms)
-        for at, place in self.heap.older(self.since):
-            events = [e for e in trace.appends[self.appended :] if e.items == at[0]]
-            if not events or (at, "grow") not in self.forms or ("reserve", at) in self.forms or not isinstance(place.holder, List):
-                continue
-            shapes = known_before(events[0].shapes)
-            mine = all(e.frame is frame for e in events) and shapes is not None
-            self.forms["reserve", at] = Room(len(events), shapes) if mine and shapes is not None else None
-            if mine:
-                for key in [k for k in self.forms if k[:2] == (at, 0) or (k[0] == "sizes" and k[1][:2] == (at, 0))]:
-                    del self.forms[key]  # of buffers that change
-        if self.forms != known:
-            raise Widen
 
     def _inside(self, key: Any, name: str, value: Any, assigned: bool) -> Any:
         """A part of a variable as it is at the head of the loop."""
@@ -233,12 +200,22 @@ class Loop:
         if isinstance(x, List) and (len(old) != len(new) or is_growing(old) or is_growing(new)):
             self._latch_growth((at,), "items", old, before, new, state.heap, args)
             return
+        if (
+            isinstance(x, dict)
+            and not isinstance(x, OrderedDict)
+            and (list(old) != list(new) or (new and has_some_keys(new) != has_some_keys(old)))
+        ):
+            self.forms[at, KEYS] = tuple(forms_of([old, new]).items())
+            return
         if isinstance(x, set) or shape_of_contents(type(x), old, x) != shape_of_contents(type(x), new, x):
             raise errors.TypeMismatchError(
                 f"{place} at {user_site()} changes in a staged loop from {bare(before)!r} to {bare(new)!r}: its structure must stay the same"
             )
         for k in old if isinstance(old, dict) else range(len(old)):
-            self._latch((at, k), "item", old[k], before[k], new[k], state.heap, args)
+            item = (at, ITEM, k) if isinstance(old, dict) else (at, k)
+            self._latch(
+                item, "item", old[k], before[k] if not isinstance(before, dict) or k in before else old[k], new[k], state.heap, args
+            )
 
     def _latch_growth(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """A list that comes back with another length than it had at the head."""
@@ -248,12 +225,19 @@ class Loop:
             kind = Grows if form[0] == LEAF else errors.TypeMismatchError
             raise kind(f"a list grows in the loop at {user_site()}: give it its length before")
         if self.forms.get((*key, "grow")) != form or not is_growing(old):
+            if self.forms.get((*key, "grow"), form)[0] != form[0]:  # other buffers
+                self._forget((*key, 0))
             self.forms[(*key, "grow")] = form
             if len({*map(length_of, (before, old, new))}) > 1:
                 self.forms.setdefault((*key, 0, sum(k.dtype is not None for k in form[1])), I64)
             return
         items = self._at_the_end(lambda: self.heap.within(state, lambda: grown(new, *form)))
         self._latch((*key, 0), name, old[0], old[0], items, state, args)
+
+    def _forget(self, part: Any) -> None:
+        """The forms of a part that is another one from now on."""
+        for k in [k for k in self.forms if part in (k[: len(part)], k[1][: len(part)] if k[0] in ("sizes", "strong") else ())]:
+            del self.forms[k]
 
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """One part of a variable comes back to the head, where it is `old`."""

@@ -16,9 +16,10 @@ from ..ops import table
 from ..values import concrete
 from ..values.scalars import truth
 from ..values.values import Traced
+from .items.room import Widen
 from .join import join
 from .leaves import Undefined
-from .loop import Loop, Widen
+from .loop import Loop
 from .paths import (
     BREAK,
     CONTINUE,

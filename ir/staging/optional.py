@@ -258,6 +258,8 @@ def returned(value: Any, optional: bool = True, since: int = 0) -> Any:
             for known in all_candidates(g.bones):
                 _refuse_made(known)
         return value if growing(value) is not None else [returned(x, optional, since) for x in value]
+    if pytree.has_some_keys(value):
+        return next(iter(dict.values(value))).as_result(value, lambda x: returned(x, optional, since))
     if hasattr(type(value), "__lantern_queue__"):
         return type(value).around(returned(value.items, optional, since), value.maxlen)
     if isinstance(value, Arrayed) and pytree.is_node(type(value)):

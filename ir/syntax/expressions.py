@@ -34,7 +34,18 @@ class Expressions(Base):
         super().generic_visit(node)
         return self._locate(_call("made", node), node)
 
-    visit_Set = visit_DictComp = visit_SetComp = visit_Dict  # type: ignore[assignment]
+    visit_Set = visit_SetComp = visit_Dict  # type: ignore[assignment]
+
+    def visit_DictComp(self, node: ast.DictComp) -> Any:
+        pair = ast.Tuple([node.key, node.value], ast.Load())
+        if not any(isinstance(n, ast.Lambda) for n in ast.walk(pair)):  # which share the variable
+            items: Any = self.visit_GeneratorExp(ast.GeneratorExp(pair, node.generators))
+            if isinstance(items, ast.Call):
+                return self._locate(_call("dict_of", items), node)
+            (node.key, node.value), node.generators = items.elt.elts, items.generators
+            return self._locate(_call("made", node), node)
+        super().generic_visit(node)
+        return self._locate(_call("made", node), node)
 
     def visit_ListComp(self, node: ast.ListComp) -> Any:
         if any(isinstance(n, ast.Lambda) for n in ast.walk(node.elt)):  # which share the variable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import dataclasses
 import functools
 import inspect
@@ -14,22 +13,21 @@ from typing import Any
 import numpy as np
 
 from ..core.builder import building, current_trace
-from ..core.sites import is_library, unsupported
+from ..core.sites import is_library
 from ..numpy import dispatch as numpy_api
 from ..objects import memos
 from ..objects.choice import Choice, as_number, resolved
 from ..objects.heap import MUTATORS, Heap
 from ..objects.held import CONTAINERS, MISSING
 from ..python import host, raising, random, strings
-from ..python.containers.unpacking import column
+from ..python.containers import mappings
+from ..python.containers.given import with_containers
 from ..python.questions import dispatched
 from ..python.subscripts import got, is_open
 from ..staging import stores
 from ..staging.chosen.pick import each, plain
 from ..staging.functions import invoke
-from ..staging.growing import growing
-from ..staging.items.queue import Queue
-from ..staging.lists import List, made
+from ..staging.lists import made
 from ..staging.optional import Maybe, needed
 from ..staging.paths import heap_of
 from ..staging.stores import announced
@@ -122,18 +120,16 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
         return _of_each(function, tuple(map(plain, args)), {k: plain(v) for k, v in kwargs.items()})
     if any(type(a) is Maybe for a in args) and not _takes_optionals(function):
         args = tuple(map(needed, args))
-    if any(type(a) is Queue for a in args) and (
-        function in (list, tuple, set) or (getattr(function, "__module__", None) or "").startswith("numpy")
-    ):
-        args = tuple(a.items if type(a) is Queue else a for a in args)
-    for a in args:
-        if type(a) is List and growing(a) is not None:
-            done, args = _of_growing(function, args)
-            if done:
-                return args
-            break
+    if kwargs and any(hasattr(type(v), "as_result") for v in kwargs.values()):
+        mappings.operated("**", kwargs, None)
+    if args and building():
+        done, args = with_containers(function, args, REPLACED)
+        if done:
+            return args
     if type(function) is Choice:
         return function(*args, **kwargs)
+    if (of_dict := mappings.method(function, args)) is not None:
+        return of_dict(*args, **kwargs)
     try:
         replacement, asks = REPLACED.get(function), _ASKS.get(function)
     except TypeError:  # not hashable: a user's callable object
@@ -264,22 +260,6 @@ def _takes_optionals(function: Any) -> bool:
     return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or (isinstance(function, type) and _is_made_by_init(function))
 
 
-def _of_growing(function: Any, args: Any) -> tuple[bool, Any]:
-    """(True, result) of a function of lists that grow; (False, arguments) with arrays in their place where NumPy takes them."""
-    g = growing(args[0]) if args else None
-    if g is not None and len(args) == 1 and function in (list, tuple, builtins.set):
-        if function is list:
-            return True, args[0].copy()
-        if function is tuple:
-            return True, column(g)
-        unsupported("set() of a list that grows under traced control flow,", "find what differs with np.unique(items), or ask `x in items`")
-    if isinstance(function, types.BuiltinFunctionType) and function.__module__ in _INSIDE_LISTS and function not in REPLACED:
-        next(filter(None, map(growing, args))).refuse()
-    if isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy")):
-        return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
-    return False, args
-
-
 def _reads_only(function: Any) -> bool:
     """Is it known that a function does not write into its arguments?"""
     return (
@@ -289,7 +269,6 @@ def _reads_only(function: Any) -> bool:
     )
 
 
-_INSIDE_LISTS = ("_heapq", "_bisect", "_random", "_statistics", "array")  # they take the memory of a list for its items
 _READERS = ("numpy", "numpy.linalg", "math", "scipy.special", "functools", "copy", "json")
 
 _VALUES = {int, float, complex, bool, str, type(None), Traced, Arrayed, Complex, ComplexArray, np.ndarray, np.float64, np.int64}

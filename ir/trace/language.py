@@ -20,7 +20,9 @@ from ..numpy import dispatch as numpy_api
 from ..objects import copies
 from ..objects.choice import Choice, is_choice
 from ..python import generators, host, iterators, python_math, sequences, strings
-from ..python.containers import heaps
+from ..python.containers import heaps, mappings
+from ..python.containers.mappings import deleted as delitem
+from ..python.containers.mappings import dict_of
 from ..python.containers.unpacking import spread_out, unpacked
 from ..python.folds import pythons_bool
 from ..python.for_loops import for_
@@ -54,7 +56,7 @@ from ..staging.lists import List, made, spread
 from ..staging.loops import while_
 from ..staging.optional import is_, told_apart
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Return, Scope, heap_of
-from ..staging.stores import delattr_, delitem, seen, setattr_
+from ..staging.stores import delattr_, seen, setattr_
 from ..syntax.rewrite import LANGUAGE, assigned_outside
 from ..values import arrays, scalars
 from ..values.scalars import truth
@@ -119,6 +121,8 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
 def contains(x: Any, items: Any) -> Any:
     """x in items: element by element where something is traced (no hash of a traced value is its number's)."""
     items = plain(items)
+    if isinstance(items, dict) and mappings.is_of_some_keys(items, None):
+        return mappings.has(items, x)
     if (g := growing(items)) is not None and g.bones == LEAF:
         items = g.stacked()
     elif g is not None and (known := candidates_in(g.bones)) is not None and not is_choice(x):
@@ -159,6 +163,7 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
         if (type(x) is np.ndarray or type(y) is np.ndarray) and not is_traced(x) and not is_traced(y) and building():
             return _computed(fn, x, y)
         return _in_words(fn, x, y)
+    mappings.operated(name, x, y)
     forward, back = own_method(x, f"__{name}__"), own_method(y, REFLECTED.get(name, f"__r{name}__"))
     if (forward is None and back is None) or not building():
         if name in ("eq", "ne") and type(x).__eq__ is _BY_IDENTITY:
@@ -218,6 +223,7 @@ def in_place(fn: Any, old: Any, value: Any) -> Any:
     """old (op)= value"""
     if building() and (type(old) not in _PLAIN_TYPES or type(value) not in _PLAIN_TYPES):
         name = fn.__name__.removeprefix("i")
+        mappings.operated(name, old, value)
         if (own := own_method(old, f"__i{name}__")) is not None:
             found = call(types.MethodType(own, old), value)
             return found if found is not NotImplemented else binary(_operation(name), name, old, value)
@@ -281,7 +287,7 @@ def _where(*args: Any) -> Any:
     return numpy_api.call_function(np.where, args, {})
 
 
-for _replaced in (python_math, iterators, generators, sequences, heaps, queue, host, strings, copies, stores):
+for _replaced in (python_math, iterators, generators, sequences, heaps, mappings, queue, host, strings, copies, stores):
     REPLACED.update(_replaced.REPLACED)
 REPLACED.update({**numpy_api.CREATION, **QUESTIONS, **_BUILTINS})
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.complex128, np.complex64, np.int64, np.bool_)})
@@ -293,7 +299,7 @@ REPLACED[np.where] = lambda *a: (
 
 __all__ = [
     "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
-    "comparisons", "context", "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp",
+    "comparisons", "context", "current_trace", "delattr_", "delitem", "dict_of", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp",
     "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
     "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "type_",
     "unary", "unpacked", "while_", "yield_", "yielding",

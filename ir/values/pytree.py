@@ -118,6 +118,11 @@ def of_parts(cls: type, known: Any, children: Any) -> Any:
     return _NODES[cls][1](known, tuple(children))
 
 
+def has_some_keys(x: Any) -> bool:
+    """Is it a dict with keys that it has on some paths of the program only?"""
+    return isinstance(x, dict) and hasattr(type(next(iter(dict.values(x)), None)), "as_result")
+
+
 def register(cls: type, flatten_one: Any, unflatten_one: Any) -> None:
     """A class of the library's own as a container: `flatten_one` gives its parts, what else it is, and the parts' names if they have any."""
     _NODES[cls] = flatten_one, unflatten_one

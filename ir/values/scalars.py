@@ -11,6 +11,7 @@ import numpy as np
 from ..core.sites import user_site
 from ..core.types import BOOL, COMPLEX, F32, F64, I64, NUMPY_DTYPES, PARTS, Scalar, is_complex, is_float
 from ..ops import table
+from .pytree import has_some_keys
 from .values import Given, Traced, call, constant, scalar_type, to_type
 
 
@@ -54,6 +55,8 @@ def truth(value: Any) -> Any:
         if is_complex(value.type):
             return table.logical_or(truth(value.real), truth(value.imag))
         return table.ne(value, 0.0) if is_float(value.type) else table.ine(value, 0)
+    if has_some_keys(value):
+        return truth(call(len, value))
     own = getattr(type(value), "__lantern_truth__", None)
     if own is None and isinstance(getattr(type(value), "__bool__", None), types.FunctionType):  # of a user's class
         return truth(call(types.MethodType(type(value).__bool__, value)))

@@ -18,12 +18,13 @@ from ...staging.paths import require
 from ...staging.stores import seen
 from ...values.sizes import add, sub
 from ...values.values import call, constant
-from ..iterables import Staged
+from ..iterables import Staged, seen_as_a_whole
 from ..iterators import chain_from_iterable
 
 
 def unpacked(value: Any, before: int, after: int | None) -> Any:
     """What is assigned to the names of `a, *b, c = value`: `before` items, and, unless `after` is None, a list and so many behind it."""
+    value = seen_as_a_whole(value)
     g = growing(plain(value)) if building() else None
     if g is None:
         return value if after is None else _starred(value, before, after)
@@ -50,6 +51,7 @@ def _starred(value: Any, before: int, after: int) -> Any:
 
 def spread_out(function: Any, items: Any, **kwargs: Any) -> Any:
     """function(*items)"""
+    items = seen_as_a_whole(items)
     g = growing(plain(items)) if building() else None
     if g is None and not (isinstance(items, Staged) and items.known is None and items.drive is None):
         return call(function, *items, **kwargs)

@@ -62,7 +62,7 @@ def _same(bones: Skeleton, kinds: Sequence[Kind], one: Iterator[Any], other: Ite
         there = a == b
         return there if rest is True else there & (~a | rest)
     known = candidates_in(bones)
-    if known is not None and any(not isinstance(x, str) and type(x).__eq__ is not object.__eq__ for x in known.objects):
+    if known is not None and any(not isinstance(x, str) and getattr(type(x), "__eq__", None) is not object.__eq__ for x in known.objects):
         unsupported("the question whether items are equal, whose class says what that is,", "compare numbers of them")
     if known is None and not issubclass(bones[0].kind, (tuple, list, dict)):
         unsupported(f"the question whether items that are {bones[0].kind.__name__} are equal,", "compare numbers of them")

@@ -55,7 +55,7 @@ class Queue(collections.deque):  # type: ignore[type-arg]
     def extendleft(self, items: Any) -> None:
         for_over(_apart(items), self.appendleft)
 
-    def pop(self) -> Any:
+    def pop(self) -> Any:  # type: ignore[override]
         return self.items.pop()
 
     def popleft(self) -> Any:

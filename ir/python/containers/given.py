@@ -1,0 +1,69 @@
+"""Functions that are given lists that grow, deques of the program, or dicts with keys that they have on some paths only."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Container
+from typing import Any
+
+import numpy as np
+
+from ...core.sites import unsupported
+from ...objects.held import CONTAINERS
+from ...staging.growing import growing
+from ...staging.items.queue import Queue
+from ...staging.lists import List
+from ...values.pytree import has_some_keys
+from ...values.values import call
+from . import mappings
+from .unpacking import column
+
+_INSIDE_LISTS = ("_heapq", "_bisect", "_random", "_statistics", "array")  # they take the memory of a list for its items
+_GO_THROUGH = (list, tuple, sorted, sum, max, min, enumerate, zip, iter, any, all, map, reversed)
+
+
+def with_containers(function: Any, args: Any, replaced: Container[Any]) -> tuple[bool, Any]:
+    """(True, result) of a function of such; (False, arguments) where it takes others in their place. `replaced`: the functions that
+    know lists that grow."""
+    done, of_numpy = False, isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy"))
+    if any(type(a) is Queue for a in args) and (of_numpy or function in (list, tuple, set)):
+        args = tuple(a.items if type(a) is Queue else a for a in args)
+    if any(type(a) is List and growing(a) is not None for a in args):
+        done, args = _of_growing(function, args, of_numpy, replaced)
+    if not done and any(isinstance(a, dict) and has_some_keys(a) for a in args):
+        done, args = _of_some_keys(function, args)
+    return done, args
+
+
+def _of_growing(function: Any, args: Any, of_numpy: bool, replaced: Container[Any]) -> tuple[bool, Any]:
+    g = growing(args[0])
+    if g is not None and len(args) == 1 and function in (list, tuple, set):
+        if function is list:
+            return True, args[0].copy()
+        if function is tuple:
+            return True, column(g)
+        unsupported("set() of a list that grows under traced control flow,", "find what differs with np.unique(items), or ask `x in items`")
+    if isinstance(function, types.BuiltinFunctionType) and function.__module__ in _INSIDE_LISTS and function not in replaced:
+        next(filter(None, map(growing, args))).refuse()
+    if of_numpy:
+        return False, tuple(growing(a).stacked() if growing(a) is not None else a for a in args)  # type: ignore[union-attr]
+    return False, args
+
+
+def _of_some_keys(function: Any, args: Any) -> tuple[bool, Any]:
+    """The same with the keys of a dict, where a function goes through these."""
+    if function is dict and len(args) == 1:
+        return True, mappings.copied(args[0], dict)
+    raw = getattr(function, "__func__", function)
+    if function is bool:
+        return True, call(len, args[0]) > 0
+    if isinstance(raw, types.FunctionType) or any(function is f for f in (isinstance, print, len)):
+        return False, args
+    if any(function is f for f in _GO_THROUGH):
+        return False, tuple(map(mappings.seen_as_a_whole, args))
+    if isinstance(getattr(function, "__self__", None), CONTAINERS):
+        return False, args
+    name = getattr(function, "__name__", "the function")
+    unsupported(
+        f"{name}() of a dict with keys that it has on some paths only", "give the dict all of its keys before, or go through d.items()"
+    )

@@ -1,0 +1,259 @@
+"""Dicts with keys that they have on some paths only, and keys that the program chooses among known ones (staging/items/entries.py)."""
+
+from __future__ import annotations
+
+import collections
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from ...core.builder import building
+from ...core.sites import unsupported
+from ...objects.choice import is_choice, state_of
+from ...ops import table
+from ...staging.branches import if_, ifexp
+from ...staging.chosen.pick import each, pick
+from ...staging.items.entries import Entry, next_rank
+from ...staging.lists import List, for_over, made
+from ...staging.paths import NO_SCOPE, heap_of, require
+from ...staging.stores import delitem, subscripted, subscripts_written
+from ...values.pytree import has_some_keys
+from ...values.values import Traced, call, constant
+from .. import iterables
+from ..iterables import Staged, length_of_open
+from ..sequences import sorted_
+
+ABSENT: Any = object()
+
+
+def is_of_some_keys(d: Any, key: Any) -> bool:
+    """Is it for what stands here to read or write d[key]?"""
+    if not isinstance(d, dict) or not building():
+        return False
+    if has_some_keys(d):
+        return True
+    return is_choice(key) and (isinstance(d, (collections.defaultdict, collections.Counter)) or not all(c in d for c in state_of(key)[1]))
+
+
+def item(d: dict[Any, Any], key: Any) -> Any:
+    """d[key]"""
+    if is_choice(key):
+        return _chosen(d, key)
+    if isinstance(d, collections.Counter):
+        return got(d, key, 0)
+    factory = d.default_factory if isinstance(d, collections.defaultdict) else None
+    if factory is not None:
+        return added(d, key, lambda: call(factory))
+    there = has(d, key)
+    require(there, KeyError(key))
+    return _value(d, key)
+
+
+def _chosen(d: dict[Any, Any], key: Any) -> Any:
+    """d[key] of one of several keys."""
+    index, keys = state_of(key)
+    if isinstance(d, collections.defaultdict) and d.default_factory is not None:
+        factory = d.default_factory
+        at_each(key, lambda k: added(d, k, lambda: call(factory)))
+    elif not isinstance(d, collections.Counter):
+        require(pick(index, [has(d, k) for k in keys]), KeyError("the dict has no such key"))
+    missing = 0 if isinstance(d, collections.Counter) else next((_value(d, k) for k in keys if k in d), None)
+    return pick(index, [got(d, k, 0) if isinstance(d, collections.Counter) else _value(d, k) if k in d else missing for k in keys])
+
+
+def at_each(key: Any, action: Callable[[Any], Any]) -> None:
+    """action(k) of the key that it is, for what it does."""
+
+    def one(k: Any) -> None:
+        action(k)
+
+    each(key, one)
+
+
+def _value(d: dict[Any, Any], key: Any) -> Any:
+    found = dict.__getitem__(d, key)
+    return found.value if type(found) is Entry else found
+
+
+def has(d: dict[Any, Any], key: Any) -> Any:
+    """key in d"""
+    if is_choice(key):
+        index, keys = state_of(key)
+        return pick(index, [has(d, k) for k in keys])
+    found = dict.get(d, key, ABSENT)
+    return found is not ABSENT if type(found) is not Entry else found.there
+
+
+def got(d: dict[Any, Any], key: Any, default: Any = None) -> Any:
+    """d.get(key, default)"""
+    if is_choice(key):
+        index, keys = state_of(key)
+        return pick(index, [got(d, k, default) for k in keys])
+    return ifexp(has(d, key), lambda: _value(d, key), lambda: default)
+
+
+def added(d: dict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
+    """d.setdefault(key, make())"""
+    if is_choice(key):
+        at_each(key, lambda k: added(d, k, make))
+        return pick(state_of(key)[0], [_value(d, k) for k in state_of(key)[1]])
+    if_(has(d, key), lambda: None, lambda: put(d, key, make()), NO_SCOPE)
+    return _value(d, key)
+
+
+def put(d: dict[Any, Any], key: Any, value: Any) -> None:
+    """d[key] = value"""
+    if is_choice(key):
+        at_each(key, lambda k: put(d, k, value))
+        return
+    heap_of().note(d)
+    if not has_some_keys(d):
+        dict.__setitem__(d, key, value)
+        return
+    old, rank = dict.get(d, key), next_rank(d)
+    if old is not None:
+        was = old.rank if isinstance(old.rank, Traced) else constant(old.rank)
+        rank = table.select(table.ige(was, 0), was, rank)
+    dict.__setitem__(d, key, Entry(rank, value))
+
+
+def removed(d: dict[Any, Any], key: Any, *default: Any) -> Any:
+    """d.pop(key, default)"""
+    if is_choice(key):
+        unsupported("the removal of a key that the program chooses from a dict", "keep a list of flags beside it")
+    there = has(d, key)
+    if there is False:
+        if default:
+            return default[0]
+        raise KeyError(key)
+    if not default:
+        require(there, KeyError(key))
+    value = _value(d, key)
+    out = value if not default else ifexp(there, lambda: value, lambda: default[0])
+    heap_of().note(d)
+    dict.__setitem__(d, key, Entry(constant(-1), value))
+    return out
+
+
+@length_of_open.define
+def length(d: dict[Any, Any]) -> Any:
+    found: Any = constant(0)
+    for e in dict.values(d):
+        there = e.there
+        found = table.iadd(found, table.select(there, constant(1), constant(0)) if isinstance(there, Traced) else constant(int(there)))
+    return found.weakly(True)
+
+
+def _in_order(d: dict[Any, Any], of: Callable[[Any], Any]) -> Any:
+    """of(number of the item) for the items that the dict has, in its order."""
+    rows = made([])
+    for i, e in enumerate(dict.values(d)):
+        rank = e.rank if isinstance(e.rank, Traced) else constant(e.rank)
+        rows.append((table.select(table.ige(rank, 0), rank, constant(2**62)), constant(i)))
+    found = sorted_(rows)
+    found = found if type(found) is List else made(found)
+    out = made([])
+    for_over(found[: length(d)], lambda row: out.append(of(row[1])))
+    return out
+
+
+def keys(d: dict[Any, Any]) -> Any:
+    return _in_order(d, lambda i: pick(i, list(d)))
+
+
+def values(d: dict[Any, Any]) -> Any:
+    return _in_order(d, lambda i: pick(i, [e.value for e in dict.values(d)]))
+
+
+def pairs(d: dict[Any, Any]) -> Any:
+    return _in_order(d, lambda i: (pick(i, list(d)), pick(i, [e.value for e in dict.values(d)])))
+
+
+def most_common(d: dict[Any, Any], n: Any = None) -> Any:
+    found = sorted_(pairs(d), key=operator.itemgetter(1), reverse=True)
+    return found if n is None else found[:n]
+
+
+def copied(d: dict[Any, Any], cls: Any = None) -> dict[Any, Any]:
+    """d.copy(), or dict(d)"""
+    factory = d.default_factory if isinstance(d, collections.defaultdict) and cls is None else None
+    out = (cls or d.__class__)(*([] if factory is None else [factory]))
+    for k, e in dict.items(d):
+        dict.__setitem__(out, k, e)
+    return heap_of().made(out)  # type: ignore[no-any-return]
+
+
+def updated(d: dict[Any, Any], other: Any = (), **more: Any) -> None:
+    for given in (other, more):
+        if has_some_keys(given):
+            unsupported("update() by a dict with keys that it has on some paths only", "write them one by one, where they are there")
+        for k in given:
+            pair: Any = (k, subscripted(given, k)) if isinstance(given, dict) else k
+            subscripts_written(pair[1], d, pair[0])
+
+
+def dict_of(items: Any) -> dict[Any, Any]:
+    """A dict comprehension, of whose items it is made."""
+    if not isinstance(items, Staged) or (items.short and items.indexed):
+        return made(dict(items))  # type: ignore[no-any-return]
+    out: dict[Any, Any] = made({})
+    for_over(items, lambda pair: subscripts_written(pair[1], out, pair[0]))
+    return out
+
+
+def cleared(d: dict[Any, Any]) -> None:
+    heap_of().note(d)
+    dict.clear(d)
+
+
+def deleted(d: Any, key: Any) -> None:
+    """del d[key]"""
+    removed(d, key) if has_some_keys(d) else delitem(d, key)
+
+
+def operated(name: str, x: Any, y: Any) -> None:
+    """x (op) y, where one is such a dict, is refused."""
+    if building() and (has_some_keys(x) or has_some_keys(y)):
+        unsupported(f"{name}() of a dict with keys that it has on some paths only", "compare or change its items one by one")
+
+
+METHODS: dict[str, Callable[..., Any]] = {
+    "get": got, "pop": removed, "setdefault": lambda d, k, v=None: added(d, k, lambda: v), "keys": keys, "values": values, "items": pairs,
+    "copy": copied, "most_common": most_common, "update": updated, "clear": cleared, "total": lambda d: call(sum, values(d)),
+    "__contains__": has, "__getitem__": item, "__len__": length,
+}  # fmt: skip
+
+
+def method(function: Any, args: Any) -> Callable[..., Any] | None:
+    """What a method of such a dict does; None for other functions."""
+    owner = getattr(function, "__self__", None)
+    if not isinstance(owner, dict) or not building():
+        return None
+    name = function.__name__
+    if not has_some_keys(owner) and not (name in ("get", "setdefault", "pop") and args and is_of_some_keys(owner, args[0])):
+        return None
+    if name not in METHODS:
+        unsupported(f"{name}() of a dict with keys that it has on some paths only", "give the dict all of its keys before")
+    return lambda *args, **kwargs: METHODS[name](owner, *args, **kwargs)
+
+
+def counted(iterable: Any = (), /, **counts: Any) -> Any:
+    """collections.Counter()"""
+    if (isinstance(iterable, dict) and not has_some_keys(iterable)) or counts or not building():
+        return collections.Counter(iterable, **counts)
+    out = made(collections.Counter())
+
+    def one(x: Any) -> None:
+        subscripts_written(subscripted(out, x) + 1, out, x)
+
+    for_over(iterable, one)
+    return out
+
+
+@iterables.seen_as_a_whole.define
+def seen_as_a_whole(x: Any) -> Any:
+    """The keys of such a dict, for who goes through it; other values as they are."""
+    return keys(x) if isinstance(x, dict) and building() and has_some_keys(x) else x
+
+
+REPLACED: dict[Any, Callable[..., Any]] = {collections.Counter: counted}
