@@ -303,20 +303,95 @@ def test_derivatives_through_a_deque() -> None:
     check(f, (np.array([0.4, 0.7, 0.9, 0.1, 0.6]),))
 
 
-def test_one_of_several_lists_that_others_see_is_not_written() -> None:
-    def by_name(x: float, make: Any = deque) -> Any:
-        a, b = make([1.0, 2.0]), make([3.0])
-        q = a if x > 0.5 else b
-        q.append(x)
-        return len(a), len(b)
+# ---- one of several lists
+def by_name(x: Any) -> Any:
+    lo, hi, a, b, d, e = [], [], deque([1.0, 2.0]), deque([3.0]), {"n": 1.0}, {"n": 2.0}
+    for v in x:
+        (hi if v > 0.0 else lo).append(v)
+    q, t = (a, d) if x[0] > 0.1 else (b, e)
+    q.append(x[1])
+    q[0] = 9.0
+    t["n"] += 0.5
+    best = lo
+    for c in (hi, lo):
+        if sum(c) > sum(best):
+            best = c
+    return lo, hi, a, b, d, e, q, len(q), q[-1], sum(q), 9.0 in q, isinstance(q, deque), best is hi, len(best), lo + hi
 
-    def by_place(x: float) -> Any:
-        a, b = [1.0, 2.0], [3.0]
-        [a, b][int(x <= 0.5)].append(x)
-        return a, b
 
-    for f in (by_name, lambda x: by_name(x, list)):
-        with pytest.raises(lj.errors.UnsupportedOperationError, match=r"choose it by its place: \[a, b\]\[i\]"):
-            lj.jit(f)(0.2)
-    equal(by_place, 0.2)
-    equal(by_place, 0.7)
+def by_place(x: Any) -> Any:
+    a, b = [1.0, 2.0], [3.0]
+    [a, b][int(x[0] <= 0.5)].append(x[1])
+    grid = [[0] * 3 for _ in range(3)]
+    row = grid[0] if x[0] > 0.5 else grid[2]
+    row[1] = 5
+    for v in x:
+        if v > 0.55:
+            a, b = b, a
+        a.append(v)
+    return a, b, grid, row
+
+
+def test_what_is_written_into_one_of_several_is_there() -> None:
+    for f in (by_name, by_place):
+        equal(f, WAVE[:8])
+        equal(f, WAVE[1:9])
+
+
+# ---- sets
+def sets(x: Any) -> Any:
+    words, thirds = set(), set()
+    for v in x:
+        if v > 0.9:
+            words.add("spike")
+        elif v < -0.9:
+            words.add("dip")
+        elif v > 0.8:
+            words.add("low")
+        thirds.add(int(v * 3))
+    fifths = {int(v * 5) for v in x if v > 0.3}
+    words.discard("low")
+    asked = len(words), sorted(words), "dip" in words, "zz" in words, bool(words), not words, len(set(int(v * 4) for v in x))
+    groups: dict[str, set[int]] = {"a": set(), "b": set()}
+    for i, v in enumerate(x):
+        groups["a" if v > 0.5 else "b"].add(i % 3)
+    both_of = sorted(thirds | fifths), sorted(thirds & fifths), sorted(thirds - fifths), max(thirds), min(fifths.union([0]))
+    return asked, both_of, sorted(groups["a"]), len(groups["b"]), {k for k in {1, 2, 3} if k > 1}
+
+
+def walk(x: Any) -> Any:
+    seen, at, order = {(0, 0)}, (0, 0), []
+    for v in x:
+        at = (at[0] + int(v * 2), at[1] + 1 if v > 0.5 else at[1])
+        if at in seen:
+            continue
+        seen.add(at)
+        order.append(at)
+        if len(seen) > 4 and (0, 0) in seen:
+            seen.remove((0, 0))
+    place, visited = 0, set()
+    while place not in visited and len(visited) < 20:
+        visited.add(place)
+        place = (place + int(abs(x[place]) * 3) + 1) % len(x)
+    return order, len(seen), len(visited), place
+
+
+def test_sets() -> None:
+    for f in (sets, walk):
+        equal(f, WAVE[:9])
+        equal(f, WAVE[4:20])
+    assert lj.jit(lambda x: ({1, 2, 3}, {"a"} if x > 0.0 else {"b"}))(1.0) == ({1, 2, 3}, {"a"})
+
+
+def test_the_order_of_a_set_is_refused() -> None:
+    def f(x: float, use: Any) -> Any:
+        s: set[int] = set()
+        if x > 0.5:
+            s.add(1)
+        return use(s)
+
+    for use in (lambda s: [k for k in s], list, lambda s: s.pop(), lambda s: s == {1}, lambda s: sum(s)):
+        with pytest.raises(lj.errors.UnsupportedOperationError, match=r"use sorted\(s\), len\(s\)"):
+            lj.jit(lambda x: f(x, use))(0.75)  # noqa: B023
+    with pytest.raises(KeyError):
+        lj.jit(lambda x: f(x, lambda s: s.remove(2)))(0.75)

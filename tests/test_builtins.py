@@ -214,11 +214,20 @@ def test_derivatives_through_them() -> None:
     np.testing.assert_array_equal(lj.jit(lj.grad(lambda x: np.sum(copy.deepcopy(x) ** 2)))(np.array([1.0, 2.0])), [2.0, 4.0])
 
 
-def test_what_takes_the_memory_of_a_list_is_refused() -> None:
-    def f(x: Any) -> Any:
-        h = list(x)
-        heapq.heapify(h)
-        return heapq.heappop(h)
+def test_heaps_that_are_arguments() -> None:
+    def f(x: Any, given: Any) -> Any:
+        heapq.heapify(given)
+        given[0] = given[0] + x
+        return given[1]
 
-    with pytest.raises(lj.errors.UnsupportedOperationError, match="make an array of it first"):
-        lj.jit(f)(np.array([3.0, 1.0]))
+    def g(x: Any, given: Any) -> Any:
+        if x > 0.0:
+            given.append(x)
+        return heapq.heappop(given)
+
+    mine, pythons = [3.0, 1.0, 2.0], [3.0, 1.0, 2.0]
+    assert lj.jit(f)(1.0, mine) == f(1.0, pythons)
+    assert mine == pythons
+    with pytest.raises(lj.errors.UnsupportedOperationError, match="changes the length of a list that is, or is in, an argument"):
+        lj.jit(g)(1.0, mine)
+    assert lj.jit(lambda x, given: g(x, list(given)))(1.0, mine) == g(1.0, list(mine))

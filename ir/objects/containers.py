@@ -14,7 +14,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from ..core import errors
 from .held import attributes
@@ -83,14 +83,20 @@ class Watched:
             puts.append(Put(path, key, len(values) - 1 if known is None else known[0]))
         return puts, values
 
+    def _refuse_length(self, old: Any) -> NoReturn:
+        raise errors.UnsupportedOperationError(
+            f"`{self.name}` changes the length of a {type(old).__name__} that is, or is in, an argument: return the new one, and let the caller keep it"
+        )
+
     def _changes(self, old: Any, new: Any, path: Path) -> Iterator[tuple[Path, Any, Any]]:
+        held: Any = list.__getitem__(new, 0) if isinstance(new, list) and list.__len__(new) == 1 else None
+        if hasattr(type(held), "__lantern_grows__") and held.known is None:
+            self._refuse_length(old)
         before, after = items(old), items(new)
         if before is None or after is None:
             return
         if before.keys() - after.keys() or (isinstance(old, (list, deque)) and len(before) != len(after)):
-            raise errors.UnsupportedOperationError(
-                f"`{self.name}` changes the length of a {type(old).__name__} that is, or is in, an argument: return the new one, and let the caller keep it"
-            )
+            self._refuse_length(old)
         for key, value in after.items():
             if hasattr(type(value), "as_result"):
                 raise errors.UnsupportedOperationError(

@@ -245,8 +245,8 @@ def staged_length(x: Any) -> Any:
         raise TypeError(f"object of type '{class_of(x).__name__}' has no len()")
     if is_choice(x):
         return each(x, staged_length)
-    if isinstance(x, dict) and has_some_keys(x):
-        return length_of_open(x)
+    if has_some_keys(x):
+        return length_of_open(x) if isinstance(x, dict) else staged_length(next(iter(x)).items)
     g = growing(x)
     return dimension(x, 0) if isinstance(x, Arrayed) else len(x) if g is None else g.n
 

@@ -63,8 +63,15 @@ class Growing:
 
     def number(self) -> int:
         """How many there are, where Python needs to know it."""
+        if (known := length_of((self,))) is not None:
+            return known
         n = concrete.number(self.n, concrete.MOST_UNROLLED)
         return self.refuse() if n is None else int(n)
+
+    @property
+    def known(self) -> int | None:
+        """How many there are, where that is known while tracing."""
+        return length_of((self,))
 
     @property
     def varying(self) -> list[Kind]:

@@ -31,6 +31,7 @@ from .chosen.references import referred, with_numbers
 from .chosen.sharing import Sharing
 from .growing import Growing, described, grown, is_growing
 from .items.entries import entries, forms_of
+from .items.members import Members, as_members
 from .kinds import all_candidates, refuse_items
 from .leaves import (
     Undefined,
@@ -107,6 +108,13 @@ class Meeting:
             if found is not None:
                 return found
             values = [self._resolved(i, v) if is_choice(v) else v for i, v in enumerate(values)]
+        if (several := self.sharing.containers(values, self.since)) is not None:
+            return self._one_of(name, values, several)
+        if all(isinstance(v, set) for v in values):
+            shared = self.sharing.of(values, [()] * len(values))
+            together = self.heap.made(set(self._members([self.heap.holds(v, s) for v, s in zip(values, self.states, strict=True)])))
+            self.sharing.seal(together, shared)
+            return together
         if all(type(v) is Growing for v in values):
             form = described([values])
             known = [x for c in all_candidates(form[0]) for x in c.objects]
@@ -295,9 +303,11 @@ class Meeting:
         shapes = [shape_of_contents(type(x), s, x) for s in states]
         if isinstance(x, List) and any(s != shapes[0] for s in shapes):
             return self._growing("items", states)
+        if isinstance(x, set):
+            return self._members(states)
         if isinstance(x, dict) and not isinstance(x, OrderedDict) and any(s != shapes[0] for s in shapes):
             return self._some_keys(states)
-        if isinstance(x, (set, frozenset)) or any(s != shapes[0] for s in shapes):
+        if any(s != shapes[0] for s in shapes):
             raise errors.TypeMismatchError(
                 f"{place} at {user_site()} is changed to {' on one path and '.join(repr(bare(s)) for s in states)} on another: a container must keep its "
                 "structure under a traced condition"
@@ -305,6 +315,12 @@ class Meeting:
         columns = zip(*(s.values() if isinstance(s, dict) else s for s in states), strict=True)
         items = [self.value("item", column) for column in columns]
         return dict(zip(states[0], items, strict=True)) if isinstance(x, dict) else tuple(items)
+
+    def _members(self, states: Sequence[Any]) -> frozenset[Any]:
+        """What is in a set that has others on each path."""
+        lists = self._in_blocks(states, lambda s: as_members(s).items)
+        contents = [self.heap.holds(x, s) for x, s in zip(lists, self.states, strict=True)]
+        return frozenset([Members(closed(Shape(list, "growing"), self._growing("items", contents), self.heap))])
 
     def _some_keys(self, states: Sequence[dict[Any, Any]]) -> dict[Any, Any]:
         """What a dict holds that has other keys, or has them in another order, on each path."""

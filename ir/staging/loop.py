@@ -26,6 +26,7 @@ from .chosen.references import referred
 from .chosen.sharing import Sharing
 from .growing import Grows, counts_known, described, grown, is_growing, length_of
 from .items.entries import entries, forms_of
+from .items.members import Members, as_members, members_of
 from .items.room import Reserving, Widen
 from .kinds import LEAF
 from .leaves import (
@@ -104,6 +105,9 @@ class Loop(Reserving):
                 held[at] = self._inside((at,), place.key, now, False)
             elif (at, "grow") in self.forms:
                 held[at] = (self._items(at, now),)
+            elif isinstance(now, frozenset):
+                items = self._at_the_end(lambda: as_members(now).items)  # noqa: B023
+                held[at] = frozenset([Members(self._inside((at, 0), "items", items, False))])
             elif isinstance(now, dict):
                 if (known := self.forms.get((at, KEYS))) is not None:
                     now = self._at_the_end(lambda: entries(now, dict(known), seeded))  # noqa: B023
@@ -207,7 +211,14 @@ class Loop(Reserving):
         ):
             self.forms[at, KEYS] = tuple(forms_of([old, new]).items())
             return
-        if isinstance(x, set) or shape_of_contents(type(x), old, x) != shape_of_contents(type(x), new, x):
+        if isinstance(x, set) and (members := members_of(old)) is not None:
+            items = self._at_the_end(lambda: as_members(new).items)
+            self._latch((at, 0), "items", members.items, members.items, items, state.heap, args)
+            return
+        if isinstance(x, set):
+            self.forms[at, 0] = "parts"
+            return
+        if shape_of_contents(type(x), old, x) != shape_of_contents(type(x), new, x):
             raise errors.TypeMismatchError(
                 f"{place} at {user_site()} changes in a staged loop from {bare(before)!r} to {bare(new)!r}: its structure must stay the same"
             )

@@ -27,6 +27,7 @@ from ..values.kernels import copied
 from ..values.scalars import logical_not, truth
 from ..values.values import Arrayed, Traced, constant, is_traced
 from .growing import _heap, described, growing
+from .items.members import plain_result
 from .kinds import LEAF, Kind, Skeleton, all_candidates, blank, filled, optional
 from .leaves import Undefined
 from .lists import List
@@ -258,8 +259,10 @@ def returned(value: Any, optional: bool = True, since: int = 0) -> Any:
             for known in all_candidates(g.bones):
                 _refuse_made(known)
         return value if growing(value) is not None else [returned(x, optional, since) for x in value]
+    if type(value) is set and not pytree.has_some_keys(value):
+        return plain_result(value, lambda x: returned(x, optional, since))
     if pytree.has_some_keys(value):
-        return next(iter(dict.values(value))).as_result(value, lambda x: returned(x, optional, since))
+        return next(iter(dict.values(value) if isinstance(value, dict) else value)).as_result(value, lambda x: returned(x, optional, since))
     if hasattr(type(value), "__lantern_queue__"):
         return type(value).around(returned(value.items, optional, since), value.maxlen)
     if isinstance(value, Arrayed) and pytree.is_node(type(value)):

@@ -34,7 +34,17 @@ class Expressions(Base):
         super().generic_visit(node)
         return self._locate(_call("made", node), node)
 
-    visit_Set = visit_SetComp = visit_Dict  # type: ignore[assignment]
+    visit_Set = visit_Dict  # type: ignore[assignment]
+
+    def visit_SetComp(self, node: ast.SetComp) -> Any:
+        if any(isinstance(n, ast.Lambda) for n in ast.walk(node.elt)):  # which share the variable
+            super().generic_visit(node)
+            return self._locate(_call("made", node), node)
+        items: Any = self.visit_GeneratorExp(ast.GeneratorExp(node.elt, node.generators))
+        if isinstance(items, ast.Call):
+            return self._locate(_call("made", _call("set_of", items)), node)
+        node.elt, node.generators = items.elt, items.generators
+        return self._locate(_call("made", node), node)
 
     def visit_DictComp(self, node: ast.DictComp) -> Any:
         pair = ast.Tuple([node.key, node.value], ast.Load())

@@ -20,7 +20,7 @@ from ..objects.choice import Choice, as_number, resolved
 from ..objects.heap import MUTATORS, Heap
 from ..objects.held import CONTAINERS, MISSING
 from ..python import host, raising, random, strings
-from ..python.containers import mappings
+from ..python.containers import mappings, sets
 from ..python.containers.given import with_containers
 from ..python.questions import dispatched
 from ..python.subscripts import got, is_open
@@ -128,8 +128,8 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
             return args
     if type(function) is Choice:
         return function(*args, **kwargs)
-    if (of_dict := mappings.method(function, args)) is not None:
-        return of_dict(*args, **kwargs)
+    if (own := mappings.method(function, args) or sets.method(function, args)) is not None:
+        return own(*args, **kwargs)
     try:
         replacement, asks = REPLACED.get(function), _ASKS.get(function)
     except TypeError:  # not hashable: a user's callable object

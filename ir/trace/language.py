@@ -20,7 +20,7 @@ from ..numpy import dispatch as numpy_api
 from ..objects import copies
 from ..objects.choice import Choice, is_choice
 from ..python import generators, host, iterators, python_math, sequences, strings
-from ..python.containers import heaps, mappings
+from ..python.containers import heaps, mappings, sets
 from ..python.containers.mappings import deleted as delitem
 from ..python.containers.mappings import dict_of
 from ..python.containers.unpacking import spread_out, unpacked
@@ -50,6 +50,7 @@ from ..staging.functions import invoke
 from ..staging.growing import growing
 from ..staging.items import queue
 from ..staging.items.equal import equal_to
+from ..staging.items.members import members_of
 from ..staging.kinds import LEAF, candidates_in
 from ..staging.leaves import Undefined
 from ..staging.lists import List, made, spread
@@ -75,6 +76,7 @@ class Comparisons:
 
 
 comparisons, generator, listed, slice = Comparisons, generators.generator, sequences.listed, builtins.slice
+set_of = sets.set_
 yield_, yielding = generators.yield_, generators.yielding
 BaseException = builtins.BaseException
 
@@ -121,6 +123,8 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
 def contains(x: Any, items: Any) -> Any:
     """x in items: element by element where something is traced (no hash of a traced value is its number's)."""
     items = plain(items)
+    if sets.is_of_program(items):
+        return sets.has(members_of(items).items, x)  # type: ignore[union-attr]
     if isinstance(items, dict) and mappings.is_of_some_keys(items, None):
         return mappings.has(items, x)
     if (g := growing(items)) is not None and g.bones == LEAF:
@@ -163,6 +167,8 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
         if (type(x) is np.ndarray or type(y) is np.ndarray) and not is_traced(x) and not is_traced(y) and building():
             return _computed(fn, x, y)
         return _in_words(fn, x, y)
+    if (of_sets := sets.operated(name, x, y)) is not NotImplemented:
+        return of_sets
     mappings.operated(name, x, y)
     forward, back = own_method(x, f"__{name}__"), own_method(y, REFLECTED.get(name, f"__r{name}__"))
     if (forward is None and back is None) or not building():
@@ -223,6 +229,9 @@ def in_place(fn: Any, old: Any, value: Any) -> Any:
     """old (op)= value"""
     if building() and (type(old) not in _PLAIN_TYPES or type(value) not in _PLAIN_TYPES):
         name = fn.__name__.removeprefix("i")
+        if name == "or" and sets.operated("or", old, value) is not NotImplemented:
+            sets.update(old, value)
+            return old
         mappings.operated(name, old, value)
         if (own := own_method(old, f"__i{name}__")) is not None:
             found = call(types.MethodType(own, old), value)
@@ -287,7 +296,7 @@ def _where(*args: Any) -> Any:
     return numpy_api.call_function(np.where, args, {})
 
 
-for _replaced in (python_math, iterators, generators, sequences, heaps, mappings, queue, host, strings, copies, stores):
+for _replaced in (python_math, iterators, generators, sequences, heaps, mappings, sets, queue, host, strings, copies, stores):
     REPLACED.update(_replaced.REPLACED)
 REPLACED.update({**numpy_api.CREATION, **QUESTIONS, **_BUILTINS})
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.complex128, np.complex64, np.int64, np.bool_)})
@@ -301,7 +310,7 @@ __all__ = [
     "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
     "comparisons", "context", "current_trace", "delattr_", "delitem", "dict_of", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp",
     "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
-    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "type_",
+    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "set_of", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "type_",
     "unary", "unpacked", "while_", "yield_", "yielding",
 ]  # fmt: skip
 

@@ -119,7 +119,9 @@ def of_parts(cls: type, known: Any, children: Any) -> Any:
 
 
 def has_some_keys(x: Any) -> bool:
-    """Is it a dict with keys that it has on some paths of the program only?"""
+    """Is it a dict with keys that it has on some paths of the program only, or a set of which the program knows what is in it?"""
+    if isinstance(x, (set, frozenset)):
+        return len(x) == 1 and hasattr(type(next(iter(x))), "__lantern_queue__")
     return isinstance(x, dict) and hasattr(type(next(iter(dict.values(x)), None)), "as_result")
 
 

@@ -11,11 +11,13 @@ import numpy as np
 from ...core.sites import unsupported
 from ...objects.held import CONTAINERS
 from ...staging.growing import growing
+from ...staging.items.members import members_of, refused
 from ...staging.items.queue import Queue
 from ...staging.lists import List
 from ...values.pytree import has_some_keys
 from ...values.values import call
 from . import mappings
+from .sets import set_
 from .unpacking import column
 
 _INSIDE_LISTS = ("_heapq", "_bisect", "_random", "_statistics", "array")  # they take the memory of a list for its items
@@ -30,7 +32,7 @@ def with_containers(function: Any, args: Any, replaced: Container[Any]) -> tuple
         args = tuple(a.items if type(a) is Queue else a for a in args)
     if any(type(a) is List and growing(a) is not None for a in args):
         done, args = _of_growing(function, args, of_numpy, replaced)
-    if not done and any(isinstance(a, dict) and has_some_keys(a) for a in args):
+    if not done and any(map(has_some_keys, args)):
         done, args = _of_some_keys(function, args)
     return done, args
 
@@ -42,7 +44,7 @@ def _of_growing(function: Any, args: Any, of_numpy: bool, replaced: Container[An
             return True, args[0].copy()
         if function is tuple:
             return True, column(g)
-        unsupported("set() of a list that grows under traced control flow,", "find what differs with np.unique(items), or ask `x in items`")
+        return True, set_(args[0])
     if isinstance(function, types.BuiltinFunctionType) and function.__module__ in _INSIDE_LISTS and function not in replaced:
         next(filter(None, map(growing, args))).refuse()
     if of_numpy:
@@ -52,6 +54,8 @@ def _of_growing(function: Any, args: Any, of_numpy: bool, replaced: Container[An
 
 def _of_some_keys(function: Any, args: Any) -> tuple[bool, Any]:
     """The same with the keys of a dict, where a function goes through these."""
+    if any(isinstance(a, (set, frozenset)) and has_some_keys(a) for a in args):
+        return _of_sets(function, args)
     if function is dict and len(args) == 1:
         return True, mappings.copied(args[0], dict)
     raw = getattr(function, "__func__", function)
@@ -67,3 +71,17 @@ def _of_some_keys(function: Any, args: Any) -> tuple[bool, Any]:
     unsupported(
         f"{name}() of a dict with keys that it has on some paths only", "give the dict all of its keys before, or go through d.items()"
     )
+
+
+_OF_ALL = (sorted, len, min, max, any, all, bool)
+
+
+def _of_sets(function: Any, args: Any) -> tuple[bool, Any]:
+    """The same with a list of what is in a set, where its order makes no difference."""
+    raw = getattr(function, "__func__", function)
+    own = isinstance(getattr(function, "__self__", None), CONTAINERS)
+    if function in (set, isinstance, print) or isinstance(raw, types.FunctionType) or own:
+        return False, args
+    if function in _OF_ALL:
+        return False, tuple(a if (found := members_of(a)) is None else found.items for a in args)
+    return refused(f"{getattr(function, '__name__', 'the function')}()")  # type: ignore[no-any-return]

@@ -14,6 +14,7 @@ from ...ops import table
 from ...staging.branches import if_, ifexp
 from ...staging.chosen.pick import each, pick
 from ...staging.items.entries import Entry, next_rank
+from ...staging.items.members import refused
 from ...staging.lists import List, for_over, made
 from ...staging.paths import NO_SCOPE, heap_of, require
 from ...staging.stores import delitem, subscripted, subscripts_written
@@ -253,7 +254,9 @@ def counted(iterable: Any = (), /, **counts: Any) -> Any:
 @iterables.seen_as_a_whole.define
 def seen_as_a_whole(x: Any) -> Any:
     """The keys of such a dict, for who goes through it; other values as they are."""
-    return keys(x) if isinstance(x, dict) and building() and has_some_keys(x) else x
+    if not building() or not has_some_keys(x):
+        return x
+    return keys(x) if isinstance(x, dict) else refused("the order")
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {collections.Counter: counted}

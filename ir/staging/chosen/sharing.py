@@ -41,6 +41,15 @@ class Sharing:
         alike = is_object(one) and all(type(v) is type(one) for v in held)
         return found if not alike or any(map(self.sees, held)) else None
 
+    def containers(self, values: Sequence[Any], since: int) -> Candidates | None:
+        """Lists, dicts and deques between which it has to be known which one it is: others can see one of them."""
+        if not all(isinstance(c, CONTAINERS) and not isinstance(c, set) for v in values for c in candidates_of(v)):
+            return None
+        found = union(values)
+        if len(found.objects) < 2 or any(self.heap.birth(c) > since for c in found.objects):
+            return None
+        return found if any(map(self.sees, found.objects)) else None
+
     def wider(self, form: Any, old: Any, new: Any, since: int) -> Any:
         """What a loop carries of an object that comes back as another one: a number among Candidates, or its `parts`. None: as it does."""
         if form == "parts" or not all(is_whole(x) or is_choice(x) for x in (old, new)):
