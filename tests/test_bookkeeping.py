@@ -119,8 +119,19 @@ def test_items_without_anything_in_common_are_refused() -> None:
                 out.append(v)
         return out
 
+    def lines(x: Any) -> Any:
+        out: list[str] = []
+        for i in range(len(x)):
+            if x[i] > 0.5:
+                out.append(f"{i}: {x[i]:.2f} HIGH")
+            elif x[i] < -0.5:
+                out.append(f"{i}: low")
+        return out
+
     with pytest.raises(lj.errors.TypeMismatchError, match="it is str on one path and float on another"):
         lj.jit(f)(np.concatenate([WAVE, WAVE, WAVE]))
+    with pytest.raises(lj.errors.TypeMismatchError, match="keep what they are made of in it, and make text of that afterwards"):
+        lj.jit(lines)(WAVE)
 
 
 # ---- names beside numbers
@@ -319,6 +330,16 @@ def by_name(x: Any) -> Any:
     return lo, hi, a, b, d, e, q, len(q), q[-1], sum(q), 9.0 in q, isinstance(q, deque), best is hi, len(best), lo + hi
 
 
+def carried(x: Any) -> Any:
+    a, b = [1.0], [2.0]
+    now = a
+    for v in x:
+        if v > 0.5:
+            now = b if now is a else a
+        now.append(v)
+    return a, b, now is a, len(now)
+
+
 def by_place(x: Any) -> Any:
     a, b = [1.0, 2.0], [3.0]
     [a, b][int(x[0] <= 0.5)].append(x[1])
@@ -333,7 +354,7 @@ def by_place(x: Any) -> Any:
 
 
 def test_what_is_written_into_one_of_several_is_there() -> None:
-    for f in (by_name, by_place):
+    for f in (by_name, by_place, carried):
         equal(f, WAVE[:8])
         equal(f, WAVE[1:9])
 

@@ -65,8 +65,7 @@ def clock(x: float) -> Any:
 
 def keys_depend(x: float) -> Any:
     d = {"a": x}
-    if x > 0:
-        d["b"] = x
+    d[int(x)] = x
     return d["a"]
 
 
@@ -106,11 +105,11 @@ def counted(x: float) -> Any:
     return found
 
 
-def distinct(x: float) -> Any:  # a set compares values, which nobody knows while tracing
+def distinct(x: float) -> Any:  # in an order that nobody knows while tracing
     found = set()
     for i in range(3):
         found.add(x * i)
-    return len(found)
+    return [v for v in found]
 
 
 def evaluated(x: float) -> Any:
@@ -131,9 +130,9 @@ REFUSED: list[tuple[Any, Any, str]] = [
     (evaluated, 1.0, "eval() of the variables around it"),
     (lambda x: eval("x * 2"), 1.0, "eval() of the variables around it"),
     (counted, 1.0, "np.bincount"),
-    (distinct, 0.0, "np.unique"),
+    (distinct, 0.0, "use sorted(s)"),
     (lambda x: len({x, 0.5 * x}), 0.0, "np.unique"),
-    (keys_depend, 1.0, "must keep its structure"),
+    (keys_depend, 1.0, "np.bincount"),
     (outlives, 1.0, "attribute `n` of a Thing, which outlives the call"),
     (chosen, 1.0, "outlives the call"),
     (appended_then_written, 100.0, "copy"),

@@ -80,7 +80,25 @@ def on_one_path(x: Any) -> Any:
     return asked, gone_too, d, list(d), d.get("other", -1.0), gone, again, named, len(named)
 
 
-@pytest.mark.parametrize("f", [counter, chosen_keys, nested, on_one_path])
+def by_numbers(x: Any) -> Any:
+    table, names = {}, {}
+    for i in range(3):
+        for j in range(3):
+            if x[i] + x[j] > 0.0:
+                table[i, j] = x[i] * x[j]
+    alias = names
+    for v in x:
+        if v > 0.5:
+            alias["n"] = 1
+        if "n" in names and v < -0.5:
+            del names["n"]
+    had = names.get("n", 0)
+    names["n"] = 5
+    best = max(table, key=table.get) if table else None  # type: ignore[arg-type]
+    return table, (0, 1) in table, best, [k[0] for k in table], names is alias, names, had
+
+
+@pytest.mark.parametrize("f", [counter, chosen_keys, nested, on_one_path, by_numbers])
 def test_keys_of_some_paths(f: Any) -> None:
     equal(f, WAVE[:7])
     equal(f, WAVE[3:10])

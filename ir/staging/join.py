@@ -6,6 +6,7 @@ some path leaves unassigned, or in another type, is poisoned: using it raises an
 
 from __future__ import annotations
 
+import copy
 import functools
 import types
 from collections import OrderedDict
@@ -30,7 +31,7 @@ from ..values.views import settled
 from .chosen.references import referred, with_numbers
 from .chosen.sharing import Sharing
 from .growing import Growing, described, grown, is_growing
-from .items.entries import entries, forms_of
+from .items.entries import entries, forms_of, have_other_keys
 from .items.members import Members, as_members
 from .kinds import all_candidates, refuse_items
 from .leaves import (
@@ -39,6 +40,7 @@ from .leaves import (
     bare,
     coerce,
     describe_value,
+    differs,
     is_unassigned,
     is_view,
     leaf_type,
@@ -110,11 +112,8 @@ class Meeting:
             values = [self._resolved(i, v) if is_choice(v) else v for i, v in enumerate(values)]
         if (several := self.sharing.containers(values, self.since)) is not None:
             return self._one_of(name, values, several)
-        if all(isinstance(v, set) for v in values):
-            shared = self.sharing.of(values, [()] * len(values))
-            together = self.heap.made(set(self._members([self.heap.holds(v, s) for v, s in zip(values, self.states, strict=True)])))
-            self.sharing.seal(together, shared)
-            return together
+        if all(isinstance(v, set) for v in values) or have_other_keys(values):
+            return self._together(values)
         if all(type(v) is Growing for v in values):
             form = described([values])
             known = [x for c in all_candidates(form[0]) for x in c.objects]
@@ -316,6 +315,16 @@ class Meeting:
         items = [self.value("item", column) for column in columns]
         return dict(zip(states[0], items, strict=True)) if isinstance(x, dict) else tuple(items)
 
+    def _together(self, values: Sequence[Any]) -> Any:
+        """A set or a dict that is another one on each path."""
+        held = [self.heap.holds(v, s) for v, s in zip(values, self.states, strict=True)]
+        shared = self.sharing.of(values, [list(h.values()) if isinstance(h, dict) else [] for h in held])
+        made = self.heap.made(copy.copy(values[0]))
+        made.clear()
+        made.update(self._some_keys(held) if isinstance(made, dict) else self._members(held))
+        self.sharing.seal(made, shared)
+        return made
+
     def _members(self, states: Sequence[Any]) -> frozenset[Any]:
         """What is in a set that has others on each path."""
         lists = self._in_blocks(states, lambda s: as_members(s).items)
@@ -343,15 +352,6 @@ def _is_simple(value: Any) -> bool:
     if type(value) is tuple or (type(value) is Maybe and unassigned(value)):
         return all(map(_is_simple, opened(value)[1]))  # type: ignore[index]
     return leaf_type(value) is not None or isinstance(value, np.ndarray)
-
-
-def differs(values: Sequence[Any]) -> str:
-    kinds = list(dict.fromkeys(describe_value(v) for v in values))
-    if kinds == ["function"]:
-        return "it is one of several functions, of which a call that is over has made one, with values of its own: choose the values, and make the function of those"
-    if len(kinds) == 1:
-        return f"it is {kinds[0]} of one structure on one path and of another structure on another"
-    return f"it is {' on one path and '.join(kinds)} on another"
 
 
 def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", since: int | None = None) -> None:

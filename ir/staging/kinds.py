@@ -135,6 +135,8 @@ def _common(a: Skeleton, of_a: Iterator[Kind], b: Skeleton, of_b: Iterator[Kind]
         return _optional((a, mine), (b, its), none, kinds)
     if a == LEAF == b:
         refuse_items(f"have one type, not {mine[0]} and {its[0]}")
+    if all(issubclass(_class(x) or type(ks[0].value), str) for x, ks in ((a, mine), (b, its))):
+        refuse_items("be texts that are made in one way: keep what they are made of in it, and make text of that afterwards")
     if a == LEAF or b == LEAF or a[0] != b[0]:
         refuse_items(f"have one structure, not {_in_words(a, mine)} and {_in_words(b, its)}")
     of_a, of_b = iter(mine), iter(its)

@@ -150,6 +150,15 @@ def describe_value(value: Any) -> str:
     return describe(found[0]) if found else ("None" if value is None else ("list" if isinstance(value, list) else type(value).__name__))
 
 
+def differs(values: Sequence[Any]) -> str:
+    kinds = list(dict.fromkeys(describe_value(v) for v in values))
+    if kinds == ["function"]:
+        return "it is one of several functions, of which a call that is over has made one, with values of its own: choose the values, and make the function of those"
+    if len(kinds) == 1:
+        return f"it is {kinds[0]} of one structure on one path and of another structure on another"
+    return f"it is {' on one path and '.join(kinds)} on another"
+
+
 def bare(held: Any) -> Any:
     """What a container holds, as a message shows it."""
     return list(held) if isinstance(held, tuple) else held

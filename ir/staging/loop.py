@@ -265,7 +265,7 @@ class Loop(Reserving):
         if self._latch_chosen(key, old, before, new):
             return
         form = self.forms.get(key)
-        if isinstance(form, Candidates) and (is_whole(new) or is_choice(new)):
+        if isinstance(form, Candidates) and (is_whole(new) or is_choice(new) or isinstance(new, CONTAINERS)):
             new = self._at_the_end(lambda: among(new, form))  # type: ignore[arg-type]
         elif is_choice(new) and key in self.heads:
             new = self._at_the_end(lambda: as_number(new))

@@ -9,9 +9,9 @@ from typing import Any
 
 from ...core.builder import building
 from ...core.sites import unsupported
-from ...objects.choice import is_choice, state_of
+from ...objects.choice import Candidates, Choice, is_choice, state_of
 from ...ops import table
-from ...staging.branches import if_, ifexp
+from ...staging.branches import and_, if_, ifexp
 from ...staging.chosen.pick import each, pick
 from ...staging.items.entries import Entry, next_rank
 from ...staging.items.members import refused
@@ -20,6 +20,7 @@ from ...staging.paths import NO_SCOPE, heap_of, require
 from ...staging.stores import delitem, subscripted, subscripts_written
 from ...values.pytree import has_some_keys
 from ...values.values import Traced, call, constant
+from ...values.views import any_traced
 from .. import iterables
 from ..iterables import Staged, length_of_open
 from ..sequences import sorted_
@@ -36,8 +37,22 @@ def is_of_some_keys(d: Any, key: Any) -> bool:
     return is_choice(key) and (isinstance(d, (collections.defaultdict, collections.Counter)) or not all(c in d for c in state_of(key)[1]))
 
 
+def _numbered(d: dict[Any, Any], key: Any) -> tuple[Any, Any]:
+    """A key that the program computes as one of those that the dict may have, and whether it is one of them."""
+    if is_choice(key) or not any_traced(key):
+        return key, True
+    at: Any = constant(-1)
+    for i, k in enumerate(d):
+        same = call(operator.eq, key, k)
+        at = table.select(same, constant(i), at) if isinstance(same, Traced) else constant(i) if same else at
+    there = table.ige(at, 0)
+    return Choice(table.select(there, at, constant(0)), Candidates(list(d))), there.weakly(True)
+
+
 def item(d: dict[Any, Any], key: Any) -> Any:
     """d[key]"""
+    key, there = _numbered(d, key)
+    require(there, KeyError("the dict has no such key"))
     if is_choice(key):
         return _chosen(d, key)
     if isinstance(d, collections.Counter):
@@ -78,6 +93,9 @@ def _value(d: dict[Any, Any], key: Any) -> Any:
 
 def has(d: dict[Any, Any], key: Any) -> Any:
     """key in d"""
+    if not is_choice(key) and any_traced(key):
+        key, there = _numbered(d, key)
+        return and_(there, lambda: has(d, key))
     if is_choice(key):
         index, keys = state_of(key)
         return pick(index, [has(d, k) for k in keys])
@@ -87,6 +105,9 @@ def has(d: dict[Any, Any], key: Any) -> Any:
 
 def got(d: dict[Any, Any], key: Any, default: Any = None) -> Any:
     """d.get(key, default)"""
+    if not is_choice(key) and any_traced(key):
+        key, there = _numbered(d, key)
+        return ifexp(there, lambda: got(d, key, default), lambda: default)
     if is_choice(key):
         index, keys = state_of(key)
         return pick(index, [got(d, k, default) for k in keys])
@@ -104,6 +125,10 @@ def added(d: dict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
 
 def put(d: dict[Any, Any], key: Any, value: Any) -> None:
     """d[key] = value"""
+    key, known = _numbered(d, key)
+    require(
+        known, KeyError("a key that the program computes is written to a dict that does not have it: give the dict all of its keys before")
+    )
     if is_choice(key):
         at_each(key, lambda k: put(d, k, value))
         return

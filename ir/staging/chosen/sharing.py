@@ -46,15 +46,17 @@ class Sharing:
         if not all(isinstance(c, CONTAINERS) and not isinstance(c, set) for v in values for c in candidates_of(v)):
             return None
         found = union(values)
-        if len(found.objects) < 2 or any(self.heap.birth(c) > since for c in found.objects):
+        if len(found.objects) < 2 or any(not 0 < self.heap.birth(c) <= since or id(c) in self.heap.sealed for c in found.objects):
             return None
         return found if any(map(self.sees, found.objects)) else None
 
     def wider(self, form: Any, old: Any, new: Any, since: int) -> Any:
         """What a loop carries of an object that comes back as another one: a number among Candidates, or its `parts`. None: as it does."""
-        if form == "parts" or not all(is_whole(x) or is_choice(x) for x in (old, new)):
+        if form == "parts":
             return None
-        found = self.candidates([old, new], since)
+        if (found := self.containers([old, new], since)) is None and not all(is_whole(x) or is_choice(x) for x in (old, new)):
+            return None
+        found = self.candidates([old, new], since) if found is None else found
         if found is None:
             return "parts" if isinstance(form, Candidates) else None  # of an object that the loop has made
         return None if found == form or (is_choice(old) and is_choice(new) and found == union([old]) == union([new])) else found

@@ -48,6 +48,13 @@ class Entry:
 pytree.register(Entry, lambda e: ((e.rank, e.value), None), lambda _, parts: Entry(*parts))
 
 
+def have_other_keys(values: Sequence[Any]) -> bool:
+    """Are these dicts of one class, which differ in their keys?"""
+    kinds = {type(v) for v in values}
+    known = kinds <= {dict, collections.defaultdict, collections.Counter}
+    return known and len(kinds) == 1 and any(list(v) != list(values[0]) for v in values)
+
+
 def all_keys(states: Sequence[dict[Any, Any]]) -> list[Any]:
     return list(dict.fromkeys(k for s in states for k in s))
 
