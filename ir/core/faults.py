@@ -9,8 +9,6 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from . import errors
 from .graph import Site
 
@@ -80,7 +78,7 @@ def stack_advice(mib: int, calls: int, limited: bool = False) -> str:
 def make_error(kind: Kind, site: Site | None, values: Sequence[int] = (0, 0, 0), advice: str = "") -> BaseException:
     """The exception for a fault, in the user's language; for a staged `raise`, the user's own."""
     if site is not None and site.exception is not None:
-        return _again(site.exception)
+        return again(site.exception)
     detail = site.detail if site else ""
     text = kind.text(values, detail) + advice
     e = kind.error(f"{text}  [{site}]" if site else text)
@@ -94,7 +92,7 @@ def at_site(e: errors.LanternError, site: Site | None) -> errors.LanternError:
     return e if site is None or "  [" in str(e) else type(e)(f"{e}  [{site}]")
 
 
-def _again(e: BaseException) -> BaseException:
+def again(e: BaseException) -> BaseException:
     """A new exception like `e`, without its traceback."""
     new = type(e).__new__(type(e), *e.args)
     new.args = e.args
@@ -103,9 +101,6 @@ def _again(e: BaseException) -> BaseException:
     return new
 
 
-# What operations of compiled code, or Python's in their place, may raise.
-AT_RUN_TIME = (IndexError, ZeroDivisionError, OverflowError, FloatingPointError, ValueError, np.linalg.LinAlgError, MemoryError, RecursionError,
-               AssertionError)  # fmt: skip
 _AS_PYTHON = (errors.ArrayIndexError, errors.AxisError, errors.ArrayShapeError, errors.LinAlgError, errors.ZeroDivideError, errors.NegativePowerError,
               errors.IntegerOverflowError, errors.ConversionError, errors.StagedAssertionError)  # fmt: skip
 _TRACED = (

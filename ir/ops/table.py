@@ -34,6 +34,16 @@ def libm(name: str, rule: Any, arity: int = 1, squared: Any = None, cost: str = 
     return row(name, "F" * arity + ":F", lambda m, *xs: m.libm(name, *xs), rule, None, squared, cost=cost)
 
 
+def by_zero(let: Any) -> Any:
+    return [(ZeroDivisionError("integer division or modulo by zero"), lambda at: ine(at.args[1], 0))]
+
+
+def within(i: Any, n: Any) -> Any:
+    """Is it an index of so many elements, from the front or from the end?"""
+    j = select(ilt(i, 0), iadd(i, n), i)
+    return logical_and(logical_xor(ilt(j, 0), True), ilt(j, n))
+
+
 # fmt: off
 # ---- arithmetic
 add = row("add", "FF:F", lambda m, x, y: m.arithmetic("add", x, y), lambda d, z, x, y: (d, d), sums="+", **STEADY)
@@ -143,18 +153,19 @@ imul = row("imul", "II:I", lambda m, x, y: m.integer("mul", x, y), speculate=Tru
            dim=dims.mul)
 imax = row("imax", "II:I", lambda m, x, y: select(igt(x, y), x, y), speculate=True, dim=lambda x, y: dims.nonnegative(x) if y == 0 else None)
 imin = row("imin", "II:I", lambda m, x, y: select(ilt(x, y), x, y), speculate=True, dim=dims.smaller)
-ifloordiv = row("ifloordiv", "II:I", lambda m, x, y: checked_integer(m, "floordiv", x, y), fails=True,
+ifloordiv = row("ifloordiv", "II:I", lambda m, x, y: checked_integer(m, "floordiv", x, y), fails=True, raises=by_zero,
                 dim=lambda x, y: dims.over(x, y) if isinstance(y, int) and y > 0 else None)
-imod = row("imod", "II:I", lambda m, x, y: checked_integer(m, "mod", x, y), fails=True)
+imod = row("imod", "II:I", lambda m, x, y: checked_integer(m, "mod", x, y), fails=True, raises=by_zero)
 exact_add = row("exact_add", "II:I", lambda m, x, y: exact(m, "add", x, y), fails=True)
 exact_sub = row("exact_sub", "II:I", lambda m, x, y: exact(m, "sub", x, y), fails=True)
 exact_mul = row("exact_mul", "II:I", lambda m, x, y: exact(m, "mul", x, y), fails=True)
 wrap32 = row("wrap32", "I:I", lambda m, x: m.integer("shr", m.integer("shl", x, m.constant(32, x)), m.constant(32, x)), speculate=True)
 fits32 = row("fits32", "I:I", lambda m, x: checked_int32(m, x), fails=True)
-ifmod = row("ifmod", "II:I", lambda m, x, y: checked_integer(m, "fmod", x, y), fails=True)
+ifmod = row("ifmod", "II:I", lambda m, x, y: checked_integer(m, "fmod", x, y), fails=True, raises=by_zero)
 unsigned_div = row("unsigned_div", "II:I", lambda m, x, y: m.integer("udiv", x, y))  # of numbers without a sign; y is not 0
 ipow = row("ipow", "II:I", lambda m, x, y: checked_power(m, x, y), fails=True)
-nonzero_step = row("nonzero_step", "I:I", lambda m, x: checked_step(m, x), fails=True)
+nonzero_step = row("nonzero_step", "I:I", lambda m, x: checked_step(m, x), fails=True, raises=lambda let: [
+    (ValueError("range() arg 3 must not be zero"), lambda at: ine(at.args[0], 0))])
 iand = row("iand", "II:I", lambda m, x, y: m.integer("and", x, y), speculate=True)
 ior = row("ior", "II:I", lambda m, x, y: m.integer("or", x, y), speculate=True)
 ixor = row("ixor", "II:I", lambda m, x, y: m.integer("xor", x, y), speculate=True)
@@ -162,29 +173,33 @@ ishl = row("ishl", "II:I", lambda m, x, y: m.integer("shl", x, y))
 ishr = row("ishr", "II:I", lambda m, x, y: m.integer("shr", x, y))
 ieq = row("ieq", "II:B", lambda m, x, y: m.compare("eq", x, y), speculate=True,
           folds=lambda let: Const(True, BOOL) if let.args[0] is let.args[1] else None)  # fmt: skip
-ine = row("ine", "II:B", lambda m, x, y: m.compare("ne", x, y), speculate=True)
+ine: Op = row("ine", "II:B", lambda m, x, y: m.compare("ne", x, y), speculate=True)
 ilt: Op = row("ilt", "II:B", lambda m, x, y: m.compare("lt", x, y), speculate=True, less=True)
 ile = row("ile", "II:B", lambda m, x, y: m.compare("le", x, y), speculate=True)
 igt: Op = row("igt", "II:B", lambda m, x, y: m.compare("gt", x, y), speculate=True)
 ige = row("ige", "II:B", lambda m, x, y: m.compare("ge", x, y), speculate=True)
-logical_and: Op = row("and", "BB:B", lambda m, x, y: m.logical("and", x, y), speculate=True)
-logical_or = row("or", "BB:B", lambda m, x, y: m.logical("or", x, y), speculate=True)
-logical_xor = row("xor", "BB:B", lambda m, x, y: m.logical("xor", x, y), speculate=True)
+logical_and: Op = row("and", "BB:B", lambda m, x, y: m.logical("and", x, y), speculate=True, neutral=True, absorbing=False, commutes=True)
+logical_or = row("or", "BB:B", lambda m, x, y: m.logical("or", x, y), speculate=True, neutral=False, absorbing=True, commutes=True)
+logical_xor = row("xor", "BB:B", lambda m, x, y: m.logical("xor", x, y), speculate=True, neutral=False, commutes=True)
 
 # ---- sizes and indices of arrays
-holds = row("holds", "B:B", lambda m, c: checked(m, c), fails=True)  # raises what its place says (Site.exception) where c is false
+holds = row("holds", "B:B", lambda m, c: checked(m, c), fails=True, raises=lambda let: [
+    (let.site.exception, lambda at: at.args[0])])  # raises what its place says (Site.exception) where c is false
 same_size = row("same_size", "II:I", lambda m, x, y: checked_size(m, x, y, ieq(x, y), "broadcast"), fails=True, equates=True,
                 fits=True, optimistic=True)
 equal_size = row("equal_size", "II:I", lambda m, x, y, kind="mismatch": checked_size(m, x, y, ieq(x, y), kind), fails=True, equates=True,
                  fits=True)
 broadcast_size = row("broadcast_size", "II:I", lambda m, x, y: select(ieq(x, 1), y, checked_size(
     m, x, y, logical_or(logical_or(ieq(x, y), ieq(x, 1)), ieq(y, 1)), "sizes")), fails=True, fits=True)
-check_index = row("check_index", "II:I", lambda m, i, n, axis: checked_index(m, i, n, axis), fails=True, bounded=True)
+check_index = row("check_index", "II:I", lambda m, i, n, axis: checked_index(m, i, n, axis), fails=True, bounded=True,
+                  raises=lambda let: [(IndexError(f"index is out of bounds for axis {let.attrs['axis']}"), lambda at: within(*at.args))])
 
 # ---- conversions: `to` is the result's type
 convert = row("convert", "T:>", lambda m, x, to: m.convert(x, to), lambda d, z, x, to: (convert_like(d, x, to),), **STEADY,
               folds=lambda let: let.args[0] if let.args[0].type == let.out.type else None)
-to_integer = row("to_integer", "F:I", lambda m, x: checked_truncation(m, x), fails=True)
+to_integer = row("to_integer", "F:I", lambda m, x: checked_truncation(m, x), fails=True, raises=lambda let: [
+    (ValueError("cannot convert float NaN to integer"), lambda at: eq(at.args[0], at.args[0])),
+    (OverflowError("cannot convert float infinity to integer"), lambda at: lt(absolute(at.args[0]), math.inf))])
 
 # ---- blocks of lanes; a number in all of them is a conversion
 lane: Op = row("lane", "F:>", lambda m, x, i, to: m.lane(x, i), lambda d, z, x, i, to: (

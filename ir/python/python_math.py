@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_builder, raises_unless
 from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, C128, I64, describe, is_float
 from ..numpy.registry import function, ufunc
@@ -20,7 +21,7 @@ from ..staging import branches
 from ..values.complexes import functions as complex_functions
 from ..values.complexes.pairs import Complex, complex_of, to_complex
 from ..values.operators import arithmetic
-from ..values.scalars import operand, to_float, to_integer
+from ..values.scalars import logical_not, operand, to_float, to_integer
 from ..values.values import Arrayed, Traced, constant, is_traced
 from ..values.views import any_traced
 from . import folds, for_loops, raising
@@ -57,7 +58,34 @@ def _weak(x: Any) -> Any:
 
 
 def _of(number: Callable[[str, Any], Any], name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args: _weak(fn(*(number(name, x) for x in args)))
+    def function(*args: Any) -> Any:
+        given = [number(name, x) for x in args]
+        if number is _float and any(current_builder().catcher(e) for e in (ValueError, OverflowError)):
+            _raise_as_python(name, fn, given)
+        return _weak(fn(*given))
+
+    return function
+
+
+_TOO_LARGE = ("exp", "exp2", "expm1", "sinh", "cosh", "pow", "gamma", "lgamma", "hypot")
+
+
+def _raise_as_python(name: str, fn: Callable[..., Any], args: list[Any]) -> None:
+    """In a `try`: what is no number of those that are is outside of the function's domain, and what is infinite beyond its range, or at a pole.
+    It is computed for that alone: no derivative goes where there is none."""
+    args = [table.fixed(a) for a in args]
+    found = fn(*args)
+    if not isinstance(found, Traced):
+        return
+    finite = functools.reduce(table.logical_and, (table.isfinite(a) for a in args))
+    numbers = functools.reduce(table.logical_and, (table.eq(a, a) for a in args))
+    domain, either, no = ValueError("math domain error"), table.logical_or, logical_not
+    raises_unless(either(no(numbers), table.eq(found, found)), domain)
+    small = either(no(finite), table.isfinite(found))
+    if name in ("gamma", "lgamma", "pow"):  # they have poles, and grow beyond all floats
+        at = args[0] if name != "pow" else table.absolute(args[0])
+        raises_unless(either(small, table.gt(at, 0.0)), domain)
+    raises_unless(small, OverflowError("math range error") if name in _TOO_LARGE else domain)
 
 
 def _rounded(name: str, op: Callable[..., Any]) -> Callable[[Any], Any]:

@@ -101,8 +101,8 @@ def python_loop(
     seen(items)
     builder = current_builder()
     breaks: list[tuple[Block, Saved]] = []
-    returns = next((f.ends["return"] for f in reversed(builder.frames) if f.kind == "function"), [])
-    n_returns = len(returns)
+    outside = [f.ends["return"] if f.kind == "function" else f.ends["raise"] for f in builder.frames if f.kind in ("function", "try")]
+    waited = [*map(len, outside)]
     signal = None
     began, count, operations = clock(), -1, builder.trace.operations
     for count, item in enumerate(items):
@@ -127,7 +127,7 @@ def python_loop(
                 breaks += builder.frames.pop().ends["break"]
             join(ends, scope, since=since)
             signal = None
-        if most is not None and (breaks or len(returns) > n_returns):
+        if most is not None and (breaks or [*map(len, outside)] != waited):
             raise StagedExit
         if signal is not None and signal is not CONTINUE:
             break

@@ -23,9 +23,6 @@ from ..python import generators, host, iterators, python_math, sequences, string
 from ..python.for_loops import for_
 from ..python.guarded import (
     Finally,
-    Guarding,
-    context,
-    handled,
     match_argument,
     match_bool,
     match_class,
@@ -33,6 +30,8 @@ from ..python.guarded import (
     match_others,
     match_rest,
     match_sequence,
+    try_,
+    with_,
 )
 from ..python.questions import QUESTIONS, getattr_, type_, type_of
 from ..python.raising import assert_, raise_
@@ -262,11 +261,11 @@ REPLACED[np.where] = lambda *a: (
 
 
 __all__ = [
-    "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
-    "comparisons", "context", "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp",
+    "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
+    "comparisons", "current_trace", "delattr_", "delitem", "for_", "fstring", "generator", "getitem", "if_", "ifexp",
     "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
-    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "truth", "type_",
-    "unary", "while_", "yield_", "yielding",
+    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "setattr_", "setitem", "slice", "spread", "truth", "try_", "type_",
+    "unary", "while_", "with_", "yield_", "yielding",
 ]  # fmt: skip
 
 LANGUAGE.append(sys.modules[__name__])
