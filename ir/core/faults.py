@@ -60,6 +60,13 @@ KINDS["nan"] = OfFloats(len(KINDS) + 1, errors.NotANumberError, "{detail}")
 BY_CODE = {kind.code: kind for kind in KINDS.values()}
 
 
+# What Python raises in their place, for handlers; of the rest none is told.
+FOR_HANDLERS: dict[str, Exception] = {
+    "division": ZeroDivisionError("integer division or modulo by zero"),
+    "index": IndexError("index is out of bounds"),
+    "step": ValueError("range() arg 3 must not be zero"),
+}
+
 ENDLESS = 1_000_000  # nested calls: so many are rarely meant
 
 
@@ -73,6 +80,12 @@ def stack_advice(mib: int, calls: int, limited: bool = False) -> str:
         f"{blame}LANTERN_STACK_GIB={max(2 * mib / 1024, 1):g} in the environment of a new process gives more; "
         "for a long differentiated loop, jit(f, checkpoint=...) needs less"
     )
+
+
+def for_handlers(kind: str, site: Site | None) -> BaseException | None:
+    """What a handler of the program's is given for such a fault."""
+    found = FOR_HANDLERS.get(kind) if kind != "raise" else site.exception if site is not None else None
+    return again(found) if found is not None else None
 
 
 def make_error(kind: Kind, site: Site | None, values: Sequence[int] = (0, 0, 0), advice: str = "") -> BaseException:

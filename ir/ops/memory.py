@@ -15,7 +15,7 @@ from typing import Any
 from ..core.graph import Const
 from ..core.op import Elsewhere, Op, Result, Zero, as_marked, like, nothing, register, sizes
 from ..core.types import I64, Array, element, lane_type
-from .table import within
+from .table import iadd, ilt, logical_and, logical_xor, select
 
 DEFAULT = "c"
 
@@ -34,6 +34,12 @@ def quiet(letters: str) -> str:
 
 def _unchecked(let: Any) -> bool:
     return any(x in "cp" for x in codes(let))
+
+
+def within(i: Any, n: Any) -> Any:
+    """Is it an index of so many elements, from the front or from the end?"""
+    j = select(ilt(i, 0), iadd(i, n), i)
+    return logical_and(logical_xor(ilt(j, 0), True), ilt(j, n))
 
 
 def _outside(let: Any) -> Any:

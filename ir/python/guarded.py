@@ -1,16 +1,15 @@
-"""`try`, `with` and `match` while tracing.
+"""`try` and `with` while tracing.
 
 What fails while a function is traced is handled as Python does it. What compiled code may raise when it runs leaves for the handler
 as a path of the program: a `raise` under a traced condition does, and before each operation whose row says what it `raises` its
 condition is tested. That goes through loops and through calls that are traced in place, and runs each `finally` on its way. Functions
-that are traced on their own can tell nobody: a `try` around what they raise is refused. So are a handler's chances where the limits
-of compiled code end a program (memory, ints of 64 bits, sizes that do not fit): these errors, the refusals of this library, and its own
+that are traced on their own can tell nobody: a `try` around what they raise is refused. The limits
+of compiled code (memory, ints of 64 bits, sizes that do not fit), the refusals of this library, and its own
 ways of going back pass through every handler.
 """
 
 from __future__ import annotations
 
-import collections.abc
 import contextlib
 import functools
 import warnings
@@ -23,17 +22,14 @@ import numpy as np
 from ..core import errors
 from ..core.analysis import called, named
 from ..core.builder import Builder, Frame, current_builder, current_trace, keep, lifted, raises_unless, tried
-from ..core.faults import again, is_own
+from ..core.faults import for_handlers, is_own
 from ..core.graph import Call, Const, Fail, Function, Let
 from ..core.op import TABLE
 from ..core.sites import user_site
 from ..core.types import BOOL
-from ..staging.branches import and_
 from ..staging.join import join
-from ..staging.optional import is_, needed
 from ..staging.paths import DEAD, Raised, Scope, Thunk, clock, falls_through, heap_of, open_block, raise_later, require, run, run_staged
 from ..values.values import Traced, call, dimension
-from .questions import hasattr_, isinstance_, type_of
 
 Kinds = tuple[type[BaseException], ...]
 Handler = Callable[[Any], Any]
@@ -197,6 +193,33 @@ def _are_alike(x: BaseException, y: BaseException) -> bool:
     return all(a is b or (type(a) is type(b) and type(a) in (str, int, float, bool) and a == b) for a, b in zip(*parts, strict=True))
 
 
+class _Asked:
+    """A machine that hears what the body of a row checks, and does nothing else."""
+
+    def __init__(self, site: Any) -> None:
+        self.site, self.found = site, list[tuple[BaseException, Any]]()
+
+    def check(self, holds: Any, kind: str, *values: Any) -> None:
+        error = for_handlers(kind, self.site)
+        if error is not None:
+            self.found.append((error, lambda at: holds))
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **attrs: (None, None)
+
+
+def _raised(let: Let, args: Sequence[Any] | None = None) -> Sequence[tuple[BaseException, Any]]:
+    """What an operation raises that a handler may take, and what tells whether it does: for these arguments."""
+    op = TABLE[let.op]
+    if op.raises is not None:
+        return op.raises(let)
+    if not op.scalar or not op.may_fail:
+        return ()
+    asked = _Asked(let.site)
+    op.body(asked, *([1] * op.arity if args is None else args), **let.attrs)
+    return asked.found
+
+
 class At:
     """An operation that is to be traced, for what its row says of how it may raise (`Op.raises`)."""
 
@@ -217,14 +240,15 @@ class At:
 
 @tried.define
 def _tried(builder: Builder, let: Let) -> None:
-    for error, sound in TABLE[let.op].raises(let):
+    at = At(builder, let)
+    for error, sound in _raised(let, at.args):
         frame = builder.catcher(type(error))
         if sound is None:
             around = next((f for f in builder.frames if f.kind == "try" and _meet(type(error), f.kinds)), None)
             if around is not None:
                 _refuse(around.label, type(error).__name__, f"what `{let.op}` raises while it runs", "test what it needs with `if` before")
         elif frame is not None:
-            require(sound(At(builder, let)), again(error))  # type: ignore[arg-type]
+            require(sound(at), error)  # type: ignore[arg-type]
 
 
 @raises_unless.define
@@ -281,8 +305,7 @@ def _check(found: list[Handled]) -> None:
 def _raised_in(f: Function) -> Iterator[type[BaseException]]:
     for block in f.blocks.values():
         for let in block.lets:
-            if TABLE[let.op].may_fail:
-                yield from (type(e) for e, _ in TABLE[let.op].raises(let))
+            yield from (type(e) for e, _ in _raised(let))
         if isinstance(block.terminator, Fail):
             exception = AssertionError() if block.terminator.kind == "assertion" else getattr(block.terminator.site, "exception", None)
             if exception is not None:
@@ -335,53 +358,3 @@ def context(manager: Any) -> Any:
     raise errors.UnsupportedSyntaxError(
         f"`with` on a {type(manager).__name__} at {user_site()} cannot be compiled: open the context outside of the compiled function"
     )
-
-
-# ---- match
-match_bool = is_  # is x the constant True or False?
-
-
-def match_sequence(x: Any, n: int, more: bool) -> bool:
-    cls = type_of(needed(x))
-    if not issubclass(cls, collections.abc.Sequence) or issubclass(cls, (str, bytes, bytearray)):
-        return False
-    return len(x) >= n if more else len(x) == n
-
-
-def match_rest(x: Any, start: int, behind: int) -> list[Any]:
-    return list(x[start : len(x) - behind])
-
-
-def match_mapping(x: Any, *keys: Any) -> bool:
-    return issubclass(type_of(needed(x)), collections.abc.Mapping) and all(k in x for k in keys)
-
-
-def match_others(x: Any, *keys: Any) -> dict[Any, Any]:
-    return {k: v for k, v in x.items() if k not in keys}
-
-
-_THEMSELVES = (bool, bytearray, bytes, dict, float, frozenset, int, list, set, str, tuple)
-
-
-def _has_argument(x: Any, cls: Any, i: int) -> bool:
-    names = getattr(cls, "__match_args__", ())
-    if issubclass(cls, _THEMSELVES) and not names and i == 0:
-        return True
-    if i >= len(names):
-        raise TypeError(f"{cls.__name__}() accepts {len(names)} positional sub-patterns ({i + 1} given)")
-    return bool(hasattr_(x, names[i]))
-
-
-def match_class(x: Any, cls: Any, places: int, *names: str) -> Any:
-    found = isinstance_(x, cls)
-    if isinstance(found, Traced):  # of what may be None
-        return found if not places and not names else and_(found, lambda: match_class(needed(x), cls, places, *names))
-    if not found:
-        return False
-    return all(_has_argument(x, cls, i) for i in range(places)) and all(hasattr_(x, name) for name in names)
-
-
-def match_argument(x: Any, cls: Any, i: int) -> Any:
-    x = needed(x)
-    names = getattr(cls, "__match_args__", ())
-    return getattr(x, names[i]) if names else x

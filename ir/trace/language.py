@@ -21,8 +21,10 @@ from ..objects import copies
 from ..objects.choice import Choice, is_choice
 from ..python import generators, host, iterators, python_math, sequences, strings
 from ..python.for_loops import for_
-from ..python.guarded import (
-    Finally,
+from ..python.guarded import Finally, try_, with_
+from ..python.questions import (
+    QUESTIONS,
+    getattr_,
     match_argument,
     match_bool,
     match_class,
@@ -30,10 +32,9 @@ from ..python.guarded import (
     match_others,
     match_rest,
     match_sequence,
-    try_,
-    with_,
+    type_,
+    type_of,
 )
-from ..python.questions import QUESTIONS, getattr_, type_, type_of
 from ..python.raising import assert_, raise_
 from ..python.strings import fstring, remainder
 from ..python.subscripts import getitem, setitem

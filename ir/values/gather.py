@@ -16,6 +16,7 @@ from ..core.sites import user_site
 from ..core.types import BOOL, I64, element, is_float
 from ..ops import table
 from ..ops.library import rules
+from ..ops.memory import within
 from . import sizes
 from .arrays import allocate
 from .complexes.pairs import is_complex_array
@@ -66,7 +67,7 @@ def _checking(index: Any, n: Size, axis: int) -> Any:
     inputs = [access(index, list(range(len(shape))), shape) if shape else index, _scalar(n)]
 
     def is_outside(i: Any, n: Any) -> Any:
-        return table.select(table.within(_int(i), _int(n)), constant(0), constant(1))
+        return table.select(within(_int(i), _int(n)), constant(0), constant(1))
 
     outside = emit("outside", shape, inputs, is_outside, [Result("sum")], [I64])[0] if shape else is_outside(*lifted(*inputs))
     raises_unless(table.ieq(outside, 0), IndexError(f"index is out of bounds for axis {axis}"))
