@@ -827,3 +827,39 @@ def test_functions_on_their_own_cannot_tell() -> None:
         lj.jit(around_a_callback)(1.0)
     with pytest.raises(errors.UnsupportedSyntaxError, match=r"in around_a_program handles LinAlgError.*`pinv` raises.*with `if` before"):
         lj.jit(around_a_program)(GOOD)
+
+
+def test_a_finally_of_a_path_that_ends_changes_nothing_elsewhere() -> None:
+    def f(p: float, n: int) -> float:
+        for i in range(n):
+            try:
+                if i > 5:
+                    raise Bad(p)
+                assert i < 7
+            finally:
+                p *= 2.0
+        return p
+
+    for options in ({}, {"backend": "python"}):
+        assert lj.jit(f, **options)(1.5, 3) == 12.0
+        with pytest.raises(Bad):
+            lj.jit(f, **options)(1.5, 7)
+    assert lj.jit(lj.grad(f))(1.5, 3) == 8.0
+
+
+def test_a_finally_that_raises_itself() -> None:
+    def f(x: float, y: float) -> float:
+        try:
+            try:
+                x = check(x)
+            finally:
+                x = x + 1.0 / y
+        except ZeroDivisionError:
+            return 5.0 * x
+        except Bad as e:
+            return e.v
+        return x
+
+    for args in ((4.0, 2.0), (4.0, 0.0), (-4.0, 2.0), (-4.0, 0.0)):
+        for options in ({}, {"backend": "python"}):
+            assert lj.jit(f, **options)(*args) == f(*args), args

@@ -13,7 +13,7 @@ from ..core.sites import is_library, user_site
 from ..objects.choice import is_choice, state_of
 from ..ops import table
 from ..staging.branches import if_
-from ..staging.paths import DEAD, Raise, branch, leave, open_block, raise_here, run_finally
+from ..staging.paths import DEAD, Raise, branch, leave, open_block, raise_here, restore, run_finally
 from ..values.scalars import truth
 from ..values.values import Traced
 from ..values.views import any_traced
@@ -38,11 +38,13 @@ def _not_held(text: Any) -> None:
         raise_(Deferred(AssertionError, (text,), {}) if any_traced(text) else AssertionError() if text is None else AssertionError(text))
         return
     guarded.raises(AssertionError)
-    run_finally()
+    before = run_finally()
     if any_traced(text):
         raise_later(Deferred(AssertionError, (text,), {}))
     detail = "assertion failed" if text is None else str(text)
+    open_block()
     builder.terminate(Fail("assertion", detail, user_site(detail)))
+    restore(before)
 
 
 def raise_(exception: Any, cause: Any = None) -> Any:
@@ -66,12 +68,13 @@ def raise_(exception: Any, cause: Any = None) -> Any:
         leave(Raise(exception, frame))
         return DEAD
     guarded.raises(kind)
-    run_finally()
+    before = run_finally()
     if has_values:
         raise_later(exception)
     site = user_site(str(exception), exception)
     open_block()
     current_builder().terminate(Fail("raise", str(exception), site))
+    restore(before)
     return DEAD
 
 

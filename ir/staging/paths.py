@@ -129,10 +129,15 @@ def leave(signal: Any) -> None:
         kind = "return" if isinstance(signal, Return) else signal.name
         wanted = "function" if kind == "return" else "loop"
         frame = next(f for f in reversed(builder.frames) if f.kind == wanted)
-    before = run_finally(builder.frames.index(frame))
+    before = run_finally(builder.frames.index(frame) + 1)
     block, builder.current = builder.current, None
     if block is not None:
         frame.ends[kind].append((block, here(signal.value) if kind == "return" else _left(frame.scope, signal)))
+    restore(before)
+
+
+def restore(before: Sequence[tuple[Scope, Saved]]) -> None:
+    """The variables and objects as they were before each `finally` ran, for the other paths."""
     for scope, saved in reversed(before):
         scope.restore(saved)
 
@@ -140,12 +145,15 @@ def leave(signal: Any) -> None:
 def run_finally(depth: int = 0) -> list[tuple[Scope, Saved]]:
     """Run each `finally` of the frames from there on, the last one first, on a path that leaves them; gives what they found."""
     builder = current_builder()
+    frames, whole = builder.frames, list(builder.frames)
     before: list[tuple[Scope, Saved]] = []
-    for passed in builder.frames[:depth:-1] if depth else builder.frames[::-1]:
-        if passed.kind == "finally" and builder.current is not None:
-            before.append((passed.scope, passed.scope.save()))
-            if run_staged(passed.last, passed.scope) is DEAD:
+    for i in range(len(whole) - 1, depth - 1, -1):
+        if whole[i].kind == "finally" and builder.current is not None:
+            before.append((whole[i].scope, whole[i].scope.save()))
+            del frames[i:]  # what leaves it comes by no `finally` that has run
+            if run_staged(whole[i].last, whole[i].scope) is DEAD:
                 builder.current = None
+    frames[:] = whole
     return before
 
 
