@@ -664,6 +664,85 @@ def test_checkpoints_and_forward_mode() -> None:
         assert slope == pytest.approx(np.trace(g), rel=1e-12)
 
 
+# ---- derivatives in a `try`
+def descent(t: float, a: Any, n: int) -> Any:
+    def loss(t: float) -> Any:
+        return np.sum(np.log(np.diag(np.linalg.cholesky(a * t)))) + t * t
+
+    for _ in range(n):
+        try:
+            _, g = lj.value_and_grad(loss)(t)
+        except np.linalg.LinAlgError:
+            t = 1.0
+            continue
+        t = t - 2.0 * g
+    return t
+
+
+def test_an_optimiser_that_starts_again() -> None:
+    def want(t: float, n: int) -> float:
+        for _ in range(n):
+            t = 1.0 if t <= 0 else t - 2.0 * (1.0 / t + 2.0 * t)
+        return t
+
+    for n in (1, 2, 3, 6):
+        for options in ({}, {"backend": "python"}):
+            assert lj.jit(descent, **options)(1.5, GOOD, n) == pytest.approx(want(1.5, n), rel=1e-12)
+
+
+@pytest.mark.parametrize("transform", ["grad", "jacfwd", "jacrev", "hessian", "grad of grad", "jvp", "vjp", "linearize", "vmap of grad"])
+def test_every_transform_tells_a_handler(transform: str) -> None:
+    def f(y: Any) -> Any:
+        if y[0] < 0:
+            raise KeyError("k")
+        return np.sum(y**3) * y[0]
+
+    def g(x: Any) -> Any:
+        try:
+            if transform == "grad of grad":
+                return np.sum(lj.grad(lambda z: np.sum(lj.grad(f)(z) ** 2))(x))
+            if transform == "jvp":
+                return lj.jvp(f, (x,), (x,))[1]
+            if transform == "vjp":
+                return np.sum(lj.vjp(f, x)[1](2.0)[0])
+            if transform == "linearize":
+                return lj.linearize(f, x)[1](x)
+            if transform == "vmap of grad":
+                return np.sum(lj.vmap(lj.grad(lambda v: f(np.stack([v, 2 * v]))))(x))
+            return np.sum(getattr(lj, transform)(f)(x))
+        except KeyError:
+            return 7.0
+
+    x = np.array([0.5, 0.75])
+    p, q = x  # f = (p**3 + q**3) p
+    first, second = 4 * p**3 + q**3, 3 * q**2 * p
+    hessian = [12 * p**2, 3 * q**2, 6 * q * p]
+    wants = {"vjp": 2 * (first + second), "hessian": hessian[0] + 2 * hessian[1] + hessian[2], "vmap of grad": float(np.sum(36 * x**3))}
+    wants |= dict.fromkeys(("grad", "jacfwd", "jacrev"), first + second) | dict.fromkeys(("jvp", "linearize"), first * p + second * q)
+    wants["grad of grad"] = 2 * first * (hessian[0] + hessian[1]) + 2 * second * (hessian[1] + hessian[2])
+    for options in ({}, {"backend": "python"}):
+        assert lj.jit(g, **options)(x) == pytest.approx(wants[transform], rel=1e-12)
+        assert lj.jit(g, **options)(-x) == 7.0
+
+
+def test_what_is_differentiated_in_a_try_has_its_effects_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def g(x: float) -> float:
+        def f(y: float) -> float:
+            print("f", y)
+            if y < 0:
+                raise KeyError("k")
+            return y * y
+
+        try:
+            return lj.grad(f)(x)
+        except KeyError:
+            return 5.0
+
+    h = lj.jit(g)
+    assert (h(2.0), h(-2.0)) == (4.0, 5.0)
+    assert capsys.readouterr().out == "f 2.0\nf -2.0\n"
+
+
 # ---- effects
 def test_writes_are_those_of_the_path() -> None:
     def f(w: Any, o: Any, x: float) -> Any:
@@ -793,11 +872,15 @@ def around_a_recursion(n: int, x: float) -> float:
         return -5.0
 
 
-def around_a_gradient(x: float) -> float:
+def falling(n: int, x: float) -> float:
+    return x if n == 0 else math.sqrt(falling(n - 1, x - 1.0))
+
+
+def around_a_recursion_of_math(n: int, x: float) -> float:
     try:
-        return lj.grad(check)(x)
-    except Bad:
-        return 0.0
+        return falling(n, x)
+    except ValueError:
+        return -5.0
 
 
 def around_a_program(a: Any) -> Any:
@@ -815,11 +898,14 @@ def around_a_callback(x: float) -> float:
 
 
 def test_functions_on_their_own_cannot_tell() -> None:
-    for f, args in ((around_a_recursion, (3, 2.0)), (around_a_gradient, (2.0,))):
-        with pytest.raises(
-            errors.UnsupportedSyntaxError, match=rf"in {f.__name__} handles Bad.*traced on its own.*return a value that says so"
-        ):
-            lj.jit(f)(*args)
+    with pytest.raises(
+        errors.UnsupportedSyntaxError, match=r"in around_a_recursion handles Bad.*`recursion`, which is traced on its own.*in recursion"
+    ):
+        lj.jit(around_a_recursion)(3, 2.0)
+    with pytest.raises(
+        errors.UnsupportedSyntaxError, match=r"in around_a_recursion_of_math handles ValueError.*`falling`, which is traced on its own"
+    ):
+        lj.jit(around_a_recursion_of_math)(3, 2.0)
     with pytest.raises(
         errors.UnsupportedSyntaxError,
         match=r"in around_a_callback handles exceptions.*those of `<lambda>`, called back.*outside of the `try`",

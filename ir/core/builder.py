@@ -69,12 +69,12 @@ class Builder:
         self.sites: dict[str, tuple[Site, bool]] | None = None  # if somebody asks: the condition under which a block is come to
         self.frames: list[Frame] = []
         self.calls: list[tuple[Call, Any]] = []  # (call, StagedFunction): arguments for captures are added at the end
-        self.closed, self.counter, self.trying = False, 0, 0  # trying: so many of the frames are a `try`
+        self.closed, self.counter = False, 0
         self.current: Block | None = self.new_block("entry")
 
     def catcher(self, kind: type[BaseException]) -> Frame | None:
         """The `try` of this function whose handlers take such an exception where the trace is."""
-        return next((f for f in reversed(self.frames) if f.kind == "try" and issubclass(kind, f.kinds)), None) if self.trying else None
+        return next((f for f in reversed(self.frames) if f.kind == "try" and issubclass(kind, f.kinds)), None)
 
     # ---- names, blocks
     def fresh(self, type: Type, name: str = "v") -> Var:
@@ -110,7 +110,7 @@ class Builder:
     def emit(self, op: str, args: tuple[Atom, ...], types: tuple[Type, ...], attrs: dict[str, Any] | None = None,
              site: Site | None = None) -> tuple[Var, ...]:  # fmt: skip
         """Append `outs = op(args)`; the outs are new variables of `types`."""
-        if self.trying and TABLE[op].may_fail:
+        if self.trace.trying and TABLE[op].may_fail:
             tried(self, Let((), op, args, attrs or {}, site))
         if self.current is None:
             self.current = self.new_block("dead")
@@ -138,10 +138,7 @@ class Builder:
         return self.captures[atom]
 
     def inside(self, owner: Builder) -> bool:
-        builder: Builder | None = self
-        while builder is not None and builder is not owner:
-            builder = builder.parent
-        return builder is owner
+        return self is owner or (self.parent is not None and self.parent.inside(owner))
 
     # ---- taking steps back
     def mark(self) -> Mark:
@@ -211,7 +208,7 @@ class Trace:
         self.records: list[tuple[Builder, Any, str]] = []  # (caller, Call or Let, callee)
         self.owners: dict[Var, Builder] = {}  # of captured variables
         self.entries: list[Function] = []
-        self.operations = 0
+        self.operations = self.trying = 0  # so many `try` statements are around
         self.names: dict[str, int] = {}
         for name, kept in KEPT.items():
             setattr(self, name, kept.make(self))
@@ -397,4 +394,6 @@ def atom_of(value: Any, t: Type, builder: Builder) -> Atom:
 
 lifted = Port("makes a traced value, of a builder, of an atom")
 tried = Port("leaves for a handler, before an operation in a `try` that would raise")
-raises_unless = Port("leaves for a handler of such an exception, if there is one, where a condition does not hold")
+raises_unless = Port(
+    "raises an exception that a `try` around handles, if one does, where the condition that a function makes does not hold"
+)

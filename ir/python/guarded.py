@@ -35,6 +35,8 @@ Kinds = tuple[type[BaseException], ...]
 Handler = Callable[[Any], Any]
 
 keep("handled", lambda trace: [], check=lambda found: _check(found))  # what the bodies of `try` statements call (Handled)
+keep("apart", lambda trace: set())  # functions that are differentiated
+keep("told", lambda trace: set())  # functions that are evaluated before, where a `try` is told what they raise
 
 
 @dataclass
@@ -45,6 +47,7 @@ class Handled:
     kinds: Kinds
     names: list[str]
     functions: dict[str, Function]
+    told: set[str]
 
 
 class Deferred(Exception):
@@ -126,18 +129,18 @@ class _Try:
         builder, block = self.builder, open_block()
         blocks, lets, depth = len(builder.blocks), len(block.lets), len(builder.frames)
         builder.frames.append(self.frame)
-        builder.trying += 1
+        builder.trace.trying += 1
         try:
             return run(body)
         finally:
             del builder.frames[depth:]
-            builder.trying -= 1
+            builder.trace.trying -= 1
             new = builder.blocks[blocks:]
             names = [
                 name for let in (*block.lets[lets:], *(let for b in new for let in b.lets)) if TABLE[let.op].calls for name in named(let)
             ]
             names += [b.terminator.function for b in (block, *new) if isinstance(b.terminator, Call)]
-            builder.trace.handled.append(Handled(self.site, self.frame.kinds, names, builder.trace.functions))
+            builder.trace.handled.append(Handled(self.site, self.frame.kinds, names, builder.trace.functions, builder.trace.told))
 
     def left(self, e: BaseException) -> Any:
         """An exception that has come up now, where others may have left before."""
@@ -252,24 +255,20 @@ def _tried(builder: Builder, let: Let) -> None:
 
 
 @raises_unless.define
-def _raises_unless(cond: Any, error: Exception) -> None:
-    if current_builder().catcher(type(error)) is not None:
-        require(cond, error)
+def _raises_unless(error: Exception, holds: Callable[[], Any]) -> None:
+    """What Python raises and compiled code else does not: in a `try`, and in what is called there. (What is differentiated has NaN there.)"""
+    trace = current_trace()
+    for b in reversed(trace.builders if trace is not None else ()):
+        if b.catcher(type(error)) is not None:
+            require(holds(), error)
+            return
+        if b.name in trace.apart:  # type: ignore[union-attr]
+            return
 
 
 def _meet(kind: type[BaseException], kinds: Kinds) -> bool:
     """May an exception of this class, or one that is below it, be taken?"""
     return any(issubclass(kind, k) or issubclass(k, kind) for k in kinds)
-
-
-def raises(kind: type[BaseException]) -> None:
-    """A `raise` that compiled code may come to: a `try` around the function that it is in would have to be told."""
-    trace = current_trace()
-    for b in trace.builders[:-1] if trace is not None else ():
-        around = b.catcher(kind)
-        if around is not None:
-            _refuse(around.label, kind.__name__, f"that of a function that is traced on its own, as a recursion or a derivative is ({user_site()})",
-                    "return a value that says so instead")  # fmt: skip
 
 
 def calls_back(name: str) -> None:
@@ -284,32 +283,53 @@ def calls_back(name: str) -> None:
 def _check(found: list[Handled]) -> None:
     """No function that is called in a `try` raises what that would handle."""
     for h in found:
-        seen, work = set(h.names), [*dict.fromkeys(h.names)]
-        while work:
-            f = h.functions.get(work.pop())
-            if f is None:
-                continue
-            for kind in _raised_in(f):
-                if issubclass(kind, h.kinds):
-                    what = (
-                        "the elements of an array"
-                        if f.name.startswith("each")
-                        else f"`{f.name}`, which is traced on its own as recursions and derivatives are,"
-                    )
-                    _refuse(h.site, kind.__name__, f"that of {what}", "test what may fail with `if` before, or return a value that says so")
+        for f, kind, site in _raised_by(h.functions, h.names, h.told):
+            if issubclass(kind, h.kinds):
+                what = (
+                    "the elements of an array" if f.name.startswith("each") else f"`{f.name}`, which is traced on its own as recursions are"
+                )
+                _refuse(h.site, kind.__name__, f"that of {what}{f' ({site})' if site is not None else ''}",
+                        "test what may fail with `if` before, or return a value that says so")  # fmt: skip
+
+
+def is_around() -> bool:
+    """Is there a `try` around what is traced now?"""
+    trace = current_trace()
+    return trace is not None and trace.trying > 0
+
+
+def told_first(name: str) -> bool:
+    """Does a function of the program raise what a `try` around handles? Who calls it to differentiate it can tell nobody; so it is evaluated
+    before, where the `try` is told, and raises nothing then."""
+    trace = current_trace()
+    assert trace is not None
+    kinds = tuple(k for b in trace.builders for f in b.frames if f.kind == "try" for k in f.kinds)
+    found = bool(kinds) and any(issubclass(kind, kinds) for _, kind, _ in _raised_by(trace.functions, [name], trace.told))
+    if found:
+        trace.told.add(name)
+    return found
+
+
+def _raised_by(functions: dict[str, Function], names: Sequence[str], told: set[str]) -> Iterator[tuple[Function, type[BaseException], Any]]:
+    """What these functions, and those that they call, raise, and where; but for those whose callers have been told."""
+    seen, work = {*names, *told}, [name for name in dict.fromkeys(names) if name not in told]
+    while work:
+        f = functions.get(work.pop())
+        if f is not None:
+            yield from ((f, kind, site) for kind, site in _raised_in(f))
             new = [name for name in called(f) if name not in seen]
             seen.update(new)
             work += new
 
 
-def _raised_in(f: Function) -> Iterator[type[BaseException]]:
+def _raised_in(f: Function) -> Iterator[tuple[type[BaseException], Any]]:
     for block in f.blocks.values():
         for let in block.lets:
-            yield from (type(e) for e, _ in _raised(let))
+            yield from ((type(e), let.site) for e, _ in _raised(let))
         if isinstance(block.terminator, Fail):
             exception = AssertionError() if block.terminator.kind == "assertion" else getattr(block.terminator.site, "exception", None)
             if exception is not None:
-                yield type(exception)
+                yield class_of(exception), block.terminator.site
 
 
 def _refuse(site: Any, kind: str, what: str, remedy: str) -> NoReturn:

@@ -60,32 +60,45 @@ def _weak(x: Any) -> Any:
 def _of(number: Callable[[str, Any], Any], name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
     def function(*args: Any) -> Any:
         given = [number(name, x) for x in args]
-        if number is _float and any(current_builder().catcher(e) for e in (ValueError, OverflowError)):
-            _raise_as_python(name, fn, given)
+        if number is _float and current_builder().trace.trying:
+            raises_unless(_DOMAIN, lambda: _is_in_domain(name, fn, given))
+            if name in _TOO_LARGE:
+                raises_unless(_RANGE, lambda: _is_in_range(fn, given))
         return _weak(fn(*given))
 
     return function
 
 
 _TOO_LARGE = ("exp", "exp2", "expm1", "sinh", "cosh", "pow", "gamma", "lgamma", "hypot")
+_POLES = ("gamma", "lgamma", "pow")
+_DOMAIN, _RANGE = ValueError("math domain error"), OverflowError("math range error")
 
 
-def _raise_as_python(name: str, fn: Callable[..., Any], args: list[Any]) -> None:
-    """In a `try`: what is no number of those that are is outside of the function's domain, and what is infinite beyond its range, or at a pole.
-    It is computed for that alone: no derivative goes where there is none."""
+def _is_in_domain(name: str, fn: Callable[..., Any], args: list[Any]) -> Any:
+    """Numbers have a number; and finite ones a finite one, but where that is too large. It is computed for that alone: no derivative
+    goes where there is none."""
     args = [table.fixed(a) for a in args]
     found = fn(*args)
     if not isinstance(found, Traced):
-        return
-    finite = functools.reduce(table.logical_and, (table.isfinite(a) for a in args))
+        return True
     numbers = functools.reduce(table.logical_and, (table.eq(a, a) for a in args))
-    domain, either, no = ValueError("math domain error"), table.logical_or, logical_not
-    raises_unless(either(no(numbers), table.eq(found, found)), domain)
-    small = either(no(finite), table.isfinite(found))
-    if name in ("gamma", "lgamma", "pow"):  # they have poles, and grow beyond all floats
-        at = args[0] if name != "pow" else table.absolute(args[0])
-        raises_unless(either(small, table.gt(at, 0.0)), domain)
-    raises_unless(small, OverflowError("math range error") if name in _TOO_LARGE else domain)
+    inside = table.logical_or(logical_not(numbers), table.eq(found, found))
+    if name in _TOO_LARGE and name not in _POLES:
+        return inside
+    regular = _is_finite(found, args)
+    if name in _POLES:
+        regular = table.logical_or(regular, table.gt(args[0] if name != "pow" else table.absolute(args[0]), 0.0))
+    return table.logical_and(inside, regular)
+
+
+def _is_in_range(fn: Callable[..., Any], args: list[Any]) -> Any:
+    args = [table.fixed(a) for a in args]
+    return _is_finite(fn(*args), args)
+
+
+def _is_finite(found: Any, args: list[Any]) -> Any:
+    """Unless an argument is not."""
+    return table.logical_or(table.isfinite(found), logical_not(functools.reduce(table.logical_and, (table.isfinite(a) for a in args))))
 
 
 def _rounded(name: str, op: Callable[..., Any]) -> Callable[[Any], Any]:

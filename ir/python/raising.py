@@ -17,7 +17,7 @@ from ..staging.paths import DEAD, Raise, branch, leave, open_block, raise_here, 
 from ..values.scalars import truth
 from ..values.values import Traced
 from ..values.views import any_traced
-from . import guarded, host
+from . import host
 from .guarded import Deferred, class_of
 
 
@@ -37,7 +37,6 @@ def _not_held(text: Any) -> None:
     if builder.catcher(AssertionError) is not None:
         raise_(Deferred(AssertionError, (text,), {}) if any_traced(text) else AssertionError() if text is None else AssertionError(text))
         return
-    guarded.raises(AssertionError)
     before = run_finally()
     if any_traced(text):
         raise_later(Deferred(AssertionError, (text,), {}))
@@ -67,7 +66,6 @@ def raise_(exception: Any, cause: Any = None) -> Any:
     if frame is not None:
         leave(Raise(exception, frame))
         return DEAD
-    guarded.raises(kind)
     before = run_finally()
     if has_values:
         raise_later(exception)

@@ -69,8 +69,11 @@ def _checking(index: Any, n: Size, axis: int) -> Any:
     def is_outside(i: Any, n: Any) -> Any:
         return table.select(within(_int(i), _int(n)), constant(0), constant(1))
 
-    outside = emit("outside", shape, inputs, is_outside, [Result("sum")], [I64])[0] if shape else is_outside(*lifted(*inputs))
-    raises_unless(table.ieq(outside, 0), IndexError(f"index is out of bounds for axis {axis}"))
+    def are_inside() -> Any:
+        outside = emit("outside", shape, inputs, is_outside, [Result("sum")], [I64])[0] if shape else is_outside(*lifted(*inputs))
+        return table.ieq(outside, 0)
+
+    raises_unless(IndexError(f"index is out of bounds for axis {axis}"), are_inside)
     return lambda i, n: table.select(table.ilt(i, 0), table.iadd(i, n), i)
 
 

@@ -39,8 +39,8 @@ def arithmetic(name: str, x: Any, y: Any) -> Any:
         t = F64
     op = table.BINARY_FLOAT_TO_INT[name] if t == I64 else TABLE[name]
     x, y = _typed(t, x, y)
-    if weak and t != I64 and name in _DIVIDE and current_builder().trying:
-        raises_unless(table.ne(y, 0.0), ZeroDivisionError(_DIVIDE[name]))
+    if weak and t != I64 and name in _DIVIDE and current_builder().trace.trying:
+        raises_unless(ZeroDivisionError(_DIVIDE[name]), lambda: table.ne(y, 0.0))
     return _weakly(op(x, y), weak)
 
 
@@ -137,18 +137,23 @@ def power(x: Any, n: Any) -> Any:
             raise errors.NegativePowerError(f"Integers to negative integer powers are not allowed: write x ** {float(k)} ({user_site()})")
         if is_float(base_type) and abs(k) <= 16:
             base = to_type(x, t)
-            if weak and k < 0 and current_builder().trying:
-                raises_unless(table.ne(base, 0.0), ZeroDivisionError(_ZERO_POWER))
+            if weak and k < 0 and current_builder().trace.trying:
+                raises_unless(ZeroDivisionError(_ZERO_POWER), lambda: table.ne(base, 0.0))
             return _weakly(table.integer_power_of(base, n=k), weak) if k else constant_like(1.0, base)
         if t == I64 and k < 0:
             t = F64
     x, n = _typed(t, x, n)
-    if weak and t != I64 and current_builder().trying:
-        raises_unless(table.logical_or(table.ne(x, 0.0), table.ge(n, 0.0)), ZeroDivisionError(_ZERO_POWER))
-        finite = [logical_not(table.isinf(table.fixed(v))) for v in (x, n, table.power(table.fixed(x), table.fixed(n)))]
-        fits = table.logical_or(finite[2], logical_not(table.logical_and(*finite[:2])))
-        raises_unless(fits, OverflowError(34, "Numerical result out of range"))
+    if weak and t != I64 and current_builder().trace.trying:
+        raises_unless(ZeroDivisionError(_ZERO_POWER), lambda: table.logical_or(table.ne(x, 0.0), table.ge(n, 0.0)))
+        raises_unless(OverflowError(34, "Numerical result out of range"), lambda: _fits(x, n))
     return _weakly((table.ipow if t == I64 else table.power)(x, n), weak)
+
+
+def _fits(x: Any, n: Any) -> Any:
+    """Is x ** n finite, if x and n are?"""
+    x, n = table.fixed(x), table.fixed(n)
+    finite = [logical_not(table.isinf(v)) for v in (x, n, table.power(x, n))]
+    return table.logical_or(finite[2], logical_not(table.logical_and(*finite[:2])))
 
 
 _ZERO_POWER = "0.0 cannot be raised to a negative power"
