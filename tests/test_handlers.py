@@ -514,6 +514,137 @@ def inner_gradient(x: float) -> float:
     return lj.grad(f)(x)
 
 
+# ---- functions that are compiled as functions of their own
+def recursion(n: int, x: float) -> float:
+    if n == 0:
+        if x < 0:
+            raise Bad(1.0, "negative")
+        return x
+    if x > 100:
+        raise Worse(2.0, "large")
+    return recursion(n - 1, x * 0.5) + 1.0
+
+
+def around_a_recursion(n: int, x: float) -> float:
+    try:
+        return recursion(n, x)
+    except Worse as e:
+        return x * e.v
+    except Bad as e:
+        return -5.0 * x * len(e.why)
+
+
+def falling(n: int, x: float) -> float:
+    return x if n == 0 else math.sqrt(falling(n - 1, x - 1.0))
+
+
+def around_a_recursion_of_math(n: int, x: float) -> float:
+    try:
+        return falling(n, x)
+    except ValueError:
+        return -5.0 * x
+
+
+def subset(i: int, left: int, w: Any) -> int:
+    if left == 0:
+        return 0
+    if i == len(w) or left < 0:
+        raise KeyError("none")
+    try:
+        return 1 + subset(i + 1, left - w[i], w)
+    except KeyError:
+        return subset(i + 1, left, w)
+
+
+def backtracking(left: int, w: Any) -> int:
+    try:
+        return subset(0, left, w)
+    except KeyError:
+        return -1
+
+
+def tree(t: Any, x: float) -> float:
+    if t is None:
+        return x
+    left, v, right = t
+    if v * x < 0:
+        raise Bad(0.0, "sign")
+    return tree(left, x * v) + tree(right, x + v)
+
+
+def around_a_tree(x: float) -> float:
+    try:
+        return tree(((None, 2.0, (None, 1.0, None)), 3.0, (None, 0.5, None)), x)
+    except Bad:
+        return 0.25 * x
+
+
+def of_arrays(n: int, x: Any) -> Any:
+    if n == 0:
+        return x * 2
+    if x[0] > 5:
+        raise KeyError("a")
+    return of_arrays(n - 1, x + 1.0)
+
+
+def around_arrays(n: int, x: Any) -> Any:
+    try:
+        return np.sum(of_arrays(n, x))
+    except KeyError:
+        return -x[1]
+
+
+def even(n: int, x: float) -> float:
+    return x if n == 0 else odd(n - 1, x * 1.5)
+
+
+def odd(n: int, x: float) -> float:
+    if n == 0:
+        raise KeyError("odd")
+    return even(n - 1, x)
+
+
+def around_two(n: int, x: float) -> float:
+    s = 0.0
+    for i in range(n):
+        try:
+            s += even(i, x)
+        except KeyError:
+            s -= x * x
+    return s
+
+
+def handles_itself(n: int, x: float) -> float:
+    try:
+        if n == 0:
+            raise KeyError("zero")
+        return handles_itself(n - 1, x) + x
+    except KeyError:
+        if n == 2:
+            return 10.0 * x
+        raise
+
+
+def around_one_that_handles(n: int, x: float) -> float:
+    try:
+        return handles_itself(n, x)
+    except KeyError:
+        return 7.0 * x
+
+
+def positive(x: float) -> float:
+    if x < 0:
+        raise KeyError("negative")
+    return x * x * math.sin(x)
+
+
+def checkpointed(x: float) -> float:
+    try:
+        return lj.checkpoint(positive)(x)
+    except KeyError:
+        return 5.0 * x
+
+
 def around_elements(x: Any, i: Any) -> Any:
     try:
         return np.sum(np.vectorize(lambda v: v // i)(x))
@@ -546,6 +677,14 @@ CASES: list[tuple[Any, list[tuple[Any, ...]]]] = [
     (popped, [(MIXED,), (-RISING,)]),
     (keys, [(MIXED, 0.3)]),
     (recursive, [(5, 2.5)]),
+    (around_a_recursion, [(3, 2.0), (3, -2.0), (3, 200.0), (500, 3.0)]),
+    (around_a_recursion_of_math, [(3, 2.0), (3, 60.0), (40, 60.0)]),
+    (backtracking, [(n, np.array([3, 5, 2, 2])) for n in (7, 1, 12)]),
+    (around_a_tree, [(1.0,), (-1.0,)]),
+    (around_arrays, [(3, RISING), (7, RISING)]),
+    (around_two, [(6, 0.5)]),
+    (around_one_that_handles, [(1, 2.0), (2, 2.0), (5, 2.0)]),
+    (checkpointed, [(4.0,), (-3.0,)]),
     (around_elements, [(np.arange(3), 2), (np.arange(3), 0)]),
     (inner_gradient, [(4.0,), (-4.0,)]),
 ]  # fmt: skip
@@ -857,30 +996,17 @@ def test_bounds_that_are_known_need_no_handler() -> None:
 
 
 # ---- what cannot be told
-def recursion(n: int, x: float) -> float:
+def with_a_value(n: int, x: float) -> float:
     if n == 0:
-        if x < 0:
-            raise Bad(x)
-        return x
-    return recursion(n - 1, x * 0.5) + 1.0
+        raise Bad(x)
+    return with_a_value(n - 1, x * 0.5) if x > 0.1 else x
 
 
-def around_a_recursion(n: int, x: float) -> float:
+def around_a_value(n: int, x: float) -> float:
     try:
-        return recursion(n, x)
-    except Bad:
-        return -5.0
-
-
-def falling(n: int, x: float) -> float:
-    return x if n == 0 else math.sqrt(falling(n - 1, x - 1.0))
-
-
-def around_a_recursion_of_math(n: int, x: float) -> float:
-    try:
-        return falling(n, x)
-    except ValueError:
-        return -5.0
+        return with_a_value(n, x)
+    except Bad as e:
+        return e.v
 
 
 def around_a_program(a: Any) -> Any:
@@ -897,15 +1023,11 @@ def around_a_callback(x: float) -> float:
         return 0.0
 
 
-def test_functions_on_their_own_cannot_tell() -> None:
+def test_what_a_handler_cannot_be_told() -> None:
     with pytest.raises(
-        errors.UnsupportedSyntaxError, match=r"in around_a_recursion handles Bad.*`recursion`, which is traced on its own.*in recursion"
+        errors.UnsupportedSyntaxError, match=r"with traced values, raised in `with_a_value`.*raise one without, or return a value"
     ):
-        lj.jit(around_a_recursion)(3, 2.0)
-    with pytest.raises(
-        errors.UnsupportedSyntaxError, match=r"in around_a_recursion_of_math handles ValueError.*`falling`, which is traced on its own"
-    ):
-        lj.jit(around_a_recursion_of_math)(3, 2.0)
+        lj.jit(around_a_value)(3, 2.0)
     with pytest.raises(
         errors.UnsupportedSyntaxError,
         match=r"in around_a_callback handles exceptions.*those of `<lambda>`, called back.*outside of the `try`",

@@ -2,10 +2,10 @@
 
 What fails while a function is traced is handled as Python does it. What compiled code may raise when it runs leaves for the handler
 as a path of the program: a `raise` under a traced condition does, and before each operation whose row says what it `raises` its
-condition is tested. That goes through loops and through calls that are traced in place, and runs each `finally` on its way. Functions
-that are traced on their own can tell nobody: a `try` around what they raise is refused. The limits
-of compiled code (memory, ints of 64 bits, sizes that do not fit), the refusals of this library, and its own
-ways of going back pass through every handler.
+condition is tested. That goes through loops and through calls that are traced in place, and runs each `finally` on its way. A
+recursion gives the number of what it raises beside its value (staging/staged.py), and what is differentiated is evaluated before, where
+its handlers are told. The limits of compiled code (memory, ints of 64 bits, sizes that do not fit), the refusals of this library, and
+its own ways of going back pass through every handler.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ..core.sites import user_site
 from ..core.types import BOOL
 from ..staging.join import join
 from ..staging.paths import DEAD, Raised, Scope, Thunk, clock, falls_through, heap_of, open_block, raise_later, require, run, run_staged
+from ..staging.staged import handled as kinds_around
 from ..values.values import Traced, call, dimension
 
 Kinds = tuple[type[BaseException], ...]
@@ -303,7 +304,7 @@ def told_first(name: str) -> bool:
     before, where the `try` is told, and raises nothing then."""
     trace = current_trace()
     assert trace is not None
-    kinds = tuple(k for b in trace.builders for f in b.frames if f.kind == "try" for k in f.kinds)
+    kinds = kinds_around(trace)
     found = bool(kinds) and any(issubclass(kind, kinds) for _, kind, _ in _raised_by(trace.functions, [name], trace.told))
     if found:
         trace.told.add(name)
