@@ -64,6 +64,7 @@ class Loop:
     later: Sequence[str]  # names that are read after the loop
     surely: bool  # it is known to run at least once
     forms: dict[Any, Any]
+    viewed: list[Any]  # memory of which copies are carried instead of views
     trips: Any = None  # how often it runs at most, where that is known when it begins
 
     def __post_init__(self) -> None:
@@ -158,7 +159,7 @@ class Loop:
         if isinstance(form, Candidates):
             value = self._at_the_end(lambda: among(value, form))
         if form in ("settled", "complex"):
-            value = self._at_the_end(lambda: settled(value) if form == "settled" else as_complex(settled(value)))
+            value = self._at_the_end(lambda: as_complex(settled(value, self.viewed)) if form == "complex" else settled(value, self.viewed))
         parts = opened(value, self.heap, self.before.heap)
         if parts is not None and (*key, "grow") in self.forms:
             items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
@@ -185,7 +186,8 @@ class Loop:
             if shape.mutable:
                 self.sharing.seal(made, shared)
             return made
-        t = form if isinstance(form, (Scalar, Array)) else leaf_type(value) if assigned and not isinstance(value, np.ndarray) else None
+        carried = assigned or form == "settled"
+        t = form if isinstance(form, (Scalar, Array)) else leaf_type(value) if carried and not isinstance(value, np.ndarray) else None
         if t is None:
             return value
         leaf: Any = 0 if isinstance(value, Undefined) else value  # never read: see _seed
@@ -264,7 +266,7 @@ class Loop:
             if self.forms.get(key) != "complex":
                 self.forms[key] = "complex"
                 return
-            new = self._at_the_end(lambda: as_complex(settled(new)))
+            new = self._at_the_end(lambda: as_complex(settled(new, self.viewed)))
         if self._latch_chosen(key, old, before, new):
             return
         form = self.forms.get(key)
@@ -303,7 +305,7 @@ class Loop:
                 raise self._differs(name, before, new) from None
         view = is_view(old) or is_view(new)
         if view and self.forms.get(key) == "settled":
-            new = self._at_the_end(lambda: settled(new))
+            new = self._at_the_end(lambda: settled(new, self.viewed))
         a, b = self.parts.get(key) or opened(old, self.heap, self.before.heap), opened(new, self.heap, state)
         if isinstance(old, list) and isinstance(new, list) and a and b and (a[0].more != b[0].more or a[0].more == "growing"):
             was = opened(before, self.heap, self.before.heap)
@@ -335,16 +337,14 @@ class Loop:
 
     def _takes_form(self, key: Any, old: Any, new: Any, view: bool, leaves: bool) -> bool:
         """Is there another form that holds both? The loop is traced again with it."""
+        form: Any = None
         if (view or isinstance(old, np.ndarray)) and all(isinstance(v, (Arrayed, np.ndarray)) for v in (old, new)):
-            merged = None if view else merge_types([old, new])
-            form = merged[0] if merged is not None else "settled" if view and self.forms.get(key) != "settled" else None
-            if form is not None:
-                self.forms[key] = form
-                return True
-        if leaves and leaf_type(old) is not None and (merged := merge_types([old, new])) is not None and key not in self.forms:
-            self.forms[key] = merged[0]
-            return True
-        return False
+            form = "settled" if view and self.forms.get(key) != "settled" else None if view else (merge_types([old, new]) or (None,))[0]
+        if form is None and leaves and leaf_type(old) is not None and key not in self.forms:
+            form = (merge_types([old, new]) or (None,))[0]
+        if form is not None:
+            self.forms[key] = form
+        return form is not None
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
         why = ("its structure must stay the same", "only numbers, arrays and containers of them can change in a staged loop")
@@ -358,7 +358,7 @@ class Loop:
         if isinstance(new, Undefined):
             new._raise()
         if is_view(new):
-            new = self._at_the_end(lambda: settled(new))
+            new = self._at_the_end(lambda: settled(new, self.viewed))
             self.forms[key] = "settled"
             if isinstance(head, Arrayed):
                 head.owned = False
