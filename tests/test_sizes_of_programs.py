@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 
 import lantern_jit as lj
 
-from .support import Runner, check, close
+from .support import Runner, both, check, close, interpret
 
 
 def lines(f: Callable[..., Any], *args: Any) -> int:
@@ -102,3 +104,110 @@ def test_writes_to_what_is_viewed_show_in_the_view(f: Any) -> None:
         h = 1e-6
         slope = (f(x + 0.3 + h, 0.3 + h, n) - f(x + 0.3 - h, 0.3 - h, n)) / (2 * h)
         close(gradient(0.3), slope, 1e-5)
+
+
+# ---- loops that could be unrolled
+@dataclass
+class State:
+    t: float
+    pos: Any
+    vel: Any
+    energy: float
+    hits: int = 0
+
+
+def after(s: State, k: float, dt: float) -> State:
+    vel = s.vel - dt * (k * s.pos + 0.1 * s.pos**3)
+    pos = s.pos + dt * vel
+    hits = s.hits
+    if pos[0] < 0.0:
+        hits = hits + 1
+    return State(s.t + dt, pos, vel, 0.5 * np.sum(vel * vel) + 0.5 * k * np.sum(pos * pos), hits)
+
+
+def history(x: Any, k: float, n: int) -> Any:
+    """A list of numbers, one of objects and one that has an item after some iterations alone."""
+    s, energies, states, early = State(0.0, x, np.zeros_like(x), 0.0), [], [], []
+    for _ in range(n):
+        s = after(after(s, k, 0.1), k, 0.2)
+        energies.append(s.energy)
+        states.append(s)
+        if s.pos[0] > 0.0:
+            early.append(s.t * k)
+    return sum(energies) / len(energies) + sum(q.energy * q.t for q in states) + states[-1].hits + sum(early)
+
+
+def stages(y: Any, w: Any, n: int) -> Any:
+    """A loop of few iterations around a large body."""
+    for k in range(n):
+        a, c = np.zeros(6), np.zeros(6)
+        for i in range(6):
+            for j in range(6):
+                a[i] += w[k, i, j] * y[j]
+            a[i] = np.tanh(a[i])
+        b = np.cumsum(a) / np.sqrt(1 + a * a) if a[0] > 0 else a[::-1] * 2.0
+        for i in range(1, 5):
+            c[i] = 0.5 * (b[i - 1] - 2 * b[i] + b[i + 1])
+            if c[i] > 0.1:
+                c[i] = 0.1 + np.log1p(c[i] - 0.1)
+        z = np.outer(c, b) @ a + np.exp(-a) * np.sin(b)
+        y = y + 0.1 * np.where(z > 0, z, 0.1 * z) / (1e-3 + np.sqrt(np.sum(z * z))) - np.mean(np.cos(z) * a)
+        for i in range(5):
+            y[i] = y[i] + math.sqrt(1.0 + a[i] * c[i + 1] ** 2) * math.exp(-z[i]) - math.atan(b[i] * z[i + 1])
+    return np.sum(y**2)
+
+
+X, W = np.linspace(-1.0, 1.5, 5), np.sin(np.arange(144.0)).reshape(4, 6, 6)
+
+
+def test_lists_grow_in_a_loop_whose_iterations_would_be_a_large_program() -> None:
+    check(lambda x, k: history(x, k, 12), (X, 2.0), argnums=(0, 1), rtol=1e-6)
+    few, many = (lines(lambda x, k, n=n: history(x, k, n), X, 2.0) for n in (12, 40))
+    assert few == many
+
+
+def as_unrolled(f: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, *args: Any) -> None:
+    """Value and gradient are those of the program without loops, in native code and interpreted."""
+    gradient = lj.value_and_grad(f, argnums=tuple(range(len(args))))
+    found = both(gradient, *args)
+    monkeypatch.setattr("lantern_jit.ir.python.for_loops.MOST_LETS", math.inf)
+    expected = interpret(gradient, *args)
+    monkeypatch.undo()
+    for name, (value, slopes) in found.items():
+        close(value, f(*args), 1e-9, 1e-9, name)
+        close(slopes, expected[1], 1e-8, 1e-8, name)
+
+
+def test_a_loop_of_few_iterations_around_much_is_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_unrolled(lambda y, w: stages(y, w, 4), monkeypatch, np.linspace(-1.0, 1.0, 6), W)
+    three, four = (lines(lambda y, w, n=n: stages(y, w, n), np.linspace(-1.0, 1.0, 6), W) for n in (3, 4))
+    assert three == four
+
+
+def written_later(x: Any, k: float, n: int) -> Any:
+    """What comes after the loop needs the objects themselves, which Python alone has: one by one."""
+    states, s = [], State(0.0, x, np.zeros_like(x), 0.0)
+    for _ in range(n):
+        s = after(after(s, k, 0.1), k, 0.2)
+        states.append(s)
+    first, *others = states
+    first.energy = 10.0 * first.energy
+    others[1].pos[0] = k
+    first.vel = others[1].pos
+    return sum(q.energy * q.t + np.sum(q.pos * q.vel) for q in states)
+
+
+def unlike(x: Any, k: float) -> Any:
+    """Iterations of which each one gives something of another kind."""
+    found: Any = 0
+    for i in range(4):
+        y = x * (i + k)
+        for j in range(40):
+            y = 0.9 * y + 0.1 * (np.sin(y) * j if j % 2 else np.cos(y) - x[j % 5] * np.tanh(y + j))
+        found = (found, y) if i % 2 else {"y": y, "before": found}
+    return np.sum(found[1]) * np.sum(found[0]["y"]) + np.sum(found[0]["before"][1])
+
+
+def test_where_that_does_not_do_the_loop_is_unrolled(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_unrolled(lambda x, k: written_later(x, k, 12), monkeypatch, X, 2.0)
+    as_unrolled(unlike, monkeypatch, X, 0.3)

@@ -18,6 +18,7 @@ from ..objects.choice import Candidates, among, as_number, is_choice, is_whole, 
 from ..objects.heap import Place, State, identical
 from ..objects.held import CONTAINERS
 from ..objects.structure import Shape, closed, is_object, opened, shape_of_contents
+from ..values.concrete import may_stage
 from ..values.sizes import add, mul
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
@@ -191,12 +192,11 @@ class Loop:
         if t is None:
             return value
         leaf: Any = 0 if isinstance(value, Undefined) else value  # never read: see _seed
-        found = scalar_type(leaf)
         self.args.append(coerce(leaf, t, self.block))
         if isinstance(t, Array):
             free = self.forms.get(("sizes", key), frozenset())
             t = Array(t.dtype, tuple(new_dim() if axis in free else d for axis, d in enumerate(dims_of(leaf))))
-        weak = found is not None and found[1] and ("strong", key) not in self.forms
+        weak = (scalar_type(leaf) or (None, False))[1] and ("strong", key) not in self.forms
         made = self.heads[key] = parameter(self.head, t, weak, [leaf], self.builder, name)
         if form is not None and isinstance(made, Arrayed) and any(self.forms.get(key[:n]) == "settled" for n in range(1, len(key) + 1)):
             made.owned = False  # a write would have to reach what it was a view of
@@ -247,7 +247,7 @@ class Loop:
         known = referred(states := [before, old, new], self.heap, self.since)
         form = described(states if known is None else [[one_of(ANY, known)]])
         if self.builder.trace.no_growth:
-            kind = Grows if form[0] == LEAF else errors.TypeMismatchError
+            kind = Grows if form[0] == LEAF or may_stage(self.builder.trace) else errors.TypeMismatchError
             raise kind(f"a list grows in the loop at {user_site()}: give it its length before")
         if self.forms.get((*key, "grow")) != form:
             self.forms[(*key, "grow")] = form
