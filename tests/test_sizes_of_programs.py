@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
+from lantern_jit.ir.staging.loop import Loop
 
 from .support import Runner, both, check, close, interpret
 
@@ -211,3 +212,36 @@ def unlike(x: Any, k: float) -> Any:
 def test_where_that_does_not_do_the_loop_is_unrolled(monkeypatch: pytest.MonkeyPatch) -> None:
     as_unrolled(lambda x, k: written_later(x, k, 12), monkeypatch, X, 2.0)
     as_unrolled(unlike, monkeypatch, X, 0.3)
+
+
+# ---- how often a loop is traced
+def rounds(monkeypatch: pytest.MonkeyPatch, f: Callable[..., Any], *args: Any) -> int:
+    """How many times loops are traced, until what they carry is of a form that stays."""
+    count, enter = 0, Loop.enter
+
+    def counted(self: Loop) -> Any:
+        nonlocal count
+        count += 1
+        return enter(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Loop, "enter", counted)
+        specialisation, _ = lj.jit(f)._dispatcher.lookup(args, {})
+    assert specialisation is not None
+    return count
+
+
+def energies(x: float, n: int) -> Any:
+    """Attributes that are Python's numbers at first, a list that grows, and a variable that is read behind the loop."""
+    s, found = State(0.0, x, 1.0, 2.0), []
+    for _ in range(n):
+        s.pos, s.vel, last = s.pos + 0.1 * s.vel, s.vel - 0.1 * s.pos, s.energy
+        s.energy = 0.5 * s.vel**2 + last * 0.5
+        found.append(s.energy)
+    return sum(found) + last
+
+
+def test_a_round_finds_all_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rounds(monkeypatch, lambda s, k: particles(s, k, 50), STARTS, 0.3) == 2
+    assert rounds(monkeypatch, lambda x: energies(x, 100), 0.3) == 4  # with that of the sum
+    check(lambda x: energies(x, 70), (0.3,), rtol=1e-6)

@@ -69,8 +69,7 @@ class Loop:
     trips: Any = None  # how often it runs at most, where that is known when it begins
 
     def __post_init__(self) -> None:
-        self.builder, self.heap = current_builder(), heap_of()
-        self.since = self.before.heap.clock
+        self.builder, self.heap, self.since = current_builder(), heap_of(), self.before.heap.clock
         self.heads: dict[Any, Any] = {}  # the parameters
         self.block: Block = self.builder.current or open_block()
         self.args: list[Atom] = []
@@ -132,13 +131,12 @@ class Loop:
         self.reserved += reserved.buffers
         return self._inside((at, 0), "items", reserved, False)
 
-    def reserve(self, frame: Frame) -> None:
+    def _reserve(self, frame: Frame) -> None:
         """A loop whose count is known when it begins, and that is not left early, makes room for all that is appended in it: then the
         buffers do not change in it."""
         trace = self.builder.trace
         if self.trips is None or any(frame.ends["break"]):
             return
-        known = dict(self.forms)
         for at, place in self.heap.older(self.since):
             events = [e for e in trace.appends[self.appended :] if e.items == at[0]]
             if not events or (at, "grow") not in self.forms or ("reserve", at) in self.forms or not isinstance(place.holder, List):
@@ -149,8 +147,6 @@ class Loop:
             if mine:
                 for key in [k for k in self.forms if k[:2] == (at, 0) or (k[0] == "sizes" and k[1][:2] == (at, 0))]:
                     del self.forms[key]  # of buffers that change
-        if self.forms != known:
-            raise Widen
 
     def _inside(self, key: Any, name: str, value: Any, assigned: bool) -> Any:
         """A part of a variable as it is at the head of the loop."""
@@ -203,7 +199,7 @@ class Loop:
         return made
 
     # ---- the latch
-    def close(self, latches: Sequence[tuple[Block, Saved]]) -> None:
+    def close(self, latches: Sequence[tuple[Block, Saved]], frame: Frame) -> None:
         """Jump back from every latch; a changed form traces the loop again, or is an error that names the variable."""
         known = dict(self.forms)
         jumps = []
@@ -218,6 +214,8 @@ class Loop:
             for at, place in self.heap.older(self.since, self.scope.cells):
                 self._latch_place(at, place, state, args)
             jumps.append((self.block, args))
+        self._seed(latches)
+        self._reserve(frame)
         if self.forms != known:
             raise Widen
         for block, args in jumps:
@@ -342,9 +340,15 @@ class Loop:
             form = "settled" if view and self.forms.get(key) != "settled" else None if view else (merge_types([old, new]) or (None,))[0]
         if form is None and leaves and leaf_type(old) is not None and key not in self.forms:
             form = (merge_types([old, new]) or (None,))[0]
-        if form is not None:
-            self.forms[key] = form
-        return form is not None
+        if form is None:
+            return False
+        self.forms[key] = form
+        if isinstance(old, Arrayed) and isinstance(new, Arrayed):
+            if changed := {axis for axis, (d, e) in enumerate(zip(dims_of(old), dims_of(new), strict=False)) if d != e}:
+                self.forms["sizes", key] = self.forms.get(("sizes", key), frozenset()) | changed
+        elif isinstance(form, Scalar) and not (scalar_type(new) or (None, True))[1]:
+            self.forms["strong", key] = True
+        return True
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
         why = ("its structure must stay the same", "only numbers, arrays and containers of them can change in a staged loop")
@@ -369,22 +373,20 @@ class Loop:
             raise errors.TypeMismatchError(
                 f"loop {in_words(name)} at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
             )
-        found = scalar_type(new)
         if isinstance(head, Arrayed):
             free = self.forms.get(("sizes", key), frozenset())  # axes along which its size changes
             changed = {axis for axis, (d, e) in enumerate(zip(head.type.dims, dims_of(new), strict=True)) if d != e}
             if not same_type(merged[0], head.type) or not changed <= free:
                 self.forms[key], self.forms["sizes", key] = merged[0], free | changed
                 return None
-        if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and found is not None and not found[1])):
+        if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and not (scalar_type(new) or (None, True))[1])):
             self.forms[key], self.forms["strong", key] = merged[0], True
             return None
         return coerce(new, merged[0], self.block)
 
-    def seed(self, latches: Sequence[tuple[Block, Saved]]) -> None:
+    def _seed(self, latches: Sequence[tuple[Block, Saved]]) -> None:
         """A variable that the body assigns before it reads it (else the trace had failed) may be read after the loop: trace again
         with parameters for it. In a loop that is sure to run nobody sees its first value; in others it may not be there."""
-        before = len(self.forms)
         for i, name in enumerate(self.scope.names):
             if name not in self.later or not isinstance(self.before.values[i], Undefined) or (i,) in self.forms:
                 continue
@@ -393,8 +395,6 @@ class Loop:
             with suppress(errors.TypeMismatchError):
                 form = form_of(found, None if self.surely else name)
                 self.forms[i,] = (SURELY, *form[1:]) if self.surely and len(found) == len(latches) else (name, *form[1:])
-        if len(self.forms) > before:
-            raise Widen
 
 
 SURELY = object()

@@ -195,9 +195,7 @@ def _trace_loop(test: Any, body: Any, orelse: Any, loop: Loop) -> Any:
     del builder.frames[builder.frames.index(frame) - 1 :]
     latches = frame.ends["continue"]
     falls_through(signal, frame.ends["break"] if signal is BREAK else latches, scope, CONTINUE, BREAK)
-    loop.seed(latches)
-    loop.close(latches)
-    loop.reserve(frame)
+    loop.close(latches, frame)
     return _after_loop(exits, frame.ends["break"], latches, orelse, loop)
 
 
