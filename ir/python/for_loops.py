@@ -19,6 +19,7 @@ from ..staging import lists
 from ..staging.branches import if_
 from ..staging.chosen.pick import plain
 from ..staging.growing import Grows, growing
+from ..staging.join import Longer
 from ..staging.loops import CANNOT_BE_STAGED, UNROLL_ALWAYS, counted_loop, python_loop, while_
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, open_block, way_back
 from ..values import concrete, pytree
@@ -63,7 +64,8 @@ def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequ
 
 
 MOST_UNROLLED_LETS = 2000
-MOST_LETS = 600  # of loops that are staged rather, where a trace may be made again if that does not succeed
+MOST_LETS = 600  # of loops in which lists grow rather, where a trace may be made again if that does not succeed
+MOST_LETS_OF_FEW = 750  # of loops of so few iterations that they are unrolled at once
 LETS_OF_A_DERIVATIVE, LETS_OF_A_KERNEL = 100, 5  # about
 
 keep("unlike", lambda trace: set())  # where loops are whose iterations are too unlike to be staged
@@ -87,7 +89,7 @@ def _measured(staged: Staged) -> Iterator[Any]:
 def _is_too_large(staged: Staged, builder: Builder, mark: Mark) -> bool:
     """Is it better staged, after one iteration?"""
     may_be = staged.known is not None and staged.indexed and not staged.once and concrete.may_stage(builder.trace)
-    return may_be and staged.known * _lets(builder, mark) > MOST_LETS and concrete.place() not in builder.trace.unlike  # type: ignore[operator]
+    return may_be and staged.known * _lets(builder, mark) > MOST_LETS_OF_FEW and concrete.place() not in builder.trace.unlike  # type: ignore[operator]
 
 
 def _counted(staged: Staged, body: Body, orelse: Thunk | None, scope: Scope, later: Sequence[str]) -> Any:
@@ -99,10 +101,11 @@ def _counted(staged: Staged, body: Body, orelse: Thunk | None, scope: Scope, lat
     try:
         return counted_loop(staged.count(), staged.element, body, orelse, scope, later, surely)
     except Grows as reason:
-        safe = concrete.may_stage(builder.trace)
-        if refused or staged.known is None or staged.known * _lets(builder, mark) < (MOST_LETS if safe else MOST_UNROLLED_LETS):
+        longer = isinstance(reason, Longer) and concrete.may_stage(builder.trace)
+        few = staged.known is not None and staged.known <= UNROLL_ALWAYS and not longer
+        if refused or staged.known is None or few or staged.known * _lets(builder, mark) < (MOST_LETS if longer else MOST_UNROLLED_LETS):
             raise
-        if safe:
+        if longer:
             builder.trace.numbers.sized = True
         go_back()
         builder.trace.no_growth = 0

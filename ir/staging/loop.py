@@ -18,14 +18,13 @@ from ..objects.choice import Candidates, among, as_number, is_choice, is_whole, 
 from ..objects.heap import Place, State, identical
 from ..objects.held import CONTAINERS
 from ..objects.structure import Shape, closed, is_object, opened, shape_of_contents
-from ..values.concrete import may_stage
 from ..values.sizes import add, mul
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
 from .chosen.references import ANY, referred
 from .chosen.sharing import Sharing
-from .growing import Grows, Room, described, grown, is_growing, known_before, started
-from .kinds import LEAF
+from .growing import Room, described, grown, is_growing, known_before, started
+from .join import refusal
 from .leaves import (
     Undefined,
     as_complex,
@@ -245,7 +244,7 @@ class Loop:
         known = referred(states := [before, old, new], self.heap, self.since)
         form = described(states if known is None else [[one_of(ANY, known)]])
         if self.builder.trace.no_growth:
-            kind = Grows if form[0] == LEAF or may_stage(self.builder.trace) else errors.TypeMismatchError
+            kind = refusal(old, new, form, self.builder.trace)
             raise kind(f"a list grows in the loop at {user_site()}: give it its length before")
         if self.forms.get((*key, "grow")) != form:
             self.forms[(*key, "grow")] = form
