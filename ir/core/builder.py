@@ -40,6 +40,7 @@ class Frame:
     label: str = ""
     staged: bool = False  # a loop in the graph
     since: int = 0  # of a function, a loop: when it began, by the clock of the heap
+    viewed: list[Any] = field(default_factory=list)  # of a loop: memory of which it carries copies, where Python has views
     last: Any = None
 
 

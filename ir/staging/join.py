@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import current_builder
+from ..core.builder import Trace, current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
 from ..objects.choice import Candidates, Choice, among, as_number, birth, candidates_of, is_choice, is_whole, one_of, state_of, union
@@ -24,11 +24,13 @@ from ..objects.held import MISSING, held_by, of_the_class
 from ..objects.structure import Shape, closed, is_object, leaves_of, opened, shape_of_contents
 from ..values import pytree
 from ..values.arrays import lift_array
+from ..values.concrete import may_stage
 from ..values.values import Arrayed
 from ..values.views import settled
 from .chosen.references import referred, with_numbers
 from .chosen.sharing import Sharing
-from .growing import Growing, described, grown, is_growing
+from .growing import Growing, Grows, described, grown, is_growing
+from .kinds import LEAF
 from .leaves import (
     Undefined,
     as_complex,
@@ -47,6 +49,17 @@ from .leaves import (
 from .lists import List
 from .optional import Maybe, form_of, is_there, maybe, numbered, seeded, unassigned, value_of
 from .paths import Saved, Scope, at_the_end, heap_of
+
+
+class Longer(Grows):
+    """A list has more items after an iteration; not only items that are chosen by a number."""
+
+
+def refusal(old: Sequence[Any], new: Sequence[Any], form: Any, trace: Trace) -> type[errors.TypeMismatchError]:
+    """What is raised where a list of this form, which held `old`, holds `new` after an iteration of a loop that is unrolled rather."""
+    n = getattr(new[0].n, "atom", new[0].n) if is_growing(new) else len(new)
+    longer = is_growing(old) or getattr(n, "value", n) != len(old)
+    return Longer if longer and may_stage(trace) else Grows if form[0] == LEAF else errors.TypeMismatchError
 
 
 class Meeting:
@@ -192,7 +205,8 @@ class Meeting:
     def _growing(self, name: str, contents: Sequence[Any]) -> Any:
         """The items of a list whose length is another one on each path."""
         if self.builder.trace.no_growth and not any(is_growing(held) for held in contents):
-            raise errors.TypeMismatchError(
+            kind = Longer if may_stage(self.builder.trace) else errors.TypeMismatchError
+            raise kind(
                 f"a list has {' items on one path and '.join(str(len(h)) for h in contents)} on another at {user_site()}: give it one length on all paths"
             )
         candidates = referred(contents, self.heap, self.since)

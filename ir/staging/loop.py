@@ -23,8 +23,8 @@ from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
 from .chosen.references import ANY, referred
 from .chosen.sharing import Sharing
-from .growing import Grows, Room, described, grown, is_growing, known_before, started
-from .kinds import LEAF
+from .growing import Room, described, grown, is_growing, known_before, started
+from .join import refusal
 from .leaves import (
     Undefined,
     as_complex,
@@ -64,11 +64,11 @@ class Loop:
     later: Sequence[str]  # names that are read after the loop
     surely: bool  # it is known to run at least once
     forms: dict[Any, Any]
+    viewed: list[Any]  # memory of which copies are carried instead of views
     trips: Any = None  # how often it runs at most, where that is known when it begins
 
     def __post_init__(self) -> None:
-        self.builder, self.heap = current_builder(), heap_of()
-        self.since = self.before.heap.clock
+        self.builder, self.heap, self.since = current_builder(), heap_of(), self.before.heap.clock
         self.heads: dict[Any, Any] = {}  # the parameters
         self.block: Block = self.builder.current or open_block()
         self.args: list[Atom] = []
@@ -130,13 +130,12 @@ class Loop:
         self.reserved += reserved.buffers
         return self._inside((at, 0), "items", reserved, False)
 
-    def reserve(self, frame: Frame) -> None:
+    def _reserve(self, frame: Frame) -> None:
         """A loop whose count is known when it begins, and that is not left early, makes room for all that is appended in it: then the
         buffers do not change in it."""
         trace = self.builder.trace
         if self.trips is None or any(frame.ends["break"]):
             return
-        known = dict(self.forms)
         for at, place in self.heap.older(self.since):
             events = [e for e in trace.appends[self.appended :] if e.items == at[0]]
             if not events or (at, "grow") not in self.forms or ("reserve", at) in self.forms or not isinstance(place.holder, List):
@@ -147,8 +146,6 @@ class Loop:
             if mine:
                 for key in [k for k in self.forms if k[:2] == (at, 0) or (k[0] == "sizes" and k[1][:2] == (at, 0))]:
                     del self.forms[key]  # of buffers that change
-        if self.forms != known:
-            raise Widen
 
     def _inside(self, key: Any, name: str, value: Any, assigned: bool) -> Any:
         """A part of a variable as it is at the head of the loop."""
@@ -158,7 +155,7 @@ class Loop:
         if isinstance(form, Candidates):
             value = self._at_the_end(lambda: among(value, form))
         if form in ("settled", "complex"):
-            value = self._at_the_end(lambda: settled(value) if form == "settled" else as_complex(settled(value)))
+            value = self._at_the_end(lambda: as_complex(settled(value, self.viewed)) if form == "complex" else settled(value, self.viewed))
         parts = opened(value, self.heap, self.before.heap)
         if parts is not None and (*key, "grow") in self.forms:
             items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
@@ -185,23 +182,23 @@ class Loop:
             if shape.mutable:
                 self.sharing.seal(made, shared)
             return made
-        t = form if isinstance(form, (Scalar, Array)) else leaf_type(value) if assigned and not isinstance(value, np.ndarray) else None
+        carried = assigned or form == "settled"
+        t = form if isinstance(form, (Scalar, Array)) else leaf_type(value) if carried and not isinstance(value, np.ndarray) else None
         if t is None:
             return value
         leaf: Any = 0 if isinstance(value, Undefined) else value  # never read: see _seed
-        found = scalar_type(leaf)
         self.args.append(coerce(leaf, t, self.block))
         if isinstance(t, Array):
             free = self.forms.get(("sizes", key), frozenset())
             t = Array(t.dtype, tuple(new_dim() if axis in free else d for axis, d in enumerate(dims_of(leaf))))
-        weak = found is not None and found[1] and ("strong", key) not in self.forms
+        weak = (scalar_type(leaf) or (None, False))[1] and ("strong", key) not in self.forms
         made = self.heads[key] = parameter(self.head, t, weak, [leaf], self.builder, name)
         if form is not None and isinstance(made, Arrayed) and any(self.forms.get(key[:n]) == "settled" for n in range(1, len(key) + 1)):
             made.owned = False  # a write would have to reach what it was a view of
         return made
 
     # ---- the latch
-    def close(self, latches: Sequence[tuple[Block, Saved]]) -> None:
+    def close(self, latches: Sequence[tuple[Block, Saved]], frame: Frame) -> None:
         """Jump back from every latch; a changed form traces the loop again, or is an error that names the variable."""
         known = dict(self.forms)
         jumps = []
@@ -216,6 +213,8 @@ class Loop:
             for at, place in self.heap.older(self.since, self.scope.cells):
                 self._latch_place(at, place, state, args)
             jumps.append((self.block, args))
+        self._seed(latches)
+        self._reserve(frame)
         if self.forms != known:
             raise Widen
         for block, args in jumps:
@@ -245,7 +244,7 @@ class Loop:
         known = referred(states := [before, old, new], self.heap, self.since)
         form = described(states if known is None else [[one_of(ANY, known)]])
         if self.builder.trace.no_growth:
-            kind = Grows if form[0] == LEAF else errors.TypeMismatchError
+            kind = refusal(old, new, form, self.builder.trace)
             raise kind(f"a list grows in the loop at {user_site()}: give it its length before")
         if self.forms.get((*key, "grow")) != form:
             self.forms[(*key, "grow")] = form
@@ -264,7 +263,7 @@ class Loop:
             if self.forms.get(key) != "complex":
                 self.forms[key] = "complex"
                 return
-            new = self._at_the_end(lambda: as_complex(settled(new)))
+            new = self._at_the_end(lambda: as_complex(settled(new, self.viewed)))
         if self._latch_chosen(key, old, before, new):
             return
         form = self.forms.get(key)
@@ -303,7 +302,7 @@ class Loop:
                 raise self._differs(name, before, new) from None
         view = is_view(old) or is_view(new)
         if view and self.forms.get(key) == "settled":
-            new = self._at_the_end(lambda: settled(new))
+            new = self._at_the_end(lambda: settled(new, self.viewed))
         a, b = self.parts.get(key) or opened(old, self.heap, self.before.heap), opened(new, self.heap, state)
         if isinstance(old, list) and isinstance(new, list) and a and b and (a[0].more != b[0].more or a[0].more == "growing"):
             was = opened(before, self.heap, self.before.heap)
@@ -335,16 +334,20 @@ class Loop:
 
     def _takes_form(self, key: Any, old: Any, new: Any, view: bool, leaves: bool) -> bool:
         """Is there another form that holds both? The loop is traced again with it."""
+        form: Any = None
         if (view or isinstance(old, np.ndarray)) and all(isinstance(v, (Arrayed, np.ndarray)) for v in (old, new)):
-            merged = None if view else merge_types([old, new])
-            form = merged[0] if merged is not None else "settled" if view and self.forms.get(key) != "settled" else None
-            if form is not None:
-                self.forms[key] = form
-                return True
-        if leaves and leaf_type(old) is not None and (merged := merge_types([old, new])) is not None and key not in self.forms:
-            self.forms[key] = merged[0]
-            return True
-        return False
+            form = "settled" if view and self.forms.get(key) != "settled" else None if view else (merge_types([old, new]) or (None,))[0]
+        if form is None and leaves and leaf_type(old) is not None and key not in self.forms:
+            form = (merge_types([old, new]) or (None,))[0]
+        if form is None:
+            return False
+        self.forms[key] = form
+        if isinstance(old, Arrayed) and isinstance(new, Arrayed):
+            if changed := {axis for axis, (d, e) in enumerate(zip(dims_of(old), dims_of(new), strict=False)) if d != e}:
+                self.forms["sizes", key] = self.forms.get(("sizes", key), frozenset()) | changed
+        elif isinstance(form, Scalar) and not (scalar_type(new) or (None, True))[1]:
+            self.forms["strong", key] = True
+        return True
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
         why = ("its structure must stay the same", "only numbers, arrays and containers of them can change in a staged loop")
@@ -358,7 +361,7 @@ class Loop:
         if isinstance(new, Undefined):
             new._raise()
         if is_view(new):
-            new = self._at_the_end(lambda: settled(new))
+            new = self._at_the_end(lambda: settled(new, self.viewed))
             self.forms[key] = "settled"
             if isinstance(head, Arrayed):
                 head.owned = False
@@ -369,22 +372,20 @@ class Loop:
             raise errors.TypeMismatchError(
                 f"loop {in_words(name)} at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
             )
-        found = scalar_type(new)
         if isinstance(head, Arrayed):
             free = self.forms.get(("sizes", key), frozenset())  # axes along which its size changes
             changed = {axis for axis, (d, e) in enumerate(zip(head.type.dims, dims_of(new), strict=True)) if d != e}
             if not same_type(merged[0], head.type) or not changed <= free:
                 self.forms[key], self.forms["sizes", key] = merged[0], free | changed
                 return None
-        if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and found is not None and not found[1])):
+        if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and not (scalar_type(new) or (None, True))[1])):
             self.forms[key], self.forms["strong", key] = merged[0], True
             return None
         return coerce(new, merged[0], self.block)
 
-    def seed(self, latches: Sequence[tuple[Block, Saved]]) -> None:
+    def _seed(self, latches: Sequence[tuple[Block, Saved]]) -> None:
         """A variable that the body assigns before it reads it (else the trace had failed) may be read after the loop: trace again
         with parameters for it. In a loop that is sure to run nobody sees its first value; in others it may not be there."""
-        before = len(self.forms)
         for i, name in enumerate(self.scope.names):
             if name not in self.later or not isinstance(self.before.values[i], Undefined) or (i,) in self.forms:
                 continue
@@ -393,8 +394,6 @@ class Loop:
             with suppress(errors.TypeMismatchError):
                 form = form_of(found, None if self.surely else name)
                 self.forms[i,] = (SURELY, *form[1:]) if self.surely and len(found) == len(latches) else (name, *form[1:])
-        if len(self.forms) > before:
-            raise Widen
 
 
 SURELY = object()

@@ -16,6 +16,7 @@ from ..ops import table
 from ..values import concrete
 from ..values.scalars import truth
 from ..values.values import Traced
+from ..values.writes import Refused
 from .join import join
 from .leaves import Undefined
 from .loop import Loop, Widen
@@ -44,7 +45,7 @@ from .stores import seen
 SHORT = 32  # iterations, at most, that are unrolled rather than that Python's containers are indexed in a loop
 UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
 
-CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
+CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError, Refused)
 
 
 def while_(test: Thunk, body: Thunk, orelse: Thunk | None, scope: Scope, forever: bool = False, later: Sequence[str] = ()) -> Any:
@@ -163,10 +164,11 @@ def staged_loop(
     open_block()
     mark, before = builder.mark(), scope.save()
     forms: dict[Any, Any] = {}
+    viewed: list[Any] = []
     while True:
         postponed = builder.trace.postponed
         try:
-            signal = _trace_loop(test, body, orelse, Loop(scope, before, later, surely, forms, trips))
+            signal = _trace_loop(test, body, orelse, Loop(scope, before, later, surely, forms, viewed, trips))
             if builder.trace.postponed > postponed and not any(f.kind == "loop" and f.staged for f in builder.frames):
                 raise errors.ArrayIndexError(f"list index out of range ({user_site()}): the list is empty")
             return signal
@@ -178,7 +180,7 @@ def staged_loop(
 def _trace_loop(test: Any, body: Any, orelse: Any, loop: Loop) -> Any:
     builder, scope = loop.builder, loop.scope
     loop.enter()
-    frame = Frame("loop", scope, staged=True, since=loop.since)
+    frame = Frame("loop", scope, staged=True, since=loop.since, viewed=loop.viewed)
     builder.frames.append(Frame("staged"))
     builder.frames.append(frame)
     for buffer in loop.reserved:
@@ -193,9 +195,7 @@ def _trace_loop(test: Any, body: Any, orelse: Any, loop: Loop) -> Any:
     del builder.frames[builder.frames.index(frame) - 1 :]
     latches = frame.ends["continue"]
     falls_through(signal, frame.ends["break"] if signal is BREAK else latches, scope, CONTINUE, BREAK)
-    loop.seed(latches)
-    loop.close(latches)
-    loop.reserve(frame)
+    loop.close(latches, frame)
     return _after_loop(exits, frame.ends["break"], latches, orelse, loop)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 from ....ir.core.faults import KINDS
@@ -47,6 +48,7 @@ class Module:
         self.types: list[str] = []
         self.declared: dict[str, str] = {}
         self.made: dict[str, Any] = {}  # functions made on demand, by name
+        self.uses: collections.Counter[str] = collections.Counter()  # of kernels' functions: their calls
         self.sites: list[Site | None] = [None]
         self.context: Any = None  # the emission that the module belongs to
         self.places: Places | None = None  # of instructions, where they are asked for
