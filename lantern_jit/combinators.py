@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from .ir.staging.effects import without_effects
 from .ir.staging.functions import invoke_staged
 from .ir.trace import combined
 from .ir.trace.language import call
-from .transforms import Transformed, in_trace
+from .transforms import Transformed, in_trace, vmap
 
 
 def cond(pred: Any, true_fun: Callable[..., Any], false_fun: Callable[..., Any], *operands: Any) -> Any:
@@ -189,7 +190,7 @@ def scan(
     return staged(init, xs)  # type: ignore[no-any-return]
 
 
-def map(f: Callable[[Any], Any], xs: Any) -> Any:
+def map(f: Callable[[Any], Any], xs: Any, batch_size: int | None = None) -> Any:
     """The results of f for each element of xs, as `scan` collects them.
 
     Parameters
@@ -198,11 +199,18 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
         Of an element, or a container of elements.
     xs : array or container of arrays
         Of one length along the first axis.
+    batch_size : int, optional
+        1 or more: elements are computed side by side, as by `vmap`. How many that are is the library's business here: lanes take a loop's memory.
 
     Returns
     -------
     any
         One array for each number or array of the result.
+
+    Raises
+    ------
+    ValueError
+        For a batch_size below 1.
 
     Examples
     --------
@@ -210,6 +218,10 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
     >>> lj.jit(lambda xs: lj.map(lambda x: x * x, xs))(np.array([1.0, 2.0, 3.0]))
     array([1., 4., 9.])
     """
+    if batch_size is not None:
+        if isinstance(batch_size, bool) or operator.index(batch_size) < 1:
+            raise ValueError(f"batch_size={batch_size!r} of map(): give an int of 1 or more")
+        return vmap(f)(xs)
     if in_trace():
         return without_effects((f,), lambda: combined.scan(lambda c, x: (c, call(f, x)), (), xs, None, False, 1))[1]
     return Transformed(f, "map", lambda v: map(f, v), options=())(xs)

@@ -117,10 +117,10 @@ class Specialisation(Public):
                 with located(self.located):
                     traced = self._trace(numbers)
             except UNDECIDED as e:
-                if numbers is None or not numbers.is_asking:
+                if numbers is None or not (numbers.is_asking or numbers.unroll()):
                     raise (numbers and numbers.undecided) or e  # noqa: B904  # as it was without numbers that have not helped
             except Exception:
-                if numbers is None or not numbers.is_asking:
+                if numbers is None or not (numbers.is_asking or numbers.unroll()):
                     raise
             else:
                 if numbers is None or not numbers.is_asking:

@@ -427,5 +427,24 @@ def test_names_of_arguments_are_those_of_jax() -> None:
     assert lj.while_loop(cond_fun=lambda s: s < 3, body_fun=lambda s: s + 1, init_val=0) == 3
     assert lj.fori_loop(lower=0, upper=3, body_fun=lambda i, s: s + i, init_val=0) == 3
     close(lj.scan(f=lambda c, x: (c + x, c), init=0.0, xs=VECTOR, length=5, reverse=False, unroll=1)[0], VECTOR.sum())
+    close(lj.map(f=lambda x: 2 * x, xs=VECTOR, batch_size=2), 2 * VECTOR)
     close(lj.map(f=lambda x: 2 * x, xs=VECTOR), 2 * VECTOR)
     close(lj.associative_scan(fn=np.add, elems=VECTOR, reverse=False, axis=0), np.cumsum(VECTOR))
+
+
+def test_map_in_batches() -> None:
+    def f(xs: Any, size: Any) -> Any:
+        return lj.map(lambda p: (np.sin(p["a"]) * p["b"].sum(), p["b"] * 2), {"a": xs, "b": np.outer(xs, xs)}, batch_size=size)
+
+    one, rows = f(VECTOR, None)
+    for size in (1, 3, 100):
+        for out in both(lambda xs: f(xs, size), VECTOR).values():  # noqa: B023
+            close(out[0], one)
+            close(out[1], rows)
+    g = lj.jit(lj.grad(lambda xs: np.sum(f(xs, 4)[0])))(VECTOR)
+    close(g, lj.jit(lj.grad(lambda xs: np.sum(f(xs, None)[0])))(VECTOR))
+    for bad in (0, -2, True):
+        with pytest.raises(ValueError, match="give an int of 1 or more"):
+            lj.map(np.sin, VECTOR, batch_size=bad)
+    with pytest.raises(TypeError):
+        lj.map(np.sin, VECTOR, batch_size=2.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -45,8 +46,8 @@ def local_class(x: float) -> Any:
 
 def guarded(x: float) -> Any:
     try:
-        return np.ones(3)[int(x)]
-    except IndexError:
+        return lj.callback(math.sqrt, float, x)
+    except ValueError:
         return 0.0
 
 

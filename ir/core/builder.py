@@ -30,15 +30,17 @@ MAX_OPERATIONS = 500_000
 
 @dataclass(eq=False)
 class Frame:
-    """A place that signals go to: a loop (break, continue) or a function (return). Ends are (block, value). Or what they pass on their way:
-    a condition, or a `finally`, whose statements `last` runs."""
+    """A place that signals go to: a loop (break, continue), a function (return) or a `try` whose handlers take these `kinds` of exceptions
+    (raise). Ends are (block, value). Or what they pass on their way: a condition, or a `finally`, whose statements `last` runs."""
 
     kind: str
     scope: Any = None
-    ends: dict[str, list[tuple[Block, Any]]] = field(default_factory=lambda: {"break": [], "continue": [], "return": []})
+    ends: dict[str, list[tuple[Block, Any]]] = field(default_factory=lambda: {"break": [], "continue": [], "return": [], "raise": []})
+    kinds: tuple[type[BaseException], ...] = ()
     label: str = ""
     staged: bool = False  # a loop in the graph
     since: int = 0  # of a function, a loop: when it began, by the clock of the heap
+    viewed: list[Any] = field(default_factory=list)  # of a loop: memory of which it carries copies, where Python has views
     last: Any = None
 
 
@@ -68,9 +70,12 @@ class Builder:
         self.sites: dict[str, tuple[Site, bool]] | None = None  # if somebody asks: the condition under which a block is come to
         self.frames: list[Frame] = []
         self.calls: list[tuple[Call, Any]] = []  # (call, StagedFunction): arguments for captures are added at the end
-        self.closed = False
-        self.counter = 0
+        self.closed, self.counter = False, 0
         self.current: Block | None = self.new_block("entry")
+
+    def catcher(self, kind: type[BaseException]) -> Frame | None:
+        """The `try` of this function whose handlers take such an exception where the trace is."""
+        return next((f for f in reversed(self.frames) if f.kind == "try" and issubclass(kind, f.kinds)), None)
 
     # ---- names, blocks
     def fresh(self, type: Type, name: str = "v") -> Var:
@@ -106,14 +111,15 @@ class Builder:
     def emit(self, op: str, args: tuple[Atom, ...], types: tuple[Type, ...], attrs: dict[str, Any] | None = None,
              site: Site | None = None) -> tuple[Var, ...]:  # fmt: skip
         """Append `outs = op(args)`; the outs are new variables of `types`."""
+        if self.trace.trying and TABLE[op].may_fail:
+            tried(self, Let((), op, args, attrs or {}, site))
         if self.current is None:
             self.current = self.new_block("dead")
         self.trace.count()
         outs = tuple(self.fresh(t) for t in types)
         let = Let(outs, op, args, attrs or {}, located_site() if site is None and self.trace.located else site)
         self.current.lets.append(let)
-        for out in outs:
-            self.made[out] = let
+        self.made.update(dict.fromkeys(outs, let))
         return outs
 
     # ---- values of enclosing functions
@@ -133,10 +139,7 @@ class Builder:
         return self.captures[atom]
 
     def inside(self, owner: Builder) -> bool:
-        builder: Builder | None = self
-        while builder is not None and builder is not owner:
-            builder = builder.parent
-        return builder is owner
+        return self is owner or (self.parent is not None and self.parent.inside(owner))
 
     # ---- taking steps back
     def mark(self) -> Mark:
@@ -206,7 +209,7 @@ class Trace:
         self.records: list[tuple[Builder, Any, str]] = []  # (caller, Call or Let, callee)
         self.owners: dict[Var, Builder] = {}  # of captured variables
         self.entries: list[Function] = []
-        self.operations = 0
+        self.operations = self.trying = 0  # so many `try` statements are around
         self.names: dict[str, int] = {}
         for name, kept in KEPT.items():
             setattr(self, name, kept.make(self))
@@ -273,8 +276,9 @@ class Trace:
         self.pass_captures()
         entry.params.extend(var for _, var in self.constants.values())
         constants = [value for value, _ in self.constants.values()]
-        functions = {entry.name: entry, **self.functions}
-        return Program(functions, entry.name, constants, self.recipes, symbols=self.symbols, unrolled=self.ran_as_python)
+        return Program(
+            {entry.name: entry, **self.functions}, entry.name, constants, self.recipes, symbols=self.symbols, unrolled=self.ran_as_python
+        )
 
     @contextmanager
     def building(self, name: str) -> Iterator[Builder]:
@@ -343,8 +347,7 @@ class GraphAlgebra:
 
     @staticmethod
     def bind(op: Op, args: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
-        builder = current_builder()
-        operands = [a for a in args if isinstance(a, Operand)]
+        builder, operands = current_builder(), [a for a in args if isinstance(a, Operand)]
         if any(a.type in LANE for a in operands):
             args = spread(op, args)
         types = argument_types(op, [a.type if isinstance(a, Operand) else None for a in args])
@@ -391,3 +394,7 @@ def atom_of(value: Any, t: Type, builder: Builder) -> Atom:
 
 
 lifted = Port("makes a traced value, of a builder, of an atom")
+tried = Port("leaves for a handler, before an operation in a `try` that would raise")
+raises_unless = Port(
+    "raises an exception that a `try` around handles, if one does, where the condition that a function makes does not hold"
+)

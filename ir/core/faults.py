@@ -9,8 +9,6 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from . import errors
 from .graph import Site
 
@@ -62,6 +60,13 @@ KINDS["nan"] = OfFloats(len(KINDS) + 1, errors.NotANumberError, "{detail}")
 BY_CODE = {kind.code: kind for kind in KINDS.values()}
 
 
+# What Python raises in their place, for handlers; of the rest none is told.
+FOR_HANDLERS: dict[str, Exception] = {
+    "division": ZeroDivisionError("integer division or modulo by zero"),
+    "index": IndexError("index is out of bounds"),
+    "step": ValueError("range() arg 3 must not be zero"),
+}
+
 ENDLESS = 1_000_000  # nested calls: so many are rarely meant
 
 
@@ -77,10 +82,16 @@ def stack_advice(mib: int, calls: int, limited: bool = False) -> str:
     )
 
 
+def for_handlers(kind: str, site: Site | None) -> BaseException | None:
+    """What a handler of the program's is given for such a fault."""
+    found = FOR_HANDLERS.get(kind) if kind != "raise" else site.exception if site is not None else None
+    return again(found) if found is not None else None
+
+
 def make_error(kind: Kind, site: Site | None, values: Sequence[int] = (0, 0, 0), advice: str = "") -> BaseException:
     """The exception for a fault, in the user's language; for a staged `raise`, the user's own."""
     if site is not None and site.exception is not None:
-        return _again(site.exception)
+        return again(site.exception)
     detail = site.detail if site else ""
     text = kind.text(values, detail) + advice
     e = kind.error(f"{text}  [{site}]" if site else text)
@@ -94,7 +105,7 @@ def at_site(e: errors.LanternError, site: Site | None) -> errors.LanternError:
     return e if site is None or "  [" in str(e) else type(e)(f"{e}  [{site}]")
 
 
-def _again(e: BaseException) -> BaseException:
+def again(e: BaseException) -> BaseException:
     """A new exception like `e`, without its traceback."""
     new = type(e).__new__(type(e), *e.args)
     new.args = e.args
@@ -103,9 +114,6 @@ def _again(e: BaseException) -> BaseException:
     return new
 
 
-# What operations of compiled code, or Python's in their place, may raise.
-AT_RUN_TIME = (IndexError, ZeroDivisionError, OverflowError, FloatingPointError, ValueError, np.linalg.LinAlgError, MemoryError, RecursionError,
-               AssertionError)  # fmt: skip
 _AS_PYTHON = (errors.ArrayIndexError, errors.AxisError, errors.ArrayShapeError, errors.LinAlgError, errors.ZeroDivideError, errors.NegativePowerError,
               errors.IntegerOverflowError, errors.ConversionError, errors.StagedAssertionError)  # fmt: skip
 _TRACED = (

@@ -161,46 +161,59 @@ def _described(x: Access | Same | Index | Gather) -> tuple[Any, ...]:
 
 def kernel_of(let: Let) -> Kernel:
     """A kernel Let, taken apart."""
-    rest = list(let.args)
-    attrs = dict(let.attrs)
-    sizes, rest = rest[: attrs["rank"]], rest[attrs["rank"] :]
-
-    def access(axes: tuple[int, ...]) -> Access:
-        nonlocal rest
-        n = 1 + 2 * len(axes)
-        mine, rest = rest[:n], rest[n:]
-        assert isinstance(mine[0], Var)
-        return Access(mine[0], tuple(mine[1::2]), tuple(mine[2::2]), axes)
-
-    def place(kind: str, *axes: int) -> Access | Same | Index | Gather:
-        if kind == "a":
-            return access(axes)
-        if kind == "s":
-            return Same(rest.pop(0))
-        if kind == "g":
-            base = rest.pop(0)
-            assert isinstance(base, Var)
-            return Gather(base, axes[0])
-        return Index(axes[0])
-
-    inputs = [place(*described) for described in attrs["inputs"]]
-    outs = iter(let.outs)
-    results = []
+    args, attrs = let.args, let.attrs
+    at = rank = attrs["rank"]
+    inputs: list[Any] = []
+    for described in attrs["inputs"]:
+        x, at = _place(described, args, at)
+        inputs.append(x)
+    outs, results = iter(let.outs), []
     for kind, *axes in attrs["results"]:
         if kind in STARTED:
-            start = place(*axes[0])
-            assert isinstance(start, (Access, Same))
+            start, at = _place(axes[0], args, at)
             results.append(Result(kind, tuple(axes[1:]), None, next(outs), start))
         elif kind in WRITES:
-            results.append(Result(kind, tuple(axes), access(tuple(axes))))
+            into, at = _place(("a", *axes), args, at)
+            results.append(Result(kind, tuple(axes), into))
         elif kind == "at":
-            base = rest.pop(0)
-            assert isinstance(base, Var)
-            results.append(Result(kind, tuple(axes), at=Gather(base, axes[0])))
+            gather, at = _place(("g", axes[0]), args, at)
+            results.append(Result(kind, tuple(axes), at=gather))
         else:
             results.append(Result(kind, tuple(axes), None, None if kind == "drop" else next(outs)))
-    extra = {k: v for k, v in attrs.items() if k not in ("f", "rank", "inputs", "results")}
-    return Kernel(attrs["f"], sizes, inputs, results, let.site, extra)
+    extra = {k: v for k, v in attrs.items() if k not in OF_THE_KERNEL} if len(attrs) > len(OF_THE_KERNEL) else {}
+    return Kernel(attrs["f"], list(args[:rank]), inputs, results, let.site, extra)
+
+
+def _place(described: tuple[Any, ...], args: tuple[Atom, ...], at: int) -> tuple[Any, int]:
+    """What a description says of the arguments from `at` on, and where the next one begins."""
+    kind = described[0]
+    if kind == "a":
+        axes = described[1:]
+        end = at + 1 + 2 * len(axes)
+        return Access(args[at], args[at + 1 : end : 2], args[at + 2 : end : 2], axes), end  # type: ignore[arg-type]
+    if kind == "s":
+        return Same(args[at]), at + 1
+    return (Gather(args[at], described[1]), at + 1) if kind == "g" else (Index(described[1]), at)  # type: ignore[arg-type]
+
+
+OF_THE_KERNEL = ("f", "rank", "inputs", "results")
+
+
+def written_by(let: Let) -> list[Var]:
+    """The arrays that a kernel Let writes, most of which write none."""
+    writes = any(r[0] in WRITES or r[0] == "at" for r in let.attrs["results"])
+    return [r.written for r in kernel_of(let).results if r.written is not None] if writes else []
+
+
+def made_by(let: Let) -> list[tuple[Atom, ...]]:
+    """The sizes of the results of a kernel Let."""
+    sizes, found = let.args[: let.attrs["rank"]], []
+    for kind, *axes in let.attrs["results"]:
+        if kind == "map":
+            found.append(sizes)
+        elif kind not in WRITES and kind not in ("at", "drop"):
+            found.append(tuple(sizes[q] for q in (axes[1:] if kind in STARTED else axes)))
+    return found
 
 
 def flows(let: Let, has: Any, functions: dict[str, Function]) -> tuple[list[Var], list[Var]]:

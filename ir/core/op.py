@@ -16,7 +16,7 @@ instructions, plain numbers compute. Rules and bodies are therefore ordinary ari
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -73,6 +73,9 @@ class Op:
       aliases        pairs (result, argument) that are the same memory
       allocates      its array results are new memory
       fails          may it raise at run time, so that it may not be dropped or moved: a bool, or a function of the Let
+      raises         what of that a handler of the program's may take, as a function of the Let: pairs of an exception and
+                     a function that tells, as traced code (At), whether it does not come up; None where nothing can tell.
+                     The bodies of rows that have none say it by what they check
       cost           cheap; dear: better kept than computed again, where that costs no memory; heavy: better kept in memory
       shape          the types of its results, as a function of the Let: a `Result` for each
       adjoint        how its derivative is written: by `rule`; zero; pullback: `jvp` and `vjp` are traced; function:
@@ -98,6 +101,7 @@ class Op:
     shape: Any = None
     adjoint: Any = None
     effect: Any = None
+    raises: Callable[[Any], Sequence[tuple[BaseException, Any]]] | None = None
     # ---- of scalars
     neutral: Any = None  # the number that leaves the other argument as it is: on the right, and on the left where it `commutes`
     absorbing: Any = None  # the number that leaves nothing of the other one

@@ -6,6 +6,7 @@
     p, q, n = gathering(w)         room for such rows, none so far
     gemm_later(A, B, p, q, n, C) {ta, tb}       C += op(A) op(B), or else op(A)^T and op(B) become rows, which are added before it is too late
     gemm_rest(p, q, n, C)          C += P^T Q of the rows so far
+    succeeds(..) {op, ..}          does the operation of that name, of these arguments, find what it looks for? (LAPACK's word)
     cholesky(A)  solve_triangular  solve  slogdet  qr  eigh  svd            LAPACK, one matrix at a time
     take(x, i)                     the rows x[i] of an array, i in bounds; take_add(d, i, x) adds to them, one row after another
     scatter(x, i, v) {add}         x[i] = v or x[i] += v, one element after another
@@ -24,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from ..core.graph import Const
-from ..core.op import Elsewhere, Op, Size, Stage, Zero, arrays, as_marked, nothing, register, sizes
-from ..core.types import F32, F64, I64, NUMPY_DTYPES, Scalar
+from ..core.op import TABLE, Elsewhere, Op, Size, Stage, Zero, arrays, as_marked, nothing, register, sizes
+from ..core.types import BOOL, F32, F64, I64, NUMPY_DTYPES, Scalar
 
 
 def row(
@@ -47,8 +48,15 @@ def row(
     finds what it wrote as it was before, gets the adjoints of that behind the cotangents of the outs, and gives those of before."""
     rule = Zero(zero) if zero else Elsewhere("traced code")
     common: dict[str, Any] = {"reads": arrays, "writes": writes, "aliases": (), "allocates": True, "fails": as_marked, "cost": "heavy",
-                              "adjoint": "zero" if zero else "pullback", "effect": "", "late": True}  # fmt: skip
+                              "adjoint": "zero" if zero else "pullback", "effect": "", "late": True, "raises": _failure}  # fmt: skip
     return register(Op(name, "*:*", python, rule, shape=shape, jvp=jvp, vjp=vjp, program=program, **{**common, **facts}))
+
+
+def _failure(let: Any) -> Any:
+    """What LAPACK tells; a program of several of them has no one who could be asked before."""
+    if let.op not in FAILURES or not let.attrs.get("fails", True):
+        return ()
+    return [(np.linalg.LinAlgError(FAILURES[let.op]), None if TABLE[let.op].program is not None else lambda at: at.succeeds())]
 
 
 class _Awaited(Stage):
@@ -273,4 +281,15 @@ awaited("dft", _dft, shape=_like(0, 1))
 
 
 FAILURES = {"cholesky": "Matrix is not positive definite", "lu_solve": "Singular matrix", "trsm": "singular matrix", "eigh": "Eigenvalues did not converge",
-          "svd": "SVD did not converge", "qr": "Incorrect argument found in performing QR factorization"}  # fmt: skip
+          "svd": "SVD did not converge", "pinv": "SVD did not converge", "nuclear": "SVD did not converge", "qr": "Incorrect argument found in performing QR factorization"}  # fmt: skip
+
+
+def _succeeds(*args: Any, op: str, **attrs: Any) -> tuple[bool]:
+    try:
+        TABLE[op].body(*args, **attrs)
+    except np.linalg.LinAlgError:
+        return (False,)
+    return (True,)
+
+
+row("succeeds", _succeeds, shape=lambda let: ((BOOL, ()),), zero="it is a question", rereads=False)

@@ -15,6 +15,7 @@ from typing import Any
 from ..core.graph import Const
 from ..core.op import Elsewhere, Op, Result, Zero, as_marked, like, nothing, register, sizes
 from ..core.types import I64, Array, element, lane_type
+from .table import iadd, ilt, logical_and, logical_xor, select
 
 DEFAULT = "c"
 
@@ -33,6 +34,20 @@ def quiet(letters: str) -> str:
 
 def _unchecked(let: Any) -> bool:
     return any(x in "cp" for x in codes(let))
+
+
+def within(i: Any, n: Any) -> Any:
+    """Is it an index of so many elements, from the front or from the end?"""
+    j = select(ilt(i, 0), iadd(i, n), i)
+    return logical_and(logical_xor(ilt(j, 0), True), ilt(j, n))
+
+
+def _outside(let: Any) -> Any:
+    return [
+        (IndexError(f"index is out of bounds for axis {axis}"), lambda at, axis=axis: within(at.args[1 + axis], at.size(0, axis)))
+        for axis, letter in enumerate(codes(let))
+        if letter in "cp"
+    ]
 
 
 def _made(let: Any) -> tuple[Result, ...]:
@@ -65,9 +80,9 @@ DIM = memory("dim", Zero("a size is an integer"), reads=(), writes=(), aliases=(
 CHECK_RANGE = memory("check_range", Zero("it has no result"), reads=(), writes=(), aliases=(), allocates=False, fails=as_marked, adjoint="zero",
                      shape=nothing, measures=True, ranged=True)  # fmt: skip
 LOAD = memory("load", Elsewhere("an adjoint is added to an element"), reads=(0,), writes=(), aliases=(), allocates=False, fails=_unchecked,
-              adjoint="own", shape=lambda let: ((element(let.args[0].type.dtype), ()),), indexed=True)  # fmt: skip
+              raises=lambda let: _outside(let), adjoint="own", shape=lambda let: ((element(let.args[0].type.dtype), ()),), indexed=True)  # fmt: skip
 STORE = memory("store", Elsewhere("a reversible store"), reads=(), writes=(0,), aliases=(), allocates=False, fails=_unchecked,
-               adjoint="own", shape=nothing, indexed=True, late=True)  # fmt: skip
+               raises=lambda let: _outside(let), adjoint="own", shape=nothing, indexed=True, late=True)  # fmt: skip
 ALLOC = memory("alloc", Elsewhere("the sum of the elements' adjoints"), reads=(), writes=(), aliases=(), allocates=True, fails=as_marked, cost="dear",
                adjoint="function", shape=_made, late=True, fills=True, registers=True, rereads=False)  # fmt: skip
 COPY = memory("copy", Elsewhere("adjoints are added"), reads=(0,), writes=(), aliases=(), allocates=True, fails=as_marked, cost="dear",

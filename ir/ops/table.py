@@ -150,7 +150,7 @@ exact_add = row("exact_add", "II:I", lambda m, x, y: exact(m, "add", x, y), fail
 exact_sub = row("exact_sub", "II:I", lambda m, x, y: exact(m, "sub", x, y), fails=True)
 exact_mul = row("exact_mul", "II:I", lambda m, x, y: exact(m, "mul", x, y), fails=True)
 wrap32 = row("wrap32", "I:I", lambda m, x: m.integer("shr", m.integer("shl", x, m.constant(32, x)), m.constant(32, x)), speculate=True)
-fits32 = row("fits32", "I:I", lambda m, x: checked_int32(m, x), fails=True)
+fits32 = row("fits32", "I:I", lambda m, x: checked_size(m, x, x, ieq(wrap32(x), x), "int32"), fails=True)
 ifmod = row("ifmod", "II:I", lambda m, x, y: checked_integer(m, "fmod", x, y), fails=True)
 unsigned_div = row("unsigned_div", "II:I", lambda m, x, y: m.integer("udiv", x, y))  # of numbers without a sign; y is not 0
 ipow = row("ipow", "II:I", lambda m, x, y: checked_power(m, x, y), fails=True)
@@ -160,16 +160,16 @@ ior = row("ior", "II:I", lambda m, x, y: m.integer("or", x, y), speculate=True)
 ixor = row("ixor", "II:I", lambda m, x, y: m.integer("xor", x, y), speculate=True)
 ishl = row("ishl", "II:I", lambda m, x, y: m.integer("shl", x, y))
 ishr = row("ishr", "II:I", lambda m, x, y: m.integer("shr", x, y))
-ieq = row("ieq", "II:B", lambda m, x, y: m.compare("eq", x, y), speculate=True,
+ieq: Op = row("ieq", "II:B", lambda m, x, y: m.compare("eq", x, y), speculate=True,
           folds=lambda let: Const(True, BOOL) if let.args[0] is let.args[1] else None)  # fmt: skip
-ine = row("ine", "II:B", lambda m, x, y: m.compare("ne", x, y), speculate=True)
+ine: Op = row("ine", "II:B", lambda m, x, y: m.compare("ne", x, y), speculate=True)
 ilt: Op = row("ilt", "II:B", lambda m, x, y: m.compare("lt", x, y), speculate=True, less=True)
 ile = row("ile", "II:B", lambda m, x, y: m.compare("le", x, y), speculate=True)
 igt: Op = row("igt", "II:B", lambda m, x, y: m.compare("gt", x, y), speculate=True)
 ige = row("ige", "II:B", lambda m, x, y: m.compare("ge", x, y), speculate=True)
-logical_and: Op = row("and", "BB:B", lambda m, x, y: m.logical("and", x, y), speculate=True)
-logical_or = row("or", "BB:B", lambda m, x, y: m.logical("or", x, y), speculate=True)
-logical_xor = row("xor", "BB:B", lambda m, x, y: m.logical("xor", x, y), speculate=True)
+logical_and: Op = row("and", "BB:B", lambda m, x, y: m.logical("and", x, y), speculate=True, neutral=True, absorbing=False, commutes=True)
+logical_or = row("or", "BB:B", lambda m, x, y: m.logical("or", x, y), speculate=True, neutral=False, absorbing=True, commutes=True)
+logical_xor = row("xor", "BB:B", lambda m, x, y: m.logical("xor", x, y), speculate=True, neutral=False, commutes=True)
 
 # ---- sizes and indices of arrays
 holds = row("holds", "B:B", lambda m, c: checked(m, c), fails=True)  # raises what its place says (Site.exception) where c is false
@@ -184,7 +184,9 @@ check_index = row("check_index", "II:I", lambda m, i, n, axis: checked_index(m, 
 # ---- conversions: `to` is the result's type
 convert = row("convert", "T:>", lambda m, x, to: m.convert(x, to), lambda d, z, x, to: (convert_like(d, x, to),), **STEADY,
               folds=lambda let: let.args[0] if let.args[0].type == let.out.type else None)
-to_integer = row("to_integer", "F:I", lambda m, x: checked_truncation(m, x), fails=True)
+to_integer = row("to_integer", "F:I", lambda m, x: checked_truncation(m, x), fails=True, raises=lambda let: [
+    (ValueError("cannot convert float NaN to integer"), lambda at: eq(at.args[0], at.args[0])),
+    (OverflowError("cannot convert float infinity to integer"), lambda at: lt(absolute(at.args[0]), math.inf))])
 
 # ---- blocks of lanes; a number in all of them is a conversion
 lane: Op = row("lane", "F:>", lambda m, x, i, to: m.lane(x, i), lambda d, z, x, i, to: (
@@ -336,11 +338,6 @@ def exact(m: Any, name: str, x: Any, y: Any) -> Any:
     z, ok = m.integer_exact(name, x, y)
     m.check(ok, "overflow")
     return z
-
-
-def checked_int32(m: Any, x: Any) -> Any:
-    m.check(ieq(wrap32(x), x), "int32", x)
-    return x
 
 
 def checked_size(m: Any, x: Any, y: Any, ok: Any, kind: str) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..core import errors
-from ..core.builder import Builder, building, current_builder, current_trace
-from ..core.graph import Atom, Var
+from ..core.builder import Builder, Mark, building, current_builder, current_trace, keep
+from ..core.graph import Atom, Let, Var
 from ..core.op import FORWARD, REVERSE, TABLE, Size
 from ..core.sites import user_site
 from ..core.types import I64
@@ -19,6 +19,7 @@ from ..staging import lists
 from ..staging.branches import if_
 from ..staging.chosen.pick import plain
 from ..staging.growing import Grows, growing
+from ..staging.items.room import Longer
 from ..staging.loops import CANNOT_BE_STAGED, UNROLL_ALWAYS, counted_loop, python_loop, while_
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, open_block, way_back
 from ..values import concrete, pytree
@@ -44,14 +45,18 @@ def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequ
     if staged.shown is not None:
         return _in_blocks(staged, body, orelse, scope, later)
     body, orelse = _chosen(staged, body, scope), _ended(staged, orelse)
-    if staged.known is not None and staged.known <= UNROLL_ALWAYS:
-        return python_loop(staged.python(), body, orelse, scope)
     open_block()
     go_back = way_back(scope)
+    if staged.known is not None and staged.known <= UNROLL_ALWAYS:
+        try:
+            return python_loop(_measured(staged), body, orelse, scope)
+        except TooLarge:
+            go_back()
     try:
         return _counted(staged, body, orelse, scope, later)
     except CANNOT_BE_STAGED as reason:
         go_back()
+        trace.unlike.add(concrete.place())
         items, why = staged.for_python(), str(reason)
         if items is None:
             raise
@@ -59,20 +64,49 @@ def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequ
 
 
 MOST_UNROLLED_LETS = 2000
+MOST_LETS = 600  # of loops in which lists grow rather, where a trace may be made again if that does not succeed
+MOST_LETS_OF_FEW = 750  # of loops of so few iterations that they are unrolled at once
 LETS_OF_A_DERIVATIVE, LETS_OF_A_KERNEL = 100, 5  # about
+
+keep("unlike", lambda trace: set())  # where loops are whose iterations are too unlike to be staged
+
+
+class TooLarge(Exception):
+    """A loop of very few iterations is too large a program when it is unrolled."""
+
+
+def _measured(staged: Staged) -> Iterator[Any]:
+    """The elements for Python. TooLarge where the first one shows that all of them are too much."""
+    builder = current_builder()
+    mark = builder.mark()
+    for i, x in enumerate(staged.python()):
+        if i == 1 and _is_too_large(staged, builder, mark):
+            builder.trace.numbers.sized = True
+            raise TooLarge
+        yield x
+
+
+def _is_too_large(staged: Staged, builder: Builder, mark: Mark) -> bool:
+    """Is it better staged, after one iteration?"""
+    may_be = staged.known is not None and staged.indexed and not staged.once and concrete.may_stage(builder.trace)
+    return may_be and staged.known * _lets(builder, mark) > MOST_LETS_OF_FEW and concrete.place() not in builder.trace.unlike  # type: ignore[operator]
 
 
 def _counted(staged: Staged, body: Body, orelse: Thunk | None, scope: Scope, later: Sequence[str]) -> Any:
     """A loop in the graph. A list does not grow in a short one, which is unrolled rather: unless that is too large a program."""
     surely = bool(staged.known) and staged.keep is None
     builder = current_builder()
-    go_back, before, refused = way_back(scope), _lets(builder), builder.trace.no_growth
+    go_back, mark, refused = way_back(scope), builder.mark(), builder.trace.no_growth
     builder.trace.no_growth += staged.short
     try:
         return counted_loop(staged.count(), staged.element, body, orelse, scope, later, surely)
     except Grows as reason:
-        if refused or staged.known is None or staged.known * (_lets(builder) - before) < MOST_UNROLLED_LETS:
+        longer = isinstance(reason, Longer) and concrete.may_stage(builder.trace)
+        few = staged.known is not None and staged.known <= UNROLL_ALWAYS and not longer
+        if refused or staged.known is None or few or staged.known * _lets(builder, mark) < (MOST_LETS if longer else MOST_UNROLLED_LETS):
             raise
+        if longer:
+            builder.trace.numbers.sized = True
         go_back()
         builder.trace.no_growth = 0
         try:
@@ -83,10 +117,14 @@ def _counted(staged: Staged, body: Body, orelse: Thunk | None, scope: Scope, lat
         builder.trace.no_growth = refused
 
 
-def _lets(builder: Builder) -> int:
-    """How large the function is so far."""
+def _lets(builder: Builder, mark: Mark) -> int:
+    """How large what has been added since is."""
     sizes = {"": 1, REVERSE: LETS_OF_A_DERIVATIVE, FORWARD: LETS_OF_A_DERIVATIVE}
-    return sum(sizes.get(TABLE[let.op].calls, LETS_OF_A_KERNEL) for b in builder.blocks for let in b.lets)
+    return sum(sizes.get(TABLE[let.op].calls, LETS_OF_A_KERNEL) for let in _added(builder, mark))
+
+
+def _added(builder: Builder, mark: Mark) -> list[Let]:
+    return [*(mark.block.lets[mark.lets :] if mark.block else ()), *(let for b in builder.blocks[mark.blocks :] for let in b.lets)]
 
 
 MOVES = 128  # of a bar, at most
@@ -283,8 +321,7 @@ class Region:
 
     def __init__(self, builder: Builder, mark: Any, what: str = "") -> None:
         self.builder, self.what = builder, what
-        lets = [*(mark.block.lets[mark.lets :] if mark.block else ()), *(let for b in builder.blocks[mark.blocks :] for let in b.lets)]
-        self.made = {o: let for let in lets for o in let.outs}
+        self.made = {o: let for let in _added(builder, mark) for o in let.outs}
         self.params = {p for b in builder.blocks[mark.blocks :] for p in b.params}
 
     def outside(self, n: Traced) -> Callable[[], Any]:

@@ -230,7 +230,7 @@ def yield_(value: Any) -> Any:
             f"the `yield` at {user_site()} is in a function that is traced on its own, as a checkpointed one is: return a list"
         )
     consumer = trace.consumers.pop()
-    hidden = [f for f in builder.frames[consumer.depth :] if f.kind in ("function", "loop")]  # no signal of the body is for these
+    hidden = [f for f in builder.frames[consumer.depth :] if f.kind in ("function", "loop", "try")]  # no signal of the body is for these
     kinds, since, continues = [f.kind for f in hidden], clock(), consumer.frame.ends["continue"]
     for f in hidden:
         f.kind = "generator"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import current_builder, raises_unless
 from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, C128, I64, describe, is_float
 from ..numpy.registry import function, ufunc
@@ -20,7 +21,7 @@ from ..staging import branches
 from ..values.complexes import functions as complex_functions
 from ..values.complexes.pairs import Complex, complex_of, to_complex
 from ..values.operators import arithmetic
-from ..values.scalars import operand, to_float, to_integer
+from ..values.scalars import logical_not, operand, to_float, to_integer
 from ..values.values import Arrayed, Traced, constant, is_traced
 from ..values.views import any_traced
 from . import folds, for_loops, raising
@@ -57,7 +58,47 @@ def _weak(x: Any) -> Any:
 
 
 def _of(number: Callable[[str, Any], Any], name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args: _weak(fn(*(number(name, x) for x in args)))
+    def function(*args: Any) -> Any:
+        given = [number(name, x) for x in args]
+        if number is _float and current_builder().trace.trying:
+            raises_unless(_DOMAIN, lambda: _is_in_domain(name, fn, given))
+            if name in _TOO_LARGE:
+                raises_unless(_RANGE, lambda: _is_in_range(fn, given))
+        return _weak(fn(*given))
+
+    return function
+
+
+_TOO_LARGE = ("exp", "exp2", "expm1", "sinh", "cosh", "pow", "gamma", "lgamma", "hypot")
+_POLES = ("gamma", "lgamma", "pow")
+_DOMAIN, _RANGE = ValueError("math domain error"), OverflowError("math range error")
+
+
+def _is_in_domain(name: str, fn: Callable[..., Any], args: list[Any]) -> Any:
+    """Numbers have a number; and finite ones a finite one, but where that is too large. It is computed for that alone: no derivative
+    goes where there is none."""
+    args = [table.fixed(a) for a in args]
+    found = fn(*args)
+    if not isinstance(found, Traced):
+        return True
+    numbers = functools.reduce(table.logical_and, (table.eq(a, a) for a in args))
+    inside = table.logical_or(logical_not(numbers), table.eq(found, found))
+    if name in _TOO_LARGE and name not in _POLES:
+        return inside
+    regular = _is_finite(found, args)
+    if name in _POLES:
+        regular = table.logical_or(regular, table.gt(args[0] if name != "pow" else table.absolute(args[0]), 0.0))
+    return table.logical_and(inside, regular)
+
+
+def _is_in_range(fn: Callable[..., Any], args: list[Any]) -> Any:
+    args = [table.fixed(a) for a in args]
+    return _is_finite(fn(*args), args)
+
+
+def _is_finite(found: Any, args: list[Any]) -> Any:
+    """Unless an argument is not."""
+    return table.logical_or(table.isfinite(found), logical_not(functools.reduce(table.logical_and, (table.isfinite(a) for a in args))))
 
 
 def _rounded(name: str, op: Callable[..., Any]) -> Callable[[Any], Any]:

@@ -2,12 +2,13 @@
 
 A traced scalar is a Python number where it is weak, NumPy's otherwise; an argument may be of a type of its own (`Given`): an
 array without axes, a float16. isinstance, type(), hasattr and so on ask `type_of`, which knows the class; what is asked of a
-class is then Python's own business.
+class is then Python's own business. What the patterns of a `match` ask is here, too.
 """
 
 from __future__ import annotations
 
 import builtins
+import collections.abc
 import dis
 import functools
 import types
@@ -23,12 +24,13 @@ from ..numpy.common import class_of
 from ..numpy.registry import implements
 from ..objects.choice import Choice
 from ..staging import functions
+from ..staging.branches import and_
 from ..staging.chosen.pick import each
 from ..staging.chosen.use import answer
 from ..staging.items.queue import Queue
 from ..staging.leaves import Undefined
 from ..staging.lists import List
-from ..staging.optional import Maybe, needed
+from ..staging.optional import Maybe, is_, needed
 from ..values.scalars import logical_not
 from ..values.values import Arrayed, Traced, is_traced
 from .iterables import Staged
@@ -202,3 +204,53 @@ QUESTIONS: dict[Any, Callable[..., Any]] = {
 
 for _function in (np.isscalar, np.iterable, np.result_type, np.can_cast, np.isrealobj, np.iscomplexobj, np.common_type):
     implements(_function, gives="python")(QUESTIONS[_function])
+
+
+# ---- match
+match_bool = is_  # is x the constant True or False?
+
+
+def match_sequence(x: Any, n: int, more: bool) -> bool:
+    cls = type_of(needed(x))
+    if not issubclass(cls, collections.abc.Sequence) or issubclass(cls, (str, bytes, bytearray)):
+        return False
+    return len(x) >= n if more else len(x) == n
+
+
+def match_rest(x: Any, start: int, behind: int) -> list[Any]:
+    return list(x[start : len(x) - behind])
+
+
+def match_mapping(x: Any, *keys: Any) -> bool:
+    return issubclass(type_of(needed(x)), collections.abc.Mapping) and all(k in x for k in keys)
+
+
+def match_others(x: Any, *keys: Any) -> dict[Any, Any]:
+    return {k: v for k, v in x.items() if k not in keys}
+
+
+_THEMSELVES = (bool, bytearray, bytes, dict, float, frozenset, int, list, set, str, tuple)
+
+
+def _has_argument(x: Any, cls: Any, i: int) -> bool:
+    names = getattr(cls, "__match_args__", ())
+    if issubclass(cls, _THEMSELVES) and not names and i == 0:
+        return True
+    if i >= len(names):
+        raise TypeError(f"{cls.__name__}() accepts {len(names)} positional sub-patterns ({i + 1} given)")
+    return bool(hasattr_(x, names[i]))
+
+
+def match_class(x: Any, cls: Any, places: int, *names: str) -> Any:
+    found = isinstance_(x, cls)
+    if isinstance(found, Traced):  # of what may be None
+        return found if not places and not names else and_(found, lambda: match_class(needed(x), cls, places, *names))
+    if not found:
+        return False
+    return all(_has_argument(x, cls, i) for i in range(places)) and all(hasattr_(x, name) for name in names)
+
+
+def match_argument(x: Any, cls: Any, i: int) -> Any:
+    x = needed(x)
+    names = getattr(cls, "__match_args__", ())
+    return getattr(x, names[i]) if names else x

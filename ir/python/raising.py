@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -9,33 +10,48 @@ from ..core.builder import Builder, current_builder, current_trace
 from ..core.errors import LanternError
 from ..core.graph import Fail
 from ..core.sites import is_library, user_site
-from ..staging.paths import DEAD, branch, open_block, raise_here
+from ..objects.choice import is_choice, state_of
+from ..ops import table
+from ..staging.branches import if_
+from ..staging.paths import DEAD, Raise, branch, leave, open_block, raise_here, restore, run_finally
 from ..values.scalars import truth
 from ..values.values import Traced
 from ..values.views import any_traced
-from . import guarded, host
+from . import host
+from .guarded import Deferred, class_of
 
 
 def assert_(cond: Any, message: Callable[[], Any]) -> Any:
     cond = truth(cond)
     if not isinstance(cond, Traced):
         return None if cond else raise_(AssertionError() if (text := message()) is None else AssertionError(text))
-    guarded.raises(AssertionError)
     ok, bad = branch(cond, "holds", "fails")
     current_builder().enter(bad)
-    text = message()
+    _not_held(message())
+    current_builder().enter(ok)
+    return None
+
+
+def _not_held(text: Any) -> None:
+    builder = current_builder()
+    if builder.catcher(AssertionError) is not None:
+        raise_(Deferred(AssertionError, (text,), {}) if any_traced(text) else AssertionError() if text is None else AssertionError(text))
+        return
+    before = run_finally()
     if any_traced(text):
         raise_later(Deferred(AssertionError, (text,), {}))
     detail = "assertion failed" if text is None else str(text)
-    current_builder().terminate(Fail("assertion", detail, user_site(detail)))
-    current_builder().enter(ok)
-    return None
+    open_block()
+    builder.terminate(Fail("assertion", detail, user_site(detail)))
+    restore(before)
 
 
 def raise_(exception: Any, cause: Any = None) -> Any:
     """`raise`: at once where every path leads here, else when the compiled code gets here."""
     if isinstance(exception, type):
         exception = exception()
+    if is_choice(exception):
+        return _raise_one(*state_of(exception), cause)
     if cause is not None:
         exception.__cause__ = cause
     trace = current_trace()
@@ -44,13 +60,28 @@ def raise_(exception: Any, cause: Any = None) -> Any:
     has_values = any_traced(exception.given if isinstance(exception, Deferred) else exception.args)
     if not has_values and not _is_staged(trace.builders):
         raise exception
-    guarded.raises(exception.cls if isinstance(exception, Deferred) else type(exception))
+    kind = class_of(exception)
+    open_block()
+    frame = current_builder().catcher(kind)
+    if frame is not None:
+        leave(Raise(exception, frame))
+        return DEAD
+    before = run_finally()
     if has_values:
         raise_later(exception)
     site = user_site(str(exception), exception)
     open_block()
     current_builder().terminate(Fail("raise", str(exception), site))
+    restore(before)
     return DEAD
+
+
+def _raise_one(index: Any, exceptions: Sequence[Any], cause: Any, first: int = 0) -> Any:
+    """One of several, which the program chooses."""
+    if len(exceptions) == 1:
+        return raise_(exceptions[0], cause)
+    others = functools.partial(_raise_one, index, exceptions[1:], cause, first + 1)
+    return if_(table.ieq(index, first), lambda: raise_(exceptions[0], cause), others)
 
 
 @raise_here.define
@@ -73,22 +104,6 @@ def _is_staged(builders: Sequence[Builder]) -> bool:
         if b.current is not b.blocks[0] or any(f.kind in ("condition", "staged") or any(f.ends.values()) for f in b.frames):
             return True
     return False
-
-
-# ---- exceptions
-class Deferred(Exception):
-    """An exception whose arguments are traced: it is made when it is raised."""
-
-    def __init__(self, cls: type[BaseException], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        super().__init__(*args)
-        self.cls, self.given, self.keywords = cls, args, kwargs
-
-    def __str__(self) -> str:
-        return f"{', '.join(str.__str__(x) if isinstance(x, str) else repr(x) for x in self.given)}"
-
-
-def is_exception(function: Any) -> bool:
-    return isinstance(function, type) and issubclass(function, BaseException)
 
 
 def raise_later(exception: BaseException) -> None:

@@ -244,6 +244,8 @@ def format_(x: Any, spec: str = "") -> Any:
 def shown(x: Any, conversion: int = -1) -> Any:
     """`x` as it is to be shown: the text that its class, if it is a user's, makes of it, else itself."""
     cls = type(x)
+    if isinstance(x, BaseException) and any_traced(x.args):
+        return _of_exception(x, conversion)
     if isinstance(x, (str, int, float, tuple, list, dict, np.ndarray, np.generic, type(None), type)) or is_traced(x):
         return x
     if pytree.is_node(cls) or not is_object(x) or not any(map(is_traced, leaves_of(x))):
@@ -258,6 +260,17 @@ def shown(x: Any, conversion: int = -1) -> Any:
         return x
     raise errors.UnsupportedOperationError(
         f"text of a {cls.__qualname__}, which has traced values in it, at {user_site()}: give the class a __repr__, or show the values themselves"
+    )
+
+
+def _of_exception(e: BaseException, conversion: int) -> Any:
+    found = next(vars(c)["__str__"] for c in type(e).__mro__ if "__str__" in vars(c))
+    if conversion != ord("r") and isinstance(found, types.FunctionType):
+        return call(types.MethodType(found, e))
+    if conversion != ord("r") and found is BaseException.__str__ and len(e.args) == 1:
+        return fstring((e.args[0], ord("s"), ""))
+    raise errors.UnsupportedOperationError(
+        f"text of a {type(e).__name__} with traced values in it at {user_site()}: show the values themselves (e.args)"
     )
 
 

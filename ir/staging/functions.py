@@ -29,7 +29,7 @@ from ..values.values import call, constant, scalar_type
 from .items.room import Widen
 from .paths import DEAD, Bottom, Return, StagedExit, open_block, raise_later
 from .signatures import Same, _check_effects, _code, _is_shaped, captured, outside_of, signature
-from .staged import StagedFunction, _result, call_staged, enter, stage
+from .staged import StagedFunction, _result, call_staged, enter, handled, stage
 
 MAX_DEPTH = 150
 MAX_UNROLLED = 3_000  # calls of a function under traced conditions that needs its numbers plain
@@ -124,7 +124,8 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
 def _known(trace: Trace, key: Any, raw: Any, outside: Any = ()) -> StagedFunction | None:
     """The function that has been traced on its own, if no variable that it uses, and nothing in the objects that it is given, has changed since."""
     staged: StagedFunction | None = trace.staged.get(key)
-    if staged is not None and staged.captured is not None and staged.captured != (captured(raw, set()), outside):
+    known = staged is None or staged.captured is None
+    if not known and (staged.captured != (captured(raw, set()), outside) or not {*handled(trace)} <= {*staged.kinds}):  # type: ignore[union-attr]
         del trace.staged[key]
         return None
     return staged

@@ -26,6 +26,7 @@ from ..objects.held import MISSING, held_by, of_the_class
 from ..objects.structure import Shape, closed, is_object, leaves_of, opened, shape_of_contents
 from ..values import pytree
 from ..values.arrays import lift_array
+from ..values.concrete import may_stage
 from ..values.values import Arrayed
 from ..values.views import settled
 from .chosen.references import referred, with_numbers
@@ -33,6 +34,7 @@ from .chosen.sharing import Sharing
 from .growing import Growing, described, grown, is_growing
 from .items.entries import entries, forms_of, have_other_keys
 from .items.members import Members, as_members
+from .items.room import Longer
 from .kinds import all_candidates, refuse_items
 from .leaves import (
     Undefined,
@@ -203,7 +205,8 @@ class Meeting:
     def _growing(self, name: str, contents: Sequence[Any]) -> Any:
         """The items of a list whose length is another one on each path."""
         if self.builder.trace.no_growth and not any(is_growing(held) for held in contents):
-            raise errors.TypeMismatchError(
+            kind = Longer if may_stage(self.builder.trace) else errors.TypeMismatchError
+            raise kind(
                 f"a list has {' items on one path and '.join(str(len(h)) for h in contents)} on another at {user_site()}: give it one length on all paths"
             )
         candidates = referred(contents, self.heap, self.since)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import current_builder
+from ..core.builder import Frame, current_builder
 from ..core.graph import Atom, Block
 from ..core.sites import user_site
 from ..core.types import I64, Array, Scalar, same_type
@@ -24,11 +24,10 @@ from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
 from .chosen.references import referred
 from .chosen.sharing import Sharing
-from .growing import Grows, counts_known, described, grown, is_growing, length_of
+from .growing import counts_known, described, grown, is_growing, length_of
 from .items.entries import entries, forms_of
 from .items.members import Members, as_members, members_of
-from .items.room import Reserving, Widen
-from .kinds import LEAF
+from .items.room import Reserving, Widen, refusal
 from .leaves import (
     Undefined,
     as_complex,
@@ -64,11 +63,11 @@ class Loop(Reserving):
     later: Sequence[str]  # names that are read after the loop
     surely: bool  # it is known to run at least once
     forms: dict[Any, Any]
+    viewed: list[Any]  # memory of which copies are carried instead of views
     trips: Any = None  # how often it runs at most, where that is known when it begins
 
     def __post_init__(self) -> None:
-        self.builder, self.heap = current_builder(), heap_of()
-        self.since = self.before.heap.clock
+        self.builder, self.heap, self.since = current_builder(), heap_of(), self.before.heap.clock
         self.heads: dict[Any, Any] = {}  # the parameters
         self.block: Block = self.builder.current or open_block()
         self.args: list[Atom] = []
@@ -129,7 +128,7 @@ class Loop(Reserving):
         if isinstance(form, Candidates):
             value = self._at_the_end(lambda: among(value, form))
         if form in ("settled", "complex"):
-            value = self._at_the_end(lambda: settled(value) if form == "settled" else as_complex(settled(value)))
+            value = self._at_the_end(lambda: as_complex(settled(value, self.viewed)) if form == "complex" else settled(value, self.viewed))
         parts = opened(value, self.heap, self.before.heap)
         if parts is not None and (*key, "grow") in self.forms:
             items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
@@ -156,23 +155,23 @@ class Loop(Reserving):
             if shape.mutable:
                 self.sharing.seal(made, shared)
             return made
-        t = form if isinstance(form, (Scalar, Array)) else leaf_type(value) if assigned and not isinstance(value, np.ndarray) else None
+        carried = assigned or form == "settled"
+        t = form if isinstance(form, (Scalar, Array)) else leaf_type(value) if carried and not isinstance(value, np.ndarray) else None
         if t is None:
             return value
         leaf: Any = 0 if isinstance(value, Undefined) else value  # never read: see _seed
-        found = scalar_type(leaf)
         self.args.append(coerce(leaf, t, self.block))
         if isinstance(t, Array):
             free = self.forms.get(("sizes", key), frozenset())
             t = Array(t.dtype, tuple(new_dim() if axis in free else d for axis, d in enumerate(dims_of(leaf))))
-        weak = found is not None and found[1] and ("strong", key) not in self.forms
+        weak = (scalar_type(leaf) or (None, False))[1] and ("strong", key) not in self.forms
         made = self.heads[key] = parameter(self.head, t, weak, [leaf], self.builder, name)
         if form is not None and isinstance(made, Arrayed) and any(self.forms.get(key[:n]) == "settled" for n in range(1, len(key) + 1)):
             made.owned = False  # a write would have to reach what it was a view of
         return made
 
     # ---- the latch
-    def close(self, latches: Sequence[tuple[Block, Saved]]) -> None:
+    def close(self, latches: Sequence[tuple[Block, Saved]], frame: Frame) -> None:
         """Jump back from every latch; a changed form traces the loop again, or is an error that names the variable."""
         known = dict(self.forms)
         jumps = []
@@ -187,6 +186,8 @@ class Loop(Reserving):
             for at, place in self.heap.older(self.since, self.scope.cells):
                 self._latch_place(at, place, state, args)
             jumps.append((self.block, args))
+        self._seed(latches)
+        self._reserve(frame)
         if self.forms != known:
             raise Widen
         for block, args in jumps:
@@ -233,7 +234,7 @@ class Loop(Reserving):
         known = referred(states := [before, old, new], self.heap, self.since)
         form = described(states if known is None else [[one_of(ANY, known)]])
         if self.builder.trace.no_growth:
-            kind = Grows if form[0] == LEAF else errors.TypeMismatchError
+            kind = refusal(old, new, form, self.builder.trace)
             raise kind(f"a list grows in the loop at {user_site()}: give it its length before")
         if self.forms.get((*key, "grow")) != form or not is_growing(old):
             if self.forms.get((*key, "grow"), form)[0] != form[0]:  # other buffers
@@ -261,7 +262,7 @@ class Loop(Reserving):
             if self.forms.get(key) != "complex":
                 self.forms[key] = "complex"
                 return
-            new = self._at_the_end(lambda: as_complex(settled(new)))
+            new = self._at_the_end(lambda: as_complex(settled(new, self.viewed)))
         if self._latch_chosen(key, old, before, new):
             return
         form = self.forms.get(key)
@@ -299,7 +300,7 @@ class Loop(Reserving):
             except errors.TypeMismatchError:
                 raise self._differs(name, before, new) from None
         if (view := is_view(old) or is_view(new)) and self.forms.get(key) == "settled":
-            new = self._at_the_end(lambda: settled(new))
+            new = self._at_the_end(lambda: settled(new, self.viewed))
         a, b = self.parts.get(key) or opened(old, self.heap, self.before.heap), opened(new, self.heap, state)
         if isinstance(old, list) and isinstance(new, list) and a and b and (a[0].more != b[0].more or a[0].more == "growing"):
             was = opened(before, self.heap, self.before.heap)
@@ -331,16 +332,20 @@ class Loop(Reserving):
 
     def _takes_form(self, key: Any, old: Any, new: Any, view: bool, leaves: bool) -> bool:
         """Is there another form that holds both? The loop is traced again with it."""
+        form: Any = None
         if (view or isinstance(old, np.ndarray)) and all(isinstance(v, (Arrayed, np.ndarray)) for v in (old, new)):
-            merged = None if view else merge_types([old, new])
-            form = merged[0] if merged is not None else "settled" if view and self.forms.get(key) != "settled" else None
-            if form is not None:
-                self.forms[key] = form
-                return True
-        if leaves and leaf_type(old) is not None and (merged := merge_types([old, new])) is not None and key not in self.forms:
-            self.forms[key] = merged[0]
-            return True
-        return False
+            form = "settled" if view and self.forms.get(key) != "settled" else None if view else (merge_types([old, new]) or (None,))[0]
+        if form is None and leaves and leaf_type(old) is not None and key not in self.forms:
+            form = (merge_types([old, new]) or (None,))[0]
+        if form is None:
+            return False
+        self.forms[key] = form
+        if isinstance(old, Arrayed) and isinstance(new, Arrayed):
+            if changed := {axis for axis, (d, e) in enumerate(zip(dims_of(old), dims_of(new), strict=False)) if d != e}:
+                self.forms["sizes", key] = self.forms.get(("sizes", key), frozenset()) | changed
+        elif isinstance(form, Scalar) and not (scalar_type(new) or (None, True))[1]:
+            self.forms["strong", key] = True
+        return True
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
         why = ("its structure must stay the same", "only numbers, arrays and containers of them can change in a staged loop")
@@ -353,7 +358,7 @@ class Loop(Reserving):
         if isinstance(new, Undefined):
             new._raise()
         if is_view(new):
-            new = self._at_the_end(lambda: settled(new))
+            new = self._at_the_end(lambda: settled(new, self.viewed))
             self.forms[key] = "settled"
             if isinstance(head, Arrayed):
                 head.owned = False
@@ -364,22 +369,20 @@ class Loop(Reserving):
             raise errors.TypeMismatchError(
                 f"loop {in_words(name)} at {user_site()} changes its type from {describe_value(head)} to {describe_value(new)}; give it its final type before the loop"
             )
-        found = scalar_type(new)
         if isinstance(head, Arrayed):
             free = self.forms.get(("sizes", key), frozenset())  # axes along which its size changes
             changed = {axis for axis, (d, e) in enumerate(zip(head.type.dims, dims_of(new), strict=True)) if d != e}
             if not same_type(merged[0], head.type) or not changed <= free:
                 self.forms[key], self.forms["sizes", key] = merged[0], free | changed
                 return None
-        if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and found is not None and not found[1])):
+        if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and not (scalar_type(new) or (None, True))[1])):
             self.forms[key], self.forms["strong", key] = merged[0], True
             return None
         return coerce(new, merged[0], self.block)
 
-    def seed(self, latches: Sequence[tuple[Block, Saved]]) -> None:
+    def _seed(self, latches: Sequence[tuple[Block, Saved]]) -> None:
         """A variable that the body assigns before it reads it (else the trace had failed) may be read after the loop: trace again
         with parameters for it. In a loop that is sure to run nobody sees its first value; in others it may not be there."""
-        before = len(self.forms)
         for i, name in enumerate(self.scope.names):
             if name not in self.later or not isinstance(self.before.values[i], Undefined) or (i,) in self.forms:
                 continue
@@ -388,8 +391,6 @@ class Loop(Reserving):
             with suppress(errors.TypeMismatchError):
                 form = form_of(found, None if self.surely else name)
                 self.forms[i,] = (SURELY, *form[1:]) if self.surely and len(found) == len(latches) else (name, *form[1:])
-        if len(self.forms) > before:
-            raise Widen
 
 
 SURELY = object()

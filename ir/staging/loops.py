@@ -16,6 +16,7 @@ from ..ops import table
 from ..values import concrete
 from ..values.scalars import truth
 from ..values.values import Traced
+from ..values.writes import Refused
 from .items.room import Widen
 from .join import join
 from .leaves import Undefined
@@ -45,7 +46,7 @@ from .stores import seen
 SHORT = 32  # iterations, at most, that are unrolled rather than that Python's containers are indexed in a loop
 UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
 
-CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError)
+CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError, Refused)
 
 
 def while_(test: Thunk, body: Thunk, orelse: Thunk | None, scope: Scope, forever: bool = False, later: Sequence[str] = ()) -> Any:
@@ -102,8 +103,8 @@ def python_loop(
     seen(items)
     builder = current_builder()
     breaks: list[tuple[Block, Saved]] = []
-    returns = next((f.ends["return"] for f in reversed(builder.frames) if f.kind == "function"), [])
-    n_returns = len(returns)
+    outside = [f.ends["return"] if f.kind == "function" else f.ends["raise"] for f in builder.frames if f.kind in ("function", "try")]
+    waited = [*map(len, outside)]
     signal = None
     began, count, operations = clock(), -1, builder.trace.operations
     for count, item in enumerate(items):
@@ -128,7 +129,7 @@ def python_loop(
                 breaks += builder.frames.pop().ends["break"]
             join(ends, scope, since=since)
             signal = None
-        if most is not None and (breaks or len(returns) > n_returns):
+        if most is not None and (breaks or [*map(len, outside)] != waited):
             raise StagedExit
         if signal is not None and signal is not CONTINUE:
             break
@@ -164,10 +165,11 @@ def staged_loop(
     open_block()
     mark, before = builder.mark(), scope.save()
     forms: dict[Any, Any] = {}
+    viewed: list[Any] = []
     while True:
         postponed = builder.trace.postponed
         try:
-            signal = _trace_loop(test, body, orelse, Loop(scope, before, later, surely, forms, trips))
+            signal = _trace_loop(test, body, orelse, Loop(scope, before, later, surely, forms, viewed, trips))
             if builder.trace.postponed > postponed and not any(f.kind == "loop" and f.staged for f in builder.frames):
                 raise errors.ArrayIndexError(f"list index out of range ({user_site()}): the list is empty")
             return signal
@@ -179,7 +181,7 @@ def staged_loop(
 def _trace_loop(test: Any, body: Any, orelse: Any, loop: Loop) -> Any:
     builder, scope = loop.builder, loop.scope
     loop.enter()
-    frame = Frame("loop", scope, staged=True, since=loop.since)
+    frame = Frame("loop", scope, staged=True, since=loop.since, viewed=loop.viewed)
     builder.frames.append(Frame("staged"))
     builder.frames.append(frame)
     for buffer in loop.reserved:
@@ -194,9 +196,7 @@ def _trace_loop(test: Any, body: Any, orelse: Any, loop: Loop) -> Any:
     del builder.frames[builder.frames.index(frame) - 1 :]
     latches = frame.ends["continue"]
     falls_through(signal, frame.ends["break"] if signal is BREAK else latches, scope, CONTINUE, BREAK)
-    loop.seed(latches)
-    loop.close(latches)
-    loop.reserve(frame)
+    loop.close(latches, frame)
     return _after_loop(exits, frame.ends["break"], latches, orelse, loop)
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..core.builder import current_builder
-from ..core.graph import Const, Fail
+from ..core.graph import Const
 from ..core.op import literal
 from ..core.port import Port
-from ..core.sites import unsupported, user_site
+from ..core.sites import unsupported
 from ..core.types import BOOL, element
 from ..objects.choice import Candidates, Choice, among, birth, candidates_of, is_choice, is_chosen, one_of, resolved, union
 from ..objects.structure import closed, opened
@@ -31,7 +31,7 @@ from .items.members import plain_result
 from .kinds import LEAF, Kind, Skeleton, all_candidates, blank, filled, optional
 from .leaves import Undefined
 from .lists import List
-from .paths import branch
+from .paths import require
 from .stores import setattr_
 
 Form = tuple[Any, Skeleton, tuple[Kind, ...]]  # what is there otherwise (NOTHING or a variable's name), and the structure of the value
@@ -124,9 +124,7 @@ def needed(x: Any, what: Exception | None = None) -> Any:
         if there:
             return value
         raise error
-    ok, bad = branch(there, "there", "nothing")
-    current_builder().terminate(Fail("raise", str(error), user_site(str(error), error)), bad)
-    current_builder().enter(ok)
+    require(there, error)
     return value
 
 

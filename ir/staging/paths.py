@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.builder import Frame, atom_of, current_builder, current_trace
 from ..core.faults import is_of_tracing
-from ..core.graph import Block, Branch, Edge, Fail
+from ..core.graph import Block, Branch, Edge
 from ..core.port import Port
 from ..core.sites import user_site
 from ..core.types import BOOL
@@ -86,6 +86,21 @@ class Return:
     value: Any
 
 
+@dataclass
+class Raise:
+    """An exception on its way to the `try` of this frame."""
+
+    error: Any
+    frame: Frame
+
+
+@dataclass
+class Raised(Saved):
+    """The variables and objects where a path leaves for a handler, and what it is left by."""
+
+    error: Any
+
+
 class Bottom(Exception):
     """Raised inside an expression that never has a value: a call whose result type is not known yet."""
 
@@ -108,20 +123,43 @@ def leave(signal: Any) -> None:
     if signal is DEAD or builder.current is None:
         builder.current = None
         return
-    kind = "return" if isinstance(signal, Return) else signal.name
-    wanted = "function" if kind == "return" else "loop"
-    frame = next(f for f in reversed(builder.frames) if f.kind == wanted)
-    before: list[tuple[Scope, Saved]] = []
-    for passed in builder.frames[: builder.frames.index(frame) : -1]:
-        if passed.kind == "finally" and builder.current is not None:
-            before.append((passed.scope, passed.scope.save()))
-            if run_staged(passed.last, passed.scope) is DEAD:
-                builder.current = None
+    if isinstance(signal, Raise):
+        kind, frame = "raise", signal.frame
+    else:
+        kind = "return" if isinstance(signal, Return) else signal.name
+        wanted = "function" if kind == "return" else "loop"
+        frame = next(f for f in reversed(builder.frames) if f.kind == wanted)
+    before = run_finally(builder.frames.index(frame) + 1)
     block, builder.current = builder.current, None
     if block is not None:
-        frame.ends[kind].append((block, here(signal.value) if kind == "return" else frame.scope.save()))
+        frame.ends[kind].append((block, here(signal.value) if kind == "return" else _left(frame.scope, signal)))
+    restore(before)
+
+
+def restore(before: Sequence[tuple[Scope, Saved]]) -> None:
+    """The variables and objects as they were before each `finally` ran, for the other paths."""
     for scope, saved in reversed(before):
         scope.restore(saved)
+
+
+def run_finally(depth: int = 0) -> list[tuple[Scope, Saved]]:
+    """Run each `finally` of the frames from there on, the last one first, on a path that leaves them; gives what they found."""
+    builder = current_builder()
+    frames, whole = builder.frames, list(builder.frames)
+    before: list[tuple[Scope, Saved]] = []
+    for i in range(len(whole) - 1, depth - 1, -1):
+        if whole[i].kind == "finally" and builder.current is not None:
+            before.append((whole[i].scope, whole[i].scope.save()))
+            del frames[i:]  # what leaves it comes by no `finally` that has run
+            if run_staged(whole[i].last, whole[i].scope) is DEAD:
+                builder.current = None
+    frames[:] = whole
+    return before
+
+
+def _left(scope: Scope, signal: Any) -> Saved:
+    saved = scope.save()
+    return Raised(saved.values, saved.heap, signal.error) if isinstance(signal, Raise) else saved
 
 
 def here(value: Any) -> Saved:
@@ -182,7 +220,8 @@ def require(cond: Any, error: Exception) -> None:
             raise error
         return
     ok, bad = branch(cond, "there", "nothing")
-    current_builder().terminate(Fail("raise", str(error), user_site(str(error), error)), bad)
+    current_builder().enter(bad)
+    raise_here(error)
     current_builder().enter(ok)
 
 

@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import numpy as np
+
 from ..core import errors
 from ..core.analysis import raises
-from ..core.builder import Builder, Frame, Trace
+from ..core.builder import Builder, Frame, Trace, current_builder
 from ..core.dims import UNKNOWN
+from ..core.faults import again
 from ..core.graph import Atom, Call, Edge, Let
 from ..core.graph import Return as GraphReturn
 from ..core.sites import user_site
-from ..core.types import Array, Scalar, Type, is_float
+from ..core.types import BOOL, I64, Array, Scalar, Type, is_float
 from ..objects.heap import State
 from ..objects.structure import adopted, flatten
+from ..ops import table
 from ..ops.derivative import CHECKPOINT
 from ..values import pytree
 from ..values.values import Arrayed, Traced, dims_of, is_traced, resized, scalar_type
-from ..values.views import settled
+from ..values.views import any_traced, settled
 from .join import join_values
 from .leaves import coerce, leaf_type, show
 from .optional import returned
-from .paths import DEAD, Bottom, Return, here, open_block, run, run_sometimes
+from .paths import DEAD, NO_SCOPE, Bottom, Return, Saved, here, open_block, require, run, run_sometimes
 from .signatures import _code, _contents, _filled, _is_shaped, captured, outside_of
 
 NEVER: Any = (None, ())  # the spec of a function whose every path ends in an exception, or in a call of such a one
@@ -31,13 +35,20 @@ NEVER: Any = (None, ())  # the spec of a function whose every path ends in an ex
 class StagedFunction:
     """A function of the program. `spec` is its results' (structure, [(type, weak, owned)]) once known."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, trace: Trace, name: str) -> None:
         self.name = name
         self.spec: Any = None
         self.builder: Builder | None = None
         self.captured: Any = None
         self.called = False  # while its result was not known
         self.shifts = False  # to a reset outside of it: another one may give something else
+        self.kinds = handled(trace)  # what a `try` around takes of what it raises: its result is (value, number), of one of these or 0
+        self.raised: list[Any] = []
+
+
+def handled(trace: Trace) -> tuple[type[BaseException], ...]:
+    """The exceptions that a `try` around takes."""
+    return tuple({k: None for b in trace.builders for f in b.frames if f.kind == "try" for k in f.kinds})
 
 
 def _result(signal: Any, frame: Frame, label: str) -> Any:
@@ -65,12 +76,13 @@ def enter(trace: Trace, raw: Any, frame: Frame, objects: State) -> list[tuple[An
 
 def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: Any, kwargs: Any) -> StagedFunction:
     """Trace a function on its own: again and again until its result type is a fixpoint if it calls itself, else once."""
-    staged = trace.staged[key] = StagedFunction(trace.name(function.__name__))
+    staged = trace.staged[key] = StagedFunction(trace, trace.name(function.__name__))
     known, functions = dict(trace.staged), dict(trace.functions)
     try:
         for _ in range(8):
+            count = len(staged.raised)
             spec = _trace_round(trace, staged, function, raw, args, kwargs)
-            if spec == staged.spec or not staged.called:
+            if (spec == staged.spec and len(staged.raised) == count) or not staged.called:
                 staged.spec = spec
                 _forget_inner(trace, known, staged)
                 staged.captured = captured(raw, set()), outside_of(getattr(function, "__self__", None), args, kwargs)
@@ -111,8 +123,8 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         inside = [_parameter(builder, leaf, shaped) for leaf in leaves]
         new_args, new_kwargs = pytree.unflatten(tree, inside)
         frame = Frame("function", label=function.__qualname__)
-        builder.frames.append(Frame("staged"))
-        builder.frames.append(frame)
+        relay = Frame("try", NO_SCOPE, kinds=staged.kinds, label=function.__qualname__)
+        builder.frames += [Frame("staged"), relay, frame] if staged.kinds else [Frame("staged"), frame]
         objects = trace.heap.save()
         before = enter(trace, raw, frame, objects)
         signal = run(run_sometimes, lambda: raw(*new_args, **new_kwargs))
@@ -124,7 +136,7 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
             )
         builder.frames.remove(frame)
         try:
-            value = _result(signal, frame, function.__qualname__)
+            value = _told(signal, frame, relay, staged, function.__qualname__)
         except Bottom:
             if waits(trace, staged):
                 raise
@@ -139,6 +151,49 @@ def _trace_round(trace: Trace, staged: StagedFunction, function: Any, raw: Any, 
         trace.functions[staged.name] = builder.finish(tuple(a.type for a in atoms))
         trace.register(staged.name, builder)
         return spec
+
+
+def _told(signal: Any, frame: Frame, relay: Frame, staged: StagedFunction, label: str) -> Any:
+    """The result; with the number of what is raised, where that is told."""
+    leaving = relay.ends["raise"]
+    if not staged.kinds:
+        return _result(signal, frame, label)
+    try:
+        value = _result(signal, frame, label)
+        ends = [(open_block(), here((value, 0)))]
+    except Bottom:
+        if not leaving or waits(current_builder().trace, staged):
+            raise
+        value, ends = None, []
+    for block, state in leaving:
+        number = _number_of(state.error, staged)
+        ends.append((block, Saved(((_empty(value), number),), state.heap)))
+    return join_values(ends, f"the result of `{label}`", frame.since)
+
+
+def _number_of(error: Any, staged: StagedFunction) -> int:
+    if any_traced(getattr(error, "given", error.args)):
+        raise errors.UnsupportedSyntaxError(
+            f"an exception with traced values, raised in `{staged.name}`, which is traced on its own as recursions are, cannot be handled outside "
+            f"of it ({user_site()}): raise one without, or return a value that says so"
+        )
+    for i, other in enumerate(staged.raised):
+        if other is error or (type(other) is type(error) and other.args == error.args):
+            return i + 1
+    staged.raised.append(error)
+    return len(staged.raised)
+
+
+def _empty(value: Any) -> Any:
+    """Something of that type, where there is no value."""
+    leaves, tree = flatten(settled(value))
+    return pytree.unflatten(tree, [_nothing(x) if is_traced(x) else x for x in leaves])
+
+
+def _nothing(x: Any) -> Any:
+    if isinstance(x, Arrayed):
+        return np.zeros((0,) * x.ndim, x.dtype)
+    return False if x.type == BOOL else 0 if x.type == I64 else 0.0
 
 
 def _parameter(builder: Builder, leaf: Any, shaped: bool) -> Any:
@@ -210,7 +265,13 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any, ch
         None if r is None else Traced(r, builder, w) if isinstance(t, Scalar) else _joined(Arrayed(r, builder, o))
         for r, (t, w, o) in zip(results, kinds, strict=True)
     ]
-    return adopted(pytree.unflatten(tree, values), trace.heap)
+    found = adopted(pytree.unflatten(tree, values), trace.heap)
+    if not staged.kinds:
+        return found
+    value, number = found
+    for i, error in enumerate(staged.raised):
+        require(table.ine(number, i + 1) if is_traced(number) else number != i + 1, again(error))  # type: ignore[arg-type]
+    return value
 
 
 def call_in_vain(trace: Trace, name: str, atoms: tuple[Atom, ...]) -> NoReturn:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 from typing import Any
 
 from . import desugar
@@ -98,6 +97,9 @@ class Statements(Base):
             return self._finish(node, [], _call("raise_", _load(self.handling[-1])))
         if node.exc is None:
             self._refuse(node, "a bare `raise`", "name the exception")
+        if isinstance(node.exc, ast.IfExp):
+            raises: list[list[ast.stmt]] = [[self._locate(ast.Raise(e, node.cause), node)] for e in (node.exc.body, node.exc.orelse)]
+            return self.visit(self._locate(ast.If(node.exc.test, *raises), node))
         cause = [self.visit(node.cause)] if node.cause is not None else []
         return self._finish(node, [], _call("raise_", self.visit(node.exc), *cause))
 
@@ -124,41 +126,50 @@ class Statements(Base):
         return [*before, node]
 
     def visit_Try(self, node: ast.Try) -> Any:
-        """Python's own, around a body that is watched (guarded.py); the statements of a `finally` are a function, for all paths that leave."""
-        for statement in node.finalbody:
-            for child in _own_nodes(statement):
-                if isinstance(child, (ast.Return, ast.Break, ast.Continue)):
-                    self._refuse(child, f"`{type(child).__name__.lower()}` in a `finally`", "leave the function after the `finally`")
-        kinds = [h.type if h.type is not None else _staging("BaseException") for h in node.handlers]
-        again = ast.Tuple([copy.deepcopy(k) for k in kinds], ast.Load())
-        node.body = self.body(node.body)
-        if kinds:
-            watch = ast.withitem(self._header(_call("Guarding", _thunk(self.visit(again))), node))
-            node.body = [self._locate(ast.With([watch], node.body), node)]
-        for handler, kind in zip(node.handlers, kinds, strict=True):
-            name = self._fresh("error")
-            self.handling.append(name)
-            bind: list[ast.stmt] = [ast.Assign([ast.Name(handler.name, ast.Store())], _load(name))] if handler.name else []
-            handler.type, handler.name, handler.body = _call("handled", self.visit(kind)), name, [*bind, *self.body(handler.body)]
-            self.handling.pop()
-        node.orelse = self.body(node.orelse)
+        """Body, handlers and `else` are functions; so are the statements of a `finally`, for all paths that leave."""
+        inside = self._handled(node) if node.handlers else self.body([*node.body, *node.orelse])
         if not node.finalbody:
-            return node
+            return inside
+        for child in (c for s in node.finalbody for c in _own_nodes(s)):
+            if isinstance(child, (ast.Return, ast.Break, ast.Continue)):
+                self._refuse(child, f"`{type(child).__name__.lower()}` in a `finally`", "leave the function after the `finally`")
         names = self._names(node.finalbody)
         last = self._function("finally", names, self.body(node.finalbody))
         put, scope = self._scope(names)
-        node.finalbody = []
-        inside: list[ast.stmt] = [node] if node.handlers else node.body
         watch = ast.withitem(self._header(_call("Finally", _load(last.name), scope), node))
         return [*(self._locate(s, node) for s in (last, *put)), self._locate(ast.With([watch], inside), node)]
 
+    def _handled(self, node: ast.Try) -> list[ast.stmt]:
+        names = self._names([*node.body, *node.handlers, *node.orelse])
+        body, orelse = self._function("try", names, self.body(node.body)), self._function("else", names, self.body(node.orelse))
+        arms: list[ast.stmt] = []
+        handlers: list[ast.expr] = []
+        for h in node.handlers:
+            name = self._fresh("error")
+            looks = h.name is not None or any(isinstance(n, ast.Raise) and n.exc is None for s in h.body for n in _own_nodes(s))
+            bind: list[ast.stmt] = [ast.Assign([ast.Name(h.name, ast.Store())], _load(name))] if h.name else []
+            self.handling.append(name)
+            arm = self._function("handler", names, [*bind, *self.body(h.body)], name)
+            self.handling.pop()
+            kinds = self.visit(h.type) if h.type is not None else _staging("BaseException")
+            handlers.append(ast.Tuple([_thunk(kinds), _load(arm.name), ast.Constant(looks)], ast.Load()))
+            arms.append(arm)
+        put, scope = self._scope(names, self._later(node, names))
+        call = _call("try_", _load(body.name), ast.Tuple(handlers, ast.Load()), _load(orelse.name), scope)
+        return self._finish(node, [body, *arms, orelse, *put], call)
+
     def visit_With(self, node: ast.With) -> Any:
-        for item in node.items:
-            if item.optional_vars is not None and not isinstance(item.optional_vars, ast.Name):
-                self._refuse(node, "`with .. as` with a target that is no name", "give it a name, and assign its parts afterwards")
-            item.context_expr = self._header(_call("context", self.visit(item.context_expr)), node)
-        node.body = self.body(node.body)
-        return node
+        """Its body is a function, of what the context gives."""
+        item, *rest = node.items
+        if item.optional_vars is not None and not isinstance(item.optional_vars, ast.Name):
+            self._refuse(node, "`with .. as` with a target that is no name", "give it a name, and assign its parts afterwards")
+        inner: list[ast.stmt] = [self._locate(ast.With(rest, node.body), node)] if rest else node.body
+        targets: list[ast.AST] = [] if item.optional_vars is None else [item.optional_vars]
+        names = self._names([*targets, *inner])
+        bind: list[ast.stmt] = [] if item.optional_vars is None else [ast.Assign([item.optional_vars], _load("_ln_item"))]
+        body = self._function("with", names, [*bind, *self.body(inner)], "_ln_item")
+        put, scope = self._scope(names, self._later(node, names))
+        return self._finish(node, [body, *put], _call("with_", self.visit(item.context_expr), _load(body.name), scope))
 
     def visit_Match(self, node: Any) -> Any:
         subject = self._fresh("match")

@@ -21,6 +21,7 @@ from ..core.sites import user_site
 from ..core.types import BOOL, F64, FROM_NUMPY, I32, I64, NUMPY_DTYPES, Array, Scalar, Type, is_complex, loaded
 from ..objects.held import CONTAINERS
 from ..objects.structure import is_object, leaves_of
+from ..python import guarded
 from ..python.host import recipe
 from ..python.random import GeneratorValue
 from ..staging.paths import Return, heap_of
@@ -183,6 +184,7 @@ def _staged(f: Callable[..., Any], result: Any, args: tuple[Any, ...], kwargs: d
     wanted = spec.wanted if spec is not None else []
     atoms = [sizes.atom(n) for _, _, shape in wanted for n in shape or ()]
     f = _own(f, {})
+    guarded.calls_back(name)
     _refuse_arguments((args, kwargs), name)
     if not wanted:
         current_builder().emit("host", *recipe(f, args, kwargs), site)

@@ -19,7 +19,7 @@ from ..objects import memos
 from ..objects.choice import Choice, as_number, resolved
 from ..objects.heap import MUTATORS, Heap
 from ..objects.held import CONTAINERS, MISSING
-from ..python import host, raising, random, strings
+from ..python import guarded, host, random, strings
 from ..python.containers import mappings, sets
 from ..python.containers.given import with_containers
 from ..python.questions import dispatched
@@ -106,8 +106,8 @@ def _of_library(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     random.check_source(function)
     if host.is_effect(function):
         return host.later(function, args, kwargs)
-    if raising.is_exception(function) and any_traced((args, kwargs)):
-        return raising.Deferred(function, args, kwargs)
+    if guarded.is_exception(function) and any_traced((args, kwargs)):
+        return guarded.Deferred(function, args, kwargs)
     return _NOT_THERE
 
 

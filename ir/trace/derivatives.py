@@ -27,11 +27,12 @@ from ..objects.heap import Heap, State, identical
 from ..objects.statics import is_static
 from ..objects.structure import adopted, flatten, leaves_of
 from ..ops import table
+from ..python import guarded, host
 from ..python.random import refuse_generators
 from ..staging.leaves import Undefined, coerce, describe_value, leaf_type, show
 from ..staging.lists import made
 from ..staging.optional import returned
-from ..staging.paths import Bottom, Return, branch, open_block, run
+from ..staging.paths import Bottom, Return, branch, heap_of, open_block, run
 from ..staging.staged import _result, call_in_vain, waits
 from ..values import pytree
 from ..values.arrays import allocate, lift_array, opened_constants
@@ -55,6 +56,7 @@ class Sub:
     tree: Any
     types: tuple[Type, ...]  # of the results that are values of the graph
     static: list[Any]  # for each result leaf VALUE, or what else it is
+    moment: Any = None  # before an evaluation in its place, which has had its effects
 
     def whole(self, values: Iterable[Any]) -> Any:
         """The result of such values."""
@@ -66,8 +68,26 @@ class Sub:
 VALUE = object()
 
 
-def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], has_aux: bool = False) -> Sub:
-    """Trace f(*args) as a function of its own. Values of enclosing functions are captured. With has_aux it gives (value, aux)."""
+def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], has_aux: bool = False, evaluated: bool = False) -> Sub:
+    """Trace f(*args) as a function of its own. Values of enclosing functions are captured. With has_aux it gives (value, aux).
+    What it raises and a `try` around handles is raised before, by an evaluation in its place: the caller's, or one that is added."""
+    open_block()
+    mark, before = current_builder().mark(), heap_of().save()
+    sub = _trace_sub(f, args, kwargs, has_aux)
+    if not guarded.told_first(sub.name) or evaluated:
+        return sub
+    current_builder().rollback(mark)
+    heap_of().restore(before)
+    leaves, tree = pytree.flatten(settled((args, kwargs)))
+    own_args, own_kwargs = pytree.unflatten(tree, [x.copy() if isinstance(x, Arrayed) else x for x in leaves])  # it may write into them
+    _, moment = host.evaluated(lambda: call(f, *own_args, **own_kwargs))
+    sub = _trace_sub(f, args, kwargs, has_aux)
+    sub.moment = moment
+    guarded.told_first(sub.name)
+    return sub
+
+
+def _trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], has_aux: bool) -> Sub:
     trace = current_trace()
     assert trace is not None
     leaves, tree = pytree.flatten(settled((args, kwargs)))
@@ -89,6 +109,7 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
         frame = Frame("function", label=label, since=objects.clock)
         builder.frames.append(frame)
         trace.differentiated += 1
+        trace.apart.add(builder.name)
         try:
             signal = run(lambda: Return(call(f, *new_args, **new_kwargs)))
         finally:
@@ -164,9 +185,10 @@ def emit(op: str, sub: Sub, extra: Sequence[Atom], types: Sequence[Type], attrs:
     open_block()
     atoms = tuple(builder.use(x.atom, x.builder) for x in sub.leaves)
     full = {"f": sub.name, **attrs, "cotangents": len(extra), "own": len(atoms)}
-    outs = builder.emit(op, (*atoms, *extra), tuple(types), full)
-    assert builder.current is not None
-    builder.trace.record(builder, builder.current.lets[-1], sub.name)
+    with host.repeating(sub.moment):
+        outs = builder.emit(op, (*atoms, *extra), tuple(types), full)
+        assert builder.current is not None
+        builder.trace.record(builder, builder.current.lets[-1], sub.name)
     return [Traced(v, builder) if isinstance(v.type, Scalar) else Arrayed(v, builder) for v in outs]
 
 

@@ -26,11 +26,10 @@ from ..python.containers.mappings import dict_of
 from ..python.containers.unpacking import spread_out, unpacked
 from ..python.folds import pythons_bool
 from ..python.for_loops import for_
-from ..python.guarded import (
-    Finally,
-    Guarding,
-    context,
-    handled,
+from ..python.guarded import Finally, try_, with_
+from ..python.questions import (
+    QUESTIONS,
+    getattr_,
     match_argument,
     match_bool,
     match_class,
@@ -38,8 +37,9 @@ from ..python.guarded import (
     match_others,
     match_rest,
     match_sequence,
+    type_,
+    type_of,
 )
-from ..python.questions import QUESTIONS, getattr_, type_, type_of
 from ..python.raising import assert_, raise_
 from ..python.strings import fstring, remainder
 from ..python.subscripts import getitem, setitem
@@ -307,11 +307,11 @@ REPLACED[np.where] = lambda *a: (
 
 
 __all__ = [
-    "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Guarding", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
-    "comparisons", "context", "current_trace", "delattr_", "delitem", "dict_of", "for_", "fstring", "generator", "getitem", "handled", "if_", "ifexp",
+    "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
+    "comparisons", "current_trace", "delattr_", "delitem", "dict_of", "for_", "fstring", "generator", "getitem", "if_", "ifexp",
     "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
-    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "set_of", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "type_",
-    "unary", "unpacked", "while_", "yield_", "yielding",
+    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "set_of", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "try_",
+    "type_", "unary", "unpacked", "while_", "with_", "yield_", "yielding",
 ]  # fmt: skip
 
 LANGUAGE.append(sys.modules[__name__])

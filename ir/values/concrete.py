@@ -60,12 +60,20 @@ class Numbers:
         self.shaped: set[Any] = set()  # code of staged functions: Python needs sizes of their arrays, or asks
         self.reshaped = False  # such a one was found, or a loop that is to be unrolled
         self.unrolled: set[tuple[str, int]] = set()  # loops whose numbers Python needs
+        self.sized = False  # has a loop been staged for its size alone, which is short enough to be unrolled?
+        self.unrolls = False  # are such loops unrolled?
         self.undecided: Exception | None = None  # the first error for which `decide` has asked
 
     @property
     def is_asking(self) -> bool:
         """Is the trace to be made again?"""
         return bool(self.asked) or self.reshaped
+
+    def unroll(self) -> bool:
+        """The trace has failed. Is it to be made again, for what was staged for its size alone?"""
+        again = self.sized and not self.unrolls
+        self.unrolls |= again
+        return again
 
     def value(self, need: Need) -> Any:
         """The number in this call, None where it has none."""
@@ -148,6 +156,11 @@ def unroll(value: Any) -> None:
     loops = {trace.counted[v] for v in origin.given if v in trace.counted} - trace.numbers.unrolled
     trace.numbers.unrolled |= loops
     trace.numbers.reshaped |= bool(loops)
+
+
+def may_stage(trace: Trace) -> bool:
+    """May a loop that can be unrolled be staged for its size? Only where the trace can be made again, with that loop unrolled."""
+    return trace.numbers is not None and not trace.numbers.unrolls
 
 
 def small(value: Any, most: int) -> int | None:

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core import errors
-from ..core.builder import current_builder
+from ..core.builder import current_builder, raises_unless
 from ..core.kernel import Gather, Index, Result
 from ..core.sites import user_site
 from ..core.types import BOOL, I64, element, is_float
 from ..ops import table
 from ..ops.library import rules
+from ..ops.memory import within
 from . import sizes
 from .arrays import allocate
 from .complexes.pairs import is_complex_array
@@ -52,9 +53,28 @@ def _rows(a: Arrayed, index: Arrayed) -> Arrayed:
     _require_ints(index)
     shape = shape_of(index)
     inputs: list[Any] = [access(index, list(range(len(shape))), shape), _scalar(shape_of(a)[0])]
-    (where,) = emit("rows", shape, inputs, lambda i, n: table.check_index(*lifted(_int(i), n), axis=0), [Result("map")], [I64])
+    checked = _checking(index, shape_of(a)[0], 0)
+    (where,) = emit("rows", shape, inputs, lambda i, n: checked(*lifted(_int(i), n)), [Result("map")], [I64])
     (out,) = bind("take", (in_place(a), where), [(a.type.dtype, (*shape, *shape_of(a)[1:]))], fails=False)
     return out  # type: ignore[no-any-return]
+
+
+def _checking(index: Any, n: Size, axis: int) -> Any:
+    """A function (i, n) of indices that counts from the front. It raises where one is out of bounds; in a `try` that is known before."""
+    if current_builder().catcher(IndexError) is None:
+        return lambda i, n: table.check_index(i, n, axis=axis)
+    shape = shape_of(index) if isinstance(index, Arrayed) else []
+    inputs = [access(index, list(range(len(shape))), shape) if shape else index, _scalar(n)]
+
+    def is_outside(i: Any, n: Any) -> Any:
+        return table.select(within(_int(i), _int(n)), constant(0), constant(1))
+
+    def are_inside() -> Any:
+        outside = emit("outside", shape, inputs, is_outside, [Result("sum")], [I64])[0] if shape else is_outside(*lifted(*inputs))
+        return table.ieq(outside, 0)
+
+    raises_unless(IndexError(f"index is out of bounds for axis {axis}"), are_inside)
+    return lambda i, n: table.select(table.ilt(i, 0), table.iadd(i, n), i)
 
 
 def _require_ints(index: Arrayed) -> None:
@@ -123,6 +143,7 @@ def _flat_positions(view: View, own: Any, full: Any, at: Any, indices: Any, befo
         natural.insert(0, sizes.mul(natural[0], n))
     plan: list[Any] = []
     fancy_at = {v: i for i, v in at.items()}
+    checked = {v: _checking(indices.get(i, full[i]), own[v], v) for i, v in at.items()}
     for (v, start, step), stride in zip(view.spec, natural, strict=True):
         stride_in = use(_scalar(stride))
         start_in = use(_scalar(start))
@@ -150,7 +171,7 @@ def _flat_positions(view: View, own: Any, full: Any, at: Any, indices: Any, befo
             if kind != "fixed":
                 j = xs[index]
                 if kind == "index":
-                    j = table.check_index(_int(j), _int(xs[size]), axis=v)
+                    j = checked[v](_int(j), _int(xs[size]))
                 i = i + j * xs[step]
             total = total + i * xs[stride]
         return _int(total)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import current_builder
+from ..core.builder import current_builder, raises_unless
 from ..core.graph import Const
 from ..core.op import TABLE, literal
 from ..core.sites import unsupported, user_site
@@ -38,7 +38,13 @@ def arithmetic(name: str, x: Any, y: Any) -> Any:
     if t == I64 and name == "div":
         t = F64
     op = table.BINARY_FLOAT_TO_INT[name] if t == I64 else TABLE[name]
-    return _weakly(op(*_typed(t, x, y)), weak)
+    x, y = _typed(t, x, y)
+    if weak and t != I64 and name in _DIVIDE and current_builder().trace.trying:
+        raises_unless(ZeroDivisionError(_DIVIDE[name]), lambda: table.ne(y, 0.0))
+    return _weakly(op(x, y), weak)
+
+
+_DIVIDE = {"div": "float division by zero", "floordiv": "float floor division by zero", "mod": "float modulo"}
 
 
 def has_array(*xs: Any) -> bool:
@@ -131,10 +137,26 @@ def power(x: Any, n: Any) -> Any:
             raise errors.NegativePowerError(f"Integers to negative integer powers are not allowed: write x ** {float(k)} ({user_site()})")
         if is_float(base_type) and abs(k) <= 16:
             base = to_type(x, t)
+            if weak and k < 0 and current_builder().trace.trying:
+                raises_unless(ZeroDivisionError(_ZERO_POWER), lambda: table.ne(base, 0.0))
             return _weakly(table.integer_power_of(base, n=k), weak) if k else constant_like(1.0, base)
         if t == I64 and k < 0:
             t = F64
-    return _weakly((table.ipow if t == I64 else table.power)(*_typed(t, x, n)), weak)
+    x, n = _typed(t, x, n)
+    if weak and t != I64 and current_builder().trace.trying:
+        raises_unless(ZeroDivisionError(_ZERO_POWER), lambda: table.logical_or(table.ne(x, 0.0), table.ge(n, 0.0)))
+        raises_unless(OverflowError(34, "Numerical result out of range"), lambda: _fits(x, n))
+    return _weakly((table.ipow if t == I64 else table.power)(x, n), weak)
+
+
+def _fits(x: Any, n: Any) -> Any:
+    """Is x ** n finite, if x and n are?"""
+    x, n = table.fixed(x), table.fixed(n)
+    finite = [logical_not(table.isinf(v)) for v in (x, n, table.power(x, n))]
+    return table.logical_or(finite[2], logical_not(table.logical_and(*finite[:2])))
+
+
+_ZERO_POWER = "0.0 cannot be raised to a negative power"
 
 
 def _in_kernel() -> bool:

@@ -83,9 +83,15 @@ def any_traced(tree: Any) -> bool:
     return any(map(is_traced, pytree.flatten(tree)[0]))
 
 
-def settled(tree: Any) -> Any:
-    """A structure of values with every view in it as an array of its own."""
-    return pytree.map_nodes(View, copied, tree)
+def settled(tree: Any, viewed: list[Any] | None = None) -> Any:
+    """A structure of values with every view in it as an array of its own. `viewed` takes the memory that they are views of."""
+
+    def copy(v: View) -> Any:
+        if viewed is not None:
+            viewed.append(v.base.memory)
+        return copied(v)
+
+    return pytree.map_nodes(View, copy, tree)
 
 
 def base_of(a: Arrayed) -> Arrayed:

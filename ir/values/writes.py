@@ -25,11 +25,22 @@ from .values import Arrayed, Traced, dim_of, scalar_type, to_type
 from .views import View, access, as_array, base_of, floats_in, of_floats, part, places, plane, shape_of
 
 
+class Refused(errors.UnsupportedOperationError):
+    """A write that would have to be seen by others, which a loop carries as copies. A loop that runs while it is traced carries nothing."""
+
+
 def check_owned(a: Arrayed) -> None:
-    if not a.owned or not base_of(a).owned:
-        raise errors.UnsupportedOperationError(
+    base = base_of(a)
+    if not a.owned or not base.owned:
+        kind = Refused if base.joined else errors.UnsupportedOperationError
+        raise kind(
             f"{user_site()} writes to a captured array, which compiled code never changes (or to a reshaped or repeated view): pass it as an argument, "
             "or copy it first (x = x.copy())"
+        )
+    if any(v is base.memory for frame in current_builder().frames for v in frame.viewed):
+        raise Refused(
+            f"{user_site()} writes to an array, and the loop around it has a variable that is a view of this array at first and an array of its own "
+            "later: copy the view before the loop (v = v.copy())"
         )
 
 

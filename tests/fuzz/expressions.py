@@ -50,6 +50,7 @@ class Names:
     loops: int = 0
     depth: int = 0
     result: str = "float"
+    handled: tuple[str, ...] = ()  # exceptions that a `try` around takes
 
     def inner(self, **changes: object) -> Names:
         """A copy for a block inside: what it adds is not seen after it."""

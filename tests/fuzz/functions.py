@@ -34,7 +34,7 @@ class Functions(WholeArrays):
 
     def inside(self, names: Names) -> Names:
         """The names in a function's body: it may write into what is outside, but assigns no variable."""
-        inner = names.inner(assignable=set(), loops=0, result="float")
+        inner = names.inner(assignable=set(), loops=0, result="float", handled=names.handled if self.chance(30) else ())
         containers = {*names.pairs, *names.dicts} if not self.effects else set()
         inner.writable = {b for b in sorted(inner.writable) if self.chance(50) and b not in containers}
         return inner

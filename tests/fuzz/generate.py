@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from .chosen import Chosen
 from .expressions import ArrayName, Names, Source
-from .functions import Functions, indent
+from .functions import indent
+from .handlers import Handlers
 from .objects import CLASSES, Objects
 
 HEADER = "import math\n\nimport numpy as np\n\nimport lantern_jit as lj\n" + CLASSES
 
 
-class Statements(Functions, Objects, Chosen):
+class Statements(Handlers, Objects):
     def block(self, names: Names, most: int = 4) -> list[str]:
         """Statements; the last one may leave the block."""
         out: list[str] = []
@@ -41,6 +41,7 @@ class Statements(Functions, Objects, Chosen):
             self.team,
             self.texts,
             self.leave,
+            self.trouble,
         )
         deep = (
             self.branch,
@@ -57,6 +58,7 @@ class Statements(Functions, Objects, Chosen):
             self.call_statement,
             self.alias,
             self.generated,
+            self.handled,
         )
         table = plain + deep if self.budget > 0 and names.depth < 5 else plain
         return self.pick(table)(names) or self.assign(names)

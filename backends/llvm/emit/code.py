@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 from ....ir.core.faults import KINDS
@@ -47,6 +48,7 @@ class Module:
         self.types: list[str] = []
         self.declared: dict[str, str] = {}
         self.made: dict[str, Any] = {}  # functions made on demand, by name
+        self.uses: collections.Counter[str] = collections.Counter()  # of kernels' functions: their calls
         self.sites: list[Site | None] = [None]
         self.context: Any = None  # the emission that the module belongs to
         self.places: Places | None = None  # of instructions, where they are asked for
@@ -94,6 +96,7 @@ class Code:
         self.addresses: dict[Any, str] = {}  # of fields, by where they are
         self.stable: set[str] = set()  # pointers that are there from the start
         self.escaping: set[Any] = set()  # arrays that leave the program
+        self.waiting: dict[str, str] = {}  # labels for faults that are expected here, by kind
         self.allocator = "lantern.alloc"  # or "lantern.alloc_result" for an array that leaves the program
 
     def fresh(self) -> str:
@@ -154,11 +157,12 @@ class Code:
         self.emit("unreachable")
 
     def check(self, ok: str, kind: str, site: int, *values: str) -> None:
-        """Go on if `ok`, else leave native code with a fault."""
-        good, bad = self.new_label("ok"), self.new_label("bad")
+        """Go on if `ok`, else leave native code with a fault, or for the label that waits for faults of this kind."""
+        good, bad = self.new_label("ok"), self.waiting.get(kind) or self.new_label("bad")
         self.emit(f"br i1 {ok}, label %{good}, label %{bad}, !prof !1")
-        self.place(bad)
-        self.fail(kind, site, *values)
+        if kind not in self.waiting:
+            self.place(bad)
+            self.fail(kind, site, *values)
         self.place(good)
 
     def text(self, head: str) -> str:

@@ -23,6 +23,7 @@ from ..runtime.modules import helpers
 from . import host, library, loop_parts, records, reverse_parts, scattering  # noqa: F401  # they enter their operations into EMIT
 from .code import Code, Module, flat_types, struct_of
 from .kernels import emission  # noqa: F401
+from .kernels.nest import apart
 from .lapack import complex_factors, factors  # noqa: F401
 from .lets import EMIT
 from .low import Low
@@ -67,7 +68,7 @@ class Emission:
         m.operations, m.functions = m.functions, functions
         while self.queue:
             self.queue.pop(0)()
-        own = "\n".join([*m.types, *m.declared.values(), text, *m.operations, *m.functions])
+        own = "\n".join([*m.types, *m.declared.values(), text, *apart([*m.operations, *m.functions], m.uses)])
         return "\n".join([own, helpers(self.module.target, own, self.mask), self.keep_variants()])
 
     def keep_variants(self) -> str:

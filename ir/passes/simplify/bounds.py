@@ -1,4 +1,4 @@
-"""Index checks: what is known of each index, and checks that one test before a loop can make.
+"""Index checks: what is known of each index (and of comparisons), and checks that one test before a loop can make.
 
     loop(%i): .. %v = load(%x, %i)            check_range(%x, 0, %n) {axis=0}
                                        ->     loop(%i): .. %v = load(%x, %i) {index='u'}
@@ -22,6 +22,7 @@ from ...core.types import BOOL, I64
 from ...ops.memory import CHECK_RANGE, codes
 from ...ops.table import check_index, iadd, ilt, imax, select
 from ..sizes import Sizes
+from .known import compared, comparisons, letter_of, set_letters, taken
 
 MOST_COUNTERS = 4  # of an index
 
@@ -179,13 +180,15 @@ def bounds(f: Function) -> bool:
       return %s
     }
     """
+    changed = taken(f)
     accesses = [(name, let) for name, b in f.blocks.items() for let in b.lets if TABLE[let.op].indexed]
     checks = [(b, let) for b in f.blocks.values() for let in b.lets if TABLE[let.op].bounded]
     ranges = any(TABLE[let.op].ranged for b in f.blocks.values() for let in b.lets)
-    if not checks and not ranges and not any(x in "cpw" for _, let in accesses for x in codes(let)):
-        return False
+    compares = comparisons(f)
+    if not checks and not ranges and not compares and not any(x in "cpw" for _, let in accesses for x in codes(let)):
+        return changed
     facts = Facts(f)
-    changed = False
+    changed |= compared(f, compares, facts)
     for block, let in checks:
         i, n = let.args
         if facts.is_inside(i, facts.sizes.of(n), block.name):
@@ -193,28 +196,12 @@ def bounds(f: Function) -> bool:
             substitute(f.blocks.values(), {let.out: i})
             changed = True
     for name, let in accesses:
-        new = "".join(_known(facts, x, a, let, axis, name) for axis, (x, a) in enumerate(zip(codes(let), let.args[1:], strict=False)))
-        changed |= _set(let, new)
+        new = "".join(letter_of(facts, x, a, let, axis, name) for axis, (x, a) in enumerate(zip(codes(let), let.args[1:], strict=False)))
+        changed |= set_letters(let, new)
     inner_first = sorted(facts.loops.values(), key=lambda loop: len(loop.blocks))
     for loop in inner_first:
         changed |= _hoist(f, loop, facts)
     return changed
-
-
-def _known(facts: Facts, letter: str, a: Atom, let: Let, axis: int, block: str) -> str:
-    """The letter of an index, with what is known of it."""
-    if letter == "u":
-        return letter
-    if facts.is_natural(a, block):
-        letter = letter.replace("c", "p").replace("w", "u")
-    return "u" if letter == "p" and facts.is_inside(a, facts.sizes.dim(let.args[0], axis), block) else letter
-
-
-def _set(let: Let, letters: str) -> bool:
-    if letters == codes(let):
-        return False
-    let.attrs = {**let.attrs, "index": letters}
-    return True
 
 
 def counted(f: Function, loop: Loop, facts: Facts) -> tuple[Var, Atom] | None:
@@ -379,7 +366,7 @@ def _hoist_index(let: Let, span: _Range, lets: list[Let]) -> bool:
         lets.append(Let((size,), select.name, (runs, n, enough)))
         lets.append(Let((place,), check_index.name, (i, size), {"axis": axis}, let.site))
         letters[axis] = "w" if letter == "c" else "u"
-    return _set(let, "".join(letters))
+    return set_letters(let, "".join(letters))
 
 
 def _hoist_access(f: Function, let: Let, span: _Range, lets: list[Let]) -> bool:
@@ -397,4 +384,4 @@ def _hoist_access(f: Function, let: Let, span: _Range, lets: list[Let]) -> bool:
         args = (let.args[0], ends[0], ends[1], span.start, span.limit)
         lets.append(Let((), CHECK_RANGE.name, args, {"axis": axis, "moves": moves}, let.site))
         new[axis] = "w" if letter == "c" else "u"
-    return _set(let, "".join(new))
+    return set_letters(let, "".join(new))

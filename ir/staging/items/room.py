@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from ...core.builder import Builder, Frame
+from ...core import errors
+from ...core.builder import Builder, Frame, Trace
 from ...core.types import I64
+from ...values.concrete import may_stage
 from ...values.sizes import add, mul
-from ..growing import Room, grown, is_growing, known_before, started
+from ..growing import Grows, Room, grown, is_growing, known_before, started
+from ..kinds import LEAF
 from ..lists import List
 
 
 class Widen(Exception):
     """A loop variable turned out to need another form than it entered with: the loop is traced again."""
+
+
+class Longer(Grows):
+    """A list has more items after an iteration; not only items that are chosen by a number."""
 
 
 class Reserving:
@@ -42,13 +50,12 @@ class Reserving:
         self.reserved += reserved.buffers
         return self._inside((at, 0), "items", reserved, False)
 
-    def reserve(self, frame: Frame) -> None:
+    def _reserve(self, frame: Frame) -> None:
         """A loop whose count is known when it begins, and that is not left early, makes room for all that is appended in it: then the
         buffers do not change in it."""
         trace = self.builder.trace
         if self.trips is None or any(frame.ends["break"]):
             return
-        known = dict(self.forms)
         for at, place in self.heap.older(self.since):
             events = [e for e in trace.appends[self.appended :] if e.items == at[0]]
             if not events or (at, "grow") not in self.forms or ("reserve", at) in self.forms or not isinstance(place.holder, List):
@@ -59,5 +66,10 @@ class Reserving:
             if mine:
                 for key in [k for k in self.forms if k[:2] == (at, 0) or (k[0] == "sizes" and k[1][:2] == (at, 0))]:
                     del self.forms[key]  # of buffers that change
-        if self.forms != known:
-            raise Widen
+
+
+def refusal(old: Sequence[Any], new: Sequence[Any], form: Any, trace: Trace) -> type[errors.TypeMismatchError]:
+    """What is raised where a list of this form, which held `old`, holds `new` after an iteration of a loop that is unrolled rather."""
+    n = getattr(new[0].n, "atom", new[0].n) if is_growing(new) else len(new)
+    longer = is_growing(old) or getattr(n, "value", n) != len(old)
+    return Longer if longer and may_stage(trace) else Grows if form[0] == LEAF else errors.TypeMismatchError

@@ -16,7 +16,7 @@ from ...core.builder import current_builder
 from ...core.sites import user_site
 from ...core.types import WIDTHS, carries_gradient, wide
 from ...objects.statics import is_static
-from ...python import host
+from ...python import guarded, host
 from ...python.random import refuse_generators
 from ...staging.leaves import leaf_type, show
 from ...staging.loops import each
@@ -81,9 +81,14 @@ class Jacobian:
         values = [y for y in leaves if not is_static(y)]
         if not self.forward and not self.inner:
             ask_if_small(values)
-        if self.moment is None and not self.has_aux and all(isinstance(n, int) for y in values for n in shape_of(y)):
+        if (
+            self.moment is None
+            and not self.has_aux
+            and not guarded.is_around()
+            and all(isinstance(n, int) for y in values for n in shape_of(y))
+        ):
             current_builder().rollback(self.before)  # its sizes were all that was to be found
-        self.sub = derivatives.trace_sub(self.value, tuple(self.new), {})
+        self.sub = derivatives.trace_sub(self.value, tuple(self.new), {}, evaluated=True)
         floats = [(k, y) for k, y in enumerate(values) if carries_gradient(y.type)]
         xs = list(enumerate(self.xs))
         if self.forward and not (self.apart(xs)[1] and len(floats) == 1 and isinstance(floats[0][1], Traced)):

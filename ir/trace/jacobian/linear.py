@@ -20,7 +20,7 @@ from ...core.sites import user_site
 from ...core.types import Array, carries_gradient, lane_type
 from ...objects.statics import is_static
 from ...ops import table
-from ...python import host
+from ...python import guarded, host
 from ...python.random import refuse_generators
 from ...values import pytree
 from ...values.arrays import allocate, lift_array, opened_constants
@@ -124,10 +124,10 @@ def linear(
     results = [y for y in pytree.flatten(value)[0] if not is_static(y)]
     kind = AGAIN if again or once else _kind(found, results)
     if kind == AGAIN:
-        return Linear(kind, [], new, value, (derivatives.trace_sub(found.value, new, {}), found.moment)), aux
-    if found.moment is None:
+        return Linear(kind, [], new, value, (derivatives.trace_sub(found.value, new, {}, evaluated=True), found.moment)), aux
+    if found.moment is None and not guarded.is_around():
         current_builder().rollback(found.before)
-    sub = derivatives.trace_sub(f, new, {}, has_aux)
+    sub = derivatives.trace_sub(f, new, {}, has_aux, evaluated=True)
     with host.repeating(found.moment):
         values, parts = _rows(sub, results) if kind == ROWS else _columns(sub, found.xs)
     if found.moment is None:

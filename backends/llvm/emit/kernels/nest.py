@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .....ir.core.graph import Atom, Const, Let, Var
@@ -55,7 +55,23 @@ STRIP = 256  # points that are handled together: a buffer of 2 KiB is in the fir
 TINY = 32  # points of a space of known size that is not worth a loop: its code is written out, with everything in registers
 TINY_OPERATIONS = 128
 INLINED = 40  # lines of a kernel that LLVM may inline: a call costs as much as a few points
-MANY = 64  # kernels of one module that it may: making vectors of a loop takes it longer, the longer the function around is
+OFTEN = 4  # calls of one that it may inline
+MANY = 48  # calls of kernels in one module that it may: making vectors of a loop takes it longer, the longer the function around is
+INLINE, APART = "nounwind", "noinline nounwind alignstack(64)"
+
+
+def apart(functions: list[str], uses: Mapping[str, int]) -> list[str]:
+    """Functions of a module, of which the kernels with so many `uses` that are long, or called often, stay functions of their own."""
+    out, left = [], MANY
+    for text in functions:
+        head, _, _ = text.partition("\n")
+        calls = uses.get(head[head.find("@") : head.find("(", head.find("@"))], 0)
+        if not calls or calls > min(left, OFTEN) or text.count("\n") > INLINED:
+            text = text.replace(f") {INLINE} {{", f") {APART} {{", 1) if calls else text
+        else:
+            left -= calls
+        out.append(text)
+    return out
 
 
 def is_tiny(k: Kernel, body: Any) -> bool:
@@ -253,10 +269,9 @@ class Nest:
             types = [x for x, _ in returned]
             t = struct_of(types)
             self.code.emit(f"ret {t} {self.code.pack(t, returned)}" if returned else "ret void")
-            long = len(self.code.lines) > INLINED or self.context.counter > MANY
-            apart = "noinline nounwind alignstack(64)" if long else "nounwind"
-            head = f"define internal {self.code.module.typed(types)} {name}({self.outside.params()}) {apart}"
+            head = f"define internal {self.code.module.typed(types)} {name}({self.outside.params()}) {INLINE}"
             name = self.context.module.once(name, self.code.text(head))
+            self.context.module.uses[name] += 1
         call = f"call {self.code.module.typed(types)} {name}({self.outside.args()})"
         if not returned:
             self.outer.emit(call)
