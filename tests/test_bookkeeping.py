@@ -373,11 +373,12 @@ def sets(x: Any) -> Any:
     fifths = {int(v * 5) for v in x if v > 0.3}
     words.discard("low")
     asked = len(words), sorted(words), "dip" in words, "zz" in words, bool(words), not words, len(set(int(v * 4) for v in x))
+    names = {n for n, v in zip(NAMES, x) if v > 0.5}
     groups: dict[str, set[int]] = {"a": set(), "b": set()}
     for i, v in enumerate(x):
         groups["a" if v > 0.5 else "b"].add(i % 3)
     both_of = sorted(thirds | fifths), sorted(thirds & fifths), sorted(thirds - fifths), max(thirds), min(fifths.union([0]))
-    return asked, both_of, sorted(groups["a"]), len(groups["b"]), {k for k in {1, 2, 3} if k > 1}
+    return asked, sorted(names), both_of, sorted(groups["a"]), len(groups["b"]), {k for k in {1, 2, 3} if k > 1}
 
 
 def walk(x: Any) -> Any:

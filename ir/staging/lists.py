@@ -243,6 +243,8 @@ class List(list):  # type: ignore[type-arg]
     def __mul__(self, n: Any) -> Any:
         if isinstance(n, Arrayed):
             return NotImplemented
+        number = concrete.number(n) if is_traced(n) else n
+        n = n if number is None else number
         if growing(self) is None and not is_traced(n):
             return new_list(list.__mul__(self, n))
         out = self.copy()

@@ -15,7 +15,7 @@ from ...staging.growing import growing
 from ...staging.items.equal import equal_to
 from ...staging.items.members import Members, members_of, opened_up, refused
 from ...staging.lists import List, for_over, made
-from ...staging.paths import NO_SCOPE, require
+from ...staging.paths import NO_SCOPE, heap_of, require
 from ...values.values import call
 from ...values.views import any_traced
 from ..folds import pythons_bool
@@ -119,7 +119,15 @@ def set_(iterable: Any = (), /) -> Any:
             return set(items)
         iterable = items
     out: set[Any] = made(set())
-    for_over(iterable, lambda x: add(out, x) if is_of_program(out, (x,)) else set.add(out, x))
+
+    def one(x: Any) -> None:
+        if is_of_program(out, (x,)):
+            add(out, x)
+        else:
+            heap_of().note(out)
+            set.add(out, x)
+
+    for_over(iterable, one)
     return out
 
 
