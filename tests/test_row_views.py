@@ -194,3 +194,69 @@ def test_the_interpreter_knows_a_place_from_an_axis() -> None:
         return np.sum(np.array([0.5, 2.0]) * -rows[np.arange(2), np.array([1, 0])])
 
     check(f, (np.array([[1.0, 2.0], [3.0, 0.5]]),), order=1)
+
+
+# ---- a view on one path, an array of its own on the other
+def row_or_new(a: Any, c: float) -> Any:
+    if c > 0:
+        v = a[0]
+    else:
+        v = a[1] * 1.0
+    before = np.sum(v * v)
+    a[0] = 5.0 * a[2]
+    a[2] *= 2.0
+    return np.sum(v * v * v) + before
+
+
+def rows_or_new(a: Any, c: float) -> Any:
+    if c > 0:
+        v = a[1:3]
+    else:
+        v = a[:2] * 1.0
+    a[2] += a[0]
+    a[1:3] = v + 1
+    return np.sum(v * v)
+
+
+def in_a_loop(a: Any, c: float) -> Any:
+    s, v = 0.0, a[0] * 1.0
+    for i in range(3):
+        if c > i:
+            v = a[i]
+        else:
+            v = a[i + 1] * v
+        s += np.sum(v)
+        a[i] = v * 2 + a[i]
+        s += np.sum(v * v)
+    return s
+
+
+@pytest.mark.parametrize("c", [1.5, 0.3, -0.3])
+@pytest.mark.parametrize("f", [row_or_new, rows_or_new, in_a_loop])
+def test_a_write_to_what_may_be_viewed_is_seen(f: Any, c: float) -> None:
+    x = np.sin(np.arange(8.0)).reshape(4, 2)
+    slope = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        step = np.zeros_like(x)
+        step[i] = 1e-6
+        slope[i] = (f(x + step, c) - f(x - step, c)) / 2e-6
+    for options in ({}, {"backend": "python"}):
+        assert lj.jit(f, **options)(x.copy(), c) == pytest.approx(f(x.copy(), c), rel=1e-12)
+        assert lj.jit(lj.grad(f), **options)(x.copy(), c) == pytest.approx(slope, rel=1e-5, abs=1e-6)
+
+
+def test_a_column_that_may_be_a_view() -> None:
+    def f(a: Any, c: float, writes: bool) -> Any:
+        if c > 0:
+            v = a[:, 1]
+        else:
+            v = a[:, 0] * 1.0
+        if writes:
+            a[2] += a[0]
+        return np.sum(v * v)
+
+    x = np.sin(np.arange(8.0)).reshape(4, 2)
+    g = lj.jit(f, static_argnums=2)
+    assert g(x, 1.0, False) == pytest.approx(f(x, 1.0, False), rel=1e-12)
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"that `v`, .* may be a view of, and that was copied there: copy the view"):
+        g(x, 1.0, True)

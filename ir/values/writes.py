@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import atom_of, current_builder
+from ..core.builder import atom_of, current_builder, keep
 from ..core.kernel import Access, Result, same_element
 from ..core.sites import user_site
 from ..core.types import BOOL, I32, I64, PARTS, Scalar, element, is_complex, is_float, is_inexact
@@ -23,6 +23,11 @@ from .scalars import to_integer, truth
 from .sizes import Size
 from .values import Arrayed, Traced, dim_of, scalar_type, to_type
 from .views import View, access, as_array, base_of, floats_in, of_floats, part, places, plane, shape_of
+
+
+keep(
+    "copied", lambda trace: {}, mark=dict, undo=lambda now, was: (now.clear(), now.update(was))
+)  # views by what they are of, and who copied them
 
 
 class Refused(errors.UnsupportedOperationError):
@@ -41,6 +46,11 @@ def check_owned(a: Arrayed) -> None:
         raise Refused(
             f"{user_site()} writes to an array, and the loop around it has a variable that is a view of this array at first and an array of its own "
             "later: copy the view before the loop (v = v.copy())"
+        )
+    copied = current_builder().trace.copied.get(base.memory)
+    if copied is not None:
+        raise errors.UnsupportedOperationError(
+            f"{user_site()} writes to an array that {copied}, may be a view of, and that was copied there: copy the view where it is made (v = v.copy())"
         )
 
 
