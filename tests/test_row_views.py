@@ -258,5 +258,7 @@ def test_a_column_that_may_be_a_view() -> None:
     x = np.sin(np.arange(8.0)).reshape(4, 2)
     g = lj.jit(f, static_argnums=2)
     assert g(x, 1.0, False) == pytest.approx(f(x, 1.0, False), rel=1e-12)
-    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"that `v`, .* may be a view of, and that was copied there: copy the view"):
+    with pytest.raises(
+        lj.errors.UnsupportedOperationError, match=r"that `v`, .* may be a view of, and that was copied there: copy the view"
+    ):
         g(x, 1.0, True)

@@ -6,7 +6,6 @@ some path leaves unassigned, or in another type, is poisoned: using it raises an
 
 from __future__ import annotations
 
-import copy
 import functools
 import types
 from collections import OrderedDict
@@ -27,15 +26,15 @@ from ..objects.structure import Shape, closed, is_object, leaves_of, opened, sha
 from ..values import pytree
 from ..values.arrays import lift_array
 from ..values.concrete import may_stage
-from ..values.values import Arrayed
 from ..values.reshaping import in_place, rows_of
+from ..values.values import Arrayed
 from ..values.views import View, base_of, settled
 from .chosen.references import referred, with_numbers
 from .chosen.sharing import Sharing
 from .growing import Growing, described, grown, is_growing
-from .items.entries import entries, forms_of, have_other_keys
-from .items.members import Members, as_members
+from .items.entries import have_other_keys
 from .items.room import Longer
+from .items.together import Together
 from .kinds import all_candidates, refuse_items
 from .leaves import (
     Undefined,
@@ -58,7 +57,7 @@ from .optional import Maybe, form_of, is_there, maybe, numbered, seeded, unassig
 from .paths import Saved, Scope, at_the_end, heap_of
 
 
-class Meeting:
+class Meeting(Together):
     """Where several open blocks meet. `values` and `places` say what their values are from then on; parameters are made on the way.
 
     Two objects on two paths become a new one of the joined parts. It stands for both, so that a write to it would have to reach
@@ -329,28 +328,6 @@ class Meeting:
         columns = zip(*(s.values() if isinstance(s, dict) else s for s in states), strict=True)
         items = [self.value("item", column) for column in columns]
         return dict(zip(states[0], items, strict=True)) if isinstance(x, dict) else tuple(items)
-
-    def _together(self, values: Sequence[Any]) -> Any:
-        """A set or a dict that is another one on each path."""
-        held = [self.heap.holds(v, s) for v, s in zip(values, self.states, strict=True)]
-        shared = self.sharing.of(values, [list(h.values()) if isinstance(h, dict) else [] for h in held])
-        made = self.heap.made(copy.copy(values[0]))
-        made.clear()
-        made.update(self._some_keys(held) if isinstance(made, dict) else self._members(held))
-        self.sharing.seal(made, shared)
-        return made
-
-    def _members(self, states: Sequence[Any]) -> frozenset[Any]:
-        """What is in a set that has others on each path."""
-        lists = self._in_blocks(states, lambda s: as_members(s).items)
-        contents = [self.heap.holds(x, s) for x, s in zip(lists, self.states, strict=True)]
-        return frozenset([Members(closed(Shape(list, "growing"), self._growing("items", contents), self.heap))])
-
-    def _some_keys(self, states: Sequence[dict[Any, Any]]) -> dict[Any, Any]:
-        """What a dict holds that has other keys, or has them in another order, on each path."""
-        forms = forms_of(states)
-        opened_up = self._in_blocks(states, lambda s: entries(s, forms, seeded))
-        return {k: self.value("item", [s[k] for s in opened_up]) for k in forms}
 
     def go_on(self) -> None:
         """End the blocks with jumps here, and continue here."""

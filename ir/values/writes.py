@@ -24,7 +24,6 @@ from .sizes import Size
 from .values import Arrayed, Traced, dim_of, scalar_type, to_type
 from .views import View, access, as_array, base_of, floats_in, of_floats, part, places, plane, shape_of
 
-
 keep(
     "copied", lambda trace: {}, mark=dict, undo=lambda now, was: (now.clear(), now.update(was))
 )  # views by what they are of, and who copied them
