@@ -198,7 +198,7 @@ def test_the_interpreter_knows_a_place_from_an_axis() -> None:
 
 # ---- a view on one path, an array of its own on the other
 def row_or_new(a: Any, c: float) -> Any:
-    if c > 0:
+    if c > 0:  # noqa: SIM108
         v = a[0]
     else:
         v = a[1] * 1.0
@@ -209,7 +209,7 @@ def row_or_new(a: Any, c: float) -> Any:
 
 
 def rows_or_new(a: Any, c: float) -> Any:
-    if c > 0:
+    if c > 0:  # noqa: SIM108
         v = a[1:3]
     else:
         v = a[:2] * 1.0
@@ -221,7 +221,7 @@ def rows_or_new(a: Any, c: float) -> Any:
 def in_a_loop(a: Any, c: float) -> Any:
     s, v = 0.0, a[0] * 1.0
     for i in range(3):
-        if c > i:
+        if c > i:  # noqa: SIM108
             v = a[i]
         else:
             v = a[i + 1] * v
@@ -247,7 +247,7 @@ def test_a_write_to_what_may_be_viewed_is_seen(f: Any, c: float) -> None:
 
 def test_a_column_that_may_be_a_view() -> None:
     def f(a: Any, c: float, writes: bool) -> Any:
-        if c > 0:
+        if c > 0:  # noqa: SIM108
             v = a[:, 1]
         else:
             v = a[:, 0] * 1.0
