@@ -89,7 +89,7 @@ def test_one_file_in_which_lines_know_each_other(looked: Any, tmp_path: Path) ->
         assert sine.group(1) in parsed.places[pane], f"np.sin(speed) has left no line in {pane}"
         assert parsed.places[pane] <= parsed.places["source"]
     assert "float(&quot;&lt;b&gt;&amp;&quot; == &quot;&quot;)" in text
-    assert "The assembly is that of the code which runs." in text
+    assert "The assembly has the instructions of the code which runs." in text
 
 
 def test_what_it_says_of_loops(looked: Any) -> None:

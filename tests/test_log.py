@@ -23,7 +23,7 @@ def logged(caplog: Any, call: Any) -> list[str]:
     caplog.clear()
     with caplog.at_level(logging.INFO, "lantern_jit"):
         call()
-    return [r.getMessage() for r in caplog.records]
+    return [text for r in caplog.records if "is still being compiled" not in (text := r.getMessage())]  # a slow machine says so, too
 
 
 def test_each_compilation_and_why(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -275,7 +275,7 @@ def test_inspect_gives_every_stage() -> None:
         "lowered": "%z: ptr, %k: code, %frame: ptr) -> () inline=always {",
         "llvm": "@op.",
         "llvm_optimized": "define",
-        "asm": "retq",
+        "asm": "\tret",
     }.items():
         assert sign in getattr(found, stage), stage
     assert found.timings["all"] > 0

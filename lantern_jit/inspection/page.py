@@ -150,7 +150,7 @@ def _pictures(made: Stages, where: Sequence[str]) -> list[str]:
 
 def _timings(timings: Mapping[str, float], made: Stages) -> str:
     same = (
-        "The assembly is that of the code which runs."
+        "The assembly has the instructions of the code which runs."
         if made.alike
         else "With places LLVM has made other machine code than that which runs."
     )
