@@ -54,7 +54,10 @@ class Growing:
         return "items"
 
     def refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
-        unsupported("this use of a list that grows under traced control flow,", "make an array of it first, np.array(items)")
+        unsupported(
+            "this use of a list that grows under traced control flow,",
+            "go through it in a `for`, or make an array of it first, np.array(items)",
+        )
 
     __array__ = __array_ufunc__ = __array_function__ = __bool__ = __float__ = __int__ = __index__ = __len__ = __iter__ = __getitem__ = (
         __call__
