@@ -632,6 +632,23 @@ def around_one_that_handles(n: int, x: float) -> float:
         return 7.0 * x
 
 
+def with_a_value(n: int, x: float) -> float:
+    if n == 0:
+        raise Bad(x * x, "end")
+    if x > 50:
+        raise Worse(x)
+    return with_a_value(n - 1, x * 0.5) if x > 0.1 else x
+
+
+def around_a_value(n: int, x: float) -> float:
+    try:
+        return with_a_value(n, x)
+    except Worse as e:
+        return e.v * 3
+    except Bad as e:
+        return e.v + len(e.why)
+
+
 def positive(x: float) -> float:
     if x < 0:
         raise KeyError("negative")
@@ -684,6 +701,7 @@ CASES: list[tuple[Any, list[tuple[Any, ...]]]] = [
     (around_arrays, [(3, RISING), (7, RISING)]),
     (around_two, [(6, 0.5)]),
     (around_one_that_handles, [(1, 2.0), (2, 2.0), (5, 2.0)]),
+    (around_a_value, [(3, 2.0), (3, 0.3), (3, 70.0), (40, 2.0)]),
     (checkpointed, [(4.0,), (-3.0,)]),
     (around_elements, [(np.arange(3), 2), (np.arange(3), 0)]),
     (inner_gradient, [(4.0,), (-4.0,)]),
@@ -996,19 +1014,6 @@ def test_bounds_that_are_known_need_no_handler() -> None:
 
 
 # ---- what cannot be told
-def with_a_value(n: int, x: float) -> float:
-    if n == 0:
-        raise Bad(x)
-    return with_a_value(n - 1, x * 0.5) if x > 0.1 else x
-
-
-def around_a_value(n: int, x: float) -> float:
-    try:
-        return with_a_value(n, x)
-    except Bad as e:
-        return e.v
-
-
 def around_a_program(a: Any) -> Any:
     try:
         return np.sum(np.linalg.pinv(a))
@@ -1024,10 +1029,6 @@ def around_a_callback(x: float) -> float:
 
 
 def test_what_a_handler_cannot_be_told() -> None:
-    with pytest.raises(
-        errors.UnsupportedSyntaxError, match=r"with traced values, raised in `with_a_value`.*raise one without, or return a value"
-    ):
-        lj.jit(around_a_value)(3, 2.0)
     with pytest.raises(
         errors.UnsupportedSyntaxError,
         match=r"in around_a_callback handles exceptions.*those of `<lambda>`, called back.*outside of the `try`",

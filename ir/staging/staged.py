@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,7 +22,7 @@ from ..ops import table
 from ..ops.derivative import CHECKPOINT
 from ..values import pytree
 from ..values.values import Arrayed, Traced, dims_of, is_traced, resized, scalar_type
-from ..values.views import any_traced, settled
+from ..values.views import settled
 from .join import join_values
 from .leaves import coerce, leaf_type, show
 from .optional import returned
@@ -42,8 +42,9 @@ class StagedFunction:
         self.captured: Any = None
         self.called = False  # while its result was not known
         self.shifts = False  # to a reset outside of it: another one may give something else
-        self.kinds = handled(trace)  # what a `try` around takes of what it raises: its result is (value, number), of one of these or 0
-        self.raised: list[Any] = []
+        # What a `try` around takes of what it raises: its result is (value, number, values in each), of one of those raised, or 0.
+        self.kinds = handled(trace)
+        self.raised: list[tuple[Any, list[Any]]] = []
 
 
 def handled(trace: Trace) -> tuple[type[BaseException], ...]:
@@ -158,30 +159,51 @@ def _told(signal: Any, frame: Frame, relay: Frame, staged: StagedFunction, label
     leaving = relay.ends["raise"]
     if not staged.kinds:
         return _result(signal, frame, label)
+    raised = [_number_of(state.error, staged) for _, state in leaving]
+    nothing = tuple(tuple(map(_empty, given)) for _, given in staged.raised)
     try:
         value = _result(signal, frame, label)
-        ends = [(open_block(), here((value, 0)))]
+        ends = [(open_block(), here((value, 0, nothing)))]
     except Bottom:
         if not leaving or waits(current_builder().trace, staged):
             raise
         value, ends = None, []
-    for block, state in leaving:
-        number = _number_of(state.error, staged)
-        ends.append((block, Saved(((_empty(value), number),), state.heap)))
+    for (block, state), i in zip(leaving, raised, strict=True):
+        given = (*nothing[:i], tuple(_parts(state.error)[0]), *nothing[i + 1 :])
+        ends.append((block, Saved(((_empty(value), i + 1, given),), state.heap)))
     return join_values(ends, f"the result of `{label}`", frame.since)
 
 
 def _number_of(error: Any, staged: StagedFunction) -> int:
-    if any_traced(getattr(error, "given", error.args)):
-        raise errors.UnsupportedSyntaxError(
-            f"an exception with traced values, raised in `{staged.name}`, which is traced on its own as recursions are, cannot be handled outside "
-            f"of it ({user_site()}): raise one without, or return a value that says so"
-        )
-    for i, other in enumerate(staged.raised):
-        if other is error or (type(other) is type(error) and other.args == error.args):
-            return i + 1
-    staged.raised.append(error)
-    return len(staged.raised)
+    """Which of the exceptions that the function raises it is, but for the values in it."""
+    values, rest = _parts(error)
+    for i, (other, _) in enumerate(staged.raised):
+        if _parts(other)[1] == rest:
+            return i
+    staged.raised.append((error, values))
+    return len(staged.raised) - 1
+
+
+def _parts(error: Any) -> tuple[list[Any], Any]:
+    """The traced values in an exception, and all else that makes it what it is."""
+    leaves, tree = flatten(settled(_given(error)))
+    rest = [None if is_traced(x) else (type(x), x if isinstance(x, (str, int, float)) else id(x)) for x in leaves]
+    return [x for x in leaves if is_traced(x)], (getattr(error, "cls", type(error)), tree, rest)
+
+
+def _given(error: Any) -> Any:
+    """What an exception was made of, or is; `given` where that is traced (python/guarded.py)."""
+    return (error.given, error.keywords) if hasattr(error, "given") else (error.args, vars(error))
+
+
+def _with(error: Any, values: Sequence[Any]) -> Any:
+    """An exception like it, with these values in it."""
+    new, each = again(error), iter(values)
+    leaves, tree = flatten(settled(_given(error)))
+    given, keywords = pytree.unflatten(tree, [next(each) if is_traced(x) else x for x in leaves])
+    if hasattr(error, "given"):
+        new.given, new.keywords = given, keywords  # type: ignore[attr-defined]
+    return new
 
 
 def _empty(value: Any) -> Any:
@@ -268,9 +290,9 @@ def call_staged(trace: Trace, staged: StagedFunction, args: Any, kwargs: Any, ch
     found = adopted(pytree.unflatten(tree, values), trace.heap)
     if not staged.kinds:
         return found
-    value, number = found
-    for i, error in enumerate(staged.raised):
-        require(table.ine(number, i + 1) if is_traced(number) else number != i + 1, again(error))  # type: ignore[arg-type]
+    value, number, given = found
+    for i, (error, _) in enumerate(staged.raised):
+        require(table.ine(number, i + 1) if is_traced(number) else number != i + 1, _with(error, given[i]))
     return value
 
 
