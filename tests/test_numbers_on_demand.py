@@ -260,9 +260,16 @@ def test_paths_that_no_argument_decides_are_refused_as_before() -> None:
 
 
 def test_a_computed_number_is_refused() -> None:
-    for f in (lambda x: tuple(x[x > 2]), lambda x: [0.0] * int(x[0]), lambda x: [x] * int(np.sum(x > 0))):
+    for f in (lambda x: tuple(x[x > 2]), lambda x: (0.0,) * int(x[0]), lambda x: np.zeros((2,) * int(np.sum(x > 0)))):
         with pytest.raises(errors.TracedConditionError):
             lj.jit(f)(X)
+
+
+def test_lists_of_a_computed_length() -> None:
+    x = np.array([3.0, 1.0, 4.0])
+    assert lj.jit(lambda x: [0.0] * int(x[0]))(x) == [0.0, 0.0, 0.0]
+    assert [row.tolist() for row in lj.jit(lambda x: [x] * int(np.sum(x > 2)))(x)] == [x.tolist()] * 2
+    assert lj.jit(lambda x: {i for i in range(int(x[0]))})(x) == {0, 1, 2}
 
 
 # ---- where the values come from

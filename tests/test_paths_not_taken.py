@@ -312,9 +312,8 @@ def counted(x: Any, list_of: bool) -> Any:
         x = x * 1.01
         k += 1
     if list_of:
-        parts = [0.0] * (k + 1)
-        parts[k] = x
-        return parts[-1] + sum(parts)
+        parts = (0.0,) * (k + 1)
+        return x + parts[-1] + sum(parts)
     return x * k
 
 
@@ -338,7 +337,7 @@ def test_an_error_behind_a_long_while_is_said_at_once(caplog: pytest.LogCaptureF
             k += 1
         for _ in range(n):
             x = x + 1.0
-        return [1.0] * int(x)
+        return (1.0,) * int(x)
 
     with caplog.at_level("DEBUG", "lantern_jit"):
         with pytest.raises(lj.errors.TracedConditionError, match=r"int\(\)|an index or a size"):

@@ -214,8 +214,8 @@ def test_captured_arrays_are_never_written() -> None:
 
 # ---- values that must be concrete
 CONCRETE: list[tuple[Function, str]] = [
-    (lambda x: [1] * int(x), "needs a concrete int"),
-    (lambda x: {i for i in range(int(x))}, "range of a traced length .* can only be used in a `for` statement"),
+    (lambda x: (1,) * int(x), "needs a concrete int"),
+    (lambda x: tuple(range(int(x))), "range of a traced length .* can only be used in a `for` statement"),
     (lambda x: np.array([1.0])[x > 0], "needs a concrete|must be ints"),
 ]
 
