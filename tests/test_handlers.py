@@ -1072,3 +1072,18 @@ def test_a_finally_that_raises_itself() -> None:
     for args in ((4.0, 2.0), (4.0, 0.0), (-4.0, 2.0), (-4.0, 0.0)):
         for options in ({}, {"backend": "python"}):
             assert lj.jit(f, **options)(*args) == f(*args), args
+
+
+def test_a_handler_may_write_into_what_the_library_raises() -> None:
+    def f(x: float) -> float:
+        try:
+            return math.sqrt(x)
+        except ValueError as e:
+            e.extra = 2.0 * x  # type: ignore[attr-defined]
+            return e.extra  # type: ignore[attr-defined,no-any-return]
+
+    g = lj.jit(f)
+    assert [g(x) for x in (4.0, -3.0, -3.0)] == [2.0, -6.0, -6.0]
+    assert lj.jit(lj.grad(f))(-3.0) == 2.0
+    for x in (4.0, -3.0):
+        assert lj.jit(lambda x: f(x) + f(-x))(x) == f(x) + f(-x)

@@ -22,7 +22,7 @@ import numpy as np
 from ..core import errors
 from ..core.analysis import called, named
 from ..core.builder import Builder, Frame, current_builder, current_trace, keep, lifted, raises_unless, tried
-from ..core.faults import for_handlers, is_own
+from ..core.faults import again, for_handlers, is_own
 from ..core.graph import Call, Const, Fail, Function, Let
 from ..core.op import TABLE
 from ..core.sites import user_site
@@ -261,7 +261,7 @@ def _raises_unless(error: Exception, holds: Callable[[], Any]) -> None:
     trace = current_trace()
     for b in reversed(trace.builders if trace is not None else ()):
         if b.catcher(type(error)) is not None:
-            require(holds(), error)
+            require(holds(), again(error))  # type: ignore[arg-type]
             return
         if b.name in trace.apart:  # type: ignore[union-attr]
             return

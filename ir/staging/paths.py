@@ -219,6 +219,7 @@ def require(cond: Any, error: Exception) -> None:
         if not cond:
             raise error
         return
+    heap_of().made(error)  # a handler may write into it
     ok, bad = branch(cond, "there", "nothing")
     current_builder().enter(bad)
     raise_here(error)
