@@ -130,7 +130,7 @@ def test_memory_is_as_promised(f: Function) -> None:
     gradient = lj.grad(f, (0, 1))
     expected = lj.jit(gradient)(U, C, STEPS)
     whole = lj.jit(gradient).inspect(U, C, STEPS).memory
-    assert whole.stack + whole.arrays > 1.5 * STEPS * U.nbytes
+    assert whole.stack + whole.arrays > 0.9 * STEPS * U.nbytes
     log2 = int(np.log2(STEPS))
     for policy, states, iterations in ((10, STEPS / 10, 10), ("sqrt", 2 * STEPS**0.5, 16), ("log", log2, 4)):
         cut = lj.jit(gradient, checkpoint=policy)
@@ -296,7 +296,7 @@ def test_what_a_piece_prints_and_draws_is_so_once(policy: Any, capsys: pytest.Ca
 def test_a_gradient_stays_within_its_memory(caplog: pytest.LogCaptureFixture) -> None:
     gradient = lj.grad(wave, (0, 1))
     expected = lj.jit(gradient)(U, C, STEPS)
-    for mib, wanted in ((64, None), (8, "sqrt"), (2, "log")):
+    for mib, wanted in ((64, None), (4, "sqrt"), (2, "log")):
         caplog.clear()
         within = lj.jit(gradient, memory=mib << 20)
         for _ in range(2):
@@ -310,21 +310,21 @@ def test_a_gradient_stays_within_its_memory(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_other_calls_have_all_of_the_memory() -> None:
-    few = lj.jit(lj.grad(wave), memory=1 << 20)
+    few = lj.jit(lj.grad(wave, (0, 1)), memory=1 << 20)
     with pytest.raises(lj.errors.ArrayMemoryError):
         few(U, C, STEPS)
-    assert np.isfinite(lj.jit(lj.grad(wave), checkpoint="recursion")(U, C, STEPS)).all()
+    assert np.isfinite(lj.jit(lj.grad(wave, (0, 1)), checkpoint="recursion")(U, C, STEPS)).all()
     fills = lj.jit(lambda x, n: np.sum(np.ones(n) * x + np.zeros(n)[::-1]), memory=1 << 20)
     assert fills(1.0, 1000) == 1000.0
 
 
 def test_a_call_that_writes_does_not_start_again() -> None:
     def update(u: Any, c: Any, n: int) -> None:
-        u[:] = lj.grad(wave)(u, c, n)
+        u[:] = lj.grad(wave, (0, 1))(u, c, n)[1]
 
     with pytest.raises(lj.errors.ArrayMemoryError):
-        lj.jit(update, memory=8 << 20)(U.copy(), C, STEPS)
-    lj.jit(update, memory=8 << 20, checkpoint="log")(U.copy(), C, STEPS)
+        lj.jit(update, memory=4 << 20)(U.copy(), C, STEPS)
+    lj.jit(update, memory=4 << 20, checkpoint="log")(U.copy(), C, STEPS)
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1.5, "all"])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
+
+import lantern_jit as lj
 
 from .support import Function, Runner, check, close
 
@@ -277,3 +280,41 @@ def test_ranges_of_every_sign() -> None:
             for c in (-7, -2, -1, 1, 2, 3, 9):
                 for mode, out in run(b, a, b, c).items():
                     close(out, both_kinds_of_range(b, a, b, c), what=f"{mode} {a, b, c}")
+
+
+# ---- arrays that the body of a loop that surely runs assigns first, and that are read after it
+def first_assigned(x: Any) -> Any:
+    d = x * 1.0
+    for _ in range(6):
+        t = d.copy()
+        d = d * 0.9
+    t = t * 2.0
+    return np.sum(t * d)
+
+
+def first_assigned_and_written(x: Any) -> Any:
+    d = x * 1.0
+    for _ in range(6):
+        t = 0.5 * d
+        t[1:-1] = 0.3 * d[2:]
+        d = d + t
+    return np.sum(t * d)
+
+
+def first_assigned_and_made_anew(x: Any) -> Any:
+    b, d = 0.5 * x, x * 1.0
+    for _ in range(8):
+        t = b.copy()
+        d = t
+        b *= 0.7
+        d = b
+    t = np.zeros_like(x)
+    t[1:-1] = d[2:]
+    return np.sum(t * d)
+
+
+@pytest.mark.parametrize("f", [first_assigned, first_assigned_and_written, first_assigned_and_made_anew], ids=lambda f: f.__name__)
+def test_an_array_that_a_loop_assigns_first(f: Function) -> None:
+    x = np.array([0.3, 0.5, -0.2, 0.7, 0.1])
+    close(lj.jit(f)(x), f(x))
+    close(lj.jit(lj.grad(f))(x), np.array([(f(x + e) - f(x - e)) / 2e-6 for e in np.eye(5) * 1e-6]), 1e-7)

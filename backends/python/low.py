@@ -192,6 +192,12 @@ def keep(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     return [Ref(xs[0].value.copy())]
 
 
+@VALUES.of("spare")
+def spare(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
+    n = let.attrs["count"]
+    return [next(x for x in xs[:n] if all(x.row is not other.row for other in xs[n:]))]
+
+
 @VALUES.of("sum")
 def total(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     return [xs[0] + xs[1]]

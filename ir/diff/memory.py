@@ -14,6 +14,7 @@ from .activity import Activity
 from .adjoint import KernelAdjoint
 from .cps import has_adjoint
 from .loops.coverage import ReadBack, carried_covers, covering_kernels, local_arrays, tiny_arrays
+from .loops.turns import Turns, adjoints_in_turns, elements_in_turns
 from .reverse import Reverse, Reverses
 from .ways import Adjoint, Given, Places, WholeAdjoint
 
@@ -22,12 +23,15 @@ from .ways import Adjoint, Given, Places, WholeAdjoint
 class Memory:
     """`firsts` are kernels that are the first to touch an adjoint, which they write, each with its array: is it known that they write all
     of it? `covered` the arrays whose
-    adjoints need no zeros; `late` those whose adjoints are made when the way back begins; `tiny` small arrays in registers, with their sizes."""
+    adjoints need no zeros; `late` those whose adjoints are made when the way back begins; `tiny` small arrays in registers, with their sizes; `turns` the new arrays of loops
+    whose adjoints take turns, `shared` those whose elements do."""
 
     firsts: dict[tuple[Let, Var], bool] = field(default_factory=dict)
     covered: set[Var] = field(default_factory=set)
     late: list[Var] = field(default_factory=list)
     tiny: dict[Var, int] = field(default_factory=dict)
+    turns: dict[Var, Turns] = field(default_factory=dict)
+    shared: dict[Var, Turns] = field(default_factory=dict)
     adjoints: dict[Let, Adjoint] = field(default_factory=dict)
 
 
@@ -44,9 +48,11 @@ def remember(program: Program, rev: Reverse, reverses: Reverses) -> Memory:
     carried, passed = carried_covers(f, activity, aliases)
     memory.firsts, memory.covered = firsts | dict.fromkeys(carried, True), {v for _, v in firsts} | passed
     memory.late = [v for v in local_arrays(f, own, activity, aliases) if v not in memory.tiny]
+    memory.turns = {x.made: x for x in adjoints_in_turns(f, activity, aliases) if x.made not in memory.tiny}
     names = {let: f"{rev.name}.{i}" for i, let in enumerate(ways)}
     kernels = {let: KernelAdjoint(program, let, activity, name) for let, name in names.items() if TABLE[let.op].nest}
     back = ReadBack(f, aliases, lambda let: kernels[let].reads() if let in kernels else ())
+    memory.shared = {x.made: x for x in elements_in_turns(f, aliases, back.within) if x.made not in memory.tiny}
     for let, name in names.items():
         mine = {v for x, v in firsts if x is let}
         carries = {v for x, v in carried if x is let}

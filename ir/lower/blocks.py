@@ -48,12 +48,15 @@ class BlockFunction(BlockSteps):
                 self.body.put(minus_zero(v.type), self.adjoint_place(v))
         for x in self.pointers:
             self.body.put(x, Place(self.frame, self.frame_type, (f"ptr.{x.name}",)))
+        if self.block.is_head:
+            self.take_turns(self.block.name)
         if self.gives_back:
             self.mark = self.body.let("mark", [], PTR)
 
     def close(self) -> None:
         """Return the adjoints of the inputs."""
         found = [self.body.get(self.adjoint_place(v)) for v in self.parent.returned(self.block)]
+        self.give_turns()
         if self.mark is not None:
             self.body.emit("release", [self.mark])
         self.body.ret(*found)
@@ -117,11 +120,13 @@ class BlockFunction(BlockSteps):
         target = self.parent.closures.blocks[edge.block]
         skip = len(target.params) - len(edge.args)
         sources: list[Any] = [*(results or [])[:skip], *edge.args, *target.by_value]
-        args: list[Atom] = []
-        for v, source in zip(target.inputs, sources, strict=True):
-            parts = source if isinstance(source, list) else self.adapt(source, v)
-            args += parts[: len(self.parent.types(v))]
-        records = {h: self.make_record(h) for h in target.nest if h not in self.block.nest}
+        given = [
+            (x if isinstance(x, list) else self.adapt(x, v))[: len(self.parent.types(v))]
+            for v, x in zip(target.inputs, sources, strict=True)
+        ]
+        args: list[Atom] = [x for parts in given for x in parts]
+        found = dict(zip(target.inputs, given, strict=True))
+        records = {h: self.make_record(h, found) for h in target.nest if h not in self.block.nest}
         args += [self.pointer(x.name) for x in self.ways_on()]
         args += [records[h] if h in records else self.pointer(f"e.{h}") for h in target.nest]
         args += self.pointers_of(target)
@@ -140,7 +145,7 @@ class BlockFunction(BlockSteps):
 
     def pointers_of(self, target: Continuation) -> list[Atom]:
         """What it is given besides."""
-        return [self.pointer(x.name) for x in self.extra_pointers()]
+        return [self.pointer(x.name) for x in self.pointers_into(target)]
 
     def target_name(self, target: Continuation) -> str:
         return self.parent.block_name(target.name)

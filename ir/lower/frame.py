@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.graph import Atom, Let, Var
+from ..core.kernel import Access, Result, kernel_of
 from ..core.op import REVERSE, TABLE
-from ..core.types import CODE, PTR, Array, Struct
+from ..core.types import CODE, I64, PTR, Array, Struct
 from ..diff.cps import Continuation
 from ..ops.memory import codes, quiet
-from .function import Parts, ReverseFunction, fields_of
-from .low import Body, Place
+from .function import Parts, ReverseFunction, fields_of, zeros_like
+from .low import NOWHERE, ONE, ZERO, Body, Place
 from .pullback import lower_pullback
 
 
@@ -42,11 +44,15 @@ class BlockFrame:
 
     def own_pointers(self) -> list[Var]:
         """Pointers that this block alone keeps."""
-        return []
+        return [Var(x.pointer, PTR) for x in self.parent.turns.get(self.block.name, ())]
 
     def extra_pointers(self) -> list[Var]:
-        """Pointers that this block and its successors are given besides the usual ones."""
-        return []
+        """Pointers that this block is given besides the usual ones."""
+        return self.pointers_into(self.block)
+
+    def pointers_into(self, block: Continuation) -> list[Var]:
+        """To adjoints that take turns; the head of their loop chooses them itself."""
+        return [Var(x.pointer, PTR) for h in block.nest if h != block.name for x in self.parent.turns.get(h, ())]
 
     def checked(self) -> bool:
         """Are indices to be checked here?"""
@@ -59,9 +65,36 @@ class BlockFrame:
         """An operation without an adjoint."""
         let = self.quiet(let)
         args = {a: self.value(a) for a in let.args}
-        outs = self.operation(let, [args[a] for a in let.args])
+        shared = [o for o in let.outs if o in self.parent.memory.shared]
+        outs = self.into(let, args, shared) if shared else self.operation(let, [args[a] for a in let.args])
         self.made(let.outs, outs)
         return outs
+
+    def into(self, let: Let, args: Mapping[Atom, Atom], shared: Sequence[Var]) -> list[Atom]:
+        """An operation some of whose new arrays take turns: it writes into memory that there is. To itself that is new."""
+        given, found = {}, {}
+        for o in shared:
+            turns = self.parent.memory.shared[o]
+            sizes = Place(self.pointer(f"e.{turns.head}"), self.parent.record_type(turns.head), (turns.sizes,))
+            address, like = self.pointer(turns.pointer), self.body.get(sizes)
+            given[o], found[o] = (self.body.let("like", [address, like], o.type) for _ in range(2))
+        if not TABLE[let.op].nest:
+            ((o, x),) = given.items()
+            if let.attrs.get("fill", True):
+                self.body.emit("clear", [self.body.let("data", [x], PTR), self.count(x)], of=o.type.dtype)  # type: ignore[union-attr]
+            return [found[o]]
+        k = kernel_of(Let(let.outs, let.op, tuple(args[a] for a in let.args), let.attrs, let.site))
+        whole = tuple(range(len(k.sizes)))
+        zeros, ones = (ZERO,) * len(whole), (ONE,) * len(whole)
+        k.results = [Result("into", whole, Access(given[r.out], zeros, ones, whole)) if r.out in given else r for r in k.results]
+        new = k.let()
+        outs = dict(zip(new.outs, self.body.again(new, new.args), strict=True))
+        return [found[o] if o in found else outs[o] for o in let.outs]
+
+    def count(self, x: Var) -> Atom:
+        """The number of its elements."""
+        sizes = [self.body.let("dim", [x], I64, axis=i) for i in range(x.type.rank)]  # type: ignore[union-attr]
+        return functools.reduce(lambda a, b: self.body.integer("imul", a, b), sizes)
 
     def operation(self, let: Let, args: Sequence[Atom]) -> list[Atom]:
         """An operation of these values, here; a derivative is a reverse pass of its own."""
@@ -128,19 +161,45 @@ class BlockFrame:
         p = self.place(v)
         return self.body.get(Place(p.p, p.of, (f"{v.name}.d",)))
 
+    def data(self, v: Var) -> Atom:
+        """Where its elements are."""
+        return self.body.let("data", [self.value(v)], PTR)
+
     def add(self, a: Atom, term: Atom) -> None:
         """da += term"""
         if self.parent.is_active_scalar(a):
             self.body.accumulate(self.adjoint_place(a), term)
 
     # ---- records of loops
-    def make_record(self, head: str) -> Atom:
-        """The record of a loop that is entered here: what only the code after it needs."""
+    def make_record(self, head: str, given: Mapping[Var, Parts]) -> Atom:
+        """The record of a loop that is entered here with these arrays: what only the code after it needs, and adjoints that take turns."""
         t = self.parent.record_type(head)
         record = self.body.cell(t, "record")
         for v in self.parent.closures.records[head]:
             self.parent.store_parts(self.body, record, t, v, self.read(v))
+        for turns in self.parent.turns.get(head, ()):
+            like, fill = given[turns.like][0], turns.what == "adjoint" and turns.made not in self.parent.memory.covered
+            for name in turns.fields:
+                self.body.put(zeros_like(self.body, like, fill), Place(record, t, (name,)))
+            if turns.what == "elements":
+                self.body.put(like, Place(record, t, (turns.sizes,)))
         return record
+
+    def take_turns(self, head: str) -> None:
+        """Choose the memory of what this iteration makes: the first that no array of an iteration before has."""
+        mine, t = self.parent.turns.get(head, ()), self.parent.record_type(head)
+        record = self.pointer(f"e.{head}") if mine else NOWHERE
+        for turns in mine:
+            free = [self.body.get(Place(record, t, (name,))) for name in turns.fields]
+            taken = [self.adjoint_data(p) if turns.what == "adjoint" else self.data(p) for p in turns.holders]
+            chosen = self.body.let("spare", [*free, *taken], PTR, count=len(free)) if taken else free[0]
+            self.body.put(chosen, Place(self.frame, self.frame_type, (f"ptr.{turns.pointer}",)))
+
+    def give_turns(self) -> None:
+        """Nobody needs the adjoints of what this iteration has made any more. They are zero again for an iteration before it."""
+        for v in self.kept:
+            if v in self.parent.memory.turns and v not in self.parent.memory.covered and v not in self.block.inputs:
+                self.body.emit("clear", [self.adjoint_data(v), self.count(self.value(v))], of=v.type.dtype)  # type: ignore[union-attr, arg-type]
 
     def empty_record(self, head: str, record: Atom) -> None:
         """The loop has returned: take the adjoints out of its record."""

@@ -8,6 +8,7 @@ from typing import Any
 from ..core.graph import Atom, Var
 from ..core.types import CODE, PTR, Array, Scalar, Struct, pair
 from ..diff.cps import WHOLE, Closures, Continuation
+from ..diff.loops.turns import Turns
 from .low import Body, Place, minus_zero
 
 Parts = list[Atom]  # what a variable is passed as: a scalar, or an array and maybe the address of its adjoint
@@ -47,6 +48,9 @@ class ReverseFunction:
         self.record_types: dict[str, Struct] = {}
         self.memory = self.rev.memory
         self.late = self.memory.late
+        self.turns: dict[str, list[Turns]] = {}
+        for turns in (*self.memory.turns.values(), *self.memory.shared.values()):
+            self.turns.setdefault(turns.head, []).append(turns)
 
     def is_active_scalar(self, v: Any) -> bool:
         return v in self.activity and isinstance(v.type, Scalar)
@@ -70,6 +74,8 @@ class ReverseFunction:
         """Of the record of a loop, of a recursion, or of a piece of a long block."""
         if head not in self.record_types:
             fields = [f for v in self.closures.records[head] for f in fields_of(v, v in self.activity)]
+            fields += [(name, PTR) for turns in self.turns.get(head, ()) for name in turns.fields]
+            fields += [(turns.sizes, turns.made.type) for turns in self.turns.get(head, ()) if turns.what == "elements"]
             self.record_types[head] = Struct(f"record.{self.context.low.unique()}", tuple(fields))
         return self.record_types[head]
 

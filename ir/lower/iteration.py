@@ -30,7 +30,10 @@ class Iteration(BlockFunction):
         super().__init__(parent, block, ".iter")
 
     def extra_pointers(self) -> list[Var]:
-        return [Var("at_hand", PTR), Var("step", PTR)]
+        return [*super().extra_pointers(), Var("at_hand", PTR), Var("step", PTR)]
+
+    def pointers_of(self, target: Continuation) -> list[Atom]:
+        return [*super().pointers_of(target), self.pointer("at_hand"), self.pointer("step")]
 
     def checked(self) -> bool:
         return False  # the loop forward has checked

@@ -173,6 +173,8 @@ class BlockSteps(BlockFrame):
 
     def adjoint_array(self, o: Var, x: Atom) -> Atom:
         memory = self.parent.memory
+        if o in memory.turns:
+            return self.pointer(memory.turns[o].pointer)
         return zeros_like(self.body, x, o not in memory.covered, memory.tiny.get(o, 0))
 
     def begin_way_back(self) -> None:

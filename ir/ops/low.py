@@ -54,4 +54,5 @@ KEEP = low("keep", given, fails=True)  # a copy of an array outside of the arena
 BRING_BACK = low("bring_back", given, fails=True)  # and in it again
 CHECK_STACK = low("check_stack", given, fails=True)  # is there room for a call of `f`?
 SUM = low("sum", given)  # of two floats, in an order that nobody has written down
+SPARE = low("spare", address)  # the first of `count` addresses that is not among the others
 OVER = low("over", lambda let: ((I64, ()),))  # quotient of two counts

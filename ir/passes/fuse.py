@@ -11,6 +11,8 @@ goes the same way; equal operations of the two bodies become one. (Bodies are si
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 from bisect import bisect_right
 from collections import Counter
@@ -25,6 +27,7 @@ from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, expensive
 from ..core.op import TABLE, Op, written
 from ..core.types import I64
 from ..ops.table import iadd, imul
+from .apart import Apart
 from .bodies import Body, is_one, is_zero, known_integer, name_of
 
 CHEAP = 4  # operations that may be computed again for each reader
@@ -118,6 +121,10 @@ class _Fusion:
         self.facts: dict[str, tuple[int, bool]] = {}
         self.joins = 0
 
+    @functools.cached_property
+    def apart(self) -> Apart:
+        return Apart(self.f, self.aliases)
+
     def run(self) -> bool:
         self.uses = Counter(v for b in self.f.blocks.values() for let in b.lets for v in _variables(let.args))
         self.uses.update(v for b in self.f.blocks.values() for v in _variables(terminator_atoms(b.terminator)))
@@ -129,13 +136,13 @@ class _Fusion:
         self.slots = [_Slot(i, let, kernel_of(let) if TABLE[let.op].nest else None) for i, let in enumerate(block.lets)]
         self.home = {o: s for s in self.slots if s.kernel is not None for o in s.let.outs}  # type: ignore[union-attr]
         self.readers: dict[Var, set[int]] = {}
-        self.writers: dict[Var, list[int]] = {}
+        self.writers: dict[Var, list[tuple[int, Var]]] = {}
         for s in self.slots:
             assert s.let is not None
             for v in _variables(s.let.args) & self.home.keys():
                 self.readers.setdefault(v, set()).add(s.number)
-            for root in {self.aliases.root(v) for v in written(s.let)}:
-                self.writers.setdefault(root, []).append(s.number)
+            for v in dict.fromkeys(written(s.let)):
+                self.writers.setdefault(self.aliases.root(v), []).append((s.number, v))
         work = [s.number for s in self.slots if s.kernel is not None]
         waiting = set(work)
         while work:
@@ -200,13 +207,10 @@ class _Fusion:
             return False
         if dear != reader_dear and any(isinstance(x, Gather) for x in (m if reader_dear else k).inputs):
             return False  # backwards a gather adds to scattered elements one by one: no SIMD mathematics beside it
-        roots = {self.aliases.root(x.base) for x in m.inputs if isinstance(x, (Access, Gather))}
-        for root in roots:
-            numbers = self.writers.get(root, [])
-            at = bisect_right(numbers, maker.number)
-            if at < len(numbers) and numbers[at] < reader.number:
-                return False
-        into = [r.into for r in k.results if r.into is not None and self.aliases.root(r.into.base) in roots]
+        read = {x.base for x in m.inputs if isinstance(x, (Access, Gather))}
+        if any(self.is_written_between(v, maker.number, reader.number) for v in read):
+            return False
+        into = [r.into for r in k.results if r.into is not None and any(self.may_be_one(r.into.base, v) for v in read)]
         if into and any(isinstance(y, Gather) for y in m.inputs):
             return False
         for x in _accesses(k, m):
@@ -215,9 +219,19 @@ class _Fusion:
                 return False
             for y in [self.compose(y, x, []) for y in m.inputs if into and isinstance(y, Access)]:
                 for d in into:
-                    if self.aliases.root(d.base) is self.aliases.root(y.base) and not same_element(y, d, name_of):
+                    if self.may_be_one(d.base, y.base) and not same_element(y, d, name_of):
                         return False
         return not dear or not any(r.kind.startswith("arg") for r in k.results)
+
+    def is_written_between(self, v: Var, first: int, last: int) -> bool:
+        """May an operation between these places write into an array?"""
+        found = self.writers.get(self.aliases.root(v), [])
+        there = itertools.takewhile(lambda w: w[0] < last, found[bisect_right(found, first, key=lambda w: w[0]) :])
+        return any(self.may_be_one(v, x) for _, x in there)
+
+    def may_be_one(self, a: Var, b: Var) -> bool:
+        """May two arrays be the same memory?"""
+        return self.aliases.root(a) is self.aliases.root(b) and not self.apart(a, b)
 
     # ---- putting two kernels together
     def join(self, slot: _Slot, readers: list[_Slot], keep: bool) -> list[int]:

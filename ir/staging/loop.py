@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..objects.choice import ANY, Candidates, among, as_number, is_choice, is_wh
 from ..objects.heap import Place, State, identical
 from ..objects.held import CONTAINERS
 from ..objects.structure import Shape, closed, is_object, opened, shape_of_contents
+from ..values.arrays import allocate
 from ..values.pytree import has_some_keys
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
@@ -159,7 +161,9 @@ class Loop(Reserving):
         t = form if isinstance(form, (Scalar, Array)) else leaf_type(value) if carried and not isinstance(value, np.ndarray) else None
         if t is None:
             return value
-        leaf: Any = 0 if isinstance(value, Undefined) else value  # never read: see _seed
+        leaf: Any = value
+        if isinstance(value, Undefined):  # never read: see _seed
+            leaf = self._at_the_end(partial(allocate, t.dtype, (0,) * t.rank, 0, sized=False)) if isinstance(t, Array) else 0
         self.args.append(coerce(leaf, t, self.block))
         if isinstance(t, Array):
             free = self.forms.get(("sizes", key), frozenset())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from ....ir.core.graph import Let, Var
@@ -254,6 +255,18 @@ def bring_back(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
 def total(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
     x, y = (read(a)[0] for a in let.args)
     return [[code.let(f"fadd contract reassoc {LLVM_TYPES[let.out.type]} {x}, {y}")]]
+
+
+@EMIT.of("spare")
+def spare(code: Code, let: Let, read: Read, site: int) -> list[Operands]:
+    addresses = [read(a)[0] for a in let.args]
+    n = let.attrs["count"]
+    chosen = addresses[n - 1]
+    for x in reversed(addresses[: n - 1]):
+        taken = [code.let(f"icmp eq ptr {x}, {other}") for other in addresses[n:]]
+        some = functools.reduce(lambda a, b: code.let(f"or i1 {a}, {b}"), taken)
+        chosen = code.let(f"select i1 {some}, ptr {chosen}, ptr {x}")
+    return [[chosen]]
 
 
 @EMIT.of("over")

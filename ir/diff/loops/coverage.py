@@ -8,10 +8,10 @@ store instead of add, and only the elements outside of a..n have to be zero befo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
-from ...core.analysis import Aliases, dominators, find_loops, predecessors, reverse_postorder
+from ...core.analysis import Aliases, Loop, dominators, find_loops, predecessors, reverse_postorder
 from ...core.dims import Dim
 from ...core.graph import Atom, Call, Const, Function, Jump, Let, Return, Var, defined_vars, edges, terminator_atoms
 from ...core.kernel import Access, Gather, kernel_of, made_with
@@ -133,6 +133,15 @@ class ReadBack:
         root, (name, i) = self.aliases.root(v), self.home[let]
         places = self.places.get(root, [])
         return root in self.always or any((b == name and j <= i) or name in self.reached(b) for b, j in places)
+
+    def within(self, v: Var, loop: Loop, once: Container[str]) -> bool:
+        """May the way back of a loop that carries arrays read elements of an array? A store puts back what was there, whatever it was, and
+        what is loaded in the blocks that run `once` in an iteration stays in their frames."""
+        return any(b in loop.blocks and not self.is_element(b, i, b in once) for b, i in self.places.get(self.aliases.root(v), []))
+
+    def is_element(self, name: str, i: int, kept: bool) -> bool:
+        op = next((TABLE[let.op] for let in self.f.blocks[name].lets[i : i + 1]), None)
+        return op is not None and op.indexed and (kept or bool(op.writes))
 
     def reached(self, name: str) -> set[str]:
         """The blocks that may run after the end of one."""
