@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
+
 from .support import close
 
 Function = Callable[..., Any]
