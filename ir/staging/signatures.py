@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import types
 from typing import Any
 
 import numpy as np
@@ -98,9 +100,11 @@ def _closure(function: Any) -> tuple[Any, ...]:
     return getattr(getattr(function, "func", function), "__closure__", None) or ()
 
 
-def objects_in(tree: Any) -> tuple[Any, ...]:
-    """What the objects hold that a function comes by in other ways than by their parts: those it captures, its own, chosen ones."""
+def objects_in(tree: Any, functions: set[int] | None = None) -> tuple[Any, ...]:
+    """What the objects hold that a function comes by in other ways than by their parts: those it captures, its own, chosen ones. Of
+    the functions among them what they capture, but for those that have been seen."""
     out: list[Any] = []
+    functions = set() if functions is None else functions
     seen: set[int] = set()
     work = [tree]
     while work:
@@ -109,7 +113,7 @@ def objects_in(tree: Any) -> tuple[Any, ...]:
             work += candidates_of(x)
         found = opened(x)
         if found is None:
-            out.append(Same(x.atom) if is_traced(x) and hasattr(x.atom, "name") else x.atom if is_traced(x) else _leaf_key(x))
+            out.append(_word(x, functions))
         elif id(x) not in seen:
             seen.add(id(x))
             work += found[1]
@@ -117,7 +121,7 @@ def objects_in(tree: Any) -> tuple[Any, ...]:
 
 
 def outside_of(owner: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
-    """What the object holds whose method is called, and those among the arguments that are not taken apart."""
+    """What the object holds whose method is called, those among the arguments that are not taken apart, and functions among them."""
     trace = current_trace()
     found = [] if owner is None else [owner]
     work = [args, kwargs]
@@ -129,6 +133,8 @@ def outside_of(owner: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
             work += x if isinstance(x, tuple) else list.__iter__(x)
         elif isinstance(x, dict):
             work += x.values()
+        elif callable(x):
+            found.append(x)
     return objects_in(tuple(found))
 
 
@@ -144,19 +150,24 @@ def captured(function: Any, seen: set[int]) -> Any:
         except ValueError:
             out.append(None)
             continue
-        raw = getattr(value, "__lantern_raw__", None)
-        if raw is not None:
-            out.append((Same(value), captured(raw, seen)))
-            continue
         leaves, tree = pytree.flatten(value)
-        out.append(
-            (
-                tree,
-                objects_in(value),
-                tuple((Same(x.atom) if hasattr(x.atom, "name") else x.atom) if is_traced(x) else _leaf_key(x) for x in leaves),
-            )
-        )
+        out.append((tree, objects_in(value, seen), tuple(_word(x, seen) for x in leaves)))
     return tuple(out)
+
+
+def _word(x: Any, seen: set[int]) -> Any:
+    """What a leaf is now: equal for the same value, or the same function of the same variables."""
+    if is_traced(x):
+        return Same(x.atom) if hasattr(x.atom, "name") else x.atom
+    if isinstance(x, functools.partial):
+        return "partial", _word(x.func, seen), tuple(_word(y, seen) for y in (*x.args, *x.keywords.values()))
+    if isinstance(x, types.MethodType):
+        again = id(x.__self__) in seen
+        seen.add(id(x.__self__))
+        return "method", Same(x.__self__), () if again else objects_in((x.__self__,), seen), _word(x.__func__, seen)
+    inner = getattr(x, "__dict__", {}) if callable(x) else {}  # of the object, whatever its class makes of other names
+    function = inner.get("__lantern_raw__", inner.get("__wrapped__", x))
+    return (Same(x), captured(function, seen)) if _closure(function) else _leaf_key(x)
 
 
 def _filled(cell: Any) -> bool:
