@@ -15,7 +15,7 @@ import pytest
 import lantern_jit as lj
 from lantern_jit import errors
 
-from .support import Runner, both, close
+from .support import Runner, both, check, close
 
 
 class Account:
@@ -617,3 +617,32 @@ def test_an_argument_may_be_a_new_key() -> None:
 
     for n in (0, 3):
         assert lj.jit(f)(2.5, n) == f(2.5, n)
+
+
+# ---- the last two of what a loop makes, the first of which others see
+def last_two_lists(x: Any) -> Any:
+    old, new = [x, 0.0], [2.0 * x, 1.0]
+    for i in range(5):
+        new[1] = new[1] + old[0] * i
+        old, new = new, [new[0] * 0.9 + old[1], old[0]]
+        old[0] = old[0] * x
+    return new[0] + 10.0 * new[1] + old[1]
+
+
+def last_two_dicts(x: Any) -> Any:
+    first = {"a": x, "b": 0.0}
+
+    def step(now: Any, c: Any) -> Any:
+        return {"a": now["a"] * c, "b": now["b"] + now["a"] ** 2}
+
+    old = first
+    new = step(old, 0.9)
+    while new["b"] < 4.0:
+        between = {k: 4.0 / 3.0 * new[k] - old[k] / 3.0 for k in new}
+        old, new = new, step(between, 0.95)
+    return new["a"] + old["b"] * first["a"]
+
+
+def test_the_last_two_of_what_a_loop_makes() -> None:
+    check(last_two_lists, (0.7,), (1.1,))
+    check(last_two_dicts, (0.7,), (1.1,), (2.5,))

@@ -9,7 +9,7 @@ import pytest
 
 import lantern_jit as lj
 
-from .support import close
+from .support import check, close
 
 X = np.array([0.3, -0.7, 1.2, 0.55])
 POINTS = [X, -X, X[::-1].copy(), np.array([-0.1, 0.2, 0.3, 0.4]), np.array([0.6, -0.2, -0.3, -2.0])]
@@ -228,3 +228,29 @@ def test_a_finally_that_prints(capsys: pytest.CaptureFixture[str]) -> None:
 
     lj.jit(f)(X)
     assert capsys.readouterr().out.split() == ["0", "1", "2"]
+
+
+class Steps:
+    def __init__(self) -> None:
+        self.taken, self.refused, self.size, self.log = 0, 0, 0, [0.0]
+
+
+def steps(x: Any) -> Any:
+    """An attribute that two ways back to the head of one loop have written."""
+    s, t, h = Steps(), 0.0, 0.3
+    while t < 2.0:
+        s.taken += 1
+        if h * x > 0.2:
+            h *= 0.5
+            s.refused += 1
+            s.size = h * x
+            s.log[0] = s.log[0] + s.size
+            continue
+        s.size = s.size + h * x * t
+        s.log[0] += x * s.size
+        t, h = t + h, 1.3 * h
+    return s.taken + 10.0 * s.refused + s.size**2 + s.log[0] * t
+
+
+def test_two_ways_back_write_an_attribute() -> None:
+    check(steps, (1.1,), (0.2,))

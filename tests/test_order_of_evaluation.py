@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from .support import both, check, close
 
@@ -110,3 +112,51 @@ def operands_from_left_to_right(x: float) -> Any:
 def test_operands_are_evaluated_from_left_to_right() -> None:
     for out in both(lambda x: operands_from_left_to_right(x)[:3], 0.7).values():
         close(out, operands_from_left_to_right(0.7)[:3])
+
+
+# ---- assigned by the body of a loop that surely runs, and read after it
+class Held:
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+M = np.array([[2.0, 0.5], [0.3, 1.5]])
+MADE: dict[str, Callable[[Any, Any], Any]] = {
+    "a solution": lambda x, p: np.linalg.solve(M * x, p),
+    "a view": lambda x, p: (x * p)[::2].T,
+    "a tuple": lambda x, p: (x * p, [x, 2.0 * x]),
+    "a dict": lambda x, p: {"a": x * p[0], "b": x},
+    "an object": lambda x, p: Held(x * p),
+    "a list": lambda x, p: [x, x * p[0, 0]],
+    "complex": lambda x, p: np.exp(1j * x * p),
+}
+
+
+def total(v: Any) -> Any:
+    if isinstance(v, Held):
+        return total(v.value)
+    if isinstance(v, (dict, list, tuple)):
+        return sum(total(k) for k in (v.values() if isinstance(v, dict) else v))
+    return np.sum(np.abs(v))
+
+
+@pytest.mark.parametrize("what", MADE)
+def test_what_only_the_body_assigns(what: str) -> None:
+    def left(x: Any, limit: Any) -> Any:
+        p = M
+        for _ in range(20):
+            k = MADE[what](x, p)
+            p = 0.9 * p
+            if np.sum(p) < limit:
+                break
+        return total(k) + p[0, 0]
+
+    def branched(x: Any, limit: Any) -> Any:
+        p = M
+        for _ in range(20):
+            k = MADE[what](x, p) if p[0, 0] > limit else MADE[what](2.0 * x, p)
+            p = 0.9 * p
+        return total(k)
+
+    for f in (left, branched):
+        check(f, (0.7, 1.1))

@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from ..objects.choice import ANY, Candidates, among, as_number, is_choice, is_wh
 from ..objects.heap import Place, State, identical
 from ..objects.held import CONTAINERS
 from ..objects.structure import Shape, closed, is_object, opened, shape_of_contents
-from ..values.arrays import allocate
 from ..values.pytree import has_some_keys
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
@@ -58,7 +56,7 @@ class Loop(Reserving):
     """A loop while it is traced. A *variable* is a name of the scope or a place that the loop writes; `forms` says, for a part of
     a variable, what it is inside of the loop where that is not what it entered as: a Type, Candidates of which it is one, or one of the words
     `parts` (an object is carried by its parts), `settled` (a view is carried as an array) and `complex` (a real number or array is
-    carried as a complex one)."""
+    carried as a complex one). Under ("seed", part) stands as what a part enters that the body assigns first, before it has any form."""
 
     scope: Scope
     before: Saved
@@ -124,9 +122,11 @@ class Loop(Reserving):
 
     def _inside(self, key: Any, name: str, value: Any, assigned: bool) -> Any:
         """A part of a variable as it is at the head of the loop."""
-        form = self.forms.get(key)
+        form, seed = self.forms.get(key), self.forms.get(("seed", key))
+        if seed is not None:
+            value = self._at_the_end(lambda: seeded(*seed))
         if isinstance(form, tuple):
-            value = self._at_the_end(lambda: seeded(*form[1:]) if form[0] is SURELY else maybe(value, form))
+            value = self._at_the_end(lambda: maybe(value, form))
         if isinstance(form, Candidates):
             value = self._at_the_end(lambda: among(value, form))
         if form in ("settled", "complex"):
@@ -161,9 +161,7 @@ class Loop(Reserving):
         t = form if isinstance(form, (Scalar, Array)) else leaf_type(value) if carried and not isinstance(value, np.ndarray) else None
         if t is None:
             return value
-        leaf: Any = value
-        if isinstance(value, Undefined):  # never read: see _seed
-            leaf = self._at_the_end(partial(allocate, t.dtype, (0,) * t.rank, 0, sized=False)) if isinstance(t, Array) else 0
+        leaf: Any = 0 if isinstance(value, Undefined) else value  # never read
         self.args.append(coerce(leaf, t, self.block))
         if isinstance(t, Array):
             free = self.forms.get(("sizes", key), frozenset())
@@ -177,7 +175,7 @@ class Loop(Reserving):
     # ---- the latch
     def close(self, latches: Sequence[tuple[Block, Saved]], frame: Frame) -> None:
         """Jump back from every latch; a changed form traces the loop again, or is an error that names the variable."""
-        known = dict(self.forms)
+        known = self.known = dict(self.forms)
         jumps = []
         for self.block, state in latches:
             args: dict[Any, Atom] = {}
@@ -283,13 +281,12 @@ class Loop(Reserving):
             if (atom := self._atom(key, name, before, new)) is not None:
                 args[key] = atom
             return
-        form = self.forms.get(key)
+        form, begun = self.forms.get(key), ("seed", key) in self.forms
+        if begun and isinstance(new, Undefined):
+            new._raise()
         if isinstance(form, tuple):
-            if form[0] is not SURELY:
-                new = self._at_the_end(lambda: maybe(new, form))
-            elif isinstance(new, Undefined):
-                new._raise()
-        elif (old is new and key not in self.parts) or isinstance(before, Undefined):
+            new = self._at_the_end(lambda: maybe(new, form))
+        elif (old is new and key not in self.parts) or (isinstance(before, Undefined) and not begun):
             return
         elif (
             any(x is None or type(x) is Maybe for x in (old, new))
@@ -337,6 +334,8 @@ class Loop(Reserving):
     def _takes_form(self, key: Any, old: Any, new: Any, view: bool, leaves: bool) -> bool:
         """Is there another form that holds both? The loop is traced again with it."""
         form: Any = None
+        if key in self.forms and key not in self.known:  # another latch has found one
+            return True
         if (view or isinstance(old, np.ndarray)) and all(isinstance(v, (Arrayed, np.ndarray)) for v in (old, new)):
             form = "settled" if view and self.forms.get(key) != "settled" else None if view else (merge_types([old, new]) or (None,))[0]
         if form is None and leaves and leaf_type(old) is not None and key not in self.forms:
@@ -388,13 +387,13 @@ class Loop(Reserving):
         """A variable that the body assigns before it reads it (else the trace had failed) may be read after the loop: trace again
         with parameters for it. In a loop that is sure to run nobody sees its first value; in others it may not be there."""
         for i, name in enumerate(self.scope.names):
-            if name not in self.later or not isinstance(self.before.values[i], Undefined) or (i,) in self.forms:
+            if name not in self.later or not isinstance(self.before.values[i], Undefined) or self.forms.keys() & {(i,), ("seed", (i,))}:
                 continue
             if not (found := [state.values[i] for _, state in latches if not isinstance(state.values[i], Undefined)]):
                 continue
             with suppress(errors.TypeMismatchError):
                 form = form_of(found, None if self.surely else name)
-                self.forms[i,] = (SURELY, *form[1:]) if self.surely and len(found) == len(latches) else (name, *form[1:])
-
-
-SURELY = object()
+                if self.surely and len(found) == len(latches):
+                    self.forms["seed", (i,)] = form[1:]
+                else:
+                    self.forms[i,] = (name, *form[1:])

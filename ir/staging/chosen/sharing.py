@@ -55,7 +55,7 @@ class Sharing:
         if form == "parts":
             return None
         if (found := self.containers([old, new], since)) is None and not all(is_whole(x) or is_choice(x) for x in (old, new)):
-            return None
+            return "parts" if isinstance(form, Candidates) and isinstance(new, CONTAINERS) else None
         found = self.candidates([old, new], since) if found is None else found
         if found is None:
             return "parts" if isinstance(form, Candidates) else None  # of an object that the loop has made
