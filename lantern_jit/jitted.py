@@ -85,8 +85,7 @@ class Jitted(NativeCallable, Recipe):
             if (full and not stale) or self._dispatcher.static:
                 return
             watch = Watch(reads)
-            if not watch.refresh():
-                return
+            watch.refresh()
             for gone in stale[-1:]:
                 self._direct.remove(gone)
                 self._retired.append(gone[0])

@@ -325,6 +325,8 @@ def test_a_module_that_is_loaded_again(tmp_path: Any, monkeypatch: pytest.Monkey
 
 
 V, LONG, SMALL = np.arange(4.0), np.arange(1000.0), np.arange(4, dtype=np.int16)
+HUGE, SINGLE = np.arange(5000.0), np.arange(5, dtype=np.float32)
+UNNAMED, WAVE = np.arange(6.0).reshape(2, 3), np.exp(1j * np.arange(3))  # nothing else names the memory of the first
 STRIDED, BACKWARD, MASK = np.arange(8.0)[::2], np.arange(4.0)[::-1], np.array([0, 2])
 
 
@@ -362,6 +364,13 @@ SPELLINGS: dict[str, tuple[Any, Any]] = {
     "small dtype": (SMALL, lambda x: np.sum(SMALL * x)),
     "chosen": (MASK, lambda x: np.sum(V[MASK - MASK[0]] * x)),
     "many elements": (LONG, lambda x: LONG.sum() * x),
+    "very many elements": (HUGE, lambda x: HUGE.sum() * x),
+    "float32": (SINGLE, lambda x: float(SINGLE[1:4].sum()) * x),
+    "sorted": (SINGLE, lambda x: float(SINGLE[np.argsort(-SINGLE)][0]) * x),
+    "a view as it is": (UNNAMED, lambda x: np.asarray(UNNAMED).sum() * x),
+    "a view of it": (UNNAMED, lambda x: UNNAMED.ravel()[1:].sum() * x),
+    "a view, chosen": (UNNAMED, lambda x: np.square(UNNAMED[UNNAMED > 1.0])[0] * x),
+    "complex": (WAVE, lambda x: (WAVE * WAVE.conj()).real.sum() * x),
 }
 
 
@@ -384,12 +393,51 @@ def test_captured_arrays_that_change_in_place(name: str) -> None:
         array[...] = kept
 
 
+@pytest.mark.skipif(not watch.known(), reason="the layouts of this Python are not known")
+def test_captured_arrays_are_compared_in_native_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, (_, f) in SPELLINGS.items():
+        g = lj.jit(f)
+        g(2.5)
+        with monkeypatch.context() as m:
+            seen = calls_of_python(m)
+            for _ in range(5):
+                g(2.5)
+            assert bool(seen) == (name == "very many elements"), name
+
+
+def test_what_has_no_words_is_seldom_asked_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    g, asked = lj.jit(lambda x: HUGE.sum() * x), []
+    words_of = watch.words_of
+    monkeypatch.setattr(watch, "words_of", lambda reads: asked.append(reads) or words_of(reads))
+    assert [g(2.0) for _ in range(100)] == [2.0 * HUGE.sum()] * 100
+    assert len(asked) < 10
+
+
+def flagged(x: Any) -> Any:
+    order = np.argsort(-V)
+    kept, s = (V > 0.0)[order], 0.0
+    for i in range(3):
+        if kept[i]:
+            s = s + x * V[:, None][order][i, 0]
+    return s
+
+
+MADE_WHILE_TRACING: list[tuple[Callable[[Any], Any], int]] = [  # how many arrays from outside they look at
+    (lambda x: np.sum((np.linspace(0.0, 1.0, 4) + 1.0) * x), 0),
+    (lambda x: x * np.square(np.sin(V) - np.cos(V)).sum(), 1),
+    (lambda x: x * (V[MASK][::-1] ** 2).sum(), 2),
+    (lambda x: x * ((UNNAMED - 1.0) ** 2).sum(axis=-1).max(), 1),
+    (flagged, 2),
+]
+
+
 def test_arrays_that_the_trace_makes_are_no_reads() -> None:
-    g = lj.jit(lambda x: np.sum((np.linspace(0.0, 1.0, 4) + 1.0) * x))
-    g(2.0)
-    (family,) = g._dispatcher.made.values()
-    (found,) = family
-    assert not any(isinstance(r, reads.Elements) for r in found.traced.reads)
+    for f, n in MADE_WHILE_TRACING:
+        g = lj.jit(f)
+        assert g(2.0) == pytest.approx(f(2.0), rel=1e-14)
+        (family,) = g._dispatcher.made.values()
+        (found,) = family
+        assert len([r for r in found.traced.reads if isinstance(r, reads.Elements)]) == n
 
 
 def test_functions_for_c_are_made_of_what_there_is_now() -> None:

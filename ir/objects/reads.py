@@ -303,11 +303,12 @@ class Reads:
             elif isinstance(x, (list, tuple)):
                 self.arrays(x)
 
-    def made_array(self, x: Any, references: int) -> Any:
-        """An array that NumPy has made while tracing is no read, if nobody else refers to it. `references`: the callers'."""
+    def made_array(self, x: Any, names: int = 0) -> Any:
+        """An array that NumPy has made while tracing is no read, if nobody else refers to it. `names`: of callers, for it."""
         if isinstance(x, np.ndarray):
             root = _root(x)
-            if root.base is None and sys.getrefcount(root) <= (references + 3 if root is x else 3):
+            mine = names + _ON_STACKS * (names + 1) + 2  # a name here, and the argument of getrefcount
+            if root.base is None and sys.getrefcount(x) <= mine + (root is x) and (root is x or sys.getrefcount(root) <= 3):
                 self.fresh[id(root)] = root
         return x
 
@@ -322,6 +323,9 @@ class Reads:
         out = [r for r in self.found.values() if not self.heap.birth(r.holder)]
         self.alive, self.found, self.fresh = [], {}, {}
         return out
+
+
+_ON_STACKS = sys.version_info < (3, 11)  # does a caller keep what it gives a function?
 
 
 def _root(x: Any) -> Any:

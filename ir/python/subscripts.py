@@ -54,6 +54,7 @@ def getitem(obj: Any, index: Any) -> Any:
         trace.reads.item(obj, index)
     elif trace is not None and isinstance(obj, np.ndarray):
         trace.reads.element(obj, index)
+        return trace.reads.made_array(obj[index])
     if isinstance(index, Traced) and isinstance(obj, (list, tuple, str)) and type(obj) is not List and building() and _are_few(obj):
         return pick(table.check_index(index, constant(len(obj)), axis=0), list(obj))
     return obj[index]

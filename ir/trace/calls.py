@@ -277,10 +277,13 @@ _VALUES = {int, float, complex, bool, str, type(None), Traced, Arrayed, Complex,
 def _new(x: Any) -> Any:
     """The result of code that is not rewritten."""
     trace = current_trace()
-    if type(x) in _VALUES or trace is None or not trace.builders:
+    if trace is None or not trace.builders:
+        return x
+    if isinstance(x, np.ndarray):
+        return trace.reads.made_array(x, 1)
+    if type(x) in _VALUES:
         return x
     trace.heap.returned(x, 3)
-    trace.reads.made_array(x, 3)
     return made(x) if type(x) is list and trace.heap.birth(x) else x
 
 

@@ -253,7 +253,7 @@ def _computed(fn: Any, *operands: Any) -> Any:
     """What NumPy makes of captured arrays while tracing: a constant, as long as they hold what they hold."""
     reads = current_trace().reads  # type: ignore[union-attr]
     reads.arrays(operands)
-    return reads.made_array(fn(*operands), 1)
+    return reads.made_array(fn(*operands))
 
 
 def unary(fn: Any, name: str, x: Any) -> Any:

@@ -38,8 +38,7 @@ _MANAGED_DICT, _DICT = 1 << 4, -24  # a flag of classes since 3.11, and where th
 _VERSION_TAG = 384  # of a class
 _SIZE, _ITEMS = HEADER, HEADER + 8  # of a list
 _DESCRIBED, _OFFSET = HEADER + 24, 16  # of a slot's descriptor, and of what describes it
-_FEW = 64  # elements of an array
-_MOST = 512  # words: what has read more is checked in Python
+_MOST = 4096  # words: what has read more is checked in Python
 
 
 class Moved(Exception):
@@ -124,12 +123,14 @@ def contents_words(x: Any) -> Words | None:
 
 
 def elements_words(a: Any) -> Words | None:
-    """Few elements, of 8 bytes: what is more is a matter for Python."""
-    if a.dtype.itemsize != 8 or a.dtype.hasobject or a.size > _FEW or a.__array_interface__["data"][0] % 8:
+    """The words that the elements lie in, which may hold other bytes, too."""
+    if a.dtype.hasobject or a.nbytes > 8 * _MOST:
         return None
-    at = a.__array_interface__["data"][0]
-    places = [at + sum(i * s for i, s in zip(index, a.strides, strict=True)) for index in np.ndindex(a.shape)]
-    return [(p, word(p)) for p in places]
+    at = np.array(a.__array_interface__["data"][0])
+    for n, stride in zip(a.shape, a.strides, strict=True):
+        at = np.add.outer(at, stride * np.arange(n))
+    found = np.add.outer(at, [*range(0, a.itemsize, 8), a.itemsize - 1])
+    return [(p, word(p)) for p in np.unique(found // 8 * 8).tolist()]
 
 
 def attribute_words(obj: Any, name: str) -> Words | None:
@@ -219,6 +220,7 @@ class Watch:
 
     def __init__(self, reads: list[Read]) -> None:
         self.reads, self.kept = reads, [r.holder for r in reads]  # memory that words are of stays
+        self.tries = self.calls = 0  # that did not find the words; calls since
         self._cell = ctypes.c_void_p()
         self.cell = ctypes.addressof(self._cell)
         self.words: Words = []
@@ -245,10 +247,14 @@ class Watch:
         self.reads, self.kept, self.words = [], [], []
 
     def refresh(self) -> bool:
-        """Note what is there now, for reads that hold. False where it cannot be watched."""
+        """Note what is there now, for reads that hold. False where it cannot be watched, which is tried again after ever more calls."""
         if self.words and self.is_intact():
             return True
+        self.calls += 1
+        if self.calls < 1 << self.tries:
+            return False
         words = words_of(self.reads) if not self.reads or known() else None
+        self.tries, self.calls = (self.tries + 1 if words is None else 0), 0
         self.words = words or []
         if words is None:
             self.never()
