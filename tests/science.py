@@ -15,6 +15,7 @@ import scipy.interpolate as si
 import scipy.linalg as sl
 import scipy.ndimage as nd
 import scipy.signal as ss
+import scipy.spatial.distance as sd
 
 
 @dataclass
@@ -397,4 +398,51 @@ case(
     Z,
     rng.normal(size=(4, 3, 2)),
     rng.uniform(0.1, 1.9, (6, 2)),
+)
+
+# ---- scipy.spatial.distance
+rows, others, spread = (
+    np.sin(np.arange(12.0) ** 2).reshape(4, 3) + 0.1,
+    np.cos(np.arange(9.0) ** 2).reshape(3, 3),
+    np.array([1.0, 2.0, 0.5]),
+)
+METRICS = [
+    "euclidean",
+    "sqeuclidean",
+    "cityblock",
+    "chebyshev",
+    "cosine",
+    "correlation",
+    "braycurtis",
+    "canberra",
+    "seuclidean",
+    "mahalanobis",
+]
+case(
+    "spatial.distance.cdist spatial.distance.pdist spatial.distance.squareform",
+    lambda X, Y, w: (
+        [sd.cdist(X, Y, m) for m in METRICS],
+        [sd.pdist(X, m) for m in METRICS[:-1]],
+        sd.squareform(sd.pdist(X)),
+        sd.squareform(sd.cdist(X, X, "sqeuclidean")),
+        [sd.cdist(X, Y, m, w=w) for m in METRICS[:3]],
+        sd.cdist(X, Y, "minkowski", p=3, w=w),
+        sd.pdist(X, "seuclidean", V=w),
+        sd.pdist(X, "mahalanobis", VI=np.diag(w)),
+    ),
+    rows,
+    others,
+    spread,
+)
+case(
+    " ".join(f"spatial.distance.{m}" for m in (*METRICS, "minkowski")),
+    lambda u, v, w: (
+        [getattr(sd, m)(u, v) for m in METRICS[:-2]],
+        sd.minkowski(u, v, 3),
+        sd.seuclidean(u, v, w),
+        sd.mahalanobis(u, v, np.diag(w)),
+    ),
+    rows[0],
+    others[1],
+    spread,
 )

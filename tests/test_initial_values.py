@@ -181,6 +181,7 @@ def test_what_fails_is_told() -> None:
         (lambda k: solve_ivp(lambda t, y: -k * y, (0, 1), [1.0], dense_output=True), "dense_output=True in compiled code .*t_eval="),
         (lambda k: quad(lambda x: k * x, 0, 1), "scipy.integrate.quad in compiled code at .*fixed_quad"),
         (lambda k: brentq(lambda x: x * x - k, 0, 3), "scipy.optimize.brentq in compiled code at .*lantern_jit.implicit"),
+        (lambda k: brentq(lambda x: x * x - k, 0, 3, xtol=1e-9), "scipy.optimize.brentq in compiled code at .*lantern_jit.implicit"),
         (lambda k: minimize(lambda x: np.sum((x - k) ** 2), [0.0]), "scipy.optimize.minimize in compiled code at .*lantern_jit.implicit"),
     ],
 )

@@ -61,6 +61,7 @@ def _called(name: str, signature: inspect.Signature, fn: Callable[..., Any], arg
     except TypeError as e:
         raise TypeError(f"{name}() at {user_site()}: {e}") from None
     ours = _signature(fn, fn).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in ours.values())
     positional: list[Any] = []
     named: dict[str, Any] = {}
     out = bound.pop("out", None)
@@ -70,7 +71,7 @@ def _called(name: str, signature: inspect.Signature, fn: Callable[..., Any], arg
         value = bound[p.name]
         if p.kind is p.VAR_KEYWORD:
             for k, v in value.items():
-                if k in ours:
+                if takes_all or k in ours:
                     named[k] = v
                 elif not has_no_effect(k, v):
                     _refuse(name, k, ours)
@@ -80,7 +81,7 @@ def _called(name: str, signature: inspect.Signature, fn: Callable[..., Any], arg
             positional.append(_array_likes(p.name, value))
         elif value is np._NoValue or _is_default(value, p.default):
             continue
-        elif p.name in ours:
+        elif takes_all or p.name in ours:
             named[p.name] = _array_likes(p.name, value)
         elif not has_no_effect(p.name, value):
             _refuse(name, p.name, ours)

@@ -58,6 +58,7 @@ LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modul
         f"np.polynomial.{basis}": ["polynomials.series"]
         for basis in ("polynomial", "chebyshev", "legendre", "hermite", "hermite_e", "laguerre")
     },
+    "scipy.spatial.distance": ["linalg.distances"],
     "scipy.special": ["special.functions", "special.bessel", "special.complexes"],
     "scipy.stats": [
         "stats.continuous",
@@ -129,7 +130,7 @@ def name_of(what: Any) -> str:
         return f"{'np' if isinstance(getattr(np, what.__name__, None), np.ufunc) else 'scipy.special'}.{what.__name__}"  # np.i0 is none
     module = (getattr(what, "__module__", None) or "numpy").split(".")
     if module[0] == "scipy":
-        module = module[:2]  # the rest is private
+        module = module[: 3 if module[:3] == ["scipy", "spatial", "distance"] else 2]  # the rest is private
     return ".".join(("np" if module[0] == "numpy" else module[0], *module[1:], getattr(what, "__name__", "")))
 
 

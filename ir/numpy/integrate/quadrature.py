@@ -108,8 +108,12 @@ def fixed_quad(func: Any, a: Any, b: Any, args: Any = (), n: int = 5) -> Any:
 
 def refused(what: str, *names: str) -> None:
     """Functions that call the user's and are not compiled: what to write instead."""
+
+    def refusing(name: str) -> Any:
+        return lambda *args, **kwargs: unsupported(f"{name} in compiled code", what)
+
     for name in names:
-        implements(name, refused=True, runs=True)(lambda *args, name=name, **kwargs: unsupported(f"{name} in compiled code", what))
+        implements(name, refused=True, runs=True)(refusing(name))
 
 
 refused(
