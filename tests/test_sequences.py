@@ -798,3 +798,15 @@ def test_long_sums_are_small_programs() -> None:
     assert size(f, x) < 80
     g = lj.jit(lj.grad(f))(x)
     np.testing.assert_allclose(g[:-1], (2 * x + 2 * x[::-1] * np.cos(x * x[::-1]))[:-1])
+
+
+def test_ranges_are_indices_of_arrays() -> None:
+    def f(x: Any, m: Any) -> Any:
+        n = len(x)
+        y = m.copy()
+        y[range(n), range(n)] = x * 2.0
+        y[range(1, n), 0] += x[range(n - 1)]
+        both = range(n - 1, -1, -1)
+        return np.sum(y[both, both] * x[both]) + np.sum(y[:, range(0, n, 2)] ** 2) + y[[1, 2], range(2)] @ y[1, range(2)]
+
+    check(f, (X[:4], np.outer(X[:4], X[1:5])), argnums=(0, 1))

@@ -22,6 +22,7 @@ from ..values import concrete
 from ..values.arrays import lift_array
 from ..values.values import Traced, call, constant, is_traced, store, write_to_scalar
 from .containers import mappings
+from .iterables import as_array
 from .strings import Text
 
 _MAKERS = set(map(type, INDEXED))
@@ -61,10 +62,12 @@ def getitem(obj: Any, index: Any) -> Any:
 
 
 def _plain_lists(index: Any) -> Any:
-    """An index of an array, with arrays for lists that grow."""
+    """An index of an array, with arrays for lists that grow and for ranges."""
     if isinstance(index, tuple):
         return tuple(map(_plain_lists, index))
-    index = plain(index)
+    index = as_array(plain(index))
+    if type(index) is range:
+        return np.array(index, np.int64)
     g = growing(index)
     return index if g is None else g.stacked()
 
