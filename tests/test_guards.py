@@ -15,7 +15,7 @@ import scipy.special
 
 import lantern_jit as lj
 
-from .support import both
+from .support import both, close
 
 NAN = math.nan
 Row = tuple[Callable[..., Any], list[tuple[float, float, float]]]  # f, [(x, f'(x), f''(x))]
@@ -217,3 +217,43 @@ def test_an_array_that_is_overwritten_is_made_before() -> None:
     for found in both(lambda x: (early(x), lj.grad(early)(x)), np.array([4.0, 9.0])).values():
         assert found[0] == 12.0
         np.testing.assert_allclose(found[1], [1 / 4, 1 / 6])
+
+
+# ---- steep functions of what a choice may make a constant
+def path_of_a_variance(v: Any) -> Any:
+    s = 1.0
+    for _ in range(3):
+        kept = np.maximum(v, 0.0)
+        s = s * np.exp(-0.05 * kept + 0.3 * np.sqrt(kept * 0.1))
+        v = v + 0.2 * (0.1 - kept) - 0.3 * np.sqrt(kept)
+    return np.sum(s)
+
+
+BEHIND: dict[str, Any] = {
+    "root of a maximum": lambda v: np.sum(np.sqrt(np.maximum(v, 0.0) * 0.5) * np.exp(v)),
+    "root of a number's": lambda v: sum(max(a, 0.0) ** 0.5 * a for a in v),
+    "power of a where": lambda v: np.sum(np.where(v > 0, v, 0.0) ** 0.3 * v),
+    "between two bounds": lambda v: np.sum(np.arcsin(np.clip(v, -1.0, 1.0)) * v),
+    "cube root of a minimum": lambda v: np.sum(np.cbrt(np.minimum(v, 0.0)) * v),
+    "arccosh": lambda v: np.sum(np.arccosh(np.maximum(v, 1.0)) * v),
+    "a reciprocal": lambda v: np.sum(np.exp(-1.0 / np.maximum(v, 0.0)) * v),
+    "a path": path_of_a_variance,
+}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_what_is_computed_of_a_constant_has_no_tangent(name: str) -> None:
+    f, x, h = BEHIND[name], np.array([0.5, -0.3, 2.0, -1.4]), 1e-6
+    steps = h * np.eye(4)
+
+    def program(x: Any) -> Any:
+        return lj.grad(f)(x), lj.jacfwd(f)(x), lj.hessian(f)(x), lj.jacfwd(lj.jacfwd(f))(x)
+
+    for run in (lj.jit(program), lj.jit(program, backend="python")):
+        with np.errstate(all="ignore"):
+            backward, forward, mixed, twice = run(x)
+            close(backward, np.array([(f(x + e) - f(x - e)) / (2 * h) for e in steps]), 1e-6, 1e-6)
+            close(forward, backward, 1e-12, 1e-12)
+            slopes = lj.jit(lj.grad(f))
+            close(mixed, np.array([(slopes(x + e) - slopes(x - e)) / (2 * h) for e in steps]), 1e-5, 1e-5)
+            close(twice, mixed, 1e-9, 1e-9)

@@ -27,6 +27,7 @@ from ..core.graph import Atom, Block, Branch, Const, Function, Let, Program, Var
 from ..core.op import TABLE, written
 from ..core.types import BOOL, Array, carries_gradient
 from ..ops.table import gate
+from .behind import gate_what_is_constant
 
 Side = tuple[Atom, bool]  # a condition and what it must be
 
@@ -60,6 +61,7 @@ def _guard_function(f: Function, program: Program, aliases: Aliases) -> bool:
     outside = _used_elsewhere(f)
     for block in f.blocks.values():
         if any(let.attrs.get("where") for let in block.lets):
+            changed |= gate_what_is_constant(block)
             before = block.lets
             hoist(block)
             guarding = _Guarding(block, outside.get(block.name, set()))

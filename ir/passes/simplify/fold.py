@@ -76,7 +76,7 @@ def folded(let: Let) -> Atom | None:
     if not op.scalar:
         return None if op.folds is None else op.folds(let)
     if not op.may_fail and not op.expensive and all(isinstance(a, Const) for a in let.args):
-        return _compute(let)
+        return computed(let)
     args = let.args
     if op.folds is not None:
         return op.folds(let)  # type: ignore[no-any-return]
@@ -88,7 +88,8 @@ def folded(let: Let) -> Atom | None:
     return None
 
 
-def _compute(let: Let) -> Atom | None:
+def computed(let: Let) -> Atom | None:
+    """The result of an operation of constants; None where it differs between the lanes."""
     values = [number(a.value, a.type) for a in let.args]  # type: ignore[union-attr, arg-type]
     with np.errstate(all="ignore"):
         z = TABLE[let.op].body(TABLE[let.op].machine, *values, **let.attrs)
