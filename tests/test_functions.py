@@ -273,3 +273,79 @@ def test_closures_on_one_line() -> None:
     for x in (0.5, 2.0):
         for g in made(math.sin, 3.0):
             assert math.isclose(lj.jit(g)(x), g(x), rel_tol=1e-14)
+
+
+# ---- decorators that give the wrapper what they wrap
+def doubled(f: Any) -> Any:
+    @functools.wraps(f)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return 2.0 * f(*args, **kwargs) if args[0] > 1.0 else f(*args, **kwargs)
+
+    return wrapper
+
+
+def times(n: float) -> Any:
+    def decorator(f: Any) -> Any:
+        @functools.wraps(f)
+        def wrapper(*args: Any) -> Any:
+            return n * f(*args)
+
+        return wrapper
+
+    return decorator
+
+
+@doubled
+def decorated_outside(x: Any) -> Any:
+    return x**3
+
+
+DECORATED: dict[str, Any] = {}
+
+
+def decorated(f: Any) -> Any:
+    DECORATED[f.__name__] = f
+    return f
+
+
+@decorated
+def one(x: Any) -> Any:
+    @doubled
+    def inner(a: Any) -> Any:
+        return a * a
+
+    return inner(x)
+
+
+@decorated
+def two(x: Any) -> Any:
+    @times(3.0)
+    @doubled
+    def inner(a: Any, b: Any = 2.0) -> Any:
+        while a < b:
+            a = a * 1.5
+        return a * x
+
+    return inner(x) + decorated_outside(x)
+
+
+@decorated
+def of_a_lambda(x: Any) -> Any:
+    made = functools.update_wrapper(lambda *a: x * (lambda b: b * b)(*a), doubled)
+    return doubled(lambda a: a * x)(x) + made(x)
+
+
+@decorated
+def of_a_generator(x: Any) -> Any:
+    def pairs(n: int) -> Any:
+        for i in range(n):
+            yield i * x, x
+
+    wrapped = times(1.0)(lambda n: sum(a * b for a, b in pairs(n)))
+    return wrapped(3)
+
+
+@pytest.mark.every
+@pytest.mark.parametrize("name", DECORATED)
+def test_decorators_by_functools_wraps(name: str) -> None:
+    check(DECORATED[name], (1.5,), (0.7,))

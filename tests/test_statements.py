@@ -14,7 +14,7 @@ import pytest
 import lantern_jit as lj
 from lantern_jit import errors
 
-from .support import both, close
+from .support import both, check, close
 
 
 @dataclass
@@ -240,6 +240,150 @@ def looks_quietly(table: Any, x: float) -> float:
     with contextlib.suppress(KeyError):
         return table["k"] * x
     return x
+
+
+@contextlib.contextmanager
+def scaled(d: Any, s: Any) -> Any:
+    d["k"] *= s
+    try:
+        yield d["k"]
+    finally:
+        d["k"] /= s + 1.0
+
+
+@contextlib.contextmanager
+def watched(log: Any) -> Any:
+    try:
+        yield 2.0
+    except ValueError:
+        log.append(1.0)
+    else:
+        log.append(5.0)
+
+
+class Counted:
+    def __init__(self, log: Any) -> None:
+        self.log = log
+
+    def __enter__(self) -> Any:
+        self.weight = 1.0
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.weight += 1.0
+        self.log[0] += self.weight
+
+
+def leaves_a_loop(x: Any) -> Any:
+    s, d = 0.0, {"k": 1.0}
+    for i in range(7):
+        with scaled(d, x) as k:
+            if x > 10.0 * i:
+                continue
+            s += k * x
+            if s > 3.5:
+                break
+            if s > 100.0:
+                return s
+    else:
+        s = -s
+    return s + d["k"]
+
+
+def raises_in_a_context(x: Any) -> Any:
+    log: list[Any] = []
+    with watched(log) as k:
+        if x > 1.0:
+            raise ValueError("no")
+        x = x * k
+    return x * x + log[0]
+
+
+def raises_out_of_a_context(x: Any) -> Any:
+    d, log = {"k": x}, [0.0]
+    try:
+        with scaled(d, 3.0), Counted(log):
+            if x > 1.0:
+                raise ValueError("no")
+            d["k"] *= 2.0
+    except ValueError:
+        return d["k"] * x + log[0]
+    return d["k"] ** 2 - log[0]
+
+
+def in_objects_contexts(x: Any) -> Any:
+    log, s = [0.0], 0.0
+    for i in range(5):
+        with Counted(log) as c, np.errstate(all="ignore"):
+            if x < i:
+                continue
+            s += c.weight * x * x
+            if s > 2.5:
+                break
+    return s + log[0] * x
+
+
+def a_context_of_its_own(x: Any) -> Any:
+    @contextlib.contextmanager
+    def around(a: Any) -> Any:
+        nonlocal x
+        x = x * 2.0
+        if a > 1.0:
+            yield a
+        else:
+            yield 3.0 * a
+        x = x + a
+
+    with around(x) as z:
+        w = x * z
+    return w + x
+
+
+@pytest.mark.every
+@pytest.mark.parametrize(
+    "f", [leaves_a_loop, raises_in_a_context, raises_out_of_a_context, in_objects_contexts, a_context_of_its_own], ids=lambda f: f.__name__
+)
+def test_contexts_of_users(f: Any) -> None:
+    check(f, (1.5,), (0.6,))
+
+
+class Looks:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> Any:
+        return kind is ValueError
+
+
+class Takes:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *error: Any) -> Any:
+        return True
+
+
+@contextlib.contextmanager
+def often(x: Any) -> Any:
+    while x > 1.0:
+        x = x / 2.0
+        yield x
+
+
+def in_context(x: Any, make: Any) -> Any:
+    with make(x):
+        return x
+
+
+def test_contexts_that_cannot_be() -> None:
+    for make, message in (
+        (
+            lambda x: Looks(),
+            "`with` on a Looks .* in in_context cannot be compiled: its __exit__ looks at what the body raises: write `try`",
+        ),
+        (lambda x: Takes(), "`with` on a Takes .*: its __exit__ gives a value, by which it may take what the body raises"),
+        (often, "the `yield` of a context in a loop .*: yield once, outside of loops"),
+    ):
+        with pytest.raises(lj.LanternError, match=message):
+            lj.jit(lambda x, make=make: in_context(x, make))(3.0)
 
 
 def locks(x: float) -> float:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..core.builder import keep
-from ..syntax.rewrite import NOT_USER_CODE
+from ..syntax.rewrite import NOT_USER_CODE, raw_of
 from .heap import Heap
 from .held import MISSING, attribute_of
 
@@ -209,12 +209,7 @@ class Reads:
     def function(self, f: Any) -> None:
         """A user's function is called: its code, and all the globals and variables that this names. Of this library's own nothing is noted."""
         f = getattr(f, "__func__", f)
-        if (
-            id(f) in self.functions
-            or not isinstance(f, types.FunctionType)
-            or hasattr(f, "__lantern_raw__")
-            or not is_users(f.__module__ or "")
-        ):
+        if id(f) in self.functions or not isinstance(f, types.FunctionType) or raw_of(f) is not None or not is_users(f.__module__ or ""):
             return
         self.functions.add(id(f))
         self.add(Field, f, "__code__")

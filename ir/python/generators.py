@@ -44,7 +44,7 @@ from ..staging.paths import (
     way_back,
 )
 from ..staging.staged import _result, enter
-from ..syntax.rewrite import assigned_outside
+from ..syntax.rewrite import assigned_outside, raw_of
 from ..values import concrete
 from ..values.scalars import truth
 from ..values.values import call
@@ -166,8 +166,8 @@ keep("generating", lambda trace: 0)  # how many run
 def generator_call(function: Callable[..., Any], raw: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Staged:
     """What function(*args, **kwargs) gives."""
 
-    def drive(body: Body, orelse: Thunk | None, scope: Scope, own: Any) -> Any:
-        return _driven(function, lambda: raw(*args, **kwargs), raw, body, orelse, scope, own)
+    def drive(body: Body, orelse: Thunk | None, scope: Scope, own: Any, kind: str = "loop") -> Any:
+        return _driven(function, lambda: raw(*args, **kwargs), raw, body, orelse, Frame(kind, scope), own)
 
     def nothing() -> Any:
         raise AssertionError("a generator has no number of elements")
@@ -175,9 +175,9 @@ def generator_call(function: Callable[..., Any], raw: Any, args: tuple[Any, ...]
     return Staged(nothing, lambda i: nothing(), what=f"the generator {function.__qualname__}()", once=True, drive=drive)
 
 
-def _driven(function: Callable[..., Any], run_it: Thunk, raw: Any, body: Body, orelse: Thunk | None, scope: Scope, own: Any) -> Any:
-    """for x in generator: body(x). `own` is the function that assigns the loop's variables."""
-    trace, builder = current_trace(), current_builder()
+def _driven(function: Callable[..., Any], run_it: Thunk, raw: Any, body: Body, orelse: Thunk | None, loop: Frame, own: Any) -> Any:
+    """for x in generator: body(x). `own` is the function that assigns the loop's variables. The frame of a `with` gets no signals."""
+    trace, builder, scope = current_trace(), current_builder(), loop.scope
     assert trace is not None
     if trace.generating >= MOST_NESTED:
         raise errors.EndlessTraceError(
@@ -193,7 +193,6 @@ def _driven(function: Callable[..., Any], run_it: Thunk, raw: Any, body: Body, o
     began, objects = clock(), heap.save()
     for cell, name in cells:
         heap.note(cell, name)
-    loop = Frame("loop", scope)
     builder.frames.append(loop)
     frame = Frame("function", label=function.__qualname__)
     trace.consumers.append(Consumer(builder, loop, body))
@@ -229,14 +228,20 @@ def yield_(value: Any) -> Any:
         raise errors.UnsupportedSyntaxError(
             f"the `yield` at {user_site()} is in a function that is traced on its own, as a checkpointed one is: return a list"
         )
-    consumer = trace.consumers.pop()
-    hidden = [f for f in builder.frames[consumer.depth :] if f.kind in ("function", "loop", "try")]  # no signal of the body is for these
+    consumer = trace.consumers[-1]
+    of_with = consumer.frame.kind == "with"
+    hidden = [  # no signal of the body is for these, but what that of a `with` raises comes up here
+        f for f in builder.frames[consumer.depth :] if f.kind in ("function", "loop") or (f.kind == "try" and not of_with)
+    ]
+    if of_with and any(f.kind == "loop" for f in hidden):
+        unsupported("the `yield` of a context in a loop", "yield once, outside of loops")
+    trace.consumers.pop()
     kinds, since, continues = [f.kind for f in hidden], clock(), consumer.frame.ends["continue"]
     for f in hidden:
         f.kind = "generator"
     try:
         signal = run(run_sometimes, consumer.body, value)
-        if signal is not None and signal not in (CONTINUE, DEAD):
+        if signal is not None and signal is not DEAD and (of_with or signal is not CONTINUE):
             leave(signal)
             signal = DEAD
     finally:
@@ -255,7 +260,7 @@ def yield_(value: Any) -> Any:
 
 def yielding(function: Any) -> Any:
     """A function defined inside of rewritten code is a generator function."""
-    function.__lantern_raw__.__lantern_yields__ = True
+    raw_of(function).__lantern_yields__ = True
     return function
 
 

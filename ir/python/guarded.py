@@ -1,4 +1,4 @@
-"""`try` and `with` while tracing.
+"""`try` while tracing.
 
 What fails while a function is traced is handled as Python does it. What compiled code may raise when it runs leaves for the handler
 as a path of the program: a `raise` under a traced condition does, and before each operation whose row says what it `raises` its
@@ -10,14 +10,10 @@ its own ways of going back pass through every handler.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
-
-import numpy as np
 
 from ..core import errors
 from ..core.analysis import called, named
@@ -354,28 +350,3 @@ class Finally:
             del self.frames[self.frames.index(self.frame) :]
         if e is None or not is_own(e):
             self.last()
-
-
-def with_(manager: Any, body: Callable[[Any], Any], scope: Scope) -> Any:
-    """A `with` on one context, whose body is given what that gives."""
-    trace = current_trace()
-    if trace is not None and trace.builders and isinstance(manager, contextlib.suppress):
-        kinds = manager._exceptions  # type: ignore[attr-defined]
-        return try_(lambda: body(None), [(lambda: kinds, lambda _: None, False)], lambda: None, scope)
-    with context(manager) as given:
-        return body(given)
-
-
-def context(manager: Any) -> Any:
-    """The context of a `with`, if compiled code may ignore it."""
-    trace = current_trace()
-    if trace is None or not trace.builders or isinstance(manager, (contextlib.nullcontext, warnings.catch_warnings)):
-        return manager
-    if isinstance(manager, np.errstate):
-        if not {"raise", "call"} & {getattr(manager, name, None) for name in ("_all", "_divide", "_over", "_under", "_invalid")}:
-            return manager
-        remedy = "compiled code does not look at floating-point errors: test the result with np.isfinite"
-        raise errors.UnsupportedSyntaxError(f"`with np.errstate(..)` that raises at {user_site()} cannot be compiled: {remedy}")
-    raise errors.UnsupportedSyntaxError(
-        f"`with` on a {type(manager).__name__} at {user_site()} cannot be compiled: open the context outside of the compiled function"
-    )

@@ -8,6 +8,7 @@ from typing import Any
 from ..core import errors
 from ..core.builder import current_trace
 from ..core.sites import user_site
+from ..syntax.rewrite import raw_of
 from .leaves import same_leaf
 
 
@@ -16,7 +17,7 @@ def without_effects(functions: Sequence[Any], run: Callable[[], Any]) -> Any:
     trace = current_trace()
     if trace is None:
         return run()
-    cells = [(cell, _content(cell)) for f in functions for cell in getattr(getattr(f, "__lantern_raw__", f), "__closure__", None) or ()]
+    cells = [(cell, _content(cell)) for f in functions for cell in getattr(raw_of(f) or f, "__closure__", None) or ()]
     before = trace.heap.save()
     out = run()
     if trace.heap.changed(before, trace.heap.save(), before.clock) or not all(same_leaf(old, _content(cell)) for cell, old in cells):

@@ -13,6 +13,7 @@ from ..core.builder import Builder, Trace, current_trace
 from ..core.sites import user_site
 from ..objects.choice import candidates_of, is_choice
 from ..objects.structure import flatten, is_object, opened
+from ..syntax.rewrite import raw_of
 from ..values import pytree
 from ..values.values import Arrayed, Traced, dims_of, is_traced
 
@@ -166,7 +167,7 @@ def _word(x: Any, seen: set[int]) -> Any:
         seen.add(id(x.__self__))
         return "method", Same(x.__self__), () if again else objects_in((x.__self__,), seen), _word(x.__func__, seen)
     inner = getattr(x, "__dict__", {}) if callable(x) else {}  # of the object, whatever its class makes of other names
-    function = inner.get("__lantern_raw__", inner.get("__wrapped__", x))
+    function = raw_of(x) or inner.get("__wrapped__", x)
     return (Same(x), captured(function, seen)) if _closure(function) else _leaf_key(x)
 
 

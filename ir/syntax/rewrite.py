@@ -41,9 +41,20 @@ if hasattr(ast, "TryStar"):
 _CONVERTED: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
+FRONTS: set[types.CodeType] = set()  # of the functions that stand for those defined inside of rewritten code
+
+
+def raw_of(function: Any, name: str = "raw") -> Any:
+    """What a function stands for that rewritten code has defined; None for others. It is in its closure, for functools.wraps copies attributes.
+    `body` is what was defined, `raw` its form that gives a signal."""
+    if type(function) is not types.FunctionType or function.__code__ not in FRONTS:
+        return None
+    return function.__closure__[function.__code__.co_freevars.index(name)].cell_contents  # type: ignore[index]
+
+
 def convert(function: Callable[..., Any]) -> Callable[..., Any] | None:
     """The rewritten function (its result is a signal), or None where there is no source to rewrite."""
-    raw = getattr(function, "__lantern_raw__", None)
+    raw = raw_of(function)
     if raw is not None:
         return raw  # type: ignore[no-any-return]
     if isinstance(function, types.MethodType):

@@ -25,7 +25,7 @@ from ..python import guarded
 from ..python.host import recipe
 from ..python.random import GeneratorValue
 from ..staging.paths import Return, heap_of
-from ..syntax.rewrite import assigned_outside
+from ..syntax.rewrite import assigned_outside, raw_of
 from ..values import pytree, sizes
 from ..values.arrays import allocate
 from ..values.kernels import whole
@@ -241,7 +241,7 @@ def _own(f: Any, known: dict[int, Any]) -> Any:
             _refuse_traced(leaves_of(x), f, "an attribute of its object")
     if not isinstance(f, types.FunctionType):
         return f
-    body = f.__wrapped__ if hasattr(f, "__lantern_raw__") else f  # type: ignore[attr-defined]
+    body = raw_of(f, "body") or f
     _refuse_traced((body.__defaults__, body.__kwdefaults__), f, "a default")
     for name, cell in zip(body.__code__.co_freevars, body.__closure__ or (), strict=True):
         _refuse_traced(_content(cell), f, f"the variable `{name}`")

@@ -31,7 +31,7 @@ from ..staging.lists import made
 from ..staging.optional import Maybe, needed
 from ..staging.paths import heap_of
 from ..staging.stores import announced
-from ..syntax.rewrite import NOT_USER_CODE
+from ..syntax.rewrite import NOT_USER_CODE, raw_of
 from ..values import arrays, values
 from ..values.complexes.pairs import Complex, ComplexArray
 from ..values.values import Arrayed, Traced
@@ -190,7 +190,7 @@ def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
         wrapped, owner = found
         if any_traced((args, kwargs)):
             return call(wrapped, *owner, *args, **kwargs)  # what it has computed is of other values
-        if owner or hasattr(wrapped, "__lantern_raw__"):
+        if owner or raw_of(wrapped) is not None:
             return memos.remembered(wrapped, (*owner, *args), kwargs, lambda: call(wrapped, *owner, *args, **kwargs))
     if _is_method_of_array(function) and building() and (function.__name__ == "copy" or any_traced((args, kwargs))):
         return getattr(arrays.lift_array(function.__self__), function.__name__)(*args, **kwargs)  # of a captured one, as of an argument
@@ -367,7 +367,7 @@ def _is_method_of_array(function: Any) -> bool:
 
 
 def _is_user_code(function: types.FunctionType) -> bool:
-    if hasattr(function, "__lantern_raw__"):
+    if raw_of(function) is not None:
         return True
     module = (function.__module__ or "").split(".")[0]
     return module not in NOT_USER_CODE and not is_library(function.__code__.co_filename)

@@ -26,7 +26,7 @@ from ..python.containers.mappings import dict_of
 from ..python.containers.unpacking import spread_out, unpacked
 from ..python.folds import pythons_bool
 from ..python.for_loops import for_
-from ..python.guarded import Finally, try_, with_
+from ..python.guarded import Finally, try_
 from ..python.questions import (
     QUESTIONS,
     getattr_,
@@ -40,7 +40,7 @@ from ..python.questions import (
     type_,
     type_of,
 )
-from ..python.raising import assert_, raise_
+from ..python.raising import assert_, raise_, with_
 from ..python.strings import fstring, remainder
 from ..python.subscripts import getitem, setitem
 from ..staging import stores
@@ -58,7 +58,7 @@ from ..staging.loops import while_
 from ..staging.optional import is_, told_apart
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Return, Scope, heap_of
 from ..staging.stores import delattr_, seen, setattr_
-from ..syntax.rewrite import LANGUAGE, assigned_outside
+from ..syntax.rewrite import FRONTS, LANGUAGE, assigned_outside
 from ..values import arrays, scalars
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, is_traced
@@ -83,26 +83,20 @@ BaseException = builtins.BaseException
 
 def local(raw: Callable[..., Any]) -> Callable[..., Any]:
     """A function defined inside rewritten code: callable as usual, and already rewritten."""
+    body = raw
     if raw.__name__ == "<lambda>":
-        body = raw
 
         def raw_lambda(*args: Any, **kwargs: Any) -> Return:
             return Return(body(*args, **kwargs))
 
         raw = raw_lambda
 
-        @functools.wraps(body)
-        def function(*args: Any, **kwargs: Any) -> Any:
-            return body(*args, **kwargs)
-
-    else:
-
-        @functools.wraps(raw)
-        def function(*args: Any, **kwargs: Any) -> Any:
-            return invoke(function, args, kwargs)
+    @functools.wraps(body)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return invoke(function, args, kwargs) if raw is body else body(*args, **kwargs)
 
     function.__qualname__ = re.sub(r"\b_ln_\w+\.<locals>\.", "", function.__qualname__.rpartition("_ln_rewritten.<locals>.")[2])
-    function.__lantern_raw__ = raw  # type: ignore[attr-defined]
+    FRONTS.add(function.__code__)  # type: ignore[attr-defined]
     if building():
         heap = heap_of()
         heap.closures += raw.__closure__ or ()
