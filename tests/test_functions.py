@@ -345,6 +345,41 @@ def of_a_generator(x: Any) -> Any:
     return wrapped(3)
 
 
+class Counting:
+    def __init__(self, f: Any) -> None:
+        self.f, self.calls = f, 0
+        functools.update_wrapper(self, f)
+
+    def __call__(self, *args: Any) -> Any:
+        self.calls += 1
+        return self.f(*args)
+
+
+def unless(limit: Any) -> Any:
+    """A decorator that asks for what only the run knows."""
+
+    def decorator(f: Any) -> Any:
+        extra = limit if limit > 1.0 else 0.5 * limit
+        if limit > 1.2:
+            extra = extra + 1.0
+        return lambda a: f(a) * extra
+
+    return decorator
+
+
+@decorated
+def by_an_object(x: Any) -> Any:
+    @Counting
+    def square(a: Any) -> Any:
+        return a * a
+
+    @unless(x)
+    def cube(a: Any) -> Any:
+        return a**3
+
+    return square(x) * square(2.0 * x) + square.calls + cube(x)
+
+
 @pytest.mark.every
 @pytest.mark.parametrize("name", DECORATED)
 def test_decorators_by_functools_wraps(name: str) -> None:

@@ -1,5 +1,6 @@
 """What Python asks of a user's class is code like other code: setters, items, `in`, abs, len, float; what a defaultdict makes is the program's own."""
 
+import functools
 import math
 from collections import defaultdict
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
+
+from .support import check
 
 
 class Level:
@@ -139,3 +142,73 @@ def test_a_list_that_grows_is_an_index() -> None:
         assert np.allclose(lj.jit(lj.grad(f))(x, t), want)
     K, b = np.eye(5) * 2 + 0.1, np.arange(5.0)
     assert np.allclose(lj.jit(solved)(K, b, 5), solved(K, b, 5))
+
+
+# ---- descriptors
+class Bounded:
+    """An attribute that stays above a limit."""
+
+    def __init__(self, low: float) -> None:
+        self.low = low
+
+    def __set_name__(self, owner: Any, name: str) -> None:
+        self.name = "_" + name
+
+    def __get__(self, obj: Any, owner: Any = None) -> Any:
+        return getattr(obj, self.name) if obj.counted > 1.0 else 2.0 * getattr(obj, self.name)
+
+    def __set__(self, obj: Any, value: Any) -> None:
+        setattr(obj, self.name, max(value, self.low))
+        if value < self.low:
+            obj.counted += 1.0
+
+
+class Default:
+    """What an instance has before it has its own."""
+
+    def __get__(self, obj: Any, owner: Any = None) -> Any:
+        return obj.counted * 3.0 if obj.counted > 0.0 else 0.5
+
+
+class Tank:
+    level, drain = Bounded(0.1), Default()
+
+    def __init__(self, level: Any) -> None:
+        self.counted = 0.0
+        self.level = level
+
+    @functools.cached_property
+    def weight(self) -> Any:
+        self.counted += 1.0
+        return float(self.level) * 2.0 if self.level > 0.3 else float(self.level)
+
+
+def emptied(x: Any) -> Any:
+    tank = Tank(x)
+    s = tank.drain * x
+    for _ in range(4):
+        tank.level = tank.level - 0.3 * x
+        s = s + tank.level * tank.drain
+    tank.drain = x * x
+    return s + tank.drain + tank.weight * tank.weight + tank.counted
+
+
+def test_descriptors_and_cached_properties() -> None:
+    check(emptied, (1.1,), (0.4,))
+
+
+def test_a_cached_property_of_an_object_outside() -> None:
+    class Model:
+        def __init__(self, k: float) -> None:
+            self.k, self.asked = k, []
+
+        @functools.cached_property
+        def twice(self) -> float:
+            return 2.0 * self.k if self.k > 1.0 else self.k
+
+    model = Model(3.0)
+    f = lj.jit(lambda x: model.twice * x + model.twice)
+    assert f(2.0) == 18.0
+    assert vars(model)["twice"] == 6.0  # as Python leaves it
+    model.twice = 5.0
+    assert f(2.0) == 15.0

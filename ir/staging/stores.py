@@ -59,6 +59,9 @@ def setattr_(value: Any, obj: Any, name: str) -> None:
         if isinstance(of_class, property) and of_class.fset is not None:
             call(of_class.fset, obj, value)
             return
+        if (own := method_of(of_class, "__set__")) is not None:
+            call(own, obj, value)
+            return
         if (own := method_of(obj, "__setattr__")) is not None:
             heap_of().note(obj, name)
             call(own, name, value)

@@ -15,7 +15,7 @@ class Rewriter(Statements, Expressions):
     """Rewrites one function body; nested functions get a Rewriter of their own."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
-        node.decorator_list = [self.visit(d) for d in node.decorator_list]
+        node.decorator_list = [_call("decorating", self.visit(d)) for d in node.decorator_list]
         a = node.args
         a.defaults = [self.visit(d) for d in a.defaults]
         a.kw_defaults = [self.visit(d) if d else None for d in a.kw_defaults]

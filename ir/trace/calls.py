@@ -66,12 +66,32 @@ def attribute(obj: Any, name: str) -> Any:
     found = trace.reads.attribute(obj, name)
     if isinstance(found, property) and isinstance(found.fget, types.FunctionType) and _is_user_code(found.fget):
         return call(found.fget, obj)
+    if found is not MISSING and not isinstance(obj, type):
+        has_own = name in getattr(obj, "__dict__", ())
+        if isinstance(found, functools.cached_property) and not has_own and _is_made_here(obj, found.func):
+            return _kept(obj, name, call(found.func, obj))
+        if (getter := own_method(found, "__get__")) is not None and (hasattr(type(found), "__set__") or not has_own):
+            return call(types.MethodType(getter, found), obj, type(obj))
     try:
         return getattr(obj, name) if found is not MISSING or not _looks_up(type(obj)) else object.__getattribute__(obj, name)
     except AttributeError:
         if not _looks_up(type(obj)):
             raise
     return call(types.MethodType(type(obj).__getattr__, obj), name)
+
+
+def _is_made_here(obj: Any, function: Any) -> bool:
+    """Is it an object of this trace, or of its values, that a user's function looks at? Others are as Python leaves them."""
+    mine = heap_of().birth(obj) or any_traced(tuple(obj.__dict__.values()))
+    return bool(mine) and isinstance(function, types.FunctionType) and _is_user_code(function)
+
+
+def _kept(obj: Any, name: str, value: Any) -> Any:
+    """What a functools.cached_property gives stays in the object, if that is of this trace."""
+    if heap_of().birth(obj):
+        announced(obj, name)
+        obj.__dict__[name] = value
+    return value
 
 
 def _looks_up(cls: Any) -> bool:

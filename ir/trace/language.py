@@ -114,6 +114,11 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def decorating(decorator: Any) -> Callable[[Any], Any]:
+    """A decorator of a function that is defined inside of rewritten code: a call like others."""
+    return lambda function: call(decorator, function)
+
+
 def contains(x: Any, items: Any) -> Any:
     """x in items: element by element where something is traced (no hash of a traced value is its number's)."""
     items = plain(items)
@@ -302,7 +307,7 @@ REPLACED[np.where] = lambda *a: (
 
 __all__ = [
     "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
-    "comparisons", "current_trace", "delattr_", "delitem", "dict_of", "for_", "fstring", "generator", "getitem", "if_", "ifexp",
+    "comparisons", "current_trace", "decorating", "delattr_", "delitem", "dict_of", "for_", "fstring", "generator", "getitem", "if_", "ifexp",
     "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
     "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "set_of", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "try_",
     "type_", "unary", "unpacked", "while_", "with_", "yield_", "yielding",
