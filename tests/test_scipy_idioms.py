@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy
-from scipy import integrate, optimize
+from scipy import integrate, optimize, sparse
 
 import lantern_jit as lj
+
+from .support import check
 
 Function = Callable[..., Any]
 
@@ -300,3 +302,28 @@ def test_odeint_in_both_orders_of_arguments() -> None:
     f = lj.jit(lambda y, t: -2.0 * y[0])
     out = integrate.odeint(f, [1.0], np.array([0.0, 1.0]))
     assert out[-1, 0] == pytest.approx(math.exp(-2.0), rel=1e-6)
+
+
+# ---- constants that are sparse
+MESH = sparse.csr_array(np.array([[2.0, -1.0, 0.0, 0.0], [0.0, 3.0, 0.0, 0.5], [-1.0, 0.0, 0.0, 1.5]]))
+
+
+def smoothed(x: Any, y: Any) -> Any:
+    r = MESH @ x
+    return (
+        np.sum((MESH.T @ r) ** 2) + y @ MESH @ x + np.sum((MESH @ np.outer(x, y)) ** 2 * 0.1) + np.sum((sparse.csr_matrix(MESH) * x) ** 3)
+    )
+
+
+def test_products_of_sparse_matrices() -> None:
+    check(smoothed, (np.array([0.3, -0.4, 0.9, 0.5]), np.array([1.0, 0.2, -0.6])), argnums=(0, 1))
+    f, x = lj.jit(lambda x: MESH @ x), np.arange(4.0)
+    assert np.array_equal(f(x), MESH @ x)
+    MESH.data[0] += 1.0
+    assert np.array_equal(f(x + 1.0), MESH @ (x + 1.0))
+    with pytest.raises(
+        lj.LanternError, match=r"`mul` of a scipy.sparse matrix and a traced value at .*: take its product with an array, A @ x"
+    ):
+        lj.jit(lambda k: (k * MESH) @ x)(2.0)
+    with pytest.raises(ValueError, match="dimension mismatch"):
+        lj.jit(lambda x: MESH @ x)(np.ones(3))

@@ -17,6 +17,7 @@ from ..core.builder import building, current_builder, current_trace
 from ..core.sites import unsupported
 from ..numpy import creation
 from ..numpy import dispatch as numpy_api
+from ..numpy.linalg import sparse
 from ..objects import copies
 from ..objects.choice import Choice, is_choice
 from ..python import generators, host, iterators, python_math, sequences, strings
@@ -169,6 +170,8 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
     if (of_sets := sets.operated(name, x, y)) is not NotImplemented:
         return of_sets
     mappings.operated(name, x, y)
+    if (of_sparse := sparse.operated(name, x, y)) is not NotImplemented:
+        return of_sparse
     forward, back = own_method(x, f"__{name}__"), own_method(y, REFLECTED.get(name, f"__r{name}__"))
     if (forward is None and back is None) or not building():
         if name in ("eq", "ne") and type(x).__eq__ is _BY_IDENTITY:
