@@ -9,6 +9,7 @@ from typing import Any
 from ...objects.structure import Shape, closed
 from ..optional import seeded
 from .entries import entries, forms_of
+from .keyed import KEY, Keyed, as_keyed, form_of, keyed, pairs_of
 from .members import Members, as_members
 
 
@@ -40,6 +41,15 @@ class Together:
 
     def _some_keys(self, states: Sequence[dict[Any, Any]]) -> dict[Any, Any]:
         """What a dict holds that has other keys, or has them in another order, on each path."""
+        if any(keyed(s) is not None for s in states):
+            return self._keyed(states)
         forms = forms_of(states)
         opened_up = self._in_blocks(states, lambda s: entries(s, forms, seeded))
         return {k: self.value("item", [s[k] for s in opened_up]) for k in forms}
+
+    def _keyed(self, states: Sequence[dict[Any, Any]]) -> dict[Any, Any]:
+        """What a dict holds whose keys the program computes on some of the paths."""
+        form = form_of([pairs_of(held, lambda x: self.heap.holds(x, s)) for held, s in zip(states, self.states, strict=True)])  # noqa: B023
+        lists = self._in_blocks(states, lambda s: as_keyed(s, form).items)
+        contents = [self.heap.holds(x, s) for x, s in zip(lists, self.states, strict=True)]
+        return {KEY: Keyed(closed(Shape(list, "growing"), self._growing("items", contents), self.heap))}
