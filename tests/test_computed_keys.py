@@ -191,7 +191,33 @@ def in_objects(x: Any) -> Any:
     return g.cells, g.weights, (2, 5) in g, seen, at, dist
 
 
-PROGRAMS = [kinds_of_keys, ways_through, what_is_taken_out, counts, looked_at_while_written, on_its_path, with_handlers, in_objects]
+def many(x: Any) -> Any:
+    """More keys than a first table has room for, far apart; of which some go, in the middle and at the end."""
+    d, far, words, table = {}, {}, {}, {(0, 0): 1.0}
+    for i in range(60):
+        v = x[i % len(x)] * (i % 13)
+        k = int(3 * v)
+        if k in d and i % 3 == 0:
+            d.pop(k)
+        elif i % 7 == 0 and d:
+            d.popitem()
+        else:
+            d[k] = d.get(k, 0.0) + v
+        far[k * 1000003 - 2**40] = i
+        a, b = "p" if v > 1 else "q" if v > 0 else "r", "q" if v > 2 else "p"
+        words[a, b, k % 3] = words.get((a, b, k % 3), 0) + 1
+    for v in x:
+        for k, j in list(table):
+            if k < 3:
+                table[k + 1, int(v) % 3] = table[k, j] + v
+    words["s", "t", 0] = words["p", "p", 1] = -1
+    other = d.get(2.0), d.get(2.5), 1.0 in d, d.get(True), d.get((1, 2)), d.get("a"), d.pop(-2.0, 0.0), d.pop(0.0, 1.0), d.get(0)  # type: ignore[call-overload]
+    for key in range(-(2**40) - 9 * 1000003, -(2**40), 1000003):
+        far.pop(key, None)
+    return d, far, words, table, other, len(d), ("s", "t", 0) in words, ("t", "s", 0) in words
+
+
+PROGRAMS = [kinds_of_keys, ways_through, what_is_taken_out, counts, looked_at_while_written, on_its_path, with_handlers, in_objects, many]
 
 
 @pytest.mark.every

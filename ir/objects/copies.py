@@ -53,8 +53,8 @@ def _copied(x: Any, plain: Callable[..., Any], method: str, more: tuple[Any, ...
     if isinstance(x, set):
         return trace.heap.made(type(x)(map(each, x)))
     if hasattr(type(x), "__lantern_queue__"):
-        (items,), known = pytree.one_level(x)
-        copied = pytree.of_parts(type(x), known, [_copied(items, plain, method, more, each)])
+        lists, known = pytree.one_level(x)
+        copied = pytree.of_parts(type(x), known, [_copied(y, plain, method, more, each) for y in lists])
         return copied if _is_contents(x) else trace.heap.made(copied)
     found = opened(x) if not pytree.is_node(type(x)) else None
     if found is None:

@@ -196,10 +196,9 @@ class Heap:
                 self.returned(part, 4)
         return x
 
-    def inside(self, items: Any) -> Any:
-        """This list is all that one container holds."""
-        self.inner[id(items)] = items
-        return items
+    def inside(self, *lists: Any) -> None:
+        """These lists are all that one container holds."""
+        self.inner.update((id(x), x) for x in lists)
 
     def seal(self, x: Any, why: str) -> None:
         """From now on a write to this object is refused: another object stands for it too, or it stands for others."""

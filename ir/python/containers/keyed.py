@@ -4,71 +4,81 @@ from __future__ import annotations
 
 import collections
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from ...core.builder import current_builder
 from ...core.sites import unsupported
-from ...numpy.common import shared
-from ...objects import choice
-from ...objects.choice import ANY, is_choice, is_whole, one_of, state_of, union
 from ...ops import table
 from ...staging.branches import if_, ifexp
 from ...staging.growing import Growing, constant_if_plain, growing
-from ...staging.items.keyed import emptied, form_of, keyed, opened_up
-from ...staging.kinds import LEAF, Kind, Skeleton, candidates_in, taken
-from ...staging.lists import List, for_over
+from ...staging.items.keyed import Keyed, copied_into, form_of, keyed, none, opened_up
+from ...staging.lists import List, for_over, new_list
 from ...staging.paths import NO_SCOPE, heap_of, require
 from ...values import pytree
-from ...values.reshaping import read
-from ...values.values import Traced, call, constant, scalar_type
+from ...values.values import Traced, call, constant
 from ...values.views import any_traced
 from ..guarded import Deferred
 from ..iterables import Staged
 from ..sequences import sorted_
+from .index import GONE, built, probed
 
 
 # ---- where a key is
-@shared
-def _found(n: Any, key: tuple[Any, ...], columns: tuple[Any, ...]) -> Any:
-    """The place of the row of columns that is this key, -1 if there is none."""
-    for i in range(n):
-        same = True
-        for j in range(len(key)):
-            same = same and read(columns[j], (i,)) == key[j]
-        if same:
-            return i
-    return -1
-
-
 def place(d: dict[Any, Any], key: Any) -> Any:
     """Where among the pairs of the dict the one with that key is, -1 if there is none."""
-    g = _pairs(d)
-    bones, columns = g.bones[1][0], iter(g.buffers)
-    found: list[tuple[Any, Any]] = []
-    if not _beside(key, bones, iter(taken(bones, iter(g.kinds))), columns, found):
-        return constant(-1)
-    return _found(constant_if_plain(g.n), tuple(x for x, _ in found), tuple(b for _, b in found))
+    return _places(d, key)[0]
 
 
-def _beside(x: Any, bones: Skeleton, kinds: Iterator[Kind], columns: Iterator[Any], found: list[tuple[Any, Any]]) -> bool:
-    """May a key of that structure be equal to this one? Its numbers, and the columns of theirs, are added."""
-    if bones == LEAF:
-        k = next(kinds)
-        if k.dtype is None:
-            return bool(x == k.value)
-        found.append((x if isinstance(x, Traced) else constant(x), next(columns)) if scalar_type(x) is not None else (None, None))
-        return found[-1][0] is not None
-    if (known := candidates_in(bones)) is not None:
-        next(kinds)
-        if not (is_whole(x) or is_choice(x)):
-            return False
-        index = state_of(choice.among(x, union([one_of(ANY, known), x])))[0]
-        found.append((constant_if_plain(index), next(columns)))
-        return True
-    if not isinstance(x, tuple) or len(x) != len(bones[1]):
-        return False
-    return all(_beside(part, of_part, kinds, columns, found) for part, of_part in zip(x, bones[1], strict=True))
+def _places(d: dict[Any, Any], key: Any) -> tuple[Any, Any]:
+    """The same, and where that is noted or may be."""
+    return probed(_pairs(d), _table(d), key)
+
+
+def _table(d: dict[Any, Any]) -> Growing:
+    g = growing(_keyed(d).table)
+    assert g is not None
+    return g
+
+
+def _append(d: dict[Any, Any], key: Any, value: Any, free: Any) -> None:
+    """A pair more, whose place is noted there; where that is full, or nobody knows where, it is made anew."""
+    last = constant_if_plain(_pairs(d).n)
+    _items(d).append((key, value))
+    size = constant_if_plain(_table(d).n)
+    full = table.igt(table.imul(last, 2), table.isub(size, 4))
+
+    def anew() -> None:
+        _keyed(d).table[:] = new_list(built(_pairs(d), table.select(full, table.imul(size, 4), size)))
+
+    def noted() -> None:
+        heap_of().note(_keyed(d).table)
+        _table(d).put(free, last)
+
+    if_(table.logical_or(full, table.ilt(free, 0)), anew, noted, NO_SCOPE)
+
+
+def _take(d: dict[Any, Any], at: Any, noted: Any) -> Any:
+    """The pair there, which goes."""
+    out = _items(d).pop(at)
+    last = table.logical_and(table.ieq(at, constant_if_plain(_pairs(d).n)), table.ige(noted, 0))
+
+    def unnoted() -> None:
+        heap_of().note(_keyed(d).table)
+        _table(d).put(noted, GONE)
+
+    if_(last, unnoted, lambda: _rebuild(d), NO_SCOPE)
+    return out
+
+
+def _rebuild(d: dict[Any, Any]) -> None:
+    _keyed(d).table[:] = new_list(built(_pairs(d), _table(d).n))
+
+
+def _keyed(d: dict[Any, Any]) -> Keyed:
+    found = keyed(d)
+    assert found is not None
+    return found
 
 
 def _pairs(d: dict[Any, Any]) -> Growing:
@@ -78,9 +88,7 @@ def _pairs(d: dict[Any, Any]) -> Growing:
 
 
 def _items(d: dict[Any, Any]) -> List:
-    found = keyed(d)
-    assert found is not None
-    return found.items
+    return _keyed(d).items
 
 
 def _there(at: Any) -> Any:
@@ -133,8 +141,8 @@ def added(d: dict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
         return _value(d, constant(0))
     opened_up(d)
     heap_of().note(d)
-    at, n = place(d, key), constant_if_plain(_pairs(d).n)
-    if_(_there(at), lambda: None, lambda: _items(d).append((key, make())), NO_SCOPE)
+    (at, free), n = _places(d, key), constant_if_plain(_pairs(d).n)
+    if_(_there(at), lambda: None, lambda: _append(d, key, make(), free), NO_SCOPE)
     return _value(d, table.select(table.ige(at, 0), at, n))
 
 
@@ -143,12 +151,12 @@ def put(d: dict[Any, Any], key: Any, value: Any) -> None:
     items = opened_up(d, (key, value))
     heap_of().note(d)
     form_of([[(key, value)], [_pairs(d)]])
-    at = place(d, key)
+    at, free = _places(d, key)
 
     def replace() -> None:
         items[at] = _pairs(d).item(at, checked=False)[0], value  # the key stays that which was there first
 
-    if_(_there(at), replace, lambda: items.append((key, value)), NO_SCOPE)
+    if_(_there(at), replace, lambda: _append(d, key, value, free), NO_SCOPE)
 
 
 def removed(d: dict[Any, Any], key: Any, *default: Any) -> Any:
@@ -159,18 +167,19 @@ def removed(d: dict[Any, Any], key: Any, *default: Any) -> Any:
         require_key(False, key)
     opened_up(d)
     heap_of().note(d)
-    at = place(d, key)
+    at, noted = _places(d, key)
     if not default:
         require_key(_there(at), key)
-        return _items(d).pop(at)[1]
-    return ifexp(_there(at), lambda: _items(d).pop(at)[1], lambda: default[0])
+        return _take(d, at, noted)[1]
+    return ifexp(_there(at), lambda: _take(d, at, noted)[1], lambda: default[0])
 
 
 def last_removed(d: dict[Any, Any]) -> Any:
     """d.popitem()"""
     heap_of().note(d)
     require(length(d) > 0, KeyError("popitem(): dictionary is empty"))
-    return _items(d).pop()
+    last = table.isub(constant_if_plain(_pairs(d).n), 1)
+    return _take(d, last, _places(d, _pairs(d).item(last, checked=False)[0])[1])
 
 
 def length(d: dict[Any, Any]) -> Any:
@@ -227,7 +236,7 @@ def copied(d: dict[Any, Any], cls: Any = None) -> dict[Any, Any]:
     """d.copy(), or dict(d)"""
     factory = d.default_factory if isinstance(d, collections.defaultdict) and cls is None else None
     out = (cls or d.__class__)(*([] if factory is None else [factory]))
-    emptied(out, _items(d).copy())
+    copied_into(out, _keyed(d))
     return heap_of().made(out)  # type: ignore[no-any-return]
 
 
@@ -252,6 +261,7 @@ def joined(d: dict[Any, Any], other: Any) -> dict[Any, Any]:
 def cleared(d: dict[Any, Any]) -> None:
     heap_of().note(d)
     _items(d).clear()
+    _keyed(d).table[:] = new_list(none())
 
 
 METHODS: dict[str, Callable[..., Any]] = {

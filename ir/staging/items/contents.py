@@ -25,8 +25,8 @@ class Contents:
     def _contents(self, at: Any, now: Any) -> Any:
         """What is in a set, or in a dict, at the head."""
         if isinstance(now, dict):
-            items = self._at_the_end(lambda: as_keyed(now, self.forms[at, PAIRS]).items)
-            return {KEY: Keyed(self._inside((at, 0), "items", items, False))}
+            found = self._at_the_end(lambda: as_keyed(now, self.forms[at, PAIRS]))
+            return {KEY: Keyed(self._inside((at, 0), "items", found.items, False), self._inside((at, 1), "places", found.table, False))}
         items = self._at_the_end(lambda: as_members(now).items)
         return frozenset([Members(self._inside((at, 0), "items", items, False))])
 
@@ -39,10 +39,11 @@ class Contents:
             if was is None or (at, PAIRS) not in self.forms:
                 states = (self.before.heap, old), (state.heap, new)
                 self.forms[at, PAIRS] = form_of([pairs_of(held, lambda y: self.heap.holds(y, s)) for s, held in states])  # noqa: B023
-                self.forms[at, 0] = "parts"
+                self.forms[at, 0] = self.forms[at, 1] = "parts"
                 return True
-            items = self._at_the_end(lambda: as_keyed(new, self.forms[at, PAIRS]).items)
-            self._latch((at, 0), "items", was.items, was.items, items, state.heap, args)
+            back = self._at_the_end(lambda: as_keyed(new, self.forms[at, PAIRS]))
+            self._latch((at, 0), "items", was.items, was.items, back.items, state.heap, args)
+            self._latch((at, 1), "places", was.table, was.table, back.table, state.heap, args)
             return True
         if not isinstance(x, set):
             return False

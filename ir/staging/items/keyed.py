@@ -1,7 +1,7 @@
 """Dicts whose keys the program computes.
 
-Such a dict holds one item, its `Keyed`, and that a list of the program's, of pairs (key, value) without equal keys, in the order in which
-they were inserted.
+Such a dict holds one item, its `Keyed`, and that two lists of the program's: pairs (key, value) without equal keys, in the order in which
+they were inserted, and the table in which a key's place among them is looked up (python/containers/index.py).
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import Any, NoReturn
 
 from ...core import errors
 from ...core.builder import building, current_trace
+from ...core.port import Port
 from ...core.sites import unsupported, user_site
-from ...core.types import is_float
+from ...core.types import I64, is_float
 from ...ops import table
 from ...values import pytree
+from ...values.arrays import allocate
 from ...values.scalars import logical_not
 from ...values.values import Traced, constant, scalar_type
-from ..growing import Growing, described, started
+from ..growing import Growing, constant_if_plain, described, started
 from ..kinds import LEAF, Kind, Skeleton, candidates_in, taken
 from ..lists import List, new_list
 from .entries import Entry
@@ -30,15 +32,17 @@ Form = tuple[Skeleton, tuple[Kind, ...]]  # of the pairs
 
 
 class Keyed:
-    """What is in a dict: `items`, a list."""
+    """What is in a dict: `items`, a list, and their `table`."""
 
     __lantern_leaf__ = True
     __lantern_queue__ = True  # its list is what is written
-    __slots__ = ("items",)
+    __slots__ = ("items", "table")
 
-    def __init__(self, items: List) -> None:
+    def __init__(self, items: List, table: List) -> None:
         trace = current_trace()
-        self.items = items if trace is None else trace.heap.inside(items)
+        self.items, self.table = items, table
+        if trace is not None:
+            trace.heap.inside(items, table)
 
     def __repr__(self) -> str:
         return "pairs"
@@ -115,10 +119,28 @@ def _is_itself(x: Any) -> bool:
 def as_keyed(held: dict[Any, Any], form: Form) -> Keyed:
     """The contents of a dict in one state, as pairs of this form."""
     found = keyed(held)
-    if found is None:
-        some = any(type(v) is Entry for v in held.values())
-        found = Keyed(new_list(_in_order(held, form) if some else started(list(held.items()), *form)))
-    return found
+    if found is not None:
+        return found
+    some = any(type(v) is Entry for v in held.values())
+    g = _in_order(held, form) if some else started(list(held.items()), *form)
+    size = LEAST
+    while size < 2 * len(held):
+        size *= 2
+    return Keyed(new_list(g), new_list(indexed(g, size) if held else none(size)))
+
+
+LEAST = 8  # entries of a table
+EMPTY = -1
+indexed = Port("gives the table of pairs")
+
+
+def none(size: int = LEAST) -> Growing:
+    """A table of no keys."""
+    return places(allocate(I64, (size,), EMPTY), size)
+
+
+def places(table: Any, size: Any) -> Growing:
+    return Growing([table], constant_if_plain(size), LEAF, (Kind(I64, 0, True),))
 
 
 def _in_order(held: dict[Any, Entry], form: Form) -> Growing:
@@ -172,10 +194,9 @@ def _is_simple(x: Any) -> bool:
     return all(map(_is_simple, x)) if type(x) is tuple else scalar_type(x) is not None
 
 
-def emptied(d: dict[Any, Any], items: List) -> None:
-    """The dict holds the pairs of this list."""
-    dict.clear(d)
-    dict.__setitem__(d, KEY, Keyed(items))
+def copied_into(out: dict[Any, Any], found: Keyed) -> None:
+    """The new dict holds what that one does."""
+    dict.__setitem__(out, KEY, Keyed(found.items.copy(), found.table.copy()))
 
 
 class Pairs:
@@ -197,5 +218,5 @@ def _unflatten(like: Any, parts: Sequence[Any]) -> Any:
     return out
 
 
-pytree.register(Keyed, lambda k: ((k.items,), None), lambda _, parts: Keyed(*parts))
+pytree.register(Keyed, lambda k: ((k.items, k.table), None), lambda _, parts: Keyed(*parts))
 pytree.register(Pairs, lambda p: ((p.items,), p.like), _unflatten)

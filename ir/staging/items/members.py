@@ -24,7 +24,9 @@ class Members:
 
     def __init__(self, items: List) -> None:
         trace = current_trace()
-        self.items = items if trace is None else trace.heap.inside(items)
+        self.items = items
+        if trace is not None:
+            trace.heap.inside(items)
 
     def __repr__(self) -> str:
         return "members"
