@@ -326,6 +326,25 @@ def test_of_float32_and_in_lanes() -> None:
     np.testing.assert_allclose(lj.jit(lj.vmap(lj.grad(taken_out)))(np.stack([X, -X])), [lj.grad(taken_out)(X), lj.grad(taken_out)(-X)])
 
 
+def test_one_of_the_function_around() -> None:
+    def f(x: Any) -> Any:
+        d = made(x[:4])
+
+        def inner(y: Any) -> Any:
+            s = 0.0
+            for v in y:
+                if int(v) in d:
+                    s += d[int(v)] * v
+            return s + sum(d.get(k, 0.5) for k in range(9)) * y[0] ** 2
+
+        return lj.grad(inner)(x)
+
+    expected = [made(X[:4]).get(int(v), 0.0) for v in X]
+    expected[0] += 2 * X[0] * sum(made(X[:4]).get(k, 0.5) for k in range(9))
+    for found in both(f, X).values():
+        np.testing.assert_allclose(found, expected)
+
+
 # ---- what Python raises, and what is refused
 def test_what_python_raises() -> None:
     def grown(d: Any) -> None:

@@ -3,11 +3,14 @@ a key is looked for from its hash on until there is an empty one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+import types
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from ...core.builder import current_builder, current_trace, keep
 from ...core.types import BOOL, I64
 from ...numpy.common import shared
 from ...objects import choice
@@ -19,6 +22,21 @@ from ...values.reshaping import read
 from ...values.values import Traced, constant, scalar_type
 
 GONE = -2  # where a key was
+keep("searches", lambda trace: {})
+
+
+def _of_its_own(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of the graph, one for each function that is traced: one that is differentiated is not to share with those around it what
+    takes arrays that they write."""
+
+    @functools.wraps(function)
+    def run(*args: Any) -> Any:
+        found, key = current_trace().searches, (id(current_builder()), function)  # type: ignore[union-attr]
+        if key not in found:
+            found[key] = shared(types.FunctionType(function.__code__, function.__globals__, function.__name__)), current_builder()
+        return found[key][0](*args)
+
+    return run
 
 
 def _hash(ints: Sequence[Any]) -> Any:
@@ -30,7 +48,7 @@ def _hash(ints: Sequence[Any]) -> Any:
     return out
 
 
-@shared
+@_of_its_own
 def _built(columns: tuple[Any, ...], n: Any, size: Any) -> Any:
     """The table of n keys, which are rows of these columns."""
     out = np.full(size, EMPTY)
@@ -42,7 +60,7 @@ def _built(columns: tuple[Any, ...], n: Any, size: Any) -> Any:
     return out
 
 
-@shared
+@_of_its_own
 def _probed(table: Any, ints: tuple[Any, ...], key: tuple[Any, ...], columns: tuple[Any, ...]) -> Any:
     """(place of the key or -1, where in the table it stands or may stand)"""
     size = len(table)
@@ -63,7 +81,7 @@ def _probed(table: Any, ints: tuple[Any, ...], key: tuple[Any, ...], columns: tu
     return -1, free
 
 
-@shared
+@_of_its_own
 def _found(n: Any, key: tuple[Any, ...], columns: tuple[Any, ...]) -> Any:
     """The same by looking at all of them: (place of the key or -1, -1)"""
     for i in range(n):
