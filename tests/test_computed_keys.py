@@ -437,6 +437,19 @@ def test_a_program_that_prints_one(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().out.startswith("{-2: ")
 
 
+def test_displays_of_numbers_that_follow_from_the_arguments() -> None:
+    def f(x: Any, i: int, j: int) -> Any:
+        s, d = 0.0, {i: 1.0, j: 2.0}
+        for k in {i, j}:
+            s += x[k] * d[k]
+        for k in range(3):
+            for m in {k, 2}:
+                s += x[m]
+        return s, d, {i, 5}, sorted({int(x[0]), 3} | {1})
+
+    equal(f, np.arange(5.0), 1, 3)
+
+
 def test_copies_of_what_the_program_knows() -> None:
     def f(x: Any) -> Any:
         s, q, plain = set(), deque([1.0]), {1, 2}

@@ -43,9 +43,9 @@ class Expressions(Base):
         return self._locate(_call("dict_of", ast.Tuple(pairs, ast.Load())), node)
 
     def visit_Set(self, node: ast.Set) -> Any:
-        plain = all(_is_constant(x) or isinstance(x, ast.Starred) for x in node.elts)
+        plain = all(map(_is_constant, node.elts)) or any(isinstance(x, ast.Starred) for x in node.elts)
         super().generic_visit(node)
-        return self._locate(_call("made", node if plain else _call("set_of", ast.Tuple(node.elts, ast.Load()))), node)
+        return self._locate(_call("made", node if plain else _call("set_display", *node.elts)), node)
 
     def visit_SetComp(self, node: ast.SetComp) -> Any:
         if any(isinstance(n, ast.Lambda) for n in ast.walk(node.elt)):  # which share the variable

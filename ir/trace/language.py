@@ -76,7 +76,7 @@ class Comparisons:
 
 
 comparisons, generator, listed, slice = Comparisons, generators.generator, sequences.listed, builtins.slice
-set_of = sets.set_
+set_of, set_display = sets.set_, sets.display
 yield_, yielding = generators.yield_, generators.yielding
 BaseException = builtins.BaseException
 
@@ -318,7 +318,7 @@ __all__ = [
     "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
     "comparisons", "current_trace", "delattr_", "delitem", "dict_of", "for_", "fstring", "generator", "getitem", "if_", "ifexp",
     "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
-    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "set_of", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "try_",
+    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "set_display", "set_of", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "try_",
     "type_", "unary", "unpacked", "while_", "with_", "yield_", "yielding",
 ]  # fmt: skip
 
