@@ -272,6 +272,12 @@ def test_writes_reach_the_object_that_was_chosen() -> None:
         close(lj.jit(f)(x), f(x))
 
 
+def test_a_display_with_a_key_that_is_chosen() -> None:
+    f = lj.jit(lambda x: {("a" if x > 1 else "b"): x, "b": 5.0, "c": 2.0})
+    for x in (1.0, 2.0):
+        assert list(f(x).items()) == list({("a" if x > 1 else "b"): x, "b": 5.0, "c": 2.0}.items())
+
+
 def test_what_is_refused() -> None:
     def made(x: float) -> Any:
         def factory(k: float) -> Any:
@@ -282,7 +288,5 @@ def test_what_is_refused() -> None:
 
     with pytest.raises(lj.errors.TypeMismatchError, match="choose the values"):
         lj.jit(made)(1.0)
-    with pytest.raises(lj.errors.TracedConditionError, match="compare"):
-        lj.jit(lambda x: {("a" if x > 1 else "b"): x})(1.0)
     with pytest.raises(lj.errors.TracedConditionError, match="compare"):
         lj.jit(lambda x: sum(1.0 for _ in ("a" if x > 1 else "bc")))(1.0)

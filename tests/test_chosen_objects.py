@@ -451,9 +451,18 @@ def test_an_index_out_of_range() -> None:
         lj.jit(f)(1.0, 2)
 
 
+def test_a_set_of_what_is_chosen() -> None:
+    def f(x: float) -> Any:
+        s = {ONE if x > 2 else OTHER, ONE}
+        return len(s), ONE in s, OTHER in s
+
+    run = lj.jit(f)
+    assert [run(1.0), run(3.0)] == [(2, True, True), (1, True, False)]
+
+
 def test_a_hash_is_refused_with_a_remedy() -> None:
     def f(x: float) -> Any:
-        return len({ONE if x > 2 else OTHER})
+        return len(frozenset([ONE if x > 2 else OTHER]))
 
     with pytest.raises(errors.UnsupportedOperationError, match="compare it with each"):
         lj.jit(f)(1.0)

@@ -13,12 +13,18 @@ from ..core.builder import current_trace
 from ..core.sites import user_site
 from ..values import pytree, values
 from ..values.views import as_array, is_array
+from .held import CONTAINERS
 from .structure import closed, is_object, opened
 
 
 def shallow(x: Any) -> Any:
     """A new object with the parts of x; what cannot be written is itself."""
-    return _copied(x, copy.copy, "__copy__", (), lambda part: part)
+    return _copied(x, copy.copy, "__copy__", (), lambda part: shallow(part) if _is_contents(part) else part)
+
+
+def _is_contents(x: Any) -> bool:
+    """Is it all that one container holds, of which only the program knows what that is?"""
+    return hasattr(type(x), "__lantern_queue__") and not isinstance(x, CONTAINERS)
 
 
 def deep(x: Any, memo: Any = None) -> Any:
@@ -44,6 +50,12 @@ def _copied(x: Any, plain: Callable[..., Any], method: str, more: tuple[Any, ...
         return as_array(x).copy()
     if is_object(x) and hasattr(type(x), method):
         return values.call(getattr(x, method), *more)
+    if isinstance(x, set):
+        return trace.heap.made(type(x)(map(each, x)))
+    if hasattr(type(x), "__lantern_queue__"):
+        lists, known = pytree.one_level(x)
+        copied = pytree.of_parts(type(x), known, [_copied(y, plain, method, more, each) for y in lists])
+        return copied if _is_contents(x) else trace.heap.made(copied)
     found = opened(x) if not pytree.is_node(type(x)) else None
     if found is None:
         return x

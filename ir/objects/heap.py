@@ -120,6 +120,10 @@ class Heap:
         self.sealed: dict[int, tuple[Any, str]] = {}  # objects that stand for several: a write could not reach the right one
         self.gone: set[int] = set()  # objects that nobody can see any more, for others stand for them
         self.closures: list[types.CellType] = []  # of functions that the trace has made
+        self.given: set[int] = set()  # dicts of arguments, which have the keys that they have
+        self.inner: dict[
+            int, Any
+        ] = {}  # lists that are all that one container holds: of two of those, it is that which is one or the other
         self.blank: Any = None  # the object whose `__init__` is about to run
         self.cached: list[Place] = []  # keep what they hold now when the trace has ended
 
@@ -159,6 +163,7 @@ class Heap:
         if isinstance(tree, dict):
             for k, v in tree.items():
                 dict.__setitem__(tree, k, self.adopt(made, v))
+            self.given.add(id(tree))
             return self.made(tree)
         if isinstance(tree, tuple) and hasattr(tree, "_make"):
             return type(tree)._make(self.adopt(made, x) for x in tree)
@@ -190,6 +195,10 @@ class Heap:
             for part in parts:
                 self.returned(part, 4)
         return x
+
+    def inside(self, *lists: Any) -> None:
+        """These lists are all that one container holds."""
+        self.inner.update((id(x), x) for x in lists)
 
     def seal(self, x: Any, why: str) -> None:
         """From now on a write to this object is refused: another object stands for it too, or it stands for others."""

@@ -69,6 +69,8 @@ class Staged:
     frozen: bool = False  # a tuple
     begun: Iterator[Any] | None = None  # where Python has taken elements by next()
 
+    anew = None  # no field, as it is of this one alone: gives one for each time that somebody goes through it
+
     def begin(self) -> None:
         """Somebody goes through it from here on."""
         if self.once and self.spent:
@@ -255,9 +257,9 @@ def staged_length(x: Any) -> Any:
 def staged_iterable(items: Any) -> Staged | None:
     """`items` as a staged iterable, or None where Python should iterate."""
     items = plain(items)
-    if isinstance(items, Staged):
-        return items if items.begun is None else None
     items = seen_as_a_whole(items)
+    if isinstance(items, Staged):
+        return items.anew() if items.anew is not None else items if items.begun is None else None
     if (g := growing(items)) is not None:
         known, what = length_of((g,)), "a list that grows under traced control flow"
         python = lambda: (g.item(constant(i), checked=False) for i in range(known or 0))  # noqa: E731

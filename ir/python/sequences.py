@@ -34,7 +34,7 @@ from ..staging.kinds import LEAF, Kind, candidates_in, kind_of, skeleton
 from ..staging.leaves import leaf_type
 from ..staging.lists import in_order, made, new_list
 from ..staging.loops import CANNOT_BE_STAGED
-from ..staging.optional import value_of
+from ..staging.optional import needed, value_of
 from ..staging.paths import NO_SCOPE, Thunk, open_block, way_back
 from ..values import sizes
 from ..values.arrays import allocate
@@ -179,7 +179,9 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
     elif growing(items) is None and not _is_vector(items):  # the elements of a vector are copies in Python too
         _hold(items)
     found = collected(items)
-    by = found if key is None else collected(staged_map(lambda i: _key_of(key, found.item(i, checked=False)), staged_range(found.n)))
+    by = (
+        found if key is None else collected(staged_map(lambda i: needed(_key_of(key, found.item(i, checked=False))), staged_range(found.n)))
+    )
     n = sizes.plain(found.n)
     places = _places(by, n, reverse)
     ordered = Growing([b[:n][places] for b in found.buffers], found.n, found.bones, found.kinds)

@@ -18,10 +18,10 @@ from ..staging.growing import growing
 from ..staging.lists import List
 from ..staging.paths import heap_of, require
 from ..staging.stores import method_of, subscripted, subscripts_written
-from ..values import concrete
 from ..values.arrays import lift_array
 from ..values.values import Traced, call, constant, is_traced, store, write_to_scalar
 from .containers import mappings
+from .containers.keyed import require_key
 from .iterables import as_array
 from .strings import Text
 
@@ -41,7 +41,7 @@ def getitem(obj: Any, index: Any) -> Any:
         return call(own, index)
     trace = current_trace()
     if isinstance(obj, (dict, list, tuple, str)) and type(obj) is not List and is_open(index):
-        index = _known(index)
+        index = mappings.known(obj, index)
     if isinstance(obj, dict) and mappings.is_of_some_keys(obj, index):
         return mappings.item(obj, index)
     if trace is not None and isinstance(obj, dict) and is_open(index):
@@ -84,8 +84,8 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
         if isinstance(obj, CONTAINERS):
             heap_of().note(obj)
         if isinstance(obj, dict) and is_open(index):
-            index = _known(index)
-        if isinstance(obj, dict) and mappings.is_of_some_keys(obj, index):
+            index = mappings.known(obj, index)
+        if isinstance(obj, dict) and mappings.is_of_some_keys(obj, index, written=True):
             mappings.put(obj, index, value)
             return
         if isinstance(obj, dict) and is_open(index):
@@ -111,16 +111,6 @@ def is_open(key: Any) -> bool:
     return isinstance(key, (Traced, Text)) or is_choice(key) or (type(key) is tuple and any(map(is_open, key)))
 
 
-def _known(key: Any) -> Any:
-    """A key, or an index, with the numbers that follow from the arguments at hand; and those of a short loop's counter, which is unrolled."""
-    if type(key) is tuple:
-        return tuple(map(_known, key))
-    if not isinstance(key, Traced):
-        return key
-    number = concrete.number(key)
-    return key if number is None and not concrete.of_short_loops(key) else key.as_key() if number is None else number
-
-
 def place_of(obj: dict[Any, Any], key: Any, default: bool = False) -> Any:
     """The number of the dict's item with that key; the program raises KeyError where there is none. With `default` it is -1 there."""
     if isinstance(obj, (collections.defaultdict, collections.Counter)):
@@ -135,14 +125,14 @@ def place_of(obj: dict[Any, Any], key: Any, default: bool = False) -> Any:
         elif s:
             found = i
     if not default:
-        require(table.ige(found, 0) if isinstance(found, Traced) else found >= 0, KeyError("the dict has no such key"))
+        require_key(table.ige(found, 0) if isinstance(found, Traced) else found >= 0, key)
     return found
 
 
 def got(obj: dict[Any, Any], key: Any, default: Any = None) -> Any:
     """obj.get(key, default)"""
     current_trace().reads.contents(obj)  # type: ignore[union-attr]
-    key = _known(key)
+    key = mappings.known(obj, key)
     if mappings.is_of_some_keys(obj, key):
         return mappings.got(obj, key, default)
     if not is_open(key):

@@ -25,8 +25,8 @@ from ..values.views import settled
 from .chosen.references import referred
 from .chosen.sharing import Sharing
 from .growing import counts_known, described, grown, is_growing, length_of
+from .items.contents import PAIRS, Contents
 from .items.entries import entries, forms_of
-from .items.members import Members, as_members, members_of
 from .items.room import Reserving, Widen, refusal
 from .leaves import (
     Undefined,
@@ -52,7 +52,7 @@ DEEPEST = 16  # parts of parts of a variable that a loop changes
 
 
 @dataclass
-class Loop(Reserving):
+class Loop(Reserving, Contents):
     """A loop while it is traced. A *variable* is a name of the scope or a place that the loop writes; `forms` says, for a part of
     a variable, what it is inside of the loop where that is not what it entered as: a Type, Candidates of which it is one, or one of the words
     `parts` (an object is carried by its parts), `settled` (a view is carried as an array) and `complex` (a real number or array is
@@ -104,9 +104,8 @@ class Loop(Reserving):
                 held[at] = self._inside((at,), place.key, now, False)
             elif (at, "grow") in self.forms:
                 held[at] = (self._items(at, now),)
-            elif isinstance(now, frozenset):
-                items = self._at_the_end(lambda: as_members(now).items)  # noqa: B023
-                held[at] = frozenset([Members(self._inside((at, 0), "items", items, False))])
+            elif isinstance(now, frozenset) or (at, PAIRS) in self.forms:
+                held[at] = self._contents(at, now)
             elif isinstance(now, dict):
                 if (known := self.forms.get((at, KEYS))) is not None:
                     now = self._at_the_end(lambda: entries(now, dict(known), seeded))  # noqa: B023
@@ -207,19 +206,14 @@ class Loop(Reserving):
         if isinstance(x, List) and (len(old) != len(new) or is_growing(old) or is_growing(new)):
             self._latch_growth((at,), "items", old, before, new, state.heap, args)
             return
+        if self._latch_contents(at, x, old, new, state, args):
+            return
         if (
             isinstance(x, dict)
             and not isinstance(x, OrderedDict)
             and (list(old) != list(new) or (new and has_some_keys(new) != has_some_keys(old)))
         ):
             self.forms[at, KEYS] = tuple(forms_of([old, new]).items())
-            return
-        if isinstance(x, set) and (members := members_of(old)) is not None:
-            items = self._at_the_end(lambda: as_members(new).items)
-            self._latch((at, 0), "items", members.items, members.items, items, state.heap, args)
-            return
-        if isinstance(x, set):
-            self.forms[at, 0] = "parts"
             return
         if shape_of_contents(type(x), old, x) != shape_of_contents(type(x), new, x):
             raise errors.TypeMismatchError(

@@ -10,6 +10,10 @@ from .base import Base
 from .nodes import _IN_PLACE, COMPARISONS, _arguments, _asked, _call, _load, _staging, _thunk
 
 
+def _is_constant(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.Tuple) and all(map(_is_constant, node.elts)))
+
+
 class Expressions(Base):
     """Each visit gives the expression that takes an expression's place."""
 
@@ -31,10 +35,17 @@ class Expressions(Base):
         return node
 
     def visit_Dict(self, node: ast.Dict) -> Any:
+        plain = all(k is None or _is_constant(k) for k in node.keys) or None in node.keys
         super().generic_visit(node)
-        return self._locate(_call("made", node), node)
+        if plain:
+            return self._locate(_call("made", node), node)
+        pairs: list[ast.expr] = [ast.Tuple([k, v], ast.Load()) for k, v in zip(node.keys, node.values, strict=True) if k is not None]
+        return self._locate(_call("dict_of", ast.Tuple(pairs, ast.Load())), node)
 
-    visit_Set = visit_Dict  # type: ignore[assignment]
+    def visit_Set(self, node: ast.Set) -> Any:
+        plain = all(map(_is_constant, node.elts)) or any(isinstance(x, ast.Starred) for x in node.elts)
+        super().generic_visit(node)
+        return self._locate(_call("made", node if plain else _call("set_display", *node.elts)), node)
 
     def visit_SetComp(self, node: ast.SetComp) -> Any:
         if any(isinstance(n, ast.Lambda) for n in ast.walk(node.elt)):  # which share the variable

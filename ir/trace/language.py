@@ -21,7 +21,7 @@ from ..numpy.linalg import sparse
 from ..objects import copies
 from ..objects.choice import Choice, is_choice
 from ..python import generators, host, iterators, python_math, sequences, strings
-from ..python.containers import heaps, mappings, sets
+from ..python.containers import heaps, keyed, mappings, sets
 from ..python.containers.mappings import deleted as delitem
 from ..python.containers.mappings import dict_of
 from ..python.containers.unpacking import spread_out, unpacked
@@ -77,7 +77,7 @@ class Comparisons:
 
 
 comparisons, generator, listed, slice = Comparisons, generators.generator, sequences.listed, builtins.slice
-set_of = sets.set_
+set_of, set_display = sets.set_, sets.display
 yield_, yielding = generators.yield_, generators.yielding
 BaseException = builtins.BaseException
 
@@ -127,6 +127,10 @@ def contains(x: Any, items: Any) -> Any:
         return sets.has(members_of(items).items, x)  # type: ignore[union-attr]
     if isinstance(items, dict) and mappings.is_of_some_keys(items, None):
         return mappings.has(items, x)
+    if isinstance(items, keyed.View) and items.of is not None:
+        if items.of[1] == 0:
+            return keyed.has(items.of[0], x)
+        items = call(list, items)
     if (g := growing(items)) is not None and g.bones == LEAF:
         items = g.stacked()
     elif g is not None and (known := candidates_in(g.bones)) is not None and not is_choice(x):
@@ -169,7 +173,8 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
         return _in_words(fn, x, y)
     if (of_sets := sets.operated(name, x, y)) is not NotImplemented:
         return of_sets
-    mappings.operated(name, x, y)
+    if (of_dicts := mappings.operated(name, x, y)) is not NotImplemented:
+        return of_dicts
     if (of_sparse := sparse.operated(name, x, y)) is not NotImplemented:
         return of_sparse
     forward, back = own_method(x, f"__{name}__"), own_method(y, REFLECTED.get(name, f"__r{name}__"))
@@ -233,6 +238,9 @@ def in_place(fn: Any, old: Any, value: Any) -> Any:
         name = fn.__name__.removeprefix("i")
         if name == "or" and sets.operated("or", old, value) is not NotImplemented:
             sets.update(old, value)
+            return old
+        if name == "or" and mappings.is_joined(old, value):
+            mappings.updated(old, value)
             return old
         mappings.operated(name, old, value)
         if (own := own_method(old, f"__i{name}__")) is not None:
@@ -312,7 +320,7 @@ __all__ = [
     "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
     "comparisons", "current_trace", "decorating", "delattr_", "delitem", "dict_of", "for_", "fstring", "generator", "getitem", "if_", "ifexp",
     "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
-    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "set_of", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "try_",
+    "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "set_display", "set_of", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "try_",
     "type_", "unary", "unpacked", "while_", "with_", "yield_", "yielding",
 ]  # fmt: skip
 

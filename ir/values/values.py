@@ -107,8 +107,8 @@ class Traced(Operand):
         if found is not None:
             return found
         raise errors.TracedConditionError(
-            f"the key of a dict, or what is in a set, depends on the values of arguments at {user_site()}: what a dict or a set holds is known before the program runs. "
-            "Count in an array (`count[i] += 1`, np.bincount), find what differs with np.unique, compare with `==` or np.isin, "
+            f"the key of a dict, or what is in a set, depends on the values of arguments at {user_site()}: only what a plain dict or set holds that the function has made "
+            "itself need not be known before the program runs. Count in an array (`count[i] += 1`, np.bincount), find what differs with np.unique, compare with `==` or np.isin, "
             "or make the argument static: jit(f, static_argnums=...)"
         )
 

@@ -14,14 +14,16 @@ from ...staging.growing import growing
 from ...staging.items.members import members_of, refused
 from ...staging.items.queue import Queue
 from ...staging.lists import List
+from ...staging.optional import returned
 from ...values.pytree import has_some_keys
 from ...values.values import call
 from . import mappings
+from .keyed import View
 from .sets import set_
 from .unpacking import column
 
 _INSIDE_LISTS = ("_heapq", "_bisect", "_random", "_statistics", "array")  # they take the memory of a list for its items
-_GO_THROUGH = (list, tuple, sorted, sum, max, min, enumerate, zip, iter, any, all, map, reversed)
+_GO_THROUGH = (list, tuple, set, sorted, sum, max, min, enumerate, zip, iter, any, all, map, filter, reversed)
 
 
 def with_containers(function: Any, args: Any, replaced: Container[Any]) -> tuple[bool, Any]:
@@ -34,6 +36,8 @@ def with_containers(function: Any, args: Any, replaced: Container[Any]) -> tuple
         done, args = _of_growing(function, args, of_numpy, replaced)
     if not done and any(map(has_some_keys, args)):
         done, args = _of_some_keys(function, args)
+    if not done and function in (tuple, iter) and isinstance(args[0], View):  # as it is now
+        return with_containers(function, (call(list, args[0]), *args[1:]), replaced)
     return done, args
 
 
@@ -61,7 +65,10 @@ def _of_some_keys(function: Any, args: Any) -> tuple[bool, Any]:
     raw = getattr(function, "__func__", function)
     if function is bool:
         return True, call(len, args[0]) > 0
-    if isinstance(raw, types.FunctionType) or any(function is f for f in (isinstance, print, len)):
+    if function is print:
+        return False, tuple(returned(a) if has_some_keys(a) else a for a in args)
+    made_by_user = isinstance(function, type) and isinstance(function.__init__, types.FunctionType)  # type: ignore[misc]
+    if isinstance(raw, types.FunctionType) or made_by_user or any(function is f for f in (isinstance, len, type)):
         return False, args
     if any(function is f for f in _GO_THROUGH):
         return False, tuple(map(mappings.seen_as_a_whole, args))

@@ -1,4 +1,5 @@
-"""Dicts with keys that they have on some paths only, and keys that the program chooses among known ones (staging/items/entries.py)."""
+"""Dicts with keys that they have on some paths only, and keys that the program chooses among known ones (staging/items/entries.py); those
+whose keys it computes are for keyed.py."""
 
 from __future__ import annotations
 
@@ -13,28 +14,50 @@ from ...objects.choice import Candidates, Choice, is_choice, state_of
 from ...ops import table
 from ...staging.branches import and_, if_, ifexp
 from ...staging.chosen.pick import each, pick
+from ...staging.growing import growing
 from ...staging.items.entries import Entry, next_rank
+from ...staging.items.keyed import keyed as of_computed_keys
+from ...staging.items.keyed import may_open
 from ...staging.items.members import refused
 from ...staging.lists import List, for_over, made
 from ...staging.paths import NO_SCOPE, heap_of, require
 from ...staging.stores import delitem, subscripted, subscripts_written
+from ...values import concrete
 from ...values.pytree import has_some_keys
 from ...values.values import Traced, call, constant
 from ...values.views import any_traced
 from .. import iterables
 from ..iterables import Staged, length_of_open
 from ..sequences import sorted_
+from . import keyed
 
 ABSENT: Any = object()
 
 
-def is_of_some_keys(d: Any, key: Any) -> bool:
+def is_of_some_keys(d: Any, key: Any, written: bool = False) -> bool:
     """Is it for what stands here to read or write d[key]?"""
     if not isinstance(d, dict) or not building():
         return False
     if has_some_keys(d):
         return True
+    if is_number(key) and may_open(d):
+        return written or isinstance(d, (collections.defaultdict, collections.Counter))
     return is_choice(key) and (isinstance(d, (collections.defaultdict, collections.Counter)) or not all(c in d for c in state_of(key)[1]))
+
+
+def is_number(key: Any) -> bool:
+    """Is it a number that the program computes, or a tuple with what it computes in it?"""
+    return isinstance(key, Traced) or (isinstance(key, tuple) and any(is_number(k) or is_choice(k) for k in key))
+
+
+def known(d: Any, key: Any) -> Any:
+    """A key, or an index, with the numbers that follow from the arguments at hand; and those of a short loop's counter, which is unrolled."""
+    if type(key) is tuple:
+        return tuple(known(d, k) for k in key)
+    if not isinstance(key, Traced) or of_computed_keys(d) is not None:
+        return key
+    number = concrete.number(key)
+    return key if number is None and not concrete.of_short_loops(key) else key.as_key() if number is None else number
 
 
 def _numbered(d: dict[Any, Any], key: Any) -> tuple[Any, Any]:
@@ -51,8 +74,11 @@ def _numbered(d: dict[Any, Any], key: Any) -> tuple[Any, Any]:
 
 def item(d: dict[Any, Any], key: Any) -> Any:
     """d[key]"""
+    if is_computed(d, key):
+        return keyed.item(d, key)
+    asked = key
     key, there = _numbered(d, key)
-    require(there, KeyError("the dict has no such key"))
+    keyed.require_key(there, asked)
     if is_choice(key):
         return _chosen(d, key)
     if isinstance(d, collections.Counter):
@@ -93,6 +119,8 @@ def _value(d: dict[Any, Any], key: Any) -> Any:
 
 def has(d: dict[Any, Any], key: Any) -> Any:
     """key in d"""
+    if of_computed_keys(d) is not None:
+        return keyed.has(d, key)
     if not is_choice(key) and any_traced(key):
         key, there = _numbered(d, key)
         return and_(there, lambda: has(d, key))
@@ -105,6 +133,8 @@ def has(d: dict[Any, Any], key: Any) -> Any:
 
 def got(d: dict[Any, Any], key: Any, default: Any = None) -> Any:
     """d.get(key, default)"""
+    if of_computed_keys(d) is not None:
+        return keyed.got(d, key, default)
     if not is_choice(key) and any_traced(key):
         key, there = _numbered(d, key)
         return ifexp(there, lambda: got(d, key, default), lambda: default)
@@ -125,9 +155,12 @@ def added(d: dict[Any, Any], key: Any, make: Callable[[], Any]) -> Any:
 
 def put(d: dict[Any, Any], key: Any, value: Any) -> None:
     """d[key] = value"""
-    key, known = _numbered(d, key)
+    if is_computed(d, key, written=True):
+        keyed.put(d, key, value)
+        return
+    key, there = _numbered(d, key)
     require(
-        known, KeyError("a key that the program computes is written to a dict that does not have it: give the dict all of its keys before")
+        there, KeyError("a key that the program computes is written to a dict that does not have it: give the dict all of its keys before")
     )
     if is_choice(key):
         at_each(key, lambda k: put(d, k, value))
@@ -163,6 +196,8 @@ def removed(d: dict[Any, Any], key: Any, *default: Any) -> Any:
 
 @length_of_open.define
 def length(d: dict[Any, Any]) -> Any:
+    if of_computed_keys(d) is not None:
+        return keyed.length(d)
     found: Any = constant(0)
     for e in dict.values(d):
         there = e.there
@@ -202,6 +237,8 @@ def most_common(d: dict[Any, Any], n: Any = None) -> Any:
 
 def copied(d: dict[Any, Any], cls: Any = None) -> dict[Any, Any]:
     """d.copy(), or dict(d)"""
+    if of_computed_keys(d) is not None:
+        return keyed.copied(d, cls)
     factory = d.default_factory if isinstance(d, collections.defaultdict) and cls is None else None
     out = (cls or d.__class__)(*([] if factory is None else [factory]))
     for k, e in dict.items(d):
@@ -210,6 +247,9 @@ def copied(d: dict[Any, Any], cls: Any = None) -> dict[Any, Any]:
 
 
 def updated(d: dict[Any, Any], other: Any = (), **more: Any) -> None:
+    if of_computed_keys(other) is not None or of_computed_keys(d) is not None:
+        keyed.updated(d, other, **more)
+        return
     for given in (other, more):
         if has_some_keys(given):
             unsupported("update() by a dict with keys that it has on some paths only", "write them one by one, where they are there")
@@ -219,11 +259,24 @@ def updated(d: dict[Any, Any], other: Any = (), **more: Any) -> None:
 
 
 def dict_of(items: Any) -> dict[Any, Any]:
-    """A dict comprehension, of whose items it is made."""
-    if not isinstance(items, Staged) or (items.short and items.indexed):
-        return made(dict(items))  # type: ignore[no-any-return]
+    """A dict display or comprehension, of whose items it is made; dict(items)."""
+    if isinstance(items, Staged) and items.short and items.indexed:
+        items = list(items)
+    if isinstance(items, (list, tuple)) and growing(items) is None:
+        items = [(known({}, k), v) for k, v in items]
+        if not building() or not any(is_number(k) or is_choice(k) for k, _ in items):
+            return made(dict(items))  # type: ignore[no-any-return]
     out: dict[Any, Any] = made({})
     for_over(items, lambda pair: subscripts_written(pair[1], out, pair[0]))
+    return out
+
+
+def _dict(*args: Any, **more: Any) -> Any:
+    """dict()"""
+    if not building() or len(args) != 1 or not (isinstance(args[0], (Staged, list, tuple))):
+        return dict(*args, **more)
+    out = dict_of(args[0])
+    updated(out, more)
     return out
 
 
@@ -234,13 +287,32 @@ def cleared(d: dict[Any, Any]) -> None:
 
 def deleted(d: Any, key: Any) -> None:
     """del d[key]"""
-    removed(d, key) if has_some_keys(d) else delitem(d, key)
+    key = known(d, key) if isinstance(d, dict) and building() else key
+    if isinstance(d, dict) and building() and is_computed(d, key, written=True):
+        keyed.removed(d, key)
+    elif has_some_keys(d):
+        removed(d, key)
+    else:
+        delitem(d, key)
 
 
-def operated(name: str, x: Any, y: Any) -> None:
-    """x (op) y, where one is such a dict, is refused."""
-    if building() and (has_some_keys(x) or has_some_keys(y)):
-        unsupported(f"{name}() of a dict with keys that it has on some paths only", "compare or change its items one by one")
+def operated(name: str, x: Any, y: Any) -> Any:
+    """x | y of dicts, where the program computes the keys of one; what else is done with such dicts is refused. NotImplemented for others."""
+    if not building() or not (has_some_keys(x) or has_some_keys(y)):
+        return NotImplemented
+    if name == "or" and is_joined(x, y):
+        return keyed.joined(x, y)
+    which = (
+        "whose keys the program computes" if is_computed(x, None) or is_computed(y, None) else "with keys that it has on some paths only"
+    )
+    unsupported(f"{name}() of a dict {which}", "compare or change its items one by one")
+
+
+def is_joined(x: Any, y: Any) -> bool:
+    """Are these dicts, of one of which the program computes the keys?"""
+    computed = any(of_computed_keys(d) is not None for d in (x, y))
+    known_classes = (dict, collections.defaultdict)
+    return computed and all(type(d) in known_classes and (of_computed_keys(d) is not None or not has_some_keys(d)) for d in (x, y))
 
 
 METHODS: dict[str, Callable[..., Any]] = {
@@ -256,8 +328,14 @@ def method(function: Any, args: Any) -> Callable[..., Any] | None:
     if not isinstance(owner, dict) or not building():
         return None
     name = function.__name__
-    if not has_some_keys(owner) and not (name in ("get", "setdefault", "pop") and args and is_of_some_keys(owner, args[0])):
+    if args and name in ("setdefault", "pop") and not has_some_keys(owner):
+        args = (known(owner, args[0]), *args[1:])
+    if not has_some_keys(owner) and not (
+        name in ("get", "setdefault", "pop") and args and is_of_some_keys(owner, args[0], written=name != "get")
+    ):
         return None
+    if is_computed(owner, args[0] if args and name in ("setdefault", "pop") else None, written=True):
+        return keyed.method(owner, name)
     if name not in METHODS:
         unsupported(f"{name}() of a dict with keys that it has on some paths only", "give the dict all of its keys before")
     return lambda *args, **kwargs: METHODS[name](owner, *args, **kwargs)
@@ -276,12 +354,21 @@ def counted(iterable: Any = (), /, **counts: Any) -> Any:
     return out
 
 
+def is_computed(d: dict[Any, Any], key: Any, written: bool = False) -> bool:
+    """Does the program compute the dict's keys, or is it to from here on, where it computes this one?"""
+    if of_computed_keys(d) is not None:
+        return True
+    return (written or not has_some_keys(d)) and is_number(key) and may_open(d)
+
+
 @iterables.seen_as_a_whole.define
 def seen_as_a_whole(x: Any) -> Any:
     """The keys of such a dict, for who goes through it; other values as they are."""
     if not building() or not has_some_keys(x):
         return x
+    if of_computed_keys(x) is not None:
+        return keyed.keys(x)
     return keys(x) if isinstance(x, dict) else refused("the order")
 
 
-REPLACED: dict[Any, Callable[..., Any]] = {collections.Counter: counted}
+REPLACED: dict[Any, Callable[..., Any]] = {collections.Counter: counted, dict: _dict}

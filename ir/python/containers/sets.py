@@ -20,6 +20,7 @@ from ...values.values import call
 from ...values.views import any_traced
 from ..folds import pythons_bool
 from ..iterables import Staged, staged_length
+from .mappings import known
 
 
 def is_of_program(x: Any, given: Any = ()) -> bool:
@@ -129,6 +130,11 @@ def set_(iterable: Any = (), /) -> Any:
 
     for_over(iterable, one)
     return out
+
+
+def display(*items: Any) -> Any:
+    """{a, b, ..}"""
+    return set_([known({}, x) for x in items])
 
 
 REPLACED: dict[Any, Callable[..., Any]] = {set: set_}

@@ -25,6 +25,8 @@ from ..iterators import chain_from_iterable
 def unpacked(value: Any, before: int, after: int | None) -> Any:
     """What is assigned to the names of `a, *b, c = value`: `before` items, and, unless `after` is None, a list and so many behind it."""
     value = seen_as_a_whole(value)
+    if isinstance(value, Staged) and value.anew is not None:
+        value = call(list, value)
     g = growing(plain(value)) if building() else None
     if g is None:
         return value if after is None else _starred(value, before, after)

@@ -46,7 +46,9 @@ class Sharing:
         if not all(isinstance(c, CONTAINERS) and not isinstance(c, set) for v in values for c in candidates_of(v)):
             return None
         found = union(values)
-        if len(found.objects) < 2 or any(not 0 < self.heap.birth(c) <= since or id(c) in self.heap.sealed for c in found.objects):
+        if len(found.objects) < 2 or any(
+            id(c) in self.heap.inner or not 0 < self.heap.birth(c) <= since or id(c) in self.heap.sealed for c in found.objects
+        ):
             return None
         return found if any(map(self.sees, found.objects)) else None
 

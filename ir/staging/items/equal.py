@@ -10,6 +10,7 @@ import numpy as np
 from ...core import errors
 from ...core.sites import unsupported
 from ...core.types import BOOL
+from ...objects.choice import ANY, among, is_choice, is_whole, one_of, union
 from ...ops import table
 from ...values.arrays import allocate
 from ...values.sizes import add
@@ -20,6 +21,8 @@ from ..kinds import LEAF, Kind, Skeleton, candidates_in, laid_out, optional, tak
 
 def equal_to(g: Growing, item: Any) -> Any:
     """Whether each of the items is equal to that one: a bool array of length n."""
+    if (known := candidates_in(g.bones)) is not None and (is_whole(item) or is_choice(item)):
+        item = among(item, union([one_of(ANY, known), item]))
     try:
         form = described([[g], [item]])
     except errors.TypeMismatchError:  # a value of another type or structure

@@ -23,7 +23,10 @@ class Members:
     __slots__ = ("items",)
 
     def __init__(self, items: List) -> None:
+        trace = current_trace()
         self.items = items
+        if trace is not None:
+            trace.heap.inside(items)
 
     def __repr__(self) -> str:
         return "members"
@@ -76,12 +79,12 @@ class Set:
 
 def _unflatten(_: Any, parts: Sequence[Any]) -> Any:
     (items,) = parts
-    return set(items) if not building() and type(items) is list and all(map(_is_known, items)) else Set(items)
+    return set(items) if not building() and type(items) is list and all(map(is_known, items)) else Set(items)
 
 
-def _is_known(x: Any) -> bool:
+def is_known(x: Any) -> bool:
     return (
-        all(map(_is_known, x))
+        all(map(is_known, x))
         if isinstance(x, tuple)
         else isinstance(x, (int, float, str, type(None))) or not type(x).__module__.startswith("lantern_jit")
     )
