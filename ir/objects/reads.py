@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.builder import keep
+from ..core.builder import current_trace, keep
 from ..syntax.rewrite import NOT_USER_CODE, raw_of
 from .heap import Heap
 from .held import MISSING, attribute_of
@@ -186,7 +186,7 @@ class Reads:
         self.heap = heap
         self.found: dict[Any, Read] = {}
         self.functions: set[int] = set()
-        self.fresh: dict[int, Any] = {}  # arrays that the trace has made
+        self.fresh: dict[int, tuple[Any, list[Any]]] = {}  # arrays that the trace has made, and under what
         self.alive: list[Any] = []  # as long as their ids name them
 
     def add(self, kind: type[Read], holder: Any, name: Any = None) -> None:
@@ -304,8 +304,13 @@ class Reads:
             root = _root(x)
             mine = names + _ON_STACKS * (names + 1) + 2  # a name here, and the argument of getrefcount
             if root.base is None and sys.getrefcount(x) <= mine + (root is x) and (root is x or sys.getrefcount(root) <= 3):
-                self.fresh[id(root)] = root
+                self.fresh[id(root)] = root, _around()
         return x
+
+    def made_here(self, x: Any) -> bool:
+        """Has the trace made this array of constants, and that under all conditions and in all loops that it is in now?"""
+        _, around = self.fresh.get(id(_root(x)), (None, None))
+        return around is not None and all(any(f is g for g in around) for f in _around())
 
     # ---- the end
     def settle(self) -> list[Read]:
@@ -321,6 +326,13 @@ class Reads:
 
 
 _ON_STACKS = sys.version_info < (3, 11)  # does a caller keep what it gives a function?
+
+
+def _around() -> list[Any]:
+    """The functions, staged loops and traced conditions that are traced now."""
+    trace = current_trace()
+    builders = trace.builders if trace is not None else ()
+    return [f for b in builders for f in (b, *(f for f in b.frames if f.kind in ("condition", "staged")))]
 
 
 def _root(x: Any) -> Any:

@@ -17,7 +17,7 @@ from ..staging.chosen.pick import halves, is_one_of, pick, plain, written
 from ..staging.growing import growing
 from ..staging.lists import List
 from ..staging.paths import heap_of, require
-from ..staging.stores import method_of, subscripted, subscripts_written
+from ..staging.stores import constants_written, method_of, subscripted, subscripts_written
 from ..values.arrays import lift_array
 from ..values.values import Traced, call, constant, is_traced, store, write_to_scalar
 from .containers import mappings
@@ -91,7 +91,8 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
         if isinstance(obj, dict) and is_open(index):
             _put(obj, _place_to_write(obj, index), value)
             return
-        elif isinstance(obj, np.ndarray) and (mentions_traced(index) or is_traced(value)):
+        constants_written(obj)
+        if isinstance(obj, np.ndarray) and (mentions_traced(index) or is_traced(value)):
             store(lift_array(obj), index, value)
         elif isinstance(obj, np.generic):
             write_to_scalar()

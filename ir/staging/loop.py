@@ -167,7 +167,8 @@ class Loop(Reserving, Contents):
             t = Array(t.dtype, tuple(new_dim() if axis in free else d for axis, d in enumerate(dims_of(leaf))))
         weak = (scalar_type(leaf) or (None, False))[1] and ("strong", key) not in self.forms
         made = self.heads[key] = parameter(self.head, t, weak, [leaf], self.builder, name)
-        if form is not None and isinstance(made, Arrayed) and any(self.forms.get(key[:n]) == "settled" for n in range(1, len(key) + 1)):
+        viewed = form is not None and any(self.forms.get(key[:n]) == "settled" for n in range(1, len(key) + 1))
+        if isinstance(made, Arrayed) and (viewed or ("unowned", key) in self.forms):
             made.owned = False  # a write would have to reach what it was a view of
         return made
 
@@ -244,7 +245,7 @@ class Loop(Reserving, Contents):
 
     def _forget(self, part: Any) -> None:
         """The forms of a part that is another one from now on."""
-        for k in [k for k in self.forms if part in (k[: len(part)], k[1][: len(part)] if k[0] in ("sizes", "strong") else ())]:
+        for k in [k for k in self.forms if part in (k[: len(part)], k[1][: len(part)] if k[0] in ("sizes", "strong", "unowned") else ())]:
             del self.forms[k]
 
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
@@ -310,8 +311,7 @@ class Loop(Reserving, Contents):
         """Does another object than that of the head come back, so that from then on a number says which of them it is?"""
         found = None if old is new or isinstance(before, Undefined) else self.sharing.wider(self.forms.get(key), old, new, self.since)
         if found is not None:
-            for k in [k for k in self.forms if k[: len(key)] == key]:
-                del self.forms[k]
+            self._forget(key)
             self.forms[key] = found
         return found is not None
 
@@ -371,6 +371,9 @@ class Loop(Reserving, Contents):
             changed = {axis for axis, (d, e) in enumerate(zip(head.type.dims, dims_of(new), strict=True)) if d != e}
             if not same_type(merged[0], head.type) or not changed <= free:
                 self.forms[key], self.forms["sizes", key] = merged[0], free | changed
+                return None
+            if head.owned and not getattr(new, "owned", False):  # nor may it be written that comes back
+                self.forms["unowned", key] = True
                 return None
         if isinstance(head, Traced) and (merged[0] != head.type or (head.weak and not (scalar_type(new) or (None, True))[1])):
             self.forms[key], self.forms["strong", key] = merged[0], True

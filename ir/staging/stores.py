@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,7 +14,9 @@ from ..core.port import Port
 from ..core.sites import is_library, unsupported, user_site
 from ..objects.choice import Choice
 from ..objects.held import CONTAINERS
+from ..values.arrays import lift_array
 from ..values.values import Arrayed, Traced, call
+from ..values.writes import check_owned
 from .paths import heap_of
 
 attribute = Port("reads an attribute of an object, as rewritten code does")
@@ -35,6 +37,25 @@ def method_of(obj: Any, name: str) -> Any:
     """A method of an object's class that is written in Python, by a user: it is to be called by `call`. None while nothing is traced."""
     found = getattr(type(obj), name, None) if building() else None
     return types.MethodType(found, obj) if isinstance(found, types.FunctionType) and not is_library(found.__code__.co_filename) else None
+
+
+def constants_written(x: Any) -> None:
+    """Python is about to write into an array of constants. Compiled code would not do so again: one that others may see, and what is made
+    outside of a loop or a condition that is traced, is not written."""
+    trace = current_trace()
+    if isinstance(x, np.ndarray) and x.ndim and x.dtype.kind in "biufc" and building() and not trace.reads.made_here(x):  # type: ignore[union-attr]
+        check_owned(lift_array(x))
+
+
+_METHODS_THAT_WRITE = {"sort", "fill", "partition", "put", "itemset", "resize", "byteswap", "setfield"}  # of arrays
+_WRITERS = {"copyto", "put", "place", "putmask", "fill_diagonal", "put_along_axis", "shuffle"}
+
+
+def called(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+    """Code that is not rewritten is about to run: does it write into an array, its own, its first one, or `out`?"""
+    owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
+    for x in (owner if name in _METHODS_THAT_WRITE else None, args[0] if args and name in _WRITERS else None, kwargs.get("out")):
+        constants_written(x)
 
 
 def delitem(obj: Any, index: Any) -> None:
@@ -111,4 +132,5 @@ def in_place(fn: Callable[[Any, Any], Any], old: Any, value: Any) -> Any:
     """old (op)= value, which may write into a container."""
     if isinstance(old, CONTAINERS) and current_trace() is not None:
         heap_of().note(old)
+    constants_written(old)
     return fn(old, value)

@@ -182,7 +182,7 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
             return invoke(function, args, kwargs)
         if building():
             _looks_at(function, args)
-        return function(*args, **kwargs)
+        return _new(function(*args, **kwargs))
     if isinstance(function, types.MethodType) and isinstance(function.__func__, types.FunctionType) and _is_user_code(function.__func__):
         return invoke(function, args, kwargs)
     if isinstance(function, functools.partial):
@@ -230,6 +230,7 @@ def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
     if not building():
         return function(*args, **kwargs)
     _looks_at(function, args)
+    stores.called(function, args, kwargs)
     for x in args:
         if isinstance(x, CONTAINERS) and not _reads_only(function):
             heap_of().note(x)  # heapq.heappush, random.shuffle, list.sort ...: it may be written
@@ -301,6 +302,8 @@ def _new(x: Any) -> Any:
         return x
     if isinstance(x, np.ndarray):
         return trace.reads.made_array(x, 1)
+    for part in x if isinstance(x, tuple) else ():
+        trace.reads.made_array(part, 2)
     if type(x) in _VALUES:
         return x
     trace.heap.returned(x, 3)
