@@ -58,7 +58,7 @@ ASKED: dict[str, Function] = {
 }
 
 
-NEEDS_ITSELF = ("new key", "text", "text of a list")  # which Python works with while the function is traced
+NEEDS_ITSELF = ("text", "text of a list")  # which Python works with while the function is traced
 
 
 @pytest.mark.parametrize(

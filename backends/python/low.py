@@ -195,7 +195,8 @@ def keep(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
 @VALUES.of("spare")
 def spare(primal: Primal, let: Let, xs: list[Any]) -> list[Any]:
     n = let.attrs["count"]
-    return [next(x for x in xs[:n] if all(x.row is not other.row for other in xs[n:]))]
+    free, *taken = xs[:n], *(x.row.__array_interface__["data"][0] for x in xs[n:])
+    return [next((x for x in free if x.row.__array_interface__["data"][0] not in taken), free[-1])]
 
 
 @VALUES.of("sum")

@@ -234,7 +234,7 @@ def yield_(value: Any) -> Any:
         f for f in builder.frames[consumer.depth :] if f.kind in ("function", "loop") or (f.kind == "try" and not of_with)
     ]
     if of_with and any(f.kind == "loop" for f in hidden):
-        unsupported("the `yield` of a context in a loop", "yield once, outside of loops")
+        unsupported("the `yield` of a context in a loop", "write one `yield`, outside of loops")
     trace.consumers.pop()
     kinds, since, continues = [f.kind for f in hidden], clock(), consumer.frame.ends["continue"]
     for f in hidden:

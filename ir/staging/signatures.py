@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import Builder, Trace, current_trace
-from ..core.sites import user_site
+from ..core.sites import is_library, user_site
 from ..objects.choice import candidates_of, is_choice
 from ..objects.structure import flatten, is_object, opened
 from ..syntax.rewrite import raw_of
@@ -162,13 +162,22 @@ def _word(x: Any, seen: set[int]) -> Any:
         return Same(x.atom) if hasattr(x.atom, "name") else x.atom
     if isinstance(x, functools.partial):
         return "partial", _word(x.func, seen), tuple(_word(y, seen) for y in (*x.args, *x.keywords.values()))
-    if isinstance(x, types.MethodType):
+    if isinstance(x, types.MethodType) and _is_user_code(x.__func__):
         again = id(x.__self__) in seen
         seen.add(id(x.__self__))
         return "method", Same(x.__self__), () if again else objects_in((x.__self__,), seen), _word(x.__func__, seen)
-    inner = getattr(x, "__dict__", {}) if callable(x) else {}  # of the object, whatever its class makes of other names
-    function = raw_of(x) or inner.get("__wrapped__", x)
-    return (Same(x), captured(function, seen)) if _closure(function) else _leaf_key(x)
+    if (raw := raw_of(x)) is not None:
+        return Same(x), captured(raw, seen)
+    inner = getattr(x, "__dict__", None) if callable(x) else None  # of the object, whatever its class makes of other names
+    function = inner.get("__wrapped__", x) if type(inner) is dict else x
+    if function is not x:
+        return Same(x), _word(function, seen)
+    return (Same(x), captured(x, seen)) if _is_user_code(x) and _closure(x) else _leaf_key(x)
+
+
+def _is_user_code(function: Any) -> bool:
+    code = getattr(getattr(function, "func", function), "__code__", None)
+    return code is not None and not is_library(code.co_filename)
 
 
 def _filled(cell: Any) -> bool:

@@ -70,7 +70,7 @@ def form_of(contents: Sequence[Sequence[Any]]) -> Form:
         form = described(contents)
     except errors.TypeMismatchError as e:
         raise errors.TypeMismatchError(
-            f"the keys of a dict that the program computes must have one type and structure, and so must their values: {e}"
+            f"the keys of a dict that the program computes, at {user_site()}, must have one type and structure, and so must their values: use one dict for each ({e})"
         ) from None
     bones, kinds = form
     of_keys = taken(bones[1][0], iter(kinds))
