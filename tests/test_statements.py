@@ -380,7 +380,7 @@ def test_contexts_that_cannot_be() -> None:
             "`with` on a Looks .* in in_context cannot be compiled: its __exit__ looks at what the body raises: write `try`",
         ),
         (lambda x: Takes(), "`with` on a Takes .*: its __exit__ gives a value, by which it may take what the body raises"),
-        (often, "the `yield` of a context in a loop .*: yield once, outside of loops"),
+        (often, "the `yield` of a context in a loop .*: write one `yield`, outside of loops"),
     ):
         with pytest.raises(lj.LanternError, match=message):
             lj.jit(lambda x, make=make: in_context(x, make))(3.0)

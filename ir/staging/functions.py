@@ -28,7 +28,7 @@ from ..values import pytree
 from ..values.values import call, constant, scalar_type
 from .items.room import Widen
 from .paths import DEAD, Bottom, Return, StagedExit, open_block, raise_later
-from .signatures import Same, _check_effects, _code, _is_shaped, captured, outside_of, signature
+from .signatures import Same, _check_effects, _code, _is_shaped, captured_by, outside_of, signature
 from .staged import StagedFunction, _result, call_staged, enter, handled, stage
 
 MAX_DEPTH = 150
@@ -87,7 +87,7 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
         return signal.value if isinstance(signal, Return) else None
     itself, owner = getattr(function, "__func__", function), getattr(function, "__self__", None)
     key = (Same(itself), Same(owner), signature((args, kwargs), _is_shaped(trace, raw)))
-    staged = _known(trace, key, raw, outside_of(owner, args, kwargs))
+    staged = _known(trace, key, function, raw, outside_of(owner, args, kwargs))
     if staged is not None:
         return call_staged(trace, staged, args, kwargs)
     running = next((a for a in trace.active if a.key == key), None)
@@ -111,7 +111,7 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     raw = syntax.convert(function) or (lambda *a, **k: Return(call(function, *a, **k)))
     key = (Same(function), None, signature((args, kwargs), _is_shaped(trace, raw)))
     named = function if hasattr(function, "__qualname__") else type(function)
-    staged = _known(trace, key, raw, outside_of(None, args, kwargs))
+    staged = _known(trace, key, function, raw, outside_of(None, args, kwargs))
     if staged is None:
         active = Activation(key, trace.builders[-1], _code(raw))
         _limit_depth(trace, named, active)
@@ -121,11 +121,11 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     return call_staged(trace, staged, args, kwargs, checkpoint)
 
 
-def _known(trace: Trace, key: Any, raw: Any, outside: Any = ()) -> StagedFunction | None:
+def _known(trace: Trace, key: Any, function: Any, raw: Any, outside: Any = ()) -> StagedFunction | None:
     """The function that has been traced on its own, if no variable that it uses, and nothing in the objects that it is given, has changed since."""
     staged: StagedFunction | None = trace.staged.get(key)
     known = staged is None or staged.captured is None
-    if not known and (staged.captured != (captured(raw, set()), outside) or not {*handled(trace)} <= {*staged.kinds}):  # type: ignore[union-attr]
+    if not known and (staged.captured != (captured_by(function, raw), outside) or not {*handled(trace)} <= {*staged.kinds}):  # type: ignore[union-attr]
         del trace.staged[key]
         return None
     return staged

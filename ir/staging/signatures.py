@@ -139,6 +139,11 @@ def outside_of(owner: Any, args: Any, kwargs: Any) -> tuple[Any, ...]:
     return objects_in(tuple(found))
 
 
+def captured_by(function: Any, raw: Any) -> Any:
+    """What the variables of a function are now, whose rewritten form is `raw`."""
+    return captured(raw_of(function, "body") or raw, set())
+
+
 def captured(function: Any, seen: set[int]) -> Any:
     """What the variables that a function captures are now."""
     if id(function) in seen:
@@ -157,27 +162,28 @@ def captured(function: Any, seen: set[int]) -> Any:
 
 
 def _word(x: Any, seen: set[int]) -> Any:
-    """What a leaf is now: equal for the same value, or the same function of the same variables."""
+    """What a leaf is now: equal for the same value, or the same function of the same variables. Only functions that the traced code has
+    defined capture what changes while it is traced."""
     if is_traced(x):
         return Same(x.atom) if hasattr(x.atom, "name") else x.atom
+    if (body := raw_of(x, "body")) is not None:
+        return Same(x), captured(body, seen)
     if isinstance(x, functools.partial):
         return "partial", _word(x.func, seen), tuple(_word(y, seen) for y in (*x.args, *x.keywords.values()))
-    if isinstance(x, types.MethodType) and _is_user_code(x.__func__):
+    trace = current_trace()
+    if isinstance(x, types.MethodType) and trace is not None and trace.heap.birth(x.__self__):
         again = id(x.__self__) in seen
         seen.add(id(x.__self__))
-        return "method", Same(x.__self__), () if again else objects_in((x.__self__,), seen), _word(x.__func__, seen)
-    if (raw := raw_of(x)) is not None:
-        return Same(x), captured(raw, seen)
-    inner = getattr(x, "__dict__", None) if callable(x) else None  # of the object, whatever its class makes of other names
-    function = inner.get("__wrapped__", x) if type(inner) is dict else x
-    if function is not x:
-        return Same(x), _word(function, seen)
-    return (Same(x), captured(x, seen)) if _is_user_code(x) and _closure(x) else _leaf_key(x)
+        return "method", Same(x.__self__), () if again else objects_in((x.__self__,), seen)
+    wrapped = x.__dict__.get("__wrapped__", x) if _is_wrapper(x) else x
+    return _leaf_key(x) if wrapped is x else (Same(x), _word(wrapped, seen))
 
 
-def _is_user_code(function: Any) -> bool:
-    code = getattr(getattr(function, "func", function), "__code__", None)
-    return code is not None and not is_library(code.co_filename)
+def _is_wrapper(x: Any) -> bool:
+    """Is it what this library makes of a function?"""
+    if isinstance(x, types.FunctionType):
+        return is_library(x.__code__.co_filename)
+    return type(x).__module__.split(".")[0] == __name__.split(".")[0] and isinstance(getattr(x, "__dict__", None), dict)
 
 
 def _filled(cell: Any) -> bool:

@@ -27,7 +27,7 @@ from .join import join_values
 from .leaves import coerce, leaf_type, show
 from .optional import returned
 from .paths import DEAD, NO_SCOPE, Bottom, Return, Saved, here, open_block, require, run, run_sometimes
-from .signatures import _code, _contents, _filled, _is_shaped, captured, outside_of
+from .signatures import _code, _contents, _filled, _is_shaped, captured_by, outside_of
 
 NEVER: Any = (None, ())  # the spec of a function whose every path ends in an exception, or in a call of such a one
 
@@ -86,7 +86,7 @@ def stage(trace: Trace, key: Any, function: Callable[..., Any], raw: Any, args: 
             if (spec == staged.spec and len(staged.raised) == count) or not staged.called:
                 staged.spec = spec
                 _forget_inner(trace, known, staged)
-                staged.captured = captured(raw, set()), outside_of(getattr(function, "__self__", None), args, kwargs)
+                staged.captured = captured_by(function, raw), outside_of(getattr(function, "__self__", None), args, kwargs)
                 return staged
             staged.spec = spec
             trace.staged = dict(known)
