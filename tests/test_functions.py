@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -384,3 +385,20 @@ def by_an_object(x: Any) -> Any:
 @pytest.mark.parametrize("name", DECORATED)
 def test_decorators_by_functools_wraps(name: str) -> None:
     check(DECORATED[name], (1.5,), (0.7,))
+
+
+def test_what_a_decorator_copies_does_not_hold_the_trace() -> None:
+    """functools.wraps copies a function's attributes: who looks at what the copy holds must not come to the compiler."""
+    copy = types.SimpleNamespace()
+
+    def f(x: Any) -> Any:
+        def square(a: Any) -> Any:
+            return a * a
+
+        functools.update_wrapper(copy, square)
+        return square(x) * square(2.0 * x)
+
+    assert lj.jit(lj.grad(f))(1.5) == 54.0
+    parts = [y for v in vars(copy).values() for y in (v if isinstance(v, tuple) else (v,))]
+    assert "__wrapped__" in vars(copy)
+    assert not [y for y in parts if type(y).__name__ in ("Builder", "Trace")]

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
-from ..core.builder import Builder, Trace, current_trace
+from ..core.builder import Builder, Trace, current_trace, keep
 from ..core.sites import is_library, user_site
 from ..objects.choice import candidates_of, is_choice
 from ..objects.structure import flatten, is_object, opened
 from ..syntax.rewrite import raw_of
 from ..values import pytree
 from ..values.values import Arrayed, Traced, dims_of, is_traced
+
+keep("depths", lambda trace: {})  # of functions that traced code has defined: the builder, and how deep in it
 
 
 def signature(tree: Any, shaped: bool = False) -> Any:
@@ -76,7 +78,7 @@ def _check_effects(function: Any, raw: Any, before: list[tuple[Any, Any]], build
     changed = [(c, name) for c, name in changed if (id(c), name) not in builder.trace.heap.places]  # those are carried like other objects
     if not changed:
         return
-    owner, depth = getattr(function, "__lantern_depth__", (builder, 0))
+    owner, depth = builder.trace.depths.get(getattr(function, "__func__", function), (builder, 0))
     for frame in builder.frames[depth if owner is builder else 0 :]:
         if frame.kind not in ("condition", "loop"):
             continue

@@ -111,7 +111,7 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
             if (id(cell), name) not in heap.places and not heap.birth(cell):
                 heap.made(cell)  # of a function that runs in this trace
         builder = current_builder()
-        function.__lantern_depth__ = builder, len(builder.frames)  # type: ignore[attr-defined]
+        builder.trace.depths[function] = builder, len(builder.frames)
     return function
 
 
