@@ -212,7 +212,7 @@ done:
 }}
 """
     target = llvm_compile.target_machine(cpu)
-    module = llvm_compile.parse(vector_maths.module_text(name, t, cpu) + loop)
+    module = llvm_compile.parse(vector_maths.module_text([(name, t)], cpu) + loop)
     llvm_compile.optimise(module, target, [], False)
     loaded = llvm_compile.load(bytes(target.emit_object(module)))
     p = ctypes.c_void_p
@@ -330,7 +330,7 @@ def vector_calls(assembly: str, scalar: str) -> list[str]:
 @pytest.mark.parametrize("name", [*EXACT, *SLOPES])
 def test_variants_are_vector_code(name: str, t: Scalar, cpu: str) -> None:
     """The widest variant multiplies or adds whole registers, and calls no function but the C library's of the same name."""
-    assembly = llvm_compile.optimised_texts(vector_maths.module_text(name, t, CPUS[cpu]), CPUS[cpu])[1]
+    assembly = llvm_compile.optimised_texts(vector_maths.module_text([(name, t)], CPUS[cpu]), CPUS[cpu])[1]
     widest = vector_maths.symbol(name, t, vector_maths.lane_counts(t, CPUS[cpu])[-1])
     body = assembly.split(f"\n{widest}:" if f"\n{widest}:" in assembly else f'\n"{widest}":')[1].split(".cfi_endproc")[0]
     if CPUS[cpu].target is PLAIN_X86.target:
@@ -343,3 +343,38 @@ def test_variants_are_vector_code(name: str, t: Scalar, cpu: str) -> None:
     assert len(packed) >= 3
     calls = {line.split()[1].split("@")[0] for line in body.splitlines() if set(line.split()[:1]) & CALLS}
     assert calls <= {name, f"{name}f"}
+
+
+def of_function(assembly: str, name: str) -> list[str]:
+    """Its instructions."""
+    lines = assembly.split(f'\n"{name}":' if f'\n"{name}":' in assembly else f"\n{name}:")[1].split(".Lfunc_end")[0].splitlines()
+    return [line.strip() for line in lines if line.startswith("\t") and not line.startswith("\t.")]
+
+
+@pytest.mark.parametrize("t", [F64, F32], ids=["f64", "f32"])
+@pytest.mark.parametrize("cpu", ["neoverse-v1", "apple-m1"])
+def test_constants_of_scalars_are_read(cpu: str, t: Scalar) -> None:
+    """LLVM would put each together by up to five instructions there (movz, movk, fmov); a table gives two by one."""
+    name = vector_maths.symbol("tanh", t)
+    found = of_function(llvm_compile.optimised_texts(vector_maths.module_text([("tanh", t)], CPUS[cpu]), CPUS[cpu])[1], name)
+    assert not [line for line in found if line.startswith("movk")]
+    assert sum(line.startswith("ld") for line in found) <= 12
+    assert len(found) <= 70
+
+
+@pytest.mark.parametrize("cpu", ["neoverse-v1", "apple-m1"])
+def test_functions_side_by_side_reduce_their_argument_once(cpu: str) -> None:
+    """Their constants stand in one table: after inlining, what sin and cos of a number have in common is done once."""
+    caller = """
+define double @both(double %x) {
+ %s = call double @maths.sin.f64(double %x)
+ %c = call double @maths.cos.f64(double %x)
+ %z = fadd double %s, %c
+ ret double %z
+}
+"""
+    text = vector_maths.module_text([("sin", F64), ("cos", F64)], CPUS[cpu], hidden=True)
+    assembly = llvm_compile.optimised_texts(text + caller, CPUS[cpu])[1]
+    both, one = of_function(assembly, "both"), of_function(assembly, "maths.sin.f64")
+    assert not [line for line in both if line.startswith("bl\t") and "maths." in line]
+    assert len(both) <= 1.75 * len(one)

@@ -153,7 +153,7 @@ AARCH64_LINUX = Target(
         scale=(),
         scale_intrinsic="",
         register_bits=(("", 128),),
-        constant_vectors=True,
+        constant_tables=True,
     ),
     linking=linking("aarch64-linux-gnu-gcc"),
 )

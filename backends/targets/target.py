@@ -63,7 +63,7 @@ class Features:
     scale: tuple[str, ...]  # all that the multiplication by a power of two needs
     scale_intrinsic: str  # its name but for the form and width of the operands
     register_bits: tuple[tuple[str, int], ...]  # width of vector registers, the widest first; "" is every CPU
-    constant_vectors: bool  # does LLVM put vectors of a constant together in registers where reading them from memory is quicker?
+    constant_tables: bool  # does LLVM put constants together in registers where reading them from memory is quicker?
 
     def has_fused(self, features: str) -> bool:
         return _has(features, self.fused)

@@ -115,7 +115,7 @@ X86_64_LINUX = Target(
         scale=("avx512f", "avx512vl"),
         scale_intrinsic="llvm.x86.avx512.mask.scalef",
         register_bits=(("avx512f", 512), ("avx", 256), ("", 128)),
-        constant_vectors=False,
+        constant_tables=False,
     ),
     linking=linking("x86_64-linux-gnu-gcc"),
 )

@@ -39,7 +39,7 @@ class Library:
             raise errors.UnsupportedOperationError(
                 f"`{name}` uses {', '.join(special)} of scipy.special, which an exported library cannot: it runs without Python"
             )
-        self.own = [vector_maths.module_text(f, t, cpu, hidden=True) for f, t in vector_maths.functions_of(declared)]
+        self.own = vector_maths.module_text(vector_maths.functions_of(declared), cpu, hidden=True)
         self.call = CCall(program, cpu, name, written, emission.module.sites, [np.ascontiguousarray(c) for c in program.constants])
         self.call_text = self.call.text()
 
@@ -66,7 +66,7 @@ class Library:
         return []
 
     def _code(self, *texts: str) -> bytes:
-        return linked_object([*texts, self.call_text, regions(self.cpu.target, self.bits, hidden=True), *self.own], self.cpu)
+        return linked_object([*texts, self.call_text, regions(self.cpu.target, self.bits, hidden=True), self.own], self.cpu)
 
 
 class LinkError(errors.CompilationError):

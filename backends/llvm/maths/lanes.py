@@ -6,13 +6,13 @@ and nothing is contracted behind the body's back: a result does not depend on th
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Callable
 from typing import Any
 
 from ....ir.core.types import F32, F64, Scalar
 from ..build.constants import literal
+from .lane_text import LaneText
 
 
 class Lanes:
@@ -127,10 +127,10 @@ class LaneMachine:
             return x
         one = {"f": "double" if self.double else "float", "i": f"i{self.bits}", "b": "i1"}[kind]
         number = literal(x, self.float) if kind == "f" else str(x).lower()
-        if self.lanes == 1:
-            return Lanes(self, number, kind)
-        vector = f"splat ({one} {number})"
-        return Lanes(self, self.text.constant(self.type(kind), vector, x) if kind == "f" else vector, kind)
+        text = number if self.lanes == 1 else f"splat ({one} {number})"
+        if kind == "f":
+            text = self.text.constant(self.type(kind), text, x, self.lanes * self.bits // 8)
+        return Lanes(self, text, kind)
 
     def constant(self, x: float) -> Lanes:
         return self.operand(x, "f")
@@ -286,107 +286,54 @@ class LaneMachine:
         """z, but the C library's function of xs in the lanes that are `far`: a branch that is hardly ever taken."""
         symbol, one = (function, "double") if self.double else (f"{function}f", "float")
         self.text.declare(symbol, f"declare {one} @{symbol}({', '.join(one for _ in xs)}) nounwind willreturn memory(none)")
-        return self.let(self.text.rare(self, symbol, far, z, xs), "f")
+        return self.let(self._rare(symbol, far, z, xs), "f")
 
     def where_any(self, far: Lanes, z: Lanes, make: Callable[[], Lanes]) -> Lanes:
         """z, but what `make` computes in the lanes that are `far`; not computed where none is."""
-        return self.let(self.text.where_any(self, far, z, make), "f")
+        n, before, some = self.text.fresh(), self.text.label, far.name
+        if self.lanes > 1:
+            mask = self.text.let(f"bitcast <{self.lanes} x i1> {far.name} to i{self.lanes}")
+            some = self.text.let(f"icmp ne i{self.lanes} {mask}, 0")
+        self.text.lines.append(f" br i1 {some}, label %some.{n}, label %done.{n}")
+        self.text.place(f"some.{n}")
+        new, end = self.select(far, make(), z), self.text.label
+        self.text.lines.append(f" br label %done.{n}")
+        self.text.place(f"done.{n}")
+        return self.let(f"phi {self.type('f')} [{z.name}, %{before}], [{new.name}, %{end}]", "f")
 
-
-class LaneText:
-    """The text of one function under construction, and the declarations that it needs. With a name for its `table` constants of vectors
-    stand there, and are read: who else sees it may have changed them, for all that LLVM knows."""
-
-    def __init__(self, table: str = "") -> None:
-        self.lines: list[str] = []
-        self.declared: dict[str, str] = {}
-        self.table = table
-        self.constants: dict[str, str] = {}  # of the table, with the variables that they are read into
-        self.counter = 0
-        self.label = "entry"
-
-    def fresh(self) -> str:
-        self.counter += 1
-        return f"v{self.counter}"
-
-    def let(self, text: str) -> str:
-        name = f"%{self.fresh()}"
-        self.lines.append(f" {name} = {text}")
-        return name
-
-    def declare(self, name: str, text: str) -> None:
-        self.declared[name] = text
-
-    def constant(self, t: str, vector: str, x: float) -> str:
-        """A vector of equal floats as an operand. Short ones are part of an instruction, on every CPU that has no table."""
-        fraction, exponent = math.frexp(x)
-        if not self.table or ((fraction * 32).is_integer() and -2 <= exponent <= 5):
-            return vector
-        entry = f"{t} {vector}"
-        if entry not in self.constants:
-            self.constants[entry] = f"%c{len(self.constants)}"
-        return self.constants[entry]
-
-    def loads(self) -> list[str]:
-        """Of the table's constants."""
-        types = [entry[: entry.index(">") + 1] for entry in self.constants]
-        if types:
-            table = f"{{{', '.join(types)}}}"
-            self.declare(self.table, f"@{self.table} = hidden global {table} {{{', '.join(self.constants)}}}")
-        places = [f"getelementptr ({table}, ptr @{self.table}, i32 0, i32 {i})" for i in range(len(types))]
-        return [
-            f" {name} = load {t}, ptr {p}, !invariant.load !2" for t, p, name in zip(types, places, self.constants.values(), strict=True)
-        ]
-
-    def place(self, label: str) -> None:
-        self.lines.append(f"{label}:")
-        self.label = label
-
-    def where_any(self, m: LaneMachine, far: Lanes, z: Lanes, make: Callable[[], Lanes]) -> str:
-        n, before, some = self.fresh(), self.label, far.name
-        if m.lanes > 1:
-            mask = self.let(f"bitcast <{m.lanes} x i1> {far.name} to i{m.lanes}")
-            some = self.let(f"icmp ne i{m.lanes} {mask}, 0")
-        self.lines.append(f" br i1 {some}, label %some.{n}, label %done.{n}")
-        self.place(f"some.{n}")
-        new, end = m.select(far, make(), z), self.label
-        self.lines.append(f" br label %done.{n}")
-        self.place(f"done.{n}")
-        return f"phi {m.type('f')} [{z.name}, %{before}], [{new.name}, %{end}]"
-
-    def rare(self, m: LaneMachine, symbol: str, far: Lanes, z: Lanes, xs: tuple[Lanes, ...]) -> str:
+    def _rare(self, symbol: str, far: Lanes, z: Lanes, xs: tuple[Lanes, ...]) -> str:
         """A phi of z and of what the C function makes of it: for vectors a loop over the lanes."""
-        t, one, n, before, count = m.type("f"), "double" if m.double else "float", self.fresh(), self.label, m.lanes
+        t, one, n, before, count = self.type("f"), "double" if self.double else "float", self.text.fresh(), self.text.label, self.lanes
         if count == 1:
-            self.lines.append(f" br i1 {far.name}, label %rare.{n}, label %done.{n}, !prof !0")
-            self.place(f"rare.{n}")
-            made = self.let(f"call {one} @{symbol}({', '.join(f'{one} {x.name}' for x in xs)})")
-            self.lines.append(f" br label %done.{n}")
-            self.place(f"done.{n}")
+            self.text.lines.append(f" br i1 {far.name}, label %rare.{n}, label %done.{n}, !prof !0")
+            self.text.place(f"rare.{n}")
+            made = self.text.let(f"call {one} @{symbol}({', '.join(f'{one} {x.name}' for x in xs)})")
+            self.text.lines.append(f" br label %done.{n}")
+            self.text.place(f"done.{n}")
             return f"phi {t} [{z.name}, %{before}], [{made}, %rare.{n}]"
-        mask = self.let(f"bitcast <{count} x i1> {far.name} to i{count}")
-        none = self.let(f"icmp eq i{count} {mask}, 0")
-        self.lines.append(f" br i1 {none}, label %done.{n}, label %rare.{n}, !prof !1")
-        self.place(f"rare.{n}")
-        self.lines += [
+        mask = self.text.let(f"bitcast <{count} x i1> {far.name} to i{count}")
+        none = self.text.let(f"icmp eq i{count} {mask}, 0")
+        self.text.lines.append(f" br i1 {none}, label %done.{n}, label %rare.{n}, !prof !1")
+        self.text.place(f"rare.{n}")
+        self.text.lines += [
             f" %i.{n} = phi i32 [0, %{before}], [%i1.{n}, %next.{n}]",
             f" %z.{n} = phi {t} [{z.name}, %{before}], [%z1.{n}, %next.{n}]",
             f" %bit.{n} = extractelement <{count} x i1> {far.name}, i32 %i.{n}",
             f" br i1 %bit.{n}, label %lane.{n}, label %next.{n}",
         ]
-        self.place(f"lane.{n}")
-        operands = [f"{one} {self.let(f'extractelement {t} {x.name}, i32 %i.{n}')}" for x in xs]
-        value = self.let(f"call {one} @{symbol}({', '.join(operands)})")
-        new = self.let(f"insertelement {t} %z.{n}, {one} {value}, i32 %i.{n}")
-        self.lines.append(f" br label %next.{n}")
-        self.place(f"next.{n}")
-        self.lines += [
+        self.text.place(f"lane.{n}")
+        operands = [f"{one} {self.text.let(f'extractelement {t} {x.name}, i32 %i.{n}')}" for x in xs]
+        value = self.text.let(f"call {one} @{symbol}({', '.join(operands)})")
+        new = self.text.let(f"insertelement {t} %z.{n}, {one} {value}, i32 %i.{n}")
+        self.text.lines.append(f" br label %next.{n}")
+        self.text.place(f"next.{n}")
+        self.text.lines += [
             f" %z1.{n} = phi {t} [%z.{n}, %rare.{n}], [{new}, %lane.{n}]",
             f" %i1.{n} = add i32 %i.{n}, 1",
             f" %more.{n} = icmp ult i32 %i1.{n}, {count}",
             f" br i1 %more.{n}, label %rare.{n}, label %done.{n}",
         ]
-        self.place(f"done.{n}")
+        self.text.place(f"done.{n}")
         return f"phi {t} [{z.name}, %{before}], [%z1.{n}, %next.{n}]"
 
 

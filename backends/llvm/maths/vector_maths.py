@@ -9,7 +9,7 @@ thousands of calls.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ....ir.core.types import F32, F64, Scalar
 from ...targets.target import Cpu
@@ -18,10 +18,12 @@ from ..build.compile import Loaded, host_cpu, load, object_file
 from ..build.lock import compiling
 from ..build.symbols import make_symbol
 from .bodies import BODIES, body
-from .lanes import LaneMachine, Lanes, LaneText
+from .lane_text import Constants, LaneText
+from .lanes import LaneMachine, Lanes
 
 PREFIX = "maths."
 PURE = "nounwind willreturn memory(none)"
+INLINED = 250  # the cost up to which LLVM inlines a function, by itself
 _TYPES = {"f64": F64, "f32": F32}
 _LOADED: dict[str, Loaded] = {}
 
@@ -52,30 +54,32 @@ def declarations(name: str, t: Scalar, cpu: Cpu) -> dict[str, str]:
     return found
 
 
-def module_text(name: str, t: Scalar, cpu: Cpu, hidden: bool = False) -> str:
-    """A module that defines a function with its variants."""
+def module_text(functions: Sequence[tuple[str, Scalar]], cpu: Cpu, hidden: bool = False) -> str:
+    """A module that defines functions with their variants."""
+    table = Constants(f"{symbol(*functions[0])}.constants") if cpu.target.features.constant_tables and functions else None
     declared: dict[str, str] = {}
-    functions = [_function(name, t, n, cpu, hidden, declared) for n in (1, *lane_counts(t, cpu))]
+    texts = [_function(name, t, n, cpu, hidden, declared, table) for name, t in functions for n in (1, *lane_counts(t, cpu))]
     return "\n".join(
         [
             *declared.values(),
-            *functions,
+            table.text() if table else "",
+            *texts,
             '!0 = !{!"branch_weights", i32 1, i32 1000000}',
             '!1 = !{!"branch_weights", i32 1000000, i32 1}',
-            "!2 = !{}\n" if cpu.target.features.constant_vectors else "",
+            "!2 = !{}\n",
         ]
     )
 
 
-def _function(name: str, t: Scalar, lanes: int, cpu: Cpu, hidden: bool, declared: dict[str, str]) -> str:
-    table = f"{symbol(name, t, lanes)}.constants" if cpu.target.features.constant_vectors else ""
+def _function(name: str, t: Scalar, lanes: int, cpu: Cpu, hidden: bool, declared: dict[str, str], table: Constants | None) -> str:
     m = LaneMachine(t, lanes, cpu.fused, cpu.scale, LaneText(table))
     xs = [Lanes(m, f"%x{i}", "f") for i in range(BODIES[name][0])]
     result = body(m, name, xs)
-    loads = m.text.loads()
     declared.update(m.text.declared)
-    v = m.type("f")
+    v, loads = m.type("f"), m.text.loads.values()
     head = f"define {'hidden ' if hidden else ''}{v} @{symbol(name, t, lanes)}({', '.join(f'{v} {x.name}' for x in xs)}) nounwind"
+    if loads:  # to the inliner as if the constants were parts of instructions, which cost nothing
+        head += f' "function-inline-threshold"="{INLINED + 5 * len(loads)}"'
     return "\n".join([head + " {", "entry:", *loads, *m.text.lines, f" ret {v} {result.name}", "}"])
 
 
@@ -95,7 +99,7 @@ def provide(names: Iterable[str]) -> None:
 
 def _loaded(name: str, t: Scalar) -> Loaded:
     cpu = host_cpu()
-    text = module_text(name, t, cpu)
+    text = module_text([(name, t)], cpu)
     key = cache.key("maths", text)
     found = cache.read(key)
     code = found[1] if found else object_file(text)[0]
