@@ -70,6 +70,9 @@ class Interface:
     ]  # a call has run out of memory: what calls one that needs less, if there is any
 
 
+Direct = tuple[int, int]  # the address of machine code that takes Python's objects, and of what it needs to know of its program
+
+
 class Exhausted(Exception):
     """A run has done as many operations as it was allowed."""
 
@@ -93,8 +96,8 @@ class Executable(Protocol):
         """With several threads: each loop, what its parts are, or why it has none."""
 
     @property
-    def direct(self) -> int | None:
-        """The address of machine code that takes Python's objects and may be called without asking, if there is any."""
+    def direct(self) -> Direct | None:
+        """Machine code that takes Python's objects and may be called without asking, if there is any."""
 
     @property
     def c_function(self) -> Any:

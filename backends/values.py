@@ -8,7 +8,7 @@ from typing import Any
 from ..ir.core import errors
 from ..ir.trace.case import USUAL
 from .arguments import machine_value, of_case, writable, written_back
-from .base import Interface
+from .base import Direct, Interface
 from .targets.target import Cpu
 
 Run = Callable[[list[Any]], Sequence[Any]]
@@ -18,7 +18,7 @@ class ByValues:
     """An executable from a function on values: NumPy scalars, bools, generators and contiguous arrays, those that the program writes
     into writeable. It writes into them, and gives the values of the program's results."""
 
-    direct: int | None = None
+    direct: Direct | None = None
     c_function: Any = None
 
     def __init__(self, interface: Interface, run: Run, texts: dict[str, str] | None = None) -> None:

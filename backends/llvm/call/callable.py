@@ -2,7 +2,7 @@
 
 `NativeCallable` is a heap type made through CPython's own `PyType_FromSpec`. After the object's head come two pointers:
 its vectorcall function, which is the dispatcher (lantern_vectorcall, runtime/calls.ll), and a table of the functions that it tries in turn, each with
-the cell of its guards (watch.py), ended by null. When all of them decline, the dispatcher calls `slow_call(args, kwargs)` of the object.
+the cell of its guards (watch.py) and the record of its program (python_call.py), ended by null. When all of them decline, the dispatcher calls `slow_call(args, kwargs)` of the object.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ....ir.trace.tracebacks import hide
+from ...base import Direct
 from ..build.platforms import TARGET
 from ..runtime.layout import HEADER, TABLE_OFFSET
 
@@ -102,10 +103,10 @@ class NativeCallable(_Base):  # type: ignore[misc]
         self.set_entries([])
         ctypes.c_void_p.from_address(id(self) + HEADER).value = dispatcher
 
-    def set_entries(self, entries: Sequence[tuple[int, int]]) -> None:
-        """The entries to try, in this order: the address of a function, and that of a pointer to its guards. Tables that a call
-        under way may still read stay alive with the object."""
-        table = (ctypes.c_void_p * (2 * len(entries) + 1))(*(x for pair in entries for x in pair), None)
+    def set_entries(self, entries: Sequence[tuple[Direct, int]]) -> None:
+        """The entries to try, in this order: a function and its program's record, and the address of a pointer to its guards. Tables that
+        a call under way may still read stay alive with the object."""
+        table = (ctypes.c_void_p * (3 * len(entries) + 1))(*(x for (function, record), cell in entries for x in (function, cell, record)), None)
         self._tables.append(table)
         ctypes.c_void_p.from_address(id(self) + TABLE_OFFSET).value = ctypes.addressof(table)
 

@@ -26,7 +26,7 @@ from ....ir.python.host import Paused
 from ....ir.trace.case import USUAL
 from ....ir.values.concrete import Numbers, at_hand
 from ...arguments import of_case, writable, written_back
-from ...base import Interface, Options
+from ...base import Direct, Interface, Options
 from ...targets.target import Cpu
 from ..build import cache, special
 from ..build.collector import without_collector
@@ -45,7 +45,7 @@ from .callable import NativeCallable
 from .notes import graph_sites, loops, placed, places, shown, sound
 from .paused import Rest
 from .process import Runtime, runtime
-from .python_call import PythonCall
+from .python_call import PythonCall, loaded
 from .watch import Watch
 
 LONG_CALL = 23  # microseconds: a call that took longer last time runs without the GIL (letting it go and taking it again takes 0.1)
@@ -60,7 +60,7 @@ class Exact(NativeCallable):
     def __init__(self, native: Native) -> None:
         super().__init__(native.runtime.dispatcher)
         self.native = native
-        self.set_entries([(native.address, UNGUARDED.cell)])
+        self.set_entries([(native.code, UNGUARDED.cell)])
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.native.stale:
@@ -152,19 +152,19 @@ class Native:
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
         self.parallel = {**loops(program), **{name: shown(what, self.sites[site]) for name, (what, site) in notes["parallel"].items()}}
         self.loaded = load(code)
-        self.address = self.loaded.address("call")
-        self._fill_record(
-            PythonCall(Module(self.cpu), program, self.weak, self.shape, self.numbers, self.written.leaves), interface.finish, options.nogil
-        )
+        call = self._python_call()
+        self.wrapper = loaded(call.text())
+        self._fill_record(call, interface.finish, options.nogil)
+        self.code: Direct = self.wrapper.address("call"), self.loaded.address("lantern.record")
         self.entry, self.exact = Entry(self), Exact(self)
 
     def call(self, leaves: Sequence[Any]) -> Any:
         return self.replaced(leaves) if self.stale else self.entry(*leaves)
 
     @property
-    def direct(self) -> int | None:
+    def direct(self) -> Direct | None:
         """What draws has to hold its generators first."""
-        return None if self.draws else self.address
+        return None if self.draws else self.code
 
     def replaced(self, leaves: Sequence[Any]) -> Any:
         """A call by the program that is needed instead."""
@@ -231,8 +231,10 @@ class Native:
         program = program or self.program
         with without_collector():
             emission = Emission(program, cpu, self.checkpoint, self.runtime.mask, threads=self.threads, places=places)
-            call = PythonCall(emission.module, program, self.weak, self.shape, self.numbers, self.written.leaves)
-            return emission, emission.run() + "\n" + call.text()
+            return emission, f"@lantern.record = global [{self._python_call().record_size} x i64] zeroinitializer\n{emission.run()}"
+
+    def _python_call(self) -> PythonCall:
+        return PythonCall(Module(self.cpu), self.program, self.weak, self.shape, self.numbers, self.written.leaves)
 
     @functools.cached_property
     def _optimised(self) -> tuple[str, str]:
@@ -263,7 +265,7 @@ class Native:
         self.constants = constants
         self._kept = (fault, finish)  # what the record refers to
         record = self.record = (ctypes.c_int64 * call.record_size).from_address(self.loaded.address("lantern.record"))
-        record[0] = self.runtime.services
+        record[0], record[layout.ENTRY] = self.runtime.services, self.loaded.address("entry")
         record[layout.FAULT], record[layout.FINISH] = id(fault), id(finish)
         record[layout.USUAL] = NEVER if has_loops(self.program) else layout.PLAIN  # nothing is known of the first call
         record[layout.LONG] = ticks(self.runtime.target, LONG_CALL) if nogil is None else 0 if nogil else NEVER

@@ -1,15 +1,18 @@
-"""The entry that Python calls: a vectorcall function for one signature, in the program's own module.
+"""The entry that Python calls: a vectorcall function for one signature, which all programs of that signature share.
 
-    ptr @call(ptr self, ptr args, i64 nargsf, ptr kwnames)
+    ptr @call(ptr self, ptr args, i64 nargsf, ptr kwnames, ptr record)
 
 checks that each argument has exactly the type it was compiled for, reads floats and array pointers in place, runs the
 program on a region's stack, and builds the result from CPython's and NumPy's own functions. It returns 1, which no
 object is, where the arguments are others: the dispatcher (runtime/calls.ll) then asks the next specialisation, at last Python.
-What it needs to know of the process is in the module's `lantern.record`, filled when the code is loaded.
+What it needs to know of the process and of the program is in the record, which is filled when the program is loaded.
+
+It is a module of its own because it is a quarter of the machine code of a small program, and often there already.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,11 +20,19 @@ from ....ir.core.graph import Program
 from ....ir.core.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
 from ....ir.values.concrete import Need
 from ...base import Shape
+from ..build import cache
+from ..build.compile import Loaded, load, object_file, quick
+from ..build.lock import compiling
 from ..emit.code import LLVM_TYPES, SIZES, Code
 from ..emit.lets import disjoint, loop, product
-from ..runtime.layout import CALLS, FINISH, FIXED, HEADER, NUMPY_READABLE, NUMPY_WRITABLE, SERVICE
+from ..runtime.layout import CALLS, ENTRY, FINISH, FIXED, HEADER, NUMPY_READABLE, NUMPY_WRITABLE, SERVICE
 
+_LOADED: weakref.WeakValueDictionary[str, Loaded] = weakref.WeakValueDictionary()  # by text
 MISMATCH = "inttoptr (i64 1 to ptr)"
+_METADATA = """declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+!1 = !{!"branch_weights", i32 1000000, i32 1}
+!2 = !{!"branch_weights", i32 1, i32 1000000}
+"""
 FEW_PAIRS = 6  # of arrays are compared one after another, more of them by a loop
 
 _TYPES = {F64: "float64_type", F32: "float32_type", I64: "int64_type", BOOL: "bool_type"}
@@ -30,7 +41,7 @@ TYPE_NUMBERS = {F64: 12, F32: 11, I64: 7, BOOL: 0, I32: 5}  # NumPy's
 
 
 class PythonCall:
-    """Emits @call for a program. `weak[i]` says that argument i is a Python number and not NumPy's; `numbers` are the sizes
+    """Emits @call for programs like this one. `weak[i]` says that argument i is a Python number and not NumPy's; `numbers` are the sizes
     and arguments that the program is for; arguments in `written` are arrays that it writes into."""
 
     def __init__(
@@ -59,7 +70,7 @@ class PythonCall:
         return self.code.let(f"call {returned} {self.service(name)}({args})")
 
     def record(self, t: str, i: int) -> str:
-        return self.code.load(t, self.code.let(f"getelementptr i64, ptr @lantern.record, i64 {i}"))
+        return self.code.load(t, self.code.let(f"getelementptr i64, ptr %record, i64 {i}"))
 
     def at(self, p: str, offset: int) -> str:
         return self.code.let(f"getelementptr i8, ptr {p}, i64 {offset}")
@@ -75,7 +86,7 @@ class PythonCall:
         total = sum(map(_slots, [*self.params, *self.constants, *self.results]))
         slots = code.alloca(f"[{max(total, 1)} x i64]")
         leaves = code.alloca(f"[{max(len(self.results), 1)} x ptr]")
-        code.emit("%services = load ptr, ptr @lantern.record")
+        code.emit("%services = load ptr, ptr %record")
         self.require(code.let("icmp eq ptr %names, null"))
         n = code.let("and i64 %nargsf, 9223372036854775807")
         self.require(code.let(f"icmp eq i64 {n}, {len(self.params)}"))
@@ -89,7 +100,7 @@ class PythonCall:
         for j in range(sum(map(_slots, self.constants))):
             self.slot_store(slots, at + j, "i64", self.record("i64", self.constants_at + j))
         self.count()
-        region = self.call("run", "ptr", f"ptr @lantern.record, ptr @entry, ptr {slots}")
+        region = self.call("run", "ptr", f"ptr %record, ptr {self.record('ptr', ENTRY)}, ptr {slots}")
         good = code.new_label("done")
         code.emit(f"br i1 {code.let(f'icmp ule ptr {region}, {MISMATCH}')}, label %unfinished, label %{good}, !prof !2")
         code.place(good)
@@ -107,15 +118,14 @@ class PythonCall:
         code.emit(f"ret ptr {region}")
         code.place("mismatch")
         code.emit(f"ret ptr {MISMATCH}")
-        head = "define ptr @call(ptr %self, ptr %args, i64 %nargsf, ptr %names) nounwind"
-        return f"@lantern.record = global [{self.record_size} x i64] zeroinitializer\n{code.text(head)}"
+        return code.text("define ptr @call(ptr %self, ptr %args, i64 %nargsf, ptr %names, ptr %record) nounwind") + _METADATA
 
     def slot_store(self, slots: str, i: int, t: str, v: str) -> None:
         self.code.store(t, v, self.code.let(f"getelementptr i64, ptr {slots}, i64 {i}"))
 
     def count(self) -> None:
         """One call more, for the table of specialisations."""
-        p = self.code.let(f"getelementptr i64, ptr @lantern.record, i64 {CALLS}")
+        p = self.code.let(f"getelementptr i64, ptr %record, i64 {CALLS}")
         self.code.store("i64", self.code.let(f"add i64 {self.code.load('i64', p)}, 1"), p)
 
     # ---- arguments
@@ -304,6 +314,20 @@ class PythonCall:
             self.call("PyDict_SetItem", "i32", f"ptr {x}, ptr {k}, ptr {part}")
             self.call("Py_DecRef", "void", f"ptr {part}")
         return x
+
+
+@compiling
+def loaded(text: str) -> Loaded:
+    """The code of such a module, which goes with the last program that has it."""
+    found = _LOADED.get(text)
+    if found is None:
+        key = cache.key("call", text, quick())
+        kept = cache.read(key)
+        code = kept[1] if kept else object_file(text, not quick())[0]
+        if not kept:
+            cache.write(key, {}, code)
+        found = _LOADED[text] = load(code)
+    return found
 
 
 def _slots(t: Type) -> int:

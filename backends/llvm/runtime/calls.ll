@@ -42,11 +42,13 @@ unchanged:
  %g1 = getelementptr i64, ptr %g, i64 2
  br label %guard
 try:
- %r = call ptr %f(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames)
+ %precord = getelementptr ptr, ptr %p, i64 2
+ %record = load ptr, ptr %precord
+ %r = call ptr %f(ptr %self, ptr %args, i64 %nargsf, ptr %kwnames, ptr %record)
  %no = icmp eq ptr %r, inttoptr (i64 1 to ptr)
  br i1 %no, label %other, label %done
 other:
- %p1 = getelementptr ptr, ptr %p, i64 2
+ %p1 = getelementptr ptr, ptr %p, i64 3
  br label %next
 done:
  ret ptr %r

@@ -55,10 +55,10 @@ JOB = {
 JOB_BYTES = 128
 
 # A program's record, for calls from Python: places after the address of the services, which is the first.
-RECORD = {"FAULT": 1, "FINISH": 2, "USUAL": 3, "LONG": 4, "CALLS": 5, "LIMITS": 6}
-# LIMITS: the bytes of a region that a call may use, 0 for all; and 1 if a call may not start again
-FAULT, FINISH, USUAL, LONG, CALLS, LIMITS = RECORD.values()
-FIXED = 7  # where the rest begins
+RECORD = {"FAULT": 1, "FINISH": 2, "USUAL": 3, "LONG": 4, "CALLS": 5, "LIMITS": 6, "ENTRY": 7}
+# LIMITS: the bytes of a region that a call may use, 0 for all; and 1 if a call may not start again. ENTRY: the address of @entry
+FAULT, FINISH, USUAL, LONG, CALLS, LIMITS, ENTRY = RECORD.values()
+FIXED = 8  # where the rest begins
 PLAIN = -1  # in USUAL: a program without loops, whose calls are not timed
 TABLE_OFFSET = HEADER + 8  # of the table of entries in a NativeCallable, after its vectorcall function
 
