@@ -184,7 +184,7 @@ def test_inspect_in_a_warm_process(warm: Any) -> None:
     assert "newton" in cps
     assert "define" in llvm
     assert "define" in optimised
-    assert "call:" in asm
+    assert "entry:" in asm
     assert policies
     assert cold == warm["inspected"][1]
 
@@ -476,7 +476,7 @@ def test_no_byte_of_a_file_is_trusted(tmp_path: Path) -> None:
     out = run(
         tmp_path,
         """
-        lj.jit(lambda x: x)(1.0)
+        lj.jit(lambda x, n: x)(1.0, 5)  # what all processes and calls like it have
         before = set(folder.glob("*.obj"))
         lj.jit(polynomial)(2.0, 5)
         path, = set(folder.glob("*.obj")) - before
@@ -560,7 +560,7 @@ import shutil, socket
 
 top = folder
 first = os.environ["LANTERN_CACHE_DIR"] = str(top / "first")
-lj.jit(lambda x: x)(1.0)  # makes what all programs share
+lj.jit(lambda x, n: x)(1.0, 5)  # makes what all programs, and calls like these, share
 def made(f, *args):
     before = set(os.listdir(first))
     assert compiled(lj.jit(f), *args)

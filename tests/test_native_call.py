@@ -964,3 +964,50 @@ CHECK = lj.jit(lj.grad(lambda x: x * x if x > 0 else x))
 def _library_works_after() -> Iterator[None]:
     yield
     assert CHECK(3.0) == 6.0
+
+
+# ---- what programs of one signature share
+def test_an_entry_of_a_signature_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lantern_jit.backends.llvm.call import python_call
+
+    monkeypatch.setenv("LANTERN_CACHE_DIR", "")
+    made: list[str] = []
+    compile_it = python_call.object_file
+    monkeypatch.setattr(python_call, "object_file", lambda text, optimised: (made.append(text), compile_it(text, optimised))[1])
+    programs = [lj.jit(lambda x, n, a, k=k: (x * k, {"b": a * n})) for k in (1.0, 2.0, 3.0)]
+    for k, f in enumerate(programs, 1):
+        x, found = f(2.5, 3, np.ones((2, 3)))
+        assert x == 2.5 * k
+        np.testing.assert_array_equal(found["b"], np.full((2, 3), 3.0))
+    assert len(made) <= 1
+    lj.jit(lambda x, n, a: x * a[0, 0] + n)(np.float64(2.5), 3, np.ones((2, 3)))
+    assert len(made) <= 2
+    del programs
+
+
+def test_an_entry_goes_with_the_last_program_that_has_it() -> None:
+    from lantern_jit.backends.llvm.call import python_call
+
+    def texts() -> set[str]:
+        gc.collect()
+        return set(python_call._LOADED)
+
+    before = texts()
+    first, second = (lj.jit(lambda x, y, z, u, v, w, a, k=k: (a, x + y, z * u, v - w * k, w)) for k in (1.0, 2.0))
+    given = (1.0, 2.0, 3.0, 4.0, 5.0, 6, np.ones((1, 2, 3)))
+    assert first(*given)[3] == -1.0
+    assert second(*given)[3] == -7.0
+    assert len(texts() - before) == 1
+    del first
+    assert len(texts() - before) == 1
+    assert second(*given)[3] == -7.0
+    del second
+    assert texts() - before == set()
+
+
+def test_a_module_of_a_process_has_no_entry_for_python_and_no_helper_that_is_called() -> None:
+    text = lj.jit(lj.grad(lambda a: np.sum(np.cumsum(a) ** 2))).inspect(np.ones(5)).llvm
+    defined = re.findall(r"^define [^@]*@([\w.]+)", text, re.MULTILINE)
+    assert "entry" in defined
+    assert not {"call", "lantern.fail", "lantern.alloc", "lantern.alloc_result"} & set(defined)
+    assert "declare ptr @lantern.alloc_result(" in text

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import llvmlite.binding as llvm
 import pytest
 
 from lantern_jit.backends.llvm.build import cache
@@ -28,6 +29,7 @@ def all_helpers(target: Target) -> str:
 
 TEXTS: dict[str, tuple[set[str], Callable[[Target], str]]] = {
     "support": ({"support.ll"}, all_helpers),
+    "shared": ({"support.ll"}, lambda target: modules.shared(target, -(1 << 30))),
     "library": ({"regions.ll"}, lambda target: modules.regions(target, 30, hidden=True)),
     "process": ({"regions.ll", "signals.ll", "threads.ll", "calls.ll"}, modules.process),
 }
@@ -41,8 +43,24 @@ def test_llvm_reads_each_file_for_each_target(name: str, target: Target) -> None
     assert "@{" not in text
     module = parse(f'target triple = "{target.triple}"\ntarget datalayout = "{target.data_layout}"\n{text}')
     defined = {f.name for f in module.functions if not f.is_declaration}
-    clock = {target.ticks} if target.ticks in modules.functions_of(target.clock) and name != "support" else set()
-    assert defined - clock == {f for file in files for f in modules.functions_of(FILES[file])}
+    clock = {target.ticks} if target.ticks in modules.functions_of(target.clock) and name not in ("support", "shared") else set()
+    wanted = {f for file in files for f in modules.functions_of(FILES[file])}
+    if name == "shared":
+        exported = {f.name for f in module.functions if not f.is_declaration and f.linkage == llvm.Linkage.external}
+        assert exported == set(modules.called(target))
+        assert defined <= wanted
+    else:
+        assert defined - clock == wanted
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_a_program_of_a_process_declares_what_is_called(target: Target) -> None:
+    names = modules.called(target)
+    assert {"lantern.fail", "lantern.alloc", "lantern.new_block"} <= set(names)
+    text = modules.helpers(target, " ".join(f"@{name}(" for name in names), -(1 << 30), alone=False)
+    module = parse(f'target triple = "{target.triple}"\ntarget datalayout = "{target.data_layout}"\n{text}')
+    assert {f.name for f in module.functions if not f.is_declaration} == set()
+    assert {f.name for f in module.functions} >= set(names)
 
 
 def test_no_file_is_left_out() -> None:

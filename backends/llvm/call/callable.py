@@ -106,7 +106,9 @@ class NativeCallable(_Base):  # type: ignore[misc]
     def set_entries(self, entries: Sequence[tuple[Direct, int]]) -> None:
         """The entries to try, in this order: a function and its program's record, and the address of a pointer to its guards. Tables that
         a call under way may still read stay alive with the object."""
-        table = (ctypes.c_void_p * (3 * len(entries) + 1))(*(x for (function, record), cell in entries for x in (function, cell, record)), None)
+        table = (ctypes.c_void_p * (3 * len(entries) + 1))(
+            *(x for (function, record), cell in entries for x in (function, cell, record)), None
+        )
         self._tables.append(table)
         ctypes.c_void_p.from_address(id(self) + TABLE_OFFSET).value = ctypes.addressof(table)
 

@@ -73,24 +73,32 @@ class _Method(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]
 
 
+def _part(name: str, text: str) -> Loaded:
+    """Code of the process, which outlives the interpreter's own end."""
+    key = cache.key(name, text)
+    found = cache.read(key)
+    code = found[1] if found else object_file(text)[0]
+    if not found:
+        cache.write(key, {}, code)
+    loaded = load(code)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded.tracker))
+    return loaded
+
+
 class Runtime:
     """Made when first needed, and never unmade: a signal handler and the destructors of results are part of it."""
 
     def __init__(self) -> None:
         self.target = native_target()
-        text = modules.process(self.target)
-        name = cache.key("process", text)
-        found = cache.read(name)
-        code = found[1] if found else object_file(text)[0]
-        if not found:
-            cache.write(name, {}, code)
-        self.loaded: Loaded = load(code)
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.loaded.tracker))  # outlives the interpreter's own end
+        self.loaded = _part("process", modules.process(self.target))
         self.bits = self._first_region()
         self.mask = -(1 << self.bits)
         self.size = 1 << self.bits
         for name in _SYMBOLS:
             make_symbol(name, self.loaded.address(name))
+        self.helpers = _part("helpers", modules.shared(self.target, self.mask))
+        for name in modules.called(self.target):
+            make_symbol(name, self.helpers.address(name))
         self.dispatcher = self.loaded.address("lantern_vectorcall")
         self.loaded.word("lantern_table_offset").value = layout.TABLE_OFFSET
         self.services = self.loaded.address("lantern_services")

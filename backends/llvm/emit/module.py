@@ -69,7 +69,7 @@ class Emission:
         while self.queue:
             self.queue.pop(0)()
         own = "\n".join([*m.types, *m.declared.values(), text, *apart([*m.operations, *m.functions], m.uses)])
-        return "\n".join([own, helpers(self.module.target, own, self.mask), self.keep_variants()])
+        return "\n".join([own, helpers(self.module.target, own, self.mask, alone=not self.python), self.keep_variants()])
 
     def keep_variants(self) -> str:
         """SIMD variants are called only after vectorisation: keep their declarations until then."""

@@ -19,6 +19,9 @@ from .layout import CONTEXT, JOB, RECORD, SERVICE, words
 _PLACE = re.compile(r"@\{(\w+)\}")
 _FUNCTION = re.compile(r"^define [^@]*@([\w.]+)\(.*?^\}$", re.MULTILINE | re.DOTALL)
 _HELPER = re.compile(r"@(lantern\.\w+)\(")
+_CALLED = re.compile(
+    r"^define internal (?P<type>\w+) @(?P<name>[\w.]+)\((?P<parameters>[^)]*)\) (?P<attributes>(?:\w+ )*noinline[\w ]*) \{", re.MULTILINE
+)
 _SECOND = 1_000_000  # microseconds
 
 
@@ -75,17 +78,35 @@ def _helpers(target: Target) -> tuple[str, dict[str, str], str]:
     )
 
 
-def helpers(target: Target, text: str, mask: int) -> str:
-    """The helper functions that a module's text uses, and those that they use. `mask` takes an address to the start of its region."""
+def helpers(target: Target, text: str, mask: int, alone: bool = True) -> str:
+    """The helper functions that a module's text uses, and those that they use. `mask` takes an address to the start of its region. Unless
+    the module is to be `alone`, those that are called and never inlined are its process's (`shared`)."""
     declared, there, metadata = _helpers(target)
     used: dict[str, str] = {}
     work = [text]
     while work:
         for name in dict.fromkeys(_HELPER.findall(work.pop())):
             if name in there and name not in used:
-                used[name] = there[name].replace("@{MASK}", str(mask))
-                work.append(there[name])
+                called = not alone and _CALLED.match(there[name])
+                used[name] = _declaration(called) if called else there[name].replace("@{MASK}", str(mask))
+                work.append(used[name])
     return "\n".join([declared, *used.values(), metadata])
+
+
+def _declaration(head: re.Match[str]) -> str:
+    parameters = ", ".join(p.rpartition(" ")[0] for p in head["parameters"].split(", "))
+    return f"declare {head['type']} @{head['name']}({parameters}) {head['attributes']}"
+
+
+def called(target: Target) -> list[str]:
+    """The helper functions that are called and never inlined."""
+    return [name for name, text in _helpers(target)[1].items() if _CALLED.match(text)]
+
+
+def shared(target: Target, mask: int) -> str:
+    """A module with these, for the programs of a process."""
+    text = helpers(target, " ".join(f"@{name}(" for name in called(target)), mask)
+    return _CALLED.sub(lambda head: head[0].replace("internal ", ""), text)
 
 
 # ---- what a process, or an exported library, has once

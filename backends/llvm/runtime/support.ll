@@ -1,4 +1,5 @@
 ; What compiled code stands on inside its own module: faults, the arena, results, integer powers. A module takes the functions that it uses.
+; Those that are not inlined stand once in a process; an exported library has them inside.
 ;
 ; One region of address space per call under way, aligned to its size, so that any code finds its context by masking the stack pointer.
 
@@ -208,7 +209,7 @@ ok:
 }
 
 ; Memory for n elements outside the arena: a result that leaves the program.
-define internal ptr @lantern.alloc_result(i64 %n, i64 %size, i64 %site) nounwind {
+define internal ptr @lantern.alloc_result(i64 %n, i64 %size, i64 %site) noinline nounwind {
  %m = call {i64, i1} @llvm.umul.with.overflow.i64(i64 %n, i64 %size)
  %bytes = extractvalue {i64, i1} %m, 0
  %o = extractvalue {i64, i1} %m, 1
@@ -262,7 +263,7 @@ out:
 }
 
 ; A copy outside the arena of what is about to be released with it.
-define internal ptr @lantern.keep(ptr %data, i64 %bytes) nounwind {
+define internal ptr @lantern.keep(ptr %data, i64 %bytes) noinline nounwind {
  %full = add i64 %bytes, @{RESULT_HEADER}
  %body = call ptr @lantern.new_block(i64 %full, i64 0)
  call void @llvm.memcpy.p0.p0.i64(ptr %body, ptr %data, i64 %bytes, i1 false)
@@ -270,7 +271,7 @@ define internal ptr @lantern.keep(ptr %data, i64 %bytes) nounwind {
 }
 
 ; What `keep` has kept, in the arena as it is now.
-define internal ptr @lantern.bring_back(ptr %body, i64 %n, i64 %size) nounwind {
+define internal ptr @lantern.bring_back(ptr %body, i64 %n, i64 %size) noinline nounwind {
  %q = call ptr @lantern.alloc(i64 %n, i64 %size, i64 0)
  %bytes = mul i64 %n, %size
  call void @llvm.memcpy.p0.p0.i64(ptr %q, ptr %body, i64 %bytes, i1 false)
