@@ -23,6 +23,7 @@ from .ir.diff.close import close
 from .ir.diff.forward import custom  # noqa: F401  # derivatives of operations of the user's
 from .ir.diff.forward.jvp import expand_all
 from .ir.diff.forward.scalar_rules import scalar_rules
+from .ir.diff.inactive import inactive
 from .ir.diff.loops.parts import parts
 from .ir.diff.loops.pieces import pieces
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
@@ -72,6 +73,7 @@ PIPELINE: tuple[Step, ...] = (
     Then(Whole("jvp", expand_all), (FORWARD_ONLY, SIMPLIFY, FUSE, SIMPLIFY)),  # forward mode of functions that are fused and guarded
     Then(Whole("parts", parts), (SIMPLIFY,)),  # loops whose iterations several threads can share
     Then(Whole("side_by_side", side_by_side), (SIMPLIFY,)),  # lanes of loops around loops, in vector registers
+    Then(Whole("inactive", inactive), (SIMPLIFY,)),  # calls through which no derivative flows keep no frames
     Whole("nans", find_nans),  # where jit(f, nans="raise") asks for it, rows look for the first NaN
     Whole("close", closing),  # what reverse mode needs is made now, and no function later
 )

@@ -466,3 +466,118 @@ def test_copies_of_what_the_program_knows() -> None:
         return sorted(s), [sorted(c) for c in copies], plain, q, queues
 
     equal(f, X)
+
+
+# ---- what a gradient keeps
+def squares_of_sums(x: Any, w: Any) -> Any:
+    d: dict[int, Any] = {}
+    for v in x:
+        k = int(v * 10)
+        d[k] = d.get(k, 0.0) + w * v * v
+    return sum(v * v for v in d.values())
+
+
+def test_where_a_key_is_needs_no_way_back() -> None:
+    """The search in the table, and the table that is made anew, give places alone: no frame of theirs waits for the way back."""
+    g = lj.jit(lj.grad(squares_of_sums, argnums=(0, 1)))
+    x = np.sin(np.arange(1, 4001) * 1.7)
+    found = g.inspect(x, 2.0)
+    assert {name.split(".")[0] for name in found.policies} == {"squares_of_sums"}
+    few, many = (g.inspect(x[:n], 2.0).memory.stack for n in (1000, 4000))
+    assert (many - few) / 3000 < 600  # bytes an iteration: the search alone kept 560 more
+    check(squares_of_sums, (np.round(x[:30], 1) + 0.043, 2.0))
+
+
+# ---- what compares
+class Weight:
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def __lt__(self, other: Any) -> Any:
+        return self.x * 2 < other.x
+
+    def __contains__(self, x: Any) -> Any:
+        return self.x > x
+
+
+def in_chains(x: Any) -> Any:
+    d, s, growing = {}, set(), []
+    seen = []
+    for i, v in enumerate(x):
+        seen.append((v > 0 in d, v > 0 not in s, i < int(v) in d, 0 < int(v) in growing, 1.0 <= v < 2.0 in s))
+        d[int(v)] = v
+        s.add(int(v))
+        growing.append(int(v))
+    a, b, c = Weight(x[0]), Weight(x[1]), Weight(x[2])
+    word = "up" if x[0] > 0 else "down"
+    pair = (x[0], 1)
+    ways = (
+        a < b < c,
+        0.5 < x[0] in a,
+        "a" < "b" == word,
+        "up" == word != "down",
+        None is None is not x[0],
+        (0.0, 3) < pair < (x[1], 0),
+        x[0] == x[0] in x,
+    )
+    return seen, ways, 1 < 2 in {2, 3}, x[0] < x[1] in [x[1], 3.0]
+
+
+def test_comparisons_in_chains_are_what_they_are_alone() -> None:
+    """`v > 0 in d` asks whether v > 0 and whether 0 is in d."""
+    for x in (np.array([0.6, -1.5, 2.2, 1.1, 2.5]), np.array([-0.5, 1.3, 0.2, 3.7, -2.0]), np.array([0.4, 1.3, 3.1, 0.5, 1.0])):
+        equal(in_chains, x)
+
+
+def bools_among_numbers(x: Any) -> Any:
+    flags, ints, floats, d = set(), set(), set(), {}
+    flagged, whole, parts, pairs, others = [], [], [], [], []
+    for v in x:
+        flags.add(v > 0)
+        ints.add(int(v))
+        floats.add(float(int(v)))
+        d[v > 0] = v
+        flagged.append(v > 0)
+        whole.append(int(v))
+        parts.append(float(int(v)))
+        pairs.append((v > 0, int(v)))
+        others.append((int(v > 0), float(int(v))))
+    first = x[0] > 0
+    sets = (
+        0 in flags,
+        1 in flags,
+        2 in flags,
+        1.0 in flags,
+        True in ints,
+        False in ints,
+        2.5 in ints,
+        True in floats,
+        1 in floats,
+        first in ints,
+        first in floats,
+    )
+    lists = (
+        0 in flagged,
+        2 in flagged,
+        flagged.count(1),
+        flagged.count(0.0),
+        True in whole,
+        whole.count(False),
+        first in parts,
+        whole == flagged,
+    )
+    mixed = (
+        (1, 1) in pairs,
+        (True, True) in pairs,
+        (0, 0) in pairs,
+        pairs == others,
+        pairs.count((1.0, 2.0)),
+        (first, 1) in others,
+        None in whole,
+    )
+    return sets, lists, mixed, d.get(0), d.get(1.0), 0 in d
+
+
+def test_bools_are_equal_to_numbers() -> None:
+    for x in (np.array([1.5, 2.5]), np.array([1.5, -0.5, 2.2]), np.array([0.4, 0.2, -0.7]), np.array([1.0, 0.0])):
+        equal(bools_among_numbers, x)

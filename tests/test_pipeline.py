@@ -49,6 +49,7 @@ def test_the_list() -> None:
         "jvp",
         "parts",
         "side_by_side",
+        "inactive",
         "nans",
         "close",
     ]
@@ -79,7 +80,7 @@ def test_a_pass_is_printed_after_it_has_run(monkeypatch: pytest.MonkeyPatch, cap
 
 def test_no_such_stage(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("LANTERN_DUMP", "graph,after:fusion")
-    known = r"there are graph, cps, lowered, llvm, and after:NAME for NAME in continuations, operations, protect, forbid, explicit, simplify, fold, .*, forward_only, fuse, scalar_rules, .*, guards, jvp, parts, side_by_side, nans, close$"
+    known = r"there are graph, cps, lowered, llvm, and after:NAME for NAME in continuations, operations, protect, forbid, explicit, simplify, fold, .*, forward_only, fuse, scalar_rules, .*, guards, jvp, parts, side_by_side, inactive, nans, close$"
     with pytest.raises(ValueError, match=r"^LANTERN_DUMP: there is no stage 'after:fusion'; " + known):
         lj.jit(loss)(X)
     monkeypatch.delenv("LANTERN_DUMP")

@@ -68,12 +68,13 @@ from .calls import _PLAIN_TYPES, REPLACED, attribute, call, own_method
 
 
 class Comparisons:
-    """The comparison functions of a chain."""
+    """The comparisons of a chain, each what it is by itself."""
 
-    lt, le, gt, ge, eq, ne = operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne
-
+    lt, le, gt, ge, eq, ne = (
+        staticmethod(lambda x, y, name=name: binary(_operation(name), name, x, y)) for name in ("lt", "le", "gt", "ge", "eq", "ne")
+    )
     is_, is_not = staticmethod(is_), staticmethod(lambda x, y: not_(is_(x, y)))
-    in_, not_in = staticmethod(lambda x, y: x in y), staticmethod(lambda x, y: x not in y)
+    in_, not_in = staticmethod(lambda x, y: contains(x, y)), staticmethod(lambda x, y: not_(contains(x, y)))
 
 
 comparisons, generator, listed, slice = Comparisons, generators.generator, sequences.listed, builtins.slice
@@ -137,6 +138,8 @@ def contains(x: Any, items: Any) -> Any:
         items, x = g.buffers[0][: g.n], next((i for i, c in enumerate(known.objects) if c is x or (type(c) is str and c == x)), -1)
     elif g is not None:
         return pythons_bool(np.any(equal_to(g, x)))
+    if x is None and isinstance(items, Arrayed):
+        return False
     if isinstance(items, Arrayed) or (isinstance(items, np.ndarray) and is_traced(x)):
         return np.any(np.equal(arrays.lift_array(items) if isinstance(items, np.ndarray) else items, x))
     if isinstance(items, (tuple, list, dict, set, frozenset)) and (is_choice(x) or any(map(is_choice, items)) or any_traced((x, *items))):

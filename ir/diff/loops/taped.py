@@ -103,9 +103,7 @@ def plan_tape(reverses: Reverses, start: Reverse) -> dict[str, Taped] | None:
 
 def _shape(rev: Reverse) -> Taped | None:
     f = rev.function
-    if any(isinstance(t, Array) for t in f.results) or not all(_is_small(let) for b in f.blocks.values() for let in b.lets):
-        return None
-    if any(isinstance(p.type, Array) for b in f.blocks.values() for p in b.params):
+    if not may_be_taped(f):
         return None
     found = find_loops(f)
     nest = {name: sorted((h for h in found if name in found[h].blocks), key=lambda h: len(found[h].blocks)) for name in f.blocks}
@@ -118,6 +116,12 @@ def _shape(rev: Reverse) -> Taped | None:
             return None
         loops[head] = made
     return Taped(rev, loops, region)
+
+
+def may_be_taped(f: Function) -> bool:
+    """Is it made of numbers alone, and of arrays that it reads?"""
+    types = [*f.results, *(p.type for b in f.blocks.values() for p in b.params)]
+    return not any(isinstance(t, Array) for t in types) and all(_is_small(let) for b in f.blocks.values() for let in b.lets)
 
 
 def _is_small(let: Let) -> bool:

@@ -9,23 +9,22 @@ import numpy as np
 
 from ...core import errors
 from ...core.sites import unsupported
-from ...core.types import BOOL
+from ...core.types import BOOL, I64
 from ...objects.choice import ANY, among, is_choice, is_whole, one_of, union
 from ...ops import table
 from ...values.arrays import allocate
 from ...values.sizes import add
 from ...values.values import call
 from ..growing import Growing, constant_if_plain, described
-from ..kinds import LEAF, Kind, Skeleton, candidates_in, laid_out, optional, taken
+from ..kinds import LEAF, Kind, Skeleton, candidates_in, common, laid_out, optional, taken
 
 
 def equal_to(g: Growing, item: Any) -> Any:
     """Whether each of the items is equal to that one: a bool array of length n."""
     if (known := candidates_in(g.bones)) is not None and (is_whole(item) or is_choice(item)):
         item = among(item, union([one_of(ANY, known), item]))
-    try:
-        form = described([[g], [item]])
-    except errors.TypeMismatchError:  # a value of another type or structure
+    form = _form_of_both(g, item)
+    if form is None:  # a value of another type or structure
         return allocate(BOOL, (g.n,), False)
     leaves = [x for x, k in zip(laid_out(item, *form), form[1], strict=True) if k.dtype is not None]
     return _all(_same(*form, _columns(g.cast(*form), g.n), iter(leaves)), g.n)
@@ -33,14 +32,37 @@ def equal_to(g: Growing, item: Any) -> Any:
 
 def same_items(a: Growing, b: Growing) -> Any:
     """a == b"""
-    try:
-        form = described([[a], [b]])
-    except errors.TypeMismatchError:
+    form = _form_of_both(a, b)
+    if form is None:
         return table.logical_and(*(table.ieq(constant_if_plain(g.n), 0) for g in (a, b)))
     n, m = constant_if_plain(a.n), constant_if_plain(b.n)
     less = table.select(table.ilt(n, m), n, m)
     same = _all(_same(*form, _columns(a.cast(*form), less), _columns(b.cast(*form), less)), less)
     return table.logical_and(table.ieq(n, m), call(np.all, same)).weakly(True)
+
+
+def _form_of_both(a: Any, b: Any) -> tuple[Skeleton, tuple[Kind, ...]] | None:
+    """The form of items that are compared, if they have one: bools are numbers then."""
+    try:
+        return described([[a], [b]])
+    except errors.TypeMismatchError:
+        pass
+    (x, of_x), (y, of_y) = described([[a]]), described([[b]])
+    try:
+        return common((x, tuple(_numbers(x, iter(of_x)))), (y, tuple(_numbers(y, iter(of_y)))))
+    except errors.TypeMismatchError:
+        return None
+
+
+def _numbers(bones: Skeleton, kinds: Iterator[Kind]) -> Iterator[Kind]:
+    if bones == LEAF:
+        k = next(kinds)
+        yield Kind(I64, k.rank, k.weak) if k.dtype == BOOL else k
+        return
+    if bones[0].kind is optional():
+        yield next(kinds)  # is it there?
+    for part in bones[1][bones[0].kind is optional() :]:
+        yield from _numbers(part, kinds)
 
 
 def _columns(g: Growing, n: Any) -> Iterator[Any]:
