@@ -655,3 +655,25 @@ def last_two_dicts(x: Any) -> Any:
 def test_the_last_two_of_what_a_loop_makes() -> None:
     check(last_two_lists, (0.7,), (1.1,))
     check(last_two_dicts, (0.7,), (1.1,), (2.5,))
+
+
+def test_which_array_it_is_that_was_chosen_is_not_known() -> None:
+    def by_a_condition(a: Any, b: Any, x: float) -> Any:
+        c = a if x > 0 else b
+        return 1.0 if c is a else 2.0
+
+    def by_a_loop(a: Any, b: Any, n: int) -> Any:
+        for _ in range(n):
+            a, b = b, a
+        return 1.0 if a is b else 2.0
+
+    def known(a: Any, b: Any, x: float) -> Any:
+        c = a
+        d = b * 1.0
+        return c is a, c is b, d is b, c is not a, c is None
+
+    arrays = np.ones(3), np.zeros(3)
+    for f, last in ((by_a_condition, 1.0), (by_a_loop, 3)):
+        with pytest.raises(lj.errors.UnsupportedOperationError, match=r"which array it is that .* has chosen.*: give each a number"):
+            lj.jit(f)(*arrays, last)
+    assert lj.jit(known)(*arrays, 1.0) == (True, False, False, False, False)

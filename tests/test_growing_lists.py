@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -482,3 +483,38 @@ def test_items_that_are_objects_are_what_they_are_on_their_path() -> None:
                 close(value, g(x, i))
     with pytest.raises(lj.errors.LanternError):
         lj.jit(f)(0.7, 1)
+
+
+# ---- what changes a list in a loop that has made room for what it appends
+CHANGES = (
+    "del l[2:]", "del l[5:]", "del l[:-2]", "del l[i // 2:]", "l[2:] = [9.0]", "l[5:] = [1.0]", "l[3:1] = [4.0]", "l[len(l):] = [i * 0.1]",
+    "l.insert(-1, float(i))", "l.insert(0, i * 0.5)", "l.insert(2, 0.1)\ndel l[4:]", "l *= 2\ndel l[3:]", "l.sort()\ndel l[2:]", "l.reverse()\nl.append(0.5)",
+    "l[:] = l[::-1]\nl.append(0.2)", "l.extend(l[:1])", "if i > 2:\n    l.insert(1, x[0])",
+)  # fmt: skip
+QUEUES = (
+    "l.insert(2, i * 1.0)\nl.append(3.0)", "l.appendleft(1.0)\nl.appendleft(2.0)\nout.append(l.pop())", "out.append(1.0 if x[i] in l else 0.0)\nl.append(0.2)",
+    "l.rotate(-2)\nl.append(0.5)", "l.reverse()\nl.appendleft(0.1)", "l = deque(sorted(l))",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [*CHANGES, *QUEUES])
+def test_a_list_that_is_changed_in_other_ways_too(change: str, tmp_path: Path) -> None:
+    """A loop makes room for what it appends before it begins, but not where its buffers do not stay."""
+    made = "deque()" if change in QUEUES else "[]"
+    lines = [
+        f"    l, out = {made}, []",
+        "    for i in range(len(x)):",
+        "        l.append(x[i])",
+        *(f"        {line}" for line in change.split("\n")),
+    ]
+    text = "\n".join(["from collections import deque", "", "def f(x):", *lines, "    return list(l), out", ""])
+    path = tmp_path / "changed.py"
+    path.write_text(text)
+    space: dict[str, Any] = {}
+    exec(compile(text, str(path), "exec"), space)
+    f = lj.jit(space["f"])
+    for n in (1, 2, 5, 9):
+        x = np.cos(np.arange(n) * 1.3)
+        for got, wanted in zip(f(x), space["f"](x), strict=True):
+            assert len(got) == len(wanted)
+            np.testing.assert_allclose(got, wanted, rtol=1e-13)

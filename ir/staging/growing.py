@@ -192,11 +192,12 @@ class Room(NamedTuple):
 
 
 class Append(NamedTuple):
-    """An append that has been traced: to the list of this id, in this loop, of leaves of these shapes."""
+    """An append that has been traced: to the list of this id, in this loop, of leaves of these shapes; None: a change that makes its buffers
+    anew, which have no more room than they need."""
 
     items: int
     frame: Any
-    shapes: list[list[Any]]
+    shapes: list[list[Any]] | None
 
 
 def _loop() -> Any:

@@ -27,6 +27,7 @@ from .growing import (
     Append,
     Growing,
     Grows,
+    _clipped,
     _heap,
     _loop,
     _traced,
@@ -67,6 +68,13 @@ def _remember(items: List, item: Any) -> None:
     assert g is not None
     shapes = [shape_of(x) for x, k in zip(laid_out(item, g.bones, g.kinds), g.kinds, strict=True) if k.dtype is not None]
     trace.appends.append(Append(id(items), _loop(), shapes))
+
+
+def _remade(items: List) -> None:
+    """From here on the list has other buffers."""
+    trace = current_trace()
+    if trace is not None:
+        trace.appends.append(Append(id(items), _loop(), None))
 
 
 MANY = 16  # lists in a list: of more, those at traced places are copies, which nobody may write to
@@ -112,7 +120,10 @@ class List(list):  # type: ignore[type-arg]
 
     def insert(self, i: Any, item: Any) -> None:
         g = self._note()
-        list.insert(self, i, item) if g is None and not is_traced(i) else self._set(_of(self).inserted(i, item))
+        if g is None and not is_traced(i):
+            return list.insert(self, i, item)
+        self._set(_of(self).inserted(i, item))
+        return _remember(self, item)
 
     def pop(self, i: Any = -1) -> Any:
         g = self._note()
@@ -128,6 +139,7 @@ class List(list):  # type: ignore[type-arg]
 
     def reverse(self) -> None:
         g = self._note()
+        _remade(self)
         list.reverse(self) if g is None else self._set(g.backwards())
 
     def copy(self) -> List:
@@ -176,6 +188,7 @@ class List(list):  # type: ignore[type-arg]
 
     def sort(self, *, key: Any = None, reverse: Any = False) -> None:
         self._note()
+        _remade(self)
         found = in_order(self, key=key, reverse=reverse)
         g = growing(found)
         self._set(list(list.__iter__(found)) if g is None else g)
@@ -198,6 +211,7 @@ class List(list):  # type: ignore[type-arg]
         if g is None and not is_traced(i):
             list.__setitem__(self, i, value)
         elif isinstance(i, slice) and i == slice(None):
+            _remade(self)
             self._set(Growing(*_parts(value)) if growing(value) is not None else list(value))
         elif isinstance(i, slice):
             self._replace(i, value)
@@ -215,8 +229,10 @@ class List(list):  # type: ignore[type-arg]
 
     def _replace(self, s: slice, items: Any) -> None:
         """Other items in the place of a slice."""
+        _remade(self)
         g = _of(self)
-        start, step, n = slice_of(s, g.n)
+        _, step, n = slice_of(s, g.n)
+        start = 0 if s.start is None else _clipped(s.start, g.n)
         if step != 1:
             unsupported("a write to every n-th item of a list that grows under traced control flow,", "write them one by one in a loop")
         new, rest = new_list(g.part(0, start)), new_list(g.part(add(start, n), g.n))

@@ -165,7 +165,15 @@ def told_apart(x: Any, *others: Any) -> bool:
         unsupported(
             f"which {type(x).__name__} it is that a traced condition or a loop has chosen,", "give each a number, and compare these"
         )
+    if isinstance(x, Arrayed) and any(_may_be(x, y) for y in others):
+        unsupported("which array it is that a traced condition or a loop has chosen,", "give each a number, and compare these")
     return False
+
+
+def _may_be(x: Arrayed, y: Any) -> bool:
+    """Two arrays of which one is known to be that of some path."""
+    chosen = any(getattr(a, "joined", False) for a in (x, y))  # a view is known
+    return isinstance(y, Arrayed) and y is not x and chosen and (x.type.dtype, x.ndim) == (y.type.dtype, y.ndim)
 
 
 def _both(a: Any, b: Any) -> Any:

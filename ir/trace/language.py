@@ -124,6 +124,8 @@ def decorating(decorator: Any) -> Callable[[Any], Any]:
 def contains(x: Any, items: Any) -> Any:
     """x in items: element by element where something is traced (no hash of a traced value is its number's)."""
     items = plain(items)
+    if isinstance(items, queue.Queue):
+        items = items.items
     if sets.is_of_program(items):
         return sets.has(members_of(items).items, x)  # type: ignore[union-attr]
     if isinstance(items, dict) and mappings.is_of_some_keys(items, None):

@@ -60,8 +60,8 @@ class Reserving:
             events = [e for e in trace.appends[self.appended :] if e.items == at[0]]
             if not events or (at, "grow") not in self.forms or ("reserve", at) in self.forms or not isinstance(place.holder, List):
                 continue
-            shapes = known_before(events[0].shapes)
-            mine = all(e.frame is frame for e in events) and shapes is not None
+            shapes = known_before(events[0].shapes) if events[0].shapes is not None else None
+            mine = all(e.frame is frame and e.shapes is not None for e in events) and shapes is not None
             self.forms["reserve", at] = Room(len(events), shapes) if mine and shapes is not None else None
             if mine:
                 for key in [k for k in self.forms if k[:2] == (at, 0) or (k[0] == "sizes" and k[1][:2] == (at, 0))]:
