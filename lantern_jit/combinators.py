@@ -283,7 +283,7 @@ def fun(f: Callable[..., Any]) -> Callable[..., Any]:
     def staged(*args: Any, **kwargs: Any) -> Any:
         return invoke_staged(f, args, kwargs) if in_trace() else f(*args, **kwargs)
 
-    staged.__lantern_transform__ = True  # type: ignore[attr-defined]
+    staged.__lantern_transform__ = staged.__lantern_optionals__ = True  # type: ignore[attr-defined]
     return staged
 
 
@@ -314,5 +314,5 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         return invoke_staged(f, args, kwargs, checkpoint=True) if in_trace() else f(*args, **kwargs)
 
-    checkpointed.__lantern_transform__ = True  # type: ignore[attr-defined]
+    checkpointed.__lantern_transform__ = checkpointed.__lantern_optionals__ = True  # type: ignore[attr-defined]
     return checkpointed

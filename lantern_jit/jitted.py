@@ -38,7 +38,7 @@ POLICIES = (None, "recursion", "replay", "sqrt", "log")
 class Jitted(NativeCallable, Recipe):
     """A function compiled to native code for each new combination of argument types."""
 
-    __lantern_transform__ = True
+    __lantern_transform__ = __lantern_optionals__ = True
     _public = ("address", "ctypes", "explain", "inspect", "lower", "specialisations")
     MOST_ENTRIES = 8  # specialisations that are tried in native code; others are found in a dict
 

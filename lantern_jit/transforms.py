@@ -33,6 +33,9 @@ def in_trace() -> bool:
     return trace is not None and bool(trace.builders)
 
 
+_MAY_BE_NONE = ("value_and_grad", "grad", "jacfwd", "jacrev", "hessian")  # what they do not differentiate by
+
+
 class Transformed(Recipe):
     """A function made from a function. Outside a trace it is interpreted at first, see `Specialisation.evaluate`."""
 
@@ -47,6 +50,7 @@ class Transformed(Recipe):
         functools.update_wrapper(self, f, updated=())
         self.__name__ = f"{kind}({getattr(f, '__name__', type(f).__name__)})"
         self._staged, self._recipe = staged, recipe
+        self.__lantern_optionals__ = kind in _MAY_BE_NONE
         self._same_as = None if options is None else (kind, f, options)
 
     @functools.cached_property

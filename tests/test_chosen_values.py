@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 import operator
 from collections.abc import Callable
@@ -205,3 +207,57 @@ def test_callable() -> None:
         return [callable(v) for v in (x, np.ones(2) * x, f, math.sin, Thing, "a")]
 
     assert lj.jit(f)(1.0) == f(1.0)
+
+
+def state(x: float, h: float | None = None, rate: float = 1.0) -> float:
+    if h is None:
+        h = 0.1
+    return math.tanh(h * rate + x)
+
+
+class Cell:
+    def __call__(self, x: float, h: float | None = None) -> float:
+        return state(x, h)
+
+
+@dataclasses.dataclass
+class Unhashed:
+    rate: float
+
+    def __call__(self, x: float, h: float | None = None) -> float:
+        return state(x, h, self.rate)
+
+
+CALLED: dict[str, Function] = {
+    "object": Cell(),
+    "object without a hash": Unhashed(2.0),
+    "partial": functools.partial(state, rate=0.5),
+    "partial of an object": functools.partial(functools.partial(Cell())),
+    "cache": functools.lru_cache(state),
+    "jit": lj.jit(state),
+    "checkpoint": lj.checkpoint(state),
+    "fun": lj.fun(state),
+    "grad": lj.grad(lambda x, h: x * x if h is None else math.sin(x) * h),
+    "jacobian": lj.jacfwd(state),
+}
+
+
+@pytest.mark.parametrize("cell", CALLED.values(), ids=CALLED)
+def test_whatever_is_called_may_be_given_none_or_a_value(cell: Function) -> None:
+    def last(xs: Any) -> Any:
+        h = None
+        for x in xs:
+            h = cell(x, h)
+        return h * h
+
+    check(last, (np.sin(np.arange(5.0)),))
+
+
+def test_what_is_differentiated_by_is_a_value() -> None:
+    def f(x: float) -> Any:
+        y = x * 2.0 if x > 0 else None
+        return 0.0 if x < -1 else lj.grad(lambda y, z: y * y if z is None else y * y * z)(y, None if x > 1 else x)
+
+    check(f, (0.5,), (3.0,), (-2.0,), order=1)
+    with pytest.raises(TypeError, match="operation on None"):
+        lj.jit(f)(-0.5)

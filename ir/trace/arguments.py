@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import errors
+from ..staging.optional import needed
 from ..values import pytree
 
 
@@ -28,6 +29,10 @@ class Chosen:
     def taken(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """Them, in the order of argnums."""
         return [kwargs[p] if isinstance(p, str) else args[p] for p in self.places]
+
+    def required(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """All arguments, with a value in each of them; others may be None."""
+        return self.put(args, kwargs, list(map(needed, self.taken(args, kwargs))))
 
     def put(self, args: Sequence[Any], kwargs: dict[str, Any], new: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """All arguments, with new ones in their places."""

@@ -48,13 +48,8 @@ _ASKS: dict[Any, str] = {
 }  # fmt: skip
 _LOOK_UP = ("get", "pop", "setdefault", "discard", "__getitem__", "__contains__")
 
-_WITH_EFFECTS = (
-    "uuid",
-    "secrets",
-    "logging",
-    "warnings",
-    "tqdm.std",
-)  # modules with functions written in Python that host.py or random.py must see
+# Modules with functions written in Python that host.py or random.py must see.
+_WITH_EFFECTS = ("uuid", "secrets", "logging", "warnings", "tqdm.std")
 
 
 @stores.attribute.define
@@ -273,12 +268,18 @@ def _asks_of_it(function: Any) -> bool:
 
 def _takes_optionals(function: Any) -> bool:
     """Is it a user's function, which may ask whether its argument is None?"""
-    if function is isinstance or function is hasattr:
+    while isinstance(function, functools.partial):
+        function = function.func
+    if hasattr(function, "__lantern_transform__"):
+        return getattr(function, "__lantern_optionals__", function is callback)
+    if isinstance(function, type):
+        return _is_made_by_init(function)
+    if own_method(function, "__call__") is not None or memos.cached(function) is not None:
+        return True
+    if function in (isinstance, hasattr, print) or host.is_effect(function) or function in strings.REPLACED:
         return True
     raw = getattr(function, "__func__", function)
-    if function is print or function in strings.REPLACED or host.is_effect(function) or function is callback:
-        return True
-    return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or (isinstance(function, type) and _is_made_by_init(function))
+    return isinstance(raw, types.FunctionType) and _is_user_code(raw)
 
 
 def _reads_only(function: Any) -> bool:

@@ -245,7 +245,7 @@ def value_and_grad(
         (_, value), found = value_and_grad(real_part_of(f, has_aux), argnums, True, args, kwargs)
         return value, found
     places = Chosen.of(f, argnums, args, kwargs, "grad")
-    args, kwargs = opened_constants(settled((args, kwargs)))
+    args, kwargs = opened_constants(settled(places.required(args, kwargs)))
     given = places.taken(args, kwargs)
     refuse_generators(tuple(given), "an argument of grad")
     new = [all_differentiable(x, f"{places.what(i)} of grad") for i, x in enumerate(given)]

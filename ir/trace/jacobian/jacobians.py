@@ -49,7 +49,7 @@ def jacobian(
     (*shape of y, *shape of x). Of a complex y or x one derivative is what is left of two, and of both that of a holomorphic function."""
     what = "jacfwd" if forward else "jacrev"
     places = Chosen.of(f, argnums, args, kwargs, what)
-    args, kwargs = opened_constants(settled((args, kwargs)))
+    args, kwargs = opened_constants(settled(places.required(args, kwargs)))
     given = places.taken(args, kwargs)
     refuse_generators(tuple(given), f"an argument of {what}")
     new = [derivatives.all_differentiable(x, f"{places.what(i)} of {what}") for i, x in enumerate(given)]
