@@ -10,21 +10,21 @@ from typing import Any
 
 from ..core import errors
 from ..core.builder import Builder, Mark, building, current_builder, current_trace, keep
-from ..core.graph import Atom, Let, Var
-from ..core.op import FORWARD, REVERSE, TABLE, Size
+from ..core.op import FORWARD, REVERSE, TABLE
 from ..core.sites import user_site
-from ..core.types import I64
 from ..ops import table
 from ..staging import lists
 from ..staging.branches import if_
 from ..staging.chosen.pick import plain
 from ..staging.growing import Grows, growing
+from ..staging.items.region import added
 from ..staging.items.room import Longer
 from ..staging.loops import CANNOT_BE_STAGED, UNROLL_ALWAYS, counted_loop, python_loop, while_
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, open_block, way_back
 from ..values import concrete, pytree
-from ..values.values import Arrayed, Traced, call, dim_of, named, scalar_type
+from ..values.values import Arrayed, Traced, call, scalar_type
 from ..values.views import any_traced
+from .containers import rows
 from .iterables import Staged, numbers_of, on_ints, staged_iterable, staged_range
 from .raising import raise_
 
@@ -32,14 +32,19 @@ from .raising import raise_
 def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequence[str] = ()) -> Any:
     """for target in items. `later`: variables that the code after the loop reads."""
     trace = current_trace()
+    items, many = rows.taken(items)
     if trace is None:
         return python_loop(items, body, orelse, scope)
     items = plain(items)
     staged = staged_iterable(items)
     trace.reads.contents(items)
+    if many is not None and staged is None:
+        return _over_many(many, body, orelse, scope, later)
     if staged is None or staged.flat:
         return python_loop(_limited(items), body, orelse, scope)
     staged.begin()
+    if staged.held is not None and staged.shown is None and not staged.short and rows.may_be(trace):
+        return _over_many(staged, _chosen(staged, body, scope), _ended(staged, orelse), scope, later)
     if staged.drive is not None:
         return staged.drive(_chosen(staged, body, scope), _ended(staged, orelse), scope, body)
     if staged.shown is not None:
@@ -63,6 +68,37 @@ def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequ
     return python_loop(items, body, orelse, scope, why=why)
 
 
+def _over_many(staged: Staged, body: Body, orelse: Thunk | None, scope: Scope, later: Sequence[str]) -> Any:
+    """A loop over many elements of Python's: staged if it is too large a program unrolled, and they are alike. Where
+    the body changes what it goes through, or is no smaller so, it is unrolled all the same."""
+    builder, known = current_builder(), staged.known or 0
+    open_block()
+    go_back, mark, unrolled = way_back(scope), builder.mark(), 0
+
+    def first() -> Iterator[Any]:
+        nonlocal unrolled
+        for i, x in enumerate(staged.python()):
+            if i == 1 and (unrolled := known * _lets(builder, mark)) > MOST_LETS_OF_MANY:
+                raise TooLarge
+            yield x
+
+    try:
+        return python_loop(first(), body, orelse, scope)
+    except TooLarge:
+        go_back()
+    builder.trace.numbers.sized = True
+    try:
+        signal = _counted(staged, body, orelse, scope, later)
+        if _lets(builder, mark) < unrolled and staged.held is not None and staged.held():
+            return signal
+    except (*CANNOT_BE_STAGED, errors.UnsupportedOperationError):
+        pass
+    go_back()
+    builder.trace.unlike.add(concrete.place())
+    return python_loop(staged.python(), body, orelse, scope, why="its elements, or what is done with them, are unlike")
+
+
+MOST_LETS_OF_MANY = 1000  # of loops over Python's containers, which are a large program else
 MOST_UNROLLED_LETS = 2000
 MOST_LETS = 600  # of loops in which lists grow rather, where a trace may be made again if that does not succeed
 MOST_LETS_OF_FEW = 750  # of loops of so few iterations that they are unrolled at once
@@ -120,11 +156,7 @@ def _counted(staged: Staged, body: Body, orelse: Thunk | None, scope: Scope, lat
 def _lets(builder: Builder, mark: Mark) -> int:
     """How large what has been added since is."""
     sizes = {"": 1, REVERSE: LETS_OF_A_DERIVATIVE, FORWARD: LETS_OF_A_DERIVATIVE}
-    return sum(sizes.get(TABLE[let.op].calls, LETS_OF_A_KERNEL) for let in _added(builder, mark))
-
-
-def _added(builder: Builder, mark: Mark) -> list[Let]:
-    return [*(mark.block.lets[mark.lets :] if mark.block else ()), *(let for b in builder.blocks[mark.blocks :] for let in b.lets)]
+    return sum(sizes.get(TABLE[let.op].calls, LETS_OF_A_KERNEL) for let in added(builder, mark))
 
 
 MOVES = 128  # of a bar, at most
@@ -314,55 +346,6 @@ def _look(make: Thunk) -> Any:
     value = make()
     go_back()
     return value
-
-
-class Region:
-    """What has been added to a function since a mark."""
-
-    def __init__(self, builder: Builder, mark: Any, what: str = "") -> None:
-        self.builder, self.what = builder, what
-        self.made = {o: let for let in _added(builder, mark) for o in let.outs}
-        self.params = {p for b in builder.blocks[mark.blocks :] for p in b.params}
-
-    def outside(self, n: Traced) -> Callable[[], Any]:
-        """What computes a size again that was computed here of what was there before."""
-        make = self.found(n)
-        if make is None:
-            raise errors.UnsupportedOperationError(
-                f"{self.what} at {user_site()} is an array whose size is computed by the function itself: all of them are kept in one array, whose size "
-                "is needed before. Make them of a size that is known outside, or store into an array of your own"
-            )
-        return make
-
-    def found(self, n: Traced) -> Callable[[], Any] | None:
-        """The same, or None where it depends on more."""
-        d, make = dim_of(n), self._again(n.atom)
-        return None if make is None else lambda: named(Traced(make(), current_builder(), True), d)
-
-    def _again(self, a: Atom) -> Callable[[], Atom] | None:
-        let = self.made.get(a) if isinstance(a, Var) else None
-        if let is None and a not in self.params:
-            return lambda: a
-        if let is None or not (TABLE[let.op].measures or TABLE[let.op].scalar) or TABLE[let.op].can_fail(let):
-            return None
-        if TABLE[let.op].measures and let.args[0] in self.made:
-            return self._length(let.args[0], let.attrs["axis"])
-        args = [self._again(x) for x in let.args]
-        known = [make for make in args if make is not None]
-        if len(known) < len(args):
-            return None
-        return lambda: self.builder.emit(let.op, tuple(make() for make in known), (I64,), dict(let.attrs), let.site)[0]
-
-    def _length(self, array: Any, axis: int) -> Callable[[], Atom] | None:
-        """The size of an array that was made here, as its operation says it."""
-        let = self.made[array]
-        shape = TABLE[let.op].shape(let)[let.outs.index(array)]
-        n = shape[1][axis] if shape is not None else None
-        if not isinstance(n, Size):
-            return self._again(n) if n is not None else None
-        if n.array in self.made:
-            return self._length(n.array, n.axis)
-        return None if n.array in self.params else lambda: self.builder.emit("dim", (n.array,), (I64,), {"axis": n.axis})[0]
 
 
 def _rest(staged: Staged) -> Staged:

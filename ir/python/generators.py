@@ -48,6 +48,7 @@ from ..syntax.rewrite import assigned_outside, raw_of
 from ..values import concrete
 from ..values.scalars import truth
 from ..values.values import call
+from .containers.rows import staged_container
 from .for_loops import for_
 from .iterables import Staged, on_ints, staged_iterable
 
@@ -68,8 +69,8 @@ def staged_source(items: Any) -> Staged | None:
         return None
     found = staged_iterable(items)
     if found is None and isinstance(items, (list, tuple, dict, set, frozenset)):
-        n = len(items)
-        found = Staged(lambda: n, lambda i: _of_container(items, i), n, lambda: items, f"a {type(items).__name__}")
+        elements = tuple(list.__iter__(items) if isinstance(items, list) else items)
+        found = staged_container(lambda: items, elements)
     return None if found is not None and found.flat else found
 
 
@@ -82,10 +83,6 @@ def _taken(items: Any) -> Any:
         return items
     found = list(itertools.islice(items, concrete.MOST_UNROLLED + 1))
     return found if len(found) <= concrete.MOST_UNROLLED else itertools.chain(found, items)
-
-
-def _of_container(items: Any, i: Any) -> Any:
-    return list(items)[i]  # a traced place is refused there
 
 
 def _chosen(source: Staged, keep: Any, item: Any, what: str, flat: bool = False) -> Staged:
@@ -134,6 +131,7 @@ def generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any]
             once=True,
             ended=source.ended,
             shown=source.shown,
+            held=source.held,
         )
     return _chosen(source, keep, item, "a generator", flat)
 

@@ -67,6 +67,7 @@ class Staged:
     shown: Any = None  # the bar that says how far the loop is (trace/progress.py)
     drive: Callable[..., Any] | None = None  # a generator function's call goes through itself: see generators.py
     frozen: bool = False  # a tuple
+    held: Callable[[], bool] | None = None  # the elements are those of a container of Python's: does it still hold them?
     begun: Iterator[Any] | None = None  # where Python has taken elements by next()
 
     anew = None  # no field, as it is of this one alone: gives one for each time that somebody goes through it

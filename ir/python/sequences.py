@@ -30,6 +30,7 @@ from ..objects.structure import Shape
 from ..staging.branches import if_
 from ..staging.chosen.pick import pick
 from ..staging.growing import Growing, constant_if_plain, described, growing, shape_of, started
+from ..staging.items.region import Region
 from ..staging.kinds import LEAF, Kind, candidates_in, kind_of, skeleton
 from ..staging.leaves import leaf_type
 from ..staging.lists import in_order, made, new_list
@@ -43,7 +44,7 @@ from ..values.views import any_traced, base_of, settled
 from . import iterables
 from .extremes import _before, _extreme, _hold, _is_vector
 from .folds import ABSENT, all_, any_, fsum, mean, prod, reduce, sum_
-from .for_loops import Region, _each, _key_of, _look, _rest, _source, _variables
+from .for_loops import _each, _key_of, _look, _rest, _source, _variables
 from .iterables import FEW, Staged, staged_iterable, staged_range
 from .iterators import staged_map
 
@@ -81,22 +82,25 @@ def collected(items: Any) -> Growing:
         x = items.copy() if items.type.dtype != I32 else items.astype(np.int64)
         return Growing([x], constant_if_plain(dimension(x, 0)), LEAF, (Kind(x.type.dtype, 0, False),))
     staged = staged_iterable(items)
-    if staged is None:
-        return started(items, *described([items]))
+    found = items if staged is None else _gathered(staged)
+    return found if type(found) is Growing else growing(found) or started(found, *described([found]))
+
+
+def _gathered(staged: Staged) -> Any:
+    """The elements in memory; a list of them where Python went through them and they are not alike."""
     staged.begin()
     open_block()
     go_back = way_back(NO_SCOPE)
     out = _room(lambda: staged.element(0), staged.count())
     if out is not None:
         try:
-            _each(_numbered(staged), lambda pair: out.put(*pair), NO_SCOPE)
+            _each(_numbered(staged), lambda pair: out.put(pair[0], pair[1], alike=True), NO_SCOPE)
             return out
         except errors.TypeMismatchError:  # the first one does not show the form of all
             go_back()
     appended = made([])
     _each(dataclasses.replace(staged, once=False), appended.append, NO_SCOPE)
-    grows = growing(appended)
-    return grows if grows is not None else started(appended, *described([appended]))
+    return appended
 
 
 def _numbered(staged: Staged) -> Staged:
@@ -129,7 +133,7 @@ def list_(items: Any = (), /) -> Any:
     if staged is None or (staged.short and staged.indexed):
         return list(found)
     out = made([])
-    if not staged.indexed:
+    if not staged.indexed or staged.held is not None:
         _each(staged, out.append, NO_SCOPE)
         return out
     open_block()
@@ -137,7 +141,8 @@ def list_(items: Any = (), /) -> Any:
     try:
         since = next(_SERIAL)
         if _is_value(_look(lambda: staged.element(0)), since):
-            return new_list(collected(items))
+            found = collected(items) if _is_vector(items) else _gathered(staged)
+            return new_list(found) if type(found) is Growing else found
     except CANNOT_BE_STAGED:
         go_back()
     staged.spent = False

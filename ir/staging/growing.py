@@ -28,7 +28,7 @@ from ..values.complexes.pairs import Complex, ComplexArray
 from ..values.values import Arrayed, Traced, constant, dimension, to_type
 from ..values.views import base_of
 from .items.forms import recast
-from .kinds import LEAF, Kind, Skeleton, candidates_in, common, filled, kind_of, laid_out, skeleton
+from .kinds import LEAF, Kind, Skeleton, candidates_in, common, filled, kind_of, laid_out, meet, refuse_items, skeleton
 from .leaves import either
 from .paths import branch
 
@@ -132,9 +132,13 @@ class Growing:
         _copied(out)
         return out
 
-    def put(self, i: Any, item: Any) -> None:
-        """Element i of a list that has room for it, and all of whose elements are alike."""
+    def put(self, i: Any, item: Any, alike: bool = False) -> None:
+        """Element i of a list that has room for it, and of whose form it is: or one that takes it without a loss, unless all must be `alike`."""
         leaves = laid_out(item, self.bones, self.kinds)
+        for x, k in zip(leaves, self.kinds, strict=True):
+            mine = kind_of(x)
+            if mine != k and (alike or k.dtype is None or meet(mine, k).dtype != k.dtype):
+                refuse_items(f"have one type, not {k} and {mine}")
         self._stored(i, [x for x, k in zip(leaves, self.kinds, strict=True) if k.dtype is not None], grow=False)
 
     def replaced(self, i: Any, item: Any) -> Growing:

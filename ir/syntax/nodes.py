@@ -69,6 +69,15 @@ def _call(attr: str, *args: ast.expr) -> ast.Call:
     return ast.Call(_staging(attr), list(args), [])
 
 
+def _looped(items: ast.expr) -> ast.expr:
+    """What a `for` goes through, rewritten: an iterator that is made there, of which nobody knows but the loop."""
+    if isinstance(items, ast.Call) and ast.dump(items.func) == ast.dump(_staging("call")):
+        function, *args = items.args
+        if isinstance(function, ast.Name) and function.id in ("enumerate", "zip", "reversed"):
+            items.func, items.args = _staging("looped"), [function, *map(_looped, args)]
+    return items
+
+
 def _thunk(body: ast.expr) -> ast.Lambda:
     """A function without arguments; the parameter that nobody gives it tells it from the user's lambdas."""
     args = _arguments("_ln_thunk")

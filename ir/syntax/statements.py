@@ -7,7 +7,7 @@ from typing import Any
 
 from . import desugar
 from .base import Base
-from .nodes import _IN_PLACE, _arms, _asked, _call, _load, _own_nodes, _staging, _thunk
+from .nodes import _IN_PLACE, _arms, _asked, _call, _load, _looped, _own_nodes, _staging, _thunk
 
 
 class Statements(Base):
@@ -57,7 +57,7 @@ class Statements(Base):
 
     def visit_For(self, node: ast.For) -> Any:
         names = self._names([node.target, *node.body, *node.orelse])
-        items = self.visit(node.iter)
+        items = _looped(self.visit(node.iter))
         later_stores: list[ast.stmt] = []
         bind = ast.Assign([self._target(node.target, later_stores)], _load("_ln_item"))
         body = self._function("body", names, [bind, *later_stores, *self.body(node.body)], "_ln_item")

@@ -20,10 +20,11 @@ from ..core.sites import user_site
 from ..core.types import BOOL, I64, NUMPY_DTYPES, Array, Scalar, describe
 from ..objects.structure import opened
 from ..ops import table
-from ..python.for_loops import Region, loop_value
+from ..python.for_loops import loop_value
 from ..python.iterables import on_ints, staged_range
 from ..staging.branches import if_, ifexp
 from ..staging.growing import growing
+from ..staging.items.region import Region
 from ..staging.kinds import LEAF, Skeleton, filled, skeleton
 from ..staging.leaves import common_type
 from ..staging.paths import NO_SCOPE, heap_of, open_block, way_back

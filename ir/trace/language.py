@@ -24,6 +24,7 @@ from ..python import generators, host, iterators, python_math, sequences, string
 from ..python.containers import heaps, keyed, mappings, sets
 from ..python.containers.mappings import deleted as delitem
 from ..python.containers.mappings import dict_of
+from ..python.containers.rows import looped
 from ..python.containers.unpacking import spread_out, unpacked
 from ..python.folds import pythons_bool
 from ..python.for_loops import for_
@@ -324,7 +325,7 @@ REPLACED[np.where] = lambda *a: (
 __all__ = [
     "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
     "comparisons", "current_trace", "decorating", "delattr_", "delitem", "dict_of", "for_", "fstring", "generator", "getitem", "if_", "ifexp",
-    "in_place", "is_", "listed", "local", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
+    "in_place", "is_", "listed", "local", "looped", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
     "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "set_display", "set_of", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "try_",
     "type_", "unary", "unpacked", "while_", "with_", "yield_", "yielding",
 ]  # fmt: skip

@@ -12,8 +12,9 @@ It is a module of its own because it is a quarter of the machine code of a small
 
 from __future__ import annotations
 
+import itertools
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ....ir.core.graph import Program
@@ -33,6 +34,7 @@ _METADATA = """declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 !1 = !{!"branch_weights", i32 1000000, i32 1}
 !2 = !{!"branch_weights", i32 1, i32 1000000}
 """
+MANY = 40  # arguments or results are handled one after another, more of them in a loop
 FEW_PAIRS = 6  # of arrays are compared one after another, more of them by a loop
 
 _TYPES = {F64: "float64_type", F32: "float32_type", I64: "int64_type", BOOL: "bool_type"}
@@ -52,7 +54,7 @@ class PythonCall:
         self.params = [p.type for p in f.params][: len(f.params) - n]
         self.constants = [p.type for p in f.params][len(f.params) - n :]
         self.results, self.weak, self.shape, self.numbers = list(f.results), weak, shape, numbers
-        self.code = Code(module)
+        self.code, self.tables = Code(module), list[str]()
         self.constants_at = FIXED + len(shape.fixed)
         self.written = list(written)
         self.bounds_at = self.constants_at + sum(_slots(t) for t in self.constants)
@@ -90,12 +92,9 @@ class PythonCall:
         self.require(code.let("icmp eq ptr %names, null"))
         n = code.let("and i64 %nargsf, 9223372036854775807")
         self.require(code.let(f"icmp eq i64 {n}, {len(self.params)}"))
-        at = 0
-        for i, t in enumerate(self.params):
-            x = code.load("ptr", code.let(f"getelementptr ptr, ptr %args, i64 {i}"))
-            self.argument(x, t, self.weak[i], slots, at, i in self.written)
-            self.compare(i, slots, at)
-            at += _slots(t)
+        at = sum(map(_slots, self.params))
+        self.arguments(slots)
+        self.compare(slots)
         self.apart(slots)
         for j in range(sum(map(_slots, self.constants))):
             self.slot_store(slots, at + j, "i64", self.record("i64", self.constants_at + j))
@@ -118,10 +117,40 @@ class PythonCall:
         code.emit(f"ret ptr {region}")
         code.place("mismatch")
         code.emit(f"ret ptr {MISMATCH}")
-        return code.text("define ptr @call(ptr %self, ptr %args, i64 %nargsf, ptr %names, ptr %record) nounwind") + _METADATA
+        head = "define ptr @call(ptr %self, ptr %args, i64 %nargsf, ptr %names, ptr %record) nounwind"
+        return "\n".join([*self.tables, code.text(head)]) + _METADATA
 
     def slot_store(self, slots: str, i: int, t: str, v: str) -> None:
         self.code.store(t, v, self.code.let(f"getelementptr i64, ptr {slots}, i64 {i}"))
+
+    def each(self, kinds: Sequence[Any], sizes: Sequence[int], one: Callable[[Any, str, str], None]) -> None:
+        """one(kind, i, the first of its slots) for each of these values: a loop where they are many, with a table of what each is."""
+        code, starts = self.code, list(itertools.accumulate(sizes, initial=0))[:-1]
+        if len(kinds) < MANY:
+            for i, (kind, at) in enumerate(zip(kinds, starts, strict=True)):
+                one(kind, str(i), str(at))
+            return
+        different = list(dict.fromkeys(kinds))
+        places = self.table(starts)
+        chosen = self.table([different.index(k) for k in kinds])
+
+        def body(i: str) -> None:
+            at = code.load("i64", code.let(f"getelementptr i64, ptr {places}, i64 {i}"))
+            k = code.load("i64", code.let(f"getelementptr i64, ptr {chosen}, i64 {i}"))
+            labels, after = [code.new_label("kind") for _ in different], code.new_label("next")
+            code.emit(f"switch i64 {k}, label %{labels[0]} [{' '.join(f'i64 {j}, label %{x}' for j, x in enumerate(labels))}]")
+            for kind, label in zip(different, labels, strict=True):
+                code.place(label)
+                one(kind, i, at)
+                code.emit(f"br label %{after}")
+            code.place(after)
+
+        loop(code, str(len(kinds)), body)
+
+    def table(self, numbers: Sequence[int]) -> str:
+        name = f"@lantern.table.{len(self.tables)}"
+        self.tables.append(f"{name} = internal constant [{len(numbers)} x i64] [{', '.join(f'i64 {n}' for n in numbers)}]")
+        return name
 
     def count(self) -> None:
         """One call more, for the table of specialisations."""
@@ -129,42 +158,53 @@ class PythonCall:
         self.code.store("i64", self.code.let(f"add i64 {self.code.load('i64', p)}, 1"), p)
 
     # ---- arguments
-    def compare(self, leaf: int, slots: str, at: int) -> None:
-        """An argument whose numbers the program is for has these: they are in its slots, the value or data first, then sizes."""
+    def compare(self, slots: str) -> None:
+        """Arguments whose numbers the program is for have these: they are in their slots, the value or data first, then sizes."""
+        starts = list(itertools.accumulate(map(_slots, self.params), initial=0))
         for need, n in self.numbers.items():
-            if need.leaf == leaf:
-                place = at if need.axis is None else at + 1 + need.axis
-                found = self.code.load("i64", self.code.let(f"getelementptr i64, ptr {slots}, i64 {place}"))
-                self.require(self.code.let(f"icmp eq i64 {found}, {int(n)}"))
+            place = starts[need.leaf] + (0 if need.axis is None else 1 + need.axis)
+            found = self.code.load("i64", self.code.let(f"getelementptr i64, ptr {slots}, i64 {place}"))
+            self.require(self.code.let(f"icmp eq i64 {found}, {int(n)}"))
 
-    def argument(self, x: str, t: Type, weak: bool, slots: str, at: int, written: bool) -> None:
+    def arguments(self, slots: str) -> None:
+        """All arguments into their slots."""
+
+        def one(kind: tuple[Type, bool, bool], i: str, at: str) -> None:
+            x = self.code.load("ptr", self.code.let(f"getelementptr ptr, ptr %args, i64 {i}"))
+            self.argument(x, *kind, self.code.let(f"getelementptr i64, ptr {slots}, i64 {at}"))
+
+        kinds = [(t, self.weak[i], i in self.written) for i, t in enumerate(self.params)]
+        self.each(kinds, list(map(_slots, self.params)), one)
+
+    def argument(self, x: str, t: Type, weak: bool, written: bool, slot: str) -> None:
+        """An argument into the slots from this one on."""
         code = self.code
         if isinstance(t, Array):
-            self.array(x, t, slots, at, written)
+            self.array(x, t, written, slot)
         elif weak and t == BOOL:
             yes = code.let(f"icmp eq ptr {x}, {self.service('true')}")
             no = code.let(f"icmp eq ptr {x}, {self.service('false')}")
             self.require(code.let(f"or i1 {yes}, {no}"))
-            self.slot_store(slots, at, "i64", code.let(f"zext i1 {yes} to i64"))
+            code.store("i64", code.let(f"zext i1 {yes} to i64"), slot)
         elif weak and t == I64:
             self.has_type(x, "python_int")
             overflow = code.alloca("i32")
             v = self.call("PyLong_AsLongLongAndOverflow", "i64", f"ptr {x}, ptr {overflow}")
             self.require(code.let(f"icmp eq i32 {code.load('i32', overflow)}, 0"))
-            self.slot_store(slots, at, "i64", v)
+            code.store("i64", v, slot)
         else:
             self.has_type(x, "python_float" if weak else _TYPES[t])
             p = self.at(x, HEADER)
             if t == BOOL:
-                self.slot_store(slots, at, "i64", code.let(f"zext i8 {code.load('i8', p)} to i64"))
+                code.store("i64", code.let(f"zext i8 {code.load('i8', p)} to i64"), slot)
             else:
-                self.slot_store(slots, at, LLVM_TYPES[t], code.load(LLVM_TYPES[t], p))
+                code.store(LLVM_TYPES[t], code.load(LLVM_TYPES[t], p), slot)
 
     def has_type(self, x: str, name: str) -> None:
         t = self.code.load("ptr", self.at(x, HEADER - 8))
         self.require(self.code.let(f"icmp eq ptr {t}, {self.service(name)}"))
 
-    def array(self, x: str, t: Array, slots: str, at: int, written: bool) -> None:
+    def array(self, x: str, t: Array, written: bool, slot: str) -> None:
         """An exact ndarray of the right dtype and rank, contiguous and aligned, and writeable if it is written."""
         code = self.code
         assert isinstance(t.dtype, Scalar)
@@ -174,14 +214,14 @@ class PythonCall:
         wanted = NUMPY_WRITABLE if written else NUMPY_READABLE
         flags = code.let(f"and i32 {code.load('i32', self.at(x, HEADER + 48))}, {wanted}")
         self.require(code.let(f"icmp eq i32 {flags}, {wanted}"))
-        self.slot_store(slots, at, "ptr", code.load("ptr", self.at(x, HEADER)))
+        code.store("ptr", code.load("ptr", self.at(x, HEADER)), slot)
         dims = code.load("ptr", self.at(x, HEADER + 16))
         for d in range(t.rank):
-            self.slot_store(slots, at + 1 + d, "i64", code.load("i64", code.let(f"getelementptr i64, ptr {dims}, i64 {d}")))
+            self.slot_store(slot, 1 + d, "i64", code.load("i64", code.let(f"getelementptr i64, ptr {dims}, i64 {d}")))
 
     def apart(self, slots: str) -> None:
         """An array that is written shares no memory with another argument, or with an array that the function captures."""
-        starts = [sum(map(_slots, self.params[:i])) for i in range(len(self.params))]
+        starts = list(itertools.accumulate(map(_slots, self.params), initial=0))
 
         def argument(i: int) -> tuple[str, str]:
             t = self.params[i]
@@ -241,17 +281,22 @@ class PythonCall:
     # ---- results
     def objects(self, region: str, slots: str, at: int, leaves: str) -> list[str]:
         """A Python object for each result, kept in `leaves` in case that a later one fails."""
-        code, outs = self.code, []
+        code = self.code
         code.emit(f"call void @llvm.memset.p0.i64(ptr {leaves}, i8 0, i64 {8 * max(len(self.results), 1)}, i1 false)")
-        for i, t in enumerate(self.results):
-            p = code.let(f"getelementptr i64, ptr {slots}, i64 {at}")
-            at += _slots(t)
-            x = self.object(p, t, region)
+        first = code.let(f"getelementptr i64, ptr {slots}, i64 {at}")
+        outs: list[str] = []
+
+        def one(t: Type, i: str, at: str) -> None:
+            x = self.object(code.let(f"getelementptr i64, ptr {first}, i64 {at}"), t, region)
             code.store("ptr", x, code.let(f"getelementptr ptr, ptr {leaves}, i64 {i}"))
             good = code.new_label("made")
             code.emit(f"br i1 {code.let(f'icmp eq ptr {x}, null')}, label %broken, label %{good}, !prof !2")
             code.place(good)
             outs.append(x)
+
+        self.each(self.results, list(map(_slots, self.results)), one)
+        if len(self.results) >= MANY:
+            return [code.load("ptr", code.let(f"getelementptr ptr, ptr {leaves}, i64 {i}")) for i in range(len(self.results))]
         return outs
 
     def object(self, p: str, t: Type, region: str) -> str:
