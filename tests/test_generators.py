@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -383,3 +384,80 @@ REFUSED: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
 def test_what_is_refused(f: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         lj.jit(f)(0.8)
+
+
+# ---- next() of iterators that the program has made
+def _numbers(x: Any) -> Any:
+    ids, total = itertools.count(1), 0.0
+    for k in range(6):
+        total = total + next(ids) * x[k % 3]
+    return total * next(ids)
+
+
+def _items(x: Any) -> Any:
+    it, total = iter([1.0, 2.0, 3.0, 4.0, 5.0]), 0.0
+    for v in x:
+        total = total + next(it) * v
+    return total * next(it)
+
+
+def _in_turn(x: Any) -> Any:
+    signs, total = itertools.cycle([1.0, -1.0]), 0.0
+    for v in x:
+        total = total + next(signs) * v
+    return total
+
+
+def _new_ones(x: Any) -> Any:
+    total = 0.0
+    for v in x:
+        it = iter([2.0, 3.0])
+        total = total + next(it) * v * next(it)
+        if v > 0.5:
+            total = total + next(iter([7.0])) * v
+    return total
+
+
+def _many(x: Any) -> Any:
+    it, total = iter(range(200)), 0.0
+    for k in [float(i) for i in range(80)]:
+        total = total + next(it) * np.sin(0.1 * x[0] * k) * np.cos(0.1 * x[1] * k + x[2]) * np.exp(-0.1 * k)
+    return total
+
+
+TAKEN = (_numbers, _items, _in_turn, _new_ones, _many)
+
+
+@pytest.mark.parametrize("f", TAKEN, ids=[f.__name__ for f in TAKEN])
+def test_next_takes_each_element_once(f: Any) -> None:
+    check(f, (np.array([0.3, 0.9, 0.4]),), (np.array([0.6, 0.2, 0.7]),), order=1)
+
+
+def _in_an_arm(x: Any) -> Any:
+    it = iter([1.0, 2.0, 3.0])
+    y = next(it) * x[0] if x[0] > 0 else next(it) * x[1]
+    return y + next(it)
+
+
+def _in_a_test(x: Any) -> Any:
+    ids, total = itertools.count(), 0.0
+    while next(ids) < 3:
+        total += x[0]
+    return total
+
+
+@pytest.mark.parametrize("f", [_in_an_arm, _in_a_test])
+def test_next_that_cannot_be_followed_is_refused(f: Any) -> None:
+    with pytest.raises(lj.LanternError, match="count the place yourself"):
+        lj.jit(f)(np.array([0.3, 0.9, 0.4]))
+
+
+def test_next_of_a_search_through_an_array_of_known_size() -> None:
+    def f(x: Any) -> Any:
+        a, _, _ = x
+        found = next(v for v in x if v > 0.5)
+        return found * found + a
+
+    check(f, (np.array([0.3, 0.9, 0.4]),), (np.array([0.3, 0.2, 0.6]),))
+    with pytest.raises(StopIteration):
+        lj.jit(f)(np.array([0.3, 0.1, 0.4]))

@@ -73,12 +73,12 @@ def _over_many(staged: Staged, body: Body, orelse: Thunk | None, scope: Scope, l
     the body changes what it goes through, or is no smaller so, it is unrolled all the same."""
     builder, known = current_builder(), staged.known or 0
     open_block()
-    go_back, mark, unrolled = way_back(scope), builder.mark(), 0
+    go_back, mark, unrolled, steps = way_back(scope), builder.mark(), 0, len(builder.trace.steps)
 
     def first() -> Iterator[Any]:
         nonlocal unrolled
         for i, x in enumerate(staged.python()):
-            if i == 1 and (unrolled := known * _lets(builder, mark)) > MOST_LETS_OF_MANY:
+            if i == 1 and len(builder.trace.steps) == steps and (unrolled := known * _lets(builder, mark)) > MOST_LETS_OF_MANY:
                 raise TooLarge
             yield x
 
@@ -114,9 +114,9 @@ class TooLarge(Exception):
 def _measured(staged: Staged) -> Iterator[Any]:
     """The elements for Python. TooLarge where the first one shows that all of them are too much."""
     builder = current_builder()
-    mark = builder.mark()
+    mark, steps = builder.mark(), len(builder.trace.steps)
     for i, x in enumerate(staged.python()):
-        if i == 1 and _is_too_large(staged, builder, mark):
+        if i == 1 and len(builder.trace.steps) == steps and _is_too_large(staged, builder, mark):
             builder.trace.numbers.sized = True
             raise TooLarge
         yield x

@@ -49,8 +49,10 @@ from ..values import concrete
 from ..values.scalars import truth
 from ..values.values import call
 from .containers.rows import staged_container
+from .containers.steps import step
 from .for_loops import for_
 from .iterables import Staged, on_ints, staged_iterable
+from .raising import raise_
 
 
 def staged_filter(function: Any, items: Any) -> Any:
@@ -281,6 +283,7 @@ def counting(start: Any) -> Callable[[Any], Any]:
 # ---- the first element
 def next_(items: Any, /, *default: Any) -> Any:
     """next(). Of a generator whose elements the program chooses it is the first: a search that ends there."""
+    step(items)
     if not building() or not isinstance(items, Staged) or items.begun is not None or items.keep is None or items.drive is not None:
         return next(items, *default)
     open_block()
@@ -302,10 +305,8 @@ def next_(items: Any, /, *default: Any) -> Any:
     return _result(signal, frame, "next()")
 
 
-def _without_elements(*default: Any) -> Return:
-    if not default:
-        raise StopIteration
-    return Return(default[0])
+def _without_elements(*default: Any) -> Any:
+    return Return(default[0]) if default else raise_(StopIteration())
 
 
 def _advanced(what: str) -> Iterator[Any]:

@@ -196,7 +196,7 @@ def _conditions() -> Iterator[list[Frame]]:
 
 def _enter_condition(scope: Scope | None, under: list[Frame]) -> None:
     if not under:
-        under.append(Frame("condition", scope))
+        under.append(Frame("condition", scope, since=clock()))
         current_builder().frames.append(under[0])
 
 
@@ -238,7 +238,7 @@ def run_expression(arm: Thunk, scope: Scope | None = None) -> Any:
     """Trace what runs under a traced condition: a `raise` there is staged."""
     frames = current_builder().frames
     depth = len(frames)
-    frames.append(Frame("condition", scope))
+    frames.append(Frame("condition", scope, since=clock()))
     try:
         return run_sometimes(arm)
     finally:

@@ -20,7 +20,7 @@ from ..objects.choice import Choice, as_number, resolved
 from ..objects.heap import MUTATORS, Heap
 from ..objects.held import CONTAINERS, MISSING
 from ..python import guarded, host, random, strings
-from ..python.containers import mappings, sets
+from ..python.containers import mappings, sets, steps
 from ..python.containers.given import with_containers
 from ..python.questions import dispatched
 from ..python.subscripts import got, is_open
@@ -307,6 +307,7 @@ def _new(x: Any) -> Any:
         trace.reads.made_array(part, 2)
     if type(x) in _VALUES:
         return x
+    steps.made(x)
     trace.heap.returned(x, 3)
     return made(x) if type(x) is list and trace.heap.birth(x) else x
 
