@@ -425,7 +425,12 @@ def _many(x: Any) -> Any:
     return total
 
 
-TAKEN = (_numbers, _items, _in_turn, _new_ones, _many)
+def _of_an_expression(x: Any) -> Any:
+    squares, halves = (v * v for v in x), (0.5 * v for v in [1.0, 2.0, 3.0])
+    return next(squares) + 2.0 * next(squares) * next(halves) + next(halves)
+
+
+TAKEN = (_of_an_expression, _numbers, _items, _in_turn, _new_ones, _many)
 
 
 @pytest.mark.parametrize("f", TAKEN, ids=[f.__name__ for f in TAKEN])

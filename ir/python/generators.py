@@ -49,7 +49,7 @@ from ..values import concrete
 from ..values.scalars import truth
 from ..values.values import call
 from .containers.rows import staged_container
-from .containers.steps import step
+from .containers.steps import made, step
 from .for_loops import for_
 from .iterables import Staged, on_ints, staged_iterable
 from .raising import raise_
@@ -112,6 +112,10 @@ def _both(first: Any, second: Callable[[], Any]) -> Any:
 
 def generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any] | None, flat: bool) -> Any:
     """A generator expression: item(x) for x in items if keep(x); `flat` where item(x) is a generator expression itself."""
+    return made(_generator(items, item, keep, flat))
+
+
+def _generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any] | None, flat: bool) -> Any:
     items = _taken(items)
     source = staged_source(items)
     trace = current_trace()
