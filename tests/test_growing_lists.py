@@ -489,7 +489,7 @@ def test_items_that_are_objects_are_what_they_are_on_their_path() -> None:
 CHANGES = (
     "del l[2:]", "del l[5:]", "del l[:-2]", "del l[i // 2:]", "l[2:] = [9.0]", "l[5:] = [1.0]", "l[3:1] = [4.0]", "l[len(l):] = [i * 0.1]",
     "l.insert(-1, float(i))", "l.insert(0, i * 0.5)", "l.insert(2, 0.1)\ndel l[4:]", "l *= 2\ndel l[3:]", "l.sort()\ndel l[2:]", "l.reverse()\nl.append(0.5)",
-    "l[:] = l[::-1]\nl.append(0.2)", "l.extend(l[:1])", "if i > 2:\n    l.insert(1, x[0])",
+    "l[:] = l[::-1]\nl.append(0.2)", "if x[i] > 0:\n    l.append(1.0)\nl.append(2.0)", "if x[i] > 0:\n    l.append(1.0)\nelse:\n    l.insert(0, 2.0)", "l.extend(l[:1])", "if i > 2:\n    l.insert(1, x[0])",
 )  # fmt: skip
 QUEUES = (
     "l.insert(2, i * 1.0)\nl.append(3.0)", "l.appendleft(1.0)\nl.appendleft(2.0)\nout.append(l.pop())", "out.append(1.0 if x[i] in l else 0.0)\nl.append(0.2)",
@@ -518,3 +518,21 @@ def test_a_list_that_is_changed_in_other_ways_too(change: str, tmp_path: Path) -
         for got, wanted in zip(f(x), space["f"](x), strict=True):
             assert len(got) == len(wanted)
             np.testing.assert_allclose(got, wanted, rtol=1e-13)
+
+
+def test_what_is_appended_on_some_paths_and_on_all() -> None:
+    """The list begins to grow on a path, in the middle of the iteration."""
+
+    def f(x: Any) -> Any:
+        some: list[Any] = []
+        for i in range(len(x)):
+            if x[i] > 0:
+                some.append(x[i])
+            some.append(1.0)
+        return some
+
+    for n in (1, 3, 7, 20):
+        x = np.cos(np.arange(n) * 1.1)
+        for found in both(f, x).values():
+            np.testing.assert_allclose(found, f(x), rtol=1e-13)
+    check(lambda x: sum(v * v * (i + 1) for i, v in enumerate(f(x))), (np.cos(np.arange(7) * 1.1),))

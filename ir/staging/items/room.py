@@ -52,18 +52,22 @@ class Reserving:
 
     def _reserve(self, frame: Frame) -> None:
         """A loop whose count is known when it begins, and that is not left early, makes room for all that is appended in it: then the
-        buffers do not change in it."""
+        buffers do not change in it. A list may have begun to grow in the middle of what was traced: once more is seen, there is more room."""
         trace = self.builder.trace
         if self.trips is None or any(frame.ends["break"]):
             return
         for at, place in self.heap.older(self.since):
             events = [e for e in trace.appends[self.appended :] if e.items == at[0]]
-            if not events or (at, "grow") not in self.forms or ("reserve", at) in self.forms or not isinstance(place.holder, List):
+            if not events or (at, "grow") not in self.forms or not isinstance(place.holder, List):
                 continue
+            known = self.forms.get(("reserve", at), Room(0, []))
             shapes = known_before(events[0].shapes) if events[0].shapes is not None else None
-            mine = all(e.frame is frame and e.shapes is not None for e in events) and shapes is not None
-            self.forms["reserve", at] = Room(len(events), shapes) if mine and shapes is not None else None
-            if mine:
+            mine = all(e.frame is frame and e.shapes is not None for e in events)
+            room = Room(len(events), shapes) if mine and shapes is not None else None
+            if known is None or (room is not None and room.appends <= known.appends):
+                continue
+            self.forms["reserve", at] = room
+            if room is not None or known.appends:
                 for key in [k for k in self.forms if k[:2] == (at, 0) or (k[0] == "sizes" and k[1][:2] == (at, 0))]:
                     del self.forms[key]  # of buffers that change
 
