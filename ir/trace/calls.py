@@ -302,8 +302,11 @@ def _new(x: Any) -> Any:
         return x
     if isinstance(x, np.ndarray):
         return trace.reads.made_array(x, 1)
-    for part in x if isinstance(x, tuple) else ():
-        trace.reads.made_array(part, 2)
+    if isinstance(x, tuple):
+        parts = [trace.reads.made_array(part, 2) for part in x]
+        if not all(a is b for a, b in zip(parts, x, strict=True)):
+            return x._make(parts) if hasattr(x, "_make") else tuple(parts)
+        del parts
     if type(x) in _VALUES:
         return x
     trace.heap.returned(x, 3)
