@@ -160,3 +160,67 @@ def test_what_only_the_body_assigns(what: str) -> None:
 
     for f in (left, branched):
         check(f, (0.7, 1.1))
+
+
+class Cell:
+    """Something with a value."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def index_and_then_its_name(x: Any, n: int) -> Any:
+    a, i = np.zeros(n + 1), 0
+    for k in range(n):
+        a[i], i = x * k, i + 1
+    return np.sum(a * np.arange(n + 1.0)) * x
+
+
+def index_in_a_while(x: Any, n: int) -> Any:
+    a, i = np.zeros(n + 1), n
+    while i > 0:
+        (a[i], i), s = (x * i, i - 1), x
+    return np.sum(a**3) * s
+
+
+def object_and_then_its_name(x: Any, n: int) -> Any:
+    a, b = Cell(x), Cell(x * x)
+    c = a
+    a.value, a = 3.0 * x, b
+    items, others = [x, x], [2.0 * x, x]
+    both = items
+    items[0], items = x**3, others
+    return a.value + c.value * both[0] + items[0]
+
+
+def several_targets(x: Any, n: int) -> Any:
+    a, i = np.zeros(4), 0
+    i = a[i] = 2
+    a[i] = i = 3
+    a[i], *rest, i = x, 1, x, 0
+    return a[3] * a[0] + a[2] * rest[1] + i
+
+
+def a_dict_and_its_key(x: Any, n: int) -> Any:
+    d, k = {"a": 0.0, "b": 0.0}, "a"
+    d[k], k = x, "b"
+    d[k], k = x * x, "a"
+    return d["a"] * 2.0 + d["b"] * 3.0
+
+
+def the_target_of_a_loop(x: Any, n: int) -> Any:
+    a, i = np.zeros(4), 0
+    s = 0
+    for a[i], i in [(x, 1), (x * x, 2)]:
+        s += i
+    return a[0] * 2.0 + a[1] * 3.0 + a[2] * 100.0 + s
+
+
+@pytest.mark.parametrize(
+    "f",
+    [index_and_then_its_name, index_in_a_while, object_and_then_its_name, several_targets, a_dict_and_its_key, the_target_of_a_loop],
+    ids=lambda f: f.__name__,
+)
+def test_targets_are_assigned_from_left_to_right(f: Callable[..., Any]) -> None:
+    """A name was assigned before an element or an attribute that stood before it, whose index or object it names."""
+    check(f, (0.7, 3))

@@ -126,6 +126,8 @@ def contains(x: Any, items: Any) -> Any:
     items = plain(items)
     if isinstance(items, queue.Queue):
         items = items.items
+    if building() and isinstance(items, (dict, set, frozenset)):
+        sets.hashable(x)
     if sets.is_of_program(items):
         return sets.has(members_of(items).items, x)  # type: ignore[union-attr]
     if isinstance(items, dict) and mappings.is_of_some_keys(items, None):

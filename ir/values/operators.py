@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -287,3 +287,10 @@ for _name, _operation in BINARY.items():
         setattr(Traced, f"__r{_name}__", lambda self, y, _operation=_operation: _operation(y, self))
 for _name, _operation in _UNARY.items():
     setattr(Traced, f"__{_name}__", _operation)
+
+
+def _unhashable(x: Arrayed) -> NoReturn:
+    raise TypeError(f"unhashable type: 'numpy.ndarray' ({user_site()})")
+
+
+Arrayed.__hash__ = _unhashable  # type: ignore[method-assign]

@@ -265,9 +265,6 @@ def write_to_scalar() -> NoReturn:
     )
 
 
-Arrayed.__hash__ = object.__hash__  # type: ignore[method-assign]
-
-
 # ---- types of operands
 def is_traced(value: Any) -> bool:
     return isinstance(value, (Traced, Arrayed))
