@@ -293,4 +293,4 @@ def _unhashable(x: Arrayed) -> NoReturn:
     raise TypeError(f"unhashable type: 'numpy.ndarray' ({user_site()})")
 
 
-Arrayed.__hash__ = _unhashable  # type: ignore[method-assign]
+Arrayed.__hash__ = _unhashable  # type: ignore[assignment,method-assign]
