@@ -604,3 +604,39 @@ def test_arrays_are_no_keys(f: Function) -> None:
         f(np.ones(2))
     with pytest.raises(TypeError, match=r"unhashable type: 'numpy\.ndarray' \(.*test_computed_keys.py"):
         lj.jit(f)(np.ones(2))
+
+
+def two_sets(x: float, n: int) -> Any:
+    a, b, t = {x}, {x + 1.0}, 0.0
+    while t < n:
+        a, b = b, a
+        t += x
+        a.add(t)
+    return len(a), len(b)
+
+
+def two_dicts(x: float, n: int) -> Any:
+    a, b, t = {0: 0.0}, {0: 0.0}, 0
+    while t < n:
+        a[t % 7] = x * t
+        a, b = b, a
+        t += 3
+    return a, b
+
+
+def one_of_two_dicts(x: float, n: int) -> Any:
+    a: dict[int, float] = {}
+    b: dict[int, float] = {}
+    t = 0
+    while t < n:
+        (a if t % 2 == 0 else b)[t % 7] = x * t
+        t += 3
+    return a, b
+
+
+@pytest.mark.parametrize(("f", "kind"), [(two_sets, "set"), (two_dicts, "dict")])
+def test_a_loop_does_not_swap_what_the_program_fills(f: Function, kind: str) -> None:
+    with pytest.raises(lj.errors.TypeMismatchError, match=rf"becomes another {kind} that the program fills: choose it where it is used"):
+        lj.jit(f)(2.0, 100)
+    for found in both(one_of_two_dicts, 2.0, 100).values():
+        assert found == one_of_two_dicts(2.0, 100)
