@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+
+import lantern_jit as lj
 
 from .support import both, check, close
 
@@ -224,3 +227,40 @@ def the_target_of_a_loop(x: Any, n: int) -> Any:
 def test_targets_are_assigned_from_left_to_right(f: Callable[..., Any]) -> None:
     """A name was assigned before an element or an attribute that stood before it, whose index or object it names."""
     check(f, (0.7, 3))
+
+
+WAYS: dict[str, Callable[[Any], Any]] = {
+    "iter": iter,
+    "reversed": reversed,
+    "iter of reversed": lambda a: iter(reversed(a)),
+    "enumerate of reversed": lambda a: (v * k for k, v in enumerate(reversed(a))),
+    "zip": lambda a: (p * q for p, q in zip(a, reversed(a), strict=True)),
+    "map": lambda a: map(lambda p, q: p + q, a, reversed(a)),
+    "cycle": lambda a: itertools.islice(itertools.cycle(a), 5),
+    "compress": lambda a: itertools.compress(a, [1, 0, 1]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
+def test_elements_are_read_when_it_is_their_turn(way: Callable[[Any], Any]) -> None:
+    """Those of arrays of known size were read before the loop began, and what it wrote was not seen."""
+
+    def f(x: Any) -> Any:
+        a = np.array([x, 1.0, 2.0])
+        for v in way(a):
+            a[2] += 0.5 * v
+            a[0] += 0.25 * v * v * x
+        return a[0] + 2.0 * a[2]
+
+    def g(a: Any) -> Any:
+        a = a * 1.0
+        for v in way(a):
+            a[2] += 0.5 * v
+            a[0] += 0.25 * v * v
+        return a[0] + 2.0 * a[2]
+
+    check(f, (0.3,))
+    a, e = np.array([0.3, 1.0, 2.0]), 1e-6 * np.eye(3)
+    by_differences = [(g(a + d) - g(a - d)) / 2e-6 for d in e]
+    for derivative in (lj.grad(g), lj.jacfwd(g)):
+        np.testing.assert_allclose(lj.jit(derivative)(a), by_differences, 1e-6)

@@ -350,7 +350,7 @@ class Loop(Reserving, Contents):
         why = ("its structure must stay the same", "only numbers, arrays and containers of them can change in a staged loop")
         what = f"changes from {show(old)} to {show(new)}: {why[type(old) is type(new)]}"
         if (keyed(new) or members_of(new)) is not None:  # what it holds is known by itself, and not by a structure
-            what = f"becomes another {type(new).__name__} that the program fills: choose it where it is used, as in (a if i % 2 == 0 else b).update(..)"
+            what = f"becomes another {type(new).__name__} that the program fills: choose it where it is used: (a if i % 2 == 0 else b)"
         return errors.TypeMismatchError(f"loop {in_words(name)} at {user_site()} {what}")
 
     def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
