@@ -104,7 +104,6 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
         heap.closures += raw.__closure__ or ()
         heap.clock += 1
         maker = next((f for f in reversed(current_builder().frames) if f.kind == "function"), None)
-        function.__lantern_made__ = maker, heap.clock  # type: ignore[attr-defined]
         assigned = assigned_outside(raw.__code__)
         raw.__lantern_outer__, raw.__lantern_globals__ = assigned, ()  # type: ignore[attr-defined]
         for name in assigned:
@@ -113,6 +112,7 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
                 heap.made(cell)  # of a function that runs in this trace
         builder = current_builder()
         builder.trace.depths[function] = builder, len(builder.frames)
+        builder.trace.makers[function] = maker, heap.clock
     return function
 
 
