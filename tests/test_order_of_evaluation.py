@@ -264,3 +264,23 @@ def test_elements_are_read_when_it_is_their_turn(way: Callable[[Any], Any]) -> N
     by_differences = [(g(a + d) - g(a - d)) / 2e-6 for d in e]
     for derivative in (lj.grad(g), lj.jacfwd(g)):
         np.testing.assert_allclose(lj.jit(derivative)(a), by_differences, 1e-6)
+
+
+def test_any_and_all_ask_for_no_more_than_they_need() -> None:
+    """Elements behind the one that decides were computed, with all that this does."""
+
+    def f(x: Any, a: Any, k: int) -> Any:
+        seen = []
+
+        def look(v: Any) -> Any:
+            seen.append(v)
+            return v
+
+        found = any(look(v) > 0 for v in [x, 1.0, -x]), all(look(v) > 0 for v in [x, 1.0, x])
+        return found, any(a[i] > 5.0 for i in [0, k]), len(seen)
+
+    for x, a, k in ((2.0, [9.0, 1.0], 7), (-2.0, [9.0, 1.0], 7), (-2.0, [1.0, 6.0], 1), (2.0, [1.0, 2.0], 1)):
+        for found in both(f, x, np.array(a), k).values():
+            assert found == f(x, np.array(a), k)
+    with pytest.raises(IndexError):
+        lj.jit(f)(2.0, np.array([1.0, 2.0]), 7)
