@@ -582,6 +582,8 @@ def bools_among_numbers(x: Any) -> Any:
 def test_bools_are_equal_to_numbers() -> None:
     for x in (np.array([1.5, 2.5]), np.array([1.5, -0.5, 2.2]), np.array([0.4, 0.2, -0.7]), np.array([1.0, 0.0])):
         equal(bools_among_numbers, x)
+
+
 KEYS = {
     "display": lambda x: {x: 1.0},
     "display of a set": lambda x: {x},
