@@ -18,7 +18,7 @@ from ..numpy import dispatch as numpy_api
 from ..objects import memos
 from ..objects.choice import Choice, as_number, resolved
 from ..objects.heap import MUTATORS, Heap
-from ..objects.held import CONTAINERS, MISSING
+from ..objects.held import CONTAINERS, MISSING, among
 from ..python import guarded, host, random, strings
 from ..python.containers import mappings, sets
 from ..python.containers.given import with_containers
@@ -276,7 +276,7 @@ def _takes_optionals(function: Any) -> bool:
     if function is isinstance or function is hasattr:
         return True
     raw = getattr(function, "__func__", function)
-    if function is print or function in strings.REPLACED or host.is_effect(function) or function is callback:
+    if among(function, (print, *strings.REPLACED)) or host.is_effect(function) or function is callback:
         return True
     return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or (isinstance(function, type) and _is_made_by_init(function))
 
@@ -286,7 +286,7 @@ def _reads_only(function: Any) -> bool:
     return (
         isinstance(function, (type, np.ufunc))
         or getattr(function, "__module__", "") in _READERS
-        or function in (len, repr, id, hash, iter, next, print)
+        or among(function, (len, repr, id, hash, iter, next, print))
     )
 
 

@@ -186,6 +186,8 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
         return of_sparse
     forward, back = own_method(x, f"__{name}__"), own_method(y, REFLECTED.get(name, f"__r{name}__"))
     if (forward is None and back is None) or not building():
+        if name == "ne" and building() and (own_method(x, "__eq__") or own_method(y, "__eq__")):  # of which Python makes it
+            return not_(binary(operator.eq, "eq", x, y))
         if name in ("eq", "ne") and type(x).__eq__ is _BY_IDENTITY:
             told_apart(x, y)
         return _in_words(fn, x, y)
