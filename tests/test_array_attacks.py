@@ -252,3 +252,46 @@ def test_arrays_of_rank_zero_are_scalars() -> None:
     c = np.array(3.0)
     assert lj.jit(lambda x: x[0] * c)(X) == 1.5
     assert lj.jit(lambda a: a[()] * a.sum())(np.array(2.5)) == 6.25
+
+
+AGAIN = np.array([-1, 2, -1, 3])
+
+
+def products_at(a: Any, i: Any) -> Any:
+    np.multiply.at(a, i, a)
+    np.minimum.at(a, [0, 1], a[1:3])
+    np.add.at(a, i, a[::-1] * a)
+    return a * np.arange(4.0)
+
+
+def quotients_at(a: Any, i: Any) -> Any:
+    np.divide.at(a, i, a[::-1])
+    np.maximum.at(a[1:], i % 3, a[:4])
+    return a
+
+
+@pytest.mark.parametrize("f", [products_at, quotients_at])
+def test_what_is_written_at_places_was_read_before(f: Callable[..., Any]) -> None:
+    """The values that ufunc.at takes from the array itself are those that it had before."""
+    x = np.array([1.5, 2.0, 3.0, 4.0])
+    expected = f(x.copy(), AGAIN)
+    for found in both(lambda x: f(x.copy(), AGAIN), x).values():
+        np.testing.assert_allclose(found, expected, 1e-14)
+
+    def g(x: Any) -> Any:
+        return np.sum(f(x * 1.0, AGAIN) ** 2)
+
+    by_differences = [(g(x + e) - g(x - e)) / 2e-6 for e in np.eye(4) * 1e-6]
+    np.testing.assert_allclose(lj.jit(lj.grad(g))(x), by_differences, 1e-6)
+
+
+def test_indices_that_are_written_themselves() -> None:
+    def f(i: Any) -> Any:
+        np.multiply.at(i, i, 2)
+        np.maximum.at(i, i % 4, i)
+        np.negative.at(i, i % 4)
+        return i
+
+    i = np.array([1, 2, 3, 0])
+    for found in both(lambda i: f(i.copy()), i).values():
+        np.testing.assert_array_equal(found, f(i.copy()))

@@ -12,7 +12,7 @@ import pytest
 
 import lantern_jit as lj
 
-from .support import Function, close
+from .support import Function, check, close
 
 again = lj.checkpoint
 
@@ -123,3 +123,29 @@ def test_what_is_captured_is_that_of_the_call(f: Function) -> None:
     gradient = lj.jit(lambda a, b: lj.grad(f, (0, 1))(a, b)[0])
     second = [(gradient(*(x + e)) - gradient(*(x - e))) / (2 * h) for e in np.eye(2) * h]
     close(list(lj.jit(lj.grad(gradient, (0, 1)))(*x)), second, 1e-6)
+
+
+class Layer:
+    """Something with a weight."""
+
+    def __init__(self, weight: Any) -> None:
+        self.weight = weight
+
+    def step(self, x: Any) -> Any:
+        return math.sin(x) * self.weight
+
+
+def test_a_method_is_traced_once_for_what_its_object_holds() -> None:
+    """It was traced again each time: what its object holds was compared with nothing."""
+
+    def f(x: float, change: float) -> float:
+        layer, y = Layer(2.0 * x), x
+        for i in (1, 2, 3, 4):
+            y = lj.checkpoint(layer.step)(y)
+            if i == 2:
+                layer.weight = layer.weight * change
+        return y
+
+    check(f, (0.7, 1.3))
+    graph = lj.jit(f).inspect(0.7, 1.3).graph
+    assert graph.count("\nfn step") == 2

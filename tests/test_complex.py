@@ -12,7 +12,7 @@ import pytest
 import lantern_jit as lj
 from lantern_jit import errors
 
-from .support import both
+from .support import both, close
 
 RNG = np.random.default_rng(5)
 
@@ -532,3 +532,15 @@ def test_a_quantum_circuit_of_four_qubits() -> None:
         shift[i] = np.pi / 2
         shifts[i] = (compiled(angles + shift) - compiled(angles - shift)) / 2
     np.testing.assert_allclose(found, shifts, rtol=1e-10, atol=1e-12)
+
+
+def test_places_of_complex_arrays_are_written() -> None:
+    def f(x: Any, i: Any) -> Any:
+        z, c = x * 1j, np.array([1.0, 2.0, 3.0]) * (1.0 + 2.0j)
+        np.multiply.at(z, i, z)
+        c[0] = z[1]
+        return z, c
+
+    x, i = np.array([1.0, 2.0, 3.0]), np.array([0, 2, 0])
+    for found in both(f, x, i).values():
+        close(found, f(x, i))

@@ -13,7 +13,7 @@ import pytest
 
 import lantern_jit as lj
 
-from .support import both, check
+from .support import Function, both, check
 from .test_bookkeeping import equal
 
 X = 3 * np.sin(np.arange(9.0) + 0.3)
@@ -582,3 +582,63 @@ def bools_among_numbers(x: Any) -> Any:
 def test_bools_are_equal_to_numbers() -> None:
     for x in (np.array([1.5, 2.5]), np.array([1.5, -0.5, 2.2]), np.array([0.4, 0.2, -0.7]), np.array([1.0, 0.0])):
         equal(bools_among_numbers, x)
+
+
+KEYS = {
+    "display": lambda x: {x: 1.0},
+    "display of a set": lambda x: {x},
+    "set": lambda x: set([x]),
+    "in a tuple": lambda x: {(1, x): 1.0},
+    "comprehension": lambda x: {v: 1.0 for v in [x]},
+    "dict": lambda x: dict([(x, 1.0)]),
+    "get": lambda x: {1.0: 2.0}.get(x),
+    "in": lambda x: x in {1.0: 2.0},
+    "in a set": lambda x: x in {1.0},
+    "add": lambda x: set().add(x),
+    "hash": lambda x: hash(x),
+}
+
+
+@pytest.mark.parametrize("f", KEYS.values(), ids=KEYS.keys())
+def test_arrays_are_no_keys(f: Function) -> None:
+    """They were taken by identity."""
+    with pytest.raises(TypeError, match=r"unhashable type: 'numpy\.ndarray'"):
+        f(np.ones(2))
+    with pytest.raises(TypeError, match=r"unhashable type: 'numpy\.ndarray' \(.*test_computed_keys.py"):
+        lj.jit(f)(np.ones(2))
+
+
+def two_sets(x: float, n: int) -> Any:
+    a, b, t = {x}, {x + 1.0}, 0.0
+    while t < n:
+        a, b = b, a
+        t += x
+        a.add(t)
+    return len(a), len(b)
+
+
+def two_dicts(x: float, n: int) -> Any:
+    a, b, t = {0: 0.0}, {0: 0.0}, 0
+    while t < n:
+        a[t % 7] = x * t
+        a, b = b, a
+        t += 3
+    return a, b
+
+
+def one_of_two_dicts(x: float, n: int) -> Any:
+    a: dict[int, float] = {}
+    b: dict[int, float] = {}
+    t = 0
+    while t < n:
+        (a if t % 2 == 0 else b)[t % 7] = x * t
+        t += 3
+    return a, b
+
+
+@pytest.mark.parametrize(("f", "kind"), [(two_sets, "set"), (two_dicts, "dict")])
+def test_a_loop_does_not_swap_what_the_program_fills(f: Function, kind: str) -> None:
+    with pytest.raises(lj.errors.TypeMismatchError, match=rf"becomes another {kind} that the program fills: choose it where it is used"):
+        lj.jit(f)(2.0, 100)
+    for found in both(one_of_two_dicts, 2.0, 100).values():
+        assert found == one_of_two_dicts(2.0, 100)

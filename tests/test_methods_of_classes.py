@@ -10,7 +10,7 @@ import pytest
 
 import lantern_jit as lj
 
-from .support import check
+from .support import both, check
 
 
 class Level:
@@ -212,3 +212,37 @@ def test_a_cached_property_of_an_object_outside() -> None:
     assert vars(model)["twice"] == 6.0  # as Python leaves it
     model.twice = 5.0
     assert f(2.0) == 15.0
+
+
+class Scaled:
+    """Something that can be called, and has an opinion of what is equal to it."""
+
+    def __init__(self, by: Any) -> None:
+        self.by = by
+
+    def __eq__(self, other: Any) -> Any:
+        return self.by == other.by
+
+    def __call__(self, x: Any) -> Any:
+        return self.by * x
+
+
+def test_what_can_be_called_is_compared_with_nothing() -> None:
+    """It was asked whether it is equal to functions of Python's."""
+
+    def f(x: Any) -> Any:
+        g = Scaled(x)
+        return g(3.0) + sum(map(g, [1.0, x])) + max([1.0, x], key=g)
+
+    for found in both(f, 2.0).values():
+        assert found == f(2.0)
+    assert lj.jit(lj.grad(f))(2.0) == 9.0
+
+
+@pytest.mark.parametrize("x", [2.0, 3.0])
+def test_unequal_is_not_equal_where_nothing_else_is_said(x: float) -> None:
+    def f(x: Any) -> Any:
+        return Scaled(x) != Scaled(2.0), 1.0 if Scaled(2.0) != Scaled(x) else 0.0
+
+    for found in both(f, x).values():
+        assert found == f(x)

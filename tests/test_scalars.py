@@ -226,3 +226,59 @@ def test_rows() -> None:
                 ):
                     with pytest.raises(OverflowError, match="an int does not fit in 64 bits"):
                         call()
+
+
+def test_shifts() -> None:
+    def f(n: Any) -> Any:
+        return 1 << n, 100 >> n, (1 << n) + 0.5, np.float32(2.0) * (1 << n)
+
+    def caught(n: Any) -> Any:
+        try:
+            return 1 << n
+        except ValueError:
+            return -7
+
+    for found in both(f, 5).values():
+        same(found, (32, 3, 32.5, np.float32(64.0)))
+    for found in both(caught, -1).values():
+        same(found, -7)
+    for g in (lj.jit(lambda n: 1 << n), lj.jit(lambda n: n >> (n - 1))):
+        with pytest.raises(ValueError, match="negative shift count"):
+            g(-1)
+
+
+def test_shifts_of_numpys_numbers() -> None:
+    """They were turned round for ever."""
+
+    def f(a: Any, n: Any) -> Any:
+        return np.int64(-5) >> a, np.int64(1) << n, a << n, n << a, np.left_shift(n, a), np.right_shift(-7, a)
+
+    a = np.array([5, 7, 61, 1])
+    for found in both(f, a, 2).values():
+        for x, y in zip(found, f(a, 2), strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_bools_of_python_are_ints() -> None:
+    def f(x: Any, y: Any) -> Any:
+        items = [1.5, 2.5]
+        items[x < y] = x
+        grown = [x * i for i in range(3)]
+        return (
+            ~(x < y),
+            (10, 20)[x < y],
+            "ab"[x >= y],
+            [[1, 2], [3, 4]][x < y][x > y],
+            sum(range(x < y)),
+            items,
+            grown[x < y],
+            grown.pop(x < y),
+        )
+
+    for x, y in ((1.5, 2.5), (3.0, 3.0)):
+        for found in both(f, x, y).values():
+            same(found, f(x, y))
+    for found in both(lambda x, y: ~(x < y), np.float64(1.5), np.float64(2.5)).values():
+        assert not found
+        assert isinstance(found, (bool, np.bool_))

@@ -387,3 +387,37 @@ def test_blocks_are_put_together_and_taken_apart(t: Any, n: int) -> None:
 def test_blocks_are_spelled() -> None:
     text = "fn f(%x: f32x4[n], %y: f64x2) -> (f32x4[n], f64x2) {\nentry:\n  %z: f64x2 = add(%y, 1.0:f64x2)\n  return %x, %z\n}\n"
     assert show(parse(text)) == text
+
+
+def one_of_two(x: Any, k: int, a: Any, b: Any) -> Any:
+    if k > 1:
+        b = a
+    return np.sum(b * b) * x + a[k] * a[0] + b[k]
+
+
+def one_of_two_in_a_loop(x: Any, k: int, a: Any, b: Any) -> Any:
+    c = b
+    for i in range(k):
+        if a[i] > 0.5:
+            c = a
+        x = x * c[i] + a[0]
+    return np.sum(c * a) * x
+
+
+def one_of_two_that_is_written(x: Any, k: int, a: Any, b: Any) -> Any:
+    c, d = a * 1.0, b * 1.0
+    if k > 1:
+        d = c
+    d[0] = x * x
+    d[k] *= d[0]
+    return np.sum(d * d) + c[0] * x + c[k]
+
+
+@pytest.mark.parametrize("f", [one_of_two, one_of_two_in_a_loop, one_of_two_that_is_written], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("k", [1, 2])
+def test_an_array_without_a_tangent_that_may_be_one_with_one(f: Callable[..., Any], k: int) -> None:
+    """Forward mode in one of several arguments ended in a KeyError where another one was read by itself."""
+    point = (0.7, k, np.array([0.3, -0.2, 0.9, 0.5]), np.array([1.0, 0.4, -0.6, 0.1]))
+    for i in (0, 2, 3):
+        np.testing.assert_allclose(lj.jit(lj.jacfwd(f, argnums=i))(*point), lj.jit(lj.grad(f, argnums=i))(*point), 1e-12, 1e-12)
+    lj.check_grads(f, point, order=2)

@@ -200,11 +200,11 @@ def _of_operator(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
 _OPERATORS: dict[np.ufunc, str] = {
     np.add: "add", np.subtract: "sub", np.multiply: "mul", np.divide: "truediv", np.floor_divide: "floordiv", np.remainder: "mod", np.power: "pow",
     np.bitwise_and: "and", np.bitwise_or: "or", np.bitwise_xor: "xor", np.less: "lt", np.less_equal: "le", np.greater: "gt", np.greater_equal: "ge",
-    np.equal: "eq", np.not_equal: "ne",
+    np.equal: "eq", np.not_equal: "ne", np.left_shift: "lshift", np.right_shift: "rshift",
 }  # fmt: skip
 _OF_PYTHON: dict[np.ufunc, tuple[str, Callable[..., Any]]] = {
-    np.divmod: ("divmod", divmod), np.left_shift: ("lshift", operator.lshift), np.right_shift: ("rshift", operator.rshift),
-    np.negative: ("neg", operator.neg), np.positive: ("pos", operator.pos), np.absolute: ("abs", abs), np.invert: ("invert", operator.invert),
+    np.divmod: ("divmod", divmod), np.negative: ("neg", operator.neg), np.positive: ("pos", operator.pos), np.absolute: ("abs", abs),
+    np.invert: ("invert", operator.invert),
 }  # fmt: skip
 _SAME = ("sqrt", "cbrt", "hypot", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp", "sin", "cos", "tan", "sinh", "cosh", "tanh",
          "rint", "copysign")  # fmt: skip

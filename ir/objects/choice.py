@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.builder import current_trace
+from ..core.builder import current_trace, keep
 from ..core.port import Port
 from ..core.sites import unsupported
 from ..ops import table
@@ -141,6 +141,9 @@ def as_number(x: Any) -> Any:
     return pick(index, [int(c) for c in objects])
 
 
+keep("makers", lambda trace: {})  # of functions that traced code has defined: the call that did, and when
+
+
 def is_whole(x: Any) -> bool:
     """Is it an object that can be one of several: an instance of a user's class, what can be called, a plain string, a member of an Enum?"""
     return isinstance(x, _WHOLE) or type(x) is str or (is_object(x) and not type(x).__module__.startswith(_LIBRARY))
@@ -152,8 +155,8 @@ def birth(x: Any, heap: Heap) -> float:
     if isinstance(x, types.FunctionType):
         if any(isinstance(v, (Traced, Arrayed)) for v in (*(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values())):
             return math.inf
-        maker, since = getattr(x, "__lantern_made__", (None, 0))
         trace = current_trace()
+        maker, since = (None, 0) if trace is None else trace.makers.get(x, (None, 0))
         goes_on = trace is None or any(f is maker for b in trace.builders for f in b.frames)
         return 0 if goes_on else since
     if isinstance(x, types.MethodType):

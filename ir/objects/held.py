@@ -7,12 +7,17 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 CONTAINERS = (list, dict, set, collections.deque)
+
+
+def among(x: Any, those: Iterable[Any]) -> bool:
+    """Is it one of those? (Not by `==`, which is the user's where x is an object of theirs.)"""
+    return any(x is y for y in those)
 
 
 def attribute_of(x: Any, name: str) -> Any:

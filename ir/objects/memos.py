@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.builder import Builder, Frame, current_trace, keep
+from ..values.values import Arrayed
 from .choice import is_choice
 from .held import CONTAINERS
 
@@ -67,7 +68,7 @@ def remembered(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], com
 
 
 def _key(x: Any) -> Any:
-    if isinstance(x, CONTAINERS):
+    if isinstance(x, (Arrayed, *CONTAINERS)):
         hash(x)  # as Python says
     return (
         (type(x), x)

@@ -11,7 +11,6 @@ object of a type written in C keeps inside.
 
 from __future__ import annotations
 
-import dis
 import functools
 import sys
 import types
@@ -22,9 +21,14 @@ from typing import Any
 import numpy as np
 
 from ..core.builder import current_trace, keep
+from ..core.types import NUMPY_DTYPES
 from ..syntax.rewrite import NOT_USER_CODE, raw_of
+from ..values.arrays import lift_array
+from ..values.concrete import is_own, own, place
+from ..values.kernels import copied
 from .heap import Heap
 from .held import MISSING, attribute_of
+from .names import global_names
 
 _NUMBERS = (bool, int, float, complex, str, bytes, type(None))
 _EAGER = 64  # items: a list as short is noted whole when it is found, whatever is done with it
@@ -186,7 +190,7 @@ class Reads:
         self.heap = heap
         self.found: dict[Any, Read] = {}
         self.functions: set[int] = set()
-        self.fresh: dict[int, tuple[Any, list[Any]]] = {}  # arrays that the trace has made, and under what
+        self.fresh: dict[int, tuple[Any, list[Any], Any]] = {}  # arrays that the trace has made, under what, and where
         self.alive: list[Any] = []  # as long as their ids name them
 
     def add(self, kind: type[Read], holder: Any, name: Any = None) -> None:
@@ -304,20 +308,35 @@ class Reads:
             root = _root(x)
             mine = names + _ON_STACKS * (names + 1) + 2  # a name here, and the argument of getrefcount
             if root.base is None and sys.getrefcount(x) <= mine + (root is x) and (root is x or sys.getrefcount(root) <= 3):
-                self.fresh[id(root)] = root, _around()
+                if is_own(here := place()) and x.ndim and x.dtype.kind in "biufc":
+                    return copied(lift_array(x))
+                self.fresh[id(root)] = root, _around(), here
         return x
 
     def made_here(self, x: Any) -> bool:
-        """Has the trace made this array of constants, and that under all conditions and in all loops that it is in now?"""
-        _, around = self.fresh.get(id(_root(x)), (None, None))
-        return around is not None and all(any(f is g for g in around) for f in _around())
+        """Has the trace made this array of constants, and that under all conditions and in all loops that it is in now, and has the program
+        not read it yet?"""
+        root, around, _ = self.fresh.get(id(_root(x)), (None, [], None))
+        if root is None or any(_root(v) is root for v in current_trace().captured):  # type: ignore[union-attr]
+            return False
+        return all(any(f is g for g in around) for f in _around())
+
+    def result(self, x: Any) -> Any:
+        """A result of the program: an array of constants that the trace has made is another one in each call."""
+        mine = isinstance(x, np.ndarray) and id(_root(x)) in self.fresh and x.ndim > 0 and x.dtype in NUMPY_DTYPES.values()
+        return copied(lift_array(x)) if mine else x
+
+    def wanted(self, x: Any) -> None:
+        """The program is to write into this array of constants. If the trace has made it, it can be made the program's own."""
+        if id(_root(x)) in self.fresh:
+            own(self.fresh[id(_root(x))][2])
 
     # ---- the end
     def settle(self) -> list[Read]:
         """All reads. A lazy cache that the trace has filled holds from now on what it holds now."""
-        for place in self.heap.cached:
+        for cache in self.heap.cached:
             for kind in (Attribute, Item, Cell):
-                read = self.found.get((kind, id(place.holder), place.key))
+                read = self.found.get((kind, id(cache.holder), cache.key))
                 if read is not None:
                     read.value = read.now()
         out = [r for r in self.found.values() if not self.heap.birth(r.holder)]
@@ -346,28 +365,6 @@ def _is_basic(index: Any) -> bool:
     """Does it give a view? What that says is looked at when it is used."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(isinstance(i, (int, slice, np.integer, type(None), type(Ellipsis))) for i in parts)
-
-
-@functools.lru_cache(maxsize=4096)
-def global_names(code: types.CodeType) -> tuple[str, ...]:
-    """The globals that a code object loads, also in the functions inside of it. (co_names has attributes as well.)"""
-    shift = 1 if sys.version_info >= (3, 11) else 0
-    found: list[str] = []
-    raw, extended = code.co_code, 0
-    for i in range(0, len(raw), 2):
-        op, arg = raw[i], raw[i + 1] | extended
-        extended = arg << 8 if op == dis.EXTENDED_ARG else 0
-        if op == _LOAD_GLOBAL:
-            found.append(code.co_names[arg >> shift])
-        elif op == _LOAD_NAME:
-            found.append(code.co_names[arg])
-    for c in code.co_consts:
-        if isinstance(c, types.CodeType):
-            found += global_names(c)
-    return tuple(dict.fromkeys(found))
-
-
-_LOAD_GLOBAL, _LOAD_NAME = dis.opmap["LOAD_GLOBAL"], dis.opmap["LOAD_NAME"]
 
 
 @functools.lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ import functools
 import math
 import operator
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..core.builder import building
 from ..core.sites import user_site
 from ..core.types import BOOL, is_float
 from ..numpy.ufuncs import choose
-from ..staging.branches import and_, not_, or_
+from ..staging.branches import not_, short_circuit
 from ..values.operators import arithmetic
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, call, is_traced, scalar_type
@@ -126,22 +126,37 @@ def mean(data: Any) -> Any:
     return arithmetic("div", fsum(items), len(items) if staged is None else staged.count())
 
 
-def _decides(wanted: bool, join: Callable[..., Any]) -> Callable[[Any], Any]:
+def _decides(wanted: bool) -> Callable[[Any], Any]:
     """any() and all(): is there an element whose truth is `wanted`?"""
 
     def fn(iterable: Any, /) -> Any:
         staged, items = _source(iterable)
         if staged is not None and not (staged.short and staged.indexed and not isinstance(items, Arrayed)):
             return _search(staged, wanted)
-        found: Any = not wanted
-        for x in items:
-            found = join(pythons_bool(found), lambda x=x: pythons_bool(x))
-        return found
+        return _one_by_one(iter(items), wanted)
 
     return fn
 
 
-any_, all_ = _decides(True, or_), _decides(False, and_)
+any_, all_ = _decides(True), _decides(False)
+
+
+def _one_by_one(items: Iterator[Any], wanted: bool) -> Any:
+    """The same of what Python goes through: an element is asked for where those before it have not decided."""
+    more = True
+
+    def take() -> Any:
+        nonlocal more
+        for x in items:
+            return pythons_bool(x)
+        more = False
+        return not wanted
+
+    def operands() -> Iterator[Callable[[], Any]]:
+        while more:
+            yield take
+
+    return pythons_bool(short_circuit(not wanted, operands(), not wanted))
 
 
 def _search(staged: Staged, wanted: bool) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from ..core import dims, errors
 from ..core.port import Port
 from ..core.sites import unsupported, user_site
-from ..core.types import I64, behaves_as_array, widened
+from ..core.types import BOOL, I64, behaves_as_array, widened
 from ..numpy.common import class_of
 from ..objects.choice import is_choice
 from ..ops import table
@@ -27,7 +27,7 @@ from ..values import concrete, sizes
 from ..values.arrays import lift_array
 from ..values.indexing import index_in, slice_of
 from ..values.pytree import has_some_keys
-from ..values.values import Arrayed, Traced, constant, dim_of, dimension, load, scalar_type
+from ..values.values import Arrayed, Traced, constant, dim_of, dimension, load, scalar_type, to_type
 
 FEW = concrete.LONG  # so many elements, known while tracing, may be unrolled without a word
 
@@ -186,6 +186,7 @@ def staged_range(*args: Any) -> Any:
     """range() of possibly traced bounds; a Python range where all are plain."""
     if not any(isinstance(a, Traced) for a in args):
         return range(*args)
+    args = tuple(to_type(a, I64) if scalar_type(a) == (BOOL, True) else a for a in args)  # a bool of Python's is an int
     for a in args:
         if (scalar_type(a) or (None,))[0] != I64:
             raise TypeError(f"range() at {user_site()} needs ints, not {a!r}")

@@ -124,7 +124,13 @@ def staged_reversed(sequence: Any) -> Any:
     def element(i: Any) -> Any:
         return inner.element(on_ints(table.isub, operator.sub, _affine(inner.count(), -1, 1), i))
 
-    return _staged(lambda items: list(items)[::-1], parts, inner.count, element, min, what="reversed()")
+    def backwards(items: Any) -> Iterable[Any]:
+        """Each element when it is asked for: it may have been written by then."""
+        if isinstance(items, (range, np.ndarray)):
+            return reversed(items)
+        return list(items)[::-1] if inner.plain else (inner.element(i) for i in reversed(range(inner.known or 0)))
+
+    return _staged(backwards, parts, inner.count, element, min, what="reversed()")
 
 
 def staged_map(function: Any, *items: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.builder import building, current_trace
+from ..core.types import BOOL, I64
 from ..numpy.dispatch import INDEXED, index_joined, mentions_traced
 from ..objects.choice import as_number, is_choice
 from ..objects.held import CONTAINERS
@@ -19,7 +20,7 @@ from ..staging.lists import List
 from ..staging.paths import heap_of, require
 from ..staging.stores import constants_written, method_of, subscripted, subscripts_written
 from ..values.arrays import lift_array
-from ..values.values import Traced, call, constant, is_traced, store, write_to_scalar
+from ..values.values import Traced, call, constant, is_traced, store, to_type, write_to_scalar
 from .containers import mappings
 from .containers.keyed import require_key
 from .iterables import as_array
@@ -32,7 +33,7 @@ _MAKERS = set(map(type, INDEXED))
 def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
     index = index if isinstance(obj, dict) else as_number(index)
-    index = index if isinstance(obj, CONTAINERS) else _plain_lists(index)
+    index = _counted(obj, index) if isinstance(obj, (*CONTAINERS, tuple, str)) else _plain_lists(index)
     if isinstance(obj, np.ndarray) and mentions_traced(index):
         return lift_array(obj)[index]
     if type(obj) in _MAKERS and (mentions_traced(index) or current_trace() is not None):
@@ -61,6 +62,11 @@ def getitem(obj: Any, index: Any) -> Any:
     return obj[index]
 
 
+def _counted(obj: Any, index: Any) -> Any:
+    """An index of a sequence: a bool is 0 or 1."""
+    return to_type(index, I64) if isinstance(index, Traced) and index.type == BOOL and not isinstance(obj, dict) else index
+
+
 def _plain_lists(index: Any) -> Any:
     """An index of an array, with arrays for lists that grow and for ranges."""
     if isinstance(index, tuple):
@@ -80,7 +86,7 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
             call(own, index, value)
             return
         index = index if isinstance(obj, dict) else as_number(index)
-        index = index if isinstance(obj, CONTAINERS) else _plain_lists(index)
+        index = _counted(obj, index) if isinstance(obj, CONTAINERS) else _plain_lists(index)
         if isinstance(obj, CONTAINERS):
             heap_of().note(obj)
         if isinstance(obj, dict) and is_open(index):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -95,14 +95,14 @@ def ifexp(cond: Any, then: Thunk, orelse: Thunk) -> Any:
 
 @optional.and_.define
 def and_(x: Any, *rest: Thunk) -> Any:
-    return _short_circuit(x, rest, True)
+    return short_circuit(x, rest, True)
 
 
 def or_(x: Any, *rest: Thunk) -> Any:
-    return _short_circuit(x, rest, False)
+    return short_circuit(x, rest, False)
 
 
-def _short_circuit(x: Any, rest: Sequence[Thunk], goes_on: bool) -> Any:
+def short_circuit(x: Any, rest: Iterable[Thunk], goes_on: bool) -> Any:
     """Operand after operand, as long as their truth is `goes_on`."""
     ends: list[Any] = []
     since = clock()

@@ -85,7 +85,7 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     if trace is None or not trace.builders:
         signal = raw(*args, **kwargs)
         return signal.value if isinstance(signal, Return) else None
-    itself, owner = getattr(function, "__func__", function), getattr(function, "__self__", None)
+    itself, owner = _halves(function)
     key = (Same(itself), Same(owner), signature((args, kwargs), _is_shaped(trace, raw)))
     staged = _known(trace, key, function, raw, outside_of(owner, args, kwargs))
     if staged is not None:
@@ -109,9 +109,10 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
     assert trace is not None
     trace.reads.function(function)
     raw = syntax.convert(function) or (lambda *a, **k: Return(call(function, *a, **k)))
-    key = (Same(function), None, signature((args, kwargs), _is_shaped(trace, raw)))
+    itself, owner = _halves(function)
+    key = (Same(itself), ("apart", Same(owner)), signature((args, kwargs), _is_shaped(trace, raw)))
     named = function if hasattr(function, "__qualname__") else type(function)
-    staged = _known(trace, key, function, raw, outside_of(None, args, kwargs))
+    staged = _known(trace, key, function, raw, outside_of(owner, args, kwargs))
     if staged is None:
         active = Activation(key, trace.builders[-1], _code(raw))
         _limit_depth(trace, named, active)
@@ -119,6 +120,11 @@ def invoke_staged(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
         if wider is not None:
             return _widened(trace, key, lambda a: invoke_staged(function, a[0], a[1], checkpoint), (args, kwargs), wider)
     return call_staged(trace, staged, args, kwargs, checkpoint)
+
+
+def _halves(function: Callable[..., Any]) -> tuple[Any, Any]:
+    """A function, and the object whose method it is; the method is another object each time that it is asked for."""
+    return getattr(function, "__func__", function), getattr(function, "__self__", None)
 
 
 def _known(trace: Trace, key: Any, function: Any, raw: Any, outside: Any = ()) -> StagedFunction | None:

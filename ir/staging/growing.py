@@ -17,7 +17,7 @@ from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
 from ..core.graph import Const, Fail
 from ..core.sites import unsupported, user_site
-from ..core.types import element
+from ..core.types import BOOL, I64, element
 from ..objects.choice import ANY, among, is_choice, is_whole, one_of, union
 from ..objects.heap import Heap
 from ..objects.structure import opened
@@ -254,7 +254,7 @@ def constant_if_plain(n: Any) -> Any:
 
 
 def _traced(*values: Any) -> list[Any]:
-    return [v if isinstance(v, Traced) else constant(int(v)) for v in values]
+    return [(to_type(v, I64) if v.type == BOOL else v) if isinstance(v, Traced) else constant(int(v)) for v in values]
 
 
 def _clipped(i: Any, n: Any) -> Any:

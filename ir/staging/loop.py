@@ -27,6 +27,8 @@ from .chosen.sharing import Sharing
 from .growing import counts_known, described, grown, is_growing, length_of
 from .items.contents import PAIRS, Contents
 from .items.entries import entries, forms_of
+from .items.keyed import keyed
+from .items.members import members_of
 from .items.room import Reserving, Widen, refusal
 from .leaves import (
     Undefined,
@@ -346,8 +348,10 @@ class Loop(Reserving, Contents):
 
     def _differs(self, name: str, old: Any, new: Any) -> Exception:
         why = ("its structure must stay the same", "only numbers, arrays and containers of them can change in a staged loop")
-        what = f"loop {in_words(name)} at {user_site()} changes from {show(old)} to {show(new)}: {why[type(old) is type(new)]}"
-        return errors.TypeMismatchError(what)
+        what = f"changes from {show(old)} to {show(new)}: {why[type(old) is type(new)]}"
+        if (keyed(new) or members_of(new)) is not None:  # what it holds is known by itself, and not by a structure
+            what = f"becomes another {type(new).__name__} that the program fills: choose it where it is used: (a if i % 2 == 0 else b)"
+        return errors.TypeMismatchError(f"loop {in_words(name)} at {user_site()} {what}")
 
     def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
         """What the latch passes for a parameter; None where the parameter must be of another form."""

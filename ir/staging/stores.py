@@ -40,8 +40,8 @@ def method_of(obj: Any, name: str) -> Any:
 
 
 def constants_written(x: Any) -> None:
-    """Python is about to write into an array of constants. Compiled code would not do so again: one that others may see, and what is made
-    outside of a loop or a condition that is traced, is not written."""
+    """Python is about to write into an array of constants. Compiled code would not do so again: one that others may see is not written, and one that
+    the trace has made is the program's own the next time, unless nothing traced has come between."""
     trace = current_trace()
     if isinstance(x, np.ndarray) and x.ndim and x.dtype.kind in "biufc" and building() and not trace.reads.made_here(x):  # type: ignore[union-attr]
         check_owned(lift_array(x))

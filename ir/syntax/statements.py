@@ -193,15 +193,15 @@ class Statements(Base):
         return ast.Expr(_call("setitem", value, self.visit(t.value), self._index(t.slice)))
 
     def _target(self, t: Any, later: list[ast.stmt]) -> Any:
-        """A target of names only; what goes into objects is stored afterwards, from left to right."""
+        """A target of names only; what goes into objects, and names that come after such, are stored afterwards, from left to right."""
         if isinstance(t, (ast.Tuple, ast.List)):
             t.elts = [self._target(e, later) for e in t.elts]
         elif isinstance(t, ast.Starred):
             t.value = self._target(t.value, later)
-        elif isinstance(t, (ast.Subscript, ast.Attribute)):
+        elif isinstance(t, (ast.Subscript, ast.Attribute)) or later:
             self.counter += 1
             name = f"_ln_part_{self.counter}"
-            later.append(self._store(t, _load(name)))
+            later.append(ast.Assign([t], _load(name)) if isinstance(t, ast.Name) else self._store(t, _load(name)))
             return ast.Name(name, ast.Store())
         return t
 

@@ -18,7 +18,7 @@ from ..numpy import dispatch as numpy_api
 from ..objects import memos
 from ..objects.choice import Choice, as_number, resolved
 from ..objects.heap import MUTATORS, Heap
-from ..objects.held import CONTAINERS, MISSING
+from ..objects.held import CONTAINERS, MISSING, among
 from ..python import guarded, host, random, strings
 from ..python.containers import mappings, sets, steps
 from ..python.containers.given import with_containers
@@ -274,12 +274,10 @@ def _takes_optionals(function: Any) -> bool:
         return getattr(function, "__lantern_optionals__", function is callback)
     if isinstance(function, type):
         return _is_made_by_init(function)
-    if own_method(function, "__call__") is not None or memos.cached(function) is not None:
-        return True
-    if function in (isinstance, hasattr, print) or host.is_effect(function) or function in strings.REPLACED:
-        return True
+    asks = own_method(function, "__call__") is not None or memos.cached(function) is not None or host.is_effect(function)
     raw = getattr(function, "__func__", function)
-    return isinstance(raw, types.FunctionType) and _is_user_code(raw)
+    user = isinstance(raw, types.FunctionType) and _is_user_code(raw)
+    return asks or user or among(function, (isinstance, hasattr, print, *strings.REPLACED))
 
 
 def _reads_only(function: Any) -> bool:
@@ -287,7 +285,7 @@ def _reads_only(function: Any) -> bool:
     return (
         isinstance(function, (type, np.ufunc))
         or getattr(function, "__module__", "") in _READERS
-        or function in (len, repr, id, hash, iter, next, print)
+        or among(function, (len, repr, id, hash, iter, next, print))
     )
 
 
@@ -303,8 +301,11 @@ def _new(x: Any) -> Any:
         return x
     if isinstance(x, np.ndarray):
         return trace.reads.made_array(x, 1)
-    for part in x if isinstance(x, tuple) else ():
-        trace.reads.made_array(part, 2)
+    if isinstance(x, tuple):
+        parts = [trace.reads.made_array(part, 2) for part in x]
+        if not all(a is b for a, b in zip(parts, x, strict=True)):
+            return x._make(parts) if hasattr(x, "_make") else tuple(parts)
+        del parts
     if type(x) in _VALUES:
         return x
     steps.made(x)

@@ -105,7 +105,6 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
         heap.closures += raw.__closure__ or ()
         heap.clock += 1
         maker = next((f for f in reversed(current_builder().frames) if f.kind == "function"), None)
-        function.__lantern_made__ = maker, heap.clock  # type: ignore[attr-defined]
         assigned = assigned_outside(raw.__code__)
         raw.__lantern_outer__, raw.__lantern_globals__ = assigned, ()  # type: ignore[attr-defined]
         for name in assigned:
@@ -114,6 +113,7 @@ def local(raw: Callable[..., Any]) -> Callable[..., Any]:
                 heap.made(cell)  # of a function that runs in this trace
         builder = current_builder()
         builder.trace.depths[function] = builder, len(builder.frames)
+        builder.trace.makers[function] = maker, heap.clock
     return function
 
 
@@ -127,6 +127,8 @@ def contains(x: Any, items: Any) -> Any:
     items = plain(items)
     if isinstance(items, queue.Queue):
         items = items.items
+    if building() and isinstance(items, (dict, set, frozenset)):
+        sets.hashable(x)
     if sets.is_of_program(items):
         return sets.has(members_of(items).items, x)  # type: ignore[union-attr]
     if isinstance(items, dict) and mappings.is_of_some_keys(items, None):
@@ -185,6 +187,8 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
         return of_sparse
     forward, back = own_method(x, f"__{name}__"), own_method(y, REFLECTED.get(name, f"__r{name}__"))
     if (forward is None and back is None) or not building():
+        if name == "ne" and building() and (own_method(x, "__eq__") or own_method(y, "__eq__")):  # of which Python makes it
+            return not_(binary(operator.eq, "eq", x, y))
         if name in ("eq", "ne") and type(x).__eq__ is _BY_IDENTITY:
             told_apart(x, y)
         return _in_words(fn, x, y)

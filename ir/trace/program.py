@@ -185,6 +185,7 @@ def trace_program(
         _check_objects(trace.heap, name)
         puts, values = containers.puts()
         out, tree = flatten(at_the_border(opened_constants(returned((value, values) if puts else value))))
+        out = list(map(trace.reads.result, out))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)
         block = open_block()

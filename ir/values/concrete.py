@@ -58,8 +58,9 @@ class Numbers:
         self.fixed: dict[Need, Any] = {}
         self.asked: dict[Need, Site] = {}
         self.shaped: set[Any] = set()  # code of staged functions: Python needs sizes of their arrays, or asks
-        self.reshaped = False  # such a one was found, or a loop that is to be unrolled
+        self.reshaped = False  # such a one was found, or a loop that is to be unrolled, or an array that is to be the program's own
         self.unrolled: set[tuple[str, int]] = set()  # loops whose numbers Python needs
+        self.own: set[tuple[str, int]] = set()  # where arrays of constants are made that the program writes: they are its own there
         self.sized = False  # has a loop been staged for its size alone, which is short enough to be unrolled?
         self.unrolls = False  # are such loops unrolled?
         self.undecided: Exception | None = None  # the first error for which `decide` has asked
@@ -156,6 +157,19 @@ def unroll(value: Any) -> None:
     loops = {trace.counted[v] for v in origin.given if v in trace.counted} - trace.numbers.unrolled
     trace.numbers.unrolled |= loops
     trace.numbers.reshaped |= bool(loops)
+
+
+def own(where: tuple[str, int]) -> None:
+    """An array is written that NumPy has made of constants there: the next time it is one of the program's own."""
+    trace = current_trace()
+    if trace is not None and trace.numbers is not None:
+        trace.numbers.reshaped |= where not in trace.numbers.own
+        trace.numbers.own.add(where)
+
+
+def is_own(where: tuple[str, int]) -> bool:
+    trace = current_trace()
+    return trace is not None and trace.numbers is not None and where in trace.numbers.own
 
 
 def may_stage(trace: Trace) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ..core import errors
-from ..core.builder import current_builder, raises_unless
+from ..core.builder import atom_of, current_builder, raises_unless
 from ..core.graph import Const
 from ..core.op import TABLE, literal
 from ..core.sites import unsupported, user_site
@@ -119,6 +119,22 @@ def integers(what: str, x: Any, y: Any) -> list[Any]:
     if promote(f"`{what}`", x, y)[0] != I64:
         raise TypeError(f"`{what}` at {user_site()} needs ints, not floats")
     return _typed(I64, x, y)
+
+
+def shift(name: str, x: Any, y: Any) -> Any:
+    """x << y, x >> y: of Python's ints by a negative number it raises."""
+    symbol = {"ishl": "<<", "ishr": ">>"}[name]
+    if not operands(x, y, symbol):
+        return NotImplemented
+    if has_array(x, y):
+        return elementwise(lambda a, b: shift(name, a, b), x, y, name=name)
+    a, by = integers(symbol, x, y)
+    weak = _is_weak(x) and _is_weak(y)
+    if weak and not (isinstance(y, int) and y >= 0):
+        error = ValueError("negative shift count")
+        builder = current_builder()
+        builder.emit("holds", (atom_of(table.ige(by, 0), BOOL, builder),), (BOOL,), {}, user_site(str(error), error))
+    return _weakly(TABLE[name](a, by), weak)
 
 
 def power(x: Any, n: Any) -> Any:
@@ -252,11 +268,11 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "truediv": _named(arithmetic, "div"),
     "pow": power,
     "divmod": lambda x, y: (x // y, x % y),
-    "lshift": lambda x, y: table.ishl(*integers("<<", x, y)),
-    "rshift": lambda x, y: table.ishr(*integers(">>", x, y)),
+    "lshift": _named(shift, "ishl"),
+    "rshift": _named(shift, "ishr"),
 }
 _UNARY: dict[str, Callable[..., Any]] = {
-    "invert": lambda x: logical_not(x) if x.type == BOOL else table.ixor(x, -1),
+    "invert": lambda x: logical_not(x) if x.type == BOOL and not x.weak else table.ixor(to_type(x, I64) if x.type == BOOL else x, -1),
     "pos": _positive,
     "neg": _negative,
     "abs": absolute,
@@ -271,3 +287,10 @@ for _name, _operation in BINARY.items():
         setattr(Traced, f"__r{_name}__", lambda self, y, _operation=_operation: _operation(y, self))
 for _name, _operation in _UNARY.items():
     setattr(Traced, f"__{_name}__", _operation)
+
+
+def _unhashable(x: Arrayed) -> NoReturn:
+    raise TypeError(f"unhashable type: 'numpy.ndarray' ({user_site()})")
+
+
+Arrayed.__hash__ = _unhashable  # type: ignore[assignment,method-assign]

@@ -230,7 +230,7 @@ class Arrayed(GraphValue):
         n = self.shape[0]
         n = concrete.number(n, concrete.MOST_UNROLLED) if isinstance(n, Traced) else n
         if n is not None:
-            return iter([self[i] for i in range(int(n))])
+            return (self[i] for i in range(int(n)))  # each when it is asked for: it may have been written by then
         raise errors.TracedConditionError(f"a Python loop over a traced array at {user_site()} cannot be staged here (in a comprehension, or "
                                           "where the source is not available): write `for i in range(len(x))`")  # fmt: skip
 
@@ -263,9 +263,6 @@ def write_to_scalar() -> NoReturn:
     raise errors.UnsupportedOperationError(
         f"{user_site()} writes into an array without axes, which is a scalar inside of a compiled function: give the variable a new value instead"
     )
-
-
-Arrayed.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
 # ---- types of operands

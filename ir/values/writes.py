@@ -36,6 +36,7 @@ class Refused(errors.UnsupportedOperationError):
 def check_owned(a: Arrayed) -> None:
     base = base_of(a)
     if not a.owned or not base.owned:
+        _want_own(base)
         kind = Refused if base.joined else errors.UnsupportedOperationError
         raise kind(
             f"{user_site()} writes to a captured array, which compiled code never changes (or to a reshaped or repeated view): pass it as an argument, "
@@ -51,6 +52,15 @@ def check_owned(a: Arrayed) -> None:
         raise errors.UnsupportedOperationError(
             f"{user_site()} writes to an array that {copied}, may be a view of, and that was copied there: copy the view where it is made (v = v.copy())"
         )
+
+
+def _want_own(base: Arrayed) -> None:
+    """A constant is to be written, or what one has become at the head of a loop or after a condition: those that the trace has made itself can be
+    made the program's own."""
+    trace = current_builder().trace
+    for value in trace.captured:
+        if base.joined or trace.constants[id(value)][1] is base.memory:
+            trace.reads.wanted(value)
 
 
 def store(a: Arrayed, parts: Sequence[Any], value: Any) -> None:

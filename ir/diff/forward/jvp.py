@@ -111,6 +111,8 @@ class _Forward:
             self.tangent_params(name, block)
         for name in reverse_postorder(f):
             b.current = self.blocks[name]
+            for _ in self.each() if b.current is b.blocks[0] else ():  # arrays without a tangent that may be one of those with one
+                self.tangents.update((p, self.zeros(self.values[p])) for p in f.params if p in self.activity and p not in self.tangents)
             for let in f.blocks[name].lets:
                 self.let(let)
             self.terminator(f.blocks[name])

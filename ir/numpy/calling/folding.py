@@ -100,8 +100,14 @@ def _at(ufunc: Any, a: Arrayed, indices: Any, b: Any = None) -> None:
         a[tuple(parts)] = ufunc(a[tuple(parts)], *(() if b is None else (b,)))
         return
     where, shape = gather.positions(a, parts)
-    values = None if b is None else ravel(spread(b, shape))
-    _changed(ufunc, gather.flat_of(a), ravel(where), values)
+    values = None if b is None else spread(b, shape)
+    into, (where, values) = gather.flat_of(a), (_kept(x, a) for x in (where, values))
+    _changed(ufunc, into, ravel(where), None if values is None else ravel(values))
+
+
+def _kept(x: Any, a: Arrayed) -> Any:
+    """x as it is before `a` is written."""
+    return kernels.copied(x) if isinstance(x, Arrayed) and writes.may_alias(x, a) else x
 
 
 @program

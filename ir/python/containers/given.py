@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core.sites import unsupported
-from ...objects.held import CONTAINERS
+from ...objects.held import CONTAINERS, among
 from ...staging.growing import growing
 from ...staging.items.members import members_of, refused
 from ...staging.items.queue import Queue
@@ -30,20 +30,20 @@ def with_containers(function: Any, args: Any, replaced: Container[Any]) -> tuple
     """(True, result) of a function of such; (False, arguments) where it takes others in their place. `replaced`: the functions that
     know lists that grow."""
     done, of_numpy = False, isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy"))
-    if any(type(a) is Queue for a in args) and (of_numpy or function in (list, tuple, set)):
+    if any(type(a) is Queue for a in args) and (of_numpy or among(function, (list, tuple, set))):
         args = tuple(a.items if type(a) is Queue else a for a in args)
     if any(type(a) is List and growing(a) is not None for a in args):
         done, args = _of_growing(function, args, of_numpy, replaced)
     if not done and any(map(has_some_keys, args)):
         done, args = _of_some_keys(function, args)
-    if not done and function in (tuple, iter) and isinstance(args[0], View):  # as it is now
+    if not done and among(function, (tuple, iter)) and isinstance(args[0], View):  # as it is now
         return with_containers(function, (call(list, args[0]), *args[1:]), replaced)
     return done, args
 
 
 def _of_growing(function: Any, args: Any, of_numpy: bool, replaced: Container[Any]) -> tuple[bool, Any]:
     g = growing(args[0])
-    if g is not None and len(args) == 1 and function in (list, tuple, set):
+    if g is not None and len(args) == 1 and among(function, (list, tuple, set)):
         if function is list:
             return True, args[0].copy()
         if function is tuple:
@@ -87,8 +87,8 @@ def _of_sets(function: Any, args: Any) -> tuple[bool, Any]:
     """The same with a list of what is in a set, where its order makes no difference."""
     raw = getattr(function, "__func__", function)
     own = isinstance(getattr(function, "__self__", None), CONTAINERS)
-    if function in (set, isinstance, print) or isinstance(raw, types.FunctionType) or own:
+    if among(function, (set, isinstance, print)) or isinstance(raw, types.FunctionType) or own:
         return False, args
-    if function in _OF_ALL:
+    if among(function, _OF_ALL):
         return False, tuple(a if (found := members_of(a)) is None else found.items for a in args)
     return refused(f"{getattr(function, '__name__', 'the function')}()")  # type: ignore[no-any-return]

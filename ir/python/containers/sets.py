@@ -10,13 +10,14 @@ import numpy as np
 
 from ...core.builder import building
 from ...objects.choice import is_choice
+from ...objects.held import CONTAINERS
 from ...staging.branches import if_, not_, or_
 from ...staging.growing import growing
 from ...staging.items.equal import equal_to
 from ...staging.items.members import Members, members_of, opened_up, refused
 from ...staging.lists import List, for_over, made
 from ...staging.paths import NO_SCOPE, heap_of, require
-from ...values.values import call
+from ...values.values import Arrayed, call
 from ...values.views import any_traced
 from ..folds import pythons_bool
 from ..iterables import Staged, staged_length
@@ -28,8 +29,17 @@ def is_of_program(x: Any, given: Any = ()) -> bool:
     return building() and isinstance(x, (set, frozenset)) and (members_of(x) is not None or any_traced(given) or any(map(is_choice, given)))
 
 
+def hashable(x: Any) -> None:
+    """Arrays and containers are in no set, and no keys."""
+    for part in x if type(x) is tuple else ():
+        hashable(part)
+    if isinstance(x, (Arrayed, *CONTAINERS)):
+        hash(x)
+
+
 def has(items: List, x: Any) -> Any:
     """Is it in the list of what is in a set?"""
+    hashable(x)
     if (g := growing(items)) is not None:
         return pythons_bool(np.any(equal_to(g, x)))
     found: Any = False

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...core.builder import building
 from ...core.sites import unsupported
+from ...objects.held import among
 from ...ops import table
 from ...staging.chosen.pick import plain
 from ...staging.growing import Growing, constant_if_plain, growing
@@ -59,7 +60,7 @@ def spread_out(function: Any, items: Any, **kwargs: Any) -> Any:
         return call(function, *items, **kwargs)
     if function is zip and g is not None:  # its columns are of one length
         return _columns(g)
-    if function in (builtins.max, builtins.min):
+    if among(function, (builtins.max, builtins.min)):
         return call(function, items, **kwargs)
     if function is itertools.chain:
         return chain_from_iterable(items)

@@ -81,6 +81,10 @@ class Complex(Traced):
     __float__ = __int__ = __index__ = _no_real
 
 
+def _base_of(part: Arrayed) -> Any:
+    return part.base if hasattr(type(part), "base") else part
+
+
 class ComplexArray(Arrayed):
     """A whole complex array: its real and its imaginary part, arrays of one shape and dtype, which may be views."""
 
@@ -107,12 +111,12 @@ class ComplexArray(Arrayed):
     builder = property(lambda a: a.planes[0].builder)
     fresh = property(lambda a: False)
     joined = property(lambda a: True)
-    memory = property(lambda a: a)
+    memory = property(lambda a: _base_of(a.planes[0]).memory)
     serial = property(lambda a: a.planes[0].serial)
 
     @property
     def owned(self) -> bool:
-        return all(p.owned and (p.base if hasattr(type(p), "base") else p).owned for p in self.planes)
+        return all(p.owned and _base_of(p).owned for p in self.planes)
 
     @owned.setter
     def owned(self, owned: bool) -> None:
