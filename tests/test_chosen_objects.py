@@ -677,3 +677,59 @@ def test_which_array_it_is_that_was_chosen_is_not_known() -> None:
         with pytest.raises(lj.errors.UnsupportedOperationError, match=r"which array it is that .* has chosen.*: give each a number"):
             lj.jit(f)(*arrays, last)
     assert lj.jit(known)(*arrays, 1.0) == (True, False, False, False, False)
+
+
+@dataclasses.dataclass
+class Counted:
+    a: Any
+
+
+def test_an_object_of_before_or_one_of_the_iteration_comes_back() -> None:
+    """At the head it may be the one that `kept` is, too: a write to either is refused, where it was lost."""
+
+    def written(x: Any) -> Any:
+        kept, it = Counted(x[0]), Counted(x[2])
+        for v in x:
+            it.a *= 0.8
+            it = kept if v > 0 else Counted(0.3)
+        return kept.a + it.a
+
+    def other_written(x: Any) -> Any:
+        kept, it, total = Counted(x[0]), Counted(x[2]), 0.0
+        for v in x:
+            kept.a *= 0.9
+            total += it.a
+            it = kept if v > 0 else Counted(v)
+        return kept.a + it.a + total
+
+    def in_a_list(x: Any) -> Any:
+        kept = Counted(x[0])
+        both_of = [kept, Counted(x[2])]
+        for i, _ in enumerate(x):
+            for o in both_of:
+                o.a *= 0.9
+            both_of[-1] = Counted(0.3)
+            if i % 2 == 0:
+                both_of[-1] = kept
+        return kept.a + both_of[-1].a
+
+    def read(x: Any) -> Any:
+        kept, it, total = Counted(x[0]), Counted(x[2]), 0.0
+        for v in x:
+            total += it.a * v
+            it = kept if v > 0 else Counted(0.3 * v)
+        return kept.a + it.a + total
+
+    def best(x: Any) -> Any:
+        found = Counted(x[0])
+        for v in x:
+            new = Counted(found.a * 0.5 + v)
+            found = new if new.a > found.a else found
+        return found.a
+
+    x = np.array([1.0, -1.0, 2.0, -0.5, 0.3])
+    for f in (written, other_written, in_a_list):
+        with pytest.raises(lj.errors.UnsupportedOperationError, match="makes one Counted stand for several objects"):
+            lj.jit(f)(x)
+    for f in (read, best):
+        check(f, (x,))

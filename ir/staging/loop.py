@@ -22,6 +22,7 @@ from ..objects.structure import Shape, closed, is_object, opened, shape_of_conte
 from ..values.pytree import has_some_keys
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
+from .chosen.carried import Chosen
 from .chosen.references import referred
 from .chosen.sharing import Sharing
 from .growing import counts_known, described, grown, is_growing, length_of
@@ -54,7 +55,7 @@ DEEPEST = 16  # parts of parts of a variable that a loop changes
 
 
 @dataclass
-class Loop(Reserving, Contents):
+class Loop(Reserving, Contents, Chosen):
     """A loop while it is traced. A *variable* is a name of the scope or a place that the loop writes; `forms` says, for a part of
     a variable, what it is inside of the loop where that is not what it entered as: a Type, Candidates of which it is one, or one of the words
     `parts` (an object is carried by its parts), `settled` (a view is carried as an array) and `complex` (a real number or array is
@@ -156,7 +157,7 @@ class Loop(Reserving, Contents):
             self.parts[key] = shape, new
             made = closed(shape, new, self.heap)
             if shape.mutable:
-                self.sharing.seal(made, shared)
+                self.sharing.seal(made, [*shared, *self._shared_with(key)])
             return made
         carried = assigned or form == "settled"
         t = form if isinstance(form, (Scalar, Array)) else leaf_type(value) if carried and not isinstance(value, np.ndarray) else None
@@ -270,6 +271,7 @@ class Loop(Reserving, Contents):
         elif is_choice(new) and key in self.heads:
             new = self._at_the_end(lambda: as_number(new))
         elif is_choice(new) and is_object(old):
+            self._notice_shared(key, new)
             new = self._at_the_end(lambda: self.sharing.resolved(new, state))
         if key in self.heads and (new is None or type(new) is Maybe):
             self.forms[key] = form_of([self.heads[key], new], unassigned(new) if new is not None else None)
@@ -308,14 +310,6 @@ class Loop(Reserving, Contents):
             self._latch_parts(key, name, a, before, b, state, args)
         elif not (a is None and b is None and same_leaf(old, new)) and not self._takes_form(key, old, new, view, a is None and b is None):
             raise self._differs(name, before, new)
-
-    def _latch_chosen(self, key: Any, old: Any, before: Any, new: Any) -> bool:
-        """Does another object than that of the head come back, so that from then on a number says which of them it is?"""
-        found = None if old is new or isinstance(before, Undefined) else self.sharing.wider(self.forms.get(key), old, new, self.since)
-        if found is not None:
-            self._forget(key)
-            self.forms[key] = found
-        return found is not None
 
     def _latch_parts(self, key: Any, name: str, a: Any, before: Any, b: Any, state: State, args: dict[Any, Atom]) -> None:
         """An object of the same structure comes back, part by part."""

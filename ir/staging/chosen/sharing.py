@@ -74,7 +74,7 @@ class Sharing:
 
     def of(self, values: Sequence[Any], parts: Sequence[Sequence[Any]]) -> list[Any]:
         """Those of the values that are shared. Asked before their parts meet."""
-        shared = [v for v in values if self.sees(v)]
+        shared = [v for v in values if self.sees(v) or id(v) in self.heap.sealed]
         self.kept += values
         self.parents |= set(map(id, values))
         for v, held in zip(values, parts, strict=True):
