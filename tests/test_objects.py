@@ -577,3 +577,68 @@ def test_attributes_of_arrays_are_not_the_users() -> None:
     ):
         with pytest.raises(kind, match=words):
             lj.jit(f)(np.ones(6))
+
+
+# ---- dataclasses that are compared
+@dataclass
+class Point:
+    a: Any
+    b: Any = 1.0
+
+
+@dataclass(order=True)
+class Ranked:
+    a: Any
+    n: int = 0
+    tag: str = field(default="t", compare=False)
+
+
+@dataclass(eq=False)
+class Itself:
+    a: Any
+
+
+@dataclass
+class Near:
+    a: Any
+
+    def __eq__(self, other: Any) -> Any:
+        return abs(self.a - other.a) < 1.0
+
+
+class Below(Point):
+    pass
+
+
+@dataclass
+class Group:
+    point: Point
+    pair: tuple[Any, int]
+
+
+def compared(x: Any) -> Any:
+    p, q, r = Point(x), Point(1.5), 0.0
+    same = p == q, p != q, p == Point(x), Point(x, 2.0) == Point(x), Below(x) == Below(1.5), Below(x) == Point(1.5), Itself(x) == Itself(x)
+    order = (
+        Ranked(x) < Ranked(1.6),
+        Ranked(x) >= Ranked(1.5),
+        Ranked(x, 1) > Ranked(x, 0),
+        Ranked(x, tag="u") == Ranked(x),
+        Ranked(x) < Ranked(1.5) < Ranked(2.0),
+    )
+    others = (
+        Near(x) == Near(2.4),
+        Near(x) != Near(2.4),
+        Group(Point(x), (x, 1)) == Group(Point(1.5), (1.5, 1)),
+    )
+    for _ in range(3):
+        if p == q:
+            r += 1.0
+        p.a = p.a + 0.5
+    return same, order, others, r, Point(x) in [Point(1.0), Point(1.5)], [Point(1.0), Point(x)].count(Point(1.5))
+
+
+@pytest.mark.parametrize("x", [1.5, 2.0, 0.7, 0.5])
+def test_dataclasses_are_compared_by_their_fields(x: float) -> None:
+    for found in both(compared, x).values():
+        assert found == compared(x)

@@ -7,6 +7,7 @@ classes are opened; so are the library's own nodes (views, complex arrays, lists
 from __future__ import annotations
 
 import collections
+import dataclasses
 import enum
 import types
 from collections.abc import Collection, Sequence
@@ -160,3 +161,15 @@ def adopted(tree: Any, heap: Heap, leaves: Collection[int] = ()) -> Any:
         for name, x in zip(shape.more, new, strict=True):
             object.__setattr__(tree, name, x)
     return tree if isinstance(tree, tuple) else heap.made(tree)
+
+
+def compared_fields(cls: type, name: str) -> list[str] | None:
+    """The fields of which a dataclass says by itself how two of its instances compare; None where the user, or another class, says that."""
+    for owner in cls.__mro__:
+        if (method := vars(owner).get(f"__{'eq' if name == 'ne' else name}__")) is not None:
+            generated = isinstance(method, types.FunctionType) and method.__code__.co_filename == "<string>"
+            otherwise = name == "ne" and any("__ne__" in vars(c) for c in cls.__mro__[:-1])
+            if "__dataclass_params__" not in vars(owner) or not generated or otherwise:
+                return None
+            return [f.name for f in dataclasses.fields(owner) if f.compare]
+    return None

@@ -20,6 +20,7 @@ from ..numpy import dispatch as numpy_api
 from ..numpy.linalg import sparse
 from ..objects import copies
 from ..objects.choice import Choice, is_choice
+from ..objects.structure import compared_fields
 from ..python import generators, host, iterators, python_math, sequences, strings
 from ..python.containers import heaps, keyed, mappings, sets
 from ..python.containers.mappings import deleted as delitem
@@ -185,6 +186,8 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
         return of_dicts
     if (of_sparse := sparse.operated(name, x, y)) is not NotImplemented:
         return of_sparse
+    if name in _COMPARED and building() and type(x) is type(y) and (fields := compared_fields(type(x), name)) is not None:
+        return _compared(fn, name, *(tuple(attribute(of, field) for field in fields) for of in (x, y)))
     forward, back = own_method(x, f"__{name}__"), own_method(y, REFLECTED.get(name, f"__r{name}__"))
     if (forward is None and back is None) or not building():
         if name == "ne" and building() and (own_method(x, "__eq__") or own_method(y, "__eq__")):  # of which Python makes it
