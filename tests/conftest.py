@@ -39,7 +39,7 @@ def _samples(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("LANTERN_OPTIMISE", "0")
 
 
-MANY = 16  # parameters of one test: of more than these a half is a sample, of five times as many a third
+MANY = 8  # parameters of one test: of more than these a half is a sample, of ten times as many a third
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -60,5 +60,5 @@ def _test(item: pytest.Item) -> str:
 
 def _sampled(item: pytest.Item, parameters: int) -> bool:
     """Is it one of those that stand for the parameters of a test? The same ones in every run."""
-    share = 1 if parameters <= MANY else 2 if parameters <= 5 * MANY else 3
+    share = 1 if parameters <= MANY else 2 if parameters <= 10 * MANY else 3
     return zlib.crc32(item.nodeid[::-1].encode()) % share == 0
