@@ -17,6 +17,7 @@ import contextlib
 import errno
 import functools
 import hashlib
+import itertools
 import json
 import os
 import stat
@@ -24,7 +25,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,29 @@ def _contents(path: Path) -> bytes:
         s = os.fstat(fd)
         mine = stat.S_ISREG(s.st_mode) and s.st_uid == os.geteuid() and s.st_nlink == 1 and not s.st_mode & OTHERS
         return f.read(s.st_size) if mine and s.st_size <= min(limit(), LARGEST) else b""
+
+
+def read_all(name: str, count: int) -> tuple[dict[str, Any], list[bytes]] | None:
+    """(notes, object files) of a file that holds so many."""
+    found = read(name)
+    if found is None:
+        return None
+    notes, whole = found
+    lengths = notes.get("lengths")
+    if (
+        not isinstance(lengths, list)
+        or len(lengths) != count
+        or not all(type(n) is int and n > 0 for n in lengths)
+        or sum(lengths) != len(whole)
+    ):
+        return None
+    ends = list(itertools.accumulate(lengths))
+    return notes, [whole[end - n : end] for n, end in zip(lengths, ends, strict=True)]
+
+
+def write_all(name: str, notes: dict[str, Any], codes: Sequence[bytes]) -> None:
+    """Keep several object files under a name, which are read together."""
+    write(name, {**notes, "lengths": list(map(len, codes))}, b"".join(codes))
 
 
 def write(name: str, notes: dict[str, Any], code: bytes) -> None:

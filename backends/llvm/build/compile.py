@@ -46,6 +46,7 @@ class Loaded:
 
     tracker: Any
     names: frozenset[str]
+    code: bytes = b""  # of what is kept beside others, too
 
     def __post_init__(self) -> None:
         weakref.finalize(self, _bury, self.tracker).atexit = False

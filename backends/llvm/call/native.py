@@ -148,12 +148,11 @@ class Native:
         self.draws = effects.draws(program)
         self.once = bool(self.written.leaves) or has_effects(program, program.entry)  # a call cannot start again
         start = time.perf_counter()
-        code, notes = self._machine_code()
+        call = self._python_call()
+        code, notes = self._machine_code(call.text())
         self.policies, self.timings = notes["policies"], {**notes["timings"], "all": time.perf_counter() - start}
         self.parallel = {**loops(program), **{name: shown(what, self.sites[site]) for name, (what, site) in notes["parallel"].items()}}
         self.loaded = load(code)
-        call = self._python_call()
-        self.wrapper = loaded(call.text())
         self._fill_record(call, interface.finish, options.nogil)
         self.code: Direct = self.wrapper.address("call"), self.loaded.address("lantern.record")
         self.entry, self.exact = Entry(self), Exact(self)
@@ -179,8 +178,8 @@ class Native:
             return self.exact(*exact)
 
     # ---- the code
-    def _machine_code(self) -> tuple[bytes, dict[str, Any]]:
-        """The object file and notes on it, found on disk or made. `sites` is filled on the way."""
+    def _machine_code(self, wrapper: str) -> tuple[bytes, dict[str, Any]]:
+        """The object file and notes on it, found on disk or made, with that of the `wrapper` that Python calls. `sites` is filled on the way."""
         names = list(self.program.functions)
         graph = show_anywhere(self.program, names)
         mine = graph_sites(self.program, names)
@@ -199,15 +198,17 @@ class Native:
             quick(),
         )
         keeps = uses_own(self.program, names)
-        found = cache.read(name) if keeps else None
+        found = cache.read_all(name, 2) if keeps else None
         if found is not None and sound(found[0], len(mine)) and known_symbols(found[0]["needs"]):
-            notes, code = found
+            notes, (code, kept) = found
+            self.wrapper = loaded(wrapper, kept)
             self.sites = [placed(mine, x) for x in notes["sites"]]
             return code, {**notes, "timings": {}}
         start = time.perf_counter()
         emission, text = self.emission
         emitted = time.perf_counter() - start
         code, timings = object_file(text, not quick())
+        self.wrapper = loaded(wrapper)
         module = emission.module
         vector_maths.provide(module.declared)
         effects.provide(list(module.declared))
@@ -219,7 +220,7 @@ class Native:
             "sites": places(mine, module.sites),
         }
         if keeps and notes["sites"] is not None:
-            cache.write(name, notes, code)
+            cache.write_all(name, notes, [code, self.wrapper.code])
         return code, {**notes, "timings": {"emit": emitted, **timings}}
 
     @functools.cached_property

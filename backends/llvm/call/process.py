@@ -73,13 +73,18 @@ class _Method(ctypes.Structure):
     _fields_ = [("name", ctypes.c_char_p), ("function", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p)]
 
 
-def _part(name: str, text: str) -> Loaded:
-    """Code of the process, which outlives the interpreter's own end."""
-    key = cache.key(name, text)
-    found = cache.read(key)
-    code = found[1] if found else object_file(text)[0]
+def _codes(texts: list[str]) -> list[bytes]:
+    """The code of the process's parts."""
+    key = cache.key("process", *texts)
+    found = cache.read_all(key, len(texts))
+    codes = found[1] if found else [object_file(text)[0] for text in texts]
     if not found:
-        cache.write(key, {}, code)
+        cache.write_all(key, {}, codes)
+    return codes
+
+
+def _kept(code: bytes) -> Loaded:
+    """Code of the process, which outlives the interpreter's own end."""
     loaded = load(code)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded.tracker))
     return loaded
@@ -90,13 +95,15 @@ class Runtime:
 
     def __init__(self) -> None:
         self.target = native_target()
-        self.loaded = _part("process", modules.process(self.target))
-        self.bits = self._first_region()
+        wanted = region_bits()
+        codes = _codes([modules.process(self.target), modules.shared(self.target, -(1 << wanted))])
+        self.loaded = _kept(codes[0])
+        self.bits = self._first_region(wanted)
         self.mask = -(1 << self.bits)
         self.size = 1 << self.bits
         for name in _SYMBOLS:
             make_symbol(name, self.loaded.address(name))
-        self.helpers = _part("helpers", modules.shared(self.target, self.mask))
+        self.helpers = _kept(codes[1] if self.bits == wanted else object_file(modules.shared(self.target, self.mask))[0])
         for name in modules.called(self.target):
             make_symbol(name, self.helpers.address(name))
         self.dispatcher = self.loaded.address("lantern_vectorcall")
@@ -129,12 +136,12 @@ class Runtime:
             self.loaded.word("lantern_set_signal").value = method.function
             method.function = self.loaded.address("lantern_signal")
 
-    def _first_region(self) -> int:
+    def _first_region(self, most: int) -> int:
         """log2 of the size of the largest region that this process may reserve."""
         p = ctypes.c_void_p
         take = ctypes.CFUNCTYPE(p)(self.loaded.address("lantern_take"))
         give = ctypes.CFUNCTYPE(None, p)(self.loaded.address("lantern_give"))
-        for bits in range(region_bits(), MIN_BITS - 1, -1):
+        for bits in range(most, MIN_BITS - 1, -1):
             self.loaded.word("lantern_bits").value = bits
             region = take()
             if region:

@@ -21,7 +21,6 @@ from ....ir.core.graph import Program
 from ....ir.core.types import BOOL, F32, F64, I32, I64, Array, Scalar, Type
 from ....ir.values.concrete import Need
 from ...base import Shape
-from ..build import cache
 from ..build.compile import Loaded, load, object_file, quick
 from ..build.lock import compiling
 from ..emit.code import LLVM_TYPES, SIZES, Code
@@ -362,16 +361,13 @@ class PythonCall:
 
 
 @compiling
-def loaded(text: str) -> Loaded:
-    """The code of such a module, which goes with the last program that has it."""
+def loaded(text: str, kept: bytes = b"") -> Loaded:
+    """The code of such a module, which goes with the last program that has it. It may have been `kept` on disk, with such a program."""
     found = _LOADED.get(text)
     if found is None:
-        key = cache.key("call", text, quick())
-        kept = cache.read(key)
-        code = kept[1] if kept else object_file(text, not quick())[0]
-        if not kept:
-            cache.write(key, {}, code)
+        code = kept or object_file(text, not quick())[0]
         found = _LOADED[text] = load(code)
+        found.code = code
     return found
 
 
