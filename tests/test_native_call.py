@@ -988,7 +988,7 @@ def test_an_entry_of_a_signature_is_made_once(monkeypatch: pytest.MonkeyPatch) -
 def test_an_entry_goes_with_the_last_program_that_has_it() -> None:
     from lantern_jit.backends.llvm.call import python_call
 
-    def texts() -> set[str]:
+    def texts() -> set[Any]:
         gc.collect()
         return set(python_call._LOADED)
 

@@ -27,7 +27,7 @@ from ..emit.code import LLVM_TYPES, SIZES, Code
 from ..emit.lets import disjoint, loop, product
 from ..runtime.layout import CALLS, ENTRY, FINISH, FIXED, HEADER, NUMPY_READABLE, NUMPY_WRITABLE, SERVICE
 
-_LOADED: weakref.WeakValueDictionary[str, Loaded] = weakref.WeakValueDictionary()  # by text
+_LOADED: weakref.WeakValueDictionary[tuple[str, bool], Loaded] = weakref.WeakValueDictionary()  # by text, and whether it is optimised
 MISMATCH = "inttoptr (i64 1 to ptr)"
 _METADATA = """declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 !1 = !{!"branch_weights", i32 1000000, i32 1}
@@ -363,10 +363,11 @@ class PythonCall:
 @compiling
 def loaded(text: str, kept: bytes = b"") -> Loaded:
     """The code of such a module, which goes with the last program that has it. It may have been `kept` on disk, with such a program."""
-    found = _LOADED.get(text)
+    key = text, not quick()
+    found = _LOADED.get(key)
     if found is None:
-        code = kept or object_file(text, not quick())[0]
-        found = _LOADED[text] = load(code)
+        code = kept or object_file(*key)[0]
+        found = _LOADED[key] = load(code)
         found.code = code
     return found
 
