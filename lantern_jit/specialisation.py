@@ -14,6 +14,7 @@ from typing import Any
 from .backends.arguments import Written
 from .backends.base import Executable, Exhausted, Interface, Options
 from .backends.choice import INTERPRETER, chosen
+from .backends.llvm.build.collector import without_collector
 from .backends.llvm.build.lock import COMPILING
 from .backends.llvm.build.platforms import NOT_HERE, TARGET
 from .backends.python.backend import Interpreted
@@ -87,7 +88,7 @@ class Specialisation(Public):
 
     def _make(self, numbers: Numbers | None) -> None:
         start = time.perf_counter()
-        with self.progress.stage("tracing"):
+        with self.progress.stage("tracing"), without_collector():
             traced = self._traced(numbers)
             if self.optimistic and checks_sizes(traced.program) and happens_once(traced.program) and not checks_first(traced.program):
                 self.optimistic = False  # a call that has written or printed cannot start again in another form
@@ -96,19 +97,19 @@ class Specialisation(Public):
         self.pending = False  # is it to be made again?
         self.left: float = ALLOWANCE
         self.timings = {"trace": time.perf_counter() - start}
-        with self.progress.stage("passes"):
-            self._ask(self.program)
-            self.timings |= transform(self.program, self.progress.now)
+        with self.progress.stage("passes"), without_collector():
+            self.timings |= transform(self._asked(self.program), self.progress.now)
         self.timings["all"] = time.perf_counter() - start
         self.written = Written(self.name, tuple(written_arguments(self.program)), self.where, self.program.constants)
         dump("graph", lambda: show(self.program))
         self._executable: Executable | None = None
         self._interpreted: Interpreted = INTERPRETER.compile(self.program, TARGET, self._interface(Specialisation.interpret), self.options)
 
-    def _ask(self, program: Program) -> None:
-        """Tell the passes what the options want."""
+    def _asked(self, program: Program) -> Program:
+        """The passes are told what the options want."""
         program.pieces, program.nans = self.options.pieces, self.options.nans is not None
         program.threads = max(program.threads, self.options.threads)
+        return program
 
     def _traced(self, numbers: Numbers | None) -> Traceable:
         """Trace, again and again until Python asks for no number that is not yet fixed."""
@@ -155,8 +156,7 @@ class Specialisation(Public):
             if done == name:
                 text = show(program)
 
-        program = self._traced(self._known_numbers()).program
-        self._ask(program)
+        program = self._asked(self._traced(self._known_numbers()).program)
         transform(program, after=look)
         return text
 
@@ -164,8 +164,7 @@ class Specialisation(Public):
         """The program, traced once more with the place of each operation; `after` is told which pass has run."""
         new = copy.copy(self)
         new.located, new.numbers = True, dict(self.numbers)
-        program = new._traced(self._known_numbers()).program
-        self._ask(program)
+        program = self._asked(new._traced(self._known_numbers()).program)
         transform(program, after=lambda name: after(name, program))
         return program
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 import threading
@@ -12,7 +13,7 @@ import pytest
 
 import lantern_jit as lj
 from lantern_jit import patience as progress
-from lantern_jit import pipeline
+from lantern_jit import pipeline, specialisation
 from lantern_jit.ir.passes.step import Whole
 
 
@@ -55,3 +56,30 @@ def test_a_short_compilation_says_nothing(caplog: pytest.LogCaptureFixture) -> N
     with caplog.at_level(logging.WARNING, "lantern_jit"):
         assert lj.jit(lambda x: x * 2.0)(1.5) == 3.0
     assert not caplog.records
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_of_garbage_is_as_it_was(enabled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It rests while a function is traced: syntax trees and graphs are many objects, and none of them is garbage."""
+    seen, trace = [], specialisation.trace_program
+
+    def looks(*args: Any) -> Any:
+        seen.append(gc.isenabled())
+        return trace(*args)
+
+    def fails(x: float) -> float:
+        raise ZeroDivisionError(x)
+
+    monkeypatch.setattr(specialisation, "trace_program", looks)
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        assert lj.jit(lj.grad(lambda x: x * x))(3.0) == 6.0
+        assert gc.isenabled() is enabled
+        with pytest.raises(ZeroDivisionError):
+            lj.jit(fails)(3.0)
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()
+    assert seen
+    assert not any(seen)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from ..core import errors
 from ..core.graph import line_of
 from . import desugar
-from .nodes import _arguments, _call, _define, _load, _own_nodes_of, _staging, _thunk, assigned_names
+from .nodes import LEAVES, _arguments, _call, _define, _load, _staging, _thunk, assigned_names, inner_nodes, own_nodes, placed_as, walk
 
 
 class Base(ast.NodeTransformer):
@@ -18,19 +18,27 @@ class Base(ast.NodeTransformer):
     def __init__(self, node: ast.FunctionDef | ast.Lambda, filename: str, name: str) -> None:
         self.filename, self.name = filename, name
         self.counter = 0
-        body = node.body if isinstance(node, ast.FunctionDef) else []
+        body: Sequence[ast.AST] = node.body if isinstance(node, ast.FunctionDef) else [node.body]
         a = node.args
         self.first = next((x.arg for x in (*a.posonlyargs, *a.args)), None)
         self.params = {x.arg for x in (*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg)))}
-        self.globals = sorted({x for n in _own_nodes_of(body) if isinstance(n, ast.Global) for x in n.names})
+        own = own_nodes(body)
+        inner = inner_nodes(own)
+        self.globals = sorted(_named(ast.Global, own))
         self.locals = (assigned_names(body) | self.params) - set(self.globals)
-        inner = [n for b in body for n in ast.walk(b)]
-        own = set(_own_nodes_of(body))
-        self.outer = {x for n in own if isinstance(n, ast.Nonlocal) for x in n.names}
-        self.shared = {x for n in inner if isinstance(n, ast.Nonlocal) and n not in own for x in n.names} & self.locals
+        self.outer, within = _named(ast.Nonlocal, own), _named(ast.Nonlocal, inner)
+        self.shared = within & self.locals
+        self.all_globals, self.all_outer = _named(ast.Global, own + inner), self.outer | within  # of functions inside, too
+        self.gives = any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in own)  # is it a generator function?
         self.stated: set[str] = set()
         self.handling: list[str] = []  # the exceptions of the handlers that are being rewritten
-        self.loads = [(n.id, n.lineno) for n in inner if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+        self.loads = [(n.id, n.lineno) for n in own + inner if type(n) is ast.Name and type(n.ctx) is ast.Load]
+
+    def visit(self, node: ast.AST) -> Any:
+        """What takes the place of a node. Half of all are names and constants, which stay as they are."""
+        if type(node) in LEAVES:
+            return node
+        return getattr(self, f"visit_{type(node).__name__}", self.generic_visit)(node)
 
     # ---- helpers
     def _refuse(self, node: ast.AST, what: str, remedy: str) -> NoReturn:
@@ -40,7 +48,7 @@ class Base(ast.NodeTransformer):
     def _names(self, nodes: Sequence[ast.AST]) -> list[str]:
         """The variables that a construct may assign."""
         assigned = assigned_names(nodes)
-        if any(isinstance(x, ast.Call) for n in nodes for x in ast.walk(n)):
+        if any(isinstance(x, ast.Call) for x in walk(*nodes)):
             assigned = assigned | self.shared
         assigned &= self.locals | self.outer
         self.stated |= assigned - self.outer
@@ -76,15 +84,15 @@ class Base(ast.NodeTransformer):
 
     def _header(self, new: Any, old: ast.AST) -> Any:
         """A new expression in the first line of a statement."""
-        for child in ast.walk(new):
+        for child in walk(new):
             if "lineno" in child._attributes:
-                ast.copy_location(child, old)
+                placed_as(child, old)
                 child.end_lineno, child.end_col_offset = child.lineno, child.col_offset  # type: ignore[attr-defined]
         return new
 
     def _locate(self, new: Any, old: ast.AST) -> Any:
         """Give a new node the old one's place; its new children inherit it when the whole function is done."""
-        return ast.copy_location(new, old)
+        return placed_as(new, old)
 
     def body(self, statements: list[ast.stmt]) -> list[ast.stmt]:
         out: list[ast.stmt] = []
@@ -113,3 +121,8 @@ class Base(ast.NodeTransformer):
             return ast.Tuple([self._index(e) for e in node.elts], ast.Load())
         visited: ast.expr = self.visit(node)
         return visited
+
+
+def _named(kind: type[ast.Global] | type[ast.Nonlocal], nodes: Sequence[ast.AST]) -> set[str]:
+    """The names in statements of a kind."""
+    return {x for n in nodes if type(n) is kind for x in n.names}

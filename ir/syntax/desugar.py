@@ -7,6 +7,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from .nodes import place, placed_as, walk
+
 Path = Callable[[], ast.expr]  # makes an expression anew: a tree is rewritten once
 
 
@@ -20,7 +22,7 @@ def _ask(attr: str, *args: ast.expr) -> ast.expr:
 
 def _again(node: ast.expr) -> Path:
     text = ast.unparse(node)
-    return lambda: ast.copy_location(ast.parse(text, mode="eval").body, node)
+    return lambda: placed_as(ast.parse(text, mode="eval").body, node)
 
 
 # ---- match
@@ -35,8 +37,8 @@ def match_statement(node: Any, subject: str) -> list[ast.stmt]:
         body = [*bind, *case.body]
         orelse = [ast.If(_all(tests), body, orelse)] if tests else body
         for statement in orelse:
-            ast.fix_missing_locations(ast.copy_location(statement, case.pattern))
-        orelse = orelse or [ast.copy_location(ast.Pass(), node)]
+            place(placed_as(statement, case.pattern))
+        orelse = orelse or [placed_as(ast.Pass(), node)]
     return orelse
 
 
@@ -137,7 +139,7 @@ class _Substitute(ast.NodeTransformer):
         self.names = names
 
     def visit_Name(self, node: ast.Name) -> Any:
-        return ast.copy_location(self.names[node.id](), node) if node.id in self.names and isinstance(node.ctx, ast.Load) else node
+        return placed_as(self.names[node.id](), node) if node.id in self.names and isinstance(node.ctx, ast.Load) else node
 
 
 # ---- a, *b = x
@@ -150,15 +152,13 @@ def unpacking(node: ast.Assign) -> ast.Assign:
     n = len(target.elts)
     places = [ast.Constant(n if star is None else star), ast.Constant(None if star is None else n - 1 - star)]
     elts = [e.value if isinstance(e, ast.Starred) else e for e in target.elts]
-    made = ast.Assign(
-        [ast.copy_location(ast.Tuple(elts, ast.Store()), target)], ast.copy_location(_ask("unpacked", node.value, *places), node.value)
-    )
-    return ast.fix_missing_locations(ast.copy_location(made, node))
+    made = ast.Assign([placed_as(ast.Tuple(elts, ast.Store()), target)], placed_as(_ask("unpacked", node.value, *places), node.value))
+    return place(placed_as(made, node))
 
 
 # ---- :=
 def has_walrus(*nodes: ast.AST) -> bool:
-    return any(isinstance(child, ast.NamedExpr) for n in nodes for child in ast.walk(n))
+    return any(isinstance(child, ast.NamedExpr) for child in walk(*nodes))
 
 
 def branches(test: ast.expr, then: list[ast.stmt], orelse: list[ast.stmt]) -> list[ast.stmt] | None:
@@ -168,13 +168,13 @@ def branches(test: ast.expr, then: list[ast.stmt], orelse: list[ast.stmt]) -> li
         return branches(test.operand, orelse or [ast.Pass()], then)
     if not isinstance(test, ast.BoolOp) or not has_walrus(*test.values[1:]):
         return None
-    rest = test.values[1] if len(test.values) == 2 else ast.copy_location(ast.BoolOp(test.op, test.values[1:]), test)
+    rest = test.values[1] if len(test.values) == 2 else placed_as(ast.BoolOp(test.op, test.values[1:]), test)
     both = isinstance(test.op, ast.And)
     inner_then, inner_else = (then, copy.deepcopy(orelse)) if both else (copy.deepcopy(then), orelse)
     inner = branches(rest, inner_then, inner_else) or [ast.If(rest, inner_then, inner_else)]
     out: list[ast.stmt] = [ast.If(test.values[0], inner, orelse) if both else ast.If(test.values[0], then, inner)]
     for statement in (*inner, *out):
-        ast.fix_missing_locations(ast.copy_location(statement, test))
+        place(placed_as(statement, test))
     return out
 
 
@@ -183,11 +183,11 @@ def loop(node: ast.While) -> ast.While:
     test = node.test
     if node.orelse or not isinstance(test, ast.BoolOp) or not isinstance(test.op, ast.And) or not has_walrus(*test.values[1:]):
         return node
-    rest = test.values[1] if len(test.values) == 2 else ast.copy_location(ast.BoolOp(test.op, test.values[1:]), test)
+    rest = test.values[1] if len(test.values) == 2 else placed_as(ast.BoolOp(test.op, test.values[1:]), test)
     inner = branches(rest, node.body, [ast.Break()]) or [ast.If(rest, node.body, [ast.Break()])]
     for statement in inner:
-        ast.fix_missing_locations(ast.copy_location(statement, test))
-    return ast.copy_location(ast.While(test.values[0], inner, []), node)
+        place(placed_as(statement, test))
+    return placed_as(ast.While(test.values[0], inner, []), node)
 
 
 def spread_out(node: ast.expr, fresh: Callable[[], str]) -> tuple[list[ast.stmt], ast.expr]:
@@ -196,13 +196,18 @@ def spread_out(node: ast.expr, fresh: Callable[[], str]) -> tuple[list[ast.stmt]
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         before, node.operand = spread_out(node.operand, fresh)
         return before, node
+    decides = (isinstance(node, ast.BoolOp) and has_walrus(*node.values[1:])) or (
+        isinstance(node, ast.IfExp) and has_walrus(node.body, node.orelse)
+    )
+    if not decides:
+        return [], node
     name = fresh()
 
     def assign(value: ast.expr) -> list[ast.stmt]:
         before, value = spread_out(value, fresh)
         return [*before, ast.Assign([ast.Name(name, ast.Store())], value)]
 
-    if isinstance(node, ast.BoolOp) and has_walrus(*node.values[1:]):
+    if isinstance(node, ast.BoolOp):
         out = assign(node.values[0])
         inner = out
         for value in node.values[1:]:
@@ -210,11 +215,10 @@ def spread_out(node: ast.expr, fresh: Callable[[], str]) -> tuple[list[ast.stmt]
             then = assign(value)
             inner.append(ast.If(test, then, []))
             inner = then
-    elif isinstance(node, ast.IfExp) and has_walrus(node.body, node.orelse):
+    else:
+        assert isinstance(node, ast.IfExp)
         out, test = spread_out(node.test, fresh)
         out.append(ast.If(test, assign(node.body), assign(node.orelse)))
-    else:
-        return [], node
     for statement in out:
-        ast.fix_missing_locations(ast.copy_location(statement, node))
-    return out, ast.copy_location(_load(name), node)
+        place(placed_as(statement, node))
+    return out, placed_as(_load(name), node)

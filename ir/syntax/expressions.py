@@ -7,7 +7,7 @@ import copy
 from typing import Any
 
 from .base import Base
-from .nodes import _IN_PLACE, COMPARISONS, _arguments, _asked, _call, _load, _staging, _thunk
+from .nodes import _IN_PLACE, COMPARISONS, _arguments, _asked, _call, _load, _staging, _thunk, walk
 
 
 def _is_constant(node: ast.expr) -> bool:
@@ -48,7 +48,7 @@ class Expressions(Base):
         return self._locate(_call("made", node if plain else _call("set_display", *node.elts)), node)
 
     def visit_SetComp(self, node: ast.SetComp) -> Any:
-        if any(isinstance(n, ast.Lambda) for n in ast.walk(node.elt)):  # which share the variable
+        if any(isinstance(n, ast.Lambda) for n in walk(node.elt)):  # which share the variable
             super().generic_visit(node)
             return self._locate(_call("made", node), node)
         items: Any = self.visit_GeneratorExp(ast.GeneratorExp(node.elt, node.generators))
@@ -59,7 +59,7 @@ class Expressions(Base):
 
     def visit_DictComp(self, node: ast.DictComp) -> Any:
         pair = ast.Tuple([node.key, node.value], ast.Load())
-        if not any(isinstance(n, ast.Lambda) for n in ast.walk(pair)):  # which share the variable
+        if not any(isinstance(n, ast.Lambda) for n in walk(pair)):  # which share the variable
             items: Any = self.visit_GeneratorExp(ast.GeneratorExp(pair, node.generators))
             if isinstance(items, ast.Call):
                 return self._locate(_call("dict_of", items), node)
@@ -69,7 +69,7 @@ class Expressions(Base):
         return self._locate(_call("made", node), node)
 
     def visit_ListComp(self, node: ast.ListComp) -> Any:
-        if any(isinstance(n, ast.Lambda) for n in ast.walk(node.elt)):  # which share the variable
+        if any(isinstance(n, ast.Lambda) for n in walk(node.elt)):  # which share the variable
             super().generic_visit(node)
             return self._locate(_call("made", node), node)
         items = self.visit_GeneratorExp(ast.GeneratorExp(node.elt, node.generators))
@@ -93,13 +93,13 @@ class Expressions(Base):
 
     def _no_walrus(self, *nodes: ast.expr) -> None:
         for n in nodes:
-            for child in ast.walk(n):
+            for child in walk(n):
                 if isinstance(child, ast.NamedExpr):
                     self._refuse(child, "`:=` inside a conditional expression, `and` or `or`", "assign on a line of its own")
 
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> Any:
         """What it does to one element, as functions; sum() and the like then run over the elements as a loop does."""
-        inner = [n for n in ast.walk(node) if isinstance(n, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await))]
+        inner = [n for n in walk(node) if isinstance(n, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await))]
         if inner or any(g.is_async for g in node.generators):
             return super().generic_visit(node)
         first, *rest = node.generators

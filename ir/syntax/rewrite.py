@@ -25,8 +25,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core import errors
-from .nodes import _arguments, _call, _class, _define, _load
-from .rewriter import REMEDIES, Rewriter, gives, rewrite_function
+from .nodes import _arguments, _call, _class, _define, _load, place, placed_as, walk
+from .rewriter import REMEDIES, Rewriter, rewritten_function
 from .sources import _named, find_source
 
 DEEP_LIMIT, DEEP_STACK = 100_000, 256 << 20  # Python calls and bytes, to rewrite what is nested deeply
@@ -115,26 +115,25 @@ def on_deep_stack(work: Callable[[], Any]) -> Any:
 def _convert_code(function: types.FunctionType) -> Any:
     node, filename = find_source(function)
     _mangle(node, function.__qualname__)
-    yields = gives(node)
     if isinstance(node, ast.Lambda):
         rewriter = Rewriter(node, filename, "<lambda>")
         value = _call("Return", rewriter.visit(node.body))
-        rewritten = ast.copy_location(_define("_ln_lambda", node.args, [ast.Return(value)]), node)
+        rewritten = placed_as(_define("_ln_lambda", node.args, [ast.Return(value)]), node)
     else:
-        rewritten = rewrite_function(node, filename)
+        rewritten, rewriter = rewritten_function(node, filename)
         rewritten.decorator_list = []
     rewritten.args.defaults = [ast.Constant(None) for _ in rewritten.args.defaults]
     rewritten.args.kw_defaults = [ast.Constant(None) if d else None for d in rewritten.args.kw_defaults]
     rewritten.returns = None
     rewritten.name = "_ln_rewritten"  # not its own: that name must stay a global or a cell in the body
-    for a in ast.walk(rewritten.args):
+    for a in walk(rewritten.args):
         if isinstance(a, ast.arg):
             a.annotation = None
     free = [*function.__code__.co_freevars, "_ln"]
     factory = _define("_ln_factory", _arguments(*free), [rewritten, ast.Return(_load(rewritten.name))])
-    ast.fix_missing_locations(ast.copy_location(factory, node))
+    place(placed_as(factory, node))
     owner = getattr(node, "owner", None)
-    whole: list[ast.stmt] = [factory] if owner is None else [ast.fix_missing_locations(ast.copy_location(_class(owner, [factory]), node))]
+    whole: list[ast.stmt] = [factory] if owner is None else [place(placed_as(_class(owner, [factory]), node))]
     module = compile(ast.Module(whole, []), filename, "exec", dont_inherit=True, flags=_future_flags(function))
     outer = module if owner is None else _named(module, owner)
     code = _as_piece(_named(_named(outer, "_ln_factory"), rewritten.name), function.__code__)
@@ -143,10 +142,9 @@ def _convert_code(function: types.FunctionType) -> Any:
     closure = tuple(cells[name] for name in code.co_freevars)
     raw = types.FunctionType(code, function.__globals__, function.__name__, function.__defaults__, closure)
     raw.__kwdefaults__, raw.__qualname__ = function.__kwdefaults__, function.__qualname__
-    declared = [n for n in ast.walk(node) if isinstance(n, (ast.Nonlocal, ast.Global))]
-    raw.__lantern_yields__ = yields  # type: ignore[attr-defined]
-    raw.__lantern_outer__ = sorted({x for n in declared if isinstance(n, ast.Nonlocal) for x in n.names} & set(code.co_freevars))  # type: ignore[attr-defined]
-    raw.__lantern_globals__ = sorted({x for n in declared if isinstance(n, ast.Global) for x in n.names})  # type: ignore[attr-defined]
+    raw.__lantern_yields__ = rewriter.gives  # type: ignore[attr-defined]
+    raw.__lantern_outer__ = sorted(rewriter.all_outer & set(code.co_freevars))  # type: ignore[attr-defined]
+    raw.__lantern_globals__ = sorted(rewriter.all_globals)  # type: ignore[attr-defined]
     return raw
 
 
@@ -185,7 +183,7 @@ def _mangle(node: ast.AST, qualname: str) -> None:
     if not outer or outer[-1] == "<locals>":
         return
     prefix = "_" + outer[-1].lstrip("_")
-    for n in ast.walk(node):
+    for n in walk(node):
         if isinstance(n, ast.Attribute) and n.attr.startswith("__") and not n.attr.endswith("__"):
             n.attr = prefix + n.attr
 

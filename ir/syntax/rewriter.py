@@ -7,7 +7,7 @@ from typing import Any
 
 from .desugar import unpacking
 from .expressions import Expressions
-from .nodes import _call, _define, _own_nodes_of, _staging
+from .nodes import _call, _define, _staging, placed_as
 from .statements import Statements
 
 
@@ -19,8 +19,8 @@ class Rewriter(Statements, Expressions):
         a = node.args
         a.defaults = [self.visit(d) for d in a.defaults]
         a.kw_defaults = [self.visit(d) if d else None for d in a.kw_defaults]
-        yields = [_staging("yielding")] if gives(node) else []
-        inner = rewrite_function(node, self.filename)
+        inner, known = rewritten_function(node, self.filename)
+        yields = [_staging("yielding")] if known.gives else []
         inner.decorator_list = [*node.decorator_list, *yields, _staging("local")]
         return self._locate(inner, node)
 
@@ -52,18 +52,12 @@ REMEDIES: dict[type[ast.AST], tuple[str, str]] = {
 }
 
 
-def gives(node: ast.FunctionDef | ast.Lambda) -> bool:
-    """Is it a generator function?"""
-    body = node.body if isinstance(node, ast.FunctionDef) else [node.body]
-    return any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in _own_nodes_of(body))
-
-
-def rewrite_function(node: ast.FunctionDef, filename: str) -> ast.FunctionDef:
-    """The rewritten function: its body returns signals."""
+def rewritten_function(node: ast.FunctionDef, filename: str) -> tuple[ast.FunctionDef, Rewriter]:
+    """The function, whose body returns signals, and what is known of it."""
     rewriter = Rewriter(node, filename, node.name)
     body = rewriter.body(node.body)
     fresh = sorted(rewriter.stated - rewriter.params)
     prologue: list[ast.stmt] = [n for n in body if isinstance(n, (ast.Nonlocal, ast.Global))]
     body = [n for n in body if not isinstance(n, (ast.Nonlocal, ast.Global))]
     prologue += [ast.Assign([ast.Name(n, ast.Store())], _call("Undefined", ast.Constant(n))) for n in fresh]
-    return ast.copy_location(_define(node.name, node.args, prologue + body), node)
+    return placed_as(_define(node.name, node.args, prologue + body), node), rewriter

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from ..core import errors
+from .nodes import place, walk
 
 Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda]
 
@@ -75,11 +76,11 @@ def _parse(filename: str, text: str) -> tuple[list[tuple[Definition, int]], list
     except SyntaxError:
         raise OSError("the source cannot be parsed") from None
     functions: list[tuple[Definition, int]] = []
-    for n in ast.walk(tree):
+    for n in walk(tree):
         if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             functions.append((n, _first_line(n)))
         if isinstance(n, ast.ClassDef):  # the innermost comes last
-            for inside in ast.walk(n):
+            for inside in walk(n):
                 inside.owner = n.name  # type: ignore[attr-defined]
     statements: list[tuple[int, int]] = []
     for s in tree.body:
@@ -168,12 +169,12 @@ def _private_copy(found: ast.FunctionDef | ast.Lambda, text: str, shift: int) ->
     try:
         if isinstance(found, ast.Lambda):
             raise SyntaxError
-        node = ast.parse(textwrap.dedent(_lines(text, found.lineno, found.end_lineno or found.lineno))).body[0]
-        shift += found.lineno - 1
+        before = "\n" * (shift + found.lineno - 1)  # so many lines are above it
+        node = ast.parse(before + textwrap.dedent(_lines(text, found.lineno, found.end_lineno or found.lineno))).body[0]
     except SyntaxError:  # a lambda, or lines that do not stand alone
         node = copy.deepcopy(found)
-    if shift:
-        ast.increment_lineno(node, shift)
+        if shift:
+            ast.increment_lineno(node, shift)
     node.owner = getattr(found, "owner", None)
     return node  # type: ignore[no-any-return]
 
@@ -197,7 +198,7 @@ def _by_position(candidates: list[Any], code: types.CodeType) -> list[Any]:
     around = ast.arguments([], [ast.arg(name) for name in code.co_freevars], None, [], [], None, [])
     for n in candidates:
         if isinstance(n, ast.Lambda):
-            expr = ast.fix_missing_locations(ast.Expression(ast.Lambda(around, n)))  # what it closes over is around it, as there
+            expr = place(ast.Expression(ast.Lambda(around, n)))  # what it closes over is around it, as there
             outer = next(c for c in compile(expr, "?", "eval").co_consts if isinstance(c, types.CodeType))
             made = next(c for c in outer.co_consts if isinstance(c, types.CodeType))
             if fingerprint(made)[2:] == fingerprint(code)[2:]:  # 1 and 1.0, 0.0 and -0.0 are equal constants

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import desugar
 from .base import Base
-from .nodes import _IN_PLACE, _arms, _asked, _call, _load, _looped, _own_nodes, _staging, _thunk
+from .nodes import _IN_PLACE, _arms, _asked, _call, _load, _looped, _staging, _thunk, own_nodes, place
 
 
 class Statements(Base):
@@ -121,7 +121,7 @@ class Statements(Base):
         if isinstance(given, ast.YieldFrom):
             item = self._fresh("item")
             each = ast.For(ast.Name(item, ast.Store()), given.value, [ast.Expr(ast.Yield(_load(item)))], [])
-            return self.visit(ast.fix_missing_locations(self._locate(each, node)))
+            return self.visit(place(self._locate(each, node)))
         before, node.value = self._first(node.value)
         return [*before, node]
 
@@ -130,7 +130,7 @@ class Statements(Base):
         inside = self._handled(node) if node.handlers else self.body([*node.body, *node.orelse])
         if not node.finalbody:
             return inside
-        for child in (c for s in node.finalbody for c in _own_nodes(s)):
+        for child in own_nodes(node.finalbody):
             if isinstance(child, (ast.Return, ast.Break, ast.Continue)):
                 self._refuse(child, f"`{type(child).__name__.lower()}` in a `finally`", "leave the function after the `finally`")
         names = self._names(node.finalbody)
@@ -146,7 +146,7 @@ class Statements(Base):
         handlers: list[ast.expr] = []
         for h in node.handlers:
             name = self._fresh("error")
-            looks = h.name is not None or any(isinstance(n, ast.Raise) and n.exc is None for s in h.body for n in _own_nodes(s))
+            looks = h.name is not None or any(isinstance(n, ast.Raise) and n.exc is None for n in own_nodes(h.body))
             bind: list[ast.stmt] = [ast.Assign([ast.Name(h.name, ast.Store())], _load(name))] if h.name else []
             self.handling.append(name)
             arm = self._function("handler", names, [*bind, *self.body(h.body)], name)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Graphs are many objects, and none of them is garbage: looking for some takes a third of the time."""
+    """Syntax trees and graphs are many objects, and none of them is garbage: looking for some takes a third of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
