@@ -13,7 +13,7 @@ import llvmlite.binding as llvm
 import pytest
 
 from lantern_jit.backends.llvm.build import cache
-from lantern_jit.backends.llvm.build.compile import host_cpu, optimised_texts, parse, target_machine
+from lantern_jit.backends.llvm.build.compile import host_cpu, optimise, optimised_texts, parse, target_machine
 from lantern_jit.backends.llvm.build.platforms import native_target
 from lantern_jit.backends.llvm.runtime import layout, modules
 from lantern_jit.backends.targets import AARCH64_LINUX, TARGETS, here
@@ -125,3 +125,47 @@ def test_this_machine_is_one_of_them() -> None:
     assert native_target() is here()
     assert native_target().memory.page % resource.getpagesize() == 0
     assert host_cpu().target is native_target()
+
+
+LOOP = """define void @loop(ptr noalias %a, ptr noalias %b, ptr noalias %c, i64 %n, i64 %m) {
+entry:
+  br label %body
+body:
+  %i = phi i64 [0, %entry], [%j, %body]
+  %k = mul i64 %i, %m
+  %pa = getelementptr double, ptr %a, i64 %k
+  %pb = getelementptr double, ptr %b, i64 %i
+  %pc = getelementptr float, ptr %c, i64 %i
+  %x = load double, ptr %pa
+  %y = load double, ptr %pb
+  %f = load float, ptr %pc
+  %w = fpext float %f to double
+  %z = fdiv double %x, %y
+  %s = fadd double %z, %w
+  store double %s, ptr %pb
+  %j = add i64 %i, 1
+  %more = icmp slt i64 %j, %n
+  br i1 %more, label %body, label %done
+done:
+  ret void
+}
+"""
+
+
+def assembled(target: Target, option: str) -> str:
+    """The loop as LLVM compiles it with an option of the process."""
+    machine, module = target_machine(target.cpu()), parse(LOOP)
+    llvm.set_option("test", option)
+    try:
+        optimise(module, machine, [], False)
+        return str(machine.emit_assembly(module))
+    finally:
+        llvm.set_option("test", "-disable-lsr=false")
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda t: t.name)
+def test_loops_are_reduced_where_the_target_says_so_and_nothing_of_it_is_left(target: Target) -> None:
+    usual, without = assembled(target, "-disable-lsr=false"), assembled(target, "-disable-lsr=true")
+    assert usual != without
+    assert optimised_texts(LOOP, target.cpu())[1] == (usual if target.features.strength_reduction else without)
+    assert assembled(target, "-enable-lsr-phielim=true") == usual  # as other libraries that have LLVM in this process find it

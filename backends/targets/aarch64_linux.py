@@ -154,6 +154,7 @@ AARCH64_LINUX = Target(
         scale_intrinsic="",
         register_bits=(("", 128),),
         constant_tables=True,
+        strength_reduction=True,
     ),
     linking=linking("aarch64-linux-gnu-gcc"),
 )

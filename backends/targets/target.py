@@ -64,6 +64,7 @@ class Features:
     scale_intrinsic: str  # its name but for the form and width of the operands
     register_bits: tuple[tuple[str, int], ...]  # width of vector registers, the widest first; "" is every CPU
     constant_tables: bool  # does LLVM put constants together in registers where reading them from memory is quicker?
+    strength_reduction: bool  # are loops shorter where LLVM makes pointers of their own of addresses? Not where an address may be a sum
 
     def has_fused(self, features: str) -> bool:
         return _has(features, self.fused)

@@ -116,6 +116,7 @@ X86_64_LINUX = Target(
         scale_intrinsic="llvm.x86.avx512.mask.scalef",
         register_bits=(("avx512f", 512), ("avx", 256), ("", 128)),
         constant_tables=False,
+        strength_reduction=False,
     ),
     linking=linking("x86_64-linux-gnu-gcc"),
 )
