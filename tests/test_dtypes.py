@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import lantern_jit as lj
+from lantern_jit import errors
 
 from .support import both, interpret
 
@@ -142,3 +143,45 @@ def test_spectra_of_single_precision() -> None:
     for found, wanted in zip(lj.jit(f)(x), f(x), strict=True):
         assert found.dtype == wanted.dtype
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+ACCUMULATED: dict[str, Callable[[Any, Any], Any]] = {
+    "sum": lambda x, t: np.sum(x, dtype=t),
+    "sum along": lambda x, t: np.sum(x.reshape(2, 3), axis=0, dtype=t, keepdims=True),
+    "sum from": lambda x, t: np.sum(x, dtype=t, initial=0),
+    "sum of some": lambda x, t: np.sum(x, dtype=t, where=np.array([True, False] * 3)),
+    "prod": lambda x, t: np.prod(x, dtype=t),
+    "mean": lambda x, t: np.mean(x, dtype=t),
+    "mean along": lambda x, t: x.reshape(2, 3).mean(axis=1, dtype=t),
+    "cumsum": lambda x, t: np.cumsum(x, dtype=t),
+    "cumsum along": lambda x, t: np.cumsum(x.reshape(2, 3), axis=0, dtype=t),
+    "cumprod": lambda x, t: np.cumprod(x, dtype=t),
+    "arange": lambda x, t: np.arange(len(x), dtype=t),
+    "arange of constants": lambda x, t: np.arange(5, dtype=t),
+    "linspace": lambda x, t: np.linspace(0, 10, 5, dtype=t),
+    "linspace of values": lambda x, t: np.linspace(x[1] * 1.0, 9, 4, dtype=t),
+}
+
+
+@pytest.mark.parametrize("name", ACCUMULATED)
+def test_what_is_added_up_in_another_dtype(name: str) -> None:
+    """Sums of bools are bools where dtype= says so, and means of whole numbers are cut to one."""
+    f = ACCUMULATED[name]
+    arrays: list[Any] = [np.array([0.0, 2.5, -3.0, 0.0, 1.0, 4.0]), np.array([0, 2, -3, 0, 1, 4]), np.array([0, 1, 0, 0, 1, 1], bool)]
+    for x in arrays:
+        for t in (float, int, bool, np.float32, np.int32):
+            if t is bool and ("arange" in name or "linspace" in name):
+                continue
+            wanted = f(x, t)
+            for mode, found in both(lambda x, t=t: f(x, t), x).items():
+                narrow = np.ndim(wanted) == 0 and t is np.int32
+                assert np.asarray(found).dtype == (np.int64 if narrow else wanted.dtype), (mode, t)
+                np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-6, err_msg=f"{mode} {t}")
+        for t in (np.int8, np.uint16, np.float16):
+            with pytest.raises(errors.ArgumentTypeError, match="not supported"):
+                lj.jit(lambda x, t=t: f(x, t))(x)
+
+
+def test_a_variance_of_whole_numbers_is_refused() -> None:
+    with pytest.raises(errors.UnsupportedOperationError, match="use a dtype of floats"):
+        lj.jit(lambda x: np.var(x, dtype=int))(np.arange(5))

@@ -210,6 +210,7 @@ def identity(n: Any, dtype: Any = None) -> Arrayed:
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
     if stop is None:
         start, stop = 0, start
+    dtype = dtype if dtype is None else NUMPY_DTYPES[dtype_of(dtype)]
     if not any(map(is_traced, (start, stop, step))):
         return array(np.arange(*(start, stop, step), dtype=dtype))
     kind = promote("np.arange", start, stop, step)[0]
@@ -245,6 +246,7 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
         return linspace(start, stop, num, endpoint, False, dtype, axis), step
     if axis:
         return moveaxis(linspace(start, stop, num, endpoint, False, dtype), 0, axis)
+    dtype = dtype if dtype is None else NUMPY_DTYPES[dtype_of(dtype)]
     if not any(map(is_traced, (start, stop, num))):
         return array(np.linspace(start, stop, num, endpoint, dtype=dtype))
     n = num if isinstance(num, Traced) else values.constant(int(num))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.sites import user_site
+from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, I64, element, is_inexact
 from ..ops import table
 from ..ops.library import rules
@@ -21,6 +21,7 @@ from ..values.reshaping import drop, expand, spread
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, scalar_type, to_type
 from ..values.views import as_array, axes_of, by_planes, contiguous, shape_of, with_axes
+from ..values.writes import stored
 from .axes import along, back_from_rows, joined, ravel, rows
 from .choosing import isclose, take_along
 from .common import Axis, astype, axis_of, count, divided, dtype_of, float_array, nonempty, program
@@ -64,6 +65,9 @@ def _widened(a: Arrayed, dtype: Any) -> Arrayed:
 @implements(np.sum, method="sum", reduce_of=np.add)
 @_reduction
 def sum_(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+    if dtype is not None and dtype_of(dtype) == BOOL:  # 1 + 1 is 1
+        found = any_(a, axis, keepdims, where=where)
+        return found if initial is None else np.logical_or(found, initial)
     a = _masked(a if dtype is None or dtype_of(dtype) == a.type.dtype else astype(a, dtype), where, 0)
     total = reduce("sum", a, axis, keepdims, (lambda x: to_type(x, I64)) if a.type.dtype == BOOL else lambda x: x)
     return total if initial is None else total + initial
@@ -72,6 +76,9 @@ def sum_(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, i
 @implements(np.mean, method="mean")
 @_reduction
 def mean(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, *, where: Any = True) -> Any:
+    if dtype is not None and not is_inexact(dtype_of(dtype)):  # of whole numbers, cut to one
+        found = divided(sum_(a, axis, dtype, keepdims, where=where) * 1.0, _number(a, axis, where, keepdims))
+        return astype(found, dtype) if isinstance(found, Arrayed) else stored(found, dtype_of(dtype))
     a = float_array(a, dtype)
     return divided(sum_(a, axis, keepdims=keepdims, where=where), _number(a, axis, where, keepdims))
 
@@ -89,6 +96,10 @@ def var(
     mean: Any = None,
     correction: Any = None,
 ) -> Any:
+    if dtype is not None and not is_inexact(dtype_of(dtype)):
+        unsupported(
+            f"np.var or np.std with dtype={np.dtype(dtype)}, which cuts the mean to a whole number,", "use a dtype of floats, and astype"
+        )
     a = float_array(a, dtype)
     n = _number(a, axis, where, keepdims)
     if mean is None:
@@ -203,6 +214,8 @@ def ptp(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 @implements(np.cumsum, method="cumsum", accumulate_of=np.add)
 def cumsum(a: Any, axis: Axis = None, dtype: Any = None) -> Any:
+    if dtype is not None and dtype_of(dtype) == BOOL:  # 1 + 1 is 1
+        return np.greater(_running(_sums, astype(as_array(a), BOOL), axis, None), 0)
     return _running(_sums, a, axis, dtype)
 
 
