@@ -185,3 +185,53 @@ def test_what_is_added_up_in_another_dtype(name: str) -> None:
 def test_a_variance_of_whole_numbers_is_refused() -> None:
     with pytest.raises(errors.UnsupportedOperationError, match="use a dtype of floats"):
         lj.jit(lambda x: np.var(x, dtype=int))(np.arange(5))
+
+
+STARTED: dict[str, Callable[[Any], Any]] = {
+    "sum": lambda x: np.sum(x, initial=1.5),
+    "sum along": lambda x: np.sum(x.reshape(2, 3), axis=1, initial=2.5, keepdims=True),
+    "prod": lambda x: np.prod(x, initial=1.5),
+    "max": lambda x: np.max(x, initial=3.7),
+    "min": lambda x: np.min(x, initial=-2.5),
+    "max of some": lambda x: np.max(x.reshape(3, 2), axis=0, initial=0.5, where=np.array([True, False])),
+    "add.reduce": lambda x: np.add.reduce(x, initial=1.5),
+    "maximum.reduce": lambda x: np.maximum.reduce(x, initial=1.5),
+}
+
+
+@pytest.mark.parametrize("name", STARTED)
+def test_a_reduction_begins_in_its_own_dtype(name: str) -> None:
+    """NumPy makes an int of an initial 1.5 where ints are added up, and True where bools are."""
+    f = STARTED[name]
+    for x in (np.array([0, 2, -3, 0, 1, 4]), np.array([0, 1, 0, 0, 1, 1], bool), np.array([0.5, 2, -3, 0, 1, 4], np.float32)):
+        wanted = f(x)
+        for mode, found in both(f, x).items():
+            assert np.asarray(found).dtype == np.asarray(wanted).dtype, (mode, x.dtype)
+            np.testing.assert_allclose(found, wanted, rtol=1e-6, err_msg=f"{mode} {x.dtype}")
+
+
+def test_windows_of_bools_and_spaces_of_complex_numbers() -> None:
+    b, c = np.array([True, False, True, True]), np.array([True, True, False])
+    z, w = np.array([1 + 2j, 3 - 1j, 0.5j]), np.array([2 - 1j, 1j, 4.0 + 0j])
+    rows: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
+        (lambda b, c: np.convolve(b, c), (b, c)),
+        (lambda b, c: np.correlate(b, c, "full"), (b, c)),
+        (lambda z, w: np.linalg.vecdot(z, w), (z, w)),
+        (lambda z, w: np.linspace(z[0], w[0], 4), (z, w)),
+        (lambda z, w: np.linspace(z, w, 3, endpoint=False), (z, w)),
+        (lambda z, w: np.linspace(z.real, w.real, 3, dtype=complex), (z, w)),
+        (lambda z, w: np.var(z, dtype=complex) + np.std(w, dtype=complex), (z, w)),
+    ]
+    for f, args in rows:
+        if "vecdot" in f.__code__.co_names and not hasattr(np.linalg, "vecdot"):
+            continue
+        wanted = f(*args)
+        for mode, found in both(f, *args).items():
+            assert np.asarray(found).dtype == np.asarray(wanted).dtype, mode
+            np.testing.assert_allclose(found, wanted, rtol=1e-12, err_msg=mode)
+
+
+def test_matrices_of_numpy_are_refused() -> None:
+    for f in (np.bmat, np.asmatrix, lambda x: np.bmat([[x, x]])):
+        with pytest.raises(errors.UnsupportedOperationError, match="use an array of two axes"):
+            lj.jit(lambda x, f=f: f(x))(np.ones((2, 2)))

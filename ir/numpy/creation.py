@@ -249,6 +249,9 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
     dtype = dtype if dtype is None else NUMPY_DTYPES[dtype_of(dtype)]
     if not any(map(is_traced, (start, stop, num))):
         return array(np.linspace(start, stop, num, endpoint, dtype=dtype))
+    if any(is_complex(scalar_kind(as_array(x))) for x in (start, stop)):
+        real, imag = (linspace(part(start), part(stop), num, endpoint) for part in (np.real, np.imag))
+        return real + 1j * imag if dtype is None else astype(real + 1j * imag, dtype)
     n = num if isinstance(num, Traced) else values.constant(int(num))
     last = table.isub(n, 1) if endpoint else n
     start, stop, size = as_array(start), as_array(stop), num if isinstance(num, Traced) else int(num)
@@ -268,6 +271,8 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
         out = elementwise(one, index, start, stop, last, name="linspace", dtype=made)
     else:
         out = from_index(one, [size], "linspace", made, [_float(start), _float(stop), last])
+    if is_complex(t):
+        return astype(out, t)
     return out if is_float(t) else elementwise(lambda x: stored(table.floor(x), t), out, name="linspace", dtype=t)
 
 

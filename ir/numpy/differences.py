@@ -104,7 +104,8 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
         require(np.greater(size, 0), ValueError(f"{name} cannot be empty"))
     none = np.zeros_like(v[1:], a.dtype)
     index = from_index(lambda i, j: i + j, [n + m - 1, m], "window")
-    out = sum_(gather_flat(concatenate([none, a, none]), index) * v[::-1], 1)
+    products = gather_flat(concatenate([none, a, none]), index) * v[::-1]
+    out = sum_(products, 1, products.dtype)  # of bools: is one of them true?
     if mode == "full":
         return out
     short = sizes.smaller(n, m)

@@ -31,7 +31,7 @@ from .arguments import call, call_method, has_no_effect, into
 from .common import astype, class_of, dtype_of, scalar_kind
 from .fft import transform  # noqa: F401
 from .linalg import functions  # noqa: F401
-from .registry import LATE_CREATION, REGISTRY, Entry, entry_of, family, find, instead_of, name_of, refuse
+from .registry import LATE_CREATION, REGISTRY, REMEDIES, Entry, entry_of, family, find, instead_of, name_of, refuse
 from .ufuncs import choose
 
 
@@ -157,7 +157,7 @@ def is_of_numpy(function: Any) -> bool:
     if kind is np.ufunc or kind is _DISPATCHED or kind is np.vectorize:
         return True
     if kind is types.FunctionType:  # one that does not ask its arguments what to do
-        return (function.__module__ or "").startswith("numpy") and entry_of(function) is not None
+        return (function.__module__ or "").startswith("numpy") and (entry_of(function) is not None or name_of(function) in REMEDIES)
     if kind is type:
         return issubclass(function, np.generic) or function is np.poly1d
     return (kind is types.BuiltinMethodType and isinstance(function.__self__, np.ufunc)) or _is_of_polynomials(function)

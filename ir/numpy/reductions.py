@@ -24,7 +24,7 @@ from ..values.views import as_array, axes_of, by_planes, contiguous, shape_of, w
 from ..values.writes import stored
 from .axes import along, back_from_rows, joined, ravel, rows
 from .choosing import isclose, take_along
-from .common import Axis, astype, axis_of, count, divided, dtype_of, float_array, nonempty, program
+from .common import Axis, astype, axis_of, count, divided, dtype_of, float_array, nonempty, program, scalar_kind
 from .registry import implements
 from .sorting import sort
 from .ufuncs import pick, to_constant
@@ -70,7 +70,19 @@ def sum_(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, i
         return found if initial is None else np.logical_or(found, initial)
     a = _masked(a if dtype is None or dtype_of(dtype) == a.type.dtype else astype(a, dtype), where, 0)
     total = reduce("sum", a, axis, keepdims, (lambda x: to_type(x, I64)) if a.type.dtype == BOOL else lambda x: x)
-    return total if initial is None else total + initial
+    return _finished(total if initial is None else total + _start(initial, total), dtype)
+
+
+def _start(initial: Any, result: Any) -> Any:
+    """What a reduction begins with, in the dtype of its result, as NumPy takes it: 1.5 is 1 for ints."""
+    return stored(initial, element(scalar_kind(result)))
+
+
+def _finished(result: Any, dtype: Any) -> Any:
+    """In the dtype that was asked for: sums of int32 have been int64 until here."""
+    if dtype is None or scalar_kind(result) == dtype_of(dtype):
+        return result
+    return astype(result, dtype) if isinstance(result, Arrayed) else stored(result, dtype_of(dtype))
 
 
 @implements(np.mean, method="mean")
@@ -106,7 +118,7 @@ def var(
         mean = divided(sum_(a, axis, keepdims=True, where=where), _number(a, axis, where, True))
     apart = a - mean
     square = apart.real * apart.real + apart.imag * apart.imag if is_complex_array(apart) else apart * apart
-    total = sum_(square, axis, keepdims=keepdims, where=where)
+    total = _finished(sum_(square, axis, keepdims=keepdims, where=where), dtype)
     return divided(total, np.maximum(n - (ddof if correction is None else correction), 0))
 
 
@@ -153,6 +165,7 @@ def _extreme(kind: str, ufunc: np.ufunc) -> Callable[..., Any]:
         if where is not True and initial is None:
             what = f"reduction operation '{ufunc.__name__}' does not have an identity"
             raise ValueError(f"{what}, so to use a where mask one has to specify 'initial' ({user_site()})")
+        initial = None if initial is None else _start(initial, a)
         a = _masked(a, where, initial)
         gone, rank = axes_of(axis, a.ndim), a.ndim
         if initial is None:
@@ -272,7 +285,7 @@ def prod(a: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False, i
     matrix, _, shape = rows(_last(a, gone), rank - len(gone))
     result = reshaping.reshape(_products(contiguous(matrix)), shape[:-1])
     result = kernels.put_back(result, gone, rank) if keepdims else result
-    return result if initial is None else result * initial
+    return _finished(result if initial is None else result * _start(initial, result), dtype)
 
 
 @implements(np.average)

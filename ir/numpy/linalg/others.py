@@ -39,7 +39,7 @@ def cross_of(x1: Any, x2: Any, *, axis: int = -1) -> Any:
 
 @implements(np.linalg.vecdot)
 def vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Any:
-    return sum_(moveaxis(x1, axis, -1) * moveaxis(x2, axis, -1), -1)
+    return sum_(np.conjugate(moveaxis(x1, axis, -1)) * moveaxis(x2, axis, -1), -1)
 
 
 @implements(np.linalg.matrix_norm)
