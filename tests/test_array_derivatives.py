@@ -109,3 +109,9 @@ def test_covariances_of_arrays_whose_sizes_the_program_decides() -> None:
     for found in both(f, a, b).values():
         close(found, f(a, b))
     lj.check_grads(f, (a, b), order=2)
+
+
+def test_the_gap_to_the_next_number_is_constant_between_powers_of_two() -> None:
+    x = np.array([1.5, -3.0, 0.0, 700.0])
+    for found in both(lambda x: lj.grad(lambda x: np.sum(np.spacing(x) * x))(x), x).values():
+        np.testing.assert_array_equal(found, np.spacing(x))

@@ -76,7 +76,7 @@ def modf(x: Any) -> Any:
 @implements(np.spacing)
 def spacing(x: Any) -> Any:
     t = _type_of(x)
-    x = _double(x)
+    x = table.fixed(_double(x))  # constant between powers of two
     gap = _gap(x, t)
     return to_type(pick(table.isfinite(x), table.copysign(gap, x), x * math.nan), t)
 
