@@ -136,6 +136,16 @@ def _modf(x: Any) -> Any:
     return table.copysign(rest, x), whole
 
 
+def _frexp(x: Any) -> Any:
+    fraction, exponent = ufunc("frexp")(x)
+    return fraction, to_integer(exponent)
+
+
+def _ulp(x: Any) -> Any:
+    x = table.absolute(x)
+    return table.select(table.isinf(x), x, ufunc("spacing")(x))
+
+
 def _remainder(x: Any, y: Any) -> Any:
     """x - n * y with n the integer nearest to x / y, the even one of two."""
     far, step = table.absolute(x), table.absolute(y)
@@ -234,7 +244,8 @@ _RENAMED = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arct
 _SAME = ("sqrt", "cbrt", "exp", "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "copysign", "fabs", "isnan",
          "isinf", "isfinite", "degrees", "radians", "erf", "erfc", "gamma")  # fmt: skip
 _OF_FLOATS: dict[str, Callable[..., Any]] = {"log": _log, "hypot": _hypot, "modf": _modf, "remainder": _remainder, "fmod": table.fmod,
-                                             "pow": table.power}  # fmt: skip
+                                             "pow": table.power, "frexp": _frexp, "ulp": _ulp,
+                                             "nextafter": lambda x, y: ufunc("nextafter")(x, y)}  # fmt: skip
 _OF_INTS: dict[str, Callable[..., Any]] = {"gcd": _gcd, "lcm": _lcm, "isqrt": _isqrt, "factorial": _factorial,
                                            "perm": lambda n, k=None: _factorial(n) if k is None else _choice("perm", n, k),
                                            "comb": functools.partial(_choice, "comb")}  # fmt: skip
@@ -245,12 +256,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "floor": _rounded("floor", table.floor), "ceil": _rounded("ceil", table.ceil), "trunc": _rounded("trunc", table.trunc),
     "ldexp": _ldexp, "isclose": _isclose, "dist": _dist, "sumprod": _sumprod,
 }  # fmt: skip
-REFUSED = {
-    "frexp": "use math.log2",
-    "nextafter": "use np.spacing of a constant",
-    "ulp": "use np.spacing of a constant",
-    "fma": "write x * y + z",
-}
+REFUSED = {"fma": "write x * y + z"}
 
 
 def staged(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:

@@ -93,7 +93,8 @@ def _gap(x: Any, t: Any) -> Any:
 def nextafter(x1: Any, x2: Any) -> Any:
     t, _ = promote("nextafter", x1, x2)
     t = F32 if t == F32 else F64
-    x, y = _double(x1), _double(x2)
+    moves = _double(x1)  # the next number does with x1, and not with x2
+    x, y = table.fixed(moves), table.fixed(_double(x2))
     top = float(np.finfo(np.float32 if t == F32 else np.float64).max)
     away = (x > 0.0) == (y > x)
     gap = _gap(x, t)
@@ -105,7 +106,7 @@ def nextafter(x1: Any, x2: Any) -> Any:
     found = pick(table.isinf(x), table.copysign(top, x), found)
     found = pick(x == 0.0, table.copysign(least, y), found)
     found = pick(x == y, y, pick(table.logical_or(table.isnan(x), table.isnan(y)), x + y, found))
-    return to_type(found, t)
+    return to_type(found - pick(table.isfinite(x), x - moves, 0.0), t)
 
 
 @implements(np.logaddexp2)
