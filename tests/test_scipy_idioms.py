@@ -12,6 +12,7 @@ import scipy
 from scipy import integrate, optimize, sparse
 
 import lantern_jit as lj
+from lantern_jit import errors
 
 from .support import check
 
@@ -327,3 +328,16 @@ def test_products_of_sparse_matrices() -> None:
         lj.jit(lambda k: (k * MESH) @ x)(2.0)
     with pytest.raises(ValueError, match="dimension mismatch"):
         lj.jit(lambda x: MESH @ x)(np.ones(3))
+
+
+@pytest.mark.parametrize("name", ["toeplitz", "circulant", "companion", "leslie", "fiedler", "convolution_matrix"])
+def test_matrices_of_many_vectors_are_refused(name: str) -> None:
+    """Some versions of SciPy make one matrix of all rows, others one of each."""
+    more: tuple[Any, ...] = {"leslie": (np.ones(2),), "convolution_matrix": (2,)}.get(name, ())
+    with pytest.raises(
+        errors.UnsupportedOperationError, match=rf"scipy\.linalg\.{name} of an array with several axes.* use lantern_jit\.vmap"
+    ):
+        lj.jit(lambda x: getattr(scipy.linalg, name)(x, *more))(np.ones((3, 3)))
+    rows = np.random.default_rng(1).uniform(0.5, 2.0, (4, 3))
+    wanted = np.stack([getattr(scipy.linalg, name)(x, *more) for x in rows])
+    np.testing.assert_allclose(lj.jit(lj.vmap(lambda x: getattr(scipy.linalg, name)(x, *more)))(rows), wanted, rtol=1e-12)

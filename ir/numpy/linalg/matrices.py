@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.sites import user_site
+from ...core.sites import unsupported, user_site
 from ...values import sizes
 from ...values.kernels import from_index
 from ...values.values import Arrayed
@@ -42,15 +42,19 @@ def _sum(parts: list[Any]) -> Any:
     return total
 
 
-def _vector(x: Any) -> Arrayed:
-    return ravel(atleast_1d(as_array(x)))  # type: ignore[no-any-return]
+def _vector(name: str, x: Any) -> Arrayed:
+    x = atleast_1d(as_array(x))
+    if x.ndim > 1:
+        unsupported(f"scipy.linalg.{name} of an array with several axes, whose rows are one vector in some versions of SciPy and many in others,",
+                    "give it x.ravel(), or use lantern_jit.vmap")  # fmt: skip
+    return x
 
 
 @implements("scipy.linalg.toeplitz")
 def toeplitz(c: Any, r: Any = None) -> Any:
     """Element (i, j) is number i - j of r backwards and c."""
-    c = _vector(c)
-    r = c if r is None else _vector(r)
+    c = _vector("toeplitz", c)
+    r = c if r is None else _vector("toeplitz", r)
     m, n = shape_of(c)[0], shape_of(r)[0]
     line = concatenate([r[:0:-1], c])
     return gather_flat(line, from_index(lambda i, j, last: i - j + last, [m, n], "toeplitz", None, [sizes.lifted(sizes.add(n, -1))[0]]))
@@ -58,14 +62,14 @@ def toeplitz(c: Any, r: Any = None) -> Any:
 
 @implements("scipy.linalg.hankel")
 def hankel(c: Any, r: Any = None) -> Any:
-    c = _vector(c)
-    r = np.zeros_like(c) if r is None else _vector(r)
+    c = ravel(atleast_1d(as_array(c)))
+    r = np.zeros_like(c) if r is None else ravel(atleast_1d(as_array(r)))
     return gather_flat(concatenate([c, r[1:]]), from_index(lambda i, j: i + j, [shape_of(c)[0], shape_of(r)[0]], "hankel"))
 
 
 @implements("scipy.linalg.circulant")
 def circulant(c: Any) -> Any:
-    c = _vector(c)
+    c = _vector("circulant", c)
     n = shape_of(c)[0]
     return gather_flat(
         concatenate([c[1:], c]), from_index(lambda i, j, last: i - j + last, [n, n], "circulant", None, [sizes.lifted(sizes.add(n, -1))[0]])
@@ -74,7 +78,7 @@ def circulant(c: Any) -> Any:
 
 @implements("scipy.linalg.companion")
 def companion(a: Any) -> Any:
-    a = _vector(a)
+    a = _vector("companion", a)
     n = sizes.add(shape_of(a)[0], -1)
     first = -a[1:] / (a[0] * 1.0)
     out = zeros((n, n), first.type.dtype)
@@ -85,7 +89,7 @@ def companion(a: Any) -> Any:
 
 @implements("scipy.linalg.leslie")
 def leslie(f: Any, s: Any) -> Any:
-    f, s = _vector(f), _vector(s)
+    f, s = _vector("leslie", f), _vector("leslie", s)
     n = shape_of(f)[0]
     out = zeros((n, n), common_dtype([f, s]))
     out[0] = f
@@ -95,13 +99,13 @@ def leslie(f: Any, s: Any) -> Any:
 
 @implements("scipy.linalg.fiedler")
 def fiedler(a: Any) -> Any:
-    a = _vector(a)
+    a = _vector("fiedler", a)
     return np.abs(np.subtract.outer(a, a))
 
 
 @implements("scipy.linalg.convolution_matrix")
 def convolution_matrix(a: Any, n: Any, mode: str = "full") -> Any:
-    a = _vector(a)
+    a = _vector("convolution_matrix", a)
     m = shape_of(a)[0]
     full = toeplitz(concatenate([a, zeros(sizes.add(n, -1), a.type.dtype)]), concatenate([a[:1], zeros(sizes.add(n, -1), a.type.dtype)]))
     if mode == "full":
