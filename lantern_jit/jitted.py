@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import operator
 import sys
 import types
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .backends.base import Executable, Options
+from .backends.base import Options
 from .backends.choice import chosen
 from .backends.llvm.build.lock import COMPILING
 from .backends.llvm.build.platforms import TARGET, WHY, native_target
 from .backends.llvm.call.callable import NativeCallable
+from .backends.llvm.call.entries import DECLINED, Entries, Nested, gatherer
 from .backends.targets import named
 from .dispatcher import Dispatcher
 from .inspection.debugging import is_interpreted, may_enter
@@ -24,7 +26,6 @@ from .inspection.table import Table
 from .ir.core import errors
 from .ir.core.text import show
 from .ir.objects.containers import Changed
-from .ir.objects.reads import hold
 from .ir.trace.language import call
 from .pickling import Recipe, is_by_value
 from .transforms import Transformed, in_trace
@@ -40,7 +41,7 @@ class Jitted(NativeCallable, Recipe):
 
     __lantern_transform__ = __lantern_optionals__ = True
     _public = ("address", "ctypes", "explain", "inspect", "lower", "specialisations")
-    MOST_ENTRIES = 8  # specialisations that are tried in native code; others are found in a dict
+    MOST_STRUCTURES = 4  # of arguments in containers that are tried in native code; others are flattened
 
     def __init__(self, f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> None:
         super().__init__(dispatcher())
@@ -48,8 +49,8 @@ class Jitted(NativeCallable, Recipe):
         self.__wrapped__ = f
         self._name = getattr(f, "__name__", type(f).__name__)
         self._dispatcher = Dispatcher(f, self._name, static, dataclasses.replace(options, in_place=not isinstance(f, Transformed)))
-        self._direct: list[tuple[Any, Any]] = []  # (program, Watch)
-        self._retired: list[Any] = []  # what an older table, which a call under way may still read, names
+        self._entries = Entries(self)
+        self._nested: tuple[Nested, ...] = ()
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that no compiled entry takes: inside a trace, with containers, static or keyword arguments, or new types."""
@@ -57,41 +58,35 @@ class Jitted(NativeCallable, Recipe):
             return call(self.__wrapped__, *args, **kwargs)
         if is_interpreted():
             return self.__wrapped__(*args, **kwargs)
-        specialisation, leaves = self._dispatcher.lookup(args, kwargs)
-        found = self._run(specialisation, leaves, args, kwargs)
+        found = DECLINED
+        for nested in self._nested if not kwargs else ():
+            found = nested.tried(args)
+            if found is not DECLINED:
+                break
+        if found is DECLINED:
+            specialisation, leaves = self._dispatcher.lookup(args, kwargs)
+            found = self._run(specialisation, leaves, args, kwargs)
         return found.apply(args, kwargs) if type(found) is Changed else found
 
     def _run(self, specialisation: Specialisation, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         executable = specialisation.executable
-        exact = specialisation.is_exact and executable.direct is not None
-        if exact and not kwargs and len(leaves) == len(args) and all(x is y for x, y in zip(args, leaves, strict=True)):
-            self._dispatch_to(executable, specialisation.traced.reads)
+        if specialisation.is_exact and executable.direct is not None and not kwargs and not self._dispatcher.static and may_enter():
+            entries = self._entries_for(args, leaves)
+            if entries is not None:
+                entries.add(executable, specialisation.traced.reads)
         return executable.call(leaves)
 
-    def _dispatch_to(self, executable: Executable, reads: list[Any]) -> None:
-        """From now on the dispatcher tries this program first, as long as what its trace has read is so. It comes here again
-        where that has only moved. (Code lives as long as this object refers to it.)"""
-        from .backends.llvm.call.watch import Watch
-
-        if not may_enter():
-            return
-        with COMPILING:  # no lock of its own, which another thread might hold when this one forks
-            known = [watch for n, watch in self._direct if n is executable]
-            if known:
-                known[0].refresh()
-                return
-            full = len(self._direct) >= self.MOST_ENTRIES
-            stale = [pair for pair in self._direct if not hold(pair[1].reads)] if full else []
-            if (full and not stale) or self._dispatcher.static:
-                return
-            watch = Watch(reads)
-            watch.refresh()
-            for gone in stale[-1:]:
-                self._direct.remove(gone)
-                self._retired.append(gone[0])
-                gone[1].release()
-            self._direct = [(executable, watch), *self._direct]
-            self.set_entries([(n.direct, watch.cell) for n, watch in self._direct])
+    def _entries_for(self, args: tuple[Any, ...], leaves: list[Any]) -> Entries | None:
+        """The table that is tried first for such arguments, if there can be one."""
+        if len(leaves) == len(args) and all(map(operator.is_, args, leaves)):
+            return self._entries
+        found = next((n for n in self._nested if n.is_for(args, leaves)), None)
+        if found is None and len(self._nested) < self.MOST_STRUCTURES:
+            gather = gatherer(args, leaves)
+            if gather is not None:
+                found = Nested(dispatcher(), gather)
+                self._nested = (*self._nested, found)
+        return found and found.entries
 
     def lower(self, *args: Any, **kwargs: Any) -> Specialisation:
         """Trace and compile for these arguments without calling."""

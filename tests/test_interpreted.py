@@ -97,3 +97,34 @@ def test_derivatives_and_other_threads() -> None:
         assert lj.scan(lambda c, x: (c + x, c), 0.0, np.ones(3))[0] == 3.0
     assert found == [8.0]
     assert scaled.specialisations[-1].calls > 0
+
+
+def test_nor_does_compiled_code_take_containers_without_asking() -> None:
+    seen: list[float] = []
+
+    @lj.jit
+    def f(p: Any) -> Any:
+        return p["x"] * noted(p["n"])
+
+    def noted(n: Any) -> Any:
+        lj.callback(seen.append, None, n)
+        return n
+
+    p = {"x": 3.0, "n": 2.0}
+    for _ in range(3):
+        assert f(p) == 6.0
+    assert seen == [2.0] * 3
+    outside = threading.Thread(target=lambda: seen.append(f({"x": 4.0, "n": 5.0})))
+    with lj.interpreted():
+        frames: list[str] = []
+        before = sys.gettrace()
+        sys.settrace(lambda frame, event, arg: frames.append(frame.f_code.co_name))
+        try:
+            assert f(p) == 6.0
+        finally:
+            sys.settrace(before)
+        assert "f" in frames
+        outside.start()
+        outside.join()
+    assert f(p) == 6.0
+    assert seen == [2.0] * 4 + [5.0, 20.0, 2.0]

@@ -22,6 +22,7 @@ import pytest
 
 import lantern_jit as lj
 from lantern_jit import errors
+from lantern_jit.dispatcher import Dispatcher
 
 from .support import copied, same, specialisations
 
@@ -416,6 +417,98 @@ def test_containers_of_all_structures_in_one_function() -> None:
         for tree in TREES:
             same(f(tree), tree)
     assert specialisations(f) == len(TREES)
+
+
+def flattened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Grows by one for each call whose arguments are flattened and looked up."""
+    calls: list[Any] = []
+    lookup = Dispatcher.lookup
+    monkeypatch.setattr(Dispatcher, "lookup", lambda self, *args: (calls.append(args), lookup(self, *args))[1])
+    return calls
+
+
+def total(p: Any, x: Any) -> Any:
+    return float(p["w"][0] * x + p["layers"][1]["b"].sum() + len(p["layers"]))
+
+
+def parameters(scale: float = 1.0) -> Any:
+    return {"w": (2.0 * scale, 3), "layers": [{"b": np.arange(3.0)}, {"b": scale * np.arange(4.0), "c": np.ones((2, 2), np.float32)}]}
+
+
+def test_containers_of_a_known_structure_are_not_flattened(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, f = flattened(monkeypatch), lj.jit(total)
+    for k in range(1, 6):
+        same(f(parameters(k), 1.5), total(parameters(k), 1.5))
+    assert len(calls) == 1
+    gradient = lj.jit(lj.grad(lambda p, x: total(p, x)))
+    calls.clear()
+    for _ in range(3):
+        found = gradient({"w": (2.0, 1.0), "layers": [{"b": np.ones(1)}, {"b": np.ones(2)}]}, 1.5)
+        assert found["w"] == (1.5, 0.0)
+        assert [list(v["b"]) for v in found["layers"]] == [[0.0], [1.0, 1.0]]
+    assert len(calls) == 1
+
+
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "another order of keys": lambda p: dict(reversed(p.items())),
+    "another name": lambda p: {**p, "more": 1.0},
+    "a list for a tuple": lambda p: {**p, "w": list(p["w"])},
+    "one more": lambda p: {**p, "layers": [*p["layers"], {"b": np.ones(1)}]},
+    "an int for a float": lambda p: {**p, "w": (2, 3)},
+    "NumPy's float": lambda p: {**p, "w": (np.float32(2.0), 3)},
+    "another dtype": lambda p: {**p, "layers": [p["layers"][0], {**p["layers"][1], "b": np.arange(4)}]},
+    "another rank": lambda p: {**p, "layers": [p["layers"][0], {**p["layers"][1], "b": np.ones((2, 2))}]},
+    "every second element": lambda p: {**p, "layers": [p["layers"][0], {**p["layers"][1], "b": np.arange(8.0)[::2]}]},
+    "a container for a leaf": lambda p: {**p, "w": ([2.0][0], (3,))},
+    "None": lambda p: {**p, "w": (2.0, None)},
+    "a subclass": lambda p: OrderedDict(p),
+    "no dict": lambda p: {**p, "layers": [None, p["layers"][1]]},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_other_structures_and_leaves_are_told_apart(change: str) -> None:
+    f = lj.jit(lambda p, x: (total(p, x), p, list(p)))
+    other = CHANGES[change](parameters())
+    for p in (parameters(), parameters(), other, parameters(2.0), other, other, parameters()):
+        wanted = (total(p, 0.5), copied(p), list(p))
+        same(f(p, 0.5), wanted)
+
+
+def test_containers_that_are_written_and_what_is_read_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    rate = {"now": 0.5}
+
+    def step(p: Any, state: Any) -> Any:
+        state["n"] = state["n"] + 1
+        for k in ("a", "b"):
+            p[k] -= rate["now"] * state["m"]
+        return float(p["a"].sum())
+
+    calls, f = flattened(monkeypatch), lj.jit(step)
+    mine = [{"a": np.ones(3), "b": np.arange(3.0)}, {"n": 0, "m": np.array([1.0, 2.0, 3.0])}]
+    theirs = copied(mine)
+    for k in range(6):
+        rate["now"] = 0.5 if k < 4 else 0.25
+        same(f(*mine), step(*theirs))
+        same(mine, theirs)
+    assert len(calls) == 2  # the first call, and the first with another rate
+    shared = np.ones(3)
+    p, q = ({"a": a, "b": a} for a in (shared, np.ones(3)))
+    same(f(p, {"n": 0, "m": np.ones(3)}), step(q, {"n": 0, "m": np.ones(3)}))
+    same(p, q)
+    m, n = np.ones(3), np.ones(3)  # the array that is read is written meanwhile
+    same(f({"a": m, "b": np.ones(3)}, {"n": 0, "m": m}), step({"a": n, "b": np.ones(3)}, {"n": 0, "m": n}))
+    same(m, n)
+
+
+def test_many_structures_and_errors_in_containers() -> None:
+    f = lj.jit(lambda t, i: t[0][i])
+    for n in (*range(2, 9), *range(8, 1, -1)):
+        t = [np.arange(n * 1.0), *[1.0] * n]
+        for _ in range(3):
+            same(f(t, 1), 1.0)
+        with pytest.raises(IndexError, match="out of bounds"):
+            f(t, n)
 
 
 def mixed(x: float, n: int) -> Any:

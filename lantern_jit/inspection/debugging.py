@@ -6,8 +6,8 @@ import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
+from ..backends.llvm.call.entries import Entries
 from ..ir.core.sites import is_stepping, stepping
 
 _LOCK = threading.Lock()
@@ -49,8 +49,8 @@ def interpreted() -> Iterator[None]:
     with _LOCK:
         _UNDER_WAY[0] += 1
         if _UNDER_WAY[0] == 1:
-            for f in _jitted():
-                f.set_entries([])
+            for entries in _tables():
+                entries.stop()
     try:
         with stepping():
             yield
@@ -58,10 +58,10 @@ def interpreted() -> Iterator[None]:
         with _LOCK:
             _UNDER_WAY[0] -= 1
             if not _UNDER_WAY[0]:
-                for f in _jitted():
-                    f.set_entries([(n.direct, watch.cell) for n, watch in f._direct])
+                for entries in _tables():
+                    entries.start()
 
 
-def _jitted() -> list[Any]:
-    """All jitted functions that there are."""
-    return [x for x in gc.get_objects() if hasattr(type(x), "_dispatch_to")]
+def _tables() -> list[Entries]:
+    """Those of all jitted functions that there are."""
+    return [x for x in gc.get_objects() if type(x) is Entries]

@@ -42,8 +42,8 @@ def _sum(parts: list[Any]) -> Any:
     return total
 
 
-def _vector(name: str, x: Any) -> Arrayed:
-    x = atleast_1d(as_array(x))
+def _vector(name: str, given: Any) -> Arrayed:
+    x: Arrayed = atleast_1d(as_array(given))
     if x.ndim > 1:
         unsupported(f"scipy.linalg.{name} of an array with several axes, whose rows are one vector in some versions of SciPy and many in others,",
                     "give it x.ravel(), or use lantern_jit.vmap")  # fmt: skip
