@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from pathlib import Path
 from typing import Any
 
@@ -536,3 +537,97 @@ def test_what_is_appended_on_some_paths_and_on_all() -> None:
         for found in both(f, x).values():
             np.testing.assert_allclose(found, f(x), rtol=1e-13)
     check(lambda x: sum(v * v * (i + 1) for i, v in enumerate(f(x))), (np.cos(np.arange(7) * 1.1),))
+
+
+def worklist(x: float, n: int) -> Any:
+    queue, s = [0], 0.0
+    for u in queue:  # a tree, breadth first
+        s = s * 0.9 + (u + 1) * x
+        for child in (2 * u + 1, 2 * u + 2):
+            if child < n and (child % 2 == 1 or x > 0.5):
+                queue.append(child)
+    return s + len(queue)
+
+
+def becomes_shorter(x: float, n: int) -> Any:
+    items, s = [x * (i % 3) for i in range(n)], 0.0
+    for v in items:
+        s = s * 0.5 + v
+        if v > 0.2:
+            items.pop(0)
+    return s + len(items)
+
+
+def in_step_with_others(x: float, n: int) -> Any:
+    items, other, s = [x * i - 1.0 for i in range(n)], [x, 1.0, 2.0, 3.0, 4.0, 5.0], 0.0
+    for i, (v, w) in enumerate(zip(items, other)):  # noqa: B905
+        s += i * v * w
+        if v > 0.0:
+            items.append(v * 0.3)
+        else:
+            other.pop()
+    for v in (w * x for w in items):
+        s += v
+        if v > 0.5:
+            items.remove(items[-1])
+    return s + len(items) + len(other)
+
+
+def seen_by_two_loops(x: float, n: int) -> Any:
+    items, s = [x * i for i in range(n)], 0.0
+    for v in items:
+        for w in items:
+            s += v * w
+            if s > 1.0 and len(items) > 2:
+                items.pop()
+    return s
+
+
+def of_another_type(x: float, n: int) -> Any:
+    items, s = [i for i in range(n) if i * x > 0.1], 0.0
+    for v in items:
+        s = s * 0.5 + v
+        items[-1] = x * v
+        items.reverse()
+    return s
+
+
+def doubled(x: float, n: int) -> Any:
+    items = [x * i for i in range(n) if i * x > 0.1]
+    items.extend(items)
+    items += reversed(items)
+    return sum(v * i for i, v in enumerate(items)) + 0.0 * x
+
+
+@pytest.mark.parametrize("f", [worklist, becomes_shorter, in_step_with_others, seen_by_two_loops, of_another_type, doubled])
+def test_lists_that_change_while_they_are_gone_through(f: Any) -> None:
+    for args in ((0.8, 6), (0.3, 9), (-0.4, 5), (0.7, 0), (0.7, 1)):
+        for where, found in both(f, *args).items():
+            close(found, f(*args), what=where)
+        h = 1e-6
+        close(lj.jit(lj.grad(f))(*args), (f(args[0] + h, args[1]) - f(args[0] - h, args[1])) / (2 * h), rtol=1e-5, atol=1e-8)
+
+
+def test_lists_that_change_while_something_else_goes_through_them_are_refused() -> None:
+    def pairs_of_it(x: Any) -> Any:
+        items, s = [1.0, 2.0, 3.0], 0.0
+        held = enumerate(items)
+        for i, v in held:
+            s += i * v
+            if x > s:
+                items.append(x)
+        return s
+
+    def a_deque(x: Any, n: int) -> Any:
+        items = collections.deque(x * i for i in range(n))
+        s = 0.0
+        for v in items:
+            s += v
+            if v > 1.0:
+                items.append(v)
+        return s
+
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"a list becomes longer or shorter .* list\(x\)"):
+        lj.jit(pairs_of_it)(9.0)
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"a deque becomes longer or shorter .* Python raises RuntimeError"):
+        lj.jit(a_deque)(1.0, 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import operator
 from collections.abc import Callable, Iterator, Sequence
@@ -31,18 +32,33 @@ from .raising import raise_
 
 def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequence[str] = ()) -> Any:
     """for target in items. `later`: variables that the code after the loop reads."""
-    trace = current_trace()
+    trace, head = current_trace(), items
     items, many = rows.taken(items)
     if trace is None:
         return python_loop(items, body, orelse, scope)
     items = plain(items)
     staged = staged_iterable(items)
     trace.reads.contents(items)
-    if many is not None and staged is None:
-        return _over_many(many, body, orelse, scope, later)
     if staged is None or staged.flat:
-        return python_loop(_limited(items), body, orelse, scope)
-    staged.begin()
+        loop: Any = functools.partial(_over_python, items) if many is None else functools.partial(_over_many, many)
+        again = functools.partial(rows.following, head)
+    else:
+        staged.begin()
+        loop, again = functools.partial(_over_staged, staged), lambda: staged
+
+    def one_by_one(found: Staged) -> Any:
+        return counted_loop(found.count, found.element, _chosen(found, body, scope), _ended(found, orelse), scope, later)
+
+    return rows.followed(lambda: loop(body, orelse, scope, later), again, one_by_one, scope)
+
+
+def _over_python(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequence[str]) -> Any:
+    return python_loop(_limited(items), body, orelse, scope)
+
+
+def _over_staged(staged: Staged, body: Body, orelse: Thunk | None, scope: Scope, later: Sequence[str]) -> Any:
+    trace = current_trace()
+    assert trace is not None
     if staged.held is not None and staged.shown is None and not staged.short and rows.may_be(trace):
         return _over_many(staged, _chosen(staged, body, scope), _ended(staged, orelse), scope, later)
     if staged.drive is not None:
@@ -191,7 +207,7 @@ def _part(staged: Staged, start: Any, stop: Any) -> Staged:
         "element": lambda i: staged.element(on_ints(table.iadd, operator.add, start, i)),
         "python": lambda: (staged.element(i) for i in range(start, stop)),
     }
-    return dataclasses.replace(staged, **facts, known=known, once=False, spent=False, ended=None, shown=None)
+    return dataclasses.replace(staged, **facts, known=known, once=False, spent=False, ended=None, shown=None, follows=False)
 
 
 def _chosen(staged: Staged, body: Body, scope: Scope) -> Body:
@@ -356,7 +372,7 @@ def _rest(staged: Staged) -> Staged:
         "element": lambda i: staged.element(on_ints(table.iadd, operator.add, i, 1)),
         "known": staged.known and staged.known - 1,
     }
-    return dataclasses.replace(staged, **facts, python=lambda: itertools.islice(staged.python(), 1, None), spent=False)
+    return dataclasses.replace(staged, **facts, python=lambda: itertools.islice(staged.python(), 1, None), spent=False, follows=False)
 
 
 def _is_empty(staged: Staged) -> Any:

@@ -24,6 +24,7 @@ from ..ops import table
 from ..staging.branches import and_
 from ..staging.functions import generated
 from ..staging.growing import growing
+from ..staging.items.along import Backwards
 from ..staging.join import join, join_values
 from ..staging.paths import (
     CONTINUE,
@@ -76,7 +77,18 @@ def staged_source(items: Any) -> Staged | None:
     return None if found is not None and found.flat else found
 
 
-_PASSED: Any = (zip, enumerate, map, reversed, collections.deque, type({}.keys()), type({}.values()), type({}.items()), type(reversed([])))
+_PASSED: Any = (
+    zip,
+    enumerate,
+    map,
+    reversed,
+    collections.deque,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
+    type(reversed([])),
+    Backwards,
+)
 
 
 def _taken(items: Any) -> Any:
@@ -138,6 +150,7 @@ def _generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any
             ended=source.ended,
             shown=source.shown,
             held=source.held,
+            follows=source.follows,
         )
     return _chosen(source, keep, item, "a generator", flat)
 

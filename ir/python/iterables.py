@@ -22,7 +22,9 @@ from ..objects.choice import is_choice
 from ..ops import table
 from ..staging import lists
 from ..staging.chosen.pick import each, plain
-from ..staging.growing import growing, length_of
+from ..staging.growing import constant_if_plain, growing
+from ..staging.items.along import Moved, along, is_as_long, length
+from ..staging.paths import require
 from ..values import concrete, sizes
 from ..values.arrays import lift_array
 from ..values.indexing import index_in, slice_of
@@ -69,6 +71,7 @@ class Staged:
     frozen: bool = False  # a tuple
     held: Callable[[], bool] | None = None  # the elements are those of a container of Python's: does it still hold them?
     begun: Iterator[Any] | None = None  # where Python has taken elements by next()
+    follows: bool = False  # count() and element(i) are of what it goes through as it is then
 
     anew = None  # no field, as it is of this one alone: gives one for each time that somebody goes through it
 
@@ -262,23 +265,66 @@ def staged_iterable(items: Any) -> Staged | None:
     items = seen_as_a_whole(items)
     if isinstance(items, Staged):
         return items.anew() if items.anew is not None else items if items.begun is None else None
-    if (g := growing(items)) is not None:
-        known, what = length_of((g,)), "a list that grows under traced control flow"
-        python = lambda: (g.item(constant(i), checked=False) for i in range(known or 0))  # noqa: E731
-        return Staged(lambda: g.n, lambda i: g.item(i, checked=False), known, python, what)
+    if growing(items) is not None:
+        return of_list(items)
     if isinstance(items, range):
-        return Staged(lambda: len(items), lambda i: _affine(items.start, i, items.step), len(items), lambda: items, plain=True)
+        return Staged(
+            lambda: len(items), lambda i: _affine(items.start, i, items.step), len(items), lambda: items, plain=True, follows=True
+        )
     if isinstance(items, np.ndarray) and items.ndim and widened(items.dtype) is not None and behaves_as_array(type(items)):
         return Staged(
-            lambda: len(items), lambda i: load(lift_array(items), i, checked=False), len(items), lambda: items, "an array", plain=True
+            lambda: len(items),
+            lambda i: load(lift_array(items), i, checked=False),
+            len(items),
+            lambda: items,
+            "an array",
+            True,
+            follows=True,
         )
     if isinstance(items, Arrayed):
         n = dimension(items, 0)
         known = n if isinstance(n, int) else None
         return Staged(
-            lambda: n, lambda i: load(items, i, checked=False), known, lambda: (items[i] for i in range(known or 0)), "a traced array"
-        )
+            lambda: n, lambda i: load(items, i, checked=False), known, lambda: (items[i] for i in range(known or 0)), "a traced array",
+            follows=True,
+        )  # fmt: skip
     return None
+
+
+class OfList(Staged):
+    """A list of the program. `live`: its length is asked for before each element; else it must stay as long as it is."""
+
+    live = False
+    shortened: str | None = None  # what is raised where it has no such element any more
+
+
+def begun_at_the_end(of: OfList) -> Callable[[], Any]:
+    """The length of a list that is gone through from its end on: what is added behind is not seen."""
+    n, of.live, of.shortened = of.count(), True, "a list that reversed() goes through has become shorter: go through a copy of it"
+    return lambda: n
+
+
+def of_list(x: Any, live: bool = False) -> OfList:
+    """The items of a list, or deque, each as it is when its turn comes."""
+    items = x.items if hasattr(type(x), "__lantern_queue__") else x
+    began = length(items)
+
+    def element(i: Any) -> Any:
+        if not is_as_long(items, began):
+            if not out.live:
+                raise Moved(x, out)
+            if out.shortened is not None:
+                require(table.ilt(*_ints(i, length(items))), RuntimeError(out.shortened))
+        g = growing(items)
+        return items[i] if g is None else g.item(i, checked=False)
+
+    def count() -> Any:
+        return constant_if_plain(length(items) if out.live else began)
+
+    known = began if isinstance(began, int) else None
+    out = OfList(count, element, known, lambda: along(items), "a list that grows under traced control flow", follows=items is x)
+    out.live = live
+    return out
 
 
 # ---- itertools

@@ -21,7 +21,19 @@ from ..staging.branches import if_, ifexp
 from ..staging.paths import NO_SCOPE, Body, Thunk
 from ..values.values import Arrayed, Traced, call, is_traced, scalar_type
 from .generators import counting, each_of, staged_filter
-from .iterables import ENDLESS, Staged, _affine, _count, _ints, on_ints, staged_iterable, staged_length, staged_range
+from .iterables import (
+    ENDLESS,
+    OfList,
+    Staged,
+    _affine,
+    _count,
+    _ints,
+    begun_at_the_end,
+    on_ints,
+    staged_iterable,
+    staged_length,
+    staged_range,
+)
 from .raising import raise_
 
 
@@ -58,6 +70,10 @@ def _staged(function: Callable[..., Any], parts: Sequence[Staged], count: Thunk,
     return Staged(count, element, python=lambda: function(*(p.python() for p in parts)), once=True, **facts)
 
 
+def _follow(parts: Sequence[Staged]) -> bool:
+    return all(p.follows for p in parts)
+
+
 _smaller = functools.partial(on_ints, lambda n, m: table.select(table.ilt(m, n), m, n), min)
 _larger = functools.partial(on_ints, lambda n, m: table.select(table.igt(m, n), m, n), max)
 _times = functools.partial(on_ints, table.imul, operator.mul)
@@ -76,7 +92,7 @@ def staged_enumerate(iterable: Any, start: Any = 0) -> Any:
     if parts is None:
         return enumerate(iterable, start)
     (inner,) = parts
-    facts = {"what": "enumerate()", "plain": inner.plain and not isinstance(start, Traced), "ended": inner.ended}
+    facts = {"what": "enumerate()", "plain": inner.plain and not isinstance(start, Traced), "ended": inner.ended, "follows": inner.follows}
     return _staged(
         lambda items: _numbered(items, start), parts, inner.count, lambda i: (_affine(start, i, 1), inner.element(i)), min, **facts
     )
@@ -92,7 +108,9 @@ def staged_zip(*items: Any, strict: bool = False) -> Any:
         return zip(*items, strict=strict)
     ended = (lambda: _same_lengths([p.count() for p in parts])) if strict else None
     element = lambda i: tuple(p.element(i) for p in parts)  # noqa: E731
-    return _staged(zip, parts, lambda: _lengths(parts, _smaller), element, min, what="zip()", ended=ended)
+    return _staged(
+        zip, parts, lambda: _lengths(parts, _smaller), element, min, what="zip()", ended=ended, follows=_follow(parts) and not strict
+    )
 
 
 def _same_lengths(counts: list[Any]) -> Any:
@@ -120,9 +138,10 @@ def staged_reversed(sequence: Any) -> Any:
     if parts is None:
         return reversed(sequence)
     (inner,) = parts
+    count = begun_at_the_end(inner) if isinstance(inner, OfList) else inner.count
 
     def element(i: Any) -> Any:
-        return inner.element(on_ints(table.isub, operator.sub, _affine(inner.count(), -1, 1), i))
+        return inner.element(on_ints(table.isub, operator.sub, _affine(count(), -1, 1), i))
 
     def backwards(items: Any) -> Iterable[Any]:
         """Each element when it is asked for: it may have been written by then."""
@@ -130,7 +149,7 @@ def staged_reversed(sequence: Any) -> Any:
             return reversed(items)
         return list(items)[::-1] if inner.plain else (inner.element(i) for i in reversed(range(inner.known or 0)))
 
-    return _staged(backwards, parts, inner.count, element, min, what="reversed()")
+    return _staged(backwards, parts, count, element, min, what="reversed()")
 
 
 def staged_map(function: Any, *items: Any) -> Any:
@@ -145,7 +164,7 @@ def staged_map(function: Any, *items: Any) -> Any:
     parts = _parts("map()", items)
     if parts is None:
         return plain(*items)
-    facts = {"what": "map()", "plain": False, "of_plain": all(p.plain for p in parts)}
+    facts = {"what": "map()", "plain": False, "of_plain": all(p.plain for p in parts), "follows": _follow(parts)}
     return _staged(plain, parts, lambda: _lengths(parts, _smaller), lambda i: call(function, *(p.element(i) for p in parts)), min, **facts)
 
 

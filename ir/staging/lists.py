@@ -38,6 +38,7 @@ from .growing import (
     shape_of,
     started,
 )
+from .items.along import Backwards, along
 from .items.equal import equal_to, first_place, how_many, part_of, same_items
 from .kinds import laid_out
 from .paths import Bottom, require
@@ -115,7 +116,7 @@ class List(list):  # type: ignore[type-arg]
             and not hasattr(items, "element")
         ):
             return list.extend(self, items)
-        for_over(items, self.append)
+        for_over(items.copy() if items is self else items, self.append)
         return None
 
     def insert(self, i: Any, item: Any) -> None:
@@ -283,6 +284,10 @@ class List(list):  # type: ignore[type-arg]
         return logical_not(same) if is_traced(same) else not same if same is not NotImplemented else same
 
     __hash__ = None
+    __iter__ = along
+
+    def __reversed__(self) -> Any:
+        return Backwards(self)
 
     def __lantern_truth__(self) -> Any:
         g = growing(self)
@@ -306,10 +311,7 @@ def _unless_grown(name: str, grown: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-for _name, _grown in {
-    "__len__": Growing.number, "__contains__": Growing.refuse, "__reversed__": Growing.refuse,
-    "__iter__": lambda g: iter([g.item(i, checked=False) for i in range(g.number())]),
-}.items():  # fmt: skip
+for _name, _grown in {"__len__": Growing.number, "__contains__": Growing.refuse}.items():
     setattr(List, _name, _unless_grown(_name, _grown))
 
 

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from ..core import errors
 from ..core.builder import Frame, atom_of, current_builder, current_trace
 from ..core.graph import Block, Const
@@ -229,10 +231,11 @@ def _poison(state: Saved, latches: list[Saved], scope: Scope) -> Saved:
 def counted_loop(
     count: Any, element: Body, body: Body, orelse: Thunk | None, scope: Scope, later: Sequence[str] = (), surely: bool = False
 ) -> Any:
-    """for target in element(0), .. element(count - 1): a while loop over a hidden counter."""
+    """for target in element(0), .. element(count - 1): a while loop over a hidden counter. A count that is a function is asked for before
+    each element."""
     counter: list[Any] = [0]
-    n = atom_of(count, I64, current_builder()) if isinstance(count, Traced) else Const(int(count), I64)
-    limit = Traced(n, current_builder()) if not isinstance(n, Const) else Traced(n, None)
+    moving = not isinstance(count, (int, np.integer, Traced))
+    before = None if moving else _limit(count)
 
     def get() -> tuple[Any, ...]:
         return (counter[0], *scope.get())
@@ -260,7 +263,13 @@ def counted_loop(
 
     inner = Scope(("i", *scope.names), get, put)
     inner.cells = scope.cells
-    return staged_loop(lambda: table.ilt(counter[0], limit), one, orelse, inner, later, surely, count)
+    test = lambda: table.ilt(counter[0], _limit(count()) if moving else before)  # noqa: E731
+    return staged_loop(test, one, orelse, inner, later, surely, None if moving else count)
+
+
+def _limit(count: Any) -> Any:
+    n = atom_of(count, I64, current_builder()) if isinstance(count, Traced) else Const(int(count), I64)
+    return Traced(n, current_builder()) if not isinstance(n, Const) else Traced(n, None)
 
 
 def each(count: Any, body: Callable[[Any], None], scope: Any = NO_SCOPE) -> None:

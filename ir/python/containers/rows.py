@@ -8,19 +8,23 @@ from typing import Any
 from ...core.builder import current_trace
 from ...staging.chosen.rows import rows_of
 from ...staging.growing import growing
+from ...staging.items.along import Backwards, Moved
+from ...staging.lists import List
+from ...staging.paths import Scope, Thunk, open_block, way_back
 from ...values import concrete
 from ...values.pytree import has_some_keys
 from ...values.values import call
-from ..iterables import Staged
+from ..iterables import Staged, of_list
 
-_ITERATORS: tuple[Any, ...] = (enumerate, zip, reversed, type(reversed([])))
+_ITERATORS: tuple[Any, ...] = (enumerate, zip, reversed, type(reversed([])), Backwards)
 
 
 class Looped:
-    """An iterator that is made in the head of a `for`, and what makes another one of the same containers."""
+    """An iterator that is made in the head of a `for`, and what makes another one of the same containers: of Python's, or one that follows
+    lists that become longer or shorter."""
 
-    def __init__(self, items: Any, again: Callable[[], Iterable[Any]]) -> None:
-        self.items, self.again = items, again
+    def __init__(self, items: Any, again: Callable[[], Iterable[Any]], follow: Callable[[], Any]) -> None:
+        self.items, self.again, self.follow = items, again, follow
 
 
 def looped(function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -32,7 +36,45 @@ def looped(function: Any, *args: Any, **kwargs: Any) -> Any:
     sources = args[: len(args) - len(start)]
     if not all(type(a) is Looped or isinstance(a, _HELD) for a in sources):
         return items
-    return Looped(items, lambda: function(*(a.again() if type(a) is Looped else a for a in sources), *start, **kwargs))
+    return Looped(
+        items,
+        lambda: function(*(a.again() if type(a) is Looped else a for a in sources), *start, **kwargs),
+        lambda: call(function, *(_following(a) for a in sources), *start, **kwargs),
+    )
+
+
+def _following(items: Any) -> Any:
+    if type(items) is Looped:
+        return items.follow()
+    return of_list(items, live=True) if type(items) is List else items
+
+
+def following(items: Any) -> Staged | None:
+    """What a `for` goes through, as it is before each element; None where Python alone knows that."""
+    found = _following(items)
+    return found if isinstance(found, Staged) else None
+
+
+def followed(loop: Thunk, again: Callable[[], Staged | None], one_by_one: Callable[[Staged], Any], scope: Scope) -> Any:
+    """A loop; where it goes through a list that becomes longer or shorter meanwhile, one that asks for its length before each element."""
+    open_block()
+    go_back = way_back(scope)
+    try:
+        return loop()
+    except Moved as reason:
+        moved = reason
+    if (staged := again()) is None or not staged.follows:
+        raise moved
+    while True:
+        go_back()
+        if moved.source is not None:
+            moved.source.live = True
+        try:
+            return one_by_one(staged)
+        except Moved as reason:
+            if reason.source is None or reason.source.live:
+                raise
+            moved = reason
 
 
 _VIEWS: tuple[Any, ...] = (type({}.items()), type({}.values()))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ...core import errors
 from ...core.builder import current_trace, keep
 from ...core.sites import unsupported, user_site
+from ...staging.items.along import Backwards
 from ...staging.paths import clock
 from ..iterables import Staged
 
@@ -67,4 +68,4 @@ def step(x: Any) -> None:
 def _is_of_python(x: Any) -> bool:
     if isinstance(x, Staged):
         return x.drive is None and x.keep is None
-    return isinstance(x, types.GeneratorType) or (isinstance(x, Iterator) and type(x).__module__ in ("builtins", "itertools"))
+    return isinstance(x, (types.GeneratorType, Backwards)) or (isinstance(x, Iterator) and type(x).__module__ in ("builtins", "itertools"))
