@@ -261,3 +261,29 @@ def test_what_is_differentiated_by_is_a_value() -> None:
     check(f, (0.5,), (3.0,), (-2.0,), order=1)
     with pytest.raises(TypeError, match="operation on None"):
         lj.jit(f)(-0.5)
+
+
+@dataclasses.dataclass
+class Pair:
+    a: Any
+    n: int
+
+
+def nothing_compared(a: float, b: float) -> Any:
+    x, y = (None if a > 0.0 else 2.0), (None if b > 0.0 else 2.0)
+    p, q = (Pair(a, 1) if a > 0.5 else None), (Pair(1.0, 1) if b > 0.5 else None)
+    held, k, grown = None, 0, []
+    for i in range(4):
+        v = None if a * i > 1.5 else i
+        k += (v == held) + 10 * (v != held) + 100 * (Pair(a, i) == p) + 1000 * (v in grown)
+        grown.append(v)
+        held = v if b > i else None
+    numbers = x == y, x != y, x == 2.0, x == None, [x, y].index(y), [x, 1.0].count(x), (x, 1) == (y, 1)  # noqa: E711
+    objects = p == q, q != p, p == Pair(a, 1), Pair(1.0, 1) == q, p is None, p is q
+    return numbers, objects, k, grown.count(None)
+
+
+@pytest.mark.parametrize("args", [(1.0, 1.0), (-1.0, 1.0), (1.0, -1.0), (-1.0, -1.0), (0.7, 2.5)])
+def test_values_that_may_be_none_are_compared(args: Any) -> None:
+    for found in both(nothing_compared, *args).values():
+        assert found == nothing_compared(*args)

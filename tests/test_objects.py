@@ -642,3 +642,26 @@ def compared(x: Any) -> Any:
 def test_dataclasses_are_compared_by_their_fields(x: float) -> None:
     for found in both(compared, x).values():
         assert found == compared(x)
+
+
+def chosen_and_compared(x: Any, n: int) -> Any:
+    p, q, r, near = Point(x), Point(x), Ranked(x), Near(x + 0.5)
+    held, k = [p, q], 0
+    for i in range(n):
+        k += 1
+        if Point(x) == p and i == 2:
+            break
+        p, q = q, p
+        if i == 1:
+            held[1].a = x + 1.0
+    one = held[0] if x > 1.0 else r
+    other = near if x > 1.0 else Near(9.0)
+    ranked = Ranked(x + 1.0, 3) if n > 4 * x else r
+    same = one == Point(x), Ranked(x) == one, p == held[1], p != q, other == Near(x), Near(x) != other, one in held, held.count(p)
+    return k, same, (ranked < Ranked(x, 2), Ranked(x, 2) < ranked, ranked >= r)
+
+
+@pytest.mark.parametrize("args", [(1.5, 7), (0.7, 4), (1.5, 2), (0.7, 0)])
+def test_dataclasses_that_are_chosen_are_compared_by_their_fields(args: Any) -> None:
+    for found in both(chosen_and_compared, *args).values():
+        assert found == chosen_and_compared(*args)

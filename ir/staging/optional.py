@@ -6,8 +6,9 @@ what Python raises where there is none.
 
 from __future__ import annotations
 
+import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from ..values import pytree
 from ..values.arrays import allocate
 from ..values.kernels import copied
 from ..values.scalars import logical_not, truth
-from ..values.values import Arrayed, Traced, constant, is_traced
+from ..values.values import Arrayed, Traced, call, constant, is_traced
 from .growing import _heap, described, growing
 from .items.members import plain_result
 from .kinds import LEAF, Kind, Skeleton, all_candidates, blank, filled, optional
@@ -79,10 +80,9 @@ class Maybe:
         return func(*map(needed, args), **kwargs)
 
     def __eq__(self, other: Any) -> Any:
-        there, value, name = object.__getattribute__(self, "_state")
-        if name is not None or type(other) is Maybe or isinstance(value, (Arrayed, np.ndarray)):
-            return needed(self) == needed(other)
-        return is_(self, None) if other is None else and_(there, lambda: value == other)
+        if other is not None and any(isinstance(_state(x)[1], (Arrayed, np.ndarray)) for x in (self, other)):
+            return call(operator.eq, needed(self), needed(other))
+        return _alike(self, other, functools.partial(call, operator.eq))
 
     def __ne__(self, other: Any) -> Any:
         same = self == other
@@ -145,12 +145,7 @@ def is_(x: Any, y: Any) -> Any:
         if isinstance(a, Undefined):
             a._raise()
         if type(a) is Maybe:
-            there, value, name = object.__getattribute__(a, "_state")
-            if name is not None:
-                return is_(needed(a), b)
-            if b is None:
-                return logical_not(there) if isinstance(there, Traced) else not there
-            return is_(value, b) if not isinstance(there, Traced) else _both(there, is_(value, needed(b)))
+            return _alike(a, b, is_)
         if is_choice(a):
             return is_chosen(a, b)
         if isinstance(a, Traced) and isinstance(b, bool):  # there is one True and one False
@@ -176,8 +171,24 @@ def _may_be(x: Arrayed, y: Any) -> bool:
     return isinstance(y, Arrayed) and y is not x and chosen and (x.type.dtype, x.ndim) == (y.type.dtype, y.ndim)
 
 
-def _both(a: Any, b: Any) -> Any:
-    return table.logical_and(a, b) if b is not False else False
+def _state(x: Any) -> tuple[Any, Any]:
+    """(whether a value is there, the value)"""
+    if type(x) is not Maybe:
+        return x is not None, x
+    there, value, name = object.__getattribute__(x, "_state")
+    return (there, value) if name is None else (True, needed(x))
+
+
+def _alike(x: Any, y: Any, same: Callable[[Any, Any], Any]) -> Any:
+    """Whether x and y are both None, or values that are the `same`."""
+    (m, value), (n, other) = _state(x), _state(y)
+    both = and_(m, lambda: and_(n, lambda: same(value, other)))
+    neither = and_(_not(m), lambda: _not(n))
+    return both if neither is False else neither if both is False else True if both is True else table.logical_or(both, neither)
+
+
+def _not(x: Any) -> Any:
+    return logical_not(x) if isinstance(x, Traced) else not x
 
 
 def form_of(values: Sequence[Any], name: str | None) -> Form:

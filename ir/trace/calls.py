@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import inspect
 import math
+import operator
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,7 +28,7 @@ from ..python.subscripts import got, is_open
 from ..staging import stores
 from ..staging.chosen.pick import each, plain
 from ..staging.functions import invoke
-from ..staging.lists import made
+from ..staging.lists import List, made
 from ..staging.optional import Maybe, needed
 from ..staging.paths import heap_of
 from ..staging.stores import announced
@@ -276,8 +277,8 @@ def _takes_optionals(function: Any) -> bool:
         return _is_made_by_init(function)
     asks = own_method(function, "__call__") is not None or memos.cached(function) is not None or host.is_effect(function)
     raw = getattr(function, "__func__", function)
-    user = isinstance(raw, types.FunctionType) and _is_user_code(raw)
-    return asks or user or among(function, (isinstance, hasattr, print, *strings.REPLACED))
+    user = isinstance(raw, types.FunctionType) and (_is_user_code(raw) or isinstance(getattr(function, "__self__", None), List))
+    return asks or user or among(function, (isinstance, hasattr, print, operator.eq, operator.ne, *strings.REPLACED))
 
 
 def _reads_only(function: Any) -> bool:

@@ -19,7 +19,7 @@ from ..numpy import creation
 from ..numpy import dispatch as numpy_api
 from ..numpy.linalg import sparse
 from ..objects import copies
-from ..objects.choice import Choice, is_choice
+from ..objects.choice import Choice, is_choice, state_of
 from ..objects.structure import compared_fields
 from ..python import generators, host, iterators, python_math, sequences, strings
 from ..python.containers import heaps, keyed, mappings, sets
@@ -58,7 +58,7 @@ from ..staging.kinds import LEAF, candidates_in
 from ..staging.leaves import Undefined
 from ..staging.lists import List, made, spread
 from ..staging.loops import while_
-from ..staging.optional import is_, told_apart
+from ..staging.optional import Maybe, is_, needed, told_apart
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Return, Scope, heap_of
 from ..staging.stores import delattr_, seen, setattr_
 from ..syntax.rewrite import FRONTS, LANGUAGE, assigned_outside
@@ -174,6 +174,10 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
     """x (op) y; what a user's class says about it is rewritten like other code."""
     if type(x) is Choice or type(y) is Choice:
         x, y = plain(x), plain(y)
+    if type(x) is Maybe or type(y) is Maybe:
+        if name in ("eq", "ne"):
+            return _in_words(fn, *((x, y) if type(x) is Maybe else (y, x)))
+        x, y = needed(x), needed(y)
     if name in _COMPARED and building() and _of_parts(x) and _of_parts(y) and any_traced((x, y)):
         return _compared(fn, name, x, y) if isinstance(x, tuple) is isinstance(y, tuple) else fn((), [])
     if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
@@ -186,8 +190,8 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
         return of_dicts
     if (of_sparse := sparse.operated(name, x, y)) is not NotImplemented:
         return of_sparse
-    if name in _COMPARED and building() and type(x) is type(y) and (fields := compared_fields(type(x), name)) is not None:
-        return _compared(fn, name, *(tuple(attribute(of, field) for field in fields) for of in (x, y)))
+    if name in _COMPARED and building() and (of_fields := _compared_by_fields(fn, name, x, y)) is not NotImplemented:
+        return of_fields
     forward, back = own_method(x, f"__{name}__"), own_method(y, REFLECTED.get(name, f"__r{name}__"))
     if (forward is None and back is None) or not building():
         if name == "ne" and building() and (own_method(x, "__eq__") or own_method(y, "__eq__")):  # of which Python makes it
@@ -230,6 +234,18 @@ def _compared(fn: Any, name: str, x: Any, y: Any) -> Any:
         return fn(len(x), len(y))
     same = x[0] is y[0] or binary(operator.eq, "eq", x[0], y[0])
     return ifexp(same, lambda: _compared(fn, name, x[1:], y[1:]), lambda: pythons_bool(binary(fn, name, x[0], y[0])))
+
+
+def _compared_by_fields(fn: Any, name: str, x: Any, y: Any) -> Any:
+    """x (op) y of instances of dataclasses, whose own methods have no source, or of what is chosen of such; NotImplemented of others."""
+    classes = {type(c) for of in (x, y) for c in (state_of(of)[1] if type(of) is Choice else (of,))}
+    found = [compared_fields(c, name) for c in classes]
+    if len(found) == 1 and found[0] is not None:
+        return _compared(fn, name, *(tuple(attribute(of, field) for field in found[0]) for of in (x, y)))
+    chosen = next((of for of in (x, y) if type(of) is Choice), None)
+    if chosen is None or not any(fields is not None for fields in found):
+        return NotImplemented
+    return each(chosen, lambda c: binary(fn, name, *(c if of is chosen else of for of in (x, y))))
 
 
 def _in_words(fn: Any, *operands: Any) -> Any:
