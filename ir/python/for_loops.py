@@ -41,7 +41,7 @@ def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequ
     trace.reads.contents(items)
     if staged is None or staged.flat:
         loop: Any = functools.partial(_over_python, items) if many is None else functools.partial(_over_many, many)
-        again = functools.partial(rows.following, head)
+        again: Any = functools.partial(rows.following, head)
     else:
         staged.begin()
         loop, again = functools.partial(_over_staged, staged), lambda: staged
