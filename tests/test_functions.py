@@ -401,3 +401,39 @@ def test_what_a_decorator_copies_does_not_hold_the_trace() -> None:
     assert lj.jit(lj.grad(f))(1.5) == 54.0
     assert set(vars(copy)) >= {"__wrapped__", "__name__"}
     assert not [name for name in vars(copy) if "lantern" in name]
+
+
+def defined_in_a_loop(x: float, n: int) -> Any:
+    f, held, s = None, [], 0.0
+    for i in range(n):
+        if f is not None:
+            s += f(x)
+        f = lambda q: q * x * i  # noqa: B023, E731  # of which Python looks up i when it is called
+        held.append(lambda q: q + x)
+    return s + sum(g(x) for g in held)
+
+
+def with_a_value_of_its_iteration(x: float, n: int) -> Any:
+    f, held, s = (lambda q: q), [], 0.0
+    for i in range(n):
+        s += f(x)
+        f = lambda q, w=x * i: q * w  # noqa: E731
+        held.append(lambda q, *, w=x + i: q * w)
+    return s + sum(g(x) for g in held)
+
+
+@pytest.mark.parametrize("f", [defined_in_a_loop, with_a_value_of_its_iteration])
+def test_functions_that_a_loop_defines_and_its_next_iteration_calls(f: Any) -> None:
+    for n in (0, 1, 5):
+        check(f, (0.7, n), (-0.4, n), order=1)
+
+
+def test_a_function_with_a_value_of_one_path_is_refused() -> None:
+    def f(x: float) -> Any:
+        g = lambda q: q  # noqa: E731
+        if x > 0.0:
+            g = lambda q, w=x * 2.0: q * w  # noqa: E731
+        return g(x)
+
+    with pytest.raises(lj.errors.TypeMismatchError, match="choose the values, and make the function of those"):
+        lj.jit(f)(1.0)

@@ -24,6 +24,7 @@ from ..core.builder import current_trace, keep
 from ..core.port import Port
 from ..core.sites import unsupported
 from ..ops import table
+from ..syntax.rewrite import FRONTS, raw_of
 from ..values import pytree
 from ..values.values import Arrayed, Traced, constant
 from .heap import Heap
@@ -57,11 +58,11 @@ class Candidates:
         return (
             isinstance(other, Candidates)
             and len(self.objects) == len(other.objects)
-            and all(_key(a) == _key(b) for a, b in zip(self.objects, other.objects, strict=True))
+            and all(identity(a) == identity(b) for a, b in zip(self.objects, other.objects, strict=True))
         )
 
     def __hash__(self) -> int:
-        return hash(tuple(map(_key, self.objects)))
+        return hash(tuple(map(identity, self.objects)))
 
     def __call__(self, i: Any) -> Any:
         return self.objects[int(i)]
@@ -113,7 +114,13 @@ for _name in (
     setattr(Choice, f"__{_name}__", _forward(f"__{_name}__"))
 
 
-def _key(x: Any) -> Any:
+def identity(x: Any) -> Any:
+    """What tells it from others: plain strings are their text, and a function that traced code defines is its code and what it captures, for it
+    is defined anew where a loop is traced again."""
+    if type(x) is types.FunctionType and x.__code__ in FRONTS and not any(not name.startswith("__") for name in vars(x)):
+        raw = raw_of(x, "body") or x
+        held = (raw.__closure__ or (), raw.__defaults__ or (), (raw.__kwdefaults__ or {}).values())
+        return raw.__code__, *(tuple(map(id, part)) for part in held)
     return x if type(x) is str else id(x)
 
 
@@ -153,7 +160,8 @@ def birth(x: Any, heap: Heap) -> float:
     """When the trace made it, or what it is made of. A function belongs to the call that makes it as long as that goes on: its variables are
     joined like others there."""
     if isinstance(x, types.FunctionType):
-        if any(isinstance(v, (Traced, Arrayed)) for v in (*(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values())):
+        raw = raw_of(x, "body") or x
+        if any(isinstance(v, (Traced, Arrayed)) for v in (*(raw.__defaults__ or ()), *(raw.__kwdefaults__ or {}).values())):
             return math.inf
         trace = current_trace()
         maker, since = (None, 0) if trace is None else trace.makers.get(x, (None, 0))
@@ -177,16 +185,16 @@ def candidates_of(x: Any) -> tuple[Any, ...]:
 
 def union(values: Sequence[Any]) -> Candidates:
     """All that one of these values may be, each once."""
-    return Candidates({_key(x): x for v in values for x in candidates_of(v)}.values())  # type: ignore[arg-type]
+    return Candidates({identity(x): x for v in values for x in candidates_of(v)}.values())  # type: ignore[arg-type]
 
 
 def among(x: Any, candidates: Candidates) -> Any:
     """An object, or one of some of the candidates, as one of them all."""
-    place = {_key(c): i for i, c in reversed(list(enumerate(candidates.objects)))}
+    place = {identity(c): i for i, c in reversed(list(enumerate(candidates.objects)))}
     if not is_choice(x):
-        return one_of(place[_key(x)], candidates)
+        return one_of(place[identity(x)], candidates)
     index, objects = state_of(x)
-    return one_of(renumbered(index, [place[_key(c)] for c in objects]), candidates)
+    return one_of(renumbered(index, [place[identity(c)] for c in objects]), candidates)
 
 
 def renumbered(index: Any, numbers: Sequence[int]) -> Any:

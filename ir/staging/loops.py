@@ -46,6 +46,7 @@ from .paths import (
 from .stores import seen
 
 SHORT = 32  # iterations, at most, that are unrolled rather than that Python's containers are indexed in a loop
+MOST_ROUNDS = 100  # in which a loop is traced
 UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
 
 CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError, Refused)
@@ -168,6 +169,7 @@ def staged_loop(
     mark, before = builder.mark(), scope.save()
     forms: dict[Any, Any] = {}
     viewed: list[Any] = []
+    rounds = 0
     while True:
         postponed = builder.trace.postponed
         try:
@@ -178,6 +180,11 @@ def staged_loop(
         except Widen:
             builder.rollback(mark)
             scope.restore(before)
+            if (rounds := rounds + 1) > MOST_ROUNDS:
+                raise errors.TypeMismatchError(
+                    f"the loop at {user_site()} makes a function, or another object, that is a new one each time that the loop is traced, and carries it into its next "
+                    "iteration: define it outside of the loop"
+                ) from None
 
 
 def _trace_loop(test: Any, body: Any, orelse: Any, loop: Loop) -> Any:

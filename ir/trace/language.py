@@ -19,7 +19,7 @@ from ..numpy import creation
 from ..numpy import dispatch as numpy_api
 from ..numpy.linalg import sparse
 from ..objects import copies
-from ..objects.choice import Choice, is_choice, state_of
+from ..objects.choice import Choice, identity, is_choice, state_of
 from ..objects.structure import compared_fields
 from ..python import generators, host, iterators, python_math, sequences, strings
 from ..python.containers import heaps, keyed, mappings, sets
@@ -141,7 +141,7 @@ def contains(x: Any, items: Any) -> Any:
     if (g := growing(items)) is not None and g.bones == LEAF:
         items = g.stacked()
     elif g is not None and (known := candidates_in(g.bones)) is not None and not is_choice(x):
-        items, x = g.buffers[0][: g.n], next((i for i, c in enumerate(known.objects) if c is x or (type(c) is str and c == x)), -1)
+        items, x = g.buffers[0][: g.n], next((i for i, c in enumerate(known.objects) if identity(c) == identity(x)), -1)
     elif g is not None:
         return pythons_bool(np.any(equal_to(g, x)))
     if x is None and isinstance(items, Arrayed):

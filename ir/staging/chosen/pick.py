@@ -11,7 +11,7 @@ from ...core import errors
 from ...core.sites import user_site
 from ...core.types import NUMPY_DTYPES, Scalar, is_complex
 from ...objects import choice
-from ...objects.choice import Candidates, Choice, is_whole, one_of, renumbered, state_of, union
+from ...objects.choice import Candidates, Choice, identity, is_whole, one_of, renumbered, state_of, union
 from ...objects.held import CONTAINERS, MISSING
 from ...objects.structure import closed, is_object, opened
 from ...ops import table
@@ -39,7 +39,7 @@ def pick(index: Any, values: Sequence[Any]) -> Any:
         return lift_array(np.stack(values))[index]
     if all(is_whole(v) or isinstance(v, CONTAINERS) for v in values):
         every = union(values)  # an object may be there twice
-        places = [next(i for i, y in enumerate(every.objects) if y is x or (type(x) is str and y == x)) for x in values]
+        places = [next(i for i, y in enumerate(every.objects) if identity(y) == identity(x)) for x in values]
         return one_of(renumbered(index, places), every)
     return halves(index, values, lambda v: v)
 

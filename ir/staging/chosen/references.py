@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...objects.choice import ANY, Candidates, among, birth, is_choice, is_whole, one_of, union
+from ...objects.choice import ANY, Candidates, among, birth, identity, is_choice, is_whole, one_of, union
 from ...objects.heap import Heap
 from ...values.arrays import lift_array
 from ..kinds import candidates_in
@@ -39,5 +39,5 @@ def with_numbers(held: Sequence[Any], candidates: Candidates | None) -> Sequence
 
 def renumbered_in(buffer: Any, old: Candidates, new: Candidates) -> Any:
     """The numbers in memory, of other candidates."""
-    places = [new.objects.index(x) if type(x) is str else next(i for i, y in enumerate(new.objects) if y is x) for x in old.objects]
+    places = [next(i for i, y in enumerate(new.objects) if identity(y) == identity(x)) for x in old.objects]
     return buffer if places == list(range(len(places))) else lift_array(np.array(places))[buffer]
