@@ -262,3 +262,67 @@ def test_a_column_that_may_be_a_view() -> None:
         lj.errors.UnsupportedOperationError, match=r"that `v`, .* may be a view of, and that was copied there: copy the view"
     ):
         g(x, 1.0, True)
+
+
+def through_a_name_of_two(x: Any, c: float) -> Any:
+    b, a = x * c, np.ones(len(x))
+    if c > 0.0:
+        a = b[::-1]
+    z = b if x[0] > 0.0 else x * 2.0
+    z[-1] += 1.0
+    return a[0]
+
+
+def before_in_a_loop(x: Any, c: float) -> Any:
+    a, b, s, i = np.ones(len(x)), x * c, 0.0, 0
+    while i < len(x):
+        b[-1] += c
+        s = s * 0.5 + a[0]
+        if s < 5.0:
+            a = b[::-1]
+        i += 1
+    return s
+
+
+def of_two_that_take_turns(x: Any, c: float) -> Any:
+    a, b, d, s = np.ones(len(x)), x * c, x * 2.0, 0.0
+    for _ in range(len(x)):
+        d[-1] += c
+        s = s * 0.5 + a[0]
+        if s < 5.0:
+            a = b[::-1]
+        b, d = d, b
+    return s
+
+
+def in_a_loop_of_its_own(x: Any, c: float) -> Any:
+    a, b, s = np.ones(len(x)), x * c, 0.0
+    for _ in range(len(x)):
+        for _ in range(len(x)):
+            b[-1] += c
+        s = s * 0.5 + a[0]
+        for _ in range(len(x)):
+            if s < 5.0:
+                a = b[::-1]
+    return s
+
+
+@pytest.mark.parametrize("f", [through_a_name_of_two, before_in_a_loop, of_two_that_take_turns, in_a_loop_of_its_own])
+def test_what_a_copy_is_a_view_of_is_not_written(f: Any) -> None:
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"copy the view where it is made \(v = v.copy\(\)\)"):
+        lj.jit(f)(np.array([0.5, 1.0, 2.0, 3.0, 4.0, 5.0]), 0.7)
+
+
+def anew_each_time(x: Any, c: float) -> Any:
+    a, s = np.ones(len(x)), 0.0
+    for i in range(len(x)):
+        b = x * x[i]
+        b[-1] += c
+        s = s * 0.5 + a[0]
+        if s < 5.0:
+            a = b[::-1]
+    return s
+
+
+def test_an_array_that_is_anew_each_time_may_be_written_before_a_view_of_it_is_copied() -> None:
+    check(anew_each_time, (np.array([0.5, 1.0, 2.0, 0.3, 0.4, 0.5]), 0.7), (np.ones(6), 1.0), order=1)

@@ -19,6 +19,7 @@ from ..values.arrays import lift_array
 from ..values.complexes.pairs import Complex, is_complex_array, is_complex_number
 from ..values.operators import arithmetic
 from ..values.values import Arrayed, Traced, constant, dims_of, new_dim, scalar_type, to_type
+from ..values.writes import met
 from .paths import branch, open_block, run_expression
 
 
@@ -139,6 +140,7 @@ def parameter(block: Block, t: Type, weak: bool, sources: Sequence[Any], builder
         return Traced(var, builder, weak)
     made = Arrayed(var, builder, all(isinstance(s, Arrayed) and s.owned and same_type(s.type, t) for s in sources))
     made.joined = True
+    met(made, sources)
     return made
 
 

@@ -22,6 +22,7 @@ from ..objects.structure import Shape, closed, is_object, opened, shape_of_conte
 from ..values.pytree import has_some_keys
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
+from ..values.writes import begun, met, refuse_overtaken
 from .chosen.carried import Chosen
 from .chosen.references import referred
 from .chosen.sharing import Sharing
@@ -75,7 +76,7 @@ class Loop(Reserving, Contents, Chosen):
         self.block: Block = self.builder.current or open_block()
         self.args: list[Atom] = []
         self.reserved: list[Any] = []  # buffers with room for all that the loop appends
-        self.appended = len(self.builder.trace.appends)
+        self.appended, self.begun = len(self.builder.trace.appends), begun(self.builder.trace)
         self.inside: dict[Any, Any] = {}  # each variable, at the loop's head
         self.parts: dict[Any, tuple[Shape, list[Any]]] = {}  # of what is carried by its parts, those at the loop's head
         self.sharing = Sharing(self.scope.names, self.scope.cells, self.heap)
@@ -195,6 +196,7 @@ class Loop(Reserving, Contents, Chosen):
         self._reserve(frame)
         if self.forms != known:
             raise Widen
+        refuse_overtaken(self.builder, self.begun, self.head, self.heads.values(), self.viewed)
         for block, args in jumps:
             self.builder.jump(self.head, tuple(args[key] for key in self.heads), block)
 
@@ -357,6 +359,7 @@ class Loop(Reserving, Contents, Chosen):
             self.forms[key] = "settled"
             if isinstance(head, Arrayed):
                 head.owned = False
+        met(head, [new])
         merged = merge_types([head, new])
         if merged is None and leaf_type(new) is None:
             raise self._differs(name, before, new)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import errors
-from ..core.builder import atom_of, current_builder, keep
+from ..core.builder import Builder, Trace, atom_of, current_builder, current_trace, keep
+from ..core.graph import Block, Var
 from ..core.kernel import Access, Result, same_element
 from ..core.sites import user_site
 from ..core.types import BOOL, I32, I64, PARTS, Scalar, element, is_complex, is_float, is_inexact
@@ -24,15 +25,68 @@ from .sizes import Size
 from .values import Arrayed, Traced, dim_of, scalar_type, to_type
 from .views import View, access, as_array, base_of, floats_in, of_floats, part, places, plane, shape_of
 
+# ---- memory of which there are copies in the place of views
+# A view that meets an array, and whose elements do not lie together, becomes a copy. From then on what it is a view of is not written: neither behind
+# that nor, in a loop, before it, for the next iteration comes behind it.
 keep(
     "copied", lambda trace: {}, mark=dict, undo=lambda now, was: (now.clear(), now.update(was))
-)  # views by what they are of, and who copied them
+)  # memory of which there are copies in the place of views, and who made these
+keep("met", lambda trace: {})  # memory of what comes from several paths, and that which it may be
+keep("stored", lambda trace: [], mark=len, undo=lambda now, was: now.__delitem__(slice(was, None)))  # memory that has been written
 
 
 class Refused(errors.UnsupportedOperationError):
     """A write that would have to be seen by others, which a loop carries as copies. A loop that runs while it is traced carries nothing."""
 
 
+def met(made: Any, values: Iterable[Any]) -> None:
+    """An array that paths meet with is one of these, as is one that comes back to the head of a loop."""
+    if isinstance(made, Arrayed) and (trace := current_trace()) is not None:
+        trace.met.setdefault(made.memory, set()).update(base_of(v).memory for v in values if isinstance(v, Arrayed))
+
+
+def _may_be(trace: Trace, memory: Var) -> set[Var]:
+    """What this memory may be."""
+    found, work = {memory}, [memory]
+    while work:
+        new = trace.met.get(work.pop(), set()) - found
+        found |= new
+        work += new
+    return found
+
+
+def noted(trace: Trace, memory: Var) -> str | None:
+    """This memory is to be written; who has copied it, if someone has."""
+    trace.stored.append(memory)
+    mine = _may_be(trace, memory) if trace.copied else set()
+    return next((who for m, who in trace.copied.items() if mine & _may_be(trace, m)), None)
+
+
+def begun(trace: Trace) -> tuple[int, int]:
+    """What `overtaken` asks for, when a loop begins."""
+    return len(trace.copied), len(trace.stored)
+
+
+def refuse_overtaken(builder: Builder, since: tuple[int, int], head: Block, carried: Iterable[Any], viewed: Sequence[Var]) -> None:
+    """The next iteration of a loop must not write what this one has copied. What its blocks make is anew in each, but for what comes back to its head."""
+    trace = builder.trace
+    copies = [*[*trace.copied][since[0] :], *viewed]
+    if not copies or not trace.stored[since[1] :]:
+        return
+    heads = [h.memory for h in carried if isinstance(h, Arrayed)]
+    blocks = builder.blocks[builder.blocks.index(head) :]
+    fresh = {v for block in blocks for v in (*block.params, *(o for let in block.lets for o in let.outs))}.difference(heads)
+    back = [(h, _may_be(trace, h)) for h in heads]
+    for mine in (_may_be(trace, m) for m in {*trace.stored[since[1] :]}):
+        for of in (_may_be(trace, copy) for copy in copies):
+            if (mine & of) - fresh or any(h in mine and held & of for h, held in back):
+                raise Refused(
+                    f"the loop at {user_site()} writes to an array, before it makes a view of it which meets an array of its own: copy the view where it "
+                    "is made (v = v.copy())"
+                )
+
+
+# ---- stores
 def check_owned(a: Arrayed) -> None:
     base = base_of(a)
     if not a.owned or not base.owned:
@@ -47,7 +101,7 @@ def check_owned(a: Arrayed) -> None:
             f"{user_site()} writes to an array, and the loop around it has a variable that is a view of this array at first and an array of its own "
             "later: copy the view before the loop (v = v.copy())"
         )
-    copied = current_builder().trace.copied.get(base.memory)
+    copied = noted(current_builder().trace, base.memory)
     if copied is not None:
         raise errors.UnsupportedOperationError(
             f"{user_site()} writes to an array that {copied}, may be a view of, and that was copied there: copy the view where it is made (v = v.copy())"
