@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import lantern_jit as lj
 from lantern_jit import errors
 
-from .support import both, interpret, specialisations
+from .support import both, close, interpret, specialisations
 
 HERE = "test_array_shapes.py:"
 
@@ -470,3 +470,47 @@ def test_arguments_that_choose_a_triangle_or_how_nan_compares_are_followed() -> 
     assert lj.jit(lambda a, b: np.array_equal(a, b, equal_nan=True))(nan, nan)
     assert not lj.jit(lambda a, b: np.array_equal(a, b))(nan, nan)
     assert not lj.jit(lambda a, b: np.array_equal(a, b, equal_nan=True))(nan, np.array([2.0, np.nan]))
+
+
+OTHER_SHAPES: list[tuple[str, Callable[[Any], Any]]] = [
+    ("ravel of what goes backwards", lambda b: b[::-1].ravel()),
+    ("ravel of every second", lambda b: np.ravel(b[::2])),
+    ("ravel of some", lambda b: b[2:5].ravel()),
+    ("contiguous, backwards", lambda b: np.ascontiguousarray(b[::-1])),
+    ("contiguous", lambda b: np.ascontiguousarray(b[2:])),
+    ("by columns", lambda b: np.asfortranarray(b.reshape(3, 4))),
+    ("by columns, of columns", lambda b: np.asfortranarray(b.reshape(3, 4).T)),
+    ("asarray by columns", lambda b: np.asarray(b.reshape(3, 4), order="F")),
+    ("asarray", lambda b: np.asarray(b[::-1])),
+    ("the same shape", lambda b: b[::-1].reshape(-1)),
+    ("the same shape by columns", lambda b: b.reshape(3, 4).reshape((3, 4), order="F")),
+    ("backwards in rows", lambda b: b[::-1].reshape(3, 4)),
+    ("some rows in parts", lambda b: b.reshape(3, 4)[::2].reshape(2, 2, 2)),
+    ("columns in parts", lambda b: b.reshape(3, 4).T.reshape(2, 2, 3)),
+    ("columns in a row", lambda b: b.reshape(3, 4).T.reshape(-1)),
+    ("columns ravelled", lambda b: b.reshape(3, 4).T.ravel()),
+    ("some columns ravelled", lambda b: b.reshape(3, 4)[:, 1:3].ravel()),
+    ("some columns in a row", lambda b: b.reshape(3, 4)[:, 1:3].reshape(-1)),
+    ("a row each", lambda b: b.reshape(3, 4)[:, :2].reshape(3, 2, 1)),
+    ("ravel by columns", lambda b: b.reshape(3, 4).ravel(order="F")),
+]
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("change", [f for _, f in OTHER_SHAPES], ids=[name for name, _ in OTHER_SHAPES])
+def test_a_write_to_another_shape_is_one_to_the_array_where_it_is_in_numpy(change: Callable[[Any], Any], known: bool) -> None:
+    def f(x: Any) -> Any:
+        b = np.arange(12.0) * x[0] if known else x * 2.0
+        a = change(b)
+        a[...] = 5.0
+        return b, a * 1.0
+
+    x = np.arange(1.0, 13.0)
+    try:
+        found, refused = lj.jit(f)(x), False
+    except lj.errors.UnsupportedOperationError as error:
+        found, refused = None, "reshaped or repeated view" in str(error)
+    if refused:  # what NumPy copies can be written, if its size is known
+        assert np.shares_memory(change(x), x) or not known
+    else:
+        close(found, f(x))

@@ -53,12 +53,26 @@ def _refuse_order(order: str, what: str) -> None:
 
 
 @implements(np.ravel, method="ravel")
-@implements(attribute="flat")
 def ravel(a: Any, order: str = "C") -> Any:
     _refuse_order(order, "an array in one dimension")
-    a = arrayed(a)
-    a = transpose(a) if order == "F" else a
-    return a if a.ndim == 1 else reshaping.reshape(a, [sizes.product(shape_of(a))])
+    a = together(transpose(arrayed(a)) if order == "F" else arrayed(a))
+    if a.ndim == 1:
+        return a
+    found = reshaping.reshape(a, [sizes.product(shape_of(a))])
+    return found if a.owned else reshaping.unowned(found)
+
+
+def together(a: Arrayed) -> Arrayed:
+    """np.ascontiguousarray: itself if it lies together, or a copy; nobody may write to it where it is not known which."""
+    lies = reshaping.lies_together(a)
+    return a if lies else copied(a) if lies is False else reshaping.unowned(copied(a))
+
+
+@implements(attribute="flat")
+def flat(a: Any) -> Any:
+    if a.ndim == 1 or not isinstance(a, View):
+        return ravel(a)
+    return reshaping.unowned(reshaping.reshape(a, [sizes.product(shape_of(a))]))
 
 
 @implements(method="flatten")
@@ -90,8 +104,10 @@ def reshape(a: Any, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
     _refuse_order(order, "reshape")
     a, shape = arrayed(a), items_of(shape)
     if order == "F":
-        return transpose(reshaping.reshape(transpose(a), shape[::-1]))
-    found = reshaping.reshape(a, shape)
+        return transpose(reshape(transpose(a), shape[::-1], copy=copy))
+    own = shape_of(a)
+    same = len(shape) == len(own) and all(map(sizes.same, map(sizes.plain, shape), own))
+    found = a if same else reshaping.reshape(a, shape)
     return copied(found) if copy else found
 
 

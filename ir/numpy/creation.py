@@ -19,7 +19,7 @@ from ..values.scalars import promote
 from ..values.values import Arrayed, Traced, is_traced, to_type
 from ..values.views import as_array, shape_of
 from ..values.writes import stored
-from .axes import joined, moveaxis
+from .axes import joined, moveaxis, together, transpose
 from .common import astype, dtype_of, program, scalar_kind
 from .registry import implements
 from .ufuncs import pick, to_constant
@@ -139,10 +139,12 @@ def _from_list(items: list[Any], t: Scalar | None) -> Arrayed:
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None, like: Any = None) -> Any:
     """np.asarray: a traced array is itself."""
     same = isinstance(a, Arrayed) and not copy and (dtype is None or dtype_of(dtype) == a.type.dtype)
-    return a if same else array(a, dtype)
+    if not same:
+        return array(a, dtype)
+    return together(a) if order == "C" else transpose(together(transpose(a))) if order == "F" else a
 
 
-creates(np.ascontiguousarray)(lambda a, dtype=None, *, like=None: asarray(a, dtype))
+creates(np.ascontiguousarray)(lambda a, dtype=None, *, like=None: asarray(a, dtype, "C"))
 creates(np.copy)(lambda a: array(a))
 implements(method="copy")(lambda a, order="C": copied(a))
 
@@ -180,7 +182,7 @@ def _require_finite(good: Any) -> None:
 
 
 creates(np.require)(lambda a, dtype=None, requirements=None, *, like=None: asarray(a, dtype))
-creates(np.asfortranarray)(lambda a, dtype=None, *, like=None: asarray(a, dtype))  # how it lies in memory is not seen
+creates(np.asfortranarray)(lambda a, dtype=None, *, like=None: asarray(a, dtype, "F"))
 
 
 def _diagonals(name: str, keeps: Callable[[Any, Any], Any], N: Any, M: Any, k: int, dtype: Any) -> Arrayed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -111,14 +112,14 @@ def reshape(a: Arrayed, shape: Sequence[Size]) -> Any:
         return read(contiguous(a), [0] * len(own))
     base = contiguous(a)
     if len(new) == len(own) and all(map(sizes.same, new, own)):
-        return base
+        return base if base is a else unowned(base)
     builder = current_builder()
     var = builder.use(base.atom, base.builder)
     (out,) = builder.emit(
         "reshape", (var, *map(sizes.atom, new)), (Array(a.type.dtype, tuple(map(dim_of, new))),), {"fails": False}, user_site()
     )
     made = whole(out, new)
-    made.owned, made.fresh, made.serial, made.joined = base.owned and is_copy(a), base.fresh, base.serial, base.joined
+    made.owned, made.fresh, made.serial, made.joined = base.owned and is_copy(a, new), base.fresh, base.serial, base.joined
     made.memory = base.memory
     return made
 
@@ -159,12 +160,58 @@ def rows_of(a: View) -> tuple[int, Size, Size] | None:
     return fixed + cut, start, a.sizes[0] if cut else 1
 
 
-def is_copy(a: Arrayed) -> bool:
-    """Does NumPy copy this array for another shape too, or is it whole? Else NumPy's result may be a view, and ours is not."""
+def unowned(a: Arrayed) -> Arrayed:
+    """A copy where NumPy has, or may have, a view: nobody may write to it."""
+    a.owned = False
+    return a
+
+
+def is_copy(a: Arrayed, shape: Sequence[Size]) -> bool:
+    """Is it known that NumPy copies this array for another shape, or is it whole? Else NumPy's result may be a view, and ours is not."""
     if not isinstance(a, View):
         return True
-    order = [v for v, _, _ in a.spec if v >= 0]
-    return order != sorted(order) or any(sizes.is_known(t) and sizes.plain(t) != 1 for v, _, t in a.spec if v >= 0)
+    lengths, strides = strides_of(a)
+    if lengths is None or strides is None or not all(map(sizes.is_known, shape)):
+        return False
+    old, new = [(n, s) for n, s in zip(lengths, strides, strict=True) if n != 1], [int(sizes.plain(n)) for n in shape]
+    while old and all(lengths):  # as many first axes as are the first ones of the shape together: they must follow one another
+        (n, s), *old = old
+        m = new.pop(0)
+        while m != n:
+            if m < n:
+                m *= new.pop(0)
+                continue
+            (k, t), *old = old
+            if s != k * t:
+                return True
+            n, s = n * k, t
+    return False
+
+
+def lies_together(a: Arrayed) -> bool | None:
+    """Do its elements lie in their order, without a gap? None where that is not known."""
+    if not isinstance(a, View) or rows_of(a) is not None:
+        return True
+    lengths, strides = strides_of(a)
+    if lengths is None or strides is None:
+        return None
+    step = 1
+    for n, s in reversed([*zip(lengths, strides, strict=True)]):
+        if n > 1 and s != step:
+            return not all(lengths)
+        step *= n
+    return True
+
+
+def strides_of(a: View) -> tuple[list[int], list[int]] | tuple[None, None]:
+    """The sizes of a view, and how many elements apart two are that are neighbours along each axis, where that is known."""
+    shape, steps = shape_of(a.base), {v: (j, step) for j, (v, _, step) in enumerate(a.spec) if v >= 0}
+    if not all(map(sizes.is_known, (*shape, *a.sizes, *(step for _, step in steps.values())))):
+        return None, None
+    strides = [0] * len(a.sizes)  # of what is repeated
+    for v, (j, step) in steps.items():
+        strides[v] = int(sizes.plain(step)) * math.prod(int(sizes.plain(n)) for n in shape[j + 1 :])
+    return [int(sizes.plain(n)) for n in a.sizes], strides
 
 
 def _quotient(total: Size, rest: Size, own: Sequence[Size], new: Sequence[Size]) -> Size:
