@@ -307,7 +307,31 @@ def in_a_loop_of_its_own(x: Any, c: float) -> Any:
     return s
 
 
-@pytest.mark.parametrize("f", [through_a_name_of_two, before_in_a_loop, of_two_that_take_turns, in_a_loop_of_its_own])
+def what_a_loop_turned_round(x: Any, c: float) -> Any:
+    b = a = x * c
+    i = 0
+    while a[0] < 1e6 and i < len(x):
+        a = a[::-1]
+        i += 1
+    b[0] = 5.0
+    return a[0]
+
+
+def in_an_outer_loop(x: Any, c: float) -> Any:
+    b = a = x * c
+    i = 0
+    while b[1] < 1e6 and i < len(x):
+        i += 1
+        if i % 2 == 0:
+            for _ in range(i):
+                a = a[::-1]
+        b[0] = c * i
+    return a[0]
+
+
+@pytest.mark.parametrize(
+    "f", [through_a_name_of_two, before_in_a_loop, of_two_that_take_turns, in_a_loop_of_its_own, what_a_loop_turned_round, in_an_outer_loop]
+)
 def test_what_a_copy_is_a_view_of_is_not_written(f: Any) -> None:
     with pytest.raises(lj.errors.UnsupportedOperationError, match=r"copy the view where it is made \(v = v.copy\(\)\)"):
         lj.jit(f)(np.array([0.5, 1.0, 2.0, 3.0, 4.0, 5.0]), 0.7)

@@ -80,6 +80,7 @@ class Loop(Reserving, Contents, Chosen):
         self.inside: dict[Any, Any] = {}  # each variable, at the loop's head
         self.parts: dict[Any, tuple[Shape, list[Any]]] = {}  # of what is carried by its parts, those at the loop's head
         self.sharing = Sharing(self.scope.names, self.scope.cells, self.heap)
+        self.returned: list[Any] = []  # memory of views that come back to the head
         self.aliases: dict[int, int] = {}  # names that enter with the object of another name
 
     def _at_the_end(self, make: Callable[[], Any]) -> Any:
@@ -196,7 +197,9 @@ class Loop(Reserving, Contents, Chosen):
         self._reserve(frame)
         if self.forms != known:
             raise Widen
+        self.viewed += self.returned
         refuse_overtaken(self.builder, self.begun, self.head, self.heads.values(), self.viewed)
+        self.builder.trace.copied.update(dict.fromkeys(self.returned, f"a variable, which the loop at {user_site()} carries"))
         for block, args in jumps:
             self.builder.jump(self.head, tuple(args[key] for key in self.heads), block)
 
@@ -264,7 +267,7 @@ class Loop(Reserving, Contents, Chosen):
             if self.forms.get(key) != "complex":
                 self.forms[key] = "complex"
                 return
-            new = self._at_the_end(lambda: as_complex(settled(new, self.viewed)))
+            new = self._at_the_end(lambda: as_complex(settled(new, self.returned)))
         if self._latch_chosen(key, old, before, new):
             return
         form = self.forms.get(key)
@@ -302,7 +305,7 @@ class Loop(Reserving, Contents, Chosen):
             except errors.TypeMismatchError:
                 raise self._differs(name, before, new) from None
         if (view := is_view(old) or is_view(new)) and self.forms.get(key) == "settled":
-            new = self._at_the_end(lambda: settled(new, self.viewed))
+            new = self._at_the_end(lambda: settled(new, self.returned))
         a, b = self.parts.get(key) or opened(old, self.heap, self.before.heap), opened(new, self.heap, state)
         if isinstance(old, list) and isinstance(new, list) and a and b and (a[0].more != b[0].more or a[0].more == "growing"):
             was = opened(before, self.heap, self.before.heap)
@@ -355,7 +358,7 @@ class Loop(Reserving, Contents, Chosen):
         if isinstance(new, Undefined):
             new._raise()
         if is_view(new):
-            new = self._at_the_end(lambda: settled(new, self.viewed))
+            new = self._at_the_end(lambda: settled(new, self.returned))
             self.forms[key] = "settled"
             if isinstance(head, Arrayed):
                 head.owned = False

@@ -103,7 +103,7 @@ def check_owned(a: Arrayed) -> None:
         )
     copied = noted(current_builder().trace, base.memory)
     if copied is not None:
-        raise errors.UnsupportedOperationError(
+        raise Refused(
             f"{user_site()} writes to an array that {copied}, may be a view of, and that was copied there: copy the view where it is made (v = v.copy())"
         )
 
