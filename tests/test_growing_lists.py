@@ -631,3 +631,43 @@ def test_lists_that_change_while_something_else_goes_through_them_are_refused() 
         lj.jit(pairs_of_it)(9.0)
     with pytest.raises(lj.errors.UnsupportedOperationError, match=r"a deque becomes longer or shorter .* Python raises RuntimeError"):
         lj.jit(a_deque)(1.0, 5)
+
+
+def asked_for_in_vain(x: float, n: int) -> Any:
+    items, s = [x], 0.0
+    for i in range(n):
+        try:
+            s += items[2] * i
+        except IndexError:
+            s -= 1.0
+        if s > 100.0:
+            s += items[1]
+    return s
+
+
+def until_it_is_there(x: float, n: int) -> Any:
+    items, s = [x], 0.0
+    for i in range(n):
+        try:
+            s += items[2] * i
+        except IndexError:
+            items.append(x * i)
+    return s
+
+
+@pytest.mark.parametrize("f", [asked_for_in_vain, until_it_is_there])
+def test_an_item_that_is_not_there_is_an_index_error_that_a_handler_takes(f: Any) -> None:
+    for n in (0, 1, 7):
+        check(f, (0.7, n), (-0.4, n), order=1)
+
+
+def test_an_item_that_never_is_there_raises_as_in_python() -> None:
+    def f(x: float, n: int) -> Any:
+        items, s = [x], 0.0
+        for i in range(n):
+            s += items[1] * i
+        return s
+
+    with pytest.raises(IndexError, match="list index out of range"):
+        lj.jit(f)(1.0, 7)
+    assert lj.jit(lambda x: f(x, 0))(1.0) == 0.0

@@ -36,6 +36,7 @@ keep("no_growth", lambda trace: 0)  # loops that are unrolled rather than that a
 keep("appends", lambda trace: [])  # to lists that grow (Append)
 keep("roomy", lambda trace: {})  # buffers that have room for all that a loop appends, and that loop's frame
 keep("postponed", lambda trace: 0)  # reads of lists that are still too short
+keep("none_later", lambda trace: False)  # is a read of a list that is too short an error?
 
 
 class Grows(errors.TypeMismatchError):

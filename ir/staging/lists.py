@@ -339,7 +339,7 @@ def _nothing(x: List) -> NoReturn:
     trace = current_trace()
     if trace is not None:
         born = trace.heap.birth(x)
-        if any(f.kind == "loop" and f.staged and born <= f.since for f in trace.builders[-1].frames):
+        if not trace.none_later and any(f.kind == "loop" and f.staged and born <= f.since for f in trace.builders[-1].frames):
             if trace.no_growth:
                 raise Grows(f"an item of a list is read at {user_site()} that it may have after some iterations")
             trace.postponed += 1

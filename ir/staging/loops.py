@@ -174,9 +174,15 @@ def staged_loop(
         postponed = builder.trace.postponed
         try:
             signal = _trace_loop(test, body, orelse, Loop(scope, before, later, surely, forms, viewed, trips))
-            if builder.trace.postponed > postponed and not any(f.kind == "loop" and f.staged for f in builder.frames):
-                raise errors.ArrayIndexError(f"list index out of range ({user_site()}): the list is empty")
-            return signal
+            if builder.trace.postponed == postponed or any(f.kind == "loop" and f.staged for f in builder.frames):
+                return signal
+            builder.rollback(mark)
+            scope.restore(before)
+            builder.trace.none_later = True  # the lists that are too short do not become longer
+            try:
+                return _trace_loop(test, body, orelse, Loop(scope, before, later, surely, forms, viewed, trips))
+            finally:
+                builder.trace.none_later = False
         except Widen:
             builder.rollback(mark)
             scope.restore(before)
