@@ -642,3 +642,19 @@ def test_a_loop_does_not_swap_what_the_program_fills(f: Function, kind: str) -> 
         lj.jit(f)(2.0, 100)
     for found in both(one_of_two_dicts, 2.0, 100).values():
         assert found == one_of_two_dicts(2.0, 100)
+
+
+def counted_in_a_handler(x: Any) -> Any:
+    counts: dict[int, int] = {}
+    items, s = [1.0, 2.0], 0.0
+    for v in x:
+        try:
+            counts[int(v * 2.0)] = counts.get(int(v * 2.0), 0) + 1
+            s += items[counts[int(v * 2.0)]] * v
+        except IndexError:
+            s -= 1.0
+    return s + sum(counts.values())
+
+
+def test_a_handler_of_index_errors_around_computed_keys() -> None:
+    check(counted_in_a_handler, (np.array([0.1, 0.2, 1.7, -0.6, 0.3, 1.8]),), (np.array([0.7, 0.8]),), order=1)

@@ -117,13 +117,13 @@ def _want_own(base: Arrayed) -> None:
             trace.reads.wanted(value)
 
 
-def store(a: Arrayed, parts: Sequence[Any], value: Any) -> None:
-    """One element."""
+def store(a: Arrayed, parts: Sequence[Any], value: Any, checked: bool = True) -> None:
+    """One element; of a whole array not `checked` if the place is known to be there."""
     builder = current_builder()
     base = base_of(a)
     attrs: dict[str, Any] = {}
     if not isinstance(a, View):
-        index = [_int(p) for p in parts]
+        index, attrs = [_int(p) for p in parts], {} if checked else {"index": "u" * len(parts)}
     else:
         index, attrs = [start for _, start, _ in basic(a, parts).spec], {"index": "u" * len(a.spec)}
     var = builder.use(base.atom, base.builder)

@@ -20,6 +20,7 @@ from ...staging.items.keyed import EMPTY, indexed, places
 from ...staging.kinds import LEAF, Kind, Skeleton, candidates_in, taken
 from ...values.reshaping import read
 from ...values.values import Traced, constant, scalar_type
+from ...values.writes import store
 
 GONE = -2  # where a key was
 keep("searches", lambda trace: {})
@@ -54,9 +55,9 @@ def _built(columns: tuple[Any, ...], n: Any, size: Any) -> Any:
     out = np.full(size, EMPTY)
     for i in range(n):
         at = _hash([int(read(c, (i,))) for c in columns]) & (size - 1)
-        while out[at] != EMPTY:
+        while read(out, (at,)) != EMPTY:
             at = (at + 1) & (size - 1)
-        out[at] = i
+        store(out, (at,), i, checked=False)
     return out
 
 
