@@ -350,3 +350,17 @@ def anew_each_time(x: Any, c: float) -> Any:
 
 def test_an_array_that_is_anew_each_time_may_be_written_before_a_view_of_it_is_copied() -> None:
     check(anew_each_time, (np.array([0.5, 1.0, 2.0, 0.3, 0.4, 0.5]), 0.7), (np.ones(6), 1.0), order=1)
+
+
+@pytest.mark.parametrize("change", [lambda a: a[::-1].ravel(), lambda a: a[::-1].reshape(2, -1), lambda a: np.ascontiguousarray(a[::-1])])
+def test_how_a_copy_in_the_place_of_a_view_lies_is_not_known(change: Any) -> None:
+    def f(x: Any, c: float) -> Any:
+        a = b = x * c
+        if c > 0.0:
+            a = a[::-1]
+        d = change(a)  # goes forward where `a` goes backwards: then it is no copy in NumPy
+        d[0] = 7.0
+        return b[0]
+
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"reshaped or repeated view"):
+        lj.jit(f)(np.arange(6.0), 0.7)

@@ -191,7 +191,7 @@ def is_copy(a: Arrayed, shape: Sequence[Size]) -> bool:
 def lies_together(a: Arrayed) -> bool | None:
     """Do its elements lie in their order, without a gap? None where that is not known."""
     if not isinstance(a, View) or rows_of(a) is not None:
-        return True
+        return True  # of a copy in the place of a view: nobody may write to it
     lengths, strides = strides_of(a)
     if lengths is None or strides is None:
         return None
@@ -204,7 +204,10 @@ def lies_together(a: Arrayed) -> bool | None:
 
 
 def strides_of(a: View) -> tuple[list[int], list[int]] | tuple[None, None]:
-    """The sizes of a view, and how many elements apart two are that are neighbours along each axis, where that is known."""
+    """The sizes of a view, and how many elements apart two are that are neighbours along each axis, where that is known: not of a view of what
+    may be a copy in the place of another one."""
+    if a.base.joined and not a.base.owned:
+        return None, None
     shape, steps = shape_of(a.base), {v: (j, step) for j, (v, _, step) in enumerate(a.spec) if v >= 0}
     if not all(map(sizes.is_known, (*shape, *a.sizes, *(step for _, step in steps.values())))):
         return None, None
