@@ -52,7 +52,7 @@ def _hash(ints: Sequence[Any]) -> Any:
 @_of_its_own
 def _built(columns: tuple[Any, ...], n: Any, size: Any) -> Any:
     """The table of n keys, which are rows of these columns."""
-    out = np.full(size, EMPTY)
+    out: Any = np.full(size, EMPTY)
     for i in range(n):
         at = _hash([int(read(c, (i,))) for c in columns]) & (size - 1)
         while read(out, (at,)) != EMPTY:
