@@ -55,8 +55,10 @@ def _built(columns: tuple[Any, ...], n: Any, size: Any) -> Any:
     out: Any = np.full(size, EMPTY)
     for i in range(n):
         at = _hash([int(read(c, (i,))) for c in columns]) & (size - 1)
-        while read(out, (at,)) != EMPTY:
+        held: Any = read(out, (at,))
+        while held != EMPTY:
             at = (at + 1) & (size - 1)
+            held = read(out, (at,))
         store(out, (at,), i, checked=False)
     return out
 
