@@ -545,3 +545,35 @@ def test_axes_are_ints() -> None:
     for name in ("in_axes", "out_axes"):
         with pytest.raises(lj.errors.ArgumentTypeError, match=rf"vmap's {name} has array\(\[1., 2.\]\): an axis is an int, or None"):
             lj.vmap(lambda x: x, **{name: (np.array([1.0, 2.0]),)})
+
+
+HALVES: dict[str, Callable[[Any], Any]] = {
+    "the first half": lambda x: x[: len(x) // 2],
+    "a third of more": lambda x: np.concatenate([x, x])[: (2 * len(x) + 1) // 3],
+    "np.fft.rfft": lambda x: np.abs(np.fft.rfft(x)),
+    "np.correlate": lambda x: np.correlate(x, x[:3], "same"),
+    "np.trapezoid of halves": lambda x: np.convolve(x[: len(x) // 2], x[len(x) // 2 :]),
+}
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_sizes_that_are_parts_of_sizes(name: str) -> None:
+    f = HALVES[name]
+    for n in (6, 7):
+        x = np.sin(np.arange(4.0 * n)).reshape(4, n) + 0.1
+        wanted = np.stack([f(row) for row in x])
+        for out in both(lj.vmap(f), x).values():
+            close(out, wanted)
+        assert lj.jit(lj.vmap(f))(x[:0]).shape == (0, *wanted.shape[1:])
+
+
+@pytest.mark.parametrize("name", ["expm", "logm", "cosm", "tanhm"])
+def test_functions_of_the_matrices_of_lanes(name: str) -> None:
+    linalg = pytest.importorskip("scipy.linalg")
+    f = getattr(linalg, name)
+    x = np.eye(3) + 0.1 * np.sin(np.arange(36.0)).reshape(4, 3, 3)
+    for out in both(lj.vmap(f), x).values():
+        close(out, np.stack([f(a) for a in x]))
+    slopes = lj.jit(lj.grad(lambda x: np.sum(lj.vmap(f)(x) * x)))(x)
+    one = lj.jit(lj.grad(lambda a: np.sum(f(a) * a)))
+    close(slopes, np.stack([one(a) for a in x]))

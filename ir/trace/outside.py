@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from ..core import dims, errors
 from ..core.builder import Builder
 from ..core.dims import Applied, Dim, Poly, Symbol
-from ..core.graph import Block, Const, Var, defined_vars
+from ..core.graph import Block, Const, Let, Var, defined_vars
 from ..core.op import TABLE, Size, can_fail
 from ..core.sites import user_site
 from ..core.types import I64, Array
@@ -85,9 +85,14 @@ class Outside:
         if let is not None and op is not None:
             if op.measures:
                 return self.length(let.args[0], let.attrs["axis"])
-            if op.scalar and (op.fits or not can_fail(let)):  # sizes that do not fit do not fit in any lane
+            if op.scalar and (op.fits or not can_fail(let) or self.has_dim(let)):  # sizes that do not fit do not fit in any lane
                 return op(*map(self.again, let.args), **let.attrs)
         self.refuse()
+
+    def has_dim(self, let: Let) -> bool:
+        """Is it a dimension, as a part of a size is? Then it is a number of each size."""
+        dim = TABLE[let.op].dim
+        return dim is not None and dim(*(dim_of(Traced(a, self.builder)) for a in let.args)) is not None
 
     def length(self, array: Any, axis: int) -> Any:
         """The size of an array along an axis."""

@@ -7,11 +7,13 @@ by the exponential of a block matrix.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ...values.views import contiguous
+from ...values.reshaping import reshape
+from ...values.views import contiguous, shape_of
 from ..common import fixed, shared
 from ..registry import implements
 from . import rules
@@ -24,6 +26,12 @@ REACH = 5.371920351148152  # of that approximant in double precision, in the 1-n
 NODES, WEIGHTS = (tuple(map(float, v)) for v in np.polynomial.legendre.leggauss(8))
 
 
+def _alike(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The result of a function of the graph, of which its caller sees no sizes, is as large as the argument."""
+    return lambda a: reshape(function(a), shape_of(a))
+
+
+@_alike
 @shared
 def exponential(a: Any) -> Any:
     one = np.eye(a.shape[0], dtype=a.dtype)
@@ -66,6 +74,7 @@ def sqrtm(A: Any) -> Any:
     return _of("sqrtm", lambda a: rules.sqrtm(contiguous(a)), lambda a: [a])(A)
 
 
+@_alike
 @shared
 def logarithm(a: Any) -> Any:
     one = np.eye(a.shape[0], dtype=a.dtype)
