@@ -106,3 +106,16 @@ def test_copies_of_captured_arrays_can_be_written(copy: Function) -> None:
 def test_array_of_a_scalar_is_a_scalar() -> None:
     for out in both(lambda x: np.array(2.0) * x + np.array(x), 3.0).values():
         assert out == 9.0
+
+
+def test_an_array_with_more_axes_is_a_view_unless_a_copy_is_asked_for() -> None:
+    def f(b: Any) -> Any:
+        c = np.array(b, ndmin=2, copy=None)
+        c[0, 1] = 7.0
+        d = np.array(b, ndmin=2)
+        d[0, 0] = 9.0
+        return b.copy(), c.shape, d.sum()
+
+    wanted = f(np.arange(3.0))
+    for found in both(lambda b: f(b * 1.0), np.arange(3.0)).values():
+        close(found, wanted)

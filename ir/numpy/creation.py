@@ -86,9 +86,7 @@ def _kind(a: Any, dtype: Any) -> Scalar:
 @creates(np.array)
 def array(a: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0, like: Any = None) -> Any:
     """np.array: a copy of an array, or a new one from nested lists of scalars and arrays."""
-    if not copy and isinstance(a, Arrayed) and ndmin <= a.ndim and dtype in (None, a.dtype):
-        return a
-    out = _array(a, dtype)
+    out = a if not copy and isinstance(a, Arrayed) and dtype in (None, a.dtype) else _array(a, dtype)
     if isinstance(out, Arrayed) and out.ndim < ndmin:
         return expand(out, range(ndmin - out.ndim))
     return out
