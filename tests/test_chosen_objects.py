@@ -733,3 +733,44 @@ def test_an_object_of_before_or_one_of_the_iteration_comes_back() -> None:
             lj.jit(f)(x)
     for f in (read, best):
         check(f, (x,))
+
+
+@dataclasses.dataclass
+class Linked:
+    key: Any
+    next: Any = None
+
+
+def both_keys(p: Any, q: Any) -> Any:
+    return (0.0 if p is None else p.key) + 10 * (0.0 if q is None else q.key)
+
+
+def test_a_write_through_one_of_two_objects_that_may_not_be_there() -> None:
+    """What is there, if it is, is seen by the variable that it is in."""
+
+    def variables(x: Any) -> Any:
+        p = q = None
+        if x[0] > 0:
+            p = Linked(x[0])
+        if x[1] > 0:
+            q = Linked(x[1])
+        node = p if x[2] > 0 else q
+        node.key *= 7.0  # type: ignore[union-attr]
+        return both_keys(p, q)
+
+    def attributes(x: Any) -> Any:
+        root = None
+        if x[0] > 0:
+            root = Linked(x[0])
+            if x[1] > 0:
+                root.next = Linked(x[1])
+        if root is not None:
+            node = root
+            if root.next is not None and x[2] > 0:
+                node = root.next
+            node.key *= 7.0
+        return both_keys(root, root.next)  # type: ignore[union-attr]
+
+    for f in (variables, attributes):
+        for x in ([1.0, 2.0, 3.0], [1.0, 2.0, -3.0]):
+            check(f, (np.array(x),))

@@ -189,7 +189,8 @@ def generator_call(function: Callable[..., Any], raw: Any, args: tuple[Any, ...]
     def nothing() -> Any:
         raise AssertionError("a generator has no number of elements")
 
-    return Staged(nothing, lambda i: nothing(), what=f"the generator {function.__qualname__}()", once=True, drive=drive)
+    sees, what = (function, raw, args, *kwargs.values()), f"the generator {function.__qualname__}()"
+    return Staged(nothing, lambda i: nothing(), what=what, once=True, drive=drive, sees=sees)
 
 
 def _driven(function: Callable[..., Any], run_it: Thunk, raw: Any, body: Body, orelse: Thunk | None, loop: Frame, own: Any) -> Any:
