@@ -326,3 +326,25 @@ def test_copies_that_a_library_makes() -> None:
     x = np.array([1.0, 2.0, 3.0])
     for got in both(lj.value_and_grad(f), x).values():
         close(got, (27.0, np.array([5.0, 3.0, 3.0])))
+
+
+class Thrice(dict):
+    def __missing__(self, key: Any) -> Any:
+        self[key] = 1.0
+        return 3.0
+
+
+def test_a_key_that_a_dict_of_the_users_makes_where_it_is_missing() -> None:
+    def f(x: Any) -> Any:
+        d = Thrice(b=x)
+        if x > 0:
+            x = x * d["a"]
+        return x + len(d) + sum(d.values())
+
+    def known(x: Any) -> Any:
+        d = Thrice(b=x)
+        return x * d["a"] + d["a"] + d["b"]
+
+    check(known, (2.0,))
+    for x in (2.0, -2.0):
+        check(f, (x,))

@@ -22,6 +22,7 @@ from ..staging.items.region import added
 from ..staging.items.room import Longer
 from ..staging.loops import CANNOT_BE_STAGED, UNROLL_ALWAYS, counted_loop, python_loop, while_
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, open_block, way_back
+from ..staging.stores import gone_through
 from ..values import concrete, pytree
 from ..values.values import Arrayed, Traced, call, scalar_type
 from ..values.views import any_traced
@@ -36,7 +37,7 @@ def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequ
     items, many = rows.taken(items)
     if trace is None:
         return python_loop(items, body, orelse, scope)
-    items = plain(items)
+    items = gone_through(plain(items))
     staged = staged_iterable(items)
     trace.reads.contents(items)
     if staged is None or staged.flat:

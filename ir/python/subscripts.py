@@ -48,6 +48,8 @@ def getitem(obj: Any, index: Any) -> Any:
     if trace is not None and isinstance(obj, dict) and is_open(index):
         trace.reads.contents(obj)
         return pick(place_of(obj, index), list(obj.values()))
+    if isinstance(obj, dict) and (own := method_of(obj, "__missing__")) is not None and index not in obj:
+        return call(own, index)
     if isinstance(obj, collections.defaultdict) and building() and index not in obj and obj.default_factory is not None:
         made = call(obj.default_factory)
         heap_of().note(obj)
@@ -102,6 +104,10 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
             store(lift_array(obj), index, value)
         elif isinstance(obj, np.generic):
             write_to_scalar()
+        elif isinstance(index, Traced) and type(obj) is List and growing(obj) is None and any(map(is_choice, (value, *obj))):
+            at = table.check_index(index, constant(len(obj)), axis=0)
+            halves(at, range(len(obj)), lambda i: setitem(value, obj, i))
+            return
     obj[index] = value
 
 

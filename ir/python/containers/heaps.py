@@ -24,6 +24,7 @@ from ..extremes import _before
 from ..for_loops import _key_of, _variables, for_
 from ..iterables import staged_range
 from ..sequences import sorted_
+from .ordered import says_which_is_less
 
 less = _before(operator.lt)
 
@@ -35,7 +36,8 @@ def _length(heap: List) -> Any:
 
 def _is_plain(function: Callable[..., Any], items: Any, *given: Any) -> bool:
     """Does Python do it? In the program it is done with a list of the program's."""
-    if not building() or not (any_traced((items, given)) or growing(items) is not None):
+    of_users = growing(items) is None and any(map(says_which_is_less, (*items, *given)))
+    if not building() or not (any_traced((items, given)) or growing(items) is not None or of_users):
         return True
     if type(items) is not List:
         unsupported(f"{function.__name__}() of a list that the function has not made", "write items = list(items) first")
