@@ -882,3 +882,43 @@ def test_rows_change_places_of_which_the_program_decides_one() -> None:
     assert np.isclose(lj.jit(eliminated)(m, 1.0), np.linalg.det(m))
     for p in (0, 1, 2, -1):
         check(objects, (1.5, p))
+
+
+def test_two_variables_of_a_loop_may_be_one_object_where_it_begins_again() -> None:
+    """A write to either was lost in the other."""
+
+    def sometimes(x: Any, n: Any) -> Any:
+        d, e = Counted(5.0), Counted(8.0)
+        for i in range(n):
+            d.a += x
+            if i % 2:
+                e = d
+            if i % 3 == 0:
+                d = Counted(d.a)
+        return e.a + 100 * d.a
+
+    def by_an_inner_loop(x: Any, n: Any) -> Any:
+        d, e = Counted(5.0), Counted(8.0)
+        for i in range(n):
+            d.a += x
+            for _ in range(n - i - 2):
+                e = d
+            if x > 5:
+                d = Counted(d.a)
+            d.a += x
+        return e.a + 100 * d.a
+
+    def in_a_dict(x: Any, n: Any) -> Any:  # which did not end
+        b = Counted(5.0)
+        d, found = {"y": b}, [Counted(8.0), b]
+        for _ in range(n):
+            for _ in range(n):
+                found[0] = d["y"]
+            found[1] = d["y"]
+            d["y"] = Counted(9.0 * x)
+        return found[0].a + found[1].a + d["y"].a
+
+    for f in (sometimes, by_an_inner_loop):
+        with pytest.raises(lj.errors.UnsupportedOperationError, match="makes one Counted stand for several objects"):
+            lj.jit(f)(1.5, 7)
+    check(in_a_dict, (1.5, 7))

@@ -257,13 +257,18 @@ class Heap:
             if not isinstance(p.holder, types.CellType) and not all(identical(self.of(s, at), self.of(states[0], at)) for s in states[1:])
         }
         for x in changed.values():
-            held = [self.holds(x, s) for s in states]
-            if all(isinstance(h, dict) for h in held):
-                yield from ([h.get(key, MISSING) for h in held] for key in dict.fromkeys(key for h in held for key in h))
-            elif all(len(h) == len(held[0]) for h in held):
-                yield from zip(*held, strict=True)
+            held = [None if id(x) in s.gone else self.holds(x, s) for s in states]
+            seen = [h for h in held if h is not None]
+            if all(isinstance(h, dict) for h in seen):
+                yield from (
+                    [MISSING if h is None else h.get(key, MISSING) for h in held] for key in dict.fromkeys(key for h in seen for key in h)
+                )
+            elif len(seen) == len(held) and all(len(h) == len(seen[0]) for h in seen):
+                yield from zip(*seen, strict=True)
             else:
-                yield from ([part if i == j else MISSING for j in range(len(states))] for i, h in enumerate(held) for part in h)
+                yield from (
+                    [part if i == j else MISSING for j in range(len(held))] for i, h in enumerate(held) if h is not None for part in h
+                )
 
     def birth(self, x: Any) -> int:
         """When the trace made this object; 0 if it was there before."""

@@ -75,7 +75,7 @@ class Meeting(Together):
         later: Collection[str] = (),
     ) -> None:
         self.later = later
-        self.cells, self.sharing = cells, Sharing(names, cells, heap_of(), states)
+        self.cells, self.sharing = cells, Sharing(names, cells, heap_of())
         self.builder, self.heap = current_builder(), heap_of()
         self.blocks, self.states, self.since = list(blocks), list(states), since
         self.target = self.builder.new_block(name)
@@ -363,7 +363,7 @@ def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", sinc
         scope.later,
     )
     columns = list(zip(*(s.values for s in states), strict=True))
-    meeting.sharing.columns = [c for c in columns if not any(isinstance(v, Undefined) for v in c)]
+    meeting.sharing.meet(columns, [s.heap for s in states])
     values = tuple(meeting.value(n, column) for n, column in zip(scope.names, columns, strict=True))
     heap = meeting.places()
     meeting.go_on()

@@ -17,17 +17,22 @@ from ..optional import value_of
 class Sharing:
     """Which of the objects that meet can be seen by others than the variables `names` that meet, which are in `cells`."""
 
-    def __init__(self, names: Collection[str], cells: Collection[int], heap: Heap, states: Sequence[State] = ()) -> None:
-        self.names, self.cells, self.heap, self.states = names, cells, heap, states
-        self.columns: list[Sequence[Any]] = []  # of the variables that meet, their values
-        self.elsewhere: list[Any] | None = None
-        self.places: list[dict[int, set[Any]]] = [
-            {} for _ in states
-        ]  # for each state, of an object that variables or places which meet hold: which
+    def __init__(self, names: Collection[str], cells: Collection[int], heap: Heap) -> None:
+        self.names, self.cells, self.heap = names, cells, heap
+        self.meet((), ())
         self.parents: set[int] = set()  # objects that meet themselves: what they hold is not shared for that
         self.gone: set[int] = set()  # objects that nobody sees from here on
         self.below: set[int] = set()  # parts of shared objects
         self.kept: list[Any] = []
+
+    def meet(self, variables: Iterable[Sequence[Any]], states: Sequence[State]) -> None:
+        """What meets: for each variable its values, and the states of the heap."""
+        self.states = states
+        self.columns = [c for c in variables if not any(isinstance(v, Undefined) for v in c)]
+        self.elsewhere: list[Any] | None = None
+        self.places: list[dict[int, set[Any]]] = [
+            {} for _ in states
+        ]  # in each state, of an object in variables or places that meet: in which
 
     def sees(self, x: Any) -> bool:
         """Can others see this object, in one of the states?"""
@@ -37,8 +42,15 @@ class Sharing:
         return (
             id(x) in self.below
             or any(len(where[id(x)]) > 1 for where in self.places if id(x) in where)
-            or self.heap.is_shared(x, self.names, self.cells, self.parents, self.elsewhere)
+            or self.heap.is_shared(x, self.names, self.cells, self.parents, self.elsewhere or ())
         )
+
+    def is_in_two(self, x: Any) -> bool:
+        """Do two of the variables and places that meet hold this object, in one of the states?"""
+        if self.elsewhere is None:
+            self.elsewhere = [held for s in self.states if (held := self.heap.others(s))]
+            self._look(self.heap.columns(self.states)) if self.states else None
+        return any(len(where[id(x)]) > 1 for where in self.places if id(x) in where)
 
     def _look(self, columns: Iterable[Sequence[Any]]) -> None:
         """Which objects the variables and places hold in each state. Two that hold the same in all of them are one."""
