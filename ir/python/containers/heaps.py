@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core import errors
 from ...core.builder import building
 from ...core.sites import unsupported
 from ...staging.branches import and_, if_, ifexp, not_
@@ -53,7 +54,15 @@ def _heapq(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Calla
                 if building():
                     heap_of().note(heap)
                 return function(heap, *args)
-            return staged(heap, *args)
+            try:
+                return staged(heap, *args)
+            except errors.TypeMismatchError:
+                if not any(map(says_which_is_less, (*list.__iter__(heap), *args))):
+                    raise
+            unsupported(
+                f"{function.__name__}() of objects whose order the program decides",
+                "push tuples of numbers, (time, i), where i is the place of the object in a list of your own",
+            )
 
         REPLACED[function] = replaced
         return staged
