@@ -21,7 +21,7 @@ from typing import Any
 from ..core import errors
 from ..core.builder import keep
 from ..core.sites import is_library
-from .held import CONTAINERS, MISSING, Holders, attribute_of, attributes, mentions, objects_among, set_attribute
+from .held import CONTAINERS, MISSING, Holders, attribute_of, attributes, held_by, mentions, objects_among, set_attribute
 
 MUTATORS = {
     "append", "extend", "pop", "insert", "remove", "clear", "update", "setdefault", "sort", "reverse", "popitem", "add", "discard",
@@ -139,6 +139,17 @@ class Heap:
         if at not in self.places and (birth := self.birth(holder)) <= self.saved:
             self.places[at] = Place(holder, key, birth)
             self.keys.setdefault(id(holder), []).append(key)
+
+    def note_within(self, x: Any) -> None:
+        """Code that is not rewritten may write into this object, and into all that it holds, if they are of the trace."""
+        work, seen = [x], set()
+        while work:
+            y = work.pop()
+            if id(y) not in seen and self.birth(y):
+                seen.add(id(y))
+                for name in (None,) if isinstance(y, CONTAINERS) else attributes(y):
+                    self.note(y, name)
+                work += held_by(y)
 
     def enter(self, function: Any) -> None:
         """A function of the user's begins: it may assign these variables of the scopes around it."""
