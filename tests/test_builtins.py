@@ -253,5 +253,5 @@ def test_heaps_of_objects_that_are_compared() -> None:
         return heapq.heappop(heap).time
 
     check(known, (1.5,))
-    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"objects whose order the program decides .*: push tuples of numbers"):
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"objects whose order the program decides .*: keep tuples of numbers"):
         lj.jit(decided)(1.5)

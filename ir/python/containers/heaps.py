@@ -61,7 +61,7 @@ def _heapq(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Calla
                     raise
             unsupported(
                 f"{function.__name__}() of objects whose order the program decides",
-                "push tuples of numbers, (time, i), where i is the place of the object in a list of your own",
+                "keep tuples of numbers in the heap, (time, i), where i is the place of the object in a list of your own",
             )
 
         REPLACED[function] = replaced
