@@ -339,3 +339,37 @@ def test_methods_that_python_calls_are_rewritten() -> None:
     for f in (ordered, compared, added, gone_through):
         check(f, (1.5,), (0.4,))
     check(of_a_growing_list, (0.7, 4), (1.2, 7))
+
+
+class Polynomial:
+    def __init__(self, coef: Any) -> None:
+        self.coef = list(coef)
+
+    def __len__(self) -> int:
+        return len(self.coef)
+
+    def __getitem__(self, i: int) -> Any:
+        return self.coef[i] if i < len(self.coef) else 0.0
+
+    def __iter__(self) -> Any:
+        return iter(self.coef)
+
+    def __add__(self, other: Any) -> Any:
+        return Polynomial([self[i] + other[i] for i in range(max(len(self), len(other)))])
+
+    def __mul__(self, other: Any) -> Any:
+        out = [0.0] * (len(self) + len(other) - 1)
+        for i, a in enumerate(self):
+            for j, b in enumerate(other):
+                out[i + j] += a * b
+        return Polynomial(out)
+
+
+def test_polynomials_of_a_recurrence() -> None:
+    def f(x: Any, n: Any) -> Any:
+        p, q = Polynomial([1.0]), Polynomial([0.0, x])
+        for _ in range(1, n):
+            p, q = q, (Polynomial([0.0, 1.0]) * q) + p
+        return sum(q) + q[1] * x
+
+    check(f, (0.7, 5), (1.2, 3), order=1)

@@ -229,7 +229,8 @@ def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
     if not building():
         return function(*args, **kwargs)
     _looks_at(function, args)
-    if isinstance(function, types.MethodType):
+    raw = getattr(function, "__func__", None)
+    if isinstance(raw, types.FunctionType) and not is_library(raw.__code__.co_filename):
         heap_of().note_within(function.__self__)
     stores.called(function, args, kwargs)
     for x in args:
