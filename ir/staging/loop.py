@@ -253,11 +253,6 @@ class Loop(Reserving, Contents, Chosen):
         items = self._at_the_end(lambda: self.heap.within(state, lambda: grown(new, *form)))
         self._latch((*key, 0), name, old[0], old[0], items, state, args)
 
-    def _forget(self, part: Any) -> None:
-        """The forms of a part that is another one from now on."""
-        for k in [k for k in self.forms if part in (k[: len(part)], k[1][: len(part)] if k[0] in ("sizes", "strong", "unowned") else ())]:
-            del self.forms[k]
-
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """One part of a variable comes back to the head, where it is `old`."""
         if len(key) > DEEPEST:

@@ -19,7 +19,11 @@ class Chosen:
     forms: dict[Any, Any]
     sharing: Sharing
     since: int
-    _forget: Any
+
+    def _forget(self, part: Any) -> None:
+        """The forms of a part that is another one from now on."""
+        for k in [k for k in self.forms if part in (k[: len(part)], k[1][: len(part)] if k[0] in ("sizes", "strong", "unowned") else ())]:
+            del self.forms[k]
 
     def _latch_chosen(self, key: Any, old: Any, before: Any, new: Any) -> bool:
         """Does another object than that of the head come back, so that from then on a number says which of them it is?"""
