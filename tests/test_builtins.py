@@ -15,7 +15,7 @@ import pytest
 
 import lantern_jit as lj
 
-from .support import Runner, both, close, same
+from .support import Runner, both, check, close, same
 
 PAIRS = [(7, 3), (-7, 3), (7, -3), (-7, -3), (6, 3), (0, 5), (7.5, 2.0), (-7.5, 2.0), (7.5, -2.0), (-6.0, 3.0)]
 
@@ -231,3 +231,27 @@ def test_heaps_that_are_arguments() -> None:
     with pytest.raises(lj.errors.UnsupportedOperationError, match="changes the length of a list that is, or is in, an argument"):
         lj.jit(g)(1.0, mine)
     assert lj.jit(lambda x, given: g(x, list(given)))(1.0, mine) == g(1.0, list(mine))
+
+
+@dataclasses.dataclass(order=True)
+class Due:
+    time: Any
+    name: str = dataclasses.field(compare=False, default="")
+
+
+def test_heaps_of_objects_that_are_compared() -> None:
+    def known(x: Any) -> Any:
+        heap: list[Any] = []
+        for t in (3.0, 1.0, 2.0):
+            heapq.heappush(heap, Due(t))
+        return x * heapq.heappop(heap).time + heapq.heappop(heap).time
+
+    def decided(x: Any) -> Any:
+        heap: list[Any] = []
+        for t in (3.0, 1.0, 2.0):
+            heapq.heappush(heap, Due(x * t))
+        return heapq.heappop(heap).time
+
+    check(known, (1.5,))
+    with pytest.raises(lj.errors.UnsupportedOperationError, match=r"objects whose order the program decides .*: keep tuples of numbers"):
+        lj.jit(decided)(1.5)

@@ -733,3 +733,192 @@ def test_an_object_of_before_or_one_of_the_iteration_comes_back() -> None:
             lj.jit(f)(x)
     for f in (read, best):
         check(f, (x,))
+
+
+@dataclasses.dataclass
+class Linked:
+    key: Any
+    next: Any = None
+
+
+def both_keys(p: Any, q: Any) -> Any:
+    return (0.0 if p is None else p.key) + 10 * (0.0 if q is None else q.key)
+
+
+def test_a_write_through_one_of_two_objects_that_may_not_be_there() -> None:
+    """What is there, if it is, is seen by the variable that it is in."""
+
+    def variables(x: Any) -> Any:
+        p = q = None
+        if x[0] > 0:
+            p = Linked(x[0])
+        if x[1] > 0:
+            q = Linked(x[1])
+        node = p if x[2] > 0 else q
+        node.key *= 7.0  # type: ignore[union-attr]
+        return both_keys(p, q)
+
+    def attributes(x: Any) -> Any:
+        root = None
+        if x[0] > 0:
+            root = Linked(x[0])
+            if x[1] > 0:
+                root.next = Linked(x[1])
+        if root is not None:
+            node = root
+            if root.next is not None and x[2] > 0:
+                node = root.next
+            node.key *= 7.0
+        return both_keys(root, root.next)  # type: ignore[union-attr]
+
+    for f in (variables, attributes):
+        for x in ([1.0, 2.0, 3.0], [1.0, 2.0, -3.0]):
+            check(f, (np.array(x),))
+
+
+@dataclasses.dataclass
+class Pair:
+    p: Any
+    q: Any
+
+
+def test_two_places_hold_one_object_on_one_path() -> None:
+    """It is one there: a write through the one shows in the other."""
+
+    def attribute(x: Any) -> Any:
+        h = Pair(Counted(1.0), Counted(2.0))
+        if x > 0:
+            h.p = h.q
+        h.p.a = 7.0 * x
+        return h.p.a + 10 * h.q.a
+
+    def item(x: Any) -> Any:
+        found = [[1.0], [2.0]]
+        if x > 0:
+            found[0] = found[1]
+        found[0][0] = 7.0 * x
+        return found[0][0] + 10 * found[1][0]
+
+    def growing(x: Any) -> Any:
+        d = {"a": [1.0], "b": [2.0]}
+        if x > 0:
+            d["a"] = d["b"]
+        d["a"].append(x)
+        return sum(d["a"]) + 10 * sum(d["b"])
+
+    def of_two_holders(x: Any) -> Any:
+        g, h = Pair(Counted(1.0), Counted(2.0)), Pair(Counted(3.0), Counted(4.0))
+        if x > 0:
+            g.p = h.p
+            h.q = Counted(9.0)
+        g.p.a = 7.0 * x
+        return g.p.a + 10 * h.p.a + 100 * h.q.a
+
+    def variable_and_place(x: Any) -> Any:
+        h, c = Pair(Counted(1.0), Counted(2.0)), Counted(3.0)
+        v = h.p
+        if x > 0:
+            v = h.q
+            h.p = c
+        v.a = 7.0 * x
+        return h.p.a + 10 * h.q.a + 100 * c.a
+
+    def in_turn(x: Any) -> Any:
+        found = [[1.0], [2.0], [3.0]]
+        for i in range(3):
+            if x > i:
+                found[i] = found[0]
+            found[0][0] += 7.0 * x
+        return found[0][0] + 10 * found[1][0] + 100 * found[2][0]
+
+    def exchanged(x: Any) -> Any:
+        h = Pair(Counted(1.0), Counted(2.0))
+        if x > 0:
+            h.p, h.q = h.q, h.p
+        h.p.a = 7.0 * x
+        return h.p.a + 10 * h.q.a
+
+    for f in (attribute, item, growing, of_two_holders, variable_and_place, in_turn, exchanged):
+        check(f, (1.5,), (-1.5,))
+
+    def tuple_and_place(x: Any) -> Any:
+        h = Pair(Counted(1.0), Counted(2.0))
+        t = (h.p, h.q)
+        if x > 0:
+            h.p = Counted(5.0)
+            t = (h.q, h.p)
+        t[0].a = 7.0 * x
+        return h.p.a + 10 * h.q.a
+
+    try:
+        check(tuple_and_place, (1.5,), (-1.5,))
+    except errors.UnsupportedOperationError as e:
+        assert "stand for several objects" in str(e)  # noqa: PT017
+
+
+def test_rows_change_places_of_which_the_program_decides_one() -> None:
+    def eliminated(m: Any, b: Any) -> Any:
+        a = [list(row) for row in m]
+        n, sign = len(a), 1.0
+        for k in range(n):
+            p = max(range(k, n), key=lambda i: abs(a[i][k]))
+            if p != k:
+                a[k], a[p] = a[p], a[k]
+                sign = -sign
+            for i in range(k + 1, n):
+                f = a[i][k] / a[k][k]
+                for j in range(k, n):
+                    a[i][j] -= f * a[k][j]
+        return sign * a[0][0] * a[1][1] * a[2][2] * b
+
+    def objects(x: Any, p: Any) -> Any:
+        found = [Counted(x), Counted(2.0), Counted(3.0 * x)]
+        found[0], found[p] = found[p], found[0]
+        found[0].a += 10.0
+        return found[0].a + 2 * found[1].a + 3 * found[2].a
+
+    m = np.array([[0.1, 2.0, -1.0], [1.5, 0.3, 0.7], [-2.0, 1.0, 0.5]])
+    check(eliminated, (m, 1.3), (m[::-1].copy(), 0.7), order=1)
+    assert np.isclose(lj.jit(eliminated)(m, 1.0), np.linalg.det(m))
+    for p in (0, 1, 2, -1):
+        check(objects, (1.5, p))
+
+
+def test_two_variables_of_a_loop_may_be_one_object_where_it_begins_again() -> None:
+    """A write to either was lost in the other."""
+
+    def sometimes(x: Any, n: Any) -> Any:
+        d, e = Counted(5.0), Counted(8.0)
+        for i in range(n):
+            d.a += x
+            if i % 2:
+                e = d
+            if i % 3 == 0:
+                d = Counted(d.a)
+        return e.a + 100 * d.a
+
+    def by_an_inner_loop(x: Any, n: Any) -> Any:
+        d, e = Counted(5.0), Counted(8.0)
+        for i in range(n):
+            d.a += x
+            for _ in range(n - i - 2):
+                e = d
+            if x > 5:
+                d = Counted(d.a)
+            d.a += x
+        return e.a + 100 * d.a
+
+    def in_a_dict(x: Any, n: Any) -> Any:  # which did not end
+        b = Counted(5.0)
+        d, found = {"y": b}, [Counted(8.0), b]
+        for _ in range(n):
+            for _ in range(n):
+                found[0] = d["y"]
+            found[1] = d["y"]
+            d["y"] = Counted(9.0 * x)
+        return found[0].a + found[1].a + d["y"].a
+
+    for f in (sometimes, by_an_inner_loop):
+        with pytest.raises(lj.errors.UnsupportedOperationError, match="makes one Counted stand for several objects"):
+            lj.jit(f)(1.5, 7)
+    check(in_a_dict, (1.5, 7))

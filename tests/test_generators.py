@@ -466,3 +466,97 @@ def test_next_of_a_search_through_an_array_of_known_size() -> None:
     check(f, (np.array([0.3, 0.9, 0.4]),), (np.array([0.3, 0.2, 0.6]),))
     with pytest.raises(StopIteration):
         lj.jit(f)(np.array([0.3, 0.1, 0.4]))
+
+
+class Held:
+    def __init__(self, a: Any) -> None:
+        self.a = a
+
+
+def twice(p: Held) -> Any:
+    yield p.a
+    yield p.a
+
+
+def first_two(p: Any) -> Any:
+    yield p[0]
+    yield p[1]
+
+
+def test_what_a_generator_reads_is_written_between_two_of_its_elements() -> None:
+    """All were made at once, of what was there at first."""
+
+    def object_(x: Any) -> Any:
+        p = Held(x)
+        m = twice(p)
+        a = next(m)
+        p.a = 7.0 * x
+        return a + 10 * next(m)
+
+    def array(x: Any) -> Any:
+        p = np.ones(2) * x
+        m = first_two(p)
+        a = next(m)
+        p[1] = 7.0 * x
+        return a + 10 * next(m)
+
+    def view(x: Any) -> Any:
+        p, t = np.ones(2) * x, 0.0
+        q = p[:]
+        for a, b in zip(first_two(p), first_two(p), strict=True):
+            t += a * b
+            q += 1.0
+        return t
+
+    def variable(x: Any) -> Any:
+        k = x
+
+        def both_times() -> Any:
+            yield k
+            yield k
+
+        t = 0.0
+        for a, b in zip(both_times(), both_times(), strict=True):
+            t += 10 * a + b
+            k = 7.0 * x
+        return t
+
+    def written_by_itself(x: Any) -> Any:
+        def two(p: Any) -> Any:
+            p[0] = 5.0 * x
+            yield p[0]
+            p[0] = 7.0 * x
+            yield p[0]
+
+        p = np.ones(2)
+        return next(two(p)) + p[0]
+
+    def drawn(x: Any) -> Any:
+        def two(r: Any) -> Any:
+            yield r.normal()
+            yield r.normal()
+
+        r = np.random.default_rng(0)
+        return sum(x * a + b for a, b in zip(two(r), two(r), strict=True))
+
+    for f in (object_, array, view, variable):
+        with pytest.raises(
+            errors.UnsupportedOperationError, match=r"after something has been written that it may read .*: make a list of it"
+        ):
+            lj.jit(f)(2.0)
+    for f in (written_by_itself, drawn):
+        with pytest.raises(errors.UnsupportedOperationError, match=r"or changes something, .*: make a list of it"):
+            lj.jit(f)(2.0)
+
+
+def test_what_a_generator_does_not_read_is_written() -> None:
+    def f(x: Any) -> Any:
+        p, out, total = np.ones(2) * x, np.zeros(2), Held(0.0)
+        found = []
+        for i, (a, b) in enumerate(zip(first_two(p), first_two(p * 2.0), strict=True)):
+            out[i] = a * b
+            total.a += b
+            found.append(a)
+        return out.sum() + total.a + found[1]
+
+    check(f, (1.5,))

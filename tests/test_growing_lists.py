@@ -671,3 +671,67 @@ def test_an_item_that_never_is_there_raises_as_in_python() -> None:
     with pytest.raises(IndexError, match="list index out of range"):
         lj.jit(f)(1.0, 7)
     assert lj.jit(lambda x: f(x, 0))(1.0) == 0.0
+
+
+def test_a_list_gets_another_length_while_a_loop_goes_through_it() -> None:
+    """Python looks at the list before each element."""
+
+    def queue(x: Any) -> Any:
+        found = [x]
+        for v in found:
+            if v < 5.0:
+                found.append(v * 1.5 + 0.3)
+        return sum(found) * len(found)
+
+    def two_a_time(x: Any, depth: int) -> Any:
+        nodes, total = [(x, 0)], 0.0
+        for v, level in nodes:
+            total += np.sin(v) * (level + 1)
+            if level < depth and v > 0.2:
+                nodes.append((0.6 * v, level + 1))
+                nodes.append((0.3 * v, level + 1))
+        return total + len(nodes)
+
+    def of_a_growing_one(x: Any) -> Any:
+        found = []
+        for i in range(12):
+            if i * x > 5.0:
+                found.append(i * x)
+        for v in found:
+            if v < 40.0:
+                found.append(2.0 * v)
+        return sum(found) / len(found)
+
+    def removed(x: Any) -> Any:
+        found = [x, 2.0 * x, 3.0 * x, 4.0 * x]
+        for v in found:
+            if v > 2.0:
+                found.pop()
+        return sum(found)
+
+    def left(x: Any) -> Any:
+        found, last = [x], 0.0
+        for v in found:
+            if v > 30.0:
+                last = v
+                break
+            if v > 0.0:
+                found.append(v * v + 1.0)
+        else:
+            last = -1.0 * x
+        return last + len(found)
+
+    def of_items(x: Any) -> Any:
+        found = []
+        for i in range(12):
+            if i * x > 5.0:
+                found.append(i * x)
+        for i, v in enumerate(found):
+            found[i] = v * v
+            if i + 1 < len(found):
+                found[i + 1] += v
+        return sum(found)
+
+    for f in (queue, of_a_growing_one, removed, left, of_items):
+        check(f, (0.7,), (1.3,), order=1)
+    check(two_a_time, (1.3, 3), (0.7, 2), order=1)

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import operator
 from collections import defaultdict
 from typing import Any
 
@@ -246,3 +247,129 @@ def test_unequal_is_not_equal_where_nothing_else_is_said(x: float) -> None:
 
     for found in both(f, x).values():
         assert found == f(x)
+
+
+class Length:
+    """Compared, gone through and added by methods that no code but Python's own calls."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def __lt__(self, other: "Length") -> Any:
+        return math.fabs(self.x) < math.fabs(other.x)
+
+    def __add__(self, other: Any) -> Any:
+        return Length(math.sqrt(self.x**2 + other.x**2))
+
+    def __radd__(self, other: Any) -> Any:
+        return self if other == 0 else NotImplemented
+
+    def __pow__(self, k: Any) -> Any:
+        return math.exp(self.x) ** k
+
+    def __iter__(self) -> Any:
+        return iter([math.exp(self.x), math.sin(self.x)])
+
+    def __reversed__(self) -> Any:
+        return iter([math.sin(self.x), math.exp(self.x)])
+
+
+class Power:
+    """Whose items are a list that grows."""
+
+    def __init__(self, x: Any, n: Any) -> None:
+        self.items: list[Any] = []
+        for i in range(12):
+            if i < n:
+                self.items.append(x**i)
+
+    def __iter__(self) -> Any:
+        return iter(self.items)
+
+
+def test_methods_that_python_calls_are_rewritten() -> None:
+    def ordered(x: Any) -> Any:
+        found = [Length(3.0 * x), Length(-2.0 * x), Length(x * x)]
+        best, least = max(found), min(found)
+        a, b, c = sorted(found)
+        found.sort(reverse=True)
+        return best.x + 2 * least.x + 3 * a.x * b.x + 5 * c.x + 7 * found[0].x
+
+    def compared(x: Any) -> Any:
+        def by_difference(a: Any, b: Any) -> Any:
+            if a[0] > b[0]:
+                return 1
+            return -1 if a[0] < b[0] else 0
+
+        (a, _), (b, _) = sorted([(x, 1), (1.2 * x * x, 2)], key=functools.cmp_to_key(by_difference))
+        return a + 10 * b
+
+    def added(x: Any) -> Any:
+        found = [Length(x), Length(2.0 * x), Length(3.0)]
+        return sum(found).x + functools.reduce(operator.add, found).x + pow(found[0], 2) + operator.pow(found[1], 2)
+
+    def gone_through(x: Any) -> Any:
+        v = Length(x)
+        a, b = v
+        total = a * 2 + b
+        for i, y in enumerate(v):
+            total += (i + 1) * y
+        for y, z in zip(v, [3.0, 4.0], strict=True):
+            total += y * z
+        more = [1.0, *v]
+        more.extend(v)
+        return (
+            total
+            + sum(v)
+            + max(*v)
+            + sum([y * y for y in v])
+            + list(v)[1]
+            + next(reversed(v)) * 5
+            + list(reversed(v))[1]
+            + more[3] * 9
+            + len(more)
+        )
+
+    def of_a_growing_list(x: Any, n: Any) -> Any:
+        p, total = Power(x, n), 0.0
+        for y in p:
+            total += y
+        return total + sum(p) + sum([y * y for y in p]) + max(p) + list(p)[1] + functools.reduce(lambda a, c: a * x + c, p, 0.0)
+
+    for f in (ordered, compared, added, gone_through):
+        check(f, (1.5,), (0.4,))
+    check(of_a_growing_list, (0.7, 4), (1.2, 7))
+
+
+class Polynomial:
+    def __init__(self, coef: Any) -> None:
+        self.coef = list(coef)
+
+    def __len__(self) -> int:
+        return len(self.coef)
+
+    def __getitem__(self, i: int) -> Any:
+        return self.coef[i] if i < len(self.coef) else 0.0
+
+    def __iter__(self) -> Any:
+        return iter(self.coef)
+
+    def __add__(self, other: Any) -> Any:
+        return Polynomial([self[i] + other[i] for i in range(max(len(self), len(other)))])
+
+    def __mul__(self, other: Any) -> Any:
+        out = [0.0] * (len(self) + len(other) - 1)
+        for i, a in enumerate(self):
+            for j, b in enumerate(other):
+                out[i + j] += a * b
+        return Polynomial(out)
+
+
+def test_polynomials_of_a_recurrence() -> None:
+    def f(x: Any, n: Any) -> Any:
+        p, q = Polynomial([1.0]), Polynomial([0.0, x])
+        for _ in range(1, n):
+            p, q = q, (Polynomial([0.0, 1.0]) * q) + p
+        return sum(q) + q[1] * x
+
+    check(f, (0.7, 5), (1.2, 3), order=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import enum
 from dataclasses import asdict, dataclass
@@ -326,3 +327,50 @@ def test_copies_that_a_library_makes() -> None:
     x = np.array([1.0, 2.0, 3.0])
     for got in both(lj.value_and_grad(f), x).values():
         close(got, (27.0, np.array([5.0, 3.0, 3.0])))
+
+
+class Thrice(dict):
+    def __missing__(self, key: Any) -> Any:
+        self[key] = 1.0
+        return 3.0
+
+
+def test_a_key_that_a_dict_of_the_users_makes_where_it_is_missing() -> None:
+    def f(x: Any) -> Any:
+        d = Thrice(b=x)
+        if x > 0:
+            x = x * d["a"]
+        return x + len(d) + sum(d.values())
+
+    def known(x: Any) -> Any:
+        d = Thrice(b=x)
+        return x * d["a"] + d["a"] + d["b"]
+
+    check(known, (2.0,))
+    for x in (2.0, -2.0):
+        check(f, (x,))
+
+
+class Doubled(collections.UserDict):  # type: ignore[type-arg]
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, 2 * value)
+
+
+def test_what_code_that_is_not_rewritten_writes_stays_on_its_path() -> None:
+    def of_a_dict(x: Any) -> Any:
+        d = Doubled(a=1.0)
+        if x > 0:
+            d["a"] = x
+        d["b"] = 2.0 * x
+        return sum(d.values()) + len(d) + d["a"] * d.get("b", 0.0)
+
+    def of_a_list(x: Any) -> Any:
+        items = collections.UserList([1.0, x])
+        if x > 0:
+            items.append(3.0)
+        return sum(items) + len(items)
+
+    check(of_a_dict, (1.5,), (-1.5,))
+    for x in (1.5, -1.5):
+        with pytest.raises(lj.errors.TypeMismatchError, match="a container must keep its structure"):
+            lj.jit(of_a_list)(x)

@@ -14,14 +14,14 @@ from __future__ import annotations
 import dataclasses
 import sys
 import types
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from ..core import errors
 from ..core.builder import keep
 from ..core.sites import is_library
-from .held import CONTAINERS, MISSING, Holders, attribute_of, attributes, mentions, set_attribute
+from .held import CONTAINERS, MISSING, Holders, attribute_of, attributes, held_by, mentions, objects_among, set_attribute
 
 MUTATORS = {
     "append", "extend", "pop", "insert", "remove", "clear", "update", "setdefault", "sort", "reverse", "popitem", "add", "discard",
@@ -140,6 +140,17 @@ class Heap:
             self.places[at] = Place(holder, key, birth)
             self.keys.setdefault(id(holder), []).append(key)
 
+    def note_within(self, x: Any) -> None:
+        """Code that is not rewritten may write into this object, and into all that it holds, if they are of the trace."""
+        work, seen = [x], set()
+        while work:
+            y = work.pop()
+            if id(y) not in seen and self.birth(y):
+                seen.add(id(y))
+                for name in (None,) if isinstance(y, CONTAINERS) else attributes(y):
+                    self.note(y, name)
+                work += held_by(y)
+
     def enter(self, function: Any) -> None:
         """A function of the user's begins: it may assign these variables of the scopes around it."""
         for name in function.__lantern_outer__:
@@ -204,13 +215,22 @@ class Heap:
         """From now on a write to this object is refused: another object stands for it too, or it stands for others."""
         self.sealed[id(x)] = x, why
 
-    def is_shared(self, x: Any, names: Collection[str], cells: Collection[int], parents: Collection[int]) -> bool:
+    def is_shared(
+        self,
+        x: Any,
+        names: Collection[str],
+        cells: Collection[int],
+        parents: Collection[int],
+        elsewhere: Sequence[dict[int, Counter[int]]] = (),
+    ) -> bool:
         """May somebody see this object besides the variables `names` of the function at hand, which are in `cells`, and the objects
-        with the ids `parents`, each of which has it in one place?"""
+        with the ids `parents`, each of which has it in one place? `elsewhere`: what `others` gives for states that may be so, too."""
         if not self.birth(x):
             return True
-        for number, times in self.holders.of(x):
-            if number != id(x) and number not in self.gone and times > (number in parents):
+        now = self.holders.of(x)
+        for held in ({}, *elsewhere):
+            times = dict(now) | {number: those[id(x)] for number, those in held.items()}
+            if any(n > (number in parents) for number, n in times.items() if number != id(x) and number not in self.gone):
                 return True
         if any(id(cell) not in cells and attribute_of(cell, "") is x for cell in self.closures):
             return True
@@ -224,6 +244,42 @@ class Heap:
                 mine -= set(frame.f_code.co_cellvars)  # that function's own: further out the name is another variable
             frame = frame.f_back
         return False
+
+    def others(self, state: State) -> dict[int, Counter[int]]:
+        """Of the objects that hold other things in that state than they do now: how often each holds which, by ids."""
+        changed = {
+            at[0]: p.holder
+            for at, p in self.older(state.clock)
+            if not isinstance(p.holder, types.CellType) and not identical(self.of(state, at), p.now())
+        }
+        return {number: Counter(map(id, objects_among(self.contents(x, state)))) for number, x in changed.items()}
+
+    def contents(self, x: Any, state: State) -> list[Any]:
+        """What an object held in that state, without names."""
+        held = self.holds(x, state)
+        return list(held.values()) if isinstance(held, dict) else list(held)
+
+    def columns(self, states: Sequence[State]) -> Iterator[Sequence[Any]]:
+        """What each place of an object that is another one in one of the states holds in each of them; of a container with another length what
+        it holds in one of them."""
+        changed = {
+            at[0]: p.holder
+            for at, p in self.older(min(s.clock for s in states))
+            if not isinstance(p.holder, types.CellType) and not all(identical(self.of(s, at), self.of(states[0], at)) for s in states[1:])
+        }
+        for x in changed.values():
+            held = [None if id(x) in s.gone else self.holds(x, s) for s in states]
+            seen = [h for h in held if h is not None]
+            if all(isinstance(h, dict) for h in seen):
+                yield from (
+                    [MISSING if h is None else h.get(key, MISSING) for h in held] for key in dict.fromkeys(key for h in seen for key in h)
+                )
+            elif len(seen) == len(held) and all(len(h) == len(seen[0]) for h in seen):
+                yield from zip(*seen, strict=True)
+            else:
+                yield from (
+                    [part if i == j else MISSING for j in range(len(held))] for i, h in enumerate(held) if h is not None for part in h
+                )
 
     def birth(self, x: Any) -> int:
         """When the trace made this object; 0 if it was there before."""

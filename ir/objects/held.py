@@ -83,9 +83,13 @@ def held_by(x: Any) -> list[Any]:
 
 def _objects_in(holder: Any) -> Iterator[Any]:
     """What an object of the trace holds, also in tuples and as one of several."""
-    if isinstance(holder, types.CellType):
-        return
-    work = held_by(holder)
+    if not isinstance(holder, types.CellType):
+        yield from objects_among(held_by(holder))
+
+
+def objects_among(parts: Iterable[Any]) -> Iterator[Any]:
+    """These values, and what is in tuples of them, or is one of several."""
+    work = list(parts)
     while work:
         part = work.pop()
         among = getattr(type(part), "__lantern_among__", None)

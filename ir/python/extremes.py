@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,13 +15,12 @@ from ..numpy.ufuncs import choose
 from ..objects.choice import among, is_choice, is_whole, one_of, state_of, union
 from ..objects.held import CONTAINERS
 from ..ops import table
-from ..staging.branches import and_, if_, ifexp, not_, or_
+from ..staging.branches import if_, ifexp, not_, or_
 from ..staging.leaves import leaf_type
-from ..staging.stores import method_of
 from ..values import pytree
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, call, dimension, load
-from ..values.views import any_traced, base_of, settled
+from ..values.views import base_of, settled
 from .folds import ABSENT
 from .for_loops import _each, _is_empty, _key_of, _look, _require_not, _require_one, _rest, _source, _variables
 from .iterables import Staged, _ints
@@ -46,17 +46,8 @@ def _extreme(better: Callable[[Any, Any], Any], plain: Callable[..., Any]) -> Ca
 
 
 def _before(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """`compare`, < or >, also of tuples."""
-
-    def fn(x: Any, y: Any) -> Any:
-        if not (isinstance(x, tuple) and isinstance(y, tuple)) or not (any_traced(x) or any_traced(y)):
-            own = method_of(x, f"__{compare.__name__}__")
-            return compare(x, y) if own is None else call(own, y)
-        if not x or not y:
-            return compare(len(x), len(y))
-        return or_(fn(x[0], y[0]), lambda: and_(x[0] == y[0], lambda: fn(x[1:], y[1:])))
-
-    return fn
+    """`compare`, < or >, as rewritten code does it: of tuples, and of what a user's class says."""
+    return functools.partial(call, compare)
 
 
 def _best(items: list[Any], better: Callable[[Any, Any], Any], key: Any) -> Any:

@@ -18,6 +18,7 @@ from ..core.sites import user_site
 from ..core.types import BOOL, is_float
 from ..numpy.ufuncs import choose
 from ..staging.branches import not_, short_circuit
+from ..staging.stores import method_of
 from ..values.operators import arithmetic
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, call, is_traced, scalar_type
@@ -30,7 +31,12 @@ ABSENT: Any = object()
 
 def sum_(iterable: Any, /, start: Any = 0) -> Any:
     staged, items = _source(iterable)
-    return builtins.sum(items, start) if staged is None else _folded(staged, operator.add, start)
+    if staged is not None:
+        return _folded(staged, operator.add, start)
+    items = list(items) if building() else items
+    if building() and any(method_of(x, "__add__") or method_of(x, "__radd__") for x in items):
+        return functools.reduce(functools.partial(call, operator.add), items, start)
+    return builtins.sum(items, start)
 
 
 def prod(iterable: Any, /, *, start: Any = 1) -> Any:

@@ -22,10 +22,11 @@ from ..staging.items.region import added
 from ..staging.items.room import Longer
 from ..staging.loops import CANNOT_BE_STAGED, UNROLL_ALWAYS, counted_loop, python_loop, while_
 from ..staging.paths import BREAK, CONTINUE, DEAD, NO_SCOPE, Body, Bottom, Scope, Thunk, open_block, way_back
+from ..staging.stores import gone_through
 from ..values import concrete, pytree
 from ..values.values import Arrayed, Traced, call, scalar_type
 from ..values.views import any_traced
-from .containers import rows
+from .containers import foreseen, rows
 from .iterables import Staged, numbers_of, on_ints, staged_iterable, staged_range
 from .raising import raise_
 
@@ -36,7 +37,7 @@ def for_(items: Any, body: Body, orelse: Thunk | None, scope: Scope, later: Sequ
     items, many = rows.taken(items)
     if trace is None:
         return python_loop(items, body, orelse, scope)
-    items = plain(items)
+    items = gone_through(plain(items))
     staged = staged_iterable(items)
     trace.reads.contents(items)
     if staged is None or staged.flat:
@@ -285,15 +286,16 @@ def _values(staged: Staged) -> Any:
 
 
 @numbers_of.define
-def _numbers_of(staged: Staged) -> list[Any] | None:
+def _numbers_of(staged: Staged) -> Iterator[Any] | None:
     """The elements of a generator, where they are numbers, and it changes nothing that others see."""
-    trace = current_trace()
+    trace, builder = current_trace(), current_builder()
     assert trace is not None
-    before = trace.heap.save()
+    open_block()
+    before, mark = trace.heap.save(), builder.mark()
     found = _values(dataclasses.replace(staged, keep=None, item=None, flat=False, spent=False))
-    changed = trace.heap.changed(before, trace.heap.save(), before.clock)
+    changed = trace.heap.changed(before, trace.heap.save(), before.clock) or foreseen.has_effects(builder, mark)
     numbers = growing(found) is None and all(scalar_type(x) is not None for x in pytree.flatten(list(found))[0])
-    return list(found) if numbers and not changed else None
+    return foreseen.while_unchanged(list(found), foreseen.Seen(staged.sees), staged.what) if numbers and not changed else None
 
 
 def _plain_elements(staged: Staged, key: Any) -> list[Any] | None:

@@ -45,6 +45,7 @@ from ..staging.paths import (
     way_back,
 )
 from ..staging.staged import _result, enter
+from ..staging.stores import gone_through
 from ..syntax.rewrite import assigned_outside, raw_of
 from ..values import concrete
 from ..values.scalars import truth
@@ -128,7 +129,7 @@ def generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any]
 
 
 def _generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any] | None, flat: bool) -> Any:
-    items = _taken(items)
+    items = _taken(gone_through(items))
     source = staged_source(items)
     trace = current_trace()
     if trace is not None and (source is None or source.plain):
@@ -189,7 +190,8 @@ def generator_call(function: Callable[..., Any], raw: Any, args: tuple[Any, ...]
     def nothing() -> Any:
         raise AssertionError("a generator has no number of elements")
 
-    return Staged(nothing, lambda i: nothing(), what=f"the generator {function.__qualname__}()", once=True, drive=drive)
+    sees, what = (function, raw, args, *kwargs.values()), f"the generator {function.__qualname__}()"
+    return Staged(nothing, lambda i: nothing(), what=what, once=True, drive=drive, sees=sees)
 
 
 def _driven(function: Callable[..., Any], run_it: Thunk, raw: Any, body: Body, orelse: Thunk | None, loop: Frame, own: Any) -> Any:
@@ -326,9 +328,22 @@ def _without_elements(*default: Any) -> Any:
     return Return(default[0]) if default else raise_(StopIteration())
 
 
+def iter_(items: Any, /, *sentinel: Any) -> Any:
+    """iter(): of a list that grows it has the elements that are there when it is gone through."""
+    if growing(items) is None or sentinel:
+        return iter(items, *sentinel)
+
+    def now() -> Any:
+        return growing(items)
+
+    found = staged_iterable(items)
+    assert found is not None
+    return dataclasses.replace(found, count=lambda: now().n, element=lambda i: now().item(i, checked=False), known=None, once=True)
+
+
 def _advanced(what: str) -> Iterator[Any]:
     unsupported(f"an element of {what} after next() has taken one that the program chooses", "make a list of it first")
     yield
 
 
-REPLACED: dict[Any, Callable[..., Any]] = {next: next_}
+REPLACED: dict[Any, Callable[..., Any]] = {next: next_, iter: iter_}

@@ -7,7 +7,7 @@ A `Staged` iterable knows its length (maybe traced) and its i-th element. Where 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -68,6 +68,7 @@ class Staged:
     spent: bool = False
     shown: Any = None  # the bar that says how far the loop is (trace/progress.py)
     drive: Callable[..., Any] | None = None  # a generator function's call goes through itself: see generators.py
+    sees: Sequence[Any] = ()  # what that call was given
     frozen: bool = False  # a tuple
     held: Callable[[], bool] | None = None  # the elements are those of a container of Python's: does it still hold them?
     begun: Iterator[Any] | None = None  # where Python has taken elements by next()
@@ -176,7 +177,7 @@ class Staged:
     def _refuse(self) -> NoReturn:
         if self.drive is not None:
             raise errors.UnsupportedOperationError(
-                f"{self.what} at {user_site()} gives more than numbers, and so can be gone through by a `for` statement, enumerate(), list(), tuple(), sum() "
+                f"{self.what} at {user_site()} gives more than numbers, or changes something, and so can be gone through by a `for` statement, enumerate(), list(), tuple(), sum() "
                 "and the like alone, where nobody needs one element before the next: make a list of it"
             )
         raise errors.TracedConditionError(

@@ -42,6 +42,7 @@ from ..values.arrays import allocate
 from ..values.values import _SERIAL, Arrayed, call, dimension, load
 from ..values.views import any_traced, base_of, settled
 from . import iterables
+from .containers import ordered
 from .extremes import _before, _extreme, _hold, _is_vector
 from .folds import ABSENT, all_, any_, fsum, mean, prod, reduce, sum_
 from .for_loops import _each, _key_of, _look, _rest, _source, _variables
@@ -167,13 +168,19 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
     if staged is None or staged.short:
         items = list(items)
         keys = [_key_of(key, x) for x in items]
+        by_users = any(map(ordered.says_which_is_less, keys))
+        if by_users:
+            order = ordered.decided(keys, bool(reverse))
+            if order is not None:
+                return [items[i] for i in order]
+            keys = ordered.ranks(keys)
         if not any(map(any_traced, keys)):
             order = sorted(range(len(keys)), key=keys.__getitem__, reverse=bool(reverse))
             return [items[i] for i in order]
         if _decided(keys):
             order = sorted(range(len(keys)), key=lambda i: keys[i][0], reverse=bool(reverse))
             return [items[i] for i in order]
-        if any(is_whole(x) or is_choice(x) for x in items):
+        if by_users or any(is_whole(x) or is_choice(x) for x in items):
             by, n = collected(keys), len(items)
             places = _places(by, n, reverse)
             return [pick(load(places, i, checked=False), items) for i in range(n)]
@@ -189,10 +196,10 @@ def sorted_(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
     )
     n = sizes.plain(found.n)
     places = _places(by, n, reverse)
-    ordered = Growing([b[:n][places] for b in found.buffers], found.n, found.bones, found.kinds)
+    out = Growing([b[:n][places] for b in found.buffers], found.n, found.bones, found.kinds)
     if isinstance(n, int) and n <= FEW:
-        return [ordered.item(i, checked=False) for i in range(n)]
-    return new_list(ordered)
+        return [out.item(i, checked=False) for i in range(n)]
+    return new_list(out)
 
 
 def _places(by: Growing, n: Any, reverse: Any) -> Arrayed:

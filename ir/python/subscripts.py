@@ -10,7 +10,7 @@ import numpy as np
 from ..core.builder import building, current_trace
 from ..core.types import BOOL, I64
 from ..numpy.dispatch import INDEXED, index_joined, mentions_traced
-from ..objects.choice import as_number, is_choice
+from ..objects.choice import Candidates, as_number, is_choice, one_of
 from ..objects.held import CONTAINERS
 from ..ops import table
 from ..staging.branches import and_, ifexp
@@ -48,6 +48,8 @@ def getitem(obj: Any, index: Any) -> Any:
     if trace is not None and isinstance(obj, dict) and is_open(index):
         trace.reads.contents(obj)
         return pick(place_of(obj, index), list(obj.values()))
+    if isinstance(obj, dict) and (own := method_of(obj, "__missing__")) is not None and index not in obj:
+        return call(own, index)
     if isinstance(obj, collections.defaultdict) and building() and index not in obj and obj.default_factory is not None:
         made = call(obj.default_factory)
         heap_of().note(obj)
@@ -102,6 +104,10 @@ def setitem(value: Any, obj: Any, index: Any) -> None:
             store(lift_array(obj), index, value)
         elif isinstance(obj, np.generic):
             write_to_scalar()
+        elif isinstance(index, Traced) and type(obj) is List and growing(obj) is None and any(map(is_choice, (value, *obj))):
+            at = table.check_index(index, constant(len(obj)), axis=0)
+            halves(at, range(len(obj)), lambda i: setitem(value, obj, i))
+            return
     obj[index] = value
 
 
@@ -134,6 +140,17 @@ def place_of(obj: dict[Any, Any], key: Any, default: bool = False) -> Any:
     if not default:
         require_key(table.ige(found, 0) if isinstance(found, Traced) else found >= 0, key)
     return found
+
+
+def member(cls: Any, value: Any) -> Any:
+    """cls(value), where the program decides which member of an Enum it is."""
+    members = {m.value: m for m in cls}
+    at = place_of(members, value, default=True)
+    require(
+        table.ige(at, 0) if isinstance(at, Traced) else at >= 0,
+        ValueError(f"a value that the program computes is not a valid {cls.__qualname__}"),
+    )
+    return one_of(at, Candidates(list(members.values()))) if isinstance(at, Traced) else list(members.values())[at]
 
 
 def got(obj: dict[Any, Any], key: Any, default: Any = None) -> Any:

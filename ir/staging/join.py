@@ -362,7 +362,9 @@ def join(ends: list[tuple[Block, Saved]], scope: Scope, name: str = "join", sinc
         scope.cells,
         scope.later,
     )
-    values = tuple(meeting.value(n, column) for n, column in zip(scope.names, zip(*(s.values for s in states), strict=True), strict=True))
+    columns = list(zip(*(s.values for s in states), strict=True))
+    meeting.sharing.meet(columns, [s.heap for s in states])
+    values = tuple(meeting.value(n, column) for n, column in zip(scope.names, columns, strict=True))
     heap = meeting.places()
     meeting.go_on()
     scope.restore(Saved(values, heap))

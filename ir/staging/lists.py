@@ -58,7 +58,7 @@ def spread(*parts: tuple[Any, bool]) -> Any:
     """[a, *b, ...]: (value, whether it is starred) for each."""
     out = made([])
     for value, starred in parts:
-        (out.extend if starred else out.append)(value)
+        call(out.extend if starred else out.append, value)
     return out
 
 

@@ -122,6 +122,7 @@ class Loop(Reserving, Contents, Chosen):
         self.builder.enter(self.head)
         self.heap.restore(State(self.since, held, self.heap.sealed, self.heap.gone | self.sharing.gone))
         self.scope.put(tuple(self.inside[i] for i in range(len(self.scope.names))))
+        self.at_head = self.heap.save()
         return self.head
 
     def _inside(self, key: Any, name: str, value: Any, assigned: bool) -> Any:
@@ -184,6 +185,7 @@ class Loop(Reserving, Contents, Chosen):
         jumps = []
         for self.block, state in latches:
             args: dict[Any, Atom] = {}
+            self.sharing.meet(zip(map(self.inside.get, range(len(state.values))), state.values, strict=True), [self.at_head, state.heap])
             for i, name in enumerate(self.scope.names):
                 if i in self.aliases:
                     if state.values[i] is not state.values[self.aliases[i]]:
@@ -251,11 +253,6 @@ class Loop(Reserving, Contents, Chosen):
         items = self._at_the_end(lambda: self.heap.within(state, lambda: grown(new, *form)))
         self._latch((*key, 0), name, old[0], old[0], items, state, args)
 
-    def _forget(self, part: Any) -> None:
-        """The forms of a part that is another one from now on."""
-        for k in [k for k in self.forms if part in (k[: len(part)], k[1][: len(part)] if k[0] in ("sizes", "strong", "unowned") else ())]:
-            del self.forms[k]
-
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """One part of a variable comes back to the head, where it is `old`."""
         if len(key) > DEEPEST:
@@ -270,13 +267,13 @@ class Loop(Reserving, Contents, Chosen):
             new = self._at_the_end(lambda: as_complex(settled(new, self.returned)))
         if self._latch_chosen(key, old, before, new):
             return
+        given = new
         form = self.forms.get(key)
         if isinstance(form, Candidates) and (is_whole(new) or is_choice(new) or isinstance(new, CONTAINERS)):
             new = self._at_the_end(lambda: among(new, form))  # type: ignore[arg-type]
         elif is_choice(new) and key in self.heads:
             new = self._at_the_end(lambda: as_number(new))
         elif is_choice(new) and is_object(old):
-            self._notice_shared(key, new)
             new = self._at_the_end(lambda: self.sharing.resolved(new, state))
         if key in self.heads and (new is None or type(new) is Maybe):
             self.forms[key] = form_of([self.heads[key], new], unassigned(new) if new is not None else None)
@@ -312,6 +309,8 @@ class Loop(Reserving, Contents, Chosen):
             self._latch_growth(key, name, a[1], was[1] if was is not None else (), b[1], state, args)
             return
         if a is not None and b is not None and a[0] == b[0]:
+            if a[0].mutable and old is not given:
+                self._notice_shared(key, given)
             self._latch_parts(key, name, a, before, b, state, args)
         elif not (a is None and b is None and same_leaf(old, new)) and not self._takes_form(key, old, new, view, a is None and b is None):
             raise self._differs(name, before, new)

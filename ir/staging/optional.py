@@ -65,6 +65,9 @@ class Maybe:
             return truth(needed(self))
         return and_(there, lambda: truth(value))
 
+    def __lantern_among__(self) -> tuple[Any, ...]:
+        return (value_of(self),)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__lantern"):
             raise AttributeError(name)

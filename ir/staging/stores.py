@@ -14,6 +14,7 @@ from ..core.port import Port
 from ..core.sites import is_library, unsupported, user_site
 from ..objects.choice import Choice
 from ..objects.held import CONTAINERS
+from ..syntax.rewrite import NOT_USER_CODE, convert
 from ..values.arrays import lift_array
 from ..values.values import Arrayed, Traced, call
 from ..values.writes import check_owned
@@ -37,6 +38,15 @@ def method_of(obj: Any, name: str) -> Any:
     """A method of an object's class that is written in Python, by a user: it is to be called by `call`. None while nothing is traced."""
     found = getattr(type(obj), name, None) if building() else None
     return types.MethodType(found, obj) if isinstance(found, types.FunctionType) and not is_library(found.__code__.co_filename) else None
+
+
+def gone_through(x: Any, in_turn: bool = False) -> Any:
+    """What Python goes through where it goes through x: for an object of a user's class what its `__iter__` gives, which is rewritten like other
+    code. `in_turn`: others are gone through by turns with it, so that a generator function has to wait."""
+    own = method_of(x, "__iter__") if not isinstance(x, type) and type(x).__module__.split(".")[0] not in NOT_USER_CODE else None
+    if own is None or (in_turn and getattr(convert(own.__func__), "__lantern_yields__", False)):
+        return x
+    return call(own)
 
 
 def constants_written(x: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 import inspect
 import math
@@ -24,7 +25,7 @@ from ..python import guarded, host, random, strings
 from ..python.containers import mappings, sets, steps
 from ..python.containers.given import with_containers
 from ..python.questions import dispatched
-from ..python.subscripts import got, is_open
+from ..python.subscripts import got, is_open, member
 from ..staging import stores
 from ..staging.chosen.pick import each, plain
 from ..staging.functions import invoke
@@ -112,6 +113,8 @@ def _of_library(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     """What a function that is not the user's does in traced code: one with effects, of texts, or one that draws."""
     if type(function) is types.BuiltinMethodType and isinstance(function.__self__, str):
         return strings.method(function, args, kwargs)
+    if isinstance(function, enum.EnumMeta) and len(args) == 1 and isinstance(args[0], Traced):
+        return member(function, args[0])
     if shows(function):
         return of_tqdm(function, args, dict(kwargs))
     if random.is_maker(function):
@@ -130,7 +133,7 @@ def _of_library(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 @values.call.define
 def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """A call in rewritten code: a staged builtin, a user's function, or anything else as it is."""
-    if any(type(a) is Choice for a in args) and not _takes_optionals(function):
+    if any(type(a) is Choice for a in args) and not _takes_optionals(function) and not _puts_in(function):
         args = tuple(map(as_number, args))
     if any(type(a) is Choice for a in (*args, *kwargs.values())) and not _keeps(function):
         return _of_each(function, tuple(map(plain, args)), {k: plain(v) for k, v in kwargs.items()})
@@ -226,6 +229,9 @@ def _call_as_it_is(function: Any, args: Any, kwargs: Any) -> Any:
     if not building():
         return function(*args, **kwargs)
     _looks_at(function, args)
+    raw = getattr(function, "__func__", None)
+    if isinstance(raw, types.FunctionType) and not is_library(raw.__code__.co_filename):
+        heap_of().note_within(function.__self__)
     stores.called(function, args, kwargs)
     for x in args:
         if isinstance(x, CONTAINERS) and not _reads_only(function):
@@ -248,10 +254,18 @@ def _looks_at(function: Any, args: Sequence[Any]) -> None:
 
 def _keeps(function: Any) -> bool:
     """Does a function take a list or a dict for what it is, and not for what is in it?"""
-    raw, owner = getattr(function, "__func__", function), getattr(function, "__self__", None)
-    if isinstance(owner, CONTAINERS) and getattr(function, "__name__", "") in MUTATORS:
-        return True
-    return (isinstance(raw, types.FunctionType) and _is_user_code(raw)) or isinstance(function, type) or _asks_of_it(function)
+    raw = getattr(function, "__func__", function)
+    return (
+        _puts_in(function)
+        or (isinstance(raw, types.FunctionType) and _is_user_code(raw))
+        or isinstance(function, type)
+        or _asks_of_it(function)
+    )
+
+
+def _puts_in(function: Any) -> bool:
+    """Is it a method that puts something into a container?"""
+    return isinstance(getattr(function, "__self__", None), CONTAINERS) and getattr(function, "__name__", "") in MUTATORS
 
 
 def _asks_of_it(function: Any) -> bool:
@@ -370,23 +384,8 @@ def _fields(obj: Any, cls: Any, args: Any, kwargs: Any) -> None:
         call(obj.__post_init__, *later)
 
 
-_PLAIN_TYPES = {
-    int,
-    float,
-    complex,
-    bool,
-    str,
-    Traced,
-    Arrayed,
-    Complex,
-    ComplexArray,
-    np.ndarray,
-    np.float64,
-    np.int64,
-    tuple,
-    list,
-    type(None),
-}
+_PLAIN_TYPES = {int, float, complex, bool, str, Traced, Arrayed, Complex, ComplexArray, np.ndarray, np.float64, np.int64, tuple, list,
+                type(None)}  # fmt: skip
 
 
 def _is_method_of_array(function: Any) -> bool:

@@ -22,7 +22,7 @@ from ..objects import copies
 from ..objects.choice import Choice, identity, is_choice, state_of
 from ..objects.structure import compared_fields
 from ..python import generators, host, iterators, python_math, sequences, strings
-from ..python.containers import heaps, keyed, mappings, sets
+from ..python.containers import heaps, keyed, mappings, ordered, sets
 from ..python.containers.mappings import deleted as delitem
 from ..python.containers.mappings import dict_of
 from ..python.containers.rows import looped
@@ -215,6 +215,7 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
 
 
 _COMPARED = ("eq", "ne", "lt", "le", "gt", "ge")
+_ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift")
 
 
 def _of_parts(x: Any) -> bool:
@@ -308,7 +309,7 @@ _BUILTINS: dict[Any, Callable[..., Any]] = {
     float: lambda x=0.0: scalars.to_float(x) if isinstance(x, Traced) else each(x, float) if is_choice(x) else float(x),
     int: lambda x=0, *base: scalars.to_integer(x) if isinstance(x, Traced) else each(x, int) if is_choice(x) else int(x, *base),
     bool: lambda x=False: scalars.truth(x),
-    pow: lambda x, y, *mod: _modular(x, y, *mod) if mod else x**y,
+    pow: lambda x, y, *mod: _modular(x, y, *mod) if mod else binary(operator.pow, "pow", x, y),
     getattr: _getattr,
 }
 
@@ -335,11 +336,12 @@ def _where(*args: Any) -> Any:
     return numpy_api.call_function(np.where, args, {})
 
 
-for _replaced in (python_math, iterators, generators, sequences, heaps, mappings, sets, queue, host, strings, copies, stores):
+for _replaced in (python_math, iterators, generators, sequences, heaps, mappings, ordered, sets, queue, host, strings, copies, stores):
     REPLACED.update(_replaced.REPLACED)
 REPLACED.update({**numpy_api.CREATION, **QUESTIONS, **_BUILTINS})
 REPLACED.update({kind: _number(kind) for kind in (np.float64, np.float32, np.complex128, np.complex64, np.int64, np.bool_)})
-REPLACED.update({getattr(operator, name): functools.partial(binary, getattr(operator, name), name) for name in _COMPARED})
+REPLACED.update({_operation(name): functools.partial(binary, _operation(name), name) for name in (*_COMPARED, *_ARITHMETIC)})
+REPLACED.update({_operation(name): functools.partial(unary, _operation(name), name) for name in ("neg", "pos", "invert")})
 REPLACED[np.where] = lambda *a: (
     scalars.zero_dimensional(_where(*a)) if numpy_api.mentions_traced(a) else np.where(*a)[()] if len(a) == 3 else np.where(*a)
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import types
 from collections.abc import Container
 from typing import Any
@@ -15,6 +17,7 @@ from ...staging.items.members import members_of, refused
 from ...staging.items.queue import Queue
 from ...staging.lists import List
 from ...staging.optional import returned
+from ...staging.stores import gone_through, method_of
 from ...values.pytree import has_some_keys
 from ...values.values import call
 from . import mappings
@@ -24,12 +27,29 @@ from .unpacking import column
 
 _INSIDE_LISTS = ("_heapq", "_bisect", "_random", "_statistics", "array")  # they take the memory of a list for its items
 _GO_THROUGH = (list, tuple, set, sorted, sum, max, min, enumerate, zip, iter, any, all, map, filter, reversed)
+_OF_FIRST = (list, tuple, set, frozenset, dict, sorted, sum, any, all, max, min)
+_IN_TURN = (
+    *(
+        enumerate,
+        zip,
+        iter,
+        map,
+        filter,
+        functools.reduce,
+        itertools.accumulate,
+        itertools.chain,
+        itertools.chain.from_iterable,
+        itertools.islice,
+    ),
+    *(itertools.product, itertools.pairwise, itertools.zip_longest, itertools.combinations, itertools.permutations, itertools.cycle),
+)
 
 
 def with_containers(function: Any, args: Any, replaced: Container[Any]) -> tuple[bool, Any]:
     """(True, result) of a function of such; (False, arguments) where it takes others in their place. `replaced`: the functions that
     know lists that grow."""
     done, of_numpy = False, isinstance(function, np.ufunc) or (getattr(function, "__module__", None) or "").startswith(("numpy", "scipy"))
+    args = _gone_through(function, args)
     if any(type(a) is Queue for a in args) and (of_numpy or among(function, (list, tuple, set))):
         args = tuple(a.items if type(a) is Queue else a for a in args)
     if any(type(a) is List and growing(a) is not None for a in args):
@@ -39,6 +59,17 @@ def with_containers(function: Any, args: Any, replaced: Container[Any]) -> tuple
     if not done and among(function, (tuple, iter)) and isinstance(args[0], View):  # as it is now
         return with_containers(function, (call(list, args[0]), *args[1:]), replaced)
     return done, args
+
+
+def _gone_through(function: Any, args: Any) -> Any:
+    """What such a function goes through of the objects that it is given."""
+    if among(function, _OF_FIRST):
+        return (gone_through(args[0]), *args[1:]) if len(args) == 1 or not among(function, (max, min)) else args
+    if getattr(function, "__name__", "") == "extend" and type(getattr(function, "__self__", None)) is List:
+        return tuple(map(gone_through, args))
+    if function is reversed and (own := method_of(args[0], "__reversed__")) is not None:
+        return (call(list, call(own))[::-1],)
+    return tuple(gone_through(a, in_turn=True) for a in args) if among(function, _IN_TURN) else args
 
 
 def _of_growing(function: Any, args: Any, of_numpy: bool, replaced: Container[Any]) -> tuple[bool, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core import errors
 from ...core.builder import building
 from ...core.sites import unsupported
 from ...staging.branches import and_, if_, ifexp, not_
@@ -24,6 +25,7 @@ from ..extremes import _before
 from ..for_loops import _key_of, _variables, for_
 from ..iterables import staged_range
 from ..sequences import sorted_
+from .ordered import says_which_is_less
 
 less = _before(operator.lt)
 
@@ -35,7 +37,8 @@ def _length(heap: List) -> Any:
 
 def _is_plain(function: Callable[..., Any], items: Any, *given: Any) -> bool:
     """Does Python do it? In the program it is done with a list of the program's."""
-    if not building() or not (any_traced((items, given)) or growing(items) is not None):
+    of_users = growing(items) is None and any(map(says_which_is_less, (*items, *given)))
+    if not building() or not (any_traced((items, given)) or growing(items) is not None or of_users):
         return True
     if type(items) is not List:
         unsupported(f"{function.__name__}() of a list that the function has not made", "write items = list(items) first")
@@ -51,7 +54,15 @@ def _heapq(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Calla
                 if building():
                     heap_of().note(heap)
                 return function(heap, *args)
-            return staged(heap, *args)
+            try:
+                return staged(heap, *args)
+            except errors.TypeMismatchError:
+                if not any(map(says_which_is_less, (*list.__iter__(heap), *args))):
+                    raise
+            unsupported(
+                f"{function.__name__}() of objects whose order the program decides",
+                "keep tuples of numbers in the heap, (time, i), where i is the place of the object in a list of your own",
+            )
 
         REPLACED[function] = replaced
         return staged

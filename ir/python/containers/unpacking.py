@@ -16,7 +16,7 @@ from ...staging.growing import Growing, constant_if_plain, growing
 from ...staging.kinds import LEAF, candidates_in, taken
 from ...staging.lists import made, new_list
 from ...staging.paths import require
-from ...staging.stores import seen
+from ...staging.stores import gone_through, seen
 from ...values.sizes import add, sub
 from ...values.values import call, constant
 from ..iterables import Staged, seen_as_a_whole
@@ -25,8 +25,8 @@ from ..iterators import chain_from_iterable
 
 def unpacked(value: Any, before: int, after: int | None) -> Any:
     """What is assigned to the names of `a, *b, c = value`: `before` items, and, unless `after` is None, a list and so many behind it."""
-    value = seen_as_a_whole(value)
-    if isinstance(value, Staged) and value.anew is not None:
+    value = seen_as_a_whole(gone_through(value))
+    if isinstance(value, Staged) and (value.anew is not None or value.drive is not None):
         value = call(list, value)
     g = growing(plain(value)) if building() else None
     if g is None:
@@ -54,7 +54,9 @@ def _starred(value: Any, before: int, after: int) -> Any:
 
 def spread_out(function: Any, items: Any, **kwargs: Any) -> Any:
     """function(*items)"""
-    items = seen_as_a_whole(items)
+    items = seen_as_a_whole(gone_through(items))
+    if isinstance(items, Staged) and items.drive is not None:
+        items = call(list, items)
     g = growing(plain(items)) if building() else None
     if g is None and not (isinstance(items, Staged) and items.known is None and items.drive is None):
         return call(function, *items, **kwargs)

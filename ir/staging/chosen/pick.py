@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -32,7 +33,8 @@ def pick(index: Any, values: Sequence[Any]) -> Any:
         return values[index]
     if all(same_leaf(v, values[0]) for v in values):
         return values[0]
-    merged = None if any(v is None or type(v) is Maybe for v in values) else merge_types(values)
+    apart = any(v is None or type(v) is Maybe for v in values) or all(isinstance(v, enum.Enum) for v in values)
+    merged = None if apart else merge_types(values)
     if merged is not None and isinstance(merged[0], Scalar) and not is_complex(merged[0]):
         return _number(index, values, merged[0], merged[1])
     if all(type(v) is np.ndarray and v.ndim and v.shape == values[0].shape and v.dtype == values[0].dtype for v in values):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from ...core.sites import user_site
 from ...objects.choice import Candidates, birth, candidates_of, is_choice, is_whole, resolved, union
 from ...objects.heap import Heap, State
-from ...objects.held import CONTAINERS
+from ...objects.held import CONTAINERS, objects_among
 from ...objects.structure import is_object
 from ..leaves import Undefined
 from ..optional import value_of
@@ -19,14 +19,45 @@ class Sharing:
 
     def __init__(self, names: Collection[str], cells: Collection[int], heap: Heap) -> None:
         self.names, self.cells, self.heap = names, cells, heap
+        self.meet((), ())
         self.parents: set[int] = set()  # objects that meet themselves: what they hold is not shared for that
         self.gone: set[int] = set()  # objects that nobody sees from here on
         self.below: set[int] = set()  # parts of shared objects
         self.kept: list[Any] = []
 
+    def meet(self, variables: Iterable[Sequence[Any]], states: Sequence[State]) -> None:
+        """What meets: for each variable its values, and the states of the heap."""
+        self.states = states
+        self.columns = [c for c in variables if not any(isinstance(v, Undefined) for v in c)]
+        self.elsewhere: list[Any] | None = None
+        self.places: list[dict[int, set[Any]]] = [
+            {} for _ in states
+        ]  # in each state, of an object in variables or places that meet: in which
+
     def sees(self, x: Any) -> bool:
-        """Can others see this object?"""
-        return id(x) in self.below or self.heap.is_shared(x, self.names, self.cells, self.parents)
+        """Can others see this object, in one of the states?"""
+        if self.elsewhere is None:
+            self.elsewhere = [held for s in self.states if (held := self.heap.others(s))]
+            self._look(self.heap.columns(self.states)) if self.states else None
+        return (
+            id(x) in self.below
+            or any(len(where[id(x)]) > 1 for where in self.places if id(x) in where)
+            or self.heap.is_shared(x, self.names, self.cells, self.parents, self.elsewhere or ())
+        )
+
+    def is_in_two(self, x: Any) -> bool:
+        """Do two of the variables and places that meet hold this object, in one of the states?"""
+        if self.elsewhere is None:
+            self.elsewhere = [held for s in self.states if (held := self.heap.others(s))]
+            self._look(self.heap.columns(self.states)) if self.states else None
+        return any(len(where[id(x)]) > 1 for where in self.places if id(x) in where)
+
+    def _look(self, columns: Iterable[Sequence[Any]]) -> None:
+        """Which objects the variables and places hold in each state. Two that hold the same in all of them are one."""
+        for column in (*self.columns, *columns):
+            for where, v in zip(self.places, column, strict=True):
+                for i, held in enumerate(objects_among([v])):
+                    where.setdefault(id(held), set()).add((*map(id, column), i if held is not v else -1))
 
     def candidates(self, values: Sequence[Any], since: int) -> Candidates | None:
         """Objects, or None beside objects, between which it has to be known which one it is: they were there by that time, and others can
