@@ -20,6 +20,7 @@ LATER = {  # imports inside functions, and what is not to be loaded before
     "backends/llvm/backend.py": "llvmlite, where it loads at all",
     "backends/llvm/build/platforms.py": "llvmlite, where it loads at all",
     "backends/llvm/build/cache.py": "llvmlite, where it loads at all",
+    "backends/llvm/call/entries.py": "llvmlite, where it loads at all",
     "backends/python/backend.py": "the interpreter, by the first program that it runs",
     "backends/llvm/emit/routines.py": "scipy.linalg, by programs that call it",
     "ir/core/machine.py": "scipy.special, by programs that call it",

@@ -7,13 +7,15 @@ takes the leaves out of them without a look at what these are, and tries its tab
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ....ir.objects.reads import hold
 from ...base import Executable
 from ..build.lock import COMPILING
 from .callable import NativeCallable
-from .watch import Watch
+
+if TYPE_CHECKING:
+    from .watch import Watch
 
 Gather = Callable[[Any, list[Any]], bool]  # appends the leaves of a container, which has to be of a structure: is it?
 DECLINED: Any = object()
@@ -33,6 +35,8 @@ class Entries:
     def add(self, executable: Executable, reads: list[Any]) -> None:
         """From now on this program is tried first. It comes here again where what it has read has only moved. (Code lives as long as this object
         refers to it.)"""
+        from .watch import Watch  # where llvmlite loads
+
         with COMPILING:  # no lock of its own, which another thread might hold when this one forks
             known = [watch for n, watch in self.direct if n is executable]
             if known:
