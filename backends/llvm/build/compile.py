@@ -36,6 +36,7 @@ llvm.set_option("lantern_jit", "-force-ordered-reductions=true")
 # A loop backwards touches values, adjoints and a tape: more pairs of pointers to tell apart than LLVM checks by default.
 llvm.set_option("lantern_jit", "-runtime-memory-check-threshold=32")
 
+_VECTORS = re.compile(r"= f(?:add|sub|mul|div)[\w ]* <\d+ x")
 OBJECTS_PER_LINKER = 32
 _NUMBERS = itertools.count()  # of object files
 _LINKER: list[Any] = []  # the one in use
@@ -67,6 +68,12 @@ def _slp_pays(text: str) -> bool:
     """Pack scalar operations of straight code into vectors? It pays where C library calls pack (a chain of 16 sines: 0.3
     of C); elsewhere shuffles lengthen the loop-carried path (Lorenz: 6.2 against 3.7 ns a step)."""
     return len(re.findall(r"= call \w+ @maths\.", text)) >= 4
+
+
+def _reduction_pays(text: str) -> bool:
+    """Loop strength reduction takes a third of the time of code generation. Where an address may be a sum, the benchmarks are as fast without it, two by a
+    sixth and a quarter faster; but for tangents and lanes side by side, which stand rows apart: 26 columns of a Jacobian would take a quarter longer."""
+    return len(_VECTORS.findall(text)) >= 16
 
 
 @functools.cache
@@ -133,10 +140,10 @@ def optimise(module: Any, machine: Any, clock: list[float], slp: bool, optimised
 
 
 @contextlib.contextmanager
-def options_for(target: Target) -> Iterator[None]:
-    """LLVM's options are those of the process: what is so for one target alone stands only while its code is made. Loop strength reduction takes a third
-    of the time of code generation; on x86-64 without it no program of the benchmarks is slower, and two are faster by a sixth and a quarter."""
-    llvm.set_option("lantern_jit", f"-disable-lsr={str(not target.features.strength_reduction).lower()}")
+def options_for(target: Target, text: str) -> Iterator[None]:
+    """LLVM's options are those of the process: what is so for some code alone stands only while that is made."""
+    reduces = target.features.strength_reduction or _reduction_pays(text)
+    llvm.set_option("lantern_jit", f"-disable-lsr={str(not reduces).lower()}")
     try:
         yield
     finally:
@@ -150,7 +157,7 @@ def object_file(text: str, optimised: bool = True) -> tuple[bytes, dict[str, flo
     clock = [time.perf_counter()]
     module = parse(text)
     optimise(module, machine, clock, _slp_pays(text), optimised)
-    with options_for(native_target()):
+    with options_for(native_target(), text):
         code = machine.emit_object(module)
     clock.append(time.perf_counter())
     names = ("parse", "inline", "optimise", "code")
@@ -163,7 +170,7 @@ def optimised_texts(text: str, cpu: Cpu | None = None) -> tuple[str, str]:
     machine = target_machine(cpu)
     module = parse(text)
     optimise(module, machine, [], _slp_pays(text))
-    with options_for((cpu or host_cpu()).target):
+    with options_for((cpu or host_cpu()).target, text):
         return str(module), str(machine.emit_assembly(module))
 
 
@@ -175,7 +182,7 @@ def linked_object(texts: list[str], cpu: Cpu) -> bytes:
     for other in others:
         module.link_in(other)
     optimise(module, machine, [], any(map(_slp_pays, texts)))
-    with options_for(cpu.target):
+    with options_for(cpu.target, "\n".join(texts)):
         return bytes(machine.emit_object(module))
 
 
