@@ -10,6 +10,7 @@ import itertools
 import math
 import re
 import warnings
+import weakref
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -447,6 +448,22 @@ def test_containers_of_a_known_structure_are_not_flattened(monkeypatch: pytest.M
         assert found["w"] == (1.5, 0.0)
         assert [list(v["b"]) for v in found["layers"]] == [[0.0], [1.0, 1.0]]
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("x", [2.0, {"a": 1.0}], ids=["leaves", "containers"])
+def test_a_function_that_nobody_has_goes_at_once(x: Any) -> None:
+    """And its machine code with it: no collector of garbage is needed for that."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        f = lj.jit(lambda x: x)
+        thrice(f, x)
+        gone = weakref.ref(f)
+        del f
+        assert gone() is None
+    finally:
+        if enabled:
+            gc.enable()
 
 
 CHANGES: dict[str, Callable[[Any], Any]] = {

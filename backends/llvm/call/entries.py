@@ -6,6 +6,7 @@ takes the leaves out of them without a look at what these are, and tries its tab
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Gather = Callable[[Any, list[Any]], bool]  # appends the leaves of a container, which has to be of a structure: is it?
 DECLINED: Any = object()
-KEYS = (str, int)  # equal ones are the same for whoever looks at them
+KEYS = (str, int)  # equal ones are taken for the same, as where arguments are flattened
 
 
 class Entries:
@@ -28,7 +29,7 @@ class Entries:
     MOST = 8  # others are found in a dict
 
     def __init__(self, callable: NativeCallable) -> None:
-        self.callable = callable
+        self.callable = weakref.ref(callable)  # which this goes with, at once
         self.direct: list[tuple[Any, Watch]] = []
         self.retired: list[Any] = []  # what an older table, which a call under way may still read, names
 
@@ -56,11 +57,16 @@ class Entries:
             self.start()
 
     def start(self) -> None:
-        self.callable.set_entries([(n.direct, watch.cell) for n, watch in self.direct])
+        self._set([(n.direct, watch.cell) for n, watch in self.direct])
 
     def stop(self) -> None:
         """Until it starts again, Python is asked first."""
-        self.callable.set_entries([])
+        self._set([])
+
+    def _set(self, entries: list[Any]) -> None:
+        callable = self.callable()
+        if callable is not None:
+            callable.set_entries(entries)
 
 
 class Nested(NativeCallable):
