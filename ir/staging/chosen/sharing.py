@@ -36,20 +36,16 @@ class Sharing:
 
     def sees(self, x: Any) -> bool:
         """Can others see this object, in one of the states?"""
-        if self.elsewhere is None:
-            self.elsewhere = [held for s in self.states if (held := self.heap.others(s))]
-            self._look(self.heap.columns(self.states)) if self.states else None
         return (
-            id(x) in self.below
-            or any(len(where[id(x)]) > 1 for where in self.places if id(x) in where)
-            or self.heap.is_shared(x, self.names, self.cells, self.parents, self.elsewhere or ())
+            id(x) in self.below or self.is_in_two(x) or self.heap.is_shared(x, self.names, self.cells, self.parents, self.elsewhere or ())
         )
 
     def is_in_two(self, x: Any) -> bool:
         """Do two of the variables and places that meet hold this object, in one of the states?"""
         if self.elsewhere is None:
             self.elsewhere = [held for s in self.states if (held := self.heap.others(s))]
-            self._look(self.heap.columns(self.states)) if self.states else None
+            if self.states:
+                self._look(self.heap.columns(self.states))
         return any(len(where[id(x)]) > 1 for where in self.places if id(x) in where)
 
     def _look(self, columns: Iterable[Sequence[Any]]) -> None:
