@@ -103,7 +103,8 @@ class Dispatcher:
         dynamic = without(fixed, args, kwargs) if fixed else (args, kwargs)
         leaves, tree = pytree.flatten_in_order(dynamic)
         try:
-            key = (tree, tuple(_leaf_key(x) for x in leaves), tuple((i, statics.key(v)) for i, v in fixed.items()))
+            plain = tuple((i, statics.key(v)) for i, v in fixed.items())
+            key = (tree, tuple(_leaf_key(x) for x in leaves), plain, pytree.types_of_keys(tree))
             family = self.made.get(key)
         except TypeError:
             raise TypeError(f"a static argument of `{self.name}` cannot be hashed: {list(fixed.values())!r}") from None
@@ -132,7 +133,9 @@ class Dispatcher:
         """The program that was found for arguments `like` these, whatever has changed outside since then; None if these are of other types
         or sizes."""
         (leaves, tree), (others, same) = (pytree.flatten_in_order((x, {})) for x in (args, like))
-        if tree != same or [(_leaf_key(x), np.shape(x)) for x in leaves] != [(_leaf_key(x), np.shape(x)) for x in others]:
+        if (tree, pytree.types_of_keys(tree)) != (same, pytree.types_of_keys(same)) or [(_leaf_key(x), np.shape(x)) for x in leaves] != [
+            (_leaf_key(x), np.shape(x)) for x in others
+        ]:
             return None
         return Bound(bound.specialisation, [x for x in split(leaves, tree)[0] if not statics.is_static(x)])
 

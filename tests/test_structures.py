@@ -374,3 +374,24 @@ def test_what_code_that_is_not_rewritten_writes_stays_on_its_path() -> None:
     for x in (1.5, -1.5):
         with pytest.raises(lj.errors.TypeMismatchError, match="a container must keep its structure"):
             lj.jit(of_a_list)(x)
+
+
+class Part(str, enum.Enum):
+    WEIGHT = "weight"
+
+
+@pytest.mark.parametrize("by_keyword", [False, True])
+def test_keys_that_are_equal_and_of_other_types_are_other_structures(by_keyword: bool) -> None:
+    def f(d: Any) -> Any:
+        return {k: x * (2.0 if type(k) in (int, str) else 3.0) for k, x in d.items()}
+
+    jitted = lj.jit(f)
+    given: list[dict[Any, float]] = [{1: 1.0}, {True: 1.0}, {1.0: 1.0}, {np.int64(1): 1.0}, {"weight": 1.0}, {Part.WEIGHT: 1.0}]
+    for _ in range(3):  # the later times in native code
+        for d in given:
+            found = jitted(d=d) if by_keyword else jitted(d)
+            assert found == f(d)
+            assert [*map(type, found)] == [*map(type, d)]
+    pairs = [({1: 1.0}, {True: 1.0}), ({True: 1.0}, {1: 1.0})]
+    g = lj.jit(lambda p: [f(d) for d in p])
+    assert [[list(d.values()) for d in g(p)] for p in pairs] == [[[2.0], [3.0]], [[3.0], [2.0]]]

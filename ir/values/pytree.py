@@ -6,6 +6,7 @@ Dataclasses are registered with optree when one is first met; their fields are t
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -144,6 +145,15 @@ def map_nodes(cls: type, fn: Any, tree: Any) -> Any:
 def argument_names(tree: Any) -> list[str]:
     """A name for each leaf of a call's arguments (of this structure), such as `1`, `x` or `0['rate'][2]`."""
     return [spell_path(p[1:]) for p in tree.paths()]
+
+
+def types_of_keys(tree: Any) -> tuple[type, ...]:
+    """What tells structures apart that are equal but for keys such as 1 and True; empty where all are strings and ints."""
+    types = tuple(map(type, itertools.chain.from_iterable(tree.paths())))
+    return () if _PLAIN.issuperset(types) else types
+
+
+_PLAIN = {str, int}
 
 
 def spell_path(path: Sequence[Any]) -> str:

@@ -10,7 +10,7 @@ from ..ir.core.types import describe
 from ..ir.objects.statics import is_static
 from ..ir.trace.program import abstract
 
-Key = tuple[Any, tuple[Any, ...], tuple[Any, ...]]  # structure, types of leaves, static arguments
+Key = tuple[Any, tuple[Any, ...], tuple[Any, ...], tuple[type, ...]]  # structure, types of leaves, static arguments, types of keys
 
 
 def kinds(names: Sequence[str], leaves: Sequence[Any]) -> list[str]:
@@ -37,7 +37,7 @@ def reason(key: Key, made: Mapping[Key, Any], names: Sequence[str], leaves: Sequ
         if not last.numbers or any(not s.holds() for s in family):
             return "what it has read outside of its arguments has changed"
         return "it has been compiled for other " + ", ".join(dict.fromkeys(spell(last, need) for need in last.numbers))
-    alike = [k for k in made if k[0] == key[0]]
+    alike = [k for k in made if (k[0], k[3]) == (key[0], key[3])]
     if not alike:
         return "its arguments have another structure"
     fewest = min(alike, key=lambda k: sum(a != b for a, b in zip((*k[1], *k[2]), (*key[1], *key[2]), strict=False)))

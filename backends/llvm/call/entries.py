@@ -6,6 +6,7 @@ takes the leaves out of them without a look at what these are, and tries its tab
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 Gather = Callable[[Any, list[Any]], bool]  # appends the leaves of a container, which has to be of a structure: is it?
 DECLINED: Any = object()
-KEYS = (str, int)  # equal ones are taken for the same, as where arguments are flattened
 
 
 class Entries:
@@ -102,14 +102,20 @@ def gatherer(args: tuple[Any, ...], leaves: list[Any]) -> Gather | None:
 
 def _gather(x: Any) -> Gather | None:
     """Of a container; None of what is a leaf, or holds what is none."""
-    if type(x) is dict and all(type(k) in KEYS for k in x):
+    if type(x) is dict:
         return _of_dict([*x], [_gather(v) for v in x.values()])
     return _of_sequence(type(x), len(x), [_gather(v) for v in x]) if type(x) in (tuple, list) else None
 
 
 def _of_dict(keys: list[Any], inside: list[Gather | None]) -> Gather:
+    types, n = list(map(type, keys)), len(keys)
+
+    def are_equal(x: dict[Any, Any]) -> bool:
+        """1 and True are other keys: a program sees their types."""
+        return list(map(type, x)) == types and list(x) == keys
+
     def gather(x: Any, out: list[Any]) -> bool:
-        return type(x) is dict and [*x] == keys and within(x.values(), out)
+        return type(x) is dict and len(x) == n and (all(map(operator.is_, x, keys)) or are_equal(x)) and within(x.values(), out)
 
     within = _within(inside)
     return gather
