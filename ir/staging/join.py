@@ -26,9 +26,8 @@ from ..objects.structure import Shape, closed, is_object, leaves_of, opened, sha
 from ..values import pytree
 from ..values.arrays import lift_array
 from ..values.concrete import may_stage
-from ..values.reshaping import in_place, rows_of
+from ..values.reshaping import by_memory
 from ..values.values import Arrayed
-from ..values.views import View, base_of, settled
 from .chosen.references import referred, with_numbers
 from .chosen.sharing import Sharing
 from .growing import Growing, described, grown, is_growing
@@ -132,9 +131,7 @@ class Meeting(Together):
             self.sharing.seal(made, shared)
             return made
         if any(is_view(v) for v in values) and all(isinstance(v, (Arrayed, np.ndarray)) for v in values):
-            return self._unowned(
-                name, self._in_blocks(values, lambda v: self._referred(name, v) if isinstance(v, Arrayed) else lift_array(v))
-            )
+            return self.value(name, self._in_blocks(values, lambda v: self._referred(name, v) if isinstance(v, Arrayed) else lift_array(v)))
         if any(v is None or type(v) is Maybe for v in values):
             return self._optional(name, values)
         if any(map(is_choice, values)):
@@ -259,20 +256,17 @@ class Meeting(Together):
         return value if isinstance(value, Undefined) else Maybe(there, value, None)
 
     def _unowned(self, name: str, values: Sequence[Any]) -> Any:
-        """Views and arrays meet as copies, which nobody may write to: a write would have to reach what is viewed."""
+        """A real array and a complex one meet as copies, which nobody may write to."""
         joined = self.value(name, values)
         if isinstance(joined, Arrayed):
             joined.owned = False
         return joined
 
     def _referred(self, name: str, v: Arrayed) -> Arrayed:
-        """A view by its memory, where its elements lie together; else a copy, which a write to what is viewed would not reach."""
-        if not isinstance(v, View):
-            return settled(v)  # type: ignore[no-any-return]
-        if rows_of(v) is not None:
-            return in_place(v)
-        self.builder.trace.copied[base_of(v).memory] = f"`{name}`, which paths that meet at {user_site()} give"
-        return settled(v)  # type: ignore[no-any-return]
+        memory: list[Any] = []
+        found = by_memory(v, memory)
+        self.builder.trace.copied.update(dict.fromkeys(memory, f"`{name}`, which paths that meet at {user_site()} give"))
+        return found  # type: ignore[no-any-return]
 
     def places(self) -> State:
         """What the objects hold that are older than the construct, but for the cells of variables that meet themselves."""

@@ -20,6 +20,7 @@ from ..objects.heap import Place, State, identical
 from ..objects.held import CONTAINERS
 from ..objects.structure import Shape, closed, is_object, opened, shape_of_contents
 from ..values.pytree import has_some_keys
+from ..values.reshaping import by_memory
 from ..values.values import Arrayed, Traced, dims_of, new_dim, scalar_type
 from ..values.views import settled
 from ..values.writes import begun, met, refuse_overtaken
@@ -135,7 +136,9 @@ class Loop(Reserving, Contents, Chosen):
         if isinstance(form, Candidates):
             value = self._at_the_end(lambda: among(value, form))
         if form in ("settled", "complex"):
-            value = self._at_the_end(lambda: as_complex(settled(value, self.viewed)) if form == "complex" else settled(value, self.viewed))
+            value = self._at_the_end(
+                lambda: as_complex(settled(value, self.viewed)) if form == "complex" else by_memory(value, self.viewed)
+            )
         parts = opened(value, self.heap, self.before.heap)
         if parts is not None and (*key, "grow") in self.forms:
             items = self._at_the_end(lambda: grown(parts[1], *self.forms[(*key, "grow")]))
@@ -173,8 +176,7 @@ class Loop(Reserving, Contents, Chosen):
             t = Array(t.dtype, tuple(new_dim() if axis in free else d for axis, d in enumerate(dims_of(leaf))))
         weak = (scalar_type(leaf) or (None, False))[1] and ("strong", key) not in self.forms
         made = self.heads[key] = parameter(self.head, t, weak, [leaf], self.builder, name)
-        viewed = form is not None and any(self.forms.get(key[:n]) == "settled" for n in range(1, len(key) + 1))
-        if isinstance(made, Arrayed) and (viewed or ("unowned", key) in self.forms):
+        if isinstance(made, Arrayed) and ("unowned", key) in self.forms:
             made.owned = False  # a write would have to reach what it was a view of
         return made
 
@@ -302,7 +304,7 @@ class Loop(Reserving, Contents, Chosen):
             except errors.TypeMismatchError:
                 raise self._differs(name, before, new) from None
         if (view := is_view(old) or is_view(new)) and self.forms.get(key) == "settled":
-            new = self._at_the_end(lambda: settled(new, self.returned))
+            new = self._at_the_end(lambda: by_memory(new, self.returned))
         a, b = self.parts.get(key) or opened(old, self.heap, self.before.heap), opened(new, self.heap, state)
         if isinstance(old, list) and isinstance(new, list) and a and b and (a[0].more != b[0].more or a[0].more == "growing"):
             was = opened(before, self.heap, self.before.heap)
@@ -357,10 +359,8 @@ class Loop(Reserving, Contents, Chosen):
         if isinstance(new, Undefined):
             new._raise()
         if is_view(new):
-            new = self._at_the_end(lambda: settled(new, self.returned))
+            new = self._at_the_end(lambda: by_memory(new, self.returned))
             self.forms[key] = "settled"
-            if isinstance(head, Arrayed):
-                head.owned = False
         met(head, [new])
         merged = merge_types([head, new])
         if merged is None and leaf_type(new) is None:

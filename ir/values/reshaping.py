@@ -8,12 +8,13 @@ from typing import Any
 
 from ..core import errors
 from ..core.builder import current_builder
+from ..core.graph import Var
 from ..core.sites import user_site
 from ..core.types import Array, element
 from ..ops import table
-from . import sizes
+from . import pytree, sizes
 from .complexes.pairs import Complex, is_complex_array
-from .kernels import filled, put_back, whole
+from .kernels import copied, filled, put_back, whole
 from .sizes import Size, is_just, lifted
 from .values import Arrayed, Traced, dim_of, load
 from .views import View, as_array, base_of, by_planes, contiguous, floats_in, of_floats, plane, shape_of, spec_of
@@ -125,7 +126,7 @@ def reshape(a: Arrayed, shape: Sequence[Size]) -> Any:
 
 
 def in_place(a: Arrayed) -> Arrayed:
-    """An array for an operation that reads it where it stands, and writes nothing: rows of a whole array in its own memory, or a copy."""
+    """An array that is read where it stands: rows of a whole array in its own memory, or a copy."""
     rows = rows_of(a) if isinstance(a, View) else None
     if rows is None:
         return contiguous(a)
@@ -138,8 +139,21 @@ def in_place(a: Arrayed) -> Arrayed:
     t = Array(a.type.dtype, tuple(map(dim_of, (count, *shape[axes:]))))
     (out,) = builder.emit("part", (builder.use(flat.atom, flat.builder), sizes.atom(start), sizes.atom(count)), (t,), {}, user_site())
     made = whole(out, [count, *shape[axes:]])
-    made.owned, made.fresh, made.serial, made.joined, made.memory = False, base.fresh, base.serial, base.joined, base.memory
+    made.owned, made.fresh, made.serial, made.joined, made.memory = a.owned, base.fresh, base.serial, base.joined, base.memory
     return reshape(made, shape_of(a))  # type: ignore[no-any-return]
+
+
+def by_memory(tree: Any, memory: list[Var]) -> Any:
+    """A structure of values with every view in it as an array: what it views itself, where its elements lie together; else a copy, which nobody may
+    write to, since the write would have to reach what is viewed. `memory` takes the memory of which there are copies."""
+
+    def one(v: View) -> Arrayed:
+        if not is_complex_array(v) and rows_of(v) is not None:
+            return in_place(v)
+        memory.append(v.base.memory)
+        return unowned(copied(v))
+
+    return pytree.map_nodes(View, one, tree)
 
 
 def rows_of(a: View) -> tuple[int, Size, Size] | None:

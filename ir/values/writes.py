@@ -91,8 +91,12 @@ def check_owned(a: Arrayed) -> None:
     base = base_of(a)
     if not a.owned or not base.owned:
         _want_own(base)
-        kind = Refused if base.joined else errors.UnsupportedOperationError
-        raise kind(
+        if base.joined:
+            raise Refused(
+                f"{user_site()} writes to an array that on some paths is a captured array, or a view whose elements do not lie together, and on others an "
+                "array of its own: copy it where it is made (v = v.copy())"
+            )
+        raise errors.UnsupportedOperationError(
             f"{user_site()} writes to a captured array, which compiled code never changes (or to a reshaped or repeated view): pass it as an argument, "
             "or copy it first (x = x.copy())"
         )
