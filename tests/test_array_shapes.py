@@ -514,3 +514,36 @@ def test_a_write_to_another_shape_is_one_to_the_array_where_it_is_in_numpy(chang
         assert np.shares_memory(change(x), x) or not known
     else:
         close(found, f(x))
+
+
+SAME_SHAPE: dict[str, Callable[[Any], Any]] = {
+    "[:]": lambda a: a[:],
+    "[...]": lambda a: a[...],
+    "T": lambda a: a.T,
+    "transpose": np.transpose,
+    "ravel": lambda a: a.ravel(),
+    "np.ravel": np.ravel,
+    "reshape": lambda a: a.reshape(a.shape),
+    "reshape(-1)": lambda a: a.reshape(-1),
+    "view": lambda a: a.view(),
+    "moveaxis": lambda a: np.moveaxis(a, 0, 0),
+    "swapaxes": lambda a: a.swapaxes(0, 0),
+    "broadcast_to": lambda a: np.broadcast_to(a, a.shape),
+    "expand_dims": lambda a: np.expand_dims(a, 0)[0],
+    "squeeze": np.squeeze,
+    "asarray": np.asarray,
+    "ascontiguousarray": np.ascontiguousarray,
+    "asfortranarray": np.asfortranarray,
+    "atleast_1d": np.atleast_1d,
+    "broadcast_arrays": lambda a: np.broadcast_arrays(a, a)[0],
+    "astype": lambda a: a.astype(a.dtype, copy=False),
+    "copy": lambda a: a.copy(),
+}
+
+
+@pytest.mark.parametrize("dtype", [float, np.float32, int, complex])
+@pytest.mark.parametrize("shape", [(6,), (2, 3)])
+@pytest.mark.parametrize("change", SAME_SHAPE.values(), ids=SAME_SHAPE)
+def test_a_view_of_all_of_an_array_is_not_the_array(change: Callable[[Any], Any], shape: tuple[int, ...], dtype: Any) -> None:
+    a = np.arange(6).reshape(shape).astype(dtype)
+    assert lj.jit(lambda a: change(a) is a)(a) is (change(a) is a)

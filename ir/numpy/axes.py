@@ -17,7 +17,7 @@ from ..values.complexes.pairs import is_complex_array
 from ..values.kernels import copied, filled
 from ..values.reshaping import drop, expand, spread
 from ..values.values import Arrayed
-from ..values.views import View, as_array, axes_of, base_of, part, plane, shape_of, spec_of, with_axes
+from ..values.views import View, as_array, axes_of, base_of, part, plane, renewed, shape_of, spec_of, with_axes
 from ..values.writes import assign, write
 from .common import Axis, arrayed, axis_of, common_dtype, items_of, scalar_kind
 from .registry import implements
@@ -57,7 +57,7 @@ def ravel(a: Any, order: str = "C") -> Any:
     _refuse_order(order, "an array in one dimension")
     a = together(transpose(arrayed(a)) if order == "F" else arrayed(a))
     if a.ndim == 1:
-        return a
+        return renewed(a)
     found = reshaping.reshape(a, [sizes.product(shape_of(a))])
     return found if a.owned else reshaping.unowned(found)
 
@@ -107,7 +107,7 @@ def reshape(a: Any, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
         return transpose(reshape(transpose(a), shape[::-1], copy=copy))
     own = shape_of(a)
     same = len(shape) == len(own) and all(map(sizes.same, map(sizes.plain, shape), own))
-    found = a if same else reshaping.reshape(a, shape)
+    found = renewed(a) if same else reshaping.reshape(a, shape)
     return copied(found) if copy else found
 
 
@@ -188,7 +188,10 @@ implements(np.broadcast_to)(lambda array, shape: spread(array, items_of(shape)))
 def broadcast_arrays(*args: Any) -> Any:
     given = [as_array(a) for a in args]
     shape = sizes.broadcast([shape_of(a) for a in given])
-    return tuple(spread(a, shape) for a in given)
+    return tuple(
+        a if isinstance(a, Arrayed) and a.ndim == len(shape) and all(map(sizes.same, shape_of(a), shape)) else spread(a, shape)
+        for a in given
+    )
 
 
 def _at_least(n: int) -> Callable[..., Any]:

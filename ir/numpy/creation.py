@@ -17,7 +17,7 @@ from ..values.kernels import copied, elementwise, from_index
 from ..values.reshaping import expand
 from ..values.scalars import promote
 from ..values.values import Arrayed, Traced, is_traced, to_type
-from ..values.views import as_array, shape_of
+from ..values.views import as_array, renewed, shape_of
 from ..values.writes import stored
 from .axes import joined, moveaxis, together, transpose
 from .common import astype, dtype_of, program, scalar_kind
@@ -139,7 +139,9 @@ def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None,
     same = isinstance(a, Arrayed) and not copy and (dtype is None or dtype_of(dtype) == a.type.dtype)
     if not same:
         return array(a, dtype)
-    return together(a) if order == "C" else transpose(together(transpose(a))) if order == "F" else a
+    if order == "C" or (order == "F" and a.ndim < 2):
+        return together(a)
+    return transpose(together(transpose(a))) if order == "F" else a
 
 
 creates(np.ascontiguousarray)(lambda a, dtype=None, *, like=None: asarray(a, dtype, "C"))
@@ -158,7 +160,7 @@ def as_type(a: Arrayed, dtype: Any, order: str = "K", casting: str = "unsafe", s
 def view(a: Arrayed, dtype: Any = None) -> Arrayed:
     if dtype is not None and dtype is not np.ndarray and np.dtype(dtype) != a.dtype:
         unsupported(f"ndarray.view as {np.dtype(dtype)}, which takes the same bytes for other numbers,", "use astype")
-    return a
+    return renewed(a)
 
 
 @implements(np.astype)

@@ -170,7 +170,7 @@ def told_apart(x: Any, *others: Any) -> bool:
 
 def _may_be(x: Arrayed, y: Any) -> bool:
     """Two arrays of which one is known to be that of some path."""
-    chosen = any(getattr(a, "joined", False) for a in (x, y))  # a view is known
+    chosen = any(getattr(part, "joined", False) for a in (x, y) for part in getattr(a, "planes", (a,)))  # a view is known
     return isinstance(y, Arrayed) and y is not x and chosen and (x.type.dtype, x.ndim) == (y.type.dtype, y.ndim)
 
 

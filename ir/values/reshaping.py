@@ -17,7 +17,7 @@ from .complexes.pairs import Complex, is_complex_array
 from .kernels import copied, filled, put_back, whole
 from .sizes import Size, is_just, lifted
 from .values import Arrayed, Traced, dim_of, load
-from .views import View, as_array, base_of, by_planes, contiguous, floats_in, of_floats, plane, shape_of, spec_of
+from .views import View, as_array, base_of, by_planes, contiguous, floats_in, of_floats, plane, renewed, shape_of, spec_of
 
 
 def expand(a: Any, axes: Sequence[int]) -> Arrayed:
@@ -28,6 +28,8 @@ def expand(a: Any, axes: Sequence[int]) -> Arrayed:
 def drop(a: Arrayed, axes: Sequence[int]) -> Any:
     """Without these axes, which are 1 long."""
     shape = shape_of(a)
+    if not axes:
+        return a
     for v in axes:
         sizes.require_equal(shape[v], 1, "cannot select an axis to squeeze out which has size not equal to one")
     kept = [v for v in range(len(shape)) if v not in axes]
@@ -78,7 +80,7 @@ def settle(a: View) -> Any:
         return read(a.base, [start for _, start, _ in a.spec])
     plain = all(v == j and is_just(start, 0) and is_just(step, 1) for j, (v, start, step) in enumerate(a.spec))
     if plain and len(a.spec) == len(a.sizes) and all(map(sizes.same, a.sizes, shape_of(a.base))):
-        return a.base
+        return renewed(a.base)
     return a
 
 
@@ -113,7 +115,7 @@ def reshape(a: Arrayed, shape: Sequence[Size]) -> Any:
         return read(contiguous(a), [0] * len(own))
     base = contiguous(a)
     if len(new) == len(own) and all(map(sizes.same, new, own)):
-        return base if base is a else unowned(base)
+        return renewed(base) if base is a else unowned(base)
     builder = current_builder()
     var = builder.use(base.atom, base.builder)
     (out,) = builder.emit(

@@ -106,6 +106,17 @@ def shape_of(a: Any) -> list[Size]:
     return list(a.shape) if isinstance(a, (Arrayed, np.ndarray)) else []
 
 
+def renewed(a: Arrayed) -> Arrayed:
+    """The array itself as another object: where NumPy gives a view of all of it, which is not (`is`) the array."""
+    if isinstance(a, ComplexArray):
+        return ComplexArray(*a.planes)
+    made = View(a.base, a.spec, a.sizes, a.owned) if isinstance(a, View) else Arrayed(a.atom, a.builder, a.owned)
+    made.given = a.given
+    if not isinstance(a, View):
+        made.sizes, made.fresh, made.joined, made.memory, made.serial = a.sizes, a.fresh, a.joined, a.memory, a.serial
+    return made
+
+
 def is_array(x: Any) -> bool:
     return isinstance(x, Arrayed) or (isinstance(x, np.ndarray) and x.ndim > 0)
 
