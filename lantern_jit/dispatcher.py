@@ -93,13 +93,17 @@ class Dispatcher:
         """What has been compiled, as `f.specialisations` shows it."""
         return Table([s.row() for s in self.all()])
 
-    def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, list[Any]]:
-        """The specialisation for these arguments, and their leaves."""
-        fixed: dict[int | str, Any] = {
+    def fixed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[int | str, Any]:
+        """The arguments that are compiled in, by position or by name."""
+        return {
             (i if isinstance(i, str) else i % len(args)): kwargs[i] if isinstance(i, str) else args[i]
             for i in self.static
             if (i in kwargs if isinstance(i, str) else -len(args) <= i < len(args))
         }
+
+    def lookup(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, list[Any]]:
+        """The specialisation for these arguments, and their leaves."""
+        fixed = self.fixed(args, kwargs)
         dynamic = without(fixed, args, kwargs) if fixed else (args, kwargs)
         leaves, tree = pytree.flatten_in_order(dynamic)
         try:

@@ -17,7 +17,7 @@ from .backends.choice import chosen
 from .backends.llvm.build.lock import COMPILING
 from .backends.llvm.build.platforms import TARGET, WHY, native_target
 from .backends.llvm.call.callable import NativeCallable
-from .backends.llvm.call.entries import DECLINED, Entries, Nested, gatherer
+from .backends.llvm.call.entries import DECLINED, Entries, Nested, Structure
 from .backends.targets import named
 from .dispatcher import Dispatcher
 from .inspection.debugging import is_interpreted, may_enter
@@ -41,7 +41,7 @@ class Jitted(NativeCallable, Recipe):
 
     __lantern_transform__ = __lantern_optionals__ = True
     _public = ("address", "ctypes", "explain", "inspect", "lower", "specialisations")
-    MOST_STRUCTURES = 4  # of arguments in containers that are tried in native code; others are flattened
+    MOST_STRUCTURES = 4  # of arguments that are tried in native code; others are flattened
 
     def __init__(self, f: Callable[..., Any], static: tuple[int | str, ...], options: Options) -> None:
         super().__init__(dispatcher())
@@ -59,8 +59,8 @@ class Jitted(NativeCallable, Recipe):
         if is_interpreted():
             return self.__wrapped__(*args, **kwargs)
         found = DECLINED
-        for nested in self._nested if not kwargs else ():
-            found = nested.tried(args)
+        for nested in self._nested:
+            found = nested.tried(args, kwargs)
             if found is not DECLINED:
                 break
         if found is DECLINED:
@@ -70,21 +70,23 @@ class Jitted(NativeCallable, Recipe):
 
     def _run(self, specialisation: Specialisation, leaves: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         executable = specialisation.executable
-        if specialisation.is_exact and executable.direct is not None and not kwargs and not self._dispatcher.static and may_enter():
-            entries = self._entries_for(args, leaves)
+        if specialisation.is_exact and executable.direct is not None and may_enter():
+            entries = self._entries_for(args, kwargs, leaves)
             if entries is not None:
                 entries.add(executable, specialisation.traced.reads)
         return executable.call(leaves)
 
-    def _entries_for(self, args: tuple[Any, ...], leaves: list[Any]) -> Entries | None:
+    def _entries_for(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> Entries | None:
         """The table that is tried first for such arguments, if there can be one."""
-        if len(leaves) == len(args) and all(map(operator.is_, args, leaves)):
+        fixed = self._dispatcher.fixed(args, kwargs)
+        if not kwargs and not fixed and len(leaves) == len(args) and all(map(operator.is_, args, leaves)):
             return self._entries
-        found = next((n for n in self._nested if n.is_for(args, leaves)), None)
-        if found is None and len(self._nested) < self.MOST_STRUCTURES:
-            gather = gatherer(args, leaves)
-            if gather is not None:
-                found = Nested(dispatcher(), gather)
+        found = next((n for n in self._nested if n.structure.finds(args, kwargs, leaves)), None)
+        if found is None:
+            self._nested = tuple(n for n in self._nested if not n.structure.is_gone())
+            structure = Structure(args, kwargs, fixed) if len(self._nested) < self.MOST_STRUCTURES else None
+            if structure is not None and structure.finds(args, kwargs, leaves):
+                found = Nested(dispatcher(), structure)
                 self._nested = (*self._nested, found)
         return found and found.entries
 

@@ -403,7 +403,7 @@ case(
 # ---- scipy.spatial.distance
 rows, others, spread = (
     np.sin(np.arange(12.0) ** 2).reshape(4, 3) + 0.1,
-    np.cos(np.arange(9.0) ** 2).reshape(3, 3),
+    np.cos(np.arange(9.0) ** 2).reshape(3, 3) + 0.05,
     np.array([1.0, 2.0, 0.5]),
 )
 METRICS = [

@@ -57,6 +57,7 @@ def points(name: str) -> Any:
 Q = np.array([-0.1, 0.0, 0.02, 0.3, 0.5, 0.9, 1.0, np.nan])
 
 
+@pytest.mark.filterwarnings("ignore:The shape parameter of the erlang:RuntimeWarning")
 @pytest.mark.parametrize("names", first(1, [NAMES[i : i + 12] for i in range(0, len(NAMES), 12)]))
 def test_values(names: list[str]) -> None:
     """Outside of the support, at its ends and for parameters out of range, too."""
@@ -88,6 +89,7 @@ ROUGH = ("triang", "laplace", "uniform", "semicircular", "arcsine", "levy", "tru
 SMOOTH = [n for n in NAMES if not is_discrete(n) and n not in ROUGH]
 
 
+@pytest.mark.filterwarnings("ignore:The shape parameter of the erlang:RuntimeWarning")
 @pytest.mark.parametrize("names", first(1, [SMOOTH[i::8] for i in range(8)]))
 def test_derivatives(names: list[str]) -> None:
     """Of order 1 and 2, along the number and all parameters at once."""

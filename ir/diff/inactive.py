@@ -18,23 +18,49 @@ from .loops.taped import may_be_taped
 def inactive(program: Program) -> bool:
     """Such calls become operations, in functions that run backwards and keep their frames.
 
+    fn start(%x: f64[n], %i: i64) -> (f64[n]) {
+    entry:
+      %y: f64, %dx: f64[n] = pullback(%x, %i, 1.0:f64) {f='f', wrt=(0,), ct=(0,), cotangents=1, own=2}
+      return %dx
+    }
+
     fn f(%x: f64[n], %i: i64) -> (f64) {
     entry:
-      store(%x, 0:i64, 2.0:f64)
+      %c: f64[n] = copy(%x)
+      store(%c, 0:i64, 2.0:f64)
       call search(%i) then found()
     found(%j: i64):
-      %y: f64 = load(%x, %j)
+      %y: f64 = load(%c, %j)
       return %y
     }
+
+    fn search(%i: i64) -> (i64) {
+    entry:
+      %k: i64 = iand(%i, 1:i64)
+      return %k
+    }
     ->
+    fn start(%x: f64[n], %i: i64) -> (f64[n]) {
+    entry:
+      %y: f64, %dx: f64[n] = pullback(%x, %i, 1.0:f64) {f='f', wrt=(0,), ct=(0,), cotangents=1, own=2}
+      return %dx
+    }
+
     fn f(%x: f64[n], %i: i64) -> (f64) {
     entry:
-      store(%x, 0:i64, 2.0:f64)
+      %c: f64[n] = copy(%x)
+      store(%c, 0:i64, 2.0:f64)
       %j.found: i64 = checkpoint(%i) {f='search', apart=True}
       jump found(%j.found)
     found(%j: i64):
-      %y: f64 = load(%x, %j)
+      %y: f64 = load(%c, %j)
       return %y
+    }
+
+    fn search(%i: i64) -> (i64) {
+    entry:
+      %k: i64 = iand(%i, 1:i64)
+      return %k
     }
     """
     backwards = _reachable(program, {let.attrs["f"] for let in _lets(program.functions.values()) if TABLE[let.op].calls == REVERSE}, True)

@@ -52,6 +52,11 @@ class Read:
     def holder(self) -> Any:
         return self._holder()
 
+    def kept(self, end: Callable[[Any], None]) -> Any:
+        """What keeps the holder's memory; of an instance, which nothing here keeps, a reference that calls `end` before its memory goes."""
+        holder = self.holder
+        return weakref.ref(holder, end) if isinstance(self._holder, weakref.ref) and holder is not None else holder
+
     def now(self) -> Any:
         raise NotImplementedError
 

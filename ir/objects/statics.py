@@ -98,6 +98,9 @@ class Identity:
     def __hash__(self) -> int:
         return self._hash
 
+    def is_of(self, x: Any) -> bool:
+        return x is not None and self._get() is x
+
     def is_dead(self) -> bool:
         return self._get() is None
 

@@ -1,17 +1,24 @@
 """Which programs a call tries in native code.
 
-`Entries` fills the table of a NativeCallable. Arguments in tuples, lists and dicts go through a `Nested`: it knows the containers of one structure,
-takes the leaves out of them without a look at what these are, and tries its table, which compares types as for arguments that are leaves.
+`Entries` fills the table of a NativeCallable. Other arguments than leaves by position go through a `Nested`: it knows the containers, the keywords and the
+configuration of one structure, takes the leaves out of them without a look at what these are, and tries its table, which compares types as for
+arguments that are leaves.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import optree
+
+from ....ir.objects import statics
 from ....ir.objects.reads import hold
+from ....ir.values.complexes.pairs import floats_of
 from ...base import Executable
 from ..build.lock import COMPILING
 from .callable import NativeCallable
@@ -19,7 +26,8 @@ from .callable import NativeCallable
 if TYPE_CHECKING:
     from .watch import Watch
 
-Gather = Callable[[Any, list[Any]], bool]  # appends the leaves of a container, which has to be of a structure: is it?
+Gather = Callable[[Any, list[Any]], bool]  # appends the leaves of an argument, which has to be of a structure: is it?
+Fixed = Mapping[int | str, Any]  # arguments that are compiled in, by position or by name
 DECLINED: Any = object()
 
 
@@ -70,67 +78,115 @@ class Entries:
 
 
 class Nested(NativeCallable):
-    """Programs for the leaves of arguments in containers of one structure."""
+    """Programs for the leaves of arguments of one structure."""
 
-    def __init__(self, dispatcher: int | None, gather: Gather) -> None:
+    def __init__(self, dispatcher: int | None, structure: Structure) -> None:
         super().__init__(dispatcher)
-        self.gather, self.entries = gather, Entries(self)
+        self.structure, self.entries = structure, Entries(self)
 
-    def tried(self, args: tuple[Any, ...]) -> Any:
+    def tried(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of a call; DECLINED where the structure is another, or no program is for such leaves."""
         leaves: list[Any] = []
-        return self(*leaves) if self.gather(args, leaves) else DECLINED
-
-    def is_for(self, args: tuple[Any, ...], leaves: list[Any]) -> bool:
-        return finds(self.gather, args, leaves)
+        return self(*leaves) if self.structure.gather(args, kwargs, leaves) else DECLINED
 
     def slow_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return DECLINED
 
 
-def finds(gather: Gather, args: tuple[Any, ...], leaves: list[Any]) -> bool:
-    """Are these the leaves that it finds? In the place of one there may be a container, which is none."""
-    found: list[Any] = []
-    return gather(args, found) and list(map(id, found)) == list(map(id, leaves))
+class Structure:
+    """Of a call's arguments: containers with their keys, keywords, and what is part of the signature by its value or by what object it is."""
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], fixed: Fixed) -> None:
+        self.keys: list[Any] = []  # of what is part of the signature
+        self._n, self._args = len(args), _within([self._of_value(x) if i in fixed else self._of(x) for i, x in enumerate(args)])
+        named = [self._of_value(x) if k in fixed else self._of(x) for k, x in kwargs.items()]
+        self._kwargs = self._of_dict([*kwargs], named) if named else None
+
+    def gather(self, args: tuple[Any, ...], kwargs: dict[str, Any], out: list[Any]) -> bool:
+        """Appends the leaves of arguments that are of this structure: are they?"""
+        if len(args) != self._n or not self._args(args, out):
+            return False
+        return not kwargs if self._kwargs is None else self._kwargs(kwargs, out)
+
+    def finds(self, args: tuple[Any, ...], kwargs: dict[str, Any], leaves: list[Any]) -> bool:
+        """Are these the leaves that it finds? In the place of one there may be a container of a kind that it does not know, and which no leaf is of."""
+        found: list[Any] = []
+        return self.gather(args, kwargs, found) and list(map(type, found)) == list(map(type, leaves))
+
+    def is_gone(self) -> bool:
+        """Has an object that it asks for been collected?"""
+        return any(map(statics.is_dead, self.keys))
+
+    def _of(self, x: Any) -> Gather | None:
+        """None of what is taken for a leaf."""
+        kind = type(x)
+        if kind is dict:
+            return self._of_dict([*x], list(map(self._of, x.values())))
+        if kind in (tuple, list) or optree.is_namedtuple_class(kind):
+            return self._of_sequence(kind, list(map(self._of, x)))
+        if dataclasses.is_dataclass(kind):
+            return self._of_fields(kind, [f.name for f in dataclasses.fields(x)], x)
+        if isinstance(x, (complex, np.complexfloating)):
+            return _parts(kind)
+        if isinstance(x, np.ndarray) and x.dtype.kind == "c" and x.ndim:
+            return _floats(kind)
+        return self._of_value(x) if statics.is_static(x) else None
+
+    def _of_value(self, x: Any) -> Gather:
+        key = statics.key(x)
+        self.keys.append(key)
+        if isinstance(x, str):
+            return lambda y, out: y is x or (type(y) is type(x) and y == x)
+        if isinstance(key, statics.Identity):
+            return lambda y, out: key.is_of(y)
+        return lambda y, out: statics.key(y) == key
+
+    def _of_dict(self, keys: list[Any], inside: list[Gather | None]) -> Gather:
+        types, n, within = list(map(type, keys)), len(keys), _within(inside)
+
+        def are_equal(x: dict[Any, Any]) -> bool:
+            """1 and True are other keys: a program sees their types."""
+            return list(map(type, x)) == types and list(x) == keys
+
+        def gather(x: Any, out: list[Any]) -> bool:
+            return type(x) is dict and len(x) == n and (all(map(operator.is_, x, keys)) or are_equal(x)) and within(x.values(), out)
+
+        return gather
+
+    def _of_sequence(self, kind: type[Any], inside: list[Gather | None]) -> Gather:
+        n, within = len(inside), _within(inside)
+        return lambda x, out: type(x) is kind and len(x) == n and within(x, out)
+
+    def _of_fields(self, kind: type[Any], names: list[str], x: Any) -> Gather:
+        inside = [self._of(getattr(x, name)) for name in names]
+        if not inside:
+            return lambda x, out: type(x) is kind
+        get, within, one = operator.attrgetter(*names), _within(inside), len(names) == 1
+        return lambda x, out: type(x) is kind and within((get(x),) if one else get(x), out)
 
 
-def gatherer(args: tuple[Any, ...], leaves: list[Any]) -> Gather | None:
-    """What finds the leaves of arguments with the structure of these; None where there are others in it than tuples, lists and dicts."""
-    gather = _gather(args)
-    return gather if gather is not None and finds(gather, args, leaves) else None
-
-
-def _gather(x: Any) -> Gather | None:
-    """Of a container; None of what is a leaf, or holds what is none."""
-    if type(x) is dict:
-        return _of_dict([*x], [_gather(v) for v in x.values()])
-    return _of_sequence(type(x), len(x), [_gather(v) for v in x]) if type(x) in (tuple, list) else None
-
-
-def _of_dict(keys: list[Any], inside: list[Gather | None]) -> Gather:
-    types, n = list(map(type, keys)), len(keys)
-
-    def are_equal(x: dict[Any, Any]) -> bool:
-        """1 and True are other keys: a program sees their types."""
-        return list(map(type, x)) == types and list(x) == keys
-
+def _parts(kind: type[Any]) -> Gather:
     def gather(x: Any, out: list[Any]) -> bool:
-        return type(x) is dict and len(x) == n and (all(map(operator.is_, x, keys)) or are_equal(x)) and within(x.values(), out)
+        if type(x) is not kind:
+            return False
+        out += (x.real, x.imag)
+        return True
 
-    within = _within(inside)
     return gather
 
 
-def _of_sequence(kind: type[Any], n: int, inside: list[Gather | None]) -> Gather:
+def _floats(kind: type[Any]) -> Gather:
     def gather(x: Any, out: list[Any]) -> bool:
-        return type(x) is kind and len(x) == n and within(x, out)
+        if type(x) is not kind or x.dtype.kind != "c" or not x.ndim:
+            return False
+        out.append(floats_of(x))
+        return True
 
-    within = _within(inside)
     return gather
 
 
 def _within(inside: list[Gather | None]) -> Gather:
-    """Of children, of which each is a leaf or a container."""
+    """Of children, of which each is a leaf or of a structure."""
     if not any(inside):
 
         def all_leaves(children: Any, out: list[Any]) -> bool:

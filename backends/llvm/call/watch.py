@@ -18,6 +18,7 @@ import functools
 import sys
 import sysconfig
 import types
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -219,7 +220,8 @@ class Watch:
     """The words of one program's reads, for the dispatcher: `cell` is the address of a pointer to them, ended by a zero."""
 
     def __init__(self, reads: list[Read]) -> None:
-        self.reads, self.kept = reads, [r.holder for r in reads]  # memory that words are of stays
+        end = functools.partial(_end, weakref.ref(self))
+        self.reads, self.kept = reads, [r.kept(end) for r in reads]  # memory that words are of stays, or is no longer looked at
         self.tries = self.calls = 0  # that did not find the words; calls since
         self._cell = ctypes.c_void_p()
         self.cell = ctypes.addressof(self._cell)
@@ -261,6 +263,12 @@ class Watch:
         else:
             self._point(words)
         return words is not None
+
+
+def _end(watch: weakref.ref[Watch], gone: Any) -> None:
+    """An instance that was read is gone, and so are all programs that have read it."""
+    if (w := watch()) is not None:
+        w.never()
 
 
 _ZERO = ctypes.c_uint64()
