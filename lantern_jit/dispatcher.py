@@ -14,7 +14,7 @@ import numpy as np
 from .backends.base import Options
 from .backends.llvm.build.lock import COMPILING
 from .inspection.debugging import is_interpreted
-from .inspection.reasons import kinds, reason
+from .inspection.reasons import kinds, reason, shortened
 from .inspection.table import Table
 from .ir.core.types import FROM_NUMPY
 from .ir.objects import statics
@@ -147,7 +147,7 @@ class Dispatcher:
         """Tell the log what is compiled, and why again."""
         names = [spelled(w, self.f) for w in pytree.argument_names(key[0])]
         why = reason(key, self.made, names, leaves, lambda s, need: s.spell(need))
-        LOGGER.info("`%s` is compiled for (%s): %s", self.name, ", ".join(kinds(names, leaves)), why)
+        LOGGER.info("`%s` is compiled for (%s): %s", self.name, ", ".join(shortened(kinds(names, leaves))), why)
 
     def _specialise(self, leaves: list[Any], tree: Any, fixed: dict[int | str, Any]) -> Specialisation:
         from .specialisation import Specialisation

@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PATIENCE = 2.0  # seconds of compiling before a message
+MANY = 256  # arguments that take long to compile
 LOGGER = logging.getLogger("lantern_jit")
 
 
 class Progress:
     """Of one specialisation: the seconds that its stages have taken, and whether that has been said."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, arguments: int = 0) -> None:
         self.name = name
+        why = f": each of the {arguments} numbers and arrays in its arguments is one of its own there. Give long lists of numbers as arrays"
+        self.why = why if arguments > MANY else ""
         self.spent = 0.0
         self.said = False
         self.depth = 0
@@ -50,4 +53,4 @@ class Progress:
     def _say(self, seconds: float) -> None:
         if not self.said:
             self.said = True
-            LOGGER.warning("`%s` is still being compiled after %.1f s, now in %s", self.name, seconds, self.under_way)
+            LOGGER.warning("`%s` is still being compiled after %.1f s, now in %s%s", self.name, seconds, self.under_way, self.why)

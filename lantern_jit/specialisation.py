@@ -79,7 +79,7 @@ class Specialisation(Public):
         )
         self.located = options.nans is not None  # has each operation a place?
         self.optimistic = True
-        self.progress = Progress(name)
+        self.progress = Progress(name, len(signature))
         self._make(None if leaves is None else Numbers(self.at_hand(leaves)))
 
     def at_hand(self, leaves: Sequence[Any]) -> list[Any]:

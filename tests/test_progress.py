@@ -83,3 +83,14 @@ def test_the_collector_of_garbage_is_as_it_was(enabled: bool, monkeypatch: pytes
         (gc.enable if before else gc.disable)()
     assert seen
     assert not any(seen)
+
+
+def test_many_arguments_are_said_to_take_long(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    edges = [(i, 0.5 * i) for i in range(150)]
+    with caplog.at_level(logging.INFO, logger="lantern_jit"):
+        assert lj.jit(lambda edges: edges[3][1] * edges[4][0])(edges) == 6.0
+    texts = [r.getMessage() for r in caplog.records]
+    assert any("each of the 300 numbers and arrays in its arguments" in text and "as arrays" in text for text in texts)
+    assert "edges[7][1]: float, .. and 284 more): it has not been called before" in texts[0]
+    assert len(texts[0]) < 600

@@ -18,6 +18,11 @@ def kinds(names: Sequence[str], leaves: Sequence[Any]) -> list[str]:
     return [f"{n}: {_kind(x)}" for n, x in zip(names, leaves, strict=True) if x is not None]
 
 
+def shortened(words: Sequence[str], most: int = 16) -> list[str]:
+    """The first of many, and how many more there are."""
+    return [*words] if len(words) <= most else [*words[:most], f".. and {len(words) - most} more"]
+
+
 def _kind(x: Any) -> str:
     if is_static(x):
         return f"{x!r:.40}"
@@ -43,4 +48,4 @@ def reason(key: Key, made: Mapping[Key, Any], names: Sequence[str], leaves: Sequ
     fewest = min(alike, key=lambda k: sum(a != b for a, b in zip((*k[1], *k[2]), (*key[1], *key[2]), strict=False)))
     new = [text for n, x, a, b in zip(names, leaves, fewest[1], key[1], strict=True) for text in kinds([n], [x]) if a != b]
     new += [f"static argument {i}" for (i, a), (_, b) in zip(fewest[2], key[2], strict=False) if a != b]
-    return f"new is {', '.join(new) or 'a static argument'}"
+    return f"new is {', '.join(shortened(new)) or 'a static argument'}"
