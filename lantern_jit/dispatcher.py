@@ -16,8 +16,9 @@ from .backends.llvm.build.lock import COMPILING
 from .inspection.debugging import is_interpreted
 from .inspection.reasons import kinds, reason, shortened
 from .inspection.table import Table
+from .ir.core import errors
 from .ir.core.types import FROM_NUMPY
-from .ir.objects import statics
+from .ir.objects import statics, tables
 from .ir.python.random import wrapped
 from .ir.trace.program import abstract, of_pairs
 from .ir.trace.tracebacks import hide
@@ -114,7 +115,7 @@ class Dispatcher:
             raise TypeError(f"a static argument of `{self.name}` cannot be hashed: {list(fixed.values())!r}") from None
         whole = leaves
         if family is None or family.splits:
-            leaves, tree = split(leaves, tree)
+            leaves, tree = split(leaves, tree, family is None or family.packs)
         values = [x for x in leaves if not statics.is_static(x)]
         found = family.find(values) if family is not None else None
         if found is None:
@@ -127,7 +128,15 @@ class Dispatcher:
                     self.made = {k: f for k, f in self.made.items() if not statics.is_dead(k[1:])}
                     if LOGGER.isEnabledFor(logging.INFO):
                         self._say(key, whole)
-                    found = self._specialise(leaves, tree, fixed)
+                    try:
+                        found = self._specialise(leaves, tree, fixed)
+                    except errors.LanternError:  # a number in a long list is needed while tracing, say
+                        family.packs = False
+                        leaves, plain_tree = split(whole, key[0], False)
+                        if plain_tree == tree:
+                            raise
+                        tree, values = plain_tree, [x for x in leaves if not statics.is_static(x)]
+                        found = family.find(values) or self._specialise(leaves, tree, fixed)
                     family.add(found)
                     family.splits = tree is not key[0]
                     self.made[key] = family
@@ -163,7 +172,7 @@ class Dispatcher:
 
         def rebuild(inside: list[Any]) -> tuple[Any, Any]:
             it = map(wrapped, inside, [x for x, _ in given])
-            new_args, new_kwargs = pytree.unflatten(tree, [next(it) if c is None else c() for c in constant])
+            new_args, new_kwargs = tables.opened(pytree.unflatten(tree, [next(it) if c is None else c() for c in constant]))
             args = tuple(held[i]() if i in held else a for i, a in enumerate(new_args))
             return args, {k: held[k]() if k in held else a for k, a in new_kwargs.items()}
 
@@ -191,12 +200,14 @@ def spelled(where: str, f: Any) -> str:
     return name + where[len(digits) :]
 
 
-def split(leaves: list[Any], tree: Any) -> tuple[list[Any], Any]:
-    """The leaves and the structure of arguments, a complex one as the container of its parts; these very ones where none is."""
+def split(leaves: list[Any], tree: Any, packs: bool = True) -> tuple[list[Any], Any]:
+    """The leaves and the structure of arguments, a complex one as the container of its parts, and long lists of numbers as arrays; these very ones where there
+    are none."""
     parts = list(map(complexes.split, leaves))
-    if all(map(operator.is_, parts, leaves)):
-        return leaves, tree
-    return pytree.flatten_in_order(pytree.unflatten(tree, parts))
+    if not all(map(operator.is_, parts, leaves)):
+        leaves, tree = pytree.flatten_in_order(pytree.unflatten(tree, parts))
+    packed = tables.packed(leaves, tree) if packs and len(leaves) > tables.MANY else None
+    return (leaves, tree) if packed is None else pytree.flatten_in_order(packed)
 
 
 def _leaf_key(x: Any) -> Any:

@@ -84,10 +84,12 @@ class Jitted(NativeCallable, Recipe):
         found = next((n for n in self._nested if n.structure.finds(args, kwargs, leaves)), None)
         if found is None:
             self._nested = tuple(n for n in self._nested if not n.structure.is_gone())
-            structure = Structure(args, kwargs, fixed) if len(self._nested) < self.MOST_STRUCTURES else None
-            if structure is not None and structure.finds(args, kwargs, leaves):
-                found = Nested(dispatcher(), structure)
-                self._nested = (*self._nested, found)
+            for packs in (False, True) if len(self._nested) < self.MOST_STRUCTURES else ():
+                structure = Structure(args, kwargs, fixed, packs)
+                if structure.finds(args, kwargs, leaves):
+                    found = Nested(dispatcher(), structure)
+                    self._nested = (*self._nested, found)
+                    break
         return found and found.entries
 
     def lower(self, *args: Any, **kwargs: Any) -> Specialisation:

@@ -355,7 +355,8 @@ class Family:
         self.groups: dict[tuple[Need, ...], dict[tuple[Any, ...], list[Specialisation]]] = {}  # by needs, by their values; newest first
         self.gone: list[Any] = []  # machine code of older ones, whose address somebody may have
         self.of_types: Specialisation | None = None  # one of them: all know the types
-        self.splits = False  # are there complex arguments, which go in by their parts?
+        self.splits = False  # are there complex arguments, which go in by their parts, or long lists?
+        self.packs = True  # do these go in as arrays?
 
     def __len__(self) -> int:
         return sum(map(len, self.groups.values()))

@@ -95,8 +95,10 @@ def _over_many(staged: Staged, body: Body, orelse: Thunk | None, scope: Scope, l
     def first() -> Iterator[Any]:
         nonlocal unrolled
         for i, x in enumerate(staged.python()):
-            if i == 1 and len(builder.trace.steps) == steps and (unrolled := known * _lets(builder, mark)) > MOST_LETS_OF_MANY:
-                raise TooLarge
+            if i == 1 and len(builder.trace.steps) == steps:
+                unrolled = known * (_lets(builder, mark) + LETS_OF_A_BLOCK * (len(builder.blocks) - mark.blocks))
+                if unrolled > MOST_LETS_OF_MANY:
+                    raise TooLarge
             yield x
 
     try:
@@ -119,7 +121,7 @@ MOST_LETS_OF_MANY = 1000  # of loops over Python's containers, which are a large
 MOST_UNROLLED_LETS = 2000
 MOST_LETS = 600  # of loops in which lists grow rather, where a trace may be made again if that does not succeed
 MOST_LETS_OF_FEW = 750  # of loops of so few iterations that they are unrolled at once
-LETS_OF_A_DERIVATIVE, LETS_OF_A_KERNEL = 100, 5  # about
+LETS_OF_A_DERIVATIVE, LETS_OF_A_KERNEL, LETS_OF_A_BLOCK = 100, 5, 10  # about
 
 keep("unlike", lambda trace: set())  # where loops are whose iterations are too unlike to be staged
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from ..core import errors
 from ..core.builder import current_builder, current_trace, keep
-from ..core.graph import Const, Fail
+from ..core.graph import Const
 from ..core.sites import unsupported, user_site
 from ..core.types import BOOL, I64, element
+from ..objects import tables
 from ..objects.choice import ANY, among, is_choice, is_whole, one_of, union
 from ..objects.heap import Heap
 from ..objects.structure import opened
@@ -27,10 +28,9 @@ from ..values.arrays import allocate
 from ..values.complexes.pairs import Complex, ComplexArray
 from ..values.values import Arrayed, Traced, constant, dimension, to_type
 from ..values.views import base_of
-from .items.forms import recast
+from .items.forms import recast, same_shape
 from .kinds import LEAF, Kind, Skeleton, candidates_in, common, filled, kind_of, laid_out, meet, refuse_items, skeleton
 from .leaves import either
-from .paths import branch
 
 keep("no_growth", lambda trace: 0)  # loops that are unrolled rather than that a list grows in them
 keep("appends", lambda trace: [])  # to lists that grow (Append)
@@ -101,7 +101,7 @@ class Growing:
         out = []
         for b, x, k in zip(self.buffers, leaves, self.varying, strict=True):
             to = _room(b, self.n, shape_of(x), k) if grow and not _is_roomy(b) else b
-            _same_shape(to, x, k)
+            same_shape(to, x)
             to[at] = x if k.rank else to_type(x, element(k.dtype)) if isinstance(x, Traced) else x
             out.append(to)
         return Growing(out, sizes.add(self.n, 1) if grow else self.n, self.bones, self.kinds)
@@ -305,18 +305,6 @@ def _unsized(a: Any) -> Any:
     return a
 
 
-def _same_shape(b: Any, x: Any, k: Kind) -> None:
-    """All items have one shape, or the program fails here."""
-    for axis, n in enumerate(shape_of(x)):
-        m = dimension(b, axis + 1)
-        if sizes.same(n, m):
-            continue
-        ok, bad = branch(table.ieq(*_traced(n, m)), "fits", "differs")
-        text = "the items of a list that grows under traced control flow must have one shape"
-        current_builder().terminate(Fail("assertion", text, user_site(text)), bad)
-        current_builder().enter(ok)
-
-
 def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...], capacity: Any = None, shapes: Any = None) -> Growing:
     """These items as a list that grows from now on; with room for `capacity` items of these shapes."""
     rows = []
@@ -328,9 +316,12 @@ def started(items: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...], capa
         shape = shapes[j] if shapes is not None else shape_of(rows[0][j]) if rows else [0] * k.rank
         room = capacity if capacity is not None else len(items) + 4 if rows or not k.rank else 0
         b = allocate(k.dtype, (room, *shape), 0, sized=capacity is not None)
-        for i, row in enumerate(rows):
-            _same_shape(b, row[j], k)
-            b[i] = row[j]
+        if not k.rank and (there := tables.column([row[j] for row in rows], k.dtype)) is not None:
+            b[: len(rows)] = there
+        else:
+            for i, row in enumerate(rows):
+                same_shape(b, row[j])
+                b[i] = row[j]
         buffers.append(b)
     return Growing(buffers, constant(len(items)), bones, kinds)
 

@@ -1,4 +1,4 @@
-"""Which arguments of a call a transform is about."""
+"""Which arguments of a call a transform is about, and how they go into the function that it is of."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import errors
+from ..core.builder import Builder
+from ..objects import tables
 from ..staging.optional import needed
 from ..values import pytree
+from ..values.values import Arrayed, Traced, is_traced
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,17 @@ class Chosen:
 
     def leaves(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[int]:
         """The positions of their leaves among all."""
+        owners = self.owners(args, kwargs)
+        return [i for p in self.places for i, owner in enumerate(owners) if owner == p]
+
+    def owners(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[int | str | None]:
+        """For each leaf of all arguments the one of them that it is of, if it is of one."""
 
         def marked(place: int | str, x: Any) -> Any:
             return [place] * len(pytree.flatten(x)[0])
 
-        owners, _ = pytree.flatten(([marked(i, x) for i, x in enumerate(args)], {k: marked(k, x) for k, x in kwargs.items()}))
-        return [i for p in self.places for i, owner in enumerate(owners) if owner == p]
+        found, _ = pytree.flatten(([marked(i, x) for i, x in enumerate(args)], {k: marked(k, x) for k, x in kwargs.items()}))
+        return [owner if owner in self.places else None for owner in found]
 
     def what(self, i: int) -> str:
         """The i-th of them in words."""
@@ -83,3 +91,39 @@ def _place(f: Callable[..., Any], n: Any, argnums: Any, args: Sequence[Any], kwa
     if n in parameters:
         raise errors.ArgumentTypeError(f"{what} of `{name}` is to be with respect to `{n}`, which the call does not give: pass it")
     raise errors.ArgumentTypeError(f"argnums={argnums!r} names no parameter of `{name}`, which has {', '.join(parameters) or 'none'}")
+
+
+Owners = Sequence[Any] | None  # for each leaf the argument by which derivatives are taken that it is of, or None
+
+
+def entered(builder: Builder, leaves: Sequence[Any], owners: Owners) -> tuple[list[Any], list[int], list[Any], dict[int, int]]:
+    """(what the parameters are given; for each leaf its parameter, or -1 where it is static; the leaves as they are inside; for each that stands in an
+    array which is its parameter, which element it is). Without `owners` each has a parameter of its own."""
+    given: list[Any] = []
+    where: list[int] = []
+    inside: list[Any] = []
+    places: dict[int, tuple[int, Any, int]] = {}
+
+    def parameter(x: Any) -> Any:
+        var = builder.parameter(x.type)
+        builder.given[var] = x
+        given.append(x)
+        made = Traced(var, builder, x.weak) if isinstance(x, Traced) else Arrayed(var, builder)
+        made.given = x.given
+        return made
+
+    for array, at in tables.standing(leaves, owners) if owners is not None else ():
+        n, own = len(given), parameter(array)
+        places.update((i, (n, own, k)) for i, k in at.items())
+    for i, leaf in enumerate(leaves):
+        if i in places:
+            n, own, k = places[i]
+            where.append(n)
+            inside.append(tables.element(own, k))
+        elif is_traced(leaf):
+            where.append(len(given))
+            inside.append(parameter(leaf))
+        else:
+            where.append(-1)
+            inside.append(leaf)
+    return given, where, inside, {i: k for i, (_, _, k) in places.items()}

@@ -9,7 +9,7 @@ Both are ordinary operations of the graph, so derivatives nest: jvp.py knows the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from ..core.sites import user_site
 from ..core.types import BOOL, F64, I32, I64, Array, Scalar, Type, carries_gradient, describe, is_float, same_type, widened, with_article
 from ..numpy.common import astype
 from ..numpy.common import jvp as derivative_along
+from ..objects import tables
 from ..objects.heap import Heap, State, identical
 from ..objects.statics import is_static
 from ..objects.structure import adopted, flatten, leaves_of
@@ -39,7 +40,7 @@ from ..values.arrays import allocate, lift_array, opened_constants
 from ..values.complexes.pairs import Complex, ComplexArray, is_complex_number
 from ..values.values import Arrayed, Traced, constant, is_traced, scalar_type
 from ..values.views import as_array, is_array, settled
-from .arguments import Chosen
+from .arguments import Chosen, Owners, entered
 from .calls import call
 
 keep("differentiated", lambda trace: 0)  # how many functions under construction are
@@ -56,6 +57,7 @@ class Sub:
     tree: Any
     types: tuple[Type, ...]  # of the results that are values of the graph
     static: list[Any]  # for each result leaf VALUE, or what else it is
+    stands: dict[int, int] = field(default_factory=dict)  # leaves whose parameter is an array, in which they are this element
     moment: Any = None  # before an evaluation in its place, which has had its effects
 
     def whole(self, values: Iterable[Any]) -> Any:
@@ -68,12 +70,20 @@ class Sub:
 VALUE = object()
 
 
-def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], has_aux: bool = False, evaluated: bool = False) -> Sub:
-    """Trace f(*args) as a function of its own. Values of enclosing functions are captured. With has_aux it gives (value, aux).
+def trace_sub(
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    has_aux: bool = False,
+    evaluated: bool = False,
+    owners: Owners = None,
+) -> Sub:
+    """Trace f(*args) as a function of its own. Values of enclosing functions are captured. With has_aux it gives (value, aux). Where `owners` are
+    given, numbers that stand in an array may go in by it (`entered`).
     What it raises and a `try` around handles is raised before, by an evaluation in its place: the caller's, or one that is added."""
     open_block()
     mark, before = current_builder().mark(), heap_of().save()
-    sub = _trace_sub(f, args, kwargs, has_aux)
+    sub = _trace_sub(f, args, kwargs, has_aux, owners)
     if not guarded.told_first(sub.name) or evaluated:
         return sub
     current_builder().rollback(mark)
@@ -81,29 +91,19 @@ def trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
     leaves, tree = pytree.flatten(settled((args, kwargs)))
     own_args, own_kwargs = pytree.unflatten(tree, [x.copy() if isinstance(x, Arrayed) else x for x in leaves])  # it may write into them
     _, moment = host.evaluated(lambda: call(f, *own_args, **own_kwargs))
-    sub = _trace_sub(f, args, kwargs, has_aux)
+    sub = _trace_sub(f, args, kwargs, has_aux, owners)
     sub.moment = moment
     guarded.told_first(sub.name)
     return sub
 
 
-def _trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], has_aux: bool) -> Sub:
+def _trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], has_aux: bool, owners: Owners) -> Sub:
     trace = current_trace()
     assert trace is not None
     leaves, tree = pytree.flatten(settled((args, kwargs)))
     label = getattr(f, "__name__", "f").replace("<lambda>", "lambda")
     with trace.building(label) as builder:
-        where, inside = [], []
-        for leaf in leaves:
-            if is_traced(leaf):
-                where.append(len(builder.params))
-                var = builder.parameter(leaf.type)
-                builder.given[var] = leaf
-                inside.append(Traced(var, builder, leaf.weak) if isinstance(leaf, Traced) else Arrayed(var, builder))
-                inside[-1].given = leaf.given
-            else:
-                where.append(-1)
-                inside.append(leaf)
+        given, where, inside, stands = entered(builder, leaves, owners)
         objects = trace.heap.save()
         new_args, new_kwargs = trace.heap.adopt(made, pytree.unflatten(tree, inside))
         frame = Frame("function", label=label, since=objects.clock)
@@ -125,11 +125,10 @@ def _trace_sub(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
         types = found[1] if found is not None else ()
         trace.functions[builder.name] = builder.finish(types)
         trace.register(builder.name, builder)
-    traced = [x for x in leaves if is_traced(x)]
     if found is None:  # it raises, and so does what differentiates it
         around = trace.builders[-1]
-        call_in_vain(trace, builder.name, tuple(around.use(x.atom, x.builder) for x in traced))
-    return Sub(builder.name, traced, where, *found)
+        call_in_vain(trace, builder.name, tuple(around.use(x.atom, x.builder) for x in given))
+    return Sub(builder.name, given, where, *found, stands)
 
 
 def _finished(value: Any, builder: Builder, objects: State, label: str, has_aux: bool) -> tuple[Any, tuple[Type, ...], list[Any]]:
@@ -249,12 +248,14 @@ def value_and_grad(
     given = places.taken(args, kwargs)
     refuse_generators(tuple(given), "an argument of grad")
     new = [all_differentiable(x, f"{places.what(i)} of grad") for i, x in enumerate(given)]
-    sub = trace_sub(f, *places.put(args, kwargs, new), has_aux)
+    sub = trace_sub(f, *places.put(args, kwargs, new), has_aux, owners=places.owners(args, kwargs))
     _check_scalar(sub, has_aux, getattr(f, "__qualname__", "f"))
-    wrt = [sub.where[i] for i in places.leaves(args, kwargs) if sub.where[i] >= 0]
+    moving = [i for i in places.leaves(args, kwargs) if sub.where[i] >= 0]
+    wrt = [*dict.fromkeys(sub.where[i] for i in moving)]
     types = [*sub.types, *(sub.leaves[p].type for p in wrt)]
     outs = emit("pullback", sub, [Const(1.0, sub.types[0])], types, {"wrt": tuple(wrt), "ct": (0,)})
-    grads = iter(outs[len(sub.types) :])
+    of = dict(zip(wrt, outs[len(sub.types) :], strict=True))
+    grads = (of[sub.where[i]] if i not in sub.stands else tables.element(of[sub.where[i]], sub.stands[i]) for i in moving)
     trees = [pytree.flatten(x) for x in given]
     result = [pytree.unflatten(tree, [x if is_static(x) else next(grads) for x in leaves]) for leaves, tree in trees]
     return sub.whole(outs[: len(sub.types)]), conjugated(places.given(result))

@@ -35,6 +35,7 @@ from ..core.types import (
     with_article,
 )
 from ..core.verify import verify_scopes
+from ..objects import tables
 from ..objects.containers import Put, Watched
 from ..objects.heap import Heap, identical
 from ..objects.held import MISSING
@@ -184,7 +185,7 @@ def trace_program(
         refuse_results(value, name)
         _check_objects(trace.heap, name)
         puts, values = containers.puts()
-        out, tree = flatten(at_the_border(opened_constants(returned((value, values) if puts else value))))
+        out, tree = flatten(at_the_border(opened_constants(tables.gathered(returned((value, values) if puts else value)))))
         out = list(map(trace.reads.result, out))
         types = [leaf_type(x) if not isinstance(x, np.ndarray) else None for x in out]
         _check_results(out, types, name)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import optree
 
-from ....ir.objects import statics
+from ....ir.objects import statics, tables
 from ....ir.objects.reads import hold
 from ....ir.values.complexes.pairs import floats_of
 from ...base import Executable
@@ -94,10 +94,12 @@ class Nested(NativeCallable):
 
 
 class Structure:
-    """Of a call's arguments: containers with their keys, keywords, and what is part of the signature by its value or by what object it is."""
+    """Of a call's arguments: containers with their keys, keywords, and what is part of the signature by its value or by what object it is. Where it
+    `packs`, long lists of numbers come in as arrays (ir/objects/tables.py)."""
 
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], fixed: Fixed) -> None:
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], fixed: Fixed, packs: bool) -> None:
         self.keys: list[Any] = []  # of what is part of the signature
+        self.packs = packs
         self._n, self._args = len(args), _within([self._of_value(x) if i in fixed else self._of(x) for i, x in enumerate(args)])
         named = [self._of_value(x) if k in fixed else self._of(x) for k, x in kwargs.items()]
         self._kwargs = self._of_dict([*kwargs], named) if named else None
@@ -122,6 +124,8 @@ class Structure:
         kind = type(x)
         if kind is dict:
             return self._of_dict([*x], list(map(self._of, x.values())))
+        if self.packs and kind in (tuple, list) and len(x) >= tables.LONG and (rows := self._of_rows(kind, x)) is not None:
+            return rows
         if kind in (tuple, list) or optree.is_namedtuple_class(kind):
             return self._of_sequence(kind, list(map(self._of, x)))
         if dataclasses.is_dataclass(kind):
@@ -157,12 +161,35 @@ class Structure:
         n, within = len(inside), _within(inside)
         return lambda x, out: type(x) is kind and len(x) == n and within(x, out)
 
+    def _of_rows(self, kind: type[Any], x: Any) -> Gather | None:
+        """Of many items like the first one, which hold numbers of the same types."""
+        numbers: list[Any] = []
+        n, first = len(x), self._of(x[0])
+        if not (first or _take)(x[0], numbers) or not numbers:
+            return None
+        m, within = len(numbers), _within([first] * n)
+
+        def gather(x: Any, out: list[Any]) -> bool:
+            found: list[Any] = []
+            if type(x) is not kind or len(x) != n or not within(x, found) or len(found) != m * n:
+                return False
+            columns = [tables.array(found[j::m], type(number)) for j, number in enumerate(numbers)]
+            out += columns
+            return all(c is not None for c in columns)
+
+        return gather
+
     def _of_fields(self, kind: type[Any], names: list[str], x: Any) -> Gather:
         inside = [self._of(getattr(x, name)) for name in names]
         if not inside:
             return lambda x, out: type(x) is kind
         get, within, one = operator.attrgetter(*names), _within(inside), len(names) == 1
         return lambda x, out: type(x) is kind and within((get(x),) if one else get(x), out)
+
+
+def _take(x: Any, out: list[Any]) -> bool:
+    out.append(x)
+    return True
 
 
 def _parts(kind: type[Any]) -> Gather:

@@ -11,7 +11,7 @@ import numpy as np
 from ...core import errors
 from ...core.sites import user_site
 from ...core.types import NUMPY_DTYPES, Scalar, is_complex
-from ...objects import choice
+from ...objects import choice, tables
 from ...objects.choice import Candidates, Choice, identity, is_whole, one_of, renumbered, state_of, union
 from ...objects.held import CONTAINERS, MISSING
 from ...objects.structure import closed, is_object, opened
@@ -50,6 +50,9 @@ def _number(index: Traced, values: Sequence[Any], t: Scalar, weak: bool) -> Trac
     if len(values) >= LONG and not any(isinstance(v, Traced) for v in values):
         found = load(lift_array(np.array([to_type(v, t) for v in values], NUMPY_DTYPES[t])), index, checked=False)
         return found.weakly(weak)  # type: ignore[no-any-return]
+    there = tables.column(values, t)
+    if there is not None:
+        return load(there, index, checked=False).weakly(weak)  # type: ignore[no-any-return]
     typed = [_typed(v, t) for v in values]
     out = typed[-1]
     for i, v in enumerate(typed[:-1]):

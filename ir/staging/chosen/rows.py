@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core import errors
 from ...core.types import NUMPY_DTYPES
+from ...objects import tables
 from ...objects.choice import is_whole
 from ...objects.structure import is_object
 from ...values import pytree, sizes
@@ -68,6 +69,6 @@ def columns_of(held: Sequence[Any], bones: Skeleton, kinds: tuple[Kind, ...]) ->
         if not any(map(is_traced, column)):
             buffers.append(lift_array(np.array(column, NUMPY_DTYPES[k.dtype])))
         else:
-            form = skeleton(column[0], [])
-            buffers += started(column, form, (k,)).buffers
+            there = tables.column(column, k.dtype)
+            buffers += [there] if there is not None else started(column, skeleton(column[0], []), (k,)).buffers
     return Growing(buffers, constant(len(held)), bones, kinds)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...core.builder import current_builder
+from ...core.graph import Fail
+from ...core.sites import user_site
 from ...core.types import BOOL, I64, NUMPY_DTYPES
 from ...objects.choice import among, state_of
+from ...ops import table
+from ...values import sizes
 from ...values.arrays import allocate
+from ...values.sizes import lifted
+from ...values.values import dimension
+from ...values.views import shape_of
 from ..chosen.references import renumbered_in
 from ..kinds import LEAF, candidates_in, optional, taken
+from ..paths import branch
 
 
 def _full(capacity: Any, dtype: Any, value: Any) -> Any:
@@ -39,3 +48,15 @@ def recast(old: Any, buffers: Any, new: Any, capacity: Any) -> list[Any]:
     of_a, of_b = iter(was), iter(kinds)
     parts = [((x, taken(x, of_a)), (y, taken(y, of_b))) for x, y in zip(a[1], b[1], strict=True)]
     return [made for x, y in parts for made in recast(x, buffers, y, capacity)]
+
+
+def same_shape(b: Any, x: Any) -> None:
+    """All items have one shape, or the program fails here."""
+    for axis, n in enumerate(shape_of(x)):
+        m = dimension(b, axis + 1)
+        if sizes.same(n, m):
+            continue
+        ok, bad = branch(table.ieq(*lifted(n, m)), "fits", "differs")
+        text = "the items of a list that grows under traced control flow must have one shape"
+        current_builder().terminate(Fail("assertion", text, user_site(text)), bad)
+        current_builder().enter(ok)
