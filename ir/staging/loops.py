@@ -58,13 +58,15 @@ def while_(test: Thunk, body: Thunk, orelse: Thunk | None, scope: Scope, forever
     go_back = way_back(scope)
     first = truth(test())
     go_back()
-    if isinstance(first, Traced) or forever:
+    if isinstance(first, Traced):
         return staged_loop(test, body, orelse, scope, later)
     place, builder = concrete.place(), current_builder()
     numbers = builder.trace.numbers
     short = numbers is not None and place in numbers.unrolled
     try:
-        return python_loop(_tests(test), lambda _: body(), orelse, scope, most=math.inf if short else concrete.LONG)
+        return python_loop(
+            _tests(test), lambda _: body(), orelse, scope, most=math.inf if short else UNROLL_ALWAYS if forever else concrete.LONG
+        )
     except StagedExit:
         go_back()
     before = len(builder.blocks)
@@ -76,8 +78,8 @@ def while_(test: Thunk, body: Thunk, orelse: Thunk | None, scope: Scope, forever
         why = reason
     go_back()
     try:
-        return python_loop(_tests(test), lambda _: body(), orelse, scope)
-    except StagedExit:  # its condition comes to depend on the program's values: no other way is left
+        return python_loop(_tests(test), lambda _: body(), orelse, scope, most=concrete.MOST_UNROLLED if forever else None)
+    except StagedExit:  # its condition, or its exit, comes to depend on the program's values: no other way is left
         raise why from None
 
 
