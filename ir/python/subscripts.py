@@ -17,6 +17,7 @@ from ..staging.branches import and_, ifexp
 from ..staging.chosen.pick import halves, is_one_of, pick, plain, written
 from ..staging.growing import growing
 from ..staging.lists import List
+from ..staging.optional import needed
 from ..staging.paths import heap_of, require
 from ..staging.stores import constants_written, method_of, subscripted, subscripts_written
 from ..values.arrays import lift_array
@@ -32,6 +33,7 @@ _MAKERS = set(map(type, INDEXED))
 @subscripted.define
 def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
+    obj = needed(obj)
     index = index if isinstance(obj, dict) else as_number(index)
     index = _counted(obj, index) if isinstance(obj, (*CONTAINERS, tuple, str)) else _plain_lists(index)
     if isinstance(obj, np.ndarray) and mentions_traced(index):
@@ -83,6 +85,7 @@ def _plain_lists(index: Any) -> Any:
 @subscripts_written.define
 def setitem(value: Any, obj: Any, index: Any) -> None:
     """obj[index] = value, evaluated in Python's order; compiled code never writes into an array it captured."""
+    obj = needed(obj)
     if current_trace() is not None:
         if (own := method_of(obj, "__setitem__")) is not None:
             call(own, index, value)

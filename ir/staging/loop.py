@@ -39,6 +39,7 @@ from .leaves import (
     bare,
     coerce,
     describe_value,
+    endless_chain,
     in_words,
     is_view,
     leaf_type,
@@ -258,10 +259,7 @@ class Loop(Reserving, Contents, Chosen):
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """One part of a variable comes back to the head, where it is `old`."""
         if len(key) > DEEPEST:
-            raise errors.TypeMismatchError(
-                f"the objects in a loop at {user_site()} refer to one another in a chain that is longer after each iteration: its length must be "
-                "known while the function is traced. Keep its parts in a list, or in arrays, and refer to them by their numbers"
-            )
+            raise endless_chain()
         if one_is_complex([old, new]):
             if self.forms.get(key) != "complex":
                 self.forms[key] = "complex"
