@@ -312,7 +312,8 @@ def _same_shape(b: Any, x: Any, k: Kind) -> None:
         if sizes.same(n, m):
             continue
         ok, bad = branch(table.ieq(*_traced(n, m)), "fits", "differs")
-        text = "the items of a list that grows under traced control flow must have one shape"
+        must = "the items of a list that grows under traced control flow must have one shape"
+        text = f"{must}: keep numbers, and how many there are of each, np.repeat(values, counts)"
         current_builder().terminate(Fail("assertion", text, user_site(text)), bad)
         current_builder().enter(ok)
 
