@@ -50,7 +50,7 @@ LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modul
     "scipy.integrate": ["integrate.quadrature", "integrate.initial_values"],
     "scipy.interpolate": ["integrate.interpolation"],
     "scipy.ndimage": ["signal.images"],
-    "scipy.optimize": ["integrate.solvers"],
+    "scipy.optimize": ["integrate.roots", "integrate.solvers"],
     "scipy.signal": ["signal.convolutions", "signal.filters"],
     "scipy.linalg": ["linalg.factors", "linalg.matrices", "linalg.equations", "linalg.functions_of_matrices", "linalg.others"],
     "np.lib.stride_tricks": ["sequences.views"],
