@@ -182,6 +182,39 @@ def test_iterables_by_turns_that_look_at_what_may_be_none_are_refused() -> None:
         lj.jit(f)(0.5)
 
 
+def places(x: float) -> Any:
+    k = None
+    for i, v in enumerate([0.5, 1.5, 2.5]):
+        if x > v:
+            k = i
+    a = np.array([x, 2.0 * x, 3.0 * x])
+    a[k] = a[k] * x
+    return a @ [1.0, 2.0, 3.0] + [x, x * x, 1.0][k]
+
+
+def keys(x: float) -> Any:
+    d = {"a": x, "b": 2.0 * x}
+    k = None
+    if x > 0.6:
+        k = "b"
+    if x > 2:
+        k = "a"
+    d[k] = d[k] * x
+    return d["a"] * 10.0 + d["b"]
+
+
+@pytest.mark.parametrize("f", [places, keys])
+def test_indices_and_keys_that_may_be_none(f: Function) -> None:
+    check(f, (1.7,), (2.7,))
+
+
+def test_indices_and_keys_that_are_none() -> None:
+    with pytest.raises(lj.errors.UnsupportedOperationError, match="begin with one that is there"):
+        lj.jit(places)(0.1)
+    with pytest.raises(KeyError):
+        lj.jit(keys)(0.1)
+
+
 class Labelled:
     def __init__(self, b: Any) -> None:
         self.b = b

@@ -45,7 +45,8 @@ def test_keplers_equation(f: Function) -> None:
 def test_in_a_loop_and_in_lanes() -> None:
     def f(a: Any) -> Any:
         return sum(
-            brenth(lambda x, k=k: x**3 + k * x - a[k - 1], 0.0, 3.0) * ridder(lambda x: x * x - v, 0.0, 5.0) for k, v in enumerate(a, 1)
+            brenth(lambda x, k=k: x**3 + k * x - a[k - 1], 0.0, 3.0) * ridder(lambda x, v=v: x * x - v, 0.0, 5.0)
+            for k, v in enumerate(a, 1)
         )
 
     a = np.array([0.5, 2.0, 3.5])

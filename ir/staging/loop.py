@@ -349,6 +349,8 @@ class Loop(Reserving, Contents, Chosen):
         what = f"changes from {show(old)} to {show(new)}: {why[type(old) is type(new)]}"
         if (keyed(new) or members_of(new)) is not None:  # what it holds is known by itself, and not by a structure
             what = f"becomes another {type(new).__name__} that the program fills: choose it where it is used: (a if i % 2 == 0 else b)"
+        elif isinstance(new, str) and type(new) is not str:
+            what = "becomes a text that the program makes or chooses: keep a number (of the text in a list), and take the text where it is used"
         return errors.TypeMismatchError(f"loop {in_words(name)} at {user_site()} {what}")
 
     def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:
