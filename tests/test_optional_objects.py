@@ -29,6 +29,12 @@ class Item:
     def __neg__(self) -> Any:
         return self.a if self.b is None else 7.0 * self.b
 
+    def __invert__(self) -> Any:
+        return self.a if self.b is None else 9.0 * self.b
+
+    def __delitem__(self, i: int) -> None:
+        self.a = i * self.a if self.a > 1.0 else self.a * self.a
+
     def __len__(self) -> int:
         return 1 if self.b is None else 2
 
@@ -83,6 +89,11 @@ def added(v: Any, x: Any) -> Any:
     return v.a
 
 
+def removed(v: Any, x: Any) -> Any:
+    del v[3]
+    return v.a
+
+
 def opened(v: Any, x: Any) -> Any:
     with v as found:
         return found
@@ -104,7 +115,9 @@ ASKED: list[Function] = [
     lambda v, x: len(v) * x + float(v) * x + (x if v else 3 * x) + (x * x if not v else x),
     lambda v, x: v(x) + v[3] * x,
     lambda v, x: (x if 3 in v else 2 * x) + (5 * x if 4 not in v else 7 * x),
+    lambda v, x: ~v * x,
     written,
+    removed,
     added,
     opened,
     gone_through,

@@ -41,11 +41,17 @@ def method_of(obj: Any, name: str) -> Any:
     return types.MethodType(found, obj) if isinstance(found, types.FunctionType) and not is_library(found.__code__.co_filename) else None
 
 
+def _there(x: Any) -> Any:
+    """What may be None, where it is needed."""
+    needed = getattr(type(x), "__lantern_needed__", None)
+    return x if needed is None else needed(x)
+
+
 def gone_through(x: Any, in_turn: bool = False) -> Any:
     """What Python goes through where it goes through x: for an object of a user's class what its `__iter__` gives, which is rewritten like other
     code. `in_turn`: others are gone through by turns with it, so that a generator function has to wait: Python runs it, unless it may look at
     what is there on some paths only."""
-    x = getattr(type(x), "__lantern_needed__", lambda there: there)(x)
+    x = _there(x)
     own = method_of(x, "__iter__") if not isinstance(x, type) and type(x).__module__.split(".")[0] not in NOT_USER_CODE else None
     if own is None or (in_turn and getattr(convert(own.__func__), "__lantern_yields__", False) and not _holds_open(x)):
         return x
@@ -86,6 +92,10 @@ def called(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
 
 def delitem(obj: Any, index: Any) -> None:
     """del obj[index]"""
+    obj = _there(obj)
+    if (own := method_of(obj, "__delitem__")) is not None:
+        call(own, index)
+        return
     if current_trace() is not None and isinstance(obj, CONTAINERS):
         heap_of().note(obj)
     del obj[index]
