@@ -79,6 +79,7 @@ DIFFERENTIABLE: dict[str, Sample] = {
     "div": binary("divide", ANY, lambda x, y: x / y, np.true_divide, smooth=off_zero),
     "neg": unary("negative", ANY, lambda x: -x),
     "mul_zero": Sample(lambda x, y: x * y, (ANY, ANY), smooth=off_zero),
+    "over_power": Sample(lambda x, y: x / y**2, (ANY, ANY), smooth=off_zero, attrs={"n": 2}),
     "abs": unary("absolute", ANY, abs, np.fabs, math.fabs, smooth=off_zero),
     "copysign": binary("copysign", ANY, math.copysign, smooth=off_zero),
     "fmod": binary("fmod", ANY, math.fmod, smooth=off_quotient),

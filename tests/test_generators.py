@@ -430,7 +430,16 @@ def _of_an_expression(x: Any) -> Any:
     return next(squares) + 2.0 * next(squares) * next(halves) + next(halves)
 
 
-TAKEN = (_of_an_expression, _numbers, _items, _in_turn, _new_ones, _many)
+def _in_a_helper(x: Any) -> Any:
+    it = iter(x)
+
+    def tree(depth: int) -> Any:
+        return next(it) if depth == 0 else tree(depth - 1) * 2.0 + (next(it) if depth == 1 else 1.0)
+
+    return tree(2) * np.sin(next(it))
+
+
+TAKEN = (_of_an_expression, _numbers, _items, _in_turn, _new_ones, _many, _in_a_helper)
 
 
 @pytest.mark.parametrize("f", TAKEN, ids=[f.__name__ for f in TAKEN])

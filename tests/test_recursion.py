@@ -451,3 +451,72 @@ def test_an_object_is_read_as_it_is_at_each_call(f: Any) -> None:
     for x in (0.45, 0.95):
         for found in both(lambda x: (f(x), lj.grad(f)(x)), x).values():
             close(found, (f(x), (f(x + 1e-6) - f(x - 1e-6)) / 2e-6), rtol=1e-7)
+
+
+class Formula:
+    """A text that a parser goes through: the place is an attribute, and each call with the same arguments starts at another one."""
+
+    def __init__(self, text: str) -> None:
+        self.tokens, self.place = text.split(), 0
+
+    def peek(self) -> Any:
+        return self.tokens[self.place] if self.place < len(self.tokens) else None
+
+    def take(self) -> Any:
+        token = self.peek()
+        self.place += 1
+        return token
+
+    def atom(self) -> Any:
+        token = self.take()
+        if token == "(":
+            inner = self.sums()
+            self.take()
+            return inner
+        return token
+
+    def sums(self) -> Any:
+        left = self.atom()
+        while True:
+            sign = self.peek()
+            if sign not in ("+", "*"):
+                return left
+            self.take()
+            left = (sign, left, self.atom())
+
+
+def computed(tree: Any, names: dict[str, Any]) -> Any:
+    if isinstance(tree, str):
+        return names[tree]
+    sign, left, right = tree
+    a, b = computed(left, names), computed(right, names)
+    return a + b if sign == "+" else a * b
+
+
+def parsed(x: float, y: float) -> Any:
+    formula = Formula("x * ( y + ( x * x ) * y ) + x")
+    return computed(formula.sums(), {"x": x, "y": y}) + formula.place
+
+
+def visits(x: float, y: float) -> Any:
+    seen: list[int] = []
+
+    def go() -> Any:
+        seen.append(len(seen))
+        return x if len(seen) > 3 else y * go()
+
+    return go() + len(seen)
+
+
+@pytest.mark.parametrize("f", [parsed, visits])
+def test_what_is_written_ends_a_recursion_with_the_same_arguments(f: Function) -> None:
+    check(f, (0.7, 1.3), (1.1, 0.4), argnums=(0, 1))
+    assert parsed(2.0, 3.0) == 2.0 * ((3.0 + 4.0) * 3.0) + 2.0 + 15
+
+
+def test_a_recursion_without_a_base_case_is_an_error() -> None:
+    def f(x: float) -> float:
+        return x * f(x)
+
+    with pytest.raises(lj.LanternError, match="no base case"):
+        lj.jit(f)(1.0)

@@ -112,6 +112,12 @@ def folds(x: float, n: int) -> Any:
     return math.fsum([1.0, 2.0]) * x + statistics.mean([1.0, 2.0]) * x + max((v for v in range(0)), default=x)
 
 
+def spreads(x: float, n: int) -> Any:
+    few = [x, x * x, 0.3]
+    s = statistics.stdev(few) + statistics.pvariance(few, 0.5) * statistics.variance(v * v for v in np.arange(n) * x)
+    return s + statistics.pstdev([np.sin(x * i) for i in range(n)])
+
+
 def named_in_a_condition(x: float, n: int) -> Any:
     if x > 0 and (y := x * 2) > 1:
         return y * x
@@ -206,7 +212,7 @@ def of_classes(x: float, n: int) -> Any:
 
 
 PROGRAMS = [linspace_with_its_step, turned, powers, norms, grids, steps, counted, joined, added_at_a_place, of_iterables, complex_numbers, ranges,
-            chained, iterators, folds, named_in_a_condition, named_in_a_loop, two_names_of_one_list, deleted, told_by_a_queue,
+            chained, iterators, folds, spreads, named_in_a_condition, named_in_a_loop, two_names_of_one_list, deleted, told_by_a_queue,
             assigned_by_an_inner_function, of_later_names, of_classes]  # fmt: skip
 
 
@@ -260,6 +266,7 @@ FAILING: dict[str, tuple[type[Exception], Function]] = {
     "arg 3 must not be zero": (ValueError, lambda x, n: [x for _ in range(0, n, 0)]),
     "no len": (TypeError, lambda x, n: len(map(abs, range(n)))),  # type: ignore[arg-type]
     "not subscriptable": (TypeError, lambda x, n: enumerate(range(n))[0]),  # type: ignore[index]
+    "at least two data points": (statistics.StatisticsError, lambda x, n: statistics.stdev([x])),
     "empty iterable": (TypeError, lambda x, n: functools.reduce(lambda a, b: a + b, [])),
     "no attribute": (AttributeError, lambda x, n: Vector(x).missing),  # type: ignore[attr-defined]
     "unsupported operand": (TypeError, lambda x, n: Vector(x) * Vector(x)),  # type: ignore[operator]
@@ -281,6 +288,7 @@ REFUSED: dict[str, Function] = {
     "an SVD of complex matrices with full_matrices=True": lambda x, n: np.linalg.svd(np.ones((2, 3)) * x * 1j),
     "a complete QR of complex matrices": lambda x, n: np.linalg.qr(np.ones((3, 2)) * x * 1j, mode="complete"),
     "takes floats": lambda x, n: statistics.mean([n, n + 1]),
+    "takes floats: use np.var": lambda x, n: statistics.stdev([n, n + 1]),
     "give the class a __repr__": lambda x, n: f"{Vector(x)}",
 }
 

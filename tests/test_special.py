@@ -170,6 +170,24 @@ def test_edges() -> None:
         assert not wrong.any(), (name, edge, found[name], z)
 
 
+@pytest.mark.parametrize("name", ["xlogy", "rel_entr", "kl_div"])
+def test_what_is_nothing_times_a_logarithm_has_no_derivatives(name: str) -> None:
+    """Of a count of zero, as in a deviance: y log(y / mu) with y = 0 is 0 for every mu, though the logarithm is of 0."""
+    f, counts = getattr(sc, name), np.array([0.0, 2.0, 0.0])
+
+    def program(mu: Any) -> Any:
+        return np.sum(f(counts, counts / mu))
+
+    mu, v = np.array([0.5, 1.5, 3.0]), np.array([1.0, -0.3, 0.7])
+    first, second = {"xlogy": (-2.0 / 1.5, 2.0 / 1.5**2), "rel_entr": (2.0 / 1.5, -2.0 / 1.5**2)}.get(
+        name, (2.0 / 1.5 - 2.0 / 1.5**2, 4.0 / 1.5**3 - 2.0 / 1.5**2)
+    )
+    for mode, (g, h, p) in both(lambda mu: (lj.grad(program)(mu), lj.hessian(program)(mu), lj.hvp(program, (mu,), (v,))), mu).items():
+        np.testing.assert_allclose(g, [0.0, first, 0.0], rtol=1e-12, err_msg=mode)
+        np.testing.assert_allclose(h, np.diag([0.0, second, 0.0]), rtol=1e-12, err_msg=mode)
+        np.testing.assert_allclose(p, [0.0, -0.3 * second, 0.0], rtol=1e-12, err_msg=mode)
+
+
 def test_functions_that_are_no_ufuncs() -> None:
     n, k, a = np.array([5.0, 7.0, 3.0]), np.array([2.0, 0.0, 4.0]), np.array([[1.0, -2.0, 0.5], [3.0, 0.0, -1.0]])
     x = np.array([0.7, 1.5, 3.2])

@@ -50,7 +50,7 @@ LATE: dict[str, list[str]] = {  # by what stands before a name's last dot: modul
     "scipy.integrate": ["integrate.quadrature", "integrate.initial_values"],
     "scipy.interpolate": ["integrate.interpolation"],
     "scipy.ndimage": ["signal.images"],
-    "scipy.optimize": ["integrate.solvers"],
+    "scipy.optimize": ["integrate.roots", "integrate.solvers"],
     "scipy.signal": ["signal.convolutions", "signal.filters"],
     "scipy.linalg": ["linalg.factors", "linalg.matrices", "linalg.equations", "linalg.functions_of_matrices", "linalg.others"],
     "np.lib.stride_tricks": ["sequences.views"],
@@ -190,6 +190,10 @@ _REMEDIES = {
     "its results are Python objects: use np.vectorize": "np.frompyfunc",
     "what it gives for negative numbers is complex: use the function of np, of numbers that it is real for": "np.lib.scimath.sqrt np.lib.scimath.log "
     "np.lib.scimath.log2 np.lib.scimath.log10 np.lib.scimath.power np.lib.scimath.arccos np.lib.scimath.arcsin np.lib.scimath.arctanh np.lib.scimath.logn",
+    "make it outside of the compiled function where its elements are constants (A @ x is supported); else add them into an array, np.add.at(a, (rows, columns), "
+    "values), and use np.linalg.solve": "scipy.sparse.coo_matrix scipy.sparse.coo_array scipy.sparse.csr_matrix scipy.sparse.csr_array scipy.sparse.csc_matrix "
+    "scipy.sparse.csc_array scipy.sparse.lil_matrix scipy.sparse.diags scipy.sparse.diags_array scipy.sparse.spdiags scipy.sparse.block_diag scipy.sparse.kron "
+    "scipy.sparse.linalg.spsolve scipy.sparse.linalg.cg scipy.sparse.linalg.splu scipy.sparse.linalg.factorized",
     "dates are no numbers of compiled code: make numbers of them outside": "np.isnat np.busday_count np.busday_offset np.is_busday np.datetime_as_string",
 }
 REMEDIES = {name: remedy for remedy, names in _REMEDIES.items() for name in names.split()}

@@ -43,6 +43,8 @@ mul: Op = row("mul", "FF:F", lambda m, x, y: m.arithmetic("mul", x, y), lambda d
 neg: Op = row("neg", "F:F", lambda m, x: m.arithmetic("neg", x), lambda d, z, x: (neg(d),), **STEADY)
 div: Op = row("div", "FF:F", lambda m, x, y: m.arithmetic("div", x, y), lambda d, z, x, y: (div(d, y), neg(mul(div(d, y), z))), neutral=1.0)
 mul_zero: Op = row("mul_zero", "FF:F", lambda m, x, y: select(eq(x, 0.0), 0.0, mul(x, y)), lambda d, z, x, y: (mul(d, y), mul(d, x)))
+over_power: Op = row("over_power", "FF:F", lambda m, x, y, n: select(eq(x, 0.0), 0.0, div(x, power_by_squaring(y, n))),  # 0 has no slope by y
+                     lambda d, z, x, y, n: (div(d, power_by_squaring(y, n)), neg(mul(d, mul(float(n), over_power(x, y, n=n + 1))))))
 
 # ---- comparison and choice
 eq: Op = row("eq", "FF:B", lambda m, x, y: m.compare("eq", x, y), speculate=True)

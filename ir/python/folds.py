@@ -16,6 +16,8 @@ from ..core import errors
 from ..core.builder import building
 from ..core.sites import user_site
 from ..core.types import BOOL, is_float
+from ..numpy.common import scalar_kind
+from ..numpy.creation import asarray
 from ..numpy.ufuncs import choose
 from ..staging.branches import not_, short_circuit
 from ..staging.stores import method_of
@@ -23,8 +25,8 @@ from ..values.operators import arithmetic
 from ..values.scalars import truth
 from ..values.values import Arrayed, Traced, call, is_traced, scalar_type
 from ..values.views import settled
-from .for_loops import _each, _look, _require_one, _rest, _source, _variables
-from .iterables import Staged, staged_iterable
+from .for_loops import _each, _look, _require_not, _require_one, _rest, _source, _variables
+from .iterables import Staged, as_array, staged_iterable
 
 ABSENT: Any = object()
 
@@ -130,6 +132,32 @@ def mean(data: Any) -> Any:
     if not is_float((scalar_type(first) or (BOOL,))[0]):
         raise errors.UnsupportedOperationError(f"statistics.mean() at {user_site()} takes floats: write sum(x) / len(x)")
     return arithmetic("div", fsum(items), len(items) if staged is None else staged.count())
+
+
+def _spread(name: str, fewer: int, root: bool) -> Callable[..., Any]:
+    """statistics.variance and those like it, of floats: the squares of what is left by the mean, divided by so many fewer than there are."""
+
+    def fn(data: Any, center: Any = None) -> Any:
+        staged, items = _source(data)
+        items = items if staged is not None else list(items)
+        if staged is None and not any(map(is_traced, (center, *items))):
+            return getattr(statistics, name)(items, center)
+        count = len(items) if staged is None else staged.count()
+        _require_not(count <= fewer, statistics.StatisticsError(f"{name} requires at least {('one data point', 'two data points')[fewer]}"))
+        values = asarray(list(items) if staged is None else as_array(staged))
+        if not is_float(scalar_kind(values)):
+            raise errors.UnsupportedOperationError(f"statistics.{name}() at {user_site()} takes floats: use np.var, or np.std")
+        left = values - (fsum(values) / count if center is None else center)
+        found = arithmetic("div", fsum(left * left), count - fewer)
+        return np.sqrt(found) if root else found
+
+    return fn
+
+
+SPREADS = {
+    getattr(statistics, name): _spread(name, fewer, root)
+    for name, fewer, root in (("variance", 1, False), ("stdev", 1, True), ("pvariance", 0, False), ("pstdev", 0, True))
+}
 
 
 def _decides(wanted: bool) -> Callable[[Any], Any]:

@@ -24,6 +24,7 @@ from ..objects.choice import is_choice, state_of
 from ..objects.reads import is_users
 from ..ops import table
 from ..staging.branches import if_
+from ..staging.optional import needed
 from ..staging.paths import DEAD, Raise, Scope, branch, leave, open_block, raise_here, restore, run_finally
 from ..values.scalars import truth
 from ..values.values import Traced, call
@@ -140,6 +141,7 @@ def with_(manager: Any, body: Callable[[Any], Any], scope: Scope) -> Any:
     if trace is None or not trace.builders:
         with manager as given:
             return body(given)
+    manager = needed(manager)
     if isinstance(manager, contextlib.suppress):
         kinds = manager._exceptions  # type: ignore[attr-defined]
         return try_(lambda: body(None), [(lambda: kinds, lambda _: None, False)], lambda: None, scope)

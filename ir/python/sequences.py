@@ -44,7 +44,7 @@ from ..values.views import any_traced, base_of, settled
 from . import iterables
 from .containers import ordered
 from .extremes import _before, _extreme, _hold, _is_vector
-from .folds import ABSENT, all_, any_, fsum, mean, prod, reduce, sum_
+from .folds import ABSENT, SPREADS, all_, any_, fsum, mean, prod, reduce, sum_
 from .for_loops import _each, _key_of, _look, _rest, _source, _variables
 from .iterables import FEW, Staged, staged_iterable, staged_range
 from .iterators import staged_map
@@ -321,5 +321,5 @@ REPLACED: dict[Any, Callable[..., Any]] = {
     **_TREES,
     builtins.sum: sum_, builtins.max: _extreme(_before(operator.gt), max), builtins.min: _extreme(_before(operator.lt), min), builtins.any: any_, builtins.all: all_,
     builtins.sorted: sorted_, builtins.list: list_, math.prod: prod, math.fsum: fsum, functools.reduce: reduce, itertools.accumulate: accumulate, statistics.mean: mean,
-    statistics.fmean: mean,
+    statistics.fmean: mean, **SPREADS,
 }  # fmt: skip

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core import errors
 from ..core.builder import building, current_trace
+from ..core.sites import user_site
 from ..core.types import BOOL, I64
 from ..numpy.dispatch import INDEXED, index_joined, mentions_traced
 from ..objects.choice import Candidates, as_number, is_choice, one_of
@@ -17,6 +19,7 @@ from ..staging.branches import and_, ifexp
 from ..staging.chosen.pick import halves, is_one_of, pick, plain, written
 from ..staging.growing import growing
 from ..staging.lists import List
+from ..staging.optional import Maybe, needed
 from ..staging.paths import heap_of, require
 from ..staging.stores import constants_written, method_of, subscripted, subscripts_written
 from ..values.arrays import lift_array
@@ -32,6 +35,8 @@ _MAKERS = set(map(type, INDEXED))
 @subscripted.define
 def getitem(obj: Any, index: Any) -> Any:
     """obj[index], where a captured NumPy array becomes a constant of the program."""
+    obj = needed(obj)
+    index = _there(obj, index) if type(index) is Maybe else index
     index = index if isinstance(obj, dict) else as_number(index)
     index = _counted(obj, index) if isinstance(obj, (*CONTAINERS, tuple, str)) else _plain_lists(index)
     if isinstance(obj, np.ndarray) and mentions_traced(index):
@@ -64,6 +69,17 @@ def getitem(obj: Any, index: Any) -> Any:
     return obj[index]
 
 
+def _there(obj: Any, index: Any, written: bool = False) -> Any:
+    """An index or a key that may be None; where it is, the program fails as Python does, or since something else would come of it."""
+    if isinstance(obj, dict) and None not in obj and not written:
+        return needed(index, KeyError(None))
+    kind = next((k for k in (list, tuple, str) if isinstance(obj, k)), None)
+    if kind is not None:
+        return needed(index, TypeError(f"{kind.__name__} indices must be integers or slices, not NoneType"))
+    what = f"an index, or a key, at {user_site()} may be None, and is: begin with one that is there"
+    return needed(index, errors.UnsupportedOperationError(what))
+
+
 def _counted(obj: Any, index: Any) -> Any:
     """An index of a sequence: a bool is 0 or 1."""
     return to_type(index, I64) if isinstance(index, Traced) and index.type == BOOL and not isinstance(obj, dict) else index
@@ -83,6 +99,8 @@ def _plain_lists(index: Any) -> Any:
 @subscripts_written.define
 def setitem(value: Any, obj: Any, index: Any) -> None:
     """obj[index] = value, evaluated in Python's order; compiled code never writes into an array it captured."""
+    obj = needed(obj)
+    index = _there(obj, index, written=True) if type(index) is Maybe else index
     if current_trace() is not None:
         if (own := method_of(obj, "__setitem__")) is not None:
             call(own, index, value)

@@ -2,7 +2,7 @@
 
 A call of a user's function runs its rewritten body in place. When a function is called again with arguments
 of the same types while it is being traced, it is recursive: the trace goes back to the first such call and
-traces the function on its own. Its result type is a fixpoint, base case first: until a type is known, a
+traces the function on its own. (One that Python alone decides to call once more, since objects hold something else now, goes on being inlined.) Its result type is a fixpoint, base case first: until a type is known, a
 recursive call has no value and the path that needs it is left out.
 
 A recursion under a traced condition whose calls differ in plain numbers would be unrolled along every path: there these
@@ -56,13 +56,18 @@ class Activation:
 
     def __init__(self, key: Any, builder: Builder, code: Any) -> None:
         self.key, self.builder, self.code, self.depth = key, builder, code, len(builder.frames)
+        self.objects: State | None = None  # what they held when it began
 
-    def is_conditional(self, trace: Trace) -> bool:
-        """Did a traced condition decide, since this call began, that the trace is here?"""
+    def is_conditional(self, trace: Trace, loops: bool = False) -> bool:
+        """Did a traced condition decide, since this call began, that the trace is here? With `loops`: or a loop in the graph?"""
         frames = self.builder.frames[self.depth :]
         for b in trace.builders[trace.builders.index(self.builder) + 1 :]:
             frames += b.frames
-        return any(f.kind == "condition" or any(f.ends.values()) for f in frames)
+        return any(f.kind == "condition" or (loops and f.staged) or any(f.ends.values()) for f in frames)
+
+    def has_written(self, trace: Trace) -> bool:
+        """Has the user's code written to an object since this call began? If not, the same call does what this one does."""
+        return self.objects is not None and trace.heap.changed(self.objects, trace.heap.save(), self.objects.clock)
 
 
 class Unrolled:
@@ -91,7 +96,7 @@ def invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     if staged is not None:
         return call_staged(trace, staged, args, kwargs)
     running = next((a for a in trace.active if a.key == key), None)
-    if running is not None:
+    if running is not None and (running.is_conditional(trace, loops=True) or not running.has_written(trace)):
         raise Recursion(running)
     active = Activation(key, trace.builders[-1], _code(raw))
     _limit_depth(trace, function, active)
@@ -197,7 +202,8 @@ def _undone(trace: Trace, active: Activation, body: Callable[[State], Any]) -> t
     builder = active.builder
     open_block()
     mark: Mark = builder.mark()
-    depth, objects = len(trace.builders), trace.heap.save()
+    depth = len(trace.builders)
+    active.objects = objects = trace.heap.save()
     trace.active.append(active)
     try:
         return body(objects), None

@@ -130,7 +130,7 @@ def _common(a: Skeleton, of_a: Iterator[Kind], b: Skeleton, of_b: Iterator[Kind]
         kinds.append(meet(*numbered) if len(numbered) == 2 else numbered[0] if numbered else Kind(I64, 0, True))
         leaves: list[Any] = []
         return skeleton(one_of(ANY, known), leaves)
-    none = [ks[0].value is None and ks[0].dtype is None for ks in (mine, its)]
+    none = [x == LEAF and ks[0].value is None and ks[0].dtype is None for x, ks in ((a, mine), (b, its))]
     if any(none) or optional() in (_class(a), _class(b)):
         return _optional((a, mine), (b, its), none, kinds)
     if a == LEAF == b:

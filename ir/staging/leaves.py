@@ -213,3 +213,10 @@ def either(cond: Traced, then: Callable[[], Any], orelse: Callable[[], Any], wha
         builder.jump(target, a, block)
     builder.enter(target)
     return made
+
+
+def endless_chain() -> errors.TypeMismatchError:
+    return errors.TypeMismatchError(
+        f"the objects in a loop at {user_site()} refer to one another in a chain that is longer after each iteration: its length must be "
+        "known while the function is traced. Keep its parts in a list, or in arrays, and refer to them by their numbers"
+    )

@@ -39,6 +39,7 @@ from .leaves import (
     bare,
     coerce,
     describe_value,
+    endless_chain,
     in_words,
     is_view,
     leaf_type,
@@ -258,10 +259,7 @@ class Loop(Reserving, Contents, Chosen):
     def _latch(self, key: Any, name: str, old: Any, before: Any, new: Any, state: State, args: dict[Any, Atom]) -> None:
         """One part of a variable comes back to the head, where it is `old`."""
         if len(key) > DEEPEST:
-            raise errors.TypeMismatchError(
-                f"the objects in a loop at {user_site()} refer to one another in a chain that is longer after each iteration: its length must be "
-                "known while the function is traced. Keep its parts in a list, or in arrays, and refer to them by their numbers"
-            )
+            raise endless_chain()
         if one_is_complex([old, new]):
             if self.forms.get(key) != "complex":
                 self.forms[key] = "complex"
@@ -351,6 +349,8 @@ class Loop(Reserving, Contents, Chosen):
         what = f"changes from {show(old)} to {show(new)}: {why[type(old) is type(new)]}"
         if (keyed(new) or members_of(new)) is not None:  # what it holds is known by itself, and not by a structure
             what = f"becomes another {type(new).__name__} that the program fills: choose it where it is used: (a if i % 2 == 0 else b)"
+        elif isinstance(new, str) and type(new) is not str:
+            what = "becomes a text that the program makes or chooses: keep a number (of the text in a list), and take the text where it is used"
         return errors.TypeMismatchError(f"loop {in_words(name)} at {user_site()} {what}")
 
     def _atom(self, key: Any, name: str, before: Any, new: Any) -> Atom | None:

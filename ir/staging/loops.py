@@ -21,7 +21,7 @@ from ..values.values import Traced
 from ..values.writes import Refused
 from .items.room import Widen
 from .join import join
-from .leaves import Undefined
+from .leaves import Undefined, endless_chain
 from .loop import Loop
 from .paths import (
     BREAK,
@@ -47,6 +47,7 @@ from .stores import seen
 
 SHORT = 32  # iterations, at most, that are unrolled rather than that Python's containers are indexed in a loop
 MOST_ROUNDS = 100  # in which a loop is traced
+MOST_DEEPER = 7  # of them, one after another, in which parts of parts are found to change: a tree that grows doubles each time
 UNROLL_ALWAYS = 4  # what is known to be this short is unrolled at once
 
 CANNOT_BE_STAGED = (errors.TracedConditionError, errors.TypeMismatchError, errors.UndefinedVariableError, Refused)
@@ -58,13 +59,15 @@ def while_(test: Thunk, body: Thunk, orelse: Thunk | None, scope: Scope, forever
     go_back = way_back(scope)
     first = truth(test())
     go_back()
-    if isinstance(first, Traced) or forever:
+    if isinstance(first, Traced):
         return staged_loop(test, body, orelse, scope, later)
     place, builder = concrete.place(), current_builder()
     numbers = builder.trace.numbers
     short = numbers is not None and place in numbers.unrolled
     try:
-        return python_loop(_tests(test), lambda _: body(), orelse, scope, most=math.inf if short else concrete.LONG)
+        return python_loop(
+            _tests(test), lambda _: body(), orelse, scope, most=math.inf if short else UNROLL_ALWAYS if forever else concrete.LONG
+        )
     except StagedExit:
         go_back()
     before = len(builder.blocks)
@@ -76,8 +79,8 @@ def while_(test: Thunk, body: Thunk, orelse: Thunk | None, scope: Scope, forever
         why = reason
     go_back()
     try:
-        return python_loop(_tests(test), lambda _: body(), orelse, scope)
-    except StagedExit:  # its condition comes to depend on the program's values: no other way is left
+        return python_loop(_tests(test), lambda _: body(), orelse, scope, most=concrete.MOST_UNROLLED if forever else None)
+    except StagedExit:  # its condition, or its exit, comes to depend on the program's values: no other way is left
         raise why from None
 
 
@@ -169,7 +172,7 @@ def staged_loop(
     mark, before = builder.mark(), scope.save()
     forms: dict[Any, Any] = {}
     viewed: list[Any] = []
-    rounds = 0
+    rounds = depth = deeper = 0
     while True:
         postponed = builder.trace.postponed
         try:
@@ -186,6 +189,10 @@ def staged_loop(
         except Widen:
             builder.rollback(mark)
             scope.restore(before)
+            depth, before_it = max(map(len, forms)), depth
+            deeper = deeper + 1 if depth > before_it else 0
+            if deeper > MOST_DEEPER:
+                raise endless_chain() from None
             if (rounds := rounds + 1) > MOST_ROUNDS:
                 raise errors.TypeMismatchError(
                     f"the loop at {user_site()} makes a function, or another object, that is a new one each time that the loop is traced, and carries it into its next "
@@ -274,6 +281,8 @@ def counted_loop(
             return None
         return signal
 
+    if isinstance(count, Traced):
+        current_builder().trace.counts.append(count)
     inner = Scope(("i", *scope.names), get, put)
     inner.cells = scope.cells
     test = lambda: table.ilt(counter[0], _limit(count()) if moving else before)  # noqa: E731

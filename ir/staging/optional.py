@@ -68,10 +68,13 @@ class Maybe:
     def __lantern_among__(self) -> tuple[Any, ...]:
         return (value_of(self),)
 
+    def __lantern_needed__(self) -> Any:
+        return needed(self)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__lantern"):
             raise AttributeError(name)
-        return getattr(needed(self, AttributeError(f"'NoneType' object has no attribute '{name}'")), name)
+        return getattr(holder(self, name), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr_(value, needed(self), name)
@@ -129,6 +132,11 @@ def needed(x: Any, what: Exception | None = None) -> Any:
         raise error
     require(there, error)
     return value
+
+
+def holder(x: Any, name: str) -> Any:
+    """The value, of which an attribute is asked for."""
+    return x if type(x) is not Maybe else needed(x, AttributeError(f"'NoneType' object has no attribute '{name}'"))
 
 
 def _failure(name: str | None) -> Exception:

@@ -13,7 +13,8 @@ from ..core.builder import building, current_trace
 from ..core.port import Port
 from ..core.sites import is_library, unsupported, user_site
 from ..objects.choice import Choice
-from ..objects.held import CONTAINERS
+from ..objects.held import CONTAINERS, held_by
+from ..objects.structure import is_object
 from ..syntax.rewrite import NOT_USER_CODE, convert
 from ..values.arrays import lift_array
 from ..values.values import Arrayed, Traced, call
@@ -40,13 +41,34 @@ def method_of(obj: Any, name: str) -> Any:
     return types.MethodType(found, obj) if isinstance(found, types.FunctionType) and not is_library(found.__code__.co_filename) else None
 
 
+def _there(x: Any) -> Any:
+    """What may be None, where it is needed."""
+    needed = getattr(type(x), "__lantern_needed__", None)
+    return x if needed is None else needed(x)
+
+
 def gone_through(x: Any, in_turn: bool = False) -> Any:
     """What Python goes through where it goes through x: for an object of a user's class what its `__iter__` gives, which is rewritten like other
-    code. `in_turn`: others are gone through by turns with it, so that a generator function has to wait."""
+    code. `in_turn`: others are gone through by turns with it, so that a generator function has to wait: Python runs it, unless it may look at
+    what is there on some paths only."""
+    x = _there(x)
     own = method_of(x, "__iter__") if not isinstance(x, type) and type(x).__module__.split(".")[0] not in NOT_USER_CODE else None
-    if own is None or (in_turn and getattr(convert(own.__func__), "__lantern_yields__", False)):
+    if own is None or (in_turn and getattr(convert(own.__func__), "__lantern_yields__", False) and not _holds_open(x)):
         return x
     return call(own)
+
+
+def _holds_open(x: Any) -> bool:
+    """Is something that may be None, or is one of several, in that object, or in those in it?"""
+    work, known = [x], set()
+    while work:
+        holder = work.pop()
+        if hasattr(type(holder), "__lantern_among__"):
+            return True
+        if id(holder) not in known and (isinstance(holder, (tuple, *CONTAINERS)) or is_object(holder)):
+            known.add(id(holder))
+            work += held_by(holder) if not isinstance(holder, tuple) else holder
+    return False
 
 
 def constants_written(x: Any) -> None:
@@ -70,6 +92,10 @@ def called(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
 
 def delitem(obj: Any, index: Any) -> None:
     """del obj[index]"""
+    obj = _there(obj)
+    if (own := method_of(obj, "__delitem__")) is not None:
+        call(own, index)
+        return
     if current_trace() is not None and isinstance(obj, CONTAINERS):
         heap_of().note(obj)
     del obj[index]

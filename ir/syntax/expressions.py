@@ -125,10 +125,10 @@ class Expressions(Base):
         operand = self.visit(node.operand)
         if isinstance(node.op, ast.Not):
             return self._locate(_call("not_", operand), node)
-        if isinstance(node.op, ast.Invert) or isinstance(operand, ast.Constant):
+        if isinstance(operand, ast.Constant):
             node.operand = operand
             return node
-        name = "neg" if isinstance(node.op, ast.USub) else "pos"
+        name = {ast.USub: "neg", ast.UAdd: "pos"}.get(type(node.op), "invert")
         return self._locate(_call("unary", ast.Attribute(_staging("operator"), name, ast.Load()), ast.Constant(name), operand), node)
 
     def visit_BinOp(self, node: ast.BinOp) -> Any:

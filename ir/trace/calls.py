@@ -30,7 +30,7 @@ from ..staging import stores
 from ..staging.chosen.pick import each, plain
 from ..staging.functions import invoke
 from ..staging.lists import List, made
-from ..staging.optional import Maybe, needed
+from ..staging.optional import Maybe, holder, needed
 from ..staging.paths import heap_of
 from ..staging.stores import announced
 from ..syntax.rewrite import NOT_USER_CODE, raw_of
@@ -60,7 +60,7 @@ def attribute(obj: Any, name: str) -> Any:
     trace = current_trace()
     if type(obj) in _PLAIN_TYPES or trace is None or not trace.builders:
         return getattr(obj, name)
-    found = trace.reads.attribute(obj, name)
+    found = trace.reads.attribute(obj := holder(obj, name), name)
     if isinstance(found, property) and isinstance(found.fget, types.FunctionType) and _is_user_code(found.fget):
         return call(found.fget, obj)
     if found is not MISSING and not isinstance(obj, type):
@@ -145,7 +145,7 @@ def call(function: Any, /, *args: Any, **kwargs: Any) -> Any:
         done, args = with_containers(function, args, REPLACED)
         if done:
             return args
-    if type(function) is Choice:
+    if type(function := needed(function)) is Choice:
         return function(*args, **kwargs)
     if (own := mappings.method(function, args) or sets.method(function, args)) is not None:
         return own(*args, **kwargs)

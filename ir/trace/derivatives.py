@@ -175,7 +175,8 @@ def _check_objects(heap: Heap, before: State, builder: Builder, label: str) -> N
         for leaf in leaves_of(dict(now) if isinstance(now, dict) else now):
             if is_traced(leaf) and leaf.builder is not None and not builder.parent.inside(leaf.builder):  # type: ignore[union-attr]
                 raise errors.UnsupportedOperationError(
-                    f"`{label}` is differentiated at {user_site()} and puts one of its values into {place}: return the value as well (value_and_grad with has_aux=True)"
+                    f"`{label}` is differentiated at {user_site()} and puts one of its values into {place}: return the value as well (value_and_grad with has_aux=True), or "
+                    "put back what was there before it returns"
                 )
 
 

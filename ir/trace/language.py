@@ -125,7 +125,7 @@ def decorating(decorator: Any) -> Callable[[Any], Any]:
 
 def contains(x: Any, items: Any) -> Any:
     """x in items: element by element where something is traced (no hash of a traced value is its number's)."""
-    items = plain(items)
+    items = plain(needed(items))
     if isinstance(items, queue.Queue):
         items = items.items
     if building() and isinstance(items, (dict, set, frozenset)):
@@ -155,6 +155,8 @@ def contains(x: Any, items: Any) -> Any:
         return found
     if type(x).__eq__ is _BY_IDENTITY and isinstance(items, (tuple, list, dict, set, frozenset)):
         told_apart(x, *items)
+    if type(items) is Choice:
+        return truth(items.__contains__(x))
     own = stores.method_of(items, "__contains__")
     return x in items if own is None else truth(call(own, x))
 
@@ -264,6 +266,7 @@ def _in_words(fn: Any, *operands: Any) -> Any:
 
 def in_place(fn: Any, old: Any, value: Any) -> Any:
     """old (op)= value"""
+    old = needed(old)
     if building() and (type(old) not in _PLAIN_TYPES or type(value) not in _PLAIN_TYPES):
         name = fn.__name__.removeprefix("i")
         if name == "or" and sets.operated("or", old, value) is not NotImplemented:
@@ -298,6 +301,7 @@ def _computed(fn: Any, *operands: Any) -> Any:
 
 def unary(fn: Any, name: str, x: Any) -> Any:
     """(op) x"""
+    x = needed(x)
     if type(x) is np.ndarray and building():
         return _computed(fn, x)
     own = own_method(x, f"__{name}__")

@@ -216,7 +216,7 @@ def _check_objects(heap: Heap, name: str) -> None:
             continue
         raise errors.UnsupportedOperationError(
             f"`{name}` changes {place}, which outlives the call (from {_shown(was)} to {_shown(now)}): compiled code writes into no object of its "
-            "caller. Return the new value, and let the caller keep it"
+            "caller. Return the new value, and let the caller keep it, or put back what was there before it returns"
         )
 
 

@@ -101,6 +101,7 @@ def _forget(numbers: Numbers | None, asked: int) -> None:
 # of the arguments, where they may become constants; and the conditions that have been staged
 keep("numbers", lambda trace: None, mark=lambda numbers: 0 if numbers is None else len(numbers.asked), undo=_forget)
 keep("conditions", lambda trace: [])
+keep("counts", lambda trace: [])  # of iterations of loops that have been staged
 keep("counters", lambda trace: set())  # of loops that are so short that they are unrolled where Python needs one
 keep("counted", lambda trace: {})  # what the blocks of loops are given that are staged for their length: by variable the loop's place
 
@@ -209,11 +210,11 @@ def agree(n: Any, m: Any) -> None:
 
 def decide(trace: Trace, error: Exception) -> None:
     """Two paths do not fit together: ask for what decides between them, where that is numbers of arguments. All bools at once;
-    then the int, then the size, that decided last."""
+    then the int, then the size, that decided last, or that a loop has run over."""
     assert trace.numbers is not None
     found: list[set[Need]] = []
     unknown: set[Var] = set()
-    for cond in reversed(trace.conditions):
+    for cond in (*reversed(trace.conditions), *reversed(trace.counts)):
         origin = _Origin(trace, unknown)
         if origin.of(cond) is not None and not origin.through and origin.needs - trace.numbers.fixed.keys():
             found.append(origin.needs)

@@ -1,4 +1,4 @@
-"""scipy.optimize's solvers run outside, where compiled functions are their arguments; inside compiled code they are refused."""
+"""Those of scipy.optimize's solvers that run outside, where compiled functions are their arguments; inside compiled code they are refused."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from .quadrature import refused
 
 refused(
     "write its iteration as a loop and wrap it in lantern_jit.implicit(solve, residual), which gives its derivatives; lantern_jit.fixed_point iterates itself",
-    *(
-        f"scipy.optimize.{f}"
-        for f in ("brentq", "brenth", "bisect", "ridder", "toms748", "newton", "root", "root_scalar", "fsolve", "fixed_point")
-    ),
+    *(f"scipy.optimize.{f}" for f in ("toms748", "root", "root_scalar", "fsolve", "fixed_point")),
 )
 refused(
     "call it outside with compiled functions, or solve where the gradient is 0: lantern_jit.implicit(solve, gradient)",

@@ -60,13 +60,13 @@ def _divergence(x: Term, y: Term, inside: Term, edge: Any) -> Term:
     return select(isnan(x) | isnan(y), x + y, z)
 
 
-define("xlogy", lambda z, x, y: log(y), lambda z, x, y: over(x, 1.0 / y), value=lambda x, y: _product(x, y, log(y)))
-define("xlog1py", lambda z, x, y: log1p(y), lambda z, x, y: over(x, 1.0 / (1.0 + y)), value=lambda x, y: _product(x, y, log1p(y)))
+define("xlogy", lambda z, x, y: log(y), lambda z, x, y: over(x, y), value=lambda x, y: _product(x, y, log(y)))
+define("xlog1py", lambda z, x, y: log1p(y), lambda z, x, y: over(x, 1.0 + y), value=lambda x, y: _product(x, y, log1p(y)))
 define("entr", lambda z, x: -log(x) - 1.0,
        value=lambda x: select(isnan(x), x, select(x > 0.0, -x * log(x), select(eq(x, 0.0), 0.0, -math.inf))))
-define("rel_entr", lambda z, x, y: log(x / y) + 1.0, lambda z, x, y: -over(x, 1.0 / y),
+define("rel_entr", lambda z, x, y: log(x / y) + 1.0, lambda z, x, y: -over(x, y),
        value=lambda x, y: _divergence(x, y, x * log(x / y), 0.0))
-define("kl_div", lambda z, x, y: log(x / y), lambda z, x, y: 1.0 - over(x, 1.0 / y),
+define("kl_div", lambda z, x, y: log(x / y), lambda z, x, y: 1.0 - over(x, y),
        value=lambda x, y: _divergence(x, y, x * log(x / y) - x + y, y))
 
 # ---- of the normal distribution, and the error function

@@ -90,8 +90,13 @@ exp, expm1, log, log1p, sqrt, sin, cos, absolute, power = map(
 )
 sinh, cosh, asinh, acosh, hypot = map(on_terms, (table.sinh, table.cosh, table.asinh, table.acosh, table.hypot))
 atan2, copysign = map(on_terms, (table.atan2, table.copysign))
-select, eq, isnan, over, direction = map(on_terms, (table.select, table.eq, table.isnan, table.mul_zero, table.direction))
+select, eq, isnan, direction = map(on_terms, (table.select, table.eq, table.isnan, table.direction))
 gaussian, erf, digamma, polygamma, gammaln = map(on_terms, (table.gaussian, table.erf, table.digamma, table.polygamma, table.gammaln))
+
+
+def over(x: Term, y: Term) -> Term:
+    """x / y; 0 where x is 0, whatever y is, and so are its derivatives by y."""
+    return Term(table.over_power(plain(x), plain(y), n=1))
 
 
 def trigamma(x: Term) -> Term:

@@ -56,8 +56,8 @@ def step(x: Any) -> None:
     if trace is None or not trace.builders or not _is_of_python(x):
         return
     _, born = trace.iterators.get(id(x), (x, 0))
-    frames = [(f, i) for i, b in enumerate(trace.builders) for f in b.frames]
-    if any(born <= f.since and (f.staged or f.kind in ("condition", "staged") or (f.kind == "function" and i > 0)) for f, i in frames):
+    frames = [(f, i > 0 and f is b.frames[0]) for i, b in enumerate(trace.builders) for f in b.frames]  # with the function's own
+    if any(born <= f.since and (f.staged or f.kind in ("condition", "staged") or (f.kind == "function" and own)) for f, own in frames):
         raise errors.TracedConditionError(
             f"next() at {user_site()} takes an element under a traced condition, or in a loop of the program, of an iterator that was made before: "
             "which one that is only the program knows. Make a list of it, and count the place yourself"

@@ -131,7 +131,7 @@ def operation(x: Choice, name: str, *args: Any, **kwargs: Any) -> Any:
         return getattr(number, name)(*map(as_number, args))
     _, objects = state_of(x)
     found = [getattr(type(c), name, None) for c in objects]
-    if name in ("__eq__", "__ne__") and all(f in (object.__eq__, object.__ne__) for f in found):
+    if name in ("__eq__", "__ne__") and all(f in (object.__eq__, object.__ne__) for f in (*found, *(type(c).__eq__ for c in objects))):
         same = is_(x, args[0])
         return same if name == "__eq__" else logical_not(same) if isinstance(same, Traced) else not same
     if any(f is None for f in found):
@@ -156,9 +156,9 @@ def _do(x: Any, name: str, args: Any) -> Any:
     if isinstance(own, types.FunctionType):
         return call(types.MethodType(own, x), *args)
     if name in _BINARY:
-        return _BINARY[name](x, *args)
+        return call(_BINARY[name], x, *args)
     reflected = _BINARY.get(f"__{name[3:]}")
-    return getattr(x, name)(*args) if reflected is None else reflected(*args, x)
+    return getattr(x, name)(*args) if reflected is None else call(reflected, *args, x)
 
 
 def _called(x: Any) -> Any:

@@ -57,6 +57,7 @@ def same_shape(b: Any, x: Any) -> None:
         if sizes.same(n, m):
             continue
         ok, bad = branch(table.ieq(*lifted(n, m)), "fits", "differs")
-        text = "the items of a list that grows under traced control flow must have one shape"
+        must = "the items of a list that grows under traced control flow must have one shape"
+        text = f"{must}: keep numbers, and how many there are of each, np.repeat(values, counts)"
         current_builder().terminate(Fail("assertion", text, user_site(text)), bad)
         current_builder().enter(ok)
