@@ -27,7 +27,7 @@ from ..values.arrays import lift_array
 from ..values.concrete import is_own, own, place
 from ..values.kernels import copied
 from .heap import Heap
-from .held import MISSING, attribute_of
+from .held import CONTAINERS, MISSING, attribute_of
 from .names import global_names
 
 _NUMBERS = (bool, int, float, complex, str, bytes, type(None))
@@ -138,13 +138,13 @@ class Kind(Read):
 
 
 class Contents(Read):
-    """All that a list or a dict holds."""
+    """All that a list, a dict, a set or a deque holds."""
 
     __slots__ = ()
 
     def now(self) -> Any:
         x = self.holder
-        return tuple(list.__iter__(x)) if isinstance(x, list) else (*dict.keys(x), *dict.values(x))
+        return (*dict.keys(x), *dict.values(x)) if isinstance(x, dict) else tuple((list if isinstance(x, list) else type(x)).__iter__(x))
 
     def holds(self) -> bool:
         new, old = self.now(), self.value
@@ -217,6 +217,8 @@ class Reads:
     # ---- functions
     def function(self, f: Any) -> None:
         """A user's function is called: its code, and all the globals and variables that this names. Of this library's own nothing is noted."""
+        if isinstance(f, types.MethodType):
+            self.method(f.__func__, f.__self__)
         f = getattr(f, "__func__", f)
         if id(f) in self.functions or not isinstance(f, types.FunctionType) or raw_of(f) is not None or not is_users(f.__module__ or ""):
             return
@@ -235,6 +237,22 @@ class Reads:
         for cell in f.__closure__ or ():
             self.add(Cell, cell, "")
 
+    def method(self, f: Any, obj: Any) -> None:
+        """A function is called as a method of `obj`, whoever has looked it up: an operator, `with`, super(). Where it stands in the class."""
+        cls = obj if isinstance(obj, type) else type(obj)
+        name, bases = getattr(f, "__name__", ""), cls.__mro__[:-1] if is_users(cls.__module__ or "") else ()
+        place = next((i for i, b in enumerate(bases) if getattr(found := b.__dict__.get(name), "__func__", found) is f), None)
+        if place is not None:  # else it is no attribute of the class, or one of another name
+            self.kind(obj)
+            for base in bases[: place + 1]:
+                self.add(Inherited, base, name)
+
+    def kind(self, obj: Any) -> None:
+        """The class of `obj` is asked for: that of a user's object can be changed."""
+        cls = type(obj)
+        if cls.__flags__ & _HEAP_TYPE and is_users(cls.__module__ or "") and not isinstance(obj, type):
+            self.add(Kind, obj)
+
     # ---- attributes
     def attribute(self, obj: Any, name: str) -> Any:
         """obj.name is about to be read. What a user's class has under that name."""
@@ -249,8 +267,8 @@ class Reads:
             self.add(Attribute, obj, name)
         elif is_users(cls.__module__ or ""):
             found = inherited(cls, name)
+            self.kind(obj)
             if cls.__flags__ & _HEAP_TYPE:
-                self.add(Kind, obj)
                 self.add(Inherited, cls, name)
             if isinstance(found, types.MemberDescriptorType) or (hasattr(obj, "__dict__") and not hasattr(type(found), "__set__")):
                 self.add(Attribute, obj, name)
@@ -267,17 +285,16 @@ class Reads:
 
     def contents(self, x: Any) -> None:
         """Code that is not rewritten is about to look at all that `x` holds."""
-        if isinstance(x, (list, dict)):
+        if isinstance(x, CONTAINERS) and not hasattr(type(x), "__lantern_queue__"):  # one of the program
             if (Contents, id(x), None) not in self.found and not self.heap.birth(x):
                 self.add(Contents, x)
-                self.every(x if isinstance(x, list) else dict.values(x))
+                self.every(dict.values(x) if isinstance(x, dict) else x)
         elif isinstance(x, tuple):
             self.every(x)
 
     def every(self, items: Iterable[Any]) -> None:
         for x in items:
-            if isinstance(x, (list, dict, tuple)):
-                self.contents(x)
+            self.contents(x)
 
     def array(self, x: Any) -> None:
         """NumPy is about to look at the elements of an array, which then are constants; unless the trace has made it."""

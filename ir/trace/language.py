@@ -156,6 +156,7 @@ def contains(x: Any, items: Any) -> Any:
     if type(x).__eq__ is _BY_IDENTITY and isinstance(items, (tuple, list, dict, set, frozenset)):
         told_apart(x, *items)
     own = stores.method_of(items, "__contains__")
+    seen(items)
     return x in items if own is None else truth(call(own, x))
 
 
@@ -180,6 +181,8 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
         x, y = needed(x), needed(y)
     if name in _COMPARED and building() and _of_parts(x) and _of_parts(y) and any_traced((x, y)):
         return _compared(fn, name, x, y) if isinstance(x, tuple) is isinstance(y, tuple) else fn((), [])
+    if building():
+        current_trace().reads.every((x, y))  # type: ignore[union-attr]
     if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
         if (type(x) is np.ndarray or type(y) is np.ndarray) and not is_traced(x) and not is_traced(y) and building():
             return _computed(fn, x, y)
@@ -264,6 +267,8 @@ def _in_words(fn: Any, *operands: Any) -> Any:
 
 def in_place(fn: Any, old: Any, value: Any) -> Any:
     """old (op)= value"""
+    if building():
+        current_trace().reads.every((value,))  # type: ignore[union-attr]
     if building() and (type(old) not in _PLAIN_TYPES or type(value) not in _PLAIN_TYPES):
         name = fn.__name__.removeprefix("i")
         if name == "or" and sets.operated("or", old, value) is not NotImplemented:
