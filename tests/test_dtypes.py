@@ -260,3 +260,16 @@ def test_ufuncs_of_kinds_that_numpy_joins() -> None:
     for f, *args in refused:
         with pytest.raises(TypeError, match=r"did not contain a loop|not supported for the input types"):
             lj.jit(f)(*args)
+
+
+def test_spaces_have_the_type_of_what_is_no_python_number() -> None:
+    x = np.array([1.5, 2.5], np.float32)
+    rows: list[Callable[[Any], Any]] = [
+        lambda x: np.linspace(x[0], 3, 3), lambda x: np.linspace(0.0, x, 3), lambda x: np.linspace(x[0], np.float64(3.0), 3),
+        lambda x: np.linspace(x[0].astype(int), 3, 3), lambda x: np.logspace(x[0], 3, 3), lambda x: np.geomspace(x[0], 3.0, 3),
+    ]  # fmt: skip
+    for f in rows:
+        wanted = f(x)
+        for mode, found in both(f, x).items():
+            assert found.dtype == wanted.dtype, mode
+            np.testing.assert_allclose(found, wanted, rtol=1e-6, err_msg=mode)

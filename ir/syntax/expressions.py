@@ -108,7 +108,10 @@ class Expressions(Base):
         """What it does to one element, as functions; sum() and the like then run over the elements as a loop does."""
         inner = [n for n in walk(node) if isinstance(n, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await))]
         if inner or any(g.is_async for g in node.generators):
-            return super().generic_visit(node)
+            super().generic_visit(node)
+            for g in node.generators:
+                g.ifs = [_call("known", test) for test in g.ifs]
+            return node
         first, *rest = node.generators
         items = self.visit(first.iter)
         keep: ast.expr = ast.Constant(None)
