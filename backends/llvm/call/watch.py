@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from ....ir.objects.held import MISSING
-from ....ir.objects.reads import Attribute, Cell, Contents, Elements, Field, Inherited, Item, Kind, Read, inherited
+from ....ir.objects.places import Attribute, Cell, Contents, Elements, Field, Inherited, Item, Kind, Read, inherited
 from ..runtime.layout import HEADER
 from .process import runtime
 
