@@ -235,3 +235,41 @@ def test_matrices_of_numpy_are_refused() -> None:
     for f in (np.bmat, np.asmatrix, lambda x: np.bmat([[x, x]])):
         with pytest.raises(errors.UnsupportedOperationError, match="use an array of two axes"):
             lj.jit(lambda x, f=f: f(x))(np.ones((2, 2)))
+
+
+def test_ufuncs_of_kinds_that_numpy_joins() -> None:
+    b, i, z = np.array([True, False]), np.array([4, -6]), np.array([1.0 + 2.0j, 2.0])
+    rows: list[tuple[Any, ...]] = [
+        (lambda b: np.conj(b) + np.conj(b), b),  # 2, not True
+        (lambda b, i: np.gcd(b, i) + np.lcm(i, b), b, i),
+        (lambda z, i: np.float_power(z, i), z, i),
+        (lambda i, z: np.float_power(i, z), i, z),
+        (lambda z: np.float_power(z, 0.5), z.astype(np.complex64)),
+        (lambda c, x: c**x, 1.5 + 1.0j, np.array([1.0, 2.0, -0.5], np.float32)),
+        (lambda x, z: x**z, 0.5, z.astype(np.complex64)),
+        (lambda n, z: n**z, 2, z.astype(np.complex64)),
+    ]
+    for f, *args in rows:
+        wanted = f(*args)
+        for mode, found in both(f, *args).items():
+            assert found.dtype == WIDER.get(wanted.dtype, wanted.dtype), mode
+            np.testing.assert_allclose(found, wanted, rtol=1e-6 if wanted.dtype == np.complex64 else 1e-12, err_msg=mode)
+    refused: list[tuple[Any, ...]] = [
+        (lambda z, i: np.gcd(z, i), z, i), (lambda z, i: np.lcm(i, z), z, i), (lambda x: np.bitwise_count(x), np.ones(2)), (lambda z: np.bitwise_count(z), z),
+    ]  # fmt: skip
+    for f, *args in refused:
+        with pytest.raises(TypeError, match=r"did not contain a loop|not supported for the input types"):
+            lj.jit(f)(*args)
+
+
+def test_spaces_have_the_type_of_what_is_no_python_number() -> None:
+    x = np.array([1.5, 2.5], np.float32)
+    rows: list[Callable[[Any], Any]] = [
+        lambda x: np.linspace(x[0], 3, 3), lambda x: np.linspace(0.0, x, 3), lambda x: np.linspace(x[0], np.float64(3.0), 3),
+        lambda x: np.linspace(x[0].astype(int), 3, 3), lambda x: np.logspace(x[0], 3, 3), lambda x: np.geomspace(x[0], 3.0, 3),
+    ]  # fmt: skip
+    for f in rows:
+        wanted = f(x)
+        for mode, found in both(f, x).items():
+            assert found.dtype == wanted.dtype, mode
+            np.testing.assert_allclose(found, wanted, rtol=1e-6, err_msg=mode)

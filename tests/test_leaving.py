@@ -254,3 +254,34 @@ def steps(x: Any) -> Any:
 
 def test_two_ways_back_write_an_attribute() -> None:
     check(steps, (1.1,), (0.2,))
+
+
+# ---- an exception is the user's own, with all that it keeps
+class Told(Exception):
+    __slots__ = ("code",)
+
+    def __init__(self, code: int, *, more: Any = None) -> None:
+        super().__init__(f"code {code}")
+        self.code, self.more = code, more
+
+
+KEEPING: list[tuple[BaseException, str, Any]] = [
+    (SystemExit(3), "code", 3), (StopIteration(5), "value", 5), (UnicodeDecodeError("utf8", b"abc", 0, 1, "bad"), "reason", "bad"),
+    (ImportError("no", name="module"), "name", "module"), (FileNotFoundError(2, "none", "file"), "filename", "file"), (OSError(2, "none"), "filename", None),
+    (AttributeError("no", name="field"), "name", "field"), (SyntaxError("no", ("file", 7, 2, "x")), "lineno", 7), (Told(4, more="x"), "code", 4),
+    (Told(4, more="x"), "more", "x"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("error", "name", "value"), KEEPING, ids=[f"{type(e).__name__}.{name}" for e, name, _ in KEEPING])
+def test_what_exceptions_keep(error: BaseException, name: str, value: Any) -> None:
+    def f(x: Any) -> Any:
+        if x > 0:
+            raise error
+        return x * x
+
+    for compiled in (lj.jit(f), lj.grad(f), lj.jit(lj.grad(f))):
+        with pytest.raises(type(error)) as caught:
+            compiled(1.0)
+        assert getattr(caught.value, name) == value
+        assert str(caught.value) == str(error)

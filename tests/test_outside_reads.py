@@ -17,7 +17,7 @@ import pytest
 
 import lantern_jit as lj
 from lantern_jit.backends.llvm.call import watch
-from lantern_jit.ir.objects import reads
+from lantern_jit.ir.objects import places
 
 RATE, STEPS, WEIGHTS, NAMES = 2.0, 2, np.arange(3.0), [1.0, 2.0]
 CONFIG: dict[str, Any] = {"x": 1.0, "y": {"z": 2.0}}
@@ -288,7 +288,7 @@ def test_an_inner_change_makes_no_other_program_stale() -> None:
     (family,) = g._dispatcher.made.values()
     (found,) = family
     assert not any(
-        isinstance(r, (reads.Attribute, reads.Contents)) or (isinstance(r, reads.Item) and r.name == "a") for r in found.traced.reads
+        isinstance(r, (places.Attribute, places.Contents)) or (isinstance(r, places.Item) and r.name == "a") for r in found.traced.reads
     )
 
 
@@ -437,7 +437,7 @@ def test_arrays_that_the_trace_makes_are_no_reads() -> None:
         assert g(2.0) == pytest.approx(f(2.0), rel=1e-14)
         (family,) = g._dispatcher.made.values()
         (found,) = family
-        assert len([r for r in found.traced.reads if isinstance(r, reads.Elements)]) == n
+        assert len([r for r in found.traced.reads if isinstance(r, places.Elements)]) == n
 
 
 def test_functions_for_c_are_made_of_what_there_is_now() -> None:

@@ -434,3 +434,17 @@ def test_walrus() -> None:
 def test_walrus_where_it_cannot_be() -> None:
     with pytest.raises(errors.UnsupportedSyntaxError, match="`:=` inside a conditional expression"):
         lj.jit(lambda x: 1 + ((y := x) if x > 0 else 0.0))(1.0)  # noqa: F841
+
+
+def test_an_assignment_in_a_comprehension_needs_plain_conditions() -> None:
+    def plain(x: Any) -> Any:
+        return sum([t * x for v in (1.0, 2.0) if (t := v * 2) > 3])
+
+    def traced(x: Any) -> Any:
+        return sum([t for v in (x, 2.0) if (t := v * 2) > 3])
+
+    close(lj.jit(lj.value_and_grad(plain))(2.0), (8.0, 4.0))
+    with pytest.raises(
+        lj.errors.TracedConditionError, match=r"`:=` in a comprehension .* in traced is not supported|write a `for` statement"
+    ):
+        lj.jit(traced)(1.0)

@@ -6,6 +6,7 @@ A fault is a kind (a row here), a site in the user's source, and up to three int
 from __future__ import annotations
 
 import struct
+import types
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -106,9 +107,13 @@ def at_site(e: errors.LanternError, site: Site | None) -> errors.LanternError:
 
 
 def again(e: BaseException) -> BaseException:
-    """A new exception like `e`, without its traceback."""
+    """A new exception like `e`, without its traceback: with what Python's own classes keep beside `args`, SystemExit its code, OSError its filename."""
     new = type(e).__new__(type(e), *e.args)
     new.args = e.args
+    for cls in type(e).__mro__:
+        for name in (n for n, x in vars(cls).items() if isinstance(x, types.MemberDescriptorType)):
+            if (kept := getattr(e, name, None)) is not None:
+                setattr(new, name, kept)
     new.__dict__.update(e.__dict__)
     new.__cause__, new.__suppress_context__ = e.__cause__, e.__suppress_context__
     return new

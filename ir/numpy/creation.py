@@ -16,7 +16,7 @@ from ..values import arrays, operators, scalars, sizes, values, views
 from ..values.kernels import copied, elementwise, from_index
 from ..values.reshaping import expand
 from ..values.scalars import promote
-from ..values.values import Arrayed, Traced, is_traced, to_type
+from ..values.values import Arrayed, Traced, is_traced, scalar_type, to_type
 from ..values.views import as_array, renewed, shape_of
 from ..values.writes import stored
 from .axes import joined, moveaxis, together, transpose
@@ -241,6 +241,11 @@ def _count_of_ints(start: Any, stop: Any, step: Any) -> Any:
     return sizes.nonnegative(table.select(table.igt(step, 0), up, down))
 
 
+def _is_weak(x: Any) -> bool:
+    """Is it a Python number, which takes the type of the other one?"""
+    return (scalar_type(x) or (None, False))[1]
+
+
 @creates(np.linspace)
 def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0) -> Any:
     if retstep:
@@ -258,7 +263,7 @@ def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, retste
     last = table.isub(n, 1) if endpoint else n
     start, stop, size = as_array(start), as_array(stop), num if isinstance(num, Traced) else int(num)
     rank = max(len(shape_of(x)) for x in (start, stop))
-    t = dtype_of(dtype) if dtype is not None else F32 if {scalar_kind(start), scalar_kind(stop)} == {F32} else F64
+    t = dtype_of(dtype) if dtype is not None else F32 if {scalar_kind(x) for x in (start, stop) if not _is_weak(x)} == {F32} else F64
     made = t if is_float(t) else F64
 
     def one(i: Any, a: Any, b: Any, top: Any) -> Any:

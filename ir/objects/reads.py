@@ -1,12 +1,11 @@
 """What a trace has read outside of itself, and whether it is still so.
 
-A `Read` is one place and what the trace found in it: a global, a variable of an enclosing function, a function's code or
-defaults, an attribute of an object or of its class, an item of a dict, the items of a list, the elements of an array that NumPy
-has worked with while tracing. A compiled program is right as long as all of them hold; the places that the trace has written,
-and the objects that it has made, are no reads.
+A compiled program is right as long as all of its reads (`places.py`) hold: globals, variables of enclosing functions, functions' code
+and defaults, attributes of objects and of their classes, items and contents of containers, the elements of arrays that NumPy has worked
+with while tracing. The places that the trace has written, and the objects that it has made, are no reads.
 
 Not noted are: attributes of modules that are no user's code, builtins, what code that is not rewritten reads, and what an
-object of a type written in C keeps inside.
+object of a type written in C keeps inside, but for containers.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from __future__ import annotations
 import functools
 import sys
 import types
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -27,165 +25,12 @@ from ..values.arrays import lift_array
 from ..values.concrete import is_own, own, place
 from ..values.kernels import copied
 from .heap import Heap
-from .held import MISSING, attribute_of
+from .held import CONTAINERS, MISSING
 from .names import global_names
+from .places import Attribute, Cell, Contents, Elements, Field, Inherited, Item, Kind, Read, inherited
 
-_NUMBERS = (bool, int, float, complex, str, bytes, type(None))
 _EAGER = 64  # items: a list as short is noted whole when it is found, whatever is done with it
 _HEAP_TYPE = 1 << 9  # of a class's flags: made by a class statement, its attributes can change
-
-
-class Read:
-    """`name` of `holder` was `value`."""
-
-    __slots__ = ("_holder", "name", "value")
-
-    def __init__(self, holder: Any, name: Any) -> None:
-        self._holder, self.name = self.reference(holder), name
-        self.value = self.now()
-
-    @staticmethod
-    def reference(holder: Any) -> Callable[[], Any]:
-        return lambda: holder
-
-    @property
-    def holder(self) -> Any:
-        return self._holder()
-
-    def kept(self, end: Callable[[Any], None]) -> Any:
-        """What keeps the holder's memory; of an instance, which nothing here keeps, a reference that calls `end` before its memory goes."""
-        holder = self.holder
-        return weakref.ref(holder, end) if isinstance(self._holder, weakref.ref) and holder is not None else holder
-
-    def now(self) -> Any:
-        raise NotImplementedError
-
-    def holds(self) -> bool:
-        new = self.now()
-        if new is self.value:
-            return True
-        if same(new, self.value):
-            self.value = new  # the same once more, and now this object is what compiled code compares
-            return True
-        return False
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__.lower()} {self.name!r}"
-
-
-class Item(Read):
-    """An item of a dict: a global, an attribute of a module, or a user's own."""
-
-    __slots__ = ()
-
-    def now(self) -> Any:
-        return dict.get(self.holder, self.name, MISSING)
-
-
-class Cell(Read):
-    """A variable of an enclosing function."""
-
-    __slots__ = ()
-
-    def now(self) -> Any:
-        return attribute_of(self.holder, "")
-
-
-class Field(Read):
-    """A function's code, defaults or defaults of keywords."""
-
-    __slots__ = ()
-
-    def now(self) -> Any:
-        return getattr(self.holder, self.name)
-
-
-def weakly(holder: Any) -> Callable[[], Any]:
-    """An instance, which may be an argument: a program that was compiled for it goes with it."""
-    try:
-        return weakref.ref(holder)
-    except TypeError:
-        return lambda: holder
-
-
-class Attribute(Read):
-    """What an object itself holds under a name, in its dict or a slot."""
-
-    __slots__ = ()
-    reference = staticmethod(weakly)
-
-    def now(self) -> Any:
-        return attribute_of(self.holder, self.name)
-
-
-class Inherited(Read):
-    """What a class has under a name, by itself or by its bases."""
-
-    __slots__ = ()
-
-    def now(self) -> Any:
-        return inherited(self.holder, self.name)
-
-
-class Kind(Read):
-    """An object's class."""
-
-    __slots__ = ()
-    reference = staticmethod(weakly)
-
-    def now(self) -> Any:
-        return type(self.holder)
-
-
-class Contents(Read):
-    """All that a list or a dict holds."""
-
-    __slots__ = ()
-
-    def now(self) -> Any:
-        x = self.holder
-        return tuple(list.__iter__(x)) if isinstance(x, list) else (*dict.keys(x), *dict.values(x))
-
-    def holds(self) -> bool:
-        new, old = self.now(), self.value
-        if len(new) == len(old) and all(a is b or same(a, b) for a, b in zip(new, old, strict=True)):
-            self.value = new
-            return True
-        return False
-
-
-class Elements(Read):
-    """The elements of an array, or of a part of one, that NumPy has worked with while tracing."""
-
-    __slots__ = ()
-
-    def now(self) -> Any:
-        return self.holder.copy()
-
-    def holds(self) -> bool:
-        a, was = self.holder, self.value
-        if a.shape != was.shape or a.dtype != was.dtype:
-            return False
-        if a.dtype.hasobject:
-            return all(x is y or same(x, y) for x, y in zip(a.flat, was.flat, strict=True))
-        return bool(a.tobytes() == was.tobytes())
-
-
-def same(a: Any, b: Any) -> bool:
-    """Are these plain values that no program can tell apart? 1, 1.0 and True are not."""
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, tuple):
-        return len(a) == len(b) and all(x is y or same(x, y) for x, y in zip(a, b, strict=True))
-    return isinstance(a, (*_NUMBERS, np.generic)) and repr(a) == repr(b)
-
-
-def inherited(cls: type, name: str) -> Any:
-    """What instances of a class find under a name, as it stands in the class."""
-    for base in cls.__mro__:
-        if name in base.__dict__:
-            return base.__dict__[name]
-    return MISSING
 
 
 class Reads:
@@ -217,6 +62,8 @@ class Reads:
     # ---- functions
     def function(self, f: Any) -> None:
         """A user's function is called: its code, and all the globals and variables that this names. Of this library's own nothing is noted."""
+        if isinstance(f, types.MethodType):
+            self.method(f.__func__, f.__self__)
         f = getattr(f, "__func__", f)
         if id(f) in self.functions or not isinstance(f, types.FunctionType) or raw_of(f) is not None or not is_users(f.__module__ or ""):
             return
@@ -235,6 +82,22 @@ class Reads:
         for cell in f.__closure__ or ():
             self.add(Cell, cell, "")
 
+    def method(self, f: Any, obj: Any) -> None:
+        """A function is called as a method of `obj`, whoever has looked it up: an operator, `with`, super(). Where it stands in the class."""
+        cls = obj if isinstance(obj, type) else type(obj)
+        name, bases = getattr(f, "__name__", ""), cls.__mro__[:-1] if is_users(cls.__module__ or "") else ()
+        place = next((i for i, b in enumerate(bases) if getattr(found := b.__dict__.get(name), "__func__", found) is f), None)
+        if place is not None:  # else it is no attribute of the class, or one of another name
+            self.kind(obj)
+            for base in bases[: place + 1]:
+                self.add(Inherited, base, name)
+
+    def kind(self, obj: Any) -> None:
+        """The class of `obj` is asked for: that of a user's object can be changed."""
+        cls = type(obj)
+        if cls.__flags__ & _HEAP_TYPE and is_users(cls.__module__ or "") and not isinstance(obj, type):
+            self.add(Kind, obj)
+
     # ---- attributes
     def attribute(self, obj: Any, name: str) -> Any:
         """obj.name is about to be read. What a user's class has under that name."""
@@ -249,8 +112,8 @@ class Reads:
             self.add(Attribute, obj, name)
         elif is_users(cls.__module__ or ""):
             found = inherited(cls, name)
+            self.kind(obj)
             if cls.__flags__ & _HEAP_TYPE:
-                self.add(Kind, obj)
                 self.add(Inherited, cls, name)
             if isinstance(found, types.MemberDescriptorType) or (hasattr(obj, "__dict__") and not hasattr(type(found), "__set__")):
                 self.add(Attribute, obj, name)
@@ -267,17 +130,16 @@ class Reads:
 
     def contents(self, x: Any) -> None:
         """Code that is not rewritten is about to look at all that `x` holds."""
-        if isinstance(x, (list, dict)):
+        if isinstance(x, CONTAINERS) and not hasattr(type(x), "__lantern_queue__"):  # one of the program
             if (Contents, id(x), None) not in self.found and not self.heap.birth(x):
                 self.add(Contents, x)
-                self.every(x if isinstance(x, list) else dict.values(x))
+                self.every(dict.values(x) if isinstance(x, dict) else x)
         elif isinstance(x, tuple):
             self.every(x)
 
     def every(self, items: Iterable[Any]) -> None:
         for x in items:
-            if isinstance(x, (list, dict, tuple)):
-                self.contents(x)
+            self.contents(x)
 
     def array(self, x: Any) -> None:
         """NumPy is about to look at the elements of an array, which then are constants; unless the trace has made it."""

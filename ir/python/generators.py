@@ -132,9 +132,9 @@ def _generator(items: Any, item: Callable[[Any], Any], keep: Callable[[Any], Any
     items = _taken(gone_through(items))
     source = staged_source(items)
     trace = current_trace()
-    if trace is not None and (source is None or source.plain):
+    if trace is not None:
         trace.reads.contents(items)
-        if isinstance(items, np.ndarray) and len(items) <= 64:  # it may be unrolled
+        if (source is None or source.plain) and isinstance(items, np.ndarray) and len(items) <= 64:  # it may be unrolled
             trace.reads.array(items)
     if source is None:
         return _python_generator(items, item, keep, flat)

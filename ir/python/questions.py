@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..core import errors
+from ..core.builder import building, current_trace
 from ..core.sites import user_site
 from ..numpy.common import class_of
 from ..numpy.registry import implements
@@ -72,10 +73,14 @@ def isinstance_(x: Any, kinds: Any) -> Any:
     if type(x) is Choice:
         return answer(x, lambda c: isinstance(c, kinds))
     cls = type_of(x)
+    if cls is type(x) and building():
+        current_trace().reads.kind(x)  # type: ignore[union-attr]
     return isinstance(x, kinds) if cls is type(x) else issubclass(cls, kinds)
 
 
 def type_(x: Any, *rest: Any, **more: Any) -> Any:
+    if not rest and building():
+        current_trace().reads.kind(x)  # type: ignore[union-attr]
     return type(x, *rest, **more) if rest else type_of(needed(x))
 
 
@@ -90,6 +95,8 @@ def hasattr_(x: Any, name: str) -> Any:
     if type(x) is Choice:
         return answer(x, lambda c: hasattr(c, name))
     cls = type_of(x)
+    if cls is type(x) and building():
+        current_trace().reads.attribute(x, name)  # type: ignore[union-attr]
     return hasattr(x, name) if cls is type(x) else _has(cls, name)
 
 

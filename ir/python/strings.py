@@ -24,6 +24,7 @@ from ..staging.chosen import pick
 from ..staging.growing import growing
 from ..staging.lists import made
 from ..staging.optional import returned
+from ..staging.stores import seen
 from ..values import pytree
 from ..values.scalars import logical_not
 from ..values.values import call, is_traced
@@ -207,7 +208,7 @@ def method(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         args = (_all_of(args[0]),)
     given = (tuple(map(shown, args)), {k: shown(v) for k, v in kwargs.items()})
     if not any_traced((text, given)):
-        return function(*args, **kwargs)
+        return function(*map(seen, args), **kwargs)
     if choice.is_choice(text) and not any_traced(given):
         return text._of_each(lambda option: getattr(option, name)(*args, **kwargs))
     if name not in METHODS:

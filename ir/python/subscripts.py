@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import functools
+import operator
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from ..staging.growing import growing
 from ..staging.lists import List
 from ..staging.optional import Maybe, needed
 from ..staging.paths import heap_of, require
-from ..staging.stores import constants_written, method_of, subscripted, subscripts_written
+from ..staging.stores import attribute, constants_written, method_of, subscripted, subscripts_written
 from ..values.arrays import lift_array
 from ..values.values import Traced, call, constant, is_traced, store, to_type, write_to_scalar
 from .containers import mappings
@@ -59,7 +61,7 @@ def getitem(obj: Any, index: Any) -> Any:
         made = call(obj.default_factory)
         heap_of().note(obj)
         dict.__setitem__(obj, index, made)
-    if trace is not None and isinstance(obj, (list, dict)):
+    if trace is not None and isinstance(obj, CONTAINERS):
         trace.reads.item(obj, index)
     elif trace is not None and isinstance(obj, np.ndarray):
         trace.reads.element(obj, index)
@@ -169,6 +171,20 @@ def member(cls: Any, value: Any) -> Any:
         ValueError(f"a value that the program computes is not a valid {cls.__qualname__}"),
     )
     return one_of(at, Candidates(list(members.values()))) if isinstance(at, Traced) else list(members.values())[at]
+
+
+GETTERS = (operator.attrgetter, operator.itemgetter, operator.methodcaller)
+
+
+def gets(function: Any, x: Any) -> Any:
+    """What operator.attrgetter("a.b"), itemgetter(i) or methodcaller("f", ..) gives for x; a tuple where it is asked for several."""
+    made: Any = function.__reduce__()  # what it is made by, and its arguments
+    if isinstance(function, operator.methodcaller):
+        args = [*getattr(made[0], "args", ()), *made[1]]  # a partial, if there are keywords
+        return call(attribute(x, args[0]), *args[1:], **getattr(made[0], "keywords", {}))
+    one = getitem if isinstance(function, operator.itemgetter) else lambda x, path: functools.reduce(attribute, path.split("."), x)
+    found = tuple(one(x, what) for what in made[1])
+    return found if len(found) > 1 else found[0]
 
 
 def got(obj: dict[Any, Any], key: Any, default: Any = None) -> Any:

@@ -32,6 +32,8 @@ def seen(x: Any) -> Any:
     if trace is not None and trace.builders:
         trace.reads.contents(x)
         trace.reads.arrays((x,))
+        if (own := method_of(x, "__iter__")) is not None:
+            trace.reads.function(own)
     return x
 
 

@@ -29,6 +29,12 @@ class Expressions(Base):
             return self._locate(_call("spread", *parts), node)
         return self._locate(_call("made", node), node)
 
+    def visit_Starred(self, node: ast.Starred) -> Any:
+        super().generic_visit(node)
+        if isinstance(node.ctx, ast.Load):
+            node.value = _call("seen", node.value)
+        return node
+
     def visit_comprehension(self, node: ast.comprehension) -> Any:
         super().generic_visit(node)
         node.iter = _call("seen", node.iter)
@@ -37,6 +43,7 @@ class Expressions(Base):
     def visit_Dict(self, node: ast.Dict) -> Any:
         plain = all(k is None or _is_constant(k) for k in node.keys) or None in node.keys
         super().generic_visit(node)
+        node.values = [_call("seen", v) if k is None else v for k, v in zip(node.keys, node.values, strict=True)]
         if plain:
             return self._locate(_call("made", node), node)
         pairs: list[ast.expr] = [ast.Tuple([k, v], ast.Load()) for k, v in zip(node.keys, node.values, strict=True) if k is not None]
@@ -101,7 +108,10 @@ class Expressions(Base):
         """What it does to one element, as functions; sum() and the like then run over the elements as a loop does."""
         inner = [n for n in walk(node) if isinstance(n, (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await))]
         if inner or any(g.is_async for g in node.generators):
-            return super().generic_visit(node)
+            super().generic_visit(node)
+            for g in node.generators:
+                g.ifs = [_call("known", test) for test in g.ifs]
+            return node
         first, *rest = node.generators
         items = self.visit(first.iter)
         keep: ast.expr = ast.Constant(None)
@@ -187,6 +197,9 @@ class Expressions(Base):
             node.args = [self.visit(a) for a in node.args]
             return node  # a question of desugar.py's
         func = self.visit(node.func)
+        for k in node.keywords:
+            if k.arg is None:
+                k.value = _call("seen", k.value)
         if len(node.args) == 1 and isinstance(node.args[0], ast.Starred) and all(k.arg for k in node.keywords):
             return self._locate(
                 ast.Call(_staging("spread_out"), [func, self.visit(node.args[0].value)], [self.visit(k) for k in node.keywords]), node

@@ -25,7 +25,7 @@ from ..python import guarded, host, random, strings
 from ..python.containers import mappings, sets, steps
 from ..python.containers.given import with_containers
 from ..python.questions import dispatched
-from ..python.subscripts import got, is_open, member
+from ..python.subscripts import GETTERS, gets, got, is_open, member
 from ..staging import stores
 from ..staging.chosen.pick import each, plain
 from ..staging.functions import invoke
@@ -115,12 +115,13 @@ def _of_library(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         return strings.method(function, args, kwargs)
     if isinstance(function, enum.EnumMeta) and len(args) == 1 and isinstance(args[0], Traced):
         return member(function, args[0])
+    if isinstance(function, GETTERS):
+        return gets(function, *args)
     if shows(function):
         return of_tqdm(function, args, dict(kwargs))
     if random.is_maker(function):
         return random.begun(*args, **kwargs)
-    draws = drawing(function)
-    if draws is not None:
+    if (draws := drawing(function)) is not None:
         return draws(*args, **kwargs)
     random.check_source(function)
     if host.is_effect(function):
@@ -245,7 +246,7 @@ def _looks_at(function: Any, args: Sequence[Any]) -> None:
     owner = getattr(function, "__self__", None)
     if isinstance(owner, dict) and getattr(function, "__name__", "") in ("get", "__getitem__") and args and isinstance(args[0], str):
         reads.item(owner, args[0])
-    elif isinstance(owner, (list, dict)) and function.__name__ not in MUTATORS:
+    elif isinstance(owner, CONTAINERS) and function.__name__ not in MUTATORS:
         reads.contents(owner)
     reads.every(args)
     if not any_traced(args):

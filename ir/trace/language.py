@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..core import errors
 from ..core.builder import building, current_builder, current_trace
-from ..core.sites import unsupported
+from ..core.sites import unsupported, user_site
 from ..numpy import creation
 from ..numpy import dispatch as numpy_api
 from ..numpy.linalg import sparse
@@ -158,7 +159,18 @@ def contains(x: Any, items: Any) -> Any:
     if type(items) is Choice:
         return truth(items.__contains__(x))
     own = stores.method_of(items, "__contains__")
+    seen(items)
     return x in items if own is None else truth(call(own, x))
+
+
+def known(test: Any) -> bool:
+    """A condition of a comprehension that Python goes through, for it assigns."""
+    found = truth(test)
+    if isinstance(found, Traced):
+        raise errors.TracedConditionError(
+            f"`:=` in a comprehension whose `if` depends on traced values, at {user_site()}, is not supported: write a `for` statement"
+        )
+    return bool(found)
 
 
 def _getattr(obj: Any, name: str, *default: Any) -> Any:
@@ -182,6 +194,8 @@ def binary(fn: Any, name: str, x: Any, y: Any) -> Any:
         x, y = needed(x), needed(y)
     if name in _COMPARED and building() and _of_parts(x) and _of_parts(y) and any_traced((x, y)):
         return _compared(fn, name, x, y) if isinstance(x, tuple) is isinstance(y, tuple) else fn((), [])
+    if building():
+        current_trace().reads.every((x, y))  # type: ignore[union-attr]
     if type(x) in _PLAIN_TYPES and type(y) in _PLAIN_TYPES:
         if (type(x) is np.ndarray or type(y) is np.ndarray) and not is_traced(x) and not is_traced(y) and building():
             return _computed(fn, x, y)
@@ -267,6 +281,8 @@ def _in_words(fn: Any, *operands: Any) -> Any:
 def in_place(fn: Any, old: Any, value: Any) -> Any:
     """old (op)= value"""
     old = needed(old)
+    if building():
+        current_trace().reads.every((value,))  # type: ignore[union-attr]
     if building() and (type(old) not in _PLAIN_TYPES or type(value) not in _PLAIN_TYPES):
         name = fn.__name__.removeprefix("i")
         if name == "or" and sets.operated("or", old, value) is not NotImplemented:
@@ -354,7 +370,7 @@ REPLACED[np.where] = lambda *a: (
 __all__ = [
     "BREAK", "CONTINUE", "DEAD", "NO_SCOPE", "Finally", "Return", "Scope", "Undefined", "and_", "assert_", "attribute", "binary", "call", "chain",
     "comparisons", "current_trace", "decorating", "delattr_", "delitem", "dict_of", "for_", "fstring", "generator", "getitem", "if_", "ifexp",
-    "in_place", "is_", "listed", "local", "looped", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
+    "in_place", "is_", "known", "listed", "local", "looped", "made", "match_argument", "match_bool", "match_class", "match_mapping", "match_others", "match_rest",
     "match_sequence", "not_", "operator", "or_", "raise_", "remainder", "seen", "set_display", "set_of", "setattr_", "setitem", "slice", "spread", "spread_out", "truth", "try_",
     "type_", "unary", "unpacked", "while_", "with_", "yield_", "yielding",
 ]  # fmt: skip

@@ -39,7 +39,7 @@ from ..objects import tables
 from ..objects.containers import Put, Watched
 from ..objects.heap import Heap, identical
 from ..objects.held import MISSING
-from ..objects.reads import Read
+from ..objects.places import Read
 from ..objects.structure import flatten, is_object, leaves_of
 from ..python.random import refuse_results, watched
 from ..staging.leaves import Undefined, coerce, leaf_type, same_leaf, show

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import types
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..core.builder import building, current_trace
 from ..core.sites import user_site
 from ..core.types import BOOL, COMPLEX, F32, F64, I64, NUMPY_DTYPES, PARTS, Scalar, is_complex, is_float
 from ..ops import table
@@ -60,6 +62,8 @@ def truth(value: Any) -> Any:
     own = getattr(type(value), "__lantern_truth__", None)
     if own is None and isinstance(getattr(type(value), "__bool__", None), types.FunctionType):  # of a user's class
         return truth(call(types.MethodType(type(value).__bool__, value)))
+    if isinstance(value, (list, dict, set, deque)) and building():  # is it empty?
+        current_trace().reads.contents(value)  # type: ignore[union-attr]
     return bool(value) if own is None else own(value)
 
 

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from ....ir.objects.held import MISSING
-from ....ir.objects.reads import Attribute, Cell, Contents, Elements, Field, Inherited, Item, Kind, Read, inherited
+from ....ir.objects.places import Attribute, Cell, Contents, Elements, Field, Inherited, Item, Kind, Read, inherited
 from ..runtime.layout import HEADER
 from .process import runtime
 
@@ -38,6 +38,7 @@ _FIRST_VALUE = 8 if VERSION >= (3, 13) else 0  # of the values of a dict whose k
 _MANAGED_DICT, _DICT = 1 << 4, -24  # a flag of classes since 3.11, and where their instances then have their dict
 _VERSION_TAG = 384  # of a class
 _SIZE, _ITEMS = HEADER, HEADER + 8  # of a list
+_OF_SET = tuple(range(HEADER, HEADER + 32, 8))  # how many places were taken, how many are, their mask, the table of (key, hash)
 _DESCRIBED, _OFFSET = HEADER + 24, 16  # of a slot's descriptor, and of what describes it
 _MOST = 4096  # words: what has read more is checked in Python
 
@@ -119,6 +120,12 @@ def contents_words(x: Any) -> Words | None:
         head = [(id(x) + _SIZE, word(id(x) + _SIZE)), (id(x) + _ITEMS, word(id(x) + _ITEMS))]
         (_, n), (_, items) = head
         return [*head, *((items + 8 * i, value) for i, value in enumerate(read(head, items, n)))]
+    if isinstance(x, set):
+        head = [(id(x) + at, word(id(x) + at)) for at in _OF_SET]
+        (_, mask), (_, keys) = head[-2:]
+        return [*head, *((keys + 8 * i, value) for i, value in enumerate(read(head, keys, 2 * (mask + 1))))]
+    if not isinstance(x, dict):
+        return None  # a deque's blocks
     table = Table(x)
     return [(id(x) + _USED, len(x)), *table.absent(), *(w for key in x for w in table.entry(key))]
 
@@ -302,7 +309,7 @@ def _trial() -> bool:
     names = {f"name{i}": i + 0.5 for i in range(300)}
     del names["name7"]
     x, y, s, items = _Trial(), _Trial(), _Slotted(), [1.5, 2.5]
-    s.own = 1.5
+    s.own, members = 1.5, {1.5, 2.5}
 
     def f(a: Any = 1.5, *, b: Any = 2.5) -> Any:
         return x, a, b
@@ -330,6 +337,7 @@ def _trial() -> bool:
         (Contents(items, None), lambda: len(items), lambda: items.append(3.5)),
         (Contents(items, None), lambda: len(items), lambda: items.__setitem__(0, 3.5)),
         (Contents(general, None), lambda: len(general), lambda: general.pop("a")),
+        (Contents(members, None), lambda: len(members), lambda: members.symmetric_difference_update({1.5, 3.5})),
         (Kind(y, None), lambda: setattr(y, "own", 7.5), lambda: setattr(y, "__class__", type("Sub", (_Trial,), {}))),
     ]
     for read, others, change in trials:

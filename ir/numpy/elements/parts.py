@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from ...core.sites import user_site
-from ...core.types import F32, F64, I32, I64, is_float
+from ...core.types import BOOL, F32, F64, I32, I64, is_complex, is_float
 from ...ops import table
 from ...values.kernels import elementwise
 from ...values.operators import has_array
 from ...values.reshaping import reshape
-from ...values.scalars import operand, promote
+from ...values.scalars import promote
 from ...values.values import Arrayed, Traced, to_type
 from ...values.views import as_array, shape_of
 from ..axes import broadcast_arrays, ravel
-from ..common import astype, program
+from ..common import astype, program, scalar_kind
 from ..registry import implements
 from ..ufuncs import pick, to_constant
 
@@ -115,12 +115,19 @@ def logaddexp2(x1: Any, x2: Any) -> Any:
 
 
 # ---- of ints
+def _only_ints(name: str, x: Any) -> None:
+    kind = scalar_kind(x)
+    if is_float(kind) or is_complex(kind):
+        what = "floats" if is_float(kind) else "complex numbers"
+        raise TypeError(f"ufunc {name!r} did not contain a loop with signature matching types of {what} ({user_site()})")
+
+
 def _of_pairs(name: str, fn: Any) -> Any:
     def of(x: Any, y: Any) -> Any:
         x, y = as_array(x), as_array(y)
         for v in (x, y):
-            if is_float(v.type.dtype if isinstance(v, Arrayed) else operand(name, v)[0]):
-                raise TypeError(f"ufunc {name!r} did not contain a loop with signature matching types of floats ({user_site()})")
+            _only_ints(name, v)
+        x, y = (np.multiply(v, 1) if scalar_kind(v) == BOOL else v for v in (x, y))
         if not has_array(x, y):
             return _one(fn, x, y)
         a, b = broadcast_arrays(x, y)
@@ -169,6 +176,7 @@ lcm = implements(np.lcm, whole=True)(_of_pairs("lcm", _lcm))
 @implements(np.bitwise_count)
 def bitwise_count(x: Any) -> Any:
     """The bits of |x|: an int64, as no number of 8 bits is."""
+    _only_ints("bitwise_count", x)
     n = abs(to_type(x, I64))
     n = n - ((n >> 1) & 0x5555555555555555)
     n = (n & 0x3333333333333333) + ((n >> 2) & 0x3333333333333333)

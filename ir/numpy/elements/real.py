@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...core.sites import unsupported
-from ...core.types import is_complex
+from ...core.types import BOOL, I64, is_complex
+from ...values.values import to_type
 from ...values.views import as_array
 from ..axes import imaginary
 from ..common import float_array, scalar_kind
@@ -15,7 +16,7 @@ from ..creation import zeros_like
 from ..registry import implements
 
 implements(np.imag)(lambda val: imaginary(val))
-implements(np.conjugate)(lambda x: x)
+implements(np.conjugate)(lambda x: to_type(x, I64) if x.type == BOOL else x)
 implements(np.iscomplex)(lambda x: np.not_equal(imaginary(x), 0) if _is_complex(x) else zeros_like(x, bool))
 implements(np.isreal)(lambda x: np.equal(imaginary(x), 0) if _is_complex(x) else np.logical_not(zeros_like(x, bool)))
 

@@ -9,7 +9,7 @@ import numpy as np
 from ...core.sites import unsupported, user_site
 from ...values import sizes
 from ...values.views import as_array, shape_of
-from ..axes import diagonal, moveaxis, swapaxes
+from ..axes import conjugate, diagonal, moveaxis, swapaxes
 from ..common import float_array
 from ..products import cross, matmul, tensordot
 from ..products import trace as trace_of
@@ -39,7 +39,7 @@ def cross_of(x1: Any, x2: Any, *, axis: int = -1) -> Any:
 
 @implements(np.linalg.vecdot)
 def vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Any:
-    return sum_(np.conjugate(moveaxis(x1, axis, -1)) * moveaxis(x2, axis, -1), -1)
+    return sum_(conjugate(moveaxis(x1, axis, -1)) * moveaxis(x2, axis, -1), -1)
 
 
 @implements(np.linalg.matrix_norm)

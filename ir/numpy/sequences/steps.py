@@ -10,7 +10,7 @@ from ...core.sites import user_site
 from ...core.types import is_float
 from ...values import sizes
 from ...values.views import axes_of, shape_of
-from ..axes import atleast_1d, moveaxis, ravel
+from ..axes import atleast_1d, conjugate, moveaxis, ravel
 from ..common import arrayed, scalar_kind
 from ..creation import zeros
 from ..differences import convolve
@@ -21,7 +21,7 @@ from ..shaping import concatenate
 
 @implements(np.correlate)
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    a, v = atleast_1d(a), np.conjugate(atleast_1d(v))
+    a, v = atleast_1d(a), conjugate(atleast_1d(v))
     if mode != "same":
         return convolve(a, v[::-1], mode)
     n, m = shape_of(a)[0], shape_of(v)[0]

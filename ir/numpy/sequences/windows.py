@@ -14,7 +14,7 @@ from ...values.operators import has_array
 from ...values.values import Arrayed, is_traced
 from ...values.views import as_array, shape_of
 from ..axes import moveaxis
-from ..common import float_array, real_only
+from ..common import astype, float_array, real_only
 from ..creation import arange, array, linspace
 from ..registry import implements
 from ..ufuncs import choose
@@ -106,7 +106,7 @@ def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype
     if not any(map(is_traced, (start, stop, num))):
         return array(np.geomspace(start, stop, num, endpoint, dtype, axis))
     real_only("np.geomspace", start, stop)
-    first, last = float_array(start), float_array(stop)
+    first, last = (astype(float_array(x), np.float64) for x in (start, stop))
     side = np.sign(first)
     found = logspace(np.log10(first * side), np.log10(last * side), num, endpoint) * side
     n = shape_of(found)[0]

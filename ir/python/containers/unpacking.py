@@ -54,7 +54,7 @@ def _starred(value: Any, before: int, after: int) -> Any:
 
 def spread_out(function: Any, items: Any, **kwargs: Any) -> Any:
     """function(*items)"""
-    items = seen_as_a_whole(gone_through(items))
+    items = seen_as_a_whole(gone_through(seen(items)))
     if isinstance(items, Staged) and items.drive is not None:
         items = call(list, items)
     g = growing(plain(items)) if building() else None

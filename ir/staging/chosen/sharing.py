@@ -115,7 +115,7 @@ class Sharing:
         """`made` stands for several objects. Where some are shared a write to the one would have to show in the other: it is refused."""
         if shared:
             why = (
-                f"{user_site()} makes one {type(made).__name__} stand for several objects, which a traced condition or a loop has chosen, and one of them is "
+                f"{user_site()} makes one {'list' if isinstance(made, list) else type(made).__name__} stand for several objects, which a traced condition or a loop has chosen, and one of them is "
                 "written: it is one of several objects, and compiled code cannot tell which of them to change. Write to a copy of it"
                 + (", or choose it by its place: [a, b][i]" if isinstance(made, CONTAINERS) else "")
             )

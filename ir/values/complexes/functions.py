@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...core.sites import user_site
-from ...core.types import Scalar
+from ...core.types import C128, Scalar
 from ...ops import table
 from ..scalars import logical_not, promote
 from . import pairs
@@ -98,10 +98,10 @@ def ordered(name: str, a: Complex, b: Complex) -> Any:
 def power(x: Any, n: Any) -> Any:
     """x ** n: a product for a small whole number, as NumPy's is; else exp(n log(x))."""
     t, weak = promote("`**`", x, n)
-    base, exponent = to_complex(x, t), _whole(n)
+    base, exponent = to_complex(x, t).weakly(False), _whole(n)  # of the common type, whatever it is beside others
     if exponent is not None and -MOST <= exponent <= MOST:
         return _repeated(base, exponent).weakly(weak)
-    z = to_complex(n, t)
+    z = to_complex(n, t).weakly(False)
     zero = table.logical_and(table.eq(base.real, 0.0), table.eq(base.imag, 0.0))
     safe = choose(zero, _constant(1.0, t), base)
     found = exp(mul(z, log(safe)))
@@ -343,8 +343,10 @@ FUNCTIONS: dict[str, Callable[[Complex], Any]] = {
 }  # fmt: skip
 
 
-def function(name: str) -> Callable[[Any], Any] | None:
-    """NumPy's ufunc of that name of one complex number."""
+def function(name: str) -> Callable[..., Any] | None:
+    """NumPy's ufunc of that name of one complex number; float_power of two."""
+    if name == "float_power":
+        return lambda x, n: power(one(x, C128), one(n, C128))
     fn = FUNCTIONS.get(name)
     return None if fn is None else lambda x: fn(one(x))
 
