@@ -137,6 +137,7 @@ class Dispatcher:
                             raise
                         tree, values = plain_tree, [x for x in leaves if not statics.is_static(x)]
                         found = family.find(values) or self._specialise(leaves, tree, fixed)
+                    found.packs = family.packs
                     family.add(found)
                     family.splits = tree is not key[0]
                     self.made[key] = family
@@ -150,7 +151,8 @@ class Dispatcher:
             (_leaf_key(x), np.shape(x)) for x in others
         ]:
             return None
-        return Bound(bound.specialisation, [x for x in split(leaves, tree)[0] if not statics.is_static(x)])
+        leaves, _ = split(leaves, tree, bound.specialisation.packs)
+        return Bound(bound.specialisation, [x for x in leaves if not statics.is_static(x)])
 
     def _say(self, key: Any, leaves: list[Any]) -> None:
         """Tell the log what is compiled, and why again."""

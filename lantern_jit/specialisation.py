@@ -65,7 +65,7 @@ class Specialisation(Public):
         self.options, self.name, self.where = options, name, where
         self.shrinks = options.checkpoint is None  # are its loops cut where it runs out of memory?
         self.types, self.weak = [a.type for a in signature], [a.weak for a in signature]
-        self.words = [a.words for a in signature]
+        self.words, self.packs = [a.words for a in signature], True  # do long lists come in as arrays?
         self.is_exact = all(a.given is None for a in signature)  # no argument is of a type that the native entry does not tell from another
         self.constants: dict[str, str] = {}  # static arguments in words, by name
         self.numbers: dict[Need, Any] = {}
@@ -356,7 +356,7 @@ class Family:
         self.gone: list[Any] = []  # machine code of older ones, whose address somebody may have
         self.of_types: Specialisation | None = None  # one of them: all know the types
         self.splits = False  # are there complex arguments, which go in by their parts, or long lists?
-        self.packs = True  # do these go in as arrays?
+        self.packs = True  # do these come in as arrays?
 
     def __len__(self) -> int:
         return sum(map(len, self.groups.values()))

@@ -170,6 +170,12 @@ def test_where_a_number_is_needed_it_is_one() -> None:
         assert jitted(sizes, x) == f(sizes, x)
     sizes[2] = 4
     assert jitted(sizes, 3.0) == [3.0] * 4 + [300.0]
+    g = lj.grad(lambda sizes, x: sum([x] * sizes[2]), 1)
+    value = lj.value_and_grad(lambda x, sizes: x * x * sizes[3] + sum(sizes))
+    for k in (2, 2, 3, 2):
+        sizes[2] = k
+        assert g(sizes, 2.0) == k
+        assert value(2.0, sizes) == (12.0 + sum(sizes), 12.0)
 
 
 OTHERS: dict[str, Any] = {
