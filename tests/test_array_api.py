@@ -18,7 +18,8 @@ from .name_calls import called
 from .science import CASES
 from .support import first, interpret
 
-SEEN_ELSEWHERE = {"integrate.solve_ivp", "integrate.odeint"}  # test_initial_values.py
+SOLVERS = {f"optimize.{name}" for name in ("brentq", "brenth", "bisect", "ridder", "newton")}  # test_roots.py
+SEEN_ELSEWHERE = {"integrate.solve_ivp", "integrate.odeint", *SOLVERS}  # test_initial_values.py
 
 IDS = [r.name for r in ROWS]
 

@@ -248,5 +248,5 @@ def a_column(x: Any, n: int) -> Any:
 @pytest.mark.parametrize("f", [a_view_by_another_name, a_view_on_one_path, a_column], ids=lambda f: f.__name__)
 def test_a_copy_of_a_view_is_not_written(f: Function) -> None:
     """It gave the value without the write."""
-    with pytest.raises(lj.errors.UnsupportedOperationError, match="copy it first"):
+    with pytest.raises(lj.errors.UnsupportedOperationError, match="copy it where it is made"):
         lj.jit(f)(X, N)

@@ -107,7 +107,7 @@ def text_grows(x: float, n: int) -> Any:
 LOOPS: list[tuple[Function, Any, list[str]]] = [
     (grows, 9, ["changes from int 0 to tuple (an int, a float)", "its structure must stay the same"]),
     (bool_becomes_float, 9, ["changes its type from bool to float", "give it its final type before the loop"]),
-    (text_grows, 9, ["from str 'a' to text of traced values", "its structure must stay the same"]),
+    (text_grows, 9, ["becomes a text that the program makes or chooses", "keep a number (of the text in a list)"]),
 ]
 
 

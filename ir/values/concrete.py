@@ -210,11 +210,12 @@ def agree(n: Any, m: Any) -> None:
 
 def decide(trace: Trace, error: Exception) -> None:
     """Two paths do not fit together: ask for what decides between them, where that is numbers of arguments. All bools at once;
-    then the int, then the size, that decided last, or that a loop has run over."""
+    then the int, then the size, that decided last, or, where a variable changes what it is made of, that a loop has run over."""
     assert trace.numbers is not None
     found: list[set[Need]] = []
     unknown: set[Var] = set()
-    for cond in (*reversed(trace.conditions), *reversed(trace.counts)):
+    counts = trace.counts if isinstance(error, errors.TypeMismatchError) else []
+    for cond in (*reversed(trace.conditions), *reversed(counts)):
         origin = _Origin(trace, unknown)
         if origin.of(cond) is not None and not origin.through and origin.needs - trace.numbers.fixed.keys():
             found.append(origin.needs)

@@ -93,7 +93,15 @@ def _of_one(f: Any, args: Any, full_output: Any) -> Callable[[Any], Any]:
 
 
 def _in_interval(
-    f: Any, a: Any, b: Any, args: Any = (), xtol: Any = 0.0, rtol: Any = 0.0, maxiter: Any = 0, full_output: Any = False, disp: Any = True
+    f: Any,
+    a: Any,
+    b: Any,
+    args: Any = (),
+    xtol: Any = 2e-12,
+    rtol: Any = 4 * CLOSE,
+    maxiter: Any = 100,
+    full_output: Any = False,
+    disp: Any = True,
 ) -> Any:
     g = _of_one(f, args, full_output)
     return differentiated(g, bracketed(g, a, b))
