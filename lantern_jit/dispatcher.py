@@ -131,16 +131,17 @@ class Dispatcher:
                     try:
                         found = self._specialise(leaves, tree, fixed)
                     except errors.LanternError:  # a number in a long list is needed while tracing, say
-                        family.packs = False
                         leaves, plain_tree = split(whole, key[0], False)
                         if plain_tree == tree:
                             raise
                         tree, values = plain_tree, [x for x in leaves if not statics.is_static(x)]
-                        found = family.find(values) or self._specialise(leaves, tree, fixed)
-                    found.packs = family.packs
+                        family = Family(packs=False, gone=[*family.gone, *family])  # the others take arrays
+                        found = self._specialise(leaves, tree, fixed)
                     family.add(found)
                     family.splits = tree is not key[0]
                     self.made[key] = family
+        assert family is not None
+        found.packs = family.packs
         return found, values
 
     def again(self, bound: Bound, args: tuple[Any, ...], like: tuple[Any, ...]) -> Bound | None:

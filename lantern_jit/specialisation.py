@@ -351,12 +351,12 @@ class Family:
     MANY = 8  # so many are said in the log
     VERSIONS = 4  # that differ in what was read
 
-    def __init__(self) -> None:
+    def __init__(self, packs: bool = True, gone: Sequence[Any] = ()) -> None:
         self.groups: dict[tuple[Need, ...], dict[tuple[Any, ...], list[Specialisation]]] = {}  # by needs, by their values; newest first
-        self.gone: list[Any] = []  # machine code of older ones, whose address somebody may have
+        self.gone = [*gone]  # machine code of older ones, whose address somebody may have
         self.of_types: Specialisation | None = None  # one of them: all know the types
         self.splits = False  # are there complex arguments, which go in by their parts, or long lists?
-        self.packs = True  # do these come in as arrays?
+        self.packs = packs  # do these come in as arrays?
 
     def __len__(self) -> int:
         return sum(map(len, self.groups.values()))

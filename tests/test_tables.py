@@ -178,6 +178,32 @@ def test_where_a_number_is_needed_it_is_one() -> None:
         assert value(2.0, sizes) == (12.0 + sum(sizes), 12.0)
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["the form is known", "looked up"])
+@pytest.mark.parametrize("order", ["aabbaabab", "bbaab"])
+def test_a_number_may_be_needed_later(order: str, known: bool) -> None:
+    """What was compiled before takes arrays, what comes then numbers."""
+    mode = {"now": ""}
+
+    def f(sizes: Any, x: Any) -> Any:
+        return sum((x * sizes[0],) * (sizes[2] if mode["now"] == "b" else 2))
+
+    sizes, jitted, gradient = [3 + i % 5 for i in range(N)], lj.jit(f), lj.grad(f, 1)
+    for mode["now"] in order:
+        wanted = f(sizes, 1.0)
+        assert jitted(sizes, 2.0) == 2 * wanted
+        assert gradient(sizes, 2.0) == wanted
+        if not known:
+            jitted._nested = ()
+
+
+def test_keys_in_items_are_told_apart() -> None:
+    items = [{1: 0.5 * i} for i in range(N)]
+    f = lj.jit(lambda d: [v * (2.0 if type(k) is bool else 1.0) for row in d for k, v in row.items()])
+    for _ in range(2):
+        assert f(items) == [0.5 * i for i in range(N)]
+        assert f([*items, {True: 3.0}])[-1] == 6.0
+
+
 OTHERS: dict[str, Any] = {
     "ints": [*range(N)],
     "bools": [i % 2 == 0 for i in range(N)],

@@ -91,6 +91,8 @@ def _columns(leaves: Sequence[Any], tree: Any, children: Sequence[Any], at: int)
     m = children[0].num_leaves
     if not m or any(child != children[0] for child in children):
         return None
+    if children[0].num_nodes > m and len(set(map(pytree.types_of_keys, children))) > 1:
+        return None
     out = []
     for j in range(m):
         found = array(leaves[at + j : at + tree.num_leaves : m], type(leaves[at + j]))

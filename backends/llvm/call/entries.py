@@ -177,7 +177,7 @@ class Structure:
             out += columns
             return all(c is not None for c in columns)
 
-        return gather
+        return gather if gather(x, []) else None
 
     def _of_fields(self, kind: type[Any], names: list[str], x: Any) -> Gather:
         inside = [self._of(getattr(x, name)) for name in names]
