@@ -8,7 +8,7 @@ import weakref
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,17 +16,12 @@ import pytest
 import lantern_jit as lj
 
 from .support import Function, close, copied, same, specialisations
-from .test_native_call import flattened
+from .test_native_call import Pair, flattened
 
 
 class Mode(enum.Enum):
     DOUBLE = "double"
     TRIPLE = "triple"
-
-
-class Pair(NamedTuple):
-    a: Any
-    b: Any
 
 
 @dataclass
@@ -262,3 +257,19 @@ def test_a_method_of_an_object_that_is_captured() -> None:
         held[0] = Config(float(k))
         gc.collect()
         assert [jitted(1.0), jitted(2.0), jitted(3.0)] == [k * k, 2.0 * k * k, 3.0 * k * k]
+
+
+def test_nothing_is_looked_at_of_an_instance_that_is_gone() -> None:
+    from lantern_jit.backends.llvm.call.watch import Watch
+    from lantern_jit.ir.objects.places import Attribute
+
+    one = Scaled(2.0)
+    watch = Watch([Attribute(one, "k")])
+    if not watch.refresh():
+        pytest.skip("this Python's objects are not watched")
+    words = list(watch._table)
+    assert words[0]
+    del one
+    gc.collect()
+    assert list(watch._table) != words
+    assert not watch.refresh()

@@ -130,6 +130,20 @@ def test_each_argument_has_a_derivative_of_its_own() -> None:
     close(np.array(back), 2 * d[::-1] * np.arange(N))
 
 
+def test_functions_that_derivatives_are() -> None:
+    y, pull = lj.vjp(variance, DATA, 1.5)
+    close(y, variance(DATA, 1.5))
+    wanted, by_m = 2 * (np.array(DATA) - 1.5) / N, 2 * (1.5 - sum(DATA) / N)
+    for scale in (1.0, 3.0):
+        of_data, of_m = pull(scale)
+        close(np.array(of_data), scale * wanted)
+        close(of_m, scale * by_m)
+    y, push = lj.linearize(variance, DATA, 1.5)
+    for scale in (1.0, 3.0):
+        close(push([scale] * N, 0.0), scale * wanted.sum())
+        close(push([0.0] * N, scale), scale * by_m)
+
+
 def test_lists_come_back() -> None:
     f = lj.jit(lambda data, edges: (data, edges[:70], [w for _, _, w in edges], (data[0], data[:80][::-1]), data[10:]))
     wanted = (DATA, EDGES[:70], [w for _, _, w in EDGES], (DATA[0], DATA[:80][::-1]), DATA[10:])
@@ -240,7 +254,9 @@ def test_ints_that_are_too_long_are_refused() -> None:
 
 
 def test_programs_have_few_parameters() -> None:
-    for g, args in ((lj.grad(variance), (DATA, 1.0)), (lj.grad(springs, 1), (EDGES, X)), (variance, (DATA, 1.0))):
+    own = lj.grad(lambda a, b: sum(x * y for x, y in zip(a, b, strict=True)))
+    twice: Function = lambda data: own(data, data)  # noqa: E731  # one moves, and is another parameter than the other
+    for g, args in ((lj.grad(variance), (DATA, 1.0)), (lj.grad(springs, 1), (EDGES, X)), (variance, (DATA, 1.0)), (twice, (DATA,))):
         text = lj.jit(g).inspect(*args).graph
         assert max(line.count(":") for line in text.splitlines() if line.startswith("fn ")) < 10
         assert text.count("store(") < N
