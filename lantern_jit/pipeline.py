@@ -27,6 +27,7 @@ from .ir.diff.inactive import inactive
 from .ir.diff.loops.parts import parts
 from .ir.diff.loops.pieces import pieces
 from .ir.numpy import dispatch  # noqa: F401  # the code of rows
+from .ir.passes.contractions import contractions
 from .ir.passes.delimited.continuations import continuations
 from .ir.passes.delimited.forward_only import forward_only
 from .ir.passes.delimited.operations import operations
@@ -67,6 +68,7 @@ PIPELINE: tuple[Step, ...] = (
     SIMPLIFY,
     Then(Whole("scalar_rules", scalar_rules), (SIMPLIFY, FUSE, SIMPLIFY)),  # operations on scalars have rules, as those of the table
     Then(Whole("raise_loops", raise_loops), (SIMPLIFY, FUSE, SIMPLIFY)),  # loops over arrays are kernels, too
+    Then(Whole("contractions", contractions), (SIMPLIFY, FUSE, SIMPLIFY)),  # sums of products that loops take are products of matrices
     Then(Whole("registers", registers), (SIMPLIFY,)),  # small arrays of known size are scalars
     Then(Whole("pieces", pieces), (SIMPLIFY,)),  # of loops that keep much, only what is between pieces is kept
     Whole("guards", guard),  # the branch not taken stays out of derivatives

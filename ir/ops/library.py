@@ -1,7 +1,7 @@
 """Operations on whole arrays that are no kernels: matrix products, factorisations, scattering, sorting. One row each.
 
 
-    gemm(A, B) {ta, tb}            a matrix product, for stacks of matrices too
+    gemm(A, B) {ta, tb}            a matrix product, for stacks of matrices too; where `ordered`, each sum is a loop's, in its order
     gemm_weight(A, B, p, q, n) {ta, tb, w}      one that leaves what it adds to the adjoint of argument w for later, as rows of p and q
     p, q, n = gathering(w)         room for such rows, none so far
     gemm_later(A, B, p, q, n, C) {ta, tb}       C += op(A) op(B), or else op(A)^T and op(B) become rows, which are added before it is too late
@@ -96,8 +96,17 @@ def _factors(*axes: Any) -> Any:
     return lambda let: tuple((let.args[0].type.dtype, tuple(None if i is None else Size(let.args[0], i) for i in kept)) for kept in axes)
 
 
-def _gemm(a: Any, b: Any, ta: int, tb: int) -> tuple[Any]:
-    return (np.matmul(np.swapaxes(a, -1, -2) if ta else a, np.swapaxes(b, -1, -2) if tb else b),)
+def _gemm(a: Any, b: Any, ta: int, tb: int, ordered: int = 0) -> tuple[Any]:
+    x, y = np.swapaxes(a, -1, -2) if ta else a, np.swapaxes(b, -1, -2) if tb else b
+    return (_in_order(x, y) if ordered else np.matmul(x, y),)
+
+
+def _in_order(x: Any, y: Any) -> Any:
+    """The product whose sums begin with 0.0 and take one term after another."""
+    total = np.zeros_like(np.matmul(x, y))
+    for p in range(x.shape[-1]):
+        total = total + (x[..., p, None] * y[..., p, :] if x.ndim > 1 else x[p] * y[p])
+    return total
 
 
 awaited("gemm", _gemm, shape=_product, adjoint="function", linear=(0, 1), weighted="gemm_weight", matrices=True)
@@ -121,8 +130,8 @@ def _rows(let: Any) -> Any:
 row("gathering", _gathering, shape=_rows, zero="it is room for what is not there yet")
 
 
-def _gemm_weight(a: Any, b: Any, p: Any, q: Any, n: Any, ta: int, tb: int, w: int) -> tuple[Any]:
-    return _gemm(a, b, ta, tb)
+def _gemm_weight(a: Any, b: Any, p: Any, q: Any, n: Any, ta: int, tb: int, w: int, ordered: int = 0) -> tuple[Any]:
+    return _gemm(a, b, ta, tb, ordered)
 
 
 row("gemm_weight", _gemm_weight, shape=_product, adjoint="function", closing=True)

@@ -11,6 +11,7 @@ from .....ir.ops.library import MANY, ROOM, ROWS
 from ..code import LLVM_TYPES, Code, literal
 from ..lets import EMIT, Operands, allocate, copy_data, count, fill_zero, loop, product
 from ..library import Routines, call_library, element_at, emits
+from .ordered import multiply_in_order
 
 SMALL = 4096  # multiplications: below, loops are faster than a call of BLAS (measured: 16 x 16 x 16)
 
@@ -31,10 +32,11 @@ def gemm(code: Code, let: Let, read: Any, new: Callable[[str], str]) -> Operands
     stack = x[1 : rank - 1]
     m, k = (x[rank], x[rank - 1]) if ta else (x[rank - 1], x[rank])
     n = y[rank - 1] if tb else y[rank]
-    total = count(code, [*stack, m, n], code.module.site(let.site))
+    total, ordered = count(code, [*stack, m, n], code.module.site(let.site)), let.attrs.get("ordered", 0)
     out = new(total)
-    fill_zero(code, out, total, let.out.type.dtype)  # type: ignore[union-attr]
-    multiply(code, let.out.type.dtype, (x[0], y[0], out), (m, n, k), ta, tb, product(code, stack))  # type: ignore[union-attr]
+    if not ordered:
+        fill_zero(code, out, total, let.out.type.dtype)  # type: ignore[union-attr]
+    multiply(code, let.out.type.dtype, (x[0], y[0], out), (m, n, k), ta, tb, product(code, stack), multiply_in_order if ordered else added)  # type: ignore[union-attr]
     return [out, *([] if row else [*stack, m]), n]
 
 
@@ -135,26 +137,30 @@ def _turn(code: Code, to: str, source: str, columns: str, t: Scalar) -> None:
     loop(code, "%k", row)
 
 
-def multiply(code: Code, t: Scalar, pointers: Any, sizes: Any, ta: int, tb: int, stack: str) -> None:
-    """C += op(A) op(B) for each matrix of a stack, by a function of the module."""
-    name = f"@lantern_gemm.{t}.{'t' if ta else 'n'}{'t' if tb else 'n'}"
-    module = code.module
-    if name not in module.made:
-        module.made[name] = True
-        module.functions.append(_multiply_text(module, name, t, ta, tb))
-    (a, b, c), (m, n, k) = pointers, sizes
+def multiply(code: Code, t: Scalar, pointers: Any, sizes: Any, ta: int, tb: int, stack: str, one: Any = None) -> None:
+    """C += op(A) op(B) for each matrix of a stack, or what `one` does of each."""
+    (a, b, c), (m, n, k), one = pointers, sizes, one or added
 
-    def one(s: str) -> None:
+    def each(s: str) -> None:
         places = []
         for p, (rows, columns) in ((a, (m, k)), (b, (k, n)), (c, (m, n))):
             offset = code.let(f"mul i64 {s}, {code.let(f'mul i64 {rows}, {columns}')}")
             places.append(element_at(code, p, offset, t))
-        code.emit(f"call void {name}({', '.join(f'ptr {p}' for p in places)}, i64 {m}, i64 {n}, i64 {k})")
+        one(code, t, places, sizes, ta, tb)
 
     if stack == "1":
-        code.emit(f"call void {name}(ptr {a}, ptr {b}, ptr {c}, i64 {m}, i64 {n}, i64 {k})")
+        one(code, t, pointers, sizes, ta, tb)
     else:
-        loop(code, stack, one)
+        loop(code, stack, each)
+
+
+def added(code: Code, t: Scalar, pointers: Any, sizes: Any, ta: int, tb: int) -> None:
+    """C += op(A) op(B), by a function of the module."""
+    name = f"@lantern_gemm.{t}.{'t' if ta else 'n'}{'t' if tb else 'n'}"
+    if name not in code.module.made:
+        code.module.made[name] = True
+        code.module.functions.append(_multiply_text(code.module, name, t, ta, tb))
+    code.emit(f"call void {name}({', '.join(f'ptr {p}' for p in pointers)}, {', '.join(f'i64 {n}' for n in sizes)})")
 
 
 def _multiply_text(module: Any, name: str, t: Scalar, ta: int, tb: int) -> str:
