@@ -26,7 +26,7 @@ FEW = 64  # terms in all, where their number is known: such a sum is no call's w
 
 
 def contractions(program: Program) -> bool:
-    """A kernel that sums up products, in order and from 0.0, is a product of two matrices (of stacks of them, of a vector and a matrix). A
+    """A kernel that sums up products, from 0.0 where it does so in order, is a product of two matrices (of stacks of them, of a vector and a matrix). A
     factor that is no array, or only a part of one, is computed into one before, if it has not more elements than an array that there is.
     With threads it stays a kernel, of which each of them has a part.
 
@@ -146,7 +146,7 @@ class _Contraction:
         if not rows:
             left, right, rows, columns = right, left, columns, rows
         vector = not columns and not stack
-        if len(rows) != 1 or len(columns) > 1 or not (columns or vector):
+        if len(rows) != 1 or len(columns) > 1 or not (columns or (vector and r.kind == "ordered")):
             return None
         known = [n.value for n in k.sizes if isinstance(n, Const)]
         if len(known) == len(k.sizes) and math.prod(known) < FEW:
@@ -165,7 +165,7 @@ class _Contraction:
         if a is None or b is None:
             return None
         order = (*self.stack, *self.rows, *self.columns)
-        attrs = {"ta": int(a[1]), "tb": int(not b[1]), "ordered": 1, "fails": False}
+        attrs = {"ta": int(a[1]), "tb": int(not b[1]), **({"ordered": 1} if r.kind == "ordered" else {}), "fails": False}
         if order == r.axes:
             return [*before, Let((r.out,), "gemm", (a[0], b[0]), attrs, self.k.site)]
         t = r.out.type
@@ -280,10 +280,10 @@ class _Contraction:
 
 
 def _factors(k: Kernel, body: Function) -> tuple[_Factor, _Factor] | None:
-    """What a kernel multiplies, if it sums up products of floats in order from 0.0."""
+    """What a kernel multiplies, if it sums up products of floats; in order, from 0.0."""
     (r,) = k.results if len(k.results) == 1 else (None,)
     start = r.start.atom if r is not None and isinstance(r.start, Same) else None
-    if r is None or r.kind != "ordered" or not isinstance(start, Const) or repr(start.value) != "0.0":
+    if r is None or not (r.kind == "sum" or (r.kind == "ordered" and isinstance(start, Const) and repr(start.value) == "0.0")):
         return None
     top = next((let for let in body.entry.lets if let.out is body.returned[0]), None)
     if top is None or not TABLE[top.op].multiplies or top.out.type != r.out.type.dtype or any(can_fail(let) for let in body.entry.lets):  # type: ignore[union-attr]

@@ -23,7 +23,7 @@ from typing import Any
 
 from ..core.analysis import Aliases, references
 from ..core.graph import Atom, Block, Function, Let, Program, Var, terminator_atoms
-from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, expensive, kernel_of, same_element
+from ..core.kernel import ZERO, Access, Gather, Index, Kernel, Result, expensive, is_idle, kernel_of, same_element
 from ..core.op import TABLE, Op, written
 from ..core.types import I64
 from ..ops.table import iadd, imul
@@ -153,6 +153,7 @@ class _Fusion:
                     waiting.add(again)
                     heappush(work, again)
         block.lets = [let for s in self.slots for let in (*s.before, s.let) if let is not None]
+        block.lets = [let for let in block.lets if not TABLE[let.op].nest or not is_idle(let, self.program.functions)]
 
     def one(self, slot: _Slot) -> list[int]:
         """Let a kernel become part of its readers, if it may. The kernels to look at again."""

@@ -20,7 +20,8 @@ from ...core.types import BOOL, I64, Array, Scalar, Type
 from ...ops.memory import DIM, RESHAPE, codes
 from ...ops.table import carried, iadd, ilt, imax, imin, imul, select
 from ..bodies import Body, is_one, is_zero, name_of
-from .places import LAST, Places, SequentialError, Sum, key
+from .gathered import gathered
+from .places import LAST, Places, SequentialError, Sum, Touch, key
 
 FEW = 64  # elements of a matrix
 LEAST = 16  # iterations, where their number is known: fewer are unrolled, and stay in registers
@@ -175,7 +176,9 @@ class Iterations(Places):
         """A kernel in the loop's body."""
         if k.extra.get("fails") or any(n in self.inside for n in k.sizes):
             raise SequentialError
-        build, inner = self.body(), self.program.functions[k.f]
+        sums = gathered(self, k)
+        k = k if sums is None else sums.kernel
+        build, inner = self.body(), self.program.functions[k.f] if sums is None else sums.function
         subst: dict[Var, Atom] = {}
         gathers = [x for x in k.inputs if isinstance(x, Gather)]
         for i, (x, p) in enumerate(zip(k.inputs, inner.params, strict=True)):
@@ -187,11 +190,14 @@ class Iterations(Places):
                 base = self.flat(x.base) if x.base in self.arrays else x.base
                 if base in self.inside or (base is not x.base and not isinstance(k.inputs[x.place], Same)):
                     raise SequentialError
-                self.touched.setdefault(self.aliases.root(self.arrays.get(base, base)), []).append((at, at))
+                self.touch(self.arrays.get(base, base), Touch(at, at))
                 subst[p] = build.input(build.moved(Gather(base, x.place), inner, subst), p)
             else:
                 subst[p] = build.input(self.access(x, at) if isinstance(x, Access) else Index(x.axis + 1), p)
         values = build.copy(inner, subst)
+        if sums is not None:
+            sums.put(self, values, build, at, let)
+            return
         results = [self.result(r, value, at, let, k) for r, value in zip(k.results, values, strict=True)]
         product = self.product(build, values, [self.size, *k.sizes], results)
         if product is not None:
@@ -224,7 +230,7 @@ class Iterations(Places):
             raise SequentialError
         (m, k), last = self.lengths[a], Var(f"{self.loop.name}.columns{len(self.before)}", I64)
         self.before.append(Let((last,), DIM.name, (b,), {"axis": 0 if let.attrs["tb"] else 1}))
-        self.touched.setdefault(self.aliases.root(b), []).append((at, at))
+        self.touch(b, Touch(at, at))
         n = self.integer("*", self.size, m)
         dtype, name = b.type.dtype, f"{self.loop.name}.rows{len(self.kernels)}"
         flat, product = (Var(name + end, Array(dtype, (dims.UNKNOWN, dims.UNKNOWN))) for end in ("", "p"))
@@ -327,7 +333,7 @@ class Iterations(Places):
         stores = [(x, value, let) for x, value, let, stage in self.written.values() if stage == LAST]
         sums = [s for s in self.loop.sums if s.term is not None]
         rows = {s.param: self.row(s.term) for s in sums if s.term is not None and s.kind != "ordered"}
-        if not self.written and not self.loop.sums:
+        if not self.written and not self.loop.sums and not self.added:
             raise SequentialError
         if stores or sums:
             build = self.body()

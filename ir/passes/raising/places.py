@@ -49,6 +49,16 @@ class Counted:
     sums: list[Sum]
 
 
+@dataclass(frozen=True)
+class Touch:
+    """Elements that an operation of the body touches, and which: places are equal where their keys are. `rows` are the axes along which
+    each iteration has an index of its own, with this index."""
+
+    key: object
+    user: int
+    rows: frozenset[object] = frozenset()
+
+
 @dataclass(eq=False)
 class Places:
     """The integers that are computed before a loop, and the elements that its iterations touch."""
@@ -66,7 +76,8 @@ class Places:
         self.arrays: dict[Atom, Var] = {}  # of all iterations
         self.lengths: dict[Atom, Sequence[Atom]] = {}  # of an iteration's
         self.written: dict[object, tuple[Access, Atom, Let, int]] = {}
-        self.touched: dict[Var, list[tuple[object, int]]] = {}  # by alias class: where, and by the kernel of which operation
+        self.touched: dict[Var, list[Touch]] = {}  # by alias class
+        self.added: dict[Var, int] = {}  # alias classes to elements of which all iterations add, and by which operation
         self.size = self.count()
 
     def count(self) -> Atom:
@@ -131,8 +142,11 @@ class Places:
             steps.append(t if q >= 0 else place[1])
             axes.append(q + 1 if q >= 0 else -1 if is_zero(place[1]) else 0)
         new = Access(x.base if row is None else row, tuple(starts), tuple(steps), tuple(axes))
-        self.touched.setdefault(self.aliases.root(new.base), []).append((key(new), user))
+        self.touch(new.base, Touch(key(new), user, _rows(new)))
         return new
+
+    def touch(self, base: Var, there: Touch) -> None:
+        self.touched.setdefault(self.aliases.root(base), []).append(there)
 
     def write(self, x: Access, value: Atom, let: Let, stage: int) -> None:
         if not any(q == 0 and isinstance(t, Const) and t.value for q, t in zip(x.axes, x.steps, strict=True)):
@@ -144,16 +158,23 @@ class Places:
 
     def apart(self) -> None:
         """Iterations touch no element that another one writes, and each kernel finds what the operations before it have left."""
+        if any(t.user != by for root, by in self.added.items() for t in self.touched[root]):
+            raise SequentialError
         for x, _, let, stage in self.written.values():
             found = self.touched[self.aliases.root(x.base)]
-            if len({key for key, _ in found}) > 1:
+            kernels = all(t.user != LAST and TABLE[self.loop.lets[t.user].op].nest for t in found)
+            if not frozenset.intersection(*(t.rows for t in found)) if kernels else len({t.key for t in found}) > 1:
                 raise SequentialError
             at = self.loop.lets.index(let)
-            users = [user for _, user in found if user != stage]
-            kernels = [user for user in users if TABLE[self.loop.lets[user].op].nest]
-            if any(user > at for user in kernels) if stage == LAST else len(kernels) < len(users):
+            if not kernels and (stage != LAST or any(t.user > at and TABLE[self.loop.lets[t.user].op].nest for t in found)):
                 raise SequentialError
 
 
 def key(x: Access) -> object:
     return x.base, tuple(map(name_of, x.starts)), tuple(map(name_of, x.steps)), x.axes
+
+
+def _rows(x: Access) -> frozenset[object]:
+    """With one axis for an index, the same index is another one in each iteration."""
+    places = enumerate(zip(x.starts, x.steps, x.axes, strict=True))
+    return frozenset((j, name_of(s), name_of(t)) for j, (s, t, q) in places if q == 0 and isinstance(t, Const) and t.value)

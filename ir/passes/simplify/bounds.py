@@ -250,6 +250,10 @@ def _hoist(f: Function, loop: Loop, facts: Facts) -> bool:
                 changed |= _hoist_access(f, let, span, lets)
             elif TABLE[let.op].indexed:
                 changed |= _hoist_index(let, span, lets)
+            elif TABLE[let.op].bounded and _hoist_number(let, span, lets, name):
+                f.blocks[name].lets.remove(let)
+                substitute(f.blocks.values(), {let.out: let.args[0]})
+                changed = True
             elif TABLE[let.op].ranged and _hoist_range(let, span, lets, name):
                 f.blocks[name].lets.remove(let)
                 changed = True
@@ -260,7 +264,7 @@ def _hoist(f: Function, loop: Loop, facts: Facts) -> bool:
 
 def _is_check(let: Let) -> bool:
     """Can it fail by an index alone?"""
-    return TABLE[let.op].indexed or TABLE[let.op].measures
+    return TABLE[let.op].indexed or TABLE[let.op].measures or TABLE[let.op].bounded
 
 
 def preheader(f: Function, before: Block, head: str) -> Block:
@@ -347,6 +351,20 @@ def _hoist_range(let: Let, span: _Range, lets: list[Let], block: str) -> bool:
     lets += [*extra, Let((runs,), ilt.name, (span.start, span.limit)), Let((until,), select.name, (runs, limit, start))]
     lets.append(Let((), CHECK_RANGE.name, (array, first, end, start, until), {**let.attrs, "moves": moves}, let.site))
     return True
+
+
+def _hoist_number(let: Let, span: _Range, lets: list[Let], block: str) -> bool:
+    """The check of a number that moves with the loop, and is an index of an array from outside of it."""
+    i, n = let.args
+    made = span.facts.made.get(n) if isinstance(n, Var) else None
+    if made is None or not TABLE[made.op].measures or made.args[0] in span.inside or made.attrs["axis"] != let.attrs["axis"]:
+        return False
+    stem, extra = _stem(span, lets), list[Let]()
+    ends = span.ends(i, extra, (f"{stem}.first", f"{stem}.end")) if i in span.inside and span.facts.is_natural(i, block) else None
+    if ends is not None:
+        args = (made.args[0], *ends, span.start, span.limit)
+        lets += [*extra, Let((), CHECK_RANGE.name, args, {"axis": let.attrs["axis"], "moves": True}, let.site)]
+    return ends is not None
 
 
 def _hoist_index(let: Let, span: _Range, lets: list[Let]) -> bool:
