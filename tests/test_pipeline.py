@@ -43,6 +43,7 @@ def test_the_list() -> None:
         "simplify",
         "scalar_rules",
         "raise_loops",
+        "contractions",
         "registers",
         "pieces",
         "guards",

@@ -264,3 +264,13 @@ class Names:
             self.ints = max(self.ints, turn if name == "int" else 0)
             if name in self.LETTERS:
                 self.sizes = max(self.sizes, turn * len(self.LETTERS) + self.LETTERS.index(name) + 1)
+
+
+def at_end(d: Dim, s: Symbol, if_it_grows: Dim, if_it_falls: Dim) -> Dim | None:
+    """What d comes to where a symbol is at an end of its range: at one if d grows with it, else at the other; None if it does neither."""
+    grows = slope(d, s)
+    if grows is None:
+        return None
+    if is_natural(grows):
+        return put(d, s, if_it_grows)
+    return put(d, s, if_it_falls) if is_natural(mul(grows, -1)) else None

@@ -252,8 +252,8 @@ def may_fail(f: Function) -> bool:
 def is_idle(let: Let, functions: dict[str, Function]) -> bool:
     """Does a kernel Let only write what it has read there? (`x[i] += y` of a row stores the row, which has changed in place.)"""
     k, f = kernel_of(let), functions[let.attrs["f"]]
-    given = {p: x for x, p in zip(k.inputs, f.params, strict=True)}
-    kept = (r.kind == "into" and given.get(a) == r.into for r, a in zip(k.results, f.returned, strict=True))  # type: ignore[call-overload]
+    given: dict[Atom, Any] = dict(zip(f.params, k.inputs, strict=True))
+    kept = (r.kind == "into" and a in given and given[a] == r.into for r, a in zip(k.results, f.returned, strict=True))
     return not f.entry.lets and all(kept)
 
 

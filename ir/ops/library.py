@@ -105,7 +105,7 @@ def _in_order(x: Any, y: Any) -> Any:
     """The product whose sums begin with 0.0 and take one term after another."""
     total = np.zeros_like(np.matmul(x, y))
     for p in range(x.shape[-1]):
-        total = total + (x[..., p, None] * y[..., p, :] if x.ndim > 1 else x[p] * y[p])
+        total = total + (x[..., p, None] * y[..., p, None, :] if x.ndim > 1 else x[p] * y[p])
     return total
 
 

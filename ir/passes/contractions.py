@@ -176,7 +176,9 @@ class _Contraction:
         copied = Body(self.name("turned"))
         function = copied.finish([copied.input(whole, Var("x", t.dtype))])
         self.program.functions[function.name] = function
-        turned = Kernel(function.name, [self.k.sizes[q] for q in r.axes], copied.inputs, [Result("map", (), None, r.out)], self.k.site, {"fails": False})
+        turned = Kernel(
+            function.name, [self.k.sizes[q] for q in r.axes], copied.inputs, [Result("map", (), None, r.out)], self.k.site, {"fails": False}
+        )
         return [*before, Let((product,), "gemm", (a[0], b[0]), attrs, self.k.site), turned.let()]
 
     def of_vector(self, left: _Factor, right: _Factor) -> list[Let] | None:
@@ -240,7 +242,7 @@ class _Contraction:
             if a not in found:
                 found.add(a)
                 work += made[a].args if isinstance(a, Var) and a in made else ()
-                at = self.body.params.index(a) if a in self.body.params else -1  # type: ignore[arg-type]
+                at = self.body.params.index(a) if a in self.body.params else -1
                 x = self.k.inputs[at] if at >= 0 else None
                 work += [self.body.params[x.place]] if isinstance(x, Gather) else ()
         return found
@@ -259,11 +261,15 @@ class _Contraction:
         self.program.functions[function.name] = function
         shape = tuple(d if dims.is_short(d) else dims.UNKNOWN for d in (self.sizes.of(self.k.sizes[q]) for q in axes))
         out = Var(f"{self.k.results[0].out}.factor{len(before)}".lstrip("%"), Array(self.dtype, shape))  # type: ignore[arg-type]
-        let = Kernel(function.name, [self.k.sizes[q] for q in axes], build.inputs, [Result("map", (), None, out)], self.k.site, {"fails": False}).let()
+        let = Kernel(
+            function.name, [self.k.sizes[q] for q in axes], build.inputs, [Result("map", (), None, out)], self.k.site, {"fails": False}
+        ).let()
         before.append(let)
         return out
 
-    def moved(self, build: Body, x: Access | Same | Index | Gather, axes: list[int], values: dict[Var, Atom]) -> Access | Same | Index | Gather:
+    def moved(
+        self, build: Body, x: Access | Same | Index | Gather, axes: list[int], values: dict[Var, Atom]
+    ) -> Access | Same | Index | Gather:
         """An input in a space of these axes."""
         if isinstance(x, Access):
             return Access(x.base, x.starts, x.steps, tuple(axes.index(q) if q >= 0 else -1 for q in x.axes))

@@ -1,7 +1,7 @@
 """What the iterations of a loop add to the same elements of an array, each to all of them, is summed up and put there behind the loop.
 
-    for k: for j: y[j] += w[k] * x[k, j]      ->      %s = kernel(%m, %n, ..) {results=(('ordered', ('a', 1), 1),)}, from %y on
-                                                      kernel(%n, %s, .., %y, ..) {results=(('into', 0),)}
+for k: for j: y[j] += w[k] * x[k, j]      ->      %s = kernel(%m, %n, ..) {results=(('ordered', ('a', 1), 1),)}, from %y on
+                                                  kernel(%n, %s, .., %y, ..) {results=(('into', 0),)}
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def gathered(loop: Any, k: Kernel) -> Gathered | None:
         return None
     old, takes = f.params[olds[0]], TABLE[top.op].sums == "-"
     used = [a for let in f.entry.lets for a in let.args].count(old)
-    if used != 1 or top.args[0] is not old and (takes or top.args[1] is not old):
+    if used != 1 or (top.args[0] is not old and (takes or top.args[1] is not old)):
         return None
     term = top.args[1] if top.args[0] is old else top.args[0]
     lets = [let for let in f.entry.lets if let is not top]

@@ -7,6 +7,7 @@ are computed once, into an array. What is left at the end, stores and sums, is t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from ...core.analysis import dominators
 from ...core.dims import Dim
 from ...core.graph import Atom, Const, Function, Let, Var
 from ...core.kernel import ONE, ZERO, Access, Gather, Index, Kernel, Result, Same, kernel_of
-from ...core.op import TABLE, can_fail
+from ...core.op import TABLE, can_fail, written
 from ...core.types import BOOL, I64, Array, Scalar, Type
 from ...ops.memory import DIM, RESHAPE, codes
 from ...ops.table import carried, iadd, ilt, imax, imin, imul, select
@@ -158,15 +159,25 @@ class Iterations(Places):
         self.kernels.append(Kernel(f.name, sizes, build.inputs, results, let.site if let is not None else None, {"fails": False}).let())
 
     def all(self, v: Var, sizes: Sequence[Atom] = ()) -> Var:
-        """The array of what `v` is in each iteration. None of a square: a loop over all pairs needs no memory for them."""
+        """The array of what `v` is in each iteration. None of a square, unless it writes one: a loop over all pairs needs no memory for them."""
         t = v.type
-        if isinstance(t, Array) and any(dims.symbols(self.dim) & dims.symbols(n) for n in t.dims if n != dims.UNKNOWN):
+        if (
+            isinstance(t, Array)
+            and any(dims.symbols(self.dim) & dims.symbols(n) for n in t.dims if n != dims.UNKNOWN)
+            and not self.is_there(t)
+        ):
             raise SequentialError
         self.lengths[v] = sizes
         self.arrays[v] = Var(
             f"{self.loop.name}.all{len(self.arrays)}", self.array(*((t.dtype, t.dims) if isinstance(t, Array) else (t, ())))
         )
         return self.arrays[v]
+
+    def is_there(self, t: Array) -> bool:
+        """Does the loop write an array that has the sizes of one of `t` for each iteration, and maybe more?"""
+        arrays = {v for let in self.loop.lets for v in written(let)}
+        wanted = Counter([self.dim, *t.dims])
+        return any(wanted <= Counter(self.facts.sizes.dim(v, j) for j in range(v.type.rank)) for v in arrays)
 
     def array(self, dtype: Type, more: tuple[Dim, ...]) -> Array:
         assert isinstance(dtype, Scalar)

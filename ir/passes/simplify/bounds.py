@@ -107,7 +107,7 @@ class Facts:
             if first is None or block not in loop.blocks or block == loop.head:
                 return None
             last = dims.sub(dims.positive(self.sizes.of(limit)) if first >= 0 else self.sizes.of(limit), 1)
-            at_low, at_high = _at_end(low, found, first, last), _at_end(high, found, last, first)
+            at_low, at_high = dims.at_end(low, found, first, last), dims.at_end(high, found, last, first)
             if at_low is None or at_high is None:
                 return None
             low, high = at_low, at_high
@@ -124,15 +124,6 @@ class Facts:
         """Is it an index of n elements, none from their end?"""
         span = self.span(a, block)
         return span is not None and dims.is_natural(dims.sub(dims.sub(n, 1), span[1])) and self.is_natural(a, block)
-
-
-def _at_end(d: Dim, s: Symbol, if_it_grows: Dim, if_it_falls: Dim) -> Dim | None:
-    grows = dims.slope(d, s)
-    if grows is None:
-        return None
-    if dims.is_natural(grows):
-        return dims.put(d, s, if_it_grows)
-    return dims.put(d, s, if_it_falls) if dims.is_natural(dims.mul(grows, -1)) else None
 
 
 def _below(f: Function, loop: Loop, made: dict[Var, Let]) -> list[tuple[Var, Atom]]:

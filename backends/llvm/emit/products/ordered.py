@@ -65,7 +65,9 @@ def _panels(module: Any, t: Scalar) -> str:
     """All lanes: two registers at a time; what is left one at a time, of which the last begins where it must to end with the others, and
     takes some sums again. Where there are fewer, one by one."""
     w = lanes(module, t)
-    params = ", ".join(f"{'ptr noalias' if p in 'xyc' else 'i64'} %{p}" for p in ("x", "xl", "xp", "nl", "y", "yr", "yp", "nr", "c", "cl", "cr", "k"))
+    params = ", ".join(
+        f"{'ptr noalias' if p in 'xyc' else 'i64'} %{p}" for p in ("x", "xl", "xp", "nl", "y", "yr", "yp", "nr", "c", "cl", "cr", "k")
+    )
 
     def write(code: Code) -> None:
         panel = code.alloca(f"[{TERMS * 2 * w} x {LLVM_TYPES[t]}]")
@@ -82,7 +84,11 @@ def _panels(module: Any, t: Scalar) -> str:
             x, step = element_at(code, "%x", code.let(f"add i64 {lane}, {term}"), t), "%xp"
             if width > 1:
                 packs = code.let(f"select i1 {direct}, i64 0, i64 1")
-                loop(code, packs, lambda _: code.emit(f"call void {_packed(module, t)}(ptr {panel}, ptr {x}, i64 %xl, i64 {width}, i64 {terms})"))
+                loop(
+                    code,
+                    packs,
+                    lambda _: code.emit(f"call void {_packed(module, t)}(ptr {panel}, ptr {x}, i64 %xl, i64 {width}, i64 {terms})"),
+                )
                 x, step = code.let(f"select i1 {direct}, ptr {x}, ptr {panel}"), code.let(f"select i1 {direct}, i64 %xp, i64 {width}")
             is_first = code.let(f"icmp eq i64 {s}, 0")
             whole = code.let(f"sdiv i64 %nr, {ROWS}")

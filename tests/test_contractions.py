@@ -1,0 +1,306 @@
+"""Sums of products that loops take are products of matrices, whose values are Python's to the last bit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lantern_jit as lj
+
+from .support import check, close
+
+
+def by_a_sum(x: Any, y: Any) -> Any:
+    z = np.zeros((x.shape[0], y.shape[1]))
+    for i in range(x.shape[0]):
+        for j in range(y.shape[1]):
+            s = 0.0
+            for k in range(x.shape[1]):
+                s += x[i, k] * y[k, j]
+            z[i, j] = s
+    return z
+
+
+def by_elements(x: Any, y: Any) -> Any:
+    z = np.zeros((x.shape[0], y.shape[1]))
+    for i in range(x.shape[0]):
+        for j in range(y.shape[1]):
+            for k in range(x.shape[1]):
+                z[i, j] += x[i, k] * y[k, j]
+    return z
+
+
+def by_rows(x: Any, y: Any) -> Any:
+    z = np.zeros((x.shape[0], y.shape[1]))
+    for i in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            for j in range(y.shape[1]):
+                z[i, j] = z[i, j] + x[i, k] * y[k, j]
+    return z
+
+
+def by_whole_rows(x: Any, y: Any) -> Any:
+    z = np.zeros((x.shape[0], y.shape[1]))
+    for i in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            z[i] += x[i, k] * y[k]
+    return z
+
+
+def by_outer_products(x: Any, y: Any) -> Any:
+    z = np.zeros((x.shape[0], y.shape[1]))
+    for k in range(x.shape[1]):
+        for i in range(x.shape[0]):
+            for j in range(y.shape[1]):
+                z[i, j] += x[i, k] * y[k, j]
+    return z
+
+
+def by_a_generator(x: Any, y: Any) -> Any:
+    z = np.zeros((x.shape[0], y.shape[1]))
+    for i in range(x.shape[0]):
+        for j in range(y.shape[1]):
+            z[i, j] = sum(x[i, k] * y[k, j] for k in range(x.shape[1]))
+    return z
+
+
+def turned(x: Any, y: Any) -> Any:
+    """The result, and a factor, with their axes in another order."""
+    z = np.zeros((y.shape[1], x.shape[0]))
+    for j in range(y.shape[1]):
+        for i in range(x.shape[0]):
+            s = 0.0
+            for k in range(x.shape[1]):
+                s += y[k, j] * x[i, k]
+            z[j, i] = s
+    return z
+
+
+def gram(x: Any, y: Any) -> Any:
+    n = x.shape[0]
+    z = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            s = 0.0
+            for k in range(x.shape[1]):
+                s += x[i, k] * x[j, k]
+            z[i, j] = s
+    return z
+
+
+def of_differences(x: Any, y: Any) -> Any:
+    """A factor that is computed: x[i, k] - c[k]."""
+    c = y[:, 0]
+    z = np.zeros((x.shape[0], y.shape[1]))
+    for i in range(x.shape[0]):
+        for j in range(y.shape[1]):
+            s = 0.0
+            for k in range(x.shape[1]):
+                s += y[k, j] * (x[i, k] - c[k])
+            z[i, j] = s
+    return z
+
+
+def stacked(x: Any, y: Any) -> Any:
+    """One matrix for each scale: both have this axis."""
+    scale, n = np.arange(y.shape[1]) * 0.25 - 0.5, x.shape[0]
+    a = scale[:, None, None] * x
+    z = np.zeros((n, y.shape[1], y.shape[1]))
+    for i in range(n):
+        for b in range(y.shape[1]):
+            for j in range(y.shape[1]):
+                s = 0.0
+                for k in range(x.shape[1]):
+                    s += a[b, i, k] * (y[k, j] - scale[b])
+                z[i, b, j] = s
+    return z
+
+
+def vector(x: Any, y: Any) -> Any:
+    z = np.zeros(x.shape[0])
+    for i in range(x.shape[0]):
+        s = 0.0
+        for k in range(x.shape[1]):
+            s += x[i, k] * y[k, 0]
+        z[i] = s
+    return z
+
+
+def vector_by_columns(x: Any, y: Any) -> Any:
+    z = np.zeros(x.shape[0])
+    for k in range(x.shape[1]):
+        for i in range(x.shape[0]):
+            z[i] -= x[i, k] * y[k, 0]
+    return z
+
+
+PRODUCTS = [
+    by_a_sum, by_elements, by_rows, by_whole_rows, by_outer_products, by_a_generator, turned, gram, of_differences, stacked, vector
+]  # fmt: skip
+SIZES = [(1, 1, 1), (2, 3, 2), (5, 1, 3), (1, 9, 4), (4, 8, 16), (3, 17, 33), (33, 5, 3), (9, 300, 7), (20, 21, 64), (65, 2, 1)]
+
+
+def matrices(n: int, k: int, m: int, dtype: Any = np.float64) -> tuple[Any, Any]:
+    rng = np.random.default_rng(n + 10 * k + 100 * m)
+    x, y = rng.normal(size=(n, k)) * 10.0 ** rng.integers(-6, 6, (n, k)), rng.normal(size=(k, m)) * 10.0 ** rng.integers(-6, 6, (k, m))
+    return x.astype(dtype), y.astype(dtype)
+
+
+def in_order(f: Callable[..., Any], x: Any, y: Any) -> Any:
+    with np.errstate(all="ignore"):
+        return f(x.copy(), y.copy())
+
+
+@pytest.mark.parametrize("f", PRODUCTS)
+def test_it_is_one_product(f: Callable[..., Any]) -> None:
+    text = lj.jit(f).inspect(*matrices(5, 6, 7)).graph
+    assert len(re.findall(r"= gemm\(.*ordered=1", text)) == 1
+    assert "'ordered'" not in text
+    assert not re.search(r"^loop\w*\(", text, re.M)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("f", [*PRODUCTS, vector_by_columns])
+def test_the_value_is_pythons_to_the_last_bit(f: Callable[..., Any], dtype: Any) -> None:
+    native = lj.jit(f)
+    for sizes in SIZES:
+        x, y = matrices(*sizes, dtype)
+        found, expected = native(x, y), in_order(f, x, y)
+        if dtype is np.float64:
+            assert found.tobytes() == expected.tobytes(), sizes
+        else:  # the loop's sums are float64, of products in float32 by NumPy 2
+            close(found, expected, 1e-5, 1e-5 * float(np.max(np.abs(expected), initial=1e-30)))
+
+
+def test_special_numbers() -> None:
+    values = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 1.0, -1.0, 1e300, 5e-324])
+    rng = np.random.default_rng(1)
+    for n, k, m in SIZES:
+        x, y = rng.choice(values, (n, k)), rng.choice(values, (k, m))
+        for f in (by_a_sum, by_rows):
+            found, expected = lj.jit(f)(x, y), in_order(f, x, y)
+            assert np.array_equal(found, expected, equal_nan=True)
+            assert np.array_equal(np.signbit(found[found == 0.0]), np.signbit(expected[expected == 0.0]))
+
+
+@pytest.mark.parametrize("f", [*PRODUCTS, vector_by_columns])
+def test_of_nothing(f: Callable[..., Any]) -> None:
+    for n, k, m in ((0, 3, 2), (3, 0, 2), (3, 2, 0)):
+        x, y = np.ones((n, k)), np.ones((k, m))
+        if f in (vector, vector_by_columns, of_differences) and m == 0:
+            with pytest.raises(IndexError):
+                lj.jit(f)(x, y)
+        else:
+            close(lj.jit(f)(x, y), f(x, y))
+
+
+@pytest.mark.parametrize("f", [*PRODUCTS, vector_by_columns])
+def test_derivatives(f: Callable[..., Any]) -> None:
+    rng = np.random.default_rng(2)
+    check(lambda x, y: np.sum(np.sin(f(x, y))), (rng.normal(size=(3, 4)), rng.normal(size=(4, 3))), argnums=(0, 1))
+    x, y = rng.normal(size=(13, 18)), rng.normal(size=(18, 11))
+    loss = lj.grad(lambda x, y: np.sum(f(x, y) ** 2), (0, 1))
+    for a, b in zip(lj.jit(loss)(x, y), loss(x, y), strict=True):
+        close(a, b, 1e-11, 1e-9)
+    small = lj.jit(loss)(x.astype(np.float32), y.astype(np.float32))
+    for a, b in zip(small, loss(x, y), strict=True):
+        assert a.dtype == np.float32
+        close(a, b, 1e-3, 1e-2)
+
+
+def test_its_gradient_is_products_too() -> None:
+    text = lj.jit(lj.grad(lambda x, y: np.sum(by_a_sum(x, y) ** 2), (0, 1))).inspect(*matrices(5, 6, 7)).lowered
+    assert len(re.findall(r"gemm_add\(", text)) >= 2
+
+
+def test_only_a_part_of_a_factor() -> None:
+    """What is multiplied stands in an array of its own, if the loop does not run over all of an array."""
+
+    def f(x: Any, y: Any) -> Any:
+        z = np.zeros((x.shape[0] - 1, y.shape[1]))
+        for i in range(x.shape[0] - 1):
+            for j in range(y.shape[1]):
+                s = 0.0
+                for k in range(x.shape[1] - 2):
+                    s += x[i + 1, k] * y[k + 2, j]
+                z[i, j] = s
+        return z
+
+    x, y = matrices(7, 12, 9)
+    assert lj.jit(f)(x, y).tobytes() == f(x, y).tobytes()
+    check(lambda x, y: np.sum(np.sin(f(x, y))), (np.ones((3, 4)) * 0.3, np.linspace(0.0, 1.0, 8).reshape(4, 2)), argnums=(0, 1))
+
+
+def test_no_memory_for_all_pairs() -> None:
+    """A loop over all pairs keeps to what it had: the exponentials of 300 x 300 differences are not stored."""
+
+    def f(x: Any, v: Any) -> Any:
+        z = np.zeros(len(x))
+        for i in range(len(x)):
+            s = 0.0
+            for j in range(len(x)):
+                s += np.exp(-((x[i] - x[j]) ** 2)) * v[j]
+            z[i] = s
+        return z
+
+    text = lj.jit(f).inspect(np.ones(300), np.ones(300)).graph
+    assert "gemm" not in text
+    assert not re.search(r": f64\[\w+, \w+\] =", text)
+
+
+def test_with_threads_each_has_a_part() -> None:
+    f = lj.jit(by_a_sum, threads=2)
+    x, y = matrices(40, 50, 60)
+    assert "gemm" not in f.inspect(x, y).graph
+    assert f(x, y).tobytes() == by_a_sum(x, y).tobytes()
+
+
+STAYS = {
+    "what_is_read_later": "y[j] += w[i] * x[i, j]; t = y[0]",
+    "another_element": "y[j] += y[j - 1] * x[i, j]",
+    "of_itself": "y[j] += y[j] * x[i, j]",
+    "a_quotient": "y[j] = y[j] / x[i, j]",
+    "not_there_where_the_loop_does_not_run": "y[j + 3] += w[i] * x[i, j]",
+}
+
+
+@pytest.mark.parametrize("body", STAYS.values(), ids=STAYS)
+def test_what_is_no_sum_stays_a_loop(body: str, tmp_path: Any) -> None:
+    path = tmp_path / "loop.py"
+    path.write_text(
+        "import numpy as np\ndef f(x, w):\n    y, t = np.ones(x.shape[1] + 3), 0.0\n    for i in range(len(w)):\n"
+        f"        for j in range(x.shape[1]):\n            {body}\n    return y, t\n"
+    )
+    space: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), space)
+    f, (x, w) = space["f"], (np.linspace(0.1, 0.9, 60).reshape(20, 3), np.linspace(1.0, 2.0, 20))
+    assert re.search(r"^loop", lj.jit(f).inspect(x, w).graph, re.M)
+    for a, b in zip(lj.jit(f)(x, w), f(x, w), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def test_an_index_out_of_bounds_before_anything_is_written() -> None:
+    def f(x: Any, y: Any, z: Any) -> Any:
+        for k in range(x.shape[1]):
+            z += x[0, k] * y[k]
+        return z
+
+    z = np.zeros(3)
+    with pytest.raises(IndexError, match="index 4 is out of bounds for axis 0 with size 4"):
+        lj.jit(f)(np.ones((1, 6)), np.ones((4, 3)), z)
+
+
+@pytest.mark.parametrize(("cpu", "register"), [("x86-64-v4", "zmm"), ("x86-64-v3", "ymm"), ("x86-64", "xmm"), ("neoverse-v1", "2d")])
+def test_vectors_of_each_cpu(cpu: str, register: str) -> None:
+    """Multiplications and additions are vectors of the CPU's width, and are not joined."""
+    asm = lj.jit(by_a_sum).inspect(*matrices(5, 6, 7), target=cpu).asm
+    sums = [part for part in re.split(r"\n(?=\S*lantern_ordered)", asm) if "lantern_ordered_sums" in part.splitlines()[0]]
+    assert sums
+    body = "\n".join(sums)
+    assert re.search(rf"mul\w*\s.*{register}", body)
+    assert re.search(rf"add\w*\s.*{register}", body)
+    assert not re.search(r"\bvfn?m(add|sub)|\bfml[as]\b|\bfn?madd\b", body)
