@@ -105,21 +105,6 @@ def of_differences(x: Any, y: Any) -> Any:
     return z
 
 
-def stacked(x: Any, y: Any) -> Any:
-    """One matrix for each scale: both have this axis."""
-    scale, n = np.arange(y.shape[1]) * 0.25 - 0.5, x.shape[0]
-    a = scale[:, None, None] * x
-    z = np.zeros((n, y.shape[1], y.shape[1]))
-    for i in range(n):
-        for b in range(y.shape[1]):
-            for j in range(y.shape[1]):
-                s = 0.0
-                for k in range(x.shape[1]):
-                    s += a[b, i, k] * (y[k, j] - scale[b])
-                z[i, b, j] = s
-    return z
-
-
 def vector(x: Any, y: Any) -> Any:
     z = np.zeros(x.shape[0])
     for i in range(x.shape[0]):
@@ -139,7 +124,7 @@ def vector_by_columns(x: Any, y: Any) -> Any:
 
 
 PRODUCTS = [
-    by_a_sum, by_elements, by_rows, by_whole_rows, by_outer_products, by_a_generator, turned, gram, of_differences, stacked, vector
+    by_a_sum, by_elements, by_rows, by_whole_rows, by_outer_products, by_a_generator, turned, gram, of_differences, vector
 ]  # fmt: skip
 SIZES = [(1, 1, 1), (2, 3, 2), (5, 1, 3), (1, 9, 4), (4, 8, 16), (3, 17, 33), (33, 5, 3), (9, 300, 7), (20, 21, 64), (65, 2, 1)]
 
@@ -210,6 +195,29 @@ def test_derivatives(f: Callable[..., Any]) -> None:
     for a, b in zip(small, loss(x, y), strict=True):
         assert a.dtype == np.float32
         close(a, b, 1e-3, 1e-2)
+
+
+def test_stacks() -> None:
+    """One matrix for each b, and the result turned: a[b] times y[b] less c[b]."""
+
+    def f(a: Any, y: Any, c: Any) -> Any:
+        z = np.zeros((a.shape[1], a.shape[0], y.shape[2]))
+        for i in range(a.shape[1]):
+            for b in range(a.shape[0]):
+                for j in range(y.shape[2]):
+                    s = 0.0
+                    for k in range(a.shape[2]):
+                        s += a[b, i, k] * (y[b, k, j] - c[b])
+                    z[i, b, j] = s
+        return z
+
+    rng = np.random.default_rng(3)
+    for b, n, k, m in ((1, 2, 3, 4), (3, 9, 5, 17), (2, 0, 3, 2), (2, 3, 0, 2)):
+        args = rng.normal(size=(b, n, k)), rng.normal(size=(b, k, m)), rng.normal(size=b)
+        assert lj.jit(f)(*args).tobytes() == f(*args).tobytes()
+    text = lj.jit(f).inspect(*args).graph
+    assert len(re.findall(r"= gemm\(.*ordered=1", text)) == 1
+    check(lambda *a: np.sum(np.sin(f(*a))), (rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 4, 3)), rng.normal(size=2)), argnums=(0, 1, 2))
 
 
 def test_its_gradient_is_products_too() -> None:
