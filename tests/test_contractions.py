@@ -124,7 +124,7 @@ def vector_by_columns(x: Any, y: Any) -> Any:
 
 
 PRODUCTS = [
-    by_a_sum, by_elements, by_rows, by_whole_rows, by_outer_products, by_a_generator, turned, gram, of_differences, vector
+    by_a_sum, by_elements, by_rows, by_whole_rows, by_outer_products, by_a_generator, turned, gram, of_differences
 ]  # fmt: skip
 SIZES = [(1, 1, 1), (2, 3, 2), (5, 1, 3), (1, 9, 4), (4, 8, 16), (3, 17, 33), (33, 5, 3), (9, 300, 7), (20, 21, 64), (65, 2, 1)]
 
@@ -149,7 +149,7 @@ def test_it_is_one_product(f: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("f", [*PRODUCTS, vector_by_columns])
+@pytest.mark.parametrize("f", [*PRODUCTS, vector, vector_by_columns])
 def test_the_value_is_pythons_to_the_last_bit(f: Callable[..., Any], dtype: Any) -> None:
     native = lj.jit(f)
     for sizes in SIZES:
@@ -161,18 +161,25 @@ def test_the_value_is_pythons_to_the_last_bit(f: Callable[..., Any], dtype: Any)
             close(found, expected, 1e-5, 1e-5 * float(np.max(np.abs(expected), initial=1e-30)))
 
 
+def test_a_vector_stays_a_kernel() -> None:
+    """Forward it is by the same code; backwards each element of the matrix is touched once."""
+    found = lj.jit(vector).inspect(*matrices(5, 6, 7))
+    assert "'ordered'" in found.graph
+    assert "@lantern_ordered_sums" in found.llvm
+
+
 def test_special_numbers() -> None:
     values = np.array([0.0, -0.0, np.nan, np.inf, -np.inf, 1.0, -1.0, 1e300, 5e-324])
     rng = np.random.default_rng(1)
     for n, k, m in SIZES:
         x, y = rng.choice(values, (n, k)), rng.choice(values, (k, m))
-        for f in (by_a_sum, by_rows):
+        for f in (by_a_sum, by_rows, vector):
             found, expected = lj.jit(f)(x, y), in_order(f, x, y)
             assert np.array_equal(found, expected, equal_nan=True)
             assert np.array_equal(np.signbit(found[found == 0.0]), np.signbit(expected[expected == 0.0]))
 
 
-@pytest.mark.parametrize("f", [*PRODUCTS, vector_by_columns])
+@pytest.mark.parametrize("f", [*PRODUCTS, vector, vector_by_columns])
 def test_of_nothing(f: Callable[..., Any]) -> None:
     for n, k, m in ((0, 3, 2), (3, 0, 2), (3, 2, 0)):
         x, y = np.ones((n, k)), np.ones((k, m))
@@ -183,7 +190,7 @@ def test_of_nothing(f: Callable[..., Any]) -> None:
             close(lj.jit(f)(x, y), f(x, y))
 
 
-@pytest.mark.parametrize("f", [*PRODUCTS, vector_by_columns])
+@pytest.mark.parametrize("f", [*PRODUCTS, vector, vector_by_columns])
 def test_derivatives(f: Callable[..., Any]) -> None:
     rng = np.random.default_rng(2)
     check(lambda x, y: np.sum(np.sin(f(x, y))), (rng.normal(size=(3, 4)), rng.normal(size=(4, 3))), argnums=(0, 1))

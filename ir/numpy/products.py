@@ -320,12 +320,12 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 
 # ---- of BLAS
 def gemm(a: Any, b: Any, ta: int = 0, tb: int = 0) -> Any:
-    """op(a) @ op(b) for whole arrays of the same rank and the same stack sizes, or for a row and a matrix."""
+    """op(a) @ op(b) for whole arrays of the same rank and the same stack sizes."""
     x, y = list(a.shape), list(b.shape)
-    *rows, k = [*x[:-2], *reversed(x[-2:])] if ta else x
+    m, k = (x[-1], x[-2]) if ta else (x[-2], x[-1])
     k2, n = (y[-1], y[-2]) if tb else (y[-2], y[-1])
     sizes.require_equal(k, k2, "matmul: the inner sizes of the matrices differ")
-    (out,) = bind("gemm", (a, b), [(a.type.dtype, (*rows, n))], fails=False, ta=int(ta), tb=int(tb))
+    (out,) = bind("gemm", (a, b), [(a.type.dtype, (*x[:-2], m, n))], fails=False, ta=int(ta), tb=int(tb))
     return out
 
 

@@ -26,7 +26,7 @@ FEW = 64  # terms in all, where their number is known: such a sum is no call's w
 
 
 def contractions(program: Program) -> bool:
-    """A kernel that sums up products, from 0.0 where it does so in order, is a product of two matrices (of stacks of them, of a vector and a matrix). A
+    """A kernel that sums up products, from 0.0 where it does so in order, is a product of two matrices, or of stacks of them. A
     factor that is no array, or only a part of one, is computed into one before, if it has not more elements than an array that there is.
     With threads it stays a kernel, of which each of them has a part.
 
@@ -143,19 +143,15 @@ class _Contraction:
         stack, rows, columns = ([q for q in r.axes if q in axes] for axes in (both, left.axes - both, right.axes - both))
         if len(summed) != 1 or not summed <= both or len(stack) + len(rows) + len(columns) != len(r.axes):
             return None
-        if not rows:
-            left, right, rows, columns = right, left, columns, rows
-        vector = not columns and not stack
-        if len(rows) != 1 or len(columns) > 1 or not (columns or (vector and r.kind == "ordered")):
+        if len(rows) != 1 or len(columns) != 1:
             return None
         known = [n.value for n in k.sizes if isinstance(n, Const)]
         if len(known) == len(k.sizes) and math.prod(known) < FEW:
             return None
-        made = _Contraction(program, f, sizes, k, body, stack, rows, columns, *summed)
-        return made.of_vector(left, right) if vector else made.of_matrices(left, right)
+        return _Contraction(program, f, sizes, k, body, stack, rows, columns, *summed).product(left, right)
 
     # ---- the product
-    def of_matrices(self, left: _Factor, right: _Factor) -> list[Let] | None:
+    def product(self, left: _Factor, right: _Factor) -> list[Let] | None:
         (r,) = self.k.results
         assert r.out is not None
         if r.axes[-1] == self.rows[0]:  # what lies side by side stays so
@@ -180,19 +176,6 @@ class _Contraction:
             function.name, [self.k.sizes[q] for q in r.axes], copied.inputs, [Result("map", (), None, r.out)], self.k.site, {"fails": False}
         )
         return [*before, Let((product,), "gemm", (a[0], b[0]), attrs, self.k.site), turned.let()]
-
-    def of_vector(self, left: _Factor, right: _Factor) -> list[Let] | None:
-        """A matrix times a vector: the row of it times the matrix, turned where need be."""
-        (r,) = self.k.results
-        assert r.out is not None
-        found = self.array(left, self.rows)
-        if found is None:
-            return None
-        before: list[Let] = []
-        vector = self.whole(right, [self.summed])
-        row = vector if vector is not None else self.computed(right, [self.summed], before)
-        attrs = {"ta": 0, "tb": int(not found[1]), "ordered": 1, "fails": False}
-        return [*before, Let((r.out,), "gemm", (row, found[0]), attrs, self.k.site)]
 
     # ---- its factors
     def matrix(self, x: _Factor, own: list[int], before: list[Let]) -> tuple[Var, bool] | None:

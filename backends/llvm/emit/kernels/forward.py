@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .....ir.core.graph import Var
+from .....ir.core.graph import Const, Let, Var, same_atom
 from .....ir.core.kernel import SUMS, Access, Result, Same
+from .....ir.core.op import TABLE
 from .....ir.core.types import BOOL, F64, I32, Array, Scalar, element, is_float
 from ..code import LLVM_TYPES, literal
 from ..lets import Operands, count, loop, read_element, write_element
+from ..products.ordered import multiply_vector_in_order
 from .nest import STRIP, Nest, is_prefix, times
 
 IDENTITY = {"sum": 0.0, "max": float("-inf"), "min": float("inf"), "argmax": float("-inf"), "argmin": float("inf")}
@@ -36,9 +38,12 @@ class Forward(Nest):
                 n = count(self.outer, dims, self.site) if r.out not in self.context.tiny else ""
                 self.made[i] = [new(r.out, n), *dims]
         self.cells: dict[int, list[str]] = {}
-        code = self.code
-        self.start()
-        self.loops(0, self.open, self.point, self.close)
+        code, product = self.code, self.product()
+        if product is not None:
+            self.multiply(*product)
+        else:
+            self.start()
+            self.loops(0, self.open, self.point, self.close)
         scalars = [(i, r) for i, r in enumerate(self.k.results) if r.out is not None and i not in self.made]
         returned = []
         for i, r in scalars:
@@ -130,6 +135,33 @@ class Forward(Nest):
         assert r.into is not None
         dtype = r.into.base.type.dtype  # type: ignore[union-attr]
         write_element(self.code, self.element(self.data(r.into), self.offset(r.into), dtype), v, dtype)
+
+    # ---- a matrix times a vector, each sum in its order
+    def product(self) -> tuple[Access, Access] | None:
+        """The two, if that is what it is."""
+        (r, *others), lets = self.k.results, self.body.entry.lets
+        if others or r.kind != "ordered" or len(r.axes) != 1 or self.rank != 2 or self.unrolled or self.context.threads > 1:
+            return None
+        if not isinstance(r.start, Same) or not same_atom(r.start.atom, Const(0.0, self.result_type(0))) or not self.multiplies(lets):
+            return None
+        (q,), found = r.axes, [x for x in self.k.inputs if isinstance(x, Access) and x.base.type.dtype == self.result_type(0)]  # type: ignore[union-attr]
+        if len(found) != 2:
+            return None
+        self.prepare()
+        vector, matrix = sorted(found, key=lambda x: self.moves(x, q))
+        strides = self.place(matrix)[1]
+        return None if self.moves(vector, q) or strides.count("1") != 1 or not self.moves(vector, 1 - q) else (matrix, vector)
+
+    def multiplies(self, lets: list[Let]) -> bool:
+        """Is an element the product of the two numbers that are read?"""
+        is_one = len(lets) == 1 and TABLE[lets[0].op].multiplies and self.body.returned == (lets[0].out,)
+        return is_one and set(lets[0].args) == set(self.body.params) and len(self.body.params) == 2
+
+    def multiply(self, matrix: Access, vector: Access) -> None:
+        ((q,), t), (start, strides), (first, steps) = (self.k.results[0].axes, self.result_type(0)), self.place(matrix), self.place(vector)
+        a, x = self.element(self.data(matrix), start, t), self.element(self.data(vector), first, t)
+        given = (a, strides[q], strides[1 - q], self.sizes[q])
+        multiply_vector_in_order(self.code, t, given, (x, steps[1 - q]), self.target(0), self.sizes[1 - q])
 
     # ---- a search for the best, which most elements are not
     def loops(self, depth: int, before: Callable[[int], None], inside: Callable[[], None], after: Callable[[int], None]) -> None:

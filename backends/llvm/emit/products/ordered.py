@@ -33,6 +33,15 @@ def multiply_in_order(code: Code, t: Scalar, pointers: Any, sizes: Any, ta: int,
     code.emit(f"call void {name}({', '.join(f'ptr {p}' for p in pointers)}, {', '.join(f'i64 {n}' for n in sizes)})")
 
 
+def multiply_vector_in_order(
+    code: Code, t: Scalar, matrix: tuple[str, str, str, str], vector: tuple[str, str], to: str, terms: str
+) -> None:
+    """y[i] = sum_p A[i, p] x[p]: of A where it is, its strides along i and p, one of which is 1, and how many rows there are; of x its stride."""
+    (a, lane, term, n), (x, step) = matrix, vector
+    given = f"ptr {a}, i64 {lane}, i64 {term}, i64 {n}, ptr {x}, i64 0, i64 {step}, i64 1, ptr {to}, i64 1, i64 0, i64 {terms}"
+    code.emit(f"call void {_panels(code.module, t)}({given})")
+
+
 def _sides(module: Any, name: str, t: Scalar, ta: int, tb: int) -> str:
     """Columns are the lanes; rows, where these are enough and the columns are not."""
     code = Code(module)
