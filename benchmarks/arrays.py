@@ -219,6 +219,16 @@ def _normal(n: int) -> Callable[..., Any]:
     return lambda g, quick: (g.normal(size=min(n, 500) if quick else n),)
 
 
+def _matrices(g: np.random.Generator, quick: bool) -> tuple[Any, ...]:
+    n = 20 if quick else 200
+    return g.normal(size=(n, n)), g.normal(size=(n, n))
+
+
+def _vector(g: np.random.Generator, quick: bool) -> tuple[Any, ...]:
+    n = 20 if quick else 500
+    return g.normal(size=(n, n)), g.normal(size=n)
+
+
 def _mixture(g: np.random.Generator, quick: bool) -> tuple[Any, ...]:
     d, k, n = 10, 5, 20 if quick else 1000
     return g.normal(size=k), g.normal(size=(k, d)), 0.3 * g.normal(size=(k, d + d * (d - 1) // 2)), g.normal(size=(n, d))
@@ -256,6 +266,8 @@ CASES = (
     ArrayCase("loops-dot-1e6", spellings.dot, (0, 1), _many, BY_ARRAYS, by_arrays=spellings.dot_by_arrays),
     ArrayCase("loops-mapped", spellings.mapped, (0,), _normal(10_000), BY_ARRAYS, by_arrays=spellings.mapped_by_arrays),
     ArrayCase("loops-k-means", spellings.k_means, (0, 1), _clusters, BY_ARRAYS, by_arrays=spellings.k_means_by_arrays),
+    ArrayCase("loops-product", spellings.product, (0, 1), _matrices, BY_ARRAYS, by_arrays=spellings.product_by_arrays),
+    ArrayCase("loops-vector", spellings.matrix_by_vector, (0, 1), _vector, BY_ARRAYS, by_arrays=spellings.matrix_by_vector_by_arrays),
     ArrayCase("loops-mixture", spellings.mixture, (0, 1, 2), _mixture, BY_ARRAYS, by_arrays=mixture),
 )
 

@@ -35,6 +35,36 @@ def mapped_by_arrays(x: Floats) -> Any:
     return np.sum(y * y)
 
 
+def product(x: Floats, y: Floats) -> Any:
+    """The sum of the squares of a matrix product."""
+    z = np.zeros((len(x), y.shape[1]))
+    for i in range(len(x)):
+        for j in range(y.shape[1]):
+            for k in range(len(y)):
+                z[i, j] += x[i, k] * y[k, j]
+    return np.sum(z * z)
+
+
+def product_by_arrays(x: Floats, y: Floats) -> Any:
+    z = x @ y
+    return np.sum(z * z)
+
+
+def matrix_by_vector(x: Floats, y: Floats) -> Any:
+    total = 0.0
+    for i in range(len(x)):
+        s = 0.0
+        for j in range(len(y)):
+            s += x[i, j] * y[j]
+        total += s * s
+    return total
+
+
+def matrix_by_vector_by_arrays(x: Floats, y: Floats) -> Any:
+    z = x @ y
+    return np.sum(z * z)
+
+
 def k_means(points: Floats, centres: Floats) -> Any:
     """The sum of the squares of the distances to the nearest centre."""
     total = 0.0

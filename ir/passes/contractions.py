@@ -80,13 +80,13 @@ def _block(program: Program, f: Function, block: Block, sizes: Sizes) -> bool:
 
 # ---- zeros
 def _zeros(block: Block) -> bool:
-    """What a kernel reads of a new array that nobody has written is what this was filled with."""
+    """What a kernel reads of a new array, before the first one writes there, is what this was filled with."""
     new: dict[Var, Const] = {}
-    changed = False
+    changed, into = False, {v for let in block.lets if TABLE[let.op].nest for v in written(let)}
     for at, let in enumerate(block.lets):
         op = TABLE[let.op]
         if op.fills:
-            if isinstance(let.args[-1], Const) and let.attrs.get("fill", True):
+            if let.out in into and isinstance(let.args[-1], Const) and let.attrs.get("fill", True):
                 new[let.out] = let.args[-1]
         elif new and op.nest:
             k = kernel_of(let)
