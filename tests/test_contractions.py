@@ -278,6 +278,7 @@ STAYS = {
     "what_is_read_later": "y[j] += w[i] * x[i, j]; t = y[0]",
     "another_element": "y[j] += y[j - 1] * x[i, j]",
     "of_itself": "y[j] += y[j] * x[i, j]",
+    "of_itself_by_another_name": "y[j] += v[3 - j] * x[i, j]",
     "a_quotient": "y[j] = y[j] / x[i, j]",
     "not_there_where_the_loop_does_not_run": "y[j + 3] += w[i] * x[i, j]",
 }
@@ -287,7 +288,7 @@ STAYS = {
 def test_what_is_no_sum_stays_a_loop(body: str, tmp_path: Any) -> None:
     path = tmp_path / "loop.py"
     path.write_text(
-        "import numpy as np\ndef f(x, w):\n    y, t = np.ones(x.shape[1] + 3), 0.0\n    for i in range(len(w)):\n"
+        "import numpy as np\ndef f(x, w):\n    y, t = np.ones(x.shape[1] + 3), 0.0\n    v = y.reshape(-1)\n    for i in range(len(w)):\n"
         f"        for j in range(x.shape[1]):\n            {body}\n    return y, t\n"
     )
     space: dict[str, Any] = {}

@@ -153,7 +153,9 @@ class _Fusion:
                     waiting.add(again)
                     heappush(work, again)
         block.lets = [let for s in self.slots for let in (*s.before, s.let) if let is not None]
-        block.lets = [let for let in block.lets if not TABLE[let.op].nest or not is_idle(let, self.program.functions)]
+        idle = [let for let in block.lets if TABLE[let.op].nest and is_idle(let, self.program.functions)]
+        block.lets = [let for let in block.lets if let not in idle]
+        self.joins += len(idle)
 
     def one(self, slot: _Slot) -> list[int]:
         """Let a kernel become part of its readers, if it may. The kernels to look at again."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...core import dims
 from ...core.graph import Const, Function, Let, Return, Var
-from ...core.kernel import ONE, ZERO, Access, Kernel, Result, Same
+from ...core.kernel import ONE, ZERO, Access, Gather, Kernel, Result, Same
 from ...core.op import TABLE
 from ...core.types import I32, Array, is_float
 from ...ops.table import carried, neg
@@ -54,7 +54,8 @@ def gathered(loop: Any, k: Kernel) -> Gathered | None:
         return None
     f = loop.program.functions[k.f]
     top = next((let for let in f.entry.lets if let.out is f.returned[0]), None)
-    olds = [i for i, y in enumerate(k.inputs) if isinstance(y, Access) and y.base is x.base]
+    root = loop.aliases.root
+    olds = [i for i, y in enumerate(k.inputs) if isinstance(y, (Access, Gather)) and root(y.base) is root(x.base)]
     if top is None or not TABLE[top.op].sums or not is_float(top.out.type) or len(olds) != 1 or k.inputs[olds[0]] != x:
         return None
     old, takes = f.params[olds[0]], TABLE[top.op].sums == "-"

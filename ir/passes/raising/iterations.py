@@ -222,7 +222,12 @@ class Iterations(Places):
         if len(lets) != 1 or not TABLE[lets[0].op].multiplies or values != [lets[0].out] or len(build.inputs) != 2 or len(sizes) != 3:
             return None
         (r,), known = results, [self.facts.sizes.of(n) for n in sizes]
-        if r.kind != "sum" or r.out is None or not all(isinstance(x, Access) and self.is_whole(x, known) for x in build.inputs):
+        if (
+            r.kind != "sum"
+            or r.out is None
+            or len(r.axes) != 2
+            or not all(isinstance(x, Access) and self.is_whole(x, known) for x in build.inputs)
+        ):
             return None
         kept = r.axes[1]
         rest = dims.mul(known[1], known[2])
