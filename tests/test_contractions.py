@@ -105,6 +105,43 @@ def of_differences(x: Any, y: Any) -> Any:
     return z
 
 
+def with_two_sums(x: Any, y: Any) -> Any:
+    """Two axes are summed up, of arrays with three."""
+    a, b = x.reshape(x.shape[0], x.shape[1], 1), y.reshape(y.shape[0], 1, y.shape[1])
+    z = np.zeros((x.shape[0], y.shape[1]))
+    for i in range(a.shape[0]):
+        for j in range(b.shape[2]):
+            s = 0.0
+            for k in range(a.shape[1]):
+                for h in range(a.shape[2]):
+                    s += a[i, k, h] * b[k, h, j]
+            z[i, j] = s
+    return z
+
+
+def layer(x: Any, y: Any) -> Any:
+    """A sum that begins with a bias."""
+    bias = np.arange(y.shape[1]) * 0.5 - 1.0
+    z = np.zeros((x.shape[0], y.shape[1]))
+    for i in range(x.shape[0]):
+        for j in range(y.shape[1]):
+            s = bias[j]
+            for k in range(x.shape[1]):
+                s += y[k, j] * x[i, k]
+            z[i, j] = s
+    return z
+
+
+def layer_turned(x: Any, y: Any) -> Any:
+    """The lanes of the vectors do not lie side by side in the result, nor in y."""
+    z = np.ones((x.shape[0], y.shape[1])) * 0.25
+    for i in range(x.shape[0]):
+        for j in range(y.shape[1]):
+            for k in range(x.shape[1]):
+                z[i, j] += y[k, j] * x[i, k]
+    return z.T
+
+
 def vector(x: Any, y: Any) -> Any:
     z = np.zeros(x.shape[0])
     for i in range(x.shape[0]):
@@ -126,6 +163,7 @@ def vector_by_columns(x: Any, y: Any) -> Any:
 PRODUCTS = [
     by_a_sum, by_elements, by_rows, by_whole_rows, by_outer_products, by_a_generator, turned, gram, of_differences
 ]  # fmt: skip
+OTHERS = [layer, layer_turned, with_two_sums, vector, vector_by_columns]
 SIZES = [(1, 1, 1), (2, 3, 2), (5, 1, 3), (1, 9, 4), (4, 8, 16), (3, 17, 33), (33, 5, 3), (9, 300, 7), (20, 21, 64), (65, 2, 1)]
 
 
@@ -149,7 +187,7 @@ def test_it_is_one_product(f: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("f", [*PRODUCTS, vector, vector_by_columns])
+@pytest.mark.parametrize("f", [*PRODUCTS, *OTHERS])
 def test_the_value_is_pythons_to_the_last_bit(f: Callable[..., Any], dtype: Any) -> None:
     native = lj.jit(f)
     for sizes in SIZES:
@@ -161,9 +199,10 @@ def test_the_value_is_pythons_to_the_last_bit(f: Callable[..., Any], dtype: Any)
             close(found, expected, 1e-5, 1e-5 * float(np.max(np.abs(expected), initial=1e-30)))
 
 
-def test_a_vector_stays_a_kernel() -> None:
-    """Forward it is by the same code; backwards each element of the matrix is touched once."""
-    found = lj.jit(vector).inspect(*matrices(5, 6, 7))
+@pytest.mark.parametrize("f", [vector, layer, layer_turned])
+def test_what_stays_a_kernel(f: Callable[..., Any]) -> None:
+    """A vector's matrix is touched once, and other starts are no product's. Forward they are by the same code."""
+    found = lj.jit(f).inspect(*matrices(5, 6, 7))
     assert "'ordered'" in found.graph
     assert "@lantern_ordered_sums" in found.llvm
 
@@ -179,7 +218,7 @@ def test_special_numbers() -> None:
             assert np.array_equal(np.signbit(found[found == 0.0]), np.signbit(expected[expected == 0.0]))
 
 
-@pytest.mark.parametrize("f", [*PRODUCTS, vector, vector_by_columns])
+@pytest.mark.parametrize("f", [*PRODUCTS, *OTHERS])
 def test_of_nothing(f: Callable[..., Any]) -> None:
     for n, k, m in ((0, 3, 2), (3, 0, 2), (3, 2, 0)):
         x, y = np.ones((n, k)), np.ones((k, m))
@@ -190,7 +229,7 @@ def test_of_nothing(f: Callable[..., Any]) -> None:
             close(lj.jit(f)(x, y), f(x, y))
 
 
-@pytest.mark.parametrize("f", [*PRODUCTS, vector, vector_by_columns])
+@pytest.mark.parametrize("f", [*PRODUCTS, *OTHERS])
 def test_derivatives(f: Callable[..., Any]) -> None:
     rng = np.random.default_rng(2)
     check(lambda x, y: np.sum(np.sin(f(x, y))), (rng.normal(size=(3, 4)), rng.normal(size=(4, 3))), argnums=(0, 1))
@@ -230,6 +269,25 @@ def test_stacks() -> None:
 def test_its_gradient_is_products_too() -> None:
     text = lj.jit(lj.grad(lambda x, y: np.sum(by_a_sum(x, y) ** 2), (0, 1))).inspect(*matrices(5, 6, 7)).lowered
     assert len(re.findall(r"gemm_add\(", text)) >= 2
+
+
+def test_sums_over_two_axes() -> None:
+    def f(a: Any, b: Any) -> Any:
+        z = np.zeros((b.shape[2], a.shape[0], b.shape[3]))
+        for i in range(a.shape[0]):
+            for m in range(b.shape[2]):
+                for n in range(b.shape[3]):
+                    for j in range(a.shape[1]):
+                        for k in range(a.shape[2]):
+                            z[m, i, n] += a[i, j, k] * b[j, k, m, n]
+        return z
+
+    rng = np.random.default_rng(4)
+    for i, j, k, m, n in ((2, 3, 4, 2, 3), (9, 3, 2, 3, 6), (2, 0, 3, 2, 2), (0, 2, 2, 1, 1)):
+        args = rng.normal(size=(i, j, k)), rng.normal(size=(j, k, m, n))
+        assert lj.jit(f)(*args).tobytes() == f(*args).tobytes()
+    assert "ordered=1" in lj.jit(f).inspect(*args).graph
+    check(lambda *a: np.sum(np.sin(f(*a))), (rng.normal(size=(2, 2, 3)), rng.normal(size=(2, 3, 2, 2))), argnums=(0, 1))
 
 
 def test_only_a_part_of_a_factor() -> None:

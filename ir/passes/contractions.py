@@ -9,7 +9,7 @@ The value is the loop's, whose terms come in their order (which a vector of such
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..core import dims
@@ -17,7 +17,9 @@ from ..core.dims import Dim
 from ..core.graph import Atom, Block, Const, Function, Let, Program, Var
 from ..core.kernel import ONE, ZERO, Access, Gather, Index, Kernel, Result, Same, kernel_of
 from ..core.op import TABLE, can_fail, written
-from ..core.types import F32, F64, Array
+from ..core.types import F32, F64, I64, Array, Scalar
+from ..ops.memory import RESHAPE
+from ..ops.table import imul
 from .bodies import Body, is_one, is_zero
 from .fuse import drop_unused
 from .sizes import Sizes
@@ -125,7 +127,8 @@ class _Contraction:
     stack: list[int]
     rows: list[int]
     columns: list[int]
-    summed: int
+    summed: list[int]
+    count: int = 0  # of new variables
 
     @staticmethod
     def of(program: Program, f: Function, let: Let, sizes: Sizes) -> list[Let] | None:
@@ -138,56 +141,87 @@ class _Contraction:
             return None
         (r,) = k.results
         left, right = factors
-        summed = set(range(len(k.sizes))) - set(r.axes)
+        summed = [q for q in range(len(k.sizes)) if q not in r.axes]
         both = left.axes & right.axes
         stack, rows, columns = ([q for q in r.axes if q in axes] for axes in (both, left.axes - both, right.axes - both))
-        if len(summed) != 1 or not summed <= both or len(stack) + len(rows) + len(columns) != len(r.axes):
-            return None
-        if len(rows) != 1 or len(columns) != 1:
+        if not set(summed) <= both or not rows or not columns or len(stack) + len(rows) + len(columns) != len(r.axes):
             return None
         known = [n.value for n in k.sizes if isinstance(n, Const)]
         if len(known) == len(k.sizes) and math.prod(known) < FEW:
             return None
-        return _Contraction(program, f, sizes, k, body, stack, rows, columns, *summed).product(left, right)
+        return _Contraction(program, f, sizes, k, body, stack, rows, columns, summed).product(left, right)
 
     # ---- the product
     def product(self, left: _Factor, right: _Factor) -> list[Let] | None:
         (r,) = self.k.results
         assert r.out is not None
-        if r.axes[-1] == self.rows[0]:  # what lies side by side stays so
+        if r.axes[-1] in self.rows:  # what lies side by side stays so
             left, right, self.rows, self.columns = right, left, self.columns, self.rows
-        before: list[Let] = []
-        a, b = self.matrix(left, self.rows, before), self.matrix(right, self.columns, before)
+        lets: list[Let] = []
+        a, b = self.matrix(left, self.rows, lets), self.matrix(right, self.columns, lets)
         if a is None or b is None:
             return None
-        order = (*self.stack, *self.rows, *self.columns)
+        order = [*self.stack, *self.rows, *self.columns]
         attrs = {"ta": int(a[1]), "tb": int(not b[1]), **({"ordered": 1} if r.kind == "ordered" else {}), "fails": False}
-        if order == r.axes:
-            return [*before, Let((r.out,), "gemm", (a[0], b[0]), attrs, self.k.site)]
-        t = r.out.type
-        assert isinstance(t, Array)
-        product = Var(f"{r.out.name}.product", Array(t.dtype, tuple(t.dims[r.axes.index(q)] for q in order)))
-        at = tuple(r.axes.index(q) for q in order)
-        whole = Access(product, (ZERO,) * len(at), (ONE,) * len(at), at)
-        copied = Body(self.name("turned"))
-        function = copied.finish([copied.input(whole, Var("x", t.dtype))])
-        self.program.functions[function.name] = function
-        turned = Kernel(
-            function.name, [self.k.sizes[q] for q in r.axes], copied.inputs, [Result("map", (), None, r.out)], self.k.site, {"fails": False}
-        )
-        return [*before, Let((product,), "gemm", (a[0], b[0]), attrs, self.k.site), turned.let()]
+        groups = [*([q] for q in self.stack), self.rows, self.columns]
+        turned = tuple(order) != r.axes
+        whole = self.new("product", order) if turned else r.out
+        flat = whole if len(groups) == len(order) else self.new("flat", groups)
+        lets.append(Let((flat,), "gemm", (a[0], b[0]), attrs, self.k.site))
+        if flat is not whole:
+            lets.append(Let((whole,), RESHAPE.name, (flat, *(self.k.sizes[q] for q in order)), {"fails": False}, self.k.site))
+        return [*lets, self.turned(whole, order)] if turned else lets
+
+    def turned(self, whole: Var, order: list[int]) -> Let:
+        """A kernel that puts axes into the order of the result."""
+        (r,) = self.k.results
+        assert r.out is not None
+        n, body = len(order), Body(self.name("turned"))
+        access = Access(whole, (ZERO,) * n, (ONE,) * n, tuple(r.axes.index(q) for q in order))
+        f = body.finish([body.input(access, Var("x", self.dtype))])
+        self.program.functions[f.name] = f
+        return Kernel(
+            f.name, [self.k.sizes[q] for q in r.axes], body.inputs, [Result("map", (), None, r.out)], self.k.site, {"fails": False}
+        ).let()
+
+    def new(self, stem: str, groups: Sequence[int | list[int]]) -> Var:
+        """A variable for an array over these axes, some of which are one."""
+        dim = [self.sizes.of(n) for n in self.k.sizes]
+        shape = [dims.product(dim[q] for q in g) if isinstance(g, list) else dim[g] for g in groups]
+        self.count += 1
+        name = f"{self.k.results[0].out}.{stem}{self.count}".lstrip("%")
+        return Var(name, Array(self.dtype, tuple(d if dims.is_short(d) else dims.UNKNOWN for d in shape)))
 
     # ---- its factors
-    def matrix(self, x: _Factor, own: list[int], before: list[Let]) -> tuple[Var, bool] | None:
-        """The matrices that a factor is, and whether the summed axis comes before its own."""
-        found = self.array(x, own)
-        if found is not None:
-            return found
-        axes = [*self.stack, *own, self.summed]
-        return (self.computed(x, axes, before), False) if self.is_small(x, axes) else None
+    def matrix(self, x: _Factor, own: list[int], lets: list[Let]) -> tuple[Var, bool] | None:
+        """The matrices that a factor is, and whether the summed axes come before its own."""
+        found, ours = self.array(x, own), [*self.stack, *own, *self.summed]
+        if found is None and not self.is_small(x, ours):
+            return None
+        array, turned = found or (self.computed(x, ours, lets), False)
+        if len(own) == len(self.summed) == 1:
+            return array, turned
+        groups = [*([q] for q in self.stack), *((self.summed, own) if turned else (own, self.summed))]
+        flat = self.new("matrix", groups)
+        sizes = [self.size(g, lets) for g in groups]
+        lets.append(Let((flat,), RESHAPE.name, (array, *sizes), {"fails": False}, self.k.site))
+        return flat, turned
+
+    def size(self, axes: list[int], lets: list[Let]) -> Atom:
+        """How many elements there are along some axes."""
+        n, *more = (self.k.sizes[q] for q in axes)
+        for m in more:
+            if isinstance(n, Const) and isinstance(m, Const):
+                n = Const(n.value * m.value, I64)
+                continue
+            self.count += 1
+            product = Var(f"{self.k.results[0].out}.size{self.count}".lstrip("%"), I64)
+            lets.append(Let((product,), imul.name, (n, m)))
+            n = product
+        return n
 
     def array(self, x: _Factor, own: list[int]) -> tuple[Var, bool] | None:
-        for last, turned in (([*own, self.summed], False), ([self.summed, *own], True)):
+        for last, turned in (([*own, *self.summed], False), ([*self.summed, *own], True)):
             found = self.whole(x, [*self.stack, *last])
             if found is not None:
                 return found, turned
@@ -203,7 +237,7 @@ class _Contraction:
         return place.base if moves and fits else None
 
     @property
-    def dtype(self) -> object:
+    def dtype(self) -> Scalar:
         return self.k.results[0].out.type.dtype  # type: ignore[union-attr]
 
     def is_small(self, x: _Factor, axes: list[int]) -> bool:
@@ -242,8 +276,7 @@ class _Contraction:
                 values[let.out] = build.add(let, tuple(values[a] if isinstance(a, Var) else a for a in let.args))[0]
         function = build.finish([values[x.value] if isinstance(x.value, Var) else x.value])
         self.program.functions[function.name] = function
-        shape = tuple(d if dims.is_short(d) else dims.UNKNOWN for d in (self.sizes.of(self.k.sizes[q]) for q in axes))
-        out = Var(f"{self.k.results[0].out}.factor{len(before)}".lstrip("%"), Array(self.dtype, shape))  # type: ignore[arg-type]
+        out = self.new("factor", axes)
         let = Kernel(
             function.name, [self.k.sizes[q] for q in axes], build.inputs, [Result("map", (), None, out)], self.k.site, {"fails": False}
         ).let()

@@ -10,7 +10,7 @@ from .....ir.core.op import TABLE
 from .....ir.core.types import BOOL, F64, I32, Array, Scalar, element, is_float
 from ..code import LLVM_TYPES, literal
 from ..lets import Operands, count, loop, read_element, write_element
-from ..products.ordered import multiply_vector_in_order
+from ..products.ordered import sums_in_order
 from .nest import STRIP, Nest, is_prefix, times
 
 IDENTITY = {"sum": 0.0, "max": float("-inf"), "min": float("inf"), "argmax": float("-inf"), "argmin": float("inf")}
@@ -136,32 +136,48 @@ class Forward(Nest):
         dtype = r.into.base.type.dtype  # type: ignore[union-attr]
         write_element(self.code, self.element(self.data(r.into), self.offset(r.into), dtype), v, dtype)
 
-    # ---- a matrix times a vector, each sum in its order
-    def product(self) -> tuple[Access, Access] | None:
-        """The two, if that is what it is."""
+    # ---- sums of products, each in its order
+    def product(self) -> tuple[Access, int, Access] | None:
+        """The two factors, and the axis of the result that the first moves along, if that is what it is. The other moves along the other, if any."""
         (r, *others), lets = self.k.results, self.body.entry.lets
-        if others or r.kind != "ordered" or len(r.axes) != 1 or self.rank != 2 or self.unrolled or self.context.threads > 1:
+        if others or r.kind != "ordered" or not r.axes or len(r.axes) + 1 != self.rank or self.unrolled or self.context.threads > 1:
             return None
-        if not isinstance(r.start, Same) or not same_atom(r.start.atom, Const(0.0, self.result_type(0))) or not self.multiplies(lets):
-            return None
-        (q,), found = r.axes, [x for x in self.k.inputs if isinstance(x, Access) and x.base.type.dtype == self.result_type(0)]  # type: ignore[union-attr]
-        if len(found) != 2:
+        found = [x for x in self.k.inputs if isinstance(x, Access) and x.base.type.dtype == self.result_type(0)]  # type: ignore[union-attr]
+        if self.rank > 3 or len(found) != 2 or not self.multiplies(lets):
             return None
         self.prepare()
-        vector, matrix = sorted(found, key=lambda x: self.moves(x, q))
-        strides = self.place(matrix)[1]
-        return None if self.moves(vector, q) or strides.count("1") != 1 or not self.moves(vector, 1 - q) else (matrix, vector)
+        (summed,) = set(range(self.rank)) - set(r.axes)
+        if not all(self.moves(x, summed) for x in found):
+            return None
+        for q in reversed(r.axes):
+            for x, y in (found, found[::-1]):
+                rest = [p for p in r.axes if p != q]
+                apart = self.moves(x, q) and not self.moves(y, q) and all(self.moves(y, p) and not self.moves(x, p) for p in rest)
+                if apart and [self.place(x)[1][p] for p in (q, summed)].count("1") == 1:
+                    return x, q, y
+        return None
 
     def multiplies(self, lets: list[Let]) -> bool:
         """Is an element the product of the two numbers that are read?"""
         is_one = len(lets) == 1 and TABLE[lets[0].op].multiplies and self.body.returned == (lets[0].out,)
         return is_one and set(lets[0].args) == set(self.body.params) and len(self.body.params) == 2
 
-    def multiply(self, matrix: Access, vector: Access) -> None:
-        ((q,), t), (start, strides), (first, steps) = (self.k.results[0].axes, self.result_type(0)), self.place(matrix), self.place(vector)
-        a, x = self.element(self.data(matrix), start, t), self.element(self.data(vector), first, t)
-        given = (a, strides[q], strides[1 - q], self.sizes[q])
-        multiply_vector_in_order(self.code, t, given, (x, steps[1 - q]), self.target(0), self.sizes[1 - q])
+    def multiply(self, x: Access, q: int, y: Access) -> None:
+        (r,), t = self.k.results, self.result_type(0)
+        (summed,) = set(range(self.rank)) - set(r.axes)
+        fresh = isinstance(r.start, Same) and same_atom(r.start.atom, Const(0.0, t))
+        if not fresh:
+            self.fill(0, r, list(r.axes))
+        other = next((p for p in r.axes if p != q), None)
+        factors = []
+        for access, p in ((x, q), (y, other)):
+            start, strides = self.place(access)
+            along, n = ("0", "1") if p is None else (strides[p], self.sizes[p])
+            factors.append((self.element(self.data(access), start, t), along, strides[summed], n))
+        last = r.axes[-1] == q
+        next_row = "0" if other is None else self.sizes[r.axes[-1]] if last else "1"
+        to = (self.target(0), "1" if last else self.sizes[r.axes[-1]], next_row)
+        sums_in_order(self.code, t, factors[0], factors[1], to, self.sizes[summed], fresh)
 
     # ---- a search for the best, which most elements are not
     def loops(self, depth: int, before: Callable[[int], None], inside: Callable[[], None], after: Callable[[int], None]) -> None:

@@ -33,13 +33,11 @@ def multiply_in_order(code: Code, t: Scalar, pointers: Any, sizes: Any, ta: int,
     code.emit(f"call void {name}({', '.join(f'ptr {p}' for p in pointers)}, {', '.join(f'i64 {n}' for n in sizes)})")
 
 
-def multiply_vector_in_order(
-    code: Code, t: Scalar, matrix: tuple[str, str, str, str], vector: tuple[str, str], to: str, terms: str
-) -> None:
-    """y[i] = sum_p A[i, p] x[p]: of A where it is, its strides along i and p, one of which is 1, and how many rows there are; of x its stride."""
-    (a, lane, term, n), (x, step) = matrix, vector
-    given = f"ptr {a}, i64 {lane}, i64 {term}, i64 {n}, ptr {x}, i64 0, i64 {step}, i64 1, ptr {to}, i64 1, i64 0, i64 {terms}"
-    code.emit(f"call void {_panels(code.module, t)}({given})")
+def sums_in_order(code: Code, t: Scalar, x: tuple[str, ...], y: tuple[str, ...], c: tuple[str, str, str], terms: str, fresh: bool) -> None:
+    """C[i, j] = sum_p X[i, p] Y[j, p]; of X and Y where they are, the strides to the next i or j and to the next p, and how many i or j there
+    are; of C the strides along i and j. Along one of i and p X is contiguous. Where C is not `fresh` its elements are what the sums begin with."""
+    given = [f"{'ptr' if i in (0, 4, 8) else 'i64'} {v}" for i, v in enumerate((*x, *y, *c))]
+    code.emit(f"call void {_panels(code.module, t)}({', '.join(given)}, i64 {terms}, i1 {'true' if fresh else 'false'})")
 
 
 def _sides(module: Any, name: str, t: Scalar, ta: int, tb: int) -> str:
@@ -52,8 +50,7 @@ def _sides(module: Any, name: str, t: Scalar, ta: int, tb: int) -> str:
     code.emit(f"br i1 {turned}, label %rows, label %columns")
     for label, x, y, strides in (("rows", a, b, ("%n", "1")), ("columns", b, a, ("1", "%n"))):
         code.place(label)
-        given = (*(f"{'ptr' if i == 0 else 'i64'} {v}" for z in (x, y) for i, v in enumerate(z)), "ptr %c", *(f"i64 {s}" for s in strides))
-        code.emit(f"call void {_panels(module, t)}({', '.join(given)}, i64 %k)")
+        sums_in_order(code, t, x, y, ("%c", *strides), "%k", fresh=True)
         code.emit("ret void")
     pointers = ", ".join(f"ptr noalias %{x}" for x in "abc")
     return code.text(f"define internal void {name}({pointers}, i64 %m, i64 %n, i64 %k) noinline nounwind")
@@ -72,11 +69,12 @@ def _function(module: Any, name: str, params: str, write: Callable[[Code], None]
 
 def _panels(module: Any, t: Scalar) -> str:
     """All lanes: two registers at a time; what is left one at a time, of which the last begins where it must to end with the others, and
-    takes some sums again. Where there are fewer, one by one."""
+    takes some sums again, if they begin with 0.0. Others one by one."""
     w = lanes(module, t)
     params = ", ".join(
         f"{'ptr noalias' if p in 'xyc' else 'i64'} %{p}" for p in ("x", "xl", "xp", "nl", "y", "yr", "yp", "nr", "c", "cl", "cr", "k")
     )
+    params += ", i1 %fresh"
 
     def write(code: Code) -> None:
         panel = code.alloca(f"[{TERMS * 2 * w} x {LLVM_TYPES[t]}]")
@@ -99,7 +97,7 @@ def _panels(module: Any, t: Scalar) -> str:
                     lambda _: code.emit(f"call void {_packed(module, t)}(ptr {panel}, ptr {x}, i64 %xl, i64 {width}, i64 {terms})"),
                 )
                 x, step = code.let(f"select i1 {direct}, ptr {x}, ptr {panel}"), code.let(f"select i1 {direct}, i64 %xp, i64 {width}")
-            is_first = code.let(f"icmp eq i64 {s}, 0")
+            is_first = code.let(f"and i1 %fresh, {code.let(f'icmp eq i64 {s}, 0')}")
             whole = code.let(f"sdiv i64 %nr, {ROWS}")
 
             def rows(count: int, r: str) -> None:
@@ -117,16 +115,19 @@ def _panels(module: Any, t: Scalar) -> str:
         pairs = code.let(f"sdiv i64 %nl, {2 * w}")
         loop(code, pairs, lambda i: some(2 * w, code.let(f"mul i64 {i}, {2 * w}")))
         left = code.let(f"sub i64 %nl, {code.let(f'mul i64 {pairs}, {2 * w}')}")
-        enough = code.let(f"icmp sge i64 %nl, {w}")
-        count = code.let(f"sdiv i64 {code.let(f'add i64 {left}, {w - 1}')}, {w}")
+        again = code.let(f"and i1 %fresh, {code.let(f'icmp sge i64 %nl, {w}')}")
+        rounded = code.let(f"add i64 {left}, {code.let(f'select i1 {again}, i64 {w - 1}, i64 0')}")
+        count = code.let(f"sdiv i64 {rounded}, {w}")
         last, begin = code.let(f"sub i64 %nl, {w}"), code.let(f"sub i64 %nl, {left}")
 
         def rest(i: str) -> None:
             at = code.let(f"add i64 {begin}, {code.let(f'mul i64 {i}, {w}')}")
             some(w, code.let(f"call i64 @llvm.smin.i64(i64 {at}, i64 {last})"))
 
-        loop(code, code.let(f"select i1 {enough}, i64 {count}, i64 0"), rest)
-        loop(code, code.let(f"select i1 {enough}, i64 0, i64 {left}"), lambda i: some(1, i))
+        loop(code, count, rest)
+        singles = code.let(f"sub i64 {left}, {code.let(f'mul i64 {count}, {w}')}")
+        first = code.let(f"sub i64 %nl, {singles}")
+        loop(code, singles, lambda i: some(1, code.let(f"add i64 {first}, {i}")))
 
     return _function(module, f"@lantern_ordered_panels.{t}", params, write)
 
