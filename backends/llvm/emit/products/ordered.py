@@ -17,6 +17,7 @@ from ..library import element_at
 ROWS = 4  # go along together: as many sums as an addition takes cycles, or more
 TERMS = 256  # are put side by side at a time: with the widest lanes 32 KiB
 TURNED = 8  # a square of so many elements is turned in registers
+PANELS = ("x", "xl", "xp", "nl", "y", "yr", "yp", "nr", "c", "cl", "cr", "k")  # parameters: X, Y and C with their strides and sizes, terms
 
 
 def lanes(module: Any, t: Scalar) -> int:
@@ -71,10 +72,7 @@ def _panels(module: Any, t: Scalar) -> str:
     """All lanes: two registers at a time; what is left one at a time, of which the last begins where it must to end with the others, and
     takes some sums again, if they begin with 0.0. Others one by one."""
     w = lanes(module, t)
-    params = ", ".join(
-        f"{'ptr noalias' if p in 'xyc' else 'i64'} %{p}" for p in ("x", "xl", "xp", "nl", "y", "yr", "yp", "nr", "c", "cl", "cr", "k")
-    )
-    params += ", i1 %fresh"
+    params = ", ".join(f"{'ptr noalias' if p in 'xyc' else 'i64'} %{p}" for p in PANELS)
 
     def write(code: Code) -> None:
         panel = code.alloca(f"[{TERMS * 2 * w} x {LLVM_TYPES[t]}]")
@@ -129,7 +127,7 @@ def _panels(module: Any, t: Scalar) -> str:
         first = code.let(f"sub i64 %nl, {singles}")
         loop(code, singles, lambda i: some(1, code.let(f"add i64 {first}, {i}")))
 
-    return _function(module, f"@lantern_ordered_panels.{t}", params, write)
+    return _function(module, f"@lantern_ordered_panels.{t}", f"{params}, i1 %fresh", write)
 
 
 def _sums(module: Any, t: Scalar, width: int, rows: int) -> str:
