@@ -357,6 +357,24 @@ def test_what_is_no_sum_stays_a_loop(body: str, tmp_path: Any) -> None:
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
+def test_rows_under_another_name() -> None:
+    """v[i] is an element of the first row of z, which the first iteration has written before the others read it."""
+
+    def f(x: Any) -> Any:
+        y, z = np.zeros(x.shape), np.zeros(x.shape)
+        v = z.reshape(-1)
+        for i in range(x.shape[0]):
+            for j in range(x.shape[1]):
+                y[i, j] = v[i] * x[i, j]
+            for j in range(x.shape[1]):
+                z[i, j] = x[i, j] + 1.0
+        return y + z
+
+    x = np.random.default_rng(5).normal(size=(6, 7))
+    assert lj.jit(f)(x).tobytes() == f(x).tobytes()
+    check(lambda x: np.sum(np.sin(f(x))), (x[:3, :2],))
+
+
 def test_an_index_out_of_bounds_before_anything_is_written() -> None:
     def f(x: Any, y: Any, z: Any) -> Any:
         for k in range(x.shape[1]):

@@ -175,6 +175,6 @@ def key(x: Access) -> object:
 
 
 def _rows(x: Access) -> frozenset[object]:
-    """With one axis for an index, the same index is another one in each iteration."""
+    """With one axis for an index, the same index of the same array is another one in each iteration; of another shape of it, it is not."""
     places = enumerate(zip(x.starts, x.steps, x.axes, strict=True))
-    return frozenset((j, name_of(s), name_of(t)) for j, (s, t, q) in places if q == 0 and isinstance(t, Const) and t.value)
+    return frozenset((x.base, j, name_of(s), name_of(t)) for j, (s, t, q) in places if q == 0 and isinstance(t, Const) and t.value)
