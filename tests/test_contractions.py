@@ -336,9 +336,9 @@ STAYS = {
     "what_is_read_later": "y[j] += w[i] * x[i, j]; t = y[0]",
     "another_element": "y[j] += y[j - 1] * x[i, j]",
     "of_itself": "y[j] += y[j] * x[i, j]",
-    "of_itself_by_another_name": "y[j] += v[3 - j] * x[i, j]",
+    "of_itself_by_another_name": "y[j] += v[len(y) - 1 - j] * x[i, j]",
     "a_quotient": "y[j] = y[j] / x[i, j]",
-    "not_there_where_the_loop_does_not_run": "y[j + 3] += w[i] * x[i, j]",
+    "not_there_where_the_loop_does_not_run": "z[n, j] += w[i] * x[i, j]",
 }
 
 
@@ -346,15 +346,33 @@ STAYS = {
 def test_what_is_no_sum_stays_a_loop(body: str, tmp_path: Any) -> None:
     path = tmp_path / "loop.py"
     path.write_text(
-        "import numpy as np\ndef f(x, w):\n    y, t = np.ones(x.shape[1] + 3), 0.0\n    v = y.reshape(-1)\n    for i in range(len(w)):\n"
-        f"        for j in range(x.shape[1]):\n            {body}\n    return y, t\n"
+        "import numpy as np\ndef f(x, w, n):\n    y, t = np.ones(x.shape[1]), 0.0\n    v, z = y.reshape(-1), np.zeros((3, x.shape[1]))\n    for i in range(len(w)):\n"
+        f"        for j in range(x.shape[1]):\n            {body}\n    return y, z, t\n"
     )
     space: dict[str, Any] = {}
     exec(compile(path.read_text(), str(path), "exec"), space)
     f, (x, w) = space["f"], (np.linspace(0.1, 0.9, 60).reshape(20, 3), np.linspace(1.0, 2.0, 20))
-    assert re.search(r"^loop", lj.jit(f).inspect(x, w).graph, re.M)
-    for a, b in zip(lj.jit(f)(x, w), f(x, w), strict=True):
+    assert re.search(r"^loop", lj.jit(f).inspect(x, w, 2).graph, re.M)
+    for a, b in zip(lj.jit(f)(x, w, 2), f(x, w, 2), strict=True):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def test_a_row_that_is_not_there_where_the_loop_does_not_run() -> None:
+    """What a loop that runs 0 times would have touched is not read: the loop is no kernel."""
+
+    def f(x: Any, w: Any) -> Any:
+        z = np.zeros(x.shape)
+        for i in range(x.shape[0]):
+            for k in range(len(w)):
+                for j in range(x.shape[1]):
+                    z[i + 1, j] += w[k] * x[i, j]
+        return z
+
+    x = np.ones((20, 30))
+    assert re.search(r"^loop\w*\(", lj.jit(f).inspect(x, np.ones(25)).after("raise_loops"), re.M)
+    assert not lj.jit(f)(x, np.zeros(0)).any()
+    with pytest.raises(IndexError):
+        lj.jit(f)(x, np.ones(25))
 
 
 def test_rows_under_another_name() -> None:
