@@ -88,18 +88,18 @@ class Specialisation(Public):
 
     def _make(self, numbers: Numbers | None) -> None:
         start = time.perf_counter()
-        with self.progress.stage("tracing"), without_collector():
-            traced = self._traced(numbers)
-            if self.optimistic and checks_sizes(traced.program) and happens_once(traced.program) and not checks_first(traced.program):
-                self.optimistic = False  # a call that has written or printed cannot start again in another form
+        with without_collector():
+            with self.progress.stage("tracing"):
                 traced = self._traced(numbers)
-        self.traced, self.program = traced, traced.program
-        self.pending = False  # is it to be made again?
-        self.left: float = ALLOWANCE
-        self.timings = {"trace": time.perf_counter() - start}
-        with self.progress.stage("passes"), without_collector():
-            self.timings |= transform(self._asked(self.program), self.progress.now)
-        self.timings["all"] = time.perf_counter() - start
+                if self.optimistic and checks_sizes(traced.program) and happens_once(traced.program) and not checks_first(traced.program):
+                    self.optimistic = False  # a call that has written or printed cannot start again in another form
+                    traced = self._traced(numbers)
+            self.traced, self.program, self.pending = traced, traced.program, False  # pending: is it to be made again?
+            self.left: float = ALLOWANCE
+            self.timings = {"trace": time.perf_counter() - start}
+            with self.progress.stage("passes"):
+                self.timings |= transform(self._asked(self.program), self.progress.now)
+            self.timings["all"] = time.perf_counter() - start
         self.written = Written(self.name, tuple(written_arguments(self.program)), self.where, self.program.constants)
         dump("graph", lambda: show(self.program))
         self._executable: Executable | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -29,47 +30,58 @@ def walk(*nodes: ast.AST, but: tuple[type[ast.AST], ...] = ()) -> list[ast.AST]:
     return found
 
 
+_PLAIN = frozenset({"ctx", "op", "id", "attr", "kind", "type_comment", "is_async", "level", "conversion", "simple", "module", "rest"})
+
+
+@functools.cache
+def _below(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a kind of nodes that may have nodes: all but names, numbers, contexts and operators."""
+    return tuple(f for f in kind._fields if f not in _PLAIN)
+
+
 def parts(node: ast.AST) -> list[ast.AST]:
     """The nodes right below a node, but for those without fields that do not stand in a list."""
     found: list[ast.AST] = []
-    for part in vars(node).values():
-        if isinstance(part, ast.AST):
-            if part._fields:
-                found.append(part)
-        elif type(part) is list:
+    for field in _below(type(node)):
+        part = getattr(node, field, None)
+        if type(part) is list:
             found += [p for p in part if isinstance(p, ast.AST)]
+        elif isinstance(part, ast.AST) and part._fields:
+            found.append(part)
     return found
+
+
+_PLACE = ("lineno", "col_offset", "end_lineno", "end_col_offset")
 
 
 def placed_as(new: Node, old: ast.AST) -> Node:
     """A new node in the place of an old one; those below it have none yet (`place`)."""
     if "lineno" in new._attributes:
         known = vars(old)
-        vars(new).update({k: known[k] for k in ("lineno", "col_offset", "end_lineno", "end_col_offset") if k in known})
+        vars(new).update({k: known[k] for k in _PLACE if k in known})
     return new
 
 
 def place(root: Node) -> Node:
     """A tree in which each node without a place has that of the node above it. What `ast.fix_missing_locations` does, faster."""
-    work: list[tuple[ast.AST, tuple[int, int, int, int]]] = [(root, (1, 0, 1, 0))]
-    for node, (line, column, end_line, end_column) in work:
-        known = vars(node)
+    work: list[tuple[ast.AST, tuple[Any, ...]]] = [(root, (1, 0, 1, 0))]
+    for node, above in work:
+        here = above
         if "lineno" in node._attributes:
-            line, column = known.setdefault("lineno", line), known.setdefault("col_offset", column)
-            if known.get("end_lineno") is None:
-                known["end_lineno"] = end_line
+            known = vars(node)
             if known.get("end_col_offset") is None:
-                known["end_col_offset"] = end_column
-            end_line, end_column = known["end_lineno"], known["end_col_offset"]
-        if type(node) in LEAVES:
-            continue
-        here = line, column, end_line, end_column
-        for part in known.values():
-            if isinstance(part, ast.AST):
-                if part._fields:
+                for name, there in zip(_PLACE, above, strict=True):
+                    if known.get(name) is None:
+                        known[name] = there
+            here = known["lineno"], known["col_offset"], known["end_lineno"], known["end_col_offset"]
+        kind = type(node)
+        if kind not in LEAVES:
+            for field in _below(kind):
+                part = getattr(node, field, None)
+                if type(part) is list:
+                    work += [(p, here) for p in part if isinstance(p, ast.AST)]
+                elif isinstance(part, ast.AST) and part._fields:
                     work.append((part, here))
-            elif type(part) is list:
-                work += [(p, here) for p in part if isinstance(p, ast.AST)]
     return root
 
 
