@@ -34,9 +34,9 @@ _PLAIN = frozenset({"ctx", "op", "id", "attr", "kind", "type_comment", "is_async
 
 
 @functools.cache
-def _below(kind: type[ast.AST]) -> tuple[str, ...]:
+def _below(kind: type) -> tuple[str, ...]:
     """The fields of a kind of nodes that may have nodes: all but names, numbers, contexts and operators."""
-    return tuple(f for f in kind._fields if f not in _PLAIN)
+    return tuple(f for f in kind._fields if f not in _PLAIN)  # type: ignore[attr-defined]
 
 
 def parts(node: ast.AST) -> list[ast.AST]:
