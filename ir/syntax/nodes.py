@@ -34,15 +34,15 @@ _PLAIN = frozenset({"ctx", "op", "id", "attr", "kind", "type_comment", "is_async
 
 
 @functools.cache
-def _below(kind: type) -> tuple[str, ...]:
-    """The fields of a kind of nodes that may have nodes: all but names, numbers, contexts and operators."""
-    return tuple(f for f in kind._fields if f not in _PLAIN)  # type: ignore[attr-defined]
+def _below(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """Those fields of a kind of nodes that may have nodes: all but names, numbers, contexts and operators."""
+    return tuple(f for f in fields if f not in _PLAIN)
 
 
 def parts(node: ast.AST) -> list[ast.AST]:
     """The nodes right below a node, but for those without fields that do not stand in a list."""
     found: list[ast.AST] = []
-    for field in _below(type(node)):
+    for field in _below(node._fields):
         part = getattr(node, field, None)
         if type(part) is list:
             found += [p for p in part if isinstance(p, ast.AST)]
@@ -74,9 +74,8 @@ def place(root: Node) -> Node:
                     if known.get(name) is None:
                         known[name] = there
             here = known["lineno"], known["col_offset"], known["end_lineno"], known["end_col_offset"]
-        kind = type(node)
-        if kind not in LEAVES:
-            for field in _below(kind):
+        if type(node) not in LEAVES:
+            for field in _below(node._fields):
                 part = getattr(node, field, None)
                 if type(part) is list:
                     work += [(p, here) for p in part if isinstance(p, ast.AST)]
