@@ -7,25 +7,22 @@ from collections.abc import Callable
 from .....ir.core.graph import Const, Let, Var, same_atom
 from .....ir.core.kernel import SUMS, Access, Result, Same
 from .....ir.core.op import TABLE
-from .....ir.core.types import BOOL, F64, I32, Array, Scalar, element, is_float
+from .....ir.core.types import BOOL, F64, Array, Scalar, element, is_float
 from ..code import LLVM_TYPES, literal
-from ..lets import Operands, count, loop, read_element, write_element
+from ..lets import Operands, count, read_element, write_element
 from ..products.ordered import sums_in_order
-from .nest import STRIP, Nest, is_prefix, times
-
-IDENTITY = {"sum": 0.0, "max": float("-inf"), "min": float("inf"), "argmax": float("-inf"), "argmin": float("inf")}
+from .nest import is_prefix, times
+from .searching import Searching, extreme
 
 
 def identity(kind: str, t: Scalar) -> str:
-    if is_float(t):
-        return literal(IDENTITY[kind], t)
-    if t == BOOL:
-        return {"sum": "false", "max": "false", "min": "true", "argmax": "false", "argmin": "true"}[kind]
-    bits = 31 if t == I32 else 63
-    return {"sum": "0"}.get(kind) or str(-(2**bits) if kind.endswith("max") else 2**bits - 1)
+    """What a reduction starts from."""
+    if kind == "sum":
+        return literal(0.0, t) if is_float(t) else "false" if t == BOOL else "0"
+    return extreme(kind, t)
 
 
-class Forward(Nest):
+class Forward(Searching):
     """The kernel itself."""
 
     def run(self, new: Callable[[Var, str], str]) -> list[Operands]:
@@ -52,11 +49,6 @@ class Forward(Nest):
         back = self.function(f"@kernel.{self.context.unique()}.{self.k.f}", returned)
         found = dict(zip((i for i, _ in scalars), back, strict=True))
         return [self.made[i] if i in self.made else [found[i]] for i, r in enumerate(self.k.results) if r.out is not None]
-
-    def result_type(self, i: int) -> Scalar:
-        t = self.body.results[i]
-        assert isinstance(t, Scalar)
-        return t
 
     def start(self) -> None:
         """Memory that loops accumulate in, filled before them."""
@@ -179,57 +171,7 @@ class Forward(Nest):
         to = (self.target(0), "1" if last else self.sizes[r.axes[-1]], next_row)
         sums_in_order(self.code, t, factors[0], factors[1], to, self.sizes[summed], fresh)
 
-    # ---- a search for the best, which most elements are not
-    def loops(self, depth: int, before: Callable[[int], None], inside: Callable[[], None], after: Callable[[int], None]) -> None:
-        if depth != self.rank - 1 or not self.searches():
-            super().loops(depth, before, inside, after)
-            return
-        if depth == 0:
-            self.prepare()
-        before(depth)
-        self.search(inside)
-        after(depth)
-
-    def searches(self) -> bool:
-        """Is it one search along the innermost axis?"""
-        (r, *others) = self.k.results
-        alone = not others and r.start is not None and r.kind != "ordered" and len(r.axes) == self.rank - 1
-        return alone and not self.unrolled and is_float(self.result_type(0))
-
-    def search(self, inside: Callable[[], None]) -> None:
-        """Strips without a better one than there is are left after a look at all of a strip at once, by vectors."""
-        code, q = self.code, self.order[-1]
-        t = self.result_type(0)
-        ty = LLVM_TYPES[t]
-        best_cell, count_cell, _ = self.cells[0]
-        some = code.alloca("i32")
-
-        def one(first: str, j: str) -> None:
-            self.index[q] = code.let(f"add nsw i64 {first}, {j}")
-            inside()
-
-        def strip(s: str) -> None:
-            first, best = code.let(f"mul nsw i64 {s}, {STRIP}"), code.load(ty, best_cell)
-            code.store("i32", "0", some)
-
-            def look(j: str) -> None:
-                self.index[q] = code.let(f"add nsw i64 {first}, {j}")
-                (v,) = self.run_body(self.inputs())
-                better = self.better(self.k.results[0].kind, t, v, best)
-                code.store("i32", code.let(f"select i1 {better}, i32 1, i32 {code.load('i32', some)}"), some)
-
-            loop(code, str(STRIP), look)
-            found = code.let(f"icmp ne i32 {code.load('i32', some)}, 0")
-            loop(code, code.let(f"select i1 {found}, i64 {STRIP}, i64 0"), lambda j: one(first, j))
-            code.store("i64", code.let(f"add i64 {first}, {STRIP}"), count_cell)
-
-        n = self.sizes[q]
-        strips = code.let(f"sdiv i64 {n}, {STRIP}")
-        loop(code, strips, strip)
-        done = code.let(f"mul nsw i64 {strips}, {STRIP}")
-        loop(code, code.let(f"sub nsw i64 {n}, {done}"), lambda j: one(done, j))
-        self.index[q] = "0"
-
+    # ---- one point
     def point(self) -> None:
         code = self.code
         env = self.inputs()
@@ -273,22 +215,9 @@ class Forward(Nest):
         best_cell, count_cell, at_cell = self.cells[i]
         best, n = code.load(ty, best_cell), code.load("i64", count_cell)
         wins = self.better(r.kind, t, v, best)
-        if r.start is None:
-            wins = self.or_first(wins, t, v, best, n)
+        if r.start is None and is_float(t):
+            nan, old = code.let(f"fcmp uno {ty} {v}, 0.0"), code.let(f"fcmp ord {ty} {best}, 0.0")
+            wins = code.let(f"or i1 {wins}, {code.let(f'and i1 {nan}, {old}')}")
         code.store(ty, code.let(f"select i1 {wins}, {ty} {v}, {ty} {best}"), best_cell)
         code.store("i64", code.let(f"select i1 {wins}, i64 {n}, i64 {code.load('i64', at_cell)}"), at_cell)
         code.store("i64", code.let(f"add i64 {n}, 1"), count_cell)
-
-    def better(self, kind: str, t: Scalar, v: str, best: str) -> str:
-        order = "gt" if kind in ("argmax", "argmost") else "lt"
-        sign = "fcmp o" if is_float(t) else "icmp u" if t == BOOL else "icmp s"
-        return self.code.let(f"{sign}{order} {LLVM_TYPES[t]} {v}, {best}")
-
-    def or_first(self, wins: str, t: Scalar, v: str, best: str, n: str) -> str:
-        """Or is it the first of all, or of the NaNs?"""
-        code, ty = self.code, LLVM_TYPES[t]
-        first = code.let(f"icmp eq i64 {n}, 0")
-        if is_float(t):
-            nan, old = code.let(f"fcmp uno {ty} {v}, 0.0"), code.let(f"fcmp ord {ty} {best}, 0.0")
-            wins = code.let(f"or i1 {wins}, {code.let(f'and i1 {nan}, {old}')}")
-        return code.let(f"or i1 {first}, {wins}")

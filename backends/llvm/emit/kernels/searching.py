@@ -1,0 +1,198 @@
+"""Searches for the position of the best: the first of the largest, or of the smallest, along a kernel's innermost axis.
+
+An element that is compared with the best so far waits for the comparison before it: 25 cycles, where position and NaNs are looked after at
+the same time. So the axis is taken in strips, each of which is walked through twice, by loops that LLVM makes vectors of:
+
+    what is the best of the strip, and is there a NaN?
+    where is it?                                        only if it is better than what there was before
+
+Elements that are computed are put into a buffer by the first loop, and read by the second. A short axis is walked through once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .....ir.core.kernel import Access
+from .....ir.core.types import BOOL, I32, Scalar, is_float
+from ..code import LLVM_TYPES, literal
+from ..lets import loop
+from .nest import STRIP, Nest
+
+SHORT = 24  # elements: two loops of vectors would take as long as one without
+
+GREATEST = ("max", "argmax", "argmost")
+
+
+def extreme(kind: str, t: Scalar) -> str:
+    """What every other number is better than."""
+    least = kind in GREATEST
+    if is_float(t):
+        return literal(float("-inf") if least else float("inf"), t)
+    if t == BOOL:
+        return "false" if least else "true"
+    bits = 31 if t == I32 else 63
+    return str(-(2**bits) if least else 2**bits - 1)
+
+
+class Searching(Nest):
+    """The part of a kernel's loops that looks for positions. Cells: the best, how many were seen, the position."""
+
+    cells: dict[int, list[str]]
+
+    def result_type(self, i: int) -> Scalar:
+        t = self.body.results[i]
+        assert isinstance(t, Scalar)
+        return t
+
+    def searches(self) -> bool:
+        """Is it one search, and along the innermost axis?"""
+        (r, *others) = self.k.results
+        alone = not others and r.kind.startswith("arg") and len(r.axes) < self.rank
+        return alone and not self.unrolled and self.result_type(0) != BOOL
+
+    def loops(self, depth: int, before: Callable[[int], None], inside: Callable[[], None], after: Callable[[int], None]) -> None:
+        if depth != self.rank - 1 or not self.searches():
+            super().loops(depth, before, inside, after)
+            return
+        if depth == 0:
+            self.prepare()
+        before(depth)
+        self.search()
+        after(depth)
+
+    def search(self) -> None:
+        code, n = self.code, self.sizes[self.order[-1]]
+        if n.isdigit():
+            (self.short if int(n) < SHORT else self.long)(n)
+        else:
+            is_short = code.let(f"icmp slt i64 {n}, {SHORT}")
+            loop(code, code.let(f"zext i1 {is_short} to i64"), lambda _: self.short(n))
+            strips = code.let(f"add nsw i64 {n}, {STRIP - 1}")
+            strips = code.let(f"sdiv i64 {strips}, {STRIP}")
+            self.strips(n, code.let(f"select i1 {is_short}, i64 0, i64 {strips}"))
+        self.index[self.order[-1]] = "0"
+
+    def long(self, n: str) -> None:
+        self.strips(n, str(-(-int(n) // STRIP)))
+
+    # ---- a short axis
+    def short(self, n: str) -> None:
+        """One after the other; once more where there is a NaN before which there was none."""
+        code, (best_cell, count_cell, at_cell), t = self.code, self.cells[0], self.result_type(0)
+        ty, old, before = LLVM_TYPES[t], code.load(LLVM_TYPES[t], best_cell), code.load("i64", count_cell)
+        unknown = code.alloca("i64")
+        code.store("i64", "0", unknown)
+
+        def one(j: str) -> None:
+            v, best = self.element_at(j), code.load(ty, best_cell)
+            wins = self.better(self.k.results[0].kind, t, v, best)
+            code.store(ty, code.let(f"select i1 {wins}, {ty} {v}, {ty} {best}"), best_cell)
+            at = code.let(f"add nsw i64 {before}, {j}")
+            code.store("i64", code.let(f"select i1 {wins}, i64 {at}, i64 {code.load('i64', at_cell)}"), at_cell)
+            if self.stops(t):
+                self.mark(t, v, unknown)
+
+        loop(code, n, one)
+        if self.stops(t):
+            nan = self.first_nan(t, old, unknown)
+            self.locate(nan, n, before, lambda j: code.let(f"fcmp uno {ty} {self.element_at(j)}, 0.0"))
+            self.keep(nan, literal(float("nan"), t))
+        code.store("i64", code.let(f"add nsw i64 {before}, {n}"), count_cell)
+
+    def stops(self, t: Scalar) -> bool:
+        """Is the first NaN what is looked for? Where there is a start it is not better than anything."""
+        return is_float(t) and self.k.results[0].start is None
+
+    def mark(self, t: Scalar, v: str, unknown: str) -> None:
+        is_nan = self.code.let(f"fcmp uno {LLVM_TYPES[t]} {v}, 0.0")
+        self.code.store("i64", self.code.let(f"select i1 {is_nan}, i64 1, i64 {self.code.load('i64', unknown)}"), unknown)
+
+    def first_nan(self, t: Scalar, old: str, unknown: str) -> str:
+        """Are there NaNs, and was there none before?"""
+        code = self.code
+        seen = code.let(f"icmp ne i64 {code.load('i64', unknown)}, 0")
+        return code.let(f"select i1 {seen}, i1 {code.let(f'fcmp ord {LLVM_TYPES[t]} {old}, 0.0')}, i1 false")
+
+    def keep(self, wins: str, v: str) -> None:
+        ty, best_cell = LLVM_TYPES[self.result_type(0)], self.cells[0][0]
+        self.code.store(ty, self.code.let(f"select i1 {wins}, {ty} {v}, {ty} {self.code.load(ty, best_cell)}"), best_cell)
+
+    def locate(self, wins: str, n: str, before: str, hit: Callable[[str], str]) -> None:
+        """If it `wins`, the first of n elements that is a hit is where the best is."""
+        code, at_cell, place = self.code, self.cells[0][2], self.code.alloca("i64")
+        code.store("i64", n, place)
+
+        def one(j: str) -> None:
+            here, least = code.let(f"select i1 {hit(j)}, i64 {j}, i64 {n}"), code.load("i64", place)
+            code.store("i64", code.let(f"select i1 {code.let(f'icmp slt i64 {here}, {least}')}, i64 {here}, i64 {least}"), place)
+
+        loop(code, code.let(f"select i1 {wins}, i64 {n}, i64 0"), one)
+        at = code.let(f"add nsw i64 {before}, {code.load('i64', place)}")
+        code.store("i64", code.let(f"select i1 {wins}, i64 {at}, i64 {code.load('i64', at_cell)}"), at_cell)
+
+    def element_at(self, j: str) -> str:
+        """What is compared, at an index of the innermost axis."""
+        self.index[self.order[-1]] = j
+        (v,) = self.run_body(self.inputs())
+        return v
+
+    def better(self, kind: str, t: Scalar, v: str, best: str) -> str:
+        order = "gt" if kind in GREATEST else "lt"
+        sign = "fcmp o" if is_float(t) else "icmp u" if t == BOOL else "icmp s"
+        return self.code.let(f"{sign}{order} {LLVM_TYPES[t]} {v}, {best}")
+
+    # ---- a long one
+    def strips(self, n: str, strips: str) -> None:
+        code = self.code
+        loop(code, strips, lambda s: self.strip(n, code.let(f"mul nsw i64 {s}, {STRIP}")))
+
+    def strip(self, n: str, first: str) -> None:
+        code, (best_cell, count_cell, _), t = self.code, self.cells[0], self.result_type(0)
+        kind, ty = self.k.results[0].kind, LLVM_TYPES[t]
+        left = code.let(f"sub nsw i64 {n}, {first}")
+        m = code.let(f"select i1 {code.let(f'icmp slt i64 {left}, {STRIP}')}, i64 {left}, i64 {STRIP}")
+        old, before, own, unknown = code.load(ty, best_cell), code.load("i64", count_cell), code.alloca(ty), code.alloca("i64")
+        code.store(ty, extreme(kind, t), own)
+        code.store("i64", "0", unknown)
+        buffer = None if self.is_read() else code.alloca(f"[{STRIP} x {ty}]")
+
+        def look(j: str) -> None:
+            v = self.element_at(code.let(f"add nsw i64 {first}, {j}"))
+            if buffer is not None:
+                code.store(ty, v, code.let(f"getelementptr inbounds {ty}, ptr {buffer}, i64 {j}"))
+            if self.stops(t):
+                self.mark(t, v, unknown)
+            code.store(ty, self.extreme_of(kind, t, v, code.load(ty, own)), own)
+
+        def read(j: str) -> str:
+            if buffer is None:
+                return self.element_at(code.let(f"add nsw i64 {first}, {j}"))
+            return code.load(ty, code.let(f"getelementptr inbounds {ty}, ptr {buffer}, i64 {j}"))
+
+        loop(code, m, look)
+        found = code.load(ty, own)
+        wins, nan, same = self.better(kind, t, found, old), "false", "fcmp oeq" if is_float(t) else "icmp eq"
+        if self.stops(t):
+            nan = self.first_nan(t, old, unknown)
+            clean = code.let(f"icmp eq i64 {code.load('i64', unknown)}, 0")
+            wins = code.let(f"select i1 {clean}, i1 {wins}, i1 false")
+            self.locate(nan, m, before, lambda j: code.let(f"fcmp uno {ty} {read(j)}, 0.0"))
+            self.keep(nan, literal(float("nan"), t))
+        self.locate(wins, m, before, lambda j: code.let(f"{same} {ty} {read(j)}, {found}"))
+        self.keep(wins, found)
+        code.store("i64", code.let(f"add nsw i64 {before}, {m}"), count_cell)
+
+    def is_read(self) -> bool:
+        """Is what is compared an element that is there, and costs nothing to read again?"""
+        inputs = dict(zip(self.body.params, self.k.inputs, strict=True))
+        return not self.body.entry.lets and isinstance(inputs.get(self.body.returned[0]), Access)
+
+    def extreme_of(self, kind: str, t: Scalar, v: str, w: str) -> str:
+        """The better of two; of a NaN and a number the number. Without NaNs it does not matter in which order many are taken, nor which of two zeros is kept."""
+        code, ty = self.code, LLVM_TYPES[t]
+        if is_float(t):
+            v = code.let(f"select i1 {code.let(f'fcmp ord {ty} {v}, 0.0')}, {ty} {v}, {ty} {extreme(kind, t)}")
+            order = "ogt" if kind in GREATEST else "olt"
+            return code.let(f"select nnan nsz i1 {code.let(f'fcmp nnan nsz {order} {ty} {v}, {w}')}, {ty} {v}, {ty} {w}")
+        return code.let(f"select i1 {self.better(kind, t, v, w)}, {ty} {v}, {ty} {w}")
