@@ -187,9 +187,12 @@ def _extreme(kind: str, ufunc: np.ufunc) -> Callable[..., Any]:
 def chosen(a: Arrayed, kind: str, axis: Axis, keepdims: bool) -> Any:
     """The first of the largest (or smallest) elements, read at its position: its derivative goes there."""
     gone = axes_of(axis, a.ndim)
-    flat = contiguous(_last(contiguous(a), gone))
-    where = _place_of(kind, flat, at := flat.ndim - 1)
-    out = drop(take_along(flat, expand(where, [at]), at), [at]) if at else reshaping.read(flat, [where])
+    flat = contiguous(a)
+    if len(gone) > 1:
+        flat = contiguous(_last(flat, gone))
+    at = gone[0] if len(gone) == 1 else flat.ndim - 1
+    where = _place_of(kind, flat, at)
+    out = drop(take_along(flat, expand(where, [at]), at), [at]) if flat.ndim > 1 else reshaping.read(flat, [where])
     return kernels.put_back(out, gone, a.ndim) if keepdims else out
 
 

@@ -83,8 +83,7 @@ class Forward(Searching):
             self.along(axes[0], one)
             self.index[axes[0]] = "0"
         else:
-            dtype = r.out.type.dtype  # type: ignore[union-attr]
-            write_element(self.code, self.element(self.target(i), self.linear(r.axes), dtype), self.first(r, dtype), dtype)
+            self.write(i, self.first(r, r.out.type.dtype))  # type: ignore[union-attr]
 
     def first(self, r: Result, t: Scalar) -> str:
         """What a result starts from, at the indices of its axes."""
@@ -116,11 +115,13 @@ class Forward(Searching):
     def close(self, depth: int) -> None:
         for i, r in enumerate(self.k.results):
             if i in self.cells and i in self.made and depth == len(r.axes):
-                dtype = r.out.type.dtype  # type: ignore[union-attr]
-                t = LLVM_TYPES[element(dtype)]
-                write_element(
-                    self.code, self.element(self.target(i), self.linear(r.axes), dtype), self.code.load(t, self.cells[i][-1]), dtype
-                )
+                t = LLVM_TYPES[element(r.out.type.dtype)]  # type: ignore[union-attr]
+                self.write(i, self.code.load(t, self.cells[i][-1]))
+
+    def write(self, i: int, v: str) -> None:
+        r = self.k.results[i]
+        dtype = r.out.type.dtype  # type: ignore[union-attr]
+        write_element(self.code, self.element(self.target(i), self.linear(r.axes), dtype), v, dtype)
 
     def put(self, i: int, r: Result, v: str, env: dict[Var, str]) -> None:
         """A result goes into an array that exists."""
@@ -214,10 +215,7 @@ class Forward(Searching):
         ty = LLVM_TYPES[t]
         best_cell, count_cell, at_cell = self.cells[i]
         best, n = code.load(ty, best_cell), code.load("i64", count_cell)
-        wins = self.better(r.kind, t, v, best)
-        if r.start is None and is_float(t):
-            nan, old = code.let(f"fcmp uno {ty} {v}, 0.0"), code.let(f"fcmp ord {ty} {best}, 0.0")
-            wins = code.let(f"or i1 {wins}, {code.let(f'and i1 {nan}, {old}')}")
+        wins = self.or_first_nan(r, t, self.better(r.kind, t, v, best), v, best)
         code.store(ty, code.let(f"select i1 {wins}, {ty} {v}, {ty} {best}"), best_cell)
         code.store("i64", code.let(f"select i1 {wins}, i64 {n}, i64 {code.load('i64', at_cell)}"), at_cell)
         code.store("i64", code.let(f"add i64 {n}, 1"), count_cell)

@@ -7,14 +7,16 @@ the same time. So the axis is taken in strips, each of which is walked through t
     where is it?                                        only if it is better than what there was before
 
 Elements that are computed are put into a buffer by the first loop, and read by the second. A short axis is walked through once.
+
+Where what lies side by side in memory belongs to different positions (the best of each column), so many searches go on side by side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from .....ir.core.kernel import Access
-from .....ir.core.types import BOOL, I32, Scalar, is_float
+from .....ir.core.kernel import Access, Result
+from .....ir.core.types import BOOL, F64, I32, Scalar, is_float
 from ..code import LLVM_TYPES, literal
 from ..lets import loop
 from .nest import STRIP, Nest
@@ -52,6 +54,10 @@ class Searching(Nest):
         return alone and not self.unrolled and self.result_type(0) != BOOL
 
     def loops(self, depth: int, before: Callable[[int], None], inside: Callable[[], None], after: Callable[[int], None]) -> None:
+        if depth == 0 and self.crosses():
+            self.prepare()
+            self.cross(list(self.k.results[0].axes[:-1]))
+            return
         if depth != self.rank - 1 or not self.searches():
             super().loops(depth, before, inside, after)
             return
@@ -171,7 +177,7 @@ class Searching(Nest):
             return code.load(ty, code.let(f"getelementptr inbounds {ty}, ptr {buffer}, i64 {j}"))
 
         loop(code, m, look)
-        found = code.load(ty, own)
+        found = code.load(ty, own)  # poison where there is a NaN: a `select` alone may look at it
         wins, nan, same = self.better(kind, t, found, old), "false", "fcmp oeq" if is_float(t) else "icmp eq"
         if self.stops(t):
             nan = self.first_nan(t, old, unknown)
@@ -191,8 +197,104 @@ class Searching(Nest):
     def extreme_of(self, kind: str, t: Scalar, v: str, w: str) -> str:
         """The better of two; of a NaN and a number the number. Without NaNs it does not matter in which order many are taken, nor which of two zeros is kept."""
         code, ty = self.code, LLVM_TYPES[t]
+        if is_float(t) and not self.stops(t):
+            name = f"llvm.{'maximum' if kind in GREATEST else 'minimum'}num.{'f64' if t == F64 else 'f32'}"
+            code.module.declare(name, f"declare {ty} @{name}({ty}, {ty})")
+            return code.let(f"call nsz {ty} @{name}({ty} {v}, {ty} {w})")
         if is_float(t):
-            v = code.let(f"select i1 {code.let(f'fcmp ord {ty} {v}, 0.0')}, {ty} {v}, {ty} {extreme(kind, t)}")
             order = "ogt" if kind in GREATEST else "olt"
             return code.let(f"select nnan nsz i1 {code.let(f'fcmp nnan nsz {order} {ty} {v}, {w}')}, {ty} {v}, {ty} {w}")
         return code.let(f"select i1 {self.better(kind, t, v, w)}, {ty} {v}, {ty} {w}")
+
+    # ---- side by side
+    def crosses(self) -> bool:
+        """Do elements lie side by side that belong to different positions, and not those that are compared?"""
+        if not self.searches() or not self.k.results[0].axes:
+            return False
+        self.prepare()
+        strides = [self.place(x)[1] for x in self.k.inputs if isinstance(x, Access)]
+        compared, apart = self.order[-1], self.k.results[0].axes[-1]
+        return any(x[apart] == "1" for x in strides) and all(x[compared] != "1" for x in strides)
+
+    def cross(self, outer: list[int]) -> None:
+        """For each index of the outer axes, strips of the last axis of the result."""
+        if outer:
+
+            def one(i: str) -> None:
+                self.index[outer[0]] = i
+                self.cross(outer[1:])
+
+            self.along(outer[0], one)
+            self.index[outer[0]] = "0"
+            return
+        code, (first, n) = self.code, self.span(self.k.results[0].axes[-1])
+        strips = code.let(f"sdiv i64 {code.let(f'add nsw i64 {n}, {STRIP - 1}')}, {STRIP}")
+
+        def strip(s: str) -> None:
+            done = code.let(f"mul nsw i64 {s}, {STRIP}")
+            left = code.let(f"sub nsw i64 {n}, {done}")
+            m = code.let(f"select i1 {code.let(f'icmp slt i64 {left}, {STRIP}')}, i64 {left}, i64 {STRIP}")
+            self.columns(code.let(f"add nsw i64 {first}, {done}"), m)
+
+        loop(code, strips, strip)
+
+    def columns(self, first: str, m: str) -> None:
+        """So many searches at once, from this index of the last axis on."""
+        code, (r,), t = self.code, self.k.results, self.result_type(0)
+        ty, axis = LLVM_TYPES[t], r.axes[-1]
+        best, at, count = code.alloca(f"[{STRIP} x {ty}]"), code.alloca(f"[{STRIP} x i64]"), code.alloca("i64")
+
+        def each(body: Callable[[str, str], None]) -> None:
+            def one(j: str) -> None:
+                self.index[axis] = code.let(f"add nsw i64 {first}, {j}")
+                places = ((ty, best), ("i64", at))
+                body(*(code.let(f"getelementptr inbounds {x}, ptr {p}, i64 {j}") for x, p in places))
+
+            loop(code, m, one)
+            self.index[axis] = "0"
+
+        def start(p: str, q: str) -> None:
+            code.store(ty, self.first(r, t), p)
+            code.store("i64", "0" if r.start is None else "-1", q)
+
+        def compare(p: str, q: str) -> None:
+            (v,) = self.run_body(self.inputs())
+            old, n = code.load(ty, p), code.load("i64", count)
+            wins = self.or_first_nan(r, t, self.better(r.kind, t, v, old), v, old)
+            code.store(ty, code.let(f"select i1 {wins}, {ty} {v}, {ty} {old}"), p)
+            code.store("i64", code.let(f"select i1 {wins}, i64 {n}, i64 {code.load('i64', q)}"), q)
+
+        def walk(axes: list[int]) -> None:
+            if axes:
+
+                def one(i: str) -> None:
+                    self.index[axes[0]] = i
+                    walk(axes[1:])
+
+                self.along(axes[0], one)
+                self.index[axes[0]] = "0"
+            else:
+                each(compare)
+                code.store("i64", code.let(f"add nsw i64 {code.load('i64', count)}, 1"), count)
+
+        code.store("i64", "0", count)
+        each(start)
+        walk(self.order[len(r.axes) :])
+        each(lambda _, q: self.write(0, code.load("i64", q)))
+
+    def or_first_nan(self, r: Result, t: Scalar, wins: str, v: str, best: str) -> str:
+        """Does it win, or is it the first NaN where that is looked for?"""
+        if r.start is not None or not is_float(t):
+            return wins
+        code, ty = self.code, LLVM_TYPES[t]
+        both = code.let(f"and i1 {code.let(f'fcmp uno {ty} {v}, 0.0')}, {code.let(f'fcmp ord {ty} {best}, 0.0')}")
+        return code.let(f"or i1 {wins}, {both}")
+
+    # ---- what reductions have in common
+    def first(self, r: Result, t: Scalar) -> str:
+        """What a result starts from, at the indices of its axes."""
+        raise NotImplementedError
+
+    def write(self, i: int, v: str) -> None:
+        """A result's element at the indices of its axes."""
+        raise NotImplementedError
