@@ -78,8 +78,8 @@ def test_of_each_axis(axis: Any, dtype: Any) -> None:
 
 @pytest.mark.parametrize("axis", [0, 1, None, (0, 1)])
 def test_derivatives_go_to_the_best(axis: Any) -> None:
-    x = np.random.default_rng(1).permutation(60 * 35).reshape(60, 35) / 700
-    check(lambda x: np.sum(np.sin(np.max(x * x, axis=axis)) * np.min(x, axis=axis)), (x,))
+    x = np.random.default_rng(1).permutation(900).reshape(30, 30) / 100
+    check(lambda x: np.sum(np.sin(np.max(x, axis=axis)) * np.min(x + x * x, axis=axis)), (x,))
     ties = np.ones((3, 40))
     first = np.zeros((3, 40))
     first[:, 0] = 1
