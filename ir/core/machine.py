@@ -54,6 +54,10 @@ class PythonMachine:
     def integer_power(self, x: Any, n: Any) -> Any:
         return np.power(np.int64(x), np.int64(n))
 
+    def bits(self, x: Any) -> Any:
+        """The bits of a float64 as an integer."""
+        return np.float64(x).view(np.int64)
+
     def round_decimal(self, x: Any, n: int) -> Any:
         return type(x)(round(float(x), n))
 

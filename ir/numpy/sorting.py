@@ -1,25 +1,30 @@
-"""Sorting and binary search. The sort is a stable merge sort, as a traced program: positions that sort each row of a matrix, NaNs
-last as NumPy's."""
+"""Sorting and binary search. Sorts are stable, and traced programs: positions that sort each row of a matrix, NaNs last as NumPy's. Few elements
+are merged, many go through buckets."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core.sites import unsupported, user_site
-from ..core.types import C128, I64, is_complex
+from ..core.types import C128, I64, is_complex, is_float
+from ..ops import table
 from ..ops.library import rules
 from ..values import reshaping, sizes
 from ..values.complexes.pairs import is_complex_array, is_complex_number
 from ..values.library import bind
-from ..values.values import Arrayed
+from ..values.values import Arrayed, to_type
 from ..values.views import as_array, contiguous, shape_of
-from ..values.writes import assign
+from ..values.writes import assign, store
 from .axes import along, back_from_rows, ravel, rows
 from .choosing import take_along
-from .common import arrayed, astype, common_dtype, program, scalar_kind
+from .common import arrayed, astype, common_dtype, program, scalar_kind, shared
 from .registry import implements
+
+FEW = 1500  # elements: merging them is faster
+DIGITS, BUCKETS = 8, 256
 
 
 @implements(np.argsort, method="argsort")
@@ -103,32 +108,92 @@ def before(x: Any, y: Any) -> Any:
 
 @program
 def argsort_rows(x: Any) -> Any:
-    """A stable merge sort of each row, bottom-up: runs of 1, 2, 4, .. are merged between two rows of positions."""
+    """Positions that sort each row of a matrix, of equals the earlier one first. Ints in whose order the elements are go, with their positions, to and
+    fro between the two rows of `keys` and of `places`."""
     rows, n = x.shape
-    out, merged = np.zeros((rows, n), int), np.zeros(n, int)
+    out, keys, places = np.zeros((rows, n), int), np.zeros((2, n), int), np.zeros((2, n), int)
+    counts = np.zeros(DIGITS * BUCKETS, int)
     for r in range(rows):
         for i in range(n):
-            out[r, i] = i
-        width = 1
-        while width < n:
-            for pair in range((n + 2 * width - 1) // (2 * width)):
-                start = 2 * pair * width
-                middle, end = min(start + width, n), min(start + 2 * width, n)
-                i, j = start, middle
-                for k in range(start, end):
-                    left = i < middle
-                    if left and j < end:
-                        left = not before(x[r, out[r, j]], x[r, out[r, i]])
-                    if left:
-                        merged[k] = out[r, i]
-                        i += 1
-                    else:
-                        merged[k] = out[r, j]
-                        j += 1
-            for i in range(n):
-                out[r, i] = merged[i]
-            width *= 2
+            put(keys, (0, i), order_of(x[r, i]))
+            put(places, (0, i), i)
+        if n < FEW:
+            side = by_merging(keys, places)
+        else:
+            side = by_digits(keys, places, counts)
+        for i in range(n):
+            out[r, i] = reshaping.read(places, (side, i))
     return out
+
+
+def order_of(x: Any) -> Any:
+    return table.order_of(x) if is_float(x.type) else to_type(x, I64)
+
+
+def put(a: Any, at: Sequence[Any], v: Any) -> None:
+    """An element at a place that is there."""
+    store(a, at, v, False)
+
+
+@shared
+def by_merging(keys: Any, places: Any) -> Any:
+    """Runs of 1, 2, 4, .. are merged. Which element comes next is a choice, not a branch, since nobody can foresee it."""
+    n, side, width = keys.shape[1], 0, 1
+    while width < n:
+        to = 1 - side
+        for pair in range((n + 2 * width - 1) // (2 * width)):
+            start = 2 * pair * width
+            middle, end = min(start + width, n), min(start + 2 * width, n)
+            i, j, k = start, middle, start
+            while i < middle and j < end:
+                x, y = reshaping.read(keys, (side, i)), reshaping.read(keys, (side, j))
+                later = y < x
+                put(keys, (to, k), table.select(later, y, x))
+                put(places, (to, k), reshaping.read(places, (side, table.select(later, j, i))))
+                i, j, k = i + (1 - later), j + later, k + 1
+            i = table.select(i < middle, i, j)
+            for rest in range(end - k):
+                put(keys, (to, k + rest), reshaping.read(keys, (side, i + rest)))
+                put(places, (to, k + rest), reshaping.read(places, (side, i + rest)))
+        side, width = to, width * 2
+    return side
+
+
+@shared
+def by_digits(keys: Any, places: Any, counts: Any) -> Any:
+    """From the last digit to the first, each time in the order of one digit, and among equal ones as before (Knuth, The Art of Computer Programming,
+    volume 3, 5.2.5). A digit that all have is left out."""
+    n, side = keys.shape[1], 0
+    counts[:] = 0
+    for i in range(n):
+        x = reshaping.read(keys, (0, i))
+        for d in range(DIGITS):
+            at = (d * BUCKETS + digit(x, d),)
+            put(counts, at, reshaping.read(counts, at) + 1)
+    for d in range(DIGITS):
+        first = d * BUCKETS
+        if reshaping.read(counts, (first + digit(reshaping.read(keys, (0, 0)), d),)) < n:
+            before = 0
+            for b in range(BUCKETS):
+                here = reshaping.read(counts, (first + b,))
+                put(counts, (first + b,), before)
+                before += here
+            to = 1 - side
+            for i in range(n):
+                x = reshaping.read(keys, (side, i))
+                at = (first + digit(x, d),)
+                k = reshaping.read(counts, at)
+                put(counts, at, k + 1)
+                put(keys, (to, k), x)
+                put(places, (to, k), reshaping.read(places, (side, i)))
+            side = to
+    return side
+
+
+def digit(x: Any, d: Any) -> Any:
+    """Negative numbers come first."""
+    shifted = table.ishr(table.ixor(x, -(2**63)), d * 8)
+    return table.iand(shifted, BUCKETS - 1)
 
 
 rules("argsort", program=argsort_rows)

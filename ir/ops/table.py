@@ -17,7 +17,7 @@ import numpy as np
 from ..core import dims
 from ..core.graph import Const, same_atom
 from ..core.op import TABLE, Op, Zero, elementwise
-from ..core.types import BOOL, FROM_NUMPY, I64, LANES, SIDE, Scalar, is_float, lane_type, wide, width
+from ..core.types import BOOL, F64, FROM_NUMPY, I64, LANES, SIDE, Scalar, is_float, lane_type, wide, width
 
 STEP = Zero("piecewise constant: zero wherever it exists")
 STEADY = {"speculate": True, "steady": True}
@@ -81,6 +81,7 @@ floordiv = row("floordiv", "FF:F", lambda m, x, y: floor_div(x, y, fmod(x, y)), 
 isnan = row("isnan", "F:B", lambda m, x: m.compare("ne", x, x), speculate=True)
 isinf = row("isinf", "F:B", lambda m, x: eq(absolute(x), math.inf), speculate=True)
 isfinite = row("isfinite", "F:B", lambda m, x: lt(absolute(x), math.inf), speculate=True)
+order_of = row("order_of", "F:I", lambda m, x: order(m, x), STEP, speculate=True)  # an int in whose order sorts put it: 0.0 beside -0.0, NaNs last
 signbit = row("signbit", "F:B", lambda m, x: lt(m.instruction("copysign", m.constant(1.0, x), x), 0.0), speculate=True)
 
 # ---- powers, roots, exponentials, logarithms
@@ -218,6 +219,12 @@ def floor_div(x: Any, y: Any, r: Any) -> Any:
     f = floor(q)
     f = select(gt(sub(q, f), 0.5), add(f, 1.0), f)
     return select(eq(y, 0.0), div(x, y), select(eq(q, 0.0), copysign(0.0, div(x, y)), f))
+
+
+def order(m: Any, x: Any) -> Any:
+    """Of floats without a sign the bits are in their order; of the others they are the other way round, but for the sign."""
+    bits = m.bits(m.convert(add(x, m.constant(0.0, x)), F64))
+    return select(ne(x, x), 2**63 - 1, select(ilt(bits, 0), ixor(bits, 2**63 - 1), bits))
 
 
 def power_by_squaring(x: Any, n: int) -> Any:

@@ -121,6 +121,9 @@ class LLVMMachine:
         self.code.module.made["lantern.ipow"] = True
         return self._let(f"call i64 @lantern.ipow(i64 {x.name}, i64 {n.name})", I64)
 
+    def bits(self, x: Value) -> Value:
+        return self._let(f"bitcast double {x.name} to i64", I64)
+
     def round_decimal(self, x: Value, n: int) -> Value:
         """Python's round(x, n): the multiple of 10**-n nearest to x, of two the even one. With s = 10**|n|, which is exact, p = x * s
         (or x / s) is off by an e that an fma gives exactly. rint(p) is right unless p is a half and e says on which side the number
