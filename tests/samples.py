@@ -181,7 +181,7 @@ LOGICAL: dict[str, Function] = {"and": np.logical_and, "or": np.logical_or, "xor
 
 # Rows with a test of their own in test_operations.py; `gate` in test_guards.py; `carried` in test_loops_as_kernels.py; `fixed` in test_initial_values.py; those of sizes and indices in test_array_shapes.py.
 OTHERS = {"tanh_slope", "expit_slope", "pow_log"}  # derivatives of tanh, expit and pow, tested with them
-OTHERS |= {"round_decimal", "unsigned_div", "exact_add", "exact_sub", "exact_mul", "wrap32", "fits32"}  # in test_scalars.py
+OTHERS |= {"round_decimal", "unsigned_div", "exact_add", "exact_sub", "exact_mul", "wrap32", "fits32", "order_of"}  # in test_scalars.py
 OTHERS |= {"special3", "special4"}  # in test_special.py
 OTHERS |= {
     "select",

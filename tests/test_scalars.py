@@ -209,6 +209,19 @@ def test_strong_integers_in_int32_arrays() -> None:
 
 
 # ---- the operations behind them
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_order_of_floats(dtype: Any) -> None:
+    tiny = np.finfo(dtype).smallest_subnormal
+    run = Runner(lambda x: TABLE["order_of"](x))
+    points = [-np.inf, -2.5, -1.0, -tiny, 0.0, tiny, 1.0, 1.5, np.inf, np.nan]
+    found = [run(dtype(x)) for x in points]
+    for mode in found[0]:
+        places = [int(x[mode]) for x in found]
+        assert places == sorted(set(places))
+    for pair in ((0.0, -0.0), (np.nan, -np.nan)):
+        assert len({int(v) for x in pair for v in run(dtype(x)).values()}) == 1
+
+
 def test_rows() -> None:
     run = Runner(lambda x, y: (TABLE["unsigned_div"](x, y), TABLE["wrap32"](x)))
     for x, y in ((-1, 3), (MIN, 2), (7, -1), (2**40 + 5, 9)):

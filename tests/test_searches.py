@@ -163,3 +163,30 @@ def test_vectors_of_each_cpu(cpu: str, kind: str, lanes: str) -> None:
     assert f"@llvm.vector.reduce.smin.{kind}i64" in rows
     columns = lj.jit(lambda x: np.argmin(x, axis=0)).inspect(x, target=cpu).llvm_optimized
     assert f"fcmp olt <{lanes} x double>" in columns
+
+
+# ---- sorts
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.int32, np.bool_])
+def test_sorts(dtype: Any) -> None:
+    """Few elements are counted and merged, many go through buckets; equals keep their order."""
+    native, values_of = lj.jit(lambda x: (np.argsort(x), np.sort(x))), lj.jit(lambda x: np.sort(x, axis=0))
+    for n in (0, 1, 2, 15, 16, 17, 31, 33, 100, 255, 599, 600, 601, 2000):
+        x = values(n, dtype, n)
+        if np.issubdtype(dtype, np.floating) and n > 20:
+            x[[1, n // 2, n - 1]] = np.nan
+        elif dtype == np.int64 and n > 20:
+            x[::5] *= 2**40
+            x[[0, n - 1]] = 2**63 - 1, -(2**63)
+        order, ordered = native(x)
+        assert np.array_equal(order, np.argsort(x, kind="stable")), n
+        assert np.array_equal(ordered, np.sort(x), equal_nan=np.issubdtype(dtype, np.floating)), n
+        assert np.array_equal(np.signbit(ordered), np.signbit(x[np.argsort(x, kind="stable")])), n
+        rows = np.stack([x, x[::-1], np.roll(x, 3)])
+        assert np.array_equal(native(rows)[0], np.argsort(rows, kind="stable"))
+        assert np.array_equal(values_of(rows), np.sort(rows, axis=0), equal_nan=np.issubdtype(dtype, np.floating))
+
+
+@pytest.mark.parametrize("n", [40, 700])
+def test_derivatives_of_sorts(n: int) -> None:
+    x = np.random.default_rng(n).permutation(n) / 10.0
+    check(lambda x: np.sum(np.sort(x) * np.cos(np.arange(len(x)) * 1.0)) * np.median(x), (x,), order=1 if n > 100 else 2)

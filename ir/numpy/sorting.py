@@ -23,7 +23,8 @@ from .choosing import take_along
 from .common import arrayed, astype, common_dtype, program, scalar_kind, shared
 from .registry import implements
 
-FEW = 1500  # elements: merging them is faster
+FEW = 600  # elements: merging them is faster
+BLOCK = 16  # elements: counting which are less is faster
 DIGITS, BUCKETS = 8, 256
 
 
@@ -111,18 +112,23 @@ def argsort_rows(x: Any) -> Any:
     """Positions that sort each row of a matrix, of equals the earlier one first. Ints in whose order the elements are go, with their positions, to and
     fro between the two rows of `keys` and of `places`."""
     rows, n = x.shape
-    out, keys, places = np.zeros((rows, n), int), np.zeros((2, n), int), np.zeros((2, n), int)
+    blocks = (n + BLOCK - 1) // BLOCK
+    out, keys, places = np.zeros((rows, n), int), np.zeros((2, blocks * BLOCK), int), np.zeros((2, blocks * BLOCK), int)
     counts = np.zeros(DIGITS * BUCKETS, int)
     for r in range(rows):
         for i in range(n):
             put(keys, (0, i), order_of(x[r, i]))
             put(places, (0, i), i)
+        for i in range(n, blocks * BLOCK):
+            put(keys, (0, i), 2**63 - 1)  # they come last
+            put(places, (0, i), i)
         if n < FEW:
+            by_ranks(keys, places, counts)
             side = by_merging(keys, places)
         else:
-            side = by_digits(keys, places, counts)
+            side = by_digits(keys, places, counts, n)
         for i in range(n):
-            out[r, i] = reshaping.read(places, (side, i))
+            out[r, i] = get(places, (side, i))
     return out
 
 
@@ -130,15 +136,36 @@ def order_of(x: Any) -> Any:
     return table.order_of(x) if is_float(x.type) else to_type(x, I64)
 
 
-def put(a: Any, at: Sequence[Any], v: Any) -> None:
+def get(a: Any, at: Sequence[Any]) -> Any:
     """An element at a place that is there."""
+    return reshaping.read(a, at)
+
+
+def put(a: Any, at: Sequence[Any], v: Any) -> None:
     store(a, at, v, False)
+
+
+@shared
+def by_ranks(keys: Any, places: Any, ranks: Any) -> None:
+    """Blocks are sorted by how many elements come before each, which vectors count: they go from row 0 to row 1."""
+    for first in range(0, keys.shape[1], BLOCK):
+        for j in range(BLOCK):
+            put(ranks, (j,), 0)
+        for i in range(BLOCK):
+            x = get(keys, (0, first + i))
+            for j in range(BLOCK):
+                y = get(keys, (0, first + j))
+                put(ranks, (j,), get(ranks, (j,)) + ((x < y) | ((x == y) & (i < j))))
+        for j in range(BLOCK):
+            to = first + get(ranks, (j,))
+            put(keys, (1, to), get(keys, (0, first + j)))
+            put(places, (1, to), get(places, (0, first + j)))
 
 
 @shared
 def by_merging(keys: Any, places: Any) -> Any:
     """Runs of 1, 2, 4, .. are merged. Which element comes next is a choice, not a branch, since nobody can foresee it."""
-    n, side, width = keys.shape[1], 0, 1
+    n, side, width = keys.shape[1], 1, BLOCK
     while width < n:
         to = 1 - side
         for pair in range((n + 2 * width - 1) // (2 * width)):
@@ -146,46 +173,46 @@ def by_merging(keys: Any, places: Any) -> Any:
             middle, end = min(start + width, n), min(start + 2 * width, n)
             i, j, k = start, middle, start
             while i < middle and j < end:
-                x, y = reshaping.read(keys, (side, i)), reshaping.read(keys, (side, j))
+                x, y = get(keys, (side, i)), get(keys, (side, j))
                 later = y < x
                 put(keys, (to, k), table.select(later, y, x))
-                put(places, (to, k), reshaping.read(places, (side, table.select(later, j, i))))
+                put(places, (to, k), get(places, (side, table.select(later, j, i))))
                 i, j, k = i + (1 - later), j + later, k + 1
             i = table.select(i < middle, i, j)
             for rest in range(end - k):
-                put(keys, (to, k + rest), reshaping.read(keys, (side, i + rest)))
-                put(places, (to, k + rest), reshaping.read(places, (side, i + rest)))
+                put(keys, (to, k + rest), get(keys, (side, i + rest)))
+                put(places, (to, k + rest), get(places, (side, i + rest)))
         side, width = to, width * 2
     return side
 
 
 @shared
-def by_digits(keys: Any, places: Any, counts: Any) -> Any:
+def by_digits(keys: Any, places: Any, counts: Any, n: Any) -> Any:
     """From the last digit to the first, each time in the order of one digit, and among equal ones as before (Knuth, The Art of Computer Programming,
     volume 3, 5.2.5). A digit that all have is left out."""
-    n, side = keys.shape[1], 0
+    side = 0
     counts[:] = 0
     for i in range(n):
-        x = reshaping.read(keys, (0, i))
+        x = get(keys, (0, i))
         for d in range(DIGITS):
             at = (d * BUCKETS + digit(x, d),)
-            put(counts, at, reshaping.read(counts, at) + 1)
+            put(counts, at, get(counts, at) + 1)
     for d in range(DIGITS):
         first = d * BUCKETS
-        if reshaping.read(counts, (first + digit(reshaping.read(keys, (0, 0)), d),)) < n:
+        if get(counts, (first + digit(get(keys, (0, 0)), d),)) < n:
             before = 0
             for b in range(BUCKETS):
-                here = reshaping.read(counts, (first + b,))
+                here = get(counts, (first + b,))
                 put(counts, (first + b,), before)
                 before += here
             to = 1 - side
             for i in range(n):
-                x = reshaping.read(keys, (side, i))
+                x = get(keys, (side, i))
                 at = (first + digit(x, d),)
-                k = reshaping.read(counts, at)
+                k = get(counts, at)
                 put(counts, at, k + 1)
                 put(keys, (to, k), x)
-                put(places, (to, k), reshaping.read(places, (side, i)))
+                put(places, (to, k), get(places, (side, i)))
             side = to
     return side
 

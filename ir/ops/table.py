@@ -65,8 +65,7 @@ carried: Op = row("carried", "FF:F", lambda m, total, start: total, lambda d, z,
 # ---- rounding and signs
 absolute = row("abs", "F:F", lambda m, x: m.instruction("fabs", x), lambda d, z, x: (mul(d, direction(x)),), speculate=True)
 direction: Op = row("direction", "F:F", lambda m, x: select(ge(x, 0.0), m.constant(1.0, x), select(lt(x, 0.0), -1.0, x)), STEP, speculate=True)
-sign: Op = row("sign", "F:F", lambda m, x: select(gt(x, 0.0), 1.0, select(lt(x, 0.0), -1.0, select(eq(x, 0.0), 0.0, x))), STEP,
-           speculate=True)
+sign: Op = row("sign", "F:F", lambda m, x: select(gt(x, 0.0), 1.0, select(lt(x, 0.0), -1.0, select(eq(x, 0.0), 0.0, x))), STEP, speculate=True)
 floor = row("floor", "F:F", lambda m, x: m.instruction("floor", x), STEP, speculate=True)
 ceil = row("ceil", "F:F", lambda m, x: m.instruction("ceil", x), STEP, speculate=True)
 trunc = row("trunc", "F:F", lambda m, x: m.instruction("trunc", x), STEP, speculate=True)
@@ -81,7 +80,6 @@ floordiv = row("floordiv", "FF:F", lambda m, x, y: floor_div(x, y, fmod(x, y)), 
 isnan = row("isnan", "F:B", lambda m, x: m.compare("ne", x, x), speculate=True)
 isinf = row("isinf", "F:B", lambda m, x: eq(absolute(x), math.inf), speculate=True)
 isfinite = row("isfinite", "F:B", lambda m, x: lt(absolute(x), math.inf), speculate=True)
-order_of = row("order_of", "F:I", lambda m, x: order(m, x), STEP, speculate=True)  # an int in whose order sorts put it: 0.0 beside -0.0, NaNs last
 signbit = row("signbit", "F:B", lambda m, x: lt(m.instruction("copysign", m.constant(1.0, x), x), 0.0), speculate=True)
 
 # ---- powers, roots, exponentials, logarithms
@@ -163,6 +161,8 @@ ior = row("ior", "II:I", lambda m, x, y: m.integer("or", x, y), speculate=True)
 ixor = row("ixor", "II:I", lambda m, x, y: m.integer("xor", x, y), speculate=True)
 ishl = row("ishl", "II:I", lambda m, x, y: m.integer("shl", x, y))
 ishr = row("ishr", "II:I", lambda m, x, y: m.integer("shr", x, y))
+order_of = row("order_of", "F:I", lambda m, x: select(ne(x, x), 2**63 - 1, (lambda b: ixor(b, iand(ishr(b, 63), 2**63 - 1)))(
+    m.bits(m.convert(add(x, 0.0), F64)))), STEP, speculate=True)  # ints in the order of sorts: 0.0 and -0.0 are equal, NaNs come last
 ieq: Op = row("ieq", "II:B", lambda m, x, y: m.compare("eq", x, y), speculate=True,
           folds=lambda let: Const(True, BOOL) if let.args[0] is let.args[1] else None)  # fmt: skip
 ine: Op = row("ine", "II:B", lambda m, x, y: m.compare("ne", x, y), speculate=True)
@@ -219,12 +219,6 @@ def floor_div(x: Any, y: Any, r: Any) -> Any:
     f = floor(q)
     f = select(gt(sub(q, f), 0.5), add(f, 1.0), f)
     return select(eq(y, 0.0), div(x, y), select(eq(q, 0.0), copysign(0.0, div(x, y)), f))
-
-
-def order(m: Any, x: Any) -> Any:
-    """Of floats without a sign the bits are in their order; of the others they are the other way round, but for the sign."""
-    bits = m.bits(m.convert(add(x, m.constant(0.0, x)), F64))
-    return select(ne(x, x), 2**63 - 1, select(ilt(bits, 0), ixor(bits, 2**63 - 1), bits))
 
 
 def power_by_squaring(x: Any, n: int) -> Any:
