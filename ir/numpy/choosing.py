@@ -12,7 +12,7 @@ from ..core.sites import user_site
 from ..core.types import BOOL, F64, NUMPY_DTYPES, is_complex, is_float
 from ..ops import table
 from ..ops.library import rules
-from ..values import gather, indexing, operators, sizes, values, writes
+from ..values import gather, indexing, operators, reshaping, sizes, values, writes
 from ..values.complexes.pairs import is_complex_array
 from ..values.kernels import elementwise, from_index
 from ..values.reshaping import expand
@@ -93,12 +93,15 @@ def nonzero(a: Any) -> Any:
 
 @program
 def _places(mask: Any) -> Any:
-    """The positions of what holds."""
-    out, k = np.zeros(np.count_nonzero(mask), int), 0
-    for i in range(len(mask)):
-        if mask[i]:
-            out[k] = i
-            k += 1
+    """The positions of what holds. Each is written, and stays where it holds: nobody can foresee whether it does."""
+    n = np.count_nonzero(mask)
+    out: Any = np.zeros(n, int)
+    i: Any = 0
+    k: Any = 0
+    while k < n:  # so there is one more, and a place for it
+        writes.store(out, (k,), i, False)
+        k += reshaping.read(mask, (i,))
+        i += 1
     return out
 
 

@@ -121,7 +121,8 @@ class Forward(Searching):
     def write(self, i: int, v: str) -> None:
         r = self.k.results[i]
         dtype = r.out.type.dtype  # type: ignore[union-attr]
-        write_element(self.code, self.element(self.target(i), self.linear(r.axes), dtype), v, dtype)
+        axes = range(self.rank) if r.kind == "map" else r.axes
+        write_element(self.code, self.element(self.target(i), self.linear(axes), dtype), v, dtype)
 
     def put(self, i: int, r: Result, v: str, env: dict[Var, str]) -> None:
         """A result goes into an array that exists."""
@@ -180,8 +181,7 @@ class Forward(Searching):
             if r.written is not None:
                 self.put(i, r, v, env)
             elif r.kind == "map":
-                dtype = r.out.type.dtype  # type: ignore[union-attr]
-                write_element(code, self.element(self.target(i), self.linear(range(self.rank)), dtype), v, dtype)
+                self.write(i, v)
             elif r.kind.startswith("arg"):
                 self.position(i, r, v)
             elif r.kind != "drop":
@@ -196,17 +196,15 @@ class Forward(Searching):
 
     def combine(self, kind: str, t: Scalar, a: str, x: str) -> str:
         code, ty = self.code, LLVM_TYPES[t]
+        if t == BOOL:
+            return code.let(f"{'and' if kind == 'min' else 'or'} i1 {a}, {x}")
         if kind in SUMS:
-            return (
-                code.let(f"fadd{' reassoc contract' if kind == 'sum' else ''} {ty} {a}, {x}")
-                if is_float(t)
-                else code.let(f"{'or' if t == BOOL else 'add'} {ty} {a}, {x}")
-            )
+            return code.let(f"fadd{' reassoc contract' if kind == 'sum' else ''} {ty} {a}, {x}" if is_float(t) else f"add {ty} {a}, {x}")
         if is_float(t):
             name = f"llvm.{'maximum' if kind == 'max' else 'minimum'}.{'f64' if t == F64 else 'f32'}"
             code.module.declare(name, f"declare {ty} @{name}({ty}, {ty})")
             return code.let(f"call {ty} @{name}({ty} {a}, {ty} {x})")
-        better = code.let(f"icmp {('u' if t == BOOL else 's')}{'gt' if kind == 'max' else 'lt'} {ty} {x}, {a}")
+        better = self.better(kind, t, x, a)
         return code.let(f"select i1 {better}, {ty} {x}, {ty} {a}")
 
     def position(self, i: int, r: Result, v: str) -> None:

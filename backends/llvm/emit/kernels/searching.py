@@ -41,6 +41,7 @@ class Searching(Nest):
     """The part of a kernel's loops that looks for positions. Cells: the best, how many were seen, the position."""
 
     cells: dict[int, list[str]]
+    sought = 0  # which result is the position
 
     def result_type(self, i: int) -> Scalar:
         t = self.body.results[i]
@@ -48,15 +49,17 @@ class Searching(Nest):
         return t
 
     def searches(self) -> bool:
-        """Is it one search, and along the innermost axis?"""
-        (r, *others) = self.k.results
-        alone = not others and r.kind.startswith("arg") and len(r.axes) < self.rank
-        return alone and not self.unrolled and self.result_type(0) != BOOL
+        """Is it one search, and along the innermost axis? Beside it there may be arrays of all elements."""
+        found = [i for i, r in enumerate(self.k.results) if r.kind.startswith("arg")]
+        if len(found) != 1 or any(r.kind != "map" for i, r in enumerate(self.k.results) if i not in found):
+            return False
+        self.sought = found[0]
+        return not self.unrolled and len(self.k.results[self.sought].axes) < self.rank and self.result_type(self.sought) != BOOL
 
     def loops(self, depth: int, before: Callable[[int], None], inside: Callable[[], None], after: Callable[[int], None]) -> None:
         if depth == 0 and self.crosses():
             self.prepare()
-            self.cross(list(self.k.results[0].axes[:-1]))
+            self.cross(list(self.k.results[self.sought].axes[:-1]))
             return
         if depth != self.rank - 1 or not self.searches():
             super().loops(depth, before, inside, after)
@@ -85,14 +88,14 @@ class Searching(Nest):
     # ---- a short axis
     def short(self, n: str) -> None:
         """One after the other; once more where there is a NaN before which there was none."""
-        code, (best_cell, count_cell, at_cell), t = self.code, self.cells[0], self.result_type(0)
+        code, (best_cell, count_cell, at_cell), t = self.code, self.cells[self.sought], self.result_type(self.sought)
         ty, old, before = LLVM_TYPES[t], code.load(LLVM_TYPES[t], best_cell), code.load("i64", count_cell)
         unknown = code.alloca("i64")
         code.store("i64", "0", unknown)
 
         def one(j: str) -> None:
-            v, best = self.element_at(j), code.load(ty, best_cell)
-            wins = self.better(self.k.results[0].kind, t, v, best)
+            v, best = self.visited(j), code.load(ty, best_cell)
+            wins = self.better(self.k.results[self.sought].kind, t, v, best)
             code.store(ty, code.let(f"select i1 {wins}, {ty} {v}, {ty} {best}"), best_cell)
             at = code.let(f"add nsw i64 {before}, {j}")
             code.store("i64", code.let(f"select i1 {wins}, i64 {at}, i64 {code.load('i64', at_cell)}"), at_cell)
@@ -108,7 +111,7 @@ class Searching(Nest):
 
     def stops(self, t: Scalar) -> bool:
         """Is the first NaN what is looked for? Where there is a start it is not better than anything."""
-        return is_float(t) and self.k.results[0].start is None
+        return is_float(t) and self.k.results[self.sought].start is None
 
     def mark(self, t: Scalar, v: str, unknown: str) -> None:
         is_nan = self.code.let(f"fcmp uno {LLVM_TYPES[t]} {v}, 0.0")
@@ -121,12 +124,12 @@ class Searching(Nest):
         return code.let(f"select i1 {seen}, i1 {code.let(f'fcmp ord {LLVM_TYPES[t]} {old}, 0.0')}, i1 false")
 
     def keep(self, wins: str, v: str) -> None:
-        ty, best_cell = LLVM_TYPES[self.result_type(0)], self.cells[0][0]
+        ty, best_cell = LLVM_TYPES[self.result_type(self.sought)], self.cells[self.sought][0]
         self.code.store(ty, self.code.let(f"select i1 {wins}, {ty} {v}, {ty} {self.code.load(ty, best_cell)}"), best_cell)
 
     def locate(self, wins: str, n: str, before: str, hit: Callable[[str], str]) -> None:
         """If it `wins`, the first of n elements that is a hit is where the best is."""
-        code, at_cell, place = self.code, self.cells[0][2], self.code.alloca("i64")
+        code, at_cell, place = self.code, self.cells[self.sought][2], self.code.alloca("i64")
         code.store("i64", n, place)
 
         def one(j: str) -> None:
@@ -140,8 +143,20 @@ class Searching(Nest):
     def element_at(self, j: str) -> str:
         """What is compared, at an index of the innermost axis."""
         self.index[self.order[-1]] = j
-        (v,) = self.run_body(self.inputs())
-        return v
+        env, wanted = self.inputs(), self.body.returned[self.sought]
+        return env[wanted] if wanted in env else self.run_body(env)[self.sought]
+
+    def visited(self, j: str) -> str:
+        """The same, at the only visit of a point: what the kernel has to do there is done."""
+        self.index[self.order[-1]] = j
+        return self.all_of_it()
+
+    def all_of_it(self) -> str:
+        found = self.run_body(self.inputs())
+        for i, (r, v) in enumerate(zip(self.k.results, found, strict=True)):
+            if r.kind == "map":
+                self.write(i, v)
+        return found[self.sought]
 
     def better(self, kind: str, t: Scalar, v: str, best: str) -> str:
         order = "gt" if kind in GREATEST else "lt"
@@ -154,8 +169,8 @@ class Searching(Nest):
         loop(code, strips, lambda s: self.strip(n, code.let(f"mul nsw i64 {s}, {STRIP}")))
 
     def strip(self, n: str, first: str) -> None:
-        code, (best_cell, count_cell, _), t = self.code, self.cells[0], self.result_type(0)
-        kind, ty = self.k.results[0].kind, LLVM_TYPES[t]
+        code, (best_cell, count_cell, _), t = self.code, self.cells[self.sought], self.result_type(self.sought)
+        kind, ty = self.k.results[self.sought].kind, LLVM_TYPES[t]
         left = code.let(f"sub nsw i64 {n}, {first}")
         m = code.let(f"select i1 {code.let(f'icmp slt i64 {left}, {STRIP}')}, i64 {left}, i64 {STRIP}")
         old, before, own, unknown = code.load(ty, best_cell), code.load("i64", count_cell), code.alloca(ty), code.alloca("i64")
@@ -164,7 +179,7 @@ class Searching(Nest):
         buffer = None if self.is_read() else code.alloca(f"[{STRIP} x {ty}]")
 
         def look(j: str) -> None:
-            v = self.element_at(code.let(f"add nsw i64 {first}, {j}"))
+            v = self.visited(code.let(f"add nsw i64 {first}, {j}"))
             if buffer is not None:
                 code.store(ty, v, code.let(f"getelementptr inbounds {ty}, ptr {buffer}, i64 {j}"))
             if self.stops(t):
@@ -209,11 +224,11 @@ class Searching(Nest):
     # ---- side by side
     def crosses(self) -> bool:
         """Do elements lie side by side that belong to different positions, and not those that are compared?"""
-        if not self.searches() or not self.k.results[0].axes:
+        if not self.searches() or not self.k.results[self.sought].axes:
             return False
         self.prepare()
         strides = [self.place(x)[1] for x in self.k.inputs if isinstance(x, Access)]
-        compared, apart = self.order[-1], self.k.results[0].axes[-1]
+        compared, apart = self.order[-1], self.k.results[self.sought].axes[-1]
         return any(x[apart] == "1" for x in strides) and all(x[compared] != "1" for x in strides)
 
     def cross(self, outer: list[int]) -> None:
@@ -227,7 +242,7 @@ class Searching(Nest):
             self.along(outer[0], one)
             self.index[outer[0]] = "0"
             return
-        code, (first, n) = self.code, self.span(self.k.results[0].axes[-1])
+        code, (first, n) = self.code, self.span(self.k.results[self.sought].axes[-1])
         strips = code.let(f"sdiv i64 {code.let(f'add nsw i64 {n}, {STRIP - 1}')}, {STRIP}")
 
         def strip(s: str) -> None:
@@ -240,7 +255,7 @@ class Searching(Nest):
 
     def columns(self, first: str, m: str) -> None:
         """So many searches at once, from this index of the last axis on."""
-        code, (r,), t = self.code, self.k.results, self.result_type(0)
+        code, r, t = self.code, self.k.results[self.sought], self.result_type(self.sought)
         ty, axis = LLVM_TYPES[t], r.axes[-1]
         best, at, count = code.alloca(f"[{STRIP} x {ty}]"), code.alloca(f"[{STRIP} x i64]"), code.alloca("i64")
 
@@ -258,7 +273,7 @@ class Searching(Nest):
             code.store("i64", "0" if r.start is None else "-1", q)
 
         def compare(p: str, q: str) -> None:
-            (v,) = self.run_body(self.inputs())
+            v = self.all_of_it()
             old, n = code.load(ty, p), code.load("i64", count)
             wins = self.or_first_nan(r, t, self.better(r.kind, t, v, old), v, old)
             code.store(ty, code.let(f"select i1 {wins}, {ty} {v}, {ty} {old}"), p)
@@ -280,7 +295,7 @@ class Searching(Nest):
         code.store("i64", "0", count)
         each(start)
         walk(self.order[len(r.axes) :])
-        each(lambda _, q: self.write(0, code.load("i64", q)))
+        each(lambda _, q: self.write(self.sought, code.load("i64", q)))
 
     def or_first_nan(self, r: Result, t: Scalar, wins: str, v: str, best: str) -> str:
         """Does it win, or is it the first NaN where that is looked for?"""
@@ -296,5 +311,5 @@ class Searching(Nest):
         raise NotImplementedError
 
     def write(self, i: int, v: str) -> None:
-        """A result's element at the indices of its axes."""
+        """A new array's element at the indices of its axes."""
         raise NotImplementedError
