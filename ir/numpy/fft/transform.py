@@ -10,7 +10,9 @@ from ...core.types import F64
 from ...ops.library import rules
 from ...values.library import bind
 from ...values.views import shape_of
-from ..common import program
+from ..common import program, shared
+
+SMALL = (2, 3, 5, 7, 11, 13)
 
 
 def dft(re: Any, im: Any, sign: int) -> tuple[Any, Any]:
@@ -21,50 +23,33 @@ def dft(re: Any, im: Any, sign: int) -> tuple[Any, Any]:
 
 @program
 def transform(re: Any, im: Any, sign: Any) -> Any:
-    """By halves where the length is a power of 2, else as a convolution of such a length (Bluestein, "A linear filtering approach to the
+    """By factors where the length has only small ones, else as a convolution of such a length (Bluestein, "A linear filtering approach to the
     computation of discrete Fourier transform", 1970)."""
     m, n = re.shape
     out, out_im = np.zeros((m, n)), np.zeros((m, n))
-    size = _power_of_two(n)
-    if size != n:
-        size = _power_of_two(2 * n - 1)
-    half = size // 2 + 1
-    cos, sin = np.zeros(half), np.zeros(half)
-    for k in range(half):
-        cos[k] = np.cos(2.0 * np.pi * k / size)
-        sin[k] = np.sin(2.0 * np.pi * k / size)
-    a, b, u, v = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
-    w, z = np.zeros(n), np.zeros(n)
-    if size != n:
-        for k in range(n):
-            angle = np.pi * ((k * k) % (2 * n)) / n
-            w[k], z[k] = np.cos(angle), sign * np.sin(angle)
-        for k in range(n):
-            u[k], v[k] = w[k], -z[k]
-            if k > 0:
-                u[size - k], v[size - k] = w[k], -z[k]
-        _by_halves(u, v, -1.0, cos, sin)
+    if _has_small_factors(n):
+        cos, sin = _circle(n)
+        sin = sign * sin
+        for r in range(m):
+            out[r], out_im[r] = _by_factors(re[r].copy(), im[r].copy(), cos, sin)
+        return out, out_im
+    size = _power_of_two(2 * n - 1)
+    cos, sin = _circle(size)
+    k = np.arange(n)
+    angle = np.pi * ((k * k) % (2 * n)) / n
+    w, z = np.cos(angle), sign * np.sin(angle)
+    u, v = np.zeros(size), np.zeros(size)
+    u[:n], v[:n] = w, -z
+    u[size - n + 1 :], v[size - n + 1 :] = w[:0:-1], -z[:0:-1]
+    back = -sin
+    u, v = _by_factors(u, v, cos, back)
     for r in range(m):
-        if size == n:
-            for k in range(n):
-                a[k], b[k] = re[r, k], im[r, k]
-            _by_halves(a, b, sign, cos, sin)
-            for k in range(n):
-                out[r, k], out_im[r, k] = a[k], b[k]
-        else:
-            for k in range(size):
-                a[k], b[k] = 0.0, 0.0
-            for k in range(n):
-                a[k] = re[r, k] * w[k] - im[r, k] * z[k]
-                b[k] = re[r, k] * z[k] + im[r, k] * w[k]
-            _by_halves(a, b, -1.0, cos, sin)
-            for k in range(size):
-                x, y = a[k] * u[k] - b[k] * v[k], a[k] * v[k] + b[k] * u[k]
-                a[k], b[k] = x, y
-            _by_halves(a, b, 1.0, cos, sin)
-            for k in range(n):
-                x, y = a[k] / size, b[k] / size
-                out[r, k], out_im[r, k] = x * w[k] - y * z[k], x * z[k] + y * w[k]
+        a, b = np.zeros(size), np.zeros(size)
+        a[:n], b[:n] = re[r] * w - im[r] * z, re[r] * z + im[r] * w
+        a, b = _by_factors(a, b, cos, back)
+        x, y = _by_factors(a * u - b * v, a * v + b * u, cos, sin)
+        x, y = x[:n] / size, y[:n] / size
+        out[r], out_im[r] = x * w - y * z, x * z + y * w
     return out, out_im
 
 
@@ -78,29 +63,93 @@ def _power_of_two(n: Any) -> Any:
 
 
 @program
-def _by_halves(a: Any, b: Any, direction: Any, cos: Any, sin: Any) -> None:
-    """The transform of a + ib in place, of a length that is a power of 2."""
-    size, j = len(a), 0
-    for i in range(1, size):
-        bit = size // 2
-        while j & bit:
-            j ^= bit
-            bit //= 2
-        j |= bit
-        if i < j:
-            a[i], a[j] = a[j], a[i]
-            b[i], b[j] = b[j], b[i]
-    width = 2
-    while width <= size:
-        step = size // width
-        for start in range(0, size, width):
-            for k in range(width // 2):
-                p, q = start + k, start + k + width // 2
-                c, s = cos[k * step], direction * sin[k * step]
-                x, y = a[q] * c - b[q] * s, a[q] * s + b[q] * c
-                a[q], b[q] = a[p] - x, b[p] - y
-                a[p], b[p] = a[p] + x, b[p] + y
-        width *= 2
+def _has_small_factors(n: Any) -> Any:
+    rest = max(n, 1)
+    for p in SMALL:
+        while rest % p == 0:
+            rest //= p
+    return rest == 1
+
+
+@shared
+def _circle(n: Any) -> Any:
+    """cos and sin of n angles around it."""
+    if n % 4 != 0:
+        angle = 2.0 * np.pi / n * np.arange(n)
+        return np.cos(angle), np.sin(angle)
+    quarter = n // 4
+    angle = 2.0 * np.pi / n * np.arange(quarter)
+    c, s = np.cos(angle), np.sin(angle)
+    return np.concatenate([c, -s, -c, s]), np.concatenate([s, c, -s, -c])
+
+
+@shared
+def _by_factors(re: Any, im: Any, cos: Any, sin: Any) -> Any:
+    """The transform of one row, by one factor of its length after the other (Stockham, "High-speed convolution and correlation", 1966): with r the factor
+    and s the product of those before it, the rows x[t, p, q] of r parts become y[p, k, q], where t, k < r and q < s. What is left of the length, r times
+    as many as there are p, has its roots of 1 in `cos` and `sin`."""
+    s = 1
+    while len(cos) > 1:
+        left = len(cos)
+        if left % 4 == 0:
+            re, im = _fours(re, im, cos, sin, left // 4, s)
+            cos, sin, s = cos[::4].copy(), sin[::4].copy(), s * 4
+        elif left % 2 == 0:
+            re, im = _twos(re, im, cos, sin, left // 2, s)
+            cos, sin, s = cos[::2].copy(), sin[::2].copy(), s * 2
+        else:
+            r = 3
+            while left % r != 0:
+                r += 2
+            re, im = _odds(re, im, cos, sin, r, left // r, s)
+            cos, sin, s = cos.reshape(-1, r)[:, 0].copy(), sin.reshape(-1, r)[:, 0].copy(), s * r
+    return re, im
+
+
+@program
+def _turned(to: Any, to_im: Any, k: int, x: Any, y: Any, cos: Any, sin: Any, q: Any) -> None:
+    """x + iy times the k-th power of the root of each p becomes the k-th of the results."""
+    c, d = cos[: k * q : k][:, None], sin[: k * q : k][:, None]
+    to[:, k], to_im[:, k] = x * c - y * d, x * d + y * c
+
+
+@program
+def _fours(re: Any, im: Any, cos: Any, sin: Any, q: Any, s: Any) -> Any:
+    a, b = re.reshape(4, q, s), im.reshape(4, q, s)
+    to, to_im = np.zeros((q, 4, s)), np.zeros((q, 4, s))
+    even, even_im, odd, odd_im = a[0] + a[2], b[0] + b[2], a[1] + a[3], b[1] + b[3]
+    sign = sin[q]  # of a quarter of the circle
+    apart, apart_im, turn, turn_im = a[0] - a[2], b[0] - b[2], sign * (b[3] - b[1]), sign * (a[1] - a[3])
+    to[:, 0], to_im[:, 0] = even + odd, even_im + odd_im
+    _turned(to, to_im, 1, apart + turn, apart_im + turn_im, cos, sin, q)
+    _turned(to, to_im, 2, even - odd, even_im - odd_im, cos, sin, q)
+    _turned(to, to_im, 3, apart - turn, apart_im - turn_im, cos, sin, q)
+    return to.reshape(-1), to_im.reshape(-1)
+
+
+@program
+def _twos(re: Any, im: Any, cos: Any, sin: Any, q: Any, s: Any) -> Any:
+    a, b = re.reshape(2, q, s), im.reshape(2, q, s)
+    to, to_im = np.zeros((q, 2, s)), np.zeros((q, 2, s))
+    to[:, 0], to_im[:, 0] = a[0] + a[1], b[0] + b[1]
+    _turned(to, to_im, 1, a[0] - a[1], b[0] - b[1], cos, sin, q)
+    return to.reshape(-1), to_im.reshape(-1)
+
+
+@program
+def _odds(re: Any, im: Any, cos: Any, sin: Any, r: Any, q: Any, s: Any) -> Any:
+    a, b = re.reshape(r, q, s), im.reshape(r, q, s)
+    to, to_im = np.zeros((q, r, s)), np.zeros((q, r, s))
+    for k in range(r):
+        x, y = a[0].copy(), b[0].copy()
+        for t in range(1, r):
+            c, d = cos[t * k % r * q], sin[t * k % r * q]
+            x += c * a[t] - d * b[t]
+            y += c * b[t] + d * a[t]
+        for p in range(q):
+            c, d = cos[k * p], sin[k * p]
+            to[p, k], to_im[p, k] = c * x[p] - d * y[p], c * y[p] + d * x[p]
+    return to.reshape(-1), to_im.reshape(-1)
 
 
 def _jvp(attrs: Any, args: Any, outs: Any, tangents: Any) -> tuple[Any, Any]:
