@@ -201,7 +201,7 @@ class Iterations(Places):
                 base = self.flat(x.base) if x.base in self.arrays else x.base
                 if base in self.inside or (base is not x.base and not isinstance(k.inputs[x.place], Same)):
                     raise SequentialError
-                self.touch(self.arrays.get(base, base), Touch(at, at))
+                self.touch(Touch(self.arrays.get(base, base), at, at))
                 subst[p] = build.input(build.moved(Gather(base, x.place), inner, subst), p)
             else:
                 subst[p] = build.input(self.access(x, at) if isinstance(x, Access) else Index(x.axis + 1), p)
@@ -246,7 +246,7 @@ class Iterations(Places):
             raise SequentialError
         (m, k), last = self.lengths[a], Var(f"{self.loop.name}.columns{len(self.before)}", I64)
         self.before.append(Let((last,), DIM.name, (b,), {"axis": 0 if let.attrs["tb"] else 1}))
-        self.touch(b, Touch(at, at))
+        self.touch(Touch(b, at, at))
         n = self.integer("*", self.size, m)
         dtype, name = b.type.dtype, f"{self.loop.name}.rows{len(self.kernels)}"
         flat, product = (Var(name + end, Array(dtype, (dims.UNKNOWN, dims.UNKNOWN))) for end in ("", "p"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from ...core.kernel import ONE, ZERO, Access
 from ...core.op import RING, TABLE
 from ...core.types import I32, I64, Array
 from ...ops.table import iadd, imax, imul, isub
+from ..apart import Apart
 from ..bodies import is_one, is_zero, name_of
 from ..simplify.bounds import Facts
 
@@ -51,9 +53,10 @@ class Counted:
 
 @dataclass(frozen=True)
 class Touch:
-    """Elements that an operation of the body touches, and which: places are equal where their keys are. `rows` are the axes along which
-    each iteration has an index of its own, with this index."""
+    """Elements of an array that an operation of the body touches, and which: places are equal where their keys are. `rows` are the axes along
+    which each iteration has an index of its own, with this index."""
 
+    base: Var
     key: object
     user: int
     rows: frozenset[object] = frozenset()
@@ -142,11 +145,11 @@ class Places:
             steps.append(t if q >= 0 else place[1])
             axes.append(q + 1 if q >= 0 else -1 if is_zero(place[1]) else 0)
         new = Access(x.base if row is None else row, tuple(starts), tuple(steps), tuple(axes))
-        self.touch(new.base, Touch(key(new), user, _rows(new)))
+        self.touch(Touch(new.base, key(new), user, _rows(new)))
         return new
 
-    def touch(self, base: Var, there: Touch) -> None:
-        self.touched.setdefault(self.aliases.root(base), []).append(there)
+    def touch(self, there: Touch) -> None:
+        self.touched.setdefault(self.aliases.root(there.base), []).append(there)
 
     def write(self, x: Access, value: Atom, let: Let, stage: int) -> None:
         if not any(q == 0 and isinstance(t, Const) and t.value for q, t in zip(x.axes, x.steps, strict=True)):
@@ -156,12 +159,16 @@ class Places:
             raise SequentialError
         self.written[key(x)] = x, value, before, stage
 
+    @functools.cached_property
+    def different(self) -> Apart:
+        return Apart(self.f, self.aliases)
+
     def apart(self) -> None:
         """Iterations touch no element that another one writes, and each kernel finds what the operations before it have left."""
         if any(t.user != by for root, by in self.added.items() for t in self.touched[root]):
             raise SequentialError
         for x, _, let, stage in self.written.values():
-            found = self.touched[self.aliases.root(x.base)]
+            found = [t for t in self.touched[self.aliases.root(x.base)] if t.base is x.base or not self.different(t.base, x.base)]
             kernels = all(t.user != LAST and TABLE[self.loop.lets[t.user].op].nest for t in found)
             if not frozenset.intersection(*(t.rows for t in found)) if kernels else len({t.key for t in found}) > 1:
                 raise SequentialError
