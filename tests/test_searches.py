@@ -190,3 +190,36 @@ def test_sorts(dtype: Any) -> None:
 def test_derivatives_of_sorts(n: int) -> None:
     x = np.random.default_rng(n).permutation(n) / 10.0
     check(lambda x: np.sum(np.sort(x) * np.cos(np.arange(len(x)) * 1.0)) * np.median(x), (x,), order=1 if n > 100 else 2)
+
+
+def test_binary_search() -> None:
+    """Of arrays of any length, also one that is known and one without elements; among equals before or behind them."""
+    g = np.random.default_rng(2)
+    for dtype in (np.float64, np.float32, np.int64):
+        v = values(300, dtype, 1)
+        left, right = (lj.jit(lambda a, v, side=side: np.searchsorted(a, v, side)) for side in ("left", "right"))
+        for n in (0, 1, 2, 3, 7, 8, 50, 1000):
+            a = np.sort(values(n, dtype, n))
+            if dtype != np.int64:
+                v[:3] = np.nan
+                a[n - n // 10 :] = np.nan
+            assert np.array_equal(left(a, v), np.searchsorted(a, v)), n
+            assert np.array_equal(right(a, v), np.searchsorted(a, v, "right")), n
+    edges = np.sort(g.normal(size=5))
+    known = lj.jit(lambda v: (np.searchsorted(np.array([-1.0, 0.0, 0.0, 2.0]), v), np.digitize(v, [0.0, 1.0, 5.0]), np.histogram(v, 7)[0]))
+    x = g.integers(-3, 6, 200) * 1.0
+    for found, expected in zip(
+        known(x), (np.searchsorted([-1.0, 0.0, 0.0, 2.0], x), np.digitize(x, [0.0, 1.0, 5.0]), np.histogram(x, 7)[0]), strict=True
+    ):
+        assert found.dtype == expected.dtype
+        assert np.array_equal(found, expected)
+    assert lj.jit(lambda v: np.searchsorted(edges, v))(edges[2]) == 2
+
+
+@pytest.mark.parametrize("n", [2, 3, 15, 17, 20, 33])
+def test_sorts_of_numbers(n: int) -> None:
+    """So many, as is known while the code is made."""
+    x = np.random.default_rng(n).integers(0, 9, n) * 1.0
+    order, ordered = lj.jit(lambda *xs: (np.argsort(np.stack(xs)), np.sort(np.array(xs))))(*x)
+    assert np.array_equal(order, np.argsort(x, kind="stable"))
+    assert np.array_equal(ordered, np.sort(x))

@@ -84,18 +84,20 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
 
 @program
 def positions(a: Any, values: Any, right: bool) -> Any:
-    """Where each value belongs in the sorted `a`, by binary search: before its equals, or behind them."""
+    """Where each value belongs in the sorted `a`, by binary search: before its equals, or behind them. It takes as many steps for each, and chooses in
+    each without a branch, since nobody can foresee it: so searches overlap."""
     out = np.zeros(len(values), int)
-    for i in range(len(values)):
-        x, low, high = values[i], 0, len(a)
-        while low < high:
-            middle = (low + high) // 2
-            y = reshaping.read(a, (middle,))  # it is in bounds
-            if not before(x, y) if right else before(y, x):
-                low = middle + 1
-            else:
-                high = middle
-        out[i] = low
+    if len(a) > 0:
+        for i in range(len(values)):
+            x, size = values[i], len(a)
+            low: Any = 0
+            while size > 1:
+                half = size // 2
+                y = get(a, (low + half - 1,))
+                low = np.where(np.logical_not(before(x, y)) if right else before(y, x), low + half, low)
+                size -= half
+            y = get(a, (low,))
+            out[i] = np.where(np.logical_not(before(x, y)) if right else before(y, x), low + 1, low)
     return out
 
 
@@ -171,14 +173,15 @@ def by_merging(keys: Any, places: Any) -> Any:
         for pair in range((n + 2 * width - 1) // (2 * width)):
             start = 2 * pair * width
             middle, end = min(start + width, n), min(start + 2 * width, n)
-            i, j, k = start, middle, start
+            i: Any = start
+            j, k = middle, start
             while i < middle and j < end:
                 x, y = get(keys, (side, i)), get(keys, (side, j))
                 later = y < x
-                put(keys, (to, k), table.select(later, y, x))
-                put(places, (to, k), get(places, (side, table.select(later, j, i))))
+                put(keys, (to, k), np.where(later, y, x))
+                put(places, (to, k), get(places, (side, np.where(later, j, i))))
                 i, j, k = i + (1 - later), j + later, k + 1
-            i = table.select(i < middle, i, j)
+            i = np.where(i < middle, i, j)
             for rest in range(end - k):
                 put(keys, (to, k + rest), get(keys, (side, i + rest)))
                 put(places, (to, k + rest), get(places, (side, i + rest)))
