@@ -414,3 +414,14 @@ def test_vectors_of_each_cpu(cpu: str, register: str) -> None:
     assert re.search(rf"mul\w*\s.*{register}", body)
     assert re.search(rf"add\w*\s.*{register}", body)
     assert not re.search(r"\bvfn?m(add|sub)|\bfml[as]\b|\bfn?madd\b", body)
+
+
+def test_outer_products() -> None:
+    """Sums over no axis at all."""
+    a, b = np.arange(6.0).reshape(2, 3), np.arange(4.0).reshape(2, 2)
+    for f in (
+        lambda a, b: np.tensordot(a, b, 0),
+        lambda a, b: np.einsum("ij,kl->ijkl", a, b),
+        lambda a, b: np.einsum("i,j->ij", a[0], b[1]),
+    ):
+        assert np.array_equal(lj.jit(f)(a, b), f(a, b))

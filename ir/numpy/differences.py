@@ -23,6 +23,7 @@ from .creation import array
 from .reductions import sum_
 from .registry import implements
 from .shaping import concatenate
+from .signal.sliding import sliding
 from .sorting import argsort, searchsorted
 from .ufuncs import pick
 
@@ -102,10 +103,14 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     n, m = shape_of(a)[0], shape_of(v)[0]
     for size, name in ((n, "a"), (m, "v")):
         require(np.greater(size, 0), ValueError(f"{name} cannot be empty"))
-    none = np.zeros_like(v[1:], a.dtype)
-    index = from_index(lambda i, j: i + j, [n + m - 1, m], "window")
-    products = gather_flat(concatenate([none, a, none]), index) * v[::-1]
-    out = sum_(products, 1, products.dtype)  # of bools: is one of them true?
+    dtype, none = common_dtype([a, v]), np.zeros_like(v[1:], a.dtype)
+    if is_float(dtype):
+        given = astype(concatenate([none, a]), dtype)
+        out = sliding(given, astype(v[::-1], dtype), given)
+    else:
+        index = from_index(lambda i, j: i + j, [n + m - 1, m], "window")
+        products = gather_flat(concatenate([none, a, none]), index) * v[::-1]
+        out = sum_(products, 1, products.dtype)  # of bools: is one of them true?
     if mode == "full":
         return out
     short = sizes.smaller(n, m)

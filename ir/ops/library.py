@@ -11,6 +11,7 @@
     take(x, i)                     the rows x[i] of an array, i in bounds; take_add(d, i, x) adds to them, one row after another
     scatter(x, i, v) {add}         x[i] = v or x[i] += v, one element after another
     cumsum  argsort  nonzero
+    sliding(x, w, like)            sums of x[i + k] w[k], as many as `like` has elements
 
 A row gives the value by NumPy (for the interpreter), its shape rule, its derivative in both modes as traced code on whole arrays (`jvp`,
 `vjp`), and where no library has it a traced program of its own (`program`); such code is written in ir/numpy and given by `rules`. The LLVM backend adds the calls of BLAS and LAPACK
@@ -200,6 +201,15 @@ def _cumsum(x: Any, reverse: int) -> tuple[Any]:
 
 
 awaited("cumsum", _cumsum, shape=_like(0), linear=(0,))
+
+
+def _sliding(x: Any, w: Any, like: Any) -> tuple[Any]:
+    n = len(like)
+    given = np.concatenate([x, np.zeros(max(n + len(w) - 1 - len(x), 0), x.dtype)])
+    return (np.correlate(given, w)[:n] if n and len(w) else np.zeros(n, x.dtype),)
+
+
+awaited("sliding", _sliding, shape=lambda let: ((let.args[0].type.dtype, sizes(let.args[2])),), linear=(0, 1))
 
 
 POSITIONS = "the result is an integer"

@@ -144,7 +144,7 @@ class _Contraction:
         summed = [q for q in range(len(k.sizes)) if q not in r.axes]
         both = left.axes & right.axes
         stack, rows, columns = ([q for q in r.axes if q in axes] for axes in (both, left.axes - both, right.axes - both))
-        if not set(summed) <= both or not rows or not columns or len(stack) + len(rows) + len(columns) != len(r.axes):
+        if not summed or not set(summed) <= both or not rows or not columns or len(stack) + len(rows) + len(columns) != len(r.axes):
             return None
         known = [n.value for n in k.sizes if isinstance(n, Const)]
         if len(known) == len(k.sizes) and math.prod(known) < FEW:
