@@ -7,7 +7,7 @@
     gemm_later(A, B, p, q, n, C) {ta, tb}       C += op(A) op(B), or else op(A)^T and op(B) become rows, which are added before it is too late
     gemm_rest(p, q, n, C)          C += P^T Q of the rows so far
     succeeds(..) {op, ..}          does the operation of that name, of these arguments, find what it looks for? (LAPACK's word)
-    cholesky(A)  solve_triangular  solve  slogdet  qr  eigh  svd            LAPACK, one matrix at a time
+    cholesky(A)  trsm  lu_factors  lu_again  slogdet  qr  eigh  svd         LAPACK, one matrix at a time
     take(x, i)                     the rows x[i] of an array, i in bounds; take_add(d, i, x) adds to them, one row after another
     scatter(x, i, v) {add}         x[i] = v or x[i] += v, one element after another
     cumsum  argsort  nonzero
@@ -237,11 +237,18 @@ def _trmm(a: Any, b: Any) -> tuple[Any]:
 row("trmm", _trmm, shape=_like(1), zero="it is used in rules alone, which are not differentiated")
 
 
-def _lu_solve(a: Any, bt: Any, trans: int) -> tuple[Any]:
-    return (np.linalg.solve(a.T if trans else a, bt.T).T,)
+def _lu_factors(a: Any) -> tuple[Any, Any]:
+    np.linalg.solve(a, np.zeros(len(a), a.dtype))  # does it have any?
+    return a.copy(), np.zeros(len(a), np.int64)
 
 
-awaited("lu_solve", _lu_solve, shape=_like(1), linear=(1,))
+def _lu_again(a: Any, factors: Any, pivots: Any, bt: Any, trans: int) -> tuple[Any]:
+    return (np.linalg.solve(factors.T if trans else factors, bt.T).T,)
+
+
+row("lu_factors", _lu_factors, shape=lambda let: ((let.args[0].type.dtype, sizes(let.args[0])), (I64, sizes(let.args[0])[:1])),
+    zero="what is solved with them has the derivative")  # fmt: skip
+awaited("lu_again", _lu_again, shape=_like(3), linear=(3,))
 
 
 awaited("slogdet", lambda a: tuple(np.linalg.slogdet(a)), shape=_factors((), ()))
@@ -299,7 +306,7 @@ def _dft(re: Any, im: Any, sign: int) -> tuple[Any, Any]:
 awaited("dft", _dft, shape=_like(0, 1))
 
 
-FAILURES = {"cholesky": "Matrix is not positive definite", "lu_solve": "Singular matrix", "trsm": "singular matrix", "eigh": "Eigenvalues did not converge",
+FAILURES = {"cholesky": "Matrix is not positive definite", "lu_factors": "Singular matrix", "lu_again": "Singular matrix", "trsm": "singular matrix", "eigh": "Eigenvalues did not converge",
           "svd": "SVD did not converge", "pinv": "SVD did not converge", "nuclear": "SVD did not converge", "qr": "Incorrect argument found in performing QR factorization"}  # fmt: skip
 
 

@@ -221,24 +221,32 @@ def emit_trmm(lib: Routines) -> list[Operands]:
     return [[out, n, n]]
 
 
-@emits("lu_solve")
-def emit_lu_solve(lib: Routines) -> list[Operands]:
-    code, (_, n, n2) = lib.code, lib.matrix(0)
-    bt, k, m = lib.matrix(1)
+@emits("lu_factors")
+def emit_lu_factors(lib: Routines) -> list[Operands]:
+    """LAPACK's, of the transpose; its integers lie as they are in the memory of ours."""
+    _, n, n2 = lib.matrix(0)
     lib.square(n, n2)
-    lib.code.check(code.let(f"icmp eq i64 {n}, {m}"), "linalg", lib.site)
-    out = lib.new(lib.let.out, product(code, [k, n]))
-    copy_data(code, out, bt, product(code, [k, n]), lib.t)
-    lu, info = lib.copy_of(0, None), lib.info()
-    pivots = allocate(code, n, I64, lib.site)
+    factors, info = lib.copy_of(0, lib.let.outs[0]), lib.info()
+    pivots = lib.new(lib.let.outs[1], n, I64)
 
-    def solve() -> None:
-        lib.library("getrf", ("i", n), ("i", n), lu, ("i", n), pivots, info)
+    def factorise() -> None:
+        lib.library("getrf", ("i", n), ("i", n), factors, ("i", n), pivots, info)
         lib.check(info)
-        trans = "N" if lib.let.attrs["trans"] else "T"
-        lib.library("getrs", ("c", trans), ("i", n), ("i", k), lu, ("i", n), pivots, out, ("i", n), info)
 
-    lib.nonempty(n, solve)
+    lib.nonempty(n, factorise)
+    return [[factors, n, n], [pivots, n]]
+
+
+@emits("lu_again")
+def emit_lu_again(lib: Routines) -> list[Operands]:
+    code, (_, n, _), (factors, _, _) = lib.code, lib.matrix(0), lib.matrix(1)
+    (bt, k, m), pivots = lib.matrix(3), lib.read(lib.let.args[2])[0]
+    code.check(code.let(f"icmp eq i64 {n}, {m}"), "linalg", lib.site)
+    out, info = lib.new(lib.let.out, product(code, [k, n])), lib.info()
+    copy_data(code, out, bt, product(code, [k, n]), lib.t)
+    trans = "N" if lib.let.attrs["trans"] else "T"
+    lib.nonempty(n, lambda: lib.library(
+        "getrs", ("c", trans), ("i", n), ("i", k), factors, ("i", n), pivots, out, ("i", n), info))  # fmt: skip
     return [[out, k, n]]
 
 

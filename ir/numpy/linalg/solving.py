@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...core.types import I64
 from ...ops import table
 from ...ops.library import rules
 from ...values.kernels import elementwise_with_index
@@ -38,34 +39,41 @@ def _triangle(a: Any, attrs: Any) -> Any:
 
 
 def lu_solve(a: Any, bt: Any, trans: int = 0) -> Any:
-    """X^T for op(A) X = B, from B^T."""
-    return bind("lu_solve", (a, bt), [(a.type.dtype, tuple(bt.shape))], trans=trans)[0]
+    """X^T for op(A) X = B, from B^T. The way back takes the factors of the way there."""
+    n = a.shape[0]
+    factors, pivots = bind("lu_factors", (a,), [(a.type.dtype, tuple(a.shape)), (I64, (n,))])
+    return _lu_again(a, factors, pivots, bt, trans)
+
+
+def _lu_again(a: Any, factors: Any, pivots: Any, bt: Any, trans: int) -> Any:
+    return bind("lu_again", (a, factors, pivots, bt), [(a.type.dtype, tuple(bt.shape))], trans=trans)[0]
 
 
 def _rules_of(name: str, solve: Callable[..., Any], part: Callable[[Any, Any], Any]) -> None:
-    """The rules of X = op(A)^-1 B, where the operation reads a `part` of A."""
+    """The rules of X = op(A)^-1 B, where the operation reads a `part` of A, and perhaps more that it knows of A; B^T comes last."""
 
-    def again(attrs: Any, a: Any, bt: Any, trans: int) -> Any:
-        return solve(a, bt, **{k: v for k, v in attrs.items() if k in ("unit", "lower")}, trans=trans)
+    def again(attrs: Any, args: Values, bt: Any, trans: int) -> Any:
+        return solve(*args[:-1], bt, **{k: v for k, v in attrs.items() if k in ("unit", "lower")}, trans=trans)
 
     def jvp(attrs: Any, args: Values, outs: Values, tangents: Values) -> tuple[Any, ...]:
-        (a, _), (xt,), (ta, tb) = args, outs, tangents
+        (xt,), ta, tb = outs, tangents[0], tangents[-1]
         if ta is not None:
             ta = part(ta, attrs)
             product = matmul(xt, ta if attrs["trans"] else ta.T)
             tb = -product if tb is None else tb - product
-        return (again(attrs, a, tb, attrs["trans"]),)
+        return (again(attrs, args, tb, attrs["trans"]),)
 
     def vjp(attrs: Any, args: Values, outs: Values, cotangents: Values, wanted: Sequence[bool]) -> tuple[Any, ...]:
-        (a, _), (xt,), (d,) = args, outs, cotangents
-        dbt = again(attrs, a, d, 1 - attrs["trans"])
-        return part(-(matmul(xt.T, dbt) if attrs["trans"] else matmul(dbt.T, xt)), attrs) if wanted[0] else None, dbt
+        (xt,), (d,) = outs, cotangents
+        dbt = again(attrs, args, d, 1 - attrs["trans"])
+        da = part(-(matmul(xt.T, dbt) if attrs["trans"] else matmul(dbt.T, xt)), attrs) if wanted[0] else None
+        return da, *[None] * (len(args) - 2), dbt
 
     rules(name, jvp=jvp, vjp=vjp)
 
 
 _rules_of("trsm", trsm, _triangle)
-_rules_of("lu_solve", lu_solve, lambda a, attrs: a)
+_rules_of("lu_again", _lu_again, lambda a, attrs: a)
 
 
 def _inverse_transposed(a: Any) -> Any:
