@@ -82,10 +82,25 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     return reshaping.reshape(out, shape_of(v)) if isinstance(v, Arrayed) else out[0]
 
 
-@program
 def positions(a: Any, values: Any, right: bool) -> Any:
-    """Where each value belongs in the sorted `a`, by binary search: before its equals, or behind them. It takes as many steps for each, and chooses in
-    each without a branch, since nobody can foresee it: so searches overlap."""
+    """Where each value belongs in the sorted `a`: before its equals, or behind them. No derivative goes through the search, so it is a function of its own,
+    of which the way back knows nothing."""
+    return (_behind if right else _in_front)(a, values)
+
+
+@shared
+def _in_front(a: Any, values: Any) -> Any:
+    return _places(a, values, lambda x, y: before(y, x))
+
+
+@shared
+def _behind(a: Any, values: Any) -> Any:
+    return _places(a, values, lambda x, y: np.logical_not(before(x, y)))
+
+
+@program
+def _places(a: Any, values: Any, goes_on: Any) -> Any:
+    """By binary search. It takes as many steps for each, and chooses in each without a branch, since nobody can foresee it: so searches overlap."""
     out = np.zeros(len(values), int)
     if len(a) > 0:
         for i in range(len(values)):
@@ -93,11 +108,9 @@ def positions(a: Any, values: Any, right: bool) -> Any:
             low: Any = 0
             while size > 1:
                 half = size // 2
-                y = get(a, (low + half - 1,))
-                low = np.where(np.logical_not(before(x, y)) if right else before(y, x), low + half, low)
+                low = np.where(goes_on(x, get(a, (low + half - 1,))), low + half, low)
                 size -= half
-            y = get(a, (low,))
-            out[i] = np.where(np.logical_not(before(x, y)) if right else before(y, x), low + 1, low)
+            out[i] = np.where(goes_on(x, get(a, (low,))), low + 1, low)
     return out
 
 
