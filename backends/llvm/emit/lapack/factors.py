@@ -40,6 +40,35 @@ def emit_lu(lib: Routines) -> list[Operands]:
     return [[out, m, n], [swaps, k], [p, m], [inverse, m]]
 
 
+@emits("lu_factors")
+def emit_lu_factors(lib: Routines) -> list[Operands]:
+    """LAPACK's, of the transpose; its integers lie as they are in the memory of ours."""
+    _, n, n2 = lib.matrix(0)
+    lib.square(n, n2)
+    factors, info = lib.copy_of(0, lib.let.outs[0]), lib.info()
+    pivots = lib.new(lib.let.outs[1], n, I64)
+
+    def factorise() -> None:
+        lib.library("getrf", ("i", n), ("i", n), factors, ("i", n), pivots, info)
+        lib.check(info)
+
+    lib.nonempty(n, factorise)
+    return [[factors, n, n], [pivots, n]]
+
+
+@emits("lu_again")
+def emit_lu_again(lib: Routines) -> list[Operands]:
+    code, (_, n, _), (factors, _, _) = lib.code, lib.matrix(0), lib.matrix(1)
+    (bt, k, m), pivots = lib.matrix(3), lib.read(lib.let.args[2])[0]
+    code.check(code.let(f"icmp eq i64 {n}, {m}"), "linalg", lib.site)
+    out, info = lib.new(lib.let.out, product(code, [k, n])), lib.info()
+    copy_data(code, out, bt, product(code, [k, n]), lib.t)
+    trans = "N" if lib.let.attrs["trans"] else "T"
+    lib.nonempty(n, lambda: lib.library(
+        "getrs", ("c", trans), ("i", n), ("i", k), factors, ("i", n), pivots, out, ("i", n), info))  # fmt: skip
+    return [[out, k, n]]
+
+
 @emits("sytrf")
 def emit_sytrf(lib: Routines) -> list[Operands]:
     """Of the lower triangle, whose columns are to be ours: the matrix is turned, and turned back."""
