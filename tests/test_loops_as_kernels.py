@@ -205,3 +205,31 @@ def test_indices_that_sizes_keep_in_bounds_are_not_checked() -> None:
     found = lj.jit(lambda a: f(a.ravel(), a)).inspect(A).graph
     assert set(re.findall(r"index='(\w+)'", found)) <= {"u", "uu"}
     assert "check_range" not in found
+
+
+def columns(x: Any, v: Any) -> Any:
+    """Three columns of one array, of which each is computed from the others."""
+    y = np.zeros((len(x), 3))
+    for i in range(len(x)):
+        y[i, 0] = x[i, 1] * v[i, 2] - x[i, 2] * v[i, 1]
+        y[i, 1] = x[i, 2] * v[i, 0] - x[i, 0] * v[i, 2]
+        y[i, 2] = x[i, 0] * v[i, 1] - x[i, 1] * v[i, 0]
+    return np.sum(np.sin(y))
+
+
+def swapped(x: Any, v: Any) -> Any:
+    """Two arrays that change places."""
+    a, b = x[:, 0].copy(), v[:, 0].copy()
+    for _ in range(3):
+        for i in range(1, len(a) - 1):
+            b[i] = a[i] + 0.2 * np.sin(a[i + 1] - a[i - 1])
+        a, b = b, a
+    return np.sum(a * a) + np.sum(b)
+
+
+@pytest.mark.parametrize("f", [columns, swapped])
+def test_several_places_and_several_arrays(f: Any) -> None:
+    g = np.random.default_rng(4)
+    x, v = g.normal(size=(9, 3)), g.normal(size=(9, 3))
+    check(f, (x, v), argnums=(0, 1), rtol=1e-6)
+    assert f.__name__ + ".loop" in lj.jit(lj.grad(f)).inspect(x, v).graph

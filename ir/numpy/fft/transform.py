@@ -13,6 +13,7 @@ from ...values.views import shape_of
 from ..common import program, shared
 
 SMALL = (2, 3, 5, 7, 11, 13)
+ROOM = 1 << 14  # elements that are transformed side by side, at the most: 128 KiB
 
 
 def dft(re: Any, im: Any, sign: int) -> tuple[Any, Any]:
@@ -30,8 +31,12 @@ def transform(re: Any, im: Any, sign: Any) -> Any:
     if _has_small_factors(n):
         cos, sin = _circle(n)
         sin = sign * sin
-        for r in range(m):
-            out[r], out_im[r] = _by_factors(re[r].copy(), im[r].copy(), cos, sin)
+        together = max(1, min(m, ROOM // n))
+        for first in range(0, m, together):
+            end = min(first + together, m)
+            x, y = re[first:end].T.copy(), im[first:end].T.copy()  # one beside the other
+            x, y = _by_factors(x.reshape(-1), y.reshape(-1), cos, sin, end - first)
+            out[first:end], out_im[first:end] = x.reshape(n, end - first).T, y.reshape(n, end - first).T
         return out, out_im
     size = _power_of_two(2 * n - 1)
     cos, sin = _circle(size)
@@ -42,12 +47,12 @@ def transform(re: Any, im: Any, sign: Any) -> Any:
     u[:n], v[:n] = w, -z
     u[size - n + 1 :], v[size - n + 1 :] = w[:0:-1], -z[:0:-1]
     back = -sin
-    u, v = _by_factors(u, v, cos, back)
+    u, v = _by_factors(u, v, cos, back, 1)
     for r in range(m):
         a, b = np.zeros(size), np.zeros(size)
         a[:n], b[:n] = re[r] * w - im[r] * z, re[r] * z + im[r] * w
-        a, b = _by_factors(a, b, cos, back)
-        x, y = _by_factors(a * u - b * v, a * v + b * u, cos, sin)
+        a, b = _by_factors(a, b, cos, back, 1)
+        x, y = _by_factors(a * u - b * v, a * v + b * u, cos, sin, 1)
         x, y = x[:n] / size, y[:n] / size
         out[r], out_im[r] = x * w - y * z, x * z + y * w
     return out, out_im
@@ -84,11 +89,10 @@ def _circle(n: Any) -> Any:
 
 
 @shared
-def _by_factors(re: Any, im: Any, cos: Any, sin: Any) -> Any:
-    """The transform of one row, by one factor of its length after the other (Stockham, "High-speed convolution and correlation", 1966): with r the factor
-    and s the product of those before it, the rows x[t, p, q] of r parts become y[p, k, q], where t, k < r and q < s. What is left of the length, r times
-    as many as there are p, has its roots of 1 in `cos` and `sin`."""
-    s = 1
+def _by_factors(re: Any, im: Any, cos: Any, sin: Any, s: Any) -> Any:
+    """The transforms of s rows side by side, by one factor of their length after the other (Stockham, "High-speed convolution and correlation", 1966): with r
+    the factor, and s times the product of those before it, x[t, p, q] of r parts become y[p, k, q], where t, k < r and q < s. What is left of the length,
+    r times as many as there are p, has its roots of 1 in `cos` and `sin`."""
     while len(cos) > 1:
         left = len(cos)
         if left % 4 == 0:

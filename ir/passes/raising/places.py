@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ...core import dims
 from ...core.analysis import Aliases
@@ -170,7 +171,7 @@ class Places:
         for x, _, let, stage in self.written.values():
             found = [t for t in self.touched[self.aliases.root(x.base)] if t.base is x.base or not self.different(t.base, x.base)]
             kernels = all(t.user != LAST and TABLE[self.loop.lets[t.user].op].nest for t in found)
-            if not frozenset.intersection(*(t.rows for t in found)) if kernels else len({t.key for t in found}) > 1:
+            if not frozenset.intersection(*(t.rows for t in found)) if kernels else any(_may_meet(t.key, key(x)) for t in found):
                 raise SequentialError
             at = self.loop.lets.index(let)
             if not kernels and (stage != LAST or any(t.user > at and TABLE[self.loop.lets[t.user].op].nest for t in found)):
@@ -179,6 +180,16 @@ class Places:
 
 def key(x: Access) -> object:
     return x.base, tuple(map(name_of, x.starts)), tuple(map(name_of, x.steps)), x.axes
+
+
+def _may_meet(a: Any, b: Any) -> bool:
+    """Of two places that are not the same: may they be one in some iterations? `v[i, 0]` and `v[i, 1]` are not."""
+    if a == b:
+        return False
+    if not isinstance(a, tuple) or a[0] is not b[0]:
+        return True
+    numbers = (isinstance(s, tuple) and isinstance(t, tuple) and s != t for s, t in zip(a[1], b[1], strict=True))
+    return not any(differ and q < 0 and p < 0 for differ, q, p in zip(numbers, a[3], b[3], strict=True))
 
 
 def _rows(x: Access) -> frozenset[object]:
