@@ -46,3 +46,11 @@ def test_derivatives(n: int) -> None:
         return np.sum((spectrum.real**2 + np.cos(spectrum.imag)) * weights) + np.sum(np.fft.irfft(np.fft.rfft(x * x)) ** 3)
 
     check(f, (np.random.default_rng(n).normal(size=n),), rtol=1e-6)
+
+
+def test_no_elements() -> None:
+    """NumPy's error where there is nothing to transform; rows of which there are none are none."""
+    for x in (np.zeros(0), np.zeros((3, 0))):
+        with pytest.raises(ValueError, match=r"Invalid number of FFT data points \(0\) specified"):
+            lj.jit(np.fft.fft)(x)
+    assert lj.jit(np.fft.fft)(np.zeros((0, 4))).shape == (0, 4)

@@ -19,7 +19,7 @@ from ...values.reshaping import expand
 from ...values.values import Arrayed, Traced, constant, to_type
 from ...values.views import as_array, contiguous, part, shape_of
 from ..axes import back_from_rows, rows
-from ..common import astype, axis_of, float_array, items_of, scalar_kind
+from ..common import astype, axis_of, float_array, items_of, require, scalar_kind
 from ..registry import implements
 from ..shaping import roll
 from .transform import dft
@@ -42,8 +42,8 @@ def _transformed(x: Any, n: Any, axis: int, norm: Any, sign: int) -> Any:
         matrix, order, shape = rows(p if p.type.dtype == F64 else astype(p, F64), at)
         matrix, shape = _resized(matrix, n, 1), shape if n is None else [*shape[:-1], n]
         given.append(contiguous(matrix))
-    found = ComplexArray(*(back_from_rows(p, order, shape) for p in dft(given[0], given[1], sign)))
     _check_length(shape[-1])
+    found = ComplexArray(*(back_from_rows(p, order, shape) for p in dft(given[0], given[1], sign)))
     found = found if scale is None else found * scale(shape[-1])
     return astype(found, C64) if scalar_kind(a) in (F32, C64) else found
 
@@ -62,6 +62,8 @@ def _resized(a: Arrayed, n: Any, axis: int) -> Arrayed:
 def _check_length(n: Any) -> None:
     if sizes.is_known(n) and sizes.plain(n) < 1:
         raise ValueError(f"Invalid number of FFT data points ({sizes.plain(n)}) specified. ({user_site()})")
+    if not sizes.is_known(n):
+        require(np.greater(n, 0), ValueError("Invalid number of FFT data points (0) specified."))
 
 
 def _checked(norm: Any, sign: int) -> Callable[[Any], Any] | None:

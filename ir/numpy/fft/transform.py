@@ -31,7 +31,7 @@ def transform(re: Any, im: Any, sign: Any) -> Any:
     if _has_small_factors(n):
         cos, sin = _circle(n)
         sin = sign * sin
-        together = max(1, min(m, ROOM // n))
+        together = max(1, min(m, ROOM // max(n, 1)))
         for first in range(0, m, together):
             end = min(first + together, m)
             x, y = re[first:end].T.copy(), im[first:end].T.copy()  # one beside the other
