@@ -186,6 +186,17 @@ def test_sorts(dtype: Any) -> None:
         assert np.array_equal(values_of(rows), np.sort(rows, axis=0), equal_nan=np.issubdtype(dtype, np.floating))
 
 
+@pytest.mark.parametrize("place", range(8))
+def test_one_that_differs(place: int) -> None:
+    """All of the others have the same digit there."""
+    for n in (20, 700):
+        for at in (0, n // 2, n - 1):
+            x = np.zeros(n, int)
+            x[at] = 1 << (8 * place)
+            assert np.array_equal(lj.jit(lambda x: np.argsort(x))(x), np.argsort(x, kind="stable"))
+            assert np.array_equal(lj.jit(lambda x: np.argsort(x))(-x), np.argsort(-x, kind="stable"))
+
+
 @pytest.mark.parametrize("n", [40, 700])
 def test_derivatives_of_sorts(n: int) -> None:
     x = np.random.default_rng(n).permutation(n) / 10.0
