@@ -39,7 +39,8 @@ REMEDIES = {
     "it may be left in the middle, by `break` or `return`": "Make its condition that of a `while` statement, or let it run on without effect, and it is replayed from a tape",
     "it carries an array from one iteration to the next": "Write into one array instead of making a new one, or give jit(f, checkpoint=\"sqrt\")",
     "it is a search, whose frames are cheaper than a tape": "Usually that is what one wants; lj.implicit or lj.fixed_point differentiates a solver without its iterations",
-    "where it writes depends on more than its counters": "Write at places that the counters of the loops alone decide",
+    "where it writes depends on more than its counters": "Write at places that the counters of the loops alone decide; under a condition a value that is computed before it, to an "
+    "element that is read before it, of an array that the function has made (x = x.copy())",
     'checkpoint="recursion" asks for it': "Leave the option out",
 }  # fmt: skip
 
