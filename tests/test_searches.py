@@ -137,12 +137,16 @@ def test_by_loops(n: int, dtype: Any) -> None:
             assert np.array_equal(rows(pair, dtype(-low)), least_of_rows(pair, dtype(-low)))
 
 
-def test_by_loops_of_threads() -> None:
-    x = values(4000, np.float64, 3).reshape(400, 10)
+def test_by_threads() -> None:
+    """Rows and columns are searched in parts, each of which knows where it begins."""
+    x = values(400_000, np.float64, 3).reshape(4000, 100)
     for axis in (0, 1):
-        f = lambda x, axis=axis: (np.argmin(x, axis=axis), np.max(x * 2, axis=axis))  # noqa: E731
-        for found, expected in zip(lj.jit(f, threads=3)(x), f(x), strict=True):
-            assert np.array_equal(found, expected)
+        f = lambda x, axis=axis: (np.argmin(x, axis=axis), np.max(x * 2, axis=axis), np.nanmin(x, axis=axis))  # noqa: E731
+        native = lj.jit(f, threads=3)
+        for data in (x, np.ascontiguousarray(x[::-1])):
+            for found, expected in zip(native(data), f(data), strict=True):
+                assert np.array_equal(found, expected)
+        assert any("parts of axis" in how for how in native.inspect(x).parallel.values())
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def by_ranks(keys: Any, places: Any, ranks: Any) -> None:
 
 @shared
 def by_merging(keys: Any, places: Any) -> Any:
-    """Runs of 1, 2, 4, .. are merged. Which element comes next is a choice, not a branch, since nobody can foresee it."""
+    """Sorted blocks are merged, two to one, then these. Which element comes next is a choice, not a branch, since nobody can foresee it."""
     n, side, width = keys.shape[1], 1, BLOCK
     while width < n:
         to = 1 - side
